@@ -8,12 +8,24 @@ pub struct AspectRatio {
 }
 
 impl AspectRatio {
-    pub const SQUARE: Self = Self { width: 1, height: 1 };
+    pub const SQUARE: Self = Self {
+        width: 1,
+        height: 1,
+    };
+
+    /// The ratio of a picture, whose sides are not 0, in lowest terms.
+    pub fn of_size(width: u32, height: u32) -> Self {
+        let divisor = gcd(width, height).max(1);
+        Self {
+            width: width / divisor,
+            height: height / divisor,
+        }
+    }
 
     /// Whether the longer side is at most four times the shorter, which is what Atelier makes.
     pub fn is_drawable(self) -> bool {
         let (long, short) = (self.width.max(self.height), self.width.min(self.height));
-        long <= short * 4
+        u64::from(long) <= u64::from(short) * 4
     }
 
     /// Whether a picture of this size has the ratio, up to the rounding of its sides to whole pixels.
@@ -33,6 +45,10 @@ impl AspectRatio {
     }
 }
 
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
 fn even(length: f64) -> u32 {
     // Lengths are a few thousand pixels at most, so the cast cannot truncate.
     ((length / 2.0).round() as u32) * 2
@@ -41,7 +57,8 @@ fn even(length: f64) -> u32 {
 impl PartialEq for AspectRatio {
     /// 2:1 and 4:2 are one ratio.
     fn eq(&self, other: &Self) -> bool {
-        u64::from(self.width) * u64::from(other.height) == u64::from(other.width) * u64::from(self.height)
+        u64::from(self.width) * u64::from(other.height)
+            == u64::from(other.width) * u64::from(self.height)
     }
 }
 
@@ -77,7 +94,12 @@ mod tests {
 
     #[test]
     fn a_size_has_its_ratio_and_even_sides() {
-        for (text, size) in [("16:9", (1920, 1080)), ("9:16", (1080, 1920)), ("4:5", (1080, 1350)), ("1:1", (1080, 1080))] {
+        for (text, size) in [
+            ("16:9", (1920, 1080)),
+            ("9:16", (1080, 1920)),
+            ("4:5", (1080, 1350)),
+            ("1:1", (1080, 1080)),
+        ] {
             assert_eq!(ratio(text).size(1080), size, "{text}");
             assert!(ratio(text).fits(size.0, size.1), "{text}");
         }
@@ -91,7 +113,9 @@ mod tests {
 
     #[test]
     fn what_is_not_a_ratio_is_refused() {
-        for text in ["", "16", "16/9", "0:1", "1:0", "-1:2", "+1:2", "a:b", "1:2:3", "99999:1"] {
+        for text in [
+            "", "16", "16/9", "0:1", "1:0", "-1:2", "+1:2", "a:b", "1:2:3", "99999:1",
+        ] {
             assert!(text.parse::<AspectRatio>().is_err(), "{text}");
         }
     }

@@ -20,7 +20,9 @@ mod tests {
 
     #[test]
     fn the_pause_grows_with_the_fourth_power_of_the_attempt() {
-        let seconds: Vec<u64> = (1..=4).map(|attempt| pause(attempt, None, 0.0).as_secs()).collect();
+        let seconds: Vec<u64> = (1..=4)
+            .map(|attempt| pause(attempt, None, 0.0).as_secs())
+            .collect();
         assert_eq!(seconds, [1, 16, 81, 256]);
     }
 
@@ -32,7 +34,10 @@ mod tests {
 
     #[test]
     fn the_retry_after_of_a_provider_wins_within_a_day() {
-        assert_eq!(pause(3, Some(Duration::from_secs(7)), 1.0), Duration::from_secs(7));
+        assert_eq!(
+            pause(3, Some(Duration::from_secs(7)), 1.0),
+            Duration::from_secs(7)
+        );
         assert_eq!(pause(3, Some(Duration::MAX), 1.0), MAX_PAUSE);
     }
 }

@@ -64,7 +64,9 @@ impl Checks {
 
     /// An identifier that must be given.
     pub fn id(&mut self, field: &str, id: i64) {
-        self.require(id > 0, field, || format!("is required and positive, got {id}"));
+        self.require(id > 0, field, || {
+            format!("is required and positive, got {id}")
+        });
     }
 
     /// An identifier in a filter, where 0 means any.
@@ -78,27 +80,38 @@ impl Checks {
         self.require(chars <= max_chars, field, || {
             format!("must have at most {max_chars} characters, has {chars}")
         });
-        let control = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+        let control = text
+            .chars()
+            .find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
         if let Some(control) = control {
             self.add(
                 field,
-                format!("must not contain control characters, has U+{:04X}", u32::from(control)),
+                format!(
+                    "must not contain control characters, has U+{:04X}",
+                    u32::from(control)
+                ),
             );
         }
     }
 
     /// A machine-friendly name.
     pub fn name(&mut self, field: &str, name: &str) {
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
-        self.require((1..=128).contains(&name.len()) && name.chars().all(allowed), field, || {
-            "must have 1 to 128 characters of a-z, 0-9, \"_\" and \"-\"".to_owned()
-        });
+        let allowed =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+        self.require(
+            (1..=128).contains(&name.len()) && name.chars().all(allowed),
+            field,
+            || "must have 1 to 128 characters of a-z, 0-9, \"_\" and \"-\"".to_owned(),
+        );
     }
 
     /// An http or https URL with a host.
     pub fn url(&mut self, field: &str, text: &str) {
         if text.chars().count() > MAX_URL_CHARS {
-            self.add(field, format!("must have at most {MAX_URL_CHARS} characters"));
+            self.add(
+                field,
+                format!("must have at most {MAX_URL_CHARS} characters"),
+            );
             return;
         }
         let well_formed = Url::parse(text)
@@ -126,8 +139,12 @@ impl Checks {
         self.require(depth <= MAX_JSON_DEPTH, field, || {
             format!("must be nested at most {MAX_JSON_DEPTH} deep, is {depth}")
         });
-        let nul = map.iter().any(|(key, value)| key.contains('\0') || has_nul(value));
-        self.require(!nul, field, || "must not contain the character U+0000".to_owned());
+        let nul = map
+            .iter()
+            .any(|(key, value)| key.contains('\0') || has_nul(value));
+        self.require(!nul, field, || {
+            "must not contain the character U+0000".to_owned()
+        });
     }
 }
 
@@ -143,7 +160,9 @@ fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(map) => map.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
+        Value::Object(map) => map
+            .iter()
+            .any(|(key, value)| key.contains('\0') || has_nul(value)),
         _ => false,
     }
 }
@@ -162,10 +181,21 @@ mod tests {
 
     #[test]
     fn only_http_and_https_urls_with_a_host_are_well_formed() {
-        for good in ["http://a.vn", "https://shop.vn/p?q=1#x", "https://[::1]:8080/a"] {
+        for good in [
+            "http://a.vn",
+            "https://shop.vn/p?q=1#x",
+            "https://[::1]:8080/a",
+        ] {
             assert_eq!(problems(|checks| checks.url("u", good)), [], "{good}");
         }
-        for bad in ["", "ftp://a.vn", "http://", "a.vn/x", "https://a.vn/a b", "javascript:alert(1)"] {
+        for bad in [
+            "",
+            "ftp://a.vn",
+            "http://",
+            "a.vn/x",
+            "https://a.vn/a b",
+            "javascript:alert(1)",
+        ] {
             assert_eq!(problems(|checks| checks.url("u", bad)).len(), 1, "{bad}");
         }
     }

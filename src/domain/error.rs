@@ -50,7 +50,9 @@ pub enum Error {
     JobAlreadyProcessing(i64),
     #[error("job {id} has {status}; only pending jobs can be cancelled")]
     JobAlreadyFinished { id: i64, status: &'static str },
-    #[error("job {job_id} is at revision {revision}, after_revision {after_revision} lies ahead of it")]
+    #[error(
+        "job {job_id} is at revision {revision}, after_revision {after_revision} lies ahead of it"
+    )]
     RevisionAhead {
         job_id: i64,
         revision: i64,

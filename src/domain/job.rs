@@ -18,7 +18,10 @@ impl JobStatus {
         matches!(
             (self, next),
             (Self::Pending, Self::Processing | Self::Cancelled)
-                | (Self::Processing, Self::Completed | Self::Failed | Self::Pending)
+                | (
+                    Self::Processing,
+                    Self::Completed | Self::Failed | Self::Pending
+                )
         )
     }
 }
@@ -55,17 +58,19 @@ pub fn request_status(counts: JobCounts) -> Option<RequestStatus> {
     if active + counts.finished() == 0 {
         return None;
     }
-    Some(if counts.processing > 0 || (counts.pending > 0 && counts.finished() > 0) {
-        RequestStatus::Processing
-    } else if counts.pending > 0 {
-        RequestStatus::Pending
-    } else if counts.completed > 0 {
-        RequestStatus::Completed
-    } else if counts.failed > 0 {
-        RequestStatus::Failed
-    } else {
-        RequestStatus::Cancelled
-    })
+    Some(
+        if counts.processing > 0 || (counts.pending > 0 && counts.finished() > 0) {
+            RequestStatus::Processing
+        } else if counts.pending > 0 {
+            RequestStatus::Pending
+        } else if counts.completed > 0 {
+            RequestStatus::Completed
+        } else if counts.failed > 0 {
+            RequestStatus::Failed
+        } else {
+            RequestStatus::Cancelled
+        },
+    )
 }
 
 /// Why an attempt did not succeed, as the job's row keeps it.
@@ -156,7 +161,10 @@ mod tests {
     #[test]
     fn nothing_comes_after_a_terminal_status() {
         for from in ALL {
-            let onward = ALL.into_iter().filter(|next| from.may_become(*next)).count();
+            let onward = ALL
+                .into_iter()
+                .filter(|next| from.may_become(*next))
+                .count();
             assert_eq!(onward == 0, from.is_terminal(), "{from:?}");
         }
     }
@@ -172,7 +180,10 @@ mod tests {
             let mut life = vec![JobStatus::Pending];
             for choice in choices {
                 let now = life[life.len() - 1];
-                let next: Vec<_> = ALL.into_iter().filter(|next| now.may_become(*next)).collect();
+                let next: Vec<_> = ALL
+                    .into_iter()
+                    .filter(|next| now.may_become(*next))
+                    .collect();
                 if !next.is_empty() {
                     life.push(next[choice.index(next.len())]);
                 }

@@ -26,9 +26,9 @@ pub use input::{GenerationInput, OutputSettings};
 pub use job::{JobCounts, request_status};
 pub use job_input::JobInput;
 pub use page::{Page, PageToken, page_size};
-pub use request::{IntakeLimits, RequestDraft, Resolved, resolve};
+pub use request::{IntakeLimits, Offer, RequestDraft, Resolved, resolve};
 pub use resolution::{MIN_SIDE, Resolution};
-pub use template::{TemplateData, TemplateDraft, Variable, VariableType};
+pub use template::{TemplateData, TemplateDraft, Variable, VariableType, check_tags};
 
 /// A JSON object, as in the open-ended columns of the spec.
 pub type JsonMap = serde_json::Map<String, serde_json::Value>;

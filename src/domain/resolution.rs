@@ -13,7 +13,10 @@ pub struct Resolution {
 }
 
 impl Resolution {
-    pub const UHD_4K: Self = Self { long: 3_840, short: 2_160 };
+    pub const UHD_4K: Self = Self {
+        long: 3_840,
+        short: 2_160,
+    };
 
     /// Whether a picture of this size is no larger: neither side longer than the long one, no more pixels in all.
     pub fn allows(self, width: u32, height: u32) -> bool {

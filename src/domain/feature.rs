@@ -1,0 +1,258 @@
+use serde::{Deserialize, Serialize};
+
+use crate::entity::MediaType;
+
+use super::{AspectRatio, Checks, Error, Format, JsonMap, Resolution};
+
+const MAX_CREDITS: i64 = 1_000_000_000;
+const MAX_DURATION_SECONDS: i64 = 24 * 60 * 60;
+const MAX_BATCH_SIZE: i64 = 1_000;
+const MAX_PROMPT_CHARS: i64 = 100_000;
+
+/// `generation_features.properties` (spec 2.2): the keys that Atelier knows, and the others as they are.
+///
+/// A number of 0 and an empty text or list mean "not set".
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FeatureProperties {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub provider: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub max_resolution: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub formats: Vec<String>,
+    /// Whole seconds.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub max_duration: i64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub supported_aspect_ratios: Vec<String>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cost_per_generation: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub max_batch_size: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub max_prompt_chars: i64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allow_empty_prompt: bool,
+    #[serde(flatten)]
+    pub extra: JsonMap,
+}
+
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+impl FeatureProperties {
+    /// Names of the typed keys, which `extra` must not hold again.
+    const KNOWN: [&'static str; 9] = [
+        "provider",
+        "max_resolution",
+        "formats",
+        "max_duration",
+        "supported_aspect_ratios",
+        "cost_per_generation",
+        "max_batch_size",
+        "max_prompt_chars",
+        "allow_empty_prompt",
+    ];
+
+    pub fn provider(&self) -> &str {
+        if self.provider.is_empty() {
+            "builtin"
+        } else {
+            &self.provider
+        }
+    }
+
+    /// The largest output; 4K when none is set.
+    pub fn resolution(&self) -> Resolution {
+        self.max_resolution.parse().unwrap_or(Resolution::UHD_4K)
+    }
+
+    /// The formats that may be asked for, the default first.
+    pub fn formats(&self, category: MediaType) -> Vec<Format> {
+        if self.formats.is_empty() {
+            return Format::of(category).collect();
+        }
+        self.formats
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .collect()
+    }
+
+    /// The aspect ratios that may be asked for, the default first; empty means any drawable one.
+    pub fn aspect_ratios(&self) -> Vec<AspectRatio> {
+        self.supported_aspect_ratios
+            .iter()
+            .filter_map(|text| text.parse().ok())
+            .collect()
+    }
+
+    fn check(&self, category: MediaType, checks: &mut Checks) {
+        checks.text("properties.provider", &self.provider, 64);
+        checks.require(
+            self.max_resolution.is_empty() || self.max_resolution.parse::<Resolution>().is_ok(),
+            "properties.max_resolution",
+            || {
+                "must be 720p, 1080p, 2K, 4K, 8K or WIDTHxHEIGHT with sides of 64 to 7680"
+                    .to_owned()
+            },
+        );
+        self.check_formats(category, checks);
+        for (index, text) in self.supported_aspect_ratios.iter().enumerate() {
+            let drawable = text
+                .parse::<AspectRatio>()
+                .is_ok_and(AspectRatio::is_drawable);
+            checks.require(
+                drawable,
+                &format!("properties.supported_aspect_ratios[{index}]"),
+                || "must be WIDTH:HEIGHT between 1:4 and 4:1".to_owned(),
+            );
+        }
+        for (field, number, most) in [
+            (
+                "properties.max_duration_seconds",
+                self.max_duration,
+                MAX_DURATION_SECONDS,
+            ),
+            (
+                "properties.cost_per_generation",
+                self.cost_per_generation,
+                MAX_CREDITS,
+            ),
+            (
+                "properties.max_batch_size",
+                self.max_batch_size,
+                MAX_BATCH_SIZE,
+            ),
+            (
+                "properties.max_prompt_chars",
+                self.max_prompt_chars,
+                MAX_PROMPT_CHARS,
+            ),
+        ] {
+            checks.require((0..=most).contains(&number), field, || {
+                format!("must be from 0 to {most}, got {number}")
+            });
+        }
+        checks.json("properties.extra", &self.extra);
+        for key in Self::KNOWN
+            .iter()
+            .filter(|key| self.extra.contains_key(**key))
+        {
+            checks.add(
+                format!("properties.extra.{key}"),
+                "is a field of its own; set it there",
+            );
+        }
+    }
+
+    fn check_formats(&self, category: MediaType, checks: &mut Checks) {
+        let known: Vec<Format> = Format::of(category).collect();
+        for (index, name) in self.formats.iter().enumerate() {
+            let makeable = name
+                .parse::<Format>()
+                .is_ok_and(|format| known.contains(&format));
+            checks.require(makeable, &format!("properties.formats[{index}]"), || {
+                let names: Vec<_> = known.iter().map(Format::to_string).collect();
+                format!(
+                    "must be a format of {}: {}",
+                    category.as_str(),
+                    list(&names)
+                )
+            });
+        }
+    }
+}
+
+/// Names for a message; says so when there is none.
+pub(super) fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        "there is none yet".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+/// A feature as a client sends it.
+#[derive(Clone, Debug)]
+pub struct FeatureDraft {
+    pub name: String,
+    pub description: String,
+    pub category: Option<MediaType>,
+    pub system_prompt: String,
+    pub properties: FeatureProperties,
+    pub preview_url: String,
+    pub icon_url: String,
+    pub is_active: bool,
+    pub order_index: i32,
+}
+
+impl FeatureDraft {
+    /// The category, if everything is in order; every violation otherwise.
+    pub fn check(&self) -> Result<MediaType, Error> {
+        let mut checks = Checks::default();
+        checks.name("name", &self.name);
+        checks.text("description", &self.description, 2_000);
+        checks.text("system_prompt", &self.system_prompt, 20_000);
+        checks.optional_url("preview_url", &self.preview_url);
+        checks.optional_url("icon_url", &self.icon_url);
+        match self.category {
+            Some(category) => self.properties.check(category, &mut checks),
+            None => checks.add("category", "is required: image, video or audio"),
+        }
+        checks.finish(self.category.unwrap_or(MediaType::Image))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn unknown_keys_survive_the_round_trip() {
+        let stored = json!({ "max_resolution": "4K", "formats": ["png"], "max_duration": 60, "studio": { "a": [1] } });
+        let properties: FeatureProperties =
+            serde_json::from_value(stored.clone()).unwrap_or_default();
+        assert_eq!(properties.extra["studio"], json!({ "a": [1] }));
+        assert_eq!(serde_json::to_value(properties).unwrap_or_default(), stored);
+    }
+
+    #[test]
+    fn every_violation_is_reported_at_once_with_its_path() {
+        let draft = FeatureDraft {
+            name: "Bad Name".to_owned(),
+            description: String::new(),
+            category: Some(MediaType::Image),
+            system_prompt: String::new(),
+            properties: FeatureProperties {
+                max_resolution: "huge".to_owned(),
+                formats: vec!["jpeg".to_owned(), "exe".to_owned()],
+                supported_aspect_ratios: vec!["1:9".to_owned()],
+                max_batch_size: -1,
+                ..FeatureProperties::default()
+            },
+            preview_url: "nope".to_owned(),
+            icon_url: String::new(),
+            is_active: true,
+            order_index: 0,
+        };
+        let Err(Error::Validation(violations)) = draft.check() else {
+            panic!("the draft was accepted");
+        };
+        let fields: Vec<_> = violations.iter().map(|v| v.field.as_str()).collect();
+        assert_eq!(
+            fields,
+            [
+                "name",
+                "preview_url",
+                "properties.max_resolution",
+                "properties.formats[1]",
+                "properties.supported_aspect_ratios[0]",
+                "properties.max_batch_size",
+            ]
+        );
+    }
+}

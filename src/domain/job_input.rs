@@ -1,0 +1,49 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::JsonMap;
+
+/// `generation_jobs.input_json`: the whole resolved input of one variation, so that a worker needs nothing else.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobInput {
+    /// Name of the provider that runs the job.
+    pub provider: String,
+    /// What to make: the template's prompt, or the user's where the template has none.
+    pub prompt: String,
+    pub user_prompt: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template_prompt: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_prompt: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub negative_prompt: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub media_urls: Vec<String>,
+    pub seed: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cfg_scale: Option<f64>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lora_weights: BTreeMap<String, f64>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub product_url: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    pub aspect_ratio: String,
+    /// Name of the file format; `None` leaves it to the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<u32>,
+    /// The template's look, for the provider to read.
+    #[serde(default, skip_serializing_if = "JsonMap::is_empty")]
+    pub style: JsonMap,
+    /// The template's variables with their values.
+    #[serde(default, skip_serializing_if = "JsonMap::is_empty")]
+    pub variables: JsonMap,
+    /// Settings that Atelier does not know.
+    #[serde(default, skip_serializing_if = "JsonMap::is_empty")]
+    pub extra: JsonMap,
+}

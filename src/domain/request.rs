@@ -1,0 +1,426 @@
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::entity::MediaType;
+
+use super::{
+    Checks, Error, FeatureProperties, GenerationInput, JobInput, JsonMap, TemplateData,
+    input::OutputForm,
+};
+
+const MAX_MEDIA_URLS: usize = 16;
+const MAX_KEY_CHARS: usize = 128;
+/// Bounds of a job's priority, so that no caller can outrank all others for ever.
+const PRIORITIES: std::ops::RangeInclusive<i32> = -100..=100;
+
+/// The server's own limits, where a feature sets none.
+#[derive(Clone, Copy, Debug)]
+pub struct IntakeLimits {
+    /// Longest user prompt, in characters.
+    pub prompt_chars: usize,
+    /// Most variations of one request.
+    pub variations: usize,
+}
+
+/// A wish as a client sends it.
+#[derive(Clone, Debug, Serialize)]
+pub struct RequestDraft {
+    pub user_id: i64,
+    pub project_id: Option<i64>,
+    pub feature_id: i64,
+    pub template_id: Option<i64>,
+    pub user_prompt: String,
+    pub user_media_urls: Vec<String>,
+    pub input: GenerationInput,
+    pub metadata: JsonMap,
+    pub priority: i32,
+    /// Not part of the payload that it stands for.
+    #[serde(skip)]
+    pub idempotency_key: String,
+}
+
+impl RequestDraft {
+    /// What can be said without the feature and the template; the rest of the checks needs both.
+    pub fn check_identity(&self) -> Result<(), Error> {
+        let mut checks = Checks::default();
+        checks.id("user_id", self.user_id);
+        checks.id("feature_id", self.feature_id);
+        for (field, id) in [
+            ("project_id", self.project_id),
+            ("template_id", self.template_id),
+        ] {
+            if let Some(id) = id {
+                checks.id(field, id);
+            }
+        }
+        checks.text("idempotency_key", &self.idempotency_key, MAX_KEY_CHARS);
+        checks.finish(())
+    }
+
+    /// SHA-256 of the payload in hexadecimal: two calls with one idempotency key must have the same.
+    pub fn fingerprint(&self) -> Result<String, Error> {
+        let payload = serde_json::to_vec(self).map_err(Error::internal)?;
+        Ok(Sha256::digest(payload)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect())
+    }
+}
+
+/// What a request is checked against.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'a> {
+    pub category: MediaType,
+    pub system_prompt: Option<&'a str>,
+    pub properties: &'a FeatureProperties,
+    pub template: Option<&'a TemplateData>,
+}
+
+/// A wish that keeps all the rules.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// Trimmed.
+    pub user_prompt: String,
+    pub template_prompt: Option<String>,
+    /// One for each variation, in order.
+    pub jobs: Vec<JobInput>,
+}
+
+/// Resolves a wish (design 3: request, then template, then feature), or tells every violation at once.
+///
+/// `random_seed` is used when neither the request nor the template sets one.
+pub fn resolve(
+    draft: &RequestDraft,
+    offer: Offer<'_>,
+    limits: IntakeLimits,
+    random_seed: u32,
+) -> Result<Resolved, Error> {
+    let mut checks = Checks::default();
+    let user_prompt = check_prompt(draft, offer.properties, limits, &mut checks);
+    check_attachments(draft, &mut checks);
+    draft.input.check("input", &mut checks);
+
+    let input = match offer.template {
+        Some(template) => draft.input.clone().or(&template.input_defaults()),
+        None => draft.input.clone(),
+    };
+    let variations = check_variations(&input, offer.properties, limits, &mut checks);
+    let form = input.output.resolve(
+        "input.output",
+        offer.properties,
+        offer.category,
+        &mut checks,
+    );
+    let (variables, template_prompt) =
+        fill_template(draft, offer.template, user_prompt, &mut checks);
+
+    let first = first_job(
+        offer,
+        input,
+        form,
+        (user_prompt, template_prompt.clone()),
+        variables,
+        random_seed,
+    );
+    let jobs = (0..variations)
+        .map(|variation| JobInput {
+            seed: first.seed.wrapping_add(variation),
+            ..first.clone()
+        })
+        .map(|job| JobInput {
+            media_urls: draft.user_media_urls.clone(),
+            ..job
+        })
+        .collect();
+    checks.finish(Resolved {
+        user_prompt: user_prompt.to_owned(),
+        template_prompt,
+        jobs,
+    })
+}
+
+fn check_prompt<'a>(
+    draft: &'a RequestDraft,
+    properties: &FeatureProperties,
+    limits: IntakeLimits,
+    checks: &mut Checks,
+) -> &'a str {
+    let prompt = draft.user_prompt.trim();
+    let most = usize::try_from(properties.max_prompt_chars)
+        .ok()
+        .filter(|most| *most > 0)
+        .unwrap_or(limits.prompt_chars);
+    checks.text("user_prompt", prompt, most);
+    checks.require(
+        !prompt.is_empty() || properties.allow_empty_prompt,
+        "user_prompt",
+        || "must not be empty".to_owned(),
+    );
+    prompt
+}
+
+fn check_attachments(draft: &RequestDraft, checks: &mut Checks) {
+    let count = draft.user_media_urls.len();
+    checks.require(count <= MAX_MEDIA_URLS, "user_media_urls", || {
+        format!("must have at most {MAX_MEDIA_URLS} entries, has {count}")
+    });
+    for (index, url) in draft.user_media_urls.iter().enumerate() {
+        checks.url(&format!("user_media_urls[{index}]"), url);
+    }
+    checks.json("metadata", &draft.metadata);
+    checks.require(PRIORITIES.contains(&draft.priority), "priority", || {
+        format!(
+            "must be from {} to {}, got {}",
+            PRIORITIES.start(),
+            PRIORITIES.end(),
+            draft.priority
+        )
+    });
+}
+
+fn check_variations(
+    input: &GenerationInput,
+    properties: &FeatureProperties,
+    limits: IntakeLimits,
+    checks: &mut Checks,
+) -> u32 {
+    let of_feature = usize::try_from(properties.max_batch_size)
+        .ok()
+        .filter(|most| *most > 0);
+    let most = of_feature
+        .unwrap_or(limits.variations)
+        .min(limits.variations);
+    // A negative number has been refused already.
+    let asked = u32::try_from(input.batch_size).unwrap_or(1).max(1);
+    checks.require(asked as usize <= most, "input.variations", || {
+        format!("must be at most {most} for this feature, got {asked}")
+    });
+    asked.min(u32::try_from(most).unwrap_or(u32::MAX))
+}
+
+fn fill_template(
+    draft: &RequestDraft,
+    template: Option<&TemplateData>,
+    user_prompt: &str,
+    checks: &mut Checks,
+) -> (JsonMap, Option<String>) {
+    let Some(template) = template else {
+        for name in draft.input.variables.keys() {
+            checks.add(
+                format!("input.variables.{name}"),
+                "must be left out: the request has no template",
+            );
+        }
+        return (JsonMap::new(), None);
+    };
+    let mut found = Checks::default();
+    let variables =
+        template.resolve_variables(&draft.input.variables, "input.variables", &mut found);
+    let violations = found.into_violations();
+    let complete = violations.is_empty();
+    checks.extend(violations);
+    if !complete {
+        return (variables, None);
+    }
+    let rendered = template.render(&variables, user_prompt);
+    let rendered = rendered
+        .map_err(|problem| checks.add("template_id", format!("the template's prompt {problem}")));
+    (variables, rendered.ok().flatten())
+}
+
+fn first_job(
+    offer: Offer<'_>,
+    input: GenerationInput,
+    form: OutputForm,
+    (user_prompt, template_prompt): (&str, Option<String>),
+    variables: JsonMap,
+    random_seed: u32,
+) -> JobInput {
+    JobInput {
+        provider: offer.properties.provider().to_owned(),
+        prompt: template_prompt
+            .clone()
+            .unwrap_or_else(|| user_prompt.to_owned()),
+        user_prompt: user_prompt.to_owned(),
+        template_prompt,
+        system_prompt: offer.system_prompt.map(str::to_owned),
+        negative_prompt: input.negative_prompt,
+        media_urls: Vec::new(),
+        seed: input
+            .seed
+            .and_then(|seed| u32::try_from(seed).ok())
+            .unwrap_or(random_seed),
+        cfg_scale: input.cfg_scale,
+        lora_weights: input.lora_weights,
+        product_url: input.product_url,
+        width: form.width,
+        height: form.height,
+        aspect_ratio: form.aspect_ratio.to_string(),
+        format: form.format.map(|format| format.to_string()),
+        duration_seconds: form.duration_seconds,
+        style: offer
+            .template
+            .map(|template| template.style.clone())
+            .unwrap_or_default(),
+        variables,
+        extra: input.extra,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const LIMITS: IntakeLimits = IntakeLimits {
+        prompt_chars: 4_000,
+        variations: 16,
+    };
+
+    fn wish(prompt: &str) -> RequestDraft {
+        RequestDraft {
+            user_id: 1,
+            project_id: None,
+            feature_id: 1,
+            template_id: None,
+            user_prompt: prompt.to_owned(),
+            user_media_urls: Vec::new(),
+            input: GenerationInput::default(),
+            metadata: JsonMap::new(),
+            priority: 0,
+            idempotency_key: String::new(),
+        }
+    }
+
+    fn offer<'a>(
+        properties: &'a FeatureProperties,
+        template: Option<&'a TemplateData>,
+    ) -> Offer<'a> {
+        Offer {
+            category: MediaType::Image,
+            system_prompt: Some("Be kind."),
+            properties,
+            template,
+        }
+    }
+
+    fn fields(outcome: Result<Resolved, Error>) -> Vec<String> {
+        match outcome {
+            Err(Error::Validation(violations)) => violations.into_iter().map(|v| v.field).collect(),
+            other => panic!("expected violations, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_prompt_is_trimmed_and_one_of_only_spaces_is_refused() {
+        let properties = FeatureProperties::default();
+        let resolved = resolve(&wish("  Xin chào \n"), offer(&properties, None), LIMITS, 7);
+        assert_eq!(
+            resolved.map(|r| r.user_prompt).ok().as_deref(),
+            Some("Xin chào")
+        );
+        assert_eq!(
+            fields(resolve(&wish(" \n "), offer(&properties, None), LIMITS, 7)),
+            ["user_prompt"]
+        );
+    }
+
+    #[test]
+    fn an_empty_prompt_is_fine_where_the_feature_allows_it() {
+        let properties = FeatureProperties {
+            allow_empty_prompt: true,
+            ..FeatureProperties::default()
+        };
+        assert!(resolve(&wish(""), offer(&properties, None), LIMITS, 7).is_ok());
+    }
+
+    #[test]
+    fn variations_count_their_seeds_up_and_wrap() {
+        let properties = FeatureProperties::default();
+        let mut wish = wish("a");
+        wish.input.batch_size = 3;
+        wish.input.seed = Some(i64::from(u32::MAX) - 1);
+        let resolved = resolve(&wish, offer(&properties, None), LIMITS, 7);
+        let seeds: Vec<u32> = resolved
+            .iter()
+            .flat_map(|r| &r.jobs)
+            .map(|job| job.seed)
+            .collect();
+        assert_eq!(seeds, [u32::MAX - 1, u32::MAX, 0]);
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once() {
+        let properties = FeatureProperties {
+            max_batch_size: 2,
+            ..FeatureProperties::default()
+        };
+        let mut wish = wish("");
+        wish.user_media_urls = vec![
+            "https://a.vn/x.png".to_owned(),
+            "file:///etc/passwd".to_owned(),
+        ];
+        wish.priority = 1_000;
+        wish.input = GenerationInput {
+            seed: Some(-1),
+            cfg_scale: Some(f64::NAN),
+            lora_weights: [("style".to_owned(), 9.0)].into(),
+            product_url: "x".to_owned(),
+            batch_size: 5,
+            ..GenerationInput::default()
+        };
+        wish.input.output.format = "gif".to_owned();
+        wish.input.variables.insert("brand".to_owned(), json!("x"));
+        assert_eq!(
+            fields(resolve(&wish, offer(&properties, None), LIMITS, 7)),
+            [
+                "user_prompt",
+                "user_media_urls[1]",
+                "priority",
+                "input.seed",
+                "input.cfg_scale",
+                "input.lora_weights.style",
+                "input.product_url",
+                "input.variations",
+                "input.output.format",
+                "input.variables.brand",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_request_wins_over_the_template_and_the_template_over_the_feature() {
+        let properties = FeatureProperties {
+            supported_aspect_ratios: vec!["1:1".to_owned(), "16:9".to_owned()],
+            ..FeatureProperties::default()
+        };
+        let template: TemplateData = serde_json::from_value(json!({
+            "prompt": "Poster: {{ user_prompt }}",
+            "negative_prompt": "blur",
+            "defaults": { "seed": 5, "output": { "aspect_ratio": "16:9", "format": "webp" } },
+        }))
+        .unwrap_or_default();
+        let mut wish = wish("a");
+        wish.input.output.format = "jpeg".to_owned();
+        let resolved = resolve(&wish, offer(&properties, Some(&template)), LIMITS, 7);
+        let job = resolved
+            .ok()
+            .and_then(|r| r.jobs.into_iter().next())
+            .unwrap_or_else(|| panic!("no job"));
+        assert_eq!(job.prompt, "Poster: a");
+        assert_eq!((job.seed, job.width, job.height), (5, 1_920, 1_080));
+        assert_eq!(job.format.as_deref(), Some("jpg"));
+        assert_eq!(job.negative_prompt, "blur");
+    }
+
+    #[test]
+    fn the_fingerprint_follows_the_payload_and_not_the_key() {
+        let (mut a, mut b) = (wish("a"), wish("a"));
+        a.idempotency_key = "one".to_owned();
+        b.idempotency_key = "two".to_owned();
+        assert_eq!(a.fingerprint().ok(), b.fingerprint().ok());
+        b.priority = 1;
+        assert_ne!(a.fingerprint().ok(), b.fingerprint().ok());
+    }
+}

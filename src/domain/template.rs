@@ -1,0 +1,443 @@
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::entity::MediaType;
+
+use super::{Checks, Error, FeatureProperties, GenerationInput, JsonMap, prompt};
+
+const DEFAULT_MAX_LENGTH: usize = 1_000;
+const MAX_VARIABLES: usize = 64;
+
+/// `generation_templates.template_data` (spec 2.3): the keys that Atelier knows, and the others as they are.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TemplateData {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub prompt: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub negative_prompt: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<Variable>,
+    pub defaults: GenerationInput,
+    #[serde(skip_serializing_if = "JsonMap::is_empty")]
+    pub style: JsonMap,
+    #[serde(flatten)]
+    pub extra: JsonMap,
+}
+
+/// One place in a template's prompt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Variable {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub kind: VariableType,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub label: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<Value>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub required: bool,
+    /// Characters of a string; 0 means the usual limit.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub max_length: i32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VariableType {
+    String,
+    Integer,
+    Number,
+    Boolean,
+    Enum,
+}
+
+fn is_zero(number: &i32) -> bool {
+    *number == 0
+}
+
+impl TemplateData {
+    const KNOWN: [&'static str; 5] = [
+        "prompt",
+        "negative_prompt",
+        "variables",
+        "defaults",
+        "style",
+    ];
+
+    /// The inputs that hold unless a request sets them.
+    pub fn input_defaults(&self) -> GenerationInput {
+        let own = GenerationInput {
+            negative_prompt: self.negative_prompt.clone(),
+            ..GenerationInput::default()
+        };
+        own.or(&self.defaults)
+    }
+
+    /// The value of every variable: the given one, or the default. Problems go to `checks` under `path`.
+    pub fn resolve_variables(&self, given: &JsonMap, path: &str, checks: &mut Checks) -> JsonMap {
+        for name in given.keys() {
+            checks.require(
+                self.variables.iter().any(|v| v.name == *name),
+                &format!("{path}.{name}"),
+                || {
+                    let names: Vec<_> = self.variables.iter().map(|v| v.name.clone()).collect();
+                    format!(
+                        "is not a variable of the template, which has {}",
+                        super::feature::list(&names)
+                    )
+                },
+            );
+        }
+        let resolve = |variable: &Variable| {
+            let field = format!("{path}.{}", variable.name);
+            let value = variable.resolve(given.get(&variable.name));
+            match value {
+                Ok(value) => Some((variable.name.clone(), value)),
+                Err(expected) => {
+                    checks.add(field, expected);
+                    None
+                }
+            }
+        };
+        self.variables.iter().filter_map(resolve).collect()
+    }
+
+    /// The prompt that these variables make; `None` when the template leaves the user's prompt as it is.
+    pub fn render(&self, variables: &JsonMap, user_prompt: &str) -> Result<Option<String>, String> {
+        if self.prompt.is_empty() {
+            return Ok(None);
+        }
+        prompt::render(&self.prompt, variables, user_prompt).map(Some)
+    }
+
+    fn check(&self, properties: &FeatureProperties, category: MediaType, checks: &mut Checks) {
+        checks.text("template_data.prompt", &self.prompt, 20_000);
+        checks.text(
+            "template_data.negative_prompt",
+            &self.negative_prompt,
+            4_000,
+        );
+        self.check_variables(checks);
+        self.check_prompt(checks);
+        checks.json("template_data.style", &self.style);
+        checks.json("template_data.extra", &self.extra);
+        for key in Self::KNOWN
+            .iter()
+            .filter(|key| self.extra.contains_key(**key))
+        {
+            checks.add(
+                format!("template_data.extra.{key}"),
+                "is a field of its own; set it there",
+            );
+        }
+        self.defaults.check("template_data.defaults", checks);
+        checks.require(
+            self.defaults.variables.is_empty(),
+            "template_data.defaults.variables",
+            || "must be empty: a variable has its own default".to_owned(),
+        );
+        self.defaults.output.resolve(
+            "template_data.defaults.output",
+            properties,
+            category,
+            checks,
+        );
+    }
+
+    fn check_variables(&self, checks: &mut Checks) {
+        let count = self.variables.len();
+        checks.require(count <= MAX_VARIABLES, "template_data.variables", || {
+            format!("must have at most {MAX_VARIABLES} entries, has {count}")
+        });
+        let mut names = BTreeSet::new();
+        for (index, variable) in self.variables.iter().enumerate() {
+            let path = format!("template_data.variables[{index}]");
+            checks.require(
+                names.insert(&variable.name),
+                &format!("{path}.name"),
+                || format!("must be unique, {:?} is there twice", variable.name),
+            );
+            variable.check(&path, checks);
+        }
+    }
+
+    fn check_prompt(&self, checks: &mut Checks) {
+        match prompt::variables(&self.prompt) {
+            Err(problem) => checks.add("template_data.prompt", problem),
+            Ok(named) => {
+                let declared = |name: &str| {
+                    name == prompt::USER_PROMPT || self.variables.iter().any(|v| v.name == name)
+                };
+                for name in named.iter().filter(|name| !declared(name)) {
+                    checks.add(
+                        "template_data.prompt",
+                        format!("names {name:?}, which is not among the variables"),
+                    );
+                }
+            }
+        }
+    }
+}
+
+impl Variable {
+    /// A value of the variable's type, or what is expected.
+    fn resolve(&self, given: Option<&Value>) -> Result<Value, String> {
+        match given
+            .filter(|value| !value.is_null())
+            .or(self.default.as_ref())
+        {
+            Some(value) => self.accept(value),
+            None if self.required => Err("is required".to_owned()),
+            None => Ok(self.empty()),
+        }
+    }
+
+    fn empty(&self) -> Value {
+        match self.kind {
+            VariableType::String | VariableType::Enum => Value::from(""),
+            VariableType::Integer | VariableType::Number => Value::from(0),
+            VariableType::Boolean => Value::from(false),
+        }
+    }
+
+    fn accept(&self, value: &Value) -> Result<Value, String> {
+        match self.kind {
+            VariableType::String => self.accept_string(value),
+            VariableType::Boolean => value
+                .as_bool()
+                .map(Value::from)
+                .ok_or_else(|| "must be true or false".to_owned()),
+            VariableType::Integer | VariableType::Number => self.accept_number(value),
+            VariableType::Enum => value
+                .as_str()
+                .filter(|text| self.choices.iter().any(|choice| choice == text))
+                .map(Value::from)
+                .ok_or_else(|| format!("must be one of {}", self.choices.join(", "))),
+        }
+    }
+
+    fn accept_string(&self, value: &Value) -> Result<Value, String> {
+        let most = usize::try_from(self.max_length)
+            .ok()
+            .filter(|most| *most > 0)
+            .unwrap_or(DEFAULT_MAX_LENGTH);
+        value
+            .as_str()
+            .filter(|text| {
+                text.chars().count() <= most && !text.chars().any(|c| c.is_control() && c != '\n')
+            })
+            .map(|text| Value::from(text.trim()))
+            .ok_or_else(|| format!("must be text of at most {most} characters"))
+    }
+
+    fn accept_number(&self, value: &Value) -> Result<Value, String> {
+        let low = self.min.unwrap_or(f64::MIN);
+        let high = self.max.unwrap_or(f64::MAX);
+        let number = value
+            .as_f64()
+            .filter(|number| (low..=high).contains(number));
+        let whole = self.kind == VariableType::Integer;
+        match number {
+            // Whole numbers come as doubles from protobuf; beyond 2^53 they would not be exact.
+            Some(number) if whole && number.fract() == 0.0 && number.abs() < 9e15 => {
+                Ok(Value::from(number as i64))
+            }
+            Some(number) if !whole => Ok(Value::from(number)),
+            _ => Err(format!("must be {}", self.number_range(whole))),
+        }
+    }
+
+    fn number_range(&self, whole: bool) -> String {
+        let noun = if whole { "a whole number" } else { "a number" };
+        match (self.min, self.max) {
+            (Some(min), Some(max)) => format!("{noun} from {min} to {max}"),
+            (Some(min), None) => format!("{noun}, {min} or more"),
+            (None, Some(max)) => format!("{noun}, {max} or less"),
+            (None, None) => noun.to_owned(),
+        }
+    }
+
+    fn check(&self, path: &str, checks: &mut Checks) {
+        let starts_well = self
+            .name
+            .starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        let goes_on_well = self
+            .name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_');
+        checks.require(
+            starts_well && goes_on_well && self.name.len() <= 64,
+            &format!("{path}.name"),
+            || "must be a letter or \"_\", then letters, digits and \"_\", at most 64".to_owned(),
+        );
+        checks.require(
+            self.name != prompt::USER_PROMPT,
+            &format!("{path}.name"),
+            || "must not be user_prompt, which is always there".to_owned(),
+        );
+        checks.text(&format!("{path}.label"), &self.label, 200);
+        checks.require(
+            (0..=20_000).contains(&self.max_length),
+            &format!("{path}.max_length"),
+            || format!("must be from 0 to 20000, got {}", self.max_length),
+        );
+        let needs_choices = self.kind == VariableType::Enum;
+        checks.require(
+            needs_choices != self.choices.is_empty(),
+            &format!("{path}.choices"),
+            || "must be given for an enum, and for nothing else".to_owned(),
+        );
+        if let Some(Err(expected)) = self.default.as_ref().map(|value| self.accept(value)) {
+            checks.add(format!("{path}.default_value"), expected);
+        }
+    }
+}
+
+/// A template as a client sends it.
+#[derive(Clone, Debug)]
+pub struct TemplateDraft {
+    pub feature_id: i64,
+    pub name: String,
+    pub description: String,
+    pub data: TemplateData,
+    pub preview_url: String,
+    pub tags: Vec<String>,
+    pub is_active: bool,
+    pub order_index: i32,
+}
+
+impl TemplateDraft {
+    /// Every violation of the template's own rules and of its feature's limits.
+    pub fn check(&self, properties: &FeatureProperties, category: MediaType) -> Result<(), Error> {
+        let mut checks = Checks::default();
+        checks.name("name", &self.name);
+        checks.text("description", &self.description, 2_000);
+        checks.optional_url("preview_url", &self.preview_url);
+        check_tags(&self.tags, &mut checks);
+        self.data.check(properties, category, &mut checks);
+        checks.finish(())
+    }
+}
+
+/// Tags of a template or of a filter.
+pub fn check_tags(tags: &[String], checks: &mut Checks) {
+    checks.require(tags.len() <= 32, "tags", || {
+        format!("must have at most 32 entries, has {}", tags.len())
+    });
+    for (index, tag) in tags.iter().enumerate() {
+        let field = format!("tags[{index}]");
+        checks.text(&field, tag, 64);
+        checks.require(!tag.trim().is_empty(), &field, || {
+            "must not be empty".to_owned()
+        });
+        checks.require(!tags[..index].contains(tag), &field, || {
+            format!("must be unique, {tag:?} is there twice")
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn template(data: &Value) -> TemplateData {
+        serde_json::from_value(data.clone()).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn sale() -> TemplateData {
+        template(&json!({
+            "prompt": "{{ user_prompt }} {{ percent }}% {{ city }}",
+            "variables": [
+                { "name": "percent", "type": "integer", "min": 1, "max": 90, "default": 10 },
+                { "name": "city", "type": "enum", "choices": ["Hà Nội", "Huế"], "required": true },
+                { "name": "note", "type": "string", "max_length": 3 },
+            ],
+            "house": "kept",
+        }))
+    }
+
+    fn resolve(given: &Value) -> Result<JsonMap, Vec<String>> {
+        let mut checks = Checks::default();
+        let given = given.as_object().cloned().unwrap_or_default();
+        let values = sale().resolve_variables(&given, "input.variables", &mut checks);
+        let fields: Vec<_> = checks
+            .into_violations()
+            .into_iter()
+            .map(|v| v.field)
+            .collect();
+        if fields.is_empty() {
+            Ok(values)
+        } else {
+            Err(fields)
+        }
+    }
+
+    #[test]
+    fn given_values_and_defaults_fill_the_prompt() {
+        let values =
+            resolve(&json!({ "city": "Huế" })).unwrap_or_else(|fields| panic!("{fields:?}"));
+        assert_eq!(
+            sale().render(&values, "Giảm"),
+            Ok(Some("Giảm 10% Huế".to_owned()))
+        );
+    }
+
+    #[test]
+    fn wrong_missing_and_unknown_variables_are_all_named() {
+        assert_eq!(
+            resolve(&json!({ "percent": 91.0, "note": "long", "colour": "red" })),
+            Err([
+                "input.variables.colour",
+                "input.variables.percent",
+                "input.variables.city",
+                "input.variables.note"
+            ]
+            .map(str::to_owned)
+            .to_vec())
+        );
+    }
+
+    #[test]
+    fn a_whole_number_that_came_as_a_double_prints_without_a_point() {
+        let values = resolve(&json!({ "percent": 50.0, "city": "Huế" })).unwrap_or_default();
+        assert_eq!(values["percent"], json!(50));
+        assert!(resolve(&json!({ "percent": 50.5, "city": "Huế" })).is_err());
+    }
+
+    #[test]
+    fn a_prompt_that_names_an_unknown_variable_is_refused_when_the_template_is_written() {
+        let draft = TemplateDraft {
+            feature_id: 1,
+            name: "sale".to_owned(),
+            description: String::new(),
+            data: template(&json!({ "prompt": "{{ nobody }} {{ user_prompt }}" })),
+            preview_url: String::new(),
+            tags: vec!["a".to_owned(), "a".to_owned()],
+            is_active: true,
+            order_index: 0,
+        };
+        let Err(Error::Validation(violations)) =
+            draft.check(&FeatureProperties::default(), MediaType::Image)
+        else {
+            panic!("the draft was accepted");
+        };
+        let fields: Vec<_> = violations.iter().map(|v| v.field.as_str()).collect();
+        assert_eq!(fields, ["tags[1]", "template_data.prompt"]);
+    }
+
+    #[test]
+    fn unknown_keys_of_template_data_survive() {
+        assert_eq!(sale().extra["house"], json!("kept"));
+    }
+}
