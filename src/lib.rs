@@ -1,0 +1,4 @@
+//! Atelier turns what a user asks for into media.
+
+pub mod entity;
+pub mod rpc;

@@ -1,0 +1,197 @@
+//! Gathers every problem of a message, so that a client learns all of them at once.
+
+use serde_json::Value;
+use url::Url;
+
+use super::{Error, JsonMap};
+
+const MAX_URL_CHARS: usize = 2_048;
+const MAX_JSON_BYTES: usize = 64 * 1024;
+const MAX_JSON_DEPTH: usize = 16;
+
+/// One field that breaks its rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Path of the field in the message, such as `input.output.width`.
+    pub field: String,
+    /// What was expected, and what came.
+    pub description: String,
+}
+
+impl Violation {
+    pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            description: description.into(),
+        }
+    }
+}
+
+/// The problems found so far.
+#[derive(Debug, Default)]
+pub struct Checks {
+    violations: Vec<Violation>,
+}
+
+impl Checks {
+    pub fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
+        self.violations.push(Violation::new(field, description));
+    }
+
+    /// Notes the problem unless `holds`.
+    pub fn require(&mut self, holds: bool, field: &str, description: impl FnOnce() -> String) {
+        if !holds {
+            self.add(field, description());
+        }
+    }
+
+    pub fn extend(&mut self, violations: impl IntoIterator<Item = Violation>) {
+        self.violations.extend(violations);
+    }
+
+    /// `value` if nothing was found, else every problem.
+    pub fn finish<T>(self, value: T) -> Result<T, Error> {
+        if self.violations.is_empty() {
+            Ok(value)
+        } else {
+            Err(Error::Validation(self.violations))
+        }
+    }
+
+    pub fn into_violations(self) -> Vec<Violation> {
+        self.violations
+    }
+
+    /// An identifier that must be given.
+    pub fn id(&mut self, field: &str, id: i64) {
+        self.require(id > 0, field, || format!("is required and positive, got {id}"));
+    }
+
+    /// An identifier in a filter, where 0 means any.
+    pub fn optional_id(&mut self, field: &str, id: i64) {
+        self.require(id >= 0, field, || format!("must not be negative, got {id}"));
+    }
+
+    /// Text of at most `max_chars` characters, without control characters other than line breaks and tabs.
+    pub fn text(&mut self, field: &str, text: &str, max_chars: usize) {
+        let chars = text.chars().count();
+        self.require(chars <= max_chars, field, || {
+            format!("must have at most {max_chars} characters, has {chars}")
+        });
+        let control = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+        if let Some(control) = control {
+            self.add(
+                field,
+                format!("must not contain control characters, has U+{:04X}", u32::from(control)),
+            );
+        }
+    }
+
+    /// A machine-friendly name.
+    pub fn name(&mut self, field: &str, name: &str) {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+        self.require((1..=128).contains(&name.len()) && name.chars().all(allowed), field, || {
+            "must have 1 to 128 characters of a-z, 0-9, \"_\" and \"-\"".to_owned()
+        });
+    }
+
+    /// An http or https URL with a host.
+    pub fn url(&mut self, field: &str, text: &str) {
+        if text.chars().count() > MAX_URL_CHARS {
+            self.add(field, format!("must have at most {MAX_URL_CHARS} characters"));
+            return;
+        }
+        let well_formed = Url::parse(text)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
+        let clean = !text.chars().any(|c| c.is_control() || c.is_whitespace());
+        self.require(well_formed && clean, field, || {
+            "must be a well-formed http or https URL".to_owned()
+        });
+    }
+
+    /// A URL that may be left out.
+    pub fn optional_url(&mut self, field: &str, text: &str) {
+        if !text.is_empty() {
+            self.url(field, text);
+        }
+    }
+
+    /// An open-ended object: bounded in size and depth, storable on every database.
+    pub fn json(&mut self, field: &str, map: &JsonMap) {
+        let bytes = serde_json::to_string(map).map_or(usize::MAX, |text| text.len());
+        self.require(bytes <= MAX_JSON_BYTES, field, || {
+            format!("must have at most {MAX_JSON_BYTES} bytes as JSON, has {bytes}")
+        });
+        let depth = 1 + map.values().map(depth).max().unwrap_or(0);
+        self.require(depth <= MAX_JSON_DEPTH, field, || {
+            format!("must be nested at most {MAX_JSON_DEPTH} deep, is {depth}")
+        });
+        let nul = map.iter().any(|(key, value)| key.contains('\0') || has_nul(value));
+        self.require(!nul, field, || "must not contain the character U+0000".to_owned());
+    }
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(map) => map.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn problems(check: impl FnOnce(&mut Checks)) -> Vec<Violation> {
+        let mut checks = Checks::default();
+        check(&mut checks);
+        checks.into_violations()
+    }
+
+    #[test]
+    fn only_http_and_https_urls_with_a_host_are_well_formed() {
+        for good in ["http://a.vn", "https://shop.vn/p?q=1#x", "https://[::1]:8080/a"] {
+            assert_eq!(problems(|checks| checks.url("u", good)), [], "{good}");
+        }
+        for bad in ["", "ftp://a.vn", "http://", "a.vn/x", "https://a.vn/a b", "javascript:alert(1)"] {
+            assert_eq!(problems(|checks| checks.url("u", bad)).len(), 1, "{bad}");
+        }
+    }
+
+    #[test]
+    fn text_with_nul_is_refused_and_line_breaks_are_not() {
+        assert_eq!(problems(|checks| checks.text("t", "a\nb\tc", 5)), []);
+        assert_eq!(problems(|checks| checks.text("t", "a\0b", 5)).len(), 1);
+    }
+
+    #[test]
+    fn characters_are_counted_not_bytes() {
+        assert_eq!(problems(|checks| checks.text("t", "ếếế", 3)), []);
+        assert_eq!(problems(|checks| checks.text("t", "ếếếế", 3)).len(), 1);
+    }
+
+    #[test]
+    fn a_deep_or_huge_object_is_refused() {
+        let mut value = json!(1);
+        for _ in 0..20 {
+            value = json!({ "a": value });
+        }
+        let deep = value.as_object().cloned().unwrap_or_default();
+        assert_eq!(problems(|checks| checks.json("m", &deep)).len(), 1);
+        let huge = json!({ "a": "x".repeat(70_000) });
+        let huge = huge.as_object().cloned().unwrap_or_default();
+        assert_eq!(problems(|checks| checks.json("m", &huge)).len(), 1);
+    }
+}

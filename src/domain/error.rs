@@ -1,0 +1,167 @@
+use super::Violation;
+
+/// What a lookup may miss, and what a name may belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    Feature,
+    Template,
+    Request,
+    Job,
+    Media,
+}
+
+impl Resource {
+    /// The noun in messages and, with "_id", in error metadata.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Feature => "feature",
+            Self::Template => "template",
+            Self::Request => "request",
+            Self::Job => "job",
+            Self::Media => "media",
+        }
+    }
+}
+
+/// Everything that a use case can fail with. `rpc::error` maps each to a gRPC status.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{}", summary(.0))]
+    Validation(Vec<Violation>),
+    #[error("page_token does not belong to this list, filter and order; start again without one")]
+    InvalidPageToken,
+    #[error("idempotency_key {key:?} came before with another payload, for request {request_id}")]
+    IdempotencyKeyReused { key: String, request_id: i64 },
+    #[error("there is no {} {id}", .resource.noun())]
+    NotFound { resource: Resource, id: i64 },
+    #[error("the file of media {0} is gone from the storage")]
+    MediaContentMissing(i64),
+    #[error("a live feature is named {name:?}")]
+    FeatureNameTaken { name: String },
+    #[error("a live template of feature {feature_id} is named {name:?}")]
+    TemplateNameTaken { feature_id: i64, name: String },
+    #[error("feature {0} takes no requests now")]
+    FeatureInactive(i64),
+    #[error("template {0} takes no requests now")]
+    TemplateInactive(i64),
+    #[error("user {0} is unknown")]
+    UserUnknown(i64),
+    #[error("job {0} is being processed; only pending jobs can be cancelled")]
+    JobAlreadyProcessing(i64),
+    #[error("job {id} has {status}; only pending jobs can be cancelled")]
+    JobAlreadyFinished { id: i64, status: &'static str },
+    #[error("job {job_id} is at revision {revision}, after_revision {after_revision} lies ahead of it")]
+    RevisionAhead {
+        job_id: i64,
+        revision: i64,
+        after_revision: i64,
+    },
+    #[error("the database cannot be reached right now")]
+    DatabaseUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the media storage cannot be reached right now")]
+    StorageUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the server is shutting down")]
+    ShuttingDown,
+    #[error("internal error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    pub fn not_found(resource: Resource, id: i64) -> Self {
+        Self::NotFound { resource, id }
+    }
+
+    /// A fault of our own, with the words that the log shows.
+    pub fn internal(fault: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(fault.into())
+    }
+
+    /// A single field that breaks its rule.
+    pub fn invalid(field: &str, description: &str) -> Self {
+        Self::Validation(vec![Violation::new(field, description)])
+    }
+}
+
+fn summary(violations: &[Violation]) -> String {
+    violations
+        .iter()
+        .map(|violation| format!("{}: {}", violation.field, violation.description))
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// The documented reasons of `error_reason.proto`, by their names there without the prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    ValidationFailed,
+    InvalidPageToken,
+    IdempotencyKeyReused,
+    FeatureNotFound,
+    TemplateNotFound,
+    RequestNotFound,
+    JobNotFound,
+    MediaNotFound,
+    MediaContentMissing,
+    FeatureNameTaken,
+    TemplateNameTaken,
+    FeatureInactive,
+    TemplateInactive,
+    UserUnknown,
+    JobAlreadyProcessing,
+    JobAlreadyFinished,
+    RevisionAhead,
+    DatabaseUnavailable,
+    StorageUnavailable,
+    ShuttingDown,
+    Internal,
+    ProviderNoOutput,
+    ProviderInvalidOutput,
+    ProviderUnavailable,
+    ProviderRejectedContent,
+    ProviderRejectedInput,
+    ProviderOutcomeUnknown,
+    ProviderFailed,
+    ProviderNotConfigured,
+    OutputTooLarge,
+    JobTimedOut,
+    WorkerLost,
+}
+
+impl Reason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ValidationFailed => "VALIDATION_FAILED",
+            Self::InvalidPageToken => "INVALID_PAGE_TOKEN",
+            Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
+            Self::FeatureNotFound => "FEATURE_NOT_FOUND",
+            Self::TemplateNotFound => "TEMPLATE_NOT_FOUND",
+            Self::RequestNotFound => "REQUEST_NOT_FOUND",
+            Self::JobNotFound => "JOB_NOT_FOUND",
+            Self::MediaNotFound => "MEDIA_NOT_FOUND",
+            Self::MediaContentMissing => "MEDIA_CONTENT_MISSING",
+            Self::FeatureNameTaken => "FEATURE_NAME_TAKEN",
+            Self::TemplateNameTaken => "TEMPLATE_NAME_TAKEN",
+            Self::FeatureInactive => "FEATURE_INACTIVE",
+            Self::TemplateInactive => "TEMPLATE_INACTIVE",
+            Self::UserUnknown => "USER_UNKNOWN",
+            Self::JobAlreadyProcessing => "JOB_ALREADY_PROCESSING",
+            Self::JobAlreadyFinished => "JOB_ALREADY_FINISHED",
+            Self::RevisionAhead => "REVISION_AHEAD",
+            Self::DatabaseUnavailable => "DATABASE_UNAVAILABLE",
+            Self::StorageUnavailable => "STORAGE_UNAVAILABLE",
+            Self::ShuttingDown => "SHUTTING_DOWN",
+            Self::Internal => "INTERNAL",
+            Self::ProviderNoOutput => "PROVIDER_NO_OUTPUT",
+            Self::ProviderInvalidOutput => "PROVIDER_INVALID_OUTPUT",
+            Self::ProviderUnavailable => "PROVIDER_UNAVAILABLE",
+            Self::ProviderRejectedContent => "PROVIDER_REJECTED_CONTENT",
+            Self::ProviderRejectedInput => "PROVIDER_REJECTED_INPUT",
+            Self::ProviderOutcomeUnknown => "PROVIDER_OUTCOME_UNKNOWN",
+            Self::ProviderFailed => "PROVIDER_FAILED",
+            Self::ProviderNotConfigured => "PROVIDER_NOT_CONFIGURED",
+            Self::OutputTooLarge => "OUTPUT_TOO_LARGE",
+            Self::JobTimedOut => "JOB_TIMED_OUT",
+            Self::WorkerLost => "WORKER_LOST",
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The rules of generation as pure functions and value types: no runtime, no transport, no database, no storage.
+
+mod aspect_ratio;
+pub mod backoff;
+mod caller;
+mod check;
+mod error;
+mod feature;
+mod format;
+mod input;
+pub mod job;
+mod job_input;
+mod page;
+mod prompt;
+mod request;
+mod resolution;
+mod template;
+
+pub use aspect_ratio::AspectRatio;
+pub use caller::Caller;
+pub use check::{Checks, Violation};
+pub use error::{Error, Reason, Resource};
+pub use feature::{FeatureDraft, FeatureProperties};
+pub use format::Format;
+pub use input::{GenerationInput, OutputSettings};
+pub use job::{JobCounts, request_status};
+pub use job_input::JobInput;
+pub use page::{Page, PageToken, page_size};
+pub use request::{IntakeLimits, RequestDraft, Resolved, resolve};
+pub use resolution::{MIN_SIDE, Resolution};
+pub use template::{TemplateData, TemplateDraft, Variable, VariableType};
+
+/// A JSON object, as in the open-ended columns of the spec.
+pub type JsonMap = serde_json::Map<String, serde_json::Value>;

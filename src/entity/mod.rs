@@ -1,0 +1,19 @@
+//! The records of the database, one file a table, and the two enums of the spec.
+//!
+//! Source: `generation-domain` spec, section 2, plus the columns that execution needs.
+
+pub mod feature;
+pub mod idempotency_key;
+pub mod job;
+pub mod job_event;
+pub mod media;
+mod media_type;
+pub mod request;
+mod status;
+pub mod template;
+mod text_list;
+pub mod user;
+
+pub use media_type::MediaType;
+pub use status::{JobStatus, RequestStatus};
+pub use text_list::TextList;

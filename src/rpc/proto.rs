@@ -1,0 +1,8 @@
+//! The generated messages, services and clients of package `generation.v1`.
+
+#![allow(clippy::unwrap_used, missing_docs, unused_qualifications)]
+
+tonic::include_proto!("generation.v1");
+
+/// Every contract with its comments, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
