@@ -1,0 +1,114 @@
+//! The configuration: built-in defaults, then a TOML file, then the environment, then flags, the later over the earlier.
+//!
+//! [`settings`] declares every setting once. [`layer`] gathers what was written where, [`reader`] types it key by key, so
+//! that all mistakes are reported together, and [`contradiction`] checks what must fit together. Secrets are redacted in
+//! everything that is printed: debug output, problems and [`Loaded::to_toml`].
+
+mod address;
+mod contradiction;
+mod display;
+mod identifier;
+mod kind;
+mod layer;
+mod problem;
+mod quantity;
+mod reader;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
+
+pub use address::{DatabaseBackend, DatabaseUrl};
+pub use kind::{LogFormat, StorageBackend};
+pub use layer::{Flag, Inputs};
+pub use problem::{Problem, Problems, Source};
+pub use quantity::{format_duration, parse_duration};
+pub use settings::{
+    CatalogueConfig, Config, DatabaseConfig, ExecutorConfig, IdentityConfig, LimitsConfig,
+    LogConfig, ProvidersConfig, ServerConfig, StorageConfig,
+};
+
+use layer::Layers;
+use reader::Reader;
+
+/// A configuration that holds, with where its values come from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub config: Config,
+    /// The source of each value that is not the default, by `section.key`.
+    pub sources: BTreeMap<&'static str, Source>,
+}
+
+impl Config {
+    /// Reads all layers. On failure: every problem there is, not just the first.
+    pub fn load(inputs: &Inputs) -> Result<Loaded, Problems> {
+        Self::from_layers(Layers::collect(inputs))
+    }
+
+    fn from_layers(layers: Layers) -> Result<Loaded, Problems> {
+        let mut reader = Reader::new(layers);
+        let config = Self::read(&mut reader);
+        contradiction::report(&config, &mut reader);
+        let (problems, sources) = reader.finish();
+        if problems.is_empty() {
+            Ok(Loaded { config, sources })
+        } else {
+            Err(Problems(problems))
+        }
+    }
+
+    /// Whether an unknown user is recorded at first use. PostgreSQL shares its users with other services, so there it
+    /// happens only on request.
+    pub fn provisions_users(&self) -> bool {
+        let by_default = self.database.url.backend() == DatabaseBackend::Sqlite;
+        self.identity.provision_users.unwrap_or(by_default)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::read(&mut Reader::default())
+    }
+}
+
+impl ExecutorConfig {
+    /// How many jobs run at once in this process.
+    pub fn slots(&self) -> usize {
+        match self.concurrency {
+            0 => available_parallelism().map_or(1, NonZeroUsize::get),
+            slots => slots,
+        }
+    }
+
+    /// A name for a worker of this process: the configured one, else a fresh `<host>-<random>`, different at each call.
+    pub fn name_worker(&self) -> String {
+        self.worker_id.clone().unwrap_or_else(|| {
+            let random = format!("-{:08x}", rand::random::<u32>());
+            let room = identifier::WORKER_ID_CHARS - random.len();
+            host_name()
+                .chars()
+                .take(room)
+                .chain(random.chars())
+                .collect()
+        })
+    }
+}
+
+/// The name of this machine, for people who read the records.
+fn host_name() -> String {
+    let kernel = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    std::env::var("HOSTNAME")
+        .ok()
+        .or_else(kernel)
+        .map(|name| {
+            name.chars()
+                .filter(|letter| letter.is_ascii_alphanumeric() || "-._".contains(*letter))
+                .collect()
+        })
+        .filter(|name: &String| !name.is_empty())
+        .unwrap_or_else(|| "worker".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,41 @@
+//! What settings must be together, beyond what each must be by itself.
+
+use super::Config;
+use super::kind::StorageBackend;
+use super::reader::Reader;
+
+/// Reports to `reader` every pair of settings in `config` that do not go together.
+pub fn report(config: &Config, reader: &mut Reader) {
+    if config.executor.heartbeat > config.executor.lease / 2 {
+        reader.contradiction(
+            &["executor.heartbeat", "executor.lease"],
+            "the heartbeat may be at most half of the lease, so that one late beat loses no job",
+        );
+    }
+    let storage = &config.storage;
+    if storage.backend == StorageBackend::S3 && storage.bucket.is_none() {
+        reader.contradiction(
+            &["storage.backend", "storage.bucket"],
+            "the s3 backend needs a bucket",
+        );
+    }
+    if storage.access_key_id.is_some() != storage.secret_access_key.is_some() {
+        reader.contradiction(
+            &["storage.access_key_id", "storage.secret_access_key"],
+            "an access key and its secret are set together or not at all",
+        );
+    }
+    if storage.session_token.is_some() && storage.access_key_id.is_none() {
+        reader.contradiction(
+            &["storage.session_token", "storage.access_key_id"],
+            "a session token needs the access key that it was issued with",
+        );
+    }
+    let origins = &config.server.cors_origins;
+    if origins.len() > 1 && origins.iter().any(|origin| origin == "*") {
+        reader.contradiction(
+            &["server.cors_origins"],
+            "\"*\" stands alone, because it already allows every origin",
+        );
+    }
+}

@@ -1,0 +1,249 @@
+//! The places that settings are written in: a file, the environment, flags.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use super::kind::Literal;
+use super::problem::{Problem, Source};
+use super::settings::ENTRIES;
+
+/// The file that is read when no other is named and it exists.
+const DEFAULT_FILE: &str = "atelier.toml";
+
+/// The names of settings in the environment begin with this. A single underscore would take in the variables that
+/// orchestrators set for a service called atelier, such as `ATELIER_PORT`.
+const PREFIX: &str = "ATELIER__";
+
+/// The name by which hosting platforms pass a database; `ATELIER__DATABASE__URL` wins over it.
+const DATABASE_URL: &str = "DATABASE_URL";
+
+/// What a process was started with, as far as it bears on the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    /// The file named on the command line, which must exist.
+    pub file: Option<PathBuf>,
+    /// The environment; variables that are no settings are passed over.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Flags in the order in which they apply.
+    pub flags: Vec<Flag>,
+}
+
+/// A setting given on the command line.
+#[derive(Debug, Clone)]
+pub enum Flag {
+    /// `--set section.key=value`: the part after `--set`.
+    Set(String),
+    /// A flag of its own for one key, such as `--listen`.
+    Direct {
+        flag: &'static str,
+        key: &'static str,
+        value: String,
+    },
+}
+
+/// The text of a value: typed already, or still a string.
+#[derive(Debug, Clone)]
+pub enum Written {
+    Toml(Literal),
+    Text(String),
+}
+
+/// One value given to one setting.
+#[derive(Debug, Clone)]
+pub struct Given {
+    pub key: String,
+    pub source: Source,
+    pub written: Written,
+}
+
+/// All values in the order in which they apply, the last one wins, and what was wrong with where they stand.
+#[derive(Debug, Default)]
+pub struct Layers {
+    pub given: Vec<Given>,
+    pub problems: Vec<Problem>,
+}
+
+impl Layers {
+    /// Reads every layer; a value's type is not looked at yet.
+    pub fn collect(inputs: &Inputs) -> Self {
+        let mut layers = Self::default();
+        match &inputs.file {
+            Some(path) => layers.read_file(path),
+            None if Path::new(DEFAULT_FILE).exists() => layers.read_file(Path::new(DEFAULT_FILE)),
+            None => {}
+        }
+        layers.read_environment(&inputs.environment);
+        for flag in &inputs.flags {
+            layers.read_flag(flag);
+        }
+        layers
+    }
+
+    fn read_file(&mut self, path: &Path) {
+        match std::fs::read_to_string(path) {
+            Ok(content) => self.read_toml(path, &content),
+            Err(error) => self.problems.push(Problem::File {
+                path: path.to_owned(),
+                line: None,
+                cause: format!("cannot be read: {error}"),
+            }),
+        }
+    }
+
+    pub(super) fn read_toml(&mut self, path: &Path, content: &str) {
+        let (document, errors) = DeTable::parse_recoverable(content);
+        let line_at = |offset: usize| {
+            1 + content
+                .bytes()
+                .take(offset)
+                .filter(|byte| *byte == b'\n')
+                .count()
+        };
+        for error in errors {
+            // The error's own display quotes the line, which may hold a secret.
+            self.problems.push(Problem::File {
+                path: path.to_owned(),
+                line: error.span().map(|span| line_at(span.start)),
+                cause: format!("is not valid TOML: {}", error.message()),
+            });
+        }
+        for (section, values) in document.get_ref() {
+            let source_at = |offset: usize| Source::File {
+                path: path.to_owned(),
+                line: line_at(offset),
+            };
+            match values.get_ref() {
+                DeValue::Table(values) if is_section(section.get_ref()) => {
+                    for (key, value) in values {
+                        self.add(Given {
+                            key: format!("{}.{}", section.get_ref(), key.get_ref()),
+                            source: source_at(key.span().start),
+                            written: Written::Toml(Literal::from(value.get_ref())),
+                        });
+                    }
+                }
+                _ => self.problems.push(unknown_section(
+                    section.get_ref(),
+                    source_at(section.span().start),
+                )),
+            }
+        }
+    }
+
+    fn read_environment(&mut self, environment: &[(OsString, OsString)]) {
+        let mut variables: Vec<_> = environment
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_str()?, value)))
+            // An empty variable is how compose files and shells leave one unset.
+            .filter(|(name, value)| {
+                (*name == DATABASE_URL || name.starts_with(PREFIX)) && !value.is_empty()
+            })
+            .collect();
+        variables.sort_by_key(|(name, _)| (*name != DATABASE_URL, *name));
+        for (name, value) in variables {
+            let key = if name == DATABASE_URL {
+                Some("database.url")
+            } else {
+                key_of_variable(name)
+            };
+            let source = Source::Environment(name.to_owned());
+            match key {
+                Some(key) => self.add(Given {
+                    key: key.to_owned(),
+                    source,
+                    written: Written::Text(value.to_string_lossy().into_owned()),
+                }),
+                None => self.problems.push(Problem::Unknown {
+                    nearest: nearest(name, ENTRIES.iter().map(|entry| variable_of(entry.key))),
+                    name: name.to_owned(),
+                    source,
+                }),
+            }
+        }
+    }
+
+    fn read_flag(&mut self, flag: &Flag) {
+        match flag {
+            Flag::Direct { flag, key, value } => self.add(Given {
+                key: (*key).to_owned(),
+                source: Source::Flag((*flag).to_owned()),
+                written: Written::Text(value.clone()),
+            }),
+            Flag::Set(assignment) => match assignment.split_once('=') {
+                Some((key, value)) if key.contains('.') => self.add(Given {
+                    key: key.trim().to_owned(),
+                    source: Source::Flag(format!("--set {}", key.trim())),
+                    written: Written::Text(value.to_owned()),
+                }),
+                // Only the part before the equals sign is repeated: what follows may be a secret.
+                Some((key, _)) => self.problems.push(Problem::Flag {
+                    flag: format!("--set {key}=..."),
+                }),
+                None => self.problems.push(Problem::Flag {
+                    flag: "--set".to_owned(),
+                }),
+            },
+        }
+    }
+
+    fn add(&mut self, given: Given) {
+        if ENTRIES.iter().any(|entry| entry.key == given.key) {
+            self.given.push(given);
+        } else {
+            self.problems.push(Problem::Unknown {
+                nearest: nearest(&given.key, ENTRIES.iter().map(|entry| entry.key.to_owned())),
+                name: given.key,
+                source: given.source,
+            });
+        }
+    }
+}
+
+/// The environment variable that sets `key`.
+pub fn variable_of(key: &str) -> String {
+    format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())
+}
+
+fn key_of_variable(name: &str) -> Option<&'static str> {
+    ENTRIES
+        .iter()
+        .map(|entry| entry.key)
+        .find(|key| variable_of(key) == name)
+}
+
+fn is_section(name: &str) -> bool {
+    sections().any(|section| section == name)
+}
+
+fn sections() -> impl Iterator<Item = &'static str> {
+    ENTRIES
+        .iter()
+        .filter_map(|entry| entry.key.split('.').next())
+}
+
+fn unknown_section(name: &str, source: Source) -> Problem {
+    let candidates = sections().chain(ENTRIES.iter().map(|entry| entry.key));
+    // A key outside any section is the likeliest slip: `listen = ...` above the first `[section]`.
+    let homeless = ENTRIES
+        .iter()
+        .find(|entry| entry.key.split('.').nth(1) == Some(name));
+    Problem::Unknown {
+        name: name.to_owned(),
+        source,
+        nearest: homeless
+            .map(|entry| entry.key.to_owned())
+            .or_else(|| nearest(name, candidates.map(str::to_owned))),
+    }
+}
+
+/// The candidate that `name` was probably meant to be.
+fn nearest(name: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
+    const LIKELY: f64 = 0.8;
+    candidates
+        .map(|candidate| (strsim::jaro_winkler(name, &candidate), candidate))
+        .filter(|(likeness, _)| *likeness > LIKELY)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,229 @@
+//! Every setting, declared once: from this come the structs, their defaults, the loader and the reference.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::address::{DatabaseUrl, ListenAddress, Origin};
+use super::identifier::{BucketName, LogFilter, WorkerId};
+use super::kind::{Kind, LogFormat, StorageBackend};
+use super::quantity::ByteSize;
+use super::reader::Reader;
+
+/// What is known about one setting without its value.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// `section.key`.
+    pub key: &'static str,
+    /// What it means, in Markdown.
+    pub doc: &'static str,
+    /// How it is written, such as "duration".
+    pub kind: &'static str,
+    /// Whether its value must never be shown.
+    pub secret: bool,
+    /// The default as a TOML literal; `None` when the setting is optional.
+    pub default: Option<&'static str>,
+    /// The least and the greatest value as TOML literals.
+    pub range: Option<(&'static str, &'static str)>,
+}
+
+/// The kind that reads a field: its own type unless another is named.
+macro_rules! kind {
+    ($ty:ty) => {
+        $ty
+    };
+    ($ty:ty, $kind:ty) => {
+        $kind
+    };
+}
+
+macro_rules! optional {
+    () => {
+        None
+    };
+    ($value:expr) => {
+        Some($value)
+    };
+}
+
+macro_rules! settings {
+    ($(
+        $(#[doc = $section_doc:literal])+
+        $section:ident: $Section:ident {
+            $(
+                $(#[doc = $doc:literal])+
+                $key:ident: $ty:ty $(as $kind:ty)? $(= $default:tt $(in $low:tt ..= $high:tt)?)?;
+            )+
+        }
+    )+) => {
+        $(
+            $(#[doc = $section_doc])+
+            #[derive(Debug, Clone)]
+            pub struct $Section {
+                $($(#[doc = $doc])+ pub $key: $ty,)+
+            }
+        )+
+
+        /// The whole configuration. Its default is what holds when nobody sets anything.
+        #[derive(Debug, Clone)]
+        pub struct Config {
+            $($(#[doc = $section_doc])+ pub $section: $Section,)+
+        }
+
+        /// All settings in the order of their declaration.
+        pub const ENTRIES: &[Entry] = &[$($(Entry {
+            key: concat!(stringify!($section), ".", stringify!($key)),
+            doc: concat!($($doc),+),
+            kind: <kind!($ty $(, $kind)?) as Kind>::NAME,
+            secret: <kind!($ty $(, $kind)?) as Kind>::SECRET,
+            default: optional!($(stringify!($default))?),
+            range: optional!($($((stringify!($low), stringify!($high)))?)?),
+        },)+)+];
+
+        impl Config {
+            /// Takes every setting from `reader`, which keeps what is wrong.
+            pub(super) fn read(reader: &mut Reader) -> Self {
+                Self {
+                    $($section: $Section {
+                        $($key: settings!(
+                            @read reader,
+                            kind!($ty $(, $kind)?),
+                            concat!(stringify!($section), ".", stringify!($key))
+                            $($(, $low, $high)?)?
+                        ),)+
+                    },)+
+                }
+            }
+
+            /// Every setting with its value as TOML, secrets redacted, `None` when it is not set.
+            pub(super) fn written(&self) -> Vec<(&'static Entry, Option<String>)> {
+                let values = [$($(<kind!($ty $(, $kind)?) as Kind>::write(&self.$section.$key),)+)+];
+                ENTRIES.iter().zip(values).collect()
+            }
+        }
+    };
+    (@read $reader:ident, $kind:ty, $key:expr) => { $reader.read::<$kind>($key) };
+    (@read $reader:ident, $kind:ty, $key:expr, $low:tt, $high:tt) => { $reader.read_within::<$kind>($key) };
+}
+
+settings! {
+    /// The address that clients call.
+    server: ServerConfig {
+        /// Loopback address and port to listen on; port 0 takes a free one.
+        listen: SocketAddr as ListenAddress = "127.0.0.1:50051";
+        /// Base of the links that clients download media from; `http://` and the address listened on if not set.
+        public_url: Option<Url>;
+        /// How long a shutdown may take before running work is cut off.
+        shutdown_grace: Duration = "20s" in "1s"..="10m";
+        /// How often a silent watch stream says that it is alive.
+        watch_heartbeat: Duration = "10s" in "1s"..="15s";
+        /// Web origins that may call from a browser, `["*"]` for every one; none if empty.
+        cors_origins: Vec<String> as Vec<Origin> = [];
+    }
+
+    /// The database that holds all records.
+    database: DatabaseConfig {
+        /// `sqlite://path/to/file.db` or `postgres://user:password@host/database`; also read from `DATABASE_URL`.
+        url: DatabaseUrl = "sqlite://data/atelier.db";
+        /// How many connections the pool opens at most.
+        max_connections: u32 = 16 in 2..=1000;
+        /// How long a query waits for a free connection.
+        acquire_timeout: Duration = "10s" in "100ms"..="10m";
+        /// Whether the server brings the schema up to date when it starts.
+        migrate_on_start: bool = true;
+    }
+
+    /// Where media is kept.
+    storage: StorageConfig {
+        /// `local` for a folder, `s3` for a bucket of an S3-compatible service.
+        backend: StorageBackend = "local";
+        /// The folder of the `local` backend.
+        folder: PathBuf = "data/media";
+        /// The bucket of the `s3` backend.
+        bucket: Option<String> as Option<BucketName>;
+        /// The region of the bucket.
+        region: Option<String>;
+        /// The URL of an S3-compatible service other than AWS.
+        endpoint: Option<Url>;
+        /// Whether the bucket is named in the path of a URL instead of its host.
+        path_style: bool = false;
+        /// The access key; the usual `AWS_` variables or the machine's role if not set.
+        access_key_id: Option<String>;
+        /// The secret that belongs to the access key.
+        secret_access_key: Option<SecretString>;
+        /// The token of temporary credentials.
+        session_token: Option<SecretString>;
+        /// Base of the stable URLs of media, for example of a CDN in front of the bucket.
+        public_url: Option<Url>;
+        /// Signs download links of the `local` backend; kept in the folder if not set.
+        signing_key: Option<SecretString>;
+        /// How long a download link stays valid.
+        download_url_ttl: Duration = "1h" in "1m"..="7d";
+    }
+
+    /// The workers that run jobs.
+    executor: ExecutorConfig {
+        /// How many jobs run at once; 0 means one for each CPU.
+        concurrency: usize = 0 in 0..=1024;
+        /// Name of this process in the records; the host's name and a random part if not set.
+        worker_id: Option<String> as Option<WorkerId>;
+        /// How often to look for jobs that no wake-up announced.
+        poll_interval: Duration = "1s" in "50ms"..="1m";
+        /// How long a job stays with a worker that has gone silent.
+        lease: Duration = "30s" in "1s"..="1h";
+        /// How often a worker renews its leases; at most half of `executor.lease`.
+        heartbeat: Duration = "10s" in "100ms"..="30m";
+        /// How long one attempt at a job may take.
+        job_timeout: Duration = "10m" in "1s"..="24h";
+        /// How often a job is tried before it has failed for good.
+        max_attempts: u32 = 3 in 1..=20;
+        /// How often expired leases and orphaned objects are looked for.
+        upkeep_interval: Duration = "15s" in "1s"..="1h";
+        /// How old an object without a record must be to be removed.
+        orphan_age: Duration = "24h" in "1m"..="365d";
+    }
+
+    /// Who may ask for media.
+    identity: IdentityConfig {
+        /// Whether an unknown user is recorded at first use; by default on SQLite only, because PostgreSQL shares its
+        /// users with other services.
+        provision_users: Option<bool>;
+    }
+
+    /// How much a request may ask for and a provider may deliver.
+    limits: LimitsConfig {
+        /// Characters of a prompt.
+        prompt_chars: usize = 4000 in 1..=100000;
+        /// Size of one output.
+        output_bytes: u64 as ByteSize = "64MiB" in "1KiB"..="4GiB";
+        /// Pixels of one picture.
+        output_pixels: u64 = 67108864 in 4096..=1073741824;
+        /// How long decoding one output may take.
+        decode_time: Duration = "20s" in "100ms"..="10m";
+        /// Variations of one request.
+        variations: u32 = 16 in 1..=100;
+    }
+
+    /// Services that make media.
+    providers: ProvidersConfig {
+        /// Whether the provider that misbehaves on demand is there, for tests.
+        scripted: bool = false;
+    }
+
+    /// What can be made.
+    catalogue: CatalogueConfig {
+        /// Whether an empty database gets the starter features and templates.
+        install_starter: bool = true;
+    }
+
+    /// What is written to standard error.
+    log: LogConfig {
+        /// Which events are logged, such as `info` or `warn,atelier=debug`.
+        filter: String as LogFilter = "info";
+        /// `text`, `json`, or `auto`: text on a terminal, JSON otherwise.
+        format: LogFormat = "auto";
+    }
+}

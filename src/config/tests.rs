@@ -1,0 +1,359 @@
+#![allow(clippy::unwrap_used)]
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use super::layer::Layers;
+use super::*;
+
+fn variable(name: &str, value: &str) -> (OsString, OsString) {
+    (name.into(), value.into())
+}
+
+fn load_environment(variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
+    let inputs = Inputs {
+        // The folder that tests run in may hold a file of the developer.
+        file: Some("/dev/null".into()),
+        environment: variables
+            .iter()
+            .map(|(name, value)| variable(name, value))
+            .collect(),
+        flags: Vec::new(),
+    };
+    Config::load(&inputs)
+}
+
+fn load_toml(content: &str) -> Result<Loaded, Problems> {
+    let mut layers = Layers::default();
+    layers.read_toml(Path::new("atelier.toml"), content);
+    Config::from_layers(layers)
+}
+
+fn set(assignment: &str) -> Flag {
+    Flag::Set(assignment.to_owned())
+}
+
+#[test]
+fn the_defaults_hold_and_fit_together() {
+    let loaded = load_toml("").unwrap();
+    assert!(loaded.sources.is_empty());
+    assert_eq!(
+        loaded.config.server.listen,
+        "127.0.0.1:50051".parse::<SocketAddr>().unwrap()
+    );
+    assert_eq!(loaded.config.executor.lease, Duration::from_secs(30));
+    assert_eq!(loaded.config.limits.output_bytes, 64 << 20);
+    assert_eq!(
+        format!("{:?}", Config::default()),
+        format!("{:?}", loaded.config)
+    );
+}
+
+#[test]
+fn each_layer_wins_over_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("atelier.toml");
+    std::fs::write(
+        &file,
+        "[executor]\nmax_attempts = 4\nlease = \"40s\"\njob_timeout = \"1m\"\n[limits]\noutput_bytes = 2048\n",
+    )
+    .unwrap();
+    let loaded = Config::load(&Inputs {
+        file: Some(file.clone()),
+        environment: vec![
+            variable("ATELIER__EXECUTOR__LEASE", "50s"),
+            variable("ATELIER__EXECUTOR__JOB_TIMEOUT", "2m"),
+            variable("DATABASE_URL", "postgres://ann:pw@localhost/atelier"),
+        ],
+        flags: vec![set("executor.job_timeout=3m")],
+    })
+    .unwrap();
+    let executor = &loaded.config.executor;
+    assert_eq!(executor.max_attempts, 4);
+    assert_eq!(executor.lease, Duration::from_secs(50));
+    assert_eq!(executor.job_timeout, Duration::from_secs(180));
+    assert_eq!(loaded.config.limits.output_bytes, 2048);
+    assert_eq!(
+        loaded.sources["executor.max_attempts"],
+        Source::File {
+            path: file,
+            line: 2
+        }
+    );
+    assert_eq!(
+        loaded.sources["database.url"],
+        Source::Environment("DATABASE_URL".into())
+    );
+    assert_eq!(
+        loaded.sources["executor.job_timeout"],
+        Source::Flag("--set executor.job_timeout".into())
+    );
+}
+
+#[test]
+fn the_specific_variable_wins_over_database_url() {
+    let loaded = load_environment(&[
+        ("ATELIER__DATABASE__URL", "sqlite://one.db"),
+        ("DATABASE_URL", "sqlite://other.db"),
+    ])
+    .unwrap();
+    assert_eq!(loaded.config.database.url.expose(), "sqlite://one.db");
+}
+
+#[test]
+fn environment_values_are_text_first_and_toml_literals_second() {
+    let config = load_environment(&[
+        ("ATELIER__EXECUTOR__WORKER_ID", "12"),
+        ("ATELIER__EXECUTOR__CONCURRENCY", "12"),
+        ("ATELIER__STORAGE__PATH_STYLE", "true"),
+        (
+            "ATELIER__SERVER__CORS_ORIGINS",
+            r#"["https://a.example", "http://localhost:3000"]"#,
+        ),
+        ("ATELIER__LIMITS__OUTPUT_BYTES", "4096"),
+    ])
+    .unwrap()
+    .config;
+    assert_eq!(config.executor.worker_id.as_deref(), Some("12"));
+    assert_eq!(config.executor.concurrency, 12);
+    assert!(config.storage.path_style);
+    assert_eq!(
+        config.server.cors_origins,
+        ["https://a.example", "http://localhost:3000"]
+    );
+    assert_eq!(config.limits.output_bytes, 4096);
+}
+
+#[test]
+fn an_empty_variable_is_as_good_as_none() {
+    let loaded =
+        load_environment(&[("DATABASE_URL", ""), ("ATELIER__SERVER__LISTEN", "")]).unwrap();
+    assert!(loaded.sources.is_empty());
+}
+
+#[test]
+fn every_problem_of_every_layer_is_reported_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("atelier.toml");
+    std::fs::write(
+        &file,
+        "listen = 1\n[server]\nlisen = \"127.0.0.1:1\"\nlisten = \"0.0.0.0:80\"\nwatch_heartbeat = \"20s\"\n\
+         [databse]\nurl = 1\n[executor]\nlease = 30\nheartbeat = \"29m\"\n",
+    )
+    .unwrap();
+    let problems = Config::load(&Inputs {
+        file: Some(file.clone()),
+        environment: vec![
+            variable("ATELIER__STORAGE__BACKEND", "s4"),
+            variable("ATELIER__LIMITS__VARIATION", "3"),
+            variable("ATELIER__STORAGE__ACCESS_KEY_ID", "AKIA"),
+            variable("DATABASE_URL", "mysql://root:hunter2@localhost/db"),
+            variable("ATELIER_PORT", "tcp://10.0.0.1:80"),
+        ],
+        flags: vec![
+            set("nonsense"),
+            set("log.filter=atelier=loud"),
+            set("log.fromat=json"),
+        ],
+    })
+    .unwrap_err();
+    let path = file.display();
+    let text = problems.to_string();
+    for expected in [
+        "the configuration has 13 problems:".to_owned(),
+        format!("listen ({path}:1): there is no such setting; did you mean server.listen?"),
+        format!("server.lisen ({path}:3): there is no such setting; did you mean server.listen?"),
+        format!("server.listen ({path}:4): expected a loopback address"),
+        format!(r#"server.watch_heartbeat ({path}:5): expected a value from "1s" to "15s", found "20s""#),
+        format!("databse ({path}:6): there is no such setting; did you mean database?"),
+        format!("executor.lease ({path}:9): expected a duration"),
+        r#"storage.backend (environment variable ATELIER__STORAGE__BACKEND): expected one of "local", "s3", found "s4""#
+            .to_owned(),
+        "ATELIER__LIMITS__VARIATION (environment variable ATELIER__LIMITS__VARIATION): there is no such setting; did you \
+         mean ATELIER__LIMITS__VARIATIONS?"
+            .to_owned(),
+        "storage.access_key_id (environment variable ATELIER__STORAGE__ACCESS_KEY_ID) and storage.secret_access_key \
+         (default): an access key and its secret are set together"
+            .to_owned(),
+        "database.url (environment variable DATABASE_URL): expected sqlite://".to_owned(),
+        "--set: expected --set section.key=value".to_owned(),
+        "log.filter (flag --set log.filter): expected a level".to_owned(),
+        "log.fromat (flag --set log.fromat): there is no such setting; did you mean log.format?".to_owned(),
+    ] {
+        assert!(text.contains(&expected), "missing: {expected}\nin: {text}");
+    }
+    assert!(!text.contains("hunter2"), "{text}");
+    assert!(!text.contains("ATELIER_PORT"), "{text}");
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_named_together() {
+    for (toml, keys) in [
+        (
+            "[executor]\nlease = \"10s\"\nheartbeat = \"6s\"",
+            "executor.heartbeat (atelier.toml:3) and executor.lease",
+        ),
+        (
+            "[storage]\nbackend = \"s3\"",
+            "storage.backend (atelier.toml:2) and storage.bucket (default)",
+        ),
+        (
+            "[storage]\nsession_token = \"x\"",
+            "storage.session_token (atelier.toml:2) and storage.access_key_id",
+        ),
+        (
+            "[server]\ncors_origins = [\"*\", \"https://a.example\"]",
+            "server.cors_origins (atelier.toml:2)",
+        ),
+    ] {
+        let problems = load_toml(toml).unwrap_err();
+        assert_eq!(problems.0.len(), 1, "{problems}");
+        assert!(problems.to_string().contains(keys), "{problems}");
+    }
+}
+
+#[test]
+fn a_heartbeat_of_exactly_half_the_lease_holds() {
+    assert!(load_toml("[executor]\nlease = \"10s\"\nheartbeat = \"5s\"").is_ok());
+}
+
+#[test]
+fn every_syntax_error_of_a_file_is_reported_with_its_line_and_without_its_content() {
+    let text = load_toml("[server]\nlisten = \n[storage]\nsigning_key = \"hunter2\n")
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("atelier.toml:2: is not valid TOML"), "{text}");
+    assert!(text.contains("atelier.toml:4: is not valid TOML"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn a_file_that_was_named_must_exist() {
+    let inputs = Inputs {
+        file: Some("/nowhere/atelier.toml".into()),
+        ..Inputs::default()
+    };
+    let text = Config::load(&inputs).unwrap_err().to_string();
+    assert!(
+        text.contains("/nowhere/atelier.toml: cannot be read"),
+        "{text}"
+    );
+}
+
+#[test]
+fn secrets_show_neither_in_debug_output_nor_in_the_effective_configuration() {
+    let loaded = load_toml(
+        "[database]\nurl = \"postgres://ann:hunter2@localhost/atelier\"\n[storage]\naccess_key_id = \"AKIA\"\n\
+         secret_access_key = \"hunter2\"\nsigning_key = \"hunter2\"",
+    )
+    .unwrap();
+    let secret = loaded.config.storage.secret_access_key.as_ref().unwrap();
+    assert_eq!(secret.expose_secret(), "hunter2");
+    let shown = loaded.to_toml();
+    assert!(
+        shown.contains("secret_access_key = \"<redacted>\" # atelier.toml:5"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("url = \"postgres://ann:<redacted>@localhost/atelier\" # atelier.toml:2"),
+        "{shown}"
+    );
+    for text in [shown, format!("{loaded:?}")] {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn a_wrong_secret_is_not_repeated() {
+    let text = load_toml("[storage]\nsigning_key = [\"hunter2\"]")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.contains("storage.signing_key (atelier.toml:2): expected text"),
+        "{text}"
+    );
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn the_effective_configuration_is_a_configuration_with_the_same_values() {
+    let written = "[executor]\nlease = \"90s\"\n[server]\ncors_origins = [\"https://a.example\"]\n";
+    let loaded = load_toml(written).unwrap();
+    let again = load_toml(&loaded.to_toml()).unwrap();
+    assert_eq!(
+        format!("{:?}", loaded.config),
+        format!("{:?}", again.config)
+    );
+}
+
+#[test]
+fn the_reference_has_a_line_for_every_setting() {
+    let reference = Config::reference();
+    for entry in settings::ENTRIES {
+        assert!(
+            reference.contains(&format!("| `{}` |", entry.key)),
+            "{}",
+            entry.key
+        );
+    }
+    assert!(
+        reference
+            .contains("| `server.watch_heartbeat` | duration, 1s to 15s | `\"10s\"` | How often")
+    );
+}
+
+#[test]
+fn the_example_file_holds_and_names_every_setting() {
+    let example = include_str!("../../atelier.example.toml");
+    load_toml(example).unwrap();
+    let uncommented: String = example
+        .lines()
+        .map(|line| {
+            line.strip_prefix("#")
+                .filter(|rest| !rest.starts_with(' '))
+                .unwrap_or(line)
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    for entry in settings::ENTRIES {
+        let (section, key) = entry.key.split_once('.').unwrap();
+        let body = uncommented
+            .split(&format!("[{section}]\n"))
+            .nth(1)
+            .unwrap_or_default();
+        let body = body.split("\n[").next().unwrap_or_default();
+        assert!(
+            body.lines()
+                .any(|line| line.starts_with(&format!("{key} = "))),
+            "{} is missing",
+            entry.key
+        );
+    }
+}
+
+#[test]
+fn users_are_provisioned_by_default_on_sqlite_only() {
+    assert!(Config::default().provisions_users());
+    let mut config = Config::default();
+    config.database.url = "postgres://localhost/atelier".parse().unwrap();
+    assert!(!config.provisions_users());
+    config.identity.provision_users = Some(true);
+    assert!(config.provisions_users());
+}
+
+#[test]
+fn a_worker_without_a_name_gets_a_fresh_one_that_fits() {
+    let executor = Config::default().executor;
+    let name = executor.name_worker();
+    assert!(name.len() <= 64 && name.contains('-'), "{name}");
+    assert_ne!(name, executor.name_worker());
+    let named = ExecutorConfig {
+        worker_id: Some("render-3".into()),
+        ..executor
+    };
+    assert_eq!(named.name_worker(), "render-3");
+}
