@@ -66,6 +66,15 @@ impl Config {
     }
 }
 
+impl Loaded {
+    /// Logs warnings and errors only, unless a filter was configured: for commands whose own output tells the rest.
+    pub fn quieten(&mut self) {
+        if !self.sources.contains_key("log.filter") {
+            "warn".clone_into(&mut self.config.log.filter);
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self::read(&mut Reader::default())

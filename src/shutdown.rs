@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::pin;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
@@ -32,6 +33,7 @@ impl Signal {
 pub struct Shutdown {
     soft: CancellationToken,
     hard: CancellationToken,
+    signal: Arc<OnceLock<Signal>>,
 }
 
 impl Shutdown {
@@ -65,6 +67,11 @@ impl Shutdown {
         &self.hard
     }
 
+    /// The signal that began the shutdown, if one did.
+    pub fn signal(&self) -> Option<Signal> {
+        self.signal.get().copied()
+    }
+
     /// Begins the shutdown, and cuts off what still runs after `grace`.
     pub async fn begin(&self, grace: Duration) {
         self.soft.cancel();
@@ -75,13 +82,13 @@ impl Shutdown {
     /// Begins with the first signal; returns the second one, or `None` if no more signals can come.
     async fn obey(&self, signals: impl Stream<Item = Signal>, grace: Duration) -> Option<Signal> {
         let mut signals = pin!(signals);
-        signals.next().await?;
-        let begun = self.begin(grace);
-        let ((), last) = tokio::select! {
-            last = signals.next() => ((), last),
-            () = begun => ((), signals.next().await),
-        };
-        last
+        let first = signals.next().await?;
+        self.signal.get_or_init(|| first);
+        tokio::select! {
+            second = signals.next() => return second,
+            () = self.begin(grace) => {}
+        }
+        signals.next().await
     }
 }
 
@@ -122,6 +129,7 @@ mod tests {
         let signals = stream::iter([Signal::Terminate]).chain(stream::pending());
         let task = tokio::spawn(async move { obeying.obey(signals, LONG).await });
         shutdown.soft().cancelled().await;
+        assert_eq!(shutdown.signal(), Some(Signal::Terminate));
         assert!(!shutdown.hard().is_cancelled());
         assert!(!task.is_finished());
         task.abort();

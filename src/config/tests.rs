@@ -336,6 +336,19 @@ fn the_example_file_holds_and_names_every_setting() {
 }
 
 #[test]
+fn a_quiet_command_still_obeys_a_configured_filter() {
+    for (toml, filter) in [
+        ("", "warn"),
+        ("[log]\nfilter = \"debug\"", "debug"),
+        ("[log]\nfilter = \"info\"", "info"),
+    ] {
+        let mut loaded = load_toml(toml).unwrap();
+        loaded.quieten();
+        assert_eq!(loaded.config.log.filter, filter);
+    }
+}
+
+#[test]
 fn users_are_provisioned_by_default_on_sqlite_only() {
     assert!(Config::default().provisions_users());
     let mut config = Config::default();

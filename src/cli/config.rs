@@ -1,0 +1,28 @@
+//! `atelier config`: the effective configuration, or the reference of all settings.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Outcome, output};
+use crate::config::{Config, Loaded};
+
+/// What to show.
+#[derive(Debug, Args)]
+pub struct ConfigArguments {
+    /// Print a Markdown table of all settings instead
+    #[arg(long)]
+    pub reference: bool,
+}
+
+/// Prints the effective configuration as TOML, with the source of what is not the default.
+pub fn print_effective(loaded: &Loaded) -> Outcome {
+    output::print(&loaded.to_toml())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints all settings; needs no valid configuration.
+pub fn print_reference() -> Outcome {
+    output::print(&Config::reference())?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,140 @@
+//! `--out`: copies of the files under names that a person can read.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tokio::fs::{self, File, OpenOptions};
+use tokio::io::AsyncWriteExt;
+
+use super::GenerateError;
+use super::connection::Client;
+use super::report::Report;
+use super::request::refused;
+use crate::rpc::proto::DownloadMediaRequest;
+use crate::rpc::proto::download_media_response::Part;
+
+/// The longest part of a prompt that a file name holds, in characters.
+const NAME_CHARS: usize = 48;
+
+/// Downloads every result of `report` to `folder` and notes the paths in it. Nothing is overwritten.
+pub async fn all(client: &Client, report: &mut Report, folder: &Path) -> Result<(), GenerateError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| GenerateError::Write { path, source }
+    };
+    fs::create_dir_all(folder).await.map_err(failed(folder))?;
+    let stem = readable(report.prompt());
+    for result in report.results_mut() {
+        let name = format!("{stem}-{}-{}", result.media.request_id, result.place);
+        let (mut file, path) = create_new(folder, &name, &result.media.format)
+            .await
+            .map_err(failed(folder))?;
+        let written = download(client, result.media.id, &mut file).await;
+        if written.is_err() {
+            // Half a file under a good name would be taken for a whole one.
+            let _ = fs::remove_file(&path).await;
+        }
+        written?.map_err(failed(&path))?;
+        result.path = Some(path);
+    }
+    Ok(())
+}
+
+/// Writes the bytes of one media to `file`. The outer error is the server's, the inner one the disk's.
+async fn download(
+    client: &Client,
+    id: i64,
+    file: &mut File,
+) -> Result<io::Result<()>, GenerateError> {
+    let action = "cannot download the file";
+    let response = client
+        .media()
+        .download_media(DownloadMediaRequest { id })
+        .await;
+    let mut parts = response.map_err(refused(action))?.into_inner();
+    while let Some(message) = parts.message().await.map_err(refused(action))? {
+        if let Some(Part::Chunk(bytes)) = message.part
+            && let Err(error) = file.write_all(&bytes).await
+        {
+            return Ok(Err(error));
+        }
+    }
+    Ok(file.flush().await)
+}
+
+/// A file that was not there before: `name.extension`, or with a number behind the name.
+async fn create_new(folder: &Path, name: &str, extension: &str) -> io::Result<(File, PathBuf)> {
+    let mut number = 1_u32;
+    loop {
+        let suffix = if number == 1 {
+            String::new()
+        } else {
+            format!("-{number}")
+        };
+        let path = folder.join(format!("{name}{suffix}.{extension}"));
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .await
+        {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            opened => return opened.map(|file| (file, path)),
+        }
+    }
+}
+
+/// The words of a prompt in lower case with hyphens between them, cut after a whole word where possible.
+fn readable(prompt: &str) -> String {
+    let lower = prompt.to_lowercase();
+    let mut name = String::new();
+    for word in lower
+        .split(|letter: char| !letter.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+    {
+        let separator = if name.is_empty() { "" } else { "-" };
+        if name.chars().count() + separator.len() + word.chars().count() > NAME_CHARS {
+            if name.is_empty() {
+                name.extend(word.chars().take(NAME_CHARS));
+            }
+            break;
+        }
+        name.push_str(separator);
+        name.push_str(word);
+    }
+    if name.is_empty() {
+        "media".to_owned()
+    } else {
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_file_name_is_the_beginning_of_the_prompt() {
+        assert_eq!(
+            readable("Khai trương quán cà phê: giảm 50% cả tuần"),
+            "khai-trương-quán-cà-phê-giảm-50-cả-tuần"
+        );
+        assert_eq!(readable("../../etc/passwd"), "etc-passwd");
+        assert_eq!(readable("🎉 !!"), "media");
+        assert_eq!(readable(&"đ".repeat(500)).chars().count(), NAME_CHARS);
+        assert!(readable(&"lời chúc ".repeat(100)).ends_with("-lời"));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_there_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut names = Vec::new();
+        for _ in 0..3 {
+            let (_, path) = create_new(folder.path(), "tea-1-1", "png").await.unwrap();
+            names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+        }
+        assert_eq!(names, ["tea-1-1.png", "tea-1-1-2.png", "tea-1-1-3.png"]);
+    }
+}

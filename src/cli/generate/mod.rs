@@ -1,0 +1,302 @@
+//! `atelier generate`: from a prompt to files, through the same API that every client uses.
+
+mod connection;
+mod download;
+mod preview;
+mod progress;
+mod report;
+mod request;
+mod variable;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use tonic::Status;
+use tonic_types::StatusExt;
+
+use self::connection::Connection;
+use self::progress::Progress;
+use self::report::Report;
+use self::variable::Assignment;
+use self::watch::Stopped;
+use super::{Outcome, output};
+use crate::config::{Loaded, parse_duration};
+use crate::shutdown::{Shutdown, Signal};
+use crate::telemetry;
+
+/// What to make, and how to show it.
+#[derive(Debug, Args)]
+pub struct GenerateArguments {
+    /// What to make, in your own words
+    prompt: String,
+
+    /// Feature that makes it [default: the template's, or the first of the catalogue]
+    #[arg(long, value_name = "NAME")]
+    feature: Option<String>,
+
+    /// Ready-made style of the feature
+    #[arg(long, value_name = "NAME")]
+    template: Option<String>,
+
+    /// How many variations to make [default: 1]
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    variations: Option<i32>,
+
+    /// File format, such as png, jpg or webp [default: the feature's]
+    #[arg(long)]
+    format: Option<String>,
+
+    /// Aspect ratio, such as 1:1 or 16:9 [default: the template's or the feature's]
+    #[arg(long, value_name = "W:H")]
+    aspect_ratio: Option<String>,
+
+    /// Starting point of chance: the same seed makes the same picture [default: random]
+    #[arg(long, value_parser = clap::value_parser!(i64).range(0..=i64::from(u32::MAX)))]
+    seed: Option<i64>,
+
+    /// What it should not show
+    #[arg(long, value_name = "TEXT")]
+    negative_prompt: Option<String>,
+
+    /// Value of a variable of the template; may be repeated
+    #[arg(long = "var", value_name = "KEY=VALUE")]
+    variables: Vec<Assignment>,
+
+    /// Folder to copy the files to, under readable names
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Running server to use, such as http://127.0.0.1:50051, instead of one in this process
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+
+    /// User whose request it is
+    #[arg(long, value_name = "ID", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
+    user: i64,
+
+    /// How long to wait, such as 90s or 10m [default: as long as it takes]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    timeout: Option<Duration>,
+
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why nothing can be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum GenerateError {
+    #[error("the server in this process could not start")]
+    Start(#[from] crate::server::StartError),
+    #[error("the server in this process stopped: {0}")]
+    Stopped(String),
+    #[error("--server {url}: expected an http URL such as http://127.0.0.1:50051")]
+    ServerUrl { url: String },
+    #[error("cannot connect to {url}")]
+    Connect {
+        url: String,
+        source: tonic::transport::Error,
+    },
+    #[error("{action}: {}", explain(.status))]
+    Refused {
+        action: &'static str,
+        status: Status,
+    },
+    #[error("there is no {noun} {name:?}; {}", choices(.noun, .known))]
+    Unknown {
+        noun: &'static str,
+        name: String,
+        known: Vec<String>,
+    },
+    #[error("several features have a template {name:?}; choose one with --feature: {}", .features.join(", "))]
+    Ambiguous { name: String, features: Vec<String> },
+    #[error("the catalogue is empty; create a feature first")]
+    EmptyCatalogue,
+    #[error("gave up after {}", crate::config::format_duration(*.0))]
+    TimedOut(Duration),
+    #[error("interrupted")]
+    Interrupted(Signal),
+    #[error("cannot write {}", path.display())]
+    Write {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+}
+
+impl GenerateError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Interrupted(signal) => {
+                u8::try_from(signal.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+            }
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Makes what was asked for and reports it. Succeeds only if media came out.
+pub async fn run(arguments: GenerateArguments, mut loaded: Loaded) -> Outcome {
+    let progress = Progress::new();
+    loaded.quieten();
+    telemetry::init_with(&loaded.config.log, progress.log_writer())?;
+    let shutdown = Shutdown::on_signals(loaded.config.server.shutdown_grace)?;
+    let made = connect_and_make(&arguments, loaded, &progress, &shutdown).await;
+    progress.clear();
+    let shown = match &made {
+        Ok(report) if arguments.json => report.to_json(),
+        Ok(report) => report.to_text(preview::is_wanted()),
+        Err(error) if arguments.json => report::failure_to_json(error),
+        Err(_) => String::new(),
+    };
+    output::print(&shown)?;
+    match made {
+        Ok(report) => {
+            report.complain(&mut std::io::stderr())?;
+            Ok(if report.has_media() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
+        }
+        Err(error) => {
+            output::complain(&mut std::io::stderr(), &error);
+            Ok(error.exit_code())
+        }
+    }
+}
+
+async fn connect_and_make(
+    arguments: &GenerateArguments,
+    loaded: Loaded,
+    progress: &Progress,
+    shutdown: &Shutdown,
+) -> Result<Report, GenerateError> {
+    let grace = loaded.config.server.shutdown_grace;
+    let mut connection = tokio::select! {
+        connection = Connection::open(arguments.server.as_deref(), loaded.config) => connection?,
+        () = shutdown.soft().cancelled() => return Err(interrupted(shutdown)),
+    };
+    let client = connection.client();
+    let made = tokio::select! {
+        made = make(arguments, client, progress, shutdown) => made,
+        reason = connection.broken() => Err(GenerateError::Stopped(reason)),
+    };
+    connection.close(grace).await;
+    made
+}
+
+/// Everything between a connection and a report.
+async fn make(
+    arguments: &GenerateArguments,
+    client: connection::Client,
+    progress: &Progress,
+    shutdown: &Shutdown,
+) -> Result<Report, GenerateError> {
+    let asked = tokio::select! {
+        asked = request::send(arguments, &client) => asked?,
+        () = shutdown.soft().cancelled() => return Err(interrupted(shutdown)),
+    };
+    progress.begin(&asked.jobs);
+    let stop = async {
+        let patience = async {
+            match arguments.timeout {
+                Some(timeout) => {
+                    tokio::time::sleep(timeout).await;
+                    GenerateError::TimedOut(timeout)
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            error = patience => error,
+            () = shutdown.soft().cancelled() => interrupted(shutdown),
+        }
+    };
+    let jobs = match watch::follow_all(&client, &asked.jobs, progress, stop).await {
+        Ok(jobs) => jobs,
+        Err(Stopped { reason, unfinished }) => {
+            watch::cancel(&client, &unfinished).await;
+            return Err(reason);
+        }
+    };
+    let mut report = Report::new(arguments, asked, jobs, client.own_url());
+    if let Some(folder) = &arguments.out {
+        download::all(&client, &mut report, folder).await?;
+    }
+    Ok(report)
+}
+
+fn interrupted(shutdown: &Shutdown) -> GenerateError {
+    GenerateError::Interrupted(shutdown.signal().unwrap_or(Signal::Interrupt))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|expected| format!("expected {expected}"))
+}
+
+/// The server's sentence with every field that it found wrong.
+fn explain(status: &Status) -> String {
+    let violations = status
+        .get_details_bad_request()
+        .map(|details| details.field_violations)
+        .unwrap_or_default();
+    match violations.as_slice() {
+        [] if status.message().is_empty() => status.code().description().to_owned(),
+        [] => status.message().to_owned(),
+        violations => violations
+            .iter()
+            .map(|violation| format!("{}: {}", violation.field, violation.description))
+            .collect::<Vec<_>>()
+            .join("; "),
+    }
+}
+
+fn choices(noun: &str, known: &[String]) -> String {
+    match known {
+        [] => format!("there is none: add a {noun} first"),
+        known => format!("choose one of {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+    use tonic_types::{ErrorDetails, FieldViolation};
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_every_field() {
+        let mut details = ErrorDetails::new();
+        details.set_bad_request(vec![
+            FieldViolation::new("user_prompt", "must not be empty"),
+            FieldViolation::new("input.seed", "must not be negative"),
+        ]);
+        let status =
+            Status::with_error_details(Code::InvalidArgument, "2 fields are invalid", details);
+        let error = GenerateError::Refused {
+            action: "cannot create the request",
+            status,
+        };
+        assert_eq!(
+            error.to_string(),
+            "cannot create the request: user_prompt: must not be empty; input.seed: must not be negative"
+        );
+    }
+
+    #[test]
+    fn an_unknown_name_lists_what_exists() {
+        let error = GenerateError::Unknown {
+            noun: "feature",
+            name: "postr".into(),
+            known: vec!["banner".into(), "poster".into()],
+        };
+        assert_eq!(
+            error.to_string(),
+            r#"there is no feature "postr"; choose one of banner, poster"#
+        );
+    }
+}

@@ -1,0 +1,418 @@
+//! What came out, as text for people or as one JSON document.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use url::Url;
+
+use super::request::Asked;
+use super::watch::FinishedJob;
+use super::{GenerateArguments, GenerateError, preview};
+use crate::cli::output::with_causes;
+use crate::rpc::proto::{Job, JobError, JobStatus, Media};
+
+/// The outcome of a request.
+#[derive(Debug)]
+pub struct Report {
+    prompt: String,
+    asked: Asked,
+    results: Vec<MediaResult>,
+    failures: Vec<Failure>,
+}
+
+/// One file that came out.
+#[derive(Debug)]
+pub struct MediaResult {
+    pub media: Media,
+    /// Where the file is on this machine, if it is.
+    pub path: Option<PathBuf>,
+    /// Its place among the results, such as `2`, or `2-3` for the third file of the second variation.
+    pub place: String,
+    /// Address under which the file can be had when this process has ended.
+    url: String,
+}
+
+/// One job without media.
+#[derive(Debug)]
+struct Failure {
+    job: Job,
+}
+
+impl Report {
+    /// The outcome of `jobs`. Links to `own_url`, the server of this process, are left out: they die with it.
+    pub fn new(
+        arguments: &GenerateArguments,
+        asked: Asked,
+        jobs: Vec<FinishedJob>,
+        own_url: Option<&str>,
+    ) -> Self {
+        let mut report = Self {
+            prompt: arguments.prompt.clone(),
+            asked,
+            results: Vec::new(),
+            failures: Vec::new(),
+        };
+        for FinishedJob { job, media } in jobs {
+            let count = media.len();
+            for (index, media) in media.into_iter().enumerate() {
+                let variation = job.variation + 1;
+                let place = if count == 1 {
+                    variation.to_string()
+                } else {
+                    format!("{variation}-{}", index + 1)
+                };
+                let url = lasting_url(&media, own_url);
+                report.results.push(MediaResult {
+                    path: local_path(&media.media_url),
+                    place,
+                    url,
+                    media,
+                });
+            }
+            if job.status() != JobStatus::Completed || count == 0 {
+                report.failures.push(Failure { job });
+            }
+        }
+        report
+    }
+
+    /// Whether anything came out.
+    pub fn has_media(&self) -> bool {
+        !self.results.is_empty()
+    }
+
+    /// What the user asked for.
+    pub fn prompt(&self) -> &str {
+        &self.prompt
+    }
+
+    /// The files, for their paths to be noted.
+    pub fn results_mut(&mut self) -> &mut [MediaResult] {
+        &mut self.results
+    }
+
+    /// The files for people, with a preview of each if it can be seen.
+    pub fn to_text(&self, with_preview: bool) -> String {
+        let mut text = String::new();
+        for result in &self.results {
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            result.write_text(&mut text, with_preview);
+        }
+        text
+    }
+
+    /// The whole outcome as one JSON document in one line.
+    pub fn to_json(&self) -> String {
+        let results: Vec<_> = self.results.iter().map(MediaResult::to_json).collect();
+        let failures: Vec<_> = self.failures.iter().map(Failure::to_json).collect();
+        let document = json!({
+            "request_id": self.asked.request.id,
+            "prompt": self.prompt,
+            "feature": self.asked.feature.name,
+            "template": self.asked.template.as_ref().map(|template| &template.name),
+            "results": results,
+            "failures": failures,
+        });
+        format!("{document}\n")
+    }
+
+    /// Writes one line for each job that made nothing.
+    pub fn complain(&self, writer: &mut dyn Write) -> io::Result<()> {
+        self.failures
+            .iter()
+            .try_for_each(|failure| writeln!(writer, "{}", failure.sentence()))
+    }
+}
+
+impl MediaResult {
+    fn write_text(&self, text: &mut String, with_preview: bool) {
+        let Self { media, .. } = self;
+        let size = human_size(media.file_size);
+        let mut line = |label: &str, value: &str| {
+            let _ = writeln!(text, "{label:<9} {value}");
+        };
+        if let Some(path) = &self.path {
+            line("File", &shorten(path).display().to_string());
+        }
+        line("URL", &self.url);
+        if media.width > 0 {
+            line("Size", &format!("{}x{}, {size}", media.width, media.height));
+        } else {
+            line("Size", &size);
+        }
+        line("Format", &media.format);
+        if let Some(seed) = media.seed {
+            line("Seed", &seed.to_string());
+        }
+        line("BlurHash", &media.blurhash);
+        let side = |pixels: i32| u32::try_from(pixels).unwrap_or_default();
+        let preview = with_preview
+            .then(|| preview::draw(&media.blurhash, side(media.width), side(media.height)));
+        text.extend(preview.flatten());
+    }
+
+    fn to_json(&self) -> Value {
+        let Self { media, .. } = self;
+        json!({
+            "media_id": media.id,
+            "job_id": media.job_id,
+            "role": media.role().as_str_name().trim_start_matches("MEDIA_ROLE_").to_lowercase(),
+            "path": self.path.as_ref().map(|path| path.to_string_lossy()),
+            "url": self.url,
+            "media_url": media.media_url,
+            "format": media.format,
+            "width": media.width,
+            "height": media.height,
+            "file_size": media.file_size,
+            "seed": media.seed,
+            "sha256": media.sha256,
+            "blurhash": media.blurhash,
+            "tiny_preview": media.tiny_preview,
+        })
+    }
+}
+
+impl Failure {
+    fn error(&self) -> JobError {
+        self.job.error.clone().unwrap_or_default()
+    }
+
+    fn sentence(&self) -> String {
+        let number = self.job.variation + 1;
+        let JobError { code, message, .. } = self.error();
+        match self.job.status() {
+            JobStatus::Cancelled => format!("variation {number} was cancelled"),
+            JobStatus::Completed => format!("variation {number} completed without media"),
+            _ => format!("variation {number} failed: {code}: {message}"),
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let JobError { code, message, .. } = self.error();
+        json!({
+            "job_id": self.job.id,
+            "variation": self.job.variation,
+            "status": self.job.status().as_str_name().trim_start_matches("JOB_STATUS_").to_lowercase(),
+            "error_code": code,
+            "error_message": message,
+        })
+    }
+}
+
+/// The JSON document of a command that ended before there was an outcome.
+pub fn failure_to_json(error: &GenerateError) -> String {
+    format!(
+        "{}\n",
+        json!({ "error": { "message": with_causes(error) } })
+    )
+}
+
+/// The signed link, unless it leads to our own server or the file lies open anyway.
+fn lasting_url(media: &Media, own_url: Option<&str>) -> String {
+    let dies = own_url.is_some_and(|own| media.download_url.starts_with(own));
+    if media.download_url.is_empty() || dies {
+        media.media_url.clone()
+    } else {
+        media.download_url.clone()
+    }
+}
+
+/// The file behind a `file:` URL, if this machine has it.
+fn local_path(url: &str) -> Option<PathBuf> {
+    let path = Url::parse(url)
+        .ok()
+        .filter(|url| url.scheme() == "file")?
+        .to_file_path()
+        .ok()?;
+    path.is_file().then_some(path)
+}
+
+/// The path as seen from the working directory, if it lies below.
+fn shorten(path: &Path) -> &Path {
+    let relative = std::env::current_dir()
+        .ok()
+        .and_then(|folder| path.strip_prefix(folder).ok());
+    relative.unwrap_or(path)
+}
+
+fn human_size(bytes: i64) -> String {
+    const STEP: f64 = 1024.0;
+    // A file's size is far below where a float loses whole bytes.
+    #[allow(clippy::cast_precision_loss)]
+    let mut amount = bytes as f64;
+    for unit in ["bytes", "KiB", "MiB"] {
+        if amount < STEP {
+            let digits = usize::from(unit != "bytes");
+            return format!("{amount:.digits$} {unit}");
+        }
+        amount /= STEP;
+    }
+    format!("{amount:.1} GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::rpc::proto::{Feature, MediaRole, Request};
+
+    fn media(id: i64) -> Media {
+        Media {
+            id,
+            job_id: Some(5),
+            media_url: "file:///nowhere/a.png".into(),
+            download_url: "http://127.0.0.1:4000/media/a.png?signature=1".into(),
+            file_size: 251_234,
+            role: MediaRole::Original.into(),
+            format: "png".into(),
+            width: 1080,
+            height: 1350,
+            seed: Some(42),
+            blurhash: "LEHV6nWB2yk8pyo0adR*.7kCMdnj".into(),
+            ..Media::default()
+        }
+    }
+
+    fn job(variation: i32, status: JobStatus) -> Job {
+        let error = (status == JobStatus::Failed).then(|| JobError {
+            code: "PROVIDER_NO_OUTPUT".into(),
+            message: "The generator finished without making anything.".into(),
+            detail: "secret".into(),
+        });
+        Job {
+            id: 5,
+            variation,
+            status: status.into(),
+            error,
+            ..Job::default()
+        }
+    }
+
+    fn report(jobs: Vec<FinishedJob>, own_url: Option<&str>) -> Report {
+        use clap::Parser;
+        #[derive(Parser)]
+        struct Line {
+            #[command(flatten)]
+            arguments: GenerateArguments,
+        }
+        let arguments = Line::try_parse_from(["generate", "trà đá"])
+            .unwrap()
+            .arguments;
+        let asked = Asked {
+            feature: Feature {
+                name: "poster".into(),
+                ..Feature::default()
+            },
+            template: None,
+            request: Request {
+                id: 9,
+                ..Request::default()
+            },
+            jobs: Vec::new(),
+        };
+        Report::new(&arguments, asked, jobs, own_url)
+    }
+
+    fn completed(media: Vec<Media>) -> FinishedJob {
+        FinishedJob {
+            job: job(0, JobStatus::Completed),
+            media,
+        }
+    }
+
+    #[test]
+    fn text_tells_all_facts_of_a_file() {
+        let text = report(
+            vec![completed(vec![media(1)])],
+            Some("http://127.0.0.1:4000"),
+        )
+        .to_text(false);
+        assert_eq!(
+            text,
+            "URL       file:///nowhere/a.png\nSize      1080x1350, 245.3 KiB\nFormat    png\nSeed      42\n\
+             BlurHash  LEHV6nWB2yk8pyo0adR*.7kCMdnj\n"
+        );
+    }
+
+    #[test]
+    fn a_preview_follows_where_it_can_be_seen() {
+        let text = report(vec![completed(vec![media(1)])], None).to_text(true);
+        assert!(text.contains('▀'), "{text}");
+    }
+
+    #[test]
+    fn the_link_of_a_running_server_is_shown() {
+        let text = report(vec![completed(vec![media(1)])], None).to_text(false);
+        assert!(
+            text.contains("URL       http://127.0.0.1:4000/media/a.png?signature=1\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_file_on_this_machine_is_named_by_its_path() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let url = Url::from_file_path(file.path()).unwrap().to_string();
+        let text = report(
+            vec![completed(vec![Media {
+                media_url: url,
+                ..media(1)
+            }])],
+            None,
+        )
+        .to_text(false);
+        assert!(
+            text.starts_with(&format!("File      {}\n", file.path().display())),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn json_is_one_document_with_results_and_failures() {
+        let failed = FinishedJob {
+            job: job(1, JobStatus::Failed),
+            media: Vec::new(),
+        };
+        let report = report(vec![completed(vec![media(1), media(2)]), failed], None);
+        let document: Value = serde_json::from_str(&report.to_json()).unwrap();
+        assert_eq!(document["request_id"], 9);
+        assert_eq!(document["feature"], "poster");
+        assert_eq!(document["template"], Value::Null);
+        assert_eq!(document["results"][1]["media_id"], 2);
+        assert_eq!(document["results"][0]["role"], "original");
+        assert_eq!(document["results"][0]["seed"], 42);
+        assert_eq!(document["failures"][0]["error_code"], "PROVIDER_NO_OUTPUT");
+        assert_eq!(document["failures"][0]["status"], "failed");
+    }
+
+    #[test]
+    fn a_failed_job_is_told_with_its_code_and_sentence_and_without_the_providers_words() {
+        let failed = FinishedJob {
+            job: job(1, JobStatus::Failed),
+            media: Vec::new(),
+        };
+        let report = report(vec![failed], None);
+        let mut lines = Vec::new();
+        report.complain(&mut lines).unwrap();
+        assert_eq!(
+            String::from_utf8(lines).unwrap(),
+            "variation 2 failed: PROVIDER_NO_OUTPUT: The generator finished without making anything.\n"
+        );
+        assert!(!report.has_media());
+        assert!(!report.to_json().contains("secret"));
+    }
+
+    #[test]
+    fn sizes_are_told_in_units_that_people_read() {
+        assert_eq!(human_size(0), "0 bytes");
+        assert_eq!(human_size(1023), "1023 bytes");
+        assert_eq!(human_size(1536), "1.5 KiB");
+        assert_eq!(human_size(64 << 20), "64.0 MiB");
+        assert_eq!(human_size(3 << 30), "3.0 GiB");
+    }
+}

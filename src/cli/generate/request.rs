@@ -1,0 +1,223 @@
+//! From arguments to an accepted request: finds the feature and the template by name, then asks.
+
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use uuid::Uuid;
+
+use super::connection::Client;
+use super::{GenerateArguments, GenerateError};
+use crate::rpc::proto::{
+    CreateRequestRequest, CreateRequestResponse, Feature, GenerationInput, Job,
+    ListFeaturesRequest, ListTemplatesRequest, OutputSettings, Request, Template, TemplateVariable,
+};
+
+/// As many rows a page as the server gives.
+const PAGE_SIZE: i32 = 1000;
+
+/// How often the request is sent again while the server says that it is unavailable.
+const RETRIES: u32 = 5;
+
+/// What the server accepted.
+#[derive(Debug)]
+pub struct Asked {
+    pub feature: Feature,
+    pub template: Option<Template>,
+    pub request: Request,
+    pub jobs: Vec<Job>,
+}
+
+/// Resolves the names of `arguments` and creates the request.
+pub async fn send(arguments: &GenerateArguments, client: &Client) -> Result<Asked, GenerateError> {
+    let (feature, template) = resolve(arguments, client).await?;
+    let message = message(arguments, &feature, template.as_ref());
+    let response = create(client, message).await?;
+    Ok(Asked {
+        feature,
+        template,
+        request: response.request.unwrap_or_default(),
+        jobs: response.jobs,
+    })
+}
+
+async fn resolve(
+    arguments: &GenerateArguments,
+    client: &Client,
+) -> Result<(Feature, Option<Template>), GenerateError> {
+    let features = features(client).await?;
+    let feature = match &arguments.feature {
+        Some(name) => {
+            let known = || {
+                features
+                    .iter()
+                    .map(|feature| feature.name.clone())
+                    .collect()
+            };
+            let feature = features.iter().find(|feature| feature.name == *name);
+            Some(feature.ok_or_else(|| unknown("feature", name, known()))?)
+        }
+        None => None,
+    };
+    let Some(name) = &arguments.template else {
+        let feature = feature
+            .or(features.first())
+            .ok_or(GenerateError::EmptyCatalogue)?;
+        return Ok((feature.clone(), None));
+    };
+    let templates = templates(client, feature).await?;
+    let owned: Vec<_> = templates
+        .iter()
+        .filter_map(|template| {
+            Some((
+                template,
+                features
+                    .iter()
+                    .find(|feature| feature.id == template.feature_id)?,
+            ))
+        })
+        .collect();
+    let mut matching = owned.iter().filter(|(template, _)| template.name == *name);
+    match (matching.next(), matching.next()) {
+        (Some((template, feature)), None) => Ok(((*feature).clone(), Some((*template).clone()))),
+        (Some(_), Some(_)) => Err(GenerateError::Ambiguous {
+            name: name.clone(),
+            features: owners(&owned, name),
+        }),
+        (None, _) => Err(unknown("template", name, full_names(&owned))),
+    }
+}
+
+/// The features that have a template called `name`.
+fn owners(templates: &[(&Template, &Feature)], name: &str) -> Vec<String> {
+    templates
+        .iter()
+        .filter(|(template, _)| template.name == name)
+        .map(|(_, feature)| feature.name.clone())
+        .collect()
+}
+
+/// Each template with the feature that it belongs to.
+fn full_names(templates: &[(&Template, &Feature)]) -> Vec<String> {
+    templates
+        .iter()
+        .map(|(template, feature)| format!("{} ({})", template.name, feature.name))
+        .collect()
+}
+
+fn unknown(noun: &'static str, name: &str, known: Vec<String>) -> GenerateError {
+    GenerateError::Unknown {
+        noun,
+        name: name.to_owned(),
+        known,
+    }
+}
+
+async fn features(client: &Client) -> Result<Vec<Feature>, GenerateError> {
+    let mut rows = Vec::new();
+    let mut query = ListFeaturesRequest {
+        page_size: PAGE_SIZE,
+        is_active: Some(true),
+        ..Default::default()
+    };
+    loop {
+        let page = client.features().list_features(query.clone()).await;
+        let page = page
+            .map_err(refused("cannot list the features"))?
+            .into_inner();
+        rows.extend(page.features);
+        if page.next_page_token.is_empty() {
+            return Ok(rows);
+        }
+        query.page_token = page.next_page_token;
+    }
+}
+
+/// The active templates of `feature`, or of all features.
+async fn templates(
+    client: &Client,
+    feature: Option<&Feature>,
+) -> Result<Vec<Template>, GenerateError> {
+    let mut rows = Vec::new();
+    let mut query = ListTemplatesRequest {
+        page_size: PAGE_SIZE,
+        feature_id: feature.map_or(0, |feature| feature.id),
+        is_active: Some(true),
+        ..Default::default()
+    };
+    loop {
+        let page = client.templates().list_templates(query.clone()).await;
+        let page = page
+            .map_err(refused("cannot list the templates"))?
+            .into_inner();
+        rows.extend(page.templates);
+        if page.next_page_token.is_empty() {
+            return Ok(rows);
+        }
+        query.page_token = page.next_page_token;
+    }
+}
+
+fn message(
+    arguments: &GenerateArguments,
+    feature: &Feature,
+    template: Option<&Template>,
+) -> CreateRequestRequest {
+    let declared: &[TemplateVariable] = template
+        .and_then(|template| template.template_data.as_ref())
+        .map_or(&[], |data| &data.variables);
+    let variables = arguments
+        .variables
+        .iter()
+        .map(|variable| (variable.name.clone(), variable.value(declared)))
+        .collect();
+    CreateRequestRequest {
+        user_id: arguments.user,
+        feature_id: feature.id,
+        template_id: template.map(|template| template.id),
+        user_prompt: arguments.prompt.clone(),
+        input: Some(GenerationInput {
+            negative_prompt: arguments.negative_prompt.clone().unwrap_or_default(),
+            seed: arguments.seed,
+            variations: arguments.variations.unwrap_or_default(),
+            variables,
+            output: Some(OutputSettings {
+                format: arguments.format.clone().unwrap_or_default(),
+                aspect_ratio: arguments.aspect_ratio.clone().unwrap_or_default(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }),
+        idempotency_key: Uuid::new_v4().to_string(),
+        ..Default::default()
+    }
+}
+
+/// Sends the request until the server answers; its idempotency key makes sending it again safe.
+async fn create(
+    client: &Client,
+    message: CreateRequestRequest,
+) -> Result<CreateRequestResponse, GenerateError> {
+    let mut pause = Duration::from_millis(100);
+    for _ in 0..RETRIES {
+        match client.requests().create_request(message.clone()).await {
+            Err(status) if status.code() == Code::Unavailable => {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            answer => {
+                return answer
+                    .map(tonic::Response::into_inner)
+                    .map_err(refused("cannot create the request"));
+            }
+        }
+    }
+    let answer = client.requests().create_request(message).await;
+    answer
+        .map(tonic::Response::into_inner)
+        .map_err(refused("cannot create the request"))
+}
+
+/// Names what a call was for in the error that it ended with.
+pub fn refused(action: &'static str) -> impl Fn(Status) -> GenerateError {
+    move |status| GenerateError::Refused { action, status }
+}

@@ -1,0 +1,204 @@
+//! The command line: one file a command.
+
+mod config;
+mod generate;
+mod migrate;
+mod output;
+mod serve;
+
+use std::error::Error;
+use std::io::stderr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Flag, Inputs, Problems};
+
+/// What a command ends with. The error is shown with its causes, in one line.
+type Outcome = Result<ExitCode, Box<dyn Error + Send + Sync>>;
+
+/// The exit code of a wrong configuration, the same as that of a wrong command line.
+const MISCONFIGURED: u8 = 2;
+
+/// Turns prompts into media: a gRPC service with durable background jobs.
+#[derive(Debug, Parser)]
+#[command(name = "atelier", version, arg_required_else_help = true, after_help = EXAMPLES)]
+struct CommandLine {
+    #[command(flatten)]
+    configuration: ConfigurationArguments,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  atelier generate \"Grand opening: 50% off all week\"
+  atelier serve --listen 127.0.0.1:8080
+  atelier config --set executor.concurrency=4
+
+Settings come from ./atelier.toml or --config, then from the environment (DATABASE_URL,
+ATELIER__SECTION__KEY), then from flags. `atelier config --reference` lists them.";
+
+/// Where the configuration comes from; the same for every command.
+#[derive(Debug, Args)]
+struct ConfigurationArguments {
+    /// Configuration file [default: ./atelier.toml if it exists]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Configuration"
+    )]
+    config: Option<PathBuf>,
+
+    /// Sets one setting, such as executor.concurrency=4; may be repeated
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECTION.KEY=VALUE",
+        help_heading = "Configuration"
+    )]
+    set: Vec<String>,
+
+    /// Database: sqlite://path/to/file.db or postgres://user:password@host/database
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help_heading = "Configuration"
+    )]
+    database_url: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service until SIGTERM or Ctrl-C
+    Serve(serve::ServeArguments),
+    /// Make media from a prompt and show it
+    Generate(generate::GenerateArguments),
+    /// Bring the database schema up to date, take it back, or show where it stands
+    Migrate(migrate::MigrateArguments),
+    /// Show the effective configuration, secrets redacted
+    Config(config::ConfigArguments),
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let line = CommandLine::parse();
+    match execute(line) {
+        Ok(code) => code,
+        Err(error) => {
+            output::complain(&mut stderr(), error.as_ref());
+            let misconfigured = error.downcast_ref::<Problems>().is_some();
+            if misconfigured {
+                ExitCode::from(MISCONFIGURED)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn execute(line: CommandLine) -> Outcome {
+    if let Command::Config(arguments) = &line.command
+        && arguments.reference
+    {
+        return config::print_reference();
+    }
+    let loaded = Config::load(&inputs(&line))?;
+    match line.command {
+        Command::Config(_) => config::print_effective(&loaded),
+        Command::Serve(arguments) => block_on(serve::run(arguments, loaded)),
+        Command::Generate(arguments) => block_on(generate::run(arguments, loaded)),
+        Command::Migrate(arguments) => block_on(migrate::run(arguments, loaded)),
+    }
+}
+
+fn inputs(line: &CommandLine) -> Inputs {
+    let direct = |flag, key, value: &Option<String>| {
+        value.clone().map(|value| Flag::Direct { flag, key, value })
+    };
+    let listen = match &line.command {
+        Command::Serve(arguments) => direct("--listen", "server.listen", &arguments.listen),
+        _ => None,
+    };
+    let database = direct(
+        "--database-url",
+        "database.url",
+        &line.configuration.database_url,
+    );
+    let set = line.configuration.set.iter().cloned().map(Flag::Set);
+    Inputs {
+        file: line.configuration.config.clone(),
+        environment: std::env::vars_os().collect(),
+        flags: set.chain(database).chain(listen).collect(),
+    }
+}
+
+fn block_on(command: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(command);
+    // Work on blocking threads cannot be cancelled; a stuck decoder must not keep the process.
+    runtime.shutdown_background();
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::config::Loaded;
+
+    fn load(arguments: &[&str]) -> Result<Loaded, Problems> {
+        let line = CommandLine::try_parse_from(
+            [&["atelier", "--config", "/dev/null"], arguments].concat(),
+        )
+        .unwrap();
+        Config::load(&Inputs {
+            environment: Vec::new(),
+            ..inputs(&line)
+        })
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn direct_flags_win_over_set() {
+        let loaded = load(&[
+            "serve",
+            "--listen",
+            "127.0.0.1:7",
+            "--set",
+            "server.listen=127.0.0.1:8",
+        ])
+        .unwrap();
+        assert_eq!(loaded.config.server.listen.port(), 7);
+    }
+
+    #[test]
+    fn global_flags_may_stand_after_the_command() {
+        let loaded = load(&["config", "--database-url", "sqlite://x.db"]).unwrap();
+        assert_eq!(loaded.config.database.url.expose(), "sqlite://x.db");
+    }
+
+    #[test]
+    fn a_wrong_flag_is_a_configuration_problem_that_names_it() {
+        let problems = load(&["serve", "--listen", "0.0.0.0:80", "--set", "x"])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            problems.contains("server.listen (flag --listen)"),
+            "{problems}"
+        );
+        assert!(problems.contains("--set section.key=value"), "{problems}");
+    }
+}

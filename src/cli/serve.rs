@@ -1,0 +1,73 @@
+//! `atelier serve`: the service in the foreground.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::{Outcome, output};
+use crate::config::Loaded;
+use crate::server::{Role, Server};
+use crate::shutdown::Shutdown;
+use crate::telemetry;
+
+/// What closing the database and the logs may take after the grace for work has passed.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// How to run the service.
+#[derive(Debug, Args)]
+pub struct ServeArguments {
+    /// Which part of the service this process is
+    #[arg(long, value_enum, default_value_t = RoleArgument::All)]
+    role: RoleArgument,
+
+    /// Loopback address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+}
+
+/// The parts of the service.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RoleArgument {
+    /// Answers clients and runs jobs
+    All,
+    /// Answers clients only
+    Api,
+    /// Runs jobs only
+    Worker,
+}
+
+impl From<RoleArgument> for Role {
+    fn from(role: RoleArgument) -> Self {
+        match role {
+            RoleArgument::All => Self::All,
+            RoleArgument::Api => Self::Api,
+            RoleArgument::Worker => Self::Worker,
+        }
+    }
+}
+
+/// Serves until a signal comes or the server dies by itself.
+pub async fn run(arguments: ServeArguments, loaded: Loaded) -> Outcome {
+    telemetry::init(&loaded.config.log)?;
+    let grace = loaded.config.server.shutdown_grace;
+    let shutdown = Shutdown::on_signals(grace + CLOSING)?;
+    let mut server = tokio::select! {
+        server = Server::start(loaded.config, arguments.role.into()) => server?,
+        () = shutdown.soft().cancelled() => return Ok(ExitCode::SUCCESS),
+    };
+    if let Some(url) = server.url() {
+        output::print(&format!("listening on {url}\n"))?;
+    }
+    tokio::select! {
+        end = server.stopped() => {
+            end?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        () = shutdown.soft().cancelled() => {}
+    }
+    tokio::select! {
+        () = server.shutdown(grace) => Ok(ExitCode::SUCCESS),
+        () = shutdown.hard().cancelled() => Err("the shutdown took too long and was cut off".into()),
+    }
+}
