@@ -3,13 +3,14 @@
 //! Both are made from one small copy, because neither can show more detail than it has and reading
 //! every pixel of the original once is all that a big picture should cost.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, Rgb, RgbImage};
+use image::{DynamicImage, Rgb, RgbImage, Rgba, RgbaImage};
 
 /// Longest side of the small copy in pixels.
 const COPY_SIDE: u32 = 64;
@@ -31,13 +32,9 @@ const QUALITIES: [u8; 3] = [70, 50, 30];
 /// Pixels are averaged in linear light, as BlurHash itself does, so the hash of the copy has the
 /// colours of the original.
 pub fn small_copy(picture: &DynamicImage) -> RgbImage {
-    let size = (picture.width(), picture.height());
     match picture {
-        DynamicImage::ImageRgb8(rgb) => shrink(size, rgb.pixels().map(|pixel| pixel.0)),
-        other => shrink(
-            size,
-            other.to_rgba8().pixels().map(|pixel| on_white(pixel.0)),
-        ),
+        DynamicImage::ImageRgb8(rgb) => shrink(rgb),
+        other => shrink(&on_white(&other.to_rgba8())),
     }
 }
 
@@ -59,12 +56,13 @@ pub fn blurhash(picture: &RgbImage) -> String {
     .expect("the number of components is in the allowed range")
 }
 
-fn on_white([r, g, b, alpha]: [u8; 4]) -> [u8; 3] {
-    let blend = |channel: u8| {
-        let (channel, alpha, white) = (u32::from(channel), u32::from(alpha), u32::from(u8::MAX));
-        ((channel * alpha + white * (white - alpha) + white / 2) / white) as u8
-    };
-    [r, g, b].map(blend)
+fn on_white(picture: &RgbaImage) -> RgbImage {
+    RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
+        let Rgba([r, g, b, alpha]) = *picture.get_pixel(x, y);
+        let (alpha, white) = (u32::from(alpha), u32::from(u8::MAX));
+        let blend = |channel: u32| (channel * alpha + white * (white - alpha) + white / 2) / white;
+        Rgb([r, g, b].map(|channel| blend(u32::from(channel)) as u8))
+    })
 }
 
 /// A very small version of a [`small_copy`] as a `data:` URL of at most [`TINY_PREVIEW_BYTES`]
@@ -95,25 +93,29 @@ fn data_url(picture: &RgbImage, quality: u8) -> String {
     format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(jpeg))
 }
 
-/// Averages the rows of `pixels` over the cells of the small copy.
-fn shrink((width, height): (u32, u32), mut pixels: impl Iterator<Item = [u8; 3]>) -> RgbImage {
+fn shrink(picture: &RgbImage) -> RgbImage {
+    let (width, height) = picture.dimensions();
     let (columns, rows) = scaled(width, height, COPY_SIDE);
-    let mut sums = vec![([0_u64; 3], 0_u64); columns as usize * rows as usize];
-    let column_of: Vec<usize> = (0..width).map(|x| cell(x, width, columns)).collect();
-    for y in 0..height {
-        let row = cell(y, height, rows) * columns as usize;
-        for (&column, pixel) in column_of.iter().zip(&mut pixels) {
-            let (sum, count) = &mut sums[row + column];
-            for (sum, channel) in sum.iter_mut().zip(pixel) {
-                *sum += u64::from(LINEAR[usize::from(channel)]);
+    RgbImage::from_fn(columns, rows, |column, row| {
+        let (xs, ys) = (part(column, width, columns), part(row, height, rows));
+        average(picture, xs, ys)
+    })
+}
+
+/// The mean colour of a rectangle, in linear light.
+fn average(picture: &RgbImage, xs: Range<usize>, ys: Range<usize>) -> Rgb<u8> {
+    let (linear, stride) = (&*LINEAR, picture.width() as usize * 3);
+    let count = (xs.len() * ys.len()) as u64;
+    let mut sums = [0_u64; 3];
+    for row in ys.map(|y| y * stride) {
+        let pixels = &picture.as_raw()[row + 3 * xs.start..row + 3 * xs.end];
+        for pixel in pixels.chunks_exact(3) {
+            for (sum, &channel) in sums.iter_mut().zip(pixel) {
+                *sum += u64::from(linear[usize::from(channel)]);
             }
-            *count += 1;
         }
     }
-    RgbImage::from_fn(columns, rows, |x, y| {
-        let (sum, count) = sums[(y * columns + x) as usize];
-        Rgb(sum.map(|sum| to_srgb(sum / count.max(1))))
-    })
+    Rgb(sums.map(|sum| to_srgb((sum + count / 2) / count)))
 }
 
 /// The size that `width` x `height` pixels have when the longest side is cut down to `limit`.
@@ -126,9 +128,11 @@ fn scaled(width: u32, height: u32, limit: u32) -> (u32, u32) {
     (scale(width), scale(height))
 }
 
-/// Which of `cells` equal parts of `length` pixels the pixel at `position` falls into.
-fn cell(position: u32, length: u32, cells: u32) -> usize {
-    (u64::from(position) * u64::from(cells) / u64::from(length)) as usize
+/// The pixels in number `index` of `parts` nearly equal parts of `length` pixels. None is empty as
+/// long as there are no more parts than pixels.
+fn part(index: u32, length: u32, parts: u32) -> Range<usize> {
+    let start = |index: u64| (index * u64::from(length) / u64::from(parts)) as usize;
+    start(index.into())..start(u64::from(index) + 1)
 }
 
 /// Linear light in 0..=65535 for each sRGB value (IEC 61966-2-1).
@@ -158,7 +162,6 @@ fn to_srgb(linear: u64) -> u8 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use image::{Rgba, RgbaImage};
     use proptest::prelude::*;
 
     use super::*;

@@ -1,6 +1,8 @@
 //! Byte ranges of stored objects, and what a `Range` header asks of one.
 
-use std::ops::{Bound, Range};
+use std::ops::Bound;
+
+use object_store::GetRange;
 
 /// The bytes from `start` up to, not including, `end`. An `end` beyond the object means its last
 /// byte.
@@ -12,9 +14,13 @@ pub struct ByteRange {
     pub end: u64,
 }
 
-impl From<ByteRange> for Range<u64> {
-    fn from(range: ByteRange) -> Self {
-        range.start..range.end
+impl From<ByteRange> for GetRange {
+    fn from(ByteRange { start, end }: ByteRange) -> Self {
+        // Servers may count in signed numbers and refuse what does not fit.
+        match end <= i64::MAX as u64 {
+            true => Self::Bounded(start..end),
+            false => Self::Offset(start),
+        }
     }
 }
 

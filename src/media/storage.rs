@@ -28,6 +28,8 @@ use super::s3::{MAX_LINK_LIFETIME, S3Settings};
 /// How long [`Storage::check`] waits for an answer.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 
+const CHECK_CONTENT: Bytes = Bytes::from_static(b"written to see whether it can be");
+
 /// Where the objects are kept.
 #[derive(Clone, Debug)]
 pub enum StorageSettings {
@@ -114,34 +116,28 @@ impl Storage {
         })
     }
 
-    /// Finds out whether objects can be written, read and deleted, by doing so once. Meant for
-    /// start-up.
+    /// Finds out whether objects can be listed, written, read and deleted, by doing so once. Meant
+    /// for start-up.
     ///
     /// # Errors
     ///
     /// [`StorageError::Failed`] if one of them fails or nothing answers within half a minute.
     pub async fn check(&self) -> Result<(), StorageError> {
-        let path = ObjectPath::from(format!(".check/{}", uuid::Uuid::new_v4()));
-        let store = self.store();
-        let probe = async {
-            store
-                .put(
-                    &path,
-                    Bytes::from_static(b"written to see whether it can be").into(),
-                )
-                .await?;
-            store.head(&path).await?;
-            store.delete(&path).await
-        };
-        match tokio::time::timeout(CHECK_TIMEOUT, probe).await {
-            Ok(result) => {
-                result.map_err(|error| self.failed("write, read and delete objects", &error))
-            }
-            Err(_) => Err(self.failed(
-                "write, read and delete objects",
-                &"there was no answer in time",
-            )),
+        let action = "list, write, read and delete objects";
+        match tokio::time::timeout(CHECK_TIMEOUT, self.try_everything()).await {
+            Ok(result) => result.map_err(|error| self.failed(action, &error)),
+            Err(_) => Err(self.failed(action, &"there was no answer in time")),
         }
+    }
+
+    async fn try_everything(&self) -> object_store::Result<()> {
+        let store = self.store();
+        let path = ObjectPath::from(format!(".check-{}", uuid::Uuid::new_v4()));
+        store.list(Some(&ObjectPath::from(ROOT))).try_next().await?;
+        store.put(&path, CHECK_CONTENT.into()).await?;
+        let read = store.head(&path).await;
+        store.delete(&path).await?;
+        read.map(drop)
     }
 
     /// Stores `content` under `key`, whole or not at all, and durably: it survives a crash after
@@ -189,7 +185,7 @@ impl Storage {
         range: Option<ByteRange>,
     ) -> Result<StoredObject, StorageError> {
         let options = GetOptions {
-            range: range.map(|range| GetRange::Bounded(range.into())),
+            range: range.map(GetRange::from),
             ..GetOptions::default()
         };
         let object = match self.store().get_opts(&object_path(key), options).await {
