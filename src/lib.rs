@@ -3,6 +3,8 @@
 pub mod config;
 pub mod domain;
 pub mod entity;
+pub mod media;
+pub mod provider;
 pub mod rpc;
 pub mod shutdown;
 pub mod store;
