@@ -9,6 +9,9 @@ use super::scene::{Anchor, Scene, TextRun};
 use super::style::Align;
 use super::typeset::{Lines, Words};
 
+/// Smaller text is noise, in pixels. Very small canvases show fewer words instead.
+pub(super) const LEGIBLE: f32 = 7.0;
+
 /// What a piece of a column is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
@@ -44,8 +47,11 @@ impl Sizes {
     pub(super) fn of(canvas: Area) -> Self {
         let unit = (canvas.w * canvas.h).sqrt().min(canvas.short() * 1.9);
         Self {
-            headline: (unit * 0.038, unit * 0.155),
-            body: (unit * 0.023, unit * 0.047),
+            headline: (
+                (unit * 0.038).max(LEGIBLE * 1.2),
+                (unit * 0.155).max(LEGIBLE * 1.5),
+            ),
+            body: ((unit * 0.023).max(LEGIBLE), (unit * 0.047).max(LEGIBLE)),
             lines: 5,
         }
     }

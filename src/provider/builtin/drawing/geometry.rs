@@ -46,31 +46,6 @@ impl Area {
         )
     }
 
-    /// The smallest rectangle around both.
-    pub(super) fn union(self, other: Self) -> Self {
-        let (x, y) = (self.x.min(other.x), self.y.min(other.y));
-        Self::new(
-            x,
-            y,
-            self.right().max(other.right()) - x,
-            self.bottom().max(other.bottom()) - y,
-        )
-    }
-
-    pub(super) fn contains(self, other: Self, tolerance: f32) -> bool {
-        other.x >= self.x - tolerance
-            && other.y >= self.y - tolerance
-            && other.right() <= self.right() + tolerance
-            && other.bottom() <= self.bottom() + tolerance
-    }
-
-    pub(super) fn overlaps(self, other: Self) -> bool {
-        self.x < other.right()
-            && other.x < self.right()
-            && self.y < other.bottom()
-            && other.y < self.bottom()
-    }
-
     /// How far the point is from the nearest part of the rectangle; 0 inside.
     pub(super) fn distance_to(self, x: f32, y: f32) -> f32 {
         let dx = (self.x - x).max(x - self.right()).max(0.0);

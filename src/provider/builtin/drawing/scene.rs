@@ -167,6 +167,14 @@ impl Scene {
         self.body.push_str("</g>");
     }
 
+    /// What `paint` draws is one named thing.
+    pub(super) fn named<T>(&mut self, name: &str, paint: impl FnOnce(&mut Self) -> T) -> T {
+        self.element(format_args!(r#"<g id="{name}">"#));
+        let painted = paint(self);
+        self.body.push_str("</g>");
+        painted
+    }
+
     pub(super) fn text(&mut self, run: TextRun) {
         let anchor = match run.anchor {
             Anchor::Start => "start",

@@ -335,24 +335,20 @@ impl Studio {
         let Some(offer) = self.wording.offer.clone() else {
             return Ok(());
         };
+        if r * 0.3 < block::LEGIBLE {
+            return Ok(());
+        }
         let ground = self.seal_ground(under);
         let mut dice = self.dice.fork("seal");
-        badge::draw(
-            &mut self.scene,
-            &mut self.meter,
-            &offer,
-            at,
-            r,
-            &ground,
-            &mut dice,
-        )
+        let meter = &mut self.meter;
+        self.scene.named("seal", |scene| {
+            badge::draw(scene, meter, &offer, at, r, &ground, &mut dice)
+        })
     }
 
     /// The illustration on a disc.
     fn medallion(&mut self, emblem: Emblem, (x, y): (f32, f32), r: f32, under: &Ground) {
         let disc = self.medallion_ground(under);
-        self.scene.circle(x, y, r, disc.from, 1.0);
-        self.scene.ring(x, y, r * 1.08, r * 0.025, disc.from, 0.9);
         let dark = disc.from.luminance() < 0.45;
         let inks = Inks {
             line: if dark { disc.shapes[1] } else { disc.ink },
@@ -360,7 +356,11 @@ impl Studio {
             second: disc.shapes[1],
             light: disc.shapes[2],
         };
-        emblem::draw(&mut self.scene, emblem, (x, y), r * 0.72, inks);
+        self.scene.named("medallion", |scene| {
+            scene.circle(x, y, r, disc.from, 1.0);
+            scene.ring(x, y, r * 1.08, r * 0.025, disc.from, 0.9);
+            emblem::draw(scene, emblem, (x, y), r * 0.72, inks);
+        });
     }
 
     /// The style's alignment, or else the layout's own.
