@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
+use std::time::Duration;
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbErr};
 use url::Url;
@@ -21,6 +22,9 @@ use uuid::Uuid;
 
 /// Another process may take the free port between the look for it and the start of the server.
 const START_ATTEMPTS: usize = 5;
+
+/// How long a server may take to accept a connection before the tests call it unreachable.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An empty database of its own on the test server; dropped with this value.
 pub struct PostgresDatabase {
@@ -30,7 +34,9 @@ pub struct PostgresDatabase {
 
 /// Creates an empty database, starting the server first if this is the first call in the process.
 pub async fn database() -> PostgresDatabase {
+    // On a thread that may wait: the first call starts the cluster.
     let server = tokio::task::spawn_blocking(server).await.unwrap();
+    let server = server.unwrap_or_else(|reason| panic!("no PostgreSQL to test on: {reason}"));
     let name = format!("atelier_test_{}", Uuid::new_v4().simple());
     execute(server.url.as_str(), &format!("CREATE DATABASE {name}"))
         .await
@@ -46,7 +52,8 @@ pub async fn database() -> PostgresDatabase {
 impl Drop for PostgresDatabase {
     /// Drops the database with whatever is still connected to it; hundreds of them would fill the disk.
     fn drop(&mut self) {
-        let url = server().url.to_string();
+        let Ok(server) = server() else { return };
+        let url = server.url.to_string();
         let statement = format!("DROP DATABASE {} WITH (FORCE)", self.name);
         // A runtime of its own, because a drop cannot wait for the one it may be running on.
         let dropped = thread::spawn(move || {
@@ -66,7 +73,10 @@ impl Drop for PostgresDatabase {
 
 async fn execute(url: &str, statement: &str) -> Result<(), DbErr> {
     let mut options = ConnectOptions::new(url);
-    options.max_connections(1).sqlx_logging(false);
+    options
+        .max_connections(1)
+        .acquire_timeout(CONNECT_TIMEOUT)
+        .sqlx_logging(false);
     let connection = Database::connect(options).await?;
     connection.execute_unprepared(statement).await?;
     connection.close().await
@@ -79,13 +89,10 @@ struct Server {
     _cluster: Option<Cluster>,
 }
 
-/// The server of this process; the reason is kept too, so that each test can say why there is none.
-fn server() -> &'static Server {
+/// The server of this process, or why there is none, which each test that needs one says.
+fn server() -> Result<&'static Server, &'static String> {
     static SERVER: OnceLock<Result<Server, String>> = OnceLock::new();
-    SERVER
-        .get_or_init(find_server)
-        .as_ref()
-        .unwrap_or_else(|reason| panic!("no PostgreSQL to test on: {reason}"))
+    SERVER.get_or_init(find_server).as_ref()
 }
 
 fn find_server() -> Result<Server, String> {
