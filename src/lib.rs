@@ -1,5 +1,11 @@
 //! Atelier turns what a user asks for into media.
 
+pub mod config;
 pub mod domain;
 pub mod entity;
+pub mod media;
+pub mod provider;
 pub mod rpc;
+pub mod shutdown;
+pub mod store;
+pub mod telemetry;

@@ -1,1 +1,8 @@
+//! Behaviour of the whole, on SQLite and on PostgreSQL.
 
+#![allow(clippy::unwrap_used)]
+
+mod database;
+mod postgres;
+mod schema;
+mod storage;

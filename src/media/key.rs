@@ -1,0 +1,212 @@
+//! The names of stored objects.
+
+use std::fmt;
+
+use super::digest::sha256_hex;
+use super::format::Format;
+
+/// The first segment of every key: nothing else in a folder or bucket is ours to list, serve or
+/// delete.
+pub(super) const ROOT: &str = "jobs";
+
+const GROUPS: std::ops::RangeInclusive<usize> = 3..=7;
+const MAX_NAME_LENGTH: usize = 80;
+
+/// Where an object lives and how it is served: the one place that decides paths, content types and
+/// caching.
+///
+/// Paths look like `jobs/000/000/123/6f1ed002ab5595859014ebf0951522d9-0.png`: the job's number in
+/// groups of three digits, so that no folder grows beyond a thousand entries, then a name that no
+/// other attempt of the job shares. Only lower-case ASCII letters, digits, `-`, `.` and `/` occur,
+/// so a path means the same on every file system and in every URL.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StorageKey {
+    path: String,
+    format: Format,
+}
+
+/// A path that names none of our objects.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not the path of a stored object")]
+pub struct InvalidKey(pub String);
+
+impl StorageKey {
+    /// The key of output number `index` of one attempt at a job.
+    ///
+    /// `lease_token` tells the attempts apart, so that a late attempt cannot replace what a later
+    /// one has stored. It goes into the path as a digest, because paths are public and a lease
+    /// token is not.
+    pub fn for_output(job_id: i64, lease_token: &str, index: usize, format: Format) -> Self {
+        let attempt = sha256_hex(lease_token.as_bytes());
+        let (folder, attempt) = (job_folder(job_id), &attempt[..32]);
+        let path = format!("{ROOT}/{folder}/{attempt}-{index}.{}", format.extension());
+        Self { path, format }
+    }
+
+    /// Reads the path that a URL or a row names.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidKey`] for everything that [`for_output`](Self::for_output) would not write:
+    /// absolute paths, `..`, other characters, other folders, unknown extensions.
+    pub fn from_path(path: &str) -> Result<Self, InvalidKey> {
+        let format = parse(path).ok_or_else(|| InvalidKey(path.to_owned()))?;
+        Ok(Self {
+            path: path.to_owned(),
+            format,
+        })
+    }
+
+    /// The path inside the folder or bucket, without a leading slash.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The format that the extension stands for.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The `Content-Type` to serve the object with.
+    pub fn content_type(&self) -> &'static str {
+        self.format.content_type()
+    }
+
+    /// The `Cache-Control` to serve the object with. An object never changes under its key.
+    ///
+    /// Shared caches may keep it only where objects have `public` URLs; a signed link is meant for
+    /// its holder alone.
+    pub fn cache_control(&self, public: bool) -> &'static str {
+        match public {
+            true => "public, max-age=31536000, immutable",
+            false => "private, max-age=31536000, immutable",
+        }
+    }
+}
+
+impl fmt::Display for StorageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)
+    }
+}
+
+/// `123` becomes `000/000/123`; numbers of more than nine digits get more groups.
+fn job_folder(job_id: i64) -> String {
+    let digits = job_id.unsigned_abs().to_string();
+    let width = digits.len().next_multiple_of(3).max(3 * GROUPS.start());
+    let padded = format!("{digits:0>width$}");
+    let groups: Vec<&str> = (0..width)
+        .step_by(3)
+        .map(|at| &padded[at..at + 3])
+        .collect();
+    groups.join("/")
+}
+
+fn parse(path: &str) -> Option<Format> {
+    let (folder, file) = path
+        .strip_prefix(ROOT)?
+        .strip_prefix('/')?
+        .rsplit_once('/')?;
+    let (name, extension) = file.split_once('.')?;
+    let is_group =
+        |group: &str| group.len() == 3 && group.bytes().all(|byte| byte.is_ascii_digit());
+    let is_ours = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let valid = GROUPS.contains(&folder.split('/').count())
+        && folder.split('/').all(is_group)
+        && (1..=MAX_NAME_LENGTH).contains(&name.len())
+        && name.bytes().all(is_ours);
+    Format::from_extension(extension).filter(|_| valid)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_format() -> impl Strategy<Value = Format> {
+        prop::sample::select(Format::ALL.to_vec())
+    }
+
+    #[test]
+    fn a_job_number_becomes_folders_of_three_digits() {
+        let key = StorageKey::for_output(123, "a lease", 0, Format::Png);
+        assert!(key.path().starts_with("jobs/000/000/123/"), "{key}");
+        assert!(key.path().ends_with("-0.png"), "{key}");
+        let key = StorageKey::for_output(1_234_567_890, "a lease", 1, Format::Jpeg);
+        assert!(key.path().starts_with("jobs/001/234/567/890/"), "{key}");
+        assert_eq!(key.content_type(), "image/jpeg");
+    }
+
+    #[test]
+    fn the_lease_token_cannot_be_read_from_the_path() {
+        let token = "0190b4f1-7c00-7000-8000-000000000001";
+        let key = StorageKey::for_output(1, token, 0, Format::Png);
+        assert!(!key.path().contains(token), "{key}");
+    }
+
+    #[test]
+    fn paths_that_are_not_ours_are_refused() {
+        let refused = [
+            "",
+            "/",
+            "jobs",
+            "jobs/000/000/001",
+            "/jobs/000/000/001/a-0.png",
+            "jobs/000/000/001/../a-0.png",
+            "jobs/../../../etc/passwd",
+            "jobs/000/000/001/a-0.svg",
+            "jobs/000/000/001/a-0.png.exe",
+            "jobs/000/000/001/.png",
+            "jobs/000/000/001/A-0.png",
+            "jobs/000/000/001/a%2f0.png",
+            "jobs/000/000/001/a-0.png#1",
+            "jobs/000/000/001/a-0.png\0",
+            "jobs/000/000/٠٠١/a-0.png",
+            "jobs/000/001/a-0.png",
+            "jobs//000/000/001/a-0.png",
+            "jobs\\000\\000\\001\\a-0.png",
+            ".signing-key",
+        ];
+        for path in refused {
+            assert_eq!(
+                StorageKey::from_path(path),
+                Err(InvalidKey(path.to_owned()))
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_reads_back_as_itself(
+            job_id in 1..=i64::MAX, lease in ".*", index in 0..1000usize, format in any_format(),
+        ) {
+            let key = StorageKey::for_output(job_id, &lease, index, format);
+            prop_assert_eq!(StorageKey::from_path(key.path()), Ok(key));
+        }
+
+        #[test]
+        fn keys_of_other_jobs_attempts_or_outputs_differ(
+            one in (1..=i64::MAX, ".*", 0..1000usize), other in (1..=i64::MAX, ".*", 0..1000usize),
+        ) {
+            prop_assume!(one != other);
+            let key = |(job, lease, index): (i64, String, usize)| {
+                StorageKey::for_output(job, &lease, index, Format::Png)
+            };
+            prop_assert_ne!(key(one), key(other));
+        }
+
+        #[test]
+        fn whatever_is_accepted_stays_below_our_folder(
+            path in "(jobs(/[0-9]{3}){2,4}|/?jobs)(/(\\.\\.|\\.|000|[a-z0-9-]{0,5}|\\PC)){0,3}(\\.png)?",
+        ) {
+            if let Ok(key) = StorageKey::from_path(&path) {
+                let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-./".contains(&byte);
+                prop_assert_eq!(key.path(), &path);
+                prop_assert!(path.starts_with("jobs/") && path.bytes().all(plain));
+                prop_assert!(path.split('/').all(|part| !part.is_empty() && !part.starts_with('.')));
+            }
+        }
+    }
+}

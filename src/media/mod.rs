@@ -1,0 +1,32 @@
+//! Media as bytes: where objects are kept, what they really contain, and the small pictures shown
+//! until they load.
+//!
+//! - [`Storage`] keeps objects in a local folder or an S3 bucket under a [`StorageKey`], which
+//!   alone decides an object's path, content type and caching.
+//! - [`inspect`] finds out what some bytes are, whatever their name or declared type says, and
+//!   makes the BlurHash and the tiny preview from them, within [`Limits`] on bytes, pixels and
+//!   time.
+//! - Links to objects expire: S3 presigns them, the local folder's are signed here and checked with
+//!   [`Storage::verify_link`].
+
+mod digest;
+mod error;
+mod format;
+mod key;
+mod link;
+mod object;
+pub mod preview;
+mod probe;
+mod range;
+mod s3;
+mod storage;
+
+pub use error::StorageError;
+pub use format::{Format, UnknownFormat};
+pub use key::{InvalidKey, StorageKey};
+pub use link::{DownloadUrl, LinkError, LinkSettings};
+pub use object::{ListedObject, ObjectFacts, StoredObject};
+pub use probe::{Facts, InspectError, Inspected, Limits, inspect};
+pub use range::{ByteRange, Selection, select};
+pub use s3::S3Settings;
+pub use storage::{Storage, StorageSettings};

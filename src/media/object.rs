@@ -1,0 +1,77 @@
+//! Stored objects as callers see them.
+
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures::stream::BoxStream;
+use object_store::ObjectMeta;
+
+use super::error::StorageError;
+use super::key::StorageKey;
+
+/// What is known of an object without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectFacts {
+    /// Size in bytes.
+    pub total_size: u64,
+    /// When it was written, by the storage's clock.
+    pub last_modified: DateTime<Utc>,
+}
+
+/// An object, or a part of one, that is being read.
+pub struct StoredObject {
+    /// The whole object's size and time.
+    pub facts: ObjectFacts,
+    /// The bytes that the stream delivers, as offsets into the object.
+    pub range: Range<u64>,
+    /// The content, in chunks of the storage's choice.
+    pub stream: BoxStream<'static, Result<Bytes, StorageError>>,
+}
+
+impl fmt::Debug for StoredObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            facts,
+            range,
+            stream: _,
+        } = self;
+        f.debug_struct("StoredObject")
+            .field("facts", facts)
+            .field("range", range)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An object found by [`Storage::list`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedObject {
+    /// Its key.
+    pub key: StorageKey,
+    /// Size in bytes.
+    pub size: u64,
+    /// When it was written, by the storage's clock.
+    pub last_modified: DateTime<Utc>,
+}
+
+impl From<&ObjectMeta> for ObjectFacts {
+    fn from(meta: &ObjectMeta) -> Self {
+        Self {
+            total_size: meta.size,
+            last_modified: meta.last_modified,
+        }
+    }
+}
+
+impl ListedObject {
+    /// `None` if the object is not one of ours.
+    pub(super) fn from_meta(meta: &ObjectMeta) -> Option<Self> {
+        let key = StorageKey::from_path(meta.location.as_ref()).ok()?;
+        Some(Self {
+            key,
+            size: meta.size,
+            last_modified: meta.last_modified,
+        })
+    }
+}

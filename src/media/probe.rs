@@ -1,0 +1,412 @@
+//! What some bytes really are: facts from the content, never from names or declared types.
+
+use std::io::Cursor;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageReader};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::digest::sha256_hex;
+use super::format::Format;
+use super::preview;
+
+/// Bytes of memory that decoding may take for each pixel allowed: 16-bit RGBA twice over.
+const MEMORY_PER_PIXEL: u64 = 16;
+
+/// Decoding keeps a core busy, so more threads than cores gain nothing. A decode that has been
+/// given up holds its permit until it ends: however many get stuck, the other threads of the
+/// blocking pool stay free.
+static DECODERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Arc::new(Semaphore::new(cores))
+});
+
+/// What decoding may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Size of the file in bytes.
+    pub max_bytes: u64,
+    /// Width times height of a picture.
+    pub max_pixels: u64,
+    /// Time to decode a file and make its previews, and before that to wait for a thread to do so.
+    pub max_duration: Duration,
+}
+
+/// What a file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The format that the content has.
+    pub format: Format,
+    /// Width in pixels as shown, with the Exif orientation applied.
+    pub width: u32,
+    /// Height in pixels as shown.
+    pub height: u32,
+    /// Size in bytes.
+    pub file_size: u64,
+    /// SHA-256 of the content as 64 lower-case hexadecimal digits.
+    pub sha256: String,
+}
+
+/// A file's facts, and what to show until it has loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspected {
+    /// What the file is.
+    pub facts: Facts,
+    /// BlurHash of 4 x 3 components, never empty.
+    pub blurhash: String,
+    /// A `data:` URL of at most [`preview::TINY_PREVIEW_BYTES`] bytes.
+    pub tiny_preview: String,
+}
+
+/// Why a file is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InspectError {
+    /// There are no bytes at all.
+    #[error("the file is empty")]
+    Empty,
+    /// More bytes than [`Limits::max_bytes`].
+    #[error("the file has {size} bytes, more than the {max} allowed")]
+    TooLarge {
+        /// Size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        max: u64,
+    },
+    /// The content is of no [`Format`].
+    #[error("the file is of no supported format")]
+    UnknownFormat,
+    /// More pixels than [`Limits::max_pixels`].
+    #[error("the picture is {width} x {height} pixels, more than the {max} allowed")]
+    TooManyPixels {
+        /// Declared width in pixels.
+        width: u32,
+        /// Declared height in pixels.
+        height: u32,
+        /// The limit on their product.
+        max: u64,
+    },
+    /// Decoding took longer than [`Limits::max_duration`].
+    #[error("the file took too long to decode")]
+    TimedOut,
+    /// No thread was free to decode within [`Limits::max_duration`]; the file may be fine, so try
+    /// again later.
+    #[error("too many files are being decoded")]
+    Busy,
+    /// The content is not what its first bytes promise. The text is for operators.
+    #[error("the file is damaged: {0}")]
+    Corrupt(String),
+}
+
+/// Finds out what `content` is and makes its previews, on a thread for blocking work.
+///
+/// Size, format and pixel count are checked before anything is decoded.
+///
+/// # Errors
+///
+/// [`InspectError`]; all but [`Busy`](InspectError::Busy) and perhaps
+/// [`TimedOut`](InspectError::TimedOut) would come again for the same content.
+pub async fn inspect(content: Bytes, limits: &Limits) -> Result<Inspected, InspectError> {
+    let format = identify(&content, limits)?;
+    let max_pixels = limits.max_pixels;
+    let work = move || inspect_picture(&content, format, max_pixels);
+    run_bounded(Arc::clone(&DECODERS), limits.max_duration, work).await
+}
+
+fn identify(content: &[u8], limits: &Limits) -> Result<Format, InspectError> {
+    let (size, max) = (content.len() as u64, limits.max_bytes);
+    if size == 0 {
+        return Err(InspectError::Empty);
+    }
+    if size > max {
+        return Err(InspectError::TooLarge { size, max });
+    }
+    Format::sniff(content).ok_or(InspectError::UnknownFormat)
+}
+
+/// Runs `work` on a blocking thread once a permit is free. Its thread cannot be stopped, so when
+/// time is up it runs on alone and keeps its permit.
+async fn run_bounded<T: Send + 'static>(
+    permits: Arc<Semaphore>,
+    limit: Duration,
+    work: impl FnOnce() -> Result<T, InspectError> + Send + 'static,
+) -> Result<T, InspectError> {
+    let permit = timeout(limit, permits.acquire_owned())
+        .await
+        .map_err(|_| InspectError::Busy)?;
+    let task = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        work()
+    });
+    match timeout(limit, task).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) => Err(InspectError::Corrupt(format!(
+            "the decoder failed: {panic}"
+        ))),
+        Err(_) => Err(InspectError::TimedOut),
+    }
+}
+
+fn inspect_picture(
+    content: &[u8],
+    format: Format,
+    max_pixels: u64,
+) -> Result<Inspected, InspectError> {
+    let picture = decode(content, format, max_pixels)?;
+    let small = preview::small_copy(&picture);
+    let facts = Facts {
+        format,
+        width: picture.width(),
+        height: picture.height(),
+        file_size: content.len() as u64,
+        sha256: sha256_hex(content),
+    };
+    Ok(Inspected {
+        facts,
+        blurhash: preview::blurhash(&small),
+        tiny_preview: preview::tiny_preview(&small),
+    })
+}
+
+/// Decodes a picture and turns it the way its Exif orientation says.
+fn decode(content: &[u8], format: Format, max_pixels: u64) -> Result<DynamicImage, InspectError> {
+    if format == Format::Jpeg && !jpeg_is_whole(content) {
+        return Err(InspectError::Corrupt(
+            "the end of the picture is missing".to_owned(),
+        ));
+    }
+    let mut reader = ImageReader::with_format(Cursor::new(content), format.as_image_format());
+    let mut limits = image::Limits::no_limits();
+    limits.max_alloc = Some(max_pixels.saturating_mul(MEMORY_PER_PIXEL));
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(corrupt)?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > max_pixels {
+        return Err(InspectError::TooManyPixels {
+            width,
+            height,
+            max: max_pixels,
+        });
+    }
+    let orientation = decoder.orientation().map_err(corrupt)?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(corrupt)?;
+    picture.apply_orientation(orientation);
+    Ok(picture)
+}
+
+/// Whether an end marker follows the last scan; the decoder would fill what is missing with grey.
+/// Compressed data cannot hold the marker, since each 0xFF in it is followed by a zero or a restart
+/// marker (ITU-T T.81, section B.1.1.5).
+fn jpeg_is_whole(content: &[u8]) -> bool {
+    const START_OF_SCAN: [u8; 2] = [0xFF, 0xDA];
+    const END_OF_IMAGE: [u8; 2] = [0xFF, 0xD9];
+    let last_scan = content
+        .windows(2)
+        .rposition(|marker| marker == START_OF_SCAN);
+    last_scan.is_some_and(|start| {
+        content[start..]
+            .windows(2)
+            .any(|marker| marker == END_OF_IMAGE)
+    })
+}
+
+fn corrupt(error: ImageError) -> InspectError {
+    InspectError::Corrupt(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::mpsc;
+
+    use image::{Rgb, RgbImage};
+
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        max_bytes: 1 << 20,
+        max_pixels: 1_000_000,
+        max_duration: Duration::from_secs(60),
+    };
+
+    fn picture(format: Format) -> Vec<u8> {
+        let pixels = RgbImage::from_fn(120, 80, |x, y| {
+            Rgb([(x * 2) as u8, (y * 3) as u8, (x ^ y) as u8])
+        });
+        let mut file = Cursor::new(Vec::new());
+        DynamicImage::ImageRgb8(pixels)
+            .write_to(&mut file, format.as_image_format())
+            .unwrap();
+        file.into_inner()
+    }
+
+    /// A PNG whose header declares this size, with a correct checksum and next to no data.
+    fn declaring(width: u32, height: u32) -> Vec<u8> {
+        let mut header = b"IHDR".to_vec();
+        header.extend(width.to_be_bytes());
+        header.extend(height.to_be_bytes());
+        header.extend([8, 2, 0, 0, 0]); // 8 bits per channel, RGB, no interlacing
+        let mut file = b"\x89PNG\r\n\x1a\n\0\0\0\x0d".to_vec();
+        file.extend(&header);
+        file.extend(crc32(&header).to_be_bytes());
+        file.extend(b"\0\0\0\0IDAT\x35\xaf\x06\x1e");
+        file
+    }
+
+    /// The checksum of PNG chunks (PNG specification, annex D).
+    fn crc32(bytes: &[u8]) -> u32 {
+        let shift = |crc: u32| {
+            if crc & 1 == 1 {
+                0xEDB8_8320 ^ (crc >> 1)
+            } else {
+                crc >> 1
+            }
+        };
+        let step = |crc: u32, byte: &u8| (0..8).fold(crc ^ u32::from(*byte), |crc, _| shift(crc));
+        !bytes.iter().fold(u32::MAX, step)
+    }
+
+    async fn error_of(content: impl Into<Bytes>) -> InspectError {
+        inspect(content.into(), &LIMITS).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_picture_of_each_format_is_described() {
+        for format in Format::ALL {
+            let content = picture(format);
+            let Inspected {
+                facts,
+                blurhash,
+                tiny_preview,
+            } = inspect(content.clone().into(), &LIMITS).await.unwrap();
+            let (file_size, sha256) = (content.len() as u64, sha256_hex(&content));
+            assert_eq!(
+                facts,
+                Facts {
+                    format,
+                    width: 120,
+                    height: 80,
+                    file_size,
+                    sha256
+                }
+            );
+            assert_eq!(blurhash.len(), 28);
+            assert!(tiny_preview.len() <= preview::TINY_PREVIEW_BYTES);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_picture_is_refused_whatever_it_says_it_is() {
+        assert_eq!(error_of("").await, InspectError::Empty);
+        assert_eq!(
+            error_of("<!doctype html><title>502</title>").await,
+            InspectError::UnknownFormat
+        );
+        assert_eq!(
+            error_of("<svg xmlns='http://www.w3.org/2000/svg'/>").await,
+            InspectError::UnknownFormat
+        );
+        assert_eq!(
+            error_of("GIF89a\x01\0\x01\0\0\0\0").await,
+            InspectError::UnknownFormat
+        );
+        assert_eq!(error_of("image.png").await, InspectError::UnknownFormat);
+    }
+
+    #[tokio::test]
+    async fn a_picture_that_breaks_off_is_damaged() {
+        for format in Format::ALL {
+            let content = picture(format);
+            for kept in [12, content.len() / 4, content.len() / 2, content.len() - 20] {
+                let error = error_of(content[..kept].to_vec()).await;
+                assert!(
+                    matches!(error, InspectError::Corrupt(_)),
+                    "{format} of {kept} bytes: {error}"
+                );
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_header_that_declares_too_many_pixels_is_refused_before_decoding() {
+        let error = error_of(declaring(60_000, 60_000)).await;
+        assert_eq!(
+            error,
+            InspectError::TooManyPixels {
+                width: 60_000,
+                height: 60_000,
+                max: 1_000_000
+            }
+        );
+        let error = error_of(declaring(1000, 1001)).await;
+        assert!(
+            matches!(error, InspectError::TooManyPixels { .. }),
+            "{error}"
+        );
+        let error = error_of(declaring(1000, 1000)).await;
+        assert!(
+            matches!(error, InspectError::Corrupt(_)),
+            "as many as allowed, but no data: {error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_file_of_too_many_bytes_is_refused() {
+        let limits = Limits {
+            max_bytes: 10,
+            ..LIMITS
+        };
+        let error = inspect(Bytes::from_static(&[0; 11]), &limits)
+            .await
+            .unwrap_err();
+        assert_eq!(error, InspectError::TooLarge { size: 11, max: 10 });
+    }
+
+    #[tokio::test]
+    async fn a_photo_taken_upright_is_described_as_it_is_shown() {
+        // An APP1 segment with one Exif tag: orientation (0x0112) 6, "rotate by 90 degrees".
+        let header = *b"\xff\xe1\0\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01";
+        let tag = *b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+        let mut content = picture(Format::Jpeg);
+        content.splice(2..2, header.into_iter().chain(tag));
+        let facts = inspect(content.into(), &LIMITS).await.unwrap().facts;
+        assert_eq!((facts.width, facts.height), (80, 120));
+    }
+
+    #[tokio::test]
+    async fn work_that_gets_stuck_is_given_up_and_keeps_its_permit_until_it_ends() {
+        let permits = Arc::new(Semaphore::new(1));
+        let (unblock, blocked) = mpsc::channel::<()>();
+        let stuck = move || blocked.recv().map_err(|_| InspectError::Empty);
+        let limit = Duration::from_millis(1);
+        assert_eq!(
+            run_bounded(Arc::clone(&permits), limit, stuck).await,
+            Err(InspectError::TimedOut)
+        );
+        assert_eq!(
+            run_bounded(Arc::clone(&permits), limit, || Ok(())).await,
+            Err(InspectError::Busy)
+        );
+        drop(unblock);
+        assert_eq!(
+            run_bounded(permits, LIMITS.max_duration, || Ok(())).await,
+            Ok(())
+        );
+    }
+
+    #[tokio::test]
+    async fn a_decoder_that_panics_condemns_only_its_file() {
+        let permits = Arc::new(Semaphore::new(1));
+        let panics = || -> Result<(), _> { panic!("a decoder's mistake") };
+        let error = run_bounded(Arc::clone(&permits), LIMITS.max_duration, panics)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, InspectError::Corrupt(_)), "{error}");
+        assert_eq!(
+            run_bounded(permits, LIMITS.max_duration, || Ok(())).await,
+            Ok(())
+        );
+    }
+}

@@ -1,0 +1,214 @@
+//! Access to a bucket of Amazon S3 or a service that speaks its protocol.
+
+use std::fmt;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::{ClientOptions, RetryConfig};
+use secrecy::{ExposeSecret, SecretString};
+use url::{Host, Url};
+
+/// Longest lifetime of a presigned URL that S3 accepts.
+pub(super) const MAX_LINK_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// No byte for this long means that a transfer is stuck. There is no limit on the whole of it: a
+/// large file may take long.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A job retries by itself, so a request needs to outlast hiccups only.
+const MAX_RETRIES: usize = 4;
+const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Which bucket, where, and who asks.
+#[derive(Clone, Debug)]
+pub struct S3Settings {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The region to sign requests for, for example `eu-central-1`; services without regions mostly
+    /// take `us-east-1`.
+    pub region: String,
+    /// The service's address without the bucket; absent: Amazon's in the region.
+    pub endpoint: Option<Url>,
+    /// Whether the bucket stands in the path (`https://host/bucket/key`) and not in the host
+    /// (`https://bucket.host/key`).
+    pub path_style: bool,
+    /// Without credentials here, the usual environment is asked: `AWS_ACCESS_KEY_ID` and its like,
+    /// web identity, container and instance metadata.
+    pub access_key_id: Option<String>,
+    /// Goes with `access_key_id`.
+    pub secret_access_key: Option<SecretString>,
+    /// Goes with temporary credentials.
+    pub session_token: Option<SecretString>,
+}
+
+/// Settings that no client can be made from.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InvalidSettings {
+    #[error("the endpoint {0} takes no bucket in its host name: use path style")]
+    NoHostName(Url),
+    #[error("{0:?} is not the name of a region")]
+    Region(String),
+    #[error("access key id and secret access key go together")]
+    HalfCredentials,
+    #[error(transparent)]
+    Client(#[from] object_store::Error),
+}
+
+impl S3Settings {
+    /// The URL under which the bucket's objects stand, without a slash at the end.
+    pub(super) fn bucket_url(&self) -> Result<Url, InvalidSettings> {
+        let mut url = match &self.endpoint {
+            Some(endpoint) => endpoint.clone(),
+            None => Url::parse(&format!("https://s3.{}.amazonaws.com", self.region))
+                .map_err(|_| InvalidSettings::Region(self.region.clone()))?,
+        };
+        if self.path_style {
+            let path = format!("{}/{}", url.path().trim_end_matches('/'), self.bucket);
+            url.set_path(&path);
+            return Ok(url);
+        }
+        let host = match url.host() {
+            Some(Host::Domain(domain)) => format!("{}.{domain}", self.bucket),
+            _ => return Err(InvalidSettings::NoHostName(url)),
+        };
+        url.set_host(Some(&host))
+            .map_err(|_| InvalidSettings::NoHostName(url.clone()))?;
+        Ok(url)
+    }
+
+    /// A client for the bucket. No request is made yet.
+    pub(super) fn client(&self) -> Result<AmazonS3, InvalidSettings> {
+        install_tls_provider();
+        let bucket_url = self.bucket_url()?;
+        let options = ClientOptions::new()
+            .with_allow_http(bucket_url.scheme() == "http")
+            .with_connect_timeout(CONNECT_TIMEOUT)
+            .with_read_timeout(READ_TIMEOUT)
+            .with_timeout_disabled();
+        // Told that requests are virtual-hosted, the builder takes the endpoint as it stands,
+        // bucket included. Otherwise it could not place the bucket in the host name of a configured
+        // endpoint.
+        let client = self
+            .credentials()?
+            .with_client_options(options)
+            .with_retry(RetryConfig {
+                max_retries: MAX_RETRIES,
+                retry_timeout: RETRY_TIMEOUT,
+                ..RetryConfig::default()
+            })
+            .with_bucket_name(&self.bucket)
+            .with_region(&self.region)
+            .with_config(
+                AmazonS3ConfigKey::S3Endpoint,
+                bucket_url.as_str().trim_end_matches('/'),
+            )
+            .with_virtual_hosted_style_request(true);
+        Ok(client.build()?)
+    }
+
+    fn credentials(&self) -> Result<AmazonS3Builder, InvalidSettings> {
+        match (&self.access_key_id, &self.secret_access_key) {
+            (None, None) => Ok(AmazonS3Builder::from_env()),
+            (Some(id), Some(secret)) => {
+                let builder = AmazonS3Builder::new()
+                    .with_access_key_id(id)
+                    .with_secret_access_key(secret.expose_secret());
+                Ok(match &self.session_token {
+                    Some(token) => builder.with_token(token.expose_secret()),
+                    None => builder,
+                })
+            }
+            _ => Err(InvalidSettings::HalfCredentials),
+        }
+    }
+}
+
+impl fmt::Display for S3Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bucket {}", self.bucket)?;
+        match &self.endpoint {
+            Some(endpoint) => write!(f, " at {endpoint}"),
+            None => write!(f, " in {}", self.region),
+        }
+    }
+}
+
+/// Makes ring the process's TLS provider unless one is installed: the HTTP client is built without
+/// a default.
+fn install_tls_provider() {
+    // An error says that another part of the process was first, and its choice is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn settings(endpoint: Option<&str>, path_style: bool) -> S3Settings {
+        S3Settings {
+            bucket: "media".to_owned(),
+            region: "eu-central-1".to_owned(),
+            endpoint: endpoint.map(|url| Url::parse(url).unwrap()),
+            path_style,
+            access_key_id: Some("id".to_owned()),
+            secret_access_key: Some(SecretString::from("hunter2")),
+            session_token: None,
+        }
+    }
+
+    fn bucket_url(endpoint: Option<&str>, path_style: bool) -> String {
+        settings(endpoint, path_style).bucket_url().unwrap().into()
+    }
+
+    #[test]
+    fn the_bucket_stands_in_the_host_or_in_the_path() {
+        assert_eq!(
+            bucket_url(None, false),
+            "https://media.s3.eu-central-1.amazonaws.com/"
+        );
+        assert_eq!(
+            bucket_url(None, true),
+            "https://s3.eu-central-1.amazonaws.com/media"
+        );
+        assert_eq!(
+            bucket_url(Some("https://minio.example:9000"), false),
+            "https://media.minio.example:9000/"
+        );
+        assert_eq!(
+            bucket_url(Some("http://127.0.0.1:9000/"), true),
+            "http://127.0.0.1:9000/media"
+        );
+    }
+
+    #[test]
+    fn an_address_without_a_host_name_needs_path_style() {
+        let error = settings(Some("http://127.0.0.1:9000"), false)
+            .client()
+            .unwrap_err();
+        assert!(error.to_string().contains("path style"), "{error}");
+    }
+
+    #[test]
+    fn half_of_the_credentials_is_refused() {
+        let mut half = settings(None, false);
+        half.secret_access_key = None;
+        assert!(matches!(
+            half.client(),
+            Err(InvalidSettings::HalfCredentials)
+        ));
+    }
+
+    #[test]
+    fn a_region_that_is_no_host_name_is_refused() {
+        let mut odd = settings(None, false);
+        odd.region = "eu central".to_owned();
+        assert!(matches!(odd.client(), Err(InvalidSettings::Region(_))));
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        assert!(!format!("{:?}", settings(None, false)).contains("hunter2"));
+    }
+}

@@ -1,0 +1,389 @@
+//! Objects in a local folder or an S3 bucket.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use object_store::aws::AmazonS3;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as ObjectPath;
+use object_store::signer::{Method, Signer};
+use object_store::{
+    Attribute, Attributes, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutOptions,
+};
+use url::Url;
+
+use super::error::StorageError;
+use super::key::{ROOT, StorageKey};
+use super::link::{DownloadUrl, LinkError, LinkSettings, LinkSigner};
+use super::object::{ListedObject, ObjectFacts, StoredObject};
+use super::range::ByteRange;
+use super::s3::{MAX_LINK_LIFETIME, S3Settings};
+
+/// How long [`Storage::check`] waits for an answer.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
+
+const CHECK_CONTENT: Bytes = Bytes::from_static(b"written to see whether it can be");
+
+/// Where the objects are kept.
+#[derive(Clone, Debug)]
+pub enum StorageSettings {
+    /// In a folder of this machine, or one that several machines share.
+    Local {
+        /// Created if it does not exist.
+        folder: PathBuf,
+    },
+    /// In a bucket.
+    S3(S3Settings),
+}
+
+impl fmt::Display for StorageSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local { folder } => write!(f, "folder {}", folder.display()),
+            Self::S3(settings) => settings.fmt(f),
+        }
+    }
+}
+
+/// The objects of one folder or bucket. Clones share it.
+#[derive(Clone)]
+pub struct Storage {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    backend: Backend,
+    /// How messages name the folder or bucket.
+    place: String,
+    /// The URL under which the objects stand.
+    base_url: Url,
+    links: LinkSettings,
+}
+
+enum Backend {
+    Folder {
+        store: LocalFileSystem,
+        signer: LinkSigner,
+    },
+    Bucket(AmazonS3),
+}
+
+impl Backend {
+    fn store(&self) -> &dyn ObjectStore {
+        match self {
+            Self::Folder { store, .. } => store,
+            Self::Bucket(store) => store,
+        }
+    }
+}
+
+impl Storage {
+    /// Opens the storage. A folder is created if it does not exist; a bucket is not asked anything
+    /// yet.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Settings`] if the settings are contradictory or the folder cannot be used.
+    pub fn open(settings: &StorageSettings, links: LinkSettings) -> Result<Self, StorageError> {
+        let place = settings.to_string();
+        let unusable = |reason: String| StorageError::Settings {
+            place: place.clone(),
+            reason,
+        };
+        if links.lifetime < Duration::from_secs(1) || links.lifetime > MAX_LINK_LIFETIME {
+            return Err(unusable(
+                "download links must live for one second to seven days".to_owned(),
+            ));
+        }
+        let (backend, own_url) = match settings {
+            StorageSettings::Local { folder } => open_folder(folder, &links).map_err(unusable)?,
+            StorageSettings::S3(settings) => open_bucket(settings).map_err(unusable)?,
+        };
+        let base_url = links.public_url.clone().unwrap_or(own_url);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                backend,
+                place,
+                base_url,
+                links,
+            }),
+        })
+    }
+
+    /// Finds out whether objects can be listed, written, read and deleted, by doing so once. Meant
+    /// for start-up.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Failed`] if one of them fails or nothing answers within half a minute.
+    pub async fn check(&self) -> Result<(), StorageError> {
+        let action = "list, write, read and delete objects";
+        match tokio::time::timeout(CHECK_TIMEOUT, self.try_everything()).await {
+            Ok(result) => result.map_err(|error| self.failed(action, &error)),
+            Err(_) => Err(self.failed(action, &"there was no answer in time")),
+        }
+    }
+
+    async fn try_everything(&self) -> object_store::Result<()> {
+        let store = self.store();
+        let path = ObjectPath::from(format!(".check-{}", uuid::Uuid::new_v4()));
+        store.list(Some(&ObjectPath::from(ROOT))).try_next().await?;
+        store.put(&path, CHECK_CONTENT.into()).await?;
+        let read = store.head(&path).await;
+        store.delete(&path).await?;
+        read.map(drop)
+    }
+
+    /// Stores `content` under `key`, whole or not at all, and durably: it survives a crash after
+    /// this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Failed`].
+    pub async fn put(&self, key: &StorageKey, content: Bytes) -> Result<(), StorageError> {
+        let options = PutOptions {
+            attributes: self.attributes(key),
+            ..PutOptions::default()
+        };
+        let put = self
+            .store()
+            .put_opts(&object_path(key), content.into(), options)
+            .await;
+        put.map(drop)
+            .map_err(|error| self.failed(format_args!("write {key}"), &error))
+    }
+
+    /// Looks an object up.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::NotFound`], [`StorageError::Failed`].
+    pub async fn head(&self, key: &StorageKey) -> Result<ObjectFacts, StorageError> {
+        let meta = self
+            .store()
+            .head(&object_path(key))
+            .await
+            .map_err(|error| self.unreadable(key, error))?;
+        Ok(ObjectFacts::from(&meta))
+    }
+
+    /// Opens an object for reading, in whole or in part.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::NotFound`], [`StorageError::OutOfRange`] if the range holds no byte of the
+    /// object, [`StorageError::Failed`]. Reading on from the stream may fail as well.
+    pub async fn open_object(
+        &self,
+        key: &StorageKey,
+        range: Option<ByteRange>,
+    ) -> Result<StoredObject, StorageError> {
+        let options = GetOptions {
+            range: range.map(GetRange::from),
+            ..GetOptions::default()
+        };
+        let object = match self.store().get_opts(&object_path(key), options).await {
+            Ok(object) => object,
+            Err(error) => return Err(self.unopened(key, range, error).await),
+        };
+        let (facts, range) = (ObjectFacts::from(&object.meta), object.range.clone());
+        let (storage, key) = (self.clone(), key.clone());
+        let stream = object
+            .into_stream()
+            .map_err(move |error| storage.unreadable(&key, error))
+            .boxed();
+        Ok(StoredObject {
+            facts,
+            range,
+            stream,
+        })
+    }
+
+    /// Deletes an object. It is no error if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Failed`].
+    pub async fn delete(&self, key: &StorageKey) -> Result<(), StorageError> {
+        match self.store().delete(&object_path(key)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.failed(format_args!("delete {key}"), &error)),
+        }
+    }
+
+    /// Every object of ours, in no particular order. What others keep in the same folder or bucket
+    /// is left out.
+    pub fn list(&self) -> BoxStream<'static, Result<ListedObject, StorageError>> {
+        let storage = self.clone();
+        let found = self.store().list(Some(&ObjectPath::from(ROOT)));
+        found
+            .map_err(move |error| storage.failed("list objects", &error))
+            .try_filter_map(async |meta| Ok(ListedObject::from_meta(&meta)))
+            .boxed()
+    }
+
+    /// The object's lasting URL: below the public URL if there is one, else its `file:` URL or its
+    /// URL in the bucket.
+    pub fn object_url(&self, key: &StorageKey) -> String {
+        format!(
+            "{}/{key}",
+            self.inner.base_url.as_str().trim_end_matches('/')
+        )
+    }
+
+    /// A link to download the object with until the configured lifetime has passed since `now`.
+    /// Nobody looks whether the object exists.
+    ///
+    /// S3 counts from its own clock, and a link made with temporary credentials ends with them.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Failed`] if the credentials for signing cannot be had.
+    pub async fn download_url(
+        &self,
+        key: &StorageKey,
+        now: DateTime<Utc>,
+    ) -> Result<DownloadUrl, StorageError> {
+        let LinkSettings {
+            server_url,
+            lifetime,
+            ..
+        } = &self.inner.links;
+        let expires_at = now + TimeDelta::from_std(*lifetime).unwrap_or(TimeDelta::MAX);
+        let url = match &self.inner.backend {
+            Backend::Folder { signer, .. } => signer.sign(server_url, key, expires_at),
+            Backend::Bucket(bucket) => bucket
+                .signed_url(Method::GET, &object_path(key), *lifetime)
+                .await
+                .map_err(|error| self.failed(format_args!("sign a link to {key}"), &error))?
+                .into(),
+        };
+        Ok(DownloadUrl { url, expires_at })
+    }
+
+    /// Checks the parts of a link that [`download_url`](Self::download_url) made to this server and
+    /// says what it opens.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError`]. For a bucket every link is forged, because its links do not lead here.
+    pub fn verify_link(
+        &self,
+        path: &str,
+        expires: i64,
+        signature: &str,
+        now: DateTime<Utc>,
+    ) -> Result<StorageKey, LinkError> {
+        let Backend::Folder { signer, .. } = &self.inner.backend else {
+            return Err(LinkError::Forged);
+        };
+        signer.verify(path, expires, signature, now)?;
+        StorageKey::from_path(path).map_err(|_| LinkError::Forged)
+    }
+
+    /// The `Cache-Control` to serve the object with.
+    pub fn cache_control(&self, key: &StorageKey) -> &'static str {
+        key.cache_control(self.inner.links.public_url.is_some())
+    }
+
+    fn store(&self) -> &dyn ObjectStore {
+        self.inner.backend.store()
+    }
+
+    /// What the bucket keeps beside the content. A folder keeps nothing; its objects are served
+    /// with what the key says.
+    fn attributes(&self, key: &StorageKey) -> Attributes {
+        match &self.inner.backend {
+            Backend::Folder { .. } => Attributes::new(),
+            Backend::Bucket(_) => Attributes::from_iter([
+                (Attribute::ContentType, key.content_type()),
+                (Attribute::CacheControl, self.cache_control(key)),
+            ]),
+        }
+    }
+
+    /// Stores report a range past the end each in its own way, so the object's size decides whether
+    /// that was it.
+    async fn unopened(
+        &self,
+        key: &StorageKey,
+        range: Option<ByteRange>,
+        error: object_store::Error,
+    ) -> StorageError {
+        let Some(range) = range else {
+            return self.unreadable(key, error);
+        };
+        match self.head(key).await {
+            Ok(ObjectFacts {
+                total_size: total, ..
+            }) if range.start >= range.end.min(total) => StorageError::OutOfRange {
+                path: key.to_string(),
+                total,
+            },
+            _ => self.unreadable(key, error),
+        }
+    }
+
+    fn unreadable(&self, key: &StorageKey, error: object_store::Error) -> StorageError {
+        match error {
+            object_store::Error::NotFound { .. } => StorageError::NotFound {
+                place: self.inner.place.clone(),
+                path: key.to_string(),
+            },
+            error => self.failed(format_args!("read {key}"), &error),
+        }
+    }
+
+    fn failed(&self, action: impl fmt::Display, reason: &dyn fmt::Display) -> StorageError {
+        let place = self.inner.place.clone();
+        StorageError::Failed {
+            action: action.to_string(),
+            place,
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Storage({})", self.inner.place)
+    }
+}
+
+fn open_folder(folder: &Path, links: &LinkSettings) -> Result<(Backend, Url), String> {
+    std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+    let folder = folder.canonicalize().map_err(|error| error.to_string())?;
+    let signer = match &links.signing_key {
+        Some(secret) => {
+            LinkSigner::from_secret(secret).ok_or("the signing key is shorter than 32 bytes")?
+        }
+        None => {
+            LinkSigner::from_folder(&folder).map_err(|error| format!("its signing key: {error}"))?
+        }
+    };
+    let url = Url::from_directory_path(&folder).map_err(|()| "its path has no URL")?;
+    let store = LocalFileSystem::new_with_prefix(&folder).map_err(|error| error.to_string())?;
+    Ok((
+        Backend::Folder {
+            store: store.with_fsync(true),
+            signer,
+        },
+        url,
+    ))
+}
+
+fn open_bucket(settings: &S3Settings) -> Result<(Backend, Url), String> {
+    let url = settings.bucket_url().map_err(|error| error.to_string())?;
+    let client = settings.client().map_err(|error| error.to_string())?;
+    Ok((Backend::Bucket(client), url))
+}
+
+fn object_path(key: &StorageKey) -> ObjectPath {
+    ObjectPath::from(key.path())
+}

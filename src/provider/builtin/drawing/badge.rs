@@ -1,0 +1,131 @@
+//! Seals that carry a price or a discount.
+
+use super::DrawError;
+use super::colour::Colour;
+use super::dice::Dice;
+use super::font::{Face, Meter};
+use super::geometry::Area;
+use super::palette::Ground;
+use super::path;
+use super::scene::{Anchor, Scene, TextRun};
+use super::typeset::Words;
+use super::wording::Offer;
+
+/// The text of a badge stays inside this share of its radius.
+const INNER: f32 = 0.74;
+
+/// Draws the seal around a point, with its words fitted in; they are centred and stand upright.
+pub(super) fn draw(
+    scene: &mut Scene,
+    meter: &mut Meter,
+    offer: &Offer,
+    (x, y): (f32, f32),
+    r: f32,
+    ground: &Ground,
+    dice: &mut Dice,
+) -> Result<(), DrawError> {
+    seal(scene, (x, y), r, ground, dice);
+    let value = Words::measure(meter, Face::Heavy, &offer.value.to_uppercase(), 0.0)?;
+    let before = Words::measure(meter, Face::Heavy, &offer.before.to_uppercase(), 0.04)?;
+    let after = Words::measure(meter, Face::Heavy, &offer.after.to_uppercase(), 0.04)?;
+    let Some(stack) = fit(&before, &value, &after, r * INNER) else {
+        return Ok(());
+    };
+    let gap = stack.gap;
+    let total: f32 = stack.rows.iter().map(|row| row.height).sum::<f32>()
+        + gap * stack.rows.len().saturating_sub(1) as f32;
+    let mut top = y - total / 2.0;
+    for row in stack.rows {
+        let bounds = Area::new(x - row.width / 2.0, top, row.width, row.height);
+        scene.text(TextRun {
+            text: row.text,
+            face: Face::Heavy,
+            size: row.size,
+            tracking: row.tracking,
+            anchor: Anchor::Middle,
+            x,
+            baseline: top + row.ascent,
+            bounds,
+            colour: ground.ink,
+            emphasis: None,
+            behind: vec![ground.from],
+        });
+        top += row.height + gap;
+    }
+    Ok(())
+}
+
+fn seal(scene: &mut Scene, (x, y): (f32, f32), r: f32, ground: &Ground, dice: &mut Dice) {
+    let turn = dice.range(0.0, 1.0);
+    let outline: Colour = ground.ink;
+    match dice.index(3) {
+        0 => scene.fill(&path::star(x, y, r, r * 0.88, 22, turn), ground.from, 1.0),
+        1 => scene.fill(&path::star(x, y, r, r * 0.91, 14, turn), ground.from, 1.0),
+        _ => scene.circle(x, y, r * 0.96, ground.from, 1.0),
+    }
+    scene.ring(x, y, r * 0.82, r * 0.018, outline, 0.85);
+}
+
+struct Row {
+    text: String,
+    size: f32,
+    tracking: f32,
+    width: f32,
+    ascent: f32,
+    height: f32,
+}
+
+struct Stack {
+    rows: Vec<Row>,
+    gap: f32,
+}
+
+/// The largest value size at which all rows lie inside the circle of radius `r`.
+fn fit(before: &Words, value: &Words, after: &Words, r: f32) -> Option<Stack> {
+    (4..=40).rev().find_map(|step| {
+        let size = r * 0.028 * step as f32;
+        let stack = stacked(before, value, after, size, r);
+        inside(&stack, r).then_some(stack)
+    })
+}
+
+fn stacked(before: &Words, value: &Words, after: &Words, size: f32, r: f32) -> Stack {
+    let small = (size * 0.34).max(r * 0.15).min(size);
+    let mut rows = rows_of(before, small, r * 1.7);
+    // A value of several words, as a badge's own text may be, takes several lines.
+    rows.extend(rows_of(value, size, r * 1.9));
+    rows.extend(rows_of(after, small, r * 1.7));
+    Stack {
+        rows,
+        gap: size * 0.12,
+    }
+}
+
+fn rows_of(words: &Words, size: f32, width: f32) -> Vec<Row> {
+    let lines = words.wrap(width / size);
+    lines
+        .lines
+        .iter()
+        .filter(|(text, _)| !text.is_empty())
+        .map(|(text, width)| Row {
+            text: text.clone(),
+            size,
+            tracking: words.tracking,
+            width: width * size,
+            ascent: lines.ascent * size,
+            height: (lines.ascent + lines.descent) * size,
+        })
+        .collect()
+}
+
+fn inside(stack: &Stack, r: f32) -> bool {
+    let total: f32 = stack.rows.iter().map(|row| row.height).sum::<f32>()
+        + stack.gap * stack.rows.len().saturating_sub(1) as f32;
+    let mut top = -total / 2.0;
+    stack.rows.len() <= 5
+        && stack.rows.iter().all(|row| {
+            let far = top.abs().max((top + row.height).abs());
+            top += row.height + stack.gap;
+            far.hypot(row.width / 2.0) <= r * 1.06
+        })
+}

@@ -1,0 +1,280 @@
+//! Layouts where the words stand on the open ground.
+
+use super::super::block::{Column, Sizes};
+use super::super::font::Face;
+use super::super::geometry::Area;
+use super::super::motif;
+use super::super::palette::{Ground, Mood, SOFT};
+use super::super::scene::{Anchor, TextRun};
+use super::super::style::{Align, Motif};
+use super::super::typeset::Words;
+use super::{DrawError, Studio, hero};
+
+/// Words in the middle over a soft pattern, ornaments in the corners.
+pub(super) fn centered(studio: &mut Studio) -> Result<(), DrawError> {
+    let mut dice = studio.dice.fork("plan");
+    let mood = studio
+        .mood
+        .unwrap_or_else(|| dice.pick([Mood::Vivid, Mood::Dark, Mood::Light, Mood::Vivid]));
+    let ground = studio.ground(mood);
+    if !studio.has_words() {
+        return hero::artwork(studio, &ground);
+    }
+    let canvas = studio.canvas;
+    let wide = canvas.w > canvas.h * 1.35;
+    let sizes = Sizes::of(canvas);
+    let align = studio.align(Align::Center);
+    let mut area = canvas.inset(
+        studio.margin * if wide { 2.4 } else { 1.5 },
+        studio.margin * 1.35,
+    );
+    let foot = area;
+    area = studio.above_footer(area, sizes);
+    // Illustration above the words, seal below them; beside them on a wide canvas.
+    let r = canvas.short() * 0.135;
+    let emblem = studio.emblem;
+    let seal = studio.wording.offer.is_some();
+    let mut art = (None, None);
+    if wide {
+        let side = r * 2.7;
+        if emblem.is_some() {
+            art.0 = Some((area.x + r * 1.1, area.centre().1));
+            area = Area::new(area.x + side, area.y, area.w - side, area.h);
+        }
+        if seal {
+            art.1 = Some((area.right() - r * 1.1, area.centre().1));
+            area = Area::new(area.x, area.y, area.w - side, area.h);
+        }
+    }
+    let above = if !wide && emblem.is_some() {
+        r * 2.45
+    } else {
+        0.0
+    };
+    let below = if !wide && seal { r * 2.4 } else { 0.0 };
+    let mut column = studio.column(
+        Area::new(area.x, area.y + above, area.w, area.h - above - below),
+        sizes,
+        align,
+    )?;
+    column.settle(0.5);
+    // Words, illustration and seal move together to the middle.
+    let bounds = column.bounds();
+    if above > 0.0 {
+        art.0 = Some((area.centre().0, bounds.y - r * 1.35));
+    }
+    if below > 0.0 {
+        art.1 = Some((area.centre().0, bounds.bottom() + r * 1.3));
+    }
+    backdrop(studio, &ground, &column, &art_areas(&art, r), SOFT);
+    if let (Some(at), Some(emblem)) = (art.0, emblem) {
+        studio.medallion(emblem, at, r, &ground);
+    }
+    column.draw(&mut studio.scene, &ground);
+    if let Some(at) = art.1 {
+        studio.seal(at, r, &ground)?;
+    }
+    studio.draw_footer(foot, sizes, align, &ground)
+}
+
+type Spot = Option<(f32, f32)>;
+
+fn art_areas(art: &(Spot, Spot), r: f32) -> Vec<Area> {
+    [art.0, art.1]
+        .into_iter()
+        .flatten()
+        .map(|(x, y)| Area::new(x - r, y - r, 2.0 * r, 2.0 * r))
+        .collect()
+}
+
+/// The ground, its soft pattern, and ornaments in the corners, as large as words and art leave room.
+fn backdrop(studio: &mut Studio, ground: &Ground, column: &Column, art: &[Area], alpha: f32) {
+    let canvas = studio.canvas;
+    studio.full(ground);
+    let mut dice = studio.dice.fork("art");
+    let soft = if studio.motif == Motif::Grid {
+        Motif::Rays
+    } else {
+        studio.motif
+    };
+    // One colour: crossings of the shapes stay as soft as the text's contrast was computed for.
+    let mut brush = studio.brush(canvas, ground, alpha);
+    brush.focus = column.bounds().centre();
+    if !matches!(soft, Motif::Leaves | Motif::Confetti | Motif::Blobs) {
+        motif::paint(&mut studio.scene, soft, &brush, &mut dice);
+    }
+    let kept = column.bounds();
+    let footer = studio
+        .footer
+        .as_ref()
+        .map(|_| canvas.inset(studio.margin * 1.3, studio.margin * 1.2));
+    let corners = [
+        (0.0, 0.0),
+        (canvas.w, 0.0),
+        (canvas.w, canvas.h),
+        (0.0, canvas.h),
+    ];
+    for (turn, (x, y)) in corners.into_iter().enumerate() {
+        let room = art
+            .iter()
+            .map(|area| area.distance_to(x, y))
+            .fold(kept.distance_to(x, y), f32::min);
+        let room = match footer {
+            // The footer's line runs along the foot.
+            Some(inner) if turn >= 2 => {
+                room.min((x - inner.x.max(0.0)).abs().min(studio.margin * 1.6))
+            }
+            _ => room,
+        };
+        let r = (room * 0.92).min(canvas.short() * if turn % 2 == 0 { 0.42 } else { 0.3 });
+        let mut brush = studio.brush(canvas, ground, 0.95);
+        brush.focus = (x, y);
+        let motif = studio.motif;
+        motif::corner(&mut studio.scene, motif, &brush, (x, y), turn, r, &mut dice);
+    }
+}
+
+/// A quotation under a large quotation mark.
+pub(super) fn quote(studio: &mut Studio) -> Result<(), DrawError> {
+    let mut dice = studio.dice.fork("plan");
+    let mood = studio
+        .mood
+        .unwrap_or_else(|| dice.pick([Mood::Light, Mood::Dark, Mood::Vivid, Mood::Light]));
+    let ground = studio.ground(mood);
+    if !studio.has_words() {
+        return hero::artwork(studio, &ground);
+    }
+    let canvas = studio.canvas;
+    let align = studio.align(dice.pick([Align::Center, Align::Left]));
+    let whole = Sizes::of(canvas);
+    let sizes = Sizes {
+        headline: (whole.headline.0 * 0.72, whole.headline.1 * 0.72),
+        lines: 12,
+        ..whole
+    };
+    let area = canvas.inset(studio.margin * 1.9, studio.margin * 1.7);
+    let inner = studio.above_footer(area, sizes);
+    let mark = canvas.short() * 0.2;
+    let room = mark * 0.62;
+    let mut column = studio.column(
+        Area::new(inner.x, inner.y + room, inner.w, inner.h - room),
+        sizes,
+        align,
+    )?;
+    column.settle(0.45);
+    let words = column.bounds();
+    let mark_area = Area::new(words.x, words.y - mark * 0.8, words.w, mark);
+    backdrop(studio, &ground, &column, &[mark_area], SOFT);
+    let inset = studio.margin * 0.6;
+    let line = (canvas.short() * 0.0035).max(1.0);
+    studio
+        .scene
+        .frame(canvas.inset(inset, inset), 0.0, line, ground.ink, 0.55);
+    if !column.is_empty() {
+        quotation_mark(studio, column.bounds(), inner, mark, align, &ground)?;
+    }
+    column.draw(&mut studio.scene, &ground);
+    studio.draw_footer(area, sizes, align, &ground)
+}
+
+fn quotation_mark(
+    studio: &mut Studio,
+    words: Area,
+    area: Area,
+    size: f32,
+    align: Align,
+    ground: &Ground,
+) -> Result<(), DrawError> {
+    let mark = Words::measure(&mut studio.meter, Face::Serif, "“", 0.0)?.wrap(1.0);
+    let (ascent, width) = (mark.ascent * size * 1.5, mark.width() * size * 1.5);
+    // The mark's ink hangs at the top of the em box: its foot is what keeps the distance.
+    let height = size * 0.5;
+    let top = words.y - height - size * 0.14;
+    let (anchor, x, left) = match align {
+        Align::Left => (Anchor::Start, area.x, area.x),
+        Align::Center => (
+            Anchor::Middle,
+            area.centre().0,
+            area.centre().0 - width / 2.0,
+        ),
+    };
+    studio.scene.text(TextRun {
+        text: "“".to_owned(),
+        face: Face::Serif,
+        size: size * 1.5,
+        tracking: 0.0,
+        anchor,
+        x,
+        baseline: top + ascent,
+        bounds: Area::new(left, top, width, height),
+        colour: ground.accent,
+        emphasis: None,
+        behind: ground.behind(),
+    });
+    Ok(())
+}
+
+/// Huge words over the whole canvas, a band of pattern at the foot.
+pub(super) fn billboard(studio: &mut Studio) -> Result<(), DrawError> {
+    let mut dice = studio.dice.fork("plan");
+    let mood = studio
+        .mood
+        .unwrap_or_else(|| dice.pick([Mood::Vivid, Mood::Dark, Mood::Light]));
+    let ground = studio.ground(mood);
+    if !studio.has_words() {
+        return hero::artwork(studio, &ground);
+    }
+    let canvas = studio.canvas;
+    let whole = Sizes::of(canvas);
+    let sizes = Sizes {
+        headline: (whole.headline.0, whole.headline.1 * 1.9),
+        ..whole
+    };
+    let align = studio.align(Align::Left);
+    let wide = canvas.w > canvas.h * 1.35;
+    let (band, rest) = bands(canvas, wide);
+    let text_area = rest.inset(studio.margin, studio.margin);
+    let mut column = studio.column(studio.above_footer(text_area, sizes), sizes, align)?;
+    column.settle(0.5);
+    studio.full(&ground);
+    let mut art = studio.dice.fork("art");
+    let back = studio.art_ground(if mood == Mood::Vivid {
+        Mood::Light
+    } else {
+        Mood::Vivid
+    });
+    let motif = studio.motif;
+    let brush = studio.brush(band, &back, 0.95);
+    let outline = super::path::rectangle(band);
+    studio.scene.clipped(&outline, |scene| {
+        scene.ground(&outline, band, &back);
+        motif::paint(scene, motif, &brush, &mut art);
+    });
+    let r = band.short() * 0.42;
+    studio.seal(
+        (
+            band.right() - (r * 1.25).max(studio.margin),
+            band.centre().1,
+        ),
+        r,
+        &back,
+    )?;
+    column.draw(&mut studio.scene, &ground);
+    studio.draw_footer(text_area, sizes, align, &ground)
+}
+
+fn bands(canvas: Area, wide: bool) -> (Area, Area) {
+    let Area { w, h, .. } = canvas;
+    if wide {
+        let band = w * 0.24;
+        return (
+            Area::new(w - band, 0.0, band, h),
+            Area::new(0.0, 0.0, w - band, h),
+        );
+    }
+    let band = h * 0.22;
+    (
+        Area::new(0.0, h - band, w, band),
+        Area::new(0.0, 0.0, w, h - band),
+    )
+}

@@ -1,0 +1,212 @@
+//! A picture as a vector scene: shapes first to last, and the text on top with what lies behind it.
+
+use std::fmt::Write as _;
+
+use super::colour::Colour;
+use super::font::Face;
+use super::geometry::Area;
+use super::palette::Ground;
+
+/// Makes a text safe inside XML. Characters that XML forbids are dropped.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&apos;"),
+            '\u{fffe}' | '\u{ffff}' => {}
+            c if c.is_control() => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Which end of a line stands at its x.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Anchor {
+    Start,
+    Middle,
+}
+
+/// One line of text, placed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct TextRun {
+    pub(super) text: String,
+    pub(super) face: Face,
+    /// Font size in pixels.
+    pub(super) size: f32,
+    /// Space added after each letter, in parts of the font size.
+    pub(super) tracking: f32,
+    pub(super) anchor: Anchor,
+    pub(super) x: f32,
+    pub(super) baseline: f32,
+    /// The ink's box.
+    pub(super) bounds: Area,
+    pub(super) colour: Colour,
+    /// A part of the text in its own colour.
+    pub(super) emphasis: Option<(String, Colour)>,
+    /// Every colour that may lie behind the text.
+    pub(super) behind: Vec<Colour>,
+}
+
+/// A scene under construction.
+#[derive(Debug, Clone)]
+pub(super) struct Scene {
+    pub(super) canvas: Area,
+    body: String,
+    clips: usize,
+    gradients: usize,
+    pub(super) texts: Vec<TextRun>,
+}
+
+impl Scene {
+    pub(super) fn new(width: u32, height: u32) -> Self {
+        Self {
+            canvas: Area::new(0.0, 0.0, width as f32, height as f32),
+            body: String::new(),
+            clips: 0,
+            gradients: 0,
+            texts: Vec::new(),
+        }
+    }
+
+    fn element(&mut self, arguments: std::fmt::Arguments<'_>) {
+        // Writing to a String cannot fail.
+        let _ = self.body.write_fmt(arguments);
+    }
+
+    pub(super) fn fill(&mut self, path: &str, colour: Colour, alpha: f32) {
+        self.element(format_args!(
+            r#"<path d="{path}" fill="{}" fill-opacity="{alpha:.3}"/>"#,
+            colour.hex()
+        ));
+    }
+
+    pub(super) fn stroke(&mut self, path: &str, colour: Colour, width: f32, alpha: f32) {
+        self.element(format_args!(
+            r#"<path d="{path}" fill="none" stroke="{}" stroke-width="{width:.2}" stroke-linecap="round" stroke-linejoin="round" stroke-opacity="{alpha:.3}"/>"#,
+            colour.hex()
+        ));
+    }
+
+    pub(super) fn circle(&mut self, x: f32, y: f32, r: f32, colour: Colour, alpha: f32) {
+        self.element(format_args!(
+            r#"<circle cx="{x:.2}" cy="{y:.2}" r="{:.2}" fill="{}" fill-opacity="{alpha:.3}"/>"#,
+            r.max(0.01),
+            colour.hex()
+        ));
+    }
+
+    pub(super) fn ring(&mut self, x: f32, y: f32, r: f32, width: f32, colour: Colour, alpha: f32) {
+        self.element(format_args!(
+            r#"<circle cx="{x:.2}" cy="{y:.2}" r="{:.2}" fill="none" stroke="{}" stroke-width="{width:.2}" stroke-opacity="{alpha:.3}"/>"#,
+            r.max(0.01),
+            colour.hex()
+        ));
+    }
+
+    pub(super) fn rect(&mut self, area: Area, radius: f32, colour: Colour, alpha: f32) {
+        self.element(format_args!(
+            r#"<rect x="{:.2}" y="{:.2}" width="{:.2}" height="{:.2}" rx="{radius:.2}" fill="{}" fill-opacity="{alpha:.3}"/>"#,
+            area.x, area.y, area.w, area.h, colour.hex()
+        ));
+    }
+
+    pub(super) fn frame(
+        &mut self,
+        area: Area,
+        radius: f32,
+        width: f32,
+        colour: Colour,
+        alpha: f32,
+    ) {
+        self.element(format_args!(
+            r#"<rect x="{:.2}" y="{:.2}" width="{:.2}" height="{:.2}" rx="{radius:.2}" fill="none" stroke="{}" stroke-width="{width:.2}" stroke-opacity="{alpha:.3}"/>"#,
+            area.x, area.y, area.w, area.h, colour.hex()
+        ));
+    }
+
+    /// A path filled with the ground's gradient, which runs over `area` from the top left to the bottom right.
+    pub(super) fn ground(&mut self, path: &str, area: Area, ground: &Ground) {
+        self.gradients += 1;
+        let id = self.gradients;
+        self.element(format_args!(
+            r#"<linearGradient id="g{id}" gradientUnits="userSpaceOnUse" x1="{:.2}" y1="{:.2}" x2="{:.2}" y2="{:.2}"><stop offset="0" stop-color="{}"/><stop offset="1" stop-color="{}"/></linearGradient><path d="{path}" fill="url(#g{id})"/>"#,
+            area.x, area.y, area.right(), area.bottom(), ground.from.hex(), ground.to.hex()
+        ));
+    }
+
+    /// What `paint` draws is seen only inside the path.
+    pub(super) fn clipped(&mut self, path: &str, paint: impl FnOnce(&mut Self)) {
+        self.clips += 1;
+        let id = self.clips;
+        self.element(format_args!(
+            r#"<clipPath id="c{id}"><path d="{path}"/></clipPath><g clip-path="url(#c{id})">"#
+        ));
+        paint(self);
+        self.body.push_str("</g>");
+    }
+
+    /// Draws what `paint` draws moved, turned (degrees) and scaled about its origin.
+    pub(super) fn placed(
+        &mut self,
+        x: f32,
+        y: f32,
+        degrees: f32,
+        scale: f32,
+        paint: impl FnOnce(&mut Self),
+    ) {
+        self.element(format_args!(
+            r#"<g transform="translate({x:.2} {y:.2}) rotate({degrees:.2}) scale({scale:.4})">"#
+        ));
+        paint(self);
+        self.body.push_str("</g>");
+    }
+
+    /// What `paint` draws is one named thing.
+    pub(super) fn named<T>(&mut self, name: &str, paint: impl FnOnce(&mut Self) -> T) -> T {
+        self.element(format_args!(r#"<g id="{name}">"#));
+        let painted = paint(self);
+        self.body.push_str("</g>");
+        painted
+    }
+
+    pub(super) fn text(&mut self, run: TextRun) {
+        let anchor = match run.anchor {
+            Anchor::Start => "start",
+            Anchor::Middle => "middle",
+        };
+        self.element(format_args!(
+            r#"<text x="{:.2}" y="{:.2}" font-family="{}" font-weight="{}" font-size="{:.2}" letter-spacing="{:.3}" text-anchor="{anchor}" fill="{}">"#,
+            run.x, run.baseline, run.face.family(), run.face.weight(), run.size,
+            run.tracking * run.size, run.colour.hex()
+        ));
+        match run
+            .emphasis
+            .as_ref()
+            .and_then(|(part, colour)| Some((run.text.split_once(part.as_str())?, part, colour)))
+        {
+            Some(((before, after), part, colour)) => self.element(format_args!(
+                r#"{}<tspan fill="{}">{}</tspan>{}"#,
+                escape(before),
+                colour.hex(),
+                escape(part),
+                escape(after)
+            )),
+            None => self.body.push_str(&escape(&run.text)),
+        }
+        self.body.push_str("</text>");
+        self.texts.push(run);
+    }
+
+    pub(super) fn svg(&self) -> String {
+        format!(
+            r#"<svg xmlns="http://www.w3.org/2000/svg" width="{}" height="{}">{}</svg>"#,
+            self.canvas.w, self.canvas.h, self.body
+        )
+    }
+}

@@ -1,0 +1,413 @@
+//! Tests of whole pictures.
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::colour::READABLE;
+use super::font::{Face, covers};
+use super::geometry::Area;
+use super::palette::{Ground, Mood, PALETTES, Palette};
+use super::scene::Scene;
+use super::style::{Font, Layout, Motif};
+use super::*;
+
+const PROMPTS: [&str; 12] = [
+    "Khai trương quán cà phê: giảm 50% cả tuần",
+    "ĐẠI NHẠC HỘI ẤM ÁP ƯỚC NGUYỆN",
+    "Đêm nhạc acoustic\nVé từ 150k\n20h00, thứ bảy 22/11 tại sân vườn",
+    "Flash sale $5",
+    "A",
+    "“Có công mài sắt, có ngày nên kim” — Tục ngữ Việt Nam",
+    "Nghiêngnghiêngnghiêngnghiêngnghiêngnghiêngnghiêngnghiêng https://example.com/a/very/long/path?with=query&and=more",
+    "<b>&amp; \"x\" ]]> Tom & Jerry's: -10%",
+    "Mua 1 tặng 1! Chỉ hôm nay! Từ 8h đến 22h, áp dụng cho tất cả các cửa hàng trên toàn quốc",
+    "🎉🎊",
+    "你好世界 مرحبا",
+    "",
+];
+
+const SIZES: [(u32, u32); 8] = [
+    (1080, 1350),
+    (1080, 1080),
+    (1600, 900),
+    (1080, 1920),
+    (1024, 256),
+    (256, 1024),
+    (64, 64),
+    (640, 160),
+];
+
+fn brief(prompt: &str, (width, height): (u32, u32), seed: u64, style: Value) -> Brief {
+    Brief {
+        prompt: prompt.to_owned(),
+        seed,
+        width,
+        height,
+        style: style.as_object().unwrap().clone(),
+    }
+}
+
+fn pixels(brief: &Brief) -> Vec<u8> {
+    draw(brief, &mut |_| true).unwrap().into_raw()
+}
+
+/// What the renderer lays out: every text's ink, and the seals and medallions.
+#[derive(Default)]
+struct Drawn {
+    texts: Vec<Area>,
+    /// Text on a seal, which may lie over art.
+    on_seal: Vec<Area>,
+    discs: Vec<Area>,
+}
+
+fn area(rect: resvg::usvg::Rect) -> Area {
+    Area {
+        x: rect.x(),
+        y: rect.y(),
+        w: rect.width(),
+        h: rect.height(),
+    }
+}
+
+impl Drawn {
+    fn of(scene: &Scene) -> Self {
+        let mut drawn = Self::default();
+        drawn.collect(font::parse(&scene.svg()).unwrap().root(), false);
+        drawn
+    }
+
+    fn collect(&mut self, group: &resvg::usvg::Group, sealed: bool) {
+        for node in group.children() {
+            match node {
+                resvg::usvg::Node::Group(inner) => {
+                    let disc = ["seal", "medallion"].contains(&inner.id());
+                    if disc {
+                        self.discs.push(area(inner.abs_bounding_box()));
+                    }
+                    self.collect(inner, sealed || disc);
+                }
+                resvg::usvg::Node::Text(text) => {
+                    let texts = if sealed {
+                        &mut self.on_seal
+                    } else {
+                        &mut self.texts
+                    };
+                    texts.push(area(text.abs_stroke_bounding_box()));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn overlap(a: Area, b: Area) -> bool {
+    a.x + 0.5 < b.right()
+        && b.x + 0.5 < a.right()
+        && a.y + 0.5 < b.bottom()
+        && b.y + 0.5 < a.bottom()
+}
+
+fn inside(canvas: Area, text: Area) -> bool {
+    text.x >= -0.5
+        && text.y >= -0.5
+        && text.right() <= canvas.w + 0.5
+        && text.bottom() <= canvas.h + 0.5
+}
+
+/// Holds that all text is on the canvas, apart, readable and off the discs; gives how many discs there are.
+fn hold_texts(brief: &Brief) -> usize {
+    let scene = compose(brief).unwrap();
+    let drawn = Drawn::of(&scene);
+    let told = format!(
+        "{:?} in {brief:?}",
+        scene.texts.iter().map(|run| &run.text).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        drawn.texts.len() + drawn.on_seal.len(),
+        scene.texts.len(),
+        "a text shows nothing: {told}"
+    );
+    let all: Vec<Area> = drawn.texts.iter().chain(&drawn.on_seal).copied().collect();
+    for (index, text) in all.iter().enumerate() {
+        assert!(
+            inside(scene.canvas, *text),
+            "{text:?} leaves the canvas: {told}"
+        );
+        for other in &all[index + 1..] {
+            assert!(
+                !overlap(*text, *other),
+                "{text:?} overlaps {other:?}: {told}"
+            );
+        }
+    }
+    for text in &drawn.texts {
+        for disc in &drawn.discs {
+            let (x, y) = disc.centre();
+            assert!(
+                text.distance_to(x, y) > disc.short() * 0.49,
+                "{text:?} lies on {disc:?}: {told}"
+            );
+        }
+    }
+    for run in &scene.texts {
+        let contrast = run.colour.least_contrast(&run.behind);
+        assert!(
+            contrast >= READABLE,
+            "{:?} has contrast {contrast}: {told}",
+            run.text
+        );
+    }
+    drawn.discs.len()
+}
+
+#[test]
+fn the_same_brief_gives_the_same_pixels() {
+    let brief = brief(PROMPTS[0], (270, 338), 7, json!({}));
+    assert_eq!(pixels(&brief), pixels(&brief));
+}
+
+#[test]
+fn another_seed_gives_another_picture_with_the_same_words() {
+    let of = |seed| brief(PROMPTS[0], (270, 338), seed, json!({ "layout": "poster" }));
+    let mut seen: Vec<Vec<u8>> = (1..=6).map(|seed| pixels(&of(seed))).collect();
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 6);
+    let words = |seed| {
+        let mut words: Vec<String> = compose(&of(seed))
+            .unwrap()
+            .texts
+            .iter()
+            .flat_map(|run| run.text.split(' ').map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        words.sort();
+        words
+    };
+    assert_eq!(words(1), words(2));
+}
+
+#[test]
+fn words_stay_on_the_canvas_readable_and_apart_in_every_layout() {
+    for (layout, _) in Layout::NAMES {
+        for (index, prompt) in PROMPTS.iter().enumerate() {
+            for (turn, size) in SIZES.into_iter().enumerate() {
+                let (font, _) = Font::NAMES[(index + turn) % Font::NAMES.len()];
+                let style = json!({ "layout": layout, "font": font });
+                hold_texts(&brief(prompt, size, (index * 8 + turn) as u64, style));
+            }
+        }
+    }
+}
+
+/// The scene's SVG without its texts: what lies behind them.
+fn without_texts(svg: &str) -> String {
+    let mut parts = svg.split("<text ");
+    let first = parts.next().unwrap().to_owned();
+    parts.fold(first, |kept, part| {
+        kept + part.split_once("</text>").unwrap().1
+    })
+}
+
+#[test]
+fn the_pixels_behind_text_are_as_calm_as_the_contrast_was_computed_for() {
+    for (layout, _) in Layout::NAMES {
+        for seed in 0..24 {
+            let size = SIZES[seed as usize % 4];
+            let size = (size.0 / 3, size.1 / 3);
+            let style = json!({ "layout": layout, "footer": "Số 12 phố Hàng Đào, Hà Nội", "kicker": "Tin vui" });
+            let brief = brief(PROMPTS[seed as usize % 4], size, seed, style);
+            let scene = compose(&brief).unwrap();
+            let tree = font::parse(&without_texts(&scene.svg())).unwrap();
+            let image = raster::rasterise(&tree, size, &mut |_| true).unwrap();
+            for run in &scene.texts {
+                let b = run.bounds;
+                for (x, y) in (0..20).flat_map(|i| (0..6).map(move |j| (i, j))) {
+                    let x = (b.x + b.w * x as f32 / 19.0).clamp(0.0, size.0 as f32 - 1.0) as u32;
+                    let y = (b.y + b.h * y as f32 / 5.0).clamp(0.0, size.1 as f32 - 1.0) as u32;
+                    let [r, g, blue] = image.get_pixel(x, y).0;
+                    let contrast = run.colour.contrast(colour::Colour(r, g, blue));
+                    assert!(
+                        contrast >= READABLE - 0.05,
+                        "{:?} has {contrast} at {x},{y}: {brief:?}",
+                        run.text
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn kicker_badge_and_footer_stay_on_the_canvas_readable_and_apart() {
+    for (layout, _) in Layout::NAMES {
+        for (turn, size) in SIZES.into_iter().enumerate() {
+            for emblem in ["cup", "none"] {
+                let style = json!({
+                    "layout": layout, "emblem": emblem, "kicker": "Tin vui", "badge": "Tặng kèm 10% hóa đơn",
+                    "footer": "Số 12 phố Hàng Đào, Hoàn Kiếm, Hà Nội · 0900 000 000",
+                });
+                let discs = hold_texts(&brief(PROMPTS[turn % 3], size, turn as u64, style));
+                let large = size.0.min(size.1) > 500 && *layout != "quote";
+                assert!(
+                    discs > 0 || !large || *layout == "billboard",
+                    "no seal in {layout}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_palette_carries_readable_text_in_every_mood() {
+    let custom = [
+        ["#808080", "#7f7f7f"],
+        ["#ffff00", "#ff00ff"],
+        ["#000000", "#ffffff"],
+        ["#ff0000", "#00ff00"],
+    ];
+    let custom = custom
+        .map(|pair| Palette::from_colours(&pair.map(|text| colour::Colour::parse(text).unwrap())));
+    for palette in PALETTES.iter().chain(&custom) {
+        for mood in [Mood::Dark, Mood::Vivid, Mood::Light] {
+            let ground = Ground::new(palette, mood);
+            for ink in [ground.ink, ground.quiet, ground.accent] {
+                let contrast = ink.least_contrast(&ground.behind());
+                assert!(
+                    contrast >= READABLE,
+                    "{} {mood:?}: {contrast}",
+                    palette.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_font_has_every_vietnamese_letter() {
+    use unicode_normalization::UnicodeNormalization;
+    let tones = ["", "\u{300}", "\u{301}", "\u{303}", "\u{309}", "\u{323}"];
+    let vowels = "aăâeêioôơuưy"
+        .chars()
+        .flat_map(|vowel| tones.map(|tone| format!("{vowel}{tone}")));
+    let letters: String = vowels
+        .flat_map(|letter| letter.nfc().collect::<Vec<_>>())
+        .chain("đbcdghklmnpqrstvx0123456789%₫“”—…".chars())
+        .collect();
+    for face in Face::ALL {
+        for c in letters.chars().chain(letters.to_uppercase().chars()) {
+            assert!(covers(face, c), "{face:?} lacks {c:?}");
+        }
+    }
+}
+
+#[test]
+fn decomposed_letters_draw_like_composed_ones() {
+    use unicode_normalization::UnicodeNormalization;
+    let decomposed: String = PROMPTS[0].nfd().collect();
+    assert_ne!(decomposed, PROMPTS[0]);
+    let of = |prompt: &str| {
+        compose(&brief(prompt, (400, 500), 3, json!({})))
+            .unwrap()
+            .svg()
+    };
+    assert_eq!(of(&decomposed), of(PROMPTS[0]));
+}
+
+#[test]
+fn what_the_fonts_lack_is_left_out_and_the_rest_is_drawn() {
+    let scene = compose(&brief(
+        "🎉 Sale 你好 𝓫𝓲𝓰",
+        (400, 400),
+        1,
+        json!({ "font": "sans" }),
+    ))
+    .unwrap();
+    let words: Vec<&str> = scene.texts.iter().map(|run| run.text.as_str()).collect();
+    assert_eq!(words.join(" "), "Sale big");
+}
+
+#[test]
+fn a_picture_without_words_is_still_a_picture() {
+    for (layout, _) in Layout::NAMES {
+        let image = draw(
+            &brief("🎉", (120, 90), 5, json!({ "layout": layout })),
+            &mut |_| true,
+        )
+        .unwrap();
+        let first = *image.get_pixel(60, 0);
+        assert!(image.pixels().any(|pixel| *pixel != first), "{layout}");
+    }
+}
+
+#[test]
+fn every_motif_draws_in_every_layout() {
+    for (layout, _) in Layout::NAMES {
+        for (motif, _) in Motif::NAMES {
+            let style = json!({ "layout": layout, "motif": motif });
+            draw(&brief(PROMPTS[0], (160, 120), 9, style), &mut |_| true).unwrap();
+        }
+    }
+}
+
+#[test]
+fn progress_rises_in_at_least_ten_steps_to_one() {
+    for size in [(64, 64), (640, 480)] {
+        let mut shares = Vec::new();
+        draw(&brief(PROMPTS[0], size, 1, json!({})), &mut |share| {
+            shares.push(share);
+            true
+        })
+        .unwrap();
+        assert!(shares.len() >= 10, "{shares:?}");
+        assert!(
+            shares.is_sorted() && shares.last() == Some(&1.0),
+            "{shares:?}"
+        );
+    }
+}
+
+#[test]
+fn the_drawing_stops_when_told_to() {
+    for stop_after in [0, 1, 2, 5] {
+        let mut calls = 0;
+        let result = draw(&brief(PROMPTS[0], (640, 480), 1, json!({})), &mut |_| {
+            calls += 1;
+            calls <= stop_after
+        });
+        assert_eq!(result, Err(DrawError::Stopped));
+        assert_eq!(calls, stop_after + 1);
+    }
+}
+
+#[test]
+fn wrong_sizes_and_styles_are_refused_by_field() {
+    let field = |brief: Brief| match draw(&brief, &mut |_| true) {
+        Err(DrawError::Invalid { field, .. }) => field,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(field(brief("a", (63, 64), 1, json!({}))), "width");
+    assert_eq!(field(brief("a", (1000, 4097), 1, json!({}))), "height");
+    assert_eq!(field(brief("a", (1000, 200), 1, json!({}))), "width");
+    assert_eq!(
+        field(brief("a", (100, 100), 1, json!({ "palette": "mud" }))),
+        "style.palette"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_prompt_makes_it_panic(prompt in "\\PC{0,200}", seed: u64, width in 64_u32..300, tall in 0.25_f32..4.0) {
+        let height = ((width as f32 * tall) as u32).clamp(width.div_ceil(4).max(64), width * 4);
+        prop_assume!(width <= height * 4);
+        let brief = brief(&prompt, (width, height), seed, json!({}));
+        prop_assert!(draw(&brief, &mut |_| true).is_ok());
+    }
+
+    #[test]
+    fn vietnamese_words_stay_on_the_canvas(words in prop::collection::vec("[a-zăâđêôơưàáảãạếềểễệ%0-9:,.!-]{1,14}", 1..60), seed: u64) {
+        hold_texts(&brief(&words.join(" "), (540, 675), seed, json!({})));
+    }
+}

@@ -1,0 +1,277 @@
+//! Sets words in boxes: wrapping by measured widths, balanced lines, and sizes that fit.
+
+use super::DrawError;
+use super::font::{Extent, Face, Meter};
+
+/// A text as measured words.
+#[derive(Debug, Clone)]
+pub(super) struct Words {
+    pub(super) face: Face,
+    pub(super) tracking: f32,
+    words: Vec<(String, Extent)>,
+    space: f32,
+}
+
+/// Lines of text at a size of one pixel.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Lines {
+    /// Each line with its width.
+    pub(super) lines: Vec<(String, f32)>,
+    /// From baseline to baseline.
+    pub(super) leading: f32,
+    /// Ink above the first baseline.
+    pub(super) ascent: f32,
+    /// Ink below the last baseline.
+    pub(super) descent: f32,
+}
+
+impl Lines {
+    /// The height of the ink at a size of one pixel.
+    pub(super) fn height(&self) -> f32 {
+        self.ascent + self.leading * self.lines.len().saturating_sub(1) as f32 + self.descent
+    }
+
+    pub(super) fn width(&self) -> f32 {
+        self.lines
+            .iter()
+            .map(|(_, width)| *width)
+            .fold(0.0, f32::max)
+    }
+}
+
+impl Words {
+    pub(super) fn measure(
+        meter: &mut Meter,
+        face: Face,
+        text: &str,
+        tracking: f32,
+    ) -> Result<Self, DrawError> {
+        let pieces = bound(text);
+        meter.learn(face, pieces.iter().map(String::as_str))?;
+        let space = meter.space(face)? + tracking;
+        let words = pieces
+            .into_iter()
+            .map(|piece| {
+                let mut extent = meter.extent(face, &piece);
+                extent.advance += tracking * piece.chars().count() as f32;
+                (piece, extent)
+            })
+            .collect();
+        Ok(Self {
+            face,
+            tracking,
+            words,
+            space,
+        })
+    }
+
+    /// The widest word at a size of one pixel: no narrower box can hold the text.
+    pub(super) fn widest(&self) -> f32 {
+        self.words
+            .iter()
+            .map(|(_, extent)| extent.advance)
+            .fold(0.0, f32::max)
+    }
+
+    /// Breaks words that are wider than `width` (at a size of one pixel), as a long address may be.
+    pub(super) fn broken_to(&self, meter: &mut Meter, width: f32) -> Result<Self, DrawError> {
+        let mut text = Vec::new();
+        for (word, extent) in &self.words {
+            let count = word.chars().count();
+            if extent.advance <= width || count < 2 {
+                text.push(word.clone());
+                continue;
+            }
+            // Letters differ in width: a tenth of slack covers nearly all words, the caller checks the rest.
+            let fitting = (count as f32 * width / extent.advance * 0.9)
+                .floor()
+                .max(1.0) as usize;
+            let chars: Vec<char> = word.chars().collect();
+            text.extend(
+                chars
+                    .chunks(fitting)
+                    .map(|chunk| chunk.iter().collect::<String>()),
+            );
+        }
+        Self::measure(meter, self.face, &text.join(" "), self.tracking)
+    }
+
+    /// Wraps into as few lines as `width` (at a size of one pixel) allows, and evens their lengths out.
+    pub(super) fn wrap(&self, width: f32) -> Lines {
+        let count = self.greedy(width).len();
+        let (mut low, mut high) = (self.widest().min(width), width);
+        // The narrowest width that needs no more lines gives the most even ones, and no orphans.
+        for _ in 0..12 {
+            let middle = (low + high) / 2.0;
+            if self.greedy(middle).len() <= count {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        self.lines(&self.greedy(high))
+    }
+
+    /// The first `count` lines of the text, the last one ending in an ellipsis if words are left.
+    pub(super) fn wrap_cut(&self, width: f32, count: usize) -> Lines {
+        let ranges = self.greedy(width);
+        if ranges.len() <= count {
+            return self.wrap(width);
+        }
+        let kept = &ranges[..count.max(1)];
+        let mut lines = self.lines(kept);
+        // Room for the ellipsis, which is about as wide as a capital letter in all our faces.
+        let ellipsis = 1.0 + self.tracking;
+        if let (Some(line), Some(range)) = (lines.lines.last_mut(), kept.last()) {
+            let mut end = range.1;
+            while end > range.0 + 1 && self.width(range.0, end) + ellipsis > width {
+                end -= 1;
+            }
+            let text = self.joined(range.0, end);
+            let text = text.trim_end_matches([',', '.', ';', ':', '-', '·', '…', ' ']);
+            *line = (
+                format!("{text}…"),
+                (self.width(range.0, end) + ellipsis).min(width),
+            );
+        }
+        lines
+    }
+
+    /// Word ranges of lines that are each filled as far as they go.
+    fn greedy(&self, width: f32) -> Vec<(usize, usize)> {
+        let mut ranges = Vec::new();
+        let mut start = 0;
+        for index in 0..self.words.len() {
+            if index > start && self.width(start, index + 1) > width {
+                ranges.push((start, index));
+                start = index;
+            }
+        }
+        if start < self.words.len() {
+            ranges.push((start, self.words.len()));
+        }
+        ranges
+    }
+
+    fn width(&self, start: usize, end: usize) -> f32 {
+        let words: f32 = self.words[start..end]
+            .iter()
+            .map(|(_, extent)| extent.advance)
+            .sum();
+        words + self.space * (end - start).saturating_sub(1) as f32
+    }
+
+    fn joined(&self, start: usize, end: usize) -> String {
+        let words: Vec<&str> = self.words[start..end]
+            .iter()
+            .map(|(word, _)| word.as_str())
+            .collect();
+        words.join(" ")
+    }
+
+    fn lines(&self, ranges: &[(usize, usize)]) -> Lines {
+        let most = |start: usize, end: usize, part: fn(&Extent) -> f32| {
+            self.words[start..end]
+                .iter()
+                .map(|(_, extent)| part(extent))
+                .fold(0.0, f32::max)
+        };
+        let all = self.words.len();
+        let first = ranges.first().copied().unwrap_or((0, 0));
+        let last = ranges.last().copied().unwrap_or((0, 0));
+        // Stacked tone marks reach high: lines stand as far apart as this text's own ink needs.
+        let ink = most(0, all, |extent| extent.ascent) + most(0, all, |extent| extent.descent);
+        Lines {
+            lines: ranges
+                .iter()
+                .map(|(start, end)| (self.joined(*start, *end), self.width(*start, *end)))
+                .collect(),
+            leading: (ink + 0.06).max(self.least_leading()),
+            ascent: most(first.0, first.1, |extent| extent.ascent),
+            descent: most(last.0, last.1, |extent| extent.descent),
+        }
+    }
+
+    fn least_leading(&self) -> f32 {
+        match self.face {
+            Face::Text => 1.42,
+            Face::Serif => 1.2,
+            Face::Heavy | Face::Rounded => 1.08,
+            Face::Display => 1.12,
+        }
+    }
+}
+
+/// Pairs of syllables that make one word, and must not stand on two lines.
+const COMPOUNDS: [&str; 47] = [
+    "cà phê",
+    "trà sữa",
+    "khai trương",
+    "giảm giá",
+    "miễn phí",
+    "sinh nhật",
+    "khuyến mãi",
+    "khuyến mại",
+    "ưu đãi",
+    "cửa hàng",
+    "nhà hàng",
+    "quán ăn",
+    "tuyển dụng",
+    "nhân viên",
+    "khách hàng",
+    "sản phẩm",
+    "dịch vụ",
+    "chúc mừng",
+    "năm mới",
+    "trung thu",
+    "giáng sinh",
+    "hội thảo",
+    "khóa học",
+    "thời trang",
+    "mùa hè",
+    "mùa xuân",
+    "mùa thu",
+    "mùa đông",
+    "cuối tuần",
+    "cả tuần",
+    "hôm nay",
+    "việt nam",
+    "hà nội",
+    "sài gòn",
+    "đà nẵng",
+    "trà đá",
+    "bánh mì",
+    "bánh ngọt",
+    "âm nhạc",
+    "du lịch",
+    "thể thao",
+    "công nghệ",
+    "học bổng",
+    "thứ bảy",
+    "thứ hai",
+    "chủ nhật",
+    "yêu thương",
+];
+
+/// The text's words, where compounds and numbers with their units count as one.
+fn bound(text: &str) -> Vec<String> {
+    let mut pieces: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let joined = pieces
+            .last()
+            .filter(|last| !last.contains(' '))
+            .is_some_and(|last| {
+                let pair = format!("{last} {word}").to_lowercase();
+                let pair = pair.trim_matches(|c: char| !c.is_alphanumeric());
+                COMPOUNDS.contains(&pair) || (word.len() <= 2 && "%đ₫·–-/&".contains(word))
+            });
+        match pieces.last_mut() {
+            Some(last) if joined => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => pieces.push(word.to_owned()),
+        }
+    }
+    pieces
+}

@@ -1,0 +1,128 @@
+//! The provider that comes with the program: it draws pictures itself, and needs no other service.
+
+pub mod drawing;
+mod encode;
+
+pub(super) use encode::encode;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::task;
+
+use crate::{
+    domain::{Format, JobInput, JsonMap},
+    entity::MediaType,
+};
+
+use super::{
+    Content, Output, OutputFile, Polled, Progress, Provider, ProviderError, Submitted, Task,
+};
+use drawing::{Brief, DrawError};
+
+/// Share of the work that is drawing; the rest is encoding the file.
+const DRAWN: f32 = 0.85;
+/// Texts of the style that a template may offer in its form, as variables of the same name.
+const FILLED_BY_VARIABLES: [&str; 2] = ["badge", "footer"];
+
+/// Draws banners, posters and quote cards.
+pub struct Builtin;
+
+#[async_trait]
+impl Provider for Builtin {
+    fn name(&self) -> &str {
+        "builtin"
+    }
+
+    fn makes(&self, media_type: MediaType) -> bool {
+        media_type == MediaType::Image
+    }
+
+    fn may_resubmit(&self) -> bool {
+        true
+    }
+
+    async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {
+        let task = task.clone();
+        let made = task::spawn_blocking(move || make(&task)).await;
+        made.map_err(|error| ProviderError::Failed(error.to_string()))?
+            .map(Submitted::Done)
+    }
+
+    async fn poll(&self, _: &Task, _: &str) -> Result<Polled, ProviderError> {
+        // Never asked: every submission is done when it returns.
+        Ok(Polled::Running {
+            poll_after: Duration::from_secs(1),
+        })
+    }
+
+    async fn find(&self, _: &Task) -> Result<Option<String>, ProviderError> {
+        Ok(None)
+    }
+
+    async fn cancel(&self, _: &Task, _: &str) -> Result<(), ProviderError> {
+        Ok(())
+    }
+}
+
+fn make(task: &Task) -> Result<Output, ProviderError> {
+    let report = |fraction: f32, message: &str| {
+        task.progress.send(Progress {
+            fraction: f64::from(fraction),
+            message: message.to_owned(),
+            preview: None,
+        });
+        !task.cancelled.is_cancelled()
+    };
+    let picture = drawing::draw(&brief(&task.input), &mut |share| {
+        report(share * DRAWN, "drawing")
+    })?;
+    if !report(DRAWN, "encoding") {
+        return Err(ProviderError::Stopped);
+    }
+    let format = task
+        .input
+        .format
+        .as_deref()
+        .and_then(|name| name.parse().ok())
+        .unwrap_or(Format::Png);
+    let bytes =
+        encode(&picture, format).map_err(|error| ProviderError::Failed(error.to_string()))?;
+    Ok(Output {
+        files: vec![OutputFile {
+            content: Content::Memory(bytes),
+            seed: Some(task.input.seed),
+            metadata: JsonMap::new(),
+        }],
+        metadata: JsonMap::from_iter([("model".to_owned(), Value::from("atelier-poster-1"))]),
+    })
+}
+
+/// What to draw for a job.
+fn brief(input: &JobInput) -> Brief {
+    let mut style = input.style.clone();
+    for (name, value) in &input.variables {
+        let empty = value.as_str().is_some_and(str::is_empty);
+        if FILLED_BY_VARIABLES.contains(&name.as_str()) && !empty {
+            style.insert(name.clone(), value.clone());
+        }
+    }
+    Brief {
+        prompt: input.prompt.clone(),
+        seed: u64::from(input.seed),
+        width: input.width,
+        height: input.height,
+        style,
+    }
+}
+
+impl From<DrawError> for ProviderError {
+    fn from(error: DrawError) -> Self {
+        match error {
+            DrawError::Stopped => Self::Stopped,
+            DrawError::Invalid { .. } => Self::InvalidInput(error.to_string()),
+            DrawError::Internal(_) => Self::Failed(error.to_string()),
+        }
+    }
+}

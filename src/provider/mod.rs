@@ -1,0 +1,173 @@
+//! What makes media: the services that a feature can name.
+//!
+//! A provider answers either at once ([`Submitted::Done`]: a program in this process, an HTTP call that lasts as long as
+//! the work) or with a task that is asked for until it ends ([`Submitted::Accepted`]). The executor writes the task's id
+//! down before it first polls, so that a restart goes on polling instead of submitting again.
+
+pub mod builtin;
+mod registry;
+pub mod scripted;
+
+use std::{path::PathBuf, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    domain::{JobInput, JsonMap},
+    entity::MediaType,
+};
+
+pub use registry::Registry;
+
+/// A service that makes media from a job's input.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// The name by which features ask for it.
+    fn name(&self) -> &str;
+
+    /// Whether it makes media of this type.
+    fn makes(&self, media_type: MediaType) -> bool;
+
+    /// Whether a submission whose outcome is unknown may simply be repeated, because it costs nothing or because the
+    /// service knows [`Task::submission_key`] again. Otherwise the executor never submits a second time.
+    fn may_resubmit(&self) -> bool;
+
+    /// Hands the work over, or does it.
+    async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError>;
+
+    /// Asks how an accepted task is. An error means that the asking failed: the task may still be running.
+    async fn poll(&self, task: &Task, task_id: &str) -> Result<Polled, ProviderError>;
+
+    /// Looks for the task of a submission whose outcome is unknown, by its [`Task::submission_key`]. `None`: the service
+    /// cannot tell.
+    async fn find(&self, task: &Task) -> Result<Option<String>, ProviderError>;
+
+    /// Stops an accepted task, if the service can, so that nobody pays for what nobody waits for.
+    async fn cancel(&self, task: &Task, task_id: &str) -> Result<(), ProviderError>;
+}
+
+/// One attempt at a job, as a provider sees it.
+#[derive(Clone, Debug)]
+pub struct Task {
+    pub job_id: i64,
+    /// From 1.
+    pub attempt: u32,
+    pub media_type: MediaType,
+    pub input: JobInput,
+    /// Canonical lower-case UUID, the same for every call about one submission, and written down before it is made.
+    pub submission_key: String,
+    pub progress: ProgressSender,
+    /// Cancelled when the attempt must end: time is up, the lease is lost, the server stops. A provider that does the work
+    /// itself stops then.
+    pub cancelled: CancellationToken,
+}
+
+/// What became of a submission.
+#[derive(Debug)]
+pub enum Submitted {
+    /// The work is done.
+    Done(Output),
+    /// The service works on it.
+    Accepted {
+        task_id: String,
+        /// When it makes sense to ask first.
+        poll_after: Duration,
+    },
+}
+
+/// How an accepted task is.
+#[derive(Debug)]
+pub enum Polled {
+    Running {
+        poll_after: Duration,
+    },
+    Done(Output),
+    /// The task itself has ended without an output.
+    Failed(ProviderError),
+}
+
+/// What a provider made.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// None at all is a failure of the job.
+    pub files: Vec<OutputFile>,
+    /// What the service tells of its work, such as the model, for `output_metadata`.
+    pub metadata: JsonMap,
+}
+
+/// One file that a provider made. What it is gets found out from its bytes.
+#[derive(Debug)]
+pub struct OutputFile {
+    pub content: Content,
+    /// The seed that made it, if the provider knows.
+    pub seed: Option<u32>,
+    /// What the service tells of the file, for the media's metadata.
+    pub metadata: JsonMap,
+}
+
+/// Where the bytes are. A provider downloads what its service offers for download: it knows the credentials.
+#[derive(Debug)]
+pub enum Content {
+    Memory(Bytes),
+    /// A file that is read once; the provider's temporary folder keeps it until then.
+    File(PathBuf),
+}
+
+/// How far an attempt is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// 0 to 1.
+    pub fraction: f64,
+    /// What is being done, for a person; may be empty.
+    pub message: String,
+    /// A picture of what is there so far, in any format that Atelier reads.
+    pub preview: Option<Bytes>,
+}
+
+/// Takes the progress of an attempt. Only the newest matters, so sending never waits.
+#[derive(Clone, Debug)]
+pub struct ProgressSender(watch::Sender<Progress>);
+
+impl ProgressSender {
+    pub fn channel() -> (Self, watch::Receiver<Progress>) {
+        let (sender, receiver) = watch::channel(Progress::default());
+        (Self(sender), receiver)
+    }
+
+    pub fn send(&self, progress: Progress) {
+        self.0.send_replace(progress);
+    }
+}
+
+/// Why a provider did not make anything. The text is the service's own, for operators.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProviderError {
+    /// Trying again later may help: overload, a rate limit, a fault that passes.
+    #[error("{detail}")]
+    Transient {
+        detail: String,
+        /// When the service asks to be tried again.
+        retry_after: Option<Duration>,
+    },
+    /// The service cannot be reached. Nothing was submitted.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The content policy refuses the prompt or a picture.
+    #[error("{0}")]
+    Rejected(String),
+    /// The service does not accept this input. The text is shown to the user.
+    #[error("{0}")]
+    InvalidInput(String),
+    /// It is unknown whether the service took the task.
+    #[error("{0}")]
+    OutcomeUnknown(String),
+    /// Trying again would not help.
+    #[error("{0}")]
+    Failed(String),
+    /// The attempt was stopped by [`Task::cancelled`].
+    #[error("stopped")]
+    Stopped,
+}

@@ -1,0 +1,166 @@
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::NotSet,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::{Expr, ExprTrait},
+};
+use serde::Serialize;
+
+use crate::{
+    domain::{Caller, Error, JobInput, Page, PageToken, Resource, job::EventDetail},
+    entity::{
+        JobStatus, MediaType,
+        job::{ActiveModel, Column, Entity, Model},
+        request,
+    },
+};
+
+use super::{PageRequest, Transaction, job_event, request::by_name};
+
+/// What a list shows; `None` means all.
+#[derive(Debug, Serialize)]
+pub struct Filter {
+    pub request_id: Option<i64>,
+    pub user_id: Option<i64>,
+    pub feature_id: Option<i64>,
+    #[serde(serialize_with = "by_name")]
+    pub status: Option<JobStatus>,
+    pub show_deleted: bool,
+}
+
+/// What all jobs of a request share.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    pub category: MediaType,
+    pub priority: i32,
+    pub max_attempts: i32,
+    pub now: DateTime<Utc>,
+}
+
+/// Adds a request's jobs, one for each input, with their first event.
+pub async fn insert(
+    tx: &Transaction,
+    request: &request::Model,
+    inputs: &[JobInput],
+    plan: Plan,
+) -> Result<Vec<Model>, Error> {
+    let mut jobs = Vec::with_capacity(inputs.len());
+    for (variation, input) in (0..).zip(inputs) {
+        let job = new_job(
+            request,
+            variation,
+            serde_json::to_value(input).map_err(Error::internal)?,
+            plan,
+        );
+        jobs.push(job.insert(tx).await?);
+    }
+    job_event::record(tx, &jobs, &EventDetail::default()).await?;
+    Ok(jobs)
+}
+
+fn new_job(
+    request: &request::Model,
+    variation: i32,
+    input_json: serde_json::Value,
+    plan: Plan,
+) -> ActiveModel {
+    ActiveModel {
+        id: NotSet,
+        request_id: Set(request.id),
+        user_id: Set(request.user_id),
+        project_id: Set(request.project_id),
+        feature_id: Set(request.feature_id),
+        category: Set(plan.category),
+        status: Set(JobStatus::Pending),
+        priority: Set(plan.priority),
+        input_json: Set(input_json),
+        created_at: Set(plan.now),
+        updated_at: Set(plan.now),
+        revision: Set(1),
+        variation: Set(variation),
+        attempt: Set(0),
+        max_attempts: Set(plan.max_attempts),
+        run_after: Set(plan.now),
+        progress: Set(0.0),
+        ..Default::default()
+    }
+}
+
+/// The job, deleted or not, if the caller may see it.
+pub async fn find(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<Model, Error> {
+    let query = Entity::find_by_id(id).apply_if(caller.scope(), |query, id| {
+        query.filter(Column::UserId.eq(id))
+    });
+    let found = query.one(db).await?;
+    found.ok_or_else(|| Error::not_found(Resource::Job, id))
+}
+
+/// Jobs, newest first.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    caller: Caller,
+    filter: &Filter,
+    page: &PageRequest,
+) -> Result<Page<Model>, Error> {
+    let token = PageToken::of("jobs by id descending", filter)?;
+    let after = token.decode::<i64>(&page.token)?;
+    let mut query = Entity::find()
+        .apply_if(caller.scope(), |query, id| {
+            query.filter(Column::UserId.eq(id))
+        })
+        .apply_if(filter.user_id, |query, id| {
+            query.filter(Column::UserId.eq(id))
+        })
+        .apply_if(filter.request_id, |query, id| {
+            query.filter(Column::RequestId.eq(id))
+        })
+        .apply_if(filter.feature_id, |query, id| {
+            query.filter(Column::FeatureId.eq(id))
+        })
+        .apply_if(filter.status, |query, status| {
+            query.filter(Column::Status.eq(status))
+        })
+        .apply_if(after, |query, id| query.filter(Column::Id.lt(id)));
+    if !filter.show_deleted {
+        query = query.filter(Column::DeletedAt.is_null());
+    }
+    let rows = query
+        .order_by_desc(Column::Id)
+        .limit(page.limit())
+        .all(db)
+        .await?;
+    page.finish(rows, &token, |row| row.id)
+}
+
+/// The jobs of a request, in order of variation.
+pub async fn of_request(db: &impl ConnectionTrait, request_id: i64) -> Result<Vec<Model>, Error> {
+    let jobs = Entity::find()
+        .filter(Column::RequestId.eq(request_id))
+        .filter(Column::DeletedAt.is_null())
+        .order_by_asc(Column::Variation)
+        .order_by_asc(Column::Id);
+    Ok(jobs.all(db).await?)
+}
+
+/// Cancels a job if it is still pending; `None` if it is not any more.
+pub async fn cancel_pending(
+    tx: &Transaction,
+    id: i64,
+    now: DateTime<Utc>,
+) -> Result<Option<Model>, Error> {
+    let cancelled = Entity::update_many()
+        .col_expr(
+            Column::Status,
+            Column::Status.save_as(Expr::value(JobStatus::Cancelled)),
+        )
+        .col_expr(Column::Revision, Expr::col(Column::Revision).add(1))
+        .col_expr(Column::CompletedAt, Expr::value(now))
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .filter(Column::Id.eq(id))
+        .filter(Column::Status.eq(JobStatus::Pending))
+        .exec_with_returning(tx)
+        .await?;
+    Ok(cancelled.into_iter().next())
+}

@@ -1,0 +1,105 @@
+use std::collections::BTreeSet;
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait,
+};
+use serde::Serialize;
+
+use crate::{
+    domain::{Caller, Error, Page, PageToken, Resource},
+    entity::{
+        MediaType,
+        media::{ActiveModel, Column, Entity, Model},
+        request,
+    },
+};
+
+use super::{PageRequest, Transaction};
+
+/// What a list shows; `None` means all.
+#[derive(Debug, Serialize)]
+pub struct Filter {
+    pub request_id: Option<i64>,
+    pub job_id: Option<i64>,
+    pub user_id: Option<i64>,
+    pub media_type: Option<MediaType>,
+    pub show_deleted: bool,
+}
+
+pub async fn insert(tx: &Transaction, media: ActiveModel) -> Result<Model, Error> {
+    Ok(media.insert(tx).await?)
+}
+
+/// The media, deleted or not, if the caller may see it.
+pub async fn find(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<Model, Error> {
+    let query =
+        Entity::find_by_id(id).apply_if(caller.scope(), |query, id| query.filter(of_user(id)));
+    let found = query.one(db).await?;
+    found.ok_or_else(|| Error::not_found(Resource::Media, id))
+}
+
+fn of_user(user_id: i64) -> sea_orm::sea_query::SimpleExpr {
+    let requests = request::Entity::find()
+        .select_only()
+        .column(request::Column::Id)
+        .filter(request::Column::UserId.eq(user_id));
+    Column::RequestId.in_subquery(requests.into_query())
+}
+
+/// Media, newest first.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    caller: Caller,
+    filter: &Filter,
+    page: &PageRequest,
+) -> Result<Page<Model>, Error> {
+    let token = PageToken::of("media by id descending", filter)?;
+    let after = token.decode::<i64>(&page.token)?;
+    let mut query = Entity::find()
+        .apply_if(caller.scope(), |query, id| query.filter(of_user(id)))
+        .apply_if(filter.user_id, |query, id| query.filter(of_user(id)))
+        .apply_if(filter.request_id, |query, id| {
+            query.filter(Column::RequestId.eq(id))
+        })
+        .apply_if(filter.job_id, |query, id| {
+            query.filter(Column::JobId.eq(id))
+        })
+        .apply_if(filter.media_type, |query, kind| {
+            query.filter(Column::MediaType.eq(kind))
+        })
+        .apply_if(after, |query, id| query.filter(Column::Id.lt(id)));
+    if !filter.show_deleted {
+        query = query.filter(Column::DeletedAt.is_null());
+    }
+    let rows = query
+        .order_by_desc(Column::Id)
+        .limit(page.limit())
+        .all(db)
+        .await?;
+    page.finish(rows, &token, |row| row.id)
+}
+
+/// The live media of a job, in the order in which they were made.
+pub async fn of_job(db: &impl ConnectionTrait, job_id: i64) -> Result<Vec<Model>, Error> {
+    let media = Entity::find()
+        .filter(Column::JobId.eq(job_id))
+        .filter(Column::DeletedAt.is_null())
+        .order_by_asc(Column::Id);
+    Ok(media.all(db).await?)
+}
+
+/// Those of these objects that a row, deleted or not, still names.
+pub async fn known_storage_keys(
+    db: &impl ConnectionTrait,
+    keys: &[String],
+) -> Result<BTreeSet<String>, Error> {
+    let rows: Vec<String> = Entity::find()
+        .select_only()
+        .column(Column::StorageKey)
+        .filter(Column::StorageKey.is_in(keys))
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().collect())
+}

@@ -1,0 +1,46 @@
+//! Every query of Atelier. A file a table; [`queue`] holds the statements that differ between the databases.
+
+mod connection;
+mod error;
+pub mod feature;
+pub mod idempotency_key;
+pub mod job;
+pub mod job_event;
+pub mod media;
+mod page;
+pub mod queue;
+pub mod request;
+pub mod template;
+pub mod user;
+pub mod wake_up;
+
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend};
+
+pub use connection::{ConnectError, connect};
+pub use page::PageRequest;
+
+/// A transaction that may write.
+pub type Transaction = DatabaseTransaction;
+
+/// The database: one pool on PostgreSQL; one writer and a pool of readers on SQLite, which knows a single writer only.
+#[derive(Clone, Debug)]
+pub struct Store {
+    writer: DatabaseConnection,
+    reader: DatabaseConnection,
+}
+
+impl Store {
+    /// For statements that only read.
+    pub fn reader(&self) -> &DatabaseConnection {
+        &self.reader
+    }
+
+    /// For single statements that write, and for migrations.
+    pub fn writer(&self) -> &DatabaseConnection {
+        &self.writer
+    }
+
+    pub fn backend(&self) -> DbBackend {
+        self.writer.get_database_backend()
+    }
+}

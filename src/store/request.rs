@@ -1,0 +1,178 @@
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveEnum, ActiveModelTrait,
+    ActiveValue::NotSet,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
+    sea_query::{Expr, LockType},
+};
+use serde::Serialize;
+
+use crate::{
+    domain::{
+        Caller, Error, JobCounts, Page, PageToken, RequestDraft, Resolved, Resource, request_status,
+    },
+    entity::{
+        JobStatus, RequestStatus, TextList, job,
+        request::{ActiveModel, Column, Entity, Model},
+    },
+};
+
+use super::{PageRequest, Transaction};
+
+/// What a list shows; `None` means all.
+#[derive(Debug, Serialize)]
+pub struct Filter {
+    pub user_id: Option<i64>,
+    pub project_id: Option<i64>,
+    pub feature_id: Option<i64>,
+    #[serde(serialize_with = "by_name")]
+    pub status: Option<RequestStatus>,
+    pub show_deleted: bool,
+}
+
+/// A status in the binding of a page token.
+pub(super) fn by_name<S: serde::Serializer, T: ActiveEnum<Value = String>>(
+    status: &Option<T>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    status.as_ref().map(T::to_value).serialize(serializer)
+}
+
+/// Adds an accepted request; its jobs come next, in the same transaction.
+pub async fn insert(
+    tx: &Transaction,
+    draft: RequestDraft,
+    resolved: &Resolved,
+    system_prompt: Option<String>,
+    now: DateTime<Utc>,
+) -> Result<Model, Error> {
+    let backend = tx.get_database_backend();
+    let request = ActiveModel {
+        id: NotSet,
+        user_id: Set(draft.user_id),
+        project_id: Set(draft.project_id),
+        feature_id: Set(draft.feature_id),
+        template_id: Set(draft.template_id),
+        template_prompt: Set(resolved.template_prompt.clone()),
+        system_prompt: Set(system_prompt),
+        user_prompt: Set(resolved.user_prompt.clone()),
+        user_media_urls: Set(TextList::for_backend(draft.user_media_urls, backend)),
+        input_metadata: Set(Some(
+            serde_json::to_value(draft.input).map_err(Error::internal)?,
+        )),
+        status: Set(RequestStatus::Pending),
+        metadata: Set((!draft.metadata.is_empty()).then_some(draft.metadata.into())),
+        created_at: Set(now),
+        updated_at: Set(now),
+        deleted_at: Set(None),
+    };
+    Ok(request.insert(tx).await?)
+}
+
+/// The request, deleted or not, if the caller may see it.
+pub async fn find(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<Model, Error> {
+    let mut query = Entity::find_by_id(id);
+    if let Some(user_id) = caller.scope() {
+        query = query.filter(Column::UserId.eq(user_id));
+    }
+    let found = query.one(db).await?;
+    found.ok_or_else(|| Error::not_found(Resource::Request, id))
+}
+
+/// Requests, newest first.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    caller: Caller,
+    filter: &Filter,
+    page: &PageRequest,
+) -> Result<Page<Model>, Error> {
+    let token = PageToken::of("requests by id descending", filter)?;
+    let after = token.decode::<i64>(&page.token)?;
+    let mut query = Entity::find()
+        .apply_if(caller.scope(), |query, id| {
+            query.filter(Column::UserId.eq(id))
+        })
+        .apply_if(filter.user_id, |query, id| {
+            query.filter(Column::UserId.eq(id))
+        })
+        .apply_if(filter.project_id, |query, id| {
+            query.filter(Column::ProjectId.eq(id))
+        })
+        .apply_if(filter.feature_id, |query, id| {
+            query.filter(Column::FeatureId.eq(id))
+        })
+        .apply_if(filter.status, |query, status| {
+            query.filter(Column::Status.eq(status))
+        })
+        .apply_if(after, |query, id| query.filter(Column::Id.lt(id)));
+    if !filter.show_deleted {
+        query = query.filter(Column::DeletedAt.is_null());
+    }
+    let rows = query
+        .order_by_desc(Column::Id)
+        .limit(page.limit())
+        .all(db)
+        .await?;
+    page.finish(rows, &token, |row| row.id)
+}
+
+/// How the live, not superseded jobs of each request stand.
+pub async fn job_counts(
+    db: &impl ConnectionTrait,
+    ids: &[i64],
+) -> Result<BTreeMap<i64, JobCounts>, Error> {
+    let rows: Vec<(i64, JobStatus, i64)> = job::Entity::find()
+        .select_only()
+        .column(job::Column::RequestId)
+        .column(job::Column::Status)
+        .column_as(job::Column::Id.count(), "jobs")
+        .filter(job::Column::RequestId.is_in(ids.iter().copied()))
+        .filter(job::Column::DeletedAt.is_null())
+        .filter(job::Column::SupersededBy.is_null())
+        .group_by(job::Column::RequestId)
+        .group_by(job::Column::Status)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let mut counts: BTreeMap<i64, JobCounts> = BTreeMap::new();
+    for (request_id, status, jobs) in rows {
+        let jobs = u32::try_from(jobs).map_err(Error::internal)?;
+        counts.entry(request_id).or_default().add(status, jobs);
+    }
+    Ok(counts)
+}
+
+/// Recomputes the status of requests whose jobs have changed, under their row locks.
+///
+/// Locks are taken in this order everywhere: jobs by id, then requests by id. That leaves no way into a deadlock.
+pub async fn refresh_status(
+    tx: &Transaction,
+    ids: &[i64],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let mut query = Entity::find()
+        .filter(Column::Id.is_in(ids.iter().copied()))
+        .order_by_asc(Column::Id);
+    if tx.get_database_backend() == DbBackend::Postgres {
+        // Not FOR UPDATE: that would wait for transactions that insert jobs or media of the request.
+        query = query.lock(LockType::NoKeyUpdate);
+    }
+    let requests = query.all(tx).await?;
+    let counts = job_counts(tx, ids).await?;
+    for request in requests {
+        let status = counts.get(&request.id).copied().and_then(request_status);
+        if let Some(status) = status.filter(|status| *status != request.status) {
+            Entity::update_many()
+                .col_expr(Column::Status, Expr::value(status))
+                .col_expr(Column::UpdatedAt, Expr::value(now))
+                .filter(Column::Id.eq(request.id))
+                .exec(tx)
+                .await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,19 @@
+use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, sea_query::OnConflict};
+
+use crate::{
+    domain::Error,
+    entity::user::{ActiveModel, Column, Entity},
+};
+
+pub async fn exists(db: &impl ConnectionTrait, id: i64) -> Result<bool, Error> {
+    Ok(Entity::find_by_id(id).one(db).await?.is_some())
+}
+
+/// Adds the user unless it is there.
+pub async fn provision(db: &impl ConnectionTrait, id: i64) -> Result<(), Error> {
+    Entity::insert(ActiveModel { id: Set(id) })
+        .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
+        .exec_without_returning(db)
+        .await?;
+    Ok(())
+}

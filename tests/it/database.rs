@@ -1,0 +1,93 @@
+//! A fresh, empty database for each test, on either backend.
+
+use std::path::Path;
+
+use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+use tempfile::TempDir;
+
+use crate::postgres::{self, PostgresDatabase};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// An empty database, removed when this value is dropped.
+pub struct TestDatabase {
+    /// What `DATABASE_URL` would say.
+    pub url: String,
+    pub backend: Backend,
+    _storage: Storage,
+}
+
+/// What keeps the database in existence.
+enum Storage {
+    Folder { _folder: TempDir },
+    Server { _database: PostgresDatabase },
+}
+
+impl TestDatabase {
+    pub async fn create(backend: Backend) -> Self {
+        match backend {
+            Backend::Sqlite => Self::on_sqlite(),
+            Backend::Postgres => Self::on_postgres().await,
+        }
+    }
+
+    fn on_sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            url: sqlite_url(&folder.path().join("atelier.db")),
+            backend: Backend::Sqlite,
+            _storage: Storage::Folder { _folder: folder },
+        }
+    }
+
+    async fn on_postgres() -> Self {
+        let database = postgres::database().await;
+        Self {
+            url: database.url.clone(),
+            backend: Backend::Postgres,
+            _storage: Storage::Server {
+                _database: database,
+            },
+        }
+    }
+
+    /// A single connection for what a test looks up or prepares behind the service's back.
+    pub async fn connect(&self) -> DatabaseConnection {
+        let mut options = ConnectOptions::new(&self.url);
+        options.max_connections(1).sqlx_logging(false);
+        Database::connect(options).await.unwrap()
+    }
+}
+
+fn sqlite_url(file: &Path) -> String {
+    format!("sqlite://{}?mode=rwc", file.display())
+}
+
+/// Makes of each `async fn a_sentence(db: TestDatabase) { .. }` the tests `a_sentence::on_sqlite` and
+/// `a_sentence::on_postgres`, each with an empty database of its own.
+macro_rules! on_both_databases {
+    ($(async fn $name:ident($database:ident: TestDatabase) $body:block)+) => {$(
+        mod $name {
+            use super::*;
+
+            async fn check($database: $crate::database::TestDatabase) $body
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_sqlite() {
+                use $crate::database::{Backend, TestDatabase};
+                check(TestDatabase::create(Backend::Sqlite).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_postgres() {
+                use $crate::database::{Backend, TestDatabase};
+                check(TestDatabase::create(Backend::Postgres).await).await;
+            }
+        }
+    )+};
+}
+pub(crate) use on_both_databases;
