@@ -22,7 +22,7 @@ type Outcome = Result<ExitCode, Box<dyn Error + Send + Sync>>;
 const MISCONFIGURED: u8 = 2;
 
 /// Turns prompts into media: a gRPC service with durable background jobs.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "atelier", version, arg_required_else_help = true, after_help = EXAMPLES)]
 struct CommandLine {
     #[command(flatten)]
@@ -40,8 +40,8 @@ Examples:
 Settings come from ./atelier.toml or --config, then from the environment (DATABASE_URL,
 ATELIER__SECTION__KEY), then from flags. `atelier config --reference` lists them.";
 
-/// Where the configuration comes from; the same for every command.
-#[derive(Debug, Args)]
+/// Where the configuration comes from; the same for every command. It may hold secrets, so it has no debug output.
+#[derive(Args)]
 struct ConfigurationArguments {
     /// Configuration file [default: ./atelier.toml if it exists]
     #[arg(
@@ -71,7 +71,7 @@ struct ConfigurationArguments {
     database_url: Option<String>,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Run the service until SIGTERM or Ctrl-C
     Serve(serve::ServeArguments),

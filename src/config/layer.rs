@@ -19,8 +19,9 @@ const PREFIX: &str = "ATELIER__";
 /// The name by which hosting platforms pass a database; `ATELIER__DATABASE__URL` wins over it.
 const DATABASE_URL: &str = "DATABASE_URL";
 
-/// What a process was started with, as far as it bears on the configuration.
-#[derive(Debug, Clone, Default)]
+/// What a process was started with, as far as it bears on the configuration. It may hold secrets, so it has no debug
+/// output.
+#[derive(Clone, Default)]
 pub struct Inputs {
     /// The file named on the command line, which must exist.
     pub file: Option<PathBuf>,
@@ -31,7 +32,7 @@ pub struct Inputs {
 }
 
 /// A setting given on the command line.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Flag {
     /// `--set section.key=value`: the part after `--set`.
     Set(String),
@@ -44,14 +45,14 @@ pub enum Flag {
 }
 
 /// The text of a value: typed already, or still a string.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Written {
     Toml(Literal),
     Text(String),
 }
 
 /// One value given to one setting.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Given {
     pub key: String,
     pub source: Source,
@@ -59,7 +60,7 @@ pub struct Given {
 }
 
 /// All values in the order in which they apply, the last one wins, and what was wrong with where they stand.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Layers {
     pub given: Vec<Given>,
     pub problems: Vec<Problem>,

@@ -8,7 +8,7 @@ use super::problem::{Problem, Source};
 use super::settings::{ENTRIES, Entry};
 
 /// Hands out one value for each setting; deserialising the whole at once would stop at the first mistake.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Reader {
     given: BTreeMap<String, Vec<Given>>,
     sources: BTreeMap<&'static str, Source>,

@@ -26,7 +26,7 @@ pub async fn all(client: &Client, report: &mut Report, folder: &Path) -> Result<
     let stem = readable(report.prompt());
     for result in report.results_mut() {
         let name = format!("{stem}-{}-{}", result.media.request_id, result.place);
-        let (mut file, path) = create_new(folder, &name, &result.media.format)
+        let (mut file, path) = create_new(folder, &name, extension(&result.media.format))
             .await
             .map_err(failed(folder))?;
         let written = download(client, result.media.id, &mut file).await;
@@ -84,6 +84,12 @@ async fn create_new(folder: &Path, name: &str, extension: &str) -> io::Result<(F
     }
 }
 
+/// The format as the end of a file name; what another server says must not lead out of the folder.
+fn extension(format: &str) -> &str {
+    let is_plain = !format.is_empty() && format.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_plain { format } else { "bin" }
+}
+
 /// The words of a prompt in lower case with hyphens between them, cut after a whole word where possible.
 fn readable(prompt: &str) -> String {
     let lower = prompt.to_lowercase();
@@ -125,6 +131,14 @@ mod tests {
         assert_eq!(readable("🎉 !!"), "media");
         assert_eq!(readable(&"đ".repeat(500)).chars().count(), NAME_CHARS);
         assert!(readable(&"lời chúc ".repeat(100)).ends_with("-lời"));
+    }
+
+    #[test]
+    fn a_format_that_is_a_path_is_no_extension() {
+        assert_eq!(extension("png"), "png");
+        for format in ["", "/../../x", "png/..", "tar.gz"] {
+            assert_eq!(extension(format), "bin", "{format}");
+        }
     }
 
     #[tokio::test]

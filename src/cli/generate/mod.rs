@@ -6,6 +6,7 @@ mod preview;
 mod progress;
 mod report;
 mod request;
+mod result;
 mod variable;
 mod watch;
 
@@ -200,21 +201,7 @@ async fn make(
         () = shutdown.soft().cancelled() => return Err(interrupted(shutdown)),
     };
     progress.begin(&asked.jobs);
-    let stop = async {
-        let patience = async {
-            match arguments.timeout {
-                Some(timeout) => {
-                    tokio::time::sleep(timeout).await;
-                    GenerateError::TimedOut(timeout)
-                }
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            error = patience => error,
-            () = shutdown.soft().cancelled() => interrupted(shutdown),
-        }
-    };
+    let stop = given_up(arguments.timeout, shutdown);
     let jobs = match watch::follow_all(&client, &asked.jobs, progress, stop).await {
         Ok(jobs) => jobs,
         Err(Stopped { reason, unfinished }) => {
@@ -227,6 +214,23 @@ async fn make(
         download::all(&client, &mut report, folder).await?;
     }
     Ok(report)
+}
+
+/// Ends when nobody waits for the outcome any more, and says why.
+async fn given_up(timeout: Option<Duration>, shutdown: &Shutdown) -> GenerateError {
+    let patience = async {
+        match timeout {
+            Some(timeout) => {
+                tokio::time::sleep(timeout).await;
+                GenerateError::TimedOut(timeout)
+            }
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        error = patience => error,
+        () = shutdown.soft().cancelled() => interrupted(shutdown),
+    }
 }
 
 fn interrupted(shutdown: &Shutdown) -> GenerateError {

@@ -24,12 +24,11 @@ pub fn is_wanted() -> bool {
 pub fn draw(blurhash: &str, width: u32, height: u32) -> Option<String> {
     let (columns, rows) = grid(width, height);
     let pixels = blurhash::decode(blurhash, columns, rows * 2, 1.0).ok()?;
-    let line_of = |row: &[[u8; 4]]| row.to_vec();
     let (pixels, _) = pixels.as_chunks::<4>();
-    let lines: Vec<_> = pixels.chunks(columns as usize).map(line_of).collect();
+    let mut lines = pixels.chunks(columns as usize);
     let mut drawing = String::new();
-    for pair in lines.chunks_exact(2) {
-        for (upper, lower) in pair[0].iter().zip(&pair[1]) {
+    while let (Some(upper), Some(lower)) = (lines.next(), lines.next()) {
+        for (upper, lower) in upper.iter().zip(lower) {
             let _ = write!(
                 drawing,
                 "{}{}{UPPER_HALF}",
@@ -136,6 +135,13 @@ mod tests {
             "LEHV6nWB2yk8pyo0adR*.7kCMdn",
         ] {
             assert_eq!(draw(hash, 100, 100), None, "{hash}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_drawing_panic(hash in ".{0,40}", width: u32, height: u32) {
+            draw(&hash, width, height);
         }
     }
 }

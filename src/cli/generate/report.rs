@@ -1,17 +1,15 @@
 //! What came out, as text for people or as one JSON document.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use url::Url;
 
 use super::request::Asked;
+use super::result::MediaResult;
 use super::watch::FinishedJob;
-use super::{GenerateArguments, GenerateError, preview};
+use super::{GenerateArguments, GenerateError};
 use crate::cli::output::with_causes;
-use crate::rpc::proto::{Job, JobError, JobStatus, Media};
+use crate::rpc::proto::{Job, JobError, JobStatus};
 
 /// The outcome of a request.
 #[derive(Debug)]
@@ -20,18 +18,6 @@ pub struct Report {
     asked: Asked,
     results: Vec<MediaResult>,
     failures: Vec<Failure>,
-}
-
-/// One file that came out.
-#[derive(Debug)]
-pub struct MediaResult {
-    pub media: Media,
-    /// Where the file is on this machine, if it is.
-    pub path: Option<PathBuf>,
-    /// Its place among the results, such as `2`, or `2-3` for the third file of the second variation.
-    pub place: String,
-    /// Address under which the file can be had when this process has ended.
-    url: String,
 }
 
 /// One job without media.
@@ -63,13 +49,7 @@ impl Report {
                 } else {
                     format!("{variation}-{}", index + 1)
                 };
-                let url = lasting_url(&media, own_url);
-                report.results.push(MediaResult {
-                    path: local_path(&media.media_url),
-                    place,
-                    url,
-                    media,
-                });
+                report.results.push(MediaResult::new(media, place, own_url));
             }
             if job.status() != JobStatus::Completed || count == 0 {
                 report.failures.push(Failure { job });
@@ -128,54 +108,6 @@ impl Report {
     }
 }
 
-impl MediaResult {
-    fn write_text(&self, text: &mut String, with_preview: bool) {
-        let Self { media, .. } = self;
-        let size = human_size(media.file_size);
-        let mut line = |label: &str, value: &str| {
-            let _ = writeln!(text, "{label:<9} {value}");
-        };
-        if let Some(path) = &self.path {
-            line("File", &shorten(path).display().to_string());
-        }
-        line("URL", &self.url);
-        if media.width > 0 {
-            line("Size", &format!("{}x{}, {size}", media.width, media.height));
-        } else {
-            line("Size", &size);
-        }
-        line("Format", &media.format);
-        if let Some(seed) = media.seed {
-            line("Seed", &seed.to_string());
-        }
-        line("BlurHash", &media.blurhash);
-        let side = |pixels: i32| u32::try_from(pixels).unwrap_or_default();
-        let preview = with_preview
-            .then(|| preview::draw(&media.blurhash, side(media.width), side(media.height)));
-        text.extend(preview.flatten());
-    }
-
-    fn to_json(&self) -> Value {
-        let Self { media, .. } = self;
-        json!({
-            "media_id": media.id,
-            "job_id": media.job_id,
-            "role": media.role().as_str_name().trim_start_matches("MEDIA_ROLE_").to_lowercase(),
-            "path": self.path.as_ref().map(|path| path.to_string_lossy()),
-            "url": self.url,
-            "media_url": media.media_url,
-            "format": media.format,
-            "width": media.width,
-            "height": media.height,
-            "file_size": media.file_size,
-            "seed": media.seed,
-            "sha256": media.sha256,
-            "blurhash": media.blurhash,
-            "tiny_preview": media.tiny_preview,
-        })
-    }
-}
-
 impl Failure {
     fn error(&self) -> JobError {
         self.job.error.clone().unwrap_or_default()
@@ -211,55 +143,12 @@ pub fn failure_to_json(error: &GenerateError) -> String {
     )
 }
 
-/// The signed link, unless it leads to our own server or the file lies open anyway.
-fn lasting_url(media: &Media, own_url: Option<&str>) -> String {
-    let dies = own_url.is_some_and(|own| media.download_url.starts_with(own));
-    if media.download_url.is_empty() || dies {
-        media.media_url.clone()
-    } else {
-        media.download_url.clone()
-    }
-}
-
-/// The file behind a `file:` URL, if this machine has it.
-fn local_path(url: &str) -> Option<PathBuf> {
-    let path = Url::parse(url)
-        .ok()
-        .filter(|url| url.scheme() == "file")?
-        .to_file_path()
-        .ok()?;
-    path.is_file().then_some(path)
-}
-
-/// The path as seen from the working directory, if it lies below.
-fn shorten(path: &Path) -> &Path {
-    let relative = std::env::current_dir()
-        .ok()
-        .and_then(|folder| path.strip_prefix(folder).ok());
-    relative.unwrap_or(path)
-}
-
-fn human_size(bytes: i64) -> String {
-    const STEP: f64 = 1024.0;
-    // A file's size is far below where a float loses whole bytes.
-    #[allow(clippy::cast_precision_loss)]
-    let mut amount = bytes as f64;
-    for unit in ["bytes", "KiB", "MiB"] {
-        if amount < STEP {
-            let digits = usize::from(unit != "bytes");
-            return format!("{amount:.digits$} {unit}");
-        }
-        amount /= STEP;
-    }
-    format!("{amount:.1} GiB")
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::rpc::proto::{Feature, MediaRole, Request};
+    use crate::rpc::proto::{Feature, Media, MediaRole, Request};
 
     fn media(id: i64) -> Media {
         Media {
@@ -357,7 +246,7 @@ mod tests {
     #[test]
     fn a_file_on_this_machine_is_named_by_its_path() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let url = Url::from_file_path(file.path()).unwrap().to_string();
+        let url = url::Url::from_file_path(file.path()).unwrap().to_string();
         let text = report(
             vec![completed(vec![Media {
                 media_url: url,
@@ -405,14 +294,5 @@ mod tests {
         );
         assert!(!report.has_media());
         assert!(!report.to_json().contains("secret"));
-    }
-
-    #[test]
-    fn sizes_are_told_in_units_that_people_read() {
-        assert_eq!(human_size(0), "0 bytes");
-        assert_eq!(human_size(1023), "1023 bytes");
-        assert_eq!(human_size(1536), "1.5 KiB");
-        assert_eq!(human_size(64 << 20), "64.0 MiB");
-        assert_eq!(human_size(3 << 30), "3.0 GiB");
     }
 }

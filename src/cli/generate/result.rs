@@ -1,0 +1,159 @@
+//! One file that came out: where it is, and its facts.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use url::Url;
+
+use super::preview;
+use crate::rpc::proto::Media;
+
+/// One file that came out.
+#[derive(Debug)]
+pub struct MediaResult {
+    pub media: Media,
+    /// Where the file is on this machine, if it is.
+    pub path: Option<PathBuf>,
+    /// Its place among the results, such as `2`, or `2-3` for the third file of the second variation.
+    pub place: String,
+    /// Address under which the file can be had when this process has ended.
+    url: String,
+}
+
+impl MediaResult {
+    /// `media` at its place among the results. Links to `own_url`, the server of this process, die with it and are not
+    /// used.
+    pub fn new(media: Media, place: String, own_url: Option<&str>) -> Self {
+        Self {
+            path: local_path(&media.media_url),
+            place,
+            url: lasting_url(&media, own_url),
+            media,
+        }
+    }
+
+    /// Appends the facts for people, one a line, and a preview if it can be seen.
+    pub fn write_text(&self, text: &mut String, with_preview: bool) {
+        let Self { media, .. } = self;
+        let size = human_size(media.file_size);
+        let mut line = |label: &str, value: &str| {
+            let _ = writeln!(text, "{label:<9} {value}");
+        };
+        if let Some(path) = &self.path {
+            line("File", &shorten(path).display().to_string());
+        }
+        line("URL", &self.url);
+        if media.width > 0 {
+            line("Size", &format!("{}x{}, {size}", media.width, media.height));
+        } else {
+            line("Size", &size);
+        }
+        line("Format", &media.format);
+        if let Some(seed) = media.seed {
+            line("Seed", &seed.to_string());
+        }
+        line("BlurHash", &media.blurhash);
+        let side = |pixels: i32| u32::try_from(pixels).unwrap_or_default();
+        let preview = with_preview
+            .then(|| preview::draw(&media.blurhash, side(media.width), side(media.height)));
+        text.extend(preview.flatten());
+    }
+
+    /// The facts for programs.
+    pub fn to_json(&self) -> Value {
+        let Self { media, .. } = self;
+        json!({
+            "media_id": media.id,
+            "job_id": media.job_id,
+            "role": media.role().as_str_name().trim_start_matches("MEDIA_ROLE_").to_lowercase(),
+            "path": self.path.as_ref().map(|path| path.to_string_lossy()),
+            "url": self.url,
+            "media_url": media.media_url,
+            "format": media.format,
+            "width": media.width,
+            "height": media.height,
+            "file_size": media.file_size,
+            "seed": media.seed,
+            "sha256": media.sha256,
+            "blurhash": media.blurhash,
+            "tiny_preview": media.tiny_preview,
+        })
+    }
+}
+
+/// The signed link, unless it leads to our own server or the file lies open anyway.
+fn lasting_url(media: &Media, own_url: Option<&str>) -> String {
+    let dies = own_url.is_some_and(|own| media.download_url.starts_with(own));
+    if media.download_url.is_empty() || dies {
+        media.media_url.clone()
+    } else {
+        media.download_url.clone()
+    }
+}
+
+/// The file behind a `file:` URL, if this machine has it.
+fn local_path(url: &str) -> Option<PathBuf> {
+    let path = Url::parse(url)
+        .ok()
+        .filter(|url| url.scheme() == "file")?
+        .to_file_path()
+        .ok()?;
+    path.is_file().then_some(path)
+}
+
+/// The path as seen from the working directory, if it lies below.
+fn shorten(path: &Path) -> &Path {
+    let relative = std::env::current_dir()
+        .ok()
+        .and_then(|folder| path.strip_prefix(folder).ok());
+    relative.unwrap_or(path)
+}
+
+fn human_size(bytes: i64) -> String {
+    const STEP: f64 = 1024.0;
+    // A file's size is far below where a float loses whole bytes.
+    #[allow(clippy::cast_precision_loss)]
+    let mut amount = bytes as f64;
+    for unit in ["bytes", "KiB", "MiB"] {
+        if amount < STEP {
+            let digits = usize::from(unit != "bytes");
+            return format!("{amount:.digits$} {unit}");
+        }
+        amount /= STEP;
+    }
+    format!("{amount:.1} GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_link_of_a_server_that_ends_with_us_is_not_shown() {
+        let media = Media {
+            media_url: "file:///data/a.png".into(),
+            download_url: "http://127.0.0.1:4000/media/a.png?signature=1".into(),
+            ..Media::default()
+        };
+        assert_eq!(
+            lasting_url(&media, Some("http://127.0.0.1:4000")),
+            media.media_url
+        );
+        assert_eq!(lasting_url(&media, None), media.download_url);
+        let unsigned = Media {
+            download_url: String::new(),
+            ..media
+        };
+        assert_eq!(lasting_url(&unsigned, None), unsigned.media_url);
+    }
+
+    #[test]
+    fn sizes_are_told_in_units_that_people_read() {
+        assert_eq!(human_size(0), "0 bytes");
+        assert_eq!(human_size(1023), "1023 bytes");
+        assert_eq!(human_size(1536), "1.5 KiB");
+        assert_eq!(human_size(64 << 20), "64.0 MiB");
+        assert_eq!(human_size(3 << 30), "3.0 GiB");
+    }
+}
