@@ -9,6 +9,9 @@ use futures::{Stream, StreamExt};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+/// What closing the database and the connections may take after the grace for work has passed.
+pub const CLOSING: Duration = Duration::from_secs(5);
+
 /// A signal that asks the process to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {

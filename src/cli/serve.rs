@@ -1,18 +1,14 @@
 //! `atelier serve`: the service in the foreground.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
 use super::{Outcome, output};
 use crate::config::Loaded;
 use crate::server::{Role, Server};
-use crate::shutdown::Shutdown;
+use crate::shutdown::{CLOSING, Shutdown};
 use crate::telemetry;
-
-/// What closing the database and the logs may take after the grace for work has passed.
-const CLOSING: Duration = Duration::from_secs(5);
 
 /// How to run the service.
 #[derive(Debug, Args)]

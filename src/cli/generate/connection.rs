@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 
 use super::GenerateError;
@@ -14,6 +15,7 @@ use crate::rpc::proto::media_service_client::MediaServiceClient;
 use crate::rpc::proto::request_service_client::RequestServiceClient;
 use crate::rpc::proto::template_service_client::TemplateServiceClient;
 use crate::server::{Role, Server};
+use crate::shutdown::CLOSING;
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -89,8 +91,12 @@ impl Connection {
     /// Stops our own server; work that still runs after `grace` is cut off.
     pub async fn close(self, grace: Duration) {
         drop(self.client);
-        if let Some(server) = self.server {
-            server.shutdown(grace).await;
+        if let Some(server) = self.server
+            && timeout(grace + CLOSING, server.shutdown(grace))
+                .await
+                .is_err()
+        {
+            tracing::warn!("the shutdown took too long and was cut off");
         }
     }
 }
