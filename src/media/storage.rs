@@ -1,5 +1,6 @@
 //! Objects in a local folder or an S3 bucket.
 
+use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -126,7 +127,7 @@ impl Storage {
         let action = "list, write, read and delete objects";
         match tokio::time::timeout(CHECK_TIMEOUT, self.try_everything()).await {
             Ok(result) => result.map_err(|error| self.failed(action, &error)),
-            Err(_) => Err(self.failed(action, &"there was no answer in time")),
+            Err(elapsed) => Err(self.failed(action, &elapsed)),
         }
     }
 
@@ -340,12 +341,11 @@ impl Storage {
         }
     }
 
-    fn failed(&self, action: impl fmt::Display, reason: &dyn fmt::Display) -> StorageError {
-        let place = self.inner.place.clone();
+    fn failed(&self, action: impl fmt::Display, error: &dyn Error) -> StorageError {
         StorageError::Failed {
             action: action.to_string(),
-            place,
-            reason: reason.to_string(),
+            place: self.inner.place.clone(),
+            reason: with_root_cause(error),
         }
     }
 }
@@ -382,6 +382,16 @@ fn open_bucket(settings: &S3Settings) -> Result<(Backend, Url), String> {
     let url = settings.bucket_url().map_err(|error| error.to_string())?;
     let client = settings.client().map_err(|error| error.to_string())?;
     Ok((Backend::Bucket(client), url))
+}
+
+/// The error's text and, where that leaves it out, what is at the bottom of it.
+fn with_root_cause(error: &dyn Error) -> String {
+    let text = error.to_string();
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    match causes.last().map(ToString::to_string) {
+        Some(root) if !text.contains(&root) => format!("{text}: {root}"),
+        _ => text,
+    }
 }
 
 fn object_path(key: &StorageKey) -> ObjectPath {

@@ -390,6 +390,20 @@ async fn a_bucket_that_does_not_exist_is_named_in_the_error() {
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_answer_is_named_with_the_reason() {
+    let root = tempfile::tempdir().unwrap();
+    let mut settings = s3_settings(&root).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    settings.endpoint = Some(Url::parse(&nobody).unwrap());
+    let storage = Storage::open(&StorageSettings::S3(settings), links()).unwrap();
+    let error = storage.check().await.unwrap_err().to_string();
+    assert!(error.contains(&nobody), "{error}");
+    assert!(error.contains("refused"), "{error}");
+}
+
+#[tokio::test]
 async fn wrong_credentials_fail_the_check_without_showing_the_secret() {
     let root = tempfile::tempdir().unwrap();
     let mut settings = s3_settings(&root).await;
