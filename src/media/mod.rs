@@ -11,7 +11,6 @@
 
 mod digest;
 mod error;
-mod format;
 mod key;
 mod link;
 mod object;
@@ -22,7 +21,6 @@ mod s3;
 mod storage;
 
 pub use error::StorageError;
-pub use format::{Format, UnknownFormat};
 pub use key::{InvalidKey, StorageKey};
 pub use link::{DownloadUrl, LinkError, LinkSettings};
 pub use object::{ListedObject, ObjectFacts, StoredObject};

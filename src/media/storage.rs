@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3;
@@ -256,7 +256,7 @@ impl Storage {
             lifetime,
             ..
         } = &self.inner.links;
-        let expires_at = now + TimeDelta::from_std(*lifetime).unwrap_or(TimeDelta::MAX);
+        let expires_at = now + *lifetime;
         let url = match &self.inner.backend {
             Backend::Folder { signer, .. } => signer.sign(server_url, key, expires_at),
             Backend::Bucket(bucket) => bucket

@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
+use atelier::domain::Format;
 use atelier::media::{
-    ByteRange, Format, LinkError, LinkSettings, S3Settings, Storage, StorageError, StorageKey,
+    ByteRange, LinkError, LinkSettings, S3Settings, Storage, StorageError, StorageKey,
     StorageSettings,
 };
 use bytes::Bytes;
@@ -53,7 +54,7 @@ async fn s3_settings(root: &TempDir) -> S3Settings {
     tokio::spawn(serve(listener, service.build()));
     S3Settings {
         bucket: BUCKET.to_owned(),
-        region: "us-east-1".to_owned(),
+        region: Some("us-east-1".to_owned()),
         endpoint: Some(Url::parse(&format!("http://{address}")).unwrap()),
         path_style: true,
         access_key_id: Some("the-id".to_owned()),
