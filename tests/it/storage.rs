@@ -230,6 +230,32 @@ async fn only_our_objects_are_listed() {
 }
 
 #[tokio::test]
+async fn what_an_interrupted_write_left_is_never_listed_and_can_be_removed() {
+    for (Place { storage, root }, (folder, expected)) in
+        places().await.into_iter().zip([("media", 1), (BUCKET, 0)])
+    {
+        storage
+            .put(&key(0), Bytes::from_static(CONTENT))
+            .await
+            .unwrap();
+        let unfinished = format!("{folder}/{}#1", key(1));
+        std::fs::write(root.path().join(unfinished), "half a pict").unwrap();
+        assert_eq!(
+            storage.list().try_collect::<Vec<_>>().await.unwrap().len(),
+            1
+        );
+        assert_eq!(
+            storage.remove_unfinished(at(1000)).await.unwrap(),
+            0,
+            "too young"
+        );
+        let future = at(100_000_000_000);
+        assert_eq!(storage.remove_unfinished(future).await.unwrap(), expected);
+        assert_eq!(read(&storage, None).await, CONTENT);
+    }
+}
+
+#[tokio::test]
 async fn a_presigned_link_downloads_the_object_with_its_type_and_caching() {
     let Place {
         storage,
