@@ -1,8 +1,10 @@
 //! Atelier turns what a user asks for into media.
 
+pub mod app;
 pub mod config;
 pub mod domain;
 pub mod entity;
+pub mod events;
 pub mod media;
 pub mod provider;
 pub mod rpc;

@@ -40,3 +40,9 @@ pub enum StorageError {
         reason: String,
     },
 }
+
+impl From<StorageError> for crate::domain::Error {
+    fn from(error: StorageError) -> Self {
+        Self::StorageUnavailable(Box::new(error))
+    }
+}

@@ -173,7 +173,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::media::Format;
+    use crate::domain::Format;
 
     struct Link {
         path: String,

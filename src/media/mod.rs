@@ -9,10 +9,11 @@
 //! - Links to objects expire: S3 presigns them, the local folder's are signed here and checked with
 //!   [`Storage::verify_link`].
 
+mod backend;
 mod digest;
 mod error;
-mod format;
 mod key;
+mod leftovers;
 mod link;
 mod object;
 pub mod preview;
@@ -21,12 +22,12 @@ mod range;
 mod s3;
 mod storage;
 
+pub use backend::StorageSettings;
 pub use error::StorageError;
-pub use format::{Format, UnknownFormat};
 pub use key::{InvalidKey, StorageKey};
 pub use link::{DownloadUrl, LinkError, LinkSettings};
 pub use object::{ListedObject, ObjectFacts, StoredObject};
 pub use probe::{Facts, InspectError, Inspected, Limits, inspect};
 pub use range::{ByteRange, Selection, select};
 pub use s3::S3Settings;
-pub use storage::{Storage, StorageSettings};
+pub use storage::Storage;

@@ -5,13 +5,13 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::digest::sha256_hex;
-use super::format::Format;
 use super::preview;
+use crate::domain::Format;
 
 /// Bytes of memory that decoding may take for each pixel allowed: 16-bit RGBA twice over.
 const MEMORY_PER_PIXEL: u64 = 16;
@@ -123,7 +123,23 @@ fn identify(content: &[u8], limits: &Limits) -> Result<Format, InspectError> {
     if size > max {
         return Err(InspectError::TooLarge { size, max });
     }
-    Format::sniff(content).ok_or(InspectError::UnknownFormat)
+    sniff(content).ok_or(InspectError::UnknownFormat)
+}
+
+/// The format whose signature stands at the start of `content`.
+fn sniff(content: &[u8]) -> Option<Format> {
+    let found = image::guess_format(content).ok()?;
+    Format::ALL
+        .into_iter()
+        .find(|format| image_format(*format) == found)
+}
+
+fn image_format(format: Format) -> ImageFormat {
+    match format {
+        Format::Png => ImageFormat::Png,
+        Format::Jpg => ImageFormat::Jpeg,
+        Format::Webp => ImageFormat::WebP,
+    }
 }
 
 /// Runs `work` on a blocking thread once a permit is free. Its thread cannot be stopped, so when
@@ -172,12 +188,12 @@ fn inspect_picture(
 
 /// Decodes a picture and turns it the way its Exif orientation says.
 fn decode(content: &[u8], format: Format, max_pixels: u64) -> Result<DynamicImage, InspectError> {
-    if format == Format::Jpeg && !jpeg_is_whole(content) {
+    if format == Format::Jpg && !jpeg_is_whole(content) {
         return Err(InspectError::Corrupt(
             "the end of the picture is missing".to_owned(),
         ));
     }
-    let mut reader = ImageReader::with_format(Cursor::new(content), format.as_image_format());
+    let mut reader = ImageReader::with_format(Cursor::new(content), image_format(format));
     let mut limits = image::Limits::no_limits();
     limits.max_alloc = Some(max_pixels.saturating_mul(MEMORY_PER_PIXEL));
     reader.limits(limits);
@@ -237,7 +253,7 @@ mod tests {
         });
         let mut file = Cursor::new(Vec::new());
         DynamicImage::ImageRgb8(pixels)
-            .write_to(&mut file, format.as_image_format())
+            .write_to(&mut file, image_format(format))
             .unwrap();
         file.into_inner()
     }
@@ -369,7 +385,7 @@ mod tests {
         // An APP1 segment with one Exif tag: orientation (0x0112) 6, "rotate by 90 degrees".
         let header = *b"\xff\xe1\0\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01";
         let tag = *b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
-        let mut content = picture(Format::Jpeg);
+        let mut content = picture(Format::Jpg);
         content.splice(2..2, header.into_iter().chain(tag));
         let facts = inspect(content.into(), &LIMITS).await.unwrap().facts;
         assert_eq!((facts.width, facts.height), (80, 120));

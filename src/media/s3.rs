@@ -11,10 +11,12 @@ use url::{Host, Url};
 /// Longest lifetime of a presigned URL that S3 accepts.
 pub(super) const MAX_LINK_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// No byte for this long means that a transfer is stuck. There is no limit on the whole of it: a
-/// large file may take long.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a service may stay silent: while it sends an object, and until it answers at all, by
+/// which time an upload must be through. There is no limit on the whole of a download.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+const DEFAULT_REGION: &str = "us-east-1";
 
 /// A job retries by itself, so a request needs to outlast hiccups only.
 const MAX_RETRIES: usize = 4;
@@ -25,9 +27,9 @@ const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct S3Settings {
     /// The bucket's name.
     pub bucket: String,
-    /// The region to sign requests for, for example `eu-central-1`; services without regions mostly
-    /// take `us-east-1`.
-    pub region: String,
+    /// The region to sign requests for, for example `eu-central-1`; absent: what `AWS_REGION` or
+    /// `AWS_DEFAULT_REGION` says, else `us-east-1`, which services without regions mostly take.
+    pub region: Option<String>,
     /// The service's address without the bucket; absent: Amazon's in the region.
     pub endpoint: Option<Url>,
     /// Whether the bucket stands in the path (`https://host/bucket/key`) and not in the host
@@ -60,8 +62,7 @@ impl S3Settings {
     pub(super) fn bucket_url(&self) -> Result<Url, InvalidSettings> {
         let mut url = match &self.endpoint {
             Some(endpoint) => endpoint.clone(),
-            None => Url::parse(&format!("https://s3.{}.amazonaws.com", self.region))
-                .map_err(|_| InvalidSettings::Region(self.region.clone()))?,
+            None => amazon(&self.region())?,
         };
         if self.path_style {
             let path = format!("{}/{}", url.path().trim_end_matches('/'), self.bucket);
@@ -98,13 +99,20 @@ impl S3Settings {
                 ..RetryConfig::default()
             })
             .with_bucket_name(&self.bucket)
-            .with_region(&self.region)
+            .with_region(self.region())
             .with_config(
                 AmazonS3ConfigKey::S3Endpoint,
                 bucket_url.as_str().trim_end_matches('/'),
             )
             .with_virtual_hosted_style_request(true);
         Ok(client.build()?)
+    }
+
+    fn region(&self) -> String {
+        let configured = self.region.clone();
+        configured
+            .or_else(|| AmazonS3Builder::from_env().get_config_value(&AmazonS3ConfigKey::Region))
+            .unwrap_or_else(|| DEFAULT_REGION.to_owned())
     }
 
     fn credentials(&self) -> Result<AmazonS3Builder, InvalidSettings> {
@@ -129,9 +137,14 @@ impl fmt::Display for S3Settings {
         write!(f, "bucket {}", self.bucket)?;
         match &self.endpoint {
             Some(endpoint) => write!(f, " at {endpoint}"),
-            None => write!(f, " in {}", self.region),
+            None => write!(f, " in {}", self.region()),
         }
     }
+}
+
+fn amazon(region: &str) -> Result<Url, InvalidSettings> {
+    Url::parse(&format!("https://s3.{region}.amazonaws.com"))
+        .map_err(|_| InvalidSettings::Region(region.to_owned()))
 }
 
 /// Makes ring the process's TLS provider unless one is installed: the HTTP client is built without
@@ -149,7 +162,7 @@ mod tests {
     fn settings(endpoint: Option<&str>, path_style: bool) -> S3Settings {
         S3Settings {
             bucket: "media".to_owned(),
-            region: "eu-central-1".to_owned(),
+            region: Some("eu-central-1".to_owned()),
             endpoint: endpoint.map(|url| Url::parse(url).unwrap()),
             path_style,
             access_key_id: Some("id".to_owned()),
@@ -203,8 +216,15 @@ mod tests {
     #[test]
     fn a_region_that_is_no_host_name_is_refused() {
         let mut odd = settings(None, false);
-        odd.region = "eu central".to_owned();
+        odd.region = Some("eu central".to_owned());
         assert!(matches!(odd.client(), Err(InvalidSettings::Region(_))));
+    }
+
+    #[test]
+    fn clients_for_https_are_made_any_number_of_times() {
+        for _ in 0..2 {
+            settings(None, false).client().unwrap();
+        }
     }
 
     #[test]

@@ -1,16 +1,15 @@
 //! Objects in a local folder or an S3 bucket.
 
+use std::error::Error;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use object_store::aws::AmazonS3;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::signer::{Method, Signer};
 use object_store::{
@@ -18,38 +17,19 @@ use object_store::{
 };
 use url::Url;
 
+use super::backend::{Backend, StorageSettings};
 use super::error::StorageError;
 use super::key::{ROOT, StorageKey};
-use super::link::{DownloadUrl, LinkError, LinkSettings, LinkSigner};
+use super::leftovers;
+use super::link::{DownloadUrl, LinkError, LinkSettings};
 use super::object::{ListedObject, ObjectFacts, StoredObject};
 use super::range::ByteRange;
-use super::s3::{MAX_LINK_LIFETIME, S3Settings};
+use super::s3::MAX_LINK_LIFETIME;
 
 /// How long [`Storage::check`] waits for an answer.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 
 const CHECK_CONTENT: Bytes = Bytes::from_static(b"written to see whether it can be");
-
-/// Where the objects are kept.
-#[derive(Clone, Debug)]
-pub enum StorageSettings {
-    /// In a folder of this machine, or one that several machines share.
-    Local {
-        /// Created if it does not exist.
-        folder: PathBuf,
-    },
-    /// In a bucket.
-    S3(S3Settings),
-}
-
-impl fmt::Display for StorageSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Local { folder } => write!(f, "folder {}", folder.display()),
-            Self::S3(settings) => settings.fmt(f),
-        }
-    }
-}
 
 /// The objects of one folder or bucket. Clones share it.
 #[derive(Clone)]
@@ -64,23 +44,6 @@ struct Inner {
     /// The URL under which the objects stand.
     base_url: Url,
     links: LinkSettings,
-}
-
-enum Backend {
-    Folder {
-        store: LocalFileSystem,
-        signer: LinkSigner,
-    },
-    Bucket(AmazonS3),
-}
-
-impl Backend {
-    fn store(&self) -> &dyn ObjectStore {
-        match self {
-            Self::Folder { store, .. } => store,
-            Self::Bucket(store) => store,
-        }
-    }
 }
 
 impl Storage {
@@ -101,10 +64,7 @@ impl Storage {
                 "download links must live for one second to seven days".to_owned(),
             ));
         }
-        let (backend, own_url) = match settings {
-            StorageSettings::Local { folder } => open_folder(folder, &links).map_err(unusable)?,
-            StorageSettings::S3(settings) => open_bucket(settings).map_err(unusable)?,
-        };
+        let (backend, own_url) = Backend::open(settings, &links).map_err(unusable)?;
         let base_url = links.public_url.clone().unwrap_or(own_url);
         Ok(Self {
             inner: Arc::new(Inner {
@@ -126,7 +86,7 @@ impl Storage {
         let action = "list, write, read and delete objects";
         match tokio::time::timeout(CHECK_TIMEOUT, self.try_everything()).await {
             Ok(result) => result.map_err(|error| self.failed(action, &error)),
-            Err(_) => Err(self.failed(action, &"there was no answer in time")),
+            Err(elapsed) => Err(self.failed(action, &elapsed)),
         }
     }
 
@@ -228,6 +188,24 @@ impl Storage {
             .boxed()
     }
 
+    /// Removes what writes have left behind that a crash cut off before `before`, and counts it.
+    /// Only a folder keeps such files, and [`list`](Self::list) does not show them.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Failed`].
+    pub async fn remove_unfinished(&self, before: DateTime<Utc>) -> Result<u64, StorageError> {
+        let Backend::Folder { folder, .. } = &self.inner.backend else {
+            return Ok(0);
+        };
+        let objects = folder.join(ROOT);
+        let walk = move || leftovers::remove_unfinished(&objects, before.into());
+        let walked = tokio::task::spawn_blocking(walk).await;
+        walked
+            .unwrap_or_else(|panic| Err(io::Error::other(panic)))
+            .map_err(|error| self.failed("remove unfinished objects", &error))
+    }
+
     /// The object's lasting URL: below the public URL if there is one, else its `file:` URL or its
     /// URL in the bucket.
     pub fn object_url(&self, key: &StorageKey) -> String {
@@ -255,7 +233,7 @@ impl Storage {
             lifetime,
             ..
         } = &self.inner.links;
-        let expires_at = now + TimeDelta::from_std(*lifetime).unwrap_or(TimeDelta::MAX);
+        let expires_at = now + *lifetime;
         let url = match &self.inner.backend {
             Backend::Folder { signer, .. } => signer.sign(server_url, key, expires_at),
             Backend::Bucket(bucket) => bucket
@@ -340,12 +318,11 @@ impl Storage {
         }
     }
 
-    fn failed(&self, action: impl fmt::Display, reason: &dyn fmt::Display) -> StorageError {
-        let place = self.inner.place.clone();
+    fn failed(&self, action: impl fmt::Display, error: &dyn Error) -> StorageError {
         StorageError::Failed {
             action: action.to_string(),
-            place,
-            reason: reason.to_string(),
+            place: self.inner.place.clone(),
+            reason: with_root_cause(error),
         }
     }
 }
@@ -356,32 +333,14 @@ impl fmt::Debug for Storage {
     }
 }
 
-fn open_folder(folder: &Path, links: &LinkSettings) -> Result<(Backend, Url), String> {
-    std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-    let folder = folder.canonicalize().map_err(|error| error.to_string())?;
-    let signer = match &links.signing_key {
-        Some(secret) => {
-            LinkSigner::from_secret(secret).ok_or("the signing key is shorter than 32 bytes")?
-        }
-        None => {
-            LinkSigner::from_folder(&folder).map_err(|error| format!("its signing key: {error}"))?
-        }
-    };
-    let url = Url::from_directory_path(&folder).map_err(|()| "its path has no URL")?;
-    let store = LocalFileSystem::new_with_prefix(&folder).map_err(|error| error.to_string())?;
-    Ok((
-        Backend::Folder {
-            store: store.with_fsync(true),
-            signer,
-        },
-        url,
-    ))
-}
-
-fn open_bucket(settings: &S3Settings) -> Result<(Backend, Url), String> {
-    let url = settings.bucket_url().map_err(|error| error.to_string())?;
-    let client = settings.client().map_err(|error| error.to_string())?;
-    Ok((Backend::Bucket(client), url))
+/// The error's text and, where that leaves it out, what is at the bottom of it.
+fn with_root_cause(error: &dyn Error) -> String {
+    let text = error.to_string();
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    match causes.last().map(ToString::to_string) {
+        Some(root) if !text.contains(&root) => format!("{text}: {root}"),
+        _ => text,
+    }
 }
 
 fn object_path(key: &StorageKey) -> ObjectPath {

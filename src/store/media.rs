@@ -1,15 +1,16 @@
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait,
 };
 use serde::Serialize;
 
 use crate::{
-    domain::{Caller, Error, Page, PageToken, Resource},
+    domain::{Caller, Error, JsonMap, Page, PageToken, Resource},
     entity::{
-        MediaType,
+        MediaType, job,
         media::{ActiveModel, Column, Entity, Model},
         request,
     },
@@ -27,7 +28,41 @@ pub struct Filter {
     pub show_deleted: bool,
 }
 
-pub async fn insert(tx: &Transaction, media: ActiveModel) -> Result<Model, Error> {
+/// A file that a job made, as its row describes it.
+#[derive(Clone, Debug)]
+pub struct NewMedia {
+    pub media_url: String,
+    pub storage_key: String,
+    pub media_type: MediaType,
+    /// Bytes.
+    pub file_size: i64,
+    pub metadata: JsonMap,
+    pub blurhash: String,
+    pub tiny_preview: String,
+}
+
+pub async fn insert(
+    tx: &Transaction,
+    job: &job::Model,
+    media: NewMedia,
+    now: DateTime<Utc>,
+) -> Result<Model, Error> {
+    let media = ActiveModel {
+        id: NotSet,
+        request_id: Set(job.request_id),
+        job_id: Set(Some(job.id)),
+        media_url: Set(media.media_url),
+        media_type: Set(media.media_type),
+        file_size: Set(Some(media.file_size)),
+        duration: Set(None),
+        metadata: Set(Some(media.metadata.into())),
+        blurhash: Set(media.blurhash),
+        tiny_preview_base64: Set(Some(media.tiny_preview)),
+        created_at: Set(now),
+        updated_at: Set(now),
+        deleted_at: Set(None),
+        storage_key: Set(Some(media.storage_key)),
+    };
     Ok(media.insert(tx).await?)
 }
 

@@ -170,11 +170,7 @@ pub async fn retry(
     keep_task: bool,
     now: Now,
 ) -> Result<Option<Model>, Error> {
-    let forget_task = if keep_task {
-        ""
-    } else {
-        ", submission_key = NULL, provider_task_id = NULL"
-    };
+    let forget_task = forget_task(keep_task);
     let change = format!(
         "status = 'pending', run_after = {{after:$7}}, progress = 0, progress_message = NULL,
          error_code = $4, error_message = $5, error_detail = $6{forget_task}"
@@ -185,9 +181,25 @@ pub async fn retry(
 }
 
 /// Puts a job back that its worker cannot go on with; the attempt does not count. `None` if the lease is lost.
-pub async fn hand_back(tx: &Transaction, lease: &Lease, now: Now) -> Result<Option<Model>, Error> {
-    let change = "status = 'pending', run_after = {now}, attempt = attempt - 1, progress = 0, progress_message = NULL";
-    end_attempt(tx, lease, change, Vec::new(), now).await
+pub async fn hand_back(
+    tx: &Transaction,
+    lease: &Lease,
+    keep_task: bool,
+    now: Now,
+) -> Result<Option<Model>, Error> {
+    let change = format!(
+        "status = 'pending', run_after = {{now}}, attempt = attempt - 1, progress = 0, progress_message = NULL{}",
+        forget_task(keep_task)
+    );
+    end_attempt(tx, lease, &change, Vec::new(), now).await
+}
+
+fn forget_task(keep_task: bool) -> &'static str {
+    if keep_task {
+        ""
+    } else {
+        ", submission_key = NULL, provider_task_id = NULL"
+    }
 }
 
 fn failure_values(failure: &Failure) -> Vec<Value> {

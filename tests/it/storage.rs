@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
+use atelier::domain::Format;
 use atelier::media::{
-    ByteRange, Format, LinkError, LinkSettings, S3Settings, Storage, StorageError, StorageKey,
+    ByteRange, LinkError, LinkSettings, S3Settings, Storage, StorageError, StorageKey,
     StorageSettings,
 };
 use bytes::Bytes;
@@ -53,7 +54,7 @@ async fn s3_settings(root: &TempDir) -> S3Settings {
     tokio::spawn(serve(listener, service.build()));
     S3Settings {
         bucket: BUCKET.to_owned(),
-        region: "us-east-1".to_owned(),
+        region: Some("us-east-1".to_owned()),
         endpoint: Some(Url::parse(&format!("http://{address}")).unwrap()),
         path_style: true,
         access_key_id: Some("the-id".to_owned()),
@@ -229,6 +230,32 @@ async fn only_our_objects_are_listed() {
 }
 
 #[tokio::test]
+async fn what_an_interrupted_write_left_is_never_listed_and_can_be_removed() {
+    for (Place { storage, root }, (folder, expected)) in
+        places().await.into_iter().zip([("media", 1), (BUCKET, 0)])
+    {
+        storage
+            .put(&key(0), Bytes::from_static(CONTENT))
+            .await
+            .unwrap();
+        let unfinished = format!("{folder}/{}#1", key(1));
+        std::fs::write(root.path().join(unfinished), "half a pict").unwrap();
+        assert_eq!(
+            storage.list().try_collect::<Vec<_>>().await.unwrap().len(),
+            1
+        );
+        assert_eq!(
+            storage.remove_unfinished(at(1000)).await.unwrap(),
+            0,
+            "too young"
+        );
+        let future = at(100_000_000_000);
+        assert_eq!(storage.remove_unfinished(future).await.unwrap(), expected);
+        assert_eq!(read(&storage, None).await, CONTENT);
+    }
+}
+
+#[tokio::test]
 async fn a_presigned_link_downloads_the_object_with_its_type_and_caching() {
     let Place {
         storage,
@@ -387,6 +414,20 @@ async fn a_bucket_that_does_not_exist_is_named_in_the_error() {
         error.contains("bucket elsewhere at http://127.0.0.1"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_named_with_the_reason() {
+    let root = tempfile::tempdir().unwrap();
+    let mut settings = s3_settings(&root).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    settings.endpoint = Some(Url::parse(&nobody).unwrap());
+    let storage = Storage::open(&StorageSettings::S3(settings), links()).unwrap();
+    let error = storage.check().await.unwrap_err().to_string();
+    assert!(error.contains(&nobody), "{error}");
+    assert!(error.contains("refused"), "{error}");
 }
 
 #[tokio::test]

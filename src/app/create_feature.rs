@@ -1,0 +1,15 @@
+use crate::{
+    domain::{Error, FeatureDraft},
+    entity::feature,
+    store,
+};
+
+use super::App;
+
+impl App {
+    /// Adds a capability to the catalogue.
+    pub async fn create_feature(&self, draft: FeatureDraft) -> Result<feature::Model, Error> {
+        let category = draft.check()?;
+        store::feature::insert(self.store.writer(), draft, category, self.clock.now()).await
+    }
+}

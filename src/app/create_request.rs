@@ -1,0 +1,162 @@
+use crate::{
+    domain::{Caller, Error, FeatureProperties, Offer, RequestDraft, Resolved, Resource, TemplateData, resolve},
+    entity::{MediaType, feature, idempotency_key, job, request, template},
+    store::{self, Transaction},
+};
+
+use super::{App, create_template::properties_of};
+
+/// An accepted request and its jobs, in order of variation.
+pub type Accepted = (request::Model, Vec<job::Model>);
+
+impl App {
+    /// Accepts a wish: checks it, stores it with one pending job for each variation, and wakes the workers.
+    ///
+    /// With an idempotency key that came before, the first call's request is returned, whatever has become of the feature
+    /// since.
+    pub async fn create_request(&self, caller: Caller, draft: RequestDraft) -> Result<Accepted, Error> {
+        if caller.scope().is_some_and(|user_id| user_id != draft.user_id) {
+            return Err(Error::UserUnknown(draft.user_id));
+        }
+        if let Some(first) = self.replay(&draft).await? {
+            return Ok(first);
+        }
+        if draft.feature_id <= 0 || draft.template_id.is_some_and(|id| id <= 0) {
+            return self.refuse_unaddressed(&draft);
+        }
+        let feature = self.find_open_feature(draft.feature_id).await?;
+        let template = self.find_open_template(&draft).await?;
+        let resolved = self.resolve_request(&draft, &feature, template.as_ref())?;
+        self.store_request(draft, feature, &resolved).await
+    }
+
+    /// A wish that names no feature is checked as far as possible, so that its other mistakes are told too.
+    fn refuse_unaddressed(&self, draft: &RequestDraft) -> Result<Accepted, Error> {
+        let offer = Offer {
+            category: MediaType::Image,
+            system_prompt: None,
+            properties: &FeatureProperties::default(),
+            template: None,
+        };
+        resolve(draft, offer, self.settings.intake, 0)?;
+        Err(Error::internal("a request without a feature was not refused"))
+    }
+
+    async fn find_open_feature(&self, id: i64) -> Result<feature::Model, Error> {
+        let feature = store::feature::find_live(self.store.reader(), id).await?;
+        if !feature.is_active {
+            return Err(Error::FeatureInactive(id));
+        }
+        Ok(feature)
+    }
+
+    async fn find_open_template(&self, draft: &RequestDraft) -> Result<Option<template::Model>, Error> {
+        let Some(id) = draft.template_id else {
+            return Ok(None);
+        };
+        let template = store::template::find(self.store.reader(), id).await?;
+        if template.deleted_at.is_some() || template.feature_id != draft.feature_id {
+            return Err(Error::not_found(Resource::Template, id));
+        }
+        if !template.is_active {
+            return Err(Error::TemplateInactive(id));
+        }
+        Ok(Some(template))
+    }
+
+    fn resolve_request(
+        &self,
+        draft: &RequestDraft,
+        feature: &feature::Model,
+        template: Option<&template::Model>,
+    ) -> Result<Resolved, Error> {
+        let properties = properties_of(feature)?;
+        let template = template.map(data_of).transpose()?;
+        let offer = Offer {
+            category: feature.category,
+            system_prompt: feature.system_prompt.as_deref(),
+            properties: &properties,
+            template: template.as_ref(),
+        };
+        resolve(draft, offer, self.settings.intake, rand::random())
+    }
+
+    async fn store_request(
+        &self,
+        draft: RequestDraft,
+        feature: feature::Model,
+        resolved: &Resolved,
+    ) -> Result<Accepted, Error> {
+        let key = (!draft.idempotency_key.is_empty()).then(|| draft.clone());
+        let plan = store::job::Plan {
+            category: feature.category,
+            priority: draft.priority,
+            max_attempts: self.settings.max_attempts,
+            now: self.clock.now(),
+        };
+        let tx = self.store.begin().await?;
+        self.ensure_user(&tx, draft.user_id).await?;
+        let request = store::request::insert(&tx, draft, resolved, feature.system_prompt, plan.now).await?;
+        let jobs = store::job::insert(&tx, &request, &resolved.jobs, plan).await?;
+        if let Some(draft) = key
+            && !self.claim_key(&tx, &draft, &request).await?
+        {
+            tx.rollback().await?;
+            let first = self.replay(&draft).await?;
+            return first.ok_or_else(|| Error::internal("an idempotency key vanished"));
+        }
+        tx.commit().await?;
+
+        let ids: Vec<i64> = jobs.iter().map(|job| job.id).collect();
+        self.events.publish(&ids, true);
+        Ok((request, jobs))
+    }
+
+    async fn ensure_user(&self, tx: &Transaction, id: i64) -> Result<(), Error> {
+        if self.settings.provision_users {
+            return store::user::provision(tx, id).await;
+        }
+        if store::user::exists(tx, id).await? { Ok(()) } else { Err(Error::UserUnknown(id)) }
+    }
+
+    async fn claim_key(
+        &self,
+        tx: &Transaction,
+        draft: &RequestDraft,
+        request: &request::Model,
+    ) -> Result<bool, Error> {
+        let key = idempotency_key::Model {
+            user_id: draft.user_id,
+            key: draft.idempotency_key.clone(),
+            fingerprint: draft.fingerprint()?,
+            request_id: request.id,
+            created_at: request.created_at,
+        };
+        store::idempotency_key::claim(tx, key).await
+    }
+
+    /// The request that the draft's key stands for already; `None` if it is a new one or there is no key.
+    async fn replay(&self, draft: &RequestDraft) -> Result<Option<Accepted>, Error> {
+        if draft.idempotency_key.is_empty() {
+            return Ok(None);
+        }
+        let db = self.store.reader();
+        let Some(known) = store::idempotency_key::find(db, draft.user_id, &draft.idempotency_key).await? else {
+            return Ok(None);
+        };
+        if known.fingerprint != draft.fingerprint()? {
+            return Err(Error::IdempotencyKeyReused {
+                key: draft.idempotency_key.clone(),
+                request_id: known.request_id,
+            });
+        }
+        let request = store::request::find(db, Caller::TrustedService, known.request_id).await?;
+        let jobs = store::job::of_request(db, request.id).await?;
+        Ok(Some((request, jobs)))
+    }
+}
+
+fn data_of(template: &template::Model) -> Result<TemplateData, Error> {
+    serde_json::from_value(template.template_data.clone())
+        .map_err(|error| Error::internal(format!("template_data of template {}: {error}", template.id)))
+}

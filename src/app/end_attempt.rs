@@ -1,0 +1,55 @@
+use std::time::Duration;
+
+use crate::{
+    domain::{
+        Error,
+        job::{Cause, EventDetail, Failure},
+    },
+    entity::job,
+    store::queue::{self, Lease},
+};
+
+use super::App;
+
+/// How an attempt ends that made nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttemptEnd {
+    /// The job has failed for good.
+    Fail(Failure),
+    /// It is tried again after the pause. `keep_task`: the provider still works on the submitted task.
+    Retry {
+        failure: Failure,
+        pause: Duration,
+        keep_task: bool,
+    },
+    /// The worker stops; the attempt does not count.
+    HandBack { keep_task: bool },
+}
+
+impl App {
+    /// Ends an attempt without outputs. `None` if the lease is lost; nothing has changed then.
+    pub async fn end_attempt(&self, lease: &Lease, end: &AttemptEnd) -> Result<Option<job::Model>, Error> {
+        let now = self.clock.queue();
+        let tx = self.store.begin().await?;
+        let (job, detail) = match end {
+            AttemptEnd::Fail(failure) => {
+                let job = queue::fail(&tx, lease, failure, now).await?;
+                (job, EventDetail::of_failure(failure, None))
+            }
+            AttemptEnd::Retry { failure, pause, keep_task } => {
+                let job = queue::retry(&tx, lease, failure, *pause, *keep_task, now).await?;
+                (job, EventDetail::of_failure(failure, Some(Cause::Retry)))
+            }
+            AttemptEnd::HandBack { keep_task } => {
+                let job = queue::hand_back(&tx, lease, *keep_task, now).await?;
+                (job, EventDetail { cause: Some(Cause::HandBack), ..EventDetail::default() })
+            }
+        };
+        let Some(job) = job else {
+            tx.rollback().await?;
+            return Ok(None);
+        };
+        self.commit_transition(tx, std::slice::from_ref(&job), &detail).await?;
+        Ok(Some(job))
+    }
+}

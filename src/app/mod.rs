@@ -1,0 +1,52 @@
+//! What Atelier does, one file a use case: each writes to more than one table or has a side effect.
+
+mod cancel_job;
+mod claim_jobs;
+mod clock;
+mod complete_job;
+mod create_feature;
+mod create_request;
+mod create_template;
+mod end_attempt;
+mod install_catalogue;
+mod remove_orphans;
+mod rescue_jobs;
+mod transition;
+mod watch_job;
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{domain::IntakeLimits, events::Events, media::Storage, store::Store};
+
+pub use clock::Clock;
+pub use complete_job::StoredOutput;
+pub use create_request::Accepted;
+pub use end_attempt::AttemptEnd;
+pub use watch_job::{JobUpdate, JobWatch};
+
+/// The parts that the use cases work with. Clones share them.
+#[derive(Clone)]
+pub struct App {
+    pub store: Store,
+    pub storage: Storage,
+    pub events: Events,
+    pub clock: Clock,
+    pub settings: Settings,
+    /// Cancelled when the server stops: streams end then.
+    pub stopping: CancellationToken,
+}
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub intake: IntakeLimits,
+    /// Attempts of a job before a transient error is final.
+    pub max_attempts: i32,
+    /// Whether an unknown user id is inserted at first use.
+    pub provision_users: bool,
+    /// A watcher that heard nothing for so long gets a heartbeat.
+    pub watch_heartbeat: Duration,
+    /// How often a watcher looks for itself, should a wake-up be lost.
+    pub watch_poll: Duration,
+}

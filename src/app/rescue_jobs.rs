@@ -1,0 +1,32 @@
+use crate::{
+    domain::{
+        Error, Reason,
+        job::{Cause, EventDetail, Failure},
+    },
+    store::queue::{self, Expired},
+};
+
+use super::App;
+
+/// Most jobs of one transaction.
+const BATCH: u32 = 100;
+
+impl App {
+    /// Takes jobs from workers whose leases have run out: those with attempts left go back to the queue, the others fail.
+    /// Returns how many.
+    pub async fn rescue_jobs(&self) -> Result<usize, Error> {
+        let failure = Failure::new(Reason::WorkerLost, "The worker was lost while it ran the job.");
+        let mut rescued = 0;
+        for (what, cause) in [(Expired::Requeue, Some(Cause::Rescue)), (Expired::Fail, None)] {
+            let tx = self.store.begin().await?;
+            let jobs = queue::rescue(&tx, what, &failure, BATCH, self.clock.queue()).await?;
+            if jobs.is_empty() {
+                tx.rollback().await?;
+                continue;
+            }
+            self.commit_transition(tx, &jobs, &EventDetail::of_failure(&failure, cause)).await?;
+            rescued += jobs.len();
+        }
+        Ok(rescued)
+    }
+}

@@ -1,0 +1,30 @@
+use crate::{
+    domain::{Error, job::EventDetail},
+    entity::{JobStatus, job},
+    store::{Transaction, job_event, request},
+};
+
+use super::App;
+
+impl App {
+    /// Finishes the transaction in which these jobs made a transition: their events, their requests' statuses, commit,
+    /// and then the wake-ups.
+    pub(super) async fn commit_transition(
+        &self,
+        tx: Transaction,
+        jobs: &[job::Model],
+        detail: &EventDetail,
+    ) -> Result<(), Error> {
+        let mut request_ids: Vec<i64> = jobs.iter().map(|job| job.request_id).collect();
+        request_ids.sort_unstable();
+        request_ids.dedup();
+        job_event::record(&tx, jobs, detail).await?;
+        request::refresh_status(&tx, &request_ids, self.clock.now()).await?;
+        tx.commit().await?;
+
+        let ids: Vec<i64> = jobs.iter().map(|job| job.id).collect();
+        let work = jobs.iter().any(|job| job.status == JobStatus::Pending);
+        self.events.publish(&ids, work);
+        Ok(())
+    }
+}
