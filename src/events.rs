@@ -56,7 +56,9 @@ impl Events {
     /// Hears of all changes of a job from now on.
     pub fn watch(&self, job_id: i64) -> Watcher {
         let mut watched = lock(&self.inner.watched);
-        let sender = watched.entry(job_id).or_insert_with(|| watch::Sender::new(()));
+        let sender = watched
+            .entry(job_id)
+            .or_insert_with(|| watch::Sender::new(()));
         Watcher {
             job_id,
             receiver: sender.subscribe(),
@@ -146,7 +148,10 @@ impl Drop for Watcher {
     fn drop(&mut self) {
         let mut watched = lock(&self.events.inner.watched);
         // The receiver of this watcher still counts.
-        if watched.get(&self.job_id).is_some_and(|sender| sender.receiver_count() <= 1) {
+        if watched
+            .get(&self.job_id)
+            .is_some_and(|sender| sender.receiver_count() <= 1)
+        {
             watched.remove(&self.job_id);
         }
     }

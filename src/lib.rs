@@ -1,13 +1,16 @@
 //! Atelier turns what a user asks for into media.
 
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod entity;
 pub mod events;
+pub mod executor;
 pub mod media;
 pub mod provider;
 pub mod rpc;
+pub mod server;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;

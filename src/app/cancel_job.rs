@@ -12,7 +12,8 @@ impl App {
         let tx = self.store.begin().await?;
         store::job::find(&tx, caller, id).await?;
         if let Some(job) = store::job::cancel_pending(&tx, id, self.clock.now()).await? {
-            self.commit_transition(tx, std::slice::from_ref(&job), &EventDetail::default()).await?;
+            self.commit_transition(tx, std::slice::from_ref(&job), &EventDetail::default())
+                .await?;
             return Ok(job);
         }
         let job = store::job::find(&tx, caller, id).await?;

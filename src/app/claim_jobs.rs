@@ -12,7 +12,12 @@ use super::App;
 
 impl App {
     /// Takes up to `slots` due jobs for a worker, which must renew their leases before `lease` has passed.
-    pub async fn claim_jobs(&self, worker_id: &str, slots: u32, lease: Duration) -> Result<Vec<job::Model>, Error> {
+    pub async fn claim_jobs(
+        &self,
+        worker_id: &str,
+        slots: u32,
+        lease: Duration,
+    ) -> Result<Vec<job::Model>, Error> {
         let token = Uuid::new_v4().to_string();
         let tx = self.store.begin().await?;
         let jobs = queue::claim(&tx, worker_id, &token, lease, slots, self.clock.queue()).await?;

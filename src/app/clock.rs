@@ -17,10 +17,15 @@ impl Clock {
     /// A clock that stands still until it is moved, for tests of leases and pauses.
     pub fn manual(start: DateTime<Utc>) -> Self {
         let start = Mutex::new(start.trunc_subsecs(6));
-        Self { manual: Some(Arc::new(start)) }
+        Self {
+            manual: Some(Arc::new(start)),
+        }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the computer")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that asks the computer"
+    )]
     pub fn now(&self) -> DateTime<Utc> {
         self.set_time().unwrap_or_else(Utc::now).trunc_subsecs(6)
     }
@@ -39,6 +44,8 @@ impl Clock {
     }
 
     fn set_time(&self) -> Option<DateTime<Utc>> {
-        self.manual.as_ref().map(|time| *time.lock().unwrap_or_else(PoisonError::into_inner))
+        self.manual
+            .as_ref()
+            .map(|time| *time.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -33,7 +33,8 @@ impl App {
         metadata: JsonMap,
     ) -> Result<Option<job::Model>, Error> {
         let tx = self.store.begin().await?;
-        let Some(job) = queue::complete(&tx, lease, metadata.into(), self.clock.queue()).await? else {
+        let Some(job) = queue::complete(&tx, lease, metadata.into(), self.clock.queue()).await?
+        else {
             tx.rollback().await?;
             return Ok(None);
         };
@@ -41,7 +42,8 @@ impl App {
             let media = self.describe(&job, index, output);
             store::media::insert(&tx, &job, media, self.clock.now()).await?;
         }
-        self.commit_transition(tx, std::slice::from_ref(&job), &EventDetail::default()).await?;
+        self.commit_transition(tx, std::slice::from_ref(&job), &EventDetail::default())
+            .await?;
         Ok(Some(job))
     }
 

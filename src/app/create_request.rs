@@ -1,5 +1,8 @@
 use crate::{
-    domain::{Caller, Error, FeatureProperties, Offer, RequestDraft, Resolved, Resource, TemplateData, resolve},
+    domain::{
+        Caller, Error, FeatureProperties, Offer, RequestDraft, Resolved, Resource, TemplateData,
+        resolve,
+    },
     entity::{MediaType, feature, idempotency_key, job, request, template},
     store::{self, Transaction},
 };
@@ -14,8 +17,15 @@ impl App {
     ///
     /// With an idempotency key that came before, the first call's request is returned, whatever has become of the feature
     /// since.
-    pub async fn create_request(&self, caller: Caller, draft: RequestDraft) -> Result<Accepted, Error> {
-        if caller.scope().is_some_and(|user_id| user_id != draft.user_id) {
+    pub async fn create_request(
+        &self,
+        caller: Caller,
+        draft: RequestDraft,
+    ) -> Result<Accepted, Error> {
+        if caller
+            .scope()
+            .is_some_and(|user_id| user_id != draft.user_id)
+        {
             return Err(Error::UserUnknown(draft.user_id));
         }
         if let Some(first) = self.replay(&draft).await? {
@@ -39,7 +49,9 @@ impl App {
             template: None,
         };
         resolve(draft, offer, self.settings.intake, 0)?;
-        Err(Error::internal("a request without a feature was not refused"))
+        Err(Error::internal(
+            "a request without a feature was not refused",
+        ))
     }
 
     async fn find_open_feature(&self, id: i64) -> Result<feature::Model, Error> {
@@ -50,7 +62,10 @@ impl App {
         Ok(feature)
     }
 
-    async fn find_open_template(&self, draft: &RequestDraft) -> Result<Option<template::Model>, Error> {
+    async fn find_open_template(
+        &self,
+        draft: &RequestDraft,
+    ) -> Result<Option<template::Model>, Error> {
         let Some(id) = draft.template_id else {
             return Ok(None);
         };
@@ -96,7 +111,8 @@ impl App {
         };
         let tx = self.store.begin().await?;
         self.ensure_user(&tx, draft.user_id).await?;
-        let request = store::request::insert(&tx, draft, resolved, feature.system_prompt, plan.now).await?;
+        let request =
+            store::request::insert(&tx, draft, resolved, feature.system_prompt, plan.now).await?;
         let jobs = store::job::insert(&tx, &request, &resolved.jobs, plan).await?;
         if let Some(draft) = key
             && !self.claim_key(&tx, &draft, &request).await?
@@ -116,7 +132,11 @@ impl App {
         if self.settings.provision_users {
             return store::user::provision(tx, id).await;
         }
-        if store::user::exists(tx, id).await? { Ok(()) } else { Err(Error::UserUnknown(id)) }
+        if store::user::exists(tx, id).await? {
+            Ok(())
+        } else {
+            Err(Error::UserUnknown(id))
+        }
     }
 
     async fn claim_key(
@@ -141,7 +161,9 @@ impl App {
             return Ok(None);
         }
         let db = self.store.reader();
-        let Some(known) = store::idempotency_key::find(db, draft.user_id, &draft.idempotency_key).await? else {
+        let Some(known) =
+            store::idempotency_key::find(db, draft.user_id, &draft.idempotency_key).await?
+        else {
             return Ok(None);
         };
         if known.fingerprint != draft.fingerprint()? {
@@ -157,6 +179,10 @@ impl App {
 }
 
 fn data_of(template: &template::Model) -> Result<TemplateData, Error> {
-    serde_json::from_value(template.template_data.clone())
-        .map_err(|error| Error::internal(format!("template_data of template {}: {error}", template.id)))
+    serde_json::from_value(template.template_data.clone()).map_err(|error| {
+        Error::internal(format!(
+            "template_data of template {}: {error}",
+            template.id
+        ))
+    })
 }

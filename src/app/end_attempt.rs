@@ -28,7 +28,11 @@ pub enum AttemptEnd {
 
 impl App {
     /// Ends an attempt without outputs. `None` if the lease is lost; nothing has changed then.
-    pub async fn end_attempt(&self, lease: &Lease, end: &AttemptEnd) -> Result<Option<job::Model>, Error> {
+    pub async fn end_attempt(
+        &self,
+        lease: &Lease,
+        end: &AttemptEnd,
+    ) -> Result<Option<job::Model>, Error> {
         let now = self.clock.queue();
         let tx = self.store.begin().await?;
         let (job, detail) = match end {
@@ -36,20 +40,31 @@ impl App {
                 let job = queue::fail(&tx, lease, failure, now).await?;
                 (job, EventDetail::of_failure(failure, None))
             }
-            AttemptEnd::Retry { failure, pause, keep_task } => {
+            AttemptEnd::Retry {
+                failure,
+                pause,
+                keep_task,
+            } => {
                 let job = queue::retry(&tx, lease, failure, *pause, *keep_task, now).await?;
                 (job, EventDetail::of_failure(failure, Some(Cause::Retry)))
             }
             AttemptEnd::HandBack { keep_task } => {
                 let job = queue::hand_back(&tx, lease, *keep_task, now).await?;
-                (job, EventDetail { cause: Some(Cause::HandBack), ..EventDetail::default() })
+                (
+                    job,
+                    EventDetail {
+                        cause: Some(Cause::HandBack),
+                        ..EventDetail::default()
+                    },
+                )
             }
         };
         let Some(job) = job else {
             tx.rollback().await?;
             return Ok(None);
         };
-        self.commit_transition(tx, std::slice::from_ref(&job), &detail).await?;
+        self.commit_transition(tx, std::slice::from_ref(&job), &detail)
+            .await?;
         Ok(Some(job))
     }
 }

@@ -24,7 +24,9 @@ impl App {
             .boxed();
         let mut removed = 0;
         while let Some(keys) = old.next().await {
-            removed += self.remove_unknown(keys.map_err(|error| Error::from(error.1))?).await?;
+            removed += self
+                .remove_unknown(keys.map_err(|error| Error::from(error.1))?)
+                .await?;
         }
         Ok(removed)
     }
@@ -32,7 +34,10 @@ impl App {
     async fn remove_unknown(&self, keys: Vec<StorageKey>) -> Result<usize, Error> {
         let paths: Vec<String> = keys.iter().map(|key| key.path().to_owned()).collect();
         let known = store::media::known_storage_keys(self.store.reader(), &paths).await?;
-        let unknown: Vec<_> = keys.iter().filter(|key| !known.contains(key.path())).collect();
+        let unknown: Vec<_> = keys
+            .iter()
+            .filter(|key| !known.contains(key.path()))
+            .collect();
         for key in &unknown {
             self.storage.delete(key).await?;
         }

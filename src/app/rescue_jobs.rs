@@ -15,16 +15,23 @@ impl App {
     /// Takes jobs from workers whose leases have run out: those with attempts left go back to the queue, the others fail.
     /// Returns how many.
     pub async fn rescue_jobs(&self) -> Result<usize, Error> {
-        let failure = Failure::new(Reason::WorkerLost, "The worker was lost while it ran the job.");
+        let failure = Failure::new(
+            Reason::WorkerLost,
+            "The worker was lost while it ran the job.",
+        );
         let mut rescued = 0;
-        for (what, cause) in [(Expired::Requeue, Some(Cause::Rescue)), (Expired::Fail, None)] {
+        for (what, cause) in [
+            (Expired::Requeue, Some(Cause::Rescue)),
+            (Expired::Fail, None),
+        ] {
             let tx = self.store.begin().await?;
             let jobs = queue::rescue(&tx, what, &failure, BATCH, self.clock.queue()).await?;
             if jobs.is_empty() {
                 tx.rollback().await?;
                 continue;
             }
-            self.commit_transition(tx, &jobs, &EventDetail::of_failure(&failure, cause)).await?;
+            self.commit_transition(tx, &jobs, &EventDetail::of_failure(&failure, cause))
+                .await?;
             rescued += jobs.len();
         }
         Ok(rescued)

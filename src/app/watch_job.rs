@@ -44,7 +44,12 @@ pub struct JobWatch {
 
 impl App {
     /// Watches a job from the transition after `after_revision` on.
-    pub async fn watch_job(&self, caller: Caller, job_id: i64, after_revision: i64) -> Result<JobWatch, Error> {
+    pub async fn watch_job(
+        &self,
+        caller: Caller,
+        job_id: i64,
+        after_revision: i64,
+    ) -> Result<JobWatch, Error> {
         // Before the first read, so that no change falls between the two.
         let watcher = self.events.watch(job_id);
         let job = store::job::find(self.store.reader(), caller, job_id).await?;
@@ -106,14 +111,24 @@ impl JobWatch {
         Ok(())
     }
 
-    async fn push_transition(&mut self, job: &job::Model, event: job_event::Model) -> Result<(), Error> {
+    async fn push_transition(
+        &mut self,
+        job: &job::Model,
+        event: job_event::Model,
+    ) -> Result<(), Error> {
         self.revision = event.revision;
         self.progress = (0.0, None);
         let media = match event.status {
-            JobStatus::Completed => store::media::of_job(self.app.store.reader(), self.job_id).await?,
+            JobStatus::Completed => {
+                store::media::of_job(self.app.store.reader(), self.job_id).await?
+            }
             _ => Vec::new(),
         };
-        let job = if event.revision == job.revision { job.clone() } else { as_of(job, event)? };
+        let job = if event.revision == job.revision {
+            job.clone()
+        } else {
+            as_of(job, event)?
+        };
         self.ready.push_back(JobUpdate::Transition { job, media });
         Ok(())
     }

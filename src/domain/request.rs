@@ -40,23 +40,6 @@ pub struct RequestDraft {
 }
 
 impl RequestDraft {
-    /// What can be said without the feature and the template; the rest of the checks needs both.
-    pub fn check_identity(&self) -> Result<(), Error> {
-        let mut checks = Checks::default();
-        checks.id("user_id", self.user_id);
-        checks.id("feature_id", self.feature_id);
-        for (field, id) in [
-            ("project_id", self.project_id),
-            ("template_id", self.template_id),
-        ] {
-            if let Some(id) = id {
-                checks.id(field, id);
-            }
-        }
-        checks.text("idempotency_key", &self.idempotency_key, MAX_KEY_CHARS);
-        checks.finish(())
-    }
-
     /// SHA-256 of the payload in hexadecimal: two calls with one idempotency key must have the same.
     pub fn fingerprint(&self) -> Result<String, Error> {
         let payload = serde_json::to_vec(self).map_err(Error::internal)?;
@@ -96,6 +79,7 @@ pub fn resolve(
     random_seed: u32,
 ) -> Result<Resolved, Error> {
     let mut checks = Checks::default();
+    check_identity(draft, &mut checks);
     let user_prompt = check_prompt(draft, offer.properties, limits, &mut checks);
     check_attachments(draft, &mut checks);
     draft.input.check("input", &mut checks);
@@ -137,6 +121,20 @@ pub fn resolve(
         template_prompt,
         jobs,
     })
+}
+
+fn check_identity(draft: &RequestDraft, checks: &mut Checks) {
+    checks.id("user_id", draft.user_id);
+    checks.id("feature_id", draft.feature_id);
+    for (field, id) in [
+        ("project_id", draft.project_id),
+        ("template_id", draft.template_id),
+    ] {
+        if let Some(id) = id {
+            checks.id(field, id);
+        }
+    }
+    checks.text("idempotency_key", &draft.idempotency_key, MAX_KEY_CHARS);
 }
 
 fn check_prompt<'a>(
@@ -205,7 +203,12 @@ fn fill_template(
     checks: &mut Checks,
 ) -> (JsonMap, Option<String>) {
     let Some(template) = template else {
-        for name in draft.input.variables.keys() {
+        let unwanted = draft
+            .input
+            .variables
+            .keys()
+            .filter(|_| draft.template_id.is_none());
+        for name in unwanted {
             checks.add(
                 format!("input.variables.{name}"),
                 "must be left out: the request has no template",

@@ -1,0 +1,199 @@
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use uuid::Uuid;
+
+use crate::{
+    app::StoredOutput,
+    domain::{JobInput, JsonMap, Reason, job::Failure},
+    entity::job,
+    provider::{Output, Polled, ProgressSender, Provider, ProviderError, Submitted, Task},
+    store::queue::{self, Lease},
+};
+
+use super::{Executor, failure::Mishap};
+
+/// How often asking a provider may fail in a row before the attempt gives up.
+const POLL_FAILURES: u32 = 5;
+/// Bounds of the pause between two polls, whatever the provider says.
+const SHORTEST_POLL: Duration = Duration::from_millis(10);
+const LONGEST_POLL: Duration = Duration::from_secs(60);
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Made {
+        outputs: Vec<StoredOutput>,
+        metadata: JsonMap,
+    },
+    Missed(Mishap),
+    /// It stopped because it was asked to. `keep_task`: the provider works on.
+    Stopped {
+        keep_task: bool,
+    },
+    /// Another worker has the job now.
+    LeaseLost,
+}
+
+/// One run of a job by a provider.
+pub(super) struct Attempt<'a> {
+    pub(super) executor: &'a Executor,
+    pub(super) job: &'a job::Model,
+    pub(super) lease: &'a Lease,
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) task: Task,
+    /// The provider's name of the task, once there is one.
+    pub(super) task_id: OnceLock<String>,
+}
+
+impl<'a> Attempt<'a> {
+    /// Prepares the attempt; a mishap if no provider here can run the job.
+    pub(super) fn new(
+        executor: &'a Executor,
+        job: &'a job::Model,
+        lease: &'a Lease,
+        progress: ProgressSender,
+    ) -> Result<Self, Mishap> {
+        let input: JobInput = serde_json::from_value(job.input_json.clone()).map_err(|error| {
+            let sentence = "The job's input cannot be read.";
+            Mishap::lasting(Failure::new(Reason::Internal, sentence).with_detail(error.to_string()))
+        })?;
+        let provider = executor
+            .providers
+            .get(&input.provider)
+            .filter(|provider| provider.makes(job.category));
+        let provider = provider.ok_or_else(|| {
+            let sentence = format!(
+                "No generator named {:?} makes {} here.",
+                input.provider,
+                job.category.as_str()
+            );
+            Mishap::lasting(Failure::new(Reason::ProviderNotConfigured, sentence))
+        })?;
+        let submission_key = job.submission_key.clone();
+        Ok(Self {
+            executor,
+            job,
+            lease,
+            provider,
+            task: Task {
+                job_id: job.id,
+                attempt: u32::try_from(job.attempt).unwrap_or(1),
+                media_type: job.category,
+                input,
+                submission_key: submission_key.unwrap_or_else(|| Uuid::new_v4().to_string()),
+                progress,
+                cancelled: executor.stop.child_token(),
+            },
+            task_id: OnceLock::new(),
+        })
+    }
+
+    /// Runs to the end: from the submission, or from the task that an earlier attempt left, to the stored outputs.
+    pub(super) async fn run(&self) -> Outcome {
+        match self.make().await {
+            Ok(output) => self.keep(output).await,
+            Err(outcome) => outcome,
+        }
+    }
+
+    async fn make(&self) -> Result<Output, Outcome> {
+        if let Some(task_id) = &self.job.provider_task_id {
+            return self.follow(task_id.clone(), Duration::ZERO).await;
+        }
+        if self.job.submission_key.is_some() && !self.provider.may_resubmit() {
+            return self.find_lost().await;
+        }
+        let name = self.provider.name();
+        let noted = queue::note_submission(
+            self.executor.app.store.writer(),
+            self.lease,
+            name,
+            Some(&self.task.submission_key),
+        )
+        .await;
+        if !noted.map_err(|error| Outcome::Missed(error.into()))? {
+            return Err(Outcome::LeaseLost);
+        }
+        match self.provider.submit(&self.task).await {
+            Ok(Submitted::Done(output)) => Ok(output),
+            Ok(Submitted::Accepted {
+                task_id,
+                poll_after,
+            }) => self.follow(task_id, poll_after).await,
+            Err(ProviderError::OutcomeUnknown(detail)) if self.provider.may_resubmit() => {
+                Err(self.missed(ProviderError::Unavailable(detail)))
+            }
+            Err(ProviderError::OutcomeUnknown(_)) => self.find_lost().await,
+            Err(error) => Err(self.missed(error)),
+        }
+    }
+
+    /// Looks for a task that may or may not have been accepted. Submitting again could pay twice.
+    async fn find_lost(&self) -> Result<Output, Outcome> {
+        match self.provider.find(&self.task).await {
+            Ok(Some(task_id)) => self.follow(task_id, Duration::ZERO).await,
+            Ok(None) => {
+                let detail = format!("submission {} has no known task", self.task.submission_key);
+                Err(self.missed(ProviderError::OutcomeUnknown(detail)))
+            }
+            Err(error) => Err(Outcome::Missed(Mishap::from(error).keeping_task())),
+        }
+    }
+
+    /// Asks for a task until it ends. Its id is written down before the first poll.
+    async fn follow(&self, task_id: String, first: Duration) -> Result<Output, Outcome> {
+        let noted = queue::note_task(self.executor.app.store.writer(), self.lease, &task_id).await;
+        // Kept, so that a time-out can cancel it even if it could not be written down.
+        let task_id = self.task_id.get_or_init(|| task_id);
+        if !noted.map_err(|error| Outcome::Missed(Mishap::from(error).keeping_task()))? {
+            return Err(Outcome::LeaseLost);
+        }
+        let mut pause = first;
+        let mut failures = 0;
+        loop {
+            tokio::select! {
+                () = self.task.cancelled.cancelled() => return Err(Outcome::Stopped { keep_task: true }),
+                () = tokio::time::sleep(pause.clamp(SHORTEST_POLL, LONGEST_POLL)) => {}
+            }
+            match self.provider.poll(&self.task, task_id).await {
+                Ok(Polled::Done(output)) => return Ok(output),
+                Ok(Polled::Failed(error)) => return Err(self.missed(error)),
+                Ok(Polled::Running { poll_after }) => (pause, failures) = (poll_after, 0),
+                Err(error) => {
+                    failures += 1;
+                    let mishap = Mishap::from(error).keeping_task();
+                    if !mishap.transient || failures >= POLL_FAILURES {
+                        return Err(Outcome::Missed(mishap));
+                    }
+                    pause = mishap
+                        .retry_after
+                        .unwrap_or(Duration::from_secs(1 << failures));
+                }
+            }
+        }
+    }
+
+    async fn keep(&self, output: Output) -> Outcome {
+        let mut metadata = output.metadata.clone();
+        metadata.insert("provider".to_owned(), self.provider.name().into());
+        metadata.insert("seed".to_owned(), self.task.input.seed.into());
+        match self.executor.ingest(self.job, self.lease, output).await {
+            Ok(outputs) => Outcome::Made { outputs, metadata },
+            // The provider's work is done: another attempt fetches it again rather than pay for it again.
+            Err(mishap) if self.task_id.get().is_some() => Outcome::Missed(mishap.keeping_task()),
+            Err(mishap) => Outcome::Missed(mishap),
+        }
+    }
+
+    fn missed(&self, error: ProviderError) -> Outcome {
+        match error {
+            ProviderError::Stopped if self.task.cancelled.is_cancelled() => {
+                Outcome::Stopped { keep_task: false }
+            }
+            error => Outcome::Missed(error.into()),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+use tokio::task::JoinSet;
+
+use super::Executor;
+
+impl Executor {
+    /// Takes jobs as slots become free. Wakes up for announced work, for a finished job, and at the poll interval.
+    pub(super) async fn claim_loop(&self) {
+        let mut running = JoinSet::new();
+        while !self.stop.is_cancelled() {
+            self.pulse.beat();
+            self.fill_slots(&mut running).await;
+            let full = running.len() >= self.settings.slots;
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                Some(finished) = running.join_next() => log_crash(finished),
+                () = self.app.events.work(), if !full => {}
+                () = tokio::time::sleep(self.settings.poll_interval) => {}
+            }
+        }
+        while let Some(finished) = running.join_next().await {
+            log_crash(finished);
+        }
+    }
+
+    async fn fill_slots(&self, running: &mut JoinSet<()>) {
+        while let Some(finished) = running.try_join_next() {
+            log_crash(finished);
+        }
+        let free =
+            u32::try_from(self.settings.slots.saturating_sub(running.len())).unwrap_or(u32::MAX);
+        if free == 0 {
+            return;
+        }
+        match self
+            .app
+            .claim_jobs(&self.settings.worker_id, free, self.settings.lease)
+            .await
+        {
+            Ok(jobs) => {
+                for job in jobs {
+                    running.spawn(self.clone().run_job(job));
+                }
+            }
+            Err(error) => tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "cannot claim jobs"
+            ),
+        }
+    }
+}
+
+/// A provider's panic is caught with its attempt, so this would be a defect of the executor itself. The job's lease runs
+/// out then, and the job is rescued.
+fn log_crash(finished: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = finished {
+        tracing::error!(%error, "a job's task crashed");
+    }
+}

@@ -1,0 +1,147 @@
+//! What an attempt's mishap means for its job: a reason and a sentence for the user, and whether to try again.
+
+use std::time::Duration;
+
+use crate::{
+    app::AttemptEnd,
+    domain::{Error, Reason, backoff, job::Failure},
+    entity::job,
+    media::{InspectError, StorageError},
+    provider::ProviderError,
+};
+
+/// Why an attempt made nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mishap {
+    pub(super) failure: Failure,
+    /// Whether another attempt may help.
+    pub(super) transient: bool,
+    pub(super) retry_after: Option<Duration>,
+    /// The provider still works on the task, so the next attempt asks for it instead of submitting.
+    pub(super) keep_task: bool,
+}
+
+impl Mishap {
+    pub(super) fn lasting(failure: Failure) -> Self {
+        Self {
+            failure,
+            transient: false,
+            retry_after: None,
+            keep_task: false,
+        }
+    }
+
+    pub(super) fn passing(failure: Failure) -> Self {
+        Self {
+            transient: true,
+            ..Self::lasting(failure)
+        }
+    }
+
+    pub(super) fn keeping_task(self) -> Self {
+        Self {
+            keep_task: true,
+            ..self
+        }
+    }
+
+    /// The end of the job's attempt: another one after a pause, or the job's failure.
+    pub(super) fn end(self, job: &job::Model) -> AttemptEnd {
+        if !self.transient || job.attempt >= job.max_attempts {
+            return AttemptEnd::Fail(self.failure);
+        }
+        let attempt = u32::try_from(job.attempt).unwrap_or(1);
+        AttemptEnd::Retry {
+            pause: backoff::pause(attempt, self.retry_after, rand::random_range(-1.0..=1.0)),
+            failure: self.failure,
+            keep_task: self.keep_task,
+        }
+    }
+}
+
+impl From<ProviderError> for Mishap {
+    fn from(error: ProviderError) -> Self {
+        let detail = error.to_string();
+        let failure =
+            |reason, sentence: &str| Failure::new(reason, sentence).with_detail(detail.clone());
+        match error {
+            ProviderError::Transient { retry_after, .. } => Self {
+                retry_after,
+                ..Self::passing(failure(
+                    Reason::ProviderUnavailable,
+                    "The generator is overloaded right now.",
+                ))
+            },
+            ProviderError::Unavailable(_) => Self::passing(failure(
+                Reason::ProviderUnavailable,
+                "The generator cannot be reached right now.",
+            )),
+            ProviderError::Rejected(_) => Self::lasting(failure(
+                Reason::ProviderRejectedContent,
+                "The generator refuses this content.",
+            )),
+            ProviderError::InvalidInput(_) => Self::lasting(
+                Failure::new(Reason::ProviderRejectedInput, detail.clone())
+                    .with_detail(detail.clone()),
+            ),
+            ProviderError::OutcomeUnknown(_) => Self::lasting(failure(
+                Reason::ProviderOutcomeUnknown,
+                "It is not known whether the generator took the task.",
+            )),
+            ProviderError::Failed(_) | ProviderError::Stopped => {
+                Self::lasting(failure(Reason::ProviderFailed, "The generator failed."))
+            }
+        }
+    }
+}
+
+impl From<InspectError> for Mishap {
+    fn from(error: InspectError) -> Self {
+        match &error {
+            InspectError::TooLarge { .. } | InspectError::TooManyPixels { .. } => {
+                Self::lasting(Failure::new(
+                    Reason::OutputTooLarge,
+                    format!("The output is too large: {error}."),
+                ))
+            }
+            InspectError::Busy => Self::passing(
+                Failure::new(
+                    Reason::Internal,
+                    "The server is too busy to read the output.",
+                )
+                .with_detail(error.to_string()),
+            ),
+            InspectError::Empty
+            | InspectError::UnknownFormat
+            | InspectError::TimedOut
+            | InspectError::Corrupt(_) => Self::lasting(invalid_output(error.to_string())),
+        }
+    }
+}
+
+impl From<StorageError> for Mishap {
+    fn from(error: StorageError) -> Self {
+        let sentence = "The media storage cannot be reached right now.";
+        Self::passing(
+            Failure::new(Reason::StorageUnavailable, sentence).with_detail(error.to_string()),
+        )
+    }
+}
+
+impl From<Error> for Mishap {
+    /// The database was away in the middle of an attempt.
+    fn from(error: Error) -> Self {
+        Self::passing(
+            Failure::new(Reason::Internal, "The server could not record its work.")
+                .with_detail(error.to_string()),
+        )
+    }
+}
+
+pub(super) fn invalid_output(detail: String) -> Failure {
+    Failure::new(
+        Reason::ProviderInvalidOutput,
+        "The generator made a file that cannot be read.",
+    )
+    .with_detail(detail)
+}

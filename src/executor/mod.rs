@@ -1,0 +1,61 @@
+//! Runs jobs in the background: claims what is due, runs each apart from the others, and keeps the house in order.
+
+mod attempt;
+mod claim_loop;
+mod failure;
+mod heartbeat;
+mod ingest;
+mod pulse;
+mod run;
+mod upkeep;
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{app::App, media::Limits, provider::Registry};
+
+pub use pulse::Pulse;
+
+/// How this process works.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name of this process in the jobs' rows.
+    pub worker_id: String,
+    /// Jobs that run at once.
+    pub slots: usize,
+    /// How often to look for work that no wake-up announced.
+    pub poll_interval: Duration,
+    /// How long a job stays with a worker that has gone silent.
+    pub lease: Duration,
+    /// How often a lease is renewed.
+    pub heartbeat: Duration,
+    /// Longest duration of an attempt.
+    pub job_timeout: Duration,
+    /// How long running attempts get to finish or stop when the server stops.
+    pub stopping_time: Duration,
+    pub upkeep_interval: Duration,
+    /// Age from which an object without a row is removed.
+    pub orphan_age: Duration,
+    /// Bounds of what a provider may deliver.
+    pub limits: Limits,
+}
+
+/// The executor's parts. Clones share them.
+#[derive(Clone)]
+pub struct Executor {
+    pub app: App,
+    pub providers: Registry,
+    pub settings: Settings,
+    /// Beats with every turn of the claim loop.
+    pub pulse: Pulse,
+    /// Cancelled when no new jobs are to be taken and the running ones handed back.
+    pub stop: CancellationToken,
+}
+
+impl Executor {
+    /// Works until `stop`, and then until every running job is finished or handed back.
+    pub async fn run(self) {
+        tokio::join!(self.claim_loop(), self.upkeep_loop());
+    }
+}

@@ -1,0 +1,32 @@
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// Shows that a loop still turns.
+#[derive(Clone, Debug)]
+pub struct Pulse {
+    last: Arc<Mutex<Instant>>,
+}
+
+impl Pulse {
+    pub fn start() -> Self {
+        Self {
+            last: Arc::new(Mutex::new(Instant::now())),
+        }
+    }
+
+    pub(super) fn beat(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long ago the loop last turned.
+    pub fn age(&self) -> Duration {
+        self.last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .elapsed()
+    }
+}

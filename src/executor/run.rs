@@ -1,0 +1,168 @@
+use std::{any::Any, panic::AssertUnwindSafe, pin::pin, time::Duration};
+
+use futures::FutureExt;
+use tokio::time::{sleep, timeout};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tracing::Instrument;
+
+use crate::{
+    app::AttemptEnd,
+    domain::{Error, Reason, job::Failure},
+    entity::job,
+    provider::ProgressSender,
+    store::queue::Lease,
+};
+
+use super::{
+    Executor,
+    attempt::{Attempt, Outcome},
+    failure::Mishap,
+};
+
+/// How long a provider gets to answer to a cancellation.
+const CANCEL_TIME: Duration = Duration::from_secs(5);
+/// Pause before a transaction that the database refused is tried again.
+const SETTLE_PAUSE: Duration = Duration::from_millis(500);
+
+impl Executor {
+    /// Runs one claimed job to the end of its attempt, whatever happens, and records the end.
+    pub(super) async fn run_job(self, job: job::Model) {
+        let span = tracing::info_span!("job", job_id = job.id, attempt = job.attempt, user_id = job.user_id);
+        async {
+            let lease = Lease {
+                job_id: job.id,
+                token: job.lease_token.clone().unwrap_or_default(),
+            };
+            let (progress, reports) = ProgressSender::channel();
+            let lost = CancellationToken::new();
+            let keeper = self.clone().keep_lease(lease.clone(), reports, lost.clone());
+            // Until the end is recorded, for the database may be slow.
+            let _keeper = AbortOnDropHandle::new(tokio::spawn(keeper.in_current_span()));
+            let outcome = self.attempt(&job, &lease, progress, &lost).await;
+            tokio::select! {
+                () = self.settle(&job, &lease, outcome) => {}
+                () = lost.cancelled() => tracing::warn!("the lease was lost; another worker has the job"),
+            }
+        }
+        .instrument(span)
+        .await;
+    }
+
+    /// The attempt itself, ended early by a time-out, a lost lease or a stop of the server.
+    async fn attempt(
+        &self,
+        job: &job::Model,
+        lease: &Lease,
+        progress: ProgressSender,
+        lost: &CancellationToken,
+    ) -> Outcome {
+        let attempt = match Attempt::new(self, job, lease, progress) {
+            Ok(attempt) => attempt,
+            Err(mishap) => return Outcome::Missed(mishap),
+        };
+        let mut run = pin!(AssertUnwindSafe(attempt.run()).catch_unwind());
+        let early = tokio::select! {
+            outcome = &mut run => return outcome.unwrap_or_else(crashed),
+            () = lost.cancelled() => Outcome::LeaseLost,
+            () = sleep(self.settings.job_timeout) => self.timed_out(),
+            () = self.stop.cancelled() => Outcome::Stopped { keep_task: true },
+        };
+        attempt.task.cancelled.cancel();
+        match early {
+            // What is finished in time is not thrown away, and only the provider knows how it stopped.
+            Outcome::Stopped { .. } => match timeout(self.settings.stopping_time, run).await {
+                Ok(outcome) => outcome.unwrap_or_else(crashed),
+                Err(_) => early,
+            },
+            Outcome::Missed(_) => {
+                self.cancel_task(&attempt).await;
+                early
+            }
+            _ => early,
+        }
+    }
+
+    fn timed_out(&self) -> Outcome {
+        let seconds = self.settings.job_timeout.as_secs();
+        let sentence = format!("The job took longer than {seconds} seconds.");
+        Outcome::Missed(Mishap::lasting(Failure::new(Reason::JobTimedOut, sentence)))
+    }
+
+    async fn cancel_task(&self, attempt: &Attempt<'_>) {
+        let Some(task_id) = attempt.task_id.get() else {
+            return;
+        };
+        match timeout(
+            STOPPING_TIME,
+            attempt.provider.cancel(&attempt.task, task_id),
+        )
+        .await
+        {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(task_id, %error, "cannot cancel the provider's task"),
+            Err(_) => tracing::warn!(task_id, "the provider does not answer to a cancellation"),
+        }
+    }
+
+    /// Records how the attempt ended; again and again while the database is away, for as long as the lease holds.
+    async fn settle(&self, job: &job::Model, lease: &Lease, outcome: Outcome) {
+        loop {
+            match self.record(job, lease, &outcome).await {
+                Err(error @ Error::DatabaseUnavailable(_)) => {
+                    tracing::warn!(%error, "cannot record the end of an attempt yet");
+                    sleep(SETTLE_PAUSE).await;
+                }
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "cannot record the end of an attempt"
+                    );
+                    return;
+                }
+                Ok(Some(ended)) => {
+                    let status = ended.status.as_str();
+                    tracing::info!(status, error_code = ended.error_code, "attempt ended");
+                    return;
+                }
+                Ok(None) => {
+                    tracing::warn!("the lease was lost; another worker has the job");
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn record(
+        &self,
+        job: &job::Model,
+        lease: &Lease,
+        outcome: &Outcome,
+    ) -> Result<Option<job::Model>, Error> {
+        let end = match outcome {
+            Outcome::Made { outputs, metadata } => {
+                return self
+                    .app
+                    .complete_job(lease, outputs, metadata.clone())
+                    .await;
+            }
+            Outcome::LeaseLost => return Ok(None),
+            Outcome::Stopped { keep_task } => AttemptEnd::HandBack {
+                keep_task: *keep_task,
+            },
+            Outcome::Missed(mishap) => mishap.clone().end(job),
+        };
+        self.app.end_attempt(lease, &end).await
+    }
+}
+
+/// A panic is the failure of this job alone.
+fn crashed(panic: Box<dyn Any + Send>) -> Outcome {
+    let words = panic
+        .downcast_ref::<&str>()
+        .map(|words| (*words).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    tracing::error!(panic = words, "the provider panicked");
+    let failure = Failure::new(Reason::Internal, "The generator crashed.").with_detail(words);
+    Outcome::Missed(Mishap::lasting(failure))
+}
