@@ -49,7 +49,7 @@ impl Sizes {
         Self {
             headline: (
                 (unit * 0.038).max(LEGIBLE * 1.2),
-                (unit * 0.155).max(LEGIBLE * 1.5),
+                (unit * 0.185).max(LEGIBLE * 1.5),
             ),
             body: ((unit * 0.023).max(LEGIBLE), (unit * 0.047).max(LEGIBLE)),
             lines: 5,
@@ -126,7 +126,9 @@ pub(super) fn fit(
             let share = headline_step as f32 / STEPS as f32;
             let candidate = lay_out(&measured, area, sizes, share, body_share, None);
             // A larger headline is worth more than larger small print.
-            let score = share + 0.5 * body_share - 0.2 * stubs(&candidate) as f32;
+            let score = share + 0.4 * body_share
+                - 0.6 * raggedness(&candidate)
+                - 0.08 * tall_stack(&candidate, sizes);
             if fits(&candidate, area, sizes) && best.as_ref().is_none_or(|(most, _)| score > *most)
             {
                 best = Some((score, candidate));
@@ -160,8 +162,8 @@ fn fits(column: &[Placed], area: Area, sizes: Sizes) -> bool {
         && lines(Role::Details, 2)
 }
 
-/// Headline lines that are much shorter than the longest one: they look like accidents.
-fn stubs(column: &[Placed]) -> usize {
+/// How far the headline's shortest line is from three quarters of its longest: stubs look like accidents.
+fn raggedness(column: &[Placed]) -> f32 {
     column
         .iter()
         .filter(|piece| piece.role == Role::Headline)
@@ -170,9 +172,19 @@ fn stubs(column: &[Placed]) -> usize {
                 .lines
                 .lines
                 .iter()
-                .filter(|(_, width)| *width < piece.lines.width() * 0.45)
+                .map(|(_, width)| 0.75 - width / piece.lines.width().max(0.01))
         })
-        .count()
+        .fold(0.0, f32::max)
+}
+
+/// How many headline lines there are beyond what is read at a glance.
+fn tall_stack(column: &[Placed], sizes: Sizes) -> f32 {
+    let easy = sizes.lines.saturating_sub(2);
+    column
+        .iter()
+        .filter(|piece| piece.role == Role::Headline)
+        .map(|piece| piece.lines.lines.len().saturating_sub(easy) as f32)
+        .sum()
 }
 
 fn height(column: &[Placed]) -> f32 {

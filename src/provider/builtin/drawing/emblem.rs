@@ -8,154 +8,31 @@ use super::path;
 use super::scene::Scene;
 use super::style::Emblem;
 
-/// Words that call for an illustration, Vietnamese and English; the first that the prompt has wins.
-const SUBJECTS: [(Emblem, &[&str]); 13] = [
-    (
-        Emblem::Blossom,
-        &[
-            "tết", "xuân", "hoa", "lunar", "flower", "flowers", "spring", "spa", "8/3", "20/10",
-        ],
-    ),
-    (
-        Emblem::Lantern,
-        &["trung thu", "đèn lồng", "hội an", "mid-autumn", "lantern"],
-    ),
-    (
-        Emblem::Snowflake,
-        &[
-            "giáng sinh",
-            "noel",
-            "mùa đông",
-            "christmas",
-            "xmas",
-            "winter",
-        ],
-    ),
-    (
-        Emblem::Cake,
-        &[
-            "sinh nhật",
-            "bánh",
-            "birthday",
-            "cake",
-            "bakery",
-            "anniversary",
-        ],
-    ),
-    (
-        Emblem::Cup,
-        &[
-            "cà phê",
-            "cafe",
-            "café",
-            "coffee",
-            "trà",
-            "trà sữa",
-            "tea",
-            "đồ uống",
-            "latte",
-        ],
-    ),
-    (
-        Emblem::Bowl,
-        &[
-            "phở",
-            "bún",
-            "quán ăn",
-            "nhà hàng",
-            "ẩm thực",
-            "món",
-            "lẩu",
-            "mì",
-            "cơm",
-            "restaurant",
-            "food",
-            "noodles",
-            "lunch",
-        ],
-    ),
-    (
-        Emblem::Heart,
-        &[
-            "yêu",
-            "cưới",
-            "valentine",
-            "love",
-            "wedding",
-            "từ thiện",
-            "charity",
-            "trái tim",
-        ],
-    ),
-    (
-        Emblem::Music,
-        &[
-            "nhạc", "acoustic", "concert", "music", "party", "dj", "karaoke", "festival",
-        ],
-    ),
-    (
-        Emblem::Book,
-        &[
-            "học",
-            "khóa học",
-            "sách",
-            "lớp",
-            "workshop",
-            "hội thảo",
-            "course",
-            "book",
-            "books",
-            "class",
-            "school",
-            "seminar",
-        ],
-    ),
-    (
-        Emblem::Plane,
-        &["du lịch", "tour", "travel", "vé máy bay", "flight", "trip"],
-    ),
-    (
-        Emblem::Leaf,
-        &[
-            "chay",
-            "xanh",
-            "hữu cơ",
-            "thiên nhiên",
-            "yoga",
-            "organic",
-            "nature",
-            "garden",
-            "vườn",
-            "eco",
-        ],
-    ),
-    (
-        Emblem::Megaphone,
-        &[
-            "tuyển dụng",
-            "tuyển",
-            "thông báo",
-            "hiring",
-            "announcement",
-            "notice",
-            "news",
-        ],
-    ),
-    (
-        Emblem::Bag,
-        &[
-            "thời trang",
-            "cửa hàng",
-            "mua sắm",
-            "shop",
-            "store",
-            "fashion",
-            "sale",
-            "giảm giá",
-            "khuyến mãi",
-            "black friday",
-        ],
-    ),
+/// Words, Vietnamese and English, that call for an illustration.
+type Subjects = &'static [(Emblem, &'static [&'static str])];
+
+/// Subjects proper; the one that the prompt names first wins.
+#[rustfmt::skip]
+const SUBJECTS: Subjects = &[
+    (Emblem::Blossom, &["tết", "xuân", "năm mới", "hoa", "lunar", "flower", "flowers", "spring", "spa", "8/3", "20/10"]),
+    (Emblem::Lantern, &["trung thu", "đèn lồng", "hội an", "mid-autumn", "lantern"]),
+    (Emblem::Snowflake, &["giáng sinh", "noel", "mùa đông", "christmas", "xmas", "winter"]),
+    (Emblem::Cake, &["sinh nhật", "bánh", "birthday", "cake", "bakery", "cupcakes", "anniversary"]),
+    (Emblem::Cup, &["cà phê", "cafe", "café", "coffee", "trà", "trà sữa", "tea", "đồ uống", "pha chế", "latte"]),
+    (Emblem::Bowl, &["phở", "bún", "quán ăn", "nhà hàng", "ẩm thực", "món", "lẩu", "mì", "cơm", "restaurant", "food", "noodles", "lunch"]),
+    (Emblem::Heart, &["yêu", "cưới", "valentine", "love", "wedding", "từ thiện", "charity", "trái tim"]),
+    (Emblem::Music, &["nhạc", "acoustic", "concert", "music", "dj", "karaoke"]),
+    (Emblem::Plane, &["du lịch", "tour", "travel", "vé máy bay", "flight", "trip"]),
+    (Emblem::Leaf, &["chay", "hữu cơ", "thiên nhiên", "yoga", "organic", "nature", "garden", "eco", "cây xanh"]),
+];
+
+/// What an invitation is in general, for prompts without a subject.
+#[rustfmt::skip]
+const OCCASIONS: Subjects = &[
+    (Emblem::Book, &["học", "khóa học", "sách", "lớp", "workshop", "hội thảo", "course", "book", "books", "class", "school", "seminar"]),
+    (Emblem::Megaphone, &["tuyển dụng", "tuyển", "thông báo", "hiring", "announcement", "notice", "news"]),
+    (Emblem::Bag, &["thời trang", "cửa hàng", "mua sắm", "shop", "store", "fashion", "sale", "giảm giá", "khuyến mãi", "black friday"]),
+    (Emblem::Gift, &["khai trương", "quà", "tặng", "opening", "gift", "gifts", "party", "chúc mừng"]),
 ];
 
 /// The illustration that a prompt calls for, if any.
@@ -167,18 +44,21 @@ pub(super) fn for_prompt(prompt: &str) -> Option<Emblem> {
         .map(str::to_owned)
         .collect();
     let text = format!(" {} ", words.join(" "));
-    let position = |word: &&str| text.find(&format!(" {word} "));
-    SUBJECTS
+    first_named(&text, SUBJECTS).or_else(|| first_named(&text, OCCASIONS))
+}
+
+fn first_named(text: &str, subjects: Subjects) -> Option<Emblem> {
+    let position = |words: &[&str]| {
+        words
+            .iter()
+            .filter_map(|word| text.find(&format!(" {word} ")))
+            .min()
+    };
+    subjects
         .iter()
-        .filter_map(|(emblem, words)| {
-            Some((
-                words.iter().filter_map(|word| position(&word)).min()?,
-                *emblem,
-            ))
-        })
+        .filter_map(|(emblem, words)| Some((position(words)?, *emblem)))
         .min_by_key(|(at, _)| *at)
         .map(|(_, emblem)| emblem)
-        .or_else(|| text.contains(" khai trương ").then_some(Emblem::Gift))
 }
 
 /// The colours of an illustration.
@@ -527,6 +407,7 @@ mod tests {
             Some(Emblem::Cup)
         );
         assert_eq!(for_prompt("Khai trương!"), Some(Emblem::Gift));
+        assert_eq!(for_prompt("Lớp yoga buổi sáng"), Some(Emblem::Leaf));
         assert_eq!(for_prompt("Steam engine fair"), None);
         assert_eq!(for_prompt("Tea time"), Some(Emblem::Cup));
     }

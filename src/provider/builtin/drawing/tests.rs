@@ -204,7 +204,9 @@ fn words_stay_on_the_canvas_readable_and_apart_in_every_layout() {
 fn without_texts(svg: &str) -> String {
     let mut parts = svg.split("<text ");
     let first = parts.next().unwrap().to_owned();
-    parts.fold(first, |kept, part| kept + part.split_once("</text>").unwrap().1)
+    parts.fold(first, |kept, part| {
+        kept + part.split_once("</text>").unwrap().1
+    })
 }
 
 #[test]
@@ -225,7 +227,11 @@ fn the_pixels_behind_text_are_as_calm_as_the_contrast_was_computed_for() {
                     let y = (b.y + b.h * y as f32 / 5.0).clamp(0.0, size.1 as f32 - 1.0) as u32;
                     let [r, g, blue] = image.get_pixel(x, y).0;
                     let contrast = run.colour.contrast(colour::Colour(r, g, blue));
-                    assert!(contrast >= READABLE - 0.05, "{:?} has {contrast} at {x},{y}: {brief:?}", run.text);
+                    assert!(
+                        contrast >= READABLE - 0.05,
+                        "{:?} has {contrast} at {x},{y}: {brief:?}",
+                        run.text
+                    );
                 }
             }
         }
@@ -243,7 +249,10 @@ fn kicker_badge_and_footer_stay_on_the_canvas_readable_and_apart() {
                 });
                 let discs = hold_texts(&brief(PROMPTS[turn % 3], size, turn as u64, style));
                 let large = size.0.min(size.1) > 500 && *layout != "quote";
-                assert!(discs > 0 || !large || *layout == "billboard", "no seal in {layout}");
+                assert!(
+                    discs > 0 || !large || *layout == "billboard",
+                    "no seal in {layout}"
+                );
             }
         }
     }
@@ -384,6 +393,22 @@ fn wrong_sizes_and_styles_are_refused_by_field() {
         field(brief("a", (100, 100), 1, json!({ "palette": "mud" }))),
         "style.palette"
     );
+}
+
+#[test]
+fn every_template_of_the_starter_catalogue_draws() {
+    let text = include_str!("../../../../catalogue/starter.toml");
+    let catalogue: Value = toml::from_str(text).unwrap();
+    let mut count = 0;
+    for feature in catalogue["features"].as_array().unwrap() {
+        for template in feature["templates"].as_array().unwrap() {
+            let style = template["template_data"]["style"].clone();
+            check_style(style.as_object().unwrap()).unwrap();
+            hold_texts(&brief(PROMPTS[count % 6], (540, 675), 1, style));
+            count += 1;
+        }
+    }
+    assert!(count >= 12);
 }
 
 proptest! {

@@ -3,7 +3,7 @@
 use super::super::block::Sizes;
 use super::super::geometry::Area;
 use super::super::motif;
-use super::super::palette::Mood;
+use super::super::palette::{Ground, Mood};
 use super::super::style::{Align, Emblem};
 use super::{DrawError, Studio, hero};
 
@@ -33,7 +33,7 @@ pub(super) fn announcement(studio: &mut Studio) -> Result<(), DrawError> {
     motif::paint(&mut studio.scene, motif, &brush, &mut art);
 
     let emblem = studio.emblem.filter(|_| canvas.w < canvas.h * 2.2);
-    let r = canvas.short() * 0.1;
+    let r = studio.disc_radius(0.1);
     let mut card = canvas.inset(studio.margin * 1.25, studio.margin * 1.25);
     if emblem.is_some() {
         // The medallion sits half above the card.
@@ -50,7 +50,7 @@ pub(super) fn announcement(studio: &mut Studio) -> Result<(), DrawError> {
         front.accent,
         0.9,
     );
-    words(studio, card, emblem, r, &front, &back)
+    words(studio, card, emblem, r, &front)
 }
 
 fn words(
@@ -58,58 +58,47 @@ fn words(
     card: Area,
     emblem: Option<Emblem>,
     r: f32,
-    front: &super::Ground,
-    back: &super::Ground,
+    front: &Ground,
 ) -> Result<(), DrawError> {
-    let seal = studio.canvas.short() * 0.13;
+    let seal = studio.disc_radius(0.13);
     let sizes = Sizes::of(card);
     let align = studio.align(Align::Center);
-    let mut inner = card.inset(studio.margin * 0.95, studio.margin * 0.95);
     let wide = studio.canvas.w > studio.canvas.h * 1.2;
+    let sealed = studio.wording.offer.is_some();
+    let mut inner = card.inset(studio.margin * 0.95, studio.margin * 0.95);
     if emblem.is_some() {
         inner = Area::new(inner.x, inner.y + r * 0.6, inner.w, inner.h - r * 0.6);
     }
-    let mut seal_at = None;
-    if studio.wording.offer.is_some() {
-        if wide {
-            let room = seal * 2.9;
-            inner = Area::new(inner.x, inner.y, inner.w - room, inner.h);
-            seal_at = Some((inner.right() + room * 0.56, card.centre().1, seal * 1.35));
-        } else {
-            let room = seal * 2.05;
-            inner = Area::new(inner.x, inner.y, inner.w, inner.h - room);
-            let foot = if studio.footer.is_some() {
-                sizes.body.0 * 2.2
-            } else {
-                0.0
-            };
-            inner.h -= foot;
-            seal_at = Some((card.centre().0, inner.bottom() + room * 0.55, seal));
-            let footer_area = Area::new(inner.x, inner.y, inner.w, inner.h + room + foot);
-            studio.draw_footer(footer_area, sizes, align, front)?;
-        }
-    }
-    let text_area = if seal_at.is_some() && !wide {
-        inner
-    } else {
-        studio.above_footer(inner, sizes)
+    // The seal stands right of the words on a wide card, else under them.
+    let (beside, below) = match (sealed, wide) {
+        (false, _) => (0.0, 0.0),
+        (true, true) => (seal * 2.9, 0.0),
+        (true, false) => (0.0, seal * 2.3),
     };
+    inner = Area::new(inner.x, inner.y, inner.w - beside, inner.h);
+    let above = studio.above_footer(inner, sizes);
+    let text_area = Area::new(above.x, above.y, above.w, above.h - below);
     let mut column = studio.column(text_area, sizes, align)?;
     column.settle(0.5);
     column.draw(&mut studio.scene, front);
-    if seal_at.is_none() || wide {
-        studio.draw_footer(inner, sizes, align, front)?;
-    }
-    if let Some((x, y, r)) = seal_at {
-        studio.seal((x, y), r, front)?;
+    studio.draw_footer(inner, sizes, align, front)?;
+    let middle = inner.centre().0;
+    if wide {
+        let at = (inner.right() + beside * 0.56, card.centre().1);
+        studio.seal(at, seal * 1.35, front)?;
+    } else {
+        studio.seal(
+            (middle, column.bounds().bottom() + below * 0.56),
+            seal,
+            front,
+        )?;
     }
     if let Some(emblem) = emblem {
-        let x = if wide && studio.wording.offer.is_some() {
-            inner.centre().0
-        } else {
-            card.centre().0
-        };
-        studio.medallion(emblem, (x, card.y), r, back);
+        // A rim of the card's colour keeps the medallion apart from the pattern.
+        studio
+            .scene
+            .circle(middle, card.y, r * 1.15, front.from, 1.0);
+        studio.medallion(emblem, (middle, card.y), r, front);
     }
     Ok(())
 }
