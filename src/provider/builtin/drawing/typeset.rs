@@ -255,14 +255,16 @@ const COMPOUNDS: [&str; 48] = [
     "yêu thương",
 ];
 
-/// The text's words, where compounds and numbers with their units count as one.
+/// The text's words, where compounds, and numbers with what they count, are one.
 fn bound(text: &str) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         let joined = pieces.last().is_some_and(|last| {
             let pair = format!("{last} {word}").to_lowercase();
             let pair = pair.trim_matches(|c: char| !c.is_alphanumeric());
-            COMPOUNDS.contains(&pair) || (word.chars().count() == 1 && "%đ₫·–-/&".contains(word))
+            let binds_back = word.chars().count() == 1 && "%đ₫·–-/".contains(word);
+            let binds_on = last == "&" || last.chars().all(|c| c.is_ascii_digit());
+            COMPOUNDS.contains(&pair) || binds_back || binds_on
         });
         match pieces.last_mut() {
             Some(last) if joined => {
