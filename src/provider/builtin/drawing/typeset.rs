@@ -204,7 +204,7 @@ impl Words {
 }
 
 /// Pairs of syllables that make one word, and must not stand on two lines.
-const COMPOUNDS: [&str; 48] = [
+const COMPOUNDS: [&str; 54] = [
     "cà phê",
     "trà sữa",
     "khai trương",
@@ -253,6 +253,12 @@ const COMPOUNDS: [&str; 48] = [
     "thứ hai",
     "chủ nhật",
     "yêu thương",
+    "vận chuyển",
+    "phục vụ",
+    "thu ngân",
+    "đơn hàng",
+    "áp dụng",
+    "toàn bộ",
 ];
 
 /// The text's words, where compounds, and numbers with what they count, are one.

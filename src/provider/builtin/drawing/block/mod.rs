@@ -51,7 +51,7 @@ impl Sizes {
                 (unit * 0.038).max(LEGIBLE * 1.2),
                 (unit * 0.185).max(LEGIBLE * 1.5),
             ),
-            body: ((unit * 0.023).max(LEGIBLE), (unit * 0.047).max(LEGIBLE)),
+            body: ((unit * 0.0255).max(LEGIBLE), (unit * 0.047).max(LEGIBLE)),
             lines: 5,
         }
     }

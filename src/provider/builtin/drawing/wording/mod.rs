@@ -177,8 +177,12 @@ pub(super) fn shortened(text: &str, limit: usize) -> String {
     )
 }
 
-/// The text with its first letter in upper case.
+/// The text with its first letter in upper case, unless it begins with an address.
 pub(super) fn capitalised(text: &str) -> String {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    if first.contains("://") || first.contains('@') || first.starts_with("www.") {
+        return text.to_owned();
+    }
     let mut chars = text.trim().chars();
     match chars.next() {
         Some(first) => first.to_uppercase().chain(chars).collect(),
