@@ -63,6 +63,8 @@ pub enum DrawError {
 const LEAST_SIDE: u32 = 64;
 const MOST_SIDE: u32 = 4096;
 const MOST_RATIO: u32 = 4;
+/// Pixels that a side computed from a ratio may be too long.
+const ROUNDING: u32 = 4;
 /// The share of the work that composing is; the rest is rasterising.
 const COMPOSED: f32 = 0.1;
 
@@ -102,7 +104,7 @@ fn check_size(brief: &Brief) -> Result<(), DrawError> {
     for (field, side, other) in sides {
         let message = if !(LEAST_SIDE..=MOST_SIDE).contains(&side) {
             format!("expected {LEAST_SIDE} to {MOST_SIDE} pixels, not {side}")
-        } else if side > other.saturating_mul(MOST_RATIO) {
+        } else if side > other.saturating_mul(MOST_RATIO) + ROUNDING {
             format!("expected at most {MOST_RATIO} times the other side, not {side} to {other}")
         } else {
             continue;

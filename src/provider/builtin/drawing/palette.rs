@@ -138,6 +138,8 @@ pub(super) struct Ground {
     pub(super) accent: Colour,
     /// Decoration, loudest first. Not for text.
     pub(super) shapes: [Colour; 3],
+    /// The pattern under text, painted at the opacity [`SOFT`].
+    pub(super) soft: Colour,
 }
 
 /// The opacity of a pattern that text may lie on.
@@ -155,34 +157,38 @@ impl Ground {
         } = *palette;
         match mood {
             Mood::Dark => Self::build(
-                deep,
-                deep.mix(main, 0.3),
+                (deep, deep.mix(main, 0.3)),
                 paper,
                 spark,
                 [main, second, spark],
+                second,
             ),
             Mood::Light => Self::build(
-                paper,
-                paper.mix(second, 0.16),
+                (paper, paper.mix(second, 0.16)),
                 deep,
                 main,
                 [main, second, spark],
+                main,
             ),
             // A bright main colour carries dark words, a deep one light words.
             Mood::Vivid if main.luminance() > 0.24 => Self::build(
-                main.mix(paper, 0.12),
-                main,
+                (main.mix(paper, 0.12), main),
                 deep,
                 deep,
                 [paper, spark, paper],
-            ),
-            Mood::Vivid => Self::build(
-                main,
-                main.mix(deep, 0.28),
                 paper,
-                spark,
-                [second, spark, paper],
             ),
+            Mood::Vivid =>
+            // The pattern is darker than the ground: it never takes contrast from light words.
+            {
+                Self::build(
+                    (main, main.mix(deep, 0.28)),
+                    paper,
+                    spark,
+                    [second, spark, paper],
+                    deep,
+                )
+            }
         }
     }
 
@@ -202,15 +208,20 @@ impl Ground {
 
     /// A plain ground of one colour, as a badge or a pill has it.
     pub(super) fn plain(colour: Colour, ink: Colour) -> Self {
-        Self::build(colour, colour, ink, ink, [ink; 3])
+        Self::build((colour, colour), ink, ink, [ink; 3], colour)
     }
 
-    fn build(from: Colour, to: Colour, ink: Colour, accent: Colour, shapes: [Colour; 3]) -> Self {
-        let (mut from, mut to) = (from, to);
+    fn build(
+        (mut from, mut to): (Colour, Colour),
+        ink: Colour,
+        accent: Colour,
+        shapes: [Colour; 3],
+        soft: Colour,
+    ) -> Self {
         // Middle tones carry neither white nor black text: darken them until one of them is readable.
         for _ in 0..20 {
-            let behind = behind(from, to, &shapes);
-            if let Some(ink) = ink.readable_on(&behind, READABLE + 0.3) {
+            let behind = behind(from, to, soft);
+            if let Some(ink) = ink.readable_on(&behind, READABLE + 0.2) {
                 let accent = accent.readable_on(&behind, READABLE).unwrap_or(ink);
                 let quiet = ink.mix(from, 0.2);
                 let quiet = if quiet.least_contrast(&behind) >= READABLE {
@@ -225,36 +236,37 @@ impl Ground {
                     quiet,
                     accent,
                     shapes,
+                    soft,
                 };
             }
-            (from, to) = (from.mix(Colour::INK, 0.12), to.mix(Colour::INK, 0.12));
+            (from, to) = (from.mix(Colour::INK, 0.06), to.mix(Colour::INK, 0.06));
         }
+        let (dark, light) = (Colour::INK, Colour::WHITE);
         Self {
-            from: Colour::INK,
-            to: Colour::INK,
-            ink: Colour::WHITE,
-            quiet: Colour::WHITE,
-            accent: Colour::WHITE,
+            from: dark,
+            to: dark,
+            ink: light,
+            quiet: light,
+            accent: light,
             shapes,
+            soft: dark,
         }
     }
 
     /// Every colour that may lie behind text here.
     pub(super) fn behind(&self) -> Vec<Colour> {
-        behind(self.from, self.to, &self.shapes)
+        behind(self.from, self.to, self.soft)
     }
 }
 
-/// Samples of the gradient, bare and under each shape colour at the soft opacity (two deep, where shapes cross).
-fn behind(from: Colour, to: Colour, shapes: &[Colour]) -> Vec<Colour> {
-    let samples = [0.0, 0.25, 0.5, 0.75, 1.0].map(|share| from.mix(to, share));
-    let mut all = samples.to_vec();
-    for sample in samples {
-        for shape in shapes {
-            let once = sample.mix(*shape, SOFT);
-            all.push(once);
-            all.extend(shapes.iter().map(|second| once.mix(*second, SOFT)));
-        }
-    }
-    all
+/// Samples of the gradient, bare, and under one and two layers of the soft pattern.
+fn behind(from: Colour, to: Colour, soft: Colour) -> Vec<Colour> {
+    [0.0, 0.25, 0.5, 0.75, 1.0]
+        .into_iter()
+        .flat_map(|share| {
+            let bare = from.mix(to, share);
+            let once = bare.mix(soft, SOFT);
+            [bare, once, once.mix(soft, SOFT)]
+        })
+        .collect()
 }

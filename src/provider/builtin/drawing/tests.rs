@@ -395,6 +395,22 @@ fn wrong_sizes_and_styles_are_refused_by_field() {
     );
 }
 
+#[test]
+fn every_template_of_the_starter_catalogue_draws() {
+    let text = include_str!("../../../../catalogue/starter.toml");
+    let catalogue: Value = toml::from_str(text).unwrap();
+    let mut count = 0;
+    for feature in catalogue["features"].as_array().unwrap() {
+        for template in feature["templates"].as_array().unwrap() {
+            let style = template["template_data"]["style"].clone();
+            check_style(style.as_object().unwrap()).unwrap();
+            hold_texts(&brief(PROMPTS[count % 6], (540, 675), 1, style));
+            count += 1;
+        }
+    }
+    assert!(count >= 12);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -166,7 +166,8 @@ impl Words {
             .iter()
             .map(|(word, _)| word.as_str())
             .collect();
-        words.join(" ")
+        // A separator between two things is not wanted where a line ends between them.
+        words.join(" ").trim_end_matches(" ·").to_owned()
     }
 
     fn lines(&self, ranges: &[(usize, usize)]) -> Lines {
@@ -203,7 +204,7 @@ impl Words {
 }
 
 /// Pairs of syllables that make one word, and must not stand on two lines.
-const COMPOUNDS: [&str; 47] = [
+const COMPOUNDS: [&str; 54] = [
     "cà phê",
     "trà sữa",
     "khai trương",
@@ -239,6 +240,7 @@ const COMPOUNDS: [&str; 47] = [
     "hà nội",
     "sài gòn",
     "đà nẵng",
+    "đà lạt",
     "trà đá",
     "bánh mì",
     "bánh ngọt",
@@ -251,20 +253,25 @@ const COMPOUNDS: [&str; 47] = [
     "thứ hai",
     "chủ nhật",
     "yêu thương",
+    "vận chuyển",
+    "phục vụ",
+    "thu ngân",
+    "đơn hàng",
+    "áp dụng",
+    "toàn bộ",
 ];
 
-/// The text's words, where compounds and numbers with their units count as one.
+/// The text's words, where compounds, and numbers with what they count, are one.
 fn bound(text: &str) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
-        let joined = pieces
-            .last()
-            .filter(|last| !last.contains(' '))
-            .is_some_and(|last| {
-                let pair = format!("{last} {word}").to_lowercase();
-                let pair = pair.trim_matches(|c: char| !c.is_alphanumeric());
-                COMPOUNDS.contains(&pair) || (word.len() <= 2 && "%đ₫·–-/&".contains(word))
-            });
+        let joined = pieces.last().is_some_and(|last| {
+            let pair = format!("{last} {word}").to_lowercase();
+            let pair = pair.trim_matches(|c: char| !c.is_alphanumeric());
+            let binds_back = word.chars().count() == 1 && "%đ₫·–-/".contains(word);
+            let binds_on = last == "&" || last.chars().all(|c| c.is_ascii_digit());
+            COMPOUNDS.contains(&pair) || binds_back || binds_on
+        });
         match pieces.last_mut() {
             Some(last) if joined => {
                 last.push(' ');

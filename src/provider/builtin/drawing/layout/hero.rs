@@ -49,7 +49,11 @@ pub(super) fn poster(studio: &mut Studio) -> Result<(), DrawError> {
             Side::Top
         },
         edge: dice.pick([Edge::Wave, Edge::Arc, Edge::Slant, Edge::Arc]),
-        share: if wide { 0.42 } else { dice.range(0.42, 0.5) },
+        share: if wide {
+            0.42
+        } else {
+            dice.range(0.42, 0.48) - 0.015 * studio.pieces().len() as f32
+        },
         art,
         words,
         align: if wide {

@@ -67,13 +67,15 @@ fn prepare(brief: &Brief, style: &Style, dice: &Dice) -> (Studio, Layout) {
             .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
     };
     let prompt = shown(&brief.prompt);
-    let mut wording = if layout == Layout::Quote {
-        Wording::of_quote(&prompt)
-    } else {
-        Wording::of(&prompt)
-    };
     let some = |text: Option<String>| text.filter(|text| text.chars().any(char::is_alphanumeric));
-    wording.kicker = some(line(&style.kicker)).or(wording.kicker);
+    let kicker = some(line(&style.kicker));
+    let mut wording = match layout {
+        Layout::Quote => Wording {
+            kicker,
+            ..Wording::of_quote(&prompt)
+        },
+        _ => Wording::of(&prompt, kicker),
+    };
     wording.offer = some(line(&style.badge))
         .map(|text| Offer::from_badge(&text))
         .or(wording.offer);
@@ -361,6 +363,12 @@ impl Studio {
             scene.ring(x, y, r * 1.08, r * 0.025, disc.from, 0.9);
             emblem::draw(scene, emblem, (x, y), r * 0.72, inks);
         });
+    }
+
+    /// A disc's radius as a share of the shorter side; larger on tall canvases, which have the room.
+    fn disc_radius(&self, share: f32) -> f32 {
+        let tall = (self.canvas.h / self.canvas.w / 1.5).clamp(1.0, 1.8);
+        self.canvas.short() * share * tall
     }
 
     /// The style's alignment, or else the layout's own.

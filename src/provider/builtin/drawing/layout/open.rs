@@ -3,7 +3,7 @@
 use super::super::block::{Column, Sizes};
 use super::super::font::Face;
 use super::super::geometry::Area;
-use super::super::motif;
+use super::super::motif::{self, Brush};
 use super::super::palette::{Ground, Mood, SOFT};
 use super::super::scene::{Anchor, TextRun};
 use super::super::style::{Align, Motif};
@@ -31,9 +31,10 @@ pub(super) fn centered(studio: &mut Studio) -> Result<(), DrawError> {
     let foot = area;
     area = studio.above_footer(area, sizes);
     // Illustration above the words, seal below them; beside them on a wide canvas.
-    let r = canvas.short() * 0.135;
     let emblem = studio.emblem;
     let seal = studio.wording.offer.is_some();
+    let crowded = !wide && emblem.is_some() && seal;
+    let r = studio.disc_radius(if crowded { 0.108 } else { 0.135 });
     let mut art = (None, None);
     if wide {
         let side = r * 2.7;
@@ -66,7 +67,7 @@ pub(super) fn centered(studio: &mut Studio) -> Result<(), DrawError> {
     if below > 0.0 {
         art.1 = Some((area.centre().0, bounds.bottom() + r * 1.3));
     }
-    backdrop(studio, &ground, &column, &art_areas(&art, r), SOFT);
+    backdrop(studio, &ground, &column, &art_areas(&art, r));
     if let (Some(at), Some(emblem)) = (art.0, emblem) {
         studio.medallion(emblem, at, r, &ground);
     }
@@ -88,19 +89,26 @@ fn art_areas(art: &(Spot, Spot), r: f32) -> Vec<Area> {
 }
 
 /// The ground, its soft pattern, and ornaments in the corners, as large as words and art leave room.
-fn backdrop(studio: &mut Studio, ground: &Ground, column: &Column, art: &[Area], alpha: f32) {
+fn backdrop(studio: &mut Studio, ground: &Ground, column: &Column, art: &[Area]) {
     let canvas = studio.canvas;
     studio.full(ground);
     let mut dice = studio.dice.fork("art");
-    let soft = if studio.motif == Motif::Grid {
-        Motif::Rays
-    } else {
-        studio.motif
-    };
-    // One colour: crossings of the shapes stay as soft as the text's contrast was computed for.
-    let mut brush = studio.brush(canvas, ground, alpha);
-    brush.focus = column.bounds().centre();
-    if !matches!(soft, Motif::Leaves | Motif::Confetti | Motif::Blobs) {
+    // Patterns whose shapes pile up would become louder than the text's contrast was computed for.
+    if matches!(
+        studio.motif,
+        Motif::Rays | Motif::Dots | Motif::Arcs | Motif::Stripes | Motif::Grid
+    ) {
+        let brush = Brush {
+            area: canvas,
+            focus: column.bounds().centre(),
+            colours: [ground.soft; 3],
+            alpha: SOFT,
+        };
+        let soft = if studio.motif == Motif::Grid {
+            Motif::Rays
+        } else {
+            studio.motif
+        };
         motif::paint(&mut studio.scene, soft, &brush, &mut dice);
     }
     let kept = column.bounds();
@@ -164,7 +172,7 @@ pub(super) fn quote(studio: &mut Studio) -> Result<(), DrawError> {
     column.settle(0.45);
     let words = column.bounds();
     let mark_area = Area::new(words.x, words.y - mark * 0.8, words.w, mark);
-    backdrop(studio, &ground, &column, &[mark_area], SOFT);
+    backdrop(studio, &ground, &column, &[mark_area]);
     let inset = studio.margin * 0.6;
     let line = (canvas.short() * 0.0035).max(1.0);
     studio

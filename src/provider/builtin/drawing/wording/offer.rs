@@ -53,10 +53,16 @@ pub(super) fn find_offer(text: &str) -> Option<Offer> {
         .map(|word| bare(word))
         .filter(|word| AFTER.contains(&word.to_lowercase().as_str()))
         .unwrap_or_default();
+    let value = bare(&words[at..at + length].join(" ")).to_owned();
+    // "150k/tháng" is a price and what it is for.
+    let (value, after) = match value.split_once('/') {
+        Some((price, unit)) => (price.to_owned(), format!("/{unit}")),
+        None => (value, after.to_owned()),
+    };
     Some(Offer {
         before: words[first..at].join(" "),
-        value: bare(&words[at..at + length].join(" ")).to_owned(),
-        after: after.to_owned(),
+        value,
+        after,
     })
 }
 
@@ -98,7 +104,8 @@ fn is_price(text: &str) -> bool {
     if let Some(number) = text.strip_prefix(['$', '€', '£']) {
         return is_number(number.trim_start());
     }
-    let lower = text.to_lowercase();
+    // "150k/tháng": the price is what stands before the unit.
+    let lower = text.split('/').next().unwrap_or_default().to_lowercase();
     let digits = lower.trim_end_matches(|c: char| !c.is_ascii_digit());
     let unit = lower[digits.len()..].trim();
     is_number(digits) && CURRENCIES.contains(&unit)
@@ -150,6 +157,7 @@ mod tests {
             ("Sale up to 70% off!", "Sale up to", "70%", "off"),
             ("Chỉ từ 99.000đ mỗi ly", "Chỉ từ", "99.000đ", ""),
             ("combo only $5.", "only", "$5", ""),
+            ("vé 150k/tháng", "", "150k", "/tháng"),
             ("đồng giá 29 nghìn", "đồng giá", "29 nghìn", ""),
             ("trà sữa 25k, giảm 20%", "giảm", "20%", ""),
         ];

@@ -36,14 +36,28 @@ fn break_at(chars: &[char], index: usize) -> Break {
     let spaced = |c: Option<char>| c.is_none_or(char::is_whitespace);
     match chars[index] {
         '\n' | '|' | '•' | '—' | ';' => Break::Instead,
-        '-' | '–' if spaced(next) && spaced(previous) => Break::Instead,
-        ':' if spaced(next) => Break::Instead,
+        '-' | '–' if spaced(next) && spaced(previous) && !in_range(chars, index) => {
+            Break::Instead
+        }
+        // Later lines may be labelled: "Speaker: An".
+        ':' if spaced(next) && !chars[..index].contains(&'\n') => Break::Instead,
         '.' if spaced(next) && previous != Some('.') && word_length(chars, index) > 2 => {
             Break::Instead
         }
         '!' | '?' | '…' if spaced(next) => Break::After,
         _ => Break::None,
     }
+}
+
+/// Whether a spaced dash stands between two numbers: "9am - 5pm", "20/11 - 25/11".
+fn in_range(chars: &[char], dash: usize) -> bool {
+    let word = |chars: &mut dyn Iterator<Item = &char>| {
+        chars
+            .skip_while(|c| c.is_whitespace())
+            .take_while(|c| !c.is_whitespace())
+            .any(char::is_ascii_digit)
+    };
+    word(&mut chars[..dash].iter().rev()) && word(&mut chars[dash + 1..].iter())
 }
 
 /// The length of the word that ends before `end`: short ones ("TP.", "Q.", "1.") are abbreviations.

@@ -1,11 +1,11 @@
 //! A column of text: kicker, headline, subline and details, sized together so that they fill a box and keep their order
 //! of importance.
 
+mod draw;
+
 use super::DrawError;
 use super::font::{Face, Meter};
 use super::geometry::Area;
-use super::palette::Ground;
-use super::scene::{Anchor, Scene, TextRun};
 use super::style::Align;
 use super::typeset::{Lines, Words};
 
@@ -49,9 +49,9 @@ impl Sizes {
         Self {
             headline: (
                 (unit * 0.038).max(LEGIBLE * 1.2),
-                (unit * 0.155).max(LEGIBLE * 1.5),
+                (unit * 0.185).max(LEGIBLE * 1.5),
             ),
-            body: ((unit * 0.023).max(LEGIBLE), (unit * 0.047).max(LEGIBLE)),
+            body: ((unit * 0.0255).max(LEGIBLE), (unit * 0.047).max(LEGIBLE)),
             lines: 5,
         }
     }
@@ -125,8 +125,10 @@ pub(super) fn fit(
         for headline_step in 0..=STEPS {
             let share = headline_step as f32 / STEPS as f32;
             let candidate = lay_out(&measured, area, sizes, share, body_share, None);
-            // A larger headline is worth more than larger small print.
-            let score = share + 0.5 * body_share - 0.2 * stubs(&candidate) as f32;
+            // A larger headline is worth more than larger small print, but tiny small print is worth nothing.
+            let score = share + 0.32 * body_share.sqrt()
+                - 0.6 * raggedness(&candidate)
+                - 0.08 * tall_stack(&candidate, sizes);
             if fits(&candidate, area, sizes) && best.as_ref().is_none_or(|(most, _)| score > *most)
             {
                 best = Some((score, candidate));
@@ -160,8 +162,8 @@ fn fits(column: &[Placed], area: Area, sizes: Sizes) -> bool {
         && lines(Role::Details, 2)
 }
 
-/// Headline lines that are much shorter than the longest one: they look like accidents.
-fn stubs(column: &[Placed]) -> usize {
+/// How far the headline's shortest line is from three quarters of its longest: stubs look like accidents.
+fn raggedness(column: &[Placed]) -> f32 {
     column
         .iter()
         .filter(|piece| piece.role == Role::Headline)
@@ -170,9 +172,19 @@ fn stubs(column: &[Placed]) -> usize {
                 .lines
                 .lines
                 .iter()
-                .filter(|(_, width)| *width < piece.lines.width() * 0.45)
+                .map(|(_, width)| 0.75 - width / piece.lines.width().max(0.01))
         })
-        .count()
+        .fold(0.0, f32::max)
+}
+
+/// How many headline lines there are beyond what is read at a glance.
+fn tall_stack(column: &[Placed], sizes: Sizes) -> f32 {
+    let easy = sizes.lines.saturating_sub(2);
+    column
+        .iter()
+        .filter(|piece| piece.role == Role::Headline)
+        .map(|piece| piece.lines.lines.len().saturating_sub(easy) as f32)
+        .sum()
 }
 
 fn height(column: &[Placed]) -> f32 {
@@ -298,152 +310,5 @@ fn squeeze(
         }
         // A canvas too small for a single line gets none.
         None => Ok(Vec::new()),
-    }
-}
-
-impl Column {
-    pub(super) fn is_empty(&self) -> bool {
-        self.placed.is_empty()
-    }
-
-    pub(super) fn height(&self) -> f32 {
-        height(&self.placed)
-    }
-
-    /// Moves the column to a vertical place in its box: 0 is the top, 1 the bottom.
-    pub(super) fn settle(&mut self, share: f32) {
-        let height = self.height();
-        self.area.y += (self.area.h - height).max(0.0) * share;
-        self.area.h = height;
-    }
-
-    /// The box of all lines.
-    pub(super) fn bounds(&self) -> Area {
-        let width = self
-            .placed
-            .iter()
-            .map(Placed::box_width)
-            .fold(0.0, f32::max);
-        let x = match self.align {
-            Align::Left => self.area.x,
-            Align::Center => self.area.x + (self.area.w - width) / 2.0,
-        };
-        Area::new(x, self.area.y, width, self.height())
-    }
-
-    /// Draws the column on a ground.
-    pub(super) fn draw(&self, scene: &mut Scene, ground: &Ground) {
-        let mut top = self.area.y;
-        for (index, piece) in self.placed.iter().enumerate() {
-            if index > 0 && self.placed[index - 1].role == Role::Headline {
-                self.rule(scene, ground, top + piece.gap * 0.46, piece.size);
-            }
-            top += piece.gap;
-            if piece.role == Role::Details {
-                self.pill(scene, ground, piece, top);
-            } else {
-                let colour = match piece.role {
-                    Role::Kicker | Role::Author => ground.accent,
-                    Role::Subline => ground.quiet,
-                    Role::Headline | Role::Details => ground.ink,
-                };
-                self.lines(scene, piece, top, 0.0, colour, ground);
-            }
-            top += piece.height();
-        }
-    }
-
-    /// A short line between the headline and what follows.
-    fn rule(&self, scene: &mut Scene, ground: &Ground, y: f32, body: f32) {
-        let width = body * 2.6;
-        let x = match self.align {
-            Align::Left => self.area.x,
-            Align::Center => self.area.x + (self.area.w - width) / 2.0,
-        };
-        let height = (body * 0.13).max(1.0);
-        scene.rect(
-            Area::new(x, y, width, height),
-            height / 2.0,
-            ground.accent,
-            1.0,
-        );
-    }
-
-    fn pill(&self, scene: &mut Scene, ground: &Ground, piece: &Placed, top: f32) {
-        let width = piece.box_width();
-        let x = match self.align {
-            Align::Left => self.area.x,
-            Align::Center => self.area.x + (self.area.w - width) / 2.0,
-        };
-        let area = Area::new(x, top, width, piece.height());
-        let radius = (piece.size * 0.9).min(area.h / 2.0);
-        scene.rect(area, radius, ground.ink, 1.0);
-        let inner = Ground::plain(ground.ink, ground.from);
-        self.lines(
-            scene,
-            piece,
-            top + piece.size * PILL,
-            piece.size * 0.9,
-            inner.ink,
-            &inner,
-        );
-    }
-
-    fn lines(
-        &self,
-        scene: &mut Scene,
-        piece: &Placed,
-        top: f32,
-        indent: f32,
-        colour: super::colour::Colour,
-        ground: &Ground,
-    ) {
-        let (anchor, x) = match self.align {
-            Align::Left => (Anchor::Start, self.area.x + indent),
-            Align::Center => (Anchor::Middle, self.area.x + self.area.w / 2.0),
-        };
-        for (index, (text, width)) in piece.lines.lines.iter().enumerate() {
-            let baseline =
-                top + (piece.lines.ascent + piece.lines.leading * index as f32) * piece.size;
-            let width = width * piece.size;
-            let left = if anchor == Anchor::Start {
-                x
-            } else {
-                x - width / 2.0
-            };
-            let emphasis = piece
-                .emphasis
-                .as_ref()
-                .filter(|part| text.contains(part.as_str()));
-            scene.text(TextRun {
-                text: text.clone(),
-                face: piece.face,
-                size: piece.size,
-                tracking: piece.tracking,
-                anchor,
-                x,
-                baseline,
-                bounds: Area::new(
-                    left,
-                    baseline - piece.lines.ascent * piece.size,
-                    width,
-                    (piece.lines.ascent + piece.lines.descent) * piece.size,
-                ),
-                colour,
-                emphasis: emphasis.map(|part| (part.clone(), ground.accent)),
-                behind: ground.behind(),
-            });
-        }
-    }
-}
-
-impl Placed {
-    fn box_width(&self) -> f32 {
-        let padding = if self.role == Role::Details {
-            1.8 * self.size
-        } else {
-            0.0
-        };
-        self.lines.width() * self.size + padding
     }
 }

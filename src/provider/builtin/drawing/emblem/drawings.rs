@@ -1,240 +1,11 @@
-//! Flat illustrations of what an invitation is about, drawn in a square from -1 to 1.
+//! The illustrations themselves, in a square from -1 to 1.
 
 use std::f32::consts::TAU;
 
-use super::colour::Colour;
-use super::geometry::Area;
-use super::path;
-use super::scene::Scene;
-use super::style::Emblem;
+use super::super::path;
+use super::{Inks, Pen};
 
-/// Words that call for an illustration, Vietnamese and English; the first that the prompt has wins.
-const SUBJECTS: [(Emblem, &[&str]); 13] = [
-    (
-        Emblem::Blossom,
-        &[
-            "tết", "xuân", "hoa", "lunar", "flower", "flowers", "spring", "spa", "8/3", "20/10",
-        ],
-    ),
-    (
-        Emblem::Lantern,
-        &["trung thu", "đèn lồng", "hội an", "mid-autumn", "lantern"],
-    ),
-    (
-        Emblem::Snowflake,
-        &[
-            "giáng sinh",
-            "noel",
-            "mùa đông",
-            "christmas",
-            "xmas",
-            "winter",
-        ],
-    ),
-    (
-        Emblem::Cake,
-        &[
-            "sinh nhật",
-            "bánh",
-            "birthday",
-            "cake",
-            "bakery",
-            "anniversary",
-        ],
-    ),
-    (
-        Emblem::Cup,
-        &[
-            "cà phê",
-            "cafe",
-            "café",
-            "coffee",
-            "trà",
-            "trà sữa",
-            "tea",
-            "đồ uống",
-            "latte",
-        ],
-    ),
-    (
-        Emblem::Bowl,
-        &[
-            "phở",
-            "bún",
-            "quán ăn",
-            "nhà hàng",
-            "ẩm thực",
-            "món",
-            "lẩu",
-            "mì",
-            "cơm",
-            "restaurant",
-            "food",
-            "noodles",
-            "lunch",
-        ],
-    ),
-    (
-        Emblem::Heart,
-        &[
-            "yêu",
-            "cưới",
-            "valentine",
-            "love",
-            "wedding",
-            "từ thiện",
-            "charity",
-            "trái tim",
-        ],
-    ),
-    (
-        Emblem::Music,
-        &[
-            "nhạc", "acoustic", "concert", "music", "party", "dj", "karaoke", "festival",
-        ],
-    ),
-    (
-        Emblem::Book,
-        &[
-            "học",
-            "khóa học",
-            "sách",
-            "lớp",
-            "workshop",
-            "hội thảo",
-            "course",
-            "book",
-            "books",
-            "class",
-            "school",
-            "seminar",
-        ],
-    ),
-    (
-        Emblem::Plane,
-        &["du lịch", "tour", "travel", "vé máy bay", "flight", "trip"],
-    ),
-    (
-        Emblem::Leaf,
-        &[
-            "chay",
-            "xanh",
-            "hữu cơ",
-            "thiên nhiên",
-            "yoga",
-            "organic",
-            "nature",
-            "garden",
-            "vườn",
-            "eco",
-        ],
-    ),
-    (
-        Emblem::Megaphone,
-        &[
-            "tuyển dụng",
-            "tuyển",
-            "thông báo",
-            "hiring",
-            "announcement",
-            "notice",
-            "news",
-        ],
-    ),
-    (
-        Emblem::Bag,
-        &[
-            "thời trang",
-            "cửa hàng",
-            "mua sắm",
-            "shop",
-            "store",
-            "fashion",
-            "sale",
-            "giảm giá",
-            "khuyến mãi",
-            "black friday",
-        ],
-    ),
-];
-
-/// The illustration that a prompt calls for, if any.
-pub(super) fn for_prompt(prompt: &str) -> Option<Emblem> {
-    let words: Vec<String> = prompt
-        .to_lowercase()
-        .split(|c: char| !(c.is_alphanumeric() || c == '/' || c == '-'))
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect();
-    let text = format!(" {} ", words.join(" "));
-    let position = |word: &&str| text.find(&format!(" {word} "));
-    SUBJECTS
-        .iter()
-        .filter_map(|(emblem, words)| {
-            Some((
-                words.iter().filter_map(|word| position(&word)).min()?,
-                *emblem,
-            ))
-        })
-        .min_by_key(|(at, _)| *at)
-        .map(|(_, emblem)| emblem)
-        .or_else(|| text.contains(" khai trương ").then_some(Emblem::Gift))
-}
-
-/// The colours of an illustration.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Inks {
-    pub(super) line: Colour,
-    pub(super) body: Colour,
-    pub(super) second: Colour,
-    pub(super) light: Colour,
-}
-
-/// Draws the illustration around a point; `r` is the radius of the circle that it fits in.
-pub(super) fn draw(scene: &mut Scene, emblem: Emblem, (x, y): (f32, f32), r: f32, inks: Inks) {
-    scene.placed(x, y, 0.0, r, |scene| {
-        let pen = Pen { scene, inks };
-        match emblem {
-            Emblem::Cup => cup(pen),
-            Emblem::Gift => gift(pen),
-            Emblem::Cake => cake(pen),
-            Emblem::Heart => heart(pen),
-            Emblem::Book => book(pen),
-            Emblem::Music => music(pen),
-            Emblem::Leaf => leaf(pen),
-            Emblem::Bowl => bowl(pen),
-            Emblem::Blossom => blossom(pen),
-            Emblem::Lantern => lantern(pen),
-            Emblem::Snowflake => snowflake(pen),
-            Emblem::Megaphone => megaphone(pen),
-            Emblem::Bag => bag(pen),
-            Emblem::Plane => plane(pen),
-            Emblem::Star => star(pen),
-            Emblem::None => {}
-        }
-    });
-}
-
-struct Pen<'a> {
-    scene: &'a mut Scene,
-    inks: Inks,
-}
-
-impl Pen<'_> {
-    fn fill(&mut self, path: &str, colour: Colour) {
-        self.scene.fill(path, colour, 1.0);
-    }
-
-    fn line(&mut self, path: &str, width: f32, colour: Colour) {
-        self.scene.stroke(path, colour, width, 1.0);
-    }
-
-    fn block(&mut self, x: f32, y: f32, w: f32, h: f32, radius: f32, colour: Colour) {
-        self.scene.rect(Area { x, y, w, h }, radius, colour, 1.0);
-    }
-}
-
-fn cup(mut pen: Pen<'_>) {
+pub(super) fn cup(mut pen: Pen<'_>) {
     let Inks {
         line,
         body,
@@ -254,7 +25,7 @@ fn cup(mut pen: Pen<'_>) {
     pen.block(-0.72, 0.64, 1.3, 0.1, 0.05, line);
 }
 
-fn gift(mut pen: Pen<'_>) {
+pub(super) fn gift(mut pen: Pen<'_>) {
     let Inks {
         line,
         body,
@@ -268,7 +39,7 @@ fn gift(mut pen: Pen<'_>) {
     pen.scene.circle(0.0, -0.34, 0.09, light, 1.0);
 }
 
-fn cake(mut pen: Pen<'_>) {
+pub(super) fn cake(mut pen: Pen<'_>) {
     let Inks {
         line,
         body,
@@ -288,7 +59,7 @@ fn cake(mut pen: Pen<'_>) {
     pen.block(-0.78, 0.62, 1.56, 0.1, 0.05, line);
 }
 
-fn heart(mut pen: Pen<'_>) {
+pub(super) fn heart(mut pen: Pen<'_>) {
     let Inks {
         body,
         second,
@@ -299,11 +70,11 @@ fn heart(mut pen: Pen<'_>) {
     pen.fill(path, body);
     pen.line("M-.5 -.1q-.04 -.26 .16 -.3", 0.1, light);
     pen.scene.placed(0.56, -0.5, 18.0, 0.34, |scene| {
-        scene.fill(path, second, 1.0)
+        scene.fill(path, second, 1.0);
     });
 }
 
-fn book(mut pen: Pen<'_>) {
+pub(super) fn book(mut pen: Pen<'_>) {
     let Inks {
         line,
         body,
@@ -324,7 +95,7 @@ fn book(mut pen: Pen<'_>) {
     pen.line("M0 -.34V.5", 0.05, line);
 }
 
-fn music(mut pen: Pen<'_>) {
+pub(super) fn music(mut pen: Pen<'_>) {
     let Inks {
         body,
         second,
@@ -339,7 +110,7 @@ fn music(mut pen: Pen<'_>) {
     pen.fill(&path::star(0.7, 0.6, 0.15, 0.05, 4, 0.0), light);
 }
 
-fn leaf(mut pen: Pen<'_>) {
+pub(super) fn leaf(mut pen: Pen<'_>) {
     let Inks {
         line, body, second, ..
     } = pen.inks;
@@ -359,7 +130,7 @@ fn leaf(mut pen: Pen<'_>) {
     );
 }
 
-fn bowl(mut pen: Pen<'_>) {
+pub(super) fn bowl(mut pen: Pen<'_>) {
     let Inks {
         line,
         body,
@@ -382,7 +153,7 @@ fn bowl(mut pen: Pen<'_>) {
     pen.block(-0.34, 0.6, 0.68, 0.12, 0.04, line);
 }
 
-fn blossom(mut pen: Pen<'_>) {
+pub(super) fn blossom(mut pen: Pen<'_>) {
     let Inks {
         line,
         body,
@@ -413,7 +184,7 @@ fn blossom(mut pen: Pen<'_>) {
     pen.scene.circle(0.0, 0.0, 0.11, light, 1.0);
 }
 
-fn lantern(mut pen: Pen<'_>) {
+pub(super) fn lantern(mut pen: Pen<'_>) {
     let Inks {
         line,
         body,
@@ -434,7 +205,7 @@ fn lantern(mut pen: Pen<'_>) {
     pen.block(-0.34, 0.36, 0.68, 0.14, 0.04, light);
 }
 
-fn snowflake(pen: Pen<'_>) {
+pub(super) fn snowflake(pen: Pen<'_>) {
     let Inks { body, light, .. } = pen.inks;
     for arm in 0..6 {
         pen.scene.placed(0.0, 0.0, 60.0 * arm as f32, 1.0, |scene| {
@@ -449,7 +220,7 @@ fn snowflake(pen: Pen<'_>) {
     pen.scene.circle(0.0, 0.0, 0.12, light, 1.0);
 }
 
-fn megaphone(mut pen: Pen<'_>) {
+pub(super) fn megaphone(mut pen: Pen<'_>) {
     let Inks {
         line,
         body,
@@ -470,7 +241,7 @@ fn megaphone(mut pen: Pen<'_>) {
     );
 }
 
-fn bag(mut pen: Pen<'_>) {
+pub(super) fn bag(mut pen: Pen<'_>) {
     let Inks {
         line,
         body,
@@ -489,7 +260,7 @@ fn bag(mut pen: Pen<'_>) {
     pen.line("M-.22 -.06A.22 .24 0 0 0 .22 -.06", 0.08, light);
 }
 
-fn plane(mut pen: Pen<'_>) {
+pub(super) fn plane(mut pen: Pen<'_>) {
     let Inks {
         line,
         body,
@@ -502,7 +273,7 @@ fn plane(mut pen: Pen<'_>) {
     pen.line("M-.8 .56q.14 .1 .3 -.02M-.86 .34q.1 .06 .2 0", 0.05, light);
 }
 
-fn star(mut pen: Pen<'_>) {
+pub(super) fn star(mut pen: Pen<'_>) {
     let Inks {
         body,
         second,
@@ -514,20 +285,4 @@ fn star(mut pen: Pen<'_>) {
     pen.fill(&path::star(0.0, 0.04, 0.46, 0.21, 5, up), second);
     pen.fill(&path::star(0.68, -0.58, 0.18, 0.06, 4, 0.0), light);
     pen.fill(&path::star(-0.7, 0.5, 0.14, 0.05, 4, 0.0), light);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_prompt_chooses_the_illustration_by_whole_words() {
-        assert_eq!(
-            for_prompt("Khai trương quán cà phê: giảm 50%"),
-            Some(Emblem::Cup)
-        );
-        assert_eq!(for_prompt("Khai trương!"), Some(Emblem::Gift));
-        assert_eq!(for_prompt("Steam engine fair"), None);
-        assert_eq!(for_prompt("Tea time"), Some(Emblem::Cup));
-    }
 }

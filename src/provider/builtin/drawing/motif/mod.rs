@@ -1,5 +1,8 @@
 //! Decorations: families of shapes that fill an area.
 
+mod corner;
+mod tiles;
+
 use std::f32::consts::{PI, TAU};
 
 use super::colour::Colour;
@@ -8,6 +11,8 @@ use super::geometry::Area;
 use super::path;
 use super::scene::Scene;
 use super::style::Motif;
+
+pub(super) use corner::corner;
 
 /// What a motif is painted with.
 #[derive(Debug, Clone)]
@@ -35,7 +40,7 @@ pub(super) fn paint(scene: &mut Scene, motif: Motif, brush: &Brush, dice: &mut D
         Motif::Dots => dots(scene, brush, dice),
         Motif::Confetti => confetti(scene, brush, dice),
         Motif::Leaves => leaves(scene, brush, dice),
-        Motif::Grid => grid(scene, brush, dice),
+        Motif::Grid => tiles::grid(scene, brush, dice),
         Motif::Arcs => arcs(scene, brush, dice),
         Motif::Hills => hills(scene, brush, dice),
         Motif::Stripes => stripes(scene, brush, dice),
@@ -213,7 +218,7 @@ fn leaves(scene: &mut Scene, brush: &Brush, dice: &mut Dice) {
 }
 
 /// A stem with pairs of leaves.
-pub(super) fn sprig(
+fn sprig(
     scene: &mut Scene,
     colour: Colour,
     alpha: f32,
@@ -255,97 +260,6 @@ pub(super) fn sprig(
         colour,
         alpha,
     );
-}
-
-fn grid(scene: &mut Scene, brush: &Brush, dice: &mut Dice) {
-    let Area { x, y, w, h } = brush.area;
-    let across = if w > h { 5.0 } else { 4.0 };
-    let cell = (w.max(h) / across).min(brush.area.short() / 2.0);
-    let (columns, rows) = ((w / cell).ceil(), (h / cell).ceil());
-    // Whole tiles only: stretch the cell to the area.
-    let (cw, ch) = (w / columns, h / rows);
-    for row in 0..rows as usize {
-        for column in 0..columns as usize {
-            let tile_area = Area {
-                x: x + column as f32 * cw,
-                y: y + row as f32 * ch,
-                w: cw,
-                h: ch,
-            };
-            tile(scene, brush, dice, tile_area);
-        }
-    }
-}
-
-/// One tile in the manner of the Bauhaus: discs, quarters, triangles.
-fn tile(scene: &mut Scene, brush: &Brush, dice: &mut Dice, area: Area) {
-    let first = dice.index(3);
-    let (back, front) = (brush.colour(first), brush.colour(first + 1 + dice.index(2)));
-    let alpha = brush.alpha;
-    if dice.chance(0.7) {
-        // A hair larger, so that no seams show between tiles.
-        scene.rect(
-            Area {
-                w: area.w + 0.6,
-                h: area.h + 0.6,
-                ..area
-            },
-            0.0,
-            back,
-            alpha,
-        );
-    }
-    let (cx, cy) = area.centre();
-    let quarter = dice.index(4);
-    let shape = dice.index(6);
-    scene.placed(cx, cy, 90.0 * quarter as f32, 1.0, |scene| {
-        let sides = if quarter % 2 == 0 {
-            (area.w, area.h)
-        } else {
-            (area.h, area.w)
-        };
-        let (w, h) = (sides.0 / 2.0, sides.1 / 2.0);
-        match shape {
-            0 => scene.fill(&path::disc(0.0, 0.0, w.min(h) * 0.74), front, alpha),
-            1 => scene.fill(
-                &format!(
-                    "M{:.2} {:.2}H{w:.2}A{:.2} {:.2} 0 0 1 {:.2} {h:.2}Z",
-                    -w,
-                    -h,
-                    2.0 * w,
-                    2.0 * h,
-                    -w
-                ),
-                front,
-                alpha,
-            ),
-            2 => scene.fill(&path::polygon(&[(-w, -h), (w, -h), (-w, h)]), front, alpha),
-            3 => scene.fill(
-                &format!("M{:.2} 0A{w:.2} {h:.2} 0 0 1 {w:.2} 0Z", -w),
-                front,
-                alpha,
-            ),
-            4 => {
-                scene.ring(0.0, 0.0, w.min(h) * 0.6, w.min(h) * 0.26, front, alpha);
-            }
-            _ => {
-                for line in 0..4 {
-                    let top = -h + h * 2.0 * (line as f32 + 0.25) / 4.0;
-                    scene.rect(
-                        Area {
-                            x: -w,
-                            y: top,
-                            w: w * 2.0,
-                            h: h / 4.0,
-                        },
-                        0.0,
-                        front,
-                        alpha,
-                    );
-                }
-            }
-        }
-    });
 }
 
 fn arcs(scene: &mut Scene, brush: &Brush, dice: &mut Dice) {
@@ -422,78 +336,5 @@ fn stripes(scene: &mut Scene, brush: &Brush, dice: &mut Dice) {
             brush.colour(index % 2),
             brush.alpha,
         );
-    }
-}
-
-/// An ornament that fits in the quarter disc of radius `r` at a corner; `turn` quarter turns from the top left.
-pub(super) fn corner(
-    scene: &mut Scene,
-    motif: Motif,
-    brush: &Brush,
-    (x, y): (f32, f32),
-    turn: usize,
-    r: f32,
-    dice: &mut Dice,
-) {
-    let degrees = 90.0 * turn as f32;
-    scene.placed(x, y, degrees, 1.0, |scene| match motif {
-        Motif::Leaves => {
-            for branch in 0..3 {
-                let angle = PI * 0.2 + (branch as f32 - 1.0) * 0.5;
-                sprig(
-                    scene,
-                    brush.colour(branch),
-                    brush.alpha,
-                    (0.0, 0.0),
-                    angle,
-                    r * 0.9,
-                );
-            }
-        }
-        Motif::Confetti | Motif::Dots => scatter(scene, brush, r, dice),
-        Motif::Blobs | Motif::Waves | Motif::Hills => {
-            scene.fill(
-                &path::blob(dice, 0.0, 0.0, r * 0.9),
-                brush.colour(turn),
-                brush.alpha,
-            );
-            scene.fill(
-                &path::blob(dice, r * 0.1, r * 0.1, r * 0.5),
-                brush.colour(turn + 1),
-                brush.alpha,
-            );
-        }
-        Motif::None => {}
-        Motif::Rays | Motif::Grid | Motif::Arcs | Motif::Stripes => {
-            for ring in 0..4 {
-                let radius = r * (0.92 - 0.22 * ring as f32);
-                scene.ring(
-                    0.0,
-                    0.0,
-                    radius,
-                    r * 0.1,
-                    brush.colour(ring + turn),
-                    brush.alpha,
-                );
-            }
-        }
-    });
-}
-
-fn scatter(scene: &mut Scene, brush: &Brush, r: f32, dice: &mut Dice) {
-    for ring in 1..=4 {
-        let radius = r * (0.22 * ring as f32);
-        let count = ring + 1;
-        for step in 0..count {
-            let angle = PI / 2.0 * (step as f32 + dice.range(0.25, 0.75)) / count as f32;
-            let size = r * dice.range(0.05, 0.085);
-            confetto(
-                scene,
-                brush,
-                dice,
-                (radius * angle.cos(), radius * angle.sin()),
-                size,
-            );
-        }
     }
 }

@@ -33,13 +33,16 @@ const SUBLINE: usize = 240;
 const QUOTE: usize = 420;
 
 impl Wording {
-    /// Reads a prompt as an announcement.
-    pub(super) fn of(prompt: &str) -> Self {
+    /// Reads a prompt as an announcement; its first words are the kicker only where none is given.
+    pub(super) fn of(prompt: &str, kicker: Option<String>) -> Self {
         let mut parts = segments(&head(prompt, READ));
         if parts.is_empty() {
             return Self::default();
         }
-        let kicker = takes_kicker(&parts).then(|| parts.remove(0));
+        let kicker = match kicker {
+            Some(kicker) => Some(kicker),
+            None => opens_with_kicker(&parts).then(|| parts.remove(0)),
+        };
         let (headline, rest) = split_long(&parts.remove(0));
         parts.splice(0..0, rest);
         let headline_offer = find_offer(&headline);
@@ -47,12 +50,12 @@ impl Wording {
             Some(_) => None,
             None => parts.iter().find_map(|part| find_offer(part)),
         };
-        let dated = parts
+        // A date with an offer reads as a sentence: it stays in the subline.
+        let details = parts
             .iter()
-            .position(|part| has_date(part) && part.chars().count() <= 64);
-        // A single further part is the subline, dated or not.
-        let details = dated
-            .filter(|_| parts.len() > 1)
+            .position(|part| {
+                has_date(part) && part.chars().count() <= 64 && find_offer(part).is_none()
+            })
             .map(|index| capitalised(&parts.remove(index)));
         Self {
             kicker,
@@ -104,18 +107,38 @@ fn split_author(text: &str) -> Option<(&str, &str)> {
     (named && words.split_whitespace().count() >= 3).then_some((words, author))
 }
 
-/// "Thông báo: nghỉ lễ 30/4": a short opening word belongs above the headline, unless what follows is an offer,
-/// which belongs under it.
-fn takes_kicker(parts: &[String]) -> bool {
-    let [first, second, ..] = parts else {
-        return false;
-    };
-    first.chars().count() <= 14
-        && first.split_whitespace().count() <= 3
-        && !first.ends_with(['!', '?'])
-        && find_offer(first).is_none()
-        && find_offer(second).is_none()
-        && (10..=64).contains(&second.chars().count())
+/// Openings that say what kind of message follows.
+const KICKERS: [&str; 22] = [
+    "thông báo",
+    "tuyển dụng",
+    "thư mời",
+    "trân trọng kính mời",
+    "lời mời",
+    "sự kiện",
+    "tin vui",
+    "tin mới",
+    "chú ý",
+    "lưu ý",
+    "ra mắt",
+    "workshop",
+    "webinar",
+    "hội thảo",
+    "grand opening",
+    "announcement",
+    "notice",
+    "hiring",
+    "we are hiring",
+    "event",
+    "invitation",
+    "save the date",
+];
+
+/// "Thông báo: nghỉ lễ 30/4": such an opening belongs above the headline.
+fn opens_with_kicker(parts: &[String]) -> bool {
+    let opening = parts
+        .first()
+        .map(|part| part.trim_end_matches('!').to_lowercase());
+    parts.len() > 1 && opening.is_some_and(|opening| KICKERS.contains(&opening.as_str()))
 }
 
 fn subline(parts: &[String]) -> Option<String> {
@@ -154,8 +177,12 @@ pub(super) fn shortened(text: &str, limit: usize) -> String {
     )
 }
 
-/// The text with its first letter in upper case.
+/// The text with its first letter in upper case, unless it begins with an address.
 pub(super) fn capitalised(text: &str) -> String {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    if first.contains("://") || first.contains('@') || first.starts_with("www.") {
+        return text.to_owned();
+    }
     let mut chars = text.trim().chars();
     match chars.next() {
         Some(first) => first.to_uppercase().chain(chars).collect(),
@@ -169,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_prompt_with_a_colon_gives_headline_subline_and_offer() {
-        let wording = Wording::of("Khai trương quán cà phê: giảm 50% cả tuần");
+        let wording = Wording::of("Khai trương quán cà phê: giảm 50% cả tuần", None);
         assert_eq!(wording.headline, "Khai trương quán cà phê");
         assert_eq!(wording.subline.as_deref(), Some("Giảm 50% cả tuần"));
         let offer = wording.offer.expect("an offer");
@@ -181,7 +208,7 @@ mod tests {
 
     #[test]
     fn times_prices_and_addresses_are_not_split() {
-        let wording = Wording::of("Workshop gốm 99.000đ lúc 19:30 tại TP. Huế");
+        let wording = Wording::of("Workshop gốm 99.000đ lúc 19:30 tại TP. Huế", None);
         assert!(
             wording.headline.starts_with("Workshop gốm 99.000đ"),
             "{wording:?}"
@@ -197,8 +224,10 @@ mod tests {
 
     #[test]
     fn a_date_among_several_parts_becomes_the_details() {
-        let wording =
-            Wording::of("Đêm nhạc acoustic\nVé từ 150k\n20h00, thứ bảy 22/11 tại sân vườn");
+        let wording = Wording::of(
+            "Đêm nhạc acoustic\nVé từ 150k\n20h00, thứ bảy 22/11 tại sân vườn",
+            None,
+        );
         assert_eq!(
             wording.details.as_deref(),
             Some("20h00, thứ bảy 22/11 tại sân vườn")
@@ -211,9 +240,30 @@ mod tests {
 
     #[test]
     fn a_short_opening_word_is_a_kicker() {
-        let wording = Wording::of("Thông báo: cửa hàng nghỉ lễ đến hết tuần");
+        let wording = Wording::of("Thông báo: cửa hàng nghỉ lễ đến hết tuần", None);
         assert_eq!(wording.kicker.as_deref(), Some("Thông báo"));
         assert_eq!(wording.headline, "Cửa hàng nghỉ lễ đến hết tuần");
+    }
+
+    #[test]
+    fn no_words_are_lost_to_a_given_kicker() {
+        let given = Some("Lễ cưới".to_owned());
+        let wording = Wording::of("Thư mời: Minh & Thảo", given.clone());
+        assert_eq!(
+            (wording.kicker, wording.headline.as_str()),
+            (given, "Thư mời")
+        );
+        assert_eq!(wording.subline.as_deref(), Some("Minh & Thảo"));
+    }
+
+    #[test]
+    fn a_label_on_a_later_line_keeps_its_colon() {
+        let wording = Wording::of("Rust 2026: nhanh và an toàn\nDiễn giả: Nguyễn An", None);
+        assert_eq!(wording.headline, "Rust 2026");
+        assert_eq!(
+            wording.subline.as_deref(),
+            Some("Nhanh và an toàn · Diễn giả: Nguyễn An")
+        );
     }
 
     #[test]
@@ -227,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_long_prompt_is_cut_at_a_word_with_an_ellipsis() {
-        let wording = Wording::of(&"từng chữ một ".repeat(300));
+        let wording = Wording::of(&"từng chữ một ".repeat(300), None);
         assert!(wording.headline.chars().count() <= HEADLINE + 1);
         let subline = wording.subline.expect("a subline");
         assert!(
@@ -238,6 +288,6 @@ mod tests {
 
     #[test]
     fn an_empty_prompt_has_no_words() {
-        assert_eq!(Wording::of(" \n -- | : "), Wording::default());
+        assert_eq!(Wording::of(" \n -- | : ", None), Wording::default());
     }
 }
