@@ -27,7 +27,12 @@ const SETTLE_PAUSE: Duration = Duration::from_millis(500);
 impl Executor {
     /// Runs one claimed job to the end of its attempt, whatever happens, and records the end.
     pub(super) async fn run_job(self, job: job::Model) {
-        let span = tracing::info_span!("job", job_id = job.id, attempt = job.attempt, user_id = job.user_id);
+        let span = tracing::info_span!(
+            "job",
+            job_id = job.id,
+            attempt = job.attempt,
+            user_id = job.user_id
+        );
         async {
             let lease = Lease {
                 job_id: job.id,
@@ -92,12 +97,7 @@ impl Executor {
         let Some(task_id) = attempt.task_id.get() else {
             return;
         };
-        match timeout(
-            STOPPING_TIME,
-            attempt.provider.cancel(&attempt.task, task_id),
-        )
-        .await
-        {
+        match timeout(CANCEL_TIME, attempt.provider.cancel(&attempt.task, task_id)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(task_id, %error, "cannot cancel the provider's task"),
             Err(_) => tracing::warn!(task_id, "the provider does not answer to a cancellation"),

@@ -1,1 +1,154 @@
+//! The service to the outside: gRPC, grpc-web and plain HTTP on one port. tonic and prost stay in here.
+
+mod error;
+mod feature;
+mod health;
+mod http;
+mod job;
+mod json;
+mod media;
 pub mod proto;
+mod request;
+mod template;
+mod time;
+
+use std::time::Duration;
+
+use axum::http::{HeaderName, HeaderValue, Method};
+use tonic::{
+    service::{Routes, RoutesBuilder},
+    transport::{Server, server::TcpIncoming},
+};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::{
+    app::App,
+    domain::{Caller, Checks},
+    executor::Pulse,
+    store::PageRequest,
+};
+
+pub use error::REASON_DOMAIN;
+pub use health::watch_health;
+
+/// How often a silent HTTP/2 connection is probed, and how long the answer may take.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The headers of grpc-web that a browser may send and read.
+const GRPC_WEB_REQUEST_HEADERS: [&str; 5] = [
+    "content-type",
+    "grpc-timeout",
+    "x-grpc-web",
+    "x-user-agent",
+    "range",
+];
+const GRPC_WEB_RESPONSE_HEADERS: [&str; 4] = [
+    "grpc-status",
+    "grpc-message",
+    "grpc-status-details-bin",
+    "content-range",
+];
+
+/// Serves until `App::stopping`, and then until the last answer is out.
+///
+/// # Errors
+/// When the descriptors of the contracts cannot be read, or the transport fails.
+pub async fn serve(
+    app: App,
+    incoming: TcpIncoming,
+    origins: &[String],
+    pulse: Option<Pulse>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    let mut routes = Routes::builder();
+    add_services(&mut routes, &app);
+    add_reflection(&mut routes)?;
+    routes.add_service(health_service);
+    let router = routes
+        .routes()
+        .into_axum_router()
+        .merge(http::router(app.clone(), pulse.clone()));
+
+    let stopping = app.stopping.clone();
+    let serving = Server::builder()
+        .accept_http1(true)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .layer(cors(origins))
+        .layer(tonic_web::GrpcWebLayer::new())
+        .add_routes(Routes::from(router))
+        .serve_with_incoming_shutdown(incoming, stopping.cancelled_owned());
+    tokio::select! {
+        served = serving => served?,
+        never = watch_health(app, health, pulse) => match never {},
+    }
+    Ok(())
+}
+
+fn add_services(routes: &mut RoutesBuilder, app: &App) {
+    routes
+        .add_service(proto::feature_service_server::FeatureServiceServer::new(
+            feature::Features { app: app.clone() },
+        ))
+        .add_service(proto::template_service_server::TemplateServiceServer::new(
+            template::Templates { app: app.clone() },
+        ))
+        .add_service(proto::request_service_server::RequestServiceServer::new(
+            request::Requests { app: app.clone() },
+        ))
+        .add_service(proto::job_service_server::JobServiceServer::new(
+            job::Jobs { app: app.clone() },
+        ))
+        .add_service(proto::media_service_server::MediaServiceServer::new(
+            media::MediaFiles { app: app.clone() },
+        ));
+}
+
+/// Both versions: older clients know v1alpha only.
+fn add_reflection(routes: &mut RoutesBuilder) -> Result<(), tonic_reflection::server::Error> {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    routes
+        .add_service(builder().build_v1()?)
+        .add_service(builder().build_v1alpha()?);
+    Ok(())
+}
+
+fn cors(origins: &[String]) -> CorsLayer {
+    let origins = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(
+            origins
+                .iter()
+                .filter_map(|origin| HeaderValue::from_str(origin).ok()),
+        )
+    };
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        .allow_headers(GRPC_WEB_REQUEST_HEADERS.map(HeaderName::from_static))
+        .expose_headers(GRPC_WEB_RESPONSE_HEADERS.map(HeaderName::from_static))
+        .max_age(Duration::from_secs(24 * 60 * 60))
+}
+
+/// Who is asking. Until there are tokens the server binds loopback only, and every caller is a trusted service.
+fn caller<T>(_: &tonic::Request<T>) -> Caller {
+    Caller::TrustedService
+}
+
+/// The page asked for; a negative size goes to `checks`.
+fn page(size: i32, token: String, checks: &mut Checks) -> PageRequest {
+    PageRequest {
+        size: crate::domain::page_size(size, checks),
+        token,
+    }
+}
+
+/// An identifier in a filter: 0 means any.
+fn any_or(id: i64) -> Option<i64> {
+    (id != 0).then_some(id)
+}

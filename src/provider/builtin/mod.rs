@@ -24,7 +24,7 @@ use drawing::{Brief, DrawError};
 /// Share of the work that is drawing; the rest is encoding the file.
 const DRAWN: f32 = 0.85;
 /// Texts of the style that a template may offer in its form, as variables of the same name.
-const FILLED_BY_VARIABLES: [&str; 2] = ["badge", "footer"];
+const FILLED_BY_VARIABLES: [&str; 3] = ["badge", "footer", "kicker"];
 
 /// Draws banners, posters and quote cards.
 pub struct Builtin;

@@ -1,0 +1,130 @@
+//! The one place where an error of the domain becomes a gRPC status.
+
+use std::{collections::HashMap, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use crate::domain::{Error, Reason, Resource, Violation};
+
+/// `domain` of every `google.rpc.ErrorInfo` that this service sends.
+pub const REASON_DOMAIN: &str = "generation";
+/// When to call again after a fault that passes.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        log(&error);
+        let (code, reason) = classify(&error);
+        let mut details = ErrorDetails::new();
+        details.set_error_info(reason.as_str(), REASON_DOMAIN, metadata(&error));
+        if let Error::Validation(violations) = &error {
+            details.set_bad_request(violations.iter().map(field_violation).collect::<Vec<_>>());
+        }
+        if code == Code::Unavailable {
+            details.set_retry_info(Some(RETRY_DELAY));
+        }
+        Self::with_error_details(code, error.to_string(), details)
+    }
+}
+
+fn field_violation(violation: &Violation) -> FieldViolation {
+    FieldViolation::new(&violation.field, &violation.description)
+}
+
+/// Faults of ours are logged here, once, with their causes; the client gets neither.
+fn log(error: &Error) {
+    match error {
+        Error::Internal(_) => {
+            tracing::error!(error = error as &dyn std::error::Error, "internal error")
+        }
+        Error::DatabaseUnavailable(_) | Error::StorageUnavailable(_) => {
+            tracing::warn!(
+                error = error as &dyn std::error::Error,
+                "dependency unavailable"
+            );
+        }
+        _ => tracing::debug!(%error, "request refused"),
+    }
+}
+
+fn classify(error: &Error) -> (Code, Reason) {
+    match error {
+        Error::Validation(_) => (Code::InvalidArgument, Reason::ValidationFailed),
+        Error::InvalidPageToken => (Code::InvalidArgument, Reason::InvalidPageToken),
+        Error::IdempotencyKeyReused { .. } => (Code::InvalidArgument, Reason::IdempotencyKeyReused),
+        Error::NotFound { resource, .. } => (Code::NotFound, not_found(*resource)),
+        Error::MediaContentMissing(_) => (Code::NotFound, Reason::MediaContentMissing),
+        Error::FeatureNameTaken { .. } => (Code::AlreadyExists, Reason::FeatureNameTaken),
+        Error::TemplateNameTaken { .. } => (Code::AlreadyExists, Reason::TemplateNameTaken),
+        Error::FeatureInactive(_) => (Code::FailedPrecondition, Reason::FeatureInactive),
+        Error::TemplateInactive(_) => (Code::FailedPrecondition, Reason::TemplateInactive),
+        Error::UserUnknown(_) => (Code::FailedPrecondition, Reason::UserUnknown),
+        Error::JobAlreadyProcessing(_) => (Code::FailedPrecondition, Reason::JobAlreadyProcessing),
+        Error::JobAlreadyFinished { .. } => (Code::FailedPrecondition, Reason::JobAlreadyFinished),
+        Error::RevisionAhead { .. } => (Code::OutOfRange, Reason::RevisionAhead),
+        Error::DatabaseUnavailable(_) => (Code::Unavailable, Reason::DatabaseUnavailable),
+        Error::StorageUnavailable(_) => (Code::Unavailable, Reason::StorageUnavailable),
+        Error::ShuttingDown => (Code::Unavailable, Reason::ShuttingDown),
+        Error::Internal(_) => (Code::Internal, Reason::Internal),
+    }
+}
+
+fn not_found(resource: Resource) -> Reason {
+    match resource {
+        Resource::Feature => Reason::FeatureNotFound,
+        Resource::Template => Reason::TemplateNotFound,
+        Resource::Request => Reason::RequestNotFound,
+        Resource::Job => Reason::JobNotFound,
+        Resource::Media => Reason::MediaNotFound,
+    }
+}
+
+/// What the reason speaks of, as `error_reason.proto` documents it.
+fn metadata(error: &Error) -> HashMap<String, String> {
+    let pairs = match error {
+        Error::Validation(violations) => vec![("violations", violations.len().to_string())],
+        Error::IdempotencyKeyReused { key, request_id } => {
+            vec![
+                ("idempotency_key", key.clone()),
+                ("request_id", request_id.to_string()),
+            ]
+        }
+        Error::NotFound { resource, id } => {
+            return HashMap::from([(format!("{}_id", resource.noun()), id.to_string())]);
+        }
+        Error::MediaContentMissing(id) => vec![("media_id", id.to_string())],
+        Error::FeatureNameTaken { name } => vec![("name", name.clone())],
+        Error::TemplateNameTaken { feature_id, name } => {
+            vec![
+                ("name", name.clone()),
+                ("feature_id", feature_id.to_string()),
+            ]
+        }
+        Error::FeatureInactive(id) => vec![("feature_id", id.to_string())],
+        Error::TemplateInactive(id) => vec![("template_id", id.to_string())],
+        Error::UserUnknown(id) => vec![("user_id", id.to_string())],
+        Error::JobAlreadyProcessing(id) => vec![("job_id", id.to_string())],
+        Error::JobAlreadyFinished { id, status } => {
+            vec![("job_id", id.to_string()), ("status", (*status).to_owned())]
+        }
+        Error::RevisionAhead {
+            job_id,
+            revision,
+            after_revision,
+        } => vec![
+            ("job_id", job_id.to_string()),
+            ("revision", revision.to_string()),
+            ("after_revision", after_revision.to_string()),
+        ],
+        Error::InvalidPageToken
+        | Error::DatabaseUnavailable(_)
+        | Error::StorageUnavailable(_)
+        | Error::ShuttingDown
+        | Error::Internal(_) => Vec::new(),
+    };
+    pairs
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
+}

@@ -1,0 +1,143 @@
+//! Plain HTTP beside gRPC: the files behind `download_url`, and a health check for load balancers.
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use headers::{HeaderMapExt, Range};
+use serde::Deserialize;
+
+use crate::{
+    app::App,
+    executor::Pulse,
+    media::{ByteRange, LinkError, Selection, StorageError, StorageKey, StoredObject, select},
+};
+
+use super::health::ailment;
+
+#[derive(Clone)]
+struct Plain {
+    app: App,
+    pulse: Option<Pulse>,
+}
+
+pub(super) fn router(app: App, pulse: Option<Pulse>) -> Router {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/media/{*path}", get(media))
+        .with_state(Plain { app, pulse })
+}
+
+async fn healthz(State(plain): State<Plain>) -> Response {
+    match ailment(&plain.app, plain.pulse.as_ref()).await {
+        None => "ok\n".into_response(),
+        Some(ailment) => (StatusCode::SERVICE_UNAVAILABLE, format!("{ailment}\n")).into_response(),
+    }
+}
+
+/// The parts of a signed link beside its path.
+#[derive(Deserialize)]
+struct Signature {
+    #[serde(default)]
+    expires: i64,
+    #[serde(default)]
+    signature: String,
+}
+
+async fn media(
+    State(plain): State<Plain>,
+    Path(path): Path<String>,
+    Query(link): Query<Signature>,
+    headers: HeaderMap,
+) -> Response {
+    let app = &plain.app;
+    match app
+        .storage
+        .verify_link(&path, link.expires, &link.signature, app.clock.now())
+    {
+        Ok(key) => send(app, &key, &headers).await.unwrap_or_else(refuse),
+        Err(error @ (LinkError::Expired | LinkError::Forged)) => {
+            (StatusCode::FORBIDDEN, format!("{error}\n")).into_response()
+        }
+    }
+}
+
+fn refuse(error: StorageError) -> Response {
+    match error {
+        StorageError::NotFound { .. } => {
+            (StatusCode::NOT_FOUND, "the file is gone\n").into_response()
+        }
+        StorageError::OutOfRange { total, .. } => unsatisfiable(total),
+        StorageError::Settings { .. } | StorageError::Failed { .. } => {
+            tracing::warn!(%error, "cannot send a file");
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the media storage cannot be reached right now\n",
+            )
+                .into_response()
+        }
+    }
+}
+
+/// RFC 9110, 14.2 and 15.3.7: one range is answered with 206, several or a malformed one with the whole file.
+async fn send(app: &App, key: &StorageKey, headers: &HeaderMap) -> Result<Response, StorageError> {
+    let Some(asked) = headers.typed_get::<Range>() else {
+        let object = app.storage.open_object(key, None).await?;
+        return Ok(respond(app, key, object, StatusCode::OK));
+    };
+    let total = app.storage.head(key).await?.total_size;
+    match select(&asked, total) {
+        Selection::Whole => {
+            let object = app.storage.open_object(key, None).await?;
+            Ok(respond(app, key, object, StatusCode::OK))
+        }
+        Selection::Part(range) => send_part(app, key, range).await,
+        Selection::Unsatisfiable => Ok(unsatisfiable(total)),
+    }
+}
+
+async fn send_part(
+    app: &App,
+    key: &StorageKey,
+    range: ByteRange,
+) -> Result<Response, StorageError> {
+    let object = app.storage.open_object(key, Some(range)).await?;
+    let (first, end, total) = (
+        object.range.start,
+        object.range.end,
+        object.facts.total_size,
+    );
+    let mut response = respond(app, key, object, StatusCode::PARTIAL_CONTENT);
+    if let Ok(range) = headers::ContentRange::bytes(first..end, Some(total)) {
+        response.headers_mut().typed_insert(range);
+    }
+    Ok(response)
+}
+
+fn respond(app: &App, key: &StorageKey, object: StoredObject, status: StatusCode) -> Response {
+    let length = object.range.end - object.range.start;
+    let fields = [
+        (header::CONTENT_TYPE, key.content_type()),
+        (header::CACHE_CONTROL, app.storage.cache_control(key)),
+        (header::ACCEPT_RANGES, "bytes"),
+        // A file is shown as what it is, never run as something else.
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    let mut response = (status, fields, Body::from_stream(object.stream)).into_response();
+    response
+        .headers_mut()
+        .typed_insert(headers::ContentLength(length));
+    response
+}
+
+fn unsatisfiable(total: u64) -> Response {
+    let mut response = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
+    response
+        .headers_mut()
+        .typed_insert(headers::ContentRange::unsatisfied_bytes(total));
+    response
+}

@@ -1,0 +1,219 @@
+use std::pin::Pin;
+
+use futures::{Stream, stream};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    app::{App, JobUpdate, JobWatch},
+    domain::{Caller, Checks, Error},
+    entity::{JobStatus, job},
+    store,
+};
+
+use super::{
+    any_or, caller, json,
+    media::{self, media_type},
+    page,
+    proto::{self, job_service_server::JobService},
+    time::timestamp,
+};
+
+pub(super) struct Jobs {
+    pub(super) app: App,
+}
+
+#[tonic::async_trait]
+impl JobService for Jobs {
+    async fn get_job(
+        &self,
+        request: Request<proto::GetJobRequest>,
+    ) -> Result<Response<proto::GetJobResponse>, Status> {
+        let caller = caller(&request);
+        let mut checks = Checks::default();
+        checks.id("id", request.get_ref().id);
+        let id = checks.finish(request.get_ref().id)?;
+        let job = store::job::find(self.app.store.reader(), caller, id).await?;
+        Ok(Response::new(proto::GetJobResponse {
+            job: Some(message(job, caller)),
+        }))
+    }
+
+    async fn list_jobs(
+        &self,
+        request: Request<proto::ListJobsRequest>,
+    ) -> Result<Response<proto::ListJobsResponse>, Status> {
+        let caller = caller(&request);
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let page = page(request.page_size, request.page_token, &mut checks);
+        checks.optional_id("request_id", request.request_id);
+        checks.optional_id("user_id", request.user_id);
+        checks.optional_id("feature_id", request.feature_id);
+        let filter = store::job::Filter {
+            request_id: any_or(request.request_id),
+            user_id: any_or(request.user_id),
+            feature_id: any_or(request.feature_id),
+            status: status_from(request.status, &mut checks),
+            show_deleted: request.show_deleted,
+        };
+        checks.finish(())?;
+        let page = store::job::list(self.app.store.reader(), caller, &filter, &page).await?;
+        Ok(Response::new(proto::ListJobsResponse {
+            jobs: page
+                .items
+                .into_iter()
+                .map(|job| message(job, caller))
+                .collect(),
+            next_page_token: page.next_page_token,
+        }))
+    }
+
+    async fn cancel_job(
+        &self,
+        request: Request<proto::CancelJobRequest>,
+    ) -> Result<Response<proto::CancelJobResponse>, Status> {
+        let caller = caller(&request);
+        let mut checks = Checks::default();
+        checks.id("id", request.get_ref().id);
+        let id = checks.finish(request.get_ref().id)?;
+        let job = self.app.cancel_job(caller, id).await?;
+        Ok(Response::new(proto::CancelJobResponse {
+            job: Some(message(job, caller)),
+        }))
+    }
+
+    type WatchJobStream =
+        Pin<Box<dyn Stream<Item = Result<proto::WatchJobResponse, Status>> + Send>>;
+
+    async fn watch_job(
+        &self,
+        request: Request<proto::WatchJobRequest>,
+    ) -> Result<Response<Self::WatchJobStream>, Status> {
+        let caller = caller(&request);
+        let proto::WatchJobRequest {
+            job_id,
+            after_revision,
+        } = request.into_inner();
+        let mut checks = Checks::default();
+        checks.id("job_id", job_id);
+        checks.require(after_revision >= 0, "after_revision", || {
+            format!("must not be negative, got {after_revision}")
+        });
+        checks.finish(())?;
+        let watch = self.app.watch_job(caller, job_id, after_revision).await?;
+        Ok(Response::new(Box::pin(updates(
+            self.app.clone(),
+            caller,
+            watch,
+        ))))
+    }
+}
+
+/// Reads on only when the client takes the next message, so a slow one costs no memory.
+fn updates(
+    app: App,
+    caller: Caller,
+    watch: JobWatch,
+) -> impl Stream<Item = Result<proto::WatchJobResponse, Status>> + Send {
+    stream::unfold(Some((app, watch)), move |state| async move {
+        let (app, mut watch) = state?;
+        match next_message(&app, caller, &mut watch).await {
+            Ok(Some(message)) => Some((Ok(message), Some((app, watch)))),
+            Ok(None) => None,
+            Err(error) => Some((Err(error.into()), None)),
+        }
+    })
+}
+
+async fn next_message(
+    app: &App,
+    caller: Caller,
+    watch: &mut JobWatch,
+) -> Result<Option<proto::WatchJobResponse>, Error> {
+    let Some(update) = watch.next().await? else {
+        return Ok(None);
+    };
+    let (event, job, media) = match update {
+        JobUpdate::Transition { job, media } => (proto::WatchJobEvent::Transition, job, media),
+        JobUpdate::Progress(job) => (proto::WatchJobEvent::Progress, job, Vec::new()),
+        JobUpdate::Heartbeat(job) => (proto::WatchJobEvent::Heartbeat, job, Vec::new()),
+    };
+    Ok(Some(proto::WatchJobResponse {
+        event: event.into(),
+        revision: job.revision,
+        job: Some(message(job, caller)),
+        media: media::messages(app, media).await?,
+    }))
+}
+
+/// The status in a filter; unspecified means any.
+fn status_from(status: i32, checks: &mut Checks) -> Option<JobStatus> {
+    match proto::JobStatus::try_from(status) {
+        Ok(proto::JobStatus::Unspecified) => None,
+        Ok(proto::JobStatus::Pending) => Some(JobStatus::Pending),
+        Ok(proto::JobStatus::Processing) => Some(JobStatus::Processing),
+        Ok(proto::JobStatus::Completed) => Some(JobStatus::Completed),
+        Ok(proto::JobStatus::Failed) => Some(JobStatus::Failed),
+        Ok(proto::JobStatus::Cancelled) => Some(JobStatus::Cancelled),
+        Err(_) => {
+            checks.add(
+                "status",
+                format!("must be a value of JobStatus, got {status}"),
+            );
+            None
+        }
+    }
+}
+
+fn status_message(status: JobStatus) -> proto::JobStatus {
+    match status {
+        JobStatus::Pending => proto::JobStatus::Pending,
+        JobStatus::Processing => proto::JobStatus::Processing,
+        JobStatus::Completed => proto::JobStatus::Completed,
+        JobStatus::Failed => proto::JobStatus::Failed,
+        JobStatus::Cancelled => proto::JobStatus::Cancelled,
+    }
+}
+
+pub(super) fn message(job: job::Model, caller: Caller) -> proto::Job {
+    let error = error_message(&job, caller);
+    let next_attempt = (job.status == JobStatus::Pending).then_some(job.run_after);
+    proto::Job {
+        id: job.id,
+        request_id: job.request_id,
+        user_id: job.user_id,
+        project_id: job.project_id,
+        feature_id: job.feature_id,
+        category: media_type(job.category).into(),
+        status: status_message(job.status).into(),
+        priority: job.priority,
+        worker_id: job.worker_id.unwrap_or_default(),
+        variation: job.variation,
+        revision: job.revision,
+        attempt: job.attempt,
+        max_attempts: job.max_attempts,
+        progress: job.progress,
+        progress_message: job.progress_message.unwrap_or_default(),
+        input: caller
+            .is_trusted()
+            .then(|| json::stored_to_struct(job.input_json)),
+        output_metadata: job.output_metadata.map(json::stored_to_struct),
+        error,
+        next_attempt_time: next_attempt.map(timestamp),
+        start_time: job.started_at.map(timestamp),
+        end_time: job.completed_at.map(timestamp),
+        create_time: Some(timestamp(job.created_at)),
+        update_time: Some(timestamp(job.updated_at)),
+        delete_time: job.deleted_at.map(timestamp),
+    }
+}
+
+fn error_message(job: &job::Model, caller: Caller) -> Option<proto::JobError> {
+    let code = job.error_code.clone()?;
+    let detail = job.error_detail.clone().filter(|_| caller.is_trusted());
+    Some(proto::JobError {
+        code,
+        message: job.error_message.clone().unwrap_or_default(),
+        detail: detail.unwrap_or_default(),
+    })
+}

@@ -1,0 +1,223 @@
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use serde_json::Value;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    app::App,
+    domain::{Checks, Error, JsonMap},
+    entity::{MediaType, media},
+    media::{StorageError, StorageKey, StoredObject},
+    store,
+};
+
+use super::{
+    any_or, caller, json, page,
+    proto::{self, media_service_server::MediaService},
+    time::timestamp,
+};
+
+/// Largest part of a download.
+const CHUNK: usize = 64 * 1024;
+
+pub(super) struct MediaFiles {
+    pub(super) app: App,
+}
+
+type Parts = Pin<Box<dyn Stream<Item = Result<proto::DownloadMediaResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl MediaService for MediaFiles {
+    async fn get_media(
+        &self,
+        request: Request<proto::GetMediaRequest>,
+    ) -> Result<Response<proto::GetMediaResponse>, Status> {
+        let caller = caller(&request);
+        let mut checks = Checks::default();
+        checks.id("id", request.get_ref().id);
+        let id = checks.finish(request.get_ref().id)?;
+        let media = store::media::find(self.app.store.reader(), caller, id).await?;
+        Ok(Response::new(proto::GetMediaResponse {
+            media: Some(message(&self.app, media).await?),
+        }))
+    }
+
+    async fn list_media(
+        &self,
+        request: Request<proto::ListMediaRequest>,
+    ) -> Result<Response<proto::ListMediaResponse>, Status> {
+        let caller = caller(&request);
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let page = page(request.page_size, request.page_token, &mut checks);
+        checks.optional_id("request_id", request.request_id);
+        checks.optional_id("job_id", request.job_id);
+        checks.optional_id("user_id", request.user_id);
+        let filter = store::media::Filter {
+            request_id: any_or(request.request_id),
+            job_id: any_or(request.job_id),
+            user_id: any_or(request.user_id),
+            media_type: media_type_from("media_type", request.media_type, &mut checks),
+            show_deleted: request.show_deleted,
+        };
+        checks.finish(())?;
+        let page = store::media::list(self.app.store.reader(), caller, &filter, &page).await?;
+        Ok(Response::new(proto::ListMediaResponse {
+            media: messages(&self.app, page.items).await?,
+            next_page_token: page.next_page_token,
+        }))
+    }
+
+    type DownloadMediaStream = Parts;
+
+    async fn download_media(
+        &self,
+        request: Request<proto::DownloadMediaRequest>,
+    ) -> Result<Response<Self::DownloadMediaStream>, Status> {
+        let caller = caller(&request);
+        let mut checks = Checks::default();
+        checks.id("id", request.get_ref().id);
+        let id = checks.finish(request.get_ref().id)?;
+        let media = store::media::find(self.app.store.reader(), caller, id).await?;
+        let key = storage_key(&media)?.ok_or(Error::MediaContentMissing(id))?;
+        let object =
+            self.app
+                .storage
+                .open_object(&key, None)
+                .await
+                .map_err(|error| match error {
+                    StorageError::NotFound { .. } => Error::MediaContentMissing(id),
+                    error => error.into(),
+                })?;
+        let head = message(&self.app, media).await?;
+        Ok(Response::new(parts(head, object)))
+    }
+}
+
+fn parts(head: proto::Media, object: StoredObject) -> Parts {
+    use proto::download_media_response::Part;
+    let part = |part| Ok(proto::DownloadMediaResponse { part: Some(part) });
+    let chunks = object
+        .stream
+        .map_err(|error| Status::from(Error::from(error)))
+        .map_ok(|bytes| stream::iter(split(bytes)).map(Ok))
+        .try_flatten();
+    let chunks = chunks.map(move |chunk| chunk.and_then(|chunk| part(Part::Chunk(chunk.into()))));
+    Box::pin(stream::once(std::future::ready(part(Part::Media(head)))).chain(chunks))
+}
+
+fn split(mut bytes: Bytes) -> Vec<Bytes> {
+    let mut chunks = Vec::with_capacity(bytes.len() / CHUNK + 1);
+    while bytes.len() > CHUNK {
+        chunks.push(bytes.split_to(CHUNK));
+    }
+    chunks.push(bytes);
+    chunks
+}
+
+/// Where the file of a row stands; `None` for a row that Atelier did not write.
+fn storage_key(media: &media::Model) -> Result<Option<StorageKey>, Error> {
+    let path = media.storage_key.as_deref();
+    path.map(StorageKey::from_path)
+        .transpose()
+        .map_err(Error::internal)
+}
+
+pub(super) async fn messages(
+    app: &App,
+    media: Vec<media::Model>,
+) -> Result<Vec<proto::Media>, Error> {
+    stream::iter(media)
+        .then(|media| message(app, media))
+        .try_collect()
+        .await
+}
+
+async fn message(app: &App, media: media::Model) -> Result<proto::Media, Error> {
+    let link = match storage_key(&media)? {
+        Some(key) => Some(app.storage.download_url(&key, app.clock.now()).await?),
+        None => None,
+    };
+    let metadata = match media.metadata {
+        Some(Value::Object(metadata)) => metadata,
+        _ => JsonMap::new(),
+    };
+    let text = |key: &str| {
+        metadata
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let number = |key: &str| metadata.get(key).and_then(Value::as_i64);
+    let pixels = |key: &str| {
+        number(key)
+            .and_then(|number| i32::try_from(number).ok())
+            .unwrap_or(0)
+    };
+    Ok(proto::Media {
+        id: media.id,
+        request_id: media.request_id,
+        job_id: media.job_id,
+        media_type: media_type(media.media_type).into(),
+        media_url: media.media_url,
+        download_url_expire_time: link.as_ref().map(|link| timestamp(link.expires_at)),
+        download_url: link.map(|link| link.url).unwrap_or_default(),
+        file_size: media.file_size.unwrap_or(0),
+        duration_seconds: media.duration,
+        role: role(&text("role")).into(),
+        format: text("format"),
+        width: pixels("width"),
+        height: pixels("height"),
+        sha256: text("sha256"),
+        seed: number("seed"),
+        blurhash: media.blurhash,
+        tiny_preview: media.tiny_preview_base64.unwrap_or_default(),
+        metadata: Some(json::to_struct(metadata.clone())),
+        create_time: Some(timestamp(media.created_at)),
+        update_time: Some(timestamp(media.updated_at)),
+        delete_time: media.deleted_at.map(timestamp),
+    })
+}
+
+fn role(name: &str) -> proto::MediaRole {
+    match name {
+        "original" => proto::MediaRole::Original,
+        "format" => proto::MediaRole::Format,
+        "thumbnail" => proto::MediaRole::Thumbnail,
+        "preview" => proto::MediaRole::Preview,
+        "poster" => proto::MediaRole::Poster,
+        _ => proto::MediaRole::Unspecified,
+    }
+}
+
+pub(super) fn media_type(media_type: MediaType) -> proto::MediaType {
+    match media_type {
+        MediaType::Image => proto::MediaType::Image,
+        MediaType::Video => proto::MediaType::Video,
+        MediaType::Audio => proto::MediaType::Audio,
+    }
+}
+
+/// The type in a filter or a draft; unspecified means none.
+pub(super) fn media_type_from(
+    field: &str,
+    media_type: i32,
+    checks: &mut Checks,
+) -> Option<MediaType> {
+    match proto::MediaType::try_from(media_type) {
+        Ok(proto::MediaType::Unspecified) => None,
+        Ok(proto::MediaType::Image) => Some(MediaType::Image),
+        Ok(proto::MediaType::Video) => Some(MediaType::Video),
+        Ok(proto::MediaType::Audio) => Some(MediaType::Audio),
+        Err(_) => {
+            checks.add(
+                field,
+                format!("must be a value of MediaType, got {media_type}"),
+            );
+            None
+        }
+    }
+}

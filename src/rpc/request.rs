@@ -1,0 +1,240 @@
+use tonic::{Request, Response, Status};
+
+use crate::{
+    app::App,
+    domain::{Caller, Checks, Error, GenerationInput, JobCounts, OutputSettings, RequestDraft},
+    entity::{RequestStatus, request},
+    store,
+};
+
+use super::{
+    any_or, caller, job, json, page,
+    proto::{self, request_service_server::RequestService},
+    time::timestamp,
+};
+
+pub(super) struct Requests {
+    pub(super) app: App,
+}
+
+#[tonic::async_trait]
+impl RequestService for Requests {
+    async fn create_request(
+        &self,
+        request: Request<proto::CreateRequestRequest>,
+    ) -> Result<Response<proto::CreateRequestResponse>, Status> {
+        let caller = caller(&request);
+        let (request, jobs) = self
+            .app
+            .create_request(caller, draft(request.into_inner()))
+            .await?;
+        let mut requests = self.messages(vec![request], caller).await?;
+        Ok(Response::new(proto::CreateRequestResponse {
+            request: requests.pop(),
+            jobs: jobs
+                .into_iter()
+                .map(|job| job::message(job, caller))
+                .collect(),
+        }))
+    }
+
+    async fn get_request(
+        &self,
+        request: Request<proto::GetRequestRequest>,
+    ) -> Result<Response<proto::GetRequestResponse>, Status> {
+        let caller = caller(&request);
+        let mut checks = Checks::default();
+        checks.id("id", request.get_ref().id);
+        let id = checks.finish(request.get_ref().id)?;
+        let found = store::request::find(self.app.store.reader(), caller, id).await?;
+        let mut requests = self.messages(vec![found], caller).await?;
+        Ok(Response::new(proto::GetRequestResponse {
+            request: requests.pop(),
+        }))
+    }
+
+    async fn list_requests(
+        &self,
+        request: Request<proto::ListRequestsRequest>,
+    ) -> Result<Response<proto::ListRequestsResponse>, Status> {
+        let caller = caller(&request);
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let page = page(request.page_size, request.page_token, &mut checks);
+        checks.optional_id("user_id", request.user_id);
+        checks.optional_id("project_id", request.project_id);
+        checks.optional_id("feature_id", request.feature_id);
+        let filter = store::request::Filter {
+            user_id: any_or(request.user_id),
+            project_id: any_or(request.project_id),
+            feature_id: any_or(request.feature_id),
+            status: status_from(request.status, &mut checks),
+            show_deleted: request.show_deleted,
+        };
+        checks.finish(())?;
+        let page = store::request::list(self.app.store.reader(), caller, &filter, &page).await?;
+        Ok(Response::new(proto::ListRequestsResponse {
+            requests: self.messages(page.items, caller).await?,
+            next_page_token: page.next_page_token,
+        }))
+    }
+}
+
+impl Requests {
+    async fn messages(
+        &self,
+        requests: Vec<request::Model>,
+        caller: Caller,
+    ) -> Result<Vec<proto::Request>, Error> {
+        let ids: Vec<i64> = requests.iter().map(|request| request.id).collect();
+        let counts = store::request::job_counts(self.app.store.reader(), &ids).await?;
+        let message = |request: request::Model| {
+            let counts = counts.get(&request.id).copied().unwrap_or_default();
+            message(request, counts, caller)
+        };
+        requests.into_iter().map(message).collect()
+    }
+}
+
+fn draft(request: proto::CreateRequestRequest) -> RequestDraft {
+    RequestDraft {
+        user_id: request.user_id,
+        project_id: request.project_id,
+        feature_id: request.feature_id,
+        template_id: request.template_id,
+        user_prompt: request.user_prompt,
+        user_media_urls: request.user_media_urls,
+        input: request.input.map(input_from).unwrap_or_default(),
+        metadata: request.metadata.map(json::from_struct).unwrap_or_default(),
+        priority: request.priority,
+        idempotency_key: request.idempotency_key,
+    }
+}
+
+pub(super) fn input_from(input: proto::GenerationInput) -> GenerationInput {
+    GenerationInput {
+        negative_prompt: input.negative_prompt,
+        seed: input.seed,
+        cfg_scale: input.cfg_scale,
+        lora_weights: input.lora_weights.into_iter().collect(),
+        product_url: input.product_url,
+        batch_size: input.variations,
+        output: input.output.map(output_from).unwrap_or_default(),
+        variables: input
+            .variables
+            .into_iter()
+            .map(|(name, value)| (name, json::from_value(value)))
+            .collect(),
+        extra: input.extra.map(json::from_struct).unwrap_or_default(),
+    }
+}
+
+fn output_from(output: proto::OutputSettings) -> OutputSettings {
+    OutputSettings {
+        format: output.format,
+        aspect_ratio: output.aspect_ratio,
+        width: output.width,
+        height: output.height,
+        duration_seconds: output.duration_seconds,
+    }
+}
+
+pub(super) fn input_message(input: GenerationInput) -> proto::GenerationInput {
+    proto::GenerationInput {
+        negative_prompt: input.negative_prompt,
+        seed: input.seed,
+        cfg_scale: input.cfg_scale,
+        lora_weights: input.lora_weights.into_iter().collect(),
+        product_url: input.product_url,
+        variations: input.batch_size,
+        output: Some(proto::OutputSettings {
+            format: input.output.format,
+            aspect_ratio: input.output.aspect_ratio,
+            width: input.output.width,
+            height: input.output.height,
+            duration_seconds: input.output.duration_seconds,
+        }),
+        variables: input
+            .variables
+            .into_iter()
+            .map(|(name, value)| (name, json::to_value(value)))
+            .collect(),
+        extra: Some(json::to_struct(input.extra)),
+    }
+}
+
+/// The status in a filter; unspecified means any.
+fn status_from(status: i32, checks: &mut Checks) -> Option<RequestStatus> {
+    match proto::RequestStatus::try_from(status) {
+        Ok(proto::RequestStatus::Unspecified) => None,
+        Ok(proto::RequestStatus::Pending) => Some(RequestStatus::Pending),
+        Ok(proto::RequestStatus::Processing) => Some(RequestStatus::Processing),
+        Ok(proto::RequestStatus::Completed) => Some(RequestStatus::Completed),
+        Ok(proto::RequestStatus::Failed) => Some(RequestStatus::Failed),
+        Ok(proto::RequestStatus::Cancelled) => Some(RequestStatus::Cancelled),
+        Err(_) => {
+            checks.add(
+                "status",
+                format!("must be a value of RequestStatus, got {status}"),
+            );
+            None
+        }
+    }
+}
+
+fn status_message(status: RequestStatus) -> proto::RequestStatus {
+    match status {
+        RequestStatus::Pending => proto::RequestStatus::Pending,
+        RequestStatus::Processing => proto::RequestStatus::Processing,
+        RequestStatus::Completed => proto::RequestStatus::Completed,
+        RequestStatus::Failed => proto::RequestStatus::Failed,
+        RequestStatus::Cancelled => proto::RequestStatus::Cancelled,
+    }
+}
+
+fn message(
+    request: request::Model,
+    counts: JobCounts,
+    caller: Caller,
+) -> Result<proto::Request, Error> {
+    let input = request
+        .input_metadata
+        .map_or_else(|| Ok(GenerationInput::default()), serde_json::from_value);
+    let input =
+        input.map_err(|error| Error::internal(format!("request {}: {error}", request.id)))?;
+    Ok(proto::Request {
+        id: request.id,
+        user_id: request.user_id,
+        project_id: request.project_id,
+        feature_id: request.feature_id,
+        template_id: request.template_id,
+        template_prompt: request.template_prompt.unwrap_or_default(),
+        system_prompt: request
+            .system_prompt
+            .filter(|_| caller.is_trusted())
+            .unwrap_or_default(),
+        user_prompt: request.user_prompt,
+        user_media_urls: request
+            .user_media_urls
+            .map(|urls| urls.items().to_vec())
+            .unwrap_or_default(),
+        input: Some(input_message(input)),
+        status: status_message(request.status).into(),
+        job_counts: Some(counts_message(counts)),
+        metadata: request.metadata.map(json::stored_to_struct),
+        create_time: Some(timestamp(request.created_at)),
+        update_time: Some(timestamp(request.updated_at)),
+        delete_time: request.deleted_at.map(timestamp),
+    })
+}
+
+fn counts_message(counts: JobCounts) -> proto::JobCounts {
+    let count = |jobs: u32| i32::try_from(jobs).unwrap_or(i32::MAX);
+    proto::JobCounts {
+        pending: count(counts.pending),
+        processing: count(counts.processing),
+        completed: count(counts.completed),
+        failed: count(counts.failed),
+        cancelled: count(counts.cancelled),
+    }
+}
