@@ -36,7 +36,7 @@ fn field_violation(violation: &Violation) -> FieldViolation {
 fn log(error: &Error) {
     match error {
         Error::Internal(_) => {
-            tracing::error!(error = error as &dyn std::error::Error, "internal error")
+            tracing::error!(error = error as &dyn std::error::Error, "internal error");
         }
         Error::DatabaseUnavailable(_) | Error::StorageUnavailable(_) => {
             tracing::warn!(
