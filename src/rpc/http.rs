@@ -39,6 +39,17 @@ async fn healthz(State(plain): State<Plain>) -> Response {
     }
 }
 
+/// A path that neither gRPC nor plain HTTP knows, answered in the caller's own terms.
+pub(super) async fn unknown(headers: HeaderMap) -> Response {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    if content_type.is_some_and(|value| value.starts_with("application/grpc")) {
+        return tonic::Status::unimplemented("there is no such service").into_http::<Body>();
+    }
+    (StatusCode::NOT_FOUND, "there is nothing here\n").into_response()
+}
+
 /// The parts of a signed link beside its path.
 #[derive(Deserialize)]
 struct Signature {

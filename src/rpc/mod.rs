@@ -19,6 +19,7 @@ use tonic::{
     service::{Routes, RoutesBuilder},
     transport::{Server, server::TcpIncoming},
 };
+use tower::Layer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{
@@ -67,7 +68,8 @@ pub async fn serve(
     let router = routes
         .routes()
         .into_axum_router()
-        .merge(http::router(app.clone(), pulse.clone()));
+        .merge(http::router(app.clone(), pulse.clone()))
+        .fallback(http::unknown);
 
     let stopping = app.stopping.clone();
     let serving = Server::builder()
@@ -75,7 +77,6 @@ pub async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .layer(cors(origins))
-        .layer(tonic_web::GrpcWebLayer::new())
         .add_routes(Routes::from(router))
         .serve_with_incoming_shutdown(incoming, stopping.cancelled_owned());
     tokio::select! {
@@ -86,22 +87,22 @@ pub async fn serve(
 }
 
 fn add_services(routes: &mut RoutesBuilder, app: &App) {
+    use proto::{
+        feature_service_server::FeatureServiceServer, job_service_server::JobServiceServer,
+        media_service_server::MediaServiceServer, request_service_server::RequestServiceServer,
+        template_service_server::TemplateServiceServer,
+    };
+    let app = || app.clone();
+    // Each for itself: around everything, the layer would refuse plain HTTP.
+    let web = tonic_web::GrpcWebLayer::new();
     routes
-        .add_service(proto::feature_service_server::FeatureServiceServer::new(
-            feature::Features { app: app.clone() },
-        ))
-        .add_service(proto::template_service_server::TemplateServiceServer::new(
-            template::Templates { app: app.clone() },
-        ))
-        .add_service(proto::request_service_server::RequestServiceServer::new(
-            request::Requests { app: app.clone() },
-        ))
-        .add_service(proto::job_service_server::JobServiceServer::new(
-            job::Jobs { app: app.clone() },
-        ))
-        .add_service(proto::media_service_server::MediaServiceServer::new(
-            media::MediaFiles { app: app.clone() },
-        ));
+        .add_service(web.layer(FeatureServiceServer::new(feature::Features { app: app() })))
+        .add_service(web.layer(TemplateServiceServer::new(template::Templates {
+            app: app(),
+        })))
+        .add_service(web.layer(RequestServiceServer::new(request::Requests { app: app() })))
+        .add_service(web.layer(JobServiceServer::new(job::Jobs { app: app() })))
+        .add_service(web.layer(MediaServiceServer::new(media::MediaFiles { app: app() })));
 }
 
 /// Both versions: older clients know v1alpha only.

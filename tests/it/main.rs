@@ -4,5 +4,6 @@
 
 mod database;
 mod postgres;
+mod queue;
 mod schema;
 mod storage;
