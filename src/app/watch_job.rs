@@ -124,11 +124,15 @@ impl JobWatch {
             }
             _ => Vec::new(),
         };
-        let job = if event.revision == job.revision {
+        let mut job = if event.revision == job.revision {
             job.clone()
         } else {
             as_of(job, event)?
         };
+        if job.status == JobStatus::Processing {
+            // What has come since is progress, and told as such.
+            (job.progress, job.progress_message) = (0.0, None);
+        }
         self.ready.push_back(JobUpdate::Transition { job, media });
         Ok(())
     }

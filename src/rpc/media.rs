@@ -175,11 +175,22 @@ async fn message(app: &App, media: media::Model) -> Result<proto::Media, Error> 
         seed: number("seed"),
         blurhash: media.blurhash,
         tiny_preview: media.tiny_preview_base64.unwrap_or_default(),
-        metadata: Some(json::to_struct(metadata.clone())),
+        metadata: Some(json::to_struct(remainder(&metadata))),
         create_time: Some(timestamp(media.created_at)),
         update_time: Some(timestamp(media.updated_at)),
         delete_time: media.deleted_at.map(timestamp),
     })
+}
+
+/// What no field of the message tells already.
+fn remainder(metadata: &JsonMap) -> JsonMap {
+    const TOLD: [&str; 6] = ["role", "format", "width", "height", "sha256", "seed"];
+    let untold = metadata
+        .iter()
+        .filter(|(key, _)| !TOLD.contains(&key.as_str()));
+    untold
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 fn role(name: &str) -> proto::MediaRole {

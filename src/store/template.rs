@@ -110,7 +110,7 @@ fn has_all_tags(tags: &[String], backend: DbBackend) -> SimpleExpr {
     if backend == DbBackend::Postgres {
         return Expr::cust_with_values("tags @> $1", [tags.to_vec()]);
     }
-    let missing = "NOT EXISTS (SELECT 1 FROM json_each($1) AS wanted WHERE wanted.value NOT IN \
+    let missing = "NOT EXISTS (SELECT 1 FROM json_each(?) AS wanted WHERE wanted.value NOT IN \
                    (SELECT own.value FROM json_each(COALESCE(generation_templates.tags, '[]')) AS own))";
     Expr::cust_with_values(
         missing,

@@ -69,7 +69,7 @@ impl Provider for Builtin {
 fn make(task: &Task) -> Result<Output, ProviderError> {
     let report = |fraction: f32, message: &str| {
         task.progress.send(Progress {
-            fraction: f64::from(fraction),
+            fraction: (f64::from(fraction) * 100.0).round() / 100.0,
             message: message.to_owned(),
             preview: None,
         });
