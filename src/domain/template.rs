@@ -9,6 +9,7 @@ use super::{Checks, Error, FeatureProperties, GenerationInput, JsonMap, prompt};
 
 const DEFAULT_MAX_LENGTH: usize = 1_000;
 const MAX_VARIABLES: usize = 64;
+const MAX_CHOICES: usize = 100;
 
 /// `generation_templates.template_data` (spec 2.3): the keys that Atelier knows, and the others as they are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -296,6 +297,19 @@ impl Variable {
             &format!("{path}.choices"),
             || "must be given for an enum, and for nothing else".to_owned(),
         );
+        checks.require(
+            self.choices.len() <= MAX_CHOICES,
+            &format!("{path}.choices"),
+            || {
+                format!(
+                    "must have at most {MAX_CHOICES} entries, has {}",
+                    self.choices.len()
+                )
+            },
+        );
+        for (index, choice) in self.choices.iter().enumerate() {
+            checks.text(&format!("{path}.choices[{index}]"), choice, 200);
+        }
         if let Some(Err(expected)) = self.default.as_ref().map(|value| self.accept(value)) {
             checks.add(format!("{path}.default_value"), expected);
         }

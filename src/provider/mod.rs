@@ -39,14 +39,27 @@ pub trait Provider: Send + Sync {
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError>;
 
     /// Asks how an accepted task is. An error means that the asking failed: the task may still be running.
-    async fn poll(&self, task: &Task, task_id: &str) -> Result<Polled, ProviderError>;
+    ///
+    /// Only a provider that answers [`Submitted::Accepted`] is asked.
+    async fn poll(&self, task: &Task, task_id: &str) -> Result<Polled, ProviderError> {
+        let _ = (task, task_id);
+        Err(ProviderError::Failed(
+            "this provider has no tasks to ask for".to_owned(),
+        ))
+    }
 
     /// Looks for the task of a submission whose outcome is unknown, by its [`Task::submission_key`]. `None`: the service
     /// cannot tell.
-    async fn find(&self, task: &Task) -> Result<Option<String>, ProviderError>;
+    async fn find(&self, task: &Task) -> Result<Option<String>, ProviderError> {
+        let _ = task;
+        Ok(None)
+    }
 
     /// Stops an accepted task, if the service can, so that nobody pays for what nobody waits for.
-    async fn cancel(&self, task: &Task, task_id: &str) -> Result<(), ProviderError>;
+    async fn cancel(&self, task: &Task, task_id: &str) -> Result<(), ProviderError> {
+        let _ = (task, task_id);
+        Ok(())
+    }
 }
 
 /// One attempt at a job, as a provider sees it.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod database;
+mod documents;
 mod postgres;
 mod queue;
 mod schema;

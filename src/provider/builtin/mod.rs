@@ -5,8 +5,6 @@ mod encode;
 
 pub(super) use encode::encode;
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::task;
@@ -16,9 +14,7 @@ use crate::{
     entity::MediaType,
 };
 
-use super::{
-    Content, Output, OutputFile, Polled, Progress, Provider, ProviderError, Submitted, Task,
-};
+use super::{Content, Output, OutputFile, Progress, Provider, ProviderError, Submitted, Task};
 use drawing::{Brief, DrawError};
 
 /// Share of the work that is drawing; the rest is encoding the file.
@@ -48,21 +44,6 @@ impl Provider for Builtin {
         let made = task::spawn_blocking(move || make(&task)).await;
         made.map_err(|error| ProviderError::Failed(error.to_string()))?
             .map(Submitted::Done)
-    }
-
-    async fn poll(&self, _: &Task, _: &str) -> Result<Polled, ProviderError> {
-        // Never asked: every submission is done when it returns.
-        Ok(Polled::Running {
-            poll_after: Duration::from_secs(1),
-        })
-    }
-
-    async fn find(&self, _: &Task) -> Result<Option<String>, ProviderError> {
-        Ok(None)
-    }
-
-    async fn cancel(&self, _: &Task, _: &str) -> Result<(), ProviderError> {
-        Ok(())
     }
 }
 
