@@ -25,6 +25,9 @@ pub enum JobUpdate {
     Heartbeat(job::Model),
 }
 
+/// What is told of an attempt that runs: how far it is, what it does, what there is to see.
+type Progress = (f64, Option<String>, Option<String>);
+
 /// Follows one job: every transition in order and once each, progress in between.
 ///
 /// It reads from the event table, and wake-ups tell it when: so nothing is lost, whichever replica runs the job, and a
@@ -36,7 +39,7 @@ pub struct JobWatch {
     /// Revision of the last transition read.
     revision: i64,
     ready: VecDeque<JobUpdate>,
-    progress: (f64, Option<String>),
+    progress: Progress,
     watcher: Watcher,
     heartbeat_at: Instant,
     ended: bool,
@@ -66,7 +69,7 @@ impl App {
             job_id,
             revision: after_revision,
             ready: VecDeque::new(),
-            progress: (0.0, None),
+            progress: Progress::default(),
             watcher,
             heartbeat_at: Instant::now() + self.settings.watch_heartbeat,
             ended: false,
@@ -117,7 +120,7 @@ impl JobWatch {
         event: job_event::Model,
     ) -> Result<(), Error> {
         self.revision = event.revision;
-        self.progress = (0.0, None);
+        self.progress = Progress::default();
         let media = match event.status {
             JobStatus::Completed => {
                 store::media::of_job(self.app.store.reader(), self.job_id).await?
@@ -131,7 +134,7 @@ impl JobWatch {
         };
         if job.status == JobStatus::Processing {
             // What has come since is progress, and told as such.
-            (job.progress, job.progress_message) = (0.0, None);
+            (job.progress, job.progress_message, job.progress_preview) = (0.0, None, None);
         }
         self.ready.push_back(JobUpdate::Transition { job, media });
         Ok(())
@@ -139,7 +142,11 @@ impl JobWatch {
 
     /// Progress if there is any, else a heartbeat if one is due.
     fn push_interim(&mut self, job: job::Model) {
-        let progress = (job.progress, job.progress_message.clone());
+        let progress = (
+            job.progress,
+            job.progress_message.clone(),
+            job.progress_preview.clone(),
+        );
         if job.status == JobStatus::Processing && progress != self.progress {
             self.progress = progress;
             self.ready.push_back(JobUpdate::Progress(job));
@@ -177,6 +184,7 @@ fn as_of(job: &job::Model, event: job_event::Model) -> Result<job::Model, Error>
         updated_at: event.created_at,
         progress: 0.0,
         progress_message: None,
+        progress_preview: None,
         output_metadata: None,
         error_code: detail.error_code,
         error_message: detail.error_message,

@@ -43,6 +43,8 @@ pub struct Model {
     /// 0 to 1, of the current attempt.
     pub progress: f64,
     pub progress_message: Option<String>,
+    /// A tiny picture of what the current attempt has so far, as a data URL.
+    pub progress_preview: Option<String>,
     /// The job that a retry made in this one's place.
     pub superseded_by: Option<i64>,
     /// The provider that ran the last attempt.

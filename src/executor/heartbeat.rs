@@ -8,8 +8,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    media::inspect,
     provider::Progress,
-    store::queue::{self, Lease},
+    store::queue::{self, Lease, Report},
 };
 
 use super::Executor;
@@ -59,13 +60,16 @@ impl Executor {
 
     /// Whether the lease still holds; `None` if the database did not say.
     async fn renew(&self, lease: &Lease, progress: &Progress) -> Option<bool> {
-        let message = (!progress.message.is_empty()).then_some(progress.message.as_str());
+        let report = Report {
+            progress: progress.fraction,
+            message: (!progress.message.is_empty()).then(|| progress.message.clone()),
+            preview: self.tiny_preview(progress).await,
+        };
         let renewed = queue::heartbeat(
             self.app.store.writer(),
             lease,
             self.settings.lease,
-            progress.fraction,
-            message,
+            report,
             self.app.clock.queue(),
         );
         match renewed.await {
@@ -78,5 +82,12 @@ impl Executor {
                 None
             }
         }
+    }
+
+    /// A preview that cannot be read is left out: the output itself is what counts.
+    async fn tiny_preview(&self, progress: &Progress) -> Option<String> {
+        let preview = progress.preview.clone()?;
+        let inspected = inspect(preview, &self.settings.limits).await;
+        inspected.map(|inspected| inspected.tiny_preview).ok()
     }
 }

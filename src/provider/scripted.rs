@@ -175,7 +175,7 @@ impl Script {
         task.progress.send(Progress {
             fraction: 0.5,
             message: "waiting".to_owned(),
-            preview: None,
+            preview: picture(200),
         });
         while self.wait_for.as_ref().is_some_and(|file| !file.exists()) {
             tokio::select! {

@@ -194,6 +194,7 @@ pub(super) fn message(job: job::Model, caller: Caller) -> proto::Job {
         max_attempts: job.max_attempts,
         progress: job.progress,
         progress_message: job.progress_message.unwrap_or_default(),
+        progress_preview: job.progress_preview.unwrap_or_default(),
         input: caller
             .is_trusted()
             .then(|| json::stored_to_struct(job.input_json)),

@@ -47,7 +47,7 @@ pub async fn claim(
          UPDATE generation_jobs SET
              status = 'processing', worker_id = $2, lease_token = $3, lease_expires_at = {lease_end},
              started_at = {now}, updated_at = {now}, attempt = attempt + 1, revision = revision + 1,
-             progress = 0, progress_message = NULL, error_code = NULL, error_message = NULL, error_detail = NULL
+             progress = 0, progress_message = NULL, progress_preview = NULL, error_code = NULL, error_message = NULL, error_detail = NULL
          WHERE id IN (SELECT id FROM next) RETURNING {columns}",
         now = sql.now("$1"),
         lease_end = sql.after("$1", "$4"),
@@ -66,28 +66,39 @@ pub async fn claim(
     Ok(jobs)
 }
 
+/// How far an attempt is, as the job's row tells it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// 0 to 1.
+    pub progress: f64,
+    pub message: Option<String>,
+    /// A tiny picture as a data URL; the one before stays if there is none.
+    pub preview: Option<String>,
+}
+
 /// Renews a lease and tells how far the attempt is; false if the lease is lost.
 pub async fn heartbeat(
     db: &impl ConnectionTrait,
     lease: &Lease,
     length: Duration,
-    progress: f64,
-    message: Option<&str>,
+    report: Report,
     now: Now,
 ) -> Result<bool, Error> {
     let sql = Dialect::of(db);
     let statement = format!(
-        "UPDATE generation_jobs SET lease_expires_at = {lease_end}, progress = $5, progress_message = $6
+        "UPDATE generation_jobs SET lease_expires_at = {lease_end}, progress = $5, progress_message = $6,
+             progress_preview = COALESCE($7, progress_preview)
          WHERE id = $3 AND lease_token = $4 AND status = 'processing'",
         lease_end = sql.after("$1", "$2"),
     );
-    let values: [Value; 6] = [
+    let values: [Value; 7] = [
         now.into(),
         length.as_secs_f64().into(),
         lease.job_id.into(),
         lease.token.as_str().into(),
-        progress.clamp(0.0, 1.0).into(),
-        message.map(str::to_owned).into(),
+        report.progress.clamp(0.0, 1.0).into(),
+        report.message.into(),
+        report.preview.into(),
     ];
     Ok(sql.execute(db, statement, values).await? == 1)
 }
@@ -142,7 +153,7 @@ pub async fn complete(
     now: Now,
 ) -> Result<Option<Model>, Error> {
     let change =
-        "status = 'completed', completed_at = {now}, progress = 1, progress_message = NULL,
+        "status = 'completed', completed_at = {now}, progress = 1, progress_message = NULL, progress_preview = NULL,
                   output_metadata = $4";
     end_attempt(tx, lease, change, vec![output.into()], now).await
 }
@@ -154,7 +165,8 @@ pub async fn fail(
     failure: &Failure,
     now: Now,
 ) -> Result<Option<Model>, Error> {
-    let change = "status = 'failed', completed_at = {now}, progress_message = NULL,
+    let change =
+        "status = 'failed', completed_at = {now}, progress_message = NULL, progress_preview = NULL,
                   error_code = $4, error_message = $5, error_detail = $6";
     end_attempt(tx, lease, change, failure_values(failure), now).await
 }
@@ -172,7 +184,7 @@ pub async fn retry(
 ) -> Result<Option<Model>, Error> {
     let forget_task = forget_task(keep_task);
     let change = format!(
-        "status = 'pending', run_after = {{after:$7}}, progress = 0, progress_message = NULL,
+        "status = 'pending', run_after = {{after:$7}}, progress = 0, progress_message = NULL, progress_preview = NULL,
          error_code = $4, error_message = $5, error_detail = $6{forget_task}"
     );
     let mut values = failure_values(failure);
@@ -188,7 +200,7 @@ pub async fn hand_back(
     now: Now,
 ) -> Result<Option<Model>, Error> {
     let change = format!(
-        "status = 'pending', run_after = {{now}}, attempt = attempt - 1, progress = 0, progress_message = NULL{}",
+        "status = 'pending', run_after = {{now}}, attempt = attempt - 1, progress = 0, progress_message = NULL, progress_preview = NULL{}",
         forget_task(keep_task)
     );
     end_attempt(tx, lease, &change, Vec::new(), now).await
@@ -268,7 +280,7 @@ pub async fn rescue(
              WHERE status = 'processing' AND lease_expires_at < {now} AND {attempts}
              ORDER BY id LIMIT $5 {skip_locked}
          )
-         UPDATE generation_jobs SET {change}, revision = revision + 1, updated_at = {now}, progress_message = NULL,
+         UPDATE generation_jobs SET {change}, revision = revision + 1, updated_at = {now}, progress_message = NULL, progress_preview = NULL,
              lease_token = NULL, lease_expires_at = NULL,
              error_code = $2, error_message = $3, error_detail = $4
          WHERE id IN (SELECT id FROM expired) RETURNING {columns}",

@@ -12,7 +12,10 @@ use atelier::{
     entity::{JobStatus, MediaType, RequestStatus, job, job_event},
     events::Events,
     media::{LinkSettings, Storage, StorageSettings},
-    store::{self, Store, queue::Lease},
+    store::{
+        self, Store,
+        queue::{Lease, Report},
+    },
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use tempfile::TempDir;
@@ -183,10 +186,11 @@ on_both_databases! {
         let bench = Bench::new(&db).await;
         bench.request(1, 0).await;
         let held = lease(&bench.claim(1).await[0]);
+        let report = Report { progress: 0.5, message: Some("drawing".to_owned()), preview: None };
         for _ in 0..5 {
             let now = Some(bench.pass(25));
             let db = bench.app.store.writer();
-            assert!(store::queue::heartbeat(db, &held, LEASE, 0.5, Some("drawing"), now).await.unwrap());
+            assert!(store::queue::heartbeat(db, &held, LEASE, report.clone(), now).await.unwrap());
             assert_eq!(bench.app.rescue_jobs().await.unwrap(), 0);
         }
         let job = bench.job(held.job_id).await;

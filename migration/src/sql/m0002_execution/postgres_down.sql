@@ -21,6 +21,7 @@ ALTER TABLE generation_jobs
     DROP COLUMN submission_key,
     DROP COLUMN provider,
     DROP COLUMN superseded_by,
+    DROP COLUMN progress_preview,
     DROP COLUMN progress_message,
     DROP COLUMN progress,
     DROP COLUMN lease_expires_at,

@@ -11,6 +11,7 @@ ALTER TABLE generation_jobs
     ADD COLUMN lease_expires_at  TIMESTAMP WITH TIME ZONE,
     ADD COLUMN progress          DOUBLE PRECISION NOT NULL DEFAULT 0,  -- 0 to 1
     ADD COLUMN progress_message  TEXT,
+    ADD COLUMN progress_preview  TEXT,  -- a tiny picture of what is there so far, as a data URL
     ADD COLUMN superseded_by     BIGINT REFERENCES generation_jobs(id) ON DELETE SET NULL,  -- the job that retries this one
     ADD COLUMN provider          VARCHAR(64),
     ADD COLUMN submission_key    VARCHAR(36),                   -- UUID that the provider sees, stable over resubmission

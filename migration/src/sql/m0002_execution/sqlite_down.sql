@@ -19,6 +19,7 @@ ALTER TABLE generation_jobs DROP COLUMN provider_task_id;
 ALTER TABLE generation_jobs DROP COLUMN submission_key;
 ALTER TABLE generation_jobs DROP COLUMN provider;
 ALTER TABLE generation_jobs DROP COLUMN superseded_by;
+ALTER TABLE generation_jobs DROP COLUMN progress_preview;
 ALTER TABLE generation_jobs DROP COLUMN progress_message;
 ALTER TABLE generation_jobs DROP COLUMN progress;
 ALTER TABLE generation_jobs DROP COLUMN lease_expires_at;

@@ -32,6 +32,7 @@ ALTER TABLE generation_jobs ADD COLUMN lease_expires_at TEXT
 ALTER TABLE generation_jobs ADD COLUMN progress REAL NOT NULL DEFAULT 0
     CONSTRAINT ck_generation_jobs_progress CHECK (progress BETWEEN 0 AND 1);
 ALTER TABLE generation_jobs ADD COLUMN progress_message TEXT;
+ALTER TABLE generation_jobs ADD COLUMN progress_preview TEXT;
 ALTER TABLE generation_jobs ADD COLUMN superseded_by BIGINT REFERENCES generation_jobs(id) ON DELETE SET NULL;
 ALTER TABLE generation_jobs ADD COLUMN provider TEXT CHECK (length(provider) <= 64);
 ALTER TABLE generation_jobs ADD COLUMN submission_key TEXT CHECK (length(submission_key) <= 36);
