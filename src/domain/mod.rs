@@ -10,11 +10,13 @@ mod format;
 mod input;
 pub mod job;
 mod job_input;
+mod output;
 mod page;
 mod prompt;
 mod request;
 mod resolution;
 mod template;
+mod variable;
 
 pub use aspect_ratio::AspectRatio;
 pub use caller::Caller;
@@ -22,13 +24,15 @@ pub use check::{Checks, Violation};
 pub use error::{Error, Reason, Resource};
 pub use feature::{FeatureDraft, FeatureProperties};
 pub use format::Format;
-pub use input::{GenerationInput, OutputSettings};
+pub use input::GenerationInput;
 pub use job::{JobCounts, request_status};
 pub use job_input::JobInput;
+pub use output::{OutputForm, OutputSettings};
 pub use page::{Page, PageToken, page_size};
 pub use request::{IntakeLimits, Offer, RequestDraft, Resolved, resolve};
 pub use resolution::{MIN_SIDE, Resolution};
-pub use template::{TemplateData, TemplateDraft, Variable, VariableType, check_tags};
+pub use template::{TemplateData, TemplateDraft, check_tags};
+pub use variable::{Variable, VariableType};
 
 /// A JSON object, as in the open-ended columns of the spec.
 pub type JsonMap = serde_json::Map<String, serde_json::Value>;

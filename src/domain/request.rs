@@ -4,8 +4,7 @@ use sha2::{Digest, Sha256};
 use crate::entity::MediaType;
 
 use super::{
-    Checks, Error, FeatureProperties, GenerationInput, JobInput, JsonMap, TemplateData,
-    input::OutputForm,
+    Checks, Error, FeatureProperties, GenerationInput, JobInput, JsonMap, OutputForm, TemplateData,
 };
 
 const MAX_MEDIA_URLS: usize = 16;

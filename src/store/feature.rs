@@ -1,23 +1,19 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::NotSet,
-    ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect,
-    sea_query::{Expr, ExprTrait},
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
+    EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
 };
 use serde::Serialize;
 
 use crate::{
-    domain::{Error, FeatureDraft, Page, PageToken, Resource},
+    domain::{Error, FeatureDraft, Page, Resource},
     entity::{
         MediaType,
         feature::{ActiveModel, Column, Entity, Model},
     },
 };
 
-use super::{PageRequest, error::is_unique_violation};
+use super::{PageRequest, error::is_unique_violation, page::List};
 
 /// What a list shows; `None` means all.
 #[derive(Debug, Serialize)]
@@ -91,7 +87,6 @@ pub async fn list(
     filter: &Filter,
     page: &PageRequest,
 ) -> Result<Page<Model>, Error> {
-    let token = PageToken::of("features by order_index, id", filter)?;
     let mut query = Entity::find();
     if let Some(category) = filter.category {
         query = query.filter(Column::Category.eq(category));
@@ -102,13 +97,13 @@ pub async fn list(
     if !filter.show_deleted {
         query = query.filter(Column::DeletedAt.is_null());
     }
-    if let Some((order_index, id)) = token.decode::<(i32, i64)>(&page.token)? {
-        let key = Expr::tuple([Expr::col(Column::OrderIndex), Expr::col(Column::Id)]);
-        query = query.filter(key.gt(Expr::tuple([Expr::val(order_index), Expr::val(id)])));
-    }
-    let ordered = query
-        .order_by_asc(Column::OrderIndex)
-        .order_by_asc(Column::Id);
-    let rows = ordered.limit(page.limit()).all(db).await?;
-    page.finish(rows, &token, |row| (row.order_index, row.id))
+    let list = List {
+        name: "features by order_index, id",
+        filter,
+        query,
+        page,
+    };
+    let columns = (Column::OrderIndex, Column::Id);
+    list.in_display_order(db, columns, |row| (row.order_index, row.id))
+        .await
 }

@@ -3,13 +3,13 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait,
     sea_query::{Expr, ExprTrait},
 };
 use serde::Serialize;
 
 use crate::{
-    domain::{Caller, Error, JobInput, Page, PageToken, Resource, job::EventDetail},
+    domain::{Caller, Error, JobInput, Page, Resource, job::EventDetail},
     entity::{
         JobStatus, MediaType,
         job::{ActiveModel, Column, Entity, Model},
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-use super::{PageRequest, Transaction, job_event, request::by_name};
+use super::{PageRequest, Transaction, job_event, page::List, request::by_name};
 
 /// What a list shows; `None` means all.
 #[derive(Debug, Serialize)]
@@ -104,8 +104,6 @@ pub async fn list(
     filter: &Filter,
     page: &PageRequest,
 ) -> Result<Page<Model>, Error> {
-    let token = PageToken::of("jobs by id descending", filter)?;
-    let after = token.decode::<i64>(&page.token)?;
     let mut query = Entity::find()
         .apply_if(caller.scope(), |query, id| {
             query.filter(Column::UserId.eq(id))
@@ -121,17 +119,17 @@ pub async fn list(
         })
         .apply_if(filter.status, |query, status| {
             query.filter(Column::Status.eq(status))
-        })
-        .apply_if(after, |query, id| query.filter(Column::Id.lt(id)));
+        });
     if !filter.show_deleted {
         query = query.filter(Column::DeletedAt.is_null());
     }
-    let rows = query
-        .order_by_desc(Column::Id)
-        .limit(page.limit())
-        .all(db)
-        .await?;
-    page.finish(rows, &token, |row| row.id)
+    let list = List {
+        name: "jobs by id descending",
+        filter,
+        query,
+        page,
+    };
+    list.newest_first(db, Column::Id, |row| row.id).await
 }
 
 /// The jobs of a request, in order of variation.

@@ -8,7 +8,7 @@ use sea_orm::{
 use serde::Serialize;
 
 use crate::{
-    domain::{Caller, Error, JsonMap, Page, PageToken, Resource},
+    domain::{Caller, Error, JsonMap, Page, Resource},
     entity::{
         MediaType, job,
         media::{ActiveModel, Column, Entity, Model},
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-use super::{PageRequest, Transaction};
+use super::{PageRequest, Transaction, page::List};
 
 /// What a list shows; `None` means all.
 #[derive(Debug, Serialize)]
@@ -89,8 +89,6 @@ pub async fn list(
     filter: &Filter,
     page: &PageRequest,
 ) -> Result<Page<Model>, Error> {
-    let token = PageToken::of("media by id descending", filter)?;
-    let after = token.decode::<i64>(&page.token)?;
     let mut query = Entity::find()
         .apply_if(caller.scope(), |query, id| query.filter(of_user(id)))
         .apply_if(filter.user_id, |query, id| query.filter(of_user(id)))
@@ -102,17 +100,17 @@ pub async fn list(
         })
         .apply_if(filter.media_type, |query, kind| {
             query.filter(Column::MediaType.eq(kind))
-        })
-        .apply_if(after, |query, id| query.filter(Column::Id.lt(id)));
+        });
     if !filter.show_deleted {
         query = query.filter(Column::DeletedAt.is_null());
     }
-    let rows = query
-        .order_by_desc(Column::Id)
-        .limit(page.limit())
-        .all(db)
-        .await?;
-    page.finish(rows, &token, |row| row.id)
+    let list = List {
+        name: "media by id descending",
+        filter,
+        query,
+        page,
+    };
+    list.newest_first(db, Column::Id, |row| row.id).await
 }
 
 /// The live media of a job, in the order in which they were made.

@@ -12,16 +12,14 @@ use sea_orm::{
 use serde::Serialize;
 
 use crate::{
-    domain::{
-        Caller, Error, JobCounts, Page, PageToken, RequestDraft, Resolved, Resource, request_status,
-    },
+    domain::{Caller, Error, JobCounts, Page, RequestDraft, Resolved, Resource, request_status},
     entity::{
         JobStatus, RequestStatus, TextList, job,
         request::{ActiveModel, Column, Entity, Model},
     },
 };
 
-use super::{PageRequest, Transaction};
+use super::{PageRequest, Transaction, page::List};
 
 /// What a list shows; `None` means all.
 #[derive(Debug, Serialize)]
@@ -90,8 +88,6 @@ pub async fn list(
     filter: &Filter,
     page: &PageRequest,
 ) -> Result<Page<Model>, Error> {
-    let token = PageToken::of("requests by id descending", filter)?;
-    let after = token.decode::<i64>(&page.token)?;
     let mut query = Entity::find()
         .apply_if(caller.scope(), |query, id| {
             query.filter(Column::UserId.eq(id))
@@ -107,17 +103,17 @@ pub async fn list(
         })
         .apply_if(filter.status, |query, status| {
             query.filter(Column::Status.eq(status))
-        })
-        .apply_if(after, |query, id| query.filter(Column::Id.lt(id)));
+        });
     if !filter.show_deleted {
         query = query.filter(Column::DeletedAt.is_null());
     }
-    let rows = query
-        .order_by_desc(Column::Id)
-        .limit(page.limit())
-        .all(db)
-        .await?;
-    page.finish(rows, &token, |row| row.id)
+    let list = List {
+        name: "requests by id descending",
+        filter,
+        query,
+        page,
+    };
+    list.newest_first(db, Column::Id, |row| row.id).await
 }
 
 /// How the live, not superseded jobs of each request stand.

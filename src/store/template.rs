@@ -3,20 +3,20 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, ExprTrait, SimpleExpr},
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter,
+    sea_query::{Expr, SimpleExpr},
 };
 use serde::Serialize;
 
 use crate::{
-    domain::{Error, Page, PageToken, Resource, TemplateDraft},
+    domain::{Error, Page, Resource, TemplateDraft},
     entity::{
         TextList,
         template::{ActiveModel, Column, Entity, Model},
     },
 };
 
-use super::{PageRequest, error::is_unique_violation, feature::non_empty};
+use super::{PageRequest, error::is_unique_violation, feature::non_empty, page::List};
 
 /// What a list shows; `None` and empty mean all.
 #[derive(Debug, Serialize)]
@@ -80,7 +80,6 @@ pub async fn list(
     filter: &Filter,
     page: &PageRequest,
 ) -> Result<Page<Model>, Error> {
-    let token = PageToken::of("templates by order_index, id", filter)?;
     let mut query = Entity::find();
     if let Some(feature_id) = filter.feature_id {
         query = query.filter(Column::FeatureId.eq(feature_id));
@@ -94,15 +93,15 @@ pub async fn list(
     if !filter.show_deleted {
         query = query.filter(Column::DeletedAt.is_null());
     }
-    if let Some((order_index, id)) = token.decode::<(i32, i64)>(&page.token)? {
-        let key = Expr::tuple([Expr::col(Column::OrderIndex), Expr::col(Column::Id)]);
-        query = query.filter(key.gt(Expr::tuple([Expr::val(order_index), Expr::val(id)])));
-    }
-    let ordered = query
-        .order_by_asc(Column::OrderIndex)
-        .order_by_asc(Column::Id);
-    let rows = ordered.limit(page.limit()).all(db).await?;
-    page.finish(rows, &token, |row| (row.order_index, row.id))
+    let list = List {
+        name: "templates by order_index, id",
+        filter,
+        query,
+        page,
+    };
+    let columns = (Column::OrderIndex, Column::Id);
+    list.in_display_order(db, columns, |row| (row.order_index, row.id))
+        .await
 }
 
 /// The array operator that the GIN index serves; SQLite has neither and reads the JSON.

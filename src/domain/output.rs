@@ -1,0 +1,400 @@
+use serde::{Deserialize, Serialize};
+
+use crate::entity::MediaType;
+
+use super::{AspectRatio, Checks, FeatureProperties, Format, MIN_SIDE, Resolution, feature::list};
+
+/// Shorter side of an output when nothing asks for a size, in pixels.
+const DEFAULT_SHORT_SIDE: u32 = 1_080;
+
+/// Form of the output; an empty text and 0 mean "not set".
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OutputSettings {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub format: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub aspect_ratio: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub width: i32,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub height: i32,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub duration_seconds: i32,
+}
+
+fn is_zero(number: &i32) -> bool {
+    *number == 0
+}
+
+/// The form of an output once everything is decided.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OutputForm {
+    /// `None` when no format of the media type is known.
+    pub format: Option<Format>,
+    pub aspect_ratio: AspectRatio,
+    pub width: u32,
+    pub height: u32,
+    /// Whole seconds; `None` leaves it to the provider.
+    pub duration_seconds: Option<u32>,
+}
+
+impl OutputSettings {
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// A size or a ratio of the request replaces both of the defaults: half of each would contradict the other.
+    pub(super) fn or(mut self, defaults: &Self) -> Self {
+        if self.format.is_empty() {
+            self.format.clone_from(&defaults.format);
+        }
+        if self.aspect_ratio.is_empty() && self.width == 0 && self.height == 0 {
+            self.aspect_ratio.clone_from(&defaults.aspect_ratio);
+            (self.width, self.height) = (defaults.width, defaults.height);
+        }
+        if self.duration_seconds == 0 {
+            self.duration_seconds = defaults.duration_seconds;
+        }
+        self
+    }
+
+    /// Decides the form within the limits of the feature. Problems go to `checks`, under the message's path to these
+    /// settings.
+    pub fn resolve(
+        &self,
+        path: &str,
+        properties: &FeatureProperties,
+        category: MediaType,
+        checks: &mut Checks,
+    ) -> OutputForm {
+        let (aspect_ratio, (width, height)) = self.resolve_size(path, properties, checks);
+        OutputForm {
+            format: self.resolve_format(&format!("{path}.format"), properties, category, checks),
+            aspect_ratio,
+            width,
+            height,
+            duration_seconds: self.resolve_duration(
+                &format!("{path}.duration_seconds"),
+                properties,
+                category,
+                checks,
+            ),
+        }
+    }
+
+    fn resolve_format(
+        &self,
+        field: &str,
+        properties: &FeatureProperties,
+        category: MediaType,
+        checks: &mut Checks,
+    ) -> Option<Format> {
+        let allowed = properties.formats(category);
+        if self.format.is_empty() {
+            return allowed.first().copied();
+        }
+        let asked = self
+            .format
+            .parse()
+            .ok()
+            .filter(|format| allowed.contains(format));
+        checks.require(asked.is_some(), field, || {
+            let names: Vec<_> = allowed.iter().map(Format::to_string).collect();
+            format!(
+                "must be one of the feature's formats: {}, got {:?}",
+                list(&names),
+                self.format
+            )
+        });
+        asked
+    }
+
+    fn resolve_size(
+        &self,
+        path: &str,
+        properties: &FeatureProperties,
+        checks: &mut Checks,
+    ) -> (AspectRatio, (u32, u32)) {
+        let allowed = properties.aspect_ratios();
+        let ratio = self.resolve_ratio(&format!("{path}.aspect_ratio"), &allowed, checks);
+        if self.width == 0 && self.height == 0 {
+            let ratio = ratio
+                .or(allowed.first().copied())
+                .unwrap_or(AspectRatio::SQUARE);
+            return (ratio, default_size(ratio, properties.resolution()));
+        }
+        let size = (side(self.width), side(self.height));
+        for (name, given, side) in [
+            ("width", self.width, size.0),
+            ("height", self.height, size.1),
+        ] {
+            checks.require(side >= MIN_SIDE, &format!("{path}.{name}"), || {
+                format!(
+                    "must be {MIN_SIDE} or more, and set together with the other side, got {given}"
+                )
+            });
+        }
+        if size.0 < MIN_SIDE || size.1 < MIN_SIDE {
+            return (AspectRatio::SQUARE, size);
+        }
+        let resolution = properties.resolution();
+        checks.require(
+            resolution.allows(size.0, size.1),
+            &format!("{path}.width"),
+            || {
+                format!(
+                    "must stay within {resolution} pixels, got {}x{}",
+                    size.0, size.1
+                )
+            },
+        );
+        (
+            self.ratio_of_size(path, size, ratio, &allowed, checks),
+            size,
+        )
+    }
+
+    fn resolve_ratio(
+        &self,
+        field: &str,
+        allowed: &[AspectRatio],
+        checks: &mut Checks,
+    ) -> Option<AspectRatio> {
+        if self.aspect_ratio.is_empty() {
+            return None;
+        }
+        let ratio = self.aspect_ratio.parse::<AspectRatio>().ok();
+        let fits = ratio.filter(|ratio| {
+            if allowed.is_empty() {
+                ratio.is_drawable()
+            } else {
+                allowed.contains(ratio)
+            }
+        });
+        checks.require(fits.is_some(), field, || {
+            let names: Vec<_> = allowed.iter().map(AspectRatio::to_string).collect();
+            let expected = if names.is_empty() {
+                "WIDTH:HEIGHT between 1:4 and 4:1".to_owned()
+            } else {
+                format!("one of the feature's: {}", names.join(", "))
+            };
+            format!("must be {expected}, got {:?}", self.aspect_ratio)
+        });
+        fits
+    }
+
+    fn ratio_of_size(
+        &self,
+        path: &str,
+        (width, height): (u32, u32),
+        ratio: Option<AspectRatio>,
+        allowed: &[AspectRatio],
+        checks: &mut Checks,
+    ) -> AspectRatio {
+        let field = format!("{path}.width");
+        if let Some(ratio) = ratio {
+            checks.require(ratio.fits(width, height), &field, || {
+                format!("must go with the aspect ratio {ratio}, got {width}x{height}")
+            });
+            return ratio;
+        }
+        let own = AspectRatio::of_size(width, height);
+        if let Some(named) = allowed
+            .iter()
+            .copied()
+            .find(|ratio| ratio.fits(width, height))
+        {
+            return named;
+        }
+        checks.require(allowed.is_empty() && own.is_drawable(), &field, || {
+            format!("must give an aspect ratio that the feature supports, got {width}x{height}")
+        });
+        own
+    }
+
+    fn resolve_duration(
+        &self,
+        field: &str,
+        properties: &FeatureProperties,
+        category: MediaType,
+        checks: &mut Checks,
+    ) -> Option<u32> {
+        let given = self.duration_seconds;
+        if given == 0 {
+            return None;
+        }
+        if category == MediaType::Image {
+            checks.add(field, "must be left out: an image has no duration");
+            return None;
+        }
+        let most = if properties.max_duration > 0 {
+            properties.max_duration
+        } else {
+            i64::from(i32::MAX)
+        };
+        checks.require((1..=most).contains(&i64::from(given)), field, || {
+            format!("must be from 1 to {most} seconds, got {given}")
+        });
+        u32::try_from(given).ok()
+    }
+}
+
+/// A negative side becomes 0, which is refused as too small.
+fn side(pixels: i32) -> u32 {
+    u32::try_from(pixels).unwrap_or(0)
+}
+
+/// The usual size of a ratio, made smaller where the feature allows no more.
+fn default_size(ratio: AspectRatio, most: Resolution) -> (u32, u32) {
+    let start = DEFAULT_SHORT_SIDE.min(most.short_side());
+    (MIN_SIDE..=start)
+        .rev()
+        .map(|short| ratio.size(short))
+        .find(|(width, height)| most.allows(*width, *height))
+        .unwrap_or_else(|| ratio.size(MIN_SIDE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(
+        output: OutputSettings,
+        properties: &FeatureProperties,
+    ) -> Result<OutputForm, Vec<String>> {
+        let mut checks = Checks::default();
+        let form = output.resolve("input.output", properties, MediaType::Image, &mut checks);
+        let fields: Vec<String> = checks
+            .into_violations()
+            .into_iter()
+            .map(|v| v.field)
+            .collect();
+        if fields.is_empty() {
+            Ok(form)
+        } else {
+            Err(fields)
+        }
+    }
+
+    fn poster() -> FeatureProperties {
+        FeatureProperties {
+            max_resolution: "4K".to_owned(),
+            formats: vec!["jpg".to_owned(), "png".to_owned()],
+            supported_aspect_ratios: vec!["4:5".to_owned(), "16:9".to_owned()],
+            ..FeatureProperties::default()
+        }
+    }
+
+    #[test]
+    fn what_is_not_asked_for_is_the_feature_s_first() {
+        let form = form(OutputSettings::default(), &poster())
+            .unwrap_or_else(|fields| panic!("{fields:?}"));
+        assert_eq!((form.width, form.height), (1_080, 1_350));
+        assert_eq!(form.format, Some(Format::Jpg));
+    }
+
+    #[test]
+    fn a_default_size_stays_within_the_resolution() {
+        let small = FeatureProperties {
+            max_resolution: "640x360".to_owned(),
+            ..FeatureProperties::default()
+        };
+        let wide = OutputSettings {
+            aspect_ratio: "4:1".to_owned(),
+            ..OutputSettings::default()
+        };
+        let form = form(wide, &small).unwrap_or_else(|fields| panic!("{fields:?}"));
+        assert_eq!((form.width, form.height), (640, 160));
+    }
+
+    #[test]
+    fn contradictions_and_excesses_name_their_fields() {
+        let cases = [
+            (
+                OutputSettings {
+                    format: "webp".to_owned(),
+                    ..OutputSettings::default()
+                },
+                "input.output.format",
+            ),
+            (
+                OutputSettings {
+                    aspect_ratio: "1:1".to_owned(),
+                    ..OutputSettings::default()
+                },
+                "input.output.aspect_ratio",
+            ),
+            (
+                OutputSettings {
+                    width: 1_080,
+                    ..OutputSettings::default()
+                },
+                "input.output.height",
+            ),
+            (
+                OutputSettings {
+                    width: -5,
+                    height: 100,
+                    ..OutputSettings::default()
+                },
+                "input.output.width",
+            ),
+            (
+                OutputSettings {
+                    width: 8_000,
+                    height: 4_500,
+                    ..OutputSettings::default()
+                },
+                "input.output.width",
+            ),
+            (
+                OutputSettings {
+                    width: 500,
+                    height: 500,
+                    ..OutputSettings::default()
+                },
+                "input.output.width",
+            ),
+            (
+                OutputSettings {
+                    aspect_ratio: "4:5".to_owned(),
+                    width: 1_920,
+                    height: 1_080,
+                    ..OutputSettings::default()
+                },
+                "input.output.width",
+            ),
+            (
+                OutputSettings {
+                    duration_seconds: 5,
+                    ..OutputSettings::default()
+                },
+                "input.output.duration_seconds",
+            ),
+        ];
+        for (output, field) in cases {
+            assert_eq!(
+                form(output.clone(), &poster()),
+                Err(vec![field.to_owned()]),
+                "{output:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_request_s_ratio_replaces_the_template_s_size() {
+        let defaults = OutputSettings {
+            width: 1_080,
+            height: 1_350,
+            ..OutputSettings::default()
+        };
+        let asked = OutputSettings {
+            aspect_ratio: "16:9".to_owned(),
+            ..OutputSettings::default()
+        };
+        let form =
+            form(asked.or(&defaults), &poster()).unwrap_or_else(|fields| panic!("{fields:?}"));
+        assert_eq!((form.width, form.height), (1_920, 1_080));
+    }
+}

@@ -1,0 +1,171 @@
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Checks, prompt};
+
+const DEFAULT_MAX_LENGTH: usize = 1_000;
+const MAX_CHOICES: usize = 100;
+
+/// One place in a template's prompt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Variable {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub kind: VariableType,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub label: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<Value>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub required: bool,
+    /// Characters of a string; 0 means the usual limit.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub max_length: i32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VariableType {
+    String,
+    Integer,
+    Number,
+    Boolean,
+    Enum,
+}
+
+fn is_zero(number: &i32) -> bool {
+    *number == 0
+}
+
+impl Variable {
+    /// A value of the variable's type, or what is expected.
+    pub(super) fn resolve(&self, given: Option<&Value>) -> Result<Value, String> {
+        match given
+            .filter(|value| !value.is_null())
+            .or(self.default.as_ref())
+        {
+            Some(value) => self.accept(value),
+            None if self.required => Err("is required".to_owned()),
+            None => Ok(self.empty()),
+        }
+    }
+
+    fn empty(&self) -> Value {
+        match self.kind {
+            VariableType::String | VariableType::Enum => Value::from(""),
+            VariableType::Integer | VariableType::Number => Value::from(0),
+            VariableType::Boolean => Value::from(false),
+        }
+    }
+
+    fn accept(&self, value: &Value) -> Result<Value, String> {
+        match self.kind {
+            VariableType::String => self.accept_string(value),
+            VariableType::Boolean => value
+                .as_bool()
+                .map(Value::from)
+                .ok_or_else(|| "must be true or false".to_owned()),
+            VariableType::Integer | VariableType::Number => self.accept_number(value),
+            VariableType::Enum => value
+                .as_str()
+                .filter(|text| self.choices.iter().any(|choice| choice == text))
+                .map(Value::from)
+                .ok_or_else(|| format!("must be one of {}", self.choices.join(", "))),
+        }
+    }
+
+    fn accept_string(&self, value: &Value) -> Result<Value, String> {
+        let most = usize::try_from(self.max_length)
+            .ok()
+            .filter(|most| *most > 0)
+            .unwrap_or(DEFAULT_MAX_LENGTH);
+        value
+            .as_str()
+            .filter(|text| {
+                text.chars().count() <= most && !text.chars().any(|c| c.is_control() && c != '\n')
+            })
+            .map(|text| Value::from(text.trim()))
+            .ok_or_else(|| format!("must be text of at most {most} characters"))
+    }
+
+    fn accept_number(&self, value: &Value) -> Result<Value, String> {
+        let low = self.min.unwrap_or(f64::MIN);
+        let high = self.max.unwrap_or(f64::MAX);
+        let number = value
+            .as_f64()
+            .filter(|number| (low..=high).contains(number));
+        let whole = self.kind == VariableType::Integer;
+        match number {
+            // Whole numbers come as doubles from protobuf; beyond 2^53 they would not be exact.
+            Some(number) if whole && number.fract() == 0.0 && number.abs() < 9e15 => {
+                Ok(Value::from(number as i64))
+            }
+            Some(number) if !whole => Ok(Value::from(number)),
+            _ => Err(format!("must be {}", self.number_range(whole))),
+        }
+    }
+
+    fn number_range(&self, whole: bool) -> String {
+        let noun = if whole { "a whole number" } else { "a number" };
+        match (self.min, self.max) {
+            (Some(min), Some(max)) => format!("{noun} from {min} to {max}"),
+            (Some(min), None) => format!("{noun}, {min} or more"),
+            (None, Some(max)) => format!("{noun}, {max} or less"),
+            (None, None) => noun.to_owned(),
+        }
+    }
+
+    pub(super) fn check(&self, path: &str, checks: &mut Checks) {
+        let starts_well = self
+            .name
+            .starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        let goes_on_well = self
+            .name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_');
+        checks.require(
+            starts_well && goes_on_well && self.name.len() <= 64,
+            &format!("{path}.name"),
+            || "must be a letter or \"_\", then letters, digits and \"_\", at most 64".to_owned(),
+        );
+        checks.require(
+            self.name != prompt::USER_PROMPT,
+            &format!("{path}.name"),
+            || "must not be user_prompt, which is always there".to_owned(),
+        );
+        checks.text(&format!("{path}.label"), &self.label, 200);
+        checks.require(
+            (0..=20_000).contains(&self.max_length),
+            &format!("{path}.max_length"),
+            || format!("must be from 0 to 20000, got {}", self.max_length),
+        );
+        let needs_choices = self.kind == VariableType::Enum;
+        checks.require(
+            needs_choices != self.choices.is_empty(),
+            &format!("{path}.choices"),
+            || "must be given for an enum, and for nothing else".to_owned(),
+        );
+        checks.require(
+            self.choices.len() <= MAX_CHOICES,
+            &format!("{path}.choices"),
+            || {
+                format!(
+                    "must have at most {MAX_CHOICES} entries, has {}",
+                    self.choices.len()
+                )
+            },
+        );
+        for (index, choice) in self.choices.iter().enumerate() {
+            checks.text(&format!("{path}.choices[{index}]"), choice, 200);
+        }
+        if let Some(Err(expected)) = self.default.as_ref().map(|value| self.accept(value)) {
+            checks.add(format!("{path}.default_value"), expected);
+        }
+    }
+}
