@@ -85,7 +85,7 @@ impl Events {
             wake_up.jobs.dedup();
             if let Err(error) = wake_up::send(store, &wake_up).await {
                 // The others find the changes by polling.
-                tracing::warn!(%error, "could not wake the other replicas");
+                tracing::warn!(error = error.chain(), "could not wake the other replicas");
             }
         }
     }
@@ -95,7 +95,9 @@ impl Events {
             match wake_up::Listener::connect(store).await {
                 Ok(None) => return,
                 Ok(Some(listener)) => self.hear(listener).await,
-                Err(error) => tracing::warn!(%error, "cannot listen to the other replicas"),
+                Err(error) => {
+                    tracing::warn!(error = error.chain(), "cannot listen to the other replicas")
+                }
             }
             sleep(RECONNECT).await;
         }
@@ -108,7 +110,10 @@ impl Events {
                 Ok(Some(wake_up)) => self.wake(&wake_up.jobs, wake_up.work),
                 Ok(None) => self.wake_all(),
                 Err(error) => {
-                    tracing::warn!(%error, "lost the connection to the other replicas");
+                    tracing::warn!(
+                        error = error.chain(),
+                        "lost the connection to the other replicas"
+                    );
                     return;
                 }
             }

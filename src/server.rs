@@ -161,7 +161,7 @@ impl Server {
         }
         self.abort();
         if let Err(error) = self.store.close().await {
-            tracing::warn!(%error, "cannot close the database");
+            tracing::warn!(error = error.chain(), "cannot close the database");
         }
     }
 

@@ -15,25 +15,32 @@ impl App {
     /// Takes jobs from workers whose leases have run out: those with attempts left go back to the queue, the others fail.
     /// Returns how many.
     pub async fn rescue_jobs(&self) -> Result<usize, Error> {
-        let failure = Failure::new(
-            Reason::WorkerLost,
-            "The worker was lost while it ran the job.",
-        );
         let mut rescued = 0;
         for (what, cause) in [
             (Expired::Requeue, Some(Cause::Rescue)),
             (Expired::Fail, None),
         ] {
+            rescued += self.rescue_all(what, cause).await?;
+        }
+        Ok(rescued)
+    }
+
+    async fn rescue_all(&self, what: Expired, cause: Option<Cause>) -> Result<usize, Error> {
+        let failure = Failure::new(
+            Reason::WorkerLost,
+            "The worker was lost while it ran the job.",
+        );
+        let mut rescued = 0;
+        loop {
             let tx = self.store.begin().await?;
             let jobs = queue::rescue(&tx, what, &failure, BATCH, self.clock.queue()).await?;
             if jobs.is_empty() {
                 tx.rollback().await?;
-                continue;
+                return Ok(rescued);
             }
             self.commit_transition(tx, &jobs, &EventDetail::of_failure(&failure, cause))
                 .await?;
             rescued += jobs.len();
         }
-        Ok(rescued)
     }
 }

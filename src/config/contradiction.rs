@@ -12,6 +12,12 @@ pub fn report(config: &Config, reader: &mut Reader) {
             "the heartbeat may be at most half of the lease, so that one late beat loses no job",
         );
     }
+    if config.executor.orphan_age < config.executor.job_timeout * 2 {
+        reader.contradiction(
+            &["executor.orphan_age", "executor.job_timeout"],
+            "the age of an orphan is at least twice the job time-out, so that no running job's output is one",
+        );
+    }
     let storage = &config.storage;
     if storage.backend == StorageBackend::S3 && storage.bucket.is_none() {
         reader.contradiction(

@@ -78,6 +78,18 @@ impl Error {
         Self::Internal(fault.into())
     }
 
+    /// The error with all its causes, for the log.
+    pub fn chain(&self) -> String {
+        let mut chain = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            chain.push_str(": ");
+            chain.push_str(&error.to_string());
+            cause = error.source();
+        }
+        chain
+    }
+
     /// A single field that breaks its rule.
     pub fn invalid(field: &str, description: &str) -> Self {
         Self::Validation(vec![Violation::new(field, description)])

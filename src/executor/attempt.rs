@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use crate::{
     app::StoredOutput,
-    domain::{JobInput, JsonMap, Reason, job::Failure},
+    domain::{Error, JobInput, JsonMap, Reason, job::Failure},
     entity::job,
-    provider::{Output, Polled, ProgressSender, Provider, ProviderError, Submitted, Task},
+    provider::{Output, Polled, ProgressSender, Provider, ProviderError, Submitted, Task, clean},
     store::queue::{self, Lease},
 };
 
@@ -20,6 +20,8 @@ const POLL_FAILURES: u32 = 5;
 /// Bounds of the pause between two polls, whatever the provider says.
 const SHORTEST_POLL: Duration = Duration::from_millis(10);
 const LONGEST_POLL: Duration = Duration::from_secs(60);
+/// Pause before a task's id is offered to the database again.
+const NOTE_PAUSE: Duration = Duration::from_millis(500);
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub(super) enum Outcome {
     },
     /// Another worker has the job now.
     LeaseLost,
+    /// The database refuses what is to be recorded.
+    Unrecordable,
 }
 
 /// One run of a job by a provider.
@@ -65,12 +69,11 @@ impl<'a> Attempt<'a> {
             .get(&input.provider)
             .filter(|provider| provider.makes(job.category));
         let provider = provider.ok_or_else(|| {
-            let sentence = format!(
-                "No generator named {:?} makes {} here.",
-                input.provider,
-                job.category.as_str()
-            );
-            Mishap::lasting(Failure::new(Reason::ProviderNotConfigured, sentence))
+            let (name, category) = (&input.provider, job.category.as_str());
+            let sentence = format!("No generator named {name:?} makes {category} here.");
+            let here: Vec<_> = executor.providers.names().collect();
+            let failure = Failure::new(Reason::ProviderNotConfigured, sentence);
+            Mishap::lasting(failure.with_detail(format!("configured: {}", here.join(", "))))
         })?;
         let submission_key = job.submission_key.clone();
         Ok(Self {
@@ -124,7 +127,9 @@ impl<'a> Attempt<'a> {
                 poll_after,
             }) => self.follow(task_id, poll_after).await,
             Err(ProviderError::OutcomeUnknown(detail)) if self.provider.may_resubmit() => {
-                Err(self.missed(ProviderError::Unavailable(detail)))
+                // With the same key, by which the service knows it again.
+                let unavailable = Mishap::from(ProviderError::Unavailable(detail));
+                Err(Outcome::Missed(unavailable.keeping_task()))
             }
             Err(ProviderError::OutcomeUnknown(_)) => self.find_lost().await,
             Err(error) => Err(self.missed(error)),
@@ -139,18 +144,36 @@ impl<'a> Attempt<'a> {
                 let detail = format!("submission {} has no known task", self.task.submission_key);
                 Err(self.missed(ProviderError::OutcomeUnknown(detail)))
             }
+            Err(ProviderError::Stopped) if self.task.cancelled.is_cancelled() => {
+                Err(Outcome::Stopped { keep_task: true })
+            }
             Err(error) => Err(Outcome::Missed(Mishap::from(error).keeping_task())),
+        }
+    }
+
+    /// Writes the task's id down, however long the database is away: without it a paid task would be lost. The lease ends
+    /// the waiting.
+    async fn note_task(&self, task_id: &str) -> Result<(), Outcome> {
+        loop {
+            match queue::note_task(self.executor.app.store.writer(), self.lease, task_id).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => return Err(Outcome::LeaseLost),
+                Err(Error::DatabaseUnavailable(_)) => tokio::time::sleep(NOTE_PAUSE).await,
+                Err(error) => return Err(Outcome::Missed(Mishap::from(error).keeping_task())),
+            }
         }
     }
 
     /// Asks for a task until it ends. Its id is written down before the first poll.
     async fn follow(&self, task_id: String, first: Duration) -> Result<Output, Outcome> {
-        let noted = queue::note_task(self.executor.app.store.writer(), self.lease, &task_id).await;
-        // Kept, so that a time-out can cancel it even if it could not be written down.
-        let task_id = self.task_id.get_or_init(|| task_id);
-        if !noted.map_err(|error| Outcome::Missed(Mishap::from(error).keeping_task()))? {
-            return Err(Outcome::LeaseLost);
+        if clean::text(&task_id) != task_id {
+            return Err(self.missed(ProviderError::Failed(
+                "the task's id cannot be stored".to_owned(),
+            )));
         }
+        // Kept, so that it can be cancelled even if it was not written down.
+        let task_id = self.task_id.get_or_init(|| task_id);
+        self.note_task(task_id).await?;
         let mut pause = first;
         let mut failures = 0;
         loop {
@@ -160,6 +183,11 @@ impl<'a> Attempt<'a> {
             }
             match self.provider.poll(&self.task, task_id).await {
                 Ok(Polled::Done(output)) => return Ok(output),
+                Ok(Polled::Failed(ProviderError::Stopped)) | Err(ProviderError::Stopped)
+                    if self.task.cancelled.is_cancelled() =>
+                {
+                    return Err(Outcome::Stopped { keep_task: true });
+                }
                 Ok(Polled::Failed(error)) => return Err(self.missed(error)),
                 Ok(Polled::Running { poll_after }) => (pause, failures) = (poll_after, 0),
                 Err(error) => {
@@ -177,7 +205,7 @@ impl<'a> Attempt<'a> {
     }
 
     async fn keep(&self, output: Output) -> Outcome {
-        let mut metadata = output.metadata.clone();
+        let mut metadata = clean::map(output.metadata.clone());
         metadata.insert("provider".to_owned(), self.provider.name().into());
         metadata.insert("seed".to_owned(), self.task.input.seed.into());
         match self.executor.ingest(self.job, self.lease, output).await {

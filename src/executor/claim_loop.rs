@@ -1,4 +1,4 @@
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
 use super::Executor;
 
@@ -31,6 +31,7 @@ impl Executor {
         if free == 0 {
             return;
         }
+        let asked = Instant::now();
         match self
             .app
             .claim_jobs(&self.settings.worker_id, free, self.settings.lease)
@@ -38,13 +39,10 @@ impl Executor {
         {
             Ok(jobs) => {
                 for job in jobs {
-                    running.spawn(self.clone().run_job(job));
+                    running.spawn(self.clone().run_job(job, asked));
                 }
             }
-            Err(error) => tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "cannot claim jobs"
-            ),
+            Err(error) => tracing::error!(error = error.chain(), "cannot claim jobs"),
         }
     }
 }

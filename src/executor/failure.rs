@@ -7,7 +7,7 @@ use crate::{
     domain::{Error, Reason, backoff, job::Failure},
     entity::job,
     media::{InspectError, StorageError},
-    provider::ProviderError,
+    provider::{ProviderError, clean},
 };
 
 /// Why an attempt made nothing.
@@ -45,9 +45,14 @@ impl Mishap {
         }
     }
 
+    /// Whether the job ends with this attempt.
+    pub(super) fn is_final(&self, job: &job::Model) -> bool {
+        !self.transient || job.attempt >= job.max_attempts
+    }
+
     /// The end of the job's attempt: another one after a pause, or the job's failure.
     pub(super) fn end(self, job: &job::Model) -> AttemptEnd {
-        if !self.transient || job.attempt >= job.max_attempts {
+        if self.is_final(job) {
             return AttemptEnd::Fail(self.failure);
         }
         let attempt = u32::try_from(job.attempt).unwrap_or(1);
@@ -61,7 +66,7 @@ impl Mishap {
 
 impl From<ProviderError> for Mishap {
     fn from(error: ProviderError) -> Self {
-        let detail = error.to_string();
+        let detail = clean::text(&error.to_string());
         let failure =
             |reason, sentence: &str| Failure::new(reason, sentence).with_detail(detail.clone());
         match error {
@@ -143,5 +148,5 @@ pub(super) fn invalid_output(detail: String) -> Failure {
         Reason::ProviderInvalidOutput,
         "The generator made a file that cannot be read.",
     )
-    .with_detail(detail)
+    .with_detail(clean::text(&detail))
 }

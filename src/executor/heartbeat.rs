@@ -2,9 +2,8 @@ use std::time::Duration;
 
 use tokio::{
     sync::watch,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
-
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -18,76 +17,110 @@ use super::Executor;
 /// Shortest time between two writes of progress: the newest replaces those between.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
+/// What a running attempt tells of itself.
+#[derive(Clone)]
+struct Reports {
+    progress: watch::Receiver<Progress>,
+    /// The preview as the job's row keeps it.
+    preview: watch::Receiver<Option<String>>,
+}
+
 impl Executor {
-    /// Renews the lease and writes the progress down, until the lease is lost. A database that does not answer is asked
-    /// again until the lease must have run out.
-    /// Then cancels `lost`.
+    /// Renews the lease and writes the progress down, until the lease is lost; then cancels `lost`. `claimed` is when the
+    /// lease was asked for.
     pub(super) async fn keep_lease(
         self,
         lease: Lease,
+        claimed: Instant,
         progress: watch::Receiver<Progress>,
         lost: CancellationToken,
     ) {
-        self.renew_while_held(&lease, progress).await;
-        lost.cancel();
+        let (shown, preview) = watch::channel(None);
+        let reports = Reports {
+            progress: progress.clone(),
+            preview,
+        };
+        tokio::select! {
+            () = self.renew_while_held(&lease, claimed, reports) => lost.cancel(),
+            // Beside the renewal, which must not wait for a picture to be read.
+            () = self.shrink_previews(progress, shown) => {}
+        }
     }
 
-    async fn renew_while_held(&self, lease: &Lease, mut progress: watch::Receiver<Progress>) {
-        let mut renewed = Instant::now();
-        let mut reporting = true;
+    /// A database that does not answer is asked again until the lease must have run out. The time counts from before each
+    /// question, so that it never runs behind the database's.
+    async fn renew_while_held(&self, lease: &Lease, claimed: Instant, mut reports: Reports) {
+        let mut renewed = claimed;
         loop {
-            let next = renewed + self.settings.heartbeat;
-            let reported = async {
-                match progress.changed().await {
-                    Ok(()) => sleep_until(renewed + PROGRESS_INTERVAL).await,
-                    Err(_) => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = sleep_until(next) => {}
-                () = reported, if reporting => {}
-            }
-            reporting = progress.has_changed().is_ok();
-            let newest = progress.borrow_and_update().clone();
-            match self.renew(lease, &newest).await {
-                Some(true) => renewed = Instant::now(),
-                Some(false) => return,
-                None if renewed.elapsed() >= self.settings.lease => return,
-                None => tokio::time::sleep(PROGRESS_INTERVAL).await,
+            self.wait_for_news(renewed, &mut reports).await;
+            let (asked, expiry) = (Instant::now(), renewed + self.settings.lease);
+            match timeout_at(expiry, self.renew(lease, &mut reports)).await {
+                Ok(Some(true)) => renewed = asked,
+                Ok(None) if Instant::now() < expiry => sleep(PROGRESS_INTERVAL).await,
+                Ok(Some(false) | None) | Err(_) => return,
             }
         }
     }
 
+    /// Until the next heartbeat is due, or there is progress to write down.
+    async fn wait_for_news(&self, renewed: Instant, reports: &mut Reports) {
+        let news = async {
+            tokio::select! {
+                Ok(()) = reports.progress.changed() => {}
+                Ok(()) = reports.preview.changed() => {}
+                else => std::future::pending().await,
+            }
+            sleep_until(renewed + PROGRESS_INTERVAL).await;
+        };
+        tokio::select! {
+            () = sleep_until(renewed + self.settings.heartbeat) => {}
+            () = news => {}
+        }
+    }
+
     /// Whether the lease still holds; `None` if the database did not say.
-    async fn renew(&self, lease: &Lease, progress: &Progress) -> Option<bool> {
+    async fn renew(&self, lease: &Lease, reports: &mut Reports) -> Option<bool> {
+        let progress = reports.progress.borrow_and_update().clone();
         let report = Report {
             progress: progress.fraction,
-            message: (!progress.message.is_empty()).then(|| progress.message.clone()),
-            preview: self.tiny_preview(progress).await,
+            message: (!progress.message.is_empty()).then_some(progress.message),
+            preview: reports.preview.borrow_and_update().clone(),
         };
-        let renewed = queue::heartbeat(
-            self.app.store.writer(),
-            lease,
-            self.settings.lease,
-            report,
-            self.app.clock.queue(),
-        );
-        match renewed.await {
+        let (db, now) = (self.app.store.writer(), self.app.clock.queue());
+        match queue::heartbeat(db, lease, self.settings.lease, report, now).await {
             Ok(held) => {
                 self.app.events.publish(&[lease.job_id], false);
                 Some(held)
             }
             Err(error) => {
-                tracing::warn!(job_id = lease.job_id, %error, "cannot renew a lease");
+                tracing::warn!(
+                    job_id = lease.job_id,
+                    error = error.chain(),
+                    "cannot renew a lease"
+                );
                 None
             }
         }
     }
 
-    /// A preview that cannot be read is left out: the output itself is what counts.
-    async fn tiny_preview(&self, progress: &Progress) -> Option<String> {
-        let preview = progress.preview.clone()?;
-        let inspected = inspect(preview, &self.settings.limits).await;
-        inspected.map(|inspected| inspected.tiny_preview).ok()
+    /// Makes a tiny picture of each new preview. One that cannot be read is left out: the output itself is what counts.
+    async fn shrink_previews(
+        &self,
+        mut progress: watch::Receiver<Progress>,
+        shown: watch::Sender<Option<String>>,
+    ) {
+        let mut last = None;
+        while progress.changed().await.is_ok() {
+            let preview = progress.borrow_and_update().preview.clone();
+            let Some(picture) = preview.clone().filter(|_| preview != last) else {
+                continue;
+            };
+            last = preview;
+            if let Ok(inspected) = inspect(picture, &self.settings.limits).await {
+                shown.send_replace(Some(inspected.tiny_preview));
+            }
+        }
+        // The attempt is over; the lease is kept until its end is recorded.
+        std::future::pending().await
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     domain::{Reason, job::Failure},
     entity::job,
     media::{InspectError, StorageKey, inspect},
-    provider::{Content, Output, OutputFile},
+    provider::{Content, Output, OutputFile, clean},
     store::queue::Lease,
 };
 
@@ -57,7 +57,7 @@ impl Executor {
             key,
             inspected,
             seed: file.seed,
-            metadata: file.metadata,
+            metadata: clean::map(file.metadata),
         })
     }
 

@@ -1,7 +1,7 @@
 use std::{any::Any, panic::AssertUnwindSafe, pin::pin, time::Duration};
 
 use futures::FutureExt;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::Instrument;
 
@@ -25,8 +25,9 @@ const CANCEL_TIME: Duration = Duration::from_secs(5);
 const SETTLE_PAUSE: Duration = Duration::from_millis(500);
 
 impl Executor {
-    /// Runs one claimed job to the end of its attempt, whatever happens, and records the end.
-    pub(super) async fn run_job(self, job: job::Model) {
+    /// Runs one claimed job to the end of its attempt, whatever happens, and records the end. `claimed` is when it was asked
+    /// for.
+    pub(super) async fn run_job(self, job: job::Model, claimed: Instant) {
         let span = tracing::info_span!(
             "job",
             job_id = job.id,
@@ -40,7 +41,7 @@ impl Executor {
             };
             let (progress, reports) = ProgressSender::channel();
             let lost = CancellationToken::new();
-            let keeper = self.clone().keep_lease(lease.clone(), reports, lost.clone());
+            let keeper = self.clone().keep_lease(lease.clone(), claimed, reports, lost.clone());
             // Until the end is recorded, for the database may be slow.
             let _keeper = AbortOnDropHandle::new(tokio::spawn(keeper.in_current_span()));
             let outcome = self.attempt(&job, &lease, progress, &lost).await;
@@ -65,6 +66,17 @@ impl Executor {
             Ok(attempt) => attempt,
             Err(mishap) => return Outcome::Missed(mishap),
         };
+        let outcome = self.run_until_ended(&attempt, lost).await;
+        if let Outcome::Missed(mishap) = &outcome
+            && mishap.keep_task
+            && mishap.is_final(job)
+        {
+            self.cancel_task(&attempt).await;
+        }
+        outcome
+    }
+
+    async fn run_until_ended(&self, attempt: &Attempt<'_>, lost: &CancellationToken) -> Outcome {
         let mut run = pin!(AssertUnwindSafe(attempt.run()).catch_unwind());
         let early = tokio::select! {
             outcome = &mut run => return outcome.unwrap_or_else(crashed),
@@ -73,24 +85,20 @@ impl Executor {
             () = self.stop.cancelled() => Outcome::Stopped { keep_task: true },
         };
         attempt.task.cancelled.cancel();
-        match early {
-            // What is finished in time is not thrown away, and only the provider knows how it stopped.
-            Outcome::Stopped { .. } => match timeout(self.settings.stopping_time, run).await {
-                Ok(outcome) => outcome.unwrap_or_else(crashed),
-                Err(_) => early,
-            },
-            Outcome::Missed(_) => {
-                self.cancel_task(&attempt).await;
-                early
-            }
-            _ => early,
+        if !matches!(early, Outcome::Stopped { .. }) {
+            return early;
+        }
+        // What is finished in time is not thrown away, and only the provider knows how it stopped.
+        match timeout(self.settings.stopping_time, run).await {
+            Ok(outcome) => outcome.unwrap_or_else(crashed),
+            Err(_) => early,
         }
     }
 
     fn timed_out(&self) -> Outcome {
         let seconds = self.settings.job_timeout.as_secs();
         let sentence = format!("The job took longer than {seconds} seconds.");
-        Outcome::Missed(Mishap::lasting(Failure::new(Reason::JobTimedOut, sentence)))
+        Outcome::Missed(Mishap::lasting(Failure::new(Reason::JobTimedOut, sentence)).keeping_task())
     }
 
     async fn cancel_task(&self, attempt: &Attempt<'_>) {
@@ -104,20 +112,25 @@ impl Executor {
         }
     }
 
-    /// Records how the attempt ended; again and again while the database is away, for as long as the lease holds.
-    async fn settle(&self, job: &job::Model, lease: &Lease, outcome: Outcome) {
+    /// Records how the attempt ended; again and again while the database is away, for as long as the lease holds. An end
+    /// that cannot be recorded as it is becomes a failure, so that the job does not run once more.
+    async fn settle(&self, job: &job::Model, lease: &Lease, mut outcome: Outcome) {
         loop {
             match self.record(job, lease, &outcome).await {
                 Err(error @ Error::DatabaseUnavailable(_)) => {
-                    tracing::warn!(%error, "cannot record the end of an attempt yet");
+                    tracing::warn!(
+                        error = error.chain(),
+                        "cannot record the end of an attempt yet"
+                    );
                     sleep(SETTLE_PAUSE).await;
                 }
-                Err(error) => {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "cannot record the end of an attempt"
-                    );
+                Err(error) if matches!(outcome, Outcome::Unrecordable) => {
+                    tracing::error!(error = error.chain(), "cannot record the end of an attempt");
                     return;
+                }
+                Err(error) => {
+                    tracing::error!(error = error.chain(), "cannot record what an attempt made");
+                    outcome = Outcome::Unrecordable;
                 }
                 Ok(Some(ended)) => {
                     let status = ended.status.as_str();
@@ -146,6 +159,10 @@ impl Executor {
                     .await;
             }
             Outcome::LeaseLost => return Ok(None),
+            Outcome::Unrecordable => {
+                let sentence = "The server could not record what the generator made.";
+                AttemptEnd::Fail(Failure::new(Reason::Internal, sentence))
+            }
             Outcome::Stopped { keep_task } => AttemptEnd::HandBack {
                 keep_task: *keep_task,
             },

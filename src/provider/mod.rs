@@ -5,6 +5,7 @@
 //! down before it first polls, so that a restart goes on polling instead of submitting again.
 
 pub mod builtin;
+pub mod clean;
 mod registry;
 pub mod scripted;
 
@@ -150,8 +151,18 @@ impl ProgressSender {
         (Self(sender), receiver)
     }
 
+    /// A fraction that is no number counts as 0.
     pub fn send(&self, progress: Progress) {
-        self.0.send_replace(progress);
+        let fraction = if progress.fraction.is_nan() {
+            0.0
+        } else {
+            progress.fraction.clamp(0.0, 1.0)
+        };
+        self.0.send_replace(Progress {
+            fraction,
+            message: clean::text(&progress.message),
+            preview: progress.preview,
+        });
     }
 }
 
