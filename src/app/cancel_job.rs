@@ -1,7 +1,7 @@
 use crate::{
-    domain::{Caller, Error, job::EventDetail},
+    domain::{Caller, Error},
     entity::{JobStatus, job},
-    store,
+    store::{self, queue},
 };
 
 use super::App;
@@ -11,8 +11,8 @@ impl App {
     pub async fn cancel_job(&self, caller: Caller, id: i64) -> Result<job::Model, Error> {
         let tx = self.store.begin().await?;
         store::job::find(&tx, caller, id).await?;
-        if let Some(job) = store::job::cancel_pending(&tx, id, self.clock.now()).await? {
-            self.commit_transition(tx, std::slice::from_ref(&job), &EventDetail::default())
+        if let Some(job) = queue::cancel(&tx, id, self.clock.queue()).await? {
+            self.commit_transition(tx, std::slice::from_ref(&job), None)
                 .await?;
             return Ok(job);
         }

@@ -2,11 +2,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::{
-    domain::{Error, job::EventDetail},
-    entity::job,
-    store::queue,
-};
+use crate::{domain::Error, entity::job, store::queue};
 
 use super::App;
 
@@ -25,11 +21,7 @@ impl App {
             tx.rollback().await?;
             return Ok(jobs);
         }
-        let detail = EventDetail {
-            worker_id: Some(worker_id.to_owned()),
-            ..EventDetail::default()
-        };
-        self.commit_transition(tx, &jobs, &detail).await?;
+        self.commit_transition(tx, &jobs, None).await?;
         Ok(jobs)
     }
 }

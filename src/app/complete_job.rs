@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use crate::{
-    domain::{Error, JsonMap, job::EventDetail},
+    domain::{Error, JsonMap},
     entity::job,
     media::{Inspected, StorageKey},
     store::{
@@ -42,7 +42,7 @@ impl App {
             let media = self.describe(&job, index, output);
             store::media::insert(&tx, &job, media, self.clock.now()).await?;
         }
-        self.commit_transition(tx, std::slice::from_ref(&job), &EventDetail::default())
+        self.commit_transition(tx, std::slice::from_ref(&job), None)
             .await?;
         Ok(Some(job))
     }

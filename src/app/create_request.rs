@@ -31,7 +31,7 @@ impl App {
         if let Some(first) = self.replay(&draft).await? {
             return Ok(first);
         }
-        if draft.feature_id <= 0 || draft.template_id.is_some_and(|id| id <= 0) {
+        if draft.feature_id <= 0 {
             return self.refuse_unaddressed(&draft);
         }
         let feature = self.find_open_feature(draft.feature_id).await?;
@@ -66,7 +66,8 @@ impl App {
         &self,
         draft: &RequestDraft,
     ) -> Result<Option<template::Model>, Error> {
-        let Some(id) = draft.template_id else {
+        // An impossible id is refused with the other mistakes.
+        let Some(id) = draft.template_id.filter(|id| *id > 0) else {
             return Ok(None);
         };
         let template = store::template::find(self.store.reader(), id).await?;
@@ -157,7 +158,7 @@ impl App {
 
     /// The request that the draft's key stands for already; `None` if it is a new one or there is no key.
     async fn replay(&self, draft: &RequestDraft) -> Result<Option<Accepted>, Error> {
-        if draft.idempotency_key.is_empty() {
+        if !draft.has_valid_key() {
             return Ok(None);
         }
         let db = self.store.reader();

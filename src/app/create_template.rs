@@ -1,5 +1,5 @@
 use crate::{
-    domain::{Checks, Error, FeatureProperties, TemplateDraft},
+    domain::{Checks, Error, FeatureProperties, TemplateDraft, stored},
     entity::{feature, template},
     store,
 };
@@ -20,9 +20,6 @@ impl App {
 
 /// The typed properties of a stored feature.
 pub(super) fn properties_of(feature: &feature::Model) -> Result<FeatureProperties, Error> {
-    let Some(properties) = feature.properties.clone() else {
-        return Ok(FeatureProperties::default());
-    };
-    serde_json::from_value(properties)
+    stored::read(feature.properties.clone())
         .map_err(|error| Error::internal(format!("properties of feature {}: {error}", feature.id)))
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use crate::{
     domain::{
         Error,
-        job::{Cause, EventDetail, Failure},
+        job::{Cause, Failure},
     },
     entity::job,
     store::queue::{self, Lease},
@@ -35,35 +35,26 @@ impl App {
     ) -> Result<Option<job::Model>, Error> {
         let now = self.clock.queue();
         let tx = self.store.begin().await?;
-        let (job, detail) = match end {
-            AttemptEnd::Fail(failure) => {
-                let job = queue::fail(&tx, lease, failure, now).await?;
-                (job, EventDetail::of_failure(failure, None))
-            }
+        let (job, cause) = match end {
+            AttemptEnd::Fail(failure) => (queue::fail(&tx, lease, failure, now).await?, None),
             AttemptEnd::Retry {
                 failure,
                 pause,
                 keep_task,
             } => {
                 let job = queue::retry(&tx, lease, failure, *pause, *keep_task, now).await?;
-                (job, EventDetail::of_failure(failure, Some(Cause::Retry)))
+                (job, Some(Cause::Retry))
             }
             AttemptEnd::HandBack { keep_task } => {
                 let job = queue::hand_back(&tx, lease, *keep_task, now).await?;
-                (
-                    job,
-                    EventDetail {
-                        cause: Some(Cause::HandBack),
-                        ..EventDetail::default()
-                    },
-                )
+                (job, Some(Cause::HandBack))
             }
         };
         let Some(job) = job else {
             tx.rollback().await?;
             return Ok(None);
         };
-        self.commit_transition(tx, std::slice::from_ref(&job), &detail)
+        self.commit_transition(tx, std::slice::from_ref(&job), cause)
             .await?;
         Ok(Some(job))
     }

@@ -1,7 +1,7 @@
 use crate::{
     domain::{
         Error, Reason,
-        job::{Cause, EventDetail, Failure},
+        job::{Cause, Failure},
     },
     store::queue::{self, Expired},
 };
@@ -38,8 +38,7 @@ impl App {
                 tx.rollback().await?;
                 return Ok(rescued);
             }
-            self.commit_transition(tx, &jobs, &EventDetail::of_failure(&failure, cause))
-                .await?;
+            self.commit_transition(tx, &jobs, cause).await?;
             rescued += jobs.len();
         }
     }

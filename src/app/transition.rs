@@ -1,5 +1,5 @@
 use crate::{
-    domain::{Error, job::EventDetail},
+    domain::{Error, job::Cause},
     entity::{JobStatus, job},
     store::{Transaction, job_event, request},
 };
@@ -13,12 +13,12 @@ impl App {
         &self,
         tx: Transaction,
         jobs: &[job::Model],
-        detail: &EventDetail,
+        cause: Option<Cause>,
     ) -> Result<(), Error> {
         let mut request_ids: Vec<i64> = jobs.iter().map(|job| job.request_id).collect();
         request_ids.sort_unstable();
         request_ids.dedup();
-        job_event::record(&tx, jobs, detail).await?;
+        job_event::record(&tx, jobs, cause).await?;
         request::refresh_status(&tx, &request_ids, self.clock.now()).await?;
         tx.commit().await?;
 

@@ -78,11 +78,6 @@ impl App {
 }
 
 impl JobWatch {
-    /// Revision to resume after: that of the last transition told.
-    pub fn revision(&self) -> i64 {
-        self.revision
-    }
-
     /// The next update; `None` after the terminal transition.
     pub async fn next(&mut self) -> Result<Option<JobUpdate>, Error> {
         loop {
@@ -172,15 +167,14 @@ fn as_of(job: &job::Model, event: job_event::Model) -> Result<job::Model, Error>
         .detail
         .map_or_else(|| Ok(EventDetail::default()), serde_json::from_value)
         .map_err(Error::internal)?;
-    let started = (event.status == JobStatus::Processing).then_some(event.created_at);
     Ok(job::Model {
         status: event.status,
         revision: event.revision,
         attempt: event.attempt,
         worker_id: detail.worker_id,
-        started_at: started,
+        started_at: detail.started_at,
         completed_at: None,
-        run_after: event.created_at,
+        run_after: detail.run_after.unwrap_or(event.created_at),
         updated_at: event.created_at,
         progress: 0.0,
         progress_message: None,

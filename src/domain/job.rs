@@ -1,5 +1,6 @@
-//! The state machine of a job, and what the jobs say of their request.
+//! What the statuses of jobs mean, for themselves and for their request.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::entity::{JobStatus, RequestStatus};
@@ -10,19 +11,6 @@ impl JobStatus {
     /// Whether nothing comes after it.
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
-    }
-
-    /// The transitions that exist (spec 4.2 and design 3): pending to processing or cancelled; processing to completed,
-    /// failed, or back to pending for another attempt.
-    pub fn may_become(self, next: Self) -> bool {
-        matches!(
-            (self, next),
-            (Self::Pending, Self::Processing | Self::Cancelled)
-                | (
-                    Self::Processing,
-                    Self::Completed | Self::Failed | Self::Pending
-                )
-        )
     }
 }
 
@@ -108,6 +96,10 @@ pub struct EventDetail {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_after: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
@@ -123,17 +115,6 @@ pub enum Cause {
     Rescue,
     /// The worker stopped and gave the job back; the attempt does not count.
     HandBack,
-}
-
-impl EventDetail {
-    pub fn of_failure(failure: &Failure, cause: Option<Cause>) -> Self {
-        Self {
-            cause,
-            worker_id: None,
-            error_code: Some(failure.reason.as_str().to_owned()),
-            error_message: Some(failure.message.clone()),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -158,14 +139,19 @@ mod tests {
         counts
     }
 
+    /// Spec 4.2 and design 3: a job starts or is cancelled; it ends, or goes back for another attempt.
+    fn next(status: JobStatus) -> &'static [JobStatus] {
+        match status {
+            JobStatus::Pending => &[JobStatus::Processing, JobStatus::Cancelled],
+            JobStatus::Processing => &[JobStatus::Completed, JobStatus::Failed, JobStatus::Pending],
+            JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => &[],
+        }
+    }
+
     #[test]
     fn nothing_comes_after_a_terminal_status() {
-        for from in ALL {
-            let onward = ALL
-                .into_iter()
-                .filter(|next| from.may_become(*next))
-                .count();
-            assert_eq!(onward == 0, from.is_terminal(), "{from:?}");
+        for status in ALL {
+            assert_eq!(next(status).is_empty(), status.is_terminal(), "{status:?}");
         }
     }
 
@@ -180,10 +166,7 @@ mod tests {
             let mut life = vec![JobStatus::Pending];
             for choice in choices {
                 let now = life[life.len() - 1];
-                let next: Vec<_> = ALL
-                    .into_iter()
-                    .filter(|next| now.may_become(*next))
-                    .collect();
+                let next = next(now);
                 if !next.is_empty() {
                     life.push(next[choice.index(next.len())]);
                 }

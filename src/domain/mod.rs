@@ -15,6 +15,7 @@ mod page;
 mod prompt;
 mod request;
 mod resolution;
+pub mod stored;
 mod template;
 mod variable;
 

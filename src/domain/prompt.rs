@@ -8,8 +8,8 @@ use super::JsonMap;
 
 /// Always there beside the template's variables.
 pub const USER_PROMPT: &str = "user_prompt";
-/// Longest rendered prompt, in characters.
-const MAX_RENDERED_CHARS: usize = 20_000;
+/// Longest rendered prompt, in characters: room for the longest user prompt and the longest template.
+const MAX_RENDERED_CHARS: usize = 200_000;
 /// Bound on instructions and on memory (about 64 bytes each): a prompt needs a few hundred.
 const FUEL: u64 = 50_000;
 
@@ -107,7 +107,7 @@ mod tests {
         for source in [
             "{% for a in range(10000) %}{% for b in range(10000) %}{% endfor %}{% endfor %}",
             "{{ 'x' * 1000000000 }}",
-            "{% for a in range(9999) %}{{ user_prompt }}{% endfor %}",
+            "{% for a in range(9999) %}{% for b in range(9) %}{{ user_prompt }}{% endfor %}{% endfor %}",
         ] {
             assert!(
                 render(source, &JsonMap::new(), "0123456789").is_err(),

@@ -39,6 +39,13 @@ pub struct RequestDraft {
 }
 
 impl RequestDraft {
+    /// Whether the idempotency key is one that a request can have been stored with.
+    pub fn has_valid_key(&self) -> bool {
+        let mut checks = Checks::default();
+        checks.text("idempotency_key", &self.idempotency_key, MAX_KEY_CHARS);
+        !self.idempotency_key.is_empty() && checks.into_violations().is_empty()
+    }
+
     /// SHA-256 of the payload in hexadecimal: two calls with one idempotency key must have the same.
     pub fn fingerprint(&self) -> Result<String, Error> {
         let payload = serde_json::to_vec(self).map_err(Error::internal)?;
@@ -87,13 +94,18 @@ pub fn resolve(
         Some(template) => draft.input.clone().or(&template.input_defaults()),
         None => draft.input.clone(),
     };
-    let variations = check_variations(&input, offer.properties, limits, &mut checks);
+    // Without a feature there are no limits of a feature to break.
+    let mut of_feature = Checks::default();
+    let variations = check_variations(&input, offer.properties, limits, &mut of_feature);
     let form = input.output.resolve(
         "input.output",
         offer.properties,
         offer.category,
-        &mut checks,
+        &mut of_feature,
     );
+    if draft.feature_id > 0 {
+        checks.extend(of_feature.into_violations());
+    }
     let (variables, template_prompt) =
         fill_template(draft, offer.template, user_prompt, &mut checks);
 

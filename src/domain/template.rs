@@ -19,7 +19,10 @@ pub struct TemplateData {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub variables: Vec<Variable>,
     pub defaults: GenerationInput,
-    #[serde(skip_serializing_if = "JsonMap::is_empty")]
+    #[serde(
+        deserialize_with = "super::stored::style",
+        skip_serializing_if = "JsonMap::is_empty"
+    )]
     pub style: JsonMap,
     #[serde(flatten)]
     pub extra: JsonMap,
@@ -101,6 +104,7 @@ impl TemplateData {
             );
         }
         self.defaults.check("template_data.defaults", checks);
+        self.check_default_variations(properties, checks);
         checks.require(
             self.defaults.variables.is_empty(),
             "template_data.defaults.variables",
@@ -111,6 +115,19 @@ impl TemplateData {
             properties,
             category,
             checks,
+        );
+    }
+
+    /// A default that no request could keep would be blamed on requests.
+    fn check_default_variations(&self, properties: &FeatureProperties, checks: &mut Checks) {
+        let (asked, most) = (
+            i64::from(self.defaults.batch_size),
+            properties.max_batch_size,
+        );
+        checks.require(
+            most == 0 || asked <= most,
+            "template_data.defaults.variations",
+            || format!("must be at most {most} for this feature, got {asked}"),
         );
     }
 

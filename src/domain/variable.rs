@@ -145,6 +145,11 @@ impl Variable {
             &format!("{path}.max_length"),
             || format!("must be from 0 to 20000, got {}", self.max_length),
         );
+        if let (Some(min), Some(max)) = (self.min, self.max) {
+            checks.require(min <= max, &format!("{path}.max"), || {
+                format!("must not be below min, got {min} to {max}")
+            });
+        }
         let needs_choices = self.kind == VariableType::Enum;
         checks.require(
             needs_choices != self.choices.is_empty(),

@@ -1,4 +1,4 @@
-use std::{path::Path, time::Duration};
+use std::{str::FromStr, time::Duration};
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr,
@@ -70,13 +70,11 @@ fn create_folder(config: &DatabaseConfig) -> Result<(), ConnectError> {
     if config.url.backend() != DatabaseBackend::Sqlite {
         return Ok(());
     }
-    let path = config
-        .url
-        .expose()
-        .trim_start_matches("sqlite:")
-        .trim_start_matches("//");
-    let path = path.split('?').next().unwrap_or(path);
-    let Some(folder) = Path::new(path).parent() else {
+    // The driver knows how its URLs are written; what it does not understand it refuses when it connects.
+    let Ok(options) = SqliteConnectOptions::from_str(config.url.expose()) else {
+        return Ok(());
+    };
+    let Some(folder) = options.get_filename().parent() else {
         return Ok(());
     };
     std::fs::create_dir_all(folder).map_err(|source| ConnectError::Folder {

@@ -1,15 +1,12 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::NotSet,
-    ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait,
-    sea_query::{Expr, ExprTrait},
+    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
+    EntityTrait, QueryFilter, QueryOrder, QueryTrait,
 };
 use serde::Serialize;
 
 use crate::{
-    domain::{Caller, Error, JobInput, Page, Resource, job::EventDetail},
+    domain::{Caller, Error, JobInput, Page, Resource},
     entity::{
         JobStatus, MediaType,
         job::{ActiveModel, Column, Entity, Model},
@@ -56,7 +53,7 @@ pub async fn insert(
         );
         jobs.push(job.insert(tx).await?);
     }
-    job_event::record(tx, &jobs, &EventDetail::default()).await?;
+    job_event::record(tx, &jobs, None).await?;
     Ok(jobs)
 }
 
@@ -82,7 +79,8 @@ fn new_job(
         variation: Set(variation),
         attempt: Set(0),
         max_attempts: Set(plan.max_attempts),
-        run_after: Set(plan.now),
+        // At once, whatever the database's clock says.
+        run_after: Set(DateTime::UNIX_EPOCH),
         progress: Set(0.0),
         ..Default::default()
     }
@@ -140,25 +138,4 @@ pub async fn of_request(db: &impl ConnectionTrait, request_id: i64) -> Result<Ve
         .order_by_asc(Column::Variation)
         .order_by_asc(Column::Id);
     Ok(jobs.all(db).await?)
-}
-
-/// Cancels a job if it is still pending; `None` if it is not any more.
-pub async fn cancel_pending(
-    tx: &Transaction,
-    id: i64,
-    now: DateTime<Utc>,
-) -> Result<Option<Model>, Error> {
-    let cancelled = Entity::update_many()
-        .col_expr(
-            Column::Status,
-            Column::Status.save_as(Expr::value(JobStatus::Cancelled)),
-        )
-        .col_expr(Column::Revision, Expr::col(Column::Revision).add(1))
-        .col_expr(Column::CompletedAt, Expr::value(now))
-        .col_expr(Column::UpdatedAt, Expr::value(now))
-        .filter(Column::Id.eq(id))
-        .filter(Column::Status.eq(JobStatus::Pending))
-        .exec_with_returning(tx)
-        .await?;
-    Ok(cancelled.into_iter().next())
 }

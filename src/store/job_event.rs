@@ -4,7 +4,10 @@ use sea_orm::{
 };
 
 use crate::{
-    domain::{Error, job::EventDetail},
+    domain::{
+        Error,
+        job::{Cause, EventDetail},
+    },
     entity::{
         job,
         job_event::{ActiveModel, Column, Entity, Model},
@@ -16,28 +19,43 @@ use super::Transaction;
 /// Most events read at once; a watcher that is further behind reads again.
 const BATCH: u64 = 100;
 
-/// Records the transition that each of these jobs has just made. It happened at the job's `updated_at`.
+/// Records the transition that each of these jobs has just made, for `cause` if the statuses do not tell. It happened at the
+/// job's `updated_at`.
 pub async fn record(
     tx: &Transaction,
     jobs: &[job::Model],
-    detail: &EventDetail,
+    cause: Option<Cause>,
 ) -> Result<(), Error> {
     if jobs.is_empty() {
         return Ok(());
     }
-    let detail = serde_json::to_value(detail).map_err(Error::internal)?;
-    let events = jobs.iter().map(|job| ActiveModel {
-        job_id: Set(job.id),
-        revision: Set(job.revision),
-        status: Set(job.status),
-        attempt: Set(job.attempt),
-        detail: Set(Some(detail.clone())),
-        created_at: Set(job.updated_at),
-    });
+    let events: Vec<ActiveModel> = jobs
+        .iter()
+        .map(|job| event_of(job, cause))
+        .collect::<Result<_, _>>()?;
     Entity::insert_many(events)
         .exec_without_returning(tx)
         .await?;
     Ok(())
+}
+
+fn event_of(job: &job::Model, cause: Option<Cause>) -> Result<ActiveModel, Error> {
+    let detail = EventDetail {
+        cause,
+        worker_id: job.worker_id.clone(),
+        started_at: job.started_at,
+        run_after: Some(job.run_after),
+        error_code: job.error_code.clone(),
+        error_message: job.error_message.clone(),
+    };
+    Ok(ActiveModel {
+        job_id: Set(job.id),
+        revision: Set(job.revision),
+        status: Set(job.status),
+        attempt: Set(job.attempt),
+        detail: Set(Some(serde_json::to_value(detail).map_err(Error::internal)?)),
+        created_at: Set(job.updated_at),
+    })
 }
 
 /// The next transitions of a job after a revision, in order.

@@ -3,7 +3,7 @@
 //! Time is the database's clock, so that leases do not depend on the clocks of the replicas. `now` replaces it in tests.
 //! Every write of a running attempt is conditional on its lease token; none changed means that the lease is lost.
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -62,8 +62,23 @@ pub async fn claim(
         i64::from(slots).into(),
     ];
     let mut jobs = sql.rows(tx, statement, values).await?;
-    jobs.sort_by_key(|job| (-job.priority, job.id));
+    jobs.sort_by_key(|job| (Reverse(job.priority), job.id));
     Ok(jobs)
+}
+
+/// Cancels a job if it is still pending; `None` if it is not any more.
+pub async fn cancel(tx: &Transaction, job_id: i64, now: Now) -> Result<Option<Model>, Error> {
+    let sql = Dialect::of(tx);
+    let statement = format!(
+        "UPDATE generation_jobs SET
+             status = 'cancelled', completed_at = {now}, updated_at = {now}, revision = revision + 1,
+             error_code = NULL, error_message = NULL, error_detail = NULL
+         WHERE id = $2 AND status = 'pending' RETURNING {columns}",
+        now = sql.now("$1"),
+        columns = sql.columns(),
+    );
+    let values: [Value; 2] = [now.into(), job_id.into()];
+    Ok(sql.rows(tx, statement, values).await?.into_iter().next())
 }
 
 /// How far an attempt is, as the job's row tells it.
