@@ -33,14 +33,19 @@ pub(super) async fn ailment(app: &App, pulse: Option<&Pulse>) -> Option<&'static
 /// Keeps the gRPC health of the server and of each service up to date.
 pub async fn watch_health(app: App, health: HealthReporter, pulse: Option<Pulse>) -> Infallible {
     loop {
-        let status = match ailment(&app, pulse.as_ref()).await {
-            None => ServingStatus::Serving,
-            Some(_) => ServingStatus::NotServing,
-        };
-        for service in SERVICES {
-            health.set_service_status(service, status).await;
-        }
+        report_health(&app, &health, pulse.as_ref()).await;
         tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// Looks once. Before the first look the services are unknown to health checks.
+pub(super) async fn report_health(app: &App, health: &HealthReporter, pulse: Option<&Pulse>) {
+    let status = match ailment(app, pulse).await {
+        None => ServingStatus::Serving,
+        Some(_) => ServingStatus::NotServing,
+    };
+    for service in SERVICES {
+        health.set_service_status(service, status).await;
     }
 }
 

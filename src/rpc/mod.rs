@@ -71,6 +71,7 @@ pub async fn serve(
         .merge(http::router(app.clone(), pulse.clone()))
         .fallback(http::unknown);
 
+    health::report_health(&app, &health, pulse.as_ref()).await;
     let stopping = app.stopping.clone();
     let serving = Server::builder()
         .accept_http1(true)
