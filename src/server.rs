@@ -9,11 +9,11 @@ use tonic::transport::server::TcpIncoming;
 use url::Url;
 
 use crate::{
-    app::{self, App, Clock},
+    app::{self, App, Clock, Pulse},
     config::{Config, StorageBackend},
     domain::{Error, IntakeLimits},
     events::Events,
-    executor::{self, Executor, Pulse},
+    executor::{self, Executor},
     media::{self, LinkSettings, S3Settings, Storage, StorageError, StorageSettings},
     provider::{Registry, builtin::Builtin, scripted::Scripted},
     rpc,

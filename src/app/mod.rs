@@ -9,6 +9,7 @@ mod create_request;
 mod create_template;
 mod end_attempt;
 mod install_catalogue;
+mod pulse;
 mod remove_orphans;
 mod rescue_jobs;
 mod transition;
@@ -24,6 +25,7 @@ pub use clock::Clock;
 pub use complete_job::StoredOutput;
 pub use create_request::Accepted;
 pub use end_attempt::AttemptEnd;
+pub use pulse::Pulse;
 pub use watch_job::{JobUpdate, JobWatch};
 
 /// The parts that the use cases work with. Clones share them.

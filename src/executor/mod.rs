@@ -5,7 +5,6 @@ mod claim_loop;
 mod failure;
 mod heartbeat;
 mod ingest;
-mod pulse;
 mod run;
 mod upkeep;
 
@@ -13,9 +12,11 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{app::App, media::Limits, provider::Registry};
-
-pub use pulse::Pulse;
+use crate::{
+    app::{App, Pulse},
+    media::Limits,
+    provider::Registry,
+};
 
 /// How this process works.
 #[derive(Clone, Debug)]

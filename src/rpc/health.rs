@@ -3,7 +3,7 @@ use std::{convert::Infallible, time::Duration};
 use tokio::time::timeout;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::{app::App, executor::Pulse};
+use crate::app::{App, Pulse};
 
 use super::proto;
 

@@ -12,8 +12,7 @@ use headers::{HeaderMapExt, Range};
 use serde::Deserialize;
 
 use crate::{
-    app::App,
-    executor::Pulse,
+    app::{App, Pulse},
     media::{ByteRange, LinkError, Selection, StorageError, StorageKey, StoredObject, select},
 };
 

@@ -23,9 +23,8 @@ use tower::Layer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{
-    app::App,
+    app::{App, Pulse},
     domain::{Caller, Checks},
-    executor::Pulse,
     store::PageRequest,
 };
 

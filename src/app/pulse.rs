@@ -5,7 +5,7 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Shows that a loop still turns.
+/// Shows that the loop which claims jobs still turns.
 #[derive(Clone, Debug)]
 pub struct Pulse {
     last: Arc<Mutex<Instant>>,
@@ -18,7 +18,7 @@ impl Pulse {
         }
     }
 
-    pub(super) fn beat(&self) {
+    pub fn beat(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
