@@ -2,9 +2,18 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod client;
 mod database;
 mod documents;
+mod grpc_web;
+mod media_files;
 mod postgres;
 mod queue;
+mod refusal;
 mod schema;
+mod script;
+mod server;
 mod storage;
+mod structure;
+mod watching;
+mod whole_path;

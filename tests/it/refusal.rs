@@ -1,0 +1,86 @@
+//! What every error of the API owes its caller.
+
+use std::collections::{BTreeSet, HashMap};
+
+use atelier::rpc::proto::ErrorReason;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// An error that keeps the rules of `error_reason.proto`.
+#[derive(Debug)]
+pub struct Refusal {
+    pub code: Code,
+    pub reason: ErrorReason,
+    pub metadata: HashMap<String, String>,
+    /// Paths of the fields that break their rules, in order.
+    pub fields: Vec<String>,
+}
+
+/// Reads an error and holds it against the rules.
+pub fn refusal<T: std::fmt::Debug>(outcome: Result<T, Status>) -> Refusal {
+    of_status(&outcome.expect_err("the call succeeded"))
+}
+
+pub fn of_status(status: &Status) -> Refusal {
+    let details = status.get_error_details();
+    let info = details
+        .error_info()
+        .unwrap_or_else(|| panic!("no ErrorInfo: {status:?}"));
+    assert_eq!(info.domain, "generation", "{status:?}");
+    assert!(!status.message().is_empty(), "{status:?}");
+    let reason = ErrorReason::from_str_name(&format!("ERROR_REASON_{}", info.reason))
+        .unwrap_or_else(|| panic!("{} is not documented", info.reason));
+    let refusal = Refusal {
+        code: status.code(),
+        reason,
+        metadata: info.metadata.clone(),
+        fields: fields(&details),
+    };
+    let invalid = reason == ErrorReason::ValidationFailed;
+    assert_eq!(invalid, !refusal.fields.is_empty(), "{status:?}");
+    if invalid {
+        let count = refusal.fields.len().to_string();
+        assert_eq!(
+            refusal.metadata.get("violations"),
+            Some(&count),
+            "{status:?}"
+        );
+    }
+    refusal
+}
+
+fn fields(details: &ErrorDetails) -> Vec<String> {
+    let Some(request) = details.bad_request() else {
+        return Vec::new();
+    };
+    for violation in &request.field_violations {
+        assert!(!violation.description.is_empty(), "{violation:?}");
+    }
+    let violations = request.field_violations.iter();
+    violations
+        .map(|violation| violation.field.clone())
+        .collect()
+}
+
+impl Refusal {
+    #[track_caller]
+    pub fn is(&self, code: Code, reason: ErrorReason) -> &Self {
+        assert_eq!((self.code, self.reason), (code, reason), "{self:?}");
+        self
+    }
+
+    /// Asserts a part of the metadata that belongs to the reason.
+    #[track_caller]
+    pub fn with(&self, key: &str, value: impl ToString) -> &Self {
+        assert_eq!(self.metadata.get(key), Some(&value.to_string()), "{self:?}");
+        self
+    }
+
+    /// Asserts a failed validation of exactly these fields, in any order.
+    #[track_caller]
+    pub fn of_fields<const N: usize>(&self, fields: [&str; N]) {
+        self.is(Code::InvalidArgument, ErrorReason::ValidationFailed);
+        let found: BTreeSet<&str> = self.fields.iter().map(String::as_str).collect();
+        assert_eq!(found, BTreeSet::from(fields));
+    }
+}
