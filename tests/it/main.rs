@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod catalogue;
 mod client;
 mod database;
 mod documents;
 mod grpc_web;
 mod idempotency;
+mod intake;
 mod media_files;
+mod paging;
 mod postgres;
 mod queue;
 mod refusal;
