@@ -4,6 +4,8 @@
 
 mod catalogue;
 mod client;
+mod command_line;
+mod crash;
 mod database;
 mod documents;
 mod execution;
@@ -14,11 +16,13 @@ mod leases;
 mod media_files;
 mod paging;
 mod postgres;
+mod process;
 mod queue;
 mod refusal;
 mod schema;
 mod script;
 mod server;
+mod shutdown;
 mod storage;
 mod structure;
 mod two_executors;

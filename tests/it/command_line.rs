@@ -1,0 +1,101 @@
+//! The commands that are no servers.
+
+use std::process::{Output, Stdio};
+
+use crate::database::on_both_databases;
+use crate::process::{atelier, run};
+use crate::server::within;
+
+const PROCESSES: usize = 10;
+
+on_both_databases! {
+    async fn migrations_go_up_and_down_and_tell_where_they_stand(db: TestDatabase) {
+        let migrate = async |arguments: &[&str]| {
+            let output = run(atelier(&db, &[&["migrate"], arguments].concat())).await;
+            assert!(output.status.success(), "{output:?}");
+            text(&output.stdout)
+        };
+        let standing = async || {
+            let lines = migrate(&["status"]).await;
+            let first_words = lines.lines().map(|line| line.split(' ').next().unwrap().to_owned());
+            first_words.collect::<Vec<_>>()
+        };
+        assert_eq!(standing().await, ["pending", "pending"]);
+        migrate(&["up", "--steps", "1"]).await;
+        assert_eq!(standing().await, ["applied", "pending"]);
+        migrate(&["up"]).await;
+        assert_eq!(standing().await, ["applied", "applied"]);
+        assert_eq!(migrate(&["up"]).await, "nothing to do\n");
+        migrate(&["down"]).await;
+        assert_eq!(standing().await, ["applied", "pending"]);
+        migrate(&["up"]).await;
+        migrate(&["down", "--steps", "2"]).await;
+        assert_eq!(standing().await, ["pending", "pending"]);
+    }
+
+    async fn ten_processes_that_migrate_at_the_same_moment_all_succeed(db: TestDatabase) {
+        let processes: Vec<_> = (0..PROCESSES)
+            .map(|_| {
+                let mut command = atelier(&db, &["migrate", "up"]);
+                command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+            })
+            .collect();
+        let mut said = String::new();
+        for process in processes {
+            let ended = tokio::task::spawn_blocking(|| process.wait_with_output());
+            let output: Output = within(ended).await.unwrap().unwrap();
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            said.push_str(&text(&output.stdout));
+        }
+        assert!(said.contains("applied"), "{said}");
+        let status = run(atelier(&db, &["migrate", "status"])).await;
+        assert_eq!(text(&status.stdout).matches("applied").count(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_names_every_problem_and_exits_with_two() {
+    use crate::database::{Backend, TestDatabase};
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let mut command = atelier(&db, &["serve", "--listen", "0.0.0.0:50051"]);
+    command.args(["--set", "executor.lease=soon"]);
+    command.env("ATELIER__SERVER__LISTENN", "x");
+    let output = run(command).await;
+    assert_eq!(output.status.code(), Some(2));
+    let complaint = text(&output.stderr);
+    for key in [
+        "server.listen",
+        "executor.lease",
+        "ATELIER__SERVER__LISTENN",
+    ] {
+        assert!(complaint.contains(key), "{key} is not in:\n{complaint}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_its_database_says_why_and_exits_with_one() {
+    use crate::database::{Backend, TestDatabase};
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let mut command = atelier(&db, &["serve"]);
+    // Nothing listens on the discard port.
+    let nowhere = "postgres://nobody:a-password@127.0.0.1:9/nothing";
+    command.args(["--set", "database.acquire_timeout=1s"]);
+    command.args([
+        "--set",
+        &format!("database.url={nowhere}"),
+        "--database-url",
+        nowhere,
+    ]);
+    let output = run(command).await;
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    assert!(
+        complaint.contains("cannot connect to the database"),
+        "{complaint}"
+    );
+    assert!(!complaint.contains("a-password"), "{complaint}");
+}
+
+fn text(output: &[u8]) -> String {
+    String::from_utf8_lossy(output).into_owned()
+}
