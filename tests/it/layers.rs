@@ -1,0 +1,215 @@
+//! The direction of dependencies, read from the source: each layer uses those below it and nothing else.
+
+mod source;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use source::Source;
+
+/// Every layer and what it may use of the crate. `events` stands on `store`, whose wake-ups between replicas it relays;
+/// the others of that level do not know each other.
+const LAYERS: [(&str, &[&str]); 15] = [
+    ("entity", &[]),
+    ("domain", &["entity"]),
+    ("config", &[]),
+    ("telemetry", &["config"]),
+    ("shutdown", &[]),
+    ("store", &["config", "domain", "entity"]),
+    ("provider", &["domain", "entity"]),
+    ("media", &["domain", "entity"]),
+    ("events", &["domain", "entity", "store"]),
+    ("app", BELOW_APP),
+    ("executor", BELOW_SERVER),
+    ("rpc", BELOW_SERVER),
+    ("server", EVERYTHING),
+    ("cli", EVERYTHING),
+    ("main", &["cli"]),
+];
+
+const BELOW_APP: &[&str] = &["domain", "entity", "events", "media", "provider", "store"];
+const BELOW_SERVER: &[&str] = &[
+    "app", "domain", "entity", "events", "media", "provider", "store",
+];
+const EVERYTHING: &[&str] = &[
+    "app",
+    "config",
+    "domain",
+    "entity",
+    "events",
+    "executor",
+    "media",
+    "provider",
+    "rpc",
+    "server",
+    "shutdown",
+    "store",
+    "telemetry",
+];
+
+/// Crates that only some layers may use.
+const CRATES: [(&str, &[&str]); 9] = [
+    ("tonic", &["rpc", "cli", "server"]),
+    ("prost", &["rpc", "cli"]),
+    ("axum", &["rpc"]),
+    ("tower_http", &["rpc"]),
+    ("sea_orm", &["entity", "store"]),
+    ("migration", &["server", "cli"]),
+    ("object_store", &["media"]),
+    ("resvg", &["provider"]),
+    ("clap", &["cli"]),
+];
+
+/// What the rules of the domain must work without.
+const BEYOND_DOMAIN: [&str; 6] = [
+    "tokio",
+    "tokio_util",
+    "futures",
+    "reqwest",
+    "image",
+    "async_trait",
+];
+
+/// The two enums of the specification and the request's status stand in `entity`; the domain takes nothing else of it.
+const ENTITY_OF_DOMAIN: [&str; 3] = ["JobStatus", "MediaType", "RequestStatus"];
+
+/// The part of the configuration that is the store's own.
+const CONFIG_OF_STORE: [&str; 2] = ["DatabaseBackend", "DatabaseConfig"];
+
+const EMPTY_NAMES: [&str; 8] = [
+    "util", "utils", "common", "helper", "helpers", "manager", "managers", "misc",
+];
+
+#[test]
+fn each_layer_uses_only_those_below_it() {
+    let mut breaches = Vec::new();
+    for source in sources() {
+        let layer = layer(&source);
+        let (_, allowed) = LAYERS
+            .iter()
+            .find(|(name, _)| *name == layer)
+            .unwrap_or_else(|| panic!("{layer} is no layer; give it a place in the order"));
+        for path in source.paths_in_crate() {
+            let used = path[0].as_str();
+            if used != layer && is_layer(used) && !allowed.contains(&used) {
+                breaches.push(format!("{} uses {}", source.file(), path.join("::")));
+            }
+        }
+    }
+    assert!(breaches.is_empty(), "{breaches:#?}");
+}
+
+#[test]
+fn the_order_of_the_layers_has_no_circle() {
+    for (place, (layer, allowed)) in LAYERS.iter().enumerate() {
+        for below in *allowed {
+            let other = LAYERS.iter().position(|(name, _)| name == below);
+            let lower = other.is_some_and(|other| other < place) || layer == below;
+            assert!(lower || *layer == "server", "{layer} stands below {below}");
+        }
+    }
+}
+
+#[test]
+fn each_outer_crate_stays_in_its_layers() {
+    let mut breaches = Vec::new();
+    for source in sources() {
+        let layer = layer(&source);
+        for root in source.path_roots() {
+            for (name, layers) in CRATES {
+                let same = root == name || root.starts_with(&format!("{name}_"));
+                if same && !layers.contains(&layer.as_str()) {
+                    breaches.push(format!("{} uses {root}", source.file()));
+                }
+            }
+        }
+    }
+    assert!(breaches.is_empty(), "{breaches:#?}");
+}
+
+#[test]
+fn the_domain_is_pure() {
+    for source in sources().iter().filter(|source| layer(source) == "domain") {
+        for name in BEYOND_DOMAIN {
+            let roots = source.path_roots();
+            assert!(!roots.contains(name), "{} uses {name}", source.file());
+        }
+        assert_uses_only(source, "entity", &ENTITY_OF_DOMAIN);
+    }
+}
+
+#[test]
+fn the_store_reads_its_own_configuration_only() {
+    for source in sources().iter().filter(|source| layer(source) == "store") {
+        assert_uses_only(source, "config", &CONFIG_OF_STORE);
+    }
+}
+
+#[test]
+fn the_command_line_speaks_to_a_server_only_as_any_client_does() {
+    for source in sources().iter().filter(|source| layer(source) == "cli") {
+        assert_uses_only(source, "rpc", &["proto"]);
+        assert_uses_only(source, "store", &["connect"]);
+    }
+}
+
+#[test]
+fn no_module_has_a_name_that_says_nothing() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["src", "migration/src", "tests", "benches"];
+    for file in folders
+        .iter()
+        .flat_map(|folder| rust_files(&root.join(folder)))
+    {
+        for part in file.strip_prefix(root).unwrap().iter() {
+            let name = part.to_string_lossy().replace(".rs", "");
+            assert!(!EMPTY_NAMES.contains(&name.as_str()), "{}", file.display());
+        }
+    }
+}
+
+/// Asserts that a file takes only these names of a layer.
+fn assert_uses_only(source: &Source, of: &str, names: &[&str]) {
+    let direct = source.paths_in_crate().into_iter();
+    let direct = direct.filter(|path| path[0] == of && path.len() > 1);
+    let direct = direct.map(|path| path[1].clone());
+    let imported = source.paths_below(of).into_iter();
+    let imported = imported.map(|path| path[0].clone());
+    for name in direct.chain(imported) {
+        let allowed = names.contains(&name.as_str());
+        assert!(allowed, "{} uses {of}::{name}", source.file());
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = rust_files(&root);
+    assert!(files.len() > 50, "only {} files found", files.len());
+    let sources = files.iter().map(|file| Source::read(&root, file));
+    // Nothing but the names of the modules.
+    sources.filter(|source| source.file() != "lib.rs").collect()
+}
+
+/// The first part of a file's path in `src`.
+fn layer(source: &Source) -> String {
+    let first = source.file().split('/').next().unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+fn is_layer(name: &str) -> bool {
+    LAYERS.iter().any(|(layer, _)| *layer == name)
+}
+
+fn rust_files(folder: &Path) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.insert(path);
+        }
+    }
+    files
+}

@@ -1,0 +1,40 @@
+//! The domain and the contract know the same reasons.
+
+use std::collections::BTreeSet;
+
+use atelier::domain::Reason;
+use atelier::rpc::proto::ErrorReason;
+
+/// The list of all reasons. One that is missing from it makes the match incomplete, and the test does not compile.
+macro_rules! reasons {
+    ($($reason:ident)+) => {{
+        let _is_complete = |reason: Reason| match reason {
+            $(Reason::$reason => (),)+
+        };
+        [$((Reason::$reason, ErrorReason::$reason),)+]
+    }};
+}
+
+#[test]
+fn every_reason_has_its_name_in_the_contract_and_the_contract_no_other() {
+    let reasons = reasons! {
+        ValidationFailed InvalidPageToken IdempotencyKeyReused FeatureNotFound TemplateNotFound RequestNotFound
+        JobNotFound MediaNotFound MediaContentMissing FeatureNameTaken TemplateNameTaken FeatureInactive
+        TemplateInactive UserUnknown JobAlreadyProcessing JobAlreadyFinished RevisionAhead DatabaseUnavailable
+        StorageUnavailable ShuttingDown Internal ProviderNoOutput ProviderInvalidOutput ProviderUnavailable
+        ProviderRejectedContent ProviderRejectedInput ProviderOutcomeUnknown ProviderFailed ProviderNotConfigured
+        OutputTooLarge JobTimedOut WorkerLost
+    };
+    for (reason, documented) in reasons {
+        let name = format!("ERROR_REASON_{}", reason.as_str());
+        assert_eq!(name, documented.as_str_name());
+    }
+    let known: BTreeSet<i32> = reasons
+        .iter()
+        .map(|(_, documented)| *documented as i32)
+        .collect();
+    let documented: BTreeSet<i32> = (1..1_000)
+        .filter(|number| ErrorReason::try_from(*number).is_ok())
+        .collect();
+    assert_eq!(known, documented);
+}
