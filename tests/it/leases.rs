@@ -10,7 +10,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::client::scripted_wish;
 use crate::database::{TestDatabase, on_both_databases};
-use crate::script::Script;
+use crate::script::{Call, Script};
 use crate::server::TestServer;
 use crate::watching::{revisions, statuses};
 
@@ -24,37 +24,42 @@ const RESCUED: [JobStatus; 5] = [
 ];
 
 on_both_databases! {
-    async fn a_lost_lease_is_rescued_and_the_late_worker_completes_nothing(db: TestDatabase) {
+    async fn a_lost_lease_is_rescued_and_its_job_completes_once(db: TestDatabase) {
         let first = TestServer::start_with(&db, silent("first")).await;
         let script = Script::new(&["succeed"]).with_task().gated();
         let job = first.create_scripted(&script).await;
-        let mut watch = first.watch(job.id).await;
-        script.wait_until(|calls| calls.iter().any(|call| call.name == "poll")).await;
-        expire_lease(&db, job.id).await;
-
-        let second = first.beside(Role::Worker, &db, |config| {
-            config.executor.worker_id = Some("second".to_owned());
-        }).await;
-        script.wait_until(|calls| calls.iter().any(|call| (call.name.as_str(), call.attempt) == ("poll", 2))).await;
+        let watch = first.watch(job.id).await;
+        let second = rescue(&db, &first, &script, job.id).await;
         // Both ask for the same task now, and both are told that it is done.
         script.open_gate();
-        let mut transitions = Vec::new();
-        while let Some(transition) = watch.transition().await {
-            transitions.push(transition);
-        }
+        let transitions = watch.transitions().await;
 
         assert_eq!(statuses(&transitions), RESCUED);
         assert_eq!(revisions(&transitions), [1, 2, 3, 4, 5]);
         let end = transitions[4].job.clone().unwrap();
         assert_eq!((end.worker_id.as_str(), end.attempt), ("second", 2));
         assert_eq!(script.calls_of("submit").len(), 1);
+        assert_eq!(first.media_of(job.id).await.len(), 1);
         second.stop().await;
-        // With its only slot free again, the first worker has given the late attempt up.
+    }
+
+    async fn a_worker_without_its_lease_completes_nothing(db: TestDatabase) {
+        let first = TestServer::start_with(&db, silent("first")).await;
+        // Only the attempt that has lost its lease is told that the task is done.
+        let script = Script::new(&["succeed", "hang"]).with_task().gated();
+        let job = first.create_scripted(&script).await;
+        let second = rescue(&db, &first, &script, job.id).await;
+        script.open_gate();
+
+        // The other worker's only slot is taken, so it is the late one that has done with its attempt.
         let script = Script::new(&["succeed"]);
         let (_, next) = first.create(scripted_wish(job.feature_id, &script)).await;
         assert_eq!(first.ended(next[0].id).await.job.worker_id, "first");
-        assert_eq!(first.ended(job.id).await.statuses(), RESCUED);
-        assert_eq!(first.media_of(job.id).await.len(), 1);
+        let running = first.job(job.id).await;
+        assert_eq!((running.status(), running.revision), (JobStatus::Processing, 4));
+        assert_eq!((running.worker_id.as_str(), running.attempt), ("second", 2));
+        assert!(first.media_of(job.id).await.is_empty());
+        second.stop().await;
     }
 
     async fn a_worker_that_notices_its_loss_stops_and_does_not_take_the_job_back(db: TestDatabase) {
@@ -122,6 +127,25 @@ fn silent(name: &'static str) -> impl Fn(&mut Config) {
         config.executor.heartbeat = NEVER / 2;
         config.executor.upkeep_interval = NEVER;
     }
+}
+
+/// Lets the lease of the first server's task run out and a second server, with one slot, go on with it.
+async fn rescue(db: &TestDatabase, first: &TestServer, script: &Script, job_id: i64) -> TestServer {
+    let polled_by = |attempt| {
+        move |calls: &[Call]| {
+            let mut polls = calls.iter().filter(|call| call.name == "poll");
+            polls.any(|call| call.attempt == attempt)
+        }
+    };
+    script.wait_until(polled_by(1)).await;
+    expire_lease(db, job_id).await;
+    let second = first.beside(Role::Worker, db, |config| {
+        config.executor.worker_id = Some("second".to_owned());
+        config.executor.concurrency = 1;
+    });
+    let second = second.await;
+    script.wait_until(polled_by(2)).await;
+    second
 }
 
 async fn expire_lease(db: &TestDatabase, job_id: i64) {

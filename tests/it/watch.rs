@@ -200,7 +200,7 @@ async fn a_watcher_on_one_replica_sees_at_once_what_another_does() {
     let db = TestDatabase::create(Backend::Postgres).await;
     // A job that starts before the deadline has not been found by looking again.
     let slow = |config: &mut atelier::config::Config| {
-        config.executor.poll_interval = DEADLINE;
+        config.executor.poll_interval = 2 * DEADLINE;
         config.server.watch_heartbeat = Duration::from_secs(15);
     };
     let api = TestServer::start_as(Role::Api, &db, slow).await;
