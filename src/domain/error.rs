@@ -1,4 +1,4 @@
-use super::Violation;
+use super::{Violation, Violations};
 
 /// What a lookup may miss, and what a name may belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +26,8 @@ impl Resource {
 /// Everything that a use case can fail with. `rpc::error` maps each to a gRPC status.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{}", summary(.0))]
-    Validation(Vec<Violation>),
+    #[error("{0}")]
+    Validation(Violations),
     #[error("page_token does not belong to this list, filter and order; start again without one")]
     InvalidPageToken,
     #[error("idempotency_key {key:?} came before with another payload, for request {request_id}")]
@@ -80,16 +80,8 @@ impl Error {
 
     /// A single field that breaks its rule.
     pub fn invalid(field: &str, description: &str) -> Self {
-        Self::Validation(vec![Violation::new(field, description)])
+        Self::Validation(Violation::new(field, description).into())
     }
-}
-
-fn summary(violations: &[Violation]) -> String {
-    violations
-        .iter()
-        .map(|violation| format!("{}: {}", violation.field, violation.description))
-        .collect::<Vec<_>>()
-        .join("; ")
 }
 
 /// The documented reasons of `error_reason.proto`, by their names there without the prefix.

@@ -83,7 +83,7 @@ fn not_found(resource: Resource) -> Reason {
 /// What the reason speaks of, as `error_reason.proto` documents it.
 fn metadata(error: &Error) -> HashMap<String, String> {
     let pairs = match error {
-        Error::Validation(violations) => vec![("violations", violations.len().to_string())],
+        Error::Validation(violations) => vec![("violations", violations.count().to_string())],
         Error::IdempotencyKeyReused { key, request_id } => {
             vec![
                 ("idempotency_key", key.clone()),
