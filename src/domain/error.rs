@@ -119,6 +119,10 @@ pub enum Reason {
     OutputTooLarge,
     JobTimedOut,
     WorkerLost,
+    MalformedMessage,
+    MessageTooLarge,
+    UnknownMethod,
+    UnsupportedCompression,
 }
 
 impl Reason {
@@ -156,6 +160,10 @@ impl Reason {
             Self::OutputTooLarge => "OUTPUT_TOO_LARGE",
             Self::JobTimedOut => "JOB_TIMED_OUT",
             Self::WorkerLost => "WORKER_LOST",
+            Self::MalformedMessage => "MALFORMED_MESSAGE",
+            Self::MessageTooLarge => "MESSAGE_TOO_LARGE",
+            Self::UnknownMethod => "UNKNOWN_METHOD",
+            Self::UnsupportedCompression => "UNSUPPORTED_COMPRESSION",
         }
     }
 }

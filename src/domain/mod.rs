@@ -3,6 +3,7 @@
 mod aspect_ratio;
 pub mod backoff;
 mod caller;
+mod causes;
 mod check;
 mod error;
 mod feature;
@@ -21,6 +22,7 @@ mod violation;
 
 pub use aspect_ratio::AspectRatio;
 pub use caller::Caller;
+pub use causes::with_causes;
 pub use check::Checks;
 pub use error::{Error, Reason, Resource};
 pub use feature::{FeatureDraft, FeatureProperties};

@@ -32,13 +32,17 @@ pub(super) async fn ailment(app: &App, pulse: Option<&Pulse>) -> Option<&'static
 
 /// Keeps the gRPC health of the server and of each service up to date.
 pub async fn watch_health(app: App, health: HealthReporter, pulse: Option<Pulse>) -> Infallible {
+    let mut told = None;
     loop {
         let status = match ailment(&app, pulse.as_ref()).await {
             None => ServingStatus::Serving,
             Some(_) => ServingStatus::NotServing,
         };
-        for service in SERVICES {
-            health.set_service_status(service, status).await;
+        // To say the same again would send every watcher a message.
+        if told.replace(status) != Some(status) {
+            for service in SERVICES {
+                health.set_service_status(service, status).await;
+            }
         }
         tokio::time::sleep(INTERVAL).await;
     }

@@ -3,6 +3,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
 use super::{
     any_or, caller, json, page,
     proto::{self, media_service_server::MediaService},
+    stopping::until_stopped,
     time::timestamp,
 };
 
@@ -92,16 +94,17 @@ impl MediaService for MediaFiles {
                     error => error.into(),
                 })?;
         let head = message(&self.app, media).await?;
-        Ok(Response::new(parts(head, object)))
+        let stopping = self.app.stopping.clone();
+        Ok(Response::new(parts(head, object, stopping)))
     }
 }
 
-fn parts(head: proto::Media, object: StoredObject) -> Parts {
+/// The facts, then the file; broken off when the server stops.
+fn parts(head: proto::Media, object: StoredObject, stopping: CancellationToken) -> Parts {
     use proto::download_media_response::Part;
     let part = |part| Ok(proto::DownloadMediaResponse { part: Some(part) });
-    let chunks = object
-        .stream
-        .map_err(|error| Status::from(Error::from(error)))
+    let chunks = until_stopped(object.stream.map_err(Error::from), stopping)
+        .map_err(Status::from)
         .map_ok(|bytes| stream::iter(split(bytes)).map(Ok))
         .try_flatten();
     let chunks = chunks.map(move |chunk| chunk.and_then(|chunk| part(Part::Chunk(chunk.into()))));

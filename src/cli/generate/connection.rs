@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 
 use super::GenerateError;
-use crate::cli::output::with_causes;
+use crate::domain::with_causes;
 use crate::config::Config;
 use crate::rpc::proto::feature_service_client::FeatureServiceClient;
 use crate::rpc::proto::job_service_client::JobServiceClient;
