@@ -2,15 +2,15 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::App,
-    domain::{Caller, Checks, Error, FeatureDraft, FeatureProperties},
+    domain::{Caller, Checks, Error, FeatureDraft, FeatureProperties, Page},
     entity::feature,
-    store,
+    store::{self, PageRequest},
 };
 
 use super::{
     caller, json,
     media::{media_type, media_type_from},
-    page,
+    page::{bounded_page, page_request},
     proto::{self, feature_service_server::FeatureService},
     time::timestamp,
 };
@@ -53,22 +53,35 @@ impl FeatureService for Features {
         let caller = caller(&request);
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let page = page(request.page_size, request.page_token, &mut checks);
+        let page = page_request(request.page_size, request.page_token, &mut checks);
         let filter = store::feature::Filter {
             category: media_type_from("category", request.category, &mut checks),
             is_active: request.is_active,
             show_deleted: request.show_deleted,
         };
         checks.finish(())?;
-        let page = store::feature::list(self.app.store.reader(), &filter, &page).await?;
-        let features = page
-            .items
-            .into_iter()
-            .map(|feature| message(feature, caller));
+        let page = bounded_page(page, |page| self.page(caller, &filter, page)).await?;
         Ok(Response::new(proto::ListFeaturesResponse {
-            features: features.collect::<Result<_, _>>()?,
+            features: page.items,
             next_page_token: page.next_page_token,
         }))
+    }
+}
+
+impl Features {
+    async fn page(
+        &self,
+        caller: Caller,
+        filter: &store::feature::Filter,
+        page: PageRequest,
+    ) -> Result<Page<proto::Feature>, Error> {
+        let page = store::feature::list(self.app.store.reader(), filter, &page).await?;
+        let features = page.items.into_iter();
+        let features = features.map(|feature| message(feature, caller));
+        Ok(Page {
+            items: features.collect::<Result<_, _>>()?,
+            next_page_token: page.next_page_token,
+        })
     }
 }
 

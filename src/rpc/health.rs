@@ -32,19 +32,39 @@ pub(super) async fn ailment(app: &App, pulse: Option<&Pulse>) -> Option<&'static
 
 /// Keeps the gRPC health of the server and of each service up to date.
 pub async fn watch_health(app: App, health: HealthReporter, pulse: Option<Pulse>) -> Infallible {
-    let mut told = None;
+    let mut announcer = Announcer::new(health);
     loop {
         let status = match ailment(&app, pulse.as_ref()).await {
             None => ServingStatus::Serving,
             Some(_) => ServingStatus::NotServing,
         };
-        // To say the same again would send every watcher a message.
-        if told.replace(status) != Some(status) {
-            for service in SERVICES {
-                health.set_service_status(service, status).await;
-            }
+        announcer.announce(status).await;
+        if app.stopping.is_cancelled() {
+            return std::future::pending().await;
         }
-        tokio::time::sleep(INTERVAL).await;
+        // Whichever comes first, the next look is due.
+        let _ = timeout(INTERVAL, app.stopping.cancelled()).await;
+    }
+}
+
+/// Tells changes only: to say the same again would send every watcher a message.
+struct Announcer {
+    health: HealthReporter,
+    told: Option<ServingStatus>,
+}
+
+impl Announcer {
+    fn new(health: HealthReporter) -> Self {
+        Self { health, told: None }
+    }
+
+    async fn announce(&mut self, status: ServingStatus) {
+        if self.told.replace(status) == Some(status) {
+            return;
+        }
+        for service in SERVICES {
+            self.health.set_service_status(service, status).await;
+        }
     }
 }
 
@@ -57,3 +77,35 @@ const SERVICES: [&str; 6] = [
     proto::job_service_server::SERVICE_NAME,
     proto::media_service_server::SERVICE_NAME,
 ];
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use futures::{FutureExt, StreamExt};
+    use tonic_health::{
+        pb::{HealthCheckRequest, health_server::Health},
+        server::HealthService,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn watchers_hear_of_changes_only() {
+        let reporter = HealthReporter::new();
+        let service = HealthService::from_health_reporter(reporter.clone());
+        let mut announcer = Announcer::new(reporter);
+        announcer.announce(ServingStatus::Serving).await;
+        let request = HealthCheckRequest {
+            service: proto::job_service_server::SERVICE_NAME.to_owned(),
+        };
+        let watch = service.watch(tonic::Request::new(request)).await;
+        let mut watch = watch.unwrap().into_inner();
+        assert!(watch.next().now_or_never().is_some());
+
+        announcer.announce(ServingStatus::Serving).await;
+        assert!(watch.next().now_or_never().is_none());
+        announcer.announce(ServingStatus::NotServing).await;
+        assert!(watch.next().now_or_never().is_some());
+    }
+}

@@ -8,14 +8,15 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::App,
-    domain::{Checks, Error, JsonMap},
+    domain::{Caller, Checks, Error, JsonMap, Page},
     entity::{MediaType, media},
     media::{StorageError, StorageKey, StoredObject},
-    store,
+    store::{self, PageRequest},
 };
 
 use super::{
-    any_or, caller, json, page,
+    caller, json,
+    page::{any_or, bounded_page, page_request},
     proto::{self, media_service_server::MediaService},
     stopping::until_stopped,
     time::timestamp,
@@ -53,7 +54,7 @@ impl MediaService for MediaFiles {
         let caller = caller(&request);
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let page = page(request.page_size, request.page_token, &mut checks);
+        let page = page_request(request.page_size, request.page_token, &mut checks);
         checks.optional_id("request_id", request.request_id);
         checks.optional_id("job_id", request.job_id);
         checks.optional_id("user_id", request.user_id);
@@ -65,9 +66,9 @@ impl MediaService for MediaFiles {
             show_deleted: request.show_deleted,
         };
         checks.finish(())?;
-        let page = store::media::list(self.app.store.reader(), caller, &filter, &page).await?;
+        let page = bounded_page(page, |page| self.page(caller, &filter, page)).await?;
         Ok(Response::new(proto::ListMediaResponse {
-            media: messages(&self.app, page.items).await?,
+            media: page.items,
             next_page_token: page.next_page_token,
         }))
     }
@@ -96,6 +97,21 @@ impl MediaService for MediaFiles {
         let head = message(&self.app, media).await?;
         let stopping = self.app.stopping.clone();
         Ok(Response::new(parts(head, object, stopping)))
+    }
+}
+
+impl MediaFiles {
+    async fn page(
+        &self,
+        caller: Caller,
+        filter: &store::media::Filter,
+        page: PageRequest,
+    ) -> Result<Page<proto::Media>, Error> {
+        let page = store::media::list(self.app.store.reader(), caller, filter, &page).await?;
+        Ok(Page {
+            items: messages(&self.app, page.items).await?,
+            next_page_token: page.next_page_token,
+        })
     }
 }
 

@@ -8,6 +8,7 @@ mod http;
 mod job;
 mod json;
 mod media;
+mod page;
 pub mod proto;
 mod protocol_error;
 mod request;
@@ -31,12 +32,7 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::Layer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::{
-    app::App,
-    domain::{Caller, Checks},
-    executor::Pulse,
-    store::PageRequest,
-};
+use crate::{app::App, domain::Caller, executor::Pulse};
 
 use connection::Severable;
 
@@ -167,17 +163,4 @@ fn cors(origins: &[String]) -> CorsLayer {
 /// Who is asking. Until there are tokens the server binds loopback only, and every caller is a trusted service.
 fn caller<T>(_: &tonic::Request<T>) -> Caller {
     Caller::TrustedService
-}
-
-/// The page asked for; a negative size goes to `checks`.
-fn page(size: i32, token: String, checks: &mut Checks) -> PageRequest {
-    PageRequest {
-        size: crate::domain::page_size(size, checks),
-        token,
-    }
-}
-
-/// An identifier in a filter: 0 means any.
-fn any_or(id: i64) -> Option<i64> {
-    (id != 0).then_some(id)
 }

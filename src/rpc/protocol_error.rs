@@ -26,7 +26,8 @@ pub(super) async fn complete(mut response: Response) -> Response {
     if headers.contains_key(DETAILS) {
         return response;
     }
-    if let Some(status) = Status::from_header_map(headers).and_then(|bare| explain(&bare, headers)) {
+    if let Some(status) = Status::from_header_map(headers).and_then(|bare| explain(&bare, headers))
+    {
         // Fails only for a message that no header can hold, and then the answer stays as it was.
         let _ = status.add_header(headers);
     }

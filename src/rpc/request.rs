@@ -2,13 +2,16 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::App,
-    domain::{Caller, Checks, Error, GenerationInput, JobCounts, OutputSettings, RequestDraft},
+    domain::{
+        Caller, Checks, Error, GenerationInput, JobCounts, OutputSettings, Page, RequestDraft,
+    },
     entity::{RequestStatus, request},
-    store,
+    store::{self, PageRequest},
 };
 
 use super::{
-    any_or, caller, job, json, page,
+    caller, job, json,
+    page::{any_or, bounded_page, page_request},
     proto::{self, request_service_server::RequestService},
     time::timestamp,
 };
@@ -33,7 +36,7 @@ impl RequestService for Requests {
             request: requests.pop(),
             jobs: jobs
                 .into_iter()
-                .map(|job| job::message(job, caller))
+                .map(|job| job::brief_message(job, caller))
                 .collect(),
         }))
     }
@@ -60,7 +63,7 @@ impl RequestService for Requests {
         let caller = caller(&request);
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let page = page(request.page_size, request.page_token, &mut checks);
+        let page = page_request(request.page_size, request.page_token, &mut checks);
         checks.optional_id("user_id", request.user_id);
         checks.optional_id("project_id", request.project_id);
         checks.optional_id("feature_id", request.feature_id);
@@ -72,15 +75,28 @@ impl RequestService for Requests {
             show_deleted: request.show_deleted,
         };
         checks.finish(())?;
-        let page = store::request::list(self.app.store.reader(), caller, &filter, &page).await?;
+        let page = bounded_page(page, |page| self.page(caller, &filter, page)).await?;
         Ok(Response::new(proto::ListRequestsResponse {
-            requests: self.messages(page.items, caller).await?,
+            requests: page.items,
             next_page_token: page.next_page_token,
         }))
     }
 }
 
 impl Requests {
+    async fn page(
+        &self,
+        caller: Caller,
+        filter: &store::request::Filter,
+        page: PageRequest,
+    ) -> Result<Page<proto::Request>, Error> {
+        let page = store::request::list(self.app.store.reader(), caller, filter, &page).await?;
+        Ok(Page {
+            items: self.messages(page.items, caller).await?,
+            next_page_token: page.next_page_token,
+        })
+    }
+
     async fn messages(
         &self,
         requests: Vec<request::Model>,

@@ -2,13 +2,16 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::App,
-    domain::{Checks, Error, TemplateData, TemplateDraft, Variable, VariableType, check_tags},
+    domain::{
+        Checks, Error, Page, TemplateData, TemplateDraft, Variable, VariableType, check_tags,
+    },
     entity::template,
-    store,
+    store::{self, PageRequest},
 };
 
 use super::{
-    any_or, json, page,
+    json,
+    page::{any_or, bounded_page, page_request},
     proto::{self, template_service_server::TemplateService},
     request::{input_from, input_message},
     time::timestamp,
@@ -52,7 +55,7 @@ impl TemplateService for Templates {
     ) -> Result<Response<proto::ListTemplatesResponse>, Status> {
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let page = page(request.page_size, request.page_token, &mut checks);
+        let page = page_request(request.page_size, request.page_token, &mut checks);
         checks.optional_id("feature_id", request.feature_id);
         check_tags(&request.tags, &mut checks);
         let filter = store::template::Filter {
@@ -62,15 +65,26 @@ impl TemplateService for Templates {
             show_deleted: request.show_deleted,
         };
         checks.finish(())?;
-        let page = store::template::list(self.app.store.reader(), &filter, &page).await?;
+        let page = bounded_page(page, |page| self.page(&filter, page)).await?;
         Ok(Response::new(proto::ListTemplatesResponse {
-            templates: page
-                .items
-                .into_iter()
-                .map(message)
-                .collect::<Result<_, _>>()?,
+            templates: page.items,
             next_page_token: page.next_page_token,
         }))
+    }
+}
+
+impl Templates {
+    async fn page(
+        &self,
+        filter: &store::template::Filter,
+        page: PageRequest,
+    ) -> Result<Page<proto::Template>, Error> {
+        let page = store::template::list(self.app.store.reader(), filter, &page).await?;
+        let templates = page.items.into_iter().map(message);
+        Ok(Page {
+            items: templates.collect::<Result<_, _>>()?,
+            next_page_token: page.next_page_token,
+        })
     }
 }
 
