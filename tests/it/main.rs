@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod boundary;
 mod database;
 mod documents;
 mod postgres;
