@@ -14,6 +14,7 @@ use tokio::{
     time::sleep,
 };
 
+use crate::domain::with_causes;
 use crate::store::{Store, wake_up, wake_up::WakeUp};
 
 /// How long wake-ups for other replicas are gathered: NOTIFY takes a lock that all commits of a PostgreSQL server share.
@@ -85,7 +86,10 @@ impl Events {
             wake_up.jobs.dedup();
             if let Err(error) = wake_up::send(store, &wake_up).await {
                 // The others find the changes by polling.
-                tracing::warn!(error = error.chain(), "could not wake the other replicas");
+                tracing::warn!(
+                    error = with_causes(&error),
+                    "could not wake the other replicas"
+                );
             }
         }
     }
@@ -96,7 +100,10 @@ impl Events {
                 Ok(None) => return,
                 Ok(Some(listener)) => self.hear(listener).await,
                 Err(error) => {
-                    tracing::warn!(error = error.chain(), "cannot listen to the other replicas")
+                    tracing::warn!(
+                        error = with_causes(&error),
+                        "cannot listen to the other replicas"
+                    )
                 }
             }
             sleep(RECONNECT).await;
@@ -111,7 +118,7 @@ impl Events {
                 Ok(None) => self.wake_all(),
                 Err(error) => {
                     tracing::warn!(
-                        error = error.chain(),
+                        error = with_causes(&error),
                         "lost the connection to the other replicas"
                     );
                     return;

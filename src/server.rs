@@ -11,7 +11,7 @@ use url::Url;
 use crate::{
     app::{self, App, Clock, Pulse},
     config::{Config, StorageBackend},
-    domain::{Error, IntakeLimits},
+    domain::{Error, IntakeLimits, with_causes},
     events::Events,
     executor::{self, Executor},
     media::{self, LinkSettings, S3Settings, Storage, StorageError, StorageSettings},
@@ -161,7 +161,7 @@ impl Server {
         }
         self.abort();
         if let Err(error) = self.store.close().await {
-            tracing::warn!(error = error.chain(), "cannot close the database");
+            tracing::warn!(error = with_causes(&error), "cannot close the database");
         }
     }
 

@@ -3,49 +3,32 @@
 use serde_json::Value;
 use url::Url;
 
-use super::{Error, JsonMap};
+use super::{Error, JsonMap, Violation, Violations};
 
 const MAX_URL_CHARS: usize = 2_048;
 const MAX_JSON_BYTES: usize = 64 * 1024;
 const MAX_JSON_DEPTH: usize = 16;
 
-/// One field that breaks its rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// Path of the field in the message, such as `input.output.width`.
-    pub field: String,
-    /// What was expected, and what came.
-    pub description: String,
-}
-
-impl Violation {
-    pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            description: description.into(),
-        }
-    }
-}
-
 /// The problems found so far.
 #[derive(Debug, Default)]
 pub struct Checks {
-    violations: Vec<Violation>,
+    violations: Violations,
 }
 
 impl Checks {
     pub fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
-        self.violations.push(Violation::new(field, description));
+        self.violations.add(|| Violation::new(field, description));
     }
 
-    /// Notes the problem unless `holds`.
+    /// Notes the problem unless `holds`. The description is made only if it will be told.
     pub fn require(&mut self, holds: bool, field: &str, description: impl FnOnce() -> String) {
         if !holds {
-            self.add(field, description());
+            self.violations.add(|| Violation::new(field, description()));
         }
     }
 
-    pub fn extend(&mut self, violations: impl IntoIterator<Item = Violation>) {
+    /// Adds what was found elsewhere.
+    pub fn extend(&mut self, violations: Violations) {
         self.violations.extend(violations);
     }
 
@@ -58,7 +41,7 @@ impl Checks {
         }
     }
 
-    pub fn into_violations(self) -> Vec<Violation> {
+    pub fn into_violations(self) -> Violations {
         self.violations
     }
 
@@ -176,7 +159,21 @@ mod tests {
     fn problems(check: impl FnOnce(&mut Checks)) -> Vec<Violation> {
         let mut checks = Checks::default();
         check(&mut checks);
-        checks.into_violations()
+        checks.into_violations().into_iter().collect()
+    }
+
+    #[test]
+    fn no_description_is_made_that_is_not_told() {
+        let mut made = 0;
+        let found = problems(|checks| {
+            for _ in 0..1_000 {
+                checks.require(false, "field", || {
+                    made += 1;
+                    "is wrong".to_owned()
+                });
+            }
+        });
+        assert_eq!((made, found.len()), (20, 20));
     }
 
     #[test]

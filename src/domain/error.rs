@@ -1,4 +1,4 @@
-use super::Violation;
+use super::{Violation, Violations};
 
 /// What a lookup may miss, and what a name may belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +26,8 @@ impl Resource {
 /// Everything that a use case can fail with. `rpc::error` maps each to a gRPC status.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{}", summary(.0))]
-    Validation(Vec<Violation>),
+    #[error("{0}")]
+    Validation(Violations),
     #[error("page_token does not belong to this list, filter and order; start again without one")]
     InvalidPageToken,
     #[error("idempotency_key {key:?} came before with another payload, for request {request_id}")]
@@ -78,30 +78,10 @@ impl Error {
         Self::Internal(fault.into())
     }
 
-    /// The error with all its causes, for the log.
-    pub fn chain(&self) -> String {
-        let mut chain = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            chain.push_str(": ");
-            chain.push_str(&error.to_string());
-            cause = error.source();
-        }
-        chain
-    }
-
     /// A single field that breaks its rule.
     pub fn invalid(field: &str, description: &str) -> Self {
-        Self::Validation(vec![Violation::new(field, description)])
+        Self::Validation(Violation::new(field, description).into())
     }
-}
-
-fn summary(violations: &[Violation]) -> String {
-    violations
-        .iter()
-        .map(|violation| format!("{}: {}", violation.field, violation.description))
-        .collect::<Vec<_>>()
-        .join("; ")
 }
 
 /// The documented reasons of `error_reason.proto`, by their names there without the prefix.
@@ -139,6 +119,10 @@ pub enum Reason {
     OutputTooLarge,
     JobTimedOut,
     WorkerLost,
+    MalformedMessage,
+    MessageTooLarge,
+    UnknownMethod,
+    UnsupportedCompression,
 }
 
 impl Reason {
@@ -176,6 +160,10 @@ impl Reason {
             Self::OutputTooLarge => "OUTPUT_TOO_LARGE",
             Self::JobTimedOut => "JOB_TIMED_OUT",
             Self::WorkerLost => "WORKER_LOST",
+            Self::MalformedMessage => "MALFORMED_MESSAGE",
+            Self::MessageTooLarge => "MESSAGE_TOO_LARGE",
+            Self::UnknownMethod => "UNKNOWN_METHOD",
+            Self::UnsupportedCompression => "UNSUPPORTED_COMPRESSION",
         }
     }
 }

@@ -3,6 +3,7 @@
 mod aspect_ratio;
 pub mod backoff;
 mod caller;
+mod causes;
 mod check;
 mod error;
 mod feature;
@@ -18,10 +19,12 @@ mod resolution;
 pub mod stored;
 mod template;
 mod variable;
+mod violation;
 
 pub use aspect_ratio::AspectRatio;
 pub use caller::Caller;
-pub use check::{Checks, Violation};
+pub use causes::with_causes;
+pub use check::Checks;
 pub use error::{Error, Reason, Resource};
 pub use feature::{FeatureDraft, FeatureProperties};
 pub use format::Format;
@@ -34,6 +37,7 @@ pub use request::{IntakeLimits, Offer, RequestDraft, Resolved, resolve};
 pub use resolution::{MIN_SIDE, Resolution};
 pub use template::{TemplateData, TemplateDraft, check_tags};
 pub use variable::{Variable, VariableType};
+pub use violation::{Violation, Violations};
 
 /// A JSON object, as in the open-ended columns of the spec.
 pub type JsonMap = serde_json::Map<String, serde_json::Value>;

@@ -7,6 +7,7 @@ use crate::entity::MediaType;
 use super::{Checks, Error, FeatureProperties, GenerationInput, JsonMap, Variable, prompt};
 
 const MAX_VARIABLES: usize = 64;
+const MAX_TAGS: usize = 32;
 
 /// `generation_templates.template_data` (spec 2.3): the keys that Atelier knows, and the others as they are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -194,16 +195,22 @@ impl TemplateDraft {
 
 /// Tags of a template or of a filter.
 pub fn check_tags(tags: &[String], checks: &mut Checks) {
-    checks.require(tags.len() <= 32, "tags", || {
-        format!("must have at most 32 entries, has {}", tags.len())
-    });
+    if tags.len() > MAX_TAGS {
+        let count = tags.len();
+        checks.add(
+            "tags",
+            format!("must have at most {MAX_TAGS} entries, has {count}"),
+        );
+        return;
+    }
+    let mut seen = BTreeSet::new();
     for (index, tag) in tags.iter().enumerate() {
         let field = format!("tags[{index}]");
         checks.text(&field, tag, 64);
         checks.require(!tag.trim().is_empty(), &field, || {
             "must not be empty".to_owned()
         });
-        checks.require(!tags[..index].contains(tag), &field, || {
+        checks.require(seen.insert(tag), &field, || {
             format!("must be unique, {tag:?} is there twice")
         });
     }
@@ -303,5 +310,14 @@ mod tests {
     #[test]
     fn unknown_keys_of_template_data_survive() {
         assert_eq!(sale().extra["house"], json!("kept"));
+    }
+
+    #[test]
+    fn too_many_tags_are_one_violation_and_not_looked_into() {
+        let mut checks = Checks::default();
+        check_tags(&vec![String::new(); 100_000], &mut checks);
+        let violations = checks.into_violations();
+        assert_eq!(violations.count(), 1);
+        assert!(violations.iter().all(|violation| violation.field == "tags"));
     }
 }

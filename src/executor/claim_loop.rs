@@ -1,5 +1,7 @@
 use tokio::{task::JoinSet, time::Instant};
 
+use crate::domain::with_causes;
+
 use super::Executor;
 
 impl Executor {
@@ -42,7 +44,7 @@ impl Executor {
                     running.spawn(self.clone().run_job(job, asked));
                 }
             }
-            Err(error) => tracing::error!(error = error.chain(), "cannot claim jobs"),
+            Err(error) => tracing::error!(error = with_causes(&error), "cannot claim jobs"),
         }
     }
 }

@@ -7,6 +7,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    domain::with_causes,
     media::inspect,
     provider::Progress,
     store::queue::{self, Lease, Report},
@@ -95,7 +96,7 @@ impl Executor {
             Err(error) => {
                 tracing::warn!(
                     job_id = lease.job_id,
-                    error = error.chain(),
+                    error = with_causes(&error),
                     "cannot renew a lease"
                 );
                 None

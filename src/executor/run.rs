@@ -7,7 +7,7 @@ use tracing::Instrument;
 
 use crate::{
     app::AttemptEnd,
-    domain::{Error, Reason, job::Failure},
+    domain::{Error, Reason, job::Failure, with_causes},
     entity::job,
     provider::ProgressSender,
     store::queue::Lease,
@@ -119,17 +119,23 @@ impl Executor {
             match self.record(job, lease, &outcome).await {
                 Err(error @ Error::DatabaseUnavailable(_)) => {
                     tracing::warn!(
-                        error = error.chain(),
+                        error = with_causes(&error),
                         "cannot record the end of an attempt yet"
                     );
                     sleep(SETTLE_PAUSE).await;
                 }
                 Err(error) if matches!(outcome, Outcome::Unrecordable) => {
-                    tracing::error!(error = error.chain(), "cannot record the end of an attempt");
+                    tracing::error!(
+                        error = with_causes(&error),
+                        "cannot record the end of an attempt"
+                    );
                     return;
                 }
                 Err(error) => {
-                    tracing::error!(error = error.chain(), "cannot record what an attempt made");
+                    tracing::error!(
+                        error = with_causes(&error),
+                        "cannot record what an attempt made"
+                    );
                     outcome = Outcome::Unrecordable;
                 }
                 Ok(Some(ended)) => {

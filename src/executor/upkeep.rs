@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::domain::with_causes;
+
 use super::Executor;
 
 /// Orphaned objects are few and cost little, but finding them reads the whole listing.
@@ -21,7 +23,7 @@ impl Executor {
             match self.app.rescue_jobs().await {
                 Ok(0) => {}
                 Ok(jobs) => tracing::warn!(jobs, "rescued jobs of lost workers"),
-                Err(error) => tracing::error!(error = error.chain(), "cannot rescue jobs"),
+                Err(error) => tracing::error!(error = with_causes(&error), "cannot rescue jobs"),
             }
         }
     }
@@ -33,7 +35,10 @@ impl Executor {
                 Ok(0) => {}
                 Ok(objects) => tracing::info!(objects, "removed orphaned objects"),
                 Err(error) => {
-                    tracing::error!(error = error.chain(), "cannot remove orphaned objects")
+                    tracing::error!(
+                        error = with_causes(&error),
+                        "cannot remove orphaned objects"
+                    )
                 }
             }
         }

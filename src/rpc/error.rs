@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use crate::domain::{Error, Reason, Resource, Violation};
+use crate::domain::{Error, Reason, Resource, Violation, with_causes};
 
 /// `domain` of every `google.rpc.ErrorInfo` that this service sends.
 pub const REASON_DOMAIN: &str = "generation";
@@ -35,14 +35,9 @@ fn field_violation(violation: &Violation) -> FieldViolation {
 /// Faults of ours are logged here, once, with their causes; the client gets neither.
 fn log(error: &Error) {
     match error {
-        Error::Internal(_) => {
-            tracing::error!(error = error as &dyn std::error::Error, "internal error");
-        }
+        Error::Internal(_) => tracing::error!(error = with_causes(error), "internal error"),
         Error::DatabaseUnavailable(_) | Error::StorageUnavailable(_) => {
-            tracing::warn!(
-                error = error as &dyn std::error::Error,
-                "dependency unavailable"
-            );
+            tracing::warn!(error = with_causes(error), "dependency unavailable");
         }
         _ => tracing::debug!(%error, "request refused"),
     }
@@ -83,7 +78,7 @@ fn not_found(resource: Resource) -> Reason {
 /// What the reason speaks of, as `error_reason.proto` documents it.
 fn metadata(error: &Error) -> HashMap<String, String> {
     let pairs = match error {
-        Error::Validation(violations) => vec![("violations", violations.len().to_string())],
+        Error::Validation(violations) => vec![("violations", violations.count().to_string())],
         Error::IdempotencyKeyReused { key, request_id } => {
             vec![
                 ("idempotency_key", key.clone()),
@@ -127,4 +122,49 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// A log that the test reads.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_fault_is_logged_with_its_cause_in_json_and_told_without_it() {
+        let lines = Lines::default();
+        let log = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_writer(move || log.clone())
+            .finish();
+        let status = tracing::subscriber::with_default(subscriber, || {
+            Status::from(Error::DatabaseUnavailable("connection refused".into()))
+        });
+
+        let line = lines.0.lock().unwrap();
+        let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(
+            line["fields"]["error"],
+            "the database cannot be reached right now: connection refused"
+        );
+        assert_eq!(status.message(), "the database cannot be reached right now");
+    }
 }

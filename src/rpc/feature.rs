@@ -2,15 +2,15 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::App,
-    domain::{Caller, Checks, Error, FeatureDraft, FeatureProperties},
+    domain::{Caller, Checks, Error, FeatureDraft, FeatureProperties, Page, stored},
     entity::feature,
-    store,
+    store::{self, PageRequest},
 };
 
 use super::{
     caller, json,
     media::{media_type, media_type_from},
-    page,
+    page::{bounded_page, page_request},
     proto::{self, feature_service_server::FeatureService},
     time::timestamp,
 };
@@ -28,7 +28,7 @@ impl FeatureService for Features {
         let caller = caller(&request);
         let feature = self.app.create_feature(draft(request.into_inner())).await?;
         Ok(Response::new(proto::CreateFeatureResponse {
-            feature: Some(message(feature, caller)?),
+            feature: Some(message(feature, caller)),
         }))
     }
 
@@ -42,7 +42,7 @@ impl FeatureService for Features {
         let id = checks.finish(request.get_ref().id)?;
         let feature = store::feature::find(self.app.store.reader(), id).await?;
         Ok(Response::new(proto::GetFeatureResponse {
-            feature: Some(message(feature, caller)?),
+            feature: Some(message(feature, caller)),
         }))
     }
 
@@ -53,22 +53,35 @@ impl FeatureService for Features {
         let caller = caller(&request);
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let page = page(request.page_size, request.page_token, &mut checks);
+        let page = page_request(request.page_size, request.page_token, &mut checks);
         let filter = store::feature::Filter {
             category: media_type_from("category", request.category, &mut checks),
             is_active: request.is_active,
             show_deleted: request.show_deleted,
         };
         checks.finish(())?;
-        let page = store::feature::list(self.app.store.reader(), &filter, &page).await?;
-        let features = page
-            .items
-            .into_iter()
-            .map(|feature| message(feature, caller));
+        let page = bounded_page(page, |page| self.page(caller, &filter, page)).await?;
         Ok(Response::new(proto::ListFeaturesResponse {
-            features: features.collect::<Result<_, _>>()?,
+            features: page.items,
             next_page_token: page.next_page_token,
         }))
+    }
+}
+
+impl Features {
+    async fn page(
+        &self,
+        caller: Caller,
+        filter: &store::feature::Filter,
+        page: PageRequest,
+    ) -> Result<Page<proto::Feature>, Error> {
+        let page = store::feature::list(self.app.store.reader(), filter, &page).await?;
+        let features = page.items.into_iter();
+        let features = features.map(|feature| message(feature, caller));
+        Ok(Page {
+            items: features.collect(),
+            next_page_token: page.next_page_token,
+        })
     }
 }
 
@@ -103,13 +116,12 @@ fn properties_from(properties: proto::FeatureProperties) -> FeatureProperties {
     }
 }
 
-fn message(feature: feature::Model, caller: Caller) -> Result<proto::Feature, Error> {
-    let properties = feature
-        .properties
-        .map_or_else(|| Ok(FeatureProperties::default()), serde_json::from_value);
-    let properties =
-        properties.map_err(|error| Error::internal(format!("feature {}: {error}", feature.id)))?;
-    Ok(proto::Feature {
+fn message(feature: feature::Model, caller: Caller) -> proto::Feature {
+    let properties = stored::show(feature.properties, |extra| FeatureProperties {
+        extra,
+        ..FeatureProperties::default()
+    });
+    proto::Feature {
         id: feature.id,
         name: feature.name,
         description: feature.description.unwrap_or_default(),
@@ -126,7 +138,7 @@ fn message(feature: feature::Model, caller: Caller) -> Result<proto::Feature, Er
         create_time: Some(timestamp(feature.created_at)),
         update_time: Some(timestamp(feature.updated_at)),
         delete_time: feature.deleted_at.map(timestamp),
-    })
+    }
 }
 
 fn properties_message(properties: FeatureProperties) -> proto::FeatureProperties {

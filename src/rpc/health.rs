@@ -30,22 +30,49 @@ pub(super) async fn ailment(app: &App, pulse: Option<&Pulse>) -> Option<&'static
     None
 }
 
-/// Keeps the gRPC health of the server and of each service up to date.
-pub async fn watch_health(app: App, health: HealthReporter, pulse: Option<Pulse>) -> Infallible {
+/// Keeps the gRPC health of the server and of each service up to date until the stop, and as it is then.
+pub(super) async fn watch_health(
+    app: App,
+    mut announcer: Announcer,
+    pulse: Option<Pulse>,
+) -> Infallible {
     loop {
-        report_health(&app, &health, pulse.as_ref()).await;
-        tokio::time::sleep(INTERVAL).await;
+        // Whichever comes first, the next look is due.
+        let _ = timeout(INTERVAL, app.stopping.cancelled()).await;
+        announcer.look(&app, pulse.as_ref()).await;
+        if app.stopping.is_cancelled() {
+            return std::future::pending().await;
+        }
     }
 }
 
-/// Looks once. Before the first look the services are unknown to health checks.
-pub(super) async fn report_health(app: &App, health: &HealthReporter, pulse: Option<&Pulse>) {
-    let status = match ailment(app, pulse).await {
-        None => ServingStatus::Serving,
-        Some(_) => ServingStatus::NotServing,
-    };
-    for service in SERVICES {
-        health.set_service_status(service, status).await;
+/// Tells changes only: to say the same again would send every watcher a message.
+pub(super) struct Announcer {
+    health: HealthReporter,
+    told: Option<ServingStatus>,
+}
+
+impl Announcer {
+    pub(super) fn new(health: HealthReporter) -> Self {
+        Self { health, told: None }
+    }
+
+    /// Looks once. Before the first look the services are unknown to health checks.
+    pub(super) async fn look(&mut self, app: &App, pulse: Option<&Pulse>) {
+        let status = match ailment(app, pulse).await {
+            None => ServingStatus::Serving,
+            Some(_) => ServingStatus::NotServing,
+        };
+        self.announce(status).await;
+    }
+
+    async fn announce(&mut self, status: ServingStatus) {
+        if self.told.replace(status) == Some(status) {
+            return;
+        }
+        for service in SERVICES {
+            self.health.set_service_status(service, status).await;
+        }
     }
 }
 
@@ -58,3 +85,35 @@ const SERVICES: [&str; 6] = [
     proto::job_service_server::SERVICE_NAME,
     proto::media_service_server::SERVICE_NAME,
 ];
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use futures::{FutureExt, StreamExt};
+    use tonic_health::{
+        pb::{HealthCheckRequest, health_server::Health},
+        server::HealthService,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn watchers_hear_of_changes_only() {
+        let reporter = HealthReporter::new();
+        let service = HealthService::from_health_reporter(reporter.clone());
+        let mut announcer = Announcer::new(reporter);
+        announcer.announce(ServingStatus::Serving).await;
+        let request = HealthCheckRequest {
+            service: proto::job_service_server::SERVICE_NAME.to_owned(),
+        };
+        let watch = service.watch(tonic::Request::new(request)).await;
+        let mut watch = watch.unwrap().into_inner();
+        assert!(watch.next().now_or_never().is_some());
+
+        announcer.announce(ServingStatus::Serving).await;
+        assert!(watch.next().now_or_never().is_none());
+        announcer.announce(ServingStatus::NotServing).await;
+        assert!(watch.next().now_or_never().is_some());
+    }
+}

@@ -8,15 +8,17 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use futures::TryStreamExt;
 use headers::{HeaderMapExt, Range};
 use serde::Deserialize;
 
 use crate::{
     app::{App, Pulse},
+    domain::{Error, with_causes},
     media::{ByteRange, LinkError, Selection, StorageError, StorageKey, StoredObject, select},
 };
 
-use super::health::ailment;
+use super::{health::ailment, stopping::until_stopped};
 
 #[derive(Clone)]
 struct Plain {
@@ -83,7 +85,7 @@ fn refuse(error: StorageError) -> Response {
         }
         StorageError::OutOfRange { total, .. } => unsatisfiable(total),
         StorageError::Settings { .. } | StorageError::Failed { .. } => {
-            tracing::warn!(%error, "cannot send a file");
+            tracing::warn!(error = with_causes(&error), "cannot send a file");
             (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the media storage cannot be reached right now\n",
@@ -137,7 +139,9 @@ fn respond(app: &App, key: &StorageKey, object: StoredObject, status: StatusCode
         // A file is shown as what it is, never run as something else.
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    let mut response = (status, fields, Body::from_stream(object.stream)).into_response();
+    let file = object.stream.map_err(Error::from);
+    let file = until_stopped(file, app.stopping.clone());
+    let mut response = (status, fields, Body::from_stream(file)).into_response();
     response
         .headers_mut()
         .typed_insert(headers::ContentLength(length));

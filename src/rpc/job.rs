@@ -1,19 +1,20 @@
 use std::pin::Pin;
 
 use futures::{Stream, stream};
+use serde_json::Value;
 use tonic::{Request, Response, Status};
 
 use crate::{
     app::{App, JobUpdate, JobWatch},
-    domain::{Caller, Checks, Error},
+    domain::{Caller, Checks, Error, Page},
     entity::{JobStatus, job},
-    store,
+    store::{self, PageRequest},
 };
 
 use super::{
-    any_or, caller, json,
+    caller, json,
     media::{self, media_type},
-    page,
+    page::{any_or, bounded_page, page_request},
     proto::{self, job_service_server::JobService},
     time::timestamp,
 };
@@ -45,7 +46,7 @@ impl JobService for Jobs {
         let caller = caller(&request);
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let page = page(request.page_size, request.page_token, &mut checks);
+        let page = page_request(request.page_size, request.page_token, &mut checks);
         checks.optional_id("request_id", request.request_id);
         checks.optional_id("user_id", request.user_id);
         checks.optional_id("feature_id", request.feature_id);
@@ -57,13 +58,9 @@ impl JobService for Jobs {
             show_deleted: request.show_deleted,
         };
         checks.finish(())?;
-        let page = store::job::list(self.app.store.reader(), caller, &filter, &page).await?;
+        let page = bounded_page(page, |page| self.page(caller, &filter, page)).await?;
         Ok(Response::new(proto::ListJobsResponse {
-            jobs: page
-                .items
-                .into_iter()
-                .map(|job| message(job, caller))
-                .collect(),
+            jobs: page.items,
             next_page_token: page.next_page_token,
         }))
     }
@@ -106,6 +103,22 @@ impl JobService for Jobs {
             caller,
             watch,
         ))))
+    }
+}
+
+impl Jobs {
+    async fn page(
+        &self,
+        caller: Caller,
+        filter: &store::job::Filter,
+        page: PageRequest,
+    ) -> Result<Page<proto::Job>, Error> {
+        let page = store::job::list(self.app.store.reader(), caller, filter, &page).await?;
+        let jobs = page.items.into_iter().map(|job| brief_message(job, caller));
+        Ok(Page {
+            items: jobs.collect(),
+            next_page_token: page.next_page_token,
+        })
     }
 }
 
@@ -175,9 +188,18 @@ fn status_message(status: JobStatus) -> proto::JobStatus {
     }
 }
 
-pub(super) fn message(job: job::Model, caller: Caller) -> proto::Job {
+/// The job without its input, which is large and the same in all jobs of a request but for the seed.
+pub(super) fn brief_message(mut job: job::Model, caller: Caller) -> proto::Job {
+    job.input_json = Value::Null;
+    proto::Job {
+        input: None,
+        ..message(job, caller)
+    }
+}
+
+fn message(job: job::Model, caller: Caller) -> proto::Job {
     let error = error_message(&job, caller);
-    let next_attempt = (job.status == JobStatus::Pending).then_some(job.run_after);
+    let waits = job.status == JobStatus::Pending && job.run_after > job.updated_at;
     proto::Job {
         id: job.id,
         request_id: job.request_id,
@@ -200,7 +222,7 @@ pub(super) fn message(job: job::Model, caller: Caller) -> proto::Job {
             .then(|| json::stored_to_struct(job.input_json)),
         output_metadata: job.output_metadata.map(json::stored_to_struct),
         error,
-        next_attempt_time: next_attempt.map(timestamp),
+        next_attempt_time: waits.then(|| timestamp(job.run_after)),
         start_time: job.started_at.map(timestamp),
         end_time: job.completed_at.map(timestamp),
         create_time: Some(timestamp(job.created_at)),

@@ -3,19 +3,22 @@ use std::pin::Pin;
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::{
     app::App,
-    domain::{Checks, Error, JsonMap},
+    domain::{Caller, Checks, Error, JsonMap, Page},
     entity::{MediaType, media},
     media::{StorageError, StorageKey, StoredObject},
-    store,
+    store::{self, PageRequest},
 };
 
 use super::{
-    any_or, caller, json, page,
+    caller, json,
+    page::{any_or, bounded_page, page_request},
     proto::{self, media_service_server::MediaService},
+    stopping::until_stopped,
     time::timestamp,
 };
 
@@ -51,7 +54,7 @@ impl MediaService for MediaFiles {
         let caller = caller(&request);
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let page = page(request.page_size, request.page_token, &mut checks);
+        let page = page_request(request.page_size, request.page_token, &mut checks);
         checks.optional_id("request_id", request.request_id);
         checks.optional_id("job_id", request.job_id);
         checks.optional_id("user_id", request.user_id);
@@ -63,9 +66,9 @@ impl MediaService for MediaFiles {
             show_deleted: request.show_deleted,
         };
         checks.finish(())?;
-        let page = store::media::list(self.app.store.reader(), caller, &filter, &page).await?;
+        let page = bounded_page(page, |page| self.page(caller, &filter, page)).await?;
         Ok(Response::new(proto::ListMediaResponse {
-            media: messages(&self.app, page.items).await?,
+            media: page.items,
             next_page_token: page.next_page_token,
         }))
     }
@@ -92,16 +95,32 @@ impl MediaService for MediaFiles {
                     error => error.into(),
                 })?;
         let head = message(&self.app, media).await?;
-        Ok(Response::new(parts(head, object)))
+        let stopping = self.app.stopping.clone();
+        Ok(Response::new(parts(head, object, stopping)))
     }
 }
 
-fn parts(head: proto::Media, object: StoredObject) -> Parts {
+impl MediaFiles {
+    async fn page(
+        &self,
+        caller: Caller,
+        filter: &store::media::Filter,
+        page: PageRequest,
+    ) -> Result<Page<proto::Media>, Error> {
+        let page = store::media::list(self.app.store.reader(), caller, filter, &page).await?;
+        Ok(Page {
+            items: messages(&self.app, page.items).await?,
+            next_page_token: page.next_page_token,
+        })
+    }
+}
+
+/// The facts, then the file; broken off when the server stops.
+fn parts(head: proto::Media, object: StoredObject, stopping: CancellationToken) -> Parts {
     use proto::download_media_response::Part;
     let part = |part| Ok(proto::DownloadMediaResponse { part: Some(part) });
-    let chunks = object
-        .stream
-        .map_err(|error| Status::from(Error::from(error)))
+    let chunks = until_stopped(object.stream.map_err(Error::from), stopping)
+        .map_err(Status::from)
         .map_ok(|bytes| stream::iter(split(bytes)).map(Ok))
         .try_flatten();
     let chunks = chunks.map(move |chunk| chunk.and_then(|chunk| part(Part::Chunk(chunk.into()))));

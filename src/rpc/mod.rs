@@ -1,5 +1,6 @@
 //! The service to the outside: gRPC, grpc-web and plain HTTP on one port. tonic and prost stay in here.
 
+mod connection;
 mod error;
 mod feature;
 mod health;
@@ -7,29 +8,39 @@ mod http;
 mod job;
 mod json;
 mod media;
+mod page;
 pub mod proto;
+mod protocol_error;
 mod request;
+mod stopping;
 mod template;
 mod time;
 
 use std::time::Duration;
 
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::{
+    http::{HeaderName, HeaderValue, Method},
+    middleware,
+};
+use futures::TryStreamExt;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
-    service::{Routes, RoutesBuilder},
+    service::Routes,
     transport::{Server, server::TcpIncoming},
 };
+use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::Layer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{
     app::{App, Pulse},
-    domain::{Caller, Checks},
-    store::PageRequest,
+    domain::Caller,
 };
 
+use connection::Severable;
+use health::{Announcer, watch_health};
+
 pub use error::REASON_DOMAIN;
-pub use health::watch_health;
 
 /// How often a silent HTTP/2 connection is probed, and how long the answer may take.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
@@ -49,7 +60,7 @@ const GRPC_WEB_RESPONSE_HEADERS: [&str; 4] = [
     "content-range",
 ];
 
-/// Serves until `App::stopping`, and then until the last answer is out.
+/// Serves until `App::stopping`, and then until the last answer is out. Connections end with it, also when it is dropped.
 ///
 /// # Errors
 /// When the descriptors of the contracts cannot be read, or the transport fails.
@@ -60,17 +71,23 @@ pub async fn serve(
     pulse: Option<Pulse>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let (health, health_service) = tonic_health::server::health_reporter();
-    let mut routes = Routes::builder();
-    add_services(&mut routes, &app);
-    add_reflection(&mut routes)?;
-    routes.add_service(health_service);
-    let router = routes
-        .routes()
-        .into_axum_router()
+    let mut announcer = Announcer::new(health);
+    let foreign = foreign_services(health_service, &app)?;
+    let calls = TaskTracker::new();
+    let router = own_services(&app)
+        .merge(foreign)
         .merge(http::router(app.clone(), pulse.clone()))
-        .fallback(http::unknown);
+        .fallback(http::unknown)
+        .layer(middleware::map_response(protocol_error::complete))
+        .layer(middleware::from_fn_with_state(
+            calls.clone(),
+            connection::track,
+        ));
 
-    health::report_health(&app, &health, pulse.as_ref()).await;
+    announcer.look(&app, pulse.as_ref()).await;
+    let sever = CancellationToken::new();
+    let _at_the_end = sever.clone().drop_guard();
+    let connections = incoming.map_ok(move |io| Severable::new(io, sever.clone()));
     let stopping = app.stopping.clone();
     let serving = Server::builder()
         .accept_http1(true)
@@ -78,15 +95,16 @@ pub async fn serve(
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .layer(cors(origins))
         .add_routes(Routes::from(router))
-        .serve_with_incoming_shutdown(incoming, stopping.cancelled_owned());
+        .serve_with_incoming_shutdown(connections, stopping.clone().cancelled_owned());
     tokio::select! {
         served = serving => served?,
-        never = watch_health(app, health, pulse) => match never {},
+        () = connection::drained(stopping, calls) => {}
+        never = watch_health(app, announcer, pulse) => match never {},
     }
     Ok(())
 }
 
-fn add_services(routes: &mut RoutesBuilder, app: &App) {
+fn own_services(app: &App) -> axum::Router {
     use proto::{
         feature_service_server::FeatureServiceServer, job_service_server::JobServiceServer,
         media_service_server::MediaServiceServer, request_service_server::RequestServiceServer,
@@ -95,6 +113,7 @@ fn add_services(routes: &mut RoutesBuilder, app: &App) {
     let app = || app.clone();
     // Each for itself: around everything, the layer would refuse plain HTTP.
     let web = tonic_web::GrpcWebLayer::new();
+    let mut routes = Routes::builder();
     routes
         .add_service(web.layer(FeatureServiceServer::new(feature::Features { app: app() })))
         .add_service(web.layer(TemplateServiceServer::new(template::Templates {
@@ -103,19 +122,29 @@ fn add_services(routes: &mut RoutesBuilder, app: &App) {
         .add_service(web.layer(RequestServiceServer::new(request::Requests { app: app() })))
         .add_service(web.layer(JobServiceServer::new(job::Jobs { app: app() })))
         .add_service(web.layer(MediaServiceServer::new(media::MediaFiles { app: app() })));
+    routes.routes().into_axum_router()
 }
 
-/// Both versions: older clients know v1alpha only.
-fn add_reflection(routes: &mut RoutesBuilder) -> Result<(), tonic_reflection::server::Error> {
-    let builder = || {
+/// Health, and both versions of reflection: older clients know v1alpha only.
+fn foreign_services(
+    health: HealthServer<impl Health>,
+    app: &App,
+) -> Result<axum::Router, tonic_reflection::server::Error> {
+    let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
+    let mut routes = Routes::builder();
     routes
-        .add_service(builder().build_v1()?)
-        .add_service(builder().build_v1alpha()?);
-    Ok(())
+        .add_service(health)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?);
+    let router = routes.routes().into_axum_router().reset_fallback();
+    Ok(router.layer(middleware::map_response_with_state(
+        app.stopping.clone(),
+        stopping::end_when_stopped,
+    )))
 }
 
 fn cors(origins: &[String]) -> CorsLayer {
@@ -139,17 +168,4 @@ fn cors(origins: &[String]) -> CorsLayer {
 /// Who is asking. Until there are tokens the server binds loopback only, and every caller is a trusted service.
 fn caller<T>(_: &tonic::Request<T>) -> Caller {
     Caller::TrustedService
-}
-
-/// The page asked for; a negative size goes to `checks`.
-fn page(size: i32, token: String, checks: &mut Checks) -> PageRequest {
-    PageRequest {
-        size: crate::domain::page_size(size, checks),
-        token,
-    }
-}
-
-/// An identifier in a filter: 0 means any.
-fn any_or(id: i64) -> Option<i64> {
-    (id != 0).then_some(id)
 }

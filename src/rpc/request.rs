@@ -2,13 +2,17 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::App,
-    domain::{Caller, Checks, Error, GenerationInput, JobCounts, OutputSettings, RequestDraft},
+    domain::{
+        Caller, Checks, Error, GenerationInput, JobCounts, OutputSettings, Page, RequestDraft,
+        stored,
+    },
     entity::{RequestStatus, request},
-    store,
+    store::{self, PageRequest},
 };
 
 use super::{
-    any_or, caller, job, json, page,
+    caller, job, json,
+    page::{any_or, bounded_page, page_request},
     proto::{self, request_service_server::RequestService},
     time::timestamp,
 };
@@ -33,7 +37,7 @@ impl RequestService for Requests {
             request: requests.pop(),
             jobs: jobs
                 .into_iter()
-                .map(|job| job::message(job, caller))
+                .map(|job| job::brief_message(job, caller))
                 .collect(),
         }))
     }
@@ -60,7 +64,7 @@ impl RequestService for Requests {
         let caller = caller(&request);
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let page = page(request.page_size, request.page_token, &mut checks);
+        let page = page_request(request.page_size, request.page_token, &mut checks);
         checks.optional_id("user_id", request.user_id);
         checks.optional_id("project_id", request.project_id);
         checks.optional_id("feature_id", request.feature_id);
@@ -72,15 +76,28 @@ impl RequestService for Requests {
             show_deleted: request.show_deleted,
         };
         checks.finish(())?;
-        let page = store::request::list(self.app.store.reader(), caller, &filter, &page).await?;
+        let page = bounded_page(page, |page| self.page(caller, &filter, page)).await?;
         Ok(Response::new(proto::ListRequestsResponse {
-            requests: self.messages(page.items, caller).await?,
+            requests: page.items,
             next_page_token: page.next_page_token,
         }))
     }
 }
 
 impl Requests {
+    async fn page(
+        &self,
+        caller: Caller,
+        filter: &store::request::Filter,
+        page: PageRequest,
+    ) -> Result<Page<proto::Request>, Error> {
+        let page = store::request::list(self.app.store.reader(), caller, filter, &page).await?;
+        Ok(Page {
+            items: self.messages(page.items, caller).await?,
+            next_page_token: page.next_page_token,
+        })
+    }
+
     async fn messages(
         &self,
         requests: Vec<request::Model>,
@@ -92,7 +109,7 @@ impl Requests {
             let counts = counts.get(&request.id).copied().unwrap_or_default();
             message(request, counts, caller)
         };
-        requests.into_iter().map(message).collect()
+        Ok(requests.into_iter().map(message).collect())
     }
 }
 
@@ -192,17 +209,12 @@ fn status_message(status: RequestStatus) -> proto::RequestStatus {
     }
 }
 
-fn message(
-    request: request::Model,
-    counts: JobCounts,
-    caller: Caller,
-) -> Result<proto::Request, Error> {
-    let input = request
-        .input_metadata
-        .map_or_else(|| Ok(GenerationInput::default()), serde_json::from_value);
-    let input =
-        input.map_err(|error| Error::internal(format!("request {}: {error}", request.id)))?;
-    Ok(proto::Request {
+fn message(request: request::Model, counts: JobCounts, caller: Caller) -> proto::Request {
+    let input = stored::show(request.input_metadata, |extra| GenerationInput {
+        extra,
+        ..GenerationInput::default()
+    });
+    proto::Request {
         id: request.id,
         user_id: request.user_id,
         project_id: request.project_id,
@@ -225,7 +237,7 @@ fn message(
         create_time: Some(timestamp(request.created_at)),
         update_time: Some(timestamp(request.updated_at)),
         delete_time: request.deleted_at.map(timestamp),
-    })
+    }
 }
 
 fn counts_message(counts: JobCounts) -> proto::JobCounts {

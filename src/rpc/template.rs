@@ -2,13 +2,17 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::App,
-    domain::{Checks, Error, TemplateData, TemplateDraft, Variable, VariableType, check_tags},
+    domain::{
+        Checks, Error, Page, TemplateData, TemplateDraft, Variable, VariableType, check_tags,
+        stored,
+    },
     entity::template,
-    store,
+    store::{self, PageRequest},
 };
 
 use super::{
-    any_or, json, page,
+    json,
+    page::{any_or, bounded_page, page_request},
     proto::{self, template_service_server::TemplateService},
     request::{input_from, input_message},
     time::timestamp,
@@ -29,7 +33,7 @@ impl TemplateService for Templates {
             .create_template(draft(request.into_inner())?)
             .await?;
         Ok(Response::new(proto::CreateTemplateResponse {
-            template: Some(message(template)?),
+            template: Some(message(template)),
         }))
     }
 
@@ -42,7 +46,7 @@ impl TemplateService for Templates {
         let id = checks.finish(request.get_ref().id)?;
         let template = store::template::find(self.app.store.reader(), id).await?;
         Ok(Response::new(proto::GetTemplateResponse {
-            template: Some(message(template)?),
+            template: Some(message(template)),
         }))
     }
 
@@ -52,7 +56,7 @@ impl TemplateService for Templates {
     ) -> Result<Response<proto::ListTemplatesResponse>, Status> {
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let page = page(request.page_size, request.page_token, &mut checks);
+        let page = page_request(request.page_size, request.page_token, &mut checks);
         checks.optional_id("feature_id", request.feature_id);
         check_tags(&request.tags, &mut checks);
         let filter = store::template::Filter {
@@ -62,15 +66,26 @@ impl TemplateService for Templates {
             show_deleted: request.show_deleted,
         };
         checks.finish(())?;
-        let page = store::template::list(self.app.store.reader(), &filter, &page).await?;
+        let page = bounded_page(page, |page| self.page(&filter, page)).await?;
         Ok(Response::new(proto::ListTemplatesResponse {
-            templates: page
-                .items
-                .into_iter()
-                .map(message)
-                .collect::<Result<_, _>>()?,
+            templates: page.items,
             next_page_token: page.next_page_token,
         }))
+    }
+}
+
+impl Templates {
+    async fn page(
+        &self,
+        filter: &store::template::Filter,
+        page: PageRequest,
+    ) -> Result<Page<proto::Template>, Error> {
+        let page = store::template::list(self.app.store.reader(), filter, &page).await?;
+        let templates = page.items.into_iter().map(message);
+        Ok(Page {
+            items: templates.collect(),
+            next_page_token: page.next_page_token,
+        })
     }
 }
 
@@ -151,10 +166,12 @@ fn variable_type(kind: VariableType) -> proto::TemplateVariableType {
     }
 }
 
-fn message(template: template::Model) -> Result<proto::Template, Error> {
-    let data: TemplateData = serde_json::from_value(template.template_data)
-        .map_err(|error| Error::internal(format!("template {}: {error}", template.id)))?;
-    Ok(proto::Template {
+fn message(template: template::Model) -> proto::Template {
+    let data = stored::show(Some(template.template_data), |extra| TemplateData {
+        extra,
+        ..TemplateData::default()
+    });
+    proto::Template {
         id: template.id,
         feature_id: template.feature_id,
         name: template.name,
@@ -176,7 +193,7 @@ fn message(template: template::Model) -> Result<proto::Template, Error> {
         create_time: Some(timestamp(template.created_at)),
         update_time: Some(timestamp(template.updated_at)),
         delete_time: template.deleted_at.map(timestamp),
-    })
+    }
 }
 
 fn data_message(data: TemplateData) -> proto::TemplateData {

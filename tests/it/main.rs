@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod boundary;
 mod catalogue;
 mod client;
 mod command_line;

@@ -8,7 +8,7 @@ use super::request::Asked;
 use super::result::MediaResult;
 use super::watch::FinishedJob;
 use super::{GenerateArguments, GenerateError};
-use crate::cli::output::with_causes;
+use crate::domain::with_causes;
 use crate::rpc::proto::{Job, JobError, JobStatus};
 
 /// The outcome of a request.

@@ -1,0 +1,188 @@
+use std::fmt;
+
+/// What of the violations is told. An answer's headers carry them, and common clients refuse more than 16 KiB of headers:
+/// so a hostile message must not make its answer long.
+const MAX_TOLD: usize = 20;
+const MAX_TOLD_BYTES: usize = 5_000;
+const MAX_FIELD_CHARS: usize = 200;
+const MAX_DESCRIPTION_CHARS: usize = 300;
+/// What of them stands in one sentence.
+const MAX_SUMMARISED: usize = 3;
+const MAX_SUMMARY_BYTES: usize = 900;
+
+/// One field that breaks its rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Path of the field in the message, such as `input.output.width`.
+    pub field: String,
+    /// What was expected, and what came.
+    pub description: String,
+}
+
+impl Violation {
+    /// Long texts, which quote the client's own, are cut.
+    pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
+        Self {
+            field: cut(field.into(), MAX_FIELD_CHARS),
+            description: cut(description.into(), MAX_DESCRIPTION_CHARS),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.field.len() + self.description.len()
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.description)
+    }
+}
+
+/// The text, or its beginning and an ellipsis: at most `max_chars` characters.
+fn cut(mut text: String, max_chars: usize) -> String {
+    if text.chars().nth(max_chars).is_some() {
+        let last = text.char_indices().nth(max_chars - 1);
+        text.truncate(last.map_or(0, |(at, _)| at));
+        text.push('…');
+        text.shrink_to_fit();
+    }
+    text
+}
+
+/// What breaks its rules in one message: the first violations in words, the others by number only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Violations {
+    told: Vec<Violation>,
+    bytes: usize,
+    untold: usize,
+}
+
+impl Violations {
+    /// The first ones: at most 20, and at most 5,000 bytes.
+    pub fn iter(&self) -> std::slice::Iter<'_, Violation> {
+        self.told.iter()
+    }
+
+    /// How many there are, told or not.
+    pub fn count(&self) -> usize {
+        self.told.len() + self.untold
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count() == 0
+    }
+
+    /// Makes and tells the violation if there is room and all before it are told, else only counts it.
+    pub(super) fn add(&mut self, violation: impl FnOnce() -> Violation) {
+        if self.untold > 0 || self.told.len() == MAX_TOLD {
+            self.untold += 1;
+            return;
+        }
+        let violation = violation();
+        let bytes = self.bytes + violation.bytes();
+        if bytes > MAX_TOLD_BYTES {
+            self.untold += 1;
+        } else {
+            self.bytes = bytes;
+            self.told.push(violation);
+        }
+    }
+
+    pub(super) fn extend(&mut self, others: Self) {
+        for violation in others.told {
+            self.add(|| violation);
+        }
+        self.untold += others.untold;
+    }
+}
+
+impl From<Violation> for Violations {
+    fn from(violation: Violation) -> Self {
+        let mut violations = Self::default();
+        violations.add(|| violation);
+        violations
+    }
+}
+
+impl IntoIterator for Violations {
+    type Item = Violation;
+    type IntoIter = std::vec::IntoIter<Violation>;
+
+    /// The first ones, as [`Violations::iter`].
+    fn into_iter(self) -> Self::IntoIter {
+        self.told.into_iter()
+    }
+}
+
+impl fmt::Display for Violations {
+    /// One line of at most 1,000 bytes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = self.told.iter().take(MAX_SUMMARISED);
+        let first = first
+            .map(Violation::to_string)
+            .collect::<Vec<_>>()
+            .join("; ");
+        let kept = first.floor_char_boundary(MAX_SUMMARY_BYTES);
+        f.write_str(&first[..kept])?;
+        if kept < first.len() {
+            f.write_str("…")?;
+        }
+        match self.count().saturating_sub(MAX_SUMMARISED) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn violations(count: usize, description: &str) -> Violations {
+        let mut violations = Violations::default();
+        for index in 0..count {
+            violations.add(|| Violation::new(format!("urls[{index}]"), description));
+        }
+        violations
+    }
+
+    #[test]
+    fn the_first_twenty_are_told_and_all_are_counted() {
+        let found = violations(2_000, "is wrong");
+        assert_eq!((found.iter().len(), found.count()), (20, 2_000));
+        assert_eq!(
+            found.to_string(),
+            "urls[0]: is wrong; urls[1]: is wrong; urls[2]: is wrong; and 1997 more"
+        );
+    }
+
+    #[test]
+    fn a_few_are_all_in_the_sentence() {
+        assert_eq!(violations(1, "is wrong").to_string(), "urls[0]: is wrong");
+        assert!(!violations(3, "is wrong").to_string().contains("more"));
+    }
+
+    #[test]
+    fn long_texts_of_many_bytes_stay_within_the_bounds() {
+        let found = violations(50, &"🎨".repeat(30_000));
+        let bytes: usize = found.iter().map(Violation::bytes).sum();
+        assert!((1..=MAX_TOLD_BYTES).contains(&bytes), "{bytes}");
+        assert_eq!(found.count(), 50);
+        assert!(found.to_string().len() <= 1_000, "{}", found.to_string());
+    }
+
+    #[test]
+    fn a_cut_text_ends_in_an_ellipsis_and_one_that_fits_is_whole() {
+        let violation = Violation::new("ế".repeat(200), "ế".repeat(301));
+        assert_eq!(violation.field, "ế".repeat(200));
+        assert_eq!(violation.description, format!("{}…", "ế".repeat(299)));
+    }
+
+    #[test]
+    fn those_found_elsewhere_keep_their_count() {
+        let mut found = violations(19, "is wrong");
+        found.extend(violations(40, "is wrong"));
+        assert_eq!((found.iter().len(), found.count()), (20, 59));
+    }
+}
