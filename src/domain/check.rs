@@ -173,7 +173,7 @@ mod tests {
                 });
             }
         });
-        assert_eq!((made, found.len()), (20, 20));
+        assert_eq!((made, found.len()), (32, 32));
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::fmt;
 
 /// What of the violations is told. An answer's headers carry them, and common clients refuse more than 16 KiB of headers:
 /// so a hostile message must not make its answer long.
-const MAX_TOLD: usize = 20;
+const MAX_TOLD: usize = 32;
 const MAX_TOLD_BYTES: usize = 5_000;
 const MAX_FIELD_CHARS: usize = 200;
 const MAX_DESCRIPTION_CHARS: usize = 300;
@@ -59,7 +59,7 @@ pub struct Violations {
 }
 
 impl Violations {
-    /// The first ones: at most 20, and at most 5,000 bytes.
+    /// The first ones: at most 32, and at most 5,000 bytes.
     pub fn iter(&self) -> std::slice::Iter<'_, Violation> {
         self.told.iter()
     }
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn the_first_twenty_are_told_and_all_are_counted() {
         let found = violations(2_000, "is wrong");
-        assert_eq!((found.iter().len(), found.count()), (20, 2_000));
+        assert_eq!((found.iter().len(), found.count()), (32, 2_000));
         assert_eq!(
             found.to_string(),
             "urls[0]: is wrong; urls[1]: is wrong; urls[2]: is wrong; and 1997 more"
@@ -183,6 +183,6 @@ mod tests {
     fn those_found_elsewhere_keep_their_count() {
         let mut found = violations(19, "is wrong");
         found.extend(violations(40, "is wrong"));
-        assert_eq!((found.iter().len(), found.count()), (20, 59));
+        assert_eq!((found.iter().len(), found.count()), (32, 59));
     }
 }

@@ -51,7 +51,7 @@ on_both_databases! {
             ..wish(server.feature().await)
         };
         let status = server.requests().create_request(wish).await.unwrap_err();
-        assert_bounded(&status, 20, "2001");
+        assert_bounded(&status, 32, "2001");
         assert!(status.message().ends_with("and 1998 more"), "{status:?}");
     }
 

@@ -252,7 +252,7 @@ on_both_databases! {
         for (seed, job) in jobs.iter().enumerate() {
             assert_eq!((job.status(), job.revision, job.priority), (JobStatus::Pending, 1, -100));
             assert_eq!((job.request_id, job.project_id, job.feature_id), (request.id, Some(3), feature));
-            let input = job.input.as_ref().unwrap();
+            let input = server.job(job.id).await.input.unwrap();
             assert_eq!(input.fields["seed"], value(&json!(seed)));
             assert_eq!(input.fields["extra"], value(&json!({ "studio": { "lights": [1, true, null, "x"] } })));
         }
