@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_twenty_are_told_and_all_are_counted() {
+    fn the_first_ones_are_told_and_all_are_counted() {
         let found = violations(2_000, "is wrong");
         assert_eq!((found.iter().len(), found.count()), (32, 2_000));
         assert_eq!(
