@@ -23,29 +23,9 @@ on_both_databases! {
         let server = TestServer::start_api(&db).await;
         let feature = limited_feature(&server).await;
         let template = city_template(&server, feature).await;
-        let mut urls = vec!["https://a.vn/x.png".to_owned(); 17];
-        urls[3] = "file:///etc/passwd".to_owned();
-        let wrong = CreateRequestRequest {
-            user_id: 0,
-            project_id: Some(-1),
-            feature_id: feature,
-            template_id: Some(template),
-            user_prompt: "ế".repeat(4_001),
-            user_media_urls: urls,
-            input: Some(wrong_input()),
-            metadata: Some(structure(&json!({ "note": "x".repeat(70_000) }))),
-            idempotency_key: "k".repeat(129),
-            priority: 101,
-        };
-        refuse(&server, wrong).await.of_fields([
-            "user_id",
-            "project_id",
-            "user_prompt",
-            "user_media_urls",
-            "user_media_urls[3]",
-            "metadata",
-            "idempotency_key",
-            "priority",
+        let right = CreateRequestRequest { template_id: Some(template), ..wish(feature) };
+        let wrong_input = CreateRequestRequest { input: Some(wrong_input()), ..right };
+        refuse(&server, wrong_input.clone()).await.of_fields([
             "input.negative_prompt",
             "input.seed",
             "input.cfg_scale",
@@ -61,6 +41,34 @@ on_both_databases! {
             "input.variables.city",
             "input.extra.seed",
         ]);
+
+        let mut urls = vec!["https://a.vn/x.png".to_owned(); 17];
+        urls[3] = "file:///etc/passwd".to_owned();
+        let wrong = CreateRequestRequest {
+            user_id: 0,
+            project_id: Some(-1),
+            user_prompt: "ế".repeat(4_001),
+            user_media_urls: urls,
+            metadata: Some(structure(&json!({ "note": "x".repeat(70_000) }))),
+            idempotency_key: "k".repeat(129),
+            priority: 101,
+            ..wish(feature)
+        };
+        refuse(&server, wrong.clone()).await.of_fields([
+            "user_id",
+            "project_id",
+            "user_prompt",
+            "user_media_urls",
+            "user_media_urls[3]",
+            "metadata",
+            "idempotency_key",
+            "priority",
+        ]);
+
+        let all = CreateRequestRequest { template_id: wrong_input.template_id, input: wrong_input.input, ..wrong };
+        refuse(&server, all).await
+            .is(Code::InvalidArgument, ErrorReason::ValidationFailed)
+            .with("violations", 22);
     }
 
     async fn a_wish_that_names_nothing_is_told_so_field_by_field(db: TestDatabase) {

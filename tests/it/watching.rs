@@ -73,12 +73,16 @@ impl Watch {
 
     /// The next transition; `None` at the end of the stream.
     pub async fn transition(&mut self) -> Option<WatchJobResponse> {
-        loop {
-            let message = self.next().await.unwrap()?;
-            if message.event() == WatchJobEvent::Transition {
-                return Some(message);
+        // Around the loop: heartbeats must not put the deadline off.
+        within(async {
+            loop {
+                let message = self.next().await.unwrap()?;
+                if message.event() == WatchJobEvent::Transition {
+                    return Some(message);
+                }
             }
-        }
+        })
+        .await
     }
 
     /// All transitions until the stream ends.
@@ -92,13 +96,16 @@ impl Watch {
 
     /// What the stream breaks with; its messages before that are passed over.
     pub async fn broken(mut self) -> Status {
-        loop {
-            match self.next().await {
-                Ok(Some(_)) => {}
-                Ok(None) => panic!("the stream ended with OK"),
-                Err(status) => return status,
+        within(async {
+            loop {
+                match self.next().await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => panic!("the stream ended with OK"),
+                    Err(status) => return status,
+                }
             }
-        }
+        })
+        .await
     }
 }
 
