@@ -103,7 +103,7 @@ impl Events {
                     tracing::warn!(
                         error = with_causes(&error),
                         "cannot listen to the other replicas"
-                    )
+                    );
                 }
             }
             sleep(RECONNECT).await;

@@ -122,6 +122,6 @@ impl Executor {
             }
         }
         // The attempt is over; the lease is kept until its end is recorded.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

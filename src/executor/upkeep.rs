@@ -38,7 +38,7 @@ impl Executor {
                     tracing::error!(
                         error = with_causes(&error),
                         "cannot remove orphaned objects"
-                    )
+                    );
                 }
             }
         }
