@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 /// Most field violations that an error lists; how many there are stands in its metadata.
-const MAX_LISTED: usize = 20;
+const MAX_LISTED: usize = 32;
 
 /// An error that keeps the rules of `error_reason.proto`.
 #[derive(Debug)]
