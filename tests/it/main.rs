@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod boundary;
+mod bucket;
 mod catalogue;
 mod client;
 mod command_line;
@@ -33,3 +34,4 @@ mod two_executors;
 mod watch;
 mod watching;
 mod whole_path;
+mod whole_path_s3;

@@ -6,22 +6,18 @@ use std::time::Duration;
 
 use atelier::domain::Format;
 use atelier::media::{
-    ByteRange, LinkError, LinkSettings, S3Settings, Storage, StorageError, StorageKey,
-    StorageSettings,
+    ByteRange, LinkError, LinkSettings, Storage, StorageError, StorageKey, StorageSettings,
 };
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
-use s3s::auth::SimpleAuth;
-use s3s::service::{S3Service, S3ServiceBuilder};
 use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use url::Url;
 
-const BUCKET: &str = "pictures";
+use crate::bucket::{BUCKET, serve_bucket};
+
 const CONTENT: &[u8] = b"0123456789";
 
 /// A storage, and the folder that its objects end up in.
@@ -44,35 +40,6 @@ fn local_settings(root: &TempDir) -> StorageSettings {
     StorageSettings::Local { folder }
 }
 
-/// Starts an S3 server with one bucket in `root`. It ends with the test's runtime.
-async fn s3_settings(root: &TempDir) -> S3Settings {
-    std::fs::create_dir(root.path().join(BUCKET)).unwrap();
-    let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root.path()).unwrap());
-    service.set_auth(SimpleAuth::from_single("the-id", "the-secret"));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, service.build()));
-    S3Settings {
-        bucket: BUCKET.to_owned(),
-        region: Some("us-east-1".to_owned()),
-        endpoint: Some(Url::parse(&format!("http://{address}")).unwrap()),
-        path_style: true,
-        access_key_id: Some("the-id".to_owned()),
-        secret_access_key: Some(SecretString::from("the-secret")),
-        session_token: None,
-    }
-}
-
-async fn serve(listener: TcpListener, service: S3Service) {
-    while let Ok((socket, _)) = listener.accept().await {
-        let service = service.clone();
-        tokio::spawn(async move {
-            let server = Builder::new(TokioExecutor::new());
-            let _ = server.serve_connection(TokioIo::new(socket), service).await;
-        });
-    }
-}
-
 async fn folder() -> Place {
     let root = tempfile::tempdir().unwrap();
     let storage = Storage::open(&local_settings(&root), links()).unwrap();
@@ -81,7 +48,7 @@ async fn folder() -> Place {
 
 async fn bucket() -> Place {
     let root = tempfile::tempdir().unwrap();
-    let settings = StorageSettings::S3(s3_settings(&root).await);
+    let settings = StorageSettings::S3(serve_bucket(&root).await);
     let storage = Storage::open(&settings, links()).unwrap();
     Place { storage, root }
 }
@@ -406,7 +373,7 @@ async fn a_folder_that_takes_no_files_is_named_in_the_error() {
 #[tokio::test]
 async fn a_bucket_that_does_not_exist_is_named_in_the_error() {
     let root = tempfile::tempdir().unwrap();
-    let mut settings = s3_settings(&root).await;
+    let mut settings = serve_bucket(&root).await;
     settings.bucket = "elsewhere".to_owned();
     let storage = Storage::open(&StorageSettings::S3(settings), links()).unwrap();
     let error = storage.check().await.unwrap_err().to_string();
@@ -419,7 +386,7 @@ async fn a_bucket_that_does_not_exist_is_named_in_the_error() {
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_named_with_the_reason() {
     let root = tempfile::tempdir().unwrap();
-    let mut settings = s3_settings(&root).await;
+    let mut settings = serve_bucket(&root).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let nobody = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -433,7 +400,7 @@ async fn a_server_that_does_not_answer_is_named_with_the_reason() {
 #[tokio::test]
 async fn wrong_credentials_fail_the_check_without_showing_the_secret() {
     let root = tempfile::tempdir().unwrap();
-    let mut settings = s3_settings(&root).await;
+    let mut settings = serve_bucket(&root).await;
     settings.secret_access_key = Some(SecretString::from("not-the-one"));
     let storage = Storage::open(&StorageSettings::S3(settings), links()).unwrap();
     let error = storage.check().await.unwrap_err().to_string();
