@@ -100,7 +100,13 @@ impl Server {
         let origins = config.server.cors_origins.clone();
         let api = listener.map(|listener| {
             tokio::spawn(async move {
-                rpc::serve(app, TcpIncoming::from(listener), &origins, pulse).await
+                rpc::serve(
+                    app,
+                    TcpIncoming::from(listener).with_nodelay(Some(true)),
+                    &origins,
+                    pulse,
+                )
+                .await
             })
         });
         tracing::info!(?role, ?address, "started");
@@ -149,15 +155,23 @@ impl Server {
         tracing::info!("shutting down");
         self.stop.cancel();
         let ended = async {
-            if let Some(executor) = self.executor.as_mut() {
+            // One that has ended by itself has been waited for already.
+            if let Some(executor) = self.executor.as_mut().filter(|task| !task.is_finished()) {
                 let _ = executor.await;
             }
-            if let Some(api) = self.api.as_mut() {
+            if let Some(api) = self.api.as_mut().filter(|task| !task.is_finished()) {
                 let _ = api.await;
             }
         };
         if tokio::time::timeout(grace, ended).await.is_err() {
-            tracing::warn!("the shutdown took too long; leases of running jobs will expire");
+            let works = |task: bool| if task { "still works" } else { "has ended" };
+            let executor = works(
+                self.executor
+                    .as_ref()
+                    .is_some_and(|task| !task.is_finished()),
+            );
+            let api = works(self.api.as_ref().is_some_and(|task| !task.is_finished()));
+            tracing::warn!(executor, api, "cut off what did not end in time");
         }
         self.abort();
         if let Err(error) = self.store.close().await {

@@ -180,9 +180,10 @@ settings! {
         job_timeout: Duration = "10m" in "1s"..="24h";
         /// How often a job is tried before it has failed for good.
         max_attempts: u32 = 3 in 1..=20;
-        /// How often expired leases and orphaned objects are looked for.
+        /// How often expired leases are looked for.
         upkeep_interval: Duration = "15s" in "1s"..="1h";
-        /// How old an object without a record must be to be removed.
+        /// How old an object without a record must be to be removed, which happens hourly; at least twice
+        /// `executor.job_timeout`.
         orphan_age: Duration = "24h" in "1m"..="365d";
     }
 

@@ -1,4 +1,4 @@
-use super::{Violation, Violations};
+use super::Violations;
 
 /// What a lookup may miss, and what a name may belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,11 +76,6 @@ impl Error {
     /// A fault of our own, with the words that the log shows.
     pub fn internal(fault: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(fault.into())
-    }
-
-    /// A single field that breaks its rule.
-    pub fn invalid(field: &str, description: &str) -> Self {
-        Self::Validation(Violation::new(field, description).into())
     }
 }
 

@@ -7,6 +7,7 @@ use crate::entity::MediaType;
 use super::{Checks, Error, FeatureProperties, GenerationInput, JsonMap, Variable, prompt};
 
 const MAX_VARIABLES: usize = 64;
+const MAX_PROMPT_CHARS: usize = 20_000;
 const MAX_TAGS: usize = 32;
 
 /// `generation_templates.template_data` (spec 2.3): the keys that Atelier knows, and the others as they are.
@@ -85,7 +86,7 @@ impl TemplateData {
     }
 
     fn check(&self, properties: &FeatureProperties, category: MediaType, checks: &mut Checks) {
-        checks.text("template_data.prompt", &self.prompt, 20_000);
+        checks.text("template_data.prompt", &self.prompt, MAX_PROMPT_CHARS);
         checks.text(
             "template_data.negative_prompt",
             &self.negative_prompt,
@@ -137,6 +138,9 @@ impl TemplateData {
         checks.require(count <= MAX_VARIABLES, "template_data.variables", || {
             format!("must have at most {MAX_VARIABLES} entries, has {count}")
         });
+        if count > MAX_VARIABLES {
+            return;
+        }
         let mut names = BTreeSet::new();
         for (index, variable) in self.variables.iter().enumerate() {
             let path = format!("template_data.variables[{index}]");
@@ -149,7 +153,11 @@ impl TemplateData {
         }
     }
 
+    /// Only of a template whose size is within its bounds, since every name is looked up.
     fn check_prompt(&self, checks: &mut Checks) {
+        if self.variables.len() > MAX_VARIABLES || self.prompt.chars().count() > MAX_PROMPT_CHARS {
+            return;
+        }
         match prompt::variables(&self.prompt) {
             Err(problem) => checks.add("template_data.prompt", problem),
             Ok(named) => {

@@ -97,14 +97,6 @@ impl Violations {
     }
 }
 
-impl From<Violation> for Violations {
-    fn from(violation: Violation) -> Self {
-        let mut violations = Self::default();
-        violations.add(|| violation);
-        violations
-    }
-}
-
 impl IntoIterator for Violations {
     type Item = Violation;
     type IntoIter = std::vec::IntoIter<Violation>;

@@ -3,6 +3,7 @@ use std::{
     time::Duration,
 };
 
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
@@ -20,6 +21,13 @@ const POLL_FAILURES: u32 = 5;
 /// Bounds of the pause between two polls, whatever the provider says.
 const SHORTEST_POLL: Duration = Duration::from_millis(10);
 const LONGEST_POLL: Duration = Duration::from_secs(60);
+/// Pauses between the tries to take in an output.
+const INGEST_PAUSES: [Duration; 4] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
 /// Pause before a task's id is offered to the database again.
 const NOTE_PAUSE: Duration = Duration::from_millis(500);
 
@@ -39,6 +47,13 @@ pub(super) enum Outcome {
     LeaseLost,
     /// The database refuses what is to be recorded.
     Unrecordable,
+}
+
+/// A provider's task that works for a job that has ended.
+pub(super) struct Abandoned {
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) task: Task,
+    pub(super) task_id: String,
 }
 
 /// One run of a job by a provider.
@@ -94,6 +109,19 @@ impl<'a> Attempt<'a> {
         })
     }
 
+    /// The task to cancel, if there is one. The attempt's own token is cancelled by then, and would stop that too.
+    pub(super) fn abandon(&self) -> Option<Abandoned> {
+        let task_id = self.task_id.get()?.clone();
+        Some(Abandoned {
+            provider: self.provider.clone(),
+            task: Task {
+                cancelled: CancellationToken::new(),
+                ..self.task.clone()
+            },
+            task_id,
+        })
+    }
+
     /// Runs to the end: from the submission, or from the task that an earlier attempt left, to the stored outputs.
     pub(super) async fn run(&self) -> Outcome {
         match self.make().await {
@@ -114,7 +142,7 @@ impl<'a> Attempt<'a> {
             self.executor.app.store.writer(),
             self.lease,
             name,
-            Some(&self.task.submission_key),
+            &self.task.submission_key,
         )
         .await;
         if !noted.map_err(|error| Outcome::Missed(error.into()))? {
@@ -208,12 +236,32 @@ impl<'a> Attempt<'a> {
         let mut metadata = clean::map(output.metadata.clone());
         metadata.insert("provider".to_owned(), self.provider.name().into());
         metadata.insert("seed".to_owned(), self.task.input.seed.into());
-        match self.executor.ingest(self.job, self.lease, output).await {
+        match self.ingest(&output).await {
             Ok(outputs) => Outcome::Made { outputs, metadata },
             // The provider's work is done: another attempt fetches it again rather than pay for it again.
             Err(mishap) if self.task_id.get().is_some() => Outcome::Missed(mishap.keeping_task()),
             Err(mishap) => Outcome::Missed(mishap),
         }
+    }
+
+    /// Takes the output in, and tries again while only the storage is in the way: the work is paid for.
+    async fn ingest(&self, output: &Output) -> Result<Vec<StoredOutput>, Mishap> {
+        for pause in INGEST_PAUSES {
+            match self.executor.ingest(self.job, self.lease, output).await {
+                Err(mishap) if mishap.transient => {
+                    tracing::warn!(
+                        detail = mishap.failure.detail,
+                        "cannot take in the output yet"
+                    );
+                    tokio::select! {
+                        () = self.task.cancelled.cancelled() => break,
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                }
+                ended => return ended,
+            }
+        }
+        self.executor.ingest(self.job, self.lease, output).await
     }
 
     fn missed(&self, error: ProviderError) -> Outcome {

@@ -55,10 +55,12 @@ impl Executor {
         loop {
             self.wait_for_news(renewed, &mut reports).await;
             let (asked, expiry) = (Instant::now(), renewed + self.settings.lease);
-            match timeout_at(expiry, self.renew(lease, &mut reports)).await {
+            let answer_by = expiry.min(asked + self.settings.lease / 4);
+            match timeout_at(answer_by, self.renew(lease, &mut reports)).await {
                 Ok(Some(true)) => renewed = asked,
-                Ok(None) if Instant::now() < expiry => sleep(PROGRESS_INTERVAL).await,
-                Ok(Some(false) | None) | Err(_) => return,
+                Ok(Some(false)) => return,
+                Ok(None) | Err(_) if Instant::now() >= expiry => return,
+                Ok(None) | Err(_) => sleep(PROGRESS_INTERVAL).await,
             }
         }
     }

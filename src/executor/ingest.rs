@@ -21,7 +21,7 @@ impl Executor {
         &self,
         job: &job::Model,
         lease: &Lease,
-        output: Output,
+        output: &Output,
     ) -> Result<Vec<StoredOutput>, Mishap> {
         if output.files.is_empty() {
             let sentence = "The generator finished without making anything.";
@@ -31,7 +31,7 @@ impl Executor {
             )));
         }
         let mut stored = Vec::with_capacity(output.files.len());
-        for (index, file) in output.files.into_iter().enumerate() {
+        for (index, file) in output.files.iter().enumerate() {
             stored.push(self.store_file(job, lease, index, file).await?);
         }
         Ok(stored)
@@ -42,9 +42,9 @@ impl Executor {
         job: &job::Model,
         lease: &Lease,
         index: usize,
-        file: OutputFile,
+        file: &OutputFile,
     ) -> Result<StoredOutput, Mishap> {
-        let content = self.read(file.content).await?;
+        let content = self.read(&file.content).await?;
         let inspected = inspect(content.clone(), &self.settings.limits).await?;
         let format = inspected.facts.format;
         if format.media_type() != job.category {
@@ -57,23 +57,23 @@ impl Executor {
             key,
             inspected,
             seed: file.seed,
-            metadata: clean::map(file.metadata),
+            metadata: clean::map(file.metadata.clone()),
         })
     }
 
-    async fn read(&self, content: Content) -> Result<Bytes, Mishap> {
+    async fn read(&self, content: &Content) -> Result<Bytes, Mishap> {
         let path = match content {
-            Content::Memory(bytes) => return Ok(bytes),
+            Content::Memory(bytes) => return Ok(bytes.clone()),
             Content::File(path) => path,
         };
         let unreadable = |error: std::io::Error| {
             Mishap::lasting(invalid_output(format!("{}: {error}", path.display())))
         };
-        let size = tokio::fs::metadata(&path).await.map_err(unreadable)?.len();
+        let size = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
         let max = self.settings.limits.max_bytes;
         if size > max {
             return Err(InspectError::TooLarge { size, max }.into());
         }
-        Ok(tokio::fs::read(&path).await.map_err(unreadable)?.into())
+        Ok(tokio::fs::read(path).await.map_err(unreadable)?.into())
     }
 }

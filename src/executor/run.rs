@@ -9,13 +9,13 @@ use crate::{
     app::AttemptEnd,
     domain::{Error, Reason, job::Failure, with_causes},
     entity::job,
-    provider::ProgressSender,
+    provider::{ProgressSender, clean},
     store::queue::Lease,
 };
 
 use super::{
     Executor,
-    attempt::{Attempt, Outcome},
+    attempt::{Abandoned, Attempt, Outcome},
     failure::Mishap,
 };
 
@@ -41,39 +41,42 @@ impl Executor {
             };
             let (progress, reports) = ProgressSender::channel();
             let lost = CancellationToken::new();
-            let keeper = self.clone().keep_lease(lease.clone(), claimed, reports, lost.clone());
+            let keeper = self
+                .clone()
+                .keep_lease(lease.clone(), claimed, reports, lost.clone());
             // Until the end is recorded, for the database may be slow.
             let _keeper = AbortOnDropHandle::new(tokio::spawn(keeper.in_current_span()));
-            let outcome = self.attempt(&job, &lease, progress, &lost).await;
-            tokio::select! {
-                () = self.settle(&job, &lease, outcome) => {}
-                () = lost.cancelled() => tracing::warn!("the lease was lost; another worker has the job"),
+            let (outcome, abandoned) = self.attempt(&job, &lease, progress, &lost).await;
+            self.settle(&job, &lease, outcome, &lost).await;
+            if let Some(abandoned) = abandoned {
+                cancel(abandoned).await;
             }
         }
         .instrument(span)
         .await;
     }
 
-    /// The attempt itself, ended early by a time-out, a lost lease or a stop of the server.
+    /// The attempt itself, ended early by a time-out, a lost lease or a stop of the server; and the provider's task, if it
+    /// goes on working for a job that has ended.
     async fn attempt(
         &self,
         job: &job::Model,
         lease: &Lease,
         progress: ProgressSender,
         lost: &CancellationToken,
-    ) -> Outcome {
+    ) -> (Outcome, Option<Abandoned>) {
         let attempt = match Attempt::new(self, job, lease, progress) {
             Ok(attempt) => attempt,
-            Err(mishap) => return Outcome::Missed(mishap),
+            Err(mishap) => return (Outcome::Missed(mishap), None),
         };
         let outcome = self.run_until_ended(&attempt, lost).await;
-        if let Outcome::Missed(mishap) = &outcome
-            && mishap.keep_task
-            && mishap.is_final(job)
-        {
-            self.cancel_task(&attempt).await;
-        }
-        outcome
+        let abandoned = match &outcome {
+            Outcome::Missed(mishap) if mishap.keep_task && mishap.is_final(job) => {
+                attempt.abandon()
+            }
+            _ => None,
+        };
+        (outcome, abandoned)
     }
 
     async fn run_until_ended(&self, attempt: &Attempt<'_>, lost: &CancellationToken) -> Outcome {
@@ -101,20 +104,15 @@ impl Executor {
         Outcome::Missed(Mishap::lasting(Failure::new(Reason::JobTimedOut, sentence)).keeping_task())
     }
 
-    async fn cancel_task(&self, attempt: &Attempt<'_>) {
-        let Some(task_id) = attempt.task_id.get() else {
-            return;
-        };
-        match timeout(CANCEL_TIME, attempt.provider.cancel(&attempt.task, task_id)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(task_id, %error, "cannot cancel the provider's task"),
-            Err(_) => tracing::warn!(task_id, "the provider does not answer to a cancellation"),
-        }
-    }
-
     /// Records how the attempt ended; again and again while the database is away, for as long as the lease holds. An end
     /// that cannot be recorded as it is becomes a failure, so that the job does not run once more.
-    async fn settle(&self, job: &job::Model, lease: &Lease, mut outcome: Outcome) {
+    async fn settle(
+        &self,
+        job: &job::Model,
+        lease: &Lease,
+        mut outcome: Outcome,
+        lost: &CancellationToken,
+    ) {
         loop {
             match self.record(job, lease, &outcome).await {
                 Err(error @ Error::DatabaseUnavailable(_)) => {
@@ -122,7 +120,10 @@ impl Executor {
                         error = with_causes(&error),
                         "cannot record the end of an attempt yet"
                     );
-                    sleep(SETTLE_PAUSE).await;
+                    // A record under way is never cut off: it may have been committed.
+                    if timeout(SETTLE_PAUSE, lost.cancelled()).await.is_ok() {
+                        outcome = Outcome::LeaseLost;
+                    }
                 }
                 Err(error) if matches!(outcome, Outcome::Unrecordable) => {
                     tracing::error!(
@@ -178,6 +179,20 @@ impl Executor {
     }
 }
 
+/// Stops a task that nobody waits for any more, so that nobody pays for it.
+async fn cancel(abandoned: Abandoned) {
+    let Abandoned {
+        provider,
+        task,
+        task_id,
+    } = abandoned;
+    match timeout(CANCEL_TIME, provider.cancel(&task, &task_id)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(task_id, %error, "cannot cancel the provider's task"),
+        Err(_) => tracing::warn!(task_id, "the provider does not answer to a cancellation"),
+    }
+}
+
 /// A panic is the failure of this job alone.
 fn crashed(panic: Box<dyn Any + Send>) -> Outcome {
     let words = panic
@@ -186,6 +201,6 @@ fn crashed(panic: Box<dyn Any + Send>) -> Outcome {
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default();
     tracing::error!(panic = words, "the provider panicked");
-    let failure = Failure::new(Reason::Internal, "The generator crashed.").with_detail(words);
-    Outcome::Missed(Mishap::lasting(failure))
+    let failure = Failure::new(Reason::Internal, "The generator crashed.");
+    Outcome::Missed(Mishap::lasting(failure.with_detail(clean::text(&words))).keeping_task())
 }

@@ -191,7 +191,8 @@ pub enum ProviderError {
     /// Trying again would not help.
     #[error("{0}")]
     Failed(String),
-    /// The attempt was stopped by [`Task::cancelled`].
+    /// The attempt was stopped by [`Task::cancelled`]. From [`Provider::submit`] it also says that nothing was submitted, or
+    /// that nobody has to pay for it; a provider that cannot tell answers [`ProviderError::OutcomeUnknown`].
     #[error("stopped")]
     Stopped,
 }

@@ -124,7 +124,7 @@ pub async fn note_submission(
     db: &impl ConnectionTrait,
     lease: &Lease,
     provider: &str,
-    key: Option<&str>,
+    key: &str,
 ) -> Result<bool, Error> {
     let statement =
         "UPDATE generation_jobs SET provider = $3, submission_key = $4, provider_task_id = NULL
@@ -133,7 +133,7 @@ pub async fn note_submission(
         lease.job_id.into(),
         lease.token.as_str().into(),
         provider.into(),
-        key.map(str::to_owned).into(),
+        key.into(),
     ];
     Ok(Dialect::of(db)
         .execute(db, statement.to_owned(), values)
