@@ -35,6 +35,16 @@ pub enum Role {
     Worker,
 }
 
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Api => "api",
+            Self::Worker => "worker",
+        }
+    }
+}
+
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -47,6 +57,10 @@ pub enum StartError {
     Connect(#[from] ConnectError),
     #[error("cannot bring the database's schema up to date")]
     Migrate(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(
+        "the database's schema is not up to date: run `atelier migrate up`, or set database.migrate_on_start"
+    )]
+    OutdatedSchema,
     #[error(transparent)]
     Storage(#[from] StorageError),
     #[error("cannot install the starter catalogue")]
@@ -109,7 +123,8 @@ impl Server {
                 .await
             })
         });
-        tracing::info!(?role, ?address, "started");
+        let listening = address.map(|address| address.to_string());
+        tracing::info!(role = role.name(), listening, "started");
         Ok(Self {
             address,
             store,
@@ -220,6 +235,12 @@ async fn build_app(
         migration::up(store.writer(), None)
             .await
             .map_err(|error| StartError::Migrate(error.into()))?;
+    } else {
+        let status = migration::status(store.reader()).await;
+        let status = status.map_err(|error| StartError::Migrate(error.into()))?;
+        if status.iter().any(|(_, applied)| !applied) {
+            return Err(StartError::OutdatedSchema);
+        }
     }
     let storage = Storage::open(&storage_settings(config)?, links(config, address)?)?;
     storage.check().await?;

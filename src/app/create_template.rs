@@ -1,19 +1,28 @@
 use crate::{
     domain::{Checks, Error, FeatureProperties, TemplateDraft, stored},
-    entity::{feature, template},
+    entity::{MediaType, feature, template},
     store,
 };
 
 use super::App;
 
 impl App {
-    /// Adds a ready-made style to a live feature, within its limits.
-    pub async fn create_template(&self, draft: TemplateDraft) -> Result<template::Model, Error> {
-        let mut checks = Checks::default();
+    /// Adds a ready-made style to a live feature, within its limits. `checks` holds what is wrong with it already.
+    pub async fn create_template(
+        &self,
+        draft: TemplateDraft,
+        mut checks: Checks,
+    ) -> Result<template::Model, Error> {
         checks.id("feature_id", draft.feature_id);
+        // Without a feature the rest is checked against one without limits, so that every mistake is told.
+        let (properties, category) = if draft.feature_id > 0 {
+            let feature = store::feature::find_live(self.store.reader(), draft.feature_id).await?;
+            (properties_of(&feature)?, feature.category)
+        } else {
+            (FeatureProperties::default(), MediaType::Image)
+        };
+        draft.check(&properties, category, &mut checks);
         checks.finish(())?;
-        let feature = store::feature::find_live(self.store.reader(), draft.feature_id).await?;
-        draft.check(&properties_of(&feature)?, feature.category)?;
         store::template::insert(self.store.writer(), draft, self.clock.now()).await
     }
 }

@@ -1,7 +1,7 @@
 use serde::Deserialize;
 
 use crate::{
-    domain::{Error, FeatureDraft, FeatureProperties, TemplateData, TemplateDraft},
+    domain::{Checks, Error, FeatureDraft, FeatureProperties, TemplateData, TemplateDraft},
     entity::MediaType,
     store::{self, Transaction},
 };
@@ -99,7 +99,9 @@ impl App {
                 is_active: true,
                 order_index: template.order_index,
             };
-            draft.check(&entry.properties, category)?;
+            let mut checks = Checks::default();
+            draft.check(&entry.properties, category, &mut checks);
+            checks.finish(())?;
             store::template::insert(tx, draft, self.clock.now()).await?;
         }
         Ok(())

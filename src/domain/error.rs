@@ -44,7 +44,9 @@ pub enum Error {
     FeatureInactive(i64),
     #[error("template {0} takes no requests now")]
     TemplateInactive(i64),
-    #[error("user {0} is unknown")]
+    #[error(
+        "user {0} is unknown; it must exist before its first request, or the server be set to identity.provision_users"
+    )]
     UserUnknown(i64),
     #[error("job {0} is being processed; only pending jobs can be cancelled")]
     JobAlreadyProcessing(i64),

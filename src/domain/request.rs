@@ -173,12 +173,7 @@ fn check_attachments(draft: &RequestDraft, checks: &mut Checks) {
     checks.require(count <= MAX_MEDIA_URLS, "user_media_urls", || {
         format!("must have at most {MAX_MEDIA_URLS} entries, has {count}")
     });
-    for (index, url) in draft
-        .user_media_urls
-        .iter()
-        .take(MAX_MEDIA_URLS)
-        .enumerate()
-    {
+    for (index, url) in draft.user_media_urls.iter().enumerate() {
         checks.url(&format!("user_media_urls[{index}]"), url);
     }
     checks.json("metadata", &draft.metadata);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entity::MediaType;
 
-use super::{Checks, Error, FeatureProperties, GenerationInput, JsonMap, Variable, prompt};
+use super::{Checks, FeatureProperties, GenerationInput, JsonMap, Variable, prompt};
 
 const MAX_VARIABLES: usize = 64;
 const MAX_PROMPT_CHARS: usize = 20_000;
@@ -190,14 +190,12 @@ pub struct TemplateDraft {
 
 impl TemplateDraft {
     /// Every violation of the template's own rules and of its feature's limits.
-    pub fn check(&self, properties: &FeatureProperties, category: MediaType) -> Result<(), Error> {
-        let mut checks = Checks::default();
+    pub fn check(&self, properties: &FeatureProperties, category: MediaType, checks: &mut Checks) {
         checks.name("name", &self.name);
         checks.text("description", &self.description, 2_000);
         checks.optional_url("preview_url", &self.preview_url);
-        check_tags(&self.tags, &mut checks);
-        self.data.check(properties, category, &mut checks);
-        checks.finish(())
+        check_tags(&self.tags, checks);
+        self.data.check(properties, category, checks);
     }
 }
 
@@ -306,11 +304,9 @@ mod tests {
             is_active: true,
             order_index: 0,
         };
-        let Err(Error::Validation(violations)) =
-            draft.check(&FeatureProperties::default(), MediaType::Image)
-        else {
-            panic!("the draft was accepted");
-        };
+        let mut checks = Checks::default();
+        draft.check(&FeatureProperties::default(), MediaType::Image, &mut checks);
+        let violations = checks.into_violations();
         let fields: Vec<_> = violations.iter().map(|v| v.field.as_str()).collect();
         assert_eq!(fields, ["tags[1]", "template_data.prompt"]);
     }

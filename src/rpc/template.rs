@@ -28,10 +28,8 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::CreateTemplateRequest>,
     ) -> Result<Response<proto::CreateTemplateResponse>, Status> {
-        let template = self
-            .app
-            .create_template(draft(request.into_inner())?)
-            .await?;
+        let (draft, checks) = draft(request.into_inner());
+        let template = self.app.create_template(draft, checks).await?;
         Ok(Response::new(proto::CreateTemplateResponse {
             template: Some(message(template)),
         }))
@@ -89,13 +87,14 @@ impl Templates {
     }
 }
 
-fn draft(request: proto::CreateTemplateRequest) -> Result<TemplateDraft, Error> {
+/// The template, and what is wrong with it already as a message.
+fn draft(request: proto::CreateTemplateRequest) -> (TemplateDraft, Checks) {
     let mut checks = Checks::default();
     let data = request
         .template_data
         .map(|data| data_from(data, &mut checks));
     checks.require(data.is_some(), "template_data", || "is required".to_owned());
-    checks.finish(TemplateDraft {
+    let draft = TemplateDraft {
         feature_id: request.feature_id,
         name: request.name,
         description: request.description,
@@ -104,7 +103,8 @@ fn draft(request: proto::CreateTemplateRequest) -> Result<TemplateDraft, Error> 
         tags: request.tags,
         is_active: request.is_active.unwrap_or(true),
         order_index: request.order_index,
-    })
+    };
+    (draft, checks)
 }
 
 fn data_from(data: proto::TemplateData, checks: &mut Checks) -> TemplateData {

@@ -1,10 +1,15 @@
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
-    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    sqlx::{
+        self, Connection, PgConnection,
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    },
 };
+
+use tokio::time::timeout;
 
 use crate::{
     config::{DatabaseBackend, DatabaseConfig},
@@ -42,6 +47,7 @@ async fn open(
     connections: u32,
 ) -> Result<DatabaseConnection, ConnectError> {
     create_folder(config)?;
+    check_server(config).await?;
     let mut options = ConnectOptions::new(config.url.expose());
     options
         .max_connections(connections)
@@ -54,6 +60,23 @@ async fn open(
         url: config.url.redacted(),
         source,
     })
+}
+
+/// Connects once without the pool, which would try again until its time is up and then tell that instead of the cause.
+async fn check_server(config: &DatabaseConfig) -> Result<(), ConnectError> {
+    if config.url.backend() != DatabaseBackend::Postgres {
+        return Ok(());
+    }
+    let failed = |error: sqlx::Error| ConnectError::Connect {
+        url: config.url.redacted(),
+        source: DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))),
+    };
+    let connection = PgConnection::connect(config.url.expose());
+    let connection = timeout(config.acquire_timeout, connection).await;
+    let connection = connection
+        .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        .map_err(failed)?;
+    connection.close().await.map_err(failed)
 }
 
 /// Full synchronisation: a commit that was answered survives a power failure.

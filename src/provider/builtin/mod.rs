@@ -70,13 +70,18 @@ fn make(task: &Task) -> Result<Output, ProviderError> {
         .unwrap_or(Format::Png);
     let bytes =
         encode(&picture, format).map_err(|error| ProviderError::Failed(error.to_string()))?;
+    let mut metadata = JsonMap::from_iter([("model".to_owned(), Value::from("atelier-poster-1"))]);
+    let omitted = drawing::omitted(&task.input.prompt);
+    if !omitted.is_empty() {
+        metadata.insert("omitted_characters".to_owned(), omitted.into());
+    }
     Ok(Output {
         files: vec![OutputFile {
             content: Content::Memory(bytes),
             seed: Some(task.input.seed),
             metadata: JsonMap::new(),
         }],
-        metadata: JsonMap::from_iter([("model".to_owned(), Value::from("atelier-poster-1"))]),
+        metadata,
     })
 }
 

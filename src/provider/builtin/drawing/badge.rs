@@ -101,21 +101,28 @@ fn stacked(before: &Words, value: &Words, after: &Words, size: f32, r: f32) -> S
     }
 }
 
+/// The lines of a text, each as high as it needs to be: the leading keeps a line's marks off the line above.
 fn rows_of(words: &Words, size: f32, width: f32) -> Vec<Row> {
     let lines = words.wrap(width / size);
-    lines
-        .lines
-        .iter()
-        .filter(|(text, _)| !text.is_empty())
-        .map(|(text, width)| Row {
+    let last = lines.lines.len().saturating_sub(1);
+    let row = |(index, (text, width)): (usize, &(String, f32))| {
+        let ascent = if index == 0 {
+            lines.ascent
+        } else {
+            lines.leading
+        };
+        let descent = if index == last { lines.descent } else { 0.0 };
+        Row {
             text: text.clone(),
             size,
             tracking: words.tracking,
             width: width * size,
-            ascent: lines.ascent * size,
-            height: (lines.ascent + lines.descent) * size,
-        })
-        .collect()
+            ascent: ascent * size,
+            height: (ascent + descent) * size,
+        }
+    };
+    let rows = lines.lines.iter().enumerate().map(row);
+    rows.filter(|row| !row.text.is_empty()).collect()
 }
 
 fn inside(stack: &Stack, r: f32) -> bool {

@@ -23,6 +23,7 @@ mod wording;
 
 use image::RgbImage;
 use serde_json::{Map, Value};
+use unicode_normalization::UnicodeNormalization;
 
 pub use style::check_style;
 
@@ -89,6 +90,21 @@ pub fn draw(brief: &Brief, report: &mut dyn FnMut(f32) -> bool) -> Result<RgbIma
     raster::rasterise(&tree, (brief.width, brief.height), &mut |share| {
         report(COMPOSED + (1.0 - COMPOSED) * share)
     })
+}
+
+/// The characters of a text that the fonts cannot show, each once and at most 64 of them, so that a caller can be told.
+pub fn omitted(text: &str) -> String {
+    let mut omitted = String::new();
+    for c in text.nfc().filter(|c| !c.is_whitespace() && !c.is_control()) {
+        let shown = font::showable(c.encode_utf8(&mut [0; 4]), &font::Face::ALL);
+        if shown.is_empty() && !omitted.contains(c) {
+            omitted.push(c);
+        }
+        if omitted.chars().count() == 64 {
+            break;
+        }
+    }
+    omitted
 }
 
 fn compose(brief: &Brief) -> Result<scene::Scene, DrawError> {

@@ -259,6 +259,22 @@ fn kicker_badge_and_footer_stay_on_the_canvas_readable_and_apart() {
 }
 
 #[test]
+fn marks_in_a_seal_of_several_lines_do_not_touch() {
+    for badge in ["Mua 1 tặng 1", "Ưu đãi đặc biệt", "TẾT ẤT TỴ RỘN RÀNG"] {
+        for seed in 0..24 {
+            let style = json!({ "badge": badge });
+            hold_texts(&brief("Sinh tố bơ", (1_200, 675), seed, style));
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_shown_is_named() {
+    assert_eq!(omitted("Tết 🎉 日本 日"), "🎉日本");
+    assert_eq!(omitted("Phở «24» – giá 50.000đ…"), "");
+}
+
+#[test]
 fn every_palette_carries_readable_text_in_every_mood() {
     let custom = [
         ["#808080", "#7f7f7f"],
