@@ -1,7 +1,7 @@
 //! The configuration: built-in defaults, then a TOML file, then the environment, then flags, the later over the earlier.
 //!
-//! [`settings`] declares every setting once. [`layer`] gathers what was written where, [`reader`] types it key by key, so
-//! that all mistakes are reported together, and [`contradiction`] checks what must fit together. Secrets are redacted in
+//! `settings` declares every setting once. `layer` gathers what was written where, `reader` types it key by key, so
+//! that all mistakes are reported together, and `contradiction` checks what must fit together. Secrets are redacted in
 //! everything that is printed: debug output, problems and [`Loaded::to_toml`].
 
 mod address;

@@ -44,7 +44,7 @@ impl fmt::Debug for StoredObject {
     }
 }
 
-/// An object found by [`Storage::list`].
+/// An object found by [`Storage::list`](super::Storage::list).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedObject {
     /// Its key.
