@@ -1,7 +1,7 @@
 use crate::{
     domain::{
         Caller, Error, FeatureProperties, Offer, RequestDraft, Resolved, Resource, TemplateData,
-        resolve,
+        resolve, stored,
     },
     entity::{MediaType, feature, idempotency_key, job, request, template},
     store::{self, Transaction},
@@ -180,7 +180,7 @@ impl App {
 }
 
 fn data_of(template: &template::Model) -> Result<TemplateData, Error> {
-    serde_json::from_value(template.template_data.clone()).map_err(|error| {
+    stored::read(Some(&template.template_data)).map_err(|error| {
         Error::internal(format!(
             "template_data of template {}: {error}",
             template.id

@@ -29,6 +29,6 @@ impl App {
 
 /// The typed properties of a stored feature.
 pub(super) fn properties_of(feature: &feature::Model) -> Result<FeatureProperties, Error> {
-    stored::read(feature.properties.clone())
+    stored::read(feature.properties.as_ref())
         .map_err(|error| Error::internal(format!("properties of feature {}: {error}", feature.id)))
 }

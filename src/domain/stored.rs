@@ -6,10 +6,10 @@ use serde_json::Value;
 use super::JsonMap;
 
 /// The typed form of a column; the default if there is nothing in it.
-pub fn read<T: DeserializeOwned + Default>(stored: Option<Value>) -> Result<T, serde_json::Error> {
+pub fn read<T: DeserializeOwned + Default>(stored: Option<&Value>) -> Result<T, serde_json::Error> {
     match stored {
         None | Some(Value::Null) => Ok(T::default()),
-        Some(stored) => serde_json::from_value(stored),
+        Some(stored) => T::deserialize(stored),
     }
 }
 
@@ -19,11 +19,10 @@ pub fn show<T: DeserializeOwned + Default>(
     stored: Option<Value>,
     from_unknown: impl Fn(JsonMap) -> T,
 ) -> T {
-    let unknown = || match stored.clone() {
+    read(stored.as_ref()).unwrap_or_else(|_| match stored {
         Some(Value::Object(map)) => from_unknown(map),
         _ => T::default(),
-    };
-    read(stored.clone()).unwrap_or_else(|_| unknown())
+    })
 }
 
 /// A style given by its name alone, as in the spec's example `{"style": "modern"}`, is a style with that name.
@@ -45,12 +44,12 @@ mod tests {
     #[test]
     fn the_spec_s_own_examples_are_read() {
         let template: TemplateData = read(Some(
-            json!({ "style": "modern", "colors": ["#fff"], "layout": {} }),
+            &json!({ "style": "modern", "colors": ["#fff"], "layout": {} }),
         ))
         .unwrap_or_default();
         assert_eq!(template.style["name"], json!("modern"));
         assert_eq!(template.extra["colors"], json!(["#fff"]));
-        let properties: FeatureProperties = read(Some(json!({
+        let properties: FeatureProperties = read(Some(&json!({
             "max_resolution": "4K", "formats": ["png", "jpg"], "max_duration": 60,
             "supported_aspect_ratios": ["16:9"], "cost_per_generation": 10,
         })))
@@ -62,7 +61,7 @@ mod tests {
     fn nothing_and_null_are_the_default() {
         for stored in [None, Some(Value::Null)] {
             assert_eq!(
-                read::<FeatureProperties>(stored).ok(),
+                read::<FeatureProperties>(stored.as_ref()).ok(),
                 Some(FeatureProperties::default())
             );
         }

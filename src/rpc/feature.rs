@@ -12,6 +12,7 @@ use super::{
     media::{media_type, media_type_from},
     page::{bounded_page, page_request},
     proto::{self, feature_service_server::FeatureService},
+    required_id,
     time::timestamp,
 };
 
@@ -37,9 +38,7 @@ impl FeatureService for Features {
         request: Request<proto::GetFeatureRequest>,
     ) -> Result<Response<proto::GetFeatureResponse>, Status> {
         let caller = caller(&request);
-        let mut checks = Checks::default();
-        checks.id("id", request.get_ref().id);
-        let id = checks.finish(request.get_ref().id)?;
+        let id = required_id(request.get_ref().id)?;
         let feature = store::feature::find(self.app.store.reader(), id).await?;
         Ok(Response::new(proto::GetFeatureResponse {
             feature: Some(message(feature, caller)),

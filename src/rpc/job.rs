@@ -16,6 +16,7 @@ use super::{
     media::{self, media_type},
     page::{any_or, bounded_page, page_request},
     proto::{self, job_service_server::JobService},
+    required_id,
     time::timestamp,
 };
 
@@ -30,9 +31,7 @@ impl JobService for Jobs {
         request: Request<proto::GetJobRequest>,
     ) -> Result<Response<proto::GetJobResponse>, Status> {
         let caller = caller(&request);
-        let mut checks = Checks::default();
-        checks.id("id", request.get_ref().id);
-        let id = checks.finish(request.get_ref().id)?;
+        let id = required_id(request.get_ref().id)?;
         let job = store::job::find(self.app.store.reader(), caller, id).await?;
         Ok(Response::new(proto::GetJobResponse {
             job: Some(message(job, caller)),
@@ -70,9 +69,7 @@ impl JobService for Jobs {
         request: Request<proto::CancelJobRequest>,
     ) -> Result<Response<proto::CancelJobResponse>, Status> {
         let caller = caller(&request);
-        let mut checks = Checks::default();
-        checks.id("id", request.get_ref().id);
-        let id = checks.finish(request.get_ref().id)?;
+        let id = required_id(request.get_ref().id)?;
         let job = self.app.cancel_job(caller, id).await?;
         Ok(Response::new(proto::CancelJobResponse {
             job: Some(message(job, caller)),

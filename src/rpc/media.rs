@@ -18,6 +18,7 @@ use super::{
     caller, json,
     page::{any_or, bounded_page, page_request},
     proto::{self, media_service_server::MediaService},
+    required_id,
     stopping::until_stopped,
     time::timestamp,
 };
@@ -38,9 +39,7 @@ impl MediaService for MediaFiles {
         request: Request<proto::GetMediaRequest>,
     ) -> Result<Response<proto::GetMediaResponse>, Status> {
         let caller = caller(&request);
-        let mut checks = Checks::default();
-        checks.id("id", request.get_ref().id);
-        let id = checks.finish(request.get_ref().id)?;
+        let id = required_id(request.get_ref().id)?;
         let media = store::media::find(self.app.store.reader(), caller, id).await?;
         Ok(Response::new(proto::GetMediaResponse {
             media: Some(message(&self.app, media).await?),
@@ -80,9 +79,7 @@ impl MediaService for MediaFiles {
         request: Request<proto::DownloadMediaRequest>,
     ) -> Result<Response<Self::DownloadMediaStream>, Status> {
         let caller = caller(&request);
-        let mut checks = Checks::default();
-        checks.id("id", request.get_ref().id);
-        let id = checks.finish(request.get_ref().id)?;
+        let id = required_id(request.get_ref().id)?;
         let media = store::media::find(self.app.store.reader(), caller, id).await?;
         let key = storage_key(&media)?.ok_or(Error::MediaContentMissing(id))?;
         let object =

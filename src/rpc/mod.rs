@@ -34,7 +34,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{
     app::{App, Pulse},
-    domain::Caller,
+    domain::{Caller, Checks, Error},
 };
 
 use connection::Severable;
@@ -168,4 +168,11 @@ fn cors(origins: &[String]) -> CorsLayer {
 /// Who is asking. Until there are tokens the server binds loopback only, and every caller is a trusted service.
 fn caller<T>(_: &tonic::Request<T>) -> Caller {
     Caller::TrustedService
+}
+
+/// The identifier that a call names its row by: the field `id`.
+fn required_id(id: i64) -> Result<i64, Error> {
+    let mut checks = Checks::default();
+    checks.id("id", id);
+    checks.finish(id)
 }

@@ -14,6 +14,7 @@ use super::{
     caller, job, json,
     page::{any_or, bounded_page, page_request},
     proto::{self, request_service_server::RequestService},
+    required_id,
     time::timestamp,
 };
 
@@ -47,9 +48,7 @@ impl RequestService for Requests {
         request: Request<proto::GetRequestRequest>,
     ) -> Result<Response<proto::GetRequestResponse>, Status> {
         let caller = caller(&request);
-        let mut checks = Checks::default();
-        checks.id("id", request.get_ref().id);
-        let id = checks.finish(request.get_ref().id)?;
+        let id = required_id(request.get_ref().id)?;
         let found = store::request::find(self.app.store.reader(), caller, id).await?;
         let mut requests = self.messages(vec![found], caller).await?;
         Ok(Response::new(proto::GetRequestResponse {

@@ -15,6 +15,7 @@ use super::{
     page::{any_or, bounded_page, page_request},
     proto::{self, template_service_server::TemplateService},
     request::{input_from, input_message},
+    required_id,
     time::timestamp,
 };
 
@@ -39,9 +40,7 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::GetTemplateRequest>,
     ) -> Result<Response<proto::GetTemplateResponse>, Status> {
-        let mut checks = Checks::default();
-        checks.id("id", request.get_ref().id);
-        let id = checks.finish(request.get_ref().id)?;
+        let id = required_id(request.get_ref().id)?;
         let template = store::template::find(self.app.store.reader(), id).await?;
         Ok(Response::new(proto::GetTemplateResponse {
             template: Some(message(template)),
