@@ -44,6 +44,17 @@ impl MigratorTrait for Migrator {
                     down: include_str!("sql/m0002_execution/sqlite_down.sql"),
                 },
             }),
+            Box::new(ScriptMigration {
+                name: "m0003_catalogue",
+                postgres: Script {
+                    up: include_str!("sql/m0003_catalogue/postgres_up.sql"),
+                    down: include_str!("sql/m0003_catalogue/postgres_down.sql"),
+                },
+                sqlite: Script {
+                    up: include_str!("sql/m0003_catalogue/sqlite_up.sql"),
+                    down: include_str!("sql/m0003_catalogue/sqlite_down.sql"),
+                },
+            }),
         ]
     }
 }

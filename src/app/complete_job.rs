@@ -2,7 +2,7 @@ use serde_json::json;
 
 use crate::{
     domain::{Error, JsonMap},
-    entity::job,
+    entity::{MediaRole, job},
     media::{Inspected, StorageKey},
     store::{
         self,
@@ -51,7 +51,6 @@ impl App {
         let facts = &output.inspected.facts;
         let mut metadata = output.metadata.clone();
         let known = [
-            ("role", json!("original")),
             ("format", json!(facts.format.as_str())),
             ("width", json!(facts.width)),
             ("height", json!(facts.height)),
@@ -67,6 +66,7 @@ impl App {
             media_url: self.storage.object_url(&output.key),
             storage_key: output.key.path().to_owned(),
             media_type: facts.format.media_type(),
+            role: MediaRole::Original,
             file_size: i64::try_from(facts.file_size).unwrap_or(i64::MAX),
             metadata,
             blurhash: output.inspected.blurhash.clone(),

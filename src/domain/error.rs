@@ -53,6 +53,35 @@ pub enum Error {
     #[error("job {id} has {status}; only pending jobs can be cancelled")]
     JobAlreadyFinished { id: i64, status: &'static str },
     #[error(
+        "feature {id} has {pending} pending and {processing} processing jobs; it can be deleted when they have ended"
+    )]
+    FeatureInUse {
+        id: i64,
+        pending: u64,
+        processing: u64,
+    },
+    #[error("{} {id} has changed since it was read; read it again for its new etag", .resource.noun())]
+    EtagMismatch {
+        resource: Resource,
+        id: i64,
+        /// The one that it has now.
+        etag: String,
+    },
+    #[error("feature {0} is deleted; undelete it first")]
+    FeatureDeleted(i64),
+    #[error("request {0} is deleted; undelete it first")]
+    RequestDeleted(i64),
+    #[error("job {id} is {status}; only failed and cancelled jobs can be retried")]
+    JobNotRetryable { id: i64, status: &'static str },
+    #[error("request {0} has no failed or cancelled job to retry")]
+    RequestNotRetryable(i64),
+    #[error("media {id} has {file_size} bytes, offset {offset} lies behind its end")]
+    OffsetAhead {
+        id: i64,
+        file_size: u64,
+        offset: u64,
+    },
+    #[error(
         "job {job_id} is at revision {revision}, after_revision {after_revision} lies ahead of it"
     )]
     RevisionAhead {
@@ -120,6 +149,13 @@ pub enum Reason {
     MessageTooLarge,
     UnknownMethod,
     UnsupportedCompression,
+    FeatureInUse,
+    EtagMismatch,
+    FeatureDeleted,
+    RequestDeleted,
+    JobNotRetryable,
+    RequestNotRetryable,
+    OffsetAhead,
 }
 
 impl Reason {
@@ -161,6 +197,13 @@ impl Reason {
             Self::MessageTooLarge => "MESSAGE_TOO_LARGE",
             Self::UnknownMethod => "UNKNOWN_METHOD",
             Self::UnsupportedCompression => "UNSUPPORTED_COMPRESSION",
+            Self::FeatureInUse => "FEATURE_IN_USE",
+            Self::EtagMismatch => "ETAG_MISMATCH",
+            Self::FeatureDeleted => "FEATURE_DELETED",
+            Self::RequestDeleted => "REQUEST_DELETED",
+            Self::JobNotRetryable => "JOB_NOT_RETRYABLE",
+            Self::RequestNotRetryable => "REQUEST_NOT_RETRYABLE",
+            Self::OffsetAhead => "OFFSET_AHEAD",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use super::MediaType;
+use super::{MediaRole, MediaType};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "generation_media")]
@@ -25,6 +25,7 @@ pub struct Model {
     pub deleted_at: Option<DateTimeUtc>,
     /// Path of the object in the media storage.
     pub storage_key: Option<String>,
+    pub role: MediaRole,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

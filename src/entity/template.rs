@@ -28,6 +28,11 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
     pub deleted_at: Option<DateTimeUtc>,
+    /// Counts the changes that a client makes or sees; its etag.
+    pub version: i64,
+    /// The decaying sum of uses and views, as it was at `trend_weighed_at`.
+    pub trend_weight: f64,
+    pub trend_weighed_at: Option<DateTimeUtc>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

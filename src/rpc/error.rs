@@ -57,6 +57,13 @@ fn classify(error: &Error) -> (Code, Reason) {
         Error::UserUnknown(_) => (Code::FailedPrecondition, Reason::UserUnknown),
         Error::JobAlreadyProcessing(_) => (Code::FailedPrecondition, Reason::JobAlreadyProcessing),
         Error::JobAlreadyFinished { .. } => (Code::FailedPrecondition, Reason::JobAlreadyFinished),
+        Error::FeatureInUse { .. } => (Code::FailedPrecondition, Reason::FeatureInUse),
+        Error::EtagMismatch { .. } => (Code::Aborted, Reason::EtagMismatch),
+        Error::FeatureDeleted(_) => (Code::FailedPrecondition, Reason::FeatureDeleted),
+        Error::RequestDeleted(_) => (Code::FailedPrecondition, Reason::RequestDeleted),
+        Error::JobNotRetryable { .. } => (Code::FailedPrecondition, Reason::JobNotRetryable),
+        Error::RequestNotRetryable(_) => (Code::FailedPrecondition, Reason::RequestNotRetryable),
+        Error::OffsetAhead { .. } => (Code::OutOfRange, Reason::OffsetAhead),
         Error::RevisionAhead { .. } => (Code::OutOfRange, Reason::RevisionAhead),
         Error::DatabaseUnavailable(_) => (Code::Unavailable, Reason::DatabaseUnavailable),
         Error::StorageUnavailable(_) => (Code::Unavailable, Reason::StorageUnavailable),
@@ -75,6 +82,17 @@ fn not_found(resource: Resource) -> Reason {
     }
 }
 
+/// The metadata key of what was not found or has changed.
+fn id_key(resource: Resource) -> &'static str {
+    match resource {
+        Resource::Feature => "feature_id",
+        Resource::Template => "template_id",
+        Resource::Request => "request_id",
+        Resource::Job => "job_id",
+        Resource::Media => "media_id",
+    }
+}
+
 /// What the reason speaks of, as `error_reason.proto` documents it.
 fn metadata(error: &Error) -> HashMap<String, String> {
     let pairs = match error {
@@ -85,9 +103,28 @@ fn metadata(error: &Error) -> HashMap<String, String> {
                 ("request_id", request_id.to_string()),
             ]
         }
-        Error::NotFound { resource, id } => {
-            return HashMap::from([(format!("{}_id", resource.noun()), id.to_string())]);
+        Error::NotFound { resource, id } => vec![(id_key(*resource), id.to_string())],
+        Error::EtagMismatch { resource, id, etag } => {
+            vec![(id_key(*resource), id.to_string()), ("etag", etag.clone())]
         }
+        Error::FeatureInUse {
+            id,
+            pending,
+            processing,
+        } => vec![
+            ("feature_id", id.to_string()),
+            ("pending_jobs", pending.to_string()),
+            ("processing_jobs", processing.to_string()),
+        ],
+        Error::OffsetAhead {
+            id,
+            file_size,
+            offset,
+        } => vec![
+            ("media_id", id.to_string()),
+            ("file_size", file_size.to_string()),
+            ("offset", offset.to_string()),
+        ],
         Error::MediaContentMissing(id) => vec![("media_id", id.to_string())],
         Error::FeatureNameTaken { name } => vec![("name", name.clone())],
         Error::TemplateNameTaken { feature_id, name } => {
@@ -96,11 +133,16 @@ fn metadata(error: &Error) -> HashMap<String, String> {
                 ("feature_id", feature_id.to_string()),
             ]
         }
-        Error::FeatureInactive(id) => vec![("feature_id", id.to_string())],
+        Error::FeatureInactive(id) | Error::FeatureDeleted(id) => {
+            vec![("feature_id", id.to_string())]
+        }
         Error::TemplateInactive(id) => vec![("template_id", id.to_string())],
         Error::UserUnknown(id) => vec![("user_id", id.to_string())],
         Error::JobAlreadyProcessing(id) => vec![("job_id", id.to_string())],
-        Error::JobAlreadyFinished { id, status } => {
+        Error::RequestDeleted(id) | Error::RequestNotRetryable(id) => {
+            vec![("request_id", id.to_string())]
+        }
+        Error::JobAlreadyFinished { id, status } | Error::JobNotRetryable { id, status } => {
             vec![("job_id", id.to_string()), ("status", (*status).to_owned())]
         }
         Error::RevisionAhead {

@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     app::App,
     domain::{Caller, Checks, Error, JsonMap, Page},
-    entity::{MediaType, media},
+    entity::{MediaRole, MediaType, media},
     media::{StorageError, StorageKey, StoredObject},
     store::{self, PageRequest},
 };
@@ -183,7 +183,7 @@ async fn message(app: &App, media: media::Model) -> Result<proto::Media, Error> 
         download_url: link.map(|link| link.url).unwrap_or_default(),
         file_size: media.file_size.unwrap_or(0),
         duration_seconds: media.duration,
-        role: role(&text("role")).into(),
+        role: role(media.role).into(),
         format: text("format"),
         width: pixels("width"),
         height: pixels("height"),
@@ -209,14 +209,13 @@ fn remainder(metadata: &JsonMap) -> JsonMap {
         .collect()
 }
 
-fn role(name: &str) -> proto::MediaRole {
-    match name {
-        "original" => proto::MediaRole::Original,
-        "format" => proto::MediaRole::Format,
-        "thumbnail" => proto::MediaRole::Thumbnail,
-        "preview" => proto::MediaRole::Preview,
-        "poster" => proto::MediaRole::Poster,
-        _ => proto::MediaRole::Unspecified,
+fn role(role: MediaRole) -> proto::MediaRole {
+    match role {
+        MediaRole::Original => proto::MediaRole::Original,
+        MediaRole::Format => proto::MediaRole::Format,
+        MediaRole::Thumbnail => proto::MediaRole::Thumbnail,
+        MediaRole::Preview => proto::MediaRole::Preview,
+        MediaRole::Poster => proto::MediaRole::Poster,
     }
 }
 

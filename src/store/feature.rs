@@ -47,6 +47,7 @@ pub async fn insert(
         created_at: Set(now),
         updated_at: Set(now),
         deleted_at: Set(None),
+        version: Set(1),
     };
     feature.insert(db).await.map_err(|error| {
         if is_unique_violation(&error) {

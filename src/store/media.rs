@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::{
     domain::{Caller, Error, JsonMap, Page, Resource},
     entity::{
-        MediaType, job,
+        MediaRole, MediaType, job,
         media::{ActiveModel, Column, Entity, Model},
         request,
     },
@@ -34,6 +34,7 @@ pub struct NewMedia {
     pub media_url: String,
     pub storage_key: String,
     pub media_type: MediaType,
+    pub role: MediaRole,
     /// Bytes.
     pub file_size: i64,
     pub metadata: JsonMap,
@@ -62,6 +63,7 @@ pub async fn insert(
         updated_at: Set(now),
         deleted_at: Set(None),
         storage_key: Set(Some(media.storage_key)),
+        role: Set(media.role),
     };
     Ok(media.insert(tx).await?)
 }

@@ -67,6 +67,7 @@ pub async fn insert(
         created_at: Set(now),
         updated_at: Set(now),
         deleted_at: Set(None),
+        version: Set(1),
     };
     Ok(request.insert(tx).await?)
 }

@@ -57,6 +57,9 @@ pub async fn insert(
         created_at: Set(now),
         updated_at: Set(now),
         deleted_at: Set(None),
+        version: Set(1),
+        trend_weight: Set(0.0),
+        trend_weighed_at: Set(None),
     };
     let inserted = template.insert(db).await;
     inserted.map_err(|error| {

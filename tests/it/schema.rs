@@ -13,6 +13,7 @@ use crate::database::{Backend, TestDatabase, on_both_databases};
 use catalogue::{Catalogue, assert_same};
 
 const PROCESSES: usize = 10;
+const MIGRATIONS: u32 = 3;
 
 #[tokio::test]
 async fn the_first_migration_gives_postgres_exactly_the_schema_of_the_specification() {
@@ -53,37 +54,39 @@ async fn both_databases_have_the_same_tables_columns_references_and_indexes() {
 on_both_databases! {
     async fn down_undoes_exactly_what_up_did(db: TestDatabase) {
         let connection = db.connect().await;
-        migration::up(&connection, Some(1)).await.unwrap();
-        let first = full(&connection).await;
+        let mut after = Vec::new();
+        for _ in 0..MIGRATIONS {
+            migration::up(&connection, Some(1)).await.unwrap();
+            after.push(full(&connection).await);
+        }
+        let all = after.pop().unwrap();
+        for (index, before) in after.iter().enumerate().rev() {
+            migration::down(&connection, 1).await.unwrap();
+            assert_same(before, &full(&connection).await, &format!("migration {} leaves traces", index + 2));
+        }
         migration::up(&connection, None).await.unwrap();
-        let both = full(&connection).await;
-        assert_ne!(first, both);
+        assert_same(&all, &full(&connection).await, "up again and the first time differ");
 
-        migration::down(&connection, 1).await.unwrap();
-        assert_same(&first, &full(&connection).await, "one down and migration 1 differ");
-        migration::up(&connection, None).await.unwrap();
-        assert_same(&both, &full(&connection).await, "up again and the first time differ");
-
-        migration::down(&connection, 2).await.unwrap();
+        migration::down(&connection, MIGRATIONS).await.unwrap();
         let left = full(&connection).await;
         assert!(left.iter().all(|line| line.contains("users")), "left behind: {left:#?}");
         assert!(!left.is_empty(), "users is not ours to drop");
         migration::up(&connection, None).await.unwrap();
-        assert_same(&both, &full(&connection).await, "up after all down and the first time differ");
+        assert_same(&all, &full(&connection).await, "up after all down and the first time differ");
     }
 
     async fn status_tells_which_migrations_are_applied_and_changes_nothing(db: TestDatabase) {
         let connection = db.connect().await;
-        assert_eq!(applied(&connection).await, [false, false]);
-        assert_eq!(applied(&connection).await, [false, false]);
+        assert_eq!(applied(&connection).await, [false; 3]);
+        assert_eq!(applied(&connection).await, [false; 3]);
         assert!(full(&connection).await.is_empty());
 
         migration::up(&connection, Some(1)).await.unwrap();
-        assert_eq!(applied(&connection).await, [true, false]);
+        assert_eq!(applied(&connection).await, [true, false, false]);
         migration::up(&connection, None).await.unwrap();
-        assert_eq!(applied(&connection).await, [true, true]);
+        assert_eq!(applied(&connection).await, [true; 3]);
         migration::down(&connection, 1).await.unwrap();
-        assert_eq!(applied(&connection).await, [true, false]);
+        assert_eq!(applied(&connection).await, [true, true, false]);
     }
 
     async fn a_migration_that_fails_leaves_nothing_of_itself(db: TestDatabase) {
@@ -96,7 +99,7 @@ on_both_databases! {
         migration::up(&connection, None).await.unwrap_err();
 
         assert_same(&before, &full(&connection).await, "before (-) and after the failure (+) differ");
-        assert_eq!(applied(&connection).await, [false, false]);
+        assert_eq!(applied(&connection).await, [false; 3]);
     }
 
     async fn an_existing_users_table_is_kept_as_it_is(db: TestDatabase) {
@@ -106,7 +109,7 @@ on_both_databases! {
         let before = full(&connection).await;
 
         migration::up(&connection, None).await.unwrap();
-        migration::down(&connection, 2).await.unwrap();
+        migration::down(&connection, MIGRATIONS).await.unwrap();
 
         assert_same(&before, &full(&connection).await, "before (-) and after up and down (+) differ");
     }
@@ -122,7 +125,7 @@ on_both_databases! {
         for mut process in processes {
             assert!(process.wait().unwrap().success());
         }
-        assert_eq!(applied(&db.connect().await).await, [true, true]);
+        assert_eq!(applied(&db.connect().await).await, [true; 3]);
     }
 
     async fn ten_connections_that_migrate_at_the_same_moment_all_succeed(db: TestDatabase) {
@@ -137,7 +140,7 @@ on_both_databases! {
         for migration in migrations {
             migration.await.unwrap().unwrap();
         }
-        assert_eq!(applied(&db.connect().await).await, [true, true]);
+        assert_eq!(applied(&db.connect().await).await, [true; 3]);
     }
 
     async fn jobs_written_before_leases_existed_are_brought_to_states_that_are_allowed(db: TestDatabase) {

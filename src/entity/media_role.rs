@@ -1,0 +1,24 @@
+use sea_orm::{DeriveActiveEnum, EnumIter, sea_query::StringLen};
+use serde::Serialize;
+
+/// What a file is to its job (design 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
+#[serde(rename_all = "lowercase")]
+pub enum MediaRole {
+    /// The output as the provider made it.
+    #[sea_orm(string_value = "original")]
+    Original,
+    /// The output in another file format.
+    #[sea_orm(string_value = "format")]
+    Format,
+    /// A small picture of the output.
+    #[sea_orm(string_value = "thumbnail")]
+    Thumbnail,
+    /// A short or small version of the output.
+    #[sea_orm(string_value = "preview")]
+    Preview,
+    /// A still of a video.
+    #[sea_orm(string_value = "poster")]
+    Poster,
+}
