@@ -28,6 +28,7 @@ impl App {
         {
             return Err(Error::UserUnknown(draft.user_id));
         }
+        let draft = draft.with_allowed_priority(caller);
         if let Some(first) = self.replay(&draft).await? {
             return Ok(first);
         }

@@ -4,9 +4,9 @@ use crate::{
     app::App,
     domain::{
         Caller, Checks, Error, GenerationInput, JobCounts, OutputSettings, Page, RequestDraft,
-        stored,
+        etag, stored,
     },
-    entity::{RequestStatus, request},
+    entity::{RequestStatus, job as job_entity, request},
     store::{self, PageRequest},
 };
 
@@ -33,13 +33,9 @@ impl RequestService for Requests {
             .app
             .create_request(caller, draft(request.into_inner()))
             .await?;
-        let mut requests = self.messages(vec![request], caller).await?;
         Ok(Response::new(proto::CreateRequestResponse {
-            request: requests.pop(),
-            jobs: jobs
-                .into_iter()
-                .map(|job| job::brief_message(job, caller))
-                .collect(),
+            request: Some(self.message(request, caller).await?),
+            jobs: brief_jobs(jobs, caller),
         }))
     }
 
@@ -50,9 +46,8 @@ impl RequestService for Requests {
         let caller = caller(&request);
         let id = required_id(request.get_ref().id)?;
         let found = store::request::find(self.app.store.reader(), caller, id).await?;
-        let mut requests = self.messages(vec![found], caller).await?;
         Ok(Response::new(proto::GetRequestResponse {
-            request: requests.pop(),
+            request: Some(self.message(found, caller).await?),
         }))
     }
 
@@ -81,6 +76,60 @@ impl RequestService for Requests {
             next_page_token: page.next_page_token,
         }))
     }
+
+    async fn cancel_request(
+        &self,
+        request: Request<proto::CancelRequestRequest>,
+    ) -> Result<Response<proto::CancelRequestResponse>, Status> {
+        let caller = caller(&request);
+        let id = required_id(request.get_ref().id)?;
+        let cancellation = self.app.cancel_request(caller, id).await?;
+        let request = self.message(cancellation.request, caller).await?;
+        let others = cancellation.others.iter();
+        Ok(Response::new(proto::CancelRequestResponse {
+            request: Some(request),
+            cancelled_jobs: brief_jobs(cancellation.cancelled, caller),
+            uncancelled_jobs: others.map(uncancelled_message).collect(),
+        }))
+    }
+
+    async fn retry_request(
+        &self,
+        request: Request<proto::RetryRequestRequest>,
+    ) -> Result<Response<proto::RetryRequestResponse>, Status> {
+        let caller = caller(&request);
+        let id = required_id(request.get_ref().id)?;
+        let (request, jobs) = self.app.retry_request(caller, id).await?;
+        Ok(Response::new(proto::RetryRequestResponse {
+            request: Some(self.message(request, caller).await?),
+            jobs: brief_jobs(jobs, caller),
+        }))
+    }
+
+    async fn delete_request(
+        &self,
+        request: Request<proto::DeleteRequestRequest>,
+    ) -> Result<Response<proto::DeleteRequestResponse>, Status> {
+        let caller = caller(&request);
+        let proto::DeleteRequestRequest { id, etag } = request.into_inner();
+        let id = required_id(id)?;
+        let request = self.app.delete_request(caller, id, &etag).await?;
+        Ok(Response::new(proto::DeleteRequestResponse {
+            request: Some(self.message(request, caller).await?),
+        }))
+    }
+
+    async fn undelete_request(
+        &self,
+        request: Request<proto::UndeleteRequestRequest>,
+    ) -> Result<Response<proto::UndeleteRequestResponse>, Status> {
+        let caller = caller(&request);
+        let id = required_id(request.get_ref().id)?;
+        let request = self.app.undelete_request(caller, id).await?;
+        Ok(Response::new(proto::UndeleteRequestResponse {
+            request: Some(self.message(request, caller).await?),
+        }))
+    }
 }
 
 impl Requests {
@@ -97,18 +146,42 @@ impl Requests {
         })
     }
 
+    async fn message(
+        &self,
+        request: request::Model,
+        caller: Caller,
+    ) -> Result<proto::Request, Error> {
+        let mut messages = self.messages(vec![request], caller).await?;
+        messages
+            .pop()
+            .ok_or_else(|| Error::internal("a request became no message"))
+    }
+
     async fn messages(
         &self,
         requests: Vec<request::Model>,
         caller: Caller,
     ) -> Result<Vec<proto::Request>, Error> {
-        let ids: Vec<i64> = requests.iter().map(|request| request.id).collect();
-        let counts = store::request::job_counts(self.app.store.reader(), &ids).await?;
+        let counts = store::request::job_counts(self.app.store.reader(), &requests).await?;
         let message = |request: request::Model| {
             let counts = counts.get(&request.id).copied().unwrap_or_default();
             message(request, counts, caller)
         };
         Ok(requests.into_iter().map(message).collect())
+    }
+}
+
+fn brief_jobs(jobs: Vec<job_entity::Model>, caller: Caller) -> Vec<proto::Job> {
+    let messages = jobs.into_iter();
+    messages
+        .map(|job| job::brief_message(job, caller))
+        .collect()
+}
+
+fn uncancelled_message(job: &job_entity::Model) -> proto::UncancelledJob {
+    proto::UncancelledJob {
+        id: job.id,
+        status: job::status_message(job.status).into(),
     }
 }
 
@@ -236,6 +309,7 @@ fn message(request: request::Model, counts: JobCounts, caller: Caller) -> proto:
         create_time: Some(timestamp(request.created_at)),
         update_time: Some(timestamp(request.updated_at)),
         delete_time: request.deleted_at.map(timestamp),
+        etag: etag(request.version),
     }
 }
 

@@ -21,10 +21,10 @@ use crate::{
 
 use super::Transaction;
 
+use attempt::failure_values;
 pub use attempt::{
     Lease, Report, complete, fail, hand_back, heartbeat, note_submission, note_task, retry,
 };
-use attempt::failure_values;
 use dialect::{Dialect, condition};
 
 /// The clock of the queue: the database's unless a test gives a time.
