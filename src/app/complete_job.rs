@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use crate::{
-    domain::{Caller, Error, JsonMap},
+    domain::{Error, JsonMap},
     entity::{MediaRole, job},
     media::{Inspected, StorageKey},
     store::{
@@ -41,7 +41,7 @@ impl App {
             return Ok(None);
         };
         // Locked, so that it is not deleted before its media are there to go with it.
-        let request = store::request::lock(&tx, Caller::TrustedService, job.request_id).await?;
+        let request = store::request::lock(&tx, job.request_id).await?;
         for (index, output) in outputs.iter().enumerate() {
             let media = NewMedia {
                 deleted_at: request.deleted_at,

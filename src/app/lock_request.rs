@@ -26,7 +26,7 @@ impl App {
             let seen = store::request::find(&tx, caller, id).await?;
             // The jobs' locks come before the request's, everywhere: so the jobs may be others by the time it is had.
             let jobs = deletion::lock_members(&tx, &seen).await?;
-            let request = store::request::lock(&tx, caller, id).await?;
+            let request = store::request::lock(&tx, id).await?;
             let ids = deletion::member_ids(&tx, &request).await?;
             if jobs.iter().map(|job| job.id).eq(ids) {
                 return Ok(LockedRequest { tx, request, jobs });

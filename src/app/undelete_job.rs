@@ -11,7 +11,7 @@ impl App {
     pub async fn undelete_job(&self, caller: Caller, id: i64) -> Result<job::Model, Error> {
         let tx = self.store.begin().await?;
         let job = store::job::lock(&tx, caller, id).await?;
-        let request = store::request::lock(&tx, caller, job.request_id).await?;
+        let request = store::request::lock(&tx, job.request_id).await?;
         if request.deleted_at.is_some() {
             return Err(Error::RequestDeleted(request.id));
         }

@@ -18,6 +18,8 @@ use super::{
     time::timestamp,
 };
 
+const MAX_ETAG_CHARS: usize = 64;
+
 pub(super) struct Requests {
     pub(super) app: App,
 }
@@ -112,7 +114,10 @@ impl RequestService for Requests {
     ) -> Result<Response<proto::DeleteRequestResponse>, Status> {
         let caller = caller(&request);
         let proto::DeleteRequestRequest { id, etag } = request.into_inner();
-        let id = required_id(id)?;
+        let mut checks = Checks::default();
+        checks.id("id", id);
+        checks.text("etag", &etag, MAX_ETAG_CHARS);
+        checks.finish(())?;
         let request = self.app.delete_request(caller, id, &etag).await?;
         Ok(Response::new(proto::DeleteRequestResponse {
             request: Some(self.message(request, caller).await?),

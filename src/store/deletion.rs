@@ -1,14 +1,14 @@
 //! What is deleted with a request and comes back with it: all of it has the request's `deleted_at`. What was deleted
 //! before, by itself, has another and stays deleted.
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{Expr, LockType},
 };
 
 use crate::{
-    domain::Error,
+    domain::{Error, deletion_time},
     entity::{job, media, request},
 };
 
@@ -60,7 +60,6 @@ pub async fn timestamp(
         .lock(LockType::NoKeyUpdate);
     live_media.into_tuple::<i64>().all(tx).await?;
 
-    let now = now.trunc_subsecs(6);
     // From `now` on, which leaves little to look at: no index finds the deleted rows of a request.
     let jobs = job::Entity::find()
         .select_only()
@@ -74,8 +73,7 @@ pub async fn timestamp(
         .filter(media::Column::DeletedAt.gte(now));
     let mut deletions: Vec<DateTime<Utc>> = jobs.into_tuple().all(tx).await?;
     deletions.extend(media.into_tuple::<DateTime<Utc>>().all(tx).await?);
-    let last = deletions.into_iter().max();
-    Ok(last.map_or(now, |last| last + TimeDelta::microseconds(1)))
+    Ok(deletion_time(now, deletions.into_iter().max()))
 }
 
 /// Deletes what is live of a request.

@@ -121,14 +121,9 @@ pub async fn list(
     list.newest_first(db, Column::Id, |row| row.id).await
 }
 
-/// The request under its lock, if the caller may see it. The locks of its jobs come first.
-pub async fn lock(tx: &Transaction, caller: Caller, id: i64) -> Result<Model, Error> {
-    let query = Entity::find_by_id(id)
-        .apply_if(caller.scope(), |query, id| {
-            query.filter(Column::UserId.eq(id))
-        })
-        .lock(LOCK);
-    let found = query.one(tx).await?;
+/// The request, deleted or not, locked until the transaction ends; see [`refresh_status`] for the order of locks.
+pub async fn lock(tx: &Transaction, id: i64) -> Result<Model, Error> {
+    let found = Entity::find_by_id(id).lock(LOCK).one(tx).await?;
     found.ok_or_else(|| Error::not_found(Resource::Request, id))
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bench;
 mod boundary;
 mod bucket;
 mod catalogue;
@@ -9,6 +10,7 @@ mod client;
 mod command_line;
 mod crash;
 mod database;
+mod deletion;
 mod documents;
 mod execution;
 mod grpc_web;
@@ -24,10 +26,12 @@ mod queue;
 mod reasons;
 mod reflection_health;
 mod refusal;
+mod retry;
 mod schema;
 mod script;
 mod server;
 mod shutdown;
+mod state_machine;
 mod storage;
 mod structure;
 mod two_executors;
