@@ -9,19 +9,20 @@ use atelier::store::queue::Lease;
 use proptest::sample::Index;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
+use tokio::sync::Barrier;
 
 use super::operation::{self, Attempt, Operation};
-use super::snapshot::Snapshot;
+use super::snapshot::{self, Snapshot};
 use super::{kind, model, perform_attempt, perform_on_job, perform_on_request};
-use crate::bench::Bench;
+use crate::bench::{Bench, lease};
 use crate::database::on_both_databases;
 use crate::server::within;
 
+const ROUNDS: usize = 40;
 const TASKS: usize = 8;
-const STEPS: usize = 60;
+const STEPS: usize = 6;
 
 /// What the tasks know of each other.
-#[derive(Default)]
 struct Shared {
     requests: Vec<i64>,
     jobs: Vec<i64>,
@@ -31,33 +32,45 @@ struct Shared {
 on_both_databases! {
     async fn many_at_once_leave_a_consistent_state(db: TestDatabase) {
         let bench = Arc::new(Bench::new(&db).await);
-        let mut shared = Shared::default();
-        for _ in 0..3 {
-            let jobs = bench.request(3, 0).await;
-            shared.requests.push(jobs[0].request_id);
-            shared.jobs.extend(jobs.iter().map(|job| job.id));
-        }
-        let shared = Arc::new(Mutex::new(shared));
         let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
         let steps = proptest::collection::vec(operation::any(), STEPS);
-        let tasks = (0..TASKS).map(|_| {
-            let steps = steps.new_tree(&mut runner).unwrap().current();
-            let (bench, shared) = (bench.clone(), shared.clone());
-            tokio::spawn(async move {
-                for step in &steps {
-                    take(&bench, &shared, step).await;
-                }
-            })
-        });
-        let tasks: Vec<_> = tasks.collect();
-        for task in tasks {
-            within(task).await.unwrap();
+        for _ in 0..ROUNDS {
+            snapshot::purge(&bench).await;
+            let plans = (0..TASKS).map(|_| steps.new_tree(&mut runner).unwrap().current());
+            within(meet(&bench, plans.collect())).await;
+            check_all(&Snapshot::read(&bench).await);
+            drain(&bench).await;
+            let end = Snapshot::read(&bench).await;
+            check_all(&end);
+            assert!(end.jobs.values().all(|job| job.status.is_terminal()), "a job never ends");
         }
-        check_all(&Snapshot::read(&bench).await);
-        drain(&bench).await;
-        let end = Snapshot::read(&bench).await;
-        check_all(&end);
-        assert!(end.jobs.values().all(|job| job.status.is_terminal()), "a job never ends");
+    }
+}
+
+/// Few jobs, so that the tasks get into each other's way: one of them runs, one has failed.
+async fn meet(bench: &Arc<Bench>, plans: Vec<Vec<Operation>>) {
+    let jobs = bench.request(3, 0).await;
+    let claimed = bench.claim(2).await;
+    let attempts: Vec<Lease> = claimed.iter().map(lease).collect();
+    perform_attempt(bench, &attempts[1], &Attempt::Fail).await;
+    let shared = Arc::new(Mutex::new(Shared {
+        requests: vec![jobs[0].request_id],
+        jobs: jobs.iter().map(|job| job.id).collect(),
+        attempts,
+    }));
+    let start = Arc::new(Barrier::new(plans.len()));
+    let tasks = plans.into_iter().map(|plan| {
+        let (bench, shared, start) = (bench.clone(), shared.clone(), start.clone());
+        tokio::spawn(async move {
+            start.wait().await;
+            for step in &plan {
+                take(&bench, &shared, step).await;
+            }
+        })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    for task in tasks {
+        task.await.unwrap();
     }
 }
 
@@ -72,7 +85,7 @@ async fn take(bench: &Bench, shared: &Mutex<Shared>, step: &Operation) {
         }
         Operation::Claim(slots) => {
             let taken = bench.claim(*slots).await;
-            let leases = taken.iter().map(crate::bench::lease);
+            let leases = taken.iter().map(lease);
             shared.lock().unwrap().attempts.extend(leases);
         }
         Operation::Rescue => {
@@ -119,7 +132,7 @@ async fn drain(bench: &Bench) {
         let rescued = bench.app.rescue_jobs().await.unwrap();
         let taken = bench.claim(100).await;
         for job in &taken {
-            perform_attempt(bench, &crate::bench::lease(job), &Attempt::Complete).await;
+            perform_attempt(bench, &lease(job), &Attempt::Complete).await;
         }
         if rescued == 0 && taken.is_empty() {
             return;
