@@ -222,12 +222,17 @@ pub(super) fn status_message(status: JobStatus) -> proto::JobStatus {
 }
 
 /// The job without its input, which is large and the same in all jobs of a request but for the seed.
-pub(super) fn brief_message(mut job: job::Model, caller: Caller) -> proto::Job {
+fn brief_message(mut job: job::Model, caller: Caller) -> proto::Job {
     job.input_json = Value::Null;
     proto::Job {
         input: None,
         ..message(job, caller)
     }
+}
+
+pub(super) fn brief_messages(jobs: Vec<job::Model>, caller: Caller) -> Vec<proto::Job> {
+    let messages = jobs.into_iter().map(|job| brief_message(job, caller));
+    messages.collect()
 }
 
 fn message(job: job::Model, caller: Caller) -> proto::Job {

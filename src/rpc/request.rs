@@ -6,7 +6,7 @@ use crate::{
         Caller, Checks, Error, GenerationInput, JobCounts, OutputSettings, Page, RequestDraft,
         etag, stored,
     },
-    entity::{RequestStatus, job as job_entity, request},
+    entity::{self, RequestStatus, request},
     store::{self, PageRequest},
 };
 
@@ -37,7 +37,7 @@ impl RequestService for Requests {
             .await?;
         Ok(Response::new(proto::CreateRequestResponse {
             request: Some(self.message(request, caller).await?),
-            jobs: brief_jobs(jobs, caller),
+            jobs: job::brief_messages(jobs, caller),
         }))
     }
 
@@ -87,11 +87,14 @@ impl RequestService for Requests {
         let id = required_id(request.get_ref().id)?;
         let cancellation = self.app.cancel_request(caller, id).await?;
         let request = self.message(cancellation.request, caller).await?;
-        let others = cancellation.others.iter();
+        let uncancelled = |job: &entity::job::Model| proto::UncancelledJob {
+            id: job.id,
+            status: job::status_message(job.status).into(),
+        };
         Ok(Response::new(proto::CancelRequestResponse {
             request: Some(request),
-            cancelled_jobs: brief_jobs(cancellation.cancelled, caller),
-            uncancelled_jobs: others.map(uncancelled_message).collect(),
+            cancelled_jobs: job::brief_messages(cancellation.cancelled, caller),
+            uncancelled_jobs: cancellation.others.iter().map(uncancelled).collect(),
         }))
     }
 
@@ -104,7 +107,7 @@ impl RequestService for Requests {
         let (request, jobs) = self.app.retry_request(caller, id).await?;
         Ok(Response::new(proto::RetryRequestResponse {
             request: Some(self.message(request, caller).await?),
-            jobs: brief_jobs(jobs, caller),
+            jobs: job::brief_messages(jobs, caller),
         }))
     }
 
@@ -173,20 +176,6 @@ impl Requests {
             message(request, counts, caller)
         };
         Ok(requests.into_iter().map(message).collect())
-    }
-}
-
-fn brief_jobs(jobs: Vec<job_entity::Model>, caller: Caller) -> Vec<proto::Job> {
-    let messages = jobs.into_iter();
-    messages
-        .map(|job| job::brief_message(job, caller))
-        .collect()
-}
-
-fn uncancelled_message(job: &job_entity::Model) -> proto::UncancelledJob {
-    proto::UncancelledJob {
-        id: job.id,
-        status: job::status_message(job.status).into(),
     }
 }
 

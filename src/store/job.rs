@@ -4,6 +4,7 @@ use sea_orm::{
     ActiveValue::NotSet,
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Select,
     sea_query::{Expr, LockType},
 };
 use serde::Serialize;
@@ -142,11 +143,7 @@ fn successor(job: &Model, max_attempts: i32, now: DateTime<Utc>) -> ActiveModel 
 
 /// The job under its lock, if the caller may see it. The lock of its request comes after it.
 pub async fn lock(tx: &Transaction, caller: Caller, id: i64) -> Result<Model, Error> {
-    let query = Entity::find_by_id(id)
-        .apply_if(caller.scope(), |query, id| {
-            query.filter(Column::UserId.eq(id))
-        })
-        .lock(LockType::NoKeyUpdate);
+    let query = visible(caller, id).lock(LockType::NoKeyUpdate);
     let found = query.one(tx).await?;
     found.ok_or_else(|| Error::not_found(Resource::Job, id))
 }
@@ -169,11 +166,14 @@ pub async fn set_deleted(
 
 /// The job, deleted or not, if the caller may see it.
 pub async fn find(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<Model, Error> {
-    let query = Entity::find_by_id(id).apply_if(caller.scope(), |query, id| {
-        query.filter(Column::UserId.eq(id))
-    });
-    let found = query.one(db).await?;
+    let found = visible(caller, id).one(db).await?;
     found.ok_or_else(|| Error::not_found(Resource::Job, id))
+}
+
+fn visible(caller: Caller, id: i64) -> Select<Entity> {
+    Entity::find_by_id(id).apply_if(caller.scope(), |query, id| {
+        query.filter(Column::UserId.eq(id))
+    })
 }
 
 /// Jobs, newest first.

@@ -68,6 +68,17 @@ impl Bench {
     }
 
     pub async fn request(&self, variations: i32, priority: i32) -> Vec<job::Model> {
+        self.request_by(Caller::TrustedService, variations, priority)
+            .await
+    }
+
+    /// A request of user 1.
+    pub async fn request_by(
+        &self,
+        caller: Caller,
+        variations: i32,
+        priority: i32,
+    ) -> Vec<job::Model> {
         let draft = RequestDraft {
             user_id: 1,
             project_id: None,
@@ -83,11 +94,7 @@ impl Bench {
             priority,
             idempotency_key: String::new(),
         };
-        self.app
-            .create_request(Caller::TrustedService, draft)
-            .await
-            .unwrap()
-            .1
+        self.app.create_request(caller, draft).await.unwrap().1
     }
 
     pub async fn claim(&self, slots: u32) -> Vec<job::Model> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use atelier::domain::{Caller, Error};
 use atelier::rpc::proto::{
     DeleteJobRequest, DeleteRequestRequest, ErrorReason, GetMediaRequest, Job, JobStatus,
     ListJobsRequest, ListMediaRequest, ListRequestsRequest, Media, Request, RequestStatus,
@@ -9,6 +10,7 @@ use atelier::rpc::proto::{
 };
 use tonic::{Code, Status};
 
+use crate::bench::Bench;
 use crate::client::{Client, scripted_wish};
 use crate::database::on_both_databases;
 use crate::refusal::refusal;
@@ -155,6 +157,28 @@ on_both_databases! {
         refusal(server.undelete_request(0).await).of_fields(["id"]);
         refusal(server.delete_job(-1).await).of_fields(["id"]);
         refusal(server.undelete_job(0).await).of_fields(["id"]);
+    }
+
+    async fn someone_else_s_rows_are_not_found(db: TestDatabase) {
+        let bench = Bench::new(&db).await;
+        let job = bench.request(1, 0).await.remove(0);
+        let (app, other) = (&bench.app, Caller::User(2));
+        let (id, request) = (job.id, job.request_id);
+        let refused = [
+            app.cancel_job(other, id).await.map(drop),
+            app.retry_job(other, id).await.map(drop),
+            app.delete_job(other, id).await.map(drop),
+            app.undelete_job(other, id).await.map(drop),
+            app.cancel_request(other, request).await.map(drop),
+            app.retry_request(other, request).await.map(drop),
+            app.delete_request(other, request, "").await.map(drop),
+            app.undelete_request(other, request).await.map(drop),
+        ];
+        for refused in refused {
+            assert!(matches!(refused, Err(Error::NotFound { .. })), "{refused:?}");
+        }
+        assert_eq!(bench.job(id).await, job);
+        app.delete_request(Caller::User(1), request, "").await.unwrap();
     }
 
     async fn pending_jobs_are_cancelled_by_the_deletion_and_their_watchers_told(db: TestDatabase) {

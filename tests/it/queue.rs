@@ -24,6 +24,12 @@ on_both_databases! {
         assert_eq!(taken, [high, first, second, low]);
     }
 
+    async fn an_end_user_s_jobs_have_no_priority(db: TestDatabase) {
+        let bench = Bench::new(&db).await;
+        assert_eq!(bench.request_by(Caller::User(1), 1, 100).await[0].priority, 0);
+        assert_eq!(bench.request_by(Caller::TrustedService, 1, 1_000).await[0].priority, 100);
+    }
+
     async fn an_expired_lease_is_rescued_once_and_its_worker_can_change_nothing_any_more(db: TestDatabase) {
         let bench = Bench::new(&db).await;
         let job = bench.request(1, 0).await.remove(0);
