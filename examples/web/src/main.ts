@@ -46,6 +46,7 @@ async function showTemplates() {
 async function makeWish() {
   history.replaceChildren();
   pictures.replaceChildren();
+  progress.value = 0;
   streams.textContent = heartbeats.textContent = "0";
   const wish = {
     userId,
