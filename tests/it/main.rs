@@ -4,6 +4,7 @@
 
 mod bench;
 mod boundary;
+mod browser;
 mod bucket;
 mod catalogue;
 mod client;
