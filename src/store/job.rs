@@ -68,21 +68,28 @@ fn new_job(
     plan: Plan,
 ) -> ActiveModel {
     ActiveModel {
-        id: NotSet,
         request_id: Set(request.id),
         user_id: Set(request.user_id),
         project_id: Set(request.project_id),
         feature_id: Set(request.feature_id),
         category: Set(plan.category),
-        status: Set(JobStatus::Pending),
         priority: Set(plan.priority),
         input_json: Set(input_json),
-        created_at: Set(plan.now),
-        updated_at: Set(plan.now),
-        revision: Set(1),
         variation: Set(variation),
+        ..waiting(plan.max_attempts, plan.now)
+    }
+}
+
+/// What any new job begins with.
+fn waiting(max_attempts: i32, now: DateTime<Utc>) -> ActiveModel {
+    ActiveModel {
+        id: NotSet,
+        status: Set(JobStatus::Pending),
+        created_at: Set(now),
+        updated_at: Set(now),
+        revision: Set(1),
         attempt: Set(0),
-        max_attempts: Set(plan.max_attempts),
+        max_attempts: Set(max_attempts),
         // At once, whatever the database's clock says.
         run_after: Set(DateTime::UNIX_EPOCH),
         progress: Set(0.0),
@@ -120,24 +127,15 @@ pub async fn insert_successors(
 /// What an attempt wrote stays behind, the submission key above all: a provider must not take the new job for the old.
 fn successor(job: &Model, max_attempts: i32, now: DateTime<Utc>) -> ActiveModel {
     ActiveModel {
-        id: NotSet,
         request_id: Set(job.request_id),
         user_id: Set(job.user_id),
         project_id: Set(job.project_id),
         feature_id: Set(job.feature_id),
         category: Set(job.category),
-        status: Set(JobStatus::Pending),
         priority: Set(job.priority),
         input_json: Set(job.input_json.clone()),
-        created_at: Set(now),
-        updated_at: Set(now),
-        revision: Set(1),
         variation: Set(job.variation),
-        attempt: Set(0),
-        max_attempts: Set(max_attempts),
-        run_after: Set(DateTime::UNIX_EPOCH),
-        progress: Set(0.0),
-        ..Default::default()
+        ..waiting(max_attempts, now)
     }
 }
 
