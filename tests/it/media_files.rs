@@ -17,7 +17,7 @@ on_both_databases! {
     async fn a_file_that_is_gone_is_told_apart_from_media_that_is_not_there(db: TestDatabase) {
         let (server, media) = with_a_picture(&db).await;
         fs::remove_dir_all(server.media_folder()).unwrap();
-        let request = DownloadMediaRequest { id: media.id };
+        let request = DownloadMediaRequest { id: media.id, offset: 0 };
         let refused = match server.media().download_media(request).await {
             Ok(stream) => refusal(within(stream.into_inner().message()).await),
             Err(status) => crate::refusal::of_status(&status),
