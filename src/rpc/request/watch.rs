@@ -15,13 +15,9 @@ pub(super) fn updates(
     caller: Caller,
     watch: RequestWatch,
 ) -> impl Stream<Item = Result<proto::WatchRequestResponse, Status>> + Send {
-    stream::unfold(Some((app, watch)), move |state| async move {
-        let (app, mut watch) = state?;
-        match next_message(&app, caller, &mut watch).await {
-            Ok(Some(message)) => Some((Ok(message), Some((app, watch)))),
-            Ok(None) => None,
-            Err(error) => Some((Err(error.into()), None)),
-        }
+    stream::try_unfold((app, watch), move |(app, mut watch)| async move {
+        let message = next_message(&app, caller, &mut watch).await?;
+        Ok(message.map(|message| (message, (app, watch))))
     })
 }
 
