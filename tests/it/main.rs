@@ -29,6 +29,7 @@ mod reflection_health;
 mod refusal;
 mod requests;
 mod schema;
+mod scope;
 mod script;
 mod server;
 mod shutdown;
