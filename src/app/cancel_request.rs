@@ -32,7 +32,7 @@ impl App {
             request = store::request::change(&tx, request, None, self.clock.now()).await?;
         }
         tx.commit().await?;
-        self.announce(&now_cancelled);
+        self.events.publish(&now_cancelled);
 
         let jobs = jobs.into_iter().filter(|job| job.superseded_by.is_none());
         let (others, mut cancelled): (Vec<_>, Vec<_>) = jobs

@@ -21,7 +21,7 @@ impl App {
         let job = store::job::set_deleted(&tx, id, Some(now), now).await?;
         store::request::refresh_status(&tx, &[job.request_id], now).await?;
         tx.commit().await?;
-        self.announce(std::slice::from_ref(&job));
+        self.events.publish(std::slice::from_ref(&job));
         Ok(job)
     }
 }

@@ -34,7 +34,7 @@ impl App {
         tx.commit().await?;
         jobs.retain(|job| job.status != JobStatus::Pending);
         jobs.extend(cancelled);
-        self.announce(&jobs);
+        self.events.publish(&jobs);
         Ok(request)
     }
 }

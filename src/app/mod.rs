@@ -9,8 +9,10 @@ mod create_feature;
 mod create_request;
 mod create_template;
 mod delete_job;
+mod delete_media;
 mod delete_request;
 mod end_attempt;
+mod follow_job;
 mod install_catalogue;
 mod lock_request;
 mod pulse;
@@ -20,8 +22,11 @@ mod retry_job;
 mod retry_request;
 mod transition;
 mod undelete_job;
+mod undelete_media;
 mod undelete_request;
+mod validate_request;
 mod watch_job;
+mod watch_request;
 
 use std::time::Duration;
 
@@ -34,8 +39,11 @@ pub use clock::Clock;
 pub use complete_job::StoredOutput;
 pub use create_request::Accepted;
 pub use end_attempt::AttemptEnd;
+pub use follow_job::JobNews;
 pub use pulse::Pulse;
+pub use validate_request::ValidRequest;
 pub use watch_job::{JobUpdate, JobWatch};
+pub use watch_request::{RequestUpdate, RequestWatch};
 
 /// The parts that the use cases work with. Clones share them.
 #[derive(Clone)]

@@ -31,7 +31,7 @@ impl App {
         store::request::change(&tx, request, None, self.clock.now()).await?;
         tx.commit().await?;
         jobs.extend(successors.iter().cloned());
-        self.announce(&jobs);
+        self.events.publish(&jobs);
         successors
             .into_iter()
             .next()

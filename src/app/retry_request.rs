@@ -26,7 +26,7 @@ impl App {
         let request = store::request::change(&tx, request, None, self.clock.now()).await?;
         tx.commit().await?;
         jobs.extend(successors.iter().cloned());
-        self.announce(&jobs);
+        self.events.publish(&jobs);
         Ok((request, successors))
     }
 }

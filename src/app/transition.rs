@@ -1,6 +1,6 @@
 use crate::{
     domain::{Error, job::Cause},
-    entity::{JobStatus, job},
+    entity::job,
     store::{Transaction, job_event, queue, request},
 };
 
@@ -21,7 +21,7 @@ impl App {
         job_event::record(&tx, jobs, cause).await?;
         request::refresh_status(&tx, &request_ids, self.clock.now()).await?;
         tx.commit().await?;
-        self.announce(jobs);
+        self.events.publish(jobs);
         Ok(())
     }
 
@@ -38,12 +38,5 @@ impl App {
         }
         job_event::record(tx, &cancelled, cause).await?;
         Ok(cancelled)
-    }
-
-    /// Wakes those who watch these jobs, and the workers if one of them waits. After the commit.
-    pub(super) fn announce(&self, jobs: &[job::Model]) {
-        let ids: Vec<i64> = jobs.iter().map(|job| job.id).collect();
-        let work = jobs.iter().any(|job| job.status == JobStatus::Pending);
-        self.events.publish(&ids, work);
     }
 }

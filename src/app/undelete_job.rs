@@ -22,7 +22,7 @@ impl App {
         let job = store::job::set_deleted(&tx, id, None, now).await?;
         store::request::refresh_status(&tx, &[request.id], now).await?;
         tx.commit().await?;
-        self.announce(std::slice::from_ref(&job));
+        self.events.publish(std::slice::from_ref(&job));
         Ok(job)
     }
 }

@@ -17,7 +17,7 @@ impl App {
         deletion::restore_members(&tx, id, at, now).await?;
         let request = store::request::change(&tx, request, None, now).await?;
         tx.commit().await?;
-        self.announce(&jobs);
+        self.events.publish(&jobs);
         Ok(request)
     }
 }

@@ -31,6 +31,11 @@ pub struct Filter {
     pub user_id: Option<i64>,
     pub project_id: Option<i64>,
     pub feature_id: Option<i64>,
+    pub template_id: Option<i64>,
+    /// Created then or later.
+    pub created_from: Option<DateTime<Utc>>,
+    /// Created earlier.
+    pub created_before: Option<DateTime<Utc>>,
     #[serde(serialize_with = "by_name")]
     pub status: Option<RequestStatus>,
     pub show_deleted: bool,
@@ -105,6 +110,15 @@ pub async fn list(
         })
         .apply_if(filter.feature_id, |query, id| {
             query.filter(Column::FeatureId.eq(id))
+        })
+        .apply_if(filter.template_id, |query, id| {
+            query.filter(Column::TemplateId.eq(id))
+        })
+        .apply_if(filter.created_from, |query, time| {
+            query.filter(Column::CreatedAt.gte(time))
+        })
+        .apply_if(filter.created_before, |query, time| {
+            query.filter(Column::CreatedAt.lt(time))
         })
         .apply_if(filter.status, |query, status| {
             query.filter(Column::Status.eq(status))
