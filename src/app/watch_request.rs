@@ -129,7 +129,7 @@ impl RequestWatch {
         if !self.ready.is_empty() {
             let db = self.app.store.reader();
             let request = store::request::find(db, self.caller, self.request_id).await?;
-            let counts = store::request::job_counts(db, &[self.request_id]).await?;
+            let counts = store::request::job_counts(db, std::slice::from_ref(&request)).await?;
             let counts = counts.get(&self.request_id).copied().unwrap_or_default();
             self.request = Some((request, counts));
         }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bench;
 mod boundary;
 mod browser;
 mod bucket;
@@ -10,6 +11,7 @@ mod client;
 mod command_line;
 mod crash;
 mod database;
+mod deletion;
 mod documents;
 mod execution;
 mod grpc_web;
@@ -29,11 +31,13 @@ mod reasons;
 mod reflection_health;
 mod refusal;
 mod requests;
+mod retry;
 mod schema;
 mod scope;
 mod script;
 mod server;
 mod shutdown;
+mod state_machine;
 mod storage;
 mod structure;
 mod two_executors;
