@@ -61,7 +61,7 @@ mod tests {
                 }
             }
         }
-        assert!(count >= 20, "only {count} methods found");
+        assert!(count > 10, "only {count} methods found");
     }
 
     #[test]
