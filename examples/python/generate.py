@@ -33,6 +33,7 @@ CALL_SECONDS = 30
 # Finds out, also while nothing is sent, that a server has vanished.
 OPTIONS = [("grpc.keepalive_time_ms", 20_000), ("grpc.keepalive_timeout_ms", 10_000)]
 
+
 def repeat(call, request):
     """Makes a call that may be made twice until the server is there."""
     for attempt in range(TRIES):
@@ -42,6 +43,7 @@ def repeat(call, request):
             if error.code() != grpc.StatusCode.UNAVAILABLE or attempt + 1 == TRIES:
                 raise
             time.sleep(FIRST_PAUSE * 2**attempt)
+
 
 def watch(jobs, job_id):
     """Yields every transition of a job in order and once, and its progress, over as many streams as it takes."""
@@ -59,6 +61,7 @@ def watch(jobs, job_id):
                 raise
             time.sleep(FIRST_PAUSE * 2**failures)
 
+
 def download(media_service, media, path):
     """Writes the file of a media to `path`, and makes sure that it is the one that the service knows."""
     digest = hashlib.sha256()
@@ -69,6 +72,7 @@ def download(media_service, media, path):
     if digest.hexdigest() != media.sha256:
         path.unlink()
         raise OSError(f"media {media.id} did not arrive as it was stored")
+
 
 def generate(channel, user_id, prompt, folder):
     """Makes one picture with the first feature. Returns the paths of what came out."""
@@ -102,6 +106,7 @@ def generate(channel, user_id, prompt, folder):
         paths.append(path)
     return paths
 
+
 def main():
     parser = argparse.ArgumentParser(description="Asks a running Atelier for a picture.")
     parser.add_argument("prompt")
@@ -114,6 +119,7 @@ def main():
             generate(channel, arguments.user, arguments.prompt, arguments.out)
         except grpc.RpcError as error:
             sys.exit(f"{error.code().name}: {error.details()}")
+
 
 if __name__ == "__main__":
     main()

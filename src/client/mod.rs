@@ -33,6 +33,11 @@
 //!
 //! What went wrong is a [`tonic::Status`]; [`reason`] and [`violations`] read what the service says in it.
 
+/// The program in README, to be compiled with the examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct ReadmeExample;
+
 mod builder;
 mod channel;
 mod download;

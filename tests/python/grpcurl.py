@@ -12,7 +12,7 @@ import grpc
 from google.protobuf import descriptor_pb2, json_format, message_factory
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.rpc import error_details_pb2, status_pb2  # noqa: F401  (registers the types of error details)
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 
 DEADLINE_SECONDS = 60
 
@@ -26,7 +26,12 @@ class Reflection:
     """The contracts of a server, fetched as they are needed."""
 
     def __init__(self, channel):
-        self.stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        # Version v1, as grpcurl prefers; its messages are those of v1alpha, the only ones that the package has.
+        self.ask = channel.stream_stream(
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
         self.files = {}
         self.pool = DescriptorPool()
 
@@ -39,7 +44,7 @@ class Reflection:
         self._add(reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol))
 
     def _ask(self, request):
-        (response,) = self.stub.ServerReflectionInfo(iter([request]), timeout=DEADLINE_SECONDS)
+        (response,) = self.ask(iter([request]), timeout=DEADLINE_SECONDS)
         if response.HasField("error_response"):
             raise LookupError(response.error_response.error_message)
         return response
