@@ -1,5 +1,6 @@
 //! The service to the outside: gRPC, grpc-web and plain HTTP on one port. tonic and prost stay in here.
 
+mod call;
 mod connection;
 mod error;
 mod feature;
@@ -79,6 +80,7 @@ pub async fn serve(
         .merge(http::router(app.clone(), pulse.clone()))
         .fallback(http::unknown)
         .layer(middleware::map_response(protocol_error::complete))
+        .layer(middleware::from_fn(call::in_span))
         .layer(middleware::from_fn_with_state(
             calls.clone(),
             connection::track,
