@@ -34,15 +34,22 @@ CALL_SECONDS = 30
 OPTIONS = [("grpc.keepalive_time_ms", 20_000), ("grpc.keepalive_timeout_ms", 10_000)]
 
 
+def wait_or_raise(error, failures):
+    """Waits before the next try; raises the error when it does not pass or has come too often in a row."""
+    if error.code() != grpc.StatusCode.UNAVAILABLE or failures == TRIES:
+        raise error
+    time.sleep(FIRST_PAUSE * 2**failures)
+
+
 def repeat(call, request):
     """Makes a call that may be made twice until the server is there."""
-    for attempt in range(TRIES):
+    failures = 0
+    while True:
         try:
             return call(request, timeout=CALL_SECONDS)
         except grpc.RpcError as error:
-            if error.code() != grpc.StatusCode.UNAVAILABLE or attempt + 1 == TRIES:
-                raise
-            time.sleep(FIRST_PAUSE * 2**attempt)
+            failures += 1
+            wait_or_raise(error, failures)
 
 
 def watch(jobs, job_id):
@@ -57,18 +64,31 @@ def watch(jobs, job_id):
             return
         except grpc.RpcError as error:
             failures += 1
-            if error.code() != grpc.StatusCode.UNAVAILABLE or failures == TRIES:
-                raise
-            time.sleep(FIRST_PAUSE * 2**failures)
+            wait_or_raise(error, failures)
+
+
+def parts(media_service, media_id):
+    """Yields the bytes of a file in order, over as many streams as it takes."""
+    received, failures = 0, 0
+    while True:
+        try:
+            request = media_pb2.DownloadMediaRequest(id=media_id, offset=received)
+            for part in media_service.DownloadMedia(request):
+                received, failures = received + len(part.chunk), 0
+                yield part.chunk
+            return
+        except grpc.RpcError as error:
+            failures += 1
+            wait_or_raise(error, failures)
 
 
 def download(media_service, media, path):
     """Writes the file of a media to `path`, and makes sure that it is the one that the service knows."""
     digest = hashlib.sha256()
     with path.open("wb") as file:
-        for part in media_service.DownloadMedia(media_pb2.DownloadMediaRequest(id=media.id)):
-            file.write(part.chunk)
-            digest.update(part.chunk)
+        for part in parts(media_service, media.id):
+            file.write(part)
+            digest.update(part)
     if digest.hexdigest() != media.sha256:
         path.unlink()
         raise OSError(f"media {media.id} did not arrive as it was stored")

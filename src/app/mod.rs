@@ -7,13 +7,18 @@ mod complete_job;
 mod create_feature;
 mod create_request;
 mod create_template;
+mod delete_media;
 mod end_attempt;
+mod follow_job;
 mod install_catalogue;
 mod pulse;
 mod remove_orphans;
 mod rescue_jobs;
 mod transition;
+mod undelete_media;
+mod validate_request;
 mod watch_job;
+mod watch_request;
 
 use std::time::Duration;
 
@@ -25,8 +30,11 @@ pub use clock::Clock;
 pub use complete_job::StoredOutput;
 pub use create_request::Accepted;
 pub use end_attempt::AttemptEnd;
+pub use follow_job::JobNews;
 pub use pulse::Pulse;
+pub use validate_request::ValidRequest;
 pub use watch_job::{JobUpdate, JobWatch};
+pub use watch_request::{RequestUpdate, RequestWatch};
 
 /// The parts that the use cases work with. Clones share them.
 #[derive(Clone)]

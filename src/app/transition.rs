@@ -1,6 +1,6 @@
 use crate::{
     domain::{Error, job::Cause},
-    entity::{JobStatus, job},
+    entity::job,
     store::{Transaction, job_event, request},
 };
 
@@ -22,9 +22,7 @@ impl App {
         request::refresh_status(&tx, &request_ids, self.clock.now()).await?;
         tx.commit().await?;
 
-        let ids: Vec<i64> = jobs.iter().map(|job| job.id).collect();
-        let work = jobs.iter().any(|job| job.status == JobStatus::Pending);
-        self.events.publish(&ids, work);
+        self.events.publish(jobs);
         Ok(())
     }
 }

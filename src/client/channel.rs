@@ -33,6 +33,8 @@ enum Outcome {
     Answered(http::Response<Collected<Bytes>>),
     /// Without one; another try may bring it.
     Failed(Status),
+    /// Without one, and there is no time for another try.
+    TimedOut,
 }
 
 impl RetryingChannel {
@@ -69,14 +71,17 @@ impl RetryingChannel {
         body: &Bytes,
     ) -> Result<http::Response<Body>, StdError> {
         let mut backoff = Backoff::start(self.policy, timeout_of(&head.headers));
+        let mut last = Status::deadline_exceeded("no answer came in time");
         loop {
             let call = http::Request::from_parts(head.clone(), whole(body.clone()));
-            let failure = match self.attempt(call, &backoff).await {
+            match self.attempt(call, &backoff).await {
                 Outcome::Answered(response) => return Ok(response.map(Body::new)),
-                Outcome::Failed(status) => status,
-            };
-            if !backoff.wait(&failure).await {
-                return Ok(failure.into_http());
+                Outcome::Failed(status) => last = status,
+                // What went wrong before tells more than that the time is up.
+                Outcome::TimedOut => return Ok(last.into_http()),
+            }
+            if !backoff.wait(&last).await {
+                return Ok(last.into_http());
             }
         }
     }
@@ -97,7 +102,7 @@ impl RetryingChannel {
                 Outcome::Answered(too_large(self.max_message_bytes))
             }
             Ok(Err(error)) => Outcome::Failed(Status::from_error(error)),
-            Err(_) => Outcome::Failed(Status::deadline_exceeded("no answer came in time")),
+            Err(_) => Outcome::TimedOut,
         }
     }
 }

@@ -12,8 +12,8 @@ use super::proto::{
     DownloadMediaRequest, DownloadMediaResponse, Media, download_media_response::Part,
     media_service_client::MediaServiceClient,
 };
+use super::resume::is_passing;
 use super::retry::Backoff;
-use super::watch::is_passing;
 
 /// Why a download did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +42,6 @@ pub struct Download {
     parts: Option<Streaming<DownloadMediaResponse>>,
     digest: Sha256,
     received: u64,
-    /// Bytes of the current stream that came before already.
-    to_skip: u64,
     backoff: Option<Backoff>,
 }
 
@@ -55,7 +53,7 @@ impl Client {
     pub async fn download(&self, media_id: i64) -> Result<Download, DownloadError> {
         let mut backoff = Backoff::start(self.policy, None);
         loop {
-            match self.open(media_id).await {
+            match self.open(media_id, 0).await {
                 Ok((media, parts)) => {
                     return Ok(Download {
                         media,
@@ -63,7 +61,6 @@ impl Client {
                         parts: Some(parts),
                         digest: Sha256::new(),
                         received: 0,
-                        to_skip: 0,
                         backoff: None,
                     });
                 }
@@ -73,10 +70,17 @@ impl Client {
         }
     }
 
-    async fn open(&self, id: i64) -> Result<(Media, Streaming<DownloadMediaResponse>), Status> {
+    /// Opens the file from `offset` on.
+    async fn open(
+        &self,
+        id: i64,
+        offset: i64,
+    ) -> Result<(Media, Streaming<DownloadMediaResponse>), Status> {
         let mut client = MediaServiceClient::new(self.plain.clone())
             .max_decoding_message_size(self.max_message_bytes);
-        let opened = client.download_media(DownloadMediaRequest { id }).await;
+        let opened = client
+            .download_media(DownloadMediaRequest { id, offset })
+            .await;
         let mut parts = opened?.into_inner();
         match parts.message().await?.and_then(|first| first.part) {
             Some(Part::Media(media)) => Ok((media, parts)),
@@ -103,9 +107,9 @@ impl Download {
             match self.part().await {
                 Ok(Some(bytes)) => {
                     self.backoff = None;
-                    if let Some(news) = self.take(bytes) {
-                        return Ok(Some(news));
-                    }
+                    self.received += bytes.len() as u64;
+                    self.digest.update(&bytes);
+                    return Ok(Some(bytes));
                 }
                 Ok(None) => return self.check().map(|()| None),
                 Err(broken) => self.resume_after(broken).await?,
@@ -133,8 +137,8 @@ impl Download {
         let parts = match &mut self.parts {
             Some(parts) => parts,
             closed => {
-                let (_, parts) = self.client.open(self.media.id).await?;
-                self.to_skip = self.received;
+                let offset = i64::try_from(self.received).unwrap_or(i64::MAX);
+                let (_, parts) = self.client.open(self.media.id, offset).await?;
                 closed.insert(parts)
             }
         };
@@ -144,16 +148,6 @@ impl Download {
             }
         }
         Ok(None)
-    }
-
-    /// Leaves out what came before, and counts the rest.
-    fn take(&mut self, mut bytes: Bytes) -> Option<Bytes> {
-        let known = usize::try_from(self.to_skip).map_or(bytes.len(), |skip| skip.min(bytes.len()));
-        let news = bytes.split_off(known);
-        self.to_skip -= known as u64;
-        self.received += news.len() as u64;
-        self.digest.update(&news);
-        (!news.is_empty()).then_some(news)
     }
 
     async fn resume_after(&mut self, broken: Status) -> Result<(), DownloadError> {

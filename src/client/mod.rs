@@ -44,6 +44,7 @@ mod download;
 mod idempotency;
 mod refusal;
 mod repeatable;
+mod resume;
 mod retry;
 mod watch;
 
@@ -55,7 +56,7 @@ pub use channel::RetryingChannel;
 pub use download::{Download, DownloadError};
 pub use refusal::{Violation, reason, retry_delay, violations};
 pub use retry::RetryPolicy;
-pub use watch::{JobEvents, has_ended};
+pub use watch::{JobEvents, RequestEvents, has_ended};
 
 use proto::{
     feature_service_client::FeatureServiceClient, job_service_client::JobServiceClient,
@@ -103,7 +104,7 @@ impl Client {
             .max_decoding_message_size(self.max_message_bytes)
     }
 
-    /// The client of RequestService.
+    /// The client of RequestService. To watch a request to its end, see [`Client::watch_request`].
     pub fn requests(&self) -> RequestServiceClient<RetryingChannel> {
         RequestServiceClient::new(self.retrying.clone())
             .max_decoding_message_size(self.max_message_bytes)

@@ -1,29 +1,28 @@
-//! Watches a job through as many streams as it takes.
+//! Watches a job or a request to its end.
 
-use std::time::Duration;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tonic::Status;
 
-use futures::stream::{self, BoxStream};
-use futures::{Stream, StreamExt};
-use tonic::{Code, Status};
-
+use super::Client;
 use super::proto::{
-    Job, JobStatus, WatchJobEvent, WatchJobRequest, WatchJobResponse,
-    job_service_client::JobServiceClient,
+    Job, JobStatus, WatchJobEvent, WatchJobRequest, WatchJobResponse, WatchRequestEvent,
+    WatchRequestRequest, WatchRequestResponse, job_service_client::JobServiceClient,
+    request_service_client::RequestServiceClient,
 };
-use super::retry::{Backoff, RetryPolicy};
-use super::{Client, reason};
-
-/// A stream is alive when it says something this often: twice the longest heartbeat of a server, and some.
-const SILENCE: Duration = Duration::from_secs(40);
+use super::resume::{Question, Step, resuming};
 
 /// The transitions of a job, and its progress between them.
 pub type JobEvents = BoxStream<'static, Result<WatchJobResponse, Status>>;
 
+/// The transitions of all jobs of a request, and their progress between them.
+pub type RequestEvents = BoxStream<'static, Result<WatchRequestResponse, Status>>;
+
 impl Client {
     /// Watches a job from after `after_revision`, 0 for its beginning, to its end: every transition in order and once, and
     /// progress between them. Connections that break and servers that stop are not seen: the stream resumes by itself, until
-    /// nothing could be heard for the deadline of the [`RetryPolicy`]. It ends after the terminal transition, or at once
-    /// when `after_revision` is that one. Heartbeats are left out.
+    /// nothing could be heard for the deadline of the [`super::RetryPolicy`]. It ends after the terminal transition, or at
+    /// once when `after_revision` is that one. Heartbeats are left out.
     ///
     /// # Errors
     /// The first error that another try would not mend: NOT_FOUND (`JOB_NOT_FOUND`), OUT_OF_RANGE (`REVISION_AHEAD`),
@@ -31,19 +30,43 @@ impl Client {
     pub fn watch_job(&self, job_id: i64, after_revision: i64) -> JobEvents {
         let jobs = JobServiceClient::new(self.plain.clone())
             .max_decoding_message_size(self.max_message_bytes);
-        let open = move |request| {
+        let open = move |question| {
             let mut jobs = jobs.clone();
             async move {
-                jobs.watch_job(request)
+                jobs.watch_job(question)
                     .await
                     .map(tonic::Response::into_inner)
             }
         };
-        let request = WatchJobRequest {
+        let question = WatchJobRequest {
             job_id,
             after_revision,
         };
-        resuming(request, self.policy, open).boxed()
+        resuming(question, self.policy, open).boxed()
+    }
+
+    /// Watches all jobs of a request from after `cursor`, empty for the beginning, until none waits or runs: those of one job
+    /// in order and each once. It resumes by itself like [`Client::watch_job`]; each event has the cursor behind it.
+    /// Heartbeats are left out.
+    ///
+    /// # Errors
+    /// The first error that another try would not mend: NOT_FOUND (`REQUEST_NOT_FOUND`), INVALID_ARGUMENT for a cursor that
+    /// is not of this request, OUT_OF_RANGE (`REVISION_AHEAD`), or what the connection broke with. The stream ends with it.
+    pub fn watch_request(&self, request_id: i64, cursor: &str) -> RequestEvents {
+        let requests = RequestServiceClient::new(self.plain.clone())
+            .max_decoding_message_size(self.max_message_bytes);
+        let open = move |question| {
+            let mut requests = requests.clone();
+            async move {
+                let opened = requests.watch_request(question).await;
+                opened.map(tonic::Response::into_inner)
+            }
+        };
+        let question = WatchRequestRequest {
+            request_id,
+            cursor: cursor.to_owned(),
+        };
+        resuming(question, self.policy, open).boxed()
     }
 }
 
@@ -55,269 +78,36 @@ pub fn has_ended(job: &Job) -> bool {
     )
 }
 
-/// How far the watching has come.
-struct Watching<O, S> {
-    /// What to ask next: after the last revision that was delivered.
-    request: WatchJobRequest,
-    policy: RetryPolicy,
-    open: O,
-    current: Option<S>,
-    /// Runs from the first break after the last message.
-    backoff: Option<Backoff>,
-    ended: bool,
-}
+impl Question for WatchJobRequest {
+    type Message = WatchJobResponse;
 
-fn resuming<O, F, S>(
-    request: WatchJobRequest,
-    policy: RetryPolicy,
-    open: O,
-) -> impl Stream<Item = Result<WatchJobResponse, Status>> + Send
-where
-    O: FnMut(WatchJobRequest) -> F + Send,
-    F: Future<Output = Result<S, Status>> + Send,
-    S: Stream<Item = Result<WatchJobResponse, Status>> + Unpin + Send,
-{
-    let watching = Watching {
-        request,
-        policy,
-        open,
-        current: None,
-        backoff: None,
-        ended: false,
-    };
-    stream::unfold(watching, |mut watching| async move {
-        let event = watching.next().await?;
-        Some((event, watching))
-    })
-}
-
-impl<O, F, S> Watching<O, S>
-where
-    O: FnMut(WatchJobRequest) -> F,
-    F: Future<Output = Result<S, Status>>,
-    S: Stream<Item = Result<WatchJobResponse, Status>> + Unpin,
-{
-    /// The next event for the caller; `None` after the end.
-    async fn next(&mut self) -> Option<Result<WatchJobResponse, Status>> {
-        while !self.ended {
-            match self.hear().await {
-                Ok(Some(message)) => {
-                    self.backoff = None;
-                    if self.is_news(&message) {
-                        return Some(Ok(message));
-                    }
-                }
-                Ok(None) => self.ended = true,
-                Err(broken) => {
-                    self.current = None;
-                    if !self.may_resume(&broken).await {
-                        self.ended = true;
-                        return Some(Err(broken));
-                    }
-                }
-            }
-        }
-        None
-    }
-
-    /// The next message of the current stream, or of a new one. `None` when the server says that the job has ended.
-    async fn hear(&mut self) -> Result<Option<WatchJobResponse>, Status> {
-        let heard = async {
-            let stream = match &mut self.current {
-                Some(stream) => stream,
-                closed => closed.insert((self.open)(self.request).await?),
-            };
-            stream.next().await.transpose()
-        };
-        tokio::time::timeout(SILENCE, heard)
-            .await
-            .unwrap_or_else(|_| Err(Status::unavailable("the stream fell silent")))
-    }
-
-    /// Notes how far the job is. False for heartbeats and for what was delivered before.
-    fn is_news(&mut self, message: &WatchJobResponse) -> bool {
+    fn advance(&mut self, message: &WatchJobResponse) -> Step {
         match message.event() {
+            // Delivered before.
+            WatchJobEvent::Transition if message.revision <= self.after_revision => Step::Skip,
             WatchJobEvent::Transition => {
-                let is_new = message.revision > self.request.after_revision;
-                if is_new {
-                    self.request.after_revision = message.revision;
-                    self.ended = message.job.as_ref().is_some_and(has_ended);
+                self.after_revision = message.revision;
+                if message.job.as_ref().is_some_and(has_ended) {
+                    Step::End
+                } else {
+                    Step::Deliver
                 }
-                is_new
             }
-            WatchJobEvent::Progress => true,
-            WatchJobEvent::Heartbeat | WatchJobEvent::Unspecified => false,
+            WatchJobEvent::Progress => Step::Deliver,
+            WatchJobEvent::Heartbeat | WatchJobEvent::Unspecified => Step::Skip,
         }
     }
-
-    async fn may_resume(&mut self, broken: &Status) -> bool {
-        let backoff = self
-            .backoff
-            .get_or_insert_with(|| Backoff::start(self.policy, None));
-        is_passing(broken) && backoff.wait(broken).await
-    }
 }
 
-/// Whether another stream may fare better: the server is unavailable, or the connection broke. Every other error of the
-/// service has a reason; one of the connection has none, and tonic gives it one of these codes.
-pub(super) fn is_passing(status: &Status) -> bool {
-    match status.code() {
-        Code::Unavailable => true,
-        Code::Unknown | Code::Internal | Code::Cancelled => reason(status).is_none(),
-        _ => false,
-    }
-}
+impl Question for WatchRequestRequest {
+    type Message = WatchRequestResponse;
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use std::collections::HashMap;
-    use std::sync::{Arc, Mutex};
-
-    use tonic_types::{ErrorDetails, StatusExt};
-
-    use super::*;
-
-    /// Quick, and more than what the scripted streams need.
-    const POLICY: RetryPolicy = RetryPolicy {
-        deadline: Duration::from_secs(10),
-        first_pause: Duration::from_millis(1),
-        longest_pause: Duration::from_millis(1),
-    };
-
-    type Message = Result<WatchJobResponse, Status>;
-
-    fn message(event: WatchJobEvent, revision: i64, status: JobStatus) -> Message {
-        Ok(WatchJobResponse {
-            event: event.into(),
-            revision,
-            job: Some(Job {
-                id: 1,
-                status: status.into(),
-                ..Job::default()
-            }),
-            media: Vec::new(),
-        })
-    }
-
-    fn transition(revision: i64, status: JobStatus) -> Message {
-        message(WatchJobEvent::Transition, revision, status)
-    }
-
-    /// Watches a job whose streams are scripted. Returns the events and the revisions that were resumed after.
-    async fn watch(streams: Vec<Vec<Message>>) -> (Vec<Message>, Vec<i64>) {
-        watch_with(POLICY, streams).await
-    }
-
-    async fn watch_with(
-        policy: RetryPolicy,
-        streams: Vec<Vec<Message>>,
-    ) -> (Vec<Message>, Vec<i64>) {
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let noted = asked.clone();
-        let streams = Mutex::new(streams.into_iter());
-        let request = WatchJobRequest {
-            job_id: 1,
-            after_revision: 0,
-        };
-        let events = resuming(request, policy, move |request| {
-            noted.lock().unwrap().push(request.after_revision);
-            let next = streams.lock().unwrap().next();
-            let next = next.ok_or_else(|| Status::not_found("no more streams"));
-            std::future::ready(next.map(stream::iter))
-        });
-        let events = events.collect().await;
-        let asked = asked.lock().unwrap().clone();
-        (events, asked)
-    }
-
-    fn revisions(events: &[Message]) -> Vec<i64> {
-        let events = events.iter().map(|event| event.as_ref().unwrap());
-        events.map(|event| event.revision).collect()
-    }
-
-    #[tokio::test]
-    async fn a_broken_stream_is_resumed_after_the_last_transition() {
-        let (events, asked) = watch(vec![
-            vec![
-                transition(1, JobStatus::Pending),
-                transition(2, JobStatus::Processing),
-                Err(Status::unavailable("gone")),
-            ],
-            vec![
-                message(WatchJobEvent::Progress, 2, JobStatus::Processing),
-                Err(Status::unknown("reset")),
-            ],
-            vec![transition(3, JobStatus::Completed)],
-        ])
-        .await;
-        assert_eq!(revisions(&events), [1, 2, 2, 3]);
-        assert_eq!(asked, [0, 2, 2]);
-    }
-
-    #[tokio::test]
-    async fn what_comes_again_is_not_delivered_again() {
-        let (events, _) = watch(vec![
-            vec![
-                transition(1, JobStatus::Pending),
-                Err(Status::unavailable("gone")),
-            ],
-            vec![
-                transition(1, JobStatus::Pending),
-                transition(2, JobStatus::Cancelled),
-            ],
-        ])
-        .await;
-        assert_eq!(revisions(&events), [1, 2]);
-    }
-
-    #[tokio::test]
-    async fn only_a_transition_ends_the_watching() {
-        let (events, asked) = watch(vec![vec![
-            message(WatchJobEvent::Heartbeat, 2, JobStatus::Completed),
-            transition(3, JobStatus::Completed),
-            transition(4, JobStatus::Pending),
-        ]])
-        .await;
-        assert_eq!(revisions(&events), [3]);
-        assert_eq!(asked, [0]);
-    }
-
-    #[tokio::test]
-    async fn a_job_that_had_ended_before_has_no_events() {
-        let (events, asked) = watch(vec![vec![]]).await;
-        assert!(events.is_empty());
-        assert_eq!(asked, [0]);
-    }
-
-    #[tokio::test]
-    async fn an_answer_that_will_not_change_ends_the_watching() {
-        let (events, asked) = watch(vec![vec![Err(Status::not_found("no such job"))]]).await;
-        assert_eq!(events.len(), 1);
-        assert_eq!(events[0].as_ref().unwrap_err().message(), "no such job");
-        assert_eq!(asked, [0]);
-    }
-
-    #[tokio::test]
-    async fn a_server_that_stays_away_is_given_up() {
-        let policy = RetryPolicy {
-            deadline: Duration::from_millis(50),
-            ..POLICY
-        };
-        let gone = || vec![Err(Status::unavailable("gone"))];
-        let (events, asked) = watch_with(policy, (0..1_000).map(|_| gone()).collect()).await;
-        assert_eq!(events.len(), 1);
-        assert_eq!(events[0].as_ref().unwrap_err().message(), "gone");
-        assert!((2..1_000).contains(&asked.len()), "{asked:?}");
-    }
-
-    #[test]
-    fn a_fault_of_the_server_does_not_pass_and_one_of_the_connection_does() {
-        assert!(is_passing(&Status::internal("h2 protocol error")));
-        let mut details = ErrorDetails::new();
-        details.set_error_info("INTERNAL", "generation", HashMap::new());
-        let fault = Status::with_error_details(Code::Internal, "a fault", details);
-        assert!(!is_passing(&fault));
+    /// Never the end: only the server knows whether more jobs come.
+    fn advance(&mut self, message: &WatchRequestResponse) -> Step {
+        self.cursor.clone_from(&message.cursor);
+        match message.event() {
+            WatchRequestEvent::Transition | WatchRequestEvent::Progress => Step::Deliver,
+            WatchRequestEvent::Heartbeat | WatchRequestEvent::Unspecified => Step::Skip,
+        }
     }
 }

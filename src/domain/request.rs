@@ -71,6 +71,8 @@ pub struct Resolved {
     /// Trimmed.
     pub user_prompt: String,
     pub template_prompt: Option<String>,
+    /// Whether chance gave the seeds, since nobody set one.
+    pub random_seed: bool,
     /// One for each variation, in order.
     pub jobs: Vec<JobInput>,
 }
@@ -109,6 +111,7 @@ pub fn resolve(
     let (variables, template_prompt) =
         fill_template(draft, offer.template, user_prompt, &mut checks);
 
+    let random_seed_used = input.seed.is_none();
     let first = first_job(
         offer,
         input,
@@ -130,6 +133,7 @@ pub fn resolve(
     checks.finish(Resolved {
         user_prompt: user_prompt.to_owned(),
         template_prompt,
+        random_seed: random_seed_used,
         jobs,
     })
 }

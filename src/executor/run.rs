@@ -41,9 +41,13 @@ impl Executor {
             };
             let (progress, reports) = ProgressSender::channel();
             let lost = CancellationToken::new();
-            let keeper = self
-                .clone()
-                .keep_lease(lease.clone(), claimed, reports, lost.clone());
+            let keeper = self.clone().keep_lease(
+                lease.clone(),
+                job.request_id,
+                claimed,
+                reports,
+                lost.clone(),
+            );
             // Until the end is recorded, for the database may be slow.
             let _keeper = AbortOnDropHandle::new(tokio::spawn(keeper.in_current_span()));
             let (outcome, abandoned) = self.attempt(&job, &lease, progress, &lost).await;

@@ -1,10 +1,16 @@
+mod resolved;
+mod watch;
+
+use std::pin::Pin;
+
+use futures::Stream;
 use tonic::{Request, Response, Status};
 
 use crate::{
     app::App,
     domain::{
         Caller, Checks, Error, GenerationInput, JobCounts, OutputSettings, Page, RequestDraft,
-        stored,
+        WatchCursor, stored,
     },
     entity::{RequestStatus, request},
     store::{self, PageRequest},
@@ -15,7 +21,7 @@ use super::{
     page::{any_or, bounded_page, page_request},
     proto::{self, request_service_server::RequestService},
     required_id,
-    time::timestamp,
+    time::{optional_time, timestamp},
 };
 
 pub(super) struct Requests {
@@ -29,10 +35,14 @@ impl RequestService for Requests {
         request: Request<proto::CreateRequestRequest>,
     ) -> Result<Response<proto::CreateRequestResponse>, Status> {
         let caller = caller(&request);
-        let (request, jobs) = self
-            .app
-            .create_request(caller, draft(request.into_inner()))
-            .await?;
+        let request = request.into_inner();
+        let validate_only = request.validate_only;
+        let draft = draft(request);
+        if validate_only {
+            let valid = self.app.validate_request(caller, &draft).await?;
+            return Ok(Response::new(resolved::response(valid)));
+        }
+        let (request, jobs) = self.app.create_request(caller, draft).await?;
         let mut requests = self.messages(vec![request], caller).await?;
         Ok(Response::new(proto::CreateRequestResponse {
             request: requests.pop(),
@@ -40,6 +50,7 @@ impl RequestService for Requests {
                 .into_iter()
                 .map(|job| job::brief_message(job, caller))
                 .collect(),
+            resolved_input: None,
         }))
     }
 
@@ -63,23 +74,32 @@ impl RequestService for Requests {
         let caller = caller(&request);
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let page = page_request(request.page_size, request.page_token, &mut checks);
-        checks.optional_id("user_id", request.user_id);
-        checks.optional_id("project_id", request.project_id);
-        checks.optional_id("feature_id", request.feature_id);
-        let filter = store::request::Filter {
-            user_id: any_or(request.user_id),
-            project_id: any_or(request.project_id),
-            feature_id: any_or(request.feature_id),
-            status: status_from(request.status, &mut checks),
-            show_deleted: request.show_deleted,
-        };
+        let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
+        let filter = filter_from(&request, &mut checks);
         checks.finish(())?;
         let page = bounded_page(page, |page| self.page(caller, &filter, page)).await?;
         Ok(Response::new(proto::ListRequestsResponse {
             requests: page.items,
             next_page_token: page.next_page_token,
         }))
+    }
+
+    type WatchRequestStream =
+        Pin<Box<dyn Stream<Item = Result<proto::WatchRequestResponse, Status>> + Send>>;
+
+    async fn watch_request(
+        &self,
+        request: Request<proto::WatchRequestRequest>,
+    ) -> Result<Response<Self::WatchRequestStream>, Status> {
+        let caller = caller(&request);
+        let proto::WatchRequestRequest { request_id, cursor } = request.into_inner();
+        let mut checks = Checks::default();
+        checks.id("request_id", request_id);
+        let cursor = WatchCursor::decode(request_id, &cursor, &mut checks)?;
+        checks.finish(())?;
+        let watch = self.app.watch_request(caller, request_id, cursor).await?;
+        let updates = watch::updates(self.app.clone(), caller, watch);
+        Ok(Response::new(Box::pin(updates)))
     }
 }
 
@@ -109,6 +129,33 @@ impl Requests {
             message(request, counts, caller)
         };
         Ok(requests.into_iter().map(message).collect())
+    }
+}
+
+fn filter_from(
+    request: &proto::ListRequestsRequest,
+    checks: &mut Checks,
+) -> store::request::Filter {
+    checks.optional_id("user_id", request.user_id);
+    checks.optional_id("project_id", request.project_id);
+    checks.optional_id("feature_id", request.feature_id);
+    checks.optional_id("template_id", request.template_id);
+    let created_from = optional_time("create_time_start", request.create_time_start, checks);
+    let created_before = optional_time("create_time_end", request.create_time_end, checks);
+    if let (Some(start), Some(end)) = (created_from, created_before) {
+        checks.require(start <= end, "create_time_end", || {
+            format!("must not be before create_time_start, got {end} and {start}")
+        });
+    }
+    store::request::Filter {
+        user_id: any_or(request.user_id),
+        project_id: any_or(request.project_id),
+        feature_id: any_or(request.feature_id),
+        template_id: any_or(request.template_id),
+        created_from,
+        created_before,
+        status: status_from(request.status, checks),
+        show_deleted: request.show_deleted,
     }
 }
 

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
-    EntityTrait, QueryFilter, QueryOrder, QueryTrait,
+    EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
 };
 use serde::Serialize;
 
@@ -21,9 +21,12 @@ use super::{PageRequest, Transaction, job_event, page::List, request::by_name};
 pub struct Filter {
     pub request_id: Option<i64>,
     pub user_id: Option<i64>,
+    pub project_id: Option<i64>,
     pub feature_id: Option<i64>,
+    pub category: Option<MediaType>,
     #[serde(serialize_with = "by_name")]
     pub status: Option<JobStatus>,
+    pub worker_id: Option<String>,
     pub show_deleted: bool,
 }
 
@@ -115,8 +118,17 @@ pub async fn list(
         .apply_if(filter.feature_id, |query, id| {
             query.filter(Column::FeatureId.eq(id))
         })
+        .apply_if(filter.project_id, |query, id| {
+            query.filter(Column::ProjectId.eq(id))
+        })
+        .apply_if(filter.category, |query, category| {
+            query.filter(Column::Category.eq(category))
+        })
         .apply_if(filter.status, |query, status| {
             query.filter(Column::Status.eq(status))
+        })
+        .apply_if(filter.worker_id.as_deref(), |query, id| {
+            query.filter(Column::WorkerId.eq(id))
         });
     if !filter.show_deleted {
         query = query.filter(Column::DeletedAt.is_null());
@@ -138,4 +150,44 @@ pub async fn of_request(db: &impl ConnectionTrait, request_id: i64) -> Result<Ve
         .order_by_asc(Column::Variation)
         .order_by_asc(Column::Id);
     Ok(jobs.all(db).await?)
+}
+
+/// Where a job stands: what tells a watcher of its request whether there is something to read.
+#[derive(Clone, Debug, PartialEq, FromQueryResult)]
+pub struct Standing {
+    pub id: i64,
+    /// Of the last transition.
+    pub revision: i64,
+    pub status: JobStatus,
+    pub progress: f64,
+    pub progress_message: Option<String>,
+    pub progress_preview: Option<String>,
+    pub superseded_by: Option<i64>,
+    pub deleted_at: Option<DateTime<Utc>>,
+}
+
+impl Standing {
+    /// Whether its request waits for it: it is live, not superseded, and has not ended.
+    pub fn is_open(&self) -> bool {
+        self.deleted_at.is_none() && self.superseded_by.is_none() && !self.status.is_terminal()
+    }
+}
+
+/// How all jobs of a request stand at one moment, deleted and superseded ones too, in order of id.
+pub async fn standings(db: &impl ConnectionTrait, request_id: i64) -> Result<Vec<Standing>, Error> {
+    let jobs = Entity::find()
+        .select_only()
+        .columns([
+            Column::Id,
+            Column::Revision,
+            Column::Status,
+            Column::Progress,
+            Column::ProgressMessage,
+            Column::ProgressPreview,
+            Column::SupersededBy,
+            Column::DeletedAt,
+        ])
+        .filter(Column::RequestId.eq(request_id))
+        .order_by_asc(Column::Id);
+    Ok(jobs.into_model().all(db).await?)
 }

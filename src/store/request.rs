@@ -27,6 +27,11 @@ pub struct Filter {
     pub user_id: Option<i64>,
     pub project_id: Option<i64>,
     pub feature_id: Option<i64>,
+    pub template_id: Option<i64>,
+    /// Created then or later.
+    pub created_from: Option<DateTime<Utc>>,
+    /// Created earlier.
+    pub created_before: Option<DateTime<Utc>>,
     #[serde(serialize_with = "by_name")]
     pub status: Option<RequestStatus>,
     pub show_deleted: bool,
@@ -82,6 +87,16 @@ pub async fn find(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<
     found.ok_or_else(|| Error::not_found(Resource::Request, id))
 }
 
+/// The request, deleted or not, locked until the transaction ends; see [`refresh_status`] for the order of locks.
+pub async fn lock(tx: &Transaction, id: i64) -> Result<Model, Error> {
+    let mut query = Entity::find_by_id(id);
+    if tx.get_database_backend() == DbBackend::Postgres {
+        query = query.lock(LockType::NoKeyUpdate);
+    }
+    let found = query.one(tx).await?;
+    found.ok_or_else(|| Error::not_found(Resource::Request, id))
+}
+
 /// Requests, newest first.
 pub async fn list(
     db: &impl ConnectionTrait,
@@ -101,6 +116,15 @@ pub async fn list(
         })
         .apply_if(filter.feature_id, |query, id| {
             query.filter(Column::FeatureId.eq(id))
+        })
+        .apply_if(filter.template_id, |query, id| {
+            query.filter(Column::TemplateId.eq(id))
+        })
+        .apply_if(filter.created_from, |query, time| {
+            query.filter(Column::CreatedAt.gte(time))
+        })
+        .apply_if(filter.created_before, |query, time| {
+            query.filter(Column::CreatedAt.lt(time))
         })
         .apply_if(filter.status, |query, status| {
             query.filter(Column::Status.eq(status))

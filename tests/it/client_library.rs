@@ -1,18 +1,19 @@
 //! The client that the library offers to other programs, over connections and servers that fail.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use atelier::client::{self, Client, DownloadError, JobEvents, RetryPolicy};
 use atelier::rpc::proto::{
     CreateRequestRequest, GetJobRequest, JobStatus, ListFeaturesRequest, ListRequestsRequest,
-    Media, WatchJobEvent, WatchJobResponse,
+    Media, OutputSettings, RequestStatus, WatchJobEvent, WatchJobResponse, WatchRequestEvent,
 };
 use atelier::server::Role;
 use futures::TryStreamExt;
 use tonic::Code;
 use url::Url;
 
-use crate::client::{scripted_feature, wish};
+use crate::client::{scripted_feature, scripted_wish, wish};
 use crate::database::on_both_databases;
 use crate::proxy::{Fate, Relay, TcpProxy};
 use crate::script::Script;
@@ -64,6 +65,35 @@ on_both_databases! {
         }
         assert_eq!(revisions(&seen), [1, 2, 3, 4, 5]);
         assert_eq!(statuses(&seen).last(), Some(&JobStatus::Completed));
+    }
+
+    async fn a_watch_of_a_request_whose_connection_is_cut_tells_everything_of_all_jobs_once(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let proxy = TcpProxy::start(&server.url(), None).await;
+        let script = Script::new(&["transient", "succeed"]).gated();
+        let mut wish = scripted_wish(server.scripted_feature().await, &script);
+        wish.input.get_or_insert_default().variations = 2;
+        let (request, jobs) = server.create(wish).await;
+        let mut events = connect(&proxy.url()).await.watch_request(request.id, "");
+        let mut seen = BTreeMap::<i64, Vec<i64>>::new();
+        let mut ended = None;
+        while let Some(event) = within(events.try_next()).await.unwrap() {
+            if event.event() != WatchRequestEvent::Transition {
+                continue;
+            }
+            let job = event.job.unwrap();
+            seen.entry(job.id).or_default().push(job.revision);
+            ended = event.request;
+            proxy.cut();
+            if seen.values().all(|revisions| revisions.len() >= 2) {
+                script.open_gate();
+            }
+        }
+        let all = jobs.iter().map(|job| (job.id, vec![1, 2, 3, 4, 5]));
+        assert_eq!(seen, all.collect());
+        assert_eq!(ended.unwrap().status(), RequestStatus::Completed);
+        let refused = within(connect(&server.url()).await.watch_request(4_711, "").try_next()).await;
+        assert_eq!(client::reason(&refused.unwrap_err()).as_deref(), Some("REQUEST_NOT_FOUND"));
     }
 
     async fn a_watch_starts_where_it_is_told_and_ends_at_once_when_there_is_no_more(db: TestDatabase) {
@@ -219,14 +249,22 @@ async fn requests(server: &TestServer) -> Vec<i64> {
     listed.requests.iter().map(|request| request.id).collect()
 }
 
-/// A picture of the built-in provider.
+/// A picture of the built-in provider, a large one.
 async fn picture(server: &TestServer) -> Media {
     let features = server
         .features()
         .list_features(ListFeaturesRequest::default())
         .await;
     let feature = features.unwrap().into_inner().features[0].id;
-    let (_, jobs) = server.create(wish(feature)).await;
+    let mut wish = wish(feature);
+    let input = wish.input.get_or_insert_default();
+    input.seed = Some(7);
+    input.output = Some(OutputSettings {
+        width: 2_160,
+        height: 2_700,
+        ..Default::default()
+    });
+    let (_, jobs) = server.create(wish).await;
     let mut ended = server.ended(jobs[0].id).await.transitions;
     ended.pop().unwrap().media.remove(0)
 }

@@ -10,7 +10,7 @@ use super::GenerateError;
 use super::progress::Progress;
 use super::request::refused;
 use crate::client::{Client, has_ended};
-use crate::rpc::proto::{Job, Media};
+use crate::rpc::proto::{Job, Media, WatchJobEvent};
 
 /// A job that has ended, with what it made.
 #[derive(Debug, Clone)]
@@ -73,9 +73,11 @@ pub async fn follow_all(
 async fn follow(client: &Client, job_id: i64, progress: &Progress) -> Result<FinishedJob, Status> {
     let mut events = client.watch_job(job_id, 0);
     while let Some(event) = events.try_next().await? {
+        // Only a transition has the media; progress may tell of a job that has ended meanwhile.
+        let is_transition = event.event() == WatchJobEvent::Transition;
         let Some(job) = event.job else { continue };
         progress.show(&job);
-        if has_ended(&job) {
+        if is_transition && has_ended(&job) {
             let media = event.media;
             return Ok(FinishedJob { job, media });
         }
