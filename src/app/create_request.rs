@@ -23,6 +23,7 @@ impl App {
         draft: RequestDraft,
     ) -> Result<Accepted, Error> {
         check_owner(caller, &draft)?;
+        let draft = draft.with_allowed_priority(caller);
         if let Some(first) = self.replay(&draft).await? {
             return Ok(first);
         }

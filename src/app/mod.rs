@@ -1,21 +1,29 @@
 //! What Atelier does, one file a use case: each writes to more than one table or has a side effect.
 
 mod cancel_job;
+mod cancel_request;
 mod claim_jobs;
 mod clock;
 mod complete_job;
 mod create_feature;
 mod create_request;
 mod create_template;
+mod delete_job;
 mod delete_media;
+mod delete_request;
 mod end_attempt;
 mod follow_job;
 mod install_catalogue;
+mod lock_request;
 mod pulse;
 mod remove_orphans;
 mod rescue_jobs;
+mod retry_job;
+mod retry_request;
 mod transition;
+mod undelete_job;
 mod undelete_media;
+mod undelete_request;
 mod validate_request;
 mod watch_job;
 mod watch_request;
@@ -26,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{domain::IntakeLimits, events::Events, media::Storage, store::Store};
 
+pub use cancel_request::Cancellation;
 pub use clock::Clock;
 pub use complete_job::StoredOutput;
 pub use create_request::Accepted;

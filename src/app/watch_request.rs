@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    slice,
+};
 
 use crate::{
     domain::{Caller, Error, JobCounts, WatchCursor},
@@ -129,7 +132,7 @@ impl RequestWatch {
         if !self.ready.is_empty() {
             let db = self.app.store.reader();
             let request = store::request::find(db, self.caller, self.request_id).await?;
-            let counts = store::request::job_counts(db, &[self.request_id]).await?;
+            let counts = store::request::job_counts(db, slice::from_ref(&request)).await?;
             let counts = counts.get(&self.request_id).copied().unwrap_or_default();
             self.request = Some((request, counts));
         }

@@ -4,7 +4,8 @@ use sha2::{Digest, Sha256};
 use crate::entity::MediaType;
 
 use super::{
-    Checks, Error, FeatureProperties, GenerationInput, JobInput, JsonMap, OutputForm, TemplateData,
+    Caller, Checks, Error, FeatureProperties, GenerationInput, JobInput, JsonMap, OutputForm,
+    TemplateData,
 };
 
 const MAX_MEDIA_URLS: usize = 16;
@@ -44,6 +45,15 @@ impl RequestDraft {
         let mut checks = Checks::default();
         checks.text("idempotency_key", &self.idempotency_key, MAX_KEY_CHARS);
         !self.idempotency_key.is_empty() && checks.into_violations().is_empty()
+    }
+
+    /// The wish with the priority that the caller may give it: a trusted service's within bounds, an end user's always 0.
+    pub fn with_allowed_priority(self, caller: Caller) -> Self {
+        let priority = match caller {
+            Caller::TrustedService => self.priority.clamp(*PRIORITIES.start(), *PRIORITIES.end()),
+            Caller::User(_) => 0,
+        };
+        Self { priority, ..self }
     }
 
     /// SHA-256 of the payload in hexadecimal: two calls with one idempotency key must have the same.
@@ -181,14 +191,6 @@ fn check_attachments(draft: &RequestDraft, checks: &mut Checks) {
         checks.url(&format!("user_media_urls[{index}]"), url);
     }
     checks.json("metadata", &draft.metadata);
-    checks.require(PRIORITIES.contains(&draft.priority), "priority", || {
-        format!(
-            "must be from {} to {}, got {}",
-            PRIORITIES.start(),
-            PRIORITIES.end(),
-            draft.priority
-        )
-    });
 }
 
 fn check_variations(
@@ -379,7 +381,6 @@ mod tests {
             "https://a.vn/x.png".to_owned(),
             "file:///etc/passwd".to_owned(),
         ];
-        wish.priority = 1_000;
         wish.input = GenerationInput {
             seed: Some(-1),
             cfg_scale: Some(f64::NAN),
@@ -395,7 +396,6 @@ mod tests {
             [
                 "user_prompt",
                 "user_media_urls[1]",
-                "priority",
                 "input.seed",
                 "input.cfg_scale",
                 "input.lora_weights.style",
@@ -430,6 +430,24 @@ mod tests {
         assert_eq!((job.seed, job.width, job.height), (5, 1_920, 1_080));
         assert_eq!(job.format.as_deref(), Some("jpg"));
         assert_eq!(job.negative_prompt, "blur");
+    }
+
+    #[test]
+    fn a_trusted_service_s_priority_is_clamped_and_an_end_user_s_is_none() {
+        let priority = |caller, priority| {
+            let wish = RequestDraft {
+                priority,
+                ..wish("a")
+            };
+            wish.with_allowed_priority(caller).priority
+        };
+        let trusted = |asked| priority(Caller::TrustedService, asked);
+        assert_eq!(
+            [i32::MIN, -101, -100, 7, 100, 101, i32::MAX].map(trusted),
+            [-100, -100, -100, 7, 100, 100, 100]
+        );
+        let user = |asked| priority(Caller::User(1), asked);
+        assert_eq!([-100, 0, 100].map(user), [0, 0, 0]);
     }
 
     #[test]

@@ -90,6 +90,42 @@ impl JobService for Jobs {
         }))
     }
 
+    async fn retry_job(
+        &self,
+        request: Request<proto::RetryJobRequest>,
+    ) -> Result<Response<proto::RetryJobResponse>, Status> {
+        let caller = caller(&request);
+        let id = required_id(request.get_ref().id)?;
+        let job = self.app.retry_job(caller, id).await?;
+        Ok(Response::new(proto::RetryJobResponse {
+            job: Some(message(job, caller)),
+        }))
+    }
+
+    async fn delete_job(
+        &self,
+        request: Request<proto::DeleteJobRequest>,
+    ) -> Result<Response<proto::DeleteJobResponse>, Status> {
+        let caller = caller(&request);
+        let id = required_id(request.get_ref().id)?;
+        let job = self.app.delete_job(caller, id).await?;
+        Ok(Response::new(proto::DeleteJobResponse {
+            job: Some(message(job, caller)),
+        }))
+    }
+
+    async fn undelete_job(
+        &self,
+        request: Request<proto::UndeleteJobRequest>,
+    ) -> Result<Response<proto::UndeleteJobResponse>, Status> {
+        let caller = caller(&request);
+        let id = required_id(request.get_ref().id)?;
+        let job = self.app.undelete_job(caller, id).await?;
+        Ok(Response::new(proto::UndeleteJobResponse {
+            job: Some(message(job, caller)),
+        }))
+    }
+
     type WatchJobStream =
         Pin<Box<dyn Stream<Item = Result<proto::WatchJobResponse, Status>> + Send>>;
 
@@ -226,7 +262,7 @@ fn status_from(status: i32, checks: &mut Checks) -> Option<JobStatus> {
     }
 }
 
-fn status_message(status: JobStatus) -> proto::JobStatus {
+pub(super) fn status_message(status: JobStatus) -> proto::JobStatus {
     match status {
         JobStatus::Pending => proto::JobStatus::Pending,
         JobStatus::Processing => proto::JobStatus::Processing,
@@ -243,6 +279,11 @@ pub(super) fn brief_message(mut job: job::Model, caller: Caller) -> proto::Job {
         input: None,
         ..message(job, caller)
     }
+}
+
+pub(super) fn brief_messages(jobs: Vec<job::Model>, caller: Caller) -> Vec<proto::Job> {
+    let messages = jobs.into_iter().map(|job| brief_message(job, caller));
+    messages.collect()
 }
 
 fn message(job: job::Model, caller: Caller) -> proto::Job {
@@ -276,6 +317,7 @@ fn message(job: job::Model, caller: Caller) -> proto::Job {
         create_time: Some(timestamp(job.created_at)),
         update_time: Some(timestamp(job.updated_at)),
         delete_time: job.deleted_at.map(timestamp),
+        superseded_by: job.superseded_by,
     }
 }
 

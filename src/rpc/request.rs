@@ -10,9 +10,9 @@ use crate::{
     app::App,
     domain::{
         Caller, Checks, Error, GenerationInput, JobCounts, OutputSettings, Page, RequestDraft,
-        WatchCursor, stored,
+        WatchCursor, etag, stored,
     },
-    entity::{RequestStatus, request},
+    entity::{self, RequestStatus, request},
     store::{self, PageRequest},
 };
 
@@ -23,6 +23,8 @@ use super::{
     required_id,
     time::{optional_time, timestamp},
 };
+
+const MAX_ETAG_CHARS: usize = 64;
 
 pub(super) struct Requests {
     pub(super) app: App,
@@ -43,13 +45,9 @@ impl RequestService for Requests {
             return Ok(Response::new(resolved::response(valid)));
         }
         let (request, jobs) = self.app.create_request(caller, draft).await?;
-        let mut requests = self.messages(vec![request], caller).await?;
         Ok(Response::new(proto::CreateRequestResponse {
-            request: requests.pop(),
-            jobs: jobs
-                .into_iter()
-                .map(|job| job::brief_message(job, caller))
-                .collect(),
+            request: Some(self.message(request, caller).await?),
+            jobs: job::brief_messages(jobs, caller),
             resolved_input: None,
         }))
     }
@@ -61,9 +59,8 @@ impl RequestService for Requests {
         let caller = caller(&request);
         let id = required_id(request.get_ref().id)?;
         let found = store::request::find(self.app.store.reader(), caller, id).await?;
-        let mut requests = self.messages(vec![found], caller).await?;
         Ok(Response::new(proto::GetRequestResponse {
-            request: requests.pop(),
+            request: Some(self.message(found, caller).await?),
         }))
     }
 
@@ -81,6 +78,66 @@ impl RequestService for Requests {
         Ok(Response::new(proto::ListRequestsResponse {
             requests: page.items,
             next_page_token: page.next_page_token,
+        }))
+    }
+
+    async fn cancel_request(
+        &self,
+        request: Request<proto::CancelRequestRequest>,
+    ) -> Result<Response<proto::CancelRequestResponse>, Status> {
+        let caller = caller(&request);
+        let id = required_id(request.get_ref().id)?;
+        let cancellation = self.app.cancel_request(caller, id).await?;
+        let request = self.message(cancellation.request, caller).await?;
+        let uncancelled = |job: &entity::job::Model| proto::UncancelledJob {
+            id: job.id,
+            status: job::status_message(job.status).into(),
+        };
+        Ok(Response::new(proto::CancelRequestResponse {
+            request: Some(request),
+            cancelled_jobs: job::brief_messages(cancellation.cancelled, caller),
+            uncancelled_jobs: cancellation.others.iter().map(uncancelled).collect(),
+        }))
+    }
+
+    async fn retry_request(
+        &self,
+        request: Request<proto::RetryRequestRequest>,
+    ) -> Result<Response<proto::RetryRequestResponse>, Status> {
+        let caller = caller(&request);
+        let id = required_id(request.get_ref().id)?;
+        let (request, jobs) = self.app.retry_request(caller, id).await?;
+        Ok(Response::new(proto::RetryRequestResponse {
+            request: Some(self.message(request, caller).await?),
+            jobs: job::brief_messages(jobs, caller),
+        }))
+    }
+
+    async fn delete_request(
+        &self,
+        request: Request<proto::DeleteRequestRequest>,
+    ) -> Result<Response<proto::DeleteRequestResponse>, Status> {
+        let caller = caller(&request);
+        let proto::DeleteRequestRequest { id, etag } = request.into_inner();
+        let mut checks = Checks::default();
+        checks.id("id", id);
+        checks.text("etag", &etag, MAX_ETAG_CHARS);
+        checks.finish(())?;
+        let request = self.app.delete_request(caller, id, &etag).await?;
+        Ok(Response::new(proto::DeleteRequestResponse {
+            request: Some(self.message(request, caller).await?),
+        }))
+    }
+
+    async fn undelete_request(
+        &self,
+        request: Request<proto::UndeleteRequestRequest>,
+    ) -> Result<Response<proto::UndeleteRequestResponse>, Status> {
+        let caller = caller(&request);
+        let id = required_id(request.get_ref().id)?;
+        let request = self.app.undelete_request(caller, id).await?;
+        Ok(Response::new(proto::UndeleteRequestResponse {
+            request: Some(self.message(request, caller).await?),
         }))
     }
 
@@ -117,13 +174,23 @@ impl Requests {
         })
     }
 
+    async fn message(
+        &self,
+        request: request::Model,
+        caller: Caller,
+    ) -> Result<proto::Request, Error> {
+        let mut messages = self.messages(vec![request], caller).await?;
+        messages
+            .pop()
+            .ok_or_else(|| Error::internal("a request became no message"))
+    }
+
     async fn messages(
         &self,
         requests: Vec<request::Model>,
         caller: Caller,
     ) -> Result<Vec<proto::Request>, Error> {
-        let ids: Vec<i64> = requests.iter().map(|request| request.id).collect();
-        let counts = store::request::job_counts(self.app.store.reader(), &ids).await?;
+        let counts = store::request::job_counts(self.app.store.reader(), &requests).await?;
         let message = |request: request::Model| {
             let counts = counts.get(&request.id).copied().unwrap_or_default();
             message(request, counts, caller)
@@ -283,6 +350,7 @@ fn message(request: request::Model, counts: JobCounts, caller: Caller) -> proto:
         create_time: Some(timestamp(request.created_at)),
         update_time: Some(timestamp(request.updated_at)),
         delete_time: request.deleted_at.map(timestamp),
+        etag: etag(request.version),
     }
 }
 

@@ -1,7 +1,11 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
-    EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ActiveModelTrait,
+    ActiveValue::NotSet,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select,
+    sea_query::{Expr, LockType},
 };
 use serde::Serialize;
 
@@ -89,13 +93,90 @@ fn new_job(
     }
 }
 
+/// Adds a job in the place of each of these, which its request has locked with itself: the same work, with all attempts
+/// before it. Their first events are recorded.
+pub async fn insert_successors(
+    tx: &Transaction,
+    jobs: &[Model],
+    max_attempts: i32,
+    now: DateTime<Utc>,
+) -> Result<Vec<Model>, Error> {
+    let mut successors = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let successor = successor(job, max_attempts, now).insert(tx).await?;
+        let superseded = Entity::update_many()
+            .col_expr(Column::SupersededBy, Expr::value(successor.id))
+            .col_expr(Column::UpdatedAt, Expr::value(now))
+            .filter(Column::Id.eq(job.id))
+            .filter(Column::SupersededBy.is_null())
+            .exec(tx)
+            .await?;
+        if superseded.rows_affected != 1 {
+            return Err(Error::internal("a job was superseded behind its lock"));
+        }
+        successors.push(successor);
+    }
+    job_event::record(tx, &successors, None).await?;
+    Ok(successors)
+}
+
+/// What an attempt wrote stays behind, the submission key above all: a provider must not take the new job for the old.
+fn successor(job: &Model, max_attempts: i32, now: DateTime<Utc>) -> ActiveModel {
+    ActiveModel {
+        id: NotSet,
+        request_id: Set(job.request_id),
+        user_id: Set(job.user_id),
+        project_id: Set(job.project_id),
+        feature_id: Set(job.feature_id),
+        category: Set(job.category),
+        status: Set(JobStatus::Pending),
+        priority: Set(job.priority),
+        input_json: Set(job.input_json.clone()),
+        created_at: Set(now),
+        updated_at: Set(now),
+        revision: Set(1),
+        variation: Set(job.variation),
+        attempt: Set(0),
+        max_attempts: Set(max_attempts),
+        run_after: Set(DateTime::UNIX_EPOCH),
+        progress: Set(0.0),
+        ..Default::default()
+    }
+}
+
+/// The job under its lock, if the caller may see it. The lock of its request comes after it.
+pub async fn lock(tx: &Transaction, caller: Caller, id: i64) -> Result<Model, Error> {
+    let query = visible(caller, id).lock(LockType::NoKeyUpdate);
+    let found = query.one(tx).await?;
+    found.ok_or_else(|| Error::not_found(Resource::Job, id))
+}
+
+/// Deletes a locked job by itself, or brings it back.
+pub async fn set_deleted(
+    tx: &Transaction,
+    id: i64,
+    deleted_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<Model, Error> {
+    Entity::update_many()
+        .col_expr(Column::DeletedAt, Expr::value(deleted_at))
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .filter(Column::Id.eq(id))
+        .exec(tx)
+        .await?;
+    find(tx, Caller::TrustedService, id).await
+}
+
 /// The job, deleted or not, if the caller may see it.
 pub async fn find(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<Model, Error> {
-    let query = Entity::find_by_id(id).apply_if(caller.scope(), |query, id| {
-        query.filter(Column::UserId.eq(id))
-    });
-    let found = query.one(db).await?;
+    let found = visible(caller, id).one(db).await?;
     found.ok_or_else(|| Error::not_found(Resource::Job, id))
+}
+
+fn visible(caller: Caller, id: i64) -> Select<Entity> {
+    Entity::find_by_id(id).apply_if(caller.scope(), |query, id| {
+        query.filter(Column::UserId.eq(id))
+    })
 }
 
 /// Jobs, newest first.

@@ -44,6 +44,8 @@ pub struct NewMedia {
     pub metadata: JsonMap,
     pub blurhash: String,
     pub tiny_preview: String,
+    /// Set if the request is deleted by now.
+    pub deleted_at: Option<DateTime<Utc>>,
 }
 
 pub async fn insert(
@@ -65,7 +67,7 @@ pub async fn insert(
         tiny_preview_base64: Set(Some(media.tiny_preview)),
         created_at: Set(now),
         updated_at: Set(now),
-        deleted_at: Set(None),
+        deleted_at: Set(media.deleted_at),
         storage_key: Set(Some(media.storage_key)),
         role: Set(media.role),
     };

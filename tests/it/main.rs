@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bench;
 mod boundary;
+mod browser;
 mod bucket;
 mod catalogue;
 mod client;
@@ -10,6 +12,7 @@ mod client_library;
 mod command_line;
 mod crash;
 mod database;
+mod deletion;
 mod documents;
 mod execution;
 mod generate;
@@ -33,10 +36,13 @@ mod reasons;
 mod reflection_health;
 mod refusal;
 mod requests;
+mod retry;
 mod schema;
+mod scope;
 mod script;
 mod server;
 mod shutdown;
+mod state_machine;
 mod storage;
 mod structure;
 mod two_executors;

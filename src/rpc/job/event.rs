@@ -34,5 +34,6 @@ fn cause(cause: Option<Cause>) -> proto::JobEventCause {
         Some(Cause::Retry) => proto::JobEventCause::Retry,
         Some(Cause::Rescue) => proto::JobEventCause::Rescue,
         Some(Cause::HandBack) => proto::JobEventCause::HandBack,
+        Some(Cause::Deleted) => proto::JobEventCause::Deleted,
     }
 }
