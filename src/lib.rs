@@ -13,10 +13,11 @@
 //!    the lease; [`events`] wakes those who watch, and [`app::JobWatch`] reads for them what has happened.
 //!
 //! Dependencies point one way: [`domain`], [`entity`] <- [`store`], [`provider`], [`media`], [`events`] <- [`app`] <-
-//! [`rpc`], [`executor`] <- [`server`], [`cli`]. The README lists the invariants.
+//! [`rpc`], [`executor`] <- [`server`], [`cli`]. Other programs use [`client`], as [`cli`] does. The README lists the invariants.
 
 pub mod app;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod domain;
 pub mod entity;

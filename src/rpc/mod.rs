@@ -1,4 +1,4 @@
-//! The service to the outside: gRPC, grpc-web and plain HTTP on one port. tonic and prost stay in here.
+//! The service to the outside: gRPC, grpc-web and plain HTTP on one port. tonic and prost stay in here and in the client.
 
 mod call;
 mod connection;

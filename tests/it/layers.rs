@@ -10,7 +10,7 @@ use source::Source;
 
 /// Every layer and what it may use of the crate. `events` stands on `store`, whose wake-ups between replicas it relays;
 /// the others of that level do not know each other.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("entity", &[]),
     ("domain", &["entity"]),
     ("config", &[]),
@@ -23,6 +23,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("app", BELOW_APP),
     ("executor", BELOW_SERVER),
     ("rpc", BELOW_SERVER),
+    ("client", &["rpc"]),
     ("server", EVERYTHING),
     ("cli", EVERYTHING),
     ("main", &["cli"]),
@@ -34,6 +35,7 @@ const BELOW_SERVER: &[&str] = &[
 ];
 const EVERYTHING: &[&str] = &[
     "app",
+    "client",
     "config",
     "domain",
     "entity",
@@ -50,8 +52,8 @@ const EVERYTHING: &[&str] = &[
 
 /// Crates that only some layers may use.
 const CRATES: [(&str, &[&str]); 9] = [
-    ("tonic", &["rpc", "cli", "server"]),
-    ("prost", &["rpc", "cli"]),
+    ("tonic", &["rpc", "client", "cli", "server"]),
+    ("prost", &["rpc", "client", "cli"]),
     ("axum", &["rpc"]),
     ("tower_http", &["rpc"]),
     ("sea_orm", &["entity", "store"]),
@@ -151,6 +153,13 @@ fn the_command_line_speaks_to_a_server_only_as_any_client_does() {
     for source in sources().iter().filter(|source| layer(source) == "cli") {
         assert_uses_only(source, "rpc", &["proto"]);
         assert_uses_only(source, "store", &["connect"]);
+    }
+}
+
+#[test]
+fn the_client_knows_the_contracts_and_nothing_of_the_server() {
+    for source in sources().iter().filter(|source| layer(source) == "client") {
+        assert_uses_only(source, "rpc", &["proto"]);
     }
 }
 

@@ -36,6 +36,7 @@ pub async fn run(mut command: Command) -> Output {
 pub struct Process {
     child: Child,
     client: Option<Client>,
+    address: String,
     /// Holds the log.
     folder: TempDir,
 }
@@ -69,6 +70,7 @@ impl Process {
         let mut process = Self {
             child,
             client: None,
+            address: String::new(),
             folder,
         };
         let line = tokio::task::spawn_blocking(|| first_line(output));
@@ -76,7 +78,13 @@ impl Process {
         let url = line.strip_prefix("listening on ");
         let url = url.unwrap_or_else(|| panic!("it says {line:?}"));
         process.client = Some(Client::connect(url).await);
+        process.address = url.trim_start_matches("http://").to_owned();
         process
+    }
+
+    /// Where the server listens, such as `127.0.0.1:4711`.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     pub fn id(&self) -> u32 {

@@ -4,24 +4,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tonic::transport::{Channel, Endpoint};
 
 use super::GenerateError;
+use crate::client::Client;
 use crate::config::Config;
 use crate::domain::with_causes;
-use crate::rpc::proto::feature_service_client::FeatureServiceClient;
-use crate::rpc::proto::job_service_client::JobServiceClient;
-use crate::rpc::proto::media_service_client::MediaServiceClient;
-use crate::rpc::proto::request_service_client::RequestServiceClient;
-use crate::rpc::proto::template_service_client::TemplateServiceClient;
 use crate::server::{Role, Server};
 use crate::shutdown::CLOSING;
-
-/// How long a connection may take to come about.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How often a silent connection is asked whether it is alive, so that a server that vanished is noticed.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// An open connection, with the server behind it if it is our own.
 pub struct Connection {
@@ -29,50 +18,39 @@ pub struct Connection {
     client: Client,
 }
 
-/// The clients of all services over one channel. Clones are cheap.
-#[derive(Debug, Clone)]
-pub struct Client {
-    channel: Channel,
-    own_url: Option<String>,
-}
-
 impl Connection {
-    /// Connects to the server at `url`, or starts one on a free loopback port.
+    /// Connects to the server at `url`, or starts one that does everything.
     pub async fn open(url: Option<&str>, config: Config) -> Result<Self, GenerateError> {
         match url {
-            Some(url) => {
-                let client = Client {
-                    channel: connect(url).await?,
-                    own_url: None,
-                };
-                Ok(Self {
-                    server: None,
-                    client,
-                })
-            }
-            None => Self::start(config).await,
+            Some(url) => Ok(Self {
+                server: None,
+                client: Client::connect(url).await?,
+            }),
+            None => Self::start(config, Role::All).await,
         }
     }
 
-    async fn start(mut config: Config) -> Result<Self, GenerateError> {
+    /// Starts a server of our own on a free loopback port.
+    pub async fn start(mut config: Config, role: Role) -> Result<Self, GenerateError> {
         config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         // A configured one names the deployed server, not this one.
         config.server.public_url = None;
-        let server = Server::start(config, Role::All).await?;
+        let server = Server::start(config, role).await?;
         let url = server
             .url()
             .ok_or_else(|| GenerateError::Stopped("it does not listen".to_owned()))?;
-        let channel = connect(&url).await?;
         Ok(Self {
             server: Some(server),
-            client: Client {
-                channel,
-                own_url: Some(url),
-            },
+            client: Client::connect(&url).await?,
         })
     }
 
-    /// The clients of this connection.
+    /// The base URL of our own server, whose links die with this process; `None` for a running server.
+    pub fn own_url(&self) -> Option<String> {
+        self.server.as_ref().and_then(Server::url)
+    }
+
+    /// The client of this connection.
     pub fn client(&self) -> Client {
         self.client.clone()
     }
@@ -99,65 +77,4 @@ impl Connection {
             tracing::warn!("the shutdown took too long and was cut off");
         }
     }
-}
-
-impl Client {
-    /// The client of FeatureService.
-    pub fn features(&self) -> FeatureServiceClient<Channel> {
-        FeatureServiceClient::new(self.channel.clone())
-    }
-
-    /// The client of TemplateService.
-    pub fn templates(&self) -> TemplateServiceClient<Channel> {
-        TemplateServiceClient::new(self.channel.clone())
-    }
-
-    /// The client of RequestService.
-    pub fn requests(&self) -> RequestServiceClient<Channel> {
-        RequestServiceClient::new(self.channel.clone())
-    }
-
-    /// The client of JobService.
-    pub fn jobs(&self) -> JobServiceClient<Channel> {
-        JobServiceClient::new(self.channel.clone())
-    }
-
-    /// The client of MediaService.
-    pub fn media(&self) -> MediaServiceClient<Channel> {
-        MediaServiceClient::new(self.channel.clone())
-    }
-
-    /// Clients of a server that is not there.
-    #[cfg(test)]
-    pub fn unconnected() -> Self {
-        Self {
-            channel: Endpoint::from_static("http://127.0.0.1:1").connect_lazy(),
-            own_url: None,
-        }
-    }
-
-    /// The base URL of our own server, whose links die with this process; `None` for a running server.
-    pub fn own_url(&self) -> Option<&str> {
-        self.own_url.as_deref()
-    }
-}
-
-async fn connect(url: &str) -> Result<Channel, GenerateError> {
-    let invalid = || GenerateError::ServerUrl {
-        url: url.to_owned(),
-    };
-    if !url.starts_with("http://") {
-        return Err(invalid());
-    }
-    Endpoint::from_shared(url.to_owned())
-        .map_err(|_| invalid())?
-        .connect_timeout(CONNECT_TIMEOUT)
-        .http2_keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_while_idle(true)
-        .connect()
-        .await
-        .map_err(|source| GenerateError::Connect {
-            url: url.to_owned(),
-            source,
-        })
 }

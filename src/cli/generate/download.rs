@@ -4,25 +4,27 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use tokio::fs::{self, File, OpenOptions};
-use tokio::io::AsyncWriteExt;
 
 use super::GenerateError;
-use super::connection::Client;
 use super::report::Report;
 use super::request::refused;
-use crate::rpc::proto::DownloadMediaRequest;
-use crate::rpc::proto::download_media_response::Part;
+use crate::client::{Client, DownloadError};
 
 /// The longest part of a prompt that a file name holds, in characters.
 const NAME_CHARS: usize = 48;
 
+/// Makes sure that files can be written to `folder`, before anything is made that would have to go there.
+pub async fn prepare(folder: &Path) -> Result<(), GenerateError> {
+    fs::create_dir_all(folder).await.map_err(failed(folder))?;
+    let attempt = async {
+        let (_, path) = create_new(folder, ".atelier", "tmp").await?;
+        fs::remove_file(path).await
+    };
+    attempt.await.map_err(failed(folder))
+}
+
 /// Downloads every result of `report` to `folder` and notes the paths in it. Nothing is overwritten.
 pub async fn all(client: &Client, report: &mut Report, folder: &Path) -> Result<(), GenerateError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| GenerateError::Write { path, source }
-    };
-    fs::create_dir_all(folder).await.map_err(failed(folder))?;
     let stem = readable(report.prompt());
     for result in report.results_mut() {
         let name = format!("{stem}-{}-{}", result.media.request_id, result.place);
@@ -34,32 +36,27 @@ pub async fn all(client: &Client, report: &mut Report, folder: &Path) -> Result<
             // Half a file under a good name would be taken for a whole one.
             let _ = fs::remove_file(&path).await;
         }
-        written?.map_err(failed(&path))?;
+        written.map_err(|error| match error {
+            DownloadError::Write(source) => failed(&path)(source),
+            DownloadError::Refused(status) => refused("cannot download the file")(status),
+            error @ DownloadError::Corrupt { .. } => error.into(),
+        })?;
         result.path = Some(path);
     }
     Ok(())
 }
 
-/// Writes the bytes of one media to `file`. The outer error is the server's, the inner one the disk's.
-async fn download(
-    client: &Client,
-    id: i64,
-    file: &mut File,
-) -> Result<io::Result<()>, GenerateError> {
-    let action = "cannot download the file";
-    let response = client
-        .media()
-        .download_media(DownloadMediaRequest { id, offset: 0 })
-        .await;
-    let mut parts = response.map_err(refused(action))?.into_inner();
-    while let Some(message) = parts.message().await.map_err(refused(action))? {
-        if let Some(Part::Chunk(bytes)) = message.part
-            && let Err(error) = file.write_all(&bytes).await
-        {
-            return Ok(Err(error));
-        }
+async fn download(client: &Client, id: i64, file: &mut File) -> Result<(), DownloadError> {
+    client.download(id).await?.write_to(file).await?;
+    Ok(())
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> GenerateError {
+    let path = path.to_owned();
+    move |source| GenerateError::Write {
+        path: path.clone(),
+        source,
     }
-    Ok(file.flush().await)
 }
 
 /// A file that was not there before: `name.extension`, or with a number behind the name.
@@ -139,6 +136,18 @@ mod tests {
         for format in ["", "/../../x", "png/..", "tar.gz"] {
             assert_eq!(extension(format), "bin", "{format}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_folder_is_made_and_left_empty_and_a_file_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let below = folder.path().join("a/b");
+        prepare(&below).await.unwrap();
+        assert_eq!(std::fs::read_dir(&below).unwrap().count(), 0);
+        let file = below.join("file");
+        std::fs::write(&file, "").unwrap();
+        let refused = prepare(&file).await.unwrap_err().to_string();
+        assert_eq!(refused, format!("cannot write {}", file.display()));
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! `atelier generate`: from a prompt to files, through the same API that every client uses.
 
+mod cancel;
 mod connection;
 mod download;
 mod preview;
@@ -16,15 +17,18 @@ use std::time::Duration;
 
 use clap::Args;
 use tonic::Status;
-use tonic_types::StatusExt;
 
+use self::cancel::{CANCELLING, Cancelled};
 use self::connection::Connection;
 use self::progress::Progress;
 use self::report::Report;
+use self::request::Asked;
 use self::variable::Assignment;
 use self::watch::Stopped;
 use super::{Outcome, output};
-use crate::config::{Loaded, parse_duration};
+use crate::client::{Client, ConnectError, DownloadError, violations};
+use crate::config::{Config, Loaded, parse_duration};
+use crate::domain::with_causes;
 use crate::shutdown::{Shutdown, Signal};
 use crate::telemetry;
 
@@ -94,13 +98,10 @@ pub enum GenerateError {
     Start(#[from] crate::server::StartError),
     #[error("the server in this process stopped: {0}")]
     Stopped(String),
-    #[error("--server {url}: expected an http URL such as http://127.0.0.1:50051")]
-    ServerUrl { url: String },
-    #[error("cannot connect to {url}")]
-    Connect {
-        url: String,
-        source: tonic::transport::Error,
-    },
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Download(#[from] DownloadError),
     #[error("{action}: {}", explain(.status))]
     Refused {
         action: &'static str,
@@ -120,6 +121,11 @@ pub enum GenerateError {
     TimedOut(Duration),
     #[error("interrupted")]
     Interrupted(Signal),
+    #[error("{reason}; {}", .cancelled.sentence().unwrap_or_default())]
+    Left {
+        reason: Box<GenerateError>,
+        cancelled: Cancelled,
+    },
     #[error("cannot write {}", path.display())]
     Write {
         path: PathBuf,
@@ -133,6 +139,7 @@ impl GenerateError {
             Self::Interrupted(signal) => {
                 u8::try_from(signal.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
             }
+            Self::Left { reason, .. } => reason.exit_code(),
             _ => ExitCode::FAILURE,
         }
     }
@@ -175,45 +182,86 @@ async fn connect_and_make(
     progress: &Progress,
     shutdown: &Shutdown,
 ) -> Result<Report, GenerateError> {
-    let grace = loaded.config.server.shutdown_grace;
+    if let Some(folder) = &arguments.out {
+        download::prepare(folder).await?;
+    }
+    let config = loaded.config;
     let mut connection = tokio::select! {
-        connection = Connection::open(arguments.server.as_deref(), loaded.config) => connection?,
+        connection = Connection::open(arguments.server.as_deref(), config.clone()) => connection?,
         () = shutdown.soft().cancelled() => return Err(interrupted(shutdown)),
     };
-    let client = connection.client();
+    let (client, own_url) = (connection.client(), connection.own_url());
     let made = tokio::select! {
-        made = make(arguments, client, progress, shutdown) => made,
-        reason = connection.broken() => Err(GenerateError::Stopped(reason)),
+        made = make(arguments, client, own_url.as_deref(), progress, shutdown) => made,
+        reason = connection.broken() => Err(GenerateError::Stopped(reason).into()),
     };
-    connection.close(grace).await;
-    made
+    match made {
+        Ok(report) => {
+            connection.close(config.server.shutdown_grace).await;
+            Ok(report)
+        }
+        Err(stopped) => Err(leave(stopped, connection, config).await),
+    }
 }
 
 /// Everything between a connection and a report.
 async fn make(
     arguments: &GenerateArguments,
-    client: connection::Client,
+    client: Client,
+    own_url: Option<&str>,
     progress: &Progress,
     shutdown: &Shutdown,
-) -> Result<Report, GenerateError> {
-    let asked = tokio::select! {
-        asked = request::send(arguments, &client) => asked?,
-        () = shutdown.soft().cancelled() => return Err(interrupted(shutdown)),
-    };
+) -> Result<Report, Stopped> {
+    let asked = ask(arguments, &client, shutdown).await?;
     progress.begin(&asked.jobs);
     let stop = given_up(arguments.timeout, shutdown);
-    let jobs = match watch::follow_all(&client, &asked.jobs, progress, stop).await {
-        Ok(jobs) => jobs,
-        Err(Stopped { reason, unfinished }) => {
-            watch::cancel(&client, &unfinished).await;
-            return Err(reason);
-        }
-    };
-    let mut report = Report::new(arguments, asked, jobs, client.own_url());
+    let jobs = watch::follow_all(&client, &asked.jobs, progress, stop).await?;
+    let mut report = Report::new(arguments, asked, jobs, own_url);
     if let Some(folder) = &arguments.out {
         download::all(&client, &mut report, folder).await?;
     }
     Ok(report)
+}
+
+async fn ask(
+    arguments: &GenerateArguments,
+    client: &Client,
+    shutdown: &Shutdown,
+) -> Result<Asked, GenerateError> {
+    let mut sending = std::pin::pin!(request::send(arguments, client));
+    tokio::select! {
+        asked = &mut sending => return asked,
+        () = shutdown.soft().cancelled() => {}
+    }
+    // The request may have been accepted already, and only the answer names the jobs to cancel.
+    let answered = tokio::time::timeout(CANCELLING, sending).await;
+    answered.unwrap_or_else(|_| Err(interrupted(shutdown)))
+}
+
+/// Cancels what has not ended and closes the connection. Returns the reason with what became of the jobs.
+async fn leave(stopped: Stopped, connection: Connection, config: Config) -> GenerateError {
+    let Stopped { reason, unfinished } = stopped;
+    let is_own = connection.own_url().is_some();
+    let mut cancelled = cancel::waiting(&connection.client(), unfinished).await;
+    connection.close(config.server.shutdown_grace).await;
+    if is_own && !cancelled.remaining.is_empty() {
+        match cancel::handed_back(config, cancelled.remaining.clone()).await {
+            Ok(more) => {
+                cancelled = Cancelled {
+                    count: cancelled.count + more.count,
+                    remaining: more.remaining,
+                };
+            }
+            Err(error) => tracing::warn!(error = with_causes(&error), "cannot cancel the jobs"),
+        }
+    }
+    match cancelled.sentence() {
+        Some(_) => GenerateError::Left {
+            reason: Box::new(reason),
+            cancelled,
+        },
+        None => reason,
+    }
 }
 
 /// Ends when nobody waits for the outcome any more, and says why.
@@ -243,10 +291,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// The server's sentence with every field that it found wrong.
 fn explain(status: &Status) -> String {
-    let violations = status
-        .get_details_bad_request()
-        .map(|details| details.field_violations)
-        .unwrap_or_default();
+    let violations = violations(status);
     match violations.as_slice() {
         [] if status.message().is_empty() => status.code().description().to_owned(),
         [] => status.message().to_owned(),
@@ -268,7 +313,7 @@ fn choices(noun: &str, known: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use tonic::Code;
-    use tonic_types::{ErrorDetails, FieldViolation};
+    use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
     use super::*;
 

@@ -5,12 +5,18 @@ use std::io::{self, IsTerminal, Write, stderr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::rpc::proto::{Job, JobStatus};
 
 /// Positions of a bar; jobs report fractions.
 const BAR_STEPS: u64 = 1000;
+
+/// Columns that a line needs beside its bar, and the longest and the shortest bar worth drawing.
+const BESIDE_BAR: u16 = 50;
+const LONGEST_BAR: u16 = 30;
+const SHORTEST_BAR: u16 = 8;
 
 /// Without a terminal progress is told once for each of these parts of a job.
 const TOLD_PARTS: f64 = 4.0;
@@ -67,7 +73,7 @@ impl Progress {
         for job in jobs {
             let bar = self
                 .bars
-                .add(ProgressBar::new(BAR_STEPS).with_style(style()));
+                .add(ProgressBar::new(BAR_STEPS).with_style(style(columns())));
             let label = format!("{}/{}", job.variation + 1, jobs.len());
             bar.set_prefix(label.clone());
             bar.enable_steady_tick(TICK);
@@ -89,6 +95,8 @@ impl Progress {
         let Some(line) = jobs.get_mut(&job.id) else {
             return;
         };
+        // The terminal may have got narrower, and a line that wraps is not taken back whole.
+        line.bar.set_style(style(columns()));
         line.bar.set_position(position(job));
         line.bar.set_message(describe(job));
         let told = milestone(job);
@@ -131,8 +139,19 @@ impl Write for AboveBars {
     }
 }
 
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{prefix} {spinner} {bar:30.cyan/dim} {percent:>3}% {wide_msg}")
+/// The width of the terminal.
+fn columns() -> u16 {
+    Term::stderr().size().1
+}
+
+/// One line of at most `columns`: the bar gives way to the words, which are cut at the end of the line.
+fn style(columns: u16) -> ProgressStyle {
+    let bar = match columns.saturating_sub(BESIDE_BAR).min(LONGEST_BAR) {
+        ..SHORTEST_BAR => String::new(),
+        width => format!("{{bar:{width}.cyan/dim}} "),
+    };
+    let template = format!("{{prefix}} {{spinner}} {bar}{{percent:>3}}% {{wide_msg}}");
+    ProgressStyle::with_template(&template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─")
 }
@@ -189,7 +208,88 @@ fn milestone(job: &Job) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use indicatif::TermLike;
+
     use super::*;
+
+    /// A terminal of so many columns that notes what is written to it.
+    #[derive(Clone, Debug)]
+    struct Screen {
+        columns: u16,
+        written: Arc<Mutex<String>>,
+    }
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            self.columns
+        }
+
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(text)
+        }
+
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.written.lock().unwrap().push_str(text);
+            Ok(())
+        }
+
+        fn clear_line(&self) -> io::Result<()> {
+            self.written.lock().unwrap().clear();
+            Ok(())
+        }
+
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The line of a job with a long message on a terminal of so many columns.
+    fn drawn(columns: u16) -> String {
+        let written = Arc::default();
+        let screen = Screen { columns, written };
+        let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+        let bar = ProgressBar::with_draw_target(Some(BAR_STEPS), target).with_style(style(columns));
+        bar.set_prefix("16/16");
+        bar.set_message("waiting to try again (2 of 3 attempts made)".repeat(4));
+        bar.set_position(BAR_STEPS);
+        bar.tick();
+        let line = screen.written.lock().unwrap().clone();
+        console::strip_ansi_codes(&line).into_owned()
+    }
+
+    #[test]
+    fn a_line_fits_terminals_of_every_width() {
+        for columns in 20..=200 {
+            let line = drawn(columns);
+            let width = console::measure_text_width(&line);
+            assert!(width <= columns.into(), "{width} in {columns}: {line:?}");
+            assert!(
+                line.starts_with("16/16 ") && line.contains(" 100% "),
+                "{line:?}"
+            );
+            assert_eq!(line.contains('━'), columns >= 58, "{columns}: {line:?}");
+        }
+    }
 
     fn job(status: JobStatus, progress: f64) -> Job {
         Job {

@@ -1,22 +1,16 @@
 //! From arguments to an accepted request: finds the feature and the template by name, then asks.
 
-use std::time::Duration;
+use tonic::Status;
 
-use tonic::{Code, Status};
-use uuid::Uuid;
-
-use super::connection::Client;
 use super::{GenerateArguments, GenerateError};
+use crate::client::Client;
 use crate::rpc::proto::{
-    CreateRequestRequest, CreateRequestResponse, Feature, GenerationInput, Job,
-    ListFeaturesRequest, ListTemplatesRequest, OutputSettings, Request, Template, TemplateVariable,
+    CreateRequestRequest, Feature, GenerationInput, Job, ListFeaturesRequest, ListTemplatesRequest,
+    OutputSettings, Request, Template, TemplateVariable,
 };
 
 /// As many rows a page as the server gives.
 const PAGE_SIZE: i32 = 1000;
-
-/// How often the request is sent again while the server says that it is unavailable.
-const RETRIES: u32 = 5;
 
 /// What the server accepted.
 #[derive(Debug)]
@@ -31,7 +25,10 @@ pub struct Asked {
 pub async fn send(arguments: &GenerateArguments, client: &Client) -> Result<Asked, GenerateError> {
     let (feature, template) = resolve(arguments, client).await?;
     let message = message(arguments, &feature, template.as_ref());
-    let response = create(client, message).await?;
+    let created = client.requests().create_request(message).await;
+    let response = created
+        .map_err(refused("cannot create the request"))?
+        .into_inner();
     Ok(Asked {
         feature,
         template,
@@ -187,34 +184,8 @@ fn message(
             }),
             ..Default::default()
         }),
-        idempotency_key: Uuid::new_v4().to_string(),
         ..Default::default()
     }
-}
-
-/// Sends the request until the server answers; its idempotency key makes sending it again safe.
-async fn create(
-    client: &Client,
-    message: CreateRequestRequest,
-) -> Result<CreateRequestResponse, GenerateError> {
-    let mut pause = Duration::from_millis(100);
-    for _ in 0..RETRIES {
-        match client.requests().create_request(message.clone()).await {
-            Err(status) if status.code() == Code::Unavailable => {
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
-            answer => {
-                return answer
-                    .map(tonic::Response::into_inner)
-                    .map_err(refused("cannot create the request"));
-            }
-        }
-    }
-    let answer = client.requests().create_request(message).await;
-    answer
-        .map(tonic::Response::into_inner)
-        .map_err(refused("cannot create the request"))
 }
 
 /// Names what a call was for in the error that it ended with.

@@ -1,0 +1,143 @@
+//! From a URL and settings to a client.
+
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+
+use super::{Client, RetryPolicy, RetryingChannel};
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a silent connection is asked whether it is alive, and how long the answer may take.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Above what the server's pages and parts of files are bounded to.
+const MAX_MESSAGE_BYTES: usize = 16 << 20;
+
+/// Settings of a [`Client`].
+#[derive(Clone, Debug)]
+pub struct Builder {
+    url: String,
+    connect_timeout: Duration,
+    keep_alive: Duration,
+    keep_alive_timeout: Duration,
+    max_message_bytes: usize,
+    policy: RetryPolicy,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The URL does not name a server that this client can speak to.
+    #[error("{url:?} is not an http URL such as http://127.0.0.1:50051")]
+    Url { url: String },
+    /// Nothing answers at the URL.
+    #[error("cannot connect to {url}")]
+    Connect {
+        url: String,
+        source: tonic::transport::Error,
+    },
+}
+
+impl Builder {
+    pub(super) fn new(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            connect_timeout: CONNECT_TIMEOUT,
+            keep_alive: KEEP_ALIVE,
+            keep_alive_timeout: KEEP_ALIVE_TIMEOUT,
+            max_message_bytes: MAX_MESSAGE_BYTES,
+            policy: RetryPolicy::default(),
+        }
+    }
+
+    /// How long a connection may take to come about; 10 s by default.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How often a connection is asked whether it is alive, and how long the answer may take before it counts as broken;
+    /// 15 s and 10 s by default.
+    #[must_use]
+    pub fn keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
+        self.keep_alive = interval;
+        self.keep_alive_timeout = timeout;
+        self
+    }
+
+    /// The largest message that is accepted, in bytes; 16 MiB by default.
+    #[must_use]
+    pub fn max_message_bytes(mut self, bytes: usize) -> Self {
+        self.max_message_bytes = bytes;
+        self
+    }
+
+    /// How long and how often failed calls are repeated and broken streams resumed.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// When the URL is not an http one, or nothing answers there.
+    pub async fn connect(self) -> Result<Client, ConnectError> {
+        let connected = self.endpoint()?.connect().await;
+        let channel = connected.map_err(|source| ConnectError::Connect {
+            url: self.url.clone(),
+            source,
+        })?;
+        Ok(self.client(channel))
+    }
+
+    /// A client that connects with its first call. Must be called in a Tokio runtime.
+    ///
+    /// # Errors
+    /// When the URL is not an http one.
+    pub fn connect_lazy(self) -> Result<Client, ConnectError> {
+        let channel = self.endpoint()?.connect_lazy();
+        Ok(self.client(channel))
+    }
+
+    fn endpoint(&self) -> Result<Endpoint, ConnectError> {
+        let invalid = || ConnectError::Url {
+            url: self.url.clone(),
+        };
+        if !self.url.starts_with("http://") {
+            return Err(invalid());
+        }
+        let endpoint = Endpoint::from_shared(self.url.clone()).map_err(|_| invalid())?;
+        Ok(endpoint
+            .connect_timeout(self.connect_timeout)
+            .http2_keep_alive_interval(self.keep_alive)
+            .keep_alive_timeout(self.keep_alive_timeout)
+            .keep_alive_while_idle(true))
+    }
+
+    fn client(self, channel: Channel) -> Client {
+        Client {
+            plain: channel.clone(),
+            retrying: RetryingChannel::new(channel, self.policy, self.max_message_bytes),
+            policy: self.policy,
+            max_message_bytes: self.max_message_bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_an_http_url_is_taken() {
+        for url in ["", "127.0.0.1:50051", "https://a", "http://", "http://a b"] {
+            let refused = Client::builder(url).connect_lazy();
+            assert!(matches!(refused, Err(ConnectError::Url { .. })), "{url:?}");
+        }
+        assert!(Client::builder("http://a:1").connect_lazy().is_ok());
+    }
+}

@@ -1,0 +1,120 @@
+//! `atelier generate` when it does not come to its end.
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use atelier::rpc::proto::{
+    CreateTemplateRequest, GenerationInput, JobStatus, ListJobsRequest, TemplateData,
+};
+
+use crate::client::{plain_template, scripted_feature};
+use crate::database::{TestDatabase, on_both_databases};
+use crate::process::{atelier, run};
+use crate::script::Script;
+use crate::server::{TestServer, within};
+
+on_both_databases! {
+    async fn an_interrupt_cancels_the_jobs_that_run_and_those_that_wait(db: TestDatabase) {
+        let script = Script::new(&["succeed"]).gated();
+        let media = prepare(&db, &script).await;
+        let mut command = generate(&db, media.path(), &["-n", "3", "--set", "executor.concurrency=1"]);
+        let child = command.spawn().unwrap();
+        script.wait_until_submitted(1).await;
+        let output = interrupted(child).await;
+        assert_eq!(output.status.code(), Some(130), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("error: interrupted; 3 jobs were cancelled"), "{said}");
+        assert_all_cancelled(&db, 3).await;
+    }
+
+    async fn a_job_that_is_not_ready_in_time_is_cancelled(db: TestDatabase) {
+        let script = Script::new(&["succeed"]).gated();
+        let media = prepare(&db, &script).await;
+        let output = run(generate(&db, media.path(), &["--timeout", "1s"])).await;
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("error: gave up after 1s; 1 job was cancelled"), "{said}");
+        assert_all_cancelled(&db, 1).await;
+    }
+
+    async fn a_folder_that_cannot_be_written_to_is_told_before_anything_is_made(db: TestDatabase) {
+        let script = Script::new(&["succeed"]);
+        let media = prepare(&db, &script).await;
+        let file = media.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let out = file.to_str().unwrap();
+        let output = run(generate(&db, media.path(), &["--out", out])).await;
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(&format!("error: cannot write {out}: ")), "{said}");
+        assert_all_cancelled(&db, 0).await;
+    }
+
+    async fn files_go_to_the_folder_that_was_asked_for(db: TestDatabase) {
+        let script = Script::new(&["succeed"]);
+        let media = prepare(&db, &script).await;
+        let folder = media.path().join("a/b");
+        let out = folder.to_str().unwrap();
+        let output = run(generate(&db, media.path(), &["-n", "2", "--out", out])).await;
+        assert!(output.status.success(), "{output:?}");
+        let files = std::fs::read_dir(&folder).unwrap();
+        let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        assert_eq!(names, ["trà-đá-1-1.png", "trà-đá-1-2.png"]);
+    }
+}
+
+/// A scripted feature with a template that brings the script. Returns a folder for the media.
+async fn prepare(db: &TestDatabase, script: &Script) -> tempfile::TempDir {
+    let server = TestServer::start_api(db).await;
+    let feature = server.add_feature(scripted_feature("scripted")).await.id;
+    let defaults = GenerationInput {
+        extra: Some(script.extra()),
+        ..Default::default()
+    };
+    let template_data = TemplateData {
+        defaults: Some(defaults),
+        ..Default::default()
+    };
+    let template = CreateTemplateRequest {
+        template_data: Some(template_data),
+        ..plain_template(feature, "script")
+    };
+    server.add_template(template).await;
+    server.stop().await;
+    tempfile::tempdir().unwrap()
+}
+
+fn generate(db: &TestDatabase, media: &Path, arguments: &[&str]) -> Command {
+    let storage = format!("storage.folder={}", media.display());
+    let mut command = atelier(db, &["generate", "--template", "script", "Trà đá"]);
+    for setting in [
+        storage.as_str(),
+        "providers.scripted=true",
+        "identity.provision_users=true",
+        "catalogue.install_starter=false",
+    ] {
+        command.args(["--set", setting]);
+    }
+    command.args(arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+async fn interrupted(child: Child) -> Output {
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", "INT", &id]).status();
+    assert!(sent.unwrap().success());
+    let ended = tokio::task::spawn_blocking(|| child.wait_with_output());
+    within(ended).await.unwrap().unwrap()
+}
+
+/// The next start on this database finds nothing to do.
+async fn assert_all_cancelled(db: &TestDatabase, jobs: usize) {
+    let server = TestServer::start_api(db).await;
+    let listed = server.jobs().list_jobs(ListJobsRequest::default()).await;
+    let listed = listed.unwrap().into_inner().jobs;
+    let statuses: Vec<_> = listed.iter().map(|job| job.status()).collect();
+    assert_eq!(statuses, vec![JobStatus::Cancelled; jobs]);
+    server.stop().await;
+}
