@@ -13,7 +13,7 @@ use atelier::entity::{job, media};
 use atelier::media::{Facts, Inspected, StorageKey};
 use atelier::store::queue::{self, Lease, Report};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tokio::runtime::Handle;
 
 use crate::bench::{Bench, LEASE, overloaded};
@@ -181,13 +181,12 @@ async fn perform_on_request(
 
 /// Deletes the media of a job by themselves.
 async fn delete_media(bench: &Bench, job_id: i64) {
-    media::Entity::update_many()
-        .col_expr(media::Column::DeletedAt, Expr::value(bench.app.clock.now()))
-        .filter(media::Column::JobId.eq(job_id))
-        .filter(media::Column::DeletedAt.is_null())
-        .exec(bench.app.store.writer())
-        .await
-        .unwrap();
+    let of_job = media::Entity::find().filter(media::Column::JobId.eq(job_id));
+    let found = of_job.all(bench.app.store.reader()).await.unwrap();
+    for media in found {
+        let deleted = bench.app.delete_media(Caller::TrustedService, media.id);
+        deleted.await.unwrap();
+    }
 }
 
 /// Why the service refuses something; a fault of its own is none.

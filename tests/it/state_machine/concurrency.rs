@@ -13,7 +13,7 @@ use tokio::sync::Barrier;
 
 use super::operation::{self, Attempt, Operation};
 use super::snapshot::{self, Snapshot};
-use super::{kind, model, perform_attempt, perform_on_job, perform_on_request};
+use super::{delete_media, kind, model, perform_attempt, perform_on_job, perform_on_request};
 use crate::bench::{Bench, lease};
 use crate::database::on_both_databases;
 use crate::server::within;
@@ -27,6 +27,8 @@ struct Shared {
     requests: Vec<i64>,
     jobs: Vec<i64>,
     attempts: Vec<Lease>,
+    /// Jobs whose media may have been deleted by themselves.
+    without_media: BTreeSet<i64>,
 }
 
 on_both_databases! {
@@ -37,18 +39,19 @@ on_both_databases! {
         for _ in 0..ROUNDS {
             snapshot::purge(&bench).await;
             let plans = (0..TASKS).map(|_| steps.new_tree(&mut runner).unwrap().current());
-            within(meet(&bench, plans.collect())).await;
-            check_all(&Snapshot::read(&bench).await);
+            let without_media = within(meet(&bench, plans.collect())).await;
+            check_all(&Snapshot::read(&bench).await, &without_media);
             drain(&bench).await;
             let end = Snapshot::read(&bench).await;
-            check_all(&end);
+            check_all(&end, &without_media);
             assert!(end.jobs.values().all(|job| job.status.is_terminal()), "a job never ends");
         }
     }
 }
 
-/// Few jobs, so that the tasks get into each other's way: one of them runs, one has failed.
-async fn meet(bench: &Arc<Bench>, plans: Vec<Vec<Operation>>) {
+/// Few jobs, so that the tasks get into each other's way: one of them runs, one has failed. Returns the jobs whose media
+/// may have been deleted by themselves.
+async fn meet(bench: &Arc<Bench>, plans: Vec<Vec<Operation>>) -> BTreeSet<i64> {
     let jobs = bench.request(3, 0).await;
     let claimed = bench.claim(2).await;
     let attempts: Vec<Lease> = claimed.iter().map(lease).collect();
@@ -57,6 +60,7 @@ async fn meet(bench: &Arc<Bench>, plans: Vec<Vec<Operation>>) {
         requests: vec![jobs[0].request_id],
         jobs: jobs.iter().map(|job| job.id).collect(),
         attempts,
+        without_media: BTreeSet::new(),
     }));
     let start = Arc::new(Barrier::new(plans.len()));
     let tasks = plans.into_iter().map(|plan| {
@@ -72,6 +76,7 @@ async fn meet(bench: &Arc<Bench>, plans: Vec<Vec<Operation>>) {
     for task in tasks {
         task.await.unwrap();
     }
+    std::mem::take(&mut shared.lock().unwrap().without_media)
 }
 
 fn pick<T: Clone>(items: &[T], index: &Index) -> Option<T> {
@@ -91,8 +96,11 @@ async fn take(bench: &Bench, shared: &Mutex<Shared>, step: &Operation) {
         Operation::Rescue => {
             bench.app.rescue_jobs().await.unwrap();
         }
-        // Media are another table, with tests of their own.
-        Operation::DeleteMedia(_) => {}
+        Operation::DeleteMedia(index) => {
+            let id = pick(&shared.lock().unwrap().jobs, index).unwrap();
+            shared.lock().unwrap().without_media.insert(id);
+            delete_media(bench, id).await;
+        }
         Operation::Attempt(index, action) => {
             let lease = pick(&shared.lock().unwrap().attempts, index);
             if let Some(lease) = lease {
@@ -140,7 +148,7 @@ async fn drain(bench: &Bench) {
     }
 }
 
-fn check_all(found: &Snapshot) {
+fn check_all(found: &Snapshot, without_media: &BTreeSet<i64>) {
     for request in &found.requests {
         check_request(found, request);
     }
@@ -186,7 +194,7 @@ fn check_all(found: &Snapshot) {
             );
         }
     }
-    check_media(found);
+    check_media(found, without_media);
 }
 
 fn check_request(found: &Snapshot, request: &request::Model) {
@@ -224,7 +232,7 @@ fn check_request(found: &Snapshot, request: &request::Model) {
     }
 }
 
-fn check_media(found: &Snapshot) {
+fn check_media(found: &Snapshot, without_media: &BTreeSet<i64>) {
     let makers: BTreeSet<i64> = found
         .media
         .iter()
@@ -241,7 +249,12 @@ fn check_media(found: &Snapshot) {
         let request = requests
             .find(|request| request.id == media.request_id)
             .unwrap();
-        assert_eq!(media.deleted_at, request.deleted_at, "media {}", media.id);
+        if without_media.contains(&media.job_id.unwrap()) {
+            let outlives = media.deleted_at.is_none() && request.deleted_at.is_some();
+            assert!(!outlives, "media {} outlives its request", media.id);
+        } else {
+            assert_eq!(media.deleted_at, request.deleted_at, "media {}", media.id);
+        }
     }
 }
 
