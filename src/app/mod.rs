@@ -7,12 +7,15 @@ mod complete_job;
 mod create_feature;
 mod create_request;
 mod create_template;
+mod delete_feature;
 mod end_attempt;
 mod install_catalogue;
 mod pulse;
 mod remove_orphans;
 mod rescue_jobs;
 mod transition;
+mod undelete_feature;
+mod update_feature;
 mod watch_job;
 
 use std::time::Duration;

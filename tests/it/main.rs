@@ -11,6 +11,7 @@ mod crash;
 mod database;
 mod documents;
 mod execution;
+mod features;
 mod grpc_web;
 mod idempotency;
 mod intake;
