@@ -98,6 +98,8 @@ impl App {
                 tags: template.tags,
                 is_active: true,
                 order_index: template.order_index,
+                trend_start: None,
+                trend_end: None,
             };
             let mut checks = Checks::default();
             draft.check(&entry.properties, category, &mut checks);

@@ -8,14 +8,18 @@ mod create_feature;
 mod create_request;
 mod create_template;
 mod delete_feature;
+mod delete_template;
 mod end_attempt;
 mod install_catalogue;
 mod pulse;
 mod remove_orphans;
+mod render_template;
 mod rescue_jobs;
 mod transition;
 mod undelete_feature;
+mod undelete_template;
 mod update_feature;
+mod update_template;
 mod watch_job;
 
 use std::time::Duration;
@@ -29,6 +33,7 @@ pub use complete_job::StoredOutput;
 pub use create_request::Accepted;
 pub use end_attempt::AttemptEnd;
 pub use pulse::Pulse;
+pub use render_template::{Rendered, Trial};
 pub use watch_job::{JobUpdate, JobWatch};
 
 /// The parts that the use cases work with. Clones share them.

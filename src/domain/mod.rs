@@ -20,6 +20,7 @@ mod request;
 mod resolution;
 pub mod stored;
 mod template;
+mod trend;
 mod variable;
 mod violation;
 
@@ -37,9 +38,10 @@ pub use job::{JobCounts, request_status};
 pub use job_input::JobInput;
 pub use output::{OutputForm, OutputSettings};
 pub use page::{Page, PageToken, page_size};
-pub use request::{IntakeLimits, Offer, RequestDraft, Resolved, resolve};
+pub use request::{IntakeLimits, Offer, RequestDraft, Resolved, check_prompt, resolve};
 pub use resolution::{MIN_SIDE, Resolution};
 pub use template::{TemplateData, TemplateDraft, check_tags};
+pub use trend::in_window;
 pub use variable::{Variable, VariableType};
 pub use violation::{Violation, Violations};
 
