@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod boundary;
+mod browser;
 mod bucket;
 mod catalogue;
 mod catalogue_calls;
