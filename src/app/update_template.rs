@@ -1,7 +1,5 @@
-use chrono::{DateTime, Utc};
-
 use crate::{
-    domain::{Checks, Error, Resource, TemplateData, TemplateDraft, check_etag, in_window, stored},
+    domain::{Checks, Error, Resource, TemplateData, TemplateDraft, check_etag, stored},
     entity::template,
     store,
 };
@@ -35,22 +33,14 @@ impl App {
         if draft == before {
             return Ok(template);
         }
-        let now = self.clock.now();
-        let trending = is_trending(&template, &draft, now);
-        let updated = store::template::update(&tx, &template, draft, trending, now).await?;
+        let updated = store::template::update(&tx, &template, draft, self.clock.now()).await?;
         tx.commit().await?;
         Ok(updated)
     }
 }
 
-/// In its window, or still by the popularity that showed it as trending outside of the window that it had.
-fn is_trending(old: &template::Model, new: &TemplateDraft, now: DateTime<Utc>) -> bool {
-    let by_score = old.is_trending && !in_window(old.trend_start_date, old.trend_end_date, now);
-    by_score || in_window(new.trend_start, new.trend_end, now)
-}
-
 /// What a client may say of the template. Data that cannot be read, which Atelier does not write, are all unknown keys.
-fn draft_of(template: &template::Model) -> TemplateDraft {
+pub(super) fn draft_of(template: &template::Model) -> TemplateDraft {
     let text = |column: &Option<String>| column.clone().unwrap_or_default();
     let tags = template.tags.as_ref().map(|tags| tags.items().to_vec());
     TemplateDraft {

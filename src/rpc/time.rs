@@ -1,10 +1,11 @@
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use prost_types::Timestamp;
 
 use crate::domain::Checks;
 
-/// The years that a Timestamp may lie in, 1 to 9999, in seconds since 1970.
+/// Years 1 to 9999, which is what a Timestamp may say.
 const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+const NANOS: std::ops::RangeInclusive<i32> = 0..=999_999_999;
 
 /// A time as `google.protobuf.Timestamp`.
 pub(super) fn timestamp(time: DateTime<Utc>) -> Timestamp {
@@ -15,56 +16,70 @@ pub(super) fn timestamp(time: DateTime<Utc>) -> Timestamp {
     }
 }
 
-/// A time that a client gives, with microseconds, which is what both databases keep. One that is no time goes to `checks`.
-pub(super) fn time_from(
+/// A time that may be left out; what no Timestamp may say goes to `checks`. Databases keep microseconds: a time between two
+/// of them is the later, so that the same rows lie before it.
+pub(super) fn optional_time(
     field: &str,
     time: Option<Timestamp>,
     checks: &mut Checks,
 ) -> Option<DateTime<Utc>> {
     let Timestamp { seconds, nanos } = time?;
-    let time = u32::try_from(nanos)
-        .ok()
-        .filter(|nanos| *nanos < 1_000_000_000 && SECONDS.contains(&seconds))
-        .and_then(|nanos| DateTime::from_timestamp(seconds, nanos));
-    checks.require(time.is_some(), field, || {
-        format!(
-            "must be a time of the years 1 to 9999 with 0 to 999,999,999 nanos, got {seconds} seconds and {nanos} nanos"
-        )
+    checks.require(SECONDS.contains(&seconds), field, || {
+        format!("must lie in the years 1 to 9999, got {seconds} seconds since 1970")
     });
-    time.map(|time| time.trunc_subsecs(6))
+    checks.require(NANOS.contains(&nanos), field, || {
+        format!("must have 0 to 999999999 nanos, got {nanos}")
+    });
+    if !SECONDS.contains(&seconds) || !NANOS.contains(&nanos) {
+        return None;
+    }
+    let micros = (i64::from(nanos) + 999) / 1_000;
+    let time = DateTime::from_timestamp(seconds, 0)? + TimeDelta::microseconds(micros);
+    // Not into the year 10000, whose number sorts elsewhere as a text.
+    Some(time.min(DateTime::from_timestamp(*SECONDS.end(), 999_999_000)?))
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
     use super::*;
 
+    fn read(seconds: i64, nanos: i32) -> Result<Option<DateTime<Utc>>, crate::domain::Error> {
+        let mut checks = Checks::default();
+        let time = optional_time("t", Some(Timestamp { seconds, nanos }), &mut checks);
+        checks.finish(time)
+    }
+
+    proptest! {
+        #[test]
+        fn a_time_of_microseconds_survives_the_way_through_a_timestamp(
+            seconds in SECONDS, micros in 0..1_000_000_i32,
+        ) {
+            let message = Timestamp { seconds, nanos: micros * 1_000 };
+            let time = read(message.seconds, message.nanos).unwrap().unwrap();
+            prop_assert_eq!(timestamp(time), message);
+        }
+
+        #[test]
+        fn no_timestamp_makes_it_panic(seconds in any::<i64>(), nanos in any::<i32>()) {
+            let allowed = SECONDS.contains(&seconds) && NANOS.contains(&nanos);
+            prop_assert_eq!(read(seconds, nanos).is_ok(), allowed);
+        }
+    }
+
     #[test]
-    fn a_time_has_microseconds_and_what_is_none_is_refused() {
-        let from = |seconds, nanos| {
-            let mut checks = Checks::default();
-            let time = time_from("t", Some(Timestamp { seconds, nanos }), &mut checks);
-            assert_eq!(
-                time.is_none(),
-                checks.finish(()).is_err(),
-                "{seconds} {nanos}"
-            );
-            time.map(timestamp)
-        };
-        let nanos = 999_999_000;
-        assert_eq!(from(5, 999_999_999), Some(Timestamp { seconds: 5, nanos }));
-        for seconds in [*SECONDS.start(), *SECONDS.end()] {
-            assert_eq!(from(seconds, nanos), Some(Timestamp { seconds, nanos }));
-        }
-        for (seconds, nanos) in [
-            (0, -1),
-            (0, 1_000_000_000),
-            (SECONDS.end() + 1, 0),
-            (SECONDS.start() - 1, 0),
-            (i64::MAX, i32::MAX),
-            (i64::MIN, i32::MIN),
-        ] {
-            assert_eq!(from(seconds, nanos), None);
-        }
-        assert_eq!(time_from("t", None, &mut Checks::default()), None);
+    fn between_two_microseconds_the_later_counts() {
+        let time = read(7, 1_001).unwrap().unwrap();
+        assert_eq!(time.timestamp_subsec_nanos(), 2_000);
+        // After the last of a second comes the next second.
+        assert_eq!(read(7, 999_999_999).unwrap().unwrap().timestamp(), 8);
+    }
+
+    #[test]
+    fn a_time_that_is_left_out_is_none() {
+        assert_eq!(optional_time("t", None, &mut Checks::default()), None);
     }
 }

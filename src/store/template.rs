@@ -128,9 +128,9 @@ pub async fn update(
     tx: &Transaction,
     locked: &Model,
     draft: TemplateDraft,
-    is_trending: bool,
     now: DateTime<Utc>,
 ) -> Result<Model, Error> {
+    let is_trending = is_trending(locked, &draft, now);
     let name = draft.name.clone();
     let template = ActiveModel {
         name: Set(draft.name),
@@ -147,6 +147,12 @@ pub async fn update(
     };
     let updated = template.update(tx).await;
     updated.map_err(|error| name_taken(error, locked.feature_id, name))
+}
+
+/// In its window, or still by the popularity that showed it as trending outside of the window that it had.
+fn is_trending(old: &Model, new: &TemplateDraft, now: DateTime<Utc>) -> bool {
+    let by_score = old.is_trending && !in_window(old.trend_start_date, old.trend_end_date, now);
+    by_score || in_window(new.trend_start, new.trend_end, now)
 }
 
 /// Sets a locked template's time of deletion, or takes it away. [`Error::TemplateNameTaken`] if a live one has its name.

@@ -73,7 +73,7 @@ on_both_databases! {
                 ..Default::default()
             }),
             trend_start_time: Some(Timestamp { seconds: 9, nanos: 0 }),
-            trend_end_time: Some(Timestamp { seconds: 9, nanos: 999 }),
+            trend_end_time: Some(Timestamp { seconds: 9, nanos: 0 }),
             order_index: 1_000_001,
             ..Default::default()
         };

@@ -8,7 +8,7 @@ use crate::rpc::{
     field_mask::{Fields, fields},
     json, proto,
     request::{input_from, input_message},
-    time::{time_from, timestamp},
+    time::{optional_time, timestamp},
 };
 
 const VARIABLES: &str = "template_data.variables";
@@ -99,8 +99,8 @@ pub(super) fn resource(
         tags: template.tags,
         is_active: template.is_active,
         order_index: template.order_index,
-        trend_start: time_from(TREND_START, template.trend_start_time, of_start),
-        trend_end: time_from(TREND_END, template.trend_end_time, of_end),
+        trend_start: optional_time(TREND_START, template.trend_start_time, of_start),
+        trend_end: optional_time(TREND_END, template.trend_end_time, of_end),
     };
     (draft, problems)
 }
