@@ -1,6 +1,7 @@
 //! Every query of Atelier. A file a table; [`queue`] holds the statements that differ between the databases.
 
 mod connection;
+pub mod deletion;
 mod error;
 pub mod feature;
 pub mod idempotency_key;
