@@ -86,7 +86,7 @@ impl App {
             is_active: true,
             order_index: entry.order_index,
         };
-        let category = draft.check()?;
+        let category = draft.check(Checks::default())?;
         let feature = store::feature::insert(tx, draft, category, self.clock.now()).await?;
         for template in entry.templates {
             let draft = TemplateDraft {
@@ -98,6 +98,8 @@ impl App {
                 tags: template.tags,
                 is_active: true,
                 order_index: template.order_index,
+                trend_start: None,
+                trend_end: None,
             };
             let mut checks = Checks::default();
             draft.check(&entry.properties, category, &mut checks);

@@ -11,6 +11,7 @@ pub mod media;
 mod page;
 pub mod queue;
 pub mod request;
+mod search;
 pub mod template;
 pub mod user;
 pub mod wake_up;
