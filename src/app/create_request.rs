@@ -115,6 +115,9 @@ impl App {
         let request =
             store::request::insert(&tx, draft, resolved, feature.system_prompt, plan.now).await?;
         let jobs = store::job::insert(&tx, &request, &resolved.jobs, plan).await?;
+        if let Some(template_id) = request.template_id {
+            store::trend::count_use(&tx, template_id, plan.now).await?;
+        }
         if let Some(draft) = key
             && !self.claim_key(&tx, &draft, &request).await?
         {

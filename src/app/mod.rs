@@ -8,8 +8,10 @@ mod create_feature;
 mod create_request;
 mod create_template;
 mod end_attempt;
+mod fold_trends;
 mod install_catalogue;
 mod pulse;
+mod record_template_view;
 mod remove_orphans;
 mod rescue_jobs;
 mod transition;
@@ -25,6 +27,7 @@ pub use clock::Clock;
 pub use complete_job::StoredOutput;
 pub use create_request::Accepted;
 pub use end_attempt::AttemptEnd;
+pub use fold_trends::Folded;
 pub use pulse::Pulse;
 pub use watch_job::{JobUpdate, JobWatch};
 
@@ -47,6 +50,8 @@ pub struct Settings {
     pub max_attempts: i32,
     /// Whether an unknown user id is inserted at first use.
     pub provision_users: bool,
+    /// A template with at least this score is trending.
+    pub trend_threshold: i32,
     /// A watcher that heard nothing for so long gets a heartbeat.
     pub watch_heartbeat: Duration,
     /// How often a watcher looks for itself, should a wake-up be lost.

@@ -19,6 +19,7 @@ mod request;
 mod resolution;
 pub mod stored;
 mod template;
+mod trend;
 mod variable;
 mod violation;
 
@@ -38,6 +39,7 @@ pub use page::{Page, PageToken, page_size};
 pub use request::{IntakeLimits, Offer, RequestDraft, Resolved, resolve};
 pub use resolution::{MIN_SIDE, Resolution};
 pub use template::{TemplateData, TemplateDraft, check_tags};
+pub use trend::{Tally, TrendWeight, in_window};
 pub use variable::{Variable, VariableType};
 pub use violation::{Violation, Violations};
 

@@ -11,6 +11,7 @@ mod page;
 pub mod queue;
 pub mod request;
 pub mod template;
+pub mod trend;
 pub mod user;
 pub mod wake_up;
 
