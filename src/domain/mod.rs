@@ -3,6 +3,7 @@
 mod aspect_ratio;
 pub mod backoff;
 mod caller;
+mod catalogue;
 mod causes;
 mod check;
 mod error;
@@ -25,6 +26,7 @@ mod violation;
 
 pub use aspect_ratio::AspectRatio;
 pub use caller::Caller;
+pub use catalogue::{Catalogue, CatalogueFeature, changed_feature_fields, changed_template_fields};
 pub use causes::with_causes;
 pub use check::Checks;
 pub use error::{Error, Reason, Resource};
