@@ -115,6 +115,7 @@ impl App {
         let request =
             store::request::insert(&tx, draft, resolved, feature.system_prompt, plan.now).await?;
         let jobs = store::job::insert(&tx, &request, &resolved.jobs, plan).await?;
+        ensure_still_offered(&tx, &request).await?;
         if let Some(template_id) = request.template_id {
             store::trend::count_use(&tx, template_id, plan.now).await?;
         }
@@ -180,6 +181,16 @@ impl App {
         let jobs = store::job::of_request(db, request.id).await?;
         Ok(Some((request, jobs)))
     }
+}
+
+/// What was live when the wish was checked may have been deleted since. From here on it cannot be: the request's foreign
+/// keys hold a deletion up until the transaction has ended.
+async fn ensure_still_offered(tx: &Transaction, request: &request::Model) -> Result<(), Error> {
+    store::feature::find_live(tx, request.feature_id).await?;
+    if let Some(id) = request.template_id {
+        store::template::find_live(tx, id).await?;
+    }
+    Ok(())
 }
 
 fn data_of(template: &template::Model) -> Result<TemplateData, Error> {

@@ -86,7 +86,7 @@ impl App {
             is_active: true,
             order_index: entry.order_index,
         };
-        let category = draft.check()?;
+        let category = draft.check(Checks::default())?;
         let feature = store::feature::insert(tx, draft, category, self.clock.now()).await?;
         for template in entry.templates {
             let draft = TemplateDraft {

@@ -7,6 +7,7 @@ mod complete_job;
 mod create_feature;
 mod create_request;
 mod create_template;
+mod delete_feature;
 mod end_attempt;
 mod fold_trends;
 mod install_catalogue;
@@ -15,6 +16,8 @@ mod record_template_view;
 mod remove_orphans;
 mod rescue_jobs;
 mod transition;
+mod undelete_feature;
+mod update_feature;
 mod watch_job;
 
 use std::time::Duration;

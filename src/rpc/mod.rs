@@ -3,6 +3,7 @@
 mod connection;
 mod error;
 mod feature;
+mod field_mask;
 mod health;
 mod http;
 mod job;

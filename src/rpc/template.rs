@@ -3,7 +3,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     app::App,
     domain::{
-        Checks, Error, Page, TemplateData, TemplateDraft, Variable, VariableType, check_tags,
+        Checks, Error, Page, TemplateData, TemplateDraft, Variable, VariableType, check_tags, etag,
         stored,
     },
     entity::template,
@@ -205,6 +205,7 @@ fn message(template: template::Model) -> proto::Template {
         create_time: Some(timestamp(template.created_at)),
         update_time: Some(timestamp(template.updated_at)),
         delete_time: template.deleted_at.map(timestamp),
+        etag: etag(template.version),
     }
 }
 

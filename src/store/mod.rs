@@ -10,6 +10,7 @@ pub mod media;
 mod page;
 pub mod queue;
 pub mod request;
+mod search;
 pub mod template;
 pub mod trend;
 pub mod user;

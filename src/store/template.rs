@@ -3,8 +3,9 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter,
-    sea_query::{Expr, SimpleExpr},
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, Order, QueryFilter, QuerySelect,
+    UpdateMany,
+    sea_query::{Expr, ExprTrait, Query, SimpleExpr},
 };
 use serde::Serialize;
 
@@ -16,7 +17,12 @@ use crate::{
     },
 };
 
-use super::{PageRequest, error::is_unique_violation, feature::non_empty, page::List};
+use super::{
+    PageRequest, Transaction,
+    error::is_unique_violation,
+    feature::non_empty,
+    page::{List, Sorting},
+};
 
 /// What a list shows; `None` and empty mean all.
 #[derive(Debug, Serialize)]
@@ -77,6 +83,85 @@ pub async fn find(db: &impl ConnectionTrait, id: i64) -> Result<Model, Error> {
     found.ok_or_else(|| Error::not_found(Resource::Template, id))
 }
 
+/// The template, if it is not deleted.
+pub async fn find_live(db: &impl ConnectionTrait, id: i64) -> Result<Model, Error> {
+    live(find(db, id).await?)
+}
+
+fn live(template: Model) -> Result<Model, Error> {
+    if template.deleted_at.is_some() {
+        return Err(Error::not_found(Resource::Template, template.id));
+    }
+    Ok(template)
+}
+
+/// When the last of the feature's deleted templates was deleted.
+pub async fn last_deletion(
+    db: &impl ConnectionTrait,
+    feature_id: i64,
+) -> Result<Option<DateTime<Utc>>, Error> {
+    let latest = Entity::find()
+        .select_only()
+        .column_as(Column::DeletedAt.max(), "latest")
+        .filter(Column::FeatureId.eq(feature_id))
+        .into_tuple::<Option<DateTime<Utc>>>()
+        .one(db)
+        .await?;
+    Ok(latest.flatten())
+}
+
+/// Deletes the live templates of a feature whose row is locked.
+pub async fn delete_of_feature(
+    tx: &Transaction,
+    feature_id: i64,
+    deleted_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let update = next_version(now)
+        .col_expr(Column::DeletedAt, Expr::value(deleted_at))
+        .filter(Column::FeatureId.eq(feature_id))
+        .filter(Column::DeletedAt.is_null());
+    update.exec(tx).await?;
+    Ok(())
+}
+
+/// Brings back the templates of a locked feature that were deleted at `deleted_at`. [`Error::TemplateNameTaken`] if a live
+/// one has the name of one of them.
+pub async fn undelete_of_feature(
+    tx: &Transaction,
+    feature_id: i64,
+    deleted_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let live_names = Query::select()
+        .column(Column::Name)
+        .from(Entity)
+        .and_where(Column::FeatureId.eq(feature_id))
+        .and_where(Column::DeletedAt.is_null())
+        .take();
+    let taken = Entity::find()
+        .filter(Column::FeatureId.eq(feature_id))
+        .filter(Column::DeletedAt.eq(deleted_at))
+        .filter(Column::Name.in_subquery(live_names))
+        .one(tx)
+        .await?;
+    if let Some(Model { name, .. }) = taken {
+        return Err(Error::TemplateNameTaken { feature_id, name });
+    }
+    let update = next_version(now)
+        .col_expr(Column::DeletedAt, Expr::value(None::<DateTime<Utc>>))
+        .filter(Column::FeatureId.eq(feature_id))
+        .filter(Column::DeletedAt.eq(deleted_at));
+    update.exec(tx).await?;
+    Ok(())
+}
+
+fn next_version(now: DateTime<Utc>) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+}
+
 /// Templates in display order.
 pub async fn list(
     db: &impl ConnectionTrait,
@@ -102,9 +187,12 @@ pub async fn list(
         query,
         page,
     };
-    let columns = (Column::OrderIndex, Column::Id);
-    list.in_display_order(db, columns, |row| (row.order_index, row.id))
-        .await
+    let sorting = Sorting {
+        direction: Order::Asc,
+        columns: vec![Column::OrderIndex, Column::Id],
+        key: |row: &Model| vec![row.order_index.into(), row.id],
+    };
+    list.sorted(db, sorting).await
 }
 
 /// The array operator that the GIN index serves; SQLite has neither and reads the JSON.

@@ -12,6 +12,7 @@ mod crash;
 mod database;
 mod documents;
 mod execution;
+mod features;
 mod grpc_web;
 mod idempotency;
 mod intake;

@@ -103,7 +103,7 @@ fn read_feature(mut table: Reader, checks: &mut Checks) -> CatalogueFeature {
     table.finish(checks);
     // What is missing has been told.
     if feature.category.is_some() {
-        let found = feature.check().err();
+        let found = feature.check(Checks::default()).err();
         tell(&path, found, checks);
     }
     let templates = templates.into_iter();
