@@ -193,7 +193,8 @@ async fn ensure_still_offered(tx: &Transaction, request: &request::Model) -> Res
     Ok(())
 }
 
-fn data_of(template: &template::Model) -> Result<TemplateData, Error> {
+/// The typed data of a stored template.
+pub(super) fn data_of(template: &template::Model) -> Result<TemplateData, Error> {
     stored::read(Some(&template.template_data)).map_err(|error| {
         Error::internal(format!(
             "template_data of template {}: {error}",

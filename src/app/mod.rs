@@ -1,5 +1,6 @@
 //! What Atelier does, one file a use case: each writes to more than one table or has a side effect.
 
+mod apply_catalogue;
 mod cancel_job;
 mod claim_jobs;
 mod clock;
@@ -9,6 +10,7 @@ mod create_request;
 mod create_template;
 mod delete_feature;
 mod end_attempt;
+mod export_catalogue;
 mod fold_trends;
 mod install_catalogue;
 mod pulse;
@@ -18,6 +20,7 @@ mod rescue_jobs;
 mod transition;
 mod undelete_feature;
 mod update_feature;
+mod update_template;
 mod watch_job;
 
 use std::time::Duration;
@@ -26,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{domain::IntakeLimits, events::Events, media::Storage, store::Store};
 
+pub use apply_catalogue::{ApplyOptions, CatalogueChange, ChangeKind};
 pub use clock::Clock;
 pub use complete_job::StoredOutput;
 pub use create_request::Accepted;

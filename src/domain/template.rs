@@ -176,7 +176,7 @@ impl TemplateData {
 }
 
 /// A template as a client sends it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TemplateDraft {
     pub feature_id: i64,
     pub name: String,

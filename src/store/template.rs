@@ -156,6 +156,46 @@ pub async fn undelete_of_feature(
     Ok(())
 }
 
+/// Changes a locked template to what the checked draft says.
+pub async fn update(
+    tx: &Transaction,
+    locked: &Model,
+    draft: TemplateDraft,
+    now: DateTime<Utc>,
+) -> Result<Model, Error> {
+    let backend = tx.get_database_backend();
+    let template = ActiveModel {
+        id: sea_orm::ActiveValue::Unchanged(locked.id),
+        name: Set(draft.name),
+        description: Set(non_empty(draft.description)),
+        template_data: Set(serde_json::to_value(draft.data).map_err(Error::internal)?),
+        preview_url: Set(non_empty(draft.preview_url)),
+        tags: Set(TextList::for_backend(draft.tags, backend)),
+        is_active: Set(draft.is_active),
+        order_index: Set(draft.order_index),
+        updated_at: Set(now),
+        version: Set(locked.version + 1),
+        ..Default::default()
+    };
+    Ok(template.update(tx).await?)
+}
+
+pub async fn set_deleted(
+    tx: &Transaction,
+    locked: &Model,
+    deleted_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<Model, Error> {
+    let template = ActiveModel {
+        id: sea_orm::ActiveValue::Unchanged(locked.id),
+        deleted_at: Set(deleted_at),
+        updated_at: Set(now),
+        version: Set(locked.version + 1),
+        ..Default::default()
+    };
+    Ok(template.update(tx).await?)
+}
+
 fn next_version(now: DateTime<Utc>) -> UpdateMany<Entity> {
     Entity::update_many()
         .col_expr(Column::UpdatedAt, Expr::value(now))

@@ -5,6 +5,7 @@
 mod boundary;
 mod bucket;
 mod catalogue;
+mod catalogue_file;
 mod client;
 mod clocked;
 mod command_line;

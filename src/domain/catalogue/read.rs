@@ -49,7 +49,7 @@ impl Catalogue {
         };
         let map = to_map(table, "", &mut checks);
         let mut file = Reader::new(String::new(), map);
-        let features = file.tables("features", &mut checks);
+        let features = file.required_tables("features", &mut checks);
         file.finish(&mut checks);
         let features = features.into_iter();
         let features: Vec<_> = features
@@ -89,7 +89,7 @@ fn read_feature(mut table: Reader, checks: &mut Checks) -> CatalogueFeature {
     let path = table.path.clone();
     let properties = table.table("properties", checks);
     let feature = FeatureDraft {
-        name: table.required("name", checks),
+        name: table.optional("name", checks),
         description: table.optional("description", checks),
         category: table.required_as::<MediaType>("category", checks),
         system_prompt: table.optional("system_prompt", checks),
@@ -101,11 +101,7 @@ fn read_feature(mut table: Reader, checks: &mut Checks) -> CatalogueFeature {
     };
     let templates = table.tables("templates", checks);
     table.finish(checks);
-    // What is missing has been told.
-    if feature.category.is_some() {
-        let found = feature.check(Checks::default()).err();
-        tell(&path, found, checks);
-    }
+    tell(&path, check_feature(&feature), checks);
     let templates = templates.into_iter();
     let templates: Vec<_> = templates
         .map(|template| read_template(template, &feature, checks))
@@ -115,11 +111,21 @@ fn read_feature(mut table: Reader, checks: &mut Checks) -> CatalogueFeature {
     CatalogueFeature { feature, templates }
 }
 
+/// What is wrong with a feature. One without a category, which has been told, is checked as far as that goes.
+fn check_feature(feature: &FeatureDraft) -> Option<Error> {
+    let mut judged = feature.clone();
+    if judged.category.is_none() {
+        judged.category = Some(MediaType::Image);
+        judged.properties.formats.clear();
+    }
+    judged.check(Checks::default()).err()
+}
+
 fn read_template(mut table: Reader, feature: &FeatureDraft, checks: &mut Checks) -> TemplateDraft {
     let data = table.required_table("template_data", checks);
     let template = TemplateDraft {
         feature_id: 0,
-        name: table.required("name", checks),
+        name: table.optional("name", checks),
         description: table.optional("description", checks),
         data: read_data(data, checks),
         preview_url: table.optional("preview_url", checks),
@@ -155,7 +161,7 @@ fn read_variable(mut table: Reader, checks: &mut Checks) -> Variable {
     let kind = table
         .required_as("type", checks)
         .unwrap_or(VariableType::String);
-    let name = table.required("name", checks);
+    let name = table.optional("name", checks);
     let label = table.optional("label", checks);
     let default = table.optional("default", checks);
     let required = table.optional("required", checks);
@@ -307,7 +313,16 @@ impl Reader {
 
     /// A list of tables; empty if there is none.
     fn tables(&mut self, key: &'static str, checks: &mut Checks) -> Vec<Self> {
-        let items: Vec<Json> = self.optional(key, checks);
+        let items = self.optional(key, checks);
+        self.tables_of(key, items, checks)
+    }
+
+    fn required_tables(&mut self, key: &'static str, checks: &mut Checks) -> Vec<Self> {
+        let items = self.required(key, checks);
+        self.tables_of(key, items, checks)
+    }
+
+    fn tables_of(&self, key: &str, items: Vec<Json>, checks: &mut Checks) -> Vec<Self> {
         let path = join(&self.path, key);
         let tables = items.into_iter().enumerate().filter_map(|(index, item)| {
             let path = format!("{path}[{index}]");
