@@ -9,6 +9,7 @@ mod create_feature;
 mod create_request;
 mod create_template;
 mod delete_feature;
+mod delete_template;
 mod end_attempt;
 mod export_catalogue;
 mod fold_trends;
@@ -16,9 +17,11 @@ mod install_catalogue;
 mod pulse;
 mod record_template_view;
 mod remove_orphans;
+mod render_template;
 mod rescue_jobs;
 mod transition;
 mod undelete_feature;
+mod undelete_template;
 mod update_feature;
 mod update_template;
 mod watch_job;
@@ -36,6 +39,7 @@ pub use create_request::Accepted;
 pub use end_attempt::AttemptEnd;
 pub use fold_trends::Folded;
 pub use pulse::Pulse;
+pub use render_template::{Rendered, Trial};
 pub use watch_job::{JobUpdate, JobWatch};
 
 /// The parts that the use cases work with. Clones share them.

@@ -19,9 +19,7 @@ impl App {
         checks.id("id", id);
         checks.etag("etag", etag);
         if id <= 0 {
-            return checks
-                .finish(())
-                .and(Err(Error::not_found(Resource::Feature, id)));
+            return Err(Error::Validation(checks.into_violations()));
         }
         let tx = self.store.begin().await?;
         let feature = store::feature::lock(&tx, id).await?;

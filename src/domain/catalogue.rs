@@ -26,6 +26,7 @@ pub struct CatalogueFeature {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -83,6 +84,8 @@ mod tests {
             [[features.templates]]
             name = "b"
             tags = ["x", "x"]
+            trend_start_date = 2026-01-02T00:00:00Z
+            trend_end_date = 2026-01-01T00:00:00Z
             [features.templates.template_data]
             prompt = "{{ nobody }}"
             negative_prompt = 3
@@ -119,6 +122,7 @@ mod tests {
                 "features[2].templates[0].template_data.variables[0].nam",
                 "features[2].templates[0].template_data.variables[0].name",
                 "features[2].templates[0].template_data.variables[1].type",
+                "features[2].templates[0].trend_end_date",
             ]
         );
         assert!(problems[2].ends_with("is not a key of a catalogue; did you mean description?"));
@@ -206,6 +210,8 @@ mod tests {
             name: name.to_owned(),
             kind,
             label: label.replace(['\n', '\r', '\t'], ""),
+            description: label.to_owned(),
+            placeholder: String::new(),
             default,
             required: name == "s",
             max_length: 7,
@@ -232,6 +238,7 @@ mod tests {
     }
 
     fn template() -> impl Strategy<Value = TemplateDraft> {
+        let window = prop::option::of(0..4_000_000_000_000_000_i64);
         (
             text(),
             text(),
@@ -239,9 +246,10 @@ mod tests {
             open_keys(),
             open_keys(),
             -50.0..50.0_f64,
+            window,
         )
-            .prop_map(
-                |(prompt, label, is_active, style, extra, number)| TemplateDraft {
+            .prop_map(|(prompt, label, is_active, style, extra, number, window)| {
+                TemplateDraft {
                     feature_id: 0,
                     name: "t".to_owned(),
                     description: label.clone(),
@@ -267,8 +275,10 @@ mod tests {
                     tags: vec!["Tết".to_owned(), "a, \"b\"".to_owned()],
                     is_active,
                     order_index: 3,
-                },
-            )
+                    trend_start: window.and_then(DateTime::from_timestamp_micros),
+                    trend_end: None,
+                }
+            })
     }
 
     proptest! {

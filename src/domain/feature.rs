@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entity::MediaType;
 
-use super::{AspectRatio, Checks, Error, Format, JsonMap, Resolution};
+use super::{AspectRatio, Checks, Error, Format, IntakeLimits, JsonMap, Resolution};
 
 const MAX_CREDITS: i64 = 1_000_000_000;
 const MAX_DURATION_SECONDS: i64 = 24 * 60 * 60;
@@ -64,6 +64,16 @@ impl FeatureProperties {
         } else {
             &self.provider
         }
+    }
+
+    /// The longest user prompt in characters; the server's own limit when none is set.
+    pub fn prompt_chars(&self, limits: IntakeLimits) -> usize {
+        set(self.max_prompt_chars).unwrap_or(limits.prompt_chars)
+    }
+
+    /// The most variations of a request, never more than the server's own limit.
+    pub fn variations(&self, limits: IntakeLimits) -> usize {
+        set(self.max_batch_size).map_or(limits.variations, |most| most.min(limits.variations))
     }
 
     /// The largest output; 4K when none is set.
@@ -183,6 +193,11 @@ impl FeatureProperties {
             check_new(makeable, &mut seen, &field, checks);
         }
     }
+}
+
+/// A limit, unless it is 0.
+fn set(limit: i64) -> Option<usize> {
+    usize::try_from(limit).ok().filter(|limit| *limit > 0)
 }
 
 /// Notes an entry that is there already, be it in other words.

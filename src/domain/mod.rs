@@ -40,7 +40,7 @@ pub use job::{JobCounts, request_status};
 pub use job_input::JobInput;
 pub use output::{OutputForm, OutputSettings};
 pub use page::{Page, PageToken, page_size};
-pub use request::{IntakeLimits, Offer, RequestDraft, Resolved, resolve};
+pub use request::{IntakeLimits, Offer, RequestDraft, Resolved, check_prompt, resolve};
 pub use resolution::{MIN_SIDE, Resolution};
 pub use template::{TemplateData, TemplateDraft, check_tags};
 pub use trend::{Tally, TrendWeight, in_window};

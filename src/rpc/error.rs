@@ -14,8 +14,8 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        log(&error);
         let (code, reason) = classify(&error);
+        log(&error, code, reason);
         let mut details = ErrorDetails::new();
         details.set_error_info(reason.as_str(), REASON_DOMAIN, metadata(&error));
         if let Error::Validation(violations) = &error {
@@ -32,14 +32,22 @@ fn field_violation(violation: &Violation) -> FieldViolation {
     FieldViolation::new(&violation.field, &violation.description)
 }
 
-/// Faults of ours are logged here, once, with their causes; the client gets neither.
-fn log(error: &Error) {
+/// Every error is logged here, once. The causes of our own faults are told here and nowhere else.
+fn log(error: &Error, code: Code, reason: Reason) {
+    let (code, reason) = (tracing::field::debug(code), reason.as_str());
     match error {
-        Error::Internal(_) => tracing::error!(error = with_causes(error), "internal error"),
-        Error::DatabaseUnavailable(_) | Error::StorageUnavailable(_) => {
-            tracing::warn!(error = with_causes(error), "dependency unavailable");
+        Error::Internal(_) => {
+            tracing::error!(code, reason, error = with_causes(error), "internal error");
         }
-        _ => tracing::debug!(%error, "request refused"),
+        Error::DatabaseUnavailable(_) | Error::StorageUnavailable(_) => {
+            tracing::warn!(
+                code,
+                reason,
+                error = with_causes(error),
+                "dependency unavailable"
+            );
+        }
+        _ => tracing::info!(code, reason, %error, "call refused"),
     }
 }
 
@@ -207,6 +215,8 @@ mod tests {
             line["fields"]["error"],
             "the database cannot be reached right now: connection refused"
         );
+        assert_eq!(line["fields"]["code"], "Unavailable");
+        assert_eq!(line["fields"]["reason"], "DATABASE_UNAVAILABLE");
         assert_eq!(status.message(), "the database cannot be reached right now");
     }
 }

@@ -1,5 +1,6 @@
 //! The service to the outside: gRPC, grpc-web and plain HTTP on one port. tonic and prost stay in here.
 
+mod call;
 mod connection;
 mod error;
 mod feature;
@@ -46,20 +47,25 @@ pub use error::REASON_DOMAIN;
 /// How often a silent HTTP/2 connection is probed, and how long the answer may take.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The headers of grpc-web that a browser may send and read.
-const GRPC_WEB_REQUEST_HEADERS: [&str; 5] = [
+/// What a page may send: the headers of grpc-web clients, a token, and the part of a file that it wants.
+const CORS_REQUEST_HEADERS: [&str; 6] = [
+    "authorization",
     "content-type",
     "grpc-timeout",
+    "range",
     "x-grpc-web",
     "x-user-agent",
-    "range",
 ];
-const GRPC_WEB_RESPONSE_HEADERS: [&str; 4] = [
-    "grpc-status",
-    "grpc-message",
-    "grpc-status-details-bin",
+/// What a page may read: the outcome of a call without messages, and which part of a file came.
+const CORS_RESPONSE_HEADERS: [&str; 5] = [
+    "accept-ranges",
     "content-range",
+    "grpc-message",
+    "grpc-status",
+    "grpc-status-details-bin",
 ];
+/// How long a browser may remember what it was allowed; none keeps it longer.
+const CORS_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Serves until `App::stopping`, and then until the last answer is out. Connections end with it, also when it is dropped.
 ///
@@ -80,6 +86,7 @@ pub async fn serve(
         .merge(http::router(app.clone(), pulse.clone()))
         .fallback(http::unknown)
         .layer(middleware::map_response(protocol_error::complete))
+        .layer(middleware::from_fn(call::in_span))
         .layer(middleware::from_fn_with_state(
             calls.clone(),
             connection::track,
@@ -148,6 +155,8 @@ fn foreign_services(
     )))
 }
 
+/// Pages of these origins may call, without cookies. The origin "null" (files, sandboxed frames) is only among `*`,
+/// because any page can take it on.
 fn cors(origins: &[String]) -> CorsLayer {
     let origins = if origins.iter().any(|origin| origin == "*") {
         AllowOrigin::any()
@@ -161,9 +170,9 @@ fn cors(origins: &[String]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::HEAD, Method::POST])
-        .allow_headers(GRPC_WEB_REQUEST_HEADERS.map(HeaderName::from_static))
-        .expose_headers(GRPC_WEB_RESPONSE_HEADERS.map(HeaderName::from_static))
-        .max_age(Duration::from_secs(24 * 60 * 60))
+        .allow_headers(CORS_REQUEST_HEADERS.map(HeaderName::from_static))
+        .expose_headers(CORS_RESPONSE_HEADERS.map(HeaderName::from_static))
+        .max_age(CORS_MAX_AGE)
 }
 
 /// Who is asking. Until there are tokens the server binds loopback only, and every caller is a trusted service.

@@ -64,6 +64,12 @@ fn explain(bare: &Status, headers: &HeaderMap) -> Option<Status> {
         "" => otherwise,
         given => &given[..given.floor_char_boundary(MAX_MESSAGE_BYTES)],
     };
+    tracing::info!(
+        ?code,
+        reason = reason.as_str(),
+        error = message,
+        "call refused"
+    );
     let mut details = ErrorDetails::new();
     details.set_error_info(reason.as_str(), REASON_DOMAIN, HashMap::new());
     Some(Status::with_error_details(code, message, details))

@@ -1,5 +1,11 @@
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use prost_types::Timestamp;
+
+use crate::domain::Checks;
+
+/// Years 1 to 9999, which is what a Timestamp may say.
+const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+const NANOS: std::ops::RangeInclusive<i32> = 0..=999_999_999;
 
 /// A time as `google.protobuf.Timestamp`.
 pub(super) fn timestamp(time: DateTime<Utc>) -> Timestamp {
@@ -7,5 +13,73 @@ pub(super) fn timestamp(time: DateTime<Utc>) -> Timestamp {
         seconds: time.timestamp(),
         // Below 10^9, and one leap second above: both fit.
         nanos: i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0),
+    }
+}
+
+/// A time that may be left out; what no Timestamp may say goes to `checks`. Databases keep microseconds: a time between two
+/// of them is the later, so that the same rows lie before it.
+pub(super) fn optional_time(
+    field: &str,
+    time: Option<Timestamp>,
+    checks: &mut Checks,
+) -> Option<DateTime<Utc>> {
+    let Timestamp { seconds, nanos } = time?;
+    checks.require(SECONDS.contains(&seconds), field, || {
+        format!("must lie in the years 1 to 9999, got {seconds} seconds since 1970")
+    });
+    checks.require(NANOS.contains(&nanos), field, || {
+        format!("must have 0 to 999999999 nanos, got {nanos}")
+    });
+    if !SECONDS.contains(&seconds) || !NANOS.contains(&nanos) {
+        return None;
+    }
+    let micros = (i64::from(nanos) + 999) / 1_000;
+    let time = DateTime::from_timestamp(seconds, 0)? + TimeDelta::microseconds(micros);
+    // Not into the year 10000, whose number sorts elsewhere as a text.
+    Some(time.min(DateTime::from_timestamp(*SECONDS.end(), 999_999_000)?))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(seconds: i64, nanos: i32) -> Result<Option<DateTime<Utc>>, crate::domain::Error> {
+        let mut checks = Checks::default();
+        let time = optional_time("t", Some(Timestamp { seconds, nanos }), &mut checks);
+        checks.finish(time)
+    }
+
+    proptest! {
+        #[test]
+        fn a_time_of_microseconds_survives_the_way_through_a_timestamp(
+            seconds in SECONDS, micros in 0..1_000_000_i32,
+        ) {
+            let message = Timestamp { seconds, nanos: micros * 1_000 };
+            let time = read(message.seconds, message.nanos).unwrap().unwrap();
+            prop_assert_eq!(timestamp(time), message);
+        }
+
+        #[test]
+        fn no_timestamp_makes_it_panic(seconds in any::<i64>(), nanos in any::<i32>()) {
+            let allowed = SECONDS.contains(&seconds) && NANOS.contains(&nanos);
+            prop_assert_eq!(read(seconds, nanos).is_ok(), allowed);
+        }
+    }
+
+    #[test]
+    fn between_two_microseconds_the_later_counts() {
+        let time = read(7, 1_001).unwrap().unwrap();
+        assert_eq!(time.timestamp_subsec_nanos(), 2_000);
+        // After the last of a second comes the next second.
+        assert_eq!(read(7, 999_999_999).unwrap().unwrap().timestamp(), 8);
+    }
+
+    #[test]
+    fn a_time_that_is_left_out_is_none() {
+        assert_eq!(optional_time("t", None, &mut Checks::default()), None);
     }
 }

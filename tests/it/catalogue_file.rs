@@ -377,6 +377,8 @@ fn odd_template(feature_id: i64) -> CreateTemplateRequest {
         name: name.to_owned(),
         r#type: kind.into(),
         label: format!("Nhãn \"{name}\""),
+        description: "Một dòng\nhai dòng".to_owned(),
+        placeholder: "'x'".to_owned(),
         default_value: Some(value(&default)),
         ..Default::default()
     };
@@ -425,6 +427,14 @@ fn odd_template(feature_id: i64) -> CreateTemplateRequest {
         tags: vec!["Tết".to_owned(), "a \"quoted\", {tag}\\".to_owned()],
         is_active: Some(false),
         order_index: 5,
+        trend_start_time: Some(prost_types::Timestamp {
+            seconds: 1_800_000_000,
+            nanos: 123_456_000,
+        }),
+        trend_end_time: Some(prost_types::Timestamp {
+            seconds: 32_503_680_000,
+            nanos: 0,
+        }),
         ..plain_template(feature_id, "odd")
     }
 }

@@ -1,115 +1,40 @@
-//! Changing, deleting and undeleting features, and finding them by text.
+//! Deleting and undeleting features, rival changes of them, and finding them by text.
 
 use std::time::Duration;
 
 use atelier::entity::{feature, template};
 use atelier::rpc::proto::{
     CreateFeatureRequest, DeleteFeatureRequest, ErrorReason, Feature, FeatureProperties,
-    GetFeatureRequest, ListFeaturesRequest, ListTemplatesRequest, MediaType, Template,
-    UndeleteFeatureRequest, UpdateFeatureRequest,
+    ListFeaturesRequest, ListTemplatesRequest, Template, UndeleteFeatureRequest,
 };
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
-use prost_types::FieldMask;
 use sea_orm::{
     ActiveValue::Set, ConnectionTrait, DatabaseConnection, EntityTrait, TransactionTrait,
 };
 use serde_json::json;
-use tonic::{Code, Status};
+use tonic::Code;
 
 use crate::client::{plain_template, scripted_feature, scripted_wish, wish};
 use crate::database::{Backend, TestDatabase, on_both_databases};
 use crate::refusal::refusal;
+use crate::samples::full_feature;
 use crate::script::Script;
 use crate::server::{TestServer, within};
 use crate::structure::structure;
 
 on_both_databases! {
-    async fn an_update_changes_what_its_mask_names_and_nothing_else(db: TestDatabase) {
-        let server = TestServer::start_api(&db).await;
-        for (number, (path, copy)) in CHANGES.into_iter().enumerate() {
-            let old = server.add_feature(full_feature(&format!("old_{number}"))).await;
-            let given = other_feature(&old);
-            let new = update(&server, given.clone(), &[path]).await.unwrap();
-
-            let mut expected = old.clone();
-            copy(&mut expected, &given);
-            assert_ne!(expected, old, "{path}");
-            assert_ne!(new.etag, old.etag, "{path}");
-            expected.etag.clone_from(&new.etag);
-            expected.update_time = new.update_time;
-            assert_eq!(new, expected, "{path}");
-            assert_eq!(get(&server, old.id).await, new, "{path}");
-        }
-    }
-
-    async fn a_star_replaces_everything_and_no_mask_what_is_set(db: TestDatabase) {
-        let server = TestServer::start_api(&db).await;
-        let old = server.add_feature(full_feature("old")).await;
-        let sparse = Feature {
-            id: old.id,
-            description: "Áp phích".to_owned(),
-            properties: Some(FeatureProperties { max_batch_size: 9, ..Default::default() }),
-            ..Default::default()
-        };
-        let new = update(&server, sparse.clone(), &[]).await.unwrap();
-        let mut expected = old.clone();
-        expected.description.clone_from(&sparse.description);
-        expected.properties.get_or_insert_default().max_batch_size = 9;
-        (expected.etag, expected.update_time) = (new.etag.clone(), new.update_time);
-        assert_eq!(new, expected);
-
-        let whole = Feature { name: "new".to_owned(), ..sparse };
-        let new = update(&server, whole, &["*"]).await.unwrap();
-        let properties = new.properties.unwrap();
-        assert_eq!((new.name.as_str(), new.system_prompt.as_str(), new.is_active), ("new", "", false));
-        assert_eq!((properties.max_batch_size, properties.max_resolution.as_str()), (9, ""));
-        assert_eq!((properties.formats.len(), new.category), (0, old.category));
-    }
-
-    async fn everything_wrong_with_an_update_is_told_at_once(db: TestDatabase) {
-        let server = TestServer::start_api(&db).await;
-        let old = server.add_feature(full_feature("old")).await;
-        let wrong = Feature {
-            id: old.id,
-            name: "Bad Name".to_owned(),
-            icon_url: "not looked at".to_owned(),
-            order_index: 1_000_001,
-            properties: Some(FeatureProperties {
-                formats: ["png", "gif", "png"].map(str::to_owned).to_vec(),
-                ..Default::default()
-            }),
-            etag: "1\n".to_owned(),
-            ..Default::default()
-        };
-        let paths = ["name", "category", "properties.formats", "properties", "id", "properties.x", "order_index"];
-        refusal(update(&server, wrong, &paths).await).of_fields([
-            "feature.name",
-            "feature.etag",
-            "feature.order_index",
-            "feature.properties.formats[1]",
-            "feature.properties.formats[2]",
-            "update_mask.paths[1]",
-            "update_mask.paths[3]",
-            "update_mask.paths[4]",
-            "update_mask.paths[5]",
-        ]);
-        let nothing = UpdateFeatureRequest::default();
-        refusal(server.features().update_feature(nothing).await).of_fields(["feature.id"]);
-        assert_eq!(get(&server, old.id).await, old);
-    }
-
     async fn a_name_that_a_live_feature_has_is_taken_for_an_update_too(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         server.add_feature(scripted_feature("poster")).await;
         let banner = server.add_feature(scripted_feature("banner")).await;
         let renamed = Feature { name: "poster".to_owned(), ..banner.clone() };
-        refusal(update(&server, renamed, &["name"]).await)
+        refusal(server.update_feature(renamed, &["name"]).await)
             .is(Code::AlreadyExists, ErrorReason::FeatureNameTaken)
             .with("name", "poster");
         // Its own name is not taken from it, and what changes nothing makes no new version.
-        assert_eq!(update(&server, banner.clone(), &["name"]).await.unwrap(), banner);
-        assert_eq!(update(&server, banner.clone(), &["*"]).await.unwrap(), banner);
+        assert_eq!(server.update_feature(banner.clone(), &["name"]).await.unwrap(), banner);
+        assert_eq!(server.update_feature(banner.clone(), &["*"]).await.unwrap(), banner);
     }
 
     async fn a_stale_etag_is_refused_and_of_two_changes_with_the_same_one_wins(db: TestDatabase) {
@@ -118,7 +43,7 @@ on_both_databases! {
         let rivals = (0..8).map(|number| {
             let server = &server;
             let given = Feature { description: format!("rival {number}"), ..old.clone() };
-            async move { update(server, given, &["description"]).await }
+            async move { server.update_feature(given, &["description"]).await }
         });
         let outcomes = within(join_all(rivals)).await;
         let (winners, losers): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
@@ -130,31 +55,31 @@ on_both_databases! {
                 .with("feature_id", old.id)
                 .with("etag", &winner.etag);
         }
-        refusal(delete(&server, old.id, &old.etag).await).is(Code::Aborted, ErrorReason::EtagMismatch);
-        delete(&server, old.id, &winner.etag).await.unwrap();
+        refusal(server.delete_feature(old.id, &old.etag).await).is(Code::Aborted, ErrorReason::EtagMismatch);
+        server.delete_feature(old.id, &winner.etag).await.unwrap();
     }
 
     async fn a_deleted_feature_is_hidden_and_comes_back_as_it_was(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         let poster = server.add_feature(full_feature("poster")).await;
-        let deleted = delete(&server, poster.id, "").await.unwrap();
+        let deleted = server.delete_feature(poster.id, "").await.unwrap();
         assert!(deleted.delete_time.is_some() && deleted.etag != poster.etag);
-        assert_eq!(get(&server, poster.id).await, deleted);
+        assert_eq!(server.feature(poster.id).await, deleted);
         assert!(listed(&server, ListFeaturesRequest::default()).await.is_empty());
         let all = ListFeaturesRequest { show_deleted: true, ..Default::default() };
         assert_eq!(listed(&server, all).await, ["poster"]);
         // Again, and with whatever etag: it is deleted already.
-        assert_eq!(delete(&server, poster.id, "stale").await.unwrap(), deleted);
-        refusal(update(&server, poster.clone(), &["name"]).await)
+        assert_eq!(server.delete_feature(poster.id, "stale").await.unwrap(), deleted);
+        refusal(server.update_feature(poster.clone(), &["name"]).await)
             .is(Code::NotFound, ErrorReason::FeatureNotFound)
             .with("feature_id", poster.id);
         refusal(server.requests().create_request(wish(poster.id)).await)
             .is(Code::NotFound, ErrorReason::FeatureNotFound);
 
-        let live = undelete(&server, poster.id).await.unwrap();
+        let live = server.undelete_feature(poster.id).await.unwrap();
         let expected = Feature { etag: live.etag.clone(), update_time: live.update_time, ..poster };
         assert_eq!(live, expected);
-        assert_eq!(undelete(&server, live.id).await.unwrap(), live);
+        assert_eq!(server.undelete_feature(live.id).await.unwrap(), live);
     }
 
     async fn templates_go_with_their_feature_and_exactly_those_come_back(db: TestDatabase) {
@@ -173,13 +98,13 @@ on_both_databases! {
             template::Entity::update(deleted).exec(&db.connect().await).await.unwrap();
         }
 
-        let deleted = delete(&server, feature.id, "").await.unwrap();
+        let deleted = server.delete_feature(feature.id, "").await.unwrap();
         let sale = template_named(&server, "sale").await;
         assert_eq!(sale.delete_time, deleted.delete_time);
         assert_eq!(deleted.delete_time.map(|time| (time.seconds, time.nanos)), Some((4_000_000_000, 123_457_000)));
         assert_eq!(live_templates(&server).await, [(other.id, "sale".to_owned())]);
 
-        undelete(&server, feature.id).await.unwrap();
+        server.undelete_feature(feature.id).await.unwrap();
         let expected = [(feature.id, "sale"), (feature.id, "tet"), (other.id, "sale")];
         let expected = expected.map(|(id, name)| (id, name.to_owned()));
         assert_eq!(live_templates(&server).await, expected);
@@ -190,14 +115,14 @@ on_both_databases! {
         let server = TestServer::start_api(&db).await;
         let first = server.add_feature(scripted_feature("poster")).await;
         server.add_template(plain_template(first.id, "sale")).await;
-        delete(&server, first.id, "").await.unwrap();
+        server.delete_feature(first.id, "").await.unwrap();
         let second = server.add_feature(scripted_feature("poster")).await;
-        refusal(undelete(&server, first.id).await)
+        refusal(server.undelete_feature(first.id).await)
             .is(Code::AlreadyExists, ErrorReason::FeatureNameTaken)
             .with("name", "poster");
         assert!(live_templates(&server).await.is_empty());
 
-        delete(&server, second.id, "").await.unwrap();
+        server.delete_feature(second.id, "").await.unwrap();
         // Another program's template: the service makes none for a deleted feature.
         let sale = template_named(&server, "sale").await;
         let intruder = template::ActiveModel {
@@ -207,11 +132,11 @@ on_both_databases! {
             ..Default::default()
         };
         template::Entity::insert(intruder).exec(&db.connect().await).await.unwrap();
-        refusal(undelete(&server, first.id).await)
+        refusal(server.undelete_feature(first.id).await)
             .is(Code::AlreadyExists, ErrorReason::TemplateNameTaken)
             .with("name", "sale")
             .with("feature_id", first.id);
-        assert!(get(&server, first.id).await.delete_time.is_some());
+        assert!(server.feature(first.id).await.delete_time.is_some());
         assert!(sale.delete_time.is_some());
     }
 
@@ -219,7 +144,7 @@ on_both_databases! {
         let server = TestServer::start_api(&db).await;
         let feature = server.scripted_feature().await;
         let (_, jobs) = server.create(wish(feature)).await;
-        refusal(delete(&server, feature, "").await)
+        refusal(server.delete_feature(feature, "").await)
             .is(Code::FailedPrecondition, ErrorReason::FeatureInUse)
             .with("feature_id", feature)
             .with("pending_jobs", 1)
@@ -230,13 +155,13 @@ on_both_databases! {
         let running = server.create(scripted_wish(feature, &script)).await.1.remove(0);
         server.ended(jobs[0].id).await;
         script.wait_until_submitted(1).await;
-        refusal(delete(&server, feature, "").await)
+        refusal(server.delete_feature(feature, "").await)
             .is(Code::FailedPrecondition, ErrorReason::FeatureInUse)
             .with("pending_jobs", 0)
             .with("processing_jobs", 1);
         script.open_gate();
         server.ended(running.id).await;
-        delete(&server, feature, "").await.unwrap();
+        server.delete_feature(feature, "").await.unwrap();
         worker.stop().await;
     }
 
@@ -247,7 +172,7 @@ on_both_databases! {
             let requests = (0..4).map(|_| async {
                 server.requests().create_request(wish(feature)).await.map(|_| ())
             });
-            let deletion = async { delete(&server, feature, "").await.map(|_| ()) };
+            let deletion = async { server.delete_feature(feature, "").await.map(|_| ()) };
             let (created, deleted) = within(futures::future::join(join_all(requests), deletion)).await;
             let accepted = created.iter().filter(|outcome| outcome.is_ok()).count();
             for refused in created.into_iter().filter(Result::is_err) {
@@ -331,9 +256,9 @@ on_both_databases! {
         refusal(server.features().undelete_feature(undelete).await).of_fields(["id"]);
         let id = 4_711;
         for refused in [
-            refusal(self::delete(&server, id, "").await),
-            refusal(self::undelete(&server, id).await),
-            refusal(update(&server, Feature { id, ..Default::default() }, &[]).await),
+            refusal(server.delete_feature(id, "").await),
+            refusal(server.undelete_feature(id).await),
+            refusal(server.update_feature(Feature { id, ..Default::default() }, &[]).await),
         ] {
             refused.is(Code::NotFound, ErrorReason::FeatureNotFound).with("feature_id", id);
         }
@@ -349,8 +274,8 @@ on_both_databases! {
         };
         feature::Entity::update(odd).exec(&db.connect().await).await.unwrap();
         let named = Feature { description: "x".to_owned(), ..feature.clone() };
-        refusal(update(&server, named, &["description"]).await).of_fields(["feature.properties.extra.formats"]);
-        let repaired = update(&server, feature.clone(), &["properties"]).await.unwrap();
+        refusal(server.update_feature(named, &["description"]).await).of_fields(["feature.properties.extra.formats"]);
+        let repaired = server.update_feature(feature.clone(), &["properties"]).await.unwrap();
         assert_eq!(repaired.properties, feature.properties);
     }
 }
@@ -413,147 +338,6 @@ async fn until_someone_waits(observer: &DatabaseConnection) {
         }
     })
     .await;
-}
-
-type Copy = fn(&mut Feature, &Feature);
-
-/// Every path that a mask may name, and what it changes.
-const CHANGES: [(&str, Copy); 18] = [
-    ("name", |to, from| to.name.clone_from(&from.name)),
-    ("description", |to, from| {
-        to.description.clone_from(&from.description);
-    }),
-    ("system_prompt", |to, from| {
-        to.system_prompt.clone_from(&from.system_prompt);
-    }),
-    ("preview_url", |to, from| {
-        to.preview_url.clone_from(&from.preview_url);
-    }),
-    ("icon_url", |to, from| {
-        to.icon_url.clone_from(&from.icon_url);
-    }),
-    ("is_active", |to, from| to.is_active = from.is_active),
-    ("order_index", |to, from| to.order_index = from.order_index),
-    ("properties", |to, from| {
-        to.properties.clone_from(&from.properties);
-    }),
-    ("properties.provider", |to, from| {
-        of(to).provider = of(&mut from.clone()).provider.clone();
-    }),
-    ("properties.max_resolution", |to, from| {
-        of(to).max_resolution = of(&mut from.clone()).max_resolution.clone();
-    }),
-    ("properties.formats", |to, from| {
-        of(to).formats = of(&mut from.clone()).formats.clone();
-    }),
-    ("properties.max_duration_seconds", |to, from| {
-        of(to).max_duration_seconds = of(&mut from.clone()).max_duration_seconds;
-    }),
-    ("properties.supported_aspect_ratios", |to, from| {
-        of(to).supported_aspect_ratios = of(&mut from.clone()).supported_aspect_ratios.clone();
-    }),
-    ("properties.cost_per_generation", |to, from| {
-        of(to).cost_per_generation = of(&mut from.clone()).cost_per_generation;
-    }),
-    ("properties.max_batch_size", |to, from| {
-        of(to).max_batch_size = of(&mut from.clone()).max_batch_size;
-    }),
-    ("properties.max_prompt_chars", |to, from| {
-        of(to).max_prompt_chars = of(&mut from.clone()).max_prompt_chars;
-    }),
-    ("properties.allow_empty_prompt", |to, from| {
-        of(to).allow_empty_prompt = of(&mut from.clone()).allow_empty_prompt;
-    }),
-    ("properties.extra", |to, from| {
-        of(to).extra = of(&mut from.clone()).extra.clone();
-    }),
-];
-
-fn of(feature: &mut Feature) -> &mut FeatureProperties {
-    feature.properties.get_or_insert_default()
-}
-
-/// A feature with every field set.
-fn full_feature(name: &str) -> CreateFeatureRequest {
-    CreateFeatureRequest {
-        name: name.to_owned(),
-        description: "Áp phích".to_owned() + name,
-        category: MediaType::Image.into(),
-        system_prompt: "Be kind.".to_owned(),
-        properties: Some(FeatureProperties {
-            provider: "studio".to_owned(),
-            max_resolution: "2K".to_owned(),
-            formats: vec!["png".to_owned()],
-            max_duration_seconds: 60,
-            supported_aspect_ratios: vec!["16:9".to_owned()],
-            cost_per_generation: 5,
-            max_batch_size: 4,
-            max_prompt_chars: 100,
-            allow_empty_prompt: true,
-            extra: Some(structure(&json!({ "lights": 1 }))),
-        }),
-        preview_url: "https://a.vn/p.png".to_owned(),
-        icon_url: "https://a.vn/i.png".to_owned(),
-        is_active: Some(true),
-        order_index: 3,
-    }
-}
-
-/// The feature with another value in every field, also in those that cannot change.
-fn other_feature(old: &Feature) -> Feature {
-    Feature {
-        id: old.id,
-        name: format!("{}_new", old.name),
-        description: String::new(),
-        category: MediaType::Audio.into(),
-        system_prompt: "Be brief.".to_owned(),
-        properties: Some(FeatureProperties {
-            provider: String::new(),
-            max_resolution: "4K".to_owned(),
-            formats: vec!["webp".to_owned(), "jpg".to_owned()],
-            max_duration_seconds: 0,
-            supported_aspect_ratios: vec![],
-            cost_per_generation: 6,
-            max_batch_size: 5,
-            max_prompt_chars: 101,
-            allow_empty_prompt: false,
-            extra: Some(structure(&json!({}))),
-        }),
-        preview_url: String::new(),
-        icon_url: "https://b.vn/i.png".to_owned(),
-        is_active: false,
-        order_index: -1_000_000,
-        ..Default::default()
-    }
-}
-
-async fn update(server: &TestServer, feature: Feature, paths: &[&str]) -> Result<Feature, Status> {
-    let paths = paths.iter().map(|path| (*path).to_owned()).collect();
-    let request = UpdateFeatureRequest {
-        feature: Some(feature),
-        update_mask: Some(FieldMask { paths }),
-    };
-    let updated = server.features().update_feature(request).await?;
-    Ok(updated.into_inner().feature.unwrap())
-}
-
-async fn delete(server: &TestServer, id: i64, etag: &str) -> Result<Feature, Status> {
-    let etag = etag.to_owned();
-    let request = DeleteFeatureRequest { id, etag };
-    let deleted = server.features().delete_feature(request).await?;
-    Ok(deleted.into_inner().feature.unwrap())
-}
-
-async fn undelete(server: &TestServer, id: i64) -> Result<Feature, Status> {
-    let request = UndeleteFeatureRequest { id };
-    let undeleted = server.features().undelete_feature(request).await?;
-    Ok(undeleted.into_inner().feature.unwrap())
-}
-
-async fn get(server: &TestServer, id: i64) -> Feature {
-    let request = GetFeatureRequest { id };
-    let found = server.features().get_feature(request).await.unwrap();
-    found.into_inner().feature.unwrap()
 }
 
 /// Names of the features on the list's first page.

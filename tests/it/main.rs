@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod boundary;
+mod browser;
 mod bucket;
 mod catalogue;
+mod catalogue_calls;
 mod catalogue_file;
 mod client;
 mod clocked;
@@ -13,6 +15,7 @@ mod crash;
 mod database;
 mod documents;
 mod execution;
+mod feature_updates;
 mod features;
 mod grpc_web;
 mod idempotency;
@@ -27,12 +30,16 @@ mod queue;
 mod reasons;
 mod reflection_health;
 mod refusal;
+mod samples;
 mod schema;
 mod script;
 mod server;
 mod shutdown;
 mod storage;
 mod structure;
+mod template_lists;
+mod template_updates;
+mod templates;
 mod trends;
 mod two_executors;
 mod watch;

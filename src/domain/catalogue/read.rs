@@ -20,7 +20,9 @@ use super::{
 };
 
 /// What the API calls a key otherwise than the file, which uses the names of the database.
-const RENAMED: [(&str, &str); 6] = [
+const RENAMED: [(&str, &str); 8] = [
+    ("trend_start_time", "trend_start_date"),
+    ("trend_end_time", "trend_end_date"),
     ("properties.max_duration_seconds", "properties.max_duration"),
     ("properties.extra", "properties"),
     (
@@ -132,6 +134,8 @@ fn read_template(mut table: Reader, feature: &FeatureDraft, checks: &mut Checks)
         tags: table.optional("tags", checks),
         is_active: table.optional_or("is_active", true, checks),
         order_index: table.optional("order_index", checks),
+        trend_start: table.optional("trend_start_date", checks),
+        trend_end: table.optional("trend_end_date", checks),
     };
     let path = table.path.clone();
     table.finish(checks);
@@ -163,6 +167,8 @@ fn read_variable(mut table: Reader, checks: &mut Checks) -> Variable {
         .unwrap_or(VariableType::String);
     let name = table.optional("name", checks);
     let label = table.optional("label", checks);
+    let description = table.optional("description", checks);
+    let placeholder = table.optional("placeholder", checks);
     let default = table.optional("default", checks);
     let required = table.optional("required", checks);
     let max_length = table.optional("max_length", checks);
@@ -173,6 +179,8 @@ fn read_variable(mut table: Reader, checks: &mut Checks) -> Variable {
         name,
         kind,
         label,
+        description,
+        placeholder,
         default,
         required,
         max_length,

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
-use toml::{Table, Value as Toml};
+use toml::{Table, Value as Toml, value::Datetime};
 
 use crate::{
     domain::{Error, FeatureDraft, TemplateDraft},
@@ -44,6 +45,10 @@ struct TemplateTable<'a> {
     preview_url: &'a str,
     is_active: bool,
     order_index: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trend_start_date: Option<Datetime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trend_end_date: Option<Datetime>,
     template_data: Table,
 }
 
@@ -87,9 +92,17 @@ impl<'a> TemplateTable<'a> {
             preview_url: &template.preview_url,
             is_active: template.is_active,
             order_index: template.order_index,
+            trend_start_date: template.trend_start.map(datetime).transpose()?,
+            trend_end_date: template.trend_end.map(datetime).transpose()?,
             template_data: data,
         })
     }
+}
+
+/// A time as TOML writes it; both databases keep microseconds.
+fn datetime(time: DateTime<Utc>) -> Result<Datetime, Error> {
+    let text = time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    text.parse().map_err(Error::internal)
 }
 
 /// An open-ended column as a table.

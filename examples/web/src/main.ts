@@ -1,0 +1,124 @@
+// The page: choose a feature and a style, write a wish, watch it come true.
+
+import { connect, CALL_TIMEOUT } from "./api.ts";
+import { figure } from "./picture.ts";
+import { refusal } from "./refusal.ts";
+import { watchJob } from "./watch.ts";
+import { JobStatus, WatchJobEvent, type Job, type WatchJobResponse } from "../generated/generation/v1/job_pb.ts";
+
+const settings = new URLSearchParams(location.search);
+const api = connect(settings.get("api") ?? "http://127.0.0.1:50051");
+const userId = BigInt(settings.get("user") ?? 1);
+const silence = Number(settings.get("silence") ?? 30) * 1000;
+
+const form = element("wish", HTMLFormElement);
+const featureChoice = element("feature", HTMLSelectElement);
+const templateChoice = element("template", HTMLSelectElement);
+const prompt = element("prompt", HTMLTextAreaElement);
+const progress = element("progress", HTMLProgressElement);
+const history = element("history", HTMLOListElement);
+const pictures = element("pictures", HTMLElement);
+const streams = element("streams", HTMLElement);
+const heartbeats = element("heartbeats", HTMLElement);
+const trouble = element("trouble", HTMLElement);
+
+function element<T extends HTMLElement>(id: string, type: new () => T): T {
+  const found = document.getElementById(id);
+  if (!(found instanceof type)) {
+    throw new Error(`the page has no ${id}`);
+  }
+  return found;
+}
+
+async function showFeatures() {
+  const { features } = await api.features.listFeatures({}, { timeoutMs: CALL_TIMEOUT });
+  featureChoice.replaceChildren(...features.map((feature) => new Option(feature.name, String(feature.id))));
+  await showTemplates();
+}
+
+async function showTemplates() {
+  const featureId = BigInt(featureChoice.value || 0);
+  const { templates } = await api.templates.listTemplates({ featureId }, { timeoutMs: CALL_TIMEOUT });
+  const styles = templates.map((template) => new Option(template.name, String(template.id)));
+  templateChoice.replaceChildren(new Option("no style", ""), ...styles);
+}
+
+async function makeWish() {
+  history.replaceChildren();
+  pictures.replaceChildren();
+  progress.value = 0;
+  streams.textContent = heartbeats.textContent = "0";
+  const wish = {
+    userId,
+    featureId: BigInt(featureChoice.value || 0),
+    ...(templateChoice.value && { templateId: BigInt(templateChoice.value) }),
+    userPrompt: prompt.value,
+    // The same key for the same click: the browser may send a call twice when a connection breaks.
+    idempotencyKey: crypto.randomUUID(),
+  };
+  const { jobs } = await api.requests.createRequest(wish, { timeoutMs: CALL_TIMEOUT });
+  await Promise.all(jobs.map(follow));
+}
+
+async function follow({ id }: Job) {
+  const onStream = () => count(streams);
+  for await (const message of watchJob(api, id, { silence, onStream })) {
+    show(message);
+  }
+}
+
+function show({ event, revision, job, media }: WatchJobResponse) {
+  progress.value = job?.status === JobStatus.COMPLETED ? 1 : (job?.progress ?? 0);
+  if (event === WatchJobEvent.HEARTBEAT) {
+    count(heartbeats);
+  }
+  if (event !== WatchJobEvent.TRANSITION || !job) {
+    return;
+  }
+  const entry = document.createElement("li");
+  entry.value = Number(revision);
+  entry.textContent = [JobStatus[job.status].toLowerCase(), job.error?.message].filter(Boolean).join(": ");
+  history.append(entry);
+  pictures.append(...media.map(figure));
+}
+
+function count(counter: HTMLElement) {
+  counter.textContent = String(Number(counter.textContent) + 1);
+}
+
+function showTrouble(thrown: unknown) {
+  const { reason, message, fields } = refusal(thrown);
+  const heading = document.createElement("strong");
+  heading.textContent = reason || "NO_ANSWER";
+  const list = document.createElement("ul");
+  list.append(
+    ...fields.map(({ path, expected }) => {
+      const entry = document.createElement("li");
+      const name = document.createElement("code");
+      name.textContent = path;
+      entry.append(name, ` ${expected}`);
+      return entry;
+    }),
+  );
+  trouble.replaceChildren(heading, ` ${message}`, list);
+  trouble.hidden = false;
+}
+
+async function attempt(action: () => Promise<void>) {
+  trouble.hidden = true;
+  form.inert = true;
+  try {
+    await action();
+  } catch (thrown) {
+    showTrouble(thrown);
+  } finally {
+    form.inert = false;
+  }
+}
+
+featureChoice.addEventListener("change", () => attempt(showTemplates));
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  void attempt(makeWish);
+});
+void attempt(showFeatures);

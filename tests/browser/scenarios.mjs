@@ -1,0 +1,169 @@
+// What a person does with the page, one function a story.
+
+/** Opens the page and waits until it has asked for the catalogue. */
+async function open(page, url) {
+  await page.goto(url);
+  await idle(page);
+}
+
+/** Waits until the page works on nothing. */
+async function idle(page) {
+  await page.waitForSelector("#wish:not([inert])");
+}
+
+async function trouble(page) {
+  await page.waitForSelector("#trouble:not([hidden])");
+  return page.$eval("#trouble", (trouble) => ({
+    reason: trouble.querySelector("strong").textContent,
+    fields: [...trouble.querySelectorAll("code")].map((path) => path.textContent),
+  }));
+}
+
+function options(page, id) {
+  return page.$$eval(`#${id} option`, (options) => options.map((option) => option.textContent));
+}
+
+async function wish(page, style, words) {
+  await page.selectOption("#template", { label: style });
+  await page.fill("#prompt", words);
+  await page.click("button");
+}
+
+async function finished(page, tell) {
+  await page.waitForSelector("#history li >> text=completed");
+  await idle(page);
+  tell("finished", {
+    history: await page.$$eval("#history li", (entries) =>
+      entries.map((entry) => [entry.value, entry.textContent.split(":")[0]]),
+    ),
+    streams: Number(await page.textContent("#streams")),
+  });
+}
+
+/** Lists, is refused, makes a wish, and watches it to its end while the test breaks the connection. */
+export async function resume(page, url, tell) {
+  await open(page, url);
+  tell("listed", { features: await options(page, "feature"), templates: await options(page, "template") });
+  await wish(page, "no style", "   ");
+  tell("refused", await trouble(page));
+
+  await wish(page, "held_up", "Xin chào");
+  await page.waitForSelector("#history li[value='2']");
+  tell("processing");
+  await finished(page, tell);
+}
+
+/** Makes a wish and watches a stream that is silent but for its heartbeats, until the test lets it die. */
+export async function beat(page, url, tell) {
+  await open(page, url);
+  await wish(page, "held_up", "Xin chào");
+  await page.waitForFunction(() => Number(document.getElementById("heartbeats").textContent) >= 5);
+  tell("beaten", { streams: Number(await page.textContent("#streams")) });
+  await page.waitForFunction(() => Number(document.getElementById("streams").textContent) >= 2);
+  tell("reopened");
+  await finished(page, tell);
+}
+
+/** Makes a picture with the starter catalogue and looks at it, at its BlurHash first. */
+export async function picture(page, url, tell) {
+  await open(page, url);
+  let release;
+  const released = new Promise((resolve) => (release = resolve));
+  await page.route("**/media/**", async (route) => {
+    await released;
+    await route.continue();
+  });
+  await wish(page, "grand_opening", "Khai trương quán cà phê: giảm 50% cả tuần");
+  await page.waitForSelector("figure canvas");
+  tell("blurred", await page.evaluate(look, "figure canvas"));
+  release();
+  await page.waitForSelector("figure.loaded img");
+  tell("shown", await page.evaluate(look, "figure img"));
+  await page.unroute("**/media/**");
+  tell("part", await page.evaluate(fetchPart));
+}
+
+/** How many colours an element of the page has, and how wide a picture is. */
+function look(selector) {
+  const seen = document.querySelector(selector);
+  const canvas = new OffscreenCanvas(64, 64);
+  const context = canvas.getContext("2d");
+  context.drawImage(seen, 0, 0, 64, 64);
+  const pixels = new Uint32Array(context.getImageData(0, 0, 64, 64).data.buffer);
+  const picture = document.querySelector("figure img");
+  return { colours: new Set(pixels).size, width: picture.naturalWidth, loaded: picture.complete };
+}
+
+/** Resumes the picture's download in its middle, as scripts do. */
+async function fetchPart() {
+  const { src } = document.querySelector("figure img");
+  const whole = new Uint8Array(await (await fetch(src)).arrayBuffer());
+  const answer = await fetch(src, { headers: { range: "bytes=100-199" } });
+  const part = new Uint8Array(await answer.arrayBuffer());
+  return {
+    status: answer.status,
+    content_range: answer.headers.get("content-range"),
+    accept_ranges: answer.headers.get("accept-ranges"),
+    size: whole.length,
+    same: part.length === 100 && part.every((byte, index) => byte === whole[100 + index]),
+  };
+}
+
+/** Calls with every header that clients of grpc-web send, and by hand, from an origin that may. */
+export async function allowed(page, url, tell) {
+  await open(page, url);
+  tell("answered", await page.evaluate(callWithHeaders));
+  tell("called", await page.evaluate(callByHand, new URL(url).searchParams.get("api")));
+}
+
+async function callWithHeaders() {
+  const api = new URLSearchParams(location.search).get("api");
+  const answer = await fetch(`${api}/generation.v1.FeatureService/GetFeature`, {
+    method: "POST",
+    headers: {
+      "content-type": "application/grpc-web+proto",
+      "x-grpc-web": "1",
+      "x-user-agent": "grpc-web-javascript/0.1",
+      "grpc-timeout": "5S",
+      authorization: "Bearer of-a-user",
+    },
+    body: new Uint8Array(5),
+  });
+  const names = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
+  return { exposed: names.filter((name) => answer.headers.get(name)) };
+}
+
+/** Tries everything that a page of a foreign origin can do. */
+export async function foreign(page, url, tell) {
+  await page.goto(url);
+  tell("refused", await trouble(page));
+  const api = new URL(url).searchParams.get("api");
+  tell("blind", await page.evaluate(callByHand, api));
+  // A sandboxed frame has the origin "null".
+  await page.setContent(`<iframe sandbox="allow-scripts" srcdoc="<p>a frame</p>"></iframe>`);
+  const frame = await (await page.waitForSelector("iframe")).contentFrame();
+  tell("null_origin", { origin: await frame.evaluate(() => origin), ...(await frame.evaluate(callByHand, api)) });
+}
+
+/** Sends a wish in ways that need no leave of the server, and at last in one that does: how many bytes each answered. */
+async function callByHand(api) {
+  // user_id 7, feature_id 1, user_prompt "hi".
+  const message = [0x08, 7, 0x18, 1, 0x2a, 2, 0x68, 0x69];
+  const body = new Uint8Array([0, 0, 0, 0, message.length, ...message]);
+  const url = `${api}/generation.v1.RequestService/CreateRequest`;
+  const calls = [
+    { mode: "no-cors" },
+    { mode: "no-cors", headers: { "content-type": "text/plain" } },
+    { mode: "no-cors", headers: { "content-type": "application/x-www-form-urlencoded" } },
+    { mode: "cors", headers: { "content-type": "text/plain" } },
+    { mode: "cors", headers: { "content-type": "application/grpc-web+proto", "x-grpc-web": "1" } },
+  ];
+  const read = async (call) => {
+    try {
+      return (await (await fetch(url, { ...call, method: "POST", body })).arrayBuffer()).byteLength;
+    } catch {
+      return "refused";
+    }
+  };
+  return { readings: await Promise.all(calls.map(read)) };
+}
