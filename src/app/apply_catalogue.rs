@@ -8,7 +8,10 @@ use crate::{
         changed_template_fields,
     },
     entity::{feature, template},
-    store::{self, Transaction, catalogue::Offer},
+    store::{
+        self, Transaction,
+        catalogue::{Offer, Purpose},
+    },
 };
 
 use super::{
@@ -62,7 +65,12 @@ impl App {
         options: ApplyOptions,
     ) -> Result<Vec<CatalogueChange>, Error> {
         let tx = self.store.begin().await?;
-        let offers = store::catalogue::lock(&tx).await?.into_iter();
+        let purpose = if options.prune {
+            Purpose::Delete
+        } else {
+            Purpose::Change
+        };
+        let offers = store::catalogue::lock(&tx, purpose).await?.into_iter();
         let mut live: ByName<Offer> = offers
             .map(|offer| (offer.feature.name.clone(), offer))
             .collect();
@@ -205,8 +213,7 @@ impl Application<'_> {
     /// A live feature that the catalogue does not have.
     async fn leave_out(&mut self, offer: Offer) -> Result<(), Error> {
         let kind = if self.prune {
-            let locked = store::feature::lock_whole(self.tx, offer.feature.id).await?;
-            delete_whole(self.tx, &locked, self.now).await?;
+            delete_whole(self.tx, &offer.feature, self.now).await?;
             ChangeKind::Removed
         } else {
             ChangeKind::Kept

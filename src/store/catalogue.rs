@@ -46,10 +46,20 @@ pub async fn read(store: &Store) -> Result<Vec<Offer>, Error> {
     Ok(offers)
 }
 
-/// Everything in order of id, which nobody else changes until the transaction ends. Requests may still be made with it.
+/// What a transaction may do with what it locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Requests may still be made with it.
+    Change,
+    /// Requests and templates that are being made with a feature wait, and see what has become of it.
+    Delete,
+}
+
+/// Everything in order of id, which nobody else changes until the transaction ends.
 ///
-/// Locks are taken in this order everywhere: features by id, then templates by id.
-pub async fn lock(tx: &Transaction) -> Result<Vec<Offer>, Error> {
+/// Locks are taken in this order everywhere: features by id, then templates by id. None is taken in two steps, a weaker one
+/// first: others may hold what the second one waits for, and wait themselves.
+pub async fn lock(tx: &Transaction, purpose: Purpose) -> Result<Vec<Offer>, Error> {
     let mut features = feature::Entity::find()
         .filter(feature::Column::DeletedAt.is_null())
         .order_by_asc(feature::Column::Id);
@@ -57,7 +67,10 @@ pub async fn lock(tx: &Transaction) -> Result<Vec<Offer>, Error> {
         .filter(template::Column::DeletedAt.is_null())
         .order_by_asc(template::Column::Id);
     if tx.get_database_backend() == DbBackend::Postgres {
-        features = features.lock(LockType::NoKeyUpdate);
+        features = features.lock(match purpose {
+            Purpose::Change => LockType::NoKeyUpdate,
+            Purpose::Delete => LockType::Update,
+        });
         templates = templates.lock(LockType::NoKeyUpdate);
     }
     let features = features.all(tx).await?;
