@@ -1,4 +1,5 @@
-//! Fan-out of job changes: wakes those who watch a job and workers that wait for one, on this replica and the others.
+//! Fan-out of job changes: wakes those who watch a job or its request and workers that wait for one, on this replica and
+//! the others.
 //!
 //! A wake-up says only that something changed; what, is read from the database. So they may be merged, repeated or, when
 //! a connection breaks, replaced by "look at everything". They are sent after commit, never inside a transaction.
@@ -15,6 +16,7 @@ use tokio::{
 };
 
 use crate::domain::with_causes;
+use crate::entity::{JobStatus, job};
 use crate::store::{Store, wake_up, wake_up::WakeUp};
 
 /// How long wake-ups for other replicas are gathered: NOTIFY takes a lock that all commits of a PostgreSQL server share.
@@ -30,38 +32,62 @@ pub struct Events {
 
 #[derive(Debug, Default)]
 struct Inner {
-    watched: Mutex<HashMap<i64, watch::Sender<()>>>,
+    watched: Mutex<HashMap<Subject, watch::Sender<()>>>,
     work: Notify,
     outbox: Mutex<WakeUp>,
     outbox_filled: Notify,
 }
 
-/// Hears of changes of one job for as long as it lives.
+/// What can be watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// The job of this id.
+    Job(i64),
+    /// All jobs of the request of this id, those to come too.
+    Request(i64),
+}
+
+/// Hears of changes of one subject for as long as it lives.
 #[derive(Debug)]
 pub struct Watcher {
-    job_id: i64,
+    subject: Subject,
     receiver: watch::Receiver<()>,
     events: Events,
 }
 
 impl Events {
-    /// Tells everyone that these jobs have changed and, with `work`, that a worker may find something to do.
-    pub fn publish(&self, jobs: &[i64], work: bool) {
-        self.wake(jobs, work);
-        let mut outbox = lock(&self.inner.outbox);
-        outbox.jobs.extend_from_slice(jobs);
-        outbox.work |= work;
+    /// Tells everyone that these jobs have changed or are new, and the workers if there may be something to do.
+    pub fn publish(&self, jobs: &[job::Model]) {
+        self.send_out(WakeUp {
+            jobs: jobs.iter().map(|job| job.id).collect(),
+            requests: jobs.iter().map(|job| job.request_id).collect(),
+            work: jobs.iter().any(|job| job.status == JobStatus::Pending),
+        });
+    }
+
+    /// Tells everyone that a running job came forward.
+    pub fn publish_progress(&self, job_id: i64, request_id: i64) {
+        self.send_out(WakeUp {
+            jobs: vec![job_id],
+            requests: vec![request_id],
+            work: false,
+        });
+    }
+
+    fn send_out(&self, wake_up: WakeUp) {
+        self.wake(&wake_up);
+        lock(&self.inner.outbox).merge(wake_up);
         self.inner.outbox_filled.notify_one();
     }
 
-    /// Hears of all changes of a job from now on.
-    pub fn watch(&self, job_id: i64) -> Watcher {
+    /// Hears of all changes of the subject from now on.
+    pub fn watch(&self, subject: Subject) -> Watcher {
         let mut watched = lock(&self.inner.watched);
         let sender = watched
-            .entry(job_id)
+            .entry(subject)
             .or_insert_with(|| watch::Sender::new(()));
         Watcher {
-            job_id,
+            subject,
             receiver: sender.subscribe(),
             events: self.clone(),
         }
@@ -81,10 +107,8 @@ impl Events {
         loop {
             self.inner.outbox_filled.notified().await;
             sleep(GATHER).await;
-            let mut wake_up = std::mem::take(&mut *lock(&self.inner.outbox));
-            wake_up.jobs.sort_unstable();
-            wake_up.jobs.dedup();
-            if let Err(error) = wake_up::send(store, &wake_up).await {
+            let wake_up = std::mem::take(&mut *lock(&self.inner.outbox));
+            if let Err(error) = wake_up::send(store, wake_up).await {
                 // The others find the changes by polling.
                 tracing::warn!(
                     error = with_causes(&error),
@@ -114,7 +138,7 @@ impl Events {
         self.wake_all();
         loop {
             match listener.next().await {
-                Ok(Some(wake_up)) => self.wake(&wake_up.jobs, wake_up.work),
+                Ok(Some(wake_up)) => self.wake(&wake_up),
                 Ok(None) => self.wake_all(),
                 Err(error) => {
                     tracing::warn!(
@@ -127,13 +151,18 @@ impl Events {
         }
     }
 
-    fn wake(&self, jobs: &[i64], work: bool) {
+    fn wake(&self, wake_up: &WakeUp) {
+        let jobs = wake_up.jobs.iter().map(|id| Subject::Job(*id));
+        let requests = wake_up.requests.iter().map(|id| Subject::Request(*id));
         let watched = lock(&self.inner.watched);
-        for sender in jobs.iter().filter_map(|id| watched.get(id)) {
+        for sender in jobs
+            .chain(requests)
+            .filter_map(|subject| watched.get(&subject))
+        {
             sender.send_replace(());
         }
         drop(watched);
-        if work {
+        if wake_up.work {
             self.inner.work.notify_one();
         }
     }
@@ -150,7 +179,7 @@ impl Watcher {
     /// Waits for the next change since the last call.
     pub async fn changed(&mut self) {
         if self.receiver.changed().await.is_err() {
-            // Cannot happen while `self` keeps the sender in the map; waiting is what a silent job does.
+            // Cannot happen while `self` keeps the sender in the map; waiting is what a silent subject does.
             std::future::pending::<()>().await;
         }
     }
@@ -161,10 +190,10 @@ impl Drop for Watcher {
         let mut watched = lock(&self.events.inner.watched);
         // The receiver of this watcher still counts.
         if watched
-            .get(&self.job_id)
+            .get(&self.subject)
             .is_some_and(|sender| sender.receiver_count() <= 1)
         {
-            watched.remove(&self.job_id);
+            watched.remove(&self.subject);
         }
     }
 }
@@ -183,24 +212,36 @@ mod tests {
     #[tokio::test]
     async fn a_change_before_the_wait_is_not_missed() {
         let events = Events::default();
-        let mut watcher = events.watch(7);
-        events.publish(&[7], false);
-        watcher.changed().await;
+        let (mut job, mut request) = (
+            events.watch(Subject::Job(7)),
+            events.watch(Subject::Request(3)),
+        );
+        events.publish_progress(7, 3);
+        job.changed().await;
+        request.changed().await;
     }
 
     #[tokio::test]
-    async fn other_jobs_do_not_wake_a_watcher() {
+    async fn other_jobs_and_requests_do_not_wake_a_watcher() {
         let events = Events::default();
-        let mut watcher = events.watch(7);
-        events.publish(&[8], true);
-        assert!(watcher.changed().now_or_never().is_none());
+        let (mut job, mut request) = (
+            events.watch(Subject::Job(7)),
+            events.watch(Subject::Request(7)),
+        );
+        events.send_out(WakeUp {
+            jobs: vec![8],
+            requests: vec![3],
+            work: true,
+        });
+        assert!(job.changed().now_or_never().is_none());
+        assert!(request.changed().now_or_never().is_none());
         events.work().await;
     }
 
     #[test]
     fn nothing_is_left_of_watchers_that_are_gone() {
         let events = Events::default();
-        let (first, second) = (events.watch(7), events.watch(7));
+        let (first, second) = (events.watch(Subject::Job(7)), events.watch(Subject::Job(7)));
         drop(first);
         assert_eq!(lock(&events.inner.watched).len(), 1);
         drop(second);

@@ -1,5 +1,5 @@
 use crate::{
-    domain::{Caller, Error},
+    domain::{Caller, Error, Resource},
     entity::{JobStatus, job},
     store::{self, queue},
 };
@@ -7,24 +7,26 @@ use crate::{
 use super::App;
 
 impl App {
-    /// Takes a pending job off the queue. One that is cancelled already is returned as it is.
+    /// Takes a live job that is pending off the queue. One that is cancelled already is returned as it is.
     pub async fn cancel_job(&self, caller: Caller, id: i64) -> Result<job::Model, Error> {
         let tx = self.store.begin().await?;
-        store::job::find(&tx, caller, id).await?;
-        if let Some(job) = queue::cancel(&tx, id, self.clock.queue()).await? {
-            self.commit_transition(tx, std::slice::from_ref(&job), None)
-                .await?;
-            return Ok(job);
+        let job = store::job::lock(&tx, caller, id).await?;
+        if job.deleted_at.is_some() {
+            return Err(Error::not_found(Resource::Job, id));
         }
-        let job = store::job::find(&tx, caller, id).await?;
-        tx.rollback().await?;
         match job.status {
-            JobStatus::Cancelled => Ok(job),
-            JobStatus::Pending | JobStatus::Processing => Err(Error::JobAlreadyProcessing(id)),
-            JobStatus::Completed | JobStatus::Failed => Err(Error::JobAlreadyFinished {
-                id,
-                status: job.status.as_str(),
-            }),
+            JobStatus::Cancelled => return Ok(job),
+            JobStatus::Processing => return Err(Error::JobAlreadyProcessing(id)),
+            JobStatus::Completed | JobStatus::Failed => {
+                let status = job.status.as_str();
+                return Err(Error::JobAlreadyFinished { id, status });
+            }
+            JobStatus::Pending => {}
         }
+        let cancelled = queue::cancel(&tx, id, self.clock.queue()).await?;
+        let job = cancelled.ok_or_else(|| Error::internal("a locked job was not cancelled"))?;
+        self.commit_transition(tx, std::slice::from_ref(&job), None)
+            .await?;
+        Ok(job)
     }
 }

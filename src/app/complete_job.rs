@@ -26,6 +26,8 @@ pub struct StoredOutput {
 impl App {
     /// Ends an attempt with its outputs: the job, its media and its request change together. `None` if the lease is lost;
     /// nothing has changed then.
+    ///
+    /// Media of a request that was deleted meanwhile are deleted with it, and come back with it.
     pub async fn complete_job(
         &self,
         lease: &Lease,
@@ -38,8 +40,13 @@ impl App {
             tx.rollback().await?;
             return Ok(None);
         };
+        // Locked, so that it is not deleted before its media are there to go with it.
+        let request = store::request::lock(&tx, job.request_id).await?;
         for (index, output) in outputs.iter().enumerate() {
-            let media = self.describe(&job, index, output);
+            let media = NewMedia {
+                deleted_at: request.deleted_at,
+                ..self.describe(&job, index, output)
+            };
             store::media::insert(&tx, &job, media, self.clock.now()).await?;
         }
         self.commit_transition(tx, std::slice::from_ref(&job), None)
@@ -71,6 +78,7 @@ impl App {
             metadata,
             blurhash: output.inspected.blurhash.clone(),
             tiny_preview: output.inspected.tiny_preview.clone(),
+            deleted_at: None,
         }
     }
 }

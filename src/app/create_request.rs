@@ -22,26 +22,34 @@ impl App {
         caller: Caller,
         draft: RequestDraft,
     ) -> Result<Accepted, Error> {
-        if caller
-            .scope()
-            .is_some_and(|user_id| user_id != draft.user_id)
-        {
-            return Err(Error::UserUnknown(draft.user_id));
-        }
+        check_owner(caller, &draft)?;
+        let draft = draft.with_allowed_priority(caller);
         if let Some(first) = self.replay(&draft).await? {
             return Ok(first);
         }
-        if draft.feature_id <= 0 {
-            return self.refuse_unaddressed(&draft);
-        }
-        let feature = self.find_open_feature(draft.feature_id).await?;
-        let template = self.find_open_template(&draft).await?;
-        let resolved = self.resolve_request(&draft, &feature, template.as_ref())?;
+        let (feature, resolved) = self.resolve_draft(&draft).await?;
         self.store_request(draft, feature, &resolved).await
     }
 
+    /// The feature that a wish asks for, and what the wish comes to with it.
+    pub(super) async fn resolve_draft(
+        &self,
+        draft: &RequestDraft,
+    ) -> Result<(feature::Model, Resolved), Error> {
+        if draft.feature_id <= 0 {
+            return self.refuse_unaddressed(draft);
+        }
+        let feature = self.find_open_feature(draft.feature_id).await?;
+        let template = self.find_open_template(draft).await?;
+        let resolved = self.resolve_request(draft, &feature, template.as_ref())?;
+        Ok((feature, resolved))
+    }
+
     /// A wish that names no feature is checked as far as possible, so that its other mistakes are told too.
-    fn refuse_unaddressed(&self, draft: &RequestDraft) -> Result<Accepted, Error> {
+    fn refuse_unaddressed(
+        &self,
+        draft: &RequestDraft,
+    ) -> Result<(feature::Model, Resolved), Error> {
         let offer = Offer {
             category: MediaType::Image,
             system_prompt: None,
@@ -128,8 +136,7 @@ impl App {
         }
         tx.commit().await?;
 
-        let ids: Vec<i64> = jobs.iter().map(|job| job.id).collect();
-        self.events.publish(&ids, true);
+        self.events.publish(&jobs);
         Ok((request, jobs))
     }
 
@@ -191,6 +198,14 @@ async fn ensure_still_offered(tx: &Transaction, request: &request::Model) -> Res
         store::template::find_live(tx, id).await?;
     }
     Ok(())
+}
+
+/// To a user the others are unknown.
+pub(super) fn check_owner(caller: Caller, draft: &RequestDraft) -> Result<(), Error> {
+    match caller.scope() {
+        Some(user_id) if user_id != draft.user_id => Err(Error::UserUnknown(draft.user_id)),
+        _ => Ok(()),
+    }
 }
 
 /// The typed data of a stored template.

@@ -2,11 +2,14 @@ use std::time::Duration;
 
 use crate::{
     domain::{
-        Error,
+        Error, Reason,
         job::{Cause, Failure},
     },
     entity::job,
-    store::queue::{self, Lease},
+    store::{
+        Transaction,
+        queue::{self, Lease},
+    },
 };
 
 use super::App;
@@ -28,34 +31,68 @@ pub enum AttemptEnd {
 
 impl App {
     /// Ends an attempt without outputs. `None` if the lease is lost; nothing has changed then.
+    ///
+    /// A job that was deleted while it ran fails where it would wait for another attempt.
     pub async fn end_attempt(
         &self,
         lease: &Lease,
         end: &AttemptEnd,
     ) -> Result<Option<job::Model>, Error> {
-        let now = self.clock.queue();
         let tx = self.store.begin().await?;
-        let (job, cause) = match end {
-            AttemptEnd::Fail(failure) => (queue::fail(&tx, lease, failure, now).await?, None),
-            AttemptEnd::Retry {
-                failure,
-                pause,
-                keep_task,
-            } => {
-                let job = queue::retry(&tx, lease, failure, *pause, *keep_task, now).await?;
-                (job, Some(Cause::Retry))
-            }
-            AttemptEnd::HandBack { keep_task } => {
-                let job = queue::hand_back(&tx, lease, *keep_task, now).await?;
-                (job, Some(Cause::HandBack))
-            }
-        };
-        let Some(job) = job else {
+        let mut cause = end.cause();
+        let mut ended = self.write_end(&tx, lease, end).await?;
+        if let (None, Some(failure)) = (&ended, end.failure_if_deleted()) {
+            cause = Some(Cause::Deleted);
+            ended = queue::fail(&tx, lease, &failure, self.clock.queue()).await?;
+        }
+        let Some(job) = ended else {
             tx.rollback().await?;
             return Ok(None);
         };
         self.commit_transition(tx, std::slice::from_ref(&job), cause)
             .await?;
         Ok(Some(job))
+    }
+
+    async fn write_end(
+        &self,
+        tx: &Transaction,
+        lease: &Lease,
+        end: &AttemptEnd,
+    ) -> Result<Option<job::Model>, Error> {
+        let now = self.clock.queue();
+        match end {
+            AttemptEnd::Fail(failure) => queue::fail(tx, lease, failure, now).await,
+            AttemptEnd::Retry {
+                failure,
+                pause,
+                keep_task,
+            } => queue::retry(tx, lease, failure, *pause, *keep_task, now).await,
+            AttemptEnd::HandBack { keep_task } => {
+                queue::hand_back(tx, lease, *keep_task, now).await
+            }
+        }
+    }
+}
+
+impl AttemptEnd {
+    fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Fail(_) => None,
+            Self::Retry { .. } => Some(Cause::Retry),
+            Self::HandBack { .. } => Some(Cause::HandBack),
+        }
+    }
+
+    /// What a deleted job fails with instead of waiting; `None` if it would not wait.
+    fn failure_if_deleted(&self) -> Option<Failure> {
+        match self {
+            Self::Fail(_) => None,
+            Self::Retry { failure, .. } => Some(failure.clone()),
+            Self::HandBack { .. } => Some(Failure::new(
+                Reason::WorkerLost,
+                "The worker stopped while it ran the job, which was deleted by then.",
+            )),
+        }
     }
 }

@@ -12,13 +12,15 @@ use super::App;
 const BATCH: u32 = 100;
 
 impl App {
-    /// Takes jobs from workers whose leases have run out: those with attempts left go back to the queue, the others fail.
+    /// Takes jobs from workers whose leases have run out: those with attempts left go back to the queue; the
+    /// others fail, and so do deleted ones.
     /// Returns how many.
     pub async fn rescue_jobs(&self) -> Result<usize, Error> {
         let mut rescued = 0;
         for (what, cause) in [
             (Expired::Requeue, Some(Cause::Rescue)),
-            (Expired::Fail, None),
+            (Expired::FailDeleted, Some(Cause::Deleted)),
+            (Expired::FailSpent, None),
         ] {
             rescued += self.rescue_all(what, cause).await?;
         }

@@ -1,7 +1,7 @@
 use crate::{
     domain::{Error, job::Cause},
-    entity::{JobStatus, job},
-    store::{Transaction, job_event, request},
+    entity::job,
+    store::{Transaction, job_event, queue, request},
 };
 
 use super::App;
@@ -21,10 +21,22 @@ impl App {
         job_event::record(&tx, jobs, cause).await?;
         request::refresh_status(&tx, &request_ids, self.clock.now()).await?;
         tx.commit().await?;
-
-        let ids: Vec<i64> = jobs.iter().map(|job| job.id).collect();
-        let work = jobs.iter().any(|job| job.status == JobStatus::Pending);
-        self.events.publish(&ids, work);
+        self.events.publish(jobs);
         Ok(())
+    }
+
+    /// Takes those of these locked jobs that are pending off the queue, with their events, and returns them.
+    pub(super) async fn cancel_pending(
+        &self,
+        tx: &Transaction,
+        jobs: &[job::Model],
+        cause: Option<Cause>,
+    ) -> Result<Vec<job::Model>, Error> {
+        let mut cancelled = Vec::new();
+        for job in jobs {
+            cancelled.extend(queue::cancel(tx, job.id, self.clock.queue()).await?);
+        }
+        job_event::record(tx, &cancelled, cause).await?;
+        Ok(cancelled)
     }
 }

@@ -19,11 +19,13 @@ mod page;
 mod prompt;
 mod request;
 mod resolution;
+mod seal;
 pub mod stored;
 mod template;
 mod trend;
 mod variable;
 mod violation;
+mod watch_cursor;
 
 pub use aspect_ratio::AspectRatio;
 pub use caller::Caller;
@@ -46,6 +48,7 @@ pub use template::{TemplateData, TemplateDraft, check_tags};
 pub use trend::{Tally, TrendWeight, in_window};
 pub use variable::{Variable, VariableType};
 pub use violation::{Violation, Violations};
+pub use watch_cursor::WatchCursor;
 
 /// A JSON object, as in the open-ended columns of the spec.
 pub type JsonMap = serde_json::Map<String, serde_json::Value>;

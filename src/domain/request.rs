@@ -4,7 +4,8 @@ use sha2::{Digest, Sha256};
 use crate::entity::MediaType;
 
 use super::{
-    Checks, Error, FeatureProperties, GenerationInput, JobInput, JsonMap, OutputForm, TemplateData,
+    Caller, Checks, Error, FeatureProperties, GenerationInput, JobInput, JsonMap, OutputForm,
+    TemplateData,
 };
 
 const MAX_MEDIA_URLS: usize = 16;
@@ -46,6 +47,15 @@ impl RequestDraft {
         !self.idempotency_key.is_empty() && checks.into_violations().is_empty()
     }
 
+    /// The wish with the priority that the caller may give it: a trusted service's within bounds, an end user's always 0.
+    pub fn with_allowed_priority(self, caller: Caller) -> Self {
+        let priority = match caller {
+            Caller::TrustedService => self.priority.clamp(*PRIORITIES.start(), *PRIORITIES.end()),
+            Caller::User(_) => 0,
+        };
+        Self { priority, ..self }
+    }
+
     /// SHA-256 of the payload in hexadecimal: two calls with one idempotency key must have the same.
     pub fn fingerprint(&self) -> Result<String, Error> {
         let payload = serde_json::to_vec(self).map_err(Error::internal)?;
@@ -71,6 +81,8 @@ pub struct Resolved {
     /// Trimmed.
     pub user_prompt: String,
     pub template_prompt: Option<String>,
+    /// Whether chance gave the seeds, since nobody set one.
+    pub random_seed: bool,
     /// One for each variation, in order.
     pub jobs: Vec<JobInput>,
 }
@@ -109,6 +121,7 @@ pub fn resolve(
     let (variables, template_prompt) =
         fill_template(draft, offer.template, user_prompt, &mut checks);
 
+    let random_seed_used = input.seed.is_none();
     let first = first_job(
         offer,
         input,
@@ -130,6 +143,7 @@ pub fn resolve(
     checks.finish(Resolved {
         user_prompt: user_prompt.to_owned(),
         template_prompt,
+        random_seed: random_seed_used,
         jobs,
     })
 }
@@ -174,14 +188,6 @@ fn check_attachments(draft: &RequestDraft, checks: &mut Checks) {
         checks.url(&format!("user_media_urls[{index}]"), url);
     }
     checks.json("metadata", &draft.metadata);
-    checks.require(PRIORITIES.contains(&draft.priority), "priority", || {
-        format!(
-            "must be from {} to {}, got {}",
-            PRIORITIES.start(),
-            PRIORITIES.end(),
-            draft.priority
-        )
-    });
 }
 
 fn check_variations(
@@ -360,7 +366,6 @@ mod tests {
             "https://a.vn/x.png".to_owned(),
             "file:///etc/passwd".to_owned(),
         ];
-        wish.priority = 1_000;
         wish.input = GenerationInput {
             seed: Some(-1),
             cfg_scale: Some(f64::NAN),
@@ -376,7 +381,6 @@ mod tests {
             [
                 "user_prompt",
                 "user_media_urls[1]",
-                "priority",
                 "input.seed",
                 "input.cfg_scale",
                 "input.lora_weights.style",
@@ -411,6 +415,24 @@ mod tests {
         assert_eq!((job.seed, job.width, job.height), (5, 1_920, 1_080));
         assert_eq!(job.format.as_deref(), Some("jpg"));
         assert_eq!(job.negative_prompt, "blur");
+    }
+
+    #[test]
+    fn a_trusted_service_s_priority_is_clamped_and_an_end_user_s_is_none() {
+        let priority = |caller, priority| {
+            let wish = RequestDraft {
+                priority,
+                ..wish("a")
+            };
+            wish.with_allowed_priority(caller).priority
+        };
+        let trusted = |asked| priority(Caller::TrustedService, asked);
+        assert_eq!(
+            [i32::MIN, -101, -100, 7, 100, 101, i32::MAX].map(trusted),
+            [-100, -100, -100, 7, 100, 100, 100]
+        );
+        let user = |asked| priority(Caller::User(1), asked);
+        assert_eq!([-100, 0, 100].map(user), [0, 0, 0]);
     }
 
     #[test]

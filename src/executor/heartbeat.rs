@@ -24,6 +24,8 @@ struct Reports {
     progress: watch::Receiver<Progress>,
     /// The preview as the job's row keeps it.
     preview: watch::Receiver<Option<String>>,
+    /// Its watchers are told, beside the job's.
+    request_id: i64,
 }
 
 impl Executor {
@@ -32,6 +34,7 @@ impl Executor {
     pub(super) async fn keep_lease(
         self,
         lease: Lease,
+        request_id: i64,
         claimed: Instant,
         progress: watch::Receiver<Progress>,
         lost: CancellationToken,
@@ -40,6 +43,7 @@ impl Executor {
         let reports = Reports {
             progress: progress.clone(),
             preview,
+            request_id,
         };
         tokio::select! {
             () = self.renew_while_held(&lease, claimed, reports) => lost.cancel(),
@@ -92,7 +96,9 @@ impl Executor {
         let (db, now) = (self.app.store.writer(), self.app.clock.queue());
         match queue::heartbeat(db, lease, self.settings.lease, report, now).await {
             Ok(held) => {
-                self.app.events.publish(&[lease.job_id], false);
+                self.app
+                    .events
+                    .publish_progress(lease.job_id, reports.request_id);
                 Some(held)
             }
             Err(error) => {

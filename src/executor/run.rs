@@ -41,14 +41,21 @@ impl Executor {
             };
             let (progress, reports) = ProgressSender::channel();
             let lost = CancellationToken::new();
-            let keeper = self
-                .clone()
-                .keep_lease(lease.clone(), claimed, reports, lost.clone());
+            let keeper = self.clone().keep_lease(
+                lease.clone(),
+                job.request_id,
+                claimed,
+                reports,
+                lost.clone(),
+            );
             // Until the end is recorded, for the database may be slow.
             let _keeper = AbortOnDropHandle::new(tokio::spawn(keeper.in_current_span()));
             let (outcome, abandoned) = self.attempt(&job, &lease, progress, &lost).await;
-            self.settle(&job, &lease, outcome, &lost).await;
-            if let Some(abandoned) = abandoned {
+            let gives_up = matches!(&outcome, Outcome::Missed(mishap) if mishap.is_final(&job));
+            let ended = self.settle(&job, &lease, outcome, &lost).await;
+            if let Some(abandoned) = abandoned
+                && (gives_up || ended.is_some_and(|job| job.status.is_terminal()))
+            {
                 cancel(abandoned).await;
             }
         }
@@ -56,8 +63,8 @@ impl Executor {
         .await;
     }
 
-    /// The attempt itself, ended early by a time-out, a lost lease or a stop of the server; and the provider's task, if it
-    /// goes on working for a job that has ended.
+    /// The attempt itself, ended early by a time-out, a lost lease or a stop of the server; and the provider's task, if the
+    /// provider goes on working on it. It is abandoned if the job does not wait for another attempt.
     async fn attempt(
         &self,
         job: &job::Model,
@@ -71,9 +78,8 @@ impl Executor {
         };
         let outcome = self.run_until_ended(&attempt, lost).await;
         let abandoned = match &outcome {
-            Outcome::Missed(mishap) if mishap.keep_task && mishap.is_final(job) => {
-                attempt.abandon()
-            }
+            Outcome::Missed(mishap) if mishap.keep_task => attempt.abandon(),
+            Outcome::Stopped { keep_task: true } => attempt.abandon(),
             _ => None,
         };
         (outcome, abandoned)
@@ -105,14 +111,15 @@ impl Executor {
     }
 
     /// Records how the attempt ended; again and again while the database is away, for as long as the lease holds. An end
-    /// that cannot be recorded as it is becomes a failure, so that the job does not run once more.
+    /// that cannot be recorded as it is becomes a failure, so that the job does not run once more. Returns the job if the end
+    /// is recorded.
     async fn settle(
         &self,
         job: &job::Model,
         lease: &Lease,
         mut outcome: Outcome,
         lost: &CancellationToken,
-    ) {
+    ) -> Option<job::Model> {
         loop {
             match self.record(job, lease, &outcome).await {
                 Err(error @ Error::DatabaseUnavailable(_)) => {
@@ -130,7 +137,7 @@ impl Executor {
                         error = with_causes(&error),
                         "cannot record the end of an attempt"
                     );
-                    return;
+                    return None;
                 }
                 Err(error) => {
                     tracing::error!(
@@ -142,11 +149,11 @@ impl Executor {
                 Ok(Some(ended)) => {
                     let status = ended.status.as_str();
                     tracing::info!(status, error_code = ended.error_code, "attempt ended");
-                    return;
+                    return Some(ended);
                 }
                 Ok(None) => {
                     tracing::warn!("the lease was lost; another worker has the job");
-                    return;
+                    return None;
                 }
             }
         }

@@ -1,3 +1,5 @@
+mod event;
+
 use std::pin::Pin;
 
 use futures::{Stream, stream};
@@ -5,7 +7,7 @@ use serde_json::Value;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    app::{App, JobUpdate, JobWatch},
+    app::{App, JobNews, JobUpdate, JobWatch},
     domain::{Caller, Checks, Error, Page},
     entity::{JobStatus, job},
     store::{self, PageRequest},
@@ -13,12 +15,15 @@ use crate::{
 
 use super::{
     caller, json,
-    media::{self, media_type},
+    media::{self, media_type, media_type_from},
     page::{any_or, bounded_page, page_request},
     proto::{self, job_service_server::JobService},
     required_id,
     time::timestamp,
 };
+
+/// Longest name of a worker, in characters.
+const MAX_WORKER_ID_CHARS: usize = 64;
 
 pub(super) struct Jobs {
     pub(super) app: App,
@@ -45,21 +50,30 @@ impl JobService for Jobs {
         let caller = caller(&request);
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let page = page_request(request.page_size, request.page_token, &mut checks);
-        checks.optional_id("request_id", request.request_id);
-        checks.optional_id("user_id", request.user_id);
-        checks.optional_id("feature_id", request.feature_id);
-        let filter = store::job::Filter {
-            request_id: any_or(request.request_id),
-            user_id: any_or(request.user_id),
-            feature_id: any_or(request.feature_id),
-            status: status_from(request.status, &mut checks),
-            show_deleted: request.show_deleted,
-        };
+        let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
+        let filter = filter_from(request, &mut checks);
         checks.finish(())?;
         let page = bounded_page(page, |page| self.page(caller, &filter, page)).await?;
         Ok(Response::new(proto::ListJobsResponse {
             jobs: page.items,
+            next_page_token: page.next_page_token,
+        }))
+    }
+
+    async fn list_job_events(
+        &self,
+        request: Request<proto::ListJobEventsRequest>,
+    ) -> Result<Response<proto::ListJobEventsResponse>, Status> {
+        let caller = caller(&request);
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        checks.id("job_id", request.job_id);
+        let page = page_request(request.page_size, request.page_token, &mut checks);
+        checks.finish(())?;
+        let events = |page| self.events(caller, request.job_id, page);
+        let page = bounded_page(page, events).await?;
+        Ok(Response::new(proto::ListJobEventsResponse {
+            events: page.items,
             next_page_token: page.next_page_token,
         }))
     }
@@ -72,6 +86,42 @@ impl JobService for Jobs {
         let id = required_id(request.get_ref().id)?;
         let job = self.app.cancel_job(caller, id).await?;
         Ok(Response::new(proto::CancelJobResponse {
+            job: Some(message(job, caller)),
+        }))
+    }
+
+    async fn retry_job(
+        &self,
+        request: Request<proto::RetryJobRequest>,
+    ) -> Result<Response<proto::RetryJobResponse>, Status> {
+        let caller = caller(&request);
+        let id = required_id(request.get_ref().id)?;
+        let job = self.app.retry_job(caller, id).await?;
+        Ok(Response::new(proto::RetryJobResponse {
+            job: Some(message(job, caller)),
+        }))
+    }
+
+    async fn delete_job(
+        &self,
+        request: Request<proto::DeleteJobRequest>,
+    ) -> Result<Response<proto::DeleteJobResponse>, Status> {
+        let caller = caller(&request);
+        let id = required_id(request.get_ref().id)?;
+        let job = self.app.delete_job(caller, id).await?;
+        Ok(Response::new(proto::DeleteJobResponse {
+            job: Some(message(job, caller)),
+        }))
+    }
+
+    async fn undelete_job(
+        &self,
+        request: Request<proto::UndeleteJobRequest>,
+    ) -> Result<Response<proto::UndeleteJobResponse>, Status> {
+        let caller = caller(&request);
+        let id = required_id(request.get_ref().id)?;
+        let job = self.app.undelete_job(caller, id).await?;
+        Ok(Response::new(proto::UndeleteJobResponse {
             job: Some(message(job, caller)),
         }))
     }
@@ -117,6 +167,43 @@ impl Jobs {
             next_page_token: page.next_page_token,
         })
     }
+
+    async fn events(
+        &self,
+        caller: Caller,
+        job_id: i64,
+        page: PageRequest,
+    ) -> Result<Page<proto::JobEvent>, Error> {
+        let db = self.app.store.reader();
+        let page = store::job_event::list(db, caller, job_id, &page).await?;
+        let events = page.items.into_iter().map(event::message);
+        Ok(Page {
+            items: events.collect::<Result<_, _>>()?,
+            next_page_token: page.next_page_token,
+        })
+    }
+}
+
+fn filter_from(request: proto::ListJobsRequest, checks: &mut Checks) -> store::job::Filter {
+    for (field, id) in [
+        ("request_id", request.request_id),
+        ("user_id", request.user_id),
+        ("project_id", request.project_id),
+        ("feature_id", request.feature_id),
+    ] {
+        checks.optional_id(field, id);
+    }
+    checks.text("worker_id", &request.worker_id, MAX_WORKER_ID_CHARS);
+    store::job::Filter {
+        request_id: any_or(request.request_id),
+        user_id: any_or(request.user_id),
+        project_id: any_or(request.project_id),
+        feature_id: any_or(request.feature_id),
+        category: media_type_from("category", request.category, checks),
+        status: status_from(request.status, checks),
+        worker_id: Some(request.worker_id).filter(|id| !id.is_empty()),
+        show_deleted: request.show_deleted,
+    }
 }
 
 /// Reads on only when the client takes the next message, so a slow one costs no memory.
@@ -125,13 +212,9 @@ fn updates(
     caller: Caller,
     watch: JobWatch,
 ) -> impl Stream<Item = Result<proto::WatchJobResponse, Status>> + Send {
-    stream::unfold(Some((app, watch)), move |state| async move {
-        let (app, mut watch) = state?;
-        match next_message(&app, caller, &mut watch).await {
-            Ok(Some(message)) => Some((Ok(message), Some((app, watch)))),
-            Ok(None) => None,
-            Err(error) => Some((Err(error.into()), None)),
-        }
+    stream::try_unfold((app, watch), move |(app, mut watch)| async move {
+        let message = next_message(&app, caller, &mut watch).await?;
+        Ok(message.map(|message| (message, (app, watch))))
     })
 }
 
@@ -144,8 +227,12 @@ async fn next_message(
         return Ok(None);
     };
     let (event, job, media) = match update {
-        JobUpdate::Transition { job, media } => (proto::WatchJobEvent::Transition, job, media),
-        JobUpdate::Progress(job) => (proto::WatchJobEvent::Progress, job, Vec::new()),
+        JobUpdate::News(JobNews::Transition { job, media }) => {
+            (proto::WatchJobEvent::Transition, job, media)
+        }
+        JobUpdate::News(JobNews::Progress(job)) => {
+            (proto::WatchJobEvent::Progress, job, Vec::new())
+        }
         JobUpdate::Heartbeat(job) => (proto::WatchJobEvent::Heartbeat, job, Vec::new()),
     };
     Ok(Some(proto::WatchJobResponse {
@@ -175,7 +262,7 @@ fn status_from(status: i32, checks: &mut Checks) -> Option<JobStatus> {
     }
 }
 
-fn status_message(status: JobStatus) -> proto::JobStatus {
+pub(super) fn status_message(status: JobStatus) -> proto::JobStatus {
     match status {
         JobStatus::Pending => proto::JobStatus::Pending,
         JobStatus::Processing => proto::JobStatus::Processing,
@@ -192,6 +279,11 @@ pub(super) fn brief_message(mut job: job::Model, caller: Caller) -> proto::Job {
         input: None,
         ..message(job, caller)
     }
+}
+
+pub(super) fn brief_messages(jobs: Vec<job::Model>, caller: Caller) -> Vec<proto::Job> {
+    let messages = jobs.into_iter().map(|job| brief_message(job, caller));
+    messages.collect()
 }
 
 fn message(job: job::Model, caller: Caller) -> proto::Job {
@@ -225,6 +317,7 @@ fn message(job: job::Model, caller: Caller) -> proto::Job {
         create_time: Some(timestamp(job.created_at)),
         update_time: Some(timestamp(job.updated_at)),
         delete_time: job.deleted_at.map(timestamp),
+        superseded_by: job.superseded_by,
     }
 }
 

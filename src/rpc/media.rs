@@ -10,14 +10,14 @@ use crate::{
     app::App,
     domain::{Caller, Checks, Error, JsonMap, Page},
     entity::{MediaRole, MediaType, media},
-    media::{StorageError, StorageKey, StoredObject},
+    media::{ByteRange, StorageError, StorageKey, StoredObject},
     store::{self, PageRequest},
 };
 
 use super::{
     caller, json,
     page::{any_or, bounded_page, page_request},
-    proto::{self, media_service_server::MediaService},
+    proto::{self, download_media_response::Part, media_service_server::MediaService},
     required_id,
     stopping::until_stopped,
     time::timestamp,
@@ -62,6 +62,7 @@ impl MediaService for MediaFiles {
             job_id: any_or(request.job_id),
             user_id: any_or(request.user_id),
             media_type: media_type_from("media_type", request.media_type, &mut checks),
+            role: role_from(request.role, &mut checks),
             show_deleted: request.show_deleted,
         };
         checks.finish(())?;
@@ -72,6 +73,30 @@ impl MediaService for MediaFiles {
         }))
     }
 
+    async fn delete_media(
+        &self,
+        request: Request<proto::DeleteMediaRequest>,
+    ) -> Result<Response<proto::DeleteMediaResponse>, Status> {
+        let caller = caller(&request);
+        let id = required_id(request.get_ref().id)?;
+        let media = self.app.delete_media(caller, id).await?;
+        Ok(Response::new(proto::DeleteMediaResponse {
+            media: Some(message(&self.app, media).await?),
+        }))
+    }
+
+    async fn undelete_media(
+        &self,
+        request: Request<proto::UndeleteMediaRequest>,
+    ) -> Result<Response<proto::UndeleteMediaResponse>, Status> {
+        let caller = caller(&request);
+        let id = required_id(request.get_ref().id)?;
+        let media = self.app.undelete_media(caller, id).await?;
+        Ok(Response::new(proto::UndeleteMediaResponse {
+            media: Some(message(&self.app, media).await?),
+        }))
+    }
+
     type DownloadMediaStream = Parts;
 
     async fn download_media(
@@ -79,25 +104,46 @@ impl MediaService for MediaFiles {
         request: Request<proto::DownloadMediaRequest>,
     ) -> Result<Response<Self::DownloadMediaStream>, Status> {
         let caller = caller(&request);
-        let id = required_id(request.get_ref().id)?;
-        let media = store::media::find(self.app.store.reader(), caller, id).await?;
-        let key = storage_key(&media)?.ok_or(Error::MediaContentMissing(id))?;
-        let object =
-            self.app
-                .storage
-                .open_object(&key, None)
-                .await
-                .map_err(|error| match error {
-                    StorageError::NotFound { .. } => Error::MediaContentMissing(id),
-                    error => error.into(),
-                })?;
-        let head = message(&self.app, media).await?;
+        let proto::DownloadMediaRequest { id, offset } = request.into_inner();
+        let mut checks = Checks::default();
+        checks.id("id", id);
+        let start = u64::try_from(offset).unwrap_or_else(|_| {
+            checks.add("offset", format!("must not be negative, got {offset}"));
+            0
+        });
+        checks.finish(())?;
+        let media = store::media::find_live(self.app.store.reader(), caller, id).await?;
+        let object = self.open(&media, start).await?;
+        let head = proto::DownloadMediaResponse {
+            part: Some(Part::Media(message(&self.app, media).await?)),
+            offset,
+        };
         let stopping = self.app.stopping.clone();
         Ok(Response::new(parts(head, object, stopping)))
     }
 }
 
 impl MediaFiles {
+    /// The file from the offset on; `None` if it ends there.
+    async fn open(&self, media: &media::Model, offset: u64) -> Result<Option<StoredObject>, Error> {
+        let key = storage_key(media)?.ok_or(Error::MediaContentMissing(media.id))?;
+        let rest = (offset > 0).then_some(ByteRange {
+            start: offset,
+            end: u64::MAX,
+        });
+        match self.app.storage.open_object(&key, rest).await {
+            Ok(object) => Ok(Some(object)),
+            Err(StorageError::OutOfRange { total, .. }) if total == offset => Ok(None),
+            Err(StorageError::OutOfRange { total, .. }) => Err(Error::OffsetAhead {
+                id: media.id,
+                file_size: total,
+                offset,
+            }),
+            Err(StorageError::NotFound { .. }) => Err(Error::MediaContentMissing(media.id)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     async fn page(
         &self,
         caller: Caller,
@@ -112,16 +158,27 @@ impl MediaFiles {
     }
 }
 
-/// The facts, then the file; broken off when the server stops.
-fn parts(head: proto::Media, object: StoredObject, stopping: CancellationToken) -> Parts {
-    use proto::download_media_response::Part;
-    let part = |part| Ok(proto::DownloadMediaResponse { part: Some(part) });
-    let chunks = until_stopped(object.stream.map_err(Error::from), stopping)
+/// The facts, then the file, or nothing of it; broken off when the server stops.
+fn parts(
+    head: proto::DownloadMediaResponse,
+    object: Option<StoredObject>,
+    stopping: CancellationToken,
+) -> Parts {
+    let bytes = object.map_or_else(|| stream::empty().boxed(), |object| object.stream);
+    let mut offset = head.offset;
+    let chunks = until_stopped(bytes.map_err(Error::from), stopping)
         .map_err(Status::from)
         .map_ok(|bytes| stream::iter(split(bytes)).map(Ok))
-        .try_flatten();
-    let chunks = chunks.map(move |chunk| chunk.and_then(|chunk| part(Part::Chunk(chunk.into()))));
-    Box::pin(stream::once(std::future::ready(part(Part::Media(head)))).chain(chunks))
+        .try_flatten()
+        .map_ok(move |chunk| {
+            let chunk_offset = offset;
+            offset = offset.saturating_add_unsigned(chunk.len() as u64);
+            proto::DownloadMediaResponse {
+                part: Some(Part::Chunk(chunk.into())),
+                offset: chunk_offset,
+            }
+        });
+    Box::pin(stream::once(std::future::ready(Ok(head))).chain(chunks))
 }
 
 fn split(mut bytes: Bytes) -> Vec<Bytes> {
@@ -153,8 +210,10 @@ pub(super) async fn messages(
 
 async fn message(app: &App, media: media::Model) -> Result<proto::Media, Error> {
     let link = match storage_key(&media)? {
-        Some(key) => Some(app.storage.download_url(&key, app.clock.now()).await?),
-        None => None,
+        Some(key) if media.deleted_at.is_none() => {
+            Some(app.storage.download_url(&key, app.clock.now()).await?)
+        }
+        _ => None,
     };
     let metadata = match media.metadata {
         Some(Value::Object(metadata)) => metadata,
@@ -216,6 +275,22 @@ fn role(role: MediaRole) -> proto::MediaRole {
         MediaRole::Thumbnail => proto::MediaRole::Thumbnail,
         MediaRole::Preview => proto::MediaRole::Preview,
         MediaRole::Poster => proto::MediaRole::Poster,
+    }
+}
+
+/// The role in a filter; unspecified means any.
+fn role_from(role: i32, checks: &mut Checks) -> Option<MediaRole> {
+    match proto::MediaRole::try_from(role) {
+        Ok(proto::MediaRole::Unspecified) => None,
+        Ok(proto::MediaRole::Original) => Some(MediaRole::Original),
+        Ok(proto::MediaRole::Format) => Some(MediaRole::Format),
+        Ok(proto::MediaRole::Thumbnail) => Some(MediaRole::Thumbnail),
+        Ok(proto::MediaRole::Preview) => Some(MediaRole::Preview),
+        Ok(proto::MediaRole::Poster) => Some(MediaRole::Poster),
+        Err(_) => {
+            checks.add("role", format!("must be a value of MediaRole, got {role}"));
+            None
+        }
     }
 }
 

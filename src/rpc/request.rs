@@ -1,12 +1,18 @@
+mod resolved;
+mod watch;
+
+use std::pin::Pin;
+
+use futures::Stream;
 use tonic::{Request, Response, Status};
 
 use crate::{
     app::App,
     domain::{
         Caller, Checks, Error, GenerationInput, JobCounts, OutputSettings, Page, RequestDraft,
-        stored,
+        WatchCursor, etag, stored,
     },
-    entity::{RequestStatus, request},
+    entity::{self, RequestStatus, request},
     store::{self, PageRequest},
 };
 
@@ -15,8 +21,10 @@ use super::{
     page::{any_or, bounded_page, page_request},
     proto::{self, request_service_server::RequestService},
     required_id,
-    time::timestamp,
+    time::{optional_time, timestamp},
 };
+
+const MAX_ETAG_CHARS: usize = 64;
 
 pub(super) struct Requests {
     pub(super) app: App,
@@ -29,17 +37,18 @@ impl RequestService for Requests {
         request: Request<proto::CreateRequestRequest>,
     ) -> Result<Response<proto::CreateRequestResponse>, Status> {
         let caller = caller(&request);
-        let (request, jobs) = self
-            .app
-            .create_request(caller, draft(request.into_inner()))
-            .await?;
-        let mut requests = self.messages(vec![request], caller).await?;
+        let request = request.into_inner();
+        let validate_only = request.validate_only;
+        let draft = draft(request);
+        if validate_only {
+            let valid = self.app.validate_request(caller, &draft).await?;
+            return Ok(Response::new(resolved::response(valid)));
+        }
+        let (request, jobs) = self.app.create_request(caller, draft).await?;
         Ok(Response::new(proto::CreateRequestResponse {
-            request: requests.pop(),
-            jobs: jobs
-                .into_iter()
-                .map(|job| job::brief_message(job, caller))
-                .collect(),
+            request: Some(self.message(request, caller).await?),
+            jobs: job::brief_messages(jobs, caller),
+            resolved_input: None,
         }))
     }
 
@@ -50,9 +59,8 @@ impl RequestService for Requests {
         let caller = caller(&request);
         let id = required_id(request.get_ref().id)?;
         let found = store::request::find(self.app.store.reader(), caller, id).await?;
-        let mut requests = self.messages(vec![found], caller).await?;
         Ok(Response::new(proto::GetRequestResponse {
-            request: requests.pop(),
+            request: Some(self.message(found, caller).await?),
         }))
     }
 
@@ -63,23 +71,92 @@ impl RequestService for Requests {
         let caller = caller(&request);
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let page = page_request(request.page_size, request.page_token, &mut checks);
-        checks.optional_id("user_id", request.user_id);
-        checks.optional_id("project_id", request.project_id);
-        checks.optional_id("feature_id", request.feature_id);
-        let filter = store::request::Filter {
-            user_id: any_or(request.user_id),
-            project_id: any_or(request.project_id),
-            feature_id: any_or(request.feature_id),
-            status: status_from(request.status, &mut checks),
-            show_deleted: request.show_deleted,
-        };
+        let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
+        let filter = filter_from(&request, &mut checks);
         checks.finish(())?;
         let page = bounded_page(page, |page| self.page(caller, &filter, page)).await?;
         Ok(Response::new(proto::ListRequestsResponse {
             requests: page.items,
             next_page_token: page.next_page_token,
         }))
+    }
+
+    async fn cancel_request(
+        &self,
+        request: Request<proto::CancelRequestRequest>,
+    ) -> Result<Response<proto::CancelRequestResponse>, Status> {
+        let caller = caller(&request);
+        let id = required_id(request.get_ref().id)?;
+        let cancellation = self.app.cancel_request(caller, id).await?;
+        let request = self.message(cancellation.request, caller).await?;
+        let uncancelled = |job: &entity::job::Model| proto::UncancelledJob {
+            id: job.id,
+            status: job::status_message(job.status).into(),
+        };
+        Ok(Response::new(proto::CancelRequestResponse {
+            request: Some(request),
+            cancelled_jobs: job::brief_messages(cancellation.cancelled, caller),
+            uncancelled_jobs: cancellation.others.iter().map(uncancelled).collect(),
+        }))
+    }
+
+    async fn retry_request(
+        &self,
+        request: Request<proto::RetryRequestRequest>,
+    ) -> Result<Response<proto::RetryRequestResponse>, Status> {
+        let caller = caller(&request);
+        let id = required_id(request.get_ref().id)?;
+        let (request, jobs) = self.app.retry_request(caller, id).await?;
+        Ok(Response::new(proto::RetryRequestResponse {
+            request: Some(self.message(request, caller).await?),
+            jobs: job::brief_messages(jobs, caller),
+        }))
+    }
+
+    async fn delete_request(
+        &self,
+        request: Request<proto::DeleteRequestRequest>,
+    ) -> Result<Response<proto::DeleteRequestResponse>, Status> {
+        let caller = caller(&request);
+        let proto::DeleteRequestRequest { id, etag } = request.into_inner();
+        let mut checks = Checks::default();
+        checks.id("id", id);
+        checks.text("etag", &etag, MAX_ETAG_CHARS);
+        checks.finish(())?;
+        let request = self.app.delete_request(caller, id, &etag).await?;
+        Ok(Response::new(proto::DeleteRequestResponse {
+            request: Some(self.message(request, caller).await?),
+        }))
+    }
+
+    async fn undelete_request(
+        &self,
+        request: Request<proto::UndeleteRequestRequest>,
+    ) -> Result<Response<proto::UndeleteRequestResponse>, Status> {
+        let caller = caller(&request);
+        let id = required_id(request.get_ref().id)?;
+        let request = self.app.undelete_request(caller, id).await?;
+        Ok(Response::new(proto::UndeleteRequestResponse {
+            request: Some(self.message(request, caller).await?),
+        }))
+    }
+
+    type WatchRequestStream =
+        Pin<Box<dyn Stream<Item = Result<proto::WatchRequestResponse, Status>> + Send>>;
+
+    async fn watch_request(
+        &self,
+        request: Request<proto::WatchRequestRequest>,
+    ) -> Result<Response<Self::WatchRequestStream>, Status> {
+        let caller = caller(&request);
+        let proto::WatchRequestRequest { request_id, cursor } = request.into_inner();
+        let mut checks = Checks::default();
+        checks.id("request_id", request_id);
+        let cursor = WatchCursor::decode(request_id, &cursor, &mut checks)?;
+        checks.finish(())?;
+        let watch = self.app.watch_request(caller, request_id, cursor).await?;
+        let updates = watch::updates(self.app.clone(), caller, watch);
+        Ok(Response::new(Box::pin(updates)))
     }
 }
 
@@ -97,18 +174,55 @@ impl Requests {
         })
     }
 
+    async fn message(
+        &self,
+        request: request::Model,
+        caller: Caller,
+    ) -> Result<proto::Request, Error> {
+        let mut messages = self.messages(vec![request], caller).await?;
+        messages
+            .pop()
+            .ok_or_else(|| Error::internal("a request became no message"))
+    }
+
     async fn messages(
         &self,
         requests: Vec<request::Model>,
         caller: Caller,
     ) -> Result<Vec<proto::Request>, Error> {
-        let ids: Vec<i64> = requests.iter().map(|request| request.id).collect();
-        let counts = store::request::job_counts(self.app.store.reader(), &ids).await?;
+        let counts = store::request::job_counts(self.app.store.reader(), &requests).await?;
         let message = |request: request::Model| {
             let counts = counts.get(&request.id).copied().unwrap_or_default();
             message(request, counts, caller)
         };
         Ok(requests.into_iter().map(message).collect())
+    }
+}
+
+fn filter_from(
+    request: &proto::ListRequestsRequest,
+    checks: &mut Checks,
+) -> store::request::Filter {
+    checks.optional_id("user_id", request.user_id);
+    checks.optional_id("project_id", request.project_id);
+    checks.optional_id("feature_id", request.feature_id);
+    checks.optional_id("template_id", request.template_id);
+    let created_from = optional_time("create_time_start", request.create_time_start, checks);
+    let created_before = optional_time("create_time_end", request.create_time_end, checks);
+    if let (Some(start), Some(end)) = (created_from, created_before) {
+        checks.require(start <= end, "create_time_end", || {
+            format!("must not be before create_time_start, got {end} and {start}")
+        });
+    }
+    store::request::Filter {
+        user_id: any_or(request.user_id),
+        project_id: any_or(request.project_id),
+        feature_id: any_or(request.feature_id),
+        template_id: any_or(request.template_id),
+        created_from,
+        created_before,
+        status: status_from(request.status, checks),
+        show_deleted: request.show_deleted,
     }
 }
 
@@ -236,6 +350,7 @@ fn message(request: request::Model, counts: JobCounts, caller: Caller) -> proto:
         create_time: Some(timestamp(request.created_at)),
         update_time: Some(timestamp(request.updated_at)),
         delete_time: request.deleted_at.map(timestamp),
+        etag: etag(request.version),
     }
 }
 

@@ -1,7 +1,11 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
-    EntityTrait, QueryFilter, QueryOrder, QueryTrait,
+    ActiveModelTrait,
+    ActiveValue::NotSet,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select,
+    sea_query::{Expr, LockType},
 };
 use serde::Serialize;
 
@@ -21,9 +25,12 @@ use super::{PageRequest, Transaction, job_event, page::List, request::by_name};
 pub struct Filter {
     pub request_id: Option<i64>,
     pub user_id: Option<i64>,
+    pub project_id: Option<i64>,
     pub feature_id: Option<i64>,
+    pub category: Option<MediaType>,
     #[serde(serialize_with = "by_name")]
     pub status: Option<JobStatus>,
+    pub worker_id: Option<String>,
     pub show_deleted: bool,
 }
 
@@ -86,13 +93,90 @@ fn new_job(
     }
 }
 
+/// Adds a job in the place of each of these, which its request has locked with itself: the same work, with all attempts
+/// before it. Their first events are recorded.
+pub async fn insert_successors(
+    tx: &Transaction,
+    jobs: &[Model],
+    max_attempts: i32,
+    now: DateTime<Utc>,
+) -> Result<Vec<Model>, Error> {
+    let mut successors = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let successor = successor(job, max_attempts, now).insert(tx).await?;
+        let superseded = Entity::update_many()
+            .col_expr(Column::SupersededBy, Expr::value(successor.id))
+            .col_expr(Column::UpdatedAt, Expr::value(now))
+            .filter(Column::Id.eq(job.id))
+            .filter(Column::SupersededBy.is_null())
+            .exec(tx)
+            .await?;
+        if superseded.rows_affected != 1 {
+            return Err(Error::internal("a job was superseded behind its lock"));
+        }
+        successors.push(successor);
+    }
+    job_event::record(tx, &successors, None).await?;
+    Ok(successors)
+}
+
+/// What an attempt wrote stays behind, the submission key above all: a provider must not take the new job for the old.
+fn successor(job: &Model, max_attempts: i32, now: DateTime<Utc>) -> ActiveModel {
+    ActiveModel {
+        id: NotSet,
+        request_id: Set(job.request_id),
+        user_id: Set(job.user_id),
+        project_id: Set(job.project_id),
+        feature_id: Set(job.feature_id),
+        category: Set(job.category),
+        status: Set(JobStatus::Pending),
+        priority: Set(job.priority),
+        input_json: Set(job.input_json.clone()),
+        created_at: Set(now),
+        updated_at: Set(now),
+        revision: Set(1),
+        variation: Set(job.variation),
+        attempt: Set(0),
+        max_attempts: Set(max_attempts),
+        run_after: Set(DateTime::UNIX_EPOCH),
+        progress: Set(0.0),
+        ..Default::default()
+    }
+}
+
+/// The job under its lock, if the caller may see it. The lock of its request comes after it.
+pub async fn lock(tx: &Transaction, caller: Caller, id: i64) -> Result<Model, Error> {
+    let query = visible(caller, id).lock(LockType::NoKeyUpdate);
+    let found = query.one(tx).await?;
+    found.ok_or_else(|| Error::not_found(Resource::Job, id))
+}
+
+/// Deletes a locked job by itself, or brings it back.
+pub async fn set_deleted(
+    tx: &Transaction,
+    id: i64,
+    deleted_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<Model, Error> {
+    Entity::update_many()
+        .col_expr(Column::DeletedAt, Expr::value(deleted_at))
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .filter(Column::Id.eq(id))
+        .exec(tx)
+        .await?;
+    find(tx, Caller::TrustedService, id).await
+}
+
 /// The job, deleted or not, if the caller may see it.
 pub async fn find(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<Model, Error> {
-    let query = Entity::find_by_id(id).apply_if(caller.scope(), |query, id| {
-        query.filter(Column::UserId.eq(id))
-    });
-    let found = query.one(db).await?;
+    let found = visible(caller, id).one(db).await?;
     found.ok_or_else(|| Error::not_found(Resource::Job, id))
+}
+
+fn visible(caller: Caller, id: i64) -> Select<Entity> {
+    Entity::find_by_id(id).apply_if(caller.scope(), |query, id| {
+        query.filter(Column::UserId.eq(id))
+    })
 }
 
 /// Jobs, newest first.
@@ -115,8 +199,17 @@ pub async fn list(
         .apply_if(filter.feature_id, |query, id| {
             query.filter(Column::FeatureId.eq(id))
         })
+        .apply_if(filter.project_id, |query, id| {
+            query.filter(Column::ProjectId.eq(id))
+        })
+        .apply_if(filter.category, |query, category| {
+            query.filter(Column::Category.eq(category))
+        })
         .apply_if(filter.status, |query, status| {
             query.filter(Column::Status.eq(status))
+        })
+        .apply_if(filter.worker_id.as_deref(), |query, id| {
+            query.filter(Column::WorkerId.eq(id))
         });
     if !filter.show_deleted {
         query = query.filter(Column::DeletedAt.is_null());
@@ -138,4 +231,44 @@ pub async fn of_request(db: &impl ConnectionTrait, request_id: i64) -> Result<Ve
         .order_by_asc(Column::Variation)
         .order_by_asc(Column::Id);
     Ok(jobs.all(db).await?)
+}
+
+/// Where a job stands: what tells a watcher of its request whether there is something to read.
+#[derive(Clone, Debug, PartialEq, FromQueryResult)]
+pub struct Standing {
+    pub id: i64,
+    /// Of the last transition.
+    pub revision: i64,
+    pub status: JobStatus,
+    pub progress: f64,
+    pub progress_message: Option<String>,
+    pub progress_preview: Option<String>,
+    pub superseded_by: Option<i64>,
+    pub deleted_at: Option<DateTime<Utc>>,
+}
+
+impl Standing {
+    /// Whether its request waits for it: it is live, not superseded, and has not ended.
+    pub fn is_open(&self) -> bool {
+        self.deleted_at.is_none() && self.superseded_by.is_none() && !self.status.is_terminal()
+    }
+}
+
+/// How all jobs of a request stand at one moment, deleted and superseded ones too, in order of id.
+pub async fn standings(db: &impl ConnectionTrait, request_id: i64) -> Result<Vec<Standing>, Error> {
+    let jobs = Entity::find()
+        .select_only()
+        .columns([
+            Column::Id,
+            Column::Revision,
+            Column::Status,
+            Column::Progress,
+            Column::ProgressMessage,
+            Column::ProgressPreview,
+            Column::SupersededBy,
+            Column::DeletedAt,
+        ])
+        .filter(Column::RequestId.eq(request_id))
+        .order_by_asc(Column::Id);
+    Ok(jobs.into_model().all(db).await?)
 }

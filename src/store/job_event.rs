@@ -5,7 +5,7 @@ use sea_orm::{
 
 use crate::{
     domain::{
-        Error,
+        Caller, Error, Page,
         job::{Cause, EventDetail},
     },
     entity::{
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-use super::Transaction;
+use super::{PageRequest, Transaction, page::List};
 
 /// Most events read at once; a watcher that is further behind reads again.
 const BATCH: u64 = 100;
@@ -70,4 +70,29 @@ pub async fn after(
         .order_by_asc(Column::Revision)
         .limit(BATCH);
     Ok(events.all(db).await?)
+}
+
+/// All transitions of a job that the caller may see, in order.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    caller: Caller,
+    job_id: i64,
+    page: &PageRequest,
+) -> Result<Page<Model>, Error> {
+    super::job::find(db, caller, job_id).await?;
+    let list = List {
+        name: "job events by revision",
+        filter: &job_id,
+        query: Entity::find().filter(Column::JobId.eq(job_id)),
+        page,
+    };
+    list.oldest_first(db, Column::Revision, |row| row.revision)
+        .await
+}
+
+/// What an event keeps beside the status.
+pub fn detail(stored: Option<serde_json::Value>) -> Result<EventDetail, Error> {
+    stored
+        .map_or_else(|| Ok(EventDetail::default()), serde_json::from_value)
+        .map_err(Error::internal)
 }

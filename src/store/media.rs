@@ -2,8 +2,11 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
-    EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ActiveModelTrait,
+    ActiveValue::NotSet,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::{Expr, SimpleExpr},
 };
 use serde::Serialize;
 
@@ -25,6 +28,7 @@ pub struct Filter {
     pub job_id: Option<i64>,
     pub user_id: Option<i64>,
     pub media_type: Option<MediaType>,
+    pub role: Option<MediaRole>,
     pub show_deleted: bool,
 }
 
@@ -40,6 +44,8 @@ pub struct NewMedia {
     pub metadata: JsonMap,
     pub blurhash: String,
     pub tiny_preview: String,
+    /// Set if the request is deleted by now.
+    pub deleted_at: Option<DateTime<Utc>>,
 }
 
 pub async fn insert(
@@ -61,7 +67,7 @@ pub async fn insert(
         tiny_preview_base64: Set(Some(media.tiny_preview)),
         created_at: Set(now),
         updated_at: Set(now),
-        deleted_at: Set(None),
+        deleted_at: Set(media.deleted_at),
         storage_key: Set(Some(media.storage_key)),
         role: Set(media.role),
     };
@@ -76,7 +82,16 @@ pub async fn find(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<
     found.ok_or_else(|| Error::not_found(Resource::Media, id))
 }
 
-fn of_user(user_id: i64) -> sea_orm::sea_query::SimpleExpr {
+/// The media, unless it is deleted, if the caller may see it.
+pub async fn find_live(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<Model, Error> {
+    let media = find(db, caller, id).await?;
+    if media.deleted_at.is_some() {
+        return Err(Error::not_found(Resource::Media, id));
+    }
+    Ok(media)
+}
+
+fn of_user(user_id: i64) -> SimpleExpr {
     let requests = request::Entity::find()
         .select_only()
         .column(request::Column::Id)
@@ -102,6 +117,9 @@ pub async fn list(
         })
         .apply_if(filter.media_type, |query, kind| {
             query.filter(Column::MediaType.eq(kind))
+        })
+        .apply_if(filter.role, |query, role| {
+            query.filter(Column::Role.eq(role))
         });
     if !filter.show_deleted {
         query = query.filter(Column::DeletedAt.is_null());
@@ -113,6 +131,35 @@ pub async fn list(
         page,
     };
     list.newest_first(db, Column::Id, |row| row.id).await
+}
+
+/// Hides the row unless it is hidden already.
+pub async fn delete(tx: &Transaction, id: i64, now: DateTime<Utc>) -> Result<(), Error> {
+    let live = Column::DeletedAt.is_null();
+    set_deleted(tx, id, live, Some(now), now).await
+}
+
+/// Shows the row again unless it is to be seen.
+pub async fn undelete(tx: &Transaction, id: i64, now: DateTime<Utc>) -> Result<(), Error> {
+    let deleted = Column::DeletedAt.is_not_null();
+    set_deleted(tx, id, deleted, None, now).await
+}
+
+async fn set_deleted(
+    tx: &Transaction,
+    id: i64,
+    only_if: SimpleExpr,
+    deleted_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    Entity::update_many()
+        .col_expr(Column::DeletedAt, Expr::value(deleted_at))
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .filter(Column::Id.eq(id))
+        .filter(only_if)
+        .exec(tx)
+        .await?;
+    Ok(())
 }
 
 /// The live media of a job, in the order in which they were made.

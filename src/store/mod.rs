@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 mod connection;
+pub mod deletion;
 mod error;
 pub mod feature;
 pub mod idempotency_key;

@@ -54,6 +54,23 @@ impl<E: EntityTrait, F: Serialize> List<'_, E, F> {
         self.page.finish(rows, &token, id)
     }
 
+    /// The page in ascending order of a number that counts up.
+    pub(super) async fn oldest_first(
+        self,
+        db: &impl ConnectionTrait,
+        column: E::Column,
+        number: impl Fn(&E::Model) -> i64,
+    ) -> Result<Page<E::Model>, Error> {
+        let token = PageToken::of(self.name, self.filter)?;
+        let mut query = self.query;
+        if let Some(last) = token.decode::<i64>(&self.page.token)? {
+            query = query.filter(column.gt(last));
+        }
+        let ordered = query.order_by_asc(column);
+        let rows = ordered.limit(self.page.limit()).all(db).await?;
+        self.page.finish(rows, &token, number)
+    }
+
     /// The page in this order.
     pub(super) async fn sorted(
         self,

@@ -5,9 +5,9 @@ use sea_orm::{
     ActiveEnum, ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
-    sea_query::{Expr, LockType},
+    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Select, UpdateMany,
+    sea_query::{Expr, ExprTrait, LockType},
 };
 use serde::Serialize;
 
@@ -21,12 +21,21 @@ use crate::{
 
 use super::{PageRequest, Transaction, page::List};
 
+/// Not FOR UPDATE: that would wait for transactions that insert jobs or media of the request. SQLite has no row locks, and
+/// its query builder leaves them out.
+const LOCK: LockType = LockType::NoKeyUpdate;
+
 /// What a list shows; `None` means all.
 #[derive(Debug, Serialize)]
 pub struct Filter {
     pub user_id: Option<i64>,
     pub project_id: Option<i64>,
     pub feature_id: Option<i64>,
+    pub template_id: Option<i64>,
+    /// Created then or later.
+    pub created_from: Option<DateTime<Utc>>,
+    /// Created earlier.
+    pub created_before: Option<DateTime<Utc>>,
     #[serde(serialize_with = "by_name")]
     pub status: Option<RequestStatus>,
     pub show_deleted: bool,
@@ -102,6 +111,15 @@ pub async fn list(
         .apply_if(filter.feature_id, |query, id| {
             query.filter(Column::FeatureId.eq(id))
         })
+        .apply_if(filter.template_id, |query, id| {
+            query.filter(Column::TemplateId.eq(id))
+        })
+        .apply_if(filter.created_from, |query, time| {
+            query.filter(Column::CreatedAt.gte(time))
+        })
+        .apply_if(filter.created_before, |query, time| {
+            query.filter(Column::CreatedAt.lt(time))
+        })
         .apply_if(filter.status, |query, status| {
             query.filter(Column::Status.eq(status))
         });
@@ -117,30 +135,68 @@ pub async fn list(
     list.newest_first(db, Column::Id, |row| row.id).await
 }
 
-/// How the live, not superseded jobs of each request stand.
+/// The request, deleted or not, locked until the transaction ends; see [`refresh_status`] for the order of locks.
+pub async fn lock(tx: &Transaction, id: i64) -> Result<Model, Error> {
+    let found = Entity::find_by_id(id).lock(LOCK).one(tx).await?;
+    found.ok_or_else(|| Error::not_found(Resource::Request, id))
+}
+
+/// How the jobs of each request stand that count for it, see [`JobCounts`].
 pub async fn job_counts(
     db: &impl ConnectionTrait,
-    ids: &[i64],
+    requests: &[Model],
 ) -> Result<BTreeMap<i64, JobCounts>, Error> {
-    let rows: Vec<(i64, JobStatus, i64)> = job::Entity::find()
-        .select_only()
-        .column(job::Column::RequestId)
-        .column(job::Column::Status)
-        .column_as(job::Column::Id.count(), "jobs")
-        .filter(job::Column::RequestId.is_in(ids.iter().copied()))
-        .filter(job::Column::DeletedAt.is_null())
-        .filter(job::Column::SupersededBy.is_null())
-        .group_by(job::Column::RequestId)
-        .group_by(job::Column::Status)
-        .into_tuple()
-        .all(db)
-        .await?;
+    let ids = |deleted: bool| {
+        let requests = requests.iter();
+        let ids = requests.filter(move |request| request.deleted_at.is_some() == deleted);
+        ids.map(|request| request.id).collect::<Vec<_>>()
+    };
+    let (live, deleted) = (ids(false), ids(true));
+    let mut rows = Vec::new();
+    if !live.is_empty() {
+        let jobs = job::Entity::find()
+            .filter(job::Column::RequestId.is_in(live))
+            .filter(job::Column::DeletedAt.is_null());
+        rows.extend(count_by_status(db, jobs).await?);
+    }
+    if !deleted.is_empty() {
+        rows.extend(count_by_status(db, deleted_with(deleted)).await?);
+    }
     let mut counts: BTreeMap<i64, JobCounts> = BTreeMap::new();
     for (request_id, status, jobs) in rows {
         let jobs = u32::try_from(jobs).map_err(Error::internal)?;
         counts.entry(request_id).or_default().add(status, jobs);
     }
     Ok(counts)
+}
+
+/// The jobs that were deleted with these requests.
+fn deleted_with(requests: Vec<i64>) -> Select<job::Entity> {
+    let request = job::Entity::belongs_to(Entity)
+        .from(job::Column::RequestId)
+        .to(Column::Id)
+        .into();
+    job::Entity::find()
+        .join(JoinType::InnerJoin, request)
+        .filter(Column::Id.is_in(requests))
+        .filter(
+            Expr::col((job::Entity, job::Column::DeletedAt)).equals((Entity, Column::DeletedAt)),
+        )
+}
+
+async fn count_by_status(
+    db: &impl ConnectionTrait,
+    jobs: Select<job::Entity>,
+) -> Result<Vec<(i64, JobStatus, i64)>, Error> {
+    let counts = jobs
+        .select_only()
+        .column(job::Column::RequestId)
+        .column(job::Column::Status)
+        .column_as(job::Column::Id.count(), "jobs")
+        .filter(job::Column::SupersededBy.is_null())
+        .group_by(job::Column::RequestId)
+        .group_by(job::Column::Status);
+    Ok(counts.into_tuple().all(db).await?)
 }
 
 /// Recomputes the status of requests whose jobs have changed, under their row locks.
@@ -151,25 +207,62 @@ pub async fn refresh_status(
     ids: &[i64],
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let mut query = Entity::find()
+    let requests = Entity::find()
         .filter(Column::Id.is_in(ids.iter().copied()))
-        .order_by_asc(Column::Id);
-    if tx.get_database_backend() == DbBackend::Postgres {
-        // Not FOR UPDATE: that would wait for transactions that insert jobs or media of the request.
-        query = query.lock(LockType::NoKeyUpdate);
-    }
-    let requests = query.all(tx).await?;
-    let counts = job_counts(tx, ids).await?;
+        .order_by_asc(Column::Id)
+        .lock(LOCK);
+    let requests = requests.all(tx).await?;
+    let counts = job_counts(tx, &requests).await?;
     for request in requests {
-        let status = counts.get(&request.id).copied().and_then(request_status);
-        if let Some(status) = status.filter(|status| *status != request.status) {
-            Entity::update_many()
+        if let Some(status) = new_status(&request, &counts) {
+            changed(request.id, now)
                 .col_expr(Column::Status, Expr::value(status))
-                .col_expr(Column::UpdatedAt, Expr::value(now))
-                .filter(Column::Id.eq(request.id))
                 .exec(tx)
                 .await?;
         }
     }
     Ok(())
+}
+
+/// Writes down that a client has changed a locked request, or its jobs, or that it is deleted or live now.
+pub async fn change(
+    tx: &Transaction,
+    request: Model,
+    deleted_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<Model, Error> {
+    changed(request.id, now)
+        .col_expr(Column::DeletedAt, Expr::value(deleted_at))
+        .exec(tx)
+        .await?;
+    let mut request = Model {
+        deleted_at,
+        updated_at: now,
+        version: request.version + 1,
+        ..request
+    };
+    let counts = job_counts(tx, std::slice::from_ref(&request)).await?;
+    if let Some(status) = new_status(&request, &counts) {
+        Entity::update_many()
+            .col_expr(Column::Status, Expr::value(status))
+            .filter(Column::Id.eq(request.id))
+            .exec(tx)
+            .await?;
+        request.status = status;
+    }
+    Ok(request)
+}
+
+/// The status that the request gets, if it is another.
+fn new_status(request: &Model, counts: &BTreeMap<i64, JobCounts>) -> Option<RequestStatus> {
+    let status = counts.get(&request.id).copied().and_then(request_status);
+    status.filter(|status| *status != request.status)
+}
+
+/// A change of a request that its clients see.
+fn changed(id: i64, now: DateTime<Utc>) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::Id.eq(id))
 }

@@ -14,29 +14,56 @@ const CHANNEL: &str = "atelier_jobs";
 /// PostgreSQL refuses a payload of 8,000 bytes or more; an id takes 20 at most.
 const IDS_PER_MESSAGE: usize = 300;
 
-/// What happened on another replica.
+/// What happened on a replica.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct WakeUp {
     /// Jobs that changed.
     pub jobs: Vec<i64>,
+    /// Requests of which a job changed or is new.
+    pub requests: Vec<i64>,
     /// Whether there may be work for an idle worker.
     pub work: bool,
 }
 
+impl WakeUp {
+    /// Adds what another wake-up tells.
+    pub fn merge(&mut self, other: Self) {
+        self.jobs.extend(other.jobs);
+        self.requests.extend(other.requests);
+        self.work |= other.work;
+    }
+
+    /// The same in parts that a message holds, each id once; one part at least.
+    fn into_parts(mut self) -> Vec<Self> {
+        for ids in [&mut self.jobs, &mut self.requests] {
+            ids.sort_unstable();
+            ids.dedup();
+        }
+        let part = |jobs: &[i64], requests: &[i64]| Self {
+            jobs: jobs.to_vec(),
+            requests: requests.to_vec(),
+            work: self.work,
+        };
+        if self.jobs.len() + self.requests.len() <= IDS_PER_MESSAGE {
+            return vec![part(&self.jobs, &self.requests)];
+        }
+        let jobs = self
+            .jobs
+            .chunks(IDS_PER_MESSAGE)
+            .map(|jobs| part(jobs, &[]));
+        let requests = self.requests.chunks(IDS_PER_MESSAGE);
+        jobs.chain(requests.map(|requests| part(&[], requests)))
+            .collect()
+    }
+}
+
 /// Tells the other replicas. On SQLite there are none to tell: processes that share a file find changes by polling.
-pub async fn send(store: &Store, wake_up: &WakeUp) -> Result<(), Error> {
+pub async fn send(store: &Store, wake_up: WakeUp) -> Result<(), Error> {
     if store.backend() != DbBackend::Postgres {
         return Ok(());
     }
-    let mut chunks: Vec<&[i64]> = wake_up.jobs.chunks(IDS_PER_MESSAGE).collect();
-    if chunks.is_empty() {
-        chunks.push(&[]);
-    }
-    for jobs in chunks {
-        let part = WakeUp {
-            jobs: jobs.to_vec(),
-            work: wake_up.work,
-        };
+    for part in wake_up.into_parts() {
         let payload = serde_json::to_string(&part).map_err(Error::internal)?;
         let values = [CHANNEL.into(), payload.into()];
         let statement =
@@ -73,4 +100,48 @@ impl Listener {
 
 fn unavailable(error: sqlx::Error) -> Error {
     Error::DatabaseUnavailable(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn parts_tell_every_id_once_and_fit_into_a_message() {
+        let ids = |first: i64| {
+            (0..1_000)
+                .map(move |n| first + n / 2 * 2)
+                .collect::<Vec<_>>()
+        };
+        let wake_up = WakeUp {
+            jobs: ids(i64::MIN),
+            requests: ids(i64::MIN + 1),
+            work: true,
+        };
+        let mut told = WakeUp::default();
+        for part in wake_up.into_parts() {
+            assert!(part.work);
+            assert!(serde_json::to_string(&part).unwrap().len() < 8_000);
+            told.merge(part);
+        }
+        assert_eq!((told.jobs.len(), told.requests.len()), (500, 500));
+        assert!(told.jobs.is_sorted_by(|left, right| left < right));
+    }
+
+    #[test]
+    fn a_wake_up_without_ids_still_tells_of_work() {
+        let work = WakeUp {
+            work: true,
+            ..WakeUp::default()
+        };
+        assert_eq!(work.clone().into_parts(), [work]);
+    }
+
+    #[test]
+    fn a_message_of_an_older_replica_is_understood() {
+        let heard: WakeUp = serde_json::from_str(r#"{"jobs":[7],"work":false}"#).unwrap();
+        assert_eq!((heard.jobs, heard.requests), (vec![7], vec![]));
+    }
 }

@@ -283,7 +283,7 @@ impl Running {
 
     /// A download of which the first bytes are read.
     async fn half_read(&self, id: i64) -> Streaming<DownloadMediaResponse> {
-        let request = DownloadMediaRequest { id };
+        let request = DownloadMediaRequest { id, offset: 0 };
         let download = self.media().download_media(request).await;
         let mut download = download.unwrap().into_inner();
         for _ in ["facts", "first chunk"] {

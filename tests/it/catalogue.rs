@@ -229,7 +229,7 @@ on_both_databases! {
             (refusal(server.requests().get_request(GetRequestRequest { id }).await), ErrorReason::RequestNotFound, "request_id"),
             (refusal(server.jobs().get_job(GetJobRequest { id }).await), ErrorReason::JobNotFound, "job_id"),
             (refusal(server.media().get_media(GetMediaRequest { id }).await), ErrorReason::MediaNotFound, "media_id"),
-            (refusal(server.media().download_media(DownloadMediaRequest { id }).await.map(|_| ())), ErrorReason::MediaNotFound, "media_id"),
+            (refusal(server.media().download_media(DownloadMediaRequest { id, offset: 0 }).await.map(|_| ())), ErrorReason::MediaNotFound, "media_id"),
         ];
         for (refused, reason, key) in unknown {
             refused.is(Code::NotFound, reason).with(key, id);
@@ -240,7 +240,7 @@ on_both_databases! {
             refusal(server.requests().get_request(GetRequestRequest { id }).await).of_fields(["id"]);
             refusal(server.jobs().get_job(GetJobRequest { id }).await).of_fields(["id"]);
             refusal(server.media().get_media(GetMediaRequest { id }).await).of_fields(["id"]);
-            refusal(server.media().download_media(DownloadMediaRequest { id }).await.map(|_| ())).of_fields(["id"]);
+            refusal(server.media().download_media(DownloadMediaRequest { id, offset: 0 }).await.map(|_| ())).of_fields(["id"]);
         }
     }
 }

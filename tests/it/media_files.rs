@@ -17,7 +17,7 @@ on_both_databases! {
     async fn a_file_that_is_gone_is_told_apart_from_media_that_is_not_there(db: TestDatabase) {
         let (server, media) = with_a_picture(&db).await;
         fs::remove_dir_all(server.media_folder()).unwrap();
-        let request = DownloadMediaRequest { id: media.id };
+        let request = DownloadMediaRequest { id: media.id, offset: 0 };
         let refused = match server.media().download_media(request).await {
             Ok(stream) => refusal(within(stream.into_inner().message()).await),
             Err(status) => crate::refusal::of_status(&status),
@@ -40,6 +40,24 @@ on_both_databases! {
         let beyond = get(&media, Some("bytes=1000000-")).await;
         assert_eq!(beyond.status(), StatusCode::RANGE_NOT_SATISFIABLE);
         assert_eq!(beyond.headers()[CONTENT_RANGE], format!("bytes */{size}"));
+    }
+
+    async fn a_link_with_nonsense_in_any_part_is_refused(db: TestDatabase) {
+        let (_server, media) = with_a_picture(&db).await;
+        let (path, query) = media.download_url.split_once('?').unwrap();
+        let signature = query.split_once("signature=").unwrap().1;
+        let mut links = vec![format!("{path}%00?{query}"), format!("{path}/{}?{query}", "x".repeat(5_000))];
+        for expires in ["", "x", "-1", "1e9", "9223372036854775807", "9223372036854775808", "%00"] {
+            links.push(format!("{path}?expires={expires}&signature={signature}"));
+        }
+        let expires = query.split_once('&').unwrap().0;
+        for signature in ["", "x", "%00", "%ff", &"A".repeat(43), &"A".repeat(5_000)] {
+            links.push(format!("{path}?{expires}&signature={signature}"));
+        }
+        for link in links {
+            let status = within(browser().get(&link).send()).await.unwrap().status();
+            assert!(status.is_client_error(), "{link} gave {status}");
+        }
     }
 
     async fn what_is_no_signed_path_of_the_storage_is_never_opened(db: TestDatabase) {

@@ -3,155 +3,15 @@
 use std::time::Duration;
 
 use atelier::{
-    app::{App, AttemptEnd, Clock, Settings},
-    config::Config,
-    domain::{
-        Caller, FeatureDraft, FeatureProperties, GenerationInput, IntakeLimits, JsonMap, Reason,
-        RequestDraft, job::Failure,
-    },
-    entity::{JobStatus, MediaType, RequestStatus, job, job_event},
-    events::Events,
-    media::{LinkSettings, Storage, StorageSettings},
-    store::{
-        self, Store,
-        queue::{Lease, Report},
-    },
+    app::AttemptEnd,
+    domain::{Caller, JsonMap, Reason, job::Failure},
+    entity::{JobStatus, RequestStatus},
+    store::{self, queue::Report},
 };
-use chrono::{DateTime, TimeDelta, Utc};
-use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
+use chrono::TimeDelta;
 
-use crate::database::{TestDatabase, on_both_databases};
-
-const LEASE: Duration = Duration::from_secs(30);
-
-/// The use cases without executor and transport, at a time of the test's choice.
-struct Bench {
-    app: App,
-    feature_id: i64,
-    _media: TempDir,
-}
-
-impl Bench {
-    async fn new(db: &TestDatabase) -> Self {
-        let mut config = Config::default();
-        config.database.url = db.url.parse().unwrap();
-        let store = Store::open(&config.database).await.unwrap();
-        migration::up(store.writer(), None).await.unwrap();
-        let media = tempfile::tempdir().unwrap();
-        let links = LinkSettings {
-            server_url: "http://127.0.0.1:1".parse().unwrap(),
-            public_url: None,
-            signing_key: None,
-            lifetime: Duration::from_secs(60),
-        };
-        let folder = media.path().to_owned();
-        let app = App {
-            store,
-            storage: Storage::open(&StorageSettings::Local { folder }, links).unwrap(),
-            events: Events::default(),
-            clock: Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap()),
-            settings: Settings {
-                intake: IntakeLimits {
-                    prompt_chars: 100,
-                    variations: 16,
-                },
-                max_attempts: 2,
-                provision_users: true,
-                trend_threshold: 50,
-                watch_heartbeat: Duration::from_secs(10),
-                watch_poll: Duration::from_secs(1),
-            },
-            stopping: CancellationToken::new(),
-        };
-        let feature_id = app.create_feature(feature()).await.unwrap().id;
-        Self {
-            app,
-            feature_id,
-            _media: media,
-        }
-    }
-
-    async fn request(&self, variations: i32, priority: i32) -> Vec<job::Model> {
-        let draft = RequestDraft {
-            user_id: 1,
-            project_id: None,
-            feature_id: self.feature_id,
-            template_id: None,
-            user_prompt: "x".to_owned(),
-            user_media_urls: Vec::new(),
-            input: GenerationInput {
-                batch_size: variations,
-                ..GenerationInput::default()
-            },
-            metadata: JsonMap::new(),
-            priority,
-            idempotency_key: String::new(),
-        };
-        self.app
-            .create_request(Caller::TrustedService, draft)
-            .await
-            .unwrap()
-            .1
-    }
-
-    async fn claim(&self, slots: u32) -> Vec<job::Model> {
-        self.app.claim_jobs("worker", slots, LEASE).await.unwrap()
-    }
-
-    async fn job(&self, id: i64) -> job::Model {
-        store::job::find(self.app.store.reader(), Caller::TrustedService, id)
-            .await
-            .unwrap()
-    }
-
-    async fn request_status(&self, id: i64) -> RequestStatus {
-        store::request::find(self.app.store.reader(), Caller::TrustedService, id)
-            .await
-            .unwrap()
-            .status
-    }
-
-    async fn events(&self, id: i64) -> Vec<job_event::Model> {
-        store::job_event::after(self.app.store.reader(), id, 0)
-            .await
-            .unwrap()
-    }
-
-    fn pass(&self, seconds: i64) -> DateTime<Utc> {
-        self.app.clock.advance(TimeDelta::seconds(seconds));
-        self.app.clock.now()
-    }
-}
-
-fn feature() -> FeatureDraft {
-    FeatureDraft {
-        name: "bench".to_owned(),
-        description: String::new(),
-        category: Some(MediaType::Image),
-        system_prompt: String::new(),
-        properties: FeatureProperties::default(),
-        preview_url: String::new(),
-        icon_url: String::new(),
-        is_active: true,
-        order_index: 0,
-    }
-}
-
-fn lease(job: &job::Model) -> Lease {
-    Lease {
-        job_id: job.id,
-        token: job.lease_token.clone().unwrap(),
-    }
-}
-
-fn overloaded(pause: Duration) -> AttemptEnd {
-    AttemptEnd::Retry {
-        failure: Failure::new(Reason::ProviderUnavailable, "Overloaded."),
-        pause,
-        keep_task: false,
-    }
-}
+use crate::bench::{Bench, LEASE, lease, overloaded};
+use crate::database::on_both_databases;
 
 on_both_databases! {
     async fn the_highest_priority_goes_first_and_the_oldest_among_equals(db: TestDatabase) {
@@ -162,6 +22,12 @@ on_both_databases! {
         let high = bench.request(1, 7).await.remove(0).id;
         let taken: Vec<i64> = bench.claim(10).await.iter().map(|job| job.id).collect();
         assert_eq!(taken, [high, first, second, low]);
+    }
+
+    async fn an_end_user_s_jobs_have_no_priority(db: TestDatabase) {
+        let bench = Bench::new(&db).await;
+        assert_eq!(bench.request_by(Caller::User(1), 1, 100).await[0].priority, 0);
+        assert_eq!(bench.request_by(Caller::TrustedService, 1, 1_000).await[0].priority, 100);
     }
 
     async fn an_expired_lease_is_rescued_once_and_its_worker_can_change_nothing_any_more(db: TestDatabase) {

@@ -21,7 +21,7 @@ use crate::server::{DEADLINE, TestServer, within};
 use crate::watching::{revisions, status_of, statuses};
 
 /// More than any buffer between the table and the client holds.
-const MANY: i64 = 3_000;
+pub const MANY: i64 = 3_000;
 
 on_both_databases! {
     async fn a_late_subscriber_gets_every_transition(db: TestDatabase) {
@@ -235,7 +235,7 @@ async fn a_watcher_on_one_replica_sees_at_once_what_another_does() {
 }
 
 /// Waits until so many connections to the database listen for wake-ups; the server gives no other sign of it.
-async fn wait_until_listening(db: &TestDatabase, connections: i64) {
+pub async fn wait_until_listening(db: &TestDatabase, connections: i64) {
     let connection = db.connect().await;
     let count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'";
     within(async {
@@ -252,7 +252,7 @@ async fn wait_until_listening(db: &TestDatabase, connections: i64) {
 }
 
 /// Makes the job, which is pending, look as if it had been tried over and over: it gets [`MANY`] transitions.
-async fn give_a_long_history(db: &TestDatabase, job_id: i64) {
+pub async fn give_a_long_history(db: &TestDatabase, job_id: i64) {
     let connection = db.connect().await;
     let now: DateTime<Utc> = DateTime::UNIX_EPOCH;
     let transition = |revision: i64| job_event::ActiveModel {

@@ -1,6 +1,9 @@
-//! Watching jobs as a client does.
+//! Watching jobs and requests as a client does.
 
-use atelier::rpc::proto::{Job, JobStatus, WatchJobEvent, WatchJobRequest, WatchJobResponse};
+use atelier::rpc::proto::{
+    Job, JobStatus, WatchJobEvent, WatchJobRequest, WatchJobResponse, WatchRequestEvent,
+    WatchRequestRequest, WatchRequestResponse,
+};
 use tonic::{Status, Streaming};
 
 use crate::client::Client;
@@ -119,4 +122,70 @@ pub fn statuses(messages: &[WatchJobResponse]) -> Vec<JobStatus> {
 
 pub fn revisions(messages: &[WatchJobResponse]) -> Vec<i64> {
     messages.iter().map(|message| message.revision).collect()
+}
+
+/// One open WatchRequest stream.
+pub struct RequestWatch(Streaming<WatchRequestResponse>);
+
+impl Client {
+    /// Watches a request from its beginning.
+    pub async fn watch_request(&self, request_id: i64) -> RequestWatch {
+        self.watch_request_after(request_id, "").await
+    }
+
+    pub async fn watch_request_after(&self, request_id: i64, cursor: &str) -> RequestWatch {
+        self.try_watch_request(request_id, cursor).await.unwrap()
+    }
+
+    pub async fn try_watch_request(
+        &self,
+        request_id: i64,
+        cursor: &str,
+    ) -> Result<RequestWatch, Status> {
+        let request = WatchRequestRequest {
+            request_id,
+            cursor: cursor.to_owned(),
+        };
+        let opened = within(self.requests().watch_request(request)).await?;
+        Ok(RequestWatch(opened.into_inner()))
+    }
+}
+
+impl RequestWatch {
+    /// The next message of any kind; `None` at the end of the stream.
+    pub async fn next(&mut self) -> Result<Option<WatchRequestResponse>, Status> {
+        within(self.0.message()).await
+    }
+
+    /// The next transition; `None` at the end of the stream.
+    pub async fn transition(&mut self) -> Option<WatchRequestResponse> {
+        within(async {
+            loop {
+                let message = self.next().await.unwrap()?;
+                if message.event() == WatchRequestEvent::Transition {
+                    return Some(message);
+                }
+            }
+        })
+        .await
+    }
+
+    /// All transitions until the stream ends.
+    pub async fn transitions(mut self) -> Vec<WatchRequestResponse> {
+        let mut transitions = Vec::new();
+        while let Some(transition) = self.transition().await {
+            transitions.push(transition);
+        }
+        transitions
+    }
+}
+
+/// Which transition a message tells: the job and its revision.
+pub fn step_of(message: &WatchRequestResponse) -> (i64, i64) {
+    let job = message.job.as_ref().unwrap();
+    (job.id, job.revision)
+}
+
+pub fn steps(messages: &[WatchRequestResponse]) -> Vec<(i64, i64)> {
+    messages.iter().map(step_of).collect()
 }

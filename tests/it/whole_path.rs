@@ -181,7 +181,10 @@ fn assert_picture(media: &Media, request_id: i64) {
 }
 
 async fn download(server: &TestServer, media: &Media) -> Vec<u8> {
-    let request = DownloadMediaRequest { id: media.id };
+    let request = DownloadMediaRequest {
+        id: media.id,
+        offset: 0,
+    };
     let opened = within(server.media().download_media(request)).await;
     let mut stream = opened.unwrap().into_inner();
     let first = within(stream.message()).await.unwrap().unwrap();

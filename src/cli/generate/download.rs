@@ -49,7 +49,7 @@ async fn download(
     let action = "cannot download the file";
     let response = client
         .media()
-        .download_media(DownloadMediaRequest { id })
+        .download_media(DownloadMediaRequest { id, offset: 0 })
         .await;
     let mut parts = response.map_err(refused(action))?.into_inner();
     while let Some(message) = parts.message().await.map_err(refused(action))? {

@@ -1,3 +1,4 @@
+DROP INDEX idx_generation_jobs_of_request;
 DROP INDEX idx_generation_templates_trend_window;
 DROP INDEX idx_generation_templates_trend_weight;
 

@@ -41,3 +41,5 @@ ALTER TABLE generation_media
 CREATE INDEX idx_generation_templates_trend_weight ON generation_templates(id) WHERE trend_weight > 0;
 CREATE INDEX idx_generation_templates_trend_window ON generation_templates(id)
     WHERE trend_start_date IS NOT NULL OR trend_end_date IS NOT NULL;
+-- All jobs of a request, those that are deleted too, which its watchers follow to the end.
+CREATE INDEX idx_generation_jobs_of_request ON generation_jobs(request_id, id);

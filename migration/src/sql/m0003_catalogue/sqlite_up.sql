@@ -32,3 +32,4 @@ UPDATE generation_media SET role = metadata ->> 'role'
 CREATE INDEX idx_generation_templates_trend_weight ON generation_templates(id) WHERE trend_weight > 0;
 CREATE INDEX idx_generation_templates_trend_window ON generation_templates(id)
     WHERE trend_start_date IS NOT NULL OR trend_end_date IS NOT NULL;
+CREATE INDEX idx_generation_jobs_of_request ON generation_jobs(request_id, id);

@@ -1,0 +1,62 @@
+use crate::{
+    domain::{Caller, Error, Resource},
+    entity::job,
+    store::{self, Transaction},
+};
+
+use super::App;
+
+impl App {
+    /// Makes a new job in the place of one that failed or was cancelled. One that has a successor already is not retried
+    /// again: its successor is returned, whatever has become of that.
+    pub async fn retry_job(&self, caller: Caller, id: i64) -> Result<job::Model, Error> {
+        let tx = self.store.begin().await?;
+        let job = store::job::lock(&tx, caller, id).await?;
+        let request = store::request::lock(&tx, job.request_id).await?;
+        if request.deleted_at.is_some() {
+            return Err(Error::RequestDeleted(request.id));
+        }
+        if job.deleted_at.is_some() {
+            return Err(Error::not_found(Resource::Job, id));
+        }
+        if let Some(successor) = job.superseded_by {
+            return store::job::find(&tx, caller, successor).await;
+        }
+        if !job.status.is_retryable() {
+            let status = job.status.as_str();
+            return Err(Error::JobNotRetryable { id, status });
+        }
+        let mut jobs = vec![job];
+        let successors = self.supersede(&tx, &jobs).await?;
+        store::request::change(&tx, request, None, self.clock.now()).await?;
+        tx.commit().await?;
+        jobs.extend(successors.iter().cloned());
+        self.events.publish(&jobs);
+        successors
+            .into_iter()
+            .next()
+            .ok_or_else(|| Error::internal("a retried job has no successor"))
+    }
+
+    /// Makes a new job in the place of each of these, whose rows and whose request's are locked.
+    pub(super) async fn supersede(
+        &self,
+        tx: &Transaction,
+        jobs: &[job::Model],
+    ) -> Result<Vec<job::Model>, Error> {
+        let attempts = self.settings.max_attempts;
+        let now = self.clock.now();
+        let successors = store::job::insert_successors(tx, jobs, attempts, now).await?;
+        // After the new rows, whose reference to the feature keeps it from being deleted until they are committed.
+        if let Some(job) = jobs.first() {
+            let feature = store::feature::find(tx, job.feature_id).await?;
+            if feature.deleted_at.is_some() {
+                return Err(Error::FeatureDeleted(feature.id));
+            }
+            if !feature.is_active {
+                return Err(Error::FeatureInactive(feature.id));
+            }
+        }
+        Ok(successors)
+    }
+}

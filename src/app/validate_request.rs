@@ -1,0 +1,36 @@
+use crate::{
+    domain::{Caller, Error, RequestDraft, Resolved},
+    store,
+};
+
+use super::{App, create_request::check_owner, create_template::properties_of};
+
+/// A wish that would be accepted now.
+#[derive(Clone, Debug)]
+pub struct ValidRequest {
+    pub resolved: Resolved,
+    /// Credits for all variations; 0 when the feature sets no price.
+    pub cost: i64,
+}
+
+impl App {
+    /// Checks a wish as [`App::create_request`] does and stores nothing. The idempotency key is not looked up.
+    pub async fn validate_request(
+        &self,
+        caller: Caller,
+        draft: &RequestDraft,
+    ) -> Result<ValidRequest, Error> {
+        check_owner(caller, draft)?;
+        let (feature, resolved) = self.resolve_draft(draft).await?;
+        let provisioned = self.settings.provision_users;
+        if !provisioned && !store::user::exists(self.store.reader(), draft.user_id).await? {
+            return Err(Error::UserUnknown(draft.user_id));
+        }
+        let variations = i64::try_from(resolved.jobs.len()).map_err(Error::internal)?;
+        let price = properties_of(&feature)?.cost_per_generation;
+        Ok(ValidRequest {
+            resolved,
+            cost: price.saturating_mul(variations),
+        })
+    }
+}

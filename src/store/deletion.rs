@@ -1,0 +1,125 @@
+//! What is deleted with a request and comes back with it: all of it has the request's `deleted_at`. What was deleted
+//! before, by itself, has another and stays deleted.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::{Expr, LockType},
+};
+
+use crate::{
+    domain::{Error, deletion_time},
+    entity::{job, media, request},
+};
+
+use super::Transaction;
+
+/// The jobs that share the request's fate: the live ones of a live request, and of a deleted one those deleted with it.
+fn members(request: &request::Model) -> Select<job::Entity> {
+    let deleted_with = match request.deleted_at {
+        Some(at) => job::Column::DeletedAt.eq(at),
+        None => job::Column::DeletedAt.is_null(),
+    };
+    job::Entity::find()
+        .filter(job::Column::RequestId.eq(request.id))
+        .filter(deleted_with)
+        .order_by_asc(job::Column::Id)
+}
+
+/// Locks those jobs, which comes before the lock of the request.
+pub async fn lock_members(
+    tx: &Transaction,
+    request: &request::Model,
+) -> Result<Vec<job::Model>, Error> {
+    let members = members(request).lock(LockType::NoKeyUpdate);
+    Ok(members.all(tx).await?)
+}
+
+/// The ids of those jobs.
+pub async fn member_ids(
+    db: &impl ConnectionTrait,
+    request: &request::Model,
+) -> Result<Vec<i64>, Error> {
+    let ids = members(request).select_only().column(job::Column::Id);
+    Ok(ids.into_tuple().all(db).await?)
+}
+
+/// When a locked request and what is live of it are deleted: `now`, or right after the last of its jobs and media that was
+/// deleted by itself, should that not be earlier. Locks its live media, so that none is deleted by itself meanwhile.
+pub async fn timestamp(
+    tx: &Transaction,
+    request_id: i64,
+    now: DateTime<Utc>,
+) -> Result<DateTime<Utc>, Error> {
+    let live_media = media::Entity::find()
+        .select_only()
+        .column(media::Column::Id)
+        .filter(media::Column::RequestId.eq(request_id))
+        .filter(media::Column::DeletedAt.is_null())
+        .order_by_asc(media::Column::Id)
+        .lock(LockType::NoKeyUpdate);
+    live_media.into_tuple::<i64>().all(tx).await?;
+
+    // From `now` on, which leaves little to look at: no index finds the deleted rows of a request.
+    let jobs = job::Entity::find()
+        .select_only()
+        .column(job::Column::DeletedAt)
+        .filter(job::Column::RequestId.eq(request_id))
+        .filter(job::Column::DeletedAt.gte(now));
+    let media = media::Entity::find()
+        .select_only()
+        .column(media::Column::DeletedAt)
+        .filter(media::Column::RequestId.eq(request_id))
+        .filter(media::Column::DeletedAt.gte(now));
+    let mut deletions: Vec<DateTime<Utc>> = jobs.into_tuple().all(tx).await?;
+    deletions.extend(media.into_tuple::<DateTime<Utc>>().all(tx).await?);
+    Ok(deletion_time(now, deletions.into_iter().max()))
+}
+
+/// Deletes what is live of a request.
+pub async fn delete_members(
+    tx: &Transaction,
+    request_id: i64,
+    at: DateTime<Utc>,
+) -> Result<(), Error> {
+    job::Entity::update_many()
+        .col_expr(job::Column::DeletedAt, Expr::value(at))
+        .col_expr(job::Column::UpdatedAt, Expr::value(at))
+        .filter(job::Column::RequestId.eq(request_id))
+        .filter(job::Column::DeletedAt.is_null())
+        .exec(tx)
+        .await?;
+    media::Entity::update_many()
+        .col_expr(media::Column::DeletedAt, Expr::value(at))
+        .col_expr(media::Column::UpdatedAt, Expr::value(at))
+        .filter(media::Column::RequestId.eq(request_id))
+        .filter(media::Column::DeletedAt.is_null())
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// Brings back what was deleted with the request, at `at`.
+pub async fn restore_members(
+    tx: &Transaction,
+    request_id: i64,
+    at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let live = || Expr::value(None::<DateTime<Utc>>);
+    job::Entity::update_many()
+        .col_expr(job::Column::DeletedAt, live())
+        .col_expr(job::Column::UpdatedAt, Expr::value(now))
+        .filter(job::Column::RequestId.eq(request_id))
+        .filter(job::Column::DeletedAt.eq(at))
+        .exec(tx)
+        .await?;
+    media::Entity::update_many()
+        .col_expr(media::Column::DeletedAt, live())
+        .col_expr(media::Column::UpdatedAt, Expr::value(now))
+        .filter(media::Column::RequestId.eq(request_id))
+        .filter(media::Column::DeletedAt.eq(at))
+        .exec(tx)
+        .await?;
+    Ok(())
+}

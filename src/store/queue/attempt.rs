@@ -1,0 +1,212 @@
+//! What a running attempt writes. All of it is conditional on its lease; none changed means that the lease is lost.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, Value};
+use serde_json::Value as Json;
+
+use crate::{
+    domain::{
+        Error,
+        job::{Failure, Transition},
+    },
+    entity::job::Model,
+    store::Transaction,
+};
+
+use super::{
+    Now,
+    dialect::{Dialect, condition},
+};
+
+/// Which attempt writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    pub job_id: i64,
+    pub token: String,
+}
+
+/// How far an attempt is, as the job's row tells it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// 0 to 1.
+    pub progress: f64,
+    pub message: Option<String>,
+    /// A tiny picture as a data URL; the one before stays if there is none.
+    pub preview: Option<String>,
+}
+
+/// Renews a lease and tells how far the attempt is; false if the lease is lost.
+pub async fn heartbeat(
+    db: &impl ConnectionTrait,
+    lease: &Lease,
+    length: Duration,
+    report: Report,
+    now: Now,
+) -> Result<bool, Error> {
+    let sql = Dialect::of(db);
+    let statement = format!(
+        "UPDATE generation_jobs SET lease_expires_at = {lease_end}, progress = $5, progress_message = $6,
+             progress_preview = COALESCE($7, progress_preview)
+         WHERE id = $3 AND lease_token = $4 AND status = 'processing'",
+        lease_end = sql.after("$1", "$2"),
+    );
+    let values: [Value; 7] = [
+        now.into(),
+        length.as_secs_f64().into(),
+        lease.job_id.into(),
+        lease.token.as_str().into(),
+        report.progress.clamp(0.0, 1.0).into(),
+        report.message.into(),
+        report.preview.into(),
+    ];
+    Ok(sql.execute(db, statement, values).await? == 1)
+}
+
+/// Notes which provider runs the attempt and the key under which its task is about to be submitted; false if the lease is
+/// lost.
+pub async fn note_submission(
+    db: &impl ConnectionTrait,
+    lease: &Lease,
+    provider: &str,
+    key: &str,
+) -> Result<bool, Error> {
+    let statement =
+        "UPDATE generation_jobs SET provider = $3, submission_key = $4, provider_task_id = NULL
+                     WHERE id = $1 AND lease_token = $2 AND status = 'processing'";
+    let values: [Value; 4] = [
+        lease.job_id.into(),
+        lease.token.as_str().into(),
+        provider.into(),
+        key.into(),
+    ];
+    Ok(Dialect::of(db)
+        .execute(db, statement.to_owned(), values)
+        .await?
+        == 1)
+}
+
+/// Notes the provider's name of the submitted task; false if the lease is lost.
+pub async fn note_task(
+    db: &impl ConnectionTrait,
+    lease: &Lease,
+    task_id: &str,
+) -> Result<bool, Error> {
+    let statement = "UPDATE generation_jobs SET provider_task_id = $3
+                     WHERE id = $1 AND lease_token = $2 AND status = 'processing'";
+    let values: [Value; 3] = [
+        lease.job_id.into(),
+        lease.token.as_str().into(),
+        task_id.into(),
+    ];
+    Ok(Dialect::of(db)
+        .execute(db, statement.to_owned(), values)
+        .await?
+        == 1)
+}
+
+/// Ends an attempt with success; `None` if the lease is lost.
+pub async fn complete(
+    tx: &Transaction,
+    lease: &Lease,
+    output: Json,
+    now: Now,
+) -> Result<Option<Model>, Error> {
+    let change = "progress = 1, output_metadata = $4";
+    end(
+        tx,
+        lease,
+        Transition::Complete,
+        change,
+        vec![output.into()],
+        now,
+    )
+    .await
+}
+
+/// Ends an attempt and its job with a failure; `None` if the lease is lost.
+pub async fn fail(
+    tx: &Transaction,
+    lease: &Lease,
+    failure: &Failure,
+    now: Now,
+) -> Result<Option<Model>, Error> {
+    let change = "error_code = $4, error_message = $5, error_detail = $6";
+    let values = failure_values(failure);
+    end(tx, lease, Transition::Fail, change, values, now).await
+}
+
+/// Ends an attempt and queues the job again after a pause; `None` if the lease is lost or the job deleted.
+///
+/// `keep_task` says that the provider still works on the submitted task, so that the next attempt only asks for it.
+pub async fn retry(
+    tx: &Transaction,
+    lease: &Lease,
+    failure: &Failure,
+    pause: Duration,
+    keep_task: bool,
+    now: Now,
+) -> Result<Option<Model>, Error> {
+    let change = format!(
+        "run_after = {}, error_code = $4, error_message = $5, error_detail = $6{}",
+        Dialect::of(tx).after("$1", "$7"),
+        forget_task(keep_task),
+    );
+    let mut values = failure_values(failure);
+    values.push(pause.as_secs_f64().into());
+    end(tx, lease, Transition::Retry, &change, values, now).await
+}
+
+/// Puts a job back that its worker cannot go on with; the attempt does not count. `None` if the lease is lost or the job
+/// deleted.
+pub async fn hand_back(
+    tx: &Transaction,
+    lease: &Lease,
+    keep_task: bool,
+    now: Now,
+) -> Result<Option<Model>, Error> {
+    let change = format!(
+        "run_after = {}{}",
+        Dialect::of(tx).now("$1"),
+        forget_task(keep_task)
+    );
+    end(tx, lease, Transition::HandBack, &change, Vec::new(), now).await
+}
+
+fn forget_task(keep_task: bool) -> &'static str {
+    if keep_task {
+        ""
+    } else {
+        ", submission_key = NULL, provider_task_id = NULL"
+    }
+}
+
+pub(super) fn failure_values(failure: &Failure) -> Vec<Value> {
+    vec![
+        failure.reason.as_str().into(),
+        failure.message.as_str().into(),
+        failure.detail.clone().into(),
+    ]
+}
+
+/// Changes the row of a running attempt and takes the lease off it. The values of `change` begin at $4.
+async fn end(
+    tx: &Transaction,
+    lease: &Lease,
+    transition: Transition,
+    change: &str,
+    values: Vec<Value>,
+    now: Now,
+) -> Result<Option<Model>, Error> {
+    let sql = Dialect::of(tx);
+    let statement = format!(
+        "UPDATE generation_jobs SET {assignments}, {change}
+         WHERE id = $2 AND lease_token = $3 AND {condition} RETURNING {columns}",
+        assignments = sql.assignments(transition, "$1"),
+        condition = condition(transition),
+        columns = sql.columns(),
+    );
+    let mut all: Vec<Value> = vec![now.into(), lease.job_id.into(), lease.token.as_str().into()];
+    all.extend(values);
+    Ok(sql.rows(tx, statement, all).await?.into_iter().next())
+}
