@@ -124,6 +124,9 @@ impl App {
             store::request::insert(&tx, draft, resolved, feature.system_prompt, plan.now).await?;
         let jobs = store::job::insert(&tx, &request, &resolved.jobs, plan).await?;
         ensure_still_offered(&tx, &request).await?;
+        if let Some(template_id) = request.template_id {
+            store::trend::count_use(&tx, template_id, plan.now).await?;
+        }
         if let Some(draft) = key
             && !self.claim_key(&tx, &draft, &request).await?
         {
@@ -205,6 +208,7 @@ pub(super) fn check_owner(caller: Caller, draft: &RequestDraft) -> Result<(), Er
     }
 }
 
+/// The typed data of a stored template.
 pub(super) fn data_of(template: &template::Model) -> Result<TemplateData, Error> {
     stored::read(Some(&template.template_data)).map_err(|error| {
         Error::internal(format!(

@@ -1,7 +1,9 @@
+use chrono::{DateTime, Utc};
+
 use crate::{
     domain::{Error, Resource, check_etag, deletion_time},
     entity::feature,
-    store,
+    store::{self, Transaction},
 };
 
 use super::App;
@@ -18,20 +20,29 @@ impl App {
             return Ok(feature);
         }
         check_etag(Resource::Feature, id, feature.version, etag)?;
-        let (pending, processing) = store::feature::unfinished_jobs(&tx, id).await?;
-        if pending + processing > 0 {
-            return Err(Error::FeatureInUse {
-                id,
-                pending,
-                processing,
-            });
-        }
-        let now = self.clock.now();
-        let latest = store::template::last_deletion(&tx, id).await?;
-        let deleted_at = deletion_time(now, latest);
-        store::template::delete_of_feature(&tx, id, deleted_at, now).await?;
-        let deleted = store::feature::set_deleted(&tx, &feature, Some(deleted_at), now).await?;
+        let deleted = delete_whole(&tx, &feature, self.clock.now()).await?;
         tx.commit().await?;
         Ok(deleted)
     }
+}
+
+/// Hides a live feature, locked with [`store::feature::lock_whole`], and its live templates.
+pub(super) async fn delete_whole(
+    tx: &Transaction,
+    feature: &feature::Model,
+    now: DateTime<Utc>,
+) -> Result<feature::Model, Error> {
+    let id = feature.id;
+    let (pending, processing) = store::feature::unfinished_jobs(tx, id).await?;
+    if pending + processing > 0 {
+        return Err(Error::FeatureInUse {
+            id,
+            pending,
+            processing,
+        });
+    }
+    let latest = store::template::last_deletion(tx, id).await?;
+    let deleted_at = deletion_time(now, latest);
+    store::template::delete_of_feature(tx, id, deleted_at, now).await?;
+    store::feature::set_deleted(tx, feature, Some(deleted_at), now).await
 }

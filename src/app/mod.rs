@@ -1,5 +1,6 @@
 //! What Atelier does, one file a use case: each writes to more than one table or has a side effect.
 
+mod apply_catalogue;
 mod cancel_job;
 mod cancel_request;
 mod claim_jobs;
@@ -14,10 +15,13 @@ mod delete_media;
 mod delete_request;
 mod delete_template;
 mod end_attempt;
+mod export_catalogue;
+mod fold_trends;
 mod follow_job;
 mod install_catalogue;
 mod lock_request;
 mod pulse;
+mod record_template_view;
 mod remove_orphans;
 mod render_template;
 mod rescue_jobs;
@@ -41,11 +45,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{domain::IntakeLimits, events::Events, media::Storage, store::Store};
 
+pub use apply_catalogue::{ApplyOptions, CatalogueChange, ChangeKind};
 pub use cancel_request::Cancellation;
 pub use clock::Clock;
 pub use complete_job::StoredOutput;
 pub use create_request::Accepted;
 pub use end_attempt::AttemptEnd;
+pub use fold_trends::Folded;
 pub use follow_job::JobNews;
 pub use pulse::Pulse;
 pub use render_template::{Rendered, Trial};
@@ -72,6 +78,8 @@ pub struct Settings {
     pub max_attempts: i32,
     /// Whether an unknown user id is inserted at first use.
     pub provision_users: bool,
+    /// A template with at least this score is trending.
+    pub trend_threshold: i32,
     /// A watcher that heard nothing for so long gets a heartbeat.
     pub watch_heartbeat: Duration,
     /// How often a watcher looks for itself, should a wake-up be lost.

@@ -3,6 +3,7 @@
 mod aspect_ratio;
 pub mod backoff;
 mod caller;
+mod catalogue;
 mod causes;
 mod check;
 mod deletion;
@@ -28,6 +29,7 @@ mod watch_cursor;
 
 pub use aspect_ratio::AspectRatio;
 pub use caller::Caller;
+pub use catalogue::{Catalogue, CatalogueFeature, changed_feature_fields, changed_template_fields};
 pub use causes::with_causes;
 pub use check::Checks;
 pub use deletion::deletion_time;
@@ -43,7 +45,7 @@ pub use page::{Page, PageToken, page_size};
 pub use request::{IntakeLimits, Offer, RequestDraft, Resolved, check_prompt, resolve};
 pub use resolution::{MIN_SIDE, Resolution};
 pub use template::{TemplateData, TemplateDraft, check_tags};
-pub use trend::in_window;
+pub use trend::{Tally, TrendWeight, in_window};
 pub use variable::{Variable, VariableType};
 pub use violation::{Violation, Violations};
 pub use watch_cursor::WatchCursor;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    json,
+    caller, json,
     page::{any_or, bounded_page, page_request},
     proto::{self, template_service_server::TemplateService},
     required_id,
@@ -83,6 +83,19 @@ impl TemplateService for Templates {
             templates: page.items,
             next_page_token: page.next_page_token,
         }))
+    }
+
+    async fn record_template_view(
+        &self,
+        request: Request<proto::RecordTemplateViewRequest>,
+    ) -> Result<Response<proto::RecordTemplateViewResponse>, Status> {
+        let caller = caller(&request);
+        let view = request.into_inner();
+        let counted = self
+            .app
+            .record_template_view(caller, view.template_id, view.user_id)
+            .await?;
+        Ok(Response::new(proto::RecordTemplateViewResponse { counted }))
     }
 
     async fn update_template(

@@ -1,5 +1,6 @@
 //! Every query of Atelier. A file a table; [`queue`] holds the statements that differ between the databases.
 
+pub mod catalogue;
 mod connection;
 pub mod deletion;
 mod error;
@@ -13,6 +14,7 @@ pub mod queue;
 pub mod request;
 mod search;
 pub mod template;
+pub mod trend;
 pub mod user;
 pub mod wake_up;
 
