@@ -26,7 +26,7 @@ pub use problem::{Problem, Problems, Source};
 pub use quantity::{format_duration, parse_duration};
 pub use settings::{
     CatalogueConfig, Config, DatabaseConfig, ExecutorConfig, IdentityConfig, LimitsConfig,
-    LogConfig, ProvidersConfig, ServerConfig, StorageConfig,
+    LogConfig, ProvidersConfig, ServerConfig, StorageConfig, TrendsConfig,
 };
 
 use layer::Layers;

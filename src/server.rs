@@ -98,6 +98,7 @@ impl Server {
             .and_then(|listener| listener.local_addr().ok());
         let stop = CancellationToken::new();
         let app = build_app(&config, address, stop.clone()).await?;
+        app.storage.check().await?;
         if config.catalogue.install_starter {
             app.install_catalogue(STARTER_CATALOGUE)
                 .await
@@ -225,6 +226,11 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
         .map_err(|source| StartError::Listen { address, source })
 }
 
+/// The use cases on the configured database and storage, without a server: for commands that are done when they end.
+pub async fn open_app(config: &Config) -> Result<App, StartError> {
+    build_app(config, None, CancellationToken::new()).await
+}
+
 async fn build_app(
     config: &Config,
     address: Option<SocketAddr>,
@@ -243,7 +249,6 @@ async fn build_app(
         }
     }
     let storage = Storage::open(&storage_settings(config)?, links(config, address)?)?;
-    storage.check().await?;
     Ok(App {
         store,
         storage,
@@ -256,6 +261,7 @@ async fn build_app(
             },
             max_attempts: i32::try_from(config.executor.max_attempts).unwrap_or(i32::MAX),
             provision_users: config.provisions_users(),
+            trend_threshold: i32::try_from(config.trends.threshold).unwrap_or(i32::MAX),
             watch_heartbeat: config.server.watch_heartbeat,
             watch_poll: WATCH_POLL,
         },
@@ -315,6 +321,7 @@ fn build_executor(config: &Config, app: &App, pulse: Pulse, stop: &CancellationT
             stopping_time: config.server.shutdown_grace.mul_f64(0.8),
             upkeep_interval: settings.upkeep_interval,
             orphan_age: settings.orphan_age,
+            fold_interval: config.trends.fold_interval,
             limits: media::Limits {
                 max_bytes: config.limits.output_bytes,
                 max_pixels: config.limits.output_pixels,

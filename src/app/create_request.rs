@@ -123,6 +123,10 @@ impl App {
         let request =
             store::request::insert(&tx, draft, resolved, feature.system_prompt, plan.now).await?;
         let jobs = store::job::insert(&tx, &request, &resolved.jobs, plan).await?;
+        ensure_still_offered(&tx, &request).await?;
+        if let Some(template_id) = request.template_id {
+            store::trend::count_use(&tx, template_id, plan.now).await?;
+        }
         if let Some(draft) = key
             && !self.claim_key(&tx, &draft, &request).await?
         {
@@ -186,6 +190,16 @@ impl App {
     }
 }
 
+/// What was live when the wish was checked may have been deleted since. From here on it cannot be: the request's foreign
+/// keys hold a deletion up until the transaction has ended.
+async fn ensure_still_offered(tx: &Transaction, request: &request::Model) -> Result<(), Error> {
+    store::feature::find_live(tx, request.feature_id).await?;
+    if let Some(id) = request.template_id {
+        store::template::find_live(tx, id).await?;
+    }
+    Ok(())
+}
+
 /// To a user the others are unknown.
 pub(super) fn check_owner(caller: Caller, draft: &RequestDraft) -> Result<(), Error> {
     match caller.scope() {
@@ -194,7 +208,8 @@ pub(super) fn check_owner(caller: Caller, draft: &RequestDraft) -> Result<(), Er
     }
 }
 
-fn data_of(template: &template::Model) -> Result<TemplateData, Error> {
+/// The typed data of a stored template.
+pub(super) fn data_of(template: &template::Model) -> Result<TemplateData, Error> {
     stored::read(Some(&template.template_data)).map_err(|error| {
         Error::internal(format!(
             "template_data of template {}: {error}",

@@ -23,7 +23,13 @@ impl App {
         };
         draft.check(&properties, category, &mut checks);
         checks.finish(())?;
-        store::template::insert(self.store.writer(), draft, self.clock.now()).await
+        let tx = self.store.begin().await?;
+        // Deleted meanwhile, it would not take the new template along.
+        let feature = store::feature::hold(&tx, draft.feature_id).await?;
+        store::feature::live(feature)?;
+        let template = store::template::insert(&tx, draft, self.clock.now()).await?;
+        tx.commit().await?;
+        Ok(template)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What Atelier does, one file a use case: each writes to more than one table or has a side effect.
 
+mod apply_catalogue;
 mod cancel_job;
 mod cancel_request;
 mod claim_jobs;
@@ -8,22 +9,32 @@ mod complete_job;
 mod create_feature;
 mod create_request;
 mod create_template;
+mod delete_feature;
 mod delete_job;
 mod delete_media;
 mod delete_request;
+mod delete_template;
 mod end_attempt;
+mod export_catalogue;
+mod fold_trends;
 mod follow_job;
 mod install_catalogue;
 mod lock_request;
 mod pulse;
+mod record_template_view;
 mod remove_orphans;
+mod render_template;
 mod rescue_jobs;
 mod retry_job;
 mod retry_request;
 mod transition;
+mod undelete_feature;
 mod undelete_job;
 mod undelete_media;
 mod undelete_request;
+mod undelete_template;
+mod update_feature;
+mod update_template;
 mod validate_request;
 mod watch_job;
 mod watch_request;
@@ -34,13 +45,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{domain::IntakeLimits, events::Events, media::Storage, store::Store};
 
+pub use apply_catalogue::{ApplyOptions, CatalogueChange, ChangeKind};
 pub use cancel_request::Cancellation;
 pub use clock::Clock;
 pub use complete_job::StoredOutput;
 pub use create_request::Accepted;
 pub use end_attempt::AttemptEnd;
+pub use fold_trends::Folded;
 pub use follow_job::JobNews;
 pub use pulse::Pulse;
+pub use render_template::{Rendered, Trial};
 pub use validate_request::ValidRequest;
 pub use watch_job::{JobUpdate, JobWatch};
 pub use watch_request::{RequestUpdate, RequestWatch};
@@ -64,6 +78,8 @@ pub struct Settings {
     pub max_attempts: i32,
     /// Whether an unknown user id is inserted at first use.
     pub provision_users: bool,
+    /// A template with at least this score is trending.
+    pub trend_threshold: i32,
     /// A watcher that heard nothing for so long gets a heartbeat.
     pub watch_heartbeat: Duration,
     /// How often a watcher looks for itself, should a wake-up be lost.

@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod catalogue;
 mod config;
 mod generate;
 mod migrate;
@@ -79,6 +80,8 @@ enum Command {
     Generate(generate::GenerateArguments),
     /// Bring the database schema up to date, take it back, or show where it stands
     Migrate(migrate::MigrateArguments),
+    /// Bring features and templates from a file into the database, or into a file
+    Catalogue(catalogue::CatalogueArguments),
     /// Show the effective configuration, secrets redacted
     Config(config::ConfigArguments),
 }
@@ -112,6 +115,7 @@ fn execute(line: CommandLine) -> Outcome {
         Command::Serve(arguments) => block_on(serve::run(arguments, loaded)),
         Command::Generate(arguments) => block_on(generate::run(arguments, loaded)),
         Command::Migrate(arguments) => block_on(migrate::run(arguments, loaded)),
+        Command::Catalogue(arguments) => block_on(catalogue::run(arguments, loaded)),
     }
 }
 

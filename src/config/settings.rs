@@ -220,6 +220,14 @@ settings! {
         install_starter: bool = true;
     }
 
+    /// Which templates are shown as trending.
+    trends: TrendsConfig {
+        /// How often uses and views are added to their templates and the scores weighed anew.
+        fold_interval: Duration = "10s" in "100ms"..="1h";
+        /// The least score with which a template is trending; a use counts 5, a view 1, half as much every 48 hours.
+        threshold: u32 = 50 in 1..=1000000000;
+    }
+
     /// What is written to standard error.
     log: LogConfig {
         /// Which events are logged, such as `info` or `warn,atelier=debug`.

@@ -8,26 +8,43 @@ use super::{Error, JsonMap, Violation, Violations};
 const MAX_URL_CHARS: usize = 2_048;
 const MAX_JSON_BYTES: usize = 64 * 1024;
 const MAX_JSON_DEPTH: usize = 16;
+const MAX_ETAG_CHARS: usize = 64;
+const MAX_SEARCH_CHARS: usize = 200;
+/// Far beyond any catalogue, and far from where a client that counts on would overflow.
+const ORDER_INDEXES: std::ops::RangeInclusive<i32> = -1_000_000..=1_000_000;
 
 /// The problems found so far.
 #[derive(Debug, Default)]
 pub struct Checks {
+    prefix: &'static str,
     violations: Violations,
 }
 
 impl Checks {
+    /// For a message within another one: its fields are told with `prefix`, such as `feature.`, before them.
+    pub fn within(prefix: &'static str) -> Self {
+        Self {
+            prefix,
+            ..Self::default()
+        }
+    }
+
     pub fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
-        self.violations.add(|| Violation::new(field, description));
+        let prefix = self.prefix;
+        self.violations
+            .add(|| Violation::new(format!("{prefix}{}", field.into()), description));
     }
 
     /// Notes the problem unless `holds`. The description is made only if it will be told.
     pub fn require(&mut self, holds: bool, field: &str, description: impl FnOnce() -> String) {
         if !holds {
-            self.violations.add(|| Violation::new(field, description()));
+            let prefix = self.prefix;
+            self.violations
+                .add(|| Violation::new(format!("{prefix}{field}"), description()));
         }
     }
 
-    /// Adds what was found elsewhere.
+    /// Adds what was found elsewhere, under the names that it has there.
     pub fn extend(&mut self, violations: Violations) {
         self.violations.extend(violations);
     }
@@ -75,6 +92,43 @@ impl Checks {
                 ),
             );
         }
+    }
+
+    /// Text of one line of at most `max_chars` characters: no control characters at all.
+    pub fn line(&mut self, field: &str, text: &str, max_chars: usize) {
+        self.text(field, text, max_chars);
+        self.require(!text.contains(['\n', '\r', '\t']), field, || {
+            "must not contain line breaks or tabs".to_owned()
+        });
+    }
+
+    /// A version that the caller has seen; it may be left out.
+    pub fn etag(&mut self, field: &str, etag: &str) {
+        self.line(field, etag, MAX_ETAG_CHARS);
+    }
+
+    /// A position in lists.
+    pub fn order_index(&mut self, field: &str, index: i32) {
+        self.require(ORDER_INDEXES.contains(&index), field, || {
+            format!(
+                "must be from {} to {}, got {index}",
+                ORDER_INDEXES.start(),
+                ORDER_INDEXES.end()
+            )
+        });
+    }
+
+    /// A text to search for, in a filter.
+    pub fn search(&mut self, field: &str, text: &str) {
+        self.line(field, text, MAX_SEARCH_CHARS);
+    }
+
+    /// Notes a list that is too long. Returns whether it may be looked into.
+    pub fn count(&mut self, field: &str, count: usize, most: usize) -> bool {
+        self.require(count <= most, field, || {
+            format!("must have at most {most} entries, has {count}")
+        });
+        count <= most
     }
 
     /// A machine-friendly name.
@@ -201,6 +255,31 @@ mod tests {
     fn text_with_nul_is_refused_and_line_breaks_are_not() {
         assert_eq!(problems(|checks| checks.text("t", "a\nb\tc", 5)), []);
         assert_eq!(problems(|checks| checks.text("t", "a\0b", 5)).len(), 1);
+    }
+
+    #[test]
+    fn a_line_has_no_line_breaks() {
+        assert_eq!(problems(|checks| checks.line("t", "a b", 5)), []);
+        for broken in ["a\nb", "a\tb", "a\rb", "a\0b"] {
+            assert_eq!(
+                problems(|checks| checks.line("t", broken, 5)).len(),
+                1,
+                "{broken:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn fields_of_a_message_within_another_are_told_with_their_whole_path() {
+        let mut checks = Checks::within("feature.");
+        checks.id("id", 0);
+        checks.add("name", "is taken");
+        let fields: Vec<_> = checks
+            .into_violations()
+            .into_iter()
+            .map(|violation| violation.field)
+            .collect();
+        assert_eq!(fields, ["feature.id", "feature.name"]);
     }
 
     #[test]

@@ -2,12 +2,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::entity::MediaType;
 
-use super::{AspectRatio, Checks, Error, Format, JsonMap, Resolution};
+use super::{AspectRatio, Checks, Error, Format, IntakeLimits, JsonMap, Resolution};
 
 const MAX_CREDITS: i64 = 1_000_000_000;
 const MAX_DURATION_SECONDS: i64 = 24 * 60 * 60;
 const MAX_BATCH_SIZE: i64 = 1_000;
 const MAX_PROMPT_CHARS: i64 = 100_000;
+const MAX_FORMATS: usize = 16;
+const MAX_ASPECT_RATIOS: usize = 32;
 
 /// `generation_features.properties` (spec 2.2): the keys that Atelier knows, and the others as they are.
 ///
@@ -64,6 +66,16 @@ impl FeatureProperties {
         }
     }
 
+    /// The longest user prompt in characters; the server's own limit when none is set.
+    pub fn prompt_chars(&self, limits: IntakeLimits) -> usize {
+        set(self.max_prompt_chars).unwrap_or(limits.prompt_chars)
+    }
+
+    /// The most variations of a request, never more than the server's own limit.
+    pub fn variations(&self, limits: IntakeLimits) -> usize {
+        set(self.max_batch_size).map_or(limits.variations, |most| most.min(limits.variations))
+    }
+
     /// The largest output; 4K when none is set.
     pub fn resolution(&self) -> Resolution {
         self.max_resolution.parse().unwrap_or(Resolution::UHD_4K)
@@ -89,7 +101,7 @@ impl FeatureProperties {
     }
 
     fn check(&self, category: MediaType, checks: &mut Checks) {
-        checks.text("properties.provider", &self.provider, 64);
+        checks.line("properties.provider", &self.provider, 64);
         checks.require(
             self.max_resolution.is_empty() || self.max_resolution.parse::<Resolution>().is_ok(),
             "properties.max_resolution",
@@ -99,16 +111,21 @@ impl FeatureProperties {
             },
         );
         self.check_formats(category, checks);
-        for (index, text) in self.supported_aspect_ratios.iter().enumerate() {
-            let drawable = text
-                .parse::<AspectRatio>()
-                .is_ok_and(AspectRatio::is_drawable);
-            checks.require(
-                drawable,
-                &format!("properties.supported_aspect_ratios[{index}]"),
-                || "must be WIDTH:HEIGHT between 1:4 and 4:1".to_owned(),
+        self.check_aspect_ratios(checks);
+        self.check_numbers(checks);
+        checks.json("properties.extra", &self.extra);
+        for key in Self::KNOWN
+            .iter()
+            .filter(|key| self.extra.contains_key(**key))
+        {
+            checks.add(
+                format!("properties.extra.{key}"),
+                "is a field of its own; set it there",
             );
         }
+    }
+
+    fn check_numbers(&self, checks: &mut Checks) {
         for (field, number, most) in [
             (
                 "properties.max_duration_seconds",
@@ -135,25 +152,37 @@ impl FeatureProperties {
                 format!("must be from 0 to {most}, got {number}")
             });
         }
-        checks.json("properties.extra", &self.extra);
-        for key in Self::KNOWN
-            .iter()
-            .filter(|key| self.extra.contains_key(**key))
-        {
-            checks.add(
-                format!("properties.extra.{key}"),
-                "is a field of its own; set it there",
-            );
+    }
+
+    fn check_aspect_ratios(&self, checks: &mut Checks) {
+        let list = "properties.supported_aspect_ratios";
+        if !checks.count(list, self.supported_aspect_ratios.len(), MAX_ASPECT_RATIOS) {
+            return;
+        }
+        let mut seen = Vec::new();
+        for (index, text) in self.supported_aspect_ratios.iter().enumerate() {
+            let field = format!("{list}[{index}]");
+            let drawable = text
+                .parse::<AspectRatio>()
+                .ok()
+                .filter(|ratio| ratio.is_drawable());
+            checks.require(drawable.is_some(), &field, || {
+                "must be WIDTH:HEIGHT between 1:4 and 4:1".to_owned()
+            });
+            check_new(drawable, &mut seen, &field, checks);
         }
     }
 
     fn check_formats(&self, category: MediaType, checks: &mut Checks) {
+        if !checks.count("properties.formats", self.formats.len(), MAX_FORMATS) {
+            return;
+        }
         let known: Vec<Format> = Format::of(category).collect();
+        let mut seen = Vec::new();
         for (index, name) in self.formats.iter().enumerate() {
-            let makeable = name
-                .parse::<Format>()
-                .is_ok_and(|format| known.contains(&format));
-            checks.require(makeable, &format!("properties.formats[{index}]"), || {
+            let field = format!("properties.formats[{index}]");
+            let makeable = name.parse().ok().filter(|format| known.contains(format));
+            checks.require(makeable.is_some(), &field, || {
                 let names: Vec<_> = known.iter().map(Format::to_string).collect();
                 format!(
                     "must be a format of {}: {}",
@@ -161,8 +190,30 @@ impl FeatureProperties {
                     list(&names)
                 )
             });
+            check_new(makeable, &mut seen, &field, checks);
         }
     }
+}
+
+/// A limit, unless it is 0.
+fn set(limit: i64) -> Option<usize> {
+    usize::try_from(limit).ok().filter(|limit| *limit > 0)
+}
+
+/// Notes an entry that is there already, be it in other words.
+fn check_new<T: PartialEq + ToString>(
+    entry: Option<T>,
+    seen: &mut Vec<T>,
+    field: &str,
+    checks: &mut Checks,
+) {
+    let Some(entry) = entry else {
+        return;
+    };
+    checks.require(!seen.contains(&entry), field, || {
+        format!("must be unique, {} is there twice", entry.to_string())
+    });
+    seen.push(entry);
 }
 
 /// Names for a message; says so when there is none.
@@ -174,8 +225,8 @@ pub(super) fn list(names: &[String]) -> String {
     }
 }
 
-/// A feature as a client sends it.
-#[derive(Clone, Debug)]
+/// What a client may say of a feature.
+#[derive(Clone, Debug, PartialEq)]
 pub struct FeatureDraft {
     pub name: String,
     pub description: String,
@@ -189,14 +240,14 @@ pub struct FeatureDraft {
 }
 
 impl FeatureDraft {
-    /// The category, if everything is in order; every violation otherwise.
-    pub fn check(&self) -> Result<MediaType, Error> {
-        let mut checks = Checks::default();
+    /// The category, if everything is in order; every violation otherwise, among them those found already.
+    pub fn check(&self, mut checks: Checks) -> Result<MediaType, Error> {
         checks.name("name", &self.name);
         checks.text("description", &self.description, 2_000);
         checks.text("system_prompt", &self.system_prompt, 20_000);
         checks.optional_url("preview_url", &self.preview_url);
         checks.optional_url("icon_url", &self.icon_url);
+        checks.order_index("order_index", self.order_index);
         match self.category {
             Some(category) => self.properties.check(category, &mut checks),
             None => checks.add("category", "is required: image, video or audio"),
@@ -229,7 +280,7 @@ mod tests {
             system_prompt: String::new(),
             properties: FeatureProperties {
                 max_resolution: "huge".to_owned(),
-                formats: vec!["jpeg".to_owned(), "exe".to_owned()],
+                formats: ["jpeg", "exe", "jpg"].map(str::to_owned).to_vec(),
                 supported_aspect_ratios: vec!["1:9".to_owned()],
                 max_batch_size: -1,
                 ..FeatureProperties::default()
@@ -239,7 +290,7 @@ mod tests {
             is_active: true,
             order_index: 0,
         };
-        let Err(Error::Validation(violations)) = draft.check() else {
+        let Err(Error::Validation(violations)) = draft.check(Checks::default()) else {
             panic!("the draft was accepted");
         };
         let fields: Vec<_> = violations.iter().map(|v| v.field.as_str()).collect();
@@ -250,6 +301,7 @@ mod tests {
                 "preview_url",
                 "properties.max_resolution",
                 "properties.formats[1]",
+                "properties.formats[2]",
                 "properties.supported_aspect_ratios[0]",
                 "properties.max_batch_size",
             ]

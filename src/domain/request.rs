@@ -98,7 +98,7 @@ pub fn resolve(
 ) -> Result<Resolved, Error> {
     let mut checks = Checks::default();
     check_identity(draft, &mut checks);
-    let user_prompt = check_prompt(draft, offer.properties, limits, &mut checks);
+    let user_prompt = check_prompt(&draft.user_prompt, offer.properties, limits, &mut checks);
     check_attachments(draft, &mut checks);
     draft.input.check("input", &mut checks);
 
@@ -162,18 +162,15 @@ fn check_identity(draft: &RequestDraft, checks: &mut Checks) {
     checks.text("idempotency_key", &draft.idempotency_key, MAX_KEY_CHARS);
 }
 
-fn check_prompt<'a>(
-    draft: &'a RequestDraft,
+/// What the user writes, trimmed.
+pub fn check_prompt<'a>(
+    prompt: &'a str,
     properties: &FeatureProperties,
     limits: IntakeLimits,
     checks: &mut Checks,
 ) -> &'a str {
-    let prompt = draft.user_prompt.trim();
-    let most = usize::try_from(properties.max_prompt_chars)
-        .ok()
-        .filter(|most| *most > 0)
-        .unwrap_or(limits.prompt_chars);
-    checks.text("user_prompt", prompt, most);
+    let prompt = prompt.trim();
+    checks.text("user_prompt", prompt, properties.prompt_chars(limits));
     checks.require(
         !prompt.is_empty() || properties.allow_empty_prompt,
         "user_prompt",
@@ -199,12 +196,7 @@ fn check_variations(
     limits: IntakeLimits,
     checks: &mut Checks,
 ) -> u32 {
-    let of_feature = usize::try_from(properties.max_batch_size)
-        .ok()
-        .filter(|most| *most > 0);
-    let most = of_feature
-        .unwrap_or(limits.variations)
-        .min(limits.variations);
+    let most = properties.variations(limits);
     // A negative number has been refused already.
     let asked = u32::try_from(input.batch_size).unwrap_or(1).max(1);
     checks.require(asked as usize <= most, "input.variations", || {
@@ -233,19 +225,12 @@ fn fill_template(
         }
         return (JsonMap::new(), None);
     };
-    let mut found = Checks::default();
-    let variables =
-        template.resolve_variables(&draft.input.variables, "input.variables", &mut found);
-    let violations = found.into_violations();
-    let complete = violations.is_empty();
-    checks.extend(violations);
-    if !complete {
-        return (variables, None);
-    }
-    let rendered = template.render(&variables, user_prompt);
-    let rendered = rendered
-        .map_err(|problem| checks.add("template_id", format!("the template's prompt {problem}")));
-    (variables, rendered.ok().flatten())
+    template.fill(
+        &draft.input.variables,
+        user_prompt,
+        "input.variables",
+        checks,
+    )
 }
 
 fn first_job(

@@ -1,10 +1,13 @@
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::entity::MediaType;
 
-use super::{Checks, FeatureProperties, GenerationInput, JsonMap, Variable, prompt};
+use super::{
+    Checks, FeatureProperties, GenerationInput, JsonMap, OutputSettings, Variable, prompt,
+};
 
 const MAX_VARIABLES: usize = 64;
 const MAX_PROMPT_CHARS: usize = 20_000;
@@ -46,6 +49,54 @@ impl TemplateData {
             ..GenerationInput::default()
         };
         own.or(&self.defaults)
+    }
+
+    /// What a request gets where it asks for nothing: these defaults, and the feature's where there are none.
+    pub fn effective_defaults(
+        &self,
+        properties: &FeatureProperties,
+        category: MediaType,
+    ) -> GenerationInput {
+        let defaults = self.input_defaults();
+        // A feature that has changed since may forbid a default; requests are told so, a form shows what else there is.
+        let form = defaults
+            .output
+            .resolve("", properties, category, &mut Checks::default());
+        let pixels = |side: u32| i32::try_from(side).unwrap_or(i32::MAX);
+        GenerationInput {
+            batch_size: defaults.batch_size.max(1),
+            output: OutputSettings {
+                format: form.format.map_or_else(String::new, |f| f.to_string()),
+                aspect_ratio: form.aspect_ratio.to_string(),
+                width: pixels(form.width),
+                height: pixels(form.height),
+                duration_seconds: defaults.output.duration_seconds,
+            },
+            ..defaults
+        }
+    }
+
+    /// The values of all variables and the prompt that they make, `None` when the template leaves the user's as it is.
+    /// Problems go to `checks`: those with the values under `path`, one with the template under `template_id`.
+    pub fn fill(
+        &self,
+        given: &JsonMap,
+        user_prompt: &str,
+        path: &str,
+        checks: &mut Checks,
+    ) -> (JsonMap, Option<String>) {
+        let mut found = Checks::default();
+        let variables = self.resolve_variables(given, path, &mut found);
+        let violations = found.into_violations();
+        let complete = violations.is_empty();
+        checks.extend(violations);
+        if !complete {
+            return (variables, None);
+        }
+        let rendered = self.render(&variables, user_prompt).map_err(|problem| {
+            checks.add("template_id", format!("the template's prompt {problem}"));
+        });
+        (variables, rendered.ok().flatten())
     }
 
     /// The value of every variable: the given one, or the default. Problems go to `checks` under `path`.
@@ -135,10 +186,7 @@ impl TemplateData {
 
     fn check_variables(&self, checks: &mut Checks) {
         let count = self.variables.len();
-        checks.require(count <= MAX_VARIABLES, "template_data.variables", || {
-            format!("must have at most {MAX_VARIABLES} entries, has {count}")
-        });
-        if count > MAX_VARIABLES {
+        if !checks.count("template_data.variables", count, MAX_VARIABLES) {
             return;
         }
         let mut names = BTreeSet::new();
@@ -175,8 +223,8 @@ impl TemplateData {
     }
 }
 
-/// A template as a client sends it.
-#[derive(Clone, Debug)]
+/// What a client may say of a template.
+#[derive(Clone, Debug, PartialEq)]
 pub struct TemplateDraft {
     pub feature_id: i64,
     pub name: String,
@@ -186,6 +234,9 @@ pub struct TemplateDraft {
     pub tags: Vec<String>,
     pub is_active: bool,
     pub order_index: i32,
+    /// The window in which it is trending whatever its popularity.
+    pub trend_start: Option<DateTime<Utc>>,
+    pub trend_end: Option<DateTime<Utc>>,
 }
 
 impl TemplateDraft {
@@ -194,25 +245,26 @@ impl TemplateDraft {
         checks.name("name", &self.name);
         checks.text("description", &self.description, 2_000);
         checks.optional_url("preview_url", &self.preview_url);
-        check_tags(&self.tags, checks);
+        check_tags("tags", &self.tags, checks);
+        checks.order_index("order_index", self.order_index);
+        if let (Some(start), Some(end)) = (self.trend_start, self.trend_end) {
+            checks.require(start < end, "trend_end_time", || {
+                format!("must be after trend_start_time, got {end} with a start at {start}")
+            });
+        }
         self.data.check(properties, category, checks);
     }
 }
 
 /// Tags of a template or of a filter.
-pub fn check_tags(tags: &[String], checks: &mut Checks) {
-    if tags.len() > MAX_TAGS {
-        let count = tags.len();
-        checks.add(
-            "tags",
-            format!("must have at most {MAX_TAGS} entries, has {count}"),
-        );
+pub fn check_tags(list: &str, tags: &[String], checks: &mut Checks) {
+    if !checks.count(list, tags.len(), MAX_TAGS) {
         return;
     }
     let mut seen = BTreeSet::new();
     for (index, tag) in tags.iter().enumerate() {
-        let field = format!("tags[{index}]");
-        checks.text(&field, tag, 64);
+        let field = format!("{list}[{index}]");
+        checks.line(&field, tag, 64);
         checks.require(!tag.trim().is_empty(), &field, || {
             "must not be empty".to_owned()
         });
@@ -303,6 +355,8 @@ mod tests {
             tags: vec!["a".to_owned(), "a".to_owned()],
             is_active: true,
             order_index: 0,
+            trend_start: None,
+            trend_end: None,
         };
         let mut checks = Checks::default();
         draft.check(&FeatureProperties::default(), MediaType::Image, &mut checks);
@@ -319,7 +373,7 @@ mod tests {
     #[test]
     fn too_many_tags_are_one_violation_and_not_looked_into() {
         let mut checks = Checks::default();
-        check_tags(&vec![String::new(); 100_000], &mut checks);
+        check_tags("tags", &vec![String::new(); 100_000], &mut checks);
         let violations = checks.into_violations();
         assert_eq!(violations.count(), 1);
         assert!(violations.iter().all(|violation| violation.field == "tags"));

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,6 +16,12 @@ pub struct Variable {
     pub kind: VariableType,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub label: String,
+    /// What the value is for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// An example of a value.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub placeholder: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -122,6 +130,23 @@ impl Variable {
     }
 
     pub(super) fn check(&self, path: &str, checks: &mut Checks) {
+        self.check_name(&format!("{path}.name"), checks);
+        checks.line(&format!("{path}.label"), &self.label, 200);
+        checks.text(&format!("{path}.description"), &self.description, 500);
+        checks.line(&format!("{path}.placeholder"), &self.placeholder, 200);
+        checks.require(
+            (0..=20_000).contains(&self.max_length),
+            &format!("{path}.max_length"),
+            || format!("must be from 0 to 20000, got {}", self.max_length),
+        );
+        self.check_range(path, checks);
+        self.check_choices(&format!("{path}.choices"), checks);
+        if let Some(Err(expected)) = self.default.as_ref().map(|value| self.accept(value)) {
+            checks.add(format!("{path}.default_value"), expected);
+        }
+    }
+
+    fn check_name(&self, field: &str, checks: &mut Checks) {
         let starts_well = self
             .name
             .starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
@@ -131,46 +156,45 @@ impl Variable {
             .all(|c| c.is_ascii_alphanumeric() || c == '_');
         checks.require(
             starts_well && goes_on_well && self.name.len() <= 64,
-            &format!("{path}.name"),
+            field,
             || "must be a letter or \"_\", then letters, digits and \"_\", at most 64".to_owned(),
         );
-        checks.require(
-            self.name != prompt::USER_PROMPT,
-            &format!("{path}.name"),
-            || "must not be user_prompt, which is always there".to_owned(),
-        );
-        checks.text(&format!("{path}.label"), &self.label, 200);
-        checks.require(
-            (0..=20_000).contains(&self.max_length),
-            &format!("{path}.max_length"),
-            || format!("must be from 0 to 20000, got {}", self.max_length),
-        );
+        checks.require(self.name != prompt::USER_PROMPT, field, || {
+            "must not be user_prompt, which is always there".to_owned()
+        });
+    }
+
+    fn check_range(&self, path: &str, checks: &mut Checks) {
+        for (name, bound) in [("min", self.min), ("max", self.max)] {
+            // JSON, in which the template is stored, knows no others.
+            checks.require(
+                bound.is_none_or(f64::is_finite),
+                &format!("{path}.{name}"),
+                || "must be a finite number".to_owned(),
+            );
+        }
         if let (Some(min), Some(max)) = (self.min, self.max) {
             checks.require(min <= max, &format!("{path}.max"), || {
                 format!("must not be below min, got {min} to {max}")
             });
         }
+    }
+
+    fn check_choices(&self, field: &str, checks: &mut Checks) {
         let needs_choices = self.kind == VariableType::Enum;
-        checks.require(
-            needs_choices != self.choices.is_empty(),
-            &format!("{path}.choices"),
-            || "must be given for an enum, and for nothing else".to_owned(),
-        );
-        checks.require(
-            self.choices.len() <= MAX_CHOICES,
-            &format!("{path}.choices"),
-            || {
-                format!(
-                    "must have at most {MAX_CHOICES} entries, has {}",
-                    self.choices.len()
-                )
-            },
-        );
-        for (index, choice) in self.choices.iter().enumerate() {
-            checks.text(&format!("{path}.choices[{index}]"), choice, 200);
+        checks.require(needs_choices != self.choices.is_empty(), field, || {
+            "must be given for an enum, and for nothing else".to_owned()
+        });
+        if !checks.count(field, self.choices.len(), MAX_CHOICES) {
+            return;
         }
-        if let Some(Err(expected)) = self.default.as_ref().map(|value| self.accept(value)) {
-            checks.add(format!("{path}.default_value"), expected);
+        let mut seen = BTreeSet::new();
+        for (index, choice) in self.choices.iter().enumerate() {
+            let entry = format!("{field}[{index}]");
+            checks.line(&entry, choice, 200);
+            checks.require(seen.insert(choice), &entry, || {
+                format!("must be unique, {choice:?} is there twice")
+            });
         }
     }
 }

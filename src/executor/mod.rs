@@ -38,6 +38,8 @@ pub struct Settings {
     pub upkeep_interval: Duration,
     /// Age from which an object without a row is removed.
     pub orphan_age: Duration,
+    /// How often templates' counters and trends are brought up to date.
+    pub fold_interval: Duration,
     /// Bounds of what a provider may deliver.
     pub limits: Limits,
 }

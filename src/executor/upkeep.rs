@@ -8,12 +8,13 @@ use super::Executor;
 const ORPHAN_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 impl Executor {
-    /// Rescues jobs of lost workers and removes orphaned objects, until the stop. Any number of replicas may do so.
+    /// Rescues jobs of lost workers, removes orphaned objects and folds trends, until the stop. Any number of replicas may do so.
     pub(super) async fn upkeep_loop(&self) {
         tokio::select! {
             () = self.stop.cancelled() => {}
             () = self.rescue_loop() => {}
             () = self.orphan_loop() => {}
+            () = self.trend_loop() => {}
         }
     }
 
@@ -40,6 +41,16 @@ impl Executor {
                         "cannot remove orphaned objects"
                     );
                 }
+            }
+        }
+    }
+    async fn trend_loop(&self) {
+        loop {
+            tokio::time::sleep(self.settings.fold_interval).await;
+            match self.app.fold_trends().await {
+                Ok(folded) if folded.is_nothing() => {}
+                Ok(folded) => tracing::debug!(?folded, "folded trends"),
+                Err(error) => tracing::error!(error = with_causes(&error), "cannot fold trends"),
             }
         }
     }

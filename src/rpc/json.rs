@@ -9,8 +9,12 @@ use crate::domain::JsonMap;
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 pub(super) fn from_struct(message: Struct) -> JsonMap {
-    message
-        .fields
+    from_map(message.fields)
+}
+
+/// The fields of a message by name.
+pub(super) fn from_map(fields: impl IntoIterator<Item = (String, Value)>) -> JsonMap {
+    fields
         .into_iter()
         .map(|(key, value)| (key, from_value(value)))
         .collect()

@@ -4,6 +4,7 @@ mod call;
 mod connection;
 mod error;
 mod feature;
+mod field_mask;
 mod health;
 mod http;
 mod job;

@@ -1,26 +1,38 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ActiveValue::Set, ColumnTrait, ConnectionTrait,
-    EntityTrait, PaginatorTrait, QueryFilter, QuerySelect,
+    ActiveModelTrait,
+    ActiveValue::NotSet,
+    ActiveValue::{Set, Unchanged},
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, Order, PaginatorTrait, QueryFilter,
+    QuerySelect,
+    sea_query::{Expr, ExprTrait, LockType, SimpleExpr},
 };
 use serde::Serialize;
 
 use crate::{
     domain::{Error, FeatureDraft, Page, Resource},
     entity::{
-        MediaType,
+        JobStatus, MediaType,
         feature::{ActiveModel, Column, Entity, Model},
+        job,
     },
 };
 
-use super::{PageRequest, error::is_unique_violation, page::List};
+use super::{
+    PageRequest, Transaction,
+    error::is_unique_violation,
+    page::{List, Sorting},
+    search,
+};
 
-/// What a list shows; `None` means all.
-#[derive(Debug, Serialize)]
+/// What a list shows; `None` and empty mean all.
+#[derive(Debug, Default, Serialize)]
 pub struct Filter {
     pub category: Option<MediaType>,
     pub is_active: Option<bool>,
     pub show_deleted: bool,
+    /// In the name or the description.
+    pub text: String,
 }
 
 /// Adds a checked feature. [`Error::FeatureNameTaken`] if a live one has its name.
@@ -49,13 +61,16 @@ pub async fn insert(
         deleted_at: Set(None),
         version: Set(1),
     };
-    feature.insert(db).await.map_err(|error| {
-        if is_unique_violation(&error) {
-            Error::FeatureNameTaken { name }
-        } else {
-            error.into()
-        }
-    })
+    let inserted = feature.insert(db).await;
+    inserted.map_err(|error| name_taken(error, name))
+}
+
+fn name_taken(error: DbErr, name: String) -> Error {
+    if is_unique_violation(&error) {
+        Error::FeatureNameTaken { name }
+    } else {
+        error.into()
+    }
 }
 
 pub(super) fn non_empty(text: String) -> Option<String> {
@@ -70,11 +85,99 @@ pub async fn find(db: &impl ConnectionTrait, id: i64) -> Result<Model, Error> {
 
 /// The feature, if it is not deleted.
 pub async fn find_live(db: &impl ConnectionTrait, id: i64) -> Result<Model, Error> {
-    let found = find(db, id).await?;
-    if found.deleted_at.is_some() {
-        return Err(Error::not_found(Resource::Feature, id));
+    live(find(db, id).await?)
+}
+
+/// [`Error::NotFound`] if the feature is deleted.
+pub fn live(feature: Model) -> Result<Model, Error> {
+    if feature.deleted_at.is_some() {
+        return Err(Error::not_found(Resource::Feature, feature.id));
     }
-    Ok(found)
+    Ok(feature)
+}
+
+/// The live feature, which nobody else changes until the transaction ends. Requests may still be made with it.
+pub async fn lock(tx: &Transaction, id: i64) -> Result<Model, Error> {
+    live(find_with(tx, id, LockType::NoKeyUpdate).await?)
+}
+
+/// The feature, deleted or not, which nobody else changes until the transaction ends, and which no request, job or template
+/// is made with: their foreign keys wait for the row, and see what has become of it.
+pub async fn lock_whole(tx: &Transaction, id: i64) -> Result<Model, Error> {
+    find_with(tx, id, LockType::Update).await
+}
+
+/// The feature, deleted or not, which nobody else deletes or undeletes until the transaction ends.
+pub async fn hold(tx: &Transaction, id: i64) -> Result<Model, Error> {
+    find_with(tx, id, LockType::KeyShare).await
+}
+
+/// On SQLite a transaction that may write is alone anyway, and no lock is asked for.
+async fn find_with(tx: &Transaction, id: i64, lock: LockType) -> Result<Model, Error> {
+    let found = Entity::find_by_id(id).lock(lock).one(tx).await?;
+    found.ok_or_else(|| Error::not_found(Resource::Feature, id))
+}
+
+/// Changes a locked feature to what the checked draft says.
+pub async fn update(
+    tx: &Transaction,
+    locked: &Model,
+    draft: FeatureDraft,
+    now: DateTime<Utc>,
+) -> Result<Model, Error> {
+    let name = draft.name.clone();
+    let feature = ActiveModel {
+        name: Set(draft.name),
+        description: Set(non_empty(draft.description)),
+        system_prompt: Set(non_empty(draft.system_prompt)),
+        properties: Set(Some(
+            serde_json::to_value(draft.properties).map_err(Error::internal)?,
+        )),
+        preview_url: Set(non_empty(draft.preview_url)),
+        icon_url: Set(non_empty(draft.icon_url)),
+        is_active: Set(draft.is_active),
+        order_index: Set(draft.order_index),
+        ..next_version(locked, now)
+    };
+    let updated = feature.update(tx).await;
+    updated.map_err(|error| name_taken(error, name))
+}
+
+/// Sets a locked feature's time of deletion, or takes it away. [`Error::FeatureNameTaken`] if a live one has its name.
+pub async fn set_deleted(
+    tx: &Transaction,
+    locked: &Model,
+    deleted_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<Model, Error> {
+    let feature = ActiveModel {
+        deleted_at: Set(deleted_at),
+        ..next_version(locked, now)
+    };
+    let updated = feature.update(tx).await;
+    updated.map_err(|error| name_taken(error, locked.name.clone()))
+}
+
+fn next_version(locked: &Model, now: DateTime<Utc>) -> ActiveModel {
+    ActiveModel {
+        id: Unchanged(locked.id),
+        updated_at: Set(now),
+        version: Set(locked.version + 1),
+        ..Default::default()
+    }
+}
+
+/// How many live jobs of the feature wait, and how many run.
+pub async fn unfinished_jobs(db: &impl ConnectionTrait, id: i64) -> Result<(u64, u64), Error> {
+    let count = |status: JobStatus| {
+        job::Entity::find()
+            .filter(job::Column::FeatureId.eq(id))
+            .filter(job::Column::Status.eq(status))
+            .filter(job::Column::DeletedAt.is_null())
+            .count(db)
+    };
+    let pending = count(JobStatus::Pending).await?;
+    Ok((pending, count(JobStatus::Processing).await?))
 }
 
 /// Whether no feature was ever made.
@@ -93,7 +196,15 @@ pub async fn list(
         query = query.filter(Column::Category.eq(category));
     }
     if let Some(is_active) = filter.is_active {
-        query = query.filter(Column::IsActive.eq(is_active));
+        query = query.filter(is(Column::IsActive, is_active));
+    }
+    if !filter.text.is_empty() {
+        let columns = [Column::Name, Column::Description];
+        query = query.filter(search::contains(
+            &columns,
+            &filter.text,
+            db.get_database_backend(),
+        ));
     }
     if !filter.show_deleted {
         query = query.filter(Column::DeletedAt.is_null());
@@ -104,7 +215,16 @@ pub async fn list(
         query,
         page,
     };
-    let columns = (Column::OrderIndex, Column::Id);
-    list.in_display_order(db, columns, |row| (row.order_index, row.id))
-        .await
+    let sorting = Sorting {
+        direction: Order::Asc,
+        columns: vec![Column::OrderIndex, Column::Id],
+        key: |row: &Model| vec![row.order_index.into(), row.id],
+    };
+    list.sorted(db, sorting).await
+}
+
+/// Whether a flag is set or not, as a literal: a plan for any value could not use an index of the rows that have it set.
+pub(super) fn is(flag: impl ColumnTrait, set: bool) -> SimpleExpr {
+    flag.into_expr()
+        .eq(Expr::cust(if set { "TRUE" } else { "FALSE" }))
 }

@@ -1,5 +1,6 @@
 //! Every query of Atelier. A file a table; [`queue`] holds the statements that differ between the databases.
 
+pub mod catalogue;
 mod connection;
 pub mod deletion;
 mod error;
@@ -11,7 +12,9 @@ pub mod media;
 mod page;
 pub mod queue;
 pub mod request;
+mod search;
 pub mod template;
+pub mod trend;
 pub mod user;
 pub mod wake_up;
 

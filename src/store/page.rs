@@ -1,6 +1,6 @@
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    sea_query::{Expr, ExprTrait},
+    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::{Expr, ExprTrait, SimpleExpr},
 };
 use serde::Serialize;
 
@@ -22,6 +22,15 @@ pub(super) struct List<'a, E: EntityTrait, F> {
     pub(super) filter: &'a F,
     pub(super) query: Select<E>,
     pub(super) page: &'a PageRequest,
+}
+
+/// An order of rows: by columns of whole numbers, the first being the most significant and the last unique.
+pub(super) struct Sorting<E: EntityTrait> {
+    /// Of all columns alike, so that the rows after a key are those whose columns compare to it as a whole.
+    pub(super) direction: Order,
+    pub(super) columns: Vec<E::Column>,
+    /// The values of the columns.
+    pub(super) key: fn(&E::Model) -> Vec<i64>,
 }
 
 impl<E: EntityTrait, F: Serialize> List<'_, E, F> {
@@ -62,22 +71,44 @@ impl<E: EntityTrait, F: Serialize> List<'_, E, F> {
         self.page.finish(rows, &token, number)
     }
 
-    /// The page in order of `order_index`, then of id.
-    pub(super) async fn in_display_order(
+    /// The page in this order.
+    pub(super) async fn sorted(
         self,
         db: &impl ConnectionTrait,
-        (order_column, id_column): (E::Column, E::Column),
-        key: impl Fn(&E::Model) -> (i32, i64),
+        sorting: Sorting<E>,
     ) -> Result<Page<E::Model>, Error> {
         let token = PageToken::of(self.name, self.filter)?;
-        let mut query = self.query;
-        if let Some((order_index, id)) = token.decode::<(i32, i64)>(&self.page.token)? {
-            let columns = Expr::tuple([Expr::col(order_column), Expr::col(id_column)]);
-            query = query.filter(columns.gt(Expr::tuple([Expr::val(order_index), Expr::val(id)])));
+        let rows = self.select(&sorting)?.all(db).await?;
+        self.page.finish(rows, &token, sorting.key)
+    }
+
+    /// What finds the rows of the page, and one more if there is one.
+    pub(super) fn select(&self, sorting: &Sorting<E>) -> Result<Select<E>, Error> {
+        let token = PageToken::of(self.name, self.filter)?;
+        let mut query = self.query.clone();
+        if let Some(last) = token.decode::<Vec<i64>>(&self.page.token)? {
+            query = query.filter(sorting.after(&last)?);
         }
-        let ordered = query.order_by_asc(order_column).order_by_asc(id_column);
-        let rows = ordered.limit(self.page.limit()).all(db).await?;
-        self.page.finish(rows, &token, key)
+        for column in &sorting.columns {
+            query = query.order_by(*column, sorting.direction.clone());
+        }
+        Ok(query.limit(self.page.limit()))
+    }
+}
+
+impl<E: EntityTrait> Sorting<E> {
+    /// Whether a row comes after the one with this key.
+    fn after(&self, key: &[i64]) -> Result<SimpleExpr, Error> {
+        if key.len() != self.columns.len() {
+            return Err(Error::InvalidPageToken);
+        }
+        let table = |column: &E::Column| Expr::col((E::default(), *column));
+        let row = Expr::tuple(self.columns.iter().map(table));
+        let key = Expr::tuple(key.iter().map(|value| Expr::val(*value)));
+        Ok(match self.direction {
+            Order::Desc => row.lt(key),
+            _ => row.gt(key),
+        })
     }
 }
 

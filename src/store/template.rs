@@ -2,30 +2,52 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
-    ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter,
-    sea_query::{Expr, SimpleExpr},
+    ActiveValue::{Set, Unchanged},
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, Order, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, UpdateMany,
+    sea_query::{Expr, ExprTrait, LockType, Query, SimpleExpr},
 };
 use serde::Serialize;
 
 use crate::{
-    domain::{Error, Page, Resource, TemplateDraft},
+    domain::{Error, Page, Resource, TemplateDraft, in_window},
     entity::{
         TextList,
         template::{ActiveModel, Column, Entity, Model},
     },
 };
 
-use super::{PageRequest, error::is_unique_violation, feature::non_empty, page::List};
+use super::{
+    PageRequest, Transaction,
+    error::is_unique_violation,
+    feature::{is, non_empty},
+    page::{List, Sorting},
+    search,
+};
 
 /// What a list shows; `None` and empty mean all.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Filter {
     pub feature_id: Option<i64>,
     /// All of these.
     pub tags: Vec<String>,
+    /// One of these or more.
+    pub any_tags: Vec<String>,
     pub is_active: Option<bool>,
+    pub is_trending: Option<bool>,
+    /// In the name or the description.
+    pub text: String,
     pub show_deleted: bool,
+}
+
+/// In which order a list shows it.
+#[derive(Clone, Copy, Debug)]
+pub enum Ranking {
+    /// By `order_index`, then `id`.
+    Display,
+    /// The highest score first, then the most used, then the newest.
+    Popularity,
+    Newest,
 }
 
 /// Adds a checked template. [`Error::TemplateNameTaken`] if a live one of the feature has its name.
@@ -34,10 +56,7 @@ pub async fn insert(
     draft: TemplateDraft,
     now: DateTime<Utc>,
 ) -> Result<Model, Error> {
-    let taken = Error::TemplateNameTaken {
-        feature_id: draft.feature_id,
-        name: draft.name.clone(),
-    };
+    let (feature_id, name) = (draft.feature_id, draft.name.clone());
     let template = ActiveModel {
         id: NotSet,
         feature_id: Set(draft.feature_id),
@@ -45,12 +64,12 @@ pub async fn insert(
         description: Set(non_empty(draft.description)),
         template_data: Set(serde_json::to_value(draft.data).map_err(Error::internal)?),
         preview_url: Set(non_empty(draft.preview_url)),
-        is_trending: Set(false),
+        is_trending: Set(in_window(draft.trend_start, draft.trend_end, now)),
         trend_score: Set(0),
         usage_count: Set(0),
         view_count: Set(0),
-        trend_start_date: Set(None),
-        trend_end_date: Set(None),
+        trend_start_date: Set(draft.trend_start),
+        trend_end_date: Set(draft.trend_end),
         tags: Set(TextList::for_backend(draft.tags, db.get_database_backend())),
         is_active: Set(draft.is_active),
         order_index: Set(draft.order_index),
@@ -62,13 +81,15 @@ pub async fn insert(
         trend_weighed_at: Set(None),
     };
     let inserted = template.insert(db).await;
-    inserted.map_err(|error| {
-        if is_unique_violation(&error) {
-            taken
-        } else {
-            error.into()
-        }
-    })
+    inserted.map_err(|error| name_taken(error, feature_id, name))
+}
+
+fn name_taken(error: DbErr, feature_id: i64, name: String) -> Error {
+    if is_unique_violation(&error) {
+        Error::TemplateNameTaken { feature_id, name }
+    } else {
+        error.into()
+    }
 }
 
 /// The template, deleted or not.
@@ -77,34 +98,259 @@ pub async fn find(db: &impl ConnectionTrait, id: i64) -> Result<Model, Error> {
     found.ok_or_else(|| Error::not_found(Resource::Template, id))
 }
 
-/// Templates in display order.
+/// The template, if it is not deleted.
+pub async fn find_live(db: &impl ConnectionTrait, id: i64) -> Result<Model, Error> {
+    live(find(db, id).await?)
+}
+
+fn live(template: Model) -> Result<Model, Error> {
+    if template.deleted_at.is_some() {
+        return Err(Error::not_found(Resource::Template, template.id));
+    }
+    Ok(template)
+}
+
+/// The live template, which nobody else changes until the transaction ends.
+pub async fn lock(tx: &Transaction, id: i64) -> Result<Model, Error> {
+    live(lock_whole(tx, id).await?)
+}
+
+/// The template, deleted or not, which nobody else changes until the transaction ends.
+pub async fn lock_whole(tx: &Transaction, id: i64) -> Result<Model, Error> {
+    // Requests may be made with it meanwhile: their foreign keys only need it to be there.
+    let query = Entity::find_by_id(id).lock(LockType::NoKeyUpdate);
+    let found = query.one(tx).await?;
+    found.ok_or_else(|| Error::not_found(Resource::Template, id))
+}
+
+/// Changes a locked template to what the checked draft says.
+pub async fn update(
+    tx: &Transaction,
+    locked: &Model,
+    draft: TemplateDraft,
+    now: DateTime<Utc>,
+) -> Result<Model, Error> {
+    let is_trending = is_trending(locked, &draft, now);
+    let name = draft.name.clone();
+    let template = ActiveModel {
+        name: Set(draft.name),
+        description: Set(non_empty(draft.description)),
+        template_data: Set(serde_json::to_value(draft.data).map_err(Error::internal)?),
+        preview_url: Set(non_empty(draft.preview_url)),
+        is_trending: Set(is_trending),
+        trend_start_date: Set(draft.trend_start),
+        trend_end_date: Set(draft.trend_end),
+        tags: Set(TextList::for_backend(draft.tags, tx.get_database_backend())),
+        is_active: Set(draft.is_active),
+        order_index: Set(draft.order_index),
+        ..next_version(locked, now)
+    };
+    let updated = template.update(tx).await;
+    updated.map_err(|error| name_taken(error, locked.feature_id, name))
+}
+
+/// In its window, or still by the popularity that showed it as trending outside of the window that it had.
+fn is_trending(old: &Model, new: &TemplateDraft, now: DateTime<Utc>) -> bool {
+    let by_score = old.is_trending && !in_window(old.trend_start_date, old.trend_end_date, now);
+    by_score || in_window(new.trend_start, new.trend_end, now)
+}
+
+/// Sets a locked template's time of deletion, or takes it away. [`Error::TemplateNameTaken`] if a live one has its name.
+pub async fn set_deleted(
+    tx: &Transaction,
+    locked: &Model,
+    deleted_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<Model, Error> {
+    let template = ActiveModel {
+        deleted_at: Set(deleted_at),
+        ..next_version(locked, now)
+    };
+    let updated = template.update(tx).await;
+    updated.map_err(|error| name_taken(error, locked.feature_id, locked.name.clone()))
+}
+
+fn next_version(locked: &Model, now: DateTime<Utc>) -> ActiveModel {
+    ActiveModel {
+        id: Unchanged(locked.id),
+        updated_at: Set(now),
+        version: Set(locked.version + 1),
+        ..Default::default()
+    }
+}
+
+/// When the last of the feature's deleted templates was deleted.
+pub async fn last_deletion(
+    db: &impl ConnectionTrait,
+    feature_id: i64,
+) -> Result<Option<DateTime<Utc>>, Error> {
+    let latest = Entity::find()
+        .select_only()
+        .column_as(Column::DeletedAt.max(), "latest")
+        .filter(Column::FeatureId.eq(feature_id))
+        .into_tuple::<Option<DateTime<Utc>>>()
+        .one(db)
+        .await?;
+    Ok(latest.flatten())
+}
+
+/// Deletes the live templates of a feature whose row is locked.
+pub async fn delete_of_feature(
+    tx: &Transaction,
+    feature_id: i64,
+    deleted_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    lock_of_feature(tx, feature_id).await?;
+    let update = next_versions(now)
+        .col_expr(Column::DeletedAt, Expr::value(deleted_at))
+        .filter(Column::FeatureId.eq(feature_id))
+        .filter(Column::DeletedAt.is_null());
+    update.exec(tx).await?;
+    Ok(())
+}
+
+/// Brings back the templates of a locked feature that were deleted at `deleted_at`. [`Error::TemplateNameTaken`] if a live
+/// one has the name of one of them.
+pub async fn undelete_of_feature(
+    tx: &Transaction,
+    feature_id: i64,
+    deleted_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    lock_of_feature(tx, feature_id).await?;
+    let live_names = Query::select()
+        .column(Column::Name)
+        .from(Entity)
+        .and_where(Column::FeatureId.eq(feature_id))
+        .and_where(Column::DeletedAt.is_null())
+        .take();
+    let taken = Entity::find()
+        .filter(Column::FeatureId.eq(feature_id))
+        .filter(Column::DeletedAt.eq(deleted_at))
+        .filter(Column::Name.in_subquery(live_names))
+        .one(tx)
+        .await?;
+    if let Some(Model { name, .. }) = taken {
+        return Err(Error::TemplateNameTaken { feature_id, name });
+    }
+    let update = next_versions(now)
+        .col_expr(Column::DeletedAt, Expr::value(None::<DateTime<Utc>>))
+        .filter(Column::FeatureId.eq(feature_id))
+        .filter(Column::DeletedAt.eq(deleted_at));
+    update.exec(tx).await?;
+    Ok(())
+}
+
+/// Templates are locked in the order of their ids everywhere: that leaves no way into a deadlock.
+async fn lock_of_feature(tx: &Transaction, feature_id: i64) -> Result<(), Error> {
+    let locked = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::FeatureId.eq(feature_id))
+        .order_by_asc(Column::Id)
+        .lock(LockType::NoKeyUpdate)
+        .into_tuple::<i64>();
+    locked.all(tx).await?;
+    Ok(())
+}
+
+fn next_versions(now: DateTime<Utc>) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+}
+
+/// Templates in this order.
 pub async fn list(
     db: &impl ConnectionTrait,
     filter: &Filter,
+    ranking: Ranking,
     page: &PageRequest,
 ) -> Result<Page<Model>, Error> {
-    let mut query = Entity::find();
-    if let Some(feature_id) = filter.feature_id {
-        query = query.filter(Column::FeatureId.eq(feature_id));
-    }
-    if !filter.tags.is_empty() {
-        query = query.filter(has_all_tags(&filter.tags, db.get_database_backend()));
-    }
-    if let Some(is_active) = filter.is_active {
-        query = query.filter(Column::IsActive.eq(is_active));
-    }
-    if !filter.show_deleted {
-        query = query.filter(Column::DeletedAt.is_null());
-    }
-    let list = List {
-        name: "templates by order_index, id",
+    let list = narrowed(filter, ranking, page, db.get_database_backend());
+    list.sorted(db, ranking.sorting()).await
+}
+
+/// The query of [`list`].
+pub fn select(
+    backend: DbBackend,
+    filter: &Filter,
+    ranking: Ranking,
+    page: &PageRequest,
+) -> Result<Select<Entity>, Error> {
+    narrowed(filter, ranking, page, backend).select(&ranking.sorting())
+}
+
+fn narrowed<'a>(
+    filter: &'a Filter,
+    ranking: Ranking,
+    page: &'a PageRequest,
+    backend: DbBackend,
+) -> List<'a, Entity, Filter> {
+    let query = Entity::find()
+        .apply_if(filter.feature_id, |query, id| {
+            query.filter(Column::FeatureId.eq(id))
+        })
+        .apply_if(filter.is_active, |query, active| {
+            query.filter(is(Column::IsActive, active))
+        })
+        .apply_if(filter.is_trending, |query, trending| {
+            query.filter(is(Column::IsTrending, trending))
+        })
+        .apply_if(some(&filter.tags), |query, tags| {
+            query.filter(has_all_tags(tags, backend))
+        })
+        .apply_if(some(&filter.any_tags), |query, tags| {
+            query.filter(has_any_tag(tags, backend))
+        })
+        .apply_if((!filter.text.is_empty()).then_some(()), |query, ()| {
+            let columns = [Column::Name, Column::Description];
+            query.filter(search::contains(&columns, &filter.text, backend))
+        })
+        .apply_if((!filter.show_deleted).then_some(()), |query, ()| {
+            query.filter(Column::DeletedAt.is_null())
+        });
+    List {
+        name: ranking.name(),
         filter,
         query,
         page,
-    };
-    let columns = (Column::OrderIndex, Column::Id);
-    list.in_display_order(db, columns, |row| (row.order_index, row.id))
-        .await
+    }
+}
+
+fn some(tags: &[String]) -> Option<&[String]> {
+    (!tags.is_empty()).then_some(tags)
+}
+
+impl Ranking {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Display => "templates by order_index, id",
+            Self::Popularity => "templates by trend_score, usage_count, id descending",
+            Self::Newest => "templates by id descending",
+        }
+    }
+
+    fn sorting(self) -> Sorting<Entity> {
+        match self {
+            Self::Display => Sorting {
+                direction: Order::Asc,
+                columns: vec![Column::OrderIndex, Column::Id],
+                key: |row: &Model| vec![row.order_index.into(), row.id],
+            },
+            Self::Popularity => Sorting {
+                direction: Order::Desc,
+                columns: vec![Column::TrendScore, Column::UsageCount, Column::Id],
+                key: |row: &Model| vec![row.trend_score.into(), row.usage_count.into(), row.id],
+            },
+            Self::Newest => Sorting {
+                direction: Order::Desc,
+                columns: vec![Column::Id],
+                key: |row: &Model| vec![row.id],
+            },
+        }
+    }
 }
 
 /// The array operator that the GIN index serves; SQLite has neither and reads the JSON.
@@ -112,10 +358,20 @@ fn has_all_tags(tags: &[String], backend: DbBackend) -> SimpleExpr {
     if backend == DbBackend::Postgres {
         return Expr::cust_with_values("tags @> $1", [tags.to_vec()]);
     }
-    let missing = "NOT EXISTS (SELECT 1 FROM json_each(?) AS wanted WHERE wanted.value NOT IN \
-                   (SELECT own.value FROM json_each(COALESCE(generation_templates.tags, '[]')) AS own))";
-    Expr::cust_with_values(
-        missing,
-        [serde_json::Value::from(tags.to_vec()).to_string()],
-    )
+    let none_missing = "NOT EXISTS (SELECT 1 FROM json_each(?) AS wanted WHERE wanted.value NOT IN \
+                        (SELECT own.value FROM json_each(COALESCE(generation_templates.tags, '[]')) AS own))";
+    Expr::cust_with_values(none_missing, [json_array(tags)])
+}
+
+fn has_any_tag(tags: &[String], backend: DbBackend) -> SimpleExpr {
+    if backend == DbBackend::Postgres {
+        return Expr::cust_with_values("tags && $1", [tags.to_vec()]);
+    }
+    let one_there = "EXISTS (SELECT 1 FROM json_each(?) AS wanted WHERE wanted.value IN \
+                     (SELECT own.value FROM json_each(COALESCE(generation_templates.tags, '[]')) AS own))";
+    Expr::cust_with_values(one_there, [json_array(tags)])
+}
+
+fn json_array(tags: &[String]) -> String {
+    serde_json::Value::from(tags.to_vec()).to_string()
 }

@@ -54,6 +54,7 @@ impl Bench {
                 },
                 max_attempts: 2,
                 provision_users: true,
+                trend_threshold: 50,
                 watch_heartbeat: Duration::from_secs(10),
                 watch_poll: Duration::from_secs(1),
             },

@@ -7,6 +7,7 @@ use atelier::rpc::proto::{
     GetRequestRequest, GetTemplateRequest, ListTemplatesRequest, MediaType, OutputSettings,
     TemplateData, TemplateVariable, TemplateVariableType,
 };
+use prost_types::Timestamp;
 use sea_orm::{ActiveValue::Set, EntityTrait};
 use serde_json::json;
 use tonic::Code;
@@ -126,6 +127,8 @@ on_both_databases! {
             tags: vec!["tết".to_owned(), "a \"quoted\", {tag}\\".to_owned()],
             is_active: None,
             order_index: 5,
+            trend_start_time: Some(Timestamp { seconds: 1, nanos: 0 }),
+            trend_end_time: Some(Timestamp { seconds: 2, nanos: 3_000 }),
         };
         let created = server.add_template(given.clone()).await;
         let request = GetTemplateRequest { id: created.id };
@@ -136,6 +139,7 @@ on_both_databases! {
         assert_eq!((found.feature_id, found.name, found.tags), (feature.id, given.name, given.tags));
         assert_eq!((found.description, found.preview_url), (given.description, given.preview_url));
         assert_eq!((found.is_active, found.order_index, found.usage_count), (true, 5, 0));
+        assert_eq!((found.trend_start_time, found.trend_end_time), (given.trend_start_time, given.trend_end_time));
     }
 
     async fn everything_wrong_with_a_template_is_told_at_once(db: TestDatabase) {
@@ -257,6 +261,8 @@ fn sale() -> TemplateData {
         variables: vec![
             TemplateVariable {
                 label: "Phần trăm".to_owned(),
+                description: "Giảm bao nhiêu\nso với giá gốc".to_owned(),
+                placeholder: "10".to_owned(),
                 default_value: Some(value(&json!(10))),
                 min: Some(1.0),
                 max: Some(90.0),

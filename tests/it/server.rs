@@ -103,7 +103,7 @@ impl Deref for TestServer {
 }
 
 /// Quick to notice everything, and without what a test has not put there itself.
-fn configuration(db: &TestDatabase, media: &Path) -> Config {
+pub fn configuration(db: &TestDatabase, media: &Path) -> Config {
     let mut config = Config::default();
     config.server.listen = "127.0.0.1:0".parse().unwrap();
     config.database.url = db.url.parse().unwrap();

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use atelier::entity::{self, job, job_event};
 use atelier::rpc::proto::{
-    CancelJobRequest, CreateRequestRequest, ErrorReason, JobStatus, Request, RequestStatus,
-    WatchRequestEvent, WatchRequestRequest, request_service_client::RequestServiceClient,
+    CancelJobRequest, CreateRequestRequest, DeleteRequestRequest, ErrorReason, JobStatus, Request,
+    RequestStatus, RetryRequestRequest, WatchRequestEvent, WatchRequestRequest,
+    request_service_client::RequestServiceClient,
 };
 use atelier::server::Role;
 use sea_orm::{
@@ -148,6 +149,28 @@ on_both_databases! {
         script.open_gate();
         let rest: BTreeSet<_> = steps(&watch.transitions().await).into_iter().collect();
         assert_eq!(rest, BTreeSet::from([(first, 3), (added, 3)]));
+    }
+
+    async fn what_a_retry_adds_and_a_deletion_cancels_is_told(db: TestDatabase) {
+        let server = TestServer::start_api(&db).await;
+        let request = create(&server, &Script::new(&[]), 2).await;
+        let mut watch = server.watch_request(request.id).await;
+        let first = step_of(&watch.transition().await.unwrap()).0;
+        let second = step_of(&watch.transition().await.unwrap()).0;
+        within(server.jobs().cancel_job(CancelJobRequest { id: first })).await.unwrap();
+        assert_eq!(step_of(&watch.transition().await.unwrap()), (first, 2));
+
+        let retry = RetryRequestRequest { id: request.id };
+        let retried = within(server.requests().retry_request(retry)).await.unwrap().into_inner();
+        let added = watch.transition().await.unwrap();
+        assert_eq!(step_of(&added), (retried.jobs[0].id, 1));
+        assert_eq!(added.request.unwrap().job_counts.unwrap().pending, 2);
+
+        let delete = DeleteRequestRequest { id: request.id, ..Default::default() };
+        within(server.requests().delete_request(delete)).await.unwrap();
+        let rest = watch.transitions().await;
+        assert_eq!(steps(&rest), [(second, 2), (retried.jobs[0].id, 2)]);
+        assert!(rest.iter().all(|message| message.request.as_ref().unwrap().delete_time.is_some()));
     }
 
     async fn a_superseded_job_does_not_keep_the_stream_open_and_its_successor_does(db: TestDatabase) {

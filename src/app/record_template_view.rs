@@ -1,0 +1,47 @@
+use chrono::{DateTime, Utc};
+
+use crate::{
+    domain::{Caller, Checks, Error, Resource},
+    entity::template_view,
+    store,
+};
+
+use super::App;
+
+impl App {
+    /// Counts that a user has seen a live template, once a day (UTC). Returns whether it counted; the template shows it after
+    /// the next fold.
+    pub async fn record_template_view(
+        &self,
+        caller: Caller,
+        template_id: i64,
+        user_id: i64,
+    ) -> Result<bool, Error> {
+        let mut checks = Checks::default();
+        checks.id("template_id", template_id);
+        checks.id("user_id", user_id);
+        checks.finish(())?;
+        if caller.scope().is_some_and(|own| own != user_id) {
+            return Err(Error::UserUnknown(user_id));
+        }
+        let template = store::template::find(self.store.reader(), template_id).await?;
+        if template.deleted_at.is_some() {
+            return Err(Error::not_found(Resource::Template, template_id));
+        }
+        let now = self.clock.now();
+        let view = template_view::Model {
+            template_id,
+            user_id,
+            day: day(now)?,
+        };
+        let tx = self.store.begin().await?;
+        let counted = store::trend::count_view(&tx, view, now).await?;
+        tx.commit().await?;
+        Ok(counted)
+    }
+}
+
+/// Days since 1970-01-01, in UTC.
+pub(super) fn day(time: DateTime<Utc>) -> Result<i32, Error> {
+    i32::try_from(time.timestamp().div_euclid(24 * 60 * 60)).map_err(Error::internal)
+}

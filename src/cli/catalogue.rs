@@ -1,0 +1,148 @@
+//! `atelier catalogue`: features and templates from a file, and into one.
+
+mod report;
+
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::{Outcome, output};
+use crate::app::ApplyOptions;
+use crate::config::Loaded;
+use crate::domain::{Catalogue, Error, Violations};
+use crate::server::open_app;
+use crate::telemetry;
+
+use report::Report;
+
+/// What to do with the catalogue of the configured database.
+#[derive(Debug, Args)]
+pub struct CatalogueArguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make features and templates what a file says, all of them or none
+    Apply(ApplyArguments),
+    /// Write all live features and templates as a file for `apply`
+    Export {
+        /// Where to write it [default: standard output]
+        file: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct ApplyArguments {
+    /// TOML file with features and their templates, - for standard input
+    file: PathBuf,
+
+    /// Tell what would be done and write nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Delete the live features and templates that the file does not have
+    #[arg(long)]
+    prune: bool,
+
+    /// Print the changes as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What keeps a file from being applied, one line each.
+#[derive(Debug)]
+struct Unfit {
+    file: PathBuf,
+    violations: Violations,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.display();
+        match self.violations.count() {
+            1 => write!(formatter, "{file} has a problem:")?,
+            count => write!(formatter, "{file} has {count} problems:")?,
+        }
+        let told = self.violations.iter();
+        let untold = self.violations.count() - told.len();
+        for violation in told {
+            write!(formatter, "\n  {violation}")?;
+        }
+        match untold {
+            0 => Ok(()),
+            more => write!(formatter, "\n  and {more} more"),
+        }
+    }
+}
+
+impl std::error::Error for Unfit {}
+
+/// Works on the configured database directly, beside a server or without one.
+pub async fn run(arguments: CatalogueArguments, mut loaded: Loaded) -> Outcome {
+    loaded.quieten();
+    telemetry::init(&loaded.config.log)?;
+    match arguments.action {
+        Action::Apply(arguments) => apply(arguments, &loaded).await,
+        Action::Export { file } => export(file, &loaded).await,
+    }
+}
+
+async fn apply(arguments: ApplyArguments, loaded: &Loaded) -> Outcome {
+    let unfit = |error: Error| -> Box<dyn std::error::Error + Send + Sync> {
+        let file = arguments.file.clone();
+        match error {
+            Error::Validation(violations) => Unfit { file, violations }.into(),
+            other => other.into(),
+        }
+    };
+    let text = read(&arguments.file)?;
+    let catalogue = Catalogue::read(&text).map_err(unfit)?;
+    let app = open_app(&loaded.config).await?;
+    let options = ApplyOptions {
+        dry_run: arguments.dry_run,
+        prune: arguments.prune,
+    };
+    let changes = app.apply_catalogue(catalogue, options).await;
+    let closed = app.store.close().await;
+    let report = Report {
+        changes: changes.map_err(unfit)?,
+        dry_run: arguments.dry_run,
+    };
+    closed?;
+    output::print(&if arguments.json {
+        report.to_json()
+    } else {
+        report.to_text()
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(file: &Path) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    let mut text = String::new();
+    let outcome = if file == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
+    };
+    outcome.map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    Ok(text)
+}
+
+async fn export(file: Option<PathBuf>, loaded: &Loaded) -> Outcome {
+    let app = open_app(&loaded.config).await?;
+    let catalogue = app.export_catalogue().await;
+    let closed = app.store.close().await;
+    let text = catalogue?.to_toml()?;
+    closed?;
+    match file {
+        None => output::print(&text)?,
+        Some(file) => std::fs::write(&file, text)
+            .map_err(|error| format!("cannot write {}: {error}", file.display()))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,127 @@
+use crate::{
+    domain::{Caller, Checks, FeatureDraft, FeatureProperties, etag, stored},
+    entity::feature,
+};
+
+use crate::rpc::{
+    field_mask::{Fields, fields},
+    json,
+    media::{media_type, media_type_from},
+    proto,
+    time::timestamp,
+};
+
+/// What UpdateFeature may change.
+pub(super) const FIELDS: Fields<FeatureDraft> = Fields {
+    changeable: fields!(FeatureDraft {
+        "name" => name,
+        "description" => description,
+        "system_prompt" => system_prompt,
+        "properties" => properties,
+        "properties.provider" => properties.provider,
+        "properties.max_resolution" => properties.max_resolution,
+        "properties.formats" => properties.formats,
+        "properties.max_duration_seconds" => properties.max_duration,
+        "properties.supported_aspect_ratios" => properties.supported_aspect_ratios,
+        "properties.cost_per_generation" => properties.cost_per_generation,
+        "properties.max_batch_size" => properties.max_batch_size,
+        "properties.max_prompt_chars" => properties.max_prompt_chars,
+        "properties.allow_empty_prompt" => properties.allow_empty_prompt,
+        "properties.extra" => properties.extra,
+        "preview_url" => preview_url,
+        "icon_url" => icon_url,
+        "is_active" => is_active,
+        "order_index" => order_index,
+    }),
+    immutable: &["category"],
+    output_only: &["id", "create_time", "update_time", "delete_time", "etag"],
+};
+
+pub(super) fn draft(request: proto::CreateFeatureRequest) -> FeatureDraft {
+    // A wrong enum value is "not said" to the domain, which asks for it by name.
+    let category = media_type_from("category", request.category, &mut Checks::default());
+    FeatureDraft {
+        name: request.name,
+        description: request.description,
+        category,
+        system_prompt: request.system_prompt,
+        properties: request.properties.map(properties_from).unwrap_or_default(),
+        preview_url: request.preview_url,
+        icon_url: request.icon_url,
+        is_active: request.is_active.unwrap_or(true),
+        order_index: request.order_index,
+    }
+}
+
+/// What a client may say of a feature, from the message that it is read in.
+pub(super) fn resource(feature: proto::Feature) -> FeatureDraft {
+    FeatureDraft {
+        name: feature.name,
+        description: feature.description,
+        category: None,
+        system_prompt: feature.system_prompt,
+        properties: feature.properties.map(properties_from).unwrap_or_default(),
+        preview_url: feature.preview_url,
+        icon_url: feature.icon_url,
+        is_active: feature.is_active,
+        order_index: feature.order_index,
+    }
+}
+
+fn properties_from(properties: proto::FeatureProperties) -> FeatureProperties {
+    FeatureProperties {
+        provider: properties.provider,
+        max_resolution: properties.max_resolution,
+        formats: properties.formats,
+        max_duration: i64::from(properties.max_duration_seconds),
+        supported_aspect_ratios: properties.supported_aspect_ratios,
+        cost_per_generation: properties.cost_per_generation,
+        max_batch_size: i64::from(properties.max_batch_size),
+        max_prompt_chars: i64::from(properties.max_prompt_chars),
+        allow_empty_prompt: properties.allow_empty_prompt,
+        extra: properties.extra.map(json::from_struct).unwrap_or_default(),
+    }
+}
+
+pub(super) fn message(feature: feature::Model, caller: Caller) -> proto::Feature {
+    let properties = stored::show(feature.properties, |extra| FeatureProperties {
+        extra,
+        ..FeatureProperties::default()
+    });
+    proto::Feature {
+        id: feature.id,
+        name: feature.name,
+        description: feature.description.unwrap_or_default(),
+        category: media_type(feature.category).into(),
+        system_prompt: feature
+            .system_prompt
+            .filter(|_| caller.is_trusted())
+            .unwrap_or_default(),
+        properties: Some(properties_message(properties)),
+        preview_url: feature.preview_url.unwrap_or_default(),
+        icon_url: feature.icon_url.unwrap_or_default(),
+        is_active: feature.is_active,
+        order_index: feature.order_index,
+        create_time: Some(timestamp(feature.created_at)),
+        update_time: Some(timestamp(feature.updated_at)),
+        delete_time: feature.deleted_at.map(timestamp),
+        etag: etag(feature.version),
+    }
+}
+
+fn properties_message(properties: FeatureProperties) -> proto::FeatureProperties {
+    // The stored numbers were checked to be far below these bounds.
+    let small = |number: i64| i32::try_from(number).unwrap_or(i32::MAX);
+    proto::FeatureProperties {
+        provider: properties.provider,
+        max_resolution: properties.max_resolution,
+        formats: properties.formats,
+        max_duration_seconds: small(properties.max_duration),
+        supported_aspect_ratios: properties.supported_aspect_ratios,
+        cost_per_generation: properties.cost_per_generation,
+        max_batch_size: small(properties.max_batch_size),
+        max_prompt_chars: small(properties.max_prompt_chars),
+        allow_empty_prompt: properties.allow_empty_prompt,
+        extra: Some(json::to_struct(properties.extra)),
+    }
+}

@@ -1,0 +1,239 @@
+use crate::{
+    domain::{Checks, TemplateData, TemplateDraft, Variable, VariableType, etag, stored},
+    entity::template,
+    store::template::Ranking,
+};
+
+use crate::rpc::{
+    field_mask::{Fields, fields},
+    json, proto,
+    request::{input_from, input_message},
+    time::{optional_time, timestamp},
+};
+
+const VARIABLES: &str = "template_data.variables";
+const TREND_START: &str = "trend_start_time";
+const TREND_END: &str = "trend_end_time";
+
+/// What UpdateTemplate may change.
+pub(super) const FIELDS: Fields<TemplateDraft> = Fields {
+    changeable: fields!(TemplateDraft {
+        "name" => name,
+        "description" => description,
+        "template_data" => data,
+        "template_data.prompt" => data.prompt,
+        "template_data.negative_prompt" => data.negative_prompt,
+        "template_data.variables" => data.variables,
+        "template_data.defaults" => data.defaults,
+        "template_data.style" => data.style,
+        "template_data.extra" => data.extra,
+        "preview_url" => preview_url,
+        "tags" => tags,
+        "is_active" => is_active,
+        "order_index" => order_index,
+        "trend_start_time" => trend_start,
+        "trend_end_time" => trend_end,
+    }),
+    immutable: &["feature_id"],
+    output_only: &[
+        "id",
+        "is_trending",
+        "trend_score",
+        "usage_count",
+        "view_count",
+        "create_time",
+        "update_time",
+        "delete_time",
+        "etag",
+    ],
+};
+
+/// The template, and what is wrong with it already as a message.
+pub(super) fn draft(request: proto::CreateTemplateRequest) -> (TemplateDraft, Checks) {
+    let mut checks = Checks::default();
+    checks.require(request.template_data.is_some(), "template_data", || {
+        "is required".to_owned()
+    });
+    let template = proto::Template {
+        name: request.name,
+        description: request.description,
+        template_data: request.template_data,
+        preview_url: request.preview_url,
+        tags: request.tags,
+        is_active: request.is_active.unwrap_or(true),
+        order_index: request.order_index,
+        trend_start_time: request.trend_start_time,
+        trend_end_time: request.trend_end_time,
+        ..Default::default()
+    };
+    let (draft, problems) = resource(template, "");
+    for (_, problems) in problems {
+        checks.extend(problems.into_violations());
+    }
+    let feature_id = request.feature_id;
+    (
+        TemplateDraft {
+            feature_id,
+            ..draft
+        },
+        checks,
+    )
+}
+
+/// What a client may say of a template, from the message that it is read in; and for fields that cannot be what they are,
+/// what is wrong with them, told under `prefix`.
+pub(super) fn resource(
+    template: proto::Template,
+    prefix: &'static str,
+) -> (TemplateDraft, [(&'static str, Checks); 3]) {
+    let mut problems =
+        [VARIABLES, TREND_START, TREND_END].map(|path| (path, Checks::within(prefix)));
+    let [(_, of_variables), (_, of_start), (_, of_end)] = &mut problems;
+    let data = template.template_data.unwrap_or_default();
+    let draft = TemplateDraft {
+        feature_id: 0,
+        name: template.name,
+        description: template.description,
+        data: data_from(data, of_variables),
+        preview_url: template.preview_url,
+        tags: template.tags,
+        is_active: template.is_active,
+        order_index: template.order_index,
+        trend_start: optional_time(TREND_START, template.trend_start_time, of_start),
+        trend_end: optional_time(TREND_END, template.trend_end_time, of_end),
+    };
+    (draft, problems)
+}
+
+fn data_from(data: proto::TemplateData, checks: &mut Checks) -> TemplateData {
+    let variables = data.variables.into_iter().enumerate();
+    let variables = variables.map(|(index, variable)| {
+        let kind = variable_type_from(variable.r#type());
+        checks.require(
+            kind.is_some(),
+            &format!("{VARIABLES}[{index}].type"),
+            || "is required: string, integer, number, boolean or enum".to_owned(),
+        );
+        // One is kept in its place, so that what else is wrong is told of the right ones.
+        variable_from(variable, kind.unwrap_or(VariableType::String))
+    });
+    TemplateData {
+        prompt: data.prompt,
+        negative_prompt: data.negative_prompt,
+        variables: variables.collect(),
+        defaults: data.defaults.map(input_from).unwrap_or_default(),
+        style: data.style.map(json::from_struct).unwrap_or_default(),
+        extra: data.extra.map(json::from_struct).unwrap_or_default(),
+    }
+}
+
+/// The order asked for; unspecified means display order.
+pub(super) fn ranking_from(order: i32, checks: &mut Checks) -> Ranking {
+    match proto::TemplateOrder::try_from(order) {
+        Ok(proto::TemplateOrder::Unspecified | proto::TemplateOrder::Display) => Ranking::Display,
+        Ok(proto::TemplateOrder::Popularity) => Ranking::Popularity,
+        Ok(proto::TemplateOrder::Newest) => Ranking::Newest,
+        Err(_) => {
+            checks.add(
+                "order",
+                format!("must be a value of TemplateOrder, got {order}"),
+            );
+            Ranking::Display
+        }
+    }
+}
+
+fn variable_from(variable: proto::TemplateVariable, kind: VariableType) -> Variable {
+    Variable {
+        name: variable.name,
+        kind,
+        label: variable.label,
+        description: variable.description,
+        placeholder: variable.placeholder,
+        default: variable.default_value.map(json::from_value),
+        required: variable.required,
+        max_length: variable.max_length,
+        min: variable.min,
+        max: variable.max,
+        choices: variable.choices,
+    }
+}
+
+fn variable_type_from(kind: proto::TemplateVariableType) -> Option<VariableType> {
+    match kind {
+        proto::TemplateVariableType::Unspecified => None,
+        proto::TemplateVariableType::String => Some(VariableType::String),
+        proto::TemplateVariableType::Integer => Some(VariableType::Integer),
+        proto::TemplateVariableType::Number => Some(VariableType::Number),
+        proto::TemplateVariableType::Boolean => Some(VariableType::Boolean),
+        proto::TemplateVariableType::Enum => Some(VariableType::Enum),
+    }
+}
+
+fn variable_type(kind: VariableType) -> proto::TemplateVariableType {
+    match kind {
+        VariableType::String => proto::TemplateVariableType::String,
+        VariableType::Integer => proto::TemplateVariableType::Integer,
+        VariableType::Number => proto::TemplateVariableType::Number,
+        VariableType::Boolean => proto::TemplateVariableType::Boolean,
+        VariableType::Enum => proto::TemplateVariableType::Enum,
+    }
+}
+
+pub(super) fn message(template: template::Model) -> proto::Template {
+    let data = stored::show(Some(template.template_data), |extra| TemplateData {
+        extra,
+        ..TemplateData::default()
+    });
+    proto::Template {
+        id: template.id,
+        feature_id: template.feature_id,
+        name: template.name,
+        description: template.description.unwrap_or_default(),
+        template_data: Some(data_message(data)),
+        preview_url: template.preview_url.unwrap_or_default(),
+        is_trending: template.is_trending,
+        trend_score: template.trend_score,
+        usage_count: template.usage_count,
+        view_count: template.view_count,
+        trend_start_time: template.trend_start_date.map(timestamp),
+        trend_end_time: template.trend_end_date.map(timestamp),
+        tags: template
+            .tags
+            .map(|tags| tags.items().to_vec())
+            .unwrap_or_default(),
+        is_active: template.is_active,
+        order_index: template.order_index,
+        create_time: Some(timestamp(template.created_at)),
+        update_time: Some(timestamp(template.updated_at)),
+        delete_time: template.deleted_at.map(timestamp),
+        etag: etag(template.version),
+    }
+}
+
+fn data_message(data: TemplateData) -> proto::TemplateData {
+    proto::TemplateData {
+        prompt: data.prompt,
+        negative_prompt: data.negative_prompt,
+        variables: data.variables.into_iter().map(variable_message).collect(),
+        defaults: Some(input_message(data.defaults)),
+        style: Some(json::to_struct(data.style)),
+        extra: Some(json::to_struct(data.extra)),
+    }
+}
+
+fn variable_message(variable: Variable) -> proto::TemplateVariable {
+    proto::TemplateVariable {
+        name: variable.name,
+        r#type: variable_type(variable.kind).into(),
+        label: variable.label,
+        description: variable.description,
+        placeholder: variable.placeholder,
+        default_value: variable.default.map(json::to_value),
+        required: variable.required,
+        max_length: variable.max_length,
+        min: variable.min,
+        max: variable.max,
+        choices: variable.choices,
+    }
+}

@@ -1,0 +1,220 @@
+//! Counting uses and views of templates, and folding what was counted into them. Counting only adds rows, so it waits for no
+//! lock on a template.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveValue::NotSet,
+    ActiveValue::Set,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QuerySelect, Select, Statement,
+    sea_query::{Expr, ExprTrait, LockType, OnConflict, Query},
+};
+
+use crate::{
+    domain::{Error, Tally},
+    entity::{
+        template::{Column, Entity},
+        template_tally, template_view,
+    },
+};
+
+use super::Transaction;
+
+/// Names the advisory lock of the fold; any number will do that nothing else on the server uses ("trends" in ASCII).
+const FOLD_LOCK: i64 = 0x7472_656e_6473;
+
+/// What a fold reads and writes of a template.
+#[derive(Clone, Debug, PartialEq, FromQueryResult)]
+pub struct Popularity {
+    pub id: i64,
+    pub usage_count: i32,
+    pub view_count: i32,
+    pub trend_weight: f64,
+    pub trend_weighed_at: Option<DateTime<Utc>>,
+    pub trend_score: i32,
+    pub is_trending: bool,
+    pub trend_start_date: Option<DateTime<Utc>>,
+    pub trend_end_date: Option<DateTime<Utc>>,
+}
+
+/// Templates whose trend may change although nobody uses them; each kind has an index of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsettled {
+    /// Their weight decays.
+    Decaying,
+    /// They have a window that opens or closes.
+    Windowed,
+    /// They are trending, for a reason that may be gone.
+    Trending,
+}
+
+impl Unsettled {
+    pub const ALL: [Self; 3] = [Self::Decaying, Self::Windowed, Self::Trending];
+
+    /// In the very words of the indexes, without parameters: a partial index serves only what its condition follows from.
+    fn condition(self) -> Condition {
+        match self {
+            Self::Decaying => Condition::all().add(Expr::cust("trend_weight > 0")),
+            Self::Windowed => Condition::any()
+                .add(Column::TrendStartDate.is_not_null())
+                .add(Column::TrendEndDate.is_not_null()),
+            Self::Trending => Condition::all()
+                .add(Expr::cust("is_trending = TRUE"))
+                .add(Column::DeletedAt.is_null()),
+        }
+    }
+}
+
+/// Counts one use of a template, to be folded into it later.
+pub async fn count_use(tx: &Transaction, template_id: i64, at: DateTime<Utc>) -> Result<(), Error> {
+    let (uses, views) = (1, 0);
+    insert_tally(tx, template_id, Tally { uses, views, at }).await
+}
+
+/// Counts a user's view of a template, to be folded into it later, unless his view of that day (UTC) is counted already.
+/// Returns whether it was counted. Waits for a transaction that is just counting the same view.
+pub async fn count_view(
+    tx: &Transaction,
+    view: template_view::Model,
+    at: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let template_id = view.template_id;
+    let inserted = template_view::Entity::insert(template_view::ActiveModel {
+        template_id: Set(template_id),
+        user_id: Set(view.user_id),
+        day: Set(view.day),
+    })
+    .on_conflict(OnConflict::new().do_nothing().to_owned())
+    .exec_without_returning(tx)
+    .await?;
+    if inserted == 0 {
+        return Ok(false);
+    }
+    let (uses, views) = (0, 1);
+    insert_tally(tx, template_id, Tally { uses, views, at }).await?;
+    Ok(true)
+}
+
+async fn insert_tally(tx: &Transaction, template_id: i64, tally: Tally) -> Result<(), Error> {
+    template_tally::Entity::insert(template_tally::ActiveModel {
+        id: NotSet,
+        template_id: Set(template_id),
+        uses: Set(tally.uses),
+        views: Set(tally.views),
+        created_at: Set(tally.at),
+    })
+    .exec_without_returning(tx)
+    .await?;
+    Ok(())
+}
+
+/// Makes this transaction the only one that folds, until it ends; false if another one does. SQLite has one writer anyway.
+pub async fn lock_fold(tx: &Transaction) -> Result<bool, Error> {
+    if tx.get_database_backend() != DbBackend::Postgres {
+        return Ok(true);
+    }
+    let statement = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT pg_try_advisory_xact_lock($1) AS locked",
+        [FOLD_LOCK.into()],
+    );
+    let row = tx.query_one_raw(statement).await?;
+    let locked = row.map(|row| row.try_get("", "locked")).transpose()?;
+    Ok(locked.unwrap_or(false))
+}
+
+/// Removes up to `limit` tallies, the oldest, and returns them in no particular order.
+pub async fn take_tallies(
+    tx: &Transaction,
+    limit: u64,
+) -> Result<Vec<template_tally::Model>, Error> {
+    let oldest = Query::select()
+        .column(template_tally::Column::Id)
+        .from(template_tally::Entity)
+        .order_by(template_tally::Column::Id, sea_orm::Order::Asc)
+        .limit(limit)
+        .to_owned();
+    let taken = template_tally::Entity::delete_many()
+        .filter(template_tally::Column::Id.in_subquery(oldest))
+        .exec_with_returning(tx);
+    Ok(taken.await?)
+}
+
+/// The templates with these ids that there are, locked in order of id.
+pub async fn lock(tx: &Transaction, ids: &[i64]) -> Result<Vec<Popularity>, Error> {
+    let mut query = popularity()
+        .filter(Column::Id.is_in(ids.iter().copied()))
+        .order_by_asc(Column::Id);
+    if tx.get_database_backend() == DbBackend::Postgres {
+        // Not FOR UPDATE: that would wait for transactions that insert requests with these templates.
+        query = query.lock(LockType::NoKeyUpdate);
+    }
+    Ok(query.into_model().all(tx).await?)
+}
+
+/// Up to `limit` unsettled templates after an id, in order of id.
+pub async fn unsettled(
+    db: &impl ConnectionTrait,
+    kind: Unsettled,
+    after: i64,
+    limit: u64,
+) -> Result<Vec<Popularity>, Error> {
+    let query = popularity()
+        .filter(kind.condition())
+        .filter(Column::Id.gt(after))
+        .order_by_asc(Column::Id)
+        .limit(limit);
+    Ok(query.into_model().all(db).await?)
+}
+
+fn popularity() -> Select<Entity> {
+    Entity::find().select_only().columns([
+        Column::Id,
+        Column::UsageCount,
+        Column::ViewCount,
+        Column::TrendWeight,
+        Column::TrendWeighedAt,
+        Column::TrendScore,
+        Column::IsTrending,
+        Column::TrendStartDate,
+        Column::TrendEndDate,
+    ])
+}
+
+/// Writes the counters and the trend of a locked template. Its version and `updated_at` stay: nobody has changed it.
+pub async fn write(tx: &Transaction, popularity: &Popularity) -> Result<(), Error> {
+    let updated = Entity::update_many()
+        .col_expr(Column::UsageCount, Expr::value(popularity.usage_count))
+        .col_expr(Column::ViewCount, Expr::value(popularity.view_count))
+        .col_expr(Column::TrendWeight, Expr::value(popularity.trend_weight))
+        .col_expr(
+            Column::TrendWeighedAt,
+            Expr::value(popularity.trend_weighed_at),
+        )
+        .col_expr(Column::TrendScore, Expr::value(popularity.trend_score))
+        .col_expr(Column::IsTrending, Expr::value(popularity.is_trending))
+        .filter(Column::Id.eq(popularity.id))
+        .exec(tx)
+        .await?;
+    if updated.rows_affected == 1 {
+        Ok(())
+    } else {
+        Err(Error::internal("a locked template is gone"))
+    }
+}
+
+/// Forgets up to `limit` views of days before `day`; returns how many.
+pub async fn forget_views(db: &impl ConnectionTrait, day: i32, limit: u64) -> Result<u64, Error> {
+    use template_view::Column;
+    let key = [Column::Day, Column::TemplateId, Column::UserId];
+    let old = Query::select()
+        .columns(key)
+        .from(template_view::Entity)
+        .and_where(Column::Day.lt(day))
+        .limit(limit)
+        .to_owned();
+    let forgotten = template_view::Entity::delete_many()
+        .filter(Expr::tuple(key.map(Expr::col)).in_subquery(old))
+        .exec(db);
+    Ok(forgotten.await?.rows_affected)
+}
