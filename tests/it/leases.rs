@@ -99,15 +99,15 @@ on_both_databases! {
 
     async fn a_lease_that_is_renewed_is_not_rescued(db: TestDatabase) {
         let server = TestServer::start_with(&db, |config| {
-            config.executor.lease = Duration::from_secs(1);
+            config.executor.lease = Duration::from_secs(3);
             config.executor.heartbeat = Duration::from_millis(100);
         }).await;
         let script = Script::new(&["succeed"]).with_task().gated();
         let job = server.create_scripted(&script).await;
         script.wait_until_submitted(1).await;
         let first = lease_end(&db, job.id).await;
-        // Three leases later, by the database's own clock.
-        let long = chrono::TimeDelta::seconds(3);
+        // Two leases later, by the database's own clock.
+        let long = chrono::TimeDelta::seconds(6);
         crate::server::within(async {
             while lease_end(&db, job.id).await < first + long {
                 tokio::time::sleep(Duration::from_millis(50)).await;
