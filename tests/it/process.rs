@@ -79,6 +79,11 @@ impl Process {
         process
     }
 
+    /// What the process has logged until now.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }
