@@ -3,7 +3,7 @@
 use prost_types::{ListValue, Struct, Value, value::Kind};
 use serde_json::{Number, Value as Json};
 
-use crate::domain::JsonMap;
+use crate::domain::{Checks, Error, JsonMap};
 
 /// Largest whole number that a double holds exactly, 2^53.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -20,7 +20,30 @@ pub(super) fn from_map(fields: impl IntoIterator<Item = (String, Value)>) -> Jso
         .collect()
 }
 
-/// What JSON cannot say (not a number, infinity) becomes null.
+/// Refuses what JSON cannot say, and a `google.protobuf.Value` must not: infinity, and what is not a number. The objects
+/// come with their paths, which stand in the message of `prefix`.
+pub(super) fn require_finite<const N: usize>(
+    prefix: &'static str,
+    objects: [(&str, Option<&Struct>); N],
+) -> Result<(), Error> {
+    let mut checks = Checks::within(prefix);
+    for (path, object) in objects {
+        let finite = object.is_none_or(|object| object.fields.values().all(is_finite));
+        checks.require(finite, path, || "must hold finite numbers only".to_owned());
+    }
+    checks.finish(())
+}
+
+fn is_finite(value: &Value) -> bool {
+    match &value.kind {
+        Some(Kind::NumberValue(number)) => number.is_finite(),
+        Some(Kind::ListValue(list)) => list.values.iter().all(is_finite),
+        Some(Kind::StructValue(object)) => object.fields.values().all(is_finite),
+        None | Some(Kind::NullValue(_) | Kind::BoolValue(_) | Kind::StringValue(_)) => true,
+    }
+}
+
+/// What JSON cannot say becomes null; see [`require_finite`].
 pub(super) fn from_value(value: Value) -> Json {
     match value.kind {
         None | Some(Kind::NullValue(_)) => Json::Null,

@@ -38,6 +38,12 @@ impl RequestService for Requests {
     ) -> Result<Response<proto::CreateRequestResponse>, Status> {
         let caller = caller(&request);
         let request = request.into_inner();
+        let input = request.input.as_ref();
+        let objects = [
+            ("metadata", request.metadata.as_ref()),
+            ("input.extra", input.and_then(|input| input.extra.as_ref())),
+        ];
+        json::require_finite("", objects)?;
         let validate_only = request.validate_only;
         let draft = draft(request);
         if validate_only {
