@@ -28,10 +28,24 @@ pub(super) fn require_finite<const N: usize>(
 ) -> Result<(), Error> {
     let mut checks = Checks::within(prefix);
     for (path, object) in objects {
-        let finite = object.is_none_or(|object| object.fields.values().all(is_finite));
-        checks.require(finite, path, || "must hold finite numbers only".to_owned());
+        check_finite(path, values_of(object), &mut checks);
     }
     checks.finish(())
+}
+
+/// The same for values under one path.
+pub(super) fn check_finite<'a>(
+    path: &str,
+    mut values: impl Iterator<Item = &'a Value>,
+    checks: &mut Checks,
+) {
+    checks.require(values.all(is_finite), path, || {
+        "must hold finite numbers only".to_owned()
+    });
+}
+
+pub(super) fn values_of(object: Option<&Struct>) -> impl Iterator<Item = &Value> {
+    object.into_iter().flat_map(|object| object.fields.values())
 }
 
 fn is_finite(value: &Value) -> bool {

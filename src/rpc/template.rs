@@ -156,6 +156,9 @@ impl TemplateService for Templates {
         request: Request<proto::RenderTemplateRequest>,
     ) -> Result<Response<proto::RenderTemplateResponse>, Status> {
         let request = request.into_inner();
+        let mut checks = Checks::default();
+        json::check_finite("variables", request.variables.values(), &mut checks);
+        checks.finish(())?;
         let trial = Trial {
             template_id: request.template_id,
             user_prompt: request.user_prompt,
