@@ -10,8 +10,17 @@ use crate::{
 /// What the messages of a page may take together: clients refuse answers of more than 4 MiB unless told otherwise.
 const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
 
-/// The page asked for; a negative size goes to `checks`.
+/// Longer than any token that was ever given out.
+const MAX_TOKEN_BYTES: usize = 1_024;
+
+/// The page asked for; a negative size and an oversized token go to `checks`.
 pub(super) fn page_request(size: i32, token: String, checks: &mut Checks) -> PageRequest {
+    checks.require(token.len() <= MAX_TOKEN_BYTES, "page_token", || {
+        format!(
+            "must have at most {MAX_TOKEN_BYTES} bytes, has {}",
+            token.len()
+        )
+    });
     PageRequest {
         size: page_size(size, checks),
         token,
