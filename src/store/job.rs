@@ -221,16 +221,6 @@ pub async fn list(
     list.newest_first(db, Column::Id, |row| row.id).await
 }
 
-/// The jobs of a request, in order of variation.
-pub async fn of_request(db: &impl ConnectionTrait, request_id: i64) -> Result<Vec<Model>, Error> {
-    let jobs = Entity::find()
-        .filter(Column::RequestId.eq(request_id))
-        .filter(Column::DeletedAt.is_null())
-        .order_by_asc(Column::Variation)
-        .order_by_asc(Column::Id);
-    Ok(jobs.all(db).await?)
-}
-
 /// Where a job stands: what tells a watcher of its request whether there is something to read.
 #[derive(Clone, Debug, PartialEq, FromQueryResult)]
 pub struct Standing {
