@@ -185,7 +185,7 @@ impl App {
             });
         }
         let request = store::request::find(db, Caller::TrustedService, known.request_id).await?;
-        let jobs = store::job::of_request(db, request.id).await?;
+        let jobs = store::deletion::current_jobs(db, &request).await?;
         Ok(Some((request, jobs)))
     }
 }

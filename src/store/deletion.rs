@@ -23,7 +23,6 @@ fn members(request: &request::Model) -> Select<job::Entity> {
     job::Entity::find()
         .filter(job::Column::RequestId.eq(request.id))
         .filter(deleted_with)
-        .order_by_asc(job::Column::Id)
 }
 
 /// Locks those jobs, which comes before the lock of the request.
@@ -31,7 +30,9 @@ pub async fn lock_members(
     tx: &Transaction,
     request: &request::Model,
 ) -> Result<Vec<job::Model>, Error> {
-    let members = members(request).lock(LockType::NoKeyUpdate);
+    let members = members(request)
+        .order_by_asc(job::Column::Id)
+        .lock(LockType::NoKeyUpdate);
     Ok(members.all(tx).await?)
 }
 
@@ -40,26 +41,32 @@ pub async fn member_ids(
     db: &impl ConnectionTrait,
     request: &request::Model,
 ) -> Result<Vec<i64>, Error> {
-    let ids = members(request).select_only().column(job::Column::Id);
+    let ids = members(request)
+        .order_by_asc(job::Column::Id)
+        .select_only()
+        .column(job::Column::Id);
     Ok(ids.into_tuple().all(db).await?)
 }
 
+/// Those of these jobs that no retry has superseded, in order of variation.
+pub async fn current_jobs(
+    db: &impl ConnectionTrait,
+    request: &request::Model,
+) -> Result<Vec<job::Model>, Error> {
+    let jobs = members(request)
+        .filter(job::Column::SupersededBy.is_null())
+        .order_by_asc(job::Column::Variation)
+        .order_by_asc(job::Column::Id);
+    Ok(jobs.all(db).await?)
+}
+
 /// When a locked request and what is live of it are deleted: `now`, or right after the last of its jobs and media that was
-/// deleted by itself, should that not be earlier. Locks its live media, so that none is deleted by itself meanwhile.
+/// deleted by itself, should that not be earlier. No other is deleted meanwhile: that takes the request's lock too.
 pub async fn timestamp(
     tx: &Transaction,
     request_id: i64,
     now: DateTime<Utc>,
 ) -> Result<DateTime<Utc>, Error> {
-    let live_media = media::Entity::find()
-        .select_only()
-        .column(media::Column::Id)
-        .filter(media::Column::RequestId.eq(request_id))
-        .filter(media::Column::DeletedAt.is_null())
-        .order_by_asc(media::Column::Id)
-        .lock(LockType::NoKeyUpdate);
-    live_media.into_tuple::<i64>().all(tx).await?;
-
     // From `now` on, which leaves little to look at: no index finds the deleted rows of a request.
     let jobs = job::Entity::find()
         .select_only()

@@ -3,11 +3,12 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Iterable, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait, Select,
     sea_query::{Expr, LockType},
 };
 use serde::Serialize;
+use serde_json::Value as Json;
 
 use crate::{
     domain::{Caller, Error, JobInput, Page, Resource},
@@ -177,14 +178,18 @@ fn visible(caller: Caller, id: i64) -> Select<Entity> {
     })
 }
 
-/// Jobs, newest first.
+/// Jobs, newest first, without their inputs: these are large, and no list shows them.
 pub async fn list(
     db: &impl ConnectionTrait,
     caller: Caller,
     filter: &Filter,
     page: &PageRequest,
 ) -> Result<Page<Model>, Error> {
+    let told = Column::iter().filter(|column| !matches!(column, Column::InputJson));
     let mut query = Entity::find()
+        .select_only()
+        .columns(told)
+        .expr_as(Expr::value(Json::Null), Column::InputJson)
         .apply_if(caller.scope(), |query, id| {
             query.filter(Column::UserId.eq(id))
         })
@@ -219,16 +224,6 @@ pub async fn list(
         page,
     };
     list.newest_first(db, Column::Id, |row| row.id).await
-}
-
-/// The jobs of a request, in order of variation.
-pub async fn of_request(db: &impl ConnectionTrait, request_id: i64) -> Result<Vec<Model>, Error> {
-    let jobs = Entity::find()
-        .filter(Column::RequestId.eq(request_id))
-        .filter(Column::DeletedAt.is_null())
-        .order_by_asc(Column::Variation)
-        .order_by_asc(Column::Id);
-    Ok(jobs.all(db).await?)
 }
 
 /// Where a job stands: what tells a watcher of its request whether there is something to read.

@@ -255,8 +255,9 @@ pub async fn change(
 
 /// The status that the request gets, if it is another.
 fn new_status(request: &Model, counts: &BTreeMap<i64, JobCounts>) -> Option<RequestStatus> {
-    let status = counts.get(&request.id).copied().and_then(request_status);
-    status.filter(|status| *status != request.status)
+    let counts = counts.get(&request.id).copied().unwrap_or_default();
+    let status = request_status(counts, request.status);
+    (status != request.status).then_some(status)
 }
 
 /// A change of a request that its clients see.

@@ -269,6 +269,22 @@ on_both_databases! {
         assert_eq!(server.request(request.id).await.job_counts.unwrap().completed, 1);
     }
 
+    async fn a_request_ends_when_the_last_of_its_jobs_is_deleted(db: TestDatabase) {
+        let server = TestServer::start_with(&db, |config| config.executor.concurrency = 1).await;
+        let script = Script::new(&["succeed"]).gated();
+        let (request, jobs) = create(&server, &script, 2).await;
+        script.wait_until_submitted(1).await;
+        server.delete_job(jobs[1].id).await.unwrap();
+        assert_eq!(server.request(request.id).await.status(), RequestStatus::Processing);
+        server.delete_job(jobs[0].id).await.unwrap();
+        assert_eq!(server.request(request.id).await.status(), RequestStatus::Cancelled);
+        script.open_gate();
+        server.ended(jobs[0].id).await;
+        assert_eq!(server.request(request.id).await.status(), RequestStatus::Cancelled);
+        server.undelete_job(jobs[0].id).await.unwrap();
+        assert_eq!(server.request(request.id).await.status(), RequestStatus::Completed);
+    }
+
     async fn a_job_does_not_come_back_before_its_request(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         let (request, jobs) = create(&server, &Script::new(&[]), 1).await;

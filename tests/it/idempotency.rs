@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use atelier::rpc::proto::{
-    CreateRequestRequest, CreateRequestResponse, ErrorReason, GenerationInput, JobStatus,
-    ListRequestsRequest,
+    CancelJobRequest, CreateRequestRequest, CreateRequestResponse, DeleteRequestRequest,
+    ErrorReason, GenerationInput, Job, JobStatus, ListRequestsRequest, RetryJobRequest,
 };
 use atelier::server::Role;
 use tonic::{Code, Status};
@@ -33,12 +33,33 @@ on_both_databases! {
         let (again, same_jobs) = server.create(keyed).await;
 
         assert_eq!(again.id, first.id);
-        let ids = |jobs: &[atelier::rpc::proto::Job]| jobs.iter().map(|job| job.id).collect::<Vec<_>>();
+        let ids = |jobs: &[Job]| jobs.iter().map(|job| job.id).collect::<Vec<_>>();
         assert_eq!(ids(&same_jobs), ids(&jobs));
         assert!(same_jobs.iter().all(|job| job.status() == JobStatus::Completed));
         assert_eq!(again.job_counts.unwrap().completed, 2);
         assert_eq!(count(&server, USER).await, 1);
         assert_eq!(script.calls_of("submit").len(), 2);
+    }
+
+    async fn a_repeated_call_tells_the_jobs_that_count_by_now(db: TestDatabase) {
+        let server = TestServer::start_api(&db).await;
+        let feature = server.scripted_feature().await;
+        let mut keyed = keyed(feature, "order-17", "a");
+        keyed.input.get_or_insert_default().variations = 2;
+        let (request, jobs) = server.create(keyed.clone()).await;
+        let cancelled = CancelJobRequest { id: jobs[0].id };
+        server.jobs().cancel_job(cancelled).await.unwrap();
+        let retried = RetryJobRequest { id: jobs[0].id };
+        let retried = server.jobs().retry_job(retried).await.unwrap().into_inner();
+        let expected = [retried.job.unwrap().id, jobs[1].id];
+
+        let ids = |jobs: Vec<Job>| jobs.iter().map(|job| job.id).collect::<Vec<_>>();
+        assert_eq!(ids(server.create(keyed.clone()).await.1), expected);
+        let delete = DeleteRequestRequest { id: request.id, ..Default::default() };
+        server.requests().delete_request(delete).await.unwrap();
+        let (deleted, jobs) = server.create(keyed).await;
+        assert!(deleted.delete_time.is_some());
+        assert_eq!(ids(jobs), expected);
     }
 
     async fn fifty_calls_at_once_make_one_request(db: TestDatabase) {

@@ -27,25 +27,23 @@ impl JobCounts {
     }
 }
 
-/// A request's status as the sum of its jobs (design 3). A request without jobs keeps the status that it has: `None`.
-pub fn request_status(counts: JobCounts) -> Option<RequestStatus> {
-    let active = counts.pending + counts.processing;
-    if active + counts.finished() == 0 {
-        return None;
+/// A request's status as the sum of its jobs (design 3). One whose jobs were all deleted stays as it ended `before`; if it
+/// had not, it is cancelled, since nothing would ever end it.
+pub fn request_status(counts: JobCounts, before: RequestStatus) -> RequestStatus {
+    use RequestStatus::{Cancelled, Completed, Failed, Pending, Processing};
+    if counts == JobCounts::default() && matches!(before, Completed | Failed) {
+        before
+    } else if counts.processing > 0 || (counts.pending > 0 && counts.finished() > 0) {
+        Processing
+    } else if counts.pending > 0 {
+        Pending
+    } else if counts.completed > 0 {
+        Completed
+    } else if counts.failed > 0 {
+        Failed
+    } else {
+        Cancelled
     }
-    Some(
-        if counts.processing > 0 || (counts.pending > 0 && counts.finished() > 0) {
-            RequestStatus::Processing
-        } else if counts.pending > 0 {
-            RequestStatus::Pending
-        } else if counts.completed > 0 {
-            RequestStatus::Completed
-        } else if counts.failed > 0 {
-            RequestStatus::Failed
-        } else {
-            RequestStatus::Cancelled
-        },
-    )
 }
 
 #[cfg(test)]
@@ -72,8 +70,17 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_jobs_has_no_say() {
-        assert_eq!(request_status(JobCounts::default()), None);
+    fn a_request_without_jobs_stays_as_it_ended_and_ends_if_it_had_not() {
+        use RequestStatus::{Cancelled, Completed, Failed, Pending, Processing};
+        for (before, after) in [
+            (Pending, Cancelled),
+            (Processing, Cancelled),
+            (Completed, Completed),
+            (Failed, Failed),
+            (Cancelled, Cancelled),
+        ] {
+            assert_eq!(request_status(JobCounts::default(), before), after);
+        }
     }
 
     /// A job's life as a walk along the allowed transitions.
@@ -101,7 +108,7 @@ mod tests {
             let now: Vec<JobStatus> =
                 histories.iter().map(|life| life[step.min(life.len() - 1)]).collect();
             let any = |status| now.contains(&status);
-            let status = request_status(counts(&now));
+            let status = request_status(counts(&now), RequestStatus::Pending);
             let expected = if now.iter().all(|s| *s == JobStatus::Pending) {
                 RequestStatus::Pending
             } else if any(JobStatus::Processing) || any(JobStatus::Pending) {
@@ -113,13 +120,14 @@ mod tests {
             } else {
                 RequestStatus::Cancelled
             };
-            prop_assert_eq!(status, Some(expected));
+            prop_assert_eq!(status, expected);
         }
 
         #[test]
         fn the_order_of_the_jobs_does_not_matter(mut statuses in proptest::collection::vec(0usize..5, 1..6)) {
             let sum = |statuses: &[usize]| {
-                request_status(counts(&statuses.iter().map(|i| ALL[*i]).collect::<Vec<_>>()))
+                let statuses: Vec<_> = statuses.iter().map(|i| ALL[*i]).collect();
+                request_status(counts(&statuses), RequestStatus::Pending)
             };
             let before = sum(&statuses);
             statuses.reverse();

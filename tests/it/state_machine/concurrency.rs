@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use atelier::domain::JobCounts;
-use atelier::entity::{JobStatus, request};
+use atelier::entity::{JobStatus, RequestStatus, request};
 use atelier::store::queue::Lease;
 use proptest::sample::Index;
 use proptest::strategy::{Strategy, ValueTree};
@@ -227,8 +227,16 @@ fn check_request(found: &Snapshot, request: &request::Model) {
         found.counts.get(&request.id).copied().unwrap_or_default(),
         counts
     );
-    if let Some(status) = model::sum(counts) {
-        assert_eq!(request.status, status, "request {}: {counts:?}", request.id);
+    match model::sum(counts) {
+        Some(status) => assert_eq!(request.status, status, "request {}: {counts:?}", request.id),
+        None => assert!(
+            !matches!(
+                request.status,
+                RequestStatus::Pending | RequestStatus::Processing
+            ),
+            "request {} never ends",
+            request.id
+        ),
     }
 }
 

@@ -277,7 +277,10 @@ impl Model {
         for id in ids {
             let status = sum(self.counts(id));
             let request = self.request(id);
-            let status = status.unwrap_or(request.status);
+            let status = status.unwrap_or(match request.status {
+                RequestStatus::Pending | RequestStatus::Processing => RequestStatus::Cancelled,
+                ended => ended,
+            });
             if status != request.status || changed == Some(id) {
                 request.version += 1;
             }
@@ -306,7 +309,7 @@ impl Model {
     }
 }
 
-/// The rule of the design's section 3.
+/// The rule of the design's section 3, which says nothing of a request without jobs.
 pub fn sum(counts: JobCounts) -> Option<RequestStatus> {
     let JobCounts {
         pending,

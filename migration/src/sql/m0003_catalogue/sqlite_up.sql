@@ -33,3 +33,20 @@ CREATE INDEX idx_generation_templates_trend_weight ON generation_templates(id) W
 CREATE INDEX idx_generation_templates_trend_window ON generation_templates(id)
     WHERE trend_start_date IS NOT NULL OR trend_end_date IS NOT NULL;
 CREATE INDEX idx_generation_jobs_of_request ON generation_jobs(request_id, id);
+DROP INDEX idx_generation_requests_user_page;
+DROP INDEX idx_generation_jobs_user_page;
+CREATE INDEX idx_generation_requests_user_page ON generation_requests(user_id, id DESC);
+CREATE INDEX idx_generation_requests_project_page ON generation_requests(project_id, id DESC)
+    WHERE project_id IS NOT NULL AND deleted_at IS NULL;
+CREATE INDEX idx_generation_requests_feature_page ON generation_requests(feature_id, id DESC) WHERE deleted_at IS NULL;
+CREATE INDEX idx_generation_requests_template_page ON generation_requests(template_id, id DESC)
+    WHERE template_id IS NOT NULL AND deleted_at IS NULL;
+CREATE INDEX idx_generation_requests_created_at ON generation_requests(created_at) WHERE deleted_at IS NULL;
+CREATE INDEX idx_generation_jobs_user_page ON generation_jobs(user_id, id DESC);
+CREATE INDEX idx_generation_jobs_project_page ON generation_jobs(project_id, id DESC)
+    WHERE project_id IS NOT NULL AND deleted_at IS NULL;
+CREATE INDEX idx_generation_jobs_feature_page ON generation_jobs(feature_id, id DESC) WHERE deleted_at IS NULL;
+CREATE INDEX idx_generation_jobs_worker_page ON generation_jobs(worker_id, id DESC)
+    WHERE worker_id IS NOT NULL AND deleted_at IS NULL;
+CREATE INDEX idx_generation_media_of_request ON generation_media(request_id, id);
+CREATE INDEX idx_generation_media_of_job ON generation_media(job_id, id) WHERE job_id IS NOT NULL;
