@@ -44,7 +44,7 @@ on_both_databases! {
         let server = TestServer::start(&db).await;
         let out = media.path().join("out");
         // It asks for features and templates, creates, watches and downloads.
-        for (answered, timeout) in [(0, "1s"), (4, "6s")] {
+        for (answered, timeout) in [(0, "2s"), (4, "8s")] {
             let mut fates = vec![Fate::Passed; answered];
             fates.extend([Fate::Unanswered; 9]);
             let relay = Relay::start(server.channel(), fates).await;
