@@ -30,8 +30,12 @@ FIRST_PAUSE = 0.1
 # How long one try of a call may take, in seconds.
 CALL_SECONDS = 30
 
-# Finds out, also while nothing is sent, that a server has vanished.
-OPTIONS = [("grpc.keepalive_time_ms", 20_000), ("grpc.keepalive_timeout_ms", 10_000)]
+# Finds out that a server has vanished, also while a stream only listens: without the last option pings soon stop then.
+OPTIONS = [
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+]
 
 
 def wait_or_raise(error, failures):
@@ -74,8 +78,10 @@ def parts(media_service, media_id):
         try:
             request = media_pb2.DownloadMediaRequest(id=media_id, offset=received)
             for part in media_service.DownloadMedia(request):
-                received, failures = received + len(part.chunk), 0
-                yield part.chunk
+                # The first message of each stream is the media itself.
+                if part.chunk:
+                    received, failures = received + len(part.chunk), 0
+                    yield part.chunk
             return
         except grpc.RpcError as error:
             failures += 1
@@ -85,19 +91,28 @@ def parts(media_service, media_id):
 def download(media_service, media, path):
     """Writes the file of a media to `path`, and makes sure that it is the one that the service knows."""
     digest = hashlib.sha256()
-    with path.open("wb") as file:
-        for part in parts(media_service, media.id):
-            file.write(part)
-            digest.update(part)
-    if digest.hexdigest() != media.sha256:
-        path.unlink()
-        raise OSError(f"media {media.id} did not arrive as it was stored")
+    try:
+        with path.open("wb") as file:
+            for part in parts(media_service, media.id):
+                file.write(part)
+                digest.update(part)
+        if digest.hexdigest() != media.sha256:
+            raise OSError(f"media {media.id} did not arrive as it was stored")
+    except BaseException:
+        # Half a file under a good name would be taken for a whole one.
+        path.unlink(missing_ok=True)
+        raise
 
 
 def generate(channel, user_id, prompt, folder):
     """Makes one picture with the first feature. Returns the paths of what came out."""
+    # Before anything is made that could not be kept.
+    folder.mkdir(parents=True, exist_ok=True)
+
     features = feature_pb2_grpc.FeatureServiceStub(channel)
-    listed = repeat(features.ListFeatures, feature_pb2.ListFeaturesRequest()).features
+    listed = repeat(features.ListFeatures, feature_pb2.ListFeaturesRequest(is_active=True)).features
+    if not listed:
+        sys.exit("the catalogue is empty: create a feature first")
     print("features:", ", ".join(feature.name for feature in listed))
 
     wish = request_pb2.CreateRequestRequest(
@@ -114,10 +129,11 @@ def generate(channel, user_id, prompt, folder):
     for event in watch(job_pb2_grpc.JobServiceStub(channel), created.jobs[0].id):
         status = job_pb2.JobStatus.Name(event.job.status).removeprefix("JOB_STATUS_").lower()
         print(f"{event.revision}: {status} {event.job.progress:.0%} {event.job.progress_message}".rstrip())
-    if event.job.HasField("error"):
+    if event.job.status == job_pb2.JOB_STATUS_FAILED:
         sys.exit(f"{event.job.error.code}: {event.job.error.message}")
+    if event.job.status == job_pb2.JOB_STATUS_CANCELLED:
+        sys.exit("the job was cancelled")
 
-    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for media in event.media:
         path = folder / f"{media.id}.{media.format}"
@@ -139,6 +155,8 @@ def main():
             generate(channel, arguments.user, arguments.prompt, arguments.out)
         except grpc.RpcError as error:
             sys.exit(f"{error.code().name}: {error.details()}")
+        except OSError as error:
+            sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, Full, Limited};
+use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::codegen::{Service, StdError, http};
 use tonic::transport::Channel;
@@ -101,6 +102,8 @@ impl RetryingChannel {
             Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
                 Outcome::Answered(too_large(self.max_message_bytes))
             }
+            // The connection keeps the caller's timeout too, and may be the first to find that it has passed.
+            Ok(Err(_)) if Instant::now() >= backoff.give_up => Outcome::TimedOut,
             Ok(Err(error)) => Outcome::Failed(Status::from_error(error)),
             Err(_) => Outcome::TimedOut,
         }

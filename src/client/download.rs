@@ -12,7 +12,7 @@ use super::proto::{
     DownloadMediaRequest, DownloadMediaResponse, Media, download_media_response::Part,
     media_service_client::MediaServiceClient,
 };
-use super::resume::is_passing;
+use super::resume::{heard_within, is_passing};
 use super::retry::Backoff;
 
 /// Why a download did not succeed.
@@ -78,11 +78,15 @@ impl Client {
     ) -> Result<(Media, Streaming<DownloadMediaResponse>), Status> {
         let mut client = MediaServiceClient::new(self.plain.clone())
             .max_decoding_message_size(self.max_message_bytes);
-        let opened = client
-            .download_media(DownloadMediaRequest { id, offset })
-            .await;
-        let mut parts = opened?.into_inner();
-        match parts.message().await?.and_then(|first| first.part) {
+        let opening = async {
+            let opened = client
+                .download_media(DownloadMediaRequest { id, offset })
+                .await;
+            let mut parts = opened?.into_inner();
+            Ok((parts.message().await?, parts))
+        };
+        let (first, parts) = heard_within(self.policy.longest_silence, opening).await?;
+        match first.and_then(|first| first.part) {
             Some(Part::Media(media)) => Ok((media, parts)),
             _ => Err(Status::data_loss(
                 "the download does not begin with the media",
@@ -142,7 +146,8 @@ impl Download {
                 closed.insert(parts)
             }
         };
-        while let Some(message) = parts.message().await? {
+        let silence = self.client.policy.longest_silence;
+        while let Some(message) = heard_within(silence, parts.message()).await? {
             if let Some(Part::Chunk(bytes)) = message.part {
                 return Ok(Some(bytes.into()));
             }

@@ -9,9 +9,6 @@ use tonic::{Code, Status};
 use super::reason;
 use super::retry::{Backoff, RetryPolicy};
 
-/// A stream is alive when it says something this often: twice the longest heartbeat of a server, and some.
-const SILENCE: Duration = Duration::from_secs(40);
-
 /// What opens a stream: it names a place to go on from.
 pub(super) trait Question: Clone {
     /// What the stream delivers.
@@ -110,9 +107,7 @@ where
             };
             stream.next().await.transpose()
         };
-        tokio::time::timeout(SILENCE, heard)
-            .await
-            .unwrap_or_else(|_| Err(Status::unavailable("the stream fell silent")))
+        heard_within(self.policy.longest_silence, heard).await
     }
 
     async fn may_resume(&mut self, broken: &Status) -> bool {
@@ -121,6 +116,16 @@ where
             .get_or_insert_with(|| Backoff::start(self.policy, None));
         is_passing(broken) && backoff.wait(broken).await
     }
+}
+
+/// What a stream brings, or that it counts as broken.
+pub(super) async fn heard_within<T>(
+    patience: Duration,
+    heard: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    tokio::time::timeout(patience, heard)
+        .await
+        .unwrap_or_else(|_| Err(Status::unavailable("the stream fell silent")))
 }
 
 /// Whether another stream may fare better: the server is unavailable, or the connection broke. Every other error of the
@@ -150,6 +155,7 @@ mod tests {
         deadline: Duration::from_secs(10),
         first_pause: Duration::from_millis(1),
         longest_pause: Duration::from_millis(1),
+        longest_silence: Duration::from_secs(10),
     };
 
     type Message = Result<WatchJobResponse, Status>;

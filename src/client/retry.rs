@@ -17,6 +17,9 @@ pub struct RetryPolicy {
     pub first_pause: Duration,
     /// What the wait grows to at most; 5 s by default.
     pub longest_pause: Duration,
+    /// A stream that brings nothing for so long counts as broken; 40 s by default. A watch that is well says something at
+    /// least every 15 s.
+    pub longest_silence: Duration,
 }
 
 impl Default for RetryPolicy {
@@ -25,6 +28,7 @@ impl Default for RetryPolicy {
             deadline: Duration::from_secs(60),
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(5),
+            longest_silence: Duration::from_secs(40),
         }
     }
 }

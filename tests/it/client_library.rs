@@ -159,16 +159,37 @@ on_both_databases! {
         let server = TestServer::start_api(&db).await;
         let retry_after = Duration::from_millis(100);
         let relay = Relay::start(server.channel(), vec![Fate::Refused { retry_after }; 1_000]).await;
-        let policy = RetryPolicy { deadline: Duration::from_millis(500), ..RetryPolicy::default() };
+        let policy = RetryPolicy { deadline: Duration::from_secs(1), ..RetryPolicy::default() };
         let client = Client::builder(&relay.url()).retry(policy).connect().await.unwrap();
         let refused = within(client.jobs().get_job(GetJobRequest { id: 1 })).await.unwrap_err();
         assert_eq!((refused.code(), refused.message()), (Code::Unavailable, "not yet"));
-        assert!((2..=6).contains(&relay.calls().len()), "{:?}", relay.calls());
+        assert!((2..=11).contains(&relay.calls().len()), "{:?}", relay.calls());
 
         let job = within(client.watch_job(1, 0).try_collect::<Vec<_>>()).await;
         assert_eq!(job.unwrap_err().code(), Code::Unavailable);
         let file = within(client.download(1)).await;
         assert!(matches!(file, Err(DownloadError::Refused(_))));
+    }
+
+    async fn a_stream_that_stays_silent_is_opened_again_and_given_up_at_the_deadline(db: TestDatabase) {
+        let server = TestServer::start_with(&db, |config| config.catalogue.install_starter = true).await;
+        let media = picture(&server).await;
+        let relay = Relay::start(server.channel(), vec![Fate::Unanswered]).await;
+        let policy = RetryPolicy { longest_silence: Duration::from_millis(500), ..RetryPolicy::default() };
+        let client = Client::builder(&relay.url()).retry(policy).connect().await.unwrap();
+        let mut file = Vec::new();
+        let download = within(client.download(media.id)).await.unwrap();
+        within(download.write_to(&mut file)).await.unwrap();
+        assert_eq!(file.len() as i64, media.file_size);
+
+        let mute = Relay::start(server.channel(), vec![Fate::Unanswered; 1_000]).await;
+        let policy = RetryPolicy { deadline: Duration::from_secs(2), ..policy };
+        let client = Client::builder(&mute.url()).retry(policy).connect().await.unwrap();
+        let Err(DownloadError::Refused(status)) = within(client.download(media.id)).await else {
+            panic!("it was opened")
+        };
+        assert_eq!((status.code(), status.message()), (Code::Unavailable, "the stream fell silent"));
+        assert!(mute.calls().len() >= 2, "{:?}", mute.calls());
     }
 
     async fn a_call_outlives_a_cut_connection(db: TestDatabase) {
@@ -221,6 +242,20 @@ on_both_databases! {
         let nothing = client.download(4_711).await;
         let Err(DownloadError::Refused(status)) = nothing else { panic!("it was opened") };
         assert_eq!(client::reason(&status).as_deref(), Some("MEDIA_NOT_FOUND"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_timeout_of_a_call_ends_it_with_deadline_exceeded() {
+    // Takes connections and says nothing.
+    let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = connect(&format!("http://{}", mute.local_addr().unwrap())).await;
+    for _ in 0..20 {
+        let mut call = tonic::Request::new(GetJobRequest { id: 1 });
+        call.set_timeout(Duration::from_millis(20));
+        let late = within(client.jobs().get_job(call)).await.unwrap_err();
+        let expected = (Code::DeadlineExceeded, "no answer came in time");
+        assert_eq!((late.code(), late.message()), expected);
     }
 }
 

@@ -10,6 +10,7 @@ use atelier::rpc::proto::{
 use crate::client::{plain_template, scripted_feature};
 use crate::database::{TestDatabase, on_both_databases};
 use crate::process::{atelier, run};
+use crate::proxy::{Fate, Relay};
 use crate::script::Script;
 use crate::server::{TestServer, within};
 
@@ -30,11 +31,31 @@ on_both_databases! {
     async fn a_job_that_is_not_ready_in_time_is_cancelled(db: TestDatabase) {
         let script = Script::new(&["succeed"]).gated();
         let media = prepare(&db, &script).await;
-        let output = run(generate(&db, media.path(), &["--timeout", "1s"])).await;
+        let output = run(generate(&db, media.path(), &["--timeout", "4s"])).await;
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains("error: gave up after 1s; 1 job was cancelled"), "{said}");
+        assert!(said.contains("error: gave up after 4s; 1 job was cancelled"), "{said}");
         assert_all_cancelled(&db, 1).await;
+    }
+
+    async fn a_server_that_does_not_answer_is_left_when_the_time_is_up(db: TestDatabase) {
+        let script = Script::new(&["succeed"]);
+        let media = prepare(&db, &script).await;
+        let server = TestServer::start(&db).await;
+        let out = media.path().join("out");
+        // It asks for features and templates, creates, watches and downloads.
+        for (answered, timeout) in [(0, "2s"), (4, "8s")] {
+            let mut fates = vec![Fate::Passed; answered];
+            fates.extend([Fate::Unanswered; 9]);
+            let relay = Relay::start(server.channel(), fates).await;
+            let arguments = ["--server", &relay.url(), "--timeout", timeout, "--out", out.to_str().unwrap()];
+            let output = run(generate(&db, media.path(), &arguments)).await;
+            assert_eq!(output.status.code(), Some(1), "{output:?}");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(said.contains(&format!("error: gave up after {timeout}")), "{said}");
+            assert_eq!(relay.calls().len(), answered + 1);
+            assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
+        }
     }
 
     async fn a_folder_that_cannot_be_written_to_is_told_before_anything_is_made(db: TestDatabase) {

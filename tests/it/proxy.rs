@@ -88,6 +88,10 @@ async fn pass(client: TcpStream, server: TcpStream, allowed: usize) {
 pub enum Fate {
     /// The server does what is asked, and its answer gets lost.
     AnswerLost,
+    /// It is passed on like all that have no fate.
+    Passed,
+    /// Nobody gets it, and nobody answers.
+    Unanswered,
     /// The server does not get it, and the caller is asked to come back.
     Refused { retry_after: std::time::Duration },
 }
@@ -152,6 +156,9 @@ impl Relaying {
     async fn answer(mut self, call: http::Request<Body>) -> http::Response<Body> {
         self.calls.lock().unwrap().push(Instant::now());
         let fate = self.fates.lock().unwrap().next();
+        if let Some(Fate::Unanswered) = fate {
+            return std::future::pending().await;
+        }
         if let Some(Fate::Refused { retry_after }) = fate {
             let mut details = ErrorDetails::new();
             details.set_retry_info(Some(retry_after));

@@ -31,14 +31,14 @@ function element<T extends HTMLElement>(id: string, type: new () => T): T {
 }
 
 async function showFeatures() {
-  const { features } = await api.features.listFeatures({}, { timeoutMs: CALL_TIMEOUT });
+  const { features } = await api.features.listFeatures({ isActive: true }, { timeoutMs: CALL_TIMEOUT });
   featureChoice.replaceChildren(...features.map((feature) => new Option(feature.name, String(feature.id))));
   await showTemplates();
 }
 
 async function showTemplates() {
   const featureId = BigInt(featureChoice.value || 0);
-  const { templates } = await api.templates.listTemplates({ featureId }, { timeoutMs: CALL_TIMEOUT });
+  const { templates } = await api.templates.listTemplates({ featureId, isActive: true }, { timeoutMs: CALL_TIMEOUT });
   const styles = templates.map((template) => new Option(template.name, String(template.id)));
   templateChoice.replaceChildren(new Option("no style", ""), ...styles);
 }

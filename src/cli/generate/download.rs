@@ -23,24 +23,34 @@ pub async fn prepare(folder: &Path) -> Result<(), GenerateError> {
     attempt.await.map_err(failed(folder))
 }
 
-/// Downloads every result of `report` to `folder` and notes the paths in it. Nothing is overwritten.
-pub async fn all(client: &Client, report: &mut Report, folder: &Path) -> Result<(), GenerateError> {
+/// Downloads every result of `report` to `folder` and notes the paths in it, until `stop` gives a reason not to. Nothing is
+/// overwritten.
+pub async fn all(
+    client: &Client,
+    report: &mut Report,
+    folder: &Path,
+    stop: impl Future<Output = GenerateError>,
+) -> Result<(), GenerateError> {
+    let mut stop = std::pin::pin!(stop);
     let stem = readable(report.prompt());
     for result in report.results_mut() {
         let name = format!("{stem}-{}-{}", result.media.request_id, result.place);
         let (mut file, path) = create_new(folder, &name, extension(&result.media.format))
             .await
             .map_err(failed(folder))?;
-        let written = download(client, result.media.id, &mut file).await;
+        let written = tokio::select! {
+            written = download(client, result.media.id, &mut file) => written.map_err(|error| match error {
+                DownloadError::Write(source) => failed(&path)(source),
+                DownloadError::Refused(status) => refused("cannot download the file")(status),
+                error @ DownloadError::Corrupt { .. } => error.into(),
+            }),
+            reason = &mut stop => Err(reason),
+        };
         if written.is_err() {
             // Half a file under a good name would be taken for a whole one.
             let _ = fs::remove_file(&path).await;
         }
-        written.map_err(|error| match error {
-            DownloadError::Write(source) => failed(&path)(source),
-            DownloadError::Refused(status) => refused("cannot download the file")(status),
-            error @ DownloadError::Corrupt { .. } => error.into(),
-        })?;
+        written?;
         result.path = Some(path);
     }
     Ok(())

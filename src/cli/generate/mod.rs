@@ -3,6 +3,7 @@
 mod cancel;
 mod connection;
 mod download;
+mod patience;
 mod preview;
 mod progress;
 mod report;
@@ -20,6 +21,7 @@ use tonic::Status;
 
 use self::cancel::{CANCELLING, Cancelled};
 use self::connection::Connection;
+use self::patience::Patience;
 use self::progress::Progress;
 use self::report::Report;
 use self::request::Asked;
@@ -188,7 +190,7 @@ async fn connect_and_make(
     let config = loaded.config;
     let mut connection = tokio::select! {
         connection = Connection::open(arguments.server.as_deref(), config.clone()) => connection?,
-        () = shutdown.soft().cancelled() => return Err(interrupted(shutdown)),
+        () = shutdown.soft().cancelled() => return Err(patience::interrupted(shutdown)),
     };
     let (client, own_url) = (connection.client(), connection.own_url());
     let made = tokio::select! {
@@ -212,13 +214,13 @@ async fn make(
     progress: &Progress,
     shutdown: &Shutdown,
 ) -> Result<Report, Stopped> {
-    let asked = ask(arguments, &client, shutdown).await?;
+    let patience = Patience::begin(arguments.timeout, shutdown.clone());
+    let asked = ask(arguments, &client, &patience).await?;
     progress.begin(&asked.jobs);
-    let stop = given_up(arguments.timeout, shutdown);
-    let jobs = watch::follow_all(&client, &asked.jobs, progress, stop).await?;
+    let jobs = watch::follow_all(&client, &asked.jobs, progress, patience.ends()).await?;
     let mut report = Report::new(arguments, asked, jobs, own_url);
     if let Some(folder) = &arguments.out {
-        download::all(&client, &mut report, folder).await?;
+        download::all(&client, &mut report, folder, patience.ends()).await?;
     }
     Ok(report)
 }
@@ -226,16 +228,20 @@ async fn make(
 async fn ask(
     arguments: &GenerateArguments,
     client: &Client,
-    shutdown: &Shutdown,
+    patience: &Patience,
 ) -> Result<Asked, GenerateError> {
-    let mut sending = std::pin::pin!(request::send(arguments, client));
-    tokio::select! {
+    let found = tokio::select! {
+        found = request::resolve(arguments, client) => found?,
+        reason = patience.ends() => return Err(reason),
+    };
+    let mut sending = std::pin::pin!(request::send(arguments, client, found));
+    let reason = tokio::select! {
         asked = &mut sending => return asked,
-        () = shutdown.soft().cancelled() => {}
-    }
+        reason = patience.ends() => reason,
+    };
     // The request may have been accepted already, and only the answer names the jobs to cancel.
     let answered = tokio::time::timeout(CANCELLING, sending).await;
-    answered.unwrap_or_else(|_| Err(interrupted(shutdown)))
+    answered.unwrap_or(Err(reason))
 }
 
 /// Cancels what has not ended and closes the connection. Returns the reason with what became of the jobs.
@@ -262,27 +268,6 @@ async fn leave(stopped: Stopped, connection: Connection, config: Config) -> Gene
         },
         None => reason,
     }
-}
-
-/// Ends when nobody waits for the outcome any more, and says why.
-async fn given_up(timeout: Option<Duration>, shutdown: &Shutdown) -> GenerateError {
-    let patience = async {
-        match timeout {
-            Some(timeout) => {
-                tokio::time::sleep(timeout).await;
-                GenerateError::TimedOut(timeout)
-            }
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        error = patience => error,
-        () = shutdown.soft().cancelled() => interrupted(shutdown),
-    }
-}
-
-fn interrupted(shutdown: &Shutdown) -> GenerateError {
-    GenerateError::Interrupted(shutdown.signal().unwrap_or(Signal::Interrupt))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -21,9 +21,12 @@ pub struct Asked {
     pub jobs: Vec<Job>,
 }
 
-/// Resolves the names of `arguments` and creates the request.
-pub async fn send(arguments: &GenerateArguments, client: &Client) -> Result<Asked, GenerateError> {
-    let (feature, template) = resolve(arguments, client).await?;
+/// Creates the request.
+pub async fn send(
+    arguments: &GenerateArguments,
+    client: &Client,
+    (feature, template): (Feature, Option<Template>),
+) -> Result<Asked, GenerateError> {
     let message = message(arguments, &feature, template.as_ref());
     let created = client.requests().create_request(message).await;
     let response = created
@@ -37,7 +40,8 @@ pub async fn send(arguments: &GenerateArguments, client: &Client) -> Result<Aske
     })
 }
 
-async fn resolve(
+/// Finds what the names of `arguments` stand for.
+pub async fn resolve(
     arguments: &GenerateArguments,
     client: &Client,
 ) -> Result<(Feature, Option<Template>), GenerateError> {

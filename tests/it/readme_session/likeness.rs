@@ -84,8 +84,8 @@ fn unlike_messages(shown: &str, printed: &str) -> Option<String> {
 }
 
 fn is_progress(message: &Value) -> bool {
-    message["event"] == "WATCH_JOB_EVENT_PROGRESS"
-        || message["event"] == "WATCH_JOB_EVENT_HEARTBEAT"
+    let event = message["event"].as_str().unwrap_or_default();
+    event.ends_with("_EVENT_PROGRESS") || event.ends_with("_EVENT_HEARTBEAT")
 }
 
 fn messages(text: &str) -> Result<Vec<Value>, serde_json::Error> {
