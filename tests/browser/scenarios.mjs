@@ -53,6 +53,20 @@ export async function resume(page, url, tell) {
   await finished(page, tell);
 }
 
+/** Makes a wish whose answer gets lost, and makes it again. */
+export async function lost(page, url, tell) {
+  await open(page, url);
+  const lose = async (route) => {
+    await route.fetch();
+    await route.abort();
+  };
+  await page.route("**/CreateRequest", lose, { times: 1 });
+  await wish(page, "held_up", "Xin chào");
+  tell("lost", await trouble(page));
+  await page.click("button");
+  await finished(page, tell);
+}
+
 /** Makes a wish and watches a stream that is silent but for its heartbeats, until the test lets it die. */
 export async function beat(page, url, tell) {
   await open(page, url);

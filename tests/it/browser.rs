@@ -78,6 +78,20 @@ on_both_databases! {
 // The rest asks nothing of the database that the tests above and those of `watch` do not, so SQLite is enough.
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_wish_whose_answer_got_lost_is_the_same_when_it_is_made_again() {
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let site = Site::start().await;
+    let server = serve(&db, &site).await;
+    let script = held_up(&server, &["succeed"]).await;
+    script.open_gate();
+    let mut page = Page::open("lost", &site.page(&server.url(), ""));
+    assert_eq!(page.tells("lost").await["reason"], "NO_ANSWER");
+    page.tells("finished").await;
+    page.closes().await;
+    assert_eq!(stored_requests(&server).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn heartbeats_keep_a_quiet_stream_and_tell_a_dead_one() {
     let db = TestDatabase::create(Backend::Sqlite).await;
     let site = Site::start().await;

@@ -43,20 +43,27 @@ async function showTemplates() {
   templateChoice.replaceChildren(new Option("no style", ""), ...styles);
 }
 
+/** The wish that was sent last, with its key, until there is an answer: sent again, it is the same request. */
+let unanswered = { words: "", key: "" };
+
 async function makeWish() {
   history.replaceChildren();
   pictures.replaceChildren();
   progress.value = 0;
   streams.textContent = heartbeats.textContent = "0";
+  const words = [featureChoice.value, templateChoice.value, prompt.value].join();
+  if (unanswered.words !== words) {
+    unanswered = { words, key: crypto.randomUUID() };
+  }
   const wish = {
     userId,
     featureId: BigInt(featureChoice.value || 0),
     ...(templateChoice.value && { templateId: BigInt(templateChoice.value) }),
     userPrompt: prompt.value,
-    // The same key for the same click: the browser may send a call twice when a connection breaks.
-    idempotencyKey: crypto.randomUUID(),
+    idempotencyKey: unanswered.key,
   };
   const { jobs } = await api.requests.createRequest(wish, { timeoutMs: CALL_TIMEOUT });
+  unanswered = { words: "", key: "" };
   await Promise.all(jobs.map(follow));
 }
 
