@@ -29,7 +29,8 @@ impl FeatureService for Features {
         request: Request<proto::CreateFeatureRequest>,
     ) -> Result<Response<proto::CreateFeatureResponse>, Status> {
         let caller = caller(&request);
-        let feature = self.app.create_feature(draft(request.into_inner())).await?;
+        let (draft, checks) = draft(request.into_inner());
+        let feature = self.app.create_feature(draft, checks).await?;
         Ok(Response::new(proto::CreateFeatureResponse {
             feature: Some(message(feature, caller)),
         }))

@@ -282,6 +282,26 @@ on_both_databases! {
             "template_data.variables[2].choices[2]",
             "template_data.variables[3].choices",
         ]);
+        for (variations, most) in [(2_147_483_647, None), (1_001, None), (3, Some(2))] {
+            let feature = match most {
+                None => feature,
+                Some(_) => server.add_feature(limited_feature()).await.id,
+            };
+            let data = TemplateData {
+                defaults: Some(GenerationInput { variations, ..Default::default() }),
+                variables: vec![TemplateVariable { r#type: 999, ..variable("v", TemplateVariableType::String) }],
+                ..Default::default()
+            };
+            let wrong = CreateTemplateRequest { template_data: Some(data), ..plain_template(feature, "x") };
+            let refused = refusal(server.templates().create_template(wrong).await);
+            refused.of_fields(["template_data.defaults.variations", "template_data.variables[0].type"]);
+            let most = most.unwrap_or(1_000);
+            refused.says(
+                "template_data.defaults.variations",
+                &format!("must be at most {most} for this feature, got {variations}"),
+            );
+            refused.says("template_data.variables[0].type", "must be a value of TemplateVariableType, got 999");
+        }
         let many = CreateTemplateRequest { tags: vec!["a".to_owned(); 33], ..plain_template(feature, "x") };
         refusal(server.templates().create_template(many).await).of_fields(["tags"]);
         let delete = DeleteTemplateRequest { id: -1, etag: "x".repeat(65) };
