@@ -53,6 +53,14 @@ on_both_databases! {
         assert_eq!(rows(&db).await, before);
     }
 
+    async fn a_time_finer_than_a_database_keeps_it_is_no_change(db: TestDatabase) {
+        let folder = Folder::new(&db);
+        let fine = SMALL.replace("name = \"sale\"", "name = \"sale\"\ntrend_start_date = 2026-01-01T00:00:00.123456789Z");
+        folder.apply(&fine, &[]).await;
+        let again = folder.apply(&fine, &[]).await;
+        assert!(again.ends_with("\n0 created, 0 changed, 3 left as they were, 0 removed\n"), "{again}");
+    }
+
     async fn an_exported_catalogue_is_what_it_was_read_from(db: TestDatabase) {
         let folder = Folder::new(&db);
         folder.apply(STARTER, &[]).await;
