@@ -4,6 +4,7 @@ use crate::entity::MediaType;
 
 use super::{AspectRatio, Checks, Error, Format, IntakeLimits, JsonMap, Resolution};
 
+const MAX_PROVIDER_CHARS: usize = 64;
 const MAX_CREDITS: i64 = 1_000_000_000;
 const MAX_DURATION_SECONDS: i64 = 24 * 60 * 60;
 /// Most variations that a feature may allow.
@@ -103,7 +104,17 @@ impl FeatureProperties {
 
     /// Without a category the formats are only counted.
     fn check(&self, category: Option<MediaType>, checks: &mut Checks) {
-        checks.line("properties.provider", &self.provider, 64);
+        let in_name =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+        checks.require(
+            self.provider.len() <= MAX_PROVIDER_CHARS && self.provider.chars().all(in_name),
+            "properties.provider",
+            || {
+                format!(
+                    "must have at most {MAX_PROVIDER_CHARS} characters of a-z, 0-9, \"_\" and \"-\""
+                )
+            },
+        );
         checks.require(
             self.max_resolution.is_empty() || self.max_resolution.parse::<Resolution>().is_ok(),
             "properties.max_resolution",

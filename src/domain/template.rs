@@ -107,6 +107,9 @@ impl TemplateData {
                 self.variables.iter().any(|v| v.name == *name),
                 &format!("{path}.{name}"),
                 || {
+                    if self.variables.is_empty() {
+                        return "must be left out: the template has no variables".to_owned();
+                    }
                     let names: Vec<_> = self.variables.iter().map(|v| v.name.clone()).collect();
                     format!(
                         "is not a variable of the template, which has {}",

@@ -100,7 +100,7 @@ impl Variable {
             })
             .map(|text| Value::from(text.trim()))
             .ok_or_else(|| {
-                format!("must be text of at most {most} characters, none of them a control character other than a line feed")
+                format!("must be text of at most {most} characters without control characters")
             })
     }
 

@@ -9,14 +9,14 @@ use crate::{
 };
 
 use super::{
-    caller,
+    caller, json,
     media::media_type_from,
     page::{bounded_page, page_request},
     proto::{self, feature_service_server::FeatureService},
     required_id,
 };
 
-use message::{FIELDS, draft, message, resource};
+use message::{FIELDS, draft, message, open_ended, resource};
 
 pub(super) struct Features {
     pub(super) app: App,
@@ -29,7 +29,9 @@ impl FeatureService for Features {
         request: Request<proto::CreateFeatureRequest>,
     ) -> Result<Response<proto::CreateFeatureResponse>, Status> {
         let caller = caller(&request);
-        let (draft, checks) = draft(request.into_inner());
+        let request = request.into_inner();
+        json::require_finite("", open_ended(request.properties.as_ref()))?;
+        let (draft, checks) = draft(request);
         let feature = self.app.create_feature(draft, checks).await?;
         Ok(Response::new(proto::CreateFeatureResponse {
             feature: Some(message(feature, caller)),
@@ -78,6 +80,7 @@ impl FeatureService for Features {
         let caller = caller(&request);
         let request = request.into_inner();
         let given = request.feature.unwrap_or_default();
+        json::require_finite("feature.", open_ended(given.properties.as_ref()))?;
         let (id, etag) = (given.id, given.etag.clone());
         let given = resource(given);
         let mut of_mask = Checks::default();

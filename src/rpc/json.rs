@@ -3,7 +3,7 @@
 use prost_types::{ListValue, Struct, Value, value::Kind};
 use serde_json::{Number, Value as Json};
 
-use crate::domain::JsonMap;
+use crate::domain::{Checks, Error, JsonMap};
 
 /// Largest whole number that a double holds exactly, 2^53.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -20,7 +20,44 @@ pub(super) fn from_map(fields: impl IntoIterator<Item = (String, Value)>) -> Jso
         .collect()
 }
 
-/// What JSON cannot say (not a number, infinity) becomes null.
+/// Refuses what JSON cannot say, and a `google.protobuf.Value` must not: infinity, and what is not a number. The objects
+/// come with their paths, which stand in the message of `prefix`.
+pub(super) fn require_finite<const N: usize>(
+    prefix: &'static str,
+    objects: [(&str, Option<&Struct>); N],
+) -> Result<(), Error> {
+    let mut checks = Checks::within(prefix);
+    for (path, object) in objects {
+        check_finite(path, values_of(object), &mut checks);
+    }
+    checks.finish(())
+}
+
+/// The same for values under one path.
+pub(super) fn check_finite<'a>(
+    path: &str,
+    mut values: impl Iterator<Item = &'a Value>,
+    checks: &mut Checks,
+) {
+    checks.require(values.all(is_finite), path, || {
+        "must hold finite numbers only".to_owned()
+    });
+}
+
+pub(super) fn values_of(object: Option<&Struct>) -> impl Iterator<Item = &Value> {
+    object.into_iter().flat_map(|object| object.fields.values())
+}
+
+fn is_finite(value: &Value) -> bool {
+    match &value.kind {
+        Some(Kind::NumberValue(number)) => number.is_finite(),
+        Some(Kind::ListValue(list)) => list.values.iter().all(is_finite),
+        Some(Kind::StructValue(object)) => object.fields.values().all(is_finite),
+        None | Some(Kind::NullValue(_) | Kind::BoolValue(_) | Kind::StringValue(_)) => true,
+    }
+}
+
+/// What JSON cannot say becomes null; see [`require_finite`].
 pub(super) fn from_value(value: Value) -> Json {
     match value.kind {
         None | Some(Kind::NullValue(_)) => Json::Null,

@@ -38,6 +38,7 @@ impl RequestService for Requests {
     ) -> Result<Response<proto::CreateRequestResponse>, Status> {
         let caller = caller(&request);
         let request = request.into_inner();
+        require_finite(&request)?;
         let validate_only = request.validate_only;
         let draft = draft(request);
         if validate_only {
@@ -224,6 +225,18 @@ fn filter_from(
         status: status_from(request.status, checks),
         show_deleted: request.show_deleted,
     }
+}
+
+fn require_finite(request: &proto::CreateRequestRequest) -> Result<(), Error> {
+    let input = request.input.as_ref();
+    let mut checks = Checks::default();
+    let variables = input.into_iter().flat_map(|input| input.variables.values());
+    json::check_finite("input.variables", variables, &mut checks);
+    let extra = json::values_of(input.and_then(|input| input.extra.as_ref()));
+    json::check_finite("input.extra", extra, &mut checks);
+    let metadata = json::values_of(request.metadata.as_ref());
+    json::check_finite("metadata", metadata, &mut checks);
+    checks.finish(())
 }
 
 fn draft(request: proto::CreateRequestRequest) -> RequestDraft {

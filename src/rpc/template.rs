@@ -17,7 +17,7 @@ use super::{
 };
 
 use form::{input_defaults, input_limits, properties_of};
-use message::{FIELDS, draft, message, ranking_from, resource};
+use message::{FIELDS, draft, message, open_ended, ranking_from, resource};
 
 pub(super) struct Templates {
     pub(super) app: App,
@@ -29,7 +29,9 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::CreateTemplateRequest>,
     ) -> Result<Response<proto::CreateTemplateResponse>, Status> {
-        let (draft, checks) = draft(request.into_inner());
+        let request = request.into_inner();
+        json::require_finite("", open_ended(request.template_data.as_ref()))?;
+        let (draft, checks) = draft(request);
         let template = self.app.create_template(draft, checks).await?;
         Ok(Response::new(proto::CreateTemplateResponse {
             template: Some(message(template)),
@@ -104,6 +106,7 @@ impl TemplateService for Templates {
     ) -> Result<Response<proto::UpdateTemplateResponse>, Status> {
         let request = request.into_inner();
         let given = request.template.unwrap_or_default();
+        json::require_finite("template.", open_ended(given.template_data.as_ref()))?;
         let (id, etag) = (given.id, given.etag.clone());
         let (given, problems) = resource(given, "template.");
         let mut checks = Checks::default();
@@ -153,6 +156,9 @@ impl TemplateService for Templates {
         request: Request<proto::RenderTemplateRequest>,
     ) -> Result<Response<proto::RenderTemplateResponse>, Status> {
         let request = request.into_inner();
+        let mut checks = Checks::default();
+        json::check_finite("variables", request.variables.values(), &mut checks);
+        checks.finish(())?;
         let trial = Trial {
             template_id: request.template_id,
             user_prompt: request.user_prompt,

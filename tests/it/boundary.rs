@@ -13,13 +13,10 @@ use atelier::rpc::proto::{
     media_service_client::MediaServiceClient, request_service_client::RequestServiceClient,
 };
 use atelier::server::{Role, Server};
-use bytes::{Buf, BufMut, Bytes};
+use bytes::Bytes;
 use prost_types::{Struct, Value, value::Kind};
 use sea_orm::EntityTrait;
 use tempfile::TempDir;
-use tonic::client::Grpc;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
@@ -30,6 +27,7 @@ use tonic_reflection::pb::v1::{
 use tonic_types::StatusExt;
 
 use crate::database::{TestDatabase, on_both_databases};
+use crate::raw;
 
 const USER: i64 = 7;
 const GRACE: Duration = Duration::from_secs(5);
@@ -433,47 +431,6 @@ async fn call(
     path: &'static str,
     request: Request<impl tokio_stream::Stream<Item = Bytes> + Send + 'static>,
 ) -> Status {
-    let mut client = Grpc::new(server.channel.clone());
-    client.ready().await.unwrap();
-    let path = PathAndQuery::from_static(path);
-    let answer = client.client_streaming(request, path, Raw).await;
+    let answer = raw::call(server.channel.clone(), path, request).await;
     answer.expect_err("the call succeeded")
-}
-
-/// Messages as the bytes that they are.
-#[derive(Clone, Copy)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        *self
-    }
-
-    fn decoder(&mut self) -> Self {
-        *self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
-    }
 }

@@ -87,6 +87,11 @@ impl Process {
         &self.address
     }
 
+    /// What the process has logged until now.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }

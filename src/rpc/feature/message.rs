@@ -1,3 +1,5 @@
+use prost_types::Struct;
+
 use crate::{
     domain::{Caller, Checks, FeatureDraft, FeatureProperties, etag, stored},
     entity::feature,
@@ -68,6 +70,14 @@ pub(super) fn resource(feature: proto::Feature) -> FeatureDraft {
         is_active: feature.is_active,
         order_index: feature.order_index,
     }
+}
+
+/// The objects whose content Atelier does not know, by their paths.
+pub(super) fn open_ended(
+    properties: Option<&proto::FeatureProperties>,
+) -> [(&'static str, Option<&Struct>); 1] {
+    let extra = properties.and_then(|properties| properties.extra.as_ref());
+    [("properties.extra", extra)]
 }
 
 fn properties_from(properties: proto::FeatureProperties) -> FeatureProperties {

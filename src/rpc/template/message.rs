@@ -1,3 +1,5 @@
+use prost_types::Struct;
+
 use crate::{
     domain::{Checks, TemplateData, TemplateDraft, Variable, VariableType, etag, stored},
     entity::template,
@@ -103,6 +105,27 @@ pub(super) fn resource(
         trend_end: optional_time(TREND_END, template.trend_end_time, of_end),
     };
     (draft, problems)
+}
+
+/// The objects whose content Atelier does not know, by their paths.
+pub(super) fn open_ended(
+    data: Option<&proto::TemplateData>,
+) -> [(&'static str, Option<&Struct>); 3] {
+    let defaults = data.and_then(|data| data.defaults.as_ref());
+    [
+        (
+            "template_data.style",
+            data.and_then(|data| data.style.as_ref()),
+        ),
+        (
+            "template_data.extra",
+            data.and_then(|data| data.extra.as_ref()),
+        ),
+        (
+            "template_data.defaults.extra",
+            defaults.and_then(|input| input.extra.as_ref()),
+        ),
+    ]
 }
 
 fn data_from(data: proto::TemplateData, checks: &mut Checks) -> TemplateData {
