@@ -7,9 +7,13 @@ use crate::{
 use super::App;
 
 impl App {
-    /// Adds a capability to the catalogue.
-    pub async fn create_feature(&self, draft: FeatureDraft) -> Result<feature::Model, Error> {
-        let category = draft.check(Checks::default())?;
+    /// Adds a capability to the catalogue. `checks` holds what is wrong with it already.
+    pub async fn create_feature(
+        &self,
+        draft: FeatureDraft,
+        checks: Checks,
+    ) -> Result<feature::Model, Error> {
+        let category = draft.check(checks)?;
         store::feature::insert(self.store.writer(), draft, category, self.clock.now()).await
     }
 }

@@ -3,7 +3,7 @@ use crate::{
     store,
 };
 
-use super::{App, ApplyOptions};
+use super::{App, ApplyOptions, ChangeKind};
 
 impl App {
     /// Installs a catalogue if no feature was ever made, all of it or nothing. Returns whether it did.
@@ -16,9 +16,12 @@ impl App {
             .apply_catalogue(catalogue, ApplyOptions::default())
             .await
         {
-            // Another replica started at the same moment and is ahead.
+            // A client has made one of its features at the same moment.
             Err(Error::FeatureNameTaken { .. }) => Ok(false),
-            outcome => outcome.map(|_| true),
+            // Another replica that started at the same moment may have been ahead.
+            outcome => Ok(outcome?
+                .iter()
+                .any(|change| change.kind == ChangeKind::Created)),
         }
     }
 }

@@ -130,6 +130,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_much_to_be_told_is_counted() {
+        let tags = vec!["\"\""; 32].join(", ");
+        let template = format!(
+            "\n[[features.templates]]\nname = \"t\"\ntemplate_data = {{}}\ntags = [{tags}]\n"
+        );
+        let file = format!("[[features]]\nname = \"f\"\ncategory = \"image\"{template}");
+        let Err(Error::Validation(violations)) = Catalogue::read(&file) else {
+            panic!("the file was accepted");
+        };
+        // Each is empty, and all but the first are there twice.
+        assert_eq!((violations.iter().len(), violations.count()), (32, 63));
+    }
+
+    #[test]
     fn a_file_that_is_no_toml_is_told_by_line_and_column() {
         assert_eq!(
             problems("features = []\nname = \"ế\" x\n"),
@@ -154,6 +168,61 @@ mod tests {
         assert_eq!(fields(&other), ["properties.y", "properties.z"]);
         let other = text.replace("properties", "description = \"d\"\nis_active = false\n#");
         assert_eq!(fields(&other), ["description", "is_active", "properties"]);
+    }
+
+    #[test]
+    fn a_time_is_read_as_databases_keep_it_and_must_have_a_year_of_four_digits() {
+        let windowed = |start: &str| {
+            format!(
+                "[[features]]\nname = \"f\"\ncategory = \"image\"\n[[features.templates]]\nname = \"t\"\n\
+                 trend_start_date = {start}\ntemplate_data = {{}}\n"
+            )
+        };
+        for (start, kept) in [
+            (
+                "2026-01-01T00:00:00.123456789Z",
+                "2026-01-01T00:00:00.123457Z",
+            ),
+            ("2026-01-01T07:00:00+07:00", "2026-01-01T00:00:00Z"),
+            ("2016-12-31T23:59:60.5Z", "2017-01-01T00:00:00.5Z"),
+            (
+                "9999-12-31T23:59:59.9999999Z",
+                "9999-12-31T23:59:59.999999Z",
+            ),
+        ] {
+            let written = read(&windowed(start)).to_toml().unwrap_or_default();
+            assert!(
+                written.contains(&format!("trend_start_date = {kept}\n")),
+                "{written}"
+            );
+        }
+        for start in ["0000-12-31T23:59:59Z", "\"+12345-01-01T00:00:00Z\""] {
+            assert_eq!(
+                problems(&windowed(start)),
+                ["features[0].templates[0].trend_start_date: must lie in the years 1 to 9999"]
+            );
+        }
+    }
+
+    #[test]
+    fn a_window_that_moves_is_named_by_its_keys() {
+        let window = |start: i64, end: i64| {
+            let time = |hours: i64| DateTime::from_timestamp(hours * 3_600, 0);
+            let mut catalogue = read(
+                "features = [{ name = \"f\", category = \"image\", templates = [{ name = \"t\", template_data = {} }] }]",
+            );
+            let template = catalogue.features.remove(0).templates.remove(0);
+            TemplateDraft {
+                trend_start: time(start),
+                trend_end: time(end),
+                ..template
+            }
+        };
+        let changed = changed_template_fields(&window(1, 2), &window(0, 3));
+        assert_eq!(
+            changed.unwrap_or_default(),
+            ["trend_end_date", "trend_start_date"]
+        );
     }
 
     fn text() -> impl Strategy<Value = String> {

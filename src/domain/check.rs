@@ -44,6 +44,12 @@ impl Checks {
         }
     }
 
+    /// Whether a problem of the field is told.
+    pub fn tells(&self, field: &str) -> bool {
+        let told = |violation: &Violation| violation.field.strip_prefix(self.prefix) == Some(field);
+        self.violations.iter().any(told)
+    }
+
     /// Adds what was found elsewhere, under the names that it has there.
     pub fn extend(&mut self, violations: Violations) {
         self.violations.extend(violations);

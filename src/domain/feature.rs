@@ -7,7 +7,8 @@ use super::{AspectRatio, Checks, Error, Format, IntakeLimits, JsonMap, Resolutio
 const MAX_PROVIDER_CHARS: usize = 64;
 const MAX_CREDITS: i64 = 1_000_000_000;
 const MAX_DURATION_SECONDS: i64 = 24 * 60 * 60;
-const MAX_BATCH_SIZE: i64 = 1_000;
+/// Most variations that a feature may allow.
+pub(super) const MAX_BATCH_SIZE: i64 = 1_000;
 const MAX_PROMPT_CHARS: i64 = 100_000;
 const MAX_FORMATS: usize = 16;
 const MAX_ASPECT_RATIOS: usize = 32;
@@ -101,7 +102,8 @@ impl FeatureProperties {
             .collect()
     }
 
-    fn check(&self, category: MediaType, checks: &mut Checks) {
+    /// Without a category the formats are only counted.
+    fn check(&self, category: Option<MediaType>, checks: &mut Checks) {
         let in_name =
             |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
         checks.require(
@@ -184,10 +186,13 @@ impl FeatureProperties {
         }
     }
 
-    fn check_formats(&self, category: MediaType, checks: &mut Checks) {
+    fn check_formats(&self, category: Option<MediaType>, checks: &mut Checks) {
         if !checks.count("properties.formats", self.formats.len(), MAX_FORMATS) {
             return;
         }
+        let Some(category) = category else {
+            return;
+        };
         let known: Vec<Format> = Format::of(category).collect();
         let mut seen = Vec::new();
         for (index, name) in self.formats.iter().enumerate() {
@@ -259,10 +264,12 @@ impl FeatureDraft {
         checks.optional_url("preview_url", &self.preview_url);
         checks.optional_url("icon_url", &self.icon_url);
         checks.order_index("order_index", self.order_index);
-        match self.category {
-            Some(category) => self.properties.check(category, &mut checks),
-            None => checks.add("category", "is required: image, video or audio"),
-        }
+        // One that is no media type has been told.
+        let category_told = self.category.is_some() || checks.tells("category");
+        checks.require(category_told, "category", || {
+            "is required: image, video or audio".to_owned()
+        });
+        self.properties.check(self.category, &mut checks);
         checks.finish(self.category.unwrap_or(MediaType::Image))
     }
 }

@@ -108,6 +108,12 @@ mod tests {
             "{% for a in range(10000) %}{% for b in range(10000) %}{% endfor %}{% endfor %}",
             "{{ 'x' * 1000000000 }}",
             "{% for a in range(9999) %}{% for b in range(9) %}{{ user_prompt }}{% endfor %}{% endfor %}",
+            &format!(
+                "{{% set x = user_prompt %}}{}{{{{ x }}}}",
+                "{% set x = x ~ x %}".repeat(60)
+            ),
+            "{{ user_prompt | indent(1000000000, true) }}",
+            "{{ user_prompt | batch(1000000000, 'x') }}",
         ] {
             assert!(
                 render(source, &JsonMap::new(), "0123456789").is_err(),

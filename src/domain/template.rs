@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::entity::MediaType;
 
 use super::{
-    Checks, FeatureProperties, GenerationInput, JsonMap, OutputSettings, Variable, prompt,
+    Checks, FeatureProperties, GenerationInput, JsonMap, OutputSettings, Variable,
+    feature::MAX_BATCH_SIZE, prompt,
 };
 
 const MAX_VARIABLES: usize = 64;
@@ -176,15 +177,14 @@ impl TemplateData {
 
     /// A default that no request could keep would be blamed on requests.
     fn check_default_variations(&self, properties: &FeatureProperties, checks: &mut Checks) {
-        let (asked, most) = (
-            i64::from(self.defaults.batch_size),
-            properties.max_batch_size,
-        );
-        checks.require(
-            most == 0 || asked <= most,
-            "template_data.defaults.variations",
-            || format!("must be at most {most} for this feature, got {asked}"),
-        );
+        let asked = i64::from(self.defaults.batch_size);
+        let most = match properties.max_batch_size {
+            0 => MAX_BATCH_SIZE,
+            most => most,
+        };
+        checks.require(asked <= most, "template_data.defaults.variations", || {
+            format!("must be at most {most} for this feature, got {asked}")
+        });
     }
 
     fn check_variables(&self, checks: &mut Checks) {

@@ -99,7 +99,9 @@ impl Variable {
                 text.chars().count() <= most && !text.chars().any(|c| c.is_control() && c != '\n')
             })
             .map(|text| Value::from(text.trim()))
-            .ok_or_else(|| format!("must be text of at most {most} characters"))
+            .ok_or_else(|| {
+                format!("must be text of at most {most} characters without control characters")
+            })
     }
 
     fn accept_number(&self, value: &Value) -> Result<Value, String> {

@@ -89,6 +89,16 @@ impl Violations {
         }
     }
 
+    /// The same under other names.
+    pub(super) fn rename(self, name: impl Fn(&str) -> String) -> Self {
+        let mut renamed = Self::default();
+        for Violation { field, description } in self.told {
+            renamed.add(|| Violation::new(name(&field), description));
+        }
+        renamed.untold += self.untold;
+        renamed
+    }
+
     pub(super) fn extend(&mut self, others: Self) {
         for violation in others.told {
             self.add(|| violation);

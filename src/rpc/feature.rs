@@ -31,7 +31,8 @@ impl FeatureService for Features {
         let caller = caller(&request);
         let request = request.into_inner();
         json::require_finite("", open_ended(request.properties.as_ref()))?;
-        let feature = self.app.create_feature(draft(request)).await?;
+        let (draft, checks) = draft(request);
+        let feature = self.app.create_feature(draft, checks).await?;
         Ok(Response::new(proto::CreateFeatureResponse {
             feature: Some(message(feature, caller)),
         }))

@@ -1,10 +1,8 @@
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 
-use crate::domain::Checks;
+use crate::domain::{Checks, SECONDS, storable_time};
 
-/// Years 1 to 9999, which is what a Timestamp may say.
-const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 const NANOS: std::ops::RangeInclusive<i32> = 0..=999_999_999;
 
 /// A time as `google.protobuf.Timestamp`.
@@ -16,8 +14,7 @@ pub(super) fn timestamp(time: DateTime<Utc>) -> Timestamp {
     }
 }
 
-/// A time that may be left out; what no Timestamp may say goes to `checks`. Databases keep microseconds: a time between two
-/// of them is the later, so that the same rows lie before it.
+/// A time that may be left out, as databases keep it; what no Timestamp may say goes to `checks`.
 pub(super) fn optional_time(
     field: &str,
     time: Option<Timestamp>,
@@ -30,13 +27,7 @@ pub(super) fn optional_time(
     checks.require(NANOS.contains(&nanos), field, || {
         format!("must have 0 to 999999999 nanos, got {nanos}")
     });
-    if !SECONDS.contains(&seconds) || !NANOS.contains(&nanos) {
-        return None;
-    }
-    let micros = (i64::from(nanos) + 999) / 1_000;
-    let time = DateTime::from_timestamp(seconds, 0)? + TimeDelta::microseconds(micros);
-    // Not into the year 10000, whose number sorts elsewhere as a text.
-    Some(time.min(DateTime::from_timestamp(*SECONDS.end(), 999_999_000)?))
+    storable_time(seconds, u32::try_from(nanos).ok()?)
 }
 
 #[cfg(test)]

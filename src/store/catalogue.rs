@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sea_orm::{
     AccessMode, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IsolationLevel, QueryFilter,
-    QueryOrder, QuerySelect, TransactionOptions, TransactionTrait, sea_query::LockType,
+    QueryOrder, QuerySelect, Statement, TransactionOptions, TransactionTrait, sea_query::LockType,
 };
 
 use crate::{
@@ -55,7 +55,12 @@ pub enum Purpose {
     Delete,
 }
 
-/// Everything in order of id, which nobody else changes until the transaction ends.
+/// Names the advisory lock of those who lock everything; any number will do that nothing else on the server uses
+/// ("catalog" in ASCII).
+const LOCK: i64 = 0x63_6174_616c_6f67;
+
+/// Everything in order of id, which nobody else changes until the transaction ends. Who else wants all of it waits, and then
+/// sees what was added too.
 ///
 /// Locks are taken in this order everywhere: features by id, then templates by id. None is taken in two steps, a weaker one
 /// first: others may hold what the second one waits for, and wait themselves.
@@ -67,6 +72,12 @@ pub async fn lock(tx: &Transaction, purpose: Purpose) -> Result<Vec<Offer>, Erro
         .filter(template::Column::DeletedAt.is_null())
         .order_by_asc(template::Column::Id);
     if tx.get_database_backend() == DbBackend::Postgres {
+        tx.execute_raw(Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "SELECT pg_advisory_xact_lock($1)",
+            [LOCK.into()],
+        ))
+        .await?;
         features = features.lock(match purpose {
             Purpose::Change => LockType::NoKeyUpdate,
             Purpose::Delete => LockType::Update,

@@ -6,8 +6,8 @@ use atelier::{
     app::{App, AttemptEnd, Clock, Settings},
     config::Config,
     domain::{
-        Caller, FeatureDraft, FeatureProperties, GenerationInput, IntakeLimits, JsonMap, Reason,
-        RequestDraft, job::Failure,
+        Caller, Checks, FeatureDraft, FeatureProperties, GenerationInput, IntakeLimits, JsonMap,
+        Reason, RequestDraft, job::Failure,
     },
     entity::{MediaType, RequestStatus, job, job_event},
     events::Events,
@@ -60,7 +60,11 @@ impl Bench {
             },
             stopping: CancellationToken::new(),
         };
-        let feature_id = app.create_feature(feature()).await.unwrap().id;
+        let feature_id = app
+            .create_feature(feature(), Checks::default())
+            .await
+            .unwrap()
+            .id;
         Self {
             app,
             feature_id,

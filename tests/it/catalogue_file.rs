@@ -1,5 +1,6 @@
 //! `atelier catalogue`: a file becomes the catalogue, all of it or nothing, and the catalogue a file.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use atelier::rpc::proto::{
     ListFeaturesRequest, ListTemplatesRequest, MediaType, OutputSettings, Template, TemplateData,
     TemplateVariable, TemplateVariableType, UndeleteFeatureRequest,
 };
+use futures::future::join_all;
 use sea_orm::{ActiveValue::Set, EntityTrait};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -49,6 +51,14 @@ on_both_databases! {
         let again = folder.apply(STARTER, &["--prune"]).await;
         assert!(again.ends_with(&format!("\n0 created, 0 changed, {count} left as they were, 0 removed\n")), "{again}");
         assert_eq!(rows(&db).await, before);
+    }
+
+    async fn a_time_finer_than_a_database_keeps_it_is_no_change(db: TestDatabase) {
+        let folder = Folder::new(&db);
+        let fine = SMALL.replace("name = \"sale\"", "name = \"sale\"\ntrend_start_date = 2026-01-01T00:00:00.123456789Z");
+        folder.apply(&fine, &[]).await;
+        let again = folder.apply(&fine, &[]).await;
+        assert!(again.ends_with("\n0 created, 0 changed, 3 left as they were, 0 removed\n"), "{again}");
     }
 
     async fn an_exported_catalogue_is_what_it_was_read_from(db: TestDatabase) {
@@ -122,6 +132,21 @@ on_both_databases! {
         let back = UndeleteFeatureRequest { id: old.id };
         server.features().undelete_feature(back).await.unwrap();
         assert_eq!(names(&server).await, ["old", "old/style", "poster", "poster/quote", "poster/sale"]);
+    }
+
+    async fn a_file_that_several_apply_at_once_is_applied_once(db: TestDatabase) {
+        let folder = Folder::new(&db);
+        folder.apply("features = []", &[]).await;
+        fs::write(folder.file(), STARTER).unwrap();
+        let outputs = join_all((0..4).map(|_| folder.run_file(&["--prune", "--json"]))).await;
+        let created = outputs.iter().filter(|output| {
+            assert!(output.status.success(), "{output:?}");
+            let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let kinds: BTreeSet<_> = report["changes"].as_array().unwrap().iter().map(|change| change["kind"].to_string()).collect();
+            assert_eq!(kinds.len(), 1, "{kinds:?}");
+            kinds.contains("\"created\"")
+        });
+        assert_eq!(created.count(), 1);
     }
 
     async fn a_dry_run_says_the_same_and_writes_nothing(db: TestDatabase) {
@@ -222,6 +247,11 @@ impl<'a> Folder<'a> {
 
     async fn run_apply(&self, toml: &str, flags: &[&str]) -> std::process::Output {
         fs::write(self.file(), toml).unwrap();
+        self.run_file(flags).await
+    }
+
+    /// Applies the file that is there.
+    async fn run_file(&self, flags: &[&str]) -> std::process::Output {
         let file = self.file().display().to_string();
         let command = ["catalogue", "apply", &file];
         let arguments = [&command[..], flags, &self.settings()[..]].concat();

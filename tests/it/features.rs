@@ -250,6 +250,16 @@ on_both_databases! {
             "icon_url",
             "order_index",
         ]);
+        let unknown = CreateFeatureRequest {
+            category: 999,
+            properties: Some(FeatureProperties { max_batch_size: 1_001, ..Default::default() }),
+            ..scripted_feature("x")
+        };
+        let refused = refusal(server.features().create_feature(unknown).await);
+        refused.of_fields(["category", "properties.max_batch_size"]);
+        refused.says("category", "must be a value of MediaType, got 999");
+        let none = CreateFeatureRequest { category: 0, ..scripted_feature("x") };
+        refusal(server.features().create_feature(none).await).says("category", "is required: image, video or audio");
         let delete = DeleteFeatureRequest { id: -1, etag: "\0".to_owned() };
         refusal(server.features().delete_feature(delete).await).of_fields(["id", "etag"]);
         let undelete = UndeleteFeatureRequest { id: 0 };

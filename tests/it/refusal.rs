@@ -17,6 +17,8 @@ pub struct Refusal {
     pub metadata: HashMap<String, String>,
     /// Paths of the fields that break their rules, in order.
     pub fields: Vec<String>,
+    /// What is wrong with each of them.
+    pub descriptions: Vec<String>,
 }
 
 /// Reads an error and holds it against the rules.
@@ -38,6 +40,7 @@ pub fn of_status(status: &Status) -> Refusal {
         reason,
         metadata: info.metadata.clone(),
         fields: fields(&details),
+        descriptions: descriptions(&details),
     };
     let invalid = reason == ErrorReason::ValidationFailed;
     assert_eq!(invalid, !refusal.fields.is_empty(), "{status:?}");
@@ -62,6 +65,16 @@ fn fields(details: &ErrorDetails) -> Vec<String> {
         .collect()
 }
 
+fn descriptions(details: &ErrorDetails) -> Vec<String> {
+    let violations = details
+        .bad_request()
+        .map(|request| &request.field_violations);
+    let violations = violations.into_iter().flatten();
+    violations
+        .map(|violation| violation.description.clone())
+        .collect()
+}
+
 impl Refusal {
     #[track_caller]
     pub fn is(&self, code: Code, reason: ErrorReason) -> &Self {
@@ -74,6 +87,15 @@ impl Refusal {
     pub fn with(&self, key: &str, value: impl ToString) -> &Self {
         assert_eq!(self.metadata.get(key), Some(&value.to_string()), "{self:?}");
         self
+    }
+
+    /// Asserts what is said of a field, once.
+    #[track_caller]
+    pub fn says(&self, field: &str, description: &str) {
+        let told = self.fields.iter().zip(&self.descriptions);
+        let of_field = told.filter(|(told, _)| *told == field);
+        let said: Vec<_> = of_field.map(|(_, said)| said.as_str()).collect();
+        assert_eq!(said, [description], "{field}");
     }
 
     /// Asserts a failed validation of exactly these fields, in any order.

@@ -9,6 +9,9 @@ use atelier::rpc::proto::{
 };
 use chrono::Utc;
 use futures::future::{join, join_all};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use prost_types::Timestamp;
 use sea_orm::{ActiveValue::Set, EntityTrait};
 use serde_json::{Value as Json, json};
@@ -16,7 +19,7 @@ use tonic::{Code, Status};
 
 use crate::client::{plain_template, scripted_feature, wish};
 use crate::database::on_both_databases;
-use crate::refusal::refusal;
+use crate::refusal::{of_status, refusal};
 use crate::samples::{full_template, limited_feature, sale, variable};
 use crate::server::{TestServer, within};
 use crate::structure::structure;
@@ -180,6 +183,46 @@ on_both_databases! {
         assert_eq!(render(&server, plain.id, "a", &json!({})).await.unwrap().prompt, "a");
     }
 
+    async fn a_rendering_and_a_request_agree_on_whatever_is_given(db: TestDatabase) {
+        let server = TestServer::start_api(&db).await;
+        let feature = server.add_feature(limited_feature()).await.id;
+        let data = TemplateData { prompt: "{{ user_prompt }} {{ 10 // (percent - 7) }}% {{ city }} {{ note }}".to_owned(), ..sale() };
+        let template = CreateTemplateRequest { template_data: Some(data), ..plain_template(feature, "sale") };
+        let template = server.add_template(template).await.id;
+        let mut runner = TestRunner::deterministic();
+        let (mut accepted, mut refused) = (0, 0);
+        for _ in 0..60 {
+            let (user_prompt, variables) = given().new_tree(&mut runner).unwrap().current();
+            let rendered = render(&server, template, &user_prompt, &variables).await;
+            let request = CreateRequestRequest {
+                template_id: Some(template),
+                user_prompt: user_prompt.clone(),
+                input: Some(GenerationInput {
+                    variables: structure(&variables).fields.into_iter().collect(),
+                    ..Default::default()
+                }),
+                validate_only: true,
+                ..wish(feature)
+            };
+            let requested = server.requests().create_request(request).await;
+            match rendered {
+                Ok(rendered) => {
+                    let resolved = requested.unwrap().into_inner().resolved_input.unwrap();
+                    assert_eq!((resolved.prompt, resolved.negative_prompt), (rendered.prompt, rendered.negative_prompt));
+                    accepted += 1;
+                }
+                Err(status) => {
+                    let (of_rendering, of_request) = (of_status(&status), refusal(requested));
+                    let fields: Vec<_> = of_request.fields.iter().map(|field| field.trim_start_matches("input.")).collect();
+                    assert_eq!(fields, of_rendering.fields, "{user_prompt:?} {variables}");
+                    assert_eq!(of_request.descriptions, of_rendering.descriptions);
+                    refused += 1;
+                }
+            }
+        }
+        assert!(accepted > 5 && refused > 5, "{accepted} were accepted, {refused} refused");
+    }
+
     async fn everything_wrong_with_what_is_rendered_is_told_at_once(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         let feature = server.add_feature(limited_feature()).await.id;
@@ -282,6 +325,26 @@ on_both_databases! {
             "template_data.variables[2].choices[2]",
             "template_data.variables[3].choices",
         ]);
+        for (variations, most) in [(2_147_483_647, None), (1_001, None), (3, Some(2))] {
+            let feature = match most {
+                None => feature,
+                Some(_) => server.add_feature(limited_feature()).await.id,
+            };
+            let data = TemplateData {
+                defaults: Some(GenerationInput { variations, ..Default::default() }),
+                variables: vec![TemplateVariable { r#type: 999, ..variable("v", TemplateVariableType::String) }],
+                ..Default::default()
+            };
+            let wrong = CreateTemplateRequest { template_data: Some(data), ..plain_template(feature, "x") };
+            let refused = refusal(server.templates().create_template(wrong).await);
+            refused.of_fields(["template_data.defaults.variations", "template_data.variables[0].type"]);
+            let most = most.unwrap_or(1_000);
+            refused.says(
+                "template_data.defaults.variations",
+                &format!("must be at most {most} for this feature, got {variations}"),
+            );
+            refused.says("template_data.variables[0].type", "must be a value of TemplateVariableType, got 999");
+        }
         let many = CreateTemplateRequest { tags: vec!["a".to_owned(); 33], ..plain_template(feature, "x") };
         refusal(server.templates().create_template(many).await).of_fields(["tags"]);
         let delete = DeleteTemplateRequest { id: -1, etag: "x".repeat(65) };
@@ -342,6 +405,22 @@ fn wrong_variables() -> Vec<TemplateVariable> {
             ..variable("d", TemplateVariableType::Enum)
         },
     ]
+}
+
+/// A user's prompt and variables, some of them wrong.
+fn given() -> impl Strategy<Value = (String, Json)> {
+    let percent = prop_oneof![4 => (1..20_i64).prop_map(Json::from), 1 => Just(json!(null)), 1 => Just(json!(7.5))];
+    let city = prop_oneof![4 => Just("Huế"), 1 => Just("Hội An")];
+    let prompt = prop_oneof![6 => " ?[a-cế{}%]{1,5} ?", 1 => "[ \n]{0,2}", 1 => "[a\0]{4,7}"];
+    (prompt, percent, city, "[a-c \n\t]{0,3}", 0..8_u8).prop_map(
+        |(prompt, percent, city, note, odd)| {
+            let mut variables = json!({ "percent": percent, "city": city, "note": note });
+            if odd == 0 {
+                variables["colour"] = json!("red");
+            }
+            (prompt, variables)
+        },
+    )
 }
 
 async fn render(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use toml::Table;
@@ -9,7 +10,7 @@ use toml::Table;
 use crate::{
     domain::{
         Checks, Error, FeatureDraft, FeatureProperties, GenerationInput, JsonMap, OutputSettings,
-        TemplateData, TemplateDraft, Variable, VariableType,
+        TemplateData, TemplateDraft, Variable, VariableType, Violations, storable_time,
     },
     entity::MediaType,
 };
@@ -114,13 +115,16 @@ fn read_feature(mut table: Reader, checks: &mut Checks) -> CatalogueFeature {
 }
 
 /// What is wrong with a feature. One without a category, which has been told, is checked as far as that goes.
-fn check_feature(feature: &FeatureDraft) -> Option<Error> {
+fn check_feature(feature: &FeatureDraft) -> Violations {
     let mut judged = feature.clone();
     if judged.category.is_none() {
         judged.category = Some(MediaType::Image);
         judged.properties.formats.clear();
     }
-    judged.check(Checks::default()).err()
+    match judged.check(Checks::default()) {
+        Err(Error::Validation(violations)) => violations,
+        _ => Violations::default(),
+    }
 }
 
 fn read_template(mut table: Reader, feature: &FeatureDraft, checks: &mut Checks) -> TemplateDraft {
@@ -134,15 +138,15 @@ fn read_template(mut table: Reader, feature: &FeatureDraft, checks: &mut Checks)
         tags: table.optional("tags", checks),
         is_active: table.optional_or("is_active", true, checks),
         order_index: table.optional("order_index", checks),
-        trend_start: table.optional("trend_start_date", checks),
-        trend_end: table.optional("trend_end_date", checks),
+        trend_start: table.optional_time("trend_start_date", checks),
+        trend_end: table.optional_time("trend_end_date", checks),
     };
     let path = table.path.clone();
     table.finish(checks);
     let category = feature.category.unwrap_or(MediaType::Image);
     let mut own = Checks::default();
     template.check(&feature.properties, category, &mut own);
-    tell(&path, own.finish(()).err(), checks);
+    tell(&path, own.into_violations(), checks);
     template
 }
 
@@ -225,21 +229,14 @@ fn read_open<T: DeserializeOwned + Default>(table: Reader, checks: &mut Checks) 
 }
 
 /// Adds the violations of a draft under its place in the file, by the names that the file has for its keys.
-fn tell(path: &str, found: Option<Error>, checks: &mut Checks) {
-    let Some(Error::Validation(found)) = found else {
-        return;
-    };
-    let told = found.iter().map(|violation| {
-        let field = RENAMED
-            .iter()
-            .fold(violation.field.clone(), |field, (from, to)| {
-                field.replace(from, to)
-            });
-        (join(path, &field), violation.description.clone())
-    });
-    for (field, description) in told {
-        checks.add(field, description);
-    }
+fn tell(path: &str, found: Violations, checks: &mut Checks) {
+    checks.extend(found.rename(|field| {
+        let renamed = RENAMED.iter();
+        let field = renamed.fold(field.to_owned(), |field, (from, to)| {
+            field.replace(from, to)
+        });
+        join(path, &field)
+    }));
 }
 
 /// A table of the file. What nobody has taken from it in the end is unknown.
@@ -300,6 +297,16 @@ impl Reader {
         checks: &mut Checks,
     ) -> T {
         self.optional_as(key, checks).unwrap_or_default()
+    }
+
+    /// A time as databases keep it.
+    fn optional_time(&mut self, key: &'static str, checks: &mut Checks) -> Option<DateTime<Utc>> {
+        let time: DateTime<Utc> = self.optional_as(key, checks)?;
+        let storable = storable_time(time.timestamp(), time.timestamp_subsec_nanos());
+        checks.require(storable.is_some(), &join(&self.path, key), || {
+            "must lie in the years 1 to 9999".to_owned()
+        });
+        storable
     }
 
     fn required<T: DeserializeOwned + Default>(

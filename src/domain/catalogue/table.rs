@@ -13,6 +13,9 @@ use crate::{
 
 use super::{Catalogue, CatalogueFeature, value::to_table};
 
+/// The columns whose keys are compared one by one. A time is a table too, to the serializer.
+const OPEN: [&str; 2] = ["properties", "template_data"];
+
 /// The keys in the order in which a person reads them; what is not set is left out.
 #[derive(Serialize)]
 struct FeatureTable<'a> {
@@ -152,7 +155,7 @@ fn changed_fields(before: &impl Serialize, after: &impl Serialize) -> Result<Vec
     let mut changed = Vec::new();
     for key in differing_keys(&before, &after) {
         match (before.get(key), after.get(key)) {
-            (Some(Toml::Table(before)), Some(Toml::Table(after))) => {
+            (Some(Toml::Table(before)), Some(Toml::Table(after))) if OPEN.contains(&key) => {
                 let inner = differing_keys(before, after).into_iter();
                 changed.extend(inner.map(|inner| format!("{key}.{inner}")));
             }

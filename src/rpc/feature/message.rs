@@ -39,10 +39,11 @@ pub(super) const FIELDS: Fields<FeatureDraft> = Fields {
     output_only: &["id", "create_time", "update_time", "delete_time", "etag"],
 };
 
-pub(super) fn draft(request: proto::CreateFeatureRequest) -> FeatureDraft {
-    // A wrong enum value is "not said" to the domain, which asks for it by name.
-    let category = media_type_from("category", request.category, &mut Checks::default());
-    FeatureDraft {
+/// The feature, and what is wrong with it already as a message.
+pub(super) fn draft(request: proto::CreateFeatureRequest) -> (FeatureDraft, Checks) {
+    let mut checks = Checks::default();
+    let category = media_type_from("category", request.category, &mut checks);
+    let draft = FeatureDraft {
         name: request.name,
         description: request.description,
         category,
@@ -52,7 +53,8 @@ pub(super) fn draft(request: proto::CreateFeatureRequest) -> FeatureDraft {
         icon_url: request.icon_url,
         is_active: request.is_active.unwrap_or(true),
         order_index: request.order_index,
-    }
+    };
+    (draft, checks)
 }
 
 /// What a client may say of a feature, from the message that it is read in.

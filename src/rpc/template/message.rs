@@ -131,12 +131,8 @@ pub(super) fn open_ended(
 fn data_from(data: proto::TemplateData, checks: &mut Checks) -> TemplateData {
     let variables = data.variables.into_iter().enumerate();
     let variables = variables.map(|(index, variable)| {
-        let kind = variable_type_from(variable.r#type());
-        checks.require(
-            kind.is_some(),
-            &format!("{VARIABLES}[{index}].type"),
-            || "is required: string, integer, number, boolean or enum".to_owned(),
-        );
+        let field = format!("{VARIABLES}[{index}].type");
+        let kind = variable_type_from(&field, variable.r#type, checks);
         // One is kept in its place, so that what else is wrong is told of the right ones.
         variable_from(variable, kind.unwrap_or(VariableType::String))
     });
@@ -182,14 +178,27 @@ fn variable_from(variable: proto::TemplateVariable, kind: VariableType) -> Varia
     }
 }
 
-fn variable_type_from(kind: proto::TemplateVariableType) -> Option<VariableType> {
-    match kind {
-        proto::TemplateVariableType::Unspecified => None,
-        proto::TemplateVariableType::String => Some(VariableType::String),
-        proto::TemplateVariableType::Integer => Some(VariableType::Integer),
-        proto::TemplateVariableType::Number => Some(VariableType::Number),
-        proto::TemplateVariableType::Boolean => Some(VariableType::Boolean),
-        proto::TemplateVariableType::Enum => Some(VariableType::Enum),
+fn variable_type_from(field: &str, kind: i32, checks: &mut Checks) -> Option<VariableType> {
+    match proto::TemplateVariableType::try_from(kind) {
+        Ok(proto::TemplateVariableType::Unspecified) => {
+            checks.add(
+                field,
+                "is required: string, integer, number, boolean or enum",
+            );
+            None
+        }
+        Ok(proto::TemplateVariableType::String) => Some(VariableType::String),
+        Ok(proto::TemplateVariableType::Integer) => Some(VariableType::Integer),
+        Ok(proto::TemplateVariableType::Number) => Some(VariableType::Number),
+        Ok(proto::TemplateVariableType::Boolean) => Some(VariableType::Boolean),
+        Ok(proto::TemplateVariableType::Enum) => Some(VariableType::Enum),
+        Err(_) => {
+            checks.add(
+                field,
+                format!("must be a value of TemplateVariableType, got {kind}"),
+            );
+            None
+        }
     }
 }
 
