@@ -1,0 +1,167 @@
+use serde_json::json;
+
+use super::*;
+
+const LIMITS: IntakeLimits = IntakeLimits {
+    prompt_chars: 4_000,
+    variations: 16,
+};
+
+fn wish(prompt: &str) -> RequestDraft {
+    RequestDraft {
+        user_id: 1,
+        project_id: None,
+        feature_id: 1,
+        template_id: None,
+        user_prompt: prompt.to_owned(),
+        user_media_urls: Vec::new(),
+        input: GenerationInput::default(),
+        metadata: JsonMap::new(),
+        priority: 0,
+        idempotency_key: String::new(),
+    }
+}
+
+fn offer<'a>(properties: &'a FeatureProperties, template: Option<&'a TemplateData>) -> Offer<'a> {
+    Offer {
+        category: MediaType::Image,
+        system_prompt: Some("Be kind."),
+        properties,
+        template,
+    }
+}
+
+fn fields(outcome: Result<Resolved, Error>) -> Vec<String> {
+    match outcome {
+        Err(Error::Validation(violations)) => violations.into_iter().map(|v| v.field).collect(),
+        other => panic!("expected violations, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_prompt_is_trimmed_and_one_of_only_spaces_is_refused() {
+    let properties = FeatureProperties::default();
+    let resolved = resolve(&wish("  Xin chào \n"), offer(&properties, None), LIMITS, 7);
+    assert_eq!(
+        resolved.map(|r| r.user_prompt).ok().as_deref(),
+        Some("Xin chào")
+    );
+    assert_eq!(
+        fields(resolve(&wish(" \n "), offer(&properties, None), LIMITS, 7)),
+        ["user_prompt"]
+    );
+}
+
+#[test]
+fn an_empty_prompt_is_fine_where_the_feature_allows_it() {
+    let properties = FeatureProperties {
+        allow_empty_prompt: true,
+        ..FeatureProperties::default()
+    };
+    assert!(resolve(&wish(""), offer(&properties, None), LIMITS, 7).is_ok());
+}
+
+#[test]
+fn variations_count_their_seeds_up_and_wrap() {
+    let properties = FeatureProperties::default();
+    let mut wish = wish("a");
+    wish.input.batch_size = 3;
+    wish.input.seed = Some(i64::from(u32::MAX) - 1);
+    let resolved = resolve(&wish, offer(&properties, None), LIMITS, 7);
+    let seeds: Vec<u32> = resolved
+        .iter()
+        .flat_map(|r| &r.jobs)
+        .map(|job| job.seed)
+        .collect();
+    assert_eq!(seeds, [u32::MAX - 1, u32::MAX, 0]);
+}
+
+#[test]
+fn everything_wrong_is_told_at_once() {
+    let properties = FeatureProperties {
+        max_batch_size: 2,
+        ..FeatureProperties::default()
+    };
+    let mut wish = wish("");
+    wish.user_media_urls = vec![
+        "https://a.vn/x.png".to_owned(),
+        "file:///etc/passwd".to_owned(),
+    ];
+    wish.input = GenerationInput {
+        seed: Some(-1),
+        cfg_scale: Some(f64::NAN),
+        lora_weights: [("style".to_owned(), 9.0)].into(),
+        product_url: "x".to_owned(),
+        batch_size: 5,
+        ..GenerationInput::default()
+    };
+    wish.input.output.format = "gif".to_owned();
+    wish.input.variables.insert("brand".to_owned(), json!("x"));
+    assert_eq!(
+        fields(resolve(&wish, offer(&properties, None), LIMITS, 7)),
+        [
+            "user_prompt",
+            "user_media_urls[1]",
+            "input.seed",
+            "input.cfg_scale",
+            "input.lora_weights.style",
+            "input.product_url",
+            "input.variations",
+            "input.output.format",
+            "input.variables.brand",
+        ]
+    );
+}
+
+#[test]
+fn the_request_wins_over_the_template_and_the_template_over_the_feature() {
+    let properties = FeatureProperties {
+        supported_aspect_ratios: vec!["1:1".to_owned(), "16:9".to_owned()],
+        ..FeatureProperties::default()
+    };
+    let template: TemplateData = serde_json::from_value(json!({
+        "prompt": "Poster: {{ user_prompt }}",
+        "negative_prompt": "blur",
+        "defaults": { "seed": 5, "output": { "aspect_ratio": "16:9", "format": "webp" } },
+    }))
+    .unwrap_or_default();
+    let mut wish = wish("a");
+    wish.input.output.format = "jpeg".to_owned();
+    let resolved = resolve(&wish, offer(&properties, Some(&template)), LIMITS, 7);
+    let job = resolved
+        .ok()
+        .and_then(|r| r.jobs.into_iter().next())
+        .unwrap_or_else(|| panic!("no job"));
+    assert_eq!(job.prompt, "Poster: a");
+    assert_eq!((job.seed, job.width, job.height), (5, 1_920, 1_080));
+    assert_eq!(job.format.as_deref(), Some("jpg"));
+    assert_eq!(job.negative_prompt, "blur");
+}
+
+#[test]
+fn a_trusted_service_s_priority_is_clamped_and_an_end_user_s_is_none() {
+    let priority = |caller, priority| {
+        let wish = RequestDraft {
+            priority,
+            ..wish("a")
+        };
+        wish.with_allowed_priority(caller).priority
+    };
+    let trusted = |asked| priority(Caller::TrustedService, asked);
+    assert_eq!(
+        [i32::MIN, -101, -100, 7, 100, 101, i32::MAX].map(trusted),
+        [-100, -100, -100, 7, 100, 100, 100]
+    );
+    let user = |asked| priority(Caller::User(1), asked);
+    assert_eq!([-100, 0, 100].map(user), [0, 0, 0]);
+}
+
+#[test]
+fn the_fingerprint_follows_the_payload_and_not_the_key() {
+    let (mut a, mut b) = (wish("a"), wish("a"));
+    a.idempotency_key = "one".to_owned();
+    b.idempotency_key = "two".to_owned();
+    assert_eq!(a.fingerprint().ok(), b.fingerprint().ok());
+    b.priority = 1;
+    assert_ne!(a.fingerprint().ok(), b.fingerprint().ok());
+}
