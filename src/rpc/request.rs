@@ -24,8 +24,6 @@ use super::{
     time::{optional_time, timestamp},
 };
 
-const MAX_ETAG_CHARS: usize = 64;
-
 pub(super) struct Requests {
     pub(super) app: App,
 }
@@ -122,7 +120,7 @@ impl RequestService for Requests {
         let proto::DeleteRequestRequest { id, etag } = request.into_inner();
         let mut checks = Checks::default();
         checks.id("id", id);
-        checks.text("etag", &etag, MAX_ETAG_CHARS);
+        checks.etag("etag", &etag);
         checks.finish(())?;
         let request = self.app.delete_request(caller, id, &etag).await?;
         Ok(Response::new(proto::DeleteRequestResponse {
