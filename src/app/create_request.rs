@@ -78,8 +78,8 @@ impl App {
         let Some(id) = draft.template_id.filter(|id| *id > 0) else {
             return Ok(None);
         };
-        let template = store::template::find(self.store.reader(), id).await?;
-        if template.deleted_at.is_some() || template.feature_id != draft.feature_id {
+        let template = store::template::find_live(self.store.reader(), id).await?;
+        if template.feature_id != draft.feature_id {
             return Err(Error::not_found(Resource::Template, id));
         }
         if !template.is_active {

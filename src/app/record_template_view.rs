@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    domain::{Caller, Checks, Error, Resource},
+    domain::{Caller, Checks, Error},
     entity::template_view,
     store,
 };
@@ -24,10 +24,7 @@ impl App {
         if caller.scope().is_some_and(|own| own != user_id) {
             return Err(Error::UserUnknown(user_id));
         }
-        let template = store::template::find(self.store.reader(), template_id).await?;
-        if template.deleted_at.is_some() {
-            return Err(Error::not_found(Resource::Template, template_id));
-        }
+        store::template::find_live(self.store.reader(), template_id).await?;
         let now = self.clock.now();
         let view = template_view::Model {
             template_id,

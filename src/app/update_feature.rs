@@ -1,5 +1,5 @@
 use crate::{
-    domain::{Checks, Error, FeatureDraft, FeatureProperties, Resource, check_etag, stored},
+    domain::{Checks, Error, FeatureDraft, Resource, check_etag, stored},
     entity::feature,
     store,
 };
@@ -45,10 +45,7 @@ pub(super) fn draft_of(feature: &feature::Model) -> FeatureDraft {
         description: text(&feature.description),
         category: Some(feature.category),
         system_prompt: text(&feature.system_prompt),
-        properties: stored::show(feature.properties.clone(), |extra| FeatureProperties {
-            extra,
-            ..FeatureProperties::default()
-        }),
+        properties: stored::show(feature.properties.clone()),
         preview_url: text(&feature.preview_url),
         icon_url: text(&feature.icon_url),
         is_active: feature.is_active,

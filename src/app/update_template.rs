@@ -1,5 +1,5 @@
 use crate::{
-    domain::{Checks, Error, Resource, TemplateData, TemplateDraft, check_etag, stored},
+    domain::{Checks, Error, Resource, TemplateDraft, check_etag, stored},
     entity::template,
     store,
 };
@@ -47,10 +47,7 @@ pub(super) fn draft_of(template: &template::Model) -> TemplateDraft {
         feature_id: template.feature_id,
         name: template.name.clone(),
         description: text(&template.description),
-        data: stored::show(Some(template.template_data.clone()), |extra| TemplateData {
-            extra,
-            ..TemplateData::default()
-        }),
+        data: stored::show(Some(template.template_data.clone())),
         preview_url: text(&template.preview_url),
         tags: tags.unwrap_or_default(),
         is_active: template.is_active,

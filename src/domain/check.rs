@@ -139,10 +139,8 @@ impl Checks {
 
     /// A machine-friendly name.
     pub fn name(&mut self, field: &str, name: &str) {
-        let allowed =
-            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
         self.require(
-            (1..=128).contains(&name.len()) && name.chars().all(allowed),
+            (1..=128).contains(&name.len()) && name.chars().all(is_in_name),
             field,
             || "must have 1 to 128 characters of a-z, 0-9, \"_\" and \"-\"".to_owned(),
         );
@@ -189,6 +187,11 @@ impl Checks {
             "must not contain the character U+0000".to_owned()
         });
     }
+}
+
+/// Whether a machine-friendly name may have the character.
+pub(super) fn is_in_name(c: char) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-')
 }
 
 fn depth(value: &Value) -> usize {

@@ -2,7 +2,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::entity::MediaType;
 
-use super::{AspectRatio, Checks, Error, Format, IntakeLimits, JsonMap, Resolution};
+use super::{
+    AspectRatio, Checks, Error, Format, IntakeLimits, JsonMap, Resolution, check::is_in_name,
+    stored::OpenEnded,
+};
 
 const MAX_PROVIDER_CHARS: usize = 64;
 const MAX_CREDITS: i64 = 1_000_000_000;
@@ -44,6 +47,15 @@ pub struct FeatureProperties {
 
 fn is_zero(number: &i64) -> bool {
     *number == 0
+}
+
+impl OpenEnded for FeatureProperties {
+    fn of_unknown(extra: JsonMap) -> Self {
+        Self {
+            extra,
+            ..Self::default()
+        }
+    }
 }
 
 impl FeatureProperties {
@@ -104,10 +116,8 @@ impl FeatureProperties {
 
     /// Without a category the formats are only counted.
     fn check(&self, category: Option<MediaType>, checks: &mut Checks) {
-        let in_name =
-            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
         checks.require(
-            self.provider.len() <= MAX_PROVIDER_CHARS && self.provider.chars().all(in_name),
+            self.provider.len() <= MAX_PROVIDER_CHARS && self.provider.chars().all(is_in_name),
             "properties.provider",
             || {
                 format!(

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checks, JsonMap, OutputSettings};
+use super::{Checks, JsonMap, OutputSettings, stored::OpenEnded};
 
 const MAX_SEED: i64 = u32::MAX as i64;
 
@@ -35,6 +35,15 @@ pub struct GenerationInput {
 
 fn is_zero(number: &i32) -> bool {
     *number == 0
+}
+
+impl OpenEnded for GenerationInput {
+    fn of_unknown(extra: JsonMap) -> Self {
+        Self {
+            extra,
+            ..Self::default()
+        }
+    }
 }
 
 impl GenerationInput {

@@ -13,14 +13,17 @@ pub fn read<T: DeserializeOwned + Default>(stored: Option<&Value>) -> Result<T, 
     }
 }
 
-/// The typed form of a column to look at: what cannot be read as such goes to `from_unknown` whole, so that one odd row does
-/// not spoil a list.
-pub fn show<T: DeserializeOwned + Default>(
-    stored: Option<Value>,
-    from_unknown: impl Fn(JsonMap) -> T,
-) -> T {
+/// Typed data that keeps the keys which it does not know.
+pub trait OpenEnded: DeserializeOwned + Default {
+    /// The data of which no key is known.
+    fn of_unknown(extra: JsonMap) -> Self;
+}
+
+/// The typed form of a column to look at: what cannot be read as such is all of unknown keys, so that one odd row does not
+/// spoil a list.
+pub fn show<T: OpenEnded>(stored: Option<Value>) -> T {
     read(stored.as_ref()).unwrap_or_else(|_| match stored {
-        Some(Value::Object(map)) => from_unknown(map),
+        Some(Value::Object(map)) => T::of_unknown(map),
         _ => T::default(),
     })
 }
@@ -70,10 +73,7 @@ mod tests {
     #[test]
     fn an_odd_row_is_shown_as_it_is() {
         let odd = json!({ "formats": "all of them" });
-        let shown = show(Some(odd), |extra| FeatureProperties {
-            extra,
-            ..FeatureProperties::default()
-        });
+        let shown: FeatureProperties = show(Some(odd));
         assert_eq!(shown.extra["formats"], json!("all of them"));
     }
 }

@@ -7,7 +7,7 @@ use crate::entity::MediaType;
 
 use super::{
     Checks, FeatureProperties, GenerationInput, JsonMap, OutputSettings, Variable,
-    feature::MAX_BATCH_SIZE, prompt,
+    feature::MAX_BATCH_SIZE, prompt, stored::OpenEnded,
 };
 
 const MAX_VARIABLES: usize = 64;
@@ -32,6 +32,15 @@ pub struct TemplateData {
     pub style: JsonMap,
     #[serde(flatten)]
     pub extra: JsonMap,
+}
+
+impl OpenEnded for TemplateData {
+    fn of_unknown(extra: JsonMap) -> Self {
+        Self {
+            extra,
+            ..Self::default()
+        }
+    }
 }
 
 impl TemplateData {

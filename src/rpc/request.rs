@@ -334,10 +334,7 @@ fn status_message(status: RequestStatus) -> proto::RequestStatus {
 }
 
 fn message(request: request::Model, counts: JobCounts, caller: Caller) -> proto::Request {
-    let input = stored::show(request.input_metadata, |extra| GenerationInput {
-        extra,
-        ..GenerationInput::default()
-    });
+    let input = stored::show(request.input_metadata);
     proto::Request {
         id: request.id,
         user_id: request.user_id,

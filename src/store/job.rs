@@ -3,8 +3,8 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Iterable, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Iterable, Order, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Select,
     sea_query::{Expr, LockType},
 };
 use serde::Serialize;
@@ -19,7 +19,11 @@ use crate::{
     },
 };
 
-use super::{PageRequest, Transaction, job_event, page::List, request::by_name};
+use super::{
+    PageRequest, Transaction, job_event,
+    page::{List, Sorting},
+    request::by_name,
+};
 
 /// What a list shows; `None` means all.
 #[derive(Debug, Serialize)]
@@ -223,7 +227,8 @@ pub async fn list(
         query,
         page,
     };
-    list.newest_first(db, Column::Id, |row| row.id).await
+    let newest_first = Sorting::by(Column::Id, Order::Desc, |row: &Model| vec![row.id]);
+    list.sorted(db, newest_first).await
 }
 
 /// Where a job stands: what tells a watcher of its request whether there is something to read.

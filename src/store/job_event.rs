@@ -1,5 +1,5 @@
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder,
     QuerySelect,
 };
 
@@ -14,7 +14,10 @@ use crate::{
     },
 };
 
-use super::{PageRequest, Transaction, page::List};
+use super::{
+    PageRequest, Transaction,
+    page::{List, Sorting},
+};
 
 /// Most events read at once; a watcher that is further behind reads again.
 const BATCH: u64 = 100;
@@ -86,8 +89,10 @@ pub async fn list(
         query: Entity::find().filter(Column::JobId.eq(job_id)),
         page,
     };
-    list.oldest_first(db, Column::Revision, |row| row.revision)
-        .await
+    let in_order = Sorting::by(Column::Revision, Order::Asc, |row: &Model| {
+        vec![row.revision]
+    });
+    list.sorted(db, in_order).await
 }
 
 /// What an event keeps beside the status.

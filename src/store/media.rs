@@ -5,7 +5,8 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
     sea_query::{Expr, SimpleExpr},
 };
 use serde::Serialize;
@@ -19,7 +20,10 @@ use crate::{
     },
 };
 
-use super::{PageRequest, Transaction, page::List};
+use super::{
+    PageRequest, Transaction,
+    page::{List, Sorting},
+};
 
 /// What a list shows; `None` means all.
 #[derive(Debug, Serialize)]
@@ -130,7 +134,8 @@ pub async fn list(
         query,
         page,
     };
-    list.newest_first(db, Column::Id, |row| row.id).await
+    let newest_first = Sorting::by(Column::Id, Order::Desc, |row: &Model| vec![row.id]);
+    list.sorted(db, newest_first).await
 }
 
 /// Hides the row unless it is hidden already.

@@ -1,5 +1,5 @@
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select,
+    ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{Expr, ExprTrait, SimpleExpr},
 };
 use serde::Serialize;
@@ -34,43 +34,6 @@ pub(super) struct Sorting<E: EntityTrait> {
 }
 
 impl<E: EntityTrait, F: Serialize> List<'_, E, F> {
-    /// The page in descending order of id.
-    pub(super) async fn newest_first(
-        self,
-        db: &impl ConnectionTrait,
-        id_column: E::Column,
-        id: impl Fn(&E::Model) -> i64,
-    ) -> Result<Page<E::Model>, Error> {
-        let token = PageToken::of(self.name, self.filter)?;
-        let mut query = self.query;
-        if let Some(last) = token.decode::<i64>(&self.page.token)? {
-            query = query.filter(id_column.lt(last));
-        }
-        let rows = query
-            .order_by_desc(id_column)
-            .limit(self.page.limit())
-            .all(db)
-            .await?;
-        self.page.finish(rows, &token, id)
-    }
-
-    /// The page in ascending order of a number that counts up.
-    pub(super) async fn oldest_first(
-        self,
-        db: &impl ConnectionTrait,
-        column: E::Column,
-        number: impl Fn(&E::Model) -> i64,
-    ) -> Result<Page<E::Model>, Error> {
-        let token = PageToken::of(self.name, self.filter)?;
-        let mut query = self.query;
-        if let Some(last) = token.decode::<i64>(&self.page.token)? {
-            query = query.filter(column.gt(last));
-        }
-        let ordered = query.order_by_asc(column);
-        let rows = ordered.limit(self.page.limit()).all(db).await?;
-        self.page.finish(rows, &token, number)
-    }
-
     /// The page in this order.
     pub(super) async fn sorted(
         self,
@@ -97,6 +60,15 @@ impl<E: EntityTrait, F: Serialize> List<'_, E, F> {
 }
 
 impl<E: EntityTrait> Sorting<E> {
+    /// By a number that counts up, such as an id.
+    pub(super) fn by(column: E::Column, direction: Order, key: fn(&E::Model) -> Vec<i64>) -> Self {
+        Self {
+            direction,
+            columns: vec![column],
+            key,
+        }
+    }
+
     /// Whether a row comes after the one with this key.
     fn after(&self, key: &[i64]) -> Result<SimpleExpr, Error> {
         if key.len() != self.columns.len() {

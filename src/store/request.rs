@@ -5,8 +5,8 @@ use sea_orm::{
     ActiveEnum, ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select, UpdateMany,
+    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, Order, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, UpdateMany,
     sea_query::{Expr, ExprTrait, LockType},
 };
 use serde::Serialize;
@@ -19,7 +19,10 @@ use crate::{
     },
 };
 
-use super::{PageRequest, Transaction, page::List};
+use super::{
+    PageRequest, Transaction,
+    page::{List, Sorting},
+};
 
 /// Not FOR UPDATE: that would wait for transactions that insert jobs or media of the request. SQLite has no row locks, and
 /// its query builder leaves them out.
@@ -132,7 +135,8 @@ pub async fn list(
         query,
         page,
     };
-    list.newest_first(db, Column::Id, |row| row.id).await
+    let newest_first = Sorting::by(Column::Id, Order::Desc, |row: &Model| vec![row.id]);
+    list.sorted(db, newest_first).await
 }
 
 /// The request, deleted or not, locked until the transaction ends; see [`refresh_status`] for the order of locks.

@@ -344,11 +344,7 @@ impl Ranking {
                 columns: vec![Column::TrendScore, Column::UsageCount, Column::Id],
                 key: |row: &Model| vec![row.trend_score.into(), row.usage_count.into(), row.id],
             },
-            Self::Newest => Sorting {
-                direction: Order::Desc,
-                columns: vec![Column::Id],
-                key: |row: &Model| vec![row.id],
-            },
+            Self::Newest => Sorting::by(Column::Id, Order::Desc, |row: &Model| vec![row.id]),
         }
     }
 }

@@ -142,13 +142,11 @@ pub async fn take_tallies(
 
 /// The templates with these ids that there are, locked in order of id.
 pub async fn lock(tx: &Transaction, ids: &[i64]) -> Result<Vec<Popularity>, Error> {
-    let mut query = popularity()
+    // Not FOR UPDATE: that would wait for transactions that insert requests with these templates.
+    let query = popularity()
         .filter(Column::Id.is_in(ids.iter().copied()))
-        .order_by_asc(Column::Id);
-    if tx.get_database_backend() == DbBackend::Postgres {
-        // Not FOR UPDATE: that would wait for transactions that insert requests with these templates.
-        query = query.lock(LockType::NoKeyUpdate);
-    }
+        .order_by_asc(Column::Id)
+        .lock(LockType::NoKeyUpdate);
     Ok(query.into_model().all(tx).await?)
 }
 

@@ -96,10 +96,7 @@ fn properties_from(properties: proto::FeatureProperties) -> FeatureProperties {
 }
 
 pub(super) fn message(feature: feature::Model, caller: Caller) -> proto::Feature {
-    let properties = stored::show(feature.properties, |extra| FeatureProperties {
-        extra,
-        ..FeatureProperties::default()
-    });
+    let properties = stored::show(feature.properties);
     proto::Feature {
         id: feature.id,
         name: feature.name,

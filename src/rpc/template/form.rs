@@ -9,10 +9,7 @@ use crate::rpc::{media::media_type, proto, request::input_message};
 
 /// The feature's properties; those that cannot be read, which Atelier does not write, limit nothing.
 pub(super) fn properties_of(feature: &feature::Model) -> FeatureProperties {
-    stored::show(feature.properties.clone(), |extra| FeatureProperties {
-        extra,
-        ..FeatureProperties::default()
-    })
+    stored::show(feature.properties.clone())
 }
 
 pub(super) fn input_limits(
@@ -40,9 +37,7 @@ pub(super) fn input_defaults(
     properties: &FeatureProperties,
     category: MediaType,
 ) -> proto::GenerationInput {
-    let data: TemplateData = stored::show(Some(template.template_data.clone()), |_| {
-        TemplateData::default()
-    });
+    let data: TemplateData = stored::show(Some(template.template_data.clone()));
     input_message(data.effective_defaults(properties, category))
 }
 

@@ -213,10 +213,7 @@ fn variable_type(kind: VariableType) -> proto::TemplateVariableType {
 }
 
 pub(super) fn message(template: template::Model) -> proto::Template {
-    let data = stored::show(Some(template.template_data), |extra| TemplateData {
-        extra,
-        ..TemplateData::default()
-    });
+    let data = stored::show(Some(template.template_data));
     proto::Template {
         id: template.id,
         feature_id: template.feature_id,
