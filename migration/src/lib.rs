@@ -55,6 +55,17 @@ impl MigratorTrait for Migrator {
                     down: include_str!("sql/m0003_catalogue/sqlite_down.sql"),
                 },
             }),
+            Box::new(ScriptMigration {
+                name: "m0004_media",
+                postgres: Script {
+                    up: include_str!("sql/m0004_media/postgres_up.sql"),
+                    down: include_str!("sql/m0004_media/postgres_down.sql"),
+                },
+                sqlite: Script {
+                    up: include_str!("sql/m0004_media/sqlite_up.sql"),
+                    down: include_str!("sql/m0004_media/sqlite_down.sql"),
+                },
+            }),
         ]
     }
 }

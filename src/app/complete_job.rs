@@ -1,9 +1,11 @@
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::{
     domain::{Error, JsonMap},
     entity::{MediaRole, job},
-    media::{Inspected, StorageKey},
+    media::{Facts, Inspected, StorageKey},
     store::{
         self,
         media::NewMedia,
@@ -57,15 +59,9 @@ impl App {
     fn describe(&self, job: &job::Model, index: usize, output: &StoredOutput) -> NewMedia {
         let facts = &output.inspected.facts;
         let mut metadata = output.metadata.clone();
-        let known = [
-            ("format", json!(facts.format.as_str())),
-            ("width", json!(facts.width)),
-            ("height", json!(facts.height)),
-            ("sha256", json!(facts.sha256)),
-            ("variation", json!(job.variation)),
-            ("index", json!(index)),
-        ];
-        metadata.extend(known.map(|(key, value)| (key.to_owned(), value)));
+        metadata.extend(described(&output.inspected));
+        metadata.insert("variation".to_owned(), json!(job.variation));
+        metadata.insert("index".to_owned(), json!(index));
         if let Some(seed) = output.seed {
             metadata.insert("seed".to_owned(), json!(seed));
         }
@@ -75,10 +71,72 @@ impl App {
             media_type: facts.format.media_type(),
             role: MediaRole::Original,
             file_size: i64::try_from(facts.file_size).unwrap_or(i64::MAX),
+            duration: facts.duration.map(whole_seconds),
+            sha256: facts.sha256.clone(),
             metadata,
             blurhash: output.inspected.blurhash.clone(),
             tiny_preview: output.inspected.tiny_preview.clone(),
             deleted_at: None,
         }
     }
+}
+
+/// What was found out about a file, as its metadata.
+fn described(inspected: &Inspected) -> JsonMap {
+    let Facts {
+        format,
+        file_size: _,
+        sha256,
+        size,
+        duration,
+        frame_rate,
+        video_codec,
+        sound,
+    } = &inspected.facts;
+    let known = [
+        ("format", Some(json!(format.as_str()))),
+        ("sha256", Some(json!(sha256))),
+        ("width", size.map(|(width, _)| json!(width))),
+        ("height", size.map(|(_, height)| json!(height))),
+        (
+            "duration_ms",
+            duration.map(|length| json!(milliseconds(length))),
+        ),
+        ("fps", frame_rate.map(|rate| json!(rate))),
+        (
+            "video_codec",
+            video_codec.as_ref().map(|codec| json!(codec)),
+        ),
+        (
+            "audio_codec",
+            sound.as_ref().map(|sound| json!(sound.codec)),
+        ),
+        (
+            "channels",
+            sound.as_ref().map(|sound| json!(sound.channels)),
+        ),
+        (
+            "sample_rate",
+            sound.as_ref().map(|sound| json!(sound.sample_rate)),
+        ),
+        (
+            "undecoded",
+            inspected.undecoded.as_ref().map(|why| json!(why)),
+        ),
+    ];
+    known
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect()
+}
+
+/// Rounded up, as design 3 says.
+fn whole_seconds(duration: Duration) -> i32 {
+    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    i32::try_from(seconds).unwrap_or(i32::MAX)
+}
+
+/// Rounded to the nearest.
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from((duration.as_nanos() + 500_000) / 1_000_000).unwrap_or(i64::MAX)
 }

@@ -1,7 +1,7 @@
 use crate::{
     domain::{
-        Caller, Error, FeatureProperties, Offer, RequestDraft, Resolved, Resource, TemplateData,
-        resolve, stored,
+        Caller, Error, FeatureProperties, Offer, Origin, RequestDraft, Resolved, Resource,
+        TemplateData, Versioned, resolve, stored,
     },
     entity::{MediaType, feature, idempotency_key, job, request, template},
     store::{self, Transaction},
@@ -55,6 +55,7 @@ impl App {
             system_prompt: None,
             properties: &FeatureProperties::default(),
             template: None,
+            origin: None,
         };
         resolve(draft, offer, self.settings.intake, 0)?;
         Err(Error::internal(
@@ -95,12 +96,14 @@ impl App {
         template: Option<&template::Model>,
     ) -> Result<Resolved, Error> {
         let properties = properties_of(feature)?;
+        let origin = origin_of(feature, template);
         let template = template.map(data_of).transpose()?;
         let offer = Offer {
             category: feature.category,
             system_prompt: feature.system_prompt.as_deref(),
             properties: &properties,
             template: template.as_ref(),
+            origin: Some(&origin),
         };
         resolve(draft, offer, self.settings.intake, rand::random())
     }
@@ -198,6 +201,21 @@ async fn ensure_still_offered(tx: &Transaction, request: &request::Model) -> Res
         store::template::find_live(tx, id).await?;
     }
     Ok(())
+}
+
+fn origin_of(feature: &feature::Model, template: Option<&template::Model>) -> Origin {
+    Origin {
+        feature: Versioned {
+            id: feature.id,
+            name: feature.name.clone(),
+            version: feature.version,
+        },
+        template: template.map(|template| Versioned {
+            id: template.id,
+            name: template.name.clone(),
+            version: template.version,
+        }),
+    }
 }
 
 /// To a user the others are unknown.

@@ -81,6 +81,8 @@ pub enum Error {
         file_size: u64,
         offset: u64,
     },
+    #[error("the generator {provider:?} of this feature cannot run here: {missing}")]
+    ProviderNotReady { provider: String, missing: String },
     #[error(
         "job {job_id} is at revision {revision}, after_revision {after_revision} lies ahead of it"
     )]
@@ -156,6 +158,8 @@ pub enum Reason {
     JobNotRetryable,
     RequestNotRetryable,
     OffsetAhead,
+    ProviderNotReady,
+    ProviderLimitExceeded,
 }
 
 impl Reason {
@@ -204,6 +208,8 @@ impl Reason {
             Self::JobNotRetryable => "JOB_NOT_RETRYABLE",
             Self::RequestNotRetryable => "REQUEST_NOT_RETRYABLE",
             Self::OffsetAhead => "OFFSET_AHEAD",
+            Self::ProviderNotReady => "PROVIDER_NOT_READY",
+            Self::ProviderLimitExceeded => "PROVIDER_LIMIT_EXCEEDED",
         }
     }
 }

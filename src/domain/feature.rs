@@ -3,8 +3,8 @@ use serde::{Deserialize, Serialize};
 use crate::entity::MediaType;
 
 use super::{
-    AspectRatio, Checks, Error, Format, IntakeLimits, JsonMap, Resolution, check::is_in_name,
-    stored::OpenEnded,
+    AspectRatio, Checks, Derivatives, Error, Format, IntakeLimits, JsonMap, Resolution,
+    check::is_in_name, stored::OpenEnded,
 };
 
 const MAX_PROVIDER_CHARS: usize = 64;
@@ -13,7 +13,9 @@ const MAX_DURATION_SECONDS: i64 = 24 * 60 * 60;
 /// Most variations that a feature may allow.
 pub(super) const MAX_BATCH_SIZE: i64 = 1_000;
 const MAX_PROMPT_CHARS: i64 = 100_000;
-const MAX_FORMATS: usize = 16;
+pub(super) const MAX_FORMATS: usize = 16;
+const MAX_FRAME_RATE: i64 = 60;
+const DEFAULT_FRAME_RATE: u32 = 30;
 const MAX_ASPECT_RATIOS: usize = 32;
 
 /// `generation_features.properties` (spec 2.2): the keys that Atelier knows, and the others as they are.
@@ -41,6 +43,14 @@ pub struct FeatureProperties {
     pub max_prompt_chars: i64,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub allow_empty_prompt: bool,
+    /// Frames per second of a video.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub frame_rate: i64,
+    #[serde(flatten)]
+    pub derivatives: Derivatives,
+    /// Whether the files are to tell nothing of how they were made.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub omit_recipe: bool,
     #[serde(flatten)]
     pub extra: JsonMap,
 }
@@ -60,7 +70,7 @@ impl OpenEnded for FeatureProperties {
 
 impl FeatureProperties {
     /// Names of the typed keys, which `extra` must not hold again.
-    const KNOWN: [&'static str; 9] = [
+    const KNOWN: [&'static str; 14] = [
         "provider",
         "max_resolution",
         "formats",
@@ -70,6 +80,11 @@ impl FeatureProperties {
         "max_batch_size",
         "max_prompt_chars",
         "allow_empty_prompt",
+        "frame_rate",
+        "thumbnail_sizes",
+        "poster",
+        "preview",
+        "omit_recipe",
     ];
 
     pub fn provider(&self) -> &str {
@@ -95,10 +110,18 @@ impl FeatureProperties {
         self.max_resolution.parse().unwrap_or(Resolution::UHD_4K)
     }
 
+    /// Frames per second of a video.
+    pub fn frame_rate(&self) -> u32 {
+        u32::try_from(self.frame_rate)
+            .ok()
+            .filter(|rate| *rate > 0)
+            .unwrap_or(DEFAULT_FRAME_RATE)
+    }
+
     /// The formats that may be asked for, the default first.
     pub fn formats(&self, category: MediaType) -> Vec<Format> {
         if self.formats.is_empty() {
-            return Format::of(category).collect();
+            return Format::written(category).collect();
         }
         self.formats
             .iter()
@@ -136,6 +159,7 @@ impl FeatureProperties {
         self.check_formats(category, checks);
         self.check_aspect_ratios(checks);
         self.check_numbers(checks);
+        self.derivatives.check(category, checks);
         checks.json("properties.extra", &self.extra);
         for key in Self::KNOWN
             .iter()
@@ -170,6 +194,7 @@ impl FeatureProperties {
                 self.max_prompt_chars,
                 MAX_PROMPT_CHARS,
             ),
+            ("properties.frame_rate", self.frame_rate, MAX_FRAME_RATE),
         ] {
             checks.require((0..=most).contains(&number), field, || {
                 format!("must be from 0 to {most}, got {number}")
@@ -227,7 +252,7 @@ fn set(limit: i64) -> Option<usize> {
 }
 
 /// Notes an entry that is there already, be it in other words.
-fn check_new<T: PartialEq + ToString>(
+pub(super) fn check_new<T: PartialEq + ToString>(
     entry: Option<T>,
     seen: &mut Vec<T>,
     field: &str,

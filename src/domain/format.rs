@@ -8,21 +8,54 @@ pub enum Format {
     Png,
     Jpg,
     Webp,
+    /// H.264 when Atelier writes it.
+    Mp4,
+    /// Animated, so a video without sound.
+    Gif,
+    Webm,
+    /// 16-bit PCM when Atelier writes it.
+    Wav,
+    Flac,
+    Mp3,
+    /// Vorbis or Opus.
+    Ogg,
 }
 
 impl Format {
-    pub const ALL: [Self; 3] = [Self::Png, Self::Jpg, Self::Webp];
+    pub const ALL: [Self; 10] = [
+        Self::Png,
+        Self::Jpg,
+        Self::Webp,
+        Self::Mp4,
+        Self::Gif,
+        Self::Webm,
+        Self::Wav,
+        Self::Flac,
+        Self::Mp3,
+        Self::Ogg,
+    ];
 
-    /// The formats of a media type, the preferred one first.
+    /// The formats of a media type that a provider may make, the preferred one first.
     pub fn of(media_type: MediaType) -> impl Iterator<Item = Self> {
         Self::ALL
             .into_iter()
             .filter(move |format| format.media_type() == media_type)
     }
 
+    /// Those of them that Atelier itself writes, so that any output can be had in them.
+    pub fn written(media_type: MediaType) -> impl Iterator<Item = Self> {
+        Self::of(media_type).filter(|format| format.is_written())
+    }
+
+    pub fn is_written(self) -> bool {
+        !matches!(self, Self::Webm | Self::Mp3 | Self::Ogg)
+    }
+
     pub fn media_type(self) -> MediaType {
         match self {
             Self::Png | Self::Jpg | Self::Webp => MediaType::Image,
+            Self::Mp4 | Self::Gif | Self::Webm => MediaType::Video,
+            Self::Wav | Self::Flac | Self::Mp3 | Self::Ogg => MediaType::Audio,
         }
     }
 
@@ -32,6 +65,13 @@ impl Format {
             Self::Png => "png",
             Self::Jpg => "jpg",
             Self::Webp => "webp",
+            Self::Mp4 => "mp4",
+            Self::Gif => "gif",
+            Self::Webm => "webm",
+            Self::Wav => "wav",
+            Self::Flac => "flac",
+            Self::Mp3 => "mp3",
+            Self::Ogg => "ogg",
         }
     }
 
@@ -41,6 +81,13 @@ impl Format {
             Self::Png => "image/png",
             Self::Jpg => "image/jpeg",
             Self::Webp => "image/webp",
+            Self::Mp4 => "video/mp4",
+            Self::Gif => "image/gif",
+            Self::Webm => "video/webm",
+            Self::Wav => "audio/wav",
+            Self::Flac => "audio/flac",
+            Self::Mp3 => "audio/mpeg",
+            Self::Ogg => "audio/ogg",
         }
     }
 }

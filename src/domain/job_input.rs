@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::JsonMap;
+use super::{Derivatives, JsonMap, Origin};
 
 /// `generation_jobs.input_json`: the whole resolved input of one variation, so that a worker needs nothing else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,21 @@ pub struct JobInput {
     pub format: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<u32>,
+    /// Frames per second of a video.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame_rate: Option<u32>,
+    /// Names of the file formats that the output is wanted in besides `format`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_formats: Vec<String>,
+    /// What else is made of each output.
+    #[serde(default, skip_serializing_if = "Derivatives::is_default")]
+    pub derivatives: Derivatives,
+    /// Whether the files are to tell nothing of how they were made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub omit_recipe: bool,
+    /// `None` for a job of a time before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The template's look, for the provider to read.
     #[serde(default, skip_serializing_if = "JsonMap::is_empty")]
     pub style: JsonMap,

@@ -2,7 +2,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::entity::MediaType;
 
-use super::{AspectRatio, Checks, FeatureProperties, Format, MIN_SIDE, Resolution, feature::list};
+use super::{
+    AspectRatio, Checks, FeatureProperties, Format, MIN_SIDE, Resolution,
+    feature::{MAX_FORMATS, check_new, list},
+};
 
 /// Shorter side of an output when nothing asks for a size, in pixels.
 const DEFAULT_SHORT_SIDE: u32 = 1_080;
@@ -21,6 +24,9 @@ pub struct OutputSettings {
     pub height: i32,
     #[serde(skip_serializing_if = "is_zero")]
     pub duration_seconds: i32,
+    /// Every format that the output is wanted in, the first being the provider's unless `format` says otherwise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub formats: Vec<String>,
 }
 
 fn is_zero(number: &i32) -> bool {
@@ -28,10 +34,12 @@ fn is_zero(number: &i32) -> bool {
 }
 
 /// The form of an output once everything is decided.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OutputForm {
     /// `None` when no format of the media type is known.
     pub format: Option<Format>,
+    /// The formats that the output is converted to, without `format`.
+    pub further_formats: Vec<Format>,
     pub aspect_ratio: AspectRatio,
     pub width: u32,
     pub height: u32,
@@ -46,8 +54,9 @@ impl OutputSettings {
 
     /// A size or a ratio of the request replaces both of the defaults: half of each would contradict the other.
     pub(super) fn or(mut self, defaults: &Self) -> Self {
-        if self.format.is_empty() {
+        if self.format.is_empty() && self.formats.is_empty() {
             self.format.clone_from(&defaults.format);
+            self.formats.clone_from(&defaults.formats);
         }
         if self.aspect_ratio.is_empty() && self.width == 0 && self.height == 0 {
             self.aspect_ratio.clone_from(&defaults.aspect_ratio);
@@ -69,8 +78,10 @@ impl OutputSettings {
         checks: &mut Checks,
     ) -> OutputForm {
         let (aspect_ratio, (width, height)) = self.resolve_size(path, properties, checks);
+        let (format, further_formats) = self.resolve_formats(path, properties, category, checks);
         OutputForm {
-            format: self.resolve_format(&format!("{path}.format"), properties, category, checks),
+            format,
+            further_formats,
             aspect_ratio,
             width,
             height,
@@ -83,31 +94,43 @@ impl OutputSettings {
         }
     }
 
-    fn resolve_format(
+    /// The provider's format, and those that its output is converted to.
+    fn resolve_formats(
         &self,
-        field: &str,
+        path: &str,
         properties: &FeatureProperties,
         category: MediaType,
         checks: &mut Checks,
-    ) -> Option<Format> {
+    ) -> (Option<Format>, Vec<Format>) {
         let allowed = properties.formats(category);
-        if self.format.is_empty() {
-            return allowed.first().copied();
+        let mut wanted = Vec::new();
+        if checks.count(&format!("{path}.formats"), self.formats.len(), MAX_FORMATS) {
+            for (index, name) in self.formats.iter().enumerate() {
+                let field = format!("{path}.formats[{index}]");
+                let format = known_format(&field, name, &allowed, checks);
+                check_new(format, &mut wanted, &field, checks);
+            }
         }
-        let asked = self
-            .format
-            .parse()
-            .ok()
-            .filter(|format| allowed.contains(format));
-        checks.require(asked.is_some(), field, || {
-            let names: Vec<_> = allowed.iter().map(Format::to_string).collect();
-            format!(
-                "must be one of the feature's formats: {}, got {:?}",
-                list(&names),
-                self.format
-            )
-        });
-        asked
+        let format = if self.format.is_empty() {
+            wanted.first().or(allowed.first()).copied()
+        } else {
+            known_format(&format!("{path}.format"), &self.format, &allowed, checks)
+        };
+        for (index, name) in self.formats.iter().enumerate() {
+            let asked: Option<Format> = name.parse().ok();
+            let made = asked.is_none() || asked == format || asked.is_some_and(Format::is_written);
+            checks.require(made, &format!("{path}.formats[{index}]"), || {
+                let names: Vec<_> = further_formats(&allowed)
+                    .map(|format| format.to_string())
+                    .collect();
+                format!(
+                    "must be a format that others can be converted to: {}, got {name:?}",
+                    list(&names)
+                )
+            });
+        }
+        wanted.retain(|further| Some(*further) != format);
+        (format, wanted)
     }
 
     fn resolve_size(
@@ -238,6 +261,28 @@ impl OutputSettings {
         });
         u32::try_from(given).ok()
     }
+}
+
+fn known_format(
+    field: &str,
+    name: &str,
+    allowed: &[Format],
+    checks: &mut Checks,
+) -> Option<Format> {
+    let known = name.parse().ok().filter(|format| allowed.contains(format));
+    checks.require(known.is_some(), field, || {
+        let names: Vec<_> = allowed.iter().map(Format::to_string).collect();
+        format!(
+            "must be one of the feature's formats: {}, got {name:?}",
+            list(&names)
+        )
+    });
+    known
+}
+
+/// Those of a feature's formats that every output can be converted to.
+pub fn further_formats(allowed: &[Format]) -> impl Iterator<Item = Format> {
+    allowed.iter().copied().filter(|format| format.is_written())
 }
 
 /// A negative side becomes 0, which is refused as too small.

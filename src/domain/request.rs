@@ -4,8 +4,8 @@ use sha2::{Digest, Sha256};
 use crate::entity::MediaType;
 
 use super::{
-    Caller, Checks, Error, FeatureProperties, GenerationInput, JobInput, JsonMap, OutputForm,
-    TemplateData,
+    Caller, Checks, Error, FeatureProperties, Format, GenerationInput, JobInput, JsonMap, Origin,
+    OutputForm, TemplateData,
 };
 
 const MAX_MEDIA_URLS: usize = 16;
@@ -73,6 +73,8 @@ pub struct Offer<'a> {
     pub system_prompt: Option<&'a str>,
     pub properties: &'a FeatureProperties,
     pub template: Option<&'a TemplateData>,
+    /// Where the two come from; `None` when there is no feature.
+    pub origin: Option<&'a Origin>,
 }
 
 /// A wish that keeps all the rules.
@@ -263,6 +265,11 @@ fn first_job(
         aspect_ratio: form.aspect_ratio.to_string(),
         format: form.format.map(|format| format.to_string()),
         duration_seconds: form.duration_seconds,
+        frame_rate: (offer.category == MediaType::Video).then(|| offer.properties.frame_rate()),
+        further_formats: form.further_formats.iter().map(Format::to_string).collect(),
+        derivatives: offer.properties.derivatives.clone(),
+        omit_recipe: offer.properties.omit_recipe,
+        origin: offer.origin.cloned(),
         style: offer
             .template
             .map(|template| template.style.clone())

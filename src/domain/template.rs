@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::entity::MediaType;
 
 use super::{
-    Checks, FeatureProperties, GenerationInput, JsonMap, OutputSettings, Variable,
+    Checks, FeatureProperties, Format, GenerationInput, JsonMap, OutputSettings, Variable,
     feature::MAX_BATCH_SIZE, prompt, stored::OpenEnded,
 };
 
@@ -72,6 +72,7 @@ impl TemplateData {
         let form = defaults
             .output
             .resolve("", properties, category, &mut Checks::default());
+        let names = |formats: &[Format]| formats.iter().map(Format::to_string).collect();
         let pixels = |side: u32| i32::try_from(side).unwrap_or(i32::MAX);
         GenerationInput {
             batch_size: defaults.batch_size.max(1),
@@ -81,6 +82,7 @@ impl TemplateData {
                 width: pixels(form.width),
                 height: pixels(form.height),
                 duration_seconds: defaults.output.duration_seconds,
+                formats: names(&form.further_formats),
             },
             ..defaults
         }

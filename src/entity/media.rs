@@ -26,6 +26,8 @@ pub struct Model {
     /// Path of the object in the media storage.
     pub storage_key: Option<String>,
     pub role: MediaRole,
+    /// 64 lower-case hexadecimal digits.
+    pub sha256: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

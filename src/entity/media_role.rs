@@ -12,13 +12,13 @@ pub enum MediaRole {
     /// The output in another file format.
     #[sea_orm(string_value = "format")]
     Format,
-    /// A small picture of the output.
+    /// A small picture of the output, in a size that the feature names.
     #[sea_orm(string_value = "thumbnail")]
     Thumbnail,
-    /// A short or small version of the output.
+    /// A short, small, animated version of a video.
     #[sea_orm(string_value = "preview")]
     Preview,
-    /// A still of a video.
+    /// A still that stands for the output: a frame of the video, the waveform of the sound.
     #[sea_orm(string_value = "poster")]
     Poster,
 }

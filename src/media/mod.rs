@@ -27,7 +27,7 @@ pub use error::StorageError;
 pub use key::{InvalidKey, StorageKey};
 pub use link::{DownloadUrl, LinkError, LinkSettings};
 pub use object::{ListedObject, ObjectFacts, StoredObject};
-pub use probe::{Facts, InspectError, Inspected, Limits, inspect};
+pub use probe::{Facts, InspectError, Inspected, Limits, SoundFacts, inspect};
 pub use range::{ByteRange, Selection, select};
 pub use s3::S3Settings;
 pub use storage::Storage;

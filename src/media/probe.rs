@@ -1,20 +1,16 @@
 //! What some bytes really are: facts from the content, never from names or declared types.
 
-use std::io::Cursor;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::digest::sha256_hex;
 use super::preview;
+use crate::codec::{CodecError, picture};
 use crate::domain::Format;
-
-/// Bytes of memory that decoding may take for each pixel allowed: 16-bit RGBA twice over.
-const MEMORY_PER_PIXEL: u64 = 16;
 
 /// Decoding keeps a core busy, so more threads than cores gain nothing. A decode that has been
 /// given up holds its permit until it ends: however many get stuck, the other threads of the
@@ -36,22 +32,38 @@ pub struct Limits {
 }
 
 /// What a file is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
     /// The format that the content has.
     pub format: Format,
-    /// Width in pixels as shown, with the Exif orientation applied.
-    pub width: u32,
-    /// Height in pixels as shown.
-    pub height: u32,
     /// Size in bytes.
     pub file_size: u64,
     /// SHA-256 of the content as 64 lower-case hexadecimal digits.
     pub sha256: String,
+    /// Pixels of a picture or a video, width first, as shown: with the orientation applied. `None` for sound.
+    pub size: Option<(u32, u32)>,
+    /// Exact length of a video or sound.
+    pub duration: Option<Duration>,
+    /// Frames per second of a video, on average.
+    pub frame_rate: Option<f64>,
+    /// How the pictures of a video are encoded, such as "h264".
+    pub video_codec: Option<String>,
+    /// The sound, if there is any.
+    pub sound: Option<SoundFacts>,
+}
+
+/// What the sound of a file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SoundFacts {
+    /// How it is encoded, such as "pcm_s16le" or "opus".
+    pub codec: String,
+    pub channels: u16,
+    /// Samples per second and channel.
+    pub sample_rate: u32,
 }
 
 /// A file's facts, and what to show until it has loaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Inspected {
     /// What the file is.
     pub facts: Facts,
@@ -59,6 +71,8 @@ pub struct Inspected {
     pub blurhash: String,
     /// A `data:` URL of at most [`preview::TINY_PREVIEW_BYTES`] bytes.
     pub tiny_preview: String,
+    /// Why the BlurHash is the neutral one: nothing here decodes the content. `None` when it shows the content.
+    pub undecoded: Option<String>,
 }
 
 /// Why a file is refused.
@@ -100,6 +114,18 @@ pub enum InspectError {
     Corrupt(String),
 }
 
+impl From<CodecError> for InspectError {
+    fn from(error: CodecError) -> Self {
+        match error {
+            CodecError::TooManyPixels { width, height, max } => {
+                Self::TooManyPixels { width, height, max }
+            }
+            CodecError::Corrupt(what) | CodecError::Unsupported(what) => Self::Corrupt(what),
+            CodecError::Stopped => Self::TimedOut,
+        }
+    }
+}
+
 /// Finds out what `content` is and makes its previews, on a thread for blocking work.
 ///
 /// Size, format and pixel count are checked before anything is decoded.
@@ -128,18 +154,7 @@ fn identify(content: &[u8], limits: &Limits) -> Result<Format, InspectError> {
 
 /// The format whose signature stands at the start of `content`.
 fn sniff(content: &[u8]) -> Option<Format> {
-    let found = image::guess_format(content).ok()?;
-    Format::ALL
-        .into_iter()
-        .find(|format| image_format(*format) == found)
-}
-
-fn image_format(format: Format) -> ImageFormat {
-    match format {
-        Format::Png => ImageFormat::Png,
-        Format::Jpg => ImageFormat::Jpeg,
-        Format::Webp => ImageFormat::WebP,
-    }
+    picture::sniff(content)
 }
 
 /// Runs `work` on a blocking thread once a permit is free. Its thread cannot be stopped, so when
@@ -170,66 +185,24 @@ fn inspect_picture(
     format: Format,
     max_pixels: u64,
 ) -> Result<Inspected, InspectError> {
-    let picture = decode(content, format, max_pixels)?;
+    let picture = picture::decode(content, format, max_pixels)?;
     let small = preview::small_copy(&picture);
     let facts = Facts {
         format,
-        width: picture.width(),
-        height: picture.height(),
         file_size: content.len() as u64,
         sha256: sha256_hex(content),
+        size: Some((picture.width(), picture.height())),
+        duration: None,
+        frame_rate: None,
+        video_codec: None,
+        sound: None,
     };
     Ok(Inspected {
         facts,
         blurhash: preview::blurhash(&small),
         tiny_preview: preview::tiny_preview(&small),
+        undecoded: None,
     })
-}
-
-/// Decodes a picture and turns it the way its Exif orientation says.
-fn decode(content: &[u8], format: Format, max_pixels: u64) -> Result<DynamicImage, InspectError> {
-    if format == Format::Jpg && !jpeg_is_whole(content) {
-        return Err(InspectError::Corrupt(
-            "the end of the picture is missing".to_owned(),
-        ));
-    }
-    let mut reader = ImageReader::with_format(Cursor::new(content), image_format(format));
-    let mut limits = image::Limits::no_limits();
-    limits.max_alloc = Some(max_pixels.saturating_mul(MEMORY_PER_PIXEL));
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(corrupt)?;
-    let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > max_pixels {
-        return Err(InspectError::TooManyPixels {
-            width,
-            height,
-            max: max_pixels,
-        });
-    }
-    let orientation = decoder.orientation().map_err(corrupt)?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(corrupt)?;
-    picture.apply_orientation(orientation);
-    Ok(picture)
-}
-
-/// Whether an end marker follows the last scan; the decoder would fill what is missing with grey.
-/// Compressed data cannot hold the marker, since each 0xFF in it is followed by a zero or a restart
-/// marker (ITU-T T.81, section B.1.1.5).
-fn jpeg_is_whole(content: &[u8]) -> bool {
-    const START_OF_SCAN: [u8; 2] = [0xFF, 0xDA];
-    const END_OF_IMAGE: [u8; 2] = [0xFF, 0xD9];
-    let last_scan = content
-        .windows(2)
-        .rposition(|marker| marker == START_OF_SCAN);
-    last_scan.is_some_and(|start| {
-        content[start..]
-            .windows(2)
-            .any(|marker| marker == END_OF_IMAGE)
-    })
-}
-
-fn corrupt(error: ImageError) -> InspectError {
-    InspectError::Corrupt(error.to_string())
 }
 
 #[cfg(test)]
@@ -238,6 +211,8 @@ mod tests {
     use std::sync::mpsc;
 
     use image::{Rgb, RgbImage};
+
+    use crate::entity::MediaType;
 
     use super::*;
 
@@ -251,11 +226,7 @@ mod tests {
         let pixels = RgbImage::from_fn(120, 80, |x, y| {
             Rgb([(x * 2) as u8, (y * 3) as u8, (x ^ y) as u8])
         });
-        let mut file = Cursor::new(Vec::new());
-        DynamicImage::ImageRgb8(pixels)
-            .write_to(&mut file, image_format(format))
-            .unwrap();
-        file.into_inner()
+        picture::encode(&pixels, format).unwrap().into()
     }
 
     /// A PNG whose header declares this size, with a correct checksum and next to no data.
@@ -290,25 +261,30 @@ mod tests {
 
     #[tokio::test]
     async fn a_picture_of_each_format_is_described() {
-        for format in Format::ALL {
+        for format in Format::of(MediaType::Image) {
             let content = picture(format);
             let Inspected {
                 facts,
                 blurhash,
                 tiny_preview,
+                undecoded,
             } = inspect(content.clone().into(), &LIMITS).await.unwrap();
             let (file_size, sha256) = (content.len() as u64, sha256_hex(&content));
             assert_eq!(
                 facts,
                 Facts {
                     format,
-                    width: 120,
-                    height: 80,
                     file_size,
-                    sha256
+                    sha256,
+                    size: Some((120, 80)),
+                    duration: None,
+                    frame_rate: None,
+                    video_codec: None,
+                    sound: None,
                 }
             );
             assert_eq!(blurhash.len(), 28);
+            assert_eq!(undecoded, None);
             assert!(tiny_preview.len() <= preview::TINY_PREVIEW_BYTES);
         }
     }
@@ -333,7 +309,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_picture_that_breaks_off_is_damaged() {
-        for format in Format::ALL {
+        for format in Format::of(MediaType::Image) {
             let content = picture(format);
             for kept in [12, content.len() / 4, content.len() / 2, content.len() - 20] {
                 let error = error_of(content[..kept].to_vec()).await;
@@ -388,7 +364,7 @@ mod tests {
         let mut content = picture(Format::Jpg);
         content.splice(2..2, header.into_iter().chain(tag));
         let facts = inspect(content.into(), &LIMITS).await.unwrap().facts;
-        assert_eq!((facts.width, facts.height), (80, 120));
+        assert_eq!(facts.size, Some((80, 120)));
     }
 
     #[tokio::test]

@@ -242,5 +242,5 @@ fn pictures(task: &Task, count: u8) -> Output {
 
 fn picture(shade: u8) -> Option<Bytes> {
     let picture = image::RgbImage::from_pixel(SIDE, SIDE, image::Rgb([shade, 120, 200]));
-    super::builtin::encode(&picture, Format::Png).ok()
+    crate::codec::picture::encode(&picture, Format::Png).ok()
 }

@@ -72,6 +72,7 @@ fn classify(error: &Error) -> (Code, Reason) {
         Error::JobNotRetryable { .. } => (Code::FailedPrecondition, Reason::JobNotRetryable),
         Error::RequestNotRetryable(_) => (Code::FailedPrecondition, Reason::RequestNotRetryable),
         Error::OffsetAhead { .. } => (Code::OutOfRange, Reason::OffsetAhead),
+        Error::ProviderNotReady { .. } => (Code::FailedPrecondition, Reason::ProviderNotReady),
         Error::RevisionAhead { .. } => (Code::OutOfRange, Reason::RevisionAhead),
         Error::DatabaseUnavailable(_) => (Code::Unavailable, Reason::DatabaseUnavailable),
         Error::StorageUnavailable(_) => (Code::Unavailable, Reason::StorageUnavailable),
@@ -162,6 +163,7 @@ fn metadata(error: &Error) -> HashMap<String, String> {
             ("revision", revision.to_string()),
             ("after_revision", after_revision.to_string()),
         ],
+        Error::ProviderNotReady { provider, .. } => vec![("provider", provider.clone())],
         Error::InvalidPageToken
         | Error::DatabaseUnavailable(_)
         | Error::StorageUnavailable(_)

@@ -227,7 +227,7 @@ async fn message(app: &App, media: media::Model) -> Result<proto::Media, Error> 
             .to_owned()
     };
     let number = |key: &str| metadata.get(key).and_then(Value::as_i64);
-    let pixels = |key: &str| {
+    let small = |key: &str| {
         number(key)
             .and_then(|number| i32::try_from(number).ok())
             .unwrap_or(0)
@@ -244,8 +244,15 @@ async fn message(app: &App, media: media::Model) -> Result<proto::Media, Error> 
         duration_seconds: media.duration,
         role: role(media.role).into(),
         format: text("format"),
-        width: pixels("width"),
-        height: pixels("height"),
+        width: small("width"),
+        height: small("height"),
+        duration_ms: number("duration_ms"),
+        frame_rate: metadata.get("fps").and_then(Value::as_f64).unwrap_or(0.0),
+        video_codec: text("video_codec"),
+        audio_codec: text("audio_codec"),
+        channels: small("channels"),
+        sample_rate: small("sample_rate"),
+        original_id: number("original_id"),
         sha256: text("sha256"),
         seed: number("seed"),
         blurhash: media.blurhash,
@@ -259,7 +266,21 @@ async fn message(app: &App, media: media::Model) -> Result<proto::Media, Error> 
 
 /// What no field of the message tells already.
 fn remainder(metadata: &JsonMap) -> JsonMap {
-    const TOLD: [&str; 6] = ["role", "format", "width", "height", "sha256", "seed"];
+    const TOLD: [&str; 13] = [
+        "role",
+        "format",
+        "width",
+        "height",
+        "duration_ms",
+        "fps",
+        "video_codec",
+        "audio_codec",
+        "channels",
+        "sample_rate",
+        "sha256",
+        "seed",
+        "original_id",
+    ];
     let untold = metadata
         .iter()
         .filter(|(key, _)| !TOLD.contains(&key.as_str()));

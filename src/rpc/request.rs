@@ -277,6 +277,7 @@ fn output_from(output: proto::OutputSettings) -> OutputSettings {
         width: output.width,
         height: output.height,
         duration_seconds: output.duration_seconds,
+        formats: output.formats,
     }
 }
 
@@ -294,6 +295,7 @@ pub(super) fn input_message(input: GenerationInput) -> proto::GenerationInput {
             width: input.output.width,
             height: input.output.height,
             duration_seconds: input.output.duration_seconds,
+            formats: input.output.formats,
         }),
         variables: input
             .variables

@@ -45,6 +45,9 @@ pub struct NewMedia {
     pub role: MediaRole,
     /// Bytes.
     pub file_size: i64,
+    /// Whole seconds, rounded up.
+    pub duration: Option<i32>,
+    pub sha256: String,
     pub metadata: JsonMap,
     pub blurhash: String,
     pub tiny_preview: String,
@@ -65,7 +68,7 @@ pub async fn insert(
         media_url: Set(media.media_url),
         media_type: Set(media.media_type),
         file_size: Set(Some(media.file_size)),
-        duration: Set(None),
+        duration: Set(media.duration),
         metadata: Set(Some(media.metadata.into())),
         blurhash: Set(media.blurhash),
         tiny_preview_base64: Set(Some(media.tiny_preview)),
@@ -74,6 +77,7 @@ pub async fn insert(
         deleted_at: Set(media.deleted_at),
         storage_key: Set(Some(media.storage_key)),
         role: Set(media.role),
+        sha256: Set(Some(media.sha256)),
     };
     Ok(media.insert(tx).await?)
 }

@@ -337,6 +337,7 @@ fn wrong_input() -> GenerationInput {
             width: 32,
             height: 0,
             duration_seconds: 5,
+            formats: vec!["webp".to_owned(), "gif".to_owned(), "webp".to_owned()],
         }),
         variables: [("colour".to_owned(), value(&json!("red")))].into(),
         extra: Some(structure(&json!({ "seed": 1 }))),

@@ -10,15 +10,16 @@ use source::Source;
 
 /// Every layer and what it may use of the crate. `events` stands on `store`, whose wake-ups between replicas it relays;
 /// the others of that level do not know each other.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("entity", &[]),
     ("domain", &["entity"]),
     ("config", &[]),
     ("telemetry", &["config"]),
     ("shutdown", &[]),
     ("store", &["config", "domain", "entity"]),
-    ("provider", &["domain", "entity"]),
-    ("media", &["domain", "entity"]),
+    ("codec", &["domain", "entity"]),
+    ("provider", &["codec", "domain", "entity"]),
+    ("media", &["codec", "domain", "entity"]),
     ("events", &["domain", "entity", "store"]),
     ("app", BELOW_APP),
     ("executor", BELOW_SERVER),
@@ -36,6 +37,7 @@ const BELOW_SERVER: &[&str] = &[
 const EVERYTHING: &[&str] = &[
     "app",
     "client",
+    "codec",
     "config",
     "domain",
     "entity",

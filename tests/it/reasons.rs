@@ -25,6 +25,7 @@ fn every_reason_has_its_name_in_the_contract_and_the_contract_no_other() {
         ProviderRejectedContent ProviderRejectedInput ProviderOutcomeUnknown ProviderFailed ProviderNotConfigured
         OutputTooLarge JobTimedOut WorkerLost MalformedMessage MessageTooLarge UnknownMethod UnsupportedCompression
         FeatureInUse EtagMismatch FeatureDeleted RequestDeleted JobNotRetryable RequestNotRetryable OffsetAhead
+        ProviderNotReady ProviderLimitExceeded
     };
     for (reason, documented) in reasons {
         let name = format!("ERROR_REASON_{}", reason.as_str());

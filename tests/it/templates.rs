@@ -258,6 +258,7 @@ on_both_databases! {
             max_prompt_chars: 5,
             allow_empty_prompt: false,
             cost_per_generation: 3,
+            further_formats: vec!["webp".to_owned(), "png".to_owned()],
         }));
         let defaults = form.input_defaults.unwrap();
         let output = OutputSettings {
@@ -266,6 +267,7 @@ on_both_databases! {
             width: 1_920,
             height: 1_080,
             duration_seconds: 0,
+            formats: Vec::new(),
         };
         assert_eq!((defaults.variations, defaults.seed, defaults.output), (1, None, Some(output)));
 

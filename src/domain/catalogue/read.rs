@@ -202,6 +202,7 @@ fn read_defaults(mut table: Reader, checks: &mut Checks) -> GenerationInput {
         width: output.optional("width", checks),
         height: output.optional("height", checks),
         duration_seconds: output.optional("duration_seconds", checks),
+        formats: output.optional("formats", checks),
     };
     output.finish(checks);
     GenerationInput {

@@ -24,6 +24,7 @@ fn wish(prompt: &str) -> RequestDraft {
 
 fn offer<'a>(properties: &'a FeatureProperties, template: Option<&'a TemplateData>) -> Offer<'a> {
     Offer {
+        origin: None,
         category: MediaType::Image,
         system_prompt: Some("Be kind."),
         properties,

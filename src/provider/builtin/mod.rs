@@ -1,15 +1,13 @@
 //! The provider that comes with the program: it draws pictures itself, and needs no other service.
 
 pub mod drawing;
-mod encode;
-
-pub(super) use encode::encode;
 
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::task;
 
 use crate::{
+    codec::picture,
     domain::{Format, JobInput, JsonMap},
     entity::MediaType,
 };
@@ -56,7 +54,7 @@ fn make(task: &Task) -> Result<Output, ProviderError> {
         });
         !task.cancelled.is_cancelled()
     };
-    let picture = drawing::draw(&brief(&task.input), &mut |share| {
+    let drawn = drawing::draw(&brief(&task.input), &mut |share| {
         report(share * DRAWN, "drawing")
     })?;
     if !report(DRAWN, "encoding") {
@@ -68,8 +66,8 @@ fn make(task: &Task) -> Result<Output, ProviderError> {
         .as_deref()
         .and_then(|name| name.parse().ok())
         .unwrap_or(Format::Png);
-    let bytes =
-        encode(&picture, format).map_err(|error| ProviderError::Failed(error.to_string()))?;
+    let bytes = picture::encode(&drawn, format)
+        .map_err(|error| ProviderError::Failed(error.to_string()))?;
     let mut metadata = JsonMap::from_iter([("model".to_owned(), Value::from("atelier-poster-1"))]);
     let omitted = drawing::omitted(&task.input.prompt);
     if !omitted.is_empty() {

@@ -1,7 +1,7 @@
 use prost_types::Struct;
 
 use crate::{
-    domain::{Caller, Checks, FeatureDraft, FeatureProperties, etag, stored},
+    domain::{Caller, Checks, Derivatives, FeatureDraft, FeatureProperties, etag, stored},
     entity::feature,
 };
 
@@ -29,6 +29,11 @@ pub(super) const FIELDS: Fields<FeatureDraft> = Fields {
         "properties.max_batch_size" => properties.max_batch_size,
         "properties.max_prompt_chars" => properties.max_prompt_chars,
         "properties.allow_empty_prompt" => properties.allow_empty_prompt,
+        "properties.frame_rate" => properties.frame_rate,
+        "properties.thumbnail_sizes" => properties.derivatives.thumbnail_sizes,
+        "properties.poster" => properties.derivatives.poster,
+        "properties.preview" => properties.derivatives.preview,
+        "properties.omit_recipe" => properties.omit_recipe,
         "properties.extra" => properties.extra,
         "preview_url" => preview_url,
         "icon_url" => icon_url,
@@ -91,6 +96,17 @@ fn properties_from(properties: proto::FeatureProperties) -> FeatureProperties {
         max_batch_size: i64::from(properties.max_batch_size),
         max_prompt_chars: i64::from(properties.max_prompt_chars),
         allow_empty_prompt: properties.allow_empty_prompt,
+        frame_rate: i64::from(properties.frame_rate),
+        derivatives: Derivatives {
+            thumbnail_sizes: properties
+                .thumbnail_sizes
+                .into_iter()
+                .map(i64::from)
+                .collect(),
+            poster: properties.poster,
+            preview: properties.preview,
+        },
+        omit_recipe: properties.omit_recipe,
         extra: properties.extra.map(json::from_struct).unwrap_or_default(),
     }
 }
@@ -131,6 +147,16 @@ fn properties_message(properties: FeatureProperties) -> proto::FeatureProperties
         max_batch_size: small(properties.max_batch_size),
         max_prompt_chars: small(properties.max_prompt_chars),
         allow_empty_prompt: properties.allow_empty_prompt,
+        frame_rate: small(properties.frame_rate),
+        thumbnail_sizes: properties
+            .derivatives
+            .thumbnail_sizes
+            .into_iter()
+            .map(small)
+            .collect(),
+        poster: properties.derivatives.poster,
+        preview: properties.derivatives.preview,
+        omit_recipe: properties.omit_recipe,
         extra: Some(json::to_struct(properties.extra)),
     }
 }

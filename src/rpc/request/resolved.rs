@@ -44,6 +44,8 @@ fn input(job: JobInput) -> proto::ResolvedInput {
         format: job.format.unwrap_or_default(),
         aspect_ratio: job.aspect_ratio,
         duration_seconds: job.duration_seconds.map_or(0, whole),
+        further_formats: job.further_formats,
+        frame_rate: job.frame_rate.map_or(0, whole),
         cfg_scale: job.cfg_scale,
         lora_weights: job.lora_weights.into_iter().collect(),
         product_url: job.product_url,

@@ -1,7 +1,9 @@
 //! What a form for a request needs beside the template's variables.
 
 use crate::{
-    domain::{AspectRatio, FeatureProperties, Format, IntakeLimits, TemplateData, stored},
+    domain::{
+        AspectRatio, FeatureProperties, Format, IntakeLimits, TemplateData, further_formats, stored,
+    },
     entity::{MediaType, feature, template},
 };
 
@@ -22,6 +24,9 @@ pub(super) fn input_limits(
     proto::InputLimits {
         category: media_type(category).into(),
         formats: formats.iter().map(Format::to_string).collect(),
+        further_formats: further_formats(&formats)
+            .map(|format| format.to_string())
+            .collect(),
         aspect_ratios: ratios.iter().map(AspectRatio::to_string).collect(),
         max_resolution: properties.resolution().to_string(),
         max_duration_seconds: small(properties.max_duration),

@@ -1,0 +1,12 @@
+//! Sound as samples.
+
+/// A sound in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sound {
+    /// Samples per second and channel.
+    pub sample_rate: u32,
+    /// 1 or 2.
+    pub channels: u16,
+    /// Interleaved: one of each channel, again and again.
+    pub samples: Vec<i16>,
+}

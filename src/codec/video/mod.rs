@@ -1,0 +1,15 @@
+//! Video as a row of pictures.
+
+use bytes::Bytes;
+use image::RgbImage;
+
+use super::CodecError;
+
+/// Writes a video frame by frame, so that no more than the encoded file is ever held.
+pub trait VideoWriter {
+    /// Adds the next frame; all have the size that the writer was made for.
+    fn push(&mut self, frame: &RgbImage) -> Result<(), CodecError>;
+
+    /// The whole file.
+    fn finish(self: Box<Self>) -> Result<Bytes, CodecError>;
+}

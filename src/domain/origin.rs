@@ -1,0 +1,17 @@
+use serde::{Deserialize, Serialize};
+
+/// The feature and the template, as they were, that a job's input was resolved with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    pub feature: Versioned,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Versioned>,
+}
+
+/// One version of a feature or a template.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versioned {
+    pub id: i64,
+    pub name: String,
+    pub version: i64,
+}
