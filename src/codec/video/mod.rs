@@ -1,9 +1,13 @@
 //! Video as a row of pictures.
 
+mod read;
+
 use bytes::Bytes;
 use image::RgbImage;
 
 use super::CodecError;
+
+pub use read::{Facts, Frame, facts, frames, stills};
 
 /// Writes a video frame by frame, so that no more than the encoded file is ever held.
 pub trait VideoWriter {
