@@ -1,6 +1,7 @@
 //! Sound as samples.
 
 mod decode;
+mod encode;
 mod riff;
 #[cfg(test)]
 mod tests;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 pub(in crate::codec) use decode::facts;
 pub use decode::{Block, decode, measure, read};
+pub use encode::encode;
 
 /// A sound in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
