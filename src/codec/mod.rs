@@ -2,6 +2,7 @@
 //! cost is bounded by their arguments, and whoever calls them keeps them off the asynchronous threads.
 
 mod bounds;
+mod ending;
 pub mod picture;
 mod signature;
 pub mod sound;
