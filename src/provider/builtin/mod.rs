@@ -1,6 +1,8 @@
 //! The provider that comes with the program: it draws pictures itself, and needs no other service.
 
+mod animation;
 pub mod drawing;
+mod video;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -20,7 +22,7 @@ const DRAWN: f32 = 0.85;
 /// Texts of the style that a template may offer in its form, as variables of the same name.
 const FILLED_BY_VARIABLES: [&str; 3] = ["badge", "footer", "kicker"];
 
-/// Draws banners, posters and quote cards.
+/// Draws banners, posters and quote cards, and makes videos of them.
 pub struct Builtin;
 
 #[async_trait]
@@ -30,7 +32,7 @@ impl Provider for Builtin {
     }
 
     fn makes(&self, media_type: MediaType) -> bool {
-        media_type == MediaType::Image
+        matches!(media_type, MediaType::Image | MediaType::Video)
     }
 
     fn may_resubmit(&self) -> bool {
@@ -39,7 +41,11 @@ impl Provider for Builtin {
 
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {
         let task = task.clone();
-        let made = task::spawn_blocking(move || make(&task)).await;
+        let made = task::spawn_blocking(move || match task.media_type {
+            MediaType::Video => video::make(&task),
+            _ => make(&task),
+        })
+        .await;
         made.map_err(|error| ProviderError::Failed(error.to_string()))?
             .map(Submitted::Done)
     }

@@ -11,9 +11,11 @@ mod dice;
 mod emblem;
 mod font;
 mod geometry;
+mod layer;
 mod layout;
 mod motif;
 mod palette;
+mod part;
 mod path;
 mod raster;
 mod scene;
@@ -26,6 +28,11 @@ use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 
 pub use style::check_style;
+
+pub(super) use dice::Dice;
+pub(super) use geometry::Area;
+pub(super) use layer::{Backdrop, Drawn, Layer, OVERSCAN, layers};
+pub(super) use part::Part;
 
 /// What to draw.
 #[derive(Debug, Clone, PartialEq)]
