@@ -1,7 +1,9 @@
 //! The provider that comes with the program: it draws pictures itself, and needs no other service.
 
 mod animation;
+mod dice;
 pub mod drawing;
+mod style;
 mod video;
 
 use async_trait::async_trait;

@@ -2,66 +2,48 @@
 
 use serde_json::{Map, Value};
 
-use super::super::drawing::{Dice, DrawError};
+use super::super::dice::Dice;
+use super::super::drawing::DrawError;
+use super::super::style::{Reader, named};
 
-/// How words and cards come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Entrance {
-    Rise,
-    Fade,
-    Pop,
-    Slide,
+named! {
+    /// How words and cards come in.
+    Entrance {
+        Rise = "rise",
+        Fade = "fade",
+        Pop = "pop",
+        Slide = "slide",
+    }
 }
 
-/// Where the decoration goes, or whether it is approached or left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pan {
-    Left,
-    Right,
-    In,
-    Out,
-    None,
+named! {
+    /// Where the decoration goes, or whether it is approached or left.
+    Pan {
+        Left = "left",
+        Right = "right",
+        In = "in",
+        Out = "out",
+        None = "none",
+    }
 }
 
-/// How far the ground's colours wander.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Drift {
-    None,
-    Gentle,
-    Strong,
+named! {
+    /// How far the ground's colours wander.
+    Drift {
+        None = "none",
+        Gentle = "gentle",
+        Strong = "strong",
+    }
 }
 
-/// How fast one thing follows another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pace {
-    Calm,
-    Steady,
-    Brisk,
+named! {
+    /// How fast one thing follows another.
+    Pace {
+        Calm = "calm",
+        Steady = "steady",
+        Brisk = "brisk",
+    }
 }
-
-const ENTRANCES: &[(&str, Entrance)] = &[
-    ("rise", Entrance::Rise),
-    ("fade", Entrance::Fade),
-    ("pop", Entrance::Pop),
-    ("slide", Entrance::Slide),
-];
-const PANS: &[(&str, Pan)] = &[
-    ("left", Pan::Left),
-    ("right", Pan::Right),
-    ("in", Pan::In),
-    ("out", Pan::Out),
-    ("none", Pan::None),
-];
-const DRIFTS: &[(&str, Drift)] = &[
-    ("none", Drift::None),
-    ("gentle", Drift::Gentle),
-    ("strong", Drift::Strong),
-];
-const PACES: &[(&str, Pace)] = &[
-    ("calm", Pace::Calm),
-    ("steady", Pace::Steady),
-    ("brisk", Pace::Brisk),
-];
 
 /// How a picture moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +64,7 @@ impl Direction {
         let told = match style.get("animation") {
             None | Some(Value::Null) => &none,
             Some(Value::Object(told)) => told,
-            Some(_) => return Err(invalid("animation", "a table".to_owned())),
+            Some(_) => return Err(invalid("animation", "a table")),
         };
         let mut dice = dice.fork("animation");
         // Drawn in any case, so that naming one key leaves the others as they were.
@@ -93,38 +75,25 @@ impl Direction {
             Entrance::Rise,
         ]);
         let pan = dice.pick([Pan::In, Pan::Out, Pan::Left, Pan::Right]);
-        Ok(Self {
-            entrance: one_of(told, "entrance", ENTRANCES)?.unwrap_or(entrance),
-            pan: one_of(told, "pan", PANS)?.unwrap_or(pan),
-            drift: one_of(told, "drift", DRIFTS)?.unwrap_or(Drift::Gentle),
-            pace: one_of(told, "pace", PACES)?.unwrap_or(Pace::Steady),
-        })
-    }
-}
-
-fn one_of<T: Copy>(
-    told: &Map<String, Value>,
-    key: &str,
-    names: &[(&str, T)],
-) -> Result<Option<T>, DrawError> {
-    let Some(value) = told.get(key).filter(|value| !value.is_null()) else {
-        return Ok(None);
-    };
-    let named = |text: &str| names.iter().find(|(name, _)| *name == text);
-    match value.as_str().and_then(named) {
-        Some((_, found)) => Ok(Some(*found)),
-        None => {
-            let all: Vec<String> = names
-                .iter()
-                .map(|(name, _)| format!("\"{name}\""))
-                .collect();
-            let expected = format!("one of {}", all.join(", "));
-            Err(invalid(&format!("animation.{key}"), expected))
+        let mut reader = Reader::new(told);
+        let direction = Self {
+            entrance: reader
+                .one_of("entrance", Entrance::NAMES)
+                .unwrap_or(entrance),
+            pan: reader.one_of("pan", Pan::NAMES).unwrap_or(pan),
+            drift: reader
+                .one_of("drift", Drift::NAMES)
+                .unwrap_or(Drift::Gentle),
+            pace: reader.one_of("pace", Pace::NAMES).unwrap_or(Pace::Steady),
+        };
+        match reader.problems.first() {
+            None => Ok(direction),
+            Some((key, expected)) => Err(invalid(&format!("animation.{key}"), expected)),
         }
     }
 }
 
-fn invalid(key: &str, expected: String) -> DrawError {
+fn invalid(key: &str, expected: &str) -> DrawError {
     DrawError::Invalid {
         field: format!("style.{key}"),
         message: format!("expected {expected}"),

@@ -14,7 +14,8 @@ use std::f32::consts::TAU;
 
 use image::RgbImage;
 
-use super::drawing::{Area, Brief, Dice, DrawError, Drawn, Part, layers};
+use super::dice::Dice;
+use super::drawing::{Area, Brief, DrawError, Drawn, Part, layers};
 use direction::{Direction, Drift};
 use pose::{Stage, Whim};
 use timeline::Timeline;

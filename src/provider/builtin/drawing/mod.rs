@@ -7,7 +7,6 @@
 mod badge;
 mod block;
 mod colour;
-mod dice;
 mod emblem;
 mod font;
 mod geometry;
@@ -27,9 +26,10 @@ use image::RgbImage;
 use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 
+use super::dice;
+
 pub use style::check_style;
 
-pub(super) use dice::Dice;
 pub(super) use geometry::Area;
 pub(super) use layer::{Backdrop, Drawn, Layer, OVERSCAN, layers};
 pub(super) use part::Part;

@@ -1,18 +1,18 @@
-//! A small random source whose numbers never change between releases: a picture belongs to its seed for good.
+//! A small random source whose numbers never change between releases: what was made belongs to its seed for good.
 
 /// SplitMix64 (Steele, Lea and Flood, 2014), with the draws that a composition needs.
 #[derive(Debug, Clone)]
-pub(in crate::provider::builtin) struct Dice {
+pub(super) struct Dice {
     state: u64,
 }
 
 impl Dice {
-    pub(in crate::provider::builtin) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 
-    /// An independent source, so that more draws in one part of a picture leave the other parts alone.
-    pub(in crate::provider::builtin) fn fork(&self, label: &str) -> Self {
+    /// An independent source, so that more draws in one part of a work leave the other parts alone.
+    pub(super) fn fork(&self, label: &str) -> Self {
         // FNV-1a over the label, folded into the seed.
         let hash = label.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -31,31 +31,28 @@ impl Dice {
     }
 
     /// Uniform in `0.0..1.0`.
-    pub(in crate::provider::builtin) fn unit(&mut self) -> f32 {
+    pub(super) fn unit(&mut self) -> f32 {
         // 24 bits fill an f32's mantissa exactly.
         (self.next() >> 40) as f32 / (1u32 << 24) as f32
     }
 
     /// Uniform in `low..high`.
-    pub(in crate::provider::builtin) fn range(&mut self, low: f32, high: f32) -> f32 {
+    pub(super) fn range(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * self.unit()
     }
 
     /// An index below `count`; 0 when `count` is 0.
-    pub(in crate::provider::builtin) fn index(&mut self, count: usize) -> usize {
+    pub(super) fn index(&mut self, count: usize) -> usize {
         (self.next() % count.max(1) as u64) as usize
     }
 
     /// True with the given probability.
-    pub(in crate::provider::builtin) fn chance(&mut self, probability: f32) -> bool {
+    pub(super) fn chance(&mut self, probability: f32) -> bool {
         self.unit() < probability
     }
 
     /// One of the choices.
-    pub(in crate::provider::builtin) fn pick<T: Copy, const N: usize>(
-        &mut self,
-        choices: [T; N],
-    ) -> T {
+    pub(super) fn pick<T: Copy, const N: usize>(&mut self, choices: [T; N]) -> T {
         choices[self.index(N)]
     }
 }
