@@ -10,7 +10,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, Rgb, RgbImage, Rgba, RgbaImage};
+use image::{DynamicImage, Rgb, RgbImage};
+
+use crate::codec::picture::{on_white, scaled};
 
 /// Longest side of the small copy in pixels.
 const COPY_SIDE: u32 = 64;
@@ -32,10 +34,7 @@ const QUALITIES: [u8; 3] = [70, 50, 30];
 /// Pixels are averaged in linear light, as BlurHash itself does, so the hash of the copy has the
 /// colours of the original.
 pub fn small_copy(picture: &DynamicImage) -> RgbImage {
-    match picture {
-        DynamicImage::ImageRgb8(rgb) => shrink(rgb),
-        other => shrink(&on_white(&other.to_rgba8())),
-    }
+    shrink(&on_white(picture))
 }
 
 /// The BlurHash of a picture, 4 x 3 components in 28 characters. See <https://blurha.sh>.
@@ -54,15 +53,6 @@ pub fn blurhash(picture: &RgbImage) -> String {
         &rgba,
     )
     .expect("the number of components is in the allowed range")
-}
-
-fn on_white(picture: &RgbaImage) -> RgbImage {
-    RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
-        let Rgba([r, g, b, alpha]) = *picture.get_pixel(x, y);
-        let (alpha, white) = (u32::from(alpha), u32::from(u8::MAX));
-        let blend = |channel: u32| (channel * alpha + white * (white - alpha) + white / 2) / white;
-        Rgb([r, g, b].map(|channel| blend(u32::from(channel)) as u8))
-    })
 }
 
 /// A very small version of a [`small_copy`] as a `data:` URL of at most [`TINY_PREVIEW_BYTES`]
@@ -118,16 +108,6 @@ fn average(picture: &RgbImage, xs: Range<usize>, ys: Range<usize>) -> Rgb<u8> {
     Rgb(sums.map(|sum| to_srgb((sum + count / 2) / count)))
 }
 
-/// The size that `width` x `height` pixels have when the longest side is cut down to `limit`.
-fn scaled(width: u32, height: u32, limit: u32) -> (u32, u32) {
-    let longest = u64::from(width.max(height));
-    let scale = |side: u32| match longest > u64::from(limit) {
-        true => ((u64::from(side) * u64::from(limit) + longest / 2) / longest).max(1) as u32,
-        false => side,
-    };
-    (scale(width), scale(height))
-}
-
 /// The pixels in number `index` of `parts` nearly equal parts of `length` pixels. None is empty as
 /// long as there are no more parts than pixels.
 fn part(index: u32, length: u32, parts: u32) -> Range<usize> {
@@ -162,6 +142,7 @@ fn to_srgb(linear: u64) -> u8 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use image::{Rgba, RgbaImage};
     use proptest::prelude::*;
 
     use super::*;
