@@ -2,6 +2,7 @@
 
 mod attempt;
 mod claim_loop;
+mod derivations;
 mod failure;
 mod heartbeat;
 mod ingest;

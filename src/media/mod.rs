@@ -6,10 +6,13 @@
 //! - [`inspect`] finds out what some bytes are, whatever their name or declared type says, and
 //!   makes the BlurHash and the tiny preview from them, within [`Limits`] on bytes, pixels and
 //!   time.
+//! - [`Original::derive`] makes further files of an output: other formats, thumbnails, posters and
+//!   previews.
 //! - Links to objects expire: S3 presigns them, the local folder's are signed here and checked with
 //!   [`Storage::verify_link`].
 
 mod backend;
+mod derive;
 mod digest;
 mod error;
 mod key;
@@ -23,6 +26,7 @@ mod s3;
 mod storage;
 
 pub use backend::StorageSettings;
+pub use derive::{Derivation, DeriveError, Original};
 pub use error::StorageError;
 pub use key::{InvalidKey, StorageKey};
 pub use link::{DownloadUrl, LinkError, LinkSettings};

@@ -15,7 +15,7 @@ use crate::domain::Format;
 /// Decoding keeps a core busy, so more threads than cores gain nothing. A decode that has been
 /// given up holds its permit until it ends: however many get stuck, the other threads of the
 /// blocking pool stay free.
-static DECODERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+pub(super) static DECODERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Arc::new(Semaphore::new(cores))
 });
@@ -159,7 +159,7 @@ fn sniff(content: &[u8]) -> Option<Format> {
 
 /// Runs `work` on a blocking thread once a permit is free. Its thread cannot be stopped, so when
 /// time is up it runs on alone and keeps its permit.
-async fn run_bounded<T: Send + 'static>(
+pub(super) async fn run_bounded<T: Send + 'static>(
     permits: Arc<Semaphore>,
     limit: Duration,
     work: impl FnOnce() -> Result<T, InspectError> + Send + 'static,
