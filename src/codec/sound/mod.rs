@@ -1,5 +1,9 @@
 //! Sound as samples.
 
+mod encode;
+
+pub use encode::encode;
+
 /// A sound in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sound {
