@@ -12,18 +12,10 @@ use crate::domain::Format;
 use super::CodecError;
 
 pub use encode::{Encoding, encode, encode_any};
-pub use shrink::{on_white, scaled, shrink};
+pub use shrink::{on_white, opaque, scaled, shrink};
 
 /// Bytes of memory that decoding may take for each pixel allowed: 16-bit RGBA twice over.
-const MEMORY_PER_PIXEL: u64 = 16;
-
-/// The format whose signature stands at the start of `content`.
-pub fn sniff(content: &[u8]) -> Option<Format> {
-    let found = image::guess_format(content).ok()?;
-    Format::ALL
-        .into_iter()
-        .find(|format| image_format(*format) == Some(found))
-}
+pub(super) const MEMORY_PER_PIXEL: u64 = 16;
 
 /// `None` for what is no picture.
 fn image_format(format: Format) -> Option<ImageFormat> {

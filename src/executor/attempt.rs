@@ -4,6 +4,7 @@ use std::{
 };
 
 use serde_json::json;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -70,6 +71,7 @@ pub(super) struct Attempt<'a> {
     pub(super) task: Task,
     /// The provider's name of the task, once there is one.
     pub(super) task_id: OnceLock<String>,
+    started: Instant,
 }
 
 impl<'a> Attempt<'a> {
@@ -111,7 +113,15 @@ impl<'a> Attempt<'a> {
                 cancelled: executor.stop.child_token(),
             },
             task_id: OnceLock::new(),
+            started: Instant::now(),
         })
+    }
+
+    /// How long making further files of the output may still take: so long that the rest of the job's time is left to store
+    /// them. Without them the job has what is paid for.
+    pub(super) fn time_to_derive(&self) -> Duration {
+        let time = self.executor.settings.job_timeout;
+        (time - time / 8).saturating_sub(self.started.elapsed())
     }
 
     /// The task to cancel, if there is one. The attempt's own token is cancelled by then, and would stop that too.

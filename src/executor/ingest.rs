@@ -5,7 +5,10 @@ use crate::{
     app::{StoredFile, StoredOutput},
     domain::{JsonMap, Reason, job::Failure},
     entity::MediaRole,
-    media::{Derivation, DeriveError, InspectError, Inspected, Original, StorageKey, inspect},
+    media::{
+        Derivation, DeriveError, InspectError, Inspected, Original, StorageKey, inspect,
+        inspect_with_still,
+    },
     provider::{Content, Output, OutputFile, clean},
 };
 
@@ -69,13 +72,19 @@ impl<'a> Intake<'a> {
     async fn take_original(&mut self, file: &OutputFile) -> Result<(Original, StoredFile), Mishap> {
         let content = self.read(&file.content).await?;
         let settings = &self.attempt.executor.settings;
-        let inspected = inspect(content.clone(), &settings.limits).await?;
+        let (inspected, still) = inspect_with_still(content.clone(), &settings.limits).await?;
         let (format, category) = (inspected.facts.format, self.attempt.job.category);
         if format.media_type() != category {
             let detail = format!("expected {}, got {format}", category.as_str());
             return Err(Mishap::lasting(invalid_output(detail)));
         }
-        let original = Original::new(content.clone(), format, settings.limits);
+        let original = Original::new(
+            content.clone(),
+            &inspected,
+            still,
+            settings.limits,
+            settings.conversion_time,
+        );
         let stored = self.store(MediaRole::Original, content, inspected).await?;
         Ok((original, stored))
     }
@@ -104,7 +113,9 @@ impl<'a> Intake<'a> {
         original: &Original,
         derivation: Derivation,
     ) -> Result<StoredFile, Undone> {
-        let content = original.derive(derivation).await?;
+        let content = original
+            .derive(derivation, self.attempt.time_to_derive())
+            .await?;
         let limits = &self.attempt.executor.settings.limits;
         let inspected = inspect(content.clone(), limits)
             .await

@@ -12,7 +12,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, Rgb, RgbImage};
 
-use crate::codec::picture::{on_white, scaled};
+use crate::codec::picture::{opaque, scaled};
 
 /// Longest side of the small copy in pixels.
 const COPY_SIDE: u32 = 64;
@@ -34,7 +34,7 @@ const QUALITIES: [u8; 3] = [70, 50, 30];
 /// Pixels are averaged in linear light, as BlurHash itself does, so the hash of the copy has the
 /// colours of the original.
 pub fn small_copy(picture: &DynamicImage) -> RgbImage {
-    shrink(&on_white(picture))
+    shrink(&opaque(picture))
 }
 
 /// The BlurHash of a picture, 4 x 3 components in 28 characters. See <https://blurha.sh>.
@@ -67,6 +67,15 @@ pub(super) fn tiny_preview(small: &RgbImage) -> String {
         .map(|(side, quality)| data_url(&fit(small, side), quality))
         .find(|url| url.len() <= TINY_PREVIEW_BYTES)
         .expect("a single pixel fits")
+}
+
+/// The BlurHash of what nothing here decodes: plain grey, sRGB 128. Players show a grey area until the file has loaded.
+pub const NEUTRAL_BLURHASH: &str = "L2EyY$~qfQ~q~qj[fQj[fQfQfQfQ";
+
+/// What stands for a file that nothing here decodes: [`NEUTRAL_BLURHASH`] and a tiny preview of the same grey.
+pub(super) fn neutral() -> (String, String) {
+    let grey = RgbImage::from_pixel(1, 1, Rgb([128; 3]));
+    (NEUTRAL_BLURHASH.to_owned(), tiny_preview(&grey))
 }
 
 /// The picture, shrunk to `side` pixels on its longest side if it is larger.
@@ -182,6 +191,15 @@ mod tests {
             .map(|(a, b)| u32::from(a.abs_diff(b)));
         let mean = differences.sum::<u32>() / (8 * 8 * 4);
         assert!(mean <= 2, "{whole} and {small} differ by {mean} of 255");
+    }
+
+    #[test]
+    fn the_neutral_hash_is_that_of_plain_grey() {
+        let grey = RgbImage::from_pixel(64, 64, Rgb([128; 3]));
+        assert_eq!(hash(grey), NEUTRAL_BLURHASH);
+        for pixel in decoded(NEUTRAL_BLURHASH).chunks_exact(4) {
+            assert_eq!(pixel, [128, 128, 128, 255]);
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use image::{
 
 use crate::{codec::CodecError, domain::Format};
 
-use super::shrink::on_white;
+use super::shrink::opaque;
 
 /// High enough that flat areas and letters stay clean.
 const JPEG_QUALITY: u8 = 92;
@@ -59,7 +59,7 @@ pub fn encode(picture: &RgbImage, format: Format) -> Result<Bytes, CodecError> {
 pub fn encode_any(picture: &DynamicImage, encoding: Encoding) -> Result<Bytes, CodecError> {
     let size = (picture.width(), picture.height());
     if encoding.format == Format::Jpg || !picture.color().has_alpha() {
-        return write(&on_white(picture), size, ExtendedColorType::Rgb8, encoding);
+        return write(&opaque(picture), size, ExtendedColorType::Rgb8, encoding);
     }
     let rgba = match picture {
         DynamicImage::ImageRgba8(rgba) => Cow::Borrowed(rgba),

@@ -13,7 +13,7 @@ const COARSE_FACTOR: u32 = 4;
 
 /// The picture on white, with at most `side` pixels on its longest side; never enlarged.
 pub fn shrink(picture: &DynamicImage, side: u32) -> RgbImage {
-    let opaque = on_white(picture);
+    let opaque = opaque(picture);
     let (width, height) = opaque.dimensions();
     let (small_width, small_height) = scaled(width, height, side);
     if (small_width, small_height) == (width, height) {
@@ -28,15 +28,16 @@ pub fn shrink(picture: &DynamicImage, side: u32) -> RgbImage {
 }
 
 /// The picture in 8-bit RGB, on white where it is transparent.
-pub fn on_white(picture: &DynamicImage) -> Cow<'_, RgbImage> {
+pub fn opaque(picture: &DynamicImage) -> Cow<'_, RgbImage> {
     match picture {
         DynamicImage::ImageRgb8(rgb) => Cow::Borrowed(rgb),
-        other if other.color().has_alpha() => Cow::Owned(blend(&other.to_rgba8())),
+        other if other.color().has_alpha() => Cow::Owned(on_white(&other.to_rgba8())),
         other => Cow::Owned(other.to_rgb8()),
     }
 }
 
-fn blend(picture: &RgbaImage) -> RgbImage {
+/// The picture on a white ground.
+pub fn on_white(picture: &RgbaImage) -> RgbImage {
     RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
         let Rgba([r, g, b, alpha]) = *picture.get_pixel(x, y);
         let (alpha, white) = (u32::from(alpha), u32::from(u8::MAX));
@@ -109,9 +110,6 @@ mod tests {
         let Rgb([red, green, blue]) = *small.get_pixel(0, 4);
         assert!(red == 255 && green < 10 && blue < 10, "{green} {blue}");
         let half = RgbaImage::from_pixel(1, 1, Rgba([0, 0, 0, 128]));
-        assert_eq!(
-            on_white(&DynamicImage::ImageRgba8(half)).get_pixel(0, 0).0,
-            [127; 3]
-        );
+        assert_eq!(on_white(&half).get_pixel(0, 0).0, [127; 3]);
     }
 }

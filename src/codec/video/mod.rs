@@ -5,6 +5,7 @@ mod gif;
 mod h264;
 mod mp4;
 mod palette;
+mod read;
 
 use bytes::Bytes;
 use image::RgbImage;
@@ -12,6 +13,8 @@ use image::RgbImage;
 use crate::domain::Format;
 
 use super::CodecError;
+
+pub use read::{Facts, Frame, facts, frames, stills};
 
 /// Frames per second that a writer takes at most.
 const MOST_FRAME_RATE: u32 = 120;
