@@ -22,6 +22,8 @@ const PREVIEW_LENGTH: Duration = Duration::from_secs(3);
 /// A video is converted to at least so many frames a second: fewer are often the average of an uneven one.
 const LEAST_RATE: u32 = 20;
 const MOST_RATE: u32 = 60;
+/// Frames a second of a video that comes unevenly: each is 2/100 s long, and a GIF counts in 1/100 s.
+const UNEVEN_RATE: u32 = 50;
 /// How far from a whole number a frame rate may be to count as one.
 const NEARLY: f64 = 0.05;
 
@@ -93,7 +95,10 @@ fn even_rate(frame_rate: Option<f64>) -> u32 {
         .filter(|rate| (rate - rate.round()).abs() < NEARLY)
         .map(|rate| rate.round() as u32)
         .find(|rate| (LEAST_RATE..=MOST_RATE).contains(rate));
-    even.unwrap_or((rate.round() as u32).clamp(LEAST_RATE, MOST_RATE))
+    even.unwrap_or(match rate.round() as u32 {
+        0..LEAST_RATE => UNEVEN_RATE,
+        fluent => fluent.min(MOST_RATE),
+    })
 }
 
 /// Writes frames that come at any times at an even rate: each is shown until the next one's time.
@@ -140,9 +145,10 @@ impl Resampler {
         Ok(())
     }
 
-    /// The whole file; the last frame is shown until `end`.
+    /// The whole file; the last frame is shown until `end`, and at least once.
     fn finish(mut self, end: Duration) -> Result<Bytes, CodecError> {
-        self.fill(beginning_before(end, self.rate).max(1))?;
+        let frames = (end.as_secs_f64() * f64::from(self.rate)).round() as u64;
+        self.fill(frames.max(self.written + 1))?;
         self.writer.finish()
     }
 }
@@ -198,6 +204,11 @@ mod tests {
         assert_eq!(resampled(&[0, 100, 200], 300, 20), [0, 0, 1, 1, 2, 2]);
         assert_eq!(resampled(&[0, 50, 100, 150], 200, 10), [0, 2]);
         assert_eq!(resampled(&[0, 100, 400], 500, 10), [0, 1, 1, 1, 2]);
+        assert_eq!(
+            resampled(&[0, 190], 210, 10),
+            [0, 0, 1],
+            "the last one is seen"
+        );
         assert_eq!(resampled(&[0], 0, 10), [0], "a still");
         assert_eq!(
             resampled(&[40, 100], 200, 10),
@@ -229,13 +240,13 @@ mod tests {
             (10.0, 20),
             (100.0 / 6.0, 50),
             (100.0 / 3.0, 33),
-            (1.337, 20),
+            (1.337, 50),
             (59.94, 60),
             (240.0, 60),
-            (0.0, 20),
+            (0.0, 50),
         ] {
             assert_eq!(even_rate(Some(rate)), even, "{rate}");
         }
-        assert_eq!(even_rate(None), LEAST_RATE);
+        assert_eq!(even_rate(None), UNEVEN_RATE);
     }
 }

@@ -217,3 +217,6 @@ impl Original {
         .await?
     }
 }
+
+#[cfg(test)]
+mod tests;
