@@ -1,8 +1,10 @@
 //! The provider that comes with the program: it draws pictures itself, and needs no other service.
 
+mod animation;
 mod dice;
 pub mod drawing;
 mod style;
+mod video;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -22,7 +24,7 @@ const DRAWN: f32 = 0.85;
 /// Texts of the style that a template may offer in its form, as variables of the same name.
 const FILLED_BY_VARIABLES: [&str; 3] = ["badge", "footer", "kicker"];
 
-/// Draws banners, posters and quote cards.
+/// Draws banners, posters and quote cards, and makes videos of them.
 pub struct Builtin;
 
 #[async_trait]
@@ -32,7 +34,7 @@ impl Provider for Builtin {
     }
 
     fn makes(&self, media_type: MediaType) -> bool {
-        media_type == MediaType::Image
+        matches!(media_type, MediaType::Image | MediaType::Video)
     }
 
     fn may_resubmit(&self) -> bool {
@@ -41,7 +43,11 @@ impl Provider for Builtin {
 
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {
         let task = task.clone();
-        let made = task::spawn_blocking(move || make(&task)).await;
+        let made = task::spawn_blocking(move || match task.media_type {
+            MediaType::Video => video::make(&task),
+            _ => make(&task),
+        })
+        .await;
         made.map_err(|error| ProviderError::Failed(error.to_string()))?
             .map(Submitted::Done)
     }
