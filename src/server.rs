@@ -329,6 +329,7 @@ fn build_executor(config: &Config, app: &App, pulse: Pulse, stop: &CancellationT
                 max_length: config.limits.output_duration,
                 max_duration: config.limits.decode_time,
             },
+            conversion_time: config.limits.conversion_time,
         },
         pulse,
         stop: stop.clone(),

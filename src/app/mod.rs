@@ -48,7 +48,7 @@ use crate::{domain::IntakeLimits, events::Events, media::Storage, store::Store};
 pub use apply_catalogue::{ApplyOptions, CatalogueChange, ChangeKind};
 pub use cancel_request::Cancellation;
 pub use clock::Clock;
-pub use complete_job::StoredOutput;
+pub use complete_job::{StoredFile, StoredOutput};
 pub use create_request::Accepted;
 pub use end_attempt::AttemptEnd;
 pub use fold_trends::Folded;

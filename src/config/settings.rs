@@ -208,6 +208,8 @@ settings! {
         output_duration: Duration = "1h" in "1s"..="24h";
         /// How long decoding one output may take.
         decode_time: Duration = "20s" in "100ms"..="10m";
+        /// How long converting one video or sound to another format may take.
+        conversion_time: Duration = "5m" in "100ms"..="12h";
         /// Variations of one request.
         variations: u32 = 16 in 1..=100;
     }

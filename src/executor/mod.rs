@@ -2,6 +2,7 @@
 
 mod attempt;
 mod claim_loop;
+mod derivations;
 mod failure;
 mod heartbeat;
 mod ingest;
@@ -42,6 +43,8 @@ pub struct Settings {
     pub fold_interval: Duration,
     /// Bounds of what a provider may deliver.
     pub limits: Limits,
+    /// How long converting one output to another format may take.
+    pub conversion_time: Duration,
 }
 
 /// The executor's parts. Clones share them.

@@ -151,6 +151,12 @@ impl ProgressSender {
         (Self(sender), receiver)
     }
 
+    /// Tells what is being done; the fraction stays.
+    pub fn say(&self, message: &str) {
+        self.0
+            .send_modify(|progress| progress.message = clean::text(message));
+    }
+
     /// A fraction that is no number counts as 0.
     pub fn send(&self, progress: Progress) {
         let fraction = if progress.fraction.is_nan() {
