@@ -5,6 +5,7 @@
 //! everything that is printed: debug output, problems and [`Loaded::to_toml`].
 
 mod address;
+mod command;
 mod contradiction;
 mod display;
 mod identifier;
@@ -20,13 +21,14 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
 pub use address::{DatabaseBackend, DatabaseUrl};
+pub use command::{CommandConfig, KEYS as COMMAND_KEYS};
 pub use kind::{LogFormat, StorageBackend};
 pub use layer::{Flag, Inputs};
 pub use problem::{Problem, Problems, Source};
 pub use quantity::{format_duration, parse_duration};
 pub use settings::{
-    CatalogueConfig, Config, DatabaseConfig, ExecutorConfig, IdentityConfig, LimitsConfig,
-    LogConfig, ProvidersConfig, ServerConfig, StorageConfig, TrendsConfig,
+    CatalogueConfig, Config, DatabaseConfig, ExecConfig, ExecutorConfig, IdentityConfig,
+    LimitsConfig, LogConfig, ProvidersConfig, ServerConfig, StorageConfig, TrendsConfig,
 };
 
 use layer::Layers;

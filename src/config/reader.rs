@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::command::{self, CommandConfig, GivenCommand};
 use super::kind::{Kind, Literal};
 use super::layer::{Given, Layers, Written};
 use super::problem::{Problem, Source};
@@ -14,6 +15,7 @@ pub struct Reader {
     sources: BTreeMap<&'static str, Source>,
     wrong: BTreeSet<&'static str>,
     problems: Vec<Problem>,
+    commands: Vec<GivenCommand>,
 }
 
 impl Reader {
@@ -26,6 +28,7 @@ impl Reader {
         Self {
             given,
             problems: layers.problems,
+            commands: layers.commands,
             ..Self::default()
         }
     }
@@ -48,6 +51,11 @@ impl Reader {
                 Err(format!("a value from {low} to {high}"))
             }
         })
+    }
+
+    /// The commands that make media, by name.
+    pub fn read_commands(&mut self) -> BTreeMap<String, CommandConfig> {
+        command::read(std::mem::take(&mut self.commands), &mut self.problems)
     }
 
     /// What was wrong, and where each value that is not the default came from.
@@ -101,7 +109,7 @@ impl Reader {
         };
         self.wrong.insert(entry.key);
         self.problems.push(Problem::Value {
-            key: entry.key,
+            key: entry.key.into(),
             source: given.source,
             expected,
             found: (!entry.secret).then(|| found.describe()),
