@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app::{App, Pulse},
     media::Limits,
-    provider::Registry,
 };
 
 /// How this process works.
@@ -48,7 +47,6 @@ pub struct Settings {
 #[derive(Clone)]
 pub struct Executor {
     pub app: App,
-    pub providers: Registry,
     pub settings: Settings,
     /// Beats with every turn of the claim loop.
     pub pulse: Pulse,
