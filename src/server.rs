@@ -311,9 +311,9 @@ fn build_providers(config: &Config) -> Registry {
         providers = providers.with(Scripted);
     }
     let supervisor = &config.exec.supervisor;
-    for (name, written) in &config.exec.commands {
-        let command = written.command.clone();
-        providers = providers.with(Exec::new(name.clone(), command, supervisor.clone()));
+    for (name, command) in &config.exec.commands {
+        let exec = Exec::new(name.clone(), command.clone(), supervisor.clone());
+        providers = providers.with(exec);
     }
     providers
 }

@@ -93,13 +93,6 @@ pub struct GivenCommand {
     pub values: Vec<(String, Source, Literal)>,
 }
 
-/// A command, and where it was written.
-#[derive(Clone, Debug)]
-pub struct CommandConfig {
-    pub command: Command,
-    pub source: Source,
-}
-
 /// The tables below `[exec]`; what is no table is a problem.
 pub fn gather(
     section: &DeTable<'_>,
@@ -137,21 +130,11 @@ pub fn gather(
 }
 
 /// The commands by their names: those given and those that are always there.
-pub fn read(
-    given: Vec<GivenCommand>,
-    problems: &mut Vec<Problem>,
-) -> BTreeMap<String, CommandConfig> {
-    let mut commands = BTreeMap::from([(
-        "voice".to_owned(),
-        CommandConfig {
-            command: voice(),
-            source: Source::Default,
-        },
-    )]);
+pub fn read(given: Vec<GivenCommand>, problems: &mut Vec<Problem>) -> BTreeMap<String, Command> {
+    let mut commands = BTreeMap::from([("voice".to_owned(), voice())]);
     for table in given {
-        let (name, source) = (table.name.clone(), table.source.clone());
-        let command = TableReader::new(table, problems).read();
-        commands.insert(name, CommandConfig { command, source });
+        let name = table.name.clone();
+        commands.insert(name, TableReader::new(table, problems).read());
     }
     commands
 }
@@ -432,9 +415,8 @@ macro_rules! words {
 words!(PromptBy { Stdin = "stdin", File = "file", None = "none" });
 words!(ProgressBy { Lines = "lines", Ffmpeg = "ffmpeg", None = "none" });
 
-/// The table of a command as TOML, every key that is set.
-pub fn write(name: &str, config: &CommandConfig) -> String {
-    let command = &config.command;
+/// The table of a command as TOML, every key that is set; with where it was written, unless it is always there.
+pub fn write(name: &str, command: &Command, source: Option<&Source>) -> String {
     let arguments = command.arguments.iter().map(|argument| match argument {
         Argument::One(template) => quote(template),
         Argument::Optional(templates) => list(templates.iter().map(|template| quote(template))),
@@ -455,9 +437,9 @@ pub fn write(name: &str, config: &CommandConfig) -> String {
         ("repeatable", bool::write(&command.repeatable)),
         ("install", Option::<String>::write(&command.install)),
     ];
-    let mut table = match &config.source {
-        Source::Default => format!("[{SECTION}.{name}]\n"),
-        source => format!("[{SECTION}.{name}] # {source}\n"),
+    let mut table = match source {
+        None => format!("[{SECTION}.{name}]\n"),
+        Some(source) => format!("[{SECTION}.{name}] # {source}\n"),
     };
     for (key, value) in values {
         let _ = match value {

@@ -29,7 +29,11 @@ impl Loaded {
         }
         for (name, command) in &self.config.exec.commands {
             toml.push('\n');
-            toml.push_str(&command::write(name, command));
+            toml.push_str(&command::write(
+                name,
+                command,
+                self.command_sources.get(name),
+            ));
         }
         toml
     }

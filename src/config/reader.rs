@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::command::{self, CommandConfig, GivenCommand};
+use super::command::{self, GivenCommand};
 use super::kind::{Kind, Literal};
 use super::layer::{Given, Layers, Written};
-use super::problem::{Problem, Source};
+use super::problem::{Problem, Problems, Source};
 use super::settings::{ENTRIES, Entry};
+use super::{Config, Loaded};
+use crate::domain::Command;
 
 /// Hands out one value for each setting; deserialising the whole at once would stop at the first mistake.
 #[derive(Default)]
@@ -16,6 +18,7 @@ pub struct Reader {
     wrong: BTreeSet<&'static str>,
     problems: Vec<Problem>,
     commands: Vec<GivenCommand>,
+    command_sources: BTreeMap<String, Source>,
 }
 
 impl Reader {
@@ -54,13 +57,25 @@ impl Reader {
     }
 
     /// The commands that make media, by name.
-    pub fn read_commands(&mut self) -> BTreeMap<String, CommandConfig> {
-        command::read(std::mem::take(&mut self.commands), &mut self.problems)
+    pub fn read_commands(&mut self) -> BTreeMap<String, Command> {
+        let given = std::mem::take(&mut self.commands);
+        let sources = given
+            .iter()
+            .map(|table| (table.name.clone(), table.source.clone()));
+        self.command_sources.extend(sources);
+        command::read(given, &mut self.problems)
     }
 
-    /// What was wrong, and where each value that is not the default came from.
-    pub fn finish(self) -> (Vec<Problem>, BTreeMap<&'static str, Source>) {
-        (self.problems, self.sources)
+    /// The configuration with where each value and each command that is not the default came from; or what was wrong.
+    pub fn finish(self, config: Config) -> Result<Loaded, Problems> {
+        if !self.problems.is_empty() {
+            return Err(Problems(self.problems));
+        }
+        Ok(Loaded {
+            config,
+            sources: self.sources,
+            command_sources: self.command_sources,
+        })
     }
 
     /// Reports that settings contradict one another, unless one of them is wrong by itself.

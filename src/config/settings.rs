@@ -9,16 +9,16 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::address::{DatabaseUrl, ListenAddress, Origin};
-use super::command::CommandConfig;
 use super::identifier::{BucketName, LogFilter, WorkerId};
 use super::kind::{Kind, LogFormat, StorageBackend};
 use super::quantity::ByteSize;
 use super::reader::Reader;
+use crate::domain::Command;
 
 /// The commands that make media, by the names of their providers.
 #[derive(Debug, Clone)]
 pub struct ExecConfig {
-    pub commands: BTreeMap<String, CommandConfig>,
+    pub commands: BTreeMap<String, Command>,
     /// The `atelier` program, which watches over running commands. `None`: the program of this process. No setting: only a
     /// program that has a server within itself must say it.
     pub supervisor: Option<PathBuf>,

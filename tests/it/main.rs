@@ -18,6 +18,7 @@ mod database;
 mod deletion;
 mod documents;
 mod error_walk;
+mod exec;
 mod execution;
 mod feature_updates;
 mod features;

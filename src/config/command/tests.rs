@@ -35,24 +35,24 @@ install = "ask the operator"
 fn a_table_is_read_and_printed_as_it_was() {
     let loaded = load(STUDIO).unwrap();
     let studio = &loaded.config.exec.commands["studio"];
-    assert_eq!(studio.command.program, "studio");
+    assert_eq!(studio.program, "studio");
     assert_eq!(
-        studio.command.arguments[2],
+        studio.arguments[2],
         Argument::Optional(vec!["--seed".into(), "{{ seed }}".into()])
     );
-    assert_eq!(studio.command.timeout, Duration::from_secs(90));
+    assert_eq!(studio.timeout, Duration::from_secs(90));
     let shown = loaded.to_toml();
     assert!(shown.contains("[exec.studio] # atelier.toml:2"), "{shown}");
     let again = load(&shown).unwrap();
     for (name, command) in &loaded.config.exec.commands {
-        assert_eq!(again.config.exec.commands[name].command, command.command);
+        assert_eq!(&again.config.exec.commands[name], command);
     }
 }
 
 #[test]
 fn what_is_not_written_has_its_default() {
     let loaded = load("[exec.studio]\ncommand = \"x\"\nmakes = [\"audio\"]").unwrap();
-    let studio = &loaded.config.exec.commands["studio"].command;
+    let studio = &loaded.config.exec.commands["studio"];
     assert_eq!((studio.prompt, studio.repeatable), (PromptBy::Stdin, true));
     assert_eq!((studio.memory, studio.output_bytes), (2 << 30, 256 << 20));
     for (key, default, _) in KEYS
@@ -60,20 +60,18 @@ fn what_is_not_written_has_its_default() {
         .filter(|(_, default, _)| default.starts_with('`'))
     {
         let line = format!("{key} = {}\n", default.trim_matches('`'));
-        let table = write("studio", &loaded.config.exec.commands["studio"]);
+        let table = write("studio", studio, None);
         assert!(table.contains(&line), "{line} is not in {table}");
     }
 }
 
 #[test]
 fn the_voice_is_there_without_any_table_and_a_table_replaces_it() {
-    let voice = &load("").unwrap().config.exec.commands["voice"];
-    assert_eq!(
-        (voice.command.program.as_str(), &voice.source),
-        ("espeak-ng", &Source::Default)
-    );
+    let loaded = load("").unwrap();
+    assert_eq!(loaded.config.exec.commands["voice"].program, "espeak-ng");
+    assert!(loaded.command_sources.is_empty());
     let replaced = load("[exec.voice]\ncommand = \"say\"\nmakes = [\"audio\"]").unwrap();
-    let voice = &replaced.config.exec.commands["voice"].command;
+    let voice = &replaced.config.exec.commands["voice"];
     assert_eq!((voice.program.as_str(), voice.arguments.len()), ("say", 0));
 }
 
