@@ -4,11 +4,10 @@ mod bounds;
 mod readiness;
 mod studio;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use atelier::domain::command::{Argument, PromptBy};
 use atelier::rpc::proto::{CreateRequestRequest, JobStatus, WatchJobEvent};
-use serde_json::Value;
 
 use crate::client::wish;
 use crate::database::on_both_databases;
@@ -67,25 +66,23 @@ on_both_databases! {
 
     async fn a_command_gets_nothing_of_the_servers_environment_but_what_is_named(db: TestDatabase) {
         let studio = Studio::new();
-        let mut command = studio.python(
-            "import json, os, shutil, sys\n\
-             json.dump(dict(os.environ, cwd=os.getcwd()), open('$STUDIO/environment', 'w'))\n\
-             shutil.copy('$STUDIO/picture.png', sys.argv[1])",
+        // As the shell was started, before it or Python adds to it.
+        let mut command = studio.shell(
+            "tr '\\0' '\\n' < /proc/$$/environ > $STUDIO/environment; pwd > $STUDIO/folder
+             cp $STUDIO/picture.png \"$1\"/",
         );
         // Cargo sets both for tests.
         command.pass_environment = vec!["CARGO_PKG_NAME".to_owned()];
         assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
         let server = serve(&db, &studio, command).await;
         assert_eq!(make(&server, "x").await.job.status(), JobStatus::Completed);
-        let mut environment: serde_json::Map<String, Value> =
-            serde_json::from_str(&studio.read("environment")).unwrap();
-        // Python sets it itself.
-        environment.remove("LC_CTYPE");
-        let names: BTreeSet<_> = environment.keys().map(String::as_str).collect();
-        assert_eq!(names, BTreeSet::from(["CARGO_PKG_NAME", "HOME", "LANG", "PATH", "TMPDIR", "cwd"]));
-        assert_eq!(environment["HOME"], environment["cwd"]);
-        let home = environment["HOME"].as_str().unwrap();
-        assert!(environment["TMPDIR"].as_str().unwrap().starts_with(home));
+        let environment = studio.read("environment");
+        let variables: BTreeMap<_, _> = environment.lines().filter_map(|line| line.split_once('=')).collect();
+        let names: Vec<_> = variables.keys().copied().collect();
+        assert_eq!(names, ["CARGO_PKG_NAME", "HOME", "LANG", "PATH", "TMPDIR"]);
+        let home = variables["HOME"];
+        assert_eq!(home, studio.read("folder").trim());
+        assert!(variables["TMPDIR"].starts_with(home));
         assert!(!std::path::Path::new(home).exists(), "the folder of the run is still there");
     }
 

@@ -74,14 +74,18 @@ async fn run(plan: &Plan) -> io::Result<Verdict> {
     let mut hangup = signal(SignalKind::hangup())?;
 
     let mut family = Family::start(plan)?;
-    let verdict = tokio::select! {
-        verdict = family.watch(plan) => verdict,
-        () = unwanted.cancelled() => Verdict::Stopped,
-        _ = terminate.recv() => Verdict::Interrupted,
-        _ = interrupt.recv() => Verdict::Interrupted,
-        _ = hangup.recv() => Verdict::Interrupted,
+    let finding = tokio::select! {
+        finding = family.watch(plan) => finding,
+        () = unwanted.cancelled() => Finding::new(Verdict::Stopped, "the server ended the command"),
+        _ = terminate.recv() => Finding::interrupted(),
+        _ = interrupt.recv() => Finding::interrupted(),
+        _ = hangup.recv() => Finding::interrupted(),
     };
-    let verdict = family.end(plan, verdict).await;
+    let Finding { verdict, words } = family.end(plan, finding).await;
+    // After the command has said its last.
+    if !words.is_empty() {
+        say(&words);
+    }
     if unwanted.is_cancelled() {
         // The server may be unable to.
         let _ = fs::remove_dir_all(&plan.folder);
@@ -108,6 +112,25 @@ fn lower(resource: Resource, limit: u64) -> io::Result<()> {
         maximum: limit,
     };
     Ok(setrlimit(resource, limits)?)
+}
+
+/// How a run ended, and what there is to say about it.
+struct Finding {
+    verdict: Verdict,
+    words: String,
+}
+
+impl Finding {
+    fn new(verdict: Verdict, words: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            words: words.into(),
+        }
+    }
+
+    fn interrupted() -> Self {
+        Self::new(Verdict::Interrupted, "a signal ended the supervisor")
+    }
 }
 
 /// The command and all that it has started.
@@ -138,7 +161,7 @@ impl Family {
     }
 
     /// Waits until the command has ended, or may go on no longer.
-    async fn watch(&mut self, plan: &Plan) -> Verdict {
+    async fn watch(&mut self, plan: &Plan) -> Finding {
         let deadline = Instant::now() + plan.timeout;
         loop {
             self.reap();
@@ -146,26 +169,24 @@ impl Family {
                 return judge(status);
             }
             if Instant::now() >= deadline {
-                say(&format!(
-                    "the command took longer than {} s",
-                    plan.timeout.as_secs_f64()
-                ));
-                return Verdict::TimedOut;
+                let seconds = plan.timeout.as_secs_f64();
+                let words = format!("the command took longer than {seconds} s");
+                return Finding::new(Verdict::TimedOut, words);
             }
             let looked = Instant::now();
             if let Some(excess) = excess(plan) {
-                say(&format!("the command was ended: {excess}"));
-                return Verdict::LimitExceeded;
+                let words = format!("the command was ended: {excess}");
+                return Finding::new(Verdict::LimitExceeded, words);
             }
             // Never more than a tenth of the time is spent with looking.
             sleep(TICK.max(looked.elapsed() * 10)).await;
         }
     }
 
-    /// Ends whatever still runs. Returns what the verdict comes to when nothing changes any more.
-    async fn end(&mut self, plan: &Plan, verdict: Verdict) -> Verdict {
+    /// Ends whatever still runs. Returns what the finding comes to when nothing changes any more.
+    async fn end(&mut self, plan: &Plan, finding: Finding) -> Finding {
         let polite = matches!(
-            verdict,
+            finding.verdict,
             Verdict::TimedOut | Verdict::Interrupted | Verdict::Stopped
         );
         if polite {
@@ -176,13 +197,13 @@ impl Family {
         if !self.none_left {
             say("some processes of the command could not be ended");
         }
-        let finished = matches!(verdict, Verdict::Succeeded | Verdict::Failed);
+        let finished = matches!(finding.verdict, Verdict::Succeeded | Verdict::Failed);
         match Usage::of(&plan.folder).excess(plan.output_bytes) {
             Some(excess) if finished => {
-                say(&format!("the command went too far: {excess}"));
-                Verdict::LimitExceeded
+                let words = format!("the command went too far: {excess}");
+                Finding::new(Verdict::LimitExceeded, words)
             }
-            _ => verdict,
+            _ => finding,
         }
     }
 
@@ -233,23 +254,23 @@ fn excess(plan: &Plan) -> Option<String> {
 }
 
 /// What the command's own end means.
-fn judge(status: WaitStatus) -> Verdict {
+fn judge(status: WaitStatus) -> Finding {
     if status.exit_status() == Some(0) {
-        return Verdict::Succeeded;
+        return Finding::new(Verdict::Succeeded, "");
     }
     let Some(signal) = status.terminating_signal() else {
         let code = status.exit_status().unwrap_or_default();
-        say(&format!("the command ended with exit code {code}"));
-        return Verdict::Failed;
+        let words = format!("the command ended with exit code {code}");
+        return Finding::new(Verdict::Failed, words);
     };
-    say(&format!("signal {signal} ended the command"));
     // None of these comes from the command itself, or from here.
     let foreign = [Signal::TERM, Signal::INT, Signal::HUP, Signal::KILL];
-    if foreign.iter().any(|foreign| foreign.as_raw() == signal) {
+    let verdict = if foreign.iter().any(|foreign| foreign.as_raw() == signal) {
         Verdict::Interrupted
     } else if signal == Signal::XFSZ.as_raw() {
         Verdict::LimitExceeded
     } else {
         Verdict::Failed
-    }
+    };
+    Finding::new(verdict, format!("signal {signal} ended the command"))
 }
