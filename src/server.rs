@@ -337,6 +337,8 @@ fn build_executor(config: &Config, app: &App, pulse: Pulse, stop: &CancellationT
             limits: media::Limits {
                 max_bytes: config.limits.output_bytes,
                 max_pixels: config.limits.output_pixels,
+                max_frames: config.limits.output_frames,
+                max_length: config.limits.output_duration,
                 max_duration: config.limits.decode_time,
             },
         },

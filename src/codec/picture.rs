@@ -5,7 +5,7 @@ use std::io::Cursor;
 use bytes::Bytes;
 use image::{
     DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError, ImageFormat,
-    ImageReader, RgbImage,
+    ImageReader, Rgb, RgbImage, Rgba, RgbaImage,
     codecs::{
         jpeg::JpegEncoder,
         png::{CompressionType, FilterType, PngEncoder},
@@ -18,7 +18,7 @@ use crate::domain::Format;
 use super::CodecError;
 
 /// Bytes of memory that decoding may take for each pixel allowed: 16-bit RGBA twice over.
-const MEMORY_PER_PIXEL: u64 = 16;
+pub(super) const MEMORY_PER_PIXEL: u64 = 16;
 /// High enough that flat areas and letters stay clean.
 const JPEG_QUALITY: u8 = 92;
 
@@ -41,14 +41,6 @@ pub fn encode(picture: &RgbImage, format: Format) -> Result<Bytes, CodecError> {
     }
     .map_err(|error| CodecError::Unsupported(error.to_string()))?;
     Ok(file.into_inner().into())
-}
-
-/// The format whose signature stands at the start of `content`.
-pub fn sniff(content: &[u8]) -> Option<Format> {
-    let found = image::guess_format(content).ok()?;
-    Format::ALL
-        .into_iter()
-        .find(|format| image_format(*format) == Some(found))
 }
 
 /// `None` for what is no picture.
@@ -87,6 +79,16 @@ pub fn decode(content: &[u8], format: Format, max_pixels: u64) -> Result<Dynamic
     let mut picture = DynamicImage::from_decoder(decoder).map_err(corrupt)?;
     picture.apply_orientation(orientation);
     Ok(picture)
+}
+
+/// The picture on a white ground.
+pub fn on_white(picture: &RgbaImage) -> RgbImage {
+    RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
+        let Rgba([r, g, b, alpha]) = *picture.get_pixel(x, y);
+        let (alpha, white) = (u32::from(alpha), u32::from(u8::MAX));
+        let blend = |channel: u32| (channel * alpha + white * (white - alpha) + white / 2) / white;
+        Rgb([r, g, b].map(|channel| blend(u32::from(channel)) as u8))
+    })
 }
 
 /// Whether an end marker follows the last scan; the decoder would fill what is missing with grey.

@@ -217,8 +217,12 @@ settings! {
         prompt_chars: usize = 4000 in 1..=100000;
         /// Size of one output.
         output_bytes: u64 as ByteSize = "64MiB" in "1KiB"..="4GiB";
-        /// Pixels of one picture.
+        /// Pixels of one picture, or of each frame of a video.
         output_pixels: u64 = 67108864 in 4096..=1073741824;
+        /// Frames of one video; an hour at 25 frames per second has as many as the default.
+        output_frames: u64 = 90000 in 1..=10000000;
+        /// Playing time of one video or sound.
+        output_duration: Duration = "1h" in "1s"..="24h";
         /// How long decoding one output may take.
         decode_time: Duration = "20s" in "100ms"..="10m";
         /// Variations of one request.

@@ -118,12 +118,13 @@ impl From<ProviderError> for Mishap {
 impl From<InspectError> for Mishap {
     fn from(error: InspectError) -> Self {
         match &error {
-            InspectError::TooLarge { .. } | InspectError::TooManyPixels { .. } => {
-                Self::lasting(Failure::new(
-                    Reason::OutputTooLarge,
-                    format!("The output is too large: {error}."),
-                ))
-            }
+            InspectError::TooLarge { .. }
+            | InspectError::TooManyPixels { .. }
+            | InspectError::TooManyFrames { .. }
+            | InspectError::TooLong { .. } => Self::lasting(Failure::new(
+                Reason::OutputTooLarge,
+                format!("The output is too large: {error}."),
+            )),
             InspectError::Busy => Self::passing(
                 Failure::new(
                     Reason::Internal,

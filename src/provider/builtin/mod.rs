@@ -1,6 +1,8 @@
 //! The provider that comes with the program: it draws pictures itself, and needs no other service.
 
+mod dice;
 pub mod drawing;
+mod style;
 
 use async_trait::async_trait;
 use serde_json::Value;

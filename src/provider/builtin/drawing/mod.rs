@@ -7,7 +7,6 @@
 mod badge;
 mod block;
 mod colour;
-mod dice;
 mod emblem;
 mod font;
 mod geometry;
@@ -24,6 +23,8 @@ mod wording;
 use image::RgbImage;
 use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
+
+use super::dice;
 
 pub use style::check_style;
 
