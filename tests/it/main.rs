@@ -61,6 +61,7 @@ mod templates;
 mod trends;
 mod two_executors;
 mod validation;
+mod voice;
 mod watch;
 mod watch_request;
 mod watching;
