@@ -2,6 +2,7 @@
 //! cost is bounded by their arguments, and whoever calls them keeps them off the asynchronous threads.
 
 pub mod picture;
+pub mod provenance;
 pub mod sound;
 pub mod video;
 

@@ -118,7 +118,7 @@ mod tests {
     fn the_rfc_s_example_has_the_rfc_s_text() {
         // The numbers by the compiler: serde_json may read one a bit off.
         let value = json!({
-            "numbers": [333_333_333.333_333_29, 1e30, 4.50, 2e-3, 0.000_000_000_000_000_000_000_000_001],
+            "numbers": [333_333_333.333_333_3, 1e30, 4.50, 2e-3, 0.000_000_000_000_000_000_000_000_001],
             "string": "\u{20ac}$\u{f}\u{a}A'\u{42}\u{22}\u{5c}\\\"/",
             "literals": [null, true, false],
         });
