@@ -4,6 +4,7 @@
 mod bounds;
 mod ending;
 pub mod picture;
+pub mod provenance;
 mod signature;
 pub mod sound;
 #[cfg(test)]

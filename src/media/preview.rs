@@ -12,7 +12,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, Rgb, RgbImage};
 
-use crate::codec::picture::on_white;
+use crate::codec::picture::{opaque, scaled};
 
 /// Longest side of the small copy in pixels.
 const COPY_SIDE: u32 = 64;
@@ -34,10 +34,7 @@ const QUALITIES: [u8; 3] = [70, 50, 30];
 /// Pixels are averaged in linear light, as BlurHash itself does, so the hash of the copy has the
 /// colours of the original.
 pub fn small_copy(picture: &DynamicImage) -> RgbImage {
-    match picture {
-        DynamicImage::ImageRgb8(rgb) => shrink(rgb),
-        other => shrink(&on_white(&other.to_rgba8())),
-    }
+    shrink(&opaque(picture))
 }
 
 /// The BlurHash of a picture, 4 x 3 components in 28 characters. See <https://blurha.sh>.
@@ -118,16 +115,6 @@ fn average(picture: &RgbImage, xs: Range<usize>, ys: Range<usize>) -> Rgb<u8> {
         }
     }
     Rgb(sums.map(|sum| to_srgb((sum + count / 2) / count)))
-}
-
-/// The size that `width` x `height` pixels have when the longest side is cut down to `limit`.
-fn scaled(width: u32, height: u32, limit: u32) -> (u32, u32) {
-    let longest = u64::from(width.max(height));
-    let scale = |side: u32| match longest > u64::from(limit) {
-        true => ((u64::from(side) * u64::from(limit) + longest / 2) / longest).max(1) as u32,
-        false => side,
-    };
-    (scale(width), scale(height))
 }
 
 /// The pixels in number `index` of `parts` nearly equal parts of `length` pixels. None is empty as
