@@ -6,11 +6,15 @@
 //! - [`inspect`] finds out what some bytes are, whatever their name or declared type says, and
 //!   makes the BlurHash and the tiny preview from them, within [`Limits`] on bytes, pixels, frames
 //!   and time. [`still`] gives the picture that stands for a file.
+//! - [`Original::derive`] makes further files of an output: other formats, thumbnails, posters and
+//!   previews.
 //! - Links to objects expire: S3 presigns them, the local folder's are signed here and checked with
 //!   [`Storage::verify_link`].
 
 mod backend;
 mod bounded;
+mod convert;
+mod derive;
 mod digest;
 mod error;
 mod facts;
@@ -28,6 +32,7 @@ pub mod waveform;
 
 pub use backend::StorageSettings;
 pub use bounded::run_bounded;
+pub use derive::{Derivation, DeriveError, Original};
 pub use error::StorageError;
 pub use facts::{Facts, InspectError, Inspected, Limits, SoundFacts};
 pub use key::{InvalidKey, StorageKey};

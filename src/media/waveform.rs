@@ -101,3 +101,67 @@ fn blend(Rgb(from): Rgb<u8>, Rgb(to): Rgb<u8>, part: f64) -> Rgb<u8> {
         mix(from[2], to[2]),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peaks(blocks: &[&[i16]], channels: u16) -> Vec<u16> {
+        let mut peaks = Peaks::default();
+        for samples in blocks {
+            let sample_rate = 400; // four samples to a peak
+            peaks.add(Block {
+                channels,
+                sample_rate,
+                samples,
+            });
+        }
+        peaks.finish()
+    }
+
+    #[test]
+    fn each_hundredth_of_a_second_has_its_loudest_sample() {
+        let mono = peaks(&[&[1, -5, 2], &[3, 0, 0, 0, i16::MIN], &[7]], 1);
+        assert_eq!(mono, [5, 32_768, 7]);
+        let stereo = peaks(&[&[1, -5, 2, 3, 9, 0, 0, 0], &[4, 6]], 2);
+        assert_eq!(stereo, [9, 6]);
+        assert_eq!(peaks(&[], 1), [0_u16; 0]);
+    }
+
+    #[test]
+    fn a_loud_part_is_drawn_higher_than_a_quiet_one() {
+        let mut loudness = vec![1000; 50];
+        loudness.extend([30_000; 50]);
+        let picture = draw(&loudness, (240, 60));
+        let ink = |columns: std::ops::Range<u32>| {
+            let pixels = columns.flat_map(|x| (0..60).map(move |y| (x, y)));
+            pixels
+                .filter(|(x, y)| *picture.get_pixel(*x, *y) != GROUND)
+                .count()
+        };
+        assert!(
+            ink(120..240) > 4 * ink(0..120),
+            "{} {}",
+            ink(0..120),
+            ink(120..240)
+        );
+    }
+
+    #[test]
+    fn silence_is_a_row_of_dots_and_nothing_at_all_too() {
+        let silent = draw(&[3; 100], SIZE);
+        assert_eq!(silent, draw(&[], SIZE));
+        let drawn = silent
+            .enumerate_pixels()
+            .filter(|(.., pixel)| **pixel != GROUND);
+        let rows: Vec<u32> = drawn.map(|(_, y, _)| y.abs_diff(SIZE.1 / 2)).collect();
+        assert!(!rows.is_empty() && rows.iter().all(|distance| *distance <= 6));
+    }
+
+    #[test]
+    fn any_size_can_be_drawn() {
+        for size in [(1, 1), (1, 300), (300, 1), (7, 5)] {
+            assert_eq!(draw(&[5, 20_000], size).dimensions(), size);
+        }
+    }
+}

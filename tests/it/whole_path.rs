@@ -82,9 +82,10 @@ on_both_databases! {
     async fn an_empty_database_gets_the_catalogue_once(db: TestDatabase) {
         let server = with_catalogue(&db).await;
         let features = catalogue(&server).await;
-        let pictures = features.iter().filter(|feature| feature.category() == MediaType::Image);
-        assert!(pictures.count() >= 3, "{features:?}");
-        assert!(features.iter().any(|feature| feature.category() == MediaType::Audio), "{features:?}");
+        assert!(features.len() >= 3, "{features:?}");
+        for category in [MediaType::Image, MediaType::Audio] {
+            assert!(features.iter().any(|feature| feature.category() == category), "{features:?}");
+        }
         for feature in &features {
             let templates = templates_of(&server, feature.id).await;
             assert!(templates.len() >= 4, "{} has {templates:?}", feature.name);

@@ -140,6 +140,8 @@ struct Reader<'a> {
     facts: SoundFacts,
     /// Samples of each channel, by the header.
     declared: Option<u64>,
+    /// Samples of each channel that are counted but not heard.
+    skipped: u64,
     format: Format,
 }
 
@@ -151,11 +153,18 @@ impl<'a> Reader<'a> {
         let Some(CodecParameters::Audio(parameters)) = &track.codec_params else {
             return Err(none());
         };
+        // Positions of Opus count what the decoder leaves out at the start (RFC 7845, section 4.3), and nothing here
+        // leaves it out.
+        let skipped = match parameters.codec {
+            CODEC_ID_OPUS => u64::from(track.delay.unwrap_or(0)),
+            _ => 0,
+        };
         Ok(Self {
             id: track.id,
             facts: facts(parameters)?,
             parameters: parameters.clone(),
             declared: track.num_frames,
+            skipped,
             packets,
             format,
         })
@@ -203,7 +212,7 @@ impl<'a> Reader<'a> {
             }
             _ => Ok(Track {
                 facts: self.facts,
-                frames,
+                frames: frames.saturating_sub(self.skipped),
             }),
         }
     }

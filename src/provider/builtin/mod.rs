@@ -1,10 +1,13 @@
-//! The provider that comes with the program: it draws pictures and composes music itself, and needs no other service.
+//! The provider that comes with the program: it draws pictures, animates them and composes music itself, and needs no
+//! other service.
 
+mod animation;
 mod dice;
 pub mod drawing;
 pub mod music;
 mod sound;
 mod style;
+mod video;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -24,7 +27,7 @@ const DRAWN: f32 = 0.85;
 /// Texts of a picture's style that a template may offer in its form, as variables of the same name.
 const FILLED_BY_VARIABLES: [&str; 3] = ["badge", "footer", "kicker"];
 
-/// Draws banners, posters and quote cards, and composes music.
+/// Draws banners, posters and quote cards, makes videos of them, and composes music.
 pub struct Builtin;
 
 #[async_trait]
@@ -33,8 +36,8 @@ impl Provider for Builtin {
         "builtin"
     }
 
-    fn makes(&self, media_type: MediaType) -> bool {
-        matches!(media_type, MediaType::Image | MediaType::Audio)
+    fn makes(&self, _: MediaType) -> bool {
+        true
     }
 
     fn may_resubmit(&self) -> bool {
@@ -44,8 +47,9 @@ impl Provider for Builtin {
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {
         let task = task.clone();
         let made = task::spawn_blocking(move || match task.media_type {
-            MediaType::Audio => sound::make_sound(&task),
-            _ => make(&task),
+            MediaType::Video => video::make(&task),
+            MediaType::Audio => sound::make(&task),
+            MediaType::Image => make(&task),
         })
         .await;
         made.map_err(|error| ProviderError::Failed(error.to_string()))?

@@ -19,7 +19,7 @@ const PLAYED: f32 = 0.9;
 const FILLED_BY_VARIABLES: [&str; 5] = ["drums", "ensemble", "key", "mood", "tempo"];
 
 /// Composes the job's music and writes it in the job's format.
-pub(super) fn make_sound(task: &Task) -> Result<Output, ProviderError> {
+pub(super) fn make(task: &Task) -> Result<Output, ProviderError> {
     let format = written_format(&task.input)?;
     let piece = music::play(&brief(&task.input), &mut |share| {
         report(task, share * PLAYED, "playing")

@@ -10,9 +10,11 @@ mod colour;
 mod emblem;
 mod font;
 mod geometry;
+mod layer;
 mod layout;
 mod motif;
 mod palette;
+mod part;
 mod path;
 mod raster;
 mod scene;
@@ -27,6 +29,10 @@ use unicode_normalization::UnicodeNormalization;
 use super::dice;
 
 pub use style::check_style;
+
+pub(super) use geometry::Area;
+pub(super) use layer::{Backdrop, Drawn, Layer, OVERSCAN, layers};
+pub(super) use part::Part;
 
 /// What to draw.
 #[derive(Debug, Clone, PartialEq)]
