@@ -60,6 +60,7 @@ mod templates;
 mod trends;
 mod two_executors;
 mod validation;
+mod video;
 mod watch;
 mod watch_request;
 mod watching;
