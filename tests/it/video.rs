@@ -165,7 +165,7 @@ async fn a_style_that_moves_in_no_known_way_fails_with_a_sentence() {
         })
         .await;
     let ended = server.ended(jobs[0].id).await;
-    assert_eq!(ended.code(), "PROVIDER_INVALID_INPUT");
+    assert_eq!(ended.code(), "PROVIDER_REJECTED_INPUT");
     let message = ended.job.error.unwrap().message;
     assert!(message.contains("style.animation.pan"), "{message}");
 }
