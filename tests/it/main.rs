@@ -66,6 +66,7 @@ mod templates;
 mod trends;
 mod two_executors;
 mod validation;
+mod video;
 mod voice;
 mod watch;
 mod watch_request;
