@@ -34,12 +34,14 @@ struct Script {
     task: bool,
     /// A submission may be repeated.
     resubmit: bool,
+    /// The output of attempts that succeed, instead of a picture.
+    deliver: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Step {
-    /// One picture.
+    /// One picture, or the file to deliver.
     Succeed,
     /// Three pictures.
     Several,
@@ -189,7 +191,14 @@ impl Script {
     async fn act(&self, task: &Task) -> Result<Output, ProviderError> {
         let words = "the script says so".to_owned();
         match self.step(task) {
-            Step::Succeed => Ok(pictures(task, 1)),
+            Step::Succeed => Ok(match &self.deliver {
+                Some(path) => output(vec![OutputFile {
+                    content: Content::File(path.clone()),
+                    seed: None,
+                    metadata: JsonMap::new(),
+                }]),
+                None => pictures(task, 1),
+            }),
             Step::Several => Ok(pictures(task, 3)),
             Step::Nothing => Ok(Output::default()),
             Step::Garbage => Ok(output(vec![file(
