@@ -43,7 +43,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{domain::IntakeLimits, events::Events, media::Storage, store::Store};
+use crate::{
+    domain::IntakeLimits, events::Events, media::Storage, provider::Registry, store::Store,
+};
 
 pub use apply_catalogue::{ApplyOptions, CatalogueChange, ChangeKind};
 pub use cancel_request::Cancellation;
@@ -66,6 +68,8 @@ pub struct App {
     pub storage: Storage,
     pub events: Events,
     pub clock: Clock,
+    /// The providers of this process; none where it runs no jobs, and so cannot tell whether those that do are ready.
+    pub providers: Registry,
     pub settings: Settings,
     /// Cancelled when the server stops: streams end then.
     pub stopping: CancellationToken,

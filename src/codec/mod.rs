@@ -3,6 +3,7 @@
 
 mod bounds;
 pub mod picture;
+pub mod provenance;
 mod signature;
 pub mod sound;
 #[cfg(test)]

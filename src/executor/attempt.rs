@@ -87,13 +87,14 @@ impl<'a> Attempt<'a> {
             Mishap::lasting(Failure::new(Reason::Internal, sentence).with_detail(error.to_string()))
         })?;
         let provider = executor
+            .app
             .providers
             .get(&input.provider)
             .filter(|provider| provider.makes(job.category));
         let provider = provider.ok_or_else(|| {
             let (name, category) = (&input.provider, job.category.as_str());
             let sentence = format!("No generator named {name:?} makes {category} here.");
-            let here: Vec<_> = executor.providers.names().collect();
+            let here: Vec<_> = executor.app.providers.names().collect();
             let failure = Failure::new(Reason::ProviderNotConfigured, sentence);
             Mishap::lasting(failure.with_detail(format!("configured: {}", here.join(", "))))
         })?;
@@ -151,6 +152,9 @@ impl<'a> Attempt<'a> {
         }
         if self.job.submission_key.is_some() && !self.provider.may_resubmit() {
             return self.find_lost().await;
+        }
+        if let Err(missing) = self.provider.ready() {
+            return Err(self.missed(ProviderError::NotReady(missing)));
         }
         let name = self.provider.name();
         let noted = queue::note_submission(

@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app::{App, Pulse},
     media::Limits,
-    provider::Registry,
 };
 
 /// How this process works.
@@ -51,7 +50,6 @@ pub struct Settings {
 #[derive(Clone)]
 pub struct Executor {
     pub app: App,
-    pub providers: Registry,
     pub settings: Settings,
     /// Beats with every turn of the claim loop.
     pub pulse: Pulse,
