@@ -38,7 +38,7 @@ pub use facts::{Facts, InspectError, Inspected, Limits, SoundFacts};
 pub use key::{InvalidKey, StorageKey};
 pub use link::{DownloadUrl, LinkError, LinkSettings};
 pub use object::{ListedObject, ObjectFacts, StoredObject};
-pub use probe::{inspect, inspect_with_still};
+pub use probe::{examine, inspect, inspect_with_still};
 pub use range::{ByteRange, Selection, select};
 pub use s3::S3Settings;
 pub use still::still;

@@ -34,6 +34,8 @@ mod leases;
 mod media_deletion;
 mod media_download;
 mod media_files;
+mod mutated_media;
+mod outputs_hostile;
 mod page_indexes;
 mod paging;
 mod postgres;

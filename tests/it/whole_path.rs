@@ -325,6 +325,6 @@ pub fn browser() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-async fn get(url: Url) -> reqwest::Response {
+pub async fn get(url: Url) -> reqwest::Response {
     within(browser().get(url).send()).await.unwrap()
 }
