@@ -47,6 +47,7 @@ mod queue;
 mod raw;
 mod readme_session;
 mod reasons;
+mod recording;
 mod reflection_health;
 mod refusal;
 mod requests;
