@@ -21,6 +21,7 @@ mod error_walk;
 mod execution;
 mod feature_updates;
 mod features;
+mod find_media;
 mod generate;
 mod grpc_web;
 mod idempotency;
