@@ -6,6 +6,7 @@ mod generate;
 mod migrate;
 mod output;
 mod serve;
+mod supervise;
 
 use std::error::Error;
 use std::io::stderr;
@@ -84,6 +85,9 @@ enum Command {
     Catalogue(catalogue::CatalogueArguments),
     /// Show the effective configuration, secrets redacted
     Config(config::ConfigArguments),
+    /// Watch over a command that makes media; started by the server
+    #[command(hide = true)]
+    Supervise,
 }
 
 /// Runs the command that the process was started with.
@@ -109,8 +113,12 @@ fn execute(line: CommandLine) -> Outcome {
     {
         return config::print_reference();
     }
+    if matches!(line.command, Command::Supervise) {
+        return supervise::run();
+    }
     let loaded = Config::load(&inputs(&line))?;
     match line.command {
+        Command::Supervise => supervise::run(),
         Command::Config(_) => config::print_effective(&loaded),
         Command::Serve(arguments) => block_on(serve::run(arguments, loaded)),
         Command::Generate(arguments) => block_on(generate::run(arguments, loaded)),

@@ -1,10 +1,19 @@
 //! Reading and writing of file formats: pictures, video, sound. Pure functions over bytes, pixels and samples; what they may
 //! cost is bounded by their arguments, and whoever calls them keeps them off the asynchronous threads.
 
+mod bounds;
 pub mod picture;
 pub mod provenance;
+mod signature;
 pub mod sound;
+#[cfg(test)]
+pub(crate) mod tool;
 pub mod video;
+
+use std::time::Duration;
+
+pub use bounds::{Bounds, Stop};
+pub use signature::sniff;
 
 /// Why a file cannot be read or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +28,20 @@ pub enum CodecError {
         /// The limit on their product.
         max: u64,
     },
+    /// More frames than the caller allows.
+    #[error("the video has {frames} frames, more than the {max} allowed")]
+    TooManyFrames {
+        /// Frames found, perhaps before the last one.
+        frames: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// A video or sound that lasts longer than the caller allows.
+    #[error("it lasts longer than the {} seconds allowed", .max.as_secs_f64())]
+    TooLong {
+        /// The limit.
+        max: Duration,
+    },
     /// The content is not what its first bytes promise. The text is for operators.
     #[error("the file is damaged: {0}")]
     Corrupt(String),
@@ -28,4 +51,11 @@ pub enum CodecError {
     /// The caller asked to stop.
     #[error("stopped")]
     Stopped,
+}
+
+impl CodecError {
+    /// The file is damaged: `what` says how, for operators.
+    fn corrupt(what: impl Into<String>) -> Self {
+        Self::Corrupt(what.into())
+    }
 }

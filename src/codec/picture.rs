@@ -1,55 +1,21 @@
 //! Still pictures.
 
+mod encode;
+mod shrink;
+
 use std::io::Cursor;
 
-use bytes::Bytes;
-use image::{
-    DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError, ImageFormat,
-    ImageReader, RgbImage,
-    codecs::{
-        jpeg::JpegEncoder,
-        png::{CompressionType, FilterType, PngEncoder},
-        webp::WebPEncoder,
-    },
-};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
 use crate::domain::Format;
 
 use super::CodecError;
 
+pub use encode::{Encoding, encode, encode_any};
+pub use shrink::{on_white, opaque, scaled, shrink};
+
 /// Bytes of memory that decoding may take for each pixel allowed: 16-bit RGBA twice over.
-const MEMORY_PER_PIXEL: u64 = 16;
-/// High enough that flat areas and letters stay clean.
-const JPEG_QUALITY: u8 = 92;
-
-/// The picture as a file. WebP is lossless.
-pub fn encode(picture: &RgbImage, format: Format) -> Result<Bytes, CodecError> {
-    let mut file = Cursor::new(Vec::new());
-    let (width, height) = picture.dimensions();
-    let rgb = ExtendedColorType::Rgb8;
-    match format {
-        Format::Png => {
-            PngEncoder::new_with_quality(&mut file, CompressionType::Fast, FilterType::Adaptive)
-                .write_image(picture, width, height, rgb)
-        }
-        Format::Jpg => JpegEncoder::new_with_quality(&mut file, JPEG_QUALITY)
-            .write_image(picture, width, height, rgb),
-        Format::Webp => {
-            WebPEncoder::new_lossless(&mut file).write_image(picture, width, height, rgb)
-        }
-        other => return Err(CodecError::Unsupported(format!("{other} is no picture"))),
-    }
-    .map_err(|error| CodecError::Unsupported(error.to_string()))?;
-    Ok(file.into_inner().into())
-}
-
-/// The format whose signature stands at the start of `content`.
-pub fn sniff(content: &[u8]) -> Option<Format> {
-    let found = image::guess_format(content).ok()?;
-    Format::ALL
-        .into_iter()
-        .find(|format| image_format(*format) == Some(found))
-}
+pub(super) const MEMORY_PER_PIXEL: u64 = 16;
 
 /// `None` for what is no picture.
 fn image_format(format: Format) -> Option<ImageFormat> {
@@ -87,6 +53,15 @@ pub fn decode(content: &[u8], format: Format, max_pixels: u64) -> Result<Dynamic
     let mut picture = DynamicImage::from_decoder(decoder).map_err(corrupt)?;
     picture.apply_orientation(orientation);
     Ok(picture)
+}
+
+/// The ICC profile of a picture, unless it is one for other values than the RGB that [`decode`] gives.
+pub fn profile(content: &[u8], format: Format) -> Option<Vec<u8>> {
+    /// Where a profile names the colour space of the pixels (ICC.1:2022, section 7.2).
+    const COLOUR_SPACE: std::ops::Range<usize> = 16..20;
+    let reader = ImageReader::with_format(Cursor::new(content), image_format(format)?);
+    let profile = reader.into_decoder().ok()?.icc_profile().ok()??;
+    (profile.get(COLOUR_SPACE) == Some(b"RGB ".as_slice())).then_some(profile)
 }
 
 /// Whether an end marker follows the last scan; the decoder would fill what is missing with grey.

@@ -1,5 +1,6 @@
 //! Every setting, declared once: from this come the structs, their defaults, the loader and the reference.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +13,16 @@ use super::identifier::{BucketName, LogFilter, WorkerId};
 use super::kind::{Kind, LogFormat, StorageBackend};
 use super::quantity::ByteSize;
 use super::reader::Reader;
+use crate::domain::Command;
+
+/// The commands that make media, by the names of their providers.
+#[derive(Debug, Clone)]
+pub struct ExecConfig {
+    pub commands: BTreeMap<String, Command>,
+    /// The `atelier` program, which watches over running commands. `None`: the program of this process. No setting: only a
+    /// program that has a server within itself must say it.
+    pub supervisor: Option<PathBuf>,
+}
 
 /// What is known about one setting without its value.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +82,8 @@ macro_rules! settings {
         #[derive(Debug, Clone)]
         pub struct Config {
             $($(#[doc = $section_doc])+ pub $section: $Section,)+
+            /// The commands that make media.
+            pub exec: ExecConfig,
         }
 
         /// All settings in the order of their declaration.
@@ -95,6 +108,10 @@ macro_rules! settings {
                             $($(, $low, $high)?)?
                         ),)+
                     },)+
+                    exec: ExecConfig {
+                        commands: reader.read_commands(),
+                        supervisor: None,
+                    },
                 }
             }
 
@@ -200,10 +217,16 @@ settings! {
         prompt_chars: usize = 4000 in 1..=100000;
         /// Size of one output.
         output_bytes: u64 as ByteSize = "64MiB" in "1KiB"..="4GiB";
-        /// Pixels of one picture.
+        /// Pixels of one picture, or of each frame of a video.
         output_pixels: u64 = 67108864 in 4096..=1073741824;
+        /// Frames of one video; an hour at 25 frames per second has as many as the default.
+        output_frames: u64 = 90000 in 1..=10000000;
+        /// Playing time of one video or sound.
+        output_duration: Duration = "1h" in "1s"..="24h";
         /// How long decoding one output may take.
         decode_time: Duration = "20s" in "100ms"..="10m";
+        /// How long converting one video or sound to another format may take.
+        conversion_time: Duration = "5m" in "100ms"..="12h";
         /// Variations of one request.
         variations: u32 = 16 in 1..=100;
     }

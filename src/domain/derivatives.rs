@@ -58,3 +58,44 @@ impl Derivatives {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(derivatives: Derivatives, category: MediaType) -> Vec<String> {
+        let mut checks = Checks::default();
+        derivatives.check(Some(category), &mut checks);
+        let violations = checks.into_violations().into_iter();
+        violations.map(|violation| violation.field).collect()
+    }
+
+    #[test]
+    fn what_a_category_has_no_use_for_is_refused() {
+        let all = Derivatives {
+            thumbnail_sizes: vec![64],
+            poster: true,
+            preview: true,
+        };
+        assert_eq!(
+            wrong(all.clone(), MediaType::Image),
+            ["properties.poster", "properties.preview"]
+        );
+        assert_eq!(wrong(all.clone(), MediaType::Audio), ["properties.preview"]);
+        assert!(wrong(all, MediaType::Video).is_empty());
+    }
+
+    #[test]
+    fn sizes_of_thumbnails_are_few_different_and_within_bounds() {
+        let sizes = |thumbnail_sizes: &[i64]| {
+            let derivatives = Derivatives {
+                thumbnail_sizes: thumbnail_sizes.to_vec(),
+                ..Derivatives::default()
+            };
+            wrong(derivatives, MediaType::Image)
+        };
+        assert!(sizes(&[16, 320, 640, 1_024]).is_empty());
+        assert_eq!(sizes(&[16, 15, 16, 1_025]).len(), 3);
+        assert_eq!(sizes(&[20, 30, 40, 50, 60]), ["properties.thumbnail_sizes"]);
+    }
+}

@@ -1,11 +1,12 @@
+mod formats;
+
 use serde::{Deserialize, Serialize};
 
 use crate::entity::MediaType;
 
-use super::{
-    AspectRatio, Checks, FeatureProperties, Format, MIN_SIDE, Resolution,
-    feature::{MAX_FORMATS, check_new, list},
-};
+use super::{AspectRatio, Checks, FeatureProperties, Format, MIN_SIDE, Resolution};
+
+pub use formats::further_formats;
 
 /// Shorter side of an output when nothing asks for a size, in pixels.
 const DEFAULT_SHORT_SIDE: u32 = 1_080;
@@ -92,45 +93,6 @@ impl OutputSettings {
                 checks,
             ),
         }
-    }
-
-    /// The provider's format, and those that its output is converted to.
-    fn resolve_formats(
-        &self,
-        path: &str,
-        properties: &FeatureProperties,
-        category: MediaType,
-        checks: &mut Checks,
-    ) -> (Option<Format>, Vec<Format>) {
-        let allowed = properties.formats(category);
-        let mut wanted = Vec::new();
-        if checks.count(&format!("{path}.formats"), self.formats.len(), MAX_FORMATS) {
-            for (index, name) in self.formats.iter().enumerate() {
-                let field = format!("{path}.formats[{index}]");
-                let format = known_format(&field, name, &allowed, checks);
-                check_new(format, &mut wanted, &field, checks);
-            }
-        }
-        let format = if self.format.is_empty() {
-            wanted.first().or(allowed.first()).copied()
-        } else {
-            known_format(&format!("{path}.format"), &self.format, &allowed, checks)
-        };
-        for (index, name) in self.formats.iter().enumerate() {
-            let asked: Option<Format> = name.parse().ok();
-            let made = asked.is_none() || asked == format || asked.is_some_and(Format::is_written);
-            checks.require(made, &format!("{path}.formats[{index}]"), || {
-                let names: Vec<_> = further_formats(&allowed)
-                    .map(|format| format.to_string())
-                    .collect();
-                format!(
-                    "must be a format that others can be converted to: {}, got {name:?}",
-                    list(&names)
-                )
-            });
-        }
-        wanted.retain(|further| Some(*further) != format);
-        (format, wanted)
     }
 
     fn resolve_size(
@@ -261,28 +223,6 @@ impl OutputSettings {
         });
         u32::try_from(given).ok()
     }
-}
-
-fn known_format(
-    field: &str,
-    name: &str,
-    allowed: &[Format],
-    checks: &mut Checks,
-) -> Option<Format> {
-    let known = name.parse().ok().filter(|format| allowed.contains(format));
-    checks.require(known.is_some(), field, || {
-        let names: Vec<_> = allowed.iter().map(Format::to_string).collect();
-        format!(
-            "must be one of the feature's formats: {}, got {name:?}",
-            list(&names)
-        )
-    });
-    known
-}
-
-/// Those of a feature's formats that every output can be converted to.
-pub fn further_formats(allowed: &[Format]) -> impl Iterator<Item = Format> {
-    allowed.iter().copied().filter(|format| format.is_written())
 }
 
 /// A negative side becomes 0, which is refused as too small.

@@ -4,14 +4,20 @@
 //! - [`Storage`] keeps objects in a local folder or an S3 bucket under a [`StorageKey`], which
 //!   alone decides an object's path, content type and caching.
 //! - [`inspect`] finds out what some bytes are, whatever their name or declared type says, and
-//!   makes the BlurHash and the tiny preview from them, within [`Limits`] on bytes, pixels and
-//!   time.
+//!   makes the BlurHash and the tiny preview from them, within [`Limits`] on bytes, pixels, frames
+//!   and time. [`still`] gives the picture that stands for a file.
+//! - [`Original::derive`] makes further files of an output: other formats, thumbnails, posters and
+//!   previews.
 //! - Links to objects expire: S3 presigns them, the local folder's are signed here and checked with
 //!   [`Storage::verify_link`].
 
 mod backend;
+mod bounded;
+mod convert;
+mod derive;
 mod digest;
 mod error;
+mod facts;
 mod key;
 mod leftovers;
 mod link;
@@ -20,14 +26,20 @@ pub mod preview;
 mod probe;
 mod range;
 mod s3;
+mod still;
 mod storage;
+pub mod waveform;
 
 pub use backend::StorageSettings;
+pub use bounded::run_bounded;
+pub use derive::{Derivation, DeriveError, Original};
 pub use error::StorageError;
+pub use facts::{Facts, InspectError, Inspected, Limits, SoundFacts};
 pub use key::{InvalidKey, StorageKey};
 pub use link::{DownloadUrl, LinkError, LinkSettings};
 pub use object::{ListedObject, ObjectFacts, StoredObject};
-pub use probe::{Facts, InspectError, Inspected, Limits, SoundFacts, inspect};
+pub use probe::{inspect, inspect_with_still};
 pub use range::{ByteRange, Selection, select};
 pub use s3::S3Settings;
+pub use still::still;
 pub use storage::Storage;

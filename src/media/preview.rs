@@ -10,7 +10,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, Rgb, RgbImage, Rgba, RgbaImage};
+use image::{DynamicImage, Rgb, RgbImage};
+
+use crate::codec::picture::{opaque, scaled};
 
 /// Longest side of the small copy in pixels.
 const COPY_SIDE: u32 = 64;
@@ -32,10 +34,7 @@ const QUALITIES: [u8; 3] = [70, 50, 30];
 /// Pixels are averaged in linear light, as BlurHash itself does, so the hash of the copy has the
 /// colours of the original.
 pub fn small_copy(picture: &DynamicImage) -> RgbImage {
-    match picture {
-        DynamicImage::ImageRgb8(rgb) => shrink(rgb),
-        other => shrink(&on_white(&other.to_rgba8())),
-    }
+    shrink(&opaque(picture))
 }
 
 /// The BlurHash of a picture, 4 x 3 components in 28 characters. See <https://blurha.sh>.
@@ -56,15 +55,6 @@ pub fn blurhash(picture: &RgbImage) -> String {
     .expect("the number of components is in the allowed range")
 }
 
-fn on_white(picture: &RgbaImage) -> RgbImage {
-    RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
-        let Rgba([r, g, b, alpha]) = *picture.get_pixel(x, y);
-        let (alpha, white) = (u32::from(alpha), u32::from(u8::MAX));
-        let blend = |channel: u32| (channel * alpha + white * (white - alpha) + white / 2) / white;
-        Rgb([r, g, b].map(|channel| blend(u32::from(channel)) as u8))
-    })
-}
-
 /// A very small version of a [`small_copy`] as a `data:` URL of at most [`TINY_PREVIEW_BYTES`]
 /// bytes.
 ///
@@ -77,6 +67,15 @@ pub(super) fn tiny_preview(small: &RgbImage) -> String {
         .map(|(side, quality)| data_url(&fit(small, side), quality))
         .find(|url| url.len() <= TINY_PREVIEW_BYTES)
         .expect("a single pixel fits")
+}
+
+/// The BlurHash of what nothing here decodes: plain grey, sRGB 128. Players show a grey area until the file has loaded.
+pub const NEUTRAL_BLURHASH: &str = "L0Eyb[fQfQfQfQfQfQfQfQfQfQfQ";
+
+/// What stands for a file that nothing here decodes: [`NEUTRAL_BLURHASH`] and a tiny preview of the same grey.
+pub(super) fn neutral() -> (String, String) {
+    let grey = RgbImage::from_pixel(1, 1, Rgb([128; 3]));
+    (NEUTRAL_BLURHASH.to_owned(), tiny_preview(&grey))
 }
 
 /// The picture, shrunk to `side` pixels on its longest side if it is larger.
@@ -118,16 +117,6 @@ fn average(picture: &RgbImage, xs: Range<usize>, ys: Range<usize>) -> Rgb<u8> {
     Rgb(sums.map(|sum| to_srgb((sum + count / 2) / count)))
 }
 
-/// The size that `width` x `height` pixels have when the longest side is cut down to `limit`.
-fn scaled(width: u32, height: u32, limit: u32) -> (u32, u32) {
-    let longest = u64::from(width.max(height));
-    let scale = |side: u32| match longest > u64::from(limit) {
-        true => ((u64::from(side) * u64::from(limit) + longest / 2) / longest).max(1) as u32,
-        false => side,
-    };
-    (scale(width), scale(height))
-}
-
 /// The pixels in number `index` of `parts` nearly equal parts of `length` pixels. None is empty as
 /// long as there are no more parts than pixels.
 fn part(index: u32, length: u32, parts: u32) -> Range<usize> {
@@ -162,6 +151,7 @@ fn to_srgb(linear: u64) -> u8 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use image::{Rgba, RgbaImage};
     use proptest::prelude::*;
 
     use super::*;
@@ -201,6 +191,16 @@ mod tests {
             .map(|(a, b)| u32::from(a.abs_diff(b)));
         let mean = differences.sum::<u32>() / (8 * 8 * 4);
         assert!(mean <= 2, "{whole} and {small} differ by {mean} of 255");
+    }
+
+    #[test]
+    fn the_neutral_hash_is_that_of_plain_grey() {
+        let grey = hash(RgbImage::from_pixel(64, 64, Rgb([128; 3])));
+        assert_eq!(grey[..6], NEUTRAL_BLURHASH[..6], "size and average colour");
+        assert_eq!(grey.len(), NEUTRAL_BLURHASH.len());
+        for pixel in decoded(NEUTRAL_BLURHASH).chunks_exact(4) {
+            assert_eq!(pixel, [128, 128, 128, 255]);
+        }
     }
 
     #[test]

@@ -1,144 +1,51 @@
 //! What some bytes really are: facts from the content, never from names or declared types.
 
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use image::DynamicImage;
 
+use super::bounded::run_bounded;
 use super::digest::sha256_hex;
+use super::facts::{Facts, InspectError, Inspected, Limits, SoundFacts};
 use super::preview;
-use crate::codec::{CodecError, picture};
+use super::still::poster;
+use super::waveform::{self, Peaks};
+use crate::codec::{self, Bounds, CodecError, picture, sound, video};
 use crate::domain::Format;
-
-/// Decoding keeps a core busy, so more threads than cores gain nothing. A decode that has been
-/// given up holds its permit until it ends: however many get stuck, the other threads of the
-/// blocking pool stay free.
-static DECODERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Arc::new(Semaphore::new(cores))
-});
-
-/// What decoding may cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Size of the file in bytes.
-    pub max_bytes: u64,
-    /// Width times height of a picture.
-    pub max_pixels: u64,
-    /// Time to decode a file and make its previews, and before that to wait for a thread to do so.
-    pub max_duration: Duration,
-}
-
-/// What a file is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Facts {
-    /// The format that the content has.
-    pub format: Format,
-    /// Size in bytes.
-    pub file_size: u64,
-    /// SHA-256 of the content as 64 lower-case hexadecimal digits.
-    pub sha256: String,
-    /// Pixels of a picture or a video, width first, as shown: with the orientation applied. `None` for sound.
-    pub size: Option<(u32, u32)>,
-    /// Exact length of a video or sound.
-    pub duration: Option<Duration>,
-    /// Frames per second of a video, on average.
-    pub frame_rate: Option<f64>,
-    /// How the pictures of a video are encoded, such as "h264".
-    pub video_codec: Option<String>,
-    /// The sound, if there is any.
-    pub sound: Option<SoundFacts>,
-}
-
-/// What the sound of a file is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SoundFacts {
-    /// How it is encoded, such as "pcm_s16le" or "opus".
-    pub codec: String,
-    pub channels: u16,
-    /// Samples per second and channel.
-    pub sample_rate: u32,
-}
-
-/// A file's facts, and what to show until it has loaded.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Inspected {
-    /// What the file is.
-    pub facts: Facts,
-    /// BlurHash of 4 x 3 components, never empty.
-    pub blurhash: String,
-    /// A `data:` URL of at most [`preview::TINY_PREVIEW_BYTES`] bytes.
-    pub tiny_preview: String,
-    /// Why the BlurHash is the neutral one: nothing here decodes the content. `None` when it shows the content.
-    pub undecoded: Option<String>,
-}
-
-/// Why a file is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InspectError {
-    /// There are no bytes at all.
-    #[error("the file is empty")]
-    Empty,
-    /// More bytes than [`Limits::max_bytes`].
-    #[error("the file has {size} bytes, more than the {max} allowed")]
-    TooLarge {
-        /// Size in bytes.
-        size: u64,
-        /// The limit in bytes.
-        max: u64,
-    },
-    /// The content is of no [`Format`].
-    #[error("the file is of no supported format")]
-    UnknownFormat,
-    /// More pixels than [`Limits::max_pixels`].
-    #[error("the picture is {width} x {height} pixels, more than the {max} allowed")]
-    TooManyPixels {
-        /// Declared width in pixels.
-        width: u32,
-        /// Declared height in pixels.
-        height: u32,
-        /// The limit on their product.
-        max: u64,
-    },
-    /// Decoding took longer than [`Limits::max_duration`].
-    #[error("the file took too long to decode")]
-    TimedOut,
-    /// No thread was free to decode within [`Limits::max_duration`]; the file may be fine, so try
-    /// again later.
-    #[error("too many files are being decoded")]
-    Busy,
-    /// The content is not what its first bytes promise. The text is for operators.
-    #[error("the file is damaged: {0}")]
-    Corrupt(String),
-}
-
-impl From<CodecError> for InspectError {
-    fn from(error: CodecError) -> Self {
-        match error {
-            CodecError::TooManyPixels { width, height, max } => {
-                Self::TooManyPixels { width, height, max }
-            }
-            CodecError::Corrupt(what) | CodecError::Unsupported(what) => Self::Corrupt(what),
-            CodecError::Stopped => Self::TimedOut,
-        }
-    }
-}
+use crate::entity::MediaType;
 
 /// Finds out what `content` is and makes its previews, on a thread for blocking work.
 ///
-/// Size, format and pixel count are checked before anything is decoded.
+/// Size, format, pixels, frames and length are checked before anything is decoded, as far as the file declares them.
 ///
 /// # Errors
 ///
 /// [`InspectError`]; all but [`Busy`](InspectError::Busy) and perhaps
 /// [`TimedOut`](InspectError::TimedOut) would come again for the same content.
 pub async fn inspect(content: Bytes, limits: &Limits) -> Result<Inspected, InspectError> {
+    let (inspected, _) = inspect_with_still(content, limits).await?;
+    Ok(inspected)
+}
+
+/// As [`inspect`], with the picture of which the previews were made, see [`still`](super::still); `None` where nothing
+/// here decodes the content.
+///
+/// # Errors
+///
+/// As [`inspect`].
+pub async fn inspect_with_still(
+    content: Bytes,
+    limits: &Limits,
+) -> Result<(Inspected, Option<DynamicImage>), InspectError> {
     let format = identify(&content, limits)?;
-    let max_pixels = limits.max_pixels;
-    let work = move || inspect_picture(&content, format, max_pixels);
-    run_bounded(Arc::clone(&DECODERS), limits.max_duration, work).await
+    let limits = *limits;
+    run_bounded(limits.max_duration, move |stop| {
+        let bounds = limits.bounds(stop);
+        let found = look(&content, format, &bounds)?;
+        Ok(describe(&content, format, found))
+    })
+    .await
 }
 
 fn identify(content: &[u8], limits: &Limits) -> Result<Format, InspectError> {
@@ -149,76 +56,130 @@ fn identify(content: &[u8], limits: &Limits) -> Result<Format, InspectError> {
     if size > max {
         return Err(InspectError::TooLarge { size, max });
     }
-    sniff(content).ok_or(InspectError::UnknownFormat)
+    codec::sniff(content).ok_or(InspectError::UnknownFormat)
 }
 
-/// The format whose signature stands at the start of `content`.
-fn sniff(content: &[u8]) -> Option<Format> {
-    picture::sniff(content)
+/// What a reader found in a file.
+#[derive(Default)]
+struct Found {
+    size: Option<(u32, u32)>,
+    duration: Option<Duration>,
+    frame_rate: Option<f64>,
+    video_codec: Option<String>,
+    sound: Option<SoundFacts>,
+    still: Option<DynamicImage>,
+    undecoded: Option<String>,
 }
 
-/// Runs `work` on a blocking thread once a permit is free. Its thread cannot be stopped, so when
-/// time is up it runs on alone and keeps its permit.
-async fn run_bounded<T: Send + 'static>(
-    permits: Arc<Semaphore>,
-    limit: Duration,
-    work: impl FnOnce() -> Result<T, InspectError> + Send + 'static,
-) -> Result<T, InspectError> {
-    let permit = timeout(limit, permits.acquire_owned())
-        .await
-        .map_err(|_| InspectError::Busy)?;
-    let task = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        work()
-    });
-    match timeout(limit, task).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(panic)) => Err(InspectError::Corrupt(format!(
-            "the decoder failed: {panic}"
-        ))),
-        Err(_) => Err(InspectError::TimedOut),
+impl Found {
+    /// Takes the picture, or why there is none.
+    fn with_still(mut self, still: Result<DynamicImage, CodecError>) -> Result<Self, CodecError> {
+        match still {
+            Ok(still) => self.still = Some(still),
+            Err(CodecError::Unsupported(why)) => self.undecoded = Some(why),
+            Err(error) => return Err(error),
+        }
+        Ok(self)
     }
 }
 
-fn inspect_picture(
-    content: &[u8],
-    format: Format,
-    max_pixels: u64,
-) -> Result<Inspected, InspectError> {
-    let picture = picture::decode(content, format, max_pixels)?;
-    let small = preview::small_copy(&picture);
-    let facts = Facts {
-        format,
-        file_size: content.len() as u64,
-        sha256: sha256_hex(content),
+fn look(content: &[u8], format: Format, bounds: &Bounds) -> Result<Found, CodecError> {
+    match format.media_type() {
+        MediaType::Image => look_at_picture(content, format, bounds),
+        MediaType::Video => look_at_video(content, format, bounds),
+        MediaType::Audio => listen(content, format, bounds),
+    }
+}
+
+fn look_at_picture(content: &[u8], format: Format, bounds: &Bounds) -> Result<Found, CodecError> {
+    let picture = picture::decode(content, format, bounds.max_pixels)?;
+    Ok(Found {
         size: Some((picture.width(), picture.height())),
-        duration: None,
-        frame_rate: None,
-        video_codec: None,
-        sound: None,
-    };
-    Ok(Inspected {
-        facts,
-        blurhash: preview::blurhash(&small),
-        tiny_preview: preview::tiny_preview(&small),
-        undecoded: None,
+        still: Some(picture),
+        ..Found::default()
     })
+}
+
+fn look_at_video(content: &[u8], format: Format, bounds: &Bounds) -> Result<Found, CodecError> {
+    let facts = video::facts(content, format, bounds)?;
+    let still = poster(content, format, bounds, facts.duration);
+    let found = Found {
+        size: Some(facts.size),
+        duration: Some(facts.duration),
+        frame_rate: facts.frame_rate,
+        video_codec: Some(facts.codec),
+        sound: facts.sound,
+        ..Found::default()
+    };
+    found.with_still(still)
+}
+
+/// Reads a sound once, for its length and its waveform.
+fn listen(content: &[u8], format: Format, bounds: &Bounds) -> Result<Found, CodecError> {
+    let mut peaks = Peaks::default();
+    let heard = sound::decode(content, format, bounds, &mut |block| {
+        peaks.add(block);
+        Ok(())
+    });
+    let (track, still) = match heard {
+        Ok(track) => (
+            track,
+            Ok(waveform::draw(&peaks.finish(), waveform::SIZE).into()),
+        ),
+        Err(CodecError::Unsupported(why)) => {
+            let track = sound::measure(content, format, bounds)?;
+            (track, Err(CodecError::Unsupported(why)))
+        }
+        Err(error) => return Err(error),
+    };
+    let found = Found {
+        duration: Some(track.duration()),
+        sound: Some(track.facts),
+        ..Found::default()
+    };
+    found.with_still(still)
+}
+
+fn describe(content: &[u8], format: Format, found: Found) -> (Inspected, Option<DynamicImage>) {
+    let (blurhash, tiny_preview) = match &found.still {
+        Some(still) => {
+            let small = preview::small_copy(still);
+            (preview::blurhash(&small), preview::tiny_preview(&small))
+        }
+        None => preview::neutral(),
+    };
+    let inspected = Inspected {
+        facts: Facts {
+            format,
+            file_size: content.len() as u64,
+            sha256: sha256_hex(content),
+            size: found.size,
+            duration: found.duration,
+            frame_rate: found.frame_rate,
+            video_codec: found.video_codec,
+            sound: found.sound,
+        },
+        blurhash,
+        tiny_preview,
+        undecoded: found.undecoded,
+    };
+    (inspected, found.still)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::sync::mpsc;
-
     use image::{Rgb, RgbImage};
 
-    use crate::entity::MediaType;
+    use crate::codec::tool::ffmpeg;
 
     use super::*;
 
     const LIMITS: Limits = Limits {
         max_bytes: 1 << 20,
         max_pixels: 1_000_000,
+        max_frames: 1000,
+        max_length: Duration::from_secs(60),
         max_duration: Duration::from_secs(60),
     };
 
@@ -290,6 +251,73 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_video_is_described_with_a_telling_frame() {
+        // Black at first, then bars.
+        let source = "-f lavfi -i color=black:size=96x64:rate=10:duration=1 \
+            -f lavfi -i smptebars=size=96x64:rate=10:duration=2 -filter_complex concat";
+        for (options, extension, format, codec) in [
+            ("-c:v libx264 -g 100", "mp4", Format::Mp4, "h264"),
+            ("", "gif", Format::Gif, "gif"),
+        ] {
+            let content = ffmpeg(&format!("{source} {options}"), extension);
+            let (inspected, still) = inspect_with_still(content.into(), &LIMITS).await.unwrap();
+            let facts = inspected.facts;
+            assert_eq!((facts.format, facts.size), (format, Some((96, 64))));
+            assert_eq!(facts.duration, Some(Duration::from_secs(3)));
+            assert_eq!(facts.frame_rate, Some(10.0));
+            assert_eq!(facts.video_codec.as_deref(), Some(codec));
+            assert_eq!((facts.sound, inspected.undecoded), (None, None));
+            let still = still.unwrap().to_rgb8();
+            assert!(
+                still.get_pixel(5, 5).0.iter().all(|value| *value > 100),
+                "the bars"
+            );
+            let small = preview::small_copy(&still.into());
+            assert_eq!(inspected.blurhash, preview::blurhash(&small));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sound_is_described_with_its_waveform() {
+        let content = ffmpeg("-f lavfi -i sine=duration=1.5 -ac 2", "wav");
+        let (inspected, still) = inspect_with_still(content.into(), &LIMITS).await.unwrap();
+        let facts = inspected.facts;
+        assert_eq!(
+            (facts.size, facts.video_codec, facts.frame_rate),
+            (None, None, None)
+        );
+        assert_eq!(facts.duration, Some(Duration::from_millis(1500)));
+        let sound = SoundFacts {
+            codec: "pcm_s16le".to_owned(),
+            channels: 2,
+            sample_rate: 44_100,
+        };
+        assert_eq!(facts.sound, Some(sound));
+        assert_eq!(inspected.undecoded, None);
+        let still = still.unwrap();
+        assert_eq!((still.width(), still.height()), waveform::SIZE);
+    }
+
+    #[tokio::test]
+    async fn what_nothing_decodes_gets_the_neutral_hash_and_says_why() {
+        let bars = "-f lavfi -i smptebars=size=96x64:rate=10:duration=1";
+        let tone = "-f lavfi -i sine=duration=1";
+        for (source, extension, format, what) in [
+            (format!("{bars} -c:v libvpx"), "webm", Format::Webm, "vp8"),
+            (format!("{tone} -c:a libopus"), "ogg", Format::Ogg, "opus"),
+        ] {
+            let content = ffmpeg(&source, extension);
+            let (inspected, still) = inspect_with_still(content.into(), &LIMITS).await.unwrap();
+            assert_eq!(inspected.facts.format, format);
+            let duration = inspected.facts.duration.unwrap();
+            assert!(duration.abs_diff(Duration::from_secs(1)) < Duration::from_millis(2));
+            assert_eq!(inspected.blurhash, preview::NEUTRAL_BLURHASH);
+            assert!(inspected.undecoded.unwrap().contains(what));
+            assert!(still.is_none());
+        }
+    }
+
+    #[tokio::test]
     async fn what_is_no_picture_is_refused_whatever_it_says_it_is() {
         assert_eq!(error_of("").await, InspectError::Empty);
         assert_eq!(
@@ -298,10 +326,6 @@ mod tests {
         );
         assert_eq!(
             error_of("<svg xmlns='http://www.w3.org/2000/svg'/>").await,
-            InspectError::UnknownFormat
-        );
-        assert_eq!(
-            error_of("GIF89a\x01\0\x01\0\0\0\0").await,
             InspectError::UnknownFormat
         );
         assert_eq!(error_of("image.png").await, InspectError::UnknownFormat);
@@ -365,40 +389,5 @@ mod tests {
         content.splice(2..2, header.into_iter().chain(tag));
         let facts = inspect(content.into(), &LIMITS).await.unwrap().facts;
         assert_eq!(facts.size, Some((80, 120)));
-    }
-
-    #[tokio::test]
-    async fn work_that_gets_stuck_is_given_up_and_keeps_its_permit_until_it_ends() {
-        let permits = Arc::new(Semaphore::new(1));
-        let (unblock, blocked) = mpsc::channel::<()>();
-        let stuck = move || blocked.recv().map_err(|_| InspectError::Empty);
-        let limit = Duration::from_millis(1);
-        assert_eq!(
-            run_bounded(Arc::clone(&permits), limit, stuck).await,
-            Err(InspectError::TimedOut)
-        );
-        assert_eq!(
-            run_bounded(Arc::clone(&permits), limit, || Ok(())).await,
-            Err(InspectError::Busy)
-        );
-        drop(unblock);
-        assert_eq!(
-            run_bounded(permits, LIMITS.max_duration, || Ok(())).await,
-            Ok(())
-        );
-    }
-
-    #[tokio::test]
-    async fn a_decoder_that_panics_condemns_only_its_file() {
-        let permits = Arc::new(Semaphore::new(1));
-        let panics = || -> Result<(), _> { panic!("a decoder's mistake") };
-        let error = run_bounded(Arc::clone(&permits), LIMITS.max_duration, panics)
-            .await
-            .unwrap_err();
-        assert!(matches!(error, InspectError::Corrupt(_)), "{error}");
-        assert_eq!(
-            run_bounded(permits, LIMITS.max_duration, || Ok(())).await,
-            Ok(())
-        );
     }
 }

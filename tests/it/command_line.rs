@@ -20,17 +20,17 @@ on_both_databases! {
             let first_words = lines.lines().map(|line| line.split(' ').next().unwrap().to_owned());
             first_words.collect::<Vec<_>>()
         };
-        assert_eq!(standing().await, ["pending"; 3]);
+        assert_eq!(standing().await, ["pending"; 4]);
         migrate(&["up", "--steps", "1"]).await;
-        assert_eq!(standing().await, ["applied", "pending", "pending"]);
+        assert_eq!(standing().await, ["applied", "pending", "pending", "pending"]);
         migrate(&["up"]).await;
-        assert_eq!(standing().await, ["applied"; 3]);
+        assert_eq!(standing().await, ["applied"; 4]);
         assert_eq!(migrate(&["up"]).await, "nothing to do\n");
         migrate(&["down"]).await;
-        assert_eq!(standing().await, ["applied", "applied", "pending"]);
+        assert_eq!(standing().await, ["applied", "applied", "applied", "pending"]);
         migrate(&["up"]).await;
-        migrate(&["down", "--steps", "3"]).await;
-        assert_eq!(standing().await, ["pending"; 3]);
+        migrate(&["down", "--steps", "4"]).await;
+        assert_eq!(standing().await, ["pending"; 4]);
     }
 
     async fn ten_processes_that_migrate_at_the_same_moment_all_succeed(db: TestDatabase) {
@@ -49,7 +49,7 @@ on_both_databases! {
         }
         assert!(said.contains("applied"), "{said}");
         let status = run(atelier(&db, &["migrate", "status"])).await;
-        assert_eq!(text(&status.stdout).matches("applied").count(), 3);
+        assert_eq!(text(&status.stdout).matches("applied").count(), 4);
     }
 }
 

@@ -13,7 +13,7 @@ use crate::database::{Backend, TestDatabase, on_both_databases};
 use catalogue::{Catalogue, assert_same};
 
 const PROCESSES: usize = 10;
-const MIGRATIONS: u32 = 3;
+const MIGRATIONS: u32 = 4;
 
 #[tokio::test]
 async fn the_first_migration_gives_postgres_exactly_the_schema_of_the_specification() {
@@ -77,16 +77,16 @@ on_both_databases! {
 
     async fn status_tells_which_migrations_are_applied_and_changes_nothing(db: TestDatabase) {
         let connection = db.connect().await;
-        assert_eq!(applied(&connection).await, [false; 3]);
-        assert_eq!(applied(&connection).await, [false; 3]);
+        assert_eq!(applied(&connection).await, [false; MIGRATIONS as usize]);
+        assert_eq!(applied(&connection).await, [false; MIGRATIONS as usize]);
         assert!(full(&connection).await.is_empty());
 
         migration::up(&connection, Some(1)).await.unwrap();
-        assert_eq!(applied(&connection).await, [true, false, false]);
+        assert_eq!(applied(&connection).await, [true, false, false, false]);
         migration::up(&connection, None).await.unwrap();
-        assert_eq!(applied(&connection).await, [true; 3]);
+        assert_eq!(applied(&connection).await, [true; MIGRATIONS as usize]);
         migration::down(&connection, 1).await.unwrap();
-        assert_eq!(applied(&connection).await, [true, true, false]);
+        assert_eq!(applied(&connection).await, [true, true, true, false]);
     }
 
     async fn a_migration_that_fails_leaves_nothing_of_itself(db: TestDatabase) {
@@ -99,7 +99,7 @@ on_both_databases! {
         migration::up(&connection, None).await.unwrap_err();
 
         assert_same(&before, &full(&connection).await, "before (-) and after the failure (+) differ");
-        assert_eq!(applied(&connection).await, [false; 3]);
+        assert_eq!(applied(&connection).await, [false; MIGRATIONS as usize]);
     }
 
     async fn an_existing_users_table_is_kept_as_it_is(db: TestDatabase) {
@@ -125,7 +125,7 @@ on_both_databases! {
         for mut process in processes {
             assert!(process.wait().unwrap().success());
         }
-        assert_eq!(applied(&db.connect().await).await, [true; 3]);
+        assert_eq!(applied(&db.connect().await).await, [true; MIGRATIONS as usize]);
     }
 
     async fn ten_connections_that_migrate_at_the_same_moment_all_succeed(db: TestDatabase) {
@@ -140,7 +140,7 @@ on_both_databases! {
         for migration in migrations {
             migration.await.unwrap().unwrap();
         }
-        assert_eq!(applied(&db.connect().await).await, [true; 3]);
+        assert_eq!(applied(&db.connect().await).await, [true; MIGRATIONS as usize]);
     }
 
     async fn jobs_written_before_leases_existed_are_brought_to_states_that_are_allowed(db: TestDatabase) {

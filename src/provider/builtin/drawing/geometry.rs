@@ -2,15 +2,15 @@
 
 /// An axis-parallel rectangle.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Area {
-    pub(super) x: f32,
-    pub(super) y: f32,
-    pub(super) w: f32,
-    pub(super) h: f32,
+pub(in crate::provider::builtin) struct Area {
+    pub(in crate::provider::builtin) x: f32,
+    pub(in crate::provider::builtin) y: f32,
+    pub(in crate::provider::builtin) w: f32,
+    pub(in crate::provider::builtin) h: f32,
 }
 
 impl Area {
-    pub(super) fn new(x: f32, y: f32, w: f32, h: f32) -> Self {
+    pub(in crate::provider::builtin) fn new(x: f32, y: f32, w: f32, h: f32) -> Self {
         Self {
             x,
             y,
@@ -19,25 +19,25 @@ impl Area {
         }
     }
 
-    pub(super) fn right(self) -> f32 {
+    pub(in crate::provider::builtin) fn right(self) -> f32 {
         self.x + self.w
     }
 
-    pub(super) fn bottom(self) -> f32 {
+    pub(in crate::provider::builtin) fn bottom(self) -> f32 {
         self.y + self.h
     }
 
-    pub(super) fn centre(self) -> (f32, f32) {
+    pub(in crate::provider::builtin) fn centre(self) -> (f32, f32) {
         (self.x + self.w / 2.0, self.y + self.h / 2.0)
     }
 
     /// The shorter side.
-    pub(super) fn short(self) -> f32 {
+    pub(in crate::provider::builtin) fn short(self) -> f32 {
         self.w.min(self.h)
     }
 
     /// Smaller by `dx` on the left and right and `dy` above and below.
-    pub(super) fn inset(self, dx: f32, dy: f32) -> Self {
+    pub(in crate::provider::builtin) fn inset(self, dx: f32, dy: f32) -> Self {
         Self::new(
             self.x + dx,
             self.y + dy,
@@ -47,7 +47,7 @@ impl Area {
     }
 
     /// How far the point is from the nearest part of the rectangle; 0 inside.
-    pub(super) fn distance_to(self, x: f32, y: f32) -> f32 {
+    pub(in crate::provider::builtin) fn distance_to(self, x: f32, y: f32) -> f32 {
         let dx = (self.x - x).max(x - self.right()).max(0.0);
         let dy = (self.y - y).max(y - self.bottom()).max(0.0);
         dx.hypot(dy)

@@ -7,13 +7,14 @@
 mod badge;
 mod block;
 mod colour;
-mod dice;
 mod emblem;
 mod font;
 mod geometry;
+mod layer;
 mod layout;
 mod motif;
 mod palette;
+mod part;
 mod path;
 mod raster;
 mod scene;
@@ -25,7 +26,13 @@ use image::RgbImage;
 use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 
+use super::dice;
+
 pub use style::check_style;
+
+pub(super) use geometry::Area;
+pub(super) use layer::{Backdrop, Drawn, Layer, OVERSCAN, layers};
+pub(super) use part::Part;
 
 /// What to draw.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,11 +1,14 @@
 //! A picture as a vector scene: shapes first to last, and the text on top with what lies behind it.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use super::colour::Colour;
 use super::font::Face;
 use super::geometry::Area;
 use super::palette::Ground;
+use super::part::Part;
+use super::path;
 
 /// Makes a text safe inside XML. Characters that XML forbids are dropped.
 pub(super) fn escape(text: &str) -> String {
@@ -61,6 +64,36 @@ pub(super) struct Scene {
     clips: usize,
     gradients: usize,
     pub(super) texts: Vec<TextRun>,
+    /// What moves for itself, in the order of painting; they do not overlap.
+    parts: Vec<Marked>,
+    inside_part: bool,
+    pub(super) backdrop: Option<Backdrop>,
+}
+
+/// A part of the scene's body.
+#[derive(Debug, Clone)]
+struct Marked {
+    part: Part,
+    window: Area,
+    body: Range<usize>,
+}
+
+/// A part as a scene of its own.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) part: Part,
+    /// Where it may be seen, however it moves.
+    pub(super) window: Area,
+    pub(super) svg: String,
+}
+
+/// The gradient that covers the whole canvas, under everything else.
+#[derive(Debug, Clone)]
+pub(super) struct Backdrop {
+    /// The gradient runs from the top left of this to the bottom right.
+    pub(super) area: Area,
+    pub(super) from: Colour,
+    pub(super) to: Colour,
 }
 
 impl Scene {
@@ -71,6 +104,9 @@ impl Scene {
             clips: 0,
             gradients: 0,
             texts: Vec::new(),
+            parts: Vec::new(),
+            inside_part: false,
+            backdrop: None,
         }
     }
 
@@ -140,6 +176,42 @@ impl Scene {
         ));
     }
 
+    /// The ground of the whole canvas, whose gradient runs over `area`.
+    pub(super) fn backdrop(&mut self, area: Area, ground: &Ground) {
+        let canvas = self.canvas;
+        self.part(Part::Backdrop, canvas, |scene| {
+            scene.ground(&path::rectangle(canvas), area, ground);
+        });
+        self.backdrop = Some(Backdrop {
+            area,
+            from: ground.from,
+            to: ground.to,
+        });
+    }
+
+    /// What `paint` draws moves for itself when the scene is animated, and is seen only inside the window. A part inside a
+    /// part moves with it.
+    pub(super) fn part<T>(
+        &mut self,
+        part: Part,
+        window: Area,
+        paint: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        if self.inside_part {
+            return paint(self);
+        }
+        self.inside_part = true;
+        let start = self.body.len();
+        let painted = paint(self);
+        self.inside_part = false;
+        self.parts.push(Marked {
+            part,
+            window,
+            body: start..self.body.len(),
+        });
+        painted
+    }
+
     /// What `paint` draws is seen only inside the path.
     pub(super) fn clipped(&mut self, path: &str, paint: impl FnOnce(&mut Self)) {
         self.clips += 1;
@@ -204,9 +276,37 @@ impl Scene {
     }
 
     pub(super) fn svg(&self) -> String {
+        self.document(&self.body)
+    }
+
+    fn document(&self, body: &str) -> String {
         format!(
-            r#"<svg xmlns="http://www.w3.org/2000/svg" width="{}" height="{}">{}</svg>"#,
-            self.canvas.w, self.canvas.h, self.body
+            r#"<svg xmlns="http://www.w3.org/2000/svg" width="{}" height="{}">{body}</svg>"#,
+            self.canvas.w, self.canvas.h
         )
+    }
+
+    /// The scene in its parts, in the order of painting; what lies between them is still. The backdrop is left out.
+    pub(super) fn pieces(&self) -> Vec<Piece> {
+        let piece = |part, window, body: Range<usize>| Piece {
+            part,
+            window,
+            svg: self.document(&self.body[body]),
+        };
+        let mut pieces = Vec::new();
+        let mut at = 0;
+        let end = self.body.len()..self.body.len();
+        let parts = self.parts.iter();
+        for next in parts.map(Some).chain([None]) {
+            let body = next.map_or(&end, |marked| &marked.body);
+            if at < body.start {
+                pieces.push(piece(Part::Still, self.canvas, at..body.start));
+            }
+            if let Some(marked) = next.filter(|marked| marked.part != Part::Backdrop) {
+                pieces.push(piece(marked.part, marked.window, marked.body.clone()));
+            }
+            at = body.end;
+        }
+        pieces
     }
 }

@@ -2,22 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use super::super::style::{Reader, listed, named};
 use super::DrawError;
 use super::colour::Colour;
 use super::palette::{Mood, PALETTES, Palette};
-
-/// Declares an enum whose values a style names.
-macro_rules! named {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(super) enum $name { $($(#[$variant_doc])* $variant),+ }
-
-        impl $name {
-            pub(super) const NAMES: &'static [(&'static str, Self)] = &[$(($text, Self::$variant)),+];
-        }
-    };
-}
 
 named! {
     /// How text and art share the canvas.
@@ -159,13 +147,10 @@ impl Style {
 }
 
 fn read(style: &Map<String, Value>) -> (Style, Vec<(String, String)>) {
-    let mut reader = Reader {
-        style,
-        problems: Vec::new(),
-    };
+    let mut reader = Reader::new(style);
     let parsed = Style {
         layout: reader.one_of("layout", Layout::NAMES),
-        palette: reader.palette(),
+        palette: palette(&mut reader),
         motif: reader.one_of("motif", Motif::NAMES),
         font: reader.one_of("font", Font::NAMES),
         mood: reader.one_of("mood", MoodName::NAMES).map(Mood::from),
@@ -178,73 +163,25 @@ fn read(style: &Map<String, Value>) -> (Style, Vec<(String, String)>) {
     (parsed, reader.problems)
 }
 
-struct Reader<'a> {
-    style: &'a Map<String, Value>,
-    problems: Vec<(String, String)>,
-}
-
-impl Reader<'_> {
-    fn wrong<T>(&mut self, key: &str, expected: impl Into<String>) -> Option<T> {
-        self.problems.push((key.to_owned(), expected.into()));
-        None
+fn palette(reader: &mut Reader) -> Option<Palette> {
+    let palette = match reader.value("palette")? {
+        Value::String(name) => Palette::named(&name),
+        Value::Array(items) => items
+            .iter()
+            .map(|item| item.as_str().and_then(Colour::parse))
+            .collect::<Option<Vec<_>>>()
+            .filter(|colours| (2..=5).contains(&colours.len()))
+            .map(|colours| Palette::from_colours(&colours)),
+        _ => None,
+    };
+    if palette.is_some() {
+        return palette;
     }
-
-    /// The value, if the key is there and not null.
-    fn value(&self, key: &str) -> Option<Value> {
-        self.style
-            .get(key)
-            .filter(|value| !value.is_null())
-            .cloned()
-    }
-
-    fn one_of<T: Copy>(&mut self, key: &str, names: &[(&str, T)]) -> Option<T> {
-        let value = self.value(key)?;
-        let found = value
-            .as_str()
-            .and_then(|text| names.iter().find(|(name, _)| *name == text));
-        match found {
-            Some((_, value)) => Some(*value),
-            None => self.wrong(
-                key,
-                format!("one of {}", listed(names.iter().map(|(name, _)| *name))),
-            ),
-        }
-    }
-
-    fn text(&mut self, key: &str) -> Option<String> {
-        match self.value(key)? {
-            Value::String(text) => Some(text).filter(|text| !text.trim().is_empty()),
-            _ => self.wrong(key, "a text"),
-        }
-    }
-
-    fn palette(&mut self) -> Option<Palette> {
-        let palette = match self.value("palette")? {
-            Value::String(name) => Palette::named(&name),
-            Value::Array(items) => items
-                .iter()
-                .map(|item| item.as_str().and_then(Colour::parse))
-                .collect::<Option<Vec<_>>>()
-                .filter(|colours| (2..=5).contains(&colours.len()))
-                .map(|colours| Palette::from_colours(&colours)),
-            _ => None,
-        };
-        if palette.is_some() {
-            return palette;
-        }
-        let names = listed(PALETTES.iter().map(|palette| palette.name));
-        self.wrong(
-            "palette",
-            format!("one of {names}, or a list of 2 to 5 colours like \"#1a2b3c\""),
-        )
-    }
-}
-
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names
-        .map(|name| format!("\"{name}\""))
-        .collect::<Vec<_>>()
-        .join(", ")
+    let names = listed(PALETTES.iter().map(|palette| palette.name));
+    reader.wrong(
+        "palette",
+        format!("one of {names}, or a list of 2 to 5 colours like \"#1a2b3c\""),
+    )
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::super::colour::Colour;
 use super::super::geometry::Area;
 use super::super::palette::Ground;
+use super::super::part::Part;
 use super::super::scene::{Anchor, Scene, TextRun};
 use super::super::style::Align;
 use super::{Column, PILL, Placed, Role, height};
@@ -42,21 +43,33 @@ impl Column {
         let mut top = self.area.y;
         for (index, piece) in self.placed.iter().enumerate() {
             if index > 0 && self.placed[index - 1].role == Role::Headline {
-                self.rule(scene, ground, top + piece.gap * 0.46, piece.size);
+                scene.part(Part::Rule, scene.canvas, |scene| {
+                    self.rule(scene, ground, top + piece.gap * 0.46, piece.size);
+                });
             }
             top += piece.gap;
-            if piece.role == Role::Details {
-                self.pill(scene, ground, piece, top);
-            } else {
-                let colour = match piece.role {
-                    Role::Kicker | Role::Author => ground.accent,
-                    Role::Subline => ground.quiet,
-                    Role::Headline | Role::Details => ground.ink,
-                };
-                self.lines(scene, piece, top, 0.0, colour, ground);
-            }
+            self.piece(scene, ground, piece, top);
             top += piece.height();
         }
+    }
+
+    fn piece(&self, scene: &mut Scene, ground: &Ground, piece: &Placed, top: f32) {
+        let canvas = scene.canvas;
+        let (part, colour) = match piece.role {
+            // Its lines are parts of their own.
+            Role::Headline => return self.lines(scene, piece, top, 0.0, ground.ink, ground),
+            Role::Details => {
+                return scene.part(Part::Details, canvas, |scene| {
+                    self.pill(scene, ground, piece, top);
+                });
+            }
+            Role::Kicker => (Part::Kicker, ground.accent),
+            Role::Author => (Part::Author, ground.accent),
+            Role::Subline => (Part::Subline, ground.quiet),
+        };
+        scene.part(part, canvas, |scene| {
+            self.lines(scene, piece, top, 0.0, colour, ground);
+        });
     }
 
     /// A short line between the headline and what follows.
@@ -121,7 +134,7 @@ impl Column {
                 .emphasis
                 .as_ref()
                 .filter(|part| text.contains(part.as_str()));
-            scene.text(TextRun {
+            let run = TextRun {
                 text: text.clone(),
                 face: piece.face,
                 size: piece.size,
@@ -138,7 +151,8 @@ impl Column {
                 colour,
                 emphasis: emphasis.map(|part| (part.clone(), ground.accent)),
                 behind: ground.behind(),
-            });
+            };
+            scene.part(Part::Headline, scene.canvas, |scene| scene.text(run));
         }
     }
 }

@@ -4,6 +4,7 @@ use super::super::block::{Column, Sizes};
 use super::super::geometry::Area;
 use super::super::motif;
 use super::super::palette::{Ground, Mood};
+use super::super::part::Part;
 use super::super::style::Align;
 use super::{DrawError, Studio, hero};
 
@@ -57,7 +58,9 @@ pub(super) fn announcement(studio: &mut Studio) -> Result<(), DrawError> {
     if let Some(emblem) = emblem {
         let x = words.foot.centre().0;
         // A rim of the card's colour keeps the medallion apart from the pattern.
-        studio.scene.circle(x, card.y, r * 1.15, front.from, 1.0);
+        studio.scene.part(Part::Card, canvas, |scene| {
+            scene.circle(x, card.y, r * 1.15, front.from, 1.0);
+        });
         studio.medallion(emblem, (x, card.y), r, &front);
     }
     Ok(())
@@ -68,13 +71,13 @@ const MOST_SPARE: f32 = 0.16;
 
 fn draw_card(studio: &mut Studio, card: Area, radius: f32, front: &Ground) {
     let canvas = studio.canvas;
-    studio.scene.rect(card, radius, front.from, 1.0);
     let line = (canvas.short() * 0.004).max(1.0);
     let inset = studio.margin * 0.28;
     let frame = card.inset(inset, inset);
-    studio
-        .scene
-        .frame(frame, (radius - inset).max(0.0), line, front.accent, 0.9);
+    studio.scene.part(Part::Card, canvas, |scene| {
+        scene.rect(card, radius, front.from, 1.0);
+        scene.frame(frame, (radius - inset).max(0.0), line, front.accent, 0.9);
+    });
 }
 
 /// What a card holds, and where.

@@ -5,6 +5,7 @@ use super::super::dice::Dice;
 use super::super::geometry::Area;
 use super::super::motif;
 use super::super::palette::{Ground, Mood};
+use super::super::part::Part;
 use super::super::path;
 use super::super::style::{Align, Motif};
 use super::{DrawError, Studio};
@@ -16,6 +17,18 @@ enum Side {
     Bottom,
     Right,
     Left,
+}
+
+impl Side {
+    /// The way from the words to the art: a step along x and y.
+    fn towards(self) -> (i8, i8) {
+        match self {
+            Self::Top => (0, -1),
+            Self::Bottom => (0, 1),
+            Self::Right => (1, 0),
+            Self::Left => (-1, 0),
+        }
+    }
 }
 
 /// The line between art and words.
@@ -138,7 +151,11 @@ fn hero(studio: &mut Studio, plan: &Plan) -> Result<(), DrawError> {
 
     paint_art(studio, art, bulge, plan, &art_ground);
     let outline = outline(canvas, panel, plan, bulge, &mut studio.dice.fork("edge"));
-    studio.scene.ground(&outline, canvas, &words_ground);
+    studio
+        .scene
+        .part(Part::Panel(plan.side.towards()), canvas, |scene| {
+            scene.ground(&outline, canvas, &words_ground);
+        });
     focal(studio, art, bulge, plan, &art_ground)?;
     column.draw(&mut studio.scene, &words_ground);
     studio.draw_footer(text_area, sizes, align, &words_ground)
@@ -226,6 +243,9 @@ fn safe(panel: Area, plan: &Plan, bulge: f32, margin: f32) -> Area {
     }
 }
 
+/// How far the panel goes on outside the canvas, as a share of its side.
+const PAST: f32 = 0.15;
+
 /// The panel's outline: its curved edge first, then around its far corners.
 fn outline(canvas: Area, panel: Area, plan: &Plan, bulge: f32, dice: &mut Dice) -> String {
     let flip = if dice.chance(0.5) { 1.0 } else { -1.0 };
@@ -239,29 +259,30 @@ fn outline(canvas: Area, panel: Area, plan: &Plan, bulge: f32, dice: &mut Dice) 
         Edge::Arc => bulge * (1.0 - 2.0 * (1.0 - (2.0 * share - 1.0).powi(2))),
     };
     let edge = (0..=steps).map(|step| step as f32 / steps as f32);
+    // Past the canvas, so that an animation may move the panel into the art.
+    let (wide, high) = (canvas.w * PAST, canvas.h * PAST);
     let points: Vec<(f32, f32)> = match plan.side {
         Side::Top => edge
             .map(|s| (canvas.w * s, panel.y + swing(s)))
-            .chain([(canvas.w, canvas.h), (0.0, canvas.h)])
+            .chain([(canvas.w, canvas.h + high), (0.0, canvas.h + high)])
             .collect(),
         Side::Bottom => edge
             .map(|s| (canvas.w * s, panel.bottom() - swing(s)))
-            .chain([(canvas.w, 0.0), (0.0, 0.0)])
+            .chain([(canvas.w, -high), (0.0, -high)])
             .collect(),
         Side::Left => edge
             .map(|s| (panel.x + swing(s), canvas.h * s))
-            .chain([(canvas.w, canvas.h), (canvas.w, 0.0)])
+            .chain([(canvas.w + wide, canvas.h), (canvas.w + wide, 0.0)])
             .collect(),
         Side::Right => edge
             .map(|s| (panel.right() - swing(s), canvas.h * s))
-            .chain([(0.0, canvas.h), (0.0, 0.0)])
+            .chain([(-wide, canvas.h), (-wide, 0.0)])
             .collect(),
     };
     path::polygon(&points)
 }
 
 fn paint_art(studio: &mut Studio, art: Area, bulge: f32, plan: &Plan, ground: &Ground) {
-    let canvas = studio.canvas;
     // Under the swinging edge as well.
     let under = match plan.side {
         Side::Top => Area::new(art.x, art.y, art.w, art.h + bulge),
@@ -269,7 +290,7 @@ fn paint_art(studio: &mut Studio, art: Area, bulge: f32, plan: &Plan, ground: &G
         Side::Left => Area::new(art.x, art.y, art.w + bulge, art.h),
         Side::Right => Area::new(art.x - bulge, art.y, art.w + bulge, art.h),
     };
-    studio.scene.ground(&path::rectangle(canvas), under, ground);
+    studio.scene.backdrop(under, ground);
     let brush = studio.brush(under, ground, 0.95);
     let mut dice = studio.dice.fork("art");
     let motif = studio.motif;

@@ -12,7 +12,7 @@ use super::font::{Face, Meter, showable};
 use super::geometry::Area;
 use super::motif::Brush;
 use super::palette::{Ground, Mood, PALETTES, Palette};
-use super::path;
+use super::part::Part;
 use super::scene::{Anchor, Scene, TextRun};
 use super::style::{Align, Emblem, Font, Layout, Motif, Style};
 use super::typeset::Words;
@@ -186,7 +186,7 @@ impl Studio {
 
     fn full(&mut self, ground: &Ground) {
         let canvas = self.canvas;
-        self.scene.ground(&path::rectangle(canvas), canvas, ground);
+        self.scene.backdrop(canvas, ground);
     }
 
     fn brush(&self, area: Area, ground: &Ground, alpha: f32) -> Brush {
@@ -291,7 +291,7 @@ impl Studio {
             width,
             (lines.ascent + lines.descent) * size,
         );
-        self.scene.text(TextRun {
+        let run = TextRun {
             text,
             face: Face::Text,
             size,
@@ -303,7 +303,10 @@ impl Studio {
             colour: ground.quiet,
             emphasis: None,
             behind: ground.behind(),
-        });
+        };
+        let canvas = self.canvas;
+        self.scene
+            .part(Part::Footer, canvas, |scene| scene.text(run));
         Ok(())
     }
 
@@ -343,8 +346,10 @@ impl Studio {
         let ground = self.seal_ground(under);
         let mut dice = self.dice.fork("seal");
         let meter = &mut self.meter;
-        self.scene.named("seal", |scene| {
-            badge::draw(scene, meter, &offer, at, r, &ground, &mut dice)
+        self.scene.part(Part::Seal, self.canvas, |scene| {
+            scene.named("seal", |scene| {
+                badge::draw(scene, meter, &offer, at, r, &ground, &mut dice)
+            })
         })
     }
 
@@ -358,10 +363,12 @@ impl Studio {
             second: disc.shapes[1],
             light: disc.shapes[2],
         };
-        self.scene.named("medallion", |scene| {
-            scene.circle(x, y, r, disc.from, 1.0);
-            scene.ring(x, y, r * 1.08, r * 0.025, disc.from, 0.9);
-            emblem::draw(scene, emblem, (x, y), r * 0.72, inks);
+        self.scene.part(Part::Medallion, self.canvas, |scene| {
+            scene.named("medallion", |scene| {
+                scene.circle(x, y, r, disc.from, 1.0);
+                scene.ring(x, y, r * 1.08, r * 0.025, disc.from, 0.9);
+                emblem::draw(scene, emblem, (x, y), r * 0.72, inks);
+            });
         });
     }
 

@@ -5,6 +5,7 @@ use super::super::font::Face;
 use super::super::geometry::Area;
 use super::super::motif::{self, Brush};
 use super::super::palette::{Ground, Mood, SOFT};
+use super::super::part::Part;
 use super::super::scene::{Anchor, TextRun};
 use super::super::style::{Align, Motif};
 use super::super::typeset::Words;
@@ -138,7 +139,9 @@ fn backdrop(studio: &mut Studio, ground: &Ground, column: &Column, art: &[Area])
         let mut brush = studio.brush(canvas, ground, 0.95);
         brush.focus = (x, y);
         let motif = studio.motif;
-        motif::corner(&mut studio.scene, motif, &brush, (x, y), turn, r, &mut dice);
+        studio.scene.part(Part::Corner(x, y), canvas, |scene| {
+            motif::corner(scene, motif, &brush, (x, y), turn, r, &mut dice);
+        });
     }
 }
 
@@ -206,7 +209,7 @@ fn quotation_mark(
             area.centre().0 - width / 2.0,
         ),
     };
-    studio.scene.text(TextRun {
+    let run = TextRun {
         text: "“".to_owned(),
         face: Face::Serif,
         size: size * 1.5,
@@ -218,7 +221,10 @@ fn quotation_mark(
         colour: ground.accent,
         emphasis: None,
         behind: ground.behind(),
-    });
+    };
+    let canvas = studio.canvas;
+    let scene = &mut studio.scene;
+    scene.part(Part::QuotationMark, canvas, |scene| scene.text(run));
     Ok(())
 }
 
@@ -253,10 +259,12 @@ pub(super) fn billboard(studio: &mut Studio) -> Result<(), DrawError> {
     });
     let motif = studio.motif;
     let brush = studio.brush(band, &back, 0.95);
-    let outline = super::path::rectangle(band);
-    studio.scene.clipped(&outline, |scene| {
-        scene.ground(&outline, band, &back);
-        motif::paint(scene, motif, &brush, &mut art);
+    let outline = super::super::path::rectangle(band);
+    studio.scene.part(Part::Motif, band, |scene| {
+        scene.clipped(&outline, |scene| {
+            scene.ground(&outline, band, &back);
+            motif::paint(scene, motif, &brush, &mut art);
+        });
     });
     let r = band.short() * 0.42;
     studio.seal(

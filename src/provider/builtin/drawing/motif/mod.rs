@@ -8,6 +8,7 @@ use std::f32::consts::{PI, TAU};
 use super::colour::Colour;
 use super::dice::Dice;
 use super::geometry::Area;
+use super::part::Part;
 use super::path;
 use super::scene::Scene;
 use super::style::Motif;
@@ -33,18 +34,30 @@ impl Brush {
 
 /// Paints a motif over an area. Shapes may cross the area's edge: clip or cover where that matters.
 pub(super) fn paint(scene: &mut Scene, motif: Motif, brush: &Brush, dice: &mut Dice) {
+    let part = match motif {
+        Motif::None => return,
+        // Each piece moves for itself.
+        Motif::Confetti => return confetti(scene, brush, dice),
+        Motif::Rays => Part::Rays(brush.focus.0, brush.focus.1),
+        _ => Part::Motif,
+    };
+    scene.part(part, brush.area, |scene| {
+        shapes(scene, motif, brush, dice);
+    });
+}
+
+fn shapes(scene: &mut Scene, motif: Motif, brush: &Brush, dice: &mut Dice) {
     match motif {
         Motif::Waves => waves(scene, brush, dice),
         Motif::Blobs => blobs(scene, brush, dice),
         Motif::Rays => rays(scene, brush, dice),
         Motif::Dots => dots(scene, brush, dice),
-        Motif::Confetti => confetti(scene, brush, dice),
         Motif::Leaves => leaves(scene, brush, dice),
         Motif::Grid => tiles::grid(scene, brush, dice),
         Motif::Arcs => arcs(scene, brush, dice),
         Motif::Hills => hills(scene, brush, dice),
         Motif::Stripes => stripes(scene, brush, dice),
-        Motif::None => {}
+        Motif::Confetti | Motif::None => {}
     }
 }
 
@@ -157,7 +170,9 @@ fn confetti(scene: &mut Scene, brush: &Brush, dice: &mut Dice) {
         let px = x + ((index % columns) as f32 + dice.range(0.2, 0.8)) * cell;
         let py = y + ((index / columns) as f32 + dice.range(0.2, 0.8)) * cell;
         let size = cell * dice.range(0.12, 0.26);
-        confetto(scene, brush, dice, (px, py), size);
+        scene.part(Part::Piece, brush.area, |scene| {
+            confetto(scene, brush, dice, (px, py), size);
+        });
     }
 }
 

@@ -1,4 +1,4 @@
-//! A small random source whose numbers never change between releases: a picture belongs to its seed for good.
+//! A small random source whose numbers never change between releases: what was made belongs to its seed for good.
 
 /// SplitMix64 (Steele, Lea and Flood, 2014), with the draws that a composition needs.
 #[derive(Debug, Clone)]
@@ -11,7 +11,7 @@ impl Dice {
         Self { state: seed }
     }
 
-    /// An independent source, so that more draws in one part of a picture leave the other parts alone.
+    /// An independent source, so that more draws in one part of a work leave the other parts alone.
     pub(super) fn fork(&self, label: &str) -> Self {
         // FNV-1a over the label, folded into the seed.
         let hash = label.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

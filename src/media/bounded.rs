@@ -1,0 +1,122 @@
+//! Work that keeps a core busy, within limits.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::codec::Stop;
+
+use super::facts::InspectError;
+
+/// Decoding keeps a core busy, so more threads than cores gain nothing. A decode that has been
+/// given up holds its permit until it ends: however many get stuck, the other threads of the
+/// blocking pool stay free.
+static DECODERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Arc::new(Semaphore::new(cores))
+});
+
+/// Runs `work` on a thread for blocking work, of which there are as many as cores. When time is up, or nobody waits any
+/// more, its flag is set; work that does not ask the flag runs on alone and keeps its core.
+///
+/// # Errors
+///
+/// Those of `work`; [`InspectError::Busy`] if no thread became free within `limit`, [`InspectError::TimedOut`] if the work
+/// took longer, [`InspectError::Corrupt`] if it panicked.
+pub async fn run_bounded<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce(Stop) -> Result<T, InspectError> + Send + 'static,
+) -> Result<T, InspectError> {
+    run(Arc::clone(&DECODERS), limit, work).await
+}
+
+async fn run<T: Send + 'static>(
+    permits: Arc<Semaphore>,
+    limit: Duration,
+    work: impl FnOnce(Stop) -> Result<T, InspectError> + Send + 'static,
+) -> Result<T, InspectError> {
+    let permit = timeout(limit, permits.acquire_owned())
+        .await
+        .map_err(|_| InspectError::Busy)?;
+    let stop = StopOnDrop(Stop::default());
+    let flag = stop.0.clone();
+    let task = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        work(flag)
+    });
+    match timeout(limit, task).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) => Err(InspectError::Corrupt(format!(
+            "the decoder failed: {panic}"
+        ))),
+        Err(_) => Err(InspectError::TimedOut),
+    }
+}
+
+/// Ends the work when its future is dropped, so also when a job is cancelled.
+struct StopOnDrop(Stop);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.set();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const AMPLE: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn work_that_gets_stuck_is_given_up_and_keeps_its_permit_until_it_ends() {
+        let permits = Arc::new(Semaphore::new(1));
+        let (unblock, blocked) = mpsc::channel::<()>();
+        let stuck = move |_| blocked.recv().map_err(|_| InspectError::Empty);
+        let limit = Duration::from_millis(1);
+        assert_eq!(
+            run(Arc::clone(&permits), limit, stuck).await,
+            Err(InspectError::TimedOut)
+        );
+        assert_eq!(
+            run(Arc::clone(&permits), limit, |_| Ok(())).await,
+            Err(InspectError::Busy)
+        );
+        drop(unblock);
+        assert_eq!(run(permits, AMPLE, |_| Ok(())).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn work_that_asks_its_flag_ends_when_time_is_up_or_nobody_waits() {
+        let permits = Arc::new(Semaphore::new(1));
+        let polite = |stop: Stop| -> Result<(), InspectError> {
+            loop {
+                stop.check()?;
+                std::thread::yield_now();
+            }
+        };
+        let limit = Duration::from_millis(1);
+        assert_eq!(
+            run(Arc::clone(&permits), limit, polite).await,
+            Err(InspectError::TimedOut)
+        );
+        let waiting = tokio::spawn(run(Arc::clone(&permits), AMPLE, polite));
+        tokio::task::yield_now().await;
+        waiting.abort();
+        assert_eq!(run(permits, AMPLE, |_| Ok(())).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_decoder_that_panics_condemns_only_its_file() {
+        let permits = Arc::new(Semaphore::new(1));
+        let panics = |_| -> Result<(), _> { panic!("a decoder's mistake") };
+        let error = run(Arc::clone(&permits), AMPLE, panics).await.unwrap_err();
+        assert!(matches!(error, InspectError::Corrupt(_)), "{error}");
+        assert_eq!(run(permits, AMPLE, |_| Ok(())).await, Ok(()));
+    }
+}

@@ -1,0 +1,105 @@
+//! Videos: a composed scene that moves.
+
+use serde_json::Value;
+
+use crate::{
+    codec::{CodecError, video},
+    domain::{Format, JsonMap},
+};
+
+use super::super::{Content, Output, OutputFile, Progress, ProviderError, Task};
+use super::{animation::Animation, brief, drawing};
+
+/// Share of the work that is drawing the layers; the rest is putting frames together and encoding them.
+const DRAWN: f32 = 0.1;
+const DEFAULT_SECONDS: u32 = 6;
+const MOST_SECONDS: u32 = 120;
+const DEFAULT_FRAME_RATE: u32 = 30;
+/// A GIF's delays are whole hundredths of a second, and its size grows with every frame.
+const MOST_GIF_FRAME_RATE: u32 = 20;
+
+/// Makes the video that a task asks for: MP4 unless its format is another, 6 seconds and 30 frames a second unless it says
+/// otherwise. The sides of an MP4 are made even, as H.264 needs them.
+pub(super) fn make(task: &Task) -> Result<Output, ProviderError> {
+    let input = &task.input;
+    let format = match input.format.as_deref() {
+        None => Format::Mp4,
+        Some(name) => name
+            .parse()
+            .map_err(|()| ProviderError::InvalidInput(format!("no video format: {name}")))?,
+    };
+    let seconds = input.duration_seconds.unwrap_or(DEFAULT_SECONDS);
+    if !(1..=MOST_SECONDS).contains(&seconds) {
+        return Err(ProviderError::InvalidInput(format!(
+            "A video lasts 1 to {MOST_SECONDS} seconds, not {seconds}."
+        )));
+    }
+    let mut brief = brief(input);
+    let mut rate = input.frame_rate.unwrap_or(DEFAULT_FRAME_RATE);
+    match format {
+        Format::Mp4 => {
+            brief.width = brief.width.next_multiple_of(2);
+            brief.height = brief.height.next_multiple_of(2);
+        }
+        _ => rate = rate.min(MOST_GIF_FRAME_RATE),
+    }
+    // Before anything is drawn: what the format does not take is the input's fault.
+    let mut writer = video::writer(format, (brief.width, brief.height), rate)
+        .map_err(|error| ProviderError::InvalidInput(error.to_string()))?;
+    let mut animation = Animation::new(&brief, seconds as f32, &mut |share| {
+        report(task, share * DRAWN, "drawing")
+    })?;
+    let frames = seconds * rate;
+    for number in 0..frames {
+        let share = number as f32 / frames as f32;
+        if !report(task, DRAWN + (1.0 - DRAWN) * share, "animating") {
+            return Err(ProviderError::Stopped);
+        }
+        writer.push(animation.frame(number as f32 / rate as f32))?;
+    }
+    let content = writer.finish()?;
+    Ok(Output {
+        files: vec![OutputFile {
+            content: Content::Memory(content),
+            seed: Some(input.seed),
+            metadata: JsonMap::new(),
+        }],
+        metadata: told(&input.prompt, frames, rate),
+    })
+}
+
+/// What is told of the work.
+fn told(prompt: &str, frames: u32, rate: u32) -> JsonMap {
+    let mut metadata = JsonMap::from_iter([
+        ("model".to_owned(), Value::from("atelier-motion-1")),
+        ("frames".to_owned(), frames.into()),
+        ("fps".to_owned(), rate.into()),
+    ]);
+    let omitted = drawing::omitted(prompt);
+    if !omitted.is_empty() {
+        metadata.insert("omitted_characters".to_owned(), omitted.into());
+    }
+    metadata
+}
+
+/// Tells how far the work is, and whether it is still wanted.
+fn report(task: &Task, share: f32, message: &str) -> bool {
+    task.progress.send(Progress {
+        fraction: (f64::from(share) * 100.0).round() / 100.0,
+        message: message.to_owned(),
+        preview: None,
+    });
+    !task.cancelled.is_cancelled()
+}
+
+impl From<CodecError> for ProviderError {
+    fn from(error: CodecError) -> Self {
+        match error {
+            CodecError::Stopped => Self::Stopped,
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
