@@ -39,6 +39,7 @@ mod page_indexes;
 mod paging;
 mod postgres;
 mod process;
+mod provenance;
 mod proxy;
 mod python;
 mod queue;
