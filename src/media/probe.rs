@@ -6,13 +6,12 @@ use bytes::Bytes;
 use image::DynamicImage;
 
 use super::bounded::run_bounded;
-use super::digest::sha256_hex;
 use super::facts::{Facts, InspectError, Inspected, Limits, SoundFacts};
 use super::preview;
 use super::still::poster;
 use super::waveform::{self, Peaks};
 use crate::codec::{self, Bounds, CodecError, Stop, picture, sound, video};
-use crate::domain::Format;
+use crate::domain::{Format, sha256_hex};
 use crate::entity::MediaType;
 
 /// Finds out what `content` is and makes its previews, on a thread for blocking work.

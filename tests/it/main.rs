@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod audio;
 mod bench;
 mod boundary;
 mod browser;
@@ -23,6 +24,7 @@ mod exec;
 mod execution;
 mod feature_updates;
 mod features;
+mod find_media;
 mod formats;
 mod generate;
 mod grpc_web;
@@ -40,12 +42,14 @@ mod page_indexes;
 mod paging;
 mod postgres;
 mod process;
+mod provenance;
 mod proxy;
 mod python;
 mod queue;
 mod raw;
 mod readme_session;
 mod reasons;
+mod recording;
 mod reflection_health;
 mod refusal;
 mod requests;
@@ -65,6 +69,7 @@ mod templates;
 mod trends;
 mod two_executors;
 mod validation;
+mod video;
 mod voice;
 mod watch;
 mod watch_request;
