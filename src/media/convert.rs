@@ -28,11 +28,12 @@ const UNEVEN_RATE: u32 = 50;
 const NEARLY: f64 = 0.05;
 
 /// A video in another format, without its sound. It keeps its size and playing time; frames are repeated or left out where
-/// they come unevenly.
+/// they come unevenly. It ends as soon as the file outgrows `max_bytes`.
 pub(super) fn video(
     content: &[u8],
     facts: &Facts,
     format: Format,
+    max_bytes: u64,
     bounds: &Bounds,
 ) -> Result<Bytes, DeriveError> {
     let rate = even_rate(facts.frame_rate);
@@ -40,8 +41,14 @@ pub(super) fn video(
     let mut frames = Resampler::new(video::writer(format, size, rate)?, rate, u32::MAX);
     video::frames(content, facts.format, bounds, &mut |frame| {
         frames.push(frame)?;
-        Ok(ControlFlow::Continue(()))
+        Ok(match frames.writer.written() > max_bytes {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        })
     })?;
+    if frames.writer.written() > max_bytes {
+        return Err(DeriveError::TooLarge);
+    }
     Ok(frames.finish(facts.duration.unwrap_or_default())?)
 }
 
@@ -178,6 +185,10 @@ mod tests {
         fn push(&mut self, frame: &RgbImage) -> Result<(), CodecError> {
             self.0.lock().unwrap().push(frame.get_pixel(0, 0).0[0]);
             Ok(())
+        }
+
+        fn written(&self) -> u64 {
+            0
         }
 
         fn finish(self: Box<Self>) -> Result<Bytes, CodecError> {
