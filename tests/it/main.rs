@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod audio;
 mod bench;
 mod boundary;
 mod browser;
@@ -23,6 +24,7 @@ mod exec;
 mod execution;
 mod feature_updates;
 mod features;
+mod find_media;
 mod formats;
 mod generate;
 mod grpc_web;
@@ -34,10 +36,13 @@ mod leases;
 mod media_deletion;
 mod media_download;
 mod media_files;
+mod mutated_media;
+mod outputs_hostile;
 mod page_indexes;
 mod paging;
 mod postgres;
 mod process;
+mod provenance;
 mod proxy;
 mod python;
 mod queue;
@@ -64,6 +69,7 @@ mod templates;
 mod trends;
 mod two_executors;
 mod validation;
+mod video;
 mod voice;
 mod watch;
 mod watch_request;
