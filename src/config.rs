@@ -5,6 +5,7 @@
 //! everything that is printed: debug output, problems and [`Loaded::to_toml`].
 
 mod address;
+mod command;
 mod contradiction;
 mod display;
 mod identifier;
@@ -20,13 +21,14 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
 pub use address::{DatabaseBackend, DatabaseUrl};
+pub use command::KEYS as COMMAND_KEYS;
 pub use kind::{LogFormat, StorageBackend};
 pub use layer::{Flag, Inputs};
 pub use problem::{Problem, Problems, Source};
 pub use quantity::{format_duration, parse_duration};
 pub use settings::{
-    CatalogueConfig, Config, DatabaseConfig, ExecutorConfig, IdentityConfig, LimitsConfig,
-    LogConfig, ProvidersConfig, ServerConfig, StorageConfig, TrendsConfig,
+    CatalogueConfig, Config, DatabaseConfig, ExecConfig, ExecutorConfig, IdentityConfig,
+    LimitsConfig, LogConfig, ProvidersConfig, ServerConfig, StorageConfig, TrendsConfig,
 };
 
 use layer::Layers;
@@ -38,6 +40,8 @@ pub struct Loaded {
     pub config: Config,
     /// The source of each value that is not the default, by `section.key`.
     pub sources: BTreeMap<&'static str, Source>,
+    /// Where the table of each command stands that is not always there, by its name.
+    pub command_sources: BTreeMap<String, Source>,
 }
 
 impl Config {
@@ -50,12 +54,7 @@ impl Config {
         let mut reader = Reader::new(layers);
         let config = Self::read(&mut reader);
         contradiction::report(&config, &mut reader);
-        let (problems, sources) = reader.finish();
-        if problems.is_empty() {
-            Ok(Loaded { config, sources })
-        } else {
-            Err(Problems(problems))
-        }
+        reader.finish(config)
     }
 
     /// Whether an unknown user is recorded at first use. PostgreSQL shares its users with other services, so there it

@@ -15,7 +15,7 @@ use crate::{
     events::Events,
     executor::{self, Executor},
     media::{self, LinkSettings, S3Settings, Storage, StorageError, StorageSettings},
-    provider::{Registry, builtin::Builtin, scripted::Scripted},
+    provider::{Provider, Registry, builtin::Builtin, exec::Exec, scripted::Scripted},
     rpc,
     store::{ConnectError, Store},
 };
@@ -97,7 +97,10 @@ impl Server {
             .as_ref()
             .and_then(|listener| listener.local_addr().ok());
         let stop = CancellationToken::new();
-        let app = build_app(&config, address, stop.clone()).await?;
+        let mut app = build_app(&config, address, stop.clone()).await?;
+        if role != Role::Api {
+            app.providers = build_providers(&config);
+        }
         app.storage.check().await?;
         if config.catalogue.install_starter {
             app.install_catalogue(STARTER_CATALOGUE)
@@ -254,6 +257,7 @@ async fn build_app(
         storage,
         events: Events::default(),
         clock: Clock::system(),
+        providers: Registry::default(),
         settings: app::Settings {
             intake: IntakeLimits {
                 prompt_chars: config.limits.prompt_chars,
@@ -301,15 +305,26 @@ fn storage_settings(config: &Config) -> Result<StorageSettings, StartError> {
     })
 }
 
-fn build_executor(config: &Config, app: &App, pulse: Pulse, stop: &CancellationToken) -> Executor {
+fn build_providers(config: &Config) -> Registry {
     let mut providers = Registry::default().with(Builtin);
     if config.providers.scripted {
         providers = providers.with(Scripted);
     }
+    let supervisor = &config.exec.supervisor;
+    for (name, command) in &config.exec.commands {
+        let exec = Exec::new(name.clone(), command.clone(), supervisor.clone());
+        if let Err(missing) = exec.ready() {
+            tracing::info!(provider = name, missing, "a provider is not ready");
+        }
+        providers = providers.with(exec);
+    }
+    providers
+}
+
+fn build_executor(config: &Config, app: &App, pulse: Pulse, stop: &CancellationToken) -> Executor {
     let settings = &config.executor;
     Executor {
         app: app.clone(),
-        providers,
         settings: executor::Settings {
             worker_id: settings.name_worker(),
             slots: settings.slots(),
@@ -329,6 +344,7 @@ fn build_executor(config: &Config, app: &App, pulse: Pulse, stop: &CancellationT
                 max_length: config.limits.output_duration,
                 max_duration: config.limits.decode_time,
             },
+            conversion_time: config.limits.conversion_time,
         },
         pulse,
         stop: stop.clone(),

@@ -4,10 +4,10 @@ use serde_json::json;
 
 use crate::{
     domain::{Error, JsonMap},
-    entity::{MediaRole, job},
+    entity::{MediaRole, job, request},
     media::{Facts, Inspected, StorageKey},
     store::{
-        self,
+        self, Transaction,
         media::NewMedia,
         queue::{self, Lease},
     },
@@ -15,14 +15,46 @@ use crate::{
 
 use super::App;
 
+/// What a file's metadata say by our own finding: a provider's word for it does not count, not even where we say nothing.
+const OURS: [&str; 15] = [
+    "role",
+    "format",
+    "sha256",
+    "width",
+    "height",
+    "duration_ms",
+    "fps",
+    "video_codec",
+    "audio_codec",
+    "channels",
+    "sample_rate",
+    "undecoded",
+    "original_id",
+    "thumbnail_size",
+    "recipe_not_embedded",
+];
+
 /// A file of an attempt that stands in the storage already.
 #[derive(Clone, Debug)]
-pub struct StoredOutput {
+pub struct StoredFile {
     pub key: StorageKey,
+    pub role: MediaRole,
     pub inspected: Inspected,
+    /// The size that a thumbnail was asked for in, in pixels on its longest side; a smaller original makes a smaller one.
+    pub thumbnail_size: Option<u32>,
+    /// Why the file does not hold its recipe although it should.
+    pub recipe_not_embedded: Option<String>,
+}
+
+/// What a provider made, with what was made of it.
+#[derive(Clone, Debug)]
+pub struct StoredOutput {
+    pub file: StoredFile,
     pub seed: Option<u32>,
     /// What the provider tells of the file.
     pub metadata: JsonMap,
+    /// In the order of their rows.
+    pub derived: Vec<StoredFile>,
 }
 
 impl App {
@@ -44,41 +76,80 @@ impl App {
         };
         // Locked, so that it is not deleted before its media are there to go with it.
         let request = store::request::lock(&tx, job.request_id).await?;
-        for (index, output) in outputs.iter().enumerate() {
-            let media = NewMedia {
-                deleted_at: request.deleted_at,
-                ..self.describe(&job, index, output)
-            };
-            store::media::insert(&tx, &job, media, self.clock.now()).await?;
-        }
+        self.insert_media(&tx, &job, &request, outputs).await?;
         self.commit_transition(tx, std::slice::from_ref(&job), None)
             .await?;
         Ok(Some(job))
     }
 
-    fn describe(&self, job: &job::Model, index: usize, output: &StoredOutput) -> NewMedia {
-        let facts = &output.inspected.facts;
-        let mut metadata = output.metadata.clone();
-        metadata.extend(described(&output.inspected));
-        metadata.insert("variation".to_owned(), json!(job.variation));
-        metadata.insert("index".to_owned(), json!(index));
-        if let Some(seed) = output.seed {
-            metadata.insert("seed".to_owned(), json!(seed));
+    /// All originals first, so that their ids tell the order, and then what was made of each.
+    async fn insert_media(
+        &self,
+        tx: &Transaction,
+        job: &job::Model,
+        request: &request::Model,
+        outputs: &[StoredOutput],
+    ) -> Result<(), Error> {
+        let insert = |file, metadata| {
+            let media = NewMedia {
+                deleted_at: request.deleted_at,
+                ..self.describe(file, metadata)
+            };
+            store::media::insert(tx, job, media, self.clock.now())
+        };
+        let mut originals = Vec::with_capacity(outputs.len());
+        for (index, output) in outputs.iter().enumerate() {
+            let mut metadata = output.metadata.clone();
+            metadata.retain(|key, _| !OURS.contains(&key.as_str()));
+            metadata.extend(placed(job, index, output));
+            originals.push(insert(&output.file, metadata).await?.id);
+        }
+        for (index, (output, original)) in outputs.iter().zip(originals).enumerate() {
+            for file in &output.derived {
+                let mut metadata = placed(job, index, output);
+                metadata.insert("original_id".to_owned(), json!(original));
+                insert(file, metadata).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The row of a file. What was found out about it stands above what is told of it.
+    fn describe(&self, file: &StoredFile, mut metadata: JsonMap) -> NewMedia {
+        let facts = &file.inspected.facts;
+        metadata.extend(described(&file.inspected));
+        if let Some(size) = file.thumbnail_size {
+            metadata.insert("thumbnail_size".to_owned(), json!(size));
+        }
+        if let Some(why) = &file.recipe_not_embedded {
+            metadata.insert("recipe_not_embedded".to_owned(), json!(why));
         }
         NewMedia {
-            media_url: self.storage.object_url(&output.key),
-            storage_key: output.key.path().to_owned(),
+            media_url: self.storage.object_url(&file.key),
+            storage_key: file.key.path().to_owned(),
             media_type: facts.format.media_type(),
-            role: MediaRole::Original,
+            role: file.role,
             file_size: i64::try_from(facts.file_size).unwrap_or(i64::MAX),
             duration: facts.duration.map(whole_seconds),
             sha256: facts.sha256.clone(),
             metadata,
-            blurhash: output.inspected.blurhash.clone(),
-            tiny_preview: output.inspected.tiny_preview.clone(),
+            blurhash: file.inspected.blurhash.clone(),
+            tiny_preview: file.inspected.tiny_preview.clone(),
             deleted_at: None,
         }
     }
+}
+
+/// Which output of which variation a file belongs to, and what made it.
+fn placed(job: &job::Model, index: usize, output: &StoredOutput) -> JsonMap {
+    let mut metadata = JsonMap::from_iter([
+        ("variation".to_owned(), json!(job.variation)),
+        ("index".to_owned(), json!(index)),
+    ]);
+    if let Some(seed) = output.seed {
+        metadata.insert("seed".to_owned(), json!(seed));
+    }
+    metadata
 }
 
 /// What was found out about a file, as its metadata.

@@ -28,6 +28,7 @@ impl App {
             return Ok(first);
         }
         let (feature, resolved) = self.resolve_draft(&draft).await?;
+        self.check_provider(&resolved)?;
         self.store_request(draft, feature, &resolved).await
     }
 
@@ -43,6 +44,14 @@ impl App {
         let template = self.find_open_template(draft).await?;
         let resolved = self.resolve_request(draft, &feature, template.as_ref())?;
         Ok((feature, resolved))
+    }
+
+    /// Refuses a wish whose jobs could only fail, as far as this process knows. All of its jobs have the same provider.
+    pub(super) fn check_provider(&self, resolved: &Resolved) -> Result<(), Error> {
+        match resolved.jobs.first() {
+            Some(job) => self.check_ready(&job.provider),
+            None => Ok(()),
+        }
     }
 
     /// A wish that names no feature is checked as far as possible, so that its other mistakes are told too.

@@ -16,6 +16,7 @@ mod delete_request;
 mod delete_template;
 mod end_attempt;
 mod export_catalogue;
+mod find_media;
 mod fold_trends;
 mod follow_job;
 mod install_catalogue;
@@ -43,14 +44,17 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{domain::IntakeLimits, events::Events, media::Storage, store::Store};
+use crate::{
+    domain::IntakeLimits, events::Events, media::Storage, provider::Registry, store::Store,
+};
 
 pub use apply_catalogue::{ApplyOptions, CatalogueChange, ChangeKind};
 pub use cancel_request::Cancellation;
 pub use clock::Clock;
-pub use complete_job::StoredOutput;
+pub use complete_job::{StoredFile, StoredOutput};
 pub use create_request::Accepted;
 pub use end_attempt::AttemptEnd;
+pub use find_media::FoundMedia;
 pub use fold_trends::Folded;
 pub use follow_job::JobNews;
 pub use pulse::Pulse;
@@ -66,6 +70,8 @@ pub struct App {
     pub storage: Storage,
     pub events: Events,
     pub clock: Clock,
+    /// The providers of this process; none where it runs no jobs, and so cannot tell whether those that do are ready.
+    pub providers: Registry,
     pub settings: Settings,
     /// Cancelled when the server stops: streams end then.
     pub stopping: CancellationToken,

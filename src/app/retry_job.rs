@@ -38,6 +38,17 @@ impl App {
             .ok_or_else(|| Error::internal("a retried job has no successor"))
     }
 
+    /// Fails if this process has the provider and knows that it cannot work.
+    pub(super) fn check_ready(&self, provider: &str) -> Result<(), Error> {
+        match self.providers.get(provider).map(|found| found.ready()) {
+            Some(Err(missing)) => Err(Error::ProviderNotReady {
+                provider: provider.to_owned(),
+                missing,
+            }),
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
+
     /// Makes a new job in the place of each of these, whose rows and whose request's are locked.
     pub(super) async fn supersede(
         &self,
@@ -46,6 +57,12 @@ impl App {
     ) -> Result<Vec<job::Model>, Error> {
         let attempts = self.settings.max_attempts;
         let now = self.clock.now();
+        for job in jobs {
+            // A job without one does not come from here.
+            if let Some(provider) = job.input_json["provider"].as_str() {
+                self.check_ready(provider)?;
+            }
+        }
         let successors = store::job::insert_successors(tx, jobs, attempts, now).await?;
         // After the new rows, whose reference to the feature keeps it from being deleted until they are committed.
         if let Some(job) = jobs.first() {

@@ -22,6 +22,7 @@ impl App {
     ) -> Result<ValidRequest, Error> {
         check_owner(caller, draft)?;
         let (feature, resolved) = self.resolve_draft(draft).await?;
+        self.check_provider(&resolved)?;
         let provisioned = self.settings.provision_users;
         if !provisioned && !store::user::exists(self.store.reader(), draft.user_id).await? {
             return Err(Error::UserUnknown(draft.user_id));

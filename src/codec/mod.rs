@@ -2,7 +2,9 @@
 //! cost is bounded by their arguments, and whoever calls them keeps them off the asynchronous threads.
 
 mod bounds;
+mod ending;
 pub mod picture;
+pub mod provenance;
 mod signature;
 pub mod sound;
 #[cfg(test)]

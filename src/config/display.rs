@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::command;
 use super::layer::variable_of;
 use super::problem::Source;
 use super::settings::{ENTRIES, Entry};
@@ -25,6 +26,14 @@ impl Loaded {
                 (Some(value), Some(source)) => writeln!(toml, "{key} = {value} # {source}"),
                 (None, _) => writeln!(toml, "# {key} is not set"),
             };
+        }
+        for (name, command) in &self.config.exec.commands {
+            toml.push('\n');
+            toml.push_str(&command::write(
+                name,
+                command,
+                self.command_sources.get(name),
+            ));
         }
         toml
     }

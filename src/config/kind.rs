@@ -85,7 +85,8 @@ pub fn quote(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
-fn list(items: impl Iterator<Item = String>) -> String {
+/// Literals as a TOML list.
+pub fn list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
 }
 

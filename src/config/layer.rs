@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
+use super::command::{self, GivenCommand};
 use super::kind::Literal;
 use super::problem::{Problem, Source};
 use super::settings::ENTRIES;
@@ -63,6 +64,8 @@ pub struct Given {
 #[derive(Default)]
 pub struct Layers {
     pub given: Vec<Given>,
+    /// Tables of commands; only a file has them.
+    pub commands: Vec<GivenCommand>,
     pub problems: Vec<Problem>,
 }
 
@@ -124,6 +127,11 @@ impl Layers {
                             written: Written::Toml(Literal::from(value.get_ref())),
                         });
                     }
+                }
+                DeValue::Table(tables) if section.get_ref() == command::SECTION => {
+                    let (commands, problems) = command::gather(tables, &source_at);
+                    self.commands.extend(commands);
+                    self.problems.extend(problems);
                 }
                 _ => self.problems.push(unknown_section(
                     section.get_ref(),
@@ -225,7 +233,9 @@ fn sections() -> impl Iterator<Item = &'static str> {
 }
 
 fn unknown_section(name: &str, source: Source) -> Problem {
-    let candidates = sections().chain(ENTRIES.iter().map(|entry| entry.key));
+    let candidates = sections()
+        .chain([command::SECTION])
+        .chain(ENTRIES.iter().map(|entry| entry.key));
     // A key outside any section is the likeliest slip: `listen = ...` above the first `[section]`.
     let homeless = ENTRIES
         .iter()
@@ -240,7 +250,7 @@ fn unknown_section(name: &str, source: Source) -> Problem {
 }
 
 /// The candidate that `name` was probably meant to be.
-fn nearest(name: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
+pub fn nearest(name: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
     const LIKELY: f64 = 0.8;
     candidates
         .map(|candidate| (strsim::jaro_winkler(name, &candidate), candidate))

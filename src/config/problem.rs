@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, and where it was written.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -32,7 +33,7 @@ impl fmt::Display for Source {
 pub enum Problem {
     /// A value that the setting does not take. `found` is absent when it may be a secret.
     Value {
-        key: &'static str,
+        key: Cow<'static, str>,
         source: Source,
         expected: String,
         found: Option<String>,

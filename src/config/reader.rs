@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::command::{self, GivenCommand};
 use super::kind::{Kind, Literal};
 use super::layer::{Given, Layers, Written};
-use super::problem::{Problem, Source};
+use super::problem::{Problem, Problems, Source};
 use super::settings::{ENTRIES, Entry};
+use super::{Config, Loaded};
+use crate::domain::Command;
 
 /// Hands out one value for each setting; deserialising the whole at once would stop at the first mistake.
 #[derive(Default)]
@@ -14,6 +17,8 @@ pub struct Reader {
     sources: BTreeMap<&'static str, Source>,
     wrong: BTreeSet<&'static str>,
     problems: Vec<Problem>,
+    commands: Vec<GivenCommand>,
+    command_sources: BTreeMap<String, Source>,
 }
 
 impl Reader {
@@ -26,6 +31,7 @@ impl Reader {
         Self {
             given,
             problems: layers.problems,
+            commands: layers.commands,
             ..Self::default()
         }
     }
@@ -50,9 +56,26 @@ impl Reader {
         })
     }
 
-    /// What was wrong, and where each value that is not the default came from.
-    pub fn finish(self) -> (Vec<Problem>, BTreeMap<&'static str, Source>) {
-        (self.problems, self.sources)
+    /// The commands that make media, by name.
+    pub fn read_commands(&mut self) -> BTreeMap<String, Command> {
+        let given = std::mem::take(&mut self.commands);
+        let sources = given
+            .iter()
+            .map(|table| (table.name.clone(), table.source.clone()));
+        self.command_sources.extend(sources);
+        command::read(given, &mut self.problems)
+    }
+
+    /// The configuration with where each value and each command that is not the default came from; or what was wrong.
+    pub fn finish(self, config: Config) -> Result<Loaded, Problems> {
+        if !self.problems.is_empty() {
+            return Err(Problems(self.problems));
+        }
+        Ok(Loaded {
+            config,
+            sources: self.sources,
+            command_sources: self.command_sources,
+        })
     }
 
     /// Reports that settings contradict one another, unless one of them is wrong by itself.
@@ -101,7 +124,7 @@ impl Reader {
         };
         self.wrong.insert(entry.key);
         self.problems.push(Problem::Value {
-            key: entry.key,
+            key: entry.key.into(),
             source: given.source,
             expected,
             found: (!entry.secret).then(|| found.describe()),

@@ -1,5 +1,6 @@
 //! Every setting, declared once: from this come the structs, their defaults, the loader and the reference.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +13,16 @@ use super::identifier::{BucketName, LogFilter, WorkerId};
 use super::kind::{Kind, LogFormat, StorageBackend};
 use super::quantity::ByteSize;
 use super::reader::Reader;
+use crate::domain::Command;
+
+/// The commands that make media, by the names of their providers.
+#[derive(Debug, Clone)]
+pub struct ExecConfig {
+    pub commands: BTreeMap<String, Command>,
+    /// The `atelier` program, which watches over running commands. `None`: the program of this process. No setting: only a
+    /// program that has a server within itself must say it.
+    pub supervisor: Option<PathBuf>,
+}
 
 /// What is known about one setting without its value.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +82,8 @@ macro_rules! settings {
         #[derive(Debug, Clone)]
         pub struct Config {
             $($(#[doc = $section_doc])+ pub $section: $Section,)+
+            /// The commands that make media.
+            pub exec: ExecConfig,
         }
 
         /// All settings in the order of their declaration.
@@ -95,6 +108,10 @@ macro_rules! settings {
                             $($(, $low, $high)?)?
                         ),)+
                     },)+
+                    exec: ExecConfig {
+                        commands: reader.read_commands(),
+                        supervisor: None,
+                    },
                 }
             }
 
@@ -208,6 +225,8 @@ settings! {
         output_duration: Duration = "1h" in "1s"..="24h";
         /// How long decoding one output may take.
         decode_time: Duration = "20s" in "100ms"..="10m";
+        /// How long converting one video or sound to another format may take.
+        conversion_time: Duration = "5m" in "100ms"..="12h";
         /// Variations of one request.
         variations: u32 = 16 in 1..=100;
     }

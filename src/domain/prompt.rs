@@ -13,7 +13,8 @@ const MAX_RENDERED_CHARS: usize = 200_000;
 /// Bound on instructions and on memory (about 64 bytes each): a prompt needs a few hundred.
 const FUEL: u64 = 50_000;
 
-fn environment() -> Environment<'static> {
+/// Where templates are rendered: strictly, and within bounds of work.
+pub(super) fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
@@ -50,7 +51,8 @@ pub fn render(source: &str, variables: &JsonMap, user_prompt: &str) -> Result<St
     Ok(rendered.to_owned())
 }
 
-fn sentence(error: &Error) -> String {
+/// What is wrong with a template, for the person who wrote it.
+pub(super) fn sentence(error: &Error) -> String {
     if error.kind() == ErrorKind::OutOfFuel {
         return "takes too much work to render".to_owned();
     }

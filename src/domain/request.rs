@@ -1,11 +1,10 @@
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::entity::MediaType;
 
 use super::{
     Caller, Checks, Error, FeatureProperties, Format, GenerationInput, JobInput, JsonMap, Origin,
-    OutputForm, TemplateData,
+    OutputForm, TemplateData, sha256_hex,
 };
 
 const MAX_MEDIA_URLS: usize = 16;
@@ -59,10 +58,7 @@ impl RequestDraft {
     /// SHA-256 of the payload in hexadecimal: two calls with one idempotency key must have the same.
     pub fn fingerprint(&self) -> Result<String, Error> {
         let payload = serde_json::to_vec(self).map_err(Error::internal)?;
-        Ok(Sha256::digest(payload)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect())
+        Ok(sha256_hex(&payload))
     }
 }
 

@@ -3,18 +3,24 @@ use std::{
     time::Duration,
 };
 
+use serde_json::json;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
     app::StoredOutput,
-    domain::{Error, JobInput, JsonMap, Reason, job::Failure},
+    domain::{Error, JobInput, JsonMap, Reason, Recipe, job::Failure},
     entity::job,
     provider::{Output, Polled, ProgressSender, Provider, ProviderError, Submitted, Task, clean},
     store::queue::{self, Lease},
 };
 
-use super::{Executor, failure::Mishap};
+use super::{
+    Executor,
+    failure::Mishap,
+    ingest::{Ingested, Intake},
+};
 
 /// How often asking a provider may fail in a row before the attempt gives up.
 const POLL_FAILURES: u32 = 5;
@@ -65,6 +71,7 @@ pub(super) struct Attempt<'a> {
     pub(super) task: Task,
     /// The provider's name of the task, once there is one.
     pub(super) task_id: OnceLock<String>,
+    started: Instant,
 }
 
 impl<'a> Attempt<'a> {
@@ -80,13 +87,14 @@ impl<'a> Attempt<'a> {
             Mishap::lasting(Failure::new(Reason::Internal, sentence).with_detail(error.to_string()))
         })?;
         let provider = executor
+            .app
             .providers
             .get(&input.provider)
             .filter(|provider| provider.makes(job.category));
         let provider = provider.ok_or_else(|| {
             let (name, category) = (&input.provider, job.category.as_str());
             let sentence = format!("No generator named {name:?} makes {category} here.");
-            let here: Vec<_> = executor.providers.names().collect();
+            let here: Vec<_> = executor.app.providers.names().collect();
             let failure = Failure::new(Reason::ProviderNotConfigured, sentence);
             Mishap::lasting(failure.with_detail(format!("configured: {}", here.join(", "))))
         })?;
@@ -106,7 +114,15 @@ impl<'a> Attempt<'a> {
                 cancelled: executor.stop.child_token(),
             },
             task_id: OnceLock::new(),
+            started: Instant::now(),
         })
+    }
+
+    /// How long making further files of the output may still take: so long that the rest of the job's time is left to store
+    /// them. Without them the job has what is paid for.
+    pub(super) fn time_to_derive(&self) -> Duration {
+        let time = self.executor.settings.job_timeout;
+        (time - time / 8).saturating_sub(self.started.elapsed())
     }
 
     /// The task to cancel, if there is one. The attempt's own token is cancelled by then, and would stop that too.
@@ -136,6 +152,9 @@ impl<'a> Attempt<'a> {
         }
         if self.job.submission_key.is_some() && !self.provider.may_resubmit() {
             return self.find_lost().await;
+        }
+        if let Err(missing) = self.provider.ready() {
+            return Err(self.missed(ProviderError::NotReady(missing)));
         }
         let name = self.provider.name();
         let noted = queue::note_submission(
@@ -236,8 +255,16 @@ impl<'a> Attempt<'a> {
         let mut metadata = clean::map(output.metadata.clone());
         metadata.insert("provider".to_owned(), self.provider.name().into());
         metadata.insert("seed".to_owned(), self.task.input.seed.into());
-        match self.ingest(&output).await {
-            Ok(outputs) => Outcome::Made { outputs, metadata },
+        metadata.remove("omitted");
+        let recipe = Recipe::new(&self.task.input, self.provider.name(), &metadata);
+        metadata.insert("recipe".to_owned(), recipe.to_json().into());
+        match self.ingest(&output, &recipe).await {
+            Ok(Ingested { outputs, omitted }) => {
+                if !omitted.is_empty() {
+                    metadata.insert("omitted".to_owned(), json!(omitted));
+                }
+                Outcome::Made { outputs, metadata }
+            }
             // The provider's work is done: another attempt fetches it again rather than pay for it again.
             Err(mishap) if self.task_id.get().is_some() => Outcome::Missed(mishap.keeping_task()),
             Err(mishap) => Outcome::Missed(mishap),
@@ -245,9 +272,9 @@ impl<'a> Attempt<'a> {
     }
 
     /// Takes the output in, and tries again while only the storage is in the way: the work is paid for.
-    async fn ingest(&self, output: &Output) -> Result<Vec<StoredOutput>, Mishap> {
+    async fn ingest(&self, output: &Output, recipe: &Recipe) -> Result<Ingested, Mishap> {
         for pause in INGEST_PAUSES {
-            match self.executor.ingest(self.job, self.lease, output).await {
+            match Intake::of(self, recipe).take(output).await {
                 Err(mishap) if mishap.transient => {
                     tracing::warn!(
                         detail = mishap.failure.detail,
@@ -261,7 +288,7 @@ impl<'a> Attempt<'a> {
                 ended => return ended,
             }
         }
-        self.executor.ingest(self.job, self.lease, output).await
+        Intake::of(self, recipe).take(output).await
     }
 
     fn missed(&self, error: ProviderError) -> Outcome {

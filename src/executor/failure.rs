@@ -93,6 +93,21 @@ impl From<ProviderError> for Mishap {
                 Reason::ProviderOutcomeUnknown,
                 "It is not known whether the generator took the task.",
             )),
+            ProviderError::NotReady(missing) => Self::lasting(Failure::new(
+                Reason::ProviderNotReady,
+                format!("The generator cannot run here: {}.", clean::text(&missing)),
+            )),
+            ProviderError::LimitExceeded(_) => Self::lasting(failure(
+                Reason::ProviderLimitExceeded,
+                "The generator needed more memory or room than it may use.",
+            )),
+            ProviderError::TimedOut { limit, .. } => Self::lasting(failure(
+                Reason::JobTimedOut,
+                &format!(
+                    "The generator took longer than {} seconds.",
+                    limit.as_secs_f64()
+                ),
+            )),
             ProviderError::Failed(_) | ProviderError::Stopped => {
                 Self::lasting(failure(Reason::ProviderFailed, "The generator failed."))
             }

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod claim_loop;
+mod derivations;
 mod failure;
 mod heartbeat;
 mod ingest;
@@ -15,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app::{App, Pulse},
     media::Limits,
-    provider::Registry,
 };
 
 /// How this process works.
@@ -42,13 +42,14 @@ pub struct Settings {
     pub fold_interval: Duration,
     /// Bounds of what a provider may deliver.
     pub limits: Limits,
+    /// How long converting one output to another format may take.
+    pub conversion_time: Duration,
 }
 
 /// The executor's parts. Clones share them.
 #[derive(Clone)]
 pub struct Executor {
     pub app: App,
-    pub providers: Registry,
     pub settings: Settings,
     /// Beats with every turn of the claim loop.
     pub pulse: Pulse,

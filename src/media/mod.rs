@@ -6,12 +6,16 @@
 //! - [`inspect`] finds out what some bytes are, whatever their name or declared type says, and
 //!   makes the BlurHash and the tiny preview from them, within [`Limits`] on bytes, pixels, frames
 //!   and time. [`still`] gives the picture that stands for a file.
+//! - [`Original::derive`] makes further files of an output: other formats, thumbnails, posters and
+//!   previews.
+//! - [`embed_recipe`] has a file tell how it was made.
 //! - Links to objects expire: S3 presigns them, the local folder's are signed here and checked with
 //!   [`Storage::verify_link`].
 
 mod backend;
 mod bounded;
-mod digest;
+mod convert;
+mod derive;
 mod error;
 mod facts;
 mod key;
@@ -20,6 +24,7 @@ mod link;
 mod object;
 pub mod preview;
 mod probe;
+mod provenance;
 mod range;
 mod s3;
 mod still;
@@ -28,12 +33,14 @@ pub mod waveform;
 
 pub use backend::StorageSettings;
 pub use bounded::run_bounded;
+pub use derive::{Derivation, DeriveError, Original};
 pub use error::StorageError;
 pub use facts::{Facts, InspectError, Inspected, Limits, SoundFacts};
 pub use key::{InvalidKey, StorageKey};
 pub use link::{DownloadUrl, LinkError, LinkSettings};
 pub use object::{ListedObject, ObjectFacts, StoredObject};
-pub use probe::{inspect, inspect_with_still};
+pub use probe::{examine, inspect, inspect_with_still};
+pub use provenance::embed_recipe;
 pub use range::{ByteRange, Selection, select};
 pub use s3::S3Settings;
 pub use still::still;

@@ -6,13 +6,12 @@ use bytes::Bytes;
 use image::DynamicImage;
 
 use super::bounded::run_bounded;
-use super::digest::sha256_hex;
 use super::facts::{Facts, InspectError, Inspected, Limits, SoundFacts};
 use super::preview;
 use super::still::poster;
 use super::waveform::{self, Peaks};
-use crate::codec::{self, Bounds, CodecError, picture, sound, video};
-use crate::domain::Format;
+use crate::codec::{self, Bounds, CodecError, Stop, picture, sound, video};
+use crate::domain::{Format, sha256_hex};
 use crate::entity::MediaType;
 
 /// Finds out what `content` is and makes its previews, on a thread for blocking work.
@@ -38,14 +37,27 @@ pub async fn inspect_with_still(
     content: Bytes,
     limits: &Limits,
 ) -> Result<(Inspected, Option<DynamicImage>), InspectError> {
-    let format = identify(&content, limits)?;
+    // Before a thread is waited for.
+    identify(&content, limits)?;
     let limits = *limits;
-    run_bounded(limits.max_duration, move |stop| {
-        let bounds = limits.bounds(stop);
-        let found = look(&content, format, &bounds)?;
-        Ok(describe(&content, format, found))
-    })
-    .await
+    let work = move |stop| examine(&content, &limits, stop);
+    run_bounded(limits.max_duration, work).await
+}
+
+/// As [`inspect_with_still`], on this thread, which it keeps busy: until it is done or stopped,
+/// [`Limits::max_duration`] does not count.
+///
+/// # Errors
+///
+/// As [`inspect`], but never [`Busy`](InspectError::Busy).
+pub fn examine(
+    content: &[u8],
+    limits: &Limits,
+    stop: Stop,
+) -> Result<(Inspected, Option<DynamicImage>), InspectError> {
+    let format = identify(content, limits)?;
+    let found = look(content, format, &limits.bounds(stop))?;
+    Ok(describe(content, format, found))
 }
 
 fn identify(content: &[u8], limits: &Limits) -> Result<Format, InspectError> {
@@ -171,7 +183,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use image::{Rgb, RgbImage};
 
-    use crate::entity::MediaType;
+    use crate::codec::tool::ffmpeg;
 
     use super::*;
 
@@ -247,6 +259,73 @@ mod tests {
             assert_eq!(blurhash.len(), 28);
             assert_eq!(undecoded, None);
             assert!(tiny_preview.len() <= preview::TINY_PREVIEW_BYTES);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_video_is_described_with_a_telling_frame() {
+        // Black at first, then bars.
+        let source = "-f lavfi -i color=black:size=96x64:rate=10:duration=1 \
+            -f lavfi -i smptebars=size=96x64:rate=10:duration=2 -filter_complex concat";
+        for (options, extension, format, codec) in [
+            ("-c:v libx264 -g 100", "mp4", Format::Mp4, "h264"),
+            ("", "gif", Format::Gif, "gif"),
+        ] {
+            let content = ffmpeg(&format!("{source} {options}"), extension);
+            let (inspected, still) = inspect_with_still(content.into(), &LIMITS).await.unwrap();
+            let facts = inspected.facts;
+            assert_eq!((facts.format, facts.size), (format, Some((96, 64))));
+            assert_eq!(facts.duration, Some(Duration::from_secs(3)));
+            assert_eq!(facts.frame_rate, Some(10.0));
+            assert_eq!(facts.video_codec.as_deref(), Some(codec));
+            assert_eq!((facts.sound, inspected.undecoded), (None, None));
+            let still = still.unwrap().to_rgb8();
+            assert!(
+                still.get_pixel(5, 5).0.iter().all(|value| *value > 100),
+                "the bars"
+            );
+            let small = preview::small_copy(&still.into());
+            assert_eq!(inspected.blurhash, preview::blurhash(&small));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sound_is_described_with_its_waveform() {
+        let content = ffmpeg("-f lavfi -i sine=duration=1.5 -ac 2", "wav");
+        let (inspected, still) = inspect_with_still(content.into(), &LIMITS).await.unwrap();
+        let facts = inspected.facts;
+        assert_eq!(
+            (facts.size, facts.video_codec, facts.frame_rate),
+            (None, None, None)
+        );
+        assert_eq!(facts.duration, Some(Duration::from_millis(1500)));
+        let sound = SoundFacts {
+            codec: "pcm_s16le".to_owned(),
+            channels: 2,
+            sample_rate: 44_100,
+        };
+        assert_eq!(facts.sound, Some(sound));
+        assert_eq!(inspected.undecoded, None);
+        let still = still.unwrap();
+        assert_eq!((still.width(), still.height()), waveform::SIZE);
+    }
+
+    #[tokio::test]
+    async fn what_nothing_decodes_gets_the_neutral_hash_and_says_why() {
+        let bars = "-f lavfi -i smptebars=size=96x64:rate=10:duration=1";
+        let tone = "-f lavfi -i sine=duration=1";
+        for (source, extension, format, what) in [
+            (format!("{bars} -c:v libvpx"), "webm", Format::Webm, "vp8"),
+            (format!("{tone} -c:a libopus"), "ogg", Format::Ogg, "opus"),
+        ] {
+            let content = ffmpeg(&source, extension);
+            let (inspected, still) = inspect_with_still(content.into(), &LIMITS).await.unwrap();
+            assert_eq!(inspected.facts.format, format);
+            let duration = inspected.facts.duration.unwrap();
+            assert!(duration.abs_diff(Duration::from_secs(1)) < Duration::from_millis(2));
+            assert_eq!(inspected.blurhash, preview::NEUTRAL_BLURHASH);
+            assert!(inspected.undecoded.unwrap().contains(what));
+            assert!(still.is_none());
         }
     }
 

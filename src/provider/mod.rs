@@ -6,10 +6,11 @@
 
 pub mod builtin;
 pub mod clean;
+pub mod exec;
 mod registry;
 pub mod scripted;
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -35,6 +36,11 @@ pub trait Provider: Send + Sync {
     /// Whether a submission whose outcome is unknown may simply be repeated, because it costs nothing or because the
     /// service knows [`Task::submission_key`] again. Otherwise the executor never submits a second time.
     fn may_resubmit(&self) -> bool;
+
+    /// Whether it can work here; if not, what is missing, in words that follow "cannot run here:" and say what to do.
+    fn ready(&self) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Hands the work over, or does it.
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError>;
@@ -126,8 +132,8 @@ pub struct OutputFile {
 #[derive(Debug)]
 pub enum Content {
     Memory(Bytes),
-    /// A file that is read once; the provider's temporary folder keeps it until then.
-    File(PathBuf),
+    /// A file, which is there for as long as this is.
+    File(exec::RunFile),
 }
 
 /// How far an attempt is.
@@ -149,6 +155,12 @@ impl ProgressSender {
     pub fn channel() -> (Self, watch::Receiver<Progress>) {
         let (sender, receiver) = watch::channel(Progress::default());
         (Self(sender), receiver)
+    }
+
+    /// Tells what is being done; the fraction stays.
+    pub fn say(&self, message: &str) {
+        self.0
+            .send_modify(|progress| progress.message = clean::text(message));
     }
 
     /// A fraction that is no number counts as 0.
@@ -188,6 +200,15 @@ pub enum ProviderError {
     /// It is unknown whether the service took the task.
     #[error("{0}")]
     OutcomeUnknown(String),
+    /// It cannot work on this server. The text says what is missing, as [`Provider::ready`] does, and is shown to the user.
+    #[error("{0}")]
+    NotReady(String),
+    /// It used more memory or room than it may.
+    #[error("{0}")]
+    LimitExceeded(String),
+    /// It took longer than the provider's own limit.
+    #[error("{detail}")]
+    TimedOut { limit: Duration, detail: String },
     /// Trying again would not help.
     #[error("{0}")]
     Failed(String),

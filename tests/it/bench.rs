@@ -47,6 +47,7 @@ impl Bench {
             storage: Storage::open(&StorageSettings::Local { folder }, links).unwrap(),
             events: Events::default(),
             clock: Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap()),
+            providers: atelier::provider::Registry::default(),
             settings: Settings {
                 intake: IntakeLimits {
                     prompt_chars: 100,

@@ -1,9 +1,10 @@
 //! Clients of a server, wherever it runs, that reach it through real gRPC.
 
 use atelier::rpc::proto::{
-    CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest, Feature, FeatureProperties,
-    GenerationInput, GetJobRequest, GetRequestRequest, Job, ListMediaRequest, Media, MediaType,
-    Request, Template, TemplateData, feature_service_client::FeatureServiceClient,
+    CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest, DownloadMediaRequest,
+    Feature, FeatureProperties, GenerationInput, GetJobRequest, GetRequestRequest, Job,
+    ListMediaRequest, Media, MediaType, Request, Template, TemplateData,
+    download_media_response::Part, feature_service_client::FeatureServiceClient,
     job_service_client::JobServiceClient, media_service_client::MediaServiceClient,
     request_service_client::RequestServiceClient, template_service_client::TemplateServiceClient,
 };
@@ -97,6 +98,23 @@ impl Client {
         };
         let listed = self.media().list_media(request).await;
         listed.unwrap().into_inner().media
+    }
+
+    /// The whole file.
+    pub async fn content_of(&self, media: &Media) -> Vec<u8> {
+        let request = DownloadMediaRequest {
+            id: media.id,
+            offset: 0,
+        };
+        let opened = within(self.media().download_media(request)).await;
+        let mut parts = opened.unwrap().into_inner();
+        let mut content = Vec::new();
+        while let Some(message) = within(parts.message()).await.unwrap() {
+            if let Some(Part::Chunk(chunk)) = message.part {
+                content.extend_from_slice(&chunk);
+            }
+        }
+        content
     }
 
     pub async fn request(&self, id: i64) -> Request {

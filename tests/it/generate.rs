@@ -7,6 +7,8 @@ use atelier::rpc::proto::{
     CreateTemplateRequest, GenerationInput, JobStatus, ListJobsRequest, TemplateData,
 };
 
+use serde_json::Value;
+
 use crate::client::{plain_template, scripted_feature};
 use crate::database::{TestDatabase, on_both_databases};
 use crate::process::{atelier, run};
@@ -82,6 +84,29 @@ on_both_databases! {
         let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         assert_eq!(names, ["trà-đá-1-1.png", "trà-đá-1-2.png"]);
+    }
+
+    async fn each_format_is_a_file_of_the_same_name(db: TestDatabase) {
+        let script = Script::new(&["several"]);
+        let media = prepare(&db, &script).await;
+        let out = media.path().join("out");
+        let arguments = ["--json", "--format", "webp,png", "--format", "jpg", "--out", out.to_str().unwrap()];
+        let output = run(generate(&db, media.path(), &arguments)).await;
+        assert!(output.status.success(), "{output:?}");
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let files = told["results"].as_array().unwrap().iter().map(|result| {
+            let path = Path::new(result["path"].as_str().unwrap());
+            assert!(path.starts_with(&out) && image::open(path).is_ok(), "{result}");
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, result["role"].as_str().unwrap().to_owned())
+        });
+        // The provider makes PNG whatever it is asked for.
+        let expected = ["1-1", "1-2", "1-3"].into_iter().flat_map(|place| {
+            [("png", "original"), ("webp", "format"), ("jpg", "format")]
+                .map(|(format, role)| (format!("trà-đá-1-{place}.{format}"), role.to_owned()))
+        });
+        assert_eq!(files.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        assert_eq!(told["omissions"], serde_json::json!([]));
     }
 }
 

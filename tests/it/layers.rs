@@ -13,7 +13,7 @@ use source::Source;
 const LAYERS: [(&str, &[&str]); 17] = [
     ("entity", &[]),
     ("domain", &["entity"]),
-    ("config", &[]),
+    ("config", &["domain", "entity"]),
     ("telemetry", &["config"]),
     ("shutdown", &[]),
     ("store", &["config", "domain", "entity"]),

@@ -17,9 +17,15 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A command of the program on a database, without any other configuration.
 pub fn atelier(db: &TestDatabase, arguments: &[&str]) -> Command {
+    configured(Path::new("/dev/null"), db, arguments)
+}
+
+fn configured(file: &Path, db: &TestDatabase, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_atelier"));
     command
-        .args(["--config", "/dev/null", "--database-url", &db.url])
+        .arg("--config")
+        .arg(file)
+        .args(["--database-url", &db.url])
         .args(arguments)
         .env_clear()
         .stdin(Stdio::null());
@@ -44,9 +50,19 @@ pub struct Process {
 impl Process {
     /// Starts a server with short leases and the scripted provider, and waits until it listens.
     pub async fn serve(db: &TestDatabase, media: &Path, settings: &[&str]) -> Self {
+        Self::serve_configured(Path::new("/dev/null"), db, media, settings).await
+    }
+
+    /// The same with a configuration file.
+    pub async fn serve_configured(
+        file: &Path,
+        db: &TestDatabase,
+        media: &Path,
+        settings: &[&str],
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
-        let mut command = atelier(db, &["serve", "--listen", "127.0.0.1:0"]);
+        let mut command = configured(file, db, &["serve", "--listen", "127.0.0.1:0"]);
         let folder_setting = format!("storage.folder={}", media.display());
         let signing_key = format!("storage.signing_key={SIGNING_KEY}");
         let common = [

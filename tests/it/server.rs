@@ -117,6 +117,7 @@ pub fn configuration(db: &TestDatabase, media: &Path) -> Config {
     config.executor.upkeep_interval = Duration::from_secs(1);
     config.identity.provision_users = Some(true);
     config.providers.scripted = true;
+    config.exec.supervisor = Some(env!("CARGO_BIN_EXE_atelier").into());
     config.catalogue.install_starter = false;
     config
 }

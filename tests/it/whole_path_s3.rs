@@ -1,11 +1,10 @@
 //! From a prompt to a picture in a bucket: the server's links lead to the service that keeps it.
 
-use atelier::config::StorageBackend;
 use atelier::rpc::proto::{CreateRequestRequest, JobStatus, ListFeaturesRequest};
 use reqwest::StatusCode;
 use sha2::{Digest, Sha256};
 
-use crate::bucket::serve_bucket;
+use crate::bucket::{keep_media_in, serve_bucket};
 use crate::client::USER;
 use crate::database::on_both_databases;
 use crate::server::TestServer;
@@ -16,13 +15,7 @@ on_both_databases! {
         let bucket = serve_bucket(&root).await;
         let server = TestServer::start_with(&db, |config| {
             config.catalogue.install_starter = true;
-            config.storage.backend = StorageBackend::S3;
-            config.storage.bucket = Some(bucket.bucket.clone());
-            config.storage.region = bucket.region.clone();
-            config.storage.endpoint = bucket.endpoint.clone();
-            config.storage.path_style = bucket.path_style;
-            config.storage.access_key_id = bucket.access_key_id.clone();
-            config.storage.secret_access_key = bucket.secret_access_key.clone();
+            keep_media_in(&bucket, config);
         })
         .await;
         let listed = server.features().list_features(ListFeaturesRequest::default()).await;

@@ -3,6 +3,7 @@
 mod cancel;
 mod connection;
 mod download;
+mod omission;
 mod patience;
 mod preview;
 mod progress;
@@ -52,9 +53,13 @@ pub struct GenerateArguments {
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
     variations: Option<i32>,
 
-    /// File format, such as png, jpg or webp [default: the feature's]
-    #[arg(long)]
-    format: Option<String>,
+    /// File format, such as png, mp4 or flac; may be repeated for the same output in several [default: the feature's]
+    #[arg(long = "format", value_name = "FORMAT", value_delimiter = ',')]
+    formats: Vec<String>,
+
+    /// Length of a video or sound [default: the template's or the generator's]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(i32).range(1..))]
+    duration: Option<i32>,
 
     /// Aspect ratio, such as 1:1 or 16:9 [default: the template's or the feature's]
     #[arg(long, value_name = "W:H")]

@@ -4,12 +4,13 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
+use super::omission::{Omission, omissions};
 use super::request::Asked;
 use super::result::MediaResult;
 use super::watch::FinishedJob;
 use super::{GenerateArguments, GenerateError};
 use crate::domain::with_causes;
-use crate::rpc::proto::{Job, JobError, JobStatus};
+use crate::rpc::proto::{Job, JobError, JobStatus, Media, MediaRole};
 
 /// The outcome of a request.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub struct Report {
     asked: Asked,
     results: Vec<MediaResult>,
     failures: Vec<Failure>,
+    omissions: Vec<Omission>,
 }
 
 /// One job without media.
@@ -39,21 +41,16 @@ impl Report {
             asked,
             results: Vec::new(),
             failures: Vec::new(),
+            omissions: Vec::new(),
         };
         for FinishedJob { job, media } in jobs {
-            let count = media.len();
-            for (index, media) in media.into_iter().enumerate() {
-                let variation = job.variation + 1;
-                let place = if count == 1 {
-                    variation.to_string()
-                } else {
-                    format!("{variation}-{}", index + 1)
-                };
-                report.results.push(MediaResult::new(media, place, own_url));
-            }
-            if job.status() != JobStatus::Completed || count == 0 {
+            let results = files_of(&job, media, own_url);
+            if job.status() != JobStatus::Completed || results.is_empty() {
                 report.failures.push(Failure { job });
+            } else {
+                report.omissions.extend(omissions(&job));
             }
+            report.results.extend(results);
         }
         report
     }
@@ -89,6 +86,7 @@ impl Report {
     pub fn to_json(&self) -> String {
         let results: Vec<_> = self.results.iter().map(MediaResult::to_json).collect();
         let failures: Vec<_> = self.failures.iter().map(Failure::to_json).collect();
+        let omissions: Vec<_> = self.omissions.iter().map(Omission::to_json).collect();
         let document = json!({
             "request_id": self.asked.request.id,
             "prompt": self.prompt,
@@ -96,16 +94,43 @@ impl Report {
             "template": self.asked.template.as_ref().map(|template| &template.name),
             "results": results,
             "failures": failures,
+            "omissions": omissions,
         });
         format!("{document}\n")
     }
 
-    /// Writes one line for each job that made nothing.
+    /// Writes one line for each job that made nothing, and for each format that could not be made.
     pub fn complain(&self, writer: &mut dyn Write) -> io::Result<()> {
-        self.failures
-            .iter()
-            .try_for_each(|failure| writeln!(writer, "{}", failure.sentence()))
+        let failures = self.failures.iter().map(Failure::sentence);
+        let mut sentences = failures.chain(self.omissions.iter().map(Omission::sentence));
+        sentences.try_for_each(|sentence| writeln!(writer, "{sentence}"))
     }
+}
+
+/// The files that a job made for its user: the outputs, each with its further formats. Thumbnails and the like are for
+/// whoever shows them.
+fn files_of(job: &Job, media: Vec<Media>, own_url: Option<&str>) -> Vec<MediaResult> {
+    let variation = job.variation + 1;
+    let (originals, others): (Vec<_>, Vec<_>) = media
+        .into_iter()
+        .partition(|media| media.original_id.is_none());
+    let count = originals.len();
+    let mut files = Vec::with_capacity(count + others.len());
+    for (index, original) in originals.into_iter().enumerate() {
+        let place = if count == 1 {
+            variation.to_string()
+        } else {
+            format!("{variation}-{}", index + 1)
+        };
+        let formats = others.iter().filter(|media| {
+            media.role() == MediaRole::Format && media.original_id == Some(original.id)
+        });
+        let formats: Vec<_> = formats.cloned().collect();
+        for media in std::iter::once(original).chain(formats) {
+            files.push(MediaResult::new(media, place.clone(), own_url));
+        }
+    }
+    files
 }
 
 impl Failure {
@@ -148,7 +173,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::rpc::proto::{Feature, Media, MediaRole, Request};
+    use crate::rpc::proto::{Feature, Request};
 
     fn media(id: i64) -> Media {
         Media {
@@ -277,6 +302,29 @@ mod tests {
         assert_eq!(document["results"][0]["seed"], 42);
         assert_eq!(document["failures"][0]["error_code"], "PROVIDER_NO_OUTPUT");
         assert_eq!(document["failures"][0]["status"], "failed");
+    }
+
+    #[test]
+    fn the_formats_of_an_output_stand_with_it_and_thumbnails_are_left_out() {
+        let made = |id, role: MediaRole, original_id, format: &str| Media {
+            role: role.into(),
+            original_id,
+            format: format.to_owned(),
+            ..media(id)
+        };
+        let files = vec![
+            made(1, MediaRole::Original, None, "png"),
+            made(2, MediaRole::Original, None, "png"),
+            made(3, MediaRole::Format, Some(1), "webp"),
+            made(4, MediaRole::Thumbnail, Some(1), "jpg"),
+            made(5, MediaRole::Format, Some(2), "webp"),
+        ];
+        let mut report = report(vec![completed(files)], None);
+        let results = report.results_mut().iter();
+        let places: Vec<_> = results
+            .map(|result| (result.media.id, result.place.as_str()))
+            .collect();
+        assert_eq!(places, [(1, "1-1"), (3, "1-1"), (2, "1-2"), (5, "1-2")]);
     }
 
     #[test]

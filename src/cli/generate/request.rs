@@ -181,13 +181,23 @@ fn message(
             seed: arguments.seed,
             variations: arguments.variations.unwrap_or_default(),
             variables,
-            output: Some(OutputSettings {
-                format: arguments.format.clone().unwrap_or_default(),
-                aspect_ratio: arguments.aspect_ratio.clone().unwrap_or_default(),
-                ..Default::default()
-            }),
+            output: Some(output(arguments)),
             ..Default::default()
         }),
+        ..Default::default()
+    }
+}
+
+fn output(arguments: &GenerateArguments) -> OutputSettings {
+    let (format, formats) = match &arguments.formats[..] {
+        [only] => (only.clone(), Vec::new()),
+        several => (String::new(), several.to_vec()),
+    };
+    OutputSettings {
+        format,
+        formats,
+        aspect_ratio: arguments.aspect_ratio.clone().unwrap_or_default(),
+        duration_seconds: arguments.duration.unwrap_or_default(),
         ..Default::default()
     }
 }

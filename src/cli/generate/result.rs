@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::preview;
-use crate::rpc::proto::Media;
+use crate::rpc::proto::{Media, MediaRole};
 
 /// One file that came out.
 #[derive(Debug)]
@@ -49,14 +49,18 @@ impl MediaResult {
         } else {
             line("Size", &size);
         }
+        if let Some(length) = media.duration_ms {
+            line("Duration", &duration(length, media.frame_rate));
+        }
         line("Format", &media.format);
         if let Some(seed) = media.seed {
             line("Seed", &seed.to_string());
         }
         line("BlurHash", &media.blurhash);
-        let side = |pixels: i32| u32::try_from(pixels).unwrap_or_default();
-        let preview = with_preview
-            .then(|| preview::draw(&media.blurhash, side(media.width), side(media.height)));
+        let is_further = media.role() == MediaRole::Format;
+        let (width, height) = shape(media);
+        let preview =
+            (with_preview && !is_further).then(|| preview::draw(&media.blurhash, width, height));
         text.extend(preview.flatten());
     }
 
@@ -73,12 +77,33 @@ impl MediaResult {
             "format": media.format,
             "width": media.width,
             "height": media.height,
+            "duration_ms": media.duration_ms,
+            "original_id": media.original_id,
             "file_size": media.file_size,
             "seed": media.seed,
             "sha256": media.sha256,
             "blurhash": media.blurhash,
             "tiny_preview": media.tiny_preview,
         })
+    }
+}
+
+/// The sides of the picture that a preview shows; sound is shown as a wide waveform.
+fn shape(media: &Media) -> (u32, u32) {
+    const WAVEFORM: (u32, u32) = (4, 1);
+    match (u32::try_from(media.width), u32::try_from(media.height)) {
+        (Ok(width), Ok(height)) if width > 0 && height > 0 => (width, height),
+        _ => WAVEFORM,
+    }
+}
+
+fn duration(milliseconds: i64, frame_rate: f64) -> String {
+    let seconds = format!("{}.{:03} s", milliseconds / 1_000, milliseconds % 1_000);
+    if frame_rate > 0.0 {
+        let rounded = (frame_rate * 100.0).round() / 100.0;
+        format!("{seconds}, {rounded} frames a second")
+    } else {
+        seconds
     }
 }
 
@@ -146,6 +171,13 @@ mod tests {
             ..media
         };
         assert_eq!(lasting_url(&unsigned, None), unsigned.media_url);
+    }
+
+    #[test]
+    fn lengths_are_told_in_seconds_with_the_frames_of_a_video() {
+        assert_eq!(duration(15_000, 0.0), "15.000 s");
+        assert_eq!(duration(6_040, 12.5), "6.040 s, 12.5 frames a second");
+        assert_eq!(duration(999, 30.000_001), "0.999 s, 30 frames a second");
     }
 
     #[test]

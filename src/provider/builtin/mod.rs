@@ -1,8 +1,11 @@
-//! The provider that comes with the program: it draws pictures itself, and needs no other service.
+//! The provider that comes with the program: it draws pictures, animates them and composes music itself, and needs no
+//! other service.
 
 mod animation;
 mod dice;
 pub mod drawing;
+pub mod music;
+mod sound;
 mod style;
 mod video;
 
@@ -21,10 +24,10 @@ use drawing::{Brief, DrawError};
 
 /// Share of the work that is drawing; the rest is encoding the file.
 const DRAWN: f32 = 0.85;
-/// Texts of the style that a template may offer in its form, as variables of the same name.
+/// Texts of a picture's style that a template may offer in its form, as variables of the same name.
 const FILLED_BY_VARIABLES: [&str; 3] = ["badge", "footer", "kicker"];
 
-/// Draws banners, posters and quote cards, and makes videos of them.
+/// Draws banners, posters and quote cards, makes videos of them, and composes music.
 pub struct Builtin;
 
 #[async_trait]
@@ -33,8 +36,8 @@ impl Provider for Builtin {
         "builtin"
     }
 
-    fn makes(&self, media_type: MediaType) -> bool {
-        matches!(media_type, MediaType::Image | MediaType::Video)
+    fn makes(&self, _: MediaType) -> bool {
+        true
     }
 
     fn may_resubmit(&self) -> bool {
@@ -45,7 +48,8 @@ impl Provider for Builtin {
         let task = task.clone();
         let made = task::spawn_blocking(move || match task.media_type {
             MediaType::Video => video::make(&task),
-            _ => make(&task),
+            MediaType::Audio => sound::make(&task),
+            MediaType::Image => make(&task),
         })
         .await;
         made.map_err(|error| ProviderError::Failed(error.to_string()))?
@@ -54,14 +58,7 @@ impl Provider for Builtin {
 }
 
 fn make(task: &Task) -> Result<Output, ProviderError> {
-    let report = |fraction: f32, message: &str| {
-        task.progress.send(Progress {
-            fraction: (f64::from(fraction) * 100.0).round() / 100.0,
-            message: message.to_owned(),
-            preview: None,
-        });
-        !task.cancelled.is_cancelled()
-    };
+    let report = |fraction: f32, message: &str| report(task, fraction, message);
     let drawn = drawing::draw(&brief(&task.input), &mut |share| {
         report(share * DRAWN, "drawing")
     })?;
@@ -91,22 +88,37 @@ fn make(task: &Task) -> Result<Output, ProviderError> {
     })
 }
 
+/// Tells how far a task is; false when it must stop.
+fn report(task: &Task, fraction: f32, message: &str) -> bool {
+    task.progress.send(Progress {
+        fraction: (f64::from(fraction) * 100.0).round() / 100.0,
+        message: message.to_owned(),
+        preview: None,
+    });
+    !task.cancelled.is_cancelled()
+}
+
 /// What to draw for a job.
 fn brief(input: &JobInput) -> Brief {
-    let mut style = input.style.clone();
-    for (name, value) in &input.variables {
-        let empty = value.as_str().is_some_and(str::is_empty);
-        if FILLED_BY_VARIABLES.contains(&name.as_str()) && !empty {
-            style.insert(name.clone(), value.clone());
-        }
-    }
     Brief {
         prompt: input.prompt.clone(),
         seed: u64::from(input.seed),
         width: input.width,
         height: input.height,
-        style,
+        style: filled_style(input, &FILLED_BY_VARIABLES),
     }
+}
+
+/// The template's style, with those of its keys that variables of the same name fill.
+fn filled_style(input: &JobInput, keys: &[&str]) -> JsonMap {
+    let mut style = input.style.clone();
+    for (name, value) in &input.variables {
+        let empty = value.as_str().is_some_and(str::is_empty);
+        if keys.contains(&name.as_str()) && !empty {
+            style.insert(name.clone(), value.clone());
+        }
+    }
+    style
 }
 
 impl From<DrawError> for ProviderError {

@@ -37,7 +37,7 @@ fn task(input: Value) -> Task {
 fn file(output: &Output) -> &[u8] {
     match &output.files[0].content {
         Content::Memory(bytes) => bytes,
-        Content::File(_) => panic!("not in memory"),
+        Content::File { .. } => panic!("not in memory"),
     }
 }
 

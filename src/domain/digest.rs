@@ -1,11 +1,9 @@
-//! Digests of content.
-
 use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-/// The SHA-256 of `content` as 64 lower-case hexadecimal digits.
-pub(super) fn sha256_hex(content: &[u8]) -> String {
+/// The SHA-256 of `content` (FIPS 180-4) as 64 lower-case hexadecimal digits.
+pub fn sha256_hex(content: &[u8]) -> String {
     Sha256::digest(content)
         .iter()
         .fold(String::with_capacity(64), |mut hex, byte| {

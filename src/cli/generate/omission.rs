@@ -1,0 +1,137 @@
+//! Files that could not be made of an output: `omitted` of a job's `output_metadata`.
+
+use prost_types::value::Kind;
+use prost_types::{Struct, Value};
+use serde_json::json;
+
+use crate::rpc::proto::Job;
+
+/// One file that is missing.
+#[derive(Debug)]
+pub struct Omission {
+    /// From 0.
+    variation: i32,
+    /// What it is to its output, such as "format".
+    role: String,
+    /// Empty for all but formats.
+    format: String,
+    reason: String,
+}
+
+/// What `job` could not make of its outputs.
+pub fn omissions(job: &Job) -> Vec<Omission> {
+    let told = job.output_metadata.as_ref();
+    let list = told.and_then(|told| match told.fields.get("omitted")?.kind.as_ref()? {
+        Kind::ListValue(list) => Some(&list.values),
+        _ => None,
+    });
+    let entries = list
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| match &entry.kind {
+            Some(Kind::StructValue(entry)) => Some(entry),
+            _ => None,
+        });
+    entries
+        .map(|entry| Omission {
+            variation: job.variation,
+            role: text(entry, "role"),
+            format: text(entry, "format"),
+            reason: text(entry, "reason"),
+        })
+        .collect()
+}
+
+fn text(entry: &Struct, key: &str) -> String {
+    match entry.fields.get(key) {
+        Some(Value {
+            kind: Some(Kind::StringValue(text)),
+        }) => text.clone(),
+        _ => String::new(),
+    }
+}
+
+impl Omission {
+    /// For people.
+    pub fn sentence(&self) -> String {
+        let Self { role, reason, .. } = self;
+        let number = self.variation + 1;
+        let file = match self.format.as_str() {
+            "" => role.as_str(),
+            format => format,
+        };
+        format!("variation {number} is there without its {file}: {reason}")
+    }
+
+    /// For programs.
+    pub fn to_json(&self) -> serde_json::Value {
+        json!({
+            "variation": self.variation,
+            "role": self.role,
+            "format": self.format,
+            "reason": self.reason,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn value(kind: Kind) -> Value {
+        Value { kind: Some(kind) }
+    }
+
+    fn entry(fields: &[(&str, &str)]) -> Value {
+        let fields = fields
+            .iter()
+            .map(|&(key, text)| (key.to_owned(), value(Kind::StringValue(text.to_owned()))));
+        value(Kind::StructValue(Struct {
+            fields: fields.collect(),
+        }))
+    }
+
+    fn job(omitted: Value) -> Job {
+        Job {
+            variation: 1,
+            output_metadata: Some(Struct {
+                fields: [("omitted".to_owned(), omitted)].into(),
+            }),
+            ..Job::default()
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_told_with_its_reason() {
+        let list = prost_types::ListValue {
+            values: vec![
+                entry(&[
+                    ("role", "format"),
+                    ("format", "gif"),
+                    ("reason", "It took too long."),
+                ]),
+                entry(&[("role", "poster"), ("reason", "It would be too large.")]),
+                value(Kind::BoolValue(true)),
+            ],
+        };
+        let told: Vec<_> = omissions(&job(value(Kind::ListValue(list))))
+            .iter()
+            .map(Omission::sentence)
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "variation 2 is there without its gif: It took too long.",
+                "variation 2 is there without its poster: It would be too large.",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_job_that_made_everything_has_none() {
+        assert!(omissions(&Job::default()).is_empty());
+        assert!(omissions(&job(value(Kind::NumberValue(1.0)))).is_empty());
+    }
+}

@@ -1,0 +1,11 @@
+//! `atelier supervise`: watches over one command of the exec provider. The server starts it; it is of no use to people.
+
+use std::process::ExitCode;
+
+use super::Outcome;
+use crate::provider::exec;
+
+/// Does what standard input says, and ends with its verdict.
+pub fn run() -> Outcome {
+    Ok(ExitCode::from(exec::supervise()))
+}

@@ -1,0 +1,112 @@
+//! Which files a job's input asks for besides what the provider makes.
+
+use crate::{
+    domain::{Format, JobInput},
+    entity::{MediaRole, MediaType},
+    media::Derivation,
+};
+
+/// What is to be made of an original, in the order of the rows: formats, thumbnails, poster, preview.
+///
+/// The formats, where several are asked for, are those that the original has not: a provider that made another one than it
+/// was asked for costs nobody the one that was wanted. A single format is left to the provider.
+pub(super) fn wanted(input: &JobInput, original: Format) -> Vec<Derivation> {
+    let several = !input.further_formats.is_empty();
+    let asked = input
+        .format
+        .iter()
+        .filter(|_| several)
+        .chain(&input.further_formats);
+    let mut formats: Vec<Format> = Vec::new();
+    for format in asked.filter_map(|name| name.parse().ok()) {
+        if format != original && !formats.contains(&format) {
+            formats.push(format);
+        }
+    }
+    let derivatives = &input.derivatives;
+    let sides = derivatives.thumbnail_sizes.iter();
+    let thumbnails = sides.filter_map(|side| u32::try_from(*side).ok());
+    let media_type = original.media_type();
+    let poster = derivatives.poster && media_type != MediaType::Image;
+    let preview = derivatives.preview && media_type == MediaType::Video;
+    let formats = formats.into_iter().map(Derivation::Format);
+    formats
+        .chain(thumbnails.map(Derivation::Thumbnail))
+        .chain(poster.then_some(Derivation::Poster))
+        .chain(preview.then_some(Derivation::Preview))
+        .collect()
+}
+
+pub(super) fn role_of(derivation: Derivation) -> MediaRole {
+    match derivation {
+        Derivation::Format(_) => MediaRole::Format,
+        Derivation::Thumbnail(_) => MediaRole::Thumbnail,
+        Derivation::Poster => MediaRole::Poster,
+        Derivation::Preview => MediaRole::Preview,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn input(more: serde_json::Value) -> JobInput {
+        let mut input = json!({
+            "provider": "builtin", "prompt": "", "user_prompt": "", "seed": 1,
+            "width": 64, "height": 64, "aspect_ratio": "1:1",
+        });
+        input
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        serde_json::from_value(input).unwrap()
+    }
+
+    #[test]
+    fn everything_asked_for_is_made_in_the_order_of_the_rows() {
+        let all = input(json!({
+            "format": "mp4", "further_formats": ["gif"],
+            "derivatives": { "preview": true, "poster": true, "thumbnail_sizes": [320, 64] },
+        }));
+        let (large, small) = (Derivation::Thumbnail(320), Derivation::Thumbnail(64));
+        let gif = Derivation::Format(Format::Gif);
+        assert_eq!(
+            wanted(&all, Format::Mp4),
+            [gif, large, small, Derivation::Poster, Derivation::Preview]
+        );
+        assert_eq!(
+            wanted(&all, Format::Wav)[4..],
+            [Derivation::Poster],
+            "sound has no preview"
+        );
+        assert_eq!(
+            wanted(&all, Format::Png)[2..],
+            [large, small],
+            "a picture needs no poster"
+        );
+        assert_eq!(wanted(&input(json!({})), Format::Png), []);
+    }
+
+    #[test]
+    fn the_formats_are_those_that_the_original_has_not() {
+        let formats = |original| {
+            wanted(
+                &input(json!({ "format": "png", "further_formats": ["webp"] })),
+                original,
+            )
+        };
+        let (png, webp) = (
+            Derivation::Format(Format::Png),
+            Derivation::Format(Format::Webp),
+        );
+        assert_eq!(formats(Format::Png), [webp]);
+        assert_eq!(formats(Format::Webp), [png]);
+        assert_eq!(formats(Format::Jpg), [png, webp]);
+        let single = input(json!({ "format": "png" }));
+        assert_eq!(wanted(&single, Format::Webp), []);
+    }
+}

@@ -1,0 +1,222 @@
+//! Files that are made of an output: other formats, thumbnails, posters, previews.
+
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use image::DynamicImage;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::bounded::run_bounded;
+use super::{Facts, InspectError, Inspected, Limits, convert};
+use crate::codec::picture::{self, Encoding};
+use crate::codec::{Bounds, CodecError};
+use crate::domain::Format;
+use crate::entity::MediaType;
+
+/// Good enough for a picture that is only looked at while it is small.
+const THUMBNAIL_QUALITY: u8 = 80;
+
+/// Converting a video takes minutes, so one core is left to those who only look at a file, where there are several.
+static CONVERTERS: LazyLock<Semaphore> = LazyLock::new(|| {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Semaphore::new(cores.saturating_sub(1).max(1))
+});
+
+/// A file that can be made of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Derivation {
+    /// The whole of it in another format.
+    Format(Format),
+    /// Its picture as a JPEG, with at most so many pixels on the longest side.
+    Thumbnail(u32),
+    /// The picture that stands for it, in full size.
+    Poster,
+    /// The beginning of a video as a small GIF.
+    Preview,
+}
+
+/// Why a file is not made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeriveError {
+    /// Nothing here reads the original, or writes what is wanted. The text is for operators.
+    #[error("it cannot be made of this original: {0}")]
+    Unsupported(String),
+    /// The original breaks off or contradicts itself. The text is for operators.
+    #[error("the original cannot be read: {0}")]
+    Corrupt(String),
+    /// The original, or what is made of it, is beyond the [`Limits`].
+    #[error("it would be too large")]
+    TooLarge,
+    /// It took longer than allowed.
+    #[error("it took too long")]
+    TimedOut,
+    /// No thread was free in time, so try again later.
+    #[error("too many files are being decoded")]
+    Busy,
+}
+
+impl From<CodecError> for DeriveError {
+    fn from(error: CodecError) -> Self {
+        match error {
+            CodecError::TooManyPixels { .. }
+            | CodecError::TooManyFrames { .. }
+            | CodecError::TooLong { .. } => Self::TooLarge,
+            CodecError::Corrupt(what) => Self::Corrupt(what),
+            CodecError::Unsupported(what) => Self::Unsupported(what),
+            CodecError::Stopped => Self::TimedOut,
+        }
+    }
+}
+
+impl From<InspectError> for DeriveError {
+    fn from(error: InspectError) -> Self {
+        match error {
+            InspectError::Busy => Self::Busy,
+            InspectError::TimedOut => Self::TimedOut,
+            InspectError::TooLarge { .. }
+            | InspectError::TooManyPixels { .. }
+            | InspectError::TooManyFrames { .. }
+            | InspectError::TooLong { .. } => Self::TooLarge,
+            InspectError::Empty | InspectError::UnknownFormat | InspectError::Corrupt(_) => {
+                Self::Corrupt(error.to_string())
+            }
+        }
+    }
+}
+
+/// An output that other files are made of. It holds the picture that stands for it, decoded.
+pub struct Original {
+    content: Bytes,
+    facts: Facts,
+    still: Result<Arc<DynamicImage>, DeriveError>,
+    limits: Limits,
+    conversion_time: Duration,
+}
+
+impl Original {
+    /// An output and what [`inspect_with_still`](super::inspect_with_still) found out about it. The limits hold for each file
+    /// that is made of it; of the conversion of a video or sound, `conversion_time` takes the place of
+    /// [`Limits::max_duration`].
+    pub fn new(
+        content: Bytes,
+        inspected: &Inspected,
+        still: Option<DynamicImage>,
+        limits: Limits,
+        conversion_time: Duration,
+    ) -> Self {
+        let undecoded = || inspected.undecoded.clone().unwrap_or_default();
+        Self {
+            content,
+            facts: inspected.facts.clone(),
+            still: still
+                .map(Arc::new)
+                .ok_or_else(|| DeriveError::Unsupported(undecoded())),
+            limits,
+            conversion_time,
+        }
+    }
+
+    pub fn format(&self) -> Format {
+        self.facts.format
+    }
+
+    /// Makes a file within `time`, on a thread for blocking work.
+    ///
+    /// # Errors
+    ///
+    /// [`DeriveError`]; all but [`Busy`](DeriveError::Busy) and perhaps [`TimedOut`](DeriveError::TimedOut) would come again
+    /// for the same original.
+    pub async fn derive(
+        &self,
+        derivation: Derivation,
+        time: Duration,
+    ) -> Result<Bytes, DeriveError> {
+        let made = timeout(time, self.make(derivation)).await;
+        made.unwrap_or(Err(DeriveError::TimedOut))
+    }
+
+    async fn make(&self, derivation: Derivation) -> Result<Bytes, DeriveError> {
+        let max_bytes = self.limits.max_bytes;
+        match (derivation, self.format().media_type()) {
+            (Derivation::Format(to), MediaType::Image) => {
+                self.draw(Encoding::of(to), |still| Cow::Borrowed(still))
+                    .await
+            }
+            (Derivation::Format(to), MediaType::Video) => {
+                self.convert(move |content, facts, bounds| {
+                    convert::video(content, facts, to, max_bytes, bounds)
+                })
+                .await
+            }
+            (Derivation::Format(to), MediaType::Audio) => {
+                self.convert(move |content, facts, bounds| {
+                    convert::sound(content, facts, to, max_bytes, bounds)
+                })
+                .await
+            }
+            (Derivation::Thumbnail(side), _) => {
+                let encoding = Encoding {
+                    quality: THUMBNAIL_QUALITY,
+                    ..Encoding::of(Format::Jpg)
+                };
+                self.draw(encoding, move |still| {
+                    Cow::Owned(picture::shrink(still, side).into())
+                })
+                .await
+            }
+            // Bars on one colour: as a PNG they are small and clean.
+            (Derivation::Poster, MediaType::Audio) => {
+                self.draw(Encoding::of(Format::Png), |still| Cow::Borrowed(still))
+                    .await
+            }
+            (Derivation::Poster, _) => {
+                self.draw(Encoding::of(Format::Jpg), |still| Cow::Borrowed(still))
+                    .await
+            }
+            (Derivation::Preview, MediaType::Video) => self.convert(convert::preview).await,
+            (Derivation::Preview, _) => Err(DeriveError::Unsupported(
+                "only videos have a preview".to_owned(),
+            )),
+        }
+    }
+
+    /// Writes what `choose` makes of the still.
+    async fn draw(
+        &self,
+        encoding: Encoding,
+        choose: impl FnOnce(&DynamicImage) -> Cow<'_, DynamicImage> + Send + 'static,
+    ) -> Result<Bytes, DeriveError> {
+        let still = self.still.clone()?;
+        let (content, format) = (self.content.clone(), self.format());
+        let work = move || {
+            let profile = picture::profile(&content, format);
+            Ok(picture::encode_any(
+                &choose(&still),
+                Encoding {
+                    profile,
+                    ..encoding
+                },
+            )?)
+        };
+        run_bounded(self.limits.max_duration, move |_| Ok(work())).await?
+    }
+
+    /// Converts the whole content.
+    async fn convert(
+        &self,
+        work: impl FnOnce(&[u8], &Facts, &Bounds) -> Result<Bytes, DeriveError> + Send + 'static,
+    ) -> Result<Bytes, DeriveError> {
+        let _turn = CONVERTERS.acquire().await.map_err(|_| DeriveError::Busy)?;
+        let (content, facts, limits) = (self.content.clone(), self.facts.clone(), self.limits);
+        run_bounded(self.conversion_time, move |stop| {
+            Ok(work(&content, &facts, &limits.bounds(stop)))
+        })
+        .await?
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,260 @@
+//! Runs a configured command as a provider: never through a shell, within bounds, and without leaving anything behind.
+//!
+//! Each run has a fresh folder and a [`supervisor`], which is this program in another process. The command's text is its
+//! own business: what it prints on standard error is kept for operators only, and what it puts into the output folder is
+//! looked at like any provider's output.
+
+mod folder;
+mod plan;
+mod processes;
+mod progress;
+mod run;
+mod supervisor;
+
+use std::{
+    env,
+    ffi::OsString,
+    io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use tokio::task::spawn_blocking;
+
+use super::{Content, Output, OutputFile, Provider, ProviderError, Submitted, Task};
+use crate::{
+    domain::{
+        Command, JsonMap,
+        command::{PromptBy, Run},
+    },
+    entity::MediaType,
+};
+use folder::RunFolder;
+use plan::{Plan, Verdict};
+use run::{Ended, Supervised};
+
+pub use folder::RunFile;
+pub use supervisor::supervise;
+
+/// A provider that is a command of this machine.
+#[derive(Clone, Debug)]
+pub struct Exec {
+    name: String,
+    command: Command,
+    /// The `atelier` program; `None` where it is that of this process.
+    supervisor: Option<PathBuf>,
+}
+
+impl Exec {
+    pub fn new(name: String, command: Command, supervisor: Option<PathBuf>) -> Self {
+        Self {
+            name,
+            command,
+            supervisor,
+        }
+    }
+
+    /// The program's file, or what is missing.
+    fn find_program(&self) -> Result<PathBuf, String> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        find(&self.command.program, &path).ok_or_else(|| {
+            let missing = format!("the program {:?} is missing", self.command.program);
+            match &self.command.install {
+                Some(install) => format!("{missing}; {install}"),
+                None => missing,
+            }
+        })
+    }
+
+    fn start(&self, task: &Task) -> Result<(RunFolder, Supervised), ProviderError> {
+        let program = self.find_program().map_err(ProviderError::NotReady)?;
+        let failed = |error: io::Error| {
+            ProviderError::Failed(format!("cannot run {}: {error}", self.command.program))
+        };
+        let folder = RunFolder::create().map_err(failed)?;
+        let plan = self.plan(program, &folder, task)?;
+        let (form, duration) = (self.command.progress, task.input.duration_seconds);
+        let sender = task.progress.clone();
+        let on_line = move |line: &str| {
+            if let Some(progress) = progress::parse(form, line, duration) {
+                sender.send(progress);
+            }
+        };
+        let environment = self.environment(&folder);
+        let run = Supervised::start(&plan, self.supervisor.as_deref(), environment, on_line);
+        Ok((folder, run.map_err(failed)?))
+    }
+
+    fn plan(
+        &self,
+        program: PathBuf,
+        folder: &RunFolder,
+        task: &Task,
+    ) -> Result<Plan, ProviderError> {
+        let prompt = match self.command.prompt {
+            PromptBy::None => None,
+            PromptBy::Stdin | PromptBy::File => {
+                let written = folder.write_prompt(&task.input.prompt);
+                Some(written.map_err(|error| ProviderError::Failed(error.to_string()))?)
+            }
+        };
+        let by_file = self.command.prompt == PromptBy::File;
+        let prompt_file = prompt.as_ref().filter(|_| by_file);
+        let arguments = self.command.render(&Run {
+            job_id: task.job_id,
+            attempt: task.attempt,
+            input: &task.input,
+            output: &folder.output().to_string_lossy(),
+            prompt_file: prompt_file.map(|path| path.to_string_lossy()).as_deref(),
+        });
+        Ok(Plan {
+            program,
+            arguments: arguments.map_err(ProviderError::InvalidInput)?,
+            folder: folder.path().to_owned(),
+            stdin: prompt.filter(|_| !by_file),
+            timeout: self.command.timeout,
+            memory: self.command.memory,
+            output_bytes: self.command.output_bytes,
+        })
+    }
+
+    /// Nothing of the server's own but what every program needs, and what the operator has named.
+    fn environment(&self, folder: &RunFolder) -> Vec<(OsString, OsString)> {
+        let mut environment = vec![
+            ("LANG".into(), "C.UTF-8".into()),
+            ("HOME".into(), folder.path().into()),
+            ("TMPDIR".into(), folder.temporary().into()),
+        ];
+        let passed = self.command.pass_environment.iter().map(String::as_str);
+        for name in ["PATH", "LANG"].into_iter().chain(passed) {
+            if let Some(value) = env::var_os(name) {
+                environment.push((name.into(), value));
+            }
+        }
+        environment
+    }
+
+    fn output(&self, folder: &RunFolder, seed: u32) -> io::Result<Output> {
+        let files = folder.outputs()?.into_iter().map(|file| OutputFile {
+            content: Content::File(file),
+            seed: Some(seed),
+            metadata: JsonMap::new(),
+        });
+        let program = Path::new(&self.command.program).file_name();
+        let program = program.unwrap_or_default().to_string_lossy();
+        Ok(Output {
+            files: files.collect(),
+            metadata: JsonMap::from_iter([("program".to_owned(), program.into())]),
+        })
+    }
+
+    fn error(&self, ended: Ended) -> ProviderError {
+        let detail = ended.words;
+        match ended.verdict {
+            Verdict::LimitExceeded => ProviderError::LimitExceeded(detail),
+            Verdict::TimedOut => ProviderError::TimedOut {
+                limit: self.command.timeout,
+                detail,
+            },
+            Verdict::Interrupted => ProviderError::Transient {
+                detail,
+                retry_after: None,
+            },
+            Verdict::Stopped => ProviderError::Stopped,
+            Verdict::Failed | Verdict::Succeeded => ProviderError::Failed(detail),
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for Exec {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn makes(&self, media_type: MediaType) -> bool {
+        self.command.makes.contains(&media_type)
+    }
+
+    fn may_resubmit(&self) -> bool {
+        self.command.repeatable
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.find_program().map(drop)
+    }
+
+    async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {
+        let (exec, starting) = (self.clone(), task.clone());
+        let started = spawn_blocking(move || exec.start(&starting)).await;
+        let (folder, mut run) =
+            started.map_err(|error| ProviderError::Failed(error.to_string()))??;
+        let ended = tokio::select! {
+            ended = run.end() => ended,
+            () = task.cancelled.cancelled() => {
+                run.call_off();
+                run.end().await
+            }
+        };
+        if ended.verdict != Verdict::Succeeded {
+            // Whoever stops the server may have stopped the command as well.
+            return Err(match self.error(ended) {
+                _ if task.cancelled.is_cancelled() => ProviderError::Stopped,
+                error => error,
+            });
+        }
+        let (exec, seed) = (self.clone(), task.input.seed);
+        let output = spawn_blocking(move || exec.output(&folder, seed)).await;
+        match output {
+            Ok(Ok(output)) => Ok(Submitted::Done(output)),
+            Ok(Err(error)) => Err(ProviderError::Failed(error.to_string())),
+            Err(error) => Err(ProviderError::Failed(error.to_string())),
+        }
+    }
+}
+
+/// The executable file that the name stands for: a path if it has a slash, else the first of its name in `path`.
+fn find(program: &str, path: &std::ffi::OsStr) -> Option<PathBuf> {
+    if program.contains('/') {
+        // The command does not run in the server's working directory.
+        let file = std::path::absolute(program).ok()?;
+        return is_executable(&file).then_some(file);
+    }
+    env::split_paths(path)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(program))
+        .find(|file| is_executable(file))
+}
+
+fn is_executable(file: &Path) -> bool {
+    file.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_program_is_an_executable_file_in_a_folder_of_the_path() {
+        let (empty, full) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let program = full.path().join("studio");
+        let path = env::join_paths([empty.path(), full.path()]).unwrap();
+        fs::create_dir(empty.path().join("studio")).unwrap();
+        fs::write(&program, "#!/bin/sh\n").unwrap();
+        assert_eq!(find("studio", &path), None, "it cannot be executed");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(find("studio", &path), Some(program.clone()));
+        assert_eq!(
+            find(program.to_str().unwrap(), &OsString::new()),
+            Some(program)
+        );
+        assert_eq!(find("studio", &OsString::new()), None);
+        assert_eq!(find("../studio", &path), None);
+    }
+}

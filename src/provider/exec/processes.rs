@@ -1,0 +1,122 @@
+//! The processes that a command has started, directly or not.
+//!
+//! Linux tells them through `/proc`. Elsewhere only the command's own process group can be reached: a process that leaves
+//! it escapes, and memory is not measured.
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+/// Sends the signal to the command's process group and to all processes that this one has started, directly or not.
+pub fn signal_all(group: Pid, signal: Signal) {
+    // Those that are gone already do not matter.
+    let _ = kill_process_group(group, signal);
+    for process in descendants() {
+        let _ = kill_process(process, signal);
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::{collections::HashSet, fs, path::Path};
+
+    use rustix::process::{Pid, getpid};
+
+    /// All processes that this one, or one of them, has started. An orphan counts as this one's where this one is its
+    /// subreaper.
+    pub fn descendants() -> HashSet<Pid> {
+        let mut found = HashSet::new();
+        let mut unread = vec![getpid()];
+        while let Some(parent) = unread.pop() {
+            for child in children(parent) {
+                if found.insert(child) {
+                    unread.push(child);
+                }
+            }
+        }
+        found
+    }
+
+    /// proc(5), `/proc/pid/task/tid/children`: each thread has its own.
+    fn children(parent: Pid) -> Vec<Pid> {
+        let tasks = format!("/proc/{}/task", parent.as_raw_nonzero());
+        let tasks = fs::read_dir(tasks).into_iter().flatten().flatten();
+        let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+        lists
+            .flat_map(|list| {
+                let numbers = list.split_whitespace();
+                let pids = numbers.filter_map(|number| Pid::from_raw(number.parse().ok()?));
+                pids.collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// Resident memory in bytes of all these processes together; a page that several share counts for each.
+    pub fn resident_memory(processes: &HashSet<Pid>) -> u64 {
+        let sizes = processes.iter().map(|process| {
+            let status = format!("/proc/{}/status", process.as_raw_nonzero());
+            resident_of(Path::new(&status)).unwrap_or(0)
+        });
+        sizes.fold(0, u64::saturating_add)
+    }
+
+    /// proc(5): `VmRSS` in KiB. One that has ended but was not waited for has none.
+    fn resident_of(status: &Path) -> Option<u64> {
+        let status = fs::read_to_string(status).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        kibibytes.checked_mul(1_024)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod elsewhere {
+    use std::collections::HashSet;
+
+    use rustix::process::Pid;
+
+    pub fn descendants() -> HashSet<Pid> {
+        HashSet::new()
+    }
+
+    pub fn resident_memory(_: &HashSet<Pid>) -> u64 {
+        0
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub use elsewhere::{descendants, resident_memory};
+#[cfg(target_os = "linux")]
+pub use linux::{descendants, resident_memory};
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::{
+        collections::HashSet,
+        process::{Command, Stdio},
+    };
+
+    use rustix::process::{Pid, getpid};
+
+    use super::*;
+
+    #[test]
+    fn a_child_is_a_descendant_until_it_is_waited_for() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        assert!(descendants().contains(&pid));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(!descendants().contains(&pid));
+    }
+
+    #[test]
+    fn this_process_takes_memory() {
+        let own = HashSet::from([getpid()]);
+        let mebibytes = resident_memory(&own) >> 20;
+        assert!((1..100_000).contains(&mebibytes), "{mebibytes} MiB");
+        assert_eq!(resident_memory(&HashSet::new()), 0);
+    }
+}
