@@ -204,7 +204,7 @@ impl<'a> Intake<'a> {
     async fn read(&self, content: &Content) -> Result<Bytes, Mishap> {
         let path = match content {
             Content::Memory(bytes) => return Ok(bytes.clone()),
-            Content::File { path, .. } => path,
+            Content::File(path) => path,
         };
         let unreadable = |error: std::io::Error| {
             Mishap::lasting(invalid_output(format!("{}: {error}", path.display())))

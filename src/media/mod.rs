@@ -39,7 +39,7 @@ pub use facts::{Facts, InspectError, Inspected, Limits, SoundFacts};
 pub use key::{InvalidKey, StorageKey};
 pub use link::{DownloadUrl, LinkError, LinkSettings};
 pub use object::{ListedObject, ObjectFacts, StoredObject};
-pub use probe::{inspect, inspect_with_still};
+pub use probe::{examine, inspect, inspect_with_still};
 pub use provenance::embed_recipe;
 pub use range::{ByteRange, Selection, select};
 pub use s3::S3Settings;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod audio;
 mod bench;
 mod boundary;
 mod browser;
@@ -35,6 +36,8 @@ mod leases;
 mod media_deletion;
 mod media_download;
 mod media_files;
+mod mutated_media;
+mod outputs_hostile;
 mod page_indexes;
 mod paging;
 mod postgres;
@@ -46,6 +49,7 @@ mod queue;
 mod raw;
 mod readme_session;
 mod reasons;
+mod recording;
 mod reflection_health;
 mod refusal;
 mod requests;
@@ -65,6 +69,7 @@ mod templates;
 mod trends;
 mod two_executors;
 mod validation;
+mod video;
 mod voice;
 mod watch;
 mod watch_request;

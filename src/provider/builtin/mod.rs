@@ -1,4 +1,5 @@
-//! The provider that comes with the program: it draws pictures, animates them and composes music itself, and needs no other service.
+//! The provider that comes with the program: it draws pictures, animates them and composes music itself, and needs no
+//! other service.
 
 mod animation;
 mod dice;

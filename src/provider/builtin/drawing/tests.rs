@@ -416,7 +416,11 @@ fn every_template_of_the_starter_catalogue_draws() {
     let text = include_str!("../../../../catalogue/starter.toml");
     let catalogue: Value = toml::from_str(text).unwrap();
     let mut count = 0;
-    for feature in catalogue["features"].as_array().unwrap() {
+    let features = catalogue["features"].as_array().unwrap();
+    for feature in features
+        .iter()
+        .filter(|feature| feature["category"] == "image")
+    {
         for template in feature["templates"].as_array().unwrap() {
             let style = template["template_data"]["style"].clone();
             check_style(style.as_object().unwrap()).unwrap();

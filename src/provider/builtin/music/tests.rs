@@ -103,7 +103,27 @@ fn the_samples_of_a_seed_never_change() {
         .flat_map(|sample| sample.to_le_bytes())
         .collect();
     let sum = u64::from_be_bytes(Sha256::digest(&bytes)[..8].try_into().unwrap());
-    assert_eq!(sum, 0);
+    assert_eq!(sum, 10_058_158_663_595_520_318);
+}
+
+#[test]
+fn every_template_of_the_starter_catalogue_composes() {
+    let text = include_str!("../../../../catalogue/starter.toml");
+    let catalogue: Value = toml::from_str(text).unwrap();
+    let features = catalogue["features"].as_array().unwrap();
+    let music = features.iter().filter(|feature| {
+        feature["category"] == "audio" && feature["properties"]["provider"] == "builtin"
+    });
+    let mut moods = Vec::new();
+    for feature in music {
+        for template in feature["templates"].as_array().unwrap() {
+            let style = template["template_data"]["style"].as_object().unwrap();
+            check_style(style).unwrap();
+            let parsed = style::Style::parse(style).unwrap();
+            moods.push(score::compose("", &parsed, 1, 30).mood);
+        }
+    }
+    assert!(moods.len() >= 4, "{moods:?}");
 }
 
 #[test]

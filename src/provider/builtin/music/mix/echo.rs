@@ -29,8 +29,8 @@ impl Echo {
 
     pub(super) fn next(&mut self, input: Frame) -> Frame {
         let heard = self.line[self.at];
-        for side in 0..2 {
-            self.smooth[side] += (heard[side] - self.smooth[side]) * self.pass;
+        for (smooth, heard) in self.smooth.iter_mut().zip(heard) {
+            *smooth += (heard - *smooth) * self.pass;
         }
         // What came from the left comes back from the right.
         self.line[self.at] = [

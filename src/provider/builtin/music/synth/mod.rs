@@ -6,6 +6,8 @@ mod noise;
 mod plucked;
 mod struck;
 mod sustained;
+#[cfg(test)]
+mod tests;
 mod wave;
 
 use super::SAMPLE_RATE;

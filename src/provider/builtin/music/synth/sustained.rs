@@ -251,8 +251,8 @@ impl Sustained {
                 frame[side] += poles[1] * self.level * gain[side];
             }
         }
-        !(self.released && self.level < SILENCE)
-            && !(!self.rising && self.tone.sustain == 0.0 && self.level < SILENCE)
+        let falling_to_nothing = self.released || (!self.rising && self.tone.sustain == 0.0);
+        !falling_to_nothing || self.level > SILENCE
     }
 
     fn envelope(&mut self) {
