@@ -15,7 +15,7 @@ use crate::{
     events::Events,
     executor::{self, Executor},
     media::{self, LinkSettings, S3Settings, Storage, StorageError, StorageSettings},
-    provider::{Registry, builtin::Builtin, exec::Exec, scripted::Scripted},
+    provider::{Provider, Registry, builtin::Builtin, exec::Exec, scripted::Scripted},
     rpc,
     store::{ConnectError, Store},
 };
@@ -313,6 +313,9 @@ fn build_providers(config: &Config) -> Registry {
     let supervisor = &config.exec.supervisor;
     for (name, command) in &config.exec.commands {
         let exec = Exec::new(name.clone(), command.clone(), supervisor.clone());
+        if let Err(missing) = exec.ready() {
+            tracing::info!(provider = name, missing, "a provider is not ready");
+        }
         providers = providers.with(exec);
     }
     providers

@@ -17,8 +17,8 @@ from stubs import (
     feature_pb2_grpc,
     job_pb2,
     job_pb2_grpc,
-    media_pb2,
-    media_pb2_grpc,
+    media_service_pb2,
+    media_service_pb2_grpc,
     request_pb2,
     request_pb2_grpc,
 )
@@ -76,7 +76,7 @@ def parts(media_service, media_id):
     received, failures = 0, 0
     while True:
         try:
-            request = media_pb2.DownloadMediaRequest(id=media_id, offset=received)
+            request = media_service_pb2.DownloadMediaRequest(id=media_id, offset=received)
             for part in media_service.DownloadMedia(request):
                 # The first message of each stream is the media itself.
                 if part.chunk:
@@ -137,7 +137,7 @@ def generate(channel, user_id, prompt, folder):
     paths = []
     for media in event.media:
         path = folder / f"{media.id}.{media.format}"
-        download(media_pb2_grpc.MediaServiceStub(channel), media, path)
+        download(media_service_pb2_grpc.MediaServiceStub(channel), media, path)
         print(f"{path}: {media.width}x{media.height}, {media.file_size} bytes")
         paths.append(path)
     return paths

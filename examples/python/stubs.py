@@ -32,8 +32,8 @@ from generation.v1 import (  # noqa: E402
     feature_pb2_grpc,
     job_pb2,
     job_pb2_grpc,
-    media_pb2,
-    media_pb2_grpc,
+    media_service_pb2,
+    media_service_pb2_grpc,
     request_pb2,
     request_pb2_grpc,
 )
@@ -43,8 +43,8 @@ __all__ = [
     "feature_pb2_grpc",
     "job_pb2",
     "job_pb2_grpc",
-    "media_pb2",
-    "media_pb2_grpc",
+    "media_service_pb2",
+    "media_service_pb2_grpc",
     "request_pb2",
     "request_pb2_grpc",
 ]

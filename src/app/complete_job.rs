@@ -16,7 +16,7 @@ use crate::{
 use super::App;
 
 /// What a file's metadata say by our own finding: a provider's word for it does not count, not even where we say nothing.
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     "role",
     "format",
     "sha256",
@@ -31,6 +31,7 @@ const OURS: [&str; 14] = [
     "undecoded",
     "original_id",
     "thumbnail_size",
+    "recipe_not_embedded",
 ];
 
 /// A file of an attempt that stands in the storage already.
@@ -41,6 +42,8 @@ pub struct StoredFile {
     pub inspected: Inspected,
     /// The size that a thumbnail was asked for in, in pixels on its longest side; a smaller original makes a smaller one.
     pub thumbnail_size: Option<u32>,
+    /// Why the file does not hold its recipe although it should.
+    pub recipe_not_embedded: Option<String>,
 }
 
 /// What a provider made, with what was made of it.
@@ -117,6 +120,9 @@ impl App {
         metadata.extend(described(&file.inspected));
         if let Some(size) = file.thumbnail_size {
             metadata.insert("thumbnail_size".to_owned(), json!(size));
+        }
+        if let Some(why) = &file.recipe_not_embedded {
+            metadata.insert("recipe_not_embedded".to_owned(), json!(why));
         }
         NewMedia {
             media_url: self.storage.object_url(&file.key),

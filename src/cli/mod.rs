@@ -5,6 +5,7 @@ mod config;
 mod generate;
 mod migrate;
 mod output;
+mod recipe;
 mod serve;
 mod supervise;
 
@@ -83,6 +84,8 @@ enum Command {
     Migrate(migrate::MigrateArguments),
     /// Bring features and templates from a file into the database, or into a file
     Catalogue(catalogue::CatalogueArguments),
+    /// Print the recipe that stands in a file: how it was made
+    Recipe(recipe::RecipeArguments),
     /// Show the effective configuration, secrets redacted
     Config(config::ConfigArguments),
     /// Watch over a command that makes media; started by the server
@@ -108,17 +111,16 @@ pub fn run() -> ExitCode {
 }
 
 fn execute(line: CommandLine) -> Outcome {
-    if let Command::Config(arguments) = &line.command
-        && arguments.reference
-    {
-        return config::print_reference();
-    }
-    if matches!(line.command, Command::Supervise) {
-        return supervise::run();
+    match &line.command {
+        Command::Config(arguments) if arguments.reference => return config::print_reference(),
+        Command::Recipe(arguments) => return recipe::run(arguments),
+        Command::Supervise => return supervise::run(),
+        _ => {}
     }
     let loaded = Config::load(&inputs(&line))?;
     match line.command {
         Command::Supervise => supervise::run(),
+        Command::Recipe(arguments) => recipe::run(&arguments),
         Command::Config(_) => config::print_effective(&loaded),
         Command::Serve(arguments) => block_on(serve::run(arguments, loaded)),
         Command::Generate(arguments) => block_on(generate::run(arguments, loaded)),

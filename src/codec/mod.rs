@@ -2,6 +2,7 @@
 //! cost is bounded by their arguments, and whoever calls them keeps them off the asynchronous threads.
 
 mod bounds;
+mod ending;
 pub mod picture;
 pub mod provenance;
 mod signature;

@@ -9,7 +9,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
 use crate::domain::Format;
 
-use super::CodecError;
+use super::{CodecError, ending};
 
 pub use encode::{Encoding, encode, encode_any};
 pub use shrink::{on_white, opaque, scaled, shrink};
@@ -27,15 +27,16 @@ fn image_format(format: Format) -> Option<ImageFormat> {
     }
 }
 
-/// Decodes a picture and turns it the way its Exif orientation says.
+/// Decodes a picture and turns it the way its Exif orientation says. Of an animation the first picture counts.
+///
+/// # Errors
+///
+/// [`CodecError::TooManyPixels`] before anything is decoded; [`CodecError::Corrupt`], also for a file that goes on after
+/// the picture's end; [`CodecError::Unsupported`] for what is no picture.
 pub fn decode(content: &[u8], format: Format, max_pixels: u64) -> Result<DynamicImage, CodecError> {
-    if format == Format::Jpg && !jpeg_is_whole(content) {
-        return Err(CodecError::Corrupt(
-            "the end of the picture is missing".to_owned(),
-        ));
-    }
     let known = image_format(format)
         .ok_or_else(|| CodecError::Unsupported(format!("{format} is no picture")))?;
+    ending::check(content, format)?;
     let mut reader = ImageReader::with_format(Cursor::new(content), known);
     let mut limits = image::Limits::no_limits();
     limits.max_alloc = Some(max_pixels.saturating_mul(MEMORY_PER_PIXEL));
@@ -62,22 +63,6 @@ pub fn profile(content: &[u8], format: Format) -> Option<Vec<u8>> {
     let reader = ImageReader::with_format(Cursor::new(content), image_format(format)?);
     let profile = reader.into_decoder().ok()?.icc_profile().ok()??;
     (profile.get(COLOUR_SPACE) == Some(b"RGB ".as_slice())).then_some(profile)
-}
-
-/// Whether an end marker follows the last scan; the decoder would fill what is missing with grey.
-/// Compressed data cannot hold the marker, since each 0xFF in it is followed by a zero or a restart
-/// marker (ITU-T T.81, section B.1.1.5).
-fn jpeg_is_whole(content: &[u8]) -> bool {
-    const START_OF_SCAN: [u8; 2] = [0xFF, 0xDA];
-    const END_OF_IMAGE: [u8; 2] = [0xFF, 0xD9];
-    let last_scan = content
-        .windows(2)
-        .rposition(|marker| marker == START_OF_SCAN);
-    last_scan.is_some_and(|start| {
-        content[start..]
-            .windows(2)
-            .any(|marker| marker == END_OF_IMAGE)
-    })
 }
 
 fn corrupt(error: ImageError) -> CodecError {

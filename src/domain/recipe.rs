@@ -43,12 +43,11 @@ impl Recipe {
         Self { shown, withheld }
     }
 
-    /// The same with the seed of one file.
-    pub fn with_seed(mut self, seed: u32) -> Self {
+    /// Makes it the recipe of a file that has a seed of its own.
+    pub fn set_seed(&mut self, seed: u32) {
         if let Some(Value::Object(input)) = self.shown.get_mut("input") {
             input.insert("seed".to_owned(), seed.into());
         }
-        self
     }
 
     /// The recipe as an object, with the hash of it all: `sha256:` and the digest of the [`canonical_json`] of what is shown
@@ -228,6 +227,8 @@ mod tests {
 
     #[test]
     fn the_seed_of_a_file_replaces_that_of_the_job() {
-        assert_eq!(recipe(json!({})).with_seed(9), recipe(json!({ "seed": 9 })));
+        let mut other = recipe(json!({}));
+        other.set_seed(9);
+        assert_eq!(other, recipe(json!({ "seed": 9 })));
     }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     app::StoredOutput,
-    domain::{Error, JobInput, JsonMap, Reason, job::Failure},
+    domain::{Error, JobInput, JsonMap, Reason, Recipe, job::Failure},
     entity::job,
     provider::{Output, Polled, ProgressSender, Provider, ProviderError, Submitted, Task, clean},
     store::queue::{self, Lease},
@@ -256,7 +256,9 @@ impl<'a> Attempt<'a> {
         metadata.insert("provider".to_owned(), self.provider.name().into());
         metadata.insert("seed".to_owned(), self.task.input.seed.into());
         metadata.remove("omitted");
-        match self.ingest(&output).await {
+        let recipe = Recipe::new(&self.task.input, self.provider.name(), &metadata);
+        metadata.insert("recipe".to_owned(), recipe.to_json().into());
+        match self.ingest(&output, &recipe).await {
             Ok(Ingested { outputs, omitted }) => {
                 if !omitted.is_empty() {
                     metadata.insert("omitted".to_owned(), json!(omitted));
@@ -270,9 +272,9 @@ impl<'a> Attempt<'a> {
     }
 
     /// Takes the output in, and tries again while only the storage is in the way: the work is paid for.
-    async fn ingest(&self, output: &Output) -> Result<Ingested, Mishap> {
+    async fn ingest(&self, output: &Output, recipe: &Recipe) -> Result<Ingested, Mishap> {
         for pause in INGEST_PAUSES {
-            match Intake::of(self).take(output).await {
+            match Intake::of(self, recipe).take(output).await {
                 Err(mishap) if mishap.transient => {
                     tracing::warn!(
                         detail = mishap.failure.detail,
@@ -286,7 +288,7 @@ impl<'a> Attempt<'a> {
                 ended => return ended,
             }
         }
-        Intake::of(self).take(output).await
+        Intake::of(self, recipe).take(output).await
     }
 
     fn missed(&self, error: ProviderError) -> Outcome {

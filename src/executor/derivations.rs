@@ -8,10 +8,15 @@ use crate::{
 
 /// What is to be made of an original, in the order of the rows: formats, thumbnails, poster, preview.
 ///
-/// The formats are those asked for that the original has not; so a provider that made another format than it was asked for
-/// costs nobody the one that was wanted.
+/// The formats, where several are asked for, are those that the original has not: a provider that made another one than it
+/// was asked for costs nobody the one that was wanted. A single format is left to the provider.
 pub(super) fn wanted(input: &JobInput, original: Format) -> Vec<Derivation> {
-    let asked = input.format.iter().chain(&input.further_formats);
+    let several = !input.further_formats.is_empty();
+    let asked = input
+        .format
+        .iter()
+        .filter(|_| several)
+        .chain(&input.further_formats);
     let mut formats: Vec<Format> = Vec::new();
     for format in asked.filter_map(|name| name.parse().ok()) {
         if format != original && !formats.contains(&format) {
@@ -101,5 +106,7 @@ mod tests {
         assert_eq!(formats(Format::Png), [webp]);
         assert_eq!(formats(Format::Webp), [png]);
         assert_eq!(formats(Format::Jpg), [png, webp]);
+        let single = input(json!({ "format": "png" }));
+        assert_eq!(wanted(&single, Format::Webp), []);
     }
 }

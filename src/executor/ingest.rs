@@ -3,11 +3,11 @@ use serde_json::json;
 
 use crate::{
     app::{StoredFile, StoredOutput},
-    domain::{JsonMap, Reason, job::Failure},
+    domain::{JsonMap, Reason, Recipe, job::Failure},
     entity::MediaRole,
     media::{
-        Derivation, DeriveError, InspectError, Inspected, Original, StorageKey, inspect,
-        inspect_with_still,
+        Derivation, DeriveError, InspectError, Inspected, Original, StorageKey, embed_recipe,
+        inspect, inspect_with_still,
     },
     provider::{Content, Output, OutputFile, clean},
 };
@@ -29,15 +29,18 @@ pub(super) struct Ingested {
 /// Takes in the output of one attempt.
 pub(super) struct Intake<'a> {
     attempt: &'a Attempt<'a>,
+    /// Of the output that is being taken in; embedded in its files unless the feature wants none there.
+    recipe: Recipe,
     /// Files that have been stored.
     files: usize,
     omitted: Vec<JsonMap>,
 }
 
 impl<'a> Intake<'a> {
-    pub(super) fn of(attempt: &'a Attempt<'a>) -> Self {
+    pub(super) fn of(attempt: &'a Attempt<'a>, recipe: &Recipe) -> Self {
         Self {
             attempt,
+            recipe: recipe.clone(),
             files: 0,
             omitted: Vec::new(),
         }
@@ -55,6 +58,8 @@ impl<'a> Intake<'a> {
         }
         let mut outputs = Vec::with_capacity(output.files.len());
         for (index, file) in output.files.iter().enumerate() {
+            let seed = file.seed.unwrap_or(self.attempt.task.input.seed);
+            self.recipe.set_seed(seed);
             let (original, stored) = self.take_original(file).await?;
             outputs.push(StoredOutput {
                 file: stored,
@@ -152,8 +157,13 @@ impl<'a> Intake<'a> {
         &mut self,
         role: MediaRole,
         content: Bytes,
-        inspected: Inspected,
+        mut inspected: Inspected,
     ) -> Result<StoredFile, Mishap> {
+        let tells = matches!(role, MediaRole::Original | MediaRole::Format);
+        let (content, recipe_not_embedded) = match tells {
+            true => self.embed(content, &mut inspected).await,
+            false => (content, None),
+        };
         let Attempt {
             executor,
             job,
@@ -168,13 +178,33 @@ impl<'a> Intake<'a> {
             role,
             inspected,
             thumbnail_size: None,
+            recipe_not_embedded,
         })
+    }
+
+    /// The file with its recipe; or as it is, and why. Its making is told elsewhere too, so that fails no job.
+    async fn embed(&self, content: Bytes, inspected: &mut Inspected) -> (Bytes, Option<String>) {
+        if self.attempt.task.input.omit_recipe {
+            return (content, None);
+        }
+        let limits = &self.attempt.executor.settings.limits;
+        let recipe = self.recipe.text();
+        match embed_recipe(content.clone(), &inspected.facts, recipe, limits).await {
+            Ok((embedded, facts)) => {
+                inspected.facts = facts;
+                (embedded, None)
+            }
+            Err(why) => {
+                tracing::debug!(why, "a file stays without its recipe");
+                (content, Some(why))
+            }
+        }
     }
 
     async fn read(&self, content: &Content) -> Result<Bytes, Mishap> {
         let path = match content {
             Content::Memory(bytes) => return Ok(bytes.clone()),
-            Content::File { path, .. } => path,
+            Content::File(path) => path,
         };
         let unreadable = |error: std::io::Error| {
             Mishap::lasting(invalid_output(format!("{}: {error}", path.display())))

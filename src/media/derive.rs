@@ -147,7 +147,7 @@ impl Original {
             }
             (Derivation::Format(to), MediaType::Video) => {
                 self.convert(move |content, facts, bounds| {
-                    convert::video(content, facts, to, bounds)
+                    convert::video(content, facts, to, max_bytes, bounds)
                 })
                 .await
             }

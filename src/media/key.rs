@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::digest::sha256_hex;
-use crate::domain::Format;
+use crate::domain::{Format, sha256_hex};
 
 /// The first segment of every key: nothing else in a folder or bucket is ours to list, serve or
 /// delete.

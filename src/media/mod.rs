@@ -8,6 +8,7 @@
 //!   and time. [`still`] gives the picture that stands for a file.
 //! - [`Original::derive`] makes further files of an output: other formats, thumbnails, posters and
 //!   previews.
+//! - [`embed_recipe`] has a file tell how it was made.
 //! - Links to objects expire: S3 presigns them, the local folder's are signed here and checked with
 //!   [`Storage::verify_link`].
 
@@ -15,7 +16,6 @@ mod backend;
 mod bounded;
 mod convert;
 mod derive;
-mod digest;
 mod error;
 mod facts;
 mod key;
@@ -24,6 +24,7 @@ mod link;
 mod object;
 pub mod preview;
 mod probe;
+mod provenance;
 mod range;
 mod s3;
 mod still;
@@ -38,7 +39,8 @@ pub use facts::{Facts, InspectError, Inspected, Limits, SoundFacts};
 pub use key::{InvalidKey, StorageKey};
 pub use link::{DownloadUrl, LinkError, LinkSettings};
 pub use object::{ListedObject, ObjectFacts, StoredObject};
-pub use probe::{inspect, inspect_with_still};
+pub use probe::{examine, inspect, inspect_with_still};
+pub use provenance::embed_recipe;
 pub use range::{ByteRange, Selection, select};
 pub use s3::S3Settings;
 pub use still::still;

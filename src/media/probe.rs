@@ -6,13 +6,12 @@ use bytes::Bytes;
 use image::DynamicImage;
 
 use super::bounded::run_bounded;
-use super::digest::sha256_hex;
 use super::facts::{Facts, InspectError, Inspected, Limits, SoundFacts};
 use super::preview;
 use super::still::poster;
 use super::waveform::{self, Peaks};
-use crate::codec::{self, Bounds, CodecError, picture, sound, video};
-use crate::domain::Format;
+use crate::codec::{self, Bounds, CodecError, Stop, picture, sound, video};
+use crate::domain::{Format, sha256_hex};
 use crate::entity::MediaType;
 
 /// Finds out what `content` is and makes its previews, on a thread for blocking work.
@@ -38,14 +37,27 @@ pub async fn inspect_with_still(
     content: Bytes,
     limits: &Limits,
 ) -> Result<(Inspected, Option<DynamicImage>), InspectError> {
-    let format = identify(&content, limits)?;
+    // Before a thread is waited for.
+    identify(&content, limits)?;
     let limits = *limits;
-    run_bounded(limits.max_duration, move |stop| {
-        let bounds = limits.bounds(stop);
-        let found = look(&content, format, &bounds)?;
-        Ok(describe(&content, format, found))
-    })
-    .await
+    let work = move |stop| examine(&content, &limits, stop);
+    run_bounded(limits.max_duration, work).await
+}
+
+/// As [`inspect_with_still`], on this thread, which it keeps busy: until it is done or stopped,
+/// [`Limits::max_duration`] does not count.
+///
+/// # Errors
+///
+/// As [`inspect`], but never [`Busy`](InspectError::Busy).
+pub fn examine(
+    content: &[u8],
+    limits: &Limits,
+    stop: Stop,
+) -> Result<(Inspected, Option<DynamicImage>), InspectError> {
+    let format = identify(content, limits)?;
+    let found = look(content, format, &limits.bounds(stop))?;
+    Ok(describe(content, format, found))
 }
 
 fn identify(content: &[u8], limits: &Limits) -> Result<Format, InspectError> {

@@ -60,22 +60,34 @@ pub fn draw(peaks: &[u16], (width, height): (u32, u32)) -> RgbImage {
     let (bar, gap) = ((h * BAR).max(1.0), (h * GAP).max(1.0));
     let count = ((w / (bar + gap)) as usize).max(1);
     let margin = (w - count as f64 * (bar + gap) + gap) / 2.0;
-    let levels = levels(peaks, count);
-    RgbImage::from_fn(width, height, |x, y| {
-        let (px, py) = (f64::from(x) + 0.5 - margin, f64::from(y) + 0.5 - h / 2.0);
-        let index = (px / (bar + gap)).floor();
-        let Some(level) = (index >= 0.0).then(|| levels.get(index as usize)).flatten() else {
-            return GROUND;
-        };
-        // The distance to the line along the middle of a capsule, with the bar's half width as radius.
-        let radius = bar / 2.0;
-        let half = (level * REACH * h / 2.0 - radius).max(0.0);
-        let across = px - index * (bar + gap) - radius;
-        let beyond = (py.abs() - half).max(0.0);
-        let covered = (radius + 0.5 - across.hypot(beyond)).clamp(0.0, 1.0);
-        let colour = blend(COLOURS.0, COLOURS.1, f64::from(x) / w);
-        blend(GROUND, colour, covered)
-    })
+    let mut picture = RgbImage::from_pixel(width, height, GROUND);
+    for (index, level) in levels(peaks, count).into_iter().enumerate() {
+        let left = margin + index as f64 * (bar + gap);
+        draw_bar(&mut picture, left, bar, level * REACH * h);
+    }
+    picture
+}
+
+/// Draws a capsule that stands in the middle of the picture's height, with smooth edges.
+fn draw_bar(picture: &mut RgbImage, left: f64, bar: f64, tall: f64) {
+    let (w, h) = (f64::from(picture.width()), f64::from(picture.height()));
+    let radius = bar / 2.0;
+    let half = (tall / 2.0 - radius).max(0.0);
+    // Sides before the first pixel count as the first one, those behind the last are cut off.
+    let columns = (left - 1.0) as u32..((left + bar + 1.0) as u32).min(picture.width());
+    let top = (h / 2.0 - half - radius - 1.0) as u32;
+    let colour = blend(COLOURS.0, COLOURS.1, (left + radius) / w);
+    for y in top..picture.height() - top {
+        let beyond = ((f64::from(y) + 0.5 - h / 2.0).abs() - half).max(0.0);
+        for x in columns.clone() {
+            // The distance to the line along the capsule's middle.
+            let across = f64::from(x) + 0.5 - left - radius;
+            let covered = (radius + 0.5 - across.hypot(beyond)).clamp(0.0, 1.0);
+            if covered > 0.0 {
+                picture.put_pixel(x, y, blend(GROUND, colour, covered));
+            }
+        }
+    }
 }
 
 /// The loudest peak of each of `count` parts, 0..=1 with the loudest of all as 1.

@@ -10,7 +10,7 @@ pub mod exec;
 mod registry;
 pub mod scripted;
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -132,11 +132,8 @@ pub struct OutputFile {
 #[derive(Debug)]
 pub enum Content {
     Memory(Bytes),
-    /// A file, which its folder keeps for as long as somebody holds that.
-    File {
-        path: PathBuf,
-        folder: exec::RunFolder,
-    },
+    /// A file, which is there for as long as this is.
+    File(exec::RunFile),
 }
 
 /// How far an attempt is.

@@ -2,7 +2,12 @@
 //!
 //! It is off unless `providers.scripted` is set, because it touches the files that a request names.
 
-use std::{fs::OpenOptions, io::Write, path::PathBuf, time::Duration};
+use std::{
+    fs::OpenOptions,
+    io::Write,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -34,12 +39,14 @@ struct Script {
     task: bool,
     /// A submission may be repeated.
     resubmit: bool,
+    /// The output of attempts that succeed, instead of a picture.
+    deliver: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Step {
-    /// One picture.
+    /// One picture, or the file to deliver.
     Succeed,
     /// Three pictures.
     Several,
@@ -189,7 +196,10 @@ impl Script {
     async fn act(&self, task: &Task) -> Result<Output, ProviderError> {
         let words = "the script says so".to_owned();
         match self.step(task) {
-            Step::Succeed => Ok(pictures(task, 1)),
+            Step::Succeed => match &self.deliver {
+                Some(path) => delivery(task, path).await,
+                None => Ok(pictures(task, 1)),
+            },
             Step::Several => Ok(pictures(task, 3)),
             Step::Nothing => Ok(Output::default()),
             Step::Garbage => Ok(output(vec![file(
@@ -231,6 +241,13 @@ fn file(task: &Task, content: Bytes) -> OutputFile {
         seed: Some(task.input.seed),
         metadata: JsonMap::new(),
     }
+}
+
+async fn delivery(task: &Task, path: &Path) -> Result<Output, ProviderError> {
+    let content = tokio::fs::read(path).await;
+    let content =
+        content.map_err(|error| ProviderError::Failed(format!("{}: {error}", path.display())))?;
+    Ok(output(vec![file(task, content.into())]))
 }
 
 fn pictures(task: &Task, count: u8) -> Output {

@@ -1,3 +1,5 @@
+mod find;
+
 use std::pin::Pin;
 
 use bytes::Bytes;
@@ -69,6 +71,23 @@ impl MediaService for MediaFiles {
         let page = bounded_page(page, |page| self.page(caller, &filter, page)).await?;
         Ok(Response::new(proto::ListMediaResponse {
             media: page.items,
+            next_page_token: page.next_page_token,
+        }))
+    }
+
+    async fn find_media(
+        &self,
+        request: Request<proto::FindMediaRequest>,
+    ) -> Result<Response<proto::FindMediaResponse>, Status> {
+        let caller = caller(&request);
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let page = page_request(request.page_size, request.page_token, &mut checks);
+        let sha256 = find::digest(request.subject, &mut checks);
+        checks.finish(())?;
+        let page = bounded_page(page, |page| find::page(&self.app, caller, &sha256, page)).await?;
+        Ok(Response::new(proto::FindMediaResponse {
+            found: page.items,
             next_page_token: page.next_page_token,
         }))
     }

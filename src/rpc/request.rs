@@ -168,7 +168,7 @@ impl Requests {
     ) -> Result<Page<proto::Request>, Error> {
         let page = store::request::list(self.app.store.reader(), caller, filter, &page).await?;
         Ok(Page {
-            items: self.messages(page.items, caller).await?,
+            items: messages(&self.app, page.items, caller).await?,
             next_page_token: page.next_page_token,
         })
     }
@@ -178,24 +178,25 @@ impl Requests {
         request: request::Model,
         caller: Caller,
     ) -> Result<proto::Request, Error> {
-        let mut messages = self.messages(vec![request], caller).await?;
+        let mut messages = messages(&self.app, vec![request], caller).await?;
         messages
             .pop()
             .ok_or_else(|| Error::internal("a request became no message"))
     }
+}
 
-    async fn messages(
-        &self,
-        requests: Vec<request::Model>,
-        caller: Caller,
-    ) -> Result<Vec<proto::Request>, Error> {
-        let counts = store::request::job_counts(self.app.store.reader(), &requests).await?;
-        let message = |request: request::Model| {
-            let counts = counts.get(&request.id).copied().unwrap_or_default();
-            message(request, counts, caller)
-        };
-        Ok(requests.into_iter().map(message).collect())
-    }
+/// The requests with how their jobs stand.
+pub(super) async fn messages(
+    app: &App,
+    requests: Vec<request::Model>,
+    caller: Caller,
+) -> Result<Vec<proto::Request>, Error> {
+    let counts = store::request::job_counts(app.store.reader(), &requests).await?;
+    let message = |request: request::Model| {
+        let counts = counts.get(&request.id).copied().unwrap_or_default();
+        message(request, counts, caller)
+    };
+    Ok(requests.into_iter().map(message).collect())
 }
 
 fn filter_from(

@@ -182,6 +182,28 @@ fn visible(caller: Caller, id: i64) -> Select<Entity> {
     })
 }
 
+/// Those of the jobs, deleted or not, that the caller may see, without their inputs.
+pub async fn find_all(
+    db: &impl ConnectionTrait,
+    caller: Caller,
+    ids: impl IntoIterator<Item = i64>,
+) -> Result<Vec<Model>, Error> {
+    let jobs = without_input()
+        .apply_if(caller.scope(), |query, id| {
+            query.filter(Column::UserId.eq(id))
+        })
+        .filter(Column::Id.is_in(ids));
+    Ok(jobs.all(db).await?)
+}
+
+fn without_input() -> Select<Entity> {
+    let told = Column::iter().filter(|column| !matches!(column, Column::InputJson));
+    Entity::find()
+        .select_only()
+        .columns(told)
+        .expr_as(Expr::value(Json::Null), Column::InputJson)
+}
+
 /// Jobs, newest first, without their inputs: these are large, and no list shows them.
 pub async fn list(
     db: &impl ConnectionTrait,
@@ -189,11 +211,7 @@ pub async fn list(
     filter: &Filter,
     page: &PageRequest,
 ) -> Result<Page<Model>, Error> {
-    let told = Column::iter().filter(|column| !matches!(column, Column::InputJson));
-    let mut query = Entity::find()
-        .select_only()
-        .columns(told)
-        .expr_as(Expr::value(Json::Null), Column::InputJson)
+    let mut query = without_input()
         .apply_if(caller.scope(), |query, id| {
             query.filter(Column::UserId.eq(id))
         })

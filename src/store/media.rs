@@ -142,6 +142,27 @@ pub async fn list(
     list.sorted(db, newest_first).await
 }
 
+/// The live media with exactly these bytes, newest first. `sha256` in lower case.
+pub async fn with_content(
+    db: &impl ConnectionTrait,
+    caller: Caller,
+    sha256: &str,
+    page: &PageRequest,
+) -> Result<Page<Model>, Error> {
+    let query = Entity::find()
+        .apply_if(caller.scope(), |query, id| query.filter(of_user(id)))
+        .filter(Column::Sha256.eq(sha256))
+        .filter(Column::DeletedAt.is_null());
+    let list = List {
+        name: "media of a file by id descending",
+        filter: &sha256,
+        query,
+        page,
+    };
+    let newest_first = Sorting::by(Column::Id, Order::Desc, |row: &Model| vec![row.id]);
+    list.sorted(db, newest_first).await
+}
+
 /// Hides the row unless it is hidden already.
 pub async fn delete(tx: &Transaction, id: i64, now: DateTime<Utc>) -> Result<(), Error> {
     let live = Column::DeletedAt.is_null();

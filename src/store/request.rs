@@ -94,6 +94,20 @@ pub async fn find(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<
     found.ok_or_else(|| Error::not_found(Resource::Request, id))
 }
 
+/// Those of the requests, deleted or not, that the caller may see.
+pub async fn find_all(
+    db: &impl ConnectionTrait,
+    caller: Caller,
+    ids: impl IntoIterator<Item = i64>,
+) -> Result<Vec<Model>, Error> {
+    let requests = Entity::find()
+        .apply_if(caller.scope(), |query, id| {
+            query.filter(Column::UserId.eq(id))
+        })
+        .filter(Column::Id.is_in(ids));
+    Ok(requests.all(db).await?)
+}
+
 /// Requests, newest first.
 pub async fn list(
     db: &impl ConnectionTrait,

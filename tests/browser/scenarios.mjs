@@ -181,3 +181,33 @@ async function callByHand(api) {
   };
   return { readings: await Promise.all(calls.map(read)) };
 }
+
+/** Plays a video to its end, here muted, as browsers play only such without a click. */
+export async function film(page, url, tell) {
+  await page.setContent("<video muted playsinline></video>");
+  const video = await page.$("video");
+  await video.evaluate(
+    (video, url) =>
+      new Promise((resolve, reject) => {
+        video.addEventListener("canplaythrough", resolve, { once: true });
+        video.addEventListener("error", () => reject(new Error(video.error.message)));
+        video.src = url;
+      }),
+    url,
+  );
+  tell(
+    "ready",
+    await video.evaluate((video) => ({
+      width: video.videoWidth,
+      height: video.videoHeight,
+      duration: video.duration,
+    })),
+  );
+  const played = await video.evaluate(async (video) => {
+    const ended = new Promise((resolve) => video.addEventListener("ended", resolve, { once: true }));
+    await video.play();
+    await ended;
+    return { time: video.currentTime, frames: video.getVideoPlaybackQuality().totalVideoFrames };
+  });
+  tell("played", played);
+}

@@ -1,5 +1,6 @@
 //! The small files that a feature has made of each output: thumbnails, posters, previews.
 
+use atelier::domain::Format;
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, DeleteMediaRequest, FeatureProperties,
     GenerationInput, JobStatus, Media, MediaRole, MediaType, OutputSettings,
@@ -8,6 +9,7 @@ use image::GenericImageView;
 
 use crate::client::{Client, scripted_feature, scripted_wish, wish};
 use crate::database::on_both_databases;
+use crate::recording::{Recording, scripted_feature_of};
 use crate::script::Script;
 use crate::server::TestServer;
 
@@ -48,6 +50,43 @@ on_both_databases! {
             assert!(looks_like(&server, thumbnail, original).await);
         }
         assert_eq!(server.media_of(media[0].job_id.unwrap()).await.len(), 6);
+    }
+
+    async fn a_video_has_a_still_in_two_sizes_and_a_short_animation(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let video = Recording::video(Format::Mp4, (96, 64), 20, 30);
+        let media = delivered(&server, MediaType::Video, &video).await;
+        let [original, thumbnail, poster, preview] = &media[..] else { panic!("{media:?}") };
+        assert_eq!(original.role(), MediaRole::Original);
+        assert_eq!((thumbnail.role(), thumbnail.width, thumbnail.height), (MediaRole::Thumbnail, 48, 32));
+        assert_eq!((poster.role(), poster.width, poster.height), (MediaRole::Poster, 96, 64));
+        for still in [thumbnail, poster] {
+            assert_eq!((still.format.as_str(), still.media_type()), ("jpg", MediaType::Image));
+            assert_eq!((still.duration_ms, still.video_codec.as_str()), (None, ""));
+        }
+        assert!(looks_like(&server, thumbnail, poster).await, "both show the same frame");
+        assert_eq!((preview.role(), preview.format.as_str()), (MediaRole::Preview, "gif"));
+        assert_eq!((preview.media_type(), preview.width, preview.height), (MediaType::Video, 96, 64));
+        assert_eq!((preview.duration_ms, preview.frame_rate), (Some(1_500), 10.0));
+        assert!(media[1..].iter().all(|media| media.original_id == Some(original.id)));
+        assert!(media.iter().all(|media| media.blurhash.len() == 28 && !media.tiny_preview.is_empty()));
+    }
+
+    async fn a_sound_is_seen_by_its_waveform(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let media = delivered(&server, MediaType::Audio, &Recording::sound(Format::Flac)).await;
+        let [original, thumbnail, poster] = &media[..] else { panic!("{media:?}") };
+        assert_eq!((original.width, original.duration_ms), (0, Some(500)));
+        assert_eq!((thumbnail.role(), thumbnail.width, thumbnail.height), (MediaRole::Thumbnail, 48, 12));
+        assert_eq!((poster.role(), poster.format.as_str()), (MediaRole::Poster, "png"));
+        assert_eq!((poster.width, poster.height), (1_280, 320));
+        assert_eq!((poster.media_type(), poster.audio_codec.as_str()), (MediaType::Image, ""));
+        let waveform = image::load_from_memory(&server.content_of(poster).await).unwrap();
+        // It gets louder: the ground is what lies in the corner.
+        let ground = waveform.get_pixel(0, 0);
+        let drawn = |x: u32| (0..320).filter(|y| waveform.get_pixel(x, *y) != ground).count();
+        let widest = |from: u32| (from..from + 40).map(drawn).max().unwrap();
+        assert!(widest(1_200) > 200 && widest(40) < 60, "{} {}", widest(40), widest(1_200));
     }
 
     async fn each_is_deleted_for_itself(db: TestDatabase) {
@@ -102,6 +141,22 @@ async fn made(server: &TestServer, wish: CreateRequestRequest) -> Vec<Media> {
         ended.job.error
     );
     ended.transitions.pop().unwrap().media
+}
+
+/// A recording with all that can be made of one.
+async fn delivered(
+    server: &TestServer,
+    media_type: MediaType,
+    recording: &Recording,
+) -> Vec<Media> {
+    let mut feature = scripted_feature_of(media_type, "recorded");
+    let properties = feature.properties.get_or_insert_default();
+    properties.thumbnail_sizes = vec![48];
+    properties.poster = true;
+    properties.preview = media_type == MediaType::Video;
+    let feature = server.add_feature(feature).await.id;
+    let script = recording.script();
+    made(server, scripted_wish(feature, &script)).await
 }
 
 fn metadata(media: &Media, key: &str) -> f64 {

@@ -1,18 +1,25 @@
 //! `formats` of a request: the output in each of them, made by Atelier where the provider made another.
 
+use std::io::Cursor;
+
+use atelier::domain::Format;
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, FeatureProperties, GenerationInput, JobStatus,
     ListMediaRequest, Media, MediaRole, MediaType, OutputSettings,
 };
-use image::DynamicImage;
+use image::codecs::gif::GifDecoder;
+use image::{AnimationDecoder, DynamicImage};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::bucket::{keep_media_in, serve_bucket_refusing};
 use crate::client::{Client, scripted_wish, wish};
 use crate::database::on_both_databases;
+use crate::recording::{Recording, scripted_feature_of};
 use crate::refusal::refusal;
 use crate::script::Script;
 use crate::server::TestServer;
+use crate::structure::value;
 
 on_both_databases! {
     async fn each_format_asked_for_is_a_media_of_the_same_picture(db: TestDatabase) {
@@ -60,14 +67,62 @@ on_both_databases! {
         let server = TestServer::start(&db).await;
         let feature = server.scripted_feature().await;
         let script = Script::new(&["several"]);
-        let mut wish = scripted_wish(feature, &script);
-        wish.input.as_mut().unwrap().output = Some(output(&["webp"]));
-        let media = made(&server, wish).await;
-        assert_eq!(formats(&media), ["png", "png", "png", "webp", "webp", "webp"]);
-        for (original, format) in media[..3].iter().zip(&media[3..]) {
+        let media = made(&server, asking_of(feature, &script, &["webp", "jpg"])).await;
+        assert_eq!(formats(&media), ["png", "png", "png", "webp", "jpg", "webp", "jpg", "webp", "jpg"]);
+        for (original, format) in media[..3].iter().zip(media[3..].iter().step_by(2)) {
             assert_eq!((format.role(), format.original_id), (MediaRole::Format, Some(original.id)));
             assert!(decoded(&server, format).await == decoded(&server, original).await);
         }
+    }
+
+    async fn videos_and_sounds_are_converted_too(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let video = Recording::video(Format::Mp4, (96, 64), 20, 20);
+        let media = delivered(&server, MediaType::Video, &video, &["mp4", "gif"]).await;
+        let [mp4, gif] = &media[..] else { panic!("{media:?}") };
+        assert_eq!((mp4.format.as_str(), mp4.video_codec.as_str()), ("mp4", "h264"));
+        assert_eq!((gif.format.as_str(), gif.video_codec.as_str()), ("gif", "gif"));
+        assert_eq!((gif.role(), gif.original_id), (MediaRole::Format, Some(mp4.id)));
+        assert_eq!((gif.media_type(), gif.width, gif.height), (MediaType::Video, 96, 64));
+        assert_eq!((gif.duration_ms, gif.duration_seconds), (Some(1_000), Some(1)));
+        assert_eq!((mp4.duration_ms, mp4.frame_rate, gif.frame_rate), (Some(1_000), 20.0, 20.0));
+        let frames = GifDecoder::new(Cursor::new(server.content_of(gif).await)).unwrap();
+        assert_eq!(frames.into_frames().collect_frames().unwrap().len(), 20);
+
+        let sound = Recording::sound(Format::Wav);
+        let media = delivered(&server, MediaType::Audio, &sound, &["flac", "wav"]).await;
+        let [wav, flac] = &media[..] else { panic!("{media:?}") };
+        assert_eq!((wav.format.as_str(), wav.audio_codec.as_str()), ("wav", "pcm_s16le"));
+        assert_eq!((flac.format.as_str(), flac.audio_codec.as_str()), ("flac", "flac"));
+        assert_eq!((flac.role(), flac.original_id), (MediaRole::Format, Some(wav.id)));
+        for media in [wav, flac] {
+            assert_eq!((media.duration_ms, media.channels, media.sample_rate), (Some(500), 1, 22_050));
+        }
+        assert_eq!(flac.blurhash, wav.blurhash, "the same waveform");
+    }
+
+    async fn what_cannot_be_converted_is_told_and_the_output_kept(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let mut feature = scripted_feature_of(MediaType::Video, "undecodable");
+        let properties = feature.properties.get_or_insert_default();
+        properties.formats = ["webm", "gif"].map(str::to_owned).into();
+        (properties.poster, properties.thumbnail_sizes) = (true, vec![32]);
+        let feature = server.add_feature(feature).await.id;
+        let webm = Recording::webm();
+        let script = webm.script();
+        let job = server.create(asking_of(feature, &script, &["webm", "gif"])).await.1.remove(0);
+        let ended = server.ended(job.id).await;
+        assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job.error);
+        let media = &ended.transitions.last().unwrap().media;
+        assert_eq!((formats(media), roles(media)), (vec!["webm"], vec![MediaRole::Original]));
+        let told = ended.job.output_metadata.unwrap().fields;
+        let reason = "It cannot be made of this original.";
+        let expected = json!([
+            { "index": 0, "role": "format", "format": "gif", "reason": reason },
+            { "index": 0, "role": "thumbnail", "thumbnail_size": 32, "reason": reason },
+            { "index": 0, "role": "poster", "reason": reason },
+        ]);
+        assert_eq!(told["omitted"], value(&expected));
     }
 
     async fn formats_that_cannot_be_had_are_refused(db: TestDatabase) {
@@ -131,6 +186,28 @@ async fn drawn_feature(client: &Client) -> i64 {
         ..Default::default()
     };
     client.add_feature(feature).await.id
+}
+
+fn asking_of(feature: i64, script: &Script, formats: &[&str]) -> CreateRequestRequest {
+    let mut wish = scripted_wish(feature, script);
+    wish.input.get_or_insert_default().output = Some(output(formats));
+    wish
+}
+
+/// What becomes of a recording in several formats.
+async fn delivered(
+    server: &TestServer,
+    media_type: MediaType,
+    recording: &Recording,
+    formats: &[&str],
+) -> Vec<Media> {
+    let name = format!("recorded_{}", media_type as i32);
+    let feature = server
+        .add_feature(scripted_feature_of(media_type, &name))
+        .await
+        .id;
+    let script = recording.script();
+    made(server, asking_of(feature, &script, formats)).await
 }
 
 fn output(formats: &[&str]) -> OutputSettings {

@@ -19,12 +19,13 @@ const MANY: &str = "
             (request_id, user_id, project_id, feature_id, category, input_json, worker_id, deleted_at)
         SELECT id, user_id, project_id, feature_id, 'image', '{}', 'worker_' || user_id, deleted_at
         FROM generation_requests ORDER BY id;
-    INSERT INTO generation_media (request_id, job_id, media_url, media_type, blurhash, deleted_at)
-        SELECT request_id, id, 'http://media', 'image', 'L', deleted_at FROM generation_jobs ORDER BY id;
+    INSERT INTO generation_media (request_id, job_id, media_url, media_type, blurhash, deleted_at, sha256)
+        SELECT request_id, id, 'http://media', 'image', 'L', deleted_at, lpad(user_id::text, 64, '0')
+        FROM generation_jobs ORDER BY id;
     ANALYZE;";
 
 /// A table, the rows asked for, and the index that finds them.
-const PAGES: [(&str, &str, &str); 14] = [
+const PAGES: [(&str, &str, &str); 15] = [
     ("requests", "user_id = 3", "requests_user_page"),
     ("requests", "user_id = 3 AND live", "requests_user_page"),
     (
@@ -58,6 +59,11 @@ const PAGES: [(&str, &str, &str); 14] = [
     ),
     ("media", "request_id = 250", "media_of_request"),
     ("media", "job_id = 250", "media_of_job"),
+    (
+        "media",
+        "sha256 = lpad('3', 64, '0') AND live",
+        "media_sha256",
+    ),
     (
         "media",
         "request_id IN (SELECT id FROM generation_requests WHERE user_id = 3) AND live",

@@ -52,7 +52,8 @@ on_both_databases! {
     }
 }
 
-async fn with_store(db: &crate::database::TestDatabase) -> (TestServer, Store) {
+/// A server, and its database as the store sees it.
+pub async fn with_store(db: &crate::database::TestDatabase) -> (TestServer, Store) {
     let server = TestServer::start(db).await;
     let mut config = Config::default();
     config.database.url = db.url.parse().unwrap();

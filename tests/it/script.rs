@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use prost_types::Struct;
@@ -20,6 +21,7 @@ pub struct Script {
     gated: bool,
     task: bool,
     resubmit: bool,
+    deliver: Option<PathBuf>,
 }
 
 /// One call of the provider, as its record tells.
@@ -42,6 +44,15 @@ impl Script {
             gated: false,
             task: false,
             resubmit: false,
+            deliver: None,
+        }
+    }
+
+    /// Attempts that succeed deliver this file.
+    pub fn delivering(file: &Path) -> Self {
+        Self {
+            deliver: Some(file.to_owned()),
+            ..Self::new(&[])
         }
     }
 
@@ -74,6 +85,7 @@ impl Script {
             "record": self.folder.path().join("record"),
             "task": self.task,
             "resubmit": self.resubmit,
+            "deliver": self.deliver,
         });
         if self.gated {
             script["wait_for"] = json!(self.folder.path().join("gate"));

@@ -152,6 +152,7 @@ fn output(lease: &Lease) -> StoredOutput {
             role: MediaRole::Original,
             inspected,
             thumbnail_size: None,
+            recipe_not_embedded: None,
         },
         seed: None,
         metadata: JsonMap::new(),

@@ -83,7 +83,7 @@ on_both_databases! {
         let server = with_catalogue(&db).await;
         let features = catalogue(&server).await;
         assert!(features.len() >= 3, "{features:?}");
-        for category in [MediaType::Image, MediaType::Audio] {
+        for category in [MediaType::Image, MediaType::Video, MediaType::Audio] {
             assert!(features.iter().any(|feature| feature.category() == category), "{features:?}");
         }
         for feature in &features {
@@ -325,6 +325,6 @@ pub fn browser() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-async fn get(url: Url) -> reqwest::Response {
+pub async fn get(url: Url) -> reqwest::Response {
     within(browser().get(url).send()).await.unwrap()
 }

@@ -20,6 +20,8 @@ use bytes::Bytes;
 
 use crate::domain::{Format, JsonMap};
 
+use super::sniff;
+
 use edit::apply;
 use riff::Form;
 
@@ -65,14 +67,15 @@ pub fn embed(content: &[u8], format: Format, recipe: &str) -> Result<Bytes, NotE
 
 /// The recipe that stands in the file, whatever its name says it is; `None` if there is none.
 pub fn read(content: &[u8]) -> Option<JsonMap> {
-    let packet = png::packet(content)
-        .or_else(|| jpeg::packet(content))
-        .or_else(|| riff::packet(content))
-        .or_else(|| gif::packet(content))
-        .or_else(|| mp4::packet(content));
-    let recipe = match packet {
-        Some(packet) => xmp::recipe(packet)?,
-        None => flac::recipe(content)?.to_owned(),
-    };
-    serde_json::from_str(&recipe).ok()
+    let packet = match sniff(content)? {
+        Format::Png => png::packet(content),
+        Format::Jpg => jpeg::packet(content),
+        Format::Webp => riff::packet(content, Form::Webp),
+        Format::Wav => riff::packet(content, Form::Wav),
+        Format::Mp4 => mp4::packet(content),
+        Format::Gif => gif::packet(content),
+        Format::Flac => return serde_json::from_str(flac::recipe(content)?).ok(),
+        Format::Webm | Format::Mp3 | Format::Ogg => None,
+    }?;
+    serde_json::from_str(&xmp::recipe(packet)?).ok()
 }

@@ -18,19 +18,13 @@ const HAS_ALPHA: u8 = 0x10;
 const FLAGS: usize = FILE_HEADER + CHUNK_HEADER;
 
 /// What the RIFF file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Form {
     Webp,
     Wav,
 }
 
 impl Form {
-    fn of(content: &[u8]) -> Option<Self> {
-        [Self::Webp, Self::Wav]
-            .into_iter()
-            .find(|form| content.starts_with(b"RIFF") && bytes_at(content, 8) == Some(form.name()))
-    }
-
     fn name(self) -> [u8; 4] {
         match self {
             Self::Webp => *b"WEBP",
@@ -68,7 +62,10 @@ impl<'a> Chunk<'a> {
 }
 
 /// The part of the content that is the RIFF file, by its own account.
-fn file(content: &[u8]) -> Option<&[u8]> {
+fn file(content: &[u8], form: Form) -> Option<&[u8]> {
+    if !content.starts_with(b"RIFF") || bytes_at(content, 8) != Some(form.name()) {
+        return None;
+    }
     let size = usize::try_from(u32::from_le_bytes(bytes_at(content, 4)?)).ok()?;
     content.get(..size.checked_add(CHUNK_HEADER)?)
 }
@@ -78,9 +75,8 @@ fn chunks(file: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     std::iter::successors(first, |chunk| Chunk::read(file, chunk.end()))
 }
 
-pub(super) fn packet(content: &[u8]) -> Option<&[u8]> {
-    let xmp = Form::of(content)?.xmp();
-    let chunk = chunks(file(content)?).find(|chunk| chunk.kind == xmp)?;
+pub(super) fn packet(content: &[u8], form: Form) -> Option<&[u8]> {
+    let chunk = chunks(file(content, form)?).find(|chunk| chunk.kind == form.xmp())?;
     Some(chunk.data)
 }
 
@@ -90,8 +86,7 @@ pub(super) fn edits(
     change: impl FnOnce(Option<&[u8]>) -> Result<Vec<u8>, NotEmbedded>,
 ) -> Result<Vec<Edit>, NotEmbedded> {
     let damaged = NotEmbedded::Unfit("its chunks do not fill it");
-    let file = file(content).filter(|_| Form::of(content) == Some(form));
-    let file = file.ok_or(damaged.clone())?;
+    let file = file(content, form).ok_or(damaged.clone())?;
     if chunks(file).last().map(|chunk| chunk.end()) != Some(file.len()) {
         return Err(damaged);
     }

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::Cursor;
-use std::process::Command;
 
 use image::{
     AnimationDecoder, DynamicImage, ImageFormat, RgbImage, RgbaImage, codecs::webp::WebPDecoder,
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
+use crate::codec::tool;
 
 mod hostile;
 
@@ -38,62 +38,49 @@ fn picture(format: ImageFormat) -> Vec<u8> {
     file.into_inner()
 }
 
-/// What a program prints; it must succeed and complain of nothing.
+/// What a program prints; it must complain of nothing.
 fn output_of(program: &str, arguments: &[&str]) -> String {
-    let ran = Command::new(program).args(arguments).output();
-    let ran =
-        ran.unwrap_or_else(|error| panic!("this test needs {program} to be installed: {error}"));
-    let complaints = String::from_utf8_lossy(&ran.stderr);
+    let output = tool::run(program, arguments);
+    let complaints = String::from_utf8_lossy(&output.stderr);
     assert!(
-        ran.status.success() && complaints.is_empty(),
+        complaints.is_empty(),
         "{program} {arguments:?}: {complaints}"
     );
-    String::from_utf8_lossy(&ran.stdout).into_owned()
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A file that ffmpeg makes of a test signal.
-fn made_by_ffmpeg(name: &str, arguments: &[&str]) -> Vec<u8> {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join(name);
-    let all = [
-        &["-v", "error", "-f", "lavfi", "-i"],
-        arguments,
-        &[path.to_str().unwrap()],
-    ]
-    .concat();
-    output_of("ffmpeg", &all);
-    fs::read(path).unwrap()
+fn moving(extension: &str) -> Vec<u8> {
+    tool::ffmpeg(
+        "-f lavfi -i testsrc=size=64x48:rate=10:duration=0.3",
+        extension,
+    )
 }
 
-fn video(options: &[&str]) -> Vec<u8> {
-    let signal = [
-        "testsrc=size=64x48:rate=10:duration=0.5",
-        "-pix_fmt",
-        "yuv420p",
-    ];
-    made_by_ffmpeg("video.mp4", &[&signal, options].concat())
+fn video(options: &str) -> Vec<u8> {
+    let signal = "-f lavfi -i testsrc=size=64x48:rate=10:duration=0.5 -pix_fmt yuv420p";
+    tool::ffmpeg(&format!("{signal} {options}"), "mp4")
 }
 
-fn sound(name: &str) -> Vec<u8> {
-    made_by_ffmpeg(name, &["sine=duration=0.3"])
+fn sound(extension: &str) -> Vec<u8> {
+    tool::ffmpeg(
+        "-f lavfi -i sine=duration=0.3 -metadata TITLE=Phở",
+        extension,
+    )
 }
 
 /// A file of every format that has a place for a recipe.
 fn samples() -> Vec<(Format, Vec<u8>)> {
-    let webp = made_by_ffmpeg("a.webp", &["testsrc=size=64x48:rate=10:duration=0.3"]);
+    let webp = moving("webp");
     vec![
         (Format::Png, picture(ImageFormat::Png)),
         (Format::Jpg, picture(ImageFormat::Jpeg)),
         (Format::Webp, picture(ImageFormat::WebP)),
         (Format::Webp, webp),
-        (Format::Mp4, video(&[])),
-        (Format::Mp4, video(&["-movflags", "+faststart"])),
-        (
-            Format::Gif,
-            made_by_ffmpeg("a.gif", &["testsrc=size=64x48:rate=10:duration=0.3"]),
-        ),
-        (Format::Wav, sound("a.wav")),
-        (Format::Flac, sound("a.flac")),
+        (Format::Mp4, video("")),
+        (Format::Mp4, video("-movflags +faststart")),
+        (Format::Gif, moving("gif")),
+        (Format::Wav, sound("wav")),
+        (Format::Flac, sound("flac")),
     ]
 }
 
@@ -236,7 +223,7 @@ fn a_recipe_that_was_written_again_as_an_attribute_is_found_and_replaced() {
 
 #[test]
 fn the_other_fields_of_a_vorbis_comment_stay() {
-    let content = made_by_ffmpeg("a.flac", &["sine=duration=0.1", "-metadata", "TITLE=Phở"]);
+    let content = sound("flac");
     let embedded = embed(&content, Format::Flac, RECIPE).unwrap();
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("a.flac");
@@ -376,20 +363,14 @@ fn a_webp_file_s_header_says_what_is_in_it() {
     let decoded = image::load_from_memory_with_format(&embedded, ImageFormat::WebP).unwrap();
     assert_eq!(decoded, clear);
 
-    let animated = made_by_ffmpeg("a.webp", &["testsrc=size=64x48:rate=10:duration=0.3"]);
+    let animated = moving("webp");
     assert_eq!(animated[20] & 0x02, 0x02, "ffmpeg makes an animation");
     let embedded = embed(&animated, Format::Webp, RECIPE).unwrap();
     assert_eq!(header(&embedded), (animated[20] | 0x04, 63, 47));
 
-    let lossy = made_by_ffmpeg(
-        "b.webp",
-        &[
-            "testsrc=size=64x48:duration=0.04",
-            "-frames:v",
-            "1",
-            "-c:v",
-            "libwebp",
-        ],
+    let lossy = tool::ffmpeg(
+        "-f lavfi -i testsrc=size=64x48:duration=0.04 -frames:v 1 -c:v libwebp",
+        "webp",
     );
     assert_eq!(&lossy[12..16], b"VP8 ");
     let embedded = embed(&lossy, Format::Webp, RECIPE).unwrap();
@@ -398,7 +379,7 @@ fn a_webp_file_s_header_says_what_is_in_it() {
 
 #[test]
 fn an_mp4_file_only_grows_at_its_end() {
-    let content = video(&["-movflags", "+faststart"]);
+    let content = video("-movflags +faststart");
     let first = embed(&content, Format::Mp4, RECIPE).unwrap();
     assert_eq!(first[..content.len()], content);
     let second = embed(&first, Format::Mp4, OTHER).unwrap();

@@ -58,7 +58,7 @@ pub fn decode(
     bounds: &Bounds,
     each: &mut dyn FnMut(Block<'_>) -> Result<(), CodecError>,
 ) -> Result<Track, CodecError> {
-    let mut reader = Reader::open(content, format)?;
+    let mut reader = Reader::open(content, format, bounds)?;
     let mut decoder = reader.decoder()?;
     let (mut frames, mut samples) = (0, Vec::new());
     let facts = reader.facts.clone();
@@ -98,7 +98,7 @@ pub fn decode(
 ///
 /// As [`decode`], but never for the codec.
 pub fn measure(content: &[u8], format: Format, bounds: &Bounds) -> Result<Track, CodecError> {
-    let mut reader = Reader::open(content, format)?;
+    let mut reader = Reader::open(content, format, bounds)?;
     let mut frames = 0_u64;
     while let Some(packet) = reader.next(bounds)? {
         frames = frames.saturating_add(packet.dur.get());
@@ -146,7 +146,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn open(content: &'a [u8], format: Format) -> Result<Self, CodecError> {
+    fn open(content: &'a [u8], format: Format, bounds: &Bounds) -> Result<Self, CodecError> {
         let packets = packets(content, format)?;
         let none = || CodecError::corrupt("there is no sound in it");
         let track = packets.default_track(TrackType::Audio).ok_or_else(none)?;
@@ -159,9 +159,12 @@ impl<'a> Reader<'a> {
             CODEC_ID_OPUS => u64::from(track.delay.unwrap_or(0)),
             _ => 0,
         };
+        let facts = facts(parameters)?;
+        // As early as possible; what is there is counted all the same.
+        bounds.check_length(length(track.num_frames.unwrap_or(0), facts.sample_rate))?;
         Ok(Self {
             id: track.id,
-            facts: facts(parameters)?,
+            facts,
             parameters: parameters.clone(),
             declared: track.num_frames,
             skipped,

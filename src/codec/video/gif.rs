@@ -190,6 +190,12 @@ impl VideoWriter for GifWriter {
         Ok(())
     }
 
+    fn written(&self) -> u64 {
+        self.file
+            .as_ref()
+            .map_or(0, |file| file.get_ref().len() as u64)
+    }
+
     fn finish(mut self: Box<Self>) -> Result<Bytes, CodecError> {
         self.flush(self.begins(self.pushed))?;
         let file = self.file.ok_or_else(no_frames)?;

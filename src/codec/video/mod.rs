@@ -26,6 +26,9 @@ pub trait VideoWriter: Send {
     /// Adds the next frame; all have the size that the writer was made for.
     fn push(&mut self, frame: &RgbImage) -> Result<(), CodecError>;
 
+    /// Bytes of the file that are held by now: what it costs so far.
+    fn written(&self) -> u64;
+
     /// The whole file.
     fn finish(self: Box<Self>) -> Result<Bytes, CodecError>;
 }

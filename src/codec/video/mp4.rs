@@ -58,6 +58,10 @@ impl VideoWriter for Mp4Writer {
         Ok(())
     }
 
+    fn written(&self) -> u64 {
+        self.content.len() as u64
+    }
+
     fn finish(self: Box<Self>) -> Result<Bytes, CodecError> {
         if self.lengths.is_empty() {
             return Err(no_frames());

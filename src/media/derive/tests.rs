@@ -220,6 +220,14 @@ async fn what_cannot_be_made_is_said() {
         .await
         .unwrap_err();
     assert_eq!(error, DeriveError::TooLarge);
+
+    let mut narrow = original(video(Format::Mp4, (64, 64), 20, 10)).await;
+    narrow.limits.max_bytes = 500;
+    let error = narrow
+        .derive(Derivation::Format(Format::Gif), AMPLE)
+        .await
+        .unwrap_err();
+    assert_eq!(error, DeriveError::TooLarge);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    ops::Deref,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -51,7 +52,7 @@ impl RunFolder {
 
     /// The regular files that lie in the output folder itself, by name. Links are not followed, hidden files not counted.
     /// Only for when nobody writes any more.
-    pub fn outputs(&self) -> io::Result<Vec<PathBuf>> {
+    pub fn outputs(&self) -> io::Result<Vec<RunFile>> {
         let mut files = Vec::new();
         for entry in fs::read_dir(self.output())? {
             let entry = entry?;
@@ -65,7 +66,32 @@ impl RunFolder {
             return Err(io::Error::other(error));
         }
         files.sort_unstable();
-        Ok(files)
+        let files = files.into_iter().map(|path| RunFile {
+            path,
+            _folder: self.clone(),
+        });
+        Ok(files.collect())
+    }
+}
+
+/// A file that a command has made. Its folder stays for as long as this is held.
+#[derive(Clone, Debug)]
+pub struct RunFile {
+    path: PathBuf,
+    _folder: RunFolder,
+}
+
+impl Deref for RunFile {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl AsRef<Path> for RunFile {
+    fn as_ref(&self) -> &Path {
+        &self.path
     }
 }
 
@@ -129,10 +155,9 @@ mod tests {
         }
         fs::create_dir(output.join("c.png")).unwrap();
         symlink("/etc/passwd", output.join("d.png")).unwrap();
-        assert_eq!(
-            folder.outputs().unwrap(),
-            [output.join("a.png"), output.join("b.png")]
-        );
+        let outputs = folder.outputs().unwrap();
+        let outputs: Vec<&Path> = outputs.iter().map(AsRef::as_ref).collect();
+        assert_eq!(outputs, [output.join("a.png"), output.join("b.png")]);
     }
 
     #[test]
@@ -161,7 +186,8 @@ mod tests {
     fn the_folder_goes_with_its_last_holder() {
         let folder = RunFolder::create().unwrap();
         let path = folder.path().to_owned();
-        let holder = folder.clone();
+        fs::write(folder.output().join("a.png"), "").unwrap();
+        let holder = folder.outputs().unwrap().remove(0);
         drop(folder);
         assert!(path.exists());
         drop(holder);

@@ -30,10 +30,11 @@ use crate::{
     },
     entity::MediaType,
 };
+use folder::RunFolder;
 use plan::{Plan, Verdict};
 use run::{Ended, Supervised};
 
-pub use folder::RunFolder;
+pub use folder::RunFile;
 pub use supervisor::supervise;
 
 /// A provider that is a command of this machine.
@@ -135,11 +136,8 @@ impl Exec {
     }
 
     fn output(&self, folder: &RunFolder, seed: u32) -> io::Result<Output> {
-        let files = folder.outputs()?.into_iter().map(|path| OutputFile {
-            content: Content::File {
-                path,
-                folder: folder.clone(),
-            },
+        let files = folder.outputs()?.into_iter().map(|file| OutputFile {
+            content: Content::File(file),
             seed: Some(seed),
             metadata: JsonMap::new(),
         });

@@ -65,7 +65,9 @@ impl Supervised {
             let _ = status_sender.send(child.wait());
         })?;
         in_thread(move || {
-            stdout.map(|stdout| read_lines(stdout, on_line));
+            if let Some(stdout) = stdout {
+                read_lines(stdout, on_line);
+            }
         })?;
         in_thread(move || {
             let _ = stderr_sender.send(stderr.map(read_tail).unwrap_or_default());

@@ -31,8 +31,9 @@ use super::{
     processes::{descendants, resident_memory, signal_all},
 };
 
-/// Pause between two looks at the command.
+/// Shortest and longest pause between two looks at the command.
 const TICK: Duration = Duration::from_millis(20);
+const LONGEST_TICK: Duration = Duration::from_millis(250);
 /// How long the processes get to end by themselves after SIGTERM.
 const GRACE: Duration = Duration::from_millis(300);
 /// How long processes may take to vanish after SIGKILL; those in the kernel's hands may need a while.
@@ -178,8 +179,8 @@ impl Family {
                 let words = format!("the command was ended: {excess}");
                 return Finding::new(Verdict::LimitExceeded, words);
             }
-            // Never more than a tenth of the time is spent with looking.
-            sleep(TICK.max(looked.elapsed() * 10)).await;
+            // Looking shall take no more than about a tenth of the time.
+            sleep((looked.elapsed() * 10).clamp(TICK, LONGEST_TICK)).await;
         }
     }
 

@@ -175,6 +175,11 @@ impl<'a> Calls<'a> {
                 ..Default::default()
             }
             .encode_to_vec(),
+            "FindMedia" => FindMediaRequest {
+                subject: Some(find_media_request::Subject::Sha256("0".repeat(64))),
+                ..Default::default()
+            }
+            .encode_to_vec(),
             list if list.starts_with("List") => Vec::new(),
             named => self.named(named),
         }

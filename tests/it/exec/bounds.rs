@@ -138,6 +138,14 @@ on_both_databases! {
         }
     }
 
+    async fn a_command_that_starts_process_after_process_is_ended(db: TestDatabase) {
+        let studio = Studio::new();
+        let script = "for i in {1..400}; do sleep 60 & done; echo $! > $STUDIO/pid-last; wait";
+        let detail = fails(&db, &studio, studio.shell(script), "PROVIDER_LIMIT_EXCEEDED").await;
+        assert!(detail.ends_with("more than 256 processes"), "{detail}");
+        studio.assert_all_dead();
+    }
+
     async fn a_command_that_talks_without_end_neither_blocks_nor_is_kept(db: TestDatabase) {
         for script in ["yes 'on and on' >&2", "yes 'progress 0.5 and on'"] {
             let studio = Studio::new();

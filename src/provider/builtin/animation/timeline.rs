@@ -128,9 +128,9 @@ mod tests {
         for pace in [Pace::Calm, Pace::Steady, Pace::Brisk] {
             for seconds in [0.5, 1.0, 3.0, 6.0, 30.0, 120.0] {
                 let timeline = Timeline::new(&PARTS, pace, seconds);
-                for part in 0..PARTS.len() {
-                    let done = timeline.entered(part, seconds * 0.501);
-                    assert_eq!(done, Some(1.0), "{:?} of {seconds} s", PARTS[part]);
+                for (index, part) in PARTS.iter().enumerate() {
+                    let done = timeline.entered(index, seconds * 0.501);
+                    assert_eq!(done, Some(1.0), "{part:?} of {seconds} s");
                 }
                 let hold = timeline.hold;
                 assert!(hold < seconds && hold >= seconds - 1.5);

@@ -1,3 +1,0 @@
-//! Digests of content.
-
-pub(super) use crate::domain::sha256_hex;
