@@ -37,7 +37,7 @@ impl Unit {
     }
 }
 
-/// Rows of equal width: the work, ours, FFmpeg's, the ratio of times, the sizes.
+/// Rows of equal width: the work, ours, FFmpeg's, how many times as quick as it ours is, the sizes.
 pub struct Table {
     rows: Vec<[String; 5]>,
     /// How FFmpeg was told to work.
@@ -52,7 +52,7 @@ impl Table {
             &*format!("{width}x{height}, median of {runs}"),
             "Atelier",
             "FFmpeg",
-            "Atelier/FFmpeg",
+            "times as quick",
             "bytes",
         ];
         Self {
@@ -94,7 +94,7 @@ impl Table {
             let cells = cells.map(|(cell, width)| format!("{cell:<width$}"));
             println!("| {} |", cells.collect::<Vec<_>>().join(" | "));
         }
-        println!();
+        println!("\nFFmpeg's times include starting it and piping raw data to it. Its settings:");
         for setting in &self.settings {
             println!("{setting}");
         }
