@@ -36,7 +36,6 @@ fn image_format(format: Format) -> Option<ImageFormat> {
 pub fn decode(content: &[u8], format: Format, max_pixels: u64) -> Result<DynamicImage, CodecError> {
     let known = image_format(format)
         .ok_or_else(|| CodecError::Unsupported(format!("{format} is no picture")))?;
-    ending::check(content, format)?;
     let mut reader = ImageReader::with_format(Cursor::new(content), known);
     let mut limits = image::Limits::no_limits();
     limits.max_alloc = Some(max_pixels.saturating_mul(MEMORY_PER_PIXEL));
@@ -50,6 +49,7 @@ pub fn decode(content: &[u8], format: Format, max_pixels: u64) -> Result<Dynamic
             max: max_pixels,
         });
     }
+    ending::check(content, format)?;
     let orientation = decoder.orientation().map_err(corrupt)?;
     let mut picture = DynamicImage::from_decoder(decoder).map_err(corrupt)?;
     picture.apply_orientation(orientation);

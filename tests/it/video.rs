@@ -35,7 +35,8 @@ on_both_databases! {
 
         let file = Downloaded::of(&video).await;
         assert_eq!(file.content_type, "video/mp4");
-        assert_eq!(boxes(&file.bytes), ["ftyp", "moov", "mdat"]);
+        // What comes behind, such as the recipe, no player needs.
+        assert_eq!(boxes(&file.bytes)[..3], ["ftyp", "moov", "mdat"]);
         let probed = file.probe();
         assert_plays(&probed, (180, 320), 30, 60);
         let stream = &probed["streams"][0];

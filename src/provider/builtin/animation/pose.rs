@@ -160,16 +160,16 @@ impl Stage {
     /// An ornament grows out of its corner, and sways.
     fn grown(&self, pose: Pose, corner: (f32, f32), whim: Whim, share: f32, time: f32) -> Pose {
         let sway = 0.05 * (TAU * (time / 4.5 + whim.phase)).sin() * self.timeline.liveliness(time);
-        let faded = self.direction.entrance == Entrance::Fade;
+        // Where things only fade in, the ornaments are what is there from the first.
+        let grows = self.direction.entrance != Entrance::Fade;
         Pose {
             pivot: corner,
             turn: sway * share,
-            scale: if faded {
-                1.0
-            } else {
+            scale: if grows {
                 0.5 + 0.5 * out_cubic(share)
+            } else {
+                1.0
             },
-            opacity: if faded { in_out_sine(share) } else { 1.0 },
             ..pose
         }
     }
