@@ -25,7 +25,7 @@ use crate::domain::Format;
 use super::{Sound, SoundFacts, Track, length, riff};
 
 /// More is no sound for people, and each costs memory.
-const MAX_CHANNELS: u16 = 8;
+pub(super) const MAX_CHANNELS: u16 = 8;
 /// Twice the highest rate in use.
 const MAX_SAMPLE_RATE: u32 = 768_000;
 /// An MP3's header counts frames, and some encoders leave the last ones out.

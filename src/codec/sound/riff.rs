@@ -2,6 +2,8 @@
 
 use crate::codec::CodecError;
 
+use super::decode::MAX_CHANNELS;
+
 /// Sizes from here on stand for "not known yet" when the file does not hold as much: writers to a pipe leave 0xFFFFFFFF
 /// (FFmpeg) or about 2 GiB (SoX, eSpeak NG) behind, since they cannot go back.
 const STREAMED: u32 = 0x7FFF_F000;
@@ -61,6 +63,9 @@ fn data_start(content: &[u8]) -> Result<usize, CodecError> {
         if kind == b"data" && content.len() >= at + 8 {
             return Ok(at + 8);
         }
+        if kind == b"fmt " {
+            check_channels(content.get(at + 10..))?;
+        }
         let size = size_at(content, at + 4)? as usize;
         at = at
             .saturating_add(8)
@@ -68,6 +73,15 @@ fn data_start(content: &[u8]) -> Result<usize, CodecError> {
             .saturating_add(size & 1);
     }
     Err(CodecError::corrupt("there is no chunk of samples"))
+}
+
+/// The reader multiplies the number of channels before it looks at it.
+fn check_channels(number: Option<&[u8]>) -> Result<(), CodecError> {
+    let number = number.and_then(|bytes| bytes.first_chunk::<2>());
+    match number.map(|bytes| u16::from_le_bytes(*bytes)) {
+        Some(1..=MAX_CHANNELS) => Ok(()),
+        _ => Err(CodecError::corrupt("a sound of too many channels, or none")),
+    }
 }
 
 fn size_at(content: &[u8], at: usize) -> Result<u32, CodecError> {

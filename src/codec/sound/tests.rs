@@ -147,6 +147,15 @@ fn a_wav_that_lies_about_its_length_is_damaged() {
 }
 
 #[test]
+fn a_wav_of_any_number_of_channels_is_read_or_damaged() {
+    let mut content = ffmpeg(TONE, "wav");
+    for channels in [0, 9, 0x7FFF, 0xFFFF_u16] {
+        content[22..24].copy_from_slice(&channels.to_le_bytes());
+        assert!(is_corrupt(&content, Format::Wav), "{channels}");
+    }
+}
+
+#[test]
 fn chunks_behind_the_samples_are_no_samples() {
     let mut content = ffmpeg(TONE, "wav");
     content.extend(b"LIST\x05\0\0\0INFO!\0note\x02\0\0\0ab");

@@ -64,7 +64,7 @@ proptest! {
     fn any_bytes_behind_a_signature_do_no_harm(
         signature in prop::sample::select(vec![
             &b"\x89PNG\r\n\x1a\n"[..], b"\xff\xd8", b"RIFF\x40\0\0\0WEBP", b"RIFF\x40\0\0\0WAVE", b"GIF89a\x01\0\x01\0\x80\0\0",
-            b"\0\0\0\x08ftyp", b"fLaC", b"",
+            b"\0\0\0\x14ftypisom\0\0\x02\0isom", b"fLaC", b"",
         ]),
         rest in prop::collection::vec(any::<u8>(), 0..80),
     ) {
