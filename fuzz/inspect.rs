@@ -17,12 +17,12 @@ use entity::MediaType;
 #[path = "../src/codec/mod.rs"]
 mod codec;
 
+#[path = "../src/domain/format.rs"]
+mod format;
+
 /// What the readers know of the domain.
 mod domain {
-    #[path = "../../src/domain/format.rs"]
-    mod format;
-
-    pub use format::Format;
+    pub use crate::format::Format;
 
     pub type JsonMap = serde_json::Map<String, serde_json::Value>;
 }
