@@ -190,7 +190,7 @@ async fn submit(task: &Task) -> Result<Output, ProviderError> {
 fn bytes(output: &Output) -> Vec<u8> {
     match &output.files[0].content {
         Content::Memory(bytes) => bytes.to_vec(),
-        Content::File(_) => panic!("not in memory"),
+        other @ Content::File(_) => panic!("not in memory: {other:?}"),
     }
 }
 
