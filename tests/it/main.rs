@@ -36,6 +36,7 @@ mod leases;
 mod media_deletion;
 mod media_download;
 mod media_files;
+mod memory;
 mod mutated_media;
 mod outputs_hostile;
 mod page_indexes;

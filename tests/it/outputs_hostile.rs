@@ -70,12 +70,12 @@ on_both_databases! {
         let files = Files::new();
         let studio = Studio::on(&server).await;
         studio.accepted(MediaType::Image, &files.picture()).await;
-        let before = most_memory(server.id());
+        let before = server.most_memory();
         for (media_type, file, _) in files.hostile() {
             let ended = studio.deliver(media_type, &file).await;
             assert_eq!(ended.job.status(), JobStatus::Failed, "{}", file.display());
         }
-        let grown = most_memory(server.id()) - before;
+        let grown = server.most_memory() - before;
         // The bomb alone would take 100 MB as pixels.
         assert!(grown < 64 * 1024, "{grown} KiB more than for a picture");
     }
@@ -222,12 +222,4 @@ impl Files {
         content[22..42].fill(0);
         self.write("unknown.flac", &content)
     }
-}
-
-/// The most memory that a process has ever had resident, in KiB.
-fn most_memory(process: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let number = line.unwrap().split_whitespace().next().unwrap();
-    number.parse().unwrap()
 }

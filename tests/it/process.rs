@@ -112,6 +112,14 @@ impl Process {
         self.child.id()
     }
 
+    /// The most memory that the process has ever had resident, in KiB.
+    pub fn most_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.unwrap().split_whitespace().next().unwrap();
+        number.parse().unwrap()
+    }
+
     /// Sends a signal by its name, such as TERM.
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
