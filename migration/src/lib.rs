@@ -16,56 +16,33 @@ use sea_orm_migration::{MigrationStatus, MigrationTrait, MigratorTrait};
 /// Names the advisory lock of migrations; any number will do that nothing else on the server uses ("atelier" in ASCII).
 const ADVISORY_LOCK: i64 = 0x61_74_65_6c_69_65_72;
 
+/// The migration whose scripts stand in the folder of its name.
+macro_rules! scripted {
+    ($name:literal) => {
+        Box::new(ScriptMigration {
+            name: $name,
+            postgres: Script {
+                up: include_str!(concat!("sql/", $name, "/postgres_up.sql")),
+                down: include_str!(concat!("sql/", $name, "/postgres_down.sql")),
+            },
+            sqlite: Script {
+                up: include_str!(concat!("sql/", $name, "/sqlite_up.sql")),
+                down: include_str!(concat!("sql/", $name, "/sqlite_down.sql")),
+            },
+        })
+    };
+}
+
 /// The migrations, oldest first. An entry that was released is never changed: later needs are later migrations.
 pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![
-            Box::new(ScriptMigration {
-                name: "m0001_domain",
-                postgres: Script {
-                    up: include_str!("sql/m0001_domain/postgres_up.sql"),
-                    down: include_str!("sql/m0001_domain/postgres_down.sql"),
-                },
-                sqlite: Script {
-                    up: include_str!("sql/m0001_domain/sqlite_up.sql"),
-                    down: include_str!("sql/m0001_domain/sqlite_down.sql"),
-                },
-            }),
-            Box::new(ScriptMigration {
-                name: "m0002_execution",
-                postgres: Script {
-                    up: include_str!("sql/m0002_execution/postgres_up.sql"),
-                    down: include_str!("sql/m0002_execution/postgres_down.sql"),
-                },
-                sqlite: Script {
-                    up: include_str!("sql/m0002_execution/sqlite_up.sql"),
-                    down: include_str!("sql/m0002_execution/sqlite_down.sql"),
-                },
-            }),
-            Box::new(ScriptMigration {
-                name: "m0003_catalogue",
-                postgres: Script {
-                    up: include_str!("sql/m0003_catalogue/postgres_up.sql"),
-                    down: include_str!("sql/m0003_catalogue/postgres_down.sql"),
-                },
-                sqlite: Script {
-                    up: include_str!("sql/m0003_catalogue/sqlite_up.sql"),
-                    down: include_str!("sql/m0003_catalogue/sqlite_down.sql"),
-                },
-            }),
-            Box::new(ScriptMigration {
-                name: "m0004_media",
-                postgres: Script {
-                    up: include_str!("sql/m0004_media/postgres_up.sql"),
-                    down: include_str!("sql/m0004_media/postgres_down.sql"),
-                },
-                sqlite: Script {
-                    up: include_str!("sql/m0004_media/sqlite_up.sql"),
-                    down: include_str!("sql/m0004_media/sqlite_down.sql"),
-                },
-            }),
+            scripted!("m0001_domain"),
+            scripted!("m0002_execution"),
+            scripted!("m0003_catalogue"),
+            scripted!("m0004_media"),
         ]
     }
 }
