@@ -16,7 +16,7 @@ use crate::{
 use super::App;
 
 /// What a file's metadata say by our own finding: a provider's word for it does not count, not even where we say nothing.
-const OURS: [&str; 15] = [
+const OURS: [&str; 18] = [
     "role",
     "format",
     "sha256",
@@ -32,6 +32,9 @@ const OURS: [&str; 15] = [
     "original_id",
     "thumbnail_size",
     "recipe_not_embedded",
+    "seed",
+    "variation",
+    "index",
 ];
 
 /// A file of an attempt that stands in the storage already.

@@ -102,7 +102,12 @@ impl Command {
         let environment = environment();
         let context = context(run)?;
         let mut arguments = Vec::new();
-        for argument in &self.arguments {
+        for (index, argument) in self.arguments.iter().enumerate() {
+            // Without its template, which may hold what is the operator's own.
+            let render = |environment: &_, template: &_, context: &_| {
+                render(environment, template, context)
+                    .map_err(|problem| format!("args[{index}] of the command {problem}"))
+            };
             match argument {
                 Argument::One(template) => {
                     arguments.push(render(&environment, template, &context)?);
@@ -164,13 +169,13 @@ fn render(
 ) -> Result<String, String> {
     let rendered = environment
         .render_str(template, Value::from(Serde(context)))
-        .map_err(|error| format!("argument {template:?} {}", prompt::sentence(&error)))?;
+        .map_err(|error| prompt::sentence(&error))?;
     if rendered.contains('\0') {
-        return Err(format!("argument {template:?} has a character U+0000"));
+        return Err("has a character U+0000".to_owned());
     }
     if rendered.len() > MAX_ARGUMENT_BYTES {
         return Err(format!(
-            "argument {template:?} has {} bytes; at most {MAX_ARGUMENT_BYTES} are allowed",
+            "has {} bytes; at most {MAX_ARGUMENT_BYTES} are allowed",
             rendered.len()
         ));
     }

@@ -40,9 +40,9 @@ pub struct JobInput {
     /// Frames per second of a video.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frame_rate: Option<u32>,
-    /// Names of the file formats that the output is wanted in besides `format`.
+    /// Names of the file formats that were asked for, `format` among them if it was. None at all leaves it to the provider.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub further_formats: Vec<String>,
+    pub formats: Vec<String>,
     /// What else is made of each output.
     #[serde(default, skip_serializing_if = "Derivatives::is_default")]
     pub derivatives: Derivatives,

@@ -39,8 +39,8 @@ fn is_zero(number: &i32) -> bool {
 pub struct OutputForm {
     /// `None` when no format of the media type is known.
     pub format: Option<Format>,
-    /// The formats that the output is converted to, without `format`.
-    pub further_formats: Vec<Format>,
+    /// The formats that were asked for, `format` among them if it was.
+    pub formats: Vec<Format>,
     pub aspect_ratio: AspectRatio,
     pub width: u32,
     pub height: u32,
@@ -79,10 +79,10 @@ impl OutputSettings {
         checks: &mut Checks,
     ) -> OutputForm {
         let (aspect_ratio, (width, height)) = self.resolve_size(path, properties, checks);
-        let (format, further_formats) = self.resolve_formats(path, properties, category, checks);
+        let (format, formats) = self.resolve_formats(path, properties, category, checks);
         OutputForm {
             format,
-            further_formats,
+            formats,
             aspect_ratio,
             width,
             height,

@@ -219,7 +219,7 @@ mod tests {
         }
         for idle in [
             json!({ "omit_recipe": true }),
-            json!({ "further_formats": ["jpg"] }),
+            json!({ "formats": ["jpg"] }),
         ] {
             assert_eq!(recipe(idle.clone()).text(), plain, "{idle}");
         }

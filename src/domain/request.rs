@@ -262,7 +262,7 @@ fn first_job(
         format: form.format.map(|format| format.to_string()),
         duration_seconds: form.duration_seconds,
         frame_rate: (offer.category == MediaType::Video).then(|| offer.properties.frame_rate()),
-        further_formats: form.further_formats.iter().map(Format::to_string).collect(),
+        formats: form.formats.iter().map(Format::to_string).collect(),
         derivatives: offer.properties.derivatives.clone(),
         omit_recipe: offer.properties.omit_recipe,
         origin: offer.origin.cloned(),

@@ -82,7 +82,7 @@ impl TemplateData {
                 width: pixels(form.width),
                 height: pixels(form.height),
                 duration_seconds: defaults.output.duration_seconds,
-                formats: names(&form.further_formats),
+                formats: names(&form.formats),
             },
             ..defaults
         }

@@ -266,7 +266,9 @@ impl<'a> Attempt<'a> {
                 Outcome::Made { outputs, metadata }
             }
             // The provider's work is done: another attempt fetches it again rather than pay for it again.
-            Err(mishap) if self.task_id.get().is_some() => Outcome::Missed(mishap.keeping_task()),
+            Err(mishap) if self.task_id.get().is_some() || !self.provider.may_resubmit() => {
+                Outcome::Missed(mishap.keeping_task())
+            }
             Err(mishap) => Outcome::Missed(mishap),
         }
     }
@@ -288,7 +290,10 @@ impl<'a> Attempt<'a> {
                 ended => return ended,
             }
         }
-        Intake::of(self, recipe).take(output).await
+        Intake::of(self, recipe)
+            .for_the_last_time()
+            .take(output)
+            .await
     }
 
     fn missed(&self, error: ProviderError) -> Outcome {

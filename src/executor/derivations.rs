@@ -8,29 +8,19 @@ use crate::{
 
 /// What is to be made of an original, in the order of the rows: formats, thumbnails, poster, preview.
 ///
-/// The formats, where several are asked for, are those that the original has not: a provider that made another one than it
-/// was asked for costs nobody the one that was wanted. A single format is left to the provider.
+/// The formats are those asked for that the original has not: a provider that made another one than it was asked for costs
+/// nobody the one that was wanted.
 pub(super) fn wanted(input: &JobInput, original: Format) -> Vec<Derivation> {
-    let several = !input.further_formats.is_empty();
-    let asked = input
-        .format
-        .iter()
-        .filter(|_| several)
-        .chain(&input.further_formats);
-    let mut formats: Vec<Format> = Vec::new();
-    for format in asked.filter_map(|name| name.parse().ok()) {
-        if format != original && !formats.contains(&format) {
-            formats.push(format);
-        }
-    }
+    let asked = input.formats.iter().filter_map(|name| name.parse().ok());
+    let formats = asked.filter(|format| *format != original);
     let derivatives = &input.derivatives;
     let sides = derivatives.thumbnail_sizes.iter();
     let thumbnails = sides.filter_map(|side| u32::try_from(*side).ok());
     let media_type = original.media_type();
     let poster = derivatives.poster && media_type != MediaType::Image;
     let preview = derivatives.preview && media_type == MediaType::Video;
-    let formats = formats.into_iter().map(Derivation::Format);
     formats
+        .map(Derivation::Format)
         .chain(thumbnails.map(Derivation::Thumbnail))
         .chain(poster.then_some(Derivation::Poster))
         .chain(preview.then_some(Derivation::Preview))
@@ -69,7 +59,7 @@ mod tests {
     #[test]
     fn everything_asked_for_is_made_in_the_order_of_the_rows() {
         let all = input(json!({
-            "format": "mp4", "further_formats": ["gif"],
+            "format": "mp4", "formats": ["mp4", "gif"],
             "derivatives": { "preview": true, "poster": true, "thumbnail_sizes": [320, 64] },
         }));
         let (large, small) = (Derivation::Thumbnail(320), Derivation::Thumbnail(64));
@@ -95,7 +85,7 @@ mod tests {
     fn the_formats_are_those_that_the_original_has_not() {
         let formats = |original| {
             wanted(
-                &input(json!({ "format": "png", "further_formats": ["webp"] })),
+                &input(json!({ "format": "png", "formats": ["png", "webp"] })),
                 original,
             )
         };
@@ -106,7 +96,7 @@ mod tests {
         assert_eq!(formats(Format::Png), [webp]);
         assert_eq!(formats(Format::Webp), [png]);
         assert_eq!(formats(Format::Jpg), [png, webp]);
-        let single = input(json!({ "format": "png" }));
-        assert_eq!(wanted(&single, Format::Webp), []);
+        let of_the_feature = input(json!({ "format": "png" }));
+        assert_eq!(wanted(&of_the_feature, Format::Webp), []);
     }
 }

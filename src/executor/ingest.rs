@@ -34,6 +34,8 @@ pub(super) struct Intake<'a> {
     /// Files that have been stored.
     files: usize,
     omitted: Vec<JsonMap>,
+    /// Whether it can be tried again.
+    last: bool,
 }
 
 impl<'a> Intake<'a> {
@@ -43,7 +45,13 @@ impl<'a> Intake<'a> {
             recipe: recipe.clone(),
             files: 0,
             omitted: Vec::new(),
+            last: false,
         }
+    }
+
+    /// Leaves out what there is no thread for, rather than losing the output.
+    pub(super) fn for_the_last_time(self) -> Self {
+        Self { last: true, ..self }
     }
 
     /// Finds out what the provider's files are, makes the further files of them and stores them all, one output after the
@@ -107,6 +115,8 @@ impl<'a> Intake<'a> {
             match self.derive(original, derivation).await {
                 Ok(file) => derived.push(file),
                 Err(Undone::Omitted(error)) => self.omit(index, derivation, &error),
+                Err(Undone::Busy) if self.last => self.omit(index, derivation, &DeriveError::Busy),
+                Err(Undone::Busy) => return Err(InspectError::Busy.into()),
                 Err(Undone::Missed(mishap)) => return Err(mishap),
             }
         }
@@ -222,6 +232,8 @@ impl<'a> Intake<'a> {
 enum Undone {
     /// It cannot be made.
     Omitted(DeriveError),
+    /// There was no thread for it.
+    Busy,
     /// Trying again may help.
     Missed(Mishap),
 }
@@ -229,7 +241,7 @@ enum Undone {
 impl From<DeriveError> for Undone {
     fn from(error: DeriveError) -> Self {
         match error {
-            DeriveError::Busy => Self::Missed(InspectError::Busy.into()),
+            DeriveError::Busy => Self::Busy,
             lasting => Self::Omitted(lasting),
         }
     }

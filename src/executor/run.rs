@@ -148,7 +148,8 @@ impl Executor {
                 }
                 Ok(Some(ended)) => {
                     let status = ended.status.as_str();
-                    tracing::info!(status, error_code = ended.error_code, "attempt ended");
+                    let (error_code, detail) = (&ended.error_code, &ended.error_detail);
+                    tracing::info!(status, error_code, detail, "attempt ended");
                     return Some(ended);
                 }
                 Ok(None) => {

@@ -15,7 +15,8 @@ use super::facts::InspectError;
 /// blocking pool stay free.
 static DECODERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Arc::new(Semaphore::new(cores))
+    // One that converts for minutes leaves another for those who only look.
+    Arc::new(Semaphore::new(cores.max(2)))
 });
 
 /// Runs `work` on a thread for blocking work, of which there are as many as cores. When time is up, or nobody waits any

@@ -10,7 +10,7 @@ use image::RgbImage;
 use super::Facts;
 use super::derive::DeriveError;
 use crate::codec::video::{Frame, VideoWriter};
-use crate::codec::{Bounds, CodecError, picture, sound, video};
+use crate::codec::{Bounds, CodecError, Stop, picture, sound, video};
 use crate::domain::Format;
 
 /// Most pixels on the longest side of a preview.
@@ -36,41 +36,39 @@ pub(super) fn video(
     max_bytes: u64,
     bounds: &Bounds,
 ) -> Result<Bytes, DeriveError> {
-    let rate = even_rate(facts.frame_rate);
+    let rate = match even_rate(facts.frame_rate) {
+        // Equal frames of a GIF are one that lasts, so the average tells little; its delays are whole hundredths.
+        rate if facts.format == Format::Gif && 100 % rate != 0 => UNEVEN_RATE,
+        rate => rate,
+    };
     let size = facts.size.unwrap_or_default();
-    let mut frames = Resampler::new(video::writer(format, size, rate)?, rate, u32::MAX);
+    let writer = video::writer(format, size, rate)?;
+    let mut frames = Resampler::new(writer, rate, u32::MAX, max_bytes, bounds.stop.clone());
     video::frames(content, facts.format, bounds, &mut |frame| {
-        frames.push(frame)?;
-        Ok(match frames.writer.written() > max_bytes {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        })
+        frames.push(frame)
     })?;
-    if frames.writer.written() > max_bytes {
-        return Err(DeriveError::TooLarge);
-    }
-    Ok(frames.finish(facts.duration.unwrap_or_default())?)
+    frames.finish(facts.duration.unwrap_or_default())
 }
 
 /// The beginning of a video as a small GIF.
 pub(super) fn preview(
     content: &[u8],
     facts: &Facts,
+    max_bytes: u64,
     bounds: &Bounds,
 ) -> Result<Bytes, DeriveError> {
     let (width, height) = facts.size.unwrap_or_default();
     let size = picture::scaled(width, height, PREVIEW_SIDE);
     let writer = video::writer(Format::Gif, size, PREVIEW_RATE)?;
-    let mut frames = Resampler::new(writer, PREVIEW_RATE, PREVIEW_SIDE);
+    let stop = bounds.stop.clone();
+    let mut frames = Resampler::new(writer, PREVIEW_RATE, PREVIEW_SIDE, max_bytes, stop);
     video::frames(content, facts.format, bounds, &mut |frame| {
         if frame.time >= PREVIEW_LENGTH {
             return Ok(ControlFlow::Break(()));
         }
-        frames.push(frame)?;
-        Ok(ControlFlow::Continue(()))
+        frames.push(frame)
     })?;
-    let length = facts.duration.unwrap_or_default().min(PREVIEW_LENGTH);
-    Ok(frames.finish(length)?)
+    frames.finish(facts.duration.unwrap_or_default().min(PREVIEW_LENGTH))
 }
 
 /// A sound in another format, with 16 bits a sample.
@@ -114,25 +112,39 @@ struct Resampler {
     rate: u32,
     /// Most pixels on the longest side.
     side: u32,
+    /// Most bytes of the file.
+    max_bytes: u64,
+    /// Asked before each frame: one that is shown for minutes is many.
+    stop: Stop,
     written: u64,
     last: Option<RgbImage>,
 }
 
 impl Resampler {
-    fn new(writer: Box<dyn VideoWriter>, rate: u32, side: u32) -> Self {
+    fn new(writer: Box<dyn VideoWriter>, rate: u32, side: u32, max_bytes: u64, stop: Stop) -> Self {
         Self {
             writer,
             rate,
             side,
+            max_bytes,
+            stop,
             written: 0,
             last: None,
         }
     }
 
-    fn push(&mut self, frame: Frame) -> Result<(), CodecError> {
+    /// Takes the next frame, unless the file is too large already.
+    fn push(&mut self, frame: Frame) -> Result<ControlFlow<()>, CodecError> {
         self.fill(beginning_before(frame.time, self.rate))?;
         self.last = Some(frame.picture);
-        Ok(())
+        Ok(match self.is_too_large() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        })
+    }
+
+    fn is_too_large(&self) -> bool {
+        self.writer.written() > self.max_bytes
     }
 
     /// Repeats the last frame until there are `frames`; before the first one there is nothing to repeat.
@@ -144,7 +156,8 @@ impl Resampler {
             true => picture::shrink(&last.into(), self.side),
             false => last,
         };
-        while self.written < frames {
+        while self.written < frames && !self.is_too_large() {
+            self.stop.check()?;
             self.writer.push(&shown)?;
             self.written += 1;
         }
@@ -153,10 +166,13 @@ impl Resampler {
     }
 
     /// The whole file; the last frame is shown until `end`.
-    fn finish(mut self, end: Duration) -> Result<Bytes, CodecError> {
+    fn finish(mut self, end: Duration) -> Result<Bytes, DeriveError> {
         let frames = (end.as_secs_f64() * f64::from(self.rate)).round() as u64;
         self.fill(frames.max(1))?;
-        self.writer.finish()
+        if self.is_too_large() {
+            return Err(DeriveError::TooLarge);
+        }
+        Ok(self.writer.finish()?)
     }
 }
 
@@ -199,11 +215,12 @@ mod tests {
     /// What a row of frames that begin at these milliseconds becomes.
     fn resampled(begins: &[u64], end: u64, rate: u32) -> Vec<u8> {
         let notes = Arc::default();
-        let mut frames = Resampler::new(Box::new(Notes(Arc::clone(&notes))), rate, 4);
+        let writer = Box::new(Notes(Arc::clone(&notes)));
+        let mut frames = Resampler::new(writer, rate, 4, u64::MAX, Stop::default());
         for (index, time) in begins.iter().enumerate() {
             let picture = RgbImage::from_pixel(8, 8, Rgb([index as u8; 3]));
             let time = Duration::from_millis(*time);
-            frames.push(Frame { time, picture }).unwrap();
+            assert!(frames.push(Frame { time, picture }).unwrap().is_continue());
         }
         frames.finish(Duration::from_millis(end)).unwrap();
         notes.lock().unwrap().clone()
@@ -221,6 +238,29 @@ mod tests {
             [0, 1],
             "the first frame comes late"
         );
+    }
+
+    #[test]
+    fn a_frame_that_is_shown_for_ever_ends_when_it_is_asked_to_or_fills_the_file() {
+        let picture = || RgbImage::new(16, 16);
+        let frames = |max_bytes, stop: &Stop| {
+            let writer = video::writer(Format::Mp4, (16, 16), 50).unwrap();
+            let mut frames = Resampler::new(writer, 50, u32::MAX, max_bytes, stop.clone());
+            let time = Duration::ZERO;
+            frames
+                .push(Frame {
+                    time,
+                    picture: picture(),
+                })
+                .map(|_| frames)
+        };
+        let stop = Stop::default();
+        let endless = Duration::from_secs(100 * 365 * 86_400);
+        let full = frames(1_000, &stop).unwrap().finish(endless);
+        assert_eq!(full, Err(DeriveError::TooLarge));
+        let stopped = frames(u64::MAX, &stop).unwrap();
+        stop.set();
+        assert_eq!(stopped.finish(endless), Err(DeriveError::TimedOut));
     }
 
     #[test]

@@ -176,7 +176,12 @@ impl Original {
                 self.draw(Encoding::of(Format::Jpg), |still| Cow::Borrowed(still))
                     .await
             }
-            (Derivation::Preview, MediaType::Video) => self.convert(convert::preview).await,
+            (Derivation::Preview, MediaType::Video) => {
+                self.convert(move |content, facts, bounds| {
+                    convert::preview(content, facts, max_bytes, bounds)
+                })
+                .await
+            }
             (Derivation::Preview, _) => Err(DeriveError::Unsupported(
                 "only videos have a preview".to_owned(),
             )),
@@ -209,9 +214,11 @@ impl Original {
         &self,
         work: impl FnOnce(&[u8], &Facts, &Bounds) -> Result<Bytes, DeriveError> + Send + 'static,
     ) -> Result<Bytes, DeriveError> {
-        let _turn = CONVERTERS.acquire().await.map_err(|_| DeriveError::Busy)?;
+        let turn = CONVERTERS.acquire().await.map_err(|_| DeriveError::Busy)?;
         let (content, facts, limits) = (self.content.clone(), self.facts.clone(), self.limits);
         run_bounded(self.conversion_time, move |stop| {
+            // Until the work has ended, also when nobody waits for it any more.
+            let _turn = turn;
             Ok(work(&content, &facts, &limits.bounds(stop)))
         })
         .await?

@@ -13,9 +13,12 @@ use super::waveform::{self, Peaks};
 
 /// Where in a video a telling frame is looked for, in hundredths of its length. The start is often black, the end a
 /// title.
-const PLACES: [u32; 3] = [10, 30, 50];
+const PLACES: [u32; 4] = [10, 30, 50, 75];
 /// Where else, if those show next to nothing.
-const OTHER_PLACES: [u32; 2] = [75, 90];
+const OTHER_PLACES: [u32; 2] = [60, 90];
+/// How much of the best contrast a later frame must have to be preferred: what comes in one after the other is there by
+/// then.
+const NEARLY_THE_BEST: f64 = 0.85;
 /// A frame with less contrast than this shows next to nothing, in levels of 0..=255.
 const LITTLE: f64 = 4.0;
 
@@ -78,8 +81,14 @@ fn most_telling(
         let frame = DynamicImage::ImageRgb8(frame);
         (contrast(&small_copy(&frame)), frame)
     });
-    // Of equals the first.
-    Ok(rated.reduce(|best, other| if other.0 > best.0 { other } else { best }))
+    let later = |best: (f64, DynamicImage), other: (f64, DynamicImage)| {
+        if other.0 > best.0 * NEARLY_THE_BEST {
+            other
+        } else {
+            best
+        }
+    };
+    Ok(rated.reduce(later))
 }
 
 /// The standard deviation of the brightness, plus how much it differs between neighbours: both are 0 for a single colour

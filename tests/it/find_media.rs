@@ -7,15 +7,15 @@ use atelier::rpc::proto::{
     DeleteMediaRequest, ErrorReason, FindMediaRequest, FindMediaResponse, FoundMedia, JobStatus,
     UndeleteMediaRequest, find_media_request::Subject,
 };
-use atelier::store::{self, PageRequest};
+use atelier::server::open_app;
+use atelier::store::PageRequest;
 use tonic::{Code, Status};
 
 use crate::client::{Client, USER, scripted_wish};
 use crate::database::on_both_databases;
 use crate::refusal::refusal;
-use crate::scope::with_store;
 use crate::script::Script;
-use crate::server::{TestServer, within};
+use crate::server::{TestServer, configuration, within};
 
 on_both_databases! {
     async fn the_same_bytes_find_all_that_made_them_newest_first(db: TestDatabase) {
@@ -95,18 +95,17 @@ on_both_databases! {
     }
 
     async fn a_file_is_found_among_one_s_own_media_only(db: TestDatabase) {
-        let (server, store) = with_store(&db).await;
+        let server = TestServer::start(&db).await;
+        let media = tempfile::tempdir().unwrap();
+        let app = open_app(&configuration(&db, media.path())).await.unwrap();
         let script = Script::new(&["succeed"]);
         let job = same_jobs(&server, &script, 1).await[0];
         let hash = server.media_of(job).await.remove(0).sha256;
         for (caller, found) in [(USER, 1), (USER + 1, 0)] {
             let (caller, page) = (Caller::User(caller), PageRequest { size: 50, token: String::new() });
-            let (db, ids) = (store.reader(), [job]);
-            let media = store::media::with_content(db, caller, &hash, &page).await.unwrap().items;
-            let jobs = store::job::find_all(db, caller, ids).await.unwrap();
-            let requests = jobs.iter().map(|job| job.request_id);
-            let requests = store::request::find_all(db, caller, requests).await.unwrap();
-            assert_eq!([media.len(), jobs.len(), requests.len()], [found; 3], "{caller:?}");
+            let page = app.find_media(caller, &hash, &page).await.unwrap();
+            let jobs = page.items.iter().filter_map(|found| found.job.as_ref().map(|job| job.id));
+            assert_eq!(jobs.collect::<Vec<_>>(), vec![job; found], "{caller:?}");
         }
     }
 }

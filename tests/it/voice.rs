@@ -6,7 +6,7 @@ use std::process::Command;
 use atelier::config::{Config, Inputs};
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, FeatureProperties, GenerationInput, JobStatus,
-    ListFeaturesRequest, ListTemplatesRequest, Media, MediaType, OutputSettings,
+    ListFeaturesRequest, ListTemplatesRequest, Media, MediaRole, MediaType, OutputSettings,
 };
 
 use crate::client::{scripted_feature, wish};
@@ -44,6 +44,15 @@ on_both_databases! {
         assert!(fast.duration_ms.unwrap() * 2 < slow.duration_ms.unwrap(), "{fast:?} {slow:?}");
     }
 
+    async fn a_format_that_the_synthesiser_does_not_make_is_had_all_the_same(db: TestDatabase) {
+        let server = TestServer::start_with(&db, |config| config.catalogue.install_starter = true).await;
+        let output = OutputSettings { format: "flac".to_owned(), ..Default::default() };
+        let input = GenerationInput { output: Some(output), ..Default::default() };
+        let media = speech(&server, "vietnamese", "Xin chào", input).await;
+        let made: Vec<_> = media.iter().map(|media| (media.role(), media.format.as_str())).collect();
+        assert_eq!(made[..2], [(MediaRole::Original, "wav"), (MediaRole::Format, "flac")]);
+    }
+
     async fn the_documented_example_of_ffmpeg_makes_a_video(db: TestDatabase) {
         let document = include_str!("../../docs/exec.md");
         let table = document.split("```toml\n").find(|block| block.starts_with("[exec.clip]")).unwrap();
@@ -77,8 +86,25 @@ on_both_databases! {
     }
 }
 
-/// What the template's voice makes of the words.
+/// What the template's voice makes of the words, at its own speed or at so many words a minute.
 async fn speak(server: &TestServer, template: &str, words: &str, speed: Option<i64>) -> Media {
+    let variables = speed.map(|speed| ("speed".to_owned(), value(&speed.into())));
+    let input = GenerationInput {
+        variables: variables.into_iter().collect(),
+        ..Default::default()
+    };
+    let mut media = speech(server, template, words, input).await;
+    media.retain(|media| media.format == "wav");
+    media.remove(0)
+}
+
+/// All files of a job of the voice.
+async fn speech(
+    server: &TestServer,
+    template: &str,
+    words: &str,
+    input: GenerationInput,
+) -> Vec<Media> {
     let listed = server
         .features()
         .list_features(ListFeaturesRequest::default())
@@ -98,14 +124,10 @@ async fn speak(server: &TestServer, template: &str, words: &str, speed: Option<i
         .into_iter()
         .find(|found| found.name == template)
         .unwrap();
-    let variables = speed.map(|speed| ("speed".to_owned(), value(&speed.into())));
     let wish = CreateRequestRequest {
         template_id: Some(template.id),
         user_prompt: words.to_owned(),
-        input: Some(GenerationInput {
-            variables: variables.into_iter().collect(),
-            ..Default::default()
-        }),
+        input: Some(input),
         ..wish(feature.id)
     };
     let (_, jobs) = server.create(wish).await;
@@ -116,9 +138,7 @@ async fn speak(server: &TestServer, template: &str, words: &str, speed: Option<i
         "{:?}",
         ended.job.error
     );
-    let mut media = server.media_of(jobs[0].id).await;
-    media.retain(|media| media.format == "wav");
-    media.remove(0)
+    server.media_of(jobs[0].id).await
 }
 
 /// A number that ffprobe tells of a file's format.

@@ -99,7 +99,8 @@ fn shape(media: &Media) -> (u32, u32) {
 
 fn duration(milliseconds: i64, frame_rate: f64) -> String {
     let seconds = format!("{}.{:03} s", milliseconds / 1_000, milliseconds % 1_000);
-    if frame_rate > 0.0 {
+    // A slower one is a still that lasts.
+    if frame_rate >= 0.01 {
         let rounded = (frame_rate * 100.0).round() / 100.0;
         format!("{seconds}, {rounded} frames a second")
     } else {

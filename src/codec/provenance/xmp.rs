@@ -14,22 +14,27 @@ const NAMESPACE: &str = "urn:atelier:recipe:1#";
 const PROPERTY: &str = "recipe";
 const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
 /// Bounds of a packet that is looked into: far beyond what programs write.
-const MAX_BYTES: usize = 4 << 20;
+const MAX_BYTES: usize = 256 << 10;
+/// Each element has a copy of all namespaces around it.
+const MAX_NAMESPACES: usize = 64;
 const MAX_NODES: u32 = 100_000;
 
 const UNREADABLE: NotEmbedded = NotEmbedded::Unfit("its XMP packet cannot be read");
 
 /// A new packet, or the given one with all that it has, with the recipe.
 pub(super) fn with_recipe(packet: Option<&[u8]>, recipe: &str) -> Result<Vec<u8>, NotEmbedded> {
-    match packet {
-        None => Ok(new_packet(recipe).into_bytes()),
+    let made = match packet {
+        None => new_packet(recipe).into_bytes(),
         Some(packet) => {
             let text = packet_text(packet).ok_or(UNREADABLE)?;
             let document = parse(text).ok_or(UNREADABLE)?;
             let edits = edits(text, &document, recipe).ok_or(UNREADABLE)?;
-            let edited = apply(text.as_bytes(), &edits).ok_or(UNREADABLE)?;
-            Ok(edited.into())
+            apply(text.as_bytes(), &edits).ok_or(UNREADABLE)?.into()
         }
+    };
+    match packet_text(&made) {
+        Some(_) => Ok(made),
+        None => Err(NotEmbedded::Unfit("its recipe is too long")),
     }
 }
 
@@ -125,7 +130,8 @@ fn packet_text(packet: &[u8]) -> Option<&str> {
     if packet.len() > MAX_BYTES {
         return None;
     }
-    Some(std::str::from_utf8(packet).ok()?.trim_end_matches('\0'))
+    let text = std::str::from_utf8(packet).ok()?.trim_end_matches('\0');
+    (text.matches("xmlns").count() <= MAX_NAMESPACES).then_some(text)
 }
 
 /// Without a document type, so there are no entities that could grow.

@@ -9,7 +9,7 @@ use crate::{
 use super::OutputSettings;
 
 impl OutputSettings {
-    /// The provider's format, and those that its output is converted to.
+    /// The provider's format, and those that were asked for.
     pub(super) fn resolve_formats(
         &self,
         path: &str,
@@ -44,7 +44,8 @@ impl OutputSettings {
                 )
             });
         }
-        wanted.retain(|further| Some(*further) != format);
+        let named = format.filter(|format| !self.format.is_empty() && !wanted.contains(format));
+        wanted.extend(named);
         (format, wanted)
     }
 }
@@ -87,7 +88,7 @@ mod tests {
             ..OutputSettings::default()
         };
         let mut checks = Checks::default();
-        let (first, further) =
+        let (first, asked) =
             settings.resolve_formats("output", &properties, MediaType::Video, &mut checks);
         let wrong: Vec<_> = checks
             .into_violations()
@@ -96,7 +97,7 @@ mod tests {
             .collect();
         if wrong.is_empty() {
             let first = first.map_or_else(String::new, |format| format.to_string());
-            Ok((first, further.iter().map(Format::to_string).collect()))
+            Ok((first, asked.iter().map(Format::to_string).collect()))
         } else {
             Err(wrong)
         }
@@ -104,16 +105,16 @@ mod tests {
 
     #[test]
     fn the_provider_makes_the_format_or_else_the_first_and_the_others_are_converted() {
-        let ok = |first: &str, further: &[&str]| {
+        let ok = |first: &str, asked: &[&str]| {
             Ok((
                 first.to_owned(),
-                further.iter().map(|name| (*name).to_owned()).collect(),
+                asked.iter().map(|name| (*name).to_owned()).collect(),
             ))
         };
         assert_eq!(resolved("", &[]), ok("webm", &[]));
-        assert_eq!(resolved("mp4", &[]), ok("mp4", &[]));
-        assert_eq!(resolved("", &["gif", "MP4"]), ok("gif", &["mp4"]));
-        assert_eq!(resolved("webm", &["gif", "webm"]), ok("webm", &["gif"]));
+        assert_eq!(resolved("mp4", &[]), ok("mp4", &["mp4"]));
+        assert_eq!(resolved("", &["gif", "MP4"]), ok("gif", &["gif", "mp4"]));
+        assert_eq!(resolved("webm", &["gif"]), ok("webm", &["gif", "webm"]));
     }
 
     #[test]

@@ -7,8 +7,8 @@ use crate::{
     domain::{Format, JsonMap},
 };
 
-use super::super::{Content, Output, OutputFile, Progress, ProviderError, Task};
-use super::{animation::Animation, brief, drawing};
+use super::super::{Content, Output, OutputFile, ProviderError, Task};
+use super::{animation::Animation, brief, drawing, report};
 
 /// Share of the work that is drawing the layers; the rest is putting frames together and encoding them.
 const DRAWN: f32 = 0.1;
@@ -80,16 +80,6 @@ fn told(prompt: &str, frames: u32, rate: u32) -> JsonMap {
         metadata.insert("omitted_characters".to_owned(), omitted.into());
     }
     metadata
-}
-
-/// Tells how far the work is, and whether it is still wanted.
-fn report(task: &Task, share: f32, message: &str) -> bool {
-    task.progress.send(Progress {
-        fraction: (f64::from(share) * 100.0).round() / 100.0,
-        message: message.to_owned(),
-        preview: None,
-    });
-    !task.cancelled.is_cancelled()
 }
 
 impl From<CodecError> for ProviderError {

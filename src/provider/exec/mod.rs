@@ -199,9 +199,13 @@ impl Provider for Exec {
         };
         if ended.verdict != Verdict::Succeeded {
             // Whoever stops the server may have stopped the command as well.
-            return Err(match self.error(ended) {
-                _ if task.cancelled.is_cancelled() => ProviderError::Stopped,
-                error => error,
+            let cut_off = task.cancelled.is_cancelled()
+                || matches!(ended.verdict, Verdict::Interrupted | Verdict::Stopped);
+            return Err(match cut_off {
+                // What it has cost by then nobody knows.
+                true if !self.command.repeatable => ProviderError::OutcomeUnknown(ended.words),
+                true if task.cancelled.is_cancelled() => ProviderError::Stopped,
+                _ => self.error(ended),
             });
         }
         let (exec, seed) = (self.clone(), task.input.seed);

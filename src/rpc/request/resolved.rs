@@ -34,6 +34,8 @@ fn message(ValidRequest { resolved, cost }: ValidRequest) -> Option<proto::Resol
 
 fn input(job: JobInput) -> proto::ResolvedInput {
     let variables = job.variables.into_iter();
+    let formats = job.formats.into_iter();
+    let further = formats.filter(|format| Some(format) != job.format.as_ref());
     proto::ResolvedInput {
         prompt: job.prompt,
         template_prompt: job.template_prompt.unwrap_or_default(),
@@ -41,10 +43,10 @@ fn input(job: JobInput) -> proto::ResolvedInput {
         negative_prompt: job.negative_prompt,
         width: whole(job.width),
         height: whole(job.height),
-        format: job.format.unwrap_or_default(),
         aspect_ratio: job.aspect_ratio,
         duration_seconds: job.duration_seconds.map_or(0, whole),
-        further_formats: job.further_formats,
+        further_formats: further.collect(),
+        format: job.format.unwrap_or_default(),
         frame_rate: job.frame_rate.map_or(0, whole),
         cfg_scale: job.cfg_scale,
         lora_weights: job.lora_weights.into_iter().collect(),

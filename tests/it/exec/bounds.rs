@@ -58,6 +58,14 @@ on_both_databases! {
         assert_eq!(detail, "signal 6 ended the command");
     }
 
+    async fn a_command_that_costs_money_is_not_run_again_after_it_was_cut_off(db: TestDatabase) {
+        let studio = Studio::new();
+        let script = "echo run >> $STUDIO/runs; kill -s KILL $$";
+        let command = Command { repeatable: false, ..studio.shell(script) };
+        fails(&db, &studio, command, "PROVIDER_OUTCOME_UNKNOWN").await;
+        assert_eq!(studio.read("runs"), "run\n");
+    }
+
     async fn a_command_that_makes_nothing_or_a_link_made_no_output(db: TestDatabase) {
         for script in ["true", "ln -s /etc/passwd \"$1/a.png\""] {
             let studio = Studio::new();

@@ -7,8 +7,12 @@ use super::*;
 #[test]
 fn a_packet_of_endless_nesting_or_size_is_not_looked_into() {
     let deep = "<a>".repeat(200_000);
+    let namespaces: String = (0..3_000)
+        .map(|level| format!("<a xmlns:n{level}=\"u{level}\">"))
+        .collect();
     for packet in [
         deep,
+        namespaces + &"</a>".repeat(3_000),
         " ".repeat(5 << 20),
         "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>".to_owned(),
     ] {

@@ -95,6 +95,10 @@ impl<'a> Pictures<'a> {
     /// Adds a unit to those to decode. Parameters are looked at before the decoder sees them, since they decide how much
     /// memory it takes.
     fn add_unit(&mut self, unit: &[u8]) -> Result<(), CodecError> {
+        // A second unit inside this one would not be looked at (ITU-T H.264, section 7.4.1).
+        if unit.windows(3).any(|bytes| bytes == [0, 0, 1]) {
+            return Err(CodecError::corrupt("a unit holds a start code"));
+        }
         if unit.first().is_some_and(|head| head & 0x1F == SPS) {
             let sps = Sps::parse(unit)?;
             self.bounds.check_size(sps.coded.0, sps.coded.1)?;

@@ -6,6 +6,7 @@ use crate::codec::CodecError;
 use crate::codec::sound::SoundFacts;
 
 use super::boxes::{FileBox, boxes, find, parse};
+use super::sps::Sps;
 
 /// Bytes of a visual sample entry before its boxes.
 const VISUAL_HEAD: usize = 78;
@@ -44,13 +45,23 @@ pub(super) fn pictures(stsd: &[u8]) -> Result<Pictures, CodecError> {
         b"avc1" | b"avc3" => find(inner, b"avcC")?.map(parse::<Avcc>).transpose()?,
         _ => None,
     };
+    let declared = (width.into(), height.into());
+    // Players show what the pictures themselves say.
+    let coded = avc
+        .iter()
+        .flat_map(|avc: &Avcc| avc.sequence_parameter_sets.first());
+    let size = coded
+        .filter_map(|set| Sps::parse(set).ok())
+        .map(|sps| sps.size)
+        .next()
+        .unwrap_or(declared);
     let crop = match find(inner, b"clap").ok().flatten() {
-        Some(body) => crop(&parse(body)?, (width.into(), height.into())),
+        Some(body) => crop(&parse(body)?, size),
         None => None,
     };
     Ok(Pictures {
         codec: picture_codec(entry.kind),
-        size: (width.into(), height.into()),
+        size,
         crop,
         avc,
     })

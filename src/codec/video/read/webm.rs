@@ -62,7 +62,7 @@ pub(super) fn facts(content: &[u8], bounds: &Bounds) -> Result<Facts, CodecError
     bounds.check_frames(pictures.count)?;
     let own = pictures.length();
     let duration = own.max(samples.map_or(Duration::ZERO, |samples| samples.length()));
-    if declared.is_some_and(|declared| declared > (duration + MISSING).as_secs_f64()) {
+    if declared.is_some_and(|declared| declared > duration.saturating_add(MISSING).as_secs_f64()) {
         return Err(CodecError::corrupt("the end of the file is missing"));
     }
     Ok(Facts {
