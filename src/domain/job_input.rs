@@ -27,9 +27,9 @@ pub struct JobInput {
     pub lora_weights: BTreeMap<String, f64>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub product_url: String,
-    /// Pixels.
+    /// Pixels; 0 for sound.
     pub width: u32,
-    /// Pixels.
+    /// Pixels; 0 for sound.
     pub height: u32,
     pub aspect_ratio: String,
     /// Name of the file format; `None` leaves it to the provider.

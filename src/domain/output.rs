@@ -41,7 +41,9 @@ pub struct OutputForm {
     pub format: Option<Format>,
     /// The formats that were asked for, `format` among them if it was.
     pub formats: Vec<Format>,
-    pub aspect_ratio: AspectRatio,
+    /// `None` for sound.
+    pub aspect_ratio: Option<AspectRatio>,
+    /// Pixels; 0 for sound.
     pub width: u32,
     pub height: u32,
     /// Whole seconds; `None` leaves it to the provider.
@@ -78,7 +80,13 @@ impl OutputSettings {
         category: MediaType,
         checks: &mut Checks,
     ) -> OutputForm {
-        let (aspect_ratio, (width, height)) = self.resolve_size(path, properties, checks);
+        let (aspect_ratio, (width, height)) = match category {
+            MediaType::Audio => self.refuse_size(path, checks),
+            MediaType::Image | MediaType::Video => {
+                let (ratio, size) = self.resolve_size(path, properties, checks);
+                (Some(ratio), size)
+            }
+        };
         let (format, formats) = self.resolve_formats(path, properties, category, checks);
         OutputForm {
             format,
@@ -93,6 +101,19 @@ impl OutputSettings {
                 checks,
             ),
         }
+    }
+
+    fn refuse_size(&self, path: &str, checks: &mut Checks) -> (Option<AspectRatio>, (u32, u32)) {
+        for (name, left_out) in [
+            ("aspect_ratio", self.aspect_ratio.is_empty()),
+            ("width", self.width == 0),
+            ("height", self.height == 0),
+        ] {
+            checks.require(left_out, &format!("{path}.{name}"), || {
+                "must be left out: sound has no size".to_owned()
+            });
+        }
+        (None, (0, 0))
     }
 
     fn resolve_size(
@@ -277,6 +298,25 @@ mod tests {
             .unwrap_or_else(|fields| panic!("{fields:?}"));
         assert_eq!((form.width, form.height), (1_080, 1_350));
         assert_eq!(form.format, Some(Format::Jpg));
+    }
+
+    #[test]
+    fn sound_has_no_size() {
+        let resolve = |output: OutputSettings| {
+            let mut checks = Checks::default();
+            let features = FeatureProperties::default();
+            let form = output.resolve("output", &features, MediaType::Audio, &mut checks);
+            (form, checks.into_violations().into_iter().map(|v| v.field))
+        };
+        let (form, fields) = resolve(OutputSettings::default());
+        assert_eq!((form.aspect_ratio, form.width, form.height), (None, 0, 0));
+        assert_eq!(fields.count(), 0);
+        let (_, fields) = resolve(OutputSettings {
+            aspect_ratio: "1:1".to_owned(),
+            height: 64,
+            ..OutputSettings::default()
+        });
+        assert!(fields.eq(["output.aspect_ratio", "output.height"]));
     }
 
     #[test]

@@ -69,6 +69,7 @@ impl Recipe {
 
 fn shown_input(input: &JobInput) -> JsonMap {
     let own_words = (input.user_prompt != input.prompt).then_some(&input.user_prompt);
+    let side = |pixels: u32| (pixels > 0).then_some(pixels);
     let media_urls: Vec<_> = input.media_urls.iter().filter_map(public_part).collect();
     present([
         ("prompt", json!(input.prompt)),
@@ -79,8 +80,8 @@ fn shown_input(input: &JobInput) -> JsonMap {
         ("seed", json!(input.seed)),
         ("cfg_scale", json!(input.cfg_scale)),
         ("lora_weights", json!(input.lora_weights)),
-        ("width", json!(input.width)),
-        ("height", json!(input.height)),
+        ("width", json!(side(input.width))),
+        ("height", json!(side(input.height))),
         ("format", json!(input.format)),
         ("duration_seconds", json!(input.duration_seconds)),
         ("frame_rate", json!(input.frame_rate)),

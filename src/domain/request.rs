@@ -258,7 +258,9 @@ fn first_job(
         product_url: input.product_url,
         width: form.width,
         height: form.height,
-        aspect_ratio: form.aspect_ratio.to_string(),
+        aspect_ratio: form
+            .aspect_ratio
+            .map_or_else(String::new, |ratio| ratio.to_string()),
         format: form.format.map(|format| format.to_string()),
         duration_seconds: form.duration_seconds,
         frame_rate: (offer.category == MediaType::Video).then(|| offer.properties.frame_rate()),

@@ -78,7 +78,9 @@ impl TemplateData {
             batch_size: defaults.batch_size.max(1),
             output: OutputSettings {
                 format: form.format.map_or_else(String::new, |f| f.to_string()),
-                aspect_ratio: form.aspect_ratio.to_string(),
+                aspect_ratio: form
+                    .aspect_ratio
+                    .map_or_else(String::new, |ratio| ratio.to_string()),
                 width: pixels(form.width),
                 height: pixels(form.height),
                 duration_seconds: defaults.output.duration_seconds,

@@ -75,8 +75,8 @@ impl MediaResult {
             "url": self.url,
             "media_url": media.media_url,
             "format": media.format,
-            "width": media.width,
-            "height": media.height,
+            "width": pixels(media.width),
+            "height": pixels(media.height),
             "duration_ms": media.duration_ms,
             "original_id": media.original_id,
             "file_size": media.file_size,
@@ -86,6 +86,11 @@ impl MediaResult {
             "tiny_preview": media.tiny_preview,
         })
     }
+}
+
+/// A side of a picture; sound has none.
+fn pixels(side: i32) -> Option<i32> {
+    (side > 0).then_some(side)
 }
 
 /// The sides of the picture that a preview shows; sound is shown as a wide waveform.

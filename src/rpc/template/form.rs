@@ -21,6 +21,10 @@ pub(super) fn input_limits(
 ) -> proto::InputLimits {
     let formats = properties.formats(category);
     let ratios = properties.aspect_ratios();
+    let resolution = match category {
+        MediaType::Audio => String::new(),
+        MediaType::Image | MediaType::Video => properties.resolution().to_string(),
+    };
     proto::InputLimits {
         category: media_type(category).into(),
         formats: formats.iter().map(Format::to_string).collect(),
@@ -28,7 +32,7 @@ pub(super) fn input_limits(
             .map(|format| format.to_string())
             .collect(),
         aspect_ratios: ratios.iter().map(AspectRatio::to_string).collect(),
-        max_resolution: properties.resolution().to_string(),
+        max_resolution: resolution,
         max_duration_seconds: small(properties.max_duration),
         max_variations: small(properties.variations(limits)),
         max_prompt_chars: small(properties.prompt_chars(limits)),
