@@ -72,7 +72,8 @@ pub const KEYS: [(&str, &str, &str); 11] = [
     (
         "repeatable",
         "`true`",
-        "Whether a run that the server's death cut off is repeated. `false` for a command that costs money.",
+        "Whether a run that was cut off (by the server's end, or by a signal from outside) or whose files could not be \
+         stored is repeated. `false` for a command that costs money: such a job fails with `PROVIDER_OUTCOME_UNKNOWN`.",
     ),
     (
         "install",

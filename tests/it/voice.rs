@@ -50,7 +50,9 @@ on_both_databases! {
         let input = GenerationInput { output: Some(output), ..Default::default() };
         let media = speech(&server, "vietnamese", "Xin chào", input).await;
         let made: Vec<_> = media.iter().map(|media| (media.role(), media.format.as_str())).collect();
-        assert_eq!(made[..2], [(MediaRole::Original, "wav"), (MediaRole::Format, "flac")]);
+        for file in [(MediaRole::Original, "wav"), (MediaRole::Format, "flac")] {
+            assert!(made.contains(&file), "{made:?}");
+        }
     }
 
     async fn the_documented_example_of_ffmpeg_makes_a_video(db: TestDatabase) {
