@@ -4,12 +4,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use atelier::rpc::proto::{CreateFeatureRequest, JobStatus, Media, MediaType};
+use atelier::rpc::proto::{
+    CreateFeatureRequest, CreateRequestRequest, GenerationInput, JobStatus, Media, MediaType,
+    OutputSettings,
+};
 use reqwest::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use tempfile::TempDir;
 
-use crate::client::{Client, scripted_feature, scripted_wish};
+use crate::client::{Client, scripted_feature, scripted_wish, wish};
 use crate::database::on_both_databases;
 use crate::process::Process;
 use crate::script::Script;
@@ -62,6 +66,31 @@ on_both_databases! {
         // With its page, which nobody runs.
         let shown = within(served.bytes()).await.unwrap();
         assert!(shown.windows(PAGE.len()).any(|part| part == PAGE));
+    }
+
+    async fn an_encoder_that_runs_into_its_time_limit_is_ended_and_the_next_job_runs(db: TestDatabase) {
+        let server = TestServer::start_with(&db, |config| {
+            config.executor.job_timeout = Duration::from_secs(3);
+            // So that the next job shows whether this one still holds the slot.
+            config.executor.concurrency = 1;
+        }).await;
+        let of = |category: MediaType, name: &str| CreateFeatureRequest {
+            category: category.into(),
+            properties: None,
+            ..scripted_feature(name)
+        };
+        let feature = server.add_feature(of(MediaType::Video, "endless")).await.id;
+        let output = OutputSettings { width: 1_280, height: 720, duration_seconds: 120, ..Default::default() };
+        let input = Some(GenerationInput { output: Some(output), ..Default::default() });
+        let (_, jobs) = server.create(CreateRequestRequest { input, ..wish(feature) }).await;
+        let ended = server.ended(jobs[0].id).await;
+        assert_eq!((ended.code(), ended.job.status()), ("JOB_TIMED_OUT", JobStatus::Failed));
+
+        let feature = server.add_feature(of(MediaType::Image, "quick")).await.id;
+        let output = OutputSettings { width: 64, height: 64, ..Default::default() };
+        let input = Some(GenerationInput { output: Some(output), ..Default::default() });
+        let (_, jobs) = server.create(CreateRequestRequest { input, ..wish(feature) }).await;
+        assert_eq!(server.ended(jobs[0].id).await.job.status(), JobStatus::Completed);
     }
 
     async fn a_server_that_takes_hostile_files_stays_small(db: TestDatabase) {
