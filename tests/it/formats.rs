@@ -140,6 +140,13 @@ on_both_databases! {
         let sounds = sounds.await.id;
         let first = "input.output.formats[0]";
         let second = "input.output.formats[1]";
+        let sized = |feature, asked: &[&str]| match feature == sounds {
+            true => CreateRequestRequest {
+                input: Some(GenerationInput { output: Some(output(asked)), ..Default::default() }),
+                ..wish(feature)
+            },
+            false => asking(feature, asked),
+        };
         for (feature, asked, field) in [
             (pictures, ["png", "bmp"], second),
             (pictures, ["png", "PNG"], second),
@@ -147,10 +154,10 @@ on_both_databases! {
             (sounds, ["mp3", "flac"], second),
             (sounds, ["wav", "mp3"], second),
         ] {
-            let refused = server.requests().create_request(asking(feature, &asked)).await;
+            let refused = server.requests().create_request(sized(feature, &asked)).await;
             refusal(refused).of_fields([field]);
         }
-        server.create(asking(sounds, &["mp3", "wav"])).await;
+        server.create(sized(sounds, &["mp3", "wav"])).await;
     }
 
     async fn media_are_shown_only_once_all_files_are_stored(db: TestDatabase) {
