@@ -3,10 +3,11 @@
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest, DownloadMediaRequest,
     Feature, FeatureProperties, GenerationInput, GetJobRequest, GetRequestRequest, Job,
-    ListMediaRequest, Media, MediaType, Request, Template, TemplateData,
-    download_media_response::Part, feature_service_client::FeatureServiceClient,
-    job_service_client::JobServiceClient, media_service_client::MediaServiceClient,
-    request_service_client::RequestServiceClient, template_service_client::TemplateServiceClient,
+    ListFeaturesRequest, ListMediaRequest, ListTemplatesRequest, Media, MediaType, Request,
+    Template, TemplateData, download_media_response::Part,
+    feature_service_client::FeatureServiceClient, job_service_client::JobServiceClient,
+    media_service_client::MediaServiceClient, request_service_client::RequestServiceClient,
+    template_service_client::TemplateServiceClient,
 };
 use tonic::transport::{Channel, Endpoint};
 
@@ -63,6 +64,24 @@ impl Client {
     pub async fn add_template(&self, template: CreateTemplateRequest) -> Template {
         let created = self.templates().create_template(template).await;
         created.unwrap().into_inner().template.unwrap()
+    }
+
+    /// A feature of the starter catalogue and one of its templates, by their names.
+    pub async fn starter(&self, feature: &str, template: &str) -> (i64, i64) {
+        let listed = self
+            .features()
+            .list_features(ListFeaturesRequest::default())
+            .await;
+        let features = listed.unwrap().into_inner().features;
+        let feature_id = features.iter().find(|it| it.name == feature).unwrap().id;
+        let request = ListTemplatesRequest {
+            feature_id,
+            ..Default::default()
+        };
+        let listed = self.templates().list_templates(request).await;
+        let templates = listed.unwrap().into_inner().templates;
+        let template = templates.iter().find(|it| it.name == template).unwrap();
+        (feature_id, template.id)
     }
 
     /// Adds an image feature whose jobs the scripted provider runs.

@@ -5,8 +5,7 @@ use std::process::{Command, Output};
 
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest, FeatureProperties,
-    GenerationInput, JobStatus, ListFeaturesRequest, ListTemplatesRequest, Media, MediaRole,
-    MediaType, OutputSettings, TemplateData,
+    GenerationInput, JobStatus, Media, MediaRole, MediaType, OutputSettings, TemplateData,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -23,7 +22,7 @@ const PROMPT: &str = "Đêm nhạc acoustic: vé từ 150k\n20h00, thứ bảy 2
 on_both_databases! {
     async fn a_prompt_becomes_a_video_that_plays_everywhere(db: TestDatabase) {
         let server = TestServer::start_with(&db, |config| config.catalogue.install_starter = true).await;
-        let (feature, template) = short_video(&server, "event_teaser").await;
+        let (feature, template) = server.starter("short_video", "event_teaser").await;
         let settings = OutputSettings { width: 180, height: 320, duration_seconds: 2, ..Default::default() };
         let video = make(&server, CreateRequestRequest {
             template_id: Some(template),
@@ -125,7 +124,7 @@ async fn every_video_template_of_the_catalogue_makes_a_video() {
         "quote_motion",
         "product_reveal",
     ] {
-        let (feature, template) = short_video(&server, name).await;
+        let (feature, template) = server.starter("short_video", name).await;
         let settings = OutputSettings {
             width: 128,
             height: 128,
@@ -209,30 +208,6 @@ async fn video_feature(server: &Client, rate: i32) -> i64 {
         ..Default::default()
     };
     server.add_feature(feature).await.id
-}
-
-/// The catalogue's feature for videos, and one of its templates.
-async fn short_video(server: &Client, template: &str) -> (i64, i64) {
-    let features = server
-        .features()
-        .list_features(ListFeaturesRequest::default())
-        .await;
-    let features = features.unwrap().into_inner().features;
-    let feature = features
-        .iter()
-        .find(|feature| feature.name == "short_video")
-        .unwrap();
-    let request = ListTemplatesRequest {
-        feature_id: feature.id,
-        ..Default::default()
-    };
-    let templates = server.templates().list_templates(request).await;
-    let templates = templates.unwrap().into_inner().templates;
-    let template = templates
-        .iter()
-        .find(|found| found.name == template)
-        .unwrap();
-    (feature.id, template.id)
 }
 
 fn video_wish(feature: i64, settings: OutputSettings, seed: i64) -> CreateRequestRequest {

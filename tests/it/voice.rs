@@ -6,7 +6,7 @@ use std::process::Command;
 use atelier::config::{Config, Inputs};
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, FeatureProperties, GenerationInput, JobStatus,
-    ListFeaturesRequest, ListTemplatesRequest, Media, MediaRole, MediaType, OutputSettings,
+    Media, MediaRole, MediaType, OutputSettings,
 };
 
 use crate::client::{scripted_feature, wish};
@@ -107,30 +107,12 @@ async fn speech(
     words: &str,
     input: GenerationInput,
 ) -> Vec<Media> {
-    let listed = server
-        .features()
-        .list_features(ListFeaturesRequest::default())
-        .await;
-    let features = listed.unwrap().into_inner().features;
-    let feature = features
-        .into_iter()
-        .find(|feature| feature.name == "voice")
-        .unwrap();
-    let request = ListTemplatesRequest {
-        feature_id: feature.id,
-        ..Default::default()
-    };
-    let listed = server.templates().list_templates(request).await;
-    let templates = listed.unwrap().into_inner().templates;
-    let template = templates
-        .into_iter()
-        .find(|found| found.name == template)
-        .unwrap();
+    let (feature, template) = server.starter("voice", template).await;
     let wish = CreateRequestRequest {
-        template_id: Some(template.id),
+        template_id: Some(template),
         user_prompt: words.to_owned(),
         input: Some(input),
-        ..wish(feature.id)
+        ..wish(feature)
     };
     let (_, jobs) = server.create(wish).await;
     let ended = server.ended(jobs[0].id).await;
