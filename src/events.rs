@@ -16,7 +16,6 @@ use tokio::{
 };
 
 use crate::domain::with_causes;
-use crate::entity::{JobStatus, job};
 use crate::store::{Store, wake_up, wake_up::WakeUp};
 
 /// How long wake-ups for other replicas are gathered: NOTIFY takes a lock that all commits of a PostgreSQL server share.
@@ -56,28 +55,23 @@ pub struct Watcher {
 }
 
 impl Events {
-    /// Tells everyone that these jobs have changed or are new, and the workers if there may be something to do.
-    pub fn publish(&self, jobs: &[job::Model]) {
-        self.send_out(WakeUp {
-            jobs: jobs.iter().map(|job| job.id).collect(),
-            requests: jobs.iter().map(|job| job.request_id).collect(),
-            work: jobs.iter().any(|job| job.status == JobStatus::Pending),
-        });
+    /// Tells everyone what has changed.
+    pub fn publish(&self, wake_up: WakeUp) {
+        if wake_up == WakeUp::default() {
+            return;
+        }
+        self.wake(&wake_up);
+        lock(&self.inner.outbox).merge(wake_up);
+        self.inner.outbox_filled.notify_one();
     }
 
     /// Tells everyone that a running job came forward.
     pub fn publish_progress(&self, job_id: i64, request_id: i64) {
-        self.send_out(WakeUp {
+        self.publish(WakeUp {
             jobs: vec![job_id],
             requests: vec![request_id],
             work: false,
         });
-    }
-
-    fn send_out(&self, wake_up: WakeUp) {
-        self.wake(&wake_up);
-        lock(&self.inner.outbox).merge(wake_up);
-        self.inner.outbox_filled.notify_one();
     }
 
     /// Hears of all changes of the subject from now on.
@@ -228,7 +222,7 @@ mod tests {
             events.watch(Subject::Job(7)),
             events.watch(Subject::Request(7)),
         );
-        events.send_out(WakeUp {
+        events.publish(WakeUp {
             jobs: vec![8],
             requests: vec![3],
             work: true,

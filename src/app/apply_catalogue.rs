@@ -64,37 +64,20 @@ impl App {
         catalogue: Catalogue,
         options: ApplyOptions,
     ) -> Result<Vec<CatalogueChange>, Error> {
-        let tx = self.store.begin().await?;
-        let purpose = if options.prune {
-            Purpose::Delete
-        } else {
-            Purpose::Change
+        let apply = async |tx: &Transaction| {
+            let application = Application {
+                tx,
+                now: self.clock.now(),
+                prune: options.prune,
+                changes: Vec::new(),
+            };
+            application.run(catalogue).await
         };
-        let offers = store::catalogue::lock(&tx, purpose).await?.into_iter();
-        let mut live: ByName<Offer> = offers
-            .map(|offer| (offer.feature.name.clone(), offer))
-            .collect();
-        check_categories(&catalogue, &live)?;
-        let mut application = Application {
-            tx: &tx,
-            now: self.clock.now(),
-            prune: options.prune,
-            changes: Vec::new(),
-        };
-        for entry in catalogue.features {
-            let before = live.remove(&entry.feature.name);
-            application.apply(entry, before).await?;
-        }
-        for offer in live.into_values() {
-            application.leave_out(offer).await?;
-        }
-        let changes = application.changes;
         if options.dry_run {
-            tx.rollback().await?;
+            self.store.rehearse(apply).await
         } else {
-            tx.commit().await?;
+            self.store.write(apply).await
         }
-        Ok(changes)
     }
 }
 
@@ -131,6 +114,27 @@ struct Application<'a> {
 }
 
 impl Application<'_> {
+    async fn run(mut self, catalogue: Catalogue) -> Result<Vec<CatalogueChange>, Error> {
+        let purpose = if self.prune {
+            Purpose::Delete
+        } else {
+            Purpose::Change
+        };
+        let offers = store::catalogue::lock(self.tx, purpose).await?.into_iter();
+        let mut live: ByName<Offer> = offers
+            .map(|offer| (offer.feature.name.clone(), offer))
+            .collect();
+        check_categories(&catalogue, &live)?;
+        for entry in catalogue.features {
+            let before = live.remove(&entry.feature.name);
+            self.apply(entry, before).await?;
+        }
+        for offer in live.into_values() {
+            self.leave_out(offer).await?;
+        }
+        Ok(self.changes)
+    }
+
     fn note(&mut self, feature: &str, template: Option<&str>, kind: ChangeKind) {
         self.changes.push(CatalogueChange {
             feature: feature.to_owned(),

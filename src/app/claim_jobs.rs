@@ -15,13 +15,18 @@ impl App {
         lease: Duration,
     ) -> Result<Vec<job::Model>, Error> {
         let token = Uuid::new_v4().to_string();
-        let tx = self.store.begin().await?;
-        let jobs = queue::claim(&tx, worker_id, &token, lease, slots, self.clock.queue()).await?;
-        if jobs.is_empty() {
-            tx.rollback().await?;
-            return Ok(jobs);
-        }
-        self.commit_transition(tx, &jobs, None).await?;
-        Ok(jobs)
+        let now = self.clock.queue();
+        self.change_jobs(async |tx, changed| {
+            let jobs = queue::claim(tx, worker_id, &token, lease, slots, now).await?;
+            changed.moved(&jobs, None)?;
+            // The claim itself has made them processing.
+            changed.requests_are_settled(&jobs);
+            // Others that were woken by the same news may have passed over what was locked here.
+            if jobs.len() >= usize::try_from(slots).unwrap_or(usize::MAX) {
+                changed.leave_work();
+            }
+            Ok(jobs)
+        })
+        .await
     }
 }

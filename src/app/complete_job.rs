@@ -1,15 +1,15 @@
-use std::time::Duration;
+use std::{slice, time::Duration};
 
 use serde_json::json;
 
 use crate::{
     domain::{Error, JsonMap},
-    entity::{MediaRole, job, request},
+    entity::{MediaRole, job},
     media::{Facts, Inspected, StorageKey},
     store::{
         self, Transaction,
         media::NewMedia,
-        queue::{self, Lease},
+        queue::{self, Changed, Lease},
     },
 };
 
@@ -71,49 +71,47 @@ impl App {
         outputs: &[StoredOutput],
         metadata: JsonMap,
     ) -> Result<Option<job::Model>, Error> {
-        let tx = self.store.begin().await?;
-        let Some(job) = queue::complete(&tx, lease, metadata.into(), self.clock.queue()).await?
-        else {
-            tx.rollback().await?;
-            return Ok(None);
-        };
-        // Locked, so that it is not deleted before its media are there to go with it.
-        let request = store::request::lock(&tx, job.request_id).await?;
-        self.insert_media(&tx, &job, &request, outputs).await?;
-        self.commit_transition(tx, std::slice::from_ref(&job), None)
-            .await?;
-        Ok(Some(job))
+        let now = self.clock.queue();
+        self.change_jobs(async |tx, changed| {
+            let completed = queue::complete(tx, lease, metadata.into(), now).await?;
+            let Some(completed) = completed else {
+                return Ok(None);
+            };
+            self.insert_media(tx, &completed, outputs).await?;
+            changed.moved(slice::from_ref(&completed.job), None)?;
+            Ok(Some(completed.job))
+        })
+        .await
     }
 
     /// All originals first, so that their ids tell the order, and then what was made of each.
     async fn insert_media(
         &self,
         tx: &Transaction,
-        job: &job::Model,
-        request: &request::Model,
+        completed: &Changed,
         outputs: &[StoredOutput],
     ) -> Result<(), Error> {
-        let insert = |file, metadata| {
-            let media = NewMedia {
-                deleted_at: request.deleted_at,
-                ..self.describe(file, metadata)
-            };
-            store::media::insert(tx, job, media, self.clock.now())
+        let (job, now) = (&completed.job, self.clock.now());
+        let new = |file, metadata| NewMedia {
+            deleted_at: completed.request_deleted_at,
+            ..self.describe(file, metadata)
         };
-        let mut originals = Vec::with_capacity(outputs.len());
-        for (index, output) in outputs.iter().enumerate() {
+        let originals = outputs.iter().enumerate().map(|(index, output)| {
             let mut metadata = output.metadata.clone();
             metadata.retain(|key, _| !OURS.contains(&key.as_str()));
             metadata.extend(placed(job, index, output));
-            originals.push(insert(&output.file, metadata).await?.id);
-        }
+            new(&output.file, metadata)
+        });
+        let originals = store::media::insert(tx, job, originals.collect(), now).await?;
+        let mut derived = Vec::new();
         for (index, (output, original)) in outputs.iter().zip(originals).enumerate() {
             for file in &output.derived {
                 let mut metadata = placed(job, index, output);
                 metadata.insert("original_id".to_owned(), json!(original));
-                insert(file, metadata).await?;
+                derived.push(new(file, metadata));
             }
         }
+        store::media::insert(tx, job, derived, now).await?;
         Ok(())
     }
 

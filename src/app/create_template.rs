@@ -23,13 +23,14 @@ impl App {
         };
         draft.check(&properties, category, &mut checks);
         checks.finish(())?;
-        let tx = self.store.begin().await?;
-        // Deleted meanwhile, it would not take the new template along.
-        let feature = store::feature::hold(&tx, draft.feature_id).await?;
-        store::feature::live(feature)?;
-        let template = store::template::insert(&tx, draft, self.clock.now()).await?;
-        tx.commit().await?;
-        Ok(template)
+        self.store
+            .write(async |tx| {
+                // Deleted meanwhile, it would not take the new template along.
+                let feature = store::feature::hold(tx, draft.feature_id).await?;
+                store::feature::live(feature)?;
+                store::template::insert(tx, draft, self.clock.now()).await
+            })
+            .await
     }
 }
 

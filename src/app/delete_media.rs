@@ -9,13 +9,14 @@ use super::App;
 impl App {
     /// Hides one media row. One that is deleted already is returned as it is.
     pub async fn delete_media(&self, caller: Caller, id: i64) -> Result<media::Model, Error> {
-        let tx = self.store.begin().await?;
-        let found = store::media::find(&tx, caller, id).await?;
-        // Its own deletion waits for this one, and so sees its time and takes another.
-        store::request::lock(&tx, found.request_id).await?;
-        store::media::delete(&tx, id, self.clock.now()).await?;
-        let media = store::media::find(&tx, caller, id).await?;
-        tx.commit().await?;
-        Ok(media)
+        self.store
+            .write(async |tx| {
+                let found = store::media::find(tx, caller, id).await?;
+                // Its own deletion waits for this one, and so sees its time and takes another.
+                store::request::lock(tx, found.request_id).await?;
+                store::media::delete(tx, id, self.clock.now()).await?;
+                store::media::find(tx, caller, id).await
+            })
+            .await
     }
 }

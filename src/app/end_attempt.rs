@@ -38,20 +38,17 @@ impl App {
         lease: &Lease,
         end: &AttemptEnd,
     ) -> Result<Option<job::Model>, Error> {
-        let tx = self.store.begin().await?;
-        let mut cause = end.cause();
-        let mut ended = self.write_end(&tx, lease, end).await?;
-        if let (None, Some(failure)) = (&ended, end.failure_if_deleted()) {
-            cause = Some(Cause::Deleted);
-            ended = queue::fail(&tx, lease, &failure, self.clock.queue()).await?;
-        }
-        let Some(job) = ended else {
-            tx.rollback().await?;
-            return Ok(None);
-        };
-        self.commit_transition(tx, std::slice::from_ref(&job), cause)
-            .await?;
-        Ok(Some(job))
+        self.change_jobs(async |tx, changed| {
+            let mut cause = end.cause();
+            let mut ended = self.write_end(tx, lease, end).await?;
+            if let (None, Some(failure)) = (&ended, end.failure_if_deleted()) {
+                cause = Some(Cause::Deleted);
+                ended = queue::fail(tx, lease, &failure, self.clock.queue()).await?;
+            }
+            changed.moved(ended.as_slice(), cause)?;
+            Ok(ended)
+        })
+        .await
     }
 
     async fn write_end(

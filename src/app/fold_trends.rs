@@ -49,26 +49,32 @@ impl App {
         Ok(folded)
     }
 
-    /// The only transaction that folds; `None` if another replica has one.
-    async fn begin_fold(&self) -> Result<Option<Transaction>, Error> {
-        let tx = self.store.begin().await?;
-        if store::trend::lock_fold(&tx).await? {
-            return Ok(Some(tx));
-        }
-        tx.rollback().await?;
-        Ok(None)
+    /// Does the work in the only transaction that folds; `None` if another replica has one.
+    async fn fold<T>(
+        &self,
+        work: impl AsyncFnOnce(&Transaction) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let folded = self.store.write(async |tx| {
+            if !store::trend::lock_fold(tx).await? {
+                return Ok(None);
+            }
+            work(tx).await.map(Some)
+        });
+        folded.await
     }
 
     /// Returns false if another replica folds.
     async fn fold_tallies(&self, folded: &mut Folded) -> Result<bool, Error> {
         loop {
-            let Some(tx) = self.begin_fold().await? else {
+            let batch = self.fold(async |tx| {
+                let tallies = store::trend::take_tallies(tx, BATCH).await?;
+                let count = tallies.len();
+                let templates = self.weigh(tx, &by_template(tallies)).await?;
+                Ok((count, templates))
+            });
+            let Some((count, templates)) = batch.await? else {
                 return Ok(false);
             };
-            let tallies = store::trend::take_tallies(&tx, BATCH).await?;
-            let count = tallies.len();
-            let templates = self.weigh(&tx, &by_template(tallies)).await?;
-            tx.commit().await?;
             folded.tallies += count;
             folded.templates += templates;
             if (count as u64) < BATCH {
@@ -89,12 +95,11 @@ impl App {
             });
             let changed: Counted = changed.map(|before| (before.id, Vec::new())).collect();
             if !changed.is_empty() {
-                let Some(tx) = self.begin_fold().await? else {
-                    return Ok(());
-                };
-                let templates = self.weigh(&tx, &changed).await?;
-                tx.commit().await?;
-                folded.templates += templates;
+                let weighed = self.fold(async |tx| self.weigh(tx, &changed).await);
+                match weighed.await? {
+                    Some(templates) => folded.templates += templates,
+                    None => return Ok(()),
+                }
             }
             match page.last() {
                 Some(last) if page.len() as u64 == BATCH => after = last.id,

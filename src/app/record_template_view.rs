@@ -31,10 +31,9 @@ impl App {
             user_id,
             day: day(now)?,
         };
-        let tx = self.store.begin().await?;
-        let counted = store::trend::count_view(&tx, view, now).await?;
-        tx.commit().await?;
-        Ok(counted)
+        self.store
+            .write(async |tx| store::trend::count_view(tx, view, now).await)
+            .await
     }
 }
 

@@ -32,16 +32,18 @@ impl App {
             Reason::WorkerLost,
             "The worker was lost while it ran the job.",
         );
+        let now = self.clock.queue();
         let mut rescued = 0;
         loop {
-            let tx = self.store.begin().await?;
-            let jobs = queue::rescue(&tx, what, &failure, BATCH, self.clock.queue()).await?;
-            if jobs.is_empty() {
-                tx.rollback().await?;
-                return Ok(rescued);
+            let batch = self.change_jobs(async |tx, changed| {
+                let jobs = queue::rescue(tx, what, &failure, BATCH, now).await?;
+                changed.moved(&jobs, cause)?;
+                Ok(jobs.len())
+            });
+            match batch.await? {
+                0 => return Ok(rescued),
+                jobs => rescued += jobs,
             }
-            self.commit_transition(tx, &jobs, cause).await?;
-            rescued += jobs.len();
         }
     }
 }

@@ -4,38 +4,34 @@ use crate::{
     store::{self, Transaction},
 };
 
-use super::App;
+use super::{App, changed_jobs::ChangedJobs};
 
 impl App {
     /// Makes a new job in the place of one that failed or was cancelled. One that has a successor already is not retried
     /// again: its successor is returned, whatever has become of that.
     pub async fn retry_job(&self, caller: Caller, id: i64) -> Result<job::Model, Error> {
-        let tx = self.store.begin().await?;
-        let job = store::job::lock(&tx, caller, id).await?;
-        let request = store::request::lock(&tx, job.request_id).await?;
-        if request.deleted_at.is_some() {
-            return Err(Error::RequestDeleted(request.id));
-        }
-        if job.deleted_at.is_some() {
-            return Err(Error::not_found(Resource::Job, id));
-        }
-        if let Some(successor) = job.superseded_by {
-            return store::job::find(&tx, caller, successor).await;
-        }
-        if !job.status.is_retryable() {
-            let status = job.status.as_str();
-            return Err(Error::JobNotRetryable { id, status });
-        }
-        let mut jobs = vec![job];
-        let successors = self.supersede(&tx, &jobs).await?;
-        store::request::change(&tx, request, None, self.clock.now()).await?;
-        tx.commit().await?;
-        jobs.extend(successors.iter().cloned());
-        self.events.publish(&jobs);
-        successors
-            .into_iter()
-            .next()
-            .ok_or_else(|| Error::internal("a retried job has no successor"))
+        self.change_jobs(async |tx, changed| {
+            let job = store::job::lock(tx, caller, id).await?;
+            let request = store::request::lock(tx, job.request_id).await?;
+            if request.deleted_at.is_some() {
+                return Err(Error::RequestDeleted(request.id));
+            }
+            if job.deleted_at.is_some() {
+                return Err(Error::not_found(Resource::Job, id));
+            }
+            if let Some(successor) = job.superseded_by {
+                return store::job::find(tx, caller, successor).await;
+            }
+            if !job.status.is_retryable() {
+                let status = job.status.as_str();
+                return Err(Error::JobNotRetryable { id, status });
+            }
+            let successor = self.supersede(tx, &[job], changed).await?.pop();
+            let now = self.clock.now();
+            changed.change_request(tx, request, None, now).await?;
+            successor.ok_or_else(|| Error::internal("a retried job has no successor"))
+        })
+        .await
     }
 
     /// Fails if this process has the provider and knows that it cannot work.
@@ -54,6 +50,7 @@ impl App {
         &self,
         tx: &Transaction,
         jobs: &[job::Model],
+        changed: &mut ChangedJobs,
     ) -> Result<Vec<job::Model>, Error> {
         let attempts = self.settings.max_attempts;
         let now = self.clock.now();
@@ -74,6 +71,8 @@ impl App {
                 return Err(Error::FeatureInactive(feature.id));
             }
         }
+        changed.touched(jobs);
+        changed.moved(&successors, None)?;
         Ok(successors)
     }
 }

@@ -5,15 +5,17 @@ use super::App;
 impl App {
     /// Brings a deleted feature back with the templates that its deletion took along. A live one is returned as it is.
     pub async fn undelete_feature(&self, id: i64) -> Result<feature::Model, Error> {
-        let tx = self.store.begin().await?;
-        let feature = store::feature::lock_whole(&tx, id).await?;
-        let Some(deleted_at) = feature.deleted_at else {
-            return Ok(feature);
-        };
-        let now = self.clock.now();
-        let live = store::feature::set_deleted(&tx, &feature, None, now).await?;
-        store::template::undelete_of_feature(&tx, id, deleted_at, now).await?;
-        tx.commit().await?;
-        Ok(live)
+        self.store
+            .write(async |tx| {
+                let feature = store::feature::lock_whole(tx, id).await?;
+                let Some(deleted_at) = feature.deleted_at else {
+                    return Ok(feature);
+                };
+                let now = self.clock.now();
+                let live = store::feature::set_deleted(tx, &feature, None, now).await?;
+                store::template::undelete_of_feature(tx, id, deleted_at, now).await?;
+                Ok(live)
+            })
+            .await
     }
 }

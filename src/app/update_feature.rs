@@ -21,19 +21,20 @@ impl App {
         if id <= 0 {
             return Err(Error::Validation(checks.into_violations()));
         }
-        let tx = self.store.begin().await?;
-        let feature = store::feature::lock(&tx, id).await?;
-        let before = draft_of(&feature);
-        let mut draft = before.clone();
-        change(&mut draft);
-        draft.check(checks)?;
-        check_etag(Resource::Feature, id, feature.version, etag)?;
-        if draft == before {
-            return Ok(feature);
-        }
-        let updated = store::feature::update(&tx, &feature, draft, self.clock.now()).await?;
-        tx.commit().await?;
-        Ok(updated)
+        self.store
+            .write(async |tx| {
+                let feature = store::feature::lock(tx, id).await?;
+                let before = draft_of(&feature);
+                let mut draft = before.clone();
+                change(&mut draft);
+                draft.check(checks)?;
+                check_etag(Resource::Feature, id, feature.version, etag)?;
+                if draft == before {
+                    return Ok(feature);
+                }
+                store::feature::update(tx, &feature, draft, self.clock.now()).await
+            })
+            .await
     }
 }
 

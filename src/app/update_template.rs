@@ -21,21 +21,22 @@ impl App {
         if id <= 0 {
             return Err(Error::Validation(checks.into_violations()));
         }
-        let tx = self.store.begin().await?;
-        let template = store::template::lock(&tx, id).await?;
-        let feature = store::feature::find(&tx, template.feature_id).await?;
-        let before = draft_of(&template);
-        let mut draft = before.clone();
-        change(&mut draft);
-        draft.check(&properties_of(&feature)?, feature.category, &mut checks);
-        checks.finish(())?;
-        check_etag(Resource::Template, id, template.version, etag)?;
-        if draft == before {
-            return Ok(template);
-        }
-        let updated = store::template::update(&tx, &template, draft, self.clock.now()).await?;
-        tx.commit().await?;
-        Ok(updated)
+        self.store
+            .write(async |tx| {
+                let template = store::template::lock(tx, id).await?;
+                let feature = store::feature::find(tx, template.feature_id).await?;
+                let before = draft_of(&template);
+                let mut draft = before.clone();
+                change(&mut draft);
+                draft.check(&properties_of(&feature)?, feature.category, &mut checks);
+                checks.finish(())?;
+                check_etag(Resource::Template, id, template.version, etag)?;
+                if draft == before {
+                    return Ok(template);
+                }
+                store::template::update(tx, &template, draft, self.clock.now()).await
+            })
+            .await
     }
 }
 

@@ -21,14 +21,15 @@ impl App {
         draft: &RequestDraft,
     ) -> Result<ValidRequest, Error> {
         check_owner(caller, draft)?;
-        let (feature, resolved) = self.resolve_draft(draft).await?;
+        self.require_feature(draft)?;
+        let offered = store::feature::find_offered(self.store.reader(), draft, false).await?;
+        let resolved = self.resolve_draft(draft, &offered)?;
         self.check_provider(&resolved)?;
-        let provisioned = self.settings.provision_users;
-        if !provisioned && !store::user::exists(self.store.reader(), draft.user_id).await? {
+        if !offered.user_known && !self.settings.provision_users {
             return Err(Error::UserUnknown(draft.user_id));
         }
         let variations = i64::try_from(resolved.jobs.len()).map_err(Error::internal)?;
-        let price = properties_of(&feature)?.cost_per_generation;
+        let price = properties_of(&offered.feature)?.cost_per_generation;
         Ok(ValidRequest {
             resolved,
             cost: price.saturating_mul(variations),

@@ -1,13 +1,9 @@
-use std::{
-    collections::{BTreeMap, VecDeque},
-    slice,
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
-    domain::{Caller, Error, JobCounts, WatchCursor},
-    entity::request,
+    domain::{Caller, Error, WatchCursor},
     events::Subject,
-    store::{self, job::Standing},
+    store::{self, job::Standing, request::Counted},
 };
 
 use super::{
@@ -21,8 +17,7 @@ pub struct RequestUpdate {
     /// `None`: nothing happened for a while.
     pub news: Option<JobNews>,
     /// As it is now.
-    pub request: request::Model,
-    pub counts: JobCounts,
+    pub request: Counted,
     /// Where to resume after this update.
     pub cursor: String,
 }
@@ -39,7 +34,7 @@ pub struct RequestWatch {
     /// What has been told, which lags behind what has been read.
     told: WatchCursor,
     /// Read after what is ready, so that it is not older.
-    request: Option<(request::Model, JobCounts)>,
+    request: Option<Counted>,
     pace: Pace,
     ended: bool,
 }
@@ -107,14 +102,13 @@ impl RequestWatch {
         if let Some(JobNews::Transition { job, .. }) = &news {
             self.told.advance(job.id, job.revision);
         }
-        let (request, counts) = self
+        let request = self
             .request
             .clone()
             .ok_or_else(|| Error::internal("there is news of a request that was not read"))?;
         Ok(RequestUpdate {
             news,
             request,
-            counts,
             cursor: self.told.encode(self.request_id)?,
         })
     }
@@ -132,9 +126,7 @@ impl RequestWatch {
         if !self.ready.is_empty() {
             let db = self.app.store.reader();
             let request = store::request::find(db, self.caller, self.request_id).await?;
-            let counts = store::request::job_counts(db, slice::from_ref(&request)).await?;
-            let counts = counts.get(&self.request_id).copied().unwrap_or_default();
-            self.request = Some((request, counts));
+            self.request = Some(store::request::count(db, request).await?);
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::{
         WatchCursor, etag, stored,
     },
     entity::{self, RequestStatus, request},
-    store::{self, PageRequest},
+    store::{self, PageRequest, request::Counted},
 };
 
 use super::{
@@ -45,7 +45,7 @@ impl RequestService for Requests {
         }
         let (request, jobs) = self.app.create_request(caller, draft).await?;
         Ok(Response::new(proto::CreateRequestResponse {
-            request: Some(self.message(request, caller).await?),
+            request: Some(message(request, caller)),
             jobs: job::brief_messages(jobs, caller),
             resolved_input: None,
         }))
@@ -57,9 +57,11 @@ impl RequestService for Requests {
     ) -> Result<Response<proto::GetRequestResponse>, Status> {
         let caller = caller(&request);
         let id = required_id(request.get_ref().id)?;
-        let found = store::request::find(self.app.store.reader(), caller, id).await?;
+        let db = self.app.store.reader();
+        let found = store::request::find(db, caller, id).await?;
+        let found = store::request::count(db, found).await?;
         Ok(Response::new(proto::GetRequestResponse {
-            request: Some(self.message(found, caller).await?),
+            request: Some(message(found, caller)),
         }))
     }
 
@@ -87,7 +89,7 @@ impl RequestService for Requests {
         let caller = caller(&request);
         let id = required_id(request.get_ref().id)?;
         let cancellation = self.app.cancel_request(caller, id).await?;
-        let request = self.message(cancellation.request, caller).await?;
+        let request = message(cancellation.request, caller);
         let uncancelled = |job: &entity::job::Model| proto::UncancelledJob {
             id: job.id,
             status: job::status_message(job.status).into(),
@@ -107,7 +109,7 @@ impl RequestService for Requests {
         let id = required_id(request.get_ref().id)?;
         let (request, jobs) = self.app.retry_request(caller, id).await?;
         Ok(Response::new(proto::RetryRequestResponse {
-            request: Some(self.message(request, caller).await?),
+            request: Some(message(request, caller)),
             jobs: job::brief_messages(jobs, caller),
         }))
     }
@@ -124,7 +126,7 @@ impl RequestService for Requests {
         checks.finish(())?;
         let request = self.app.delete_request(caller, id, &etag).await?;
         Ok(Response::new(proto::DeleteRequestResponse {
-            request: Some(self.message(request, caller).await?),
+            request: Some(message(request, caller)),
         }))
     }
 
@@ -136,7 +138,7 @@ impl RequestService for Requests {
         let id = required_id(request.get_ref().id)?;
         let request = self.app.undelete_request(caller, id).await?;
         Ok(Response::new(proto::UndeleteRequestResponse {
-            request: Some(self.message(request, caller).await?),
+            request: Some(message(request, caller)),
         }))
     }
 
@@ -172,17 +174,6 @@ impl Requests {
             next_page_token: page.next_page_token,
         })
     }
-
-    async fn message(
-        &self,
-        request: request::Model,
-        caller: Caller,
-    ) -> Result<proto::Request, Error> {
-        let mut messages = messages(&self.app, vec![request], caller).await?;
-        messages
-            .pop()
-            .ok_or_else(|| Error::internal("a request became no message"))
-    }
 }
 
 /// The requests with how their jobs stand.
@@ -194,7 +185,7 @@ pub(super) async fn messages(
     let counts = store::request::job_counts(app.store.reader(), &requests).await?;
     let message = |request: request::Model| {
         let counts = counts.get(&request.id).copied().unwrap_or_default();
-        message(request, counts, caller)
+        message(Counted { request, counts }, caller)
     };
     Ok(requests.into_iter().map(message).collect())
 }
@@ -336,7 +327,8 @@ fn status_message(status: RequestStatus) -> proto::RequestStatus {
     }
 }
 
-fn message(request: request::Model, counts: JobCounts, caller: Caller) -> proto::Request {
+pub(super) fn message(counted: Counted, caller: Caller) -> proto::Request {
+    let Counted { request, counts } = counted;
     let input = stored::show(request.input_metadata);
     proto::Request {
         id: request.id,

@@ -1,10 +1,12 @@
 use std::{str::FromStr, sync::Arc, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, SqlxPostgresConnector,
+    SqlxSqliteConnector,
     sqlx::{
-        self, Connection, PgConnection,
+        self, ConnectOptions, Connection, PgConnection,
+        pool::PoolOptions,
+        postgres::PgConnectOptions,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
     },
 };
@@ -16,10 +18,13 @@ use crate::{
     domain::Error,
 };
 
-use super::{Store, Transaction};
+use super::Store;
 
 /// How long a SQLite connection waits for another process's write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A connection that was not used for so long may have been cut meanwhile.
+const TESTED_AFTER: Duration = Duration::from_secs(5);
 
 /// Why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -48,18 +53,58 @@ async fn open(
 ) -> Result<DatabaseConnection, ConnectError> {
     create_folder(config)?;
     check_server(config).await?;
-    let mut options = ConnectOptions::new(config.url.expose());
-    options
+    let failed = |source| failed_to_connect(config, source);
+    match config.url.backend() {
+        DatabaseBackend::Postgres => {
+            let options = PgConnectOptions::from_str(config.url.expose()).map_err(failed)?;
+            let options = options.disable_statement_logging();
+            let pool = pool_options(config, connections).connect_with(options);
+            Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(
+                pool.await.map_err(failed)?,
+            ))
+        }
+        DatabaseBackend::Sqlite => {
+            let options = SqliteConnectOptions::from_str(config.url.expose()).map_err(failed)?;
+            let options = tune_sqlite(options).disable_statement_logging();
+            let pool = pool_options(config, connections).connect_with(options);
+            Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(
+                pool.await.map_err(failed)?,
+            ))
+        }
+    }
+}
+
+fn failed_to_connect(config: &DatabaseConfig, source: sqlx::Error) -> ConnectError {
+    ConnectError::Connect {
+        url: config.url.redacted(),
+        source: DbErr::Conn(RuntimeErr::SqlxError(Arc::new(source))),
+    }
+}
+
+/// A connection is looked at before it is lent, by what is known of it: only one that lay idle costs a round trip.
+fn pool_options<D: sqlx::Database>(config: &DatabaseConfig, connections: u32) -> PoolOptions<D> {
+    PoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(config.acquire_timeout)
-        .connect_timeout(config.acquire_timeout)
-        .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(tune_sqlite);
-    let connected = Database::connect(options).await;
-    connected.map_err(|source| ConnectError::Connect {
-        url: config.url.redacted(),
-        source,
-    })
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| Box::pin(is_fit(connection, meta.idle_for)))
+}
+
+/// Whether a connection may be lent again; one that may not is closed.
+///
+/// One whose last transaction has not ended as it was told to is not: SQLite, for one, rolls a transaction back by itself
+/// when the disk is full, and all that the driver would write from then on would be in a transaction that never commits.
+async fn is_fit<C: Connection>(
+    connection: &mut C,
+    idle_for: Duration,
+) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        return Ok(false);
+    }
+    if idle_for >= TESTED_AFTER {
+        connection.ping().await?;
+    }
+    Ok(true)
 }
 
 /// Connects once without the pool, which would try again until its time is up and then tell that instead of the cause.
@@ -67,10 +112,7 @@ async fn check_server(config: &DatabaseConfig) -> Result<(), ConnectError> {
     if config.url.backend() != DatabaseBackend::Postgres {
         return Ok(());
     }
-    let failed = |error: sqlx::Error| ConnectError::Connect {
-        url: config.url.redacted(),
-        source: DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))),
-    };
+    let failed = |error| failed_to_connect(config, error);
     let connection = PgConnection::connect(config.url.expose());
     let connection = timeout(config.acquire_timeout, connection).await;
     let connection = connection
@@ -114,20 +156,6 @@ impl Store {
             DatabaseBackend::Sqlite => open(config, config.max_connections).await?,
         };
         Ok(Self { writer, reader })
-    }
-
-    /// Begins a transaction that may write. On SQLite it takes the write lock at once: a transaction that reads first and
-    /// writes later would fail instead of waiting.
-    pub async fn begin(&self) -> Result<Transaction, Error> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let options = match self.backend() {
-            DbBackend::Sqlite => options,
-            _ => TransactionOptions::default(),
-        };
-        Ok(self.writer.begin_with_options(options).await?)
     }
 
     /// Whether the database answers.

@@ -4,18 +4,19 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    TransactionTrait,
     sea_query::{Expr, LockType},
 };
 
 use crate::{
-    domain::{Error, deletion_time},
+    domain::{Caller, Error, deletion_time},
     entity::{job, media, request},
 };
 
 use super::Transaction;
 
 /// The jobs that share the request's fate: the live ones of a live request, and of a deleted one those deleted with it.
-fn members(request: &request::Model) -> Select<job::Entity> {
+pub(super) fn members(request: &request::Model) -> Select<job::Entity> {
     let deleted_with = match request.deleted_at {
         Some(at) => job::Column::DeletedAt.eq(at),
         None => job::Column::DeletedAt.is_null(),
@@ -25,27 +26,38 @@ fn members(request: &request::Model) -> Select<job::Entity> {
         .filter(deleted_with)
 }
 
-/// Locks those jobs, which comes before the lock of the request.
-pub async fn lock_members(
-    tx: &Transaction,
-    request: &request::Model,
-) -> Result<Vec<job::Model>, Error> {
-    let members = members(request)
-        .order_by_asc(job::Column::Id)
-        .lock(LockType::NoKeyUpdate);
-    Ok(members.all(tx).await?)
+/// A request and the jobs that share its fate, locked: nobody else changes them, adds to them or takes from them.
+#[derive(Debug)]
+pub struct LockedRequest {
+    pub request: request::Model,
+    /// By id.
+    pub jobs: Vec<job::Model>,
 }
 
-/// The ids of those jobs.
-pub async fn member_ids(
-    db: &impl ConnectionTrait,
-    request: &request::Model,
-) -> Result<Vec<i64>, Error> {
-    let ids = members(request)
-        .order_by_asc(job::Column::Id)
-        .select_only()
-        .column(job::Column::Id);
-    Ok(ids.into_tuple().all(db).await?)
+/// Locks a request, deleted or not, with its jobs, if the caller may see it.
+pub async fn lock(tx: &Transaction, caller: Caller, id: i64) -> Result<LockedRequest, Error> {
+    loop {
+        // The jobs' locks come before the request's, everywhere: so the jobs may be others by the time it is had. Then all
+        // locks are given back, which a savepoint does, and taken anew.
+        let savepoint = tx.begin().await?;
+        let seen = super::request::find(&savepoint, caller, id).await?;
+        let jobs = members(&seen)
+            .order_by_asc(job::Column::Id)
+            .lock(LockType::NoKeyUpdate)
+            .all(&savepoint)
+            .await?;
+        let request = super::request::lock(&savepoint, id).await?;
+        let ids = members(&request)
+            .order_by_asc(job::Column::Id)
+            .select_only()
+            .column(job::Column::Id);
+        let ids: Vec<i64> = ids.into_tuple().all(&savepoint).await?;
+        if jobs.iter().map(|job| job.id).eq(ids) {
+            savepoint.commit().await?;
+            return Ok(LockedRequest { request, jobs });
+        }
+        savepoint.rollback().await?;
+    }
 }
 
 /// Those of these jobs that no retry has superseded, in order of variation.

@@ -3,18 +3,18 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, Order, PaginatorTrait, QueryFilter,
-    QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, JoinType, Order,
+    PaginatorTrait, QueryFilter, QuerySelect, QueryTrait, RelationDef,
     sea_query::{Expr, ExprTrait, LockType, SimpleExpr},
 };
 use serde::Serialize;
 
 use crate::{
-    domain::{Error, FeatureDraft, Page, Resource},
+    domain::{Error, FeatureDraft, Page, RequestDraft, Resource},
     entity::{
         JobStatus, MediaType,
         feature::{ActiveModel, Column, Entity, Model},
-        job,
+        job, template, user,
     },
 };
 
@@ -86,6 +86,65 @@ pub async fn find(db: &impl ConnectionTrait, id: i64) -> Result<Model, Error> {
 /// The feature, if it is not deleted.
 pub async fn find_live(db: &impl ConnectionTrait, id: i64) -> Result<Model, Error> {
     live(find(db, id).await?)
+}
+
+/// What a request asks for, and whether there is the user who does.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Offered {
+    #[sea_orm(nested)]
+    pub feature: Model,
+    pub user_known: bool,
+    #[sea_orm(skip)]
+    pub template: Option<template::Model>,
+}
+
+/// A live feature, and one of its templates that is live too, if one is asked for. `held`: nobody deletes the feature until
+/// the transaction ends.
+pub async fn find_offered(
+    db: &impl ConnectionTrait,
+    draft: &RequestDraft,
+    held: bool,
+) -> Result<Offered, Error> {
+    let id = draft.feature_id;
+    // An impossible id is refused with the other mistakes.
+    let template_id = draft.template_id.filter(|id| *id > 0);
+    let mut query = Entity::find_by_id(id)
+        .join(JoinType::LeftJoin, chosen_template(template_id))
+        .select_also(template::Entity);
+    let user = user::Entity::find_by_id(draft.user_id)
+        .select_only()
+        .expr(1);
+    let statement = QuerySelect::query(&mut query);
+    statement.expr_as(Expr::exists(user.into_query()), "A_user_known");
+    if held {
+        // Of the feature alone, which is always there. On SQLite nobody else writes meanwhile.
+        statement.lock_with_tables(LockType::KeyShare, [Entity]);
+    }
+    let found = query.into_model::<Offered, template::Model>().one(db);
+    let found = found.await?;
+    let (offered, template) = found.ok_or_else(|| Error::not_found(Resource::Feature, id))?;
+    let feature = live(offered.feature)?;
+    match template_id {
+        Some(id) if template.is_none() => Err(Error::not_found(Resource::Template, id)),
+        _ => Ok(Offered {
+            feature,
+            template,
+            ..offered
+        }),
+    }
+}
+
+fn chosen_template(id: Option<i64>) -> RelationDef {
+    Entity::belongs_to(template::Entity)
+        .from(Column::Id)
+        .to(template::Column::FeatureId)
+        .on_condition(move |_, template| {
+            let column = |column| Expr::col((template.clone(), column));
+            let live = column(template::Column::DeletedAt).is_null();
+            let chosen = column(template::Column::Id).eq(id);
+            Condition::all().add(live).add(chosen)
+        })
+        .into()
 }
 
 /// [`Error::NotFound`] if the feature is deleted.

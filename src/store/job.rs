@@ -1,11 +1,12 @@
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Iterable, Order, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait, Select,
-    sea_query::{Expr, LockType},
+    sea_query::{CaseStatement, Expr, LockType},
 };
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -20,7 +21,7 @@ use crate::{
 };
 
 use super::{
-    PageRequest, Transaction, job_event,
+    PageRequest, Transaction,
     page::{List, Sorting},
     request::by_name,
 };
@@ -48,25 +49,24 @@ pub struct Plan {
     pub now: DateTime<Utc>,
 }
 
-/// Adds a request's jobs, one for each input, with their first event.
+/// Adds a request's jobs, one for each input, and returns them in order of variation.
 pub async fn insert(
     tx: &Transaction,
     request: &request::Model,
     inputs: &[JobInput],
     plan: Plan,
 ) -> Result<Vec<Model>, Error> {
-    let mut jobs = Vec::with_capacity(inputs.len());
-    for (variation, input) in (0..).zip(inputs) {
-        let job = new_job(
-            request,
-            variation,
-            serde_json::to_value(input).map_err(Error::internal)?,
-            plan,
-        );
-        jobs.push(job.insert(tx).await?);
-    }
-    job_event::record(tx, &jobs, None).await?;
-    Ok(jobs)
+    let jobs = (0..).zip(inputs).map(|(variation, input)| {
+        let input = serde_json::to_value(input).map_err(Error::internal)?;
+        Ok(new_job(request, variation, input, plan))
+    });
+    insert_all(tx, jobs.collect::<Result<_, Error>>()?).await
+}
+
+async fn insert_all(tx: &Transaction, jobs: Vec<ActiveModel>) -> Result<Vec<Model>, Error> {
+    let mut inserted = Entity::insert_many(jobs).exec_with_returning(tx).await?;
+    inserted.sort_unstable_by_key(|job| (job.variation, job.id));
+    Ok(inserted)
 }
 
 fn new_job(
@@ -106,29 +106,34 @@ fn waiting(max_attempts: i32, now: DateTime<Utc>) -> ActiveModel {
 }
 
 /// Adds a job in the place of each of these, which its request has locked with itself: the same work, with all attempts
-/// before it. Their first events are recorded.
+/// before it. Returns them in order of variation.
 pub async fn insert_successors(
     tx: &Transaction,
     jobs: &[Model],
     max_attempts: i32,
     now: DateTime<Utc>,
 ) -> Result<Vec<Model>, Error> {
-    let mut successors = Vec::with_capacity(jobs.len());
+    let successors = jobs.iter().map(|job| successor(job, max_attempts, now));
+    let successors = insert_all(tx, successors.collect()).await?;
+    let by_variation: BTreeMap<i32, i64> = successors
+        .iter()
+        .map(|successor| (successor.variation, successor.id))
+        .collect();
+    let mut superseded_by = CaseStatement::new();
     for job in jobs {
-        let successor = successor(job, max_attempts, now).insert(tx).await?;
-        let superseded = Entity::update_many()
-            .col_expr(Column::SupersededBy, Expr::value(successor.id))
-            .col_expr(Column::UpdatedAt, Expr::value(now))
-            .filter(Column::Id.eq(job.id))
-            .filter(Column::SupersededBy.is_null())
-            .exec(tx)
-            .await?;
-        if superseded.rows_affected != 1 {
-            return Err(Error::internal("a job was superseded behind its lock"));
-        }
-        successors.push(successor);
+        let successor = by_variation.get(&job.variation).copied();
+        superseded_by = superseded_by.case(Column::Id.eq(job.id), Expr::value(successor));
     }
-    job_event::record(tx, &successors, None).await?;
+    let superseded = Entity::update_many()
+        .col_expr(Column::SupersededBy, superseded_by.into())
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .filter(Column::Id.is_in(jobs.iter().map(|job| job.id)))
+        .filter(Column::SupersededBy.is_null())
+        .exec(tx)
+        .await?;
+    if usize::try_from(superseded.rows_affected) != Ok(jobs.len()) {
+        return Err(Error::internal("a job was superseded behind its lock"));
+    }
     Ok(successors)
 }
 

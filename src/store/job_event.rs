@@ -22,27 +22,20 @@ use super::{
 /// Most events read at once; a watcher that is further behind reads again.
 const BATCH: u64 = 100;
 
-/// Records the transition that each of these jobs has just made, for `cause` if the statuses do not tell. It happened at the
-/// job's `updated_at`.
-pub async fn record(
-    tx: &Transaction,
-    jobs: &[job::Model],
-    cause: Option<Cause>,
-) -> Result<(), Error> {
-    if jobs.is_empty() {
+/// Adds these events, in one statement.
+pub async fn insert(tx: &Transaction, events: Vec<ActiveModel>) -> Result<(), Error> {
+    if events.is_empty() {
         return Ok(());
     }
-    let events: Vec<ActiveModel> = jobs
-        .iter()
-        .map(|job| event_of(job, cause))
-        .collect::<Result<_, _>>()?;
     Entity::insert_many(events)
         .exec_without_returning(tx)
         .await?;
     Ok(())
 }
 
-fn event_of(job: &job::Model, cause: Option<Cause>) -> Result<ActiveModel, Error> {
+/// The event of the transition that a job has just made, for `cause` if the statuses do not tell. It happened at the job's
+/// `updated_at`.
+pub fn event_of(job: &job::Model, cause: Option<Cause>) -> Result<ActiveModel, Error> {
     let detail = EventDetail {
         cause,
         worker_id: job.worker_id.clone(),

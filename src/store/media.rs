@@ -2,7 +2,6 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
@@ -55,13 +54,26 @@ pub struct NewMedia {
     pub deleted_at: Option<DateTime<Utc>>,
 }
 
+/// Adds files of a job, in one statement, and returns their ids in the same order.
 pub async fn insert(
     tx: &Transaction,
     job: &job::Model,
-    media: NewMedia,
+    media: Vec<NewMedia>,
     now: DateTime<Utc>,
-) -> Result<Model, Error> {
-    let media = ActiveModel {
+) -> Result<Vec<i64>, Error> {
+    if media.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = media.into_iter().map(|media| row(job, media, now));
+    let inserted = Entity::insert_many(rows).exec_with_returning_keys(tx);
+    let mut ids = inserted.await?;
+    // Numbers are given in the order of the rows.
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+fn row(job: &job::Model, media: NewMedia, now: DateTime<Utc>) -> ActiveModel {
+    ActiveModel {
         id: NotSet,
         request_id: Set(job.request_id),
         job_id: Set(Some(job.id)),
@@ -78,8 +90,7 @@ pub async fn insert(
         storage_key: Set(Some(media.storage_key)),
         role: Set(media.role),
         sha256: Set(Some(media.sha256)),
-    };
-    Ok(media.insert(tx).await?)
+    }
 }
 
 /// The media, deleted or not, if the caller may see it.

@@ -14,17 +14,16 @@ pub mod queue;
 pub mod request;
 mod search;
 pub mod template;
+mod transaction;
 pub mod trend;
 pub mod user;
 pub mod wake_up;
 
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbBackend};
+use sea_orm::{DatabaseConnection, DbBackend};
 
 pub use connection::{ConnectError, connect};
 pub use page::PageRequest;
-
-/// A transaction that may write.
-pub type Transaction = DatabaseTransaction;
+pub use transaction::Transaction;
 
 /// The database: one pool on PostgreSQL; one writer and a pool of readers on SQLite, which knows a single writer only.
 #[derive(Clone, Debug)]

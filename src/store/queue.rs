@@ -5,6 +5,7 @@
 
 mod attempt;
 mod dialect;
+mod request_status;
 
 use std::{cmp::Reverse, time::Duration};
 
@@ -25,12 +26,17 @@ use attempt::failure_values;
 pub use attempt::{
     Lease, Report, complete, fail, hand_back, heartbeat, note_submission, note_task, retry,
 };
-use dialect::{Dialect, condition};
+pub use dialect::Changed;
+use dialect::{Dialect, condition, condition_of};
+pub use request_status::refresh_requests;
 
 /// The clock of the queue: the database's unless a test gives a time.
 pub type Now = Option<DateTime<Utc>>;
 
-/// Takes up to `slots` due jobs, highest priority first and oldest first among equals, for a worker.
+/// Takes up to `slots` due jobs, highest priority first and oldest first among equals, for a worker. Their requests are
+/// processing from then on.
+///
+/// It waits for no lock: a job is passed over while somebody has it or its request locked, however long that takes.
 pub async fn claim(
     tx: &Transaction,
     worker_id: &str,
@@ -40,19 +46,27 @@ pub async fn claim(
     now: Now,
 ) -> Result<Vec<Model>, Error> {
     let sql = Dialect::of(tx);
-    let statement = format!(
+    let next = format!(
         "WITH next AS MATERIALIZED (
-             SELECT id FROM generation_jobs
-             WHERE {condition} AND run_after <= {now}
-             ORDER BY priority DESC, id LIMIT $5 {skip_locked}
-         )
-         UPDATE generation_jobs SET {assignments},
+             SELECT job.id, job.request_id FROM generation_jobs AS job
+             JOIN generation_requests AS request ON request.id = job.request_id
+             WHERE {condition} AND job.run_after <= {now}
+             ORDER BY job.priority DESC, job.id LIMIT $5 {skip_locked}
+         )",
+        condition = condition_of("job", Transition::Claim),
+        now = sql.now("$1"),
+        skip_locked = sql.skip_locked("job, request"),
+    );
+    let begin_requests = format!(
+        "UPDATE generation_requests SET status = 'processing', updated_at = {now}, version = version + 1
+         WHERE id IN (SELECT request_id FROM next) AND status <> 'processing'",
+        now = sql.now("$1"),
+    );
+    let claim = format!(
+        "UPDATE generation_jobs SET {assignments},
              worker_id = $2, lease_token = $3, lease_expires_at = {lease_end},
              error_code = NULL, error_message = NULL, error_detail = NULL
          WHERE id IN (SELECT id FROM next) RETURNING {columns}",
-        condition = condition(Transition::Claim),
-        now = sql.now("$1"),
-        skip_locked = sql.skip_locked(),
         assignments = sql.assignments(Transition::Claim, "$1"),
         lease_end = sql.after("$1", "$4"),
         columns = sql.columns(),
@@ -64,24 +78,28 @@ pub async fn claim(
         lease.as_secs_f64().into(),
         i64::from(slots).into(),
     ];
+    let statement = sql.both(&next, &begin_requests, &claim);
     let mut jobs = sql.rows(tx, statement, values).await?;
     jobs.sort_by_key(|job| (Reverse(job.priority), job.id));
     Ok(jobs)
 }
 
-/// Cancels a job if it is still pending; `None` if it is not any more.
-pub async fn cancel(tx: &Transaction, job_id: i64, now: Now) -> Result<Option<Model>, Error> {
+/// Cancels those of these jobs that are still pending, and returns them in order of id.
+pub async fn cancel(tx: &Transaction, job_ids: &[i64], now: Now) -> Result<Vec<Model>, Error> {
     let sql = Dialect::of(tx);
     let statement = format!(
         "UPDATE generation_jobs SET {assignments},
              error_code = NULL, error_message = NULL, error_detail = NULL
-         WHERE id = $2 AND {condition} RETURNING {columns}",
+         WHERE id {ids} AND {condition} RETURNING {columns}",
         assignments = sql.assignments(Transition::Cancel, "$1"),
+        ids = sql.one_of("$2"),
         condition = condition(Transition::Cancel),
         columns = sql.columns(),
     );
-    let values: [Value; 2] = [now.into(), job_id.into()];
-    Ok(sql.rows(tx, statement, values).await?.into_iter().next())
+    let values: [Value; 2] = [now.into(), sql.list(job_ids.iter().copied())];
+    let mut jobs = sql.rows(tx, statement, values).await?;
+    jobs.sort_unstable_by_key(|job| job.id);
+    Ok(jobs)
 }
 
 /// What to do with jobs whose lease has run out.
@@ -124,15 +142,15 @@ pub async fn rescue(
          )
          UPDATE generation_jobs SET {assignments}{queue},
              error_code = $2, error_message = $3, error_detail = $4
-         WHERE id IN (SELECT id FROM expired) RETURNING {columns}",
+         WHERE id IN (SELECT id FROM expired)",
         condition = condition(transition),
         now = sql.now("$1"),
-        skip_locked = sql.skip_locked(),
+        skip_locked = sql.skip_locked("generation_jobs"),
         assignments = sql.assignments(transition, "$1"),
-        columns = sql.columns(),
     );
     let mut values: Vec<Value> = vec![now.into()];
     values.extend(failure_values(failure));
     values.push(i64::from(limit).into());
-    sql.rows(tx, statement, values).await
+    let changed = sql.changed(tx, sql.locking_requests(&statement), values);
+    Ok(changed.await?.into_iter().map(|row| row.job).collect())
 }

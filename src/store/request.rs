@@ -5,8 +5,8 @@ use sea_orm::{
     ActiveEnum, ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, Order, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select, UpdateMany,
+    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, Order, QueryFilter, QuerySelect,
+    QueryTrait, Select, SqlErr,
     sea_query::{Expr, ExprTrait, LockType},
 };
 use serde::Serialize;
@@ -27,6 +27,13 @@ use super::{
 /// Not FOR UPDATE: that would wait for transactions that insert jobs or media of the request. SQLite has no row locks, and
 /// its query builder leaves them out.
 const LOCK: LockType = LockType::NoKeyUpdate;
+
+/// A request with how those of its jobs stand that count for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Counted {
+    pub request: Model,
+    pub counts: JobCounts,
+}
 
 /// What a list shows; `None` means all.
 #[derive(Debug, Serialize)]
@@ -52,7 +59,9 @@ pub(super) fn by_name<S: serde::Serializer, T: ActiveEnum<Value = String>>(
     status.as_ref().map(T::to_value).serialize(serializer)
 }
 
-/// Adds an accepted request; its jobs come next, in the same transaction.
+/// Adds an accepted request; its jobs come next, in the same transaction. [`Error::UserUnknown`] if there is no such user.
+///
+/// The feature is held, and templates are only hidden: so no other foreign key can be violated.
 pub async fn insert(
     tx: &Transaction,
     draft: RequestDraft,
@@ -60,7 +69,7 @@ pub async fn insert(
     system_prompt: Option<String>,
     now: DateTime<Utc>,
 ) -> Result<Model, Error> {
-    let backend = tx.get_database_backend();
+    let (backend, user_id) = (tx.get_database_backend(), draft.user_id);
     let request = ActiveModel {
         id: NotSet,
         user_id: Set(draft.user_id),
@@ -81,7 +90,11 @@ pub async fn insert(
         deleted_at: Set(None),
         version: Set(1),
     };
-    Ok(request.insert(tx).await?)
+    let inserted = request.insert(tx).await;
+    inserted.map_err(|error| match error.sql_err() {
+        Some(SqlErr::ForeignKeyConstraintViolation(_)) => Error::UserUnknown(user_id),
+        _ => error.into(),
+    })
 }
 
 /// The request, deleted or not, if the caller may see it.
@@ -153,7 +166,7 @@ pub async fn list(
     list.sorted(db, newest_first).await
 }
 
-/// The request, deleted or not, locked until the transaction ends; see [`refresh_status`] for the order of locks.
+/// The request, deleted or not, locked until the transaction ends. Its jobs' locks come before this one, everywhere.
 pub async fn lock(tx: &Transaction, id: i64) -> Result<Model, Error> {
     let found = Entity::find_by_id(id).lock(LOCK).one(tx).await?;
     found.ok_or_else(|| Error::not_found(Resource::Request, id))
@@ -180,6 +193,10 @@ pub async fn job_counts(
     if !deleted.is_empty() {
         rows.extend(count_by_status(db, deleted_with(deleted)).await?);
     }
+    sum(rows)
+}
+
+fn sum(rows: Vec<(i64, JobStatus, i64)>) -> Result<BTreeMap<i64, JobCounts>, Error> {
     let mut counts: BTreeMap<i64, JobCounts> = BTreeMap::new();
     for (request_id, status, jobs) in rows {
         let jobs = u32::try_from(jobs).map_err(Error::internal)?;
@@ -217,29 +234,11 @@ async fn count_by_status(
     Ok(counts.into_tuple().all(db).await?)
 }
 
-/// Recomputes the status of requests whose jobs have changed, under their row locks.
-///
-/// Locks are taken in this order everywhere: jobs by id, then requests by id. That leaves no way into a deadlock.
-pub async fn refresh_status(
-    tx: &Transaction,
-    ids: &[i64],
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    let requests = Entity::find()
-        .filter(Column::Id.is_in(ids.iter().copied()))
-        .order_by_asc(Column::Id)
-        .lock(LOCK);
-    let requests = requests.all(tx).await?;
-    let counts = job_counts(tx, &requests).await?;
-    for request in requests {
-        if let Some(status) = new_status(&request, &counts) {
-            changed(request.id, now)
-                .col_expr(Column::Status, Expr::value(status))
-                .exec(tx)
-                .await?;
-        }
-    }
-    Ok(())
+/// The request with how its jobs stand: the live ones, or those that were deleted with it.
+pub async fn count(db: &impl ConnectionTrait, request: Model) -> Result<Counted, Error> {
+    let rows = count_by_status(db, super::deletion::members(&request)).await?;
+    let counts = sum(rows)?.remove(&request.id).unwrap_or_default();
+    Ok(Counted { request, counts })
 }
 
 /// Writes down that a client has changed a locked request, or its jobs, or that it is deleted or live now.
@@ -248,40 +247,25 @@ pub async fn change(
     request: Model,
     deleted_at: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> Result<Model, Error> {
-    changed(request.id, now)
-        .col_expr(Column::DeletedAt, Expr::value(deleted_at))
-        .exec(tx)
-        .await?;
-    let mut request = Model {
+) -> Result<Counted, Error> {
+    let request = Model {
         deleted_at,
         updated_at: now,
         version: request.version + 1,
         ..request
     };
-    let counts = job_counts(tx, std::slice::from_ref(&request)).await?;
-    if let Some(status) = new_status(&request, &counts) {
-        Entity::update_many()
-            .col_expr(Column::Status, Expr::value(status))
-            .filter(Column::Id.eq(request.id))
-            .exec(tx)
-            .await?;
-        request.status = status;
-    }
-    Ok(request)
-}
-
-/// The status that the request gets, if it is another.
-fn new_status(request: &Model, counts: &BTreeMap<i64, JobCounts>) -> Option<RequestStatus> {
-    let counts = counts.get(&request.id).copied().unwrap_or_default();
-    let status = request_status(counts, request.status);
-    (status != request.status).then_some(status)
-}
-
-/// A change of a request that its clients see.
-fn changed(id: i64, now: DateTime<Utc>) -> UpdateMany<Entity> {
+    let Counted {
+        mut request,
+        counts,
+    } = count(tx, request).await?;
+    request.status = request_status(counts, request.status);
     Entity::update_many()
         .col_expr(Column::UpdatedAt, Expr::value(now))
-        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
-        .filter(Column::Id.eq(id))
+        .col_expr(Column::Version, Expr::value(request.version))
+        .col_expr(Column::DeletedAt, Expr::value(deleted_at))
+        .col_expr(Column::Status, Expr::value(request.status))
+        .filter(Column::Id.eq(request.id))
+        .exec(tx)
+        .await?;
+    Ok(Counted { request, counts })
 }

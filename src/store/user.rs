@@ -5,10 +5,6 @@ use crate::{
     entity::user::{ActiveModel, Column, Entity},
 };
 
-pub async fn exists(db: &impl ConnectionTrait, id: i64) -> Result<bool, Error> {
-    Ok(Entity::find_by_id(id).one(db).await?.is_some())
-}
-
 /// Adds the user unless it is there.
 pub async fn provision(db: &impl ConnectionTrait, id: i64) -> Result<(), Error> {
     Entity::insert(ActiveModel { id: Set(id) })

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use atelier::{
-    app::{App, AttemptEnd, Clock, Settings},
+    app::{App, AttemptEnd, Clock, Settings, StoredFile, StoredOutput},
     config::Config,
     domain::{
-        Caller, Checks, FeatureDraft, FeatureProperties, GenerationInput, IntakeLimits, JsonMap,
-        Reason, RequestDraft, job::Failure,
+        Caller, Checks, FeatureDraft, FeatureProperties, Format, GenerationInput, IntakeLimits,
+        JsonMap, Reason, RequestDraft, TemplateData, TemplateDraft, job::Failure,
     },
-    entity::{MediaType, RequestStatus, job, job_event},
+    entity::{MediaRole, MediaType, RequestStatus, job, job_event},
     events::Events,
-    media::{LinkSettings, Storage, StorageSettings},
+    media::{Facts, Inspected, LinkSettings, Storage, StorageKey, StorageSettings},
     store::{self, Store, queue::Lease},
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -30,8 +30,14 @@ pub struct Bench {
 
 impl Bench {
     pub async fn new(db: &TestDatabase) -> Self {
+        Self::at(&db.url, Config::default().database.max_connections).await
+    }
+
+    /// The same with a URL of its own for the database, and so many connections at most.
+    pub async fn at(url: &str, connections: u32) -> Self {
         let mut config = Config::default();
-        config.database.url = db.url.parse().unwrap();
+        config.database.url = url.parse().unwrap();
+        config.database.max_connections = connections;
         let store = Store::open(&config.database).await.unwrap();
         migration::up(store.writer(), None).await.unwrap();
         let media = tempfile::tempdir().unwrap();
@@ -85,26 +91,55 @@ impl Bench {
         variations: i32,
         priority: i32,
     ) -> Vec<job::Model> {
-        let draft = RequestDraft {
+        let mut draft = self.draft("x");
+        draft.input.batch_size = variations;
+        draft.priority = priority;
+        self.app.create_request(caller, draft).await.unwrap().1
+    }
+
+    /// A wish of user 1 for one picture.
+    pub fn draft(&self, prompt: &str) -> RequestDraft {
+        RequestDraft {
             user_id: 1,
             project_id: None,
             feature_id: self.feature_id,
             template_id: None,
-            user_prompt: "x".to_owned(),
+            user_prompt: prompt.to_owned(),
             user_media_urls: Vec::new(),
-            input: GenerationInput {
-                batch_size: variations,
-                ..GenerationInput::default()
-            },
+            input: GenerationInput::default(),
             metadata: JsonMap::new(),
-            priority,
+            priority: 0,
             idempotency_key: String::new(),
-        };
-        self.app.create_request(caller, draft).await.unwrap().1
+        }
     }
 
     pub async fn claim(&self, slots: u32) -> Vec<job::Model> {
         self.app.claim_jobs("worker", slots, LEASE).await.unwrap()
+    }
+
+    /// Ends the attempt of a claimed job with one file.
+    pub async fn complete(&self, job: &job::Model) -> Option<job::Model> {
+        let (lease, outputs) = (lease(job), [output(&lease(job))]);
+        let completed = self.app.complete_job(&lease, &outputs, JsonMap::new());
+        completed.await.unwrap()
+    }
+
+    /// A template without any data.
+    pub async fn template(&self) -> i64 {
+        let draft = TemplateDraft {
+            feature_id: self.feature_id,
+            name: "plain".to_owned(),
+            description: String::new(),
+            data: TemplateData::default(),
+            preview_url: String::new(),
+            tags: Vec::new(),
+            is_active: true,
+            order_index: 0,
+            trend_start: None,
+            trend_end: None,
+        };
+        let created = self.app.create_template(draft, Checks::default());
+        created.await.unwrap().id
     }
 
     pub async fn job(&self, id: i64) -> job::Model {
@@ -158,5 +193,36 @@ pub fn overloaded(pause: Duration) -> AttemptEnd {
         failure: Failure::new(Reason::ProviderUnavailable, "Overloaded."),
         pause,
         keep_task: false,
+    }
+}
+
+/// A file that an attempt has stored.
+pub fn output(lease: &Lease) -> StoredOutput {
+    let inspected = Inspected {
+        facts: Facts {
+            format: Format::Png,
+            file_size: 1,
+            sha256: "0".repeat(64),
+            size: Some((1, 1)),
+            duration: None,
+            frame_rate: None,
+            video_codec: None,
+            sound: None,
+        },
+        blurhash: "L".to_owned(),
+        tiny_preview: String::new(),
+        undecoded: None,
+    };
+    StoredOutput {
+        file: StoredFile {
+            key: StorageKey::for_output(lease.job_id, &lease.token, 0, Format::Png),
+            role: MediaRole::Original,
+            inspected,
+            thumbnail_size: None,
+            recipe_not_embedded: None,
+        },
+        seed: None,
+        metadata: JsonMap::new(),
+        derived: Vec::new(),
     }
 }

@@ -7,16 +7,15 @@ mod model;
 mod operation;
 mod snapshot;
 
-use atelier::app::{AttemptEnd, StoredFile, StoredOutput};
-use atelier::domain::{Caller, Error, Format, JsonMap, Reason, job::Failure};
-use atelier::entity::{MediaRole, job, media};
-use atelier::media::{Facts, Inspected, StorageKey};
+use atelier::app::AttemptEnd;
+use atelier::domain::{Caller, Error, JsonMap, Reason, job::Failure};
+use atelier::entity::{job, media};
 use atelier::store::queue::{self, Lease, Report};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tokio::runtime::Handle;
 
-use crate::bench::{Bench, LEASE, overloaded};
+use crate::bench::{Bench, LEASE, output, overloaded};
 use crate::database::on_both_databases;
 use model::Model;
 use operation::Operation;
@@ -128,36 +127,6 @@ async fn perform_attempt(bench: &Bench, lease: &Lease, action: &operation::Attem
         operation::Attempt::HandBack => AttemptEnd::HandBack { keep_task: false },
     };
     app.end_attempt(lease, &end).await.unwrap().is_some()
-}
-
-fn output(lease: &Lease) -> StoredOutput {
-    let inspected = Inspected {
-        facts: Facts {
-            format: Format::Png,
-            file_size: 1,
-            sha256: "0".repeat(64),
-            size: Some((1, 1)),
-            duration: None,
-            frame_rate: None,
-            video_codec: None,
-            sound: None,
-        },
-        blurhash: "L".to_owned(),
-        tiny_preview: String::new(),
-        undecoded: None,
-    };
-    StoredOutput {
-        file: StoredFile {
-            key: StorageKey::for_output(lease.job_id, &lease.token, 0, Format::Png),
-            role: MediaRole::Original,
-            inspected,
-            thumbnail_size: None,
-            recipe_not_embedded: None,
-        },
-        seed: None,
-        metadata: JsonMap::new(),
-        derived: Vec::new(),
-    }
 }
 
 async fn perform_on_job(

@@ -1,5 +1,6 @@
 //! How often templates are used and viewed, and which are trending: counted once, folded by one replica at a time.
 
+use atelier::domain::Error;
 use atelier::entity::{template, template_tally, template_view};
 use atelier::rpc::proto::{
     CreateRequestRequest, ErrorReason, GetTemplateRequest, RecordTemplateViewRequest, Template,
@@ -200,18 +201,20 @@ on_both_databases! {
         let server = ClockedServer::start(&db).await;
         let template = add_templates(&server, 1).await.remove(0);
         use_template(&server, &template).await;
-        let tx = server.app.store.begin().await.unwrap();
-        assert!(store::trend::lock_fold(&tx).await.unwrap());
-        let taken = store::trend::take_tallies(&tx, 10).await.unwrap();
-        let mut locked = store::trend::lock(&tx, &[template.id]).await.unwrap().remove(0);
-        locked.usage_count += 1;
-        store::trend::write(&tx, &locked).await.unwrap();
-        drop(tx);
+        let broken_off = server.app.store.write(async |tx| {
+            assert!(store::trend::lock_fold(tx).await.unwrap());
+            let taken = store::trend::take_tallies(tx, 10).await.unwrap();
+            assert_eq!(taken.len(), 1);
+            let mut locked = store::trend::lock(tx, &[template.id]).await.unwrap().remove(0);
+            locked.usage_count += 1;
+            store::trend::write(tx, &locked).await.unwrap();
+            Err::<(), _>(Error::internal("broken off"))
+        });
+        broken_off.await.unwrap_err();
 
-        assert_eq!(taken.len(), 1);
         assert_eq!(get(&server, template.id).await.usage_count, 0);
         assert_eq!(tallies(&db).await, 1);
-        fold_all(&server, &db).await;
+        fold(&server).await;
         fold(&server).await;
         assert_eq!(get(&server, template.id).await.usage_count, 1);
     }
@@ -300,27 +303,18 @@ async fn one_replica_folds_at_a_time_and_the_other_does_not_wait() {
     let other = server.beside(&db).await;
     let template = add_templates(&server, 1).await.remove(0);
     use_template(&server, &template).await;
-    let tx = server.app.store.begin().await.unwrap();
-    assert!(store::trend::lock_fold(&tx).await.unwrap());
-    let folded = within(other.app.fold_trends()).await.unwrap();
+    let folding = server.app.store.write(async |tx| {
+        assert!(store::trend::lock_fold(tx).await.unwrap());
+        within(other.app.fold_trends()).await
+    });
+    let folded = folding.await.unwrap();
     assert!(folded.is_nothing(), "{folded:?}");
-    tx.rollback().await.unwrap();
     fold(&other).await;
     assert_eq!(get(&server, template.id).await.usage_count, 1);
 }
 
 async fn fold(server: &ClockedServer) {
     within(server.app.fold_trends()).await.unwrap();
-}
-
-/// Folds after one that was broken off, which keeps others out until its rollback has reached the database.
-async fn fold_all(server: &ClockedServer, db: &TestDatabase) {
-    within(async {
-        while tallies(db).await > 0 {
-            server.app.fold_trends().await.unwrap();
-        }
-    })
-    .await;
 }
 
 async fn written(server: &ClockedServer) -> usize {
@@ -402,4 +396,14 @@ async fn change(db: &TestDatabase, changed: template::ActiveModel) {
         .exec(&connection)
         .await
         .unwrap();
+}
+
+/// Folds after one that was broken off, which keeps others out until its rollback has reached the database.
+async fn fold_all(server: &ClockedServer, db: &TestDatabase) {
+    within(async {
+        while tallies(db).await > 0 {
+            server.app.fold_trends().await.unwrap();
+        }
+    })
+    .await;
 }

@@ -32,7 +32,6 @@ async fn next_message(
     let RequestUpdate {
         news,
         request,
-        counts,
         cursor,
     } = update;
     let (event, job, media) = match news {
@@ -45,7 +44,7 @@ async fn next_message(
     Ok(Some(proto::WatchRequestResponse {
         event: event.into(),
         job: job.map(|job| job::brief_message(job, caller)),
-        request: Some(super::message(request, counts, caller)),
+        request: Some(super::message(request, caller)),
         media: media::messages(app, media).await?,
         cursor,
     }))

@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    Now,
+    Changed, Now,
     dialect::{Dialect, condition},
 };
 
@@ -105,13 +105,13 @@ pub async fn note_task(
         == 1)
 }
 
-/// Ends an attempt with success; `None` if the lease is lost.
+/// Ends an attempt with success; `None` if the lease is lost. Here and below the request of the job is locked too.
 pub async fn complete(
     tx: &Transaction,
     lease: &Lease,
     output: Json,
     now: Now,
-) -> Result<Option<Model>, Error> {
+) -> Result<Option<Changed>, Error> {
     let change = "progress = 1, output_metadata = $4";
     end(
         tx,
@@ -133,7 +133,7 @@ pub async fn fail(
 ) -> Result<Option<Model>, Error> {
     let change = "error_code = $4, error_message = $5, error_detail = $6";
     let values = failure_values(failure);
-    end(tx, lease, Transition::Fail, change, values, now).await
+    end_job(tx, lease, Transition::Fail, change, values, now).await
 }
 
 /// Ends an attempt and queues the job again after a pause; `None` if the lease is lost or the job deleted.
@@ -154,7 +154,7 @@ pub async fn retry(
     );
     let mut values = failure_values(failure);
     values.push(pause.as_secs_f64().into());
-    end(tx, lease, Transition::Retry, &change, values, now).await
+    end_job(tx, lease, Transition::Retry, &change, values, now).await
 }
 
 /// Puts a job back that its worker cannot go on with; the attempt does not count. `None` if the lease is lost or the job
@@ -170,7 +170,7 @@ pub async fn hand_back(
         Dialect::of(tx).now("$1"),
         forget_task(keep_task)
     );
-    end(tx, lease, Transition::HandBack, &change, Vec::new(), now).await
+    end_job(tx, lease, Transition::HandBack, &change, Vec::new(), now).await
 }
 
 fn forget_task(keep_task: bool) -> &'static str {
@@ -189,6 +189,18 @@ pub(super) fn failure_values(failure: &Failure) -> Vec<Value> {
     ]
 }
 
+async fn end_job(
+    tx: &Transaction,
+    lease: &Lease,
+    transition: Transition,
+    change: &str,
+    values: Vec<Value>,
+    now: Now,
+) -> Result<Option<Model>, Error> {
+    let ended = end(tx, lease, transition, change, values, now).await?;
+    Ok(ended.map(|changed| changed.job))
+}
+
 /// Changes the row of a running attempt and takes the lease off it. The values of `change` begin at $4.
 async fn end(
     tx: &Transaction,
@@ -197,16 +209,16 @@ async fn end(
     change: &str,
     values: Vec<Value>,
     now: Now,
-) -> Result<Option<Model>, Error> {
+) -> Result<Option<Changed>, Error> {
     let sql = Dialect::of(tx);
     let statement = format!(
         "UPDATE generation_jobs SET {assignments}, {change}
-         WHERE id = $2 AND lease_token = $3 AND {condition} RETURNING {columns}",
+         WHERE id = $2 AND lease_token = $3 AND {condition}",
         assignments = sql.assignments(transition, "$1"),
         condition = condition(transition),
-        columns = sql.columns(),
     );
     let mut all: Vec<Value> = vec![now.into(), lease.job_id.into(), lease.token.as_str().into()];
     all.extend(values);
-    Ok(sql.rows(tx, statement, all).await?.into_iter().next())
+    let changed = sql.changed(tx, sql.locking_requests(&statement), all);
+    Ok(changed.await?.into_iter().next())
 }

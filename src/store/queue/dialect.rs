@@ -1,5 +1,7 @@
+use chrono::{DateTime, Utc};
 use sea_orm::{
-    ConnectionTrait, DbBackend, EntityTrait, Iterable, Statement, Value, sea_query::Iden as _,
+    ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Iterable, Statement, Value,
+    sea_query::Iden as _,
 };
 
 use crate::{
@@ -10,6 +12,14 @@ use crate::{
     entity::job::{Column, Entity, Model},
     store::Transaction,
 };
+
+/// A job that a statement has changed, which has its request's lock.
+#[derive(Debug, FromQueryResult)]
+pub struct Changed {
+    #[sea_orm(nested)]
+    pub job: Model,
+    pub request_deleted_at: Option<DateTime<Utc>>,
+}
 
 /// How the two databases say the same.
 #[derive(Clone, Copy)]
@@ -71,12 +81,60 @@ impl Dialect {
         set
     }
 
-    /// SQLite has one writer and so nothing to skip.
-    pub(super) fn skip_locked(self) -> &'static str {
+    /// Takes the rows of these tables that nobody has locked, and no others. SQLite has one writer and so nothing to skip.
+    pub(super) fn skip_locked(self, tables: &str) -> String {
         match self.backend {
-            DbBackend::Postgres => "FOR UPDATE SKIP LOCKED",
-            _ => "",
+            DbBackend::Postgres => format!("FOR NO KEY UPDATE OF {tables} SKIP LOCKED"),
+            _ => String::new(),
         }
+    }
+
+    /// The statement that changes jobs and returns them, with the locks of their requests, which come after those of the
+    /// jobs: whoever has them recomputes the requests' statuses.
+    pub(super) fn locking_requests(self, update: &str) -> String {
+        let columns = self.columns();
+        match self.backend {
+            DbBackend::Postgres => format!(
+                "WITH changed AS ({update} RETURNING *),
+                 locked AS MATERIALIZED (
+                     SELECT id, deleted_at FROM generation_requests
+                     WHERE id IN (SELECT request_id FROM changed) ORDER BY id FOR NO KEY UPDATE
+                 )
+                 SELECT {columns}, (SELECT deleted_at FROM locked WHERE id = request_id) AS request_deleted_at
+                 FROM changed ORDER BY id"
+            ),
+            _ => format!(
+                "{update} RETURNING {columns},
+                     (SELECT deleted_at FROM generation_requests WHERE id = request_id) AS request_deleted_at"
+            ),
+        }
+    }
+
+    /// Two statements that see the same rows of `with`, as one call: the rows are those of the second.
+    pub(super) fn both(self, with: &str, first: &str, second: &str) -> String {
+        match self.backend {
+            DbBackend::Postgres => format!("{with}, first AS ({first}) {second}"),
+            // No data is changed within a WITH here, but one call may hold several statements.
+            _ => format!("{with} {first}; {with} {second}"),
+        }
+    }
+
+    /// Whether the identifier is among those in parameter `given`, a [`Dialect::list`]; one text however many there are.
+    pub(super) fn one_of(self, given: &str) -> String {
+        match self.backend {
+            DbBackend::Postgres => format!("= ANY(CAST({given} AS bigint[]))"),
+            _ => format!("IN (SELECT value FROM json_each({given}))"),
+        }
+    }
+
+    pub(super) fn list(self, ids: impl IntoIterator<Item = i64>) -> Value {
+        let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
+        let ids = ids.join(",");
+        match self.backend {
+            DbBackend::Postgres => format!("{{{ids}}}"),
+            _ => format!("[{ids}]"),
+        }
+        .into()
     }
 
     /// All columns, the enums as text, which is how the entity reads them.
@@ -100,6 +158,17 @@ impl Dialect {
         Ok(Entity::find().from_raw_sql(statement).all(tx).await?)
     }
 
+    /// What [`Dialect::locking_requests`] finds.
+    pub(super) async fn changed(
+        self,
+        tx: &Transaction,
+        statement: String,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<Changed>, Error> {
+        let statement = Statement::from_sql_and_values(self.backend, statement, values);
+        Ok(Changed::find_by_statement(statement).all(tx).await?)
+    }
+
     pub(super) async fn execute(
         self,
         db: &impl ConnectionTrait,
@@ -113,11 +182,16 @@ impl Dialect {
 
 /// The rows that may make a transition. Literals, since a partial index serves no query whose condition is a parameter.
 pub(super) fn condition(transition: Transition) -> String {
+    condition_of("generation_jobs", transition)
+}
+
+/// The same where the jobs have another name in the statement.
+pub(super) fn condition_of(jobs: &str, transition: Transition) -> String {
     let rule = transition.rule();
     let live = if rule.needs_live() {
-        " AND deleted_at IS NULL"
+        format!(" AND {jobs}.deleted_at IS NULL")
     } else {
-        ""
+        String::new()
     };
-    format!("status = '{}'{live}", rule.from.as_str())
+    format!("{jobs}.status = '{}'{live}", rule.from.as_str())
 }

@@ -1,0 +1,72 @@
+//! The one way to write: a transaction that has ended, one way or the other, before whoever asked for it goes on.
+
+use sea_orm::{
+    DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+
+use crate::domain::Error;
+
+use super::Store;
+
+/// A transaction that may write.
+pub type Transaction = DatabaseTransaction;
+
+impl Store {
+    /// Does the work in a transaction: committed if it succeeds, rolled back if it fails. Both are waited for, since a
+    /// transaction that is only dropped ends some time later, and until then a claim passes over the rows that it has
+    /// locked.
+    ///
+    /// # Errors
+    /// What the work fails with, or the database when it cannot begin or commit; nothing is written then.
+    pub async fn write<T>(
+        &self,
+        work: impl AsyncFnOnce(&Transaction) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let tx = self.begin().await?;
+        match work(&tx).await {
+            Ok(done) => {
+                tx.commit().await?;
+                Ok(done)
+            }
+            Err(refusal) => {
+                roll_back(tx).await;
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Does the work in a transaction that is always rolled back, to see what it would do.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn rehearse<T>(
+        &self,
+        work: impl AsyncFnOnce(&Transaction) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let tx = self.begin().await?;
+        let outcome = work(&tx).await;
+        roll_back(tx).await;
+        outcome
+    }
+
+    /// On SQLite it takes the write lock at once: a transaction that reads first and writes later would fail instead of
+    /// waiting.
+    async fn begin(&self) -> Result<Transaction, Error> {
+        let options = match self.backend() {
+            DbBackend::Sqlite => TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            },
+            _ => TransactionOptions::default(),
+        };
+        Ok(self.writer().begin_with_options(options).await?)
+    }
+}
+
+/// A rollback fails only where the database has undone the work already: with the connection, or by itself, as SQLite does
+/// on a full disk. The connection does not go back into use then.
+async fn roll_back(tx: Transaction) {
+    if let Err(error) = tx.rollback().await {
+        tracing::debug!(%error, "a transaction was rolled back before we asked");
+    }
+}
