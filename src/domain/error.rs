@@ -93,6 +93,8 @@ pub enum Error {
     },
     #[error("the database cannot be reached right now")]
     DatabaseUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the database's disk is full: nothing can be written until there is room")]
+    DatabaseFull(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the media storage cannot be reached right now")]
     StorageUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the server is shutting down")]
@@ -104,6 +106,11 @@ pub enum Error {
 impl Error {
     pub fn not_found(resource: Resource, id: i64) -> Self {
         Self::NotFound { resource, id }
+    }
+
+    /// Whether the same work may be recorded later, with nothing changed: the database is away, or has no room.
+    pub fn is_of_database(&self) -> bool {
+        matches!(self, Self::DatabaseUnavailable(_) | Self::DatabaseFull(_))
     }
 
     /// A fault of our own, with the words that the log shows.
@@ -160,6 +167,7 @@ pub enum Reason {
     OffsetAhead,
     ProviderNotReady,
     ProviderLimitExceeded,
+    DatabaseFull,
 }
 
 impl Reason {
@@ -210,6 +218,7 @@ impl Reason {
             Self::OffsetAhead => "OFFSET_AHEAD",
             Self::ProviderNotReady => "PROVIDER_NOT_READY",
             Self::ProviderLimitExceeded => "PROVIDER_LIMIT_EXCEEDED",
+            Self::DatabaseFull => "DATABASE_FULL",
         }
     }
 }

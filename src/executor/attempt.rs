@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     app::StoredOutput,
-    domain::{Error, JobInput, JsonMap, Reason, Recipe, job::Failure},
+    domain::{JobInput, JsonMap, Reason, Recipe, job::Failure},
     entity::job,
     provider::{Output, Polled, ProgressSender, Provider, ProviderError, Submitted, Task, clean},
     store::queue::{self, Lease},
@@ -205,7 +205,7 @@ impl<'a> Attempt<'a> {
             match queue::note_task(self.executor.app.store.writer(), self.lease, task_id).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => return Err(Outcome::LeaseLost),
-                Err(Error::DatabaseUnavailable(_)) => tokio::time::sleep(NOTE_PAUSE).await,
+                Err(error) if error.is_of_database() => tokio::time::sleep(NOTE_PAUSE).await,
                 Err(error) => return Err(Outcome::Missed(Mishap::from(error).keeping_task())),
             }
         }

@@ -122,7 +122,7 @@ impl Executor {
     ) -> Option<job::Model> {
         loop {
             match self.record(job, lease, &outcome).await {
-                Err(error @ Error::DatabaseUnavailable(_)) => {
+                Err(error) if error.is_of_database() => {
                     tracing::warn!(
                         error = with_causes(&error),
                         "cannot record the end of an attempt yet"

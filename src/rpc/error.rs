@@ -39,7 +39,7 @@ fn log(error: &Error, code: Code, reason: Reason) {
         Error::Internal(_) => {
             tracing::error!(code, reason, error = with_causes(error), "internal error");
         }
-        Error::DatabaseUnavailable(_) | Error::StorageUnavailable(_) => {
+        Error::DatabaseUnavailable(_) | Error::DatabaseFull(_) | Error::StorageUnavailable(_) => {
             tracing::warn!(
                 code,
                 reason,
@@ -75,6 +75,7 @@ fn classify(error: &Error) -> (Code, Reason) {
         Error::ProviderNotReady { .. } => (Code::FailedPrecondition, Reason::ProviderNotReady),
         Error::RevisionAhead { .. } => (Code::OutOfRange, Reason::RevisionAhead),
         Error::DatabaseUnavailable(_) => (Code::Unavailable, Reason::DatabaseUnavailable),
+        Error::DatabaseFull(_) => (Code::Unavailable, Reason::DatabaseFull),
         Error::StorageUnavailable(_) => (Code::Unavailable, Reason::StorageUnavailable),
         Error::ShuttingDown => (Code::Unavailable, Reason::ShuttingDown),
         Error::Internal(_) => (Code::Internal, Reason::Internal),
@@ -166,6 +167,7 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         Error::ProviderNotReady { provider, .. } => vec![("provider", provider.clone())],
         Error::InvalidPageToken
         | Error::DatabaseUnavailable(_)
+        | Error::DatabaseFull(_)
         | Error::StorageUnavailable(_)
         | Error::ShuttingDown
         | Error::Internal(_) => Vec::new(),

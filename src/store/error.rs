@@ -9,7 +9,9 @@ use crate::domain::Error;
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
-        if is_unavailable(&error) {
+        if is_full(&error) {
+            Self::DatabaseFull(Box::new(error))
+        } else if is_unavailable(&error) {
             Self::DatabaseUnavailable(Box::new(error))
         } else {
             Self::Internal(Box::new(error))
@@ -20,6 +22,17 @@ impl From<DbErr> for Error {
 /// Whether a unique index refused the statement.
 pub(super) fn is_unique_violation(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
+}
+
+/// PostgreSQL's disk_full; SQLite's SQLITE_FULL.
+fn is_full(error: &DbErr) -> bool {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
+            let code = error.as_database_error().and_then(DatabaseError::code);
+            matches!(code.as_deref(), Some("53100" | "13"))
+        }
+        _ => false,
+    }
 }
 
 /// Whether the same statement may succeed later, with nothing changed.
@@ -42,7 +55,7 @@ fn is_unavailable(error: &DbErr) -> bool {
 }
 
 /// PostgreSQL, appendix A: connection exceptions, conflicts with other transactions, too few resources, an operator's
-/// intervention. SQLite: busy, locked, I/O error, full.
+/// intervention. SQLite: busy, locked, I/O error.
 fn is_transient_code(error: &dyn DatabaseError) -> bool {
     let Some(code) = error.code() else {
         return false;
@@ -58,5 +71,5 @@ fn is_transient_code(error: &dyn DatabaseError) -> bool {
     }
     // An extended result code carries the primary one in its low byte.
     let primary = code.parse::<i64>().map(|code| code & 0xff);
-    matches!(primary, Ok(5 | 6 | 10 | 13))
+    matches!(primary, Ok(5 | 6 | 10))
 }

@@ -21,6 +21,7 @@ fn every_reason_has_its_name_in_the_contract_and_the_contract_no_other() {
         ValidationFailed InvalidPageToken IdempotencyKeyReused FeatureNotFound TemplateNotFound RequestNotFound
         JobNotFound MediaNotFound MediaContentMissing FeatureNameTaken TemplateNameTaken FeatureInactive
         TemplateInactive UserUnknown JobAlreadyProcessing JobAlreadyFinished RevisionAhead DatabaseUnavailable
+        DatabaseFull
         StorageUnavailable ShuttingDown Internal ProviderNoOutput ProviderInvalidOutput ProviderUnavailable
         ProviderRejectedContent ProviderRejectedInput ProviderOutcomeUnknown ProviderFailed ProviderNotConfigured
         OutputTooLarge JobTimedOut WorkerLost MalformedMessage MessageTooLarge UnknownMethod UnsupportedCompression

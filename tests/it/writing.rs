@@ -99,10 +99,7 @@ async fn what_is_acknowledged_after_a_full_disk_is_there() {
                 break error;
             }
         };
-        assert!(
-            matches!(refused, Error::DatabaseUnavailable(_)),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Error::DatabaseFull(_)), "{refused:?}");
     }
     limit(u64::from(u32::MAX) / 4).await;
     let mut acknowledged = 0;
