@@ -43,6 +43,7 @@ impl MigratorTrait for Migrator {
             scripted!("m0002_execution"),
             scripted!("m0003_catalogue"),
             scripted!("m0004_media"),
+            scripted!("m0005_json_checks"),
         ]
     }
 }

@@ -4,6 +4,7 @@ use std::process::{Output, Stdio};
 
 use crate::database::on_both_databases;
 use crate::process::{atelier, run};
+use crate::schema::MIGRATIONS;
 use crate::server::within;
 
 const PROCESSES: usize = 10;
@@ -20,17 +21,21 @@ on_both_databases! {
             let first_words = lines.lines().map(|line| line.split(' ').next().unwrap().to_owned());
             first_words.collect::<Vec<_>>()
         };
-        assert_eq!(standing().await, ["pending"; 4]);
+        assert_eq!(standing().await, ["pending"; MIGRATIONS as usize]);
         migrate(&["up", "--steps", "1"]).await;
-        assert_eq!(standing().await, ["applied", "pending", "pending", "pending"]);
+        let mut first = ["pending"; MIGRATIONS as usize];
+        first[0] = "applied";
+        assert_eq!(standing().await, first);
         migrate(&["up"]).await;
-        assert_eq!(standing().await, ["applied"; 4]);
+        assert_eq!(standing().await, ["applied"; MIGRATIONS as usize]);
         assert_eq!(migrate(&["up"]).await, "nothing to do\n");
         migrate(&["down"]).await;
-        assert_eq!(standing().await, ["applied", "applied", "applied", "pending"]);
+        let mut all_but_the_last = ["applied"; MIGRATIONS as usize];
+        all_but_the_last[MIGRATIONS as usize - 1] = "pending";
+        assert_eq!(standing().await, all_but_the_last);
         migrate(&["up"]).await;
-        migrate(&["down", "--steps", "4"]).await;
-        assert_eq!(standing().await, ["pending"; 4]);
+        migrate(&["down", "--steps", &MIGRATIONS.to_string()]).await;
+        assert_eq!(standing().await, ["pending"; MIGRATIONS as usize]);
     }
 
     async fn ten_processes_that_migrate_at_the_same_moment_all_succeed(db: TestDatabase) {
@@ -49,7 +54,7 @@ on_both_databases! {
         }
         assert!(said.contains("applied"), "{said}");
         let status = run(atelier(&db, &["migrate", "status"])).await;
-        assert_eq!(text(&status.stdout).matches("applied").count(), 4);
+        assert_eq!(text(&status.stdout).matches("applied").count(), MIGRATIONS as usize);
     }
 }
 

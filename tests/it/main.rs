@@ -61,6 +61,7 @@ mod scope;
 mod script;
 mod server;
 mod shutdown;
+mod sqlite_file;
 mod state_machine;
 mod statements;
 mod storage;

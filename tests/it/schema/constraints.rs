@@ -104,7 +104,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "UPDATE generation_features SET properties = '{'",
         "type json",
-        "CHECK constraint failed: json_valid(properties)",
+        "CHECK constraint failed: properties IS NULL OR json_valid(properties)",
     ),
     (
         "UPDATE generation_media SET media_type = NULL",
