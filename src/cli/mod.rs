@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod backup;
 mod catalogue;
 mod config;
 mod generate;
@@ -82,6 +83,8 @@ enum Command {
     Generate(generate::GenerateArguments),
     /// Bring the database schema up to date, take it back, or show where it stands
     Migrate(migrate::MigrateArguments),
+    /// Copy the SQLite database to a file, while the service may be running
+    Backup(backup::BackupArguments),
     /// Bring features and templates from a file into the database, or into a file
     Catalogue(catalogue::CatalogueArguments),
     /// Print the recipe that stands in a file: how it was made
@@ -125,6 +128,7 @@ fn execute(line: CommandLine) -> Outcome {
         Command::Serve(arguments) => block_on(serve::run(arguments, loaded)),
         Command::Generate(arguments) => block_on(generate::run(arguments, loaded)),
         Command::Migrate(arguments) => block_on(migrate::run(arguments, loaded)),
+        Command::Backup(arguments) => block_on(backup::run(arguments, loaded)),
         Command::Catalogue(arguments) => block_on(catalogue::run(arguments, loaded)),
     }
 }

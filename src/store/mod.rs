@@ -1,5 +1,6 @@
 //! Every query of Atelier. A file a table; [`queue`] holds the statements that differ between the databases.
 
+pub mod backup;
 pub mod catalogue;
 mod connection;
 pub mod deletion;

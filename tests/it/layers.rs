@@ -154,7 +154,7 @@ fn the_store_reads_its_own_configuration_only() {
 fn the_command_line_speaks_to_a_server_only_as_any_client_does() {
     for source in sources().iter().filter(|source| layer(source) == "cli") {
         assert_uses_only(source, "rpc", &["proto"]);
-        assert_uses_only(source, "store", &["connect"]);
+        assert_uses_only(source, "store", &["backup", "connect"]);
     }
 }
 

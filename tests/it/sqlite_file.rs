@@ -1,5 +1,6 @@
 //! The database as a file that other programs read and copy too.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -7,6 +8,8 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
 use crate::bench::Bench;
 use crate::database::{Backend, TestDatabase};
+use crate::process::{atelier, run};
+use crate::server::within;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_checks_of_json_change_no_row_and_a_dump_restored_by_an_older_sqlite_has_them_all() {
@@ -52,6 +55,69 @@ async fn the_checks_of_json_change_no_row_and_a_dump_restored_by_an_older_sqlite
     let url = format!("sqlite://{}", restored.display());
     let restored = sea_orm::Database::connect(url).await.unwrap();
     assert_eq!(rows(&restored).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_under_load_is_a_whole_database_that_its_owner_alone_may_read() {
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let bench = Bench::new(&db).await;
+    let copy = file_of(&db).with_file_name("copy.db");
+    let backup = async {
+        let backup = run(atelier(&db, &["backup", copy.to_str().unwrap()])).await;
+        assert!(backup.status.success(), "{backup:?}");
+    };
+    let load = async {
+        loop {
+            bench.request(4, 0).await;
+            bench.complete(&bench.claim(1).await[0]).await.unwrap();
+        }
+    };
+    tokio::select! {
+        () = within(backup) => {}
+        () = load => {}
+    }
+
+    let mode = std::fs::metadata(&copy).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let url = format!("sqlite://{}", copy.display());
+    let copied = sea_orm::Database::connect(url).await.unwrap();
+    assert_eq!(query(&copied, "PRAGMA integrity_check").await, ["ok"]);
+    // Of one moment: each request has all of its jobs, each job all of its events.
+    let torn = [
+        "SELECT count(*) FROM generation_requests AS r
+         WHERE (SELECT count(*) FROM generation_jobs WHERE request_id = r.id) <> 4",
+        "SELECT count(*) FROM generation_jobs AS j
+         WHERE (SELECT count(*) FROM generation_job_events WHERE job_id = j.id) <> j.revision",
+    ];
+    for torn in torn {
+        assert_eq!(count(&copied, torn).await, 0, "{torn}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_overwrites_nothing_and_leaves_nothing_half_written() {
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    Bench::new(&db).await;
+    let there = file_of(&db).with_file_name("there.txt");
+    std::fs::write(&there, "mine").unwrap();
+    let refused = run(atelier(&db, &["backup", there.to_str().unwrap()])).await;
+    assert!(!refused.status.success());
+    assert_eq!(std::fs::read_to_string(&there).unwrap(), "mine");
+
+    let postgres = TestDatabase::create(Backend::Postgres).await;
+    let copy = there.with_file_name("copy.db");
+    let refused = run(atelier(&postgres, &["backup", copy.to_str().unwrap()])).await;
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        !refused.status.success() && told.contains("pg_dump"),
+        "{told}"
+    );
+    assert!(!copy.exists());
+}
+
+fn file_of(db: &TestDatabase) -> &Path {
+    let path = db.url.strip_prefix("sqlite://").unwrap();
+    Path::new(path.split('?').next().unwrap())
 }
 
 /// Dumped and read again by the system's own sqlite3, which is older than ours.

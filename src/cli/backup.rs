@@ -1,0 +1,30 @@
+//! `atelier backup`: a copy of the embedded database.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Outcome, output};
+use crate::config::Loaded;
+use crate::{store, telemetry};
+
+/// Where the copy goes.
+#[derive(Debug, Args)]
+pub struct BackupArguments {
+    /// The file to write; it must not exist
+    file: PathBuf,
+}
+
+/// Copies the configured database, beside a server or without one. Media are not in it: they are files of the storage.
+pub async fn run(arguments: BackupArguments, mut loaded: Loaded) -> Outcome {
+    loaded.quieten();
+    telemetry::init(&loaded.config.log)?;
+    let database = store::connect(&loaded.config.database).await?;
+    let copied = store::backup::copy(&database, &arguments.file).await;
+    let closed = database.close().await;
+    copied?;
+    closed?;
+    output::print(&format!("{}\n", arguments.file.display()))?;
+    Ok(ExitCode::SUCCESS)
+}

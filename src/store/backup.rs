@@ -1,0 +1,66 @@
+//! A copy of the embedded database.
+
+use std::{
+    fs::{File, OpenOptions, remove_file},
+    io,
+    path::Path,
+};
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+
+/// Why there is no copy.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    #[error(
+        "only a SQLite database is copied by this command: use PostgreSQL's pg_dump, such as `pg_dump --format=custom --file=FILE`"
+    )]
+    Postgres,
+    #[error("cannot create {file}")]
+    Create { file: String, source: io::Error },
+    #[error("cannot copy the database to {file}")]
+    Copy { file: String, source: DbErr },
+    #[error("cannot write {file} to the disk")]
+    Sync { file: String, source: io::Error },
+}
+
+/// Writes the database as it is at one moment to a file that must not exist, while others write on. A copy of the file
+/// itself would miss what stands in the write-ahead log, and be torn by who writes meanwhile.
+///
+/// Only the owner may read the copy. What is not a whole copy is removed.
+///
+/// # Errors
+/// See [`BackupError`].
+pub async fn copy(db: &DatabaseConnection, file: &Path) -> Result<(), BackupError> {
+    if db.get_database_backend() != DbBackend::Sqlite {
+        return Err(BackupError::Postgres);
+    }
+    let name = file.display().to_string();
+    // SQLite writes into an empty file, and into no other.
+    let created = create(file).map_err(|source| BackupError::Create {
+        file: name.clone(),
+        source,
+    })?;
+    let values = [name.as_str().into()];
+    let statement = Statement::from_sql_and_values(DbBackend::Sqlite, "VACUUM INTO $1", values);
+    let copied = db.execute_raw(statement).await;
+    let copied = copied.map_err(|source| BackupError::Copy {
+        file: name.clone(),
+        source,
+    });
+    let written = copied.and_then(|_| {
+        let synced = created.sync_all();
+        synced.map_err(|source| BackupError::Sync { file: name, source })
+    });
+    if written.is_err() {
+        let _ = remove_file(file);
+    }
+    written
+}
+
+fn create(file: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)
+}
