@@ -32,8 +32,8 @@ impl App {
     }
 
     async fn remove_unknown(&self, keys: Vec<StorageKey>) -> Result<usize, Error> {
-        let paths: Vec<String> = keys.iter().map(|key| key.path().to_owned()).collect();
-        let known = store::media::known_storage_keys(self.store.reader(), &paths).await?;
+        let paths = keys.iter().map(|key| key.path().to_owned()).collect();
+        let known = store::media::known_storage_keys(self.store.reader(), paths).await?;
         let unknown: Vec<_> = keys
             .iter()
             .filter(|key| !known.contains(key.path()))

@@ -8,6 +8,8 @@ use super::{Error, JsonMap, Violation, Violations};
 const MAX_URL_CHARS: usize = 2_048;
 const MAX_JSON_BYTES: usize = 64 * 1024;
 const MAX_JSON_DEPTH: usize = 16;
+/// In memory each takes many times what it takes as text.
+const MAX_JSON_VALUES: usize = 1_024;
 const MAX_ETAG_CHARS: usize = 64;
 const MAX_SEARCH_CHARS: usize = 200;
 /// Far beyond any catalogue, and far from where a client that counts on would overflow.
@@ -170,7 +172,7 @@ impl Checks {
         }
     }
 
-    /// An open-ended object: bounded in size and depth, storable on every database.
+    /// An open-ended object: bounded in size, depth and number of values, storable on every database.
     pub fn json(&mut self, field: &str, map: &JsonMap) {
         let bytes = serde_json::to_string(map).map_or(usize::MAX, |text| text.len());
         self.require(bytes <= MAX_JSON_BYTES, field, || {
@@ -179,6 +181,10 @@ impl Checks {
         let depth = 1 + map.values().map(depth).max().unwrap_or(0);
         self.require(depth <= MAX_JSON_DEPTH, field, || {
             format!("must be nested at most {MAX_JSON_DEPTH} deep, is {depth}")
+        });
+        let values: usize = map.values().map(values).sum();
+        self.require(values <= MAX_JSON_VALUES, field, || {
+            format!("must hold at most {MAX_JSON_VALUES} values, holds {values}")
         });
         let nul = map
             .iter()
@@ -198,6 +204,15 @@ fn depth(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
         Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// How many values there are, with all that objects and arrays hold.
+fn values(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(values).sum(),
+        Value::Object(map) => map.values().map(values).sum::<usize>(),
         _ => 0,
     }
 }

@@ -10,6 +10,9 @@ use crate::{
 /// What the messages of a page may take together: clients refuse answers of more than 4 MiB unless told otherwise.
 const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
 
+/// Rows that are read before their size is known: a page of the usual length.
+const FIRST_SLICE: usize = 50;
+
 /// Longer than any token that was ever given out.
 const MAX_TOKEN_BYTES: usize = 1_024;
 
@@ -32,33 +35,59 @@ pub(super) fn any_or(id: i64) -> Option<i64> {
     (id != 0).then_some(id)
 }
 
-/// A page of `list` that is at most 2 MiB long, or has one message: a longer one is asked for again with fewer rows, so
-/// that its token fits.
+/// A page of `list` that is at most 2 MiB long, or has one message. It is read slice by slice, so that rows which do not
+/// fit are not read to be thrown away.
 pub(super) async fn bounded_page<M: Message, P>(
-    mut request: PageRequest,
+    request: PageRequest,
     list: impl Fn(PageRequest) -> P,
 ) -> Result<Page<M>, Error>
 where
     P: Future<Output = Result<Page<M>, Error>>,
 {
+    let size = usize::try_from(request.size).unwrap_or(usize::MAX);
+    let mut page = Page {
+        items: Vec::new(),
+        next_page_token: request.token,
+    };
+    let mut room = MAX_PAGE_BYTES;
+    let mut slice = FIRST_SLICE.min(size);
     loop {
-        let page = list(request.clone()).await?;
-        let fitting = fitting(&page.items);
-        if fitting == page.items.len() {
+        let ask = |rows: usize| PageRequest {
+            size: rows as u64,
+            token: page.next_page_token.clone(),
+        };
+        let mut next = list(ask(slice)).await?;
+        let fitting = fitting(&next.items, room);
+        if fitting < next.items.len() {
+            let rows = fitting.max(usize::from(page.items.is_empty()));
+            if rows > 0 {
+                // Once more, so that the token is that of the last row.
+                next = list(ask(rows)).await?;
+                page.items.append(&mut next.items);
+                page.next_page_token = next.next_page_token;
+            }
             return Ok(page);
         }
-        request.size = fitting as u64;
+        room -= next.items.iter().map(Message::encoded_len).sum::<usize>();
+        page.items.append(&mut next.items);
+        page.next_page_token = next.next_page_token;
+        let left = size.saturating_sub(page.items.len());
+        if left == 0 || page.next_page_token.is_empty() {
+            return Ok(page);
+        }
+        // As many as fill the room if they are as long as those before.
+        let mean = (MAX_PAGE_BYTES - room) / page.items.len().max(1);
+        slice = (room / mean.max(1)).clamp(1, left);
     }
 }
 
-/// How many of the messages, but at least one, fit into a page.
-fn fitting(messages: &[impl Message]) -> usize {
+/// How many of the messages fit.
+fn fitting(messages: &[impl Message], room: usize) -> usize {
     let ends = messages.iter().scan(0, |end, message| {
         *end += message.encoded_len();
         Some(*end)
     });
-    let fitting = ends.take_while(|end| *end <= MAX_PAGE_BYTES).count();
-    fitting.max(1).min(messages.len())
+    ends.take_while(|end| *end <= room).count()
 }
 
 #[cfg(test)]
@@ -74,10 +103,13 @@ mod tests {
         let asked = AtomicU64::new(0);
         let list = |request: PageRequest| {
             asked.fetch_add(1, Ordering::Relaxed);
-            let items = (0..rows.min(request.size)).map(|_| "x".repeat(bytes));
+            let before: u64 = request.token.parse().unwrap_or_default();
+            let end = rows.min(before + request.size);
+            let items = (before..end).map(|_| "x".repeat(bytes));
+            let more = (end < rows).then(|| end.to_string());
             std::future::ready(Ok(Page {
                 items: items.collect(),
-                next_page_token: String::new(),
+                next_page_token: more.unwrap_or_default(),
             }))
         };
         let request = PageRequest {
@@ -85,6 +117,9 @@ mod tests {
             token: String::new(),
         };
         let page = bounded_page(request, list).await.unwrap();
+        let told = page.items.len() as u64;
+        let more = (told < rows).then(|| told.to_string());
+        assert_eq!(page.next_page_token, more.unwrap_or_default());
         (page.items.len(), asked.into_inner())
     }
 
@@ -95,7 +130,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_of_small_messages_is_as_long_as_asked() {
-        assert_eq!(page_of(2_000, 100, 1_000).await, (1_000, 1));
+        assert_eq!(page_of(2_000, 100, 1_000).await, (1_000, 2));
+        assert_eq!(page_of(2_000, 100, 50).await, (50, 1));
         assert_eq!(page_of(0, 100, 50).await, (0, 1));
     }
 

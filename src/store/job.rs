@@ -22,6 +22,7 @@ use crate::{
 
 use super::{
     PageRequest, Transaction,
+    one_of::one_of_ids,
     page::{List, Sorting},
     request::by_name,
 };
@@ -127,7 +128,11 @@ pub async fn insert_successors(
     let superseded = Entity::update_many()
         .col_expr(Column::SupersededBy, superseded_by.into())
         .col_expr(Column::UpdatedAt, Expr::value(now))
-        .filter(Column::Id.is_in(jobs.iter().map(|job| job.id)))
+        .filter(one_of_ids(
+            tx.get_database_backend(),
+            Column::Id,
+            jobs.iter().map(|job| job.id),
+        ))
         .filter(Column::SupersededBy.is_null())
         .exec(tx)
         .await?;
@@ -197,7 +202,7 @@ pub async fn find_all(
         .apply_if(caller.scope(), |query, id| {
             query.filter(Column::UserId.eq(id))
         })
-        .filter(Column::Id.is_in(ids));
+        .filter(one_of_ids(db.get_database_backend(), Column::Id, ids));
     Ok(jobs.all(db).await?)
 }
 

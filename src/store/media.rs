@@ -21,6 +21,7 @@ use crate::{
 
 use super::{
     PageRequest, Transaction,
+    one_of::one_of_texts,
     page::{List, Sorting},
 };
 
@@ -215,12 +216,13 @@ pub async fn of_job(db: &impl ConnectionTrait, job_id: i64) -> Result<Vec<Model>
 /// Those of these objects that a row, deleted or not, still names.
 pub async fn known_storage_keys(
     db: &impl ConnectionTrait,
-    keys: &[String],
+    keys: Vec<String>,
 ) -> Result<BTreeSet<String>, Error> {
+    let backend = db.get_database_backend();
     let rows: Vec<String> = Entity::find()
         .select_only()
         .column(Column::StorageKey)
-        .filter(Column::StorageKey.is_in(keys))
+        .filter(one_of_texts(backend, Column::StorageKey, keys))
         .into_tuple()
         .all(db)
         .await?;

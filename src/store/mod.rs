@@ -10,6 +10,7 @@ pub mod idempotency_key;
 pub mod job;
 pub mod job_event;
 pub mod media;
+mod one_of;
 mod page;
 pub mod queue;
 pub mod request;

@@ -7,7 +7,7 @@ use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, EntityTrait, JoinType, Order, QueryFilter, QuerySelect,
     QueryTrait, Select, SqlErr,
-    sea_query::{Expr, ExprTrait, LockType},
+    sea_query::{BinOper, Expr, ExprTrait, LockType},
 };
 use serde::Serialize;
 
@@ -21,6 +21,7 @@ use crate::{
 
 use super::{
     PageRequest, Transaction,
+    one_of::one_of_ids,
     page::{List, Sorting},
 };
 
@@ -117,7 +118,7 @@ pub async fn find_all(
         .apply_if(caller.scope(), |query, id| {
             query.filter(Column::UserId.eq(id))
         })
-        .filter(Column::Id.is_in(ids));
+        .filter(one_of_ids(db.get_database_backend(), Column::Id, ids));
     Ok(requests.all(db).await?)
 }
 
@@ -172,28 +173,28 @@ pub async fn lock(tx: &Transaction, id: i64) -> Result<Model, Error> {
     found.ok_or_else(|| Error::not_found(Resource::Request, id))
 }
 
-/// How the jobs of each request stand that count for it, see [`JobCounts`].
+/// How the jobs of each request stand that count for it, see [`JobCounts`]: the live ones, or those that were deleted with
+/// it.
 pub async fn job_counts(
     db: &impl ConnectionTrait,
     requests: &[Model],
 ) -> Result<BTreeMap<i64, JobCounts>, Error> {
-    let ids = |deleted: bool| {
-        let requests = requests.iter();
-        let ids = requests.filter(move |request| request.deleted_at.is_some() == deleted);
-        ids.map(|request| request.id).collect::<Vec<_>>()
-    };
-    let (live, deleted) = (ids(false), ids(true));
-    let mut rows = Vec::new();
-    if !live.is_empty() {
-        let jobs = job::Entity::find()
-            .filter(job::Column::RequestId.is_in(live))
-            .filter(job::Column::DeletedAt.is_null());
-        rows.extend(count_by_status(db, jobs).await?);
-    }
-    if !deleted.is_empty() {
-        rows.extend(count_by_status(db, deleted_with(deleted)).await?);
-    }
-    sum(rows)
+    let backend = db.get_database_backend();
+    let request = job::Entity::belongs_to(Entity)
+        .from(job::Column::RequestId)
+        .to(Column::Id)
+        .into();
+    let job_deleted = Expr::col((job::Entity, job::Column::DeletedAt));
+    let fate = Expr::col((Entity, Column::DeletedAt));
+    let jobs = job::Entity::find()
+        .join(JoinType::InnerJoin, request)
+        .filter(one_of_ids(
+            backend,
+            (Entity, Column::Id),
+            requests.iter().map(|request| request.id),
+        ))
+        .filter(job_deleted.binary(BinOper::Custom("IS NOT DISTINCT FROM"), fate));
+    sum(count_by_status(db, jobs).await?)
 }
 
 fn sum(rows: Vec<(i64, JobStatus, i64)>) -> Result<BTreeMap<i64, JobCounts>, Error> {
@@ -203,20 +204,6 @@ fn sum(rows: Vec<(i64, JobStatus, i64)>) -> Result<BTreeMap<i64, JobCounts>, Err
         counts.entry(request_id).or_default().add(status, jobs);
     }
     Ok(counts)
-}
-
-/// The jobs that were deleted with these requests.
-fn deleted_with(requests: Vec<i64>) -> Select<job::Entity> {
-    let request = job::Entity::belongs_to(Entity)
-        .from(job::Column::RequestId)
-        .to(Column::Id)
-        .into();
-    job::Entity::find()
-        .join(JoinType::InnerJoin, request)
-        .filter(Column::Id.is_in(requests))
-        .filter(
-            Expr::col((job::Entity, job::Column::DeletedAt)).equals((Entity, Column::DeletedAt)),
-        )
 }
 
 async fn count_by_status(

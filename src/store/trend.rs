@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-use super::Transaction;
+use super::{Transaction, one_of::one_of_ids};
 
 /// Names the advisory lock of the fold; any number will do that nothing else on the server uses ("trends" in ASCII).
 const FOLD_LOCK: i64 = 0x7472_656e_6473;
@@ -144,7 +144,11 @@ pub async fn take_tallies(
 pub async fn lock(tx: &Transaction, ids: &[i64]) -> Result<Vec<Popularity>, Error> {
     // Not FOR UPDATE: that would wait for transactions that insert requests with these templates.
     let query = popularity()
-        .filter(Column::Id.is_in(ids.iter().copied()))
+        .filter(one_of_ids(
+            tx.get_database_backend(),
+            Column::Id,
+            ids.iter().copied(),
+        ))
         .order_by_asc(Column::Id)
         .lock(LockType::NoKeyUpdate);
     Ok(query.into_model().all(tx).await?)

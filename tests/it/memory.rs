@@ -2,11 +2,12 @@
 
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, FeatureProperties, GenerationInput, JobStatus,
-    MediaType, OutputSettings,
+    ListRequestsRequest, MediaType, OutputSettings,
 };
+use sea_orm::ConnectionTrait;
 
 use crate::client::{scripted_feature, wish};
-use crate::database::{Backend, TestDatabase};
+use crate::database::{Backend, TestDatabase, on_both_databases};
 use crate::process::Process;
 
 #[tokio::test]
@@ -98,5 +99,31 @@ fn derivatives(category: MediaType) -> usize {
         MediaType::Video => 3,
         MediaType::Audio => 2,
         _ => 1,
+    }
+}
+
+on_both_databases! {
+    async fn a_list_of_large_rows_takes_the_memory_of_a_few(db: TestDatabase) {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Process::serve(&db, folder.path(), &["executor.concurrency=1"]).await;
+        let feature = server.add_feature(scripted_feature("large")).await.id;
+        server.create(wish(feature)).await;
+        // As an older server accepted it: 58 KiB of many small values, each of which takes far more in memory.
+        let entries: Vec<String> = (0..4_500).map(|key| format!("\"k{key}\":{key}")).collect();
+        let admin = db.connect().await;
+        let fill = format!("UPDATE generation_requests SET metadata = '{{{}}}'", entries.join(","));
+        admin.execute_unprepared(&fill).await.unwrap();
+        for _ in 0..10 {
+            let double = "INSERT INTO generation_requests (user_id, feature_id, user_prompt, metadata)
+                SELECT user_id, feature_id, user_prompt, metadata FROM generation_requests";
+            admin.execute_unprepared(double).await.unwrap();
+        }
+
+        let request = ListRequestsRequest { page_size: 1_000, ..ListRequestsRequest::default() };
+        let page = server.requests().list_requests(request).await.unwrap().into_inner();
+        assert!((10..40).contains(&page.requests.len()), "{}", page.requests.len());
+        assert!(!page.next_page_token.is_empty());
+        let peak = server.most_memory() / 1_024;
+        assert!(peak <= 256, "{peak} MiB");
     }
 }

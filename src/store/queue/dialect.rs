@@ -10,7 +10,7 @@ use crate::{
         job::{Attempts, Transition},
     },
     entity::job::{Column, Entity, Model},
-    store::Transaction,
+    store::{Transaction, one_of::id_list},
 };
 
 /// A job that a statement has changed, which has its request's lock.
@@ -128,13 +128,7 @@ impl Dialect {
     }
 
     pub(super) fn list(self, ids: impl IntoIterator<Item = i64>) -> Value {
-        let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
-        let ids = ids.join(",");
-        match self.backend {
-            DbBackend::Postgres => format!("{{{ids}}}"),
-            _ => format!("[{ids}]"),
-        }
-        .into()
+        id_list(self.backend, ids)
     }
 
     /// All columns, the enums as text, which is how the entity reads them.

@@ -1,0 +1,49 @@
+//! "One of these" with one text of the statement however many there are: a text for each number of values would be prepared
+//! and planned anew, and fill every connection's cache of statements.
+
+use sea_orm::{
+    DbBackend, Value,
+    sea_query::{Expr, IntoColumnRef},
+};
+
+use crate::entity::TextList;
+
+/// Whether the column has one of the identifiers.
+pub(super) fn one_of_ids(
+    backend: DbBackend,
+    column: impl IntoColumnRef,
+    ids: impl IntoIterator<Item = i64>,
+) -> Expr {
+    one_of(backend, column, "bigint", id_list(backend, ids))
+}
+
+/// Whether the column has one of the texts.
+pub(super) fn one_of_texts(
+    backend: DbBackend,
+    column: impl IntoColumnRef,
+    texts: Vec<String>,
+) -> Expr {
+    match TextList::for_backend(texts, backend) {
+        Some(texts) => one_of(backend, column, "text", texts.into()),
+        None => Expr::val(false).into(),
+    }
+}
+
+fn one_of(backend: DbBackend, column: impl IntoColumnRef, of: &str, list: Value) -> Expr {
+    let template = match backend {
+        DbBackend::Postgres => format!("$1 = ANY(CAST($2 AS {of}[]))"),
+        _ => "? IN (SELECT value FROM json_each(?))".to_owned(),
+    };
+    Expr::cust_with_exprs(template, [Expr::col(column), Expr::val(list)])
+}
+
+/// Identifiers as the text of an array of PostgreSQL, or of a JSON array.
+pub(super) fn id_list(backend: DbBackend, ids: impl IntoIterator<Item = i64>) -> Value {
+    let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
+    let ids = ids.join(",");
+    match backend {
+        DbBackend::Postgres => format!("{{{ids}}}"),
+        _ => format!("[{ids}]"),
+    }
+    .into()
+}
