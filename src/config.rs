@@ -22,7 +22,7 @@ use std::thread::available_parallelism;
 
 pub use address::{DatabaseBackend, DatabaseUrl};
 pub use command::KEYS as COMMAND_KEYS;
-pub use kind::{LogFormat, StorageBackend};
+pub use kind::{LogFormat, StorageBackend, StorageRemoval};
 pub use layer::{Flag, Inputs};
 pub use problem::{Problem, Problems, Source};
 pub use quantity::{format_duration, parse_duration};

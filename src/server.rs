@@ -9,8 +9,8 @@ use tonic::transport::server::TcpIncoming;
 use url::Url;
 
 use crate::{
-    app::{self, App, Clock, Pulse},
-    config::{Config, StorageBackend},
+    app::{self, App, Clock, Pulse, Removal, RemovalMode},
+    config::{Config, StorageBackend, StorageRemoval},
     domain::{Error, IntakeLimits, with_causes},
     events::Events,
     executor::{self, Executor},
@@ -63,6 +63,8 @@ pub enum StartError {
     OutdatedSchema,
     #[error(transparent)]
     Storage(#[from] StorageError),
+    #[error("cannot find out whose the media storage is")]
+    Claim(#[source] Error),
     #[error("cannot install the starter catalogue")]
     Catalogue(#[source] Error),
     #[error("the server's address does not make a URL")]
@@ -102,12 +104,15 @@ impl Server {
             app.providers = build_providers(&config);
         }
         app.storage.check().await?;
+        app.claim_empty_storage().await.map_err(StartError::Claim)?;
         if config.catalogue.install_starter {
             app.install_catalogue(STARTER_CATALOGUE)
                 .await
                 .map_err(StartError::Catalogue)?;
         }
 
+        let database = config.database.url.redacted();
+        let storage = app.storage.place().to_owned();
         let pulse = (role != Role::Api).then(Pulse::start);
         let executor = pulse
             .clone()
@@ -128,7 +133,7 @@ impl Server {
             })
         });
         let listening = address.map(|address| address.to_string());
-        tracing::info!(role = role.name(), listening, "started");
+        tracing::info!(role = role.name(), listening, database, storage, "started");
         Ok(Self {
             address,
             store,
@@ -251,7 +256,11 @@ async fn build_app(
             return Err(StartError::OutdatedSchema);
         }
     }
-    let storage = Storage::open(&storage_settings(config)?, links(config, address)?)?;
+    let storage = Storage::open_below(
+        &storage_settings(config)?,
+        &config.storage.prefix,
+        links(config, address)?,
+    )?;
     Ok(App {
         store,
         storage,
@@ -321,6 +330,19 @@ fn build_providers(config: &Config) -> Registry {
     providers
 }
 
+/// What upkeep may remove from the storage by itself.
+pub fn removal(config: &Config) -> Removal {
+    Removal {
+        age: config.executor.orphan_age,
+        mode: match config.storage.removal {
+            StorageRemoval::On => RemovalMode::On,
+            StorageRemoval::DryRun => RemovalMode::DryRun,
+            StorageRemoval::Off => RemovalMode::Off,
+        },
+        share: Some(config.storage.removal_share),
+    }
+}
+
 fn build_executor(config: &Config, app: &App, pulse: Pulse, stop: &CancellationToken) -> Executor {
     let settings = &config.executor;
     Executor {
@@ -335,7 +357,7 @@ fn build_executor(config: &Config, app: &App, pulse: Pulse, stop: &CancellationT
             // The rest of the grace is for recording how the attempts ended.
             stopping_time: config.server.shutdown_grace.mul_f64(0.8),
             upkeep_interval: settings.upkeep_interval,
-            orphan_age: settings.orphan_age,
+            removal: removal(config),
             fold_interval: config.trends.fold_interval,
             limits: media::Limits {
                 max_bytes: config.limits.output_bytes,

@@ -8,6 +8,7 @@ mod migrate;
 mod output;
 mod recipe;
 mod serve;
+mod storage;
 mod supervise;
 
 use std::error::Error;
@@ -87,6 +88,8 @@ enum Command {
     Backup(backup::BackupArguments),
     /// Bring features and templates from a file into the database, or into a file
     Catalogue(catalogue::CatalogueArguments),
+    /// Tell whose the media storage is, adopt it, or clean it
+    Storage(storage::StorageArguments),
     /// Print the recipe that stands in a file: how it was made
     Recipe(recipe::RecipeArguments),
     /// Show the effective configuration, secrets redacted
@@ -129,6 +132,7 @@ fn execute(line: CommandLine) -> Outcome {
         Command::Generate(arguments) => block_on(generate::run(arguments, loaded)),
         Command::Migrate(arguments) => block_on(migrate::run(arguments, loaded)),
         Command::Backup(arguments) => block_on(backup::run(arguments, loaded)),
+        Command::Storage(arguments) => block_on(storage::run(arguments, loaded)),
         Command::Catalogue(arguments) => block_on(catalogue::run(arguments, loaded)),
     }
 }

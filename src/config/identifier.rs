@@ -13,6 +13,9 @@ pub struct WorkerId;
 /// The name of a bucket.
 pub struct BucketName;
 
+/// A path within a folder or bucket.
+pub struct StoragePrefix;
+
 /// A filter of log events in the syntax of `tracing_subscriber::EnvFilter`.
 pub struct LogFilter;
 
@@ -47,6 +50,24 @@ checked_text!(
             && text
                 .chars()
                 .all(|letter| !letter.is_whitespace() && !letter.is_control())
+    }
+);
+
+checked_text!(
+    StoragePrefix,
+    "path",
+    "nothing, or names of lower-case letters, digits, hyphens and underscores with slashes between, such as staging/media",
+    |text| {
+        text.is_empty()
+            || text.len() <= 200
+                && text.split('/').all(|part| {
+                    !part.is_empty()
+                        && part.bytes().all(|byte| {
+                            byte.is_ascii_lowercase()
+                                || byte.is_ascii_digit()
+                                || b"-_".contains(&byte)
+                        })
+                })
     }
 );
 

@@ -258,6 +258,18 @@ choices! {
 }
 
 choices! {
+    /// Whether objects without a record are removed.
+    StorageRemoval {
+        /// They are removed.
+        On = "on",
+        /// They are only counted in the log.
+        DryRun = "dry-run",
+        /// Nobody looks for them.
+        Off = "off",
+    }
+}
+
+choices! {
     /// How a log line is written.
     LogFormat {
         /// Text on a terminal, JSON otherwise.

@@ -145,9 +145,11 @@ impl Layers {
         let mut variables: Vec<_> = environment
             .iter()
             .filter_map(|(name, value)| Some((name.to_str()?, value)))
-            // An empty variable is how compose files and shells leave one unset.
+            // An empty variable is how compose files and shells leave one unset. Not the database's: another than the one that
+            // was meant would be used in silence.
             .filter(|(name, value)| {
-                (*name == DATABASE_URL || name.starts_with(PREFIX)) && !value.is_empty()
+                let of_database = *name == DATABASE_URL || *name == variable_of("database.url");
+                of_database || name.starts_with(PREFIX) && !value.is_empty()
             })
             .collect();
         variables.sort_by_key(|(name, _)| (*name != DATABASE_URL, *name));

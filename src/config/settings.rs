@@ -9,8 +9,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::address::{DatabaseUrl, ListenAddress, Origin};
-use super::identifier::{BucketName, LogFilter, WorkerId};
-use super::kind::{Kind, LogFormat, StorageBackend};
+use super::identifier::{BucketName, LogFilter, StoragePrefix, WorkerId};
+use super::kind::{Kind, LogFormat, StorageBackend, StorageRemoval};
 use super::quantity::ByteSize;
 use super::reader::Reader;
 use crate::domain::Command;
@@ -159,6 +159,8 @@ settings! {
         backend: StorageBackend = "local";
         /// The folder of the `local` backend.
         folder: PathBuf = "data/media";
+        /// A path in the folder or bucket below which everything stands, such as `staging`, to keep environments apart.
+        prefix: String as StoragePrefix = "";
         /// The bucket of the `s3` backend.
         bucket: Option<String> as Option<BucketName>;
         /// The region of the bucket.
@@ -179,6 +181,10 @@ settings! {
         signing_key: Option<SecretString>;
         /// How long a download link stays valid.
         download_url_ttl: Duration = "1h" in "1m"..="7d";
+        /// Whether objects without a record are removed: `on`, `dry-run` (they are only counted in the log), or `off`.
+        removal: StorageRemoval = "on";
+        /// How many percent of all objects may be removed at once without `atelier storage clean`; ten may always.
+        removal_share: u32 = 10 in 0..=100;
     }
 
     /// The workers that run jobs.

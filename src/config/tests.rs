@@ -130,9 +130,16 @@ fn environment_values_are_text_first_and_toml_literals_second() {
 
 #[test]
 fn an_empty_variable_is_as_good_as_none() {
-    let loaded =
-        load_environment(&[("DATABASE_URL", ""), ("ATELIER__SERVER__LISTEN", "")]).unwrap();
+    let loaded = load_environment(&[("ATELIER__SERVER__LISTEN", "")]).unwrap();
     assert!(loaded.sources.is_empty());
+}
+
+#[test]
+fn an_empty_database_url_does_not_stand_for_the_embedded_database() {
+    for name in ["DATABASE_URL", "ATELIER__DATABASE__URL"] {
+        let problems = load_environment(&[(name, "")]).unwrap_err().to_string();
+        assert!(problems.contains(name), "{problems}");
+    }
 }
 
 #[test]

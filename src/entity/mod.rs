@@ -4,6 +4,7 @@
 
 pub mod feature;
 pub mod idempotency_key;
+pub mod installation;
 pub mod job;
 pub mod job_event;
 pub mod media;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::{App, Pulse},
+    app::{App, Pulse, Removal},
     media::Limits,
 };
 
@@ -36,8 +36,8 @@ pub struct Settings {
     /// How long running attempts get to finish or stop when the server stops.
     pub stopping_time: Duration,
     pub upkeep_interval: Duration,
-    /// Age from which an object without a row is removed.
-    pub orphan_age: Duration,
+    /// What may be removed from the storage.
+    pub removal: Removal,
     /// How often templates' counters and trends are brought up to date.
     pub fold_interval: Duration,
     /// Bounds of what a provider may deliver.

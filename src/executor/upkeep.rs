@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use crate::domain::with_causes;
+use crate::{
+    app::{Sweep, Withheld},
+    domain::with_causes,
+};
 
 use super::Executor;
 
@@ -32,9 +35,8 @@ impl Executor {
     async fn orphan_loop(&self) {
         loop {
             tokio::time::sleep(ORPHAN_INTERVAL).await;
-            match self.app.remove_orphans(self.settings.orphan_age).await {
-                Ok(0) => {}
-                Ok(objects) => tracing::info!(objects, "removed orphaned objects"),
+            match self.app.sweep_storage(&self.settings.removal).await {
+                Ok(sweep) => report(&sweep),
                 Err(error) => {
                     tracing::error!(
                         error = with_causes(&error),
@@ -44,6 +46,7 @@ impl Executor {
             }
         }
     }
+
     async fn trend_loop(&self) {
         loop {
             tokio::time::sleep(self.settings.fold_interval).await;
@@ -53,5 +56,23 @@ impl Executor {
                 Err(error) => tracing::error!(error = with_causes(&error), "cannot fold trends"),
             }
         }
+    }
+}
+
+fn report(sweep: &Sweep) {
+    let Sweep {
+        objects,
+        orphans,
+        removed,
+        withheld,
+    } = sweep;
+    match withheld {
+        Some(Withheld::Off) => {}
+        Some(Withheld::DryRun) if *orphans == 0 => {}
+        Some(why) => {
+            tracing::warn!(objects, orphans, why = %why, "objects without a record are not removed");
+        }
+        None if *removed > 0 => tracing::info!(objects, removed, "removed orphaned objects"),
+        None => {}
     }
 }

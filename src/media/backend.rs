@@ -23,6 +23,18 @@ pub enum StorageSettings {
     S3(S3Settings),
 }
 
+impl StorageSettings {
+    /// The folder below the path; a bucket has it in the names of its objects.
+    pub(super) fn below(&self, prefix: &str) -> Self {
+        match self {
+            Self::Local { folder } => Self::Local {
+                folder: folder.join(prefix),
+            },
+            Self::S3(settings) => Self::S3(settings.clone()),
+        }
+    }
+}
+
 impl fmt::Display for StorageSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

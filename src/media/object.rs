@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
-use object_store::ObjectMeta;
+use object_store::{ObjectMeta, path::Path as ObjectPath};
 
 use super::error::StorageError;
 use super::key::StorageKey;
@@ -65,9 +65,11 @@ impl From<&ObjectMeta> for ObjectFacts {
 }
 
 impl ListedObject {
-    /// `None` if the object is not one of ours.
-    pub(super) fn from_meta(meta: &ObjectMeta) -> Option<Self> {
-        let key = StorageKey::from_path(meta.location.as_ref()).ok()?;
+    /// `None` if the object is not one of ours below the prefix.
+    pub(super) fn from_meta(meta: &ObjectMeta, prefix: &ObjectPath) -> Option<Self> {
+        let parts: Vec<_> = meta.location.prefix_match(prefix)?.collect();
+        let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
+        let key = StorageKey::from_path(&parts.join("/")).ok()?;
         Some(Self {
             key,
             size: meta.size,

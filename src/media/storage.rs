@@ -13,9 +13,11 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path as ObjectPath;
 use object_store::signer::{Method, Signer};
 use object_store::{
-    Attribute, Attributes, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutOptions,
+    Attribute, Attributes, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
 };
 use url::Url;
+
+use crate::domain::Installation;
 
 use super::backend::{Backend, StorageSettings};
 use super::error::StorageError;
@@ -29,6 +31,9 @@ use super::s3::MAX_LINK_LIFETIME;
 /// How long [`Storage::check`] waits for an answer.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The object that tells which installation the others belong to.
+const MARKER: &str = "atelier-installation.json";
+
 const CHECK_CONTENT: Bytes = Bytes::from_static(b"written to see whether it can be");
 
 /// The objects of one folder or bucket. Clones share it.
@@ -39,6 +44,8 @@ pub struct Storage {
 
 struct Inner {
     backend: Backend,
+    /// Where in the bucket everything stands; empty for all of it. A folder has it in its own path.
+    prefix: ObjectPath,
     /// How messages name the folder or bucket.
     place: String,
     /// The URL under which the objects stand.
@@ -54,6 +61,20 @@ impl Storage {
     ///
     /// [`StorageError::Settings`] if the settings are contradictory or the folder cannot be used.
     pub fn open(settings: &StorageSettings, links: LinkSettings) -> Result<Self, StorageError> {
+        Self::open_below(settings, "", links)
+    }
+
+    /// The same, with everything below a path of its own: `""` or such as `staging/media`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Storage::open`].
+    pub fn open_below(
+        settings: &StorageSettings,
+        prefix: &str,
+        links: LinkSettings,
+    ) -> Result<Self, StorageError> {
+        let settings = settings.below(prefix);
         let place = settings.to_string();
         let unusable = |reason: String| StorageError::Settings {
             place: place.clone(),
@@ -64,10 +85,15 @@ impl Storage {
                 "download links must live for one second to seven days".to_owned(),
             ));
         }
-        let (backend, own_url) = Backend::open(settings, &links).map_err(unusable)?;
-        let base_url = links.public_url.clone().unwrap_or(own_url);
+        let (backend, own_url) = Backend::open(&settings, &links).map_err(unusable)?;
+        let (prefix_in_bucket, base_url) = match (&backend, &links.public_url) {
+            (Backend::Folder { .. }, None) => ("", own_url),
+            (Backend::Folder { .. }, Some(url)) => ("", below(url, prefix)),
+            (Backend::Bucket(_), url) => (prefix, below(url.as_ref().unwrap_or(&own_url), prefix)),
+        };
         Ok(Self {
             inner: Arc::new(Inner {
+                prefix: ObjectPath::from(prefix_in_bucket),
                 backend,
                 place,
                 base_url,
@@ -92,8 +118,9 @@ impl Storage {
 
     async fn try_everything(&self) -> object_store::Result<()> {
         let store = self.store();
-        let path = ObjectPath::from(format!(".check-{}", uuid::Uuid::new_v4()));
-        store.list(Some(&ObjectPath::from(ROOT))).try_next().await?;
+        let check = format!(".check-{}", uuid::Uuid::new_v4());
+        let path = self.inner.prefix.clone().join(check);
+        store.list(Some(&self.root())).try_next().await?;
         store.put(&path, CHECK_CONTENT.into()).await?;
         let read = store.head(&path).await;
         store.delete(&path).await?;
@@ -113,7 +140,7 @@ impl Storage {
         };
         let put = self
             .store()
-            .put_opts(&object_path(key), content.into(), options)
+            .put_opts(&self.path(key), content.into(), options)
             .await;
         put.map(drop)
             .map_err(|error| self.failed(format_args!("write {key}"), &error))
@@ -127,7 +154,7 @@ impl Storage {
     pub async fn head(&self, key: &StorageKey) -> Result<ObjectFacts, StorageError> {
         let meta = self
             .store()
-            .head(&object_path(key))
+            .head(&self.path(key))
             .await
             .map_err(|error| self.unreadable(key, error))?;
         Ok(ObjectFacts::from(&meta))
@@ -148,7 +175,7 @@ impl Storage {
             range: range.map(GetRange::from),
             ..GetOptions::default()
         };
-        let object = match self.store().get_opts(&object_path(key), options).await {
+        let object = match self.store().get_opts(&self.path(key), options).await {
             Ok(object) => object,
             Err(error) => return Err(self.unopened(key, range, error).await),
         };
@@ -171,7 +198,7 @@ impl Storage {
     ///
     /// [`StorageError::Failed`].
     pub async fn delete(&self, key: &StorageKey) -> Result<(), StorageError> {
-        match self.store().delete(&object_path(key)).await {
+        match self.store().delete(&self.path(key)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.failed(format_args!("delete {key}"), &error)),
         }
@@ -181,11 +208,85 @@ impl Storage {
     /// is left out.
     pub fn list(&self) -> BoxStream<'static, Result<ListedObject, StorageError>> {
         let storage = self.clone();
-        let found = self.store().list(Some(&ObjectPath::from(ROOT)));
+        let prefix = self.inner.prefix.clone();
+        let found = self.store().list(Some(&self.root()));
         found
             .map_err(move |error| storage.failed("list objects", &error))
-            .try_filter_map(async |meta| Ok(ListedObject::from_meta(&meta)))
+            .try_filter_map(move |meta| {
+                std::future::ready(Ok(ListedObject::from_meta(&meta, &prefix)))
+            })
             .boxed()
+    }
+
+    /// Which installation has claimed the storage, if any has.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Failed`], also if the marker cannot be read as one.
+    pub async fn installation(&self) -> Result<Option<Installation>, StorageError> {
+        let failed = |error: &dyn Error| self.failed(format_args!("read {MARKER}"), error);
+        let marker = match self.store().get(&self.marker()).await {
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            marker => marker.map_err(|error| failed(&error))?,
+        };
+        let content = marker.bytes().await.map_err(|error| failed(&error))?;
+        let installation = serde_json::from_slice(&content).map_err(|error| failed(&error))?;
+        Ok(Some(installation))
+    }
+
+    /// Claims the storage for an installation, whosever it was.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Failed`].
+    pub async fn mark(&self, installation: &Installation) -> Result<(), StorageError> {
+        self.write_marker(installation, PutMode::Overwrite).await
+    }
+
+    /// Claims the storage for an installation, unless it is claimed.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Failed`].
+    pub async fn mark_if_unmarked(&self, installation: &Installation) -> Result<(), StorageError> {
+        self.write_marker(installation, PutMode::Create).await
+    }
+
+    async fn write_marker(
+        &self,
+        installation: &Installation,
+        mode: PutMode,
+    ) -> Result<(), StorageError> {
+        let failed = |error: &dyn Error| self.failed(format_args!("write {MARKER}"), error);
+        let content = serde_json::to_vec(installation).map_err(|error| failed(&error))?;
+        let options = PutOptions::from(mode);
+        let path = self.marker();
+        let written = self.store().put_opts(&path, content.into(), options);
+        match written.await {
+            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+
+    fn root(&self) -> ObjectPath {
+        self.inner.prefix.clone().join(ROOT)
+    }
+
+    fn marker(&self) -> ObjectPath {
+        self.inner.prefix.clone().join(MARKER)
+    }
+
+    /// Where the object stands in the folder or bucket.
+    fn path(&self, key: &StorageKey) -> ObjectPath {
+        let parts = ObjectPath::from(key.path());
+        parts
+            .parts()
+            .fold(self.inner.prefix.clone(), |path, part| path.join(part))
+    }
+
+    /// How messages name the folder or bucket.
+    pub fn place(&self) -> &str {
+        &self.inner.place
     }
 
     /// Removes what writes have left behind that a crash cut off before `before`, and counts it.
@@ -237,7 +338,7 @@ impl Storage {
         let url = match &self.inner.backend {
             Backend::Folder { signer, .. } => signer.sign(server_url, key, expires_at),
             Backend::Bucket(bucket) => bucket
-                .signed_url(Method::GET, &object_path(key), *lifetime)
+                .signed_url(Method::GET, &self.path(key), *lifetime)
                 .await
                 .map_err(|error| self.failed(format_args!("sign a link to {key}"), &error))?
                 .into(),
@@ -333,6 +434,13 @@ impl fmt::Debug for Storage {
     }
 }
 
+fn below(url: &Url, prefix: &str) -> Url {
+    let mut url = url.clone();
+    let path = format!("{}/{prefix}", url.path().trim_end_matches('/'));
+    url.set_path(&path);
+    url
+}
+
 /// The error's text and, where that leaves it out, what is at the bottom of it.
 fn with_root_cause(error: &dyn Error) -> String {
     let text = error.to_string();
@@ -341,8 +449,4 @@ fn with_root_cause(error: &dyn Error) -> String {
         Some(root) if !text.contains(&root) => format!("{text}: {root}"),
         _ => text,
     }
-}
-
-fn object_path(key: &StorageKey) -> ObjectPath {
-    ObjectPath::from(key.path())
 }

@@ -7,6 +7,7 @@ pub mod deletion;
 mod error;
 pub mod feature;
 pub mod idempotency_key;
+pub mod installation;
 pub mod job;
 pub mod job_event;
 pub mod media;

@@ -10,7 +10,7 @@ mod request_status;
 use std::{cmp::Reverse, time::Duration};
 
 use chrono::{DateTime, Utc};
-use sea_orm::Value;
+use sea_orm::{ConnectionTrait, Statement, Value};
 
 use crate::{
     domain::{
@@ -32,6 +32,17 @@ pub use request_status::refresh_requests;
 
 /// The clock of the queue: the database's unless a test gives a time.
 pub type Now = Option<DateTime<Utc>>;
+
+/// The queue's time.
+pub async fn time(db: &impl ConnectionTrait, now: Now) -> Result<DateTime<Utc>, Error> {
+    let sql = Dialect::of(db);
+    let statement = format!("SELECT {} AS now", sql.now("$1"));
+    let statement =
+        Statement::from_sql_and_values(db.get_database_backend(), statement, [now.into()]);
+    let row = db.query_one_raw(statement).await?;
+    let row = row.ok_or_else(|| Error::internal("the database tells no time"))?;
+    Ok(row.try_get("", "now")?)
+}
 
 /// Takes up to `slots` due jobs, highest priority first and oldest first among equals, for a worker. Their requests are
 /// processing from then on.

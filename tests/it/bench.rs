@@ -1,6 +1,6 @@
 //! The use cases without executor and transport, at a time of the test's choice.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use atelier::{
     app::{App, AttemptEnd, Clock, Settings, StoredFile, StoredOutput},
@@ -25,7 +25,7 @@ pub const LEASE: Duration = Duration::from_secs(30);
 pub struct Bench {
     pub app: App,
     pub feature_id: i64,
-    _media: TempDir,
+    media: Arc<TempDir>,
 }
 
 impl Bench {
@@ -35,12 +35,22 @@ impl Bench {
 
     /// The same with a URL of its own for the database, and so many connections at most.
     pub async fn at(url: &str, connections: u32) -> Self {
+        Self::open(url, connections, None).await
+    }
+
+    /// One more on the same media, with another database.
+    pub async fn beside(&self, db: &TestDatabase) -> Self {
+        let connections = Config::default().database.max_connections;
+        Self::open(&db.url, connections, Some(self.media.clone())).await
+    }
+
+    async fn open(url: &str, connections: u32, media: Option<Arc<TempDir>>) -> Self {
         let mut config = Config::default();
         config.database.url = url.parse().unwrap();
         config.database.max_connections = connections;
         let store = Store::open(&config.database).await.unwrap();
         migration::up(store.writer(), None).await.unwrap();
-        let media = tempfile::tempdir().unwrap();
+        let media = media.unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
         let links = LinkSettings {
             server_url: "http://127.0.0.1:1".parse().unwrap(),
             public_url: None,
@@ -75,7 +85,7 @@ impl Bench {
         Self {
             app,
             feature_id,
-            _media: media,
+            media,
         }
     }
 

@@ -38,6 +38,7 @@ mod media_download;
 mod media_files;
 mod memory;
 mod mutated_media;
+mod orphans;
 mod outputs_hostile;
 mod page_indexes;
 mod paging;

@@ -156,14 +156,4 @@ on_both_databases! {
         taken.dedup();
         assert_eq!((before, taken.len()), (80, 80));
     }
-
-    async fn orphaned_objects_are_removed_and_named_ones_stay(db: TestDatabase) {
-        let bench = Bench::new(&db).await;
-        let key = atelier::media::StorageKey::for_output(1, "t", 0, atelier::domain::Format::Png);
-        bench.app.storage.put(&key, "x".into()).await.unwrap();
-        // Objects have the time of the computer, which lies before the clock of the test.
-        assert_eq!(bench.app.remove_orphans(Duration::from_secs(100 * 365 * 86_400)).await.unwrap(), 0);
-        assert_eq!(bench.app.remove_orphans(Duration::ZERO).await.unwrap(), 1);
-        assert!(bench.app.storage.head(&key).await.is_err());
-    }
 }

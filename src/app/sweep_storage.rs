@@ -1,0 +1,254 @@
+//! Removing objects that no record names: what attempts left behind that lost their lease, or their server, between storing
+//! and committing. Whose objects they are is decided by [`ownership`].
+
+use std::{fmt, time::Duration};
+
+use chrono::TimeDelta;
+use futures::TryStreamExt;
+use uuid::Uuid;
+
+use crate::{
+    domain::{Doubt, Error, Installation, Ownership, ownership},
+    media::{ListedObject, StorageKey},
+    store,
+};
+
+use super::App;
+
+const BATCH: usize = 500;
+/// So few may always go, whatever their share of all is.
+const ALWAYS_FEW: usize = 10;
+
+/// What may be removed.
+#[derive(Clone, Copy, Debug)]
+pub struct Removal {
+    /// How old an object must be, by the database's clock.
+    pub age: Duration,
+    pub mode: RemovalMode,
+    /// Most objects that may go at once, in percent of all; `None`: any number.
+    pub share: Option<u32>,
+}
+
+/// Whether what no record names is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemovalMode {
+    On,
+    /// Only told.
+    DryRun,
+    Off,
+}
+
+/// What was found and done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sweep {
+    /// Objects of ours in the storage.
+    pub objects: usize,
+    /// Those that no record names, old enough to go.
+    pub orphans: usize,
+    pub removed: usize,
+    /// Why they were left where they are.
+    pub withheld: Option<Withheld>,
+}
+
+/// Why nothing was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    Off,
+    DryRun,
+    Doubtful(Doubt),
+    /// More than this many percent of all objects would go.
+    Share(u32),
+}
+
+impl fmt::Display for Withheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("storage.removal is off"),
+            Self::DryRun => f.write_str("storage.removal is a dry run"),
+            Self::Doubtful(doubt) => {
+                write!(
+                    f,
+                    "{doubt}; if it is yours all the same, run `atelier storage adopt`"
+                )
+            }
+            Self::Share(percent) => write!(
+                f,
+                "they are more than {percent}% of all objects (storage.removal_share); if they may go, run `atelier storage clean`"
+            ),
+        }
+    }
+}
+
+/// What a listing has found.
+#[derive(Default)]
+struct Found {
+    objects: usize,
+    /// Of any age.
+    unknown: usize,
+    orphans: Vec<StorageKey>,
+}
+
+impl App {
+    /// Claims a storage that nobody has claimed and that is empty, so that no database that comes later takes it for its own.
+    ///
+    /// # Errors
+    /// When the database or the storage does not answer.
+    pub async fn claim_empty_storage(&self) -> Result<(), Error> {
+        let unclaimed = self.storage.installation().await?.is_none();
+        if unclaimed && self.storage.list().try_next().await?.is_none() {
+            self.claim_storage().await?;
+        }
+        Ok(())
+    }
+
+    /// Removes old objects that no record names, if the storage is certainly this database's.
+    ///
+    /// # Errors
+    /// When the database or the storage does not answer; some objects may be removed by then.
+    pub async fn sweep_storage(&self, removal: &Removal) -> Result<Sweep, Error> {
+        let withheld = |withheld| Sweep {
+            withheld: Some(withheld),
+            ..Sweep::default()
+        };
+        if removal.mode == RemovalMode::Off {
+            return Ok(withheld(Withheld::Off));
+        }
+        let database = store::installation::find(self.store.reader()).await?;
+        let ownership = ownership(
+            database.as_ref(),
+            self.storage.installation().await?.as_ref(),
+        );
+        if let Ownership::Doubtful(doubt) = ownership {
+            return Ok(withheld(Withheld::Doubtful(doubt)));
+        }
+        let found = self.find_orphans(removal.age).await?;
+        if ownership == Ownership::Unclaimed {
+            if found.unknown > 0 {
+                let doubt = Doubt::UnknownObjects(found.unknown);
+                return Ok(found.kept(Withheld::Doubtful(doubt)));
+            }
+            self.claim_storage().await?;
+        } else if !self.count_look(database).await? {
+            return Ok(found.kept(Withheld::Doubtful(Doubt::OtherDatabase)));
+        }
+        self.remove(found, removal).await
+    }
+
+    /// Makes the storage this database's, whatever was there before, and takes it from every other.
+    ///
+    /// # Errors
+    /// When the database or the storage does not answer.
+    pub async fn adopt_storage(&self) -> Result<Installation, Error> {
+        let before = self.storage.installation().await?;
+        let adopted = self.store.write(async |tx| {
+            let known = store::installation::find(tx).await?;
+            let counters = known.iter().chain(&before).map(|found| found.counter);
+            let adopted = Installation {
+                id: Uuid::new_v4().to_string(),
+                counter: counters.max().unwrap_or_default() + 1,
+            };
+            store::installation::set(tx, &adopted).await?;
+            Ok(adopted)
+        });
+        let adopted = adopted.await?;
+        self.storage.mark(&adopted).await?;
+        Ok(adopted)
+    }
+
+    async fn claim_storage(&self) -> Result<(), Error> {
+        let fresh = Installation {
+            id: Uuid::new_v4().to_string(),
+            counter: 1,
+        };
+        let claim = self
+            .store
+            .write(async |tx| store::installation::claim(tx, fresh).await);
+        // Another may be faster: then it is the storage's, and this database finds out when it looks.
+        self.storage.mark_if_unmarked(&claim.await?).await?;
+        Ok(())
+    }
+
+    /// Returns false if the database has become another installation.
+    async fn count_look(&self, database: Option<Installation>) -> Result<bool, Error> {
+        let Some(Installation { id, .. }) = database else {
+            return Ok(false);
+        };
+        let advanced = store::installation::advance(self.store.writer(), &id).await?;
+        match advanced {
+            // The storage second: should this fail, the database is ahead, which is well.
+            Some(installation) => self.storage.mark(&installation).await?,
+            None => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    async fn find_orphans(&self, age: Duration) -> Result<Found, Error> {
+        let now = store::queue::time(self.store.reader(), self.clock.queue()).await?;
+        let oldest = now - TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
+        self.storage.remove_unfinished(oldest).await?;
+        let mut found = Found::default();
+        let mut batches = self.storage.list().try_chunks(BATCH);
+        while let Some(batch) = batches
+            .try_next()
+            .await
+            .map_err(|error| Error::from(error.1))?
+        {
+            found.objects += batch.len();
+            let unknown = self.unknown(batch).await?;
+            found.unknown += unknown.len();
+            let old = unknown
+                .into_iter()
+                .filter(|object| object.last_modified < oldest);
+            found.orphans.extend(old.map(|object| object.key));
+        }
+        Ok(found)
+    }
+
+    /// Those of the objects that no record names.
+    async fn unknown(&self, mut objects: Vec<ListedObject>) -> Result<Vec<ListedObject>, Error> {
+        let paths = objects.iter().map(|object| object.key.path().to_owned());
+        let db = self.store.reader();
+        let known = store::media::known_storage_keys(db, paths.collect()).await?;
+        objects.retain(|object| !known.contains(object.key.path()));
+        Ok(objects)
+    }
+
+    async fn remove(&self, found: Found, removal: &Removal) -> Result<Sweep, Error> {
+        let (objects, orphans) = (found.objects, found.orphans.len());
+        if orphans == 0 {
+            return Ok(found.sweep());
+        }
+        if removal.mode == RemovalMode::DryRun {
+            return Ok(found.kept(Withheld::DryRun));
+        }
+        if let Some(percent) = removal.share
+            && orphans > ALWAYS_FEW.max(objects * percent as usize / 100)
+        {
+            return Ok(found.kept(Withheld::Share(percent)));
+        }
+        tracing::warn!(orphans, objects, "removing objects that no record names");
+        let mut sweep = found.sweep();
+        for key in found.orphans {
+            self.storage.delete(&key).await?;
+            sweep.removed += 1;
+        }
+        Ok(sweep)
+    }
+}
+
+impl Found {
+    fn sweep(&self) -> Sweep {
+        Sweep {
+            objects: self.objects,
+            orphans: self.orphans.len(),
+            ..Sweep::default()
+        }
+    }
+
+    fn kept(&self, withheld: Withheld) -> Sweep {
+        Sweep {
+            withheld: Some(withheld),
+            ..self.sweep()
+        }
+    }
+}
