@@ -1,10 +1,11 @@
 //! The composition root: builds every part from the configuration and runs them together. The program and the tests start
 //! the same server.
 
+mod stopping;
+
 use std::{net::SocketAddr, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
 use url::Url;
 
@@ -19,6 +20,8 @@ use crate::{
     rpc,
     store::{ConnectError, Store},
 };
+
+use stopping::{Pace, Stages, stopping_time};
 
 /// Installed when the database has no feature yet.
 const STARTER_CATALOGUE: &str = include_str!("../catalogue/starter.toml");
@@ -82,7 +85,8 @@ type Task = JoinHandle<Result<(), Box<dyn std::error::Error + Send + Sync>>>;
 pub struct Server {
     address: Option<SocketAddr>,
     store: Store,
-    stop: CancellationToken,
+    stages: Stages,
+    pace: Pace,
     api: Option<Task>,
     executor: Option<JoinHandle<()>>,
     relay: JoinHandle<()>,
@@ -98,8 +102,8 @@ impl Server {
         let address = listener
             .as_ref()
             .and_then(|listener| listener.local_addr().ok());
-        let stop = CancellationToken::new();
-        let mut app = build_app(&config, address, stop.clone()).await?;
+        let stages = Stages::default();
+        let mut app = build_app(&config, address, &stages).await?;
         if role != Role::Api {
             app.providers = build_providers(&config);
         }
@@ -116,7 +120,7 @@ impl Server {
         let pulse = (role != Role::Api).then(Pulse::start);
         let executor = pulse
             .clone()
-            .map(|pulse| tokio::spawn(build_executor(&config, &app, pulse, &stop).run()));
+            .map(|pulse| tokio::spawn(build_executor(&config, &app, pulse, &stages).run()));
         let (events, store) = (app.events.clone(), app.store.clone());
         let relay = tokio::spawn(async move { events.relay(&store).await });
         let store = app.store.clone();
@@ -137,7 +141,8 @@ impl Server {
         Ok(Self {
             address,
             store,
-            stop,
+            stages,
+            pace: Pace::graceful(config.server.shutdown_delay, config.server.shutdown_grace),
             api,
             executor,
             relay,
@@ -174,20 +179,26 @@ impl Server {
         }
     }
 
-    /// Stops accepting, ends streams, hands running jobs back; what has not ended after `grace` is cut off.
-    pub async fn shutdown(mut self, grace: Duration) {
+    /// Stops in stages within `server.shutdown_grace`. For `server.shutdown_delay` at least the port still answers while health
+    /// says that the server stops. Running attempts go on until the grace is nearly over; those that have not ended then are
+    /// handed back. What has not ended after the grace is cut off.
+    pub async fn shutdown(self) {
+        let pace = self.pace;
+        self.stop(pace).await;
+    }
+
+    /// Stops as [`Self::shutdown`] does, but at once: running attempts are handed back where they are.
+    pub async fn hand_back(self) {
+        let pace = Pace::prompt(self.pace.grace);
+        self.stop(pace).await;
+    }
+
+    async fn stop(mut self, pace: Pace) {
         tracing::info!("shutting down");
-        self.stop.cancel();
-        let ended = async {
-            // One that has ended by itself has been waited for already.
-            if let Some(executor) = self.executor.as_mut().filter(|task| !task.is_finished()) {
-                let _ = executor.await;
-            }
-            if let Some(api) = self.api.as_mut().filter(|task| !task.is_finished()) {
-                let _ = api.await;
-            }
-        };
-        if tokio::time::timeout(grace, ended).await.is_err() {
+        let stopped = self
+            .stages
+            .pass(pace, self.api.as_mut(), self.executor.as_mut());
+        if tokio::time::timeout(pace.grace, stopped).await.is_err() {
             let works = |task: bool| if task { "still works" } else { "has ended" };
             let executor = works(
                 self.executor
@@ -204,7 +215,7 @@ impl Server {
     }
 
     fn abort(&self) {
-        self.stop.cancel();
+        self.stages.cancel();
         self.relay.abort();
         if let Some(executor) = &self.executor {
             executor.abort();
@@ -236,13 +247,13 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 
 /// The use cases on the configured database and storage, without a server: for commands that are done when they end.
 pub async fn open_app(config: &Config) -> Result<App, StartError> {
-    build_app(config, None, CancellationToken::new()).await
+    build_app(config, None, &Stages::default()).await
 }
 
 async fn build_app(
     config: &Config,
     address: Option<SocketAddr>,
-    stopping: CancellationToken,
+    stages: &Stages,
 ) -> Result<App, StartError> {
     let store = Store::open(&config.database).await?;
     if config.database.migrate_on_start {
@@ -278,7 +289,8 @@ async fn build_app(
             watch_heartbeat: config.server.watch_heartbeat,
             watch_poll: WATCH_POLL,
         },
-        stopping,
+        draining: stages.draining.clone(),
+        stopping: stages.closing.clone(),
     })
 }
 
@@ -343,7 +355,7 @@ pub fn removal(config: &Config) -> Removal {
     }
 }
 
-fn build_executor(config: &Config, app: &App, pulse: Pulse, stop: &CancellationToken) -> Executor {
+fn build_executor(config: &Config, app: &App, pulse: Pulse, stages: &Stages) -> Executor {
     let settings = &config.executor;
     Executor {
         app: app.clone(),
@@ -354,8 +366,7 @@ fn build_executor(config: &Config, app: &App, pulse: Pulse, stop: &CancellationT
             lease: settings.lease,
             heartbeat: settings.heartbeat,
             job_timeout: settings.job_timeout,
-            // The rest of the grace is for recording how the attempts ended.
-            stopping_time: config.server.shutdown_grace.mul_f64(0.8),
+            stopping_time: stopping_time(config.server.shutdown_grace),
             upkeep_interval: settings.upkeep_interval,
             removal: removal(config),
             fold_interval: config.trends.fold_interval,
@@ -369,6 +380,6 @@ fn build_executor(config: &Config, app: &App, pulse: Pulse, stop: &CancellationT
             conversion_time: config.limits.conversion_time,
         },
         pulse,
-        stop: stop.clone(),
+        stop: stages.handing_back.clone(),
     }
 }

@@ -73,7 +73,9 @@ pub struct App {
     /// The providers of this process; none where it runs no jobs, and so cannot tell whether those that do are ready.
     pub providers: Registry,
     pub settings: Settings,
-    /// Cancelled when the server stops: streams end then.
+    /// Cancelled when the server is about to stop: it takes up no job any more, and health says so.
+    pub draining: CancellationToken,
+    /// Cancelled when the port closes: streams end then.
     pub stopping: CancellationToken,
 }
 

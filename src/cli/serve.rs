@@ -63,7 +63,7 @@ pub async fn run(arguments: ServeArguments, loaded: Loaded) -> Outcome {
         () = shutdown.soft().cancelled() => {}
     }
     tokio::select! {
-        () = server.shutdown(grace) => Ok(ExitCode::SUCCESS),
+        () = server.shutdown() => Ok(ExitCode::SUCCESS),
         () = shutdown.hard().cancelled() => Err("the shutdown took too long and was cut off".into()),
     }
 }

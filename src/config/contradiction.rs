@@ -12,6 +12,12 @@ pub fn report(config: &Config, reader: &mut Reader) {
             "the heartbeat may be at most half of the lease, so that one late beat loses no job",
         );
     }
+    if config.server.shutdown_delay > config.server.shutdown_grace / 2 {
+        reader.contradiction(
+            &["server.shutdown_delay", "server.shutdown_grace"],
+            "the pause before the port closes may be at most half of the grace, of which it is a part",
+        );
+    }
     if config.executor.orphan_age < config.executor.job_timeout * 2 {
         reader.contradiction(
             &["executor.orphan_age", "executor.job_timeout"],

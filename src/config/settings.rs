@@ -133,8 +133,11 @@ settings! {
         listen: SocketAddr as ListenAddress = "127.0.0.1:50051";
         /// Base of the links that clients download media from; `http://` and the address listened on if not set.
         public_url: Option<Url>;
-        /// How long a shutdown may take before running work is cut off.
-        shutdown_grace: Duration = "20s" in "1s"..="10m";
+        /// How long a shutdown may take: running attempts go on until it is nearly over, and are then handed back.
+        shutdown_grace: Duration = "20s" in "1s"..="24h";
+        /// How long a server that is told to stop still answers while health says that it stops; at most half of
+        /// `server.shutdown_grace`.
+        shutdown_delay: Duration = "2s" in "1ms"..="5m";
         /// How often a silent watch stream says that it is alive.
         watch_heartbeat: Duration = "10s" in "1s"..="15s";
         /// Web origins that may call from a browser, `["*"]` for every one; none if empty.

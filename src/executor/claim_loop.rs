@@ -8,12 +8,12 @@ impl Executor {
     /// Takes jobs as slots become free. Wakes up for announced work, for a finished job, and at the poll interval.
     pub(super) async fn claim_loop(&self) {
         let mut running = JoinSet::new();
-        while !self.stop.is_cancelled() {
+        while !self.app.draining.is_cancelled() {
             self.pulse.beat();
             self.fill_slots(&mut running).await;
             let full = running.len() >= self.settings.slots;
             tokio::select! {
-                () = self.stop.cancelled() => {}
+                () = self.app.draining.cancelled() => {}
                 Some(finished) = running.join_next() => log_crash(finished),
                 () = self.app.events.work(), if !full => {}
                 () = tokio::time::sleep(self.settings.poll_interval) => {}

@@ -33,7 +33,7 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// Longest duration of an attempt.
     pub job_timeout: Duration,
-    /// How long running attempts get to finish or stop when the server stops.
+    /// How long attempts that are handed back get to stop.
     pub stopping_time: Duration,
     pub upkeep_interval: Duration,
     /// What may be removed from the storage.
@@ -53,12 +53,12 @@ pub struct Executor {
     pub settings: Settings,
     /// Beats with every turn of the claim loop.
     pub pulse: Pulse,
-    /// Cancelled when no new jobs are to be taken and the running ones handed back.
+    /// Cancelled, after `App::draining`, when running attempts are to be handed back.
     pub stop: CancellationToken,
 }
 
 impl Executor {
-    /// Works until `stop`, and then until every running job is finished or handed back.
+    /// Works until `App::draining`, and then until every running job is finished or, from `stop` on, handed back.
     pub async fn run(self) {
         tokio::join!(self.claim_loop(), self.upkeep_loop());
     }

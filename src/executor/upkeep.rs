@@ -14,7 +14,7 @@ impl Executor {
     /// Rescues jobs of lost workers, removes orphaned objects and folds trends, until the stop. Any number of replicas may do so.
     pub(super) async fn upkeep_loop(&self) {
         tokio::select! {
-            () = self.stop.cancelled() => {}
+            () = self.app.draining.cancelled() => {}
             () = self.rescue_loop() => {}
             () = self.orphan_loop() => {}
             () = self.trend_loop() => {}

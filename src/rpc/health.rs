@@ -15,7 +15,7 @@ const STANDSTILL: Duration = Duration::from_secs(90);
 
 /// Why the server cannot serve; `None` if it can.
 pub(super) async fn ailment(app: &App, pulse: Option<&Pulse>) -> Option<&'static str> {
-    if app.stopping.is_cancelled() {
+    if app.draining.is_cancelled() {
         return Some("the server is shutting down");
     }
     if !matches!(
@@ -38,9 +38,9 @@ pub(super) async fn watch_health(
 ) -> Infallible {
     loop {
         // Whichever comes first, the next look is due.
-        let _ = timeout(INTERVAL, app.stopping.cancelled()).await;
+        let _ = timeout(INTERVAL, app.draining.cancelled()).await;
         announcer.look(&app, pulse.as_ref()).await;
-        if app.stopping.is_cancelled() {
+        if app.draining.is_cancelled() {
             return std::future::pending().await;
         }
     }

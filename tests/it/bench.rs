@@ -75,6 +75,7 @@ impl Bench {
                 watch_heartbeat: Duration::from_secs(10),
                 watch_poll: Duration::from_secs(1),
             },
+            draining: CancellationToken::new(),
             stopping: CancellationToken::new(),
         };
         let feature_id = app

@@ -317,7 +317,7 @@ impl Running {
 
     /// Stops the server, which must not need the whole grace.
     async fn stop(self) {
-        let stopped = tokio::time::timeout(SOON, self.server.shutdown(GRACE)).await;
+        let stopped = tokio::time::timeout(SOON, self.server.shutdown()).await;
         stopped.expect("streams hold the shutdown up");
     }
 }
@@ -325,6 +325,8 @@ impl Running {
 fn configuration(db: &TestDatabase, folder: &Path) -> Config {
     let mut config = Config::default();
     config.server.listen = "127.0.0.1:0".parse().unwrap();
+    config.server.shutdown_grace = GRACE;
+    config.server.shutdown_delay = Duration::ZERO;
     config.database.url = db.url.parse().unwrap();
     config.storage.folder = folder.to_owned();
     config.executor.poll_interval = Duration::from_millis(50);

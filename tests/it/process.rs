@@ -71,6 +71,7 @@ impl Process {
             "providers.scripted=true",
             "catalogue.install_starter=false",
             "identity.provision_users=true",
+            "server.shutdown_delay=1ms",
             "executor.concurrency=4",
             "executor.poll_interval=50ms",
             "executor.lease=2s",

@@ -14,6 +14,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_types::StatusExt;
 use url::Url;
 
+use crate::client::Client;
 use crate::database::{Backend, TestDatabase, on_both_databases};
 use crate::refusal::of_status;
 use crate::server::{TestServer, within};
@@ -117,15 +118,16 @@ async fn no_service_is_serving_while_the_database_is_away() {
     assert_eq!(healthz(&server).await, StatusCode::OK);
 }
 
-async fn watch_health(server: &TestServer, service: &str) -> Streaming<HealthCheckResponse> {
+/// Watches what gRPC health says of a service.
+pub async fn watch_health(client: &Client, service: &str) -> Streaming<HealthCheckResponse> {
     let request = HealthCheckRequest {
         service: service.to_owned(),
     };
-    let mut client = HealthClient::new(server.channel());
-    within(client.watch(request)).await.unwrap().into_inner()
+    let mut health = HealthClient::new(client.channel());
+    within(health.watch(request)).await.unwrap().into_inner()
 }
 
-async fn wait_for(health: &mut Streaming<HealthCheckResponse>, status: ServingStatus) {
+pub async fn wait_for(health: &mut Streaming<HealthCheckResponse>, status: ServingStatus) {
     while within(health.message()).await.unwrap().unwrap().status() != status {}
 }
 

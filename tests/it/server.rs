@@ -87,9 +87,19 @@ impl TestServer {
         self.media.path()
     }
 
+    /// A client that outlives the server.
+    pub fn client(&self) -> Client {
+        self.client.clone().unwrap()
+    }
+
+    /// Lets running jobs end and ends, as when the process is told to stop.
+    pub async fn shutdown(self) {
+        within(self.server.shutdown()).await;
+    }
+
     /// Hands running jobs back and ends.
     pub async fn stop(self) {
-        within(self.server.shutdown(Duration::from_secs(5))).await;
+        within(self.server.hand_back()).await;
     }
 }
 
@@ -106,6 +116,8 @@ impl Deref for TestServer {
 pub fn configuration(db: &TestDatabase, media: &Path) -> Config {
     let mut config = Config::default();
     config.server.listen = "127.0.0.1:0".parse().unwrap();
+    config.server.shutdown_grace = Duration::from_secs(5);
+    config.server.shutdown_delay = Duration::ZERO;
     config.database.url = db.url.parse().unwrap();
     config.storage.folder = media.to_owned();
     config.storage.signing_key = Some(SecretString::from(SIGNING_KEY));

@@ -4,28 +4,33 @@ use std::time::{Duration, Instant};
 
 use atelier::entity::{job, job_event};
 use atelier::rpc::proto::{ErrorReason, JobStatus};
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, EntityTrait, QueryOrder,
-    TransactionTrait,
-};
+use atelier::server::Role;
+use sea_orm::{EntityTrait, QueryOrder};
 use serde_json::json;
 use tonic::Code;
+use tonic_health::pb::health_check_response::ServingStatus;
 
-use crate::client::{scripted_feature, scripted_wish};
+use crate::client::{Client, scripted_feature, scripted_wish};
 use crate::database::{TestDatabase, on_both_databases};
 use crate::process::Process;
+use crate::reflection_health::{wait_for, watch_health};
 use crate::refusal::of_status;
 use crate::script::Script;
+use crate::server::{TestServer, within};
+use crate::watching::statuses;
+use crate::whole_path::browser;
 
-/// What a shutdown may take. The provider here stops when it is asked to, so a fraction of it is enough.
-const GRACE: Duration = Duration::from_secs(20);
+/// What a shutdown of jobs that do not end may take, most of which they get.
+const SHORT: Duration = Duration::from_secs(4);
+/// Longer than anything here takes.
+const LONG: &str = "server.shutdown_grace=10m";
 
 on_both_databases! {
     async fn a_shutdown_ends_streams_hands_jobs_back_and_exits_with_zero(db: TestDatabase) {
         for signal in ["TERM", "INT"] {
             let media = tempfile::tempdir().unwrap();
             let script = Script::new(&["succeed"]).gated();
-            let mut process = Process::serve(&db, media.path(), &[&format!("server.shutdown_grace={}s", GRACE.as_secs())]).await;
+            let mut process = Process::serve(&db, media.path(), &[&short_grace()]).await;
             let feature = scripted_feature(&signal.to_ascii_lowercase());
             let feature = process.add_feature(feature).await.id;
             let job = process.create(scripted_wish(feature, &script)).await.1.remove(0);
@@ -37,8 +42,9 @@ on_both_databases! {
             of_status(&watch.broken().await).is(Code::Unavailable, ErrorReason::ShuttingDown);
             let status = process.exit().await;
             assert_eq!(status.code(), Some(0), "{status}");
-            // Neither cut off at the end of the grace nor waiting for it.
-            assert!(began.elapsed() < GRACE, "{:?}", began.elapsed());
+            // It was waited for, and not cut off at the end of the grace.
+            let took = began.elapsed();
+            assert!(took > SHORT / 2 && took < SHORT, "{took:?}");
             assert_handed_back(&db, job.id).await;
 
             script.open_gate();
@@ -54,7 +60,7 @@ on_both_databases! {
     async fn a_task_at_a_provider_is_followed_on_after_a_shutdown(db: TestDatabase) {
         let media = tempfile::tempdir().unwrap();
         let script = Script::new(&["succeed"]).with_task().gated();
-        let mut process = Process::serve(&db, media.path(), &[]).await;
+        let mut process = Process::serve(&db, media.path(), &[&short_grace()]).await;
         let job = process.create_scripted(&script).await;
         script.wait_until(|calls| calls.iter().any(|call| call.name == "poll")).await;
         process.signal("TERM");
@@ -71,22 +77,70 @@ on_both_databases! {
     async fn a_second_signal_ends_the_process_at_once(db: TestDatabase) {
         let media = tempfile::tempdir().unwrap();
         let script = Script::new(&["succeed"]).gated();
-        let mut process = Process::serve(&db, media.path(), &["server.shutdown_grace=10m"]).await;
-        let job = process.create_scripted(&script).await;
-        let watch = process.watch(job.id).await;
+        let mut process = Process::serve(&db, media.path(), &[LONG]).await;
+        process.create_scripted(&script).await;
         script.wait_until_submitted(1).await;
-        // The job cannot be handed back, so the process has to wait.
-        let connection = db.connect().await;
-        let lock = forbid_writing(&connection).await;
+        let mut health = watch_health(&process, "").await;
 
         process.signal("TERM");
         // A sign that the first signal has arrived.
-        of_status(&watch.broken().await).is(Code::Unavailable, ErrorReason::ShuttingDown);
+        wait_for(&mut health, ServingStatus::NotServing).await;
         process.signal("TERM");
 
         let status = process.exit().await;
         assert_eq!(status.code(), Some(143), "{status}");
-        lock.rollback().await.unwrap();
+    }
+
+    async fn a_job_that_ends_within_the_grace_is_completed_and_no_other_is_begun(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
+        let (running, waiting) = (Script::new(&["succeed"]).gated(), Script::new(&["succeed"]));
+        let mut process = Process::serve(&db, media.path(), &[LONG]).await;
+        let feature = process.scripted_feature().await;
+        let job = process.create(scripted_wish(feature, &running)).await.1.remove(0);
+        let watch = process.watch(job.id).await;
+        running.wait_until_submitted(1).await;
+        let mut health = watch_health(&process, "").await;
+
+        process.signal("TERM");
+        wait_for(&mut health, ServingStatus::NotServing).await;
+        // Accepted, for a worker that does not stop.
+        let later = process.create(scripted_wish(feature, &waiting)).await.1.remove(0);
+        running.open_gate();
+        let transitions = watch.transitions().await;
+        assert_eq!(statuses(&transitions), [JobStatus::Pending, JobStatus::Processing, JobStatus::Completed]);
+        assert_eq!(process.exit().await.code(), Some(0));
+        assert_eq!(waiting.calls(), []);
+
+        let next = Process::serve(&db, media.path(), &[]).await;
+        let ended = next.ended(later.id).await;
+        assert_eq!(ended.statuses(), [JobStatus::Pending, JobStatus::Processing, JobStatus::Completed]);
+    }
+
+    async fn the_port_answers_through_the_pause_while_health_says_that_the_server_stops(db: TestDatabase) {
+        let pause = Duration::from_secs(2);
+        let server = TestServer::start_as(Role::Api, &db, |config| {
+            config.server.shutdown_delay = pause;
+        }).await;
+        let client = server.client();
+        let feature = client.scripted_feature().await;
+        let script = Script::new(&["succeed"]);
+        let job = client.create(scripted_wish(feature, &script)).await.1.remove(0);
+        let watch = client.watch(job.id).await;
+        let mut health = watch_health(&client, "").await;
+        wait_for(&mut health, ServingStatus::Serving).await;
+        let url = server.url();
+
+        let began = Instant::now();
+        let stopped = tokio::spawn(server.shutdown());
+        wait_for(&mut health, ServingStatus::NotServing).await;
+        let answer = within(browser().get(format!("{url}/healthz")).send()).await.unwrap();
+        assert_eq!(answer.status(), reqwest::StatusCode::SERVICE_UNAVAILABLE);
+        // Over a connection of its own, as a client that does not know yet.
+        Client::connect(&url).await.create(scripted_wish(feature, &script)).await;
+        of_status(&watch.broken().await).is(Code::Unavailable, ErrorReason::ShuttingDown);
+        assert!(began.elapsed() >= pause, "{:?}", began.elapsed());
+        within(stopped).await.unwrap();
+        assert!(tokio::net::TcpStream::connect(url.trim_start_matches("http://")).await.is_err());
     }
 
     async fn an_idle_process_ends_with_zero(db: TestDatabase) {
@@ -112,14 +166,6 @@ async fn assert_handed_back(db: &TestDatabase, id: i64) {
     assert_eq!(last.detail.unwrap()["cause"], json!("hand_back"));
 }
 
-/// Locks everyone else's writes to the jobs out until the transaction ends.
-async fn forbid_writing(connection: &DatabaseConnection) -> DatabaseTransaction {
-    let transaction = connection.begin().await.unwrap();
-    let lock = match connection.get_database_backend() {
-        DbBackend::Postgres => "LOCK TABLE generation_jobs IN SHARE ROW EXCLUSIVE MODE",
-        // A write takes the lock of the whole database, even if it finds no row.
-        _ => "DELETE FROM generation_jobs WHERE FALSE",
-    };
-    transaction.execute_unprepared(lock).await.unwrap();
-    transaction
+fn short_grace() -> String {
+    format!("server.shutdown_grace={}s", SHORT.as_secs())
 }

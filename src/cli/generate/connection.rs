@@ -35,6 +35,8 @@ impl Connection {
         config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         // A configured one names the deployed server, not this one.
         config.server.public_url = None;
+        // Nobody else calls it.
+        config.server.shutdown_delay = Duration::ZERO;
         let server = Server::start(config, role).await?;
         let url = server
             .url()
@@ -66,15 +68,25 @@ impl Connection {
         }
     }
 
-    /// Stops our own server; work that still runs after `grace` is cut off.
+    /// Stops our own server, within `grace`. What it runs beside, for the database may have jobs of others, ends first.
     pub async fn close(self, grace: Duration) {
         drop(self.client);
-        if let Some(server) = self.server
-            && timeout(grace + CLOSING, server.shutdown(grace))
-                .await
-                .is_err()
-        {
-            tracing::warn!("the shutdown took too long and was cut off");
+        if let Some(server) = self.server {
+            in_time(grace, server.shutdown()).await;
         }
+    }
+
+    /// Stops our own server, within `grace`, and hands back what it runs: nobody waits for it any more.
+    pub async fn abandon(self, grace: Duration) {
+        drop(self.client);
+        if let Some(server) = self.server {
+            in_time(grace, server.hand_back()).await;
+        }
+    }
+}
+
+async fn in_time(grace: Duration, stopped: impl Future<Output = ()>) {
+    if timeout(grace + CLOSING, stopped).await.is_err() {
+        tracing::warn!("the shutdown took too long and was cut off");
     }
 }

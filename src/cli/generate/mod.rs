@@ -254,7 +254,7 @@ async fn leave(stopped: Stopped, connection: Connection, config: Config) -> Gene
     let Stopped { reason, unfinished } = stopped;
     let is_own = connection.own_url().is_some();
     let mut cancelled = cancel::waiting(&connection.client(), unfinished).await;
-    connection.close(config.server.shutdown_grace).await;
+    connection.abandon(config.server.shutdown_grace).await;
     if is_own && !cancelled.remaining.is_empty() {
         match cancel::handed_back(config, cancelled.remaining.clone()).await {
             Ok(more) => {
