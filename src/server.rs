@@ -318,7 +318,10 @@ fn build_providers(config: &Config) -> Registry {
         }
         providers = providers.with(exec);
     }
-    providers
+    match config.executor.providers.as_slice() {
+        [] => providers,
+        only => providers.only(only),
+    }
 }
 
 fn build_executor(config: &Config, app: &App, pulse: Pulse, stop: &CancellationToken) -> Executor {
@@ -328,6 +331,8 @@ fn build_executor(config: &Config, app: &App, pulse: Pulse, stop: &CancellationT
         settings: executor::Settings {
             worker_id: settings.name_worker(),
             slots: settings.slots(),
+            categories: settings.categories(),
+            unclaimed_timeout: settings.unclaimed_timeout,
             poll_interval: settings.poll_interval,
             lease: settings.lease,
             heartbeat: settings.heartbeat,

@@ -44,6 +44,7 @@ impl MigratorTrait for Migrator {
             scripted!("m0003_catalogue"),
             scripted!("m0004_media"),
             scripted!("m0005_json_checks"),
+            scripted!("m0007_provider"),
         ]
     }
 }

@@ -58,8 +58,12 @@ pub async fn insert(
     plan: Plan,
 ) -> Result<Vec<Model>, Error> {
     let jobs = (0..).zip(inputs).map(|(variation, input)| {
+        let provider = input.provider.clone();
         let input = serde_json::to_value(input).map_err(Error::internal)?;
-        Ok(new_job(request, variation, input, plan))
+        Ok(ActiveModel {
+            provider: Set(Some(provider)),
+            ..new_job(request, variation, input, plan)
+        })
     });
     insert_all(tx, jobs.collect::<Result<_, Error>>()?).await
 }
@@ -152,6 +156,7 @@ fn successor(job: &Model, max_attempts: i32, now: DateTime<Utc>) -> ActiveModel 
         category: Set(job.category),
         priority: Set(job.priority),
         input_json: Set(job.input_json.clone()),
+        provider: Set(job.provider.clone()),
         variation: Set(job.variation),
         ..waiting(max_attempts, now)
     }
