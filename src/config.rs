@@ -31,6 +31,7 @@ pub use settings::{
     LimitsConfig, LogConfig, ProvidersConfig, ServerConfig, StorageConfig, TrendsConfig,
 };
 
+use crate::entity::MediaType;
 use layer::Layers;
 use reader::Reader;
 
@@ -86,6 +87,14 @@ impl ExecutorConfig {
         match self.concurrency {
             0 => available_parallelism().map_or(1, NonZeroUsize::get),
             slots => slots,
+        }
+    }
+
+    /// What this process makes.
+    pub fn categories(&self) -> Vec<MediaType> {
+        match self.categories.as_slice() {
+            [] => vec![MediaType::Image, MediaType::Video, MediaType::Audio],
+            only => only.to_vec(),
         }
     }
 

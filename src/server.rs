@@ -339,7 +339,10 @@ fn build_providers(config: &Config) -> Registry {
         }
         providers = providers.with(exec);
     }
-    providers
+    match config.executor.providers.as_slice() {
+        [] => providers,
+        only => providers.only(only),
+    }
 }
 
 /// What upkeep may remove from the storage by itself.
@@ -362,6 +365,8 @@ fn build_executor(config: &Config, app: &App, pulse: Pulse, stages: &Stages) -> 
         settings: executor::Settings {
             worker_id: settings.name_worker(),
             slots: settings.slots(),
+            categories: settings.categories(),
+            unclaimed_timeout: settings.unclaimed_timeout,
             poll_interval: settings.poll_interval,
             lease: settings.lease,
             heartbeat: settings.heartbeat,

@@ -45,6 +45,7 @@ impl MigratorTrait for Migrator {
             scripted!("m0004_media"),
             scripted!("m0005_json_checks"),
             scripted!("m0006_installation"),
+            scripted!("m0007_provider"),
         ]
     }
 }

@@ -144,6 +144,8 @@ fn as_of(job: &job::Model, event: job_event::Model) -> Result<job::Model, Error>
         error_code: detail.error_code,
         error_message: detail.error_message,
         error_detail: None,
+        // Whether workers have it now says nothing of then.
+        provider: None,
         ..job.clone()
     })
 }

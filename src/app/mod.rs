@@ -1,5 +1,6 @@
 //! What Atelier does, one file a use case: each writes to more than one table or has a side effect.
 
+mod announce_capabilities;
 mod apply_catalogue;
 mod cancel_job;
 mod cancel_request;
@@ -17,6 +18,7 @@ mod delete_request;
 mod delete_template;
 mod end_attempt;
 mod export_catalogue;
+mod fail_unclaimed_jobs;
 mod find_media;
 mod fold_trends;
 mod follow_job;
@@ -36,6 +38,7 @@ mod undelete_template;
 mod update_feature;
 mod update_template;
 mod validate_request;
+mod waiting_reason;
 mod watch_job;
 mod watch_request;
 
@@ -47,6 +50,7 @@ use crate::{
     domain::IntakeLimits, events::Events, media::Storage, provider::Registry, store::Store,
 };
 
+pub use announce_capabilities::ANNOUNCE_INTERVAL;
 pub use apply_catalogue::{ApplyOptions, CatalogueChange, ChangeKind};
 pub use cancel_request::Cancellation;
 pub use clock::Clock;
@@ -60,6 +64,7 @@ pub use pulse::Pulse;
 pub use render_template::{Rendered, Trial};
 pub use sweep_storage::{Removal, RemovalMode, Sweep, Withheld};
 pub use validate_request::ValidRequest;
+pub use waiting_reason::WaitingReasons;
 pub use watch_job::{JobUpdate, JobWatch};
 pub use watch_request::{RequestUpdate, RequestWatch};
 

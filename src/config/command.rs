@@ -19,8 +19,10 @@ use kind::MediaTypes;
 /// The section that holds the tables.
 pub const SECTION: &str = "exec";
 
+pub const BUILTIN: &str = "builtin";
+pub const SCRIPTED: &str = "scripted";
 /// Names that other providers have.
-const TAKEN: [&str; 2] = ["builtin", "scripted"];
+const TAKEN: [&str; 2] = [BUILTIN, SCRIPTED];
 /// Longest name, that of `properties.provider`.
 const MAX_NAME_CHARS: usize = 64;
 

@@ -1,6 +1,7 @@
 //! What settings must be together, beyond what each must be by itself.
 
 use super::Config;
+use super::command::{BUILTIN, SCRIPTED};
 use super::kind::StorageBackend;
 use super::reader::Reader;
 
@@ -23,6 +24,17 @@ pub fn report(config: &Config, reader: &mut Reader) {
             &["executor.orphan_age", "executor.job_timeout"],
             "the age of an orphan is at least twice the job time-out, so that no running job's output is one",
         );
+    }
+    let known = provider_names(config);
+    let unknown = config.executor.providers.iter();
+    let unknown = unknown.filter(|name| !known.contains(&name.as_str()));
+    let unknown: Vec<_> = unknown.map(|name| format!("{name:?}")).collect();
+    if !unknown.is_empty() {
+        let (known, unknown) = (known.join(", "), unknown.join(", "));
+        let expected = format!(
+            "only providers that this program has can be named, which are {known}; not {unknown}"
+        );
+        reader.contradiction(&["executor.providers"], &expected);
     }
     let storage = &config.storage;
     if storage.backend == StorageBackend::S3 && storage.bucket.is_none() {
@@ -50,4 +62,14 @@ pub fn report(config: &Config, reader: &mut Reader) {
             "\"*\" stands alone, because it already allows every origin",
         );
     }
+}
+
+/// The providers of a process with this configuration, before it narrows them.
+fn provider_names(config: &Config) -> Vec<&str> {
+    let mut names = vec![BUILTIN];
+    if config.providers.scripted {
+        names.push(SCRIPTED);
+    }
+    names.extend(config.exec.commands.keys().map(String::as_str));
+    names
 }

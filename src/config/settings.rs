@@ -13,7 +13,7 @@ use super::identifier::{BucketName, LogFilter, StoragePrefix, WorkerId};
 use super::kind::{Kind, LogFormat, StorageBackend, StorageRemoval};
 use super::quantity::ByteSize;
 use super::reader::Reader;
-use crate::domain::Command;
+use crate::{domain::Command, entity::MediaType};
 
 /// The commands that make media, by the names of their providers.
 #[derive(Debug, Clone)]
@@ -196,6 +196,10 @@ settings! {
         concurrency: usize = 0 in 0..=1024;
         /// Name of this process in the records; the host's name and a random part if not set.
         worker_id: Option<String> as Option<WorkerId>;
+        /// Names of the providers whose jobs this process runs; of all that it has if empty.
+        providers: Vec<String> = [];
+        /// What this process makes, a list of `image`, `video` and `audio`; everything if empty.
+        categories: Vec<MediaType> = [];
         /// How often to look for jobs that no wake-up announced.
         poll_interval: Duration = "1s" in "50ms"..="1m";
         /// How long a job stays with a worker that has gone silent.
@@ -206,6 +210,8 @@ settings! {
         job_timeout: Duration = "10m" in "1s"..="24h";
         /// How often a job is tried before it has failed for good.
         max_attempts: u32 = 3 in 1..=20;
+        /// How long a job waits while no worker can run it before it fails as `PROVIDER_UNAVAILABLE`.
+        unclaimed_timeout: Duration = "24h" in "1s"..="365d";
         /// How often expired leases are looked for.
         upkeep_interval: Duration = "15s" in "1s"..="1h";
         /// How old an object without a record must be to be removed, which happens hourly; at least twice

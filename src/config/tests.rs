@@ -224,6 +224,29 @@ fn settings_that_contradict_each_other_are_named_together() {
 }
 
 #[test]
+fn only_providers_that_there_are_can_be_named() {
+    let studio = "[exec.studio]\ncommand = \"studio\"\nmakes = [\"image\"]\n";
+    let named =
+        |providers: &str| load_toml(&format!("{studio}[executor]\nproviders = {providers}"));
+    let loaded = named(r#"["builtin", "studio"]"#).unwrap();
+    assert_eq!(loaded.config.executor.providers, ["builtin", "studio"]);
+    let problems = named(r#"["studio", "scripted", "studioo"]"#).unwrap_err();
+    let expected = "executor.providers (atelier.toml:5): only providers that this program has can be named, which \
+                    are builtin, studio, voice; not \"scripted\", \"studioo\"";
+    assert!(problems.to_string().contains(expected), "{problems}");
+}
+
+#[test]
+fn a_worker_makes_everything_unless_it_is_narrowed() {
+    assert_eq!(Config::default().executor.categories().len(), 3);
+    let narrowed = load_toml("[executor]\ncategories = [\"audio\"]")
+        .unwrap()
+        .config;
+    assert_eq!(narrowed.executor.categories(), [MediaType::Audio]);
+    assert!(load_toml("[executor]\ncategories = [\"song\"]").is_err());
+}
+
+#[test]
 fn a_heartbeat_of_exactly_half_the_lease_holds() {
     assert!(load_toml("[executor]\nlease = \"10s\"\nheartbeat = \"5s\"").is_ok());
 }

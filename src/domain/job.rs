@@ -1,5 +1,6 @@
 //! What happens to jobs, and what that means for their request.
 
+mod capability;
 mod counts;
 mod transition;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Reason;
 
+pub use capability::Capability;
 pub use counts::{JobCounts, request_status};
 pub use transition::{Attempts, Rule, Transition};
 

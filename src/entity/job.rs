@@ -47,7 +47,8 @@ pub struct Model {
     pub progress_preview: Option<String>,
     /// The job that a retry made in this one's place.
     pub superseded_by: Option<i64>,
-    /// The provider that ran the last attempt.
+    /// The provider that the job is for. `None` in a row of an older program, before its first submission: the input says
+    /// it.
     pub provider: Option<String>,
     /// Written before a task is submitted to a provider that must not get it twice.
     pub submission_key: Option<String>,

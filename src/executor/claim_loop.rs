@@ -33,12 +33,13 @@ impl Executor {
         if free == 0 {
             return;
         }
+        let capabilities = self.capabilities().into_iter();
+        let ready =
+            capabilities.filter_map(|(capability, ready)| ready.is_ok().then_some(capability));
+        let ready: Vec<_> = ready.collect();
         let asked = Instant::now();
-        match self
-            .app
-            .claim_jobs(&self.settings.worker_id, free, self.settings.lease)
-            .await
-        {
+        let (worker_id, lease) = (&self.settings.worker_id, self.settings.lease);
+        match self.app.claim_jobs(worker_id, free, lease, &ready).await {
             Ok(jobs) => {
                 for job in jobs {
                     running.spawn(self.clone().run_job(job, asked));

@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{App, Pulse, Removal},
+    domain::job::Capability,
+    entity::MediaType,
     media::Limits,
 };
 
@@ -25,6 +27,10 @@ pub struct Settings {
     pub worker_id: String,
     /// Jobs that run at once.
     pub slots: usize,
+    /// Types of media that it makes.
+    pub categories: Vec<MediaType>,
+    /// How long a job waits while no worker can run it.
+    pub unclaimed_timeout: Duration,
     /// How often to look for work that no wake-up announced.
     pub poll_interval: Duration,
     /// How long a job stays with a worker that has gone silent.
@@ -61,5 +67,10 @@ impl Executor {
     /// Works until `App::draining`, and then until every running job is finished or, from `stop` on, handed back.
     pub async fn run(self) {
         tokio::join!(self.claim_loop(), self.upkeep_loop());
+    }
+
+    /// What this process can run now, and what it could if it did not lack something.
+    fn capabilities(&self) -> Vec<(Capability, Result<(), String>)> {
+        self.app.providers.capabilities(&self.settings.categories)
     }
 }

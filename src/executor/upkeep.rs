@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use crate::{
-    app::{Sweep, Withheld},
-    domain::with_causes,
+    app::{ANNOUNCE_INTERVAL, Sweep, Withheld},
+    domain::{Error, with_causes},
 };
 
 use super::Executor;
@@ -11,11 +11,13 @@ use super::Executor;
 const ORPHAN_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 impl Executor {
-    /// Rescues jobs of lost workers, removes orphaned objects and folds trends, until the stop. Any number of replicas may do so.
+    /// Rescues jobs of lost workers, fails those that no worker can run, removes orphaned objects and folds trends, until the
+    /// stop. Any number of replicas may do so.
     pub(super) async fn upkeep_loop(&self) {
         tokio::select! {
             () = self.app.draining.cancelled() => {}
             () = self.rescue_loop() => {}
+            () = self.unclaimed_loop() => {}
             () = self.orphan_loop() => {}
             () = self.trend_loop() => {}
         }
@@ -30,6 +32,31 @@ impl Executor {
                 Err(error) => tracing::error!(error = with_causes(&error), "cannot rescue jobs"),
             }
         }
+    }
+
+    async fn unclaimed_loop(&self) {
+        loop {
+            if let Err(error) = self.fail_unclaimed().await {
+                tracing::error!(
+                    error = with_causes(&error),
+                    "cannot tell what can be run here"
+                );
+            }
+            tokio::time::sleep(ANNOUNCE_INTERVAL.min(self.settings.upkeep_interval)).await;
+        }
+    }
+
+    /// Only once it is known what this worker can run.
+    async fn fail_unclaimed(&self) -> Result<(), Error> {
+        self.app.announce_capabilities(&self.capabilities()).await?;
+        let failed = self
+            .app
+            .fail_unclaimed_jobs(self.settings.unclaimed_timeout)
+            .await?;
+        if failed > 0 {
+            tracing::warn!(jobs = failed, "failed jobs that no worker could run");
+        }
+        Ok(())
     }
 
     async fn orphan_loop(&self) {

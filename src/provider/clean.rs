@@ -9,6 +9,8 @@ use crate::domain::JsonMap;
 const MAX_CHARS: usize = 4_000;
 /// Deepest JSON of a provider that is kept.
 const MAX_DEPTH: usize = 16;
+/// Most values of a provider's JSON that are kept.
+const MAX_VALUES: usize = 1_024;
 
 /// The text without U+0000, cut to a readable length.
 pub fn text(text: &str) -> String {
@@ -23,26 +25,32 @@ pub fn text(text: &str) -> String {
     clean
 }
 
-/// The object with all its texts cleaned, and without what is nested too deep.
+/// The object with all its texts cleaned, and without what is nested too deep or too much.
 pub fn map(map: JsonMap) -> JsonMap {
-    clean_map(map, MAX_DEPTH)
+    clean_map(map, MAX_DEPTH, &mut { MAX_VALUES })
 }
 
-fn clean_map(map: JsonMap, depth: usize) -> JsonMap {
+/// `room` is for so many more values.
+fn clean_map(map: JsonMap, depth: usize, room: &mut usize) -> JsonMap {
     map.into_iter()
-        .map(|(key, item)| (text(&key), value(item, depth - 1)))
+        .map_while(|(key, item)| Some((text(&key), inner(item, depth, room)?)))
         .collect()
 }
 
-fn value(json: Value, depth: usize) -> Value {
+fn inner(item: Value, depth: usize, room: &mut usize) -> Option<Value> {
+    *room = room.checked_sub(1)?;
+    Some(value(item, depth - 1, room))
+}
+
+fn value(json: Value, depth: usize, room: &mut usize) -> Value {
     match json {
         Value::String(string) => Value::String(text(&string)),
         Value::Array(_) | Value::Object(_) if depth == 0 => Value::Null,
         Value::Array(items) => items
             .into_iter()
-            .map(|item| value(item, depth - 1))
+            .map_while(|item| inner(item, depth, room))
             .collect(),
-        Value::Object(map) => Value::Object(clean_map(map, depth)),
+        Value::Object(map) => Value::Object(clean_map(map, depth, room)),
         other => other,
     }
 }
@@ -63,6 +71,17 @@ mod tests {
             clean["long"].as_str().map(|text| text.chars().count()),
             Some(MAX_CHARS + 1)
         );
+    }
+
+    #[test]
+    fn only_so_many_values_are_kept() {
+        let many = json!({ "a": vec![json!({ "b": 1 }); 3_000], "c": 1 });
+        let clean = map(many.as_object().cloned().unwrap_or_default());
+        let Some(Value::Array(items)) = clean.get("a") else {
+            panic!("{clean:?}");
+        };
+        assert_eq!((clean.len(), items.len()), (1, 512));
+        assert_eq!(items[510..], [json!({ "b": 1 }), json!({})]);
     }
 
     #[test]

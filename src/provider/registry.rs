@@ -1,5 +1,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
+use crate::{domain::job::Capability, entity::MediaType};
+
 use super::Provider;
 
 /// The providers of this server, by name.
@@ -16,8 +18,34 @@ impl Registry {
         self
     }
 
+    /// Those with one of these names.
+    pub fn only(mut self, names: &[String]) -> Self {
+        self.providers.retain(|name, _| names.contains(name));
+        self
+    }
+
     pub fn get(&self, name: &str) -> Option<Arc<dyn Provider>> {
         self.providers.get(name).cloned()
+    }
+
+    /// What the providers can run of these types of media, or what they lack to.
+    pub fn capabilities(&self, categories: &[MediaType]) -> Vec<(Capability, Result<(), String>)> {
+        let mut capabilities = Vec::new();
+        for (name, provider) in &self.providers {
+            let made = categories
+                .iter()
+                .filter(|category| provider.makes(**category));
+            let mut ready = None;
+            for category in made {
+                let ready = ready.get_or_insert_with(|| provider.ready());
+                let capability = Capability {
+                    provider: name.clone(),
+                    category: *category,
+                };
+                capabilities.push((capability, ready.clone()));
+            }
+        }
+        capabilities
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {

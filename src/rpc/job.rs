@@ -39,7 +39,7 @@ impl JobService for Jobs {
         let id = required_id(request.get_ref().id)?;
         let job = store::job::find(self.app.store.reader(), caller, id).await?;
         Ok(Response::new(proto::GetJobResponse {
-            job: Some(message(job, caller)),
+            job: Some(message_now(&self.app, job, caller).await?),
         }))
     }
 
@@ -161,7 +161,11 @@ impl Jobs {
         page: PageRequest,
     ) -> Result<Page<proto::Job>, Error> {
         let page = store::job::list(self.app.store.reader(), caller, filter, &page).await?;
-        let jobs = page.items.into_iter().map(|job| brief_message(job, caller));
+        let reasons = self.app.waiting_reasons(&page.items).await?;
+        let jobs = page.items.into_iter().map(|job| proto::Job {
+            waiting_reason: reasons.of(&job),
+            ..brief_message(job, caller)
+        });
         Ok(Page {
             items: jobs.collect(),
             next_page_token: page.next_page_token,
@@ -238,7 +242,7 @@ async fn next_message(
     Ok(Some(proto::WatchJobResponse {
         event: event.into(),
         revision: job.revision,
-        job: Some(message(job, caller)),
+        job: Some(message_now(app, job, caller).await?),
         media: media::messages(app, media).await?,
     }))
 }
@@ -286,6 +290,26 @@ pub(super) fn brief_messages(jobs: Vec<job::Model>, caller: Caller) -> Vec<proto
     messages.collect()
 }
 
+/// The job with why it waits, should no worker be able to run it.
+async fn message_now(app: &App, job: job::Model, caller: Caller) -> Result<proto::Job, Error> {
+    let reasons = app.waiting_reasons(std::slice::from_ref(&job)).await?;
+    Ok(proto::Job {
+        waiting_reason: reasons.of(&job),
+        ..message(job, caller)
+    })
+}
+
+/// The same without its input.
+pub(super) async fn brief_message_now(
+    app: &App,
+    mut job: job::Model,
+    caller: Caller,
+) -> Result<proto::Job, Error> {
+    job.input_json = Value::Null;
+    let job = message_now(app, job, caller).await?;
+    Ok(proto::Job { input: None, ..job })
+}
+
 fn message(job: job::Model, caller: Caller) -> proto::Job {
     let error = error_message(&job, caller);
     let waits = job.status == JobStatus::Pending && job.run_after > job.updated_at;
@@ -318,6 +342,7 @@ fn message(job: job::Model, caller: Caller) -> proto::Job {
         update_time: Some(timestamp(job.updated_at)),
         delete_time: job.deleted_at.map(timestamp),
         superseded_by: job.superseded_by,
+        waiting_reason: String::new(),
     }
 }
 

@@ -10,8 +10,8 @@ use crate::{
 /// What the messages of a page may take together: clients refuse answers of more than 4 MiB unless told otherwise.
 const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
 
-/// Rows that are read before their size is known: a page of the usual length.
-const FIRST_SLICE: usize = 50;
+/// Most rows that are read at once: a page of the usual length. However small those before were, the next may be large.
+const SLICE: usize = 50;
 
 /// Longer than any token that was ever given out.
 const MAX_TOKEN_BYTES: usize = 1_024;
@@ -50,7 +50,7 @@ where
         next_page_token: request.token,
     };
     let mut room = MAX_PAGE_BYTES;
-    let mut slice = FIRST_SLICE.min(size);
+    let mut slice = SLICE.min(size);
     loop {
         let ask = |rows: usize| PageRequest {
             size: rows as u64,
@@ -77,7 +77,7 @@ where
         }
         // As many as fill the room if they are as long as those before.
         let mean = (MAX_PAGE_BYTES - room) / page.items.len().max(1);
-        slice = (room / mean.max(1)).clamp(1, left);
+        slice = (room / mean.max(1)).clamp(1, left.min(SLICE));
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_of_small_messages_is_as_long_as_asked() {
-        assert_eq!(page_of(2_000, 100, 1_000).await, (1_000, 2));
+        assert_eq!(page_of(2_000, 100, 1_000).await, (1_000, 20));
         assert_eq!(page_of(2_000, 100, 50).await, (50, 1));
         assert_eq!(page_of(0, 100, 50).await, (0, 1));
     }

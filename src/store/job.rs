@@ -1,12 +1,10 @@
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::NotSet,
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Iterable, Order, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait, Select,
-    sea_query::{CaseStatement, Expr, LockType},
+    sea_query::{Expr, ExprTrait, LockType, Query},
 };
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -58,8 +56,12 @@ pub async fn insert(
     plan: Plan,
 ) -> Result<Vec<Model>, Error> {
     let jobs = (0..).zip(inputs).map(|(variation, input)| {
+        let provider = input.provider.clone();
         let input = serde_json::to_value(input).map_err(Error::internal)?;
-        Ok(new_job(request, variation, input, plan))
+        Ok(ActiveModel {
+            provider: Set(Some(provider)),
+            ..new_job(request, variation, input, plan)
+        })
     });
     insert_all(tx, jobs.collect::<Result<_, Error>>()?).await
 }
@@ -116,20 +118,22 @@ pub async fn insert_successors(
 ) -> Result<Vec<Model>, Error> {
     let successors = jobs.iter().map(|job| successor(job, max_attempts, now));
     let successors = insert_all(tx, successors.collect()).await?;
-    let by_variation: BTreeMap<i32, i64> = successors
-        .iter()
-        .map(|successor| (successor.variation, successor.id))
-        .collect();
-    let mut superseded_by = CaseStatement::new();
-    for job in jobs {
-        let successor = by_variation.get(&job.variation).copied();
-        superseded_by = superseded_by.case(Column::Id.eq(job.id), Expr::value(successor));
-    }
+    let backend = tx.get_database_backend();
+    let ids = successors.iter().map(|successor| successor.id);
+    let successor = Query::select()
+        .column(("successor", Column::Id))
+        .from_as(Entity, "successor")
+        .and_where(one_of_ids(backend, ("successor", Column::Id), ids))
+        .and_where(Expr::col(("successor", Column::Variation)).equals((Entity, Column::Variation)))
+        .to_owned();
     let superseded = Entity::update_many()
-        .col_expr(Column::SupersededBy, superseded_by.into())
+        .col_expr(
+            Column::SupersededBy,
+            Expr::SubQuery(None, Box::new(successor.into())),
+        )
         .col_expr(Column::UpdatedAt, Expr::value(now))
         .filter(one_of_ids(
-            tx.get_database_backend(),
+            backend,
             Column::Id,
             jobs.iter().map(|job| job.id),
         ))
@@ -152,6 +156,7 @@ fn successor(job: &Model, max_attempts: i32, now: DateTime<Utc>) -> ActiveModel 
         category: Set(job.category),
         priority: Set(job.priority),
         input_json: Set(job.input_json.clone()),
+        provider: Set(job.provider.clone()),
         variation: Set(job.variation),
         ..waiting(max_attempts, now)
     }

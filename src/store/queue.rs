@@ -4,6 +4,7 @@
 //! What a statement does to the status, and which rows it may change, comes from [`Transition`].
 
 mod attempt;
+mod capability;
 mod dialect;
 mod request_status;
 
@@ -15,7 +16,7 @@ use sea_orm::{ConnectionTrait, Statement, Value};
 use crate::{
     domain::{
         Error,
-        job::{Failure, Transition},
+        job::{Capability, Failure, Transition},
     },
     entity::job::Model,
 };
@@ -26,6 +27,7 @@ use attempt::failure_values;
 pub use attempt::{
     Lease, Report, complete, fail, hand_back, heartbeat, note_submission, note_task, retry,
 };
+pub use capability::{Announced, announce, announced, fail_unclaimed, unclaimed};
 pub use dialect::Changed;
 use dialect::{Dialect, condition, condition_of};
 pub use request_status::refresh_requests;
@@ -44,8 +46,8 @@ pub async fn time(db: &impl ConnectionTrait, now: Now) -> Result<DateTime<Utc>, 
     Ok(row.try_get("", "now")?)
 }
 
-/// Takes up to `slots` due jobs, highest priority first and oldest first among equals, for a worker. Their requests are
-/// processing from then on.
+/// Takes up to `slots` due jobs, highest priority first and oldest first among equals, for a worker that can run them.
+/// Their requests are processing from then on.
 ///
 /// It waits for no lock: a job is passed over while somebody has it or its request locked, however long that takes.
 pub async fn claim(
@@ -54,19 +56,16 @@ pub async fn claim(
     lease_token: &str,
     lease: Duration,
     slots: u32,
+    capabilities: &[Capability],
     now: Now,
 ) -> Result<Vec<Model>, Error> {
+    if capabilities.is_empty() {
+        return Ok(Vec::new());
+    }
     let sql = Dialect::of(tx);
     let next = format!(
-        "WITH next AS MATERIALIZED (
-             SELECT job.id, job.request_id FROM generation_jobs AS job
-             JOIN generation_requests AS request ON request.id = job.request_id
-             WHERE {condition} AND job.run_after <= {now}
-             ORDER BY job.priority DESC, job.id LIMIT $5 {skip_locked}
-         )",
-        condition = condition_of("job", Transition::Claim),
-        now = sql.now("$1"),
-        skip_locked = sql.skip_locked("job, request"),
+        "WITH next AS MATERIALIZED ({})",
+        next(sql, capabilities, "$1", "$5")
     );
     let begin_requests = format!(
         "UPDATE generation_requests SET status = 'processing', updated_at = {now}, version = version + 1
@@ -82,17 +81,44 @@ pub async fn claim(
         lease_end = sql.after("$1", "$4"),
         columns = sql.columns(),
     );
-    let values: [Value; 5] = [
+    let mut values: Vec<Value> = vec![
         now.into(),
         worker_id.into(),
         lease_token.into(),
         lease.as_secs_f64().into(),
         i64::from(slots).into(),
     ];
+    let providers = capabilities.iter().map(|capability| &capability.provider);
+    values.extend(providers.map(|provider| Value::from(provider.as_str())));
     let statement = sql.both(&next, &begin_requests, &claim);
     let mut jobs = sql.rows(tx, statement, values).await?;
     jobs.sort_by_key(|job| (Reverse(job.priority), job.id));
     Ok(jobs)
+}
+
+/// Finds as many due jobs as parameter `slots` says that have one of these capabilities, the providers of which are the
+/// parameters from $6 on, and locks them. Each capability has its jobs in order in the index, and these are merged: nobody
+/// walks past jobs that he cannot run.
+fn next(sql: Dialect, capabilities: &[Capability], given: &str, slots: &str) -> String {
+    let due = format!(
+        "{condition} AND job.run_after <= {now}",
+        condition = condition_of("job", Transition::Claim),
+        now = sql.now(given),
+    );
+    let of_capability = |(parameter, capability): (usize, &Capability)| {
+        format!(
+            "SELECT job.id, job.request_id, job.priority FROM generation_jobs AS job
+             WHERE {due} AND {provider} = ${parameter} AND job.category = '{category}'",
+            provider = sql.provider_of("job"),
+            category = capability.category.as_str(),
+        )
+    };
+    let queues = (6..).zip(capabilities).map(of_capability);
+    let queue = format!(
+        "SELECT id, request_id FROM ({queues}) AS queue ORDER BY priority DESC, id",
+        queues = queues.collect::<Vec<_>>().join(" UNION ALL "),
+    );
+    sql.first_unlocked(&queue, &due, slots)
 }
 
 /// Cancels those of these jobs that are still pending, and returns them in order of id.

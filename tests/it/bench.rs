@@ -7,7 +7,8 @@ use atelier::{
     config::Config,
     domain::{
         Caller, Checks, FeatureDraft, FeatureProperties, Format, GenerationInput, IntakeLimits,
-        JsonMap, Reason, RequestDraft, TemplateData, TemplateDraft, job::Failure,
+        JsonMap, Reason, RequestDraft, TemplateData, TemplateDraft,
+        job::{Capability, Failure},
     },
     entity::{MediaRole, MediaType, RequestStatus, job, job_event},
     events::Events,
@@ -125,7 +126,17 @@ impl Bench {
     }
 
     pub async fn claim(&self, slots: u32) -> Vec<job::Model> {
-        self.app.claim_jobs("worker", slots, LEASE).await.unwrap()
+        let drawing = Capability {
+            provider: "builtin".to_owned(),
+            category: MediaType::Image,
+        };
+        self.claim_as(slots, &[drawing]).await
+    }
+
+    /// Claims for a worker that can run this.
+    pub async fn claim_as(&self, slots: u32, capabilities: &[Capability]) -> Vec<job::Model> {
+        let claimed = self.app.claim_jobs("worker", slots, LEASE, capabilities);
+        claimed.await.unwrap()
     }
 
     /// Ends the attempt of a claimed job with one file.

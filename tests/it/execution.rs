@@ -171,15 +171,6 @@ on_both_databases! {
         assert_eq!(lost.calls_of("submit")[0].key, lost.calls_of("find")[0].key);
     }
 
-    async fn a_feature_whose_provider_is_not_there_fails_its_jobs(db: TestDatabase) {
-        let server = TestServer::start_with(&db, |config| config.providers.scripted = false).await;
-        let script = Script::new(&[]);
-        let job = server.create_scripted(&script).await;
-        let ended = server.ended(job.id).await;
-        assert_eq!((ended.code(), ended.job.status()), ("PROVIDER_NOT_CONFIGURED", FAILED));
-        assert_failure_is_told(&ended);
-    }
-
     async fn an_output_that_is_too_large_is_refused(db: TestDatabase) {
         let server = TestServer::start_with(&db, |config| config.limits.output_pixels = 4_095).await;
         let script = Script::new(&["succeed"]);

@@ -72,6 +72,7 @@ mod template_updates;
 mod templates;
 mod trends;
 mod two_executors;
+mod unclaimed;
 mod validation;
 mod video;
 mod voice;

@@ -13,7 +13,7 @@ use crate::database::{Backend, TestDatabase, on_both_databases};
 use catalogue::{Catalogue, assert_same};
 
 const PROCESSES: usize = 10;
-pub const MIGRATIONS: u32 = 6;
+pub const MIGRATIONS: u32 = 7;
 
 #[tokio::test]
 async fn the_first_migration_gives_postgres_exactly_the_schema_of_the_specification() {
@@ -145,6 +145,30 @@ on_both_databases! {
         assert_eq!(applied(&db.connect().await).await, [true; MIGRATIONS as usize]);
     }
 
+    async fn jobs_that_wait_get_their_provider_from_their_input(db: TestDatabase) {
+        let connection = db.connect().await;
+        let status = migration::status(&connection).await.unwrap();
+        let before = status.iter().position(|(name, _)| name == "m0007_provider").unwrap();
+        migration::up(&connection, u32::try_from(before).ok()).await.unwrap();
+        constraints::insert_parents(&connection).await;
+        connection.execute_unprepared(&format!(
+            "INSERT INTO generation_jobs (request_id, user_id, feature_id, category, input_json, provider)
+             VALUES (1, 1, 1, 'image', '{{\"provider\":\"studio\"}}', NULL),
+                    (1, 1, 1, 'image', '{{\"provider\":\"studio\"}}', 'other'),
+                    (1, 1, 1, 'audio', '{{\"provider\":\"{}\"}}', NULL),
+                    (1, 1, 1, 'image', '[]', NULL)", "x".repeat(65),
+        )).await.unwrap();
+
+        migration::up(&connection, None).await.unwrap();
+
+        let providers = lines(&connection, "SELECT coalesce(provider, '-') FROM generation_jobs ORDER BY id").await;
+        assert_eq!(providers, ["studio", "other", "-", "-"]);
+        // Workers of an older program run these, and do not say so.
+        let given_time = "SELECT provider || ' ' || CAST(category AS TEXT) FROM generation_capabilities
+            WHERE seen_at IS NOT NULL ORDER BY provider";
+        assert_eq!(lines(&connection, given_time).await, ["other image", "studio image"]);
+    }
+
     async fn jobs_written_before_leases_existed_are_brought_to_states_that_are_allowed(db: TestDatabase) {
         let connection = db.connect().await;
         migration::up(&connection, Some(1)).await.unwrap();
@@ -195,12 +219,15 @@ async fn applied(connection: &DatabaseConnection) -> Vec<bool> {
 
 /// Status, end and error code of each job, in the order of their ids.
 async fn jobs(connection: &DatabaseConnection) -> Vec<String> {
-    let statement = Statement::from_string(
-        connection.get_database_backend(),
-        "SELECT CAST(status AS TEXT) || CASE WHEN completed_at IS NULL THEN ' - ' ELSE ' finished ' END
+    let told = "SELECT CAST(status AS TEXT) || CASE WHEN completed_at IS NULL THEN ' - ' ELSE ' finished ' END
              || coalesce(error_code, '-')
-         FROM generation_jobs ORDER BY id",
-    );
+         FROM generation_jobs ORDER BY id";
+    lines(connection, told).await
+}
+
+/// The first column of each row that a query finds.
+async fn lines(connection: &DatabaseConnection, query: &str) -> Vec<String> {
+    let statement = Statement::from_string(connection.get_database_backend(), query);
     let rows = connection.query_all_raw(statement).await.unwrap();
     rows.iter()
         .map(|row| row.try_get_by_index(0).unwrap())

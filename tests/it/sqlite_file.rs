@@ -34,7 +34,12 @@ async fn the_checks_of_json_change_no_row_and_a_dump_restored_by_an_older_sqlite
     {
         migration::down(&connection, 1).await.unwrap();
     }
-    assert_eq!(rows(&connection).await, before);
+    // Tables of later migrations are gone, which have no rows here.
+    let filled = |rows: Vec<(String, i64)>| {
+        let filled = rows.into_iter().filter(|(_, rows)| *rows > 0);
+        filled.collect::<Vec<_>>()
+    };
+    assert_eq!(filled(rows(&connection).await), filled(before.clone()));
     migration::up(&connection, None).await.unwrap();
     assert_eq!(rows(&connection).await, before);
     for check in ["PRAGMA integrity_check", "PRAGMA foreign_key_check"] {

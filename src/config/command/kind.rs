@@ -1,6 +1,6 @@
 //! How the values of a command are written.
 
-use crate::config::kind::{Kind, Literal, list, quote};
+use crate::config::kind::{Kind, Literal, quote};
 use crate::domain::command::{ProgressBy, PromptBy};
 use crate::entity::MediaType;
 
@@ -8,7 +8,6 @@ use crate::entity::MediaType;
 pub(super) struct MediaTypes;
 
 impl MediaTypes {
-    const ALL: [MediaType; 3] = [MediaType::Image, MediaType::Video, MediaType::Audio];
     pub(super) const EXPECTED: &'static str = r#"a list of "image", "video" and "audio""#;
 }
 
@@ -17,21 +16,14 @@ impl Kind for MediaTypes {
     const NAME: &'static str = "list";
 
     fn read(literal: &Literal) -> Result<Self::Value, String> {
-        let named = |item: &Literal| {
-            let mut all = Self::ALL.into_iter();
-            all.find(|media_type| *item == Literal::Text(media_type.as_str().to_owned()))
-        };
-        let types: Option<Vec<_>> = match literal {
-            Literal::List(items) if !items.is_empty() => items.iter().map(named).collect(),
-            _ => None,
-        };
-        types.ok_or_else(|| Self::EXPECTED.to_owned())
+        match Vec::<MediaType>::read(literal) {
+            Ok(types) if !types.is_empty() => Ok(types),
+            _ => Err(Self::EXPECTED.to_owned()),
+        }
     }
 
     fn write(value: &Self::Value) -> Option<String> {
-        Some(list(
-            value.iter().map(|media_type| quote(media_type.as_str())),
-        ))
+        Vec::<MediaType>::write(value)
     }
 }
 
@@ -58,5 +50,6 @@ macro_rules! words {
     };
 }
 
+words!(MediaType { Image = "image", Video = "video", Audio = "audio" });
 words!(PromptBy { Stdin = "stdin", File = "file", None = "none" });
 words!(ProgressBy { Lines = "lines", Ffmpeg = "ffmpeg", None = "none" });

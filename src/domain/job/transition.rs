@@ -11,6 +11,8 @@
 //!            cancel
 //! ```
 //!
+//! A pending job that no worker can run fails after a time (expire), so that it does not wait for ever.
+//!
 //! A deleted job neither waits nor starts: its deletion cancels it while it is pending, and an attempt that runs on would
 //! go back to the queue only to stay there for ever, so it fails instead. That leaves no status without an end.
 
@@ -27,6 +29,8 @@ pub enum Transition {
     Fail,
     /// The job is taken off the queue.
     Cancel,
+    /// For too long, there was no worker that could run the job.
+    Expire,
     /// The attempt made nothing, and the job waits for another.
     Retry,
     /// The worker of the attempt is lost, and the job waits for another.
@@ -54,11 +58,12 @@ pub struct Rule {
 }
 
 impl Transition {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Claim,
         Self::Complete,
         Self::Fail,
         Self::Cancel,
+        Self::Expire,
         Self::Retry,
         Self::Rescue,
         Self::HandBack,
@@ -71,6 +76,7 @@ impl Transition {
             Self::Complete => (Processing, Completed, Attempts::Keep),
             Self::Fail => (Processing, Failed, Attempts::Keep),
             Self::Cancel => (Pending, Cancelled, Attempts::Keep),
+            Self::Expire => (Pending, Failed, Attempts::Keep),
             Self::Retry | Self::Rescue => (Processing, Pending, Attempts::Keep),
             Self::HandBack => (Processing, Pending, Attempts::TakeBack),
         };
@@ -121,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_transitions_are_those_of_the_specification() {
+    fn the_transitions_are_those_of_the_specification_and_the_end_of_what_nobody_can_run() {
         let pairs: BTreeSet<_> = Transition::ALL
             .iter()
             .map(|transition| transition.rule())
@@ -129,6 +135,7 @@ mod tests {
             .collect();
         let specified = [
             ("pending", "cancelled"),
+            ("pending", "failed"),
             ("pending", "processing"),
             ("processing", "completed"),
             ("processing", "failed"),
@@ -165,9 +172,9 @@ mod tests {
 
     #[test]
     fn a_deleted_job_can_only_end() {
-        use Transition::{Cancel, Complete, Fail};
+        use Transition::{Cancel, Complete, Expire, Fail};
         for transition in Transition::ALL {
-            let ends = matches!(transition, Complete | Fail | Cancel);
+            let ends = matches!(transition, Complete | Fail | Cancel | Expire);
             assert_eq!(transition.rule().needs_live(), !ends, "{transition:?}");
         }
     }

@@ -41,9 +41,13 @@ async fn next_message(
         Some(JobNews::Progress(job)) => (proto::WatchRequestEvent::Progress, Some(job), Vec::new()),
         None => (proto::WatchRequestEvent::Heartbeat, None, Vec::new()),
     };
+    let job = match job {
+        Some(job) => Some(job::brief_message_now(app, job, caller).await?),
+        None => None,
+    };
     Ok(Some(proto::WatchRequestResponse {
         event: event.into(),
-        job: job.map(|job| job::brief_message(job, caller)),
+        job,
         request: Some(super::message(request, caller)),
         media: media::messages(app, media).await?,
         cursor,

@@ -13,6 +13,10 @@ use crate::{
     store::{Transaction, one_of::id_list},
 };
 
+/// Most jobs that a claim looks at, locked ones included; more than a worker has slots. It says to the planner of PostgreSQL
+/// that reading a few in order beats sorting all.
+const LOOKED_AT: u32 = 2_000;
+
 /// A job that a statement has changed, which has its request's lock.
 #[derive(Debug, FromQueryResult)]
 pub struct Changed {
@@ -86,6 +90,33 @@ impl Dialect {
         match self.backend {
             DbBackend::Postgres => format!("FOR NO KEY UPDATE OF {tables} SKIP LOCKED"),
             _ => String::new(),
+        }
+    }
+
+    /// The provider that a job is for. A job of an older program has it in its input only until it is first submitted; one
+    /// that names none has the empty text, which no worker has. It is also the first column of an index.
+    pub(super) fn provider_of(self, jobs: &str) -> String {
+        let of_input = match self.backend {
+            DbBackend::Postgres => format!("{jobs}.input_json ->> 'provider'"),
+            _ => format!("json_extract({jobs}.input_json, '$.provider')"),
+        };
+        format!("COALESCE({jobs}.provider, {of_input}, '')")
+    }
+
+    /// The first jobs of an ordered `queue` of `id` and `request_id` that nobody has locked and that are still `due`: as
+    /// many as parameter `slots` says, locked with their requests, and no others.
+    pub(super) fn first_unlocked(self, queue: &str, due: &str, slots: &str) -> String {
+        match self.backend {
+            DbBackend::Postgres => format!(
+                "SELECT locked.id, locked.request_id FROM ({queue} LIMIT {LOOKED_AT}) AS candidate
+                 CROSS JOIN LATERAL (
+                     SELECT job.id, job.request_id FROM generation_jobs AS job
+                     JOIN generation_requests AS request ON request.id = job.request_id
+                     WHERE job.id = candidate.id AND {due} {skip_locked}
+                 ) AS locked LIMIT {slots}",
+                skip_locked = self.skip_locked("job, request"),
+            ),
+            _ => format!("{queue} LIMIT {slots}"),
         }
     }
 

@@ -218,6 +218,8 @@ fn values() -> Vec<(&'static str, prost_types::Value)> {
     for _ in 0..DEEP {
         deep = value(Kind::ListValue(ListValue { values: vec![deep] }));
     }
+    let values = vec![value(Kind::NullValue(0)); MANY];
+    let many = value(Kind::ListValue(ListValue { values }));
     vec![
         ("none", Value { kind: None }),
         ("null", value(Kind::NullValue(0))),
@@ -226,6 +228,7 @@ fn values() -> Vec<(&'static str, prost_types::Value)> {
         ("nul", text("a\0b")),
         ("huge", text(&"x".repeat(HUGE))),
         ("deep", deep),
+        ("many", many),
     ]
 }
 

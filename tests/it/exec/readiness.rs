@@ -8,10 +8,11 @@ use atelier::rpc::proto::{
 use atelier::server::Role;
 use tonic::Code;
 
-use super::studio::{PROVIDER, Studio, feature, order, serve};
+use super::studio::{LOOK_AGAIN, PROVIDER, Studio, feature, order, serve};
 use crate::client::wish;
 use crate::database::on_both_databases;
 use crate::refusal::refusal;
+use crate::server::within;
 
 const INSTALL: &str = "install the package studio";
 
@@ -57,15 +58,25 @@ on_both_databases! {
         assert!(retried.is_ok(), "{retried:?}");
     }
 
-    async fn where_only_workers_know_the_job_fails_with_the_reason(db: TestDatabase) {
+    async fn where_only_workers_know_the_job_waits_for_the_program(db: TestDatabase) {
         let studio = Studio::new();
+        let command = Command { install: Some(INSTALL.to_owned()), ..studio.sound() };
+        let program = command.program.clone();
+        std::fs::rename(&program, studio.path("elsewhere")).unwrap();
         let api = crate::server::TestServer::start_api(&db).await;
-        let worker = api.beside(Role::Worker, &db, studio.configure(missing(&studio))).await;
+        let worker = api.beside(Role::Worker, &db, studio.configure(command)).await;
         let job = order(&api, PROVIDER).await;
+        within(async {
+            while !api.job(job.id).await.waiting_reason.contains(INSTALL) {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        })
+        .await;
+
+        std::fs::rename(studio.path("elsewhere"), &program).unwrap();
         let ended = api.ended(job.id).await;
-        assert_eq!((ended.code(), ended.job.status()), ("PROVIDER_NOT_READY", JobStatus::Failed));
-        let error = ended.job.error.unwrap();
-        assert!(error.message.contains(INSTALL), "{error:?}");
+        assert_eq!((ended.job.status(), ended.job.attempt), (JobStatus::Completed, 1));
+        assert_eq!(ended.job.waiting_reason, "");
         worker.stop().await;
     }
 }

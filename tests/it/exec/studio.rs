@@ -19,7 +19,7 @@ use crate::server::{TestServer, within};
 pub const PROVIDER: &str = "studio";
 pub const SOUND: &str = "sound";
 
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+pub const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The folder in which scripts find a picture and leave their traces.
 pub struct Studio(TempDir);

@@ -1,0 +1,9 @@
+use crate::entity::MediaType;
+
+/// What a worker can run: the jobs of one provider that make media of one type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capability {
+    /// Name of the provider; empty where a job names none.
+    pub provider: String,
+    pub category: MediaType,
+}

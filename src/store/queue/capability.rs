@@ -1,0 +1,165 @@
+//! What the workers can run, as they say it themselves, and the jobs that none of them can.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
+
+use crate::{
+    domain::{
+        Error,
+        job::{Capability, Failure, Transition},
+    },
+    entity::{MediaType, job::Model},
+    store::Transaction,
+};
+
+use super::{
+    Now,
+    attempt::failure_values,
+    dialect::{Dialect, condition_of},
+};
+
+/// What is known of the workers that have a provider for media of one type.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct Announced {
+    pub provider: String,
+    pub category: MediaType,
+    /// Whether a worker has said of late that it can run such jobs.
+    pub lately: bool,
+    /// What a worker lacks that has the provider and cannot run it.
+    pub missing: Option<String>,
+}
+
+/// Writes down what a worker can run, or what it lacks to.
+pub async fn announce(
+    db: &impl ConnectionTrait,
+    capabilities: &[(Capability, Result<(), String>)],
+    now: Now,
+) -> Result<(), Error> {
+    if capabilities.is_empty() {
+        return Ok(());
+    }
+    let sql = Dialect::of(db);
+    let mut values: Vec<Value> = vec![now.into()];
+    let rows = capabilities.iter().map(|(capability, ready)| {
+        values.push(capability.provider.as_str().into());
+        values.push(ready.clone().err().into());
+        let seen_at = match ready {
+            Ok(()) => sql.now("$1"),
+            Err(_) => "NULL".to_owned(),
+        };
+        let (missing, provider) = (values.len(), values.len() - 1);
+        let category = capability.category.as_str();
+        format!("(${provider}, '{category}', {seen_at}, ${missing})")
+    });
+    let rows = rows.collect::<Vec<_>>().join(", ");
+    let statement = format!(
+        "INSERT INTO generation_capabilities (provider, category, seen_at, missing) VALUES {rows}
+         ON CONFLICT (provider, category) DO UPDATE SET missing = excluded.missing,
+             seen_at = COALESCE(excluded.seen_at, generation_capabilities.seen_at)"
+    );
+    sql.execute(db, statement, values).await?;
+    Ok(())
+}
+
+/// All that workers have ever announced; `lately` is within `fresh`.
+pub async fn announced(
+    db: &impl ConnectionTrait,
+    fresh: Duration,
+    now: Now,
+) -> Result<Vec<Announced>, Error> {
+    let sql = Dialect::of(db);
+    let statement = format!(
+        "SELECT provider, CAST(category AS TEXT) AS category, missing,
+             COALESCE(seen_at >= {since}, FALSE) AS lately
+         FROM generation_capabilities",
+        since = sql.after("$1", "$2"),
+    );
+    rows(db, statement, [now.into(), before(fresh)]).await
+}
+
+/// What due jobs have waited for longer than `timeout` while no worker could run it.
+pub async fn unclaimed(
+    db: &impl ConnectionTrait,
+    timeout: Duration,
+    now: Now,
+) -> Result<Vec<Capability>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        provider: String,
+        category: MediaType,
+    }
+    let sql = Dialect::of(db);
+    let statement = format!(
+        "SELECT DISTINCT {provider} AS provider, CAST(job.category AS TEXT) AS category
+         FROM generation_jobs AS job WHERE {in_vain}",
+        provider = sql.provider_of("job"),
+        in_vain = waits_in_vain(sql, "$1", "$2"),
+    );
+    let found: Vec<Row> = rows(db, statement, [now.into(), before(timeout)]).await?;
+    let capability = |Row { provider, category }| Capability { provider, category };
+    Ok(found.into_iter().map(capability).collect())
+}
+
+/// Fails up to `limit` of the jobs that wait for this in vain, and returns them in order of id.
+pub async fn fail_unclaimed(
+    tx: &Transaction,
+    capability: &Capability,
+    timeout: Duration,
+    failure: &Failure,
+    limit: u32,
+    now: Now,
+) -> Result<Vec<Model>, Error> {
+    let sql = Dialect::of(tx);
+    let statement = format!(
+        "WITH unclaimed AS MATERIALIZED (
+             SELECT job.id FROM generation_jobs AS job
+             WHERE {in_vain} AND {provider} = $3 AND job.category = '{category}'
+             ORDER BY job.id LIMIT $7 {skip_locked}
+         )
+         UPDATE generation_jobs SET {assignments}, error_code = $4, error_message = $5, error_detail = $6
+         WHERE id IN (SELECT id FROM unclaimed)",
+        in_vain = waits_in_vain(sql, "$1", "$2"),
+        provider = sql.provider_of("job"),
+        category = capability.category.as_str(),
+        skip_locked = sql.skip_locked("job"),
+        assignments = sql.assignments(Transition::Expire, "$1"),
+    );
+    let mut values: Vec<Value> = vec![now.into(), before(timeout)];
+    values.push(capability.provider.as_str().into());
+    values.extend(failure_values(failure));
+    values.push(i64::from(limit).into());
+    let changed = sql.changed(tx, sql.locking_requests(&statement), values);
+    Ok(changed.await?.into_iter().map(|row| row.job).collect())
+}
+
+/// Whether a job has been due for longer than the negative seconds in parameter `ago`, and no worker could run it in that
+/// time. Its last transition made it wait.
+fn waits_in_vain(sql: Dialect, given: &str, ago: &str) -> String {
+    format!(
+        "{condition} AND job.deleted_at IS NULL AND job.run_after < {then} AND job.updated_at < {then}
+             AND NOT EXISTS (
+                 SELECT 1 FROM generation_capabilities AS capability
+                 WHERE capability.provider = {provider} AND capability.category = job.category
+                     AND capability.seen_at >= {then}
+             )",
+        condition = condition_of("job", Transition::Expire),
+        provider = sql.provider_of("job"),
+        then = sql.after(given, ago),
+    )
+}
+
+/// A time in the past, for [`Dialect::after`].
+fn before(time: Duration) -> Value {
+    (-time.as_secs_f64()).into()
+}
+
+async fn rows<R: FromQueryResult>(
+    db: &impl ConnectionTrait,
+    statement: String,
+    values: [Value; 2],
+) -> Result<Vec<R>, Error> {
+    let backend: DbBackend = db.get_database_backend();
+    let statement = Statement::from_sql_and_values(backend, statement, values);
+    Ok(R::find_by_statement(statement).all(db).await?)
+}
