@@ -7,6 +7,7 @@
 mod address;
 mod command;
 mod contradiction;
+mod database_url;
 mod display;
 mod identifier;
 mod kind;
@@ -20,8 +21,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
-pub use address::{DatabaseBackend, DatabaseUrl};
 pub use command::KEYS as COMMAND_KEYS;
+pub use database_url::{DatabaseBackend, DatabaseUrl, PostgresServer, SqliteFile};
 pub use kind::{LogFormat, StorageBackend, StorageRemoval};
 pub use layer::{Flag, Inputs};
 pub use problem::{Problem, Problems, Source};
@@ -113,7 +114,7 @@ impl ExecutorConfig {
 }
 
 /// The name of this machine, for people who read the records.
-fn host_name() -> String {
+pub fn host_name() -> String {
     let kernel = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     std::env::var("HOSTNAME")
         .ok()

@@ -15,8 +15,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::domain::with_causes;
-use crate::store::{Store, wake_up, wake_up::WakeUp};
+use crate::store::{Store, report, wake_up, wake_up::WakeUp};
 
 /// How long wake-ups for other replicas are gathered: NOTIFY takes a lock that all commits of a PostgreSQL server share.
 const GATHER: Duration = Duration::from_millis(10);
@@ -104,10 +103,7 @@ impl Events {
             let wake_up = std::mem::take(&mut *lock(&self.inner.outbox));
             if let Err(error) = wake_up::send(store, wake_up).await {
                 // The others find the changes by polling.
-                tracing::warn!(
-                    error = with_causes(&error),
-                    "could not wake the other replicas"
-                );
+                report(&error, "could not wake the other replicas");
             }
         }
     }
@@ -118,10 +114,7 @@ impl Events {
                 Ok(None) => return,
                 Ok(Some(listener)) => self.hear(listener).await,
                 Err(error) => {
-                    tracing::warn!(
-                        error = with_causes(&error),
-                        "cannot listen to the other replicas"
-                    );
+                    report(&error, "cannot listen to the other replicas");
                 }
             }
             sleep(RECONNECT).await;
@@ -135,10 +128,7 @@ impl Events {
                 Ok(Some(wake_up)) => self.wake(&wake_up),
                 Ok(None) => self.wake_all(),
                 Err(error) => {
-                    tracing::warn!(
-                        error = with_causes(&error),
-                        "lost the connection to the other replicas"
-                    );
+                    report(&error, "lost the connection to the other replicas");
                     return;
                 }
             }

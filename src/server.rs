@@ -11,14 +11,14 @@ use url::Url;
 
 use crate::{
     app::{self, App, Clock, Pulse, Removal, RemovalMode},
-    config::{Config, StorageBackend, StorageRemoval},
+    config::{Config, StorageBackend, StorageRemoval, host_name},
     domain::{Error, IntakeLimits, with_causes},
     events::Events,
     executor::{self, Executor},
     media::{self, LinkSettings, S3Settings, Storage, StorageError, StorageSettings},
     provider::{Provider, Registry, builtin::Builtin, exec::Exec, scripted::Scripted},
     rpc,
-    store::{ConnectError, Store},
+    store::{self, ConnectError, Store},
 };
 
 use stopping::{Pace, Stages, stopping_time};
@@ -103,7 +103,8 @@ impl Server {
             .as_ref()
             .and_then(|listener| listener.local_addr().ok());
         let stages = Stages::default();
-        let mut app = build_app(&config, address, &stages).await?;
+        let name = application_name(role.name());
+        let mut app = build_app(&config, &name, address, &stages).await?;
         if role != Role::Api {
             app.providers = build_providers(&config);
         }
@@ -247,26 +248,38 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 
 /// The use cases on the configured database and storage, without a server: for commands that are done when they end.
 pub async fn open_app(config: &Config) -> Result<App, StartError> {
-    build_app(config, None, &Stages::default()).await
+    let name = application_name("command");
+    build_app(config, &name, None, &Stages::default()).await
+}
+
+/// What a database server shows for the connections of this process.
+fn application_name(part: &str) -> String {
+    format!("atelier {part} {}", host_name())
 }
 
 async fn build_app(
     config: &Config,
+    name: &str,
     address: Option<SocketAddr>,
     stages: &Stages,
 ) -> Result<App, StartError> {
-    let store = Store::open(&config.database).await?;
+    let database = store::connect(&config.database, name).await?;
     if config.database.migrate_on_start {
-        migration::up(store.writer(), None)
+        migration::up(&database, None)
             .await
             .map_err(|error| StartError::Migrate(error.into()))?;
     } else {
-        let status = migration::status(store.reader()).await;
+        let status = migration::status(&database).await;
         let status = status.map_err(|error| StartError::Migrate(error.into()))?;
         if status.iter().any(|(_, applied)| !applied) {
             return Err(StartError::OutdatedSchema);
         }
     }
+    // Closed before the pools open: a server may have connections to spare for these alone.
+    if let Err(error) = database.close().await {
+        tracing::debug!(%error, "cannot close the connection of the migrations");
+    }
+    let store = Store::open(&config.database, name).await?;
     let storage = Storage::open_below(
         &storage_settings(config)?,
         &config.storage.prefix,

@@ -20,7 +20,7 @@ pub struct BackupArguments {
 pub async fn run(arguments: BackupArguments, mut loaded: Loaded) -> Outcome {
     loaded.quieten();
     telemetry::init(&loaded.config.log)?;
-    let database = store::connect(&loaded.config.database).await?;
+    let database = store::connect(&loaded.config.database, "atelier backup").await?;
     let copied = store::backup::copy(&database, &arguments.file).await;
     let closed = database.close().await;
     copied?;

@@ -37,7 +37,7 @@ enum Direction {
 pub async fn run(arguments: MigrateArguments, mut loaded: Loaded) -> Outcome {
     loaded.quieten();
     telemetry::init(&loaded.config.log)?;
-    let database = store::connect(&loaded.config.database).await?;
+    let database = store::connect(&loaded.config.database, "atelier migrate").await?;
     let before = migration::status(&database).await?;
     match arguments.direction {
         Direction::Up { steps } => migration::up(&database, steps).await?,

@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn global_flags_may_stand_after_the_command() {
         let loaded = load(&["config", "--database-url", "sqlite://x.db"]).unwrap();
-        assert_eq!(loaded.config.database.url.expose(), "sqlite://x.db");
+        assert_eq!(loaded.config.database.url.redacted(), "sqlite://x.db");
     }
 
     #[test]

@@ -1,12 +1,10 @@
-//! Addresses: what the service listens on, links to, and connects to.
+//! Addresses: what the service listens on and links to.
 
-use std::fmt;
 use std::net::SocketAddr;
-use std::str::FromStr;
 
 use url::Url;
 
-use super::kind::{Kind, Literal, REDACTED, quote};
+use super::kind::{Kind, Literal, quote};
 
 /// The loopback address and port that the service listens on.
 pub struct ListenAddress;
@@ -76,101 +74,6 @@ impl Kind for Origin {
     }
 }
 
-/// Where the database is: a SQLite file or a PostgreSQL server. Its password never shows in debug output.
-#[derive(Clone, PartialEq, Eq)]
-pub struct DatabaseUrl(String);
-
-/// The databases that the service runs on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DatabaseBackend {
-    Sqlite,
-    Postgres,
-}
-
-impl DatabaseUrl {
-    /// The URL with its password, for the driver alone.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// The database that the scheme names.
-    pub fn backend(&self) -> DatabaseBackend {
-        if self.0.starts_with("sqlite:") {
-            DatabaseBackend::Sqlite
-        } else {
-            DatabaseBackend::Postgres
-        }
-    }
-
-    /// The URL with `<redacted>` in place of its password.
-    pub fn redacted(&self) -> String {
-        match self.backend() {
-            DatabaseBackend::Sqlite => self.0.clone(),
-            DatabaseBackend::Postgres => {
-                Url::parse(&self.0).map_or_else(|_| REDACTED.to_owned(), redact)
-            }
-        }
-    }
-}
-
-fn redact(mut url: Url) -> String {
-    let is_secret = |name: &str| matches!(name, "password" | "sslpassword");
-    if url.password().is_some() && url.set_password(Some(REDACTED)).is_err() {
-        return REDACTED.to_owned();
-    }
-    if url.query_pairs().any(|(name, _)| is_secret(&name)) {
-        let pairs: Vec<_> = url.query_pairs().into_owned().collect();
-        let shown = pairs
-            .iter()
-            .map(|(name, value)| (name, if is_secret(name) { REDACTED } else { value }));
-        url.query_pairs_mut().clear().extend_pairs(shown);
-    }
-    url.as_str().replace("%3Credacted%3E", REDACTED)
-}
-
-impl FromStr for DatabaseUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let known = match text.split_once(':') {
-            Some(("sqlite", rest)) if rest.contains(":memory:") || rest.contains("mode=memory") => {
-                return Err(
-                    "a database that outlives the process: a SQLite file or a PostgreSQL server"
-                        .to_owned(),
-                );
-            }
-            Some(("sqlite", rest)) => !rest.trim_start_matches('/').is_empty(),
-            Some(("postgres" | "postgresql", rest)) => {
-                rest.starts_with("//") && Url::parse(text).is_ok()
-            }
-            _ => false,
-        };
-        known.then(|| Self(text.to_owned())).ok_or_else(|| {
-            "sqlite://path/to/file.db or postgres://user:password@host/database".to_owned()
-        })
-    }
-}
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.redacted())
-    }
-}
-
-impl Kind for DatabaseUrl {
-    type Value = Self;
-    const NAME: &'static str = "database URL";
-    const SECRET: bool = true;
-
-    fn read(literal: &Literal) -> Result<Self, String> {
-        text(literal).unwrap_or_default().parse()
-    }
-
-    fn write(value: &Self) -> Option<String> {
-        Some(quote(&value.redacted()))
-    }
-}
-
 fn text(literal: &Literal) -> Option<&str> {
     match literal {
         Literal::Text(text) => Some(text),
@@ -207,55 +110,6 @@ mod tests {
             "{expected}"
         );
         assert!(ListenAddress::read(&literal("localhost")).is_err());
-    }
-
-    #[test]
-    fn a_database_is_a_sqlite_file_or_a_postgresql_server() {
-        for url in [
-            "sqlite://data/atelier.db",
-            "sqlite:data/a.db?mode=rwc",
-            "sqlite:///tmp/a.db",
-        ] {
-            assert_eq!(
-                url.parse::<DatabaseUrl>().unwrap().backend(),
-                DatabaseBackend::Sqlite,
-                "{url}"
-            );
-        }
-        for url in [
-            "postgres://u:p@localhost/atelier",
-            "postgresql:///atelier?host=/var/run/postgresql",
-        ] {
-            assert_eq!(
-                url.parse::<DatabaseUrl>().unwrap().backend(),
-                DatabaseBackend::Postgres,
-                "{url}"
-            );
-        }
-        for url in [
-            "",
-            "mysql://localhost/a",
-            "sqlite://",
-            "sqlite::memory:",
-            "data/atelier.db",
-            "postgres:atelier",
-        ] {
-            assert!(url.parse::<DatabaseUrl>().is_err(), "{url}");
-        }
-    }
-
-    #[test]
-    fn a_database_password_is_never_shown() {
-        let url: DatabaseUrl =
-            "postgres://ann:s3cret@db.example:5432/atelier?password=t0p&sslmode=require"
-                .parse()
-                .unwrap();
-        assert_eq!(
-            url.redacted(),
-            "postgres://ann:<redacted>@db.example:5432/atelier?password=<redacted>&sslmode=require"
-        );
-        assert!(!format!("{url:?}").contains("s3cret"));
-        assert!(url.expose().contains("s3cret"));
     }
 
     #[test]

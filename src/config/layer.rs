@@ -149,7 +149,8 @@ impl Layers {
             // was meant would be used in silence.
             .filter(|(name, value)| {
                 let of_database = *name == DATABASE_URL || *name == variable_of("database.url");
-                of_database || name.starts_with(PREFIX) && !value.is_empty()
+                let ours = name.starts_with(PREFIX) || misspelt_setting(name).is_some();
+                of_database || ours && !value.is_empty()
             })
             .collect();
         variables.sort_by_key(|(name, _)| (*name != DATABASE_URL, *name));
@@ -167,7 +168,9 @@ impl Layers {
                     written: Written::Text(value.to_string_lossy().into_owned()),
                 }),
                 None => self.problems.push(Problem::Unknown {
-                    nearest: nearest(name, ENTRIES.iter().map(|entry| variable_of(entry.key))),
+                    nearest: misspelt_setting(name).or_else(|| {
+                        nearest(name, ENTRIES.iter().map(|entry| variable_of(entry.key)))
+                    }),
                     name: name.to_owned(),
                     source,
                 }),
@@ -222,6 +225,15 @@ fn key_of_variable(name: &str) -> Option<&'static str> {
         .iter()
         .map(|entry| entry.key)
         .find(|key| variable_of(key) == name)
+}
+
+/// The variable of the setting that `name` is, but for a single underscore where two belong.
+fn misspelt_setting(name: &str) -> Option<String> {
+    let single = |name: &str| name.replace("__", "_");
+    ENTRIES
+        .iter()
+        .map(|entry| variable_of(entry.key))
+        .find(|variable| variable != name && single(variable) == single(name))
 }
 
 fn is_section(name: &str) -> bool {

@@ -8,7 +8,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-use super::address::{DatabaseUrl, ListenAddress, Origin};
+use super::address::{ListenAddress, Origin};
+use super::database_url::DatabaseUrl;
 use super::identifier::{BucketName, LogFilter, StoragePrefix, WorkerId};
 use super::kind::{Kind, LogFormat, StorageBackend, StorageRemoval};
 use super::quantity::ByteSize;
@@ -152,6 +153,14 @@ settings! {
         max_connections: u32 = 16 in 2..=1000;
         /// How long a query waits for a free connection.
         acquire_timeout: Duration = "10s" in "100ms"..="10m";
+        /// How long to wait at start for a database that is not there yet.
+        connect_timeout: Duration = "30s" in "1ms"..="1h";
+        /// How long a statement waits for a lock on PostgreSQL.
+        lock_timeout: Duration = "10s" in "100ms"..="10m";
+        /// How long a statement may take on PostgreSQL.
+        statement_timeout: Duration = "60s" in "1s"..="1h";
+        /// How long PostgreSQL keeps a transaction, and its locks, that a process has gone silent in.
+        idle_in_transaction_timeout: Duration = "15s" in "1s"..="10m";
         /// Whether the server brings the schema up to date when it starts.
         migrate_on_start: bool = true;
     }

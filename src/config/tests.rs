@@ -101,7 +101,7 @@ fn the_specific_variable_wins_over_database_url() {
         ("DATABASE_URL", "sqlite://other.db"),
     ])
     .unwrap();
-    assert_eq!(loaded.config.database.url.expose(), "sqlite://one.db");
+    assert_eq!(loaded.config.database.url.redacted(), "sqlite://one.db");
 }
 
 #[test]
@@ -195,6 +195,34 @@ fn every_problem_of_every_layer_is_reported_at_once() {
     }
     assert!(!text.contains("hunter2"), "{text}");
     assert!(!text.contains("ATELIER_PORT"), "{text}");
+}
+
+#[test]
+fn a_setting_with_too_few_underscores_is_told_with_its_right_name() {
+    let problems = load_environment(&[
+        (
+            "ATELIER_DATABASE_URL",
+            "postgres://ann:hunter2@localhost/atelier",
+        ),
+        ("ATELIER_EXECUTOR__JOB_TIMEOUT", "5m"),
+        // What orchestrators set for a service that is called atelier, or atelier-server.
+        ("ATELIER_PORT", "tcp://10.0.0.1:80"),
+        ("ATELIER_SERVER_PORT", "tcp://10.0.0.1:80"),
+        ("ATELIER_SERVICE_HOST", "10.0.0.1"),
+        ("ATELIER_SERVER_LISTEN", ""),
+    ])
+    .unwrap_err();
+    let text = problems.to_string();
+    assert_eq!(problems.0.len(), 2, "{text}");
+    assert!(
+        text.contains("did you mean ATELIER__DATABASE__URL?"),
+        "{text}"
+    );
+    assert!(
+        text.contains("did you mean ATELIER__EXECUTOR__JOB_TIMEOUT?"),
+        "{text}"
+    );
+    assert!(!text.contains("hunter2"), "{text}");
 }
 
 #[test]

@@ -23,6 +23,11 @@ impl Resource {
     }
 }
 
+/// The database is known to be away: nobody has tried to reach it for this call. It holds the cause.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct KnownOutage(pub String);
+
 /// Everything that a use case can fail with. `rpc::error` maps each to a gRPC status.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -106,6 +111,11 @@ pub enum Error {
 impl Error {
     pub fn not_found(resource: Resource, id: i64) -> Self {
         Self::NotFound { resource, id }
+    }
+
+    /// Whether the cause was logged when it began, so that nobody need be told of it again.
+    pub fn is_known_outage(&self) -> bool {
+        matches!(self, Self::DatabaseUnavailable(source) if source.is::<KnownOutage>())
     }
 
     /// Whether the same work may be recorded later, with nothing changed: the database is away, or has no room.

@@ -45,7 +45,7 @@ pub use command::Command;
 pub use deletion::deletion_time;
 pub use derivatives::Derivatives;
 pub use digest::sha256_hex;
-pub use error::{Error, Reason, Resource};
+pub use error::{Error, KnownOutage, Reason, Resource};
 pub use etag::{check_etag, etag};
 pub use feature::{FeatureDraft, FeatureProperties};
 pub use format::Format;

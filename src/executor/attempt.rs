@@ -34,7 +34,7 @@ const INGEST_PAUSES: [Duration; 4] = [
     Duration::from_secs(4),
     Duration::from_secs(8),
 ];
-/// Pause before a task's id is offered to the database again.
+/// Pause before a submission or a task's id is offered to the database again.
 const NOTE_PAUSE: Duration = Duration::from_millis(500);
 
 /// How an attempt ended.
@@ -156,17 +156,7 @@ impl<'a> Attempt<'a> {
         if let Err(missing) = self.provider.ready() {
             return Err(self.missed(ProviderError::NotReady(missing)));
         }
-        let name = self.provider.name();
-        let noted = queue::note_submission(
-            self.executor.app.store.writer(),
-            self.lease,
-            name,
-            &self.task.submission_key,
-        )
-        .await;
-        if !noted.map_err(|error| Outcome::Missed(error.into()))? {
-            return Err(Outcome::LeaseLost);
-        }
+        self.note_submission().await?;
         match self.provider.submit(&self.task).await {
             Ok(Submitted::Done(output)) => Ok(output),
             Ok(Submitted::Accepted {
@@ -195,6 +185,24 @@ impl<'a> Attempt<'a> {
                 Err(Outcome::Stopped { keep_task: true })
             }
             Err(error) => Err(Outcome::Missed(Mishap::from(error).keeping_task())),
+        }
+    }
+
+    /// Writes down what the provider is about to be asked, however long the database is away: an attempt that has not begun
+    /// must not count. The lease ends the waiting.
+    async fn note_submission(&self) -> Result<(), Outcome> {
+        let (name, key) = (self.provider.name(), &self.task.submission_key);
+        loop {
+            let db = self.executor.app.store.writer();
+            match queue::note_submission(db, self.lease, name, key).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => return Err(Outcome::LeaseLost),
+                Err(_) if self.task.cancelled.is_cancelled() => {
+                    return Err(Outcome::Stopped { keep_task: false });
+                }
+                Err(error) if error.is_of_database() => tokio::time::sleep(NOTE_PAUSE).await,
+                Err(error) => return Err(Outcome::Missed(error.into())),
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 use tokio::{task::JoinSet, time::Instant};
 
-use crate::domain::with_causes;
+use crate::store::report;
 
 use super::Executor;
 
@@ -45,7 +45,7 @@ impl Executor {
                     running.spawn(self.clone().run_job(job, asked));
                 }
             }
-            Err(error) => tracing::error!(error = with_causes(&error), "cannot claim jobs"),
+            Err(error) => report(&error, "cannot claim jobs"),
         }
     }
 }

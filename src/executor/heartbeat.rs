@@ -7,10 +7,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::with_causes,
     media::inspect,
     provider::Progress,
-    store::queue::{self, Lease, Report},
+    store::{
+        self,
+        queue::{self, Lease, Report},
+    },
 };
 
 use super::Executor;
@@ -102,11 +104,7 @@ impl Executor {
                 Some(held)
             }
             Err(error) => {
-                tracing::warn!(
-                    job_id = lease.job_id,
-                    error = with_causes(&error),
-                    "cannot renew a lease"
-                );
+                store::report(&error, "cannot renew a lease");
                 None
             }
         }

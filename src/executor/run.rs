@@ -10,7 +10,7 @@ use crate::{
     domain::{Error, Reason, job::Failure, with_causes},
     entity::job,
     provider::{ProgressSender, clean},
-    store::queue::Lease,
+    store::{queue::Lease, report},
 };
 
 use super::{
@@ -123,10 +123,7 @@ impl Executor {
         loop {
             match self.record(job, lease, &outcome).await {
                 Err(error) if error.is_of_database() => {
-                    tracing::warn!(
-                        error = with_causes(&error),
-                        "cannot record the end of an attempt yet"
-                    );
+                    report(&error, "cannot record the end of an attempt yet");
                     // A record under way is never cut off: it may have been committed.
                     if timeout(SETTLE_PAUSE, lost.cancelled()).await.is_ok() {
                         outcome = Outcome::LeaseLost;

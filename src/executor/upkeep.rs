@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use crate::{
     app::{ANNOUNCE_INTERVAL, Sweep, Withheld},
-    domain::{Error, with_causes},
+    domain::Error,
+    store::report,
 };
 
 use super::Executor;
@@ -29,7 +30,7 @@ impl Executor {
             match self.app.rescue_jobs().await {
                 Ok(0) => {}
                 Ok(jobs) => tracing::warn!(jobs, "rescued jobs of lost workers"),
-                Err(error) => tracing::error!(error = with_causes(&error), "cannot rescue jobs"),
+                Err(error) => report(&error, "cannot rescue jobs"),
             }
         }
     }
@@ -37,10 +38,7 @@ impl Executor {
     async fn unclaimed_loop(&self) {
         loop {
             if let Err(error) = self.fail_unclaimed().await {
-                tracing::error!(
-                    error = with_causes(&error),
-                    "cannot tell what can be run here"
-                );
+                report(&error, "cannot tell what can be run here");
             }
             tokio::time::sleep(ANNOUNCE_INTERVAL.min(self.settings.upkeep_interval)).await;
         }
@@ -63,13 +61,8 @@ impl Executor {
         loop {
             tokio::time::sleep(ORPHAN_INTERVAL).await;
             match self.app.sweep_storage(&self.settings.removal).await {
-                Ok(sweep) => report(&sweep),
-                Err(error) => {
-                    tracing::error!(
-                        error = with_causes(&error),
-                        "cannot remove orphaned objects"
-                    );
-                }
+                Ok(sweep) => tell(&sweep),
+                Err(error) => report(&error, "cannot remove orphaned objects"),
             }
         }
     }
@@ -80,13 +73,13 @@ impl Executor {
             match self.app.fold_trends().await {
                 Ok(folded) if folded.is_nothing() => {}
                 Ok(folded) => tracing::debug!(?folded, "folded trends"),
-                Err(error) => tracing::error!(error = with_causes(&error), "cannot fold trends"),
+                Err(error) => report(&error, "cannot fold trends"),
             }
         }
     }
 }
 
-fn report(sweep: &Sweep) {
+fn tell(sweep: &Sweep) {
     let Sweep {
         objects,
         orphans,

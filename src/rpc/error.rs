@@ -39,6 +39,9 @@ fn log(error: &Error, code: Code, reason: Reason) {
         Error::Internal(_) => {
             tracing::error!(code, reason, error = with_causes(error), "internal error");
         }
+        _ if error.is_known_outage() => {
+            tracing::debug!(code, reason, "refused while the database is away");
+        }
         Error::DatabaseUnavailable(_) | Error::DatabaseFull(_) | Error::StorageUnavailable(_) => {
             tracing::warn!(
                 code,

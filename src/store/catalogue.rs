@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sea_orm::{
     AccessMode, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IsolationLevel, QueryFilter,
-    QueryOrder, QuerySelect, Statement, TransactionOptions, TransactionTrait, sea_query::LockType,
+    QueryOrder, QuerySelect, Statement, TransactionOptions, sea_query::LockType,
 };
 
 use crate::{
@@ -32,7 +32,7 @@ pub async fn read(store: &Store) -> Result<Vec<Offer>, Error> {
         // A transaction that reads sees one moment anyway.
         _ => TransactionOptions::default(),
     };
-    let tx = store.reader().begin_with_options(options).await?;
+    let tx = store.reader().begin(options).await?;
     let features = feature::Entity::find()
         .filter(feature::Column::DeletedAt.is_null())
         .order_by_asc(feature::Column::OrderIndex)

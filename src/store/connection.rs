@@ -1,30 +1,27 @@
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, SqlxPostgresConnector,
-    SqlxSqliteConnector,
+    ConnectionTrait, DatabaseConnection, SqlxSqliteConnector,
     sqlx::{
-        self, ConnectOptions, Connection, PgConnection,
-        pool::PoolOptions,
-        postgres::PgConnectOptions,
-        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+        self, ConnectOptions, Connection,
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
     },
 };
 
-use tokio::time::timeout;
-
 use crate::{
-    config::{DatabaseBackend, DatabaseConfig},
+    config::{DatabaseConfig, DatabaseUrl, SqliteFile},
     domain::Error,
 };
 
-use super::Store;
+use super::{
+    Store,
+    lender::Lender,
+    pool::Pool,
+    postgres::{Connector, Limits},
+};
 
 /// How long a SQLite connection waits for another process's write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// A connection that was not used for so long may have been cut meanwhile.
-const TESTED_AFTER: Duration = Duration::from_secs(5);
 
 /// Why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -35,127 +32,122 @@ pub enum ConnectError {
         source: std::io::Error,
     },
     #[error("cannot connect to the database {url}")]
-    Connect { url: String, source: DbErr },
+    Connect { url: String, source: sqlx::Error },
+    #[error(
+        "cannot connect to the database {url}, not after {} s of waiting either (database.connect_timeout)",
+        .waited.as_secs()
+    )]
+    Waited {
+        url: String,
+        waited: Duration,
+        source: sqlx::Error,
+    },
+    #[error(
+        "the database {url} keeps text as {encoding}: create it with ENCODING 'UTF8', since prompts are in any language"
+    )]
+    Encoding { url: String, encoding: String },
 }
 
-/// Opens a pool that may write. On SQLite it has one connection, since a second writer would only wait for the first.
-pub async fn connect(config: &DatabaseConfig) -> Result<DatabaseConnection, ConnectError> {
-    let connections = match config.url.backend() {
-        DatabaseBackend::Postgres => config.max_connections,
-        DatabaseBackend::Sqlite => 1,
-    };
-    open(config, connections).await
+impl ConnectError {
+    pub(super) fn new(config: &DatabaseConfig, source: sqlx::Error) -> Self {
+        Self::Connect {
+            url: config.url.redacted(),
+            source,
+        }
+    }
 }
 
-async fn open(
+/// Opens one connection that may write and has no limits of time, for changes of the schema. Waits for a database that is
+/// not there yet. `name` is what a server shows for it.
+///
+/// # Errors
+/// Why the database cannot be used.
+pub async fn connect(
     config: &DatabaseConfig,
+    name: &str,
+) -> Result<DatabaseConnection, ConnectError> {
+    match &config.url {
+        DatabaseUrl::Postgres(server) => {
+            let connector = Connector::new(config, server, name, Limits::None)?;
+            connector.wait().await?;
+            let opened = connector.open().await;
+            opened.map_err(|source| ConnectError::new(config, source))
+        }
+        DatabaseUrl::Sqlite(file) => open_file(config, file, 1).await,
+    }
+}
+
+async fn open_file(
+    config: &DatabaseConfig,
+    file: &SqliteFile,
     connections: u32,
 ) -> Result<DatabaseConnection, ConnectError> {
-    create_folder(config)?;
-    check_server(config).await?;
-    let failed = |source| failed_to_connect(config, source);
-    match config.url.backend() {
-        DatabaseBackend::Postgres => {
-            let options = PgConnectOptions::from_str(config.url.expose()).map_err(failed)?;
-            let options = options.disable_statement_logging();
-            let pool = pool_options(config, connections).connect_with(options);
-            Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(
-                pool.await.map_err(failed)?,
-            ))
-        }
-        DatabaseBackend::Sqlite => {
-            let options = SqliteConnectOptions::from_str(config.url.expose()).map_err(failed)?;
-            let options = tune_sqlite(options).disable_statement_logging();
-            let pool = pool_options(config, connections).connect_with(options);
-            Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(
-                pool.await.map_err(failed)?,
-            ))
-        }
+    if let Some(folder) = file.folder().filter(|_| file.create) {
+        std::fs::create_dir_all(folder).map_err(|source| ConnectError::Folder {
+            folder: folder.display().to_string(),
+            source,
+        })?;
     }
-}
-
-fn failed_to_connect(config: &DatabaseConfig, source: sqlx::Error) -> ConnectError {
-    ConnectError::Connect {
-        url: config.url.redacted(),
-        source: DbErr::Conn(RuntimeErr::SqlxError(Arc::new(source))),
-    }
-}
-
-/// A connection is looked at before it is lent, by what is known of it: only one that lay idle costs a round trip.
-fn pool_options<D: sqlx::Database>(config: &DatabaseConfig, connections: u32) -> PoolOptions<D> {
-    PoolOptions::new()
+    let pool = SqlitePoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(config.acquire_timeout)
         .test_before_acquire(false)
-        .before_acquire(|connection, meta| Box::pin(is_fit(connection, meta.idle_for)))
+        .before_acquire(|connection, _| Box::pin(async { Ok(is_fit(connection)) }))
+        .connect_with(file_options(file));
+    let pool = pool
+        .await
+        .map_err(|source| ConnectError::new(config, source))?;
+    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
 }
 
 /// Whether a connection may be lent again; one that may not is closed.
 ///
 /// One whose last transaction has not ended as it was told to is not: SQLite, for one, rolls a transaction back by itself
 /// when the disk is full, and all that the driver would write from then on would be in a transaction that never commits.
-async fn is_fit<C: Connection>(
-    connection: &mut C,
-    idle_for: Duration,
-) -> Result<bool, sqlx::Error> {
-    if connection.is_in_transaction() {
-        return Ok(false);
-    }
-    if idle_for >= TESTED_AFTER {
-        connection.ping().await?;
-    }
-    Ok(true)
-}
-
-/// Connects once without the pool, which would try again until its time is up and then tell that instead of the cause.
-async fn check_server(config: &DatabaseConfig) -> Result<(), ConnectError> {
-    if config.url.backend() != DatabaseBackend::Postgres {
-        return Ok(());
-    }
-    let failed = |error| failed_to_connect(config, error);
-    let connection = PgConnection::connect(config.url.expose());
-    let connection = timeout(config.acquire_timeout, connection).await;
-    let connection = connection
-        .unwrap_or(Err(sqlx::Error::PoolTimedOut))
-        .map_err(failed)?;
-    connection.close().await.map_err(failed)
+pub(super) fn is_fit(connection: &impl Connection) -> bool {
+    !connection.is_in_transaction()
 }
 
 /// Full synchronisation: a commit that was answered survives a power failure.
-fn tune_sqlite(options: SqliteConnectOptions) -> SqliteConnectOptions {
-    options
-        .create_if_missing(true)
+fn file_options(file: &SqliteFile) -> SqliteConnectOptions {
+    let options = SqliteConnectOptions::new()
+        .filename(&file.path)
+        .create_if_missing(file.create)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
-}
-
-fn create_folder(config: &DatabaseConfig) -> Result<(), ConnectError> {
-    if config.url.backend() != DatabaseBackend::Sqlite {
-        return Ok(());
+        .disable_statement_logging();
+    match &file.vfs {
+        Some(vfs) => options.vfs(vfs.clone()),
+        None => options,
     }
-    // The driver knows how its URLs are written; what it does not understand it refuses when it connects.
-    let Ok(options) = SqliteConnectOptions::from_str(config.url.expose()) else {
-        return Ok(());
-    };
-    let Some(folder) = options.get_filename().parent() else {
-        return Ok(());
-    };
-    std::fs::create_dir_all(folder).map_err(|source| ConnectError::Folder {
-        folder: folder.display().to_string(),
-        source,
-    })
 }
 
 impl Store {
-    pub async fn open(config: &DatabaseConfig) -> Result<Self, ConnectError> {
-        let writer = connect(config).await?;
-        let reader = match config.url.backend() {
-            DatabaseBackend::Postgres => writer.clone(),
-            DatabaseBackend::Sqlite => open(config, config.max_connections).await?,
-        };
-        Ok(Self { writer, reader })
+    /// Opens the pools, and waits for a database that is not there yet. On SQLite the writers' pool has one connection, since
+    /// a second writer would only wait for the first. `name` is what a server shows for the connections.
+    ///
+    /// # Errors
+    /// Why the database cannot be used.
+    pub async fn open(config: &DatabaseConfig, name: &str) -> Result<Self, ConnectError> {
+        match &config.url {
+            DatabaseUrl::Postgres(server) => {
+                let connector = Connector::new(config, server, name, Limits::Timed)?;
+                connector.wait().await?;
+                let pool = Pool::from(Lender::new(connector, config));
+                Ok(Self {
+                    writer: pool.clone(),
+                    reader: pool,
+                })
+            }
+            DatabaseUrl::Sqlite(file) => Ok(Self {
+                writer: open_file(config, file, 1).await?.into(),
+                reader: open_file(config, file, config.max_connections)
+                    .await?
+                    .into(),
+            }),
+        }
     }
 
     /// Whether the database answers.
@@ -166,8 +158,8 @@ impl Store {
 
     /// Closes the connections; statements under way end first.
     pub async fn close(&self) -> Result<(), Error> {
-        self.reader.close_by_ref().await?;
-        self.writer.close_by_ref().await?;
+        self.reader.close().await?;
+        self.writer.close().await?;
         Ok(())
     }
 }

@@ -10,9 +10,12 @@ pub mod idempotency_key;
 pub mod installation;
 pub mod job;
 pub mod job_event;
+mod lender;
 pub mod media;
 mod one_of;
 mod page;
+mod pool;
+mod postgres;
 pub mod queue;
 pub mod request;
 mod search;
@@ -22,27 +25,28 @@ pub mod trend;
 pub mod user;
 pub mod wake_up;
 
-use sea_orm::{DatabaseConnection, DbBackend};
+use sea_orm::{ConnectionTrait, DbBackend};
 
 pub use connection::{ConnectError, connect};
+pub use error::report;
 pub use page::PageRequest;
-pub use transaction::Transaction;
+pub use pool::{Pool, Transaction};
 
 /// The database: one pool on PostgreSQL; one writer and a pool of readers on SQLite, which knows a single writer only.
 #[derive(Clone, Debug)]
 pub struct Store {
-    writer: DatabaseConnection,
-    reader: DatabaseConnection,
+    writer: Pool,
+    reader: Pool,
 }
 
 impl Store {
     /// For statements that only read.
-    pub fn reader(&self) -> &DatabaseConnection {
+    pub fn reader(&self) -> &Pool {
         &self.reader
     }
 
-    /// For single statements that write, and for migrations.
-    pub fn writer(&self) -> &DatabaseConnection {
+    /// For single statements that write.
+    pub fn writer(&self) -> &Pool {
         &self.writer
     }
 

@@ -1,15 +1,10 @@
 //! The one way to write: a transaction that has ended, one way or the other, before whoever asked for it goes on.
 
-use sea_orm::{
-    DatabaseTransaction, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait,
-};
+use sea_orm::{DbBackend, SqliteTransactionMode, TransactionOptions};
 
 use crate::domain::Error;
 
-use super::Store;
-
-/// A transaction that may write.
-pub type Transaction = DatabaseTransaction;
+use super::{Store, Transaction};
 
 impl Store {
     /// Does the work in a transaction: committed if it succeeds, rolled back if it fails. Both are waited for, since a
@@ -59,7 +54,7 @@ impl Store {
             },
             _ => TransactionOptions::default(),
         };
-        Ok(self.writer().begin_with_options(options).await?)
+        Ok(self.writer().begin(options).await?)
     }
 }
 

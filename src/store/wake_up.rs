@@ -82,7 +82,8 @@ impl Listener {
         if store.backend() != DbBackend::Postgres {
             return Ok(None);
         }
-        let pool = store.writer().get_postgres_connection_pool();
+        let connection = store.writer().open_another().await?;
+        let pool = connection.get_postgres_connection_pool();
         let mut listener = PgListener::connect_with(pool).await.map_err(unavailable)?;
         listener.listen(CHANNEL).await.map_err(unavailable)?;
         Ok(Some(Self(listener)))

@@ -49,8 +49,10 @@ impl Bench {
         let mut config = Config::default();
         config.database.url = url.parse().unwrap();
         config.database.max_connections = connections;
-        let store = Store::open(&config.database).await.unwrap();
-        migration::up(store.writer(), None).await.unwrap();
+        let database = store::connect(&config.database, "a test").await.unwrap();
+        migration::up(&database, None).await.unwrap();
+        database.close().await.unwrap();
+        let store = Store::open(&config.database, "a test").await.unwrap();
         let media = media.unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
         let links = LinkSettings {
             server_url: "http://127.0.0.1:1".parse().unwrap(),

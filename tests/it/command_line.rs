@@ -84,7 +84,7 @@ async fn a_server_without_its_database_says_why_and_exits_with_one() {
     let mut command = atelier(&db, &["serve"]);
     // Nothing listens on the discard port.
     let nowhere = "postgres://nobody:a-password@127.0.0.1:9/nothing";
-    command.args(["--set", "database.acquire_timeout=1s"]);
+    command.args(["--set", "database.connect_timeout=1s"]);
     command.args([
         "--set",
         &format!("database.url={nowhere}"),
@@ -98,6 +98,8 @@ async fn a_server_without_its_database_says_why_and_exits_with_one() {
         complaint.contains("cannot connect to the database"),
         "{complaint}"
     );
+    assert!(complaint.contains("1 s of waiting"), "{complaint}");
+    assert!(complaint.contains("Connection refused"), "{complaint}");
     assert!(!complaint.contains("a-password"), "{complaint}");
 }
 

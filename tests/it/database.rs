@@ -23,8 +23,14 @@ pub struct TestDatabase {
 
 /// What keeps the database in existence.
 enum Storage {
-    Folder { _folder: TempDir },
-    Server { _database: PostgresDatabase },
+    Folder {
+        _folder: TempDir,
+    },
+    Server {
+        _database: PostgresDatabase,
+    },
+    /// The test itself.
+    Elsewhere,
 }
 
 impl TestDatabase {
@@ -52,6 +58,20 @@ impl TestDatabase {
             _storage: Storage::Server {
                 _database: database,
             },
+        }
+    }
+
+    /// The database of this URL, on a server of the test's own or as another role.
+    pub fn on_server(url: String) -> Self {
+        Self::at(url, Backend::Postgres)
+    }
+
+    /// The database of this URL.
+    pub fn at(url: String, backend: Backend) -> Self {
+        Self {
+            url,
+            backend,
+            _storage: Storage::Elsewhere,
         }
     }
 

@@ -79,7 +79,12 @@ const BEYOND_DOMAIN: [&str; 6] = [
 const ENTITY_OF_DOMAIN: [&str; 3] = ["JobStatus", "MediaType", "RequestStatus"];
 
 /// The part of the configuration that is the store's own.
-const CONFIG_OF_STORE: [&str; 2] = ["DatabaseBackend", "DatabaseConfig"];
+const CONFIG_OF_STORE: [&str; 4] = [
+    "DatabaseConfig",
+    "DatabaseUrl",
+    "PostgresServer",
+    "SqliteFile",
+];
 
 const EMPTY_NAMES: [&str; 8] = [
     "util", "utils", "common", "helper", "helpers", "manager", "managers", "misc",

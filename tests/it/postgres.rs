@@ -6,12 +6,12 @@
 
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
@@ -103,7 +103,7 @@ fn find_server() -> Result<Server, String> {
             _cluster: None,
         });
     }
-    let cluster = Cluster::start()?;
+    let cluster = Cluster::start("")?;
     let url = format!("postgres://postgres@127.0.0.1:{}/postgres", cluster.port);
     Ok(Server {
         url: Url::parse(&url).map_err(|error| error.to_string())?,
@@ -111,29 +111,57 @@ fn find_server() -> Result<Server, String> {
     })
 }
 
-/// A running private cluster, which ends when this process does or `supervisor` is dropped.
-struct Cluster {
+/// A private cluster, which ends when this process does or `supervisor` is dropped.
+pub struct Cluster {
     port: u16,
     folder: PathBuf,
     supervisor: Child,
+    output: BufReader<ChildStdout>,
 }
 
 impl Cluster {
-    fn start() -> Result<Self, String> {
+    /// One of the test's own, with these further lines in its configuration. `{folder}` stands for a folder of its own.
+    pub async fn with(settings: &'static str) -> Self {
+        let started = tokio::task::spawn_blocking(|| Self::start(settings)).await;
+        let started = started.unwrap();
+        started.unwrap_or_else(|reason| panic!("no PostgreSQL to test on: {reason}"))
+    }
+
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where `{folder}` in the settings leads.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Kills the server, or starts it again: `stop`, `start`.
+    pub fn tell(&mut self, command: &str) {
+        let input = self.supervisor.stdin.as_mut().unwrap();
+        writeln!(input, "{command}").unwrap();
+        wait_until_ready(&mut self.output).unwrap();
+    }
+
+    fn start(settings: &str) -> Result<Self, String> {
         let binaries = binaries().ok_or(
             "initdb, pg_ctl and postgres are neither in PATH nor where systems install them; \
              install the PostgreSQL server or name one in TEST_DATABASE_URL",
         )?;
         let mut attempt = 1;
         loop {
-            match Self::start_on_a_free_port(&binaries) {
+            match Self::start_on_a_free_port(&binaries, settings) {
                 Err(reason) if port_was_taken(&reason) && attempt < START_ATTEMPTS => attempt += 1,
                 outcome => return outcome,
             }
         }
     }
 
-    fn start_on_a_free_port(binaries: &Path) -> Result<Self, String> {
+    fn start_on_a_free_port(binaries: &Path, settings: &str) -> Result<Self, String> {
         let port = free_port().map_err(|error| format!("no free port: {error}"))?;
         // The supervisor removes the folder, as it outlives this process.
         let folder = tempfile::Builder::new()
@@ -147,6 +175,10 @@ impl Cluster {
             .env("BINARIES", binaries)
             .env("FOLDER", &folder)
             .env("PORT", port.to_string())
+            .env(
+                "SETTINGS",
+                settings.replace("{folder}", &folder.to_string_lossy()),
+            )
             .env("LC_ALL", "C")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -156,11 +188,17 @@ impl Cluster {
         let mut supervisor = command
             .spawn()
             .map_err(|error| format!("sh cannot be run: {error}"))?;
-        wait_until_ready(&mut supervisor)?;
+        let output = supervisor.stdout.take().ok_or("the output is not piped")?;
+        let mut output = BufReader::new(output);
+        if let Err(reason) = wait_until_ready(&mut output) {
+            let _ = supervisor.wait();
+            return Err(reason);
+        }
         Ok(Self {
             port,
             folder,
             supervisor,
+            output,
         })
     }
 
@@ -171,10 +209,9 @@ impl Cluster {
     }
 }
 
-fn wait_until_ready(supervisor: &mut Child) -> Result<(), String> {
-    let output = supervisor.stdout.take().ok_or("the output is not piped")?;
+fn wait_until_ready(output: &mut BufReader<ChildStdout>) -> Result<(), String> {
     let mut said = String::new();
-    for line in BufReader::new(output).lines() {
+    for line in output.lines() {
         let line = line.map_err(|error| error.to_string())?;
         if line == "ready" {
             return Ok(());
@@ -182,7 +219,6 @@ fn wait_until_ready(supervisor: &mut Child) -> Result<(), String> {
         said.push_str(&line);
         said.push('\n');
     }
-    let _ = supervisor.wait();
     Err(said)
 }
 
@@ -197,7 +233,7 @@ fn free_port() -> std::io::Result<u16> {
 }
 
 /// PostgreSQL refuses to run as root: hands the folder and the process to an unprivileged user then.
-fn give_up_root(command: &mut Command, folder: &Path) -> Result<(), String> {
+pub fn give_up_root(command: &mut Command, folder: &Path) -> Result<(), String> {
     let owner = fs::metadata(folder).map_err(|error| error.to_string())?;
     if owner.uid() != 0 {
         return Ok(());
@@ -274,7 +310,7 @@ fn version(folder: &Path) -> u32 {
 
 #[test]
 fn a_cluster_and_its_folder_end_with_the_process_that_started_it() {
-    let cluster = Cluster::start().unwrap();
+    let cluster = Cluster::start("").unwrap();
     let (folder, port) = (cluster.folder.clone(), cluster.port);
     assert!(folder.exists());
     assert!(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());

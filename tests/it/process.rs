@@ -109,6 +109,16 @@ impl Process {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
+    /// Waits until the log has these words. A file gives no signal, so it is read again and again.
+    pub async fn until_logged(&self, words: &str) {
+        within(async {
+            while !self.log().contains(words) {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        })
+        .await;
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 pub struct TcpProxy {
     address: SocketAddr,
     current: Arc<Mutex<CancellationToken>>,
+    silent: watch::Sender<bool>,
     accepting: JoinHandle<()>,
 }
 
@@ -29,6 +31,8 @@ impl TcpProxy {
     /// then breaks.
     pub async fn start(url: &str, first_bytes: Option<usize>) -> Self {
         let server = url.strip_prefix("http://").unwrap().to_owned();
+        let silent = watch::Sender::new(false);
+        let silence = silent.subscribe();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let current = Arc::new(Mutex::new(CancellationToken::new()));
@@ -39,9 +43,10 @@ impl TcpProxy {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(&server).await.unwrap();
                 let cut = token.lock().unwrap().clone();
+                let silence = silence.clone();
                 connections.spawn(async move {
                     tokio::select! {
-                        () = pass(client, server, allowed) => {}
+                        () = pass(client, server, allowed, silence) => {}
                         () = cut.cancelled() => {}
                     }
                 });
@@ -51,8 +56,18 @@ impl TcpProxy {
         Self {
             address,
             current,
+            silent,
             accepting,
         }
+    }
+
+    /// Takes everything and passes nothing on, or goes on where it has stopped.
+    pub fn set_silent(&self, silent: bool) {
+        self.silent.send_replace(silent);
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     pub fn url(&self) -> String {
@@ -72,15 +87,36 @@ impl Drop for TcpProxy {
 }
 
 /// Until one side closes, or the server has sent so many bytes.
-async fn pass(client: TcpStream, server: TcpStream, allowed: usize) {
+async fn pass(
+    client: TcpStream,
+    server: TcpStream,
+    allowed: usize,
+    silence: watch::Receiver<bool>,
+) {
     let (mut from_client, mut to_client) = client.into_split();
     let (from_server, mut to_server) = server.into_split();
     let mut from_server = from_server.take(allowed as u64);
     tokio::select! {
-        _ = tokio::io::copy(&mut from_client, &mut to_server) => {}
-        _ = tokio::io::copy(&mut from_server, &mut to_client) => {}
+        _ = copy(&mut from_client, &mut to_server, silence.clone()) => {}
+        _ = copy(&mut from_server, &mut to_client, silence) => {}
     }
     let _ = to_client.shutdown().await;
+}
+
+async fn copy(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    mut silence: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let mut bytes = vec![0; 64 << 10];
+    loop {
+        let count = from.read(&mut bytes).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        let _ = silence.wait_for(|silent| !silent).await;
+        to.write_all(&bytes[..count]).await?;
+    }
 }
 
 /// What a [`Relay`] does with a call.

@@ -57,7 +57,10 @@ pub async fn with_store(db: &crate::database::TestDatabase) -> (TestServer, Stor
     let server = TestServer::start(db).await;
     let mut config = Config::default();
     config.database.url = db.url.parse().unwrap();
-    (server, Store::open(&config.database).await.unwrap())
+    (
+        server,
+        Store::open(&config.database, "a test").await.unwrap(),
+    )
 }
 
 fn first_page() -> PageRequest {

@@ -1,8 +1,10 @@
-# Runs a private PostgreSQL cluster for as long as standard input stays open.
+# Runs a private PostgreSQL cluster for as long as standard input stays open. The lines `stop` and `start` there do what they
+# say, and are answered with `ready`.
 #
 # The test process holds the other end of that pipe. However it ends, kill -9 included, the pipe closes, and the server
 # and its folder go away. Prints `ready` once the server answers; anything else is the reason why it does not.
-# Environment: BINARIES (folder of initdb and pg_ctl), FOLDER (empty, owned by the current user), PORT.
+# Environment: BINARIES (folder of initdb and pg_ctl), FOLDER (empty, owned by the current user), PORT, SETTINGS (further lines
+# of the configuration).
 set -u
 exec 2>&1
 # The test process may die before it has read anything: a write to the closed pipe must not end this shell, which has
@@ -43,10 +45,19 @@ max_connections = 300
 fsync = off
 synchronous_commit = off
 full_page_writes = off
+$SETTINGS
 EOF
 
-"$BINARIES/pg_ctl" --pgdata=data --log=log --wait --timeout=60 start >/dev/null || fail 'PostgreSQL did not start:'
-echo ready
+start() {
+    "$BINARIES/pg_ctl" --pgdata=data --log=log --wait --timeout=60 start >/dev/null || fail 'PostgreSQL did not start:'
+    echo ready
+}
 
-cat >/dev/null
+start
+while read -r command; do
+    case "$command" in
+    stop) "$BINARIES/pg_ctl" --pgdata=data --mode=immediate --wait stop >/dev/null && echo ready ;;
+    start) start ;;
+    esac
+done
 clean_up

@@ -1,0 +1,163 @@
+//! Connections to run statements on, one for each that runs.
+
+use std::sync::Arc;
+
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
+    QueryResult, Statement, TransactionOptions, TransactionTrait,
+};
+
+use super::lender::{Lender, Lent};
+
+/// Runs statements and begins transactions. Clones share the connections.
+#[derive(Clone, Debug)]
+pub struct Pool(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    /// SQLite: what is waited for are other connections of ours, which the driver's pool does well.
+    Driver(DatabaseConnection),
+    Lender(Lender),
+}
+
+impl From<DatabaseConnection> for Pool {
+    fn from(pool: DatabaseConnection) -> Self {
+        Self(Source::Driver(pool))
+    }
+}
+
+impl From<Lender> for Pool {
+    fn from(lender: Lender) -> Self {
+        Self(Source::Lender(lender))
+    }
+}
+
+impl Pool {
+    async fn lend(&self) -> Result<Lent, DbErr> {
+        match &self.0 {
+            Source::Driver(pool) => Ok(Lent::freely(pool.clone())),
+            Source::Lender(lender) => lender.lend().await,
+        }
+    }
+
+    /// Begins a transaction; dropped without an end, it is rolled back some time later.
+    pub async fn begin(&self, options: TransactionOptions) -> Result<Transaction, DbErr> {
+        let lent = Arc::new(self.lend().await?);
+        let inner = lent.answer(lent.db.begin_with_options(options)).await?;
+        Ok(Transaction { inner, lent })
+    }
+
+    /// A connection apart from the pool, opened as those in it are.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn open_another(&self) -> Result<DatabaseConnection, DbErr> {
+        match &self.0 {
+            Source::Driver(pool) => Ok(pool.clone()),
+            Source::Lender(lender) => lender.open_another().await,
+        }
+    }
+
+    /// Closes the connections; statements under way end first, if they end soon.
+    pub async fn close(&self) -> Result<(), DbErr> {
+        match &self.0 {
+            Source::Driver(pool) => pool.close_by_ref().await,
+            Source::Lender(lender) => {
+                lender.close().await;
+                Ok(())
+            }
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Pool {
+    fn get_database_backend(&self) -> DbBackend {
+        match &self.0 {
+            Source::Driver(pool) => pool.get_database_backend(),
+            Source::Lender(_) => DbBackend::Postgres,
+        }
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        let lent = self.lend().await?;
+        lent.answer(lent.db.execute_raw(statement)).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let lent = self.lend().await?;
+        lent.answer(lent.db.execute_unprepared(sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        let lent = self.lend().await?;
+        lent.answer(lent.db.query_one_raw(statement)).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let lent = self.lend().await?;
+        lent.answer(lent.db.query_all_raw(statement)).await
+    }
+}
+
+/// A transaction, with the connection that it has to itself.
+#[derive(Debug)]
+pub struct Transaction {
+    // Dropped first: the connection is on its way back when it is lent again.
+    inner: DatabaseTransaction,
+    /// Savepoints have it with the transaction.
+    lent: Arc<Lent>,
+}
+
+impl Transaction {
+    /// Sets a savepoint, which ends like a transaction.
+    ///
+    /// # Errors
+    /// If the database does not say that it is set.
+    pub async fn begin(&self) -> Result<Self, DbErr> {
+        let inner = self.lent.answer(self.inner.begin()).await?;
+        let lent = self.lent.clone();
+        Ok(Self { inner, lent })
+    }
+
+    /// Makes what was done hold.
+    ///
+    /// # Errors
+    /// If the database does not say that it holds.
+    pub async fn commit(self) -> Result<(), DbErr> {
+        let Self { inner, lent } = self;
+        lent.answer(inner.commit()).await
+    }
+
+    /// Undoes what was done.
+    ///
+    /// # Errors
+    /// If the database does not say that it is undone; it is then, with the connection.
+    pub async fn rollback(self) -> Result<(), DbErr> {
+        let Self { inner, lent } = self;
+        lent.answer(inner.rollback()).await
+    }
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Transaction {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.lent.answer(self.inner.execute_raw(statement)).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.lent.answer(self.inner.execute_unprepared(sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.lent.answer(self.inner.query_one_raw(statement)).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.lent.answer(self.inner.query_all_raw(statement)).await
+    }
+}

@@ -1,0 +1,255 @@
+//! Sessions on a PostgreSQL server.
+
+use std::{sync::Arc, time::Duration};
+
+use sea_orm::{
+    DatabaseConnection, SqlxPostgresConnector,
+    sqlx::{
+        self, AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection,
+        postgres::{PgConnectOptions, PgPoolOptions},
+    },
+};
+use tokio::time::{Instant, sleep, timeout};
+use url::Url;
+
+use crate::{
+    config::{DatabaseConfig, PostgresServer},
+    domain::with_causes,
+};
+
+use super::{
+    connection::{ConnectError, is_fit},
+    error,
+};
+
+/// How long one try to connect may take, unless the URL's `connect_timeout` says otherwise.
+const TRY_TIME: Duration = Duration::from_secs(5);
+/// Pause between tries while a server is waited for.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How long a connection may be on its way back to be lent again: its last transaction may still be rolled back.
+const RETURN_TIME: Duration = Duration::from_secs(2);
+/// PostgreSQL cuts a name that is longer off, and says so in its log each time.
+const NAME_BYTES: usize = 63;
+
+/// Whether a server takes writes, as `target_session_attrs` asks for.
+const REFUSE_READ_ONLY: &str = "DO $$ BEGIN \
+     IF pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean THEN \
+         RAISE 'the server takes no writes, which target_session_attrs asks for' USING ERRCODE = '25006'; \
+     END IF; END $$;";
+
+/// What limits a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limits {
+    /// The settings' limits of time.
+    Timed,
+    /// None: migrations take as long as they take.
+    None,
+}
+
+/// Opens sessions on a server, all alike.
+#[derive(Clone)]
+pub(super) struct Connector {
+    options: PgConnectOptions,
+    /// Makes a session what this program expects, whatever the server's defaults are. Told in statements, since a pooler
+    /// refuses what it does not know in a startup message.
+    set_up: Arc<str>,
+    try_time: Duration,
+    /// How long a server is waited for at start.
+    patience: Duration,
+    /// Without a password, for messages.
+    url: String,
+}
+
+impl Connector {
+    /// `name` is what the server shows for these sessions.
+    pub(super) fn new(
+        config: &DatabaseConfig,
+        server: &PostgresServer,
+        name: &str,
+        limits: Limits,
+    ) -> Result<Self, ConnectError> {
+        let options = options(server).map_err(|source| ConnectError::new(config, source))?;
+        let options = match options.get_application_name() {
+            Some(_) => options,
+            None => options.application_name(cut(name)),
+        };
+        let seconds = server.parameter("connect_timeout").map(str::parse::<u64>);
+        Ok(Self {
+            // A pooler refuses what it does not know in a startup message, and nothing here reads floating-point numbers as text.
+            options: options.extra_float_digits(None).disable_statement_logging(),
+            set_up: set_up(config, server, limits).into(),
+            try_time: match seconds {
+                Some(Ok(seconds)) if seconds > 0 => Duration::from_secs(seconds),
+                // As libpq has it: for ever, and that is as long as anything waits for a connection.
+                Some(_) => config.connect_timeout.max(config.acquire_timeout),
+                None => TRY_TIME,
+            },
+            patience: config.connect_timeout,
+            url: config.url.redacted(),
+        })
+    }
+
+    /// One session, or why there is none.
+    pub(super) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        let connecting = async {
+            let mut connection = self.options.connect().await?;
+            connection
+                .execute(AssertSqlSafe(self.set_up.as_ref()))
+                .await?;
+            Ok(connection)
+        };
+        timeout(self.try_time, connecting)
+            .await
+            .unwrap_or_else(|_| Err(timed_out()))
+    }
+
+    /// Whether the server says anything at all. A pooler answers for itself.
+    pub(super) async fn reach(&self, time: Duration) -> Result<(), sqlx::Error> {
+        let reached = timeout(time, self.options.connect()).await;
+        match reached.unwrap_or_else(|_| Err(timed_out())) {
+            Ok(connection) => {
+                let _ = timeout(time, connection.close()).await;
+                Ok(())
+            }
+            Err(sqlx::Error::Database(_)) => Ok(()),
+            Err(silence) => Err(silence),
+        }
+    }
+
+    /// One session to be used over and over, or why there is none.
+    ///
+    /// The driver's pool would keep the cause to itself, and try on until its time is up: so it is asked only after a try
+    /// that succeeded.
+    pub(super) async fn open(&self) -> Result<DatabaseConnection, sqlx::Error> {
+        self.connect().await?.close().await?;
+        let set_up = self.set_up.clone();
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(RETURN_TIME.min(self.try_time))
+            .test_before_acquire(false)
+            .before_acquire(|connection, _| Box::pin(async { Ok(is_fit(connection)) }))
+            .after_connect(move |connection, _| {
+                let set_up = set_up.clone();
+                Box::pin(async move {
+                    connection.execute(AssertSqlSafe(set_up.as_ref())).await?;
+                    Ok(())
+                })
+            })
+            .connect_with(self.options.clone());
+        Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool.await?))
+    }
+
+    /// Waits until the server can be used: it may be started at the same moment. What does not pass by waiting, such as a
+    /// wrong password, ends the waiting at once.
+    ///
+    /// # Errors
+    /// Why the server cannot be used, or not yet; [`ConnectError::Encoding`] for a database that is not UTF-8.
+    pub(super) async fn wait(&self) -> Result<(), ConnectError> {
+        let began = Instant::now();
+        let mut told = false;
+        let mut connection = loop {
+            let failed = match self.connect().await {
+                Ok(connection) => break connection,
+                Err(failed) => failed,
+            };
+            let url = self.url.clone();
+            if !error::passes(&failed) {
+                return Err(ConnectError::Connect {
+                    url,
+                    source: failed,
+                });
+            }
+            let waited = began.elapsed();
+            if waited >= self.patience {
+                return Err(ConnectError::Waited {
+                    url,
+                    waited,
+                    source: failed,
+                });
+            }
+            if !told {
+                let (longest, cause) = (self.patience, with_causes(&failed));
+                tracing::warn!(url, cause, ?longest, "waiting for the database");
+                told = true;
+            }
+            sleep(PAUSE.min(self.patience - waited)).await;
+        };
+        if told {
+            tracing::info!(waited = ?began.elapsed(), "the database is there");
+        }
+        let encoding = sqlx::query_scalar::<_, String>("SHOW server_encoding");
+        let encoding = encoding.fetch_one(&mut connection).await;
+        let failed = |source| ConnectError::Connect {
+            url: self.url.clone(),
+            source,
+        };
+        let encoding = encoding.map_err(failed)?;
+        // It is told already what counts.
+        let _ = connection.close().await;
+        if encoding != "UTF8" {
+            return Err(ConnectError::Encoding {
+                url: self.url.clone(),
+                encoding,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The driver reads its options from a URL that has nothing but parameters, each encoded; only so it looks into the password
+/// file for the right host.
+fn options(server: &PostgresServer) -> Result<PgConnectOptions, sqlx::Error> {
+    let mut url =
+        Url::parse("postgres:///").map_err(|error| sqlx::Error::Configuration(error.into()))?;
+    for (name, value) in server.parameters() {
+        // The address that a name stands for takes its place.
+        let replaced = name == "host" && server.parameter("hostaddr").is_some();
+        let ours = [
+            "connect_timeout",
+            "target_session_attrs",
+            "channel_binding",
+            "client_encoding",
+            "gssencmode",
+        ];
+        if !replaced && !ours.contains(&name) {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    PgConnectOptions::from_url(&url)
+}
+
+/// Transactions see what others have committed meanwhile, also on a server whose default is a stricter level: what is
+/// written here waits for locks and then looks again.
+fn set_up(config: &DatabaseConfig, server: &PostgresServer, limits: Limits) -> String {
+    let mut statements = String::from("SET default_transaction_isolation = 'read committed';");
+    if limits == Limits::Timed {
+        for (name, limit) in [
+            ("lock_timeout", config.lock_timeout),
+            ("statement_timeout", config.statement_timeout),
+            (
+                "idle_in_transaction_session_timeout",
+                config.idle_in_transaction_timeout,
+            ),
+        ] {
+            statements.push_str(&format!(" SET {name} = {};", limit.as_millis()));
+        }
+    }
+    if matches!(
+        server.parameter("target_session_attrs"),
+        Some("read-write" | "primary")
+    ) {
+        statements.push_str(REFUSE_READ_ONLY);
+    }
+    statements
+}
+
+fn timed_out() -> sqlx::Error {
+    let words = "the server did not answer in time";
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, words))
+}
+
+fn cut(name: &str) -> &str {
+    let end = (0..=NAME_BYTES.min(name.len())).rev();
+    let end = end.into_iter().find(|end| name.is_char_boundary(*end));
+    &name[..end.unwrap_or_default()]
+}
