@@ -28,8 +28,9 @@ pub use layer::{Flag, Inputs};
 pub use problem::{Problem, Problems, Source};
 pub use quantity::{format_duration, parse_duration};
 pub use settings::{
-    CatalogueConfig, Config, DatabaseConfig, ExecConfig, ExecutorConfig, IdentityConfig,
-    LimitsConfig, LogConfig, ProvidersConfig, ServerConfig, StorageConfig, TrendsConfig,
+    CatalogueConfig, Config, DatabaseConfig, ExecConfig, ExecutorConfig, HealthConfig,
+    IdentityConfig, LimitsConfig, LogConfig, ProvidersConfig, ServerConfig, StorageConfig,
+    TrendsConfig,
 };
 
 use crate::entity::MediaType;

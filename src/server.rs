@@ -1,6 +1,7 @@
 //! The composition root: builds every part from the configuration and runs them together. The program and the tests start
 //! the same server.
 
+mod health;
 mod stopping;
 
 use std::{net::SocketAddr, time::Duration};
@@ -10,7 +11,7 @@ use tonic::transport::server::TcpIncoming;
 use url::Url;
 
 use crate::{
-    app::{self, App, Clock, Pulse, Removal, RemovalMode},
+    app::{self, App, Clock, Health, Pulse, Removal, RemovalMode},
     config::{Config, StorageBackend, StorageRemoval, host_name},
     domain::{Error, IntakeLimits, with_causes},
     events::Events,
@@ -70,6 +71,8 @@ pub enum StartError {
     Claim(#[source] Error),
     #[error("cannot install the starter catalogue")]
     Catalogue(#[source] Error),
+    #[error("cannot tell where probes are answered")]
+    Probes(#[source] std::io::Error),
     #[error("the server's address does not make a URL")]
     Url(#[from] url::ParseError),
 }
@@ -84,12 +87,20 @@ type Task = JoinHandle<Result<(), Box<dyn std::error::Error + Send + Sync>>>;
 /// A running server.
 pub struct Server {
     address: Option<SocketAddr>,
-    store: Store,
+    app: App,
     stages: Stages,
     pace: Pace,
     api: Option<Task>,
     executor: Option<JoinHandle<()>>,
     relay: JoinHandle<()>,
+    health: JoinHandle<()>,
+    probes: Option<Probes>,
+}
+
+/// What answers probes beside the port of the clients, if it is to.
+struct Probes {
+    address: SocketAddr,
+    task: Task,
 }
 
 impl Server {
@@ -98,6 +109,10 @@ impl Server {
         let listener = match role {
             Role::All | Role::Api => Some(listen(config.server.listen).await?),
             Role::Worker => None,
+        };
+        let probe_listener = match config.health.listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
         };
         let address = listener
             .as_ref()
@@ -119,35 +134,49 @@ impl Server {
         let database = config.database.url.redacted();
         let storage = app.storage.place().to_owned();
         let pulse = (role != Role::Api).then(Pulse::start);
+        health::look(&app, pulse.as_ref()).await;
+        let health = tokio::spawn(health::watch(app.clone(), pulse.clone()));
+        let probes = match probe_listener {
+            Some(listener) => Some(answer_probes(listener, &app)?),
+            None => None,
+        };
         let executor = pulse
             .clone()
             .map(|pulse| tokio::spawn(build_executor(&config, &app, pulse, &stages).run()));
         let (events, store) = (app.events.clone(), app.store.clone());
         let relay = tokio::spawn(async move { events.relay(&store).await });
-        let store = app.store.clone();
+        let served = app.clone();
         let origins = config.server.cors_origins.clone();
         let api = listener.map(|listener| {
             tokio::spawn(async move {
                 rpc::serve(
-                    app,
+                    served,
                     TcpIncoming::from(listener).with_nodelay(Some(true)),
                     &origins,
-                    pulse,
                 )
                 .await
             })
         });
         let listening = address.map(|address| address.to_string());
-        tracing::info!(role = role.name(), listening, database, storage, "started");
+        let probed = probes.as_ref().map(|probes| probes.address.to_string());
+        let role = role.name();
+        tracing::info!(role, listening, probed, database, storage, "started");
         Ok(Self {
             address,
-            store,
+            app,
             stages,
             pace: Pace::graceful(config.server.shutdown_delay, config.server.shutdown_grace),
             api,
             executor,
             relay,
+            health,
+            probes,
         })
+    }
+
+    /// The use cases that this server offers, on its own connections.
+    pub fn app(&self) -> &App {
+        &self.app
     }
 
     /// Where clients connect; `None` for a worker.
@@ -158,6 +187,11 @@ impl Server {
     /// Where clients connect, as a URL; `None` for a worker.
     pub fn url(&self) -> Option<String> {
         self.address.map(|address| format!("http://{address}"))
+    }
+
+    /// Where probes are answered beside the clients' port, if they are.
+    pub fn health_addr(&self) -> Option<SocketAddr> {
+        self.probes.as_ref().map(|probes| probes.address)
     }
 
     /// Waits until the server ends by itself, which it does only when it breaks down.
@@ -174,7 +208,14 @@ impl Server {
                 None => std::future::pending().await,
             }
         };
+        let probes = async {
+            match self.probes.as_mut() {
+                Some(probes) => flatten((&mut probes.task).await),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            ended = probes => ended.map_err(Breakdown),
             ended = api => ended.map_err(Breakdown),
             ended = executor => ended.map_err(Breakdown),
         }
@@ -210,7 +251,7 @@ impl Server {
             tracing::warn!(executor, api, "cut off what did not end in time");
         }
         self.abort();
-        if let Err(error) = self.store.close().await {
+        if let Err(error) = self.app.store.close().await {
             tracing::warn!(error = with_causes(&error), "cannot close the database");
         }
     }
@@ -218,6 +259,10 @@ impl Server {
     fn abort(&self) {
         self.stages.cancel();
         self.relay.abort();
+        self.health.abort();
+        if let Some(probes) = &self.probes {
+            probes.task.abort();
+        }
         if let Some(executor) = &self.executor {
             executor.abort();
         }
@@ -244,6 +289,13 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address)
         .await
         .map_err(|source| StartError::Listen { address, source })
+}
+
+fn answer_probes(listener: TcpListener, app: &App) -> Result<Probes, StartError> {
+    let address = listener.local_addr().map_err(StartError::Probes)?;
+    let (health, incoming) = (app.health.clone(), TcpIncoming::from(listener));
+    let task = tokio::spawn(rpc::serve_health(health, incoming));
+    Ok(Probes { address, task })
 }
 
 /// The use cases on the configured database and storage, without a server: for commands that are done when they end.
@@ -302,6 +354,7 @@ async fn build_app(
             watch_heartbeat: config.server.watch_heartbeat,
             watch_poll: WATCH_POLL,
         },
+        health: Health::default(),
         draining: stages.draining.clone(),
         stopping: stages.closing.clone(),
     })

@@ -22,6 +22,7 @@ mod fail_unclaimed_jobs;
 mod find_media;
 mod fold_trends;
 mod follow_job;
+mod health;
 mod install_catalogue;
 mod pulse;
 mod record_template_view;
@@ -60,6 +61,7 @@ pub use end_attempt::AttemptEnd;
 pub use find_media::FoundMedia;
 pub use fold_trends::Folded;
 pub use follow_job::JobNews;
+pub use health::{Ailment, Health};
 pub use pulse::Pulse;
 pub use render_template::{Rendered, Trial};
 pub use sweep_storage::{Removal, RemovalMode, Sweep, Withheld};
@@ -78,6 +80,8 @@ pub struct App {
     /// The providers of this process; none where it runs no jobs, and so cannot tell whether those that do are ready.
     pub providers: Registry,
     pub settings: Settings,
+    /// What is known to be wrong with this process.
+    pub health: Health,
     /// Cancelled when the server is about to stop: it takes up no job any more, and health says so.
     pub draining: CancellationToken,
     /// Cancelled when the port closes: streams end then.

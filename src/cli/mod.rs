@@ -4,6 +4,7 @@ mod backup;
 mod catalogue;
 mod config;
 mod generate;
+mod health;
 mod migrate;
 mod output;
 mod recipe;
@@ -80,6 +81,8 @@ struct ConfigurationArguments {
 enum Command {
     /// Run the service until SIGTERM or Ctrl-C
     Serve(serve::ServeArguments),
+    /// Ask a running server how it is; fails unless it is ready
+    Health(health::HealthArguments),
     /// Make media from a prompt and show it
     Generate(generate::GenerateArguments),
     /// Bring the database schema up to date, take it back, or show where it stands
@@ -129,6 +132,7 @@ fn execute(line: CommandLine) -> Outcome {
         Command::Recipe(arguments) => recipe::run(&arguments),
         Command::Config(_) => config::print_effective(&loaded),
         Command::Serve(arguments) => block_on(serve::run(arguments, loaded)),
+        Command::Health(arguments) => block_on(health::run(arguments, loaded)),
         Command::Generate(arguments) => block_on(generate::run(arguments, loaded)),
         Command::Migrate(arguments) => block_on(migrate::run(arguments, loaded)),
         Command::Backup(arguments) => block_on(backup::run(arguments, loaded)),

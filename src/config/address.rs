@@ -31,6 +31,24 @@ impl Kind for ListenAddress {
     }
 }
 
+/// Of any interface.
+impl Kind for SocketAddr {
+    type Value = Self;
+    const NAME: &'static str = "address";
+
+    fn read(literal: &Literal) -> Result<Self, String> {
+        text(literal)
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| {
+                "an IP address with a port, such as 0.0.0.0:8086 or [::]:8086".to_owned()
+            })
+    }
+
+    fn write(value: &Self) -> Option<String> {
+        ListenAddress::write(value)
+    }
+}
+
 impl Kind for Url {
     type Value = Self;
     const NAME: &'static str = "URL";

@@ -145,6 +145,13 @@ settings! {
         cors_origins: Vec<String> as Vec<Origin> = [];
     }
 
+    /// Probes of load balancers and of what restarts processes.
+    health: HealthConfig {
+        /// Address and port that answer health probes and nothing else, for workers too; not only loopback, since probes come
+        /// from outside.
+        listen: Option<SocketAddr>;
+    }
+
     /// The database that holds all records.
     database: DatabaseConfig {
         /// `sqlite://path/to/file.db` or `postgres://user:password@host/database`; also read from `DATABASE_URL`.

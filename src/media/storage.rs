@@ -116,6 +116,31 @@ impl Storage {
         }
     }
 
+    /// Finds out whether the storage is there, and cheaply, for it is done all the time: a folder takes a file, a bucket
+    /// lists what stands under a name that nothing has.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Failed`].
+    pub async fn probe(&self) -> Result<(), StorageError> {
+        let path = ObjectPath::from(format!(".check-{}", uuid::Uuid::new_v4()));
+        let probed = match &self.inner.backend {
+            // The store would make the folder anew, where a mount is gone.
+            Backend::Folder { folder, .. } if !folder.is_dir() => {
+                Err(object_store::Error::NotFound {
+                    path: folder.display().to_string(),
+                    source: "the folder is gone".into(),
+                })
+            }
+            Backend::Folder { store, .. } => match store.put(&path, CHECK_CONTENT.into()).await {
+                Ok(_) => store.delete(&path).await,
+                Err(error) => Err(error),
+            },
+            Backend::Bucket(store) => store.list(Some(&path)).try_next().await.map(drop),
+        };
+        probed.map_err(|error| self.failed("keep or find objects", &error))
+    }
+
     async fn try_everything(&self) -> object_store::Result<()> {
         let store = self.store();
         let check = format!(".check-{}", uuid::Uuid::new_v4());

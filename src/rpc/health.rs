@@ -1,46 +1,70 @@
-use std::{convert::Infallible, time::Duration};
+//! Health to the outside: over plain HTTP for probes, and over gRPC for clients and balancers.
 
-use tokio::time::timeout;
+use std::{collections::BTreeSet, convert::Infallible};
+
+use axum::{
+    Router,
+    extract::{RawQuery, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::app::{App, Pulse};
+use crate::app::{Ailment, Health};
 
 use super::proto;
 
-/// How often health is looked at, and how long the database may take to answer.
-const INTERVAL: Duration = Duration::from_secs(1);
-const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
-/// A claim loop that has not turned for so long stands still: it turns at least once a minute.
-const STANDSTILL: Duration = Duration::from_secs(90);
-
-/// Why the server cannot serve; `None` if it can.
-pub(super) async fn ailment(app: &App, pulse: Option<&Pulse>) -> Option<&'static str> {
-    if app.draining.is_cancelled() {
-        return Some("the server is shutting down");
-    }
-    if !matches!(
-        timeout(DATABASE_TIMEOUT, app.store.ping()).await,
-        Ok(Ok(()))
-    ) {
-        return Some("the database does not answer");
-    }
-    if pulse.is_some_and(|pulse| pulse.age() > STANDSTILL) {
-        return Some("the executor stands still");
-    }
-    None
+/// Plain HTTP. What is told was found beforehand, so any number of probes may ask.
+pub(super) fn router(health: Health) -> Router {
+    Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(readyz))
+        .route("/healthz", get(healthz))
+        .with_state(health)
 }
 
-/// Keeps the gRPC health of the server and of each service up to date until the stop, and as it is then.
-pub(super) async fn watch_health(
-    app: App,
-    mut announcer: Announcer,
-    pulse: Option<Pulse>,
-) -> Infallible {
+/// Whether calls may be sent here. With `?strict`, whatever is wrong is a no.
+async fn readyz(State(health): State<Health>, RawQuery(query): RawQuery) -> Response {
+    let is_strict = query.is_some_and(|query| {
+        let mut names = query.split('&').map(|pair| pair.split('=').next());
+        names.any(|name| name == Some("strict"))
+    });
+    report(&health.ailments(), is_strict)
+}
+
+async fn healthz(State(health): State<Health>) -> Response {
+    report(&health.ailments(), true)
+}
+
+/// One word in the first line, and then a line for each ailment: its name and a sentence.
+fn report(ailments: &BTreeSet<Ailment>, is_strict: bool) -> Response {
+    let is_unavailable = ailments.iter().any(|ailment| ailment.is_fatal());
+    let word = match ailments.is_empty() {
+        true => "ok",
+        false if is_unavailable => "unavailable",
+        false => "degraded",
+    };
+    let mut text = format!("{word}\n");
+    for ailment in ailments {
+        text += &format!("{}: {}\n", ailment.name(), ailment.sentence());
+    }
+    let fails = is_unavailable || is_strict && !ailments.is_empty();
+    let status = if fails {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
+    (status, [(header::CACHE_CONTROL, "no-store")], text).into_response()
+}
+
+/// Keeps the gRPC health of the server and of each service up to date, until it is dropped.
+pub(super) async fn announce_changes(health: Health, mut announcer: Announcer) -> Infallible {
+    let mut changes = health.changes();
     loop {
-        // Whichever comes first, the next look is due.
-        let _ = timeout(INTERVAL, app.draining.cancelled()).await;
-        announcer.look(&app, pulse.as_ref()).await;
-        if app.draining.is_cancelled() {
+        let ailments = changes.borrow_and_update().clone();
+        announcer.announce(&ailments).await;
+        if changes.changed().await.is_err() {
             return std::future::pending().await;
         }
     }
@@ -48,31 +72,47 @@ pub(super) async fn watch_health(
 
 /// Tells changes only: to say the same again would send every watcher a message.
 pub(super) struct Announcer {
-    health: HealthReporter,
-    told: Option<ServingStatus>,
+    reporter: HealthReporter,
+    told: [Option<ServingStatus>; SERVICES.len()],
 }
 
 impl Announcer {
-    pub(super) fn new(health: HealthReporter) -> Self {
-        Self { health, told: None }
+    pub(super) fn new(reporter: HealthReporter) -> Self {
+        let told = [None; SERVICES.len()];
+        Self { reporter, told }
     }
 
-    /// Looks once. Before the first look the services are unknown to health checks.
-    pub(super) async fn look(&mut self, app: &App, pulse: Option<&Pulse>) {
-        let status = match ailment(app, pulse).await {
-            None => ServingStatus::Serving,
-            Some(_) => ServingStatus::NotServing,
-        };
-        self.announce(status).await;
+    /// Before the first time the services are unknown to health checks.
+    pub(super) async fn announce(&mut self, ailments: &BTreeSet<Ailment>) {
+        for (service, told) in SERVICES.into_iter().zip(&mut self.told) {
+            let status = status_of(service, ailments);
+            if told.replace(status) != Some(status) {
+                self.reporter.set_service_status(service, status).await;
+            }
+        }
     }
+}
 
-    async fn announce(&mut self, status: ServingStatus) {
-        if self.told.replace(status) == Some(status) {
-            return;
+fn status_of(service: &str, ailments: &BTreeSet<Ailment>) -> ServingStatus {
+    let ails = |ailment: &Ailment| ailment.is_fatal() || service_needing(*ailment) == Some(service);
+    if ailments.iter().any(ails) {
+        ServingStatus::NotServing
+    } else {
+        ServingStatus::Serving
+    }
+}
+
+/// The service that is of no use without the part that ails; the others read, list and watch on.
+fn service_needing(ailment: Ailment) -> Option<&'static str> {
+    match ailment {
+        Ailment::DatabaseReadOnly | Ailment::DatabaseFull | Ailment::DatabaseUnwritable => {
+            Some(proto::request_service_server::SERVICE_NAME)
         }
-        for service in SERVICES {
-            self.health.set_service_status(service, status).await;
-        }
+        Ailment::StorageAway => Some(proto::media_service_server::SERVICE_NAME),
+        Ailment::ShuttingDown
+        | Ailment::DatabaseAway
+        | Ailment::SchemaUnknown
+        | Ailment::WorkerStuck => None,
     }
 }
 
@@ -92,7 +132,7 @@ mod tests {
 
     use futures::{FutureExt, StreamExt};
     use tonic_health::{
-        pb::{HealthCheckRequest, health_server::Health},
+        pb::{HealthCheckRequest, health_server::Health as _},
         server::HealthService,
     };
 
@@ -103,7 +143,7 @@ mod tests {
         let reporter = HealthReporter::new();
         let service = HealthService::from_health_reporter(reporter.clone());
         let mut announcer = Announcer::new(reporter);
-        announcer.announce(ServingStatus::Serving).await;
+        announcer.announce(&BTreeSet::new()).await;
         let request = HealthCheckRequest {
             service: proto::job_service_server::SERVICE_NAME.to_owned(),
         };
@@ -111,9 +151,13 @@ mod tests {
         let mut watch = watch.unwrap().into_inner();
         assert!(watch.next().now_or_never().is_some());
 
-        announcer.announce(ServingStatus::Serving).await;
+        announcer
+            .announce(&BTreeSet::from([Ailment::StorageAway]))
+            .await;
         assert!(watch.next().now_or_never().is_none());
-        announcer.announce(ServingStatus::NotServing).await;
+        announcer
+            .announce(&BTreeSet::from([Ailment::DatabaseAway]))
+            .await;
         assert!(watch.next().now_or_never().is_some());
     }
 }

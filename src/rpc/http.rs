@@ -1,4 +1,4 @@
-//! Plain HTTP beside gRPC: the files behind `download_url`, and a health check for load balancers.
+//! Plain HTTP beside gRPC: the files behind `download_url`, and health.
 
 use axum::{
     Router,
@@ -13,31 +13,19 @@ use headers::{HeaderMapExt, Range};
 use serde::Deserialize;
 
 use crate::{
-    app::{App, Pulse},
+    app::App,
     domain::{Error, with_causes},
     media::{ByteRange, LinkError, Selection, StorageError, StorageKey, StoredObject, select},
 };
 
-use super::{health::ailment, stopping::until_stopped};
+use super::{health, stopping::until_stopped};
 
-#[derive(Clone)]
-struct Plain {
-    app: App,
-    pulse: Option<Pulse>,
-}
-
-pub(super) fn router(app: App, pulse: Option<Pulse>) -> Router {
+pub(super) fn router(app: App) -> Router {
+    let health = health::router(app.health.clone());
     Router::new()
-        .route("/healthz", get(healthz))
         .route("/media/{*path}", get(media))
-        .with_state(Plain { app, pulse })
-}
-
-async fn healthz(State(plain): State<Plain>) -> Response {
-    match ailment(&plain.app, plain.pulse.as_ref()).await {
-        None => "ok\n".into_response(),
-        Some(ailment) => (StatusCode::SERVICE_UNAVAILABLE, format!("{ailment}\n")).into_response(),
-    }
+        .with_state(app)
+        .merge(health)
 }
 
 /// A path that neither gRPC nor plain HTTP knows, answered in the caller's own terms.
@@ -61,17 +49,16 @@ struct Signature {
 }
 
 async fn media(
-    State(plain): State<Plain>,
+    State(app): State<App>,
     Path(path): Path<String>,
     Query(link): Query<Signature>,
     headers: HeaderMap,
 ) -> Response {
-    let app = &plain.app;
     match app
         .storage
         .verify_link(&path, link.expires, &link.signature, app.clock.now())
     {
-        Ok(key) => send(app, &key, &headers).await.unwrap_or_else(refuse),
+        Ok(key) => send(&app, &key, &headers).await.unwrap_or_else(refuse),
         Err(error @ (LinkError::Expired | LinkError::Forged)) => {
             (StatusCode::FORBIDDEN, format!("{error}\n")).into_response()
         }

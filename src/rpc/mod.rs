@@ -30,17 +30,17 @@ use tonic::{
     service::Routes,
     transport::{Server, server::TcpIncoming},
 };
-use tonic_health::pb::health_server::{Health, HealthServer};
+use tonic_health::pb::health_server::{Health as HealthRpc, HealthServer};
 use tower::Layer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{
-    app::{App, Pulse},
+    app::{App, Health},
     domain::{Caller, Checks, Error},
 };
 
 use connection::Severable;
-use health::{Announcer, watch_health};
+use health::{Announcer, announce_changes};
 
 pub use error::REASON_DOMAIN;
 
@@ -75,15 +75,14 @@ pub async fn serve(
     app: App,
     incoming: TcpIncoming,
     origins: &[String],
-    pulse: Option<Pulse>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    let mut announcer = Announcer::new(health);
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    let mut announcer = Announcer::new(reporter);
     let foreign = foreign_services(health_service, &app)?;
     let calls = TaskTracker::new();
     let router = own_services(&app)
         .merge(foreign)
-        .merge(http::router(app.clone(), pulse.clone()))
+        .merge(http::router(app.clone()))
         .fallback(http::unknown)
         .layer(middleware::map_response(protocol_error::complete))
         .layer(middleware::from_fn(call::in_span))
@@ -92,7 +91,7 @@ pub async fn serve(
             connection::track,
         ));
 
-    announcer.look(&app, pulse.as_ref()).await;
+    announcer.announce(&app.health.ailments()).await;
     let sever = CancellationToken::new();
     let _at_the_end = sever.clone().drop_guard();
     let connections = incoming.map_ok(move |io| Severable::new(io, sever.clone()));
@@ -107,7 +106,35 @@ pub async fn serve(
     tokio::select! {
         served = serving => served?,
         () = connection::drained(stopping, calls) => {}
-        never = watch_health(app, announcer, pulse) => match never {},
+        never = announce_changes(app.health, announcer) => match never {},
+    }
+    Ok(())
+}
+
+/// Serves health, over HTTP and gRPC, and nothing else, until it is dropped. Connections end with it.
+///
+/// # Errors
+/// When the transport fails.
+pub async fn serve_health(
+    health: Health,
+    incoming: TcpIncoming,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let (reporter, service) = tonic_health::server::health_reporter();
+    let mut routes = Routes::builder();
+    routes.add_service(service);
+    let router = routes.routes().into_axum_router().reset_fallback();
+    let router = router
+        .merge(health::router(health.clone()))
+        .fallback(http::unknown);
+    let sever = CancellationToken::new();
+    let _at_the_end = sever.clone().drop_guard();
+    let serving = Server::builder()
+        .accept_http1(true)
+        .add_routes(Routes::from(router))
+        .serve_with_incoming(incoming.map_ok(move |io| Severable::new(io, sever.clone())));
+    tokio::select! {
+        served = serving => served?,
+        never = announce_changes(health, Announcer::new(reporter)) => match never {},
     }
     Ok(())
 }
@@ -135,7 +162,7 @@ fn own_services(app: &App) -> axum::Router {
 
 /// Health, and both versions of reflection: older clients know v1alpha only.
 fn foreign_services(
-    health: HealthServer<impl Health>,
+    health: HealthServer<impl HealthRpc>,
     app: &App,
 ) -> Result<axum::Router, tonic_reflection::server::Error> {
     let reflection = || {

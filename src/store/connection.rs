@@ -1,7 +1,7 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, SqlxSqliteConnector,
+    DatabaseConnection, SqlxSqliteConnector,
     sqlx::{
         self, ConnectOptions, Connection,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -139,6 +139,7 @@ impl Store {
                 Ok(Self {
                     writer: pool.clone(),
                     reader: pool,
+                    refused_as_full: Arc::default(),
                 })
             }
             DatabaseUrl::Sqlite(file) => Ok(Self {
@@ -146,14 +147,9 @@ impl Store {
                 reader: open_file(config, file, config.max_connections)
                     .await?
                     .into(),
+                refused_as_full: Arc::default(),
             }),
         }
-    }
-
-    /// Whether the database answers.
-    pub async fn ping(&self) -> Result<(), Error> {
-        self.reader.execute_unprepared("SELECT 1").await?;
-        Ok(())
     }
 
     /// Closes the connections; statements under way end first.

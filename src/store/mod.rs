@@ -6,6 +6,7 @@ mod connection;
 pub mod deletion;
 mod error;
 pub mod feature;
+mod health;
 pub mod idempotency_key;
 pub mod installation;
 pub mod job;
@@ -25,10 +26,14 @@ pub mod trend;
 pub mod user;
 pub mod wake_up;
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use sea_orm::{ConnectionTrait, DbBackend};
 
 pub use connection::{ConnectError, connect};
 pub use error::report;
+pub use health::Writing;
 pub use page::PageRequest;
 pub use pool::{Pool, Transaction};
 
@@ -37,6 +42,8 @@ pub use pool::{Pool, Transaction};
 pub struct Store {
     writer: Pool,
     reader: Pool,
+    /// When the database last refused a write because its disk is full.
+    refused_as_full: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Store {
@@ -48,6 +55,23 @@ impl Store {
     /// For single statements that write.
     pub fn writer(&self) -> &Pool {
         &self.writer
+    }
+
+    /// How long ago the database last refused a write because its disk is full; `None` if it never did.
+    fn full_since(&self) -> Option<Duration> {
+        let last = *self
+            .refused_as_full
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        last.map(|last| last.elapsed())
+    }
+
+    fn note_full(&self) {
+        let mut last = self
+            .refused_as_full
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *last = Some(Instant::now());
     }
 
     pub fn backend(&self) -> DbBackend {

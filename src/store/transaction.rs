@@ -18,16 +18,17 @@ impl Store {
         work: impl AsyncFnOnce(&Transaction) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let tx = self.begin().await?;
-        match work(&tx).await {
-            Ok(done) => {
-                tx.commit().await?;
-                Ok(done)
-            }
+        let written = match work(&tx).await {
+            Ok(done) => tx.commit().await.map(|()| done).map_err(Error::from),
             Err(refusal) => {
                 roll_back(tx).await;
                 Err(refusal)
             }
+        };
+        if matches!(written, Err(Error::DatabaseFull(_))) {
+            self.note_full();
         }
+        written
     }
 
     /// Does the work in a transaction that is always rolled back, to see what it would do.

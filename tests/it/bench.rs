@@ -78,6 +78,7 @@ impl Bench {
                 watch_heartbeat: Duration::from_secs(10),
                 watch_poll: Duration::from_secs(1),
             },
+            health: atelier::app::Health::default(),
             draining: CancellationToken::new(),
             stopping: CancellationToken::new(),
         };

@@ -32,6 +32,7 @@ mod find_media;
 mod formats;
 mod generate;
 mod grpc_web;
+mod health;
 mod idempotency;
 mod intake;
 mod jobs;

@@ -137,13 +137,13 @@ async fn healthz(server: &TestServer) -> StatusCode {
 }
 
 /// A connection beside the test's database, from which it can be closed and opened.
-struct Database {
+pub struct Database {
     beside: sea_orm::DatabaseConnection,
     name: String,
 }
 
 impl Database {
-    async fn of(db: &TestDatabase) -> Self {
+    pub async fn of(db: &TestDatabase) -> Self {
         let mut url = Url::parse(&db.url).unwrap();
         let name = url.path().trim_start_matches('/').to_owned();
         url.set_path("postgres");
@@ -151,7 +151,7 @@ impl Database {
         Self { beside, name }
     }
 
-    async fn take_away(&self) {
+    pub async fn take_away(&self) {
         let name = &self.name;
         self.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
             .await;
@@ -160,9 +160,19 @@ impl Database {
             .await;
     }
 
-    async fn bring_back(&self) {
+    pub async fn bring_back(&self) {
         let name = &self.name;
         self.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+            .await;
+    }
+
+    /// From now on sessions cannot write unless they ask for it; those that could are ended.
+    pub async fn make_read_only(&self) {
+        let name = &self.name;
+        let set = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+        self.execute(&set).await;
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity";
+        self.execute(&format!("{end} WHERE datname = '{name}'"))
             .await;
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use atelier::app::App;
 use atelier::config::Config;
 use atelier::server::{Role, Server};
 use secrecy::SecretString;
@@ -80,6 +81,16 @@ impl TestServer {
     /// Where the server listens, such as `http://127.0.0.1:4711`.
     pub fn url(&self) -> String {
         self.server.url().unwrap()
+    }
+
+    /// The use cases on the server's own connections.
+    pub fn app(&self) -> &App {
+        self.server.app()
+    }
+
+    /// Where only probes are answered, such as `http://127.0.0.1:4711`.
+    pub fn health_url(&self) -> String {
+        format!("http://{}", self.server.health_addr().unwrap())
     }
 
     /// The folder of the media storage.

@@ -35,7 +35,8 @@ impl Connection {
         config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         // A configured one names the deployed server, not this one.
         config.server.public_url = None;
-        // Nobody else calls it.
+        // Nobody else calls or probes it.
+        config.health.listen = None;
         config.server.shutdown_delay = Duration::ZERO;
         let server = Server::start(config, role).await?;
         let url = server

@@ -1,0 +1,120 @@
+//! What ails this process, found by probes that go on by themselves: to ask costs nothing.
+
+use std::collections::BTreeSet;
+
+use tokio::sync::watch;
+
+/// What can be wrong with a process or with what it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ailment {
+    ShuttingDown,
+    DatabaseAway,
+    SchemaUnknown,
+    WorkerStuck,
+    DatabaseReadOnly,
+    DatabaseFull,
+    DatabaseUnwritable,
+    StorageAway,
+}
+
+impl Ailment {
+    /// What programs know it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ShuttingDown => "shutting_down",
+            Self::DatabaseAway => "database_away",
+            Self::SchemaUnknown => "schema_unknown",
+            Self::WorkerStuck => "worker_stuck",
+            Self::DatabaseReadOnly => "database_read_only",
+            Self::DatabaseFull => "database_full",
+            Self::DatabaseUnwritable => "database_unwritable",
+            Self::StorageAway => "storage_away",
+        }
+    }
+
+    /// A sentence without a full stop, for anyone who may ask: it names no host.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::ShuttingDown => "the server is shutting down",
+            Self::DatabaseAway => "the database does not answer",
+            Self::SchemaUnknown => "the database's schema is not the one that this program knows",
+            Self::WorkerStuck => "the executor stands still",
+            Self::DatabaseReadOnly => "the database is read-only",
+            Self::DatabaseFull => "the disk of the database is full",
+            Self::DatabaseUnwritable => "what is written to the database does not stay there",
+            Self::StorageAway => "the media storage cannot be reached",
+        }
+    }
+
+    /// Whether the process can do nothing of use. The others leave reads and watches as they are.
+    pub fn is_fatal(self) -> bool {
+        match self {
+            Self::ShuttingDown | Self::DatabaseAway | Self::SchemaUnknown | Self::WorkerStuck => {
+                true
+            }
+            Self::DatabaseReadOnly
+            | Self::DatabaseFull
+            | Self::DatabaseUnwritable
+            | Self::StorageAway => false,
+        }
+    }
+}
+
+/// What is known to be wrong with this process. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    found: watch::Sender<BTreeSet<Ailment>>,
+}
+
+impl Health {
+    /// All that is wrong, the worst first.
+    pub fn ailments(&self) -> BTreeSet<Ailment> {
+        self.found.borrow().clone()
+    }
+
+    /// Hears of every change from now on.
+    pub fn changes(&self) -> watch::Receiver<BTreeSet<Ailment>> {
+        self.found.subscribe()
+    }
+
+    /// Replaces what was known of `aspects` by what a probe has found among them, and logs what is new, with its cause, and
+    /// what is over.
+    pub fn note(&self, aspects: &[Ailment], found: Option<(Ailment, String)>) {
+        self.found.send_if_modified(|known| {
+            let before = known.clone();
+            known.retain(|ailment| !aspects.contains(ailment));
+            known.extend(found.as_ref().map(|(ailment, _)| ailment));
+            for over in before.difference(known) {
+                tracing::info!(ailment = over.name(), "health: this is over");
+            }
+            if let Some((ailment, cause)) = found.filter(|(ailment, _)| !before.contains(ailment)) {
+                tracing::warn!(
+                    ailment = ailment.name(),
+                    cause,
+                    "health: {}",
+                    ailment.sentence()
+                );
+            }
+            *known != before
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_replaces_what_was_known_of_its_own_aspects_only() {
+        let health = Health::default();
+        let full = || Some((Ailment::DatabaseFull, String::new()));
+        health.note(&[Ailment::DatabaseFull], full());
+        health.note(&[Ailment::StorageAway], None);
+        let mut changes = health.changes();
+        health.note(&[Ailment::DatabaseFull], full());
+        assert!(!changes.has_changed().unwrap_or(true));
+        assert_eq!(changes.borrow_and_update().len(), 1);
+        health.note(&[Ailment::DatabaseFull], None);
+        assert!(changes.borrow().is_empty());
+    }
+}

@@ -1,0 +1,141 @@
+//! The probes of this process and of what it needs. Each goes on by itself, one at a time and within a time, so that they
+//! neither pile up nor wait for each other.
+
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    app::{Ailment, App, Pulse},
+    domain::{Error, with_causes},
+    store::Writing,
+};
+
+/// How often the database is asked, and how long it may take to answer.
+const DATABASE_INTERVAL: Duration = Duration::from_secs(1);
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often something is written, and how long that may take: on SQLite it waits for others that write.
+const WRITING_INTERVAL: Duration = Duration::from_secs(5);
+const WRITING_TIMEOUT: Duration = Duration::from_secs(20);
+const STORAGE_INTERVAL: Duration = Duration::from_secs(5);
+const STORAGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A claim loop that has not turned for so long stands still: it turns at least once a minute.
+const STANDSTILL: Duration = Duration::from_secs(90);
+
+type Finding = Option<(Ailment, String)>;
+
+/// Looks at everything once.
+pub(super) async fn look(app: &App, pulse: Option<&Pulse>) {
+    tokio::join!(look_at_database(app), look_at_storage(app));
+    look_at_writing(app).await;
+    look_at_worker(app, pulse);
+}
+
+/// Looks at everything again and again, until it is dropped.
+pub(super) async fn watch(app: App, pulse: Option<Pulse>) {
+    let stop = async {
+        app.draining.cancelled().await;
+        let stopping = Some((Ailment::ShuttingDown, "it was told to".to_owned()));
+        app.health.note(&[Ailment::ShuttingDown], stopping);
+    };
+    // The pause is between two looks, however long one takes.
+    let database = async {
+        loop {
+            sleep(DATABASE_INTERVAL).await;
+            look_at_database(&app).await;
+            look_at_worker(&app, pulse.as_ref());
+        }
+    };
+    let writing = async {
+        loop {
+            sleep(WRITING_INTERVAL).await;
+            look_at_writing(&app).await;
+        }
+    };
+    let storage = async {
+        loop {
+            sleep(STORAGE_INTERVAL).await;
+            look_at_storage(&app).await;
+        }
+    };
+    tokio::join!(stop, database, writing, storage);
+}
+
+async fn look_at_database(app: &App) {
+    let found = match answer(
+        DATABASE_TIMEOUT,
+        app.store.probe_schema(),
+        Error::DatabaseUnavailable,
+    )
+    .await
+    {
+        Ok(()) => None,
+        Err(error @ Error::DatabaseUnavailable(_)) => {
+            Some((Ailment::DatabaseAway, with_causes(&error)))
+        }
+        Err(error) => Some((Ailment::SchemaUnknown, with_causes(&error))),
+    };
+    app.health
+        .note(&[Ailment::DatabaseAway, Ailment::SchemaUnknown], found);
+}
+
+/// A database that is away is told as that alone.
+async fn look_at_writing(app: &App) {
+    let found = match answer(
+        WRITING_TIMEOUT,
+        app.store.probe_writing(),
+        Error::DatabaseUnavailable,
+    )
+    .await
+    {
+        Ok(Writing::Works) => None,
+        Ok(Writing::ReadOnly) => told(Ailment::DatabaseReadOnly),
+        Ok(Writing::Full) => told(Ailment::DatabaseFull),
+        Ok(Writing::Lost) => told(Ailment::DatabaseUnwritable),
+        Err(_) if app.health.ailments().contains(&Ailment::DatabaseAway) => return,
+        Err(error) => Some((Ailment::DatabaseUnwritable, with_causes(&error))),
+    };
+    app.health.note(
+        &[
+            Ailment::DatabaseReadOnly,
+            Ailment::DatabaseFull,
+            Ailment::DatabaseUnwritable,
+        ],
+        found,
+    );
+}
+
+async fn look_at_storage(app: &App) {
+    let probe = async { app.storage.probe().await.map_err(Error::from) };
+    let found = answer(STORAGE_TIMEOUT, probe, Error::StorageUnavailable)
+        .await
+        .err();
+    let found = found.map(|error| (Ailment::StorageAway, with_causes(&error)));
+    app.health.note(&[Ailment::StorageAway], found);
+}
+
+fn look_at_worker(app: &App, pulse: Option<&Pulse>) {
+    let age = pulse.map(Pulse::age).filter(|age| *age > STANDSTILL);
+    let found = age.map(|age| {
+        let cause = format!("it last turned {} s ago", age.as_secs());
+        (Ailment::WorkerStuck, cause)
+    });
+    app.health.note(&[Ailment::WorkerStuck], found);
+}
+
+fn told(ailment: Ailment) -> Finding {
+    Some((ailment, "the database says so".to_owned()))
+}
+
+/// What the probe says; no answer in time means that whatever is probed is away.
+async fn answer<T>(
+    time: Duration,
+    probe: impl Future<Output = Result<T, Error>>,
+    away: impl FnOnce(Box<dyn std::error::Error + Send + Sync>) -> Error,
+) -> Result<T, Error> {
+    let answer = timeout(time, probe).await;
+    answer.unwrap_or_else(|_| {
+        let words = format!("no answer within {} s", time.as_secs());
+        Err(away(words.into()))
+    })
+}
