@@ -142,7 +142,11 @@ impl Server {
         };
         let executor = pulse
             .clone()
-            .map(|pulse| tokio::spawn(build_executor(&config, &app, pulse, &stages).run()));
+            .map(|pulse| build_executor(&config, &app, pulse, &stages));
+        if let Some(executor) = &executor {
+            executor.announce().await;
+        }
+        let executor = executor.map(|executor| tokio::spawn(executor.run()));
         let (events, store) = (app.events.clone(), app.store.clone());
         let relay = tokio::spawn(async move { events.relay(&store).await });
         let served = app.clone();

@@ -18,6 +18,7 @@ use crate::{
     domain::job::Capability,
     entity::MediaType,
     media::Limits,
+    store::report,
 };
 
 /// How this process works.
@@ -67,6 +68,14 @@ impl Executor {
     /// Works until `App::draining`, and then until every running job is finished or, from `stop` on, handed back.
     pub async fn run(self) {
         tokio::join!(self.claim_loop(), self.upkeep_loop());
+    }
+
+    /// Says what this process can run; before clients ask, so that none is told that nobody can.
+    pub async fn announce(&self) {
+        if let Err(error) = self.app.announce_capabilities(&self.capabilities()).await {
+            // The upkeep says it again.
+            report(&error, "cannot say what this worker can run");
+        }
     }
 
     /// What this process can run now, and what it could if it did not lack something.

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::{
     app::{ANNOUNCE_INTERVAL, Sweep, Withheld},
     domain::Error,
@@ -10,6 +12,9 @@ use super::Executor;
 
 /// Orphaned objects are few and cost little, but finding them reads the whole listing.
 const ORPHAN_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+/// Jobs that no worker can run wait for hours.
+const UNCLAIMED_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Executor {
     /// Rescues jobs of lost workers, fails those that no worker can run, removes orphaned objects and folds trends, until the
@@ -36,21 +41,25 @@ impl Executor {
     }
 
     async fn unclaimed_loop(&self) {
+        let mut looked_at = None;
         loop {
-            if let Err(error) = self.fail_unclaimed().await {
+            if let Err(error) = self.fail_unclaimed(&mut looked_at).await {
                 report(&error, "cannot tell what can be run here");
             }
             tokio::time::sleep(ANNOUNCE_INTERVAL.min(self.settings.upkeep_interval)).await;
         }
     }
 
-    /// Only once it is known what this worker can run.
-    async fn fail_unclaimed(&self) -> Result<(), Error> {
+    /// Only once it is said what this worker can run, and not each time: it walks over everything that waits.
+    async fn fail_unclaimed(&self, looked_at: &mut Option<Instant>) -> Result<(), Error> {
         self.app.announce_capabilities(&self.capabilities()).await?;
-        let failed = self
-            .app
-            .fail_unclaimed_jobs(self.settings.unclaimed_timeout)
-            .await?;
+        let timeout = self.settings.unclaimed_timeout;
+        let pause = timeout.min(UNCLAIMED_INTERVAL);
+        if looked_at.is_some_and(|time| time.elapsed() < pause) {
+            return Ok(());
+        }
+        let failed = self.app.fail_unclaimed_jobs(timeout).await?;
+        *looked_at = Some(Instant::now());
         if failed > 0 {
             tracing::warn!(jobs = failed, "failed jobs that no worker could run");
         }

@@ -25,7 +25,7 @@ pub(super) fn one_of_texts(
 ) -> Expr {
     match TextList::for_backend(texts, backend) {
         Some(texts) => one_of(backend, column, "text", texts.into()),
-        None => Expr::val(false).into(),
+        None => Expr::val(false),
     }
 }
 

@@ -107,10 +107,14 @@ fn next(sql: Dialect, capabilities: &[Capability], given: &str, slots: &str) -> 
     );
     let of_capability = |(parameter, capability): (usize, &Capability)| {
         format!(
-            "SELECT job.id, job.request_id, job.priority FROM generation_jobs AS job
-             WHERE {due} AND {provider} = ${parameter} AND job.category = '{category}'",
+            "SELECT * FROM (
+                 SELECT job.id, job.request_id, job.priority FROM generation_jobs AS job
+                 WHERE {due} AND {provider} = ${parameter} AND job.category = '{category}'
+                 ORDER BY job.priority DESC, job.id LIMIT {most}
+             ) AS queue",
             provider = sql.provider_of("job"),
             category = capability.category.as_str(),
+            most = sql.looked_at(slots),
         )
     };
     let queues = (6..).zip(capabilities).map(of_capability);

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use atelier::domain::{Caller, RequestDraft};
+use atelier::domain::{Caller, RequestDraft, job::Capability};
+use atelier::entity::MediaType;
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
@@ -195,4 +197,50 @@ async fn a_connection_that_is_in_use_is_not_asked_whether_it_lives() {
     // One for each connection that comes back.
     let pings = wire.pings() - before;
     assert!(pings <= 11, "{pings} pings");
+}
+
+/// More important than what the worker can run, and far more.
+const QUEUE: &str = "
+    INSERT INTO generation_jobs (request_id, user_id, feature_id, category, input_json, provider, priority)
+        SELECT id, user_id, feature_id, 'image', '{}', CASE WHEN n % 5 = 0 THEN 'builtin' ELSE 'other' END,
+            CASE WHEN n % 5 = 0 THEN 0 ELSE 10 END
+        FROM generation_requests, generate_series(1, 20000) AS n;
+    ANALYZE";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_walks_past_no_job_that_it_cannot_run_and_sorts_none() {
+    let (db, wire, bench) = bench().await;
+    bench.request(1, 0).await;
+    let database = db.connect().await;
+    database.execute_unprepared(QUEUE).await.unwrap();
+    wire.take();
+    let claimable = ["builtin", "another"].map(|provider| Capability {
+        provider: provider.to_owned(),
+        category: MediaType::Image,
+    });
+    assert_eq!(within(bench.claim_as(1, &claimable)).await.len(), 1);
+    let claim = wire
+        .take()
+        .into_iter()
+        .find(|text| text.contains("WITH next"));
+    let prepare = format!(
+        "SET plan_cache_mode = force_generic_plan; PREPARE claim AS {}",
+        claim.unwrap()
+    );
+    database.execute_unprepared(&prepare).await.unwrap();
+    let plan = "EXPLAIN EXECUTE claim(NULL, 'worker', 'token', 30, 1, 'builtin', 'another')";
+    let plan = Statement::from_string(DbBackend::Postgres, plan);
+    let lines = database.query_all_raw(plan).await.unwrap();
+    let line = |line: sea_orm::QueryResult| line.try_get_by_index::<String>(0).unwrap();
+    let plan = lines.into_iter().map(line).collect::<Vec<_>>().join("\n");
+    let queues = plan
+        .matches("Index Scan using idx_generation_jobs_provider_claim")
+        .count();
+    assert_eq!(queues, claimable.len(), "{plan}");
+    assert!(plan.contains("Merge Append"), "{plan}");
+    assert!(!plan.contains("Seq Scan on generation_jobs"), "{plan}");
+    assert!(
+        !plan.contains("-> Sort") && !plan.contains("->  Sort"),
+        "{plan}"
+    );
 }

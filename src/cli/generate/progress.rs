@@ -170,6 +170,7 @@ fn position(job: &Job) -> u64 {
 fn describe(job: &Job) -> String {
     match job.status() {
         JobStatus::Unspecified => "unknown".to_owned(),
+        JobStatus::Pending if !job.waiting_reason.is_empty() => job.waiting_reason.clone(),
         JobStatus::Pending if job.attempt > 0 => {
             format!(
                 "waiting to try again ({} of {} attempts made)",
@@ -202,7 +203,7 @@ fn milestone(job: &Job) -> String {
     let part = (job.progress.clamp(0.0, 1.0) * TOLD_PARTS).floor();
     match job.status() {
         JobStatus::Processing => format!("processing {} {part}", job.attempt),
-        status => format!("{status:?} {}", job.attempt),
+        status => format!("{status:?} {} {}", job.attempt, job.waiting_reason),
     }
 }
 
@@ -311,6 +312,11 @@ mod tests {
             describe(&retried),
             "waiting to try again (1 of 3 attempts made)"
         );
+        let alone = Job {
+            waiting_reason: "No worker has it.".into(),
+            ..job(JobStatus::Pending, 0.0)
+        };
+        assert_eq!(describe(&alone), "No worker has it.");
         let drawing = Job {
             progress_message: "drawing".into(),
             ..job(JobStatus::Processing, 0.455)

@@ -13,8 +13,7 @@ use crate::{
     store::{Transaction, one_of::id_list},
 };
 
-/// Most jobs that a claim looks at, locked ones included; more than a worker has slots. It says to the planner of PostgreSQL
-/// that reading a few in order beats sorting all.
+/// More than a worker has slots, by far more than are ever locked at once.
 const LOOKED_AT: u32 = 2_000;
 
 /// A job that a statement has changed, which has its request's lock.
@@ -96,11 +95,23 @@ impl Dialect {
     /// The provider that a job is for. A job of an older program has it in its input only until it is first submitted; one
     /// that names none has the empty text, which no worker has. It is also the first column of an index.
     pub(super) fn provider_of(self, jobs: &str) -> String {
-        let of_input = match self.backend {
-            DbBackend::Postgres => format!("{jobs}.input_json ->> 'provider'"),
-            _ => format!("json_extract({jobs}.input_json, '$.provider')"),
-        };
-        format!("COALESCE({jobs}.provider, {of_input}, '')")
+        match self.backend {
+            DbBackend::Postgres => format!(
+                "COALESCE(CAST({jobs}.provider AS TEXT), {jobs}.input_json ->> 'provider', '')"
+            ),
+            _ => format!(
+                "COALESCE({jobs}.provider, json_extract({jobs}.input_json, '$.provider'), '')"
+            ),
+        }
+    }
+
+    /// Most jobs of an ordered queue to look at for as many slots as a parameter says. PostgreSQL passes over locked ones. It
+    /// gets the number as a query: it plans for a part of the rows then, and reads them in order instead of sorting all.
+    pub(super) fn looked_at(self, slots: &str) -> String {
+        match self.backend {
+            DbBackend::Postgres => format!("(SELECT {LOOKED_AT})"),
+            _ => slots.to_owned(),
+        }
     }
 
     /// The first jobs of an ordered `queue` of `id` and `request_id` that nobody has locked and that are still `due`: as
@@ -108,7 +119,7 @@ impl Dialect {
     pub(super) fn first_unlocked(self, queue: &str, due: &str, slots: &str) -> String {
         match self.backend {
             DbBackend::Postgres => format!(
-                "SELECT locked.id, locked.request_id FROM ({queue} LIMIT {LOOKED_AT}) AS candidate
+                "SELECT locked.id, locked.request_id FROM ({queue}) AS candidate
                  CROSS JOIN LATERAL (
                      SELECT job.id, job.request_id FROM generation_jobs AS job
                      JOIN generation_requests AS request ON request.id = job.request_id

@@ -20,6 +20,6 @@ INSERT INTO generation_capabilities (provider, category, seen_at)
 
 -- The next job of a provider, which takes the place of the next job of all: a worker does not walk past what it cannot run.
 CREATE INDEX idx_generation_jobs_provider_claim
-    ON generation_jobs(COALESCE(provider, input_json ->> 'provider', ''), category, priority DESC, id)
+    ON generation_jobs(COALESCE(CAST(provider AS TEXT), input_json ->> 'provider', ''), category, priority DESC, id)
     WHERE status = 'pending' AND deleted_at IS NULL;
 DROP INDEX idx_generation_jobs_claim;
