@@ -120,6 +120,8 @@ struct State {
     /// Connections that there are, idle or lent.
     open: usize,
     opening: usize,
+    /// None could be opened while there is none: those under way decide whether the server is away, and no further ones.
+    failing: bool,
     waiting: usize,
     /// The server refused another connection: none is asked for until then, and this is why.
     scarce: Option<(Instant, String)>,
@@ -188,6 +190,7 @@ impl Lender {
                 idle: VecDeque::new(),
                 open: 0,
                 opening: 0,
+                failing: false,
                 waiting: 0,
                 scarce: None,
                 heard: now,
@@ -279,7 +282,8 @@ impl Lender {
         let wanted = state.waiting > state.opening + self.0.idle.available_permits();
         let scarce =
             state.open > 0 && matches!(&state.scarce, Some((until, _)) if Instant::now() < *until);
-        if room && wanted && !scarce && !state.closed && self.0.outage.borrow().is_none() {
+        let away = state.failing || self.0.outage.borrow().is_some();
+        if room && wanted && !scarce && !away && !state.closed {
             state.opening += 1;
             tokio::spawn(self.clone().open());
         }
@@ -298,10 +302,14 @@ impl Lender {
             Err(failed) => failed,
         };
         let cause = with_causes(&failed);
-        if state.open == 0 && state.opening == 0 {
+        if state.open == 0 {
+            state.failing = state.opening > 0;
+            let away = !state.failing;
             drop(state);
-            self.begin_outage(cause);
-        } else if state.open > 0 {
+            if away {
+                self.begin_outage(cause);
+            }
+        } else {
             let (open, wanted) = (state.open, self.0.most);
             let until = Instant::now() + SCARCITY;
             if state.scarce.replace((until, cause.clone())).is_none() {
@@ -322,6 +330,7 @@ impl Lender {
             return;
         }
         state.open += 1;
+        state.failing = false;
         state.heard = Instant::now();
         // Others may have been refused at the same moment, and more may be wanted.
         let enough = state.waiting <= 1;
