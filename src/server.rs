@@ -13,9 +13,9 @@ use url::Url;
 use crate::{
     app::{self, App, Clock, Health, Pulse, Removal, RemovalMode},
     config::{Config, StorageBackend, StorageRemoval, host_name},
-    domain::{Error, IntakeLimits, with_causes},
+    domain::{Error, IntakeLimits, sha256_hex, with_causes},
     events::Events,
-    executor::{self, Executor},
+    executor::{self, Executor, Spool},
     media::{self, LinkSettings, S3Settings, Storage, StorageError, StorageSettings},
     provider::{Provider, Registry, builtin::Builtin, exec::Exec, scripted::Scripted},
     rpc,
@@ -69,6 +69,11 @@ pub enum StartError {
     Storage(#[from] StorageError),
     #[error("cannot find out whose the media storage is")]
     Claim(#[source] Error),
+    #[error("cannot use the spool {folder}")]
+    Spool {
+        folder: String,
+        source: std::io::Error,
+    },
     #[error("cannot install the starter catalogue")]
     Catalogue(#[source] Error),
     #[error("cannot tell where probes are answered")]
@@ -123,8 +128,18 @@ impl Server {
         if role != Role::Api {
             app.providers = build_providers(&config);
         }
-        app.storage.check().await?;
-        app.claim_empty_storage().await.map_err(StartError::Claim)?;
+        let spool = match role {
+            Role::All | Role::Worker => Some(open_spool(&config)?),
+            Role::Api => None,
+        };
+        match app.storage.check().await {
+            Ok(()) => app.claim_empty_storage().await.map_err(StartError::Claim)?,
+            // A worker that holds outputs was well before the storage went away, and goes on waiting for it.
+            Err(error) if spool.as_ref().is_some_and(|spool| !spool.is_empty()) => {
+                tracing::error!(%error, "starting without the media storage, for outputs wait for it");
+            }
+            Err(error) => return Err(error.into()),
+        }
         if config.catalogue.install_starter {
             app.install_catalogue(STARTER_CATALOGUE)
                 .await
@@ -142,7 +157,8 @@ impl Server {
         };
         let executor = pulse
             .clone()
-            .map(|pulse| build_executor(&config, &app, pulse, &stages));
+            .zip(spool)
+            .map(|(pulse, spool)| build_executor(&config, &app, spool, pulse, &stages));
         if let Some(executor) = &executor {
             executor.announce().await;
         }
@@ -428,7 +444,28 @@ pub fn removal(config: &Config) -> Removal {
     }
 }
 
-fn build_executor(config: &Config, app: &App, pulse: Pulse, stages: &Stages) -> Executor {
+/// A folder for each database: the keys of one are nothing to another.
+fn open_spool(config: &Config) -> Result<Spool, StartError> {
+    let database = sha256_hex(config.database.url.redacted().as_bytes());
+    let folder = config.executor.spool_folder.join(&database[..16]);
+    let opened = Spool::open(
+        &folder,
+        config.executor.spool_bytes,
+        config.limits.output_bytes,
+    );
+    opened.map_err(|source| StartError::Spool {
+        folder: folder.display().to_string(),
+        source,
+    })
+}
+
+fn build_executor(
+    config: &Config,
+    app: &App,
+    spool: Spool,
+    pulse: Pulse,
+    stages: &Stages,
+) -> Executor {
     let settings = &config.executor;
     Executor {
         app: app.clone(),
@@ -444,6 +481,7 @@ fn build_executor(config: &Config, app: &App, pulse: Pulse, stages: &Stages) -> 
             stopping_time: stopping_time(config.server.shutdown_grace),
             upkeep_interval: settings.upkeep_interval,
             removal: removal(config),
+            probe_interval: config.storage.probe_interval,
             fold_interval: config.trends.fold_interval,
             limits: media::Limits {
                 max_bytes: config.limits.output_bytes,
@@ -454,6 +492,7 @@ fn build_executor(config: &Config, app: &App, pulse: Pulse, stages: &Stages) -> 
             },
             conversion_time: config.limits.conversion_time,
         },
+        spool,
         pulse,
         stop: stages.handing_back.clone(),
     }

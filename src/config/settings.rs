@@ -204,6 +204,8 @@ settings! {
         removal: StorageRemoval = "on";
         /// How many percent of all objects may be removed at once without `atelier storage clean`; ten may always.
         removal_share: u32 = 10 in 0..=100;
+        /// How often a storage that failed is asked whether it is back.
+        probe_interval: Duration = "5s" in "50ms"..="10m";
     }
 
     /// The workers that run jobs.
@@ -233,6 +235,10 @@ settings! {
         /// How old an object without a record must be to be removed, which happens hourly; at least twice
         /// `executor.job_timeout`.
         orphan_age: Duration = "24h" in "1m"..="365d";
+        /// Where outputs wait on disk while the storage is away; processes of one machine may share it.
+        spool_folder: PathBuf = "data/spool";
+        /// How much may wait there; what does not fit waits in memory.
+        spool_bytes: u64 as ByteSize = "1GiB" in "1KiB"..="16384GiB";
     }
 
     /// Who may ask for media.

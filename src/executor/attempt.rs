@@ -4,7 +4,6 @@ use std::{
 };
 
 use serde_json::json;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -20,6 +19,8 @@ use super::{
     Executor,
     failure::Mishap,
     ingest::{Ingested, Intake},
+    spool::Spooled,
+    stopwatch::Stopwatch,
 };
 
 /// How often asking a provider may fail in a row before the attempt gives up.
@@ -27,13 +28,15 @@ const POLL_FAILURES: u32 = 5;
 /// Bounds of the pause between two polls, whatever the provider says.
 const SHORTEST_POLL: Duration = Duration::from_millis(10);
 const LONGEST_POLL: Duration = Duration::from_secs(60);
-/// Pauses between the tries to take in an output.
+/// Pauses between the tries to take in an output while the processor is too busy for it.
 const INGEST_PAUSES: [Duration; 4] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
     Duration::from_secs(4),
     Duration::from_secs(8),
 ];
+/// How many probe intervals lie at most between two tries to store an output.
+const LONGEST_STORE_PAUSE: u32 = 12;
 /// Pause before a submission or a task's id is offered to the database again.
 const NOTE_PAUSE: Duration = Duration::from_millis(500);
 
@@ -71,7 +74,7 @@ pub(super) struct Attempt<'a> {
     pub(super) task: Task,
     /// The provider's name of the task, once there is one.
     pub(super) task_id: OnceLock<String>,
-    started: Instant,
+    pub(super) stopwatch: Stopwatch,
 }
 
 impl<'a> Attempt<'a> {
@@ -114,7 +117,7 @@ impl<'a> Attempt<'a> {
                 cancelled: executor.stop.child_token(),
             },
             task_id: OnceLock::new(),
-            started: Instant::now(),
+            stopwatch: Stopwatch::start(),
         })
     }
 
@@ -122,7 +125,7 @@ impl<'a> Attempt<'a> {
     /// them. Without them the job has what is paid for.
     pub(super) fn time_to_derive(&self) -> Duration {
         let time = self.executor.settings.job_timeout;
-        (time - time / 8).saturating_sub(self.started.elapsed())
+        (time - time / 8).saturating_sub(self.stopwatch.elapsed())
     }
 
     /// The task to cancel, if there is one. The attempt's own token is cancelled by then, and would stop that too.
@@ -138,11 +141,27 @@ impl<'a> Attempt<'a> {
         })
     }
 
-    /// Runs to the end: from the submission, or from the task that an earlier attempt left, to the stored outputs.
+    /// Runs to the end: from the submission, or from the task or output that an earlier attempt left, to the stored outputs.
     pub(super) async fn run(&self) -> Outcome {
+        if let Some((output, spooled)) = self.left_here().await {
+            return self.keep(output, Some(spooled)).await;
+        }
         match self.make().await {
-            Ok(output) => self.keep(output).await,
+            Ok(output) => self.keep(output, None).await,
             Err(outcome) => outcome,
+        }
+    }
+
+    /// The output of the job's submission, if it waits in the spool.
+    async fn left_here(&self) -> Option<(Output, Spooled)> {
+        let key = self.job.submission_key.as_deref()?;
+        let spooled = self.executor.spool.take_when_free(key).await?;
+        match spooled.load().await {
+            Ok(output) => Some((output, spooled)),
+            Err(error) => {
+                tracing::error!(%error, "cannot read the spooled output; it is made anew");
+                None
+            }
         }
     }
 
@@ -259,33 +278,91 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    async fn keep(&self, output: Output) -> Outcome {
+    /// Takes the output in, however long the storage is away: the work is paid for.
+    async fn keep(&self, mut output: Output, mut spooled: Option<Spooled>) -> Outcome {
+        let shortest = self.executor.settings.probe_interval;
+        let mut pause = shortest;
+        loop {
+            match self.take_in(&output).await {
+                Err(mishap) if mishap.is_of_storage() => {}
+                Ok((outputs, metadata)) => return Outcome::Made { outputs, metadata },
+                Err(mishap) if spooled.is_some() || self.must_keep_task() => {
+                    return Outcome::Missed(mishap.keeping_task());
+                }
+                Err(mishap) => return Outcome::Missed(mishap),
+            }
+            if spooled.is_none() {
+                spooled = self.spool(&output).await;
+            }
+            if spooled.is_some() {
+                output = Output::default();
+            }
+            if !self.wait_for_storage(pause).await {
+                let keep_task = spooled.is_some() || self.must_keep_task();
+                return Outcome::Stopped { keep_task };
+            }
+            if let Some(spooled) = &spooled {
+                match spooled.load().await {
+                    Ok(loaded) => output = loaded,
+                    Err(error) => return Outcome::Missed(unreadable(&error)),
+                }
+            }
+            pause = (pause * 2).min(shortest * LONGEST_STORE_PAUSE);
+        }
+    }
+
+    /// Whether another attempt must fetch the provider's work again rather than pay for it again.
+    fn must_keep_task(&self) -> bool {
+        self.task_id.get().is_some() || !self.provider.may_resubmit()
+    }
+
+    async fn take_in(&self, output: &Output) -> Result<(Vec<StoredOutput>, JsonMap), Mishap> {
         let mut metadata = clean::map(output.metadata.clone());
         metadata.insert("provider".to_owned(), self.provider.name().into());
         metadata.insert("seed".to_owned(), self.task.input.seed.into());
         metadata.remove("omitted");
         let recipe = Recipe::new(&self.task.input, self.provider.name(), &metadata);
         metadata.insert("recipe".to_owned(), recipe.to_json().into());
-        match self.ingest(&output, &recipe).await {
-            Ok(Ingested { outputs, omitted }) => {
-                if !omitted.is_empty() {
-                    metadata.insert("omitted".to_owned(), json!(omitted));
-                }
-                Outcome::Made { outputs, metadata }
-            }
-            // The provider's work is done: another attempt fetches it again rather than pay for it again.
-            Err(mishap) if self.task_id.get().is_some() || !self.provider.may_resubmit() => {
-                Outcome::Missed(mishap.keeping_task())
-            }
-            Err(mishap) => Outcome::Missed(mishap),
+        let Ingested { outputs, omitted } = self.ingest(output, &recipe).await?;
+        if !omitted.is_empty() {
+            metadata.insert("omitted".to_owned(), json!(omitted));
+        }
+        Ok((outputs, metadata))
+    }
+
+    /// Puts the output where a restart does not lose it, if there is room.
+    async fn spool(&self, output: &Output) -> Option<Spooled> {
+        let spool = &self.executor.spool;
+        let kept = spool
+            .keep(&self.task.submission_key, self.lease, output)
+            .await;
+        match &kept {
+            Ok(Some(_)) => tracing::info!("the output waits in the spool for the media storage"),
+            Ok(None) => tracing::warn!("the spool has no room for an output; it waits in memory"),
+            Err(error) => tracing::error!(%error, "cannot spool an output; it waits in memory"),
+        }
+        kept.ok().flatten()
+    }
+
+    /// Waits until it makes sense to try to store again; false if the attempt is to end first. The time does not count.
+    async fn wait_for_storage(&self, pause: Duration) -> bool {
+        let _standstill = self.stopwatch.stand_still();
+        self.task.progress.say("waiting for the media storage");
+        let back = async {
+            tokio::time::sleep(pause).await;
+            self.executor.app.storage.back().await;
+        };
+        tokio::select! {
+            () = self.task.cancelled.cancelled() => false,
+            () = back => true,
         }
     }
 
-    /// Takes the output in, and tries again while only the storage is in the way: the work is paid for.
+    /// Takes the output in, and tries again while there is only no thread for it.
     async fn ingest(&self, output: &Output, recipe: &Recipe) -> Result<Ingested, Mishap> {
         for pause in INGEST_PAUSES {
             match Intake::of(self, recipe).take(output).await {
-                Err(mishap) if mishap.transient => {
+                Err(mishap) if mishap.transient && !mishap.is_of_storage() => {
                     tracing::warn!(
                         detail = mishap.failure.detail,
                         "cannot take in the output yet"
@@ -312,4 +389,11 @@ impl<'a> Attempt<'a> {
             error => Outcome::Missed(error.into()),
         }
     }
+}
+
+/// The spool has lost an output. Another attempt finds out what is left of it.
+fn unreadable(error: &std::io::Error) -> Mishap {
+    let sentence = "The server could not keep what the generator made.";
+    let failure = Failure::new(Reason::Internal, sentence);
+    Mishap::passing(failure.with_detail(format!("the spool: {error}"))).keeping_task()
 }

@@ -8,6 +8,7 @@ impl Executor {
     /// Takes jobs as slots become free. Wakes up for announced work, for a finished job, and at the poll interval.
     pub(super) async fn claim_loop(&self) {
         let mut running = JoinSet::new();
+        self.resume_spooled(&mut running).await;
         while !self.app.draining.is_cancelled() {
             self.pulse.beat();
             self.fill_slots(&mut running).await;
@@ -30,7 +31,8 @@ impl Executor {
         }
         let free =
             u32::try_from(self.settings.slots.saturating_sub(running.len())).unwrap_or(u32::MAX);
-        if free == 0 {
+        // What would be made now could not be stored.
+        if free == 0 || self.app.storage.is_away() || self.spool.is_full() {
             return;
         }
         let capabilities = self.capabilities().into_iter();

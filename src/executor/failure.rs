@@ -38,11 +38,21 @@ impl Mishap {
         }
     }
 
+    pub(super) fn storage_away() -> Self {
+        let sentence = "The media storage cannot be reached right now.";
+        Self::passing(Failure::new(Reason::StorageUnavailable, sentence))
+    }
+
     pub(super) fn keeping_task(self) -> Self {
         Self {
             keep_task: true,
             ..self
         }
+    }
+
+    /// Whether only the storage is in the way.
+    pub(super) fn is_of_storage(&self) -> bool {
+        self.failure.reason == Reason::StorageUnavailable
     }
 
     /// Whether the job ends with this attempt.
@@ -141,11 +151,9 @@ impl From<InspectError> for Mishap {
 }
 
 impl From<StorageError> for Mishap {
-    fn from(error: StorageError) -> Self {
-        let sentence = "The media storage cannot be reached right now.";
-        Self::passing(
-            Failure::new(Reason::StorageUnavailable, sentence).with_detail(error.to_string()),
-        )
+    /// Without the error's own words, which name the bucket and its endpoint.
+    fn from(_: StorageError) -> Self {
+        Self::storage_away()
     }
 }
 

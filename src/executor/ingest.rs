@@ -174,21 +174,34 @@ impl<'a> Intake<'a> {
             true => self.embed(content, &mut inspected).await,
             false => (content, None),
         };
-        let Attempt {
-            executor,
-            job,
-            lease,
-            ..
-        } = self.attempt;
+        let Attempt { job, lease, .. } = self.attempt;
         let key = StorageKey::for_output(job.id, &lease.token, self.files, inspected.facts.format);
         self.files += 1;
-        executor.app.storage.put(&key, content).await?;
+        self.put(&key, content).await?;
         Ok(StoredFile {
             key,
             role,
             inspected,
             thumbnail_size: None,
             recipe_not_embedded,
+        })
+    }
+
+    /// The time that it takes does not count. A stop ends the waiting for a storage that is away.
+    async fn put(&self, key: &StorageKey, content: Bytes) -> Result<(), Mishap> {
+        let storage = &self.attempt.executor.app.storage;
+        let _standstill = self.attempt.stopwatch.stand_still();
+        let hopeless = async {
+            self.attempt.task.cancelled.cancelled().await;
+            storage.gone().await;
+        };
+        let put = tokio::select! {
+            put = storage.put(key, content) => put,
+            () = hopeless => return Err(Mishap::storage_away()),
+        };
+        put.map_err(|error| {
+            tracing::warn!(%error, "cannot store a file yet");
+            error.into()
         })
     }
 

@@ -6,7 +6,10 @@ mod derivations;
 mod failure;
 mod heartbeat;
 mod ingest;
+mod recover;
 mod run;
+mod spool;
+mod stopwatch;
 mod upkeep;
 
 use std::time::Duration;
@@ -20,6 +23,8 @@ use crate::{
     media::Limits,
     store::report,
 };
+
+pub use spool::Spool;
 
 /// How this process works.
 #[derive(Clone, Debug)]
@@ -45,6 +50,8 @@ pub struct Settings {
     pub upkeep_interval: Duration,
     /// What may be removed from the storage.
     pub removal: Removal,
+    /// How often a storage that failed is asked whether it is back.
+    pub probe_interval: Duration,
     /// How often templates' counters and trends are brought up to date.
     pub fold_interval: Duration,
     /// Bounds of what a provider may deliver.
@@ -58,6 +65,8 @@ pub struct Settings {
 pub struct Executor {
     pub app: App,
     pub settings: Settings,
+    /// Outputs that the storage does not take yet.
+    pub spool: Spool,
     /// Beats with every turn of the claim loop.
     pub pulse: Pulse,
     /// Cancelled, after `App::draining`, when running attempts are to be handed back.

@@ -1,7 +1,7 @@
 use std::{any::Any, panic::AssertUnwindSafe, pin::pin, time::Duration};
 
 use futures::FutureExt;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::Instrument;
 
@@ -53,6 +53,9 @@ impl Executor {
             let (outcome, abandoned) = self.attempt(&job, &lease, progress, &lost).await;
             let gives_up = matches!(&outcome, Outcome::Missed(mishap) if mishap.is_final(&job));
             let ended = self.settle(&job, &lease, outcome, &lost).await;
+            if let Some(ended) = ended.as_ref().filter(|job| job.status.is_terminal()) {
+                self.forget_spooled(ended);
+            }
             if let Some(abandoned) = abandoned
                 && (gives_up || ended.is_some_and(|job| job.status.is_terminal()))
             {
@@ -90,7 +93,7 @@ impl Executor {
         let early = tokio::select! {
             outcome = &mut run => return outcome.unwrap_or_else(crashed),
             () = lost.cancelled() => Outcome::LeaseLost,
-            () = sleep(self.settings.job_timeout) => self.timed_out(),
+            () = attempt.stopwatch.reaches(self.settings.job_timeout) => self.timed_out(),
             () = self.stop.cancelled() => Outcome::Stopped { keep_task: true },
         };
         attempt.task.cancelled.cancel();

@@ -17,14 +17,15 @@ const ORPHAN_INTERVAL: Duration = Duration::from_secs(60 * 60);
 const UNCLAIMED_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Executor {
-    /// Rescues jobs of lost workers, fails those that no worker can run, removes orphaned objects and folds trends, until the
-    /// stop. Any number of replicas may do so.
+    /// Rescues jobs of lost workers, fails those that no worker can run, removes orphaned objects, looks for a storage that is
+    /// away and folds trends, until the stop. Any number of replicas may do so.
     pub(super) async fn upkeep_loop(&self) {
         tokio::select! {
             () = self.app.draining.cancelled() => {}
             () = self.rescue_loop() => {}
             () = self.unclaimed_loop() => {}
             () = self.orphan_loop() => {}
+            () = self.probe_loop() => {}
             () = self.trend_loop() => {}
         }
     }
@@ -32,6 +33,7 @@ impl Executor {
     async fn rescue_loop(&self) {
         loop {
             tokio::time::sleep(self.settings.upkeep_interval).await;
+            self.sweep_spool().await;
             match self.app.rescue_jobs().await {
                 Ok(0) => {}
                 Ok(jobs) => tracing::warn!(jobs, "rescued jobs of lost workers"),
@@ -64,6 +66,22 @@ impl Executor {
             tracing::warn!(jobs = failed, "failed jobs that no worker could run");
         }
         Ok(())
+    }
+
+    /// Asks a storage that is away whether it is back. The executor claims no jobs until then.
+    async fn probe_loop(&self) {
+        let storage = &self.app.storage;
+        loop {
+            storage.gone().await;
+            tracing::error!("the media storage is away: no new jobs are begun until it is back");
+            while storage.is_away() {
+                tokio::time::sleep(self.settings.probe_interval).await;
+                if let Err(error) = storage.check().await {
+                    tracing::debug!(%error, "the media storage is still away");
+                }
+            }
+            tracing::info!("the media storage is back");
+        }
     }
 
     async fn orphan_loop(&self) {

@@ -18,6 +18,7 @@ mod convert;
 mod derive;
 mod error;
 mod facts;
+mod health;
 mod key;
 mod leftovers;
 mod link;

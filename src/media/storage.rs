@@ -21,6 +21,7 @@ use crate::domain::Installation;
 
 use super::backend::{Backend, StorageSettings};
 use super::error::StorageError;
+use super::health::Health;
 use super::key::{ROOT, StorageKey};
 use super::leftovers;
 use super::link::{DownloadUrl, LinkError, LinkSettings};
@@ -51,6 +52,7 @@ struct Inner {
     /// The URL under which the objects stand.
     base_url: Url,
     links: LinkSettings,
+    health: Health,
 }
 
 impl Storage {
@@ -98,6 +100,7 @@ impl Storage {
                 place,
                 base_url,
                 links,
+                health: Health::new(),
             }),
         })
     }
@@ -110,10 +113,28 @@ impl Storage {
     /// [`StorageError::Failed`] if one of them fails or nothing answers within half a minute.
     pub async fn check(&self) -> Result<(), StorageError> {
         let action = "list, write, read and delete objects";
-        match tokio::time::timeout(CHECK_TIMEOUT, self.try_everything()).await {
+        let checked = match tokio::time::timeout(CHECK_TIMEOUT, self.try_everything()).await {
             Ok(result) => result.map_err(|error| self.failed(action, &error)),
             Err(elapsed) => Err(self.failed(action, &elapsed)),
-        }
+        };
+        self.inner.health.note(&checked);
+        checked
+    }
+
+    /// Whether the last write or check failed. Only these two tell, so a process that does not write finds out by
+    /// [`check`](Self::check) alone.
+    pub fn is_away(&self) -> bool {
+        self.inner.health.is_away()
+    }
+
+    /// Waits until a write or check has failed.
+    pub async fn gone(&self) {
+        self.inner.health.becomes(true).await;
+    }
+
+    /// Waits until the last write or check has succeeded.
+    pub async fn back(&self) {
+        self.inner.health.becomes(false).await;
     }
 
     /// Finds out whether the storage is there, and cheaply, for it is done all the time: a folder takes a file, a bucket
@@ -167,6 +188,7 @@ impl Storage {
             .store()
             .put_opts(&self.path(key), content.into(), options)
             .await;
+        self.inner.health.note(&put);
         put.map(drop)
             .map_err(|error| self.failed(format_args!("write {key}"), &error))
     }

@@ -110,7 +110,7 @@ pub enum Polled {
 }
 
 /// What a provider made.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Output {
     /// None at all is a failure of the job.
     pub files: Vec<OutputFile>,
@@ -119,7 +119,7 @@ pub struct Output {
 }
 
 /// One file that a provider made. What it is gets found out from its bytes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OutputFile {
     pub content: Content,
     /// The seed that made it, if the provider knows.
@@ -129,7 +129,7 @@ pub struct OutputFile {
 }
 
 /// Where the bytes are. A provider downloads what its service offers for download: it knows the credentials.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Content {
     Memory(Bytes),
     /// A file, which is there for as long as this is.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use atelier::config::{Config, StorageBackend};
@@ -67,6 +68,56 @@ impl S3Access for Refusal {
         if writes && named && !self.lifted.load(Ordering::SeqCst) {
             self.refused.notify_one();
             return Err(s3s::s3_error!(AccessDenied, "refused by the test"));
+        }
+        if context.credentials().is_none() {
+            return Err(s3s::s3_error!(AccessDenied, "unsigned"));
+        }
+        Ok(())
+    }
+}
+
+/// The same, and all calls fail for as long as an outage lasts.
+pub async fn serve_bucket_with_outages(root: &TempDir) -> (S3Settings, Outage) {
+    let outage = Outage::default();
+    let mut service = builder(root);
+    service.set_access(outage.clone());
+    (serve(service).await, outage)
+}
+
+/// What the service says of an outage, which no client is to see.
+pub const OUTAGE: &str = "shelf 7 is on fire";
+
+/// Whether the service is away.
+#[derive(Clone, Default)]
+pub struct Outage {
+    on: Arc<AtomicBool>,
+    refused: Arc<Notify>,
+}
+
+impl Outage {
+    pub fn begin(&self) {
+        self.on.store(true, Ordering::SeqCst);
+    }
+
+    pub fn end(&self) {
+        self.on.store(false, Ordering::SeqCst);
+    }
+
+    /// Waits until the service has been asked in vain for so long.
+    pub async fn lasts(&self, time: Duration) {
+        let began = Instant::now();
+        while began.elapsed() < time {
+            within(self.refused.notified()).await;
+        }
+    }
+}
+
+#[async_trait]
+impl S3Access for Outage {
+    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        if self.on.load(Ordering::SeqCst) {
+            self.refused.notify_one();
+            return Err(s3s::s3_error!(ServiceUnavailable, "{OUTAGE}"));
         }
         if context.credentials().is_none() {
             return Err(s3s::s3_error!(AccessDenied, "unsigned"));

@@ -72,6 +72,7 @@ mod sqlite_file;
 mod state_machine;
 mod statements;
 mod storage;
+mod storage_outage;
 mod structure;
 mod template_lists;
 mod template_updates;

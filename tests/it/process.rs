@@ -64,10 +64,13 @@ impl Process {
         let log = File::create(folder.path().join("log")).unwrap();
         let mut command = configured(file, db, &["serve", "--listen", "127.0.0.1:0"]);
         let folder_setting = format!("storage.folder={}", media.display());
+        let spool = format!("executor.spool_folder={}", media.join("spool").display());
         let signing_key = format!("storage.signing_key={SIGNING_KEY}");
         let common = [
             folder_setting.as_str(),
             signing_key.as_str(),
+            spool.as_str(),
+            "storage.probe_interval=50ms",
             "providers.scripted=true",
             "catalogue.install_starter=false",
             "identity.provision_users=true",

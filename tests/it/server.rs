@@ -132,6 +132,8 @@ pub fn configuration(db: &TestDatabase, media: &Path) -> Config {
     config.database.url = db.url.parse().unwrap();
     config.storage.folder = media.to_owned();
     config.storage.signing_key = Some(SecretString::from(SIGNING_KEY));
+    config.storage.probe_interval = Duration::from_millis(50);
+    config.executor.spool_folder = media.join("spool");
     config.executor.concurrency = 4;
     config.executor.poll_interval = Duration::from_millis(50);
     // Ample: no lease runs out because the machine is busy. A test of leases sets its own.

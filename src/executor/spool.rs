@@ -1,0 +1,417 @@
+//! Outputs on this machine's disk that the storage does not take yet, so that neither a restart loses them nor another
+//! attempt pays for them again.
+//!
+//! Each stands in a folder named by its submission key: the provider's files, numbered, and a note that tells the rest. It
+//! is written under another name first, so what has the right one is whole. Whoever works on an output holds a lock on its
+//! note, which ends with the process.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    domain::JsonMap,
+    provider::{Content, Output, OutputFile},
+    store::queue::Lease,
+};
+
+/// A file's lock gives no signal that it is free.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const NOTE: &str = "output.json";
+/// What a folder's name begins with until it is whole.
+const UNFINISHED: char = '.';
+
+/// The outputs that wait. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Spool(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    folder: PathBuf,
+    max_bytes: u64,
+    /// Size of the largest file that a provider may deliver.
+    largest: u64,
+    used: AtomicU64,
+}
+
+/// An output that waits, locked for whoever holds this.
+#[derive(Debug)]
+pub(super) struct Spooled {
+    spool: Spool,
+    folder: PathBuf,
+    note: Note,
+    _lock: File,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Note {
+    job_id: i64,
+    lease_token: String,
+    metadata: JsonMap,
+    files: Vec<FileNote>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct FileNote {
+    bytes: u64,
+    seed: Option<u32>,
+    metadata: JsonMap,
+}
+
+impl Spool {
+    /// Opens the spool, which need not exist yet, and removes what a process left unfinished that is gone.
+    ///
+    /// # Errors
+    /// The operating system's, if the folder cannot be read.
+    pub fn open(folder: &Path, max_bytes: u64, largest: u64) -> io::Result<Self> {
+        let spool = Self(Arc::new(Inner {
+            folder: folder.to_owned(),
+            max_bytes,
+            largest,
+            used: AtomicU64::new(0),
+        }));
+        for name in spool.names()? {
+            let folder = folder.join(&name);
+            if name.starts_with(UNFINISHED) {
+                if lock(&folder.join(NOTE)).is_some() {
+                    fs::remove_dir_all(&folder)?;
+                }
+            } else if let Ok(note) = read_note(&folder) {
+                spool.0.used.fetch_add(note.bytes(), Ordering::Relaxed);
+            }
+        }
+        Ok(spool)
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.0.used.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether what waits leaves no room for the largest file that a provider may deliver.
+    pub fn is_full(&self) -> bool {
+        let used = self.0.used.load(Ordering::Relaxed);
+        used > 0 && used.saturating_add(self.0.largest) > self.0.max_bytes
+    }
+
+    /// The submission keys of the outputs that wait.
+    pub(super) fn keys(&self) -> io::Result<Vec<String>> {
+        let mut names = self.names()?;
+        names.retain(|name| !name.starts_with(UNFINISHED));
+        Ok(names)
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        match fs::read_dir(&self.0.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            entries => entries?
+                .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+                .collect(),
+        }
+    }
+
+    /// The output of a submission, unless there is none here or somebody else has it.
+    pub(super) fn take(&self, key: &str) -> Option<Spooled> {
+        // A key comes from the database, and only what is one names a folder here.
+        let key = Uuid::parse_str(key).ok()?.to_string();
+        let folder = self.0.folder.join(key);
+        let lock = lock(&folder.join(NOTE))?;
+        match read_note(&folder) {
+            Ok(note) => Some(Spooled {
+                spool: self.clone(),
+                folder,
+                note,
+                _lock: lock,
+            }),
+            Err(error) => {
+                tracing::error!(%error, folder = %folder.display(), "cannot read a spooled output");
+                None
+            }
+        }
+    }
+
+    /// The same, once whoever looks at it has done so.
+    pub(super) async fn take_when_free(&self, key: &str) -> Option<Spooled> {
+        loop {
+            let taken = self.take(key);
+            if taken.is_some() || !self.is_locked(key) {
+                return taken;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    fn is_locked(&self, key: &str) -> bool {
+        let note = self.0.folder.join(key).join(NOTE);
+        Uuid::parse_str(key).is_ok() && note.exists() && lock(&note).is_none()
+    }
+
+    /// Keeps an output. `None` if there is no room for it.
+    pub(super) async fn keep(
+        &self,
+        key: &str,
+        lease: &Lease,
+        output: &Output,
+    ) -> io::Result<Option<Spooled>> {
+        let (key, spool) = (key.to_owned(), self.clone());
+        let (lease, output) = (lease.clone(), output.clone());
+        tokio::task::spawn_blocking(move || spool.write(&key, lease, output))
+            .await
+            .unwrap_or_else(|panic| Err(io::Error::other(panic)))
+    }
+
+    fn write(&self, key: &str, lease: Lease, output: Output) -> io::Result<Option<Spooled>> {
+        let note = Note::of(lease, &output)?;
+        let bytes = note.bytes();
+        let room = |used: u64| Some(used + bytes).filter(|used| *used <= self.0.max_bytes);
+        let used = &self.0.used;
+        if used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
+            .is_err()
+        {
+            return Ok(None);
+        }
+        let written = self.write_files(key, note, &output);
+        if written.is_err() {
+            used.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        written.map(Some)
+    }
+
+    fn write_files(&self, key: &str, note: Note, output: &Output) -> io::Result<Spooled> {
+        let mut private = DirBuilder::new();
+        private.mode(0o700).recursive(true).create(&self.0.folder)?;
+        let unfinished = format!("{UNFINISHED}{}", Uuid::new_v4());
+        let unfinished = self.0.folder.join(unfinished);
+        private.recursive(false).create(&unfinished)?;
+        let folder = self.0.folder.join(key);
+        let written = fill(&unfinished, &note, output).and_then(|lock| {
+            fs::rename(&unfinished, &folder)?;
+            File::open(&self.0.folder)?.sync_all()?;
+            Ok(lock)
+        });
+        match written {
+            Ok(lock) => Ok(Spooled {
+                spool: self.clone(),
+                folder,
+                note,
+                _lock: lock,
+            }),
+            Err(error) => {
+                // What is left of it goes when the spool is next opened.
+                let _ = fs::remove_dir_all(&unfinished);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Spooled {
+    /// The attempt that it was made in.
+    pub(super) fn lease(&self) -> Lease {
+        Lease {
+            job_id: self.note.job_id,
+            token: self.note.lease_token.clone(),
+        }
+    }
+
+    /// The output as the provider delivered it.
+    pub(super) async fn load(&self) -> io::Result<Output> {
+        let mut files = Vec::with_capacity(self.note.files.len());
+        for (index, file) in self.note.files.iter().enumerate() {
+            let content = tokio::fs::read(self.folder.join(index.to_string())).await?;
+            if content.len() as u64 != file.bytes {
+                return Err(io::Error::other("a file of it has another size"));
+            }
+            files.push(OutputFile {
+                content: Content::Memory(content.into()),
+                seed: file.seed,
+                metadata: file.metadata.clone(),
+            });
+        }
+        Ok(Output {
+            files,
+            metadata: self.note.metadata.clone(),
+        })
+    }
+
+    /// Removes it: it is stored, or nobody waits for it any more.
+    pub(super) fn remove(self) {
+        // Without its note it is nothing, should the rest stay.
+        let removed =
+            fs::remove_file(self.folder.join(NOTE)).and_then(|()| fs::remove_dir_all(&self.folder));
+        if let Err(error) = removed {
+            tracing::warn!(%error, folder = %self.folder.display(), "cannot remove a spooled output");
+        }
+        let bytes = self.note.bytes();
+        let used = &self.spool.0.used;
+        // Another process may have kept it, so that it never counted here.
+        let _ = used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            Some(used.saturating_sub(bytes))
+        });
+    }
+}
+
+impl Note {
+    fn of(lease: Lease, output: &Output) -> io::Result<Self> {
+        let note = |file: &OutputFile| {
+            Ok(FileNote {
+                bytes: match &file.content {
+                    Content::Memory(bytes) => bytes.len() as u64,
+                    Content::File(path) => fs::metadata(path)?.len(),
+                },
+                seed: file.seed,
+                metadata: file.metadata.clone(),
+            })
+        };
+        Ok(Self {
+            job_id: lease.job_id,
+            lease_token: lease.token,
+            metadata: output.metadata.clone(),
+            files: output.files.iter().map(note).collect::<io::Result<_>>()?,
+        })
+    }
+
+    fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+}
+
+/// Writes everything, and returns the lock on it.
+fn fill(folder: &Path, note: &Note, output: &Output) -> io::Result<File> {
+    let mut lock = create(&folder.join(NOTE))?;
+    lock.try_lock()?;
+    for (index, file) in output.files.iter().enumerate() {
+        let mut copy = create(&folder.join(index.to_string()))?;
+        match &file.content {
+            Content::Memory(bytes) => copy.write_all(bytes)?,
+            Content::File(path) => {
+                io::copy(&mut File::open(path)?, &mut copy)?;
+            }
+        }
+        copy.sync_all()?;
+    }
+    lock.write_all(&serde_json::to_vec(note)?)?;
+    lock.sync_all()?;
+    File::open(folder)?.sync_all()?;
+    Ok(lock)
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(path)
+}
+
+fn lock(note: &Path) -> Option<File> {
+    File::open(note).ok().filter(|file| file.try_lock().is_ok())
+}
+
+fn read_note(folder: &Path) -> io::Result<Note> {
+    Ok(serde_json::from_slice(&fs::read(folder.join(NOTE))?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn key() -> String {
+        Uuid::new_v4().to_string()
+    }
+
+    fn lease() -> Lease {
+        Lease {
+            job_id: 7,
+            token: "a lease".to_owned(),
+        }
+    }
+
+    fn output(content: &'static [u8]) -> Output {
+        let file = OutputFile {
+            content: Content::Memory(content.into()),
+            seed: Some(3),
+            metadata: JsonMap::new(),
+        };
+        Output {
+            files: vec![file],
+            metadata: JsonMap::from_iter([("model".to_owned(), "x".into())]),
+        }
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[tokio::test]
+    async fn an_output_comes_back_as_it_was_after_a_restart() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("a/spool");
+        let (spool, key) = (Spool::open(&folder, 100, 50).unwrap(), key());
+        assert!(spool.take(&key).is_none() && spool.is_empty());
+        let kept = spool.keep(&key, &lease(), &output(b"0123456789")).await;
+        let kept = kept.unwrap().unwrap();
+        assert_eq!((mode(&folder), mode(&kept.folder)), (0o700, 0o700));
+        assert_eq!(mode(&kept.folder.join(NOTE)), 0o600);
+        assert_eq!(mode(&kept.folder.join("0")), 0o600);
+
+        let restarted = Spool::open(&folder, 100, 50).unwrap();
+        assert_eq!(restarted.keys().unwrap(), [key.clone()]);
+        assert!(restarted.take(&key).is_none(), "somebody works on it");
+        drop(kept);
+        let found = restarted.take(&key).unwrap();
+        assert_eq!(found.lease(), lease());
+        let read = found.load().await.unwrap();
+        assert_eq!(read.metadata, output(b"").metadata);
+        assert_eq!(read.files[0].seed, Some(3));
+        assert!(
+            matches!(&read.files[0].content, Content::Memory(bytes) if **bytes == *b"0123456789")
+        );
+        found.remove();
+        assert!(restarted.is_empty() && restarted.keys().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn no_more_is_kept_than_there_is_room_for() {
+        let root = tempfile::tempdir().unwrap();
+        let spool = Spool::open(root.path(), 15, 10).unwrap();
+        assert!(!spool.is_full());
+        let one = spool.keep(&key(), &lease(), &output(b"0123456789")).await;
+        let one = one.unwrap().unwrap();
+        assert!(spool.is_full());
+        let other = spool.keep(&key(), &lease(), &output(b"0123456789")).await;
+        assert!(other.unwrap().is_none());
+        one.remove();
+        assert!(!spool.is_full());
+        let other = spool.keep(&key(), &lease(), &output(b"0123456789")).await;
+        assert!(other.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn what_was_cut_off_is_removed_and_never_taken_for_an_output() {
+        let root = tempfile::tempdir().unwrap();
+        let unfinished = root.path().join(".unfinished");
+        fs::create_dir(&unfinished).unwrap();
+        fs::write(unfinished.join(NOTE), "{").unwrap();
+        let damaged = key();
+        fs::create_dir(root.path().join(&damaged)).unwrap();
+        fs::write(root.path().join(&damaged).join(NOTE), "{").unwrap();
+        let spool = Spool::open(root.path(), 100, 1).unwrap();
+        assert!(!unfinished.exists() && spool.is_empty());
+        assert!(spool.take(&damaged).is_none());
+        assert!(spool.take("../elsewhere").is_none());
+    }
+}
