@@ -33,6 +33,7 @@ pub use settings::{
     TrendsConfig,
 };
 
+use crate::domain::TableName;
 use crate::entity::MediaType;
 use layer::Layers;
 use reader::Reader;
@@ -58,6 +59,12 @@ impl Config {
         let config = Self::read(&mut reader);
         contradiction::report(&config, &mut reader);
         reader.finish(config)
+    }
+
+    /// Identity's table of users.
+    pub fn users_table(&self) -> TableName {
+        let named = self.identity.users_table.clone();
+        named.unwrap_or_else(|| TableName::unqualified("users"))
     }
 
     /// Whether an unknown user is recorded at first use. PostgreSQL shares its users with other services, so there it

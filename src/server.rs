@@ -2,9 +2,12 @@
 //! the same server.
 
 mod health;
+mod schema;
 mod stopping;
 
 use std::{net::SocketAddr, time::Duration};
+
+use migration::Serving;
 
 use tokio::{net::TcpListener, task::JoinHandle};
 use tonic::transport::server::TcpIncoming;
@@ -22,6 +25,7 @@ use crate::{
     store::{self, ConnectError, Store},
 };
 
+pub use schema::{SchemaError, migrator};
 use stopping::{Pace, Stages, stopping_time};
 
 /// Installed when the database has no feature yet.
@@ -59,12 +63,8 @@ pub enum StartError {
     },
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    #[error("cannot bring the database's schema up to date")]
-    Migrate(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error(
-        "the database's schema is not up to date: run `atelier migrate up`, or set database.migrate_on_start"
-    )]
-    OutdatedSchema,
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     #[error(transparent)]
     Storage(#[from] StorageError),
     #[error("cannot find out whose the media storage is")]
@@ -100,6 +100,8 @@ pub struct Server {
     relay: JoinHandle<()>,
     health: JoinHandle<()>,
     probes: Option<Probes>,
+    /// Keeps the schema from being taken back.
+    _serving: Serving,
 }
 
 /// What answers probes beside the port of the clients, if it is to.
@@ -124,7 +126,7 @@ impl Server {
             .and_then(|listener| listener.local_addr().ok());
         let stages = Stages::default();
         let name = application_name(role.name());
-        let mut app = build_app(&config, &name, address, &stages).await?;
+        let (mut app, serving) = build_app(&config, &name, address, &stages).await?;
         if role != Role::Api {
             app.providers = build_providers(&config);
         }
@@ -191,6 +193,7 @@ impl Server {
             relay,
             health,
             probes,
+            _serving: serving,
         })
     }
 
@@ -321,7 +324,8 @@ fn answer_probes(listener: TcpListener, app: &App) -> Result<Probes, StartError>
 /// The use cases on the configured database and storage, without a server: for commands that are done when they end.
 pub async fn open_app(config: &Config) -> Result<App, StartError> {
     let name = application_name("command");
-    build_app(config, &name, None, &Stages::default()).await
+    let (app, _) = build_app(config, &name, None, &Stages::default()).await?;
+    Ok(app)
 }
 
 /// What a database server shows for the connections of this process.
@@ -334,19 +338,9 @@ async fn build_app(
     name: &str,
     address: Option<SocketAddr>,
     stages: &Stages,
-) -> Result<App, StartError> {
+) -> Result<(App, Serving), StartError> {
     let database = store::connect(&config.database, name).await?;
-    if config.database.migrate_on_start {
-        migration::up(&database, None)
-            .await
-            .map_err(|error| StartError::Migrate(error.into()))?;
-    } else {
-        let status = migration::status(&database).await;
-        let status = status.map_err(|error| StartError::Migrate(error.into()))?;
-        if status.iter().any(|(_, applied)| !applied) {
-            return Err(StartError::OutdatedSchema);
-        }
-    }
+    let serving = schema::prepare(&database, config).await?;
     // Closed before the pools open: a server may have connections to spare for these alone.
     if let Err(error) = database.close().await {
         tracing::debug!(%error, "cannot close the connection of the migrations");
@@ -357,7 +351,7 @@ async fn build_app(
         &config.storage.prefix,
         links(config, address)?,
     )?;
-    Ok(App {
+    let app = App {
         store,
         storage,
         events: Events::default(),
@@ -370,6 +364,7 @@ async fn build_app(
             },
             max_attempts: i32::try_from(config.executor.max_attempts).unwrap_or(i32::MAX),
             provision_users: config.provisions_users(),
+            users: config.users_table(),
             trend_threshold: i32::try_from(config.trends.threshold).unwrap_or(i32::MAX),
             watch_heartbeat: config.server.watch_heartbeat,
             watch_poll: WATCH_POLL,
@@ -377,7 +372,8 @@ async fn build_app(
         health: Health::default(),
         draining: stages.draining.clone(),
         stopping: stages.closing.clone(),
-    })
+    };
+    Ok((app, serving))
 }
 
 fn links(config: &Config, address: Option<SocketAddr>) -> Result<LinkSettings, StartError> {

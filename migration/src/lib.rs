@@ -1,118 +1,137 @@
 //! The schema of Atelier and how it changes, for PostgreSQL and SQLite.
 //!
-//! A migration is a folder of SQL scripts, one up and one down for each database, listed in [`Migrator`]. All pending
-//! ones run in a single transaction that no other migrating process can enter at the same time, so any number of
-//! replicas may start at once, and a failure leaves the schema as it was.
+//! A migration is a folder of SQL scripts, one up and one down for each database, listed in [`MIGRATIONS`]. Pending ones
+//! run in a single transaction that no other migrating process can enter at the same time, so any number of replicas may
+//! start at once, and a failure leaves the schema as it was. Only builds of indexes may be marked to run outside of it.
+//!
+//! Each applied migration is recorded with the least version of the program that works with it, so that an older program
+//! that meets a migration it does not know can tell whether it may go on.
 
-mod script;
+mod error;
+mod history;
+mod loss;
+mod migrator;
+mod postgres;
+mod serving;
+mod users;
+mod version;
 
-use script::{Script, ScriptMigration};
-use sea_orm_migration::sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
-};
-use sea_orm_migration::{MigrationStatus, MigrationTrait, MigratorTrait};
+pub use error::Error;
+pub use history::{Standing, State};
+pub use loss::Loss;
+pub use migrator::Migrator;
+pub use sea_orm_migration::sea_orm::{DatabaseConnection, DbErr};
+pub use serving::{Serving, enter};
+pub use users::Table;
 
-/// Names the advisory lock of migrations; any number will do that nothing else on the server uses ("atelier" in ASCII).
-const ADVISORY_LOCK: i64 = 0x61_74_65_6c_69_65_72;
+use sea_orm_migration::sea_orm::ConnectionTrait;
 
-/// The migration whose scripts stand in the folder of its name.
+/// One step of the schema. Its name is recorded in the database and must never change, nor may its scripts once they are
+/// released.
+#[derive(Debug, Clone, Copy)]
+pub struct Migration {
+    pub name: &'static str,
+    /// The least version of the program that works with a schema that has it, such as `0.1.0`.
+    pub least_program: &'static str,
+    pub postgres: Scripts,
+    pub sqlite: Scripts,
+}
+
+/// The statements that apply a migration to one kind of database, and those that revert it.
+#[derive(Debug, Clone, Copy)]
+pub struct Scripts {
+    pub up: Change,
+    pub down: &'static str,
+}
+
+/// What a migration does.
+#[derive(Debug, Clone, Copy)]
+pub enum Change {
+    /// Statements of one transaction.
+    Script(&'static str),
+    /// Indexes that are built one after the other outside of a transaction, while others read and write. PostgreSQL only.
+    Builds(&'static [Build]),
+}
+
+/// One index that is built while others write.
+#[derive(Debug, Clone, Copy)]
+pub struct Build {
+    pub index: &'static str,
+    /// A `CREATE INDEX CONCURRENTLY` of that name.
+    pub statement: &'static str,
+}
+
+/// What the database stands among.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The schema of our tables on PostgreSQL; where the search path leads if not set. The connections have it first in
+    /// their search path.
+    pub schema: Option<String>,
+    /// Identity's table of users; `users` along the search path if not set.
+    pub users_table: Option<Table>,
+    /// Whether a table of users is made where there is none.
+    pub provision_users: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            schema: None,
+            users_table: None,
+            provision_users: true,
+        }
+    }
+}
+
+/// The migration whose scripts stand in the folder of its name, and the least program that works with it.
 macro_rules! scripted {
-    ($name:literal) => {
-        Box::new(ScriptMigration {
+    ($name:literal, $least_program:literal) => {
+        Migration {
             name: $name,
-            postgres: Script {
-                up: include_str!(concat!("sql/", $name, "/postgres_up.sql")),
+            least_program: $least_program,
+            postgres: Scripts {
+                up: Change::Script(include_str!(concat!("sql/", $name, "/postgres_up.sql"))),
                 down: include_str!(concat!("sql/", $name, "/postgres_down.sql")),
             },
-            sqlite: Script {
-                up: include_str!(concat!("sql/", $name, "/sqlite_up.sql")),
+            sqlite: Scripts {
+                up: Change::Script(include_str!(concat!("sql/", $name, "/sqlite_up.sql"))),
                 down: include_str!(concat!("sql/", $name, "/sqlite_down.sql")),
             },
-        })
+        }
     };
 }
 
 /// The migrations, oldest first. An entry that was released is never changed: later needs are later migrations.
-pub struct Migrator;
+pub const MIGRATIONS: &[Migration] = &[
+    scripted!("m0001_domain", "0.1.0"),
+    scripted!("m0002_execution", "0.1.0"),
+    scripted!("m0003_catalogue", "0.1.0"),
+    scripted!("m0004_media", "0.1.0"),
+    scripted!("m0005_json_checks", "0.1.0"),
+    scripted!("m0006_installation", "0.1.0"),
+    scripted!("m0007_provider", "0.1.0"),
+];
 
-impl MigratorTrait for Migrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            scripted!("m0001_domain"),
-            scripted!("m0002_execution"),
-            scripted!("m0003_catalogue"),
-            scripted!("m0004_media"),
-            scripted!("m0005_json_checks"),
-            scripted!("m0006_installation"),
-            scripted!("m0007_provider"),
-        ]
-    }
-}
-
-/// Applies the next `steps` pending migrations, or all of them.
-///
-/// Safe to call from several processes at once: the later ones wait and then find nothing to do.
+/// [`Migrator::up`] with the default settings.
 ///
 /// # Errors
-/// The database's error, or one that names the migration that this program does not know, if the database is newer than
-/// the program. Nothing has changed then.
-pub async fn up(db: &DatabaseConnection, steps: Option<u32>) -> Result<(), DbErr> {
-    let transaction = begin_exclusively(db).await?;
-    Migrator::up(&transaction, steps).await?;
-    transaction.commit().await
+/// As there.
+pub async fn up(db: &DatabaseConnection, steps: Option<u32>) -> Result<(), Error> {
+    Migrator::default().up(db, steps).await
 }
 
-/// Reverts the last `steps` applied migrations with all data that only they could hold.
+/// [`Migrator::down`] with the default settings.
 ///
 /// # Errors
-/// As [`up`].
-pub async fn down(db: &DatabaseConnection, steps: u32) -> Result<(), DbErr> {
-    let transaction = begin_exclusively(db).await?;
-    Migrator::down(&transaction, Some(steps)).await?;
-    transaction.commit().await
+/// As there.
+pub async fn down(db: &DatabaseConnection, steps: u32) -> Result<(), Error> {
+    Migrator::default().down(db, steps).await
 }
 
-/// The name of each migration, oldest first, and whether it is applied. Only reads, so it needs no right to create.
+/// [`Migrator::status`] with the default settings.
 ///
 /// # Errors
-/// As [`up`].
-pub async fn status(db: &DatabaseConnection) -> Result<Vec<(String, bool)>, DbErr> {
-    let migrations = Migrator::get_migration_with_status_read_only(db).await?;
-    Ok(migrations
-        .iter()
-        .map(|migration| {
-            let applied = migration.status() == MigrationStatus::Applied;
-            (migration.name().to_owned(), applied)
-        })
-        .collect())
-}
-
-/// Begins a transaction that waits for every other migrating process to end.
-///
-/// On SQLite it holds the write lock from its first statement on (the wait is the connection's busy timeout); on
-/// PostgreSQL an advisory lock that ends with the transaction, however that ends.
-async fn begin_exclusively(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
-    if db.get_database_backend() != DbBackend::Postgres {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        return db.begin_with_options(options).await;
-    }
-    // A stricter level would freeze the view of the catalogue before the lock is granted, and what the process before
-    // us has applied would look as if it were still to do.
-    let options = TransactionOptions {
-        isolation_level: Some(IsolationLevel::ReadCommitted),
-        ..TransactionOptions::default()
-    };
-    let transaction = db.begin_with_options(options).await?;
-    transaction
-        .execute_raw(Statement::from_sql_and_values(
-            DbBackend::Postgres,
-            "SELECT pg_advisory_xact_lock($1)",
-            [ADVISORY_LOCK.into()],
-        ))
-        .await?;
-    Ok(transaction)
+/// As there.
+pub async fn status(db: &impl ConnectionTrait) -> Result<Vec<Standing>, Error> {
+    Migrator::default().status(db).await
 }

@@ -27,7 +27,7 @@ impl App {
         self.require_feature(&draft)?;
         let refusal = match self.store_for_known_user(&draft).await {
             Err(Error::UserUnknown(id)) if self.settings.provision_users => {
-                store::user::provision(self.store.writer(), id).await?;
+                store::user::provision(self.store.writer(), &self.settings.users, id).await?;
                 self.store_for_known_user(&draft).await
             }
             stored => stored,
@@ -95,7 +95,8 @@ impl App {
     /// not known yet.
     async fn store_for_known_user(&self, draft: &RequestDraft) -> Result<Accepted, Error> {
         self.change_jobs(async |tx, changed| {
-            let offered = store::feature::find_offered(tx, draft, true).await?;
+            let offered =
+                store::feature::find_offered(tx, &self.settings.users, draft, true).await?;
             let resolved = self.resolve_draft(draft, &offered)?;
             self.check_provider(&resolved)?;
             if !offered.user_known {

@@ -48,7 +48,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::IntakeLimits, events::Events, media::Storage, provider::Registry, store::Store,
+    domain::{IntakeLimits, TableName},
+    events::Events,
+    media::Storage,
+    provider::Registry,
+    store::Store,
 };
 
 pub use announce_capabilities::ANNOUNCE_INTERVAL;
@@ -95,6 +99,8 @@ pub struct Settings {
     pub max_attempts: i32,
     /// Whether an unknown user id is inserted at first use.
     pub provision_users: bool,
+    /// Identity's table of users.
+    pub users: TableName,
     /// A template with at least this score is trending.
     pub trend_threshold: i32,
     /// A watcher that heard nothing for so long gets a heartbeat.

@@ -22,7 +22,9 @@ impl App {
     ) -> Result<ValidRequest, Error> {
         check_owner(caller, draft)?;
         self.require_feature(draft)?;
-        let offered = store::feature::find_offered(self.store.reader(), draft, false).await?;
+        let users = &self.settings.users;
+        let offered =
+            store::feature::find_offered(self.store.reader(), users, draft, false).await?;
         let resolved = self.resolve_draft(draft, &offered)?;
         self.check_provider(&resolved)?;
         if !offered.user_known && !self.settings.provision_users {

@@ -2,6 +2,7 @@
 
 use super::Config;
 use super::command::{BUILTIN, SCRIPTED};
+use super::database_url::DatabaseBackend;
 use super::kind::StorageBackend;
 use super::reader::Reader;
 
@@ -24,6 +25,21 @@ pub fn report(config: &Config, reader: &mut Reader) {
             &["executor.orphan_age", "executor.job_timeout"],
             "the age of an orphan is at least twice the job time-out, so that no running job's output is one",
         );
+    }
+    if config.database.url.backend() == DatabaseBackend::Sqlite {
+        if config.database.schema.is_some() {
+            reader.contradiction(
+                &["database.schema", "database.url"],
+                "SQLite has no schemas: leave it out",
+            );
+        }
+        let table = config.identity.users_table.as_ref();
+        if table.is_some_and(|table| table.schema.is_some()) {
+            reader.contradiction(
+                &["identity.users_table", "database.url"],
+                "SQLite has no schemas: name the table without one",
+            );
+        }
     }
     let known = provider_names(config);
     let unknown = config.executor.providers.iter();

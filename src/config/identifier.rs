@@ -3,6 +3,7 @@
 use tracing_subscriber::EnvFilter;
 
 use super::kind::{Kind, Literal, quote};
+use crate::domain::TableName;
 
 /// The columns and log lines that carry a worker's name hold this many characters.
 pub const WORKER_ID_CHARS: usize = 64;
@@ -12,6 +13,12 @@ pub struct WorkerId;
 
 /// The name of a bucket.
 pub struct BucketName;
+
+/// A schema of a PostgreSQL database.
+pub struct SchemaName;
+
+/// A table, with its schema or without.
+pub struct UsersTable;
 
 /// A path within a folder or bucket.
 pub struct StoragePrefix;
@@ -52,6 +59,51 @@ checked_text!(
                 .all(|letter| !letter.is_whitespace() && !letter.is_control())
     }
 );
+
+checked_text!(
+    SchemaName,
+    "text",
+    "the name of a schema: up to 63 letters, digits and underscores, not first a digit",
+    is_identifier
+);
+
+impl Kind for UsersTable {
+    type Value = TableName;
+    const NAME: &'static str = "table";
+
+    fn read(literal: &Literal) -> Result<TableName, String> {
+        let Literal::Text(text) = literal else {
+            return Err(TABLE_EXPECTED.to_owned());
+        };
+        let (schema, name) = match text.split_once('.') {
+            Some((schema, name)) => (Some(schema), name),
+            None => (None, text.as_str()),
+        };
+        match schema.into_iter().chain([name]).all(is_identifier) {
+            true => Ok(TableName {
+                schema: schema.map(str::to_owned),
+                name: name.to_owned(),
+            }),
+            false => Err(TABLE_EXPECTED.to_owned()),
+        }
+    }
+
+    fn write(value: &TableName) -> Option<String> {
+        Some(quote(&value.to_string()))
+    }
+}
+
+const TABLE_EXPECTED: &str =
+    "a table as `name` or `schema.name`, in letters, digits and underscores";
+
+/// What PostgreSQL takes without quotes, but in any case: it is quoted wherever it is used.
+fn is_identifier(text: &str) -> bool {
+    text.len() <= 63
+        && text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && text
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+}
 
 checked_text!(
     StoragePrefix,

@@ -10,11 +10,14 @@ use url::Url;
 
 use super::address::{ListenAddress, Origin};
 use super::database_url::DatabaseUrl;
-use super::identifier::{BucketName, LogFilter, StoragePrefix, WorkerId};
+use super::identifier::{BucketName, LogFilter, SchemaName, StoragePrefix, UsersTable, WorkerId};
 use super::kind::{Kind, LogFormat, StorageBackend, StorageRemoval};
 use super::quantity::ByteSize;
 use super::reader::Reader;
-use crate::{domain::Command, entity::MediaType};
+use crate::{
+    domain::{Command, TableName},
+    entity::MediaType,
+};
 
 /// The commands that make media, by the names of their providers.
 #[derive(Debug, Clone)]
@@ -170,6 +173,9 @@ settings! {
         idle_in_transaction_timeout: Duration = "15s" in "1s"..="10m";
         /// Whether the server brings the schema up to date when it starts.
         migrate_on_start: bool = true;
+        /// The PostgreSQL schema of Atelier's tables, put first in the search path and made with the first migration; where
+        /// the search path leads if not set.
+        schema: Option<String> as Option<SchemaName>;
     }
 
     /// Where media is kept.
@@ -246,6 +252,9 @@ settings! {
         /// Whether an unknown user is recorded at first use; by default on SQLite only, because PostgreSQL shares its
         /// users with other services.
         provision_users: Option<bool>;
+        /// The table of users, such as `identity.users`, in which `id` is an integer; `users` along the search path if not
+        /// set. Decided with the first migration.
+        users_table: Option<TableName> as Option<UsersTable>;
     }
 
     /// How much a request may ask for and a provider may deliver.

@@ -16,7 +16,6 @@ pub mod template;
 pub mod template_tally;
 pub mod template_view;
 mod text_list;
-pub mod user;
 
 pub use media_role::MediaRole;
 pub use media_type::MediaType;

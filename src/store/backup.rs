@@ -1,12 +1,10 @@
 //! A copy of the embedded database.
 
-use std::{
-    fs::{File, OpenOptions, remove_file},
-    io,
-    path::Path,
-};
+use std::{fs::remove_file, io, path::Path};
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+
+use super::{private_file, words::Told};
 
 /// Why there is no copy.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +16,7 @@ pub enum BackupError {
     #[error("cannot create {file}")]
     Create { file: String, source: io::Error },
     #[error("cannot copy the database to {file}")]
-    Copy { file: String, source: DbErr },
+    Copy { file: String, source: Told },
     #[error("cannot write {file} to the disk")]
     Sync { file: String, source: io::Error },
 }
@@ -36,7 +34,7 @@ pub async fn copy(db: &DatabaseConnection, file: &Path) -> Result<(), BackupErro
     }
     let name = file.display().to_string();
     // SQLite writes into an empty file, and into no other.
-    let created = create(file).map_err(|source| BackupError::Create {
+    let created = private_file::create(file).map_err(|source| BackupError::Create {
         file: name.clone(),
         source,
     })?;
@@ -45,7 +43,7 @@ pub async fn copy(db: &DatabaseConnection, file: &Path) -> Result<(), BackupErro
     let copied = db.execute_raw(statement).await;
     let copied = copied.map_err(|source| BackupError::Copy {
         file: name.clone(),
-        source,
+        source: source.into(),
     });
     let written = copied.and_then(|_| {
         let synced = created.sync_all();
@@ -55,12 +53,4 @@ pub async fn copy(db: &DatabaseConnection, file: &Path) -> Result<(), BackupErro
         let _ = remove_file(file);
     }
     written
-}
-
-fn create(file: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file)
 }

@@ -18,6 +18,8 @@ use super::{
     lender::Lender,
     pool::Pool,
     postgres::{Connector, Limits},
+    private_file,
+    words::Told,
 };
 
 /// How long a SQLite connection waits for another process's write lock.
@@ -32,7 +34,7 @@ pub enum ConnectError {
         source: std::io::Error,
     },
     #[error("cannot connect to the database {url}")]
-    Connect { url: String, source: sqlx::Error },
+    Connect { url: String, source: Told },
     #[error(
         "cannot connect to the database {url}, not after {} s of waiting either (database.connect_timeout)",
         .waited.as_secs()
@@ -40,7 +42,7 @@ pub enum ConnectError {
     Waited {
         url: String,
         waited: Duration,
-        source: sqlx::Error,
+        source: Told,
     },
     #[error(
         "the database {url} keeps text as {encoding}: create it with ENCODING 'UTF8', since prompts are in any language"
@@ -52,7 +54,7 @@ impl ConnectError {
     pub(super) fn new(config: &DatabaseConfig, source: sqlx::Error) -> Self {
         Self::Connect {
             url: config.url.redacted(),
-            source,
+            source: source.into(),
         }
     }
 }
@@ -83,10 +85,12 @@ async fn open_file(
     connections: u32,
 ) -> Result<DatabaseConnection, ConnectError> {
     if let Some(folder) = file.folder().filter(|_| file.create) {
-        std::fs::create_dir_all(folder).map_err(|source| ConnectError::Folder {
+        private_file::create_folder(folder).map_err(|source| ConnectError::Folder {
             folder: folder.display().to_string(),
             source,
         })?;
+        // What SQLite makes beside its file gets the mode of that. Where it may not be made, SQLite says so when it opens it.
+        let _ = private_file::ensure(&file.path);
     }
     let pool = SqlitePoolOptions::new()
         .max_connections(connections)

@@ -20,16 +20,18 @@ const BREAKING_CODES: [&str; 6] = ["25006", "25P03", "57P01", "57P02", "57P03", 
 /// SQLite: no permission, busy, locked, no memory, read-only, I/O error, cannot open.
 const PASSING_RESULTS: [i64; 7] = [3, 5, 6, 7, 8, 10, 14];
 
+use super::words::Told;
+
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
         if let Some(outage) = known_outage(&error) {
             Self::DatabaseUnavailable(Box::new(outage))
         } else if is_full(&error) {
-            Self::DatabaseFull(Box::new(error))
+            Self::DatabaseFull(Box::new(Told::from(error)))
         } else if is_unavailable(&error) {
-            Self::DatabaseUnavailable(Box::new(error))
+            Self::DatabaseUnavailable(Box::new(Told::from(error)))
         } else {
-            Self::Internal(Box::new(error))
+            Self::Internal(Box::new(Told::from(error)))
         }
     }
 }

@@ -4,17 +4,17 @@ use sea_orm::{
     ActiveValue::NotSet,
     ActiveValue::{Set, Unchanged},
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, JoinType, Order,
-    PaginatorTrait, QueryFilter, QuerySelect, QueryTrait, RelationDef,
+    PaginatorTrait, QueryFilter, QuerySelect, RelationDef,
     sea_query::{Expr, ExprTrait, LockType, SimpleExpr},
 };
 use serde::Serialize;
 
 use crate::{
-    domain::{Error, FeatureDraft, Page, RequestDraft, Resource},
+    domain::{Error, FeatureDraft, Page, RequestDraft, Resource, TableName},
     entity::{
         JobStatus, MediaType,
         feature::{ActiveModel, Column, Entity, Model},
-        job, template, user,
+        job, template,
     },
 };
 
@@ -22,7 +22,7 @@ use super::{
     PageRequest, Transaction,
     error::is_unique_violation,
     page::{List, Sorting},
-    search,
+    search, user,
 };
 
 /// What a list shows; `None` and empty mean all.
@@ -102,6 +102,7 @@ pub struct Offered {
 /// the transaction ends.
 pub async fn find_offered(
     db: &impl ConnectionTrait,
+    users: &TableName,
     draft: &RequestDraft,
     held: bool,
 ) -> Result<Offered, Error> {
@@ -111,11 +112,11 @@ pub async fn find_offered(
     let mut query = Entity::find_by_id(id)
         .join(JoinType::LeftJoin, chosen_template(template_id))
         .select_also(template::Entity);
-    let user = user::Entity::find_by_id(draft.user_id)
-        .select_only()
-        .expr(1);
     let statement = QuerySelect::query(&mut query);
-    statement.expr_as(Expr::exists(user.into_query()), "A_user_known");
+    statement.expr_as(
+        Expr::exists(user::find(users, draft.user_id)),
+        "A_user_known",
+    );
     if held {
         // Of the feature alone, which is always there. On SQLite nobody else writes meanwhile.
         statement.lock_with_tables(LockType::KeyShare, [Entity]);

@@ -17,14 +17,17 @@ mod one_of;
 mod page;
 mod pool;
 mod postgres;
+mod private_file;
 pub mod queue;
 pub mod request;
+pub mod rights;
 mod search;
 pub mod template;
 mod transaction;
 pub mod trend;
 pub mod user;
 pub mod wake_up;
+mod words;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -36,6 +39,7 @@ pub use error::report;
 pub use health::Writing;
 pub use page::PageRequest;
 pub use pool::{Pool, Transaction};
+pub use words::Told;
 
 /// The database: one pool on PostgreSQL; one writer and a pool of readers on SQLite, which knows a single writer only.
 #[derive(Clone, Debug)]

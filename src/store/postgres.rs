@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::{
     config::{DatabaseConfig, PostgresServer},
-    domain::with_causes,
+    domain::{TableName, with_causes},
 };
 
 use super::{
@@ -156,7 +156,7 @@ impl Connector {
             if !error::passes(&failed) {
                 return Err(ConnectError::Connect {
                     url,
-                    source: failed,
+                    source: failed.into(),
                 });
             }
             let waited = began.elapsed();
@@ -164,7 +164,7 @@ impl Connector {
                 return Err(ConnectError::Waited {
                     url,
                     waited,
-                    source: failed,
+                    source: failed.into(),
                 });
             }
             if !told {
@@ -179,9 +179,9 @@ impl Connector {
         }
         let encoding = sqlx::query_scalar::<_, String>("SHOW server_encoding");
         let encoding = encoding.fetch_one(&mut connection).await;
-        let failed = |source| ConnectError::Connect {
+        let failed = |source: sqlx::Error| ConnectError::Connect {
             url: self.url.clone(),
-            source,
+            source: source.into(),
         };
         let encoding = encoding.map_err(failed)?;
         // It is told already what counts.
@@ -222,6 +222,7 @@ fn options(server: &PostgresServer) -> Result<PgConnectOptions, sqlx::Error> {
 /// written here waits for locks and then looks again.
 fn set_up(config: &DatabaseConfig, server: &PostgresServer, limits: Limits) -> String {
     let mut statements = String::from("SET default_transaction_isolation = 'read committed';");
+    statements.extend(config.schema.as_deref().map(search_path));
     if limits == Limits::Timed {
         for (name, limit) in [
             ("lock_timeout", config.lock_timeout),
@@ -241,6 +242,14 @@ fn set_up(config: &DatabaseConfig, server: &PostgresServer, limits: Limits) -> S
         statements.push_str(REFUSE_READ_ONLY);
     }
     statements
+}
+
+/// The statement that makes a session look into our schema first, and then wherever it would have.
+fn search_path(schema: &str) -> String {
+    let schema = TableName::unqualified(schema).quoted().replace('\'', "''");
+    format!(
+        " SELECT set_config('search_path', concat_ws(', ', '{schema}', nullif(current_setting('search_path'), '')), false);"
+    )
 }
 
 fn timed_out() -> sqlx::Error {

@@ -1,15 +1,137 @@
-use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, sea_query::OnConflict};
+//! Identity's users: we refer to them, and add one only where we may.
 
-use crate::{
-    domain::Error,
-    entity::user::{ActiveModel, Column, Entity},
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, Statement,
+    sea_query::{
+        Alias, Expr, ExprTrait, IntoTableRef, OnConflict, Query, SelectStatement, TableRef,
+    },
 };
 
+use crate::domain::{Error, TableName};
+
+use super::words::{Told, postgres_code};
+
+/// What must be given for each user and what only Identity knows.
+#[derive(Debug, thiserror::Error)]
+pub enum UsersError {
+    #[error(
+        "identity.provision_users is on, but a row of the table {table} needs more than an id ({}): turn it off, or give \
+         these columns a default",
+        columns.join(", ")
+    )]
+    MoreThanIds {
+        table: TableName,
+        columns: Vec<String>,
+    },
+    #[error(
+        "requests refer to the users in {found}, not in {wanted}: identity.users_table and the search path are decided when \
+         the first migration is applied"
+    )]
+    OtherTable { found: String, wanted: TableName },
+    #[error("cannot look at the table of users")]
+    Database(#[source] Told),
+}
+
+impl From<DbErr> for UsersError {
+    fn from(error: DbErr) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// One row with a 1 if there is the user.
+pub(super) fn find(users: &TableName, id: i64) -> SelectStatement {
+    Query::select()
+        .expr(Expr::val(1))
+        .from(reference(users))
+        .and_where(Expr::col("id").eq(id))
+        .to_owned()
+}
+
 /// Adds the user unless it is there.
-pub async fn provision(db: &impl ConnectionTrait, id: i64) -> Result<(), Error> {
-    Entity::insert(ActiveModel { id: Set(id) })
-        .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
-        .exec_without_returning(db)
-        .await?;
-    Ok(())
+///
+/// # Errors
+/// [`Error::UserUnknown`] where this role may not add users.
+pub async fn provision(db: &impl ConnectionTrait, users: &TableName, id: i64) -> Result<(), Error> {
+    let insert = Query::insert()
+        .into_table(reference(users))
+        .columns(["id"])
+        .values_panic([id.into()])
+        .on_conflict(OnConflict::column("id").do_nothing().to_owned())
+        .to_owned();
+    match db.execute(&insert).await {
+        Err(error) if postgres_code(&error).as_deref() == Some("42501") => {
+            Err(Error::UserUnknown(id))
+        }
+        done => done.map(|_| ()).map_err(Error::from),
+    }
+}
+
+/// Checks at start that the table is the one that requests refer to and, if users are added here, that an id is all that a
+/// row needs.
+///
+/// # Errors
+/// See [`UsersError`].
+pub async fn check(
+    db: &impl ConnectionTrait,
+    users: &TableName,
+    provisions: bool,
+) -> Result<(), UsersError> {
+    let postgres = db.get_database_backend() == DbBackend::Postgres;
+    let referred = match postgres {
+        true => {
+            "SELECT confrelid::regclass::text FROM pg_constraint
+             JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
+             WHERE contype = 'f' AND attname = 'user_id' AND conrelid = to_regclass('generation_requests')
+                 AND confrelid IS DISTINCT FROM to_regclass($1)"
+        }
+        false => {
+            "SELECT \"table\" FROM pragma_foreign_key_list('generation_requests')
+             WHERE \"from\" = 'user_id' AND '\"' || lower(\"table\") || '\"' <> lower($1)"
+        }
+    };
+    if let Some(found) = texts(db, referred, users.quoted()).await?.pop() {
+        let wanted = users.clone();
+        return Err(UsersError::OtherTable { found, wanted });
+    }
+    if !provisions {
+        return Ok(());
+    }
+    let needed = match postgres {
+        true => {
+            "SELECT attname::text FROM pg_attribute
+             WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped AND attnotnull AND NOT atthasdef
+                 AND attidentity = '' AND attname <> 'id' ORDER BY attnum"
+        }
+        false => {
+            "SELECT name FROM pragma_table_info(trim($1, '\"'))
+             WHERE \"notnull\" AND dflt_value IS NULL AND name <> 'id' ORDER BY cid"
+        }
+    };
+    let columns = texts(db, needed, users.quoted()).await?;
+    match columns.is_empty() {
+        true => Ok(()),
+        false => Err(UsersError::MoreThanIds {
+            table: users.clone(),
+            columns,
+        }),
+    }
+}
+
+async fn texts(
+    db: &impl ConnectionTrait,
+    query: &str,
+    value: String,
+) -> Result<Vec<String>, DbErr> {
+    let backend = db.get_database_backend();
+    let statement = Statement::from_sql_and_values(backend, query, [value.into()]);
+    let rows = db.query_all_raw(statement).await?;
+    rows.iter().map(|row| row.try_get_by_index(0)).collect()
+}
+
+fn reference(users: &TableName) -> TableRef {
+    let name = Alias::new(&users.name);
+    match &users.schema {
+        Some(schema) => (Alias::new(schema), name).into_table_ref(),
+        None => name.into_table_ref(),
+    }
 }

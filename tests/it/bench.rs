@@ -74,6 +74,7 @@ impl Bench {
                 },
                 max_attempts: 2,
                 provision_users: true,
+                users: atelier::domain::TableName::unqualified("users"),
                 trend_threshold: 50,
                 watch_heartbeat: Duration::from_secs(10),
                 watch_poll: Duration::from_secs(1),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use tempfile::TempDir;
 
 use crate::postgres::{self, PostgresDatabase};
@@ -73,6 +73,34 @@ impl TestDatabase {
             backend,
             _storage: Storage::Elsewhere,
         }
+    }
+
+    /// Runs statements behind the service's back.
+    pub async fn execute(&self, statements: &str) {
+        let connection = self.connect().await;
+        connection.execute_unprepared(statements).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    /// All rows of a query that gives one text a row.
+    pub async fn texts(&self, query: &str) -> Vec<String> {
+        let connection = self.connect().await;
+        let statement = Statement::from_string(connection.get_database_backend(), query);
+        let rows = connection.query_all_raw(statement).await.unwrap();
+        let texts = rows.iter().map(|row| row.try_get_by_index(0).unwrap());
+        texts.collect()
+    }
+
+    /// Identity's table of users, as it is at least.
+    pub async fn create_users(&self) {
+        self.execute("CREATE TABLE users (id BIGINT PRIMARY KEY)")
+            .await;
+    }
+
+    /// A user whom Identity knows.
+    pub async fn add_user(&self, id: i64) {
+        self.execute(&format!("INSERT INTO users (id) VALUES ({id})"))
+            .await;
     }
 
     /// A single connection for what a test looks up or prepares behind the service's back.

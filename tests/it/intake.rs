@@ -1,6 +1,6 @@
 //! CreateRequest: what is accepted, what is stored of it, and what is refused with every reason at once.
 
-use atelier::entity::{feature, template, user};
+use atelier::entity::{feature, template};
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest, ErrorReason,
     FeatureProperties, GenerationInput, GetFeatureRequest, GetTemplateRequest, JobStatus,
@@ -190,14 +190,16 @@ on_both_databases! {
     }
 
     async fn an_unknown_user_is_recorded_on_sqlite_and_refused_on_postgres(db: TestDatabase) {
+        if db.backend == Backend::Postgres {
+            db.create_users().await;
+        }
         let server = TestServer::start_as(Role::Api, &db, |config| config.identity.provision_users = None).await;
         let feature = server.scripted_feature().await;
         if db.backend == Backend::Postgres {
             refuse(&server, wish(feature)).await
                 .is(Code::FailedPrecondition, ErrorReason::UserUnknown)
                 .with("user_id", USER);
-            let user = user::ActiveModel { id: Set(USER) };
-            user::Entity::insert(user).exec_without_returning(&db.connect().await).await.unwrap();
+            db.add_user(USER).await;
         }
         assert_eq!(server.create(wish(feature)).await.0.user_id, USER);
     }

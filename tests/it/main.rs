@@ -80,6 +80,8 @@ mod templates;
 mod trends;
 mod two_executors;
 mod unclaimed;
+mod upgrades;
+mod users;
 mod validation;
 mod video;
 mod voice;

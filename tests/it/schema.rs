@@ -148,7 +148,7 @@ on_both_databases! {
     async fn jobs_that_wait_get_their_provider_from_their_input(db: TestDatabase) {
         let connection = db.connect().await;
         let status = migration::status(&connection).await.unwrap();
-        let before = status.iter().position(|(name, _)| name == "m0007_provider").unwrap();
+        let before = status.iter().position(|standing| standing.name == "m0007_provider").unwrap();
         migration::up(&connection, u32::try_from(before).ok()).await.unwrap();
         constraints::insert_parents(&connection).await;
         connection.execute_unprepared(&format!(
@@ -214,7 +214,8 @@ async fn full(connection: &DatabaseConnection) -> Catalogue {
 
 async fn applied(connection: &DatabaseConnection) -> Vec<bool> {
     let status = migration::status(connection).await.unwrap();
-    status.into_iter().map(|(_, applied)| applied).collect()
+    let applied = |standing: migration::Standing| standing.state == migration::State::Applied;
+    status.into_iter().map(applied).collect()
 }
 
 /// Status, end and error code of each job, in the order of their ids.

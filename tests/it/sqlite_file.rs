@@ -1,14 +1,17 @@
 //! The database as a file that other programs read and copy too.
 
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use atelier::server::{Role, Server};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
 use crate::bench::Bench;
 use crate::database::{Backend, TestDatabase};
 use crate::process::{atelier, run};
+use crate::server::configuration;
 use crate::server::within;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,7 +153,9 @@ async fn restore(db: &TestDatabase) -> PathBuf {
 
 /// How many rows each table has.
 async fn rows(db: &DatabaseConnection) -> Vec<(String, i64)> {
-    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name LIKE 'generation_%' ORDER BY name";
+    // What workers can run is noted by a migration for the jobs that wait.
+    let tables = "SELECT name FROM sqlite_schema
+        WHERE type = 'table' AND name LIKE 'generation_%' AND name <> 'generation_capabilities' ORDER BY name";
     let mut counted = Vec::new();
     for table in query(db, tables).await {
         let rows = count(db, &format!("SELECT count(*) FROM {table}")).await;
@@ -171,4 +176,45 @@ async fn query(db: &DatabaseConnection, statement: &str) -> Vec<String> {
     rows.iter()
         .map(|row| row.try_get_by_index(0).unwrap())
         .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_and_the_key_are_for_the_owner_alone_and_media_for_whom_the_umask_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let theirs = folder.path().join("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    std::fs::set_permissions(&theirs, Permissions::from_mode(0o755)).unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    // Made here, so under the umask that the server has too.
+    let umask = folder.path().join("umask");
+    std::fs::create_dir(&umask).unwrap();
+
+    let (data, media) = (theirs.join("new/data"), theirs.join("media"));
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let mut config = configuration(&db, &media);
+    config.database.url = format!("sqlite://{}", data.join("atelier.db").display())
+        .parse()
+        .unwrap();
+    config.storage.signing_key = None;
+    let server = Server::start(config, Role::All).await.unwrap();
+    let client = crate::client::Client::connect(&server.url().unwrap()).await;
+    client.scripted_feature().await;
+
+    for name in [
+        "atelier.db",
+        "atelier.db-wal",
+        "atelier.db-shm",
+        "atelier.db-servers",
+    ] {
+        assert_eq!(mode(&data.join(name)), 0o600, "{name}");
+    }
+    assert_eq!(mode(&media.join(".signing-key")), 0o600);
+    assert_eq!((mode(&data), mode(&theirs.join("new"))), (0o700, 0o700));
+    assert_eq!(
+        mode(&theirs),
+        0o755,
+        "a folder that is there keeps its mode"
+    );
+    assert_eq!(mode(&media), mode(&umask));
+    server.shutdown().await;
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
-/// One line for each thing of the schema; bookkeeping of sea-orm and of SQLite is left out.
+/// One line for each thing of the schema; bookkeeping of migrations and of SQLite is left out.
 pub type Catalogue = BTreeSet<String>;
 
 /// Everything that PostgreSQL knows of the schema: columns, enum labels, constraints and indexes with their definitions.
@@ -17,7 +17,7 @@ pub async fn of_postgres(db: &DatabaseConnection) -> Catalogue {
                 row_number() OVER (PARTITION BY table_name ORDER BY ordinal_position),
                 column_name, data_type, udt_name, character_maximum_length, is_nullable, column_default)
             FROM information_schema.columns
-            WHERE table_schema = 'public' AND table_name <> 'seaql_migrations'
+            WHERE table_schema = 'public' AND table_name NOT IN ('seaql_migrations', 'atelier_migrations')
         UNION ALL
         SELECT format('enum %s %s', typname, string_agg(enumlabel, ',' ORDER BY enumsortorder))
             FROM pg_enum JOIN pg_type ON pg_type.oid = enumtypid GROUP BY typname
@@ -25,9 +25,10 @@ pub async fn of_postgres(db: &DatabaseConnection) -> Catalogue {
         SELECT format('constraint %s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid))
             FROM pg_constraint
             WHERE connamespace = 'public'::regnamespace AND conrelid IS DISTINCT FROM to_regclass('seaql_migrations')
+                AND conrelid IS DISTINCT FROM to_regclass('atelier_migrations')
         UNION ALL
         SELECT format('index %s %s', indexname, indexdef)
-            FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'seaql_migrations'",
+            FROM pg_indexes WHERE schemaname = 'public' AND tablename NOT IN ('seaql_migrations', 'atelier_migrations')",
     )
     .await
 }
@@ -37,7 +38,7 @@ pub async fn of_sqlite(db: &DatabaseConnection) -> Catalogue {
     let statements = lines(
         db,
         "SELECT type || ' ' || name || ' ' || sql FROM sqlite_schema
-            WHERE sql IS NOT NULL AND tbl_name NOT IN ('seaql_migrations', 'sqlite_sequence')",
+            WHERE sql IS NOT NULL AND tbl_name NOT IN ('seaql_migrations', 'atelier_migrations', 'sqlite_sequence')",
     )
     .await;
     statements
@@ -53,7 +54,7 @@ pub async fn shared(db: &DatabaseConnection) -> Catalogue {
             "SELECT format('column %s.%s #%s null=%s', table_name, column_name,
                     row_number() OVER (PARTITION BY table_name ORDER BY ordinal_position), is_nullable)
                 FROM information_schema.columns
-                WHERE table_schema = 'public' AND table_name <> 'seaql_migrations'
+                WHERE table_schema = 'public' AND table_name NOT IN ('seaql_migrations', 'atelier_migrations')
             UNION ALL
             SELECT format('foreign key %s.%s to %s on delete %s', conrelid::regclass, attname, confrelid::regclass,
                     CASE confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'r' THEN 'RESTRICT' WHEN 'n' THEN 'SET NULL' END)
@@ -68,7 +69,7 @@ pub async fn shared(db: &DatabaseConnection) -> Catalogue {
             "SELECT 'column ' || t.name || '.' || c.name || ' #' || (c.cid + 1) || ' null='
                     || iif(c.\"notnull\" OR c.pk, 'NO', 'YES')
                 FROM sqlite_schema t JOIN pragma_table_info(t.name) c
-                WHERE t.type = 'table' AND t.name NOT IN ('seaql_migrations', 'sqlite_sequence')
+                WHERE t.type = 'table' AND t.name NOT IN ('seaql_migrations', 'atelier_migrations', 'sqlite_sequence')
             UNION ALL
             SELECT 'foreign key ' || t.name || '.' || f.\"from\" || ' to ' || f.\"table\" || ' on delete ' || f.on_delete
                 FROM sqlite_schema t JOIN pragma_foreign_key_list(t.name) f WHERE t.type = 'table'

@@ -1,0 +1,143 @@
+//! Identity's table of users, which migrations refer to and which is made only where nobody has brought one.
+//!
+//! The scripts say `users`. Where the table has another name, or stands in another schema than ours, they are applied with
+//! its name in place of that, and without the statement that would make a second one.
+
+use std::fmt;
+
+use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend};
+
+use crate::history::{exists, quoted, rows};
+use crate::{Error, Settings};
+
+/// How the scripts make the table, on PostgreSQL and on SQLite.
+const CREATIONS: [&str; 2] = [
+    "CREATE TABLE IF NOT EXISTS users (id BIGSERIAL PRIMARY KEY);",
+    "CREATE TABLE IF NOT EXISTS users (id INTEGER PRIMARY KEY AUTOINCREMENT);",
+];
+/// How the scripts refer to it.
+const REFERENCE: &str = "REFERENCES users(id)";
+
+/// The name of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// `None`: along the search path.
+    pub schema: Option<String>,
+    pub name: String,
+}
+
+impl fmt::Display for Table {
+    /// As SQL, quoted.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(schema) = &self.schema {
+            write!(formatter, "{}.", quoted(schema))?;
+        }
+        formatter.write_str(&quoted(&self.name))
+    }
+}
+
+/// What the scripts shall refer to.
+#[derive(Debug)]
+pub enum Users {
+    /// What they say: the table that the first migration makes where it is missing.
+    Ours,
+    /// One that is there, by its name as SQL.
+    Theirs(String),
+}
+
+/// Looks for the table, before anything is applied that needs it.
+pub async fn find(db: &impl ConnectionTrait, settings: &Settings) -> Result<Users, Error> {
+    let unnamed = Table {
+        schema: None,
+        name: "users".to_owned(),
+    };
+    let table = settings.users_table.as_ref().unwrap_or(&unnamed);
+    let postgres = db.get_database_backend() == DbBackend::Postgres;
+    let found = match postgres {
+        true => resolve(db, table).await?,
+        false => exists(db, &table.name).await?.then(|| quoted(&table.name)),
+    };
+    match found {
+        // As the scripts say it: they make no second one where there are no schemas.
+        Some(_) if !postgres && table.name == unnamed.name => Ok(Users::Ours),
+        Some(name) => Ok(Users::Theirs(name)),
+        None if settings.users_table.is_some() => Err(Error::NoSuchUsers(table.to_string())),
+        None if settings.provision_users => Ok(Users::Ours),
+        None => Err(Error::NoUsers {
+            path: match postgres {
+                true => search_path(db).await?,
+                false => "main".to_owned(),
+            },
+        }),
+    }
+}
+
+/// Whether a script needs to know the table.
+pub fn concern(script: &str) -> bool {
+    script.contains(REFERENCE)
+}
+
+impl Users {
+    /// A script of ours with this table in it.
+    pub fn name_in(&self, script: &str) -> String {
+        let Self::Theirs(name) = self else {
+            return script.to_owned();
+        };
+        let mut script = script.replace(REFERENCE, &format!("REFERENCES {name}(id)"));
+        for creation in CREATIONS {
+            script = script.replace(creation, "");
+        }
+        script
+    }
+}
+
+/// The whole name of the table that a name leads to.
+async fn resolve(db: &impl ConnectionTrait, table: &Table) -> Result<Option<String>, Error> {
+    let query = "SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+         WHERE pg_class.oid = to_regclass($1)";
+    let found = rows(db, query, Some(&table.to_string())).await?;
+    let name = found.first().map(|row| row.try_get_by_index(0)).transpose();
+    Ok(name?)
+}
+
+async fn search_path(db: &impl ConnectionTrait) -> Result<String, Error> {
+    let found = rows(
+        db,
+        "SELECT array_to_string(current_schemas(false), ', ')",
+        None,
+    )
+    .await?;
+    let path = found.first().map(|row| row.try_get_by_index(0)).transpose();
+    Ok(path?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Change, MIGRATIONS};
+
+    #[test]
+    fn another_table_stands_wherever_the_scripts_say_users() {
+        let theirs = Users::Theirs("\"identity\".\"people\"".to_owned());
+        for migration in MIGRATIONS {
+            for scripts in [migration.postgres, migration.sqlite] {
+                let Change::Script(script) = scripts.up else {
+                    continue;
+                };
+                let named = theirs.name_in(script);
+                let mut statements = named.lines().filter(|line| !line.starts_with("--"));
+                let left = statements.find(|line| line.contains("users"));
+                assert_eq!(left, None, "{}", migration.name);
+                assert_eq!(Users::Ours.name_in(script), script);
+            }
+        }
+        let Change::Script(first) = MIGRATIONS[0].postgres.up else {
+            panic!("the first migration is a script");
+        };
+        assert!(
+            theirs
+                .name_in(first)
+                .contains("REFERENCES \"identity\".\"people\"(id)")
+        );
+    }
+}

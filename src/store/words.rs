@@ -1,0 +1,52 @@
+//! What a database says, in words for operators.
+
+use sea_orm::{
+    DbErr, RuntimeErr,
+    sqlx::{self, postgres::PgDatabaseError},
+};
+
+/// An error of the database as it is logged and printed. PostgreSQL's tells its SQLSTATE, its detail and its hint; the
+/// driver would tell the line of PostgreSQL's own source instead.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Told(String);
+
+impl From<DbErr> for Told {
+    fn from(error: DbErr) -> Self {
+        Self(postgres_error(&error).map_or_else(|| error.to_string(), words))
+    }
+}
+
+impl From<sqlx::Error> for Told {
+    fn from(error: sqlx::Error) -> Self {
+        Self(said_by_postgres(&error).map_or_else(|| error.to_string(), words))
+    }
+}
+
+/// PostgreSQL's SQLSTATE, if it was PostgreSQL that refused.
+pub(super) fn postgres_code(error: &DbErr) -> Option<String> {
+    postgres_error(error).map(|error| error.code().to_owned())
+}
+
+fn words(error: &PgDatabaseError) -> String {
+    let mut words = format!("{} (SQLSTATE {}", error.message(), error.code());
+    for more in [error.detail(), error.hint()].into_iter().flatten() {
+        words.push_str("; ");
+        words.push_str(more);
+    }
+    words.push(')');
+    words
+}
+
+fn postgres_error(error: &DbErr) -> Option<&PgDatabaseError> {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error))
+        | DbErr::Conn(RuntimeErr::SqlxError(error)) => said_by_postgres(error),
+        _ => None,
+    }
+}
+
+fn said_by_postgres(error: &sqlx::Error) -> Option<&PgDatabaseError> {
+    error.as_database_error()?.try_downcast_ref()
+}
