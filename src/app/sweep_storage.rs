@@ -3,7 +3,7 @@
 
 use std::{fmt, time::Duration};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::TryStreamExt;
 use uuid::Uuid;
 
@@ -89,16 +89,35 @@ struct Found {
 }
 
 impl App {
-    /// Claims a storage that nobody has claimed and that is empty, so that no database that comes later takes it for its own.
+    /// Claims a storage that nobody has claimed and that is empty, so that no database that comes later takes it for its own. One
+    /// that is this database's counts the start, so that a backup of before is known as that.
     ///
     /// # Errors
     /// When the database or the storage does not answer.
     pub async fn claim_empty_storage(&self) -> Result<(), Error> {
-        let unclaimed = self.storage.installation().await?.is_none();
-        if unclaimed && self.storage.list().try_next().await?.is_none() {
-            self.claim_storage().await?;
+        let (database, ownership) = self.ownership().await?;
+        match ownership {
+            Ownership::Ours => {
+                self.count_look(database).await?;
+            }
+            Ownership::Unclaimed if self.storage.list().try_next().await?.is_none() => {
+                self.claim_storage().await?;
+            }
+            Ownership::Unclaimed => {}
+            Ownership::Doubtful(doubt) => {
+                let why = Withheld::Doubtful(doubt);
+                tracing::warn!(why = %why, "objects without a record will not be removed");
+            }
         }
         Ok(())
+    }
+
+    async fn ownership(&self) -> Result<(Option<Installation>, Ownership), Error> {
+        // The storage first: what it counts was in the database before, so that no look of another replica comes between.
+        let storage = self.storage.installation().await?;
+        let database = store::installation::find(self.store.writer()).await?;
+        let ownership = ownership(database.as_ref(), storage.as_ref());
+        Ok((database, ownership))
     }
 
     /// Removes old objects that no record names, if the storage is certainly this database's.
@@ -113,11 +132,7 @@ impl App {
         if removal.mode == RemovalMode::Off {
             return Ok(withheld(Withheld::Off));
         }
-        let database = store::installation::find(self.store.reader()).await?;
-        let ownership = ownership(
-            database.as_ref(),
-            self.storage.installation().await?.as_ref(),
-        );
+        let (database, ownership) = self.ownership().await?;
         if let Ownership::Doubtful(doubt) = ownership {
             return Ok(withheld(Withheld::Doubtful(doubt)));
         }
@@ -182,10 +197,14 @@ impl App {
         Ok(true)
     }
 
-    async fn find_orphans(&self, age: Duration) -> Result<Found, Error> {
+    /// What was written before this, by the database's clock, is old enough to go.
+    async fn oldest_kept(&self, age: Duration) -> Result<DateTime<Utc>, Error> {
         let now = store::queue::time(self.store.reader(), self.clock.queue()).await?;
-        let oldest = now - TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX);
-        self.storage.remove_unfinished(oldest).await?;
+        Ok(now - TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX))
+    }
+
+    async fn find_orphans(&self, age: Duration) -> Result<Found, Error> {
+        let oldest = self.oldest_kept(age).await?;
         let mut found = Found::default();
         let mut batches = self.storage.list().try_chunks(BATCH);
         while let Some(batch) = batches
@@ -215,11 +234,15 @@ impl App {
 
     async fn remove(&self, found: Found, removal: &Removal) -> Result<Sweep, Error> {
         let (objects, orphans) = (found.objects, found.orphans.len());
+        if removal.mode == RemovalMode::DryRun && orphans > 0 {
+            return Ok(found.kept(Withheld::DryRun));
+        }
+        if removal.mode == RemovalMode::On {
+            let oldest = self.oldest_kept(removal.age).await?;
+            self.storage.remove_unfinished(oldest).await?;
+        }
         if orphans == 0 {
             return Ok(found.sweep());
-        }
-        if removal.mode == RemovalMode::DryRun {
-            return Ok(found.kept(Withheld::DryRun));
         }
         if let Some(percent) = removal.share
             && orphans > ALWAYS_FEW.max(objects * percent as usize / 100)

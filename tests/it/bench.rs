@@ -1,6 +1,6 @@
 //! The use cases without executor and transport, at a time of the test's choice.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use atelier::{
     app::{App, AttemptEnd, Clock, Settings, StoredFile, StoredOutput},
@@ -37,6 +37,15 @@ impl Bench {
     /// The same with a URL of its own for the database, and so many connections at most.
     pub async fn at(url: &str, connections: u32) -> Self {
         Self::open(url, connections, None).await
+    }
+
+    /// What a write leaves behind that a crash cuts off.
+    pub fn unfinished_object(&self) -> PathBuf {
+        let folder = self.media.path().join("jobs/000/000/001");
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("a-0.png#1");
+        std::fs::write(&file, "half").unwrap();
+        file
     }
 
     /// One more on the same media, with another database.

@@ -50,14 +50,24 @@ on_both_databases! {
 
     async fn a_database_restored_from_a_backup_removes_nothing_of_what_came_after_it(db: TestDatabase) {
         let bench = claimed(&db).await;
-        let backup = installation(&bench).await;
-        sweep(&bench, &ALL).await;
         put(&bench.app, 1).await;
-        let restored = bench.app.store.write(async |tx| store::installation::set(tx, &backup).await);
-        restored.await.unwrap();
-        let doubt = Withheld::Doubtful(Doubt::OlderDatabase);
-        assert_eq!(sweep(&bench, &ALL).await.withheld, Some(doubt));
-        assert_eq!(objects(&bench.app).await, 1);
+        for look in ["a look", "a start"] {
+            let backup = installation(&bench).await;
+            match look {
+                "a look" => drop(sweep(&bench, &Removal { mode: RemovalMode::DryRun, ..ALL }).await),
+                _ => bench.app.claim_empty_storage().await.unwrap(),
+            }
+            let now = installation(&bench).await;
+            let restore = async |state: &Installation| {
+                let restored = bench.app.store.write(async |tx| store::installation::set(tx, state).await);
+                restored.await.unwrap();
+            };
+            restore(&backup).await;
+            let doubt = Withheld::Doubtful(Doubt::OlderDatabase);
+            assert_eq!(sweep(&bench, &ALL).await.withheld, Some(doubt), "{look}");
+            assert_eq!(objects(&bench.app).await, 1);
+            restore(&now).await;
+        }
     }
 
     async fn a_storage_of_before_is_claimed_by_the_database_that_knows_all_of_it_and_by_no_other(db: TestDatabase) {
@@ -88,8 +98,14 @@ on_both_databases! {
         let off = Removal { mode: RemovalMode::Off, ..ALL };
         assert_eq!(sweep(&bench, &off).await.withheld, Some(Withheld::Off));
         assert_eq!(objects(&bench.app).await, 11);
+        let unfinished = bench.unfinished_object();
+        for kept in [&dry_run, &off] {
+            sweep(&bench, kept).await;
+            assert!(unfinished.exists(), "{kept:?}");
+        }
         let command = Removal { share: None, ..ALL };
         assert_eq!(sweep(&bench, &command).await.removed, 11);
+        assert!(!unfinished.exists());
     }
 
     async fn commands_tell_whose_a_storage_is_and_adopt_and_clean_it(db: TestDatabase) {
