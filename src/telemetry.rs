@@ -1,10 +1,17 @@
 //! Logs: one subscriber for the process, written to standard error.
 
+mod one_line;
+
 use std::io::{IsTerminal, stderr};
+use std::panic;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use one_line::write_field;
 
 use crate::config::{LogConfig, LogFormat};
 
@@ -28,14 +35,29 @@ where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
     let terminal = stderr().is_terminal();
+    let coloured = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(&log.filter)?)
-        .with_writer(writer)
-        .with_ansi(terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()));
-    match log.format {
-        LogFormat::Auto if terminal => builder.finish().try_init()?,
-        LogFormat::Text => builder.finish().try_init()?,
-        LogFormat::Auto | LogFormat::Json => builder.json().finish().try_init()?,
+        .with_ansi(coloured);
+    let is_text = match log.format {
+        LogFormat::Auto => terminal,
+        LogFormat::Text => true,
+        LogFormat::Json => false,
+    };
+    let builder = builder.with_writer(writer);
+    if is_text {
+        let fields = debug_fn(write_field).delimited(" ");
+        builder.fmt_fields(fields).finish().try_init()?;
+    } else {
+        builder.json().finish().try_init()?;
     }
+    panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+/// A panic is one line of the log too: its words may be a client's.
+fn log_panic(panic: &panic::PanicHookInfo<'_>) {
+    let words = panic.payload_as_str().unwrap_or_default();
+    let place = panic.location().map(ToString::to_string);
+    tracing::error!(panic = words, place, "panicked");
 }

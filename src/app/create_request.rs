@@ -108,14 +108,15 @@ impl App {
                 priority: draft.priority,
                 max_attempts: self.settings.max_attempts,
                 now: self.clock.now(),
+                trace: draft.trace.clone(),
             };
             let prompt = feature.system_prompt;
-            let request =
-                store::request::insert(tx, draft.clone(), &resolved, prompt, plan.now).await?;
+            let now = plan.now;
+            let request = store::request::insert(tx, draft.clone(), &resolved, prompt, now).await?;
             self.claim_key(tx, draft, &request).await?;
             let jobs = store::job::insert(tx, &request, &resolved.jobs, plan).await?;
             if let Some(template_id) = request.template_id {
-                store::trend::count_use(tx, template_id, plan.now).await?;
+                store::trend::count_use(tx, template_id, now).await?;
             }
             changed.moved(&jobs, None)?;
             changed.requests_are_settled(&jobs);

@@ -178,8 +178,10 @@ impl Pace {
     pub(super) async fn wait(&mut self, app: &App) -> Result<(), Error> {
         let poll_at = Instant::now() + app.settings.watch_poll.max(Duration::from_millis(10));
         tokio::select! {
-            () = app.stopping.cancelled() => Err(Error::ShuttingDown),
+            // What has happened by the end is still told.
+            biased;
             () = self.watcher.changed() => Ok(()),
+            () = app.stopping.cancelled() => Err(Error::ShuttingDown),
             () = sleep_until(poll_at.min(self.heartbeat_at)) => Ok(()),
         }
     }

@@ -4,7 +4,7 @@ use crate::entity::MediaType;
 
 use super::{
     Caller, Checks, Error, FeatureProperties, Format, GenerationInput, JobInput, JsonMap, Origin,
-    OutputForm, TemplateData, sha256_hex,
+    OutputForm, TemplateData, Trace, sha256_hex,
 };
 
 const MAX_MEDIA_URLS: usize = 16;
@@ -36,6 +36,9 @@ pub struct RequestDraft {
     /// Not part of the payload that it stands for.
     #[serde(skip)]
     pub idempotency_key: String,
+    /// What the call is known by; two calls with one key have different ones.
+    #[serde(skip)]
+    pub trace: Trace,
 }
 
 impl RequestDraft {

@@ -56,6 +56,10 @@ pub struct Model {
     pub provider_task_id: Option<String>,
     /// What the provider said, word for word, for operators.
     pub error_detail: Option<String>,
+    /// The x-request-id of the call that made the job.
+    pub x_request_id: Option<String>,
+    /// Its traceparent, as the caller sent it.
+    pub traceparent: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

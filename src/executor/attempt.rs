@@ -58,6 +58,19 @@ pub(super) enum Outcome {
     Unrecordable,
 }
 
+impl Outcome {
+    /// How much is stored of what was made; `None` if nothing was.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        let Self::Made { outputs, .. } = self else {
+            return None;
+        };
+        let files = outputs
+            .iter()
+            .flat_map(|output| output.derived.iter().chain([&output.file]));
+        Some(files.map(|file| file.inspected.facts.file_size).sum())
+    }
+}
+
 /// A provider's task that works for a job that has ended.
 pub(super) struct Abandoned {
     pub(super) provider: Arc<dyn Provider>,

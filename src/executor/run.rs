@@ -31,10 +31,18 @@ impl Executor {
         let span = tracing::info_span!(
             "job",
             job_id = job.id,
+            request_id = job.request_id,
             attempt = job.attempt,
-            user_id = job.user_id
+            user_id = job.user_id,
+            feature_id = job.feature_id,
+            provider = job.provider,
+            worker = self.settings.worker_id,
+            x_request_id = job.x_request_id,
+            traceparent = job.traceparent
         );
         async {
+            let began = Instant::now();
+            tracing::info!("job claimed");
             let lease = Lease {
                 job_id: job.id,
                 token: job.lease_token.clone().unwrap_or_default(),
@@ -52,7 +60,7 @@ impl Executor {
             let _keeper = AbortOnDropHandle::new(tokio::spawn(keeper.in_current_span()));
             let (outcome, abandoned) = self.attempt(&job, &lease, progress, &lost).await;
             let gives_up = matches!(&outcome, Outcome::Missed(mishap) if mishap.is_final(&job));
-            let ended = self.settle(&job, &lease, outcome, &lost).await;
+            let ended = self.settle(&job, &lease, outcome, &lost, began).await;
             if let Some(ended) = ended.as_ref().filter(|job| job.status.is_terminal()) {
                 self.forget_spooled(ended);
             }
@@ -122,7 +130,9 @@ impl Executor {
         lease: &Lease,
         mut outcome: Outcome,
         lost: &CancellationToken,
+        began: Instant,
     ) -> Option<job::Model> {
+        let bytes = outcome.bytes();
         loop {
             match self.record(job, lease, &outcome).await {
                 Err(error) if error.is_of_database() => {
@@ -149,7 +159,16 @@ impl Executor {
                 Ok(Some(ended)) => {
                     let status = ended.status.as_str();
                     let (error_code, detail) = (&ended.error_code, &ended.error_detail);
-                    tracing::info!(status, error_code, detail, "attempt ended");
+                    let duration_ms =
+                        u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    tracing::info!(
+                        status,
+                        error_code,
+                        detail,
+                        duration_ms,
+                        bytes,
+                        "attempt ended"
+                    );
                     return Some(ended);
                 }
                 Ok(None) => {
@@ -208,7 +227,6 @@ fn crashed(panic: Box<dyn Any + Send>) -> Outcome {
         .map(|words| (*words).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default();
-    tracing::error!(panic = words, "the provider panicked");
     let failure = Failure::new(Reason::Internal, "The generator crashed.");
     Outcome::Missed(Mishap::lasting(failure.with_detail(clean::text(&words))).keeping_task())
 }

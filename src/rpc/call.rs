@@ -1,24 +1,178 @@
-//! What the log says of a call: everything that happens in it, its stream included, stands in a span that names the rpc.
+//! What the log says of a call: everything that happens in it, its stream included, stands in a span that names the rpc
+//! and what the caller knows it by; and one line tells how a call ended that changes something or was refused.
 
 use std::{
     pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
-use axum::{body::Body, extract::Request, middleware::Next, response::Response};
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, HeaderName, HeaderValue},
+    middleware::Next,
+    response::Response,
+};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::Instant;
+use tonic::{Code, Status};
 use tracing::{Instrument, Span};
+use uuid::Uuid;
+
+use crate::domain::{Reason, Resource, Trace};
 
 /// Most of a path that the log shows: one that is longer names nothing of ours.
 const MAX_PATH_BYTES: usize = 100;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// How the names of rpcs begin that change something.
+const CHANGING: [&str; 7] = [
+    "Create", "Update", "Delete", "Undelete", "Cancel", "Retry", "Record",
+];
+
+tokio::task_local! {
+    static CALL: Arc<Call>;
+}
+
+/// What is learnt of a call while it is answered.
+struct Call {
+    trace: Trace,
+    /// What the service of the rpc is about.
+    subject: Option<Resource>,
+    notes: Mutex<Notes>,
+}
+
+#[derive(Default)]
+struct Notes {
+    ids: Vec<(Resource, i64)>,
+    refusal: Option<(Code, Reason, String)>,
+}
 
 /// Answers a call within its span, which outlives the answer's head for as long as its body streams.
 pub(super) async fn in_span(call: Request, next: Next) -> Response {
+    let began = Instant::now();
     let path = call.uri().path();
-    let rpc = &path[..path.floor_char_boundary(MAX_PATH_BYTES)];
-    let span = tracing::error_span!("call", rpc);
-    let response = next.run(call).instrument(span.clone()).await;
+    let rpc = path[..path.floor_char_boundary(MAX_PATH_BYTES)].to_owned();
+    let trace = trace_of(call.headers());
+    let span = tracing::error_span!(
+        "call",
+        rpc,
+        x_request_id = trace.x_request_id,
+        traceparent = trace.traceparent
+    );
+    let known = Arc::new(Call {
+        subject: subject(&rpc),
+        notes: Mutex::default(),
+        trace,
+    });
+    let answered = CALL.scope(known.clone(), next.run(call));
+    let mut response = answered.instrument(span.clone()).await;
+    span.in_scope(|| known.log(&rpc, response.headers(), began));
+    let id = known
+        .trace
+        .x_request_id
+        .as_deref()
+        .map(HeaderValue::from_str);
+    if let Some(Ok(id)) = id {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
     response.map(|body| Body::new(InSpan { body, span }))
+}
+
+/// What the caller knows the call by; an x-request-id is made if there is none.
+fn trace_of(headers: &HeaderMap) -> Trace {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let mut trace = Trace::from_headers(text(REQUEST_ID), text(TRACEPARENT));
+    trace
+        .x_request_id
+        .get_or_insert_with(|| Uuid::new_v4().to_string());
+    trace
+}
+
+fn subject(rpc: &str) -> Option<Resource> {
+    Some(match rpc.split('/').nth(1)? {
+        "generation.v1.FeatureService" => Resource::Feature,
+        "generation.v1.TemplateService" => Resource::Template,
+        "generation.v1.RequestService" => Resource::Request,
+        "generation.v1.JobService" => Resource::Job,
+        "generation.v1.MediaService" => Resource::Media,
+        _ => return None,
+    })
+}
+
+/// What the caller knows the call under way by.
+pub(super) fn trace() -> Trace {
+    CALL.try_with(|call| call.trace.clone()).unwrap_or_default()
+}
+
+/// The call under way is about what its service is about, of this id.
+pub(super) fn note_id(id: i64) {
+    let _ = CALL.try_with(|call| {
+        if let Some(subject) = call.subject {
+            call.notes().ids.push((subject, id));
+        }
+    });
+}
+
+/// The call under way made or changed this.
+pub(super) fn note(resource: Resource, id: i64) {
+    let _ = CALL.try_with(|call| call.notes().ids.push((resource, id)));
+}
+
+/// A refusal is one line of the log: that of the call's end, or one by itself where the answer streams already.
+pub(super) fn refused(code: Code, reason: Reason, error: &str) {
+    let noted = CALL.try_with(|call| {
+        call.notes().refusal = Some((code, reason, error.to_owned()));
+    });
+    if noted.is_err() {
+        tracing::info!(?code, reason = reason.as_str(), error, "call refused");
+    }
+}
+
+impl Call {
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log(&self, rpc: &str, headers: &HeaderMap, began: Instant) {
+        let method = rpc.rsplit('/').next().unwrap_or_default();
+        let changes =
+            self.subject.is_some() && CHANGING.iter().any(|verb| method.starts_with(verb));
+        let notes = self.notes();
+        if !changes && notes.refusal.is_none() {
+            return;
+        }
+        let id = |of: Resource| {
+            let mut ids = notes.ids.iter().rev();
+            ids.find(|(resource, _)| *resource == of).map(|(_, id)| *id)
+        };
+        let (code, reason, error) = match &notes.refusal {
+            Some((code, reason, error)) => (*code, Some(reason.as_str()), Some(error.as_str())),
+            None => {
+                let status = Status::from_header_map(headers);
+                (status.map_or(Code::Ok, |status| status.code()), None, None)
+            }
+        };
+        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let words = match code {
+            Code::Ok => "call done",
+            _ if reason.is_some() => "call refused",
+            _ => "call failed",
+        };
+        tracing::info!(
+            ?code,
+            reason,
+            error,
+            feature_id = id(Resource::Feature),
+            template_id = id(Resource::Template),
+            request_id = id(Resource::Request),
+            job_id = id(Resource::Job),
+            media_id = id(Resource::Media),
+            duration_ms,
+            "{words}"
+        );
+    }
 }
 
 struct InSpan {

@@ -5,6 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
+use super::call;
 use crate::domain::{Error, Reason, Resource, Violation, with_causes};
 
 /// `domain` of every `google.rpc.ErrorInfo` that this service sends.
@@ -34,23 +35,33 @@ fn field_violation(violation: &Violation) -> FieldViolation {
 
 /// Every error is logged here, once. The causes of our own faults are told here and nowhere else.
 fn log(error: &Error, code: Code, reason: Reason) {
-    let (code, reason) = (tracing::field::debug(code), reason.as_str());
+    let (shown, name) = (tracing::field::debug(code), reason.as_str());
+    let causes = || with_causes(error);
     match error {
         Error::Internal(_) => {
-            tracing::error!(code, reason, error = with_causes(error), "internal error");
+            tracing::error!(
+                code = shown,
+                reason = name,
+                error = causes(),
+                "internal error"
+            );
         }
         _ if error.is_known_outage() => {
-            tracing::debug!(code, reason, "refused while the database is away");
+            tracing::debug!(
+                code = shown,
+                reason = name,
+                "refused while the database is away"
+            );
         }
         Error::DatabaseUnavailable(_) | Error::DatabaseFull(_) | Error::StorageUnavailable(_) => {
             tracing::warn!(
-                code,
-                reason,
-                error = with_causes(error),
+                code = shown,
+                reason = name,
+                error = causes(),
                 "dependency unavailable"
             );
         }
-        _ => tracing::info!(code, reason, %error, "call refused"),
+        _ => call::refused(code, reason, &error.to_string()),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 };
 
 use super::{
-    caller, json,
+    call, caller, json,
     media::media_type_from,
     page::{bounded_page, page_request},
     proto::{self, feature_service_server::FeatureService},
@@ -33,6 +33,7 @@ impl FeatureService for Features {
         json::require_finite("", open_ended(request.properties.as_ref()))?;
         let (draft, checks) = draft(request);
         let feature = self.app.create_feature(draft, checks).await?;
+        call::note_id(feature.id);
         Ok(Response::new(proto::CreateFeatureResponse {
             feature: Some(message(feature, caller)),
         }))
@@ -89,6 +90,7 @@ impl FeatureService for Features {
         checks.extend(of_mask.into_violations());
         let change = |draft: &mut _| selection.copy(draft, &given);
         let feature = self.app.update_feature(id, &etag, checks, change).await?;
+        call::note_id(feature.id);
         Ok(Response::new(proto::UpdateFeatureResponse {
             feature: Some(message(feature, caller)),
         }))
@@ -101,6 +103,7 @@ impl FeatureService for Features {
         let caller = caller(&request);
         let proto::DeleteFeatureRequest { id, etag } = request.into_inner();
         let mut checks = Checks::default();
+        call::note_id(id);
         checks.id("id", id);
         checks.etag("etag", &etag);
         checks.finish(())?;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    caller, json,
+    call, caller, json,
     media::{self, media_type, media_type_from},
     page::{any_or, bounded_page, page_request},
     proto::{self, job_service_server::JobService},
@@ -97,6 +97,7 @@ impl JobService for Jobs {
         let caller = caller(&request);
         let id = required_id(request.get_ref().id)?;
         let job = self.app.retry_job(caller, id).await?;
+        call::note_id(job.id);
         Ok(Response::new(proto::RetryJobResponse {
             job: Some(message(job, caller)),
         }))

@@ -47,22 +47,26 @@ pub use error::REASON_DOMAIN;
 /// How often a silent HTTP/2 connection is probed, and how long the answer may take.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// What a page may send: the headers of grpc-web clients, a token, and the part of a file that it wants.
-const CORS_REQUEST_HEADERS: [&str; 6] = [
+/// What a page may send: the headers of grpc-web clients, a token, the part of a file that it wants, and what it knows the
+/// call by.
+const CORS_REQUEST_HEADERS: [&str; 8] = [
     "authorization",
     "content-type",
     "grpc-timeout",
     "range",
+    "traceparent",
     "x-grpc-web",
+    "x-request-id",
     "x-user-agent",
 ];
 /// What a page may read: the outcome of a call without messages, and which part of a file came.
-const CORS_RESPONSE_HEADERS: [&str; 5] = [
+const CORS_RESPONSE_HEADERS: [&str; 6] = [
     "accept-ranges",
     "content-range",
     "grpc-message",
     "grpc-status",
     "grpc-status-details-bin",
+    "x-request-id",
 ];
 /// How long a browser may remember what it was allowed; none keeps it longer.
 const CORS_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -209,6 +213,7 @@ fn caller<T>(_: &tonic::Request<T>) -> Caller {
 
 /// The identifier that a call names its row by: the field `id`.
 fn required_id(id: i64) -> Result<i64, Error> {
+    call::note_id(id);
     let mut checks = Checks::default();
     checks.id("id", id);
     checks.finish(id)

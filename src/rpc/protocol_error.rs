@@ -12,7 +12,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::domain::Reason;
 
-use super::error::REASON_DOMAIN;
+use super::{call, error::REASON_DOMAIN};
 
 const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 /// The encodings that the server knows, sent when the caller's is not among them.
@@ -64,12 +64,7 @@ fn explain(bare: &Status, headers: &HeaderMap) -> Option<Status> {
         "" => otherwise,
         given => &given[..given.floor_char_boundary(MAX_MESSAGE_BYTES)],
     };
-    tracing::info!(
-        ?code,
-        reason = reason.as_str(),
-        error = message,
-        "call refused"
-    );
+    call::refused(code, reason, message);
     let mut details = ErrorDetails::new();
     details.set_error_info(reason.as_str(), REASON_DOMAIN, HashMap::new());
     Some(Status::with_error_details(code, message, details))

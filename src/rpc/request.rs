@@ -10,14 +10,14 @@ use crate::{
     app::App,
     domain::{
         Caller, Checks, Error, GenerationInput, JobCounts, OutputSettings, Page, RequestDraft,
-        WatchCursor, etag, stored,
+        Resource, WatchCursor, etag, stored,
     },
     entity::{self, RequestStatus, request},
     store::{self, PageRequest, request::Counted},
 };
 
 use super::{
-    caller, job, json,
+    call, caller, job, json,
     page::{any_or, bounded_page, page_request},
     proto::{self, request_service_server::RequestService},
     required_id,
@@ -44,6 +44,7 @@ impl RequestService for Requests {
             return Ok(Response::new(resolved::response(valid)));
         }
         let (request, jobs) = self.app.create_request(caller, draft).await?;
+        note_jobs(request.request.id, &jobs);
         Ok(Response::new(proto::CreateRequestResponse {
             request: Some(message(request, caller)),
             jobs: job::brief_messages(jobs, caller),
@@ -108,6 +109,7 @@ impl RequestService for Requests {
         let caller = caller(&request);
         let id = required_id(request.get_ref().id)?;
         let (request, jobs) = self.app.retry_request(caller, id).await?;
+        note_jobs(request.request.id, &jobs);
         Ok(Response::new(proto::RetryRequestResponse {
             request: Some(message(request, caller)),
             jobs: job::brief_messages(jobs, caller),
@@ -229,6 +231,14 @@ fn require_finite(request: &proto::CreateRequestRequest) -> Result<(), Error> {
     checks.finish(())
 }
 
+/// The log tells of the first job alone; the others are found by their request.
+fn note_jobs(request_id: i64, jobs: &[entity::job::Model]) {
+    call::note(Resource::Request, request_id);
+    if let Some(job) = jobs.first() {
+        call::note(Resource::Job, job.id);
+    }
+}
+
 fn draft(request: proto::CreateRequestRequest) -> RequestDraft {
     RequestDraft {
         user_id: request.user_id,
@@ -241,6 +251,7 @@ fn draft(request: proto::CreateRequestRequest) -> RequestDraft {
         metadata: request.metadata.map(json::from_struct).unwrap_or_default(),
         priority: request.priority,
         idempotency_key: request.idempotency_key,
+        trace: call::trace(),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    caller, json,
+    call, caller, json,
     page::{any_or, bounded_page, page_request},
     proto::{self, template_service_server::TemplateService},
     required_id,
@@ -33,6 +33,7 @@ impl TemplateService for Templates {
         json::require_finite("", open_ended(request.template_data.as_ref()))?;
         let (draft, checks) = draft(request);
         let template = self.app.create_template(draft, checks).await?;
+        call::note_id(template.id);
         Ok(Response::new(proto::CreateTemplateResponse {
             template: Some(message(template)),
         }))
@@ -131,6 +132,7 @@ impl TemplateService for Templates {
     ) -> Result<Response<proto::DeleteTemplateResponse>, Status> {
         let proto::DeleteTemplateRequest { id, etag } = request.into_inner();
         let mut checks = Checks::default();
+        call::note_id(id);
         checks.id("id", id);
         checks.etag("etag", &etag);
         checks.finish(())?;

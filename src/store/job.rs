@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::{
-    domain::{Caller, Error, JobInput, Page, Resource},
+    domain::{Caller, Error, JobInput, Page, Resource, Trace},
     entity::{
         JobStatus, MediaType,
         job::{ActiveModel, Column, Entity, Model},
@@ -40,12 +40,13 @@ pub struct Filter {
 }
 
 /// What all jobs of a request share.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     pub category: MediaType,
     pub priority: i32,
     pub max_attempts: i32,
     pub now: DateTime<Utc>,
+    pub trace: Trace,
 }
 
 /// Adds a request's jobs, one for each input, and returns them in order of variation.
@@ -60,7 +61,7 @@ pub async fn insert(
         let input = serde_json::to_value(input).map_err(Error::internal)?;
         Ok(ActiveModel {
             provider: Set(Some(provider)),
-            ..new_job(request, variation, input, plan)
+            ..new_job(request, variation, input, &plan)
         })
     });
     insert_all(tx, jobs.collect::<Result<_, Error>>()?).await
@@ -76,7 +77,7 @@ fn new_job(
     request: &request::Model,
     variation: i32,
     input_json: serde_json::Value,
-    plan: Plan,
+    plan: &Plan,
 ) -> ActiveModel {
     ActiveModel {
         request_id: Set(request.id),
@@ -87,6 +88,8 @@ fn new_job(
         priority: Set(plan.priority),
         input_json: Set(input_json),
         variation: Set(variation),
+        x_request_id: Set(plan.trace.x_request_id.clone()),
+        traceparent: Set(plan.trace.traceparent.clone()),
         ..waiting(plan.max_attempts, plan.now)
     }
 }
@@ -158,6 +161,8 @@ fn successor(job: &Model, max_attempts: i32, now: DateTime<Utc>) -> ActiveModel 
         input_json: Set(job.input_json.clone()),
         provider: Set(job.provider.clone()),
         variation: Set(job.variation),
+        x_request_id: Set(job.x_request_id.clone()),
+        traceparent: Set(job.traceparent.clone()),
         ..waiting(max_attempts, now)
     }
 }

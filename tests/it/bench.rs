@@ -135,6 +135,7 @@ impl Bench {
             metadata: JsonMap::new(),
             priority: 0,
             idempotency_key: String::new(),
+            trace: atelier::domain::Trace::default(),
         }
     }
 

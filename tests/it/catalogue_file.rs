@@ -237,8 +237,10 @@ impl<'a> Folder<'a> {
         Self { db, folder, media }
     }
 
-    fn settings(&self) -> [&str; 2] {
-        ["--set", &self.media]
+    /// There is no other service here that would make the table of users.
+    fn settings(&self) -> [&str; 4] {
+        let users = "identity.provision_users=true";
+        ["--set", &self.media, "--set", users]
     }
 
     fn file(&self) -> PathBuf {

@@ -36,6 +36,8 @@ async fn a_start_waits_for_a_database_that_is_not_there_yet() {
         "database.connect_timeout=10m",
         "--set",
         "log.format=text",
+        "--set",
+        "identity.provision_users=true",
     ]);
     let media = tempfile::tempdir().unwrap();
     command.args([

@@ -76,6 +76,7 @@ async fn a_right_that_is_missing_when_a_job_is_finished_is_waited_for() {
     ] {
         operator.execute_unprepared(&statement).await.unwrap();
     }
+    db.create_users().await;
     // The tables are the operator's, and the program may only use them.
     let migrated = crate::process::run(crate::process::atelier(&db, &["migrate", "up"])).await;
     assert!(migrated.status.success(), "{migrated:?}");

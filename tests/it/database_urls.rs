@@ -111,7 +111,7 @@ async fn a_server_is_reached_over_its_socket_and_its_addresses() {
     ] {
         let output = run(atelier(
             &TestDatabase::on_server(url.clone()),
-            &["migrate", "up"],
+            &["migrate", "up", "--set", "identity.provision_users=true"],
         ))
         .await;
         assert!(output.status.success(), "{url}: {}", said(&output));

@@ -12,10 +12,11 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::bucket::{BUCKET, keep_media_in, serve_bucket};
-use crate::client::{Client, scripted_feature};
+use crate::client::{Client, scripted_wish};
 use crate::database::{Backend, TestDatabase, on_both_databases};
 use crate::process::{atelier, run};
 use crate::reflection_health::{Database, wait_for, watch_health};
+use crate::script::Script;
 use crate::server::{TestServer, within};
 use crate::whole_path::browser;
 
@@ -168,17 +169,19 @@ async fn fill(db: &TestDatabase, server: &TestServer) {
         }
         return;
     }
+    let feature = server.scripted_feature().await;
     let trigger = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
         $$BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END$$; \
-        CREATE TRIGGER refuse BEFORE INSERT ON generation_features FOR EACH ROW EXECUTE FUNCTION refuse()";
+        CREATE TRIGGER refuse BEFORE INSERT ON generation_requests FOR EACH ROW EXECUTE FUNCTION refuse()";
     db.connect()
         .await
         .execute_unprepared(trigger)
         .await
         .unwrap();
+    let script = Script::new(&[]);
     let refused = server
-        .features()
-        .create_feature(scripted_feature("refused"))
+        .requests()
+        .create_request(scripted_wish(feature, &script))
         .await;
     assert_eq!(refused.unwrap_err().code(), tonic::Code::Unavailable);
 }

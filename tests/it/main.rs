@@ -38,6 +38,7 @@ mod intake;
 mod jobs;
 mod layers;
 mod leases;
+mod logs;
 mod media_deletion;
 mod media_download;
 mod media_files;

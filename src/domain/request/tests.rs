@@ -19,6 +19,7 @@ fn wish(prompt: &str) -> RequestDraft {
         metadata: JsonMap::new(),
         priority: 0,
         idempotency_key: String::new(),
+        trace: Trace::default(),
     }
 }
 

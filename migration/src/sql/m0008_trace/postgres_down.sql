@@ -1,0 +1,2 @@
+ALTER TABLE generation_jobs DROP COLUMN traceparent;
+ALTER TABLE generation_jobs DROP COLUMN x_request_id;

@@ -1,0 +1,86 @@
+//! Text logs of one line for each event, whatever words it has: a line break of a client's would make a line that nobody
+//! logged, and an escape would reach the terminal.
+
+use std::fmt::{self, Debug};
+
+use tracing::field::Field;
+use tracing_subscriber::fmt::format::Writer;
+
+/// Writes a field of an event or a span with its control characters written out.
+pub(super) fn write_field(
+    writer: &mut Writer<'_>,
+    field: &Field,
+    value: &dyn Debug,
+) -> fmt::Result {
+    if field.name() != "message" {
+        write!(writer, "{}=", field.name())?;
+    }
+    for letter in format!("{value:?}").chars() {
+        if letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}') {
+            write!(writer, "{}", letter.escape_default())?;
+        } else {
+            writer.write_char(letter)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::field::MakeExt;
+    use tracing_subscriber::fmt::format::debug_fn;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(coloured: bool) -> String {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(coloured)
+            .with_writer(move || writer.clone())
+            .fmt_fields(debug_fn(write_field).delimited(" "))
+            .finish();
+        let words = "a\n2026 ERROR b\r\u{1b}[31mc\u{2028}d\u{9b}e\u{85}";
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::error_span!("call", shown = %words, quoted = words);
+            span.in_scope(|| tracing::error!(shown = %words, debug = ?words, "{words} é"));
+        });
+        let bytes = log.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_one_line_whatever_its_words_hold() {
+        let text = logged(false);
+        let line = text.strip_suffix('\n').unwrap();
+        let breaks = |letter: char| letter.is_control() || letter == '\u{2028}';
+        assert!(!line.contains(breaks), "{line:?}");
+        assert!(line.ends_with("é shown=a\\n2026 ERROR b\\r\\u{1b}[31mc\\u{2028}d\\u{9b}e\\u{85} debug=\"a\\n2026 ERROR b\\r\\u{1b}[31mc\\u{2028}d\\u{9b}e\\u{85}\""), "{line:?}");
+    }
+
+    #[test]
+    fn colours_are_the_log_s_own() {
+        let text = logged(true);
+        assert_eq!(text.matches('\n').count(), 1);
+        assert!(text.contains("\u{1b}["), "{text:?}");
+        assert!(!text.contains("\u{1b}[31mc"), "{text:?}");
+    }
+}
