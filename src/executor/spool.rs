@@ -369,7 +369,7 @@ mod tests {
         assert_eq!(mode(&kept.folder.join("0")), 0o600);
 
         let restarted = Spool::open(&folder, 100, 50).unwrap();
-        assert_eq!(restarted.keys().unwrap(), [key.clone()]);
+        assert_eq!(restarted.keys().unwrap(), std::slice::from_ref(&key));
         assert!(restarted.take(&key).is_none(), "somebody works on it");
         drop(kept);
         let found = restarted.take(&key).unwrap();

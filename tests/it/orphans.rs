@@ -54,7 +54,9 @@ on_both_databases! {
         for look in ["a look", "a start"] {
             let backup = installation(&bench).await;
             match look {
-                "a look" => drop(sweep(&bench, &Removal { mode: RemovalMode::DryRun, ..ALL }).await),
+                "a look" => {
+                    sweep(&bench, &Removal { mode: RemovalMode::DryRun, ..ALL }).await;
+                }
                 _ => bench.app.claim_empty_storage().await.unwrap(),
             }
             let now = installation(&bench).await;

@@ -111,7 +111,7 @@ async fn users_may_stand_in_a_table_of_another_schema_that_is_named() {
         ["true"]
     );
     let moved = start_refused(&db, |config| {
-        config.database.schema = Some("other".to_owned())
+        config.database.schema = Some("other".to_owned());
     })
     .await;
     assert!(moved.contains("set database.schema to public"), "{moved}");
