@@ -91,7 +91,8 @@ impl App {
         completed: &Changed,
         outputs: &[StoredOutput],
     ) -> Result<(), Error> {
-        let (job, now) = (&completed.job, self.clock.now());
+        // The database's time, at which the job has ended.
+        let (job, now) = (&completed.job, completed.job.updated_at);
         let new = |file, metadata| NewMedia {
             deleted_at: completed.request_deleted_at,
             ..self.describe(file, metadata)

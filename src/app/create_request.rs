@@ -107,7 +107,7 @@ impl App {
                 category: feature.category,
                 priority: draft.priority,
                 max_attempts: self.settings.max_attempts,
-                now: self.clock.now(),
+                now: self.clock.queue().unwrap_or(offered.now),
                 trace: draft.trace.clone(),
             };
             let prompt = feature.system_prompt;

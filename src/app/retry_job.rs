@@ -1,7 +1,7 @@
 use crate::{
     domain::{Caller, Error, Resource},
     entity::job,
-    store::{self, Transaction},
+    store::{self, Transaction, queue},
 };
 
 use super::{App, changed_jobs::ChangedJobs};
@@ -53,7 +53,7 @@ impl App {
         changed: &mut ChangedJobs,
     ) -> Result<Vec<job::Model>, Error> {
         let attempts = self.settings.max_attempts;
-        let now = self.clock.now();
+        let now = queue::time(tx, self.clock.queue()).await?;
         for job in jobs {
             // A job without one does not come from here.
             if let Some(provider) = job.input_json["provider"].as_str() {

@@ -1,4 +1,5 @@
 use tokio::{task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use crate::store::report;
 
@@ -6,7 +7,8 @@ use super::Executor;
 
 impl Executor {
     /// Takes jobs as slots become free. Wakes up for announced work, for a finished job, and at the poll interval.
-    pub(super) async fn claim_loop(&self) {
+    /// Ends when nothing runs any more; what runs is stopped once `told` says so.
+    pub(super) async fn claim_loop(&self, told: CancellationToken) {
         let mut running = JoinSet::new();
         self.resume_spooled(&mut running).await;
         while !self.app.draining.is_cancelled() {
@@ -20,8 +22,20 @@ impl Executor {
                 () = tokio::time::sleep(self.settings.poll_interval) => {}
             }
         }
-        while let Some(finished) = running.join_next().await {
-            log_crash(finished);
+        // Not before: a claim under way would take again what is handed back.
+        let stop_the_rest = async {
+            told.cancelled().await;
+            self.stop.cancel();
+            std::future::pending::<()>().await;
+        };
+        let ended = async {
+            while let Some(finished) = running.join_next().await {
+                log_crash(finished);
+            }
+        };
+        tokio::select! {
+            () = ended => {}
+            () = stop_the_rest => {}
         }
     }
 

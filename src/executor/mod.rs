@@ -75,8 +75,9 @@ pub struct Executor {
 
 impl Executor {
     /// Works until `App::draining`, and then until every running job is finished or, from `stop` on, handed back.
-    pub async fn run(self) {
-        tokio::join!(self.claim_loop(), self.upkeep_loop());
+    pub async fn run(mut self) {
+        let told = std::mem::take(&mut self.stop);
+        tokio::join!(self.claim_loop(told), self.upkeep_loop());
     }
 
     /// Says what this process can run; before clients ask, so that none is told that nobody can.
