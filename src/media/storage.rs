@@ -144,7 +144,8 @@ impl Storage {
     ///
     /// [`StorageError::Failed`].
     pub async fn probe(&self) -> Result<(), StorageError> {
-        let path = ObjectPath::from(format!(".check-{}", uuid::Uuid::new_v4()));
+        let check = format!(".check-{}", uuid::Uuid::new_v4());
+        let path = self.inner.prefix.clone().join(check);
         let probed = match &self.inner.backend {
             // The store would make the folder anew, where a mount is gone.
             Backend::Folder { folder, .. } if !folder.is_dir() => {

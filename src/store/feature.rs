@@ -3,8 +3,8 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult,
-    JoinType, Order, PaginatorTrait, QueryFilter, QuerySelect, RelationDef,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, JoinType, Order,
+    PaginatorTrait, QueryFilter, QuerySelect, RelationDef,
     sea_query::{Expr, ExprTrait, LockType, SimpleExpr},
 };
 use serde::Serialize;
@@ -22,7 +22,7 @@ use super::{
     PageRequest, Transaction,
     error::is_unique_violation,
     page::{List, Sorting},
-    search, user,
+    queue, search, user,
 };
 
 /// What a list shows; `None` and empty mean all.
@@ -119,7 +119,7 @@ pub async fn find_offered(
         Expr::exists(user::find(users, draft.user_id)),
         "A_user_known",
     );
-    statement.expr_as(Expr::cust(clock(db.get_database_backend())), "A_now");
+    statement.expr_as(Expr::cust(queue::clock(db)), "A_now");
     if held {
         // Of the feature alone, which is always there. On SQLite nobody else writes meanwhile.
         statement.lock_with_tables(LockType::KeyShare, [Entity]);
@@ -135,13 +135,6 @@ pub async fn find_offered(
             template,
             ..offered
         }),
-    }
-}
-
-fn clock(backend: DbBackend) -> &'static str {
-    match backend {
-        DbBackend::Postgres => "statement_timestamp()",
-        _ => "strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')",
     }
 }
 

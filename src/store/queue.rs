@@ -35,6 +35,11 @@ pub use request_status::refresh_requests;
 /// The clock of the queue: the database's unless a test gives a time.
 pub type Now = Option<DateTime<Utc>>;
 
+/// The database's time, as an expression for other statements.
+pub(super) fn clock(db: &impl ConnectionTrait) -> String {
+    Dialect::of(db).now("NULL")
+}
+
 /// The queue's time.
 pub async fn time(db: &impl ConnectionTrait, now: Now) -> Result<DateTime<Utc>, Error> {
     let sql = Dialect::of(db);

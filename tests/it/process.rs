@@ -38,6 +38,15 @@ pub async fn run(mut command: Command) -> Output {
     within(ended).await.unwrap().unwrap()
 }
 
+/// Asserts that a command has failed and said all of this.
+pub fn refused(output: &Output, words: &[&str]) {
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    for word in words {
+        assert!(told.contains(word), "{word} is not in: {told}");
+    }
+}
+
 /// A running `atelier serve`, killed when this value is dropped.
 pub struct Process {
     child: Child,

@@ -7,7 +7,7 @@ use migration::{Build, Change, MIGRATIONS, Migration, Migrator, Scripts, Setting
 use sea_orm::{ConnectionTrait, TransactionTrait};
 
 use crate::database::{Backend, TestDatabase, on_both_databases};
-use crate::process::{atelier, run};
+use crate::process::{atelier, refused, run};
 use crate::server::{TestServer, within};
 
 on_both_databases! {
@@ -208,15 +208,6 @@ async fn migrate(db: &TestDatabase, arguments: &[&str]) -> Output {
 /// A server that is not expected to start.
 async fn serve(db: &TestDatabase) -> Output {
     run(atelier(db, &["serve", "--listen", "127.0.0.1:0"])).await
-}
-
-/// Asserts that a command has failed and said all of this.
-fn refused(output: &Output, words: &[&str]) {
-    let told = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    for word in words {
-        assert!(told.contains(word), "{word} is not in: {told}");
-    }
 }
 
 fn text(output: &[u8]) -> String {
