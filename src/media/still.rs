@@ -76,19 +76,18 @@ fn most_telling(
     places: &[u32],
 ) -> Result<Option<(f64, DynamicImage)>, CodecError> {
     let times: Vec<_> = places.iter().map(|place| duration * *place / 100).collect();
-    let frames = video::stills(content, format, bounds, &times)?;
-    let rated = frames.into_iter().map(|frame| {
+    let mut best: Option<(f64, DynamicImage)> = None;
+    video::stills(content, format, bounds, &times, &mut |frame| {
         let frame = DynamicImage::ImageRgb8(frame);
-        (contrast(&small_copy(&frame)), frame)
-    });
-    let later = |best: (f64, DynamicImage), other: (f64, DynamicImage)| {
-        if other.0 > best.0 * NEARLY_THE_BEST {
-            other
-        } else {
-            best
+        let told = contrast(&small_copy(&frame));
+        if best
+            .as_ref()
+            .is_none_or(|(best, _)| told > best * NEARLY_THE_BEST)
+        {
+            best = Some((told, frame));
         }
-    };
-    Ok(rated.reduce(later))
+    })?;
+    Ok(best)
 }
 
 /// The standard deviation of the brightness, plus how much it differs between neighbours: both are 0 for a single colour

@@ -7,6 +7,7 @@ use atelier::rpc::proto::{media_service_server, request_service_server};
 use atelier::server::Role;
 use reqwest::StatusCode;
 use sea_orm::ConnectionTrait;
+use tokio::task::JoinSet;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -58,7 +59,7 @@ on_both_databases! {
 
     async fn a_disk_that_refuses_writes_takes_only_the_request_service_away(db: TestDatabase) {
         let server = TestServer::start(&db).await;
-        fill(&db, &server).await;
+        let _clients = fill(&db, &server).await;
         degrades(&server, "database_full", REQUESTS).await;
     }
 
@@ -159,15 +160,16 @@ async fn check(client: &Client, service: &str) -> ServingStatus {
 }
 
 /// On SQLite the server's own connection may not let the file grow; on PostgreSQL a trigger says what a full disk would,
-/// to a call that creates.
-async fn fill(db: &TestDatabase, server: &TestServer) {
+/// to calls that create: the clients go on trying, since the server forgets a while after the last refusal.
+async fn fill(db: &TestDatabase, server: &TestServer) -> JoinSet<()> {
+    let mut clients = JoinSet::new();
     if db.backend == Backend::Sqlite {
         let writer = server.app().store.writer();
         // Without free pages; and below the pages that there are, the limit stands for as many.
         for statement in ["VACUUM", "PRAGMA max_page_count = 1"] {
             writer.execute_unprepared(statement).await.unwrap();
         }
-        return;
+        return clients;
     }
     let feature = server.scripted_feature().await;
     let trigger = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
@@ -179,11 +181,15 @@ async fn fill(db: &TestDatabase, server: &TestServer) {
         .await
         .unwrap();
     let script = Script::new(&[]);
-    let refused = server
-        .requests()
-        .create_request(scripted_wish(feature, &script))
-        .await;
-    assert_eq!(refused.unwrap_err().code(), tonic::Code::Unavailable);
+    let mut requests = server.requests();
+    clients.spawn(async move {
+        loop {
+            let refused = requests.create_request(scripted_wish(feature, &script));
+            assert_eq!(refused.await.unwrap_err().code(), tonic::Code::Unavailable);
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    });
+    clients
 }
 
 async fn ask(url: &str, path: &str) -> (StatusCode, String) {

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::ControlFlow;
 
 use image::RgbImage;
 use mp4_atom::Avcc;
@@ -78,18 +79,22 @@ impl<'a> Pictures<'a> {
         Ok(Some((time, picture)))
     }
 
-    /// The pictures that waited for others.
-    pub(super) fn finish(mut self) -> Result<Vec<(i64, RgbImage)>, CodecError> {
+    /// Hands over the pictures that waited for others, one by one: there may be sixteen.
+    pub(super) fn finish(
+        mut self,
+        each: &mut dyn FnMut(i64, RgbImage) -> Result<ControlFlow<()>, CodecError>,
+    ) -> Result<(), CodecError> {
         let rest = self
             .decoder
             .flush_remaining()
             .map_err(|error| failed(&error))?;
-        let mut pictures = Vec::new();
         for yuv in &rest {
             let time = self.times.pop().map_or(0, |Reverse(time)| time);
-            pictures.push((time, picture(yuv, self.colour, self.bounds)?));
+            if each(time, picture(yuv, self.colour, self.bounds)?)?.is_break() {
+                break;
+            }
         }
-        Ok(pictures)
+        Ok(())
     }
 
     /// Adds a unit to those to decode. Parameters are looked at before the decoder sees them, since they decide how much

@@ -93,8 +93,9 @@ pub fn frames(
     }
 }
 
-/// The frames nearest to these times, which must rise. Near a time whose key frame is far away, a frame in between has
-/// to do, so the cost is bounded by the number of times.
+/// Hands the frames nearest to these times, which must rise, to `each`: all of a large video at once would take much
+/// memory. Near a time whose key frame is far away, a frame in between has to do, so the cost is bounded by the number of
+/// times.
 ///
 /// # Errors
 ///
@@ -104,10 +105,11 @@ pub fn stills(
     format: Format,
     bounds: &Bounds,
     times: &[Duration],
-) -> Result<Vec<RgbImage>, CodecError> {
+    each: &mut dyn FnMut(RgbImage),
+) -> Result<(), CodecError> {
     match format {
-        Format::Mp4 => mp4::Movie::parse(content, bounds)?.stills(bounds, times),
-        _ => stills_in_order(content, format, bounds, times),
+        Format::Mp4 => mp4::Movie::parse(content, bounds)?.stills(bounds, times, each),
+        _ => stills_in_order(content, format, bounds, times, each),
     }
 }
 
@@ -118,29 +120,32 @@ fn stills_in_order(
     content: &[u8],
     format: Format,
     bounds: &Bounds,
-    times: &[Duration],
-) -> Result<Vec<RgbImage>, CodecError> {
-    let (mut stills, mut last, mut seen) = (Vec::new(), None, 0);
+    mut times: &[Duration],
+    each: &mut dyn FnMut(RgbImage),
+) -> Result<(), CodecError> {
+    let (mut last, mut seen) = (None, 0);
     frames(content, format, bounds, &mut |frame| {
         // A picture is shown until the next one.
-        while let (Some(time), Some(picture)) = (times.get(stills.len()), &last)
+        if let (Some((time, later)), Some(picture)) = (times.split_first(), last.take())
             && *time < frame.time
         {
-            stills.push(RgbImage::clone(picture));
+            let also = later.iter().take_while(|time| **time < frame.time).count();
+            times = &later[also..];
+            each(picture);
         }
         seen += 1;
         last = Some(frame.picture);
-        let enough = stills.len() == times.len() || seen == STILL_FRAMES;
+        let enough = times.is_empty() || seen == STILL_FRAMES;
         Ok(if enough {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
         })
     })?;
-    if stills.len() < times.len() {
-        stills.extend(last);
+    if let (false, Some(picture)) = (times.is_empty(), last) {
+        each(picture);
     }
-    Ok(stills)
+    Ok(())
 }
 
 fn undecodable(codec: &str) -> CodecError {

@@ -110,8 +110,8 @@ impl<'a> Movie<'a> {
         &self,
         bounds: &Bounds,
         times: &[Duration],
-    ) -> Result<Vec<RgbImage>, CodecError> {
-        let mut stills = Vec::new();
+        each: &mut dyn FnMut(RgbImage),
+    ) -> Result<(), CodecError> {
         for time in times {
             let ticks = time.as_secs_f64() * f64::from(self.timescale);
             let wanted = self.start.saturating_add(ticks as i64);
@@ -129,9 +129,11 @@ impl<'a> Movie<'a> {
                     ControlFlow::Continue(())
                 })
             })?;
-            stills.extend(still.map(|picture| self.turned(picture)));
+            if let Some(picture) = still {
+                each(self.turned(picture));
+            }
         }
-        Ok(stills)
+        Ok(())
     }
 
     /// The index of the last key frame that is shown at this time or before, or of the first one.
@@ -169,12 +171,7 @@ impl<'a> Movie<'a> {
                 return Ok(());
             }
         }
-        for (time, picture) in decoder.finish()? {
-            if each(time, picture)?.is_break() {
-                return Ok(());
-            }
-        }
-        Ok(())
+        decoder.finish(each)
     }
 
     fn shows(&self, sample: &Sample) -> bool {
