@@ -115,14 +115,14 @@ def generate(channel, user_id, prompt, folder):
         sys.exit("the catalogue is empty: create a feature first")
     print("features:", ", ".join(feature.name for feature in listed))
 
-    wish = request_pb2.CreateRequestRequest(
+    request = request_pb2.CreateRequestRequest(
         user_id=user_id,
         feature_id=listed[0].id,
         user_prompt=prompt,
         # The same key at each try: a request whose answer got lost is not created again.
         idempotency_key=str(uuid.uuid4()),
     )
-    created = repeat(request_pb2_grpc.RequestServiceStub(channel).CreateRequest, wish)
+    created = repeat(request_pb2_grpc.RequestServiceStub(channel).CreateRequest, request)
     print(f"request {created.request.id}, job {created.jobs[0].id}")
 
     event = None

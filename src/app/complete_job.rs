@@ -203,7 +203,7 @@ fn described(inspected: &Inspected) -> JsonMap {
         .collect()
 }
 
-/// Rounded up, as design 3 says.
+/// Rounded up, see docs/domain.md#facts-of-a-file.
 fn whole_seconds(duration: Duration) -> i32 {
     let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     i32::try_from(seconds).unwrap_or(i32::MAX)

@@ -33,10 +33,10 @@
 //!
 //! What went wrong is a [`tonic::Status`]; [`reason`] and [`violations`] read what the service says in it.
 
-/// The program in README, to be compiled with the examples.
+/// The program in the page on clients, to be compiled with the examples.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-pub struct ReadmeExample;
+#[doc = include_str!("../../docs/clients.md")]
+pub struct DocumentedExample;
 
 mod builder;
 mod channel;

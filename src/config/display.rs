@@ -40,7 +40,7 @@ impl Loaded {
 }
 
 impl Config {
-    /// All settings as a Markdown table: the configuration reference of the README.
+    /// All settings as a Markdown table: the settings of docs/configuration.md.
     pub fn reference() -> String {
         let mut table = String::from("| Setting | Type | Default | Meaning |\n|---|---|---|---|\n");
         for entry in ENTRIES {

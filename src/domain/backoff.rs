@@ -1,4 +1,5 @@
-//! When a failed attempt is tried again (design 5: attempt^4 seconds, 10 % up or down, a provider's retry-after wins).
+//! When a failed attempt is tried again: attempt^4 seconds, 10 % up or down, a provider's retry-after wins (see
+//! docs/domain.md#attempts).
 
 use std::time::Duration;
 

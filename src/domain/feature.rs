@@ -18,7 +18,7 @@ const MAX_FRAME_RATE: i64 = 60;
 const DEFAULT_FRAME_RATE: u32 = 30;
 const MAX_ASPECT_RATIOS: usize = 32;
 
-/// `generation_features.properties` (spec 2.2): the keys that Atelier knows, and the others as they are.
+/// `generation_features.properties` (docs/domain.md#properties-of-a-feature): the keys that Atelier knows, and the others as they are.
 ///
 /// A number of 0 and an empty text or list mean "not set".
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

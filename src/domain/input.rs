@@ -6,7 +6,8 @@ use super::{Checks, JsonMap, OutputSettings, stored::OpenEnded};
 
 const MAX_SEED: i64 = u32::MAX as i64;
 
-/// `generation_requests.input_metadata` (spec 2.5): structured inputs by the spec's keys, and the others as they are.
+/// `generation_requests.input_metadata` (docs/domain.md#structured-inputs): the keys that Atelier knows, and the others as
+/// they are.
 ///
 /// An empty text, an empty map and a number of 0 mean "not set".
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

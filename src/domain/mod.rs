@@ -70,5 +70,5 @@ pub use variable::{Variable, VariableType};
 pub use violation::{Violation, Violations};
 pub use watch_cursor::WatchCursor;
 
-/// A JSON object, as in the open-ended columns of the spec.
+/// A JSON object, as in the open-ended columns of docs/domain.md#tables.
 pub type JsonMap = serde_json::Map<String, serde_json::Value>;

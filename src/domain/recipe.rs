@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_can_be_computed_from_what_the_readme_says() {
+    fn the_hash_can_be_computed_from_what_the_page_on_media_says() {
         let recipe = recipe(json!({ "system_prompt": "Be kind." }));
         let mut told = recipe.to_json();
         let hash = told.remove("hash").unwrap();

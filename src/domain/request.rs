@@ -88,7 +88,8 @@ pub struct Resolved {
     pub jobs: Vec<JobInput>,
 }
 
-/// Resolves a wish (design 3: request, then template, then feature), or tells every violation at once.
+/// Resolves a request (first its own inputs, then the template's, then the feature's, see
+/// docs/domain.md#resolving-a-request), or tells every violation at once.
 ///
 /// `random_seed` is used when neither the request nor the template sets one.
 pub fn resolve(

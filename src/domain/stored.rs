@@ -28,7 +28,7 @@ pub fn show<T: OpenEnded>(stored: Option<Value>) -> T {
     })
 }
 
-/// A style given by its name alone, as in the spec's example `{"style": "modern"}`, is a style with that name.
+/// A style given by its name alone, as in `{"style": "modern"}`, is a style with that name (docs/domain.md#data-of-a-template).
 pub(super) fn style<'de, D: Deserializer<'de>>(deserializer: D) -> Result<JsonMap, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::Object(map) => map,

@@ -14,7 +14,7 @@ const MAX_VARIABLES: usize = 64;
 const MAX_PROMPT_CHARS: usize = 20_000;
 const MAX_TAGS: usize = 32;
 
-/// `generation_templates.template_data` (spec 2.3): the keys that Atelier knows, and the others as they are.
+/// `generation_templates.template_data` (docs/domain.md#data-of-a-template): the keys that Atelier knows, and the others as they are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TemplateData {

@@ -1,7 +1,7 @@
 use sea_orm::{DeriveActiveEnum, EnumIter, sea_query::StringLen};
 use serde::Serialize;
 
-/// What a file is to its job (design 3).
+/// What a file is to its job, see docs/domain.md#variations-and-roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
 #[serde(rename_all = "lowercase")]

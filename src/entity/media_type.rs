@@ -1,6 +1,6 @@
 use sea_orm::{DeriveActiveEnum, EnumIter};
 
-/// What a feature makes and what a file is (spec 2.1, `generation_media_type_enum`).
+/// What a feature makes and what a file is (`generation_media_type_enum`, docs/domain.md#enums).
 #[derive(
     Clone,
     Copy,

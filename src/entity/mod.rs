@@ -1,4 +1,4 @@
-//! The records of the database, one file a table, and the two enums of the spec.
+//! The records of the database, one file a table, and the two enums of docs/domain.md#enums.
 //!
 //! Source: `generation-domain` spec, section 2, plus the columns that execution needs.
 

@@ -1,6 +1,6 @@
 use sea_orm::{DeriveActiveEnum, EnumIter, sea_query::StringLen};
 
-/// Where a job stands (spec 2.1, `generation_job_status_enum`).
+/// Where a job stands (`generation_job_status_enum`, docs/domain.md#enums).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(
     rs_type = "String",
@@ -33,7 +33,7 @@ impl JobStatus {
     }
 }
 
-/// Where a request stands: the sum of its jobs. A plain string in the database (spec 2.5, `VARCHAR(32)`).
+/// Where a request stands: the sum of its jobs. A plain string in the database (`VARCHAR(32)`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(32))")]
 pub enum RequestStatus {

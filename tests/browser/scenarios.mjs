@@ -8,7 +8,7 @@ async function open(page, url) {
 
 /** Waits until the page works on nothing. */
 async function idle(page) {
-  await page.waitForSelector("#wish:not([inert])");
+  await page.waitForSelector("#request:not([inert])");
 }
 
 async function trouble(page) {
@@ -23,7 +23,7 @@ function options(page, id) {
   return page.$$eval(`#${id} option`, (options) => options.map((option) => option.textContent));
 }
 
-async function wish(page, style, words) {
+async function submit(page, style, words) {
   await page.selectOption("#template", { label: style });
   await page.fill("#prompt", words);
   await page.click("button");
@@ -40,20 +40,20 @@ async function finished(page, tell) {
   });
 }
 
-/** Lists, is refused, makes a wish, and watches it to its end while the test breaks the connection. */
+/** Lists, is refused, makes a request, and watches it to its end while the test breaks the connection. */
 export async function resume(page, url, tell) {
   await open(page, url);
   tell("listed", { features: await options(page, "feature"), templates: await options(page, "template") });
-  await wish(page, "no style", "   ");
+  await submit(page, "no style", "   ");
   tell("refused", await trouble(page));
 
-  await wish(page, "held_up", "Xin chào");
+  await submit(page, "held_up", "Xin chào");
   await page.waitForSelector("#history li[value='2']");
   tell("processing");
   await finished(page, tell);
 }
 
-/** Makes a wish whose answer gets lost, and makes it again. */
+/** Makes a request whose answer gets lost, and makes it again. */
 export async function lost(page, url, tell) {
   await open(page, url);
   const lose = async (route) => {
@@ -61,16 +61,16 @@ export async function lost(page, url, tell) {
     await route.abort();
   };
   await page.route("**/CreateRequest", lose, { times: 1 });
-  await wish(page, "held_up", "Xin chào");
+  await submit(page, "held_up", "Xin chào");
   tell("lost", await trouble(page));
   await page.click("button");
   await finished(page, tell);
 }
 
-/** Makes a wish and watches a stream that is silent but for its heartbeats, until the test lets it die. */
+/** Makes a request and watches a stream that is silent but for its heartbeats, until the test lets it die. */
 export async function beat(page, url, tell) {
   await open(page, url);
-  await wish(page, "held_up", "Xin chào");
+  await submit(page, "held_up", "Xin chào");
   await page.waitForFunction(() => Number(document.getElementById("heartbeats").textContent) >= 5);
   tell("beaten", { streams: Number(await page.textContent("#streams")) });
   await page.waitForFunction(() => Number(document.getElementById("streams").textContent) >= 2);
@@ -87,7 +87,7 @@ export async function picture(page, url, tell) {
     await released;
     await route.continue();
   });
-  await wish(page, "grand_opening", "Khai trương quán cà phê: giảm 50% cả tuần");
+  await submit(page, "grand_opening", "Khai trương quán cà phê: giảm 50% cả tuần");
   await page.waitForSelector("figure canvas");
   tell("blurred", await page.evaluate(look, "figure canvas"));
   release();
@@ -159,7 +159,7 @@ export async function foreign(page, url, tell) {
   tell("null_origin", { origin: await frame.evaluate(() => origin), ...(await frame.evaluate(callByHand, api)) });
 }
 
-/** Sends a wish in ways that need no leave of the server, and at last in one that does: how many bytes each answered. */
+/** Sends a request in ways that need no leave of the server, and at last in one that does: how many bytes each answered. */
 async function callByHand(api) {
   // user_id 7, feature_id 1, user_prompt "hi".
   const message = [0x08, 7, 0x18, 1, 0x2a, 2, 0x68, 0x69];

@@ -78,7 +78,7 @@ on_both_databases! {
 // The rest asks nothing of the database that the tests above and those of `watch` do not, so SQLite is enough.
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wish_whose_answer_got_lost_is_the_same_when_it_is_made_again() {
+async fn a_request_whose_answer_got_lost_is_the_same_when_it_is_made_again() {
     let db = TestDatabase::create(Backend::Sqlite).await;
     let site = Site::start().await;
     let server = serve(&db, &site).await;

@@ -7,12 +7,16 @@ use std::process::Command;
 use std::time::Duration;
 
 use atelier::config::{Config, DatabaseBackend, Inputs, StorageBackend, parse_duration};
+use atelier::shutdown::CLOSING;
 use serde_json::Value as Json;
 
 use crate::process::run;
 use crate::python::python;
 
 const PASSWORD: &str = "0123456789abcdef";
+
+/// How much longer than the program's grace a service manager is to wait; closing takes a part of it.
+const MARGIN: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_compose_file_configures_an_api_and_workers_on_postgresql_and_s3() {
@@ -33,7 +37,7 @@ async fn the_compose_file_configures_an_api_and_workers_on_postgresql_and_s3() {
             serde_json::json!(["serve", "--role", role])
         );
         let grace = parse_duration(service["stop_grace_period"].as_str().unwrap()).unwrap();
-        assert!(grace > config.server.shutdown_grace + Duration::from_secs(5));
+        assert!(grace >= config.server.shutdown_grace + MARGIN);
         // The bucket, the server and the database are those that the file starts.
         let endpoint = config.storage.endpoint.unwrap();
         let aliases = &compose["services"]["s3"]["networks"]["default"]["aliases"];
@@ -101,7 +105,7 @@ async fn the_unit_starts_the_program_and_leaves_it_time_to_stop() {
         .parse()
         .map(Duration::from_secs)
         .unwrap();
-    assert!(stop > Config::default().server.shutdown_grace + Duration::from_secs(5));
+    assert!(stop >= Config::default().server.shutdown_grace + MARGIN);
     // What a wrong configuration exits with.
     assert_eq!(settings["RestartPreventExitStatus"], "2");
 }
@@ -116,6 +120,49 @@ fn the_image_is_built_with_the_least_compiler_or_a_newer_one() {
         |text: &str| -> Vec<u32> { text.split('.').map(|part| part.parse().unwrap()).collect() };
     let base = version(base.unwrap().split('-').next().unwrap());
     assert!(base >= version(env!("CARGO_PKG_RUST_VERSION")), "{base:?}");
+}
+
+#[tokio::test]
+async fn the_image_asks_for_its_health_where_its_server_answers_in_every_role() {
+    let dockerfile = read("deploy/Dockerfile");
+    let environment: Vec<_> = dockerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("ENV ")?.split_once('='))
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    let config = Config::load(&Inputs {
+        file: Some("/dev/null".into()),
+        environment,
+        ..Inputs::default()
+    });
+    let listen = config.unwrap().config.health.listen.unwrap();
+    assert!(listen.port() != 0 && listen.ip().is_unspecified());
+
+    let check = dockerfile
+        .lines()
+        .find_map(|line| line.strip_prefix("HEALTHCHECK "));
+    let (_, words) = check.unwrap().split_once("CMD ").unwrap();
+    let words: Vec<String> = serde_json::from_str(words).unwrap();
+    assert_eq!(words, ["atelier", "health"]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_atelier"));
+    command.args(&words[1..]).arg("--help");
+    let output = run(command).await;
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn the_files_and_the_page_ask_for_the_same_time_to_stop() {
+    let seconds = MARGIN.as_secs();
+    for file in ["deploy/atelier.service", "deploy/compose.yaml"] {
+        let words = format!("At least {seconds} s longer than server.shutdown_grace.");
+        assert!(read(file).contains(&words), "{file}");
+    }
+    let page = read("docs/operations.md")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert!(page.contains(&format!("at least {seconds} s longer")));
+    assert!(MARGIN > CLOSING);
 }
 
 async fn compose() -> Json {

@@ -1,4 +1,4 @@
-"""What grpcurl does, as far as the README uses it: explores and calls a server through reflection alone.
+"""What grpcurl does, as far as the documents use it: explores and calls a server through reflection alone.
 
     grpcurl.py [-plaintext] ADDRESS list [SERVICE]
     grpcurl.py [-plaintext] ADDRESS describe [SYMBOL]

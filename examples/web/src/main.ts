@@ -1,4 +1,4 @@
-// The page: choose a feature and a style, write a wish, watch it come true.
+// The page: choose a feature and a style, say what is to be made, watch it being made.
 
 import { connect, CALL_TIMEOUT } from "./api.ts";
 import { figure } from "./picture.ts";
@@ -11,7 +11,7 @@ const api = connect(settings.get("api") ?? "http://127.0.0.1:50051");
 const userId = BigInt(settings.get("user") ?? 1);
 const silence = Number(settings.get("silence") ?? 30) * 1000;
 
-const form = element("wish", HTMLFormElement);
+const form = element("request", HTMLFormElement);
 const featureChoice = element("feature", HTMLSelectElement);
 const templateChoice = element("template", HTMLSelectElement);
 const prompt = element("prompt", HTMLTextAreaElement);
@@ -43,10 +43,10 @@ async function showTemplates() {
   templateChoice.replaceChildren(new Option("no style", ""), ...styles);
 }
 
-/** The wish that was sent last, with its key, until there is an answer: sent again, it is the same request. */
+/** The request that was sent last, with its key, until there is an answer: sent again, it is the same request. */
 let unanswered = { words: "", key: "" };
 
-async function makeWish() {
+async function makeRequest() {
   history.replaceChildren();
   pictures.replaceChildren();
   progress.value = 0;
@@ -55,14 +55,14 @@ async function makeWish() {
   if (unanswered.words !== words) {
     unanswered = { words, key: crypto.randomUUID() };
   }
-  const wish = {
+  const request = {
     userId,
     featureId: BigInt(featureChoice.value || 0),
     ...(templateChoice.value && { templateId: BigInt(templateChoice.value) }),
     userPrompt: prompt.value,
     idempotencyKey: unanswered.key,
   };
-  const { jobs } = await api.requests.createRequest(wish, { timeoutMs: CALL_TIMEOUT });
+  const { jobs } = await api.requests.createRequest(request, { timeoutMs: CALL_TIMEOUT });
   unanswered = { words: "", key: "" };
   await Promise.all(jobs.map(follow));
 }
@@ -126,6 +126,6 @@ async function attempt(action: () => Promise<void>) {
 featureChoice.addEventListener("change", () => attempt(showTemplates));
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  void attempt(makeWish);
+  void attempt(makeRequest);
 });
 void attempt(showFeatures);

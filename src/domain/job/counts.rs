@@ -27,8 +27,8 @@ impl JobCounts {
     }
 }
 
-/// A request's status as the sum of its jobs (design 3). One whose jobs were all deleted stays as it ended `before`; if it
-/// had not, it is cancelled, since nothing would ever end it.
+/// A request's status as the sum of its jobs, see docs/domain.md#request-status. One whose jobs were all deleted stays as it
+/// ended `before`; if it had not, it is cancelled, since nothing would ever end it.
 pub fn request_status(counts: JobCounts, before: RequestStatus) -> RequestStatus {
     use RequestStatus::{Cancelled, Completed, Failed, Pending, Processing};
     if counts == JobCounts::default() && matches!(before, Completed | Failed) {

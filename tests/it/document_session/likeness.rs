@@ -6,9 +6,10 @@ use serde_json::{Deserializer, Map, Value};
 const LEFT_OUT: &str = "...";
 
 /// Fields whose values differ from run to run; what is shown need only be of the same type.
-const VOLATILE: [&str; 10] = [
+const VOLATILE: [&str; 11] = [
     "blurhash",
     "downloadUrl",
+    "hash",
     "jobCounts",
     "mediaUrl",
     "nextPageToken",
@@ -19,10 +20,16 @@ const VOLATILE: [&str; 10] = [
     "workerId",
 ];
 
+/// Facts that `generate` prints and that differ from run to run.
+const CHANCE: [&str; 4] = ["BlurHash", "File", "Seed", "URL"];
+
+/// What the size of a file is told in.
+const UNITS: [&str; 4] = ["B", "KiB", "MiB", "bytes"];
+
 /// How `printed` differs from what is `shown`; `None` when it is alike, or nothing is shown.
 pub fn unlike(shown: &str, printed: &str) -> Option<String> {
     if shown.is_empty() {
-        let failed = printed.starts_with("ERROR") || printed.starts_with("Error");
+        let failed = printed.to_ascii_lowercase().starts_with("error");
         return failed.then(|| "it fails".to_owned());
     }
     if shown.starts_with('{') {
@@ -32,19 +39,19 @@ pub fn unlike(shown: &str, printed: &str) -> Option<String> {
     }
 }
 
-/// A line of `...` stands for any lines.
+/// A line of `...` stands for any lines; how often progress is told is chance.
 fn unlike_lines(shown: &str, printed: &str) -> Option<String> {
-    let mut printed = printed.lines();
+    let mut printed = printed.lines().filter(|line| !tells_progress(line));
     let mut may_skip = false;
-    for line in shown.lines() {
+    for line in shown.lines().filter(|line| !tells_progress(line)) {
         if line.trim() == LEFT_OUT {
             may_skip = true;
             continue;
         }
         let found = if may_skip {
-            printed.any(|other| other == line)
+            printed.any(|other| same_line(line, other))
         } else {
-            printed.next() == Some(line)
+            printed.next().is_some_and(|other| same_line(line, other))
         };
         if !found {
             return Some(format!("this line is not printed there: {line}"));
@@ -53,6 +60,32 @@ fn unlike_lines(shown: &str, printed: &str) -> Option<String> {
     }
     let rest = printed.next().filter(|_| !may_skip);
     rest.map(|line| format!("this line is not shown: {line}"))
+}
+
+/// Such as `1/1 85% encoding` and `2: processing 85% encoding`.
+fn tells_progress(line: &str) -> bool {
+    let words: Vec<_> = line.split_whitespace().collect();
+    let is_step = words.first().is_some_and(|word| word.contains('/'));
+    let is_percentage = |word: &&str| word.ends_with('%');
+    (is_step && words.get(1).is_some_and(is_percentage))
+        || (words.get(1) == Some(&"processing") && words.get(2).is_some_and(is_percentage))
+}
+
+/// Equal but for what differs from run to run: facts of chance, and how large a file is.
+fn same_line(shown: &str, printed: &str) -> bool {
+    let (shown, printed): (Vec<_>, Vec<_>) = (
+        shown.split_whitespace().collect(),
+        printed.split_whitespace().collect(),
+    );
+    let by_chance = shown.first().is_some_and(|label| CHANCE.contains(label));
+    let same = |(index, (one, other)): (usize, (&&str, &&str))| {
+        let is_size = shown
+            .get(index + 1)
+            .is_some_and(|unit| UNITS.contains(unit));
+        let both_numbers = one.parse::<f64>().is_ok() && other.parse::<f64>().is_ok();
+        one == other || (by_chance && index > 0) || (is_size && both_numbers)
+    };
+    shown.len() == printed.len() && shown.iter().zip(&printed).enumerate().all(same)
 }
 
 /// How often a stream tells of progress is chance, so one of those messages is like each that is shown.
@@ -205,5 +238,27 @@ fn lines_are_compared_one_by_one() {
     for other in ["a\n", "b\n...\n", "a\n...\nc\n", "a\nb\nc\n"] {
         assert!(unlike(other, "a\nb\n").is_some(), "{other}");
     }
-    assert!(unlike("", "ERROR:\n").is_some());
+    for failure in ["ERROR:\n", "error: no\n"] {
+        assert!(unlike("", failure).is_some());
+    }
+}
+
+#[test]
+fn what_a_command_prints_by_chance_may_differ_and_nothing_else() {
+    let shown = "1/1 waiting\n1/1 0% working\nFile  a.png\nSize  8x9, 1.5 KiB\nSeed  7\n";
+    let printed = "1/1 waiting\n1/1 60% drawing\n1/1 85% encoding\nFile  b.png\nSize  8x9, 20.0 KiB\nSeed  8\n";
+    assert_eq!(unlike(shown, printed), None);
+    assert_eq!(
+        unlike("a.png: 8x9, 12 bytes\n", "a.png: 8x9, 13 bytes\n"),
+        None
+    );
+    for other in [
+        printed.replace("8x9", "8x8"),
+        printed.replace("waiting", "ready"),
+        printed.replace("Seed", "Sheet"),
+        printed.replace("20.0 KiB", "some KiB"),
+        printed.replace("20.0 KiB", "20.0 MiB"),
+    ] {
+        assert!(unlike(shown, &other).is_some(), "{other}");
+    }
 }
