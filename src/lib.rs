@@ -12,13 +12,12 @@
 //! 6. [`app::App::complete_job`] records media, job, event and the request's status in one transaction, conditional on
 //!    the lease; [`events`] wakes those who watch, and [`app::JobWatch`] reads for them what has happened.
 //!
-//! Dependencies point one way: [`domain`], [`entity`] <- [`codec`] <- [`store`], [`provider`], [`media`], [`events`] <- [`app`] <-
+//! Dependencies point one way: [`codec`] <- [`domain`], [`entity`] <- [`store`], [`provider`], [`media`], [`events`] <- [`app`] <-
 //! [`rpc`], [`executor`] <- [`server`], [`cli`]. Other programs use [`client`], as [`cli`] does. The README lists the invariants.
 
 pub mod app;
 pub mod cli;
 pub mod client;
-pub mod codec;
 pub mod config;
 pub mod domain;
 pub mod entity;

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use atelier::domain::{Format, JobInput};
+use atelier::domain::JobInput;
 use atelier::entity::MediaType;
 use atelier::provider::builtin::{Builtin, drawing};
 use atelier::provider::{Content, ProgressSender, Provider, Submitted, Task};
+use codec::Format;
 use image::{RgbImage, imageops::crop_imm};
 use serde_json::json;
 use tokio::runtime::Runtime;

@@ -10,12 +10,12 @@ mod style;
 mod video;
 
 use async_trait::async_trait;
+use codec::{Format, picture};
 use serde_json::Value;
 use tokio::task;
 
 use crate::{
-    codec::picture,
-    domain::{Format, JobInput, JsonMap},
+    domain::{JobInput, JsonMap},
     entity::MediaType,
 };
 

@@ -1,10 +1,10 @@
 //! Music for a job.
 
+use codec::{Format, sound};
 use serde_json::Value;
 
 use crate::{
-    codec::sound,
-    domain::{Format, JobInput, JsonMap},
+    domain::{JobInput, JsonMap},
     provider::{Content, Output, OutputFile, ProviderError, Task},
 };
 

@@ -1,11 +1,9 @@
 //! Videos: a composed scene that moves.
 
+use codec::{CodecError, Format, video};
 use serde_json::Value;
 
-use crate::{
-    codec::{CodecError, video},
-    domain::{Format, JsonMap},
-};
+use crate::domain::JsonMap;
 
 use super::super::{Content, Output, OutputFile, ProviderError, Task};
 use super::{animation::Animation, brief, drawing, report};

@@ -15,9 +15,8 @@ mod tests;
 mod theory;
 mod vocabulary;
 
+use codec::sound::Sound;
 use serde_json::{Map, Value};
-
-use crate::codec::sound::Sound;
 
 pub use style::check_style;
 

@@ -4,12 +4,11 @@ mod echo;
 mod master;
 mod reverb;
 
-use crate::codec::sound::Sound;
-
 use super::mood::Ensemble;
 use super::score::{Note, Part, Score};
 use super::synth::{Frame, Instrument, RATE, Voice, Waves};
 use super::{MusicError, SAMPLE_RATE};
+use codec::sound::Sound;
 use echo::Echo;
 use master::Master;
 use reverb::Reverb;
