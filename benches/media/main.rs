@@ -15,10 +15,10 @@ use std::time::Duration;
 use atelier::entity::MediaType;
 use atelier::media::preview::{blurhash, small_copy};
 use atelier::media::{Limits, inspect};
-use atelier::provider::builtin::{drawing, music};
 use codec::sound::Sound;
 use codec::{Format, picture, provenance, sound, video};
 use image::{DynamicImage, RgbImage};
+use studio::{drawing, music};
 use tokio::runtime::{Builder, Runtime};
 
 use ffmpeg::Encode;

@@ -2,11 +2,12 @@
 
 use codec::{CodecError, Format, video};
 use serde_json::Value;
+use studio::{animation::Animation, drawing};
 
 use crate::domain::JsonMap;
 
 use super::super::{Content, Output, OutputFile, ProviderError, Task};
-use super::{animation::Animation, brief, drawing, report};
+use super::{brief, report};
 
 /// Share of the work that is drawing the layers; the rest is putting frames together and encoding them.
 const DRAWN: f32 = 0.1;
