@@ -1,40 +1,12 @@
 //! Everything that parses media, fed with what the fuzzer makes up: the signatures, every reader, the recipes in files.
 //! Nothing may panic, hang, or take more memory than the bounds allow.
-//!
-//! The readers are a layer of their own that needs next to nothing of the others, so it is compiled here by itself: with
-//! the whole crate, the fuzzer's instruments would go into a database and a web server too.
 #![no_main]
-#![allow(dead_code, reason = "what writes files is not fuzzed")]
 
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use codec::{Bounds, Format, Kind, Stop, picture, provenance, sniff, sound, video};
 use libfuzzer_sys::fuzz_target;
-
-use codec::{Bounds, Stop, picture, provenance, sniff, sound, video};
-use entity::MediaType;
-
-#[path = "../src/codec/mod.rs"]
-mod codec;
-
-#[path = "../src/domain/format.rs"]
-mod format;
-
-/// What the readers know of the domain.
-mod domain {
-    pub use crate::format::Format;
-
-    pub type JsonMap = serde_json::Map<String, serde_json::Value>;
-}
-
-mod entity {
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum MediaType {
-        Image,
-        Video,
-        Audio,
-    }
-}
 
 fuzz_target!(|content: &[u8]| {
     let _ = provenance::read(content);
@@ -48,14 +20,14 @@ fuzz_target!(|content: &[u8]| {
         max_length: Duration::from_secs(20),
         stop: Stop::default(),
     };
-    match format.media_type() {
-        MediaType::Image => {
+    match format.kind() {
+        Kind::Image => {
             if let Ok(picture) = picture::decode(content, format, bounds.max_pixels) {
                 assert!(u64::from(picture.width()) * u64::from(picture.height()) <= bounds.max_pixels);
             }
         }
-        MediaType::Video => watch(content, format, &bounds),
-        MediaType::Audio => {
+        Kind::Video => watch(content, format, &bounds),
+        Kind::Audio => {
             if let Ok(track) = sound::measure(content, format, &bounds) {
                 assert!(track.duration() <= bounds.max_length);
             }
@@ -69,7 +41,7 @@ fuzz_target!(|content: &[u8]| {
     }
 });
 
-fn watch(content: &[u8], format: domain::Format, bounds: &Bounds) {
+fn watch(content: &[u8], format: Format, bounds: &Bounds) {
     let Ok(facts) = video::facts(content, format, bounds) else {
         return;
     };

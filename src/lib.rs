@@ -3,7 +3,6 @@
 pub mod app;
 pub mod cli;
 pub mod client;
-pub mod codec;
 pub mod config;
 pub mod domain;
 pub mod entity;

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use atelier::domain::Format;
+use codec::Format;
 
 /// One way to encode.
 pub struct Encode {

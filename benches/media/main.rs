@@ -12,14 +12,13 @@ mod table;
 use std::hint::black_box;
 use std::time::Duration;
 
-use atelier::codec::sound::Sound;
-use atelier::codec::{picture, provenance, sound, video};
-use atelier::domain::Format;
 use atelier::entity::MediaType;
 use atelier::media::preview::{blurhash, small_copy};
 use atelier::media::{Limits, inspect};
-use atelier::provider::builtin::{drawing, music};
+use codec::sound::Sound;
+use codec::{Format, picture, provenance, sound, video};
 use image::{DynamicImage, RgbImage};
+use studio::{drawing, music};
 use tokio::runtime::{Builder, Runtime};
 
 use ffmpeg::Encode;

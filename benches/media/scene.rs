@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
-use atelier::domain::{Format, JobInput};
+use atelier::domain::JobInput;
 use atelier::entity::MediaType;
-use atelier::provider::builtin::{Builtin, drawing};
+use atelier::provider::builtin::Builtin;
 use atelier::provider::{Content, ProgressSender, Provider, Submitted, Task};
+use codec::Format;
 use image::{RgbImage, imageops::crop_imm};
 use serde_json::json;
+use studio::drawing;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 

@@ -129,7 +129,7 @@ impl App {
         NewMedia {
             media_url: self.storage.object_url(&file.key),
             storage_key: file.key.path().to_owned(),
-            media_type: facts.format.media_type(),
+            media_type: facts.format.kind().into(),
             role: file.role,
             file_size: i64::try_from(facts.file_size).unwrap_or(i64::MAX),
             duration: facts.duration.map(whole_seconds),

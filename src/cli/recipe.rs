@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use codec::provenance;
 
 use super::{Outcome, output};
-use crate::codec::provenance;
 
 /// Which file to ask.
 #[derive(Debug, Args)]

@@ -1,10 +1,11 @@
+use codec::Format;
 use serde::{Deserialize, Serialize};
 
 use crate::entity::MediaType;
 
 use super::{
-    AspectRatio, Checks, Derivatives, Error, Format, IntakeLimits, JsonMap, Resolution,
-    check::is_in_name, stored::OpenEnded,
+    AspectRatio, Checks, Derivatives, Error, IntakeLimits, JsonMap, Resolution, check::is_in_name,
+    stored::OpenEnded,
 };
 
 const MAX_PROVIDER_CHARS: usize = 64;
@@ -121,7 +122,7 @@ impl FeatureProperties {
     /// The formats that may be asked for, the default first.
     pub fn formats(&self, category: MediaType) -> Vec<Format> {
         if self.formats.is_empty() {
-            return Format::written(category).collect();
+            return Format::written(category.into()).collect();
         }
         self.formats
             .iter()
@@ -228,7 +229,7 @@ impl FeatureProperties {
         let Some(category) = category else {
             return;
         };
-        let known: Vec<Format> = Format::of(category).collect();
+        let known: Vec<Format> = Format::of(category.into()).collect();
         let mut seen = Vec::new();
         for (index, name) in self.formats.iter().enumerate() {
             let field = format!("properties.formats[{index}]");

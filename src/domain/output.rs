@@ -1,10 +1,11 @@
 mod formats;
 
+use codec::Format;
 use serde::{Deserialize, Serialize};
 
 use crate::entity::MediaType;
 
-use super::{AspectRatio, Checks, FeatureProperties, Format, MIN_SIDE, Resolution};
+use super::{AspectRatio, Checks, FeatureProperties, MIN_SIDE, Resolution};
 
 pub use formats::further_formats;
 

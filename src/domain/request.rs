@@ -1,9 +1,10 @@
+use codec::Format;
 use serde::Serialize;
 
 use crate::entity::MediaType;
 
 use super::{
-    Caller, Checks, Error, FeatureProperties, Format, GenerationInput, JobInput, JsonMap, Origin,
+    Caller, Checks, Error, FeatureProperties, GenerationInput, JobInput, JsonMap, Origin,
     OutputForm, TemplateData, Trace, sha256_hex,
 };
 

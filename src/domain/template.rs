@@ -1,12 +1,13 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use codec::Format;
 use serde::{Deserialize, Serialize};
 
 use crate::entity::MediaType;
 
 use super::{
-    Checks, FeatureProperties, Format, GenerationInput, JsonMap, OutputSettings, Variable,
+    Checks, FeatureProperties, GenerationInput, JsonMap, OutputSettings, Variable,
     feature::MAX_BATCH_SIZE, prompt, stored::OpenEnded,
 };
 

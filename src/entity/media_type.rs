@@ -1,3 +1,4 @@
+use codec::Kind;
 use sea_orm::{DeriveActiveEnum, EnumIter};
 
 /// What a feature makes and what a file is (`generation_media_type_enum`, docs/domain.md#enums).
@@ -26,6 +27,26 @@ pub enum MediaType {
     Video,
     #[sea_orm(string_value = "audio")]
     Audio,
+}
+
+impl From<Kind> for MediaType {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Image => Self::Image,
+            Kind::Video => Self::Video,
+            Kind::Audio => Self::Audio,
+        }
+    }
+}
+
+impl From<MediaType> for Kind {
+    fn from(media_type: MediaType) -> Self {
+        match media_type {
+            MediaType::Image => Self::Image,
+            MediaType::Video => Self::Video,
+            MediaType::Audio => Self::Audio,
+        }
+    }
 }
 
 impl MediaType {

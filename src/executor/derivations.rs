@@ -1,10 +1,8 @@
 //! Which files a job's input asks for besides what the provider makes.
 
-use crate::{
-    domain::{Format, JobInput},
-    entity::{MediaRole, MediaType},
-    media::Derivation,
-};
+use codec::{Format, Kind};
+
+use crate::{domain::JobInput, entity::MediaRole, media::Derivation};
 
 /// What is to be made of an original, in the order of the rows: formats, thumbnails, poster, preview.
 ///
@@ -16,9 +14,9 @@ pub(super) fn wanted(input: &JobInput, original: Format) -> Vec<Derivation> {
     let derivatives = &input.derivatives;
     let sides = derivatives.thumbnail_sizes.iter();
     let thumbnails = sides.filter_map(|side| u32::try_from(*side).ok());
-    let media_type = original.media_type();
-    let poster = derivatives.poster && media_type != MediaType::Image;
-    let preview = derivatives.preview && media_type == MediaType::Video;
+    let kind = original.kind();
+    let poster = derivatives.poster && kind != Kind::Image;
+    let preview = derivatives.preview && kind == Kind::Video;
     formats
         .map(Derivation::Format)
         .chain(thumbnails.map(Derivation::Thumbnail))

@@ -87,7 +87,7 @@ impl<'a> Intake<'a> {
         let settings = &self.attempt.executor.settings;
         let (inspected, still) = inspect_with_still(content.clone(), &settings.limits).await?;
         let (format, category) = (inspected.facts.format, self.attempt.job.category);
-        if format.media_type() != category {
+        if format.kind() != category.into() {
             let detail = format!("expected {}, got {format}", category.as_str());
             return Err(Mishap::lasting(invalid_output(detail)));
         }

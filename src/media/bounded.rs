@@ -3,10 +3,9 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use codec::Stop;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-
-use crate::codec::Stop;
 
 use super::facts::InspectError;
 

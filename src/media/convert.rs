@@ -5,13 +5,12 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use bytes::Bytes;
+use codec::video::{Frame, VideoWriter};
+use codec::{Bounds, CodecError, Format, Stop, picture, sound, video};
 use image::RgbImage;
 
 use super::Facts;
 use super::derive::DeriveError;
-use crate::codec::video::{Frame, VideoWriter};
-use crate::codec::{Bounds, CodecError, Stop, picture, sound, video};
-use crate::domain::Format;
 
 /// Most pixels on the longest side of a preview.
 const PREVIEW_SIDE: u32 = 320;

@@ -5,16 +5,14 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use codec::picture::{self, Encoding};
+use codec::{Bounds, CodecError, Format, Kind};
 use image::DynamicImage;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::bounded::run_bounded;
 use super::{Facts, InspectError, Inspected, Limits, convert};
-use crate::codec::picture::{self, Encoding};
-use crate::codec::{Bounds, CodecError};
-use crate::domain::Format;
-use crate::entity::MediaType;
 
 /// Good enough for a picture that is only looked at while it is small.
 const THUMBNAIL_QUALITY: u8 = 80;
@@ -140,18 +138,18 @@ impl Original {
 
     async fn make(&self, derivation: Derivation) -> Result<Bytes, DeriveError> {
         let max_bytes = self.limits.max_bytes;
-        match (derivation, self.format().media_type()) {
-            (Derivation::Format(to), MediaType::Image) => {
+        match (derivation, self.format().kind()) {
+            (Derivation::Format(to), Kind::Image) => {
                 self.draw(Encoding::of(to), |still| Cow::Borrowed(still))
                     .await
             }
-            (Derivation::Format(to), MediaType::Video) => {
+            (Derivation::Format(to), Kind::Video) => {
                 self.convert(move |content, facts, bounds| {
                     convert::video(content, facts, to, max_bytes, bounds)
                 })
                 .await
             }
-            (Derivation::Format(to), MediaType::Audio) => {
+            (Derivation::Format(to), Kind::Audio) => {
                 self.convert(move |content, facts, bounds| {
                     convert::sound(content, facts, to, max_bytes, bounds)
                 })
@@ -168,7 +166,7 @@ impl Original {
                 .await
             }
             // Bars on one colour: as a PNG they are small and clean.
-            (Derivation::Poster, MediaType::Audio) => {
+            (Derivation::Poster, Kind::Audio) => {
                 self.draw(Encoding::of(Format::Png), |still| Cow::Borrowed(still))
                     .await
             }
@@ -176,7 +174,7 @@ impl Original {
                 self.draw(Encoding::of(Format::Jpg), |still| Cow::Borrowed(still))
                     .await
             }
-            (Derivation::Preview, MediaType::Video) => {
+            (Derivation::Preview, Kind::Video) => {
                 self.convert(move |content, facts, bounds| {
                     convert::preview(content, facts, max_bytes, bounds)
                 })

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use crate::codec::{Bounds, CodecError, Stop};
-use crate::domain::Format;
+use codec::{Bounds, CodecError, Format, Stop};
 
-pub use crate::codec::sound::SoundFacts;
+pub use codec::sound::SoundFacts;
 
 /// What reading a file may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::domain::{Format, sha256_hex};
+use codec::Format;
+
+use crate::domain::sha256_hex;
 
 /// The first segment of every key: nothing else in a folder or bucket is ours to list, serve or
 /// delete.

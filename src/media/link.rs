@@ -170,10 +170,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::collections::HashMap;
 
+    use codec::Format;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::Format;
 
     struct Link {
         path: String,

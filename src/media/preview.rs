@@ -8,11 +8,10 @@ use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use codec::picture::{opaque, scaled};
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, Rgb, RgbImage};
-
-use crate::codec::picture::{opaque, scaled};
 
 /// Longest side of the small copy in pixels.
 const COPY_SIDE: u32 = 64;

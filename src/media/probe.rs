@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use codec::{Bounds, CodecError, Format, Kind, Stop, picture, sound, video};
 use image::DynamicImage;
 
 use super::bounded::run_bounded;
@@ -10,9 +11,7 @@ use super::facts::{Facts, InspectError, Inspected, Limits, SoundFacts};
 use super::preview;
 use super::still::poster;
 use super::waveform::{self, Peaks};
-use crate::codec::{self, Bounds, CodecError, Stop, picture, sound, video};
-use crate::domain::{Format, sha256_hex};
-use crate::entity::MediaType;
+use crate::domain::sha256_hex;
 
 /// Finds out what `content` is and makes its previews, on a thread for blocking work.
 ///
@@ -96,10 +95,10 @@ impl Found {
 }
 
 fn look(content: &[u8], format: Format, bounds: &Bounds) -> Result<Found, CodecError> {
-    match format.media_type() {
-        MediaType::Image => look_at_picture(content, format, bounds),
-        MediaType::Video => look_at_video(content, format, bounds),
-        MediaType::Audio => listen(content, format, bounds),
+    match format.kind() {
+        Kind::Image => look_at_picture(content, format, bounds),
+        Kind::Video => look_at_video(content, format, bounds),
+        Kind::Audio => listen(content, format, bounds),
     }
 }
 
@@ -181,9 +180,8 @@ fn describe(content: &[u8], format: Format, found: Found) -> (Inspected, Option<
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use codec::samples::ffmpeg;
     use image::{Rgb, RgbImage};
-
-    use crate::codec::tool::ffmpeg;
 
     use super::*;
 
@@ -234,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_picture_of_each_format_is_described() {
-        for format in Format::of(MediaType::Image) {
+        for format in Format::of(Kind::Image) {
             let content = picture(format);
             let Inspected {
                 facts,
@@ -345,7 +343,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_picture_that_breaks_off_is_damaged() {
-        for format in Format::of(MediaType::Image) {
+        for format in Format::of(Kind::Image) {
             let content = picture(format);
             for kept in [12, content.len() / 4, content.len() / 2, content.len() - 20] {
                 let error = error_of(content[..kept].to_vec()).await;

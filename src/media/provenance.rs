@@ -1,8 +1,8 @@
 //! Files with the recipe that they were made by.
 
 use bytes::Bytes;
+use codec::provenance;
 
-use crate::codec::provenance;
 use crate::domain::sha256_hex;
 
 use super::bounded::run_bounded;
@@ -58,12 +58,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::time::Duration;
 
+    use codec::{Format, picture};
     use image::RgbImage;
 
     use super::super::inspect;
     use super::*;
-    use crate::codec::picture;
-    use crate::domain::Format;
 
     #[tokio::test]
     async fn the_facts_are_those_that_another_look_would_find() {

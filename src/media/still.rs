@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
+use codec::{Bounds, CodecError, Format, Kind, picture, sound, video};
 use image::{DynamicImage, RgbImage};
-
-use crate::codec::{Bounds, CodecError, picture, sound, video};
-use crate::domain::Format;
-use crate::entity::MediaType;
 
 use super::preview::small_copy;
 use super::waveform::{self, Peaks};
@@ -32,13 +29,13 @@ const LITTLE: f64 = 4.0;
 /// [`CodecError::Unsupported`] where nothing here decodes the content; [`CodecError::Corrupt`] for damaged files; those of
 /// `bounds`.
 pub fn still(content: &[u8], format: Format, bounds: &Bounds) -> Result<DynamicImage, CodecError> {
-    match format.media_type() {
-        MediaType::Image => picture::decode(content, format, bounds.max_pixels),
-        MediaType::Video => {
+    match format.kind() {
+        Kind::Image => picture::decode(content, format, bounds.max_pixels),
+        Kind::Video => {
             let facts = video::facts(content, format, bounds)?;
             poster(content, format, bounds, facts.duration)
         }
-        MediaType::Audio => {
+        Kind::Audio => {
             let mut peaks = Peaks::default();
             sound::decode(content, format, bounds, &mut |block| {
                 peaks.add(block);

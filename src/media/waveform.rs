@@ -1,8 +1,7 @@
 //! A sound as a picture: its loudness over time as bars.
 
+use codec::sound::Block;
 use image::{Rgb, RgbImage};
-
-use crate::codec::sound::Block;
 
 /// Pixels of a waveform that stands for a sound, width first.
 pub const SIZE: (u32, u32) = (1280, 320);

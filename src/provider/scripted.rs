@@ -11,12 +11,10 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use codec::Format;
 use serde::Deserialize;
 
-use crate::{
-    domain::{Format, JsonMap},
-    entity::MediaType,
-};
+use crate::{domain::JsonMap, entity::MediaType};
 
 use super::{
     Content, Output, OutputFile, Polled, Progress, Provider, ProviderError, Submitted, Task,
@@ -259,5 +257,5 @@ fn pictures(task: &Task, count: u8) -> Output {
 
 fn picture(shade: u8) -> Option<Bytes> {
     let picture = image::RgbImage::from_pixel(SIDE, SIDE, image::Rgb([shade, 120, 200]));
-    crate::codec::picture::encode(&picture, Format::Png).ok()
+    codec::picture::encode(&picture, Format::Png).ok()
 }

@@ -6,8 +6,8 @@ use atelier::{
     app::{App, AttemptEnd, Clock, Settings, StoredFile, StoredOutput},
     config::Config,
     domain::{
-        Caller, Checks, FeatureDraft, FeatureProperties, Format, GenerationInput, IntakeLimits,
-        JsonMap, Reason, RequestDraft, TemplateData, TemplateDraft,
+        Caller, Checks, FeatureDraft, FeatureProperties, GenerationInput, IntakeLimits, JsonMap,
+        Reason, RequestDraft, TemplateData, TemplateDraft,
         job::{Capability, Failure},
     },
     entity::{MediaRole, MediaType, RequestStatus, job, job_event},
@@ -16,6 +16,7 @@ use atelier::{
     store::{self, Store, queue::Lease},
 };
 use chrono::{DateTime, TimeDelta, Utc};
+use codec::Format;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 

@@ -1,10 +1,10 @@
 //! The small files that a feature has made of each output: thumbnails, posters, previews.
 
-use atelier::domain::Format;
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, DeleteMediaRequest, FeatureProperties,
     GenerationInput, JobStatus, Media, MediaRole, MediaType, OutputSettings,
 };
+use codec::Format;
 use image::GenericImageView;
 
 use crate::client::{Client, scripted_feature, scripted_wish, wish};

@@ -2,11 +2,11 @@
 
 use std::io::Cursor;
 
-use atelier::domain::Format;
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, FeatureProperties, GenerationInput, JobStatus,
     ListMediaRequest, Media, MediaRole, MediaType, OutputSettings,
 };
+use codec::Format;
 use image::codecs::gif::GifDecoder;
 use image::{AnimationDecoder, DynamicImage};
 use serde_json::json;

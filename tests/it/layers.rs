@@ -10,16 +10,15 @@ use source::Source;
 
 /// Every layer and what it may use of the crate. `events` stands on `store`, whose wake-ups between replicas it relays;
 /// the others of that level do not know each other.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("entity", &[]),
     ("domain", &["entity"]),
     ("config", &["domain", "entity"]),
     ("telemetry", &["config"]),
     ("shutdown", &[]),
     ("store", &["config", "domain", "entity"]),
-    ("codec", &["domain", "entity"]),
-    ("provider", &["codec", "domain", "entity"]),
-    ("media", &["codec", "domain", "entity"]),
+    ("provider", &["domain", "entity"]),
+    ("media", &["domain", "entity"]),
     ("events", &["domain", "entity", "store"]),
     ("app", BELOW_APP),
     ("executor", BELOW_SERVER),
@@ -37,7 +36,6 @@ const BELOW_SERVER: &[&str] = &[
 const EVERYTHING: &[&str] = &[
     "app",
     "client",
-    "codec",
     "config",
     "domain",
     "entity",

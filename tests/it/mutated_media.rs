@@ -1,11 +1,10 @@
 //! Files that were damaged on purpose, many of each kind, always the same: whatever is wrong with one, reading it ends soon
 //! with facts or with a reason. scripts/fuzz looks further.
 
-use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
 use atelier::media::{InspectError, Limits, inspect};
+use codec::samples::ffmpeg;
 
 /// Damaged copies of each sample.
 const COPIES: u64 = 30;
@@ -58,15 +57,9 @@ async fn damaged_files_are_read_or_refused_but_never_break_the_reader() {
 
 /// A small file of each kind, made by FFmpeg.
 fn samples() -> Vec<(&'static str, Vec<u8>)> {
-    let folder = tempfile::tempdir().unwrap();
     let made = |(name, arguments): (&'static str, String)| {
-        let path = folder.path().join(name);
-        let mut command = Command::new("ffmpeg");
-        command.args(["-v", "error", "-nostdin", "-y"]);
-        command.args(arguments.split_whitespace()).arg(&path);
-        let status = command.status().expect("ffmpeg is needed for the tests");
-        assert!(status.success(), "ffmpeg {arguments}");
-        (name, fs::read(path).unwrap())
+        let (_, extension) = name.split_once('.').unwrap();
+        (name, ffmpeg(&arguments, extension))
     };
     let one = format!("{BARS} -frames:v 1");
     let samples = [

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use atelier::app::{App, Removal, RemovalMode, Sweep, Withheld};
-use atelier::domain::{Doubt, Format, Installation};
+use atelier::domain::{Doubt, Installation};
 use atelier::media::StorageKey;
 use atelier::server::open_app;
 use atelier::store;
+use codec::Format;
 
 use crate::bench::Bench;
 use crate::bucket::{keep_media_in, serve_bucket};

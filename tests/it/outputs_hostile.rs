@@ -3,13 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, GenerationInput, JobStatus, Media, MediaType,
     OutputSettings,
 };
+use codec::samples::ffmpeg;
 use reqwest::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use tempfile::TempDir;
 
@@ -186,13 +186,8 @@ impl Files {
     }
 
     fn made(&self, arguments: &str, name: &str) -> PathBuf {
-        let path = self.0.path().join(name);
-        let mut command = Command::new("ffmpeg");
-        command.args(["-v", "error", "-nostdin", "-y"]);
-        command.args(arguments.split_whitespace()).arg(&path);
-        let status = command.status().expect("ffmpeg is needed for the tests");
-        assert!(status.success(), "ffmpeg {arguments}");
-        path
+        let (_, extension) = name.rsplit_once('.').unwrap();
+        self.write(name, &ffmpeg(arguments, extension))
     }
 
     fn picture(&self) -> PathBuf {

@@ -4,11 +4,11 @@ use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use atelier::codec::provenance;
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest, FeatureProperties,
     GenerationInput, JobStatus, Media, MediaRole, MediaType, OutputSettings, TemplateData,
 };
+use codec::provenance;
 use prost_types::value::Kind;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -109,9 +109,9 @@ on_both_databases! {
 async fn the_command_prints_the_recipe_of_a_file_without_any_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let picture = image::RgbImage::new(8, 8);
-    let plain = atelier::codec::picture::encode(&picture, atelier::domain::Format::Png).unwrap();
+    let plain = codec::picture::encode(&picture, codec::Format::Png).unwrap();
     let recipe = r#"{"input":{"seed":7},"version":1}"#;
-    let telling = provenance::embed(&plain, atelier::domain::Format::Png, recipe).unwrap();
+    let telling = provenance::embed(&plain, codec::Format::Png, recipe).unwrap();
     let (path, silent) = (folder.path().join("a.png"), folder.path().join("b.png"));
     fs::write(&path, &telling).unwrap();
     fs::write(&silent, &plain).unwrap();

@@ -1,12 +1,11 @@
 //! Short videos and sounds, for the scripted provider to deliver.
 
 use std::path::PathBuf;
-use std::process::Command;
 
-use atelier::codec::sound::{self, Sound};
-use atelier::codec::video;
-use atelier::domain::Format;
 use atelier::rpc::proto::{CreateFeatureRequest, MediaType};
+use codec::samples::ffmpeg;
+use codec::sound::{self, Sound};
+use codec::{Format, video};
 use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 
@@ -48,17 +47,9 @@ impl Recording {
 
     /// A video whose pictures nothing in Atelier decodes.
     pub fn webm() -> Self {
-        let recording = Self::of(b"", Format::Webm);
-        let input = "testsrc=size=64x48:rate=10:duration=1";
-        let output = Command::new("ffmpeg")
-            .args([
-                "-v", "error", "-y", "-f", "lavfi", "-i", input, "-c:v", "libvpx",
-            ])
-            .arg(recording.path())
-            .output();
-        let output = output.expect("ffmpeg must be installed, see scripts/test");
-        assert!(output.status.success(), "{output:?}");
-        recording
+        let bars = "-f lavfi -i testsrc=size=64x48:rate=10:duration=1";
+        let content = ffmpeg(&format!("{bars} -c:v libvpx"), "webm");
+        Self::of(&content, Format::Webm)
     }
 
     fn of(content: &[u8], format: Format) -> Self {

@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-use atelier::domain::Format;
 use atelier::media::{
     ByteRange, LinkError, LinkSettings, Storage, StorageError, StorageKey, StorageSettings,
 };
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use codec::Format;
 use futures::TryStreamExt;
 use secrecy::SecretString;
 use tempfile::TempDir;

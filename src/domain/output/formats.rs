@@ -1,6 +1,8 @@
+use codec::Format;
+
 use crate::{
     domain::{
-        Checks, FeatureProperties, Format,
+        Checks, FeatureProperties,
         feature::{MAX_FORMATS, check_new, list},
     },
     entity::MediaType,

@@ -3,12 +3,12 @@
 use std::io::Cursor;
 use std::ops::ControlFlow;
 
+use codec::sound::{self, Sound};
+use codec::{Stop, video};
 use hound::{SampleFormat, WavSpec, WavWriter};
 use image::{Rgb, RgbImage};
 
 use super::*;
-use crate::codec::sound::{self, Sound};
-use crate::codec::{Stop, video};
 use crate::media::inspect_with_still;
 
 const AMPLE: Duration = Duration::from_secs(60);

@@ -1,26 +1,21 @@
 //! The provider that comes with the program: it draws pictures, animates them and composes music itself, and needs no
 //! other service.
 
-mod animation;
-mod dice;
-pub mod drawing;
-pub mod music;
 mod sound;
-mod style;
 mod video;
 
 use async_trait::async_trait;
+use codec::{Format, picture};
 use serde_json::Value;
+use studio::drawing::{self, Brief, DrawError};
 use tokio::task;
 
 use crate::{
-    codec::picture,
-    domain::{Format, JobInput, JsonMap},
+    domain::{JobInput, JsonMap},
     entity::MediaType,
 };
 
 use super::{Content, Output, OutputFile, Progress, Provider, ProviderError, Submitted, Task};
-use drawing::{Brief, DrawError};
 
 /// Share of the work that is drawing; the rest is encoding the file.
 const DRAWN: f32 = 0.85;

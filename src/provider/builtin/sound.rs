@@ -1,14 +1,14 @@
 //! Music for a job.
 
+use codec::{Format, sound};
 use serde_json::Value;
+use studio::music::{self, Brief, MusicError, Piece};
 
 use crate::{
-    codec::sound,
-    domain::{Format, JobInput, JsonMap},
+    domain::{JobInput, JsonMap},
     provider::{Content, Output, OutputFile, ProviderError, Task},
 };
 
-use super::music::{self, Brief, MusicError, Piece};
 use super::{filled_style, report};
 
 /// Seconds of a piece when nothing asks for a length.

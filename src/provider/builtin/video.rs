@@ -1,14 +1,13 @@
 //! Videos: a composed scene that moves.
 
+use codec::{CodecError, Format, video};
 use serde_json::Value;
+use studio::{animation::Animation, drawing};
 
-use crate::{
-    codec::{CodecError, video},
-    domain::{Format, JsonMap},
-};
+use crate::domain::JsonMap;
 
 use super::super::{Content, Output, OutputFile, ProviderError, Task};
-use super::{animation::Animation, brief, drawing, report};
+use super::{brief, report};
 
 /// Share of the work that is drawing the layers; the rest is putting frames together and encoding them.
 const DRAWN: f32 = 0.1;

@@ -1,9 +1,9 @@
 //! What a form for a request needs beside the template's variables.
 
+use codec::Format;
+
 use crate::{
-    domain::{
-        AspectRatio, FeatureProperties, Format, IntakeLimits, TemplateData, further_formats, stored,
-    },
+    domain::{AspectRatio, FeatureProperties, IntakeLimits, TemplateData, further_formats, stored},
     entity::{MediaType, feature, template},
 };
 

@@ -1,0 +1,120 @@
+use std::{fmt, str::FromStr};
+
+/// What a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Image,
+    /// With or without sound.
+    Video,
+    Audio,
+}
+
+/// A file format that can be read here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    Png,
+    Jpg,
+    Webp,
+    /// H.264 when written here.
+    Mp4,
+    /// Animated, so a video without sound.
+    Gif,
+    Webm,
+    /// 16-bit PCM when written here.
+    Wav,
+    Flac,
+    Mp3,
+    /// Vorbis or Opus.
+    Ogg,
+}
+
+impl Format {
+    pub const ALL: [Self; 10] = [
+        Self::Png,
+        Self::Jpg,
+        Self::Webp,
+        Self::Mp4,
+        Self::Gif,
+        Self::Webm,
+        Self::Wav,
+        Self::Flac,
+        Self::Mp3,
+        Self::Ogg,
+    ];
+
+    /// The formats of a kind, the preferred one first.
+    pub fn of(kind: Kind) -> impl Iterator<Item = Self> {
+        Self::ALL
+            .into_iter()
+            .filter(move |format| format.kind() == kind)
+    }
+
+    /// Those of them that can be written too, so that any other can be had in them.
+    pub fn written(kind: Kind) -> impl Iterator<Item = Self> {
+        Self::of(kind).filter(|format| format.is_written())
+    }
+
+    pub fn is_written(self) -> bool {
+        !matches!(self, Self::Webm | Self::Mp3 | Self::Ogg)
+    }
+
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Png | Self::Jpg | Self::Webp => Kind::Image,
+            Self::Mp4 | Self::Gif | Self::Webm => Kind::Video,
+            Self::Wav | Self::Flac | Self::Mp3 | Self::Ogg => Kind::Audio,
+        }
+    }
+
+    /// The name in messages, and the file extension.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpg => "jpg",
+            Self::Webp => "webp",
+            Self::Mp4 => "mp4",
+            Self::Gif => "gif",
+            Self::Webm => "webm",
+            Self::Wav => "wav",
+            Self::Flac => "flac",
+            Self::Mp3 => "mp3",
+            Self::Ogg => "ogg",
+        }
+    }
+
+    /// Media type of RFC 6838, for HTTP.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Png => "image/png",
+            Self::Jpg => "image/jpeg",
+            Self::Webp => "image/webp",
+            Self::Mp4 => "video/mp4",
+            Self::Gif => "image/gif",
+            Self::Webm => "video/webm",
+            Self::Wav => "audio/wav",
+            Self::Flac => "audio/flac",
+            Self::Mp3 => "audio/mpeg",
+            Self::Ogg => "audio/ogg",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Format {
+    type Err = ();
+
+    /// `jpeg` is another name of `jpg`; case does not matter.
+    fn from_str(name: &str) -> Result<Self, ()> {
+        let name = name.to_ascii_lowercase();
+        let name = if name == "jpeg" { "jpg" } else { &name };
+        Self::ALL
+            .into_iter()
+            .find(|format| format.as_str() == name)
+            .ok_or(())
+    }
+}

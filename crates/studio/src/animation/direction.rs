@@ -1,0 +1,149 @@
+//! What a template may say about how its pictures move.
+
+use serde_json::{Map, Value};
+
+use crate::dice::Dice;
+use crate::drawing::DrawError;
+use crate::style::{Reader, named};
+
+named! {
+    /// How words and cards come in.
+    Entrance {
+        Rise = "rise",
+        Fade = "fade",
+        Pop = "pop",
+        Slide = "slide",
+    }
+}
+
+named! {
+    /// Where the decoration goes, or whether it is approached or left.
+    Pan {
+        Left = "left",
+        Right = "right",
+        In = "in",
+        Out = "out",
+        None = "none",
+    }
+}
+
+named! {
+    /// How far the ground's colours wander.
+    Drift {
+        None = "none",
+        Gentle = "gentle",
+        Strong = "strong",
+    }
+}
+
+named! {
+    /// How fast one thing follows another.
+    Pace {
+        Calm = "calm",
+        Steady = "steady",
+        Brisk = "brisk",
+    }
+}
+
+/// How a picture moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Direction {
+    pub(super) entrance: Entrance,
+    pub(super) pan: Pan,
+    pub(super) drift: Drift,
+    pub(super) pace: Pace,
+}
+
+impl Direction {
+    /// Reads the style's `animation`; the dice choose what it leaves open.
+    ///
+    /// # Errors
+    /// [`DrawError::Invalid`] names the first wrong key as `style.animation.<key>`.
+    pub(super) fn read(style: &Map<String, Value>, dice: &Dice) -> Result<Self, DrawError> {
+        let none = Map::new();
+        let told = match style.get("animation") {
+            None | Some(Value::Null) => &none,
+            Some(Value::Object(told)) => told,
+            Some(_) => return Err(invalid("animation", "a table")),
+        };
+        let mut dice = dice.fork("animation");
+        // Drawn in any case, so that naming one key leaves the others as they were.
+        let entrance = dice.pick([
+            Entrance::Rise,
+            Entrance::Slide,
+            Entrance::Pop,
+            Entrance::Rise,
+        ]);
+        let pan = dice.pick([Pan::In, Pan::Out, Pan::Left, Pan::Right]);
+        let mut reader = Reader::new(told);
+        let direction = Self {
+            entrance: reader
+                .one_of("entrance", Entrance::NAMES)
+                .unwrap_or(entrance),
+            pan: reader.one_of("pan", Pan::NAMES).unwrap_or(pan),
+            drift: reader
+                .one_of("drift", Drift::NAMES)
+                .unwrap_or(Drift::Gentle),
+            pace: reader.one_of("pace", Pace::NAMES).unwrap_or(Pace::Steady),
+        };
+        match reader.problems.first() {
+            None => Ok(direction),
+            Some((key, expected)) => Err(invalid(&format!("animation.{key}"), expected)),
+        }
+    }
+}
+
+fn invalid(key: &str, expected: &str) -> DrawError {
+    DrawError::Invalid {
+        field: format!("style.{key}"),
+        message: format!("expected {expected}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(animation: Value, seed: u64) -> Result<Direction, DrawError> {
+        let style = Map::from_iter([("animation".to_owned(), animation)]);
+        Direction::read(&style, &Dice::new(seed))
+    }
+
+    #[test]
+    fn what_is_told_holds_for_every_seed() {
+        let told = json!({ "entrance": "fade", "pan": "none", "drift": "strong", "pace": "calm" });
+        for seed in 0..20 {
+            let expected = Direction {
+                entrance: Entrance::Fade,
+                pan: Pan::None,
+                drift: Drift::Strong,
+                pace: Pace::Calm,
+            };
+            assert_eq!(read(told.clone(), seed).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn the_seed_chooses_what_is_left_open() {
+        let chosen: Vec<Direction> = (0..20).map(|seed| read(json!({}), seed).unwrap()).collect();
+        assert!(chosen.iter().any(|one| one.pan != chosen[0].pan));
+        assert_eq!(read(json!({}), 3).unwrap(), read(Value::Null, 3).unwrap());
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_what_is_expected() {
+        for (animation, field, expected) in [
+            (json!({ "pan": "up" }), "style.animation.pan", "\"left\""),
+            (json!({ "pace": 7 }), "style.animation.pace", "\"steady\""),
+            (json!("fast"), "style.animation", "a table"),
+        ] {
+            let error = read(animation, 1).unwrap_err();
+            let told = error.to_string();
+            assert!(told.starts_with(field) && told.contains(expected), "{told}");
+        }
+    }
+}

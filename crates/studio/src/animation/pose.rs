@@ -1,0 +1,344 @@
+//! Where a part of a picture is at a time, and how large, turned and opaque.
+
+use std::f32::consts::TAU;
+
+use super::direction::{Direction, Entrance, Pan};
+use super::easing::{in_out_sine, out_back, out_cubic};
+use super::timeline::Timeline;
+use crate::drawing::{Area, Layer, OVERSCAN, Part};
+
+/// A part's place against the picture at rest.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Pose {
+    /// Pixels to the right and down.
+    pub(super) shift: (f32, f32),
+    /// Turned (radians, clockwise) and scaled about this point of the canvas.
+    pub(super) pivot: (f32, f32),
+    pub(super) turn: f32,
+    pub(super) scale: f32,
+    /// 0 to 1.
+    pub(super) opacity: f32,
+    /// Nothing is seen outside.
+    pub(super) window: Area,
+}
+
+/// What makes one part's movement different from that of its like: 0 to 1 each.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whim {
+    pub(super) speed: f32,
+    pub(super) phase: f32,
+}
+
+/// What all poses of an animation depend on.
+pub(super) struct Stage {
+    pub(super) canvas: Area,
+    pub(super) direction: Direction,
+    pub(super) timeline: Timeline,
+    /// The side that words slide in from: -1 is the left, 1 the right.
+    pub(super) slides_from: f32,
+}
+
+impl Pose {
+    fn at_rest(layer: &Layer) -> Self {
+        Self {
+            shift: (0.0, 0.0),
+            pivot: layer.area.centre(),
+            turn: 0.0,
+            scale: 1.0,
+            opacity: 1.0,
+            window: layer.window,
+        }
+    }
+}
+
+impl Stage {
+    /// The pose of the part with this index at a time (seconds); none while nothing of it is seen.
+    pub(super) fn pose(&self, index: usize, layer: &Layer, whim: Whim, time: f32) -> Option<Pose> {
+        let share = self.timeline.entered(index, time)?;
+        let pose = Pose::at_rest(layer);
+        Some(match layer.part {
+            Part::Still | Part::Backdrop => pose,
+            Part::Motif => self.panned(pose, layer, time),
+            Part::Rays(x, y) => self.turned(pose, (x, y), time),
+            Part::Piece => fallen(pose, layer, whim, time),
+            Part::Corner(x, y) => self.grown(pose, (x, y), whim, share, time),
+            Part::Panel(art) => self.pulled(pose, art, share),
+            Part::Medallion | Part::Seal => self.pinned(pose, layer, share, time),
+            Part::Card
+            | Part::QuotationMark
+            | Part::Kicker
+            | Part::Headline
+            | Part::Rule
+            | Part::Subline
+            | Part::Details
+            | Part::Author
+            | Part::Footer => self.entered(pose, layer, share),
+        })
+    }
+
+    /// Words and cards.
+    fn entered(&self, pose: Pose, layer: &Layer, share: f32) -> Pose {
+        let eased = out_cubic(share);
+        let left = 1.0 - eased;
+        match self.direction.entrance {
+            // Out of the line on which it stands.
+            Entrance::Rise if layer.part == Part::Headline && share < 1.0 => Pose {
+                shift: (0.0, layer.area.h * left),
+                window: layer.area,
+                ..pose
+            },
+            Entrance::Rise => Pose {
+                shift: (0.0, self.canvas.short() * 0.05 * left),
+                opacity: eased,
+                ..pose
+            },
+            Entrance::Fade => Pose {
+                opacity: in_out_sine(share),
+                ..pose
+            },
+            Entrance::Slide => Pose {
+                shift: (self.canvas.w * 0.12 * left * self.slides_from, 0.0),
+                opacity: eased,
+                ..pose
+            },
+            Entrance::Pop => {
+                let least = if layer.part == Part::Card { 0.9 } else { 0.6 };
+                Pose {
+                    scale: least + (1.0 - least) * out_back(share),
+                    opacity: (share * 3.0).min(1.0),
+                    ..pose
+                }
+            }
+        }
+    }
+
+    /// The ground of the words gives way to the art.
+    fn pulled(&self, pose: Pose, (x, y): (i8, i8), share: f32) -> Pose {
+        if self.direction.entrance == Entrance::Fade {
+            return pose;
+        }
+        let left = 0.13 * (1.0 - out_cubic(share));
+        Pose {
+            shift: (
+                f32::from(x) * self.canvas.w * left,
+                f32::from(y) * self.canvas.h * left,
+            ),
+            ..pose
+        }
+    }
+
+    /// Medallions and seals pop in; then the one floats and the other beats.
+    fn pinned(&self, pose: Pose, layer: &Layer, share: f32, time: f32) -> Pose {
+        let lively = self.timeline.liveliness(time) * share;
+        let pose = if self.direction.entrance == Entrance::Fade {
+            Pose {
+                opacity: in_out_sine(share),
+                ..pose
+            }
+        } else {
+            Pose {
+                scale: 0.4 + 0.6 * out_back(share),
+                turn: 0.35 * (out_cubic(share) - 1.0),
+                opacity: (share * 4.0).min(1.0),
+                ..pose
+            }
+        };
+        if layer.part == Part::Medallion {
+            let up = layer.area.h * 0.014 * (TAU * time / 3.4).sin();
+            return Pose {
+                shift: (0.0, up * lively),
+                ..pose
+            };
+        }
+        let beat = (TAU * time / 1.7).sin().max(0.0).powi(2);
+        Pose {
+            scale: pose.scale * (1.0 + 0.045 * beat * lively),
+            ..pose
+        }
+    }
+
+    /// An ornament grows out of its corner, and sways.
+    fn grown(&self, pose: Pose, corner: (f32, f32), whim: Whim, share: f32, time: f32) -> Pose {
+        let sway = 0.05 * (TAU * (time / 4.5 + whim.phase)).sin() * self.timeline.liveliness(time);
+        // Where things only fade in, the ornaments are what is there from the first.
+        let grows = self.direction.entrance != Entrance::Fade;
+        Pose {
+            pivot: corner,
+            turn: sway * share,
+            scale: if grows {
+                0.5 + 0.5 * out_cubic(share)
+            } else {
+                1.0
+            },
+            ..pose
+        }
+    }
+
+    /// The decoration is always a little larger than its window, so that no edge is seen.
+    fn panned(&self, pose: Pose, layer: &Layer, time: f32) -> Pose {
+        let gone = in_out_sine(self.timeline.gone(time));
+        let most = OVERSCAN - 0.02;
+        // Half of what sticks out, less a pixel's worth of doubt.
+        let room = layer.window.w * ((most - 1.0) / 2.0 - 0.004);
+        let (scale, x) = match self.direction.pan {
+            Pan::None => (1.0, 0.0),
+            Pan::In => (1.0 + (most - 1.0) * gone, 0.0),
+            Pan::Out => (most - (most - 1.0) * gone, 0.0),
+            Pan::Left => (most, room * (1.0 - 2.0 * gone)),
+            Pan::Right => (most, room * (2.0 * gone - 1.0)),
+        };
+        Pose {
+            pivot: layer.window.centre(),
+            scale,
+            shift: (x, 0.0),
+            ..pose
+        }
+    }
+
+    /// Rays turn about their middle.
+    fn turned(&self, pose: Pose, middle: (f32, f32), time: f32) -> Pose {
+        let speed = match self.direction.pan {
+            Pan::None => 0.0,
+            Pan::Left | Pan::Out => -0.06,
+            Pan::Right | Pan::In => 0.06,
+        };
+        Pose {
+            pivot: middle,
+            turn: speed * time,
+            ..pose
+        }
+    }
+}
+
+/// A piece of confetti falls, sways and turns; below its window it begins again above.
+fn fallen(pose: Pose, layer: &Layer, whim: Whim, time: f32) -> Pose {
+    let (area, window) = (layer.area, layer.window);
+    let speed = window.h * (0.05 + 0.06 * whim.speed);
+    let above = window.y - area.h;
+    let y = above + (area.y - above + speed * time).rem_euclid(window.h + area.h);
+    let sway = |time: f32| area.w * 0.5 * (TAU * (time * 0.3 + whim.phase)).sin();
+    Pose {
+        shift: (sway(time) - sway(0.0), y - area.y),
+        turn: (whim.speed - 0.5) * 3.0 * time,
+        ..pose
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::direction::{Drift, Pace};
+    use super::*;
+
+    const SECONDS: f32 = 6.0;
+    const WHIM: Whim = Whim {
+        speed: 0.8,
+        phase: 0.3,
+    };
+
+    fn layer(part: Part, area: Area) -> Layer {
+        Layer {
+            part,
+            window: Area::new(0.0, 0.0, 200.0, 100.0),
+            area,
+            scale: 1.0,
+            width: area.w as usize,
+            height: area.h as usize,
+            pixels: vec![0; (area.w * area.h) as usize],
+        }
+    }
+
+    fn stage(entrance: Entrance, pan: Pan, part: Part) -> Stage {
+        Stage {
+            canvas: Area::new(0.0, 0.0, 200.0, 100.0),
+            direction: Direction {
+                entrance,
+                pan,
+                drift: Drift::None,
+                pace: Pace::Steady,
+            },
+            timeline: Timeline::new(&[part], Pace::Steady, SECONDS),
+            slides_from: -1.0,
+        }
+    }
+
+    const ENTRANCES: [Entrance; 4] = [
+        Entrance::Rise,
+        Entrance::Fade,
+        Entrance::Pop,
+        Entrance::Slide,
+    ];
+
+    #[test]
+    fn everything_that_comes_in_is_at_rest_in_the_end() {
+        let area = Area::new(40.0, 30.0, 60.0, 20.0);
+        for part in [
+            Part::Panel((0, -1)),
+            Part::Card,
+            Part::Medallion,
+            Part::Seal,
+            Part::Headline,
+            Part::Details,
+            Part::Corner(0.0, 0.0),
+        ] {
+            for entrance in ENTRANCES {
+                let (stage, layer) = (stage(entrance, Pan::None, part), layer(part, area));
+                let found = stage.pose(0, &layer, WHIM, SECONDS);
+                let found = found.map(|pose| Pose {
+                    pivot: area.centre(),
+                    ..pose
+                });
+                assert_eq!(found, Some(Pose::at_rest(&layer)), "{part:?} {entrance:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_not_seen_before_they_come_in() {
+        let layer = layer(Part::Headline, Area::new(40.0, 30.0, 60.0, 20.0));
+        for entrance in ENTRANCES {
+            let stage = stage(entrance, Pan::None, Part::Headline);
+            assert_eq!(stage.pose(0, &layer, WHIM, 0.0), None);
+            let times = (0..60).map(|step| step as f32 / 10.0);
+            let opacities: Vec<f32> = times
+                .filter_map(|time| Some(stage.pose(0, &layer, WHIM, time)?.opacity))
+                .collect();
+            assert!(opacities.is_sorted() && opacities.last() == Some(&1.0));
+        }
+    }
+
+    #[test]
+    fn a_panned_motif_covers_its_window_at_every_time() {
+        let window = Area::new(0.0, 0.0, 200.0, 100.0);
+        let layer = layer(Part::Motif, window);
+        for pan in [Pan::Left, Pan::Right, Pan::In, Pan::Out, Pan::None] {
+            let stage = stage(Entrance::Rise, pan, Part::Motif);
+            let mut scales = Vec::new();
+            for step in 0..=60 {
+                let Some(pose) = stage.pose(0, &layer, WHIM, step as f32 / 10.0) else {
+                    panic!("no motif");
+                };
+                let half = window.w / 2.0 * pose.scale;
+                let (left, right) = (100.0 - half + pose.shift.0, 100.0 + half + pose.shift.0);
+                assert!(left <= 0.0 && right >= 200.0, "{pan:?}: {left} to {right}");
+                assert!(pose.scale <= OVERSCAN && pose.shift.1 == 0.0);
+                scales.push((pose.scale, pose.shift.0));
+            }
+            assert_eq!(scales.first() == scales.last(), pan == Pan::None, "{pan:?}");
+        }
+    }
+
+    #[test]
+    fn confetti_falls_and_begins_again_above() {
+        let layer = layer(Part::Piece, Area::new(50.0, 20.0, 6.0, 6.0));
+        let stage = stage(Entrance::Rise, Pan::In, Part::Piece);
+        let at = |time: f32| {
+            let pose = stage.pose(0, &layer, WHIM, time);
+            pose.map_or(f32::NAN, |pose| layer.area.y + pose.shift.1)
+        };
+        assert_eq!(at(0.0), 20.0);
+        assert!(at(1.0) > at(0.5) && at(0.5) > at(0.0));
+        let places: Vec<f32> = (0..1200).map(|step| at(step as f32 / 10.0)).collect();
+        assert!(places.iter().all(|y| (-6.0..=100.0).contains(y)));
+        assert!(places.windows(2).any(|pair| pair[1] < pair[0]));
+    }
+}

@@ -1,0 +1,144 @@
+//! Draws posters, banners and quote cards: from a prompt, a style and a seed to pixels.
+//!
+//! The words of the prompt are read into roles (`wording`), measured and fitted into a column (`typeset`, `block`), put
+//! on a canvas with art around them (`layout`), as a vector scene (`scene`) that is rasterised in bands (`raster`).
+//! Same brief, same pixels; another seed, another composition with the same words.
+
+mod badge;
+mod block;
+mod colour;
+mod emblem;
+mod font;
+mod geometry;
+mod layer;
+mod layout;
+mod motif;
+mod palette;
+mod part;
+mod path;
+mod raster;
+mod scene;
+mod style;
+mod typeset;
+mod wording;
+
+use image::RgbImage;
+use serde_json::{Map, Value};
+use unicode_normalization::UnicodeNormalization;
+
+use super::dice;
+
+pub use style::check_style;
+
+pub(crate) use geometry::Area;
+pub(crate) use layer::{Backdrop, Drawn, Layer, OVERSCAN, layers};
+pub(crate) use part::Part;
+
+/// What to draw.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Brief {
+    /// The words. What the fonts cannot show (emoji, other scripts) is left out.
+    pub prompt: String,
+    /// Chooses what the style leaves open.
+    pub seed: u64,
+    /// Width in pixels, 64 to 4096.
+    pub width: u32,
+    /// Height in pixels, 64 to 4096. No side is more than four times the other.
+    pub height: u32,
+    /// The template's style; see [`check_style`].
+    pub style: Map<String, Value>,
+}
+
+/// Why there is no picture.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DrawError {
+    /// The caller asked to stop.
+    #[error("the drawing was stopped")]
+    Stopped,
+    /// The brief cannot be drawn.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// The wrong field, as in `style.palette`.
+        field: String,
+        /// What is expected.
+        message: String,
+    },
+    /// A defect of the program.
+    #[error("drawing failed: {0}")]
+    Internal(String),
+}
+
+const LEAST_SIDE: u32 = 64;
+const MOST_SIDE: u32 = 4096;
+const MOST_RATIO: u32 = 4;
+/// Pixels that a side computed from a ratio may be too long.
+const ROUNDING: u32 = 4;
+/// The share of the work that composing is; the rest is rasterising.
+const COMPOSED: f32 = 0.1;
+
+/// Draws a brief. `report` is called with the share that is done, 0.0 to 1.0, and stops the drawing by returning false.
+///
+/// # Errors
+/// [`DrawError::Stopped`] when `report` returned false, [`DrawError::Invalid`] when a side is out of range or a style key
+/// has a wrong value, [`DrawError::Internal`] when the scene cannot be rendered.
+pub fn draw(brief: &Brief, report: &mut dyn FnMut(f32) -> bool) -> Result<RgbImage, DrawError> {
+    let mut step = |share: f32| {
+        if report(share) {
+            Ok(())
+        } else {
+            Err(DrawError::Stopped)
+        }
+    };
+    step(0.0)?;
+    let scene = compose(brief)?;
+    step(COMPOSED / 2.0)?;
+    let tree = font::parse(&scene.svg())?;
+    step(COMPOSED)?;
+    raster::rasterise(&tree, (brief.width, brief.height), &mut |share| {
+        report(COMPOSED + (1.0 - COMPOSED) * share)
+    })
+}
+
+/// The characters of a text that the fonts cannot show, each once and at most 64 of them, so that a caller can be told.
+pub fn omitted(text: &str) -> String {
+    let mut omitted = String::new();
+    for c in text.nfc().filter(|c| !c.is_whitespace() && !c.is_control()) {
+        let shown = font::showable(c.encode_utf8(&mut [0; 4]), &font::Face::ALL);
+        if shown.is_empty() && !omitted.contains(c) {
+            omitted.push(c);
+        }
+        if omitted.chars().count() == 64 {
+            break;
+        }
+    }
+    omitted
+}
+
+fn compose(brief: &Brief) -> Result<scene::Scene, DrawError> {
+    check_size(brief)?;
+    layout::compose(brief, &style::Style::parse(&brief.style)?)
+}
+
+fn check_size(brief: &Brief) -> Result<(), DrawError> {
+    let sides = [
+        ("width", brief.width, brief.height),
+        ("height", brief.height, brief.width),
+    ];
+    for (field, side, other) in sides {
+        let message = if !(LEAST_SIDE..=MOST_SIDE).contains(&side) {
+            format!("expected {LEAST_SIDE} to {MOST_SIDE} pixels, not {side}")
+        } else if side > other.saturating_mul(MOST_RATIO) + ROUNDING {
+            format!("expected at most {MOST_RATIO} times the other side, not {side} to {other}")
+        } else {
+            continue;
+        };
+        return Err(DrawError::Invalid {
+            field: field.to_owned(),
+            message,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

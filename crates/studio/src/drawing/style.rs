@@ -1,0 +1,216 @@
+//! What a template may say about a picture's look.
+
+use serde_json::{Map, Value};
+
+use super::DrawError;
+use super::colour::Colour;
+use super::palette::{Mood, PALETTES, Palette};
+use crate::style::{Reader, listed, named};
+
+named! {
+    /// How text and art share the canvas.
+    Layout {
+        /// Art above, words below, with a curved edge between them.
+        Poster = "poster",
+        /// Words at the start, art at the end.
+        Banner = "banner",
+        /// Two halves with a straight edge.
+        Split = "split",
+        /// A card on a pattern.
+        Announcement = "announcement",
+        /// Words in the middle, ornaments in the corners.
+        Centered = "centered",
+        /// A quotation with its author.
+        Quote = "quote",
+        /// Huge words over the whole canvas.
+        Billboard = "billboard",
+    }
+}
+
+named! {
+    /// The kind of shapes that decorate a picture.
+    Motif {
+        Waves = "waves",
+        Blobs = "blobs",
+        Rays = "rays",
+        Dots = "dots",
+        Confetti = "confetti",
+        Leaves = "leaves",
+        Grid = "grid",
+        Arcs = "arcs",
+        Hills = "hills",
+        Stripes = "stripes",
+        None = "none",
+    }
+}
+
+named! {
+    /// The headline's typeface.
+    Font {
+        Sans = "sans",
+        Display = "display",
+        Serif = "serif",
+        Rounded = "rounded",
+    }
+}
+
+named! {
+    /// How words stand in their box.
+    Align {
+        Left = "left",
+        Center = "center",
+    }
+}
+
+named! {
+    /// How light the ground behind the words is.
+    MoodName {
+        Dark = "dark",
+        Vivid = "vivid",
+        Light = "light",
+    }
+}
+
+named! {
+    /// The illustration.
+    Emblem {
+        Cup = "cup",
+        Gift = "gift",
+        Cake = "cake",
+        Heart = "heart",
+        Book = "book",
+        Music = "music",
+        Leaf = "leaf",
+        Bowl = "bowl",
+        Blossom = "blossom",
+        Lantern = "lantern",
+        Snowflake = "snowflake",
+        Megaphone = "megaphone",
+        Bag = "bag",
+        Plane = "plane",
+        Star = "star",
+        None = "none",
+    }
+}
+
+impl From<MoodName> for Mood {
+    fn from(name: MoodName) -> Self {
+        match name {
+            MoodName::Dark => Self::Dark,
+            MoodName::Vivid => Self::Vivid,
+            MoodName::Light => Self::Light,
+        }
+    }
+}
+
+/// A template's style; what it leaves open is chosen by the prompt and the seed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Style {
+    pub(super) layout: Option<Layout>,
+    pub(super) palette: Option<Palette>,
+    pub(super) motif: Option<Motif>,
+    pub(super) font: Option<Font>,
+    pub(super) mood: Option<Mood>,
+    pub(super) align: Option<Align>,
+    pub(super) emblem: Option<Emblem>,
+    pub(super) kicker: Option<String>,
+    pub(super) badge: Option<String>,
+    pub(super) footer: Option<String>,
+}
+
+/// Checks a style without drawing.
+///
+/// # Errors
+/// Every known key whose value has the wrong type or is not in its set, with what is expected instead. Unknown keys are
+/// not looked at.
+pub fn check_style(style: &Map<String, Value>) -> Result<(), Vec<(String, String)>> {
+    let (_, problems) = read(style);
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems)
+    }
+}
+
+impl Style {
+    /// Reads a style; the error names the first wrong key as `style.<key>`.
+    pub(super) fn parse(style: &Map<String, Value>) -> Result<Self, DrawError> {
+        let (parsed, problems) = read(style);
+        match problems.into_iter().next() {
+            None => Ok(parsed),
+            Some((key, expected)) => Err(DrawError::Invalid {
+                field: format!("style.{key}"),
+                message: format!("expected {expected}"),
+            }),
+        }
+    }
+}
+
+fn read(style: &Map<String, Value>) -> (Style, Vec<(String, String)>) {
+    let mut reader = Reader::new(style);
+    let parsed = Style {
+        layout: reader.one_of("layout", Layout::NAMES),
+        palette: palette(&mut reader),
+        motif: reader.one_of("motif", Motif::NAMES),
+        font: reader.one_of("font", Font::NAMES),
+        mood: reader.one_of("mood", MoodName::NAMES).map(Mood::from),
+        align: reader.one_of("align", Align::NAMES),
+        emblem: reader.one_of("emblem", Emblem::NAMES),
+        kicker: reader.text("kicker"),
+        badge: reader.text("badge"),
+        footer: reader.text("footer"),
+    };
+    (parsed, reader.problems)
+}
+
+fn palette(reader: &mut Reader) -> Option<Palette> {
+    let palette = match reader.value("palette")? {
+        Value::String(name) => Palette::named(&name),
+        Value::Array(items) => items
+            .iter()
+            .map(|item| item.as_str().and_then(Colour::parse))
+            .collect::<Option<Vec<_>>>()
+            .filter(|colours| (2..=5).contains(&colours.len()))
+            .map(|colours| Palette::from_colours(&colours)),
+        _ => None,
+    };
+    if palette.is_some() {
+        return palette;
+    }
+    let names = listed(PALETTES.iter().map(|palette| palette.name));
+    reader.wrong(
+        "palette",
+        format!("one of {names}, or a list of 2 to 5 colours like \"#1a2b3c\""),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn style(value: Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_good_style_is_accepted_and_unknown_keys_are_ignored() {
+        let good = style(json!({
+            "layout": "poster", "palette": ["#102030", "fff"], "motif": "none", "badge": "", "zoom": 3, "mood": null
+        }));
+        assert_eq!(check_style(&good), Ok(()));
+        assert_eq!(Style::parse(&good).map(|style| style.badge), Ok(None));
+    }
+
+    #[test]
+    fn every_wrong_key_is_named_with_what_is_expected() {
+        let bad = style(json!({ "layout": "cube", "palette": ["#12"], "motif": 7, "footer": [] }));
+        let problems = check_style(&bad).expect_err("refused");
+        let keys: Vec<&str> = problems.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["layout", "palette", "motif", "footer"]);
+        assert!(problems[0].1.contains("\"poster\""), "{problems:?}");
+        let error = Style::parse(&bad).expect_err("refused");
+        assert!(matches!(error, DrawError::Invalid { field, .. } if field == "style.layout"));
+    }
+}

@@ -1,0 +1,75 @@
+//! Reading of a template's style: which keys there are is the matter of who makes something from it.
+
+use serde_json::{Map, Value};
+
+/// Declares an enum whose values a style names.
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum $name { $($(#[$variant_doc])* $variant),+ }
+
+        impl $name {
+            pub(super) const NAMES: &'static [(&'static str, Self)] = &[$(($text, Self::$variant)),+];
+        }
+    };
+}
+pub(crate) use named;
+
+/// Takes the values of a style's keys and gathers what is wrong with them.
+pub(crate) struct Reader<'a> {
+    style: &'a Map<String, Value>,
+    /// The wrong keys, each with what is expected.
+    pub(crate) problems: Vec<(String, String)>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(style: &'a Map<String, Value>) -> Self {
+        Self {
+            style,
+            problems: Vec::new(),
+        }
+    }
+
+    pub(crate) fn wrong<T>(&mut self, key: &str, expected: impl Into<String>) -> Option<T> {
+        self.problems.push((key.to_owned(), expected.into()));
+        None
+    }
+
+    /// The value, if the key is there and not null.
+    pub(crate) fn value(&self, key: &str) -> Option<Value> {
+        self.style
+            .get(key)
+            .filter(|value| !value.is_null())
+            .cloned()
+    }
+
+    pub(crate) fn one_of<T: Copy>(&mut self, key: &str, names: &[(&str, T)]) -> Option<T> {
+        let value = self.value(key)?;
+        let found = value
+            .as_str()
+            .and_then(|text| names.iter().find(|(name, _)| *name == text));
+        match found {
+            Some((_, value)) => Some(*value),
+            None => self.wrong(
+                key,
+                format!("one of {}", listed(names.iter().map(|(name, _)| *name))),
+            ),
+        }
+    }
+
+    pub(crate) fn text(&mut self, key: &str) -> Option<String> {
+        match self.value(key)? {
+            Value::String(text) => Some(text).filter(|text| !text.trim().is_empty()),
+            _ => self.wrong(key, "a text"),
+        }
+    }
+}
+
+/// The names in quotes, as in an error.
+pub(crate) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names
+        .map(|name| format!("\"{name}\""))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
