@@ -13,7 +13,7 @@ pub struct Installation {
 }
 
 /// How a database and a storage stand to each other.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ownership {
     Ours,
     /// No database has claimed the storage.
