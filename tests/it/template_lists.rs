@@ -96,7 +96,7 @@ on_both_databases! {
         let feature = DeleteFeatureRequest { id: shelf.feature, ..Default::default() };
         server.features().delete_feature(feature).await.unwrap();
         assert_eq!(shelf.names(ListTemplatesRequest { show_deleted: true, ..sale.clone() }).await, "b");
-        let feature = UndeleteFeatureRequest { id: shelf.feature, ..Default::default() };
+        let feature = UndeleteFeatureRequest { id: shelf.feature };
         server.features().undelete_feature(feature).await.unwrap();
         assert_eq!(shelf.names(sale.clone()).await, "b");
 
