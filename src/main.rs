@@ -1,5 +1,11 @@
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
+/// The system's allocator keeps freed pictures in the arena of each thread: of a 4K video it held twice what was in use.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 fn main() -> ExitCode {
     atelier::cli::run()
 }

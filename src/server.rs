@@ -147,6 +147,8 @@ impl Server {
                 .await
                 .map_err(StartError::Catalogue)?;
         }
+        app.fold_features().await;
+        app.fold_templates().await;
 
         let database = config.database.url.redacted();
         let storage = app.storage.place().to_owned();

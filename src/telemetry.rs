@@ -38,6 +38,8 @@ where
     let coloured = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(&log.filter)?)
+        // It would be told on standard error, and panic where that is closed.
+        .log_internal_errors(false)
         .with_ansi(coloured);
     let is_text = match log.format {
         LogFormat::Auto => terminal,

@@ -88,15 +88,19 @@ impl Health {
                 tracing::info!(ailment = over.name(), "health: this is over");
             }
             if let Some((ailment, cause)) = found.filter(|(ailment, _)| !before.contains(ailment)) {
-                tracing::warn!(
-                    ailment = ailment.name(),
-                    cause,
-                    "health: {}",
-                    ailment.sentence()
-                );
+                tell(ailment, &cause);
             }
             *known != before
         });
+    }
+}
+
+fn tell(ailment: Ailment, cause: &str) {
+    let (name, sentence) = (ailment.name(), ailment.sentence());
+    match ailment {
+        // Somebody asked for it.
+        Ailment::ShuttingDown => tracing::info!(ailment = name, cause, "health: {sentence}"),
+        _ => tracing::warn!(ailment = name, cause, "health: {sentence}"),
     }
 }
 

@@ -20,6 +20,7 @@ mod end_attempt;
 mod export_catalogue;
 mod fail_unclaimed_jobs;
 mod find_media;
+mod fold_search;
 mod fold_trends;
 mod follow_job;
 mod health;

@@ -120,28 +120,40 @@ impl App {
         Ok((database, ownership))
     }
 
+    /// Finds what [`Self::sweep_storage`] would remove, and changes nothing: neither the storage nor whose it is.
+    ///
+    /// # Errors
+    /// When the database or the storage does not answer.
+    pub async fn survey_storage(&self, age: Duration) -> Result<Sweep, Error> {
+        let (_, ownership) = self.ownership().await?;
+        if let Ownership::Doubtful(doubt) = ownership {
+            return Ok(Sweep::withheld(Withheld::Doubtful(doubt)));
+        }
+        let found = self.find_orphans(age).await?;
+        Ok(match found.doubt(ownership) {
+            Some(doubt) => found.kept(Withheld::Doubtful(doubt)),
+            None if found.orphans.is_empty() => found.sweep(),
+            None => found.kept(Withheld::DryRun),
+        })
+    }
+
     /// Removes old objects that no record names, if the storage is certainly this database's.
     ///
     /// # Errors
     /// When the database or the storage does not answer; some objects may be removed by then.
     pub async fn sweep_storage(&self, removal: &Removal) -> Result<Sweep, Error> {
-        let withheld = |withheld| Sweep {
-            withheld: Some(withheld),
-            ..Sweep::default()
-        };
         if removal.mode == RemovalMode::Off {
-            return Ok(withheld(Withheld::Off));
+            return Ok(Sweep::withheld(Withheld::Off));
         }
         let (database, ownership) = self.ownership().await?;
         if let Ownership::Doubtful(doubt) = ownership {
-            return Ok(withheld(Withheld::Doubtful(doubt)));
+            return Ok(Sweep::withheld(Withheld::Doubtful(doubt)));
         }
         let found = self.find_orphans(removal.age).await?;
+        if let Some(doubt) = found.doubt(ownership) {
+            return Ok(found.kept(Withheld::Doubtful(doubt)));
+        }
         if ownership == Ownership::Unclaimed {
-            if found.unknown > 0 {
-                let doubt = Doubt::UnknownObjects(found.unknown);
-                return Ok(found.kept(Withheld::Doubtful(doubt)));
-            }
             self.claim_storage().await?;
         } else if !self.count_look(database).await? {
             return Ok(found.kept(Withheld::Doubtful(Doubt::OtherDatabase)));
@@ -249,7 +261,7 @@ impl App {
         {
             return Ok(found.kept(Withheld::Share(percent)));
         }
-        tracing::warn!(orphans, objects, "removing objects that no record names");
+        tracing::info!(orphans, objects, "removing objects that no record names");
         let mut sweep = found.sweep();
         for key in found.orphans {
             self.storage.delete(&key).await?;
@@ -259,7 +271,23 @@ impl App {
     }
 }
 
+impl Sweep {
+    /// Before anything was looked at.
+    fn withheld(why: Withheld) -> Self {
+        Self {
+            withheld: Some(why),
+            ..Self::default()
+        }
+    }
+}
+
 impl Found {
+    /// What is unknown in a storage that nobody has claimed may be somebody else's.
+    fn doubt(&self, ownership: Ownership) -> Option<Doubt> {
+        let is_doubtful = ownership == Ownership::Unclaimed && self.unknown > 0;
+        is_doubtful.then_some(Doubt::UnknownObjects(self.unknown))
+    }
+
     fn sweep(&self) -> Sweep {
         Sweep {
             objects: self.objects,

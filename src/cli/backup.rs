@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{Outcome, output};
-use crate::config::Loaded;
+use crate::config::{DatabaseUrl, Loaded};
 use crate::{store, telemetry};
 
 /// Where the copy goes.
@@ -20,6 +20,10 @@ pub struct BackupArguments {
 pub async fn run(arguments: BackupArguments, mut loaded: Loaded) -> Outcome {
     loaded.quieten();
     telemetry::init(&loaded.config.log)?;
+    if let DatabaseUrl::Sqlite(source) = &mut loaded.config.database.url {
+        store::backup::require(&source.path)?;
+        source.create = false;
+    }
     let database = store::connect(&loaded.config.database, "atelier backup").await?;
     let copied = store::backup::copy(&database, &arguments.file).await;
     let closed = database.close().await;

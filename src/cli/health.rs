@@ -1,12 +1,12 @@
 //! `atelier health`: asks a server how it is, for probes that run a command.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 use url::Url;
 
+use super::exit::{self, Misuse};
 use super::{Outcome, output};
 use crate::config::{Config, Loaded};
 
@@ -17,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Args)]
 pub struct HealthArguments {
     /// Base URL of the server [default: from health.listen, else server.listen]
-    #[arg(long)]
+    #[arg(long, value_parser = http_url)]
     url: Option<Url>,
 
     /// Fail on what leaves reads as they are, too: a read-only or full database, a storage that is away
@@ -35,11 +35,7 @@ pub async fn run(arguments: HealthArguments, loaded: Loaded) -> Outcome {
     let answer = ask(url.clone()).await;
     let (is_ready, words) = answer.map_err(|error| NoAnswer(url, error))?;
     output::print(&words)?;
-    Ok(if is_ready {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(exit::done_if(is_ready))
 }
 
 async fn ask(url: Url) -> reqwest::Result<(bool, String)> {
@@ -52,13 +48,12 @@ async fn ask(url: Url) -> reqwest::Result<(bool, String)> {
 }
 
 /// Where this configuration's server listens on this machine.
-fn address(config: &Config) -> Result<SocketAddr, String> {
+fn address(config: &Config) -> Result<SocketAddr, Misuse> {
     let mut address = config.health.listen.unwrap_or(config.server.listen);
     if address.port() == 0 {
-        return Err(
-            "the configured port is 0, so the server took a free one: name it with --url"
-                .to_owned(),
-        );
+        return Err(Misuse(
+            "the configured port is 0, so the server took a free one: name it with --url",
+        ));
     }
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
@@ -67,6 +62,13 @@ fn address(config: &Config) -> Result<SocketAddr, String> {
         });
     }
     Ok(address)
+}
+
+fn http_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok();
+    let is_http = |url: &Url| matches!(url.scheme(), "http" | "https");
+    url.filter(is_http)
+        .ok_or_else(|| "expected an http or https URL".to_owned())
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -7,13 +7,10 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use migration::{DatabaseConnection, Loss, Migrator, Standing, State};
 
-use super::{Outcome, output};
+use super::{Outcome, exit, output};
 use crate::config::Loaded;
 use crate::server::{SchemaError, migrator};
 use crate::{store, telemetry};
-
-/// The exit code of `status` while migrations are pending.
-const PENDING: u8 = 3;
 
 /// What to do with the schema.
 #[derive(Debug, Args)]
@@ -121,7 +118,7 @@ async fn status(migrator: &Migrator, database: &DatabaseConnection, json: bool) 
     output::print(&text)?;
     let pending = standing.iter().any(|one| one.state == State::Pending);
     Ok(match pending {
-        true => ExitCode::from(PENDING),
+        true => ExitCode::from(exit::PENDING),
         false => ExitCode::SUCCESS,
     })
 }

@@ -3,6 +3,7 @@
 mod backup;
 mod catalogue;
 mod config;
+mod exit;
 mod generate;
 mod health;
 mod migrate;
@@ -19,17 +20,14 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, Flag, Inputs, Problems};
+use crate::config::{Config, Flag, Inputs};
 
 /// What a command ends with. The error is shown with its causes, in one line.
 type Outcome = Result<ExitCode, Box<dyn Error + Send + Sync>>;
 
-/// The exit code of a wrong configuration, the same as that of a wrong command line.
-const MISCONFIGURED: u8 = 2;
-
 /// Turns prompts into media: a gRPC service with durable background jobs.
 #[derive(Parser)]
-#[command(name = "atelier", version, arg_required_else_help = true, after_help = EXAMPLES)]
+#[command(name = "atelier", version, arg_required_else_help = true, after_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
 struct CommandLine {
     #[command(flatten)]
     configuration: ConfigurationArguments,
@@ -109,12 +107,7 @@ pub fn run() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             output::complain(&mut stderr(), error.as_ref());
-            let misconfigured = error.downcast_ref::<Problems>().is_some();
-            if misconfigured {
-                ExitCode::from(MISCONFIGURED)
-            } else {
-                ExitCode::FAILURE
-            }
+            exit::code(error.as_ref())
         }
     }
 }
@@ -179,7 +172,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::config::Loaded;
+    use crate::config::{Loaded, Problems};
 
     fn load(arguments: &[&str]) -> Result<Loaded, Problems> {
         let line = CommandLine::try_parse_from(

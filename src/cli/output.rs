@@ -5,15 +5,20 @@ use std::io::{self, ErrorKind, Write};
 
 use crate::domain::with_causes;
 
+/// What was done is done, and cannot be shown.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output")]
+pub struct Unprinted(#[from] io::Error);
+
 /// Writes `text` to standard output. A reader that has gone away, such as `head`, is no error.
-pub fn print(text: &str) -> io::Result<()> {
+pub fn print(text: &str) -> Result<(), Unprinted> {
     let mut stdout = io::stdout().lock();
     match stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush())
     {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        result => result,
+        result => result.map_err(Unprinted),
     }
 }
 

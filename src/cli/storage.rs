@@ -63,7 +63,10 @@ async fn act(
         Action::Status | Action::Clean { dry_run: true } => RemovalMode::DryRun,
         Action::Clean { dry_run: false } => RemovalMode::On,
     };
-    let sweep = app.sweep_storage(&Removal { mode, ..removal }).await?;
+    let sweep = match mode {
+        RemovalMode::On => app.sweep_storage(&Removal { mode, ..removal }).await?,
+        _ => app.survey_storage(removal.age).await?,
+    };
     Ok(report(&sweep, mode))
 }
 

@@ -13,7 +13,7 @@ pub struct Installation {
 }
 
 /// How a database and a storage stand to each other.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ownership {
     Ours,
     /// No database has claimed the storage.
@@ -66,7 +66,7 @@ mod tests {
         for (database, storage, expected) in [
             (None, None, Ownership::Unclaimed),
             (installation("a", 3), None, Ownership::Unclaimed),
-            (None, installation("a", 0), other.clone()),
+            (None, installation("a", 0), other),
             (installation("a", 3), installation("b", 3), other),
             (installation("a", 2), installation("a", 3), older),
             (installation("a", 3), installation("a", 3), Ownership::Ours),

@@ -24,6 +24,9 @@ pub struct Model {
     pub deleted_at: Option<DateTimeUtc>,
     /// Counts the changes that a client makes or sees; its etag.
     pub version: i64,
+    /// Name and description as a search compares them, in the version beside it.
+    pub search_text: Option<String>,
+    pub search_version: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -33,6 +33,11 @@ pub struct Model {
     /// The decaying sum of uses and views, as it was at `trend_weighed_at`.
     pub trend_weight: f64,
     pub trend_weighed_at: Option<DateTimeUtc>,
+    /// Name and description as a search compares them, in the version below.
+    pub search_text: Option<String>,
+    #[sea_orm(save_as = "text[]", nullable)]
+    pub search_tags: Option<TextList>,
+    pub search_version: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

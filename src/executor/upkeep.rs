@@ -116,6 +116,9 @@ fn tell(sweep: &Sweep) {
     match withheld {
         Some(Withheld::Off) => {}
         Some(Withheld::DryRun) if *orphans == 0 => {}
+        Some(why @ Withheld::DryRun) => {
+            tracing::info!(objects, orphans, why = %why, "objects without a record are not removed");
+        }
         Some(why) => {
             tracing::warn!(objects, orphans, why = %why, "objects without a record are not removed");
         }

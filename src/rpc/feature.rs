@@ -67,6 +67,9 @@ impl FeatureService for Features {
         };
         checks.search("text", &filter.text);
         checks.finish(())?;
+        if !filter.text.is_empty() {
+            self.app.fold_features().await;
+        }
         let page = bounded_page(page, |page| self.page(caller, &filter, page)).await?;
         Ok(Response::new(proto::ListFeaturesResponse {
             features: page.items,

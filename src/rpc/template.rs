@@ -81,6 +81,9 @@ impl TemplateService for Templates {
             show_deleted: request.show_deleted,
         };
         checks.finish(())?;
+        if filter.searches() {
+            self.app.fold_templates().await;
+        }
         let page = bounded_page(page, |page| self.page(&filter, ranking, page)).await?;
         Ok(Response::new(proto::ListTemplatesResponse {
             templates: page.items,

@@ -4,13 +4,13 @@ use sea_orm::{
     ActiveValue::NotSet,
     ActiveValue::{Set, Unchanged},
     ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, JoinType, Order,
-    PaginatorTrait, QueryFilter, QuerySelect, RelationDef,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, RelationDef,
     sea_query::{Expr, ExprTrait, LockType, SimpleExpr},
 };
 use serde::Serialize;
 
 use crate::{
-    domain::{Error, FeatureDraft, Page, RequestDraft, Resource, TableName},
+    domain::{Error, FeatureDraft, Page, RequestDraft, Resource, TableName, folded_lines},
     entity::{
         JobStatus, MediaType,
         feature::{ActiveModel, Column, Entity, Model},
@@ -31,7 +31,7 @@ pub struct Filter {
     pub category: Option<MediaType>,
     pub is_active: Option<bool>,
     pub show_deleted: bool,
-    /// In the name or the description.
+    /// In the name or the description, folded like them.
     pub text: String,
 }
 
@@ -43,6 +43,7 @@ pub async fn insert(
     now: DateTime<Utc>,
 ) -> Result<Model, Error> {
     let name = draft.name.clone();
+    let search_text = folded_lines(&draft.name, &draft.description);
     let feature = ActiveModel {
         id: NotSet,
         name: Set(draft.name),
@@ -60,6 +61,8 @@ pub async fn insert(
         updated_at: Set(now),
         deleted_at: Set(None),
         version: Set(1),
+        search_text: Set(Some(search_text)),
+        search_version: Set(Some(1)),
     };
     let inserted = feature.insert(db).await;
     inserted.map_err(|error| name_taken(error, name))
@@ -189,7 +192,10 @@ pub async fn update(
     now: DateTime<Utc>,
 ) -> Result<Model, Error> {
     let name = draft.name.clone();
+    let search_text = folded_lines(&draft.name, &draft.description);
     let feature = ActiveModel {
+        search_text: Set(Some(search_text)),
+        search_version: Set(Some(locked.version + 1)),
         name: Set(draft.name),
         description: Set(non_empty(draft.description)),
         system_prompt: Set(non_empty(draft.system_prompt)),
@@ -226,8 +232,37 @@ fn next_version(locked: &Model, now: DateTime<Utc>) -> ActiveModel {
         id: Unchanged(locked.id),
         updated_at: Set(now),
         version: Set(locked.version + 1),
+        // What is searched stays as it is.
+        search_version: Set(locked.search_version.map(|version| version + 1)),
         ..Default::default()
     }
+}
+
+/// Whether there is one of which a search would not know what it compares.
+pub async fn is_any_unfolded(db: &impl ConnectionTrait) -> Result<bool, Error> {
+    // Asked for the first one, PostgreSQL would expect to find it soon, and walk over the whole table without its index.
+    let unfolded = Entity::find().filter(search::is_unfolded(db.get_database_backend()));
+    Ok(unfolded.count(db).await? > 0)
+}
+
+/// Folds so many of them.
+pub async fn fold(tx: &Transaction, most: u64) -> Result<(), Error> {
+    let unfolded = Entity::find()
+        .filter(search::is_unfolded(tx.get_database_backend()))
+        .order_by_asc(Column::Id)
+        .limit(most)
+        .lock(LockType::NoKeyUpdate);
+    for feature in unfolded.all(tx).await? {
+        let description = feature.description.unwrap_or_default();
+        let row = ActiveModel {
+            id: Unchanged(feature.id),
+            search_text: Set(Some(folded_lines(&feature.name, &description))),
+            search_version: Set(Some(feature.version)),
+            ..Default::default()
+        };
+        row.update(tx).await?;
+    }
+    Ok(())
 }
 
 /// How many live jobs of the feature wait, and how many run.
@@ -262,12 +297,7 @@ pub async fn list(
         query = query.filter(is(Column::IsActive, is_active));
     }
     if !filter.text.is_empty() {
-        let columns = [Column::Name, Column::Description];
-        query = query.filter(search::contains(
-            &columns,
-            &filter.text,
-            db.get_database_backend(),
-        ));
+        query = query.filter(search::contains(&filter.text, db.get_database_backend()));
     }
     if !filter.show_deleted {
         query = query.filter(Column::DeletedAt.is_null());

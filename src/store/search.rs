@@ -1,43 +1,25 @@
-//! Text in a filter.
+//! Text in a filter, compared in the form that [`folded`] gives it.
 
-use sea_orm::{ColumnTrait, Condition, DbBackend, sea_query::Expr};
+use sea_orm::{
+    DbBackend,
+    sea_query::{Expr, SimpleExpr},
+};
 
-const ESCAPE: char = '!';
+use crate::domain::folded;
 
-/// Whether one of the columns has the text in it, whatever the case: that of all letters that its locale knows on
-/// PostgreSQL, that of A to Z on SQLite.
-pub(super) fn contains<C: ColumnTrait>(columns: &[C], text: &str, backend: DbBackend) -> Condition {
-    // The query builder puts the pattern and its ESCAPE into parentheses after ILIKE, which is no SQL.
-    let template = match backend {
-        DbBackend::Postgres => "$1 ILIKE $2 ESCAPE '!'",
-        _ => "? LIKE ? ESCAPE '!'",
+/// Whether the row has the text in what is searched.
+pub(super) fn contains(text: &str, backend: DbBackend) -> SimpleExpr {
+    let position = match backend {
+        DbBackend::Postgres => "strpos(search_text, $1) > 0",
+        _ => "instr(search_text, ?) > 0",
     };
-    let pattern = pattern(text);
-    columns
-        .iter()
-        .map(|column| Expr::cust_with_exprs(template, [column.into_expr(), Expr::val(&pattern)]))
-        .fold(Condition::any(), Condition::add)
+    Expr::cust_with_values(position, [folded(text)])
 }
 
-/// The text anywhere, its own wildcards standing for themselves.
-fn pattern(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in text.chars() {
-        if matches!(c, '%' | '_' | ESCAPE) {
-            pattern.push(ESCAPE);
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wildcards_stand_for_themselves() {
-        assert_eq!(pattern("50%_!x"), "%50!%!_!!x%");
-    }
+/// Whether what is searched is not of the row as it is now.
+pub(super) fn is_unfolded(backend: DbBackend) -> SimpleExpr {
+    Expr::cust(match backend {
+        DbBackend::Postgres => "search_version IS DISTINCT FROM version",
+        _ => "search_version IS NOT version",
+    })
 }

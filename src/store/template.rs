@@ -3,14 +3,14 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, Order, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select, UpdateMany,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, Order, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, UpdateMany,
     sea_query::{Expr, ExprTrait, LockType, Query, SimpleExpr},
 };
 use serde::Serialize;
 
 use crate::{
-    domain::{Error, Page, Resource, TemplateDraft, in_window},
+    domain::{Error, Page, Resource, TemplateDraft, folded, folded_lines, in_window},
     entity::{
         TextList,
         template::{ActiveModel, Column, Entity, Model},
@@ -29,15 +29,22 @@ use super::{
 #[derive(Debug, Default, Serialize)]
 pub struct Filter {
     pub feature_id: Option<i64>,
-    /// All of these.
+    /// All of these, folded like those of the template.
     pub tags: Vec<String>,
     /// One of these or more.
     pub any_tags: Vec<String>,
     pub is_active: Option<bool>,
     pub is_trending: Option<bool>,
-    /// In the name or the description.
+    /// In the name or the description, folded like them.
     pub text: String,
     pub show_deleted: bool,
+}
+
+impl Filter {
+    /// Whether it compares what is folded.
+    pub fn searches(&self) -> bool {
+        !(self.text.is_empty() && self.tags.is_empty() && self.any_tags.is_empty())
+    }
 }
 
 /// In which order a list shows it.
@@ -57,7 +64,11 @@ pub async fn insert(
     now: DateTime<Utc>,
 ) -> Result<Model, Error> {
     let (feature_id, name) = (draft.feature_id, draft.name.clone());
+    let backend = db.get_database_backend();
     let template = ActiveModel {
+        search_text: Set(Some(folded_lines(&draft.name, &draft.description))),
+        search_tags: Set(folded_tags(&draft.tags, backend)),
+        search_version: Set(Some(1)),
         id: NotSet,
         feature_id: Set(draft.feature_id),
         name: Set(draft.name),
@@ -70,7 +81,7 @@ pub async fn insert(
         view_count: Set(0),
         trend_start_date: Set(draft.trend_start),
         trend_end_date: Set(draft.trend_end),
-        tags: Set(TextList::for_backend(draft.tags, db.get_database_backend())),
+        tags: Set(TextList::for_backend(draft.tags, backend)),
         is_active: Set(draft.is_active),
         order_index: Set(draft.order_index),
         created_at: Set(now),
@@ -132,7 +143,11 @@ pub async fn update(
 ) -> Result<Model, Error> {
     let is_trending = is_trending(locked, &draft, now);
     let name = draft.name.clone();
+    let backend = tx.get_database_backend();
     let template = ActiveModel {
+        search_text: Set(Some(folded_lines(&draft.name, &draft.description))),
+        search_tags: Set(folded_tags(&draft.tags, backend)),
+        search_version: Set(Some(locked.version + 1)),
         name: Set(draft.name),
         description: Set(non_empty(draft.description)),
         template_data: Set(serde_json::to_value(draft.data).map_err(Error::internal)?),
@@ -140,7 +155,7 @@ pub async fn update(
         is_trending: Set(is_trending),
         trend_start_date: Set(draft.trend_start),
         trend_end_date: Set(draft.trend_end),
-        tags: Set(TextList::for_backend(draft.tags, tx.get_database_backend())),
+        tags: Set(TextList::for_backend(draft.tags, backend)),
         is_active: Set(draft.is_active),
         order_index: Set(draft.order_index),
         ..next_version(locked, now)
@@ -175,8 +190,44 @@ fn next_version(locked: &Model, now: DateTime<Utc>) -> ActiveModel {
         id: Unchanged(locked.id),
         updated_at: Set(now),
         version: Set(locked.version + 1),
+        // What is searched stays as it is.
+        search_version: Set(locked.search_version.map(|version| version + 1)),
         ..Default::default()
     }
+}
+
+fn folded_tags(tags: &[String], backend: DbBackend) -> Option<TextList> {
+    TextList::for_backend(folded_each(tags), backend)
+}
+
+/// Whether there is one of which a search would not know what it compares.
+pub async fn is_any_unfolded(db: &impl ConnectionTrait) -> Result<bool, Error> {
+    // Asked for the first one, PostgreSQL would expect to find it soon, and walk over the whole table without its index.
+    let unfolded = Entity::find().filter(search::is_unfolded(db.get_database_backend()));
+    Ok(unfolded.count(db).await? > 0)
+}
+
+/// Folds so many of them.
+pub async fn fold(tx: &Transaction, most: u64) -> Result<(), Error> {
+    let backend = tx.get_database_backend();
+    let unfolded = Entity::find()
+        .filter(search::is_unfolded(backend))
+        .order_by_asc(Column::Id)
+        .limit(most)
+        .lock(LockType::NoKeyUpdate);
+    for template in unfolded.all(tx).await? {
+        let description = template.description.unwrap_or_default();
+        let tags = template.tags.as_ref().map_or(&[][..], TextList::items);
+        let row = ActiveModel {
+            id: Unchanged(template.id),
+            search_text: Set(Some(folded_lines(&template.name, &description))),
+            search_tags: Set(folded_tags(tags, backend)),
+            search_version: Set(Some(template.version)),
+            ..Default::default()
+        };
+        row.update(tx).await?;
+    }
+    Ok(())
 }
 
 /// When the last of the feature's deleted templates was deleted.
@@ -259,6 +310,10 @@ fn next_versions(now: DateTime<Utc>) -> UpdateMany<Entity> {
     Entity::update_many()
         .col_expr(Column::UpdatedAt, Expr::value(now))
         .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .col_expr(
+            Column::SearchVersion,
+            Expr::col(Column::SearchVersion).add(1),
+        )
 }
 
 /// Templates in this order.
@@ -305,8 +360,7 @@ fn narrowed<'a>(
             query.filter(has_any_tag(tags, backend))
         })
         .apply_if((!filter.text.is_empty()).then_some(()), |query, ()| {
-            let columns = [Column::Name, Column::Description];
-            query.filter(search::contains(&columns, &filter.text, backend))
+            query.filter(search::contains(&filter.text, backend))
         })
         .apply_if((!filter.show_deleted).then_some(()), |query, ()| {
             query.filter(Column::DeletedAt.is_null())
@@ -352,22 +406,26 @@ impl Ranking {
 /// The array operator that the GIN index serves; SQLite has neither and reads the JSON.
 fn has_all_tags(tags: &[String], backend: DbBackend) -> SimpleExpr {
     if backend == DbBackend::Postgres {
-        return Expr::cust_with_values("tags @> $1", [tags.to_vec()]);
+        return Expr::cust_with_values("search_tags @> $1", [folded_each(tags)]);
     }
     let none_missing = "NOT EXISTS (SELECT 1 FROM json_each(?) AS wanted WHERE wanted.value NOT IN \
-                        (SELECT own.value FROM json_each(COALESCE(generation_templates.tags, '[]')) AS own))";
+                        (SELECT own.value FROM json_each(COALESCE(generation_templates.search_tags, '[]')) AS own))";
     Expr::cust_with_values(none_missing, [json_array(tags)])
 }
 
 fn has_any_tag(tags: &[String], backend: DbBackend) -> SimpleExpr {
     if backend == DbBackend::Postgres {
-        return Expr::cust_with_values("tags && $1", [tags.to_vec()]);
+        return Expr::cust_with_values("search_tags && $1", [folded_each(tags)]);
     }
     let one_there = "EXISTS (SELECT 1 FROM json_each(?) AS wanted WHERE wanted.value IN \
-                     (SELECT own.value FROM json_each(COALESCE(generation_templates.tags, '[]')) AS own))";
+                     (SELECT own.value FROM json_each(COALESCE(generation_templates.search_tags, '[]')) AS own))";
     Expr::cust_with_values(one_there, [json_array(tags)])
 }
 
+fn folded_each(tags: &[String]) -> Vec<String> {
+    tags.iter().map(|tag| folded(tag)).collect()
+}
+
 fn json_array(tags: &[String]) -> String {
-    serde_json::Value::from(tags.to_vec()).to_string()
+    serde_json::Value::from(folded_each(tags)).to_string()
 }

@@ -1,6 +1,10 @@
 //! The use cases without executor and transport, at a time of the test's choice.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use atelier::{
     app::{App, AttemptEnd, Clock, Settings, StoredFile, StoredOutput},
@@ -38,6 +42,10 @@ impl Bench {
     /// The same with a URL of its own for the database, and so many connections at most.
     pub async fn at(url: &str, connections: u32) -> Self {
         Self::open(url, connections, None).await
+    }
+
+    pub fn media_folder(&self) -> &Path {
+        self.media.path()
     }
 
     /// What a write leaves behind that a crash cuts off.

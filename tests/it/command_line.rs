@@ -108,6 +108,46 @@ async fn a_server_without_its_database_says_why_and_exits_with_one() {
     assert!(!complaint.contains("a-password"), "{complaint}");
 }
 
+#[tokio::test]
+async fn what_is_wrong_from_the_start_exits_with_two_and_what_fails_with_one() {
+    use crate::database::{Backend, TestDatabase};
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    let missing = missing.to_str().unwrap();
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let short_key = "storage.signing_key=short";
+    for (code, arguments) in [
+        (0, &["--help"][..]),
+        (0, &["config"]),
+        (2, &[]),
+        (2, &["paint"]),
+        (2, &["config", "--sett", "a"]),
+        (2, &["generate"]),
+        (2, &["generate", "x", "--timeout", "soon"]),
+        (2, &["generate", "x", "--var", "no value"]),
+        (2, &["generate", "x", "--server", "https://127.0.0.1"]),
+        (2, &["health", "--url", "ftp://127.0.0.1"]),
+        (2, &["health", "--set", "server.listen=127.0.0.1:0"]),
+        (2, &["config", "--set", "executor.lease=soon"]),
+        (2, &["config", "--set", "executor.leese=1s"]),
+        (2, &["config", "--set", "database.url=mysql://a/b"]),
+        (2, &["serve", "--set", "storage.backend=s3"]),
+        (2, &["serve", "--set", short_key]),
+        (1, &["generate", "x", "--server", "http://127.0.0.1:9"]),
+        (1, &["health", "--url", "http://127.0.0.1:9"]),
+        (1, &["recipe", missing]),
+        (1, &["catalogue", "apply", missing]),
+        (1, &["migrate", "down"]),
+    ] {
+        let output = run(atelier(&db, arguments)).await;
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {told}");
+    }
+    let mut configured = Command::new(env!("CARGO_BIN_EXE_atelier"));
+    configured.args(["config", "--config", missing]);
+    assert_eq!(run(configured).await.status.code(), Some(2));
+}
+
 /// A change of the schema that makes a table of users where there is none.
 fn migrate_command(db: &TestDatabase, arguments: &[&str]) -> Command {
     let settings = ["--set", "identity.provision_users=true"];

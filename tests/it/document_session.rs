@@ -251,8 +251,7 @@ async fn shell(text: &str, folder: &Path) -> String {
         .current_dir(folder)
         .env_clear()
         .env("PATH", format!("{}:{path}", program.display()))
-        .env("LANG", "C.UTF-8")
-        .env("ATELIER__LOG__FILTER", "error");
+        .env("LANG", "C.UTF-8");
     String::from_utf8(run(command).await.stdout).unwrap()
 }
 

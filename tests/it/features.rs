@@ -190,7 +190,7 @@ on_both_databases! {
 
     async fn features_are_found_by_text_in_name_or_description(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
-        for (name, description) in [("poster", "Big Pictures"), ("banner_50", "100% wide"), ("story", "a\\b!")] {
+        for (name, description) in [("poster", "Big Pictures"), ("banner_50", "100% wide"), ("story", "a\\b! PHO\u{31b}\u{309}")] {
             let description = description.to_owned();
             server.add_feature(CreateFeatureRequest { description, ..scripted_feature(name) }).await;
         }
@@ -203,6 +203,8 @@ on_both_databases! {
             ("%", vec!["banner_50"]),
             ("\\", vec!["story"]),
             ("!", vec!["story"]),
+            ("! phở", vec!["story"]),
+            ("pho", vec![]),
             ("'; --", vec![]),
         ] {
             let request = ListFeaturesRequest { text: text.to_owned(), ..Default::default() };

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::client::{plain_template, scripted_feature};
 use crate::database::{TestDatabase, on_both_databases};
-use crate::process::{atelier, run};
+use crate::process::{atelier, refused, run};
 use crate::proxy::{Fate, Relay};
 use crate::script::Script;
 use crate::server::{TestServer, within};
@@ -84,6 +84,47 @@ on_both_databases! {
         let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         assert_eq!(names, ["trà-đá-1-1.png", "trà-đá-1-2.png"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.ends_with("completed\n"), "its server was to stop, of which no log speaks: {said}");
+    }
+
+    async fn what_is_made_is_kept_where_nothing_can_be_printed(db: TestDatabase) {
+        let script = Script::new(&["succeed"]);
+        let media = prepare(&db, &script).await;
+        let out = media.path().join("out");
+        let loud = ["--set", "log.filter=info", "--out", out.to_str().unwrap()];
+        let mut child = generate(&db, media.path(), &loud).spawn().unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        let ended = tokio::task::spawn_blocking(move || child.wait());
+        assert_eq!(within(ended).await.unwrap().unwrap().code(), Some(0), "a reader may go away");
+        assert_eq!(std::fs::read_dir(&out).unwrap().count(), 1);
+
+        let mut full = generate(&db, media.path(), &["--out", out.to_str().unwrap()]);
+        full.stdout(std::fs::File::create("/dev/full").unwrap());
+        let ended = tokio::task::spawn_blocking(move || full.spawn().unwrap().wait_with_output());
+        let output = within(ended).await.unwrap().unwrap();
+        refused(&output, &["error: cannot write to standard output: "]);
+        assert_eq!(std::fs::read_dir(&out).unwrap().count(), 2);
+    }
+
+    async fn a_person_is_told_what_the_provider_said_of_a_failure(db: TestDatabase) {
+        let script = Script::new(&["fail"]);
+        let media = prepare(&db, &script).await;
+        let output = run(generate(&db, media.path(), &[])).await;
+        refused(&output, &["variation 1 failed: PROVIDER_FAILED: ", "\n  the script says so\n"]);
+    }
+
+    async fn a_person_is_told_which_characters_are_left_out(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
+        let mut command = atelier(&db, &["generate", "--json", "--aspect-ratio", "1:1", "Trà 🍵 茶"]);
+        command.args(["--set", &format!("storage.folder={}", media.path().display())]);
+        command.args(["--set", "identity.provision_users=true"]);
+        let output = run(command).await;
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.ends_with("\nvariation 1 is there without these characters of the prompt: 🍵茶\n"), "{said}");
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(told["omitted_characters"], serde_json::json!([{"variation": 0, "characters": "🍵茶"}]));
     }
 
     async fn each_format_is_a_file_of_the_same_name(db: TestDatabase) {

@@ -1,7 +1,8 @@
 //! Objects that no record names: removed where they are certainly nobody's, and nowhere else.
 
+use std::fs::File;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use atelier::app::{App, Removal, RemovalMode, Sweep, Withheld};
 use atelier::domain::{Doubt, Installation};
@@ -82,11 +83,7 @@ on_both_databases! {
 
         let other = TestDatabase::create(Backend::Sqlite).await;
         let known = Bench::new(&other).await;
-        known.request(1, 0).await;
-        let job = known.claim(1).await.remove(0);
-        known.complete(&job).await.unwrap();
-        let key = StorageKey::for_output(job.id, job.lease_token.as_deref().unwrap(), 0, Format::Png);
-        known.app.storage.put(&key, "x".into()).await.unwrap();
+        put_known(&known).await;
         assert_eq!(sweep(&known, &ALL).await, Sweep { objects: 1, ..Sweep::default() });
         assert_eq!(known.app.storage.installation().await.unwrap(), Some(installation(&known).await));
     }
@@ -109,6 +106,29 @@ on_both_databases! {
         let command = Removal { share: None, ..ALL };
         assert_eq!(sweep(&bench, &command).await.removed, 11);
         assert!(!unfinished.exists());
+    }
+
+    async fn the_status_of_a_storage_that_nobody_has_claimed_leaves_it_so(db: TestDatabase) {
+        let bench = Bench::new(&db).await;
+        put_known(&bench).await;
+        for arguments in [&["status"][..], &["clean", "--dry-run"]] {
+            let told = storage(&db, bench.media_folder(), arguments).await;
+            assert_eq!(told, (true, "1 objects, 0 old ones without a record, 0 removed\n".to_owned()));
+            assert_eq!(bench.app.storage.installation().await.unwrap(), None);
+            let of_database = store::installation::find(bench.app.store.reader()).await;
+            assert_eq!(of_database.unwrap(), None);
+        }
+        sweep(&bench, &ALL).await;
+        let claimed = installation(&bench).await;
+        assert!(storage(&db, bench.media_folder(), &["status"]).await.0);
+        assert_eq!(installation(&bench).await, claimed, "the counter too");
+        let orphan = StorageKey::for_output(99, "t", 0, Format::Png);
+        bench.app.storage.put(&orphan, "x".into()).await.unwrap();
+        let file = File::options().write(true).open(bench.media_folder().join(orphan.path()));
+        file.unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        let (done, told) = storage(&db, bench.media_folder(), &["status"]).await;
+        assert!(done && told.starts_with("2 objects, 1 old ones without a record; nothing is removed: "), "{told}");
+        assert_eq!(objects(&bench.app).await, 2);
     }
 
     async fn commands_tell_whose_a_storage_is_and_adopt_and_clean_it(db: TestDatabase) {
@@ -179,6 +199,16 @@ async fn put(app: &App, objects: i64) {
         let key = StorageKey::for_output(job_id, "t", 0, Format::Png);
         app.storage.put(&key, "x".into()).await.unwrap();
     }
+}
+
+/// An object that a record names.
+async fn put_known(bench: &Bench) {
+    bench.request(1, 0).await;
+    let job = bench.claim(1).await.remove(0);
+    bench.complete(&job).await.unwrap();
+    let token = job.lease_token.as_deref().unwrap();
+    let key = StorageKey::for_output(job.id, token, 0, Format::Png);
+    bench.app.storage.put(&key, "x".into()).await.unwrap();
 }
 
 async fn sweep(bench: &Bench, removal: &Removal) -> Sweep {

@@ -45,6 +45,9 @@ on_both_databases! {
             // It was waited for, and not cut off at the end of the grace.
             let took = began.elapsed();
             assert!(took > SHORT / 2 && took < SHORT, "{took:?}");
+            let log = process.log();
+            assert!(log.contains("health: the server is shutting down"), "{log}");
+            assert!(!log.contains("WARN") && !log.contains("ERROR"), "it was asked for: {log}");
             assert_handed_back(&db, job.id).await;
 
             script.open_gate();

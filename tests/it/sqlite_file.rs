@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
 use crate::bench::Bench;
 use crate::database::{Backend, TestDatabase};
-use crate::process::{atelier, run};
+use crate::process::{atelier, refused, run};
 use crate::server::configuration;
 use crate::server::within;
 
@@ -122,6 +122,20 @@ async fn a_backup_overwrites_nothing_and_leaves_nothing_half_written() {
         "{told}"
     );
     assert!(!copy.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_a_database_that_is_not_there_names_it_and_makes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing.db");
+    let db = TestDatabase::at(format!("sqlite://{}", missing.display()), Backend::Sqlite);
+    let copy = folder.path().join("copy.db");
+    let output = run(atelier(&db, &["backup", copy.to_str().unwrap()])).await;
+    refused(
+        &output,
+        &["there is no database", missing.to_str().unwrap()],
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 fn file_of(db: &TestDatabase) -> &Path {

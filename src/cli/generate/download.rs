@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use tokio::fs::{self, File, OpenOptions};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 use super::GenerateError;
 use super::report::Report;
@@ -99,10 +101,11 @@ fn extension(format: &str) -> &str {
 
 /// The words of a prompt in lower case with hyphens between them, cut after a whole word where possible.
 fn readable(prompt: &str) -> String {
-    let lower = prompt.to_lowercase();
+    let lower: String = prompt.to_lowercase().nfc().collect();
     let mut name = String::new();
     for word in lower
-        .split(|letter: char| !letter.is_alphanumeric())
+        .split(|letter: char| !letter.is_alphanumeric() && !is_combining_mark(letter))
+        .map(|word| word.trim_start_matches(is_combining_mark))
         .filter(|word| !word.is_empty())
     {
         let separator = if name.is_empty() { "" } else { "-" };
@@ -134,6 +137,9 @@ mod tests {
             readable("Khai trương quán cà phê: giảm 50% cả tuần"),
             "khai-trương-quán-cà-phê-giảm-50-cả-tuần"
         );
+        let decomposed = "Khai tru\u{31b}o\u{31b}ng: ca\u{300} phe\u{302} x\u{300}y";
+        assert_eq!(readable(decomposed), "khai-trương-cà-phê-x\u{300}y");
+        assert_eq!(readable("❤\u{fe0f}Tết ❤\u{fe0f}"), "tết");
         assert_eq!(readable("../../etc/passwd"), "etc-passwd");
         assert_eq!(readable("🎉 !!"), "media");
         assert_eq!(readable(&"đ".repeat(500)).chars().count(), NAME_CHARS);

@@ -13,8 +13,8 @@ mod result;
 mod variable;
 mod watch;
 
+use std::io::stderr;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
@@ -28,7 +28,7 @@ use self::report::Report;
 use self::request::Asked;
 use self::variable::Assignment;
 use self::watch::Stopped;
-use super::{Outcome, output};
+use super::{Outcome, exit, output};
 use crate::client::{Client, ConnectError, DownloadError, violations};
 use crate::config::{Config, Loaded, parse_duration};
 use crate::domain::with_causes;
@@ -141,18 +141,17 @@ pub enum GenerateError {
 }
 
 impl GenerateError {
-    fn exit_code(&self) -> ExitCode {
+    /// The signal that ended it, if one did.
+    pub fn signal(&self) -> Option<Signal> {
         match self {
-            Self::Interrupted(signal) => {
-                u8::try_from(signal.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
-            }
-            Self::Left { reason, .. } => reason.exit_code(),
-            _ => ExitCode::FAILURE,
+            Self::Interrupted(signal) => Some(*signal),
+            Self::Left { reason, .. } => reason.signal(),
+            _ => None,
         }
     }
 }
 
-/// Makes what was asked for and reports it. Succeeds only if media came out.
+/// Makes what was asked for and reports it. Succeeds only if media came out and the report could be printed.
 pub async fn run(arguments: GenerateArguments, mut loaded: Loaded) -> Outcome {
     let progress = Progress::new();
     loaded.quieten();
@@ -166,21 +165,19 @@ pub async fn run(arguments: GenerateArguments, mut loaded: Loaded) -> Outcome {
         Err(error) if arguments.json => report::failure_to_json(error),
         Err(_) => String::new(),
     };
-    output::print(&shown)?;
-    match made {
+    let printed = output::print(&shown);
+    let code = match &made {
         Ok(report) => {
-            report.complain(&mut std::io::stderr())?;
-            Ok(if report.has_media() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            })
+            report.complain(&mut stderr());
+            exit::done_if(report.has_media())
         }
         Err(error) => {
-            output::complain(&mut std::io::stderr(), &error);
-            Ok(error.exit_code())
+            output::complain(&mut stderr(), error);
+            exit::code(error)
         }
-    }
+    };
+    printed?;
+    Ok(code)
 }
 
 async fn connect_and_make(

@@ -1,4 +1,5 @@
-//! Files that could not be made of an output: `omitted` of a job's `output_metadata`.
+//! What is missing in an output: `omitted`, the files that could not be made of it, and `omitted_characters`, those of the
+//! prompt that could not be shown, of a job's `output_metadata`.
 
 use prost_types::value::Kind;
 use prost_types::{Struct, Value};
@@ -40,6 +41,37 @@ pub fn omissions(job: &Job) -> Vec<Omission> {
             reason: text(entry, "reason"),
         })
         .collect()
+}
+
+/// Characters of the prompt that an output lacks.
+#[derive(Debug)]
+pub struct OmittedCharacters {
+    /// From 0.
+    variation: i32,
+    characters: String,
+}
+
+/// What `job` could not show of its prompt.
+pub fn omitted_characters(job: &Job) -> Option<OmittedCharacters> {
+    let characters = text(job.output_metadata.as_ref()?, "omitted_characters");
+    let variation = job.variation;
+    (!characters.is_empty()).then_some(OmittedCharacters {
+        variation,
+        characters,
+    })
+}
+
+impl OmittedCharacters {
+    /// For people.
+    pub fn sentence(&self) -> String {
+        let (number, characters) = (self.variation + 1, &self.characters);
+        format!("variation {number} is there without these characters of the prompt: {characters}")
+    }
+
+    /// For programs.
+    pub fn to_json(&self) -> serde_json::Value {
+        json!({ "variation": self.variation, "characters": self.characters })
+    }
 }
 
 fn text(entry: &Struct, key: &str) -> String {

@@ -1,10 +1,10 @@
 //! What came out, as text for people or as one JSON document.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::omission::{Omission, omissions};
+use super::omission::{Omission, OmittedCharacters, omissions, omitted_characters};
 use super::request::Asked;
 use super::result::MediaResult;
 use super::watch::FinishedJob;
@@ -20,6 +20,7 @@ pub struct Report {
     results: Vec<MediaResult>,
     failures: Vec<Failure>,
     omissions: Vec<Omission>,
+    omitted_characters: Vec<OmittedCharacters>,
 }
 
 /// One job without media.
@@ -42,6 +43,7 @@ impl Report {
             results: Vec::new(),
             failures: Vec::new(),
             omissions: Vec::new(),
+            omitted_characters: Vec::new(),
         };
         for FinishedJob { job, media } in jobs {
             let results = files_of(&job, media, own_url);
@@ -49,6 +51,7 @@ impl Report {
                 report.failures.push(Failure { job });
             } else {
                 report.omissions.extend(omissions(&job));
+                report.omitted_characters.extend(omitted_characters(&job));
             }
             report.results.extend(results);
         }
@@ -87,6 +90,9 @@ impl Report {
         let results: Vec<_> = self.results.iter().map(MediaResult::to_json).collect();
         let failures: Vec<_> = self.failures.iter().map(Failure::to_json).collect();
         let omissions: Vec<_> = self.omissions.iter().map(Omission::to_json).collect();
+        let omitted_characters = self.omitted_characters.iter();
+        let omitted_characters: Vec<_> =
+            omitted_characters.map(OmittedCharacters::to_json).collect();
         let document = json!({
             "request_id": self.asked.request.id,
             "prompt": self.prompt,
@@ -95,15 +101,21 @@ impl Report {
             "results": results,
             "failures": failures,
             "omissions": omissions,
+            "omitted_characters": omitted_characters,
         });
         format!("{document}\n")
     }
 
-    /// Writes one line for each job that made nothing, and for each format that could not be made.
-    pub fn complain(&self, writer: &mut dyn Write) -> io::Result<()> {
-        let failures = self.failures.iter().map(Failure::sentence);
-        let mut sentences = failures.chain(self.omissions.iter().map(Omission::sentence));
-        sentences.try_for_each(|sentence| writeln!(writer, "{sentence}"))
+    /// Writes of each job that made nothing, and of what is missing in what was made. There is nowhere to report a failure
+    /// of that to.
+    pub fn complain(&self, writer: &mut dyn Write) {
+        let failures = self.failures.iter().map(Failure::text);
+        let omissions = self.omissions.iter().map(Omission::sentence);
+        let characters = self.omitted_characters.iter();
+        let characters = characters.map(OmittedCharacters::sentence);
+        for text in failures.chain(omissions).chain(characters) {
+            let _ = writeln!(writer, "{text}");
+        }
     }
 }
 
@@ -138,13 +150,18 @@ impl Failure {
         self.job.error.clone().unwrap_or_default()
     }
 
-    fn sentence(&self) -> String {
+    /// For people: a sentence, and below it what the provider said.
+    fn text(&self) -> String {
         let number = self.job.variation + 1;
-        let JobError { code, message, .. } = self.error();
+        let error = self.error();
+        let JobError { code, message, .. } = &error;
         match self.job.status() {
             JobStatus::Cancelled => format!("variation {number} was cancelled"),
             JobStatus::Completed => format!("variation {number} completed without media"),
-            _ => format!("variation {number} failed: {code}: {message}"),
+            _ => format!(
+                "variation {number} failed: {code}: {message}{}",
+                indented(&error.detail)
+            ),
         }
     }
 
@@ -158,6 +175,13 @@ impl Failure {
             "error_message": message,
         })
     }
+}
+
+/// The lines of a text, each below the line before; what could move a terminal's cursor is left out.
+fn indented(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let lines = lines.map(|line| format!("\n  {}", line.replace(char::is_control, " ")));
+    lines.collect()
 }
 
 /// The JSON document of a command that ended before there was an outcome.
@@ -196,7 +220,7 @@ mod tests {
         let error = (status == JobStatus::Failed).then(|| JobError {
             code: "PROVIDER_NO_OUTPUT".into(),
             message: "The generator finished without making anything.".into(),
-            detail: "secret".into(),
+            detail: "secret\n\n\u{1b}[2Jof two lines\n".into(),
         });
         Job {
             id: 5,
@@ -328,17 +352,18 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_job_is_told_with_its_code_and_sentence_and_without_the_providers_words() {
+    fn a_failed_job_is_told_to_people_with_the_providers_words_and_to_programs_without() {
         let failed = FinishedJob {
             job: job(1, JobStatus::Failed),
             media: Vec::new(),
         };
         let report = report(vec![failed], None);
         let mut lines = Vec::new();
-        report.complain(&mut lines).unwrap();
+        report.complain(&mut lines);
         assert_eq!(
             String::from_utf8(lines).unwrap(),
-            "variation 2 failed: PROVIDER_NO_OUTPUT: The generator finished without making anything.\n"
+            "variation 2 failed: PROVIDER_NO_OUTPUT: The generator finished without making anything.\n  \
+             secret\n   [2Jof two lines\n"
         );
         assert!(!report.has_media());
         assert!(!report.to_json().contains("secret"));
