@@ -31,7 +31,7 @@ async fn a_4k_video_with_its_animation_stays_within_its_memory() {
         duration_seconds: 1,
         ..OutputSettings::default()
     };
-    assert_made_within(512, MediaType::Video, settings).await;
+    assert_made_within(384, MediaType::Video, settings).await;
 }
 
 #[tokio::test]
