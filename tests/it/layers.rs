@@ -1,10 +1,12 @@
-//! The direction of dependencies, read from the source: each layer uses those below it and nothing else.
+//! The direction of dependencies, read from the source: each layer uses those below it and nothing else, and the crates
+//! below the service know nothing of it.
 
 mod source;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use source::Source;
 
@@ -51,7 +53,14 @@ const EVERYTHING: &[&str] = &[
 ];
 
 /// Crates that only some layers may use.
-const CRATES: [(&str, &[&str]); 9] = [
+const CRATES: [(&str, &[&str]); 10] = [
+    (
+        "codec",
+        &[
+            "cli", "domain", "entity", "executor", "media", "provider", "rpc",
+        ],
+    ),
+    ("studio", &["provider"]),
     ("tonic", &["rpc", "client", "cli", "server"]),
     ("prost", &["rpc", "client", "cli"]),
     ("axum", &["rpc"]),
@@ -59,7 +68,6 @@ const CRATES: [(&str, &[&str]); 9] = [
     ("sea_orm", &["entity", "store"]),
     ("migration", &["server", "cli"]),
     ("object_store", &["media"]),
-    ("resvg", &["provider"]),
     ("clap", &["cli"]),
 ];
 
@@ -84,6 +92,14 @@ const CONFIG_OF_STORE: [&str; 4] = [
     "SqliteFile",
 ];
 
+/// What the domain knows of files.
+const CODEC_OF_DOMAIN: [&str; 1] = ["Format"];
+
+/// The crates below the service, and those of the workspace that each may use.
+const LEAVES: [(&str, &[&str]); 2] = [("codec", &[]), ("studio", &["codec"])];
+
+const WORKSPACE: [&str; 4] = ["atelier", "codec", "migration", "studio"];
+
 const EMPTY_NAMES: [&str; 8] = [
     "util", "utils", "common", "helper", "helpers", "manager", "managers", "misc",
 ];
@@ -91,8 +107,8 @@ const EMPTY_NAMES: [&str; 8] = [
 #[test]
 fn each_layer_uses_only_those_below_it() {
     let mut breaches = Vec::new();
-    for source in sources() {
-        let layer = layer(&source);
+    for source in SOURCES.iter() {
+        let layer = layer(source);
         let (_, allowed) = LAYERS
             .iter()
             .find(|(name, _)| *name == layer)
@@ -121,8 +137,8 @@ fn the_order_of_the_layers_has_no_circle() {
 #[test]
 fn each_outer_crate_stays_in_its_layers() {
     let mut breaches = Vec::new();
-    for source in sources() {
-        let layer = layer(&source);
+    for source in SOURCES.iter() {
+        let layer = layer(source);
         for root in source.path_roots() {
             for (name, layers) in CRATES {
                 let same = root == name || root.starts_with(&format!("{name}_"));
@@ -137,25 +153,26 @@ fn each_outer_crate_stays_in_its_layers() {
 
 #[test]
 fn the_domain_is_pure() {
-    for source in sources().iter().filter(|source| layer(source) == "domain") {
+    for source in of_layer("domain") {
         for name in BEYOND_DOMAIN {
             let roots = source.path_roots();
             assert!(!roots.contains(name), "{} uses {name}", source.file());
         }
+        assert_uses_only(source, "codec", &CODEC_OF_DOMAIN);
         assert_uses_only(source, "entity", &ENTITY_OF_DOMAIN);
     }
 }
 
 #[test]
 fn the_store_reads_its_own_configuration_only() {
-    for source in sources().iter().filter(|source| layer(source) == "store") {
+    for source in of_layer("store") {
         assert_uses_only(source, "config", &CONFIG_OF_STORE);
     }
 }
 
 #[test]
 fn the_command_line_speaks_to_a_server_only_as_any_client_does() {
-    for source in sources().iter().filter(|source| layer(source) == "cli") {
+    for source in of_layer("cli") {
         assert_uses_only(source, "rpc", &["proto"]);
         assert_uses_only(source, "store", &["backup", "connect"]);
     }
@@ -163,15 +180,33 @@ fn the_command_line_speaks_to_a_server_only_as_any_client_does() {
 
 #[test]
 fn the_client_knows_the_contracts_and_nothing_of_the_server() {
-    for source in sources().iter().filter(|source| layer(source) == "client") {
+    for source in of_layer("client") {
         assert_uses_only(source, "rpc", &["proto"]);
+    }
+}
+
+#[test]
+fn the_crates_below_the_service_know_nothing_of_it() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let known = LEAVES.iter().find(|(leaf, _)| *leaf == name);
+        let (_, allowed) = known.unwrap_or_else(|| panic!("{name} has no place below"));
+        for used in dependencies(&path.join("Cargo.toml")) {
+            let outer = !WORKSPACE.contains(&used.as_str());
+            assert!(
+                outer || allowed.contains(&used.as_str()),
+                "{name} uses {used}"
+            );
+        }
     }
 }
 
 #[test]
 fn no_module_has_a_name_that_says_nothing() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = ["src", "migration/src", "tests", "benches"];
+    let folders = ["src", "crates", "migration/src", "tests", "benches"];
     for file in folders
         .iter()
         .flat_map(|folder| rust_files(&root.join(folder)))
@@ -185,24 +220,36 @@ fn no_module_has_a_name_that_says_nothing() {
 
 /// Asserts that a file takes only these names of a layer.
 fn assert_uses_only(source: &Source, of: &str, names: &[&str]) {
-    let direct = source.paths_in_crate().into_iter();
-    let direct = direct.filter(|path| path[0] == of && path.len() > 1);
-    let direct = direct.map(|path| path[1].clone());
-    let imported = source.paths_below(of).into_iter();
-    let imported = imported.map(|path| path[0].clone());
-    for name in direct.chain(imported) {
+    let direct = source.paths_in_crate().iter();
+    let direct = direct.filter(|path| path[0] == of);
+    let direct = direct.filter_map(|path| path.get(1));
+    for name in direct.chain(source.names_of(of)) {
         let allowed = names.contains(&name.as_str());
         assert!(allowed, "{} uses {of}::{name}", source.file());
     }
 }
 
-fn sources() -> Vec<Source> {
+/// The crates that a manifest names, also for its tests.
+fn dependencies(manifest: &Path) -> Vec<String> {
+    let manifest: toml::Table = fs::read_to_string(manifest).unwrap().parse().unwrap();
+    let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
+    let tables = kinds
+        .iter()
+        .filter_map(|kind| manifest.get(*kind)?.as_table());
+    tables.flat_map(|table| table.keys().cloned()).collect()
+}
+
+static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let files = rust_files(&root);
     assert!(files.len() > 50, "only {} files found", files.len());
     let sources = files.iter().map(|file| Source::read(&root, file));
     // Nothing but the names of the modules.
     sources.filter(|source| source.file() != "lib.rs").collect()
+});
+
+fn of_layer(name: &str) -> impl Iterator<Item = &'static Source> {
+    SOURCES.iter().filter(move |source| layer(source) == name)
 }
 
 /// The first part of a file's path in `src`.

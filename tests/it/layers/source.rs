@@ -2,23 +2,43 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::mem;
 use std::path::Path;
 
-/// The code of one file in words and signs, without comments, literals and the unit tests at its end.
+use syn::buffer::{Cursor, TokenBuffer};
+use syn::visit::{self, Visit};
+use syn::{Attribute, Ident, ItemMod, ItemUse, Macro, MetaList, UseTree};
+
+/// What one file names, without the unit tests in it.
 pub struct Source {
     file: String,
-    tokens: Vec<String>,
+    /// How many steps above the code that is being read the root of the crate is.
+    depth: usize,
+    in_crate: Vec<Vec<String>>,
+    /// All other paths, as they are written.
+    others: Vec<Vec<String>>,
+    roots: BTreeSet<String>,
 }
 
 impl Source {
     pub fn read(root: &Path, file: &Path) -> Self {
         let code = fs::read_to_string(file).unwrap();
-        let code = code.split("#[cfg(test)]\nmod ").next().unwrap();
         let file = file.strip_prefix(root).unwrap();
-        Self {
-            file: file.to_str().unwrap().to_owned(),
-            tokens: tokens(code),
-        }
+        Self::of(file.to_str().unwrap(), &code)
+    }
+
+    fn of(file: &str, code: &str) -> Self {
+        let parts = file.split('/').count();
+        let mut source = Self {
+            file: file.to_owned(),
+            depth: parts - usize::from(file.ends_with("/mod.rs")),
+            in_crate: Vec::new(),
+            others: Vec::new(),
+            roots: BTreeSet::new(),
+        };
+        let code = syn::parse_file(code).unwrap_or_else(|error| panic!("{file}: {error}"));
+        source.visit_file(&code);
+        source
     }
 
     /// The path of the file in `src`.
@@ -27,199 +47,139 @@ impl Source {
     }
 
     /// Every path from the root of the crate, `use` trees written out, whether it begins with `crate` or climbs there.
-    pub fn paths_in_crate(&self) -> Vec<Vec<String>> {
-        let mut paths = Vec::new();
-        for start in 0..self.tokens.len() {
-            if start > 0 && self.tokens[start - 1] == "::" {
-                continue;
-            }
-            if let Some(below) = self.below_root(start) {
-                self.expand(below, &mut Vec::new(), &mut paths);
-            }
-        }
-        paths
+    pub fn paths_in_crate(&self) -> &[Vec<String>] {
+        &self.in_crate
     }
 
-    /// What the file takes of a module that it has imported by this name.
-    pub fn paths_below(&self, module: &str) -> Vec<Vec<String>> {
-        let mut paths = Vec::new();
-        for start in 0..self.tokens.len() {
-            let first = start == 0 || self.tokens[start - 1] != "::";
-            if first && self.is(start, module) && self.is(start + 1, "::") {
-                self.expand(start + 2, &mut Vec::new(), &mut paths);
-            }
-        }
-        paths
+    /// What the file takes of a crate, or of a module that it has imported by this name.
+    pub fn names_of<'a>(&'a self, module: &'a str) -> impl Iterator<Item = &'a String> {
+        let below = self.others.iter().filter(move |path| path[0] == module);
+        below.filter_map(|path| path.get(1))
     }
 
-    /// The first names of all paths: crates, and modules, types and variables of the file's own.
-    pub fn path_roots(&self) -> BTreeSet<&str> {
-        let tokens = self.tokens.iter().map(String::as_str);
-        let tokens: Vec<&str> = tokens.collect();
-        let mut roots = BTreeSet::new();
-        for (index, token) in tokens.iter().enumerate() {
-            let before = index.checked_sub(1).map_or("", |before| tokens[before]);
-            let after = tokens.get(index + 1).copied().unwrap_or("");
-            if before != "::" && (after == "::" || before == "use") {
-                roots.insert(*token);
-            }
-        }
-        roots
+    /// The first names of all paths: crates, and modules and types that the file has imported or has itself.
+    pub fn path_roots(&self) -> &BTreeSet<String> {
+        &self.roots
     }
 
-    /// Where the path that starts here goes on below the root of the crate, if it does.
-    fn below_root(&self, start: usize) -> Option<usize> {
-        if self.is(start, "crate") && self.is(start + 1, "::") {
-            return Some(start + 2);
-        }
-        let mut climbed = 0;
-        let mut next = start;
-        while self.is(next, "super") && self.is(next + 1, "::") {
-            climbed += 1;
-            next += 2;
-        }
-        (climbed > 0 && climbed >= self.depth()).then_some(next)
-    }
-
-    /// How many steps above the file's module the root of the crate is.
-    fn depth(&self) -> usize {
-        let parts = self.file.split('/').count();
-        if self.file.ends_with("/mod.rs") {
-            parts - 1
-        } else {
-            parts
-        }
-    }
-
-    /// Writes the tree at `position` out into `paths` and returns the position behind it.
-    fn expand(
-        &self,
-        mut position: usize,
-        prefix: &mut Vec<String>,
-        paths: &mut Vec<Vec<String>>,
-    ) -> usize {
-        let depth = prefix.len();
-        while self
-            .tokens
-            .get(position)
-            .is_some_and(|token| is_name(token))
-        {
-            prefix.push(self.tokens[position].clone());
-            position += 1;
-            if !self.is(position, "::") {
-                break;
-            }
-            position += 1;
-        }
-        if self.is(position, "{") && (depth == prefix.len() || self.is(position - 1, "::")) {
-            position += 1;
-            while position < self.tokens.len() && !self.is(position, "}") {
-                let next = self.expand(position, prefix, paths);
-                position = match () {
-                    () if self.is(next, "as") => next + 2,
-                    // A comma, or a star that stands for itself.
-                    () if next == position => next + 1,
-                    () => next,
-                };
-            }
-            position += 1;
-        } else if prefix.len() > depth {
-            paths.push(prefix.clone());
-        }
-        prefix.truncate(depth);
-        position
-    }
-
-    fn is(&self, position: usize, token: &str) -> bool {
-        self.tokens
-            .get(position)
-            .is_some_and(|found| found == token)
-    }
-}
-
-fn is_name(token: &str) -> bool {
-    token.starts_with(|c: char| c.is_alphabetic() || c == '_')
-}
-
-/// Names, `::` and single signs.
-fn tokens(code: &str) -> Vec<String> {
-    let mut tokens = Vec::new();
-    let mut rest = code;
-    while let Some(first) = rest.chars().next() {
-        let length = match first {
-            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
-            '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
-            '"' => text_length(rest),
-            'r' if raw_text_length(rest).is_some() => raw_text_length(rest).unwrap(),
-            '\'' => character_length(rest),
-            c if c.is_alphanumeric() || c == '_' => rest
-                .find(|c: char| !c.is_alphanumeric() && c != '_')
-                .unwrap_or(rest.len()),
-            ':' if rest.starts_with("::") => 2,
-            c => c.len_utf8(),
+    fn add(&mut self, path: Vec<String>) {
+        let climbed = path.iter().take_while(|name| *name == "super").count();
+        let from_root = match path.first() {
+            Some(first) if first == "crate" => Some(1),
+            _ => (climbed > 0 && climbed >= self.depth).then_some(climbed),
         };
-        let token = &rest[..length];
-        if is_name(token) && !token.contains(['"', '#']) || token == "::" || "{},;*".contains(token)
-        {
-            tokens.push(token.to_owned());
-        }
-        rest = &rest[length..];
-    }
-    tokens
-}
-
-/// Length of the literal with its quotes.
-fn text_length(rest: &str) -> usize {
-    let mut escaped = false;
-    for (index, c) in rest.char_indices().skip(1) {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return index + 1,
+        match from_root {
+            Some(start) if path.len() > start => self.in_crate.push(path[start..].to_vec()),
+            None if path.len() > 1 => {
+                self.roots.insert(path[0].clone());
+                self.others.push(path);
+            }
             _ => {}
         }
     }
-    rest.len()
-}
 
-/// Length of a literal such as `r"a"` or `r#"a"#`; `None` if none starts here.
-fn raw_text_length(rest: &str) -> Option<usize> {
-    let hashes = rest[1..].chars().take_while(|c| *c == '#').count();
-    let content = rest[1 + hashes..].strip_prefix('"')?;
-    let end = format!("\"{}", "#".repeat(hashes));
-    let length = content.find(&end)?;
-    Some(1 + hashes + 1 + length + end.len())
-}
+    fn add_use(&mut self, tree: &UseTree, mut path: Vec<String>) {
+        match tree {
+            UseTree::Path(step) => {
+                path.push(step.ident.to_string());
+                return self.add_use(&step.tree, path);
+            }
+            UseTree::Group(group) => {
+                let trees = group.items.iter();
+                return trees.for_each(|tree| self.add_use(tree, path.clone()));
+            }
+            UseTree::Name(name) => path.push(name.ident.to_string()),
+            UseTree::Rename(name) => path.push(name.ident.to_string()),
+            UseTree::Glob(_) => {}
+        }
+        self.roots.extend(path.first().cloned());
+        self.add(path);
+    }
 
-/// Length of a character literal, or 1 for the sign of a lifetime.
-fn character_length(rest: &str) -> usize {
-    let mut inner = rest.char_indices().skip(1);
-    match inner.next() {
-        Some((_, '\\')) => rest[2..].find('\'').map_or(1, |end| {
-            // The escaped character may itself be a quote.
-            if end == 0 { 4 } else { end + 3 }
-        }),
-        Some(_) => match inner.next() {
-            Some((index, '\'')) => index + 1,
-            _ => 1,
-        },
-        None => 1,
+    /// Paths in what only a macro understands, all of them below `start`.
+    fn add_tokens(&mut self, mut at: Cursor, start: &[String]) {
+        let mut path = Vec::new();
+        let mut colons = 0;
+        while let Some((_, after)) = at.token_tree() {
+            let is_colon = at.punct().is_some_and(|(sign, _)| sign.as_char() == ':');
+            if !is_colon && colons < 2 {
+                self.add(mem::take(&mut path));
+            }
+            if let Some((name, _)) = at.ident() {
+                if path.is_empty() {
+                    path = start.to_vec();
+                }
+                path.push(name.to_string());
+            } else if let Some((inside, ..)) = at.any_group() {
+                self.add_tokens(inside, &mem::take(&mut path));
+            }
+            colons = if is_colon { colons + 1 } else { 0 };
+            at = after;
+        }
+        self.add(path);
     }
 }
 
+impl Visit<'_> for Source {
+    fn visit_item_mod(&mut self, module: &ItemMod) {
+        if !module.attrs.iter().any(is_for_tests) {
+            self.depth += 1;
+            visit::visit_item_mod(self, module);
+            self.depth -= 1;
+        }
+    }
+
+    fn visit_item_use(&mut self, item: &ItemUse) {
+        self.add_use(&item.tree, Vec::new());
+    }
+
+    fn visit_path(&mut self, path: &syn::Path) {
+        let names = path.segments.iter();
+        self.add(names.map(|segment| segment.ident.to_string()).collect());
+        visit::visit_path(self, path);
+    }
+
+    fn visit_macro(&mut self, called: &Macro) {
+        visit::visit_macro(self, called);
+        self.add_tokens(TokenBuffer::new2(called.tokens.clone()).begin(), &[]);
+    }
+
+    fn visit_meta_list(&mut self, list: &MetaList) {
+        visit::visit_meta_list(self, list);
+        self.add_tokens(TokenBuffer::new2(list.tokens.clone()).begin(), &[]);
+    }
+}
+
+fn is_for_tests(attribute: &Attribute) -> bool {
+    let condition = attribute.parse_args::<Ident>();
+    attribute.path().is_ident("cfg") && condition.is_ok_and(|name| name == "test")
+}
+
 #[test]
-fn paths_are_written_out_and_comments_and_texts_are_passed_over() {
-    let source = Source {
-        file: "app/watch.rs".to_owned(),
-        tokens: tokens(
-            "// crate::comment\nuse crate::{a::{self, b as c, d::*}, e};\nfn f() { super::super::g::h(\"crate::text\", '\"', crate::i) }
-             const T: &str = r#\"crate::raw\"#; use super::sibling; let x: &'static crate::j::K = 1;",
-        ),
-    };
-    let paths: Vec<String> = source
-        .paths_in_crate()
-        .iter()
-        .map(|path| path.join("::"))
-        .collect();
-    assert_eq!(paths, ["a::self", "a::b", "a::d", "e", "g::h", "i", "j::K"]);
+fn paths_are_written_out_and_comments_texts_and_unit_tests_are_passed_over() {
+    let source = Source::of(
+        "app/watch.rs",
+        r##"
+        // crate::comment
+        use crate::{a::{self, b as c, d::*}, e};
+        use super::sibling;
+        fn f() { super::super::g::h::<crate::i::I>("crate::text", '"', crate::j) }
+        const T: &str = r#"crate::raw"#;
+        fn k(of: &'static crate::k::K) { log!(of = %crate::l::m(), "crate::text", [super::super::n::{o, p}]) }
+        mod inner { use super::super::super::q; use super::super::sibling; }
+        #[derive(Clone, outer::Derived)]
+        struct S(<outer::T as crate::r::R>::U);
+        #[cfg(test)]
+        mod tests { use crate::test; }
+        "##,
+    );
+    let paths = source.paths_in_crate().iter();
+    let paths: Vec<String> = paths.map(|path| path.join("::")).collect();
+    let expected = [
+        "a::self", "a::b", "a::d", "e", "g::h", "i::I", "j", "k::K", "l::m", "n::o", "n::p", "q",
+        "r::R::U",
+    ];
+    assert_eq!(paths, expected);
+    let outer: Vec<&String> = source.names_of("outer").collect();
+    assert_eq!(outer, ["Derived", "T"]);
 }
