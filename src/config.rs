@@ -33,8 +33,7 @@ pub use settings::{
     TrendsConfig,
 };
 
-use crate::domain::TableName;
-use crate::entity::MediaType;
+use crate::domain::{MediaType, TableName};
 use layer::Layers;
 use reader::Reader;
 

@@ -12,7 +12,7 @@ mod table;
 use std::hint::black_box;
 use std::time::Duration;
 
-use atelier::entity::MediaType;
+use atelier::domain::MediaType;
 use atelier::media::preview::{blurhash, small_copy};
 use atelier::media::{Limits, inspect};
 use codec::sound::Sound;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use atelier::domain::JobInput;
-use atelier::entity::MediaType;
+use atelier::domain::MediaType;
 use atelier::provider::builtin::Builtin;
 use atelier::provider::{Content, ProgressSender, Provider, Submitted, Task};
 use codec::Format;

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use crate::{domain::Error, domain::job::Capability, store::queue};
+use crate::{
+    domain::{Error, job::Capability},
+    store::queue,
+};
 
 use super::App;
 

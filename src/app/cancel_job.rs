@@ -1,8 +1,8 @@
 use std::slice;
 
 use crate::{
-    domain::{Caller, Error, Resource},
-    entity::{JobStatus, job},
+    domain::{Caller, Error, JobStatus, Resource},
+    entity::job,
     store,
 };
 

@@ -1,6 +1,6 @@
 use crate::{
-    domain::{Caller, Error, Resource},
-    entity::{JobStatus, job},
+    domain::{Caller, Error, JobStatus, Resource},
+    entity::job,
     store::{self, deletion, request::Counted},
 };
 

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    domain::{Error, job::Cause},
-    entity::{JobStatus, job, job_event, request},
+    domain::{Error, JobStatus, job::Cause},
+    entity::{job, job_event, request},
     store::{
         self, Transaction,
         queue::{self, Now},

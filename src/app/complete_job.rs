@@ -3,8 +3,8 @@ use std::{slice, time::Duration};
 use serde_json::json;
 
 use crate::{
-    domain::{Error, JsonMap},
-    entity::{MediaRole, job},
+    domain::{Error, JsonMap, MediaRole},
+    entity::job,
     media::{Facts, Inspected, StorageKey},
     store::{
         self, Transaction,

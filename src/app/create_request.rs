@@ -1,9 +1,9 @@
 use crate::{
     domain::{
-        Caller, Error, FeatureProperties, JobCounts, Offer, Origin, RequestDraft, Resolved,
-        TemplateData, Versioned, resolve, stored,
+        Caller, Error, FeatureProperties, JobCounts, MediaType, Offer, Origin, RequestDraft,
+        Resolved, TemplateData, Versioned, resolve, stored,
     },
-    entity::{MediaType, feature, idempotency_key, job, request, template},
+    entity::{feature, idempotency_key, job, request, template},
     store::{self, Transaction, feature::Offered, request::Counted},
 };
 

@@ -1,6 +1,6 @@
 use crate::{
-    domain::{Checks, Error, FeatureProperties, TemplateDraft, stored},
-    entity::{MediaType, feature, template},
+    domain::{Checks, Error, FeatureProperties, MediaType, TemplateDraft, stored},
+    entity::{feature, template},
     store,
 };
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    domain::{Caller, Error},
-    entity::{JobStatus, job, job_event, media},
+    domain::{Caller, Error, JobStatus},
+    entity::{job, job_event, media},
     events::Watcher,
     store,
 };

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use crate::{
-    domain::Error,
-    entity::{JobStatus, job},
+    domain::{Error, JobStatus},
+    entity::job,
     store::queue::{self, Announced},
 };
 

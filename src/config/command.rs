@@ -12,8 +12,8 @@ use super::kind::{Kind, Literal, list, quote};
 use super::layer::nearest;
 use super::problem::{Problem, Source};
 use super::quantity::ByteSize;
+use crate::domain::MediaType;
 use crate::domain::command::{self, Argument, Command, ProgressBy, PromptBy};
-use crate::entity::MediaType;
 use kind::MediaTypes;
 
 /// The section that holds the tables.

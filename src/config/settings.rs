@@ -14,10 +14,7 @@ use super::identifier::{BucketName, LogFilter, SchemaName, StoragePrefix, UsersT
 use super::kind::{Kind, LogFormat, StorageBackend, StorageRemoval};
 use super::quantity::ByteSize;
 use super::reader::Reader;
-use crate::{
-    domain::{Command, TableName},
-    entity::MediaType,
-};
+use crate::domain::{Command, MediaType, TableName};
 
 /// The commands that make media, by the names of their providers.
 #[derive(Debug, Clone)]

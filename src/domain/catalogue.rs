@@ -31,12 +31,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{
-        domain::{
-            Error, FeatureProperties, GenerationInput, JsonMap, OutputSettings, TemplateData,
-            Variable, VariableType,
-        },
-        entity::MediaType,
+    use crate::domain::{
+        Error, FeatureProperties, GenerationInput, JsonMap, MediaType, OutputSettings,
+        TemplateData, Variable, VariableType,
     };
 
     fn read(toml: &str) -> Catalogue {

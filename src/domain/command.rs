@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use minijinja::{Environment, UndefinedBehavior, Value, value::Serde};
 
-use super::{JobInput, JsonMap, prompt};
-use crate::entity::MediaType;
-
+use super::{JobInput, JsonMap, MediaType, prompt};
 /// What an argument's template may name.
 pub const NAMES: [&str; 19] = [
     "aspect_ratio",

@@ -1,8 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::entity::MediaType;
-
-use super::Checks;
+use super::{Checks, MediaType};
 
 const MAX_THUMBNAILS: usize = 4;
 const THUMBNAIL_SIDES: std::ops::RangeInclusive<i64> = 16..=1_024;

@@ -1,11 +1,9 @@
 use codec::Format;
 use serde::{Deserialize, Serialize};
 
-use crate::entity::MediaType;
-
 use super::{
-    AspectRatio, Checks, Derivatives, Error, IntakeLimits, JsonMap, Resolution, check::is_in_name,
-    stored::OpenEnded,
+    AspectRatio, Checks, Derivatives, Error, IntakeLimits, JsonMap, MediaType, Resolution,
+    check::is_in_name, stored::OpenEnded,
 };
 
 const MAX_PROVIDER_CHARS: usize = 64;

@@ -2,6 +2,7 @@
 
 mod capability;
 mod counts;
+mod status;
 mod transition;
 
 use chrono::{DateTime, Utc};
@@ -11,6 +12,7 @@ use super::Reason;
 
 pub use capability::Capability;
 pub use counts::{JobCounts, request_status};
+pub use status::JobStatus;
 pub use transition::{Attempts, Rule, Transition};
 
 /// Why an attempt did not succeed, as the job's row keeps it.

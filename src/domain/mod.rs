@@ -19,6 +19,8 @@ mod input;
 mod installation;
 pub mod job;
 mod job_input;
+mod media_role;
+mod media_type;
 mod origin;
 mod output;
 mod page;
@@ -53,13 +55,17 @@ pub use feature::{FeatureDraft, FeatureProperties};
 pub use folded::{folded, folded_lines};
 pub use input::GenerationInput;
 pub use installation::{Doubt, Installation, Ownership, ownership};
-pub use job::{JobCounts, request_status};
+pub use job::{JobCounts, JobStatus, request_status};
 pub use job_input::JobInput;
+pub use media_role::MediaRole;
+pub use media_type::MediaType;
 pub use origin::{Origin, Versioned};
 pub use output::{OutputForm, OutputSettings, further_formats};
 pub use page::{Page, PageToken, page_size};
 pub use recipe::Recipe;
-pub use request::{IntakeLimits, Offer, RequestDraft, Resolved, check_prompt, resolve};
+pub use request::{
+    IntakeLimits, Offer, RequestDraft, RequestStatus, Resolved, check_prompt, resolve,
+};
 pub use resolution::{MIN_SIDE, Resolution};
 pub use table_name::TableName;
 pub use template::{TemplateData, TemplateDraft, check_tags};

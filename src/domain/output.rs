@@ -3,9 +3,7 @@ mod formats;
 use codec::Format;
 use serde::{Deserialize, Serialize};
 
-use crate::entity::MediaType;
-
-use super::{AspectRatio, Checks, FeatureProperties, MIN_SIDE, Resolution};
+use super::{AspectRatio, Checks, FeatureProperties, MIN_SIDE, MediaType, Resolution};
 
 pub use formats::further_formats;
 

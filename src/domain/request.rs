@@ -1,12 +1,14 @@
 use codec::Format;
 use serde::Serialize;
 
-use crate::entity::MediaType;
-
 use super::{
-    Caller, Checks, Error, FeatureProperties, GenerationInput, JobInput, JsonMap, Origin,
-    OutputForm, TemplateData, Trace, sha256_hex,
+    Caller, Checks, Error, FeatureProperties, GenerationInput, JobInput, JsonMap, MediaType,
+    Origin, OutputForm, TemplateData, Trace, sha256_hex,
 };
+
+mod status;
+
+pub use status::RequestStatus;
 
 const MAX_MEDIA_URLS: usize = 16;
 const MAX_KEY_CHARS: usize = 128;

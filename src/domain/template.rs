@@ -4,10 +4,8 @@ use chrono::{DateTime, Utc};
 use codec::Format;
 use serde::{Deserialize, Serialize};
 
-use crate::entity::MediaType;
-
 use super::{
-    Checks, FeatureProperties, GenerationInput, JsonMap, OutputSettings, Variable,
+    Checks, FeatureProperties, GenerationInput, JsonMap, MediaType, OutputSettings, Variable,
     feature::MAX_BATCH_SIZE, prompt, stored::OpenEnded,
 };
 

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use super::MediaType;
+use crate::domain::MediaType;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "generation_features")]

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use super::{JobStatus, MediaType};
+use crate::domain::{JobStatus, MediaType};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "generation_jobs")]

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use super::JobStatus;
+use crate::domain::JobStatus;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "generation_job_events")]

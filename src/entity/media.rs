@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use super::{MediaRole, MediaType};
+use crate::domain::{MediaRole, MediaType};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "generation_media")]

@@ -2,7 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
-use super::{RequestStatus, TextList};
+use crate::domain::RequestStatus;
+
+use super::TextList;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "generation_requests")]

@@ -2,7 +2,10 @@
 
 use codec::{Format, Kind};
 
-use crate::{domain::JobInput, entity::MediaRole, media::Derivation};
+use crate::{
+    domain::{JobInput, MediaRole},
+    media::Derivation,
+};
 
 /// What is to be made of an original, in the order of the rows: formats, thumbnails, poster, preview.
 ///

@@ -3,8 +3,7 @@ use serde_json::json;
 
 use crate::{
     app::{StoredFile, StoredOutput},
-    domain::{JsonMap, Reason, Recipe, job::Failure},
-    entity::MediaRole,
+    domain::{JsonMap, MediaRole, Reason, Recipe, job::Failure},
     media::{
         Derivation, DeriveError, InspectError, Inspected, Original, StorageKey, embed_recipe,
         inspect, inspect_with_still,

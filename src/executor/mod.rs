@@ -18,8 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{App, Pulse, Removal},
-    domain::job::Capability,
-    entity::MediaType,
+    domain::{MediaType, job::Capability},
     media::Limits,
     store::report,
 };

@@ -3,8 +3,8 @@
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
-    domain::{Caller, Error, with_causes},
-    entity::{JobStatus, job},
+    domain::{Caller, Error, JobStatus, with_causes},
+    entity::job,
     store::{
         self,
         queue::{self, Lease, Report},

@@ -17,10 +17,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    domain::{JobInput, JsonMap},
-    entity::MediaType,
-};
+use crate::domain::{JobInput, JsonMap, MediaType};
 
 pub use registry::Registry;
 

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{domain::job::Capability, entity::MediaType};
+use crate::domain::{MediaType, job::Capability};
 
 use super::Provider;
 

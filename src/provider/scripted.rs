@@ -14,7 +14,7 @@ use bytes::Bytes;
 use codec::Format;
 use serde::Deserialize;
 
-use crate::{domain::JsonMap, entity::MediaType};
+use crate::domain::{JsonMap, MediaType};
 
 use super::{
     Content, Output, OutputFile, Polled, Progress, Provider, ProviderError, Submitted, Task,

@@ -8,8 +8,8 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::{App, JobNews, JobUpdate, JobWatch},
-    domain::{Caller, Checks, Error, Page},
-    entity::{JobStatus, job},
+    domain::{Caller, Checks, Error, JobStatus, Page},
+    entity::job,
     store::{self, PageRequest},
 };
 

@@ -10,8 +10,8 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::App,
-    domain::{Caller, Checks, Error, JsonMap, Page},
-    entity::{MediaRole, MediaType, media},
+    domain::{Caller, Checks, Error, JsonMap, MediaRole, MediaType, Page},
+    entity::media,
     media::{ByteRange, StorageError, StorageKey, StoredObject},
     store::{self, PageRequest},
 };

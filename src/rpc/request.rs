@@ -10,9 +10,9 @@ use crate::{
     app::App,
     domain::{
         Caller, Checks, Error, GenerationInput, JobCounts, OutputSettings, Page, RequestDraft,
-        Resource, WatchCursor, etag, stored,
+        RequestStatus, Resource, WatchCursor, etag, stored,
     },
-    entity::{self, RequestStatus, request},
+    entity::{self, request},
     store::{self, PageRequest, request::Counted},
 };
 

@@ -10,9 +10,11 @@ use sea_orm::{
 use serde::Serialize;
 
 use crate::{
-    domain::{Error, FeatureDraft, Page, RequestDraft, Resource, TableName, folded_lines},
+    domain::{
+        Error, FeatureDraft, JobStatus, MediaType, Page, RequestDraft, Resource, TableName,
+        folded_lines,
+    },
     entity::{
-        JobStatus, MediaType,
         feature::{ActiveModel, Column, Entity, Model},
         job, template,
     },

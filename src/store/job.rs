@@ -10,9 +10,8 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::{
-    domain::{Caller, Error, JobInput, Page, Resource, Trace},
+    domain::{Caller, Error, JobInput, JobStatus, MediaType, Page, Resource, Trace},
     entity::{
-        JobStatus, MediaType,
         job::{ActiveModel, Column, Entity, Model},
         request,
     },
@@ -22,7 +21,6 @@ use super::{
     PageRequest, Transaction,
     one_of::one_of_ids,
     page::{List, Sorting},
-    request::by_name,
 };
 
 /// What a list shows; `None` means all.
@@ -33,7 +31,6 @@ pub struct Filter {
     pub project_id: Option<i64>,
     pub feature_id: Option<i64>,
     pub category: Option<MediaType>,
-    #[serde(serialize_with = "by_name")]
     pub status: Option<JobStatus>,
     pub worker_id: Option<String>,
     pub show_deleted: bool,

@@ -11,9 +11,9 @@ use sea_orm::{
 use serde::Serialize;
 
 use crate::{
-    domain::{Caller, Error, JsonMap, Page, Resource},
+    domain::{Caller, Error, JsonMap, MediaRole, MediaType, Page, Resource},
     entity::{
-        MediaRole, MediaType, job,
+        job,
         media::{ActiveModel, Column, Entity, Model},
         request,
     },

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveEnum, ActiveModelTrait,
+    ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, EntityTrait, JoinType, Order, QueryFilter, QuerySelect,
@@ -12,9 +12,12 @@ use sea_orm::{
 use serde::Serialize;
 
 use crate::{
-    domain::{Caller, Error, JobCounts, Page, RequestDraft, Resolved, Resource, request_status},
+    domain::{
+        Caller, Error, JobCounts, JobStatus, Page, RequestDraft, RequestStatus, Resolved, Resource,
+        request_status,
+    },
     entity::{
-        JobStatus, RequestStatus, TextList, job,
+        TextList, job,
         request::{ActiveModel, Column, Entity, Model},
     },
 };
@@ -47,17 +50,8 @@ pub struct Filter {
     pub created_from: Option<DateTime<Utc>>,
     /// Created earlier.
     pub created_before: Option<DateTime<Utc>>,
-    #[serde(serialize_with = "by_name")]
     pub status: Option<RequestStatus>,
     pub show_deleted: bool,
-}
-
-/// A status in the binding of a page token.
-pub(super) fn by_name<S: serde::Serializer, T: ActiveEnum<Value = String>>(
-    status: &Option<T>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    status.as_ref().map(T::to_value).serialize(serializer)
 }
 
 /// Adds an accepted request; its jobs come next, in the same transaction. [`Error::UserUnknown`] if there is no such user.

@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use atelier::domain::JobInput;
-use atelier::entity::MediaType;
+use atelier::domain::{JobInput, MediaType};
 use atelier::provider::builtin::Builtin;
 use atelier::provider::{
     Content, Output, Progress, ProgressSender, Provider, ProviderError, Submitted, Task,

@@ -11,10 +11,10 @@ use atelier::{
     config::Config,
     domain::{
         Caller, Checks, FeatureDraft, FeatureProperties, GenerationInput, IntakeLimits, JsonMap,
-        Reason, RequestDraft, TemplateData, TemplateDraft,
+        MediaRole, MediaType, Reason, RequestDraft, RequestStatus, TemplateData, TemplateDraft,
         job::{Capability, Failure},
     },
-    entity::{MediaRole, MediaType, RequestStatus, job, job_event},
+    entity::{job, job_event},
     events::Events,
     media::{Facts, Inspected, LinkSettings, Storage, StorageKey, StorageSettings},
     store::{self, Store, queue::Lease},

@@ -179,7 +179,7 @@ async fn assert_each_completed_once(db: &TestDatabase, jobs: &BTreeSet<i64>) {
     for job in jobs {
         let completed = job_event::Entity::find()
             .filter(job_event::Column::JobId.eq(*job))
-            .filter(job_event::Column::Status.eq(atelier::entity::JobStatus::Completed));
+            .filter(job_event::Column::Status.eq(atelier::domain::JobStatus::Completed));
         assert_eq!(completed.count(&connection).await.unwrap(), 1, "job {job}");
         let media = media::Entity::find().filter(media::Column::JobId.eq(*job));
         assert_eq!(media.count(&connection).await.unwrap(), 1, "job {job}");

@@ -1,6 +1,7 @@
 //! Deleting and undeleting single media, and lists by role.
 
-use atelier::entity::{self, media, request};
+use atelier::domain;
+use atelier::entity::{media, request};
 use atelier::rpc::proto::{
     DeleteMediaRequest, DownloadMediaRequest, ErrorReason, GetMediaRequest, ListMediaRequest,
     Media, MediaRole, MediaType, UndeleteMediaRequest,
@@ -83,7 +84,7 @@ on_both_databases! {
         let (server, media) = with_three_pictures(&db).await;
         let thumbnail = media::ActiveModel {
             id: Set(media[1].id),
-            role: Set(entity::MediaRole::Thumbnail),
+            role: Set(domain::MediaRole::Thumbnail),
             ..Default::default()
         };
         media::Entity::update(thumbnail).exec(&db.connect().await).await.unwrap();

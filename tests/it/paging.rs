@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use atelier::entity::{self, feature};
+use atelier::domain;
+use atelier::entity::feature;
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateTemplateRequest, ErrorReason, JobStatus, ListFeaturesRequest,
     ListJobsRequest, ListMediaRequest, ListRequestsRequest, ListTemplatesRequest, MediaType,
@@ -324,7 +325,7 @@ async fn insert_features(db: &TestDatabase, count: usize) {
     let now: DateTime<Utc> = DateTime::UNIX_EPOCH;
     let row = |index: usize| feature::ActiveModel {
         name: Set(format!("feature_{index}")),
-        category: Set(entity::MediaType::Image),
+        category: Set(domain::MediaType::Image),
         is_active: Set(true),
         order_index: Set(0),
         created_at: Set(now),

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use atelier::{
     app::AttemptEnd,
-    domain::{Caller, JsonMap, Reason, job::Failure},
-    entity::{JobStatus, RequestStatus},
+    domain::{Caller, JobStatus, JsonMap, Reason, RequestStatus, job::Failure},
     store::{self, queue::Report},
 };
 use chrono::TimeDelta;

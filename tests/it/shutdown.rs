@@ -159,7 +159,7 @@ async fn assert_handed_back(db: &TestDatabase, id: i64) {
     let connection = db.connect().await;
     let job = job::Entity::find_by_id(id).one(&connection).await;
     let job = job.unwrap().unwrap();
-    assert_eq!(job.status, atelier::entity::JobStatus::Pending);
+    assert_eq!(job.status, atelier::domain::JobStatus::Pending);
     assert_eq!((job.attempt, job.revision), (0, 3));
     assert_eq!((job.lease_token, job.lease_expires_at), (None, None));
     let events = job_event::Entity::find().order_by_desc(job_event::Column::JobId);

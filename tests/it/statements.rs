@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use atelier::domain::{Caller, RequestDraft, job::Capability};
-use atelier::entity::MediaType;
+use atelier::domain::{Caller, MediaType, RequestDraft, job::Capability};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

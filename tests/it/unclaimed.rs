@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use atelier::config::Config;
+use atelier::domain::JobStatus as Status;
 use atelier::domain::job::Capability;
-use atelier::entity::{JobStatus as Status, MediaType, RequestStatus, job};
+use atelier::domain::{MediaType, RequestStatus};
+use atelier::entity::job;
 use atelier::rpc::proto::{JobStatus, ListJobsRequest};
 use atelier::server::Role;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::Expr};

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use atelier::entity::{self, job, job_event};
+use atelier::domain;
+use atelier::entity::{job, job_event};
 use atelier::rpc::proto::{
     CancelJobRequest, ErrorReason, JobStatus, WatchJobEvent, WatchJobRequest,
     job_service_client::JobServiceClient,
@@ -259,8 +260,8 @@ pub async fn give_a_long_history(db: &TestDatabase, job_id: i64) {
         job_id: Set(job_id),
         revision: Set(revision),
         status: Set(match revision % 2 {
-            0 => entity::JobStatus::Processing,
-            _ => entity::JobStatus::Pending,
+            0 => domain::JobStatus::Processing,
+            _ => domain::JobStatus::Pending,
         }),
         attempt: Set(1),
         detail: Set(None),

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use atelier::entity::{self, job, job_event};
+use atelier::domain;
+use atelier::entity::{job, job_event};
 use atelier::rpc::proto::{
     CancelJobRequest, CreateRequestRequest, DeleteRequestRequest, ErrorReason, JobStatus, Request,
     RequestStatus, RetryRequestRequest, WatchRequestEvent, WatchRequestRequest,
@@ -332,7 +333,7 @@ async fn add_job_like(db: &TestDatabase, id: i64) -> i64 {
     let old = old.unwrap().unwrap();
     let new = job::ActiveModel {
         id: NotSet,
-        status: Set(entity::JobStatus::Pending),
+        status: Set(domain::JobStatus::Pending),
         revision: Set(1),
         attempt: Set(0),
         worker_id: Set(None),
@@ -346,7 +347,7 @@ async fn add_job_like(db: &TestDatabase, id: i64) -> i64 {
     let event = job_event::ActiveModel {
         job_id: Set(new.last_insert_id),
         revision: Set(1),
-        status: Set(entity::JobStatus::Pending),
+        status: Set(domain::JobStatus::Pending),
         attempt: Set(0),
         detail: Set(None),
         created_at: Set(old.created_at),

@@ -1,8 +1,8 @@
 //! What a use case leaves behind in the database: its work whole, or nothing, and no lock either way.
 
 use atelier::app::AttemptEnd;
-use atelier::domain::{Caller, Error, JobCounts, request_status};
-use atelier::entity::{JobStatus, RequestStatus, job};
+use atelier::domain::{Caller, Error, JobCounts, JobStatus, RequestStatus, request_status};
+use atelier::entity::job;
 use atelier::store::queue::{self, Lease};
 use sea_orm::{
     ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, Statement, TransactionTrait,

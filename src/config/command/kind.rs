@@ -1,8 +1,8 @@
 //! How the values of a command are written.
 
 use crate::config::kind::{Kind, Literal, quote};
+use crate::domain::MediaType;
 use crate::domain::command::{ProgressBy, PromptBy};
-use crate::entity::MediaType;
 
 /// A list of media types that is not empty.
 pub(super) struct MediaTypes;

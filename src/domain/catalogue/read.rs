@@ -7,12 +7,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use toml::Table;
 
-use crate::{
-    domain::{
-        Checks, Error, FeatureDraft, FeatureProperties, GenerationInput, JsonMap, OutputSettings,
-        TemplateData, TemplateDraft, Variable, VariableType, Violations, storable_time,
-    },
-    entity::MediaType,
+use crate::domain::{
+    Checks, Error, FeatureDraft, FeatureProperties, GenerationInput, JsonMap, MediaType,
+    OutputSettings, TemplateData, TemplateDraft, Variable, VariableType, Violations, storable_time,
 };
 
 use super::{

@@ -6,10 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use toml::{Table, Value as Toml, value::Datetime};
 
-use crate::{
-    domain::{Error, FeatureDraft, TemplateDraft},
-    entity::MediaType,
-};
+use crate::domain::{Error, FeatureDraft, MediaType, TemplateDraft};
 
 use super::{Catalogue, CatalogueFeature, value::to_table};
 

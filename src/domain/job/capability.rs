@@ -1,4 +1,4 @@
-use crate::entity::MediaType;
+use crate::domain::MediaType;
 
 /// What a worker can run: the jobs of one provider that make media of one type.
 #[derive(Clone, Debug, PartialEq, Eq)]

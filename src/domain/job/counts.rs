@@ -1,4 +1,4 @@
-use crate::entity::{JobStatus, RequestStatus};
+use crate::domain::{JobStatus, RequestStatus};
 
 /// How many of a request's jobs stand where. Those superseded by a retry do not count, nor those that were deleted apart
 /// from their request.

@@ -16,7 +16,7 @@
 //! A deleted job neither waits nor starts: its deletion cancels it while it is pending, and an attempt that runs on would
 //! go back to the queue only to stay there for ever, so it fails instead. That leaves no status without an end.
 
-use crate::entity::JobStatus;
+use crate::domain::JobStatus;
 
 /// A change of a job's status. There are no others; the queue's statements are built from them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

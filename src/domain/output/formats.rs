@@ -1,11 +1,8 @@
 use codec::Format;
 
-use crate::{
-    domain::{
-        Checks, FeatureProperties,
-        feature::{MAX_FORMATS, check_new, list},
-    },
-    entity::MediaType,
+use crate::domain::{
+    Checks, FeatureProperties, MediaType,
+    feature::{MAX_FORMATS, check_new, list},
 };
 
 use super::OutputSettings;

@@ -10,10 +10,7 @@ use serde_json::Value;
 use studio::drawing::{self, Brief, DrawError};
 use tokio::task;
 
-use crate::{
-    domain::{JobInput, JsonMap},
-    entity::MediaType,
-};
+use crate::domain::{JobInput, JsonMap, MediaType};
 
 use super::{Content, Output, OutputFile, Progress, Provider, ProviderError, Submitted, Task};
 

@@ -23,12 +23,9 @@ use async_trait::async_trait;
 use tokio::task::spawn_blocking;
 
 use super::{Content, Output, OutputFile, Provider, ProviderError, Submitted, Task};
-use crate::{
-    domain::{
-        Command, JsonMap,
-        command::{PromptBy, Run},
-    },
-    entity::MediaType,
+use crate::domain::{
+    Command, JsonMap, MediaType,
+    command::{PromptBy, Run},
 };
 use folder::RunFolder;
 use plan::{Plan, Verdict};

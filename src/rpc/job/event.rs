@@ -1,8 +1,8 @@
 //! The messages of a job's audit trail.
 
 use crate::{
-    domain::{Error, job::Cause},
-    entity::{JobStatus, job_event},
+    domain::{Error, JobStatus, job::Cause},
+    entity::job_event,
     rpc::{proto, time::timestamp},
     store::job_event::detail,
 };

@@ -3,8 +3,11 @@
 use codec::Format;
 
 use crate::{
-    domain::{AspectRatio, FeatureProperties, IntakeLimits, TemplateData, further_formats, stored},
-    entity::{MediaType, feature, template},
+    domain::{
+        AspectRatio, FeatureProperties, IntakeLimits, MediaType, TemplateData, further_formats,
+        stored,
+    },
+    entity::{feature, template},
 };
 
 use crate::rpc::{media::media_type, proto, request::input_message};

@@ -6,10 +6,10 @@ use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
 
 use crate::{
     domain::{
-        Error,
+        Error, MediaType,
         job::{Capability, Failure, Transition},
     },
-    entity::{MediaType, job::Model},
+    entity::job::Model,
     store::Transaction,
 };
 

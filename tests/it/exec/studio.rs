@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use atelier::config::Config;
-use atelier::domain::Command;
 use atelier::domain::command::{Argument, ProgressBy, PromptBy};
-use atelier::entity::MediaType;
+use atelier::domain::{Command, MediaType};
 use atelier::rpc::proto::{CreateFeatureRequest, FeatureProperties, Job};
 use tempfile::TempDir;
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use atelier::domain::JobCounts;
-use atelier::entity::{JobStatus, RequestStatus, request};
+use atelier::domain::{JobCounts, JobStatus, RequestStatus};
+use atelier::entity::request;
 use atelier::store::queue::Lease;
 use proptest::sample::Index;
 use proptest::strategy::{Strategy, ValueTree};

@@ -1,7 +1,7 @@
 //! The database refuses every row whose status and fields the state machine does not give.
 
+use atelier::domain::JobStatus;
 use atelier::domain::job::Transition;
-use atelier::entity::JobStatus;
 use sea_orm::ConnectionTrait;
 
 use crate::bench::Bench;

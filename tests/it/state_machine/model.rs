@@ -5,8 +5,8 @@ mod request;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use atelier::domain::JobCounts;
-use atelier::entity::{JobStatus, RequestStatus, job};
+use atelier::domain::{JobCounts, JobStatus, RequestStatus};
+use atelier::entity::job;
 use atelier::store::queue::Lease;
 use chrono::{DateTime, Utc};
 use proptest::sample::Index;

@@ -5,8 +5,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::JobInput,
-    entity::MediaType,
+    domain::{JobInput, MediaType},
     provider::{ProgressSender, Provider, Submitted, builtin::Builtin},
 };
 

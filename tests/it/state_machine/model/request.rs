@@ -1,6 +1,7 @@
 //! What changes a whole request.
 
-use atelier::entity::{JobStatus, job};
+use atelier::domain::JobStatus;
+use atelier::entity::job;
 use chrono::TimeDelta;
 
 use super::{Model, Outcome, Time};

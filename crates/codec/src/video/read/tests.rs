@@ -240,7 +240,7 @@ fn stills_are_the_frames_at_their_times() {
         let content = ffmpeg(&format!("{counter} {options}"), extension);
         let mut found = Vec::new();
         stills(&content, format, &ample(), &times, &mut |still| {
-            found.push(still)
+            found.push(still);
         })
         .unwrap();
         assert_eq!(found.len(), 4, "{extension}");

@@ -1,5 +1,6 @@
 use codec::Kind;
-use sea_orm::{DeriveActiveEnum, EnumIter};
+use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
 /// What a feature makes and what a file is (`generation_media_type_enum`, docs/domain.md#enums).
 #[derive(
@@ -9,24 +10,25 @@ use sea_orm::{DeriveActiveEnum, EnumIter};
     PartialEq,
     Eq,
     Hash,
-    EnumIter,
-    DeriveActiveEnum,
-    serde::Serialize,
-    serde::Deserialize,
-)]
-#[sea_orm(
-    rs_type = "String",
-    db_type = "Enum",
-    enum_name = "generation_media_type_enum"
+    EnumString,
+    IntoStaticStr,
+    VariantNames,
+    Serialize,
+    Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum MediaType {
-    #[sea_orm(string_value = "image")]
     Image,
-    #[sea_orm(string_value = "video")]
     Video,
-    #[sea_orm(string_value = "audio")]
     Audio,
+}
+
+impl MediaType {
+    /// The name in the database and in messages to people.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 impl From<Kind> for MediaType {
@@ -45,17 +47,6 @@ impl From<MediaType> for Kind {
             MediaType::Image => Self::Image,
             MediaType::Video => Self::Video,
             MediaType::Audio => Self::Audio,
-        }
-    }
-}
-
-impl MediaType {
-    /// The name in the database and in messages to people.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Image => "image",
-            Self::Video => "video",
-            Self::Audio => "audio",
         }
     }
 }

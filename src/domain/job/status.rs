@@ -1,0 +1,23 @@
+use serde::Serialize;
+use strum::{EnumString, IntoStaticStr, VariantNames};
+
+/// Where a job stands (`generation_job_status_enum`, docs/domain.md#enums).
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantNames, Serialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum JobStatus {
+    Pending,
+    Processing,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+impl JobStatus {
+    /// The name in the database and in messages to people.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}

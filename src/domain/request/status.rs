@@ -1,0 +1,16 @@
+use serde::Serialize;
+use strum::{EnumString, IntoStaticStr, VariantNames};
+
+/// Where a request stands: the sum of its jobs (docs/domain.md#request-status).
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantNames, Serialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum RequestStatus {
+    Pending,
+    Processing,
+    Completed,
+    Failed,
+    Cancelled,
+}
