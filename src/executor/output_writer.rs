@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::json;
 
@@ -6,42 +8,141 @@ use crate::{
     domain::{JsonMap, Reason, Recipe, job::Failure},
     entity::MediaRole,
     media::{
-        Derivation, DeriveError, InspectError, Inspected, Original, StorageKey, embed_recipe,
-        inspect, inspect_with_still,
+        Derivation, DeriveError, InspectError, Inspected, Limits, Original, Storage, StorageKey,
+        embed_recipe, inspect, inspect_with_still,
     },
-    provider::{Content, Output, OutputFile, clean},
+    provider::{Content, Output, OutputFile, Task, clean},
+    store::queue::Lease,
 };
 
 use super::{
-    attempt::Attempt,
-    derivations::{role_of, wanted},
-    failure::{Mishap, invalid_output},
+    attempt_error::{AttemptError, invalid_output},
+    derivations::{omission, progress_message, role_of, wanted},
+    stopwatch::Stopwatch,
 };
 
-/// What an attempt made, with all files in the storage.
-#[derive(Debug)]
-pub(super) struct Ingested {
-    pub(super) outputs: Vec<StoredOutput>,
-    /// The files that could not be made of the outputs, as `output_metadata.omitted` tells them.
-    pub(super) omitted: Vec<JsonMap>,
+/// Pauses between the tries to write an output while the processor is too busy for it.
+const BUSY_PAUSES: [Duration; 4] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
+
+/// Writes a provider's output to the storage, with the further files that the job asks for.
+pub(super) struct OutputWriter<'a> {
+    pub(super) storage: &'a Storage,
+    pub(super) limits: Limits,
+    pub(super) conversion_time: Duration,
+    /// How long the attempt may take, on this stopwatch.
+    pub(super) job_timeout: Duration,
+    pub(super) stopwatch: &'a Stopwatch,
+    pub(super) lease: &'a Lease,
+    /// The name of the provider that made the output.
+    pub(super) provider: &'a str,
+    pub(super) task: &'a Task,
 }
 
-/// Takes in the output of one attempt.
-pub(super) struct Intake<'a> {
-    attempt: &'a Attempt<'a>,
-    /// Of the output that is being taken in; embedded in its files unless the feature wants none there.
+impl OutputWriter<'_> {
+    /// Returns what is stored, and the job's `output_metadata`. The rows come later, with the job's end: an object without a
+    /// row is harmless.
+    pub(super) async fn write(
+        &self,
+        output: &Output,
+    ) -> Result<(Vec<StoredOutput>, JsonMap), AttemptError> {
+        let mut metadata = clean::map(output.metadata.clone());
+        metadata.insert("provider".to_owned(), self.provider.into());
+        metadata.insert("seed".to_owned(), self.task.input.seed.into());
+        metadata.remove("omitted");
+        let recipe = Recipe::new(&self.task.input, self.provider, &metadata);
+        metadata.insert("recipe".to_owned(), recipe.to_json().into());
+        let (outputs, omitted) = self.write_files(output, &recipe).await?;
+        if !omitted.is_empty() {
+            metadata.insert("omitted".to_owned(), json!(omitted));
+        }
+        Ok((outputs, metadata))
+    }
+
+    /// Tries again while there is only no thread for it.
+    async fn write_files(
+        &self,
+        output: &Output,
+        recipe: &Recipe,
+    ) -> Result<(Vec<StoredOutput>, Vec<JsonMap>), AttemptError> {
+        for pause in BUSY_PAUSES {
+            match WriteTry::of(self, recipe).write(output).await {
+                Err(error) if error.retryable && !error.is_of_storage() => {
+                    tracing::warn!(detail = error.failure.detail, "cannot write the output yet");
+                    tokio::select! {
+                        () = self.task.cancelled.cancelled() => break,
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                }
+                ended => return ended,
+            }
+        }
+        let last = WriteTry::of(self, recipe).for_the_last_time();
+        last.write(output).await
+    }
+
+    async fn read(&self, content: &Content) -> Result<Bytes, AttemptError> {
+        let path = match content {
+            Content::Memory(bytes) => return Ok(bytes.clone()),
+            Content::File(path) => path,
+        };
+        let unreadable = |error: std::io::Error| {
+            AttemptError::permanent(invalid_output(format!("{}: {error}", path.display())))
+        };
+        let size = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
+        let max = self.limits.max_bytes;
+        if size > max {
+            return Err(InspectError::TooLarge { size, max }.into());
+        }
+        Ok(tokio::fs::read(path).await.map_err(unreadable)?.into())
+    }
+
+    /// How long making further files of the output may still take: so long that the rest of the job's time is left to store
+    /// them. Without them the job has what is paid for.
+    fn time_to_derive(&self) -> Duration {
+        let time = self.job_timeout;
+        (time - time / 8).saturating_sub(self.stopwatch.elapsed())
+    }
+
+    /// The time that it takes does not count. A stop ends the waiting for a storage that is away.
+    async fn put(&self, key: &StorageKey, content: Bytes) -> Result<(), AttemptError> {
+        let _standstill = self.stopwatch.stand_still();
+        let hopeless = async {
+            self.task.cancelled.cancelled().await;
+            self.storage.gone().await;
+        };
+        let put = tokio::select! {
+            put = self.storage.put(key, content) => put,
+            () = hopeless => return Err(AttemptError::storage_away()),
+        };
+        put.map_err(|error| {
+            tracing::warn!(%error, "cannot store a file yet");
+            error.into()
+        })
+    }
+}
+
+/// One try to write all files of an output.
+struct WriteTry<'a> {
+    writer: &'a OutputWriter<'a>,
+    /// Of the output that is being written; embedded in its files unless the feature wants none there.
     recipe: Recipe,
     /// Files that have been stored.
     files: usize,
+    /// The files that could not be made of the outputs.
     omitted: Vec<JsonMap>,
-    /// Whether it can be tried again.
+    /// Whether there is no further try.
     last: bool,
 }
 
-impl<'a> Intake<'a> {
-    pub(super) fn of(attempt: &'a Attempt<'a>, recipe: &Recipe) -> Self {
+impl<'a> WriteTry<'a> {
+    fn of(writer: &'a OutputWriter<'a>, recipe: &Recipe) -> Self {
         Self {
-            attempt,
+            writer,
             recipe: recipe.clone(),
             files: 0,
             omitted: Vec::new(),
@@ -50,25 +151,26 @@ impl<'a> Intake<'a> {
     }
 
     /// Leaves out what there is no thread for, rather than losing the output.
-    pub(super) fn for_the_last_time(self) -> Self {
+    fn for_the_last_time(self) -> Self {
         Self { last: true, ..self }
     }
 
     /// Finds out what the provider's files are, makes the further files of them and stores them all, one output after the
-    /// other. Their rows come later, with the job's end: an object without a row is harmless.
-    pub(super) async fn take(mut self, output: &Output) -> Result<Ingested, Mishap> {
+    /// other. Returns the outputs and what was left out.
+    async fn write(
+        mut self,
+        output: &Output,
+    ) -> Result<(Vec<StoredOutput>, Vec<JsonMap>), AttemptError> {
         if output.files.is_empty() {
             let sentence = "The generator finished without making anything.";
-            return Err(Mishap::lasting(Failure::new(
-                Reason::ProviderNoOutput,
-                sentence,
-            )));
+            let failure = Failure::new(Reason::ProviderNoOutput, sentence);
+            return Err(AttemptError::permanent(failure));
         }
         let mut outputs = Vec::with_capacity(output.files.len());
         for (index, file) in output.files.iter().enumerate() {
-            let seed = file.seed.unwrap_or(self.attempt.task.input.seed);
+            let seed = file.seed.unwrap_or(self.writer.task.input.seed);
             self.recipe.set_seed(seed);
-            let (original, stored) = self.take_original(file).await?;
+            let (original, stored) = self.write_original(file).await?;
             outputs.push(StoredOutput {
                 file: stored,
                 seed: file.seed,
@@ -76,27 +178,27 @@ impl<'a> Intake<'a> {
                 derived: self.derive_all(index, &original).await?,
             });
         }
-        Ok(Ingested {
-            outputs,
-            omitted: self.omitted,
-        })
+        Ok((outputs, self.omitted))
     }
 
-    async fn take_original(&mut self, file: &OutputFile) -> Result<(Original, StoredFile), Mishap> {
-        let content = self.read(&file.content).await?;
-        let settings = &self.attempt.executor.settings;
-        let (inspected, still) = inspect_with_still(content.clone(), &settings.limits).await?;
-        let (format, category) = (inspected.facts.format, self.attempt.job.category);
+    async fn write_original(
+        &mut self,
+        file: &OutputFile,
+    ) -> Result<(Original, StoredFile), AttemptError> {
+        let writer = self.writer;
+        let content = writer.read(&file.content).await?;
+        let (inspected, still) = inspect_with_still(content.clone(), &writer.limits).await?;
+        let (format, category) = (inspected.facts.format, writer.task.media_type);
         if format.kind() != category.into() {
             let detail = format!("expected {}, got {format}", category.as_str());
-            return Err(Mishap::lasting(invalid_output(detail)));
+            return Err(AttemptError::permanent(invalid_output(detail)));
         }
         let original = Original::new(
             content.clone(),
             &inspected,
             still,
-            settings.limits,
-            settings.conversion_time,
+            writer.limits,
+            writer.conversion_time,
         );
         let stored = self.store(MediaRole::Original, content, inspected).await?;
         Ok((original, stored))
@@ -108,16 +210,19 @@ impl<'a> Intake<'a> {
         &mut self,
         index: usize,
         original: &Original,
-    ) -> Result<Vec<StoredFile>, Mishap> {
+    ) -> Result<Vec<StoredFile>, AttemptError> {
+        let task = self.writer.task;
         let mut derived = Vec::new();
-        for derivation in wanted(&self.attempt.task.input, original.format()) {
-            self.attempt.task.progress.say(&doing(derivation));
+        for derivation in wanted(&task.input, original.format()) {
+            task.progress.say(&progress_message(derivation));
             match self.derive(original, derivation).await {
                 Ok(file) => derived.push(file),
-                Err(Undone::Omitted(error)) => self.omit(index, derivation, &error),
-                Err(Undone::Busy) if self.last => self.omit(index, derivation, &DeriveError::Busy),
-                Err(Undone::Busy) => return Err(InspectError::Busy.into()),
-                Err(Undone::Missed(mishap)) => return Err(mishap),
+                Err(NotDerived::Omitted(error)) => self.omit(index, derivation, &error),
+                Err(NotDerived::Busy) if self.last => {
+                    self.omit(index, derivation, &DeriveError::Busy);
+                }
+                Err(NotDerived::Busy) => return Err(InspectError::Busy.into()),
+                Err(NotDerived::NotStored(error)) => return Err(error),
             }
         }
         Ok(derived)
@@ -127,16 +232,14 @@ impl<'a> Intake<'a> {
         &mut self,
         original: &Original,
         derivation: Derivation,
-    ) -> Result<StoredFile, Undone> {
-        let content = original
-            .derive(derivation, self.attempt.time_to_derive())
-            .await?;
-        let limits = &self.attempt.executor.settings.limits;
-        let inspected = inspect(content.clone(), limits)
+    ) -> Result<StoredFile, NotDerived> {
+        let time = self.writer.time_to_derive();
+        let content = original.derive(derivation, time).await?;
+        let inspected = inspect(content.clone(), &self.writer.limits)
             .await
             .map_err(DeriveError::from)?;
         let stored = self.store(role_of(derivation), content, inspected).await;
-        let mut stored = stored.map_err(Undone::Missed)?;
+        let mut stored = stored.map_err(NotDerived::NotStored)?;
         if let Derivation::Thumbnail(side) = derivation {
             stored.thumbnail_size = Some(side);
         }
@@ -145,21 +248,7 @@ impl<'a> Intake<'a> {
 
     fn omit(&mut self, index: usize, derivation: Derivation, error: &DeriveError) {
         tracing::warn!(?derivation, %error, "a file cannot be made of an output");
-        let mut omission = JsonMap::from_iter([
-            ("index".to_owned(), json!(index)),
-            ("role".to_owned(), json!(role_of(derivation))),
-            ("reason".to_owned(), json!(sentence(error))),
-        ]);
-        match derivation {
-            Derivation::Format(format) => {
-                omission.insert("format".to_owned(), json!(format.as_str()));
-            }
-            Derivation::Thumbnail(side) => {
-                omission.insert("thumbnail_size".to_owned(), json!(side));
-            }
-            Derivation::Poster | Derivation::Preview => {}
-        }
-        self.omitted.push(omission);
+        self.omitted.push(omission(index, derivation, error));
     }
 
     /// Puts one file into the storage, under a key that no other file of the attempt has.
@@ -168,16 +257,16 @@ impl<'a> Intake<'a> {
         role: MediaRole,
         content: Bytes,
         mut inspected: Inspected,
-    ) -> Result<StoredFile, Mishap> {
+    ) -> Result<StoredFile, AttemptError> {
         let tells = matches!(role, MediaRole::Original | MediaRole::Format);
         let (content, recipe_not_embedded) = match tells {
             true => self.embed(content, &mut inspected).await,
             false => (content, None),
         };
-        let Attempt { job, lease, .. } = self.attempt;
-        let key = StorageKey::for_output(job.id, &lease.token, self.files, inspected.facts.format);
+        let Lease { job_id, token } = self.writer.lease;
+        let key = StorageKey::for_output(*job_id, token, self.files, inspected.facts.format);
         self.files += 1;
-        self.put(&key, content).await?;
+        self.writer.put(&key, content).await?;
         Ok(StoredFile {
             key,
             role,
@@ -187,31 +276,12 @@ impl<'a> Intake<'a> {
         })
     }
 
-    /// The time that it takes does not count. A stop ends the waiting for a storage that is away.
-    async fn put(&self, key: &StorageKey, content: Bytes) -> Result<(), Mishap> {
-        let storage = &self.attempt.executor.app.storage;
-        let _standstill = self.attempt.stopwatch.stand_still();
-        let hopeless = async {
-            self.attempt.task.cancelled.cancelled().await;
-            storage.gone().await;
-        };
-        let put = tokio::select! {
-            put = storage.put(key, content) => put,
-            () = hopeless => return Err(Mishap::storage_away()),
-        };
-        put.map_err(|error| {
-            tracing::warn!(%error, "cannot store a file yet");
-            error.into()
-        })
-    }
-
     /// The file with its recipe; or as it is, and why. Its making is told elsewhere too, so that fails no job.
     async fn embed(&self, content: Bytes, inspected: &mut Inspected) -> (Bytes, Option<String>) {
-        if self.attempt.task.input.omit_recipe {
+        if self.writer.task.input.omit_recipe {
             return (content, None);
         }
-        let limits = &self.attempt.executor.settings.limits;
-        let recipe = self.recipe.text();
+        let (recipe, limits) = (self.recipe.text(), &self.writer.limits);
         match embed_recipe(content.clone(), &inspected.facts, recipe, limits).await {
             Ok((embedded, facts)) => {
                 inspected.facts = facts;
@@ -223,60 +293,23 @@ impl<'a> Intake<'a> {
             }
         }
     }
-
-    async fn read(&self, content: &Content) -> Result<Bytes, Mishap> {
-        let path = match content {
-            Content::Memory(bytes) => return Ok(bytes.clone()),
-            Content::File(path) => path,
-        };
-        let unreadable = |error: std::io::Error| {
-            Mishap::lasting(invalid_output(format!("{}: {error}", path.display())))
-        };
-        let size = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
-        let max = self.attempt.executor.settings.limits.max_bytes;
-        if size > max {
-            return Err(InspectError::TooLarge { size, max }.into());
-        }
-        Ok(tokio::fs::read(path).await.map_err(unreadable)?.into())
-    }
 }
 
 /// Why a further file is not there.
-enum Undone {
+enum NotDerived {
     /// It cannot be made.
     Omitted(DeriveError),
     /// There was no thread for it.
     Busy,
-    /// Trying again may help.
-    Missed(Mishap),
+    /// It was made, and the storage does not take it.
+    NotStored(AttemptError),
 }
 
-impl From<DeriveError> for Undone {
+impl From<DeriveError> for NotDerived {
     fn from(error: DeriveError) -> Self {
         match error {
             DeriveError::Busy => Self::Busy,
-            lasting => Self::Omitted(lasting),
+            permanent => Self::Omitted(permanent),
         }
-    }
-}
-
-/// What a person sees while a file is made.
-fn doing(derivation: Derivation) -> String {
-    match derivation {
-        Derivation::Format(format) => format!("converting to {format}"),
-        Derivation::Thumbnail(_) => "making thumbnails".to_owned(),
-        Derivation::Poster => "making the poster".to_owned(),
-        Derivation::Preview => "making the preview".to_owned(),
-    }
-}
-
-/// Why a file is left out, for the user.
-fn sentence(error: &DeriveError) -> &'static str {
-    match error {
-        DeriveError::Unsupported(_) => "It cannot be made of this original.",
-        DeriveError::Corrupt(_) => "The original cannot be read to its end.",
-        DeriveError::TooLarge => "It would be too large.",
-        DeriveError::TimedOut => "It took too long.",
-        DeriveError::Busy => "The server was too busy.",
     }
 }
