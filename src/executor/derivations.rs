@@ -1,10 +1,11 @@
-//! Which files a job's input asks for besides what the provider makes.
+//! Which files a job's input asks for besides what the provider makes, and how users are told of them.
 
 use codec::{Format, Kind};
+use serde_json::json;
 
 use crate::{
-    domain::{JobInput, MediaRole},
-    media::Derivation,
+    domain::{JobInput, JsonMap, MediaRole},
+    media::{Derivation, DeriveError},
 };
 
 /// What is to be made of an original, in the order of the rows: formats, thumbnails, poster, preview.
@@ -37,11 +38,49 @@ pub(super) fn role_of(derivation: Derivation) -> MediaRole {
     }
 }
 
+/// What a person sees while a file is made.
+pub(super) fn progress_message(derivation: Derivation) -> String {
+    match derivation {
+        Derivation::Format(format) => format!("converting to {format}"),
+        Derivation::Thumbnail(_) => "making thumbnails".to_owned(),
+        Derivation::Poster => "making the poster".to_owned(),
+        Derivation::Preview => "making the preview".to_owned(),
+    }
+}
+
+/// A file that could not be made of the output with this index, as `output_metadata.omitted` tells it.
+pub(super) fn omission(index: usize, derivation: Derivation, error: &DeriveError) -> JsonMap {
+    let mut omission = JsonMap::from_iter([
+        ("index".to_owned(), json!(index)),
+        ("role".to_owned(), json!(role_of(derivation))),
+        ("reason".to_owned(), json!(sentence(error))),
+    ]);
+    match derivation {
+        Derivation::Format(format) => {
+            omission.insert("format".to_owned(), json!(format.as_str()));
+        }
+        Derivation::Thumbnail(side) => {
+            omission.insert("thumbnail_size".to_owned(), json!(side));
+        }
+        Derivation::Poster | Derivation::Preview => {}
+    }
+    omission
+}
+
+/// Why a file is left out, for the user.
+fn sentence(error: &DeriveError) -> &'static str {
+    match error {
+        DeriveError::Unsupported(_) => "It cannot be made of this original.",
+        DeriveError::Corrupt(_) => "The original cannot be read to its end.",
+        DeriveError::TooLarge => "It would be too large.",
+        DeriveError::TimedOut => "It took too long.",
+        DeriveError::Busy => "The server was too busy.",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-
-    use serde_json::json;
 
     use super::*;
 

@@ -61,14 +61,6 @@ impl Executor {
         }
     }
 
-    /// Removes the output of a job that has ended.
-    pub(super) fn forget_spooled(&self, job: &job::Model) {
-        let key = job.submission_key.as_deref();
-        if let Some(spooled) = key.and_then(|key| self.spool.take(key)) {
-            spooled.remove();
-        }
-    }
-
     /// The spooled outputs that nobody works on, with their submission keys.
     fn spooled(&self) -> Vec<(String, Spooled)> {
         let keys = self.spool.keys().unwrap_or_else(|error| {

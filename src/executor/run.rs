@@ -15,12 +15,13 @@ use crate::{
 
 use super::{
     Executor,
-    attempt::{Abandoned, Attempt, Outcome},
-    failure::Mishap,
+    attempt::Attempt,
+    attempt_error::AttemptError,
+    attempt_outcome::AttemptOutcome,
+    stopwatch::Stopwatch,
+    submission::{AbandonedTask, Submission},
 };
 
-/// How long a provider gets to answer to a cancellation.
-const CANCEL_TIME: Duration = Duration::from_secs(5);
 /// Pause before a transaction that the database refused is tried again.
 const SETTLE_PAUSE: Duration = Duration::from_millis(500);
 
@@ -59,15 +60,17 @@ impl Executor {
             // Until the end is recorded, for the database may be slow.
             let _keeper = AbortOnDropHandle::new(tokio::spawn(keeper.in_current_span()));
             let (outcome, abandoned) = self.attempt(&job, &lease, progress, &lost).await;
-            let gives_up = matches!(&outcome, Outcome::Missed(mishap) if mishap.is_final(&job));
+            let gives_up =
+                matches!(&outcome, AttemptOutcome::Failed(error) if error.is_final(&job));
             let ended = self.settle(&job, &lease, outcome, &lost, began).await;
-            if let Some(ended) = ended.as_ref().filter(|job| job.status.is_terminal()) {
-                self.forget_spooled(ended);
+            let ended = ended.filter(|job| job.status.is_terminal());
+            if let Some(key) = ended.as_ref().and_then(|job| job.submission_key.as_deref()) {
+                self.spool.discard(key);
             }
             if let Some(abandoned) = abandoned
-                && (gives_up || ended.is_some_and(|job| job.status.is_terminal()))
+                && (gives_up || ended.is_some())
             {
-                cancel(abandoned).await;
+                abandoned.cancel().await;
             }
         }
         .instrument(span)
@@ -82,30 +85,41 @@ impl Executor {
         lease: &Lease,
         progress: ProgressSender,
         lost: &CancellationToken,
-    ) -> (Outcome, Option<Abandoned>) {
-        let attempt = match Attempt::new(self, job, lease, progress) {
-            Ok(attempt) => attempt,
-            Err(mishap) => return (Outcome::Missed(mishap), None),
+    ) -> (AttemptOutcome, Option<AbandonedTask>) {
+        let cancelled = self.stop.child_token();
+        let attempt = match Submission::new(&self.app, job, lease, progress, cancelled) {
+            Ok(submission) => Attempt {
+                submission,
+                settings: &self.settings,
+                storage: &self.app.storage,
+                spool: &self.spool,
+                stopwatch: Stopwatch::start(),
+            },
+            Err(error) => return (AttemptOutcome::Failed(error), None),
         };
         let outcome = self.run_until_ended(&attempt, lost).await;
         let abandoned = match &outcome {
-            Outcome::Missed(mishap) if mishap.keep_task => attempt.abandon(),
-            Outcome::Stopped { keep_task: true } => attempt.abandon(),
+            AttemptOutcome::Failed(error) if error.keep_task => attempt.submission.abandon(),
+            AttemptOutcome::Stopped { keep_task: true } => attempt.submission.abandon(),
             _ => None,
         };
         (outcome, abandoned)
     }
 
-    async fn run_until_ended(&self, attempt: &Attempt<'_>, lost: &CancellationToken) -> Outcome {
+    async fn run_until_ended(
+        &self,
+        attempt: &Attempt<'_>,
+        lost: &CancellationToken,
+    ) -> AttemptOutcome {
         let mut run = pin!(AssertUnwindSafe(attempt.run()).catch_unwind());
         let early = tokio::select! {
             outcome = &mut run => return outcome.unwrap_or_else(crashed),
-            () = lost.cancelled() => Outcome::LeaseLost,
+            () = lost.cancelled() => AttemptOutcome::LeaseLost,
             () = attempt.stopwatch.reaches(self.settings.job_timeout) => self.timed_out(),
-            () = self.stop.cancelled() => Outcome::Stopped { keep_task: true },
+            () = self.stop.cancelled() => AttemptOutcome::Stopped { keep_task: true },
         };
-        attempt.task.cancelled.cancel();
-        if !matches!(early, Outcome::Stopped { .. }) {
+        attempt.submission.task.cancelled.cancel();
+        if !matches!(early, AttemptOutcome::Stopped { .. }) {
             return early;
         }
         // What is finished in time is not thrown away, and only the provider knows how it stopped.
@@ -115,10 +129,12 @@ impl Executor {
         }
     }
 
-    fn timed_out(&self) -> Outcome {
+    fn timed_out(&self) -> AttemptOutcome {
         let seconds = self.settings.job_timeout.as_secs();
         let sentence = format!("The job took longer than {seconds} seconds.");
-        Outcome::Missed(Mishap::lasting(Failure::new(Reason::JobTimedOut, sentence)).keeping_task())
+        AttemptOutcome::Failed(
+            AttemptError::permanent(Failure::new(Reason::JobTimedOut, sentence)).keeping_task(),
+        )
     }
 
     /// Records how the attempt ended; again and again while the database is away, for as long as the lease holds. An end
@@ -128,7 +144,7 @@ impl Executor {
         &self,
         job: &job::Model,
         lease: &Lease,
-        mut outcome: Outcome,
+        mut outcome: AttemptOutcome,
         lost: &CancellationToken,
         began: Instant,
     ) -> Option<job::Model> {
@@ -139,10 +155,10 @@ impl Executor {
                     report(&error, "cannot record the end of an attempt yet");
                     // A record under way is never cut off: it may have been committed.
                     if timeout(SETTLE_PAUSE, lost.cancelled()).await.is_ok() {
-                        outcome = Outcome::LeaseLost;
+                        outcome = AttemptOutcome::LeaseLost;
                     }
                 }
-                Err(error) if matches!(outcome, Outcome::Unrecordable) => {
+                Err(error) if matches!(outcome, AttemptOutcome::Unrecordable) => {
                     tracing::error!(
                         error = with_causes(&error),
                         "cannot record the end of an attempt"
@@ -154,7 +170,7 @@ impl Executor {
                         error = with_causes(&error),
                         "cannot record what an attempt made"
                     );
-                    outcome = Outcome::Unrecordable;
+                    outcome = AttemptOutcome::Unrecordable;
                 }
                 Ok(Some(ended)) => {
                     let status = ended.status.as_str();
@@ -183,50 +199,38 @@ impl Executor {
         &self,
         job: &job::Model,
         lease: &Lease,
-        outcome: &Outcome,
+        outcome: &AttemptOutcome,
     ) -> Result<Option<job::Model>, Error> {
         let end = match outcome {
-            Outcome::Made { outputs, metadata } => {
+            AttemptOutcome::Succeeded { outputs, metadata } => {
                 return self
                     .app
                     .complete_job(lease, outputs, metadata.clone())
                     .await;
             }
-            Outcome::LeaseLost => return Ok(None),
-            Outcome::Unrecordable => {
+            AttemptOutcome::LeaseLost => return Ok(None),
+            AttemptOutcome::Unrecordable => {
                 let sentence = "The server could not record what the generator made.";
                 AttemptEnd::Fail(Failure::new(Reason::Internal, sentence))
             }
-            Outcome::Stopped { keep_task } => AttemptEnd::HandBack {
+            AttemptOutcome::Stopped { keep_task } => AttemptEnd::HandBack {
                 keep_task: *keep_task,
             },
-            Outcome::Missed(mishap) => mishap.clone().end(job),
+            AttemptOutcome::Failed(error) => error.clone().end(job),
         };
         self.app.end_attempt(lease, &end).await
     }
 }
 
-/// Stops a task that nobody waits for any more, so that nobody pays for it.
-async fn cancel(abandoned: Abandoned) {
-    let Abandoned {
-        provider,
-        task,
-        task_id,
-    } = abandoned;
-    match timeout(CANCEL_TIME, provider.cancel(&task, &task_id)).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(task_id, %error, "cannot cancel the provider's task"),
-        Err(_) => tracing::warn!(task_id, "the provider does not answer to a cancellation"),
-    }
-}
-
 /// A panic is the failure of this job alone.
-fn crashed(panic: Box<dyn Any + Send>) -> Outcome {
+fn crashed(panic: Box<dyn Any + Send>) -> AttemptOutcome {
     let words = panic
         .downcast_ref::<&str>()
         .map(|words| (*words).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default();
     let failure = Failure::new(Reason::Internal, "The generator crashed.");
-    Outcome::Missed(Mishap::lasting(failure.with_detail(clean::text(&words))).keeping_task())
+    AttemptOutcome::Failed(
+        AttemptError::permanent(failure.with_detail(clean::text(&words))).keeping_task(),
+    )
 }

@@ -1,14 +1,15 @@
 //! Outputs on this machine's disk that the storage does not take yet, so that neither a restart loses them nor another
 //! attempt pays for them again.
 //!
-//! Each stands in a folder named by its submission key: the provider's files, numbered, and a note that tells the rest. It
-//! is written under another name first, so what has the right one is whole. Whoever works on an output holds a lock on its
-//! note, which ends with the process.
+//! Each stands in a folder named by its submission key. It is written under another name first, so what has the right one
+//! is whole. Whoever works on an output holds its lock, which ends with the process.
+
+mod folder;
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs::{self, DirBuilder, File},
+    io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -17,18 +18,14 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{
-    domain::JsonMap,
-    provider::{Content, Output, OutputFile},
-    store::queue::Lease,
-};
+use crate::{provider::Output, store::queue::Lease};
+
+use folder::{Note, OutputFolder};
 
 /// A file's lock gives no signal that it is free.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-const NOTE: &str = "output.json";
 /// What a folder's name begins with until it is whole.
 const UNFINISHED: char = '.';
 
@@ -49,24 +46,7 @@ struct Inner {
 #[derive(Debug)]
 pub(super) struct Spooled {
     spool: Spool,
-    folder: PathBuf,
-    note: Note,
-    _lock: File,
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize)]
-struct Note {
-    job_id: i64,
-    lease_token: String,
-    metadata: JsonMap,
-    files: Vec<FileNote>,
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize)]
-struct FileNote {
-    bytes: u64,
-    seed: Option<u32>,
-    metadata: JsonMap,
+    folder: OutputFolder,
 }
 
 impl Spool {
@@ -84,10 +64,10 @@ impl Spool {
         for name in spool.names()? {
             let folder = folder.join(&name);
             if name.starts_with(UNFINISHED) {
-                if lock(&folder.join(NOTE)).is_some() {
+                if folder::lock(&folder).is_some() {
                     fs::remove_dir_all(&folder)?;
                 }
-            } else if let Ok(note) = read_note(&folder) {
+            } else if let Ok(note) = Note::read(&folder) {
                 spool.0.used.fetch_add(note.bytes(), Ordering::Relaxed);
             }
         }
@@ -125,17 +105,14 @@ impl Spool {
     pub(super) fn take(&self, key: &str) -> Option<Spooled> {
         // A key comes from the database, and only what is one names a folder here.
         let key = Uuid::parse_str(key).ok()?.to_string();
-        let folder = self.0.folder.join(key);
-        let lock = lock(&folder.join(NOTE))?;
-        match read_note(&folder) {
-            Ok(note) => Some(Spooled {
+        let path = self.0.folder.join(key);
+        match OutputFolder::open(&path)? {
+            Ok(folder) => Some(Spooled {
                 spool: self.clone(),
                 folder,
-                note,
-                _lock: lock,
             }),
             Err(error) => {
-                tracing::error!(%error, folder = %folder.display(), "cannot read a spooled output");
+                tracing::error!(%error, folder = %path.display(), "cannot read a spooled output");
                 None
             }
         }
@@ -153,12 +130,18 @@ impl Spool {
     }
 
     fn is_locked(&self, key: &str) -> bool {
-        let note = self.0.folder.join(key).join(NOTE);
-        Uuid::parse_str(key).is_ok() && note.exists() && lock(&note).is_none()
+        Uuid::parse_str(key).is_ok() && folder::is_locked(&self.0.folder.join(key))
     }
 
-    /// Keeps an output. `None` if there is no room for it.
-    pub(super) async fn keep(
+    /// Removes the output of a submission whose job has ended, if it is here.
+    pub(super) fn discard(&self, key: &str) {
+        if let Some(spooled) = self.take(key) {
+            spooled.remove();
+        }
+    }
+
+    /// Puts an output in. `None` if there is no room for it.
+    pub(super) async fn put(
         &self,
         key: &str,
         lease: &Lease,
@@ -195,130 +178,43 @@ impl Spool {
         let unfinished = format!("{UNFINISHED}{}", Uuid::new_v4());
         let unfinished = self.0.folder.join(unfinished);
         private.recursive(false).create(&unfinished)?;
-        let folder = self.0.folder.join(key);
-        let written = fill(&unfinished, &note, output).and_then(|lock| {
-            fs::rename(&unfinished, &folder)?;
+        let written = OutputFolder::write(&unfinished, note, output).and_then(|mut folder| {
+            folder.rename(self.0.folder.join(key))?;
             File::open(&self.0.folder)?.sync_all()?;
-            Ok(lock)
+            Ok(folder)
         });
-        match written {
-            Ok(lock) => Ok(Spooled {
-                spool: self.clone(),
-                folder,
-                note,
-                _lock: lock,
-            }),
-            Err(error) => {
-                // What is left of it goes when the spool is next opened.
-                let _ = fs::remove_dir_all(&unfinished);
-                Err(error)
-            }
+        if written.is_err() {
+            // What is left of it goes when the spool is next opened.
+            let _ = fs::remove_dir_all(&unfinished);
         }
+        Ok(Spooled {
+            spool: self.clone(),
+            folder: written?,
+        })
     }
 }
 
 impl Spooled {
     /// The attempt that it was made in.
     pub(super) fn lease(&self) -> Lease {
-        Lease {
-            job_id: self.note.job_id,
-            token: self.note.lease_token.clone(),
-        }
+        self.folder.note().lease()
     }
 
     /// The output as the provider delivered it.
     pub(super) async fn load(&self) -> io::Result<Output> {
-        let mut files = Vec::with_capacity(self.note.files.len());
-        for (index, file) in self.note.files.iter().enumerate() {
-            let content = tokio::fs::read(self.folder.join(index.to_string())).await?;
-            if content.len() as u64 != file.bytes {
-                return Err(io::Error::other("a file of it has another size"));
-            }
-            files.push(OutputFile {
-                content: Content::Memory(content.into()),
-                seed: file.seed,
-                metadata: file.metadata.clone(),
-            });
-        }
-        Ok(Output {
-            files,
-            metadata: self.note.metadata.clone(),
-        })
+        self.folder.load().await
     }
 
     /// Removes it: it is stored, or nobody waits for it any more.
     pub(super) fn remove(self) {
-        // Without its note it is nothing, should the rest stay.
-        let removed =
-            fs::remove_file(self.folder.join(NOTE)).and_then(|()| fs::remove_dir_all(&self.folder));
-        if let Err(error) = removed {
-            tracing::warn!(%error, folder = %self.folder.display(), "cannot remove a spooled output");
-        }
-        let bytes = self.note.bytes();
+        self.folder.remove();
+        let bytes = self.folder.note().bytes();
         let used = &self.spool.0.used;
-        // Another process may have kept it, so that it never counted here.
+        // Another process may have put it in, so that it never counted here.
         let _ = used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
             Some(used.saturating_sub(bytes))
         });
     }
-}
-
-impl Note {
-    fn of(lease: Lease, output: &Output) -> io::Result<Self> {
-        let note = |file: &OutputFile| {
-            Ok(FileNote {
-                bytes: match &file.content {
-                    Content::Memory(bytes) => bytes.len() as u64,
-                    Content::File(path) => fs::metadata(path)?.len(),
-                },
-                seed: file.seed,
-                metadata: file.metadata.clone(),
-            })
-        };
-        Ok(Self {
-            job_id: lease.job_id,
-            lease_token: lease.token,
-            metadata: output.metadata.clone(),
-            files: output.files.iter().map(note).collect::<io::Result<_>>()?,
-        })
-    }
-
-    fn bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes).sum()
-    }
-}
-
-/// Writes everything, and returns the lock on it.
-fn fill(folder: &Path, note: &Note, output: &Output) -> io::Result<File> {
-    let mut lock = create(&folder.join(NOTE))?;
-    lock.try_lock()?;
-    for (index, file) in output.files.iter().enumerate() {
-        let mut copy = create(&folder.join(index.to_string()))?;
-        match &file.content {
-            Content::Memory(bytes) => copy.write_all(bytes)?,
-            Content::File(path) => {
-                io::copy(&mut File::open(path)?, &mut copy)?;
-            }
-        }
-        copy.sync_all()?;
-    }
-    lock.write_all(&serde_json::to_vec(note)?)?;
-    lock.sync_all()?;
-    File::open(folder)?.sync_all()?;
-    Ok(lock)
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600).open(path)
-}
-
-fn lock(note: &Path) -> Option<File> {
-    File::open(note).ok().filter(|file| file.try_lock().is_ok())
-}
-
-fn read_note(folder: &Path) -> io::Result<Note> {
-    Ok(serde_json::from_slice(&fs::read(folder.join(NOTE))?)?)
 }
 
 #[cfg(test)]
@@ -327,7 +223,12 @@ mod tests {
 
     use std::os::unix::fs::PermissionsExt;
 
-    use super::*;
+    use crate::{
+        domain::JsonMap,
+        provider::{Content, OutputFile},
+    };
+
+    use super::{folder::NOTE, *};
 
     fn key() -> String {
         Uuid::new_v4().to_string()
@@ -362,16 +263,16 @@ mod tests {
         let folder = root.path().join("a/spool");
         let (spool, key) = (Spool::open(&folder, 100, 50).unwrap(), key());
         assert!(spool.take(&key).is_none() && spool.is_empty());
-        let kept = spool.keep(&key, &lease(), &output(b"0123456789")).await;
-        let kept = kept.unwrap().unwrap();
-        assert_eq!((mode(&folder), mode(&kept.folder)), (0o700, 0o700));
-        assert_eq!(mode(&kept.folder.join(NOTE)), 0o600);
-        assert_eq!(mode(&kept.folder.join("0")), 0o600);
+        let put = spool.put(&key, &lease(), &output(b"0123456789")).await;
+        let put = put.unwrap().unwrap();
+        assert_eq!((mode(&folder), mode(put.folder.path())), (0o700, 0o700));
+        assert_eq!(mode(&put.folder.path().join(NOTE)), 0o600);
+        assert_eq!(mode(&put.folder.path().join("0")), 0o600);
 
         let restarted = Spool::open(&folder, 100, 50).unwrap();
         assert_eq!(restarted.keys().unwrap(), std::slice::from_ref(&key));
         assert!(restarted.take(&key).is_none(), "somebody works on it");
-        drop(kept);
+        drop(put);
         let found = restarted.take(&key).unwrap();
         assert_eq!(found.lease(), lease());
         let read = found.load().await.unwrap();
@@ -385,18 +286,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_is_kept_than_there_is_room_for() {
+    async fn no_more_is_put_in_than_there_is_room_for() {
         let root = tempfile::tempdir().unwrap();
         let spool = Spool::open(root.path(), 15, 10).unwrap();
         assert!(!spool.is_full());
-        let one = spool.keep(&key(), &lease(), &output(b"0123456789")).await;
+        let one = spool.put(&key(), &lease(), &output(b"0123456789")).await;
         let one = one.unwrap().unwrap();
         assert!(spool.is_full());
-        let other = spool.keep(&key(), &lease(), &output(b"0123456789")).await;
+        let other = spool.put(&key(), &lease(), &output(b"0123456789")).await;
         assert!(other.unwrap().is_none());
         one.remove();
         assert!(!spool.is_full());
-        let other = spool.keep(&key(), &lease(), &output(b"0123456789")).await;
+        let other = spool.put(&key(), &lease(), &output(b"0123456789")).await;
         assert!(other.unwrap().is_some());
     }
 

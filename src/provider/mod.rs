@@ -7,6 +7,7 @@
 pub mod builtin;
 pub mod clean;
 pub mod exec;
+mod output;
 mod registry;
 pub mod scripted;
 
@@ -17,8 +18,9 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{JobInput, JsonMap, MediaType};
+use crate::domain::{JobInput, MediaType};
 
+pub use output::{Content, HeldFile, Output, OutputFile};
 pub use registry::Registry;
 
 /// A service that makes media from a job's input.
@@ -104,33 +106,6 @@ pub enum Polled {
     Done(Output),
     /// The task itself has ended without an output.
     Failed(ProviderError),
-}
-
-/// What a provider made.
-#[derive(Clone, Debug, Default)]
-pub struct Output {
-    /// None at all is a failure of the job.
-    pub files: Vec<OutputFile>,
-    /// What the service tells of its work, such as the model, for `output_metadata`.
-    pub metadata: JsonMap,
-}
-
-/// One file that a provider made. What it is gets found out from its bytes.
-#[derive(Clone, Debug)]
-pub struct OutputFile {
-    pub content: Content,
-    /// The seed that made it, if the provider knows.
-    pub seed: Option<u32>,
-    /// What the service tells of the file, for the media's metadata.
-    pub metadata: JsonMap,
-}
-
-/// Where the bytes are. A provider downloads what its service offers for download: it knows the credentials.
-#[derive(Clone, Debug)]
-pub enum Content {
-    Memory(Bytes),
-    /// A file, which is there for as long as this is.
-    File(exec::RunFile),
 }
 
 /// How far an attempt is.

@@ -2,12 +2,13 @@
 
 use std::{
     fs, io,
-    ops::Deref,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use tempfile::TempDir;
+
+use crate::provider::HeldFile;
 
 /// More are not made by a command that works.
 const MAX_ENTRIES: u64 = 10_000;
@@ -52,7 +53,7 @@ impl RunFolder {
 
     /// The regular files that lie in the output folder itself, by name. Links are not followed, hidden files not counted.
     /// Only for when nobody writes any more.
-    pub fn outputs(&self) -> io::Result<Vec<RunFile>> {
+    pub fn outputs(&self) -> io::Result<Vec<HeldFile>> {
         let mut files = Vec::new();
         for entry in fs::read_dir(self.output())? {
             let entry = entry?;
@@ -66,32 +67,10 @@ impl RunFolder {
             return Err(io::Error::other(error));
         }
         files.sort_unstable();
-        let files = files.into_iter().map(|path| RunFile {
-            path,
-            _folder: self.clone(),
-        });
-        Ok(files.collect())
-    }
-}
-
-/// A file that a command has made. Its folder stays for as long as this is held.
-#[derive(Clone, Debug)]
-pub struct RunFile {
-    path: PathBuf,
-    _folder: RunFolder,
-}
-
-impl Deref for RunFile {
-    type Target = Path;
-
-    fn deref(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl AsRef<Path> for RunFile {
-    fn as_ref(&self) -> &Path {
-        &self.path
+        let files = files.into_iter();
+        Ok(files
+            .map(|path| HeldFile::new(path, self.0.clone()))
+            .collect())
     }
 }
 

@@ -31,7 +31,6 @@ use folder::RunFolder;
 use plan::{Plan, Verdict};
 use run::{Ended, Supervised};
 
-pub use folder::RunFile;
 pub use supervisor::supervise;
 
 /// A provider that is a command of this machine.

@@ -1,4 +1,4 @@
-//! What an attempt's mishap means for its job: a reason and a sentence for the user, and whether to try again.
+//! What an attempt's error means for its job: a reason and a sentence for the user, and whether to try again.
 
 use std::time::Duration;
 
@@ -12,35 +12,35 @@ use crate::{
 
 /// Why an attempt made nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mishap {
+pub(super) struct AttemptError {
     pub(super) failure: Failure,
     /// Whether another attempt may help.
-    pub(super) transient: bool,
+    pub(super) retryable: bool,
     pub(super) retry_after: Option<Duration>,
     /// The provider still works on the task, so the next attempt asks for it instead of submitting.
     pub(super) keep_task: bool,
 }
 
-impl Mishap {
-    pub(super) fn lasting(failure: Failure) -> Self {
+impl AttemptError {
+    pub(super) fn permanent(failure: Failure) -> Self {
         Self {
             failure,
-            transient: false,
+            retryable: false,
             retry_after: None,
             keep_task: false,
         }
     }
 
-    pub(super) fn passing(failure: Failure) -> Self {
+    pub(super) fn retryable(failure: Failure) -> Self {
         Self {
-            transient: true,
-            ..Self::lasting(failure)
+            retryable: true,
+            ..Self::permanent(failure)
         }
     }
 
     pub(super) fn storage_away() -> Self {
         let sentence = "The media storage cannot be reached right now.";
-        Self::passing(Failure::new(Reason::StorageUnavailable, sentence))
+        Self::retryable(Failure::new(Reason::StorageUnavailable, sentence))
     }
 
     pub(super) fn keeping_task(self) -> Self {
@@ -57,7 +57,7 @@ impl Mishap {
 
     /// Whether the job ends with this attempt.
     pub(super) fn is_final(&self, job: &job::Model) -> bool {
-        !self.transient || job.attempt >= job.max_attempts
+        !self.retryable || job.attempt >= job.max_attempts
     }
 
     /// The end of the job's attempt: another one after a pause, or the job's failure.
@@ -74,7 +74,7 @@ impl Mishap {
     }
 }
 
-impl From<ProviderError> for Mishap {
+impl From<ProviderError> for AttemptError {
     fn from(error: ProviderError) -> Self {
         let detail = clean::text(&error.to_string());
         let failure =
@@ -82,36 +82,36 @@ impl From<ProviderError> for Mishap {
         match error {
             ProviderError::Transient { retry_after, .. } => Self {
                 retry_after,
-                ..Self::passing(failure(
+                ..Self::retryable(failure(
                     Reason::ProviderUnavailable,
                     "The generator is overloaded right now.",
                 ))
             },
-            ProviderError::Unavailable(_) => Self::passing(failure(
+            ProviderError::Unavailable(_) => Self::retryable(failure(
                 Reason::ProviderUnavailable,
                 "The generator cannot be reached right now.",
             )),
-            ProviderError::Rejected(_) => Self::lasting(failure(
+            ProviderError::Rejected(_) => Self::permanent(failure(
                 Reason::ProviderRejectedContent,
                 "The generator refuses this content.",
             )),
-            ProviderError::InvalidInput(_) => Self::lasting(
+            ProviderError::InvalidInput(_) => Self::permanent(
                 Failure::new(Reason::ProviderRejectedInput, detail.clone())
                     .with_detail(detail.clone()),
             ),
-            ProviderError::OutcomeUnknown(_) => Self::lasting(failure(
+            ProviderError::OutcomeUnknown(_) => Self::permanent(failure(
                 Reason::ProviderOutcomeUnknown,
                 "It is not known whether the generator took the task.",
             )),
-            ProviderError::NotReady(missing) => Self::lasting(Failure::new(
+            ProviderError::NotReady(missing) => Self::permanent(Failure::new(
                 Reason::ProviderNotReady,
                 format!("The generator cannot run here: {}.", clean::text(&missing)),
             )),
-            ProviderError::LimitExceeded(_) => Self::lasting(failure(
+            ProviderError::LimitExceeded(_) => Self::permanent(failure(
                 Reason::ProviderLimitExceeded,
                 "The generator needed more memory or room than it may use.",
             )),
-            ProviderError::TimedOut { limit, .. } => Self::lasting(failure(
+            ProviderError::TimedOut { limit, .. } => Self::permanent(failure(
                 Reason::JobTimedOut,
                 &format!(
                     "The generator took longer than {} seconds.",
@@ -119,23 +119,23 @@ impl From<ProviderError> for Mishap {
                 ),
             )),
             ProviderError::Failed(_) | ProviderError::Stopped => {
-                Self::lasting(failure(Reason::ProviderFailed, "The generator failed."))
+                Self::permanent(failure(Reason::ProviderFailed, "The generator failed."))
             }
         }
     }
 }
 
-impl From<InspectError> for Mishap {
+impl From<InspectError> for AttemptError {
     fn from(error: InspectError) -> Self {
         match &error {
             InspectError::TooLarge { .. }
             | InspectError::TooManyPixels { .. }
             | InspectError::TooManyFrames { .. }
-            | InspectError::TooLong { .. } => Self::lasting(Failure::new(
+            | InspectError::TooLong { .. } => Self::permanent(Failure::new(
                 Reason::OutputTooLarge,
                 format!("The output is too large: {error}."),
             )),
-            InspectError::Busy => Self::passing(
+            InspectError::Busy => Self::retryable(
                 Failure::new(
                     Reason::Internal,
                     "The server is too busy to read the output.",
@@ -145,22 +145,22 @@ impl From<InspectError> for Mishap {
             InspectError::Empty
             | InspectError::UnknownFormat
             | InspectError::TimedOut
-            | InspectError::Corrupt(_) => Self::lasting(invalid_output(error.to_string())),
+            | InspectError::Corrupt(_) => Self::permanent(invalid_output(error.to_string())),
         }
     }
 }
 
-impl From<StorageError> for Mishap {
+impl From<StorageError> for AttemptError {
     /// Without the error's own words, which name the bucket and its endpoint.
     fn from(_: StorageError) -> Self {
         Self::storage_away()
     }
 }
 
-impl From<Error> for Mishap {
+impl From<Error> for AttemptError {
     /// The database was away in the middle of an attempt.
     fn from(error: Error) -> Self {
-        Self::passing(
+        Self::retryable(
             Failure::new(Reason::Internal, "The server could not record its work.")
                 .with_detail(error.to_string()),
         )

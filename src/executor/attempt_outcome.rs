@@ -1,0 +1,35 @@
+use crate::{app::StoredOutput, domain::JsonMap};
+
+use super::attempt_error::AttemptError;
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(super) enum AttemptOutcome {
+    /// All that was made is stored.
+    Succeeded {
+        outputs: Vec<StoredOutput>,
+        metadata: JsonMap,
+    },
+    Failed(AttemptError),
+    /// It stopped because it was asked to. `keep_task`: the provider works on.
+    Stopped {
+        keep_task: bool,
+    },
+    /// Another worker has the job now.
+    LeaseLost,
+    /// The database refuses what is to be recorded.
+    Unrecordable,
+}
+
+impl AttemptOutcome {
+    /// How much is stored of what was made; `None` if nothing was.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        let Self::Succeeded { outputs, .. } = self else {
+            return None;
+        };
+        let files = outputs
+            .iter()
+            .flat_map(|output| output.derived.iter().chain([&output.file]));
+        Some(files.map(|file| file.inspected.facts.file_size).sum())
+    }
+}

@@ -1,0 +1,314 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::json;
+
+use crate::{
+    app::{StoredFile, StoredOutput},
+    domain::{JsonMap, MediaRole, Reason, Recipe, job::Failure},
+    media::{
+        Derivation, DeriveError, InspectError, Inspected, Limits, Original, Storage, StorageKey,
+        embed_recipe, inspect, inspect_with_still,
+    },
+    provider::{Content, Output, OutputFile, Task, clean},
+    store::queue::Lease,
+};
+
+use super::{
+    attempt_error::{AttemptError, invalid_output},
+    derivations::{omission, progress_message, role_of, wanted},
+    stopwatch::Stopwatch,
+};
+
+/// Pauses between the tries to write an output while the processor is too busy for it.
+const BUSY_PAUSES: [Duration; 4] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
+
+/// Writes a provider's output to the storage, with the further files that the job asks for.
+pub(super) struct OutputWriter<'a> {
+    pub(super) storage: &'a Storage,
+    pub(super) limits: Limits,
+    pub(super) conversion_time: Duration,
+    /// How long the attempt may take, on this stopwatch.
+    pub(super) job_timeout: Duration,
+    pub(super) stopwatch: &'a Stopwatch,
+    pub(super) lease: &'a Lease,
+    /// The name of the provider that made the output.
+    pub(super) provider: &'a str,
+    pub(super) task: &'a Task,
+}
+
+impl OutputWriter<'_> {
+    /// Returns what is stored, and the job's `output_metadata`. The rows come later, with the job's end: an object without a
+    /// row is harmless.
+    pub(super) async fn write(
+        &self,
+        output: &Output,
+    ) -> Result<(Vec<StoredOutput>, JsonMap), AttemptError> {
+        let mut metadata = clean::map(output.metadata.clone());
+        metadata.insert("provider".to_owned(), self.provider.into());
+        metadata.insert("seed".to_owned(), self.task.input.seed.into());
+        metadata.remove("omitted");
+        let recipe = Recipe::new(&self.task.input, self.provider, &metadata);
+        metadata.insert("recipe".to_owned(), recipe.to_json().into());
+        let (outputs, omitted) = self.write_files(output, &recipe).await?;
+        if !omitted.is_empty() {
+            metadata.insert("omitted".to_owned(), json!(omitted));
+        }
+        Ok((outputs, metadata))
+    }
+
+    /// Tries again while there is only no thread for it.
+    async fn write_files(
+        &self,
+        output: &Output,
+        recipe: &Recipe,
+    ) -> Result<(Vec<StoredOutput>, Vec<JsonMap>), AttemptError> {
+        for pause in BUSY_PAUSES {
+            match WriteTry::of(self, recipe).write(output).await {
+                Err(error) if error.retryable && !error.is_of_storage() => {
+                    tracing::warn!(detail = error.failure.detail, "cannot write the output yet");
+                    tokio::select! {
+                        () = self.task.cancelled.cancelled() => break,
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                }
+                ended => return ended,
+            }
+        }
+        let last = WriteTry::of(self, recipe).for_the_last_time();
+        last.write(output).await
+    }
+
+    async fn read(&self, content: &Content) -> Result<Bytes, AttemptError> {
+        let path = match content {
+            Content::Memory(bytes) => return Ok(bytes.clone()),
+            Content::File(path) => path,
+        };
+        let unreadable = |error: std::io::Error| {
+            AttemptError::permanent(invalid_output(format!("{}: {error}", path.display())))
+        };
+        let size = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
+        let max = self.limits.max_bytes;
+        if size > max {
+            return Err(InspectError::TooLarge { size, max }.into());
+        }
+        Ok(tokio::fs::read(path).await.map_err(unreadable)?.into())
+    }
+
+    /// How long making further files of the output may still take: so long that the rest of the job's time is left to store
+    /// them. Without them the job has what is paid for.
+    fn time_to_derive(&self) -> Duration {
+        let time = self.job_timeout;
+        (time - time / 8).saturating_sub(self.stopwatch.elapsed())
+    }
+
+    /// The time that it takes does not count. A stop ends the waiting for a storage that is away.
+    async fn put(&self, key: &StorageKey, content: Bytes) -> Result<(), AttemptError> {
+        let _standstill = self.stopwatch.stand_still();
+        let hopeless = async {
+            self.task.cancelled.cancelled().await;
+            self.storage.gone().await;
+        };
+        let put = tokio::select! {
+            put = self.storage.put(key, content) => put,
+            () = hopeless => return Err(AttemptError::storage_away()),
+        };
+        put.map_err(|error| {
+            tracing::warn!(%error, "cannot store a file yet");
+            error.into()
+        })
+    }
+}
+
+/// One try to write all files of an output.
+struct WriteTry<'a> {
+    writer: &'a OutputWriter<'a>,
+    /// Of the output that is being written; embedded in its files unless the feature wants none there.
+    recipe: Recipe,
+    /// Files that have been stored.
+    files: usize,
+    /// The files that could not be made of the outputs.
+    omitted: Vec<JsonMap>,
+    /// Whether there is no further try.
+    last: bool,
+}
+
+impl<'a> WriteTry<'a> {
+    fn of(writer: &'a OutputWriter<'a>, recipe: &Recipe) -> Self {
+        Self {
+            writer,
+            recipe: recipe.clone(),
+            files: 0,
+            omitted: Vec::new(),
+            last: false,
+        }
+    }
+
+    /// Leaves out what there is no thread for, rather than losing the output.
+    fn for_the_last_time(self) -> Self {
+        Self { last: true, ..self }
+    }
+
+    /// Finds out what the provider's files are, makes the further files of them and stores them all, one output after the
+    /// other. Returns the outputs and what was left out.
+    async fn write(
+        mut self,
+        output: &Output,
+    ) -> Result<(Vec<StoredOutput>, Vec<JsonMap>), AttemptError> {
+        if output.files.is_empty() {
+            let sentence = "The generator finished without making anything.";
+            let failure = Failure::new(Reason::ProviderNoOutput, sentence);
+            return Err(AttemptError::permanent(failure));
+        }
+        let mut outputs = Vec::with_capacity(output.files.len());
+        for (index, file) in output.files.iter().enumerate() {
+            let seed = file.seed.unwrap_or(self.writer.task.input.seed);
+            self.recipe.set_seed(seed);
+            let (original, stored) = self.write_original(file).await?;
+            outputs.push(StoredOutput {
+                file: stored,
+                seed: file.seed,
+                metadata: clean::map(file.metadata.clone()),
+                derived: self.derive_all(index, &original).await?,
+            });
+        }
+        Ok((outputs, self.omitted))
+    }
+
+    async fn write_original(
+        &mut self,
+        file: &OutputFile,
+    ) -> Result<(Original, StoredFile), AttemptError> {
+        let writer = self.writer;
+        let content = writer.read(&file.content).await?;
+        let (inspected, still) = inspect_with_still(content.clone(), &writer.limits).await?;
+        let (format, category) = (inspected.facts.format, writer.task.media_type);
+        if format.kind() != category.into() {
+            let detail = format!("expected {}, got {format}", category.as_str());
+            return Err(AttemptError::permanent(invalid_output(detail)));
+        }
+        let original = Original::new(
+            content.clone(),
+            &inspected,
+            still,
+            writer.limits,
+            writer.conversion_time,
+        );
+        let stored = self.store(MediaRole::Original, content, inspected).await?;
+        Ok((original, stored))
+    }
+
+    /// Makes what the job asks for besides the original. What cannot be made is noted: it must not cost the user the
+    /// output.
+    async fn derive_all(
+        &mut self,
+        index: usize,
+        original: &Original,
+    ) -> Result<Vec<StoredFile>, AttemptError> {
+        let task = self.writer.task;
+        let mut derived = Vec::new();
+        for derivation in wanted(&task.input, original.format()) {
+            task.progress.say(&progress_message(derivation));
+            match self.derive(original, derivation).await {
+                Ok(file) => derived.push(file),
+                Err(NotDerived::Omitted(error)) => self.omit(index, derivation, &error),
+                Err(NotDerived::Busy) if self.last => {
+                    self.omit(index, derivation, &DeriveError::Busy);
+                }
+                Err(NotDerived::Busy) => return Err(InspectError::Busy.into()),
+                Err(NotDerived::NotStored(error)) => return Err(error),
+            }
+        }
+        Ok(derived)
+    }
+
+    async fn derive(
+        &mut self,
+        original: &Original,
+        derivation: Derivation,
+    ) -> Result<StoredFile, NotDerived> {
+        let time = self.writer.time_to_derive();
+        let content = original.derive(derivation, time).await?;
+        let inspected = inspect(content.clone(), &self.writer.limits)
+            .await
+            .map_err(DeriveError::from)?;
+        let stored = self.store(role_of(derivation), content, inspected).await;
+        let mut stored = stored.map_err(NotDerived::NotStored)?;
+        if let Derivation::Thumbnail(side) = derivation {
+            stored.thumbnail_size = Some(side);
+        }
+        Ok(stored)
+    }
+
+    fn omit(&mut self, index: usize, derivation: Derivation, error: &DeriveError) {
+        tracing::warn!(?derivation, %error, "a file cannot be made of an output");
+        self.omitted.push(omission(index, derivation, error));
+    }
+
+    /// Puts one file into the storage, under a key that no other file of the attempt has.
+    async fn store(
+        &mut self,
+        role: MediaRole,
+        content: Bytes,
+        mut inspected: Inspected,
+    ) -> Result<StoredFile, AttemptError> {
+        let tells = matches!(role, MediaRole::Original | MediaRole::Format);
+        let (content, recipe_not_embedded) = match tells {
+            true => self.embed(content, &mut inspected).await,
+            false => (content, None),
+        };
+        let Lease { job_id, token } = self.writer.lease;
+        let key = StorageKey::for_output(*job_id, token, self.files, inspected.facts.format);
+        self.files += 1;
+        self.writer.put(&key, content).await?;
+        Ok(StoredFile {
+            key,
+            role,
+            inspected,
+            thumbnail_size: None,
+            recipe_not_embedded,
+        })
+    }
+
+    /// The file with its recipe; or as it is, and why. Its making is told elsewhere too, so that fails no job.
+    async fn embed(&self, content: Bytes, inspected: &mut Inspected) -> (Bytes, Option<String>) {
+        if self.writer.task.input.omit_recipe {
+            return (content, None);
+        }
+        let (recipe, limits) = (self.recipe.text(), &self.writer.limits);
+        match embed_recipe(content.clone(), &inspected.facts, recipe, limits).await {
+            Ok((embedded, facts)) => {
+                inspected.facts = facts;
+                (embedded, None)
+            }
+            Err(why) => {
+                tracing::debug!(why, "a file stays without its recipe");
+                (content, Some(why))
+            }
+        }
+    }
+}
+
+/// Why a further file is not there.
+enum NotDerived {
+    /// It cannot be made.
+    Omitted(DeriveError),
+    /// There was no thread for it.
+    Busy,
+    /// It was made, and the storage does not take it.
+    NotStored(AttemptError),
+}
+
+impl From<DeriveError> for NotDerived {
+    fn from(error: DeriveError) -> Self {
+        match error {
+            DeriveError::Busy => Self::Busy,
+            permanent => Self::Omitted(permanent),
+        }
+    }
+}

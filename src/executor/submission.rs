@@ -1,0 +1,275 @@
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    domain::{JobInput, Reason, job::Failure},
+    entity::job,
+    provider::{
+        Output, Polled, ProgressSender, Provider, ProviderError, Registry, Submitted, Task, clean,
+    },
+    store::queue::{self, Lease},
+};
+
+use super::{attempt_error::AttemptError, attempt_outcome::AttemptOutcome};
+
+/// How often asking a provider may fail in a row before the attempt gives up.
+const POLL_FAILURES: u32 = 5;
+/// Bounds of the pause between two polls, whatever the provider says.
+const SHORTEST_POLL: Duration = Duration::from_millis(10);
+const LONGEST_POLL: Duration = Duration::from_secs(60);
+/// Pause before a submission or a task's id is offered to the database again.
+const NOTE_PAUSE: Duration = Duration::from_millis(500);
+/// How long a provider gets to answer to a cancellation.
+const CANCEL_TIME: Duration = Duration::from_secs(5);
+
+/// A job's submission to its provider. It is made once, if the provider does not know it again, and any attempt may follow
+/// its task to the end.
+pub(super) struct Submission<'a> {
+    app: &'a App,
+    pub(super) job: &'a job::Model,
+    pub(super) lease: &'a Lease,
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) task: Task,
+    /// The provider's name of the task, once there is one.
+    task_id: OnceLock<String>,
+}
+
+/// A provider's task that works for a job that has ended.
+pub(super) struct AbandonedTask {
+    provider: Arc<dyn Provider>,
+    task: Task,
+    task_id: String,
+}
+
+impl<'a> Submission<'a> {
+    /// Prepares the submission; an error if no provider here can run the job.
+    pub(super) fn new(
+        app: &'a App,
+        job: &'a job::Model,
+        lease: &'a Lease,
+        progress: ProgressSender,
+        cancelled: CancellationToken,
+    ) -> Result<Self, AttemptError> {
+        let input = read_input(job)?;
+        let submission_key = job.submission_key.clone();
+        Ok(Self {
+            app,
+            job,
+            lease,
+            provider: find_provider(&app.providers, &input, job)?,
+            task: Task {
+                job_id: job.id,
+                attempt: u32::try_from(job.attempt).unwrap_or(1),
+                media_type: job.category,
+                input,
+                submission_key: submission_key.unwrap_or_else(|| Uuid::new_v4().to_string()),
+                progress,
+                cancelled,
+            },
+            task_id: OnceLock::new(),
+        })
+    }
+
+    /// The task to cancel, if there is one. The attempt's own token is cancelled by then, and would stop that too.
+    pub(super) fn abandon(&self) -> Option<AbandonedTask> {
+        let task_id = self.task_id.get()?.clone();
+        Some(AbandonedTask {
+            provider: self.provider.clone(),
+            task: Task {
+                cancelled: CancellationToken::new(),
+                ..self.task.clone()
+            },
+            task_id,
+        })
+    }
+
+    /// Whether another attempt must fetch the provider's work again rather than pay for it again.
+    pub(super) fn must_keep_task(&self) -> bool {
+        self.task_id.get().is_some() || !self.provider.may_resubmit()
+    }
+
+    /// Has the provider make the output; from the task that an earlier attempt left, if there is one.
+    pub(super) async fn obtain_output(&self) -> Result<Output, AttemptOutcome> {
+        if let Some(task_id) = &self.job.provider_task_id {
+            return self.follow(task_id.clone(), Duration::ZERO).await;
+        }
+        if self.job.submission_key.is_some() && !self.provider.may_resubmit() {
+            return self.find_lost().await;
+        }
+        if let Err(missing) = self.provider.ready() {
+            return Err(self.failed(ProviderError::NotReady(missing)));
+        }
+        self.note_submission().await?;
+        self.submit().await
+    }
+
+    async fn submit(&self) -> Result<Output, AttemptOutcome> {
+        match self.provider.submit(&self.task).await {
+            Ok(Submitted::Done(output)) => Ok(output),
+            Ok(Submitted::Accepted {
+                task_id,
+                poll_after,
+            }) => self.follow(task_id, poll_after).await,
+            Err(ProviderError::OutcomeUnknown(detail)) if self.provider.may_resubmit() => {
+                // With the same key, by which the service knows it again.
+                let unavailable = AttemptError::from(ProviderError::Unavailable(detail));
+                Err(AttemptOutcome::Failed(unavailable.keeping_task()))
+            }
+            Err(ProviderError::OutcomeUnknown(_)) => self.find_lost().await,
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Looks for a task that may or may not have been accepted. Submitting again could pay twice.
+    async fn find_lost(&self) -> Result<Output, AttemptOutcome> {
+        match self.provider.find(&self.task).await {
+            Ok(Some(task_id)) => self.follow(task_id, Duration::ZERO).await,
+            Ok(None) => {
+                let detail = format!("submission {} has no known task", self.task.submission_key);
+                Err(self.failed(ProviderError::OutcomeUnknown(detail)))
+            }
+            Err(ProviderError::Stopped) if self.task.cancelled.is_cancelled() => {
+                Err(AttemptOutcome::Stopped { keep_task: true })
+            }
+            Err(error) => {
+                let error = AttemptError::from(error);
+                Err(AttemptOutcome::Failed(error.keeping_task()))
+            }
+        }
+    }
+
+    /// Writes down what the provider is about to be asked, however long the database is away: an attempt that has not begun
+    /// must not count. The lease ends the waiting.
+    async fn note_submission(&self) -> Result<(), AttemptOutcome> {
+        let (name, key) = (self.provider.name(), &self.task.submission_key);
+        loop {
+            let db = self.app.store.writer();
+            match queue::note_submission(db, self.lease, name, key).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => return Err(AttemptOutcome::LeaseLost),
+                Err(_) if self.task.cancelled.is_cancelled() => {
+                    return Err(AttemptOutcome::Stopped { keep_task: false });
+                }
+                Err(error) if error.is_of_database() => tokio::time::sleep(NOTE_PAUSE).await,
+                Err(error) => return Err(AttemptOutcome::Failed(error.into())),
+            }
+        }
+    }
+
+    /// Writes the task's id down, however long the database is away: without it a paid task would be lost. The lease ends
+    /// the waiting.
+    async fn note_task(&self, task_id: &str) -> Result<(), AttemptOutcome> {
+        loop {
+            match queue::note_task(self.app.store.writer(), self.lease, task_id).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => return Err(AttemptOutcome::LeaseLost),
+                Err(error) if error.is_of_database() => tokio::time::sleep(NOTE_PAUSE).await,
+                Err(error) => {
+                    let error = AttemptError::from(error);
+                    return Err(AttemptOutcome::Failed(error.keeping_task()));
+                }
+            }
+        }
+    }
+
+    /// Asks for a task until it ends. Its id is written down before the first poll.
+    async fn follow(&self, task_id: String, first: Duration) -> Result<Output, AttemptOutcome> {
+        if clean::text(&task_id) != task_id {
+            return Err(self.failed(ProviderError::Failed(
+                "the task's id cannot be stored".to_owned(),
+            )));
+        }
+        // Kept, so that it can be cancelled even if it was not written down.
+        let task_id = self.task_id.get_or_init(|| task_id);
+        self.note_task(task_id).await?;
+        self.poll_until_done(task_id, first).await
+    }
+
+    async fn poll_until_done(
+        &self,
+        task_id: &str,
+        first: Duration,
+    ) -> Result<Output, AttemptOutcome> {
+        let mut pause = first;
+        let mut failures = 0;
+        loop {
+            tokio::select! {
+                () = self.task.cancelled.cancelled() => {
+                    return Err(AttemptOutcome::Stopped { keep_task: true });
+                }
+                () = tokio::time::sleep(pause.clamp(SHORTEST_POLL, LONGEST_POLL)) => {}
+            }
+            match self.provider.poll(&self.task, task_id).await {
+                Ok(Polled::Done(output)) => return Ok(output),
+                Ok(Polled::Failed(ProviderError::Stopped)) | Err(ProviderError::Stopped)
+                    if self.task.cancelled.is_cancelled() =>
+                {
+                    return Err(AttemptOutcome::Stopped { keep_task: true });
+                }
+                Ok(Polled::Failed(error)) => return Err(self.failed(error)),
+                Ok(Polled::Running { poll_after }) => (pause, failures) = (poll_after, 0),
+                Err(error) => {
+                    failures += 1;
+                    let error = AttemptError::from(error).keeping_task();
+                    if !error.retryable || failures >= POLL_FAILURES {
+                        return Err(AttemptOutcome::Failed(error));
+                    }
+                    let backoff = Duration::from_secs(1 << failures);
+                    pause = error.retry_after.unwrap_or(backoff);
+                }
+            }
+        }
+    }
+
+    fn failed(&self, error: ProviderError) -> AttemptOutcome {
+        match error {
+            ProviderError::Stopped if self.task.cancelled.is_cancelled() => {
+                AttemptOutcome::Stopped { keep_task: false }
+            }
+            error => AttemptOutcome::Failed(error.into()),
+        }
+    }
+}
+
+impl AbandonedTask {
+    /// Stops the task, so that nobody pays for what nobody waits for any more.
+    pub(super) async fn cancel(self) {
+        let task_id = self.task_id;
+        match timeout(CANCEL_TIME, self.provider.cancel(&self.task, &task_id)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(task_id, %error, "cannot cancel the provider's task"),
+            Err(_) => tracing::warn!(task_id, "the provider does not answer to a cancellation"),
+        }
+    }
+}
+
+fn read_input(job: &job::Model) -> Result<JobInput, AttemptError> {
+    serde_json::from_value(job.input_json.clone()).map_err(|error| {
+        let sentence = "The job's input cannot be read.";
+        let failure = Failure::new(Reason::Internal, sentence);
+        AttemptError::permanent(failure.with_detail(error.to_string()))
+    })
+}
+
+fn find_provider(
+    providers: &Registry,
+    input: &JobInput,
+    job: &job::Model,
+) -> Result<Arc<dyn Provider>, AttemptError> {
+    let provider = providers.get(&input.provider);
+    let provider = provider.filter(|provider| provider.makes(job.category));
+    provider.ok_or_else(|| {
+        let (name, category) = (&input.provider, job.category.as_str());
+        let sentence = format!("No generator named {name:?} makes {category} here.");
+        let here: Vec<_> = providers.names().collect();
+        let failure = Failure::new(Reason::ProviderNotConfigured, sentence);
+        AttemptError::permanent(failure.with_detail(format!("configured: {}", here.join(", "))))
+    })
+}

@@ -1,0 +1,66 @@
+use std::{
+    ops::Deref,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use crate::domain::JsonMap;
+
+/// What a provider made.
+#[derive(Clone, Debug, Default)]
+pub struct Output {
+    /// None at all is a failure of the job.
+    pub files: Vec<OutputFile>,
+    /// What the service tells of its work, such as the model, for `output_metadata`.
+    pub metadata: JsonMap,
+}
+
+/// One file that a provider made. What it is gets found out from its bytes.
+#[derive(Clone, Debug)]
+pub struct OutputFile {
+    pub content: Content,
+    /// The seed that made it, if the provider knows.
+    pub seed: Option<u32>,
+    /// What the service tells of the file, for the media's metadata.
+    pub metadata: JsonMap,
+}
+
+/// Where the bytes are. A provider downloads what its service offers for download: it knows the credentials.
+#[derive(Clone, Debug)]
+pub enum Content {
+    Memory(Bytes),
+    File(HeldFile),
+}
+
+/// A file in a temporary folder, which stays for as long as this is held.
+#[derive(Clone, Debug)]
+pub struct HeldFile {
+    path: PathBuf,
+    _folder: Arc<TempDir>,
+}
+
+impl HeldFile {
+    pub fn new(path: PathBuf, folder: Arc<TempDir>) -> Self {
+        Self {
+            path,
+            _folder: folder,
+        }
+    }
+}
+
+impl Deref for HeldFile {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl AsRef<Path> for HeldFile {
+    fn as_ref(&self) -> &Path {
+        &self.path
+    }
+}
