@@ -1,4 +1,3 @@
-mod form;
 mod message;
 
 use tonic::{Request, Response, Status};
@@ -16,8 +15,10 @@ use super::{
     required_id,
 };
 
-use form::{input_defaults, input_limits, properties_of};
-use message::{FIELDS, draft, message, open_ended, ranking_from, resource};
+use message::{
+    FIELDS, draft, input_defaults, input_limits, message, open_ended, properties_of, ranking_from,
+    resource,
+};
 
 pub(super) struct Templates {
     pub(super) app: App,
