@@ -4,16 +4,17 @@ use prost_types::Struct;
 use crate::{
     domain::{
         AspectRatio, Checks, FeatureProperties, IntakeLimits, TemplateData, TemplateDraft,
-        Variable, VariableType, etag, further_formats, stored,
+        Variable, VariableType, check_tags, etag, further_formats, stored,
     },
     entity::{MediaType, feature, template},
-    store::template::Ranking,
+    store::{self, template::Ranking},
 };
 
 use crate::rpc::{
     field_mask::{Fields, fields},
     json,
     media::media_type,
+    page::any_or,
     proto,
     request::{input_from, input_message},
     time::{optional_time, timestamp},
@@ -149,6 +150,25 @@ fn data_from(data: proto::TemplateData, checks: &mut Checks) -> TemplateData {
         defaults: data.defaults.map(input_from).unwrap_or_default(),
         style: data.style.map(json::from_struct).unwrap_or_default(),
         extra: data.extra.map(json::from_struct).unwrap_or_default(),
+    }
+}
+
+pub(super) fn filter_from(
+    request: proto::ListTemplatesRequest,
+    checks: &mut Checks,
+) -> store::template::Filter {
+    checks.optional_id("feature_id", request.feature_id);
+    check_tags("tags", &request.tags, checks);
+    check_tags("any_tags", &request.any_tags, checks);
+    checks.search("text", &request.text);
+    store::template::Filter {
+        feature_id: any_or(request.feature_id),
+        tags: request.tags,
+        any_tags: request.any_tags,
+        is_active: request.is_active,
+        is_trending: request.trending,
+        text: request.text,
+        show_deleted: request.show_deleted,
     }
 }
 
