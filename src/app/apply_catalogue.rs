@@ -10,7 +10,7 @@ use crate::{
     entity::{feature, template},
     store::{
         self, Transaction,
-        catalogue::{Offer, Purpose},
+        catalogue::{LiveFeature, Purpose},
     },
 };
 
@@ -82,11 +82,11 @@ impl App {
 }
 
 /// Jobs and templates of a feature are made for its category, so it stays.
-fn check_categories(catalogue: &Catalogue, live: &ByName<Offer>) -> Result<(), Error> {
+fn check_categories(catalogue: &Catalogue, live: &ByName<LiveFeature>) -> Result<(), Error> {
     let mut checks = Checks::default();
     for (index, entry) in catalogue.features.iter().enumerate() {
         let before = live.get(&entry.feature.name);
-        let before = before.map(|offer| offer.feature.category);
+        let before = before.map(|live| live.feature.category);
         if let (Some(before), Some(after)) = (before, entry.feature.category) {
             checks.require(
                 before == after,
@@ -120,17 +120,17 @@ impl Application<'_> {
         } else {
             Purpose::Change
         };
-        let offers = store::catalogue::lock(self.tx, purpose).await?.into_iter();
-        let mut live: ByName<Offer> = offers
-            .map(|offer| (offer.feature.name.clone(), offer))
+        let live_features = store::catalogue::lock(self.tx, purpose).await?.into_iter();
+        let mut live: ByName<LiveFeature> = live_features
+            .map(|live| (live.feature.name.clone(), live))
             .collect();
         check_categories(&catalogue, &live)?;
         for entry in catalogue.features {
             let before = live.remove(&entry.feature.name);
             self.apply(entry, before).await?;
         }
-        for offer in live.into_values() {
-            self.leave_out(offer).await?;
+        for left_over in live.into_values() {
+            self.leave_out(left_over).await?;
         }
         Ok(self.changes)
     }
@@ -143,12 +143,16 @@ impl Application<'_> {
         });
     }
 
-    async fn apply(&mut self, entry: CatalogueFeature, before: Option<Offer>) -> Result<(), Error> {
+    async fn apply(
+        &mut self,
+        entry: CatalogueFeature,
+        before: Option<LiveFeature>,
+    ) -> Result<(), Error> {
         let name = entry.feature.name.clone();
         let (id, live) = match before {
-            Some(offer) => {
-                self.change_feature(&entry, &offer.feature).await?;
-                (offer.feature.id, offer.templates)
+            Some(live) => {
+                self.change_feature(&entry, &live.feature).await?;
+                (live.feature.id, live.templates)
             }
             None => (self.create_feature(&entry).await?, Vec::new()),
         };
@@ -215,16 +219,16 @@ impl Application<'_> {
     }
 
     /// A live feature that the catalogue does not have.
-    async fn leave_out(&mut self, offer: Offer) -> Result<(), Error> {
+    async fn leave_out(&mut self, live: LiveFeature) -> Result<(), Error> {
         let kind = if self.prune {
-            delete_whole(self.tx, &offer.feature, self.now).await?;
+            delete_whole(self.tx, &live.feature, self.now).await?;
             ChangeKind::Removed
         } else {
             ChangeKind::Kept
         };
-        let feature = &offer.feature.name;
+        let feature = &live.feature.name;
         self.note(feature, None, kind.clone());
-        for template in &offer.templates {
+        for template in &live.templates {
             self.note(feature, Some(&template.name), kind.clone());
         }
         Ok(())

@@ -103,7 +103,7 @@ impl App {
                 return Err(Error::UserUnknown(draft.user_id));
             }
             let feature = offered.feature;
-            let plan = store::job::Plan {
+            let new_jobs = store::job::NewJobs {
                 category: feature.category,
                 priority: draft.priority,
                 max_attempts: self.settings.max_attempts,
@@ -111,10 +111,10 @@ impl App {
                 trace: draft.trace.clone(),
             };
             let prompt = feature.system_prompt;
-            let now = plan.now;
+            let now = new_jobs.now;
             let request = store::request::insert(tx, draft.clone(), &resolved, prompt, now).await?;
             self.claim_key(tx, draft, &request).await?;
-            let jobs = store::job::insert(tx, &request, &resolved.jobs, plan).await?;
+            let jobs = store::job::insert(tx, &request, &resolved.jobs, new_jobs).await?;
             if let Some(template_id) = request.template_id {
                 store::trend::count_use(tx, template_id, now).await?;
             }

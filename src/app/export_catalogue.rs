@@ -1,6 +1,6 @@
 use crate::{
     domain::{Catalogue, CatalogueFeature, Error},
-    store::{self, catalogue::Offer},
+    store::{self, catalogue::LiveFeature},
 };
 
 use super::{
@@ -12,21 +12,21 @@ impl App {
     /// All live features and templates, in display order. A row that Atelier cannot read, which it does not write, is an error
     /// that names it.
     pub async fn export_catalogue(&self) -> Result<Catalogue, Error> {
-        let offers = store::catalogue::read(&self.store).await?.into_iter();
-        let features = offers.map(|offer| exported(&offer));
+        let live_features = store::catalogue::read(&self.store).await?.into_iter();
+        let features = live_features.map(|live| exported(&live));
         Ok(Catalogue {
             features: features.collect::<Result<_, _>>()?,
         })
     }
 }
 
-fn exported(offer: &Offer) -> Result<CatalogueFeature, Error> {
-    properties_of(&offer.feature)?;
-    for template in &offer.templates {
+fn exported(live: &LiveFeature) -> Result<CatalogueFeature, Error> {
+    properties_of(&live.feature)?;
+    for template in &live.templates {
         data_of(template)?;
     }
     Ok(CatalogueFeature {
-        feature: feature_draft(&offer.feature),
-        templates: offer.templates.iter().map(template_draft).collect(),
+        feature: feature_draft(&live.feature),
+        templates: live.templates.iter().map(template_draft).collect(),
     })
 }

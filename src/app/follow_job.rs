@@ -1,29 +1,10 @@
-//! What the watches of a job and of a request share: following a job, and waiting.
-
-use std::time::Duration;
-
-use tokio::time::{Instant, sleep_until};
-
 use crate::{
     domain::{Caller, Error, JobStatus},
-    entity::{job, job_event, media},
-    events::Watcher,
+    entity::{job, job_event},
     store,
 };
 
-use super::App;
-
-/// What a watcher is told of a job.
-#[derive(Clone, Debug)]
-pub enum JobNews {
-    /// The job as it was right after a transition; with its media, if it was completed.
-    Transition {
-        job: job::Model,
-        media: Vec<media::Model>,
-    },
-    /// The job came forward within its status.
-    Progress(job::Model),
-}
+use super::{App, watch::News};
 
 /// What is told of an attempt that runs: how far it is, what it does, what there is to see.
 type Progress = (f64, Option<String>, Option<String>);
@@ -72,7 +53,7 @@ impl JobFollower {
         &mut self,
         app: &App,
         caller: Caller,
-    ) -> Result<(Vec<JobNews>, job::Model), Error> {
+    ) -> Result<(Vec<News>, job::Model), Error> {
         let db = app.store.reader();
         // Before the job, which is so never older than the last of them.
         let events = store::job_event::after(db, self.job_id, self.revision).await?;
@@ -92,7 +73,7 @@ impl JobFollower {
         app: &App,
         job: &job::Model,
         event: job_event::Model,
-    ) -> Result<JobNews, Error> {
+    ) -> Result<News, Error> {
         self.revision = event.revision;
         self.progress = Progress::default();
         let media = match event.status {
@@ -108,10 +89,10 @@ impl JobFollower {
             // What has come since is progress, and told as such.
             (job.progress, job.progress_message, job.progress_preview) = (0.0, None, None);
         }
-        Ok(JobNews::Transition { job, media })
+        Ok(News::Transition { job, media })
     }
 
-    fn progress(&mut self, job: &job::Model) -> Option<JobNews> {
+    fn progress(&mut self, job: &job::Model) -> Option<News> {
         let progress = (
             job.progress,
             job.progress_message.clone(),
@@ -121,7 +102,7 @@ impl JobFollower {
             return None;
         }
         self.progress = progress;
-        Some(JobNews::Progress(job.clone()))
+        Some(News::Progress(job.clone()))
     }
 }
 
@@ -148,41 +129,4 @@ fn as_of(job: &job::Model, event: job_event::Model) -> Result<job::Model, Error>
         provider: None,
         ..job.clone()
     })
-}
-
-/// When a watch looks again, and when it must say that it is alive.
-#[derive(Debug)]
-pub(super) struct Pace {
-    watcher: Watcher,
-    heartbeat_at: Instant,
-}
-
-impl Pace {
-    pub(super) fn new(app: &App, watcher: Watcher) -> Self {
-        Self {
-            watcher,
-            heartbeat_at: Instant::now() + app.settings.watch_heartbeat,
-        }
-    }
-
-    /// The client was told something.
-    pub(super) fn told(&mut self, app: &App) {
-        self.heartbeat_at = Instant::now() + app.settings.watch_heartbeat;
-    }
-
-    pub(super) fn heartbeat_is_due(&self) -> bool {
-        Instant::now() >= self.heartbeat_at
-    }
-
-    /// Waits for a wake-up, or until it is time to look anyway.
-    pub(super) async fn wait(&mut self, app: &App) -> Result<(), Error> {
-        let poll_at = Instant::now() + app.settings.watch_poll.max(Duration::from_millis(10));
-        tokio::select! {
-            // What has happened by the end is still told.
-            biased;
-            () = self.watcher.changed() => Ok(()),
-            () = app.stopping.cancelled() => Err(Error::ShuttingDown),
-            () = sleep_until(poll_at.min(self.heartbeat_at)) => Ok(()),
-        }
-    }
 }

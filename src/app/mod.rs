@@ -41,6 +41,7 @@ mod update_feature;
 mod update_template;
 mod validate_request;
 mod waiting_reason;
+mod watch;
 mod watch_job;
 mod watch_request;
 
@@ -65,15 +66,15 @@ pub use create_request::Accepted;
 pub use end_attempt::AttemptEnd;
 pub use find_media::FoundMedia;
 pub use fold_trends::Folded;
-pub use follow_job::JobNews;
 pub use health::{Ailment, Health};
 pub use pulse::Pulse;
 pub use render_template::{Rendered, Trial};
 pub use sweep_storage::{Removal, RemovalMode, Sweep, Withheld};
 pub use validate_request::ValidRequest;
 pub use waiting_reason::WaitingReasons;
-pub use watch_job::{JobUpdate, JobWatch};
-pub use watch_request::{RequestUpdate, RequestWatch};
+pub use watch::News;
+pub use watch_job::JobUpdate;
+pub use watch_request::RequestUpdate;
 
 /// The parts that the use cases work with. Clones share them.
 #[derive(Clone)]

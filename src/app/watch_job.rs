@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use futures::stream::BoxStream;
 
 use crate::{
     domain::{Caller, Error},
@@ -9,35 +9,36 @@ use crate::{
 
 use super::{
     App,
-    follow_job::{JobFollower, JobNews, Pace},
+    follow_job::JobFollower,
+    watch::{News, Reading, Watch, Watched},
 };
 
 /// What a watcher of a job is told.
 #[derive(Clone, Debug)]
-pub enum JobUpdate {
-    News(JobNews),
-    /// Nothing happened for a while.
-    Heartbeat(job::Model),
+pub struct JobUpdate {
+    pub news: News,
+    /// As it is now.
+    pub job: job::Model,
+    /// Revision to resume after.
+    pub revision: i64,
 }
 
-/// Follows one job to its end; wake-ups tell when to read.
-pub struct JobWatch {
-    app: App,
-    caller: Caller,
+struct WatchedJob {
     follower: JobFollower,
-    ready: VecDeque<JobUpdate>,
-    pace: Pace,
-    ended: bool,
+    /// As it was when it was last read.
+    job: job::Model,
+    /// Revision of the last transition told, which lags behind what has been read.
+    told: i64,
 }
 
 impl App {
-    /// Watches a job from the transition after `after_revision` on.
+    /// Watches a job from the transition after `after_revision` on, to the terminal one.
     pub async fn watch_job(
         &self,
         caller: Caller,
         job_id: i64,
         after_revision: i64,
-    ) -> Result<JobWatch, Error> {
+    ) -> Result<BoxStream<'static, Result<JobUpdate, Error>>, Error> {
         // Before the first read, so that no change falls between the two.
         let watcher = self.events.watch(Subject::Job(job_id));
         let job = store::job::find(self.store.reader(), caller, job_id).await?;
@@ -48,43 +49,38 @@ impl App {
                 after_revision,
             });
         }
-        Ok(JobWatch {
-            app: self.clone(),
-            caller,
+        let watched = WatchedJob {
             follower: JobFollower::after(job_id, after_revision),
-            ready: VecDeque::new(),
-            pace: Pace::new(self, watcher),
-            ended: false,
-        })
+            job,
+            told: after_revision,
+        };
+        Ok(Watch::new(self, caller, watcher, watched).updates())
     }
 }
 
-impl JobWatch {
-    /// The next update; `None` after the terminal transition.
-    pub async fn next(&mut self) -> Result<Option<JobUpdate>, Error> {
-        loop {
-            if self.ready.is_empty() && !self.ended {
-                self.read().await?;
-            }
-            if let Some(update) = self.ready.pop_front() {
-                self.pace.told(&self.app);
-                return Ok(Some(update));
-            }
-            if self.ended {
-                return Ok(None);
-            }
-            self.pace.wait(&self.app).await?;
-        }
+impl Watched for WatchedJob {
+    type Update = JobUpdate;
+
+    async fn read(&mut self, app: &App, caller: Caller) -> Result<Reading, Error> {
+        let (news, job) = self.follower.read(app, caller).await?;
+        let ended = job.status.is_terminal() && self.follower.has_read(job.revision);
+        self.job = job;
+        Ok(Reading { news, ended })
     }
 
-    /// Reads what is new; a heartbeat, if nothing is and one is due.
-    async fn read(&mut self) -> Result<(), Error> {
-        let (news, job) = self.follower.read(&self.app, self.caller).await?;
-        self.ready.extend(news.into_iter().map(JobUpdate::News));
-        self.ended = job.status.is_terminal() && self.follower.has_read(job.revision);
-        if self.ready.is_empty() && !self.ended && self.pace.heartbeat_is_due() {
-            self.ready.push_back(JobUpdate::Heartbeat(job));
-        }
+    /// It was read with the news.
+    async fn refresh(&mut self, _: &App, _: Caller) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn update(&mut self, news: News) -> Result<JobUpdate, Error> {
+        if let News::Transition { job, .. } = &news {
+            self.told = job.revision;
+        }
+        Ok(JobUpdate {
+            news,
+            job: self.job.clone(),
+            revision: self.told,
+        })
     }
 }

@@ -1,5 +1,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
+use futures::stream::BoxStream;
+
 use crate::{
     domain::{Caller, Error, WatchCursor},
     events::Subject,
@@ -8,64 +10,53 @@ use crate::{
 
 use super::{
     App,
-    follow_job::{JobFollower, JobNews, Pace},
+    follow_job::JobFollower,
+    watch::{News, Reading, Watch, Watched},
 };
 
 /// What a watcher of a request is told.
 #[derive(Clone, Debug)]
 pub struct RequestUpdate {
-    /// `None`: nothing happened for a while.
-    pub news: Option<JobNews>,
+    pub news: News,
     /// As it is now.
     pub request: Counted,
-    /// Where to resume after this update.
+    /// Where to resume.
     pub cursor: String,
 }
 
-/// Follows all jobs of a request until none of those that count can change any more; wake-ups tell when to read.
-pub struct RequestWatch {
-    app: App,
-    caller: Caller,
-    request_id: i64,
+struct WatchedRequest {
+    /// As it was when it was last read.
+    request: Counted,
     followers: BTreeMap<i64, JobFollower>,
     /// Jobs with something to read. One is read at a time, so that a slow reader costs little memory.
     due: VecDeque<i64>,
-    ready: VecDeque<Option<JobNews>>,
     /// What has been told, which lags behind what has been read.
     told: WatchCursor,
-    /// Read after what is ready, so that it is not older.
-    request: Option<Counted>,
-    pace: Pace,
-    ended: bool,
 }
 
 impl App {
-    /// Watches all jobs of a request from the transitions after the cursor on.
+    /// Watches all jobs of a request from the transitions after the cursor on, until none of those that count can change any
+    /// more.
     pub async fn watch_request(
         &self,
         caller: Caller,
         request_id: i64,
         cursor: WatchCursor,
-    ) -> Result<RequestWatch, Error> {
+    ) -> Result<BoxStream<'static, Result<RequestUpdate, Error>>, Error> {
         // Before the first read, so that no change falls between the two.
         let watcher = self.events.watch(Subject::Request(request_id));
         let db = self.store.reader();
-        store::request::find(db, caller, request_id).await?;
+        let request = store::request::find(db, caller, request_id).await?;
         for job in store::job::standings(db, request_id).await? {
             check_reached(&job, cursor.revision(job.id))?;
         }
-        Ok(RequestWatch {
-            app: self.clone(),
-            caller,
-            request_id,
+        let watched = WatchedRequest {
+            request: store::request::count(db, request).await?,
             followers: BTreeMap::new(),
             due: VecDeque::new(),
-            ready: VecDeque::new(),
             told: cursor,
-            request: None,
-            pace: Pace::new(self, watcher),
-            ended: false,
-        })
+        };
+        Ok(Watch::new(self, caller, watcher, watched).updates())
     }
 }
 
@@ -80,60 +71,50 @@ fn check_reached(job: &Standing, told: i64) -> Result<(), Error> {
     })
 }
 
-impl RequestWatch {
-    /// The next update; `None` after the last transition of the jobs that count.
-    pub async fn next(&mut self) -> Result<Option<RequestUpdate>, Error> {
-        loop {
-            if self.ready.is_empty() && !self.ended {
-                self.read().await?;
-            }
-            if let Some(news) = self.ready.pop_front() {
-                self.pace.told(&self.app);
-                return self.update(news).map(Some);
-            }
-            if self.ended {
-                return Ok(None);
-            }
-            self.pace.wait(&self.app).await?;
+impl Watched for WatchedRequest {
+    type Update = RequestUpdate;
+
+    /// Reads the next job that has something new.
+    async fn read(&mut self, app: &App, caller: Caller) -> Result<Reading, Error> {
+        if self.due.is_empty() && self.look(app).await? {
+            return Ok(Reading {
+                news: Vec::new(),
+                ended: true,
+            });
         }
+        while let Some(job_id) = self.due.pop_front() {
+            let news = self.read_job(app, caller, job_id).await?;
+            if !news.is_empty() {
+                return Ok(Reading { news, ended: false });
+            }
+        }
+        Ok(Reading::default())
     }
 
-    fn update(&mut self, news: Option<JobNews>) -> Result<RequestUpdate, Error> {
-        if let Some(JobNews::Transition { job, .. }) = &news {
-            self.told.advance(job.id, job.revision);
-        }
-        let request = self
-            .request
-            .clone()
-            .ok_or_else(|| Error::internal("there is news of a request that was not read"))?;
-        Ok(RequestUpdate {
-            news,
-            request,
-            cursor: self.told.encode(self.request_id)?,
-        })
-    }
-
-    /// Reads what is new of the next job that has something; a heartbeat, if none has and one is due.
-    async fn read(&mut self) -> Result<(), Error> {
-        if self.due.is_empty() {
-            self.look().await?;
-        }
-        while self.ready.is_empty()
-            && let Some(job_id) = self.due.pop_front()
-        {
-            self.read_job(job_id).await?;
-        }
-        if !self.ready.is_empty() {
-            let db = self.app.store.reader();
-            let request = store::request::find(db, self.caller, self.request_id).await?;
-            self.request = Some(store::request::count(db, request).await?);
-        }
+    async fn refresh(&mut self, app: &App, caller: Caller) -> Result<(), Error> {
+        let db = app.store.reader();
+        let request = store::request::find(db, caller, self.request.request.id).await?;
+        self.request = store::request::count(db, request).await?;
         Ok(())
     }
 
-    /// Finds out which jobs there are, which have something to read, and whether the last word is spoken.
-    async fn look(&mut self) -> Result<(), Error> {
-        let jobs = store::job::standings(self.app.store.reader(), self.request_id).await?;
+    fn update(&mut self, news: News) -> Result<RequestUpdate, Error> {
+        if let News::Transition { job, .. } = &news {
+            self.told.advance(job.id, job.revision);
+        }
+        Ok(RequestUpdate {
+            news,
+            request: self.request.clone(),
+            cursor: self.told.encode(self.request.request.id)?,
+        })
+    }
+}
+
+impl WatchedRequest {
+    /// Finds out which jobs there are and which have something to read; and whether the last word is spoken.
+    async fn look(&mut self, app: &App) -> Result<bool, Error> {
+        let request_id = self.request.request.id;
+        let jobs = store::job::standings(app.store.reader(), request_id).await?;
         for job in &jobs {
             let told = self.told.revision(job.id);
             let follower = self.followers.entry(job.id);
@@ -142,22 +123,22 @@ impl RequestWatch {
                 self.due.push_back(job.id);
             }
         }
-        self.ended = self.due.is_empty() && !jobs.iter().any(Standing::is_open);
-        if self.due.is_empty() && !self.ended && self.pace.heartbeat_is_due() {
-            self.ready.push_back(None);
-        }
-        Ok(())
+        Ok(self.due.is_empty() && !jobs.iter().any(Standing::is_open))
     }
 
-    async fn read_job(&mut self, job_id: i64) -> Result<(), Error> {
+    async fn read_job(
+        &mut self,
+        app: &App,
+        caller: Caller,
+        job_id: i64,
+    ) -> Result<Vec<News>, Error> {
         let Some(follower) = self.followers.get_mut(&job_id) else {
-            return Ok(());
+            return Ok(Vec::new());
         };
-        let (news, job) = follower.read(&self.app, self.caller).await?;
+        let (news, job) = follower.read(app, caller).await?;
         if !follower.has_read(job.revision) {
             self.due.push_back(job_id);
         }
-        self.ready.extend(news.into_iter().map(Some));
-        Ok(())
+        Ok(news)
     }
 }

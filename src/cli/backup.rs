@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Outcome, output};
+use super::{CommandResult, output};
 use crate::config::{DatabaseUrl, Loaded};
 use crate::{store, telemetry};
 
@@ -17,7 +17,7 @@ pub struct BackupArguments {
 }
 
 /// Copies the configured database, beside a server or without one. Media are not in it: they are files of the storage.
-pub async fn run(arguments: BackupArguments, mut loaded: Loaded) -> Outcome {
+pub async fn run(arguments: BackupArguments, mut loaded: Loaded) -> CommandResult {
     loaded.quieten();
     telemetry::init(&loaded.config.log)?;
     if let DatabaseUrl::Sqlite(source) = &mut loaded.config.database.url {

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{Outcome, output};
+use super::{CommandResult, output};
 use crate::app::ApplyOptions;
 use crate::config::Loaded;
 use crate::domain::{Catalogue, Error, Violations};
@@ -83,7 +83,7 @@ impl fmt::Display for Unfit {
 impl std::error::Error for Unfit {}
 
 /// Works on the configured database directly, beside a server or without one.
-pub async fn run(arguments: CatalogueArguments, mut loaded: Loaded) -> Outcome {
+pub async fn run(arguments: CatalogueArguments, mut loaded: Loaded) -> CommandResult {
     loaded.quieten();
     telemetry::init(&loaded.config.log)?;
     match arguments.action {
@@ -92,7 +92,7 @@ pub async fn run(arguments: CatalogueArguments, mut loaded: Loaded) -> Outcome {
     }
 }
 
-async fn apply(arguments: ApplyArguments, loaded: &Loaded) -> Outcome {
+async fn apply(arguments: ApplyArguments, loaded: &Loaded) -> CommandResult {
     let unfit = |error: Error| -> Box<dyn std::error::Error + Send + Sync> {
         let file = arguments.file.clone();
         match error {
@@ -133,7 +133,7 @@ fn read(file: &Path) -> Result<String, Box<dyn std::error::Error + Send + Sync>>
     Ok(text)
 }
 
-async fn export(file: Option<PathBuf>, loaded: &Loaded) -> Outcome {
+async fn export(file: Option<PathBuf>, loaded: &Loaded) -> CommandResult {
     let app = open_app(&loaded.config).await?;
     let catalogue = app.export_catalogue().await;
     let closed = app.store.close().await;

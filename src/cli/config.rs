@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Outcome, output};
+use super::{CommandResult, output};
 use crate::config::{Config, Loaded};
 
 /// What to show.
@@ -16,13 +16,13 @@ pub struct ConfigArguments {
 }
 
 /// Prints the effective configuration as TOML, with the source of what is not the default.
-pub fn print_effective(loaded: &Loaded) -> Outcome {
+pub fn print_effective(loaded: &Loaded) -> CommandResult {
     output::print(&loaded.to_toml())?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Prints all settings; needs no valid configuration.
-pub fn print_reference() -> Outcome {
+pub fn print_reference() -> CommandResult {
     output::print(&Config::reference())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use url::Url;
 
 use super::exit::{self, Misuse};
-use super::{Outcome, output};
+use super::{CommandResult, output};
 use crate::config::{Config, Loaded};
 
 /// How long the server may take to answer; it knows the answer already.
@@ -26,7 +26,7 @@ pub struct HealthArguments {
 }
 
 /// Prints what the server says of itself. Succeeds only if the server is ready.
-pub async fn run(arguments: HealthArguments, loaded: Loaded) -> Outcome {
+pub async fn run(arguments: HealthArguments, loaded: Loaded) -> CommandResult {
     let mut url = match arguments.url {
         Some(url) => url.join("readyz")?,
         None => Url::parse(&format!("http://{}/readyz", address(&loaded.config)?))?,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use migration::{DatabaseConnection, Loss, Migrator, Standing, State};
 
-use super::{Outcome, exit, output};
+use super::{CommandResult, exit, output};
 use crate::config::Loaded;
 use crate::server::{SchemaError, migrator};
 use crate::{store, telemetry};
@@ -48,7 +48,7 @@ enum Direction {
 }
 
 /// Changes or shows the schema of the configured database.
-pub async fn run(arguments: MigrateArguments, mut loaded: Loaded) -> Outcome {
+pub async fn run(arguments: MigrateArguments, mut loaded: Loaded) -> CommandResult {
     loaded.quieten();
     telemetry::init(&loaded.config.log)?;
     let database = store::connect(&loaded.config.database, "atelier migrate").await?;
@@ -64,7 +64,11 @@ pub async fn run(arguments: MigrateArguments, mut loaded: Loaded) -> Outcome {
     }
 }
 
-async fn up(migrator: &Migrator, database: &DatabaseConnection, steps: Option<u32>) -> Outcome {
+async fn up(
+    migrator: &Migrator,
+    database: &DatabaseConnection,
+    steps: Option<u32>,
+) -> CommandResult {
     let before = standing(migrator, database).await?;
     let done = migrator.up(database, steps).await;
     done.map_err(SchemaError::from)?;
@@ -74,7 +78,11 @@ async fn up(migrator: &Migrator, database: &DatabaseConnection, steps: Option<u3
     Ok(ExitCode::SUCCESS)
 }
 
-async fn plan(migrator: &Migrator, database: &DatabaseConnection, steps: Option<u32>) -> Outcome {
+async fn plan(
+    migrator: &Migrator,
+    database: &DatabaseConnection,
+    steps: Option<u32>,
+) -> CommandResult {
     let planned = migrator.plan(database, steps).await;
     let planned = planned.map_err(SchemaError::from)?;
     let mut text = String::new();
@@ -93,7 +101,7 @@ async fn down(
     database: &DatabaseConnection,
     steps: u32,
     yes: bool,
-) -> Outcome {
+) -> CommandResult {
     let loss = migrator.rehearse_down(database, steps).await;
     let loss = loss.map_err(SchemaError::from)?;
     if !loss.migrations.is_empty() {
@@ -109,7 +117,7 @@ async fn down(
     Ok(ExitCode::SUCCESS)
 }
 
-async fn status(migrator: &Migrator, database: &DatabaseConnection, json: bool) -> Outcome {
+async fn status(migrator: &Migrator, database: &DatabaseConnection, json: bool) -> CommandResult {
     let standing = standing(migrator, database).await?;
     let text = match json {
         true => format!("{}\n", as_json(&standing)),

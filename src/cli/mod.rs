@@ -23,7 +23,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Config, Flag, Inputs};
 
 /// What a command ends with. The error is shown with its causes, in one line.
-type Outcome = Result<ExitCode, Box<dyn Error + Send + Sync>>;
+type CommandResult = Result<ExitCode, Box<dyn Error + Send + Sync>>;
 
 /// Turns prompts into media: a gRPC service with durable background jobs.
 #[derive(Parser)]
@@ -112,7 +112,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn execute(line: CommandLine) -> Outcome {
+fn execute(line: CommandLine) -> CommandResult {
     match &line.command {
         Command::Config(arguments) if arguments.reference => return config::print_reference(),
         Command::Recipe(arguments) => return recipe::run(arguments),
@@ -155,7 +155,7 @@ fn inputs(line: &CommandLine) -> Inputs {
     }
 }
 
-fn block_on(command: impl Future<Output = Outcome>) -> Outcome {
+fn block_on(command: impl Future<Output = CommandResult>) -> CommandResult {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use codec::provenance;
 
-use super::{Outcome, output};
+use super::{CommandResult, output};
 
 /// Which file to ask.
 #[derive(Debug, Args)]
@@ -18,7 +18,7 @@ pub struct RecipeArguments {
 }
 
 /// Prints the recipe that stands in the file as JSON. Needs no configuration and no database.
-pub fn run(arguments: &RecipeArguments) -> Outcome {
+pub fn run(arguments: &RecipeArguments) -> CommandResult {
     let file = &arguments.file;
     let content = read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let recipe = provenance::read(&content)

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use super::{Outcome, output};
+use super::{CommandResult, output};
 use crate::config::Loaded;
 use crate::server::{Role, Server};
 use crate::shutdown::{CLOSING, Shutdown};
@@ -44,7 +44,7 @@ impl From<RoleArgument> for Role {
 }
 
 /// Serves until a signal comes or the server dies by itself.
-pub async fn run(arguments: ServeArguments, loaded: Loaded) -> Outcome {
+pub async fn run(arguments: ServeArguments, loaded: Loaded) -> CommandResult {
     telemetry::init(&loaded.config.log)?;
     let grace = loaded.config.server.shutdown_grace;
     let shutdown = Shutdown::on_signals(grace + CLOSING)?;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{Outcome, output};
+use super::{CommandResult, output};
 use crate::app::{App, Removal, RemovalMode, Sweep};
 use crate::config::Loaded;
 use crate::server::{open_app, removal};
@@ -32,7 +32,7 @@ enum Action {
 }
 
 /// Works on the configured database and storage directly, beside a server or without one.
-pub async fn run(arguments: StorageArguments, mut loaded: Loaded) -> Outcome {
+pub async fn run(arguments: StorageArguments, mut loaded: Loaded) -> CommandResult {
     loaded.quieten();
     telemetry::init(&loaded.config.log)?;
     let app = open_app(&loaded.config).await?;

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::Outcome;
+use super::CommandResult;
 use crate::provider::exec;
 
 /// Does what standard input says, and ends with its verdict.
-pub fn run() -> Outcome {
+pub fn run() -> CommandResult {
     Ok(ExitCode::from(exec::supervise()))
 }

@@ -29,7 +29,7 @@ pub struct RetryingChannel {
 }
 
 /// How one try ended.
-enum Outcome {
+enum AttemptResult {
     /// With an answer for the caller, which may be an error.
     Answered(http::Response<Collected<Bytes>>),
     /// Without one; another try may bring it.
@@ -76,10 +76,10 @@ impl RetryingChannel {
         loop {
             let call = http::Request::from_parts(head.clone(), whole(body.clone()));
             match self.attempt(call, &backoff).await {
-                Outcome::Answered(response) => return Ok(response.map(Body::new)),
-                Outcome::Failed(status) => last = status,
+                AttemptResult::Answered(response) => return Ok(response.map(Body::new)),
+                AttemptResult::Failed(status) => last = status,
                 // What went wrong before tells more than that the time is up.
-                Outcome::TimedOut => return Ok(last.into_http()),
+                AttemptResult::TimedOut => return Ok(last.into_http()),
             }
             if !backoff.wait(&last).await {
                 return Ok(last.into_http());
@@ -87,7 +87,7 @@ impl RetryingChannel {
         }
     }
 
-    async fn attempt(&self, call: http::Request<Body>, backoff: &Backoff) -> Outcome {
+    async fn attempt(&self, call: http::Request<Body>, backoff: &Backoff) -> AttemptResult {
         let exchange = async {
             let (head, body) = send(self.channel.clone(), call).await?.into_parts();
             let body = Limited::new(body, self.max_message_bytes.saturating_add(PREFIX_BYTES));
@@ -96,16 +96,16 @@ impl RetryingChannel {
         };
         match tokio::time::timeout_at(backoff.give_up, exchange).await {
             Ok(Ok(response)) => match failure(&response) {
-                Some(status) => Outcome::Failed(status),
-                None => Outcome::Answered(response),
+                Some(status) => AttemptResult::Failed(status),
+                None => AttemptResult::Answered(response),
             },
             Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-                Outcome::Answered(too_large(self.max_message_bytes))
+                AttemptResult::Answered(too_large(self.max_message_bytes))
             }
             // The connection keeps the caller's timeout too, and may be the first to find that it has passed.
-            Ok(Err(_)) if Instant::now() >= backoff.give_up => Outcome::TimedOut,
-            Ok(Err(error)) => Outcome::Failed(Status::from_error(error)),
-            Err(_) => Outcome::TimedOut,
+            Ok(Err(_)) if Instant::now() >= backoff.give_up => AttemptResult::TimedOut,
+            Ok(Err(error)) => AttemptResult::Failed(Status::from_error(error)),
+            Err(_) => AttemptResult::TimedOut,
         }
     }
 }

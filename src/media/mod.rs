@@ -42,7 +42,7 @@ pub use link::{DownloadUrl, LinkError, LinkSettings};
 pub use object::{ListedObject, ObjectFacts, StoredObject};
 pub use probe::{examine, inspect, inspect_with_still};
 pub use provenance::embed_recipe;
-pub use range::{ByteRange, Selection, select};
+pub use range::{ByteRange, ByteRangeSelection, select};
 pub use s3::S3Settings;
 pub use still::still;
 pub use storage::Storage;

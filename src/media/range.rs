@@ -26,7 +26,7 @@ impl From<ByteRange> for GetRange {
 
 /// The answer to a `Range` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Selection {
+pub enum ByteRangeSelection {
     /// Send everything with `200 OK`: the header is malformed or asks for several ranges, which a
     /// server may ignore.
     Whole,
@@ -37,23 +37,23 @@ pub enum Selection {
 }
 
 /// What to send of an object of `total` bytes, by RFC 9110 section 14.
-pub fn select(header: &headers::Range, total: u64) -> Selection {
+pub fn select(header: &headers::Range, total: u64) -> ByteRangeSelection {
     let mut ranges = header.satisfiable_ranges(total);
     match (ranges.next(), ranges.next()) {
         (Some((Bound::Included(start), end)), None) => select_one(start, end, total),
-        _ => Selection::Whole,
+        _ => ByteRangeSelection::Whole,
     }
 }
 
-fn select_one(start: u64, end: Bound<u64>, total: u64) -> Selection {
+fn select_one(start: u64, end: Bound<u64>, total: u64) -> ByteRangeSelection {
     let end = match end {
-        Bound::Included(last) if last < start => return Selection::Whole,
+        Bound::Included(last) if last < start => return ByteRangeSelection::Whole,
         Bound::Included(last) => last.saturating_add(1).min(total),
         Bound::Excluded(_) | Bound::Unbounded => total,
     };
     match start < end {
-        true => Selection::Part(ByteRange { start, end }),
-        false => Selection::Unsatisfiable,
+        true => ByteRangeSelection::Part(ByteRange { start, end }),
+        false => ByteRangeSelection::Unsatisfiable,
     }
 }
 
@@ -64,7 +64,7 @@ mod tests {
 
     use super::*;
 
-    fn selected(header: &str, total: u64) -> Selection {
+    fn selected(header: &str, total: u64) -> ByteRangeSelection {
         let value = HeaderValue::from_str(header).unwrap();
         select(
             &headers::Range::decode(&mut std::iter::once(&value)).unwrap(),
@@ -72,8 +72,8 @@ mod tests {
         )
     }
 
-    fn part(start: u64, end: u64) -> Selection {
-        Selection::Part(ByteRange { start, end })
+    fn part(start: u64, end: u64) -> ByteRangeSelection {
+        ByteRangeSelection::Part(ByteRange { start, end })
     }
 
     #[test]
@@ -91,10 +91,13 @@ mod tests {
 
     #[test]
     fn a_range_that_starts_past_the_end_cannot_be_satisfied() {
-        assert_eq!(selected("bytes=10-", 10), Selection::Unsatisfiable);
-        assert_eq!(selected("bytes=11-12", 10), Selection::Unsatisfiable);
-        assert_eq!(selected("bytes=-0", 10), Selection::Unsatisfiable);
-        assert_eq!(selected("bytes=0-", 0), Selection::Unsatisfiable);
+        assert_eq!(selected("bytes=10-", 10), ByteRangeSelection::Unsatisfiable);
+        assert_eq!(
+            selected("bytes=11-12", 10),
+            ByteRangeSelection::Unsatisfiable
+        );
+        assert_eq!(selected("bytes=-0", 10), ByteRangeSelection::Unsatisfiable);
+        assert_eq!(selected("bytes=0-", 0), ByteRangeSelection::Unsatisfiable);
     }
 
     #[test]
@@ -107,7 +110,7 @@ mod tests {
             "bytes=",
             "bytes=-11",
         ] {
-            assert_eq!(selected(header, 10), Selection::Whole, "{header}");
+            assert_eq!(selected(header, 10), ByteRangeSelection::Whole, "{header}");
         }
     }
 }

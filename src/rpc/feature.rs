@@ -10,13 +10,12 @@ use crate::{
 
 use super::{
     call, caller, json,
-    media::media_type_from,
     page::{bounded_page, page_request},
     proto::{self, feature_service_server::FeatureService},
     required_id,
 };
 
-use message::{FIELDS, draft, message, open_ended, resource};
+use message::{FIELDS, draft, filter_from, message, open_ended, resource};
 
 pub(super) struct Features {
     pub(super) app: App,
@@ -58,14 +57,8 @@ impl FeatureService for Features {
         let caller = caller(&request);
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let page = page_request(request.page_size, request.page_token, &mut checks);
-        let filter = store::feature::Filter {
-            category: media_type_from("category", request.category, &mut checks),
-            is_active: request.is_active,
-            show_deleted: request.show_deleted,
-            text: request.text,
-        };
-        checks.search("text", &filter.text);
+        let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
+        let filter = filter_from(request, &mut checks);
         checks.finish(())?;
         if !filter.text.is_empty() {
             self.app.fold_features().await;
@@ -88,10 +81,10 @@ impl FeatureService for Features {
         let (id, etag) = (given.id, given.etag.clone());
         let given = resource(given);
         let mut of_mask = Checks::default();
-        let selection = FIELDS.select(request.update_mask, &given, &mut of_mask);
+        let mask = FIELDS.select(request.update_mask, &given, &mut of_mask);
         let mut checks = Checks::within("feature.");
         checks.extend(of_mask.into_violations());
-        let change = |draft: &mut _| selection.copy(draft, &given);
+        let change = |draft: &mut _| mask.copy(draft, &given);
         let feature = self.app.update_feature(id, &etag, checks, change).await?;
         call::note_id(feature.id);
         Ok(Response::new(proto::UpdateFeatureResponse {

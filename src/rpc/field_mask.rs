@@ -41,9 +41,9 @@ pub(super) struct Fields<T: 'static> {
 }
 
 /// The fields that one update changes.
-pub(super) struct Selection<T: 'static>(Vec<&'static Field<T>>);
+pub(super) struct UpdateMask<T: 'static>(Vec<&'static Field<T>>);
 
-impl<T> Selection<T> {
+impl<T> UpdateMask<T> {
     pub(super) fn copy(&self, to: &mut T, from: &T) {
         for field in &self.0 {
             (field.copy)(to, from);
@@ -65,7 +65,7 @@ impl<T> Fields<T> {
         mask: Option<FieldMask>,
         given: &T,
         checks: &mut Checks,
-    ) -> Selection<T> {
+    ) -> UpdateMask<T> {
         let paths = mask.unwrap_or_default().paths;
         if paths.is_empty() {
             return self.filter(|field| !self.has_parts(field) && (field.is_set)(given));
@@ -82,12 +82,12 @@ impl<T> Fields<T> {
                 }
             }
         }
-        Selection(named)
+        UpdateMask(named)
     }
 
-    fn filter(&self, wanted: impl Fn(&Field<T>) -> bool) -> Selection<T> {
+    fn filter(&self, wanted: impl Fn(&Field<T>) -> bool) -> UpdateMask<T> {
         let fields = self.changeable.iter();
-        Selection(fields.filter(|field| wanted(field)).collect())
+        UpdateMask(fields.filter(|field| wanted(field)).collect())
     }
 
     fn has_parts(&self, field: &Field<T>) -> bool {

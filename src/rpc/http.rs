@@ -15,7 +15,9 @@ use serde::Deserialize;
 use crate::{
     app::App,
     domain::{Error, with_causes},
-    media::{ByteRange, LinkError, Selection, StorageError, StorageKey, StoredObject, select},
+    media::{
+        ByteRange, ByteRangeSelection, LinkError, StorageError, StorageKey, StoredObject, select,
+    },
 };
 
 use super::{health, stopping::until_stopped};
@@ -90,12 +92,12 @@ async fn send(app: &App, key: &StorageKey, headers: &HeaderMap) -> Result<Respon
     };
     let total = app.storage.head(key).await?.total_size;
     match select(&asked, total) {
-        Selection::Whole => {
+        ByteRangeSelection::Whole => {
             let object = app.storage.open_object(key, None).await?;
             Ok(respond(app, key, object, StatusCode::OK))
         }
-        Selection::Part(range) => send_part(app, key, range).await,
-        Selection::Unsatisfiable => Ok(unsatisfiable(total)),
+        ByteRangeSelection::Part(range) => send_part(app, key, range).await,
+        ByteRangeSelection::Unsatisfiable => Ok(unsatisfiable(total)),
     }
 }
 

@@ -1,29 +1,24 @@
-mod event;
+mod message;
 
-use std::pin::Pin;
-
-use futures::{Stream, stream};
-use serde_json::Value;
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use tonic::{Request, Response, Status};
 
 use crate::{
-    app::{App, JobNews, JobUpdate, JobWatch},
-    domain::{Caller, Checks, Error, JobStatus, Page},
-    entity::job,
+    app::App,
+    domain::{Caller, Checks, Error, Page},
     store::{self, PageRequest},
 };
 
 use super::{
-    call, caller, json,
-    media::{self, media_type, media_type_from},
-    page::{any_or, bounded_page, page_request},
+    call, caller,
+    page::{bounded_page, page_request},
     proto::{self, job_service_server::JobService},
     required_id,
-    time::timestamp,
 };
 
-/// Longest name of a worker, in characters.
-const MAX_WORKER_ID_CHARS: usize = 64;
+use message::{event_message, filter_from, message, message_now, update_message};
+
+pub(super) use message::{brief_message, brief_message_now, brief_messages, status_message};
 
 pub(super) struct Jobs {
     pub(super) app: App,
@@ -127,8 +122,7 @@ impl JobService for Jobs {
         }))
     }
 
-    type WatchJobStream =
-        Pin<Box<dyn Stream<Item = Result<proto::WatchJobResponse, Status>> + Send>>;
+    type WatchJobStream = BoxStream<'static, Result<proto::WatchJobResponse, Status>>;
 
     async fn watch_job(
         &self,
@@ -145,12 +139,10 @@ impl JobService for Jobs {
             format!("must not be negative, got {after_revision}")
         });
         checks.finish(())?;
-        let watch = self.app.watch_job(caller, job_id, after_revision).await?;
-        Ok(Response::new(Box::pin(updates(
-            self.app.clone(),
-            caller,
-            watch,
-        ))))
+        let updates = self.app.watch_job(caller, job_id, after_revision).await?;
+        let app = self.app.clone();
+        let messages = updates.and_then(move |update| update_message(app.clone(), caller, update));
+        Ok(Response::new(messages.map_err(Status::from).boxed()))
     }
 }
 
@@ -181,178 +173,10 @@ impl Jobs {
     ) -> Result<Page<proto::JobEvent>, Error> {
         let db = self.app.store.reader();
         let page = store::job_event::list(db, caller, job_id, &page).await?;
-        let events = page.items.into_iter().map(event::message);
+        let events = page.items.into_iter().map(event_message);
         Ok(Page {
             items: events.collect::<Result<_, _>>()?,
             next_page_token: page.next_page_token,
         })
     }
-}
-
-fn filter_from(request: proto::ListJobsRequest, checks: &mut Checks) -> store::job::Filter {
-    for (field, id) in [
-        ("request_id", request.request_id),
-        ("user_id", request.user_id),
-        ("project_id", request.project_id),
-        ("feature_id", request.feature_id),
-    ] {
-        checks.optional_id(field, id);
-    }
-    checks.text("worker_id", &request.worker_id, MAX_WORKER_ID_CHARS);
-    store::job::Filter {
-        request_id: any_or(request.request_id),
-        user_id: any_or(request.user_id),
-        project_id: any_or(request.project_id),
-        feature_id: any_or(request.feature_id),
-        category: media_type_from("category", request.category, checks),
-        status: status_from(request.status, checks),
-        worker_id: Some(request.worker_id).filter(|id| !id.is_empty()),
-        show_deleted: request.show_deleted,
-    }
-}
-
-/// Reads on only when the client takes the next message, so a slow one costs no memory.
-fn updates(
-    app: App,
-    caller: Caller,
-    watch: JobWatch,
-) -> impl Stream<Item = Result<proto::WatchJobResponse, Status>> + Send {
-    stream::try_unfold((app, watch), move |(app, mut watch)| async move {
-        let message = next_message(&app, caller, &mut watch).await?;
-        Ok(message.map(|message| (message, (app, watch))))
-    })
-}
-
-async fn next_message(
-    app: &App,
-    caller: Caller,
-    watch: &mut JobWatch,
-) -> Result<Option<proto::WatchJobResponse>, Error> {
-    let Some(update) = watch.next().await? else {
-        return Ok(None);
-    };
-    let (event, job, media) = match update {
-        JobUpdate::News(JobNews::Transition { job, media }) => {
-            (proto::WatchJobEvent::Transition, job, media)
-        }
-        JobUpdate::News(JobNews::Progress(job)) => {
-            (proto::WatchJobEvent::Progress, job, Vec::new())
-        }
-        JobUpdate::Heartbeat(job) => (proto::WatchJobEvent::Heartbeat, job, Vec::new()),
-    };
-    Ok(Some(proto::WatchJobResponse {
-        event: event.into(),
-        revision: job.revision,
-        job: Some(message_now(app, job, caller).await?),
-        media: media::messages(app, media).await?,
-    }))
-}
-
-/// The status in a filter; unspecified means any.
-fn status_from(status: i32, checks: &mut Checks) -> Option<JobStatus> {
-    match proto::JobStatus::try_from(status) {
-        Ok(proto::JobStatus::Unspecified) => None,
-        Ok(proto::JobStatus::Pending) => Some(JobStatus::Pending),
-        Ok(proto::JobStatus::Processing) => Some(JobStatus::Processing),
-        Ok(proto::JobStatus::Completed) => Some(JobStatus::Completed),
-        Ok(proto::JobStatus::Failed) => Some(JobStatus::Failed),
-        Ok(proto::JobStatus::Cancelled) => Some(JobStatus::Cancelled),
-        Err(_) => {
-            checks.add(
-                "status",
-                format!("must be a value of JobStatus, got {status}"),
-            );
-            None
-        }
-    }
-}
-
-pub(super) fn status_message(status: JobStatus) -> proto::JobStatus {
-    match status {
-        JobStatus::Pending => proto::JobStatus::Pending,
-        JobStatus::Processing => proto::JobStatus::Processing,
-        JobStatus::Completed => proto::JobStatus::Completed,
-        JobStatus::Failed => proto::JobStatus::Failed,
-        JobStatus::Cancelled => proto::JobStatus::Cancelled,
-    }
-}
-
-/// The job without its input, which is large and the same in all jobs of a request but for the seed.
-pub(super) fn brief_message(mut job: job::Model, caller: Caller) -> proto::Job {
-    job.input_json = Value::Null;
-    proto::Job {
-        input: None,
-        ..message(job, caller)
-    }
-}
-
-pub(super) fn brief_messages(jobs: Vec<job::Model>, caller: Caller) -> Vec<proto::Job> {
-    let messages = jobs.into_iter().map(|job| brief_message(job, caller));
-    messages.collect()
-}
-
-/// The job with why it waits, should no worker be able to run it.
-async fn message_now(app: &App, job: job::Model, caller: Caller) -> Result<proto::Job, Error> {
-    let reasons = app.waiting_reasons(std::slice::from_ref(&job)).await?;
-    Ok(proto::Job {
-        waiting_reason: reasons.of(&job),
-        ..message(job, caller)
-    })
-}
-
-/// The same without its input.
-pub(super) async fn brief_message_now(
-    app: &App,
-    mut job: job::Model,
-    caller: Caller,
-) -> Result<proto::Job, Error> {
-    job.input_json = Value::Null;
-    let job = message_now(app, job, caller).await?;
-    Ok(proto::Job { input: None, ..job })
-}
-
-fn message(job: job::Model, caller: Caller) -> proto::Job {
-    let error = error_message(&job, caller);
-    let waits = job.status == JobStatus::Pending && job.run_after > job.updated_at;
-    proto::Job {
-        id: job.id,
-        request_id: job.request_id,
-        user_id: job.user_id,
-        project_id: job.project_id,
-        feature_id: job.feature_id,
-        category: media_type(job.category).into(),
-        status: status_message(job.status).into(),
-        priority: job.priority,
-        worker_id: job.worker_id.unwrap_or_default(),
-        variation: job.variation,
-        revision: job.revision,
-        attempt: job.attempt,
-        max_attempts: job.max_attempts,
-        progress: job.progress,
-        progress_message: job.progress_message.unwrap_or_default(),
-        progress_preview: job.progress_preview.unwrap_or_default(),
-        input: caller
-            .is_trusted()
-            .then(|| json::stored_to_struct(job.input_json)),
-        output_metadata: job.output_metadata.map(json::stored_to_struct),
-        error,
-        next_attempt_time: waits.then(|| timestamp(job.run_after)),
-        start_time: job.started_at.map(timestamp),
-        end_time: job.completed_at.map(timestamp),
-        create_time: Some(timestamp(job.created_at)),
-        update_time: Some(timestamp(job.updated_at)),
-        delete_time: job.deleted_at.map(timestamp),
-        superseded_by: job.superseded_by,
-        waiting_reason: String::new(),
-    }
-}
-
-fn error_message(job: &job::Model, caller: Caller) -> Option<proto::JobError> {
-    let code = job.error_code.clone()?;
-    let detail = job.error_detail.clone().filter(|_| caller.is_trusted());
-    Some(proto::JobError {
-        code,
-        message: job.error_message.clone().unwrap_or_default(),
-        detail: detail.unwrap_or_default(),
-    })
 }

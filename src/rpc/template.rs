@@ -1,23 +1,24 @@
-mod form;
 mod message;
 
 use tonic::{Request, Response, Status};
 
 use crate::{
     app::{App, Trial},
-    domain::{Checks, Error, Page, check_tags},
+    domain::{Checks, Error, Page},
     store::{self, PageRequest, template::Ranking},
 };
 
 use super::{
     call, caller, json,
-    page::{any_or, bounded_page, page_request},
+    page::{bounded_page, page_request},
     proto::{self, template_service_server::TemplateService},
     required_id,
 };
 
-use form::{input_defaults, input_limits, properties_of};
-use message::{FIELDS, draft, message, open_ended, ranking_from, resource};
+use message::{
+    FIELDS, draft, filter_from, input_defaults, input_limits, message, open_ended, properties_of,
+    ranking_from, resource,
+};
 
 pub(super) struct Templates {
     pub(super) app: App,
@@ -65,21 +66,10 @@ impl TemplateService for Templates {
     ) -> Result<Response<proto::ListTemplatesResponse>, Status> {
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let page = page_request(request.page_size, request.page_token, &mut checks);
-        checks.optional_id("feature_id", request.feature_id);
-        check_tags("tags", &request.tags, &mut checks);
-        check_tags("any_tags", &request.any_tags, &mut checks);
-        checks.search("text", &request.text);
-        let ranking = ranking_from(request.order, &mut checks);
-        let filter = store::template::Filter {
-            feature_id: any_or(request.feature_id),
-            tags: request.tags,
-            any_tags: request.any_tags,
-            is_active: request.is_active,
-            is_trending: request.trending,
-            text: request.text,
-            show_deleted: request.show_deleted,
-        };
+        let order = request.order;
+        let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
+        let filter = filter_from(request, &mut checks);
+        let ranking = ranking_from(order, &mut checks);
         checks.finish(())?;
         if filter.searches() {
             self.app.fold_templates().await;
@@ -114,15 +104,15 @@ impl TemplateService for Templates {
         let (id, etag) = (given.id, given.etag.clone());
         let (given, problems) = resource(given, "template.");
         let mut checks = Checks::default();
-        let selection = FIELDS.select(request.update_mask, &given, &mut checks);
+        let mask = FIELDS.select(request.update_mask, &given, &mut checks);
         for (path, problems) in problems {
-            if selection.covers(path) {
+            if mask.covers(path) {
                 checks.extend(problems.into_violations());
             }
         }
         let mut of_template = Checks::within("template.");
         of_template.extend(checks.into_violations());
-        let change = |draft: &mut _| selection.copy(draft, &given);
+        let change = |draft: &mut _| mask.copy(draft, &given);
         let updated = self.app.update_template(id, &etag, of_template, change);
         Ok(Response::new(proto::UpdateTemplateResponse {
             template: Some(message(updated.await?)),

@@ -16,13 +16,13 @@ use super::{Store, Transaction};
 
 /// A live feature and its live templates.
 #[derive(Clone, Debug)]
-pub struct Offer {
+pub struct LiveFeature {
     pub feature: feature::Model,
     pub templates: Vec<template::Model>,
 }
 
 /// Everything in display order, as it was at one moment.
-pub async fn read(store: &Store) -> Result<Vec<Offer>, Error> {
+pub async fn read(store: &Store) -> Result<Vec<LiveFeature>, Error> {
     let options = match store.backend() {
         DbBackend::Postgres => TransactionOptions {
             isolation_level: Some(IsolationLevel::RepeatableRead),
@@ -41,9 +41,9 @@ pub async fn read(store: &Store) -> Result<Vec<Offer>, Error> {
         .filter(template::Column::DeletedAt.is_null())
         .order_by_asc(template::Column::OrderIndex)
         .order_by_asc(template::Column::Id);
-    let offers = offers(features.all(&tx).await?, templates.all(&tx).await?);
+    let live_features = live_features(features.all(&tx).await?, templates.all(&tx).await?);
     tx.rollback().await?;
-    Ok(offers)
+    Ok(live_features)
 }
 
 /// What a transaction may do with what it locks.
@@ -64,7 +64,7 @@ const LOCK: i64 = 0x63_6174_616c_6f67;
 ///
 /// Locks are taken in this order everywhere: features by id, then templates by id. None is taken in two steps, a weaker one
 /// first: others may hold what the second one waits for, and wait themselves.
-pub async fn lock(tx: &Transaction, purpose: Purpose) -> Result<Vec<Offer>, Error> {
+pub async fn lock(tx: &Transaction, purpose: Purpose) -> Result<Vec<LiveFeature>, Error> {
     let mut features = feature::Entity::find()
         .filter(feature::Column::DeletedAt.is_null())
         .order_by_asc(feature::Column::Id);
@@ -85,19 +85,22 @@ pub async fn lock(tx: &Transaction, purpose: Purpose) -> Result<Vec<Offer>, Erro
         templates = templates.lock(LockType::NoKeyUpdate);
     }
     let features = features.all(tx).await?;
-    Ok(offers(features, templates.all(tx).await?))
+    Ok(live_features(features, templates.all(tx).await?))
 }
 
 /// Gives each feature its templates; the order stays.
-fn offers(features: Vec<feature::Model>, templates: Vec<template::Model>) -> Vec<Offer> {
+fn live_features(
+    features: Vec<feature::Model>,
+    templates: Vec<template::Model>,
+) -> Vec<LiveFeature> {
     let mut by_feature: BTreeMap<i64, Vec<template::Model>> = BTreeMap::new();
     for template in templates {
         let siblings = by_feature.entry(template.feature_id).or_default();
         siblings.push(template);
     }
-    let offer = |feature: feature::Model| Offer {
+    let live = |feature: feature::Model| LiveFeature {
         templates: by_feature.remove(&feature.id).unwrap_or_default(),
         feature,
     };
-    features.into_iter().map(offer).collect()
+    features.into_iter().map(live).collect()
 }

@@ -36,9 +36,9 @@ pub struct Filter {
     pub show_deleted: bool,
 }
 
-/// What all jobs of a request share.
+/// What the new jobs of a request share.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct NewJobs {
     pub category: MediaType,
     pub priority: i32,
     pub max_attempts: i32,
@@ -51,14 +51,14 @@ pub async fn insert(
     tx: &Transaction,
     request: &request::Model,
     inputs: &[JobInput],
-    plan: Plan,
+    new: NewJobs,
 ) -> Result<Vec<Model>, Error> {
     let jobs = (0..).zip(inputs).map(|(variation, input)| {
         let provider = input.provider.clone();
         let input = serde_json::to_value(input).map_err(Error::internal)?;
         Ok(ActiveModel {
             provider: Set(Some(provider)),
-            ..new_job(request, variation, input, &plan)
+            ..new_job(request, variation, input, &new)
         })
     });
     insert_all(tx, jobs.collect::<Result<_, Error>>()?).await
@@ -74,20 +74,20 @@ fn new_job(
     request: &request::Model,
     variation: i32,
     input_json: serde_json::Value,
-    plan: &Plan,
+    new: &NewJobs,
 ) -> ActiveModel {
     ActiveModel {
         request_id: Set(request.id),
         user_id: Set(request.user_id),
         project_id: Set(request.project_id),
         feature_id: Set(request.feature_id),
-        category: Set(plan.category),
-        priority: Set(plan.priority),
+        category: Set(new.category),
+        priority: Set(new.priority),
         input_json: Set(input_json),
         variation: Set(variation),
-        x_request_id: Set(plan.trace.x_request_id.clone()),
-        traceparent: Set(plan.trace.traceparent.clone()),
-        ..waiting(plan.max_attempts, plan.now)
+        x_request_id: Set(new.trace.x_request_id.clone()),
+        traceparent: Set(new.trace.traceparent.clone()),
+        ..waiting(new.max_attempts, new.now)
     }
 }
 

@@ -28,7 +28,7 @@ use self::report::Report;
 use self::request::Asked;
 use self::variable::Assignment;
 use self::watch::Stopped;
-use super::{Outcome, exit, output};
+use super::{CommandResult, exit, output};
 use crate::client::{Client, ConnectError, DownloadError, violations};
 use crate::config::{Config, Loaded, parse_duration};
 use crate::domain::with_causes;
@@ -152,7 +152,7 @@ impl GenerateError {
 }
 
 /// Makes what was asked for and reports it. Succeeds only if media came out and the report could be printed.
-pub async fn run(arguments: GenerateArguments, mut loaded: Loaded) -> Outcome {
+pub async fn run(arguments: GenerateArguments, mut loaded: Loaded) -> CommandResult {
     let progress = Progress::new();
     loaded.quieten();
     telemetry::init_with(&loaded.config.log, progress.log_writer())?;

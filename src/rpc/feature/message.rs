@@ -3,6 +3,7 @@ use prost_types::Struct;
 use crate::{
     domain::{Caller, Checks, Derivatives, FeatureDraft, FeatureProperties, etag, stored},
     entity::feature,
+    store,
 };
 
 use crate::rpc::{
@@ -60,6 +61,20 @@ pub(super) fn draft(request: proto::CreateFeatureRequest) -> (FeatureDraft, Chec
         order_index: request.order_index,
     };
     (draft, checks)
+}
+
+pub(super) fn filter_from(
+    request: proto::ListFeaturesRequest,
+    checks: &mut Checks,
+) -> store::feature::Filter {
+    let category = media_type_from("category", request.category, checks);
+    checks.search("text", &request.text);
+    store::feature::Filter {
+        category,
+        is_active: request.is_active,
+        show_deleted: request.show_deleted,
+        text: request.text,
+    }
 }
 
 /// What a client may say of a feature, from the message that it is read in.

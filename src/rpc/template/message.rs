@@ -1,14 +1,21 @@
+use codec::Format;
 use prost_types::Struct;
 
 use crate::{
-    domain::{Checks, TemplateData, TemplateDraft, Variable, VariableType, etag, stored},
-    entity::template,
-    store::template::Ranking,
+    domain::{
+        AspectRatio, Checks, FeatureProperties, IntakeLimits, MediaType, TemplateData,
+        TemplateDraft, Variable, VariableType, check_tags, etag, further_formats, stored,
+    },
+    entity::{feature, template},
+    store::{self, template::Ranking},
 };
 
 use crate::rpc::{
     field_mask::{Fields, fields},
-    json, proto,
+    json,
+    media::media_type,
+    page::any_or,
+    proto,
     request::{input_from, input_message},
     time::{optional_time, timestamp},
 };
@@ -146,6 +153,25 @@ fn data_from(data: proto::TemplateData, checks: &mut Checks) -> TemplateData {
     }
 }
 
+pub(super) fn filter_from(
+    request: proto::ListTemplatesRequest,
+    checks: &mut Checks,
+) -> store::template::Filter {
+    checks.optional_id("feature_id", request.feature_id);
+    check_tags("tags", &request.tags, checks);
+    check_tags("any_tags", &request.any_tags, checks);
+    checks.search("text", &request.text);
+    store::template::Filter {
+        feature_id: any_or(request.feature_id),
+        tags: request.tags,
+        any_tags: request.any_tags,
+        is_active: request.is_active,
+        is_trending: request.trending,
+        text: request.text,
+        show_deleted: request.show_deleted,
+    }
+}
+
 /// The order asked for; unspecified means display order.
 pub(super) fn ranking_from(order: i32, checks: &mut Checks) -> Ranking {
     match proto::TemplateOrder::try_from(order) {
@@ -265,4 +291,49 @@ fn variable_message(variable: Variable) -> proto::TemplateVariable {
         max: variable.max,
         choices: variable.choices,
     }
+}
+
+/// The feature's properties; those that cannot be read, which Atelier does not write, limit nothing.
+pub(super) fn properties_of(feature: &feature::Model) -> FeatureProperties {
+    stored::show(feature.properties.clone())
+}
+
+pub(super) fn input_limits(
+    properties: &FeatureProperties,
+    category: MediaType,
+    limits: IntakeLimits,
+) -> proto::InputLimits {
+    let formats = properties.formats(category);
+    let ratios = properties.aspect_ratios();
+    let resolution = match category {
+        MediaType::Audio => String::new(),
+        MediaType::Image | MediaType::Video => properties.resolution().to_string(),
+    };
+    proto::InputLimits {
+        category: media_type(category).into(),
+        formats: formats.iter().map(Format::to_string).collect(),
+        further_formats: further_formats(&formats)
+            .map(|format| format.to_string())
+            .collect(),
+        aspect_ratios: ratios.iter().map(AspectRatio::to_string).collect(),
+        max_resolution: resolution,
+        max_duration_seconds: small(properties.max_duration),
+        max_variations: small(properties.variations(limits)),
+        max_prompt_chars: small(properties.prompt_chars(limits)),
+        allow_empty_prompt: properties.allow_empty_prompt,
+        cost_per_generation: properties.cost_per_generation,
+    }
+}
+
+pub(super) fn input_defaults(
+    template: &template::Model,
+    properties: &FeatureProperties,
+    category: MediaType,
+) -> proto::GenerationInput {
+    let data: TemplateData = stored::show(Some(template.template_data.clone()));
+    input_message(data.effective_defaults(properties, category))
+}
+
+fn small(number: impl TryInto<i32>) -> i32 {
+    number.try_into().unwrap_or(i32::MAX)
 }

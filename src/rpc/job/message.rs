@@ -1,0 +1,207 @@
+use serde_json::Value;
+
+use crate::{
+    app::{App, JobUpdate, News},
+    domain::{Caller, Checks, Error, JobStatus, job::Cause},
+    entity::{job, job_event},
+    store::{self, job_event::detail},
+};
+
+use crate::rpc::{
+    json,
+    media::{self, media_type, media_type_from},
+    page::any_or,
+    proto,
+    time::timestamp,
+};
+
+/// Longest name of a worker, in characters.
+const MAX_WORKER_ID_CHARS: usize = 64;
+
+pub(super) fn filter_from(
+    request: proto::ListJobsRequest,
+    checks: &mut Checks,
+) -> store::job::Filter {
+    for (field, id) in [
+        ("request_id", request.request_id),
+        ("user_id", request.user_id),
+        ("project_id", request.project_id),
+        ("feature_id", request.feature_id),
+    ] {
+        checks.optional_id(field, id);
+    }
+    checks.text("worker_id", &request.worker_id, MAX_WORKER_ID_CHARS);
+    store::job::Filter {
+        request_id: any_or(request.request_id),
+        user_id: any_or(request.user_id),
+        project_id: any_or(request.project_id),
+        feature_id: any_or(request.feature_id),
+        category: media_type_from("category", request.category, checks),
+        status: status_from(request.status, checks),
+        worker_id: Some(request.worker_id).filter(|id| !id.is_empty()),
+        show_deleted: request.show_deleted,
+    }
+}
+
+/// The status in a filter; unspecified means any.
+fn status_from(status: i32, checks: &mut Checks) -> Option<JobStatus> {
+    match proto::JobStatus::try_from(status) {
+        Ok(proto::JobStatus::Unspecified) => None,
+        Ok(proto::JobStatus::Pending) => Some(JobStatus::Pending),
+        Ok(proto::JobStatus::Processing) => Some(JobStatus::Processing),
+        Ok(proto::JobStatus::Completed) => Some(JobStatus::Completed),
+        Ok(proto::JobStatus::Failed) => Some(JobStatus::Failed),
+        Ok(proto::JobStatus::Cancelled) => Some(JobStatus::Cancelled),
+        Err(_) => {
+            checks.add(
+                "status",
+                format!("must be a value of JobStatus, got {status}"),
+            );
+            None
+        }
+    }
+}
+
+pub(in crate::rpc) fn status_message(status: JobStatus) -> proto::JobStatus {
+    match status {
+        JobStatus::Pending => proto::JobStatus::Pending,
+        JobStatus::Processing => proto::JobStatus::Processing,
+        JobStatus::Completed => proto::JobStatus::Completed,
+        JobStatus::Failed => proto::JobStatus::Failed,
+        JobStatus::Cancelled => proto::JobStatus::Cancelled,
+    }
+}
+
+/// The job without its input, which is large and the same in all jobs of a request but for the seed.
+pub(in crate::rpc) fn brief_message(mut job: job::Model, caller: Caller) -> proto::Job {
+    job.input_json = Value::Null;
+    proto::Job {
+        input: None,
+        ..message(job, caller)
+    }
+}
+
+pub(in crate::rpc) fn brief_messages(jobs: Vec<job::Model>, caller: Caller) -> Vec<proto::Job> {
+    let messages = jobs.into_iter().map(|job| brief_message(job, caller));
+    messages.collect()
+}
+
+/// The job with why it waits, should no worker be able to run it.
+pub(super) async fn message_now(
+    app: &App,
+    job: job::Model,
+    caller: Caller,
+) -> Result<proto::Job, Error> {
+    let reasons = app.waiting_reasons(std::slice::from_ref(&job)).await?;
+    Ok(proto::Job {
+        waiting_reason: reasons.of(&job),
+        ..message(job, caller)
+    })
+}
+
+/// The same without its input.
+pub(in crate::rpc) async fn brief_message_now(
+    app: &App,
+    mut job: job::Model,
+    caller: Caller,
+) -> Result<proto::Job, Error> {
+    job.input_json = Value::Null;
+    let job = message_now(app, job, caller).await?;
+    Ok(proto::Job { input: None, ..job })
+}
+
+pub(super) fn message(job: job::Model, caller: Caller) -> proto::Job {
+    let error = error_message(&job, caller);
+    let waits = job.status == JobStatus::Pending && job.run_after > job.updated_at;
+    proto::Job {
+        id: job.id,
+        request_id: job.request_id,
+        user_id: job.user_id,
+        project_id: job.project_id,
+        feature_id: job.feature_id,
+        category: media_type(job.category).into(),
+        status: status_message(job.status).into(),
+        priority: job.priority,
+        worker_id: job.worker_id.unwrap_or_default(),
+        variation: job.variation,
+        revision: job.revision,
+        attempt: job.attempt,
+        max_attempts: job.max_attempts,
+        progress: job.progress,
+        progress_message: job.progress_message.unwrap_or_default(),
+        progress_preview: job.progress_preview.unwrap_or_default(),
+        input: caller
+            .is_trusted()
+            .then(|| json::stored_to_struct(job.input_json)),
+        output_metadata: job.output_metadata.map(json::stored_to_struct),
+        error,
+        next_attempt_time: waits.then(|| timestamp(job.run_after)),
+        start_time: job.started_at.map(timestamp),
+        end_time: job.completed_at.map(timestamp),
+        create_time: Some(timestamp(job.created_at)),
+        update_time: Some(timestamp(job.updated_at)),
+        delete_time: job.deleted_at.map(timestamp),
+        superseded_by: job.superseded_by,
+        waiting_reason: String::new(),
+    }
+}
+
+fn error_message(job: &job::Model, caller: Caller) -> Option<proto::JobError> {
+    let code = job.error_code.clone()?;
+    let detail = job.error_detail.clone().filter(|_| caller.is_trusted());
+    Some(proto::JobError {
+        code,
+        message: job.error_message.clone().unwrap_or_default(),
+        detail: detail.unwrap_or_default(),
+    })
+}
+
+/// What WatchJob tells.
+pub(super) async fn update_message(
+    app: App,
+    caller: Caller,
+    update: JobUpdate,
+) -> Result<proto::WatchJobResponse, Error> {
+    let (event, job, media) = match update.news {
+        News::Transition { job, media } => (proto::WatchJobEvent::Transition, job, media),
+        News::Progress(job) => (proto::WatchJobEvent::Progress, job, Vec::new()),
+        News::Heartbeat => (proto::WatchJobEvent::Heartbeat, update.job, Vec::new()),
+    };
+    Ok(proto::WatchJobResponse {
+        event: event.into(),
+        revision: update.revision,
+        job: Some(message_now(&app, job, caller).await?),
+        media: media::messages(&app, media).await?,
+    })
+}
+
+pub(super) fn event_message(event: job_event::Model) -> Result<proto::JobEvent, Error> {
+    let detail = detail(event.detail)?;
+    let error = detail.error_code.map(|code| proto::JobError {
+        code,
+        message: detail.error_message.unwrap_or_default(),
+        detail: String::new(),
+    });
+    let waits = |time: &_| event.status == JobStatus::Pending && *time > event.created_at;
+    Ok(proto::JobEvent {
+        job_id: event.job_id,
+        revision: event.revision,
+        status: status_message(event.status).into(),
+        attempt: event.attempt,
+        cause: cause(detail.cause).into(),
+        worker_id: detail.worker_id.unwrap_or_default(),
+        error,
+        create_time: Some(timestamp(event.created_at)),
+        next_attempt_time: detail.run_after.filter(waits).map(timestamp),
+    })
+}
+
+fn cause(cause: Option<Cause>) -> proto::JobEventCause {
+    match cause {
+        None => proto::JobEventCause::Unspecified,
+        Some(Cause::Retry) => proto::JobEventCause::Retry,
+        Some(Cause::Rescue) => proto::JobEventCause::Rescue,
+        Some(Cause::HandBack) => proto::JobEventCause::HandBack,
+        Some(Cause::Deleted) => proto::JobEventCause::Deleted,
+    }
+}

@@ -1,0 +1,231 @@
+use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::Value;
+
+use crate::{
+    app::{App, FoundMedia},
+    domain::{Caller, Checks, Error, JsonMap, MediaRole, MediaType, sha256_hex},
+    entity::media,
+    media::StorageKey,
+    store,
+};
+
+use crate::rpc::{
+    job, json,
+    page::any_or,
+    proto::{self, find_media_request::Subject},
+    request,
+    time::timestamp,
+};
+
+pub(super) fn filter_from(
+    request: &proto::ListMediaRequest,
+    checks: &mut Checks,
+) -> store::media::Filter {
+    checks.optional_id("request_id", request.request_id);
+    checks.optional_id("job_id", request.job_id);
+    checks.optional_id("user_id", request.user_id);
+    store::media::Filter {
+        request_id: any_or(request.request_id),
+        job_id: any_or(request.job_id),
+        user_id: any_or(request.user_id),
+        media_type: media_type_from("media_type", request.media_type, checks),
+        role: role_from(request.role, checks),
+        show_deleted: request.show_deleted,
+    }
+}
+
+/// The digest of the file asked for, in lower-case digits.
+pub(super) fn digest(subject: Option<Subject>, checks: &mut Checks) -> String {
+    match subject {
+        Some(Subject::Sha256(digits)) => {
+            let is_digest =
+                digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+            checks.require(is_digest, "sha256", || {
+                format!("must have 64 hexadecimal digits, got {digits:?}")
+            });
+            digits.to_ascii_lowercase()
+        }
+        Some(Subject::Content(content)) => {
+            checks.require(!content.is_empty(), "content", || {
+                "must not be empty".to_owned()
+            });
+            sha256_hex(&content)
+        }
+        None => {
+            checks.add("subject", "is required: sha256 or content");
+            String::new()
+        }
+    }
+}
+
+/// Where the file of a row stands; `None` for a row that Atelier did not write.
+pub(super) fn storage_key(media: &media::Model) -> Result<Option<StorageKey>, Error> {
+    let path = media.storage_key.as_deref();
+    path.map(StorageKey::from_path)
+        .transpose()
+        .map_err(Error::internal)
+}
+
+pub(super) async fn found_messages(
+    app: &App,
+    caller: Caller,
+    found: Vec<FoundMedia>,
+) -> Result<Vec<proto::FoundMedia>, Error> {
+    let requests = found.iter().map(|found| found.request.clone());
+    let requests = request::messages(app, requests.collect(), caller).await?;
+    let mut messages = Vec::with_capacity(found.len());
+    for (FoundMedia { media, job, .. }, request) in found.into_iter().zip(requests) {
+        messages.push(proto::FoundMedia {
+            media: Some(message(app, media).await?),
+            job: job.map(|job| job::brief_message(job, caller)),
+            request: Some(request),
+        });
+    }
+    Ok(messages)
+}
+
+pub(in crate::rpc) async fn messages(
+    app: &App,
+    media: Vec<media::Model>,
+) -> Result<Vec<proto::Media>, Error> {
+    stream::iter(media)
+        .then(|media| message(app, media))
+        .try_collect()
+        .await
+}
+
+pub(super) async fn message(app: &App, media: media::Model) -> Result<proto::Media, Error> {
+    let link = match storage_key(&media)? {
+        Some(key) if media.deleted_at.is_none() => {
+            Some(app.storage.download_url(&key, app.clock.now()).await?)
+        }
+        _ => None,
+    };
+    let metadata = match media.metadata {
+        Some(Value::Object(metadata)) => metadata,
+        _ => JsonMap::new(),
+    };
+    let text = |key: &str| {
+        metadata
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let number = |key: &str| metadata.get(key).and_then(Value::as_i64);
+    let small = |key: &str| {
+        number(key)
+            .and_then(|number| i32::try_from(number).ok())
+            .unwrap_or(0)
+    };
+    Ok(proto::Media {
+        id: media.id,
+        request_id: media.request_id,
+        job_id: media.job_id,
+        media_type: media_type(media.media_type).into(),
+        media_url: media.media_url,
+        download_url_expire_time: link.as_ref().map(|link| timestamp(link.expires_at)),
+        download_url: link.map(|link| link.url).unwrap_or_default(),
+        file_size: media.file_size.unwrap_or(0),
+        duration_seconds: media.duration,
+        role: role(media.role).into(),
+        format: text("format"),
+        width: small("width"),
+        height: small("height"),
+        duration_ms: number("duration_ms"),
+        frame_rate: metadata.get("fps").and_then(Value::as_f64).unwrap_or(0.0),
+        video_codec: text("video_codec"),
+        audio_codec: text("audio_codec"),
+        channels: small("channels"),
+        sample_rate: small("sample_rate"),
+        original_id: number("original_id"),
+        sha256: text("sha256"),
+        seed: number("seed"),
+        blurhash: media.blurhash,
+        tiny_preview: media.tiny_preview_base64.unwrap_or_default(),
+        metadata: Some(json::to_struct(remainder(&metadata))),
+        create_time: Some(timestamp(media.created_at)),
+        update_time: Some(timestamp(media.updated_at)),
+        delete_time: media.deleted_at.map(timestamp),
+    })
+}
+
+/// What no field of the message tells already.
+fn remainder(metadata: &JsonMap) -> JsonMap {
+    const TOLD: [&str; 13] = [
+        "role",
+        "format",
+        "width",
+        "height",
+        "duration_ms",
+        "fps",
+        "video_codec",
+        "audio_codec",
+        "channels",
+        "sample_rate",
+        "sha256",
+        "seed",
+        "original_id",
+    ];
+    let untold = metadata
+        .iter()
+        .filter(|(key, _)| !TOLD.contains(&key.as_str()));
+    untold
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+fn role(role: MediaRole) -> proto::MediaRole {
+    match role {
+        MediaRole::Original => proto::MediaRole::Original,
+        MediaRole::Format => proto::MediaRole::Format,
+        MediaRole::Thumbnail => proto::MediaRole::Thumbnail,
+        MediaRole::Preview => proto::MediaRole::Preview,
+        MediaRole::Poster => proto::MediaRole::Poster,
+    }
+}
+
+/// The role in a filter; unspecified means any.
+pub(super) fn role_from(role: i32, checks: &mut Checks) -> Option<MediaRole> {
+    match proto::MediaRole::try_from(role) {
+        Ok(proto::MediaRole::Unspecified) => None,
+        Ok(proto::MediaRole::Original) => Some(MediaRole::Original),
+        Ok(proto::MediaRole::Format) => Some(MediaRole::Format),
+        Ok(proto::MediaRole::Thumbnail) => Some(MediaRole::Thumbnail),
+        Ok(proto::MediaRole::Preview) => Some(MediaRole::Preview),
+        Ok(proto::MediaRole::Poster) => Some(MediaRole::Poster),
+        Err(_) => {
+            checks.add("role", format!("must be a value of MediaRole, got {role}"));
+            None
+        }
+    }
+}
+
+pub(in crate::rpc) fn media_type(media_type: MediaType) -> proto::MediaType {
+    match media_type {
+        MediaType::Image => proto::MediaType::Image,
+        MediaType::Video => proto::MediaType::Video,
+        MediaType::Audio => proto::MediaType::Audio,
+    }
+}
+
+/// The type in a filter or a draft; unspecified means none.
+pub(in crate::rpc) fn media_type_from(
+    field: &str,
+    media_type: i32,
+    checks: &mut Checks,
+) -> Option<MediaType> {
+    match proto::MediaType::try_from(media_type) {
+        Ok(proto::MediaType::Unspecified) => None,
+        Ok(proto::MediaType::Image) => Some(MediaType::Image),
+        Ok(proto::MediaType::Video) => Some(MediaType::Video),
+        Ok(proto::MediaType::Audio) => Some(MediaType::Audio),
+        Err(_) => {
+            checks.add(
+                field,
+                format!("must be a value of MediaType, got {media_type}"),
+            );
+            None
+        }
+    }
+}

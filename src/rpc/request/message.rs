@@ -1,0 +1,293 @@
+use crate::{
+    app::{App, News, RequestUpdate, ValidRequest},
+    domain::{
+        Caller, Checks, Error, GenerationInput, JobCounts, JobInput, OutputSettings, RequestDraft,
+        RequestStatus, Resolved, etag, stored,
+    },
+    entity::request,
+    store::{self, request::Counted},
+};
+
+use crate::rpc::{
+    call, job, json, media,
+    page::any_or,
+    proto,
+    time::{optional_time, timestamp},
+};
+
+pub(super) fn require_finite(request: &proto::CreateRequestRequest) -> Result<(), Error> {
+    let input = request.input.as_ref();
+    let mut checks = Checks::default();
+    let variables = input.into_iter().flat_map(|input| input.variables.values());
+    json::check_finite("input.variables", variables, &mut checks);
+    let extra = json::values_of(input.and_then(|input| input.extra.as_ref()));
+    json::check_finite("input.extra", extra, &mut checks);
+    let metadata = json::values_of(request.metadata.as_ref());
+    json::check_finite("metadata", metadata, &mut checks);
+    checks.finish(())
+}
+
+pub(super) fn draft(request: proto::CreateRequestRequest) -> RequestDraft {
+    RequestDraft {
+        user_id: request.user_id,
+        project_id: request.project_id,
+        feature_id: request.feature_id,
+        template_id: request.template_id,
+        user_prompt: request.user_prompt,
+        user_media_urls: request.user_media_urls,
+        input: request.input.map(input_from).unwrap_or_default(),
+        metadata: request.metadata.map(json::from_struct).unwrap_or_default(),
+        priority: request.priority,
+        idempotency_key: request.idempotency_key,
+        trace: call::trace(),
+    }
+}
+
+pub(in crate::rpc) fn input_from(input: proto::GenerationInput) -> GenerationInput {
+    GenerationInput {
+        negative_prompt: input.negative_prompt,
+        seed: input.seed,
+        cfg_scale: input.cfg_scale,
+        lora_weights: input.lora_weights.into_iter().collect(),
+        product_url: input.product_url,
+        batch_size: input.variations,
+        output: input.output.map(output_from).unwrap_or_default(),
+        variables: input
+            .variables
+            .into_iter()
+            .map(|(name, value)| (name, json::from_value(value)))
+            .collect(),
+        extra: input.extra.map(json::from_struct).unwrap_or_default(),
+    }
+}
+
+fn output_from(output: proto::OutputSettings) -> OutputSettings {
+    OutputSettings {
+        format: output.format,
+        aspect_ratio: output.aspect_ratio,
+        width: output.width,
+        height: output.height,
+        duration_seconds: output.duration_seconds,
+        formats: output.formats,
+    }
+}
+
+pub(in crate::rpc) fn input_message(input: GenerationInput) -> proto::GenerationInput {
+    proto::GenerationInput {
+        negative_prompt: input.negative_prompt,
+        seed: input.seed,
+        cfg_scale: input.cfg_scale,
+        lora_weights: input.lora_weights.into_iter().collect(),
+        product_url: input.product_url,
+        variations: input.batch_size,
+        output: Some(proto::OutputSettings {
+            format: input.output.format,
+            aspect_ratio: input.output.aspect_ratio,
+            width: input.output.width,
+            height: input.output.height,
+            duration_seconds: input.output.duration_seconds,
+            formats: input.output.formats,
+        }),
+        variables: input
+            .variables
+            .into_iter()
+            .map(|(name, value)| (name, json::to_value(value)))
+            .collect(),
+        extra: Some(json::to_struct(input.extra)),
+    }
+}
+
+/// The status in a filter; unspecified means any.
+fn status_from(status: i32, checks: &mut Checks) -> Option<RequestStatus> {
+    match proto::RequestStatus::try_from(status) {
+        Ok(proto::RequestStatus::Unspecified) => None,
+        Ok(proto::RequestStatus::Pending) => Some(RequestStatus::Pending),
+        Ok(proto::RequestStatus::Processing) => Some(RequestStatus::Processing),
+        Ok(proto::RequestStatus::Completed) => Some(RequestStatus::Completed),
+        Ok(proto::RequestStatus::Failed) => Some(RequestStatus::Failed),
+        Ok(proto::RequestStatus::Cancelled) => Some(RequestStatus::Cancelled),
+        Err(_) => {
+            checks.add(
+                "status",
+                format!("must be a value of RequestStatus, got {status}"),
+            );
+            None
+        }
+    }
+}
+
+fn status_message(status: RequestStatus) -> proto::RequestStatus {
+    match status {
+        RequestStatus::Pending => proto::RequestStatus::Pending,
+        RequestStatus::Processing => proto::RequestStatus::Processing,
+        RequestStatus::Completed => proto::RequestStatus::Completed,
+        RequestStatus::Failed => proto::RequestStatus::Failed,
+        RequestStatus::Cancelled => proto::RequestStatus::Cancelled,
+    }
+}
+
+pub(super) fn message(counted: Counted, caller: Caller) -> proto::Request {
+    let Counted { request, counts } = counted;
+    let input = stored::show(request.input_metadata);
+    proto::Request {
+        id: request.id,
+        user_id: request.user_id,
+        project_id: request.project_id,
+        feature_id: request.feature_id,
+        template_id: request.template_id,
+        template_prompt: request.template_prompt.unwrap_or_default(),
+        system_prompt: request
+            .system_prompt
+            .filter(|_| caller.is_trusted())
+            .unwrap_or_default(),
+        user_prompt: request.user_prompt,
+        user_media_urls: request
+            .user_media_urls
+            .map(|urls| urls.items().to_vec())
+            .unwrap_or_default(),
+        input: Some(input_message(input)),
+        status: status_message(request.status).into(),
+        job_counts: Some(counts_message(counts)),
+        metadata: request.metadata.map(json::stored_to_struct),
+        create_time: Some(timestamp(request.created_at)),
+        update_time: Some(timestamp(request.updated_at)),
+        delete_time: request.deleted_at.map(timestamp),
+        etag: etag(request.version),
+    }
+}
+
+fn counts_message(counts: JobCounts) -> proto::JobCounts {
+    let count = |jobs: u32| i32::try_from(jobs).unwrap_or(i32::MAX);
+    proto::JobCounts {
+        pending: count(counts.pending),
+        processing: count(counts.processing),
+        completed: count(counts.completed),
+        failed: count(counts.failed),
+        cancelled: count(counts.cancelled),
+    }
+}
+
+/// The requests with how their jobs stand.
+pub(in crate::rpc) async fn messages(
+    app: &App,
+    requests: Vec<request::Model>,
+    caller: Caller,
+) -> Result<Vec<proto::Request>, Error> {
+    let counts = store::request::job_counts(app.store.reader(), &requests).await?;
+    let message = |request: request::Model| {
+        let counts = counts.get(&request.id).copied().unwrap_or_default();
+        message(Counted { request, counts }, caller)
+    };
+    Ok(requests.into_iter().map(message).collect())
+}
+
+pub(super) fn filter_from(
+    request: &proto::ListRequestsRequest,
+    checks: &mut Checks,
+) -> store::request::Filter {
+    checks.optional_id("user_id", request.user_id);
+    checks.optional_id("project_id", request.project_id);
+    checks.optional_id("feature_id", request.feature_id);
+    checks.optional_id("template_id", request.template_id);
+    let created_from = optional_time("create_time_start", request.create_time_start, checks);
+    let created_before = optional_time("create_time_end", request.create_time_end, checks);
+    if let (Some(start), Some(end)) = (created_from, created_before) {
+        checks.require(start <= end, "create_time_end", || {
+            format!("must not be before create_time_start, got {end} and {start}")
+        });
+    }
+    store::request::Filter {
+        user_id: any_or(request.user_id),
+        project_id: any_or(request.project_id),
+        feature_id: any_or(request.feature_id),
+        template_id: any_or(request.template_id),
+        created_from,
+        created_before,
+        status: status_from(request.status, checks),
+        show_deleted: request.show_deleted,
+    }
+}
+
+/// What WatchRequest tells.
+pub(super) async fn update_message(
+    app: App,
+    caller: Caller,
+    update: RequestUpdate,
+) -> Result<proto::WatchRequestResponse, Error> {
+    let (event, job, media) = match update.news {
+        News::Transition { job, media } => (proto::WatchRequestEvent::Transition, Some(job), media),
+        News::Progress(job) => (proto::WatchRequestEvent::Progress, Some(job), Vec::new()),
+        News::Heartbeat => (proto::WatchRequestEvent::Heartbeat, None, Vec::new()),
+    };
+    let job = match job {
+        Some(job) => Some(job::brief_message_now(&app, job, caller).await?),
+        None => None,
+    };
+    Ok(proto::WatchRequestResponse {
+        event: event.into(),
+        job,
+        request: Some(message(update.request, caller)),
+        media: media::messages(&app, media).await?,
+        cursor: update.cursor,
+    })
+}
+
+/// What `validate_only` answers with.
+pub(super) fn validated(valid: ValidRequest) -> proto::CreateRequestResponse {
+    proto::CreateRequestResponse {
+        request: None,
+        jobs: Vec::new(),
+        resolved_input: resolved_message(valid),
+    }
+}
+
+/// The first job's input stands for all: they differ by the seed only.
+fn resolved_message(ValidRequest { resolved, cost }: ValidRequest) -> Option<proto::ResolvedInput> {
+    let Resolved {
+        random_seed, jobs, ..
+    } = resolved;
+    let variations = whole(jobs.len());
+    let seeds = jobs.iter().map(|job| i64::from(job.seed));
+    let seeds = seeds.filter(|_| !random_seed).collect();
+    let first = jobs.into_iter().next()?;
+    Some(proto::ResolvedInput {
+        seeds,
+        random_seed,
+        variations,
+        cost,
+        ..job_input_message(first)
+    })
+}
+
+fn job_input_message(job: JobInput) -> proto::ResolvedInput {
+    let variables = job.variables.into_iter();
+    let formats = job.formats.into_iter();
+    let further = formats.filter(|format| Some(format) != job.format.as_ref());
+    proto::ResolvedInput {
+        prompt: job.prompt,
+        template_prompt: job.template_prompt.unwrap_or_default(),
+        user_prompt: job.user_prompt,
+        negative_prompt: job.negative_prompt,
+        width: whole(job.width),
+        height: whole(job.height),
+        aspect_ratio: job.aspect_ratio,
+        duration_seconds: job.duration_seconds.map_or(0, whole),
+        further_formats: further.collect(),
+        format: job.format.unwrap_or_default(),
+        frame_rate: job.frame_rate.map_or(0, whole),
+        cfg_scale: job.cfg_scale,
+        lora_weights: job.lora_weights.into_iter().collect(),
+        product_url: job.product_url,
+        variables: variables
+            .map(|(name, value)| (name, json::to_value(value)))
+            .collect(),
+        media_urls: job.media_urls,
+        extra: Some(json::to_struct(job.extra)),
+        ..Default::default()
+    }
+}
+
+/// A size or number within the bounds of a request, all of which fit.
+fn whole(number: impl TryInto<i32>) -> i32 {
+    number.try_into().unwrap_or(i32::MAX)
+}
