@@ -1,8 +1,12 @@
 //! What ails this process, found by probes that go on by themselves: to ask costs nothing.
 
+mod pulse;
+
 use std::collections::BTreeSet;
 
 use tokio::sync::watch;
+
+pub use pulse::Pulse;
 
 /// What can be wrong with a process or with what it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

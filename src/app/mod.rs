@@ -1,49 +1,18 @@
-//! What Atelier does, one file a use case: each writes to more than one table or has a side effect.
+//! What Atelier does: a folder for each noun, a file for each verb. Each verb writes to more than one table or has a side
+//! effect; what several verbs of a noun share is in the noun's file.
 
-mod announce_capabilities;
-mod apply_catalogue;
-mod cancel_job;
-mod cancel_request;
-mod changed_jobs;
-mod claim_jobs;
+mod catalogue;
 mod clock;
-mod complete_job;
-mod create_feature;
-mod create_request;
-mod create_template;
-mod delete_feature;
-mod delete_job;
-mod delete_media;
-mod delete_request;
-mod delete_template;
-mod end_attempt;
-mod export_catalogue;
-mod fail_unclaimed_jobs;
-mod find_media;
-mod fold_search;
-mod fold_trends;
-mod follow_job;
+mod feature;
 mod health;
-mod install_catalogue;
-mod pulse;
-mod record_template_view;
-mod render_template;
-mod rescue_jobs;
-mod retry_job;
-mod retry_request;
-mod sweep_storage;
-mod undelete_feature;
-mod undelete_job;
-mod undelete_media;
-mod undelete_request;
-mod undelete_template;
-mod update_feature;
-mod update_template;
-mod validate_request;
-mod waiting_reason;
+mod job;
+mod media;
+mod queue;
+mod request;
+mod storage;
+mod template;
+mod trend;
 mod watch;
-mod watch_job;
-mod watch_request;
 
 use std::time::Duration;
 
@@ -57,24 +26,17 @@ use crate::{
     store::Store,
 };
 
-pub use announce_capabilities::ANNOUNCE_INTERVAL;
-pub use apply_catalogue::{ApplyOptions, CatalogueChange, ChangeKind};
-pub use cancel_request::Cancellation;
+pub use catalogue::{ApplyOptions, CatalogueChange, ChangeKind};
 pub use clock::Clock;
-pub use complete_job::{StoredFile, StoredOutput};
-pub use create_request::Accepted;
-pub use end_attempt::AttemptEnd;
-pub use find_media::FoundMedia;
-pub use fold_trends::Folded;
-pub use health::{Ailment, Health};
-pub use pulse::Pulse;
-pub use render_template::{Rendered, Trial};
-pub use sweep_storage::{Removal, RemovalMode, Sweep, Withheld};
-pub use validate_request::ValidRequest;
-pub use waiting_reason::WaitingReasons;
+pub use health::{Ailment, Health, Pulse};
+pub use job::JobUpdate;
+pub use media::FoundMedia;
+pub use queue::{ANNOUNCE_INTERVAL, AttemptEnd, StoredFile, StoredOutput, WaitingReasons};
+pub use request::{Accepted, Cancellation, RequestUpdate, ValidRequest};
+pub use storage::{Removal, RemovalMode, Sweep, Withheld};
+pub use template::{Rendered, Trial};
+pub use trend::Folded;
 pub use watch::News;
-pub use watch_job::JobUpdate;
-pub use watch_request::RequestUpdate;
 
 /// The parts that the use cases work with. Clones share them.
 #[derive(Clone)]

@@ -1,0 +1,28 @@
+use crate::{
+    app::App,
+    domain::{Catalogue, Error},
+    store,
+};
+
+use super::{ApplyOptions, ChangeKind};
+
+impl App {
+    /// Installs a catalogue if no feature was ever made, all of it or nothing. Returns whether it did.
+    pub async fn install_catalogue(&self, toml: &str) -> Result<bool, Error> {
+        if !store::feature::is_empty(self.store.reader()).await? {
+            return Ok(false);
+        }
+        let catalogue = Catalogue::read(toml)?;
+        match self
+            .apply_catalogue(catalogue, ApplyOptions::default())
+            .await
+        {
+            // A client has made one of its features at the same moment.
+            Err(Error::FeatureNameTaken { .. }) => Ok(false),
+            // Another replica that started at the same moment may have been ahead.
+            outcome => Ok(outcome?
+                .iter()
+                .any(|change| change.kind == ChangeKind::Created)),
+        }
+    }
+}

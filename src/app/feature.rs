@@ -1,0 +1,58 @@
+//! Features: their typed properties, what a client may say of them, and their deletion, which a catalogue does too.
+
+mod create;
+mod delete;
+mod fold;
+mod undelete;
+mod update;
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    domain::{Error, FeatureDraft, FeatureProperties, deletion_time, stored},
+    entity::feature,
+    store::{self, Transaction},
+};
+
+/// The typed properties of a stored feature.
+pub(super) fn properties_of(feature: &feature::Model) -> Result<FeatureProperties, Error> {
+    stored::read(feature.properties.as_ref())
+        .map_err(|error| Error::internal(format!("properties of feature {}: {error}", feature.id)))
+}
+
+/// What a client may say of the feature. Properties that cannot be read, which Atelier does not write, are all unknown ones.
+pub(super) fn draft_of(feature: &feature::Model) -> FeatureDraft {
+    let text = |column: &Option<String>| column.clone().unwrap_or_default();
+    FeatureDraft {
+        name: feature.name.clone(),
+        description: text(&feature.description),
+        category: Some(feature.category),
+        system_prompt: text(&feature.system_prompt),
+        properties: stored::show(feature.properties.clone()),
+        preview_url: text(&feature.preview_url),
+        icon_url: text(&feature.icon_url),
+        is_active: feature.is_active,
+        order_index: feature.order_index,
+    }
+}
+
+/// Hides a live feature, locked with [`store::feature::lock_whole`], and its live templates.
+pub(super) async fn delete_whole(
+    tx: &Transaction,
+    feature: &feature::Model,
+    now: DateTime<Utc>,
+) -> Result<feature::Model, Error> {
+    let id = feature.id;
+    let (pending, processing) = store::feature::unfinished_jobs(tx, id).await?;
+    if pending + processing > 0 {
+        return Err(Error::FeatureInUse {
+            id,
+            pending,
+            processing,
+        });
+    }
+    let latest = store::template::last_deletion(tx, id).await?;
+    let deleted_at = deletion_time(now, latest);
+    store::template::delete_of_feature(tx, id, deleted_at, now).await?;
+    store::feature::set_deleted(tx, feature, Some(deleted_at), now).await
+}

@@ -1,0 +1,27 @@
+use crate::{
+    app::App,
+    domain::{Error, Resource, check_etag},
+    entity::feature,
+    store,
+};
+
+use super::delete_whole;
+
+impl App {
+    /// Hides a feature and its live templates. A deleted one is returned as it is.
+    ///
+    /// No request slips in: the foreign key of one that is being stored waits for the row's lock, or holds the deletion up
+    /// until its jobs are there to be counted.
+    pub async fn delete_feature(&self, id: i64, etag: &str) -> Result<feature::Model, Error> {
+        self.store
+            .write(async |tx| {
+                let feature = store::feature::lock_whole(tx, id).await?;
+                if feature.deleted_at.is_some() {
+                    return Ok(feature);
+                }
+                check_etag(Resource::Feature, id, feature.version, etag)?;
+                delete_whole(tx, &feature, self.clock.now()).await
+            })
+            .await
+    }
+}

@@ -1,0 +1,19 @@
+use crate::{app::App, domain::Error, entity::feature, store};
+
+impl App {
+    /// Brings a deleted feature back with the templates that its deletion took along. A live one is returned as it is.
+    pub async fn undelete_feature(&self, id: i64) -> Result<feature::Model, Error> {
+        self.store
+            .write(async |tx| {
+                let feature = store::feature::lock_whole(tx, id).await?;
+                let Some(deleted_at) = feature.deleted_at else {
+                    return Ok(feature);
+                };
+                let now = self.clock.now();
+                let live = store::feature::set_deleted(tx, &feature, None, now).await?;
+                store::template::undelete_of_feature(tx, id, deleted_at, now).await?;
+                Ok(live)
+            })
+            .await
+    }
+}

@@ -1,0 +1,177 @@
+//! How jobs change: whatever changes a job goes through [`App::change_jobs`], so that none of what belongs to it is
+//! forgotten or comes in the wrong order.
+
+mod cancel;
+mod delete;
+mod follow;
+mod retry;
+mod undelete;
+mod watch;
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    domain::{Error, JobStatus, job::Cause},
+    entity::{job, job_event, request},
+    store::{
+        self, Transaction,
+        queue::{self, Now},
+        request::Counted,
+        wake_up::WakeUp,
+    },
+};
+
+use super::App;
+
+pub use watch::JobUpdate;
+
+pub(super) use follow::JobFollower;
+
+/// What a transaction has changed so far.
+#[derive(Debug, Default)]
+pub(super) struct ChangedJobs {
+    events: Vec<job_event::ActiveModel>,
+    /// Requests whose status may no longer be the sum of their jobs.
+    outdated: BTreeSet<i64>,
+    wake_up: WakeUp,
+}
+
+impl ChangedJobs {
+    /// These jobs have just made a transition, or are new. Their requests are locked.
+    pub(super) fn moved(&mut self, jobs: &[job::Model], cause: Option<Cause>) -> Result<(), Error> {
+        for job in jobs {
+            self.events.push(store::job_event::event_of(job, cause)?);
+        }
+        self.touched(jobs);
+        Ok(())
+    }
+
+    /// These jobs have changed without a transition. Their requests are locked.
+    pub(super) fn touched(&mut self, jobs: &[job::Model]) {
+        self.outdated.extend(jobs.iter().map(|job| job.request_id));
+        self.wake_up.merge(WakeUp {
+            jobs: jobs.iter().map(|job| job.id).collect(),
+            requests: jobs.iter().map(|job| job.request_id).collect(),
+            work: jobs.iter().any(|job| job.status == JobStatus::Pending),
+        });
+    }
+
+    /// The statuses of the requests of these jobs are what they should be already.
+    pub(super) fn requests_are_settled(&mut self, jobs: &[job::Model]) {
+        for job in jobs {
+            self.outdated.remove(&job.request_id);
+        }
+    }
+
+    /// There may be work that this process leaves to others.
+    pub(super) fn leave_work(&mut self) {
+        self.wake_up.work = true;
+    }
+
+    /// Writes down that a client has changed a locked request, or its jobs, or that it is deleted or live now. All of its
+    /// jobs have changed by then.
+    pub(super) async fn change_request(
+        &mut self,
+        tx: &Transaction,
+        request: request::Model,
+        deleted_at: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<Counted, Error> {
+        self.outdated.remove(&request.id);
+        store::request::change(tx, request, deleted_at, now).await
+    }
+
+    /// Writes what follows from the changes, and returns what to tell once they are committed.
+    async fn finish(self, tx: &Transaction, now: Now) -> Result<WakeUp, Error> {
+        store::job_event::insert(tx, self.events).await?;
+        if !self.outdated.is_empty() {
+            queue::refresh_requests(tx, self.outdated, now).await?;
+        }
+        Ok(self.wake_up)
+    }
+}
+
+impl App {
+    /// Does the work in one transaction: the jobs that it changes, their events, their requests' statuses, commit, and only
+    /// then the wake-ups. What the work returns is all that is told of it: nothing is read after the commit, which could
+    /// fail although all is stored.
+    ///
+    /// # Errors
+    /// What the work fails with, or the database; nothing has changed then.
+    pub(super) async fn change_jobs<T>(
+        &self,
+        work: impl AsyncFnOnce(&Transaction, &mut ChangedJobs) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let now = self.clock.queue();
+        let written = self.store.write(async |tx| {
+            let mut changed = ChangedJobs::default();
+            let done = work(tx, &mut changed).await?;
+            Ok((done, changed.finish(tx, now).await?))
+        });
+        let (done, wake_up) = written.await?;
+        self.events.publish(wake_up);
+        Ok(done)
+    }
+
+    /// Takes those of these locked jobs that are pending off the queue, and returns them. Their requests are locked.
+    pub(super) async fn cancel_pending(
+        &self,
+        tx: &Transaction,
+        jobs: &[job::Model],
+        cause: Option<Cause>,
+        changed: &mut ChangedJobs,
+    ) -> Result<Vec<job::Model>, Error> {
+        let pending = jobs.iter().filter(|job| job.status == JobStatus::Pending);
+        let ids: Vec<i64> = pending.map(|job| job.id).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let cancelled = queue::cancel(tx, &ids, self.clock.queue()).await?;
+        changed.moved(&cancelled, cause)?;
+        Ok(cancelled)
+    }
+
+    /// Fails if this process has the provider and knows that it cannot work.
+    pub(super) fn check_ready(&self, provider: &str) -> Result<(), Error> {
+        match self.providers.get(provider).map(|found| found.ready()) {
+            Some(Err(missing)) => Err(Error::ProviderNotReady {
+                provider: provider.to_owned(),
+                missing,
+            }),
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
+
+    /// Makes a new job in the place of each of these, whose rows and whose request's are locked.
+    pub(super) async fn supersede(
+        &self,
+        tx: &Transaction,
+        jobs: &[job::Model],
+        changed: &mut ChangedJobs,
+    ) -> Result<Vec<job::Model>, Error> {
+        let attempts = self.settings.max_attempts;
+        let now = queue::time(tx, self.clock.queue()).await?;
+        for job in jobs {
+            // A job without one does not come from here.
+            if let Some(provider) = job.input_json["provider"].as_str() {
+                self.check_ready(provider)?;
+            }
+        }
+        let successors = store::job::insert_successors(tx, jobs, attempts, now).await?;
+        // After the new rows, whose reference to the feature keeps it from being deleted until they are committed.
+        if let Some(job) = jobs.first() {
+            let feature = store::feature::find(tx, job.feature_id).await?;
+            if feature.deleted_at.is_some() {
+                return Err(Error::FeatureDeleted(feature.id));
+            }
+            if !feature.is_active {
+                return Err(Error::FeatureInactive(feature.id));
+            }
+        }
+        changed.touched(jobs);
+        changed.moved(&successors, None)?;
+        Ok(successors)
+    }
+}

@@ -1,0 +1,35 @@
+use crate::{
+    app::App,
+    domain::{Caller, Error, Resource},
+    entity::job,
+    store,
+};
+
+impl App {
+    /// Makes a new job in the place of one that failed or was cancelled. One that has a successor already is not retried
+    /// again: its successor is returned, whatever has become of that.
+    pub async fn retry_job(&self, caller: Caller, id: i64) -> Result<job::Model, Error> {
+        self.change_jobs(async |tx, changed| {
+            let job = store::job::lock(tx, caller, id).await?;
+            let request = store::request::lock(tx, job.request_id).await?;
+            if request.deleted_at.is_some() {
+                return Err(Error::RequestDeleted(request.id));
+            }
+            if job.deleted_at.is_some() {
+                return Err(Error::not_found(Resource::Job, id));
+            }
+            if let Some(successor) = job.superseded_by {
+                return store::job::find(tx, caller, successor).await;
+            }
+            if !job.status.is_retryable() {
+                let status = job.status.as_str();
+                return Err(Error::JobNotRetryable { id, status });
+            }
+            let successor = self.supersede(tx, &[job], changed).await?.pop();
+            let now = self.clock.now();
+            changed.change_request(tx, request, None, now).await?;
+            successor.ok_or_else(|| Error::internal("a retried job has no successor"))
+        })
+        .await
+    }
+}

@@ -1,0 +1,7 @@
+//! Media rows: each is deleted by itself, and found by the bytes of its file.
+
+mod delete;
+mod find;
+mod undelete;
+
+pub use find::FoundMedia;

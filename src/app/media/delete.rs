@@ -1,0 +1,21 @@
+use crate::{
+    app::App,
+    domain::{Caller, Error},
+    entity::media,
+    store,
+};
+
+impl App {
+    /// Hides one media row. One that is deleted already is returned as it is.
+    pub async fn delete_media(&self, caller: Caller, id: i64) -> Result<media::Model, Error> {
+        self.store
+            .write(async |tx| {
+                let found = store::media::find(tx, caller, id).await?;
+                // Its own deletion waits for this one, and so sees its time and takes another.
+                store::request::lock(tx, found.request_id).await?;
+                store::media::delete(tx, id, self.clock.now()).await?;
+                store::media::find(tx, caller, id).await
+            })
+            .await
+    }
+}

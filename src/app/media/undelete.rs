@@ -1,0 +1,25 @@
+use crate::{
+    app::App,
+    domain::{Caller, Error},
+    entity::media,
+    store,
+};
+
+impl App {
+    /// Shows one deleted media row again. A live one is returned as it is.
+    pub async fn undelete_media(&self, caller: Caller, id: i64) -> Result<media::Model, Error> {
+        self.store
+            .write(async |tx| {
+                let found = store::media::find(tx, caller, id).await?;
+                // So that the request is not deleted meanwhile and leaves this row behind.
+                let request = store::request::lock(tx, found.request_id).await?;
+                let deleted = store::media::find(tx, caller, id).await?.deleted_at;
+                if deleted.is_some() && request.deleted_at.is_some() {
+                    return Err(Error::RequestDeleted(request.id));
+                }
+                store::media::undelete(tx, id, self.clock.now()).await?;
+                store::media::find(tx, caller, id).await
+            })
+            .await
+    }
+}

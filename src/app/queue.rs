@@ -1,0 +1,22 @@
+//! The queue of jobs as its workers use it: they say what they can run, claim, and end what they have claimed. What they
+//! fail to end is taken from them, see docs/domain.md#attempts.
+
+mod announce;
+mod claim;
+mod complete;
+mod end_attempt;
+mod explain_waiting;
+mod fail_unclaimed;
+mod rescue;
+
+use std::time::Duration;
+
+pub use complete::{StoredFile, StoredOutput};
+pub use end_attempt::AttemptEnd;
+pub use explain_waiting::WaitingReasons;
+
+/// How often a worker says what it can run.
+pub const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Most jobs of one transaction.
+const BATCH: u32 = 100;

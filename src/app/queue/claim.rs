@@ -1,0 +1,37 @@
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    domain::{Error, job::Capability},
+    entity::job,
+    store::queue,
+};
+
+impl App {
+    /// Takes up to `slots` due jobs for a worker that can run them, and
+    /// which must renew their leases before `lease` has passed.
+    pub async fn claim_jobs(
+        &self,
+        worker_id: &str,
+        slots: u32,
+        lease: Duration,
+        capabilities: &[Capability],
+    ) -> Result<Vec<job::Model>, Error> {
+        let token = Uuid::new_v4().to_string();
+        let now = self.clock.queue();
+        self.change_jobs(async |tx, changed| {
+            let jobs = queue::claim(tx, worker_id, &token, lease, slots, capabilities, now).await?;
+            changed.moved(&jobs, None)?;
+            // The claim itself has made them processing.
+            changed.requests_are_settled(&jobs);
+            // Others that were woken by the same news may have passed over what was locked here.
+            if jobs.len() >= usize::try_from(slots).unwrap_or(usize::MAX) {
+                changed.leave_work();
+            }
+            Ok(jobs)
+        })
+        .await
+    }
+}

@@ -1,0 +1,94 @@
+use std::time::Duration;
+
+use crate::{
+    app::App,
+    domain::{
+        Error, Reason,
+        job::{Cause, Failure},
+    },
+    entity::job,
+    store::{
+        Transaction,
+        queue::{self, Lease},
+    },
+};
+
+/// How an attempt ends that made nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttemptEnd {
+    /// The job has failed for good.
+    Fail(Failure),
+    /// It is tried again after the pause. `keep_task`: the provider still works on the submitted task.
+    Retry {
+        failure: Failure,
+        pause: Duration,
+        keep_task: bool,
+    },
+    /// The worker stops; the attempt does not count.
+    HandBack { keep_task: bool },
+}
+
+impl App {
+    /// Ends an attempt without outputs. `None` if the lease is lost; nothing has changed then.
+    ///
+    /// A job that was deleted while it ran fails where it would wait for another attempt.
+    pub async fn end_attempt(
+        &self,
+        lease: &Lease,
+        end: &AttemptEnd,
+    ) -> Result<Option<job::Model>, Error> {
+        self.change_jobs(async |tx, changed| {
+            let mut cause = end.cause();
+            let mut ended = self.write_end(tx, lease, end).await?;
+            if let (None, Some(failure)) = (&ended, end.failure_if_deleted()) {
+                cause = Some(Cause::Deleted);
+                ended = queue::fail(tx, lease, &failure, self.clock.queue()).await?;
+            }
+            changed.moved(ended.as_slice(), cause)?;
+            Ok(ended)
+        })
+        .await
+    }
+
+    async fn write_end(
+        &self,
+        tx: &Transaction,
+        lease: &Lease,
+        end: &AttemptEnd,
+    ) -> Result<Option<job::Model>, Error> {
+        let now = self.clock.queue();
+        match end {
+            AttemptEnd::Fail(failure) => queue::fail(tx, lease, failure, now).await,
+            AttemptEnd::Retry {
+                failure,
+                pause,
+                keep_task,
+            } => queue::retry(tx, lease, failure, *pause, *keep_task, now).await,
+            AttemptEnd::HandBack { keep_task } => {
+                queue::hand_back(tx, lease, *keep_task, now).await
+            }
+        }
+    }
+}
+
+impl AttemptEnd {
+    fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Fail(_) => None,
+            Self::Retry { .. } => Some(Cause::Retry),
+            Self::HandBack { .. } => Some(Cause::HandBack),
+        }
+    }
+
+    /// What a deleted job fails with instead of waiting; `None` if it would not wait.
+    fn failure_if_deleted(&self) -> Option<Failure> {
+        match self {
+            Self::Fail(_) => None,
+            Self::Retry { failure, .. } => Some(failure.clone()),
+            Self::HandBack { .. } => Some(Failure::new(
+                Reason::WorkerLost,
+                "The worker stopped while it ran the job, which was deleted by then.",
+            )),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+use std::time::Duration;
+
+use crate::{
+    app::App,
+    domain::{Error, JobStatus},
+    entity::job,
+    store::queue::{self, Announced},
+};
+
+use super::ANNOUNCE_INTERVAL;
+
+/// A worker that has said nothing for so long may be gone.
+const FRESH: Duration = ANNOUNCE_INTERVAL.saturating_mul(4);
+
+/// Tells why jobs wait that nobody can run.
+#[derive(Debug, Default)]
+pub struct WaitingReasons(Vec<Announced>);
+
+impl App {
+    /// What the workers can run now, as far as these jobs ask for it.
+    pub async fn waiting_reasons(&self, jobs: &[job::Model]) -> Result<WaitingReasons, Error> {
+        if !jobs.iter().any(waits) {
+            return Ok(WaitingReasons::default());
+        }
+        let db = self.store.reader();
+        let announced = queue::announced(db, FRESH, self.clock.queue()).await?;
+        Ok(WaitingReasons(announced))
+    }
+}
+
+impl WaitingReasons {
+    /// The reason as a sentence for the user; empty if the job waits for its turn, or not at all. The job is one of those
+    /// for which the reasons were made.
+    pub fn of(&self, job: &job::Model) -> String {
+        let Some(provider) = job.provider.as_deref().filter(|_| waits(job)) else {
+            return String::new();
+        };
+        let mut announced = self.0.iter();
+        let announced = announced.find(|announced| {
+            (announced.provider.as_str(), announced.category) == (provider, job.category)
+        });
+        let category = job.category.as_str();
+        match announced {
+            Some(announced) if announced.lately => String::new(),
+            Some(Announced {
+                missing: Some(missing),
+                ..
+            }) => {
+                format!("No worker can run the generator {provider:?} now: {missing}.")
+            }
+            _ => format!("No worker has a generator named {provider:?} that makes {category} now."),
+        }
+    }
+}
+
+fn waits(job: &job::Model) -> bool {
+    job.status == JobStatus::Pending && job.deleted_at.is_none()
+}

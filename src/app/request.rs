@@ -1,0 +1,16 @@
+//! Requests: from the wish to what its jobs have made of it.
+
+mod cancel;
+mod create;
+mod delete;
+mod retry;
+mod undelete;
+mod validate;
+mod watch;
+
+pub use cancel::Cancellation;
+pub use create::Accepted;
+pub use validate::ValidRequest;
+pub use watch::RequestUpdate;
+
+pub(super) use create::data_of;

@@ -1,0 +1,207 @@
+use crate::{
+    app::{App, feature::properties_of},
+    domain::{
+        Caller, Error, FeatureProperties, JobCounts, MediaType, Offer, Origin, RequestDraft,
+        Resolved, TemplateData, Versioned, resolve, stored,
+    },
+    entity::{feature, idempotency_key, job, request, template},
+    store::{self, Transaction, feature::Offered, request::Counted},
+};
+
+/// An accepted request and its jobs, in order of variation.
+pub type Accepted = (Counted, Vec<job::Model>);
+
+impl App {
+    /// Accepts a wish: checks it, stores it with one pending job for each variation, and wakes the workers.
+    ///
+    /// With an idempotency key that came before, the first call's request is returned, whatever has become of the feature
+    /// since.
+    pub async fn create_request(
+        &self,
+        caller: Caller,
+        draft: RequestDraft,
+    ) -> Result<Accepted, Error> {
+        check_owner(caller, &draft)?;
+        let draft = draft.with_allowed_priority(caller);
+        self.require_feature(&draft)?;
+        let refusal = match self.store_for_known_user(&draft).await {
+            Err(Error::UserUnknown(id)) if self.settings.provision_users => {
+                store::user::provision(self.store.writer(), &self.settings.users, id).await?;
+                self.store_for_known_user(&draft).await
+            }
+            stored => stored,
+        };
+        let refusal = match refusal {
+            Ok(accepted) => return Ok(accepted),
+            Err(refusal) => refusal,
+        };
+        self.replay(&draft).await?.ok_or(refusal)
+    }
+
+    /// What the wish comes to with the feature and the template that it asks for.
+    pub(super) fn resolve_draft(
+        &self,
+        draft: &RequestDraft,
+        offered: &Offered,
+    ) -> Result<Resolved, Error> {
+        let (feature, template) = (&offered.feature, offered.template.as_ref());
+        if !feature.is_active {
+            return Err(Error::FeatureInactive(feature.id));
+        }
+        if let Some(template) = template.filter(|template| !template.is_active) {
+            return Err(Error::TemplateInactive(template.id));
+        }
+        let properties = properties_of(feature)?;
+        let origin = origin_of(feature, template);
+        let template = template.map(data_of).transpose()?;
+        let offer = Offer {
+            category: feature.category,
+            system_prompt: feature.system_prompt.as_deref(),
+            properties: &properties,
+            template: template.as_ref(),
+            origin: Some(&origin),
+        };
+        resolve(draft, offer, self.settings.intake, rand::random())
+    }
+
+    /// Refuses a wish whose jobs could only fail, as far as this process knows. All of its jobs have the same provider.
+    pub(super) fn check_provider(&self, resolved: &Resolved) -> Result<(), Error> {
+        match resolved.jobs.first() {
+            Some(job) => self.check_ready(&job.provider),
+            None => Ok(()),
+        }
+    }
+
+    /// A wish that names no feature is checked as far as possible, so that its other mistakes are told too.
+    pub(super) fn require_feature(&self, draft: &RequestDraft) -> Result<(), Error> {
+        if draft.feature_id > 0 {
+            return Ok(());
+        }
+        let offer = Offer {
+            category: MediaType::Image,
+            system_prompt: None,
+            properties: &FeatureProperties::default(),
+            template: None,
+            origin: None,
+        };
+        resolve(draft, offer, self.settings.intake, 0)?;
+        Err(Error::internal(
+            "a request without a feature was not refused",
+        ))
+    }
+
+    /// Checks and stores a wish in one transaction, through which its feature stays. [`Error::UserUnknown`] if its user is
+    /// not known yet.
+    async fn store_for_known_user(&self, draft: &RequestDraft) -> Result<Accepted, Error> {
+        self.change_jobs(async |tx, changed| {
+            let offered =
+                store::feature::find_offered(tx, &self.settings.users, draft, true).await?;
+            let resolved = self.resolve_draft(draft, &offered)?;
+            self.check_provider(&resolved)?;
+            if !offered.user_known {
+                return Err(Error::UserUnknown(draft.user_id));
+            }
+            let feature = offered.feature;
+            let new_jobs = store::job::NewJobs {
+                category: feature.category,
+                priority: draft.priority,
+                max_attempts: self.settings.max_attempts,
+                now: self.clock.queue().unwrap_or(offered.now),
+                trace: draft.trace.clone(),
+            };
+            let prompt = feature.system_prompt;
+            let now = new_jobs.now;
+            let request = store::request::insert(tx, draft.clone(), &resolved, prompt, now).await?;
+            self.claim_key(tx, draft, &request).await?;
+            let jobs = store::job::insert(tx, &request, &resolved.jobs, new_jobs).await?;
+            if let Some(template_id) = request.template_id {
+                store::trend::count_use(tx, template_id, now).await?;
+            }
+            changed.moved(&jobs, None)?;
+            changed.requests_are_settled(&jobs);
+            let mut counts = JobCounts::default();
+            jobs.iter().for_each(|job| counts.add(job.status, 1));
+            Ok((Counted { request, counts }, jobs))
+        })
+        .await
+    }
+
+    /// Fails if another request has the draft's key already.
+    async fn claim_key(
+        &self,
+        tx: &Transaction,
+        draft: &RequestDraft,
+        request: &request::Model,
+    ) -> Result<(), Error> {
+        if draft.idempotency_key.is_empty() {
+            return Ok(());
+        }
+        let key = idempotency_key::Model {
+            user_id: draft.user_id,
+            key: draft.idempotency_key.clone(),
+            fingerprint: draft.fingerprint()?,
+            request_id: request.id,
+            created_at: request.created_at,
+        };
+        if store::idempotency_key::claim(tx, key).await? {
+            return Ok(());
+        }
+        // The other's request is the answer then.
+        Err(Error::internal("an idempotency key vanished"))
+    }
+
+    /// The request that the draft's key stands for already; `None` if it is a new one or there is no key.
+    async fn replay(&self, draft: &RequestDraft) -> Result<Option<Accepted>, Error> {
+        if !draft.has_valid_key() {
+            return Ok(None);
+        }
+        let db = self.store.reader();
+        let Some(known) =
+            store::idempotency_key::find(db, draft.user_id, &draft.idempotency_key).await?
+        else {
+            return Ok(None);
+        };
+        if known.fingerprint != draft.fingerprint()? {
+            return Err(Error::IdempotencyKeyReused {
+                key: draft.idempotency_key.clone(),
+                request_id: known.request_id,
+            });
+        }
+        let request = store::request::find(db, Caller::TrustedService, known.request_id).await?;
+        let jobs = store::deletion::current_jobs(db, &request).await?;
+        Ok(Some((store::request::count(db, request).await?, jobs)))
+    }
+}
+
+fn origin_of(feature: &feature::Model, template: Option<&template::Model>) -> Origin {
+    Origin {
+        feature: Versioned {
+            id: feature.id,
+            name: feature.name.clone(),
+            version: feature.version,
+        },
+        template: template.map(|template| Versioned {
+            id: template.id,
+            name: template.name.clone(),
+            version: template.version,
+        }),
+    }
+}
+
+/// To a user the others are unknown.
+pub(super) fn check_owner(caller: Caller, draft: &RequestDraft) -> Result<(), Error> {
+    match caller.scope() {
+        Some(user_id) if user_id != draft.user_id => Err(Error::UserUnknown(draft.user_id)),
+        _ => Ok(()),
+    }
+}
+
+/// The typed data of a stored template.
+pub(in crate::app) fn data_of(template: &template::Model) -> Result<TemplateData, Error> {
+    stored::read(Some(&template.template_data)).map_err(|error| {
+        Error::internal(format!(
+            "template_data of template {}: {error}",
+            template.id
+        ))
+    })
+}

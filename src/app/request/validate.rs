@@ -1,0 +1,41 @@
+use crate::{
+    app::{App, feature::properties_of},
+    domain::{Caller, Error, RequestDraft, Resolved},
+    store,
+};
+
+use super::create::check_owner;
+
+/// A wish that would be accepted now.
+#[derive(Clone, Debug)]
+pub struct ValidRequest {
+    pub resolved: Resolved,
+    /// Credits for all variations; 0 when the feature sets no price.
+    pub cost: i64,
+}
+
+impl App {
+    /// Checks a wish as [`App::create_request`] does and stores nothing. The idempotency key is not looked up.
+    pub async fn validate_request(
+        &self,
+        caller: Caller,
+        draft: &RequestDraft,
+    ) -> Result<ValidRequest, Error> {
+        check_owner(caller, draft)?;
+        self.require_feature(draft)?;
+        let users = &self.settings.users;
+        let offered =
+            store::feature::find_offered(self.store.reader(), users, draft, false).await?;
+        let resolved = self.resolve_draft(draft, &offered)?;
+        self.check_provider(&resolved)?;
+        if !offered.user_known && !self.settings.provision_users {
+            return Err(Error::UserUnknown(draft.user_id));
+        }
+        let variations = i64::try_from(resolved.jobs.len()).map_err(Error::internal)?;
+        let price = properties_of(&offered.feature)?.cost_per_generation;
+        Ok(ValidRequest {
+            resolved,
+            cost: price.saturating_mul(variations),
+        })
+    }
+}

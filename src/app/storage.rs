@@ -1,0 +1,197 @@
+//! Objects that no record names: what attempts left behind that lost their lease, or their server, between storing and
+//! committing. They are removed only from a storage that is this database's, which [`ownership`] decides.
+
+mod adopt;
+mod claim_empty;
+mod survey;
+mod sweep;
+
+use std::{fmt, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::TryStreamExt;
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    domain::{Doubt, Error, Installation, Ownership, ownership},
+    media::{ListedObject, StorageKey},
+    store,
+};
+
+/// Most objects that are looked up at once.
+const BATCH: usize = 500;
+
+/// What may be removed.
+#[derive(Clone, Copy, Debug)]
+pub struct Removal {
+    /// How old an object must be, by the database's clock.
+    pub age: Duration,
+    pub mode: RemovalMode,
+    /// Most objects that may go at once, in percent of all; `None`: any number.
+    pub share: Option<u32>,
+}
+
+/// Whether what no record names is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemovalMode {
+    On,
+    /// Only told.
+    DryRun,
+    Off,
+}
+
+/// What was found and done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sweep {
+    /// Objects of ours in the storage.
+    pub objects: usize,
+    /// Those that no record names, old enough to go.
+    pub orphans: usize,
+    pub removed: usize,
+    /// Why they were left where they are.
+    pub withheld: Option<Withheld>,
+}
+
+/// Why nothing was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    Off,
+    DryRun,
+    Doubtful(Doubt),
+    /// More than this many percent of all objects would go.
+    Share(u32),
+}
+
+impl fmt::Display for Withheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("storage.removal is off"),
+            Self::DryRun => f.write_str("storage.removal is a dry run"),
+            Self::Doubtful(doubt) => {
+                write!(
+                    f,
+                    "{doubt}; if it is yours all the same, run `atelier storage adopt`"
+                )
+            }
+            Self::Share(percent) => write!(
+                f,
+                "they are more than {percent}% of all objects (storage.removal_share); if they may go, run `atelier storage clean`"
+            ),
+        }
+    }
+}
+
+/// What a listing has found.
+#[derive(Default)]
+struct Found {
+    objects: usize,
+    /// Of any age.
+    unknown: usize,
+    orphans: Vec<StorageKey>,
+}
+
+impl App {
+    async fn ownership(&self) -> Result<(Option<Installation>, Ownership), Error> {
+        // The storage first: what it counts was in the database before, so that no look of another replica comes between.
+        let storage = self.storage.installation().await?;
+        let database = store::installation::find(self.store.writer()).await?;
+        let ownership = ownership(database.as_ref(), storage.as_ref());
+        Ok((database, ownership))
+    }
+
+    async fn claim_storage(&self) -> Result<(), Error> {
+        let fresh = Installation {
+            id: Uuid::new_v4().to_string(),
+            counter: 1,
+        };
+        let claim = self
+            .store
+            .write(async |tx| store::installation::claim(tx, fresh).await);
+        // Another may be faster: then it is the storage's, and this database finds out when it looks.
+        self.storage.mark_if_unmarked(&claim.await?).await?;
+        Ok(())
+    }
+
+    /// Returns false if the database has become another installation.
+    async fn count_look(&self, database: Option<Installation>) -> Result<bool, Error> {
+        let Some(Installation { id, .. }) = database else {
+            return Ok(false);
+        };
+        let advanced = store::installation::advance(self.store.writer(), &id).await?;
+        match advanced {
+            // The storage second: should this fail, the database is ahead, which is well.
+            Some(installation) => self.storage.mark(&installation).await?,
+            None => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// What was written before this, by the database's clock, is old enough to go.
+    async fn oldest_kept(&self, age: Duration) -> Result<DateTime<Utc>, Error> {
+        let now = store::queue::time(self.store.reader(), self.clock.queue()).await?;
+        Ok(now - TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX))
+    }
+
+    async fn find_orphans(&self, age: Duration) -> Result<Found, Error> {
+        let oldest = self.oldest_kept(age).await?;
+        let mut found = Found::default();
+        let mut batches = self.storage.list().try_chunks(BATCH);
+        while let Some(batch) = batches
+            .try_next()
+            .await
+            .map_err(|error| Error::from(error.1))?
+        {
+            found.objects += batch.len();
+            let unknown = self.unknown(batch).await?;
+            found.unknown += unknown.len();
+            let old = unknown
+                .into_iter()
+                .filter(|object| object.last_modified < oldest);
+            found.orphans.extend(old.map(|object| object.key));
+        }
+        Ok(found)
+    }
+
+    /// Those of the objects that no record names.
+    async fn unknown(&self, mut objects: Vec<ListedObject>) -> Result<Vec<ListedObject>, Error> {
+        let paths = objects.iter().map(|object| object.key.path().to_owned());
+        let db = self.store.reader();
+        let known = store::media::known_storage_keys(db, paths.collect()).await?;
+        objects.retain(|object| !known.contains(object.key.path()));
+        Ok(objects)
+    }
+}
+
+impl Sweep {
+    /// Before anything was looked at.
+    fn withheld(why: Withheld) -> Self {
+        Self {
+            withheld: Some(why),
+            ..Self::default()
+        }
+    }
+}
+
+impl Found {
+    /// What is unknown in a storage that nobody has claimed may be somebody else's.
+    fn doubt(&self, ownership: Ownership) -> Option<Doubt> {
+        let is_doubtful = ownership == Ownership::Unclaimed && self.unknown > 0;
+        is_doubtful.then_some(Doubt::UnknownObjects(self.unknown))
+    }
+
+    fn sweep(&self) -> Sweep {
+        Sweep {
+            objects: self.objects,
+            orphans: self.orphans.len(),
+            ..Sweep::default()
+        }
+    }
+
+    fn kept(&self, withheld: Withheld) -> Sweep {
+        Sweep {
+            withheld: Some(withheld),
+            ..self.sweep()
+        }
+    }
+}

@@ -1,0 +1,30 @@
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    domain::{Error, Installation},
+    store,
+};
+
+impl App {
+    /// Makes the storage this database's, whatever was there before, and takes it from every other.
+    ///
+    /// # Errors
+    /// When the database or the storage does not answer.
+    pub async fn adopt_storage(&self) -> Result<Installation, Error> {
+        let before = self.storage.installation().await?;
+        let adopted = self.store.write(async |tx| {
+            let known = store::installation::find(tx).await?;
+            let counters = known.iter().chain(&before).map(|found| found.counter);
+            let adopted = Installation {
+                id: Uuid::new_v4().to_string(),
+                counter: counters.max().unwrap_or_default() + 1,
+            };
+            store::installation::set(tx, &adopted).await?;
+            Ok(adopted)
+        });
+        let adopted = adopted.await?;
+        self.storage.mark(&adopted).await?;
+        Ok(adopted)
+    }
+}

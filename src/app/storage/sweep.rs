@@ -1,0 +1,61 @@
+use crate::{
+    app::App,
+    domain::{Doubt, Error, Ownership},
+};
+
+use super::{Found, Removal, RemovalMode, Sweep, Withheld};
+
+/// So few may always go, whatever their share of all is.
+const ALWAYS_FEW: usize = 10;
+
+impl App {
+    /// Removes old objects that no record names, if the storage is certainly this database's.
+    ///
+    /// # Errors
+    /// When the database or the storage does not answer; some objects may be removed by then.
+    pub async fn sweep_storage(&self, removal: &Removal) -> Result<Sweep, Error> {
+        if removal.mode == RemovalMode::Off {
+            return Ok(Sweep::withheld(Withheld::Off));
+        }
+        let (database, ownership) = self.ownership().await?;
+        if let Ownership::Doubtful(doubt) = ownership {
+            return Ok(Sweep::withheld(Withheld::Doubtful(doubt)));
+        }
+        let found = self.find_orphans(removal.age).await?;
+        if let Some(doubt) = found.doubt(ownership) {
+            return Ok(found.kept(Withheld::Doubtful(doubt)));
+        }
+        if ownership == Ownership::Unclaimed {
+            self.claim_storage().await?;
+        } else if !self.count_look(database).await? {
+            return Ok(found.kept(Withheld::Doubtful(Doubt::OtherDatabase)));
+        }
+        self.remove(found, removal).await
+    }
+
+    async fn remove(&self, found: Found, removal: &Removal) -> Result<Sweep, Error> {
+        let (objects, orphans) = (found.objects, found.orphans.len());
+        if removal.mode == RemovalMode::DryRun && orphans > 0 {
+            return Ok(found.kept(Withheld::DryRun));
+        }
+        if removal.mode == RemovalMode::On {
+            let oldest = self.oldest_kept(removal.age).await?;
+            self.storage.remove_unfinished(oldest).await?;
+        }
+        if orphans == 0 {
+            return Ok(found.sweep());
+        }
+        if let Some(percent) = removal.share
+            && orphans > ALWAYS_FEW.max(objects * percent as usize / 100)
+        {
+            return Ok(found.kept(Withheld::Share(percent)));
+        }
+        tracing::info!(orphans, objects, "removing objects that no record names");
+        let mut sweep = found.sweep();
+        for key in found.orphans {
+            self.storage.delete(&key).await?;
+            sweep.removed += 1;
+        }
+        Ok(sweep)
+    }
+}

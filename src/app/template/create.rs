@@ -1,0 +1,34 @@
+use crate::{
+    app::{App, feature::properties_of},
+    domain::{Checks, Error, FeatureProperties, MediaType, TemplateDraft},
+    entity::template,
+    store,
+};
+
+impl App {
+    /// Adds a ready-made style to a live feature, within its limits. `checks` holds what is wrong with it already.
+    pub async fn create_template(
+        &self,
+        draft: TemplateDraft,
+        mut checks: Checks,
+    ) -> Result<template::Model, Error> {
+        checks.id("feature_id", draft.feature_id);
+        // Without a feature the rest is checked against one without limits, so that every mistake is told.
+        let (properties, category) = if draft.feature_id > 0 {
+            let feature = store::feature::find_live(self.store.reader(), draft.feature_id).await?;
+            (properties_of(&feature)?, feature.category)
+        } else {
+            (FeatureProperties::default(), MediaType::Image)
+        };
+        draft.check(&properties, category, &mut checks);
+        checks.finish(())?;
+        self.store
+            .write(async |tx| {
+                // Deleted meanwhile, it would not take the new template along.
+                let feature = store::feature::hold(tx, draft.feature_id).await?;
+                store::feature::live(feature)?;
+                store::template::insert(tx, draft, self.clock.now()).await
+            })
+            .await
+    }
+}

@@ -1,0 +1,52 @@
+use crate::{
+    app::{App, feature::properties_of, request::data_of},
+    domain::{Checks, Error, JsonMap, check_prompt},
+    store,
+};
+
+/// What a user would give for a prompt.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    pub template_id: i64,
+    pub user_prompt: String,
+    pub variables: JsonMap,
+}
+
+/// What a provider would get.
+#[derive(Clone, Debug)]
+pub struct Rendered {
+    pub prompt: String,
+    pub negative_prompt: String,
+    /// Given or by default.
+    pub variables: JsonMap,
+}
+
+impl App {
+    /// Makes the prompt that a request with these values would have, or tells what is wrong with them.
+    pub async fn render_template(&self, trial: Trial) -> Result<Rendered, Error> {
+        let id = trial.template_id;
+        let mut checks = Checks::default();
+        checks.id("template_id", id);
+        if id <= 0 {
+            return Err(Error::Validation(checks.into_violations()));
+        }
+        let db = self.store.reader();
+        let template = store::template::find_live(db, id).await?;
+        let feature = store::feature::find(db, template.feature_id).await?;
+        let properties = properties_of(&feature)?;
+        let data = data_of(&template)?;
+        let user_prompt = check_prompt(
+            &trial.user_prompt,
+            &properties,
+            self.settings.intake,
+            &mut checks,
+        );
+        let (variables, prompt) =
+            data.fill(&trial.variables, user_prompt, "variables", &mut checks);
+        checks.finish(Rendered {
+            prompt: prompt.unwrap_or_else(|| user_prompt.to_owned()),
+            negative_prompt: data.input_defaults().negative_prompt,
+            variables,
+        })
+    }
+}

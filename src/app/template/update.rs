@@ -1,0 +1,42 @@
+use crate::{
+    app::{App, feature::properties_of},
+    domain::{Checks, Error, Resource, TemplateDraft, check_etag},
+    entity::template,
+    store,
+};
+
+use super::draft_of;
+
+impl App {
+    /// Changes a live template. `checks` holds what is wrong with the change already; the outcome is checked like a new
+    /// template. What `change` leaves as it is makes no new version.
+    pub async fn update_template(
+        &self,
+        id: i64,
+        etag: &str,
+        mut checks: Checks,
+        change: impl FnOnce(&mut TemplateDraft),
+    ) -> Result<template::Model, Error> {
+        checks.id("id", id);
+        checks.etag("etag", etag);
+        if id <= 0 {
+            return Err(Error::Validation(checks.into_violations()));
+        }
+        self.store
+            .write(async |tx| {
+                let template = store::template::lock(tx, id).await?;
+                let feature = store::feature::find(tx, template.feature_id).await?;
+                let before = draft_of(&template);
+                let mut draft = before.clone();
+                change(&mut draft);
+                draft.check(&properties_of(&feature)?, feature.category, &mut checks);
+                checks.finish(())?;
+                check_etag(Resource::Template, id, template.version, etag)?;
+                if draft == before {
+                    return Ok(template);
+                }
+                store::template::update(tx, &template, draft, self.clock.now()).await
+            })
+            .await
+    }
+}
