@@ -1,3 +1,6 @@
+//! Now, for the use cases. Tests move it by hand; otherwise leases and pauses go by the database's clock and not by
+//! this one.
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};

@@ -1,3 +1,5 @@
+//! Ratios such as 16:9: how they are written, which are drawn, and the sizes that have them.
+
 use std::{fmt, str::FromStr};
 
 /// Width to height, as the client wrote it: `16:9`.

@@ -1,3 +1,5 @@
+//! Whose rows are shown, and how much of them.
+
 /// Who asks. Every lookup and list is scoped by it inside the store, so that someone else's row is not found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {

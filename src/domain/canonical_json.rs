@@ -1,3 +1,5 @@
+//! Equal JSON as equal text, so that recipes can be compared by their hashes.
+
 use serde_json::Value;
 
 /// The one text of a JSON value, whatever database or program it has passed through: keys in order, no white space, one

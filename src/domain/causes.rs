@@ -1,3 +1,5 @@
+//! Errors in one line: what went wrong, and why.
+
 use std::error::Error;
 
 /// The error's sentence followed by those of its causes. A cause that is already quoted is left out.

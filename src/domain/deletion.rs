@@ -1,3 +1,5 @@
+//! The time that is written on all that is deleted together, see docs/domain.md#soft-delete.
+
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 /// When something is deleted that takes rows along, `latest` being when the last of them was deleted by itself.

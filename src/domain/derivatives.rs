@@ -1,3 +1,5 @@
+//! Thumbnails, posters and previews, as a feature asks for them, see docs/domain.md#variations-and-roles.
+
 use serde::{Deserialize, Serialize};
 
 use super::{Checks, MediaType};

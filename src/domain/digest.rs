@@ -1,3 +1,5 @@
+//! SHA-256, the digest by which files, recipes and repeated calls are known.
+
 use std::fmt::Write;
 
 use sha2::{Digest, Sha256};

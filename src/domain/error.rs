@@ -1,3 +1,5 @@
+//! What a use case can fail with, and the reasons by which clients know it.
+
 use super::Violations;
 
 /// What a lookup may miss, and what a name may belong to.

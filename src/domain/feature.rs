@@ -1,3 +1,5 @@
+//! What may be said of a feature, and the limits that it sets, see docs/domain.md#properties-of-a-feature.
+
 use codec::Format;
 use serde::{Deserialize, Serialize};
 

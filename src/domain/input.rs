@@ -1,3 +1,5 @@
+//! What a request sets beside its prompt, and the defaults below that, see docs/domain.md#structured-inputs.
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

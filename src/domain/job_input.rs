@@ -1,3 +1,6 @@
+//! The input of a job, see docs/domain.md#resolving-a-request. It is stored, so old rows must stay readable: what was
+//! added later has a default.
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

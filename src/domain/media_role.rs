@@ -1,3 +1,5 @@
+//! Which of a job's files is which, see docs/domain.md#variations-and-roles.
+
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 

@@ -1,3 +1,5 @@
+//! The three types of media, see docs/domain.md#enums.
+
 use codec::Kind;
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantNames};

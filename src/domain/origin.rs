@@ -1,3 +1,5 @@
+//! Which versions of a feature and a template a job was made from, for the recipe of its files.
+
 use serde::{Deserialize, Serialize};
 
 /// The feature and the template, as they were, that a job's input was resolved with.

@@ -1,3 +1,6 @@
+//! The form of an output: what a request asks for, within what its feature allows, see
+//! docs/domain.md#resolving-a-request.
+
 mod formats;
 
 use codec::Format;

@@ -1,3 +1,5 @@
+//! How a file was made, as the job's `output_metadata` and the file itself tell it.
+
 use serde::Serialize;
 use serde_json::{Value, json};
 use url::Url;

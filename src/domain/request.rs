@@ -1,3 +1,5 @@
+//! From a wish to the inputs of its jobs, see docs/domain.md#resolving-a-request.
+
 use codec::Format;
 use serde::Serialize;
 

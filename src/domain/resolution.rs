@@ -1,3 +1,6 @@
+//! How large the outputs of a feature may be, by the usual names such as 4K, see
+//! docs/domain.md#properties-of-a-feature.
+
 use std::{fmt, str::FromStr};
 
 /// Shortest side of an output, in pixels.

@@ -1,3 +1,5 @@
+//! Identity's table of users may have any name and schema, see docs/domain.md#users.
+
 use std::fmt;
 
 /// The name of a table that is not ours.

@@ -1,3 +1,5 @@
+//! What may be said of a template, and the prompt that it makes, see docs/domain.md#data-of-a-template.
+
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};

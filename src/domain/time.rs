@@ -1,3 +1,5 @@
+//! Times that every database and contract can hold.
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// Years 1 to 9999 in seconds since 1970, which is what both a protobuf Timestamp and a TOML file may say.

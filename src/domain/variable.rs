@@ -1,3 +1,6 @@
+//! The places in a template's prompt that a request fills, and what fits into each, see
+//! docs/domain.md#data-of-a-template.
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! What is wrong with a message, cut to what fits into an answer.
+
 use std::fmt;
 
 /// What of the violations is told. An answer's headers carry them, and common clients refuse more than 16 KiB of headers:

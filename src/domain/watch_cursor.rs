@@ -1,3 +1,5 @@
+//! Where the watch of a request resumes. The client keeps it, so that any replica can go on.
+
 use std::collections::BTreeMap;
 
 use super::{Checks, Error, seal::Seal};

@@ -1,3 +1,5 @@
+//! From the submission to stored outputs. What a provider has made is paid for, so it outlasts a storage that is away.
+
 use std::time::Duration;
 
 use crate::{

@@ -1,3 +1,5 @@
+//! What a run of a job leaves to be recorded.
+
 use crate::{app::StoredOutput, domain::JsonMap};
 
 use super::attempt_error::AttemptError;

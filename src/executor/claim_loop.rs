@@ -1,3 +1,5 @@
+//! Keeps the slots of this worker filled until the server drains, and then sees to the end of what runs.
+
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 

@@ -1,3 +1,6 @@
+//! The lease of a running attempt is renewed, and what the provider tells of its progress is written down with it, see
+//! docs/domain.md#attempts.
+
 use std::time::Duration;
 
 use tokio::{

@@ -1,3 +1,6 @@
+//! A provider's output becomes stored files: each is looked at, gets its recipe, and has further files made of it, see
+//! docs/domain.md#variations-and-roles.
+
 use std::time::Duration;
 
 use bytes::Bytes;

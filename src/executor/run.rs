@@ -1,3 +1,6 @@
+//! What surrounds an attempt: the lease, the time-out, a stop of the server, a crash of the provider, and the record of
+//! the end.
+
 use std::{any::Any, panic::AssertUnwindSafe, pin::pin, time::Duration};
 
 use futures::FutureExt;

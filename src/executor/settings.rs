@@ -1,3 +1,5 @@
+//! The part of the configuration that the executor works by.
+
 use std::time::Duration;
 
 use crate::{app::Removal, domain::MediaType, media::Limits};

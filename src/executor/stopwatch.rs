@@ -1,3 +1,6 @@
+//! Measures an attempt against its time-out. A storage that is away is not the provider's fault, so waiting for it does
+//! not count.
+
 use std::time::Duration;
 
 use tokio::{

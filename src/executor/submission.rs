@@ -1,3 +1,6 @@
+//! The talk with the provider about one job. What it is about to be asked, and the task that it answers with, are
+//! written down, so that a restart does not pay twice.
+
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,

@@ -1,3 +1,5 @@
+//! What has to be done at intervals. Every replica does it, so that none is special.
+
 use std::time::Duration;
 
 use tokio::time::Instant;

@@ -1,3 +1,5 @@
+//! What a provider hands over. A file stays on the disk for as long as somebody holds it.
+
 use std::{
     ops::Deref,
     path::{Path, PathBuf},

@@ -1,3 +1,5 @@
+//! The providers of one process, and what they can run now.
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::domain::{MediaType, job::Capability};

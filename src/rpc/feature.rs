@@ -1,3 +1,5 @@
+//! The calls about features. Only trusted callers are shown system prompts.
+
 mod message;
 
 use tonic::{Request, Response, Status};

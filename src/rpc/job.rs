@@ -1,3 +1,5 @@
+//! The calls about jobs, with the watch of one.
+
 mod message;
 
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};

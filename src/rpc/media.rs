@@ -1,3 +1,5 @@
+//! The calls about media, with the download of a file in parts.
+
 mod message;
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! The calls about templates. A single one comes with what a form for it needs: the inputs' limits and defaults.
+
 mod message;
 
 use tonic::{Request, Response, Status};

@@ -1,3 +1,5 @@
+//! Times between the contract and the databases, which keep microseconds.
+
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 

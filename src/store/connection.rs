@@ -1,3 +1,6 @@
+//! Opening the database: connections to a server, or the embedded file, which has a single writer. A database that is
+//! not there yet is waited for.
+
 use std::{sync::Arc, time::Duration};
 
 use sea_orm::{

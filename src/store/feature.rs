@@ -1,3 +1,6 @@
+//! Features, see docs/domain.md#features. A change leaves new requests their way, a deletion holds them up: that is why
+//! there are several locks.
+
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveModelTrait,

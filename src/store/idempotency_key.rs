@@ -1,3 +1,5 @@
+//! The keys by which repeated calls are known: each stands for the request that was made with it first.
+
 use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, sea_query::OnConflict};
 
 use crate::{

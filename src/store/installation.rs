@@ -1,3 +1,5 @@
+//! The one row that says which installation the database is.
+
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,

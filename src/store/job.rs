@@ -1,3 +1,6 @@
+//! Jobs, see docs/domain.md#jobs: adding, showing and deleting them. What workers do with them is in
+//! [`queue`](super::queue).
+
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::NotSet,

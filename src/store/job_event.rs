@@ -1,3 +1,5 @@
+//! The events of jobs, see docs/domain.md#attempts.
+
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder,
     QuerySelect,

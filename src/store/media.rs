@@ -1,3 +1,5 @@
+//! Media, see docs/domain.md#media. Whose they are, their requests tell.
+
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};

@@ -1,3 +1,6 @@
+//! One page of any list. It begins after the sort key of the last row before, so that rows that come or go meanwhile
+//! shift nothing.
+
 use sea_orm::{
     ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{Expr, ExprTrait, SimpleExpr},

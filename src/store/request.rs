@@ -1,3 +1,5 @@
+//! Requests, see docs/domain.md#requests, with the counts of their jobs.
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};

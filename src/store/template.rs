@@ -1,3 +1,6 @@
+//! Templates, see docs/domain.md#templates: changing them, and lists in several orders. Names and tags are searched in
+//! folded form.
+
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveModelTrait,

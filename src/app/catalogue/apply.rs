@@ -1,3 +1,6 @@
+//! Brings what is live to what a catalogue says. A dry run does all of it too and rolls back, so that it tells exactly
+//! what would happen.
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};

@@ -1,3 +1,5 @@
+//! The catalogue as it is now. What a catalogue could not be read from again is refused instead of written.
+
 use crate::{
     app::{
         App,

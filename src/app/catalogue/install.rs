@@ -1,3 +1,6 @@
+//! The catalogue that an empty installation begins with. Replicas that start at the same moment may all try to install
+//! it.
+
 use crate::{
     app::App,
     domain::{Catalogue, Error},

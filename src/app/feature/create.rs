@@ -1,3 +1,5 @@
+//! A new feature, see docs/domain.md#features.
+
 use crate::{
     app::App,
     domain::{Checks, Error, FeatureDraft},

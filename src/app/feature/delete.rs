@@ -1,3 +1,5 @@
+//! Deletion of a feature, which unfinished jobs forbid and templates follow, see docs/domain.md#soft-delete.
+
 use crate::{
     app::App,
     domain::{Error, Resource, check_etag},

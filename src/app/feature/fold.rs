@@ -1,4 +1,4 @@
-//! Folding what a search compares, where an older program has written it: what this one writes is folded with it.
+//! What a search of features compares, where an older program has written it: what this one writes is folded with it.
 
 use crate::{
     app::App,

@@ -1,3 +1,5 @@
+//! The way back for a deleted feature and what its deletion took along, see docs/domain.md#soft-delete.
+
 use crate::{app::App, domain::Error, entity::feature, store};
 
 impl App {

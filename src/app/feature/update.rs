@@ -1,3 +1,6 @@
+//! A change of a live feature. Requests that are stored keep what they were resolved with, see
+//! docs/domain.md#resolving-a-request.
+
 use crate::{
     app::App,
     domain::{Checks, Error, FeatureDraft, Resource, check_etag},

@@ -1,3 +1,5 @@
+//! A sign of life: the executor gives it and the health probe looks how old it is.
+
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,

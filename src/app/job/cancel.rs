@@ -1,3 +1,5 @@
+//! Cancelling one job, which must be pending, see docs/domain.md#cancelling.
+
 use std::slice;
 
 use crate::{

@@ -1,3 +1,5 @@
+//! Deletion of one job apart from its request, for which it counts no more, see docs/domain.md#soft-delete.
+
 use std::slice;
 
 use crate::{

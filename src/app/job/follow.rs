@@ -1,3 +1,5 @@
+//! What has happened to a job since somebody last looked, for watches of it and of its request.
+
 use crate::{
     app::{App, watch::News},
     domain::{Caller, Error, JobStatus},

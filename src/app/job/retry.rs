@@ -1,3 +1,5 @@
+//! A second life for one job: a successor, for the job itself stays as it is, see docs/domain.md#variations-and-roles.
+
 use crate::{
     app::App,
     domain::{Caller, Error, Resource},

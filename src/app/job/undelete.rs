@@ -1,3 +1,5 @@
+//! The way back for a deleted job, as long as its request is live, see docs/domain.md#soft-delete.
+
 use std::slice;
 
 use crate::{

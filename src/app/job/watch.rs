@@ -1,3 +1,5 @@
+//! The watch of one job, which resumes after a revision, see docs/domain.md#attempts.
+
 use futures::stream::BoxStream;
 
 use crate::{

@@ -1,3 +1,5 @@
+//! Deletion of one media row; the file stays in the storage, see docs/domain.md#soft-delete.
+
 use crate::{
     app::App,
     domain::{Caller, Error},

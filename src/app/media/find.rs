@@ -1,3 +1,5 @@
+//! Where a file comes from: the media that have its bytes, with their jobs and requests.
+
 use std::collections::BTreeMap;
 
 use crate::{

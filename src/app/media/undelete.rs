@@ -1,3 +1,5 @@
+//! The way back for a deleted media row, as long as its request is live, see docs/domain.md#soft-delete.
+
 use crate::{
     app::App,
     domain::{Caller, Error},

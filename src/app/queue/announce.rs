@@ -1,3 +1,5 @@
+//! What a worker says of itself. It is kept in the database, so that every replica can tell why a job waits.
+
 use crate::{
     app::App,
     domain::{Error, job::Capability},

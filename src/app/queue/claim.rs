@@ -1,3 +1,5 @@
+//! A worker takes jobs, for as long as its lease, see docs/domain.md#attempts.
+
 use std::time::Duration;
 
 use uuid::Uuid;

@@ -1,3 +1,5 @@
+//! An attempt has made something: the job is completed together with the rows of its files, see docs/domain.md#media.
+
 use std::{slice, time::Duration};
 
 use serde_json::json;

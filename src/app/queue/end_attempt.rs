@@ -1,3 +1,5 @@
+//! An attempt has made nothing: the job fails, is tried again, or is handed back, see docs/domain.md#attempts.
+
 use std::time::Duration;
 
 use crate::{

@@ -1,3 +1,5 @@
+//! Why a pending job does not start, from what the workers have said of themselves lately.
+
 use std::time::Duration;
 
 use crate::{

@@ -1,3 +1,5 @@
+//! An end for jobs that would wait for ever because no worker can run them, see docs/domain.md#attempts.
+
 use std::time::Duration;
 
 use crate::{

@@ -1,3 +1,5 @@
+//! Jobs of workers that have gone silent, see docs/domain.md#attempts.
+
 use crate::{
     app::App,
     domain::{

@@ -1,3 +1,5 @@
+//! Cancelling what is pending of a request, see docs/domain.md#cancelling.
+
 use crate::{
     app::App,
     domain::{Caller, Error, JobStatus, Resource},

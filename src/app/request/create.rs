@@ -1,3 +1,6 @@
+//! From a wish to a stored request with a pending job for each variation, all or nothing, see
+//! docs/domain.md#resolving-a-request.
+
 use crate::{
     app::{App, feature::properties_of},
     domain::{

@@ -1,3 +1,5 @@
+//! Deletion of a request with its jobs and media, see docs/domain.md#soft-delete.
+
 use crate::{
     app::App,
     domain::{Caller, Error, Resource, check_etag, job::Cause},

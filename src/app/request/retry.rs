@@ -1,3 +1,5 @@
+//! Successors for all jobs of a request that failed or were cancelled, see docs/domain.md#variations-and-roles.
+
 use crate::{
     app::App,
     domain::{Caller, Error},

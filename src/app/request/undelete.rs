@@ -1,3 +1,5 @@
+//! The way back for a deleted request and what went along, see docs/domain.md#soft-delete.
+
 use crate::{
     app::App,
     domain::{Caller, Error},

@@ -1,3 +1,5 @@
+//! What a wish would come to and cost, for forms that ask before they send it, see docs/domain.md#flow.
+
 use crate::{
     app::{App, feature::properties_of},
     domain::{Caller, Error, RequestDraft, Resolved},

@@ -1,3 +1,6 @@
+//! The watch of all jobs of a request, also of those that a retry adds. It resumes from a cursor, since each job counts
+//! its own revisions.
+
 use std::collections::{BTreeMap, VecDeque};
 
 use futures::stream::BoxStream;

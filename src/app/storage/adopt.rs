@@ -1,3 +1,5 @@
+//! An operator's word that a storage is this database's, where the two do not show it themselves.
+
 use uuid::Uuid;
 
 use crate::{

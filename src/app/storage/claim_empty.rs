@@ -1,3 +1,5 @@
+//! What a server does when it starts: an empty storage gets an owner before there is anything in it.
+
 use futures::TryStreamExt;
 
 use crate::{

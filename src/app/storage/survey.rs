@@ -1,3 +1,5 @@
+//! What a sweep would remove, for an operator who looks first.
+
 use std::time::Duration;
 
 use crate::{

@@ -1,3 +1,6 @@
+//! The removal, for upkeep and for an operator who has looked. It stops where so much would go that something may be
+//! wrong.
+
 use crate::{
     app::App,
     domain::{Doubt, Error, Ownership},

@@ -1,3 +1,5 @@
+//! A new template, within the limits of its feature, see docs/domain.md#templates.
+
 use crate::{
     app::{App, feature::properties_of},
     domain::{Checks, Error, FeatureProperties, MediaType, TemplateDraft},

@@ -1,3 +1,5 @@
+//! Deletion of a template by itself, see docs/domain.md#soft-delete.
+
 use crate::{
     app::App,
     domain::{Error, Resource, check_etag, deletion_time},

@@ -1,3 +1,5 @@
+//! The prompt that a template makes, without a request, see docs/domain.md#data-of-a-template.
+
 use crate::{
     app::{App, feature::properties_of, request::data_of},
     domain::{Checks, Error, JsonMap, check_prompt},

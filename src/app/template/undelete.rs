@@ -1,3 +1,5 @@
+//! The way back for a deleted template, as long as its feature is live, see docs/domain.md#soft-delete.
+
 use crate::{app::App, domain::Error, entity::template, store};
 
 impl App {

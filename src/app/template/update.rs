@@ -1,3 +1,6 @@
+//! A change of a live template. Requests that are stored keep the prompt that it made, see
+//! docs/domain.md#resolving-a-request.
+
 use crate::{
     app::{App, feature::properties_of},
     domain::{Checks, Error, Resource, TemplateDraft, check_etag},

@@ -1,3 +1,6 @@
+//! Uses and views, which are gathered as rows of their own, become their templates' counters and scores, see
+//! docs/domain.md#popularity-and-trends.
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};

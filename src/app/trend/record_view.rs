@@ -1,3 +1,5 @@
+//! A view of a template, see docs/domain.md#popularity-and-trends.
+
 use crate::{
     app::App,
     domain::{Caller, Checks, Error},

@@ -1,3 +1,5 @@
+//! What jobs ask for and workers offer.
+
 use crate::domain::MediaType;
 
 /// What a worker can run: the jobs of one provider that make media of one type.

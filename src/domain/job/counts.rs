@@ -1,3 +1,5 @@
+//! The counts of a request's jobs, and the status that they add up to, see docs/domain.md#request-status.
+
 use crate::domain::{JobStatus, RequestStatus};
 
 /// How many of a request's jobs stand where. Those superseded by a retry do not count, nor those that were deleted apart

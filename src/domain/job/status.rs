@@ -1,3 +1,5 @@
+//! The statuses of a job; `transition` says what leads from one to another.
+
 use serde::Serialize;
 use strum::{EnumString, IntoStaticStr, VariantNames};
 

@@ -1,3 +1,5 @@
+//! The file formats of an output: the one that the provider makes, and those that it is converted to.
+
 use codec::Format;
 
 use crate::domain::{

@@ -1,3 +1,5 @@
+//! The statuses of a request. They are a job's, but text in the table, see docs/domain.md#enums.
+
 use serde::Serialize;
 use strum::{EnumString, IntoStaticStr, VariantNames};
 

@@ -1,3 +1,5 @@
+//! Wishes against features and templates: what they come to, and what is refused.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Derived files are decoded again, to see that they show what the original shows.
+
 #![allow(clippy::unwrap_used)]
 
 use std::io::Cursor;

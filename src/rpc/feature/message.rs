@@ -1,3 +1,5 @@
+//! Features between the contract and the domain, and the paths by which an update names their fields.
+
 use prost_types::Struct;
 
 use crate::{

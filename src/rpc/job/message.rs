@@ -1,3 +1,5 @@
+//! Jobs between the contract and the domain. Where several are told the inputs are left out, which are large.
+
 use serde_json::Value;
 
 use crate::{

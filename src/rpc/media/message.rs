@@ -1,3 +1,6 @@
+//! Media between the contract and the domain. What the row knows of the file is spread over fields; the rest stays
+//! `metadata`.
+
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 

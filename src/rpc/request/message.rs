@@ -1,3 +1,5 @@
+//! Requests between the contract and the domain: the wish, the filter, and what the calls answer.
+
 use crate::{
     app::{App, News, RequestUpdate, ValidRequest},
     domain::{

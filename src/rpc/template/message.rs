@@ -1,3 +1,5 @@
+//! Templates between the contract and the domain, and the paths by which an update names their fields.
+
 use codec::Format;
 use prost_types::Struct;
 

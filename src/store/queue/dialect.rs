@@ -1,3 +1,5 @@
+//! The pieces of SQL that the two databases spell differently, and how a transition becomes SQL.
+
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Iterable, Statement, Value,

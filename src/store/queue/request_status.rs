@@ -1,3 +1,5 @@
+//! A request's status from those of its jobs, see docs/domain.md#request-status.
+
 use sea_orm::Value;
 
 use crate::{domain::Error, store::Transaction};
