@@ -42,6 +42,12 @@ pub trait Provider: Send + Sync {
         Ok(())
     }
 
+    /// What of a template's style, with the values of its variables, it could not read for media of this type.
+    fn check(&self, media_type: MediaType, style: &JsonMap, variables: &JsonMap) -> Vec<Unfit> {
+        let _ = (media_type, style, variables);
+        Vec::new()
+    }
+
     /// Hands the work over, or does it.
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError>;
 
@@ -67,6 +73,17 @@ pub trait Provider: Send + Sync {
         let _ = (task, task_id);
         Ok(())
     }
+}
+
+/// A part of a style that a provider could not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// Its place in the style, such as `animation.pan`.
+    pub key: String,
+    /// Whether the variable of that name gives the value, and not the style itself.
+    pub of_variable: bool,
+    /// What must be there, in words that follow "must be".
+    pub expected: String,
 }
 
 /// One attempt at a job, as a provider sees it.

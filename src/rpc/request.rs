@@ -36,14 +36,14 @@ impl RequestService for Requests {
     ) -> Result<Response<proto::CreateRequestResponse>, Status> {
         let caller = caller(&request);
         let request = request.into_inner();
-        require_finite(&request)?;
+        let checks = check_finite(&request);
         let validate_only = request.validate_only;
         let draft = draft(request);
         if validate_only {
-            let valid = self.app.validate_request(caller, &draft).await?;
+            let valid = self.app.validate_request(caller, &draft, &checks).await?;
             return Ok(Response::new(resolved::response(valid)));
         }
-        let (request, jobs) = self.app.create_request(caller, draft).await?;
+        let (request, jobs) = self.app.create_request(caller, draft, &checks).await?;
         note_jobs(request.request.id, &jobs);
         Ok(Response::new(proto::CreateRequestResponse {
             request: Some(message(request, caller)),
@@ -219,7 +219,7 @@ fn filter_from(
     }
 }
 
-fn require_finite(request: &proto::CreateRequestRequest) -> Result<(), Error> {
+fn check_finite(request: &proto::CreateRequestRequest) -> Checks {
     let input = request.input.as_ref();
     let mut checks = Checks::default();
     let variables = input.into_iter().flat_map(|input| input.variables.values());
@@ -228,7 +228,7 @@ fn require_finite(request: &proto::CreateRequestRequest) -> Result<(), Error> {
     json::check_finite("input.extra", extra, &mut checks);
     let metadata = json::values_of(request.metadata.as_ref());
     json::check_finite("metadata", metadata, &mut checks);
-    checks.finish(())
+    checks
 }
 
 /// The log tells of the first job alone; the others are found by their request.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use atelier::domain::{Caller, RequestDraft, job::Capability};
+use atelier::domain::{Caller, Checks, RequestDraft, job::Capability};
 use atelier::entity::MediaType;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -165,7 +165,10 @@ async fn a_key_and_a_template_add_one_round_trip_each() {
             idempotency_key: key.to_owned(),
             ..bench.draft("x")
         };
-        let created = bench.app.create_request(Caller::TrustedService, request);
+        let checks = Checks::default();
+        let created = bench
+            .app
+            .create_request(Caller::TrustedService, request, &checks);
         within(created).await.unwrap();
     }
     let trips = wire.take();
