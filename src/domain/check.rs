@@ -16,7 +16,7 @@ const MAX_SEARCH_CHARS: usize = 200;
 const ORDER_INDEXES: std::ops::RangeInclusive<i32> = -1_000_000..=1_000_000;
 
 /// The problems found so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Checks {
     prefix: &'static str,
     violations: Violations,
@@ -50,6 +50,10 @@ impl Checks {
     pub fn tells(&self, field: &str) -> bool {
         let told = |violation: &Violation| violation.field.strip_prefix(self.prefix) == Some(field);
         self.violations.iter().any(told)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.violations.is_empty()
     }
 
     /// Adds what was found elsewhere, under the names that it has there.

@@ -96,14 +96,14 @@ pub struct Resolved {
 /// Resolves a request (first its own inputs, then the template's, then the feature's, see
 /// docs/domain.md#resolving-a-request), or tells every violation at once.
 ///
-/// `random_seed` is used when neither the request nor the template sets one.
+/// `checks` holds what is wrong already; `random_seed` is used when neither the request nor the template sets one.
 pub fn resolve(
     draft: &RequestDraft,
     offer: Offer<'_>,
     limits: IntakeLimits,
     random_seed: u32,
+    mut checks: Checks,
 ) -> Result<Resolved, Error> {
-    let mut checks = Checks::default();
     check_identity(draft, &mut checks);
     let user_prompt = check_prompt(&draft.user_prompt, offer.properties, limits, &mut checks);
     check_attachments(draft, &mut checks);

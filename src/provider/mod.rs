@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{JobInput, MediaType};
+use crate::domain::{JobInput, JsonMap, MediaType};
 
 pub use output::{Content, HeldFile, Output, OutputFile};
 pub use registry::Registry;
@@ -39,6 +39,12 @@ pub trait Provider: Send + Sync {
     /// Whether it can work here; if not, what is missing, in words that follow "cannot run here:" and say what to do.
     fn ready(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    /// What of a template's style, with the values of its variables, it could not read for media of this type.
+    fn check(&self, media_type: MediaType, style: &JsonMap, variables: &JsonMap) -> Vec<Unfit> {
+        let _ = (media_type, style, variables);
+        Vec::new()
     }
 
     /// Hands the work over, or does it.
@@ -66,6 +72,17 @@ pub trait Provider: Send + Sync {
         let _ = (task, task_id);
         Ok(())
     }
+}
+
+/// A part of a style that a provider could not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// Its place in the style, such as `animation.pan`.
+    pub key: String,
+    /// Whether the variable of that name gives the value, and not the style itself.
+    pub of_variable: bool,
+    /// What must be there, in words that follow "must be".
+    pub expected: String,
 }
 
 /// One attempt at a job, as a provider sees it.

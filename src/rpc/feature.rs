@@ -31,8 +31,9 @@ impl FeatureService for Features {
     ) -> Result<Response<proto::CreateFeatureResponse>, Status> {
         let caller = caller(&request);
         let request = request.into_inner();
-        json::require_finite("", open_ended(request.properties.as_ref()))?;
-        let (draft, checks) = draft(request);
+        let not_finite = json::not_finite("", open_ended(request.properties.as_ref()));
+        let (draft, mut checks) = draft(request);
+        checks.extend(not_finite);
         let feature = self.app.create_feature(draft, checks).await?;
         call::note_id(feature.id);
         Ok(Response::new(proto::CreateFeatureResponse {
@@ -79,13 +80,14 @@ impl FeatureService for Features {
         let caller = caller(&request);
         let request = request.into_inner();
         let given = request.feature.unwrap_or_default();
-        json::require_finite("feature.", open_ended(given.properties.as_ref()))?;
+        let not_finite = json::not_finite("feature.", open_ended(given.properties.as_ref()));
         let (id, etag) = (given.id, given.etag.clone());
         let given = resource(given);
         let mut of_mask = Checks::default();
         let mask = FIELDS.select(request.update_mask, &given, &mut of_mask);
         let mut checks = Checks::within("feature.");
         checks.extend(of_mask.into_violations());
+        checks.extend(not_finite);
         let change = |draft: &mut _| mask.copy(draft, &given);
         let feature = self.app.update_feature(id, &etag, checks, change).await?;
         call::note_id(feature.id);

@@ -3,7 +3,7 @@
 use prost_types::{ListValue, Struct, Value, value::Kind};
 use serde_json::{Number, Value as Json};
 
-use crate::domain::{Checks, Error, JsonMap};
+use crate::domain::{Checks, JsonMap, Violations};
 
 /// Largest whole number that a double holds exactly, 2^53.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -20,17 +20,17 @@ pub(super) fn from_map(fields: impl IntoIterator<Item = (String, Value)>) -> Jso
         .collect()
 }
 
-/// Refuses what JSON cannot say, and a `google.protobuf.Value` must not: infinity, and what is not a number. The objects
-/// come with their paths, which stand in the message of `prefix`.
-pub(super) fn require_finite<const N: usize>(
+/// Finds what JSON cannot say, and a `google.protobuf.Value` must not: infinity, and what is not a number. The objects come
+/// with their paths, which stand in the message of `prefix`.
+pub(super) fn not_finite<const N: usize>(
     prefix: &'static str,
     objects: [(&str, Option<&Struct>); N],
-) -> Result<(), Error> {
+) -> Violations {
     let mut checks = Checks::within(prefix);
     for (path, object) in objects {
         check_finite(path, values_of(object), &mut checks);
     }
-    checks.finish(())
+    checks.into_violations()
 }
 
 /// The same for values under one path.
@@ -57,7 +57,7 @@ fn is_finite(value: &Value) -> bool {
     }
 }
 
-/// What JSON cannot say becomes null; see [`require_finite`].
+/// What JSON cannot say becomes null; see [`not_finite`].
 pub(super) fn from_value(value: Value) -> Json {
     match value.kind {
         None | Some(Kind::NullValue(_)) => Json::Null,

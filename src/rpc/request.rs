@@ -19,7 +19,7 @@ use super::{
     required_id,
 };
 
-use message::{draft, filter_from, message, require_finite, update_message, validated};
+use message::{check_finite, draft, filter_from, message, update_message, validated};
 
 pub(super) use message::{input_from, input_message, messages};
 
@@ -35,14 +35,14 @@ impl RequestService for Requests {
     ) -> Result<Response<proto::CreateRequestResponse>, Status> {
         let caller = caller(&request);
         let request = request.into_inner();
-        require_finite(&request)?;
+        let checks = check_finite(&request);
         let validate_only = request.validate_only;
         let draft = draft(request);
         if validate_only {
-            let valid = self.app.validate_request(caller, &draft).await?;
+            let valid = self.app.validate_request(caller, &draft, &checks).await?;
             return Ok(Response::new(validated(valid)));
         }
-        let (request, jobs) = self.app.create_request(caller, draft).await?;
+        let (request, jobs) = self.app.create_request(caller, draft, &checks).await?;
         note_jobs(request.request.id, &jobs);
         Ok(Response::new(proto::CreateRequestResponse {
             request: Some(message(request, caller)),

@@ -33,8 +33,9 @@ impl TemplateService for Templates {
         request: Request<proto::CreateTemplateRequest>,
     ) -> Result<Response<proto::CreateTemplateResponse>, Status> {
         let request = request.into_inner();
-        json::require_finite("", open_ended(request.template_data.as_ref()))?;
-        let (draft, checks) = draft(request);
+        let not_finite = json::not_finite("", open_ended(request.template_data.as_ref()));
+        let (draft, mut checks) = draft(request);
+        checks.extend(not_finite);
         let template = self.app.create_template(draft, checks).await?;
         call::note_id(template.id);
         Ok(Response::new(proto::CreateTemplateResponse {
@@ -102,7 +103,7 @@ impl TemplateService for Templates {
     ) -> Result<Response<proto::UpdateTemplateResponse>, Status> {
         let request = request.into_inner();
         let given = request.template.unwrap_or_default();
-        json::require_finite("template.", open_ended(given.template_data.as_ref()))?;
+        let not_finite = json::not_finite("template.", open_ended(given.template_data.as_ref()));
         let (id, etag) = (given.id, given.etag.clone());
         let (given, problems) = resource(given, "template.");
         let mut checks = Checks::default();
@@ -114,6 +115,7 @@ impl TemplateService for Templates {
         }
         let mut of_template = Checks::within("template.");
         of_template.extend(checks.into_violations());
+        of_template.extend(not_finite);
         let change = |draft: &mut _| mask.copy(draft, &given);
         let updated = self.app.update_template(id, &etag, of_template, change);
         Ok(Response::new(proto::UpdateTemplateResponse {
@@ -155,13 +157,12 @@ impl TemplateService for Templates {
         let request = request.into_inner();
         let mut checks = Checks::default();
         json::check_finite("variables", request.variables.values(), &mut checks);
-        checks.finish(())?;
         let trial = Trial {
             template_id: request.template_id,
             user_prompt: request.user_prompt,
             variables: json::from_map(request.variables),
         };
-        let rendered = self.app.render_template(trial).await?;
+        let rendered = self.app.render_template(trial, checks).await?;
         Ok(Response::new(proto::RenderTemplateResponse {
             prompt: rendered.prompt,
             negative_prompt: rendered.negative_prompt,

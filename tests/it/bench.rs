@@ -128,7 +128,9 @@ impl Bench {
         let mut draft = self.draft("x");
         draft.input.batch_size = variations;
         draft.priority = priority;
-        self.app.create_request(caller, draft).await.unwrap().1
+        let checks = Checks::default();
+        let created = self.app.create_request(caller, draft, &checks);
+        created.await.unwrap().1
     }
 
     /// A wish of user 1 for one picture.

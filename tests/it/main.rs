@@ -40,6 +40,7 @@ mod jobs;
 mod layers;
 mod leases;
 mod logs;
+mod looks;
 mod media_deletion;
 mod media_download;
 mod media_files;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use atelier::domain::{Caller, MediaType, RequestDraft, job::Capability};
+use atelier::domain::{Caller, Checks, MediaType, RequestDraft, job::Capability};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -164,7 +164,10 @@ async fn a_key_and_a_template_add_one_round_trip_each() {
             idempotency_key: key.to_owned(),
             ..bench.draft("x")
         };
-        let created = bench.app.create_request(Caller::TrustedService, request);
+        let checks = Checks::default();
+        let created = bench
+            .app
+            .create_request(Caller::TrustedService, request, &checks);
         within(created).await.unwrap();
     }
     let trips = wire.take();

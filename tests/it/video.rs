@@ -7,6 +7,7 @@ use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest, FeatureProperties,
     GenerationInput, JobStatus, Media, MediaRole, MediaType, OutputSettings, TemplateData,
 };
+use atelier::server::Role;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -146,7 +147,8 @@ async fn every_video_template_of_the_catalogue_makes_a_video() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_style_that_moves_in_no_known_way_fails_with_a_sentence() {
     let db = TestDatabase::create(Backend::Sqlite).await;
-    let server = TestServer::start(&db).await;
+    // One that runs no jobs has no provider to ask.
+    let server = TestServer::start_api(&db).await;
     let feature = video_feature(&server, 10).await;
     let style = json!({ "animation": { "pan": "sideways" } });
     let template = server
@@ -164,6 +166,7 @@ async fn a_style_that_moves_in_no_known_way_fails_with_a_sentence() {
             ..wish(feature)
         })
         .await;
+    let _worker = server.beside(Role::Worker, &db, |_| ()).await;
     let ended = server.ended(jobs[0].id).await;
     assert_eq!(ended.code(), "PROVIDER_REJECTED_INPUT");
     let message = ended.job.error.unwrap().message;

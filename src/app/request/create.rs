@@ -4,10 +4,11 @@
 use crate::{
     app::{App, feature::properties_of},
     domain::{
-        Caller, Error, FeatureProperties, JobCounts, MediaType, Offer, Origin, RequestDraft,
-        Resolved, TemplateData, Versioned, resolve, stored,
+        Caller, Checks, Error, FeatureProperties, JobCounts, MediaType, Offer, Origin,
+        RequestDraft, Resolved, TemplateData, Versioned, resolve, stored,
     },
     entity::{feature, idempotency_key, job, request, template},
+    provider::Unfit,
     store::{self, Transaction, feature::Offered, request::Counted},
 };
 
@@ -18,24 +19,26 @@ impl App {
     /// Accepts a wish: checks it, stores it with one pending job for each variation, and wakes the workers.
     ///
     /// With an idempotency key that came before, the first call's request is returned, whatever has become of the feature
-    /// since.
+    /// since. `checks` holds what is wrong with the wish already.
     pub async fn create_request(
         &self,
         caller: Caller,
         draft: RequestDraft,
+        checks: &Checks,
     ) -> Result<Accepted, Error> {
         check_owner(caller, &draft)?;
         let draft = draft.with_allowed_priority(caller);
-        self.require_feature(&draft)?;
-        let refusal = match self.store_for_known_user(&draft).await {
+        self.require_feature(&draft, checks)?;
+        let refusal = match self.store_for_known_user(&draft, checks).await {
             Err(Error::UserUnknown(id)) if self.settings.provision_users => {
                 store::user::provision(self.store.writer(), &self.settings.users, id).await?;
-                self.store_for_known_user(&draft).await
+                self.store_for_known_user(&draft, checks).await
             }
             stored => stored,
         };
         let refusal = match refusal {
             Ok(accepted) => return Ok(accepted),
+            Err(refusal) if !checks.is_empty() => return Err(refusal),
             Err(refusal) => refusal,
         };
         self.replay(&draft).await?.ok_or(refusal)
@@ -46,6 +49,7 @@ impl App {
         &self,
         draft: &RequestDraft,
         offered: &Offered,
+        checks: &Checks,
     ) -> Result<Resolved, Error> {
         let (feature, template) = (&offered.feature, offered.template.as_ref());
         if !feature.is_active {
@@ -64,7 +68,34 @@ impl App {
             template: template.as_ref(),
             origin: Some(&origin),
         };
-        resolve(draft, offer, self.settings.intake, rand::random())
+        let mut checks = checks.clone();
+        self.check_filled_look(draft, offer, &mut checks);
+        resolve(draft, offer, self.settings.intake, rand::random(), checks)
+    }
+
+    /// Notes what the provider could not read of the template with the wish's variables, if this process has that provider.
+    fn check_filled_look(&self, draft: &RequestDraft, offer: Offer<'_>, checks: &mut Checks) {
+        let provider = self.providers.get(offer.properties.provider());
+        let (Some(provider), Some(template)) = (provider, offer.template) else {
+            return;
+        };
+        // What is wrong with the variables themselves is told by the rules.
+        let given = &draft.input.variables;
+        let variables = template.resolve_variables(given, "", &mut Checks::default());
+        for unfit in provider.check(offer.category, &template.style, &variables) {
+            let Unfit { key, expected, .. } = unfit;
+            if unfit.of_variable {
+                checks.add(
+                    format!("input.variables.{key}"),
+                    format!("must be {expected}"),
+                );
+            } else {
+                checks.add(
+                    "template_id",
+                    format!("the template's style.{key} must be {expected}"),
+                );
+            }
+        }
     }
 
     /// Refuses a wish whose jobs could only fail, as far as this process knows. All of its jobs have the same provider.
@@ -76,7 +107,11 @@ impl App {
     }
 
     /// A wish that names no feature is checked as far as possible, so that its other mistakes are told too.
-    pub(super) fn require_feature(&self, draft: &RequestDraft) -> Result<(), Error> {
+    pub(super) fn require_feature(
+        &self,
+        draft: &RequestDraft,
+        checks: &Checks,
+    ) -> Result<(), Error> {
         if draft.feature_id > 0 {
             return Ok(());
         }
@@ -87,7 +122,7 @@ impl App {
             template: None,
             origin: None,
         };
-        resolve(draft, offer, self.settings.intake, 0)?;
+        resolve(draft, offer, self.settings.intake, 0, checks.clone())?;
         Err(Error::internal(
             "a request without a feature was not refused",
         ))
@@ -95,11 +130,15 @@ impl App {
 
     /// Checks and stores a wish in one transaction, through which its feature stays. [`Error::UserUnknown`] if its user is
     /// not known yet.
-    async fn store_for_known_user(&self, draft: &RequestDraft) -> Result<Accepted, Error> {
+    async fn store_for_known_user(
+        &self,
+        draft: &RequestDraft,
+        checks: &Checks,
+    ) -> Result<Accepted, Error> {
         self.change_jobs(async |tx, changed| {
             let offered =
                 store::feature::find_offered(tx, &self.settings.users, draft, true).await?;
-            let resolved = self.resolve_draft(draft, &offered)?;
+            let resolved = self.resolve_draft(draft, &offered, checks)?;
             self.check_provider(&resolved)?;
             if !offered.user_known {
                 return Err(Error::UserUnknown(draft.user_id));

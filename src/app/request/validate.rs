@@ -2,7 +2,7 @@
 
 use crate::{
     app::{App, feature::properties_of},
-    domain::{Caller, Error, RequestDraft, Resolved},
+    domain::{Caller, Checks, Error, RequestDraft, Resolved},
     store,
 };
 
@@ -22,13 +22,14 @@ impl App {
         &self,
         caller: Caller,
         draft: &RequestDraft,
+        checks: &Checks,
     ) -> Result<ValidRequest, Error> {
         check_owner(caller, draft)?;
-        self.require_feature(draft)?;
+        self.require_feature(draft, checks)?;
         let users = &self.settings.users;
         let offered =
             store::feature::find_offered(self.store.reader(), users, draft, false).await?;
-        let resolved = self.resolve_draft(draft, &offered)?;
+        let resolved = self.resolve_draft(draft, &offered, checks)?;
         self.check_provider(&resolved)?;
         if !offered.user_known && !self.settings.provision_users {
             return Err(Error::UserUnknown(draft.user_id));

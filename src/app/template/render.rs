@@ -24,10 +24,14 @@ pub struct Rendered {
 }
 
 impl App {
-    /// Makes the prompt that a request with these values would have, or tells what is wrong with them.
-    pub async fn render_template(&self, trial: Trial) -> Result<Rendered, Error> {
+    /// Makes the prompt that a request with these values would have, or tells what is wrong with them. `checks` holds what is
+    /// wrong already.
+    pub async fn render_template(
+        &self,
+        trial: Trial,
+        mut checks: Checks,
+    ) -> Result<Rendered, Error> {
         let id = trial.template_id;
-        let mut checks = Checks::default();
         checks.id("template_id", id);
         if id <= 0 {
             return Err(Error::Validation(checks.into_violations()));

@@ -32,7 +32,9 @@ impl App {
                 let before = draft_of(&template);
                 let mut draft = before.clone();
                 change(&mut draft);
-                draft.check(&properties_of(&feature)?, feature.category, &mut checks);
+                let (properties, category) = (properties_of(&feature)?, feature.category);
+                draft.check(&properties, category, &mut checks);
+                self.check_look(&properties, category, &draft.data, &mut checks);
                 checks.finish(())?;
                 check_etag(Resource::Template, id, template.version, etag)?;
                 if draft == before {

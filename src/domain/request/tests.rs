@@ -45,13 +45,25 @@ fn fields(outcome: Result<Resolved, Error>) -> Vec<String> {
 #[test]
 fn a_prompt_is_trimmed_and_one_of_only_spaces_is_refused() {
     let properties = FeatureProperties::default();
-    let resolved = resolve(&wish("  Xin chào \n"), offer(&properties, None), LIMITS, 7);
+    let resolved = resolve(
+        &wish("  Xin chào \n"),
+        offer(&properties, None),
+        LIMITS,
+        7,
+        Checks::default(),
+    );
     assert_eq!(
         resolved.map(|r| r.user_prompt).ok().as_deref(),
         Some("Xin chào")
     );
     assert_eq!(
-        fields(resolve(&wish(" \n "), offer(&properties, None), LIMITS, 7)),
+        fields(resolve(
+            &wish(" \n "),
+            offer(&properties, None),
+            LIMITS,
+            7,
+            Checks::default()
+        )),
         ["user_prompt"]
     );
 }
@@ -62,7 +74,16 @@ fn an_empty_prompt_is_fine_where_the_feature_allows_it() {
         allow_empty_prompt: true,
         ..FeatureProperties::default()
     };
-    assert!(resolve(&wish(""), offer(&properties, None), LIMITS, 7).is_ok());
+    assert!(
+        resolve(
+            &wish(""),
+            offer(&properties, None),
+            LIMITS,
+            7,
+            Checks::default()
+        )
+        .is_ok()
+    );
 }
 
 #[test]
@@ -71,7 +92,13 @@ fn variations_count_their_seeds_up_and_wrap() {
     let mut wish = wish("a");
     wish.input.batch_size = 3;
     wish.input.seed = Some(i64::from(u32::MAX) - 1);
-    let resolved = resolve(&wish, offer(&properties, None), LIMITS, 7);
+    let resolved = resolve(
+        &wish,
+        offer(&properties, None),
+        LIMITS,
+        7,
+        Checks::default(),
+    );
     let seeds: Vec<u32> = resolved
         .iter()
         .flat_map(|r| &r.jobs)
@@ -102,7 +129,13 @@ fn everything_wrong_is_told_at_once() {
     wish.input.output.format = "gif".to_owned();
     wish.input.variables.insert("brand".to_owned(), json!("x"));
     assert_eq!(
-        fields(resolve(&wish, offer(&properties, None), LIMITS, 7)),
+        fields(resolve(
+            &wish,
+            offer(&properties, None),
+            LIMITS,
+            7,
+            Checks::default()
+        )),
         [
             "user_prompt",
             "user_media_urls[1]",
@@ -131,7 +164,13 @@ fn the_request_wins_over_the_template_and_the_template_over_the_feature() {
     .unwrap_or_default();
     let mut wish = wish("a");
     wish.input.output.format = "jpeg".to_owned();
-    let resolved = resolve(&wish, offer(&properties, Some(&template)), LIMITS, 7);
+    let resolved = resolve(
+        &wish,
+        offer(&properties, Some(&template)),
+        LIMITS,
+        7,
+        Checks::default(),
+    );
     let job = resolved
         .ok()
         .and_then(|r| r.jobs.into_iter().next())

@@ -234,7 +234,8 @@ async fn what_cannot_be_made_is_said() {
 
 #[tokio::test]
 async fn a_conversion_ends_when_its_time_is_up() {
-    let content = video(Format::Gif, (64, 64), 10, 10);
+    // Long enough to outlast the shortest wait that a timer can tell.
+    let content = video(Format::Gif, (128, 128), 10, 100);
     let mut hurried = original(content).await;
     let gif = Derivation::Format(Format::Mp4);
     assert_eq!(

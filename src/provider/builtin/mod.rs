@@ -8,11 +8,14 @@ use async_trait::async_trait;
 use codec::{Format, picture};
 use serde_json::Value;
 use studio::drawing::{self, Brief, DrawError};
+use studio::{animation, music};
 use tokio::task;
 
 use crate::domain::{JobInput, JsonMap, MediaType};
 
-use super::{Content, Output, OutputFile, Progress, Provider, ProviderError, Submitted, Task};
+use super::{
+    Content, Output, OutputFile, Progress, Provider, ProviderError, Submitted, Task, Unfit,
+};
 
 /// Share of the work that is drawing; the rest is encoding the file.
 const DRAWN: f32 = 0.85;
@@ -34,6 +37,21 @@ impl Provider for Builtin {
 
     fn may_resubmit(&self) -> bool {
         true
+    }
+
+    fn check(&self, media_type: MediaType, style: &JsonMap, variables: &JsonMap) -> Vec<Unfit> {
+        let keys: &[&str] = match media_type {
+            MediaType::Image | MediaType::Video => &FILLED_BY_VARIABLES,
+            MediaType::Audio => &sound::FILLED_BY_VARIABLES,
+        };
+        let filled = filled_style(style, variables, keys);
+        let unfit = problems(media_type, &filled).into_iter();
+        let unfit = unfit.map(|(key, expected)| Unfit {
+            of_variable: filled.get(&key) != style.get(&key),
+            key,
+            expected,
+        });
+        unfit.collect()
     }
 
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {
@@ -97,20 +115,34 @@ fn brief(input: &JobInput) -> Brief {
         seed: u64::from(input.seed),
         width: input.width,
         height: input.height,
-        style: filled_style(input, &FILLED_BY_VARIABLES),
+        style: filled_style(&input.style, &input.variables, &FILLED_BY_VARIABLES),
     }
 }
 
 /// The template's style, with those of its keys that variables of the same name fill.
-fn filled_style(input: &JobInput, keys: &[&str]) -> JsonMap {
-    let mut style = input.style.clone();
-    for (name, value) in &input.variables {
+fn filled_style(style: &JsonMap, variables: &JsonMap, keys: &[&str]) -> JsonMap {
+    let mut style = style.clone();
+    for (name, value) in variables {
         let empty = value.as_str().is_some_and(str::is_empty);
         if keys.contains(&name.as_str()) && !empty {
             style.insert(name.clone(), value.clone());
         }
     }
     style
+}
+
+/// The wrong keys of a style, each with what is expected.
+fn problems(media_type: MediaType, style: &JsonMap) -> Vec<(String, String)> {
+    let checked = match media_type {
+        MediaType::Image => vec![drawing::check_style(style)],
+        MediaType::Video => vec![drawing::check_style(style), animation::check_style(style)],
+        MediaType::Audio => vec![music::check_style(style)],
+    };
+    checked
+        .into_iter()
+        .filter_map(Result::err)
+        .flatten()
+        .collect()
 }
 
 impl From<DrawError> for ProviderError {

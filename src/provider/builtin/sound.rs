@@ -16,7 +16,7 @@ const DEFAULT_SECONDS: u32 = 15;
 /// Share of the work that is playing; the rest is encoding the file.
 const PLAYED: f32 = 0.9;
 /// Keys of the style that a template may offer in its form, as variables of the same name.
-const FILLED_BY_VARIABLES: [&str; 5] = ["drums", "ensemble", "key", "mood", "tempo"];
+pub(super) const FILLED_BY_VARIABLES: [&str; 5] = ["drums", "ensemble", "key", "mood", "tempo"];
 
 /// Composes the job's music and writes it in the job's format.
 pub(super) fn make(task: &Task) -> Result<Output, ProviderError> {
@@ -57,7 +57,7 @@ fn brief(input: &JobInput) -> Brief {
         prompt: input.prompt.clone(),
         seed: u64::from(input.seed),
         seconds: input.duration_seconds.unwrap_or(DEFAULT_SECONDS),
-        style: filled_style(input, &FILLED_BY_VARIABLES),
+        style: filled_style(&input.style, &input.variables, &FILLED_BY_VARIABLES),
     }
 }
 

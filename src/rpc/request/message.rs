@@ -17,7 +17,7 @@ use crate::rpc::{
     time::{optional_time, timestamp},
 };
 
-pub(super) fn require_finite(request: &proto::CreateRequestRequest) -> Result<(), Error> {
+pub(super) fn check_finite(request: &proto::CreateRequestRequest) -> Checks {
     let input = request.input.as_ref();
     let mut checks = Checks::default();
     let variables = input.into_iter().flat_map(|input| input.variables.values());
@@ -26,7 +26,7 @@ pub(super) fn require_finite(request: &proto::CreateRequestRequest) -> Result<()
     json::check_finite("input.extra", extra, &mut checks);
     let metadata = json::values_of(request.metadata.as_ref());
     json::check_finite("metadata", metadata, &mut checks);
-    checks.finish(())
+    checks
 }
 
 pub(super) fn draft(request: proto::CreateRequestRequest) -> RequestDraft {

@@ -60,12 +60,10 @@ impl Direction {
     /// # Errors
     /// [`DrawError::Invalid`] names the first wrong key as `style.animation.<key>`.
     pub(super) fn read(style: &Map<String, Value>, dice: &Dice) -> Result<Self, DrawError> {
-        let none = Map::new();
-        let told = match style.get("animation") {
-            None | Some(Value::Null) => &none,
-            Some(Value::Object(told)) => told,
-            Some(_) => return Err(invalid("animation", "a table")),
-        };
+        let (told, problems) = read(style);
+        if let Some((key, expected)) = problems.first() {
+            return Err(invalid(key, expected));
+        }
         let mut dice = dice.fork("animation");
         // Drawn in any case, so that naming one key leaves the others as they were.
         let entrance = dice.pick([
@@ -75,22 +73,56 @@ impl Direction {
             Entrance::Rise,
         ]);
         let pan = dice.pick([Pan::In, Pan::Out, Pan::Left, Pan::Right]);
-        let mut reader = Reader::new(told);
-        let direction = Self {
-            entrance: reader
-                .one_of("entrance", Entrance::NAMES)
-                .unwrap_or(entrance),
-            pan: reader.one_of("pan", Pan::NAMES).unwrap_or(pan),
-            drift: reader
-                .one_of("drift", Drift::NAMES)
-                .unwrap_or(Drift::Gentle),
-            pace: reader.one_of("pace", Pace::NAMES).unwrap_or(Pace::Steady),
-        };
-        match reader.problems.first() {
-            None => Ok(direction),
-            Some((key, expected)) => Err(invalid(&format!("animation.{key}"), expected)),
-        }
+        Ok(Self {
+            entrance: told.entrance.unwrap_or(entrance),
+            pan: told.pan.unwrap_or(pan),
+            drift: told.drift.unwrap_or(Drift::Gentle),
+            pace: told.pace.unwrap_or(Pace::Steady),
+        })
     }
+}
+
+/// What a style says itself.
+#[derive(Default)]
+struct Told {
+    entrance: Option<Entrance>,
+    pan: Option<Pan>,
+    drift: Option<Drift>,
+    pace: Option<Pace>,
+}
+
+/// Checks the `animation` of a style without drawing.
+///
+/// # Errors
+/// Every known key whose value has the wrong type or is not in its set, as `animation.<key>`, with what is expected instead.
+pub fn check_style(style: &Map<String, Value>) -> Result<(), Vec<(String, String)>> {
+    let (_, problems) = read(style);
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems)
+    }
+}
+
+fn read(style: &Map<String, Value>) -> (Told, Vec<(String, String)>) {
+    let told = match style.get("animation") {
+        None | Some(Value::Null) => return Default::default(),
+        Some(Value::Object(told)) => told,
+        Some(_) => {
+            let problem = ("animation".to_owned(), "a table".to_owned());
+            return (Told::default(), vec![problem]);
+        }
+    };
+    let mut reader = Reader::new(told);
+    let told = Told {
+        entrance: reader.one_of("entrance", Entrance::NAMES),
+        pan: reader.one_of("pan", Pan::NAMES),
+        drift: reader.one_of("drift", Drift::NAMES),
+        pace: reader.one_of("pace", Pace::NAMES),
+    };
+    let problems = reader.problems.into_iter();
+    let problems = problems.map(|(key, expected)| (format!("animation.{key}"), expected));
+    (told, problems.collect())
 }
 
 fn invalid(key: &str, expected: &str) -> DrawError {
@@ -108,7 +140,7 @@ mod tests {
 
     use super::*;
 
-    fn read(animation: Value, seed: u64) -> Result<Direction, DrawError> {
+    fn direction(animation: Value, seed: u64) -> Result<Direction, DrawError> {
         let style = Map::from_iter([("animation".to_owned(), animation)]);
         Direction::read(&style, &Dice::new(seed))
     }
@@ -123,15 +155,29 @@ mod tests {
                 drift: Drift::Strong,
                 pace: Pace::Calm,
             };
-            assert_eq!(read(told.clone(), seed).unwrap(), expected);
+            assert_eq!(direction(told.clone(), seed).unwrap(), expected);
         }
     }
 
     #[test]
     fn the_seed_chooses_what_is_left_open() {
-        let chosen: Vec<Direction> = (0..20).map(|seed| read(json!({}), seed).unwrap()).collect();
+        let chosen: Vec<Direction> = (0..20)
+            .map(|seed| direction(json!({}), seed).unwrap())
+            .collect();
         assert!(chosen.iter().any(|one| one.pan != chosen[0].pan));
-        assert_eq!(read(json!({}), 3).unwrap(), read(Value::Null, 3).unwrap());
+        assert_eq!(
+            direction(json!({}), 3).unwrap(),
+            direction(Value::Null, 3).unwrap()
+        );
+    }
+
+    #[test]
+    fn every_wrong_key_is_found() {
+        let animation = json!({ "pan": "up", "drift": "strong", "pace": 7 });
+        let style = Map::from_iter([("animation".to_owned(), animation)]);
+        let problems = check_style(&style).unwrap_err();
+        let keys: Vec<&str> = problems.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["animation.pan", "animation.pace"]);
     }
 
     #[test]
@@ -141,7 +187,7 @@ mod tests {
             (json!({ "pace": 7 }), "style.animation.pace", "\"steady\""),
             (json!("fast"), "style.animation", "a table"),
         ] {
-            let error = read(animation, 1).unwrap_err();
+            let error = direction(animation, 1).unwrap_err();
             let told = error.to_string();
             assert!(told.starts_with(field) && told.contains(expected), "{told}");
         }

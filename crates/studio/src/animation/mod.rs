@@ -20,6 +20,8 @@ use direction::{Direction, Drift};
 use pose::{Stage, Whim};
 use timeline::Timeline;
 
+pub use direction::check_style;
+
 /// Seconds in which the ground's colours wander there and back.
 const DRIFT_SECONDS: f32 = 7.0;
 
