@@ -155,7 +155,7 @@ impl App {
         let now = queue::time(tx, self.clock.queue()).await?;
         for job in jobs {
             // A job without one does not come from here.
-            if let Some(provider) = job.input_json["provider"].as_str() {
+            if let Some(provider) = job.provider() {
                 self.check_ready(provider)?;
             }
         }

@@ -64,7 +64,8 @@ pub use output::{OutputForm, OutputSettings, further_formats};
 pub use page::{Page, PageToken, page_size};
 pub use recipe::Recipe;
 pub use request::{
-    IntakeLimits, Offer, RequestDraft, RequestStatus, Resolved, check_prompt, resolve,
+    IntakeLimits, Offer, RequestDraft, RequestStatus, Resolved, check_prompt,
+    refuse_without_feature, resolve,
 };
 pub use resolution::{MIN_SIDE, Resolution};
 pub use table_name::TableName;

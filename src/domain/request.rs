@@ -1,4 +1,4 @@
-//! From a wish to the inputs of its jobs, see docs/domain.md#resolving-a-request.
+//! From a request to the inputs of its jobs, see docs/domain.md#resolving-a-request.
 
 use codec::Format;
 use serde::Serialize;
@@ -77,8 +77,8 @@ pub struct Offer<'a> {
     pub system_prompt: Option<&'a str>,
     pub properties: &'a FeatureProperties,
     pub template: Option<&'a TemplateData>,
-    /// Where the two come from; `None` when there is no feature.
-    pub origin: Option<&'a Origin>,
+    /// Where the two come from.
+    pub origin: &'a Origin,
 }
 
 /// A wish that keeps all the rules.
@@ -104,27 +104,18 @@ pub fn resolve(
     random_seed: u32,
     mut checks: Checks,
 ) -> Result<Resolved, Error> {
-    check_identity(draft, &mut checks);
-    let user_prompt = check_prompt(&draft.user_prompt, offer.properties, limits, &mut checks);
-    check_attachments(draft, &mut checks);
-    draft.input.check("input", &mut checks);
-
+    let user_prompt = check_draft(draft, offer.properties, limits, &mut checks);
     let input = match offer.template {
         Some(template) => draft.input.clone().or(&template.input_defaults()),
         None => draft.input.clone(),
     };
-    // Without a feature there are no limits of a feature to break.
-    let mut of_feature = Checks::default();
-    let variations = check_variations(&input, offer.properties, limits, &mut of_feature);
+    let variations = check_variations(&input, offer.properties, limits, &mut checks);
     let form = input.output.resolve(
         "input.output",
         offer.properties,
         offer.category,
-        &mut of_feature,
+        &mut checks,
     );
-    if draft.feature_id > 0 {
-        checks.extend(of_feature.into_violations());
-    }
     let (variables, template_prompt) =
         fill_template(draft, offer.template, user_prompt, &mut checks);
 
@@ -153,6 +144,31 @@ pub fn resolve(
         random_seed: random_seed_used,
         jobs,
     })
+}
+
+/// Refuses a request that names no feature, with all else that is wrong with it as far as that can be told without one.
+pub fn refuse_without_feature(
+    draft: &RequestDraft,
+    limits: IntakeLimits,
+    mut checks: Checks,
+) -> Error {
+    let user_prompt = check_draft(draft, &FeatureProperties::default(), limits, &mut checks);
+    fill_template(draft, None, user_prompt, &mut checks);
+    Error::Validation(checks.into_violations())
+}
+
+/// Checks what a request says by itself; returns its prompt, trimmed.
+fn check_draft<'a>(
+    draft: &'a RequestDraft,
+    properties: &FeatureProperties,
+    limits: IntakeLimits,
+    checks: &mut Checks,
+) -> &'a str {
+    check_identity(draft, checks);
+    let user_prompt = check_prompt(&draft.user_prompt, properties, limits, checks);
+    check_attachments(draft, checks);
+    draft.input.check("input", checks);
+    user_prompt
 }
 
 fn check_identity(draft: &RequestDraft, checks: &mut Checks) {
@@ -276,7 +292,7 @@ fn first_job(
         formats: form.formats.iter().map(Format::to_string).collect(),
         derivatives: offer.properties.derivatives.clone(),
         omit_recipe: offer.properties.omit_recipe,
-        origin: offer.origin.cloned(),
+        origin: Some(offer.origin.clone()),
         style: offer
             .template
             .map(|template| template.style.clone())

@@ -66,3 +66,11 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Model {
+    /// The provider that the job is for: that of the input, where an older program left the column empty.
+    pub fn provider(&self) -> Option<&str> {
+        let column = self.provider.as_deref();
+        column.or_else(|| self.input_json.get("provider")?.as_str())
+    }
+}

@@ -61,7 +61,7 @@ pub struct Filter {
 /// The feature is held, and templates are only hidden: so no other foreign key can be violated.
 pub async fn insert(
     tx: &Transaction,
-    draft: RequestDraft,
+    draft: &RequestDraft,
     resolved: &Resolved,
     system_prompt: Option<String>,
     now: DateTime<Utc>,
@@ -76,12 +76,15 @@ pub async fn insert(
         template_prompt: Set(resolved.template_prompt.clone()),
         system_prompt: Set(system_prompt),
         user_prompt: Set(resolved.user_prompt.clone()),
-        user_media_urls: Set(TextList::for_backend(draft.user_media_urls, backend)),
+        user_media_urls: Set(TextList::for_backend(
+            draft.user_media_urls.clone(),
+            backend,
+        )),
         input_metadata: Set(Some(
-            serde_json::to_value(draft.input).map_err(Error::internal)?,
+            serde_json::to_value(&draft.input).map_err(Error::internal)?,
         )),
         status: Set(RequestStatus::Pending),
-        metadata: Set((!draft.metadata.is_empty()).then_some(draft.metadata.into())),
+        metadata: Set((!draft.metadata.is_empty()).then(|| draft.metadata.clone().into())),
         created_at: Set(now),
         updated_at: Set(now),
         deleted_at: Set(None),

@@ -1,11 +1,11 @@
-//! From a wish to a stored request with a pending job for each variation, all or nothing, see
+//! From a request to a stored request with a pending job for each variation, all or nothing, see
 //! docs/domain.md#resolving-a-request.
 
 use crate::{
     app::{App, feature::properties_of},
     domain::{
-        Caller, Checks, Error, FeatureProperties, JobCounts, MediaType, Offer, Origin,
-        RequestDraft, Resolved, TemplateData, Versioned, resolve, stored,
+        Caller, Checks, Error, JobCounts, Offer, Origin, RequestDraft, Resolved, TemplateData,
+        Versioned, refuse_without_feature, resolve, stored,
     },
     entity::{feature, idempotency_key, job, request, template},
     provider::Unfit,
@@ -16,10 +16,10 @@ use crate::{
 pub type Accepted = (Counted, Vec<job::Model>);
 
 impl App {
-    /// Accepts a wish: checks it, stores it with one pending job for each variation, and wakes the workers.
+    /// Accepts a request: checks it, stores it with one pending job for each variation, and wakes the workers.
     ///
     /// With an idempotency key that came before, the first call's request is returned, whatever has become of the feature
-    /// since. `checks` holds what is wrong with the wish already.
+    /// since. `checks` holds what is wrong with the request already.
     pub async fn create_request(
         &self,
         caller: Caller,
@@ -44,7 +44,7 @@ impl App {
         self.replay(&draft).await?.ok_or(refusal)
     }
 
-    /// What the wish comes to with the feature and the template that it asks for.
+    /// What the request comes to with the feature and the template that it asks for.
     pub(super) fn resolve_draft(
         &self,
         draft: &RequestDraft,
@@ -66,14 +66,14 @@ impl App {
             system_prompt: feature.system_prompt.as_deref(),
             properties: &properties,
             template: template.as_ref(),
-            origin: Some(&origin),
+            origin: &origin,
         };
         let mut checks = checks.clone();
         self.check_filled_look(draft, offer, &mut checks);
         resolve(draft, offer, self.settings.intake, rand::random(), checks)
     }
 
-    /// Notes what the provider could not read of the template with the wish's variables, if this process has that provider.
+    /// Notes what the provider could not read of the template with the request's variables, if this process has that provider.
     fn check_filled_look(&self, draft: &RequestDraft, offer: Offer<'_>, checks: &mut Checks) {
         let provider = self.providers.get(offer.properties.provider());
         let (Some(provider), Some(template)) = (provider, offer.template) else {
@@ -98,7 +98,7 @@ impl App {
         }
     }
 
-    /// Refuses a wish whose jobs could only fail, as far as this process knows. All of its jobs have the same provider.
+    /// Refuses a request whose jobs could only fail, as far as this process knows. All of its jobs have the same provider.
     pub(super) fn check_provider(&self, resolved: &Resolved) -> Result<(), Error> {
         match resolved.jobs.first() {
             Some(job) => self.check_ready(&job.provider),
@@ -106,7 +106,6 @@ impl App {
         }
     }
 
-    /// A wish that names no feature is checked as far as possible, so that its other mistakes are told too.
     pub(super) fn require_feature(
         &self,
         draft: &RequestDraft,
@@ -115,20 +114,14 @@ impl App {
         if draft.feature_id > 0 {
             return Ok(());
         }
-        let offer = Offer {
-            category: MediaType::Image,
-            system_prompt: None,
-            properties: &FeatureProperties::default(),
-            template: None,
-            origin: None,
-        };
-        resolve(draft, offer, self.settings.intake, 0, checks.clone())?;
-        Err(Error::internal(
-            "a request without a feature was not refused",
+        Err(refuse_without_feature(
+            draft,
+            self.settings.intake,
+            checks.clone(),
         ))
     }
 
-    /// Checks and stores a wish in one transaction, through which its feature stays. [`Error::UserUnknown`] if its user is
+    /// Checks and stores a request in one transaction, through which its feature stays. [`Error::UserUnknown`] if its user is
     /// not known yet.
     async fn store_for_known_user(
         &self,
@@ -153,7 +146,7 @@ impl App {
             };
             let prompt = feature.system_prompt;
             let now = new_jobs.now;
-            let request = store::request::insert(tx, draft.clone(), &resolved, prompt, now).await?;
+            let request = store::request::insert(tx, draft, &resolved, prompt, now).await?;
             self.claim_key(tx, draft, &request).await?;
             let jobs = store::job::insert(tx, &request, &resolved.jobs, new_jobs).await?;
             if let Some(template_id) = request.template_id {

@@ -1,4 +1,4 @@
-//! What a wish would come to and cost, for forms that ask before they send it, see docs/domain.md#flow.
+//! What a request would come to and cost, for forms that ask before they send it, see docs/domain.md#flow.
 
 use crate::{
     app::{App, feature::properties_of},

@@ -1,8 +1,20 @@
-//! Wishes against features and templates: what they come to, and what is refused.
+//! Requests against features and templates: what they come to, and what is refused.
+
+use std::sync::LazyLock;
 
 use serde_json::json;
 
 use super::*;
+use crate::domain::Versioned;
+
+static ORIGIN: LazyLock<Origin> = LazyLock::new(|| Origin {
+    feature: Versioned {
+        id: 1,
+        name: "poster".to_owned(),
+        version: 1,
+    },
+    template: None,
+});
 
 const LIMITS: IntakeLimits = IntakeLimits {
     prompt_chars: 4_000,
@@ -27,7 +39,7 @@ fn wish(prompt: &str) -> RequestDraft {
 
 fn offer<'a>(properties: &'a FeatureProperties, template: Option<&'a TemplateData>) -> Offer<'a> {
     Offer {
-        origin: None,
+        origin: &ORIGIN,
         category: MediaType::Image,
         system_prompt: Some("Be kind."),
         properties,
