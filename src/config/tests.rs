@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used)]
-
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;

@@ -1,6 +1,9 @@
 //! Behaviour of the whole, on SQLite and on PostgreSQL.
 
-#![allow(clippy::unwrap_used)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "what tests are made with is no test of its own for clippy"
+)]
 
 mod api;
 mod catalogue;

@@ -25,7 +25,7 @@ use crate::support::server::within;
 use calls::{Calls, Fixtures};
 
 /// No row has it.
-pub const UNKNOWN_ID: i64 = 999_999;
+pub(super) const UNKNOWN_ID: i64 = 999_999;
 /// Most violations that a line shows; their number stands in it anyway.
 const TOLD_VIOLATIONS: usize = 3;
 const TABLE: &str = "tests/it/api/error_walk/table.txt";

@@ -5,5 +5,5 @@ mod error_walk;
 mod grpc_web;
 mod paging;
 mod reasons;
-pub mod reflection;
+pub(crate) mod reflection;
 mod scope;

@@ -119,7 +119,7 @@ async fn no_service_is_serving_while_the_database_is_away() {
 }
 
 /// Watches what gRPC health says of a service.
-pub async fn watch_health(client: &Client, service: &str) -> Streaming<HealthCheckResponse> {
+pub(crate) async fn watch_health(client: &Client, service: &str) -> Streaming<HealthCheckResponse> {
     let request = HealthCheckRequest {
         service: service.to_owned(),
     };
@@ -127,7 +127,7 @@ pub async fn watch_health(client: &Client, service: &str) -> Streaming<HealthChe
     within(health.watch(request)).await.unwrap().into_inner()
 }
 
-pub async fn wait_for(health: &mut Streaming<HealthCheckResponse>, status: ServingStatus) {
+pub(crate) async fn wait_for(health: &mut Streaming<HealthCheckResponse>, status: ServingStatus) {
     while within(health.message()).await.unwrap().unwrap().status() != status {}
 }
 
@@ -137,13 +137,13 @@ async fn healthz(server: &TestServer) -> StatusCode {
 }
 
 /// A connection beside the test's database, from which it can be closed and opened.
-pub struct Database {
+pub(crate) struct Database {
     beside: sea_orm::DatabaseConnection,
     name: String,
 }
 
 impl Database {
-    pub async fn of(db: &TestDatabase) -> Self {
+    pub(crate) async fn of(db: &TestDatabase) -> Self {
         let mut url = Url::parse(&db.url).unwrap();
         let name = url.path().trim_start_matches('/').to_owned();
         url.set_path("postgres");
@@ -151,7 +151,7 @@ impl Database {
         Self { beside, name }
     }
 
-    pub async fn take_away(&self) {
+    pub(crate) async fn take_away(&self) {
         let name = &self.name;
         self.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
             .await;
@@ -160,14 +160,14 @@ impl Database {
             .await;
     }
 
-    pub async fn bring_back(&self) {
+    pub(crate) async fn bring_back(&self) {
         let name = &self.name;
         self.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
             .await;
     }
 
     /// From now on sessions cannot write unless they ask for it; those that could are ended.
-    pub async fn make_read_only(&self) {
+    pub(crate) async fn make_read_only(&self) {
         let name = &self.name;
         let set = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
         self.execute(&set).await;

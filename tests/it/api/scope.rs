@@ -53,7 +53,7 @@ on_both_databases! {
 }
 
 /// A server, and its database as the store sees it.
-pub async fn with_store(db: &crate::support::database::TestDatabase) -> (TestServer, Store) {
+pub(super) async fn with_store(db: &crate::support::database::TestDatabase) -> (TestServer, Store) {
     let server = TestServer::start(db).await;
     let mut config = Config::default();
     config.database.url = db.url.parse().unwrap();

@@ -3,7 +3,7 @@
 //! `scripts/web` installs the browser and builds the page. Tests never skip: where something is missing they fail and
 //! say what.
 
-pub mod page;
+pub(crate) mod page;
 mod proxy;
 mod site;
 

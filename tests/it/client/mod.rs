@@ -1,5 +1,5 @@
 //! The clients that Atelier comes with.
 
-pub mod browser;
+pub(crate) mod browser;
 mod generate;
 mod library;

@@ -4,7 +4,7 @@ mod connections;
 mod faults;
 mod page_indexes;
 mod pooler;
-pub mod schema;
+pub(crate) mod schema;
 mod sqlite_file;
 mod statements;
 mod upgrades;

@@ -115,7 +115,7 @@ fn every_comment_that_points_at_a_document_points_at_a_section_of_it() {
         .iter()
         .flat_map(|folder| files_below(&root().join(folder)));
     let mut count = 0;
-    for file in files.filter(|file| !file.ends_with("documents.rs")) {
+    for file in files.filter(|file| !file.ends_with("docs/claims.rs")) {
         let Ok(text) = fs::read_to_string(&file) else {
             continue;
         };

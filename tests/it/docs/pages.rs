@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Folders with pages; each example has one of its own.
 const FOLDERS: [&str; 4] = [".", "docs", "examples", "examples/*"];
 
-pub struct Page {
+pub(super) struct Page {
     /// Within the repository, such as `docs/api.md`.
     pub path: PathBuf,
     pub text: String,
@@ -14,12 +14,12 @@ pub struct Page {
 
 impl Page {
     /// Such as `docs/api.md:7`.
-    pub fn place(&self, line: usize) -> String {
+    pub(super) fn place(&self, line: usize) -> String {
         format!("{}:{line}", self.path.display())
     }
 
     /// The code of all blocks in this language, with the number of each one's first line.
-    pub fn blocks(&self, language: &str) -> Vec<(usize, String)> {
+    pub(super) fn blocks(&self, language: &str) -> Vec<(usize, String)> {
         let fence = format!("```{language}");
         let mut lines = self.text.lines().zip(1..);
         let mut blocks = Vec::new();
@@ -32,7 +32,7 @@ impl Page {
     }
 
     /// What links may name: the headings as GitHub writes them.
-    pub fn anchors(&self) -> Vec<String> {
+    pub(super) fn anchors(&self) -> Vec<String> {
         let headings = self.prose().filter_map(|line| line.strip_prefix('#'));
         headings
             .map(|heading| slug(heading.trim_start_matches('#').trim()))
@@ -40,7 +40,7 @@ impl Page {
     }
 
     /// The lines outside of code.
-    pub fn prose(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn prose(&self) -> impl Iterator<Item = &str> {
         let mut in_code = false;
         self.text.lines().filter(move |line| {
             let is_fence = line.trim_start().starts_with("```");
@@ -50,7 +50,7 @@ impl Page {
     }
 }
 
-pub fn pages() -> Vec<Page> {
+pub(super) fn pages() -> Vec<Page> {
     let mut paths: Vec<_> = FOLDERS.into_iter().flat_map(files_of).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
     paths.sort();
@@ -61,7 +61,7 @@ pub fn pages() -> Vec<Page> {
     paths.into_iter().map(read).collect()
 }
 
-pub fn page(path: &str) -> Page {
+pub(super) fn page(path: &str) -> Page {
     let found = pages()
         .into_iter()
         .find(|page| page.path == Path::new(path));
@@ -94,7 +94,7 @@ fn slug(heading: &str) -> String {
         .collect()
 }
 
-pub fn root() -> &'static Path {
+pub(super) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 

@@ -162,7 +162,7 @@ async fn expire_lease(db: &TestDatabase, job_id: i64) {
 }
 
 /// Gives the job to a worker that does not exist, for long.
-pub async fn steal_lease(db: &TestDatabase, job_id: i64) {
+pub(super) async fn steal_lease(db: &TestDatabase, job_id: i64) {
     let connection = db.connect().await;
     let far = "2100-01-01T00:00:00Z".parse().unwrap();
     let stolen = job::ActiveModel {

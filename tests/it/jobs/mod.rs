@@ -10,4 +10,4 @@ mod retry;
 mod state_machine;
 mod two_executors;
 mod unclaimed;
-pub mod watch;
+pub(crate) mod watch;

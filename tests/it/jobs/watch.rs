@@ -22,7 +22,7 @@ use crate::support::server::{DEADLINE, TestServer, within};
 use crate::support::watching::{revisions, status_of, statuses};
 
 /// More than any buffer between the table and the client holds.
-pub const MANY: i64 = 3_000;
+pub(crate) const MANY: i64 = 3_000;
 
 on_both_databases! {
     async fn a_late_subscriber_gets_every_transition(db: TestDatabase) {
@@ -236,7 +236,7 @@ async fn a_watcher_on_one_replica_sees_at_once_what_another_does() {
 }
 
 /// Waits until so many connections to the database listen for wake-ups; the server gives no other sign of it.
-pub async fn wait_until_listening(db: &TestDatabase, connections: i64) {
+pub(crate) async fn wait_until_listening(db: &TestDatabase, connections: i64) {
     let connection = db.connect().await;
     let count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'";
     within(async {
@@ -253,7 +253,7 @@ pub async fn wait_until_listening(db: &TestDatabase, connections: i64) {
 }
 
 /// Makes the job, which is pending, look as if it had been tried over and over: it gets [`MANY`] transitions.
-pub async fn give_a_long_history(db: &TestDatabase, job_id: i64) {
+pub(crate) async fn give_a_long_history(db: &TestDatabase, job_id: i64) {
     let connection = db.connect().await;
     let now: DateTime<Utc> = DateTime::UNIX_EPOCH;
     let transition = |revision: i64| job_event::ActiveModel {

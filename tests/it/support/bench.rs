@@ -26,30 +26,30 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::database::TestDatabase;
 
-pub const LEASE: Duration = Duration::from_secs(30);
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
-pub struct Bench {
+pub(crate) struct Bench {
     pub app: App,
     pub feature_id: i64,
     media: Arc<TempDir>,
 }
 
 impl Bench {
-    pub async fn new(db: &TestDatabase) -> Self {
+    pub(crate) async fn new(db: &TestDatabase) -> Self {
         Self::at(&db.url, Config::default().database.max_connections).await
     }
 
     /// The same with a URL of its own for the database, and so many connections at most.
-    pub async fn at(url: &str, connections: u32) -> Self {
+    pub(crate) async fn at(url: &str, connections: u32) -> Self {
         Self::open(url, connections, None).await
     }
 
-    pub fn media_folder(&self) -> &Path {
+    pub(crate) fn media_folder(&self) -> &Path {
         self.media.path()
     }
 
     /// What a write leaves behind that a crash cuts off.
-    pub fn unfinished_object(&self) -> PathBuf {
+    pub(crate) fn unfinished_object(&self) -> PathBuf {
         let folder = self.media.path().join("jobs/000/000/001");
         std::fs::create_dir_all(&folder).unwrap();
         let file = folder.join("a-0.png#1");
@@ -58,7 +58,7 @@ impl Bench {
     }
 
     /// One more on the same media, with another database.
-    pub async fn beside(&self, db: &TestDatabase) -> Self {
+    pub(crate) async fn beside(&self, db: &TestDatabase) -> Self {
         let connections = Config::default().database.max_connections;
         Self::open(&db.url, connections, Some(self.media.clone())).await
     }
@@ -113,13 +113,13 @@ impl Bench {
         }
     }
 
-    pub async fn request(&self, variations: i32, priority: i32) -> Vec<job::Model> {
+    pub(crate) async fn request(&self, variations: i32, priority: i32) -> Vec<job::Model> {
         self.request_by(Caller::TrustedService, variations, priority)
             .await
     }
 
     /// A request of user 1.
-    pub async fn request_by(
+    pub(crate) async fn request_by(
         &self,
         caller: Caller,
         variations: i32,
@@ -132,7 +132,7 @@ impl Bench {
     }
 
     /// A wish of user 1 for one picture.
-    pub fn draft(&self, prompt: &str) -> RequestDraft {
+    pub(crate) fn draft(&self, prompt: &str) -> RequestDraft {
         RequestDraft {
             user_id: 1,
             project_id: None,
@@ -148,7 +148,7 @@ impl Bench {
         }
     }
 
-    pub async fn claim(&self, slots: u32) -> Vec<job::Model> {
+    pub(crate) async fn claim(&self, slots: u32) -> Vec<job::Model> {
         let drawing = Capability {
             provider: "builtin".to_owned(),
             category: MediaType::Image,
@@ -157,20 +157,24 @@ impl Bench {
     }
 
     /// Claims for a worker that can run this.
-    pub async fn claim_as(&self, slots: u32, capabilities: &[Capability]) -> Vec<job::Model> {
+    pub(crate) async fn claim_as(
+        &self,
+        slots: u32,
+        capabilities: &[Capability],
+    ) -> Vec<job::Model> {
         let claimed = self.app.claim_jobs("worker", slots, LEASE, capabilities);
         claimed.await.unwrap()
     }
 
     /// Ends the attempt of a claimed job with one file.
-    pub async fn complete(&self, job: &job::Model) -> Option<job::Model> {
+    pub(crate) async fn complete(&self, job: &job::Model) -> Option<job::Model> {
         let (lease, outputs) = (lease(job), [output(&lease(job))]);
         let completed = self.app.complete_job(&lease, &outputs, JsonMap::new());
         completed.await.unwrap()
     }
 
     /// A template without any data.
-    pub async fn template(&self) -> i64 {
+    pub(crate) async fn template(&self) -> i64 {
         let draft = TemplateDraft {
             feature_id: self.feature_id,
             name: "plain".to_owned(),
@@ -187,26 +191,26 @@ impl Bench {
         created.await.unwrap().id
     }
 
-    pub async fn job(&self, id: i64) -> job::Model {
+    pub(crate) async fn job(&self, id: i64) -> job::Model {
         store::job::find(self.app.store.reader(), Caller::TrustedService, id)
             .await
             .unwrap()
     }
 
-    pub async fn request_status(&self, id: i64) -> RequestStatus {
+    pub(crate) async fn request_status(&self, id: i64) -> RequestStatus {
         store::request::find(self.app.store.reader(), Caller::TrustedService, id)
             .await
             .unwrap()
             .status
     }
 
-    pub async fn events(&self, id: i64) -> Vec<job_event::Model> {
+    pub(crate) async fn events(&self, id: i64) -> Vec<job_event::Model> {
         store::job_event::after(self.app.store.reader(), id, 0)
             .await
             .unwrap()
     }
 
-    pub fn pass(&self, seconds: i64) -> DateTime<Utc> {
+    pub(crate) fn pass(&self, seconds: i64) -> DateTime<Utc> {
         self.app.clock.advance(TimeDelta::seconds(seconds));
         self.app.clock.now()
     }
@@ -226,14 +230,14 @@ fn feature() -> FeatureDraft {
     }
 }
 
-pub fn lease(job: &job::Model) -> Lease {
+pub(crate) fn lease(job: &job::Model) -> Lease {
     Lease {
         job_id: job.id,
         token: job.lease_token.clone().unwrap(),
     }
 }
 
-pub fn overloaded(pause: Duration) -> AttemptEnd {
+pub(crate) fn overloaded(pause: Duration) -> AttemptEnd {
     AttemptEnd::Retry {
         failure: Failure::new(Reason::ProviderUnavailable, "Overloaded."),
         pause,
@@ -242,7 +246,7 @@ pub fn overloaded(pause: Duration) -> AttemptEnd {
 }
 
 /// A file that an attempt has stored.
-pub fn output(lease: &Lease) -> StoredOutput {
+pub(crate) fn output(lease: &Lease) -> StoredOutput {
     let inspected = Inspected {
         facts: Facts {
             format: Format::Png,

@@ -21,15 +21,18 @@ use url::Url;
 
 use crate::support::server::within;
 
-pub const BUCKET: &str = "pictures";
+pub(crate) const BUCKET: &str = "pictures";
 
 /// Starts an S3 server with one bucket in `root`. It ends with the test's runtime.
-pub async fn serve_bucket(root: &TempDir) -> S3Settings {
+pub(crate) async fn serve_bucket(root: &TempDir) -> S3Settings {
     serve(builder(root)).await
 }
 
 /// The same, and it refuses objects with this end of their name until the refusal is lifted.
-pub async fn serve_bucket_refusing(root: &TempDir, suffix: &'static str) -> (S3Settings, Refusal) {
+pub(crate) async fn serve_bucket_refusing(
+    root: &TempDir,
+    suffix: &'static str,
+) -> (S3Settings, Refusal) {
     let refusal = Refusal {
         suffix,
         lifted: Arc::default(),
@@ -42,7 +45,7 @@ pub async fn serve_bucket_refusing(root: &TempDir, suffix: &'static str) -> (S3S
 
 /// What a bucket does not take.
 #[derive(Clone)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     suffix: &'static str,
     lifted: Arc<AtomicBool>,
     refused: Arc<Notify>,
@@ -50,12 +53,12 @@ pub struct Refusal {
 
 impl Refusal {
     /// Waits until an object has been refused.
-    pub async fn refused(&self) {
+    pub(crate) async fn refused(&self) {
         within(self.refused.notified()).await;
     }
 
     /// From now on everything is taken.
-    pub fn lift(&self) {
+    pub(crate) fn lift(&self) {
         self.lifted.store(true, Ordering::SeqCst);
     }
 }
@@ -77,7 +80,7 @@ impl S3Access for Refusal {
 }
 
 /// The same, and all calls fail for as long as an outage lasts.
-pub async fn serve_bucket_with_outages(root: &TempDir) -> (S3Settings, Outage) {
+pub(crate) async fn serve_bucket_with_outages(root: &TempDir) -> (S3Settings, Outage) {
     let outage = Outage::default();
     let mut service = builder(root);
     service.set_access(outage.clone());
@@ -85,26 +88,26 @@ pub async fn serve_bucket_with_outages(root: &TempDir) -> (S3Settings, Outage) {
 }
 
 /// What the service says of an outage, which no client is to see.
-pub const OUTAGE: &str = "shelf 7 is on fire";
+pub(crate) const OUTAGE: &str = "shelf 7 is on fire";
 
 /// Whether the service is away.
 #[derive(Clone, Default)]
-pub struct Outage {
+pub(crate) struct Outage {
     on: Arc<AtomicBool>,
     refused: Arc<Notify>,
 }
 
 impl Outage {
-    pub fn begin(&self) {
+    pub(crate) fn begin(&self) {
         self.on.store(true, Ordering::SeqCst);
     }
 
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         self.on.store(false, Ordering::SeqCst);
     }
 
     /// Waits until the service has been asked in vain for so long.
-    pub async fn lasts(&self, time: Duration) {
+    pub(crate) async fn lasts(&self, time: Duration) {
         let began = Instant::now();
         while began.elapsed() < time {
             within(self.refused.notified()).await;
@@ -127,7 +130,7 @@ impl S3Access for Outage {
 }
 
 /// The settings of a server that keeps its media there.
-pub fn keep_media_in(bucket: &S3Settings, config: &mut Config) {
+pub(crate) fn keep_media_in(bucket: &S3Settings, config: &mut Config) {
     config.storage.backend = StorageBackend::S3;
     config.storage.bucket = Some(bucket.bucket.clone());
     config.storage.region = bucket.region.clone();

@@ -11,12 +11,12 @@ use tonic::Status;
 use crate::support::client::Client;
 
 impl Client {
-    pub async fn feature(&self, id: i64) -> Feature {
+    pub(crate) async fn feature(&self, id: i64) -> Feature {
         let found = self.features().get_feature(GetFeatureRequest { id }).await;
         found.unwrap().into_inner().feature.unwrap()
     }
 
-    pub async fn update_feature(
+    pub(crate) async fn update_feature(
         &self,
         feature: Feature,
         paths: &[&str],
@@ -29,20 +29,20 @@ impl Client {
         Ok(updated.into_inner().feature.unwrap())
     }
 
-    pub async fn delete_feature(&self, id: i64, etag: &str) -> Result<Feature, Status> {
+    pub(crate) async fn delete_feature(&self, id: i64, etag: &str) -> Result<Feature, Status> {
         let etag = etag.to_owned();
         let request = DeleteFeatureRequest { id, etag };
         let deleted = self.features().delete_feature(request).await?;
         Ok(deleted.into_inner().feature.unwrap())
     }
 
-    pub async fn undelete_feature(&self, id: i64) -> Result<Feature, Status> {
+    pub(crate) async fn undelete_feature(&self, id: i64) -> Result<Feature, Status> {
         let request = UndeleteFeatureRequest { id };
         let undeleted = self.features().undelete_feature(request).await?;
         Ok(undeleted.into_inner().feature.unwrap())
     }
 
-    pub async fn template(&self, id: i64) -> Template {
+    pub(crate) async fn template(&self, id: i64) -> Template {
         let found = self
             .templates()
             .get_template(GetTemplateRequest { id })
@@ -50,7 +50,7 @@ impl Client {
         found.unwrap().into_inner().template.unwrap()
     }
 
-    pub async fn update_template(
+    pub(crate) async fn update_template(
         &self,
         template: Template,
         paths: &[&str],
@@ -63,14 +63,14 @@ impl Client {
         Ok(updated.into_inner().template.unwrap())
     }
 
-    pub async fn delete_template(&self, id: i64, etag: &str) -> Result<Template, Status> {
+    pub(crate) async fn delete_template(&self, id: i64, etag: &str) -> Result<Template, Status> {
         let etag = etag.to_owned();
         let request = DeleteTemplateRequest { id, etag };
         let deleted = self.templates().delete_template(request).await?;
         Ok(deleted.into_inner().template.unwrap())
     }
 
-    pub async fn undelete_template(&self, id: i64) -> Result<Template, Status> {
+    pub(crate) async fn undelete_template(&self, id: i64) -> Result<Template, Status> {
         let request = UndeleteTemplateRequest { id };
         let undeleted = self.templates().undelete_template(request).await?;
         Ok(undeleted.into_inner().template.unwrap())

@@ -15,59 +15,59 @@ use crate::support::script::Script;
 use crate::support::server::within;
 
 /// The user of most requests.
-pub const USER: i64 = 7;
+pub(crate) const USER: i64 = 7;
 
 /// A connection to a server.
 #[derive(Clone)]
-pub struct Client {
+pub(crate) struct Client {
     channel: Channel,
 }
 
 impl Client {
-    pub async fn connect(url: &str) -> Self {
+    pub(crate) async fn connect(url: &str) -> Self {
         let endpoint = Endpoint::from_shared(url.to_owned()).unwrap();
         let channel = within(endpoint.connect()).await.unwrap();
         Self { channel }
     }
 
-    pub fn channel(&self) -> Channel {
+    pub(crate) fn channel(&self) -> Channel {
         self.channel.clone()
     }
 
-    pub fn features(&self) -> FeatureServiceClient<Channel> {
+    pub(crate) fn features(&self) -> FeatureServiceClient<Channel> {
         FeatureServiceClient::new(self.channel())
     }
 
-    pub fn templates(&self) -> TemplateServiceClient<Channel> {
+    pub(crate) fn templates(&self) -> TemplateServiceClient<Channel> {
         TemplateServiceClient::new(self.channel())
     }
 
-    pub fn requests(&self) -> RequestServiceClient<Channel> {
+    pub(crate) fn requests(&self) -> RequestServiceClient<Channel> {
         RequestServiceClient::new(self.channel())
     }
 
-    pub fn jobs(&self) -> JobServiceClient<Channel> {
+    pub(crate) fn jobs(&self) -> JobServiceClient<Channel> {
         JobServiceClient::new(self.channel())
     }
 
-    pub fn media(&self) -> MediaServiceClient<Channel> {
+    pub(crate) fn media(&self) -> MediaServiceClient<Channel> {
         MediaServiceClient::new(self.channel())
     }
 
     /// Adds a feature that must be accepted.
-    pub async fn add_feature(&self, feature: CreateFeatureRequest) -> Feature {
+    pub(crate) async fn add_feature(&self, feature: CreateFeatureRequest) -> Feature {
         let created = self.features().create_feature(feature).await;
         created.unwrap().into_inner().feature.unwrap()
     }
 
     /// Adds a template that must be accepted.
-    pub async fn add_template(&self, template: CreateTemplateRequest) -> Template {
+    pub(crate) async fn add_template(&self, template: CreateTemplateRequest) -> Template {
         let created = self.templates().create_template(template).await;
         created.unwrap().into_inner().template.unwrap()
     }
 
     /// A feature of the starter catalogue and one of its templates, by their names.
-    pub async fn starter(&self, feature: &str, template: &str) -> (i64, i64) {
+    pub(crate) async fn starter(&self, feature: &str, template: &str) -> (i64, i64) {
         let listed = self
             .features()
             .list_features(ListFeaturesRequest::default())
@@ -85,19 +85,19 @@ impl Client {
     }
 
     /// Adds an image feature whose jobs the scripted provider runs.
-    pub async fn scripted_feature(&self) -> i64 {
+    pub(crate) async fn scripted_feature(&self) -> i64 {
         self.add_feature(scripted_feature("scripted")).await.id
     }
 
     /// Creates a request that must be accepted.
-    pub async fn create(&self, wish: CreateRequestRequest) -> (Request, Vec<Job>) {
+    pub(crate) async fn create(&self, wish: CreateRequestRequest) -> (Request, Vec<Job>) {
         let created = within(self.requests().create_request(wish)).await;
         let created = created.unwrap().into_inner();
         (created.request.unwrap(), created.jobs)
     }
 
     /// Adds a scripted feature and creates a request of one job for it.
-    pub async fn create_scripted(&self, script: &Script) -> Job {
+    pub(crate) async fn create_scripted(&self, script: &Script) -> Job {
         let feature = self.scripted_feature().await;
         self.create(scripted_wish(feature, script))
             .await
@@ -105,12 +105,12 @@ impl Client {
             .remove(0)
     }
 
-    pub async fn job(&self, id: i64) -> Job {
+    pub(crate) async fn job(&self, id: i64) -> Job {
         let found = self.jobs().get_job(GetJobRequest { id }).await;
         found.unwrap().into_inner().job.unwrap()
     }
 
-    pub async fn media_of(&self, job_id: i64) -> Vec<Media> {
+    pub(crate) async fn media_of(&self, job_id: i64) -> Vec<Media> {
         let request = ListMediaRequest {
             job_id,
             ..Default::default()
@@ -120,7 +120,7 @@ impl Client {
     }
 
     /// The whole file.
-    pub async fn content_of(&self, media: &Media) -> Vec<u8> {
+    pub(crate) async fn content_of(&self, media: &Media) -> Vec<u8> {
         let request = DownloadMediaRequest {
             id: media.id,
             offset: 0,
@@ -136,13 +136,13 @@ impl Client {
         content
     }
 
-    pub async fn request(&self, id: i64) -> Request {
+    pub(crate) async fn request(&self, id: i64) -> Request {
         let found = self.requests().get_request(GetRequestRequest { id }).await;
         found.unwrap().into_inner().request.unwrap()
     }
 }
 
-pub fn scripted_feature(name: &str) -> CreateFeatureRequest {
+pub(crate) fn scripted_feature(name: &str) -> CreateFeatureRequest {
     CreateFeatureRequest {
         name: name.to_owned(),
         category: MediaType::Image.into(),
@@ -154,7 +154,7 @@ pub fn scripted_feature(name: &str) -> CreateFeatureRequest {
     }
 }
 
-pub fn plain_template(feature_id: i64, name: &str) -> CreateTemplateRequest {
+pub(crate) fn plain_template(feature_id: i64, name: &str) -> CreateTemplateRequest {
     CreateTemplateRequest {
         feature_id,
         name: name.to_owned(),
@@ -164,7 +164,7 @@ pub fn plain_template(feature_id: i64, name: &str) -> CreateTemplateRequest {
 }
 
 /// A wish that keeps all the rules.
-pub fn wish(feature_id: i64) -> CreateRequestRequest {
+pub(crate) fn wish(feature_id: i64) -> CreateRequestRequest {
     CreateRequestRequest {
         user_id: USER,
         feature_id,
@@ -173,7 +173,7 @@ pub fn wish(feature_id: i64) -> CreateRequestRequest {
     }
 }
 
-pub fn scripted_wish(feature_id: i64, script: &Script) -> CreateRequestRequest {
+pub(crate) fn scripted_wish(feature_id: i64, script: &Script) -> CreateRequestRequest {
     CreateRequestRequest {
         input: Some(GenerationInput {
             extra: Some(script.extra()),

@@ -17,20 +17,20 @@ use crate::support::server::configuration;
 const START: i64 = 1_800_000_000;
 
 /// A replica. It stops when this value is dropped.
-pub struct ClockedServer {
+pub(crate) struct ClockedServer {
     pub app: App,
     client: Client,
     _media: TempDir,
 }
 
 impl ClockedServer {
-    pub async fn start(db: &TestDatabase) -> Self {
+    pub(crate) async fn start(db: &TestDatabase) -> Self {
         let clock = Clock::manual(DateTime::from_timestamp(START, 0).unwrap());
         Self::start_at(db, clock).await
     }
 
     /// One more replica on the same database, with the same clock.
-    pub async fn beside(&self, db: &TestDatabase) -> Self {
+    pub(crate) async fn beside(&self, db: &TestDatabase) -> Self {
         Self::start_at(db, self.app.clock.clone()).await
     }
 
@@ -53,7 +53,7 @@ impl ClockedServer {
     }
 
     /// Lets time pass, on every replica that shares the clock.
-    pub fn pass(&self, time: TimeDelta) {
+    pub(crate) fn pass(&self, time: TimeDelta) {
         self.app.clock.advance(time);
     }
 }

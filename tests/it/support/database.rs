@@ -8,13 +8,13 @@ use tempfile::TempDir;
 use crate::support::postgres::{self, PostgresDatabase};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Backend {
+pub(crate) enum Backend {
     Sqlite,
     Postgres,
 }
 
 /// An empty database, removed when this value is dropped.
-pub struct TestDatabase {
+pub(crate) struct TestDatabase {
     /// What `DATABASE_URL` would say.
     pub url: String,
     pub backend: Backend,
@@ -34,7 +34,7 @@ enum Storage {
 }
 
 impl TestDatabase {
-    pub async fn create(backend: Backend) -> Self {
+    pub(crate) async fn create(backend: Backend) -> Self {
         match backend {
             Backend::Sqlite => Self::on_sqlite(),
             Backend::Postgres => Self::on_postgres().await,
@@ -62,12 +62,12 @@ impl TestDatabase {
     }
 
     /// The database of this URL, on a server of the test's own or as another role.
-    pub fn on_server(url: String) -> Self {
+    pub(crate) fn on_server(url: String) -> Self {
         Self::at(url, Backend::Postgres)
     }
 
     /// The database of this URL.
-    pub fn at(url: String, backend: Backend) -> Self {
+    pub(crate) fn at(url: String, backend: Backend) -> Self {
         Self {
             url,
             backend,
@@ -76,14 +76,14 @@ impl TestDatabase {
     }
 
     /// Runs statements behind the service's back.
-    pub async fn execute(&self, statements: &str) {
+    pub(crate) async fn execute(&self, statements: &str) {
         let connection = self.connect().await;
         connection.execute_unprepared(statements).await.unwrap();
         connection.close().await.unwrap();
     }
 
     /// All rows of a query that gives one text a row.
-    pub async fn texts(&self, query: &str) -> Vec<String> {
+    pub(crate) async fn texts(&self, query: &str) -> Vec<String> {
         let connection = self.connect().await;
         let statement = Statement::from_string(connection.get_database_backend(), query);
         let rows = connection.query_all_raw(statement).await.unwrap();
@@ -92,19 +92,19 @@ impl TestDatabase {
     }
 
     /// Identity's table of users, as it is at least.
-    pub async fn create_users(&self) {
+    pub(crate) async fn create_users(&self) {
         self.execute("CREATE TABLE users (id BIGINT PRIMARY KEY)")
             .await;
     }
 
     /// A user whom Identity knows.
-    pub async fn add_user(&self, id: i64) {
+    pub(crate) async fn add_user(&self, id: i64) {
         self.execute(&format!("INSERT INTO users (id) VALUES ({id})"))
             .await;
     }
 
     /// A single connection for what a test looks up or prepares behind the service's back.
-    pub async fn connect(&self) -> DatabaseConnection {
+    pub(crate) async fn connect(&self) -> DatabaseConnection {
         let mut options = ConnectOptions::new(&self.url);
         options.max_connections(1).sqlx_logging(false);
         Database::connect(options).await.unwrap()

@@ -27,13 +27,13 @@ const START_ATTEMPTS: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An empty database of its own on the test server; dropped with this value.
-pub struct PostgresDatabase {
+pub(crate) struct PostgresDatabase {
     pub url: String,
     name: String,
 }
 
 /// Creates an empty database, starting the server first if this is the first call in the process.
-pub async fn database() -> PostgresDatabase {
+pub(crate) async fn database() -> PostgresDatabase {
     // On a thread that may wait: the first call starts the cluster.
     let server = tokio::task::spawn_blocking(server).await.unwrap();
     let server = server.unwrap_or_else(|reason| panic!("no PostgreSQL to test on: {reason}"));
@@ -112,7 +112,7 @@ fn find_server() -> Result<Server, String> {
 }
 
 /// A private cluster, which ends when this process does or `supervisor` is dropped.
-pub struct Cluster {
+pub(crate) struct Cluster {
     port: u16,
     folder: PathBuf,
     supervisor: Child,
@@ -121,27 +121,27 @@ pub struct Cluster {
 
 impl Cluster {
     /// One of the test's own, with these further lines in its configuration. `{folder}` stands for a folder of its own.
-    pub async fn with(settings: &'static str) -> Self {
+    pub(crate) async fn with(settings: &'static str) -> Self {
         let started = tokio::task::spawn_blocking(|| Self::start(settings)).await;
         let started = started.unwrap();
         started.unwrap_or_else(|reason| panic!("no PostgreSQL to test on: {reason}"))
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// Where `{folder}` in the settings leads.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Kills the server, or starts it again: `stop`, `start`.
-    pub fn tell(&mut self, command: &str) {
+    pub(crate) fn tell(&mut self, command: &str) {
         let input = self.supervisor.stdin.as_mut().unwrap();
         writeln!(input, "{command}").unwrap();
         wait_until_ready(&mut self.output).unwrap();
@@ -233,7 +233,7 @@ fn free_port() -> std::io::Result<u16> {
 }
 
 /// PostgreSQL refuses to run as root: hands the folder and the process to an unprivileged user then.
-pub fn give_up_root(command: &mut Command, folder: &Path) -> Result<(), String> {
+pub(crate) fn give_up_root(command: &mut Command, folder: &Path) -> Result<(), String> {
     let owner = fs::metadata(folder).map_err(|error| error.to_string())?;
     if owner.uid() != 0 {
         return Ok(());

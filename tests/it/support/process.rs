@@ -16,7 +16,7 @@ use crate::support::server::{SIGNING_KEY, within};
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A command of the program on a database, without any other configuration.
-pub fn atelier(db: &TestDatabase, arguments: &[&str]) -> Command {
+pub(crate) fn atelier(db: &TestDatabase, arguments: &[&str]) -> Command {
     configured(Path::new("/dev/null"), db, arguments)
 }
 
@@ -33,13 +33,13 @@ fn configured(file: &Path, db: &TestDatabase, arguments: &[&str]) -> Command {
 }
 
 /// Runs a command to its end.
-pub async fn run(mut command: Command) -> Output {
+pub(crate) async fn run(mut command: Command) -> Output {
     let ended = tokio::task::spawn_blocking(move || command.output());
     within(ended).await.unwrap().unwrap()
 }
 
 /// Asserts that a command has failed and said all of this.
-pub fn refused(output: &Output, words: &[&str]) {
+pub(crate) fn refused(output: &Output, words: &[&str]) {
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{told}");
     for word in words {
@@ -48,7 +48,7 @@ pub fn refused(output: &Output, words: &[&str]) {
 }
 
 /// A running `atelier serve`, killed when this value is dropped.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     client: Option<Client>,
     address: String,
@@ -58,12 +58,12 @@ pub struct Process {
 
 impl Process {
     /// Starts a server with short leases and the scripted provider, and waits until it listens.
-    pub async fn serve(db: &TestDatabase, media: &Path, settings: &[&str]) -> Self {
+    pub(crate) async fn serve(db: &TestDatabase, media: &Path, settings: &[&str]) -> Self {
         Self::serve_configured(Path::new("/dev/null"), db, media, settings).await
     }
 
     /// The same with a configuration file.
-    pub async fn serve_configured(
+    pub(crate) async fn serve_configured(
         file: &Path,
         db: &TestDatabase,
         media: &Path,
@@ -112,17 +112,17 @@ impl Process {
     }
 
     /// Where the server listens, such as `127.0.0.1:4711`.
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
     /// What the process has logged until now.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
     /// Waits until the log has these words. A file gives no signal, so it is read again and again.
-    pub async fn until_logged(&self, words: &str) {
+    pub(crate) async fn until_logged(&self, words: &str) {
         within(async {
             while !self.log().contains(words) {
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -131,12 +131,12 @@ impl Process {
         .await;
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// The most memory that the process has ever had resident, in KiB.
-    pub fn most_memory(&self) -> u64 {
+    pub(crate) fn most_memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let number = line.unwrap().split_whitespace().next().unwrap();
@@ -144,20 +144,20 @@ impl Process {
     }
 
     /// Sends a signal by its name, such as TERM.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status();
         assert!(sent.unwrap().success());
     }
 
     /// Kills the process where it is, as a power failure would.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Waits until the process has ended by itself.
-    pub async fn exit(&mut self) -> ExitStatus {
+    pub(crate) async fn exit(&mut self) -> ExitStatus {
         within(async {
             loop {
                 if let Some(status) = self.child.try_wait().unwrap() {

@@ -19,7 +19,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 /// Passes bytes on, and can drop the connections.
-pub struct TcpProxy {
+pub(crate) struct TcpProxy {
     address: SocketAddr,
     current: Arc<Mutex<CancellationToken>>,
     silent: watch::Sender<bool>,
@@ -29,7 +29,7 @@ pub struct TcpProxy {
 impl TcpProxy {
     /// A proxy before the server at `url`. Of what the server sends, the first connection brings `first_bytes` at most and
     /// then breaks.
-    pub async fn start(url: &str, first_bytes: Option<usize>) -> Self {
+    pub(crate) async fn start(url: &str, first_bytes: Option<usize>) -> Self {
         let server = url.strip_prefix("http://").unwrap().to_owned();
         let silent = watch::Sender::new(false);
         let silence = silent.subscribe();
@@ -62,20 +62,20 @@ impl TcpProxy {
     }
 
     /// Takes everything and passes nothing on, or goes on where it has stopped.
-    pub fn set_silent(&self, silent: bool) {
+    pub(crate) fn set_silent(&self, silent: bool) {
         self.silent.send_replace(silent);
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Drops all connections; new ones are taken.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         std::mem::take(&mut *self.current.lock().unwrap()).cancel();
     }
 }
@@ -121,7 +121,7 @@ async fn copy(
 
 /// What a [`Relay`] does with a call.
 #[derive(Clone, Copy)]
-pub enum Fate {
+pub(crate) enum Fate {
     /// The server does what is asked, and its answer gets lost.
     AnswerLost,
     /// It is passed on like all that have no fate.
@@ -133,7 +133,7 @@ pub enum Fate {
 }
 
 /// Takes calls and passes them on to the server, but for the first ones, which have fates of their own.
-pub struct Relay {
+pub(crate) struct Relay {
     address: SocketAddr,
     calls: Arc<Mutex<Vec<Instant>>>,
     serving: JoinHandle<()>,
@@ -147,7 +147,7 @@ struct Relaying {
 }
 
 impl Relay {
-    pub async fn start(server: Channel, fates: Vec<Fate>) -> Self {
+    pub(crate) async fn start(server: Channel, fates: Vec<Fate>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let calls = Arc::<Mutex<Vec<Instant>>>::default();
@@ -172,12 +172,12 @@ impl Relay {
         }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// When each call came.
-    pub fn calls(&self) -> Vec<Instant> {
+    pub(crate) fn calls(&self) -> Vec<Instant> {
         self.calls.lock().unwrap().clone()
     }
 }

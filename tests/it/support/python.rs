@@ -25,7 +25,7 @@ async fn interpreter() -> &'static Path {
 }
 
 /// Runs a program of this repository to its end. Returns whether it succeeded, and all that it printed.
-pub async fn python(program: &str, arguments: &[&str]) -> (bool, String) {
+pub(crate) async fn python(program: &str, arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new(interpreter().await);
     command.arg(root().join(program)).args(arguments);
     // What a shell has set must not lead the calls past the test's server.

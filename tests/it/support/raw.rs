@@ -8,7 +8,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
 /// Calls the method of `path`, such as "/generation.v1.JobService/GetJob", with these messages.
-pub async fn call(
+pub(crate) async fn call(
     channel: Channel,
     path: &str,
     messages: Request<impl tokio_stream::Stream<Item = Bytes> + Send + 'static>,

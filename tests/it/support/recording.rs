@@ -13,14 +13,14 @@ use crate::support::client::scripted_feature;
 use crate::support::script::Script;
 
 /// A file in a folder that goes with it.
-pub struct Recording {
+pub(crate) struct Recording {
     folder: TempDir,
     name: String,
 }
 
 impl Recording {
     /// Frames of a colour that moves from dark to bright.
-    pub fn video(format: Format, size: (u32, u32), rate: u32, frames: u32) -> Self {
+    pub(crate) fn video(format: Format, size: (u32, u32), rate: u32, frames: u32) -> Self {
         let mut writer = video::writer(format, size, rate).unwrap();
         for index in 0..frames {
             let shade = 40 + (index * 160 / frames) as u8;
@@ -33,7 +33,7 @@ impl Recording {
     }
 
     /// A tone of half a second that gets louder.
-    pub fn sound(format: Format) -> Self {
+    pub(crate) fn sound(format: Format) -> Self {
         let samples = (0..11_025_i32)
             .map(|at| (at % 50 * at / 25) as i16)
             .collect();
@@ -46,7 +46,7 @@ impl Recording {
     }
 
     /// A video whose pictures nothing in Atelier decodes.
-    pub fn webm() -> Self {
+    pub(crate) fn webm() -> Self {
         let bars = "-f lavfi -i testsrc=size=64x48:rate=10:duration=1";
         let content = ffmpeg(&format!("{bars} -c:v libvpx"), "webm");
         Self::of(&content, Format::Webm)
@@ -61,18 +61,18 @@ impl Recording {
         recording
     }
 
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join(&self.name)
     }
 
     /// A provider's script that delivers it.
-    pub fn script(&self) -> Script {
+    pub(crate) fn script(&self) -> Script {
         Script::delivering(&self.path())
     }
 }
 
 /// A feature of a media type whose jobs the scripted provider runs.
-pub fn scripted_feature_of(media_type: MediaType, name: &str) -> CreateFeatureRequest {
+pub(crate) fn scripted_feature_of(media_type: MediaType, name: &str) -> CreateFeatureRequest {
     CreateFeatureRequest {
         category: media_type.into(),
         ..scripted_feature(name)

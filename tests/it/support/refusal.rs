@@ -11,7 +11,7 @@ const MAX_LISTED: usize = 32;
 
 /// An error that keeps the rules of `error_reason.proto`.
 #[derive(Debug)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     pub code: Code,
     pub reason: ErrorReason,
     pub metadata: HashMap<String, String>,
@@ -22,11 +22,11 @@ pub struct Refusal {
 }
 
 /// Reads an error and holds it against the rules.
-pub fn refusal<T: std::fmt::Debug>(outcome: Result<T, Status>) -> Refusal {
+pub(crate) fn refusal<T: std::fmt::Debug>(outcome: Result<T, Status>) -> Refusal {
     of_status(&outcome.expect_err("the call succeeded"))
 }
 
-pub fn of_status(status: &Status) -> Refusal {
+pub(crate) fn of_status(status: &Status) -> Refusal {
     let details = status.get_error_details();
     let info = details
         .error_info()
@@ -77,21 +77,21 @@ fn descriptions(details: &ErrorDetails) -> Vec<String> {
 
 impl Refusal {
     #[track_caller]
-    pub fn is(&self, code: Code, reason: ErrorReason) -> &Self {
+    pub(crate) fn is(&self, code: Code, reason: ErrorReason) -> &Self {
         assert_eq!((self.code, self.reason), (code, reason), "{self:?}");
         self
     }
 
     /// Asserts a part of the metadata that belongs to the reason.
     #[track_caller]
-    pub fn with(&self, key: &str, value: impl ToString) -> &Self {
+    pub(crate) fn with(&self, key: &str, value: impl ToString) -> &Self {
         assert_eq!(self.metadata.get(key), Some(&value.to_string()), "{self:?}");
         self
     }
 
     /// Asserts what is said of a field, once.
     #[track_caller]
-    pub fn says(&self, field: &str, description: &str) {
+    pub(crate) fn says(&self, field: &str, description: &str) {
         let told = self.fields.iter().zip(&self.descriptions);
         let of_field = told.filter(|(told, _)| *told == field);
         let said: Vec<_> = of_field.map(|(_, said)| said.as_str()).collect();
@@ -100,7 +100,7 @@ impl Refusal {
 
     /// Asserts a failed validation of exactly these fields, in any order.
     #[track_caller]
-    pub fn of_fields<const N: usize>(&self, fields: [&str; N]) {
+    pub(crate) fn of_fields<const N: usize>(&self, fields: [&str; N]) {
         self.is(Code::InvalidArgument, ErrorReason::ValidationFailed);
         let found: BTreeSet<&str> = self.fields.iter().map(String::as_str).collect();
         assert_eq!(found, BTreeSet::from(fields));

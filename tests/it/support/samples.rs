@@ -11,7 +11,7 @@ use crate::support::client::{plain_template, scripted_feature};
 use crate::support::structure::{structure, value};
 
 /// A feature with every field set.
-pub fn full_feature(name: &str) -> CreateFeatureRequest {
+pub(crate) fn full_feature(name: &str) -> CreateFeatureRequest {
     CreateFeatureRequest {
         name: name.to_owned(),
         description: "Áp phích".to_owned() + name,
@@ -42,7 +42,7 @@ pub fn full_feature(name: &str) -> CreateFeatureRequest {
 }
 
 /// A feature with a limit of every kind.
-pub fn limited_feature() -> CreateFeatureRequest {
+pub(crate) fn limited_feature() -> CreateFeatureRequest {
     CreateFeatureRequest {
         properties: Some(FeatureProperties {
             max_resolution: "1080p".to_owned(),
@@ -57,7 +57,7 @@ pub fn limited_feature() -> CreateFeatureRequest {
     }
 }
 
-pub fn variable(name: &str, kind: TemplateVariableType) -> TemplateVariable {
+pub(crate) fn variable(name: &str, kind: TemplateVariableType) -> TemplateVariable {
     TemplateVariable {
         name: name.to_owned(),
         r#type: kind.into(),
@@ -66,7 +66,7 @@ pub fn variable(name: &str, kind: TemplateVariableType) -> TemplateVariable {
 }
 
 /// A prompt with three variables, of which one must be given.
-pub fn sale() -> TemplateData {
+pub(crate) fn sale() -> TemplateData {
     TemplateData {
         prompt: "{{ user_prompt }} {{ percent }}% {{ city }}".to_owned(),
         negative_prompt: "mờ".to_owned(),
@@ -89,7 +89,7 @@ pub fn sale() -> TemplateData {
 }
 
 /// A template with every field set.
-pub fn full_template(feature_id: i64, name: &str) -> CreateTemplateRequest {
+pub(crate) fn full_template(feature_id: i64, name: &str) -> CreateTemplateRequest {
     CreateTemplateRequest {
         description: "Giảm giá".to_owned(),
         template_data: Some(TemplateData {

@@ -15,7 +15,7 @@ use crate::support::structure::structure;
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The behaviour of one job or several, which must not outlive it, with a record of the calls and, if asked for, a gate that holds attempts up.
-pub struct Script {
+pub(crate) struct Script {
     folder: TempDir,
     steps: Vec<&'static str>,
     gated: bool,
@@ -26,7 +26,7 @@ pub struct Script {
 
 /// One call of the provider, as its record tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
+pub(crate) struct Call {
     pub name: String,
     pub job: i64,
     pub attempt: u32,
@@ -37,7 +37,7 @@ pub struct Call {
 
 impl Script {
     /// One step for each attempt; the last counts for all that follow. None: succeed.
-    pub fn new(steps: &[&'static str]) -> Self {
+    pub(crate) fn new(steps: &[&'static str]) -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
             steps: steps.to_vec(),
@@ -49,7 +49,7 @@ impl Script {
     }
 
     /// Attempts that succeed deliver this file.
-    pub fn delivering(file: &Path) -> Self {
+    pub(crate) fn delivering(file: &Path) -> Self {
         Self {
             deliver: Some(file.to_owned()),
             ..Self::new(&[])
@@ -57,29 +57,29 @@ impl Script {
     }
 
     /// Every attempt waits until [`Self::open_gate`].
-    pub fn gated(mut self) -> Self {
+    pub(crate) fn gated(mut self) -> Self {
         self.gated = true;
         self
     }
 
     /// Work is accepted and polled for instead of done at once.
-    pub fn with_task(mut self) -> Self {
+    pub(crate) fn with_task(mut self) -> Self {
         self.task = true;
         self
     }
 
     /// The provider finds a submission again whose answer got lost.
-    pub fn findable(mut self) -> Self {
+    pub(crate) fn findable(mut self) -> Self {
         self.resubmit = true;
         self
     }
 
-    pub fn open_gate(&self) {
+    pub(crate) fn open_gate(&self) {
         fs::write(self.folder.path().join("gate"), "").unwrap();
     }
 
     /// What `input.extra` of a request must be.
-    pub fn extra(&self) -> Struct {
+    pub(crate) fn extra(&self) -> Struct {
         let mut script = json!({
             "steps": self.steps,
             "record": self.folder.path().join("record"),
@@ -94,26 +94,26 @@ impl Script {
     }
 
     /// All calls so far, in order.
-    pub fn calls(&self) -> Vec<Call> {
+    pub(crate) fn calls(&self) -> Vec<Call> {
         let record = fs::read_to_string(self.folder.path().join("record")).unwrap_or_default();
         // A line that another process is just writing does not count yet.
         let complete = record.rsplit_once('\n').map_or("", |(lines, _)| lines);
         complete.lines().map(Call::parse).collect()
     }
 
-    pub fn calls_of(&self, name: &str) -> Vec<Call> {
+    pub(crate) fn calls_of(&self, name: &str) -> Vec<Call> {
         let mut calls = self.calls();
         calls.retain(|call| call.name == name);
         calls
     }
 
     /// The jobs of which there was such a call.
-    pub fn jobs_with(&self, name: &str) -> BTreeSet<i64> {
+    pub(crate) fn jobs_with(&self, name: &str) -> BTreeSet<i64> {
         self.calls_of(name).iter().map(|call| call.job).collect()
     }
 
     /// Waits until the calls are as `enough` says. A file gives no signal, so it is read again and again.
-    pub async fn wait_until(&self, enough: impl Fn(&[Call]) -> bool) {
+    pub(crate) async fn wait_until(&self, enough: impl Fn(&[Call]) -> bool) {
         within(async {
             while !enough(&self.calls()) {
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -123,7 +123,7 @@ impl Script {
     }
 
     /// Waits until this many jobs have been submitted.
-    pub async fn wait_until_submitted(&self, jobs: usize) {
+    pub(crate) async fn wait_until_submitted(&self, jobs: usize) {
         self.wait_until(|calls| {
             let submitted = calls.iter().filter(|call| call.name == "submit");
             submitted

@@ -15,13 +15,13 @@ use crate::support::client::Client;
 use crate::support::database::TestDatabase;
 
 /// Longer than anything here takes on a busy machine: what has not come by then does not come.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Signs download links, known to the tests so that they can make links of another time.
-pub const SIGNING_KEY: &str = "a key of the tests, and of nothing else";
+pub(crate) const SIGNING_KEY: &str = "a key of the tests, and of nothing else";
 
 /// A server of this process. Servers that share a database share its folder of media too.
-pub struct TestServer {
+pub(crate) struct TestServer {
     server: Server,
     client: Option<Client>,
     media: Arc<TempDir>,
@@ -29,27 +29,31 @@ pub struct TestServer {
 
 impl TestServer {
     /// A server that answers clients and runs jobs.
-    pub async fn start(db: &TestDatabase) -> Self {
+    pub(crate) async fn start(db: &TestDatabase) -> Self {
         Self::start_with(db, |_| ()).await
     }
 
     /// The same with some settings changed.
-    pub async fn start_with(db: &TestDatabase, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn start_with(db: &TestDatabase, change: impl FnOnce(&mut Config)) -> Self {
         Self::start_as(Role::All, db, change).await
     }
 
     /// A server that answers clients and leaves the jobs where they are.
-    pub async fn start_api(db: &TestDatabase) -> Self {
+    pub(crate) async fn start_api(db: &TestDatabase) -> Self {
         Self::start_as(Role::Api, db, |_| ()).await
     }
 
-    pub async fn start_as(role: Role, db: &TestDatabase, change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn start_as(
+        role: Role,
+        db: &TestDatabase,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let media = Arc::new(tempfile::tempdir().unwrap());
         Self::start_in(media, role, db, change).await
     }
 
     /// One more server on the same database and media.
-    pub async fn beside(
+    pub(crate) async fn beside(
         &self,
         role: Role,
         db: &TestDatabase,
@@ -79,37 +83,37 @@ impl TestServer {
     }
 
     /// Where the server listens, such as `http://127.0.0.1:4711`.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.server.url().unwrap()
     }
 
     /// The use cases on the server's own connections.
-    pub fn app(&self) -> &App {
+    pub(crate) fn app(&self) -> &App {
         self.server.app()
     }
 
     /// Where only probes are answered, such as `http://127.0.0.1:4711`.
-    pub fn health_url(&self) -> String {
+    pub(crate) fn health_url(&self) -> String {
         format!("http://{}", self.server.health_addr().unwrap())
     }
 
     /// The folder of the media storage.
-    pub fn media_folder(&self) -> &Path {
+    pub(crate) fn media_folder(&self) -> &Path {
         self.media.path()
     }
 
     /// A client that outlives the server.
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         self.client.clone().unwrap()
     }
 
     /// Lets running jobs end and ends, as when the process is told to stop.
-    pub async fn shutdown(self) {
+    pub(crate) async fn shutdown(self) {
         within(self.server.shutdown()).await;
     }
 
     /// Hands running jobs back and ends.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         within(self.server.hand_back()).await;
     }
 }
@@ -124,7 +128,7 @@ impl Deref for TestServer {
 }
 
 /// Quick to notice everything, and without what a test has not put there itself.
-pub fn configuration(db: &TestDatabase, media: &Path) -> Config {
+pub(crate) fn configuration(db: &TestDatabase, media: &Path) -> Config {
     let mut config = Config::default();
     config.server.listen = "127.0.0.1:0".parse().unwrap();
     config.server.shutdown_grace = Duration::from_secs(5);
@@ -148,7 +152,7 @@ pub fn configuration(db: &TestDatabase, media: &Path) -> Config {
 }
 
 /// The outcome, which must come before the [`DEADLINE`].
-pub async fn within<T>(outcome: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(outcome: impl Future<Output = T>) -> T {
     let outcome = tokio::time::timeout(DEADLINE, outcome).await;
     outcome.unwrap_or_else(|_| panic!("nothing came within {DEADLINE:?}"))
 }

@@ -4,7 +4,7 @@ use prost_types::{ListValue, Struct, Value, value::Kind};
 use serde_json::Value as Json;
 
 /// The object as a message; numbers become doubles, which is all that a Struct knows.
-pub fn structure(object: &Json) -> Struct {
+pub(crate) fn structure(object: &Json) -> Struct {
     let fields = object.as_object().unwrap();
     Struct {
         fields: fields
@@ -14,7 +14,7 @@ pub fn structure(object: &Json) -> Struct {
     }
 }
 
-pub fn value(json: &Json) -> Value {
+pub(crate) fn value(json: &Json) -> Value {
     let kind = match json {
         Json::Null => Kind::NullValue(0),
         Json::Bool(flag) => Kind::BoolValue(*flag),

@@ -10,19 +10,23 @@ use crate::support::client::Client;
 use crate::support::server::within;
 
 /// One open WatchJob stream.
-pub struct Watch(Streaming<WatchJobResponse>);
+pub(crate) struct Watch(Streaming<WatchJobResponse>);
 
 impl Client {
     /// Watches a job from its beginning.
-    pub async fn watch(&self, job_id: i64) -> Watch {
+    pub(crate) async fn watch(&self, job_id: i64) -> Watch {
         self.watch_after(job_id, 0).await
     }
 
-    pub async fn watch_after(&self, job_id: i64, after_revision: i64) -> Watch {
+    pub(crate) async fn watch_after(&self, job_id: i64, after_revision: i64) -> Watch {
         self.try_watch(job_id, after_revision).await.unwrap()
     }
 
-    pub async fn try_watch(&self, job_id: i64, after_revision: i64) -> Result<Watch, Status> {
+    pub(crate) async fn try_watch(
+        &self,
+        job_id: i64,
+        after_revision: i64,
+    ) -> Result<Watch, Status> {
         let request = WatchJobRequest {
             job_id,
             after_revision,
@@ -32,14 +36,14 @@ impl Client {
     }
 
     /// The job once it has ended, with all its transitions.
-    pub async fn ended(&self, job_id: i64) -> Ended {
+    pub(crate) async fn ended(&self, job_id: i64) -> Ended {
         let transitions = self.watch(job_id).await.transitions().await;
         let job = self.job(job_id).await;
         Ended { job, transitions }
     }
 
     /// Waits until the job is in `status`, or has been.
-    pub async fn reached(&self, job_id: i64, status: JobStatus) -> WatchJobResponse {
+    pub(crate) async fn reached(&self, job_id: i64, status: JobStatus) -> WatchJobResponse {
         let mut watch = self.watch(job_id).await;
         loop {
             let event = watch.transition().await;
@@ -52,30 +56,30 @@ impl Client {
 }
 
 /// A job that has ended.
-pub struct Ended {
+pub(crate) struct Ended {
     pub job: Job,
     pub transitions: Vec<WatchJobResponse>,
 }
 
 impl Ended {
-    pub fn statuses(&self) -> Vec<JobStatus> {
+    pub(crate) fn statuses(&self) -> Vec<JobStatus> {
         statuses(&self.transitions)
     }
 
     /// The code of the error that the job ended with; empty if it has none.
-    pub fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         self.job.error.as_ref().map_or("", |error| &error.code)
     }
 }
 
 impl Watch {
     /// The next message of any kind; `None` at the end of the stream.
-    pub async fn next(&mut self) -> Result<Option<WatchJobResponse>, Status> {
+    pub(crate) async fn next(&mut self) -> Result<Option<WatchJobResponse>, Status> {
         within(self.0.message()).await
     }
 
     /// The next transition; `None` at the end of the stream.
-    pub async fn transition(&mut self) -> Option<WatchJobResponse> {
+    pub(crate) async fn transition(&mut self) -> Option<WatchJobResponse> {
         // Around the loop: heartbeats must not put the deadline off.
         within(async {
             loop {
@@ -89,7 +93,7 @@ impl Watch {
     }
 
     /// All transitions until the stream ends.
-    pub async fn transitions(mut self) -> Vec<WatchJobResponse> {
+    pub(crate) async fn transitions(mut self) -> Vec<WatchJobResponse> {
         let mut transitions = Vec::new();
         while let Some(transition) = self.transition().await {
             transitions.push(transition);
@@ -98,7 +102,7 @@ impl Watch {
     }
 
     /// What the stream breaks with; its messages before that are passed over.
-    pub async fn broken(mut self) -> Status {
+    pub(crate) async fn broken(mut self) -> Status {
         within(async {
             loop {
                 match self.next().await {
@@ -112,32 +116,32 @@ impl Watch {
     }
 }
 
-pub fn status_of(message: &WatchJobResponse) -> JobStatus {
+pub(crate) fn status_of(message: &WatchJobResponse) -> JobStatus {
     message.job.as_ref().unwrap().status()
 }
 
-pub fn statuses(messages: &[WatchJobResponse]) -> Vec<JobStatus> {
+pub(crate) fn statuses(messages: &[WatchJobResponse]) -> Vec<JobStatus> {
     messages.iter().map(status_of).collect()
 }
 
-pub fn revisions(messages: &[WatchJobResponse]) -> Vec<i64> {
+pub(crate) fn revisions(messages: &[WatchJobResponse]) -> Vec<i64> {
     messages.iter().map(|message| message.revision).collect()
 }
 
 /// One open WatchRequest stream.
-pub struct RequestWatch(Streaming<WatchRequestResponse>);
+pub(crate) struct RequestWatch(Streaming<WatchRequestResponse>);
 
 impl Client {
     /// Watches a request from its beginning.
-    pub async fn watch_request(&self, request_id: i64) -> RequestWatch {
+    pub(crate) async fn watch_request(&self, request_id: i64) -> RequestWatch {
         self.watch_request_after(request_id, "").await
     }
 
-    pub async fn watch_request_after(&self, request_id: i64, cursor: &str) -> RequestWatch {
+    pub(crate) async fn watch_request_after(&self, request_id: i64, cursor: &str) -> RequestWatch {
         self.try_watch_request(request_id, cursor).await.unwrap()
     }
 
-    pub async fn try_watch_request(
+    pub(crate) async fn try_watch_request(
         &self,
         request_id: i64,
         cursor: &str,
@@ -153,12 +157,12 @@ impl Client {
 
 impl RequestWatch {
     /// The next message of any kind; `None` at the end of the stream.
-    pub async fn next(&mut self) -> Result<Option<WatchRequestResponse>, Status> {
+    pub(crate) async fn next(&mut self) -> Result<Option<WatchRequestResponse>, Status> {
         within(self.0.message()).await
     }
 
     /// The next transition; `None` at the end of the stream.
-    pub async fn transition(&mut self) -> Option<WatchRequestResponse> {
+    pub(crate) async fn transition(&mut self) -> Option<WatchRequestResponse> {
         within(async {
             loop {
                 let message = self.next().await.unwrap()?;
@@ -171,7 +175,7 @@ impl RequestWatch {
     }
 
     /// All transitions until the stream ends.
-    pub async fn transitions(mut self) -> Vec<WatchRequestResponse> {
+    pub(crate) async fn transitions(mut self) -> Vec<WatchRequestResponse> {
         let mut transitions = Vec::new();
         while let Some(transition) = self.transition().await {
             transitions.push(transition);
@@ -181,11 +185,11 @@ impl RequestWatch {
 }
 
 /// Which transition a message tells: the job and its revision.
-pub fn step_of(message: &WatchRequestResponse) -> (i64, i64) {
+pub(crate) fn step_of(message: &WatchRequestResponse) -> (i64, i64) {
     let job = message.job.as_ref().unwrap();
     (job.id, job.revision)
 }
 
-pub fn steps(messages: &[WatchRequestResponse]) -> Vec<(i64, i64)> {
+pub(crate) fn steps(messages: &[WatchRequestResponse]) -> Vec<(i64, i64)> {
     messages.iter().map(step_of).collect()
 }

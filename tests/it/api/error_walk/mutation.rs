@@ -16,17 +16,17 @@ const HUGE: usize = 70_000;
 const DEEP: usize = 20;
 
 /// A message that is wrong in one place, and in which way.
-pub struct Mutation {
+pub(super) struct Mutation {
     /// Path of the field and what was done to it, such as `input.seed=least`.
     pub name: String,
     pub message: DynamicMessage,
 }
 
 /// Identifiers of rows that are deleted, by the field that names them.
-pub type Deleted = BTreeMap<&'static str, i64>;
+pub(super) type Deleted = BTreeMap<&'static str, i64>;
 
 /// All mutations of a message that is fine, one field at a time.
-pub fn of(base: &DynamicMessage, deleted: &Deleted) -> Vec<Mutation> {
+pub(super) fn of(base: &DynamicMessage, deleted: &Deleted) -> Vec<Mutation> {
     let walk = Walk { deleted };
     walk.message(base)
         .into_iter()

@@ -13,7 +13,7 @@ use crate::support::server::within;
 const DRIVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/run.mjs");
 
 /// A browser that plays one of the scenarios of `tests/browser`; closed when this value is dropped.
-pub struct Page {
+pub(crate) struct Page {
     driver: Child,
     events: mpsc::UnboundedReceiver<Value>,
     /// Holds the browser's profile.
@@ -21,7 +21,7 @@ pub struct Page {
 }
 
 impl Page {
-    pub fn open(scenario: &str, url: &str) -> Self {
+    pub(crate) fn open(scenario: &str, url: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut driver = Command::new("node");
         let driver = driver.args([DRIVER, scenario, url]).stdin(Stdio::null());
@@ -39,7 +39,7 @@ impl Page {
     }
 
     /// The next event, which must have this name.
-    pub async fn tells(&mut self, name: &str) -> Value {
+    pub(crate) async fn tells(&mut self, name: &str) -> Value {
         let event = within(self.events.recv()).await;
         let event = event.unwrap_or_else(|| panic!("the browser ended before {name}"));
         assert_eq!(event["event"], name, "{event}");
@@ -47,7 +47,7 @@ impl Page {
     }
 
     /// Waits for the end of the scenario.
-    pub async fn closes(mut self) {
+    pub(crate) async fn closes(mut self) {
         assert_eq!(within(self.events.recv()).await, None);
         assert!(self.driver.wait().unwrap().success());
     }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 /// Forwards connections to a server.
-pub struct Proxy {
+pub(super) struct Proxy {
     port: u16,
     line: Arc<Mutex<Line>>,
 }
@@ -21,7 +21,7 @@ struct Line {
 }
 
 impl Proxy {
-    pub async fn start(server: &str) -> Self {
+    pub(super) async fn start(server: &str) -> Self {
         let upstream = Url::parse(server).unwrap().socket_addrs(|| None).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -37,21 +37,21 @@ impl Proxy {
         Self { port, line }
     }
 
-    pub fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// Breaks every connection, and each new one at once, until [`Self::mend`].
-    pub fn cut(&self) {
+    pub(super) fn cut(&self) {
         self.line.lock().unwrap().cut.cancel();
     }
 
-    pub fn mend(&self) {
+    pub(super) fn mend(&self) {
         *self.line.lock().unwrap() = Line::default();
     }
 
     /// Leaves the connections open without carrying anything over them any more; new ones work.
-    pub fn freeze(&self) {
+    pub(super) fn freeze(&self) {
         std::mem::take(&mut *self.line.lock().unwrap())
             .frozen
             .cancel();

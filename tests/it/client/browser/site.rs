@@ -13,12 +13,12 @@ use tokio::net::TcpListener;
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/web/public");
 
 /// A web server on a port, and so an origin, of its own.
-pub struct Site {
+pub(super) struct Site {
     port: u16,
 }
 
 impl Site {
-    pub async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let bundle = Path::new(FOLDER).join("main.js");
         assert!(bundle.exists(), "the page is not built: run scripts/web");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -27,12 +27,12 @@ impl Site {
         Self { port }
     }
 
-    pub fn origin(&self) -> String {
+    pub(super) fn origin(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// The page, which is to call the server at `api`, with further settings.
-    pub fn page(&self, api: &str, settings: &str) -> String {
+    pub(super) fn page(&self, api: &str, settings: &str) -> String {
         format!("{}/index.html?api={api}&user=7{settings}", self.origin())
     }
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
 /// One line for each thing of the schema; bookkeeping of migrations and of SQLite is left out.
-pub type Catalogue = BTreeSet<String>;
+pub(super) type Catalogue = BTreeSet<String>;
 
 /// Everything that PostgreSQL knows of the schema: columns, enum labels, constraints and indexes with their definitions.
 ///
 /// Columns count from 1 without gaps, because a dropped column leaves one in `ordinal_position`.
-pub async fn of_postgres(db: &DatabaseConnection) -> Catalogue {
+pub(super) async fn of_postgres(db: &DatabaseConnection) -> Catalogue {
     lines(
         db,
         "SELECT format('column %s #%s %s %s %s(%s) null=%s default=%s', table_name,
@@ -34,7 +34,7 @@ pub async fn of_postgres(db: &DatabaseConnection) -> Catalogue {
 }
 
 /// Everything that SQLite knows of the schema: the statements that it keeps, with white space made equal.
-pub async fn of_sqlite(db: &DatabaseConnection) -> Catalogue {
+pub(super) async fn of_sqlite(db: &DatabaseConnection) -> Catalogue {
     let statements = lines(
         db,
         "SELECT type || ' ' || name || ' ' || sql FROM sqlite_schema
@@ -48,7 +48,7 @@ pub async fn of_sqlite(db: &DatabaseConnection) -> Catalogue {
 }
 
 /// The part of the schema that both backends have in common, in the same words.
-pub async fn shared(db: &DatabaseConnection) -> Catalogue {
+pub(super) async fn shared(db: &DatabaseConnection) -> Catalogue {
     let query = match db.get_database_backend() {
         DbBackend::Postgres => {
             "SELECT format('column %s.%s #%s null=%s', table_name, column_name,
@@ -83,7 +83,7 @@ pub async fn shared(db: &DatabaseConnection) -> Catalogue {
 }
 
 /// Fails with each line that only one of the two has.
-pub fn assert_same(expected: &Catalogue, actual: &Catalogue, what: &str) {
+pub(super) fn assert_same(expected: &Catalogue, actual: &Catalogue, what: &str) {
     assert!(!expected.is_empty(), "{what}: there is nothing to compare");
     let missing = expected.difference(actual).map(|line| format!("- {line}"));
     let unexpected = actual.difference(expected).map(|line| format!("+ {line}"));

@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 
 /// A user, a feature, a template and a request, each with the id 1.
-pub async fn insert_parents(db: &DatabaseConnection) {
+pub(super) async fn insert_parents(db: &DatabaseConnection) {
     db.execute_unprepared(
         "INSERT INTO users (id) VALUES (1);
          INSERT INTO generation_features (name, category) VALUES ('poster', 'image');

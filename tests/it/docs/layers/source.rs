@@ -10,7 +10,7 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Ident, ItemMod, ItemUse, Macro, MetaList, UseTree};
 
 /// What one file names, without the unit tests in it.
-pub struct Source {
+pub(super) struct Source {
     file: String,
     /// How many steps above the code that is being read the root of the crate is.
     depth: usize,
@@ -21,7 +21,7 @@ pub struct Source {
 }
 
 impl Source {
-    pub fn read(root: &Path, file: &Path) -> Self {
+    pub(super) fn read(root: &Path, file: &Path) -> Self {
         let code = fs::read_to_string(file).unwrap();
         let file = file.strip_prefix(root).unwrap();
         Self::of(file.to_str().unwrap(), &code)
@@ -42,23 +42,23 @@ impl Source {
     }
 
     /// The path of the file in `src`.
-    pub fn file(&self) -> &str {
+    pub(super) fn file(&self) -> &str {
         &self.file
     }
 
     /// Every path from the root of the crate, `use` trees written out, whether it begins with `crate` or climbs there.
-    pub fn paths_in_crate(&self) -> &[Vec<String>] {
+    pub(super) fn paths_in_crate(&self) -> &[Vec<String>] {
         &self.in_crate
     }
 
     /// What the file takes of a crate, or of a module that it has imported by this name.
-    pub fn names_of<'a>(&'a self, module: &'a str) -> impl Iterator<Item = &'a String> {
+    pub(super) fn names_of<'a>(&'a self, module: &'a str) -> impl Iterator<Item = &'a String> {
         let below = self.others.iter().filter(move |path| path[0] == module);
         below.filter_map(|path| path.get(1))
     }
 
     /// The first names of all paths: crates, and modules and types that the file has imported or has itself.
-    pub fn path_roots(&self) -> &BTreeSet<String> {
+    pub(super) fn path_roots(&self) -> &BTreeSet<String> {
         &self.roots
     }
 

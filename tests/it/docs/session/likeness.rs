@@ -27,7 +27,7 @@ const CHANCE: [&str; 4] = ["BlurHash", "File", "Seed", "URL"];
 const UNITS: [&str; 4] = ["B", "KiB", "MiB", "bytes"];
 
 /// How `printed` differs from what is `shown`; `None` when it is alike, or nothing is shown.
-pub fn unlike(shown: &str, printed: &str) -> Option<String> {
+pub(super) fn unlike(shown: &str, printed: &str) -> Option<String> {
     if shown.is_empty() {
         let failed = printed.to_ascii_lowercase().starts_with("error");
         return failed.then(|| "it fails".to_owned());

@@ -4,7 +4,7 @@ use crate::docs::pages::Page;
 
 /// One command of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown {
+pub(super) struct Shown {
     /// Number of its first line in the document.
     pub line: usize,
     /// As it stands there.
@@ -17,7 +17,7 @@ pub struct Shown {
 
 impl Shown {
     /// Whether the command begins with these words.
-    pub fn starts_with(&self, beginning: &str) -> bool {
+    pub(super) fn starts_with(&self, beginning: &str) -> bool {
         let mut words = self.words.iter();
         beginning
             .split(' ')
@@ -27,12 +27,12 @@ impl Shown {
 
 /// A console block, in which one command may need what another has made.
 #[derive(Debug)]
-pub struct Session {
+pub(super) struct Session {
     pub commands: Vec<Shown>,
 }
 
 impl Session {
-    pub fn shows_output(&self) -> bool {
+    pub(super) fn shows_output(&self) -> bool {
         self.commands
             .iter()
             .any(|command| !command.output.is_empty())
@@ -40,7 +40,7 @@ impl Session {
 }
 
 /// All ```` ```console ```` blocks, in order; they may be parts of a list.
-pub fn sessions(page: &Page) -> Vec<Session> {
+pub(super) fn sessions(page: &Page) -> Vec<Session> {
     let mut sessions = Vec::new();
     let mut lines = page.text.lines().zip(1..);
     while let Some((fence, _)) = lines

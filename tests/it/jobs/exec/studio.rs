@@ -15,28 +15,28 @@ use crate::support::client::{scripted_feature, wish};
 use crate::support::server::{TestServer, within};
 
 /// The name of the provider whose command misbehaves, and of one that never does.
-pub const PROVIDER: &str = "studio";
-pub const SOUND: &str = "sound";
+pub(super) const PROVIDER: &str = "studio";
+pub(super) const SOUND: &str = "sound";
 
-pub const LOOK_AGAIN: Duration = Duration::from_millis(10);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The folder in which scripts find a picture and leave their traces.
-pub struct Studio(TempDir);
+pub(super) struct Studio(TempDir);
 
 impl Studio {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let picture = image::RgbImage::from_pixel(32, 16, image::Rgb([200, 80, 40]));
         picture.save(folder.path().join("picture.png")).unwrap();
         Self(folder)
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// A command that runs this script with `$STUDIO` for the folder and the output folder as first argument.
-    pub fn command(&self, interpreter: &str, script: &str) -> Command {
+    pub(super) fn command(&self, interpreter: &str, script: &str) -> Command {
         let file = self.path(&format!("{:016x}", rand::random::<u64>()));
         let studio = self.0.path().to_string_lossy();
         let script = script.replace("$STUDIO", &studio);
@@ -57,21 +57,21 @@ impl Studio {
         }
     }
 
-    pub fn shell(&self, script: &str) -> Command {
+    pub(super) fn shell(&self, script: &str) -> Command {
         self.command("bash", script)
     }
 
-    pub fn python(&self, script: &str) -> Command {
+    pub(super) fn python(&self, script: &str) -> Command {
         self.command("python3", script)
     }
 
     /// A command that does what it should.
-    pub fn sound(&self) -> Command {
+    pub(super) fn sound(&self) -> Command {
         self.shell("cp $STUDIO/picture.png \"$1\"/")
     }
 
     /// Adds the command, and a sound one, to a configuration.
-    pub fn configure(&self, command: Command) -> impl Fn(&mut Config) {
+    pub(super) fn configure(&self, command: Command) -> impl Fn(&mut Config) {
         let sound = self.sound();
         move |config| {
             let commands = &mut config.exec.commands;
@@ -82,12 +82,12 @@ impl Studio {
         }
     }
 
-    pub fn read(&self, name: &str) -> String {
+    pub(super) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
     /// Waits until a script has left this many traces whose names begin so. A file gives no signal.
-    pub async fn wait_for(&self, prefix: &str, count: usize) {
+    pub(super) async fn wait_for(&self, prefix: &str, count: usize) {
         within(async {
             while self.traces(prefix).len() < count {
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -97,7 +97,7 @@ impl Studio {
     }
 
     /// What the traces say whose names begin so, only those that are complete.
-    pub fn traces(&self, prefix: &str) -> Vec<String> {
+    pub(super) fn traces(&self, prefix: &str) -> Vec<String> {
         let entries = fs::read_dir(self.0.path()).unwrap();
         let files = entries.map(|entry| entry.unwrap());
         let files = files.filter(|file| file.file_name().to_string_lossy().starts_with(prefix));
@@ -106,20 +106,20 @@ impl Studio {
     }
 
     /// The processes that a script has told of.
-    pub fn processes(&self) -> Vec<u32> {
+    pub(super) fn processes(&self) -> Vec<u32> {
         let told = self.traces("pid-").into_iter();
         told.map(|text| text.trim().parse().unwrap()).collect()
     }
 
     /// Asserts that all processes that a script has told of are dead.
     #[track_caller]
-    pub fn assert_all_dead(&self) {
+    pub(super) fn assert_all_dead(&self) {
         let alive: Vec<_> = self.processes().into_iter().filter(is_alive).collect();
         assert!(alive.is_empty(), "alive: {alive:?}");
     }
 
     /// Waits for that.
-    pub async fn all_dead(&self) {
+    pub(super) async fn all_dead(&self) {
         within(async {
             while self.processes().iter().any(is_alive) {
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -139,7 +139,7 @@ fn is_alive(process: &u32) -> bool {
 }
 
 /// A server whose provider `studio` is this command.
-pub async fn serve(
+pub(super) async fn serve(
     db: &crate::support::database::TestDatabase,
     studio: &Studio,
     command: Command,
@@ -147,7 +147,7 @@ pub async fn serve(
     TestServer::start_with(db, studio.configure(command)).await
 }
 
-pub fn feature(provider: &str) -> CreateFeatureRequest {
+pub(super) fn feature(provider: &str) -> CreateFeatureRequest {
     CreateFeatureRequest {
         properties: Some(FeatureProperties {
             provider: provider.to_owned(),
@@ -158,7 +158,7 @@ pub fn feature(provider: &str) -> CreateFeatureRequest {
 }
 
 /// Creates a request of one job for the provider.
-pub async fn order(server: &TestServer, provider: &str) -> Job {
+pub(super) async fn order(server: &TestServer, provider: &str) -> Job {
     let feature = server.add_feature(feature(provider)).await;
     server.create(wish(feature.id)).await.1.remove(0)
 }

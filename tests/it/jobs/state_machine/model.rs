@@ -24,7 +24,7 @@ const MAX_ATTEMPTS: i32 = 2;
 const RECENT: usize = 5;
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Job {
+pub(super) struct Job {
     pub request: i64,
     pub variation: i32,
     pub status: JobStatus,
@@ -42,13 +42,13 @@ pub struct Job {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Request {
+pub(super) struct Request {
     pub status: RequestStatus,
     pub deleted_at: Option<Time>,
     pub version: i64,
 }
 
-pub struct Model {
+pub(super) struct Model {
     pub now: Time,
     pub jobs: BTreeMap<i64, Job>,
     pub requests: BTreeMap<i64, Request>,
@@ -58,7 +58,7 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn new(now: Time) -> Self {
+    pub(super) fn new(now: Time) -> Self {
         Self {
             now,
             jobs: BTreeMap::new(),
@@ -69,7 +69,7 @@ impl Model {
     }
 
     /// A new request with its jobs.
-    pub fn accept(&mut self, jobs: &[job::Model]) {
+    pub(super) fn accept(&mut self, jobs: &[job::Model]) {
         let request = Request {
             status: RequestStatus::Pending,
             deleted_at: None,
@@ -100,23 +100,23 @@ impl Model {
         self.jobs.insert(id, job);
     }
 
-    pub fn pick_job(&self, index: &Index) -> Option<i64> {
+    pub(super) fn pick_job(&self, index: &Index) -> Option<i64> {
         let ids: Vec<i64> = self.jobs.keys().copied().collect();
         (!ids.is_empty()).then(|| ids[index.index(ids.len())])
     }
 
-    pub fn pick_request(&self, index: &Index) -> i64 {
+    pub(super) fn pick_request(&self, index: &Index) -> i64 {
         let ids: Vec<i64> = self.requests.keys().copied().collect();
         ids[index.index(ids.len())]
     }
 
-    pub fn pick_attempt(&self, index: &Index) -> Option<Lease> {
+    pub(super) fn pick_attempt(&self, index: &Index) -> Option<Lease> {
         let recent = &self.attempts[self.attempts.len().saturating_sub(RECENT)..];
         (!recent.is_empty()).then(|| recent[index.index(recent.len())].clone())
     }
 
     /// The service chooses the tokens; which jobs it takes, the model knows.
-    pub fn claim(&mut self, slots: u32, taken: &[job::Model]) -> Result<(), String> {
+    pub(super) fn claim(&mut self, slots: u32, taken: &[job::Model]) -> Result<(), String> {
         let now = self.now;
         let mut due: Vec<i64> = self.jobs.keys().copied().collect();
         due.retain(|id| {
@@ -144,7 +144,7 @@ impl Model {
     }
 
     /// Whether the lease holds.
-    pub fn end_attempt(&mut self, lease: &Lease, action: &operation::Attempt) -> bool {
+    pub(super) fn end_attempt(&mut self, lease: &Lease, action: &operation::Attempt) -> bool {
         let now = self.now;
         let request_deleted_at = self.requests[&self.jobs[&lease.job_id].request].deleted_at;
         let job = self.job(lease.job_id);
@@ -181,7 +181,7 @@ impl Model {
     }
 
     /// How many are rescued.
-    pub fn rescue(&mut self) -> usize {
+    pub(super) fn rescue(&mut self) -> usize {
         let now = self.now;
         let mut rescued = 0;
         for job in self.jobs.values_mut() {
@@ -199,7 +199,7 @@ impl Model {
         rescued
     }
 
-    pub fn delete_media(&mut self, job: i64) {
+    pub(super) fn delete_media(&mut self, job: i64) {
         let now = self.now;
         if let Some(deleted_at) = self.media.get_mut(&job) {
             deleted_at.get_or_insert(now);
@@ -207,7 +207,12 @@ impl Model {
     }
 
     /// `answer` is the job that the service has answered with: after a retry, the successor.
-    pub fn change_job(&mut self, id: i64, action: &operation::Job, answer: Option<i64>) -> Outcome {
+    pub(super) fn change_job(
+        &mut self,
+        id: i64,
+        action: &operation::Job,
+        answer: Option<i64>,
+    ) -> Outcome {
         let request = self.jobs[&id].request;
         let request_deleted = self.requests[&request].deleted_at.is_some();
         let now = self.now;
@@ -289,7 +294,7 @@ impl Model {
     }
 
     /// What counts for a request: neither superseded nor deleted apart from it.
-    pub fn counts(&self, id: i64) -> JobCounts {
+    pub(super) fn counts(&self, id: i64) -> JobCounts {
         let deleted_at = self.requests[&id].deleted_at;
         let mut counts = JobCounts::default();
         for job in self.jobs.values().filter(|job| job.request == id) {
@@ -310,7 +315,7 @@ impl Model {
 }
 
 /// The rule of the design's section 3, which says nothing of a request without jobs.
-pub fn sum(counts: JobCounts) -> Option<RequestStatus> {
+pub(super) fn sum(counts: JobCounts) -> Option<RequestStatus> {
     let JobCounts {
         pending,
         processing,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 #[derive(Clone, Debug)]
-pub enum Operation {
+pub(super) enum Operation {
     /// So many seconds pass.
     Pass(i64),
     /// A worker asks for so many jobs.
@@ -21,7 +21,7 @@ pub enum Operation {
 }
 
 #[derive(Clone, Debug)]
-pub enum Attempt {
+pub(super) enum Attempt {
     Heartbeat,
     Complete,
     Fail,
@@ -30,7 +30,7 @@ pub enum Attempt {
 }
 
 #[derive(Clone, Debug)]
-pub enum Job {
+pub(super) enum Job {
     Cancel,
     Retry,
     Delete,
@@ -38,7 +38,7 @@ pub enum Job {
 }
 
 #[derive(Clone, Debug)]
-pub enum Request {
+pub(super) enum Request {
     Cancel,
     Retry,
     Delete,
@@ -46,7 +46,7 @@ pub enum Request {
 }
 
 /// Any of them, those more often that the others build on.
-pub fn any() -> impl Strategy<Value = Operation> {
+pub(super) fn any() -> impl Strategy<Value = Operation> {
     let index = proptest::prelude::any::<Index>;
     let attempt = prop_oneof![
         1 => Just(Attempt::Heartbeat),

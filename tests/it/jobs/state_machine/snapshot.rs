@@ -11,7 +11,7 @@ use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder};
 use super::model::Model;
 use crate::support::bench::Bench;
 
-pub struct Snapshot {
+pub(super) struct Snapshot {
     pub requests: Vec<request::Model>,
     pub jobs: BTreeMap<i64, job::Model>,
     /// By job, in order.
@@ -21,14 +21,14 @@ pub struct Snapshot {
 }
 
 /// Forgets all requests with whatever belongs to them.
-pub async fn purge(bench: &Bench) {
+pub(super) async fn purge(bench: &Bench) {
     let db = bench.app.store.writer();
     let purged = db.execute_unprepared("DELETE FROM generation_requests");
     purged.await.unwrap();
 }
 
 impl Snapshot {
-    pub async fn read(bench: &Bench) -> Self {
+    pub(super) async fn read(bench: &Bench) -> Self {
         let db = bench.app.store.reader();
         let requests = request::Entity::find().all(db).await.unwrap();
         let jobs = job::Entity::find().all(db).await.unwrap();
@@ -47,7 +47,7 @@ impl Snapshot {
     }
 
     /// The first thing that is not as the model says.
-    pub fn compare(&self, model: &Model) -> Result<(), String> {
+    pub(super) fn compare(&self, model: &Model) -> Result<(), String> {
         agree(
             "jobs",
             self.jobs.keys().collect(),

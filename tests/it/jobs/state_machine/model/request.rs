@@ -9,7 +9,7 @@ use crate::jobs::state_machine::operation;
 
 impl Model {
     /// `new` are the jobs that the service says it has made.
-    pub fn change_request(
+    pub(crate) fn change_request(
         &mut self,
         id: i64,
         action: &operation::Request,
