@@ -8,7 +8,7 @@ use std::thread;
 use codec::Format;
 
 /// One way to encode.
-pub struct Encode {
+pub(crate) struct Encode {
     input: Vec<String>,
     /// The encoder and its settings, near to ours in what they aim at.
     encoder: &'static str,
@@ -17,7 +17,7 @@ pub struct Encode {
 }
 
 impl Encode {
-    pub fn pictures(format: Format, size: (u32, u32)) -> Self {
+    pub(crate) fn pictures(format: Format, size: (u32, u32)) -> Self {
         let (encoder, output) = match format {
             Format::Png => ("-c:v png -compression_level 1 -pred mixed", "-f image2pipe"),
             Format::Jpg => ("-c:v mjpeg -q:v 2 -pix_fmt yuvj444p", "-f image2pipe"),
@@ -30,7 +30,7 @@ impl Encode {
         Self::of(raw_frames(size, 1), encoder, output)
     }
 
-    pub fn video(format: Format, size: (u32, u32), rate: u32) -> Self {
+    pub(crate) fn video(format: Format, size: (u32, u32), rate: u32) -> Self {
         let (encoder, output) = match format {
             Format::Mp4 => (
                 "-c:v libx264 -preset veryfast -pix_fmt yuv420p",
@@ -45,7 +45,7 @@ impl Encode {
         Self::of(raw_frames(size, rate), encoder, output)
     }
 
-    pub fn sound(format: Format, sample_rate: u32, channels: u16) -> Self {
+    pub(crate) fn sound(format: Format, sample_rate: u32, channels: u16) -> Self {
         let input = format!("-f s16le -ar {sample_rate} -ac {channels} -i -");
         match format {
             Format::Wav => Self::of(input, "-c:a pcm_s16le", "-f wav"),
@@ -64,7 +64,7 @@ impl Encode {
     }
 
     /// Encodes what the parts are together; returns the size of the file.
-    pub fn run<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> usize {
+    pub(crate) fn run<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> usize {
         let mut child = Command::new("ffmpeg")
             .args([
                 "-v",

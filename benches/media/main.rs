@@ -3,7 +3,10 @@
 //! `cargo bench --bench media` prints a table of medians. The two take turns, so that a busy machine slows both. Without
 //! `--bench`, as under `cargo test`, everything is done once with small files, to see that it works.
 
-#![allow(clippy::unwrap_used)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot go on may panic"
+)]
 
 mod ffmpeg;
 mod scene;

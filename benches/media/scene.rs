@@ -20,7 +20,7 @@ const WORDS: &str = "Khai trương quán cà phê: giảm 50% cả tuần";
 const STEP: u32 = 2;
 
 /// Sizes and lengths, in pixels and seconds.
-pub struct Scale {
+pub(crate) struct Scale {
     pub size: (u32, u32),
     /// Pictures that are encoded in a row.
     pub pictures: usize,
@@ -32,7 +32,7 @@ pub struct Scale {
 }
 
 impl Scale {
-    pub const FULL: Self = Self {
+    pub(crate) const FULL: Self = Self {
         size: (1920, 1080),
         pictures: 8,
         video_seconds: 3,
@@ -41,7 +41,7 @@ impl Scale {
         runs: 5,
     };
 
-    pub const SMALL: Self = Self {
+    pub(crate) const SMALL: Self = Self {
         size: (128, 96),
         pictures: 2,
         video_seconds: 1,
@@ -51,12 +51,12 @@ impl Scale {
     };
 
     /// The median time of `work`, which returns the size of what it makes.
-    pub fn measure(&self, mut work: impl FnMut() -> usize) -> Median {
+    pub(crate) fn measure(&self, mut work: impl FnMut() -> usize) -> Median {
         Median::of((0..self.runs).map(|_| timed(&mut work)).collect())
     }
 
     /// The same of two works that take turns.
-    pub fn measure_both(
+    pub(crate) fn measure_both(
         &self,
         mut one: impl FnMut() -> usize,
         mut other: impl FnMut() -> usize,
@@ -73,7 +73,7 @@ fn timed(work: &mut impl FnMut() -> usize) -> (f64, usize) {
     (start.elapsed().as_secs_f64(), size)
 }
 
-pub fn brief((width, height): (u32, u32)) -> drawing::Brief {
+pub(crate) fn brief((width, height): (u32, u32)) -> drawing::Brief {
     drawing::Brief {
         prompt: WORDS.to_owned(),
         seed: 7,
@@ -84,14 +84,20 @@ pub fn brief((width, height): (u32, u32)) -> drawing::Brief {
 }
 
 /// Frames of a view that moves over a picture.
-pub fn panned((width, height): (u32, u32), frames: u32) -> Vec<RgbImage> {
+pub(crate) fn panned((width, height): (u32, u32), frames: u32) -> Vec<RgbImage> {
     let whole = brief((width + STEP * frames, height));
     let whole = drawing::draw(&whole, &mut |_| true).unwrap();
     let view = |frame| crop_imm(&whole, frame * STEP, 0, width, height).to_image();
     (0..frames).map(view).collect()
 }
 
-pub fn task(kind: MediaType, size: (u32, u32), seconds: u32, rate: u32, format: Format) -> Task {
+pub(crate) fn task(
+    kind: MediaType,
+    size: (u32, u32),
+    seconds: u32,
+    rate: u32,
+    format: Format,
+) -> Task {
     let input: JobInput = serde_json::from_value(json!({
         "provider": "builtin", "prompt": WORDS, "user_prompt": WORDS, "seed": 7, "width": size.0, "height": size.1,
         "aspect_ratio": "16:9", "format": format.as_str(), "duration_seconds": seconds, "frame_rate": rate,
@@ -109,7 +115,7 @@ pub fn task(kind: MediaType, size: (u32, u32), seconds: u32, rate: u32, format: 
 }
 
 /// Has the built-in provider do the task; returns the size of the file.
-pub fn submit(runtime: &Runtime, task: &Task) -> usize {
+pub(crate) fn submit(runtime: &Runtime, task: &Task) -> usize {
     match runtime.block_on(Builtin.submit(task)).unwrap() {
         Submitted::Done(output) => match &output.files[0].content {
             Content::Memory(file) => file.len(),

@@ -5,14 +5,14 @@ use crate::scene::Scale;
 
 /// What several runs of the same work came to.
 #[derive(Clone, Copy, Debug)]
-pub struct Median {
+pub(crate) struct Median {
     pub seconds: f64,
     /// Bytes of what was made.
     size: usize,
 }
 
 impl Median {
-    pub fn of(mut runs: Vec<(f64, usize)>) -> Self {
+    pub(crate) fn of(mut runs: Vec<(f64, usize)>) -> Self {
         runs.sort_by(|one, other| one.0.total_cmp(&other.0));
         let (seconds, size) = runs[runs.len() / 2];
         Self { seconds, size }
@@ -21,7 +21,7 @@ impl Median {
 
 /// What a rate counts.
 #[derive(Clone, Copy)]
-pub enum Unit {
+pub(crate) enum Unit {
     /// So many of them in one run.
     PerSecond(&'static str, f64),
     /// Seconds of playing time in one run.
@@ -38,14 +38,14 @@ impl Unit {
 }
 
 /// Rows of equal width: the work, ours, FFmpeg's, how many times as quick as it ours is, the sizes.
-pub struct Table {
+pub(crate) struct Table {
     rows: Vec<[String; 5]>,
     /// How FFmpeg was told to work.
     settings: Vec<String>,
 }
 
 impl Table {
-    pub fn new(scale: &Scale) -> Self {
+    pub(crate) fn new(scale: &Scale) -> Self {
         let (width, height) = scale.size;
         let runs = scale.runs;
         let titles = [
@@ -61,11 +61,18 @@ impl Table {
         }
     }
 
-    pub fn ours(&mut self, work: &str, unit: Unit, ours: &Median) {
+    pub(crate) fn ours(&mut self, work: &str, unit: Unit, ours: &Median) {
         self.note(work, &unit.rate(ours));
     }
 
-    pub fn both(&mut self, work: &str, unit: Unit, ours: &Median, theirs: &Median, how: &Encode) {
+    pub(crate) fn both(
+        &mut self,
+        work: &str,
+        unit: Unit,
+        ours: &Median,
+        theirs: &Median,
+        how: &Encode,
+    ) {
         self.rows.push([
             work.to_owned(),
             unit.rate(ours),
@@ -77,13 +84,13 @@ impl Table {
             .push(format!("{work}: ffmpeg -threads 1 {how}"));
     }
 
-    pub fn note(&mut self, work: &str, rate: &str) {
+    pub(crate) fn note(&mut self, work: &str, rate: &str) {
         let (work, rate) = (work.to_owned(), rate.to_owned());
         self.rows
             .push([work, rate, String::new(), String::new(), String::new()]);
     }
 
-    pub fn print(&self) {
+    pub(crate) fn print(&self) {
         let longest = |column: usize| {
             let cells = self.rows.iter().map(|row| row[column].chars().count());
             cells.max().unwrap_or(0)

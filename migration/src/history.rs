@@ -9,9 +9,9 @@ use crate::version::{self, PROGRAM};
 use crate::{Error, Migration};
 
 /// The table that sea-orm records migrations in.
-pub const NAMES: &str = "seaql_migrations";
+pub(crate) const NAMES: &str = "seaql_migrations";
 /// What it does not record: the least program that works with each.
-pub const PROGRAMS: &str = "atelier_migrations";
+pub(crate) const PROGRAMS: &str = "atelier_migrations";
 
 /// Where one migration stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl State {
 }
 
 /// Where the records stand; a name before which `schema` is set may be looked for there only.
-pub fn table(schema: Option<&str>, name: &str) -> String {
+pub(crate) fn table(schema: Option<&str>, name: &str) -> String {
     schema.map_or_else(
         || name.to_owned(),
         |schema| format!("{}.{name}", quoted(schema)),
@@ -51,12 +51,12 @@ pub fn table(schema: Option<&str>, name: &str) -> String {
 }
 
 /// An identifier as SQL.
-pub fn quoted(identifier: &str) -> String {
+pub(crate) fn quoted(identifier: &str) -> String {
     format!("\"{}\"", identifier.replace('"', "\"\""))
 }
 
 /// All known migrations in their order, then those that a newer program has applied.
-pub async fn read(
+pub(crate) async fn read(
     db: &impl ConnectionTrait,
     schema: Option<&str>,
     known: &[Migration],
@@ -90,7 +90,7 @@ pub async fn read(
 }
 
 /// Refuses a schema that this program does not work with; otherwise the newer migrations that it does work with.
-pub fn newer(standing: &[Standing]) -> Result<Vec<&Standing>, Error> {
+pub(crate) fn newer(standing: &[Standing]) -> Result<Vec<&Standing>, Error> {
     let newer: Vec<_> = of(standing, State::Newer).collect();
     let program = version::parse(PROGRAM);
     let too_old = |migration: &&&Standing| {
@@ -107,14 +107,14 @@ pub fn newer(standing: &[Standing]) -> Result<Vec<&Standing>, Error> {
 }
 
 /// The migrations of one state.
-pub fn of(standing: &[Standing], state: State) -> impl Iterator<Item = &Standing> {
+pub(crate) fn of(standing: &[Standing], state: State) -> impl Iterator<Item = &Standing> {
     standing
         .iter()
         .filter(move |migration| migration.state == state)
 }
 
 /// Whether a table is there and may be looked up.
-pub async fn exists(db: &impl ConnectionTrait, table: &str) -> Result<bool, DbErr> {
+pub(crate) async fn exists(db: &impl ConnectionTrait, table: &str) -> Result<bool, DbErr> {
     let query = match db.get_database_backend() {
         DbBackend::Postgres => "SELECT to_regclass($1) IS NOT NULL",
         _ => "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = $1)",
@@ -126,7 +126,7 @@ pub async fn exists(db: &impl ConnectionTrait, table: &str) -> Result<bool, DbEr
 }
 
 /// The statements that make the tables of records where they are missing.
-pub fn tables(schema: Option<&str>) -> String {
+pub(crate) fn tables(schema: Option<&str>) -> String {
     let (names, programs) = (table(schema, NAMES), table(schema, PROGRAMS));
     format!(
         "CREATE TABLE IF NOT EXISTS {names} (version VARCHAR NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL);\n\
@@ -135,7 +135,7 @@ pub fn tables(schema: Option<&str>) -> String {
 }
 
 /// The statements that record a migration as applied.
-pub fn record(backend: DbBackend, schema: Option<&str>, migration: &Migration) -> String {
+pub(crate) fn record(backend: DbBackend, schema: Option<&str>, migration: &Migration) -> String {
     let now = match backend {
         DbBackend::Postgres => "CAST(extract(epoch FROM now()) AS BIGINT)",
         _ => "CAST(strftime('%s', 'now') AS INTEGER)",
@@ -153,7 +153,7 @@ pub fn record(backend: DbBackend, schema: Option<&str>, migration: &Migration) -
 }
 
 /// Takes the record of a migration back.
-pub async fn forget(
+pub(crate) async fn forget(
     db: &impl ConnectionTrait,
     schema: Option<&str>,
     name: &str,
@@ -199,7 +199,7 @@ async fn programs(
 }
 
 /// The rows of a query with at most one parameter.
-pub async fn rows(
+pub(crate) async fn rows(
     db: &impl ConnectionTrait,
     query: &str,
     value: Option<&str>,

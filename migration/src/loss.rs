@@ -25,10 +25,10 @@ impl Loss {
 }
 
 /// The columns of our tables, by table.
-pub type Columns = BTreeMap<String, BTreeSet<String>>;
+pub(crate) type Columns = BTreeMap<String, BTreeSet<String>>;
 
 /// The tables of ours and their columns.
-pub async fn columns(db: &impl ConnectionTrait) -> Result<Columns, DbErr> {
+pub(crate) async fn columns(db: &impl ConnectionTrait) -> Result<Columns, DbErr> {
     let query = match db.get_database_backend() {
         DbBackend::Postgres => {
             "SELECT relname::text, attname::text FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
@@ -52,7 +52,7 @@ pub async fn columns(db: &impl ConnectionTrait) -> Result<Columns, DbErr> {
 }
 
 /// Counts what of `before` is not in `after`, on a database where it is all still there.
-pub async fn count(
+pub(crate) async fn count(
     db: &impl ConnectionTrait,
     before: &Columns,
     after: &Columns,

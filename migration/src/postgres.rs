@@ -24,7 +24,7 @@ const LIMITS: &str = "SET LOCAL lock_timeout = '500ms'; SET LOCAL statement_time
     SET LOCAL idle_in_transaction_session_timeout = 0";
 
 /// Begins a transaction that no other migrating process is in. The lock ends with it, however it ends.
-pub async fn begin_alone(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+pub(crate) async fn begin_alone(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     // A stricter level would freeze the view of the catalogue before the lock is granted, and what the process before
     // us has applied would look as if it were still to do.
     let options = TransactionOptions {
@@ -41,7 +41,7 @@ pub async fn begin_alone(db: &DatabaseConnection) -> Result<DatabaseTransaction,
 }
 
 /// The answer of a query that says yes or no.
-pub async fn truth(db: &impl ConnectionTrait, query: &str) -> Result<bool, DbErr> {
+pub(crate) async fn truth(db: &impl ConnectionTrait, query: &str) -> Result<bool, DbErr> {
     let found = rows(db, query, None).await?;
     found
         .first()
@@ -49,7 +49,7 @@ pub async fn truth(db: &impl ConnectionTrait, query: &str) -> Result<bool, DbErr
 }
 
 /// Makes the schema of our tables unless it is there, which needs no right then.
-pub async fn make_schema(db: &impl ConnectionTrait, schema: &str) -> Result<(), DbErr> {
+pub(crate) async fn make_schema(db: &impl ConnectionTrait, schema: &str) -> Result<(), DbErr> {
     let found = rows(
         db,
         "SELECT 1 FROM pg_namespace WHERE nspname = $1",
@@ -65,7 +65,10 @@ pub async fn make_schema(db: &impl ConnectionTrait, schema: &str) -> Result<(), 
 }
 
 /// Finds out why no records are seen where there may be some: another schema holds them, or ours is closed to this role.
-pub async fn explain_absence(db: &impl ConnectionTrait, schema: Option<&str>) -> Result<(), Error> {
+pub(crate) async fn explain_absence(
+    db: &impl ConnectionTrait,
+    schema: Option<&str>,
+) -> Result<(), Error> {
     if exists(db, &table(schema, NAMES)).await? {
         return Ok(());
     }
@@ -102,7 +105,10 @@ pub async fn explain_absence(db: &impl ConnectionTrait, schema: Option<&str>) ->
 }
 
 /// Refuses a role that may not read the records.
-pub async fn require_records(db: &impl ConnectionTrait, schema: Option<&str>) -> Result<(), Error> {
+pub(crate) async fn require_records(
+    db: &impl ConnectionTrait,
+    schema: Option<&str>,
+) -> Result<(), Error> {
     for records in [NAMES, PROGRAMS] {
         let closed = rows(
             db,
@@ -122,7 +128,10 @@ pub async fn require_records(db: &impl ConnectionTrait, schema: Option<&str>) ->
 }
 
 /// Refuses a role that may not make tables where they go.
-pub async fn require_create(db: &impl ConnectionTrait, pending: &Migration) -> Result<(), Error> {
+pub(crate) async fn require_create(
+    db: &impl ConnectionTrait,
+    pending: &Migration,
+) -> Result<(), Error> {
     let refused = rows(
         db,
         "SELECT current_user::text, coalesce(current_schema()::text, current_setting('search_path'))
@@ -142,7 +151,7 @@ pub async fn require_create(db: &impl ConnectionTrait, pending: &Migration) -> R
 
 /// Builds indexes on a connection of their own, while `alone` keeps other migrating processes out. One that is there is
 /// left; one that an interrupted build has left invalid is dropped and built anew.
-pub async fn build(
+pub(crate) async fn build(
     db: &DatabaseConnection,
     alone: &DatabaseTransaction,
     builds: &[Build],

@@ -111,7 +111,7 @@ async fn share_file(db: &impl ConnectionTrait) -> Result<Option<File>, Error> {
 }
 
 /// Asserts that no server runs on the database. None starts while what is returned and the transaction `db` are held.
-pub async fn alone(db: &impl ConnectionTrait) -> Result<Option<File>, Error> {
+pub(crate) async fn alone(db: &impl ConnectionTrait) -> Result<Option<File>, Error> {
     if db.get_database_backend() == DbBackend::Postgres {
         let query = format!("SELECT pg_try_advisory_xact_lock({SERVING})");
         for _ in 0..LAST_LOOKS {

@@ -38,7 +38,7 @@ impl fmt::Display for Table {
 
 /// What the scripts shall refer to.
 #[derive(Debug)]
-pub enum Users {
+pub(crate) enum Users {
     /// What they say: the table that the first migration makes where it is missing.
     Ours,
     /// One that is there, by its name as SQL.
@@ -46,7 +46,7 @@ pub enum Users {
 }
 
 /// Looks for the table, before anything is applied that needs it.
-pub async fn find(db: &impl ConnectionTrait, settings: &Settings) -> Result<Users, Error> {
+pub(crate) async fn find(db: &impl ConnectionTrait, settings: &Settings) -> Result<Users, Error> {
     let unnamed = Table {
         schema: None,
         name: "users".to_owned(),
@@ -73,13 +73,13 @@ pub async fn find(db: &impl ConnectionTrait, settings: &Settings) -> Result<User
 }
 
 /// Whether a script needs to know the table.
-pub fn concern(script: &str) -> bool {
+pub(crate) fn concern(script: &str) -> bool {
     script.contains(REFERENCE)
 }
 
 impl Users {
     /// A script of ours with this table in it.
-    pub fn name_in(&self, script: &str) -> String {
+    pub(crate) fn name_in(&self, script: &str) -> String {
         let Self::Theirs(name) = self else {
             return script.to_owned();
         };

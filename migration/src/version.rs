@@ -1,11 +1,11 @@
 //! Versions of the program, as numbers that can be compared.
 
 /// The version of this program.
-pub const PROGRAM: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 
 /// Major, minor and patch; `None` for what is no version. What follows a hyphen or a plus sign is left out, so that a
 /// pre-release counts as its release.
-pub fn parse(text: &str) -> Option<[u64; 3]> {
+pub(crate) fn parse(text: &str) -> Option<[u64; 3]> {
     let core = text.split(['-', '+']).next()?;
     let mut numbers = core.split('.').map(|part| part.parse().ok());
     let version = [numbers.next()??, numbers.next()??, numbers.next()??];

@@ -11,13 +11,13 @@ use crate::{store, telemetry};
 
 /// Where the copy goes.
 #[derive(Debug, Args)]
-pub struct BackupArguments {
+pub(super) struct BackupArguments {
     /// The file to write; it must not exist
     file: PathBuf,
 }
 
 /// Copies the configured database, beside a server or without one. Media are not in it: they are files of the storage.
-pub async fn run(arguments: BackupArguments, mut loaded: Loaded) -> CommandResult {
+pub(super) async fn run(arguments: BackupArguments, mut loaded: Loaded) -> CommandResult {
     loaded.quieten();
     telemetry::init(&loaded.config.log)?;
     if let DatabaseUrl::Sqlite(source) = &mut loaded.config.database.url {

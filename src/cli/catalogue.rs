@@ -20,7 +20,7 @@ use report::Report;
 
 /// What to do with the catalogue of the configured database.
 #[derive(Debug, Args)]
-pub struct CatalogueArguments {
+pub(super) struct CatalogueArguments {
     #[command(subcommand)]
     action: Action,
 }
@@ -83,7 +83,7 @@ impl fmt::Display for Unfit {
 impl std::error::Error for Unfit {}
 
 /// Works on the configured database directly, beside a server or without one.
-pub async fn run(arguments: CatalogueArguments, mut loaded: Loaded) -> CommandResult {
+pub(super) async fn run(arguments: CatalogueArguments, mut loaded: Loaded) -> CommandResult {
     loaded.quieten();
     telemetry::init(&loaded.config.log)?;
     match arguments.action {

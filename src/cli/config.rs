@@ -9,20 +9,20 @@ use crate::config::{Config, Loaded};
 
 /// What to show.
 #[derive(Debug, Args)]
-pub struct ConfigArguments {
+pub(super) struct ConfigArguments {
     /// Print a Markdown table of all settings instead
     #[arg(long)]
     pub reference: bool,
 }
 
 /// Prints the effective configuration as TOML, with the source of what is not the default.
-pub fn print_effective(loaded: &Loaded) -> CommandResult {
+pub(super) fn print_effective(loaded: &Loaded) -> CommandResult {
     output::print(&loaded.to_toml())?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Prints all settings; needs no valid configuration.
-pub fn print_reference() -> CommandResult {
+pub(super) fn print_reference() -> CommandResult {
     output::print(&Config::reference())?;
     Ok(ExitCode::SUCCESS)
 }

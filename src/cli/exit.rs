@@ -13,9 +13,9 @@ use crate::server::StartError;
 /// The command line or the configuration is wrong; clap ends with the same.
 const MISUSED: u8 = 2;
 /// `migrate status` while migrations are pending.
-pub const PENDING: u8 = 3;
+pub(super) const PENDING: u8 = 3;
 
-pub const HELP: &str = "\
+pub(super) const HELP: &str = "\
 Exit codes:
   0  done
   1  failed, or not ready
@@ -26,10 +26,10 @@ Exit codes:
 /// A command line that is well formed and asks for what cannot be.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Misuse(pub &'static str);
+pub(super) struct Misuse(pub &'static str);
 
 /// Done, or failed.
-pub fn done_if(succeeded: bool) -> ExitCode {
+pub(super) fn done_if(succeeded: bool) -> ExitCode {
     match succeeded {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
@@ -37,7 +37,7 @@ pub fn done_if(succeeded: bool) -> ExitCode {
 }
 
 /// The code for the error that a command ended with.
-pub fn code(error: &(dyn Error + 'static)) -> ExitCode {
+pub(super) fn code(error: &(dyn Error + 'static)) -> ExitCode {
     let mut causes = successors(Some(error), |error| (*error).source());
     if let Some(signal) = error.downcast_ref().and_then(GenerateError::signal) {
         u8::try_from(signal.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)

@@ -15,7 +15,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which server to ask, and how strictly.
 #[derive(Debug, Args)]
-pub struct HealthArguments {
+pub(super) struct HealthArguments {
     /// Base URL of the server [default: from health.listen, else server.listen]
     #[arg(long, value_parser = http_url)]
     url: Option<Url>,
@@ -26,7 +26,7 @@ pub struct HealthArguments {
 }
 
 /// Prints what the server says of itself. Succeeds only if the server is ready.
-pub async fn run(arguments: HealthArguments, loaded: Loaded) -> CommandResult {
+pub(super) async fn run(arguments: HealthArguments, loaded: Loaded) -> CommandResult {
     let mut url = match arguments.url {
         Some(url) => url.join("readyz")?,
         None => Url::parse(&format!("http://{}/readyz", address(&loaded.config)?))?,

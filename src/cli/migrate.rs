@@ -14,7 +14,7 @@ use crate::{store, telemetry};
 
 /// What to do with the schema.
 #[derive(Debug, Args)]
-pub struct MigrateArguments {
+pub(super) struct MigrateArguments {
     #[command(subcommand)]
     direction: Direction,
 }
@@ -48,7 +48,7 @@ enum Direction {
 }
 
 /// Changes or shows the schema of the configured database.
-pub async fn run(arguments: MigrateArguments, mut loaded: Loaded) -> CommandResult {
+pub(super) async fn run(arguments: MigrateArguments, mut loaded: Loaded) -> CommandResult {
     loaded.quieten();
     telemetry::init(&loaded.config.log)?;
     let database = store::connect(&loaded.config.database, "atelier migrate").await?;

@@ -167,8 +167,6 @@ fn block_on(command: impl Future<Output = CommandResult>) -> CommandResult {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use clap::CommandFactory;
 
     use super::*;

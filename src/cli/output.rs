@@ -8,10 +8,10 @@ use crate::domain::with_causes;
 /// What was done is done, and cannot be shown.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to standard output")]
-pub struct Unprinted(#[from] io::Error);
+pub(super) struct Unprinted(#[from] io::Error);
 
 /// Writes `text` to standard output. A reader that has gone away, such as `head`, is no error.
-pub fn print(text: &str) -> Result<(), Unprinted> {
+pub(super) fn print(text: &str) -> Result<(), Unprinted> {
     let mut stdout = io::stdout().lock();
     match stdout
         .write_all(text.as_bytes())
@@ -23,6 +23,6 @@ pub fn print(text: &str) -> Result<(), Unprinted> {
 }
 
 /// Writes `error` with its causes in one line; there is nowhere to report a failure of that to.
-pub fn complain(writer: &mut dyn Write, error: &dyn Error) {
+pub(super) fn complain(writer: &mut dyn Write, error: &dyn Error) {
     let _ = writeln!(writer, "error: {}", with_causes(error));
 }

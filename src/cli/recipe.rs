@@ -12,13 +12,13 @@ use super::{CommandResult, output};
 
 /// Which file to ask.
 #[derive(Debug, Args)]
-pub struct RecipeArguments {
+pub(super) struct RecipeArguments {
     /// A file that Atelier made, - for standard input
     file: PathBuf,
 }
 
 /// Prints the recipe that stands in the file as JSON. Needs no configuration and no database.
-pub fn run(arguments: &RecipeArguments) -> CommandResult {
+pub(super) fn run(arguments: &RecipeArguments) -> CommandResult {
     let file = &arguments.file;
     let content = read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let recipe = provenance::read(&content)

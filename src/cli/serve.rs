@@ -12,7 +12,7 @@ use crate::telemetry;
 
 /// How to run the service.
 #[derive(Debug, Args)]
-pub struct ServeArguments {
+pub(super) struct ServeArguments {
     /// Which part of the service this process is
     #[arg(long, value_enum, default_value_t = RoleArgument::All)]
     role: RoleArgument,
@@ -44,7 +44,7 @@ impl From<RoleArgument> for Role {
 }
 
 /// Serves until a signal comes or the server dies by itself.
-pub async fn run(arguments: ServeArguments, loaded: Loaded) -> CommandResult {
+pub(super) async fn run(arguments: ServeArguments, loaded: Loaded) -> CommandResult {
     telemetry::init(&loaded.config.log)?;
     let grace = loaded.config.server.shutdown_grace;
     let shutdown = Shutdown::on_signals(grace + CLOSING)?;

@@ -12,7 +12,7 @@ use crate::telemetry;
 
 /// What to do with the configured storage.
 #[derive(Debug, Args)]
-pub struct StorageArguments {
+pub(super) struct StorageArguments {
     #[command(subcommand)]
     action: Action,
 }
@@ -32,7 +32,7 @@ enum Action {
 }
 
 /// Works on the configured database and storage directly, beside a server or without one.
-pub async fn run(arguments: StorageArguments, mut loaded: Loaded) -> CommandResult {
+pub(super) async fn run(arguments: StorageArguments, mut loaded: Loaded) -> CommandResult {
     loaded.quieten();
     telemetry::init(&loaded.config.log)?;
     let app = open_app(&loaded.config).await?;

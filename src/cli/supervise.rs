@@ -6,6 +6,6 @@ use super::CommandResult;
 use crate::provider::exec;
 
 /// Does what standard input says, and ends with its verdict.
-pub fn run() -> CommandResult {
+pub(super) fn run() -> CommandResult {
     Ok(ExitCode::from(exec::supervise()))
 }

@@ -30,8 +30,6 @@ pub(super) fn with_key(body: &Bytes) -> Option<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     fn body(message: &CreateRequestRequest) -> Bytes {

@@ -30,8 +30,6 @@ fn verb(method: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use prost::Message;
     use prost_types::FileDescriptorSet;
 

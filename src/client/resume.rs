@@ -140,8 +140,6 @@ pub(super) fn is_passing(status: &Status) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use std::collections::HashMap;
     use std::sync::{Arc, Mutex};
 

@@ -7,7 +7,7 @@ use url::Url;
 use super::kind::{Kind, Literal, quote};
 
 /// The loopback address and port that the service listens on.
-pub struct ListenAddress;
+pub(super) struct ListenAddress;
 
 impl Kind for ListenAddress {
     type Value = SocketAddr;
@@ -68,7 +68,7 @@ impl Kind for Url {
 }
 
 /// An origin that browsers may call from, or `*` for every one.
-pub struct Origin;
+pub(super) struct Origin;
 
 impl Kind for Origin {
     type Value = String;
@@ -109,8 +109,6 @@ fn web_url(text: &str) -> Option<Url> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     fn literal(text: &str) -> Literal {

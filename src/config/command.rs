@@ -17,10 +17,10 @@ use crate::domain::command::{self, Argument, Command, ProgressBy, PromptBy};
 use kind::MediaTypes;
 
 /// The section that holds the tables.
-pub const SECTION: &str = "exec";
+pub(super) const SECTION: &str = "exec";
 
-pub const BUILTIN: &str = "builtin";
-pub const SCRIPTED: &str = "scripted";
+pub(super) const BUILTIN: &str = "builtin";
+pub(super) const SCRIPTED: &str = "scripted";
 /// Names that other providers have.
 const TAKEN: [&str; 2] = [BUILTIN, SCRIPTED];
 /// Longest name, that of `properties.provider`.
@@ -93,14 +93,14 @@ const OUTPUT_BYTES: (u64, u64) = (1 << 10, 1 << 40);
 
 /// One table as it was written.
 #[derive(Clone)]
-pub struct GivenCommand {
+pub(super) struct GivenCommand {
     pub name: String,
     pub source: Source,
     pub values: Vec<(String, Source, Literal)>,
 }
 
 /// The tables below `[exec]`; what is no table is a problem.
-pub fn gather(
+pub(super) fn gather(
     section: &DeTable<'_>,
     source_at: &dyn Fn(usize) -> Source,
 ) -> (Vec<GivenCommand>, Vec<Problem>) {
@@ -136,7 +136,10 @@ pub fn gather(
 }
 
 /// The commands by their names: those given and those that are always there.
-pub fn read(given: Vec<GivenCommand>, problems: &mut Vec<Problem>) -> BTreeMap<String, Command> {
+pub(super) fn read(
+    given: Vec<GivenCommand>,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, Command> {
     let mut commands = BTreeMap::from([("voice".to_owned(), voice())]);
     for table in given {
         let name = table.name.clone();
@@ -365,7 +368,7 @@ fn templates(argument: &Argument) -> &[String] {
 }
 
 /// The table of a command as TOML, every key that is set; with where it was written, unless it is always there.
-pub fn write(name: &str, command: &Command, source: Option<&Source>) -> String {
+pub(super) fn write(name: &str, command: &Command, source: Option<&Source>) -> String {
     let arguments = command.arguments.iter().map(|argument| match argument {
         Argument::One(template) => quote(template),
         Argument::Optional(templates) => list(templates.iter().map(|template| quote(template))),

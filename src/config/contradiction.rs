@@ -7,7 +7,7 @@ use super::kind::StorageBackend;
 use super::reader::Reader;
 
 /// Reports to `reader` every pair of settings in `config` that do not go together.
-pub fn report(config: &Config, reader: &mut Reader) {
+pub(super) fn report(config: &Config, reader: &mut Reader) {
     if config.executor.heartbeat > config.executor.lease / 2 {
         reader.contradiction(
             &["executor.heartbeat", "executor.lease"],

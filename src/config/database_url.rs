@@ -449,8 +449,6 @@ impl SqliteFile {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     fn server(url: &str) -> PostgresServer {

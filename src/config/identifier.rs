@@ -6,25 +6,25 @@ use super::kind::{Kind, Literal, quote};
 use crate::domain::TableName;
 
 /// The columns and log lines that carry a worker's name hold this many characters.
-pub const WORKER_ID_CHARS: usize = 64;
+pub(super) const WORKER_ID_CHARS: usize = 64;
 
 /// The name of a worker.
-pub struct WorkerId;
+pub(super) struct WorkerId;
 
 /// The name of a bucket.
-pub struct BucketName;
+pub(super) struct BucketName;
 
 /// A schema of a PostgreSQL database.
-pub struct SchemaName;
+pub(super) struct SchemaName;
 
 /// A table, with its schema or without.
-pub struct UsersTable;
+pub(super) struct UsersTable;
 
 /// A path within a folder or bucket.
-pub struct StoragePrefix;
+pub(super) struct StoragePrefix;
 
 /// A filter of log events in the syntax of `tracing_subscriber::EnvFilter`.
-pub struct LogFilter;
+pub(super) struct LogFilter;
 
 /// A kind of text that a predicate accepts.
 macro_rules! checked_text {

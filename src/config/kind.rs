@@ -6,10 +6,10 @@ use secrecy::SecretString;
 use toml::de::DeValue;
 
 /// What stands in for a secret wherever a configuration is shown.
-pub const REDACTED: &str = "<redacted>";
+pub(super) const REDACTED: &str = "<redacted>";
 
 /// One way to write a value: what it accepts, what it says when it does not, and how it prints.
-pub trait Kind {
+pub(super) trait Kind {
     /// The plain type that the configuration holds.
     type Value;
 
@@ -33,7 +33,7 @@ pub trait Kind {
 
 /// A value as it was written, before its type is known.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Literal {
+pub(super) enum Literal {
     Boolean(bool),
     Integer(i64),
     Text(String),
@@ -44,14 +44,14 @@ pub enum Literal {
 
 impl Literal {
     /// Parses one TOML value, such as `"10s"` or `[1, 2]`.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         DeValue::parse(text)
             .ok()
             .map(|value| Self::from(value.get_ref()))
     }
 
     /// The literal as TOML, for a message about it.
-    pub fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         match self {
             Self::Boolean(value) => value.to_string(),
             Self::Integer(value) => value.to_string(),
@@ -81,12 +81,12 @@ impl From<&DeValue<'_>> for Literal {
 }
 
 /// `text` as a TOML string.
-pub fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
 /// Literals as a TOML list.
-pub fn list(items: impl Iterator<Item = String>) -> String {
+pub(super) fn list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
 }
 
@@ -283,8 +283,6 @@ choices! {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]

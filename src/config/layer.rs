@@ -47,14 +47,14 @@ pub enum Flag {
 
 /// The text of a value: typed already, or still a string.
 #[derive(Clone)]
-pub enum Written {
+pub(super) enum Written {
     Toml(Literal),
     Text(String),
 }
 
 /// One value given to one setting.
 #[derive(Clone)]
-pub struct Given {
+pub(super) struct Given {
     pub key: String,
     pub source: Source,
     pub written: Written,
@@ -62,7 +62,7 @@ pub struct Given {
 
 /// All values in the order in which they apply, the last one wins, and what was wrong with where they stand.
 #[derive(Default)]
-pub struct Layers {
+pub(super) struct Layers {
     pub given: Vec<Given>,
     /// Tables of commands; only a file has them.
     pub commands: Vec<GivenCommand>,
@@ -71,7 +71,7 @@ pub struct Layers {
 
 impl Layers {
     /// Reads every layer; a value's type is not looked at yet.
-    pub fn collect(inputs: &Inputs) -> Self {
+    pub(super) fn collect(inputs: &Inputs) -> Self {
         let mut layers = Self::default();
         match &inputs.file {
             Some(path) => layers.read_file(path),
@@ -216,7 +216,7 @@ impl Layers {
 }
 
 /// The environment variable that sets `key`.
-pub fn variable_of(key: &str) -> String {
+pub(super) fn variable_of(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())
 }
 
@@ -264,7 +264,7 @@ fn unknown_section(name: &str, source: Source) -> Problem {
 }
 
 /// The candidate that `name` was probably meant to be.
-pub fn nearest(name: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
+pub(super) fn nearest(name: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
     const LIKELY: f64 = 0.8;
     candidates
         .map(|candidate| (strsim::jaro_winkler(name, &candidate), candidate))

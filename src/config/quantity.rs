@@ -46,7 +46,7 @@ impl Kind for Duration {
 }
 
 /// A size in bytes, written as an integer or with a unit.
-pub struct ByteSize;
+pub(super) struct ByteSize;
 
 impl Kind for ByteSize {
     type Value = u64;
@@ -98,8 +98,6 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]

@@ -12,7 +12,7 @@ use crate::domain::Command;
 
 /// Hands out one value for each setting; deserialising the whole at once would stop at the first mistake.
 #[derive(Default)]
-pub struct Reader {
+pub(super) struct Reader {
     given: BTreeMap<String, Vec<Given>>,
     sources: BTreeMap<&'static str, Source>,
     wrong: BTreeSet<&'static str>,
@@ -23,7 +23,7 @@ pub struct Reader {
 
 impl Reader {
     /// A reader of `layers`, their problems included.
-    pub fn new(layers: Layers) -> Self {
+    pub(super) fn new(layers: Layers) -> Self {
         let mut given: BTreeMap<String, Vec<Given>> = BTreeMap::new();
         for value in layers.given {
             given.entry(value.key.clone()).or_default().push(value);
@@ -37,12 +37,12 @@ impl Reader {
     }
 
     /// The value of `key`: the last good one given, else the default.
-    pub fn read<K: Kind>(&mut self, key: &str) -> K::Value {
+    pub(super) fn read<K: Kind>(&mut self, key: &str) -> K::Value {
         self.read_checked::<K>(key, |_, _| Ok(()))
     }
 
     /// Like [`Reader::read`], for a setting declared with a range.
-    pub fn read_within<K: Kind<Value: PartialOrd>>(&mut self, key: &str) -> K::Value {
+    pub(super) fn read_within<K: Kind<Value: PartialOrd>>(&mut self, key: &str) -> K::Value {
         self.read_checked::<K>(key, |entry, value| {
             let Some((low, high)) = entry.range else {
                 return Ok(());
@@ -57,7 +57,7 @@ impl Reader {
     }
 
     /// The commands that make media, by name.
-    pub fn read_commands(&mut self) -> BTreeMap<String, Command> {
+    pub(super) fn read_commands(&mut self) -> BTreeMap<String, Command> {
         let given = std::mem::take(&mut self.commands);
         let sources = given
             .iter()
@@ -67,7 +67,7 @@ impl Reader {
     }
 
     /// The configuration with where each value and each command that is not the default came from; or what was wrong.
-    pub fn finish(self, config: Config) -> Result<Loaded, Problems> {
+    pub(super) fn finish(self, config: Config) -> Result<Loaded, Problems> {
         if !self.problems.is_empty() {
             return Err(Problems(self.problems));
         }
@@ -79,7 +79,7 @@ impl Reader {
     }
 
     /// Reports that settings contradict one another, unless one of them is wrong by itself.
-    pub fn contradiction(&mut self, keys: &[&'static str], expected: &str) {
+    pub(super) fn contradiction(&mut self, keys: &[&'static str], expected: &str) {
         if keys.iter().any(|key| self.wrong.contains(key)) {
             return;
         }

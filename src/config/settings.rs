@@ -27,7 +27,7 @@ pub struct ExecConfig {
 
 /// What is known about one setting without its value.
 #[derive(Debug, Clone, Copy)]
-pub struct Entry {
+pub(super) struct Entry {
     /// `section.key`.
     pub key: &'static str,
     /// What it means, in Markdown.
@@ -88,7 +88,7 @@ macro_rules! settings {
         }
 
         /// All settings in the order of their declaration.
-        pub const ENTRIES: &[Entry] = &[$($(Entry {
+        pub(super) const ENTRIES: &[Entry] = &[$($(Entry {
             key: concat!(stringify!($section), ".", stringify!($key)),
             doc: concat!($($doc),+),
             kind: <kind!($ty $(, $kind)?) as Kind>::NAME,

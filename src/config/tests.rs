@@ -1,7 +1,5 @@
 //! Settings from files, the environment and flags: which wins, and what is told of those that are wrong.
 
-#![allow(clippy::unwrap_used)]
-
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;

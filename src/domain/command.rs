@@ -198,8 +198,6 @@ fn context(run: &Run<'_>) -> Result<JsonMap, String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use serde_json::json;
 
     use super::*;

@@ -7,7 +7,7 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value, value::
 use super::JsonMap;
 
 /// Always there beside the template's variables.
-pub const USER_PROMPT: &str = "user_prompt";
+pub(super) const USER_PROMPT: &str = "user_prompt";
 /// Longest rendered prompt, in characters: room for the longest user prompt and the longest template.
 const MAX_RENDERED_CHARS: usize = 200_000;
 /// Bound on instructions and on memory (about 64 bytes each): a prompt needs a few hundred.
@@ -22,7 +22,7 @@ pub(super) fn environment() -> Environment<'static> {
 }
 
 /// The variables that a prompt names, or why it is not well formed.
-pub fn variables(source: &str) -> Result<BTreeSet<String>, String> {
+pub(super) fn variables(source: &str) -> Result<BTreeSet<String>, String> {
     let environment = environment();
     let template = environment
         .template_from_str(source)
@@ -31,7 +31,11 @@ pub fn variables(source: &str) -> Result<BTreeSet<String>, String> {
 }
 
 /// The prompt with its variables filled in, trimmed; or why it cannot be made.
-pub fn render(source: &str, variables: &JsonMap, user_prompt: &str) -> Result<String, String> {
+pub(super) fn render(
+    source: &str,
+    variables: &JsonMap,
+    user_prompt: &str,
+) -> Result<String, String> {
     let environment = environment();
     let template = environment
         .template_from_str(source)

@@ -124,7 +124,6 @@ fn present<const N: usize>(entries: [(&str, Value); N]) -> JsonMap {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn input(changes: Value) -> JobInput {

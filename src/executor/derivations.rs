@@ -80,8 +80,6 @@ fn sentence(error: &DeriveError) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     fn input(more: serde_json::Value) -> JobInput {

@@ -56,14 +56,17 @@ pub(super) enum Backend {
 
 impl Backend {
     /// The backend, and the URL under which its objects stand. The error says what is wrong.
-    pub fn open(settings: &StorageSettings, links: &LinkSettings) -> Result<(Self, Url), String> {
+    pub(super) fn open(
+        settings: &StorageSettings,
+        links: &LinkSettings,
+    ) -> Result<(Self, Url), String> {
         match settings {
             StorageSettings::Local { folder } => open_folder(folder, links),
             StorageSettings::S3(settings) => open_bucket(settings),
         }
     }
 
-    pub fn store(&self) -> &dyn ObjectStore {
+    pub(super) fn store(&self) -> &dyn ObjectStore {
         match self {
             Self::Folder { store, .. } => store,
             Self::Bucket(store) => store,

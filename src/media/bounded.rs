@@ -66,7 +66,6 @@ impl Drop for StopOnDrop {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use std::sync::mpsc;
 
     use super::*;

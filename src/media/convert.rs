@@ -185,8 +185,6 @@ fn beginning_before(time: Duration, rate: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use std::sync::{Arc, Mutex};
 
     use image::Rgb;

@@ -22,7 +22,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The limits as the readers of [`crate::codec`] take them.
+    /// The limits as the readers of [`codec`] take them.
     pub fn bounds(&self, stop: Stop) -> Bounds {
         Bounds {
             max_pixels: self.max_pixels,

@@ -7,23 +7,23 @@ use tokio::sync::watch;
 pub(super) struct Health(watch::Sender<bool>);
 
 impl Health {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(watch::channel(false).0)
     }
 
-    pub fn is_away(&self) -> bool {
+    pub(super) fn is_away(&self) -> bool {
         *self.0.borrow()
     }
 
     /// Takes note of how a write or check ended.
-    pub fn note<T, E>(&self, ended: &Result<T, E>) {
+    pub(super) fn note<T, E>(&self, ended: &Result<T, E>) {
         let away = ended.is_err();
         self.0
             .send_if_modified(|known| std::mem::replace(known, away) != away);
     }
 
     /// Waits until the storage is known to be away, or known to be back.
-    pub async fn becomes(&self, away: bool) {
+    pub(super) async fn becomes(&self, away: bool) {
         // The sender lives as long as this, so the wait ends with the value.
         let _ = self.0.subscribe().wait_for(|known| *known == away).await;
     }

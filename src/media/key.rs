@@ -124,7 +124,6 @@ fn parse(path: &str) -> Option<Format> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use proptest::prelude::*;
 
     use super::*;

@@ -50,7 +50,6 @@ fn remove_if_older(entry: &DirEntry, before: SystemTime) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use std::time::Duration;
 
     use super::*;

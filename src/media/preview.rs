@@ -149,7 +149,6 @@ fn to_srgb(linear: u64) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use image::{Rgba, RgbaImage};
     use proptest::prelude::*;
 

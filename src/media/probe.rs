@@ -179,7 +179,6 @@ fn describe(content: &[u8], format: Format, found: Found) -> (Inspected, Option<
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use codec::samples::ffmpeg;
     use image::{Rgb, RgbImage};
 

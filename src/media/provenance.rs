@@ -55,7 +55,6 @@ fn embed(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use std::time::Duration;
 
     use codec::{Format, picture};

@@ -59,7 +59,6 @@ fn select_one(start: u64, end: Bound<u64>, total: u64) -> ByteRangeSelection {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use headers::{Header, HeaderValue};
 
     use super::*;

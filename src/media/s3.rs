@@ -156,7 +156,6 @@ fn install_tls_provider() {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn settings(endpoint: Option<&str>, path_style: bool) -> S3Settings {

@@ -194,8 +194,6 @@ fn metadata(error: &Error) -> HashMap<String, String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use std::io::{self, Write};
     use std::sync::{Arc, Mutex};
 

@@ -128,8 +128,6 @@ const SERVICES: [&str; 6] = [
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use futures::{FutureExt, StreamExt};
     use tonic_health::{
         pb::{HealthCheckRequest, health_server::Health as _},

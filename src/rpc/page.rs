@@ -92,8 +92,6 @@ fn fitting(messages: &[impl Message], room: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;

@@ -1,6 +1,6 @@
 //! The generated messages, services and clients of package `generation.v1`.
 
-#![allow(clippy::unwrap_used, missing_docs, unused_qualifications)]
+#![expect(clippy::allow_attributes, unused_qualifications, reason = "generated")]
 
 tonic::include_proto!("generation.v1");
 

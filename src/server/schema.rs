@@ -54,7 +54,7 @@ pub fn migrator(config: &Config) -> Migrator {
 ///
 /// # Errors
 /// See [`SchemaError`].
-pub async fn prepare(
+pub(super) async fn prepare(
     database: &DatabaseConnection,
     config: &Config,
 ) -> Result<Serving, SchemaError> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Makes the folder, and those above it, for the owner alone; what is there keeps its mode.
-pub fn create_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -16,7 +16,7 @@ pub fn create_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Makes a file that must not exist, for the owner alone.
-pub fn create(file: &Path) -> io::Result<File> {
+pub(super) fn create(file: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -25,7 +25,7 @@ pub fn create(file: &Path) -> io::Result<File> {
 }
 
 /// Makes a file for the owner alone, unless it is there.
-pub fn ensure(file: &Path) -> io::Result<()> {
+pub(super) fn ensure(file: &Path) -> io::Result<()> {
     match create(file) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),

@@ -105,8 +105,6 @@ fn unavailable(error: sqlx::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]

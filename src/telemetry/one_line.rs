@@ -27,8 +27,6 @@ pub(super) fn write_field(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use std::io;
     use std::sync::{Arc, Mutex};
 

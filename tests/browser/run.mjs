@@ -1,5 +1,5 @@
 // Drives the page of examples/web in a real browser: node run.mjs SCENARIO PAGE_URL. What it sees goes to standard
-// output, a JSON object a line with its `event`, for tests/it/browser.rs to judge.
+// output, a JSON object a line with its `event`, for tests/it/client/browser.rs to judge.
 
 import { chromium } from "playwright-core";
 import { findBrowser } from "./find_browser.mjs";

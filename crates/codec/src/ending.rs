@@ -86,7 +86,6 @@ fn end_of_webp(content: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use image::{Rgb, RgbImage};
 
     use crate::Kind;

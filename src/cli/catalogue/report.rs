@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::app::{CatalogueChange, ChangeKind};
 
-pub struct Report {
+pub(super) struct Report {
     pub changes: Vec<CatalogueChange>,
     /// Whether nothing was written.
     pub dry_run: bool,
@@ -12,7 +12,7 @@ pub struct Report {
 
 impl Report {
     /// One line for each feature and template, and a summary.
-    pub fn to_text(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let told = self.changes.iter();
         let told = told.filter(|change| change.kind != ChangeKind::Kept);
         told.map(line).chain([self.summary()]).collect()
@@ -42,7 +42,7 @@ impl Report {
     }
 
     /// One JSON object in one line.
-    pub fn to_json(&self) -> String {
+    pub(super) fn to_json(&self) -> String {
         let change = |change: &CatalogueChange| {
             let fields = match &change.kind {
                 ChangeKind::Changed(fields) => fields.as_slice(),

@@ -12,18 +12,18 @@ use crate::rpc::proto::CancelJobRequest;
 use crate::server::Role;
 
 /// How long a server may take to cancel what nobody waits for any more.
-pub const CANCELLING: Duration = Duration::from_secs(5);
+pub(super) const CANCELLING: Duration = Duration::from_secs(5);
 
 /// What became of the jobs that were left.
 #[derive(Debug, Default)]
-pub struct Cancelled {
+pub(crate) struct Cancelled {
     pub count: usize,
     /// Those that a worker runs, or of which the server did not tell.
     pub remaining: Vec<i64>,
 }
 
 /// Cancels those of `jobs` that still wait.
-pub async fn waiting(client: &Client, jobs: Vec<i64>) -> Cancelled {
+pub(super) async fn waiting(client: &Client, jobs: Vec<i64>) -> Cancelled {
     let mut cancelled = Cancelled {
         count: 0,
         remaining: jobs.clone(),
@@ -42,7 +42,10 @@ pub async fn waiting(client: &Client, jobs: Vec<i64>) -> Cancelled {
 
 /// Cancels the jobs that our own server ran and gave back to the queue when it stopped, so that the next one on this
 /// database does not take them up.
-pub async fn handed_back(config: Config, jobs: Vec<i64>) -> Result<Cancelled, GenerateError> {
+pub(super) async fn handed_back(
+    config: Config,
+    jobs: Vec<i64>,
+) -> Result<Cancelled, GenerateError> {
     let grace = config.server.shutdown_grace;
     let connection = Connection::start(config, Role::Api).await?;
     let cancelled = waiting(&connection.client(), jobs).await;
@@ -65,7 +68,7 @@ impl Cancelled {
     }
 
     /// What became of the jobs, for people; `None` when there were none.
-    pub fn sentence(&self) -> Option<String> {
+    pub(crate) fn sentence(&self) -> Option<String> {
         let jobs = |count| if count == 1 { "job" } else { "jobs" };
         let cancelled = self.count;
         let running = self.remaining.len();

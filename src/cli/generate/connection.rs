@@ -13,14 +13,14 @@ use crate::server::{Role, Server};
 use crate::shutdown::CLOSING;
 
 /// An open connection, with the server behind it if it is our own.
-pub struct Connection {
+pub(super) struct Connection {
     server: Option<Server>,
     client: Client,
 }
 
 impl Connection {
     /// Connects to the server at `url`, or starts one that does everything.
-    pub async fn open(url: Option<&str>, config: Config) -> Result<Self, GenerateError> {
+    pub(super) async fn open(url: Option<&str>, config: Config) -> Result<Self, GenerateError> {
         match url {
             Some(url) => Ok(Self {
                 server: None,
@@ -31,7 +31,7 @@ impl Connection {
     }
 
     /// Starts a server of our own on a free loopback port.
-    pub async fn start(mut config: Config, role: Role) -> Result<Self, GenerateError> {
+    pub(super) async fn start(mut config: Config, role: Role) -> Result<Self, GenerateError> {
         config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         // A configured one names the deployed server, not this one.
         config.server.public_url = None;
@@ -49,17 +49,17 @@ impl Connection {
     }
 
     /// The base URL of our own server, whose links die with this process; `None` for a running server.
-    pub fn own_url(&self) -> Option<String> {
+    pub(super) fn own_url(&self) -> Option<String> {
         self.server.as_ref().and_then(Server::url)
     }
 
     /// The client of this connection.
-    pub fn client(&self) -> Client {
+    pub(super) fn client(&self) -> Client {
         self.client.clone()
     }
 
     /// Ends when our own server dies by itself, and says why.
-    pub async fn broken(&mut self) -> String {
+    pub(super) async fn broken(&mut self) -> String {
         match &mut self.server {
             Some(server) => match server.stopped().await {
                 Ok(()) => "it ended by itself".to_owned(),
@@ -70,7 +70,7 @@ impl Connection {
     }
 
     /// Stops our own server, within `grace`. What it runs beside, for the database may have jobs of others, ends first.
-    pub async fn close(self, grace: Duration) {
+    pub(super) async fn close(self, grace: Duration) {
         drop(self.client);
         if let Some(server) = self.server {
             in_time(grace, server.shutdown()).await;
@@ -78,7 +78,7 @@ impl Connection {
     }
 
     /// Stops our own server, within `grace`, and hands back what it runs: nobody waits for it any more.
-    pub async fn abandon(self, grace: Duration) {
+    pub(super) async fn abandon(self, grace: Duration) {
         drop(self.client);
         if let Some(server) = self.server {
             in_time(grace, server.hand_back()).await;

@@ -16,7 +16,7 @@ use crate::client::{Client, DownloadError};
 const NAME_CHARS: usize = 48;
 
 /// Makes sure that files can be written to `folder`, before anything is made that would have to go there.
-pub async fn prepare(folder: &Path) -> Result<(), GenerateError> {
+pub(super) async fn prepare(folder: &Path) -> Result<(), GenerateError> {
     fs::create_dir_all(folder).await.map_err(failed(folder))?;
     let attempt = async {
         let (_, path) = create_new(folder, ".atelier", "tmp").await?;
@@ -27,7 +27,7 @@ pub async fn prepare(folder: &Path) -> Result<(), GenerateError> {
 
 /// Downloads every result of `report` to `folder` and notes the paths in it, until `stop` gives a reason not to. Nothing is
 /// overwritten.
-pub async fn all(
+pub(super) async fn all(
     client: &Client,
     report: &mut Report,
     folder: &Path,
@@ -127,8 +127,6 @@ fn readable(prompt: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]

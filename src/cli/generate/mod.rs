@@ -37,7 +37,7 @@ use crate::telemetry;
 
 /// What to make, and how to show it.
 #[derive(Debug, Args)]
-pub struct GenerateArguments {
+pub(super) struct GenerateArguments {
     /// What to make, in your own words
     prompt: String,
 
@@ -100,7 +100,7 @@ pub struct GenerateArguments {
 
 /// Why nothing can be shown.
 #[derive(Debug, thiserror::Error)]
-pub enum GenerateError {
+pub(super) enum GenerateError {
     #[error("the server in this process could not start")]
     Start(#[from] crate::server::StartError),
     #[error("the server in this process stopped: {0}")]
@@ -142,7 +142,7 @@ pub enum GenerateError {
 
 impl GenerateError {
     /// The signal that ended it, if one did.
-    pub fn signal(&self) -> Option<Signal> {
+    pub(super) fn signal(&self) -> Option<Signal> {
         match self {
             Self::Interrupted(signal) => Some(*signal),
             Self::Left { reason, .. } => reason.signal(),
@@ -152,7 +152,7 @@ impl GenerateError {
 }
 
 /// Makes what was asked for and reports it. Succeeds only if media came out and the report could be printed.
-pub async fn run(arguments: GenerateArguments, mut loaded: Loaded) -> CommandResult {
+pub(super) async fn run(arguments: GenerateArguments, mut loaded: Loaded) -> CommandResult {
     let progress = Progress::new();
     loaded.quieten();
     telemetry::init_with(&loaded.config.log, progress.log_writer())?;

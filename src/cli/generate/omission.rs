@@ -9,7 +9,7 @@ use crate::rpc::proto::Job;
 
 /// One file that is missing.
 #[derive(Debug)]
-pub struct Omission {
+pub(super) struct Omission {
     /// From 0.
     variation: i32,
     /// What it is to its output, such as "format".
@@ -20,7 +20,7 @@ pub struct Omission {
 }
 
 /// What `job` could not make of its outputs.
-pub fn omissions(job: &Job) -> Vec<Omission> {
+pub(super) fn omissions(job: &Job) -> Vec<Omission> {
     let told = job.output_metadata.as_ref();
     let list = told.and_then(|told| match told.fields.get("omitted")?.kind.as_ref()? {
         Kind::ListValue(list) => Some(&list.values),
@@ -45,14 +45,14 @@ pub fn omissions(job: &Job) -> Vec<Omission> {
 
 /// Characters of the prompt that an output lacks.
 #[derive(Debug)]
-pub struct OmittedCharacters {
+pub(super) struct OmittedCharacters {
     /// From 0.
     variation: i32,
     characters: String,
 }
 
 /// What `job` could not show of its prompt.
-pub fn omitted_characters(job: &Job) -> Option<OmittedCharacters> {
+pub(super) fn omitted_characters(job: &Job) -> Option<OmittedCharacters> {
     let characters = text(job.output_metadata.as_ref()?, "omitted_characters");
     let variation = job.variation;
     (!characters.is_empty()).then_some(OmittedCharacters {
@@ -63,13 +63,13 @@ pub fn omitted_characters(job: &Job) -> Option<OmittedCharacters> {
 
 impl OmittedCharacters {
     /// For people.
-    pub fn sentence(&self) -> String {
+    pub(super) fn sentence(&self) -> String {
         let (number, characters) = (self.variation + 1, &self.characters);
         format!("variation {number} is there without these characters of the prompt: {characters}")
     }
 
     /// For programs.
-    pub fn to_json(&self) -> serde_json::Value {
+    pub(super) fn to_json(&self) -> serde_json::Value {
         json!({ "variation": self.variation, "characters": self.characters })
     }
 }
@@ -85,7 +85,7 @@ fn text(entry: &Struct, key: &str) -> String {
 
 impl Omission {
     /// For people.
-    pub fn sentence(&self) -> String {
+    pub(super) fn sentence(&self) -> String {
         let Self { role, reason, .. } = self;
         let number = self.variation + 1;
         let file = match self.format.as_str() {
@@ -96,7 +96,7 @@ impl Omission {
     }
 
     /// For programs.
-    pub fn to_json(&self) -> serde_json::Value {
+    pub(super) fn to_json(&self) -> serde_json::Value {
         json!({
             "variation": self.variation,
             "role": self.role,
@@ -108,8 +108,6 @@ impl Omission {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     fn value(kind: Kind) -> Value {

@@ -9,7 +9,7 @@ use crate::shutdown::{Shutdown, Signal};
 
 /// The time that is given to everything from the first question to the last file.
 #[derive(Debug)]
-pub struct Patience {
+pub(super) struct Patience {
     timeout: Option<Duration>,
     begun: Instant,
     shutdown: Shutdown,
@@ -17,7 +17,7 @@ pub struct Patience {
 
 impl Patience {
     /// Starts the clock; without a timeout only a signal ends the waiting.
-    pub fn begin(timeout: Option<Duration>, shutdown: Shutdown) -> Self {
+    pub(super) fn begin(timeout: Option<Duration>, shutdown: Shutdown) -> Self {
         Self {
             timeout,
             begun: Instant::now(),
@@ -26,7 +26,7 @@ impl Patience {
     }
 
     /// Ends when nobody waits for the outcome any more, and says why.
-    pub async fn ends(&self) -> GenerateError {
+    pub(super) async fn ends(&self) -> GenerateError {
         let timed_out = async {
             match self.timeout {
                 Some(timeout) => {
@@ -44,6 +44,6 @@ impl Patience {
 }
 
 /// The signal that came.
-pub fn interrupted(shutdown: &Shutdown) -> GenerateError {
+pub(super) fn interrupted(shutdown: &Shutdown) -> GenerateError {
     GenerateError::Interrupted(shutdown.signal().unwrap_or(Signal::Interrupt))
 }

@@ -13,7 +13,7 @@ const MOST_ROWS: u32 = 16;
 const UPPER_HALF: char = '▀';
 
 /// Whether previews can be seen: standard output is a terminal that shows colours, and nobody asked for none.
-pub fn is_wanted() -> bool {
+pub(super) fn is_wanted() -> bool {
     let asked_for_none = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let is_plain = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     stdout().is_terminal() && !asked_for_none && !is_plain
@@ -21,7 +21,7 @@ pub fn is_wanted() -> bool {
 
 /// The lines of a preview of a picture of `width` x `height` pixels, each ended by a reset and a newline; `None` if the
 /// hash cannot be read.
-pub fn draw(blurhash: &str, width: u32, height: u32) -> Option<String> {
+pub(super) fn draw(blurhash: &str, width: u32, height: u32) -> Option<String> {
     let (columns, rows) = grid(width, height);
     let pixels = blurhash::decode(blurhash, columns, rows * 2, 1.0).ok()?;
     let (pixels, _) = pixels.as_chunks::<4>();
@@ -63,8 +63,6 @@ fn colour(plane: u8, [red, green, blue, _]: &[u8; 4]) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     /// Left half red, right half blue.

@@ -26,7 +26,7 @@ const TICK: Duration = Duration::from_millis(120);
 
 /// The progress of all jobs of a request.
 #[derive(Debug)]
-pub struct Progress {
+pub(super) struct Progress {
     bars: MultiProgress,
     writes_lines: bool,
     jobs: Mutex<HashMap<i64, Line>>,
@@ -42,7 +42,7 @@ struct Line {
 
 impl Progress {
     /// Shows bars if standard error is a terminal and lines otherwise.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let draws =
             stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let target = if draws {
@@ -59,7 +59,7 @@ impl Progress {
 
     /// Shows nothing.
     #[cfg(test)]
-    pub fn hidden() -> Self {
+    pub(super) fn hidden() -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
         Self {
             bars,
@@ -69,7 +69,7 @@ impl Progress {
     }
 
     /// Begins to show `jobs`, each under the number of its variation.
-    pub fn begin(&self, jobs: &[Job]) {
+    pub(super) fn begin(&self, jobs: &[Job]) {
         for job in jobs {
             let bar = self
                 .bars
@@ -90,7 +90,7 @@ impl Progress {
     }
 
     /// Shows where `job` stands now.
-    pub fn show(&self, job: &Job) {
+    pub(super) fn show(&self, job: &Job) {
         let mut jobs = self.lock();
         let Some(line) = jobs.get_mut(&job.id) else {
             return;
@@ -108,14 +108,14 @@ impl Progress {
     }
 
     /// Takes the bars off the screen, for the result to be printed.
-    pub fn clear(&self) {
+    pub(super) fn clear(&self) {
         for line in self.lock().values() {
             line.bar.finish_and_clear();
         }
     }
 
     /// A writer for logs that does not tear the bars.
-    pub fn log_writer(&self) -> impl Fn() -> AboveBars + Send + Sync + 'static {
+    pub(super) fn log_writer(&self) -> impl Fn() -> AboveBars + Send + Sync + 'static {
         let bars = self.bars.clone();
         move || AboveBars(bars.clone())
     }
@@ -127,7 +127,7 @@ impl Progress {
 
 /// Writes to standard error while the bars are out of the way.
 #[derive(Debug)]
-pub struct AboveBars(MultiProgress);
+pub(super) struct AboveBars(MultiProgress);
 
 impl Write for AboveBars {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -160,7 +160,6 @@ fn position(job: &Job) -> u64 {
     match job.status() {
         JobStatus::Completed => BAR_STEPS,
         // Rounding to a step of the bar loses nothing that can be seen.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         JobStatus::Processing => (job.progress.clamp(0.0, 1.0) * 1000.0) as u64,
         _ => 0,
     }
@@ -209,8 +208,6 @@ fn milestone(job: &Job) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use std::sync::Arc;
 
     use indicatif::TermLike;

@@ -14,7 +14,7 @@ use crate::rpc::proto::{Job, JobError, JobStatus, Media, MediaRole};
 
 /// The outcome of a request.
 #[derive(Debug)]
-pub struct Report {
+pub(super) struct Report {
     prompt: String,
     asked: Asked,
     results: Vec<MediaResult>,
@@ -31,7 +31,7 @@ struct Failure {
 
 impl Report {
     /// The outcome of `jobs`. Links to `own_url`, the server of this process, are left out: they die with it.
-    pub fn new(
+    pub(super) fn new(
         arguments: &GenerateArguments,
         asked: Asked,
         jobs: Vec<FinishedJob>,
@@ -59,22 +59,22 @@ impl Report {
     }
 
     /// Whether anything came out.
-    pub fn has_media(&self) -> bool {
+    pub(super) fn has_media(&self) -> bool {
         !self.results.is_empty()
     }
 
     /// What the user asked for.
-    pub fn prompt(&self) -> &str {
+    pub(super) fn prompt(&self) -> &str {
         &self.prompt
     }
 
     /// The files, for their paths to be noted.
-    pub fn results_mut(&mut self) -> &mut [MediaResult] {
+    pub(super) fn results_mut(&mut self) -> &mut [MediaResult] {
         &mut self.results
     }
 
     /// The files for people, with a preview of each if it can be seen.
-    pub fn to_text(&self, with_preview: bool) -> String {
+    pub(super) fn to_text(&self, with_preview: bool) -> String {
         let mut text = String::new();
         for result in &self.results {
             if !text.is_empty() {
@@ -86,7 +86,7 @@ impl Report {
     }
 
     /// The whole outcome as one JSON document in one line.
-    pub fn to_json(&self) -> String {
+    pub(super) fn to_json(&self) -> String {
         let results: Vec<_> = self.results.iter().map(MediaResult::to_json).collect();
         let failures: Vec<_> = self.failures.iter().map(Failure::to_json).collect();
         let omissions: Vec<_> = self.omissions.iter().map(Omission::to_json).collect();
@@ -108,7 +108,7 @@ impl Report {
 
     /// Writes of each job that made nothing, and of what is missing in what was made. There is nowhere to report a failure
     /// of that to.
-    pub fn complain(&self, writer: &mut dyn Write) {
+    pub(super) fn complain(&self, writer: &mut dyn Write) {
         let failures = self.failures.iter().map(Failure::text);
         let omissions = self.omissions.iter().map(Omission::sentence);
         let characters = self.omitted_characters.iter();
@@ -185,7 +185,7 @@ fn indented(text: &str) -> String {
 }
 
 /// The JSON document of a command that ended before there was an outcome.
-pub fn failure_to_json(error: &GenerateError) -> String {
+pub(super) fn failure_to_json(error: &GenerateError) -> String {
     format!(
         "{}\n",
         json!({ "error": { "message": with_causes(error) } })
@@ -194,8 +194,6 @@ pub fn failure_to_json(error: &GenerateError) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use crate::rpc::proto::{Feature, Request};
 

@@ -14,7 +14,7 @@ const PAGE_SIZE: i32 = 1000;
 
 /// What the server accepted.
 #[derive(Debug)]
-pub struct Asked {
+pub(super) struct Asked {
     pub feature: Feature,
     pub template: Option<Template>,
     pub request: Request,
@@ -22,7 +22,7 @@ pub struct Asked {
 }
 
 /// Creates the request.
-pub async fn send(
+pub(super) async fn send(
     arguments: &GenerateArguments,
     client: &Client,
     (feature, template): (Feature, Option<Template>),
@@ -41,7 +41,7 @@ pub async fn send(
 }
 
 /// Finds what the names of `arguments` stand for.
-pub async fn resolve(
+pub(super) async fn resolve(
     arguments: &GenerateArguments,
     client: &Client,
 ) -> Result<(Feature, Option<Template>), GenerateError> {
@@ -203,6 +203,6 @@ fn output(arguments: &GenerateArguments) -> OutputSettings {
 }
 
 /// Names what a call was for in the error that it ended with.
-pub fn refused(action: &'static str) -> impl Fn(Status) -> GenerateError {
+pub(super) fn refused(action: &'static str) -> impl Fn(Status) -> GenerateError {
     move |status| GenerateError::Refused { action, status }
 }

@@ -11,7 +11,7 @@ use crate::rpc::proto::{Media, MediaRole};
 
 /// One file that came out.
 #[derive(Debug)]
-pub struct MediaResult {
+pub(super) struct MediaResult {
     pub media: Media,
     /// Where the file is on this machine, if it is.
     pub path: Option<PathBuf>,
@@ -24,7 +24,7 @@ pub struct MediaResult {
 impl MediaResult {
     /// `media` at its place among the results. Links to `own_url`, the server of this process, die with it and are not
     /// used.
-    pub fn new(media: Media, place: String, own_url: Option<&str>) -> Self {
+    pub(super) fn new(media: Media, place: String, own_url: Option<&str>) -> Self {
         Self {
             path: local_path(&media.media_url),
             place,
@@ -34,7 +34,7 @@ impl MediaResult {
     }
 
     /// Appends the facts for people, one a line, and a preview if it can be seen.
-    pub fn write_text(&self, text: &mut String, with_preview: bool) {
+    pub(super) fn write_text(&self, text: &mut String, with_preview: bool) {
         let Self { media, .. } = self;
         let size = human_size(media.file_size);
         let mut line = |label: &str, value: &str| {
@@ -65,7 +65,7 @@ impl MediaResult {
     }
 
     /// The facts for programs.
-    pub fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         let Self { media, .. } = self;
         json!({
             "media_id": media.id,
@@ -144,7 +144,6 @@ fn shorten(path: &Path) -> &Path {
 fn human_size(bytes: i64) -> String {
     const STEP: f64 = 1024.0;
     // A file's size is far below where a float loses whole bytes.
-    #[allow(clippy::cast_precision_loss)]
     let mut amount = bytes as f64;
     for unit in ["bytes", "KiB", "MiB"] {
         if amount < STEP {

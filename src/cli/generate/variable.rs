@@ -9,7 +9,7 @@ use crate::rpc::proto::{TemplateVariable, TemplateVariableType};
 
 /// One `KEY=VALUE`, its value still text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Assignment {
+pub(super) struct Assignment {
     pub name: String,
     text: String,
 }
@@ -31,7 +31,7 @@ impl FromStr for Assignment {
 impl Assignment {
     /// The value, as the template's declaration wants it. Where text is wanted `50` stays text; otherwise, and when no
     /// variable has the name, what parses as a TOML or JSON scalar is of that type, and all else is text.
-    pub fn value(&self, declared: &[TemplateVariable]) -> prost_types::Value {
+    pub(super) fn value(&self, declared: &[TemplateVariable]) -> prost_types::Value {
         let declaration = declared.iter().find(|variable| variable.name == self.name);
         let wants_text = declaration.is_some_and(|variable| {
             matches!(
@@ -67,8 +67,6 @@ fn scalar(text: &str) -> Option<Kind> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     fn parse(argument: &str) -> Kind {

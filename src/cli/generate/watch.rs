@@ -14,14 +14,14 @@ use crate::rpc::proto::{Job, Media, WatchJobEvent};
 
 /// A job that has ended, with what it made.
 #[derive(Debug, Clone)]
-pub struct FinishedJob {
+pub(super) struct FinishedJob {
     pub job: Job,
     pub media: Vec<Media>,
 }
 
 /// Why the work was left early, and the jobs that had not ended.
 #[derive(Debug)]
-pub struct Stopped {
+pub(super) struct Stopped {
     pub reason: GenerateError,
     pub unfinished: Vec<i64>,
 }
@@ -37,7 +37,7 @@ impl From<GenerateError> for Stopped {
 }
 
 /// Follows all jobs until each has ended, in order of variation, or until `stop` gives a reason to leave them.
-pub async fn follow_all(
+pub(super) async fn follow_all(
     client: &Client,
     jobs: &[Job],
     progress: &Progress,
@@ -87,8 +87,6 @@ async fn follow(client: &Client, job_id: i64, progress: &Progress) -> Result<Fin
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[tokio::test]

@@ -1,7 +1,5 @@
 //! Tables of commands, read, refused and printed again.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::Path;
 
 use super::super::{Config, Loaded, Problems, layer::Layers};

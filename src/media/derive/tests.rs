@@ -1,7 +1,5 @@
 //! Derived files are decoded again, to see that they show what the original shows.
 
-#![allow(clippy::unwrap_used)]
-
 use std::io::Cursor;
 use std::ops::ControlFlow;
 

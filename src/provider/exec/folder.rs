@@ -17,10 +17,10 @@ const MAX_OUTPUTS: usize = 100;
 
 /// A fresh folder that only this user can enter, removed when the last holder of it is dropped.
 #[derive(Clone, Debug)]
-pub struct RunFolder(Arc<TempDir>);
+pub(super) struct RunFolder(Arc<TempDir>);
 
 impl RunFolder {
-    pub fn create() -> io::Result<Self> {
+    pub(super) fn create() -> io::Result<Self> {
         let folder = Self(Arc::new(
             tempfile::Builder::new().prefix("atelier-").tempdir()?,
         ));
@@ -30,22 +30,22 @@ impl RunFolder {
     }
 
     /// The working directory and home of the command.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// Where the command puts what it makes.
-    pub fn output(&self) -> PathBuf {
+    pub(super) fn output(&self) -> PathBuf {
         self.path().join("output")
     }
 
     /// Where it puts what it needs in between.
-    pub fn temporary(&self) -> PathBuf {
+    pub(super) fn temporary(&self) -> PathBuf {
         self.path().join("tmp")
     }
 
     /// Writes the prompt down, in UTF-8.
-    pub fn write_prompt(&self, prompt: &str) -> io::Result<PathBuf> {
+    pub(super) fn write_prompt(&self, prompt: &str) -> io::Result<PathBuf> {
         let path = self.path().join("prompt.txt");
         fs::write(&path, prompt)?;
         Ok(path)
@@ -53,7 +53,7 @@ impl RunFolder {
 
     /// The regular files that lie in the output folder itself, by name. Links are not followed, hidden files not counted.
     /// Only for when nobody writes any more.
-    pub fn outputs(&self) -> io::Result<Vec<HeldFile>> {
+    pub(super) fn outputs(&self) -> io::Result<Vec<HeldFile>> {
         let mut files = Vec::new();
         for entry in fs::read_dir(self.output())? {
             let entry = entry?;
@@ -76,14 +76,14 @@ impl RunFolder {
 
 /// How much lies in a folder and those below it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
+pub(super) struct Usage {
     pub bytes: u64,
     pub entries: u64,
 }
 
 impl Usage {
     /// Counts without following links. What vanishes meanwhile does not count.
-    pub fn of(folder: &Path) -> Self {
+    pub(super) fn of(folder: &Path) -> Self {
         let mut usage = Self::default();
         let mut folders = vec![folder.to_owned()];
         while let Some(folder) = folders.pop() {
@@ -103,7 +103,7 @@ impl Usage {
     }
 
     /// What is too much of it, in words.
-    pub fn excess(self, max_bytes: u64) -> Option<String> {
+    pub(super) fn excess(self, max_bytes: u64) -> Option<String> {
         if self.entries > MAX_ENTRIES {
             return Some(format!("it made more than {MAX_ENTRIES} files"));
         }
@@ -119,8 +119,6 @@ impl Usage {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use std::os::unix::fs::symlink;
 
     use super::*;

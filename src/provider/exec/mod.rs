@@ -1,6 +1,6 @@
 //! Runs a configured command as a provider: never through a shell, within bounds, and without leaving anything behind.
 //!
-//! Each run has a fresh folder and a [`supervisor`], which is this program in another process. The command's text is its
+//! Each run has a fresh folder and a `supervisor`, which is this program in another process. The command's text is its
 //! own business: what it prints on standard error is kept for operators only, and what it puts into the output folder is
 //! looked at like any provider's output.
 
@@ -234,8 +234,6 @@ fn is_executable(file: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use std::fs;
 
     use super::*;

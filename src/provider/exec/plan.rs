@@ -9,13 +9,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 /// The hidden command of the program that supervises.
-pub const SUBCOMMAND: &str = "supervise";
+pub(super) const SUBCOMMAND: &str = "supervise";
 
 /// What to run and within which bounds, as one line of JSON on the supervisor's standard input. The command gets the
 /// supervisor's environment, working directory and outputs. The input stays open for as long as the server wants the
 /// command to run: its end says that nobody does any more, be it that the server is dead.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
+pub(super) struct Plan {
     pub program: PathBuf,
     pub arguments: Vec<String>,
     /// Everything that the run writes; removed if the server does not wait for the end.
@@ -30,13 +30,13 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn write(&self, mut to: impl Write) -> io::Result<()> {
+    pub(super) fn write(&self, mut to: impl Write) -> io::Result<()> {
         let mut line = serde_json::to_vec(self)?;
         line.push(b'\n');
         to.write_all(&line)
     }
 
-    pub fn read(mut from: impl BufRead) -> io::Result<Self> {
+    pub(super) fn read(mut from: impl BufRead) -> io::Result<Self> {
         let mut line = String::new();
         from.read_line(&mut line)?;
         Ok(serde_json::from_str(&line)?)
@@ -45,7 +45,7 @@ impl Plan {
 
 /// How a run ended, as the supervisor's exit code. Its words stand at the end of standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     Succeeded,
     /// The command could not be started, or said that it failed.
     Failed,
@@ -68,7 +68,7 @@ impl Verdict {
         (Self::Stopped, 74),
     ];
 
-    pub fn code(self) -> u8 {
+    pub(super) fn code(self) -> u8 {
         let mut codes = Self::CODES.into_iter();
         codes
             .find(|(verdict, _)| *verdict == self)
@@ -76,7 +76,7 @@ impl Verdict {
     }
 
     /// The verdict of a supervisor's exit code, `None` if a signal ended it. A code that it never gives is a failure.
-    pub fn of(code: Option<i32>) -> Self {
+    pub(super) fn of(code: Option<i32>) -> Self {
         let Some(code) = code else {
             return Self::Interrupted;
         };
@@ -89,8 +89,6 @@ impl Verdict {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]

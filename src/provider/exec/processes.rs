@@ -6,7 +6,7 @@
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// Sends the signal to the command's process group and to all processes that this one has started, directly or not.
-pub fn signal_all(group: Pid, signal: Signal) {
+pub(super) fn signal_all(group: Pid, signal: Signal) {
     // Those that are gone already do not matter.
     let _ = kill_process_group(group, signal);
     for process in descendants() {
@@ -22,7 +22,7 @@ mod linux {
 
     /// All processes that this one, or one of them, has started. An orphan counts as this one's where this one is its
     /// subreaper.
-    pub fn descendants() -> HashSet<Pid> {
+    pub(crate) fn descendants() -> HashSet<Pid> {
         let mut found = HashSet::new();
         let mut unread = vec![getpid()];
         while let Some(parent) = unread.pop() {
@@ -50,7 +50,7 @@ mod linux {
     }
 
     /// Resident memory in bytes of all these processes together; a page that several share counts for each.
-    pub fn resident_memory(processes: &HashSet<Pid>) -> u64 {
+    pub(crate) fn resident_memory(processes: &HashSet<Pid>) -> u64 {
         let sizes = processes.iter().map(|process| {
             let status = format!("/proc/{}/status", process.as_raw_nonzero());
             resident_of(Path::new(&status)).unwrap_or(0)
@@ -87,12 +87,10 @@ mod elsewhere {
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{descendants, resident_memory};
 #[cfg(target_os = "linux")]
-pub use linux::{descendants, resident_memory};
+pub(super) use linux::{descendants, resident_memory};
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use std::{
         collections::HashSet,
         process::{Command, Stdio},

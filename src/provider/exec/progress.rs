@@ -7,13 +7,13 @@ const MAX_LINE_BYTES: usize = 1_024;
 
 /// Cuts a stream of bytes into lines, within bounds of memory.
 #[derive(Default)]
-pub struct Lines {
+pub(super) struct Lines {
     line: Vec<u8>,
 }
 
 impl Lines {
     /// Takes in the next bytes and hands out each line that they complete, without its end.
-    pub fn feed(&mut self, bytes: &[u8], mut take: impl FnMut(&str)) {
+    pub(super) fn feed(&mut self, bytes: &[u8], mut take: impl FnMut(&str)) {
         for byte in bytes {
             match byte {
                 // ffmpeg and others end a line that they write anew with a carriage return alone.
@@ -29,7 +29,7 @@ impl Lines {
 }
 
 /// The progress that a line tells of, if it does. `duration` is what the output was asked to have, in seconds.
-pub fn parse(form: ProgressBy, line: &str, duration: Option<u32>) -> Option<Progress> {
+pub(super) fn parse(form: ProgressBy, line: &str, duration: Option<u32>) -> Option<Progress> {
     match form {
         ProgressBy::None => None,
         ProgressBy::Lines => parse_plain(line),

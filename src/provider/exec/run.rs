@@ -22,7 +22,7 @@ const TAIL_BYTES: usize = 3_500;
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A supervisor with its command. Dropping this ends the command and all its processes.
-pub struct Supervised {
+pub(super) struct Supervised {
     /// While this is open, the supervisor lets the command run.
     leash: Option<ChildStdin>,
     status: oneshot::Receiver<io::Result<ExitStatus>>,
@@ -30,7 +30,7 @@ pub struct Supervised {
 }
 
 /// How a run ended.
-pub struct Ended {
+pub(super) struct Ended {
     pub verdict: Verdict,
     /// The end of what it said on standard error, for operators.
     pub words: String,
@@ -38,7 +38,7 @@ pub struct Ended {
 
 impl Supervised {
     /// Starts the supervisor with the command's environment. `on_line` gets each line of standard output.
-    pub fn start(
+    pub(super) fn start(
         plan: &Plan,
         supervisor: Option<&Path>,
         environment: Vec<(OsString, OsString)>,
@@ -83,12 +83,12 @@ impl Supervised {
     }
 
     /// Asks the supervisor to end the command.
-    pub fn call_off(&mut self) {
+    pub(super) fn call_off(&mut self) {
         self.leash = None;
     }
 
     /// Waits until no process of the command is left. May be given up and called again, until it has answered once.
-    pub async fn end(&mut self) -> Ended {
+    pub(super) async fn end(&mut self) -> Ended {
         let status = match (&mut self.status).await {
             Ok(Ok(status)) => Ok(status),
             Ok(Err(error)) => Err(error.to_string()),

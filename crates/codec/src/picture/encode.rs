@@ -106,8 +106,6 @@ fn with_profile<E: ImageEncoder>(mut encoder: E, profile: Option<Vec<u8>>) -> Im
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use image::{GrayAlphaImage, LumaA, Rgba, RgbaImage};
 
     use crate::picture::{decode, profile};

@@ -1,4 +1,3 @@
-#![allow(clippy::unwrap_used)]
 //! Held against files of other programs, and against other programs' reading of ours.
 
 use std::fs;

@@ -123,7 +123,6 @@ fn refused(error: impl std::fmt::Display) -> CodecError {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use symphonia::core::{
         audio::GenericAudioBufferRef,
         codecs::audio::AudioDecoderOptions,

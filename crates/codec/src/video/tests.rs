@@ -1,6 +1,4 @@
 //! Tests of whole files.
-#![allow(clippy::unwrap_used)]
-
 use image::{AnimationDecoder, Rgb, codecs::gif::GifDecoder};
 use mp4_atom::{Decode, Moov};
 use openh264::{decoder::Decoder, formats::YUVSource};

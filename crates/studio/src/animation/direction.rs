@@ -134,8 +134,6 @@ fn invalid(key: &str, expected: &str) -> DrawError {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use serde_json::json;
 
     use super::*;

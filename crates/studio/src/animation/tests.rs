@@ -1,6 +1,4 @@
 //! Tests of whole animations.
-#![allow(clippy::unwrap_used)]
-
 use image::imageops::thumbnail;
 use serde_json::{Value, json};
 

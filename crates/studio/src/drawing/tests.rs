@@ -1,6 +1,4 @@
 //! Tests of whole pictures.
-#![allow(clippy::unwrap_used)]
-
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

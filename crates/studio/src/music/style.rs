@@ -95,7 +95,6 @@ fn key(reader: &mut Reader) -> Option<(i32, Option<Mode>)> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use serde_json::json;
 
     use super::*;

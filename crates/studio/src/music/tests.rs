@@ -1,6 +1,4 @@
 //! Tests of whole pieces. Short ones: they are rendered without optimisation.
-#![allow(clippy::unwrap_used)]
-
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 

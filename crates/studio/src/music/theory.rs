@@ -205,7 +205,6 @@ pub(super) fn nearest(class: i32, to: i32) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -1,6 +1,4 @@
 //! Whole videos, by the provider itself.
-#![allow(clippy::unwrap_used)]
-
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 

@@ -49,7 +49,7 @@ pub struct Frame {
 }
 
 /// What happens to each frame: [`ControlFlow::Break`] ends the reading well.
-pub type EachFrame<'a> = &'a mut dyn FnMut(Frame) -> Result<ControlFlow<()>, CodecError>;
+pub(super) type EachFrame<'a> = &'a mut dyn FnMut(Frame) -> Result<ControlFlow<()>, CodecError>;
 
 /// The facts of an MP4, GIF or WebM file, without decoding a picture.
 ///

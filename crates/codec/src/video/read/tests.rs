@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used)]
-
 use image::Rgb;
 
 use crate::samples::{ample, ffmpeg};

@@ -1,0 +1,277 @@
+//! A call of every rpc that is fine, for the walk to spoil.
+
+use std::cell::Cell;
+
+use atelier::rpc::proto::*;
+use prost::Message;
+use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
+use prost_types::FieldMask;
+use sea_orm::ConnectionTrait;
+
+use crate::support::client::{Client, USER, plain_template, scripted_feature, scripted_wish, wish};
+use crate::support::database::TestDatabase;
+use crate::support::script::Script;
+use crate::support::structure::structure;
+
+use super::mutation::Deleted;
+
+/// The name in every creation, replaced by a new one for each call.
+const NAME: &str = "walk";
+
+/// Rows to speak of, of each kind.
+pub(super) struct Fixtures {
+    live: Rows,
+    /// Live ones that are updated, or would be deleted if their call were fine.
+    changing: Rows,
+    deleted: Rows,
+    _script: Script,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Rows {
+    feature: i64,
+    template: i64,
+    request: i64,
+    job: i64,
+    media: i64,
+}
+
+impl Fixtures {
+    pub(super) async fn make(client: &Client, db: &TestDatabase) -> Self {
+        let script = Script::new(&[]);
+        let live = Rows::make(client, "live", &script).await;
+        let changing = Rows::make(client, "changing", &script).await;
+        let deleted = Rows::make(client, "deleted", &script).await;
+        let fixtures = Self {
+            live,
+            changing,
+            deleted,
+            _script: script,
+        };
+        fixtures.delete(db).await;
+        fixtures
+    }
+
+    /// Deletes those that are to be deleted, also after a call has brought one back.
+    pub(super) async fn delete(&self, db: &TestDatabase) {
+        self.deleted.delete(db).await;
+    }
+
+    /// The deleted rows, by the fields that name them in a method's message.
+    pub(super) fn deleted_of(&self, method: &MethodDescriptor) -> Deleted {
+        let rows = self.deleted;
+        let mut deleted = Deleted::from([
+            ("feature_id", rows.feature),
+            ("template_id", rows.template),
+            ("request_id", rows.request),
+            ("job_id", rows.job),
+            ("media_id", rows.media),
+        ]);
+        let own = match method.parent_service().name() {
+            "FeatureService" => rows.feature,
+            "TemplateService" => rows.template,
+            "RequestService" => rows.request,
+            "JobService" => rows.job,
+            "MediaService" => rows.media,
+            other => panic!("{other} is not known here"),
+        };
+        deleted.insert("id", own);
+        deleted
+    }
+}
+
+impl Rows {
+    async fn make(client: &Client, name: &str, script: &Script) -> Self {
+        let feature = client.add_feature(scripted_feature(name)).await.id;
+        let template = client.add_template(template(feature, name)).await.id;
+        let (request, jobs) = client.create(scripted_wish(feature, script)).await;
+        let job = client.ended(jobs[0].id).await.job.id;
+        let media = client.media_of(job).await[0].id;
+        Self {
+            feature,
+            template,
+            request: request.id,
+            job,
+            media,
+        }
+    }
+
+    async fn delete(self, db: &TestDatabase) {
+        let connection = db.connect().await;
+        for (table, id) in [
+            ("generation_features", self.feature),
+            ("generation_templates", self.template),
+            ("generation_requests", self.request),
+            ("generation_jobs", self.job),
+            ("generation_media", self.media),
+        ] {
+            let delete = format!("UPDATE {table} SET deleted_at = created_at WHERE id = {id}");
+            connection.execute_unprepared(&delete).await.unwrap();
+        }
+    }
+}
+
+/// Messages that are fine.
+pub(super) struct Calls<'a> {
+    fixtures: &'a Fixtures,
+    made: Cell<u32>,
+}
+
+impl<'a> Calls<'a> {
+    pub(super) fn new(fixtures: &'a Fixtures) -> Self {
+        Self {
+            fixtures,
+            made: Cell::new(0),
+        }
+    }
+
+    /// A message for the method, with as many fields set as may be.
+    pub(super) fn of(&self, method: &MethodDescriptor) -> DynamicMessage {
+        let bytes = self.encoded(method.name());
+        DynamicMessage::decode(method.input(), bytes.as_slice()).unwrap()
+    }
+
+    /// The message with a name that no row has.
+    pub(super) fn refresh(&self, mut message: DynamicMessage) -> DynamicMessage {
+        let named = message.get_field_by_name("name");
+        if named.is_some_and(|name| name.as_str() == Some(NAME)) {
+            self.made.set(self.made.get() + 1);
+            let name = format!("{NAME}-{}", self.made.get());
+            message.set_field_by_name("name", Value::String(name));
+        }
+        message
+    }
+
+    fn encoded(&self, method: &str) -> Vec<u8> {
+        match method {
+            "CreateFeature" => scripted_feature(NAME).encode_to_vec(),
+            "CreateTemplate" => self.create_template().encode_to_vec(),
+            "CreateRequest" => self.create_request().encode_to_vec(),
+            "UpdateFeature" => self.update_feature().encode_to_vec(),
+            "UpdateTemplate" => self.update_template().encode_to_vec(),
+            "RenderTemplate" => RenderTemplateRequest {
+                template_id: self.fixtures.live.template,
+                user_prompt: "Xin chào".to_owned(),
+                ..Default::default()
+            }
+            .encode_to_vec(),
+            "RecordTemplateView" => RecordTemplateViewRequest {
+                template_id: self.fixtures.live.template,
+                user_id: USER,
+            }
+            .encode_to_vec(),
+            "WatchRequest" => WatchRequestRequest {
+                request_id: self.fixtures.live.request,
+                ..Default::default()
+            }
+            .encode_to_vec(),
+            "WatchJob" => WatchJobRequest {
+                job_id: self.fixtures.live.job,
+                ..Default::default()
+            }
+            .encode_to_vec(),
+            "ListJobEvents" => ListJobEventsRequest {
+                job_id: self.fixtures.live.job,
+                ..Default::default()
+            }
+            .encode_to_vec(),
+            "FindMedia" => FindMediaRequest {
+                subject: Some(find_media_request::Subject::Sha256("0".repeat(64))),
+                ..Default::default()
+            }
+            .encode_to_vec(),
+            list if list.starts_with("List") => Vec::new(),
+            named => self.named(named),
+        }
+    }
+
+    /// A message of which all that matters is the row that it names.
+    fn named(&self, method: &str) -> Vec<u8> {
+        let rows = match method.starts_with("Delete") {
+            true => self.fixtures.changing,
+            false => self.fixtures.live,
+        };
+        let verbs = ["Get", "Delete", "Undelete", "Cancel", "Retry", "Download"];
+        let verb = verbs.iter().find_map(|verb| method.strip_prefix(verb));
+        let id = match verb {
+            Some("Feature") => rows.feature,
+            Some("Template") => rows.template,
+            Some("Request") => rows.request,
+            Some("Job") => rows.job,
+            Some("Media") => rows.media,
+            _ => panic!("the walk does not know {method}: give it a message that is fine"),
+        };
+        // They all begin with the identifier, as field 1.
+        GetJobRequest { id }.encode_to_vec()
+    }
+
+    fn update_feature(&self) -> UpdateFeatureRequest {
+        let CreateFeatureRequest {
+            category,
+            properties,
+            ..
+        } = scripted_feature(NAME);
+        let feature = Feature {
+            id: self.fixtures.changing.feature,
+            name: "changing".to_owned(),
+            category,
+            properties,
+            is_active: true,
+            ..Default::default()
+        };
+        UpdateFeatureRequest {
+            feature: Some(feature),
+            update_mask: Some(everything()),
+        }
+    }
+
+    fn update_template(&self) -> UpdateTemplateRequest {
+        let template = Template {
+            id: self.fixtures.changing.template,
+            name: "changing".to_owned(),
+            template_data: self.create_template().template_data,
+            is_active: true,
+            ..Default::default()
+        };
+        UpdateTemplateRequest {
+            template: Some(template),
+            update_mask: Some(everything()),
+        }
+    }
+
+    fn create_template(&self) -> CreateTemplateRequest {
+        template(self.fixtures.live.feature, NAME)
+    }
+
+    fn create_request(&self) -> CreateRequestRequest {
+        CreateRequestRequest {
+            user_id: USER,
+            template_id: Some(self.fixtures.live.template),
+            metadata: Some(structure(&serde_json::json!({ "order": 17 }))),
+            ..wish(self.fixtures.live.feature)
+        }
+    }
+}
+
+fn everything() -> FieldMask {
+    FieldMask {
+        paths: vec!["*".to_owned()],
+    }
+}
+
+/// A template with a variable, named as the walk names the entry of a map.
+fn template(feature_id: i64, name: &str) -> CreateTemplateRequest {
+    let variable = TemplateVariable {
+        name: "a".to_owned(),
+        r#type: TemplateVariableType::String.into(),
+        ..Default::default()
+    };
+    CreateTemplateRequest {
+        template_data: Some(TemplateData {
+            prompt: "For {{ a }}: {{ user_prompt }}".to_owned(),
+            variables: vec![variable],
+            ..Default::default()
+        }),
+        ..plain_template(feature_id, name)
+    }
+}

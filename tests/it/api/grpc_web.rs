@@ -1,0 +1,210 @@
+//! The API as browsers speak to it: grpc-web over HTTP/1.1, its frames taken apart by hand.
+
+use atelier::rpc::proto::{
+    GetJobRequest, JobStatus, ListFeaturesRequest, ListFeaturesResponse, WatchJobEvent,
+    WatchJobRequest, WatchJobResponse,
+};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use prost::Message;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, ORIGIN};
+use reqwest::{Response, StatusCode, Version};
+
+use crate::support::client::{scripted_feature, scripted_wish};
+use crate::support::database::on_both_databases;
+use crate::support::http::browser;
+use crate::support::script::Script;
+use crate::support::server::{TestServer, within};
+use crate::support::watching::statuses;
+
+const BINARY: &str = "application/grpc-web+proto";
+const TEXT: &str = "application/grpc-web-text+proto";
+/// Of a frame that holds trailers instead of a message.
+const TRAILERS: u8 = 0x80;
+/// A flag byte and the length.
+const HEADER: usize = 5;
+
+on_both_databases! {
+    async fn a_browser_lists_features(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let id = server.scripted_feature().await;
+        for format in [BINARY, TEXT] {
+            let mut stream = call(&server, "FeatureService/ListFeatures", format, &ListFeaturesRequest::default()).await;
+            let listed: ListFeaturesResponse = stream.message().await.unwrap();
+            assert_eq!(listed.features.iter().map(|feature| feature.id).collect::<Vec<_>>(), [id]);
+            assert_eq!(stream.status().await, "0");
+        }
+    }
+
+    async fn a_browser_watches_a_job_while_it_runs(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        for format in [BINARY, TEXT] {
+            let script = Script::new(&["succeed"]).gated();
+            let feature = scripted_feature(&format!("feature_{}", format.len()));
+            let feature = server.features().create_feature(feature).await.unwrap().into_inner();
+            let wish = scripted_wish(feature.feature.unwrap().id, &script);
+            let job = server.create(wish).await.1.remove(0);
+            let request = WatchJobRequest { job_id: job.id, after_revision: 0 };
+            let mut stream = call(&server, "JobService/WatchJob", format, &request).await;
+
+            let mut transitions = vec![transition(&mut stream).await.unwrap(), transition(&mut stream).await.unwrap()];
+            // These have come while the stream is open and the job cannot end.
+            assert_eq!(statuses(&transitions), [JobStatus::Pending, JobStatus::Processing]);
+            script.open_gate();
+            while let Some(message) = transition(&mut stream).await {
+                transitions.push(message);
+            }
+            assert_eq!(statuses(&transitions[2..]), [JobStatus::Completed]);
+            assert_eq!(transitions[2].media.len(), 1);
+            assert_eq!(stream.status().await, "0");
+        }
+    }
+
+    async fn an_error_reaches_a_browser_with_its_details(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let mut stream = call(&server, "JobService/GetJob", BINARY, &GetJobRequest { id: 404 }).await;
+        assert!(stream.frame().await.is_none_or(|(flags, _)| flags == TRAILERS));
+        assert_eq!(stream.status().await, "5");
+        let trailers = stream.trailers;
+        assert!(trailers.iter().any(|(name, _)| name == "grpc-status-details-bin"), "{trailers:?}");
+    }
+
+    async fn a_browser_may_call_from_the_origins_that_are_configured(db: TestDatabase) {
+        let server = TestServer::start_with(&db, |config| {
+            config.server.cors_origins = vec!["https://app.example.com".to_owned()];
+        }).await;
+        assert_eq!(allowed_origin(&server, "https://app.example.com").await.unwrap(), "https://app.example.com");
+        assert_eq!(allowed_origin(&server, "https://evil.example.com").await, None);
+    }
+}
+
+/// A response that is read frame by frame.
+struct FrameStream {
+    response: Response,
+    /// Base64 that is not decoded yet, of a text stream.
+    text: Option<Vec<u8>>,
+    bytes: Vec<u8>,
+    /// The trailers, from the headers if there were no messages.
+    trailers: Vec<(String, String)>,
+}
+
+async fn call(
+    server: &TestServer,
+    method: &str,
+    format: &str,
+    request: &impl Message,
+) -> FrameStream {
+    let message = request.encode_to_vec();
+    let mut body = vec![0];
+    body.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
+    body.extend(message);
+    if format == TEXT {
+        body = BASE64_STANDARD.encode(body).into_bytes();
+    }
+    let call = browser()
+        .post(format!("{}/generation.v1.{method}", server.url()))
+        .version(Version::HTTP_11)
+        .header(CONTENT_TYPE, format)
+        .header(ACCEPT, format)
+        .header("x-grpc-web", "1")
+        .body(body);
+    let response = within(call.send()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.version(), Version::HTTP_11);
+    assert_eq!(response.headers()[CONTENT_TYPE], format);
+    let headers = response.headers().iter();
+    let trailers = headers
+        .filter(|(name, _)| name.as_str().starts_with("grpc-"))
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .collect();
+    FrameStream {
+        response,
+        text: (format == TEXT).then(Vec::new),
+        bytes: Vec::new(),
+        trailers,
+    }
+}
+
+impl FrameStream {
+    /// The next frame's flags and content; `None` at the end of the response.
+    async fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
+        let head = self.take(HEADER).await?;
+        let length = u32::from_be_bytes(head[1..].try_into().unwrap()) as usize;
+        let content = self
+            .take(length)
+            .await
+            .expect("the response ended in a frame");
+        if head[0] == TRAILERS {
+            let lines = String::from_utf8(content.clone()).unwrap();
+            let pairs = lines.lines().filter_map(|line| line.split_once(':'));
+            self.trailers = pairs
+                .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+                .collect();
+        }
+        Some((head[0], content))
+    }
+
+    /// The next message; `None` once the trailers have come.
+    async fn message<M: Message + Default>(&mut self) -> Option<M> {
+        let (flags, content) = self
+            .frame()
+            .await
+            .expect("the response ended without trailers");
+        (flags != TRAILERS).then(|| M::decode(content.as_slice()).unwrap())
+    }
+
+    /// Reads the rest, which holds no message, and gives the status of the call.
+    async fn status(&mut self) -> String {
+        while let Some((flags, content)) = self.frame().await {
+            assert_eq!(flags, TRAILERS, "{content:?}");
+        }
+        let status = self.trailers.iter().find(|(name, _)| name == "grpc-status");
+        status.expect("no status").1.clone()
+    }
+
+    async fn take(&mut self, count: usize) -> Option<Vec<u8>> {
+        while self.bytes.len() < count {
+            let chunk = within(self.response.chunk()).await.unwrap()?;
+            self.receive(&chunk);
+        }
+        Some(self.bytes.drain(..count).collect())
+    }
+
+    fn receive(&mut self, chunk: &[u8]) {
+        let Some(text) = &mut self.text else {
+            self.bytes.extend_from_slice(chunk);
+            return;
+        };
+        // Each message is encoded by itself, so that padding may stand in the middle of the stream.
+        text.extend_from_slice(chunk);
+        let whole = text.len() / 4 * 4;
+        for group in text.drain(..whole).collect::<Vec<_>>().chunks(4) {
+            self.bytes.extend(BASE64_STANDARD.decode(group).unwrap());
+        }
+    }
+}
+
+async fn transition(stream: &mut FrameStream) -> Option<WatchJobResponse> {
+    loop {
+        let message: WatchJobResponse = stream.message().await?;
+        if message.event() == WatchJobEvent::Transition {
+            return Some(message);
+        }
+    }
+}
+
+/// What the server answers a browser's question whether a page of `origin` may call.
+async fn allowed_origin(server: &TestServer, origin: &str) -> Option<String> {
+    let url = format!("{}/generation.v1.JobService/GetJob", server.url());
+    let preflight = browser()
+        .request(reqwest::Method::OPTIONS, url)
+        .header(ORIGIN, origin)
+        .header("access-control-request-method", "POST")
+        .header(
+            "access-control-request-headers",
+            "content-type,x-grpc-web,x-user-agent",
+        );
+    let answer = within(preflight.send()).await.unwrap();
+    let allowed = answer.headers().get("access-control-allow-origin")?;
+    Some(allowed.to_str().unwrap().to_owned())
+}

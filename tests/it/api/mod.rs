@@ -1,0 +1,9 @@
+//! What holds for every call, whatever it is about.
+
+mod boundary;
+mod error_walk;
+mod grpc_web;
+mod paging;
+mod reasons;
+pub(crate) mod reflection;
+mod scope;

@@ -1,0 +1,120 @@
+//! What the store shows to a user: his own rows, and of those of others not even that they exist.
+
+use atelier::{
+    config::Config,
+    domain::{Caller, Error, Resource},
+    store::{self, PageRequest, Store},
+};
+
+use crate::support::client::USER;
+use crate::support::database::on_both_databases;
+use crate::support::script::Script;
+use crate::support::server::TestServer;
+
+const OWNER: Caller = Caller::User(USER);
+const STRANGER: Caller = Caller::User(USER + 1);
+
+on_both_databases! {
+    async fn someone_else_s_row_is_not_found(db: TestDatabase) {
+        let (server, store) = with_store(&db).await;
+        let script = Script::new(&["succeed"]);
+        let job = server.create_scripted(&script).await;
+        let media = server.ended(job.id).await.transitions.remove(2).media.remove(0).id;
+        let db = store.reader();
+
+        store::request::find(db, OWNER, job.request_id).await.unwrap();
+        let refused = store::request::find(db, STRANGER, job.request_id).await;
+        assert_missing(refused, Resource::Request, job.request_id);
+
+        store::job::find(db, OWNER, job.id).await.unwrap();
+        assert_missing(store::job::find(db, STRANGER, job.id).await, Resource::Job, job.id);
+
+        let trail = store::job_event::list(db, OWNER, job.id, &first_page()).await.unwrap();
+        assert_eq!(trail.items.len(), 3);
+        let refused = store::job_event::list(db, STRANGER, job.id, &first_page()).await;
+        assert_missing(refused, Resource::Job, job.id);
+
+        store::media::find_live(db, OWNER, media).await.unwrap();
+        let refused = store::media::find_live(db, STRANGER, media).await;
+        assert_missing(refused, Resource::Media, media);
+    }
+
+    async fn a_list_has_the_caller_s_own_rows_whatever_the_filter_names(db: TestDatabase) {
+        let (server, store) = with_store(&db).await;
+        let script = Script::new(&["succeed"]);
+        let job = server.create_scripted(&script).await;
+        server.ended(job.id).await;
+        for named in [None, Some(USER), Some(USER + 1)] {
+            let own = if named == Some(USER + 1) { 0 } else { 1 };
+            assert_eq!(rows(&store, OWNER, named).await, [own; 3], "{named:?}");
+            assert_eq!(rows(&store, STRANGER, named).await, [0; 3], "{named:?}");
+        }
+    }
+}
+
+/// A server, and its database as the store sees it.
+pub(super) async fn with_store(db: &crate::support::database::TestDatabase) -> (TestServer, Store) {
+    let server = TestServer::start(db).await;
+    let mut config = Config::default();
+    config.database.url = db.url.parse().unwrap();
+    (
+        server,
+        Store::open(&config.database, "a test").await.unwrap(),
+    )
+}
+
+fn first_page() -> PageRequest {
+    PageRequest {
+        size: 50,
+        token: String::new(),
+    }
+}
+
+#[track_caller]
+fn assert_missing<T: std::fmt::Debug>(found: Result<T, Error>, missed: Resource, missed_id: i64) {
+    match found {
+        Err(Error::NotFound { resource, id }) => assert_eq!((resource, id), (missed, missed_id)),
+        other => panic!("{missed:?} {missed_id} was shown: {other:?}"),
+    }
+}
+
+/// How many requests, jobs and media the caller finds of a user.
+async fn rows(store: &Store, caller: Caller, user_id: Option<i64>) -> [usize; 3] {
+    let (db, page) = (store.reader(), first_page());
+    let requests = store::request::Filter {
+        user_id,
+        project_id: None,
+        feature_id: None,
+        template_id: None,
+        created_from: None,
+        created_before: None,
+        status: None,
+        show_deleted: true,
+    };
+    let requests = store::request::list(db, caller, &requests, &page).await;
+    let jobs = store::job::Filter {
+        request_id: None,
+        user_id,
+        project_id: None,
+        feature_id: None,
+        category: None,
+        status: None,
+        worker_id: None,
+        show_deleted: true,
+    };
+    let jobs = store::job::list(db, caller, &jobs, &page).await;
+    let media = store::media::Filter {
+        request_id: None,
+        job_id: None,
+        user_id,
+        media_type: None,
+        role: None,
+        show_deleted: true,
+    };
+    let media = store::media::list(db, caller, &media, &page).await;
+    [
+        requests.unwrap().items.len(),
+        jobs.unwrap().items.len(),
+        media.unwrap().items.len(),
+    ]
+}

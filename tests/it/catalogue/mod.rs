@@ -1,0 +1,11 @@
+//! Features and templates.
+
+mod acceptance;
+mod feature_updates;
+mod features;
+mod file;
+mod looks;
+mod template_lists;
+mod template_updates;
+mod templates;
+mod trends;

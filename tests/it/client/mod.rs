@@ -1,0 +1,5 @@
+//! The clients that Atelier comes with.
+
+pub(crate) mod browser;
+mod generate;
+mod library;

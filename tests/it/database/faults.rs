@@ -1,0 +1,141 @@
+//! Faults of the database that pass, or that an operator mends: they end no job that is finished.
+
+use atelier::rpc::proto::{ErrorReason, JobStatus};
+use sea_orm::{ConnectionTrait, DatabaseConnection};
+use tonic::Code;
+use tonic_types::StatusExt;
+
+use crate::support::client::scripted_wish;
+use crate::support::database::{Backend, TestDatabase};
+use crate::support::process::Process;
+use crate::support::refusal::of_status;
+use crate::support::script::Script;
+use crate::support::server::within;
+
+const AMPLE_LEASE: &str = "executor.lease=60s";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_is_read_only_for_a_while_costs_no_job_and_no_attempt() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let media = tempfile::tempdir().unwrap();
+    let server = Process::serve(&db, media.path(), &[AMPLE_LEASE]).await;
+    let script = Script::new(&["succeed"]).gated();
+    let feature = server.scripted_feature().await;
+    let job = server
+        .create(scripted_wish(feature, &script))
+        .await
+        .1
+        .remove(0);
+    script.wait_until_submitted(1).await;
+
+    let operator = db.connect().await;
+    set_read_only(&operator, &db, true).await;
+    script.open_gate();
+    server
+        .until_logged("cannot record the end of an attempt yet")
+        .await;
+    let mut requests = server.requests();
+    let refused = requests.create_request(scripted_wish(feature, &script));
+    let refused = within(refused).await.unwrap_err();
+    of_status(&refused).is(Code::Unavailable, ErrorReason::DatabaseUnavailable);
+    assert!(
+        refused.get_error_details().retry_info().is_some(),
+        "{refused:?}"
+    );
+    // What only reads works on.
+    assert_eq!(server.job(job.id).await.status(), JobStatus::Processing);
+
+    set_read_only(&operator, &db, false).await;
+    let ended = server.ended(job.id).await;
+    assert_eq!(
+        (ended.job.status(), ended.job.attempt),
+        (JobStatus::Completed, 1),
+        "{}",
+        server.log()
+    );
+    assert_eq!(script.calls_of("submit").len(), 1);
+    let next = server
+        .create(scripted_wish(feature, &script))
+        .await
+        .1
+        .remove(0);
+    assert_eq!(
+        server.ended(next.id).await.job.status(),
+        JobStatus::Completed
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_missing_when_a_job_is_finished_is_waited_for() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let operator = db.connect().await;
+    let role = format!("atelier_{}", uuid::Uuid::new_v4().simple());
+    for statement in [
+        format!("CREATE ROLE {role} LOGIN"),
+        format!("GRANT CREATE, USAGE ON SCHEMA public TO {role}"),
+    ] {
+        operator.execute_unprepared(&statement).await.unwrap();
+    }
+    db.create_users().await;
+    // The tables are the operator's, and the program may only use them.
+    let migrated =
+        crate::support::process::run(crate::support::process::atelier(&db, &["migrate", "up"]))
+            .await;
+    assert!(migrated.status.success(), "{migrated:?}");
+    for statement in [
+        format!("GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}"),
+        format!("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role}"),
+    ] {
+        operator.execute_unprepared(&statement).await.unwrap();
+    }
+    let mut url = url::Url::parse(&db.url).unwrap();
+    url.set_username(&role).unwrap();
+    let limited = TestDatabase::on_server(url.into());
+    let media = tempfile::tempdir().unwrap();
+    let settings = [AMPLE_LEASE, "database.migrate_on_start=false"];
+    let server = Process::serve(&limited, media.path(), &settings).await;
+    let script = Script::new(&["succeed"]).gated();
+    let feature = server.scripted_feature().await;
+    let job = server
+        .create(scripted_wish(feature, &script))
+        .await
+        .1
+        .remove(0);
+    script.wait_until_submitted(1).await;
+
+    let revoke = format!("REVOKE INSERT ON generation_media FROM {role}");
+    operator.execute_unprepared(&revoke).await.unwrap();
+    script.open_gate();
+    server
+        .until_logged("permission denied for table generation_media")
+        .await;
+    assert_eq!(server.job(job.id).await.status(), JobStatus::Processing);
+    let grant = format!("GRANT INSERT ON generation_media TO {role}");
+    operator.execute_unprepared(&grant).await.unwrap();
+
+    let ended = server.ended(job.id).await;
+    assert_eq!(
+        (ended.job.status(), ended.job.attempt),
+        (JobStatus::Completed, 1),
+        "{}",
+        server.log()
+    );
+    assert_eq!(script.calls_of("submit").len(), 1);
+    drop(server);
+    for statement in [format!("DROP OWNED BY {role}"), format!("DROP ROLE {role}")] {
+        operator.execute_unprepared(&statement).await.unwrap();
+    }
+}
+
+/// What a failover or a full disk does: new sessions take no writes, and the old ones are gone.
+async fn set_read_only(operator: &DatabaseConnection, db: &TestDatabase, on: bool) {
+    let name = url::Url::parse(&db.url).unwrap().path()[1..].to_owned();
+    let read_only = format!("ALTER DATABASE {name} SET default_transaction_read_only = {on}");
+    // The operator's own session stays as it is.
+    operator.execute_unprepared(&read_only).await.unwrap();
+    if on {
+        let end_sessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                            WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        operator.execute_unprepared(end_sessions).await.unwrap();
+    }
+}

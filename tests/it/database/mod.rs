@@ -1,0 +1,13 @@
+//! The database below the service: its schema, its age, its rights, its failures.
+
+mod connections;
+mod faults;
+mod page_indexes;
+mod pooler;
+pub(crate) mod schema;
+mod sqlite_file;
+mod statements;
+mod upgrades;
+mod urls;
+mod users;
+mod writing;

@@ -1,0 +1,109 @@
+//! A session pooler between the program and PostgreSQL, with fewer sessions than the program wants.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use atelier::rpc::proto::{GetFeatureRequest, JobStatus};
+use futures::future::join_all;
+use tempfile::TempDir;
+use url::Url;
+
+use crate::support::client::scripted_wish;
+use crate::support::database::{Backend, TestDatabase};
+use crate::support::postgres::give_up_root;
+use crate::support::process::Process;
+use crate::support::script::Script;
+use crate::support::server::within;
+
+const SESSIONS: u32 = 4;
+/// What many calls may take together; waiting for a session that does not come would take longer.
+const SOON: Duration = Duration::from_secs(8);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_behind_a_smaller_session_pooler_makes_do_with_what_it_gets() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let pooler = Pooler::before(&db);
+    let media = tempfile::tempdir().unwrap();
+    let server = Process::serve(&pooler.db, media.path(), &["database.max_connections=16"]).await;
+    let feature = server.scripted_feature().await;
+
+    let began = Instant::now();
+    let calls = (0..200).map(|_| {
+        let mut features = server.features();
+        async move {
+            features
+                .get_feature(GetFeatureRequest { id: feature })
+                .await
+        }
+    });
+    for call in within(join_all(calls)).await {
+        call.unwrap();
+    }
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+
+    let script = Script::new(&["succeed"]);
+    let job = server
+        .create(scripted_wish(feature, &script))
+        .await
+        .1
+        .remove(0);
+    assert_eq!(
+        server.ended(job.id).await.job.status(),
+        JobStatus::Completed
+    );
+    server.until_logged("cannot open more connections").await;
+}
+
+/// A running PgBouncer, killed when this value is dropped.
+struct Pooler {
+    /// The database, reached through it.
+    db: TestDatabase,
+    child: Child,
+    _folder: TempDir,
+}
+
+impl Pooler {
+    fn before(db: &TestDatabase) -> Self {
+        let mut url = Url::parse(&db.url).unwrap();
+        let (host, port) = (url.host_str().unwrap().to_owned(), url.port().unwrap());
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let listening = listener.local_addr().unwrap().port();
+        drop(listener);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pgbouncer.ini");
+        let password = url
+            .password()
+            .map(|password| format!(" password={password}"));
+        let password = password.unwrap_or_default();
+        let settings = format!(
+            "[databases]\n* = host={host} port={port} user={}{password}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {listening}\n\
+             auth_type = any\npool_mode = session\ndefault_pool_size = {SESSIONS}\nmax_client_conn = 100\nunix_socket_dir =\n",
+            url.username()
+        );
+        fs::write(&file, settings).unwrap();
+        let mut command = Command::new("pgbouncer");
+        command
+            .arg("-q")
+            .arg(&file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        give_up_root(&mut command, folder.path()).unwrap();
+        let child = command.spawn();
+        let child = child.expect("pgbouncer must be installed, see scripts/test");
+        url.set_port(Some(listening)).unwrap();
+        Self {
+            db: TestDatabase::on_server(url.into()),
+            child,
+            _folder: folder,
+        }
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,248 @@
+//! How often the hot paths go to the database and back, counted on the wire.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use atelier::domain::{Caller, Checks, MediaType, RequestDraft, job::Capability};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+use url::Url;
+
+use crate::support::bench::Bench;
+use crate::support::database::{Backend, TestDatabase};
+use crate::support::server::within;
+
+/// What passed by, one entry a round trip: the text of a statement.
+type Log = Arc<Mutex<Vec<String>>>;
+
+/// Stands between the program and PostgreSQL, and notes the statements that pass by.
+struct Wire {
+    url: String,
+    log: Log,
+    accepting: AbortHandle,
+}
+
+impl Wire {
+    async fn before(db: &TestDatabase) -> Self {
+        let mut url = Url::parse(&db.url).unwrap();
+        let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        url.set_port(Some(listener.local_addr().unwrap().port()))
+            .unwrap();
+        url.set_host(Some("127.0.0.1")).unwrap();
+        let log = Log::default();
+        let noted = log.clone();
+        let accepting = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect(&server).await.unwrap();
+                tokio::spawn(pass(client, server, noted.clone()));
+            }
+        });
+        Self {
+            url: url.into(),
+            log,
+            accepting: accepting.abort_handle(),
+        }
+    }
+
+    /// The statements since the last call. The driver has a ping of its own for a connection that comes back, which is
+    /// under way while the caller goes on.
+    fn take(&self) -> Vec<String> {
+        let mut trips = std::mem::take(&mut *self.log.lock().unwrap());
+        trips.retain(|statement| !statement.is_empty());
+        trips
+    }
+
+    fn pings(&self) -> usize {
+        let log = self.log.lock().unwrap();
+        log.iter().filter(|statement| statement.is_empty()).count()
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn pass(client: TcpStream, server: TcpStream, log: Log) {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+    let mut started = false;
+    let mut texts = HashMap::new();
+    let mut running = String::new();
+    while let Some((kind, message)) = read_message(&mut from_client, &mut started).await {
+        match kind {
+            Some(b'Q') => log.lock().unwrap().push(text(&message, 5)),
+            Some(b'P') => {
+                let name = text(&message, 5);
+                texts.insert(name.clone(), text(&message, 6 + name.len()));
+            }
+            Some(b'B') => {
+                let portal = text(&message, 5);
+                let name = text(&message, 6 + portal.len());
+                running = texts.get(&name).cloned().unwrap_or_default();
+            }
+            Some(b'S') => log.lock().unwrap().push(std::mem::take(&mut running)),
+            _ => {}
+        }
+        if to_server.write_all(&message).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// PostgreSQL manual, 55.7: a type, except in the messages until the start-up one is through, and a length that counts
+/// itself.
+async fn read_message(
+    from: &mut (impl AsyncRead + Unpin),
+    started: &mut bool,
+) -> Option<(Option<u8>, Vec<u8>)> {
+    const VERSION_3: [u8; 4] = 196_608_i32.to_be_bytes();
+    let mut message = vec![0; if *started { 5 } else { 4 }];
+    from.read_exact(&mut message).await.ok()?;
+    let kind = started.then_some(message[0]);
+    let length: [u8; 4] = message[message.len() - 4..].try_into().unwrap();
+    let mut rest = vec![0; u32::from_be_bytes(length) as usize - 4];
+    from.read_exact(&mut rest).await.ok()?;
+    *started |= rest.starts_with(&VERSION_3);
+    message.extend(rest);
+    Some((kind, message))
+}
+
+/// The text from there up to the next zero.
+fn text(message: &[u8], from: usize) -> String {
+    let bytes = message[from..].iter().take_while(|byte| **byte != 0);
+    String::from_utf8(bytes.copied().collect()).unwrap()
+}
+
+/// The use cases behind the wire, with one connection, on which each statement has been prepared by a first round.
+async fn bench() -> (TestDatabase, Wire, Bench) {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let wire = Wire::before(&db).await;
+    let bench = Bench::at(&wire.url, 1).await;
+    (db, wire, bench)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_s_whole_life_takes_few_round_trips_and_none_after_the_commit() {
+    let (_db, wire, bench) = bench().await;
+    for round in 0..2 {
+        wire.take();
+        let jobs = bench.request(1, 0).await;
+        let creating = wire.take();
+        let claimed = within(bench.claim(1)).await;
+        assert_eq!(claimed[0].id, jobs[0].id);
+        let claiming = wire.take();
+        bench.complete(&claimed[0]).await.unwrap();
+        let completing = wire.take();
+        if round == 0 {
+            continue;
+        }
+        for (what, trips, most) in [
+            ("creating", creating, 6),
+            ("claiming", claiming, 4),
+            ("completing", completing, 6),
+        ] {
+            assert!(trips.len() <= most, "{what}: {trips:#?}");
+            assert_eq!(trips.last().map(String::as_str), Some("COMMIT"), "{what}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_and_a_template_add_one_round_trip_each() {
+    let (_db, wire, bench) = bench().await;
+    let template_id = bench.template().await;
+    for key in ["first", "second"] {
+        wire.take();
+        let request = RequestDraft {
+            template_id: Some(template_id),
+            idempotency_key: key.to_owned(),
+            ..bench.draft("x")
+        };
+        let checks = Checks::default();
+        let created = bench
+            .app
+            .create_request(Caller::TrustedService, request, &checks);
+        within(created).await.unwrap();
+    }
+    let trips = wire.take();
+    assert!(trips.len() <= 8, "{trips:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_jobs_take_as_many_round_trips_as_one() {
+    let (_db, wire, bench) = bench().await;
+    let mut trips = Vec::new();
+    for variations in [1, 16, 1, 16] {
+        wire.take();
+        bench.request(variations, 0).await;
+        trips.push(wire.take().len());
+        assert_eq!(bench.claim(16).await.len(), variations as usize);
+        trips.push(wire.take().len());
+    }
+    assert_eq!(trips[4..], [6, 4, 6, 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_in_use_is_not_asked_whether_it_lives() {
+    let (_db, wire, bench) = bench().await;
+    bench.request(1, 0).await;
+    let before = wire.pings();
+    for _ in 0..10 {
+        bench.request(1, 0).await;
+    }
+    // One for each connection that comes back.
+    let pings = wire.pings() - before;
+    assert!(pings <= 11, "{pings} pings");
+}
+
+/// More important than what the worker can run, and far more.
+const QUEUE: &str = "
+    INSERT INTO generation_jobs (request_id, user_id, feature_id, category, input_json, provider, priority)
+        SELECT id, user_id, feature_id, 'image', '{}', CASE WHEN n % 5 = 0 THEN 'builtin' ELSE 'other' END,
+            CASE WHEN n % 5 = 0 THEN 0 ELSE 10 END
+        FROM generation_requests, generate_series(1, 20000) AS n;
+    ANALYZE";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_walks_past_no_job_that_it_cannot_run_and_sorts_none() {
+    let (db, wire, bench) = bench().await;
+    bench.request(1, 0).await;
+    let database = db.connect().await;
+    database.execute_unprepared(QUEUE).await.unwrap();
+    wire.take();
+    let claimable = ["builtin", "another"].map(|provider| Capability {
+        provider: provider.to_owned(),
+        category: MediaType::Image,
+    });
+    assert_eq!(within(bench.claim_as(1, &claimable)).await.len(), 1);
+    let claim = wire
+        .take()
+        .into_iter()
+        .find(|text| text.contains("WITH next"));
+    let prepare = format!(
+        "SET plan_cache_mode = force_generic_plan; PREPARE claim AS {}",
+        claim.unwrap()
+    );
+    database.execute_unprepared(&prepare).await.unwrap();
+    let plan = "EXPLAIN EXECUTE claim(NULL, 'worker', 'token', 30, 1, 'builtin', 'another')";
+    let plan = Statement::from_string(DbBackend::Postgres, plan);
+    let lines = database.query_all_raw(plan).await.unwrap();
+    let line = |line: sea_orm::QueryResult| line.try_get_by_index::<String>(0).unwrap();
+    let plan = lines.into_iter().map(line).collect::<Vec<_>>().join("\n");
+    let queues = plan
+        .matches("Index Scan using idx_generation_jobs_provider_claim")
+        .count();
+    assert_eq!(queues, claimable.len(), "{plan}");
+    assert!(plan.contains("Merge Append"), "{plan}");
+    assert!(!plan.contains("Seq Scan on generation_jobs"), "{plan}");
+    assert!(
+        !plan.contains("-> Sort") && !plan.contains("->  Sort"),
+        "{plan}"
+    );
+}

@@ -1,0 +1,204 @@
+//! What the documents say of the program is what the program says of itself, and what they point at is there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use atelier::config::{COMMAND_KEYS, Config, Inputs};
+
+use crate::docs::pages::{Page, page, pages, root};
+
+/// Where comments may point at the documents.
+const COMMENTED: [&str; 6] = ["src", "migration", "proto", "tests", "deploy", "examples"];
+
+/// Fewer would mean that they were not found.
+const LEAST_POINTERS: usize = 10;
+
+#[test]
+fn the_page_on_configuration_lists_every_setting_as_it_is() {
+    assert!(
+        page("docs/configuration.md")
+            .text
+            .contains(Config::reference().trim())
+    );
+}
+
+#[test]
+fn the_page_on_clients_shows_the_first_steps_of_a_web_page_as_the_compiler_checks_them() {
+    let code = include_str!("../../../examples/web/src/first_steps.ts").trim();
+    let shown = page("docs/clients.md").blocks("ts");
+    assert_eq!(shown.len(), 1);
+    assert_eq!(shown[0].1, code);
+}
+
+/// The page on clients is compiled with the documentation of the client, and no other.
+#[test]
+fn code_stands_only_where_it_is_compiled() {
+    for page in pages() {
+        let mut compiled: &[&str] = &[];
+        if page.path == Path::new("docs/clients.md") {
+            compiled = &["rust,no_run", "ts"];
+        }
+        for fence in ["rust", "rust,no_run", "ts", "js"] {
+            let stands = !page.blocks(fence).is_empty();
+            assert!(
+                !stands || compiled.contains(&fence),
+                "{}",
+                page.path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_page_on_commands_lists_every_key_as_it_is() {
+    let page = page("docs/exec.md").text;
+    for (key, default, meaning) in COMMAND_KEYS {
+        let row = format!("| `{key}` | {default} | {meaning} |");
+        assert!(page.contains(&row), "missing: {row}");
+    }
+}
+
+#[test]
+fn the_page_on_commands_shows_the_voice_as_it_is() {
+    let tables = page("docs/exec.md").blocks("toml");
+    let (_, table) = tables
+        .iter()
+        .find(|(_, table)| table.starts_with("[exec.voice]"))
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("atelier.toml");
+    fs::write(&file, table).unwrap();
+    let inputs = Inputs {
+        file: Some(file),
+        ..Inputs::default()
+    };
+    let shown = Config::load(&inputs).unwrap().config.exec.commands;
+    assert_eq!(shown["voice"], Config::default().exec.commands["voice"]);
+}
+
+#[test]
+fn the_example_configuration_holds() {
+    let inputs = Inputs {
+        file: Some(root().join("atelier.example.toml")),
+        ..Inputs::default()
+    };
+    assert!(Config::load(&inputs).is_ok());
+}
+
+#[test]
+fn every_link_of_a_document_leads_somewhere() {
+    let pages = pages();
+    let mut broken = Vec::new();
+    for page in &pages {
+        for link in page.prose().flat_map(links) {
+            if !link.contains("://") && !leads_somewhere(&pages, page, link) {
+                broken.push(format!("{}: {link}", page.path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn every_page_is_linked_from_the_first_one() {
+    let first = page("README.md").text;
+    for page in pages().iter().filter(|page| page.path.starts_with("docs")) {
+        let link = format!("({})", page.path.display());
+        assert!(first.contains(&link), "{link}");
+    }
+}
+
+#[test]
+fn every_comment_that_points_at_a_document_points_at_a_section_of_it() {
+    let pages = pages();
+    let files = COMMENTED
+        .iter()
+        .flat_map(|folder| files_below(&root().join(folder)));
+    let mut count = 0;
+    for file in files.filter(|file| !file.ends_with("docs/claims.rs")) {
+        let Ok(text) = fs::read_to_string(&file) else {
+            continue;
+        };
+        for pointer in pointers(&text) {
+            count += 1;
+            let (path, anchor) = pointer.split_once('#').unwrap_or((pointer, ""));
+            let target = pages.iter().find(|page| page.path == Path::new(path));
+            let found = target.is_some_and(|page| anchor.is_empty() || has_anchor(page, anchor));
+            assert!(found, "{}: {pointer}", file.display());
+        }
+    }
+    assert!(count >= LEAST_POINTERS, "{count} were found");
+}
+
+/// The targets of the links and pictures in a line.
+fn links(line: &str) -> impl Iterator<Item = &str> {
+    let in_markdown = line
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next());
+    let in_html = line
+        .split("src=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next());
+    in_markdown.chain(in_html)
+}
+
+fn leads_somewhere(pages: &[Page], from: &Page, link: &str) -> bool {
+    let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+    let path = match path {
+        "" => from.path.clone(),
+        path => normal(&from.path.parent().unwrap().join(path)),
+    };
+    let target = pages.iter().find(|page| page.path == path);
+    root().join(&path).exists()
+        && (anchor.is_empty() || target.is_some_and(|page| has_anchor(page, anchor)))
+}
+
+fn has_anchor(page: &Page, anchor: &str) -> bool {
+    page.anchors().iter().any(|own| own == anchor)
+}
+
+/// Without `..`.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path {
+        if part == ".." {
+            normal.pop();
+        } else {
+            normal.push(part);
+        }
+    }
+    normal
+}
+
+/// Such as `docs/domain.md#request-status`.
+fn pointers(text: &str) -> impl Iterator<Item = &str> {
+    let is_part = |letter: char| letter.is_alphanumeric() || "/._-#".contains(letter);
+    text.match_indices("docs/").filter_map(move |(start, _)| {
+        let rest = &text[start..];
+        let end = rest.find(|letter| !is_part(letter)).unwrap_or(rest.len());
+        let pointer = rest[..end].trim_end_matches('.');
+        let path = pointer.split('#').next()?;
+        path.ends_with(".md").then_some(pointer)
+    })
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let is_ours = !path.ends_with("node_modules") && !path.ends_with("generated");
+        if path.is_dir() && is_ours {
+            files.extend(files_below(&path));
+        } else if path.is_file() {
+            files.push(path);
+        }
+    }
+    files
+}
+
+#[test]
+fn pointers_end_where_the_sentence_does() {
+    let found: Vec<_> = pointers("see docs/a.md#b-c. And (docs/d.md), docs/images/x.jpg").collect();
+    assert_eq!(found, ["docs/a.md#b-c", "docs/d.md"]);
+}

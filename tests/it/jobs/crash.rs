@@ -1,0 +1,187 @@
+//! kill -9 in the middle of jobs: after the next start every job ends, and none is run or paid for twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use atelier::entity::{job_event, media};
+use atelier::rpc::proto::{
+    CreateFeatureRequest, FeatureProperties, JobStatus, MediaType, OutputSettings,
+};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use tempfile::TempDir;
+
+use crate::support::client::{scripted_feature, scripted_wish, wish};
+use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::process::Process;
+use crate::support::script::Script;
+
+const PENDING: JobStatus = JobStatus::Pending;
+const PROCESSING: JobStatus = JobStatus::Processing;
+const COMPLETED: JobStatus = JobStatus::Completed;
+/// As many as a process runs at once.
+const SLOTS: usize = 4;
+
+on_both_databases! {
+    async fn tasks_that_run_when_the_process_is_killed_are_polled_on_after_the_next_start(db: TestDatabase) {
+        let media = folder();
+        let script = Script::new(&["succeed"]).with_task().gated();
+        let first = Process::serve(&db, media.path(), &[]).await;
+        let jobs = create_jobs(&first, &script, 2 * SLOTS).await;
+        wait_until_polled_by(&script, first.id()).await;
+        first.kill();
+        let second = Process::serve(&db, media.path(), &[]).await;
+        wait_until_polled_by(&script, second.id()).await;
+        second.kill();
+
+        script.open_gate();
+        let third = Process::serve(&db, media.path(), &[]).await;
+        for job in &jobs {
+            let ended = third.ended(*job).await;
+            assert_eq!(ended.job.status(), COMPLETED, "{:?}", ended.job);
+            let retries = usize::try_from(ended.job.attempt).unwrap() - 1;
+            let mut expected = [PENDING, PROCESSING].repeat(retries + 1);
+            expected.push(COMPLETED);
+            assert_eq!(ended.statuses(), expected);
+        }
+
+        assert_eq!(script.jobs_with("submit"), jobs);
+        assert_eq!(script.calls_of("submit").len(), jobs.len());
+        assert_one_process_at_a_time(&script);
+        assert_each_completed_once(&db, &jobs).await;
+    }
+
+    async fn a_submission_that_was_cut_off_is_not_repeated(db: TestDatabase) {
+        let media = folder();
+        let script = Script::new(&["succeed"]).gated();
+        let one_slot = ["executor.concurrency=1"];
+        let first = Process::serve(&db, media.path(), &one_slot).await;
+        let jobs = create_jobs(&first, &script, 2).await;
+        script.wait_until_submitted(1).await;
+        first.kill();
+
+        script.open_gate();
+        let second = Process::serve(&db, media.path(), &one_slot).await;
+        let (cut_off, waiting) = (*jobs.first().unwrap(), *jobs.last().unwrap());
+        let ended = second.ended(cut_off).await;
+        assert_eq!((ended.code(), ended.job.status()), ("PROVIDER_OUTCOME_UNKNOWN", JobStatus::Failed));
+        assert_eq!(second.ended(waiting).await.statuses(), [PENDING, PROCESSING, COMPLETED]);
+        assert_eq!(script.calls_of("submit").len(), 2);
+        assert_eq!(script.jobs_with("find"), BTreeSet::from([cut_off]));
+        assert_eq!(script.jobs_with("done"), BTreeSet::from([waiting]));
+    }
+
+    async fn a_submission_that_was_cut_off_is_found_again_where_the_provider_can(db: TestDatabase) {
+        let media = folder();
+        let script = Script::new(&["succeed"]).gated().findable();
+        let first = Process::serve(&db, media.path(), &[]).await;
+        let jobs = create_jobs(&first, &script, 1).await;
+        script.wait_until_submitted(1).await;
+        first.kill();
+
+        script.open_gate();
+        let second = Process::serve(&db, media.path(), &[]).await;
+        assert_eq!(second.ended(*jobs.first().unwrap()).await.job.status(), COMPLETED);
+        assert_eq!((script.calls_of("submit").len(), script.calls_of("find").len()), (1, 1));
+        assert_eq!(script.calls().iter().map(|call| &call.key).collect::<BTreeSet<_>>().len(), 1);
+        assert_each_completed_once(&db, &jobs).await;
+    }
+
+    async fn a_picture_that_was_being_drawn_is_drawn_again(db: TestDatabase) {
+        let media = folder();
+        let first = Process::serve(&db, media.path(), &[]).await;
+        let feature = CreateFeatureRequest {
+            properties: Some(FeatureProperties::default()),
+            ..scripted_feature("poster")
+        };
+        let feature = first.features().create_feature(feature).await.unwrap().into_inner().feature.unwrap();
+        assert_eq!(feature.category(), MediaType::Image);
+        let mut large = wish(feature.id);
+        let size = OutputSettings { width: 1_920, height: 1_080, ..Default::default() };
+        large.input.get_or_insert_default().output = Some(size);
+        let job = first.create(large).await.1.remove(0);
+        first.reached(job.id, PROCESSING).await;
+        first.kill();
+
+        let second = Process::serve(&db, media.path(), &[]).await;
+        assert_eq!(second.ended(job.id).await.job.status(), COMPLETED);
+        assert_each_completed_once(&db, &BTreeSet::from([job.id])).await;
+    }
+
+    async fn kills_at_any_moment_leave_every_job_completed_once(db: TestDatabase) {
+        const JOBS: usize = 40;
+        let media = folder();
+        let script = Script::new(&["succeed"]).with_task().findable();
+        let settings = ["executor.lease=1s", "executor.max_attempts=20"];
+        let mut process = Process::serve(&db, media.path(), &settings).await;
+        let jobs = create_jobs(&process, &script, JOBS).await;
+        for kill in 1..=3 {
+            script.wait_until_submitted(kill * JOBS / 5).await;
+            process.kill();
+            process = Process::serve(&db, media.path(), &settings).await;
+        }
+        for job in &jobs {
+            let ended = process.ended(*job).await;
+            assert_eq!(ended.job.status(), COMPLETED, "{:?}", ended.job);
+        }
+
+        let submitted = script.calls_of("submit");
+        assert_eq!(submitted.len(), script.jobs_with("submit").len(), "a job was submitted twice");
+        assert_one_process_at_a_time(&script);
+        assert_each_completed_once(&db, &jobs).await;
+    }
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+async fn create_jobs(process: &Process, script: &Script, count: usize) -> BTreeSet<i64> {
+    let feature = process.scripted_feature().await;
+    let mut jobs = BTreeSet::new();
+    while jobs.len() < count {
+        let mut wish = scripted_wish(feature, script);
+        let variations = (count - jobs.len()).min(16);
+        wish.input.get_or_insert_default().variations = variations as i32;
+        jobs.extend(process.create(wish).await.1.iter().map(|job| job.id));
+    }
+    jobs
+}
+
+/// Waits until this process has asked for as many tasks as it has slots.
+async fn wait_until_polled_by(script: &Script, process: u32) {
+    script
+        .wait_until(|calls| {
+            let polled = calls.iter();
+            let polled = polled.filter(|call| call.name == "poll" && call.process == process);
+            polled.map(|call| call.job).collect::<BTreeSet<_>>().len() == SLOTS
+        })
+        .await;
+}
+
+/// No job was touched by a process again after another one had it, and each attempt had one process.
+fn assert_one_process_at_a_time(script: &Script) {
+    let mut owners: BTreeMap<i64, Vec<(u32, u32)>> = BTreeMap::new();
+    for call in script.calls() {
+        let owners = owners.entry(call.job).or_default();
+        let owner = (call.attempt, call.process);
+        if owners.last() != Some(&owner) {
+            owners.push(owner);
+        }
+    }
+    for (job, owners) in owners {
+        let attempts: BTreeSet<u32> = owners.iter().map(|(attempt, _)| *attempt).collect();
+        assert_eq!(attempts.len(), owners.len(), "job {job}: {owners:?}");
+        assert!(owners.is_sorted(), "job {job}: {owners:?}");
+    }
+}
+
+async fn assert_each_completed_once(db: &TestDatabase, jobs: &BTreeSet<i64>) {
+    let connection = db.connect().await;
+    for job in jobs {
+        let completed = job_event::Entity::find()
+            .filter(job_event::Column::JobId.eq(*job))
+            .filter(job_event::Column::Status.eq(atelier::domain::JobStatus::Completed));
+        assert_eq!(completed.count(&connection).await.unwrap(), 1, "job {job}");
+        let media = media::Entity::find().filter(media::Column::JobId.eq(*job));
+        assert_eq!(media.count(&connection).await.unwrap(), 1, "job {job}");
+    }
+}

@@ -1,0 +1,141 @@
+//! The exec provider: what a command is given, what becomes of its output, and that nothing of it stays behind.
+
+mod bounds;
+mod readiness;
+mod studio;
+
+use std::collections::BTreeMap;
+
+use atelier::domain::command::{Argument, PromptBy};
+use atelier::rpc::proto::{CreateRequestRequest, JobStatus, WatchJobEvent};
+
+use crate::support::client::wish;
+use crate::support::database::on_both_databases;
+use crate::support::watching::Ended;
+use studio::{PROVIDER, Studio, feature, order, serve};
+
+/// Nothing of it means anything to a command that takes it as it is.
+const PROMPT: &str =
+    "--out=/tmp/x 'a  b' \"c\" $(touch owned) `id` ; * \\ \n-rf {{ seed }} Xin chào";
+
+const DUMP_ARGUMENTS: &str = "
+import json, shutil, sys
+json.dump(sys.argv[1:], open('$STUDIO/arguments', 'w'))
+shutil.copy('$STUDIO/picture.png', sys.argv[1])
+";
+
+on_both_databases! {
+    async fn each_argument_arrives_as_one_and_never_passes_a_shell(db: TestDatabase) {
+        let studio = Studio::new();
+        let mut command = studio.python(DUMP_ARGUMENTS);
+        let one = |template: &str| Argument::One(template.to_owned());
+        command.arguments.extend([
+            one("{{ prompt }}"),
+            one("{{ negative_prompt }}"),
+            one("a 'quoted' word"),
+            Argument::Optional(vec!["--style".to_owned(), "{{ style.look }}".to_owned()]),
+            Argument::Optional(vec!["--seed".to_owned(), "{{ seed }}".to_owned()]),
+        ]);
+        let server = serve(&db, &studio, command).await;
+        let ended = make(&server, PROMPT).await;
+        assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job);
+        let arguments: Vec<String> = serde_json::from_str(&studio.read("arguments")).unwrap();
+        let seed = server.media_of(ended.job.id).await[0].seed.unwrap().to_string();
+        assert_eq!(arguments[1..], [PROMPT, "", "a 'quoted' word", "--seed", seed.as_str()]);
+    }
+
+    async fn the_prompt_comes_on_standard_input_or_in_a_file_or_not_at_all(db: TestDatabase) {
+        for (form, expected) in [
+            (PromptBy::Stdin, [PROMPT, ""]),
+            (PromptBy::File, ["", PROMPT]),
+            (PromptBy::None, ["", ""]),
+        ] {
+            let studio = Studio::new();
+            let mut command = studio.shell(
+                "cat > $STUDIO/stdin; cat \"${2:-/dev/null}\" > $STUDIO/file; cp $STUDIO/picture.png \"$1\"/",
+            );
+            command.prompt = form;
+            command.arguments.push(Argument::One("{{ prompt_file }}".to_owned()));
+            let server = serve(&db, &studio, command).await;
+            let ended = make_as(&server, &format!("{form:?}").to_lowercase(), PROMPT).await;
+            assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job);
+            assert_eq!([studio.read("stdin"), studio.read("file")], expected, "{form:?}");
+            server.stop().await;
+        }
+    }
+
+    async fn a_command_gets_nothing_of_the_servers_environment_but_what_is_named(db: TestDatabase) {
+        let studio = Studio::new();
+        // As the shell was started, before it or Python adds to it.
+        let mut command = studio.shell(
+            "tr '\\0' '\\n' < /proc/$$/environ > $STUDIO/environment; pwd > $STUDIO/folder
+             cp $STUDIO/picture.png \"$1\"/",
+        );
+        // Cargo sets both for tests.
+        command.pass_environment = vec!["CARGO_PKG_NAME".to_owned()];
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        let server = serve(&db, &studio, command).await;
+        assert_eq!(make(&server, "x").await.job.status(), JobStatus::Completed);
+        let environment = studio.read("environment");
+        let variables: BTreeMap<_, _> = environment.lines().filter_map(|line| line.split_once('=')).collect();
+        let names: Vec<_> = variables.keys().copied().collect();
+        assert_eq!(names, ["CARGO_PKG_NAME", "HOME", "LANG", "PATH", "TMPDIR"]);
+        let home = variables["HOME"];
+        assert_eq!(home, studio.read("folder").trim());
+        assert!(variables["TMPDIR"].starts_with(home));
+        assert!(!std::path::Path::new(home).exists(), "the folder of the run is still there");
+    }
+
+    async fn outputs_are_the_regular_files_of_the_folder_in_order(db: TestDatabase) {
+        let studio = Studio::new();
+        let command = studio.shell(
+            "cd \"$1\"; cp $STUDIO/picture.png b.png; cp $STUDIO/picture.png a.dat; cp $STUDIO/picture.png .c.png
+             mkdir d.png; ln -s /etc/passwd e.png; mkfifo f.png; echo x > $TMPDIR/scratch",
+        );
+        let server = serve(&db, &studio, command).await;
+        let ended = make(&server, "x").await;
+        assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job);
+        let media = server.media_of(ended.job.id).await;
+        assert_eq!(media.len(), 2);
+        assert!(media.iter().all(|media| (media.width, media.height) == (32, 16)), "{media:?}");
+    }
+
+    async fn progress_lines_are_shown_to_whoever_watches(db: TestDatabase) {
+        let studio = Studio::new();
+        let command = studio.shell(
+            "echo noise; echo progress 0.25 drawing hills
+             until [ -e $STUDIO/gate ]; do sleep 0.02; done; cp $STUDIO/picture.png \"$1\"/",
+        );
+        let server = serve(&db, &studio, command).await;
+        let job = order(&server, PROVIDER).await;
+        let mut watch = server.watch(job.id).await;
+        let shown = loop {
+            let message = watch.next().await.unwrap().unwrap();
+            let job = message.job.clone().unwrap();
+            if message.event() == WatchJobEvent::Progress && job.progress > 0.0 {
+                break job;
+            }
+        };
+        assert_eq!((shown.progress, shown.progress_message.as_str()), (0.25, "drawing hills"));
+        std::fs::write(studio.path("gate"), "").unwrap();
+        assert_eq!(server.ended(job.id).await.job.status(), JobStatus::Completed);
+    }
+}
+
+/// Makes a picture of the prompt with the studio's command.
+async fn make(server: &crate::support::server::TestServer, prompt: &str) -> Ended {
+    make_as(server, PROVIDER, prompt).await
+}
+
+/// The same with a feature of another name.
+async fn make_as(server: &crate::support::server::TestServer, name: &str, prompt: &str) -> Ended {
+    let mut feature = feature(PROVIDER);
+    feature.name = name.to_owned();
+    let feature = server.add_feature(feature).await;
+    let wish = CreateRequestRequest {
+        user_prompt: prompt.to_owned(),
+        ..wish(feature.id)
+    };
+    let (_, jobs) = server.create(wish).await;
+    server.ended(jobs[0].id).await
+}

@@ -1,0 +1,91 @@
+//! A provider whose program is missing: requests are refused before they are stored, with what to install.
+
+use atelier::domain::Command;
+use atelier::rpc::proto::{
+    CreateRequestRequest, ErrorReason, JobStatus, ListRequestsRequest, RetryJobRequest,
+    RetryRequestRequest,
+};
+use atelier::server::Role;
+use tonic::Code;
+
+use super::studio::{LOOK_AGAIN, PROVIDER, Studio, feature, order, serve};
+use crate::support::client::wish;
+use crate::support::database::on_both_databases;
+use crate::support::refusal::refusal;
+use crate::support::server::within;
+
+const INSTALL: &str = "install the package studio";
+
+on_both_databases! {
+    async fn a_request_for_a_missing_program_is_refused_with_what_to_install(db: TestDatabase) {
+        let studio = Studio::new();
+        let server = serve(&db, &studio, missing(&studio)).await;
+        let feature = server.add_feature(feature(PROVIDER)).await;
+        for validate_only in [false, true] {
+            let wish = CreateRequestRequest { validate_only, ..wish(feature.id) };
+            let answer = server.requests().create_request(wish).await;
+            let message = answer.as_ref().unwrap_err().message().to_owned();
+            assert!(message.contains("\"studio-of-nobody\" is missing; install the package studio"), "{message}");
+            refusal(answer)
+                .is(Code::FailedPrecondition, ErrorReason::ProviderNotReady)
+                .with("provider", PROVIDER);
+        }
+        let listed = server.requests().list_requests(ListRequestsRequest::default()).await;
+        assert!(listed.unwrap().into_inner().requests.is_empty());
+
+        // Its mistakes are told first.
+        let wrong = CreateRequestRequest { user_prompt: String::new(), ..wish(feature.id) };
+        refusal(server.requests().create_request(wrong).await).of_fields(["user_prompt"]);
+    }
+
+    async fn a_retry_is_refused_while_the_program_is_missing(db: TestDatabase) {
+        let studio = Studio::new();
+        let command = studio.shell("exit 1");
+        let program = command.program.clone();
+        let server = serve(&db, &studio, command).await;
+        let job = order(&server, PROVIDER).await;
+        assert_eq!(server.ended(job.id).await.job.status(), JobStatus::Failed);
+        std::fs::rename(&program, studio.path("elsewhere")).unwrap();
+
+        let retried = server.jobs().retry_job(RetryJobRequest { id: job.id }).await;
+        refusal(retried).is(Code::FailedPrecondition, ErrorReason::ProviderNotReady);
+        let id = job.request_id;
+        let retried = server.requests().retry_request(RetryRequestRequest { id }).await;
+        refusal(retried).is(Code::FailedPrecondition, ErrorReason::ProviderNotReady);
+
+        std::fs::rename(studio.path("elsewhere"), &program).unwrap();
+        let retried = server.jobs().retry_job(RetryJobRequest { id: job.id }).await;
+        assert!(retried.is_ok(), "{retried:?}");
+    }
+
+    async fn where_only_workers_know_the_job_waits_for_the_program(db: TestDatabase) {
+        let studio = Studio::new();
+        let command = Command { install: Some(INSTALL.to_owned()), ..studio.sound() };
+        let program = command.program.clone();
+        std::fs::rename(&program, studio.path("elsewhere")).unwrap();
+        let api = crate::support::server::TestServer::start_api(&db).await;
+        let worker = api.beside(Role::Worker, &db, studio.configure(command)).await;
+        let job = order(&api, PROVIDER).await;
+        within(async {
+            while !api.job(job.id).await.waiting_reason.contains(INSTALL) {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        })
+        .await;
+
+        std::fs::rename(studio.path("elsewhere"), &program).unwrap();
+        let ended = api.ended(job.id).await;
+        assert_eq!((ended.job.status(), ended.job.attempt), (JobStatus::Completed, 1));
+        assert_eq!(ended.job.waiting_reason, "");
+        worker.stop().await;
+    }
+}
+
+/// A command that nobody has installed.
+fn missing(studio: &Studio) -> Command {
+    Command {
+        program: "studio-of-nobody".to_owned(),
+        install: Some(INSTALL.to_owned()),
+        ..studio.sound()
+    }
+}

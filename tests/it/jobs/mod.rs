@@ -1,0 +1,13 @@
+//! Jobs, from the queue to their end.
+
+mod crash;
+mod exec;
+mod execution;
+mod leases;
+mod listing;
+mod queue;
+mod retry;
+mod state_machine;
+mod two_executors;
+mod unclaimed;
+pub(crate) mod watch;

@@ -1,0 +1,183 @@
+//! The state machine of jobs and its aggregates: under random sequences of what can happen to them, step by step against a
+//! model, and under many at once.
+
+mod concurrency;
+mod fields;
+mod model;
+mod operation;
+mod snapshot;
+
+use atelier::app::AttemptEnd;
+use atelier::domain::{Caller, Error, JsonMap, Reason, job::Failure};
+use atelier::entity::{job, media};
+use atelier::store::queue::{self, Lease, Report};
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use tokio::runtime::Handle;
+
+use crate::support::bench::{Bench, LEASE, output, overloaded};
+use crate::support::database::on_both_databases;
+use model::Model;
+use operation::Operation;
+use snapshot::Snapshot;
+
+const CASES: u32 = 24;
+const STEPS: usize = 30;
+
+on_both_databases! {
+    async fn every_step_leaves_what_the_model_says(db: TestDatabase) {
+        let bench = Bench::new(&db).await;
+        let runtime = Handle::current();
+        tokio::task::block_in_place(|| {
+            let mut runner = TestRunner::new(Config {
+                cases: CASES,
+                max_shrink_iters: 300,
+                failure_persistence: None,
+                ..Config::default()
+            });
+            let steps = proptest::collection::vec(operation::any(), 1..=STEPS);
+            let outcome = runner.run(&steps, |steps| runtime.block_on(walk(&bench, &steps)));
+            outcome.unwrap_or_else(|failure| panic!("{failure}"));
+        });
+    }
+}
+
+/// One sequence of steps, from two fresh requests on.
+async fn walk(bench: &Bench, steps: &[Operation]) -> Result<(), TestCaseError> {
+    snapshot::purge(bench).await;
+    let mut model = Model::new(bench.app.clock.now());
+    model.accept(&bench.request(3, 0).await);
+    model.accept(&bench.request(2, 1).await);
+    for (index, step) in steps.iter().enumerate() {
+        let at = |problem| TestCaseError::fail(format!("step {index}, {step:?}: {problem}"));
+        take(bench, &mut model, step).await.map_err(at)?;
+        let found = Snapshot::read(bench).await;
+        found.compare(&model).map_err(at)?;
+    }
+    Ok(())
+}
+
+/// Takes the step in the service and in the model, which must agree on its outcome.
+async fn take(bench: &Bench, model: &mut Model, step: &Operation) -> Result<(), String> {
+    match step {
+        Operation::Pass(seconds) => {
+            model.now = bench.pass(*seconds);
+            Ok(())
+        }
+        Operation::Claim(slots) => model.claim(*slots, &bench.claim(*slots).await),
+        Operation::Rescue => same(bench.app.rescue_jobs().await.unwrap(), model.rescue()),
+        Operation::DeleteMedia(index) => {
+            let Some(job) = model.pick_job(index) else {
+                return Ok(());
+            };
+            delete_media(bench, job).await;
+            model.delete_media(job);
+            Ok(())
+        }
+        Operation::Attempt(index, action) => {
+            let Some(lease) = model.pick_attempt(index) else {
+                return Ok(());
+            };
+            let expected = model.end_attempt(&lease, action);
+            same(perform_attempt(bench, &lease, action).await, expected)
+        }
+        Operation::Job(index, action) => {
+            let Some(id) = model.pick_job(index) else {
+                return Ok(());
+            };
+            let outcome = perform_on_job(bench, id, action).await;
+            let successor = outcome.as_ref().ok().map(|job| job.id);
+            let expected = model.change_job(id, action, successor);
+            same(outcome.map(|_| ()).map_err(kind), expected)
+        }
+        Operation::Request(index, action) => {
+            let id = model.pick_request(index);
+            let outcome = perform_on_request(bench, id, action).await;
+            let new = outcome.as_ref().map_or(&[][..], Vec::as_slice);
+            let expected = model.change_request(id, action, new);
+            same(outcome.map(|_| ()).map_err(kind), expected)
+        }
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(outcome: T, expected: T) -> Result<(), String> {
+    if outcome == expected {
+        Ok(())
+    } else {
+        Err(format!("came out as {outcome:?}, expected {expected:?}"))
+    }
+}
+
+/// Whether the attempt's lease held.
+async fn perform_attempt(bench: &Bench, lease: &Lease, action: &operation::Attempt) -> bool {
+    let app = &bench.app;
+    let end = match action {
+        operation::Attempt::Heartbeat => {
+            let (db, now) = (app.store.writer(), app.clock.queue());
+            let beat = queue::heartbeat(db, lease, LEASE, Report::default(), now);
+            return beat.await.unwrap();
+        }
+        operation::Attempt::Complete => {
+            let outputs = [output(lease)];
+            let completed = app.complete_job(lease, &outputs, JsonMap::new()).await;
+            return completed.unwrap().is_some();
+        }
+        operation::Attempt::Fail => AttemptEnd::Fail(Failure::new(Reason::ProviderFailed, "No.")),
+        operation::Attempt::Retry(pause) => overloaded(*pause),
+        operation::Attempt::HandBack => AttemptEnd::HandBack { keep_task: false },
+    };
+    app.end_attempt(lease, &end).await.unwrap().is_some()
+}
+
+async fn perform_on_job(
+    bench: &Bench,
+    id: i64,
+    action: &operation::Job,
+) -> Result<job::Model, Error> {
+    let (app, caller) = (&bench.app, Caller::TrustedService);
+    match action {
+        operation::Job::Cancel => app.cancel_job(caller, id).await,
+        operation::Job::Retry => app.retry_job(caller, id).await,
+        operation::Job::Delete => app.delete_job(caller, id).await,
+        operation::Job::Undelete => app.undelete_job(caller, id).await,
+    }
+}
+
+/// The jobs that were made.
+async fn perform_on_request(
+    bench: &Bench,
+    id: i64,
+    action: &operation::Request,
+) -> Result<Vec<job::Model>, Error> {
+    let (app, caller) = (&bench.app, Caller::TrustedService);
+    let none = |_| Vec::new();
+    match action {
+        operation::Request::Cancel => app.cancel_request(caller, id).await.map(|_| Vec::new()),
+        operation::Request::Retry => app.retry_request(caller, id).await.map(|(_, jobs)| jobs),
+        operation::Request::Delete => app.delete_request(caller, id, "").await.map(none),
+        operation::Request::Undelete => app.undelete_request(caller, id).await.map(none),
+    }
+}
+
+/// Deletes the media of a job by themselves.
+async fn delete_media(bench: &Bench, job_id: i64) {
+    let of_job = media::Entity::find().filter(media::Column::JobId.eq(job_id));
+    let found = of_job.all(bench.app.store.reader()).await.unwrap();
+    for media in found {
+        let deleted = bench.app.delete_media(Caller::TrustedService, media.id);
+        deleted.await.unwrap();
+    }
+}
+
+/// Why the service refuses something; a fault of its own is none.
+fn kind(error: Error) -> &'static str {
+    match error {
+        Error::NotFound { .. } => "not found",
+        Error::RequestDeleted(_) => "request deleted",
+        Error::JobNotRetryable { .. } => "job not retryable",
+        Error::RequestNotRetryable(_) => "request not retryable",
+        Error::JobAlreadyProcessing(_) => "already processing",
+        Error::JobAlreadyFinished { .. } => "already finished",
+        fault => panic!("a fault of the service: {fault:?}"),
+    }
+}

@@ -1,0 +1,362 @@
+//! What the jobs and requests must be, told once more without a database, a transaction or the code's own rules.
+
+mod request;
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use atelier::domain::{JobCounts, JobStatus, RequestStatus};
+use atelier::entity::job;
+use atelier::store::queue::Lease;
+use chrono::{DateTime, Utc};
+use proptest::sample::Index;
+
+use super::operation;
+use crate::support::bench::LEASE;
+
+type Time = DateTime<Utc>;
+/// Nothing, or why it is refused.
+type Outcome = Result<(), &'static str>;
+
+/// As the bench is set.
+const MAX_ATTEMPTS: i32 = 2;
+/// Late attempts are among the last so many.
+const RECENT: usize = 5;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Job {
+    pub request: i64,
+    pub variation: i32,
+    pub status: JobStatus,
+    pub attempt: i32,
+    /// Status and attempts after each transition, in order.
+    pub events: Vec<(JobStatus, i32)>,
+    pub run_after: Time,
+    pub lease: Option<(String, Time)>,
+    pub started_at: Option<Time>,
+    pub completed_at: Option<Time>,
+    pub error: Option<&'static str>,
+    pub deleted_at: Option<Time>,
+    pub superseded_by: Option<i64>,
+    priority: i32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Request {
+    pub status: RequestStatus,
+    pub deleted_at: Option<Time>,
+    pub version: i64,
+}
+
+pub(super) struct Model {
+    pub now: Time,
+    pub jobs: BTreeMap<i64, Job>,
+    pub requests: BTreeMap<i64, Request>,
+    /// By the job that made it; each makes one at most.
+    pub media: BTreeMap<i64, Option<Time>>,
+    attempts: Vec<Lease>,
+}
+
+impl Model {
+    pub(super) fn new(now: Time) -> Self {
+        Self {
+            now,
+            jobs: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            media: BTreeMap::new(),
+            attempts: Vec::new(),
+        }
+    }
+
+    /// A new request with its jobs.
+    pub(super) fn accept(&mut self, jobs: &[job::Model]) {
+        let request = Request {
+            status: RequestStatus::Pending,
+            deleted_at: None,
+            version: 1,
+        };
+        self.requests.insert(jobs[0].request_id, request);
+        for job in jobs {
+            self.add(job.id, job.request_id, job.variation, job.priority);
+        }
+    }
+
+    fn add(&mut self, id: i64, request: i64, variation: i32, priority: i32) {
+        let job = Job {
+            request,
+            variation,
+            priority,
+            status: JobStatus::Pending,
+            attempt: 0,
+            events: vec![(JobStatus::Pending, 0)],
+            run_after: DateTime::UNIX_EPOCH,
+            lease: None,
+            started_at: None,
+            completed_at: None,
+            error: None,
+            deleted_at: None,
+            superseded_by: None,
+        };
+        self.jobs.insert(id, job);
+    }
+
+    pub(super) fn pick_job(&self, index: &Index) -> Option<i64> {
+        let ids: Vec<i64> = self.jobs.keys().copied().collect();
+        (!ids.is_empty()).then(|| ids[index.index(ids.len())])
+    }
+
+    pub(super) fn pick_request(&self, index: &Index) -> i64 {
+        let ids: Vec<i64> = self.requests.keys().copied().collect();
+        ids[index.index(ids.len())]
+    }
+
+    pub(super) fn pick_attempt(&self, index: &Index) -> Option<Lease> {
+        let recent = &self.attempts[self.attempts.len().saturating_sub(RECENT)..];
+        (!recent.is_empty()).then(|| recent[index.index(recent.len())].clone())
+    }
+
+    /// The service chooses the tokens; which jobs it takes, the model knows.
+    pub(super) fn claim(&mut self, slots: u32, taken: &[job::Model]) -> Result<(), String> {
+        let now = self.now;
+        let mut due: Vec<i64> = self.jobs.keys().copied().collect();
+        due.retain(|id| {
+            let job = &self.jobs[id];
+            job.status == JobStatus::Pending && job.run_after <= now
+        });
+        due.sort_by_key(|id| (Reverse(self.jobs[id].priority), *id));
+        due.truncate(slots as usize);
+        super::same(taken.iter().map(|job| job.id).collect(), due)?;
+        for taken in taken {
+            let token = taken.lease_token.clone().unwrap();
+            self.attempts.push(Lease {
+                job_id: taken.id,
+                token: token.clone(),
+            });
+            let job = self.job(taken.id);
+            job.attempt += 1;
+            job.lease = Some((token, now + LEASE));
+            job.started_at = Some(now);
+            job.error = None;
+            job.record(JobStatus::Processing);
+        }
+        self.settle(None);
+        Ok(())
+    }
+
+    /// Whether the lease holds.
+    pub(super) fn end_attempt(&mut self, lease: &Lease, action: &operation::Attempt) -> bool {
+        let now = self.now;
+        let request_deleted_at = self.requests[&self.jobs[&lease.job_id].request].deleted_at;
+        let job = self.job(lease.job_id);
+        if job
+            .lease
+            .as_ref()
+            .is_none_or(|(token, _)| *token != lease.token)
+        {
+            return false;
+        }
+        match action {
+            operation::Attempt::Heartbeat => {
+                job.lease = Some((lease.token.clone(), now + LEASE));
+                return true;
+            }
+            operation::Attempt::Complete => {
+                job.end(JobStatus::Completed, None, now);
+                self.media.insert(lease.job_id, request_deleted_at);
+            }
+            operation::Attempt::Fail => job.end(JobStatus::Failed, Some("PROVIDER_FAILED"), now),
+            operation::Attempt::Retry(pause) => {
+                job.wait_or_fail(Some("PROVIDER_UNAVAILABLE"), now + *pause, now);
+            }
+            operation::Attempt::HandBack if job.deleted_at.is_some() => {
+                job.end(JobStatus::Failed, Some("WORKER_LOST"), now);
+            }
+            operation::Attempt::HandBack => {
+                job.attempt -= 1;
+                job.wait_or_fail(None, now, now);
+            }
+        }
+        self.settle(None);
+        true
+    }
+
+    /// How many are rescued.
+    pub(super) fn rescue(&mut self) -> usize {
+        let now = self.now;
+        let mut rescued = 0;
+        for job in self.jobs.values_mut() {
+            if job.lease.as_ref().is_none_or(|(_, expiry)| *expiry >= now) {
+                continue;
+            }
+            rescued += 1;
+            if job.attempt < MAX_ATTEMPTS {
+                job.wait_or_fail(Some("WORKER_LOST"), now, now);
+            } else {
+                job.end(JobStatus::Failed, Some("WORKER_LOST"), now);
+            }
+        }
+        self.settle(None);
+        rescued
+    }
+
+    pub(super) fn delete_media(&mut self, job: i64) {
+        let now = self.now;
+        if let Some(deleted_at) = self.media.get_mut(&job) {
+            deleted_at.get_or_insert(now);
+        }
+    }
+
+    /// `answer` is the job that the service has answered with: after a retry, the successor.
+    pub(super) fn change_job(
+        &mut self,
+        id: i64,
+        action: &operation::Job,
+        answer: Option<i64>,
+    ) -> Outcome {
+        let request = self.jobs[&id].request;
+        let request_deleted = self.requests[&request].deleted_at.is_some();
+        let now = self.now;
+        let job = self.job(id);
+        match action {
+            operation::Job::Cancel => {
+                match (job.deleted_at, job.status) {
+                    (Some(_), _) => return Err("not found"),
+                    (None, JobStatus::Processing) => return Err("already processing"),
+                    (None, JobStatus::Completed | JobStatus::Failed) => {
+                        return Err("already finished");
+                    }
+                    (None, JobStatus::Cancelled) => {}
+                    (None, JobStatus::Pending) => job.end(JobStatus::Cancelled, None, now),
+                }
+                self.settle(None);
+            }
+            operation::Job::Retry => return self.retry_job(id, answer),
+            operation::Job::Delete => {
+                if job.deleted_at.is_none() {
+                    job.cancel_if_pending(now);
+                    job.deleted_at = Some(now);
+                }
+                self.settle(None);
+            }
+            operation::Job::Undelete if request_deleted => return Err("request deleted"),
+            operation::Job::Undelete => {
+                job.deleted_at = None;
+                self.settle(None);
+            }
+        }
+        Ok(())
+    }
+
+    fn retry_job(&mut self, id: i64, answer: Option<i64>) -> Outcome {
+        let job = &self.jobs[&id];
+        if self.requests[&job.request].deleted_at.is_some() {
+            return Err("request deleted");
+        }
+        if job.deleted_at.is_some() {
+            return Err("not found");
+        }
+        if job.superseded_by.is_some() {
+            return (job.superseded_by == answer)
+                .then_some(())
+                .ok_or("another successor");
+        }
+        if !matches!(job.status, JobStatus::Failed | JobStatus::Cancelled) {
+            return Err("job not retryable");
+        }
+        let request = job.request;
+        self.supersede(id, answer.ok_or("no successor")?);
+        self.settle(Some(request));
+        Ok(())
+    }
+
+    fn supersede(&mut self, old: i64, new: i64) {
+        let job = self.job(old);
+        job.superseded_by = Some(new);
+        let (request, variation, priority) = (job.request, job.variation, job.priority);
+        self.add(new, request, variation, priority);
+    }
+
+    /// Sums the jobs up anew. `changed` is the request that a client has changed.
+    fn settle(&mut self, changed: Option<i64>) {
+        let ids: Vec<i64> = self.requests.keys().copied().collect();
+        for id in ids {
+            let status = sum(self.counts(id));
+            let request = self.request(id);
+            let status = status.unwrap_or(match request.status {
+                RequestStatus::Pending | RequestStatus::Processing => RequestStatus::Cancelled,
+                ended => ended,
+            });
+            if status != request.status || changed == Some(id) {
+                request.version += 1;
+            }
+            request.status = status;
+        }
+    }
+
+    /// What counts for a request: neither superseded nor deleted apart from it.
+    pub(super) fn counts(&self, id: i64) -> JobCounts {
+        let deleted_at = self.requests[&id].deleted_at;
+        let mut counts = JobCounts::default();
+        for job in self.jobs.values().filter(|job| job.request == id) {
+            if job.superseded_by.is_none() && [None, deleted_at].contains(&job.deleted_at) {
+                counts.add(job.status, 1);
+            }
+        }
+        counts
+    }
+
+    fn job(&mut self, id: i64) -> &mut Job {
+        self.jobs.get_mut(&id).unwrap()
+    }
+
+    fn request(&mut self, id: i64) -> &mut Request {
+        self.requests.get_mut(&id).unwrap()
+    }
+}
+
+/// The rule of the design's section 3, which says nothing of a request without jobs.
+pub(super) fn sum(counts: JobCounts) -> Option<RequestStatus> {
+    let JobCounts {
+        pending,
+        processing,
+        completed,
+        failed,
+        cancelled,
+    } = counts;
+    Some(match (pending, processing, completed, failed, cancelled) {
+        (0, 0, 0, 0, 0) => return None,
+        (_, 0, 0, 0, 0) => RequestStatus::Pending,
+        (0, 0, 0, 0, _) => RequestStatus::Cancelled,
+        (0, 0, 0, _, _) => RequestStatus::Failed,
+        (0, 0, _, _, _) => RequestStatus::Completed,
+        _ => RequestStatus::Processing,
+    })
+}
+
+impl Job {
+    fn record(&mut self, status: JobStatus) {
+        self.status = status;
+        self.events.push((status, self.attempt));
+    }
+
+    fn end(&mut self, status: JobStatus, error: Option<&'static str>, now: Time) {
+        self.lease = None;
+        self.completed_at = Some(now);
+        self.error = error;
+        self.record(status);
+    }
+
+    fn cancel_if_pending(&mut self, now: Time) -> Option<()> {
+        (self.status == JobStatus::Pending).then(|| self.end(JobStatus::Cancelled, None, now))
+    }
+
+    fn wait_or_fail(&mut self, error: Option<&'static str>, run_after: Time, now: Time) {
+        if self.deleted_at.is_some() {
+            return self.end(JobStatus::Failed, error, now);
+        }
+        self.lease = None;
+        self.error = error;
+        self.run_after = run_after;
+        self.record(JobStatus::Pending);
+    }
+}

@@ -1,0 +1,109 @@
+//! What changes a whole request.
+
+use atelier::domain::JobStatus;
+use atelier::entity::job;
+use chrono::TimeDelta;
+
+use super::{Model, Outcome, Time};
+use crate::jobs::state_machine::operation;
+
+impl Model {
+    /// `new` are the jobs that the service says it has made.
+    pub(crate) fn change_request(
+        &mut self,
+        id: i64,
+        action: &operation::Request,
+        new: &[job::Model],
+    ) -> Outcome {
+        let now = self.now;
+        let deleted_at = self.requests[&id].deleted_at;
+        match action {
+            operation::Request::Cancel if deleted_at.is_some() => return Err("not found"),
+            operation::Request::Cancel => {
+                let jobs = self.jobs.values_mut().filter(|job| job.request == id);
+                let cancelled = jobs.filter(|job| job.deleted_at.is_none());
+                let cancelled = cancelled.filter_map(|job| job.cancel_if_pending(now));
+                let changed = cancelled.count() > 0;
+                self.settle(changed.then_some(id));
+            }
+            operation::Request::Retry if deleted_at.is_some() => return Err("request deleted"),
+            operation::Request::Retry => return self.retry_request(id, new),
+            operation::Request::Delete if deleted_at.is_some() => {}
+            operation::Request::Delete => self.delete_request(id),
+            operation::Request::Undelete => {
+                if let Some(at) = deleted_at {
+                    self.undelete_request(id, at);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn retry_request(&mut self, id: i64, new: &[job::Model]) -> Outcome {
+        let mut old: Vec<(i32, i64)> = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| job.request == id && job.deleted_at.is_none())
+            .filter(|(_, job)| job.superseded_by.is_none())
+            .filter(|(_, job)| matches!(job.status, JobStatus::Failed | JobStatus::Cancelled))
+            .map(|(job_id, job)| (job.variation, *job_id))
+            .collect();
+        if old.is_empty() {
+            return Err("request not retryable");
+        }
+        old.sort_unstable();
+        if old.len() != new.len() {
+            return Err("another number of jobs");
+        }
+        for ((_, old), new) in old.iter().zip(new) {
+            self.supersede(*old, new.id);
+        }
+        self.settle(Some(id));
+        Ok(())
+    }
+
+    fn delete_request(&mut self, id: i64) {
+        let now = self.now;
+        let jobs = &self.jobs;
+        let of_request = |job: &i64| jobs[job].request == id;
+        let media = self.media.iter().filter(|(job, _)| of_request(job));
+        let deletions = jobs
+            .values()
+            .filter(|job| job.request == id)
+            .filter_map(|job| job.deleted_at)
+            .chain(media.clone().filter_map(|(_, deleted_at)| *deleted_at));
+        let after = deletions
+            .max()
+            .map(|last| last + TimeDelta::microseconds(1));
+        let at = after.map_or(now, |after| after.max(now));
+        let makers: Vec<i64> = media.map(|(job, _)| *job).collect();
+        for job in makers {
+            self.media.entry(job).and_modify(|deleted_at| {
+                deleted_at.get_or_insert(at);
+            });
+        }
+        for job in self.jobs.values_mut().filter(|job| job.request == id) {
+            if job.deleted_at.is_none() {
+                job.cancel_if_pending(now);
+                job.deleted_at = Some(at);
+            }
+        }
+        self.request(id).deleted_at = Some(at);
+        self.settle(Some(id));
+    }
+
+    fn undelete_request(&mut self, id: i64, at: Time) {
+        for (job_id, job) in self.jobs.iter_mut().filter(|(_, job)| job.request == id) {
+            if job.deleted_at == Some(at) {
+                job.deleted_at = None;
+            }
+            if let Some(media) = self.media.get_mut(job_id)
+                && *media == Some(at)
+            {
+                *media = None;
+            }
+        }
+        self.request(id).deleted_at = None;
+        self.settle(Some(id));
+    }
+}

@@ -1,0 +1,80 @@
+//! What can happen to jobs and requests.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+#[derive(Clone, Debug)]
+pub(super) enum Operation {
+    /// So many seconds pass.
+    Pass(i64),
+    /// A worker asks for so many jobs.
+    Claim(u32),
+    Rescue,
+    /// The media of a job are deleted by themselves.
+    DeleteMedia(Index),
+    /// An attempt does something, whether it still has its lease or not.
+    Attempt(Index, Attempt),
+    Job(Index, Job),
+    Request(Index, Request),
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Attempt {
+    Heartbeat,
+    Complete,
+    Fail,
+    Retry(Duration),
+    HandBack,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Job {
+    Cancel,
+    Retry,
+    Delete,
+    Undelete,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Request {
+    Cancel,
+    Retry,
+    Delete,
+    Undelete,
+}
+
+/// Any of them, those more often that the others build on.
+pub(super) fn any() -> impl Strategy<Value = Operation> {
+    let index = proptest::prelude::any::<Index>;
+    let attempt = prop_oneof![
+        1 => Just(Attempt::Heartbeat),
+        3 => Just(Attempt::Complete),
+        2 => Just(Attempt::Fail),
+        2 => prop_oneof![Just(0), Just(20)].prop_map(|pause| Attempt::Retry(Duration::from_secs(pause))),
+        1 => Just(Attempt::HandBack),
+    ];
+    let job = prop_oneof![
+        1 => Just(Job::Cancel),
+        2 => Just(Job::Retry),
+        2 => Just(Job::Delete),
+        1 => Just(Job::Undelete),
+    ];
+    let request = prop_oneof![
+        1 => Just(Request::Cancel),
+        2 => Just(Request::Retry),
+        2 => Just(Request::Delete),
+        2 => Just(Request::Undelete),
+    ];
+    prop_oneof![
+        // As long as a pause, and longer than a lease.
+        2 => prop_oneof![Just(20), Just(31)].prop_map(Operation::Pass),
+        5 => (1u32..=3).prop_map(Operation::Claim),
+        2 => Just(Operation::Rescue),
+        1 => index().prop_map(Operation::DeleteMedia),
+        7 => (index(), attempt).prop_map(|(index, action)| Operation::Attempt(index, action)),
+        4 => (index(), job).prop_map(|(index, action)| Operation::Job(index, action)),
+        5 => (index(), request).prop_map(|(index, action)| Operation::Request(index, action)),
+    ]
+}

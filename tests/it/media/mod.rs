@@ -1,0 +1,20 @@
+//! Media, from the output of a provider to the file that a client downloads.
+
+mod audio;
+mod deletion;
+mod derivatives;
+mod download;
+mod files;
+mod find;
+mod formats;
+mod hostile_outputs;
+mod memory;
+mod mutated;
+mod orphans;
+mod provenance;
+mod storage;
+mod storage_outage;
+mod video;
+mod voice;
+mod whole_path;
+mod whole_path_s3;

@@ -1,0 +1,236 @@
+//! Objects that no record names: removed where they are certainly nobody's, and nowhere else.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use atelier::app::{App, Removal, RemovalMode, Sweep, Withheld};
+use atelier::domain::{Doubt, Installation};
+use atelier::media::StorageKey;
+use atelier::server::open_app;
+use atelier::store;
+use codec::Format;
+
+use crate::support::bench::Bench;
+use crate::support::bucket::{keep_media_in, serve_bucket};
+use crate::support::database::{Backend, TestDatabase, on_both_databases};
+use crate::support::process::{atelier, run};
+use crate::support::server::{TestServer, configuration};
+
+const ALL: Removal = Removal {
+    age: Duration::ZERO,
+    mode: RemovalMode::On,
+    share: Some(10),
+};
+
+on_both_databases! {
+    async fn what_no_record_names_is_removed_once_it_is_old_by_the_clock_of_the_database(db: TestDatabase) {
+        let bench = claimed(&db).await;
+        put(&bench.app, 1).await;
+        // Objects have the time of the computer, which lies before the clock of the test.
+        let old = Removal { age: Duration::from_secs(100 * 365 * 86_400), ..ALL };
+        assert_eq!(sweep(&bench, &old).await, Sweep { objects: 1, ..Sweep::default() });
+        let removed = Sweep { objects: 1, orphans: 1, removed: 1, withheld: None };
+        assert_eq!(sweep(&bench, &ALL).await, removed);
+        assert_eq!(sweep(&bench, &ALL).await, Sweep::default());
+    }
+
+    async fn a_second_database_on_the_same_storage_removes_nothing_until_it_adopts_it(db: TestDatabase) {
+        let production = claimed(&db).await;
+        put(&production.app, 3).await;
+        let other = TestDatabase::create(Backend::Sqlite).await;
+        let staging = production.beside(&other).await;
+        staging.app.claim_empty_storage().await.unwrap();
+        let doubt = Withheld::Doubtful(Doubt::OtherDatabase);
+        assert_eq!(sweep(&staging, &ALL).await.withheld, Some(doubt));
+        assert_eq!(objects(&production.app).await, 3);
+
+        staging.app.adopt_storage().await.unwrap();
+        assert_eq!(sweep(&production, &ALL).await.withheld, Some(doubt), "it is the other's now");
+        assert_eq!(sweep(&staging, &ALL).await.removed, 3);
+    }
+
+    async fn a_database_restored_from_a_backup_removes_nothing_of_what_came_after_it(db: TestDatabase) {
+        let bench = claimed(&db).await;
+        put(&bench.app, 1).await;
+        for look in ["a look", "a start"] {
+            let backup = installation(&bench).await;
+            match look {
+                "a look" => {
+                    sweep(&bench, &Removal { mode: RemovalMode::DryRun, ..ALL }).await;
+                }
+                _ => bench.app.claim_empty_storage().await.unwrap(),
+            }
+            let now = installation(&bench).await;
+            let restore = async |state: &Installation| {
+                let restored = bench.app.store.write(async |tx| store::installation::set(tx, state).await);
+                restored.await.unwrap();
+            };
+            restore(&backup).await;
+            let doubt = Withheld::Doubtful(Doubt::OlderDatabase);
+            assert_eq!(sweep(&bench, &ALL).await.withheld, Some(doubt), "{look}");
+            assert_eq!(objects(&bench.app).await, 1);
+            restore(&now).await;
+        }
+    }
+
+    async fn a_storage_of_before_is_claimed_by_the_database_that_knows_all_of_it_and_by_no_other(db: TestDatabase) {
+        let bench = Bench::new(&db).await;
+        put(&bench.app, 1).await;
+        bench.app.claim_empty_storage().await.unwrap();
+        let doubt = Withheld::Doubtful(Doubt::UnknownObjects(1));
+        assert_eq!(sweep(&bench, &ALL).await, Sweep { objects: 1, orphans: 1, removed: 0, withheld: Some(doubt) });
+
+        let other = TestDatabase::create(Backend::Sqlite).await;
+        let known = Bench::new(&other).await;
+        put_known(&known).await;
+        assert_eq!(sweep(&known, &ALL).await, Sweep { objects: 1, ..Sweep::default() });
+        assert_eq!(known.app.storage.installation().await.unwrap(), Some(installation(&known).await));
+    }
+
+    async fn more_than_the_share_goes_only_by_a_command_and_nothing_in_a_dry_run(db: TestDatabase) {
+        let bench = claimed(&db).await;
+        put(&bench.app, 11).await;
+        let withheld = |withheld| Sweep { objects: 11, orphans: 11, removed: 0, withheld: Some(withheld) };
+        assert_eq!(sweep(&bench, &ALL).await, withheld(Withheld::Share(10)));
+        let dry_run = Removal { mode: RemovalMode::DryRun, share: None, ..ALL };
+        assert_eq!(sweep(&bench, &dry_run).await, withheld(Withheld::DryRun));
+        let off = Removal { mode: RemovalMode::Off, ..ALL };
+        assert_eq!(sweep(&bench, &off).await.withheld, Some(Withheld::Off));
+        assert_eq!(objects(&bench.app).await, 11);
+        let unfinished = bench.unfinished_object();
+        for kept in [&dry_run, &off] {
+            sweep(&bench, kept).await;
+            assert!(unfinished.exists(), "{kept:?}");
+        }
+        let command = Removal { share: None, ..ALL };
+        assert_eq!(sweep(&bench, &command).await.removed, 11);
+        assert!(!unfinished.exists());
+    }
+
+    async fn the_status_of_a_storage_that_nobody_has_claimed_leaves_it_so(db: TestDatabase) {
+        let bench = Bench::new(&db).await;
+        put_known(&bench).await;
+        for arguments in [&["status"][..], &["clean", "--dry-run"]] {
+            let told = storage(&db, bench.media_folder(), arguments).await;
+            assert_eq!(told, (true, "1 objects, 0 old ones without a record, 0 removed\n".to_owned()));
+            assert_eq!(bench.app.storage.installation().await.unwrap(), None);
+            let of_database = store::installation::find(bench.app.store.reader()).await;
+            assert_eq!(of_database.unwrap(), None);
+        }
+        sweep(&bench, &ALL).await;
+        let claimed = installation(&bench).await;
+        assert!(storage(&db, bench.media_folder(), &["status"]).await.0);
+        assert_eq!(installation(&bench).await, claimed, "the counter too");
+        let orphan = StorageKey::for_output(99, "t", 0, Format::Png);
+        bench.app.storage.put(&orphan, "x".into()).await.unwrap();
+        let file = File::options().write(true).open(bench.media_folder().join(orphan.path()));
+        file.unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        let (done, told) = storage(&db, bench.media_folder(), &["status"]).await;
+        assert!(done && told.starts_with("2 objects, 1 old ones without a record; nothing is removed: "), "{told}");
+        assert_eq!(objects(&bench.app).await, 2);
+    }
+
+    async fn commands_tell_whose_a_storage_is_and_adopt_and_clean_it(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let other = TestDatabase::create(Backend::Sqlite).await;
+        let storage = |db, arguments: &'static [&'static str]| storage(db, server.media_folder(), arguments);
+        assert_eq!(storage(&db, &["status"]).await, (true, "0 objects, 0 old ones without a record, 0 removed\n".to_owned()));
+        let (done, told) = storage(&other, &["clean"]).await;
+        assert!(!done && told.contains("belongs to another database") && told.contains("atelier storage adopt"), "{told}");
+        let (done, told) = storage(&other, &["adopt"]).await;
+        assert!(done && told.contains("belongs to this database now"), "{told}");
+        assert!(storage(&other, &["clean"]).await.0);
+        assert!(!storage(&db, &["clean"]).await.0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_is_one_database_s_too_and_a_prefix_keeps_two_apart() {
+    let root = tempfile::tempdir().unwrap();
+    let bucket = serve_bucket(&root).await;
+    let (one, two) = (
+        TestDatabase::create(Backend::Sqlite).await,
+        TestDatabase::create(Backend::Postgres).await,
+    );
+    let start = async |db: &TestDatabase, prefix: &str| {
+        let mut config = configuration(db, root.path());
+        keep_media_in(&bucket, &mut config);
+        prefix.clone_into(&mut config.storage.prefix);
+        let app = open_app(&config).await.unwrap();
+        app.claim_empty_storage().await.unwrap();
+        app
+    };
+    let first = start(&one, "").await;
+    let second = start(&two, "").await;
+    let doubt = Withheld::Doubtful(Doubt::OtherDatabase);
+    let swept = second.sweep_storage(&ALL).await.unwrap();
+    assert_eq!(swept.withheld, Some(doubt));
+    assert_eq!(first.sweep_storage(&ALL).await.unwrap().withheld, None);
+
+    let third = TestDatabase::create(Backend::Sqlite).await;
+    let third = start(&third, "staging/media").await;
+    put(&third, 2).await;
+    assert_eq!(objects(&first).await, 0);
+    assert_eq!(third.sweep_storage(&ALL).await.unwrap().removed, 2);
+    assert!(root.path().join("pictures/staging/media").is_dir());
+}
+
+#[tokio::test]
+async fn an_empty_database_url_is_a_mistake() {
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let mut config = atelier(&db, &["config"]);
+    config.env("DATABASE_URL", "");
+    let refused = run(config).await;
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(told.contains("DATABASE_URL"), "{told}");
+}
+
+/// The use cases on a database that has claimed its empty storage.
+async fn claimed(db: &TestDatabase) -> Bench {
+    let bench = Bench::new(db).await;
+    bench.app.claim_empty_storage().await.unwrap();
+    bench
+}
+
+async fn put(app: &App, objects: i64) {
+    for job_id in 1..=objects {
+        let key = StorageKey::for_output(job_id, "t", 0, Format::Png);
+        app.storage.put(&key, "x".into()).await.unwrap();
+    }
+}
+
+/// An object that a record names.
+async fn put_known(bench: &Bench) {
+    bench.request(1, 0).await;
+    let job = bench.claim(1).await.remove(0);
+    bench.complete(&job).await.unwrap();
+    let token = job.lease_token.as_deref().unwrap();
+    let key = StorageKey::for_output(job.id, token, 0, Format::Png);
+    bench.app.storage.put(&key, "x".into()).await.unwrap();
+}
+
+async fn sweep(bench: &Bench, removal: &Removal) -> Sweep {
+    bench.app.sweep_storage(removal).await.unwrap()
+}
+
+async fn objects(app: &App) -> usize {
+    use futures::StreamExt;
+    app.storage.list().count().await
+}
+
+async fn installation(bench: &Bench) -> Installation {
+    let found = store::installation::find(bench.app.store.reader()).await;
+    found.unwrap().unwrap()
+}
+
+/// Whether the command succeeded, and what it told.
+async fn storage(db: &TestDatabase, folder: &Path, arguments: &[&str]) -> (bool, String) {
+    let folder = format!("storage.folder={}", folder.display());
+    let arguments = [&["storage", "--set", &folder], arguments].concat();
+    let ended = run(atelier(db, &arguments)).await;
+    let told = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(ended.stderr.is_empty(), "{ended:?}");
+    (ended.status.success(), told)
+}

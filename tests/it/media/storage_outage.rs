@@ -1,0 +1,232 @@
+//! The storage is away for longer than anybody tries again by itself: nothing is lost, made anew, or counted.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use atelier::media::S3Settings;
+use atelier::rpc::proto::{DownloadMediaRequest, ErrorReason, JobStatus};
+use image::{Rgb, RgbImage};
+use secrecy::ExposeSecret;
+use tonic::Code;
+
+use crate::support::bucket::{BUCKET, OUTAGE, keep_media_in, serve_bucket_with_outages};
+use crate::support::client::{Client, scripted_wish};
+use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::process::Process;
+use crate::support::refusal::refusal;
+use crate::support::script::Script;
+use crate::support::server::{TestServer, within};
+
+const PENDING: JobStatus = JobStatus::Pending;
+const PROCESSING: JobStatus = JobStatus::Processing;
+const COMPLETED: JobStatus = JobStatus::Completed;
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+on_both_databases! {
+    async fn an_outage_of_the_storage_costs_no_attempt_and_nothing_is_made_twice(db: TestDatabase) {
+        let root = tempfile::tempdir().unwrap();
+        let (bucket, outage) = serve_bucket_with_outages(&root).await;
+        let job_timeout = Duration::from_secs(1);
+        let server = TestServer::start_with(&db, |config| {
+            keep_media_in(&bucket, config);
+            config.executor.max_attempts = 1;
+            config.executor.job_timeout = job_timeout;
+        }).await;
+        let feature = server.scripted_feature().await;
+        outage.begin();
+        let scripts = [
+            (Script::new(&["succeed"]), 1),
+            (Script::new(&["several"]), 3),
+            (Script::new(&["succeed"]).with_task(), 1),
+        ];
+        let mut jobs = Vec::new();
+        for (script, _) in &scripts {
+            jobs.push(server.create(scripted_wish(feature, script)).await.1[0].id);
+        }
+        until_spooled(server.media_folder(), 3).await;
+
+        // A slot is free, but what it made could not be stored.
+        let late = Script::new(&["succeed"]);
+        let late_job = server.create(scripted_wish(feature, &late)).await.1.remove(0);
+        outage.lasts(job_timeout * 2).await;
+        assert_eq!(late.calls(), []);
+        assert_eq!(server.job(late_job.id).await.status(), PENDING);
+        for job in &jobs {
+            let job = server.job(*job).await;
+            assert_eq!(job.status(), PROCESSING, "{job:?}");
+            assert_tells_nothing(&format!("{job:?}"), &bucket);
+        }
+        outage.end();
+        for (job, (script, files)) in jobs.into_iter().zip(scripts) {
+            assert_made_once(&server, job, &script, &[PENDING, PROCESSING, COMPLETED]).await;
+            let media = server.media_of(job).await;
+            assert_eq!(media.len(), files);
+            for media in &media {
+                assert!(!server.content_of(media).await.is_empty());
+            }
+        }
+        assert_made_once(&server, late_job.id, &late, &[PENDING, PROCESSING, COMPLETED]).await;
+        until_spooled(server.media_folder(), 0).await;
+    }
+
+    async fn what_does_not_fit_the_spool_waits_in_memory(db: TestDatabase) {
+        let root = tempfile::tempdir().unwrap();
+        let (bucket, outage) = serve_bucket_with_outages(&root).await;
+        let server = TestServer::start_with(&db, |config| {
+            keep_media_in(&bucket, config);
+            config.executor.max_attempts = 1;
+            config.executor.spool_bytes = 1024;
+        }).await;
+        let noise = root.path().join("noise.png");
+        let pixel = |x: u32, y: u32| Rgb([(x * y * 73) as u8, (x * 31 + y * y) as u8, (x ^ y) as u8]);
+        RgbImage::from_fn(64, 64, pixel).save(&noise).unwrap();
+        assert!(fs::metadata(&noise).unwrap().len() > 1024);
+        outage.begin();
+        let script = Script::delivering(&noise);
+        let job = server.create_scripted(&script).await;
+        script.wait_until(|calls| calls.iter().any(|call| call.name == "done")).await;
+        outage.lasts(Duration::from_secs(1)).await;
+        assert_eq!(spooled(server.media_folder()), 0);
+        outage.end();
+        assert_made_once(&server, job.id, &script, &[PENDING, PROCESSING, COMPLETED]).await;
+    }
+
+    async fn a_folder_that_takes_no_files_costs_no_attempt_either(db: TestDatabase) {
+        let server = TestServer::start_with(&db, |config| config.executor.max_attempts = 1).await;
+        // No folder can be made where a file stands.
+        let obstacle = server.media_folder().join("jobs");
+        fs::write(&obstacle, "").unwrap();
+        let script = Script::new(&["succeed"]);
+        let job = server.create_scripted(&script).await;
+        until_spooled(server.media_folder(), 1).await;
+        fs::remove_file(&obstacle).unwrap();
+        assert_made_once(&server, job.id, &script, &[PENDING, PROCESSING, COMPLETED]).await;
+        until_spooled(server.media_folder(), 0).await;
+    }
+
+    async fn a_killed_worker_goes_on_with_the_output_that_it_could_not_store(db: TestDatabase) {
+        let (root, media) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (bucket, outage) = serve_bucket_with_outages(&root).await;
+        let first = serve(&db, media.path(), &bucket).await;
+        outage.begin();
+        let script = Script::new(&["succeed"]);
+        let job = first.create_scripted(&script).await;
+        until_spooled(media.path(), 1).await;
+        first.kill();
+
+        let second = serve(&db, media.path(), &bucket).await;
+        outage.lasts(Duration::from_secs(1)).await;
+        assert_eq!(second.job(job.id).await.status(), PROCESSING);
+        outage.end();
+        assert_made_once(&second, job.id, &script, &[PENDING, PROCESSING, COMPLETED]).await;
+        until_spooled(media.path(), 0).await;
+    }
+
+    async fn a_stopped_worker_hands_the_job_back_and_stores_its_output_after_the_restart(db: TestDatabase) {
+        let (root, media) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (bucket, outage) = serve_bucket_with_outages(&root).await;
+        let mut first = serve(&db, media.path(), &bucket).await;
+        outage.begin();
+        let script = Script::new(&["succeed"]);
+        let job = first.create_scripted(&script).await;
+        until_spooled(media.path(), 1).await;
+        first.signal("TERM");
+        assert!(first.exit().await.success());
+
+        let second = serve(&db, media.path(), &bucket).await;
+        let waiting = second.job(job.id).await;
+        assert_eq!((waiting.status(), waiting.attempt), (PENDING, 0));
+        outage.end();
+        let statuses = [PENDING, PROCESSING, PENDING, PROCESSING, COMPLETED];
+        assert_made_once(&second, job.id, &script, &statuses).await;
+        until_spooled(media.path(), 0).await;
+    }
+
+    async fn a_download_during_an_outage_tells_nothing_of_the_storage(db: TestDatabase) {
+        let root = tempfile::tempdir().unwrap();
+        let (bucket, outage) = serve_bucket_with_outages(&root).await;
+        let server = TestServer::start_with(&db, |config| keep_media_in(&bucket, config)).await;
+        let script = Script::new(&["succeed"]);
+        let job = server.create_scripted(&script).await;
+        server.ended(job.id).await;
+        let id = server.media_of(job.id).await[0].id;
+        outage.begin();
+        let wanted = DownloadMediaRequest { id, offset: 0 };
+        let refused = within(server.media().download_media(wanted)).await.map(|_| ());
+        assert_tells_nothing(&format!("{refused:?}"), &bucket);
+        refusal(refused).is(Code::Unavailable, ErrorReason::StorageUnavailable);
+    }
+}
+
+/// A server that keeps its media in the bucket. Its jobs have a single attempt.
+async fn serve(db: &TestDatabase, media: &Path, bucket: &S3Settings) -> Process {
+    let secret = bucket.secret_access_key.as_ref().unwrap().expose_secret();
+    let settings = [
+        "storage.backend=s3".to_owned(),
+        format!("storage.bucket={}", bucket.bucket),
+        format!("storage.region={}", bucket.region.as_ref().unwrap()),
+        format!("storage.endpoint={}", bucket.endpoint.as_ref().unwrap()),
+        format!("storage.path_style={}", bucket.path_style),
+        format!(
+            "storage.access_key_id={}",
+            bucket.access_key_id.as_ref().unwrap()
+        ),
+        format!("storage.secret_access_key={secret}"),
+        "executor.max_attempts=1".to_owned(),
+        // No lease runs out while a process starts.
+        "executor.lease=30s".to_owned(),
+    ];
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    Process::serve(db, media, &settings).await
+}
+
+async fn assert_made_once(client: &Client, job_id: i64, script: &Script, statuses: &[JobStatus]) {
+    let ended = client.ended(job_id).await;
+    assert_eq!(ended.statuses(), statuses, "{:?}", ended.job);
+    assert_eq!(ended.job.attempt, 1);
+    assert_eq!(script.calls_of("submit").len(), 1);
+    assert!(script.calls_of("done").len() <= 1);
+    assert!(script.calls_of("find").is_empty());
+}
+
+/// What a client sees must not name the bucket, its service or what that said.
+fn assert_tells_nothing(text: &str, bucket: &S3Settings) {
+    let endpoint = bucket.endpoint.as_ref().unwrap();
+    let address = format!("127.0.0.1:{}", endpoint.port().unwrap());
+    for secret in [
+        BUCKET,
+        OUTAGE,
+        address.as_str(),
+        "<Error>",
+        "ServiceUnavailable",
+    ] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+}
+
+/// Waits until so many outputs wait in the spool. A file gives no signal, so it is looked for again and again.
+async fn until_spooled(media: &Path, outputs: usize) {
+    within(async {
+        while spooled(media) != outputs {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    })
+    .await;
+}
+
+/// Outputs in the spool that are whole.
+fn spooled(media: &Path) -> usize {
+    let folders = |path: &Path| -> Vec<_> {
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
+    };
+    let databases = folders(&media.join("spool"));
+    let outputs = databases.iter().flat_map(|database| folders(database));
+    outputs
+        .filter(|output| {
+            let name = output.file_name().unwrap().to_string_lossy();
+            !name.starts_with('.') && output.join("output.json").exists()
+        })
+        .count()
+}

@@ -1,0 +1,157 @@
+//! The voice of the starter catalogue speaks, as independent programs hear it; and the documented example of ffmpeg.
+
+use std::path::Path;
+use std::process::Command;
+
+use atelier::config::{Config, Inputs};
+use atelier::rpc::proto::{
+    CreateFeatureRequest, CreateRequestRequest, FeatureProperties, GenerationInput, JobStatus,
+    Media, MediaRole, MediaType, OutputSettings,
+};
+
+use crate::support::client::{scripted_feature, wish};
+use crate::support::database::on_both_databases;
+use crate::support::server::TestServer;
+use crate::support::structure::value;
+
+/// How far two programs may be apart about a duration, in seconds.
+const TOLERANCE: f64 = 0.05;
+
+on_both_databases! {
+    async fn the_voice_of_the_starter_catalogue_speaks_vietnamese_and_english(db: TestDatabase) {
+        let server = TestServer::start_with(&db, |config| config.catalogue.install_starter = true).await;
+        for (template, words) in [
+            ("vietnamese", "Khai trương quán cà phê: giảm 50% cả tuần"),
+            ("vietnamese_south", "Xin chào các bạn"),
+            ("english_gb", "--help is read aloud, $(and) 'not' obeyed"),
+            ("english_us", "Grand opening: half price all week"),
+        ] {
+            let media = speak(&server, template, words, None).await;
+            assert_eq!((media.media_type(), media.format.as_str()), (MediaType::Audio, "wav"));
+            let file = server.media_folder().join(&media.media_url[media.media_url.find("jobs/").unwrap()..]);
+            let heard = probe(&file, "duration");
+            let told = media.duration_ms.unwrap() as f64 / 1_000.0;
+            assert!((heard - told).abs() < TOLERANCE, "{template}: {heard} and {told}");
+            assert!(heard > 0.8, "{template}: {heard}");
+            assert!(loudness(&file) > 0.1, "{template} is silent");
+        }
+    }
+
+    async fn whoever_is_in_a_hurry_is_spoken_to_faster(db: TestDatabase) {
+        let server = TestServer::start_with(&db, |config| config.catalogue.install_starter = true).await;
+        let slow = speak(&server, "english_gb", "One two three four five six", Some(90)).await;
+        let fast = speak(&server, "english_gb", "One two three four five six", Some(280)).await;
+        assert!(fast.duration_ms.unwrap() * 2 < slow.duration_ms.unwrap(), "{fast:?} {slow:?}");
+    }
+
+    async fn a_format_that_the_synthesiser_does_not_make_is_had_all_the_same(db: TestDatabase) {
+        let server = TestServer::start_with(&db, |config| config.catalogue.install_starter = true).await;
+        let output = OutputSettings { format: "flac".to_owned(), ..Default::default() };
+        let input = GenerationInput { output: Some(output), ..Default::default() };
+        let media = speech(&server, "vietnamese", "Xin chào", input).await;
+        let made: Vec<_> = media.iter().map(|media| (media.role(), media.format.as_str())).collect();
+        for file in [(MediaRole::Original, "wav"), (MediaRole::Format, "flac")] {
+            assert!(made.contains(&file), "{made:?}");
+        }
+    }
+
+    async fn the_documented_example_of_ffmpeg_makes_a_video(db: TestDatabase) {
+        let document = include_str!("../../../docs/exec.md");
+        let table = document.split("```toml\n").find(|block| block.starts_with("[exec.clip]")).unwrap();
+        let table = table.split("```").next().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("atelier.toml");
+        std::fs::write(&file, table).unwrap();
+        let inputs = Inputs { file: Some(file), ..Inputs::default() };
+        let commands = Config::load(&inputs).unwrap().config.exec.commands;
+        let server = TestServer::start_with(&db, |config| config.exec.commands = commands).await;
+        let feature = CreateFeatureRequest {
+            category: MediaType::Video.into(),
+            properties: Some(FeatureProperties {
+                provider: "clip".to_owned(),
+                frame_rate: 10,
+                ..Default::default()
+            }),
+            ..scripted_feature("clip")
+        };
+        let feature = server.add_feature(feature).await;
+        let mut wish = wish(feature.id);
+        let output = OutputSettings { width: 128, height: 96, duration_seconds: 2, ..Default::default() };
+        wish.input = Some(GenerationInput { output: Some(output), ..Default::default() });
+        let (_, jobs) = server.create(wish).await;
+        let ended = server.ended(jobs[0].id).await;
+        assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job.error);
+        let media = server.media_of(jobs[0].id).await;
+        let original = media.iter().find(|media| media.format == "mp4").unwrap();
+        assert_eq!((original.width, original.height), (128, 96));
+        assert_eq!(original.duration_ms, Some(2_000));
+    }
+}
+
+/// What the template's voice makes of the words, at its own speed or at so many words a minute.
+async fn speak(server: &TestServer, template: &str, words: &str, speed: Option<i64>) -> Media {
+    let variables = speed.map(|speed| ("speed".to_owned(), value(&speed.into())));
+    let input = GenerationInput {
+        variables: variables.into_iter().collect(),
+        ..Default::default()
+    };
+    let mut media = speech(server, template, words, input).await;
+    media.retain(|media| media.format == "wav");
+    media.remove(0)
+}
+
+/// All files of a job of the voice.
+async fn speech(
+    server: &TestServer,
+    template: &str,
+    words: &str,
+    input: GenerationInput,
+) -> Vec<Media> {
+    let (feature, template) = server.starter("voice", template).await;
+    let wish = CreateRequestRequest {
+        template_id: Some(template),
+        user_prompt: words.to_owned(),
+        input: Some(input),
+        ..wish(feature)
+    };
+    let (_, jobs) = server.create(wish).await;
+    let ended = server.ended(jobs[0].id).await;
+    assert_eq!(
+        ended.job.status(),
+        JobStatus::Completed,
+        "{:?}",
+        ended.job.error
+    );
+    server.media_of(jobs[0].id).await
+}
+
+/// A number that ffprobe tells of a file's format.
+fn probe(file: &Path, entry: &str) -> f64 {
+    let mut command = Command::new("ffprobe");
+    command.args(["-v", "error", "-of", "csv=p=0", "-show_entries"]);
+    command.arg(format!("format={entry}")).arg(file);
+    String::from_utf8(output(command).stdout)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap()
+}
+
+/// The greatest amplitude from 0 to 1, as sox measures it.
+fn loudness(file: &Path) -> f64 {
+    let mut command = Command::new("sox");
+    command.arg(file).args(["-n", "stat"]);
+    let told = String::from_utf8(output(command).stderr).unwrap();
+    let line = told
+        .lines()
+        .find_map(|line| line.strip_prefix("Maximum amplitude:"));
+    line.unwrap().trim().parse().unwrap()
+}
+
+fn output(mut command: Command) -> std::process::Output {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output();
+    let output = output.unwrap_or_else(|error| panic!("{program} must be installed: {error}"));
+    assert!(output.status.success(), "{output:?}");
+    output
+}

@@ -1,0 +1,135 @@
+//! One request is followed through the log, from the call to the end of its job, and every event is one line.
+
+use std::time::Duration;
+
+use atelier::rpc::proto::{CreateRequestRequest, GetJobRequest, JobStatus};
+use serde_json::Value;
+use tonic::Request;
+
+use crate::support::client::scripted_wish;
+use crate::support::database::on_both_databases;
+use crate::support::process::Process;
+use crate::support::script::Script;
+use crate::support::server::within;
+
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+on_both_databases! {
+    async fn a_request_is_followed_by_what_its_caller_knows_it_by(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
+        let process = Process::serve(&db, media.path(), &["executor.worker_id=ada"]).await;
+        let feature = process.scripted_feature().await;
+        let script = Script::new(&["succeed"]);
+        let (id, job_id, answered) = create(&process, scripted_wish(feature, &script), "order/7").await;
+        assert_eq!(answered, "order/7");
+        assert_eq!(process.ended(job_id).await.job.status(), JobStatus::Completed);
+
+        let lines = lines_until_the_end(&process, "order/7").await;
+        let messages: Vec<&str> = lines.iter().map(|line| line["fields"]["message"].as_str().unwrap()).collect();
+        assert_eq!(messages, ["call done", "job claimed", "attempt ended"]);
+        for line in &lines {
+            assert_eq!(line["span"]["traceparent"], TRACEPARENT);
+            assert_eq!(line["level"], "INFO");
+        }
+        let (call, claim, end) = (&lines[0], &lines[1], &lines[2]);
+        assert_eq!(call["span"]["rpc"], "/generation.v1.RequestService/CreateRequest");
+        assert_eq!(call["fields"]["code"], "Ok");
+        assert_eq!((&call["fields"]["request_id"], &call["fields"]["job_id"]), (&id.into(), &job_id.into()));
+        assert!(call["fields"]["duration_ms"].is_u64());
+        for line in [claim, end] {
+            let span = &line["span"];
+            assert_eq!((&span["request_id"], &span["job_id"]), (&id.into(), &job_id.into()));
+            assert_eq!((&span["provider"], &span["worker"]), (&"scripted".into(), &"ada".into()));
+            assert_eq!(span["feature_id"], feature);
+        }
+        assert_eq!(end["fields"]["status"], "completed");
+        assert!(end["fields"]["duration_ms"].is_u64());
+        assert!(end["fields"]["bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{end}");
+    }
+
+    async fn what_is_malformed_is_replaced_and_reads_leave_no_line(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
+        let process = Process::serve(&db, media.path(), &[]).await;
+        let feature = process.scripted_feature().await;
+        let script = Script::new(&["succeed"]);
+        let (_, job_id, made) = create(&process, scripted_wish(feature, &script), "not one").await;
+        assert!(uuid::Uuid::parse_str(&made).is_ok(), "{made}");
+        process.ended(job_id).await;
+        assert_eq!(lines_until_the_end(&process, &made).await.len(), 3);
+
+        let mut read = Request::new(GetJobRequest { id: job_id });
+        read.metadata_mut().insert("x-request-id", "reader".parse().unwrap());
+        let read = process.jobs().get_job(read).await.unwrap();
+        assert_eq!(read.metadata().get("x-request-id").unwrap(), "reader");
+        let mut refused = Request::new(GetJobRequest { id: job_id + 1 });
+        refused.metadata_mut().insert("x-request-id", "refused".parse().unwrap());
+        process.jobs().get_job(refused).await.unwrap_err();
+        assert_eq!(lines_of(&process, "reader"), [] as [Value; 0]);
+        let lines = lines_of(&process, "refused");
+        let [line] = &lines[..] else { panic!("{lines:?}") };
+        assert_eq!(line["fields"]["message"], "call refused");
+        assert_eq!((&line["fields"]["code"], &line["fields"]["job_id"]), (&"NotFound".into(), &(job_id + 1).into()));
+        assert!(line["fields"]["duration_ms"].is_u64());
+    }
+
+    async fn a_panic_is_one_line_of_a_text_log(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
+        let process = Process::serve(&db, media.path(), &["log.format=text"]).await;
+        let script = Script::new(&["panic"]);
+        let job = process.create_scripted(&script).await;
+        assert_eq!(process.ended(job.id).await.job.status(), JobStatus::Failed);
+        let log = process.log();
+        assert!(log.contains("panicked"), "{log}");
+        for line in log.lines() {
+            assert!(line.starts_with("20") && line.contains('Z'), "{line:?} is no event");
+        }
+    }
+}
+
+/// The ids of the request and its job, and the x-request-id that came back.
+async fn create(
+    process: &Process,
+    wish: CreateRequestRequest,
+    x_request_id: &'static str,
+) -> (i64, i64, String) {
+    let mut wish = Request::new(wish);
+    let metadata = wish.metadata_mut();
+    metadata.insert("x-request-id", x_request_id.parse().unwrap());
+    metadata.insert("traceparent", TRACEPARENT.parse().unwrap());
+    let created = process.requests().create_request(wish).await.unwrap();
+    let answered = created.metadata().get("x-request-id").unwrap();
+    let answered = answered.to_str().unwrap().to_owned();
+    let created = created.into_inner();
+    (created.request.unwrap().id, created.jobs[0].id, answered)
+}
+
+/// The same, once the end of an attempt is among them: it is logged after watchers hear of it.
+async fn lines_until_the_end(process: &Process, x_request_id: &str) -> Vec<Value> {
+    within(async {
+        loop {
+            let lines = lines_of(process, x_request_id);
+            if lines
+                .iter()
+                .any(|line| line["fields"]["message"] == "attempt ended")
+            {
+                return lines;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    })
+    .await
+}
+
+/// The lines within spans that the caller knows by `x_request_id`.
+fn lines_of(process: &Process, x_request_id: &str) -> Vec<Value> {
+    let log = process.log();
+    // A line that is just being written does not count yet.
+    let complete = log.rsplit_once('\n').map_or("", |(lines, _)| lines);
+    let lines = complete.lines();
+    let lines = lines.map(|line| serde_json::from_str(line).unwrap());
+    lines
+        .filter(|line: &Value| line["span"]["x_request_id"] == x_request_id)
+        .collect()
+}

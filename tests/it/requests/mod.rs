@@ -1,0 +1,8 @@
+//! Requests, from the call that makes one to its deletion.
+
+mod deletion;
+mod idempotency;
+mod intake;
+mod listing;
+mod validation;
+mod watch;

@@ -1,0 +1,279 @@
+//! The use cases without executor and transport, at a time of the test's choice.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use atelier::{
+    app::{App, AttemptEnd, Clock, Settings, StoredFile, StoredOutput},
+    config::Config,
+    domain::{
+        Caller, Checks, FeatureDraft, FeatureProperties, GenerationInput, IntakeLimits, JsonMap,
+        MediaRole, MediaType, Reason, RequestDraft, RequestStatus, TemplateData, TemplateDraft,
+        job::{Capability, Failure},
+    },
+    entity::{job, job_event},
+    events::Events,
+    media::{Facts, Inspected, LinkSettings, Storage, StorageKey, StorageSettings},
+    store::{self, Store, queue::Lease},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use codec::Format;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::database::TestDatabase;
+
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Bench {
+    pub app: App,
+    pub feature_id: i64,
+    media: Arc<TempDir>,
+}
+
+impl Bench {
+    pub(crate) async fn new(db: &TestDatabase) -> Self {
+        Self::at(&db.url, Config::default().database.max_connections).await
+    }
+
+    /// The same with a URL of its own for the database, and so many connections at most.
+    pub(crate) async fn at(url: &str, connections: u32) -> Self {
+        Self::open(url, connections, None).await
+    }
+
+    pub(crate) fn media_folder(&self) -> &Path {
+        self.media.path()
+    }
+
+    /// What a write leaves behind that a crash cuts off.
+    pub(crate) fn unfinished_object(&self) -> PathBuf {
+        let folder = self.media.path().join("jobs/000/000/001");
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("a-0.png#1");
+        std::fs::write(&file, "half").unwrap();
+        file
+    }
+
+    /// One more on the same media, with another database.
+    pub(crate) async fn beside(&self, db: &TestDatabase) -> Self {
+        let connections = Config::default().database.max_connections;
+        Self::open(&db.url, connections, Some(self.media.clone())).await
+    }
+
+    async fn open(url: &str, connections: u32, media: Option<Arc<TempDir>>) -> Self {
+        let mut config = Config::default();
+        config.database.url = url.parse().unwrap();
+        config.database.max_connections = connections;
+        let database = store::connect(&config.database, "a test").await.unwrap();
+        migration::up(&database, None).await.unwrap();
+        database.close().await.unwrap();
+        let store = Store::open(&config.database, "a test").await.unwrap();
+        let media = media.unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
+        let links = LinkSettings {
+            server_url: "http://127.0.0.1:1".parse().unwrap(),
+            public_url: None,
+            signing_key: None,
+            lifetime: Duration::from_secs(60),
+        };
+        let folder = media.path().to_owned();
+        let app = App {
+            store,
+            storage: Storage::open(&StorageSettings::Local { folder }, links).unwrap(),
+            events: Events::default(),
+            clock: Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap()),
+            providers: atelier::provider::Registry::default(),
+            settings: Settings {
+                intake: IntakeLimits {
+                    prompt_chars: 100,
+                    variations: 16,
+                },
+                max_attempts: 2,
+                provision_users: true,
+                users: atelier::domain::TableName::unqualified("users"),
+                trend_threshold: 50,
+                watch_heartbeat: Duration::from_secs(10),
+                watch_poll: Duration::from_secs(1),
+            },
+            health: atelier::app::Health::default(),
+            draining: CancellationToken::new(),
+            stopping: CancellationToken::new(),
+        };
+        let feature_id = app
+            .create_feature(feature(), Checks::default())
+            .await
+            .unwrap()
+            .id;
+        Self {
+            app,
+            feature_id,
+            media,
+        }
+    }
+
+    pub(crate) async fn request(&self, variations: i32, priority: i32) -> Vec<job::Model> {
+        self.request_by(Caller::TrustedService, variations, priority)
+            .await
+    }
+
+    /// A request of user 1.
+    pub(crate) async fn request_by(
+        &self,
+        caller: Caller,
+        variations: i32,
+        priority: i32,
+    ) -> Vec<job::Model> {
+        let mut draft = self.draft("x");
+        draft.input.batch_size = variations;
+        draft.priority = priority;
+        let checks = Checks::default();
+        let created = self.app.create_request(caller, draft, &checks);
+        created.await.unwrap().1
+    }
+
+    /// A wish of user 1 for one picture.
+    pub(crate) fn draft(&self, prompt: &str) -> RequestDraft {
+        RequestDraft {
+            user_id: 1,
+            project_id: None,
+            feature_id: self.feature_id,
+            template_id: None,
+            user_prompt: prompt.to_owned(),
+            user_media_urls: Vec::new(),
+            input: GenerationInput::default(),
+            metadata: JsonMap::new(),
+            priority: 0,
+            idempotency_key: String::new(),
+            trace: atelier::domain::Trace::default(),
+        }
+    }
+
+    pub(crate) async fn claim(&self, slots: u32) -> Vec<job::Model> {
+        let drawing = Capability {
+            provider: "builtin".to_owned(),
+            category: MediaType::Image,
+        };
+        self.claim_as(slots, &[drawing]).await
+    }
+
+    /// Claims for a worker that can run this.
+    pub(crate) async fn claim_as(
+        &self,
+        slots: u32,
+        capabilities: &[Capability],
+    ) -> Vec<job::Model> {
+        let claimed = self.app.claim_jobs("worker", slots, LEASE, capabilities);
+        claimed.await.unwrap()
+    }
+
+    /// Ends the attempt of a claimed job with one file.
+    pub(crate) async fn complete(&self, job: &job::Model) -> Option<job::Model> {
+        let (lease, outputs) = (lease(job), [output(&lease(job))]);
+        let completed = self.app.complete_job(&lease, &outputs, JsonMap::new());
+        completed.await.unwrap()
+    }
+
+    /// A template without any data.
+    pub(crate) async fn template(&self) -> i64 {
+        let draft = TemplateDraft {
+            feature_id: self.feature_id,
+            name: "plain".to_owned(),
+            description: String::new(),
+            data: TemplateData::default(),
+            preview_url: String::new(),
+            tags: Vec::new(),
+            is_active: true,
+            order_index: 0,
+            trend_start: None,
+            trend_end: None,
+        };
+        let created = self.app.create_template(draft, Checks::default());
+        created.await.unwrap().id
+    }
+
+    pub(crate) async fn job(&self, id: i64) -> job::Model {
+        store::job::find(self.app.store.reader(), Caller::TrustedService, id)
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn request_status(&self, id: i64) -> RequestStatus {
+        store::request::find(self.app.store.reader(), Caller::TrustedService, id)
+            .await
+            .unwrap()
+            .status
+    }
+
+    pub(crate) async fn events(&self, id: i64) -> Vec<job_event::Model> {
+        store::job_event::after(self.app.store.reader(), id, 0)
+            .await
+            .unwrap()
+    }
+
+    pub(crate) fn pass(&self, seconds: i64) -> DateTime<Utc> {
+        self.app.clock.advance(TimeDelta::seconds(seconds));
+        self.app.clock.now()
+    }
+}
+
+fn feature() -> FeatureDraft {
+    FeatureDraft {
+        name: "bench".to_owned(),
+        description: String::new(),
+        category: Some(MediaType::Image),
+        system_prompt: String::new(),
+        properties: FeatureProperties::default(),
+        preview_url: String::new(),
+        icon_url: String::new(),
+        is_active: true,
+        order_index: 0,
+    }
+}
+
+pub(crate) fn lease(job: &job::Model) -> Lease {
+    Lease {
+        job_id: job.id,
+        token: job.lease_token.clone().unwrap(),
+    }
+}
+
+pub(crate) fn overloaded(pause: Duration) -> AttemptEnd {
+    AttemptEnd::Retry {
+        failure: Failure::new(Reason::ProviderUnavailable, "Overloaded."),
+        pause,
+        keep_task: false,
+    }
+}
+
+/// A file that an attempt has stored.
+pub(crate) fn output(lease: &Lease) -> StoredOutput {
+    let inspected = Inspected {
+        facts: Facts {
+            format: Format::Png,
+            file_size: 1,
+            sha256: "0".repeat(64),
+            size: Some((1, 1)),
+            duration: None,
+            frame_rate: None,
+            video_codec: None,
+            sound: None,
+        },
+        blurhash: "L".to_owned(),
+        tiny_preview: String::new(),
+        undecoded: None,
+    };
+    StoredOutput {
+        file: StoredFile {
+            key: StorageKey::for_output(lease.job_id, &lease.token, 0, Format::Png),
+            role: MediaRole::Original,
+            inspected,
+            thumbnail_size: None,
+            recipe_not_embedded: None,
+        },
+        seed: None,
+        metadata: JsonMap::new(),
+        derived: Vec::new(),
+    }
+}

@@ -1,0 +1,173 @@
+//! A bucket of a server that speaks S3, in this process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use atelier::config::{Config, StorageBackend};
+use atelier::media::S3Settings;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use s3s::S3Result;
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use secrecy::SecretString;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use url::Url;
+
+use crate::support::server::within;
+
+pub(crate) const BUCKET: &str = "pictures";
+
+/// Starts an S3 server with one bucket in `root`. It ends with the test's runtime.
+pub(crate) async fn serve_bucket(root: &TempDir) -> S3Settings {
+    serve(builder(root)).await
+}
+
+/// The same, and it refuses objects with this end of their name until the refusal is lifted.
+pub(crate) async fn serve_bucket_refusing(
+    root: &TempDir,
+    suffix: &'static str,
+) -> (S3Settings, Refusal) {
+    let refusal = Refusal {
+        suffix,
+        lifted: Arc::default(),
+        refused: Arc::default(),
+    };
+    let mut service = builder(root);
+    service.set_access(refusal.clone());
+    (serve(service).await, refusal)
+}
+
+/// What a bucket does not take.
+#[derive(Clone)]
+pub(crate) struct Refusal {
+    suffix: &'static str,
+    lifted: Arc<AtomicBool>,
+    refused: Arc<Notify>,
+}
+
+impl Refusal {
+    /// Waits until an object has been refused.
+    pub(crate) async fn refused(&self) {
+        within(self.refused.notified()).await;
+    }
+
+    /// From now on everything is taken.
+    pub(crate) fn lift(&self) {
+        self.lifted.store(true, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl S3Access for Refusal {
+    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let writes = context.s3_op().name() == "PutObject";
+        let named = context.uri().path().ends_with(self.suffix);
+        if writes && named && !self.lifted.load(Ordering::SeqCst) {
+            self.refused.notify_one();
+            return Err(s3s::s3_error!(AccessDenied, "refused by the test"));
+        }
+        if context.credentials().is_none() {
+            return Err(s3s::s3_error!(AccessDenied, "unsigned"));
+        }
+        Ok(())
+    }
+}
+
+/// The same, and all calls fail for as long as an outage lasts.
+pub(crate) async fn serve_bucket_with_outages(root: &TempDir) -> (S3Settings, Outage) {
+    let outage = Outage::default();
+    let mut service = builder(root);
+    service.set_access(outage.clone());
+    (serve(service).await, outage)
+}
+
+/// What the service says of an outage, which no client is to see.
+pub(crate) const OUTAGE: &str = "shelf 7 is on fire";
+
+/// Whether the service is away.
+#[derive(Clone, Default)]
+pub(crate) struct Outage {
+    on: Arc<AtomicBool>,
+    refused: Arc<Notify>,
+}
+
+impl Outage {
+    pub(crate) fn begin(&self) {
+        self.on.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn end(&self) {
+        self.on.store(false, Ordering::SeqCst);
+    }
+
+    /// Waits until the service has been asked in vain for so long.
+    pub(crate) async fn lasts(&self, time: Duration) {
+        let began = Instant::now();
+        while began.elapsed() < time {
+            within(self.refused.notified()).await;
+        }
+    }
+}
+
+#[async_trait]
+impl S3Access for Outage {
+    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        if self.on.load(Ordering::SeqCst) {
+            self.refused.notify_one();
+            return Err(s3s::s3_error!(ServiceUnavailable, "{OUTAGE}"));
+        }
+        if context.credentials().is_none() {
+            return Err(s3s::s3_error!(AccessDenied, "unsigned"));
+        }
+        Ok(())
+    }
+}
+
+/// The settings of a server that keeps its media there.
+pub(crate) fn keep_media_in(bucket: &S3Settings, config: &mut Config) {
+    config.storage.backend = StorageBackend::S3;
+    config.storage.bucket = Some(bucket.bucket.clone());
+    config.storage.region = bucket.region.clone();
+    config.storage.endpoint = bucket.endpoint.clone();
+    config.storage.path_style = bucket.path_style;
+    config.storage.access_key_id = bucket.access_key_id.clone();
+    config.storage.secret_access_key = bucket.secret_access_key.clone();
+}
+
+fn builder(root: &TempDir) -> S3ServiceBuilder {
+    std::fs::create_dir(root.path().join(BUCKET)).unwrap();
+    let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root.path()).unwrap());
+    service.set_auth(SimpleAuth::from_single("the-id", "the-secret"));
+    service
+}
+
+async fn serve(service: S3ServiceBuilder) -> S3Settings {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(answer(listener, service.build()));
+    S3Settings {
+        bucket: BUCKET.to_owned(),
+        region: Some("us-east-1".to_owned()),
+        endpoint: Some(Url::parse(&format!("http://{address}")).unwrap()),
+        path_style: true,
+        access_key_id: Some("the-id".to_owned()),
+        secret_access_key: Some(SecretString::from("the-secret")),
+        session_token: None,
+    }
+}
+
+async fn answer(listener: TcpListener, service: S3Service) {
+    while let Ok((socket, _)) = listener.accept().await {
+        let service = service.clone();
+        tokio::spawn(async move {
+            let server = Builder::new(TokioExecutor::new());
+            let _ = server.serve_connection(TokioIo::new(socket), service).await;
+        });
+    }
+}

@@ -1,0 +1,73 @@
+//! A server whose time the test sets: the same use cases behind the same gRPC, without an executor.
+
+use atelier::app::{App, Clock};
+use atelier::rpc;
+use atelier::server::open_app;
+use chrono::{DateTime, TimeDelta};
+use std::ops::Deref;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tonic::transport::server::TcpIncoming;
+
+use crate::support::client::Client;
+use crate::support::database::TestDatabase;
+use crate::support::server::configuration;
+
+/// 2027-01-15, 08:00 UTC.
+const START: i64 = 1_800_000_000;
+
+/// A replica. It stops when this value is dropped.
+pub(crate) struct ClockedServer {
+    pub app: App,
+    client: Client,
+    _media: TempDir,
+}
+
+impl ClockedServer {
+    pub(crate) async fn start(db: &TestDatabase) -> Self {
+        let clock = Clock::manual(DateTime::from_timestamp(START, 0).unwrap());
+        Self::start_at(db, clock).await
+    }
+
+    /// One more replica on the same database, with the same clock.
+    pub(crate) async fn beside(&self, db: &TestDatabase) -> Self {
+        Self::start_at(db, self.app.clock.clone()).await
+    }
+
+    async fn start_at(db: &TestDatabase, clock: Clock) -> Self {
+        let media = tempfile::tempdir().unwrap();
+        let config = configuration(db, media.path());
+        let mut app = open_app(&config).await.unwrap();
+        app.clock = clock;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let incoming = TcpIncoming::from(listener);
+        let served = app.clone();
+        tokio::spawn(async move { rpc::serve(served, incoming, &[]).await.unwrap() });
+        let client = Client::connect(&url).await;
+        Self {
+            app,
+            client,
+            _media: media,
+        }
+    }
+
+    /// Lets time pass, on every replica that shares the clock.
+    pub(crate) fn pass(&self, time: TimeDelta) {
+        self.app.clock.advance(time);
+    }
+}
+
+impl Deref for ClockedServer {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Drop for ClockedServer {
+    fn drop(&mut self) {
+        self.app.stopping.cancel();
+    }
+}

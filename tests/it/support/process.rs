@@ -1,0 +1,203 @@
+//! The program itself, started as people start it.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::ops::Deref;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::support::client::Client;
+use crate::support::database::TestDatabase;
+use crate::support::server::{SIGNING_KEY, within};
+
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// A command of the program on a database, without any other configuration.
+pub(crate) fn atelier(db: &TestDatabase, arguments: &[&str]) -> Command {
+    configured(Path::new("/dev/null"), db, arguments)
+}
+
+fn configured(file: &Path, db: &TestDatabase, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_atelier"));
+    command
+        .arg("--config")
+        .arg(file)
+        .args(["--database-url", &db.url])
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) async fn run(mut command: Command) -> Output {
+    let ended = tokio::task::spawn_blocking(move || command.output());
+    within(ended).await.unwrap().unwrap()
+}
+
+/// Asserts that a command has failed and said all of this.
+pub(crate) fn refused(output: &Output, words: &[&str]) {
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    for word in words {
+        assert!(told.contains(word), "{word} is not in: {told}");
+    }
+}
+
+/// A running `atelier serve`, killed when this value is dropped.
+pub(crate) struct Process {
+    child: Child,
+    client: Option<Client>,
+    address: String,
+    /// Holds the log.
+    folder: TempDir,
+}
+
+impl Process {
+    /// Starts a server with short leases and the scripted provider, and waits until it listens.
+    pub(crate) async fn serve(db: &TestDatabase, media: &Path, settings: &[&str]) -> Self {
+        Self::serve_configured(Path::new("/dev/null"), db, media, settings).await
+    }
+
+    /// The same with a configuration file.
+    pub(crate) async fn serve_configured(
+        file: &Path,
+        db: &TestDatabase,
+        media: &Path,
+        settings: &[&str],
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let log = File::create(folder.path().join("log")).unwrap();
+        let mut command = configured(file, db, &["serve", "--listen", "127.0.0.1:0"]);
+        let folder_setting = format!("storage.folder={}", media.display());
+        let spool = format!("executor.spool_folder={}", media.join("spool").display());
+        let signing_key = format!("storage.signing_key={SIGNING_KEY}");
+        let common = [
+            folder_setting.as_str(),
+            signing_key.as_str(),
+            spool.as_str(),
+            "storage.probe_interval=50ms",
+            "providers.scripted=true",
+            "catalogue.install_starter=false",
+            "identity.provision_users=true",
+            "server.shutdown_delay=1ms",
+            "executor.concurrency=4",
+            "executor.poll_interval=50ms",
+            "executor.lease=2s",
+            "executor.heartbeat=500ms",
+            "executor.upkeep_interval=1s",
+            "log.filter=info",
+        ];
+        for setting in common.iter().chain(settings) {
+            command.args(["--set", setting]);
+        }
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let output = child.stdout.take().unwrap();
+        let mut process = Self {
+            child,
+            client: None,
+            address: String::new(),
+            folder,
+        };
+        let line = tokio::task::spawn_blocking(|| first_line(output));
+        let line = within(line).await.unwrap();
+        let url = line.strip_prefix("listening on ");
+        let url = url.unwrap_or_else(|| panic!("it says {line:?}"));
+        process.client = Some(Client::connect(url).await);
+        process.address = url.trim_start_matches("http://").to_owned();
+        process
+    }
+
+    /// Where the server listens, such as `127.0.0.1:4711`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What the process has logged until now.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// Waits until the log has these words. A file gives no signal, so it is read again and again.
+    pub(crate) async fn until_logged(&self, words: &str) {
+        within(async {
+            while !self.log().contains(words) {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        })
+        .await;
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The most memory that the process has ever had resident, in KiB.
+    pub(crate) fn most_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.unwrap().split_whitespace().next().unwrap();
+        number.parse().unwrap()
+    }
+
+    /// Sends a signal by its name, such as TERM.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Kills the process where it is, as a power failure would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits until the process has ended by itself.
+    pub(crate) async fn exit(&mut self) -> ExitStatus {
+        within(async {
+            loop {
+                if let Some(status) = self.child.try_wait().unwrap() {
+                    return status;
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        })
+        .await
+    }
+}
+
+impl Deref for Process {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        self.client.as_ref().unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.folder.path().join("log"));
+            eprintln!(
+                "the log of process {}:\n{}",
+                self.child.id(),
+                log.unwrap_or_default()
+            );
+        }
+    }
+}
+
+/// The first line that the server prints; all others are read too, so that it never waits for a reader.
+fn first_line(output: impl Read + Send + 'static) -> String {
+    let mut output = BufReader::new(output);
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+    line.trim_end().to_owned()
+}

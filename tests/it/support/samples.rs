@@ -1,0 +1,124 @@
+//! Features and templates to try things on.
+
+use atelier::rpc::proto::{
+    CreateFeatureRequest, CreateTemplateRequest, FeatureProperties, GenerationInput, MediaType,
+    OutputSettings, TemplateData, TemplateVariable, TemplateVariableType,
+};
+use prost_types::Timestamp;
+use serde_json::json;
+
+use crate::support::client::{plain_template, scripted_feature};
+use crate::support::structure::{structure, value};
+
+/// A feature with every field set.
+pub(crate) fn full_feature(name: &str) -> CreateFeatureRequest {
+    CreateFeatureRequest {
+        name: name.to_owned(),
+        description: "Áp phích".to_owned() + name,
+        category: MediaType::Image.into(),
+        system_prompt: "Be kind.".to_owned(),
+        properties: Some(FeatureProperties {
+            provider: "studio".to_owned(),
+            max_resolution: "2K".to_owned(),
+            formats: vec!["png".to_owned()],
+            max_duration_seconds: 60,
+            supported_aspect_ratios: vec!["16:9".to_owned()],
+            cost_per_generation: 5,
+            max_batch_size: 4,
+            max_prompt_chars: 100,
+            allow_empty_prompt: true,
+            frame_rate: 25,
+            thumbnail_sizes: vec![64, 256],
+            poster: false,
+            preview: false,
+            omit_recipe: true,
+            extra: Some(structure(&json!({ "lights": 1 }))),
+        }),
+        preview_url: "https://a.vn/p.png".to_owned(),
+        icon_url: "https://a.vn/i.png".to_owned(),
+        is_active: Some(true),
+        order_index: 3,
+    }
+}
+
+/// A feature with a limit of every kind.
+pub(crate) fn limited_feature() -> CreateFeatureRequest {
+    CreateFeatureRequest {
+        properties: Some(FeatureProperties {
+            max_resolution: "1080p".to_owned(),
+            formats: vec!["webp".to_owned(), "png".to_owned()],
+            supported_aspect_ratios: vec!["16:9".to_owned(), "1:1".to_owned()],
+            cost_per_generation: 3,
+            max_batch_size: 2,
+            max_prompt_chars: 5,
+            ..Default::default()
+        }),
+        ..scripted_feature("limited")
+    }
+}
+
+pub(crate) fn variable(name: &str, kind: TemplateVariableType) -> TemplateVariable {
+    TemplateVariable {
+        name: name.to_owned(),
+        r#type: kind.into(),
+        ..Default::default()
+    }
+}
+
+/// A prompt with three variables, of which one must be given.
+pub(crate) fn sale() -> TemplateData {
+    TemplateData {
+        prompt: "{{ user_prompt }} {{ percent }}% {{ city }}".to_owned(),
+        negative_prompt: "mờ".to_owned(),
+        variables: vec![
+            TemplateVariable {
+                default_value: Some(value(&json!(10))),
+                min: Some(1.0),
+                max: Some(90.0),
+                ..variable("percent", TemplateVariableType::Integer)
+            },
+            TemplateVariable {
+                choices: vec!["Hà Nội".to_owned(), "Huế".to_owned()],
+                required: true,
+                ..variable("city", TemplateVariableType::Enum)
+            },
+            variable("note", TemplateVariableType::String),
+        ],
+        ..Default::default()
+    }
+}
+
+/// A template with every field set.
+pub(crate) fn full_template(feature_id: i64, name: &str) -> CreateTemplateRequest {
+    CreateTemplateRequest {
+        description: "Giảm giá".to_owned(),
+        template_data: Some(TemplateData {
+            defaults: Some(GenerationInput {
+                seed: Some(5),
+                variations: 2,
+                output: Some(OutputSettings {
+                    aspect_ratio: "16:9".to_owned(),
+                    ..Default::default()
+                }),
+                extra: Some(structure(&json!({}))),
+                ..Default::default()
+            }),
+            style: Some(structure(&json!({ "palette": "sunset" }))),
+            extra: Some(structure(&json!({ "house": true }))),
+            ..sale()
+        }),
+        preview_url: "https://a.vn/p.png".to_owned(),
+        tags: vec!["sale".to_owned(), "tết".to_owned()],
+        is_active: Some(true),
+        order_index: 3,
+        trend_start_time: Some(Timestamp {
+            seconds: 1_000,
+            nanos: 0,
+        }),
+        trend_end_time: Some(Timestamp {
+            seconds: 2_000,
+            nanos: 0,
+        }),
+        ..plain_template(feature_id, name)
+    }
+}
