@@ -1,12 +1,10 @@
 //! Which files a job's input asks for besides what the provider makes, and how users are told of them.
 
-use codec::{Format, Kind};
-use serde_json::json;
-
 use crate::{
-    domain::{JobInput, JsonMap, MediaRole},
+    domain::{JobInput, MediaRole, Omission},
     media::{Derivation, DeriveError},
 };
+use codec::{Format, Kind};
 
 /// What is to be made of an original, in the order of the rows: formats, thumbnails, poster, preview.
 ///
@@ -48,23 +46,21 @@ pub(super) fn progress_message(derivation: Derivation) -> String {
     }
 }
 
-/// A file that could not be made of the output with this index, as `output_metadata.omitted` tells it.
-pub(super) fn omission(index: usize, derivation: Derivation, error: &DeriveError) -> JsonMap {
-    let mut omission = JsonMap::from_iter([
-        ("index".to_owned(), json!(index)),
-        ("role".to_owned(), json!(role_of(derivation))),
-        ("reason".to_owned(), json!(sentence(error))),
-    ]);
-    match derivation {
-        Derivation::Format(format) => {
-            omission.insert("format".to_owned(), json!(format.as_str()));
-        }
-        Derivation::Thumbnail(side) => {
-            omission.insert("thumbnail_size".to_owned(), json!(side));
-        }
-        Derivation::Poster | Derivation::Preview => {}
+/// A file that could not be made of the output with this index.
+pub(super) fn omission(index: usize, derivation: Derivation, error: &DeriveError) -> Omission {
+    Omission {
+        index,
+        role: role_of(derivation),
+        reason: sentence(error),
+        format: match derivation {
+            Derivation::Format(format) => Some(format.to_string()),
+            _ => None,
+        },
+        thumbnail_size: match derivation {
+            Derivation::Thumbnail(side) => Some(side),
+            _ => None,
+        },
     }
-    omission
 }
 
 /// Why a file is left out, for the user.
@@ -80,6 +76,8 @@ fn sentence(error: &DeriveError) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn input(more: serde_json::Value) -> JobInput {

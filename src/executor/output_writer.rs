@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     app::{StoredFile, StoredOutput},
-    domain::{JsonMap, MediaRole, Reason, Recipe, job::Failure},
+    domain::{JsonMap, MediaRole, Omission, Reason, Recipe, job::Failure},
     media::{
         Derivation, DeriveError, InspectError, Inspected, Limits, Original, Storage, StorageKey,
         embed_recipe, inspect, inspect_with_still,
@@ -70,7 +70,7 @@ impl OutputWriter<'_> {
         &self,
         output: &Output,
         recipe: &Recipe,
-    ) -> Result<(Vec<StoredOutput>, Vec<JsonMap>), AttemptError> {
+    ) -> Result<(Vec<StoredOutput>, Vec<Omission>), AttemptError> {
         for pause in BUSY_PAUSES {
             match WriteTry::of(self, recipe).write(output).await {
                 Err(error) if error.retryable && !error.is_of_storage() => {
@@ -136,7 +136,7 @@ struct WriteTry<'a> {
     /// Files that have been stored.
     files: usize,
     /// The files that could not be made of the outputs.
-    omitted: Vec<JsonMap>,
+    omitted: Vec<Omission>,
     /// Whether there is no further try.
     last: bool,
 }
@@ -162,7 +162,7 @@ impl<'a> WriteTry<'a> {
     async fn write(
         mut self,
         output: &Output,
-    ) -> Result<(Vec<StoredOutput>, Vec<JsonMap>), AttemptError> {
+    ) -> Result<(Vec<StoredOutput>, Vec<Omission>), AttemptError> {
         if output.files.is_empty() {
             let sentence = "The generator finished without making anything.";
             let failure = Failure::new(Reason::ProviderNoOutput, sentence);

@@ -13,7 +13,7 @@ use sea_orm::{
 use serde::Serialize;
 
 use crate::{
-    domain::{Caller, Error, JsonMap, MediaRole, MediaType, Page, Resource},
+    domain::{Caller, Error, MediaMetadata, MediaRole, MediaType, Page, Resource, to_map},
     entity::{
         job,
         media::{ActiveModel, Column, Entity, Model},
@@ -50,7 +50,7 @@ pub struct NewMedia {
     /// Whole seconds, rounded up.
     pub duration: Option<i32>,
     pub sha256: String,
-    pub metadata: JsonMap,
+    pub metadata: MediaMetadata,
     pub blurhash: String,
     pub tiny_preview: String,
     /// Set if the request is deleted by now.
@@ -84,7 +84,7 @@ fn row(job: &job::Model, media: NewMedia, now: DateTime<Utc>) -> ActiveModel {
         media_type: Set(media.media_type),
         file_size: Set(Some(media.file_size)),
         duration: Set(media.duration),
-        metadata: Set(Some(media.metadata.into())),
+        metadata: Set(Some(to_map(media.metadata).into())),
         blurhash: Set(media.blurhash),
         tiny_preview_base64: Set(Some(media.tiny_preview)),
         created_at: Set(now),

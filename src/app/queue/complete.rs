@@ -2,41 +2,17 @@
 
 use std::{slice, time::Duration};
 
-use serde_json::json;
-
 use crate::{
     app::App,
-    domain::{Error, JsonMap, MediaRole},
+    domain::{Error, JsonMap, MediaMetadata, MediaNotes, MediaRole},
     entity::job,
-    media::{Facts, Inspected, StorageKey},
+    media::{Inspected, StorageKey},
     store::{
         self, Transaction,
         media::NewMedia,
         queue::{self, Changed, Lease},
     },
 };
-
-/// What a file's metadata say by our own finding: a provider's word for it does not count, not even where we say nothing.
-const OURS: [&str; 18] = [
-    "role",
-    "format",
-    "sha256",
-    "width",
-    "height",
-    "duration_ms",
-    "fps",
-    "video_codec",
-    "audio_codec",
-    "channels",
-    "sample_rate",
-    "undecoded",
-    "original_id",
-    "thumbnail_size",
-    "recipe_not_embedded",
-    "seed",
-    "variation",
-    "index",
-];
 
 /// A file of an attempt that stands in the storage already.
 #[derive(Clone, Debug)]
@@ -99,17 +75,19 @@ impl App {
             ..self.describe(file, metadata)
         };
         let originals = outputs.iter().enumerate().map(|(index, output)| {
-            let mut metadata = output.metadata.clone();
-            metadata.retain(|key, _| !OURS.contains(&key.as_str()));
-            metadata.extend(placed(job, index, output));
+            let mut metadata = placed(job, index, output);
+            // A provider's word does not count for what we find out, not even where we say nothing.
+            metadata.notes.extra = MediaMetadata::read(output.metadata.clone()).notes.extra;
             new(&output.file, metadata)
         });
         let originals = store::media::insert(tx, job, originals.collect(), now).await?;
         let mut derived = Vec::new();
         for (index, (output, original)) in outputs.iter().zip(originals).enumerate() {
             for file in &output.derived {
-                let mut metadata = placed(job, index, output);
-                metadata.insert("original_id".to_owned(), json!(original));
+                let metadata = MediaMetadata {
+                    original_id: Some(original),
+                    ..placed(job, index, output)
+                };
                 derived.push(new(file, metadata));
             }
         }
@@ -117,16 +95,9 @@ impl App {
         Ok(())
     }
 
-    /// The row of a file. What was found out about it stands above what is told of it.
-    fn describe(&self, file: &StoredFile, mut metadata: JsonMap) -> NewMedia {
+    /// The row of a file, which belongs where `placed` says.
+    fn describe(&self, file: &StoredFile, placed: MediaMetadata) -> NewMedia {
         let facts = &file.inspected.facts;
-        metadata.extend(described(&file.inspected));
-        if let Some(size) = file.thumbnail_size {
-            metadata.insert("thumbnail_size".to_owned(), json!(size));
-        }
-        if let Some(why) = &file.recipe_not_embedded {
-            metadata.insert("recipe_not_embedded".to_owned(), json!(why));
-        }
         NewMedia {
             media_url: self.storage.object_url(&file.key),
             storage_key: file.key.path().to_owned(),
@@ -135,7 +106,7 @@ impl App {
             file_size: i64::try_from(facts.file_size).unwrap_or(i64::MAX),
             duration: facts.duration.map(whole_seconds),
             sha256: facts.sha256.clone(),
-            metadata,
+            metadata: described(file, placed),
             blurhash: file.inspected.blurhash.clone(),
             tiny_preview: file.inspected.tiny_preview.clone(),
             deleted_at: None,
@@ -144,64 +115,42 @@ impl App {
 }
 
 /// Which output of which variation a file belongs to, and what made it.
-fn placed(job: &job::Model, index: usize, output: &StoredOutput) -> JsonMap {
-    let mut metadata = JsonMap::from_iter([
-        ("variation".to_owned(), json!(job.variation)),
-        ("index".to_owned(), json!(index)),
-    ]);
-    if let Some(seed) = output.seed {
-        metadata.insert("seed".to_owned(), json!(seed));
+fn placed(job: &job::Model, index: usize, output: &StoredOutput) -> MediaMetadata {
+    MediaMetadata {
+        seed: output.seed.map(i64::from),
+        notes: MediaNotes {
+            variation: Some(job.variation),
+            index: Some(index),
+            ..MediaNotes::default()
+        },
+        ..MediaMetadata::default()
     }
-    metadata
 }
 
-/// What was found out about a file, as its metadata.
-fn described(inspected: &Inspected) -> JsonMap {
-    let Facts {
-        format,
-        file_size: _,
-        sha256,
-        size,
-        duration,
-        frame_rate,
-        video_codec,
-        sound,
-    } = &inspected.facts;
-    let known = [
-        ("format", Some(json!(format.as_str()))),
-        ("sha256", Some(json!(sha256))),
-        ("width", size.map(|(width, _)| json!(width))),
-        ("height", size.map(|(_, height)| json!(height))),
-        (
-            "duration_ms",
-            duration.map(|length| json!(milliseconds(length))),
-        ),
-        ("fps", frame_rate.map(|rate| json!(rate))),
-        (
-            "video_codec",
-            video_codec.as_ref().map(|codec| json!(codec)),
-        ),
-        (
-            "audio_codec",
-            sound.as_ref().map(|sound| json!(sound.codec)),
-        ),
-        (
-            "channels",
-            sound.as_ref().map(|sound| json!(sound.channels)),
-        ),
-        (
-            "sample_rate",
-            sound.as_ref().map(|sound| json!(sound.sample_rate)),
-        ),
-        (
-            "undecoded",
-            inspected.undecoded.as_ref().map(|why| json!(why)),
-        ),
-    ];
-    known
-        .into_iter()
-        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
-        .collect()
+/// Adds what was found out about a file.
+fn described(file: &StoredFile, placed: MediaMetadata) -> MediaMetadata {
+    let facts = &file.inspected.facts;
+    let sound = facts.sound.as_ref();
+    let small = |number: u32| i32::try_from(number).ok();
+    MediaMetadata {
+        format: Some(facts.format.to_string()),
+        sha256: Some(facts.sha256.clone()),
+        width: facts.size.and_then(|(width, _)| small(width)),
+        height: facts.size.and_then(|(_, height)| small(height)),
+        duration_ms: facts.duration.map(milliseconds),
+        fps: facts.frame_rate,
+        video_codec: facts.video_codec.clone(),
+        audio_codec: sound.map(|sound| sound.codec.clone()),
+        channels: sound.map(|sound| sound.channels.into()),
+        sample_rate: sound.and_then(|sound| small(sound.sample_rate)),
+        notes: MediaNotes {
+            thumbnail_size: file.thumbnail_size,
+            undecoded: file.inspected.undecoded.clone(),
+            recipe_not_embedded: file.recipe_not_embedded.clone(),
+            ..placed.notes
+        },
+        ..placed
+    }
 }
 
 /// Rounded up, see docs/domain.md#facts-of-a-file.

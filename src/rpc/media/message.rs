@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     app::{App, FoundMedia},
-    domain::{Caller, Checks, Error, JsonMap, MediaRole, MediaType, sha256_hex},
+    domain::{Caller, Checks, Error, MediaMetadata, MediaRole, MediaType, sha256_hex, to_map},
     entity::media,
     media::StorageKey,
     store,
@@ -105,21 +105,8 @@ pub(super) async fn message(app: &App, media: media::Model) -> Result<proto::Med
         _ => None,
     };
     let metadata = match media.metadata {
-        Some(Value::Object(metadata)) => metadata,
-        _ => JsonMap::new(),
-    };
-    let text = |key: &str| {
-        metadata
-            .get(key)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let number = |key: &str| metadata.get(key).and_then(Value::as_i64);
-    let small = |key: &str| {
-        number(key)
-            .and_then(|number| i32::try_from(number).ok())
-            .unwrap_or(0)
+        Some(Value::Object(metadata)) => MediaMetadata::read(metadata),
+        _ => MediaMetadata::default(),
     };
     Ok(proto::Media {
         id: media.id,
@@ -132,50 +119,25 @@ pub(super) async fn message(app: &App, media: media::Model) -> Result<proto::Med
         file_size: media.file_size.unwrap_or(0),
         duration_seconds: media.duration,
         role: role(media.role).into(),
-        format: text("format"),
-        width: small("width"),
-        height: small("height"),
-        duration_ms: number("duration_ms"),
-        frame_rate: metadata.get("fps").and_then(Value::as_f64).unwrap_or(0.0),
-        video_codec: text("video_codec"),
-        audio_codec: text("audio_codec"),
-        channels: small("channels"),
-        sample_rate: small("sample_rate"),
-        original_id: number("original_id"),
-        sha256: text("sha256"),
-        seed: number("seed"),
+        format: metadata.format.unwrap_or_default(),
+        width: metadata.width.unwrap_or_default(),
+        height: metadata.height.unwrap_or_default(),
+        duration_ms: metadata.duration_ms,
+        frame_rate: metadata.fps.unwrap_or_default(),
+        video_codec: metadata.video_codec.unwrap_or_default(),
+        audio_codec: metadata.audio_codec.unwrap_or_default(),
+        channels: metadata.channels.unwrap_or_default(),
+        sample_rate: metadata.sample_rate.unwrap_or_default(),
+        original_id: metadata.original_id,
+        sha256: metadata.sha256.unwrap_or_default(),
+        seed: metadata.seed,
         blurhash: media.blurhash,
         tiny_preview: media.tiny_preview_base64.unwrap_or_default(),
-        metadata: Some(json::to_struct(remainder(&metadata))),
+        metadata: Some(json::to_struct(to_map(metadata.notes))),
         create_time: Some(timestamp(media.created_at)),
         update_time: Some(timestamp(media.updated_at)),
         delete_time: media.deleted_at.map(timestamp),
     })
-}
-
-/// What no field of the message tells already.
-fn remainder(metadata: &JsonMap) -> JsonMap {
-    const TOLD: [&str; 13] = [
-        "role",
-        "format",
-        "width",
-        "height",
-        "duration_ms",
-        "fps",
-        "video_codec",
-        "audio_codec",
-        "channels",
-        "sample_rate",
-        "sha256",
-        "seed",
-        "original_id",
-    ];
-    let untold = metadata
-        .iter()
-        .filter(|(key, _)| !TOLD.contains(&key.as_str()));
-    untold
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect()
 }
 
 fn role(role: MediaRole) -> proto::MediaRole {
