@@ -21,12 +21,7 @@ async fn a_primary_that_is_read_only_for_a_while_costs_no_job_and_no_attempt() {
     let server = Process::serve(&db, media.path(), &[AMPLE_LEASE]).await;
     let script = Script::new(&["succeed"]).gated();
     let feature = server.scripted_feature().await;
-    let job = server
-        .create(scripted_wish(feature, &script))
-        .await
-        .1
-        .remove(0);
-    script.wait_until_submitted(1).await;
+    let job = submitted_job(&server, feature, &script).await;
 
     let operator = db.connect().await;
     set_read_only(&operator, &db, true).await;
@@ -43,17 +38,10 @@ async fn a_primary_that_is_read_only_for_a_while_costs_no_job_and_no_attempt() {
         "{refused:?}"
     );
     // What only reads works on.
-    assert_eq!(server.job(job.id).await.status(), JobStatus::Processing);
+    assert_eq!(server.job(job).await.status(), JobStatus::Processing);
 
     set_read_only(&operator, &db, false).await;
-    let ended = server.ended(job.id).await;
-    assert_eq!(
-        (ended.job.status(), ended.job.attempt),
-        (JobStatus::Completed, 1),
-        "{}",
-        server.log()
-    );
-    assert_eq!(script.calls_of("submit").len(), 1);
+    assert_completed_at_once(&server, job, &script).await;
     let next = server
         .create(scripted_wish(feature, &script))
         .await
@@ -96,12 +84,7 @@ async fn a_right_that_is_missing_when_a_job_is_finished_is_waited_for() {
     let server = Process::serve(&limited, media.path(), &settings).await;
     let script = Script::new(&["succeed"]).gated();
     let feature = server.scripted_feature().await;
-    let job = server
-        .create(scripted_wish(feature, &script))
-        .await
-        .1
-        .remove(0);
-    script.wait_until_submitted(1).await;
+    let job = submitted_job(&server, feature, &script).await;
 
     let revoke = format!("REVOKE INSERT ON generation_media FROM {role}");
     operator.execute_unprepared(&revoke).await.unwrap();
@@ -109,18 +92,11 @@ async fn a_right_that_is_missing_when_a_job_is_finished_is_waited_for() {
     server
         .until_logged("permission denied for table generation_media")
         .await;
-    assert_eq!(server.job(job.id).await.status(), JobStatus::Processing);
+    assert_eq!(server.job(job).await.status(), JobStatus::Processing);
     let grant = format!("GRANT INSERT ON generation_media TO {role}");
     operator.execute_unprepared(&grant).await.unwrap();
 
-    let ended = server.ended(job.id).await;
-    assert_eq!(
-        (ended.job.status(), ended.job.attempt),
-        (JobStatus::Completed, 1),
-        "{}",
-        server.log()
-    );
-    assert_eq!(script.calls_of("submit").len(), 1);
+    assert_completed_at_once(&server, job, &script).await;
     drop(server);
     for statement in [format!("DROP OWNED BY {role}"), format!("DROP ROLE {role}")] {
         operator.execute_unprepared(&statement).await.unwrap();
@@ -128,6 +104,44 @@ async fn a_right_that_is_missing_when_a_job_is_finished_is_waited_for() {
 }
 
 /// What a failover or a full disk does: new sessions take no writes, and the old ones are gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_loses_to_others_when_a_job_is_finished_is_tried_again() {
+    for lost in ["40001", "40P01"] {
+        let db = TestDatabase::create(Backend::Postgres).await;
+        let media = tempfile::tempdir().unwrap();
+        let server = Process::serve(&db, media.path(), &[AMPLE_LEASE]).await;
+        let script = Script::new(&["succeed"]).gated();
+        let feature = server.scripted_feature().await;
+        // What a sequence counts stays counted when a transaction is rolled back.
+        let trigger = format!(
+            "CREATE SEQUENCE defeats; \
+             CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN \
+                 IF nextval('defeats') <= 3 THEN RAISE EXCEPTION 'lost' USING ERRCODE = '{lost}'; END IF; \
+                 RETURN NEW; END$$; \
+             CREATE TRIGGER lose BEFORE INSERT ON generation_media FOR EACH ROW EXECUTE FUNCTION lose()"
+        );
+        let operator = db.connect().await;
+        operator.execute_unprepared(&trigger).await.unwrap();
+        let job = submitted_job(&server, feature, &script).await;
+        script.open_gate();
+        assert_completed_at_once(&server, job, &script).await;
+    }
+}
+
+/// A job that a provider works at.
+async fn submitted_job(server: &Process, feature: i64, script: &Script) -> i64 {
+    let (_, jobs) = server.create(scripted_wish(feature, script)).await;
+    script.wait_until_submitted(1).await;
+    jobs[0].id
+}
+
+async fn assert_completed_at_once(server: &Process, job: i64, script: &Script) {
+    let ended = server.ended(job).await.job;
+    let seen = (ended.status(), ended.attempt);
+    assert_eq!(seen, (JobStatus::Completed, 1), "{}", server.log());
+    assert_eq!(script.calls_of("submit").len(), 1);
+}
+
 async fn set_read_only(operator: &DatabaseConnection, db: &TestDatabase, on: bool) {
     let name = url::Url::parse(&db.url).unwrap().path()[1..].to_owned();
     let read_only = format!("ALTER DATABASE {name} SET default_transaction_read_only = {on}");
