@@ -17,6 +17,7 @@ use crate::{
     app::{self, App, Clock, Health, Pulse, Removal, RemovalMode},
     config::{Config, StorageBackend, StorageRemoval, host_name},
     domain::{Error, IntakeLimits, sha256_hex, with_causes},
+    entity::{feature, template},
     events::Events,
     executor::{self, Executor, Spool},
     media::{self, LinkSettings, S3Settings, Storage, StorageError, StorageSettings},
@@ -147,8 +148,8 @@ impl Server {
                 .await
                 .map_err(StartError::Catalogue)?;
         }
-        app.fold_features().await;
-        app.fold_templates().await;
+        app.fold_for_search::<feature::Entity>().await;
+        app.fold_for_search::<template::Entity>().await;
 
         let database = config.database.url.redacted();
         let storage = app.storage.place().to_owned();

@@ -2,7 +2,6 @@
 
 mod create;
 mod delete;
-mod fold;
 mod undelete;
 mod update;
 

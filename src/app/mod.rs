@@ -9,6 +9,7 @@ mod job;
 mod media;
 mod queue;
 mod request;
+mod search;
 mod storage;
 mod template;
 mod trend;

@@ -12,5 +12,3 @@ pub use cancel::Cancellation;
 pub use create::Accepted;
 pub use validate::ValidRequest;
 pub use watch::RequestUpdate;
-
-pub(super) use create::data_of;

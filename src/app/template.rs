@@ -2,13 +2,13 @@
 
 mod create;
 mod delete;
-mod fold;
 mod render;
 mod undelete;
 mod update;
 
 use crate::{
-    domain::{TemplateDraft, stored},
+    app::App,
+    domain::{Checks, Error, FeatureProperties, MediaType, TemplateData, TemplateDraft, stored},
     entity::template,
 };
 
@@ -29,5 +29,43 @@ pub(super) fn draft_of(template: &template::Model) -> TemplateDraft {
         order_index: template.order_index,
         trend_start: template.trend_start_date,
         trend_end: template.trend_end_date,
+    }
+}
+
+/// The typed data of a stored template.
+pub(super) fn data_of(template: &template::Model) -> Result<TemplateData, Error> {
+    stored::read(Some(&template.template_data)).map_err(|error| {
+        Error::internal(format!(
+            "template_data of template {}: {error}",
+            template.id
+        ))
+    })
+}
+
+impl App {
+    /// Notes what the feature's provider could not read of a template, if this process has that provider.
+    pub(super) fn check_look(
+        &self,
+        properties: &FeatureProperties,
+        category: MediaType,
+        data: &TemplateData,
+        checks: &mut Checks,
+    ) {
+        let Some(provider) = self.providers.get(properties.provider()) else {
+            return;
+        };
+        let names = data.variables.iter().map(|variable| &variable.name);
+        let defaults = data.variables.iter().filter_map(|variable| {
+            let value = variable.default.clone()?;
+            Some((variable.name.clone(), value))
+        });
+        for unfit in provider.check(category, &data.style, &defaults.collect()) {
+            let index = names.clone().position(|name| *name == unfit.key);
+            let field = match index.filter(|_| unfit.of_variable) {
+                Some(index) => format!("template_data.variables[{index}].default_value"),
+                None => format!("template_data.style.{}", unfit.key),
+            };
+            checks.add(field, format!("must be {}", unfit.expected));
+        }
     }
 }

@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     app::App,
     domain::{Caller, Checks, Error, Page},
+    entity::feature,
     store::{self, PageRequest},
 };
 
@@ -64,7 +65,7 @@ impl FeatureService for Features {
         let filter = filter_from(request, &mut checks);
         checks.finish(())?;
         if !filter.text.is_empty() {
-            self.app.fold_features().await;
+            self.app.fold_for_search::<feature::Entity>().await;
         }
         let page = bounded_page(page, |page| self.page(caller, &filter, page)).await?;
         Ok(Response::new(proto::ListFeaturesResponse {

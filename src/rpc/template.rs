@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     app::{App, Trial},
     domain::{Checks, Error, Page},
+    entity::template,
     store::{self, PageRequest, template::Ranking},
 };
 
@@ -75,7 +76,7 @@ impl TemplateService for Templates {
         let ranking = ranking_from(order, &mut checks);
         checks.finish(())?;
         if filter.searches() {
-            self.app.fold_templates().await;
+            self.app.fold_for_search::<template::Entity>().await;
         }
         let page = bounded_page(page, |page| self.page(&filter, ranking, page)).await?;
         Ok(Response::new(proto::ListTemplatesResponse {

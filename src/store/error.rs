@@ -37,7 +37,7 @@ impl From<DbErr> for Error {
 }
 
 /// Logs a fault that whoever met it will try again after. An outage that is known was logged when it began.
-pub fn report(error: &Error, what: &'static str) {
+pub fn report(error: &Error, what: &str) {
     let cause = with_causes(error);
     match error {
         _ if error.is_known_outage() => tracing::debug!("{what}"),

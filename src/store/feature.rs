@@ -6,8 +6,8 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, JoinType, Order,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, RelationDef,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult,
+    JoinType, Order, PaginatorTrait, QueryFilter, QuerySelect, RelationDef,
     sea_query::{Expr, ExprTrait, LockType, SimpleExpr},
 };
 use serde::Serialize;
@@ -27,7 +27,9 @@ use super::{
     PageRequest, Transaction,
     error::is_unique_violation,
     page::{List, Sorting},
-    queue, search, user,
+    queue,
+    search::{self, Searched},
+    user,
 };
 
 /// What a list shows; `None` and empty mean all.
@@ -243,31 +245,16 @@ fn next_version(locked: &Model, now: DateTime<Utc>) -> ActiveModel {
     }
 }
 
-/// Whether there is one of which a search would not know what it compares.
-pub async fn is_any_unfolded(db: &impl ConnectionTrait) -> Result<bool, Error> {
-    // Asked for the first one, PostgreSQL would expect to find it soon, and walk over the whole table without its index.
-    let unfolded = Entity::find().filter(search::is_unfolded(db.get_database_backend()));
-    Ok(unfolded.count(db).await? > 0)
-}
-
-/// Folds so many of them.
-pub async fn fold(tx: &Transaction, most: u64) -> Result<(), Error> {
-    let unfolded = Entity::find()
-        .filter(search::is_unfolded(tx.get_database_backend()))
-        .order_by_asc(Column::Id)
-        .limit(most)
-        .lock(LockType::NoKeyUpdate);
-    for feature in unfolded.all(tx).await? {
+impl Searched for Entity {
+    fn folded(feature: Model, _: DbBackend) -> ActiveModel {
         let description = feature.description.unwrap_or_default();
-        let row = ActiveModel {
+        ActiveModel {
             id: Unchanged(feature.id),
             search_text: Set(Some(folded_lines(&feature.name, &description))),
             search_version: Set(Some(feature.version)),
             ..Default::default()
-        };
-        row.update(tx).await?;
+        }
     }
-    Ok(())
 }
 
 /// How many live jobs of the feature wait, and how many run.

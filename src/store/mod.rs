@@ -21,7 +21,7 @@ mod private_file;
 pub mod queue;
 pub mod request;
 pub mod rights;
-mod search;
+pub mod search;
 pub mod template;
 mod transaction;
 pub mod trend;

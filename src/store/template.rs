@@ -6,8 +6,8 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, Order, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, UpdateMany,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, Order, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, UpdateMany,
     sea_query::{Expr, ExprTrait, LockType, Query, SimpleExpr},
 };
 use serde::Serialize;
@@ -25,7 +25,7 @@ use super::{
     error::is_unique_violation,
     feature::{is, non_empty},
     page::{List, Sorting},
-    search,
+    search::{self, Searched},
 };
 
 /// What a list shows; `None` and empty mean all.
@@ -203,34 +203,18 @@ fn folded_tags(tags: &[String], backend: DbBackend) -> Option<TextList> {
     TextList::for_backend(folded_each(tags), backend)
 }
 
-/// Whether there is one of which a search would not know what it compares.
-pub async fn is_any_unfolded(db: &impl ConnectionTrait) -> Result<bool, Error> {
-    // Asked for the first one, PostgreSQL would expect to find it soon, and walk over the whole table without its index.
-    let unfolded = Entity::find().filter(search::is_unfolded(db.get_database_backend()));
-    Ok(unfolded.count(db).await? > 0)
-}
-
-/// Folds so many of them.
-pub async fn fold(tx: &Transaction, most: u64) -> Result<(), Error> {
-    let backend = tx.get_database_backend();
-    let unfolded = Entity::find()
-        .filter(search::is_unfolded(backend))
-        .order_by_asc(Column::Id)
-        .limit(most)
-        .lock(LockType::NoKeyUpdate);
-    for template in unfolded.all(tx).await? {
+impl Searched for Entity {
+    fn folded(template: Model, backend: DbBackend) -> ActiveModel {
         let description = template.description.unwrap_or_default();
         let tags = template.tags.as_ref().map_or(&[][..], TextList::items);
-        let row = ActiveModel {
+        ActiveModel {
             id: Unchanged(template.id),
             search_text: Set(Some(folded_lines(&template.name, &description))),
             search_tags: Set(folded_tags(tags, backend)),
             search_version: Set(Some(template.version)),
             ..Default::default()
-        };
-        row.update(tx).await?;
+        }
     }
-    Ok(())
 }
 
 /// When the last of the feature's deleted templates was deleted.

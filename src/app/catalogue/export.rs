@@ -4,7 +4,7 @@ use crate::{
     app::{
         App,
         feature::{draft_of as feature_draft, properties_of},
-        request::data_of,
+        template::data_of,
         template::draft_of as template_draft,
     },
     domain::{Catalogue, CatalogueFeature, Error},

@@ -2,10 +2,10 @@
 //! docs/domain.md#resolving-a-request.
 
 use crate::{
-    app::{App, feature::properties_of},
+    app::{App, feature::properties_of, template::data_of},
     domain::{
-        Caller, Checks, Error, JobCounts, Offer, Origin, RequestDraft, Resolved, TemplateData,
-        Versioned, refuse_without_feature, resolve, stored,
+        Caller, Checks, Error, JobCounts, Offer, Origin, RequestDraft, Resolved, Versioned,
+        refuse_without_feature, resolve,
     },
     entity::{feature, idempotency_key, job, request, template},
     provider::Unfit,
@@ -229,14 +229,4 @@ pub(super) fn check_owner(caller: Caller, draft: &RequestDraft) -> Result<(), Er
         Some(user_id) if user_id != draft.user_id => Err(Error::UserUnknown(draft.user_id)),
         _ => Ok(()),
     }
-}
-
-/// The typed data of a stored template.
-pub(in crate::app) fn data_of(template: &template::Model) -> Result<TemplateData, Error> {
-    stored::read(Some(&template.template_data)).map_err(|error| {
-        Error::internal(format!(
-            "template_data of template {}: {error}",
-            template.id
-        ))
-    })
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     app::{App, feature::properties_of},
-    domain::{Checks, Error, FeatureProperties, MediaType, TemplateData, TemplateDraft},
+    domain::{Checks, Error, FeatureProperties, MediaType, TemplateDraft},
     entity::template,
     store,
 };
@@ -33,31 +33,5 @@ impl App {
                 store::template::insert(tx, draft, self.clock.now()).await
             })
             .await
-    }
-
-    /// Notes what the feature's provider could not read of a template, if this process has that provider.
-    pub(super) fn check_look(
-        &self,
-        properties: &FeatureProperties,
-        category: MediaType,
-        data: &TemplateData,
-        checks: &mut Checks,
-    ) {
-        let Some(provider) = self.providers.get(properties.provider()) else {
-            return;
-        };
-        let names = data.variables.iter().map(|variable| &variable.name);
-        let defaults = data.variables.iter().filter_map(|variable| {
-            let value = variable.default.clone()?;
-            Some((variable.name.clone(), value))
-        });
-        for unfit in provider.check(category, &data.style, &defaults.collect()) {
-            let index = names.clone().position(|name| *name == unfit.key);
-            let field = match index.filter(|_| unfit.of_variable) {
-                Some(index) => format!("template_data.variables[{index}].default_value"),
-                None => format!("template_data.style.{}", unfit.key),
-            };
-            checks.add(field, format!("must be {}", unfit.expected));
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! The prompt that a template makes, without a request, see docs/domain.md#data-of-a-template.
 
 use crate::{
-    app::{App, feature::properties_of, request::data_of},
+    app::{App, feature::properties_of, template::data_of},
     domain::{Checks, Error, JsonMap, check_prompt},
     store,
 };
