@@ -4,12 +4,14 @@ mod pulse;
 
 use std::collections::BTreeSet;
 
+use strum::IntoStaticStr;
 use tokio::sync::watch;
 
 pub use pulse::Pulse;
 
 /// What can be wrong with a process or with what it needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Ailment {
     ShuttingDown,
     DatabaseAway,
@@ -24,16 +26,7 @@ pub enum Ailment {
 impl Ailment {
     /// What programs know it by.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::ShuttingDown => "shutting_down",
-            Self::DatabaseAway => "database_away",
-            Self::SchemaUnknown => "schema_unknown",
-            Self::WorkerStuck => "worker_stuck",
-            Self::DatabaseReadOnly => "database_read_only",
-            Self::DatabaseFull => "database_full",
-            Self::DatabaseUnwritable => "database_unwritable",
-            Self::StorageAway => "storage_away",
-        }
+        self.into()
     }
 
     /// A sentence without a full stop, for anyone who may ask: it names no host.

@@ -132,7 +132,8 @@ impl Error {
 }
 
 /// The documented reasons of `error_reason.proto`, by their names there without the prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Reason {
     ValidationFailed,
     InvalidPageToken,
@@ -184,53 +185,6 @@ pub enum Reason {
 
 impl Reason {
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ValidationFailed => "VALIDATION_FAILED",
-            Self::InvalidPageToken => "INVALID_PAGE_TOKEN",
-            Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
-            Self::FeatureNotFound => "FEATURE_NOT_FOUND",
-            Self::TemplateNotFound => "TEMPLATE_NOT_FOUND",
-            Self::RequestNotFound => "REQUEST_NOT_FOUND",
-            Self::JobNotFound => "JOB_NOT_FOUND",
-            Self::MediaNotFound => "MEDIA_NOT_FOUND",
-            Self::MediaContentMissing => "MEDIA_CONTENT_MISSING",
-            Self::FeatureNameTaken => "FEATURE_NAME_TAKEN",
-            Self::TemplateNameTaken => "TEMPLATE_NAME_TAKEN",
-            Self::FeatureInactive => "FEATURE_INACTIVE",
-            Self::TemplateInactive => "TEMPLATE_INACTIVE",
-            Self::UserUnknown => "USER_UNKNOWN",
-            Self::JobAlreadyProcessing => "JOB_ALREADY_PROCESSING",
-            Self::JobAlreadyFinished => "JOB_ALREADY_FINISHED",
-            Self::RevisionAhead => "REVISION_AHEAD",
-            Self::DatabaseUnavailable => "DATABASE_UNAVAILABLE",
-            Self::StorageUnavailable => "STORAGE_UNAVAILABLE",
-            Self::ShuttingDown => "SHUTTING_DOWN",
-            Self::Internal => "INTERNAL",
-            Self::ProviderNoOutput => "PROVIDER_NO_OUTPUT",
-            Self::ProviderInvalidOutput => "PROVIDER_INVALID_OUTPUT",
-            Self::ProviderUnavailable => "PROVIDER_UNAVAILABLE",
-            Self::ProviderRejectedContent => "PROVIDER_REJECTED_CONTENT",
-            Self::ProviderRejectedInput => "PROVIDER_REJECTED_INPUT",
-            Self::ProviderOutcomeUnknown => "PROVIDER_OUTCOME_UNKNOWN",
-            Self::ProviderFailed => "PROVIDER_FAILED",
-            Self::ProviderNotConfigured => "PROVIDER_NOT_CONFIGURED",
-            Self::OutputTooLarge => "OUTPUT_TOO_LARGE",
-            Self::JobTimedOut => "JOB_TIMED_OUT",
-            Self::WorkerLost => "WORKER_LOST",
-            Self::MalformedMessage => "MALFORMED_MESSAGE",
-            Self::MessageTooLarge => "MESSAGE_TOO_LARGE",
-            Self::UnknownMethod => "UNKNOWN_METHOD",
-            Self::UnsupportedCompression => "UNSUPPORTED_COMPRESSION",
-            Self::FeatureInUse => "FEATURE_IN_USE",
-            Self::EtagMismatch => "ETAG_MISMATCH",
-            Self::FeatureDeleted => "FEATURE_DELETED",
-            Self::RequestDeleted => "REQUEST_DELETED",
-            Self::JobNotRetryable => "JOB_NOT_RETRYABLE",
-            Self::RequestNotRetryable => "REQUEST_NOT_RETRYABLE",
-            Self::OffsetAhead => "OFFSET_AHEAD",
-            Self::ProviderNotReady => "PROVIDER_NOT_READY",
-            Self::ProviderLimitExceeded => "PROVIDER_LIMIT_EXCEEDED",
-            Self::DatabaseFull => "DATABASE_FULL",
-        }
+        self.into()
     }
 }
