@@ -16,11 +16,19 @@ macro_rules! named {
 }
 pub(crate) use named;
 
+/// The wrong keys of a style, each with what is expected.
+pub(crate) type Problems = Vec<(String, String)>;
+
+/// The first of them as an error names it: the field and a message.
+pub(crate) fn first_problem(problems: Problems) -> (String, String) {
+    let (key, expected) = problems.into_iter().next().unwrap_or_default();
+    (format!("style.{key}"), format!("expected {expected}"))
+}
+
 /// Takes the values of a style's keys and gathers what is wrong with them.
 pub(crate) struct Reader<'a> {
     style: &'a Map<String, Value>,
-    /// The wrong keys, each with what is expected.
-    pub(crate) problems: Vec<(String, String)>,
+    problems: Problems,
 }
 
 impl<'a> Reader<'a> {
@@ -28,6 +36,14 @@ impl<'a> Reader<'a> {
         Self {
             style,
             problems: Vec::new(),
+        }
+    }
+
+    /// What was read, unless something is wrong.
+    pub(crate) fn finish<T>(self, read: T) -> Result<T, Problems> {
+        match self.problems.is_empty() {
+            true => Ok(read),
+            false => Err(self.problems),
         }
     }
 

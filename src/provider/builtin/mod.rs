@@ -6,7 +6,6 @@ mod video;
 
 use async_trait::async_trait;
 use codec::{Format, picture};
-use serde_json::Value;
 use studio::drawing::{self, Brief, DrawError};
 use studio::{animation, music};
 use tokio::task;
@@ -83,19 +82,24 @@ fn make(task: &Task) -> Result<Output, ProviderError> {
         .unwrap_or(Format::Png);
     let bytes = picture::encode(&drawn, format)
         .map_err(|error| ProviderError::Failed(error.to_string()))?;
-    let mut metadata = JsonMap::from_iter([("model".to_owned(), Value::from("atelier-poster-1"))]);
-    let omitted = drawing::omitted(&task.input.prompt);
-    if !omitted.is_empty() {
-        metadata.insert("omitted_characters".to_owned(), omitted.into());
-    }
     Ok(Output {
         files: vec![OutputFile {
             content: Content::Memory(bytes),
             seed: Some(task.input.seed),
             metadata: JsonMap::new(),
         }],
-        metadata,
+        metadata: drawn_by("atelier-poster-1", &task.input.prompt),
     })
+}
+
+/// What is told of a picture or video: its model, and what of the prompt is not on it.
+fn drawn_by(model: &str, prompt: &str) -> JsonMap {
+    let mut metadata = JsonMap::from_iter([("model".to_owned(), model.into())]);
+    let omitted = drawing::omitted(prompt);
+    if !omitted.is_empty() {
+        metadata.insert("omitted_characters".to_owned(), omitted.into());
+    }
+    metadata
 }
 
 /// Tells how far a task is; false when it must stop.

@@ -1,13 +1,12 @@
 //! Videos: a composed scene that moves.
 
 use codec::{CodecError, Format, video};
-use serde_json::Value;
-use studio::{animation::Animation, drawing};
+use studio::animation::Animation;
 
 use crate::domain::JsonMap;
 
 use super::super::{Content, Output, OutputFile, ProviderError, Task};
-use super::{brief, report};
+use super::{brief, drawn_by, report};
 
 /// Share of the work that is drawing the layers; the rest is putting frames together and encoding them.
 const DRAWN: f32 = 0.1;
@@ -69,15 +68,9 @@ pub(super) fn make(task: &Task) -> Result<Output, ProviderError> {
 
 /// What is told of the work.
 fn told(prompt: &str, frames: u32, rate: u32) -> JsonMap {
-    let mut metadata = JsonMap::from_iter([
-        ("model".to_owned(), Value::from("atelier-motion-1")),
-        ("frames".to_owned(), frames.into()),
-        ("fps".to_owned(), rate.into()),
-    ]);
-    let omitted = drawing::omitted(prompt);
-    if !omitted.is_empty() {
-        metadata.insert("omitted_characters".to_owned(), omitted.into());
-    }
+    let mut metadata = drawn_by("atelier-motion-1", prompt);
+    metadata.insert("frames".to_owned(), frames.into());
+    metadata.insert("fps".to_owned(), rate.into());
     metadata
 }
 

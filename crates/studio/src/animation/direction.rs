@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::dice::Dice;
 use crate::drawing::DrawError;
-use crate::style::{Reader, named};
+use crate::style::{Problems, Reader, first_problem, named};
 
 named! {
     /// How words and cards come in.
@@ -60,10 +60,10 @@ impl Direction {
     /// # Errors
     /// [`DrawError::Invalid`] names the first wrong key as `style.animation.<key>`.
     pub(super) fn read(style: &Map<String, Value>, dice: &Dice) -> Result<Self, DrawError> {
-        let (told, problems) = read(style);
-        if let Some((key, expected)) = problems.first() {
-            return Err(invalid(key, expected));
-        }
+        let told = read(style).map_err(|problems| {
+            let (field, message) = first_problem(problems);
+            DrawError::Invalid { field, message }
+        })?;
         let mut dice = dice.fork("animation");
         // Drawn in any case, so that naming one key leaves the others as they were.
         let entrance = dice.pick([
@@ -95,23 +95,15 @@ struct Told {
 ///
 /// # Errors
 /// Every known key whose value has the wrong type or is not in its set, as `animation.<key>`, with what is expected instead.
-pub fn check_style(style: &Map<String, Value>) -> Result<(), Vec<(String, String)>> {
-    let (_, problems) = read(style);
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(problems)
-    }
+pub fn check_style(style: &Map<String, Value>) -> Result<(), Problems> {
+    read(style).map(drop)
 }
 
-fn read(style: &Map<String, Value>) -> (Told, Vec<(String, String)>) {
+fn read(style: &Map<String, Value>) -> Result<Told, Problems> {
     let told = match style.get("animation") {
-        None | Some(Value::Null) => return Default::default(),
+        None | Some(Value::Null) => return Ok(Told::default()),
         Some(Value::Object(told)) => told,
-        Some(_) => {
-            let problem = ("animation".to_owned(), "a table".to_owned());
-            return (Told::default(), vec![problem]);
-        }
+        Some(_) => return Err(vec![("animation".to_owned(), "a table".to_owned())]),
     };
     let mut reader = Reader::new(told);
     let told = Told {
@@ -120,16 +112,11 @@ fn read(style: &Map<String, Value>) -> (Told, Vec<(String, String)>) {
         drift: reader.one_of("drift", Drift::NAMES),
         pace: reader.one_of("pace", Pace::NAMES),
     };
-    let problems = reader.problems.into_iter();
-    let problems = problems.map(|(key, expected)| (format!("animation.{key}"), expected));
-    (told, problems.collect())
-}
-
-fn invalid(key: &str, expected: &str) -> DrawError {
-    DrawError::Invalid {
-        field: format!("style.{key}"),
-        message: format!("expected {expected}"),
-    }
+    reader.finish(told).map_err(|problems| {
+        let problems = problems.into_iter();
+        let within = |(key, expected)| (format!("animation.{key}"), expected);
+        problems.map(within).collect()
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::DrawError;
 use super::colour::Colour;
 use super::palette::{Mood, PALETTES, Palette};
-use crate::style::{Reader, listed, named};
+use crate::style::{Problems, Reader, first_problem, listed, named};
 
 named! {
     /// How text and art share the canvas.
@@ -123,30 +123,21 @@ pub(super) struct Style {
 /// # Errors
 /// Every known key whose value has the wrong type or is not in its set, with what is expected instead. Unknown keys are
 /// not looked at.
-pub fn check_style(style: &Map<String, Value>) -> Result<(), Vec<(String, String)>> {
-    let (_, problems) = read(style);
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(problems)
-    }
+pub fn check_style(style: &Map<String, Value>) -> Result<(), Problems> {
+    read(style).map(drop)
 }
 
 impl Style {
     /// Reads a style; the error names the first wrong key as `style.<key>`.
     pub(super) fn parse(style: &Map<String, Value>) -> Result<Self, DrawError> {
-        let (parsed, problems) = read(style);
-        match problems.into_iter().next() {
-            None => Ok(parsed),
-            Some((key, expected)) => Err(DrawError::Invalid {
-                field: format!("style.{key}"),
-                message: format!("expected {expected}"),
-            }),
-        }
+        read(style).map_err(|problems| {
+            let (field, message) = first_problem(problems);
+            DrawError::Invalid { field, message }
+        })
     }
 }
 
-fn read(style: &Map<String, Value>) -> (Style, Vec<(String, String)>) {
+fn read(style: &Map<String, Value>) -> Result<Style, Problems> {
     let mut reader = Reader::new(style);
     let parsed = Style {
         layout: reader.one_of("layout", Layout::NAMES),
@@ -160,7 +151,7 @@ fn read(style: &Map<String, Value>) -> (Style, Vec<(String, String)>) {
         badge: reader.text("badge"),
         footer: reader.text("footer"),
     };
-    (parsed, reader.problems)
+    reader.finish(parsed)
 }
 
 fn palette(reader: &mut Reader) -> Option<Palette> {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::MusicError;
 use super::mood::{Beat, Ensemble, Mood};
 use super::theory::{Mode, parse_key};
-use crate::style::Reader;
+use crate::style::{Problems, Reader, first_problem};
 
 /// Beats per minute that a style may ask for.
 const TEMPOS: std::ops::RangeInclusive<u64> = 40..=200;
@@ -28,30 +28,21 @@ pub(super) struct Style {
 /// # Errors
 /// Every known key whose value has the wrong type or is not in its set, with what is expected instead. Unknown keys are
 /// not looked at.
-pub fn check_style(style: &Map<String, Value>) -> Result<(), Vec<(String, String)>> {
-    let (_, problems) = read(style);
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(problems)
-    }
+pub fn check_style(style: &Map<String, Value>) -> Result<(), Problems> {
+    read(style).map(drop)
 }
 
 impl Style {
     /// Reads a style; the error names the first wrong key as `style.<key>`.
     pub(super) fn parse(style: &Map<String, Value>) -> Result<Self, MusicError> {
-        let (parsed, problems) = read(style);
-        match problems.into_iter().next() {
-            None => Ok(parsed),
-            Some((key, expected)) => Err(MusicError::Invalid {
-                field: format!("style.{key}"),
-                message: format!("expected {expected}"),
-            }),
-        }
+        read(style).map_err(|problems| {
+            let (field, message) = first_problem(problems);
+            MusicError::Invalid { field, message }
+        })
     }
 }
 
-fn read(style: &Map<String, Value>) -> (Style, Vec<(String, String)>) {
+fn read(style: &Map<String, Value>) -> Result<Style, Problems> {
     let mut reader = Reader::new(style);
     let parsed = Style {
         mood: reader.one_of("mood", Mood::NAMES),
@@ -60,7 +51,7 @@ fn read(style: &Map<String, Value>) -> (Style, Vec<(String, String)>) {
         ensemble: reader.one_of("ensemble", Ensemble::NAMES),
         beat: reader.one_of("drums", Beat::NAMES),
     };
-    (parsed, reader.problems)
+    reader.finish(parsed)
 }
 
 /// A whole number, also as a double, which is all that a protobuf Struct knows.

@@ -1,5 +1,6 @@
 //! Whole videos, by the provider itself.
-use serde_json::json;
+
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
