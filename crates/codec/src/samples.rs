@@ -1,4 +1,5 @@
 //! Sample files of tests, made by other programs than ours; bounds to read them in.
+
 #![expect(clippy::unwrap_used, reason = "only tests are built with it")]
 
 use std::process::{Command, Output};

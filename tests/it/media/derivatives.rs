@@ -2,7 +2,7 @@
 
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, DeleteMediaRequest, FeatureProperties,
-    GenerationInput, JobStatus, Media, MediaRole, MediaType, OutputSettings,
+    GenerationInput, Media, MediaRole, MediaType, OutputSettings,
 };
 use codec::Format;
 use image::GenericImageView;
@@ -17,7 +17,7 @@ on_both_databases! {
     async fn thumbnails_have_the_sizes_that_the_feature_names(db: TestDatabase) {
         let server = TestServer::start(&db).await;
         let feature = picture_feature(&server, &[64, 1_024, 160]).await;
-        let media = made(&server, sized(feature, 480, 600)).await;
+        let media = server.made(sized(feature, 480, 600)).await.media();
         let (original, thumbnails) = media.split_first().unwrap();
         assert_eq!((original.role(), original.original_id), (MediaRole::Original, None));
         let sizes: Vec<_> = thumbnails.iter().map(|media| (media.width, media.height)).collect();
@@ -38,7 +38,7 @@ on_both_databases! {
         let feature = server.add_feature(feature).await.id;
         // The first attempt makes nothing, so nothing of it may be left.
         let script = Script::new(&["transient", "several"]);
-        let media = made(&server, scripted_wish(feature, &script)).await;
+        let media = server.made(scripted_wish(feature, &script)).await.media();
         assert_eq!(media.len(), 6);
         assert!(media.is_sorted_by_key(|media| media.id), "{media:?}");
         let (originals, thumbnails) = media.split_at(3);
@@ -92,7 +92,7 @@ on_both_databases! {
     async fn each_is_deleted_for_itself(db: TestDatabase) {
         let server = TestServer::start(&db).await;
         let feature = picture_feature(&server, &[64]).await;
-        let media = made(&server, sized(feature, 128, 128)).await;
+        let media = server.made(sized(feature, 128, 128)).await.media();
         let [original, thumbnail] = &media[..] else { panic!("{media:?}") };
         server.media().delete_media(DeleteMediaRequest { id: original.id }).await.unwrap();
         let left = server.media_of(original.job_id.unwrap()).await;
@@ -130,19 +130,6 @@ fn sized(feature: i64, width: i32, height: i32) -> CreateRequestRequest {
     }
 }
 
-/// The media of a request of one job, as its watcher gets them.
-async fn made(server: &TestServer, wish: CreateRequestRequest) -> Vec<Media> {
-    let job = server.create(wish).await.1.remove(0);
-    let mut ended = server.ended(job.id).await;
-    assert_eq!(
-        ended.job.status(),
-        JobStatus::Completed,
-        "{:?}",
-        ended.job.error
-    );
-    ended.transitions.pop().unwrap().media
-}
-
 /// A recording with all that can be made of one.
 async fn delivered(
     server: &TestServer,
@@ -156,7 +143,7 @@ async fn delivered(
     properties.preview = media_type == MediaType::Video;
     let feature = server.add_feature(feature).await.id;
     let script = recording.script();
-    made(server, scripted_wish(feature, &script)).await
+    server.made(scripted_wish(feature, &script)).await.media()
 }
 
 fn metadata(media: &Media, key: &str) -> f64 {

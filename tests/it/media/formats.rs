@@ -111,8 +111,7 @@ on_both_databases! {
         let webm = Recording::webm();
         let script = webm.script();
         let job = server.create(asking_of(feature, &script, &["webm", "gif"])).await.1.remove(0);
-        let ended = server.ended(job.id).await;
-        assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job.error);
+        let ended = server.completed(job.id).await;
         let media = &ended.transitions.last().unwrap().media;
         assert_eq!((formats(media), roles(media)), (vec!["webm"], vec![MediaRole::Original]));
         let told = ended.job.output_metadata.unwrap().fields;
@@ -238,19 +237,12 @@ fn asking(feature: i64, formats: &[&str]) -> CreateRequestRequest {
     }
 }
 
-/// The media of a request of one job, as its watcher gets them.
+/// The media of a request of one job, of which nothing is left out.
 async fn made(server: &TestServer, wish: CreateRequestRequest) -> Vec<Media> {
-    let job = server.create(wish).await.1.remove(0);
-    let mut ended = server.ended(job.id).await;
-    assert_eq!(
-        ended.job.status(),
-        JobStatus::Completed,
-        "{:?}",
-        ended.job.error
-    );
+    let ended = server.made(wish).await;
     let told = ended.job.output_metadata.as_ref().unwrap();
     assert!(!told.fields.contains_key("omitted"), "{told:?}");
-    ended.transitions.pop().unwrap().media
+    ended.media()
 }
 
 /// The picture in the stored file, which is the one that the row describes.

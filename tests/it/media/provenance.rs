@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest, FeatureProperties,
-    GenerationInput, JobStatus, Media, MediaRole, MediaType, OutputSettings, TemplateData,
+    GenerationInput, Media, MediaRole, MediaType, OutputSettings, TemplateData,
 };
 use codec::provenance;
 use prost_types::value::Kind;
@@ -197,15 +197,8 @@ fn picture(feature: i64, formats: &[&str]) -> CreateRequestRequest {
 
 /// The job of a request once it is completed, and its media.
 async fn made(server: &TestServer, wish: CreateRequestRequest) -> (Ended, Vec<Media>) {
-    let job = server.create(wish).await.1.remove(0);
-    let mut ended = server.ended(job.id).await;
-    assert_eq!(
-        ended.job.status(),
-        JobStatus::Completed,
-        "{:?}",
-        ended.job.error
-    );
-    let media = ended.transitions.pop().unwrap().media;
+    let ended = server.made(wish).await;
+    let media = ended.media();
     (ended, media)
 }
 

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest, FeatureProperties,
-    GenerationInput, JobStatus, Media, MediaRole, MediaType, OutputSettings, TemplateData,
+    GenerationInput, Media, MediaRole, MediaType, OutputSettings, TemplateData,
 };
 use atelier::server::Role;
 use serde_json::{Value, json};
@@ -228,13 +228,7 @@ fn video_wish(feature: i64, settings: OutputSettings, seed: i64) -> CreateReques
 /// What a wish for one video makes.
 async fn make(server: &Client, wish: CreateRequestRequest) -> Media {
     let (_, jobs) = server.create(wish).await;
-    let ended = server.ended(jobs[0].id).await;
-    assert_eq!(
-        ended.job.status(),
-        JobStatus::Completed,
-        "{:?}",
-        ended.job.error
-    );
+    server.completed(jobs[0].id).await;
     let media = server.media_of(jobs[0].id).await;
     let mut originals = media
         .into_iter()

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use atelier::config::{Config, Inputs};
 use atelier::rpc::proto::{
-    CreateFeatureRequest, CreateRequestRequest, FeatureProperties, GenerationInput, JobStatus,
-    Media, MediaRole, MediaType, OutputSettings,
+    CreateFeatureRequest, CreateRequestRequest, FeatureProperties, GenerationInput, Media,
+    MediaRole, MediaType, OutputSettings,
 };
 
 use crate::support::client::{scripted_feature, wish};
@@ -79,8 +79,7 @@ on_both_databases! {
         let output = OutputSettings { width: 128, height: 96, duration_seconds: 2, ..Default::default() };
         wish.input = Some(GenerationInput { output: Some(output), ..Default::default() });
         let (_, jobs) = server.create(wish).await;
-        let ended = server.ended(jobs[0].id).await;
-        assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job.error);
+        server.completed(jobs[0].id).await;
         let media = server.media_of(jobs[0].id).await;
         let original = media.iter().find(|media| media.format == "mp4").unwrap();
         assert_eq!((original.width, original.height), (128, 96));
@@ -115,13 +114,7 @@ async fn speech(
         ..wish(feature)
     };
     let (_, jobs) = server.create(wish).await;
-    let ended = server.ended(jobs[0].id).await;
-    assert_eq!(
-        ended.job.status(),
-        JobStatus::Completed,
-        "{:?}",
-        ended.job.error
-    );
+    server.completed(jobs[0].id).await;
     server.media_of(jobs[0].id).await
 }
 

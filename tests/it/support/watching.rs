@@ -1,8 +1,8 @@
 //! Watching jobs and requests as a client does.
 
 use atelier::rpc::proto::{
-    Job, JobStatus, WatchJobEvent, WatchJobRequest, WatchJobResponse, WatchRequestEvent,
-    WatchRequestRequest, WatchRequestResponse,
+    CreateRequestRequest, Job, JobStatus, Media, WatchJobEvent, WatchJobRequest, WatchJobResponse,
+    WatchRequestEvent, WatchRequestRequest, WatchRequestResponse,
 };
 use tonic::{Status, Streaming};
 
@@ -42,6 +42,24 @@ impl Client {
         Ended { job, transitions }
     }
 
+    /// The job once it is completed, with all its transitions.
+    pub(crate) async fn completed(&self, job_id: i64) -> Ended {
+        let ended = self.ended(job_id).await;
+        assert_eq!(
+            ended.job.status(),
+            JobStatus::Completed,
+            "{:?}",
+            ended.job.error
+        );
+        ended
+    }
+
+    /// The job of a request for one, once it is completed.
+    pub(crate) async fn made(&self, wish: CreateRequestRequest) -> Ended {
+        let job = self.create(wish).await.1.remove(0);
+        self.completed(job.id).await
+    }
+
     /// Waits until the job is in `status`, or has been.
     pub(crate) async fn reached(&self, job_id: i64, status: JobStatus) -> WatchJobResponse {
         let mut watch = self.watch(job_id).await;
@@ -62,6 +80,11 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
+    /// What was made, as the job's watcher gets it.
+    pub(crate) fn media(&self) -> Vec<Media> {
+        self.transitions.last().unwrap().media.clone()
+    }
+
     pub(crate) fn statuses(&self) -> Vec<JobStatus> {
         statuses(&self.transitions)
     }

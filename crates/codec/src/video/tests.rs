@@ -1,4 +1,5 @@
 //! Tests of whole files.
+
 use image::{AnimationDecoder, Rgb, codecs::gif::GifDecoder};
 use mp4_atom::{Decode, Moov};
 use openh264::{decoder::Decoder, formats::YUVSource};

@@ -1,4 +1,5 @@
 //! Tests of whole animations.
+
 use image::imageops::thumbnail;
 use serde_json::{Value, json};
 

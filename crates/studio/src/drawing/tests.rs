@@ -1,4 +1,5 @@
 //! Tests of whole pictures.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

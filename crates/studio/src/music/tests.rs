@@ -1,4 +1,5 @@
 //! Tests of whole pieces. Short ones: they are rendered without optimisation.
+
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
