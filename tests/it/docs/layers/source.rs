@@ -28,10 +28,9 @@ impl Source {
     }
 
     fn of(file: &str, code: &str) -> Self {
-        let parts = file.split('/').count();
         let mut source = Self {
             file: file.to_owned(),
-            depth: parts - usize::from(file.ends_with("/mod.rs")),
+            depth: file.split('/').count(),
             in_crate: Vec::new(),
             others: Vec::new(),
             roots: BTreeSet::new(),

@@ -35,7 +35,7 @@
 
 /// The program in the page on clients, to be compiled with the examples.
 #[cfg(doctest)]
-#[doc = include_str!("../../docs/clients.md")]
+#[doc = include_str!("../docs/clients.md")]
 pub struct DocumentedExample;
 
 mod builder;
