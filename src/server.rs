@@ -1,38 +1,29 @@
-//! The composition root: builds every part from the configuration and runs them together. The program and the tests start
-//! the same server.
+//! The life of a server: its parts start together, are watched, and stop in stages. The program and the tests start the same
+//! server.
 
 mod health;
 mod schema;
 mod stopping;
+mod wiring;
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use migration::Serving;
-
 use tokio::{net::TcpListener, task::JoinHandle};
 use tonic::transport::server::TcpIncoming;
-use url::Url;
 
 use crate::{
-    app::{self, App, Clock, Health, Pulse, Removal, RemovalMode},
-    config::{Config, StorageBackend, StorageRemoval, host_name},
-    domain::{Error, IntakeLimits, sha256_hex, with_causes},
-    entity::{feature, template},
-    events::Events,
-    executor::{self, Executor, Spool},
-    media::{self, LinkSettings, S3Settings, Storage, StorageError, StorageSettings},
-    provider::{Provider, Registry, builtin::Builtin, exec::Exec, scripted::Scripted},
+    app::{App, Pulse},
+    config::Config,
+    domain::{Error, with_causes},
+    media::StorageError,
     rpc,
-    store::{self, ConnectError, Store},
+    store::ConnectError,
 };
 
 pub use schema::{SchemaError, migrator};
-use stopping::{Pace, Stages, stopping_time};
-
-/// Installed when the database has no feature yet.
-const STARTER_CATALOGUE: &str = include_str!("../catalogue/starter.toml");
-/// How often a watcher looks for itself, should a wake-up be lost.
-const WATCH_POLL: Duration = Duration::from_secs(2);
+use stopping::{Pace, Stages};
+pub use wiring::{open_app, removal};
 
 /// Which parts run in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +42,14 @@ impl Role {
             Self::Api => "api",
             Self::Worker => "worker",
         }
+    }
+
+    fn answers(self) -> bool {
+        matches!(self, Self::All | Self::Api)
+    }
+
+    fn works(self) -> bool {
+        matches!(self, Self::All | Self::Worker)
     }
 }
 
@@ -113,79 +112,41 @@ struct Probes {
 
 impl Server {
     /// Starts the parts of `role`. When it returns, clients can connect.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing runs on then.
     pub async fn start(config: Config, role: Role) -> Result<Self, StartError> {
-        let listener = match role {
-            Role::All | Role::Api => Some(listen(config.server.listen).await?),
-            Role::Worker => None,
-        };
-        let probe_listener = match config.health.listen {
-            Some(address) => Some(listen(address).await?),
-            None => None,
-        };
-        let address = listener
-            .as_ref()
-            .and_then(|listener| listener.local_addr().ok());
+        let listener = listen(role.answers().then_some(config.server.listen)).await?;
+        let probe_listener = listen(config.health.listen).await?;
+        let address = listener.as_ref().and_then(|port| port.local_addr().ok());
         let stages = Stages::default();
-        let name = application_name(role.name());
-        let (mut app, serving) = build_app(&config, &name, address, &stages).await?;
-        if role != Role::Api {
-            app.providers = build_providers(&config);
-        }
-        let spool = match role {
-            Role::All | Role::Worker => Some(open_spool(&config)?),
-            Role::Api => None,
+        let name = wiring::application_name(role.name());
+        let (mut app, serving) = wiring::build_app(&config, &name, address, &stages).await?;
+        let spool = if role.works() {
+            app.providers = wiring::build_providers(&config);
+            Some(wiring::open_spool(&config)?)
+        } else {
+            None
         };
-        match app.storage.check().await {
-            Ok(()) => app.claim_empty_storage().await.map_err(StartError::Claim)?,
-            // A worker that holds outputs was well before the storage went away, and goes on waiting for it.
-            Err(error) if spool.as_ref().is_some_and(|spool| !spool.is_empty()) => {
-                tracing::error!(%error, "starting without the media storage, for outputs wait for it");
-            }
-            Err(error) => return Err(error.into()),
-        }
-        if config.catalogue.install_starter {
-            app.install_catalogue(STARTER_CATALOGUE)
-                .await
-                .map_err(StartError::Catalogue)?;
-        }
-        app.fold_for_search::<feature::Entity>().await;
-        app.fold_for_search::<template::Entity>().await;
+        wiring::make_ready(&app, &config, spool.as_ref()).await?;
 
-        let database = config.database.url.redacted();
-        let storage = app.storage.place().to_owned();
-        let pulse = (role != Role::Api).then(Pulse::start);
+        let pulse = role.works().then(Pulse::start);
         health::look(&app, pulse.as_ref()).await;
+        let probes = probe_listener.map(|port| answer_probes(port, &app));
+        let probes = probes.transpose()?;
         let health = tokio::spawn(health::watch(app.clone(), pulse.clone()));
-        let probes = match probe_listener {
-            Some(listener) => Some(answer_probes(listener, &app)?),
+        let executor = match spool.zip(pulse) {
+            Some((spool, pulse)) => {
+                let executor = wiring::build_executor(&config, &app, spool, pulse, &stages);
+                executor.announce().await;
+                Some(tokio::spawn(executor.run()))
+            }
             None => None,
         };
-        let executor = pulse
-            .clone()
-            .zip(spool)
-            .map(|(pulse, spool)| build_executor(&config, &app, spool, pulse, &stages));
-        if let Some(executor) = &executor {
-            executor.announce().await;
-        }
-        let executor = executor.map(|executor| tokio::spawn(executor.run()));
         let (events, store) = (app.events.clone(), app.store.clone());
         let relay = tokio::spawn(async move { events.relay(&store).await });
-        let served = app.clone();
-        let origins = config.server.cors_origins.clone();
-        let api = listener.map(|listener| {
-            tokio::spawn(async move {
-                rpc::serve(
-                    served,
-                    TcpIncoming::from(listener).with_nodelay(Some(true)),
-                    &origins,
-                )
-                .await
-            })
-        });
-        let listening = address.map(|address| address.to_string());
-        let probed = probes.as_ref().map(|probes| probes.address.to_string());
-        let role = role.name();
-        tracing::info!(role, listening, probed, database, storage, "started");
+        let api = listener.map(|port| answer_clients(port, &app, &config));
+        tell_start(role, address, probes.as_ref(), &app, &config);
         Ok(Self {
             address,
             app,
@@ -311,10 +272,13 @@ fn flatten(
     ended.map_err(Box::from).and_then(|ended| ended)
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| StartError::Listen { address, source })
+async fn listen(address: Option<SocketAddr>) -> Result<Option<TcpListener>, StartError> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.map_err(|source| StartError::Listen { address, source })?;
+    Ok(Some(listener))
 }
 
 fn answer_probes(listener: TcpListener, app: &App) -> Result<Probes, StartError> {
@@ -324,175 +288,23 @@ fn answer_probes(listener: TcpListener, app: &App) -> Result<Probes, StartError>
     Ok(Probes { address, task })
 }
 
-/// The use cases on the configured database and storage, without a server: for commands that are done when they end.
-pub async fn open_app(config: &Config) -> Result<App, StartError> {
-    let name = application_name("command");
-    let (app, _) = build_app(config, &name, None, &Stages::default()).await?;
-    Ok(app)
+fn answer_clients(listener: TcpListener, app: &App, config: &Config) -> Task {
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let (app, origins) = (app.clone(), config.server.cors_origins.clone());
+    tokio::spawn(async move { rpc::serve(app, incoming, &origins).await })
 }
 
-/// What a database server shows for the connections of this process.
-fn application_name(part: &str) -> String {
-    format!("atelier {part} {}", host_name())
-}
-
-async fn build_app(
-    config: &Config,
-    name: &str,
+fn tell_start(
+    role: Role,
     address: Option<SocketAddr>,
-    stages: &Stages,
-) -> Result<(App, Serving), StartError> {
-    let database = store::connect(&config.database, name).await?;
-    let serving = schema::prepare(&database, config).await?;
-    // Closed before the pools open: a server may have connections to spare for these alone.
-    if let Err(error) = database.close().await {
-        tracing::debug!(%error, "cannot close the connection of the migrations");
-    }
-    let store = Store::open(&config.database, name).await?;
-    let storage = Storage::open_below(
-        &storage_settings(config)?,
-        &config.storage.prefix,
-        links(config, address)?,
-    )?;
-    let app = App {
-        store,
-        storage,
-        events: Events::default(),
-        clock: Clock::system(),
-        providers: Registry::default(),
-        settings: app::Settings {
-            intake: IntakeLimits {
-                prompt_chars: config.limits.prompt_chars,
-                variations: usize::try_from(config.limits.variations).unwrap_or(usize::MAX),
-            },
-            max_attempts: i32::try_from(config.executor.max_attempts).unwrap_or(i32::MAX),
-            provision_users: config.provisions_users(),
-            users: config.users_table(),
-            trend_threshold: i32::try_from(config.trends.threshold).unwrap_or(i32::MAX),
-            watch_heartbeat: config.server.watch_heartbeat,
-            watch_poll: WATCH_POLL,
-        },
-        health: Health::default(),
-        draining: stages.draining.clone(),
-        stopping: stages.closing.clone(),
-    };
-    Ok((app, serving))
-}
-
-fn links(config: &Config, address: Option<SocketAddr>) -> Result<LinkSettings, StartError> {
-    let address = address.unwrap_or(config.server.listen);
-    let server_url = match &config.server.public_url {
-        Some(url) => url.clone(),
-        None => Url::parse(&format!("http://{address}"))?,
-    };
-    Ok(LinkSettings {
-        server_url,
-        public_url: config.storage.public_url.clone(),
-        signing_key: config.storage.signing_key.clone(),
-        lifetime: config.storage.download_url_ttl,
-    })
-}
-
-fn storage_settings(config: &Config) -> Result<StorageSettings, StartError> {
-    let storage = config.storage.clone();
-    Ok(match storage.backend {
-        StorageBackend::Local => StorageSettings::Local {
-            folder: storage.folder,
-        },
-        StorageBackend::S3 => StorageSettings::S3(S3Settings {
-            bucket: storage.bucket.unwrap_or_default(),
-            region: storage.region,
-            endpoint: storage.endpoint,
-            path_style: storage.path_style,
-            access_key_id: storage.access_key_id,
-            secret_access_key: storage.secret_access_key,
-            session_token: storage.session_token,
-        }),
-    })
-}
-
-fn build_providers(config: &Config) -> Registry {
-    let mut providers = Registry::default().with(Builtin);
-    if config.providers.scripted {
-        providers = providers.with(Scripted);
-    }
-    let supervisor = &config.exec.supervisor;
-    for (name, command) in &config.exec.commands {
-        let exec = Exec::new(name.clone(), command.clone(), supervisor.clone());
-        if let Err(missing) = exec.ready() {
-            tracing::info!(provider = name, missing, "a provider is not ready");
-        }
-        providers = providers.with(exec);
-    }
-    match config.executor.providers.as_slice() {
-        [] => providers,
-        only => providers.only(only),
-    }
-}
-
-/// What upkeep may remove from the storage by itself.
-pub fn removal(config: &Config) -> Removal {
-    Removal {
-        age: config.executor.orphan_age,
-        mode: match config.storage.removal {
-            StorageRemoval::On => RemovalMode::On,
-            StorageRemoval::DryRun => RemovalMode::DryRun,
-            StorageRemoval::Off => RemovalMode::Off,
-        },
-        share: Some(config.storage.removal_share),
-    }
-}
-
-/// A folder for each database: the keys of one are nothing to another.
-fn open_spool(config: &Config) -> Result<Spool, StartError> {
-    let database = sha256_hex(config.database.url.redacted().as_bytes());
-    let folder = config.executor.spool_folder.join(&database[..16]);
-    let opened = Spool::open(
-        &folder,
-        config.executor.spool_bytes,
-        config.limits.output_bytes,
-    );
-    opened.map_err(|source| StartError::Spool {
-        folder: folder.display().to_string(),
-        source,
-    })
-}
-
-fn build_executor(
-    config: &Config,
+    probes: Option<&Probes>,
     app: &App,
-    spool: Spool,
-    pulse: Pulse,
-    stages: &Stages,
-) -> Executor {
-    let settings = &config.executor;
-    Executor {
-        app: app.clone(),
-        settings: executor::Settings {
-            worker_id: settings.name_worker(),
-            slots: settings.slots(),
-            categories: settings.categories(),
-            unclaimed_timeout: settings.unclaimed_timeout,
-            poll_interval: settings.poll_interval,
-            lease: settings.lease,
-            heartbeat: settings.heartbeat,
-            job_timeout: settings.job_timeout,
-            stopping_time: stopping_time(config.server.shutdown_grace),
-            upkeep_interval: settings.upkeep_interval,
-            removal: removal(config),
-            probe_interval: config.storage.probe_interval,
-            fold_interval: config.trends.fold_interval,
-            limits: media::Limits {
-                max_bytes: config.limits.output_bytes,
-                max_pixels: config.limits.output_pixels,
-                max_frames: config.limits.output_frames,
-                max_length: config.limits.output_duration,
-                max_duration: config.limits.decode_time,
-            },
-            conversion_time: config.limits.conversion_time,
-        },
-        spool,
-        pulse,
-        stop: stages.handing_back.clone(),
-    }
+    config: &Config,
+) {
+    let role = role.name();
+    let listening = address.map(|address| address.to_string());
+    let probed = probes.map(|probes| probes.address.to_string());
+    let database = config.database.url.redacted();
+    let storage = app.storage.place();
+    tracing::info!(role, listening, probed, database, storage, "started");
 }

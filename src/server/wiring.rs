@@ -1,0 +1,223 @@
+//! What the parts of a server are made of, from the configuration.
+
+use std::{net::SocketAddr, time::Duration};
+
+use migration::Serving;
+use url::Url;
+
+use super::{
+    StartError, schema,
+    stopping::{Stages, stopping_time},
+};
+use crate::{
+    app::{self, App, Clock, Health, Pulse, Removal, RemovalMode},
+    config::{Config, StorageBackend, StorageRemoval, host_name},
+    domain::{IntakeLimits, sha256_hex},
+    entity::{feature, template},
+    events::Events,
+    executor::{self, Executor, Spool},
+    media::{self, LinkSettings, S3Settings, Storage, StorageSettings},
+    provider::{Provider, Registry, builtin::Builtin, exec::Exec, scripted::Scripted},
+    store::{self, Store},
+};
+
+/// Installed when the database has no feature yet.
+const STARTER_CATALOGUE: &str = include_str!("../../catalogue/starter.toml");
+/// How often a watcher looks for itself, should a wake-up be lost.
+const WATCH_POLL: Duration = Duration::from_secs(2);
+
+/// The use cases on the configured database and storage, without a server: for commands that are done when they end.
+pub async fn open_app(config: &Config) -> Result<App, StartError> {
+    let name = application_name("command");
+    let (app, _) = build_app(config, &name, None, &Stages::default()).await?;
+    Ok(app)
+}
+
+/// What a database server shows for the connections of this process.
+pub(super) fn application_name(part: &str) -> String {
+    format!("atelier {part} {}", host_name())
+}
+
+pub(super) async fn build_app(
+    config: &Config,
+    name: &str,
+    address: Option<SocketAddr>,
+    stages: &Stages,
+) -> Result<(App, Serving), StartError> {
+    let database = store::connect(&config.database, name).await?;
+    let serving = schema::prepare(&database, config).await?;
+    // Closed before the pools open: a server may have connections to spare for these alone.
+    if let Err(error) = database.close().await {
+        tracing::debug!(%error, "cannot close the connection of the migrations");
+    }
+    let store = Store::open(&config.database, name).await?;
+    let storage = Storage::open_below(
+        &storage_settings(config)?,
+        &config.storage.prefix,
+        links(config, address)?,
+    )?;
+    let app = App {
+        store,
+        storage,
+        events: Events::default(),
+        clock: Clock::system(),
+        providers: Registry::default(),
+        settings: app::Settings {
+            intake: IntakeLimits {
+                prompt_chars: config.limits.prompt_chars,
+                variations: usize::try_from(config.limits.variations).unwrap_or(usize::MAX),
+            },
+            max_attempts: i32::try_from(config.executor.max_attempts).unwrap_or(i32::MAX),
+            provision_users: config.provisions_users(),
+            users: config.users_table(),
+            trend_threshold: i32::try_from(config.trends.threshold).unwrap_or(i32::MAX),
+            watch_heartbeat: config.server.watch_heartbeat,
+            watch_poll: WATCH_POLL,
+        },
+        health: Health::default(),
+        draining: stages.draining.clone(),
+        stopping: stages.closing.clone(),
+    };
+    Ok((app, serving))
+}
+
+/// Finds out whether the storage is there and ours, and fills a database that is new or of an older program.
+pub(super) async fn make_ready(
+    app: &App,
+    config: &Config,
+    spool: Option<&Spool>,
+) -> Result<(), StartError> {
+    match app.storage.check().await {
+        Ok(()) => app.claim_empty_storage().await.map_err(StartError::Claim)?,
+        // A worker that holds outputs was well before the storage went away, and goes on waiting for it.
+        Err(error) if spool.is_some_and(|spool| !spool.is_empty()) => {
+            tracing::error!(%error, "starting without the media storage, for outputs wait for it");
+        }
+        Err(error) => return Err(error.into()),
+    }
+    if config.catalogue.install_starter {
+        let installed = app.install_catalogue(STARTER_CATALOGUE).await;
+        installed.map_err(StartError::Catalogue)?;
+    }
+    app.fold_for_search::<feature::Entity>().await;
+    app.fold_for_search::<template::Entity>().await;
+    Ok(())
+}
+
+fn links(config: &Config, address: Option<SocketAddr>) -> Result<LinkSettings, StartError> {
+    let address = address.unwrap_or(config.server.listen);
+    let server_url = match &config.server.public_url {
+        Some(url) => url.clone(),
+        None => Url::parse(&format!("http://{address}"))?,
+    };
+    Ok(LinkSettings {
+        server_url,
+        public_url: config.storage.public_url.clone(),
+        signing_key: config.storage.signing_key.clone(),
+        lifetime: config.storage.download_url_ttl,
+    })
+}
+
+fn storage_settings(config: &Config) -> Result<StorageSettings, StartError> {
+    let storage = config.storage.clone();
+    Ok(match storage.backend {
+        StorageBackend::Local => StorageSettings::Local {
+            folder: storage.folder,
+        },
+        StorageBackend::S3 => StorageSettings::S3(S3Settings {
+            bucket: storage.bucket.unwrap_or_default(),
+            region: storage.region,
+            endpoint: storage.endpoint,
+            path_style: storage.path_style,
+            access_key_id: storage.access_key_id,
+            secret_access_key: storage.secret_access_key,
+            session_token: storage.session_token,
+        }),
+    })
+}
+
+pub(super) fn build_providers(config: &Config) -> Registry {
+    let mut providers = Registry::default().with(Builtin);
+    if config.providers.scripted {
+        providers = providers.with(Scripted);
+    }
+    let supervisor = &config.exec.supervisor;
+    for (name, command) in &config.exec.commands {
+        let exec = Exec::new(name.clone(), command.clone(), supervisor.clone());
+        if let Err(missing) = exec.ready() {
+            tracing::info!(provider = name, missing, "a provider is not ready");
+        }
+        providers = providers.with(exec);
+    }
+    match config.executor.providers.as_slice() {
+        [] => providers,
+        only => providers.only(only),
+    }
+}
+
+/// What upkeep may remove from the storage by itself.
+pub fn removal(config: &Config) -> Removal {
+    Removal {
+        age: config.executor.orphan_age,
+        mode: match config.storage.removal {
+            StorageRemoval::On => RemovalMode::On,
+            StorageRemoval::DryRun => RemovalMode::DryRun,
+            StorageRemoval::Off => RemovalMode::Off,
+        },
+        share: Some(config.storage.removal_share),
+    }
+}
+
+/// A folder for each database: the keys of one are nothing to another.
+pub(super) fn open_spool(config: &Config) -> Result<Spool, StartError> {
+    let database = sha256_hex(config.database.url.redacted().as_bytes());
+    let folder = config.executor.spool_folder.join(&database[..16]);
+    let opened = Spool::open(
+        &folder,
+        config.executor.spool_bytes,
+        config.limits.output_bytes,
+    );
+    opened.map_err(|source| StartError::Spool {
+        folder: folder.display().to_string(),
+        source,
+    })
+}
+
+pub(super) fn build_executor(
+    config: &Config,
+    app: &App,
+    spool: Spool,
+    pulse: Pulse,
+    stages: &Stages,
+) -> Executor {
+    let settings = &config.executor;
+    Executor {
+        app: app.clone(),
+        settings: executor::Settings {
+            worker_id: settings.name_worker(),
+            slots: settings.slots(),
+            categories: settings.categories(),
+            unclaimed_timeout: settings.unclaimed_timeout,
+            poll_interval: settings.poll_interval,
+            lease: settings.lease,
+            heartbeat: settings.heartbeat,
+            job_timeout: settings.job_timeout,
+            stopping_time: stopping_time(config.server.shutdown_grace),
+            upkeep_interval: settings.upkeep_interval,
+            removal: removal(config),
+            probe_interval: config.storage.probe_interval,
+            fold_interval: config.trends.fold_interval,
+            limits: media::Limits {
+                max_bytes: config.limits.output_bytes,
+                max_pixels: config.limits.output_pixels,
+                max_frames: config.limits.output_frames,
+                max_length: config.limits.output_duration,
+                max_duration: config.limits.decode_time,
+            },
+            conversion_time: config.limits.conversion_time,
+        },
+        spool,
+        pulse,
+        stop: stages.handing_back.clone(),
+    }
+}
