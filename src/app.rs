@@ -46,7 +46,7 @@ pub struct App {
     pub storage: Storage,
     pub events: Events,
     pub clock: Clock,
-    /// The providers of this process; none where it runs no jobs, and so cannot tell whether those that do are ready.
+    /// The providers that this process is configured with. Others may run elsewhere.
     pub providers: Registry,
     pub settings: Settings,
     /// What is known to be wrong with this process.
@@ -59,6 +59,8 @@ pub struct App {
 
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Whether this process runs jobs, and so knows whether its providers are ready.
+    pub runs_jobs: bool,
     pub intake: IntakeLimits,
     /// Attempts of a job before a transient error is final.
     pub max_attempts: i32,

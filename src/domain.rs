@@ -43,7 +43,9 @@ mod watch_cursor;
 pub use aspect_ratio::AspectRatio;
 pub use caller::Caller;
 pub use canonical_json::canonical_json;
-pub use catalogue::{Catalogue, CatalogueFeature, changed_feature_fields, changed_template_fields};
+pub use catalogue::{
+    Catalogue, CatalogueFeature, changed_feature_fields, changed_template_fields, tell_in_file,
+};
 pub use causes::with_causes;
 pub use check::Checks;
 pub use command::Command;

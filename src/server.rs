@@ -120,14 +120,10 @@ impl Server {
         let probe_listener = listen(config.health.listen).await?;
         let address = listener.as_ref().and_then(|port| port.local_addr().ok());
         let stages = Stages::default();
-        let name = wiring::application_name(role.name());
-        let (mut app, serving) = wiring::build_app(&config, &name, address, &stages).await?;
-        let spool = if role.works() {
-            app.providers = wiring::build_providers(&config);
-            Some(wiring::open_spool(&config)?)
-        } else {
-            None
-        };
+        let (app, serving) =
+            wiring::build_app(&config, role.name(), address, role.works(), &stages).await?;
+        let spool = role.works().then(|| wiring::open_spool(&config));
+        let spool = spool.transpose()?;
         wiring::make_ready(&app, &config, spool.as_ref()).await?;
 
         let pulse = role.works().then(Pulse::start);

@@ -8,7 +8,8 @@ mod update;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    domain::{Error, FeatureDraft, FeatureProperties, deletion_time, stored},
+    app::App,
+    domain::{Checks, Error, FeatureDraft, FeatureProperties, deletion_time, stored},
     entity::feature,
     store::{self, Transaction},
 };
@@ -32,6 +33,19 @@ pub(super) fn draft_of(feature: &feature::Model) -> FeatureDraft {
         icon_url: text(&feature.icon_url),
         is_active: feature.is_active,
         order_index: feature.order_index,
+    }
+}
+
+impl App {
+    /// Notes that the feature's provider cannot make its type of media, if this process knows that provider.
+    pub(super) fn check_maker(&self, draft: &FeatureDraft, checks: &mut Checks) {
+        let name = draft.properties.provider();
+        let (Some(provider), Some(category)) = (self.providers.get(name), draft.category) else {
+            return;
+        };
+        checks.require(provider.makes(category), "properties.provider", || {
+            format!("must make {}, which {name:?} does not", category.as_str())
+        });
     }
 }
 

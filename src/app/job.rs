@@ -133,8 +133,11 @@ impl App {
         Ok(cancelled)
     }
 
-    /// Fails if this process has the provider and knows that it cannot work.
+    /// Fails if this process would run the provider and knows that it cannot work.
     pub(super) fn check_ready(&self, provider: &str) -> Result<(), Error> {
+        if !self.settings.runs_jobs {
+            return Ok(());
+        }
         match self.providers.get(provider).map(|found| found.ready()) {
             Some(Err(missing)) => Err(Error::ProviderNotReady {
                 provider: provider.to_owned(),

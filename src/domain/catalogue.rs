@@ -9,6 +9,7 @@ mod value;
 
 use super::{FeatureDraft, TemplateDraft};
 
+pub use read::tell_in_file;
 pub use table::{changed_feature_fields, changed_template_fields};
 
 /// Features and templates that may come from a file or go into one.

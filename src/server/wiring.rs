@@ -28,29 +28,27 @@ const WATCH_POLL: Duration = Duration::from_secs(2);
 
 /// The use cases on the configured database and storage, without a server: for commands that are done when they end.
 pub async fn open_app(config: &Config) -> Result<App, StartError> {
-    let name = application_name("command");
-    let (app, _) = build_app(config, &name, None, &Stages::default()).await?;
+    let (app, _) = build_app(config, "command", None, false, &Stages::default()).await?;
     Ok(app)
 }
 
-/// What a database server shows for the connections of this process.
-pub(super) fn application_name(part: &str) -> String {
-    format!("atelier {part} {}", host_name())
-}
-
+/// `part` is what the process is for: its role, or a command.
 pub(super) async fn build_app(
     config: &Config,
-    name: &str,
+    part: &str,
     address: Option<SocketAddr>,
+    runs_jobs: bool,
     stages: &Stages,
 ) -> Result<(App, Serving), StartError> {
-    let database = store::connect(&config.database, name).await?;
+    // What a database server shows for the connections of this process.
+    let name = format!("atelier {part} {}", host_name());
+    let database = store::connect(&config.database, &name).await?;
     let serving = schema::prepare(&database, config).await?;
     // Closed before the pools open: a server may have connections to spare for these alone.
     if let Err(error) = database.close().await {
         tracing::debug!(%error, "cannot close the connection of the migrations");
     }
-    let store = Store::open(&config.database, name).await?;
+    let store = Store::open(&config.database, &name).await?;
     let storage = Storage::open_below(
         &storage_settings(config)?,
         &config.storage.prefix,
@@ -61,8 +59,9 @@ pub(super) async fn build_app(
         storage,
         events: Events::default(),
         clock: Clock::system(),
-        providers: Registry::default(),
+        providers: build_providers(config, runs_jobs),
         settings: app::Settings {
+            runs_jobs,
             intake: IntakeLimits {
                 prompt_chars: config.limits.prompt_chars,
                 variations: usize::try_from(config.limits.variations).unwrap_or(usize::MAX),
@@ -136,7 +135,7 @@ fn storage_settings(config: &Config) -> Result<StorageSettings, StartError> {
     })
 }
 
-pub(super) fn build_providers(config: &Config) -> Registry {
+fn build_providers(config: &Config, runs_jobs: bool) -> Registry {
     let mut providers = Registry::default().with(Builtin);
     if config.providers.scripted {
         providers = providers.with(Scripted);
@@ -144,7 +143,7 @@ pub(super) fn build_providers(config: &Config) -> Registry {
     let supervisor = &config.exec.supervisor;
     for (name, command) in &config.exec.commands {
         let exec = Exec::new(name.clone(), command.clone(), supervisor.clone());
-        if let Err(missing) = exec.ready() {
+        if runs_jobs && let Err(missing) = exec.ready() {
             tracing::info!(provider = name, missing, "a provider is not ready");
         }
         providers = providers.with(exec);

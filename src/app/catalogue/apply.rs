@@ -13,7 +13,7 @@ use crate::{
     },
     domain::{
         Catalogue, CatalogueFeature, Checks, Error, TemplateDraft, changed_feature_fields,
-        changed_template_fields,
+        changed_template_fields, tell_in_file,
     },
     entity::{feature, template},
     store::{
@@ -67,6 +67,7 @@ impl App {
         catalogue: Catalogue,
         options: ApplyOptions,
     ) -> Result<Vec<CatalogueChange>, Error> {
+        self.check_providers(&catalogue)?;
         let apply = async |tx: &Transaction| {
             let application = Application {
                 tx,
@@ -81,6 +82,31 @@ impl App {
         } else {
             self.store.write(apply).await
         }
+    }
+}
+
+impl App {
+    /// Checks features and templates against their providers, as far as this process knows these.
+    fn check_providers(&self, catalogue: &Catalogue) -> Result<(), Error> {
+        let mut checks = Checks::default();
+        for (index, CatalogueFeature { feature, templates }) in
+            catalogue.features.iter().enumerate()
+        {
+            let path = format!("features[{index}]");
+            let mut found = Checks::default();
+            self.check_maker(feature, &mut found);
+            tell_in_file(&path, found.into_violations(), &mut checks);
+            let Some(category) = feature.category else {
+                continue;
+            };
+            for (index, template) in templates.iter().enumerate() {
+                let mut found = Checks::default();
+                self.check_look(&feature.properties, category, &template.data, &mut found);
+                let path = format!("{path}.templates[{index}]");
+                tell_in_file(&path, found.into_violations(), &mut checks);
+            }
+        }
+        checks.finish(())
     }
 }
 

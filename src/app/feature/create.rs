@@ -12,8 +12,9 @@ impl App {
     pub async fn create_feature(
         &self,
         draft: FeatureDraft,
-        checks: Checks,
+        mut checks: Checks,
     ) -> Result<feature::Model, Error> {
+        self.check_maker(&draft, &mut checks);
         let category = draft.check(checks)?;
         store::feature::insert(self.store.writer(), draft, category, self.clock.now()).await
     }

@@ -31,6 +31,7 @@ impl App {
                 let before = draft_of(&feature);
                 let mut draft = before.clone();
                 change(&mut draft);
+                self.check_maker(&draft, &mut checks);
                 draft.check(checks)?;
                 check_etag(Resource::Feature, id, feature.version, etag)?;
                 if draft == before {

@@ -101,7 +101,7 @@ fn read_feature(mut table: Reader, checks: &mut Checks) -> CatalogueFeature {
     };
     let templates = table.tables("templates", checks);
     table.finish(checks);
-    tell(&path, check_feature(&feature), checks);
+    tell_in_file(&path, check_feature(&feature), checks);
     let templates = templates.into_iter();
     let templates: Vec<_> = templates
         .map(|template| read_template(template, &feature, checks))
@@ -143,7 +143,7 @@ fn read_template(mut table: Reader, feature: &FeatureDraft, checks: &mut Checks)
     let category = feature.category.unwrap_or(MediaType::Image);
     let mut own = Checks::default();
     template.check(&feature.properties, category, &mut own);
-    tell(&path, own.into_violations(), checks);
+    tell_in_file(&path, own.into_violations(), checks);
     template
 }
 
@@ -227,7 +227,7 @@ fn read_open<T: DeserializeOwned + Default>(table: Reader, checks: &mut Checks) 
 }
 
 /// Adds the violations of a draft under its place in the file, by the names that the file has for its keys.
-fn tell(path: &str, found: Violations, checks: &mut Checks) {
+pub fn tell_in_file(path: &str, found: Violations, checks: &mut Checks) {
     checks.extend(found.rename(|field| {
         let renamed = RENAMED.iter();
         let field = renamed.fold(field.to_owned(), |field, (from, to)| {

@@ -181,6 +181,26 @@ on_both_databases! {
         assert_eq!(rows(&db).await, before);
     }
 
+    async fn what_a_provider_cannot_read_is_told_by_its_place_in_the_file(db: TestDatabase) {
+        let folder = Folder::new(&db);
+        let styled = r#"
+            [[features]]
+            name = "song"
+            category = "audio"
+            [[features.templates]]
+            name = "loud"
+            template_data.style = { tempo = 300 }
+            [[features.templates]]
+            name = "moody"
+            template_data.variables = [{ name = "mood", type = "string", default = "hungry" }]
+        "#;
+        let refused = folder.refuse(&format!("{SMALL}{styled}"), &["--dry-run"]).await;
+        assert!(refused.contains("catalogue.toml has 2 problems:\n"), "{refused}");
+        for place in ["[0].template_data.style.tempo", "[1].template_data.variables[0].default"] {
+            assert!(refused.contains(&format!("\n  features[1].templates{place}: must be ")), "{refused}");
+        }
+    }
+
     async fn a_program_reads_the_changes_as_json(db: TestDatabase) {
         let folder = Folder::new(&db);
         let report: Value = serde_json::from_str(&folder.apply(SMALL, &["--json"]).await).unwrap();
@@ -370,6 +390,8 @@ async fn add_odd_rows(server: &TestServer, db: &TestDatabase) {
         description: "Ế \"quoted\" 'single' \\ back\nline\r\n\ttab \u{1f3a8}\"\"\"'''".to_owned(),
         category: MediaType::Image.into(),
         properties: Some(FeatureProperties {
+            // The built-in provider would not take the template's style.
+            provider: "scripted".to_owned(),
             formats: vec!["webp".to_owned(), "jpg".to_owned()],
             allow_empty_prompt: true,
             extra: Some(structure(&json!({

@@ -86,6 +86,7 @@ impl Bench {
             clock: Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap()),
             providers: atelier::provider::Registry::default(),
             settings: Settings {
+                runs_jobs: true,
                 intake: IntakeLimits {
                     prompt_chars: 100,
                     variations: 16,

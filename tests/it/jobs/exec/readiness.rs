@@ -1,18 +1,20 @@
-//! A provider whose program is missing: requests are refused before they are stored, with what to install.
+//! What a command cannot do, because its program is missing or because it makes another type of media, is refused when a
+//! request or a feature asks for it.
 
 use atelier::domain::Command;
 use atelier::rpc::proto::{
-    CreateRequestRequest, ErrorReason, JobStatus, ListRequestsRequest, RetryJobRequest,
-    RetryRequestRequest,
+    CreateFeatureRequest, CreateRequestRequest, ErrorReason, Feature, JobStatus,
+    ListRequestsRequest, MediaType, RetryJobRequest, RetryRequestRequest, UpdateFeatureRequest,
 };
 use atelier::server::Role;
+use prost_types::FieldMask;
 use tonic::Code;
 
 use super::studio::{LOOK_AGAIN, PROVIDER, Studio, feature, order, serve};
 use crate::support::client::wish;
 use crate::support::database::on_both_databases;
 use crate::support::refusal::refusal;
-use crate::support::server::within;
+use crate::support::server::{TestServer, within};
 
 const INSTALL: &str = "install the package studio";
 
@@ -63,7 +65,8 @@ on_both_databases! {
         let command = Command { install: Some(INSTALL.to_owned()), ..studio.sound() };
         let program = command.program.clone();
         std::fs::rename(&program, studio.path("elsewhere")).unwrap();
-        let api = crate::support::server::TestServer::start_api(&db).await;
+        // It is configured like the workers, and has no say in what is installed there.
+        let api = TestServer::start_as(Role::Api, &db, studio.configure(command.clone())).await;
         let worker = api.beside(Role::Worker, &db, studio.configure(command)).await;
         let job = order(&api, PROVIDER).await;
         within(async {
@@ -78,6 +81,32 @@ on_both_databases! {
         assert_eq!((ended.job.status(), ended.job.attempt), (JobStatus::Completed, 1));
         assert_eq!(ended.job.waiting_reason, "");
         worker.stop().await;
+    }
+
+    async fn a_feature_of_a_type_that_its_command_does_not_make_is_refused(db: TestDatabase) {
+        let studio = Studio::new();
+        let server = TestServer::start_as(Role::Api, &db, studio.configure(studio.sound())).await;
+        let song = |provider| CreateFeatureRequest {
+            category: MediaType::Audio.into(),
+            ..feature(provider)
+        };
+        let wrong = CreateFeatureRequest { name: String::new(), ..song(PROVIDER) };
+        let refused = refusal(server.features().create_feature(wrong).await);
+        refused.of_fields(["properties.provider", "name"]);
+        assert_eq!(refused.descriptions[0], "must make audio, which \"studio\" does not");
+
+        // Nobody here knows what that one makes.
+        let elsewhere = server.add_feature(song("elsewhere")).await;
+        let update = UpdateFeatureRequest {
+            feature: Some(Feature {
+                id: elsewhere.id,
+                properties: song(PROVIDER).properties,
+                ..Default::default()
+            }),
+            update_mask: Some(FieldMask { paths: vec!["properties".to_owned()] }),
+        };
+        refusal(server.features().update_feature(update).await)
+            .of_fields(["feature.properties.provider"]);
     }
 }
 
