@@ -30,6 +30,7 @@ mod recipe;
 mod request;
 mod resolution;
 mod seal;
+pub mod spelling;
 pub mod stored;
 mod table_name;
 mod template;

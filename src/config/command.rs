@@ -9,11 +9,11 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use super::kind::{Kind, Literal, list, quote};
-use super::layer::nearest;
 use super::problem::{Problem, Source};
 use super::quantity::ByteSize;
 use crate::domain::MediaType;
 use crate::domain::command::{self, Argument, Command, ProgressBy, PromptBy};
+use crate::domain::spelling::nearest;
 use kind::MediaTypes;
 
 /// The section that holds the tables.

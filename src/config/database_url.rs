@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::kind::{Kind, Literal, REDACTED, quote};
-use super::layer::nearest;
+use crate::domain::spelling::{hint, nearest};
 
 const EXAMPLES: &str = "sqlite://path/to/file.db or postgres://user:password@host/database";
 
@@ -374,9 +374,7 @@ impl PostgresServer {
 }
 
 fn unknown(name: &str, known: impl Iterator<Item = String>) -> String {
-    let hint = nearest(name, known)
-        .map(|nearest| format!("; did you mean {nearest}?"))
-        .unwrap_or_default();
+    let hint = hint(nearest(name, known).as_deref());
     format!("no parameter {name:?}: there is no such one{hint}")
 }
 

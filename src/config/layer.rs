@@ -9,6 +9,7 @@ use super::command::{self, GivenCommand};
 use super::kind::Literal;
 use super::problem::{Problem, Source};
 use super::settings::ENTRIES;
+use crate::domain::spelling::nearest;
 
 /// The file that is read when no other is named and it exists.
 const DEFAULT_FILE: &str = "atelier.toml";
@@ -207,7 +208,7 @@ impl Layers {
             self.given.push(given);
         } else {
             self.problems.push(Problem::Unknown {
-                nearest: nearest(&given.key, ENTRIES.iter().map(|entry| entry.key.to_owned())),
+                nearest: nearest(&given.key, ENTRIES.iter().map(|entry| entry.key)),
                 name: given.key,
                 source: given.source,
             });
@@ -259,16 +260,6 @@ fn unknown_section(name: &str, source: Source) -> Problem {
         source,
         nearest: homeless
             .map(|entry| entry.key.to_owned())
-            .or_else(|| nearest(name, candidates.map(str::to_owned))),
+            .or_else(|| nearest(name, candidates)),
     }
-}
-
-/// The candidate that `name` was probably meant to be.
-pub(super) fn nearest(name: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
-    const LIKELY: f64 = 0.8;
-    candidates
-        .map(|candidate| (strsim::jaro_winkler(name, &candidate), candidate))
-        .filter(|(likeness, _)| *likeness > LIKELY)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, candidate)| candidate)
 }

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::domain::spelling::hint;
+
 /// Where the value of a setting comes from, weakest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -79,9 +81,7 @@ impl fmt::Display for Problem {
                 nearest,
             } => {
                 write!(formatter, "{name} ({source}): there is no such setting")?;
-                nearest.as_ref().map_or(Ok(()), |nearest| {
-                    write!(formatter, "; did you mean {nearest}?")
-                })
+                formatter.write_str(&hint(nearest.as_deref()))
             }
             Self::Contradiction { keys, expected } => {
                 let keys: Vec<_> = keys

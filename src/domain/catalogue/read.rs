@@ -16,6 +16,7 @@ use super::{
     Catalogue, CatalogueFeature,
     value::{join, to_map},
 };
+use crate::domain::spelling::{hint, nearest};
 
 /// What the API calls a key otherwise than the file, which uses the names of the database.
 const RENAMED: [(&str, &str); 8] = [
@@ -353,14 +354,7 @@ impl Reader {
     /// Tells the keys that nobody has asked for.
     fn finish(self, checks: &mut Checks) {
         for key in self.map.keys() {
-            let near = self
-                .known
-                .iter()
-                .max_by(|one, other| {
-                    strsim::jaro_winkler(one, key).total_cmp(&strsim::jaro_winkler(other, key))
-                })
-                .filter(|near| strsim::jaro_winkler(near, key) > 0.8);
-            let hint = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+            let hint = hint(nearest(key, self.known.iter().copied()).as_deref());
             checks.add(
                 join(&self.path, key),
                 format!("is not a key of a catalogue{hint}"),

@@ -14,6 +14,8 @@ pub(super) struct Planes {
     rows: [Vec<u8>; 2],
 }
 
+// In whole numbers and plain code: a library that picks the processor's own instructions gives other bytes on other machines.
+
 /// ITU-R BT.709-6, section 3: the weights of R, G and B, scaled to the limited range 16..=235 (luma) and 16..=240
 /// (chroma), in units of 1/65536.
 const LUMA: [i32; 3] = [11_966, 40_254, 4_064];

@@ -106,11 +106,12 @@ impl<'a> Pictures<'a> {
         }
         if unit.first().is_some_and(|head| head & 0x1F == SPS) {
             let sps = Sps::parse(unit)?;
-            self.bounds.check_size(sps.coded.0, sps.coded.1)?;
+            let (width, height) = sps.coded()?;
+            self.bounds.check_size(width, height)?;
             if let Some(why) = sps.unsupported() {
                 return Err(CodecError::Unsupported(why));
             }
-            self.colour = sps.colour.unwrap_or_default();
+            self.colour = sps.colour().unwrap_or_default();
         }
         self.packet.extend(START_CODE);
         self.packet.extend(unit);

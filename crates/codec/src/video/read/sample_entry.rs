@@ -51,8 +51,7 @@ pub(super) fn pictures(stsd: &[u8]) -> Result<Pictures, CodecError> {
         .iter()
         .flat_map(|avc: &Avcc| avc.sequence_parameter_sets.first());
     let size = coded
-        .filter_map(|set| Sps::parse(set).ok())
-        .map(|sps| sps.size)
+        .filter_map(|set| Sps::parse(set).and_then(|sps| sps.size()).ok())
         .next()
         .unwrap_or(declared);
     let crop = match find(inner, b"clap").ok().flatten() {
