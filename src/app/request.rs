@@ -1,4 +1,4 @@
-//! Requests: from the wish to what its jobs have made of it.
+//! Requests: from what a user asks for to what the jobs have made of it.
 
 mod cancel;
 mod create;

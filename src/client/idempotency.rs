@@ -41,26 +41,26 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_without_a_key_gets_one_and_keeps_the_rest() {
-        let wish = CreateRequestRequest {
+    fn a_request_without_a_key_gets_one_and_keeps_the_rest() {
+        let request = CreateRequestRequest {
             user_prompt: "trà đá".to_owned(),
             ..Default::default()
         };
-        let sent = with_key(&body(&wish)).unwrap();
+        let sent = with_key(&body(&request)).unwrap();
         let mut message = CreateRequestRequest::decode(&sent[PREFIX..]).unwrap();
         assert_eq!(sent, body(&message));
         assert_eq!(message.idempotency_key.len(), 36);
         message.idempotency_key.clear();
-        assert_eq!(message, wish);
+        assert_eq!(message, request);
     }
 
     #[test]
     fn a_key_of_the_caller_stays() {
-        let wish = CreateRequestRequest {
+        let request = CreateRequestRequest {
             idempotency_key: "order-17".to_owned(),
             ..Default::default()
         };
-        assert_eq!(with_key(&body(&wish)), Some(body(&wish)));
+        assert_eq!(with_key(&body(&request)), Some(body(&request)));
     }
 
     #[test]

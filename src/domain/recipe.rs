@@ -9,7 +9,7 @@ use super::{JobInput, JsonMap, canonical_json, sha256_hex};
 /// Of the object's own form.
 const FORM: u32 = 1;
 
-/// How a file was made, fit to be shown to whoever has the file: the same wish gives the same recipe, so it holds no
+/// How a file was made, fit to be shown to whoever has the file: the same input gives the same recipe, so it holds no
 /// identifiers of jobs and no times.
 ///
 /// What is not fit to be shown is left out, and counts in the hash all the same: the feature's system prompt, what may be

@@ -26,7 +26,7 @@ pub struct IntakeLimits {
     pub variations: usize,
 }
 
-/// A wish as a client sends it.
+/// A request as a client sends it.
 #[derive(Clone, Debug, Serialize)]
 pub struct RequestDraft {
     pub user_id: i64,
@@ -54,7 +54,7 @@ impl RequestDraft {
         !self.idempotency_key.is_empty() && checks.into_violations().is_empty()
     }
 
-    /// The wish with the priority that the caller may give it: a trusted service's within bounds, an end user's always 0.
+    /// The request with the priority that the caller may give it: a trusted service's within bounds, an end user's always 0.
     pub fn with_allowed_priority(self, caller: Caller) -> Self {
         let priority = match caller {
             Caller::TrustedService => self.priority.clamp(*PRIORITIES.start(), *PRIORITIES.end()),
@@ -81,7 +81,7 @@ pub struct Offer<'a> {
     pub origin: &'a Origin,
 }
 
-/// A wish that keeps all the rules.
+/// A request that keeps all the rules.
 #[derive(Clone, Debug)]
 pub struct Resolved {
     /// Trimmed.

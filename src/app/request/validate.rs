@@ -8,7 +8,7 @@ use crate::{
 
 use super::create::check_owner;
 
-/// A wish that would be accepted now.
+/// A request that would be accepted now.
 #[derive(Clone, Debug)]
 pub struct ValidRequest {
     pub resolved: Resolved,
@@ -17,7 +17,7 @@ pub struct ValidRequest {
 }
 
 impl App {
-    /// Checks a wish as [`App::create_request`] does and stores nothing. The idempotency key is not looked up.
+    /// Checks a request as [`App::create_request`] does and stores nothing. The idempotency key is not looked up.
     pub async fn validate_request(
         &self,
         caller: Caller,

@@ -21,7 +21,7 @@ const LIMITS: IntakeLimits = IntakeLimits {
     variations: 16,
 };
 
-fn wish(prompt: &str) -> RequestDraft {
+fn draft(prompt: &str) -> RequestDraft {
     RequestDraft {
         user_id: 1,
         project_id: None,
@@ -58,7 +58,7 @@ fn fields(outcome: Result<Resolved, Error>) -> Vec<String> {
 fn a_prompt_is_trimmed_and_one_of_only_spaces_is_refused() {
     let properties = FeatureProperties::default();
     let resolved = resolve(
-        &wish("  Xin chào \n"),
+        &draft("  Xin chào \n"),
         offer(&properties, None),
         LIMITS,
         7,
@@ -70,7 +70,7 @@ fn a_prompt_is_trimmed_and_one_of_only_spaces_is_refused() {
     );
     assert_eq!(
         fields(resolve(
-            &wish(" \n "),
+            &draft(" \n "),
             offer(&properties, None),
             LIMITS,
             7,
@@ -88,7 +88,7 @@ fn an_empty_prompt_is_fine_where_the_feature_allows_it() {
     };
     assert!(
         resolve(
-            &wish(""),
+            &draft(""),
             offer(&properties, None),
             LIMITS,
             7,
@@ -101,11 +101,11 @@ fn an_empty_prompt_is_fine_where_the_feature_allows_it() {
 #[test]
 fn variations_count_their_seeds_up_and_wrap() {
     let properties = FeatureProperties::default();
-    let mut wish = wish("a");
-    wish.input.batch_size = 3;
-    wish.input.seed = Some(i64::from(u32::MAX) - 1);
+    let mut request = draft("a");
+    request.input.batch_size = 3;
+    request.input.seed = Some(i64::from(u32::MAX) - 1);
     let resolved = resolve(
-        &wish,
+        &request,
         offer(&properties, None),
         LIMITS,
         7,
@@ -125,12 +125,12 @@ fn everything_wrong_is_told_at_once() {
         max_batch_size: 2,
         ..FeatureProperties::default()
     };
-    let mut wish = wish("");
-    wish.user_media_urls = vec![
+    let mut request = draft("");
+    request.user_media_urls = vec![
         "https://a.vn/x.png".to_owned(),
         "file:///etc/passwd".to_owned(),
     ];
-    wish.input = GenerationInput {
+    request.input = GenerationInput {
         seed: Some(-1),
         cfg_scale: Some(f64::NAN),
         lora_weights: [("style".to_owned(), 9.0)].into(),
@@ -138,11 +138,14 @@ fn everything_wrong_is_told_at_once() {
         batch_size: 5,
         ..GenerationInput::default()
     };
-    wish.input.output.format = "gif".to_owned();
-    wish.input.variables.insert("brand".to_owned(), json!("x"));
+    request.input.output.format = "gif".to_owned();
+    request
+        .input
+        .variables
+        .insert("brand".to_owned(), json!("x"));
     assert_eq!(
         fields(resolve(
-            &wish,
+            &request,
             offer(&properties, None),
             LIMITS,
             7,
@@ -174,10 +177,10 @@ fn the_request_wins_over_the_template_and_the_template_over_the_feature() {
         "defaults": { "seed": 5, "output": { "aspect_ratio": "16:9", "format": "webp" } },
     }))
     .unwrap_or_default();
-    let mut wish = wish("a");
-    wish.input.output.format = "jpeg".to_owned();
+    let mut request = draft("a");
+    request.input.output.format = "jpeg".to_owned();
     let resolved = resolve(
-        &wish,
+        &request,
         offer(&properties, Some(&template)),
         LIMITS,
         7,
@@ -196,11 +199,11 @@ fn the_request_wins_over_the_template_and_the_template_over_the_feature() {
 #[test]
 fn a_trusted_service_s_priority_is_clamped_and_an_end_user_s_is_none() {
     let priority = |caller, priority| {
-        let wish = RequestDraft {
+        let request = RequestDraft {
             priority,
-            ..wish("a")
+            ..draft("a")
         };
-        wish.with_allowed_priority(caller).priority
+        request.with_allowed_priority(caller).priority
     };
     let trusted = |asked| priority(Caller::TrustedService, asked);
     assert_eq!(
@@ -213,7 +216,7 @@ fn a_trusted_service_s_priority_is_clamped_and_an_end_user_s_is_none() {
 
 #[test]
 fn the_fingerprint_follows_the_payload_and_not_the_key() {
-    let (mut a, mut b) = (wish("a"), wish("a"));
+    let (mut a, mut b) = (draft("a"), draft("a"));
     a.idempotency_key = "one".to_owned();
     b.idempotency_key = "two".to_owned();
     assert_eq!(a.fingerprint().ok(), b.fingerprint().ok());

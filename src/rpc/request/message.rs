@@ -1,4 +1,4 @@
-//! Requests between the contract and the domain: the wish, the filter, and what the calls answer.
+//! Requests between the contract and the domain: what is asked for, the filter, and what the calls answer.
 
 use crate::{
     app::{App, News, RequestUpdate, ValidRequest},
