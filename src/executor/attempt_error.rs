@@ -128,13 +128,12 @@ impl From<ProviderError> for AttemptError {
 impl From<InspectError> for AttemptError {
     fn from(error: InspectError) -> Self {
         match &error {
-            InspectError::TooLarge { .. }
-            | InspectError::TooManyPixels { .. }
-            | InspectError::TooManyFrames { .. }
-            | InspectError::TooLong { .. } => Self::permanent(Failure::new(
-                Reason::OutputTooLarge,
-                format!("The output is too large: {error}."),
-            )),
+            InspectError::TooLarge { .. } | InspectError::BeyondBounds(_) => {
+                Self::permanent(Failure::new(
+                    Reason::OutputTooLarge,
+                    format!("The output is too large: {error}."),
+                ))
+            }
             InspectError::Busy => Self::retryable(
                 Failure::new(
                     Reason::Internal,

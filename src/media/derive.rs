@@ -74,10 +74,7 @@ impl From<InspectError> for DeriveError {
         match error {
             InspectError::Busy => Self::Busy,
             InspectError::TimedOut => Self::TimedOut,
-            InspectError::TooLarge { .. }
-            | InspectError::TooManyPixels { .. }
-            | InspectError::TooManyFrames { .. }
-            | InspectError::TooLong { .. } => Self::TooLarge,
+            InspectError::TooLarge { .. } | InspectError::BeyondBounds(_) => Self::TooLarge,
             InspectError::Empty | InspectError::UnknownFormat | InspectError::Corrupt(_) => {
                 Self::Corrupt(error.to_string())
             }

@@ -85,30 +85,9 @@ pub enum InspectError {
     /// The content is of no [`Format`].
     #[error("the file is of no supported format")]
     UnknownFormat,
-    /// More pixels than [`Limits::max_pixels`].
-    #[error("the picture is {width} x {height} pixels, more than the {max} allowed")]
-    TooManyPixels {
-        /// Declared width in pixels.
-        width: u32,
-        /// Declared height in pixels.
-        height: u32,
-        /// The limit on their product.
-        max: u64,
-    },
-    /// More frames than [`Limits::max_frames`].
-    #[error("the video has {frames} frames, more than the {max} allowed")]
-    TooManyFrames {
-        /// Frames found, perhaps before the last one.
-        frames: u64,
-        /// The limit.
-        max: u64,
-    },
-    /// A longer playing time than [`Limits::max_length`].
-    #[error("it lasts longer than the {} seconds allowed", .max.as_secs_f64())]
-    TooLong {
-        /// The limit.
-        max: Duration,
-    },
+    /// More pixels, frames or playing time than the [`Limits`] allow.
+    #[error(transparent)]
+    BeyondBounds(CodecError),
     /// Decoding took longer than [`Limits::max_duration`].
     #[error("the file took too long to decode")]
     TimedOut,
@@ -124,11 +103,9 @@ pub enum InspectError {
 impl From<CodecError> for InspectError {
     fn from(error: CodecError) -> Self {
         match error {
-            CodecError::TooManyPixels { width, height, max } => {
-                Self::TooManyPixels { width, height, max }
-            }
-            CodecError::TooManyFrames { frames, max } => Self::TooManyFrames { frames, max },
-            CodecError::TooLong { max } => Self::TooLong { max },
+            CodecError::TooManyPixels { .. }
+            | CodecError::TooManyFrames { .. }
+            | CodecError::TooLong { .. } => Self::BeyondBounds(error),
             CodecError::Corrupt(what) | CodecError::Unsupported(what) => Self::Corrupt(what),
             CodecError::Stopped => Self::TimedOut,
         }

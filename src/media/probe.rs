@@ -359,15 +359,18 @@ mod tests {
         let error = error_of(declaring(60_000, 60_000)).await;
         assert_eq!(
             error,
-            InspectError::TooManyPixels {
+            InspectError::BeyondBounds(CodecError::TooManyPixels {
                 width: 60_000,
                 height: 60_000,
                 max: 1_000_000
-            }
+            })
         );
         let error = error_of(declaring(1000, 1001)).await;
         assert!(
-            matches!(error, InspectError::TooManyPixels { .. }),
+            matches!(
+                error,
+                InspectError::BeyondBounds(CodecError::TooManyPixels { .. })
+            ),
             "{error}"
         );
         let error = error_of(declaring(1000, 1000)).await;
