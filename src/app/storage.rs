@@ -6,7 +6,11 @@ mod claim_empty;
 mod survey;
 mod sweep;
 
-use std::{fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::TryStreamExt;
@@ -89,21 +93,36 @@ struct Found {
     /// Of any age.
     unknown: usize,
     orphans: Vec<StorageKey>,
+    /// Whether some cannot be this database's.
+    strange: bool,
+}
+
+/// Whose the storage is.
+struct Claim {
+    database: Option<Installation>,
+    /// See [`Installation::adopted_at`].
+    adopted_at: Option<DateTime<Utc>>,
+    ownership: Ownership,
 }
 
 impl App {
-    async fn ownership(&self) -> Result<(Option<Installation>, Ownership), Error> {
+    async fn find_claim(&self) -> Result<Claim, Error> {
         // The storage first: what it counts was in the database before, so that no look of another replica comes between.
         let storage = self.storage.installation().await?;
         let database = store::installation::find(self.store.writer()).await?;
         let ownership = ownership(database.as_ref(), storage.as_ref());
-        Ok((database, ownership))
+        Ok(Claim {
+            database,
+            adopted_at: storage.and_then(|storage| storage.adopted_at),
+            ownership,
+        })
     }
 
     async fn claim_storage(&self) -> Result<(), Error> {
         let fresh = Installation {
             id: Uuid::new_v4().to_string(),
             counter: 1,
+            adopted_at: None,
         };
         let claim = self
             .store
@@ -114,14 +133,21 @@ impl App {
     }
 
     /// Returns false if the database has become another installation.
-    async fn count_look(&self, database: Option<Installation>) -> Result<bool, Error> {
-        let Some(Installation { id, .. }) = database else {
+    async fn count_look(&self, claim: Claim) -> Result<bool, Error> {
+        let Some(Installation { id, .. }) = claim.database else {
             return Ok(false);
         };
         let advanced = store::installation::advance(self.store.writer(), &id).await?;
         match advanced {
             // The storage second: should this fail, the database is ahead, which is well.
-            Some(installation) => self.storage.mark(&installation).await?,
+            Some(counted) => {
+                let adopted_at = claim.adopted_at;
+                let counted = Installation {
+                    adopted_at,
+                    ..counted
+                };
+                self.storage.mark(&counted).await?;
+            }
             None => return Ok(false),
         }
         Ok(true)
@@ -133,7 +159,7 @@ impl App {
         Ok(now - TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX))
     }
 
-    async fn find_orphans(&self, age: Duration) -> Result<Found, Error> {
+    async fn find_orphans(&self, claim: &Claim, age: Duration) -> Result<Found, Error> {
         let oldest = self.oldest_kept(age).await?;
         let mut found = Found::default();
         let mut batches = self.storage.list().try_chunks(BATCH);
@@ -145,12 +171,36 @@ impl App {
             found.objects += batch.len();
             let unknown = self.unknown(batch).await?;
             found.unknown += unknown.len();
+            found.strange = found.strange || self.are_strange(&unknown, claim).await?;
             let old = unknown
                 .into_iter()
                 .filter(|object| object.last_modified < oldest);
             found.orphans.extend(old.map(|object| object.key));
         }
         Ok(found)
+    }
+
+    /// Whether some of these objects, which no record names, are of attempts that this database has not begun: it is a copy of
+    /// the one that has.
+    async fn are_strange(&self, unknown: &[ListedObject], claim: &Claim) -> Result<bool, Error> {
+        let mut attempts: BTreeMap<i64, BTreeSet<&str>> = BTreeMap::new();
+        for object in unknown {
+            if claim
+                .adopted_at
+                .is_none_or(|time| object.last_modified > time)
+            {
+                let of_job = attempts.entry(object.key.job_id()).or_default();
+                of_job.insert(object.key.attempt());
+            }
+        }
+        let jobs = attempts.keys().copied().collect();
+        let begun = store::job_event::unfinished_attempts(self.store.reader(), jobs).await?;
+        let begun = |job| {
+            begun
+                .get(job)
+                .map_or(0, |count| usize::try_from(*count).unwrap_or(0))
+        };
+        Ok(attempts.iter().any(|(job, found)| found.len() > begun(job)))
     }
 
     /// Those of the objects that no record names.
@@ -176,8 +226,12 @@ impl Sweep {
 impl Found {
     /// What is unknown in a storage that nobody has claimed may be somebody else's.
     fn doubt(&self, ownership: Ownership) -> Option<Doubt> {
-        let is_doubtful = ownership == Ownership::Unclaimed && self.unknown > 0;
-        is_doubtful.then_some(Doubt::UnknownObjects(self.unknown))
+        match ownership {
+            Ownership::Doubtful(doubt) => Some(doubt),
+            Ownership::Unclaimed if self.unknown > 0 => Some(Doubt::UnknownObjects(self.unknown)),
+            Ownership::Ours if self.strange => Some(Doubt::OlderDatabase),
+            Ownership::Unclaimed | Ownership::Ours => None,
+        }
     }
 
     fn sweep(&self) -> Sweep {

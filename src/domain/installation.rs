@@ -1,6 +1,7 @@
 //! Whose objects a storage holds. A database and its storage carry the same installation; where they do not, nothing is
 //! removed, since the objects may be those of a database that is not at hand.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// What a database and a storage that belong together have in common.
@@ -10,6 +11,10 @@ pub struct Installation {
     /// Rises with each look for objects to remove, in the database first: a database that is behind its storage was restored
     /// from a backup, and does not know what was stored since.
     pub counter: i64,
+    /// When an operator gave the storage to the database, by its clock; only the storage tells it. Objects of before are the
+    /// database's, whether it knows of them or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted_at: Option<DateTime<Utc>>,
 }
 
 /// How a database and a storage stand to each other.
@@ -59,7 +64,11 @@ mod tests {
     fn a_storage_is_ours_only_if_the_database_knows_all_that_it_knew() {
         let installation = |id: &str, counter| {
             let id = id.to_owned();
-            Some(Installation { id, counter })
+            Some(Installation {
+                id,
+                counter,
+                adopted_at: None,
+            })
         };
         let other = Ownership::Doubtful(Doubt::OtherDatabase);
         let older = Ownership::Doubtful(Doubt::OlderDatabase);

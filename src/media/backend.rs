@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use object_store::ObjectStore;
 use object_store::aws::AmazonS3;
 use object_store::local::LocalFileSystem;
+use object_store::path::Path as ObjectPath;
+use secrecy::SecretString;
 use url::Url;
 
 use super::link::{LinkSettings, LinkSigner};
@@ -46,55 +49,100 @@ impl fmt::Display for StorageSettings {
 
 /// What keeps the objects, and what signs the links to them.
 pub(super) enum Backend {
-    Folder {
-        folder: PathBuf,
-        store: LocalFileSystem,
-        signer: LinkSigner,
-    },
+    Folder(Folder),
     Bucket(AmazonS3),
 }
 
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
+    /// Of the whole file system, so that it can be had while the folder is away.
+    store: LocalFileSystem,
+    secret: Option<SecretString>,
+    signer: OnceLock<LinkSigner>,
+}
+
+impl Folder {
+    /// A folder that holds objects already is not made anew: where a mount is gone, its place is empty.
+    fn open(path: &Path, secret: Option<SecretString>, expected: bool) -> Result<Self, String> {
+        if !expected {
+            std::fs::create_dir_all(path).map_err(|error| error.to_string())?;
+        }
+        let known = path.canonicalize().or_else(|_| std::path::absolute(path));
+        let folder = Self {
+            path: known.map_err(|error| error.to_string())?,
+            store: LocalFileSystem::new().with_fsync(true),
+            secret,
+            signer: OnceLock::new(),
+        };
+        if !expected {
+            folder.signer()?;
+        }
+        Ok(folder)
+    }
+
+    /// Makes the folder and what signs links.
+    pub(super) fn make(&self) -> Result<(), String> {
+        std::fs::create_dir_all(&self.path).map_err(|error| error.to_string())?;
+        self.signer().map(drop)
+    }
+
+    pub(super) fn has_signer(&self) -> bool {
+        self.signer.get().is_some()
+    }
+
+    /// What signs links, once its key can be read. The error says what is wrong.
+    pub(super) fn signer(&self) -> Result<&LinkSigner, String> {
+        if let Some(signer) = self.signer.get() {
+            return Ok(signer);
+        }
+        let signer = match &self.secret {
+            Some(secret) => {
+                LinkSigner::from_secret(secret).ok_or("the signing key is shorter than 32 bytes")?
+            }
+            None => LinkSigner::from_folder(&self.path)
+                .map_err(|error| format!("its signing key: {error}"))?,
+        };
+        Ok(self.signer.get_or_init(|| signer))
+    }
+}
+
 impl Backend {
-    /// The backend, and the URL under which its objects stand. The error says what is wrong.
+    /// The backend, and the URL under which its objects stand. The error says what is wrong. `expected`: it holds objects, and
+    /// may be away.
     pub(super) fn open(
         settings: &StorageSettings,
         links: &LinkSettings,
+        expected: bool,
     ) -> Result<(Self, Url), String> {
         match settings {
-            StorageSettings::Local { folder } => open_folder(folder, links),
+            StorageSettings::Local { folder } => {
+                let folder = Folder::open(folder, links.signing_key.clone(), expected)?;
+                let url = Url::from_directory_path(&folder.path);
+                Ok((
+                    Self::Folder(folder),
+                    url.map_err(|()| "its path has no URL")?,
+                ))
+            }
             StorageSettings::S3(settings) => open_bucket(settings),
+        }
+    }
+
+    /// Where in the store everything stands that is below `prefix`, which a folder has in its own path.
+    pub(super) fn root(&self, prefix: &str) -> Result<ObjectPath, String> {
+        match self {
+            Self::Folder(folder) => {
+                ObjectPath::from_absolute_path(&folder.path).map_err(|error| error.to_string())
+            }
+            Self::Bucket(_) => Ok(ObjectPath::from(prefix)),
         }
     }
 
     pub(super) fn store(&self) -> &dyn ObjectStore {
         match self {
-            Self::Folder { store, .. } => store,
+            Self::Folder(folder) => &folder.store,
             Self::Bucket(store) => store,
         }
     }
-}
-
-fn open_folder(folder: &Path, links: &LinkSettings) -> Result<(Backend, Url), String> {
-    std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-    let folder = folder.canonicalize().map_err(|error| error.to_string())?;
-    let signer = match &links.signing_key {
-        Some(secret) => {
-            LinkSigner::from_secret(secret).ok_or("the signing key is shorter than 32 bytes")?
-        }
-        None => {
-            LinkSigner::from_folder(&folder).map_err(|error| format!("its signing key: {error}"))?
-        }
-    };
-    let url = Url::from_directory_path(&folder).map_err(|()| "its path has no URL")?;
-    let store = LocalFileSystem::new_with_prefix(&folder).map_err(|error| error.to_string())?;
-    Ok((
-        Backend::Folder {
-            store: store.with_fsync(true),
-            folder,
-            signer,
-        },
-        url,
-    ))
 }
 
 fn open_bucket(settings: &S3Settings) -> Result<(Backend, Url), String> {

@@ -58,6 +58,25 @@ impl StorageKey {
         })
     }
 
+    /// The job whose output it is.
+    pub fn job_id(&self) -> i64 {
+        let (folder, _) = self.folder_and_name();
+        let digits: String = folder.split('/').skip(1).collect();
+        // More digits than a number has are no job's.
+        digits.parse().unwrap_or(i64::MAX)
+    }
+
+    /// What the objects of one attempt have in common, and those of no other.
+    pub fn attempt(&self) -> &str {
+        let (_, name) = self.folder_and_name();
+        name.split_once(['-', '.'])
+            .map_or(name, |(attempt, _)| attempt)
+    }
+
+    fn folder_and_name(&self) -> (&str, &str) {
+        self.path.rsplit_once('/').unwrap_or(("", &self.path))
+    }
+
     /// The path inside the folder or bucket, without a leading slash.
     pub fn path(&self) -> &str {
         &self.path

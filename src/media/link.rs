@@ -55,6 +55,9 @@ pub enum LinkError {
     /// Nobody who has the key made this link.
     #[error("the link is not genuine")]
     Forged,
+    /// The key is away together with the storage that keeps it.
+    #[error("the link cannot be verified right now")]
+    Unverifiable,
 }
 
 /// Signs links to the objects of a local folder and checks them (HMAC-SHA256).

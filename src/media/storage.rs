@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,12 +20,12 @@ use url::Url;
 
 use crate::domain::Installation;
 
-use super::backend::{Backend, StorageSettings};
+use super::backend::{Backend, Folder, StorageSettings};
 use super::error::StorageError;
 use super::health::Health;
 use super::key::{ROOT, StorageKey};
 use super::leftovers;
-use super::link::{DownloadUrl, LinkError, LinkSettings};
+use super::link::{DownloadUrl, LinkError, LinkSettings, LinkSigner};
 use super::object::{ListedObject, ObjectFacts, StoredObject};
 use super::range::ByteRange;
 use super::s3::MAX_LINK_LIFETIME;
@@ -45,7 +46,7 @@ pub struct Storage {
 
 struct Inner {
     backend: Backend,
-    /// Where in the bucket everything stands; empty for all of it. A folder has it in its own path.
+    /// Where in the bucket or the file system everything stands.
     prefix: ObjectPath,
     /// How messages name the folder or bucket.
     place: String,
@@ -53,6 +54,8 @@ struct Inner {
     base_url: Url,
     links: LinkSettings,
     health: Health,
+    /// Whether the marker or objects must be there: a place without either is not this storage, but an empty mount point.
+    expected: AtomicBool,
 }
 
 impl Storage {
@@ -63,10 +66,11 @@ impl Storage {
     ///
     /// [`StorageError::Settings`] if the settings are contradictory or the folder cannot be used.
     pub fn open(settings: &StorageSettings, links: LinkSettings) -> Result<Self, StorageError> {
-        Self::open_below(settings, "", links)
+        Self::open_below(settings, "", links, false)
     }
 
-    /// The same, with everything below a path of its own: `""` or such as `staging/media`.
+    /// The same, with everything below a path of its own: `""` or such as `staging/media`. A storage that is `expected` to hold
+    /// objects may be away, and is not made.
     ///
     /// # Errors
     ///
@@ -75,6 +79,7 @@ impl Storage {
         settings: &StorageSettings,
         prefix: &str,
         links: LinkSettings,
+        expected: bool,
     ) -> Result<Self, StorageError> {
         let settings = settings.below(prefix);
         let place = settings.to_string();
@@ -87,20 +92,20 @@ impl Storage {
                 "download links must live for one second to seven days".to_owned(),
             ));
         }
-        let (backend, own_url) = Backend::open(&settings, &links).map_err(unusable)?;
-        let (prefix_in_bucket, base_url) = match (&backend, &links.public_url) {
-            (Backend::Folder { .. }, None) => ("", own_url),
-            (Backend::Folder { .. }, Some(url)) => ("", below(url, prefix)),
-            (Backend::Bucket(_), url) => (prefix, below(url.as_ref().unwrap_or(&own_url), prefix)),
+        let (backend, own_url) = Backend::open(&settings, &links, expected).map_err(unusable)?;
+        let base_url = match (&backend, &links.public_url) {
+            (Backend::Folder(_), None) => own_url,
+            (_, url) => below(url.as_ref().unwrap_or(&own_url), prefix),
         };
         Ok(Self {
             inner: Arc::new(Inner {
-                prefix: ObjectPath::from(prefix_in_bucket),
+                prefix: backend.root(prefix).map_err(unusable)?,
                 backend,
                 place,
                 base_url,
                 links,
                 health: Health::new(),
+                expected: AtomicBool::new(expected),
             }),
         })
     }
@@ -138,7 +143,7 @@ impl Storage {
     }
 
     /// Finds out whether the storage is there, and cheaply, for it is done all the time: a folder takes a file, a bucket
-    /// lists what stands under a name that nothing has.
+    /// has the marker or lists what stands under a name that nothing has.
     ///
     /// # Errors
     ///
@@ -146,24 +151,52 @@ impl Storage {
     pub async fn probe(&self) -> Result<(), StorageError> {
         let check = format!(".check-{}", uuid::Uuid::new_v4());
         let path = self.inner.prefix.clone().join(check);
-        let probed = match &self.inner.backend {
-            // The store would make the folder anew, where a mount is gone.
-            Backend::Folder { folder, .. } if !folder.is_dir() => {
-                Err(object_store::Error::NotFound {
-                    path: folder.display().to_string(),
-                    source: "the folder is gone".into(),
-                })
+        let store = self.store();
+        let probed = async {
+            self.require_present().await?;
+            match &self.inner.backend {
+                Backend::Folder(_) => {
+                    store.put(&path, CHECK_CONTENT.into()).await?;
+                    store.delete(&path).await
+                }
+                Backend::Bucket(_) if self.is_expected() => Ok(()),
+                Backend::Bucket(_) => store.list(Some(&path)).try_next().await.map(drop),
             }
-            Backend::Folder { store, .. } => match store.put(&path, CHECK_CONTENT.into()).await {
-                Ok(_) => store.delete(&path).await,
-                Err(error) => Err(error),
-            },
-            Backend::Bucket(store) => store.list(Some(&path)).try_next().await.map(drop),
         };
+        let probed = probed.await;
         probed.map_err(|error| self.failed("keep or find objects", &error))
     }
 
+    /// Whether it is known to have held something, and so may be away.
+    pub fn is_expected(&self) -> bool {
+        self.inner.expected.load(Ordering::Relaxed)
+    }
+
+    /// Fails where the storage must hold something and holds nothing. What is written to such a place would be lost to the
+    /// storage when it comes back.
+    async fn require_present(&self) -> object_store::Result<()> {
+        if !self.is_expected() {
+            return Ok(());
+        }
+        match self.store().head(&self.marker()).await {
+            Err(object_store::Error::NotFound { .. }) => {}
+            found => return found.map(drop),
+        }
+        match self.store().list(Some(&self.root())).try_next().await? {
+            Some(_) => Ok(()),
+            None => Err(object_store::Error::Generic {
+                store: "media",
+                source: format!(
+                    "it holds neither {MARKER} nor any object, though it did: is it mounted? If it is to begin anew, run \
+                     `atelier storage adopt`"
+                )
+                .into(),
+            }),
+        }
+    }
+
     async fn try_everything(&self) -> object_store::Result<()> {
+        self.require_present().await?;
         let store = self.store();
         let check = format!(".check-{}", uuid::Uuid::new_v4());
         let path = self.inner.prefix.clone().join(check);
@@ -185,10 +218,15 @@ impl Storage {
             attributes: self.attributes(key),
             ..PutOptions::default()
         };
-        let put = self
-            .store()
-            .put_opts(&self.path(key), content.into(), options)
-            .await;
+        let put = async {
+            // A bucket that is gone says so itself; a folder would be made anew.
+            if let Backend::Folder(_) = self.inner.backend {
+                self.require_present().await?;
+            }
+            let path = self.path(key);
+            self.store().put_opts(&path, content.into(), options).await
+        };
+        let put = put.await;
         self.inner.health.note(&put);
         put.map(drop)
             .map_err(|error| self.failed(format_args!("write {key}"), &error))
@@ -200,12 +238,10 @@ impl Storage {
     ///
     /// [`StorageError::NotFound`], [`StorageError::Failed`].
     pub async fn head(&self, key: &StorageKey) -> Result<ObjectFacts, StorageError> {
-        let meta = self
-            .store()
-            .head(&self.path(key))
-            .await
-            .map_err(|error| self.unreadable(key, error))?;
-        Ok(ObjectFacts::from(&meta))
+        match self.store().head(&self.path(key)).await {
+            Ok(meta) => Ok(ObjectFacts::from(&meta)),
+            Err(error) => Err(self.missing(key, error).await),
+        }
     }
 
     /// Opens an object for reading, in whole or in part.
@@ -266,6 +302,35 @@ impl Storage {
             .boxed()
     }
 
+    /// The objects of the last job of all, or rather of one that certainly has the greatest number as long as there are not
+    /// more than 999,999,999. It takes a few small listings, however many objects there are.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Failed`].
+    pub async fn objects_of_last_job(&self) -> Result<Vec<ListedObject>, StorageError> {
+        let failed = |error| self.failed("list objects", &error);
+        let mut folder = self.root();
+        loop {
+            let listed = self.store().list_with_delimiter(Some(&folder)).await;
+            let listed = listed.map_err(failed)?;
+            let is_group = |folder: &ObjectPath| {
+                let name = folder.parts().next_back();
+                name.is_some_and(|name| name.as_ref().bytes().all(|byte| byte.is_ascii_digit()))
+            };
+            let folders = listed.common_prefixes.into_iter().filter(is_group);
+            match folders.max() {
+                Some(last) => folder = last,
+                None => {
+                    let objects = listed.objects.iter();
+                    let ours = objects
+                        .filter_map(|meta| ListedObject::from_meta(meta, &self.inner.prefix));
+                    return Ok(ours.collect());
+                }
+            }
+        }
+    }
+
     /// Which installation has claimed the storage, if any has.
     ///
     /// # Errors
@@ -274,12 +339,32 @@ impl Storage {
     pub async fn installation(&self) -> Result<Option<Installation>, StorageError> {
         let failed = |error: &dyn Error| self.failed(format_args!("read {MARKER}"), error);
         let marker = match self.store().get(&self.marker()).await {
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(object_store::Error::NotFound { .. }) => {
+                let present = self.require_present().await;
+                return present.map(|()| None).map_err(|error| failed(&error));
+            }
             marker => marker.map_err(|error| failed(&error))?,
         };
         let content = marker.bytes().await.map_err(|error| failed(&error))?;
         let installation = serde_json::from_slice(&content).map_err(|error| failed(&error))?;
+        self.inner.expected.store(true, Ordering::Relaxed);
         Ok(Some(installation))
+    }
+
+    /// Takes a place that holds nothing for the storage, although this was expected to hold objects.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Settings`] if the folder cannot be used.
+    pub fn begin_anew(&self) -> Result<(), StorageError> {
+        self.inner.expected.store(false, Ordering::Relaxed);
+        let Backend::Folder(folder) = &self.inner.backend else {
+            return Ok(());
+        };
+        folder.make().map_err(|reason| StorageError::Settings {
+            place: self.inner.place.clone(),
+            reason,
+        })
     }
 
     /// Claims the storage for an installation, whosever it was.
@@ -311,7 +396,10 @@ impl Storage {
         let path = self.marker();
         let written = self.store().put_opts(&path, content.into(), options);
         match written.await {
-            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {
+                self.inner.expected.store(true, Ordering::Relaxed);
+                Ok(())
+            }
             Err(error) => Err(failed(&error)),
         }
     }
@@ -344,10 +432,10 @@ impl Storage {
     ///
     /// [`StorageError::Failed`].
     pub async fn remove_unfinished(&self, before: DateTime<Utc>) -> Result<u64, StorageError> {
-        let Backend::Folder { folder, .. } = &self.inner.backend else {
+        let Backend::Folder(folder) = &self.inner.backend else {
             return Ok(0);
         };
-        let objects = folder.join(ROOT);
+        let objects = folder.path.join(ROOT);
         let walk = move || leftovers::remove_unfinished(&objects, before.into());
         let walked = tokio::task::spawn_blocking(walk).await;
         walked
@@ -384,7 +472,10 @@ impl Storage {
         } = &self.inner.links;
         let expires_at = now + *lifetime;
         let url = match &self.inner.backend {
-            Backend::Folder { signer, .. } => signer.sign(server_url, key, expires_at),
+            Backend::Folder(folder) => {
+                let signer = self.signer(folder).await?;
+                signer.sign(server_url, key, expires_at)
+            }
             Backend::Bucket(bucket) => bucket
                 .signed_url(Method::GET, &self.path(key), *lifetime)
                 .await
@@ -400,18 +491,34 @@ impl Storage {
     /// # Errors
     ///
     /// [`LinkError`]. For a bucket every link is forged, because its links do not lead here.
-    pub fn verify_link(
+    pub async fn verify_link(
         &self,
         path: &str,
         expires: i64,
         signature: &str,
         now: DateTime<Utc>,
     ) -> Result<StorageKey, LinkError> {
-        let Backend::Folder { signer, .. } = &self.inner.backend else {
+        let Backend::Folder(folder) = &self.inner.backend else {
             return Err(LinkError::Forged);
         };
+        let signer = self.signer(folder).await;
+        let signer = signer.map_err(|_| LinkError::Unverifiable)?;
         signer.verify(path, expires, signature, now)?;
         StorageKey::from_path(path).map_err(|_| LinkError::Forged)
+    }
+
+    /// What signs links, whose key may be away together with the folder.
+    async fn signer<'a>(&self, folder: &'a Folder) -> Result<&'a LinkSigner, StorageError> {
+        let action = "read the key that signs links";
+        if !folder.has_signer() {
+            let present = self.require_present().await;
+            present.map_err(|error| self.failed(action, &error))?;
+        }
+        folder.signer().map_err(|reason| StorageError::Failed {
+            action: action.to_owned(),
+            place: self.inner.place.clone(),
+            reason,
+        })
     }
 
     /// The `Cache-Control` to serve the object with.
@@ -427,7 +534,7 @@ impl Storage {
     /// with what the key says.
     fn attributes(&self, key: &StorageKey) -> Attributes {
         match &self.inner.backend {
-            Backend::Folder { .. } => Attributes::new(),
+            Backend::Folder(_) => Attributes::new(),
             Backend::Bucket(_) => Attributes::from_iter([
                 (Attribute::ContentType, key.content_type()),
                 (Attribute::CacheControl, self.cache_control(key)),
@@ -444,7 +551,7 @@ impl Storage {
         error: object_store::Error,
     ) -> StorageError {
         let Some(range) = range else {
-            return self.unreadable(key, error);
+            return self.missing(key, error).await;
         };
         match self.head(key).await {
             Ok(ObjectFacts {
@@ -453,7 +560,15 @@ impl Storage {
                 path: key.to_string(),
                 total,
             },
-            _ => self.unreadable(key, error),
+            _ => self.missing(key, error).await,
+        }
+    }
+
+    /// An object is not gone as long as the whole storage is.
+    async fn missing(&self, key: &StorageKey, error: object_store::Error) -> StorageError {
+        match (error, self.require_present().await) {
+            (object_store::Error::NotFound { .. }, Err(away)) => self.unreadable(key, away),
+            (error, _) => self.unreadable(key, error),
         }
     }
 

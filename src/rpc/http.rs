@@ -56,11 +56,16 @@ async fn media(
     Query(link): Query<Signature>,
     headers: HeaderMap,
 ) -> Response {
+    let (expires, now) = (link.expires, app.clock.now());
     match app
         .storage
-        .verify_link(&path, link.expires, &link.signature, app.clock.now())
+        .verify_link(&path, expires, &link.signature, now)
+        .await
     {
         Ok(key) => send(&app, &key, &headers).await.unwrap_or_else(refuse),
+        Err(error @ LinkError::Unverifiable) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response()
+        }
         Err(error @ (LinkError::Expired | LinkError::Forged)) => {
             (StatusCode::FORBIDDEN, format!("{error}\n")).into_response()
         }

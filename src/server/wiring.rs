@@ -18,7 +18,7 @@ use crate::{
     executor::{self, Executor, Spool},
     media::{self, LinkSettings, S3Settings, Storage, StorageSettings},
     provider::{Provider, Registry, builtin::Builtin, exec::Exec, scripted::Scripted},
-    store::{self, Store},
+    store::{self, Store, report},
 };
 
 /// Installed when the database has no feature yet.
@@ -53,6 +53,10 @@ pub(super) async fn build_app(
         &storage_settings(config)?,
         &config.storage.prefix,
         links(config, address)?,
+        // Then it is this database's, or was.
+        store::media::exist(store.reader())
+            .await
+            .map_err(StartError::Claim)?,
     )?;
     let app = App {
         store,
@@ -87,10 +91,14 @@ pub(super) async fn make_ready(
     spool: Option<&Spool>,
 ) -> Result<(), StartError> {
     match app.storage.check().await {
-        Ok(()) => app.claim_empty_storage().await.map_err(StartError::Claim)?,
-        // A worker that holds outputs was well before the storage went away, and goes on waiting for it.
-        Err(error) if spool.is_some_and(|spool| !spool.is_empty()) => {
-            tracing::error!(%error, "starting without the media storage, for outputs wait for it");
+        Ok(()) => {
+            if let Err(error) = app.claim_empty_storage().await {
+                report(&error, "cannot find out whose the media storage is");
+            }
+        }
+        // It was well before; one that never was is a mistake in the configuration.
+        Err(error) if app.storage.is_expected() || spool.is_some_and(|spool| !spool.is_empty()) => {
+            tracing::error!(%error, "starting without the media storage");
         }
         Err(error) => return Err(error.into()),
     }

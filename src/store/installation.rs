@@ -16,7 +16,7 @@ use super::Transaction;
 /// Which installation the database is; `None` before it has claimed a storage.
 pub async fn find(db: &impl ConnectionTrait) -> Result<Option<Installation>, Error> {
     let found = Entity::find().one(db).await?;
-    Ok(found.map(|Model { id, counter, .. }| Installation { id, counter }))
+    Ok(found.map(installation_of))
 }
 
 /// Makes the database this installation, unless it is one: then that is returned.
@@ -48,8 +48,15 @@ pub async fn advance(db: &impl ConnectionTrait, id: &str) -> Result<Option<Insta
         .filter(Column::Id.eq(id))
         .exec_with_returning(db)
         .await?;
-    let installation = |Model { id, counter, .. }| Installation { id, counter };
-    Ok(advanced.into_iter().next().map(installation))
+    Ok(advanced.into_iter().next().map(installation_of))
+}
+
+fn installation_of(Model { id, counter, .. }: Model) -> Installation {
+    Installation {
+        id,
+        counter,
+        adopted_at: None,
+    }
 }
 
 fn row(installation: &Installation) -> ActiveModel {

@@ -1,5 +1,7 @@
 //! The events of jobs, see docs/domain.md#attempts.
 
+use std::collections::BTreeMap;
+
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder,
     QuerySelect,
@@ -7,7 +9,7 @@ use sea_orm::{
 
 use crate::{
     domain::{
-        Caller, Error, Page,
+        Caller, Error, JobStatus, Page,
         job::{Cause, EventDetail},
     },
     entity::{
@@ -18,6 +20,7 @@ use crate::{
 
 use super::{
     PageRequest, Transaction,
+    one_of::one_of_ids,
     page::{List, Sorting},
 };
 
@@ -54,6 +57,32 @@ pub fn event_of(job: &job::Model, cause: Option<Cause>) -> Result<ActiveModel, E
         detail: Set(Some(serde_json::to_value(detail).map_err(Error::internal)?)),
         created_at: Set(job.updated_at),
     })
+}
+
+/// How many attempts at each of these jobs have begun and not made it complete.
+pub async fn unfinished_attempts(
+    db: &impl ConnectionTrait,
+    job_ids: Vec<i64>,
+) -> Result<BTreeMap<i64, i64>, Error> {
+    let of_jobs = one_of_ids(db.get_database_backend(), Column::JobId, job_ids);
+    let counts: Vec<(i64, JobStatus, i64)> = Entity::find()
+        .select_only()
+        .column(Column::JobId)
+        .column(Column::Status)
+        .column_as(Column::Revision.count(), "transitions")
+        .filter(of_jobs)
+        .filter(Column::Status.is_in([JobStatus::Processing, JobStatus::Completed]))
+        .group_by(Column::JobId)
+        .group_by(Column::Status)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let mut attempts = BTreeMap::new();
+    for (job_id, status, count) in counts {
+        let begun = status == JobStatus::Processing;
+        *attempts.entry(job_id).or_default() += if begun { count } else { -count };
+    }
+    Ok(attempts)
 }
 
 /// The next transitions of a job after a revision, in order.

@@ -215,6 +215,17 @@ pub async fn of_job(db: &impl ConnectionTrait, job_id: i64) -> Result<Vec<Model>
     Ok(media.all(db).await?)
 }
 
+/// Whether there are any records, deleted or not.
+pub async fn exist(db: &impl ConnectionTrait) -> Result<bool, Error> {
+    let any: Option<i64> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .into_tuple()
+        .one(db)
+        .await?;
+    Ok(any.is_some())
+}
+
 /// Those of these objects that a row, deleted or not, still names.
 pub async fn known_storage_keys(
     db: &impl ConnectionTrait,

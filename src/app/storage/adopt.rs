@@ -14,13 +14,16 @@ impl App {
     /// # Errors
     /// When the database or the storage does not answer.
     pub async fn adopt_storage(&self) -> Result<Installation, Error> {
+        self.storage.begin_anew()?;
         let before = self.storage.installation().await?;
         let adopted = self.store.write(async |tx| {
             let known = store::installation::find(tx).await?;
+            let now = store::queue::time(tx, self.clock.queue()).await?;
             let counters = known.iter().chain(&before).map(|found| found.counter);
             let adopted = Installation {
                 id: Uuid::new_v4().to_string(),
                 counter: counters.max().unwrap_or_default() + 1,
+                adopted_at: Some(now),
             };
             store::installation::set(tx, &adopted).await?;
             Ok(adopted)

@@ -4,7 +4,7 @@ use futures::TryStreamExt;
 
 use crate::{
     app::App,
-    domain::{Error, Ownership},
+    domain::{Doubt, Error, Ownership},
 };
 
 use super::Withheld;
@@ -16,10 +16,18 @@ impl App {
     /// # Errors
     /// When the database or the storage does not answer.
     pub async fn claim_empty_storage(&self) -> Result<(), Error> {
-        let (database, ownership) = self.ownership().await?;
-        match ownership {
+        let mut claim = self.find_claim().await?;
+        if claim.ownership == Ownership::Ours {
+            let last = self
+                .unknown(self.storage.objects_of_last_job().await?)
+                .await?;
+            if self.are_strange(&last, &claim).await? {
+                claim.ownership = Ownership::Doubtful(Doubt::OlderDatabase);
+            }
+        }
+        match claim.ownership {
             Ownership::Ours => {
-                self.count_look(database).await?;
+                self.count_look(claim).await?;
             }
             Ownership::Unclaimed if self.storage.list().try_next().await?.is_none() => {
                 self.claim_storage().await?;

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{
-    app::App,
-    domain::{Error, Ownership},
-};
+use crate::{app::App, domain::Error};
 
 use super::{Sweep, Withheld};
 
@@ -15,12 +12,9 @@ impl App {
     /// # Errors
     /// When the database or the storage does not answer.
     pub async fn survey_storage(&self, age: Duration) -> Result<Sweep, Error> {
-        let (_, ownership) = self.ownership().await?;
-        if let Ownership::Doubtful(doubt) = ownership {
-            return Ok(Sweep::withheld(Withheld::Doubtful(doubt)));
-        }
-        let found = self.find_orphans(age).await?;
-        Ok(match found.doubt(ownership) {
+        let claim = self.find_claim().await?;
+        let found = self.find_orphans(&claim, age).await?;
+        Ok(match found.doubt(claim.ownership) {
             Some(doubt) => found.kept(Withheld::Doubtful(doubt)),
             None if found.orphans.is_empty() => found.sweep(),
             None => found.kept(Withheld::DryRun),

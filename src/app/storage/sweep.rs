@@ -20,17 +20,14 @@ impl App {
         if removal.mode == RemovalMode::Off {
             return Ok(Sweep::withheld(Withheld::Off));
         }
-        let (database, ownership) = self.ownership().await?;
-        if let Ownership::Doubtful(doubt) = ownership {
-            return Ok(Sweep::withheld(Withheld::Doubtful(doubt)));
-        }
-        let found = self.find_orphans(removal.age).await?;
-        if let Some(doubt) = found.doubt(ownership) {
+        let claim = self.find_claim().await?;
+        let found = self.find_orphans(&claim, removal.age).await?;
+        if let Some(doubt) = found.doubt(claim.ownership) {
             return Ok(found.kept(Withheld::Doubtful(doubt)));
         }
-        if ownership == Ownership::Unclaimed {
+        if claim.ownership == Ownership::Unclaimed {
             self.claim_storage().await?;
-        } else if !self.count_look(database).await? {
+        } else if !self.count_look(claim).await? {
             return Ok(found.kept(Withheld::Doubtful(Doubt::OtherDatabase)));
         }
         self.remove(found, removal).await
@@ -53,7 +50,7 @@ impl App {
         {
             return Ok(found.kept(Withheld::Share(percent)));
         }
-        tracing::info!(orphans, objects, "removing objects that no record names");
+        tracing::warn!(orphans, objects, "removing objects that no record names");
         let mut sweep = found.sweep();
         for key in found.orphans {
             self.storage.delete(&key).await?;

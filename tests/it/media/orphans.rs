@@ -7,14 +7,16 @@ use std::time::{Duration, SystemTime};
 use atelier::app::{App, Removal, RemovalMode, Sweep, Withheld};
 use atelier::domain::{Doubt, Installation};
 use atelier::media::StorageKey;
-use atelier::server::open_app;
+use atelier::server::{Role, open_app};
 use atelier::store;
 use codec::Format;
 
 use crate::support::bench::Bench;
 use crate::support::bucket::{keep_media_in, serve_bucket};
+use crate::support::client::scripted_wish;
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::process::{atelier, run};
+use crate::support::script::Script;
 use crate::support::server::{TestServer, configuration};
 
 const ALL: Removal = Removal {
@@ -26,7 +28,7 @@ const ALL: Removal = Removal {
 on_both_databases! {
     async fn what_no_record_names_is_removed_once_it_is_old_by_the_clock_of_the_database(db: TestDatabase) {
         let bench = claimed(&db).await;
-        put(&bench.app, 1).await;
+        put(&bench, 1).await;
         // Objects have the time of the computer, which lies before the clock of the test.
         let old = Removal { age: Duration::from_secs(100 * 365 * 86_400), ..ALL };
         assert_eq!(sweep(&bench, &old).await, Sweep { objects: 1, ..Sweep::default() });
@@ -37,7 +39,7 @@ on_both_databases! {
 
     async fn a_second_database_on_the_same_storage_removes_nothing_until_it_adopts_it(db: TestDatabase) {
         let production = claimed(&db).await;
-        put(&production.app, 3).await;
+        put(&production, 3).await;
         let other = TestDatabase::create(Backend::Sqlite).await;
         let staging = production.beside(&other).await;
         staging.app.claim_empty_storage().await.unwrap();
@@ -52,7 +54,7 @@ on_both_databases! {
 
     async fn a_database_restored_from_a_backup_removes_nothing_of_what_came_after_it(db: TestDatabase) {
         let bench = claimed(&db).await;
-        put(&bench.app, 1).await;
+        put(&bench, 1).await;
         for look in ["a look", "a start"] {
             let backup = installation(&bench).await;
             match look {
@@ -74,9 +76,38 @@ on_both_databases! {
         }
     }
 
+    async fn a_copy_of_the_database_removes_nothing_of_what_the_original_made(db: TestDatabase) {
+        let copy = claimed(&db).await;
+        let before = installation(&copy).await;
+        // The one job was there when the copy was made, and waited; the other was not.
+        let waiting = copy.request(1, 0).await[0].id;
+        for job_id in [waiting, 1_000] {
+            put_of(&copy.app, job_id, "of the original").await;
+        }
+        copy.app.claim_empty_storage().await.unwrap();
+        assert_eq!(installation(&copy).await, before, "the original is shut out");
+        let withheld = Some(Withheld::Doubtful(Doubt::OlderDatabase));
+        let kept = Sweep { objects: 2, orphans: 2, removed: 0, withheld };
+        assert_eq!(sweep(&copy, &ALL).await, kept);
+        assert_eq!(copy.app.survey_storage(Duration::ZERO).await.unwrap(), kept);
+        copy.app.adopt_storage().await.unwrap();
+        assert_eq!(sweep(&copy, &ALL).await.removed, 2);
+    }
+
+    async fn a_copy_that_makes_a_job_again_still_removes_nothing_of_the_original(db: TestDatabase) {
+        let copy = claimed(&db).await;
+        copy.request(1, 0).await;
+        let job = copy.claim(1).await.remove(0);
+        put_of(&copy.app, job.id, "of the original").await;
+        copy.complete(&job).await.unwrap();
+        put_of(&copy.app, job.id, job.lease_token.as_deref().unwrap()).await;
+        let withheld = Some(Withheld::Doubtful(Doubt::OlderDatabase));
+        assert_eq!(sweep(&copy, &ALL).await, Sweep { objects: 2, orphans: 1, removed: 0, withheld });
+    }
+
     async fn a_storage_of_before_is_claimed_by_the_database_that_knows_all_of_it_and_by_no_other(db: TestDatabase) {
         let bench = Bench::new(&db).await;
-        put(&bench.app, 1).await;
+        put(&bench, 1).await;
         bench.app.claim_empty_storage().await.unwrap();
         let doubt = Withheld::Doubtful(Doubt::UnknownObjects(1));
         assert_eq!(sweep(&bench, &ALL).await, Sweep { objects: 1, orphans: 1, removed: 0, withheld: Some(doubt) });
@@ -90,7 +121,7 @@ on_both_databases! {
 
     async fn more_than_the_share_goes_only_by_a_command_and_nothing_in_a_dry_run(db: TestDatabase) {
         let bench = claimed(&db).await;
-        put(&bench.app, 11).await;
+        put(&bench, 11).await;
         let withheld = |withheld| Sweep { objects: 11, orphans: 11, removed: 0, withheld: Some(withheld) };
         assert_eq!(sweep(&bench, &ALL).await, withheld(Withheld::Share(10)));
         let dry_run = Removal { mode: RemovalMode::DryRun, share: None, ..ALL };
@@ -122,8 +153,9 @@ on_both_databases! {
         let claimed = installation(&bench).await;
         assert!(storage(&db, bench.media_folder(), &["status"]).await.0);
         assert_eq!(installation(&bench).await, claimed, "the counter too");
-        let orphan = StorageKey::for_output(99, "t", 0, Format::Png);
-        bench.app.storage.put(&orphan, "x".into()).await.unwrap();
+        bench.request(1, 0).await;
+        let lost = bench.claim(1).await.remove(0);
+        let orphan = put_of(&bench.app, lost.id, &lost.lease_token.unwrap()).await;
         let file = File::options().write(true).open(bench.media_folder().join(orphan.path()));
         file.unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
         let (done, told) = storage(&db, bench.media_folder(), &["status"]).await;
@@ -170,10 +202,54 @@ async fn a_bucket_is_one_database_s_too_and_a_prefix_keeps_two_apart() {
 
     let third = TestDatabase::create(Backend::Sqlite).await;
     let third = start(&third, "staging/media").await;
-    put(&third, 2).await;
+    for job_id in [1, 2] {
+        put_of(&third, job_id, "t").await;
+    }
+    third.adopt_storage().await.unwrap();
     assert_eq!(objects(&first).await, 0);
     assert_eq!(third.sweep_storage(&ALL).await.unwrap().removed, 2);
     assert!(root.path().join("pictures/staging/media").is_dir());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_served_beside_its_original_lets_all_media_be() {
+    let original = TestDatabase::create(Backend::Sqlite).await;
+    let server = TestServer::start(&original).await;
+    let feature = server.scripted_feature().await;
+    let make = async || {
+        let script = Script::new(&["succeed"]);
+        let job = server.create(scripted_wish(feature, &script)).await.1[0].id;
+        server.ended(job).await;
+        server.media_of(job).await.remove(0)
+    };
+    let before = make().await;
+    let place = tempfile::tempdir().unwrap();
+    let copy = place.path().join("copy.db").display().to_string();
+    assert!(
+        run(atelier(&original, &["backup", &copy]))
+            .await
+            .status
+            .success()
+    );
+    let after = make().await;
+    let copy = TestDatabase::at(format!("sqlite://{copy}"), Backend::Sqlite);
+    let served = server.beside(Role::Api, &copy, |_| ()).await;
+    served.stop().await;
+    for command in [&["clean"][..], &["status"]] {
+        let (done, told) = storage(&copy, server.media_folder(), command).await;
+        assert!(!done || command == ["status"], "{told}");
+        assert!(
+            told.starts_with(
+                "2 objects, 0 old ones without a record; nothing is removed: the database is older"
+            ),
+            "{told}"
+        );
+    }
+    for media in [&before, &after] {
+        assert!(!server.content_of(media).await.is_empty());
+    }
+    let (done, told) = storage(&original, server.media_folder(), &["clean"]).await;
+    assert!(done, "the original is not shut out: {told}");
 }
 
 #[tokio::test]
@@ -194,11 +270,21 @@ async fn claimed(db: &TestDatabase) -> Bench {
     bench
 }
 
-async fn put(app: &App, objects: i64) {
-    for job_id in 1..=objects {
-        let key = StorageKey::for_output(job_id, "t", 0, Format::Png);
-        app.storage.put(&key, "x".into()).await.unwrap();
+/// As many objects of attempts that were lost before they were recorded.
+async fn put(bench: &Bench, objects: u32) {
+    for _ in 0..objects {
+        bench.request(1, 0).await;
     }
+    for job in bench.claim(objects).await {
+        let token = job.lease_token.unwrap();
+        put_of(&bench.app, job.id, &token).await;
+    }
+}
+
+async fn put_of(app: &App, job_id: i64, token: &str) -> StorageKey {
+    let key = StorageKey::for_output(job_id, token, 0, Format::Png);
+    app.storage.put(&key, "x".into()).await.unwrap();
+    key
 }
 
 /// An object that a record names.
@@ -207,8 +293,7 @@ async fn put_known(bench: &Bench) {
     let job = bench.claim(1).await.remove(0);
     bench.complete(&job).await.unwrap();
     let token = job.lease_token.as_deref().unwrap();
-    let key = StorageKey::for_output(job.id, token, 0, Format::Png);
-    bench.app.storage.put(&key, "x".into()).await.unwrap();
+    put_of(&bench.app, job.id, token).await;
 }
 
 async fn sweep(bench: &Bench, removal: &Removal) -> Sweep {

@@ -287,11 +287,12 @@ async fn a_link_to_a_folder_leads_to_the_server_and_is_checked_there() {
         panic!("{url}")
     };
     let expires: i64 = expires.parse().unwrap();
-    let verify = |path: &str, now| storage.verify_link(path, expires, signature, at(now));
-    assert_eq!(verify(path, 1599), Ok(key(0)));
-    assert_eq!(verify(path, 1600), Err(LinkError::Expired));
-    assert_eq!(verify(key(1).path(), 1599), Err(LinkError::Forged));
-    assert_eq!(verify(".signing-key", 1599), Err(LinkError::Forged));
+    let verify =
+        async |path: &str, now| storage.verify_link(path, expires, signature, at(now)).await;
+    assert_eq!(verify(path, 1599).await, Ok(key(0)));
+    assert_eq!(verify(path, 1600).await, Err(LinkError::Expired));
+    assert_eq!(verify(key(1).path(), 1599).await, Err(LinkError::Forged));
+    assert_eq!(verify(".signing-key", 1599).await, Err(LinkError::Forged));
 }
 
 #[tokio::test]

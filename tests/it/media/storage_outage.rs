@@ -4,8 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use atelier::config::Config;
 use atelier::media::S3Settings;
-use atelier::rpc::proto::{DownloadMediaRequest, ErrorReason, JobStatus};
+use atelier::rpc::proto::{DownloadMediaRequest, ErrorReason, JobStatus, Media};
+use atelier::server::{Role, Server, StartError};
 use image::{Rgb, RgbImage};
 use secrecy::ExposeSecret;
 use tonic::Code;
@@ -16,7 +18,7 @@ use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::process::Process;
 use crate::support::refusal::refusal;
 use crate::support::script::Script;
-use crate::support::server::{TestServer, within};
+use crate::support::server::{TestServer, configuration, within};
 
 const PENDING: JobStatus = JobStatus::Pending;
 const PROCESSING: JobStatus = JobStatus::Processing;
@@ -105,6 +107,93 @@ on_both_databases! {
         until_spooled(server.media_folder(), 0).await;
     }
 
+    async fn a_folder_that_is_not_mounted_takes_nothing_and_nothing_of_it_is_gone(db: TestDatabase) {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, aside) = (place.path().join("media"), place.path().join("aside"));
+        let server = TestServer::start_with(&db, |config| config.storage.folder = folder.clone()).await;
+        let (feature, media) = make_one(&server).await;
+        for mount_point in [false, true] {
+            fs::rename(&folder, &aside).unwrap();
+            if mount_point {
+                fs::create_dir(&folder).unwrap();
+            }
+            let script = Script::new(&["succeed"]);
+            let job = server.create(scripted_wish(feature, &script)).await.1.remove(0);
+            until_spooled(server.media_folder(), 1).await;
+            assert_eq!(server.job(job.id).await.status(), PROCESSING);
+            assert_unavailable(&server, &media).await;
+            assert_untouched(&folder, mount_point);
+            if mount_point {
+                fs::remove_dir(&folder).unwrap();
+            }
+            fs::rename(&aside, &folder).unwrap();
+            assert_made_once(&server, job.id, &script, &[PENDING, PROCESSING, COMPLETED]).await;
+            for media in [&media, &server.media_of(job.id).await[0]] {
+                assert!(!server.content_of(media).await.is_empty());
+            }
+        }
+    }
+
+    async fn a_start_without_the_folder_is_a_start_without_the_storage_only(db: TestDatabase) {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, aside) = (place.path().join("media"), place.path().join("aside"));
+        let keep = |config: &mut Config| {
+            config.storage.folder = folder.clone();
+            config.storage.signing_key = None;
+        };
+        let server = TestServer::start_with(&db, keep).await;
+        let (feature, media) = make_one(&server).await;
+        server.stop().await;
+        for (instead, make) in [
+            ("nothing", (|_| Ok(())) as fn(&Path) -> std::io::Result<()>),
+            ("an empty mount point", |folder| fs::create_dir(folder)),
+            ("a file", |folder| fs::write(folder, "")),
+        ] {
+            fs::rename(&folder, &aside).unwrap();
+            make(&folder).unwrap();
+            let server = TestServer::start_with(&db, keep).await;
+            assert_unavailable(&server, &media).await;
+            let script = Script::new(&["succeed"]);
+            let job = server.create(scripted_wish(feature, &script)).await.1.remove(0);
+            assert_eq!(server.job(job.id).await.status(), PENDING, "{instead}");
+            match folder.is_dir() {
+                true => {
+                    assert_untouched(&folder, true);
+                    fs::remove_dir(&folder).unwrap();
+                }
+                false => drop(fs::remove_file(&folder)),
+            }
+            fs::rename(&aside, &folder).unwrap();
+            assert_eq!(server.ended(job.id).await.statuses(), [PENDING, PROCESSING, COMPLETED], "{instead}");
+            assert!(!server.content_of(&media).await.is_empty());
+            server.stop().await;
+        }
+    }
+
+    async fn a_start_during_an_outage_of_the_bucket_is_one_unless_nothing_was_ever_kept_there(db: TestDatabase) {
+        let root = tempfile::tempdir().unwrap();
+        let (bucket, outage) = serve_bucket_with_outages(&root).await;
+        let mut config = configuration(&db, root.path());
+        keep_media_in(&bucket, &mut config);
+        outage.begin();
+        assert!(matches!(Server::start(config, Role::Api).await, Err(StartError::Storage(_))));
+        outage.end();
+        let keep = |config: &mut Config| keep_media_in(&bucket, config);
+        let server = TestServer::start_with(&db, keep).await;
+        let (feature, _) = make_one(&server).await;
+        server.stop().await;
+
+        outage.begin();
+        let api = TestServer::start_as(Role::Api, &db, keep).await;
+        let worker = api.beside(Role::Worker, &db, keep).await;
+        let script = Script::new(&["succeed"]);
+        let job = api.create(scripted_wish(feature, &script)).await.1[0].id;
+        assert_eq!(api.job(job).await.status(), PENDING);
+        outage.end();
+        assert_eq!(api.ended(job).await.statuses(), [PENDING, PROCESSING, COMPLETED]);
+        worker.stop().await;
+    }
+
     async fn a_killed_worker_goes_on_with_the_output_that_it_could_not_store(db: TestDatabase) {
         let (root, media) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (bucket, outage) = serve_bucket_with_outages(&root).await;
@@ -157,6 +246,30 @@ on_both_databases! {
         assert_tells_nothing(&format!("{refused:?}"), &bucket);
         refusal(refused).is(Code::Unavailable, ErrorReason::StorageUnavailable);
     }
+}
+
+/// A scripted feature, and what one job of it has made.
+async fn make_one(server: &TestServer) -> (i64, Media) {
+    let feature = server.scripted_feature().await;
+    let script = Script::new(&["succeed"]);
+    let job = server.create(scripted_wish(feature, &script)).await.1[0].id;
+    server.ended(job).await;
+    (feature, server.media_of(job).await.remove(0))
+}
+
+async fn assert_unavailable(server: &TestServer, media: &Media) {
+    let wanted = DownloadMediaRequest {
+        id: media.id,
+        offset: 0,
+    };
+    let refused = server.media().download_media(wanted).await.map(|_| ());
+    refusal(refused).is(Code::Unavailable, ErrorReason::StorageUnavailable);
+}
+
+fn assert_untouched(folder: &Path, exists: bool) {
+    assert_eq!(folder.exists(), exists);
+    let entries: Vec<_> = fs::read_dir(folder).into_iter().flatten().collect();
+    assert!(entries.is_empty(), "{entries:?}");
 }
 
 /// A server that keeps its media in the bucket. Its jobs have a single attempt.

@@ -114,6 +114,18 @@ async fn a_read_only_database_takes_only_the_request_service_away() {
     assert!(listed.await.is_ok());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_starts_on_a_database_that_is_read_only_for_a_while() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    TestServer::start(&db).await.stop().await;
+    Database::of(&db).await.make_read_only().await;
+    for role in [Role::Api, Role::All] {
+        let server = TestServer::start_as(role, &db, |_| ()).await;
+        degrades(&server, "database_read_only", REQUESTS).await;
+        server.stop().await;
+    }
+}
+
 /// Waits until the server says that it is degraded by `name`, which fails only the strict probes and `service`.
 async fn degrades(server: &TestServer, name: &str, service: &str) {
     let mut health = watch_health(server, service).await;
