@@ -117,6 +117,7 @@ impl Original {
         }
     }
 
+    /// What the original is.
     pub fn format(&self) -> Format {
         self.facts.format
     }
