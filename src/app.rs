@@ -42,12 +42,17 @@ pub use watch::News;
 /// The parts that the use cases work with. Clones share them.
 #[derive(Clone)]
 pub struct App {
+    /// The database.
     pub store: Store,
+    /// Where the files of media are.
     pub storage: Storage,
+    /// Wakes workers and watchers, here and on other replicas.
     pub events: Events,
+    /// What time it is; set by hand in tests.
     pub clock: Clock,
     /// The providers that this process is configured with. Others may run elsewhere.
     pub providers: Registry,
+    /// What of the configuration the use cases go by.
     pub settings: Settings,
     /// What is known to be wrong with this process.
     pub health: Health,
@@ -57,10 +62,12 @@ pub struct App {
     pub stopping: CancellationToken,
 }
 
+/// The part of the configuration that the use cases go by.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Whether this process runs jobs, and so knows whether its providers are ready.
     pub runs_jobs: bool,
+    /// What a request may ask for where its feature sets no limit.
     pub intake: IntakeLimits,
     /// Attempts of a job before a transient error is final.
     pub max_attempts: i32,

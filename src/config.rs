@@ -40,6 +40,7 @@ use reader::Reader;
 /// A configuration that holds, with where its values come from.
 #[derive(Debug, Clone)]
 pub struct Loaded {
+    /// The values of all settings.
     pub config: Config,
     /// The source of each value that is not the default, by `section.key`.
     pub sources: BTreeMap<&'static str, Source>,

@@ -65,7 +65,7 @@ pub use media_metadata::{MediaMetadata, MediaNotes, Omission, to_map};
 pub use media_role::MediaRole;
 pub use media_type::MediaType;
 pub use origin::{Origin, Versioned};
-pub use output::{OutputForm, OutputSettings, further_formats};
+pub use output::{OutputSettings, further_formats};
 pub use page::{Page, PageToken, page_size};
 pub use recipe::Recipe;
 pub use request::{

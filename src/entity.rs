@@ -1,6 +1,4 @@
-//! The records of the database, one file a table.
-//!
-//! Source: `generation-domain` spec, section 2, plus the columns that execution needs.
+//! The records of the database, one file a table: those of docs/domain.md#tables, with what execution needs beside them.
 
 pub mod feature;
 pub mod idempotency_key;

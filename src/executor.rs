@@ -29,7 +29,9 @@ pub use spool::Spool;
 /// The executor's parts. Clones share them.
 #[derive(Clone)]
 pub struct Executor {
+    /// The use cases.
     pub app: App,
+    /// How this process works.
     pub settings: Settings,
     /// Outputs that the storage does not take yet.
     pub spool: Spool,

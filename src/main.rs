@@ -1,3 +1,5 @@
+//! The program: all that it does is in [`atelier::cli`].
+
 use std::process::ExitCode;
 
 use mimalloc::MiMalloc;

@@ -88,13 +88,17 @@ pub struct Unfit {
 /// One attempt at a job, as a provider sees it.
 #[derive(Clone, Debug)]
 pub struct Task {
+    /// The job that it is an attempt at.
     pub job_id: i64,
     /// From 1.
     pub attempt: u32,
+    /// What is to be made.
     pub media_type: MediaType,
+    /// All that was asked for, resolved.
     pub input: JobInput,
     /// Canonical lower-case UUID, the same for every call about one submission, and written down before it is made.
     pub submission_key: String,
+    /// Where to tell how far the work is.
     pub progress: ProgressSender,
     /// Cancelled when the attempt must end: time is up, the lease is lost, the server stops. A provider that does the work
     /// itself stops then.
@@ -108,6 +112,7 @@ pub enum Submitted {
     Done(Output),
     /// The service works on it.
     Accepted {
+        /// The service's own name of the task, which [`Provider::poll`] gets.
         task_id: String,
         /// When it makes sense to ask first.
         poll_after: Duration,
@@ -117,9 +122,12 @@ pub enum Submitted {
 /// How an accepted task is.
 #[derive(Debug)]
 pub enum Polled {
+    /// The service still works on it.
     Running {
+        /// When it makes sense to ask again.
         poll_after: Duration,
     },
+    /// The work is done.
     Done(Output),
     /// The task itself has ended without an output.
     Failed(ProviderError),
@@ -141,6 +149,7 @@ pub struct Progress {
 pub struct ProgressSender(watch::Sender<Progress>);
 
 impl ProgressSender {
+    /// A sender, and where what was sent last is seen: nothing done and nothing said at first.
     pub fn channel() -> (Self, watch::Receiver<Progress>) {
         let (sender, receiver) = watch::channel(Progress::default());
         (Self(sender), receiver)
@@ -173,6 +182,7 @@ pub enum ProviderError {
     /// Trying again later may help: overload, a rate limit, a fault that passes.
     #[error("{detail}")]
     Transient {
+        /// The service's own words.
         detail: String,
         /// When the service asks to be tried again.
         retry_after: Option<Duration>,
@@ -197,7 +207,12 @@ pub enum ProviderError {
     LimitExceeded(String),
     /// It took longer than the provider's own limit.
     #[error("{detail}")]
-    TimedOut { limit: Duration, detail: String },
+    TimedOut {
+        /// How long it may take.
+        limit: Duration,
+        /// What it said by then.
+        detail: String,
+    },
     /// Trying again would not help.
     #[error("{0}")]
     Failed(String),

@@ -28,6 +28,7 @@ pub use wiring::{open_app, removal};
 /// Which parts run in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
+    /// Both of these.
     All,
     /// Answers clients.
     Api,
@@ -56,28 +57,41 @@ impl Role {
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// An address to listen on is taken, or not one of this machine.
     #[error("cannot listen on {address}")]
     Listen {
+        /// As it is configured.
         address: SocketAddr,
+        /// What the system says.
         source: std::io::Error,
     },
+    /// The database cannot be opened.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The database is open, but this program cannot serve on it.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    /// The media storage cannot be set up as it is configured.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The database or the media storage did not answer.
     #[error("cannot find out whose the media storage is")]
     Claim(#[source] Error),
+    /// The folder cannot be made or written to, so outputs could not wait for the storage.
     #[error("cannot use the spool {folder}")]
     Spool {
+        /// That of this database, below `executor.spool_folder`.
         folder: String,
+        /// What the system says.
         source: std::io::Error,
     },
+    /// The database refused a part of it; an empty one gets it at the next start.
     #[error("cannot install the starter catalogue")]
     Catalogue(#[source] Error),
+    /// The system does not tell the address that the port was opened on.
     #[error("cannot tell where probes are answered")]
     Probes(#[source] std::io::Error),
+    /// Links to media of the file storage begin with that address.
     #[error("the server's address does not make a URL")]
     Url(#[from] url::ParseError),
 }

@@ -78,6 +78,7 @@ impl Store {
         *last = Some(Instant::now());
     }
 
+    /// Which of the two databases it is.
     pub fn backend(&self) -> DbBackend {
         self.writer.get_database_backend()
     }

@@ -18,8 +18,10 @@ use crate::config::{LogConfig, LogFormat};
 /// Why logging could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
+    /// `log.filter` is no list of directives, which a configuration that was loaded cannot have.
     #[error("the log filter is not valid")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// Logging was started before, perhaps by a program that has a server within itself.
     #[error("this process logs already")]
     Twice(#[from] TryInitError),
 }

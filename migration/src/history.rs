@@ -16,7 +16,9 @@ pub(crate) const PROGRAMS: &str = "atelier_migrations";
 /// Where one migration stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
+    /// As it is recorded, such as `m0001_domain`.
     pub name: String,
+    /// Whether it is applied.
     pub state: State,
     /// The least version of the program that works with it; `None` for a newer one that does not say.
     pub least_program: Option<String>,
@@ -25,7 +27,9 @@ pub struct Standing {
 /// Whether a migration is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
+    /// Recorded in the database.
     Applied,
+    /// Known, but not recorded.
     Pending,
     /// Applied by a newer program; unknown to this one.
     Newer,

@@ -30,17 +30,22 @@ use sea_orm_migration::sea_orm::ConnectionTrait;
 /// released.
 #[derive(Debug, Clone, Copy)]
 pub struct Migration {
+    /// Also that of the folder of its scripts, such as `m0001_domain`.
     pub name: &'static str,
     /// The least version of the program that works with a schema that has it, such as `0.1.0`.
     pub least_program: &'static str,
+    /// For PostgreSQL.
     pub postgres: Scripts,
+    /// For SQLite; never builds.
     pub sqlite: Scripts,
 }
 
 /// The statements that apply a migration to one kind of database, and those that revert it.
 #[derive(Debug, Clone, Copy)]
 pub struct Scripts {
+    /// What applies it.
     pub up: Change,
+    /// What takes it back, in one transaction, with all data that only it could hold.
     pub down: &'static str,
 }
 
@@ -56,6 +61,7 @@ pub enum Change {
 /// One index that is built while others write.
 #[derive(Debug, Clone, Copy)]
 pub struct Build {
+    /// Its name, without a schema.
     pub index: &'static str,
     /// A `CREATE INDEX CONCURRENTLY` of that name.
     pub statement: &'static str,

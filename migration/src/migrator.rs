@@ -23,6 +23,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub struct Migrator {
     /// Oldest first.
     pub migrations: &'static [Migration],
+    /// What the database stands among.
     pub settings: Settings,
 }
 

@@ -23,6 +23,7 @@ const REFERENCE: &str = "REFERENCES users(id)";
 pub struct Table {
     /// `None`: along the search path.
     pub schema: Option<String>,
+    /// As it is, without quotes.
     pub name: String,
 }
 

@@ -25,6 +25,7 @@ impl Clock {
         }
     }
 
+    /// The time of the computer's clock, or of the manual one.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that asks the computer"

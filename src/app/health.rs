@@ -13,13 +13,21 @@ pub use pulse::Pulse;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Ailment {
+    /// It drains: it takes up no job any more.
     ShuttingDown,
+    /// The last probe of the database had no answer, or not in time.
     DatabaseAway,
+    /// A table or a column is missing that this program needs.
     SchemaUnknown,
+    /// The executor's claim loop has not turned for too long, see [`Pulse`].
     WorkerStuck,
+    /// PostgreSQL takes no writes, as a standby does.
     DatabaseReadOnly,
+    /// There is no room for more, or there was none moments ago.
     DatabaseFull,
+    /// The last probe could not write, or could not read what it wrote.
     DatabaseUnwritable,
+    /// The last probe of the media storage failed.
     StorageAway,
 }
 

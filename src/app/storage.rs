@@ -31,6 +31,7 @@ const BATCH: usize = 500;
 pub struct Removal {
     /// How old an object must be, by the database's clock.
     pub age: Duration,
+    /// Whether anything is removed at all.
     pub mode: RemovalMode,
     /// Most objects that may go at once, in percent of all; `None`: any number.
     pub share: Option<u32>,
@@ -39,9 +40,11 @@ pub struct Removal {
 /// Whether what no record names is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RemovalMode {
+    /// Removed.
     On,
     /// Only told.
     DryRun,
+    /// Nobody even looks.
     Off,
 }
 
@@ -52,6 +55,7 @@ pub struct Sweep {
     pub objects: usize,
     /// Those that no record names, old enough to go.
     pub orphans: usize,
+    /// Those that are gone now.
     pub removed: usize,
     /// Why they were left where they are.
     pub withheld: Option<Withheld>,
@@ -60,8 +64,11 @@ pub struct Sweep {
 /// Why nothing was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Withheld {
+    /// Nobody looked.
     Off,
+    /// They would have gone.
     DryRun,
+    /// They may be somebody's.
     Doubtful(Doubt),
     /// More than this many percent of all objects would go.
     Share(u32),

@@ -21,7 +21,9 @@ use super::App;
 pub enum News {
     /// A job as it was right after a transition; with its media, if it was completed.
     Transition {
+        /// As it was then.
         job: job::Model,
+        /// Those that are live by now; none for all other statuses.
         media: Vec<media::Model>,
     },
     /// A job came forward within its status.

@@ -30,11 +30,16 @@ pub struct Builder {
 pub enum ConnectError {
     /// The URL does not name a server that this client can speak to.
     #[error("{url:?} is not an http URL such as http://127.0.0.1:50051")]
-    Url { url: String },
+    Url {
+        /// As it was given.
+        url: String,
+    },
     /// Nothing answers at the URL.
     #[error("cannot connect to {url}")]
     Connect {
+        /// As it was given.
         url: String,
+        /// What the connection failed with.
         source: tonic::transport::Error,
     },
 }

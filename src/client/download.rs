@@ -26,8 +26,11 @@ pub enum DownloadError {
         "the file that came has {received} bytes and is not the {expected} bytes that media {media_id} has"
     )]
     Corrupt {
+        /// The media asked for.
         media_id: i64,
+        /// Bytes that its row tells.
         expected: i64,
+        /// Bytes that came; where they are as many, the digest is another.
         received: u64,
     },
     /// The place that the file was to go to does not take it.

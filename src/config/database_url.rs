@@ -14,20 +14,25 @@ const EXAMPLES: &str = "sqlite://path/to/file.db or postgres://user:password@hos
 /// Where the database is: a SQLite file or a PostgreSQL server. Its password never shows in debug output.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
+    /// `sqlite:` and a path.
     Sqlite(SqliteFile),
+    /// `postgres://` or `postgresql://`, and what libpq takes there.
     Postgres(PostgresServer),
 }
 
 /// The databases that the service runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatabaseBackend {
+    /// Embedded: one file, one machine.
     Sqlite,
+    /// A server, which any number of replicas share.
     Postgres,
 }
 
 /// A database in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqliteFile {
+    /// Decoded; absolute, or relative to the working directory.
     pub path: PathBuf,
     /// Whether the file is made if it is not there.
     pub create: bool,

@@ -40,8 +40,11 @@ pub enum Flag {
     Set(String),
     /// A flag of its own for one key, such as `--listen`.
     Direct {
+        /// As people write it, for the source of the value.
         flag: &'static str,
+        /// The setting, as `section.key`.
         key: &'static str,
+        /// The text after the flag.
         value: String,
     },
 }

@@ -12,7 +12,12 @@ pub enum Source {
     /// Nobody set it.
     Default,
     /// A TOML file; lines count from 1.
-    File { path: PathBuf, line: usize },
+    File {
+        /// As it was named.
+        path: PathBuf,
+        /// Where the key stands.
+        line: usize,
+    },
     /// An environment variable, by its name.
     Environment(String),
     /// A command line flag, as it was given.
@@ -35,30 +40,45 @@ impl fmt::Display for Source {
 pub enum Problem {
     /// A value that the setting does not take. `found` is absent when it may be a secret.
     Value {
+        /// The setting, as `section.key`, or a key of a command, as `exec.NAME.key`.
         key: Cow<'static, str>,
+        /// Who gave the value.
         source: Source,
+        /// What the setting takes.
         expected: String,
+        /// The value, as it was written.
         found: Option<String>,
     },
     /// A name that is no setting, with the nearest one that is.
     Unknown {
+        /// As it was written.
         name: String,
+        /// Who wrote it.
         source: Source,
+        /// What was probably meant; `None` if nothing is like it.
         nearest: Option<String>,
     },
     /// Settings that do not go together; each with where it comes from.
     Contradiction {
+        /// The settings, as `section.key`.
         keys: Vec<(&'static str, Source)>,
+        /// What they must be to each other.
         expected: String,
     },
     /// A file that cannot be read or is not TOML.
     File {
+        /// As it was named.
         path: PathBuf,
+        /// From 1; `None` where no line is to blame.
         line: Option<usize>,
+        /// What the system or the parser says.
         cause: String,
     },
     /// A flag that is not `section.key=value`.
-    Flag { flag: String },
+    Flag {
+        /// Without the value, which may be a secret.
+        flag: String,
+    },
 }
 
 impl fmt::Display for Problem {

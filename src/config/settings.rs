@@ -19,6 +19,7 @@ use crate::domain::{Command, MediaType, TableName};
 /// The commands that make media, by the names of their providers.
 #[derive(Debug, Clone)]
 pub struct ExecConfig {
+    /// With `voice`, unless a table of that name replaces it.
     pub commands: BTreeMap<String, Command>,
     /// The `atelier` program, which watches over running commands. `None`: the program of this process. No setting: only a
     /// program that has a server within itself must say it.

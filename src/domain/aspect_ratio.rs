@@ -10,7 +10,8 @@ pub struct AspectRatio {
 }
 
 impl AspectRatio {
-    pub const SQUARE: Self = Self {
+    /// 1:1, where nothing asks for a ratio.
+    pub(super) const SQUARE: Self = Self {
         width: 1,
         height: 1,
     };

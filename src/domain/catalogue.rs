@@ -15,13 +15,16 @@ pub use table::{changed_feature_fields, changed_template_fields};
 /// Features and templates that may come from a file or go into one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Catalogue {
+    /// In the order of the file; no two have one name.
     pub features: Vec<CatalogueFeature>,
 }
 
 /// A feature and its templates. These belong to it, whatever their `feature_id`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CatalogueFeature {
+    /// What the catalogue says of it; its `category` is set.
     pub feature: FeatureDraft,
+    /// In the order of the file; no two have one name.
     pub templates: Vec<TemplateDraft>,
 }
 

@@ -31,6 +31,7 @@ impl Checks {
         }
     }
 
+    /// Notes a problem of a field.
     pub fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
         let prefix = self.prefix;
         self.violations
@@ -52,6 +53,7 @@ impl Checks {
         self.violations.iter().any(told)
     }
 
+    /// Whether no problem was found so far.
     pub fn is_empty(&self) -> bool {
         self.violations.is_empty()
     }
@@ -70,6 +72,7 @@ impl Checks {
         }
     }
 
+    /// The problems, without a value that they would stand in the way of.
     pub fn into_violations(self) -> Violations {
         self.violations
     }

@@ -36,8 +36,11 @@ const MAX_ARGUMENT_BYTES: usize = 128 * 1024 - 1;
 pub struct Command {
     /// A path, or a name that is looked up in `PATH`.
     pub program: String,
+    /// In the order in which the command gets them.
     pub arguments: Vec<Argument>,
+    /// How it gets the job's prompt.
     pub prompt: PromptBy,
+    /// Types of media that it can be asked for.
     pub makes: Vec<MediaType>,
     /// Longest duration of a run.
     pub timeout: Duration,
@@ -45,6 +48,7 @@ pub struct Command {
     pub memory: u64,
     /// Most bytes in the folder of a run, what it makes and its temporary files together.
     pub output_bytes: u64,
+    /// How its standard output is read.
     pub progress: ProgressBy,
     /// Variables of the server's environment that the command gets as well.
     pub pass_environment: Vec<String>,
@@ -66,9 +70,11 @@ pub enum Argument {
 /// How the command gets the prompt, besides its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PromptBy {
+    /// On standard input.
     Stdin,
     /// A file whose path is `prompt_file`.
     File,
+    /// Only through its arguments.
     None,
 }
 
@@ -79,14 +85,17 @@ pub enum ProgressBy {
     Lines,
     /// As `ffmpeg -progress pipe:1` does: `out_time_us=4200000`, against the duration asked for.
     Ffmpeg,
+    /// Not at all; what it prints is passed over.
     None,
 }
 
 /// Where a run of a command takes place.
 pub struct Run<'a> {
+    /// Of the job that it runs.
     pub job_id: i64,
     /// From 1.
     pub attempt: u32,
+    /// Where all other values come from that an argument may name.
     pub input: &'a JobInput,
     /// Path of the folder for what is made.
     pub output: &'a str,

@@ -5,10 +5,15 @@ use super::Violations;
 /// What a lookup may miss, and what a name may belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resource {
+    /// A row of `generation_features`.
     Feature,
+    /// A row of `generation_templates`.
     Template,
+    /// A row of `generation_requests`.
     Request,
+    /// A row of `generation_jobs`.
     Job,
+    /// A row of `generation_media`.
     Media,
 }
 
@@ -33,84 +38,155 @@ pub struct KnownOutage(pub String);
 /// Everything that a use case can fail with. `rpc::error` maps each to a gRPC status.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// Fields of the message break their rules: the caller corrects them and calls again.
     #[error("{0}")]
     Validation(Violations),
+    /// The token was changed, or given out for another list.
     #[error("page_token does not belong to this list, filter and order; start again without one")]
     InvalidPageToken,
+    /// The user's key stands for another payload: a new request takes a new key.
     #[error("idempotency_key {key:?} came before with another payload, for request {request_id}")]
-    IdempotencyKeyReused { key: String, request_id: i64 },
+    IdempotencyKeyReused {
+        /// The caller's.
+        key: String,
+        /// The one that was made with the key.
+        request_id: i64,
+    },
+    /// There is no such row that the caller may see, or it is deleted where a live one is needed.
     #[error("there is no {} {id}", .resource.noun())]
-    NotFound { resource: Resource, id: i64 },
+    NotFound {
+        /// Of which kind the row is.
+        resource: Resource,
+        /// As the caller gave it.
+        id: i64,
+    },
+    /// The row names no object, or the storage does not have it any more: one for the operator.
     #[error("the file of media {0} is gone from the storage")]
     MediaContentMissing(i64),
+    /// Names are unique among live features: the caller chooses another.
     #[error("a live feature is named {name:?}")]
-    FeatureNameTaken { name: String },
+    FeatureNameTaken {
+        /// The one asked for, or that of the feature to undelete.
+        name: String,
+    },
+    /// Names are unique among the live templates of a feature: the caller chooses another.
     #[error("a live template of feature {feature_id} is named {name:?}")]
-    TemplateNameTaken { feature_id: i64, name: String },
+    TemplateNameTaken {
+        /// The feature that has both.
+        feature_id: i64,
+        /// The one asked for, or that of a template to undelete.
+        name: String,
+    },
+    /// A request or a retry asks for a feature whose `is_active` is off.
     #[error("feature {0} takes no requests now")]
     FeatureInactive(i64),
+    /// A request asks for a template whose `is_active` is off.
     #[error("template {0} takes no requests now")]
     TemplateInactive(i64),
+    /// Identity does not have the user, see docs/domain.md#users; also told to a user who names another.
     #[error(
         "user {0} is unknown; it must exist before its first request, or the server be set to identity.provision_users"
     )]
     UserUnknown(i64),
+    /// A cancellation comes too late: a worker has the job, and runs it to its end.
     #[error("job {0} is being processed; only pending jobs can be cancelled")]
     JobAlreadyProcessing(i64),
+    /// A cancellation comes too late: the job has ended otherwise.
     #[error("job {id} has {status}; only pending jobs can be cancelled")]
-    JobAlreadyFinished { id: i64, status: &'static str },
+    JobAlreadyFinished {
+        /// Of the job.
+        id: i64,
+        /// `completed` or `failed`.
+        status: &'static str,
+    },
+    /// A feature with live jobs that wait or run cannot be deleted, see docs/domain.md#soft-delete.
     #[error(
         "feature {id} has {pending} pending and {processing} processing jobs; it can be deleted when they have ended"
     )]
     FeatureInUse {
+        /// Of the feature.
         id: i64,
+        /// Live jobs of it that wait.
         pending: u64,
+        /// Live jobs of it that run.
         processing: u64,
     },
+    /// Another has changed the row: the caller reads it again and decides anew.
     #[error("{} {id} has changed since it was read; read it again for its new etag", .resource.noun())]
     EtagMismatch {
+        /// Of which kind the row is.
         resource: Resource,
+        /// Of the row.
         id: i64,
         /// The one that it has now.
         etag: String,
     },
+    /// What is to be brought back or retried belongs to a deleted feature.
     #[error("feature {0} is deleted; undelete it first")]
     FeatureDeleted(i64),
+    /// What is to be brought back or retried belongs to a deleted request, or is one.
     #[error("request {0} is deleted; undelete it first")]
     RequestDeleted(i64),
+    /// A job that waits, runs or has completed needs no successor.
     #[error("job {id} is {status}; only failed and cancelled jobs can be retried")]
-    JobNotRetryable { id: i64, status: &'static str },
+    JobNotRetryable {
+        /// Of the job.
+        id: i64,
+        /// `pending`, `processing` or `completed`.
+        status: &'static str,
+    },
+    /// No job of it failed or was cancelled, or all that did were retried already.
     #[error("request {0} has no failed or cancelled job to retry")]
     RequestNotRetryable(i64),
+    /// A download is to begin behind the end of the file.
     #[error("media {id} has {file_size} bytes, offset {offset} lies behind its end")]
     OffsetAhead {
+        /// Of the media.
         id: i64,
+        /// Bytes; the largest offset that is accepted.
         file_size: u64,
+        /// Bytes, as the caller gave it.
         offset: u64,
     },
+    /// The jobs asked for could only fail: this process has their provider, which lacks something.
     #[error("the generator {provider:?} of this feature cannot run here: {missing}")]
-    ProviderNotReady { provider: String, missing: String },
+    ProviderNotReady {
+        /// As the feature names it.
+        provider: String,
+        /// What it lacks and what to do about it, in words that follow "cannot run here:".
+        missing: String,
+    },
+    /// A watch is to resume after a transition that has not been: the number is of another database.
     #[error(
         "job {job_id} is at revision {revision}, after_revision {after_revision} lies ahead of it"
     )]
     RevisionAhead {
+        /// Of the job, which may be one of a watched request.
         job_id: i64,
+        /// Of its last transition.
         revision: i64,
+        /// As the caller, or the cursor, gave it.
         after_revision: i64,
     },
+    /// It is away, overloaded, or refuses for now; the caller tries again.
     #[error("the database cannot be reached right now")]
     DatabaseUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Reading goes on; the caller tries again when the operator has made room.
     #[error("the database's disk is full: nothing can be written until there is room")]
     DatabaseFull(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It is away or full; the caller tries again.
     #[error("the media storage cannot be reached right now")]
     StorageUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The caller tries again: another replica, or the next start, answers.
     #[error("the server is shutting down")]
     ShuttingDown,
+    /// A fault of ours. Clients learn nothing more of it; the log tells its causes.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Error {
+    /// [`Error::NotFound`], for where a query found no row.
     pub fn not_found(resource: Resource, id: i64) -> Self {
         Self::NotFound { resource, id }
     }
@@ -135,55 +211,102 @@ impl Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Reason {
+    /// Fields of the message break their rules, which a BadRequest lists.
     ValidationFailed,
+    /// The page token was changed, or belongs to another list, filter or order.
     InvalidPageToken,
+    /// The idempotency key came before with another payload.
     IdempotencyKeyReused,
+    /// There is no such feature, or it is deleted where a live one is needed.
     FeatureNotFound,
+    /// There is no such template, it is deleted, or it belongs to another feature.
     TemplateNotFound,
+    /// There is no such request that the caller may see, or it is deleted where a live one is needed.
     RequestNotFound,
+    /// There is no such job that the caller may see, or it is deleted where a live one is needed.
     JobNotFound,
+    /// There is no such media that the caller may see.
     MediaNotFound,
+    /// The file of the media is gone from the storage.
     MediaContentMissing,
+    /// A live feature has the name.
     FeatureNameTaken,
+    /// A live template of the feature has the name.
     TemplateNameTaken,
+    /// The feature takes no requests now.
     FeatureInactive,
+    /// The template takes no requests now.
     TemplateInactive,
+    /// Identity does not know the user.
     UserUnknown,
+    /// A worker runs the job, and only pending jobs can be cancelled.
     JobAlreadyProcessing,
+    /// The job has completed or failed, and only pending jobs can be cancelled.
     JobAlreadyFinished,
+    /// The revision or cursor to resume from is higher than the job's.
     RevisionAhead,
+    /// The database cannot be reached or takes no writes for now; call again.
     DatabaseUnavailable,
+    /// The media storage cannot be reached or is full. Of a job too.
     StorageUnavailable,
+    /// The server stops; call again.
     ShuttingDown,
+    /// A fault of the server, of which its log tells more. Of a job too.
     Internal,
+    /// Of a job: the provider ended without an output.
     ProviderNoOutput,
+    /// Of a job: an output cannot be read, or is of another type than the feature's.
     ProviderInvalidOutput,
+    /// Of a job: the provider could not be reached, or no worker had it for as long as a job may wait.
     ProviderUnavailable,
+    /// Of a job: the provider's content policy refuses the prompt or a picture.
     ProviderRejectedContent,
+    /// Of a job: the provider does not accept an input, which the message names.
     ProviderRejectedInput,
+    /// Of a job: the provider may have taken the task, and asking again could pay twice.
     ProviderOutcomeUnknown,
+    /// Of a job: the provider failed; its words are in the detail.
     ProviderFailed,
+    /// Of a job: its worker, of an older release, does not have the provider.
     ProviderNotConfigured,
+    /// Of a job: an output has more bytes, pixels or frames, or lasts longer, than the server allows.
     OutputTooLarge,
+    /// Of a job: an attempt took longer than the server, or the provider, allows.
     JobTimedOut,
+    /// Of a job: its worker vanished at the last attempt, or stopped while it ran a deleted job.
     WorkerLost,
+    /// The bytes of the call are not the method's message.
     MalformedMessage,
+    /// The message is larger than the server takes.
     MessageTooLarge,
+    /// There is no such service or method.
     UnknownMethod,
+    /// The message is compressed in a way that the server does not know.
     UnsupportedCompression,
+    /// The feature has jobs that wait or run, so it cannot be deleted.
     FeatureInUse,
+    /// The row has changed since the etag was read.
     EtagMismatch,
+    /// The row belongs to a feature that is deleted.
     FeatureDeleted,
+    /// The row belongs to a request that is deleted, or is one.
     RequestDeleted,
+    /// The job waits, runs or has completed; only failed and cancelled jobs can be retried.
     JobNotRetryable,
+    /// No job of the request has failed or been cancelled that was not retried already.
     RequestNotRetryable,
+    /// The download's offset lies behind the end of the file.
     OffsetAhead,
+    /// The provider needs what is not installed on the server. Of a job too.
     ProviderNotReady,
+    /// Of a job: the provider took more memory, disk space or output than it may.
     ProviderLimitExceeded,
+    /// The disk of the database is full; reading goes on.
     DatabaseFull,
 }
 
 impl Reason {
+    /// The name in `ErrorInfo.reason` and in `generation_jobs.error_code`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }

@@ -25,33 +25,43 @@ const MAX_ASPECT_RATIOS: usize = 32;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FeatureProperties {
+    /// Name of the provider that runs its jobs, at most 64 characters; see [`Self::provider`] for what holds.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub provider: String,
+    /// Largest output, such as `4K` or `1280x720`; see [`Self::resolution`] for what holds.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub max_resolution: String,
+    /// Names of the formats that may be asked for, the default first, at most 16; see [`Self::formats`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub formats: Vec<String>,
     /// Whole seconds.
     #[serde(skip_serializing_if = "is_zero")]
     pub max_duration: i64,
+    /// Such as `16:9`, from 1:4 to 4:1, the default first, at most 32; see [`Self::aspect_ratios`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub supported_aspect_ratios: Vec<String>,
+    /// Credits of one variation, at most 1,000,000,000; 0 is free.
     #[serde(skip_serializing_if = "is_zero")]
     pub cost_per_generation: i64,
+    /// Variations of one request, at most 1,000; see [`Self::variations`] for what holds.
     #[serde(skip_serializing_if = "is_zero")]
     pub max_batch_size: i64,
+    /// Characters of a user prompt, at most 100,000; see [`Self::prompt_chars`] for what holds.
     #[serde(skip_serializing_if = "is_zero")]
     pub max_prompt_chars: i64,
+    /// For features that work on pictures alone.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub allow_empty_prompt: bool,
     /// Frames per second of a video.
     #[serde(skip_serializing_if = "is_zero")]
     pub frame_rate: i64,
+    /// `thumbnail_sizes`, `poster` and `preview`: small files that are made of each output.
     #[serde(flatten)]
     pub derivatives: Derivatives,
     /// Whether the files are to tell nothing of how they were made.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub omit_recipe: bool,
+    /// Keys that Atelier does not know, within the bounds of [`Checks::json`].
     #[serde(flatten)]
     pub extra: JsonMap,
 }
@@ -88,6 +98,7 @@ impl FeatureProperties {
         "omit_recipe",
     ];
 
+    /// The provider that runs its jobs; `builtin` when none is set.
     pub fn provider(&self) -> &str {
         if self.provider.is_empty() {
             "builtin"
@@ -280,14 +291,23 @@ pub(super) fn list(names: &[String]) -> String {
 /// What a client may say of a feature.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeatureDraft {
+    /// Unique among live features; see [`Checks::name`].
     pub name: String,
+    /// For a person, at most 2,000 characters; empty if there is none.
     pub description: String,
+    /// Required; `None` where it was left out or is none, which [`Self::check`] refuses. It never changes.
     pub category: Option<MediaType>,
+    /// Instruction for the AI service, at most 20,000 characters; empty if there is none.
     pub system_prompt: String,
+    /// Limits and settings that its requests are checked against.
     pub properties: FeatureProperties,
+    /// A picture or clip that advertises it; empty if there is none.
     pub preview_url: String,
+    /// Empty if there is none.
     pub icon_url: String,
+    /// Whether it takes requests.
     pub is_active: bool,
+    /// Position in lists, lower first; equal ones go by id.
     pub order_index: i32,
 }
 

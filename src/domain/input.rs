@@ -15,23 +15,31 @@ const MAX_SEED: i64 = u32::MAX as i64;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GenerationInput {
+    /// What the output should not show, at most 4,000 characters.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub negative_prompt: String,
+    /// 0 to 4,294,967,295, of the first variation; the others count on from it. `None`: drawn at random.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<i64>,
+    /// How strictly a diffusion model follows the prompt, 0 to 50; `None`: as the provider likes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cfg_scale: Option<f64>,
+    /// Strength of each LoRA by its name, -4 to 4; at most 16.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub lora_weights: BTreeMap<String, f64>,
+    /// Page of the product that the output shows.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub product_url: String,
     /// How many variations to make.
     #[serde(skip_serializing_if = "is_zero")]
     pub batch_size: i32,
+    /// The form of the output.
     #[serde(skip_serializing_if = "OutputSettings::is_default")]
     pub output: OutputSettings,
+    /// Values of the template's variables by name; always empty in a template's defaults.
     #[serde(skip_serializing_if = "JsonMap::is_empty")]
     pub variables: JsonMap,
+    /// Keys that Atelier does not know, handed to the provider.
     #[serde(flatten)]
     pub extra: JsonMap,
 }

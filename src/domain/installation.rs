@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// What a database and a storage that belong together have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Installation {
+    /// A random UUID, made by the database that claims the storage.
     pub id: String,
     /// Rises with each look for objects to remove, in the database first: a database that is behind its storage was restored
     /// from a backup, and does not know what was stored since.
@@ -20,21 +21,26 @@ pub struct Installation {
 /// How a database and a storage stand to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ownership {
+    /// The storage is this database's: what it does not know is nobody's.
     Ours,
     /// No database has claimed the storage.
     Unclaimed,
+    /// The objects that the database does not know may be somebody's: none is removed.
     Doubtful(Doubt),
 }
 
 /// Why it is not sure that the objects that a database does not know are nobody's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Doubt {
+    /// They carry different installations, or only the storage has one.
     #[error("the storage belongs to another database")]
     OtherDatabase,
+    /// It has looked for objects less often than the storage was looked at.
     #[error(
         "the database is older than the storage, as after the restore of a backup, and does not know what was stored since"
     )]
     OlderDatabase,
+    /// How many; of any age.
     #[error(
         "nobody has claimed the storage, and it holds {0} objects that the database does not know"
     )]

@@ -18,6 +18,7 @@ pub use transition::{Attempts, Rule, Transition};
 /// Why an attempt did not succeed, as the job's row keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
+    /// Kept as `error_code`.
     pub reason: Reason,
     /// A sentence for the user.
     pub message: String,
@@ -26,6 +27,7 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// One without a word of the provider.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             reason,
@@ -34,6 +36,7 @@ impl Failure {
         }
     }
 
+    /// Adds what the provider said.
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
@@ -47,14 +50,19 @@ pub struct EventDetail {
     /// Why the transition happened, if the statuses alone do not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
+    /// The job's by then; `None` before its first attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker_id: Option<String>,
+    /// The job's by then; `None` before its first attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<DateTime<Utc>>,
+    /// The job's by then: if it waits, when it may run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_after: Option<DateTime<Utc>>,
+    /// Why it has failed by then, or why its last attempt has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
+    /// The sentence for the user that goes with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
 }

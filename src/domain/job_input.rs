@@ -14,30 +14,41 @@ pub struct JobInput {
     pub provider: String,
     /// What to make: the template's prompt, or the user's where the template has none.
     pub prompt: String,
+    /// What the user wrote, trimmed.
     pub user_prompt: String,
+    /// The prompt that the template made; `None` where there is no template, or it has no prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template_prompt: Option<String>,
+    /// The feature's instruction for the AI service, as it was; for trusted callers only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_prompt: Option<String>,
+    /// What the output should not show; empty if nobody said.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub negative_prompt: String,
+    /// Http or https URLs of what the user attached.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub media_urls: Vec<String>,
+    /// The seed of the request, of the template or of chance, plus the number of the variation; wrapping.
     pub seed: u32,
+    /// How strictly a diffusion model follows the prompt, 0 to 50; `None`: as the provider likes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cfg_scale: Option<f64>,
+    /// Strength of each LoRA by its name, -4 to 4.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lora_weights: BTreeMap<String, f64>,
+    /// Page of the product that the output shows; empty if there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub product_url: String,
     /// Pixels; 0 for sound.
     pub width: u32,
     /// Pixels; 0 for sound.
     pub height: u32,
+    /// Such as `16:9`; empty for sound.
     pub aspect_ratio: String,
     /// Name of the file format; `None` leaves it to the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
+    /// Length of a video or sound in whole seconds; `None` leaves it to the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<u32>,
     /// Frames per second of a video.

@@ -10,33 +10,43 @@ use super::{JsonMap, MediaRole};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MediaMetadata {
+    /// Found in the bytes, such as `png`: a [`codec::Format`].
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
+    /// Of the file, in lower-case hexadecimal, as in the column.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
     /// Pixels.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub width: Option<i32>,
+    /// Pixels.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub height: Option<i32>,
+    /// Exact length of a video or sound, rounded to the nearest millisecond.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<i64>,
+    /// Frames per second of a video, on average.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub fps: Option<f64>,
+    /// Such as `h264`, `vp9` or `gif`.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub video_codec: Option<String>,
+    /// Such as `pcm_s16le` or `opus`.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub audio_codec: Option<String>,
+    /// Of the sound.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub channels: Option<i32>,
     /// Hertz.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub sample_rate: Option<i32>,
+    /// The one that made the file, if the provider tells.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub seed: Option<i64>,
     /// The media that this one was made of.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub original_id: Option<i64>,
+    /// Its other keys.
     #[serde(flatten)]
     pub notes: MediaNotes,
 }
@@ -45,6 +55,7 @@ pub struct MediaMetadata {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MediaNotes {
+    /// Of the request, from 0: that of the job.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub variation: Option<i32>,
     /// The output among those of its job.
@@ -69,11 +80,14 @@ pub struct MediaNotes {
 pub struct Omission {
     /// The output among those of its job.
     pub index: usize,
+    /// What the file would have been to the output.
     pub role: MediaRole,
     /// A sentence for the user.
     pub reason: &'static str,
+    /// The one wanted; `None` for all other roles.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
+    /// The one wanted, in pixels on the longest side; `None` for all other roles.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thumbnail_size: Option<u32>,
 }

@@ -21,8 +21,11 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum MediaType {
+    /// A still picture.
     Image,
+    /// A moving picture, with or without sound.
     Video,
+    /// Sound: music or voice.
     Audio,
 }
 

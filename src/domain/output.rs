@@ -17,14 +17,19 @@ const DEFAULT_SHORT_SIDE: u32 = 1_080;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OutputSettings {
+    /// What the provider is to make, such as `png`; one of the feature's, whose first it is if not set.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub format: String,
+    /// Such as `16:9`; one of the feature's, whose first it is if not set. None for sound.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub aspect_ratio: String,
+    /// Pixels, 64 or more, together with the height; chosen by the ratio if not set. None for sound.
     #[serde(skip_serializing_if = "is_zero")]
     pub width: i32,
+    /// Pixels, as the width.
     #[serde(skip_serializing_if = "is_zero")]
     pub height: i32,
+    /// Whole seconds; left to the provider if not set. None for pictures.
     #[serde(skip_serializing_if = "is_zero")]
     pub duration_seconds: i32,
     /// Every format that the output is wanted in, the first being the provider's unless `format` says otherwise.
@@ -38,7 +43,7 @@ fn is_zero(number: &i32) -> bool {
 
 /// The form of an output once everything is decided.
 #[derive(Clone, Debug, PartialEq)]
-pub struct OutputForm {
+pub(super) struct OutputForm {
     /// `None` when no format of the media type is known.
     pub format: Option<Format>,
     /// The formats that were asked for, `format` among them if it was.
@@ -47,6 +52,7 @@ pub struct OutputForm {
     pub aspect_ratio: Option<AspectRatio>,
     /// Pixels; 0 for sound.
     pub width: u32,
+    /// Pixels; 0 for sound.
     pub height: u32,
     /// Whole seconds; `None` leaves it to the provider.
     pub duration_seconds: Option<u32>,
@@ -75,7 +81,7 @@ impl OutputSettings {
 
     /// Decides the form within the limits of the feature. Problems go to `checks`, under the message's path to these
     /// settings.
-    pub fn resolve(
+    pub(super) fn resolve(
         &self,
         path: &str,
         properties: &FeatureProperties,

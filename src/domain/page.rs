@@ -10,6 +10,7 @@ const MAX_SIZE: i32 = 1_000;
 /// One page of rows, and whether more follow.
 #[derive(Clone, Debug)]
 pub struct Page<T> {
+    /// In the order of the list, as many as were asked for or fewer.
     pub items: Vec<T>,
     /// Empty on the last page.
     pub next_page_token: String,

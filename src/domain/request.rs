@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     Caller, Checks, Error, FeatureProperties, GenerationInput, JobInput, JsonMap, MediaType,
-    Origin, OutputForm, TemplateData, Trace, sha256_hex,
+    Origin, TemplateData, Trace, output::OutputForm, sha256_hex,
 };
 
 mod status;
@@ -29,14 +29,23 @@ pub struct IntakeLimits {
 /// A request as a client sends it.
 #[derive(Clone, Debug, Serialize)]
 pub struct RequestDraft {
+    /// Whose request it is, see docs/domain.md#users.
     pub user_id: i64,
+    /// A collection of the Workspace domain, which nobody looks up.
     pub project_id: Option<i64>,
+    /// Must be live and active.
     pub feature_id: i64,
+    /// `None`: no template. Must be live, active and of the feature.
     pub template_id: Option<i64>,
+    /// Trimmed before it is checked and stored.
     pub user_prompt: String,
+    /// What the user attached: at most 16 http or https URLs.
     pub user_media_urls: Vec<String>,
+    /// What is not set comes from the template's defaults, then from the feature.
     pub input: GenerationInput,
+    /// Free data of the caller, within the bounds of [`Checks::json`].
     pub metadata: JsonMap,
+    /// Higher runs first; see [`Self::with_allowed_priority`] for what holds.
     pub priority: i32,
     /// Not part of the payload that it stands for.
     #[serde(skip)]
@@ -73,9 +82,13 @@ impl RequestDraft {
 /// What a request is checked against.
 #[derive(Clone, Copy, Debug)]
 pub struct Offer<'a> {
+    /// What the feature makes.
     pub category: MediaType,
+    /// The feature's, copied into each job.
     pub system_prompt: Option<&'a str>,
+    /// The feature's limits.
     pub properties: &'a FeatureProperties,
+    /// `None` where the request has none.
     pub template: Option<&'a TemplateData>,
     /// Where the two come from.
     pub origin: &'a Origin,
@@ -86,6 +99,7 @@ pub struct Offer<'a> {
 pub struct Resolved {
     /// Trimmed.
     pub user_prompt: String,
+    /// The prompt that the template made; `None` where the user's is taken as it is.
     pub template_prompt: Option<String>,
     /// Whether chance gave the seeds, since nobody set one.
     pub random_seed: bool,

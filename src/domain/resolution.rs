@@ -16,7 +16,8 @@ pub struct Resolution {
 }
 
 impl Resolution {
-    pub const UHD_4K: Self = Self {
+    /// 3840x2160, where a feature sets none.
+    pub(super) const UHD_4K: Self = Self {
         long: 3_840,
         short: 2_160,
     };

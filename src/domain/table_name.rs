@@ -7,6 +7,7 @@ use std::fmt;
 pub struct TableName {
     /// `None`: wherever the database looks for tables without a schema.
     pub schema: Option<String>,
+    /// As it is, without quotes.
     pub name: String,
 }
 

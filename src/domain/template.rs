@@ -19,18 +19,24 @@ const MAX_TAGS: usize = 32;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TemplateData {
+    /// A template over `user_prompt` and the variables, at most 20,000 characters; empty: the user's prompt as it is.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub prompt: String,
+    /// What the output should not show unless the request says otherwise, at most 4,000 characters.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub negative_prompt: String,
+    /// In the order in which a form asks for them; at most 64.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub variables: Vec<Variable>,
+    /// Inputs that hold unless the request sets them, within the feature's limits.
     pub defaults: GenerationInput,
+    /// What the provider reads beside the prompt, within the bounds of [`Checks::json`].
     #[serde(
         deserialize_with = "super::stored::style",
         skip_serializing_if = "JsonMap::is_empty"
     )]
     pub style: JsonMap,
+    /// Keys that Atelier does not know, within the same bounds.
     #[serde(flatten)]
     pub extra: JsonMap,
 }
@@ -243,16 +249,25 @@ impl TemplateData {
 /// What a client may say of a template.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TemplateDraft {
+    /// The feature that it belongs to, whose limits hold.
     pub feature_id: i64,
+    /// Unique among the feature's live templates; see [`Checks::name`].
     pub name: String,
+    /// For a person, at most 2,000 characters; empty if there is none.
     pub description: String,
+    /// The style.
     pub data: TemplateData,
+    /// A picture or clip that shows it; empty if there is none.
     pub preview_url: String,
+    /// Words to filter by, see [`check_tags`].
     pub tags: Vec<String>,
+    /// Whether requests may use it.
     pub is_active: bool,
+    /// Position within the feature, lower first; equal ones go by id.
     pub order_index: i32,
     /// The window in which it is trending whatever its popularity.
     pub trend_start: Option<DateTime<Utc>>,
+    /// The end of that window, itself not part of it. `None` on one side: open; on both: no window.
     pub trend_end: Option<DateTime<Utc>>,
 }
 

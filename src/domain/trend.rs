@@ -24,8 +24,11 @@ pub fn in_window(
 /// Uses and views that were counted at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tally {
+    /// Accepted requests.
     pub uses: i32,
+    /// At most one for each user and day.
     pub views: i32,
+    /// When they were counted.
     pub at: DateTime<Utc>,
 }
 
@@ -38,7 +41,9 @@ impl Tally {
 /// The decaying sum as it was at a moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrendWeight {
+    /// The sum, 0 or more.
     pub value: f64,
+    /// The moment at which it was that.
     pub at: DateTime<Utc>,
 }
 

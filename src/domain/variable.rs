@@ -14,9 +14,12 @@ const MAX_CHOICES: usize = 100;
 /// One place in a template's prompt.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Variable {
+    /// In the prompt: a letter or `_`, then letters, digits and `_`; at most 64.
     pub name: String,
+    /// What fits into it.
     #[serde(rename = "type")]
     pub kind: VariableType,
+    /// Caption in a form, at most 200 characters; empty: the name.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub label: String,
     /// What the value is for.
@@ -25,28 +28,39 @@ pub struct Variable {
     /// An example of a value.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub placeholder: String,
+    /// The value where a request gives none; without one it is `""`, 0 or false, unless it is required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
+    /// Whether a request must give a value where there is no default.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub required: bool,
     /// Characters of a string; 0 means the usual limit.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub max_length: i32,
+    /// Smallest number; `None`: no bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
+    /// Largest number; `None`: no bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
+    /// The values of an enum, at most 100, all different; empty for all other types.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choices: Vec<String>,
 }
 
+/// The type of a variable's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VariableType {
+    /// Text of at most `max_length` characters, without control characters but line breaks; trimmed.
     String,
+    /// A whole number from `min` to `max`.
     Integer,
+    /// A number from `min` to `max`.
     Number,
+    /// True or false.
     Boolean,
+    /// One of `choices`.
     Enum,
 }
 

@@ -71,6 +71,7 @@ impl Violations {
         self.told.len() + self.untold
     }
 
+    /// Whether there are none, told or not.
     pub fn is_empty(&self) -> bool {
         self.count() == 0
     }

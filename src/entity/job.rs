@@ -1,32 +1,51 @@
-//! Spec 2.6, `generation_jobs`, and what execution needs beside it.
+//! `generation_jobs`, see docs/domain.md#jobs, with what execution needs beside it.
 
 use sea_orm::entity::prelude::*;
 
 use crate::domain::{JobStatus, MediaType};
 
+/// A job: one variation of a request.
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "generation_jobs")]
 pub struct Model {
+    /// Assigned by the database; higher is newer.
     #[sea_orm(primary_key)]
     pub id: i64,
+    /// The request that it fulfils.
     pub request_id: i64,
+    /// The request's.
     pub user_id: i64,
+    /// The request's.
     pub project_id: Option<i64>,
+    /// The request's.
     pub feature_id: i64,
+    /// The feature's.
     pub category: MediaType,
+    /// Changes by a [`Transition`](crate::domain::job::Transition) only.
     pub status: JobStatus,
+    /// Higher runs first, -100 to 100; equal ones go by id.
     pub priority: i32,
+    /// Who runs it, or ran it last; `None` before the first attempt.
     pub worker_id: Option<String>,
+    /// A [`JobInput`](crate::domain::JobInput); null in what a list has read.
     #[sea_orm(column_type = "JsonBinary")]
     pub input_json: Json,
+    /// What the provider tells, the recipe, and what could not be made; `None` until it has completed.
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub output_metadata: Option<Json>,
+    /// A sentence for the user, with `error_code`.
     pub error_message: Option<String>,
+    /// Why it failed, or why its last attempt did, as a [`Reason`](crate::domain::Reason); a new attempt clears it.
     pub error_code: Option<String>,
+    /// When the last attempt began.
     pub started_at: Option<DateTimeUtc>,
+    /// When it ended, in whatever way; `None` before.
     pub completed_at: Option<DateTimeUtc>,
+    /// Set once.
     pub created_at: DateTimeUtc,
+    /// When it last made a transition, was superseded, deleted or brought back; progress leaves it.
     pub updated_at: DateTimeUtc,
+    /// `None` while it is live; the request's where it was deleted with that.
     pub deleted_at: Option<DateTimeUtc>,
     /// Number of the last transition; the event of that number is in `generation_job_events`.
     pub revision: i64,
@@ -34,14 +53,17 @@ pub struct Model {
     pub variation: i32,
     /// Attempts that have started.
     pub attempt: i32,
+    /// Attempts after which an error that may pass is final; `executor.max_attempts` when it was made.
     pub max_attempts: i32,
     /// A pending job may run from then on.
     pub run_after: DateTimeUtc,
     /// Names the attempt that owns a processing job; every write of that attempt is conditional on it.
     pub lease_token: Option<String>,
+    /// From then on the job may be taken from its worker; set while it is processing.
     pub lease_expires_at: Option<DateTimeUtc>,
     /// 0 to 1, of the current attempt.
     pub progress: f64,
+    /// What the current attempt does, as the provider says it.
     pub progress_message: Option<String>,
     /// A tiny picture of what the current attempt has so far, as a data URL.
     pub progress_preview: Option<String>,
@@ -62,6 +84,7 @@ pub struct Model {
     pub traceparent: Option<String>,
 }
 
+/// None is declared: a query says what it joins on.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -26,6 +26,7 @@ impl TextList {
         Some(Self { encoded, items })
     }
 
+    /// The texts, whatever the database.
     pub fn items(&self) -> &[String] {
         &self.items
     }

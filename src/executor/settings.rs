@@ -25,6 +25,7 @@ pub struct Settings {
     pub job_timeout: Duration,
     /// How long attempts that are handed back get to stop.
     pub stopping_time: Duration,
+    /// How often jobs of lost workers are looked for.
     pub upkeep_interval: Duration,
     /// What may be removed from the storage.
     pub removal: Removal,

@@ -114,6 +114,7 @@ impl Original {
         }
     }
 
+    /// What the original is.
     pub fn format(&self) -> Format {
         self.facts.format
     }

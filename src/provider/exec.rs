@@ -43,6 +43,7 @@ pub struct Exec {
 }
 
 impl Exec {
+    /// A command as the provider of this name. `supervisor` is the `atelier` program; `None`: that of this process.
     pub fn new(name: String, command: Command, supervisor: Option<PathBuf>) -> Self {
         Self {
             name,

@@ -23,6 +23,7 @@ pub struct Output {
 /// One file that a provider made. What it is gets found out from its bytes.
 #[derive(Clone, Debug)]
 pub struct OutputFile {
+    /// Its bytes.
     pub content: Content,
     /// The seed that made it, if the provider knows.
     pub seed: Option<u32>,
@@ -33,7 +34,9 @@ pub struct OutputFile {
 /// Where the bytes are. A provider downloads what its service offers for download: it knows the credentials.
 #[derive(Clone, Debug)]
 pub enum Content {
+    /// In memory, all of them.
     Memory(Bytes),
+    /// On the disk, for files that need not be held whole.
     File(HeldFile),
 }
 
@@ -45,7 +48,8 @@ pub struct HeldFile {
 }
 
 impl HeldFile {
-    pub fn new(path: PathBuf, folder: Arc<TempDir>) -> Self {
+    /// A file that lies in the folder, which is removed when nobody holds a file of it any more.
+    pub(super) fn new(path: PathBuf, folder: Arc<TempDir>) -> Self {
         Self {
             path,
             _folder: folder,

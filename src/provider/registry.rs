@@ -26,6 +26,7 @@ impl Registry {
         self
     }
 
+    /// The provider of this name, if this process has it.
     pub fn get(&self, name: &str) -> Option<Arc<dyn Provider>> {
         self.providers.get(name).cloned()
     }
@@ -50,6 +51,7 @@ impl Registry {
         capabilities
     }
 
+    /// In the order of the alphabet.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.providers.keys().map(String::as_str)
     }

@@ -12,10 +12,13 @@ use crate::{
 /// Why a server cannot work with the database's schema.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
+    /// The database did not answer, or refused a statement.
     #[error("cannot bring the database's schema up to date, or look at it")]
     Database(#[source] Told),
+    /// What the migrations themselves refuse, see [`migration::Error`].
     #[error(transparent)]
     Migration(migration::Error),
+    /// Migrations are pending, and `database.migrate_on_start` is off.
     #[error(
         "the database's schema is not up to date, {pending} is missing: run `atelier migrate up`, or set \
          database.migrate_on_start"
@@ -24,8 +27,10 @@ pub enum SchemaError {
         /// The names of the pending migrations.
         pending: String,
     },
+    /// The table of users does not go with the configuration.
     #[error(transparent)]
     Users(#[from] user::UsersError),
+    /// The role may not do what serving needs.
     #[error(transparent)]
     Rights(#[from] rights::RightsError),
 }

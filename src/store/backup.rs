@@ -9,18 +9,41 @@ use super::{private_file, words::Told};
 /// Why there is no copy.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
+    /// The database is a server, whose own tools make better copies.
     #[error(
         "only a SQLite database is copied by this command: use PostgreSQL's pg_dump, such as `pg_dump --format=custom --file=FILE`"
     )]
     Postgres,
+    /// There is no database to copy.
     #[error("there is no database {file}")]
-    Missing { file: String },
+    Missing {
+        /// Where it was looked for.
+        file: String,
+    },
+    /// The file for the copy is there already, or may not be made.
     #[error("cannot create {file}")]
-    Create { file: String, source: io::Error },
+    Create {
+        /// The one for the copy.
+        file: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The database does not give, or the disk does not take, all of it; the part is removed.
     #[error("cannot copy the database to {file}")]
-    Copy { file: String, source: Told },
+    Copy {
+        /// The one for the copy.
+        file: String,
+        /// What SQLite says.
+        source: Told,
+    },
+    /// The disk may not have all of it; the copy is removed.
     #[error("cannot write {file} to the disk")]
-    Sync { file: String, source: io::Error },
+    Sync {
+        /// The one for the copy.
+        file: String,
+        /// What the system says.
+        source: io::Error,
+    },
 }
 
 /// Makes sure that there is a database to copy: to open one would make it.

@@ -17,7 +17,9 @@ use super::{Store, Transaction};
 /// A live feature and its live templates.
 #[derive(Clone, Debug)]
 pub struct LiveFeature {
+    /// The feature.
     pub feature: feature::Model,
+    /// In the order that was asked for.
     pub templates: Vec<template::Model>,
 }
 

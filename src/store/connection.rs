@@ -31,26 +31,45 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 /// Why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
+    /// The file of a SQLite database is to be made, and the folder for it cannot.
     #[error("cannot create the folder {folder} of the database")]
     Folder {
+        /// The one that is missing.
         folder: String,
+        /// What the system says.
         source: std::io::Error,
     },
+    /// Waiting would not help: a wrong password, a file that may not be opened.
     #[error("cannot connect to the database {url}")]
-    Connect { url: String, source: Told },
+    Connect {
+        /// The database, without its password.
+        url: String,
+        /// What the database or the driver says.
+        source: Told,
+    },
+    /// The server was not there, or had no room, for as long as `database.connect_timeout`.
     #[error(
         "cannot connect to the database {url}, not after {} s of waiting either (database.connect_timeout)",
         .waited.as_secs()
     )]
     Waited {
+        /// The database, without its password.
         url: String,
+        /// How long, all tries together.
         waited: Duration,
+        /// Why the last try failed.
         source: Told,
     },
+    /// The database could not keep all texts.
     #[error(
         "the database {url} keeps text as {encoding}: create it with ENCODING 'UTF8', since prompts are in any language"
     )]
-    Encoding { url: String, encoding: String },
+    Encoding {
+        /// The database, without its password.
+        url: String,
+        /// Its `server_encoding`.
+        encoding: String,
+    },
 }
 
 impl ConnectError {

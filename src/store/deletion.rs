@@ -28,6 +28,7 @@ pub(super) fn members(request: &request::Model) -> Select<job::Entity> {
 /// A request and the jobs that share its fate, locked: nobody else changes them, adds to them or takes from them.
 #[derive(Debug)]
 pub struct LockedRequest {
+    /// The request, as it is under its lock.
     pub request: request::Model,
     /// By id.
     pub jobs: Vec<job::Model>,

@@ -35,8 +35,11 @@ use super::{
 /// What a list shows; `None` and empty mean all.
 #[derive(Debug, Default, Serialize)]
 pub struct Filter {
+    /// Those that make this.
     pub category: Option<MediaType>,
+    /// Those that take requests, or those that do not.
     pub is_active: Option<bool>,
+    /// Deleted ones too.
     pub show_deleted: bool,
     /// In the name or the description, folded like them.
     pub text: String,
@@ -101,11 +104,14 @@ pub async fn find_live(db: &impl ConnectionTrait, id: i64) -> Result<Model, Erro
 /// What a request asks for, and whether there is the user who does.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Offered {
+    /// Live, and perhaps inactive.
     #[sea_orm(nested)]
     pub feature: Model,
+    /// Whether the user who asks is in the table of users.
     pub user_known: bool,
     /// The database's time.
     pub now: DateTime<Utc>,
+    /// Live, and perhaps inactive; `None` if none is asked for.
     #[sea_orm(skip)]
     pub template: Option<template::Model>,
 }

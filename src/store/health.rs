@@ -20,7 +20,9 @@ const STAYS_FULL: Duration = Duration::from_secs(30);
 /// How the database takes what is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writing {
+    /// What is written is kept.
     Works,
+    /// PostgreSQL takes no writes, as a standby does.
     ReadOnly,
     /// There is no room for more.
     Full,

@@ -9,6 +9,7 @@ use crate::{
 
 use super::Transaction;
 
+/// A user's key with the request that it stands for; `None` if it is new.
 pub async fn find(
     db: &impl ConnectionTrait,
     user_id: i64,

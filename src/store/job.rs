@@ -29,23 +29,36 @@ use super::{
 /// What a list shows; `None` means all.
 #[derive(Debug, Serialize)]
 pub struct Filter {
+    /// Those of this request.
     pub request_id: Option<i64>,
+    /// Those of this user, as far as the caller may see them.
     pub user_id: Option<i64>,
+    /// Those of this collection.
     pub project_id: Option<i64>,
+    /// Those of this feature.
     pub feature_id: Option<i64>,
+    /// Those that make this.
     pub category: Option<MediaType>,
+    /// Those that stand so.
     pub status: Option<JobStatus>,
+    /// Those that this worker runs, or ran last.
     pub worker_id: Option<String>,
+    /// Deleted ones too.
     pub show_deleted: bool,
 }
 
 /// What the new jobs of a request share.
 #[derive(Clone, Debug)]
 pub struct NewJobs {
+    /// The feature's.
     pub category: MediaType,
+    /// Within the bounds of what the caller may give.
     pub priority: i32,
+    /// Attempts after which an error that may pass is final.
     pub max_attempts: i32,
+    /// When they are made.
     pub now: DateTime<Utc>,
+    /// What the call is known by that makes them.
     pub trace: Trace,
 }
 
@@ -272,14 +285,21 @@ pub async fn list(
 /// Where a job stands: what tells a watcher of its request whether there is something to read.
 #[derive(Clone, Debug, PartialEq, FromQueryResult)]
 pub struct Standing {
+    /// Of the job.
     pub id: i64,
     /// Of the last transition.
     pub revision: i64,
+    /// Since that transition.
     pub status: JobStatus,
+    /// 0 to 1, of the current attempt.
     pub progress: f64,
+    /// What that does now, as the provider says it.
     pub progress_message: Option<String>,
+    /// What that has so far, as a data URL.
     pub progress_preview: Option<String>,
+    /// The job that a retry made in its place.
     pub superseded_by: Option<i64>,
+    /// `None` while it is live.
     pub deleted_at: Option<DateTime<Utc>>,
 }
 

@@ -30,28 +30,42 @@ use super::{
 /// What a list shows; `None` means all.
 #[derive(Debug, Serialize)]
 pub struct Filter {
+    /// Those of this request.
     pub request_id: Option<i64>,
+    /// Those that this job made.
     pub job_id: Option<i64>,
+    /// Those of this user's requests, as far as the caller may see them.
     pub user_id: Option<i64>,
+    /// Those that are this.
     pub media_type: Option<MediaType>,
+    /// Those that are this to their job.
     pub role: Option<MediaRole>,
+    /// Deleted ones too.
     pub show_deleted: bool,
 }
 
 /// A file that a job made, as its row describes it.
 #[derive(Clone, Debug)]
 pub struct NewMedia {
+    /// Stable address of the stored file.
     pub media_url: String,
+    /// Path of the object in the media storage; no two rows have one.
     pub storage_key: String,
+    /// What the file is.
     pub media_type: MediaType,
+    /// What it is to the job.
     pub role: MediaRole,
     /// Bytes.
     pub file_size: i64,
     /// Whole seconds, rounded up.
     pub duration: Option<i32>,
+    /// 64 lower-case hexadecimal digits.
     pub sha256: String,
+    /// What else is known of it.
     pub metadata: MediaMetadata,
+    /// Never empty.
     pub blurhash: String,
+    /// A data URL.
     pub tiny_preview: String,
     /// Set if the request is deleted by now.
     pub deleted_at: Option<DateTime<Utc>>,

@@ -37,22 +37,30 @@ const LOCK: LockType = LockType::NoKeyUpdate;
 /// A request with how those of its jobs stand that count for it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Counted {
+    /// The request.
     pub request: Model,
+    /// Those that its status is the sum of.
     pub counts: JobCounts,
 }
 
 /// What a list shows; `None` means all.
 #[derive(Debug, Serialize)]
 pub struct Filter {
+    /// Those of this user, as far as the caller may see them.
     pub user_id: Option<i64>,
+    /// Those of this collection.
     pub project_id: Option<i64>,
+    /// Those of this feature.
     pub feature_id: Option<i64>,
+    /// Those with this template.
     pub template_id: Option<i64>,
     /// Created then or later.
     pub created_from: Option<DateTime<Utc>>,
     /// Created earlier.
     pub created_before: Option<DateTime<Utc>>,
+    /// Those that stand so.
     pub status: Option<RequestStatus>,
+    /// Deleted ones too.
     pub show_deleted: bool,
 }
 

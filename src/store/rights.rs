@@ -11,8 +11,15 @@ use super::words::Told;
 /// Why the role cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub enum RightsError {
+    /// The operator grants what is missing, which the message spells out.
     #[error("the role {role} lacks rights{}", list(role, missing))]
-    Missing { role: String, missing: Vec<Missing> },
+    Missing {
+        /// That of this process's connections.
+        role: String,
+        /// One entry for each object, in order of their names.
+        missing: Vec<Missing>,
+    },
+    /// The database did not say.
     #[error("cannot look up the rights of the database role")]
     Database(#[source] Told),
 }

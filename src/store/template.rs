@@ -31,15 +31,19 @@ use super::{
 /// What a list shows; `None` and empty mean all.
 #[derive(Debug, Default, Serialize)]
 pub struct Filter {
+    /// Those of this feature.
     pub feature_id: Option<i64>,
     /// All of these, folded like those of the template.
     pub tags: Vec<String>,
     /// One of these or more.
     pub any_tags: Vec<String>,
+    /// Those that requests may use, or those that they may not.
     pub is_active: Option<bool>,
+    /// Those that are trending, or those that are not.
     pub is_trending: Option<bool>,
     /// In the name or the description, folded like them.
     pub text: String,
+    /// Deleted ones too.
     pub show_deleted: bool,
 }
 
@@ -57,6 +61,7 @@ pub enum Ranking {
     Display,
     /// The highest score first, then the most used, then the newest.
     Popularity,
+    /// The highest `id` first.
     Newest,
 }
 

@@ -26,14 +26,23 @@ const FOLD_LOCK: i64 = 0x7472_656e_6473;
 /// What a fold reads and writes of a template.
 #[derive(Clone, Debug, PartialEq, FromQueryResult)]
 pub struct Popularity {
+    /// Of the template.
     pub id: i64,
+    /// Uses that are folded in.
     pub usage_count: i32,
+    /// Views that are folded in.
     pub view_count: i32,
+    /// The decaying sum, as it was at `trend_weighed_at`.
     pub trend_weight: f64,
+    /// `None` where there is no weight.
     pub trend_weighed_at: Option<DateTime<Utc>>,
+    /// The sum, rounded.
     pub trend_score: i32,
+    /// By its window, or by its score.
     pub is_trending: bool,
+    /// The window's start; only read.
     pub trend_start_date: Option<DateTime<Utc>>,
+    /// The window's end, itself not part of it; only read.
     pub trend_end_date: Option<DateTime<Utc>>,
 }
 
@@ -49,6 +58,7 @@ pub enum Unsettled {
 }
 
 impl Unsettled {
+    /// Every kind.
     pub const ALL: [Self; 3] = [Self::Decaying, Self::Windowed, Self::Trending];
 
     /// In the very words of the indexes, without parameters: a partial index serves only what its condition follows from.

@@ -14,20 +14,30 @@ use super::words::{Told, postgres_code};
 /// What must be given for each user and what only Identity knows.
 #[derive(Debug, thiserror::Error)]
 pub enum UsersError {
+    /// Users are to be added here, and an id is not all that one needs.
     #[error(
         "identity.provision_users is on, but a row of the table {table} needs more than an id ({}): turn it off, or give \
          these columns a default",
         columns.join(", ")
     )]
     MoreThanIds {
+        /// The table of users.
         table: TableName,
+        /// Those that must be given and have no default.
         columns: Vec<String>,
     },
+    /// The foreign keys, which the first migration made, lead elsewhere than the configuration says.
     #[error(
         "requests refer to the users in {found}, not in {wanted}: identity.users_table and the search path are decided when \
          the first migration is applied"
     )]
-    OtherTable { found: String, wanted: TableName },
+    OtherTable {
+        /// Where they lead, as the database writes it.
+        found: String,
+        /// What is configured.
+        wanted: TableName,
+    },
+    /// The database did not say.
     #[error("cannot look at the table of users")]
     Database(#[source] Told),
 }

@@ -3,32 +3,41 @@ use std::{fmt, str::FromStr};
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// A still picture.
     Image,
     /// With or without sound.
     Video,
+    /// Sound alone.
     Audio,
 }
 
 /// A file format that can be read here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
+    /// Written with 8 bits a channel.
     Png,
+    /// Written without transparency: white takes its place.
     Jpg,
+    /// Without loss when written here.
     Webp,
     /// H.264 when written here.
     Mp4,
     /// Animated, so a video without sound.
     Gif,
+    /// Only read.
     Webm,
     /// 16-bit PCM when written here.
     Wav,
+    /// 16-bit when written here.
     Flac,
+    /// Only read.
     Mp3,
     /// Vorbis or Opus.
     Ogg,
 }
 
 impl Format {
+    /// Every format; those of a kind in the order of preference.
     pub const ALL: [Self; 10] = [
         Self::Png,
         Self::Jpg,
@@ -54,10 +63,12 @@ impl Format {
         Self::of(kind).filter(|format| format.is_written())
     }
 
+    /// Whether it can be written here too.
     pub fn is_written(self) -> bool {
         !matches!(self, Self::Webm | Self::Mp3 | Self::Ogg)
     }
 
+    /// What such a file holds.
     pub fn kind(self) -> Kind {
         match self {
             Self::Png | Self::Jpg | Self::Webp => Kind::Image,

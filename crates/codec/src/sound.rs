@@ -28,6 +28,7 @@ pub struct Sound {
 pub struct SoundFacts {
     /// The codec as FFmpeg names it, such as "pcm_s16le" or "opus".
     pub codec: String,
+    /// 1 to 8.
     pub channels: u16,
     /// Samples per second and channel.
     pub sample_rate: u32,
@@ -36,6 +37,7 @@ pub struct SoundFacts {
 /// A whole sound, read to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Track {
+    /// How it is encoded.
     pub facts: SoundFacts,
     /// Samples of each channel, without what the encoder added at the start and the end.
     pub frames: u64,

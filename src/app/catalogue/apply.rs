@@ -34,19 +34,24 @@ pub struct ApplyOptions {
 /// What became of one feature or template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogueChange {
+    /// Name of the feature.
     pub feature: String,
     /// `None`: the feature itself.
     pub template: Option<String>,
+    /// What became of it.
     pub kind: ChangeKind,
 }
 
+/// What applying a catalogue did to one feature or template, or would do in a dry run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
+    /// No live one had the name.
     Created,
     /// The keys of the catalogue that changed.
     Changed(Vec<String>),
     /// It was so already.
     Unchanged,
+    /// It is not in the catalogue, and was deleted, as [`ApplyOptions::prune`] says.
     Removed,
     /// It is not in the catalogue, and stays.
     Kept,

@@ -14,12 +14,14 @@ pub struct Pulse {
 }
 
 impl Pulse {
+    /// A pulse that has beaten now.
     pub fn start() -> Self {
         Self {
             last: Arc::new(Mutex::new(Instant::now())),
         }
     }
 
+    /// Gives the sign: the loop has turned.
     pub fn beat(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }

@@ -18,6 +18,7 @@ use super::JobFollower;
 /// What a watcher of a job is told.
 #[derive(Clone, Debug)]
 pub struct JobUpdate {
+    /// What has happened.
     pub news: News,
     /// As it is now.
     pub job: job::Model,

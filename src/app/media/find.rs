@@ -12,9 +12,11 @@ use crate::{
 /// Media, and where they come from.
 #[derive(Clone, Debug)]
 pub struct FoundMedia {
+    /// Live.
     pub media: media::Model,
     /// Without its input; `None` once it has been purged.
     pub job: Option<job::Model>,
+    /// The one that it was made for.
     pub request: request::Model,
 }
 

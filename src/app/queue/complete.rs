@@ -17,8 +17,11 @@ use crate::{
 /// A file of an attempt that stands in the storage already.
 #[derive(Clone, Debug)]
 pub struct StoredFile {
+    /// Where it stands.
     pub key: StorageKey,
+    /// What it is to the job.
     pub role: MediaRole,
+    /// What was found out about it.
     pub inspected: Inspected,
     /// The size that a thumbnail was asked for in, in pixels on its longest side; a smaller original makes a smaller one.
     pub thumbnail_size: Option<u32>,
@@ -29,7 +32,9 @@ pub struct StoredFile {
 /// What a provider made, with what was made of it.
 #[derive(Clone, Debug)]
 pub struct StoredOutput {
+    /// The original.
     pub file: StoredFile,
+    /// The one that made it, if the provider knows.
     pub seed: Option<u32>,
     /// What the provider tells of the file.
     pub metadata: JsonMap,

@@ -20,14 +20,20 @@ use crate::{
 pub enum AttemptEnd {
     /// The job has failed for good.
     Fail(Failure),
-    /// It is tried again after the pause. `keep_task`: the provider still works on the submitted task.
+    /// It is tried again after the pause.
     Retry {
+        /// What is shown while the job waits, and what it fails with should it be deleted by now.
         failure: Failure,
+        /// From now on.
         pause: Duration,
+        /// Whether the row keeps what it knows of the submitted task, for the next attempt to go on with.
         keep_task: bool,
     },
     /// The worker stops; the attempt does not count.
-    HandBack { keep_task: bool },
+    HandBack {
+        /// Whether the row keeps what it knows of the submitted task, for the next attempt to go on with.
+        keep_task: bool,
+    },
 }
 
 impl App {

@@ -10,6 +10,7 @@ use crate::{
 /// What has become of a request whose pending jobs were cancelled. Jobs that a retry has superseded are left out.
 #[derive(Clone, Debug)]
 pub struct Cancellation {
+    /// As it stands after that.
     pub request: Counted,
     /// Cancelled now or before.
     pub cancelled: Vec<job::Model>,

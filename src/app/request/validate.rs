@@ -11,6 +11,7 @@ use super::create::check_owner;
 /// A request that would be accepted now.
 #[derive(Clone, Debug)]
 pub struct ValidRequest {
+    /// What its jobs would get.
     pub resolved: Resolved,
     /// Credits for all variations; 0 when the feature sets no price.
     pub cost: i64,

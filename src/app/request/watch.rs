@@ -19,6 +19,7 @@ use crate::{
 /// What a watcher of a request is told.
 #[derive(Clone, Debug)]
 pub struct RequestUpdate {
+    /// What has happened to one of its jobs, or that nothing has.
     pub news: News,
     /// As it is now.
     pub request: Counted,

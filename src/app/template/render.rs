@@ -9,15 +9,20 @@ use crate::{
 /// What a user would give for a prompt.
 #[derive(Clone, Debug)]
 pub struct Trial {
+    /// Required; the template must be live.
     pub template_id: i64,
+    /// Checked like that of a request.
     pub user_prompt: String,
+    /// By name; those left out have their defaults.
     pub variables: JsonMap,
 }
 
 /// What a provider would get.
 #[derive(Clone, Debug)]
 pub struct Rendered {
+    /// What the template makes, or the user's where it has no prompt.
     pub prompt: String,
+    /// The template's, else that of its defaults; empty if there is none.
     pub negative_prompt: String,
     /// Given or by default.
     pub variables: JsonMap,

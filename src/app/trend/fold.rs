@@ -33,6 +33,7 @@ pub struct Folded {
 }
 
 impl Folded {
+    /// Whether there was nothing to do, or another replica did it.
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }

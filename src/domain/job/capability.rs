@@ -7,5 +7,6 @@ use crate::domain::MediaType;
 pub struct Capability {
     /// Name of the provider; empty where a job names none.
     pub provider: String,
+    /// What its features make.
     pub category: MediaType,
 }

@@ -6,14 +6,20 @@ use crate::domain::{JobStatus, RequestStatus};
 /// from their request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JobCounts {
+    /// They wait for a worker.
     pub pending: u32,
+    /// A worker has them.
     pub processing: u32,
+    /// They made media.
     pub completed: u32,
+    /// They failed for good.
     pub failed: u32,
+    /// They were taken off before they ran.
     pub cancelled: u32,
 }
 
 impl JobCounts {
+    /// Counts so many jobs more that have a status.
     pub fn add(&mut self, status: JobStatus, jobs: u32) {
         match status {
             JobStatus::Pending => self.pending += jobs,

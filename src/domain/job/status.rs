@@ -10,10 +10,15 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum JobStatus {
+    /// It waits for a worker: for its first attempt, or for another.
     Pending,
+    /// A worker has it, and a lease on it.
     Processing,
+    /// An attempt made media.
     Completed,
+    /// It made nothing and is not tried again by itself; a retry makes a new job.
     Failed,
+    /// It was taken off the queue while it waited; a retry makes a new job.
     Cancelled,
 }
 

@@ -44,6 +44,7 @@ pub enum Transition {
 pub enum Attempts {
     /// One more has begun.
     Begin,
+    /// It stays as it is.
     Keep,
     /// The one that has begun does not count.
     TakeBack,
@@ -52,12 +53,16 @@ pub enum Attempts {
 /// What a transition changes. Each also counts the revision up, writes the event of that number and sets `updated_at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
+    /// The status that a job must have to make it.
     pub from: JobStatus,
+    /// The status that it has then.
     pub to: JobStatus,
+    /// How `attempt` changes.
     pub attempts: Attempts,
 }
 
 impl Transition {
+    /// Every transition, in no order that matters.
     pub const ALL: [Self; 8] = [
         Self::Claim,
         Self::Complete,
@@ -69,6 +74,7 @@ impl Transition {
         Self::HandBack,
     ];
 
+    /// What it changes: the table of the state machine.
     pub const fn rule(self) -> Rule {
         use JobStatus::{Cancelled, Completed, Failed, Pending, Processing};
         let (from, to, attempts) = match self {

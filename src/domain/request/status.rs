@@ -10,9 +10,14 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum RequestStatus {
+    /// All of its jobs wait.
     Pending,
+    /// A job runs, or some wait and others have ended.
     Processing,
+    /// All jobs have ended, one or more with media.
     Completed,
+    /// All jobs have ended, none with media, and one or more failed.
     Failed,
+    /// All jobs were cancelled.
     Cancelled,
 }

@@ -22,7 +22,9 @@ use super::{
 /// Which attempt writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
+    /// The job that it runs.
     pub job_id: i64,
+    /// Drawn anew for each claim; a row with another has been taken away.
     pub token: String,
 }
 
@@ -31,6 +33,7 @@ pub struct Lease {
 pub struct Report {
     /// 0 to 1.
     pub progress: f64,
+    /// What it does now, as the provider says it; `None` if it says nothing.
     pub message: Option<String>,
     /// A tiny picture as a data URL; the one before stays if there is none.
     pub preview: Option<String>,

@@ -22,7 +22,9 @@ use super::{
 /// What is known of the workers that have a provider for media of one type.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct Announced {
+    /// Name of the provider.
     pub provider: String,
+    /// The type of media.
     pub category: MediaType,
     /// Whether a worker has said of late that it can run such jobs.
     pub lately: bool,

@@ -21,8 +21,10 @@ const LOOKED_AT: u32 = 2_000;
 /// A job that a statement has changed, which has its request's lock.
 #[derive(Debug, FromQueryResult)]
 pub struct Changed {
+    /// As it is after the change.
     #[sea_orm(nested)]
     pub job: Model,
+    /// When its request was deleted; `None` if that is live.
     pub request_deleted_at: Option<DateTime<Utc>>,
 }
 

@@ -22,6 +22,7 @@ const JPEG_QUALITY: u8 = 92;
 /// How a picture becomes a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoding {
+    /// One of a picture.
     pub format: Format,
     /// Of a JPEG, 1 to 100. The other formats are written without loss.
     pub quality: u8,

@@ -34,6 +34,7 @@ const MP3_FRAMES_MISSING: u64 = 2 * 1152;
 /// A part of a sound, as [`decode`] hands it out.
 #[derive(Clone, Copy, Debug)]
 pub struct Block<'a> {
+    /// 1 to 8.
     pub channels: u16,
     /// Samples per second and channel.
     pub sample_rate: u32,
