@@ -140,6 +140,9 @@ impl GenerationInput {
         for (name, weight) in &self.lora_weights {
             let entry = format!("{path}.{name}");
             checks.text(&entry, name, 128);
+            checks.require(!name.is_empty(), path, || {
+                "must name each entry, has one without a name".to_owned()
+            });
             checks.require((-4.0..=4.0).contains(weight), &entry, || {
                 format!("must be from -4 to 4, got {weight}")
             });

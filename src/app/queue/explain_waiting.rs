@@ -34,7 +34,7 @@ impl WaitingReasons {
     /// The reason as a sentence for the user; empty if the job waits for its turn, or not at all. The job is one of those
     /// for which the reasons were made.
     pub fn of(&self, job: &job::Model) -> String {
-        let Some(provider) = job.provider.as_deref().filter(|_| waits(job)) else {
+        let Some(provider) = job.provider().filter(|_| waits(job)) else {
             return String::new();
         };
         let mut announced = self.0.iter();

@@ -133,7 +133,7 @@ fn everything_wrong_is_told_at_once() {
     request.input = GenerationInput {
         seed: Some(-1),
         cfg_scale: Some(f64::NAN),
-        lora_weights: [("style".to_owned(), 9.0)].into(),
+        lora_weights: [(String::new(), 1.0), ("style".to_owned(), 9.0)].into(),
         product_url: "x".to_owned(),
         batch_size: 5,
         ..GenerationInput::default()
@@ -156,6 +156,7 @@ fn everything_wrong_is_told_at_once() {
             "user_media_urls[1]",
             "input.seed",
             "input.cfg_scale",
+            "input.lora_weights",
             "input.lora_weights.style",
             "input.product_url",
             "input.variations",
