@@ -13,27 +13,12 @@ pub enum BackupError {
         "only a SQLite database is copied by this command: use PostgreSQL's pg_dump, such as `pg_dump --format=custom --file=FILE`"
     )]
     Postgres,
-    #[error("there is no database {file}")]
-    Missing { file: String },
     #[error("cannot create {file}")]
     Create { file: String, source: io::Error },
     #[error("cannot copy the database to {file}")]
     Copy { file: String, source: Told },
     #[error("cannot write {file} to the disk")]
     Sync { file: String, source: io::Error },
-}
-
-/// Makes sure that there is a database to copy: to open one would make it.
-///
-/// # Errors
-/// [`BackupError::Missing`] if there is none.
-pub fn require(database: &Path) -> Result<(), BackupError> {
-    match database.exists() {
-        true => Ok(()),
-        false => Err(BackupError::Missing {
-            file: database.display().to_string(),
-        }),
-    }
 }
 
 /// Writes the database as it is at one moment to a file that must not exist, while others write on. A copy of the file
