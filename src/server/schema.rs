@@ -17,8 +17,8 @@ pub enum SchemaError {
     #[error(transparent)]
     Migration(migration::Error),
     #[error(
-        "the database's schema is not up to date, {pending} is missing: run `atelier migrate up`, or set \
-         database.migrate_on_start"
+        "the database's schema is not up to date, {pending} is missing: run `atelier migrate up`, or start a server \
+         with database.migrate_on_start"
     )]
     Outdated {
         /// The names of the pending migrations.

@@ -14,7 +14,7 @@ use codec::Format;
 use crate::support::bench::Bench;
 use crate::support::bucket::{keep_media_in, serve_bucket};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
-use crate::support::process::{atelier, run};
+use crate::support::process::{atelier, refused, run};
 use crate::support::server::{TestServer, configuration};
 
 const ALL: Removal = Removal {
@@ -134,6 +134,7 @@ on_both_databases! {
     async fn commands_tell_whose_a_storage_is_and_adopt_and_clean_it(db: TestDatabase) {
         let server = TestServer::start(&db).await;
         let other = TestDatabase::create(Backend::Sqlite).await;
+        migration::up(&other.connect().await, None).await.unwrap();
         let storage = |db, arguments: &'static [&'static str]| storage(db, server.media_folder(), arguments);
         assert_eq!(storage(&db, &["status"]).await, (true, "0 objects, 0 old ones without a record, 0 removed\n".to_owned()));
         let (done, told) = storage(&other, &["clean"]).await;
@@ -142,6 +143,19 @@ on_both_databases! {
         assert!(done && told.contains("belongs to this database now"), "{told}");
         assert!(storage(&other, &["clean"]).await.0);
         assert!(!storage(&db, &["clean"]).await.0);
+    }
+
+    async fn a_command_on_a_storage_leaves_the_schema_as_it_is_and_says_who_changes_it(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
+        let folder = format!("storage.folder={}", media.path().display());
+        let connection = db.connect().await;
+        migration::up(&connection, Some(5)).await.unwrap();
+        let before = migration::status(&connection).await.unwrap();
+        for action in ["status", "adopt", "clean"] {
+            let ended = run(atelier(&db, &["storage", action, "--set", &folder])).await;
+            refused(&ended, &["m0006_installation", "atelier migrate up"]);
+            assert_eq!(migration::status(&connection).await.unwrap(), before, "{action}");
+        }
     }
 }
 
