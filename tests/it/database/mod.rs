@@ -1,5 +1,6 @@
 //! The database below the service: its schema, its age, its rights, its failures.
 
+mod clock;
 mod connections;
 mod faults;
 mod page_indexes;
