@@ -8,6 +8,7 @@ mod pooler;
 pub(crate) mod schema;
 mod sqlite_file;
 mod statements;
+mod tls;
 mod upgrades;
 mod urls;
 mod users;
