@@ -45,6 +45,11 @@ pub enum Error {
     )]
     OtherSchema { found: String, wanted: String },
     #[error(
+        "the tables are in the schema {found}: set database.schema to {found}, or to the name of another schema to have a \
+         second set of tables in this database"
+    )]
+    UnnamedSchema { found: String },
+    #[error(
         "the role {role} may not use the schema {schema}, where the tables are: GRANT USAGE ON SCHEMA {schema} TO {role}"
     )]
     HiddenSchema { role: String, schema: String },
