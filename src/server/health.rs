@@ -106,7 +106,13 @@ async fn look_at_writing(app: &App) {
 }
 
 async fn look_at_storage(app: &App) {
-    let probe = async { app.storage.probe().await.map_err(Error::from) };
+    // A bucket may be listed although it takes nothing: then no job is begun.
+    let probe = async {
+        match app.storage.is_away() {
+            true => Err(Error::StorageUnavailable("it takes no files".into())),
+            false => Ok(app.storage.probe().await?),
+        }
+    };
     let found = answer(STORAGE_TIMEOUT, probe, Error::StorageUnavailable)
         .await
         .err();

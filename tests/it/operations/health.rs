@@ -21,7 +21,9 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::api::reflection::{Database, wait_for, watch_health};
-use crate::support::bucket::{BUCKET, keep_media_in, serve_bucket, serve_bucket_below};
+use crate::support::bucket::{
+    BUCKET, keep_media_in, serve_bucket, serve_bucket_below, serve_bucket_refusing,
+};
 use crate::support::client::{Client, scripted_wish};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::http::browser;
@@ -109,6 +111,22 @@ async fn a_lost_bucket_takes_only_the_media_service_away() {
     let server = TestServer::start_with(&db, |config| keep_media_in(&bucket, config)).await;
     std::fs::rename(root.path().join(BUCKET), root.path().join("lost")).unwrap();
     degrades(&server, "storage_away", MEDIA).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_can_be_listed_and_takes_nothing_is_told_while_no_job_is_begun() {
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let root = tempfile::tempdir().unwrap();
+    let (bucket, refusal) = serve_bucket_refusing(&root, "").await;
+    refusal.lift();
+    let server = TestServer::start_with(&db, |config| keep_media_in(&bucket, config)).await;
+    refusal.impose();
+    let script = Script::new(&["succeed"]);
+    let job = server.create_scripted(&script).await;
+    degrades(&server, "storage_away", MEDIA).await;
+    refusal.lift();
+    recovers(&server, MEDIA).await;
+    server.completed(job.id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

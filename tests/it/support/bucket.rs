@@ -58,6 +58,11 @@ impl Refusal {
         within(self.refused.notified()).await;
     }
 
+    /// From now on it is not taken again.
+    pub(crate) fn impose(&self) {
+        self.lifted.store(false, Ordering::SeqCst);
+    }
+
     /// From now on everything is taken.
     pub(crate) fn lift(&self) {
         self.lifted.store(true, Ordering::SeqCst);
