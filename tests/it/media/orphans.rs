@@ -5,14 +5,14 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use atelier::app::{App, Removal, RemovalMode, Sweep, Withheld};
-use atelier::domain::{Doubt, Installation};
+use atelier::domain::{Doubt, Error, Installation};
 use atelier::media::StorageKey;
 use atelier::server::open_app;
 use atelier::store;
 use codec::Format;
 
 use crate::support::bench::Bench;
-use crate::support::bucket::{keep_media_in, serve_bucket};
+use crate::support::bucket::{keep_media_in, serve_bucket, serve_bucket_keeping};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::process::{atelier, refused, run};
 use crate::support::server::{TestServer, configuration};
@@ -188,6 +188,29 @@ async fn a_bucket_is_one_database_s_too_and_a_prefix_keeps_two_apart() {
     assert_eq!(objects(&first).await, 0);
     assert_eq!(third.sweep_storage(&ALL).await.unwrap().removed, 2);
     assert!(root.path().join("pictures/staging/media").is_dir());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_may_not_be_removed_keeps_no_other_one() {
+    let root = tempfile::tempdir().unwrap();
+    let bucket = serve_bucket_keeping(&root, "-7.png").await;
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let mut config = configuration(&db, root.path());
+    keep_media_in(&bucket, &mut config);
+    let app = open_app(&config).await.unwrap();
+    app.claim_empty_storage().await.unwrap();
+    for file in 0..9 {
+        let key = StorageKey::for_output(1, "t", file, Format::Png);
+        app.storage.put(&key, "x".into()).await.unwrap();
+    }
+    for _ in 0..2 {
+        let refusal = app.sweep_storage(&ALL).await.unwrap_err();
+        assert!(
+            matches!(refusal, Error::StorageUnavailable(_)),
+            "{refusal:?}"
+        );
+        assert_eq!(objects(&app).await, 1);
+    }
 }
 
 #[tokio::test]

@@ -69,6 +69,30 @@ impl Refusal {
     }
 }
 
+/// The same, and it never lets objects with this end of their name be removed.
+pub(crate) async fn serve_bucket_keeping(root: &TempDir, suffix: &'static str) -> S3Settings {
+    let mut service = builder(root);
+    service.set_access(Keeping(suffix));
+    serve(service).await
+}
+
+struct Keeping(&'static str);
+
+#[async_trait]
+impl S3Access for Keeping {
+    async fn check(&self, _: &mut S3AccessContext<'_>) -> S3Result<()> {
+        Ok(())
+    }
+
+    async fn delete_objects(&self, request: &mut S3Request<DeleteObjectsInput>) -> S3Result<()> {
+        let mut objects = request.input.delete.objects.iter();
+        match objects.any(|object| object.key.ends_with(self.0)) {
+            true => Err(s3s::s3_error!(AccessDenied, "refused by the test")),
+            false => Ok(()),
+        }
+    }
+}
+
 #[async_trait]
 impl S3Access for Refusal {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
