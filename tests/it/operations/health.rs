@@ -69,8 +69,12 @@ on_both_databases! {
 
     async fn a_disk_that_refuses_writes_takes_only_the_request_service_away(db: TestDatabase) {
         let server = TestServer::start(&db).await;
-        let _clients = fill(&db, &server).await;
-        degrades(&server, "database_full", REQUESTS).await;
+        let mut clients = fill(&db, &server).await;
+        tokio::select! {
+            () = degrades(&server, "database_full", REQUESTS) => {}
+            // The server forgets what it has not met for a while, so a client that has given up tells why.
+            Some(ended) = clients.join_next() => ended.unwrap(),
+        }
     }
 
     async fn a_worker_answers_probes_and_only_them_on_an_address_of_its_own(db: TestDatabase) {
@@ -310,7 +314,8 @@ async fn fill(db: &TestDatabase, server: &TestServer) -> JoinSet<()> {
     clients.spawn(async move {
         loop {
             let refused = requests.create_request(scripted_wish(feature, &script));
-            assert_eq!(refused.await.unwrap_err().code(), tonic::Code::Unavailable);
+            let refused = refused.await.unwrap_err();
+            assert_eq!(refused.code(), tonic::Code::Unavailable, "{refused:?}");
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     });
