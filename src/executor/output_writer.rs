@@ -367,7 +367,7 @@ mod tests {
         let mut gif = video::writer(Format::Gif, (16, 16), 10).unwrap();
         gif.push(&RgbImage::new(16, 16)).unwrap();
         let file = OutputFile {
-            content: Content::Memory(gif.finish().unwrap().into()),
+            content: Content::Memory(gif.finish().unwrap()),
             seed: None,
             metadata: JsonMap::new(),
         };
