@@ -107,13 +107,14 @@ pub(crate) async fn explain_absence(
 }
 
 /// Where no schema is named and none on the search path has our tables, those of another were forgotten rather than meant
-/// to have a second set beside them.
+/// to have a second set beside them. Those that another process has made meanwhile are visible.
 async fn refuse_unnamed(db: &impl ConnectionTrait) -> Result<(), Error> {
     let query = format!(
         "SELECT nspname::text FROM pg_class AS records
          JOIN pg_class AS requests ON requests.relnamespace = records.relnamespace
          JOIN pg_namespace ON pg_namespace.oid = records.relnamespace
-         WHERE records.relname = '{NAMES}' AND requests.relname = 'generation_requests' ORDER BY 1"
+         WHERE records.relname = '{NAMES}' AND requests.relname = 'generation_requests'
+             AND NOT pg_table_is_visible(records.oid) ORDER BY 1"
     );
     match rows(db, &query, None).await?.first() {
         Some(row) => Err(Error::UnnamedSchema {
