@@ -82,6 +82,14 @@ impl Loaded {
             "warn".clone_into(&mut self.config.log.filter);
         }
     }
+
+    /// Takes the database as it is: none is made, and the schema stays. For commands that work on what is there.
+    pub fn leave_database(&mut self) {
+        self.config.database.migrate_on_start = false;
+        if let DatabaseUrl::Sqlite(file) = &mut self.config.database.url {
+            file.create = false;
+        }
+    }
 }
 
 impl Default for Config {

@@ -34,6 +34,8 @@ pub mod waveform;
 
 pub use backend::StorageSettings;
 pub use bounded::run_bounded;
+#[cfg(test)]
+pub(crate) use derive::hold_conversions;
 pub use derive::{Derivation, DeriveError, Original};
 pub use error::StorageError;
 pub use facts::{Facts, InspectError, Inspected, Limits, SoundFacts};

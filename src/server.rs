@@ -144,7 +144,11 @@ impl Server {
         health::look(&app, pulse.as_ref()).await;
         let probes = probe_listener.map(|port| answer_probes(port, &app));
         let probes = probes.transpose()?;
-        let health = tokio::spawn(health::watch(app.clone(), pulse.clone()));
+        let health = tokio::spawn(health::watch(
+            app.clone(),
+            pulse.clone(),
+            config.storage.probe_interval,
+        ));
         let executor = match spool.zip(pulse) {
             Some((spool, pulse)) => {
                 let executor = wiring::build_executor(&config, &app, spool, pulse, &stages);

@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectionTrait, DbBackend};
 
-pub use connection::{ConnectError, connect};
+pub use connection::{ConnectError, connect, connect_to_look};
 pub use error::report;
 pub use health::Writing;
 pub use page::PageRequest;

@@ -64,6 +64,15 @@ pub enum Error {
     },
     /// There are tables of ours along the search path that this role cannot reach.
     #[error(
+        "the tables are in the schema {found}: set database.schema to {found}, or to the name of another schema to have a \
+         second set of tables in this database"
+    )]
+    UnnamedSchema {
+        /// Where they are.
+        found: String,
+    },
+    /// Applied migrations are recorded in a schema that this role may not look into.
+    #[error(
         "the role {role} may not use the schema {schema}, where the tables are: GRANT USAGE ON SCHEMA {schema} TO {role}"
     )]
     HiddenSchema {

@@ -87,7 +87,9 @@ pub(crate) async fn explain_absence(
             schema: row.try_get_by_index(1)?,
         });
     }
-    let Some(wanted) = schema else { return Ok(()) };
+    let Some(wanted) = schema else {
+        return refuse_unnamed(db).await;
+    };
     let elsewhere = rows(
         db,
         "SELECT nspname::text FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -99,6 +101,24 @@ pub(crate) async fn explain_absence(
         Some(row) => Err(Error::OtherSchema {
             found: row.try_get_by_index(0)?,
             wanted: wanted.to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Where no schema is named and none on the search path has our tables, those of another were forgotten rather than meant
+/// to have a second set beside them. Those that another process has made meanwhile are visible.
+async fn refuse_unnamed(db: &impl ConnectionTrait) -> Result<(), Error> {
+    let query = format!(
+        "SELECT nspname::text FROM pg_class AS records
+         JOIN pg_class AS requests ON requests.relnamespace = records.relnamespace
+         JOIN pg_namespace ON pg_namespace.oid = records.relnamespace
+         WHERE records.relname = '{NAMES}' AND requests.relname = 'generation_requests'
+             AND NOT pg_table_is_visible(records.oid) ORDER BY 1"
+    );
+    match rows(db, &query, None).await?.first() {
+        Some(row) => Err(Error::UnnamedSchema {
+            found: row.try_get_by_index(0)?,
         }),
         None => Ok(()),
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{CommandResult, output};
-use crate::config::{DatabaseUrl, Loaded};
+use crate::config::Loaded;
 use crate::{store, telemetry};
 
 /// Where the copy goes.
@@ -19,11 +19,8 @@ pub(super) struct BackupArguments {
 /// Copies the configured database, beside a server or without one. Media are not in it: they are files of the storage.
 pub(super) async fn run(arguments: BackupArguments, mut loaded: Loaded) -> CommandResult {
     loaded.quieten();
+    loaded.leave_database();
     telemetry::init(&loaded.config.log)?;
-    if let DatabaseUrl::Sqlite(source) = &mut loaded.config.database.url {
-        store::backup::require(&source.path)?;
-        source.create = false;
-    }
     let database = store::connect(&loaded.config.database, "atelier backup").await?;
     let copied = store::backup::copy(&database, &arguments.file).await;
     let closed = database.close().await;

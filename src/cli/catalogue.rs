@@ -86,6 +86,9 @@ impl std::error::Error for Unfit {}
 pub(super) async fn run(arguments: CatalogueArguments, mut loaded: Loaded) -> CommandResult {
     loaded.quieten();
     telemetry::init(&loaded.config.log)?;
+    if !matches!(&arguments.action, Action::Apply(apply) if !apply.dry_run) {
+        loaded.leave_database();
+    }
     match arguments.action {
         Action::Apply(arguments) => apply(arguments, &loaded).await,
         Action::Export { file } => export(file, &loaded).await,

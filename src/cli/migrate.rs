@@ -51,9 +51,19 @@ enum Direction {
 pub(super) async fn run(arguments: MigrateArguments, mut loaded: Loaded) -> CommandResult {
     loaded.quieten();
     telemetry::init(&loaded.config.log)?;
-    let database = store::connect(&loaded.config.database, "atelier migrate").await?;
     let migrator = migrator(&loaded.config);
-    match arguments.direction {
+    let (direction, name) = (arguments.direction, "atelier migrate");
+    let database = match direction {
+        Direction::Up { dry_run: true, .. } | Direction::Status { .. } => {
+            store::connect_to_look(&loaded.config.database, name).await?
+        }
+        Direction::Down { .. } => {
+            loaded.leave_database();
+            store::connect(&loaded.config.database, name).await?
+        }
+        Direction::Up { .. } => store::connect(&loaded.config.database, name).await?,
+    };
+    match direction {
         Direction::Up {
             steps,
             dry_run: true,

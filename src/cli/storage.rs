@@ -34,6 +34,7 @@ enum Action {
 /// Works on the configured database and storage directly, beside a server or without one.
 pub(super) async fn run(arguments: StorageArguments, mut loaded: Loaded) -> CommandResult {
     loaded.quieten();
+    loaded.leave_database();
     telemetry::init(&loaded.config.log)?;
     let app = open_app(&loaded.config).await?;
     let removal = Removal {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::{
     app::{StoredFile, StoredOutput},
@@ -236,10 +237,14 @@ impl<'a> WriteTry<'a> {
         derivation: Derivation,
     ) -> Result<StoredFile, NotDerived> {
         let time = self.writer.time_to_derive();
-        let content = original.derive(derivation, time).await?;
-        let inspected = inspect(content.clone(), &self.writer.limits)
-            .await
-            .map_err(DeriveError::from)?;
+        let limits = &self.writer.limits;
+        let made = async {
+            let content = original.derive(derivation, time).await?;
+            let inspected = inspect(content.clone(), limits).await?;
+            Ok((content, inspected))
+        };
+        let made = timeout(time, made).await;
+        let (content, inspected) = made.unwrap_or(Err(DeriveError::TimedOut))?;
         let stored = self.store(role_of(derivation), content, inspected).await;
         let mut stored = stored.map_err(NotDerived::NotStored)?;
         if let Derivation::Thumbnail(side) = derivation {
@@ -312,6 +317,103 @@ impl From<DeriveError> for NotDerived {
         match error {
             DeriveError::Busy => Self::Busy,
             permanent => Self::Omitted(permanent),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use codec::{Format, video};
+    use image::RgbImage;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::{
+        domain::{JobInput, MediaType},
+        media::{LinkSettings, StorageSettings, hold_conversions},
+        provider::ProgressSender,
+    };
+
+    const AMPLE: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn making_further_files_ends_early_enough_to_keep_the_output_within_the_job_s_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let job_timeout = Duration::from_secs(4);
+        let input = json!({
+            "provider": "scripted", "prompt": "", "user_prompt": "", "seed": 1, "width": 16, "height": 16,
+            "aspect_ratio": "1:1", "format": "gif", "formats": ["gif", "mp4"], "derivatives": { "preview": true },
+        });
+        let (stopwatch, storage) = (Stopwatch::start(), storage(folder.path()));
+        let writer = OutputWriter {
+            storage: &storage,
+            limits: Limits {
+                max_bytes: 1 << 20,
+                max_pixels: 1 << 20,
+                max_frames: 100,
+                max_length: AMPLE,
+                max_duration: AMPLE,
+            },
+            conversion_time: AMPLE,
+            job_timeout,
+            stopwatch: &stopwatch,
+            lease: &Lease {
+                job_id: 1,
+                token: "t".to_owned(),
+            },
+            provider: "scripted",
+            task: &task(serde_json::from_value(input).unwrap()),
+        };
+        let mut gif = video::writer(Format::Gif, (16, 16), 10).unwrap();
+        gif.push(&RgbImage::new(16, 16)).unwrap();
+        let file = OutputFile {
+            content: Content::Memory(gif.finish().unwrap()),
+            seed: None,
+            metadata: JsonMap::new(),
+        };
+        let output = Output {
+            files: vec![file],
+            ..Output::default()
+        };
+
+        let _held = hold_conversions().await;
+        let (outputs, metadata) = writer.write(&output).await.unwrap();
+        let took = stopwatch.elapsed();
+        assert!(
+            took >= job_timeout * 7 / 8 && took < job_timeout,
+            "{took:?}"
+        );
+        assert!(outputs[0].derived.is_empty());
+        let reason = "It took too long.";
+        let omitted = json!([
+            { "index": 0, "role": "format", "format": "mp4", "reason": reason },
+            { "index": 0, "role": "preview", "reason": reason },
+        ]);
+        assert_eq!(metadata["omitted"], omitted);
+    }
+
+    fn storage(folder: &std::path::Path) -> Storage {
+        let settings = StorageSettings::Local {
+            folder: folder.to_owned(),
+        };
+        let links = LinkSettings {
+            server_url: "http://127.0.0.1:1".parse().unwrap(),
+            public_url: None,
+            signing_key: None,
+            lifetime: AMPLE,
+        };
+        Storage::open(&settings, links).unwrap()
+    }
+
+    fn task(input: JobInput) -> Task {
+        Task {
+            job_id: 1,
+            attempt: 1,
+            media_type: MediaType::Video,
+            input,
+            submission_key: String::new(),
+            progress: ProgressSender::channel().0,
+            cancelled: CancellationToken::new(),
         }
     }
 }

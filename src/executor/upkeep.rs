@@ -19,15 +19,15 @@ const ORPHAN_INTERVAL: Duration = Duration::from_secs(60 * 60);
 const UNCLAIMED_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Executor {
-    /// Rescues jobs of lost workers, fails those that no worker can run, removes orphaned objects, looks for a storage that is
-    /// away and folds trends, until the stop. Any number of replicas may do so.
+    /// Rescues jobs of lost workers, fails those that no worker can run, removes orphaned objects, tells of a storage that
+    /// is away and folds trends, until the stop. Any number of replicas may do so.
     pub(super) async fn upkeep_loop(&self) {
         tokio::select! {
             () = self.app.draining.cancelled() => {}
             () = self.rescue_loop() => {}
             () = self.unclaimed_loop() => {}
             () = self.orphan_loop() => {}
-            () = self.probe_loop() => {}
+            () = self.outage_loop() => {}
             () = self.trend_loop() => {}
         }
     }
@@ -70,18 +70,13 @@ impl Executor {
         Ok(())
     }
 
-    /// Asks a storage that is away whether it is back. The executor claims no jobs until then.
-    async fn probe_loop(&self) {
+    /// Tells of a storage that is away, which health asks whether it is back. The executor claims no jobs until then.
+    async fn outage_loop(&self) {
         let storage = &self.app.storage;
         loop {
             storage.gone().await;
             tracing::error!("the media storage is away: no new jobs are begun until it is back");
-            while storage.is_away() {
-                tokio::time::sleep(self.settings.probe_interval).await;
-                if let Err(error) = storage.check().await {
-                    tracing::debug!(%error, "the media storage is still away");
-                }
-            }
+            storage.back().await;
             tracing::info!("the media storage is back");
         }
     }

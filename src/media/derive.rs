@@ -23,6 +23,14 @@ static CONVERTERS: LazyLock<Semaphore> = LazyLock::new(|| {
     Semaphore::new(cores.saturating_sub(1).max(1))
 });
 
+/// Has conversions wait for as long as what is returned lives.
+#[cfg(test)]
+pub(crate) async fn hold_conversions() -> tokio::sync::SemaphorePermit<'static> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let all = u32::try_from(cores.saturating_sub(1).max(1)).unwrap();
+    CONVERTERS.acquire_many(all).await.unwrap()
+}
+
 /// A file that can be made of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Derivation {

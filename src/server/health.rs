@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    app::{Ailment, App, Pulse},
+    app::{Ailment, App, Health, Pulse},
     domain::{Error, with_causes},
     store::Writing,
 };
@@ -28,11 +28,11 @@ type Finding = Option<(Ailment, String)>;
 pub(super) async fn look(app: &App, pulse: Option<&Pulse>) {
     tokio::join!(look_at_database(app), look_at_storage(app));
     look_at_writing(app).await;
-    look_at_worker(app, pulse);
+    look_at_worker(&app.health, pulse);
 }
 
-/// Looks at everything again and again, until it is dropped.
-pub(super) async fn watch(app: App, pulse: Option<Pulse>) {
+/// Looks at everything again and again, until it is dropped; at a storage that is away every `storage_interval`.
+pub(super) async fn watch(app: App, pulse: Option<Pulse>, storage_interval: Duration) {
     let stop = async {
         app.draining.cancelled().await;
         let stopping = Some((Ailment::ShuttingDown, "it was told to".to_owned()));
@@ -43,7 +43,7 @@ pub(super) async fn watch(app: App, pulse: Option<Pulse>) {
         loop {
             sleep(DATABASE_INTERVAL).await;
             look_at_database(&app).await;
-            look_at_worker(&app, pulse.as_ref());
+            look_at_worker(&app.health, pulse.as_ref());
         }
     };
     let writing = async {
@@ -54,7 +54,11 @@ pub(super) async fn watch(app: App, pulse: Option<Pulse>) {
     };
     let storage = async {
         loop {
-            sleep(STORAGE_INTERVAL).await;
+            if app.storage.is_away() {
+                sleep(storage_interval.min(STORAGE_INTERVAL)).await;
+            } else {
+                let _ = timeout(STORAGE_INTERVAL, app.storage.gone()).await;
+            }
             look_at_storage(&app).await;
         }
     };
@@ -106,7 +110,13 @@ async fn look_at_writing(app: &App) {
 }
 
 async fn look_at_storage(app: &App) {
-    let probe = async { app.storage.probe().await.map_err(Error::from) };
+    // A bucket may be listed although it takes nothing: what has failed is tried.
+    let probe = async {
+        match app.storage.is_away() {
+            true => Ok(app.storage.check().await?),
+            false => Ok(app.storage.probe().await?),
+        }
+    };
     let found = answer(STORAGE_TIMEOUT, probe, Error::StorageUnavailable)
         .await
         .err();
@@ -114,13 +124,13 @@ async fn look_at_storage(app: &App) {
     app.health.note(&[Ailment::StorageAway], found);
 }
 
-fn look_at_worker(app: &App, pulse: Option<&Pulse>) {
+fn look_at_worker(health: &Health, pulse: Option<&Pulse>) {
     let age = pulse.map(Pulse::age).filter(|age| *age > STANDSTILL);
     let found = age.map(|age| {
         let cause = format!("it last turned {} s ago", age.as_secs());
         (Ailment::WorkerStuck, cause)
     });
-    app.health.note(&[Ailment::WorkerStuck], found);
+    health.note(&[Ailment::WorkerStuck], found);
 }
 
 fn told(ailment: Ailment) -> Finding {
@@ -138,4 +148,31 @@ async fn answer<T>(
         let words = format!("no answer within {} s", time.as_secs());
         Err(away(words.into()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_loop_that_does_not_turn_for_long_makes_the_process_useless_until_it_turns() {
+        let (health, pulse) = (Health::default(), Pulse::start());
+        let second = Duration::from_secs(1);
+        for (age, is_stuck) in [
+            (STANDSTILL - second, false),
+            (STANDSTILL + second, true),
+            (Duration::ZERO, false),
+        ] {
+            pulse.beat_before(age);
+            look_at_worker(&health, Some(&pulse));
+            let found = health.ailments();
+            assert_eq!(
+                found.iter().any(|found| found.is_fatal()),
+                is_stuck,
+                "{age:?}: {found:?}"
+            );
+        }
+        look_at_worker(&health, None);
+        assert!(health.ailments().is_empty());
+    }
 }

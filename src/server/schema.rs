@@ -20,8 +20,8 @@ pub enum SchemaError {
     Migration(migration::Error),
     /// Migrations are pending, and `database.migrate_on_start` is off.
     #[error(
-        "the database's schema is not up to date, {pending} is missing: run `atelier migrate up`, or set \
-         database.migrate_on_start"
+        "the database's schema is not up to date, {pending} is missing: run `atelier migrate up`, or start a server \
+         with database.migrate_on_start"
     )]
     Outdated {
         /// The names of the pending migrations.

@@ -14,12 +14,6 @@ pub enum BackupError {
         "only a SQLite database is copied by this command: use PostgreSQL's pg_dump, such as `pg_dump --format=custom --file=FILE`"
     )]
     Postgres,
-    /// There is no database to copy.
-    #[error("there is no database {file}")]
-    Missing {
-        /// Where it was looked for.
-        file: String,
-    },
     /// The file for the copy is there already, or may not be made.
     #[error("cannot create {file}")]
     Create {
@@ -44,19 +38,6 @@ pub enum BackupError {
         /// What the system says.
         source: io::Error,
     },
-}
-
-/// Makes sure that there is a database to copy: to open one would make it.
-///
-/// # Errors
-/// [`BackupError::Missing`] if there is none.
-pub fn require(database: &Path) -> Result<(), BackupError> {
-    match database.exists() {
-        true => Ok(()),
-        false => Err(BackupError::Missing {
-            file: database.display().to_string(),
-        }),
-    }
 }
 
 /// Writes the database as it is at one moment to a file that must not exist, while others write on. A copy of the file

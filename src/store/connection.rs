@@ -39,6 +39,12 @@ pub enum ConnectError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A command that needs a database is not to make one.
+    #[error("there is no database {file}")]
+    Missing {
+        /// Where it was looked for.
+        file: String,
+    },
     /// Waiting would not help: a wrong password, a file that may not be opened.
     #[error("cannot connect to the database {url}")]
     Connect {
@@ -101,6 +107,24 @@ pub async fn connect(
     }
 }
 
+/// The same to look at the schema alone. A file that is not there is not made: it is looked at as an empty database.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_to_look(
+    config: &DatabaseConfig,
+    name: &str,
+) -> Result<DatabaseConnection, ConnectError> {
+    match &config.url {
+        DatabaseUrl::Sqlite(file) if is_missing(file) => {
+            let mut empty = file.clone();
+            (empty.path, empty.create) = (":memory:".into(), false);
+            open_file(config, &empty, 1).await
+        }
+        _ => connect(config, name).await,
+    }
+}
+
 async fn open_file(
     config: &DatabaseConfig,
     file: &SqliteFile,
@@ -122,8 +146,18 @@ async fn open_file(
         .connect_with(file_options(file));
     let pool = pool
         .await
-        .map_err(|source| ConnectError::new(config, source))?;
+        .map_err(|source| match !file.create && is_missing(file) {
+            true => ConnectError::Missing {
+                file: file.path.display().to_string(),
+            },
+            false => ConnectError::new(config, source),
+        })?;
     Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+}
+
+/// A file that cannot be looked for may be there.
+fn is_missing(file: &SqliteFile) -> bool {
+    matches!(file.path.try_exists(), Ok(false))
 }
 
 /// Whether a connection may be lent again; one that may not is closed.

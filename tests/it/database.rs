@@ -1,5 +1,6 @@
 //! The database below the service: its schema, its age, its rights, its failures.
 
+mod clock;
 mod connections;
 mod faults;
 mod page_indexes;
@@ -7,6 +8,7 @@ mod pooler;
 pub(crate) mod schema;
 mod sqlite_file;
 mod statements;
+mod tls;
 mod upgrades;
 mod urls;
 mod users;

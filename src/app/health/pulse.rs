@@ -26,6 +26,14 @@ impl Pulse {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
+    /// As if the loop had last turned so long ago.
+    #[cfg(test)]
+    pub(crate) fn beat_before(&self, age: Duration) {
+        self.beat();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = last.checked_sub(age).unwrap();
+    }
+
     /// How long ago the loop last turned.
     pub fn age(&self) -> Duration {
         self.last

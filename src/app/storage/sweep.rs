@@ -11,6 +11,9 @@ use super::{Found, Removal, RemovalMode, Sweep, Withheld};
 /// So few may always go, whatever their share of all is.
 const ALWAYS_FEW: usize = 10;
 
+/// So many refusals do not keep the others from being removed; more are an outage.
+const MOST_REFUSED: usize = 10;
+
 impl App {
     /// Removes old objects that no record names, if the storage is certainly this database's.
     ///
@@ -52,10 +55,23 @@ impl App {
         }
         tracing::warn!(orphans, objects, "removing objects that no record names");
         let mut sweep = found.sweep();
+        let mut refused = Vec::new();
         for key in found.orphans {
-            self.storage.delete(&key).await?;
-            sweep.removed += 1;
+            match self.storage.delete(&key).await {
+                Ok(()) => sweep.removed += 1,
+                Err(error) => refused.push(error),
+            }
+            if refused.len() > MOST_REFUSED {
+                break;
+            }
         }
-        Ok(sweep)
+        match refused.pop() {
+            None => Ok(sweep),
+            Some(error) => {
+                let (removed, refused) = (sweep.removed, refused.len() + 1);
+                tracing::warn!(removed, refused, "the storage refuses to remove objects");
+                Err(error.into())
+            }
+        }
     }
 }

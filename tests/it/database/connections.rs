@@ -15,7 +15,7 @@ use tonic_types::StatusExt;
 use crate::support::client::{Client, scripted_wish};
 use crate::support::database::{Backend, TestDatabase};
 use crate::support::postgres::Cluster;
-use crate::support::process::{Process, atelier, run};
+use crate::support::process::{Process, atelier, refused, run};
 use crate::support::proxy::TcpProxy;
 use crate::support::refusal::of_status;
 use crate::support::script::Script;
@@ -92,6 +92,36 @@ async fn what_does_not_pass_by_waiting_fails_a_start_at_once() {
         complaint.contains("no_such_database\" does not exist"),
         "{complaint}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_fails_a_start_at_once_and_is_not_told() {
+    let mut cluster = Cluster::with("").await;
+    cluster.reconfigure(
+        "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256",
+        "",
+    );
+    let operator = TestDatabase::on_server(cluster.url());
+    operator
+        .execute("CREATE ROLE ann LOGIN PASSWORD 'r1ght'")
+        .await;
+    let as_ann = |password| {
+        let url = format!("postgres://ann:{password}@127.0.0.1:{}", cluster.port());
+        TestDatabase::on_server(format!("{url}/postgres"))
+    };
+    let status = run(atelier(&as_ann("r1ght"), &["migrate", "status"])).await;
+    assert_eq!(status.status.code(), Some(3), "{status:?}");
+    for arguments in [&["serve"][..], &["migrate", "up"], &["storage", "status"]] {
+        let mut command = atelier(&as_ann("wr0ng"), arguments);
+        command.args(["--set", "database.connect_timeout=10m"]);
+        command.args(["--set", "log.filter=trace"]);
+        let output = run(command).await;
+        refused(&output, &["password authentication failed for user"]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        for word in ["wr0ng", "waiting for the database"] {
+            assert!(!told.contains(word), "{word}: {told}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,13 +1,22 @@
 //! How often the hot paths go to the database and back, counted on the wire.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use atelier::domain::{Caller, Checks, MediaType, RequestDraft, job::Capability};
+use atelier::store::Pool;
+use sea_orm::sqlx::ConnectOptions;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
+use tracing::field::Field;
+use tracing::{Event, Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 use url::Url;
 
 use crate::support::bench::Bench;
@@ -150,6 +159,89 @@ async fn a_job_s_whole_life_takes_few_round_trips_and_none_after_the_commit() {
             assert!(trips.len() <= most, "{what}: {trips:#?}");
             assert_eq!(trips.last().map(String::as_str), Some("COMMIT"), "{what}");
         }
+    }
+}
+
+/// SQLite has no wire: the driver tells its statements, but for those that begin and end a transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_s_whole_life_takes_as_few_statements_on_sqlite() {
+    const BEGIN_AND_COMMIT: usize = 2;
+    let statements = Statements::default();
+    tracing_subscriber::registry()
+        .with(statements.clone())
+        .init();
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let bench = Bench::at(&db.url, 1).await;
+    let template_id = Some(bench.template().await);
+    for pool in [bench.app.store.writer(), bench.app.store.reader()] {
+        tell_statements(pool).await;
+    }
+    // A new user is added, and the connections are set up.
+    bench.request(1, 0).await;
+    bench.claim(1).await;
+    statements.take();
+    for round in 0..2 {
+        let mut taken = Vec::new();
+        bench.request(1, 0).await;
+        taken.push(("creating", statements.take(), 6));
+        let claimed = bench.claim(1).await;
+        taken.push(("claiming", statements.take(), 4));
+        bench.complete(&claimed[0]).await.unwrap();
+        taken.push(("completing", statements.take(), 6));
+        let request = RequestDraft {
+            template_id,
+            idempotency_key: format!("key {round}"),
+            ..bench.draft("x")
+        };
+        let checks = Checks::default();
+        let created = bench
+            .app
+            .create_request(Caller::TrustedService, request, &checks);
+        created.await.unwrap();
+        taken.push(("creating with a key and a template", statements.take(), 8));
+        bench.claim(1).await;
+        statements.take();
+        for (what, told, most) in taken {
+            assert!(told.len() > 1, "{what}: {told:#?}");
+            assert!(told.len() + BEGIN_AND_COMMIT <= most, "{what}: {told:#?}");
+        }
+    }
+}
+
+/// Has the driver tell the statements of a pool from now on, and of no other one.
+async fn tell_statements(pool: &Pool) {
+    let pool = pool.open_another().await.unwrap();
+    let pool = pool.get_sqlite_connection_pool();
+    let quick = Duration::from_secs(3600);
+    let options = pool.connect_options().as_ref().clone();
+    let options = options.log_statements("debug".parse().unwrap());
+    pool.set_connect_options(options.log_slow_statements("off".parse().unwrap(), quick));
+    pool.acquire().await.unwrap().close().await.unwrap();
+}
+
+/// What the driver has told.
+#[derive(Clone, Default)]
+struct Statements(Arc<Mutex<Vec<String>>>);
+
+impl Statements {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Statements {
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        metadata.target() == "sqlx::query"
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut told = String::new();
+        event.record(&mut |field: &Field, value: &dyn Debug| {
+            if field.name() == "summary" {
+                told = format!("{value:?}");
+            }
+        });
+        self.0.lock().unwrap().push(told);
     }
 }
 

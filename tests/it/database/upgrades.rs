@@ -1,6 +1,7 @@
 //! Programs and schemas of different ages on one database.
 
-use std::process::Output;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use migration::{Build, Change, MIGRATIONS, Migration, Migrator, Scripts, Settings};
@@ -96,6 +97,22 @@ on_both_databases! {
         assert!(done.status.success(), "{done:?}");
         assert!(text(&done.stdout).ends_with("took back m0002_execution\ntook back m0001_domain\n"), "{done:?}");
         assert_eq!(text(&migrate(&db, &all).await.stdout), "nothing to do\n");
+    }
+
+    async fn taking_back_at_a_terminal_goes_on_only_if_yes_is_typed(db: TestDatabase) {
+        migrate(&db, &["up"]).await;
+        for answer in ["no\n", "\n", "y\n", "yes please\n", ""] {
+            let (code, told) = type_into_down(&db, answer).await;
+            assert_eq!(code, Some(1), "{answer:?}: {told}");
+            for words in ["Type yes to go on: ", "nothing was taken back"] {
+                assert!(told.contains(words), "{answer:?}: {told}");
+            }
+            assert!(migrate(&db, &["status"]).await.status.success(), "{answer:?}");
+        }
+        let (code, told) = type_into_down(&db, "yes\n").await;
+        assert_eq!(code, Some(0), "{told}");
+        assert!(told.contains("Type yes to go on: ") && told.contains("took back m"), "{told}");
+        assert_eq!(migrate(&db, &["status"]).await.status.code(), Some(3));
     }
 }
 
@@ -203,6 +220,33 @@ async fn record_newer(db: &TestDatabase, least: Option<&str>) {
 async fn migrate(db: &TestDatabase, arguments: &[&str]) -> Output {
     let settings = ["--set", "identity.provision_users=true"];
     run(atelier(db, &[&["migrate"], arguments, &settings].concat())).await
+}
+
+/// Takes the latest migration back at a terminal, where somebody types this. How it ends, and what the terminal shows.
+async fn type_into_down(db: &TestDatabase, answer: &'static str) -> (Option<i32>, String) {
+    let command = atelier(db, &["migrate", "down"]);
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = words.map(|word| format!("'{}'", word.display())).collect();
+    let mut terminal = Command::new("script");
+    terminal
+        .args([
+            "--quiet",
+            "--return",
+            "--command",
+            &words.join(" "),
+            "/dev/null",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let typed = tokio::task::spawn_blocking(move || {
+        let mut terminal = terminal.spawn().unwrap();
+        let mut keyboard = terminal.stdin.take().unwrap();
+        keyboard.write_all(answer.as_bytes()).unwrap();
+        drop(keyboard);
+        terminal.wait_with_output().unwrap()
+    });
+    let output = within(typed).await.unwrap();
+    (output.status.code(), text(&output.stdout))
 }
 
 /// A server that is not expected to start.

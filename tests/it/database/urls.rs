@@ -119,6 +119,49 @@ async fn a_server_is_reached_over_its_socket_and_its_addresses() {
 }
 
 #[tokio::test]
+async fn a_session_takes_writes_where_the_url_asks_for_it() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let name = url::Url::parse(&db.url).unwrap().path()[1..].to_owned();
+    for (writes, attributes, code) in [
+        ("on", "any", 3),
+        ("on", "read-write", 1),
+        ("on", "primary", 1),
+        ("off", "any", 3),
+        ("off", "read-write", 3),
+        ("off", "primary", 3),
+    ] {
+        let set = format!("ALTER DATABASE {name} SET default_transaction_read_only = {writes}");
+        let connection = db.connect().await;
+        connection
+            .execute_unprepared("SET default_transaction_read_only = off")
+            .await
+            .unwrap();
+        connection.execute_unprepared(&set).await.unwrap();
+        let url = format!("{}?target_session_attrs={attributes}", db.url);
+        // It may take writes later, so it is waited for.
+        let wait = ["--set", "database.connect_timeout=1ms"];
+        let command = [&["migrate", "status"], &wait[..]].concat();
+        let output = run(atelier(&TestDatabase::on_server(url), &command)).await;
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{attributes}: {said}");
+        assert_eq!(
+            said.contains("the server takes no writes"),
+            code == 1,
+            "{said}"
+        );
+    }
+    let several = "postgres://127.0.0.1,127.0.0.2/atelier?target_session_attrs=read-write";
+    let output = run(atelier(
+        &TestDatabase::on_server(several.to_owned()),
+        &["serve"],
+    ))
+    .await;
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("one host"), "{said}");
+}
+
+#[tokio::test]
 async fn a_sqlite_path_with_a_percent_sign_or_a_question_mark_goes_where_the_text_says() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!(

@@ -87,6 +87,38 @@ async fn users_are_found_along_the_search_path_and_our_tables_go_into_our_schema
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_is_named_no_more_is_not_taken_for_an_empty_database() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let named = |config: &mut atelier::config::Config| {
+        config.database.schema = Some("Atelier".to_owned());
+    };
+    TestServer::start_with(&db, named).await.stop().await;
+    let refusal = start_refused(&db, |_| ()).await;
+    assert!(
+        refusal.contains("set database.schema to Atelier"),
+        "{refusal}"
+    );
+    for arguments in [
+        &["migrate", "status"][..],
+        &["migrate", "up"],
+        &["storage", "status"],
+    ] {
+        let output = run(atelier(&db, arguments)).await;
+        refused(&output, &["set database.schema to Atelier"]);
+    }
+    let tables =
+        "SELECT DISTINCT schemaname::text FROM pg_tables WHERE tablename = 'generation_requests'";
+    assert_eq!(db.texts(tables).await, ["Atelier"]);
+
+    TestServer::start_with(&db, named).await.stop().await;
+    // Whoever names another one means it.
+    let second = |config: &mut atelier::config::Config| {
+        config.database.schema = Some("public".to_owned());
+    };
+    TestServer::start_with(&db, second).await.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn users_may_stand_in_a_table_of_another_schema_that_is_named() {
     let db = TestDatabase::create(Backend::Postgres).await;
     db.execute("CREATE SCHEMA identity; CREATE TABLE identity.accounts (id BIGINT PRIMARY KEY)")

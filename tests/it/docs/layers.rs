@@ -170,7 +170,7 @@ fn the_store_reads_its_own_configuration_only() {
 fn the_command_line_speaks_to_a_server_only_as_any_client_does() {
     for source in of_layer("cli") {
         assert_uses_only(source, "rpc", &["proto"]);
-        assert_uses_only(source, "store", &["backup", "connect"]);
+        assert_uses_only(source, "store", &["backup", "connect", "connect_to_look"]);
     }
 }
 

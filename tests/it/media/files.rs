@@ -16,7 +16,7 @@ use crate::support::server::{TestServer, within};
 on_both_databases! {
     async fn a_file_that_is_gone_is_told_apart_from_media_that_is_not_there(db: TestDatabase) {
         let (server, media) = with_a_picture(&db).await;
-        fs::remove_dir_all(server.media_folder()).unwrap();
+        fs::remove_dir_all(server.media_folder().join("jobs")).unwrap();
         let request = DownloadMediaRequest { id: media.id, offset: 0 };
         let refused = match server.media().download_media(request).await {
             Ok(stream) => refusal(within(stream.into_inner().message()).await),

@@ -5,17 +5,17 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use atelier::app::{App, Removal, RemovalMode, Sweep, Withheld};
-use atelier::domain::{Doubt, Installation};
+use atelier::domain::{Doubt, Error, Installation};
 use atelier::media::StorageKey;
 use atelier::server::{Role, open_app};
 use atelier::store;
 use codec::Format;
 
 use crate::support::bench::Bench;
-use crate::support::bucket::{keep_media_in, serve_bucket};
+use crate::support::bucket::{keep_media_in, serve_bucket, serve_bucket_keeping};
 use crate::support::client::scripted_wish;
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
-use crate::support::process::{atelier, run};
+use crate::support::process::{atelier, refused, run};
 use crate::support::script::Script;
 use crate::support::server::{TestServer, configuration};
 
@@ -166,6 +166,7 @@ on_both_databases! {
     async fn commands_tell_whose_a_storage_is_and_adopt_and_clean_it(db: TestDatabase) {
         let server = TestServer::start(&db).await;
         let other = TestDatabase::create(Backend::Sqlite).await;
+        migration::up(&other.connect().await, None).await.unwrap();
         let storage = |db, arguments: &'static [&'static str]| storage(db, server.media_folder(), arguments);
         assert_eq!(storage(&db, &["status"]).await, (true, "0 objects, 0 old ones without a record, 0 removed\n".to_owned()));
         let (done, told) = storage(&other, &["clean"]).await;
@@ -174,6 +175,19 @@ on_both_databases! {
         assert!(done && told.contains("belongs to this database now"), "{told}");
         assert!(storage(&other, &["clean"]).await.0);
         assert!(!storage(&db, &["clean"]).await.0);
+    }
+
+    async fn a_command_on_a_storage_leaves_the_schema_as_it_is_and_says_who_changes_it(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
+        let folder = format!("storage.folder={}", media.path().display());
+        let connection = db.connect().await;
+        migration::up(&connection, Some(5)).await.unwrap();
+        let before = migration::status(&connection).await.unwrap();
+        for action in ["status", "adopt", "clean"] {
+            let ended = run(atelier(&db, &["storage", action, "--set", &folder])).await;
+            refused(&ended, &["m0006_installation", "atelier migrate up"]);
+            assert_eq!(migration::status(&connection).await.unwrap(), before, "{action}");
+        }
     }
 }
 
@@ -250,6 +264,30 @@ async fn a_backup_that_is_served_beside_its_original_lets_all_media_be() {
     }
     let (done, told) = storage(&original, server.media_folder(), &["clean"]).await;
     assert!(done, "the original is not shut out: {told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_may_not_be_removed_keeps_no_other_one() {
+    let root = tempfile::tempdir().unwrap();
+    let bucket = serve_bucket_keeping(&root, "-7.png").await;
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let mut config = configuration(&db, root.path());
+    keep_media_in(&bucket, &mut config);
+    let app = open_app(&config).await.unwrap();
+    app.claim_empty_storage().await.unwrap();
+    for file in 0..9 {
+        let key = StorageKey::for_output(1, "t", file, Format::Png);
+        app.storage.put(&key, "x".into()).await.unwrap();
+    }
+    app.adopt_storage().await.unwrap();
+    for _ in 0..2 {
+        let refusal = app.sweep_storage(&ALL).await.unwrap_err();
+        assert!(
+            matches!(refusal, Error::StorageUnavailable(_)),
+            "{refusal:?}"
+        );
+        assert_eq!(objects(&app).await, 1);
+    }
 }
 
 #[tokio::test]

@@ -212,6 +212,32 @@ on_both_databases! {
         until_spooled(media.path(), 0).await;
     }
 
+    async fn a_killed_worker_that_is_back_too_late_stores_its_output_with_the_next_attempt(db: TestDatabase) {
+        let (root, media) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (bucket, outage) = serve_bucket_with_outages(&root).await;
+        let first = serve_with(&db, media.path(), &bucket, &["executor.max_attempts=2", "executor.lease=1s"]).await;
+        outage.begin();
+        let script = Script::new(&["succeed"]);
+        let job = first.create_scripted(&script).await;
+        until_spooled(media.path(), 1).await;
+        first.kill();
+        let other = TestServer::start_api(&db).await;
+        within(async {
+            while other.app().rescue_jobs().await.unwrap() == 0 {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        }).await;
+        outage.end();
+
+        let second = serve(&db, media.path(), &bucket).await;
+        let ended = second.ended(job.id).await;
+        assert_eq!(ended.statuses(), [PENDING, PROCESSING, PENDING, PROCESSING, COMPLETED]);
+        // Nobody else could know that the lost worker had made something.
+        assert_eq!(ended.job.attempt, 2);
+        assert_eq!(script.calls_of("submit").len(), 1);
+        until_spooled(media.path(), 0).await;
+    }
+
     async fn a_stopped_worker_hands_the_job_back_and_stores_its_output_after_the_restart(db: TestDatabase) {
         let (root, media) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (bucket, outage) = serve_bucket_with_outages(&root).await;
@@ -274,6 +300,15 @@ fn assert_untouched(folder: &Path, exists: bool) {
 
 /// A server that keeps its media in the bucket. Its jobs have a single attempt.
 async fn serve(db: &TestDatabase, media: &Path, bucket: &S3Settings) -> Process {
+    serve_with(db, media, bucket, &[]).await
+}
+
+async fn serve_with(
+    db: &TestDatabase,
+    media: &Path,
+    bucket: &S3Settings,
+    more: &[&str],
+) -> Process {
     let secret = bucket.secret_access_key.as_ref().unwrap().expose_secret();
     let settings = [
         "storage.backend=s3".to_owned(),
@@ -290,7 +325,8 @@ async fn serve(db: &TestDatabase, media: &Path, bucket: &S3Settings) -> Process 
         // No lease runs out while a process starts.
         "executor.lease=30s".to_owned(),
     ];
-    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let settings = settings.iter().map(String::as_str);
+    let settings: Vec<&str> = settings.chain(more.iter().copied()).collect();
     Process::serve(db, media, &settings).await
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use atelier::config::Config;
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest, FeatureProperties,
     GenerationInput, Media, MediaRole, MediaType, OutputSettings, TemplateData,
@@ -147,8 +148,9 @@ async fn every_video_template_of_the_catalogue_makes_a_video() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_style_that_moves_in_no_known_way_fails_with_a_sentence() {
     let db = TestDatabase::create(Backend::Sqlite).await;
-    // One that runs no jobs has no provider to ask.
-    let server = TestServer::start_api(&db).await;
+    // One that is not configured with the provider cannot ask it.
+    let unaware = |config: &mut Config| config.executor.providers = vec!["scripted".to_owned()];
+    let server = TestServer::start_as(Role::Api, &db, unaware).await;
     let feature = video_feature(&server, 10).await;
     let style = json!({ "animation": { "pan": "sideways" } });
     let template = server

@@ -63,6 +63,58 @@ on_both_databases! {
     }
 }
 
+/// Whatever only looks, or works on what is there, makes no database and leaves nothing behind.
+#[tokio::test]
+async fn a_command_that_looks_at_a_database_makes_none() {
+    use crate::support::database::{Backend, TestDatabase};
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("new/missing.db");
+    let url = |mode| format!("sqlite://{}{mode}", missing.display());
+    let catalogue = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(catalogue.path(), "features = []").unwrap();
+    let catalogue = catalogue.path().to_str().unwrap();
+    let media = format!("storage.folder={}", folder.path().display());
+    for (code, words, arguments) in [
+        (3, "pending m0001_domain\n", &["migrate", "status"][..]),
+        (3, "m0001_domain", &["migrate", "status", "--json"]),
+        (
+            0,
+            "CREATE TABLE generation_jobs",
+            &["migrate", "up", "--dry-run"],
+        ),
+        (1, "there is no database", &["migrate", "down", "--yes"]),
+        (1, "there is no database", &["storage", "status"]),
+        (1, "there is no database", &["storage", "clean"]),
+        (1, "there is no database", &["storage", "adopt"]),
+        (1, "there is no database", &["backup", "copy.db"]),
+        (1, "there is no database", &["catalogue", "export"]),
+        (
+            1,
+            "there is no database",
+            &["catalogue", "apply", "--dry-run", catalogue],
+        ),
+        (
+            1,
+            "does not answer",
+            &["health", "--url", "http://127.0.0.1:9"],
+        ),
+        (0, "missing.db", &["config"]),
+    ] {
+        for mode in ["", "?mode=rw"] {
+            let db = TestDatabase::at(url(mode), Backend::Sqlite);
+            let output = run(atelier(&db, &[arguments, &["--set", &media]].concat())).await;
+            let told = text(&[&output.stdout[..], &output.stderr[..]].concat());
+            assert_eq!(output.status.code(), Some(code), "{arguments:?}: {told}");
+            assert!(told.contains(words), "{arguments:?}: {told}");
+            assert_eq!(
+                std::fs::read_dir(folder.path()).unwrap().count(),
+                0,
+                "{arguments:?}"
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_wrong_configuration_names_every_problem_and_exits_with_two() {
     use crate::support::database::{Backend, TestDatabase};

@@ -2,24 +2,34 @@
 
 use std::time::Duration;
 
+use atelier::app::{App, Pulse, Removal, RemovalMode};
+use atelier::config::Config;
+use atelier::domain::MediaType;
+use atelier::executor::{Executor, Settings, Spool};
+use atelier::media::Limits;
+use atelier::provider::{Registry, scripted::Scripted};
 use atelier::rpc::proto::ListFeaturesRequest;
 use atelier::rpc::proto::{media_service_server, request_service_server};
-use atelier::server::Role;
+use atelier::server::{Role, Server, open_app};
 use reqwest::StatusCode;
 use sea_orm::ConnectionTrait;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::api::reflection::{Database, wait_for, watch_health};
-use crate::support::bucket::{BUCKET, keep_media_in, serve_bucket};
+use crate::support::bucket::{
+    BUCKET, keep_media_in, serve_bucket, serve_bucket_below, serve_bucket_refusing,
+};
 use crate::support::client::{Client, scripted_wish};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::http::browser;
 use crate::support::process::{atelier, run};
 use crate::support::script::Script;
-use crate::support::server::{TestServer, within};
+use crate::support::server::{TestServer, configuration, within};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const MEDIA: &str = media_service_server::SERVICE_NAME;
@@ -59,8 +69,12 @@ on_both_databases! {
 
     async fn a_disk_that_refuses_writes_takes_only_the_request_service_away(db: TestDatabase) {
         let server = TestServer::start(&db).await;
-        let _clients = fill(&db, &server).await;
-        degrades(&server, "database_full", REQUESTS).await;
+        let mut clients = fill(&db, &server).await;
+        tokio::select! {
+            () = degrades(&server, "database_full", REQUESTS) => {}
+            // The server forgets what it has not met for a while, so a client that has given up tells why.
+            Some(ended) = clients.join_next() => ended.unwrap(),
+        }
     }
 
     async fn a_worker_answers_probes_and_only_them_on_an_address_of_its_own(db: TestDatabase) {
@@ -101,6 +115,122 @@ async fn a_lost_bucket_takes_only_the_media_service_away() {
     let server = TestServer::start_with(&db, |config| keep_media_in(&bucket, config)).await;
     std::fs::rename(root.path().join(BUCKET), root.path().join("lost")).unwrap();
     degrades(&server, "storage_away", MEDIA).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_can_be_listed_and_takes_nothing_is_told_while_no_job_is_begun() {
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let root = tempfile::tempdir().unwrap();
+    let (bucket, refusal) = serve_bucket_refusing(&root, "").await;
+    refusal.lift();
+    let server = TestServer::start_with(&db, |config| keep_media_in(&bucket, config)).await;
+    refusal.impose();
+    let script = Script::new(&["succeed"]);
+    let job = server.create_scripted(&script).await;
+    degrades(&server, "storage_away", MEDIA).await;
+    refusal.lift();
+    recovers(&server, MEDIA).await;
+    server.completed(job.id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_is_closed_but_for_the_prefix_is_healthy_and_serves() {
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let root = tempfile::tempdir().unwrap();
+    let bucket = serve_bucket_below(&root, "staging/media").await;
+    let server = TestServer::start_with(&db, |config| {
+        keep_media_in(&bucket, config);
+        "staging/media".clone_into(&mut config.storage.prefix);
+    })
+    .await;
+    // Whoever looks has been looked at before the start is over.
+    let answer = ask(&server.url(), "readyz?strict").await;
+    assert_eq!(answer, (StatusCode::OK, "ok\n".to_owned()));
+    let script = Script::new(&["succeed"]);
+    let feature = server.scripted_feature().await;
+    let media = server.made(scripted_wish(feature, &script)).await.media();
+    assert!(!server.content_of(&media[0]).await.is_empty());
+    let all = Removal {
+        age: Duration::ZERO,
+        mode: RemovalMode::On,
+        share: None,
+    };
+    let swept = server.app().sweep_storage(&all).await.unwrap();
+    assert_eq!((swept.objects, swept.withheld), (1, None));
+    let elsewhere = serve_bucket_below(&tempfile::tempdir().unwrap(), "production").await;
+    let fresh = TestDatabase::create(Backend::Sqlite).await;
+    let mut config = configuration(&fresh, root.path());
+    keep_media_in(&elsewhere, &mut config);
+    "staging/media".clone_into(&mut config.storage.prefix);
+    assert!(Server::start(config, Role::Api).await.is_err());
+}
+
+on_both_databases! {
+    async fn the_claim_loop_gives_no_sign_of_life_while_a_claim_does_not_end(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
+        let config = configuration(&db, media.path());
+        let mut app = open_app(&config).await.unwrap();
+        app.providers = Registry::default().with(Scripted);
+        let pulse = Pulse::start();
+        let executor = executor(&config, &app, &pulse);
+        let turns = config.executor.poll_interval * 20;
+        let age_reaches = async |old: bool| {
+            within(async {
+                while (pulse.age() > turns) != old {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            })
+            .await;
+        };
+        let _running = AbortOnDropHandle::new(tokio::spawn(executor.run()));
+        let other = db.connect().await;
+        other.execute_unprepared(match db.backend {
+            Backend::Sqlite => "BEGIN IMMEDIATE",
+            Backend::Postgres => "BEGIN; LOCK TABLE generation_jobs IN EXCLUSIVE MODE",
+        }).await.unwrap();
+        age_reaches(true).await;
+        other.execute_unprepared("ROLLBACK").await.unwrap();
+        age_reaches(false).await;
+    }
+}
+
+/// An executor that shows its pulse.
+fn executor(config: &Config, app: &App, pulse: &Pulse) -> Executor {
+    let settings = &config.executor;
+    let (hour, spool) = (Duration::from_secs(3600), &settings.spool_folder);
+    Executor {
+        app: app.clone(),
+        settings: Settings {
+            worker_id: "a test".to_owned(),
+            slots: 1,
+            categories: vec![MediaType::Image],
+            unclaimed_timeout: hour,
+            poll_interval: settings.poll_interval,
+            lease: hour,
+            heartbeat: hour,
+            job_timeout: hour,
+            stopping_time: hour,
+            upkeep_interval: hour,
+            removal: Removal {
+                age: hour,
+                mode: RemovalMode::Off,
+                share: None,
+            },
+            probe_interval: hour,
+            fold_interval: hour,
+            limits: Limits {
+                max_bytes: config.limits.output_bytes,
+                max_pixels: config.limits.output_pixels,
+                max_frames: config.limits.output_frames,
+                max_length: config.limits.output_duration,
+                max_duration: config.limits.decode_time,
+            },
+            conversion_time: hour,
+        },
+        spool: Spool::open(spool, 1 << 20, 1 << 20).unwrap(),
+        pulse: pulse.clone(),
+        stop: CancellationToken::new(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,7 +327,8 @@ async fn fill(db: &TestDatabase, server: &TestServer) -> JoinSet<()> {
     clients.spawn(async move {
         loop {
             let refused = requests.create_request(scripted_wish(feature, &script));
-            assert_eq!(refused.await.unwrap_err().code(), tonic::Code::Unavailable);
+            let refused = refused.await.unwrap_err();
+            assert_eq!(refused.code(), tonic::Code::Unavailable, "{refused:?}");
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     });

@@ -27,8 +27,8 @@ const LONG: &str = "server.shutdown_grace=10m";
 
 on_both_databases! {
     async fn a_shutdown_ends_streams_hands_jobs_back_and_exits_with_zero(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
         for signal in ["TERM", "INT"] {
-            let media = tempfile::tempdir().unwrap();
             let script = Script::new(&["succeed"]).gated();
             let mut process = Process::serve(&db, media.path(), &[&short_grace()]).await;
             let feature = scripted_feature(&signal.to_ascii_lowercase());

@@ -9,10 +9,11 @@ use atelier::config::{Config, StorageBackend};
 use atelier::media::S3Settings;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use s3s::S3Result;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
+use s3s::dto::DeleteObjectsInput;
 use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{S3Request, S3Result};
 use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -57,9 +58,38 @@ impl Refusal {
         within(self.refused.notified()).await;
     }
 
+    /// From now on it is not taken again.
+    pub(crate) fn impose(&self) {
+        self.lifted.store(false, Ordering::SeqCst);
+    }
+
     /// From now on everything is taken.
     pub(crate) fn lift(&self) {
         self.lifted.store(true, Ordering::SeqCst);
+    }
+}
+
+/// The same, and it never lets objects with this end of their name be removed.
+pub(crate) async fn serve_bucket_keeping(root: &TempDir, suffix: &'static str) -> S3Settings {
+    let mut service = builder(root);
+    service.set_access(Keeping(suffix));
+    serve(service).await
+}
+
+struct Keeping(&'static str);
+
+#[async_trait]
+impl S3Access for Keeping {
+    async fn check(&self, _: &mut S3AccessContext<'_>) -> S3Result<()> {
+        Ok(())
+    }
+
+    async fn delete_objects(&self, request: &mut S3Request<DeleteObjectsInput>) -> S3Result<()> {
+        let mut objects = request.input.delete.objects.iter();
+        match objects.any(|object| object.key.ends_with(self.0)) {
+            true => Err(s3s::s3_error!(AccessDenied, "refused by the test")),
+            false => Ok(()),
+        }
     }
 }
 
@@ -76,6 +106,54 @@ impl S3Access for Refusal {
             return Err(s3s::s3_error!(AccessDenied, "unsigned"));
         }
         Ok(())
+    }
+}
+
+/// The same, and it lets nobody look or write outside of the path `prefix`, as the policy of a shared bucket would.
+pub(crate) async fn serve_bucket_below(root: &TempDir, prefix: &'static str) -> S3Settings {
+    let mut service = builder(root);
+    service.set_access(Below(prefix));
+    serve(service).await
+}
+
+struct Below(&'static str);
+
+#[async_trait]
+impl S3Access for Below {
+    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let query = context.uri().query().unwrap_or_default();
+        let mut query = url::form_urlencoded::parse(query.as_bytes());
+        let named = match context.s3_op().name() {
+            "ListObjects" | "ListObjectsV2" => query
+                .find(|(name, _)| name == "prefix")
+                .map(|(_, prefix)| prefix.into_owned()),
+            // The names are in its body.
+            "DeleteObjects" => return Ok(()),
+            _ => {
+                let object = context.uri().path().strip_prefix(&format!("/{BUCKET}/"));
+                object.map(str::to_owned)
+            }
+        };
+        let is_signed = context.credentials().is_some();
+        self.admit(is_signed && named.is_some_and(|named| self.has(&named)))
+    }
+
+    async fn delete_objects(&self, request: &mut S3Request<DeleteObjectsInput>) -> S3Result<()> {
+        let mut objects = request.input.delete.objects.iter();
+        self.admit(objects.all(|object| self.has(&object.key)))
+    }
+}
+
+impl Below {
+    fn has(&self, name: &str) -> bool {
+        name.starts_with(&format!("{}/", self.0))
+    }
+
+    fn admit(&self, is_allowed: bool) -> S3Result<()> {
+        match is_allowed {
+            true => Ok(()),
+            false => Err(s3s::s3_error!(AccessDenied, "refused by the test")),
+        }
     }
 }
 

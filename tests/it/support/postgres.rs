@@ -147,6 +147,17 @@ impl Cluster {
         wait_until_ready(&mut self.output).unwrap();
     }
 
+    /// Starts the server again with these lines as what it admits (`pg_hba.conf`), and these more in its configuration.
+    pub(crate) fn reconfigure(&mut self, admits: &str, settings: &str) {
+        let data = self.folder.join("data");
+        fs::write(data.join("pg_hba.conf"), admits).unwrap();
+        let configuration = data.join("postgresql.conf");
+        let before = fs::read_to_string(&configuration).unwrap();
+        fs::write(configuration, format!("{before}\n{settings}\n")).unwrap();
+        self.tell("stop");
+        self.tell("start");
+    }
+
     fn start(settings: &str) -> Result<Self, String> {
         let binaries = binaries().ok_or(
             "initdb, pg_ctl and postgres are neither in PATH nor where systems install them; \
