@@ -122,10 +122,11 @@ on_both_databases! {
             return migration::up(&connection, None).await.unwrap();
         }
         let processes: Vec<_> = (0..PROCESSES)
-            .map(|_| migrating_process(&db).stdout(Stdio::null()).spawn().unwrap())
+            .map(|_| migrating_process(&db).stdout(Stdio::piped()).spawn().unwrap())
             .collect();
-        for mut process in processes {
-            assert!(process.wait().unwrap().success());
+        for process in processes {
+            let ended = process.wait_with_output().unwrap();
+            assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
         }
         assert_eq!(applied(&db.connect().await).await, [true; MIGRATIONS as usize]);
     }
