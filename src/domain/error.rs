@@ -104,6 +104,8 @@ pub enum Error {
     DatabaseFull(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the media storage cannot be reached right now")]
     StorageUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the server is starting")]
+    Starting,
     #[error("the server is shutting down")]
     ShuttingDown,
     #[error("internal error")]

@@ -88,7 +88,9 @@ fn classify(error: &Error) -> (Code, Reason) {
         Error::OffsetAhead { .. } => (Code::OutOfRange, Reason::OffsetAhead),
         Error::ProviderNotReady { .. } => (Code::FailedPrecondition, Reason::ProviderNotReady),
         Error::RevisionAhead { .. } => (Code::OutOfRange, Reason::RevisionAhead),
-        Error::DatabaseUnavailable(_) => (Code::Unavailable, Reason::DatabaseUnavailable),
+        Error::DatabaseUnavailable(_) | Error::Starting => {
+            (Code::Unavailable, Reason::DatabaseUnavailable)
+        }
         Error::DatabaseFull(_) => (Code::Unavailable, Reason::DatabaseFull),
         Error::StorageUnavailable(_) => (Code::Unavailable, Reason::StorageUnavailable),
         Error::ShuttingDown => (Code::Unavailable, Reason::ShuttingDown),
@@ -183,6 +185,7 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         | Error::DatabaseUnavailable(_)
         | Error::DatabaseFull(_)
         | Error::StorageUnavailable(_)
+        | Error::Starting
         | Error::ShuttingDown
         | Error::Internal(_) => Vec::new(),
     };
