@@ -17,6 +17,8 @@ const PASSING_CLASSES: [&str; 5] = ["08", "40", "53", "57", "58"];
 const PASSING_CODES: [&str; 4] = ["25006", "25P03", "55P03", "42501"];
 /// A session that takes no writes stays like that when the database takes them again; the others are closed by the server.
 const BREAKING_CODES: [&str; 6] = ["25006", "25P03", "57P01", "57P02", "57P03", "57P05"];
+/// A server that ends sessions, or has none to give.
+const AWAITED_CODES: [&str; 4] = ["53300", "57P01", "57P02", "57P03"];
 /// SQLite: no permission, busy, locked, no memory, read-only, I/O error, cannot open.
 const PASSING_RESULTS: [i64; 7] = [3, 5, 6, 7, 8, 10, 14];
 
@@ -87,6 +89,16 @@ pub(super) fn passes(error: &sqlx::Error) -> bool {
         }
         sqlx::Error::PoolTimedOut => true,
         sqlx::Error::Database(error) => is_passing(error.as_ref()),
+        _ => false,
+    }
+}
+
+/// Whether a start that has met this may succeed soon: no connection came, or the one that there was is gone.
+pub(super) fn is_awaited(error: &DbErr) -> bool {
+    match (error, driver_error(error)) {
+        (DbErr::Conn(_), Some(error)) => passes(error),
+        (_, Some(sqlx::Error::Io(_))) => true,
+        (_, Some(sqlx::Error::Database(error))) => has_code(error.as_ref(), &AWAITED_CODES),
         _ => false,
     }
 }

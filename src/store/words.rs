@@ -5,21 +5,39 @@ use sea_orm::{
     sqlx::{self, postgres::PgDatabaseError},
 };
 
+use super::error;
+
 /// An error of the database as it is logged and printed. PostgreSQL's tells its SQLSTATE, its detail and its hint; the
 /// driver would tell the line of PostgreSQL's own source instead.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Told(String);
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{words}")]
+pub struct Told {
+    words: String,
+    passes: bool,
+}
+
+impl Told {
+    /// Whether a server that has said this may soon be there for us.
+    pub(super) fn passes(&self) -> bool {
+        self.passes
+    }
+}
 
 impl From<DbErr> for Told {
     fn from(error: DbErr) -> Self {
-        Self(postgres_error(&error).map_or_else(|| error.to_string(), words))
+        Self {
+            words: postgres_error(&error).map_or_else(|| error.to_string(), words),
+            passes: error::is_awaited(&error),
+        }
     }
 }
 
 impl From<sqlx::Error> for Told {
     fn from(error: sqlx::Error) -> Self {
-        Self(said_by_postgres(&error).map_or_else(|| error.to_string(), words))
+        Self {
+            words: said_by_postgres(&error).map_or_else(|| error.to_string(), words),
+            passes: error::passes(&error),
+        }
     }
 }
 

@@ -4,8 +4,9 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use atelier::domain::with_causes;
 use atelier::rpc::proto::{ErrorReason, GetFeatureRequest, ListFeaturesRequest};
-use atelier::server::Role;
+use atelier::server::{Role, Server};
 use atelier::store::Store;
 use futures::future::join_all;
 use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionOptions, TransactionTrait};
@@ -19,7 +20,7 @@ use crate::support::process::{Process, atelier, run};
 use crate::support::proxy::TcpProxy;
 use crate::support::refusal::of_status;
 use crate::support::script::Script;
-use crate::support::server::{TestServer, configuration, within};
+use crate::support::server::{DEADLINE, TestServer, configuration, within};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// What a call may take that does not wait for a connection.
@@ -92,6 +93,50 @@ async fn what_does_not_pass_by_waiting_fails_a_start_at_once() {
         complaint.contains("no_such_database\" does not exist"),
         "{complaint}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_waits_for_every_connection_that_it_needs() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let role = format!("test_few_{}", uuid::Uuid::new_v4().simple());
+    db.execute(&format!(
+        "CREATE ROLE {role} LOGIN PASSWORD 'secret' CONNECTION LIMIT 3; GRANT ALL ON SCHEMA public TO {role}"
+    ))
+    .await;
+    let mut url = url::Url::parse(&db.url).unwrap();
+    url.set_username(&role).unwrap();
+    url.set_password(Some("secret")).unwrap();
+    let few = TestDatabase::on_server(url.into());
+    let held = [few.connect().await, few.connect().await];
+    let media = tempfile::tempdir().unwrap();
+    let start = |patience| {
+        let mut config = configuration(&few, media.path());
+        config.database.connect_timeout = patience;
+        Server::start(config, Role::Api)
+    };
+    let refused = within(start(Duration::from_secs(1))).await;
+    let refusal = with_causes(&refused.err().unwrap());
+    for words in [
+        "database.connect_timeout",
+        "too many connections for role",
+        "SQLSTATE 53300",
+    ] {
+        assert!(refusal.contains(words), "{refusal}");
+    }
+
+    let starting = tokio::spawn(start(DEADLINE));
+    let attempt = "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'atelier api%'";
+    within(async {
+        while db.texts(attempt).await.is_empty() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    })
+    .await;
+    for connection in held {
+        connection.close().await.unwrap();
+    }
+    let server = within(starting).await.unwrap().unwrap();
+    within(server.hand_back()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
