@@ -81,6 +81,7 @@ async fn prepare_schema(config: &Config, name: &str) -> Result<Serving, StartErr
     let serving = schema::prepare(&database, config).await;
     // Closed before the pools open, and before others are waited for: a server may have connections to spare for these alone.
     if let Err(error) = database.close().await {
+        let error = store::Told::from(error);
         tracing::debug!(%error, "cannot close the connection of the migrations");
     }
     Ok(serving?)

@@ -174,6 +174,41 @@ async fn a_pool_that_wants_more_than_the_server_gives_makes_do_with_what_it_gets
         "{log}"
     );
     assert_eq!(log.matches("too many clients").count(), 1, "{log}");
+    assert!(log.contains("SQLSTATE 53300"), "{log}");
+    assert!(!log.contains("at line"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_the_server_ends_is_told_without_a_line_of_its_source() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let media = tempfile::tempdir().unwrap();
+    let server = Process::serve(&db, media.path(), &[]).await;
+    let admin = db.connect().await;
+    let held = admin.begin().await.unwrap();
+    let exclusive = "LOCK TABLE generation_features IN ACCESS EXCLUSIVE MODE";
+    held.execute_unprepared(exclusive).await.unwrap();
+    let waiting = tokio::spawn({
+        let mut features = server.features();
+        async move { features.list_features(ListFeaturesRequest::default()).await }
+    });
+    let end = "SELECT CAST(pg_terminate_backend(pid) AS text) FROM pg_stat_activity
+               WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    within(async {
+        while db.texts(end).await.is_empty() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    })
+    .await;
+    let status = within(waiting).await.unwrap().unwrap_err();
+    of_status(&status).is(Code::Unavailable, ErrorReason::DatabaseUnavailable);
+    held.rollback().await.unwrap();
+    list(&server).await.unwrap();
+    let log = server.log();
+    assert!(
+        log.contains("due to administrator command (SQLSTATE 57P01"),
+        "{log}"
+    );
+    assert!(!log.contains("at line"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
