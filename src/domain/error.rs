@@ -55,6 +55,11 @@ pub enum Error {
         "user {0} is unknown; it must exist before its first request, or the server be set to identity.provision_users"
     )]
     UserUnknown(i64),
+    #[error(
+        "user {0} is unknown, and the database does not let the service add users: it must exist before its first request, \
+         or the operator give the right"
+    )]
+    UserNotAddable(i64),
     #[error("job {0} is being processed; only pending jobs can be cancelled")]
     JobAlreadyProcessing(i64),
     #[error("job {id} has {status}; only pending jobs can be cancelled")]

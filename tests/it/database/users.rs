@@ -195,6 +195,11 @@ async fn an_owner_migrates_and_a_role_with_the_least_rights_serves() {
         tonic::Code::FailedPrecondition,
         "{refusal:?}"
     );
+    let says = refusal.message();
+    assert!(
+        says.contains("does not let the service add users") && !says.contains("provision_users"),
+        "{says}"
+    );
     server.stop().await;
 
     db.execute(&format!(
