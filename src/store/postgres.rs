@@ -128,7 +128,15 @@ impl Connector {
                 })
             })
             .connect_with(self.options.clone());
-        Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool.await?))
+        match pool.await {
+            Ok(pool) => Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool)),
+            // Someone else was first meanwhile: what is said to one more try is the cause.
+            Err(sqlx::Error::PoolTimedOut) => match self.connect().await {
+                Err(cause) => Err(cause),
+                Ok(_) => Err(timed_out()),
+            },
+            Err(cause) => Err(cause),
+        }
     }
 
     /// Finds out whether the server can be used.
@@ -213,7 +221,8 @@ fn search_path(schema: &str) -> String {
 }
 
 fn timed_out() -> sqlx::Error {
-    let words = "the server did not answer in time";
+    let words =
+        "no session was given in time by the server, or by a pooler before it that has none left";
     sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, words))
 }
 

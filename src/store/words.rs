@@ -7,6 +7,11 @@ use sea_orm::{
 
 use super::error;
 
+/// A prepared statement that is there already, or not there: the session is not the one that it was.
+const OF_A_POOLER: [&str; 2] = ["42P05", "26000"];
+const POOLER_HINT: &str =
+    "a pooler before the server must keep sessions (PgBouncer: pool_mode = session)";
+
 /// An error of the database as it is logged and printed. PostgreSQL's tells its SQLSTATE, its detail and its hint; the
 /// driver would tell the line of PostgreSQL's own source instead.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -48,7 +53,8 @@ pub(super) fn postgres_code(error: &DbErr) -> Option<String> {
 
 fn words(error: &PgDatabaseError) -> String {
     let mut words = format!("{} (SQLSTATE {}", error.message(), error.code());
-    for more in [error.detail(), error.hint()].into_iter().flatten() {
+    let ours = OF_A_POOLER.contains(&error.code()).then_some(POOLER_HINT);
+    for more in [error.detail(), error.hint(), ours].into_iter().flatten() {
         words.push_str("; ");
         words.push_str(more);
     }
