@@ -57,6 +57,8 @@ pub enum Problem {
         line: Option<usize>,
         cause: String,
     },
+    /// A part of a command, which only a file has.
+    FileOnly { source: Source },
     /// A flag that is not `section.key=value`.
     Flag { flag: String },
 }
@@ -100,6 +102,10 @@ impl fmt::Display for Problem {
                 line: None,
                 cause,
             } => write!(formatter, "{}: {cause}", path.display()),
+            Self::FileOnly { source } => write!(
+                formatter,
+                "{source}: commands stand in the configuration file only, as tables [exec.NAME]"
+            ),
             Self::Flag { flag } => write!(formatter, "{flag}: expected --set section.key=value"),
         }
     }
