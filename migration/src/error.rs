@@ -62,6 +62,15 @@ pub enum Error {
         role: String,
         schema: String,
     },
+    #[error(
+        "requests refer to the users in {table}, and the role {role} may not refer to it: GRANT REFERENCES ON TABLE {table} \
+         TO {role}"
+    )]
+    MayNotRefer { table: String, role: String },
+    #[error(
+        "requests refer to users by {table}.id, a number with a primary key or a unique index of its own: {fault}"
+    )]
+    UsersId { table: String, fault: String },
     #[error("servers are running on this database: stop all of them before anything is taken back")]
     ServersRunning,
     #[error("the schema is being taken back by another process")]
