@@ -30,6 +30,14 @@ impl Resource {
 #[error("{0}")]
 pub struct KnownOutage(pub String);
 
+/// The database is there, and does not do what it is asked to for now: a sentence for callers, and the cause for the log.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct Hindrance {
+    pub sentence: &'static str,
+    pub cause: String,
+}
+
 /// Everything that a use case can fail with. `rpc::error` maps each to a gRPC status.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -103,7 +111,7 @@ pub enum Error {
         revision: i64,
         after_revision: i64,
     },
-    #[error("the database cannot be reached right now")]
+    #[error("{}", unavailable(.0.as_ref()))]
     DatabaseUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the database's disk is full: nothing can be written until there is room")]
     DatabaseFull(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -115,6 +123,14 @@ pub enum Error {
     ShuttingDown,
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What callers are told.
+fn unavailable(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> &'static str {
+    match cause.downcast_ref::<Hindrance>() {
+        Some(hindrance) => hindrance.sentence,
+        None => "the database cannot be reached right now",
+    }
 }
 
 impl Error {
