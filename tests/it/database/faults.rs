@@ -131,6 +131,24 @@ async fn a_transaction_that_loses_to_others_when_a_job_is_finished_is_tried_agai
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_runs_out_while_nobody_can_take_the_job_is_not_told_as_another_workers() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let media = tempfile::tempdir().unwrap();
+    let server = Process::serve(&db, media.path(), &[]).await;
+    let script = Script::new(&["succeed"]).gated();
+    let feature = server.scripted_feature().await;
+    submitted_job(&server, feature, &script).await;
+    set_read_only(&db.connect().await, &db, true).await;
+    server.until_logged("the lease was lost").await;
+    let log = server.log();
+    assert!(!log.contains("another worker has the job"), "{log}");
+    assert!(
+        log.contains("the end of this attempt is not recorded"),
+        "{log}"
+    );
+}
+
 on_both_databases! {
     async fn calls_are_told_what_hinders_a_database_that_is_there(db: TestDatabase) {
         let server = TestServer::start_as(Role::Api, &db, |config| {
