@@ -62,15 +62,27 @@ pub enum Error {
         role: String,
         schema: String,
     },
+    /// The table of users is another role's, who has not given the right.
     #[error(
         "requests refer to the users in {table}, and the role {role} may not refer to it: GRANT REFERENCES ON TABLE {table} \
          TO {role}"
     )]
-    MayNotRefer { table: String, role: String },
+    MayNotRefer {
+        /// With its schema.
+        table: String,
+        /// That of the connection.
+        role: String,
+    },
+    /// No foreign key can lead to the table of users.
     #[error(
         "requests refer to users by {table}.id, a number with a primary key or a unique index of its own: {fault}"
     )]
-    UsersId { table: String, fault: String },
+    UsersId {
+        /// With its schema.
+        table: String,
+        /// What is wrong with the column.
+        fault: String,
+    },
     #[error("servers are running on this database: stop all of them before anything is taken back")]
     ServersRunning,
     #[error("the schema is being taken back by another process")]

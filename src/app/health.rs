@@ -13,6 +13,7 @@ pub use pulse::Pulse;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Ailment {
+    /// It has its ports, and not all that it needs.
     Starting,
     ShuttingDown,
     DatabaseAway,

@@ -58,7 +58,10 @@ pub enum Problem {
         cause: String,
     },
     /// A part of a command, which only a file has.
-    FileOnly { source: Source },
+    FileOnly {
+        /// Where it was given instead.
+        source: Source,
+    },
     /// A flag that is not `section.key=value`.
     Flag { flag: String },
 }

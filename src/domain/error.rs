@@ -34,7 +34,9 @@ pub struct KnownOutage(pub String);
 #[derive(Debug, thiserror::Error)]
 #[error("{cause}")]
 pub struct Hindrance {
+    /// Without a full stop, and without a name of the database's.
     pub sentence: &'static str,
+    /// What the database says.
     pub cause: String,
 }
 
@@ -63,6 +65,7 @@ pub enum Error {
         "user {0} is unknown; it must exist before its first request, or the server be set to identity.provision_users"
     )]
     UserUnknown(i64),
+    /// Users are to be added here, and the role has no right to.
     #[error(
         "user {0} is unknown, and the database does not let the service add users: it must exist before its first request, \
          or the operator give the right"
@@ -117,6 +120,7 @@ pub enum Error {
     DatabaseFull(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the media storage cannot be reached right now")]
     StorageUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The caller tries again: the server waits for its database, or migrates it.
     #[error("the server is starting")]
     Starting,
     #[error("the server is shutting down")]
