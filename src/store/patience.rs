@@ -4,7 +4,7 @@ use std::{error::Error, iter, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use crate::config::{DatabaseBackend, DatabaseConfig};
+use crate::config::{DatabaseConfig, DatabaseUrl};
 
 use super::{connection::ConnectError, words::Told};
 
@@ -26,7 +26,7 @@ where
     let mut told = false;
     loop {
         let failed = match attempt().await {
-            Err(failed) if config.url.backend() == DatabaseBackend::Postgres => failed,
+            Err(failed) if matches!(config.url, DatabaseUrl::Postgres(_)) => failed,
             outcome => {
                 if told {
                     tracing::info!(waited = ?began.elapsed(), "the database is there");
