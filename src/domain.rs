@@ -53,7 +53,7 @@ pub use command::Command;
 pub use deletion::deletion_time;
 pub use derivatives::Derivatives;
 pub use digest::sha256_hex;
-pub use error::{Error, KnownOutage, Reason, Resource};
+pub use error::{Error, Hindrance, KnownOutage, Reason, Resource};
 pub use etag::{check_etag, etag};
 pub use feature::{FeatureDraft, FeatureProperties};
 pub use folded::{folded, folded_lines};

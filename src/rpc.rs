@@ -115,7 +115,8 @@ pub async fn serve(
     Ok(())
 }
 
-/// Serves health, over HTTP and gRPC, and nothing else, until it is dropped. Connections end with it.
+/// Serves health, over HTTP and gRPC, and nothing else, until it is dropped. Connections end with it. What else is asked for
+/// may be there soon, as long as the process starts.
 ///
 /// # Errors
 /// When the transport fails.
@@ -127,9 +128,10 @@ pub async fn serve_health(
     let mut routes = Routes::builder();
     routes.add_service(service);
     let router = routes.routes().into_axum_router().reset_fallback();
+    let asked = health.clone();
     let router = router
         .merge(health::router(health.clone()))
-        .fallback(http::unknown);
+        .fallback(move |headers| health::unknown(asked.clone(), headers));
     let sever = CancellationToken::new();
     let _at_the_end = sever.clone().drop_guard();
     let serving = Server::builder()

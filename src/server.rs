@@ -10,10 +10,11 @@ use std::net::SocketAddr;
 
 use migration::Serving;
 use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::server::TcpIncoming;
 
 use crate::{
-    app::{App, Pulse},
+    app::{App, Health, Pulse},
     config::Config,
     domain::{Error, with_causes},
     media::StorageError,
@@ -89,7 +90,7 @@ pub enum StartError {
     #[error("cannot install the starter catalogue")]
     Catalogue(#[source] Error),
     /// The system does not tell the address that the port was opened on.
-    #[error("cannot tell where probes are answered")]
+    #[error("cannot answer probes")]
     Probes(#[source] std::io::Error),
     /// Links to media of the file storage begin with that address.
     #[error("the server's address does not make a URL")]
@@ -101,7 +102,8 @@ pub enum StartError {
 #[error("the server broke down")]
 pub struct Breakdown(#[source] Box<dyn std::error::Error + Send + Sync>);
 
-type Task = JoinHandle<Result<(), Box<dyn std::error::Error + Send + Sync>>>;
+type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+type Task = JoinHandle<Outcome>;
 
 /// A running server.
 pub struct Server {
@@ -121,11 +123,11 @@ pub struct Server {
 /// What answers probes beside the port of the clients, if it is to.
 struct Probes {
     address: SocketAddr,
-    task: Task,
+    task: AbortOnDropHandle<Outcome>,
 }
 
 impl Server {
-    /// Starts the parts of `role`. When it returns, clients can connect.
+    /// Starts the parts of `role`. When it returns, clients can connect; until then their port answers probes only.
     ///
     /// # Errors
     /// See [`StartError`]; nothing runs on then.
@@ -133,17 +135,22 @@ impl Server {
         let listener = listen(role.answers().then_some(config.server.listen)).await?;
         let probe_listener = listen(config.health.listen).await?;
         let address = listener.as_ref().and_then(|port| port.local_addr().ok());
+        let starting = Health::starting();
+        let probes = probe_listener.map(|port| answer_probes(port, &starting));
+        let probes = probes.transpose()?;
+        let (listener, early) = listener.map(share).transpose()?.unzip();
+        let early = early.map(|port| answer_probes(port, &starting));
+        let early = early.transpose()?;
         let stages = Stages::default();
-        let (app, serving) =
+        let (mut app, serving) =
             wiring::build_app(&config, role.name(), address, role.works(), &stages).await?;
+        app.health = starting;
         let spool = role.works().then(|| wiring::open_spool(&config));
         let spool = spool.transpose()?;
         wiring::make_ready(&app, &config, spool.as_ref()).await?;
 
         let pulse = role.works().then(Pulse::start);
         health::look(&app, pulse.as_ref()).await;
-        let probes = probe_listener.map(|port| answer_probes(port, &app));
-        let probes = probes.transpose()?;
         let health = tokio::spawn(health::watch(
             app.clone(),
             pulse.clone(),
@@ -159,6 +166,11 @@ impl Server {
         };
         let (events, store) = (app.events.clone(), app.store.clone());
         let relay = tokio::spawn(async move { events.relay(&store).await });
+        app.health.note_started();
+        if let Some(early) = early {
+            early.task.abort();
+            let _ = early.task.await;
+        }
         let api = listener.map(|port| answer_clients(port, &app, &config));
         tell_start(role, address, probes.as_ref(), &app, &config);
         Ok(Self {
@@ -197,29 +209,16 @@ impl Server {
 
     /// Waits until the server ends by itself, which it does only when it breaks down.
     pub async fn stopped(&mut self) -> Result<(), Breakdown> {
-        let api = async {
-            match self.api.as_mut() {
-                Some(api) => flatten(api.await),
-                None => std::future::pending().await,
-            }
+        let probes = self.probes.as_mut().map(|probes| &mut probes.task);
+        let ended = tokio::select! {
+            ended = end_of(probes) => flatten(ended),
+            ended = end_of(self.api.as_mut()) => flatten(ended),
+            ended = end_of(self.executor.as_mut()) => ended.map_err(Box::from),
+            // Without these two the process would go on saying of itself what is so no longer, and hear late of what others do.
+            Err(panic) = &mut self.health => Err(panic.into()),
+            Err(panic) = &mut self.relay => Err(panic.into()),
         };
-        let executor = async {
-            match self.executor.as_mut() {
-                Some(executor) => executor.await.map_err(Into::into),
-                None => std::future::pending().await,
-            }
-        };
-        let probes = async {
-            match self.probes.as_mut() {
-                Some(probes) => flatten((&mut probes.task).await),
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            ended = probes => ended.map_err(Breakdown),
-            ended = api => ended.map_err(Breakdown),
-            ended = executor => ended.map_err(Breakdown),
-        }
+        ended.map_err(Breakdown)
     }
 
     /// Stops in stages within `server.shutdown_grace`. For `server.shutdown_delay` at least the port still answers while health
@@ -280,9 +279,17 @@ impl Drop for Server {
     }
 }
 
-fn flatten(
-    ended: Result<Result<(), Box<dyn std::error::Error + Send + Sync>>, tokio::task::JoinError>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// The end of a task, if there is one.
+async fn end_of<T>(
+    task: Option<impl Future<Output = Result<T, tokio::task::JoinError>>>,
+) -> Result<T, tokio::task::JoinError> {
+    match task {
+        Some(task) => task.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn flatten(ended: Result<Outcome, tokio::task::JoinError>) -> Outcome {
     ended.map_err(Box::from).and_then(|ended| ended)
 }
 
@@ -295,11 +302,21 @@ async fn listen(address: Option<SocketAddr>) -> Result<Option<TcpListener>, Star
     Ok(Some(listener))
 }
 
-fn answer_probes(listener: TcpListener, app: &App) -> Result<Probes, StartError> {
+fn answer_probes(listener: TcpListener, health: &Health) -> Result<Probes, StartError> {
     let address = listener.local_addr().map_err(StartError::Probes)?;
-    let (health, incoming) = (app.health.clone(), TcpIncoming::from(listener));
-    let task = tokio::spawn(rpc::serve_health(health, incoming));
+    let incoming = TcpIncoming::from(listener);
+    let task = tokio::spawn(rpc::serve_health(health.clone(), incoming));
+    let task = AbortOnDropHandle::new(task);
     Ok(Probes { address, task })
+}
+
+/// The same port twice, for two that listen one after the other.
+fn share(listener: TcpListener) -> Result<(TcpListener, TcpListener), StartError> {
+    let shared = listener.into_std().and_then(|port| {
+        let again = TcpListener::from_std(port.try_clone()?)?;
+        Ok((TcpListener::from_std(port)?, again))
+    });
+    shared.map_err(StartError::Probes)
 }
 
 fn answer_clients(listener: TcpListener, app: &App, config: &Config) -> Task {

@@ -15,6 +15,7 @@ mod lender;
 pub mod media;
 mod one_of;
 mod page;
+mod patience;
 mod pool;
 mod postgres;
 mod private_file;
@@ -34,10 +35,11 @@ use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectionTrait, DbBackend};
 
-pub use connection::{ConnectError, connect, connect_to_look};
+pub use connection::{ConnectError, connect, connect_now, connect_to_look};
 pub use error::report;
 pub use health::Writing;
 pub use page::PageRequest;
+pub use patience::patiently;
 pub use pool::{Pool, Transaction};
 pub use words::Told;
 

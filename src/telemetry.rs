@@ -15,6 +15,10 @@ use one_line::write_field;
 
 use crate::config::{LogConfig, LogFormat};
 
+/// The driver's pool warns of connections that broke, in words that name lines of PostgreSQL's source. What matters of it is
+/// told by whoever used the connection.
+const QUIET: &str = "sqlx_core::pool=error";
+
 /// Why logging could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -39,7 +43,7 @@ where
     let terminal = stderr().is_terminal();
     let coloured = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(&log.filter)?)
+        .with_env_filter(EnvFilter::try_new(format!("{QUIET},{}", log.filter))?)
         // It would be told on standard error, and panic where that is closed.
         .log_internal_errors(false)
         .with_ansi(coloured);

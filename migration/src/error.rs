@@ -105,6 +105,27 @@ pub enum Error {
         /// Where tables would be made; the search path if it leads to no schema.
         schema: String,
     },
+    /// The table of users is another role's, who has not given the right.
+    #[error(
+        "requests refer to the users in {table}, and the role {role} may not refer to it: GRANT REFERENCES ON TABLE {table} \
+         TO {role}"
+    )]
+    MayNotRefer {
+        /// With its schema.
+        table: String,
+        /// That of the connection.
+        role: String,
+    },
+    /// No foreign key can lead to the table of users.
+    #[error(
+        "requests refer to users by {table}.id, a number with a primary key or a unique index of its own: {fault}"
+    )]
+    UsersId {
+        /// With its schema.
+        table: String,
+        /// What is wrong with the column.
+        fault: String,
+    },
     /// Taking back would pull the tables from under them.
     #[error("servers are running on this database: stop all of them before anything is taken back")]
     ServersRunning,

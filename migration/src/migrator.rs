@@ -164,6 +164,9 @@ impl Migrator {
                 postgres::make_schema(&alone, schema).await?;
             }
             postgres::require_create(&alone, next).await?;
+            if let Users::Theirs(table) = &users {
+                users::require_reference(&alone, table).await?;
+            }
         }
         alone
             .execute_unprepared(&history::tables(self.schema(&alone)))

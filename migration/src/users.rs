@@ -73,6 +73,33 @@ pub(crate) async fn find(db: &impl ConnectionTrait, settings: &Settings) -> Resu
     }
 }
 
+/// Refuses a table that PostgreSQL lets nobody refer to, or not this role.
+pub(crate) async fn require_reference(db: &impl ConnectionTrait, table: &str) -> Result<(), Error> {
+    let query = "SELECT current_user::text,
+            has_table_privilege(attrelid, 'REFERENCES') OR has_column_privilege(attrelid, attnum, 'REFERENCES'),
+            CASE WHEN typcategory <> 'N' THEN format('it is of type %s', format_type(atttypid, atttypmod))
+                WHEN relkind NOT IN ('r', 'p') THEN 'it is not a column of a table'
+                WHEN NOT EXISTS (SELECT FROM pg_index WHERE indrelid = attrelid AND indisunique AND indnkeyatts = 1
+                    AND indkey[0] = attnum AND indpred IS NULL) THEN 'it has none'
+            END
+        FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid JOIN pg_class ON pg_class.oid = attrelid
+        WHERE attrelid = to_regclass($1) AND attname = 'id' AND NOT attisdropped";
+    let found = rows(db, query, Some(table)).await?;
+    let table = table.to_owned();
+    let Some(id) = found.first() else {
+        let fault = "there is no such column".to_owned();
+        return Err(Error::UsersId { table, fault });
+    };
+    if let Some(fault) = id.try_get_by_index(2)? {
+        return Err(Error::UsersId { table, fault });
+    }
+    if !id.try_get_by_index::<bool>(1)? {
+        let role = id.try_get_by_index(0)?;
+        return Err(Error::MayNotRefer { table, role });
+    }
+    Ok(())
+}
+
 /// Whether a script needs to know the table.
 pub(crate) fn concern(script: &str) -> bool {
     script.contains(REFERENCE)

@@ -13,6 +13,8 @@ pub use pulse::Pulse;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Ailment {
+    /// It has its ports, and not all that it needs.
+    Starting,
     /// It drains: it takes up no job any more.
     ShuttingDown,
     /// The last probe of the database had no answer, or not in time.
@@ -40,6 +42,7 @@ impl Ailment {
     /// A sentence without a full stop, for anyone who may ask: it names no host.
     pub fn sentence(self) -> &'static str {
         match self {
+            Self::Starting => "the server is starting, and waits for its database if need be",
             Self::ShuttingDown => "the server is shutting down",
             Self::DatabaseAway => "the database does not answer",
             Self::SchemaUnknown => "the database's schema is not the one that this program knows",
@@ -54,9 +57,11 @@ impl Ailment {
     /// Whether the process can do nothing of use. The others leave reads and watches as they are.
     pub fn is_fatal(self) -> bool {
         match self {
-            Self::ShuttingDown | Self::DatabaseAway | Self::SchemaUnknown | Self::WorkerStuck => {
-                true
-            }
+            Self::Starting
+            | Self::ShuttingDown
+            | Self::DatabaseAway
+            | Self::SchemaUnknown
+            | Self::WorkerStuck => true,
             Self::DatabaseReadOnly
             | Self::DatabaseFull
             | Self::DatabaseUnwritable
@@ -72,6 +77,18 @@ pub struct Health {
 }
 
 impl Health {
+    /// Of a process that is of no use yet.
+    pub fn starting() -> Self {
+        let found = watch::Sender::new(BTreeSet::from([Ailment::Starting]));
+        Self { found }
+    }
+
+    /// The process has started.
+    pub fn note_started(&self) {
+        self.found
+            .send_if_modified(|known| known.remove(&Ailment::Starting));
+    }
+
     /// All that is wrong, the worst first.
     pub fn ailments(&self) -> BTreeSet<Ailment> {
         self.found.borrow().clone()

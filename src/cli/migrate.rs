@@ -39,7 +39,8 @@ enum Direction {
         #[arg(long)]
         yes: bool,
     },
-    /// List the migrations: applied, pending, or newer than this program; exits with 3 while any is pending
+    /// List the migrations: applied, pending, or newer than this program; exits with 3 while any is pending, with 1 where this
+    /// program cannot work with a newer one
     Status {
         /// Print a JSON array of objects with name, state and least_program
         #[arg(long)]
@@ -134,6 +135,7 @@ async fn status(migrator: &Migrator, database: &DatabaseConnection, json: bool) 
         false => as_text(&standing),
     };
     output::print(&text)?;
+    Migrator::newer(&standing).map_err(SchemaError::from)?;
     let pending = standing.iter().any(|one| one.state == State::Pending);
     Ok(match pending {
         true => ExitCode::from(exit::PENDING),

@@ -140,6 +140,10 @@ impl FromStr for DatabaseUrl {
 
     /// What is wrong is told without any part of the text but names of parameters: anything else may be a password.
     fn from_str(text: &str) -> Result<Self, String> {
+        // What was copied along would be a part of the name.
+        if text.trim() != text {
+            return Err("a URL without blanks or line breaks around it".to_owned());
+        }
         match text.split_once(':') {
             Some(("sqlite", _)) => SqliteFile::from_url(text).map(Self::Sqlite),
             Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => {
@@ -249,6 +253,9 @@ impl PostgresServer {
             Some((address, rest)) => {
                 self.give("host", address)?;
                 rest.strip_prefix(':').unwrap_or(rest)
+            }
+            None if text.starts_with('[') => {
+                return Err("an IPv6 address that is closed by ], such as [::1]:5432".to_owned());
             }
             None => {
                 let (host, port) = text.split_once(':').unwrap_or((text, ""));
@@ -587,6 +594,25 @@ mod tests {
             "postgres://db/a?hostaddr=10.0.0.1&sslmode=verify-full",
         ] {
             refusal(url);
+        }
+        for url in ["postgres://u:p@[::1/x", "postgres://[::1:5432/x"] {
+            assert!(
+                refusal(url).contains("closed by ]"),
+                "{url}: {}",
+                refusal(url)
+            );
+        }
+    }
+
+    #[test]
+    fn blanks_around_a_url_are_no_part_of_a_name() {
+        for url in [
+            "postgres://u:p@db/x ",
+            "postgres://u:p@db/x\n",
+            " postgres://u:p@db/x",
+            "sqlite://x.db ",
+        ] {
+            assert!(refusal(url).contains("blanks"), "{url:?}: {}", refusal(url));
         }
     }
 

@@ -18,6 +18,9 @@ const DEFAULT_FILE: &str = "atelier.toml";
 /// orchestrators set for a service called atelier, such as `ATELIER_PORT`.
 const PREFIX: &str = "ATELIER__";
 
+/// Where the tables of commands would be, if the environment had them.
+const COMMANDS: &str = "ATELIER__EXEC__";
+
 /// The name by which hosting platforms pass a database; `ATELIER__DATABASE__URL` wins over it.
 const DATABASE_URL: &str = "DATABASE_URL";
 
@@ -171,6 +174,9 @@ impl Layers {
                     source,
                     written: Written::Text(value.to_string_lossy().into_owned()),
                 }),
+                None if name.starts_with(COMMANDS) => {
+                    self.problems.push(Problem::FileOnly { source });
+                }
                 None => self.problems.push(Problem::Unknown {
                     nearest: misspelt_setting(name).or_else(|| {
                         nearest(name, ENTRIES.iter().map(|entry| variable_of(entry.key)))

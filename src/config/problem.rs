@@ -74,6 +74,11 @@ pub enum Problem {
         /// What the system or the parser says.
         cause: String,
     },
+    /// A part of a command, which only a file has.
+    FileOnly {
+        /// Where it was given instead.
+        source: Source,
+    },
     /// A flag that is not `section.key=value`.
     Flag {
         /// Without the value, which may be a secret.
@@ -120,6 +125,10 @@ impl fmt::Display for Problem {
                 line: None,
                 cause,
             } => write!(formatter, "{}: {cause}", path.display()),
+            Self::FileOnly { source } => write!(
+                formatter,
+                "{source}: commands stand in the configuration file only, as tables [exec.NAME]"
+            ),
             Self::Flag { flag } => write!(formatter, "{flag}: expected --set section.key=value"),
         }
     }

@@ -135,6 +135,18 @@ fn an_empty_variable_is_as_good_as_none() {
 }
 
 #[test]
+fn a_command_in_the_environment_is_told_where_commands_stand() {
+    let name = "ATELIER__EXEC__CLIP__COMMAND";
+    let problems = load_environment(&[(name, "ffmpeg")]).unwrap_err();
+    let problems = problems.to_string();
+    assert!(
+        problems.contains(name) && problems.contains("configuration file only"),
+        "{problems}"
+    );
+    assert!(!problems.contains("did you mean"), "{problems}");
+}
+
+#[test]
 fn an_empty_database_url_does_not_stand_for_the_embedded_database() {
     for name in ["DATABASE_URL", "ATELIER__DATABASE__URL"] {
         let problems = load_environment(&[(name, "")]).unwrap_err().to_string();

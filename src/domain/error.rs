@@ -35,6 +35,16 @@ impl Resource {
 #[error("{0}")]
 pub struct KnownOutage(pub String);
 
+/// The database is there, and does not do what it is asked to for now: a sentence for callers, and the cause for the log.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct Hindrance {
+    /// Without a full stop, and without a name of the database's.
+    pub sentence: &'static str,
+    /// What the database says.
+    pub cause: String,
+}
+
 /// Everything that a use case can fail with. `rpc::error` maps each to a gRPC status.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -88,6 +98,12 @@ pub enum Error {
         "user {0} is unknown; it must exist before its first request, or the server be set to identity.provision_users"
     )]
     UserUnknown(i64),
+    /// Users are to be added here, and the role has no right to.
+    #[error(
+        "user {0} is unknown, and the database does not let the service add users: it must exist before its first request, \
+         or the operator give the right"
+    )]
+    UserNotAddable(i64),
     /// A cancellation comes too late: a worker has the job, and runs it to its end.
     #[error("job {0} is being processed; only pending jobs can be cancelled")]
     JobAlreadyProcessing(i64),
@@ -169,7 +185,7 @@ pub enum Error {
         after_revision: i64,
     },
     /// It is away, overloaded, or refuses for now; the caller tries again.
-    #[error("the database cannot be reached right now")]
+    #[error("{}", unavailable(.0.as_ref()))]
     DatabaseUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Reading goes on; the caller tries again when the operator has made room.
     #[error("the database's disk is full: nothing can be written until there is room")]
@@ -177,12 +193,23 @@ pub enum Error {
     /// It is away or full; the caller tries again.
     #[error("the media storage cannot be reached right now")]
     StorageUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The caller tries again: the server waits for its database, or migrates it.
+    #[error("the server is starting")]
+    Starting,
     /// The caller tries again: another replica, or the next start, answers.
     #[error("the server is shutting down")]
     ShuttingDown,
     /// A fault of ours. Clients learn nothing more of it; the log tells its causes.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What callers are told.
+fn unavailable(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> &'static str {
+    match cause.downcast_ref::<Hindrance>() {
+        Some(hindrance) => hindrance.sentence,
+        None => "the database cannot be reached right now",
+    }
 }
 
 impl Error {

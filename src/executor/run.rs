@@ -191,7 +191,9 @@ impl Executor {
                     return Some(ended);
                 }
                 Ok(None) => {
-                    tracing::warn!("the lease was lost; another worker has the job");
+                    tracing::warn!(
+                        "the lease was lost: the end of this attempt is not recorded, and another worker may have the job"
+                    );
                     return None;
                 }
             }

@@ -76,7 +76,9 @@ fn classify(error: &Error) -> (Code, Reason) {
         Error::TemplateNameTaken { .. } => (Code::AlreadyExists, Reason::TemplateNameTaken),
         Error::FeatureInactive(_) => (Code::FailedPrecondition, Reason::FeatureInactive),
         Error::TemplateInactive(_) => (Code::FailedPrecondition, Reason::TemplateInactive),
-        Error::UserUnknown(_) => (Code::FailedPrecondition, Reason::UserUnknown),
+        Error::UserUnknown(_) | Error::UserNotAddable(_) => {
+            (Code::FailedPrecondition, Reason::UserUnknown)
+        }
         Error::JobAlreadyProcessing(_) => (Code::FailedPrecondition, Reason::JobAlreadyProcessing),
         Error::JobAlreadyFinished { .. } => (Code::FailedPrecondition, Reason::JobAlreadyFinished),
         Error::FeatureInUse { .. } => (Code::FailedPrecondition, Reason::FeatureInUse),
@@ -88,7 +90,9 @@ fn classify(error: &Error) -> (Code, Reason) {
         Error::OffsetAhead { .. } => (Code::OutOfRange, Reason::OffsetAhead),
         Error::ProviderNotReady { .. } => (Code::FailedPrecondition, Reason::ProviderNotReady),
         Error::RevisionAhead { .. } => (Code::OutOfRange, Reason::RevisionAhead),
-        Error::DatabaseUnavailable(_) => (Code::Unavailable, Reason::DatabaseUnavailable),
+        Error::DatabaseUnavailable(_) | Error::Starting => {
+            (Code::Unavailable, Reason::DatabaseUnavailable)
+        }
         Error::DatabaseFull(_) => (Code::Unavailable, Reason::DatabaseFull),
         Error::StorageUnavailable(_) => (Code::Unavailable, Reason::StorageUnavailable),
         Error::ShuttingDown => (Code::Unavailable, Reason::ShuttingDown),
@@ -161,7 +165,7 @@ fn metadata(error: &Error) -> HashMap<String, String> {
             vec![("feature_id", id.to_string())]
         }
         Error::TemplateInactive(id) => vec![("template_id", id.to_string())],
-        Error::UserUnknown(id) => vec![("user_id", id.to_string())],
+        Error::UserUnknown(id) | Error::UserNotAddable(id) => vec![("user_id", id.to_string())],
         Error::JobAlreadyProcessing(id) => vec![("job_id", id.to_string())],
         Error::RequestDeleted(id) | Error::RequestNotRetryable(id) => {
             vec![("request_id", id.to_string())]
@@ -183,6 +187,7 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         | Error::DatabaseUnavailable(_)
         | Error::DatabaseFull(_)
         | Error::StorageUnavailable(_)
+        | Error::Starting
         | Error::ShuttingDown
         | Error::Internal(_) => Vec::new(),
     };

@@ -4,16 +4,21 @@ use std::{collections::BTreeSet, convert::Infallible};
 
 use axum::{
     Router,
+    body::Body,
     extract::{RawQuery, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
+use tonic::Status;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::app::{Ailment, Health};
+use crate::{
+    app::{Ailment, Health},
+    domain::Error,
+};
 
-use super::proto;
+use super::{http, proto};
 
 /// Plain HTTP. What is told was found beforehand, so any number of probes may ask.
 pub(super) fn router(health: Health) -> Router {
@@ -56,6 +61,17 @@ fn report(ailments: &BTreeSet<Ailment>, is_strict: bool) -> Response {
         StatusCode::OK
     };
     (status, [(header::CACHE_CONTROL, "no-store")], text).into_response()
+}
+
+/// A path that is not of health.
+pub(super) async fn unknown(health: Health, headers: HeaderMap) -> Response {
+    if !health.ailments().contains(&Ailment::Starting) {
+        return http::unknown(headers).await;
+    }
+    match http::is_grpc(&headers) {
+        true => Status::from(Error::Starting).into_http::<Body>(),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "the server is starting\n").into_response(),
+    }
 }
 
 /// Keeps the gRPC health of the server and of each service up to date, until it is dropped.
@@ -109,7 +125,8 @@ fn service_needing(ailment: Ailment) -> Option<&'static str> {
             Some(proto::request_service_server::SERVICE_NAME)
         }
         Ailment::StorageAway => Some(proto::media_service_server::SERVICE_NAME),
-        Ailment::ShuttingDown
+        Ailment::Starting
+        | Ailment::ShuttingDown
         | Ailment::DatabaseAway
         | Ailment::SchemaUnknown
         | Ailment::WorkerStuck => None,

@@ -32,13 +32,17 @@ pub(super) fn router(app: App) -> Router {
 
 /// A path that neither gRPC nor plain HTTP knows, answered in the caller's own terms.
 pub(super) async fn unknown(headers: HeaderMap) -> Response {
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    if content_type.is_some_and(|value| value.starts_with("application/grpc")) {
+    if is_grpc(&headers) {
         return tonic::Status::unimplemented("there is no such service").into_http::<Body>();
     }
     (StatusCode::NOT_FOUND, "there is nothing here\n").into_response()
+}
+
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|value| value.starts_with("application/grpc"))
 }
 
 /// The parts of a signed link beside its path.

@@ -42,12 +42,8 @@ pub(super) async fn build_app(
 ) -> Result<(App, Serving), StartError> {
     // What a database server shows for the connections of this process.
     let name = format!("atelier {part} {}", host_name());
-    let database = store::connect(&config.database, &name).await?;
-    let serving = schema::prepare(&database, config).await?;
-    // Closed before the pools open: a server may have connections to spare for these alone.
-    if let Err(error) = database.close().await {
-        tracing::debug!(%error, "cannot close the connection of the migrations");
-    }
+    let preparing = || prepare_schema(config, &name);
+    let serving = store::patiently(&config.database, preparing).await?;
     let store = Store::open(&config.database, &name).await?;
     let storage = Storage::open_below(
         &storage_settings(config)?,
@@ -82,6 +78,17 @@ pub(super) async fn build_app(
         stopping: stages.closing.clone(),
     };
     Ok((app, serving))
+}
+
+async fn prepare_schema(config: &Config, name: &str) -> Result<Serving, StartError> {
+    let database = store::connect_now(&config.database, name).await?;
+    let serving = schema::prepare(&database, config).await;
+    // Closed before the pools open, and before others are waited for: a server may have connections to spare for these alone.
+    if let Err(error) = database.close().await {
+        let error = store::Told::from(error);
+        tracing::debug!(%error, "cannot close the connection of the migrations");
+    }
+    Ok(serving?)
 }
 
 /// Finds out whether the storage is there and ours, and fills a database that is new or of an older program.

@@ -19,6 +19,7 @@ use crate::{
 use super::{
     Store,
     lender::Lender,
+    patience::patiently,
     pool::Pool,
     postgres::{Connector, Limits},
     private_file,
@@ -87,8 +88,7 @@ impl ConnectError {
     }
 }
 
-/// Opens one connection that may write and has no limits of time, for changes of the schema. Waits for a database that is
-/// not there yet. `name` is what a server shows for it.
+/// As [`connect_now`], but waits for a database that is not there yet.
 ///
 /// # Errors
 /// Why the database cannot be used.
@@ -96,10 +96,22 @@ pub async fn connect(
     config: &DatabaseConfig,
     name: &str,
 ) -> Result<DatabaseConnection, ConnectError> {
+    patiently(config, || connect_now(config, name)).await
+}
+
+/// Opens one connection that may write and has no limits of time, for changes of the schema. `name` is what a server shows for
+/// it.
+///
+/// # Errors
+/// Why the database cannot be used.
+pub async fn connect_now(
+    config: &DatabaseConfig,
+    name: &str,
+) -> Result<DatabaseConnection, ConnectError> {
     match &config.url {
         DatabaseUrl::Postgres(server) => {
             let connector = Connector::new(config, server, name, Limits::None)?;
-            connector.wait().await?;
+            connector.check().await?;
             let opened = connector.open().await;
             opened.map_err(|source| ConnectError::new(config, source))
         }
@@ -194,7 +206,7 @@ impl Store {
         match &config.url {
             DatabaseUrl::Postgres(server) => {
                 let connector = Connector::new(config, server, name, Limits::Timed)?;
-                connector.wait().await?;
+                patiently(config, || connector.check()).await?;
                 let pool = Pool::from(Lender::new(connector, config));
                 Ok(Self {
                     writer: pool.clone(),

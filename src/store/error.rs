@@ -3,11 +3,11 @@
 use std::io::ErrorKind;
 
 use sea_orm::{
-    DbErr, RuntimeErr, SqlErr,
+    ConnAcquireErr, DbErr, RuntimeErr, SqlErr,
     sqlx::{self, error::DatabaseError, postgres::PgDatabaseError},
 };
 
-use crate::domain::{Error, KnownOutage, with_causes};
+use crate::domain::{Error, Hindrance, KnownOutage, with_causes};
 
 /// PostgreSQL, appendix A: connection exceptions, conflicts with other transactions, too few resources, an operator's
 /// intervention, faults of the system.
@@ -17,6 +17,25 @@ const PASSING_CLASSES: [&str; 5] = ["08", "40", "53", "57", "58"];
 const PASSING_CODES: [&str; 4] = ["25006", "25P03", "55P03", "42501"];
 /// A session that takes no writes stays like that when the database takes them again; the others are closed by the server.
 const BREAKING_CODES: [&str; 6] = ["25006", "25P03", "57P01", "57P02", "57P03", "57P05"];
+/// A server that ends sessions, or has none to give.
+const AWAITED_CODES: [&str; 4] = ["53300", "57P01", "57P02", "57P03"];
+const IN_USE: &str = "others use what was asked for in the database for too long";
+const SHORT: &str = "the database is short of memory or room";
+const READ_ONLY: &str = "the database takes no writes right now";
+/// What PostgreSQL says while it is there, by how its SQLSTATE begins.
+const HINDRANCES: [(&str, &str); 8] = [
+    ("25006", READ_ONLY),
+    (
+        "25P03",
+        "a transaction stood still for too long and was ended by the database",
+    ),
+    ("40", "another call changed the same data at this moment"),
+    ("42501", "the service lacks a right in the database"),
+    ("53300", "the database has no connection to spare"),
+    ("53", SHORT),
+    ("55P03", IN_USE),
+    ("57014", "the database took too long"),
+];
 /// SQLite: no permission, busy, locked, no memory, read-only, I/O error, cannot open.
 const PASSING_RESULTS: [i64; 7] = [3, 5, 6, 7, 8, 10, 14];
 
@@ -28,11 +47,42 @@ impl From<DbErr> for Error {
             Self::DatabaseUnavailable(Box::new(outage))
         } else if is_full(&error) {
             Self::DatabaseFull(Box::new(Told::from(error)))
+        } else if let Some(sentence) = hindrance(&error) {
+            let cause = Told::from(error).to_string();
+            Self::DatabaseUnavailable(Box::new(Hindrance { sentence, cause }))
         } else if is_unavailable(&error) {
             Self::DatabaseUnavailable(Box::new(Told::from(error)))
         } else {
             Self::Internal(Box::new(Told::from(error)))
         }
+    }
+}
+
+/// Why a database that is there does not do what it is asked to for now, in words for callers.
+fn hindrance(error: &DbErr) -> Option<&'static str> {
+    if matches!(
+        error,
+        DbErr::Conn(RuntimeErr::Internal(_)) | DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
+    ) {
+        return Some("all connections to the database are in use");
+    }
+    let error = driver_error(error)?.as_database_error()?;
+    let code = error.code()?;
+    if error.try_downcast_ref::<PgDatabaseError>().is_none() {
+        return hindrance_of_file(primary_result(&code)?);
+    }
+    let mut hindrances = HINDRANCES.iter();
+    let (_, sentence) = hindrances.find(|(start, _)| code.starts_with(start))?;
+    Some(sentence)
+}
+
+fn hindrance_of_file(result: i64) -> Option<&'static str> {
+    match result {
+        5 | 6 => Some(IN_USE),
+        7 => Some(SHORT),
+        8 => Some(READ_ONLY),
+        3 | 10 | 14 => Some("the database's file cannot be read or written right now"),
+        _ => None,
     }
 }
 
@@ -91,6 +141,16 @@ pub(super) fn passes(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether a start that has met this may succeed soon: no connection came, or the one that there was is gone.
+pub(super) fn is_awaited(error: &DbErr) -> bool {
+    match (error, driver_error(error)) {
+        (DbErr::Conn(_), Some(error)) => passes(error),
+        (_, Some(sqlx::Error::Io(_))) => true,
+        (_, Some(sqlx::Error::Database(error))) => has_code(error.as_ref(), &AWAITED_CODES),
+        _ => false,
+    }
+}
+
 /// Whether the same statement may succeed later, with nothing changed here.
 fn is_unavailable(error: &DbErr) -> bool {
     match error {
@@ -131,9 +191,12 @@ fn is_passing(error: &dyn DatabaseError) -> bool {
         let in_class = PASSING_CLASSES.iter().any(|class| code.starts_with(class));
         return in_class || PASSING_CODES.contains(&code.as_ref());
     }
-    // An extended result code carries the primary one in its low byte.
-    let primary = code.parse::<i64>().map(|code| code & 0xff);
-    primary.is_ok_and(|primary| PASSING_RESULTS.contains(&primary))
+    primary_result(&code).is_some_and(|primary| PASSING_RESULTS.contains(&primary))
+}
+
+/// An extended result code carries the primary one in its low byte.
+fn primary_result(code: &str) -> Option<i64> {
+    code.parse::<i64>().ok().map(|code| code & 0xff)
 }
 
 fn has_code(error: &dyn DatabaseError, codes: &[&str]) -> bool {

@@ -18,12 +18,9 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use crate::{
-    config::DatabaseConfig,
-    domain::{KnownOutage, with_causes},
-};
+use crate::{config::DatabaseConfig, domain::KnownOutage};
 
-use super::{error, postgres::Connector};
+use super::{error, postgres::Connector, words::Told};
 
 /// How many connections are opened at once when many are asked for.
 const OPENED_AT_ONCE: usize = 4;
@@ -301,7 +298,7 @@ impl Lender {
             }
             Err(failed) => failed,
         };
-        let cause = with_causes(&failed);
+        let cause = Told::from(failed).to_string();
         if state.open == 0 {
             state.failing = state.opening > 0;
             let away = !state.failing;
@@ -383,7 +380,7 @@ impl Lender {
         }
         match self.0.connector.reach(ANSWER_TIME).await {
             Ok(()) => self.0.state().heard = Instant::now(),
-            Err(silence) => self.begin_outage(with_causes(&silence)),
+            Err(silence) => self.begin_outage(Told::from(silence).to_string()),
         }
     }
 

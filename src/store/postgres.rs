@@ -9,23 +9,18 @@ use sea_orm::{
         postgres::{PgConnectOptions, PgPoolOptions},
     },
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 use url::Url;
 
 use crate::{
     config::{DatabaseConfig, PostgresServer},
-    domain::{TableName, with_causes},
+    domain::TableName,
 };
 
-use super::{
-    connection::{ConnectError, is_fit},
-    error,
-};
+use super::connection::{ConnectError, is_fit};
 
 /// How long one try to connect may take, unless the URL's `connect_timeout` says otherwise.
 const TRY_TIME: Duration = Duration::from_secs(5);
-/// Pause between tries while a server is waited for.
-const PAUSE: Duration = Duration::from_millis(500);
 /// How long a connection may be on its way back to be lent again: its last transaction may still be rolled back.
 const RETURN_TIME: Duration = Duration::from_secs(2);
 /// PostgreSQL cuts a name that is longer off, and says so in its log each time.
@@ -54,8 +49,6 @@ pub(super) struct Connector {
     /// refuses what it does not know in a startup message.
     set_up: Arc<str>,
     try_time: Duration,
-    /// How long a server is waited for at start.
-    patience: Duration,
     /// Without a password, for messages.
     url: String,
 }
@@ -84,7 +77,6 @@ impl Connector {
                 Some(_) => config.connect_timeout.max(config.acquire_timeout),
                 None => TRY_TIME,
             },
-            patience: config.connect_timeout,
             url: config.url.redacted(),
         })
     }
@@ -136,53 +128,29 @@ impl Connector {
                 })
             })
             .connect_with(self.options.clone());
-        Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool.await?))
+        match pool.await {
+            Ok(pool) => Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool)),
+            // Someone else was first meanwhile: what is said to one more try is the cause.
+            Err(sqlx::Error::PoolTimedOut) => match self.connect().await {
+                Err(cause) => Err(cause),
+                Ok(_) => Err(timed_out()),
+            },
+            Err(cause) => Err(cause),
+        }
     }
 
-    /// Waits until the server can be used: it may be started at the same moment. What does not pass by waiting, such as a
-    /// wrong password, ends the waiting at once.
+    /// Finds out whether the server can be used.
     ///
     /// # Errors
-    /// Why the server cannot be used, or not yet; [`ConnectError::Encoding`] for a database that is not UTF-8.
-    pub(super) async fn wait(&self) -> Result<(), ConnectError> {
-        let began = Instant::now();
-        let mut told = false;
-        let mut connection = loop {
-            let failed = match self.connect().await {
-                Ok(connection) => break connection,
-                Err(failed) => failed,
-            };
-            let url = self.url.clone();
-            if !error::passes(&failed) {
-                return Err(ConnectError::Connect {
-                    url,
-                    source: failed.into(),
-                });
-            }
-            let waited = began.elapsed();
-            if waited >= self.patience {
-                return Err(ConnectError::Waited {
-                    url,
-                    waited,
-                    source: failed.into(),
-                });
-            }
-            if !told {
-                let (longest, cause) = (self.patience, with_causes(&failed));
-                tracing::warn!(url, cause, ?longest, "waiting for the database");
-                told = true;
-            }
-            sleep(PAUSE.min(self.patience - waited)).await;
-        };
-        if told {
-            tracing::info!(waited = ?began.elapsed(), "the database is there");
-        }
-        let encoding = sqlx::query_scalar::<_, String>("SHOW server_encoding");
-        let encoding = encoding.fetch_one(&mut connection).await;
+    /// Why it cannot; [`ConnectError::Encoding`] for a database that is not UTF-8.
+    pub(super) async fn check(&self) -> Result<(), ConnectError> {
         let failed = |source: sqlx::Error| ConnectError::Connect {
             url: self.url.clone(),
             source: source.into(),
         };
+        let mut connection = self.connect().await.map_err(failed)?;
+        let encoding = sqlx::query_scalar::<_, String>("SHOW server_encoding");
+        let encoding = encoding.fetch_one(&mut connection).await;
         let encoding = encoding.map_err(failed)?;
         // It is told already what counts.
         let _ = connection.close().await;
@@ -253,7 +221,8 @@ fn search_path(schema: &str) -> String {
 }
 
 fn timed_out() -> sqlx::Error {
-    let words = "the server did not answer in time";
+    let words =
+        "no session was given in time by the server, or by a pooler before it that has none left";
     sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, words))
 }
 

@@ -4,7 +4,7 @@ use sea_orm::{DbBackend, SqliteTransactionMode, TransactionOptions};
 
 use crate::domain::Error;
 
-use super::{Store, Transaction};
+use super::{Store, Told, Transaction};
 
 impl Store {
     /// Does the work in a transaction: committed if it succeeds, rolled back if it fails. Both are waited for, since a
@@ -63,6 +63,7 @@ impl Store {
 /// on a full disk. The connection does not go back into use then.
 async fn roll_back(tx: Transaction) {
     if let Err(error) = tx.rollback().await {
+        let error = Told::from(error);
         tracing::debug!(%error, "a transaction was rolled back before we asked");
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn find(users: &TableName, id: i64) -> SelectStatement {
 /// Adds the user unless it is there.
 ///
 /// # Errors
-/// [`Error::UserUnknown`] where this role may not add users.
+/// [`Error::UserNotAddable`] where this role may not add users.
 pub async fn provision(db: &impl ConnectionTrait, users: &TableName, id: i64) -> Result<(), Error> {
     let insert = Query::insert()
         .into_table(reference(users))
@@ -70,7 +70,7 @@ pub async fn provision(db: &impl ConnectionTrait, users: &TableName, id: i64) ->
         .to_owned();
     match db.execute(&insert).await {
         Err(error) if postgres_code(&error).as_deref() == Some("42501") => {
-            Err(Error::UserUnknown(id))
+            Err(Error::UserNotAddable(id))
         }
         done => done.map(|_| ()).map_err(Error::from),
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Error;
 
-use super::Store;
+use super::{Store, Told};
 
 const CHANNEL: &str = "atelier_jobs";
 /// PostgreSQL refuses a payload of 8,000 bytes or more; an id takes 20 at most.
@@ -100,7 +100,7 @@ impl Listener {
 }
 
 fn unavailable(error: sqlx::Error) -> Error {
-    Error::DatabaseUnavailable(Box::new(error))
+    Error::DatabaseUnavailable(Box::new(Told::from(error)))
 }
 
 #[cfg(test)]

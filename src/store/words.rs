@@ -5,21 +5,44 @@ use sea_orm::{
     sqlx::{self, postgres::PgDatabaseError},
 };
 
+use super::error;
+
+/// A prepared statement that is there already, or not there: the session is not the one that it was.
+const OF_A_POOLER: [&str; 2] = ["42P05", "26000"];
+const POOLER_HINT: &str =
+    "a pooler before the server must keep sessions (PgBouncer: pool_mode = session)";
+
 /// An error of the database as it is logged and printed. PostgreSQL's tells its SQLSTATE, its detail and its hint; the
 /// driver would tell the line of PostgreSQL's own source instead.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Told(String);
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{words}")]
+pub struct Told {
+    words: String,
+    passes: bool,
+}
+
+impl Told {
+    /// Whether a server that has said this may soon be there for us.
+    pub(super) fn passes(&self) -> bool {
+        self.passes
+    }
+}
 
 impl From<DbErr> for Told {
     fn from(error: DbErr) -> Self {
-        Self(postgres_error(&error).map_or_else(|| error.to_string(), words))
+        Self {
+            words: postgres_error(&error).map_or_else(|| error.to_string(), words),
+            passes: error::is_awaited(&error),
+        }
     }
 }
 
 impl From<sqlx::Error> for Told {
     fn from(error: sqlx::Error) -> Self {
-        Self(said_by_postgres(&error).map_or_else(|| error.to_string(), words))
+        Self {
+            words: said_by_postgres(&error).map_or_else(|| error.to_string(), words),
+            passes: error::passes(&error),
+        }
     }
 }
 
@@ -30,7 +53,8 @@ pub(super) fn postgres_code(error: &DbErr) -> Option<String> {
 
 fn words(error: &PgDatabaseError) -> String {
     let mut words = format!("{} (SQLSTATE {}", error.message(), error.code());
-    for more in [error.detail(), error.hint()].into_iter().flatten() {
+    let ours = OF_A_POOLER.contains(&error.code()).then_some(POOLER_HINT);
+    for more in [error.detail(), error.hint(), ours].into_iter().flatten() {
         words.push_str("; ");
         words.push_str(more);
     }

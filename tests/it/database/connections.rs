@@ -4,8 +4,9 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use atelier::domain::with_causes;
 use atelier::rpc::proto::{ErrorReason, GetFeatureRequest, ListFeaturesRequest};
-use atelier::server::Role;
+use atelier::server::{Role, Server};
 use atelier::store::Store;
 use futures::future::join_all;
 use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionOptions, TransactionTrait};
@@ -19,7 +20,7 @@ use crate::support::process::{Process, atelier, refused, run};
 use crate::support::proxy::TcpProxy;
 use crate::support::refusal::of_status;
 use crate::support::script::Script;
-use crate::support::server::{TestServer, configuration, within};
+use crate::support::server::{DEADLINE, TestServer, configuration, within};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// What a call may take that does not wait for a connection.
@@ -125,6 +126,50 @@ async fn a_wrong_password_fails_a_start_at_once_and_is_not_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_start_waits_for_every_connection_that_it_needs() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let role = format!("test_few_{}", uuid::Uuid::new_v4().simple());
+    db.execute(&format!(
+        "CREATE ROLE {role} LOGIN PASSWORD 'secret' CONNECTION LIMIT 3; GRANT ALL ON SCHEMA public TO {role}"
+    ))
+    .await;
+    let mut url = url::Url::parse(&db.url).unwrap();
+    url.set_username(&role).unwrap();
+    url.set_password(Some("secret")).unwrap();
+    let few = TestDatabase::on_server(url.into());
+    let held = [few.connect().await, few.connect().await];
+    let media = tempfile::tempdir().unwrap();
+    let start = |patience| {
+        let mut config = configuration(&few, media.path());
+        config.database.connect_timeout = patience;
+        Server::start(config, Role::Api)
+    };
+    let refused = within(start(Duration::from_secs(1))).await;
+    let refusal = with_causes(&refused.err().unwrap());
+    for words in [
+        "database.connect_timeout",
+        "too many connections for role",
+        "SQLSTATE 53300",
+    ] {
+        assert!(refusal.contains(words), "{refusal}");
+    }
+
+    let starting = tokio::spawn(start(DEADLINE));
+    let attempt = "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'atelier api%'";
+    within(async {
+        while db.texts(attempt).await.is_empty() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    })
+    .await;
+    for connection in held {
+        connection.close().await.unwrap();
+    }
+    let server = within(starting).await.unwrap().unwrap();
+    within(server.hand_back()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pool_that_wants_more_than_the_server_gives_makes_do_with_what_it_gets() {
     let cluster = Cluster::with("max_connections = 8\nsuperuser_reserved_connections = 0").await;
     let db = TestDatabase::on_server(cluster.url());
@@ -159,6 +204,41 @@ async fn a_pool_that_wants_more_than_the_server_gives_makes_do_with_what_it_gets
         "{log}"
     );
     assert_eq!(log.matches("too many clients").count(), 1, "{log}");
+    assert!(log.contains("SQLSTATE 53300"), "{log}");
+    assert!(!log.contains("at line"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_the_server_ends_is_told_without_a_line_of_its_source() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let media = tempfile::tempdir().unwrap();
+    let server = Process::serve(&db, media.path(), &[]).await;
+    let admin = db.connect().await;
+    let held = admin.begin().await.unwrap();
+    let exclusive = "LOCK TABLE generation_features IN ACCESS EXCLUSIVE MODE";
+    held.execute_unprepared(exclusive).await.unwrap();
+    let waiting = tokio::spawn({
+        let mut features = server.features();
+        async move { features.list_features(ListFeaturesRequest::default()).await }
+    });
+    let end = "SELECT CAST(pg_terminate_backend(pid) AS text) FROM pg_stat_activity
+               WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    within(async {
+        while db.texts(end).await.is_empty() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    })
+    .await;
+    let status = within(waiting).await.unwrap().unwrap_err();
+    of_status(&status).is(Code::Unavailable, ErrorReason::DatabaseUnavailable);
+    held.rollback().await.unwrap();
+    list(&server).await.unwrap();
+    let log = server.log();
+    assert!(
+        log.contains("due to administrator command (SQLSTATE 57P01"),
+        "{log}"
+    );
+    assert!(!log.contains("at line"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,16 +1,19 @@
 //! Faults of the database that pass, or that an operator mends: they end no job that is finished.
 
-use atelier::rpc::proto::{ErrorReason, JobStatus};
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use std::time::Duration;
+
+use atelier::rpc::proto::{ErrorReason, JobStatus, ListFeaturesRequest};
+use atelier::server::Role;
+use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionOptions};
 use tonic::Code;
 use tonic_types::StatusExt;
 
 use crate::support::client::scripted_wish;
-use crate::support::database::{Backend, TestDatabase};
+use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::process::Process;
 use crate::support::refusal::of_status;
 use crate::support::script::Script;
-use crate::support::server::within;
+use crate::support::server::{TestServer, within};
 
 const AMPLE_LEASE: &str = "executor.lease=60s";
 
@@ -126,6 +129,99 @@ async fn a_transaction_that_loses_to_others_when_a_job_is_finished_is_tried_agai
         script.open_gate();
         assert_completed_at_once(&server, job, &script).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_runs_out_while_nobody_can_take_the_job_is_not_told_as_another_workers() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let media = tempfile::tempdir().unwrap();
+    let server = Process::serve(&db, media.path(), &[]).await;
+    let script = Script::new(&["succeed"]).gated();
+    let feature = server.scripted_feature().await;
+    submitted_job(&server, feature, &script).await;
+    set_read_only(&db.connect().await, &db, true).await;
+    server.until_logged("the lease was lost").await;
+    let log = server.log();
+    assert!(!log.contains("another worker has the job"), "{log}");
+    assert!(
+        log.contains("the end of this attempt is not recorded"),
+        "{log}"
+    );
+}
+
+on_both_databases! {
+    async fn calls_are_told_what_hinders_a_database_that_is_there(db: TestDatabase) {
+        let server = TestServer::start_as(Role::Api, &db, |config| {
+            config.database.max_connections = 1;
+            config.database.acquire_timeout = Duration::from_secs(1);
+        })
+        .await;
+        let feature = server.scripted_feature().await;
+        let script = Script::new(&[]);
+        for (code, words) in hindrances(&db) {
+            hinder(&db, &server, code).await;
+            let mut requests = server.requests();
+            let refused = within(requests.create_request(scripted_wish(feature, &script))).await;
+            let status = refused.unwrap_err();
+            of_status(&status).is(Code::Unavailable, ErrorReason::DatabaseUnavailable);
+            assert_eq!(status.message(), words);
+            assert!(status.get_error_details().retry_info().is_some(), "{status:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_for_which_no_connection_is_left_are_told_so() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let server = TestServer::start_as(Role::Api, &db, |config| {
+        config.database.max_connections = 1;
+        config.database.acquire_timeout = Duration::from_secs(1);
+    })
+    .await;
+    let store = &server.app().store;
+    let _held = store.writer().begin(TransactionOptions::default()).await;
+    let mut features = server.features();
+    let refused = within(features.list_features(ListFeaturesRequest::default())).await;
+    let status = refused.unwrap_err();
+    of_status(&status).is(Code::Unavailable, ErrorReason::DatabaseUnavailable);
+    assert_eq!(
+        status.message(),
+        "all connections to the database are in use"
+    );
+}
+
+/// What the database says, and what a caller is told.
+fn hindrances(db: &TestDatabase) -> Vec<(&'static str, &'static str)> {
+    match db.backend {
+        Backend::Sqlite => vec![("8", "the database takes no writes right now")],
+        Backend::Postgres => vec![
+            ("25006", "the database takes no writes right now"),
+            ("40001", "another call changed the same data at this moment"),
+            ("42501", "the service lacks a right in the database"),
+            ("53400", "the database is short of memory or room"),
+            (
+                "55P03",
+                "others use what was asked for in the database for too long",
+            ),
+            ("57014", "the database took too long"),
+        ],
+    }
+}
+
+/// On SQLite the server's own connection may write no more; on PostgreSQL a trigger says the SQLSTATE.
+async fn hinder(db: &TestDatabase, server: &TestServer, code: &str) {
+    if db.backend == Backend::Sqlite {
+        let writer = server.app().store.writer();
+        let statement = "PRAGMA query_only = on";
+        writer.execute_unprepared(statement).await.unwrap();
+        return;
+    }
+    db.execute(&format!(
+        "CREATE OR REPLACE FUNCTION hinder() RETURNS trigger LANGUAGE plpgsql AS
+            $$BEGIN RAISE EXCEPTION 'hindered' USING ERRCODE = '{code}'; END$$;
+         CREATE OR REPLACE TRIGGER hinder BEFORE INSERT ON generation_requests FOR EACH ROW EXECUTE FUNCTION hinder()"
+    ))
+    .await;
 }
 
 /// A job that a provider works at.

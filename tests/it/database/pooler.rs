@@ -13,7 +13,7 @@ use url::Url;
 use crate::support::client::scripted_wish;
 use crate::support::database::{Backend, TestDatabase};
 use crate::support::postgres::give_up_root;
-use crate::support::process::Process;
+use crate::support::process::{Process, atelier, refused, run};
 use crate::support::script::Script;
 use crate::support::server::within;
 
@@ -54,6 +54,23 @@ async fn a_pool_behind_a_smaller_session_pooler_makes_do_with_what_it_gets() {
         JobStatus::Completed
     );
     server.until_logged("cannot open more connections").await;
+    let log = server.log();
+    assert!(!log.contains("pool timed out"), "{log}");
+    assert!(
+        log.contains("a pooler before it that has none left"),
+        "{log}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_that_keeps_no_sessions_is_refused_with_the_mode_that_it_needs() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let pooler = Pooler::in_mode(&db, "transaction");
+    let media = tempfile::tempdir().unwrap();
+    let mut command = atelier(&pooler.db, &["serve", "--listen", "127.0.0.1:0"]);
+    let folder = format!("storage.folder={}", media.path().display());
+    command.args(["--set", &folder, "--set", "identity.provision_users=true"]);
+    refused(&run(command).await, &["pool_mode = session"]);
 }
 
 /// A running PgBouncer, killed when this value is dropped.
@@ -66,6 +83,10 @@ struct Pooler {
 
 impl Pooler {
     fn before(db: &TestDatabase) -> Self {
+        Self::in_mode(db, "session")
+    }
+
+    fn in_mode(db: &TestDatabase, mode: &str) -> Self {
         let mut url = Url::parse(&db.url).unwrap();
         let (host, port) = (url.host_str().unwrap().to_owned(), url.port().unwrap());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -79,7 +100,7 @@ impl Pooler {
         let password = password.unwrap_or_default();
         let settings = format!(
             "[databases]\n* = host={host} port={port} user={}{password}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {listening}\n\
-             auth_type = any\npool_mode = session\ndefault_pool_size = {SESSIONS}\nmax_client_conn = 100\nunix_socket_dir =\n",
+             auth_type = any\npool_mode = {mode}\ndefault_pool_size = {SESSIONS}\nmax_client_conn = 100\nunix_socket_dir =\n",
             url.username()
         );
         fs::write(&file, settings).unwrap();

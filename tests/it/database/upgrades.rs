@@ -31,6 +31,11 @@ on_both_databases! {
         let names_both = ["m0900_later", "99.1.0", env!("CARGO_PKG_VERSION")];
         refused(&serve(&db).await, &names_both);
         refused(&migrate(&db, &["up"]).await, &names_both);
+        for arguments in [&["status"][..], &["status", "--json"]] {
+            let status = migrate(&db, arguments).await;
+            assert!(text(&status.stdout).contains("m0900_later"), "{status:?}");
+            refused(&status, &names_both);
+        }
         assert!(text(&migrate(&db, &["status"]).await.stdout).contains("newer m0900_later"));
 
         record_newer(&db, None).await;

@@ -152,13 +152,67 @@ async fn users_may_stand_in_a_table_of_another_schema_that_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_of_users_that_cannot_be_referred_to_is_told_with_its_detail_and_no_line_of_c() {
     let db = TestDatabase::create(Backend::Postgres).await;
-    db.execute("CREATE TABLE users (id UUID PRIMARY KEY)").await;
+    db.execute("CREATE TABLE users (id MONEY PRIMARY KEY)")
+        .await;
     let up = run(atelier(&db, &["migrate", "up"])).await;
     refused(
         &up,
-        &["incompatible types: bigint and uuid", "SQLSTATE 42804"],
+        &["incompatible types: bigint and money", "SQLSTATE 42804"],
     );
     assert!(!text(&up.stderr).contains("at line"), "{up:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_users_lack_to_be_referred_to_is_told_before_anything_is_made() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    for (table, fault) in [
+        ("TABLE users (id TEXT PRIMARY KEY)", "it is of type text"),
+        ("TABLE users (id UUID PRIMARY KEY)", "it is of type uuid"),
+        (
+            "TABLE users (id BIGINT, UNIQUE (id) INCLUDE (email), email TEXT)",
+            "",
+        ),
+        (
+            "TABLE users (id BIGINT, email TEXT, PRIMARY KEY (id, email))",
+            "it has none",
+        ),
+        ("TABLE users (email TEXT)", "there is no such column"),
+        (
+            "VIEW users AS SELECT CAST(7 AS BIGINT) AS id",
+            "it is not a column of a table",
+        ),
+    ] {
+        db.execute(&format!("CREATE {table}")).await;
+        let up = run(atelier(&db, &["migrate", "up", "--steps", "1"])).await;
+        if fault.is_empty() {
+            assert!(up.status.success(), "{up:?}");
+            assert!(
+                run(atelier(&db, &["migrate", "down", "--yes"]))
+                    .await
+                    .status
+                    .success()
+            );
+        } else {
+            refused(&up, &["public.users.id", fault]);
+        }
+        let kind = table.split(' ').next().unwrap();
+        db.execute(&format!("DROP {kind} users")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_who_may_not_refer_to_users_is_told_the_right_before_anything_is_made() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    db.create_users().await;
+    let role = Roles::create(&db).await;
+    let owner = role.name("owner");
+    db.execute(&format!("GRANT USAGE, CREATE ON SCHEMA public TO {owner}"))
+        .await;
+    let grant = format!("GRANT REFERENCES ON TABLE public.users TO {owner}");
+    refused(&role.run("owner", &["migrate", "up"]).await, &[&grant]);
+    db.execute(&grant).await;
+    let up = role.run("owner", &["migrate", "up"]).await;
+    assert!(up.status.success(), "{up:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,6 +280,11 @@ async fn an_owner_migrates_and_a_role_with_the_least_rights_serves() {
         refusal.code(),
         tonic::Code::FailedPrecondition,
         "{refusal:?}"
+    );
+    let says = refusal.message();
+    assert!(
+        says.contains("does not let the service add users") && !says.contains("provision_users"),
+        "{says}"
     );
     server.stop().await;
 

@@ -1,5 +1,6 @@
 //! What probes are told of a process whose parts fail one by one.
 
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use atelier::app::{App, Pulse, Removal, RemovalMode};
@@ -8,7 +9,7 @@ use atelier::domain::MediaType;
 use atelier::executor::{Executor, Settings, Spool};
 use atelier::media::Limits;
 use atelier::provider::{Registry, scripted::Scripted};
-use atelier::rpc::proto::ListFeaturesRequest;
+use atelier::rpc::proto::{ErrorReason, ListFeaturesRequest};
 use atelier::rpc::proto::{media_service_server, request_service_server};
 use atelier::server::{Role, Server, open_app};
 use reqwest::StatusCode;
@@ -16,6 +17,7 @@ use sea_orm::ConnectionTrait;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -27,9 +29,11 @@ use crate::support::bucket::{
 use crate::support::client::{Client, scripted_wish};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::http::browser;
+use crate::support::postgres::Cluster;
 use crate::support::process::{atelier, run};
+use crate::support::refusal::of_status;
 use crate::support::script::Script;
-use crate::support::server::{TestServer, configuration, within};
+use crate::support::server::{DEADLINE, TestServer, configuration, within};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const MEDIA: &str = media_service_server::SERVICE_NAME;
@@ -105,6 +109,55 @@ on_both_databases! {
         let words = String::from_utf8(answer.stderr).unwrap();
         assert!(words.contains("does not answer") && words.contains(&url), "{words}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_waits_for_its_database_says_on_every_port_that_it_lives_and_starts() {
+    let mut cluster = Cluster::with("").await;
+    cluster.tell("stop");
+    let db = TestDatabase::on_server(cluster.url());
+    let media = tempfile::tempdir().unwrap();
+    let mut config = configuration(&db, media.path());
+    config.server.listen = free_address();
+    config.health.listen = Some(free_address());
+    config.database.connect_timeout = DEADLINE;
+    let urls = [config.server.listen, config.health.listen.unwrap()];
+    let urls = urls.map(|address| format!("http://{address}"));
+    let starting = tokio::spawn(Server::start(config, Role::All));
+    for url in &urls {
+        within(async {
+            while browser().get(format!("{url}/livez")).send().await.is_err() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        })
+        .await;
+        assert_eq!(ask(url, "livez").await, (StatusCode::OK, "ok\n".to_owned()));
+        let (status, words) = ask(url, "readyz").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(words.starts_with("unavailable\nstarting: "), "{words}");
+        let probe = run(atelier(&db, &["health", "--url", url])).await;
+        assert_eq!(probe.status.code(), Some(1), "{probe:?}");
+        let client = Client::connect(url).await;
+        assert_eq!(check(&client, "").await, ServingStatus::NotServing);
+        let mut features = client.features();
+        let refused = features.list_features(ListFeaturesRequest::default());
+        let refusal = of_status(&refused.await.unwrap_err());
+        refusal.is(Code::Unavailable, ErrorReason::DatabaseUnavailable);
+    }
+
+    cluster.tell("start");
+    let server = within(starting).await.unwrap().unwrap();
+    for url in &urls {
+        assert_eq!(
+            ask(url, "readyz").await,
+            (StatusCode::OK, "ok\n".to_owned())
+        );
+    }
+    let client = Client::connect(&urls[0]).await;
+    let mut features = client.features();
+    let listed = features.list_features(ListFeaturesRequest::default());
+    listed.await.unwrap();
+    within(server.hand_back()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -328,7 +381,7 @@ async fn fill(db: &TestDatabase, server: &TestServer) -> JoinSet<()> {
         loop {
             let refused = requests.create_request(scripted_wish(feature, &script));
             let refused = refused.await.unwrap_err();
-            assert_eq!(refused.code(), tonic::Code::Unavailable, "{refused:?}");
+            assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     });
@@ -339,4 +392,10 @@ async fn ask(url: &str, path: &str) -> (StatusCode, String) {
     let answer = within(browser().get(format!("{url}/{path}")).send()).await;
     let answer = answer.unwrap();
     (answer.status(), answer.text().await.unwrap())
+}
+
+/// An address that nobody listens on, known before the server starts.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
 }
