@@ -38,7 +38,7 @@ impl Ailment {
             Self::WorkerStuck => "the executor stands still",
             Self::DatabaseReadOnly => "the database is read-only",
             Self::DatabaseFull => "the disk of the database is full",
-            Self::DatabaseUnwritable => "what is written to the database does not stay there",
+            Self::DatabaseUnwritable => "the database refuses what is written, or does not keep it",
             Self::StorageAway => "the media storage cannot be reached",
         }
     }

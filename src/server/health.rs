@@ -83,7 +83,7 @@ async fn look_at_database(app: &App) {
 async fn look_at_writing(app: &App) {
     let found = match answer(
         WRITING_TIMEOUT,
-        app.store.probe_writing(),
+        app.store.probe_writing(&app.settings.users),
         Error::DatabaseUnavailable,
     )
     .await

@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, IdenStatic, Iterable, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use crate::{
-    domain::Error,
-    entity::{
-        feature, idempotency_key, job, job_event, media, request, template, template_tally,
-        template_view,
-    },
+    domain::{Error, TableName},
+    entity,
 };
 
 use super::Store;
@@ -29,36 +26,33 @@ pub enum Writing {
 }
 
 impl Store {
-    /// Asks for every table and column of the service, other than the users, who may be another's, without reading a row.
+    /// Asks for every table and column of the service without reading a row.
     ///
     /// # Errors
     /// [`Error::DatabaseUnavailable`] if the database does not answer; any other if the schema is not as expected.
     pub async fn probe_schema(&self) -> Result<(), Error> {
-        let tables = [
-            probe::<feature::Entity>(),
-            probe::<idempotency_key::Entity>(),
-            probe::<job::Entity>(),
-            probe::<job_event::Entity>(),
-            probe::<media::Entity>(),
-            probe::<request::Entity>(),
-            probe::<template::Entity>(),
-            probe::<template_tally::Entity>(),
-            probe::<template_view::Entity>(),
-        ];
+        let tables = entity::tables();
+        let tables: Vec<_> = tables
+            .iter()
+            .map(|(table, columns)| probe(table, columns))
+            .collect();
         let statement = format!("SELECT {}", tables.join(", "));
         self.reader().execute_unprepared(&statement).await?;
         Ok(())
     }
 
     /// Finds out how the database takes what is written. SQLite writes a number into the head of the file, which is read
-    /// back over another connection; PostgreSQL is asked, for there each write would leave a dead row behind.
+    /// back over another connection; PostgreSQL is asked, for there each write would leave a dead row behind. Without the
+    /// table of users no request can be written.
     ///
     /// # Errors
     /// The database's, if it does not say.
-    pub async fn probe_writing(&self) -> Result<Writing, Error> {
+    pub async fn probe_writing(&self, users: &TableName) -> Result<Writing, Error> {
         if self.full_since().is_some_and(|since| since < STAYS_FULL) {
             return Ok(Writing::Full);
         }
+        let look_for_users = format!("SELECT id FROM {} WHERE 1 = 0", users.quoted());
+        self.reader().execute_unprepared(&look_for_users).await?;
         if self.backend() == DbBackend::Postgres {
             let read_only =
                 "SELECT CAST(current_setting('transaction_read_only') = 'on' AS integer)";
@@ -100,12 +94,13 @@ impl Store {
     }
 }
 
-/// An expression that fails unless the table has all columns of its entity.
-fn probe<E: EntityTrait>() -> String {
-    let columns: Vec<_> = E::Column::iter()
-        .map(|column| format!("\"{}\"", column.as_str()))
+/// An expression that fails unless the table has all columns. A column is named with its table, since SQLite takes an
+/// unknown name in quotes for a text.
+fn probe(table: &str, columns: &[String]) -> String {
+    let columns: Vec<_> = columns
+        .iter()
+        .map(|column| format!("\"{table}\".\"{column}\""))
         .collect();
-    let table = E::default().table_name().to_owned();
     format!(
         "(SELECT count(*) FROM (SELECT {} FROM \"{table}\" WHERE 1 = 0) AS probe)",
         columns.join(", ")

@@ -47,6 +47,32 @@ on_both_databases! {
         assert_eq!(ask(&server.url(), "livez").await.0, StatusCode::OK);
     }
 
+    async fn every_table_and_column_that_is_gone_is_noticed(db: TestDatabase) {
+        let server = TestServer::start_api(&db).await;
+        let operator = db.connect().await;
+        let renamed = async |what: &str, from: &str, to: &str| {
+            let rename = format!("ALTER TABLE {what} {from} TO {to}");
+            operator.execute_unprepared(&rename).await.unwrap();
+        };
+        for (table, column) in tables_and_columns(&db).await {
+            renamed(&table, &format!("RENAME COLUMN {column}"), "aside").await;
+            assert!(server.app().store.probe_schema().await.is_err(), "{table}.{column}");
+            renamed(&table, "RENAME COLUMN aside", &column).await;
+            renamed(&table, "RENAME", "aside").await;
+            assert!(server.app().store.probe_schema().await.is_err(), "{table}");
+            renamed("aside", "RENAME", &table).await;
+            assert!(server.app().store.probe_schema().await.is_ok(), "{table}.{column}");
+        }
+    }
+
+    async fn without_the_table_of_users_only_the_request_service_is_away(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        db.execute("ALTER TABLE users RENAME TO aside").await;
+        degrades(&server, "database_unwritable", REQUESTS).await;
+        db.execute("ALTER TABLE aside RENAME TO users").await;
+        recovers(&server, REQUESTS).await;
+    }
+
     async fn a_folder_that_is_gone_takes_only_the_media_service_away_until_it_is_back(db: TestDatabase) {
         let server = TestServer::start(&db).await;
         let folder = server.media_folder().to_owned();
@@ -112,6 +138,26 @@ async fn a_read_only_database_takes_only_the_request_service_away() {
     let mut features = server.features();
     let listed = features.list_features(ListFeaturesRequest::default());
     assert!(listed.await.is_ok());
+}
+
+/// What the database has, other than the users.
+async fn tables_and_columns(db: &TestDatabase) -> Vec<(String, String)> {
+    let names = match db.backend {
+        Backend::Sqlite => {
+            "SELECT tables.name || ' ' || columns.name FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
+             WHERE tables.type = 'table' AND tables.name <> 'users' AND tables.name NOT LIKE 'sqlite%'"
+        }
+        Backend::Postgres => {
+            "SELECT table_name || ' ' || column_name FROM information_schema.columns
+             WHERE table_schema = 'public' AND table_name <> 'users'"
+        }
+    };
+    let names = db.texts(names).await;
+    assert!(names.len() > 100, "{names:?}");
+    let pairs = names.iter().map(|pair| pair.split_once(' ').unwrap());
+    pairs
+        .map(|(table, column)| (table.to_owned(), column.to_owned()))
+        .collect()
 }
 
 /// Waits until the server says that it is degraded by `name`, which fails only the strict probes and `service`.
