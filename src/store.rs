@@ -36,7 +36,7 @@ use sea_orm::{ConnectionTrait, DbBackend};
 
 pub use connection::{ConnectError, connect};
 pub use error::report;
-pub use health::Writing;
+pub use health::{Fault, Writing};
 pub use page::PageRequest;
 pub use pool::{Pool, Transaction};
 pub use words::Told;

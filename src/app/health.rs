@@ -17,6 +17,7 @@ pub enum Ailment {
     DatabaseAway,
     SchemaUnknown,
     WorkerStuck,
+    DatabaseBusy,
     DatabaseReadOnly,
     DatabaseFull,
     DatabaseUnwritable,
@@ -36,6 +37,7 @@ impl Ailment {
             Self::DatabaseAway => "the database does not answer",
             Self::SchemaUnknown => "the database's schema is not the one that this program knows",
             Self::WorkerStuck => "the executor stands still",
+            Self::DatabaseBusy => "the database is there, but keeps the service waiting",
             Self::DatabaseReadOnly => "the database is read-only",
             Self::DatabaseFull => "the disk of the database is full",
             Self::DatabaseUnwritable => "the database refuses what is written, or does not keep it",
@@ -49,7 +51,8 @@ impl Ailment {
             Self::ShuttingDown | Self::DatabaseAway | Self::SchemaUnknown | Self::WorkerStuck => {
                 true
             }
-            Self::DatabaseReadOnly
+            Self::DatabaseBusy
+            | Self::DatabaseReadOnly
             | Self::DatabaseFull
             | Self::DatabaseUnwritable
             | Self::StorageAway => false,
