@@ -13,14 +13,14 @@ use headers::{HeaderMapExt, Range};
 use serde::Deserialize;
 
 use crate::{
-    app::App,
+    app::{Ailment, App},
     domain::{Error, with_causes},
     media::{
         ByteRange, ByteRangeSelection, LinkError, StorageError, StorageKey, StoredObject, select,
     },
 };
 
-use super::{health, stopping::until_stopped};
+use super::{error::RETRY_DELAY, health, stopping::until_stopped};
 
 pub(super) fn router(app: App) -> Router {
     let health = health::router(app.health.clone());
@@ -60,23 +60,29 @@ async fn media(
         .storage
         .verify_link(&path, link.expires, &link.signature, app.clock.now())
     {
-        Ok(key) => send(&app, &key, &headers).await.unwrap_or_else(refuse),
+        Ok(key) => send(&app, &key, &headers)
+            .await
+            .unwrap_or_else(|error| refuse(&app, error)),
         Err(error @ (LinkError::Expired | LinkError::Forged)) => {
             (StatusCode::FORBIDDEN, format!("{error}\n")).into_response()
         }
     }
 }
 
-fn refuse(error: StorageError) -> Response {
+fn refuse(app: &App, error: StorageError) -> Response {
     match error {
         StorageError::NotFound { .. } => {
             (StatusCode::NOT_FOUND, "the file is gone\n").into_response()
         }
         StorageError::OutOfRange { total, .. } => unsatisfiable(total),
         StorageError::Settings { .. } | StorageError::Failed { .. } => {
-            tracing::warn!(error = with_causes(&error), "cannot send a file");
+            // A storage that is away is told of once.
+            if !app.health.ailments().contains(&Ailment::StorageAway) {
+                tracing::warn!(error = with_causes(&error), "cannot send a file");
+            }
             (
                 StatusCode::SERVICE_UNAVAILABLE,
+                [(header::RETRY_AFTER, RETRY_DELAY.as_secs())],
                 "the media storage cannot be reached right now\n",
             )
                 .into_response()
