@@ -25,6 +25,7 @@ pub mod search;
 pub mod template;
 mod transaction;
 pub mod trend;
+mod trouble;
 pub mod user;
 pub mod wake_up;
 mod words;
@@ -39,6 +40,7 @@ pub use error::report;
 pub use health::{Fault, Writing};
 pub use page::PageRequest;
 pub use pool::{Pool, Transaction};
+pub use trouble::Trouble;
 pub use words::Told;
 
 /// The database: one pool on PostgreSQL; one writer and a pool of readers on SQLite, which knows a single writer only.
