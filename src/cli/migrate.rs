@@ -53,7 +53,7 @@ pub(super) async fn run(arguments: MigrateArguments, mut loaded: Loaded) -> Comm
     telemetry::init(&loaded.config.log)?;
     let database = store::connect(&loaded.config.database, "atelier migrate").await?;
     let migrator = migrator(&loaded.config);
-    match arguments.direction {
+    let done = match arguments.direction {
         Direction::Up {
             steps,
             dry_run: true,
@@ -61,7 +61,12 @@ pub(super) async fn run(arguments: MigrateArguments, mut loaded: Loaded) -> Comm
         Direction::Up { steps, .. } => up(&migrator, &database, steps).await,
         Direction::Down { steps, yes } => down(&migrator, &database, steps, yes).await,
         Direction::Status { json } => status(&migrator, &database, json).await,
-    }
+    };
+    // SQLite's write-ahead log goes with the last connection.
+    let closed = database.close().await;
+    let code = done?;
+    closed?;
+    Ok(code)
 }
 
 async fn up(
