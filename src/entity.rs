@@ -13,4 +13,37 @@ pub mod template_tally;
 pub mod template_view;
 mod text_list;
 
+use sea_orm::{EntityTrait, IdenStatic, Iterable};
+
 pub use text_list::TextList;
+
+/// Every table that this program works with, other than Identity's, by its name and its columns.
+pub fn tables() -> Vec<(String, Vec<String>)> {
+    let bare = |table: &str, columns: &[&str]| {
+        let columns = columns.iter().map(|&column| column.to_owned());
+        (table.to_owned(), columns.collect())
+    };
+    vec![
+        described::<feature::Entity>(),
+        described::<idempotency_key::Entity>(),
+        described::<installation::Entity>(),
+        described::<job::Entity>(),
+        described::<job_event::Entity>(),
+        described::<media::Entity>(),
+        described::<request::Entity>(),
+        described::<template::Entity>(),
+        described::<template_tally::Entity>(),
+        described::<template_view::Entity>(),
+        bare(
+            "generation_capabilities",
+            &["provider", "category", "seen_at", "missing"],
+        ),
+        bare("seaql_migrations", &["version", "applied_at"]),
+        bare("atelier_migrations", &["version", "least_program"]),
+    ]
+}
+
+fn described<E: EntityTrait>() -> (String, Vec<String>) {
+    let columns = E::Column::iter().map(|column| column.as_str().to_owned());
+    (E::default().table_name().to_owned(), columns.collect())
+}

@@ -15,7 +15,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::store::{Store, report, wake_up, wake_up::WakeUp};
+use crate::store::{Store, Trouble, report, wake_up, wake_up::WakeUp};
 
 /// How long wake-ups for other replicas are gathered: NOTIFY takes a lock that all commits of a PostgreSQL server share.
 const GATHER: Duration = Duration::from_millis(10);
@@ -97,25 +97,23 @@ impl Events {
     }
 
     async fn send(&self, store: &Store) {
+        // The others find the changes by polling.
+        let mut trouble = Trouble::new("could not wake the other replicas");
         loop {
             self.inner.outbox_filled.notified().await;
             sleep(GATHER).await;
             let wake_up = std::mem::take(&mut *lock(&self.inner.outbox));
-            if let Err(error) = wake_up::send(store, wake_up).await {
-                // The others find the changes by polling.
-                report(&error, "could not wake the other replicas");
-            }
+            trouble.pass(wake_up::send(store, wake_up).await);
         }
     }
 
     async fn listen(&self, store: &Store) {
+        let mut trouble = Trouble::new("cannot listen to the other replicas");
         loop {
-            match wake_up::Listener::connect(store).await {
-                Ok(None) => return,
-                Ok(Some(listener)) => self.hear(listener).await,
-                Err(error) => {
-                    report(&error, "cannot listen to the other replicas");
-                }
+            match trouble.pass(wake_up::Listener::connect(store).await) {
+                Some(None) => return,
+                Some(Some(listener)) => self.hear(listener).await,
+                None => {}
             }
             sleep(RECONNECT).await;
         }

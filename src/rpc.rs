@@ -215,8 +215,13 @@ fn caller<T>(_: &tonic::Request<T>) -> Caller {
 
 /// The identifier that a call names its row by: the field `id`.
 fn required_id(id: i64) -> Result<i64, Error> {
-    call::note_id(id);
     let mut checks = Checks::default();
-    checks.id("id", id);
+    check_id("id", id, &mut checks);
     checks.finish(id)
+}
+
+/// Checks the identifier of what the call's service is about, which the log then names.
+fn check_id(field: &str, id: i64, checks: &mut Checks) {
+    call::note_id(id);
+    checks.id(field, id);
 }

@@ -26,6 +26,7 @@ pub mod search;
 pub mod template;
 mod transaction;
 pub mod trend;
+mod trouble;
 pub mod user;
 pub mod wake_up;
 mod words;
@@ -37,10 +38,11 @@ use sea_orm::{ConnectionTrait, DbBackend};
 
 pub use connection::{ConnectError, connect, connect_now, connect_to_look};
 pub use error::report;
-pub use health::Writing;
+pub use health::{Fault, Writing};
 pub use page::PageRequest;
 pub use patience::patiently;
 pub use pool::{Pool, Transaction};
+pub use trouble::Trouble;
 pub use words::Told;
 
 /// The database: one pool on PostgreSQL; one writer and a pool of readers on SQLite, which knows a single writer only.

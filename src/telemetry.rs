@@ -57,7 +57,8 @@ where
         let fields = debug_fn(write_field).delimited(" ");
         builder.fmt_fields(fields).finish().try_init()?;
     } else {
-        builder.json().finish().try_init()?;
+        // What the span knows stands in it; the list would say it again.
+        builder.json().with_span_list(false).finish().try_init()?;
     }
     panic::set_hook(Box::new(log_panic));
     Ok(())

@@ -23,6 +23,8 @@ pub enum Ailment {
     SchemaUnknown,
     /// The executor's claim loop has not turned for too long, see [`Pulse`].
     WorkerStuck,
+    /// The database is there, but a lock, or calls that have all connections, keeps the probe waiting.
+    DatabaseBusy,
     /// PostgreSQL takes no writes, as a standby does.
     DatabaseReadOnly,
     /// There is no room for more, or there was none moments ago.
@@ -47,9 +49,10 @@ impl Ailment {
             Self::DatabaseAway => "the database does not answer",
             Self::SchemaUnknown => "the database's schema is not the one that this program knows",
             Self::WorkerStuck => "the executor stands still",
+            Self::DatabaseBusy => "the database is there, but keeps the service waiting",
             Self::DatabaseReadOnly => "the database is read-only",
             Self::DatabaseFull => "the disk of the database is full",
-            Self::DatabaseUnwritable => "what is written to the database does not stay there",
+            Self::DatabaseUnwritable => "the database refuses what is written, or does not keep it",
             Self::StorageAway => "the media storage cannot be reached",
         }
     }
@@ -62,7 +65,8 @@ impl Ailment {
             | Self::DatabaseAway
             | Self::SchemaUnknown
             | Self::WorkerStuck => true,
-            Self::DatabaseReadOnly
+            Self::DatabaseBusy
+            | Self::DatabaseReadOnly
             | Self::DatabaseFull
             | Self::DatabaseUnwritable
             | Self::StorageAway => false,

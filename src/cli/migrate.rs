@@ -64,7 +64,7 @@ pub(super) async fn run(arguments: MigrateArguments, mut loaded: Loaded) -> Comm
         }
         Direction::Up { .. } => store::connect(&loaded.config.database, name).await?,
     };
-    match direction {
+    let done = match direction {
         Direction::Up {
             steps,
             dry_run: true,
@@ -72,7 +72,12 @@ pub(super) async fn run(arguments: MigrateArguments, mut loaded: Loaded) -> Comm
         Direction::Up { steps, .. } => up(&migrator, &database, steps).await,
         Direction::Down { steps, yes } => down(&migrator, &database, steps, yes).await,
         Direction::Status { json } => status(&migrator, &database, json).await,
-    }
+    };
+    // SQLite's write-ahead log goes with the last connection.
+    let closed = database.close().await;
+    let code = done?;
+    closed?;
+    Ok(code)
 }
 
 async fn up(

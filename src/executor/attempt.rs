@@ -63,9 +63,15 @@ impl Attempt<'_> {
     ) -> AttemptOutcome {
         let shortest = self.settings.probe_interval;
         let mut pause = shortest;
+        let mut told = false;
         loop {
             match self.writer().write(&output).await {
-                Err(error) if error.is_of_storage() => {}
+                Err(error) if error.is_of_storage() => {
+                    if !std::mem::replace(&mut told, true) {
+                        let detail = error.failure.detail;
+                        tracing::warn!(detail, "cannot store an output yet");
+                    }
+                }
                 Ok((outputs, metadata)) => return AttemptOutcome::Succeeded { outputs, metadata },
                 Err(error) if spooled.is_some() || self.submission.must_keep_task() => {
                     return AttemptOutcome::Failed(error.keeping_task());

@@ -3,7 +3,7 @@
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::store::report;
+use crate::store::Trouble;
 
 use super::Executor;
 
@@ -12,10 +12,11 @@ impl Executor {
     /// Ends when nothing runs any more; what runs is stopped once `told` says so.
     pub(super) async fn claim_loop(&self, told: CancellationToken) {
         let mut running = JoinSet::new();
+        let mut trouble = Trouble::new("cannot claim jobs");
         self.resume_spooled(&mut running).await;
         while !self.app.draining.is_cancelled() {
             self.pulse.beat();
-            self.fill_slots(&mut running).await;
+            self.fill_slots(&mut running, &mut trouble).await;
             let full = running.len() >= self.settings.slots;
             tokio::select! {
                 () = self.app.draining.cancelled() => {}
@@ -41,7 +42,7 @@ impl Executor {
         }
     }
 
-    async fn fill_slots(&self, running: &mut JoinSet<()>) {
+    async fn fill_slots(&self, running: &mut JoinSet<()>, trouble: &mut Trouble) {
         while let Some(finished) = running.try_join_next() {
             log_crash(finished);
         }
@@ -57,13 +58,9 @@ impl Executor {
         let ready: Vec<_> = ready.collect();
         let asked = Instant::now();
         let (worker_id, lease) = (&self.settings.worker_id, self.settings.lease);
-        match self.app.claim_jobs(worker_id, free, lease, &ready).await {
-            Ok(jobs) => {
-                for job in jobs {
-                    running.spawn(self.clone().run_job(job, asked));
-                }
-            }
-            Err(error) => report(&error, "cannot claim jobs"),
+        let claimed = self.app.claim_jobs(worker_id, free, lease, &ready).await;
+        for job in trouble.pass(claimed).unwrap_or_default() {
+            running.spawn(self.clone().run_job(job, asked));
         }
     }
 }

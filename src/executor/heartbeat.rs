@@ -10,10 +10,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    domain::Error,
     media::inspect,
     provider::Progress,
     store::{
-        self,
+        Trouble,
         queue::{self, Lease, Report},
     },
 };
@@ -61,11 +62,13 @@ impl Executor {
     /// question, so that it never runs behind the database's.
     async fn renew_while_held(&self, lease: &Lease, claimed: Instant, mut reports: Reports) {
         let mut renewed = claimed;
+        let mut trouble = Trouble::new("cannot renew a lease");
         loop {
             self.wait_for_news(renewed, &mut reports).await;
             let (asked, expiry) = (Instant::now(), renewed + self.settings.lease);
             let answer_by = expiry.min(asked + self.settings.lease / 4);
-            match timeout_at(answer_by, self.renew(lease, &mut reports)).await {
+            let answer = timeout_at(answer_by, self.renew(lease, &mut reports)).await;
+            match answer.map(|renewal| trouble.pass(renewal)) {
                 Ok(Some(true)) => renewed = asked,
                 Ok(Some(false)) => return,
                 Ok(None) | Err(_) if Instant::now() >= expiry => return,
@@ -90,8 +93,8 @@ impl Executor {
         }
     }
 
-    /// Whether the lease still holds; `None` if the database did not say.
-    async fn renew(&self, lease: &Lease, reports: &mut Reports) -> Option<bool> {
+    /// Whether the lease still holds.
+    async fn renew(&self, lease: &Lease, reports: &mut Reports) -> Result<bool, Error> {
         let progress = reports.progress.borrow_and_update().clone();
         let report = Report {
             progress: progress.fraction,
@@ -99,18 +102,11 @@ impl Executor {
             preview: reports.preview.borrow_and_update().clone(),
         };
         let (db, now) = (self.app.store.writer(), self.app.clock.queue());
-        match queue::heartbeat(db, lease, self.settings.lease, report, now).await {
-            Ok(held) => {
-                self.app
-                    .events
-                    .publish_progress(lease.job_id, reports.request_id);
-                Some(held)
-            }
-            Err(error) => {
-                store::report(&error, "cannot renew a lease");
-                None
-            }
-        }
+        let held = queue::heartbeat(db, lease, self.settings.lease, report, now).await?;
+        self.app
+            .events
+            .publish_progress(lease.job_id, reports.request_id);
+        Ok(held)
     }
 
     /// Makes a tiny picture of each new preview. One that cannot be read is left out: the output itself is what counts.

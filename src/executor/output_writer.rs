@@ -122,10 +122,7 @@ impl OutputWriter<'_> {
             put = self.storage.put(key, content) => put,
             () = hopeless => return Err(AttemptError::storage_away()),
         };
-        put.map_err(|error| {
-            tracing::warn!(%error, "cannot store a file yet");
-            error.into()
-        })
+        put.map_err(Into::into)
     }
 }
 

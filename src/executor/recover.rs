@@ -49,16 +49,13 @@ impl Executor {
     }
 
     /// Removes spooled outputs that nobody waits for.
-    pub(super) async fn sweep_spool(&self) {
+    pub(super) async fn sweep_spool(&self) -> Result<(), Error> {
         for spooled in self.spooled() {
-            match self.row(&spooled).await {
-                Ok(None) => spooled.1.remove(),
-                Ok(Some(_)) => {}
-                Err(error) => {
-                    tracing::error!(error = with_causes(&error), "cannot sweep the spool");
-                }
+            if self.row(&spooled).await?.is_none() {
+                spooled.1.remove();
             }
         }
+        Ok(())
     }
 
     /// The spooled outputs that nobody works on, with their submission keys.

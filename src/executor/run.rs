@@ -13,7 +13,7 @@ use crate::{
     domain::{Error, Reason, job::Failure, with_causes},
     entity::job,
     provider::{ProgressSender, clean},
-    store::{queue::Lease, report},
+    store::{Trouble, queue::Lease},
 };
 
 use super::{
@@ -152,10 +152,11 @@ impl Executor {
         began: Instant,
     ) -> Option<job::Model> {
         let bytes = outcome.bytes();
+        let mut trouble = Trouble::new("cannot record the end of an attempt yet");
         loop {
             match self.record(job, lease, &outcome).await {
                 Err(error) if error.is_of_database() => {
-                    report(&error, "cannot record the end of an attempt yet");
+                    trouble.meet(&error);
                     // A record under way is never cut off: it may have been committed.
                     if timeout(SETTLE_PAUSE, lost.cancelled()).await.is_ok() {
                         outcome = AttemptOutcome::LeaseLost;
@@ -176,6 +177,7 @@ impl Executor {
                     outcome = AttemptOutcome::Unrecordable;
                 }
                 Ok(Some(ended)) => {
+                    trouble.end();
                     let status = ended.status.as_str();
                     let (error_code, detail) = (&ended.error_code, &ended.error_detail);
                     let duration_ms =

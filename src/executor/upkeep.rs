@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::{
     app::{ANNOUNCE_INTERVAL, Sweep, Withheld},
     domain::Error,
-    store::report,
+    store::Trouble,
 };
 
 use super::Executor;
@@ -33,23 +33,23 @@ impl Executor {
     }
 
     async fn rescue_loop(&self) {
+        let mut trouble = Trouble::new("cannot rescue jobs");
+        let mut sweeping = Trouble::new("cannot sweep the spool");
         loop {
             tokio::time::sleep(self.settings.upkeep_interval).await;
-            self.sweep_spool().await;
-            match self.app.rescue_jobs().await {
-                Ok(0) => {}
-                Ok(jobs) => tracing::warn!(jobs, "rescued jobs of lost workers"),
-                Err(error) => report(&error, "cannot rescue jobs"),
+            sweeping.pass(self.sweep_spool().await);
+            match trouble.pass(self.app.rescue_jobs().await) {
+                None | Some(0) => {}
+                Some(jobs) => tracing::warn!(jobs, "rescued jobs of lost workers"),
             }
         }
     }
 
     async fn unclaimed_loop(&self) {
         let mut looked_at = None;
+        let mut trouble = Trouble::new("cannot tell what can be run here");
         loop {
-            if let Err(error) = self.fail_unclaimed(&mut looked_at).await {
-                report(&error, "cannot tell what can be run here");
-            }
+            trouble.pass(self.fail_unclaimed(&mut looked_at).await);
             tokio::time::sleep(ANNOUNCE_INTERVAL.min(self.settings.upkeep_interval)).await;
         }
     }
@@ -82,22 +82,24 @@ impl Executor {
     }
 
     async fn orphan_loop(&self) {
+        let mut trouble = Trouble::new("cannot remove orphaned objects");
         loop {
             tokio::time::sleep(ORPHAN_INTERVAL).await;
-            match self.app.sweep_storage(&self.settings.removal).await {
-                Ok(sweep) => tell(&sweep),
-                Err(error) => report(&error, "cannot remove orphaned objects"),
+            let swept = self.app.sweep_storage(&self.settings.removal).await;
+            if let Some(sweep) = trouble.pass(swept) {
+                tell(&sweep);
             }
         }
     }
 
     async fn trend_loop(&self) {
+        let mut trouble = Trouble::new("cannot fold trends");
         loop {
             tokio::time::sleep(self.settings.fold_interval).await;
-            match self.app.fold_trends().await {
-                Ok(folded) if folded.is_nothing() => {}
-                Ok(folded) => tracing::debug!(?folded, "folded trends"),
-                Err(error) => report(&error, "cannot fold trends"),
+            match trouble.pass(self.app.fold_trends().await) {
+                None => {}
+                Some(folded) if folded.is_nothing() => {}
+                Some(folded) => tracing::debug!(?folded, "folded trends"),
             }
         }
     }

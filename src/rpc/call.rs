@@ -45,8 +45,23 @@ struct Call {
 
 #[derive(Default)]
 struct Notes {
+    /// What the caller named comes first.
     ids: Vec<(Resource, i64)>,
     refusal: Option<(Code, Reason, String)>,
+}
+
+impl Notes {
+    fn add(&mut self, resource: Resource, id: i64) {
+        // 0 is what is not given.
+        if id != 0 && !self.ids.contains(&(resource, id)) {
+            self.ids.push((resource, id));
+        }
+    }
+
+    fn of(&self, resource: Resource) -> impl Iterator<Item = i64> {
+        let of = self.ids.iter().filter(move |(of, _)| *of == resource);
+        of.map(|(_, id)| *id)
+    }
 }
 
 /// Answers a call within its span, which outlives the answer's head for as long as its body streams.
@@ -110,14 +125,14 @@ pub(super) fn trace() -> Trace {
 pub(super) fn note_id(id: i64) {
     let _ = CALL.try_with(|call| {
         if let Some(subject) = call.subject {
-            call.notes().ids.push((subject, id));
+            call.notes().add(subject, id);
         }
     });
 }
 
-/// The call under way made or changed this.
+/// The call under way names, made or changed this.
 pub(super) fn note(resource: Resource, id: i64) {
-    let _ = CALL.try_with(|call| call.notes().ids.push((resource, id)));
+    let _ = CALL.try_with(|call| call.notes().add(resource, id));
 }
 
 /// A refusal is one line of the log: that of the call's end, or one by itself where the answer streams already.
@@ -126,8 +141,21 @@ pub(super) fn refused(code: Code, reason: Reason, error: &str) {
         call.notes().refusal = Some((code, reason, error.to_owned()));
     });
     if noted.is_err() {
-        tracing::info!(?code, reason = reason.as_str(), error, "call refused");
+        let code = code_name(code);
+        tracing::info!(code, reason = reason.as_str(), error, "call refused");
     }
+}
+
+/// As gRPC names it, such as `NOT_FOUND`.
+pub(super) fn code_name(code: Code) -> String {
+    let mut name = String::new();
+    for letter in format!("{code:?}").chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
 }
 
 impl Call {
@@ -143,10 +171,9 @@ impl Call {
         if !changes && notes.refusal.is_none() {
             return;
         }
-        let id = |of: Resource| {
-            let mut ids = notes.ids.iter().rev();
-            ids.find(|(resource, _)| *resource == of).map(|(_, id)| *id)
-        };
+        let id = |of| notes.of(of).next();
+        let jobs: Vec<_> = notes.of(Resource::Job).map(|id| id.to_string()).collect();
+        let job_ids = (jobs.len() > 1).then(|| jobs.join(", "));
         let (code, reason, error) = match &notes.refusal {
             Some((code, reason, error)) => (*code, Some(reason.as_str()), Some(error.as_str())),
             None => {
@@ -161,13 +188,14 @@ impl Call {
             _ => "call failed",
         };
         tracing::info!(
-            ?code,
+            code = code_name(code),
             reason,
             error,
             feature_id = id(Resource::Feature),
             template_id = id(Resource::Template),
             request_id = id(Resource::Request),
             job_id = id(Resource::Job),
+            job_ids,
             media_id = id(Resource::Media),
             duration_ms,
             "{words}"

@@ -11,7 +11,7 @@ use crate::domain::{Error, Reason, Resource, Violation, with_causes};
 /// `domain` of every `google.rpc.ErrorInfo` that this service sends.
 pub const REASON_DOMAIN: &str = "generation";
 /// When to call again after a fault that passes.
-const RETRY_DELAY: Duration = Duration::from_secs(1);
+pub(super) const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
@@ -35,7 +35,7 @@ fn field_violation(violation: &Violation) -> FieldViolation {
 
 /// Every error is logged here, once. The causes of our own faults are told here and nowhere else.
 fn log(error: &Error, code: Code, reason: Reason) {
-    let (shown, name) = (tracing::field::debug(code), reason.as_str());
+    let (shown, name) = (call::code_name(code), reason.as_str());
     let causes = || with_causes(error);
     match error {
         Error::Internal(_) => {
@@ -53,13 +53,9 @@ fn log(error: &Error, code: Code, reason: Reason) {
                 "refused while the database is away"
             );
         }
+        // Once for all calls the log has it as what ails the server.
         Error::DatabaseUnavailable(_) | Error::DatabaseFull(_) | Error::StorageUnavailable(_) => {
-            tracing::warn!(
-                code = shown,
-                reason = name,
-                error = causes(),
-                "dependency unavailable"
-            );
+            call::refused(code, reason, &causes());
         }
         _ => call::refused(code, reason, &error.to_string()),
     }
@@ -236,7 +232,7 @@ mod tests {
             line["fields"]["error"],
             "the database cannot be reached right now: connection refused"
         );
-        assert_eq!(line["fields"]["code"], "Unavailable");
+        assert_eq!(line["fields"]["code"], "UNAVAILABLE");
         assert_eq!(line["fields"]["reason"], "DATABASE_UNAVAILABLE");
         assert_eq!(status.message(), "the database cannot be reached right now");
     }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 use super::{
-    call, caller, json,
+    call, caller, check_id, json,
     page::{bounded_page, page_request},
     proto::{self, feature_service_server::FeatureService},
     required_id,
@@ -83,6 +83,7 @@ impl FeatureService for Features {
         let given = request.feature.unwrap_or_default();
         let not_finite = json::not_finite("feature.", open_ended(given.properties.as_ref()));
         let (id, etag) = (given.id, given.etag.clone());
+        call::note_id(id);
         let given = resource(given);
         let mut of_mask = Checks::default();
         let mask = FIELDS.select(request.update_mask, &given, &mut of_mask);
@@ -91,7 +92,6 @@ impl FeatureService for Features {
         checks.extend(not_finite);
         let change = |draft: &mut _| mask.copy(draft, &given);
         let feature = self.app.update_feature(id, &etag, checks, change).await?;
-        call::note_id(feature.id);
         Ok(Response::new(proto::UpdateFeatureResponse {
             feature: Some(message(feature, caller)),
         }))
@@ -104,8 +104,7 @@ impl FeatureService for Features {
         let caller = caller(&request);
         let proto::DeleteFeatureRequest { id, etag } = request.into_inner();
         let mut checks = Checks::default();
-        call::note_id(id);
-        checks.id("id", id);
+        check_id("id", id, &mut checks);
         checks.etag("etag", &etag);
         checks.finish(())?;
         let feature = self.app.delete_feature(id, &etag).await?;

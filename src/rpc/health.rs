@@ -129,7 +129,9 @@ fn service_needing(ailment: Ailment) -> Option<&'static str> {
         | Ailment::ShuttingDown
         | Ailment::DatabaseAway
         | Ailment::SchemaUnknown
-        | Ailment::WorkerStuck => None,
+        | Ailment::WorkerStuck
+        // What is slow may still be done, and is nowhere faster.
+        | Ailment::DatabaseBusy => None,
     }
 }
 

@@ -13,14 +13,14 @@ use headers::{HeaderMapExt, Range};
 use serde::Deserialize;
 
 use crate::{
-    app::App,
+    app::{Ailment, App},
     domain::{Error, with_causes},
     media::{
         ByteRange, ByteRangeSelection, LinkError, StorageError, StorageKey, StoredObject, select,
     },
 };
 
-use super::{health, stopping::until_stopped};
+use super::{error::RETRY_DELAY, health, stopping::until_stopped};
 
 pub(super) fn router(app: App) -> Router {
     let health = health::router(app.health.clone());
@@ -66,31 +66,35 @@ async fn media(
         .verify_link(&path, expires, &link.signature, now)
         .await
     {
-        Ok(key) => send(&app, &key, &headers).await.unwrap_or_else(refuse),
-        Err(error @ LinkError::Unverifiable) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response()
-        }
+        Ok(key) => send(&app, &key, &headers)
+            .await
+            .unwrap_or_else(|error| refuse(&app, error)),
+        Err(error @ LinkError::Unverifiable) => come_again(format!("{error}\n")),
         Err(error @ (LinkError::Expired | LinkError::Forged)) => {
             (StatusCode::FORBIDDEN, format!("{error}\n")).into_response()
         }
     }
 }
 
-fn refuse(error: StorageError) -> Response {
+fn refuse(app: &App, error: StorageError) -> Response {
     match error {
         StorageError::NotFound { .. } => {
             (StatusCode::NOT_FOUND, "the file is gone\n").into_response()
         }
         StorageError::OutOfRange { total, .. } => unsatisfiable(total),
         StorageError::Settings { .. } | StorageError::Failed { .. } => {
-            tracing::warn!(error = with_causes(&error), "cannot send a file");
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the media storage cannot be reached right now\n",
-            )
-                .into_response()
+            // A storage that is away is told of once.
+            if !app.health.ailments().contains(&Ailment::StorageAway) {
+                tracing::warn!(error = with_causes(&error), "cannot send a file");
+            }
+            come_again("the media storage cannot be reached right now\n".to_owned())
         }
     }
+}
+
+fn come_again(words: String) -> Response {
+    let when = [(header::RETRY_AFTER, RETRY_DELAY.as_secs())];
+    (StatusCode::SERVICE_UNAVAILABLE, when, words).into_response()
 }
 
 /// RFC 9110, 14.2 and 15.3.7: one range is answered with 206, several or a malformed one with the whole file.

@@ -12,7 +12,7 @@ use crate::{
 };
 
 use super::{
-    call, caller,
+    call, caller, check_id,
     page::{bounded_page, page_request},
     proto::{self, job_service_server::JobService},
     required_id,
@@ -64,7 +64,7 @@ impl JobService for Jobs {
         let caller = caller(&request);
         let request = request.into_inner();
         let mut checks = Checks::default();
-        checks.id("job_id", request.job_id);
+        check_id("job_id", request.job_id, &mut checks);
         let page = page_request(request.page_size, request.page_token, &mut checks);
         checks.finish(())?;
         let events = |page| self.events(caller, request.job_id, page);
@@ -136,7 +136,7 @@ impl JobService for Jobs {
             after_revision,
         } = request.into_inner();
         let mut checks = Checks::default();
-        checks.id("job_id", job_id);
+        check_id("job_id", job_id, &mut checks);
         checks.require(after_revision >= 0, "after_revision", || {
             format!("must not be negative, got {after_revision}")
         });

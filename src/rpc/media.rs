@@ -19,7 +19,7 @@ use crate::{
 };
 
 use super::{
-    caller,
+    caller, check_id,
     page::{bounded_page, page_request},
     proto::{self, download_media_response::Part, media_service_server::MediaService},
     required_id,
@@ -120,7 +120,7 @@ impl MediaService for MediaFiles {
         let caller = caller(&request);
         let proto::DownloadMediaRequest { id, offset } = request.into_inner();
         let mut checks = Checks::default();
-        checks.id("id", id);
+        check_id("id", id, &mut checks);
         let start = u64::try_from(offset).unwrap_or_else(|_| {
             checks.add("offset", format!("must not be negative, got {offset}"));
             0

@@ -13,7 +13,7 @@ use crate::{
 };
 
 use super::{
-    call, caller, job,
+    call, caller, check_id, job,
     page::{bounded_page, page_request},
     proto::{self, request_service_server::RequestService},
     required_id,
@@ -35,6 +35,8 @@ impl RequestService for Requests {
     ) -> Result<Response<proto::CreateRequestResponse>, Status> {
         let caller = caller(&request);
         let request = request.into_inner();
+        call::note(Resource::Feature, request.feature_id);
+        call::note(Resource::Template, request.template_id());
         let checks = check_finite(&request);
         let validate_only = request.validate_only;
         let draft = draft(request);
@@ -89,6 +91,7 @@ impl RequestService for Requests {
         let caller = caller(&request);
         let id = required_id(request.get_ref().id)?;
         let cancellation = self.app.cancel_request(caller, id).await?;
+        note_jobs(id, &cancellation.cancelled);
         let request = message(cancellation.request, caller);
         let uncancelled = |job: &entity::job::Model| proto::UncancelledJob {
             id: job.id,
@@ -122,7 +125,7 @@ impl RequestService for Requests {
         let caller = caller(&request);
         let proto::DeleteRequestRequest { id, etag } = request.into_inner();
         let mut checks = Checks::default();
-        checks.id("id", id);
+        check_id("id", id, &mut checks);
         checks.etag("etag", &etag);
         checks.finish(())?;
         let request = self.app.delete_request(caller, id, &etag).await?;
@@ -152,7 +155,7 @@ impl RequestService for Requests {
         let caller = caller(&request);
         let proto::WatchRequestRequest { request_id, cursor } = request.into_inner();
         let mut checks = Checks::default();
-        checks.id("request_id", request_id);
+        check_id("request_id", request_id, &mut checks);
         let cursor = WatchCursor::decode(request_id, &cursor, &mut checks)?;
         checks.finish(())?;
         let updates = self.app.watch_request(caller, request_id, cursor).await?;
@@ -177,10 +180,9 @@ impl Requests {
     }
 }
 
-/// The log tells of the first job alone; the others are found by their request.
 fn note_jobs(request_id: i64, jobs: &[entity::job::Model]) {
     call::note(Resource::Request, request_id);
-    if let Some(job) = jobs.first() {
+    for job in jobs {
         call::note(Resource::Job, job.id);
     }
 }

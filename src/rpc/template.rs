@@ -6,13 +6,13 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::{App, Trial},
-    domain::{Checks, Error, Page},
+    domain::{Checks, Error, Page, Resource},
     entity::template,
     store::{self, PageRequest, template::Ranking},
 };
 
 use super::{
-    call, caller, json,
+    call, caller, check_id, json,
     page::{bounded_page, page_request},
     proto::{self, template_service_server::TemplateService},
     required_id,
@@ -34,6 +34,7 @@ impl TemplateService for Templates {
         request: Request<proto::CreateTemplateRequest>,
     ) -> Result<Response<proto::CreateTemplateResponse>, Status> {
         let request = request.into_inner();
+        call::note(Resource::Feature, request.feature_id);
         let not_finite = json::not_finite("", open_ended(request.template_data.as_ref()));
         let (draft, mut checks) = draft(request);
         checks.extend(not_finite);
@@ -91,6 +92,7 @@ impl TemplateService for Templates {
     ) -> Result<Response<proto::RecordTemplateViewResponse>, Status> {
         let caller = caller(&request);
         let view = request.into_inner();
+        call::note_id(view.template_id);
         let counted = self
             .app
             .record_template_view(caller, view.template_id, view.user_id)
@@ -106,6 +108,8 @@ impl TemplateService for Templates {
         let given = request.template.unwrap_or_default();
         let not_finite = json::not_finite("template.", open_ended(given.template_data.as_ref()));
         let (id, etag) = (given.id, given.etag.clone());
+        call::note_id(id);
+        call::note(Resource::Feature, given.feature_id);
         let (given, problems) = resource(given, "template.");
         let mut checks = Checks::default();
         let mask = FIELDS.select(request.update_mask, &given, &mut checks);
@@ -130,8 +134,7 @@ impl TemplateService for Templates {
     ) -> Result<Response<proto::DeleteTemplateResponse>, Status> {
         let proto::DeleteTemplateRequest { id, etag } = request.into_inner();
         let mut checks = Checks::default();
-        call::note_id(id);
-        checks.id("id", id);
+        check_id("id", id, &mut checks);
         checks.etag("etag", &etag);
         checks.finish(())?;
         let template = self.app.delete_template(id, &etag).await?;
@@ -156,6 +159,7 @@ impl TemplateService for Templates {
         request: Request<proto::RenderTemplateRequest>,
     ) -> Result<Response<proto::RenderTemplateResponse>, Status> {
         let request = request.into_inner();
+        call::note_id(request.template_id);
         let mut checks = Checks::default();
         json::check_finite("variables", request.variables.values(), &mut checks);
         let trial = Trial {

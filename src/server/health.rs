@@ -8,12 +8,11 @@ use tokio::time::{sleep, timeout};
 use crate::{
     app::{Ailment, App, Health, Pulse},
     domain::{Error, with_causes},
-    store::Writing,
+    store::{Fault, Writing},
 };
 
-/// How often the database is asked, and how long it may take to answer.
+/// How often the database is asked.
 const DATABASE_INTERVAL: Duration = Duration::from_secs(1);
-const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often something is written, and how long that may take: on SQLite it waits for others that write.
 const WRITING_INTERVAL: Duration = Duration::from_secs(5);
 const WRITING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -66,37 +65,38 @@ pub(super) async fn watch(app: App, pulse: Option<Pulse>, storage_interval: Dura
 }
 
 async fn look_at_database(app: &App) {
-    let found = match answer(
-        DATABASE_TIMEOUT,
-        app.store.probe_schema(),
-        Error::DatabaseUnavailable,
-    )
-    .await
-    {
-        Ok(()) => None,
-        Err(error @ Error::DatabaseUnavailable(_)) => {
-            Some((Ailment::DatabaseAway, with_causes(&error)))
-        }
-        Err(error) => Some((Ailment::SchemaUnknown, with_causes(&error))),
-    };
-    app.health
-        .note(&[Ailment::DatabaseAway, Ailment::SchemaUnknown], found);
+    let found = app.store.probe_schema().await.err();
+    let found = found.map(|fault| match fault {
+        Fault::Away(cause) => (Ailment::DatabaseAway, cause),
+        Fault::Busy(cause) => (Ailment::DatabaseBusy, cause),
+        Fault::Schema(cause) => (Ailment::SchemaUnknown, cause),
+    });
+    app.health.note(
+        &[
+            Ailment::DatabaseAway,
+            Ailment::DatabaseBusy,
+            Ailment::SchemaUnknown,
+        ],
+        found,
+    );
 }
 
-/// A database that is away is told as that alone.
+/// A database that is away or busy is told as that alone.
 async fn look_at_writing(app: &App) {
+    let explains = |found: &Ailment| matches!(found, Ailment::DatabaseAway | Ailment::DatabaseBusy);
     let found = match answer(
         WRITING_TIMEOUT,
-        app.store.probe_writing(),
+        app.store.probe_writing(&app.settings.users),
         Error::DatabaseUnavailable,
     )
     .await
     {
         Ok(Writing::Works) => None,
         Ok(Writing::ReadOnly) => told(Ailment::DatabaseReadOnly),
+        Ok(Writing::Forbidden(cause)) => Some((Ailment::DatabaseUnwritable, cause)),
         Ok(Writing::Full) => told(Ailment::DatabaseFull),
         Ok(Writing::Lost) => told(Ailment::DatabaseUnwritable),
-        Err(_) if app.health.ailments().contains(&Ailment::DatabaseAway) => return,
+        Err(_) if app.health.ailments().iter().any(explains) => return,
         Err(error) => Some((Ailment::DatabaseUnwritable, with_causes(&error))),
     };
     app.health.note(

@@ -17,6 +17,8 @@ const PASSING_CLASSES: [&str; 5] = ["08", "40", "53", "57", "58"];
 const PASSING_CODES: [&str; 4] = ["25006", "25P03", "55P03", "42501"];
 /// A session that takes no writes stays like that when the database takes them again; the others are closed by the server.
 const BREAKING_CODES: [&str; 6] = ["25006", "25P03", "57P01", "57P02", "57P03", "57P05"];
+/// A lock or a statement that took too long.
+const BUSY_CODES: [&str; 2] = ["55P03", "57014"];
 /// A server that ends sessions, or has none to give.
 const AWAITED_CODES: [&str; 4] = ["53300", "57P01", "57P02", "57P03"];
 const IN_USE: &str = "others use what was asked for in the database for too long";
@@ -109,6 +111,19 @@ fn is_full(error: &DbErr) -> bool {
         .and_then(sqlx::Error::as_database_error)
         .and_then(DatabaseError::code);
     matches!(code.as_deref(), Some("53100" | "13"))
+}
+
+/// Whether the database may be there and had only no time: a lock is held for long, or all connections are in use.
+pub(super) fn is_busy(error: &DbErr) -> bool {
+    match error {
+        DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
+        | DbErr::Conn(RuntimeErr::Internal(_)) => true,
+        _ => driver_error(error).is_some_and(|error| match error {
+            sqlx::Error::PoolTimedOut => true,
+            sqlx::Error::Database(error) => has_code(error.as_ref(), &BUSY_CODES),
+            _ => false,
+        }),
+    }
 }
 
 /// Whether the connection that said this is of no use any more.

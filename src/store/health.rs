@@ -2,28 +2,57 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, IdenStatic, Iterable, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use tokio::time::timeout;
 
 use crate::{
-    domain::Error,
-    entity::{
-        feature, idempotency_key, job, job_event, media, request, template, template_tally,
-        template_view,
-    },
+    domain::{Error, TableName, with_causes},
+    entity,
 };
 
-use super::Store;
+use super::{
+    Store, error, rights,
+    words::{Told, postgres_code},
+};
 
 /// How long the database counts as full after it has refused a write as that.
 const STAYS_FULL: Duration = Duration::from_secs(30);
 
+/// How long the database may take to answer.
+const PROBE_TIME: Duration = Duration::from_secs(2);
+/// Shorter than that, so that the server says itself what keeps it. They hold for the statements that come with them.
+const PROBE_LIMITS: &str = "SELECT set_config('lock_timeout', '1s', true), set_config('statement_timeout', '1500ms', true); ";
+
+/// What is wrong with the database as it is read, and the cause.
+#[derive(Debug)]
+pub enum Fault {
+    /// There is no answer, or not in time.
+    Away(String),
+    /// It is there, but a lock is held for long, or all connections are in use.
+    Busy(String),
+    /// A table or column is missing, or may not be read.
+    Schema(String),
+}
+
+impl From<DbErr> for Fault {
+    fn from(error: DbErr) -> Self {
+        let forbidden = postgres_code(&error).as_deref() == Some("42501");
+        match Error::from(error) {
+            error @ Error::DatabaseUnavailable(_) if !forbidden => Self::Away(with_causes(&error)),
+            error => Self::Schema(with_causes(&error)),
+        }
+    }
+}
+
 /// How the database takes what is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Writing {
     /// What is written is kept.
     Works,
     /// PostgreSQL takes no writes, as a standby does.
     ReadOnly,
+    /// It is not allowed to write everything.
+    Forbidden(String),
     /// There is no room for more.
     Full,
     /// What was written cannot be read.
@@ -31,43 +60,55 @@ pub enum Writing {
 }
 
 impl Store {
-    /// Asks for every table and column of the service, other than the users, who may be another's, without reading a row.
+    /// Asks for every table and column of the service without reading a row.
     ///
     /// # Errors
-    /// [`Error::DatabaseUnavailable`] if the database does not answer; any other if the schema is not as expected.
-    pub async fn probe_schema(&self) -> Result<(), Error> {
-        let tables = [
-            probe::<feature::Entity>(),
-            probe::<idempotency_key::Entity>(),
-            probe::<job::Entity>(),
-            probe::<job_event::Entity>(),
-            probe::<media::Entity>(),
-            probe::<request::Entity>(),
-            probe::<template::Entity>(),
-            probe::<template_tally::Entity>(),
-            probe::<template_view::Entity>(),
-        ];
-        let statement = format!("SELECT {}", tables.join(", "));
-        self.reader().execute_unprepared(&statement).await?;
-        Ok(())
+    /// What is wrong, with its cause.
+    pub async fn probe_schema(&self) -> Result<(), Fault> {
+        let tables = entity::tables();
+        let tables: Vec<_> = tables
+            .iter()
+            .map(|(table, columns)| probe(table, columns))
+            .collect();
+        let limits = match self.backend() {
+            DbBackend::Postgres => PROBE_LIMITS,
+            _ => "",
+        };
+        let statement = format!("{limits}SELECT {}", tables.join(", "));
+        let asked = self.reader().execute_unprepared(&statement);
+        let cause = match timeout(PROBE_TIME, asked).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) if error::is_busy(&error) => with_causes(&Told::from(error)),
+            Ok(Err(error)) => return Err(Fault::from(error)),
+            Err(_) => format!("no answer within {} s", PROBE_TIME.as_secs()),
+        };
+        // The calls have the same connections, so it may be they that keep the probe waiting.
+        match self.reader().reach().await {
+            Ok(()) => Err(Fault::Busy(cause)),
+            Err(error) => Err(Fault::Away(with_causes(&Told::from(error)))),
+        }
     }
 
     /// Finds out how the database takes what is written. SQLite writes a number into the head of the file, which is read
-    /// back over another connection; PostgreSQL is asked, for there each write would leave a dead row behind.
+    /// back over another connection; PostgreSQL is asked, for there each write would leave a dead row behind. Without the
+    /// table of users no request can be written.
     ///
     /// # Errors
     /// The database's, if it does not say.
-    pub async fn probe_writing(&self) -> Result<Writing, Error> {
+    pub async fn probe_writing(&self, users: &TableName) -> Result<Writing, Error> {
         if self.full_since().is_some_and(|since| since < STAYS_FULL) {
             return Ok(Writing::Full);
         }
+        let look_for_users = format!("SELECT id FROM {} WHERE 1 = 0", users.quoted());
+        self.reader().execute_unprepared(&look_for_users).await?;
         if self.backend() == DbBackend::Postgres {
             let read_only =
                 "SELECT CAST(current_setting('transaction_read_only') = 'on' AS integer)";
-            return Ok(match number(self.writer(), read_only).await? {
-                0 => Writing::Works,
-                _ => Writing::ReadOnly,
-            });
+            if number(self.writer(), read_only).await? != 0 {
+                return Ok(Writing::ReadOnly);
+            }
+            let lacking = rights::lacking(self.reader(), users).await?;
+            return Ok(lacking.map_or(Writing::Works, |lack| Writing::Forbidden(lack.to_string())));
         }
         match self.write_number().await {
             Err(Error::DatabaseFull(_)) => Ok(Writing::Full),
@@ -102,12 +143,13 @@ impl Store {
     }
 }
 
-/// An expression that fails unless the table has all columns of its entity.
-fn probe<E: EntityTrait>() -> String {
-    let columns: Vec<_> = E::Column::iter()
-        .map(|column| format!("\"{}\"", column.as_str()))
+/// An expression that fails unless the table has all columns. A column is named with its table, since SQLite takes an
+/// unknown name in quotes for a text.
+fn probe(table: &str, columns: &[String]) -> String {
+    let columns: Vec<_> = columns
+        .iter()
+        .map(|column| format!("\"{table}\".\"{column}\""))
         .collect();
-    let table = E::default().table_name().to_owned();
     format!(
         "(SELECT count(*) FROM (SELECT {} FROM \"{table}\" WHERE 1 = 0) AS probe)",
         columns.join(", ")

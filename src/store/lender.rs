@@ -224,6 +224,11 @@ impl Lender {
         self.0.connector.open().await.map_err(refused)
     }
 
+    /// Whether the server says anything, over a connection of its own.
+    pub(super) async fn reach(&self) -> Result<(), DbErr> {
+        self.0.connector.reach(ANSWER_TIME).await.map_err(refused)
+    }
+
     /// The first idle connection that comes; at once an error if the server is away.
     async fn next_idle(&self, deadline: Instant) -> Result<Idle, DbErr> {
         let mut outage = self.0.outage.subscribe();

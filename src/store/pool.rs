@@ -47,6 +47,17 @@ impl Pool {
         Ok(Transaction { inner, lent })
     }
 
+    /// Whether the database is there at all, however busy it is. A file is.
+    ///
+    /// # Errors
+    /// Why it cannot be reached.
+    pub async fn reach(&self) -> Result<(), DbErr> {
+        match &self.0 {
+            Source::Driver(_) => Ok(()),
+            Source::Lender(lender) => lender.reach().await,
+        }
+    }
+
     /// A connection apart from the pool, opened as those in it are.
     ///
     /// # Errors

@@ -72,22 +72,11 @@ pub async fn check(
     if db.get_database_backend() != DbBackend::Postgres {
         return Ok(());
     }
-    let ask =
-        |query| Statement::from_sql_and_values(DbBackend::Postgres, query, [users.quoted().into()]);
-    let mut role = String::new();
-    let mut missing = Vec::new();
-    for row in db.query_all_raw(ask(MISSING)).await? {
-        role = row.try_get_by_index(0)?;
-        missing.push(Missing {
-            object: row.try_get_by_index(1)?,
-            rights: row.try_get_by_index(2)?,
-        });
-    }
-    if !missing.is_empty() {
-        return Err(RightsError::Missing { role, missing });
+    if let Some(lack) = lacking(db, users).await? {
+        return Err(lack);
     }
     let may_add = "SELECT has_table_privilege(to_regclass($1), 'INSERT')";
-    let row = db.query_one_raw(ask(may_add)).await?;
+    let row = db.query_one_raw(about(may_add, users)).await?;
     let may_add = row.map_or(Ok(None), |row| row.try_get_by_index::<Option<bool>>(0))?;
     if provisions && may_add == Some(false) {
         let table = users.to_string();
@@ -97,6 +86,30 @@ pub async fn check(
         );
     }
     Ok(())
+}
+
+/// What the role lacks of the rights that serving on PostgreSQL needs, as [`RightsError::Missing`].
+///
+/// # Errors
+/// The database's, if it does not say.
+pub(super) async fn lacking(
+    db: &impl ConnectionTrait,
+    users: &TableName,
+) -> Result<Option<RightsError>, DbErr> {
+    let mut role = String::new();
+    let mut missing = Vec::new();
+    for row in db.query_all_raw(about(MISSING, users)).await? {
+        role = row.try_get_by_index(0)?;
+        missing.push(Missing {
+            object: row.try_get_by_index(1)?,
+            rights: row.try_get_by_index(2)?,
+        });
+    }
+    Ok((!missing.is_empty()).then_some(RightsError::Missing { role, missing }))
+}
+
+fn about(query: &str, users: &TableName) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Postgres, query, [users.quoted().into()])
 }
 
 fn list(role: &str, missing: &[Missing]) -> String {

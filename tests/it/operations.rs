@@ -1,6 +1,6 @@
 //! The program as an operator has it: its commands, probes, logs and signals.
 
 mod command_line;
-mod health;
+pub(crate) mod health;
 mod logs;
 mod shutdown;

@@ -7,11 +7,13 @@
 mod calls;
 mod mutation;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
+use serde_json::Value;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
@@ -28,6 +30,15 @@ use calls::{Calls, Fixtures};
 pub(super) const UNKNOWN_ID: i64 = 999_999;
 /// Most violations that a line shows; their number stands in it anyway.
 const TOLD_VIOLATIONS: usize = 3;
+/// What the line of a call has of the ids in its message.
+const LOGGED_IDS: [&str; 5] = [
+    "feature_id",
+    "template_id",
+    "request_id",
+    "job_id",
+    "media_id",
+];
+type Ids = BTreeMap<String, i64>;
 const TABLE: &str = "tests/it/api/error_walk/table.txt";
 /// Words of drivers and of the databases, which no client is told.
 const DRIVER_WORDS: [&str; 10] = [
@@ -52,13 +63,14 @@ on_both_databases! {
         let before = refusals_logged(&server.log());
         let pool = DescriptorPool::decode(atelier::rpc::proto::DESCRIPTORS).unwrap();
 
-        let (mut table, mut refused) = (String::new(), 0);
+        let (mut table, mut refused, mut ids) = (String::new(), 0, Vec::new());
         for method in methods(&pool) {
             let deleted = fixtures.deleted_of(&method);
             let calls = Calls::new(&fixtures);
             for mutation in mutation::of(&calls.of(&method), &deleted) {
                 let message = calls.refresh(mutation.message);
-                let outcome = outcome(server.channel(), &method, &message).await;
+                ids.push((rpc_of(&method), ids_in(&method, &message)));
+                let outcome = outcome(server.channel(), &method, &message, &ids.len().to_string()).await;
                 refused += usize::from(outcome.is_err());
                 let told = tell(&method, &mutation.name, outcome);
                 writeln!(table, "{} {} -> {told}", rpc_of(&method), mutation.name).unwrap();
@@ -67,6 +79,7 @@ on_both_databases! {
         }
         let log = server.log();
         assert_eq!(refusals_logged(&log) - before, refused, "a refusal is one line of the log");
+        assert_ids_logged(&log, &ids);
         assert!(!log.contains("\"ERROR\"") && !log.contains("panicked"), "{log}");
         compare(&table);
     }
@@ -90,11 +103,14 @@ async fn outcome(
     channel: Channel,
     method: &MethodDescriptor,
     message: &DynamicMessage,
+    x_request_id: &str,
 ) -> Result<(), Status> {
     let service = method.parent_service();
     let path = format!("/{}/{}", service.full_name(), method.name());
     let bytes = prost::Message::encode_to_vec(message).into();
-    let messages = Request::new(tokio_stream::once(bytes));
+    let mut messages = Request::new(tokio_stream::once(bytes));
+    let x_request_id = x_request_id.parse().unwrap();
+    messages.metadata_mut().insert("x-request-id", x_request_id);
     within(async {
         let mut answer = raw::call(channel, &path, messages).await?.into_inner();
         answer.message().await.map(|_| ())
@@ -162,13 +178,60 @@ fn metadata(refusal: &Refusal) -> String {
 
 fn refusals_logged(log: &str) -> usize {
     let refused = |line: &&str| {
-        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let line: Value = serde_json::from_str(line).unwrap();
         let told = line["fields"]["message"] == "call refused";
         let complete = !line["fields"]["reason"].is_null() && !line["span"]["rpc"].is_null();
         assert!(!told || complete, "{line}");
         told
     };
     log.lines().filter(refused).count()
+}
+
+/// The ids that a message names what it is about by, as the log has them. A list names none: it filters.
+fn ids_in(method: &MethodDescriptor, message: &DynamicMessage) -> Ids {
+    let service = method.parent_service();
+    let own = service.name().trim_end_matches("Service").to_lowercase();
+    let mut ids = Ids::new();
+    if method.name().starts_with("List") {
+        return ids;
+    }
+    for (field, value) in message.fields() {
+        if let Some(resource) = value.as_message().filter(|_| field.name() == own) {
+            ids.extend(ids_in(method, resource));
+        }
+        let name = match field.name() {
+            "id" => format!("{own}_id"),
+            name => name.to_owned(),
+        };
+        if let Some(id) = value
+            .as_i64()
+            .filter(|_| LOGGED_IDS.contains(&name.as_str()))
+        {
+            ids.insert(name, id);
+        }
+    }
+    ids
+}
+
+/// Each call that changes something, and each that was refused, has a line with its ids.
+fn assert_ids_logged(log: &str, ids: &[(String, Ids)]) {
+    let mut called = BTreeSet::new();
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let words = line["fields"]["message"].as_str().unwrap_or_default();
+        let number = line["span"]["x_request_id"]
+            .as_str()
+            .map(str::parse::<usize>);
+        if let Some(Ok(number)) = number.filter(|_| words.starts_with("call ")) {
+            let (rpc, ids) = &ids[number - 1];
+            called.insert(rpc);
+            for (name, id) in ids {
+                assert_eq!(line["fields"][name], *id, "{name} of {rpc} in {line}");
+            }
+        }
+    }
+    let all: BTreeSet<_> = ids.iter().map(|(rpc, _)| rpc).collect();
+    assert_eq!(called, all, "a line for every rpc");
 }
 
 #[track_caller]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use atelier::rpc::proto::{ErrorReason, JobStatus, ListFeaturesRequest};
 use atelier::server::Role;
 use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionOptions};
+use serde_json::Value;
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -39,6 +40,16 @@ async fn a_primary_that_is_read_only_for_a_while_costs_no_job_and_no_attempt() {
     assert!(
         refused.get_error_details().retry_info().is_some(),
         "{refused:?}"
+    );
+    let told = server.log();
+    let told = told.lines().filter(|line| line.contains("CreateRequest"));
+    let told: Vec<_> = told.filter(|line| !line.contains("call done")).collect();
+    let [line] = &told[..] else {
+        panic!("a refusal is one line: {told:?}")
+    };
+    assert!(
+        line.contains("SQLSTATE 25006") && line.contains("call refused"),
+        "{line}"
     );
     // What only reads works on.
     assert_eq!(server.job(job).await.status(), JobStatus::Processing);
@@ -128,6 +139,22 @@ async fn a_transaction_that_loses_to_others_when_a_job_is_finished_is_tried_agai
         let job = submitted_job(&server, feature, &script).await;
         script.open_gate();
         assert_completed_at_once(&server, job, &script).await;
+        let trouble = "cannot record the end of an attempt yet";
+        server.until_logged("attempt ended").await;
+        let log = server.log();
+        let told: Vec<Value> = log
+            .lines()
+            .filter(|line| line.contains(trouble))
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let [begin, end] = &told[..] else {
+            panic!("it is told when it begins and when it is over: {log}");
+        };
+        assert_eq!(
+            (&begin["level"], &end["level"]),
+            (&"WARN".into(), &"INFO".into())
+        );
+        assert_eq!(end["fields"]["times"], 3);
     }
 }
 

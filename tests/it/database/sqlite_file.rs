@@ -104,6 +104,24 @@ async fn a_backup_under_load_is_a_whole_database_that_its_owner_alone_may_read()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_on_the_schema_leaves_the_whole_database_in_one_file() {
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    for command in [
+        &["migrate", "up"][..],
+        &["migrate", "status"],
+        &["migrate", "up", "--dry-run"],
+        &["migrate", "down", "--yes"],
+    ] {
+        let done = run(atelier(&db, command)).await;
+        assert!(done.status.success(), "{command:?}: {done:?}");
+        for beside in ["-wal", "-shm"] {
+            let beside = format!("{}{beside}", file_of(&db).display());
+            assert!(!Path::new(&beside).exists(), "{command:?} leaves {beside}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backup_overwrites_nothing_and_leaves_nothing_half_written() {
     let db = TestDatabase::create(Backend::Sqlite).await;
     Bench::new(&db).await;

@@ -4,9 +4,12 @@ use std::process::Output;
 
 use atelier::rpc::proto::JobStatus;
 use atelier::server::{Role, Server};
+use tonic_health::pb::health_check_response::ServingStatus;
 use url::Url;
 use uuid::Uuid;
 
+use crate::api::reflection::{wait_for, watch_health};
+use crate::operations::health::{REQUESTS, ask, degrades, recovers};
 use crate::support::client::wish;
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::process::{atelier, refused, run};
@@ -296,6 +299,44 @@ async fn an_owner_migrates_and_a_role_with_the_least_rights_serves() {
         &role.serve("runtime").await,
         &["GRANT USAGE ON SCHEMA public"],
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_taken_from_a_running_server_is_told_by_its_health() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    db.create_users().await;
+    let role = Roles::create(&db).await;
+    let migrated = run(atelier(&db, &["migrate", "up"])).await;
+    assert!(migrated.status.success(), "{migrated:?}");
+    let runtime = role.name("runtime");
+    db.execute(&least_privilege(&role.name("owner"), &runtime))
+        .await;
+    let url = role.url("runtime");
+    let server = TestServer::start_with(&db, |config| {
+        config.database.url = url.parse().unwrap();
+    })
+    .await;
+    let change = async |verb: &str, right: &str, preposition: &str| {
+        let table = "generation_requests";
+        db.execute(&format!(
+            "{verb} {right} ON {table} {preposition} {runtime}"
+        ))
+        .await;
+    };
+    change("REVOKE", "INSERT", "FROM").await;
+    degrades(&server, "database_unwritable", REQUESTS).await;
+    change("GRANT", "INSERT", "TO").await;
+    recovers(&server, REQUESTS).await;
+
+    change("REVOKE", "SELECT", "FROM").await;
+    let mut health = watch_health(&server, "").await;
+    wait_for(&mut health, ServingStatus::NotServing).await;
+    let (_, words) = ask(&server.url(), "readyz").await;
+    assert!(
+        words.starts_with("unavailable\nschema_unknown: "),
+        "{words}"
+    );
+    server.stop().await;
 }
 
 /// The statements of the page on operating it, for these roles.

@@ -49,10 +49,24 @@ async fn the_compose_file_configures_an_api_and_workers_on_postgresql_and_s3() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_workers_have_spooled_outlives_their_containers() {
+    let compose = compose().await;
+    let spool = Config::default().executor.spool_folder;
+    assert!(spool.is_relative());
+    let folder = "/var/lib/atelier";
+    assert!(read("deploy/Dockerfile").contains(&format!("WORKDIR {folder}\n")));
+    assert_eq!(
+        compose["services"]["worker"]["volumes"],
+        serde_json::json!([format!("worker:{folder}")])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_the_proxy_reaches_the_service_and_only_this_machine_the_proxy() {
     let compose = compose().await;
     let proxy = &compose["services"]["proxy"];
     assert_eq!(proxy["network_mode"], "service:api");
+    assert_eq!(proxy["depends_on"]["api"]["restart"], true);
     let listen = Config::default().server.listen;
     let rules = read("deploy/Caddyfile");
     assert!(

@@ -4,7 +4,7 @@ use std::fs;
 
 use atelier::rpc::proto::{DownloadMediaRequest, ErrorReason, Media};
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE, RETRY_AFTER};
 use tonic::Code;
 
 use crate::support::database::{TestDatabase, on_both_databases};
@@ -24,6 +24,17 @@ on_both_databases! {
         };
         refused.is(Code::NotFound, ErrorReason::MediaContentMissing).with("media_id", media.id);
         assert_eq!(get(&media, None).await.status(), StatusCode::NOT_FOUND);
+    }
+
+    async fn a_file_that_cannot_be_read_now_is_to_be_asked_for_again(db: TestDatabase) {
+        let (server, media) = with_a_picture(&db).await;
+        let folder = server.media_folder().join("jobs");
+        fs::rename(&folder, server.media_folder().join("aside")).unwrap();
+        // No file can be read below a file.
+        fs::write(&folder, "").unwrap();
+        let answer = get(&media, None).await;
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.headers()[RETRY_AFTER], "1");
     }
 
     async fn a_link_gives_any_part_of_its_file(db: TestDatabase) {

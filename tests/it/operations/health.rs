@@ -13,7 +13,7 @@ use atelier::rpc::proto::{ErrorReason, ListFeaturesRequest};
 use atelier::rpc::proto::{media_service_server, request_service_server};
 use atelier::server::{Role, Server, open_app};
 use reqwest::StatusCode;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -31,13 +31,16 @@ use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::http::browser;
 use crate::support::postgres::Cluster;
 use crate::support::process::{atelier, run};
+use crate::support::proxy::TcpProxy;
 use crate::support::refusal::of_status;
 use crate::support::script::Script;
 use crate::support::server::{DEADLINE, TestServer, configuration, within};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const BUSY: &str =
+    "degraded\ndatabase_busy: the database is there, but keeps the service waiting\n";
 const MEDIA: &str = media_service_server::SERVICE_NAME;
-const REQUESTS: &str = request_service_server::SERVICE_NAME;
+pub(crate) const REQUESTS: &str = request_service_server::SERVICE_NAME;
 
 on_both_databases! {
     async fn a_healthy_server_says_so_everywhere(db: TestDatabase) {
@@ -59,6 +62,32 @@ on_both_databases! {
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(words, "unavailable\nschema_unknown: the database's schema is not the one that this program knows\n");
         assert_eq!(ask(&server.url(), "livez").await.0, StatusCode::OK);
+    }
+
+    async fn every_table_and_column_that_is_gone_is_noticed(db: TestDatabase) {
+        let server = TestServer::start_api(&db).await;
+        let operator = db.connect().await;
+        let renamed = async |what: &str, from: &str, to: &str| {
+            let rename = format!("ALTER TABLE {what} {from} TO {to}");
+            operator.execute_unprepared(&rename).await.unwrap();
+        };
+        for (table, column) in tables_and_columns(&db).await {
+            renamed(&table, &format!("RENAME COLUMN {column}"), "aside").await;
+            assert!(server.app().store.probe_schema().await.is_err(), "{table}.{column}");
+            renamed(&table, "RENAME COLUMN aside", &column).await;
+            renamed(&table, "RENAME", "aside").await;
+            assert!(server.app().store.probe_schema().await.is_err(), "{table}");
+            renamed("aside", "RENAME", &table).await;
+            assert!(server.app().store.probe_schema().await.is_ok(), "{table}.{column}");
+        }
+    }
+
+    async fn without_the_table_of_users_only_the_request_service_is_away(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        db.execute("ALTER TABLE users RENAME TO aside").await;
+        degrades(&server, "database_unwritable", REQUESTS).await;
+        db.execute("ALTER TABLE aside RENAME TO users").await;
+        recovers(&server, REQUESTS).await;
     }
 
     async fn a_folder_that_is_gone_takes_only_the_media_service_away_until_it_is_back(db: TestDatabase) {
@@ -309,8 +338,101 @@ async fn a_server_starts_on_a_database_that_is_read_only_for_a_while() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_locked_for_long_makes_a_server_degraded_and_not_unready() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let server = TestServer::start_api(&db).await;
+    let operator = db.connect().await;
+    let held = operator.begin().await.unwrap();
+    let lock = "LOCK TABLE generation_requests IN ACCESS EXCLUSIVE MODE";
+    held.execute_unprepared(lock).await.unwrap();
+    assert_eq!(until_it_ails(&server).await, BUSY);
+    held.rollback().await.unwrap();
+    within(async {
+        while ask(&server.url(), "readyz?strict").await.0 != StatusCode::OK {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_have_all_connections_make_a_server_degraded_and_not_unready() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let server = TestServer::start_as(Role::Api, &db, |config| {
+        config.database.max_connections = 2;
+        config.database.acquire_timeout = Duration::from_secs(1);
+    })
+    .await;
+    let busy = async || {
+        let sleep = "SELECT pg_sleep(60)";
+        let _ = server.app().store.reader().execute_unprepared(sleep).await;
+    };
+    let ails = async { assert_eq!(until_it_ails(&server).await, BUSY) };
+    tokio::select! {
+        () = async { tokio::join!(busy(), busy()); } => panic!("they were cut off"),
+        () = ails => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_falls_silent_is_away() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let mut url = url::Url::parse(&db.url).unwrap();
+    let address = format!("http://{}:{}", url.host_str().unwrap(), url.port().unwrap());
+    let proxy = TcpProxy::start(&address, None).await;
+    url.set_port(Some(proxy.port())).unwrap();
+    let server = TestServer::start_with(&db, |config| {
+        config.database.url = url.as_str().parse().unwrap();
+    })
+    .await;
+    proxy.set_silent(true);
+    let mut health = watch_health(&server, "").await;
+    wait_for(&mut health, ServingStatus::NotServing).await;
+    let (status, words) = ask(&server.url(), "readyz").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(words.starts_with("unavailable\ndatabase_away: "), "{words}");
+    proxy.set_silent(false);
+    wait_for(&mut health, ServingStatus::Serving).await;
+}
+
+/// The first answer of `/readyz` that is not fine; it must stay among those that may be called.
+async fn until_it_ails(server: &TestServer) -> String {
+    within(async {
+        loop {
+            let (status, words) = ask(&server.url(), "readyz").await;
+            assert_eq!(status, StatusCode::OK, "{words}");
+            if words != "ok\n" {
+                return words;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    })
+    .await
+}
+
+/// What the database has, other than the users.
+async fn tables_and_columns(db: &TestDatabase) -> Vec<(String, String)> {
+    let names = match db.backend {
+        Backend::Sqlite => {
+            "SELECT tables.name || ' ' || columns.name FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
+             WHERE tables.type = 'table' AND tables.name <> 'users' AND tables.name NOT LIKE 'sqlite%'"
+        }
+        Backend::Postgres => {
+            "SELECT table_name || ' ' || column_name FROM information_schema.columns
+             WHERE table_schema = 'public' AND table_name <> 'users'"
+        }
+    };
+    let names = db.texts(names).await;
+    assert!(names.len() > 100, "{names:?}");
+    let pairs = names.iter().map(|pair| pair.split_once(' ').unwrap());
+    pairs
+        .map(|(table, column)| (table.to_owned(), column.to_owned()))
+        .collect()
+}
+
 /// Waits until the server says that it is degraded by `name`, which fails only the strict probes and `service`.
-async fn degrades(server: &TestServer, name: &str, service: &str) {
+pub(crate) async fn degrades(server: &TestServer, name: &str, service: &str) {
     let mut health = watch_health(server, service).await;
     wait_for(&mut health, ServingStatus::NotServing).await;
     let url = server.url();
@@ -339,7 +461,7 @@ async fn degrades(server: &TestServer, name: &str, service: &str) {
     assert_eq!(check(server, service).await, ServingStatus::NotServing);
 }
 
-async fn recovers(server: &TestServer, service: &str) {
+pub(crate) async fn recovers(server: &TestServer, service: &str) {
     let mut health = watch_health(server, service).await;
     wait_for(&mut health, ServingStatus::Serving).await;
     let answer = ask(&server.url(), "readyz?strict").await;
@@ -388,7 +510,7 @@ async fn fill(db: &TestDatabase, server: &TestServer) -> JoinSet<()> {
     clients
 }
 
-async fn ask(url: &str, path: &str) -> (StatusCode, String) {
+pub(crate) async fn ask(url: &str, path: &str) -> (StatusCode, String) {
     let answer = within(browser().get(format!("{url}/{path}")).send()).await;
     let answer = answer.unwrap();
     (answer.status(), answer.text().await.unwrap())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atelier::rpc::proto::{CreateRequestRequest, GetJobRequest, JobStatus};
+use atelier::rpc::proto::{CreateRequestRequest, GetJobRequest, JobStatus, RetryJobRequest};
 use serde_json::Value;
 use tonic::Request;
 
@@ -32,10 +32,11 @@ on_both_databases! {
         for line in &lines {
             assert_eq!(line["span"]["traceparent"], TRACEPARENT);
             assert_eq!(line["level"], "INFO");
+            assert_eq!(line["spans"], Value::Null, "what the span says is said once");
         }
         let (call, claim, end) = (&lines[0], &lines[1], &lines[2]);
         assert_eq!(call["span"]["rpc"], "/generation.v1.RequestService/CreateRequest");
-        assert_eq!(call["fields"]["code"], "Ok");
+        assert_eq!(call["fields"]["code"], "OK");
         assert_eq!((&call["fields"]["request_id"], &call["fields"]["job_id"]), (&id.into(), &job_id.into()));
         assert!(call["fields"]["duration_ms"].is_u64());
         for line in [claim, end] {
@@ -70,8 +71,38 @@ on_both_databases! {
         let lines = lines_of(&process, "refused");
         let [line] = &lines[..] else { panic!("{lines:?}") };
         assert_eq!(line["fields"]["message"], "call refused");
-        assert_eq!((&line["fields"]["code"], &line["fields"]["job_id"]), (&"NotFound".into(), &(job_id + 1).into()));
+        assert_eq!((&line["fields"]["code"], &line["fields"]["job_id"]), (&"NOT_FOUND".into(), &(job_id + 1).into()));
         assert!(line["fields"]["duration_ms"].is_u64());
+    }
+
+    async fn every_job_of_a_call_stands_in_its_line(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
+        let process = Process::serve(&db, media.path(), &[]).await;
+        let feature = process.scripted_feature().await;
+        let script = Script::new(&["reject", "succeed"]);
+        let mut wish = scripted_wish(feature, &script);
+        wish.input.as_mut().unwrap().variations = 2;
+        let (request, jobs) = process.create(wish).await;
+        let named = async |id: i64, id_of_line: &str, name: &str| {
+            let call = process.log();
+            let lines = call.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let mut lines = lines.filter(|line| line["span"]["rpc"].as_str().is_some_and(|rpc| rpc.ends_with(name)));
+            let line = lines.next().unwrap();
+            assert_eq!(line["fields"][id_of_line], id, "{line}");
+            line["fields"]["job_ids"].clone()
+        };
+        let both = format!("{}, {}", jobs[0].id, jobs[1].id);
+        assert_eq!(named(request.id, "request_id", "/CreateRequest").await, both);
+        let mut failed = None;
+        for job in &jobs {
+            if process.ended(job.id).await.job.status() == JobStatus::Failed {
+                failed = Some(job.id);
+            }
+        }
+        let failed = failed.unwrap();
+        let retried = process.jobs().retry_job(RetryJobRequest { id: failed }).await.unwrap();
+        let made = retried.into_inner().job.unwrap().id;
+        assert_eq!(named(failed, "job_id", "/RetryJob").await, format!("{failed}, {made}"));
     }
 
     async fn a_panic_is_one_line_of_a_text_log(db: TestDatabase) {
