@@ -3,7 +3,7 @@
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::store::Trouble;
+use crate::{domain::Error, store::Trouble};
 
 use super::Executor;
 
@@ -59,6 +59,9 @@ impl Executor {
         let asked = Instant::now();
         let (worker_id, lease) = (&self.settings.worker_id, self.settings.lease);
         let claimed = self.app.claim_jobs(worker_id, free, lease, &ready).await;
+        if matches!(claimed, Err(Error::ShuttingDown)) {
+            return;
+        }
         for job in trouble.pass(claimed).unwrap_or_default() {
             running.spawn(self.clone().run_job(job, asked));
         }

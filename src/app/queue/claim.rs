@@ -14,6 +14,9 @@ use crate::{
 impl App {
     /// Takes up to `slots` due jobs for a worker that can run them, and
     /// which must renew their leases before `lease` has passed.
+    ///
+    /// # Errors
+    /// [`Error::ShuttingDown`] if this process has begun to drain meanwhile.
     pub async fn claim_jobs(
         &self,
         worker_id: &str,
@@ -25,6 +28,10 @@ impl App {
         let now = self.clock.queue();
         self.change_jobs(async |tx, changed| {
             let jobs = queue::claim(tx, worker_id, &token, lease, slots, capabilities, now).await?;
+            // What was created since then is not begun here any more.
+            if self.draining.is_cancelled() {
+                return Err(Error::ShuttingDown);
+            }
             changed.moved(&jobs, None)?;
             // The claim itself has made them processing.
             changed.requests_are_settled(&jobs);

@@ -32,7 +32,12 @@ impl App {
             Ownership::Unclaimed if self.storage.list().try_next().await?.is_none() => {
                 self.claim_storage().await?;
             }
-            Ownership::Unclaimed => {}
+            Ownership::Unclaimed => {
+                tracing::info!(
+                    "nobody has claimed the media storage, and it holds objects: the next look for those without a record finds \
+                     out whose it is"
+                );
+            }
             Ownership::Doubtful(doubt) => {
                 let why = Withheld::Doubtful(doubt);
                 tracing::warn!(why = %why, "objects without a record will not be removed");

@@ -194,7 +194,7 @@ on_both_databases! {
             name = "moody"
             template_data.variables = [{ name = "mood", type = "string", default = "hungry" }]
         "#;
-        let refused = folder.refuse(&format!("{SMALL}{styled}"), &["--dry-run"]).await;
+        let refused = folder.refuse(&format!("{SMALL}{styled}"), &[]).await;
         assert!(refused.contains("catalogue.toml has 2 problems:\n"), "{refused}");
         for place in ["[0].template_data.style.tempo", "[1].template_data.variables[0].default"] {
             assert!(refused.contains(&format!("\n  features[1].templates{place}: must be ")), "{refused}");

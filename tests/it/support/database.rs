@@ -1,6 +1,7 @@
 //! A fresh, empty database for each test, on either backend.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use tempfile::TempDir;
@@ -18,6 +19,8 @@ pub(crate) struct TestDatabase {
     /// What `DATABASE_URL` would say.
     pub url: String,
     pub backend: Backend,
+    /// Where its servers keep their media: a database that has some expects to find them.
+    pub media: Arc<TempDir>,
     _storage: Storage,
 }
 
@@ -46,6 +49,7 @@ impl TestDatabase {
         Self {
             url: sqlite_url(&folder.path().join("atelier.db")),
             backend: Backend::Sqlite,
+            media: Arc::new(tempfile::tempdir().unwrap()),
             _storage: Storage::Folder { _folder: folder },
         }
     }
@@ -55,6 +59,7 @@ impl TestDatabase {
         Self {
             url: database.url.clone(),
             backend: Backend::Postgres,
+            media: Arc::new(tempfile::tempdir().unwrap()),
             _storage: Storage::Server {
                 _database: database,
             },
@@ -71,6 +76,7 @@ impl TestDatabase {
         Self {
             url,
             backend,
+            media: Arc::new(tempfile::tempdir().unwrap()),
             _storage: Storage::Elsewhere,
         }
     }

@@ -48,8 +48,7 @@ impl TestServer {
         db: &TestDatabase,
         change: impl FnOnce(&mut Config),
     ) -> Self {
-        let media = Arc::new(tempfile::tempdir().unwrap());
-        Self::start_in(media, role, db, change).await
+        Self::start_in(db.media.clone(), role, db, change).await
     }
 
     /// One more server on the same database and media.
