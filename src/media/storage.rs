@@ -1,10 +1,13 @@
 //! Objects in a local folder or an S3 bucket.
 
+mod claim;
+mod presence;
+
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,11 +17,9 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path as ObjectPath;
 use object_store::signer::{Method, Signer};
 use object_store::{
-    Attribute, Attributes, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    Attribute, Attributes, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutOptions,
 };
 use url::Url;
-
-use crate::domain::Installation;
 
 use super::backend::{Backend, Folder, StorageSettings};
 use super::error::StorageError;
@@ -30,13 +31,8 @@ use super::object::{ListedObject, ObjectFacts, StoredObject};
 use super::range::ByteRange;
 use super::s3::MAX_LINK_LIFETIME;
 
-/// How long [`Storage::check`] waits for an answer.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// The object that tells which installation the others belong to.
 const MARKER: &str = "atelier-installation.json";
-
-const CHECK_CONTENT: Bytes = Bytes::from_static(b"written to see whether it can be");
 
 /// The objects of one folder or bucket. Clones share it.
 #[derive(Clone)]
@@ -108,103 +104,6 @@ impl Storage {
                 expected: AtomicBool::new(expected),
             }),
         })
-    }
-
-    /// Finds out whether objects can be listed, written, read and deleted, by doing so once. Meant
-    /// for start-up.
-    ///
-    /// # Errors
-    ///
-    /// [`StorageError::Failed`] if one of them fails or nothing answers within half a minute.
-    pub async fn check(&self) -> Result<(), StorageError> {
-        let action = "list, write, read and delete objects";
-        let checked = match tokio::time::timeout(CHECK_TIMEOUT, self.try_everything()).await {
-            Ok(result) => result.map_err(|error| self.failed(action, &error)),
-            Err(elapsed) => Err(self.failed(action, &elapsed)),
-        };
-        self.inner.health.note(&checked);
-        checked
-    }
-
-    /// Whether the last write or check failed. Only these two tell, so a process that does not write finds out by
-    /// [`check`](Self::check) alone.
-    pub fn is_away(&self) -> bool {
-        self.inner.health.is_away()
-    }
-
-    /// Waits until a write or check has failed.
-    pub async fn gone(&self) {
-        self.inner.health.becomes(true).await;
-    }
-
-    /// Waits until the last write or check has succeeded.
-    pub async fn back(&self) {
-        self.inner.health.becomes(false).await;
-    }
-
-    /// Finds out whether the storage is there, and cheaply, for it is done all the time: a folder takes a file, a bucket
-    /// has the marker or lists what stands under a name that nothing has.
-    ///
-    /// # Errors
-    ///
-    /// [`StorageError::Failed`].
-    pub async fn probe(&self) -> Result<(), StorageError> {
-        let check = format!(".check-{}", uuid::Uuid::new_v4());
-        let path = self.inner.prefix.clone().join(check);
-        let store = self.store();
-        let probed = async {
-            self.require_present().await?;
-            match &self.inner.backend {
-                Backend::Folder(_) => {
-                    store.put(&path, CHECK_CONTENT.into()).await?;
-                    store.delete(&path).await
-                }
-                Backend::Bucket(_) if self.is_expected() => Ok(()),
-                Backend::Bucket(_) => store.list(Some(&path)).try_next().await.map(drop),
-            }
-        };
-        let probed = probed.await;
-        probed.map_err(|error| self.failed("keep or find objects", &error))
-    }
-
-    /// Whether it is known to have held something, and so may be away.
-    pub fn is_expected(&self) -> bool {
-        self.inner.expected.load(Ordering::Relaxed)
-    }
-
-    /// Fails where the storage must hold something and holds nothing. What is written to such a place would be lost to the
-    /// storage when it comes back.
-    async fn require_present(&self) -> object_store::Result<()> {
-        if !self.is_expected() {
-            return Ok(());
-        }
-        match self.store().head(&self.marker()).await {
-            Err(object_store::Error::NotFound { .. }) => {}
-            found => return found.map(drop),
-        }
-        match self.store().list(Some(&self.root())).try_next().await? {
-            Some(_) => Ok(()),
-            None => Err(object_store::Error::Generic {
-                store: "media",
-                source: format!(
-                    "it holds neither {MARKER} nor any object, though it did: is it mounted? If it is to begin anew, run \
-                     `atelier storage adopt`"
-                )
-                .into(),
-            }),
-        }
-    }
-
-    async fn try_everything(&self) -> object_store::Result<()> {
-        self.require_present().await?;
-        let store = self.store();
-        let check = format!(".check-{}", uuid::Uuid::new_v4());
-        let path = self.inner.prefix.clone().join(check);
-        store.list(Some(&self.root())).try_next().await?;
-        store.put(&path, CHECK_CONTENT.into()).await?;
-        let read = store.head(&path).await;
-        store.delete(&path).await?;
-        read.map(drop)
     }
 
     /// Stores `content` under `key`, whole or not at all, and durably: it survives a crash after
@@ -328,79 +227,6 @@ impl Storage {
                     return Ok(ours.collect());
                 }
             }
-        }
-    }
-
-    /// Which installation has claimed the storage, if any has.
-    ///
-    /// # Errors
-    ///
-    /// [`StorageError::Failed`], also if the marker cannot be read as one.
-    pub async fn installation(&self) -> Result<Option<Installation>, StorageError> {
-        let failed = |error: &dyn Error| self.failed(format_args!("read {MARKER}"), error);
-        let marker = match self.store().get(&self.marker()).await {
-            Err(object_store::Error::NotFound { .. }) => {
-                let present = self.require_present().await;
-                return present.map(|()| None).map_err(|error| failed(&error));
-            }
-            marker => marker.map_err(|error| failed(&error))?,
-        };
-        let content = marker.bytes().await.map_err(|error| failed(&error))?;
-        let installation = serde_json::from_slice(&content).map_err(|error| failed(&error))?;
-        self.inner.expected.store(true, Ordering::Relaxed);
-        Ok(Some(installation))
-    }
-
-    /// Takes a place that holds nothing for the storage, although this was expected to hold objects.
-    ///
-    /// # Errors
-    ///
-    /// [`StorageError::Settings`] if the folder cannot be used.
-    pub fn begin_anew(&self) -> Result<(), StorageError> {
-        self.inner.expected.store(false, Ordering::Relaxed);
-        let Backend::Folder(folder) = &self.inner.backend else {
-            return Ok(());
-        };
-        folder.make().map_err(|reason| StorageError::Settings {
-            place: self.inner.place.clone(),
-            reason,
-        })
-    }
-
-    /// Claims the storage for an installation, whosever it was.
-    ///
-    /// # Errors
-    ///
-    /// [`StorageError::Failed`].
-    pub async fn mark(&self, installation: &Installation) -> Result<(), StorageError> {
-        self.write_marker(installation, PutMode::Overwrite).await
-    }
-
-    /// Claims the storage for an installation, unless it is claimed.
-    ///
-    /// # Errors
-    ///
-    /// [`StorageError::Failed`].
-    pub async fn mark_if_unmarked(&self, installation: &Installation) -> Result<(), StorageError> {
-        self.write_marker(installation, PutMode::Create).await
-    }
-
-    async fn write_marker(
-        &self,
-        installation: &Installation,
-        mode: PutMode,
-    ) -> Result<(), StorageError> {
-        let failed = |error: &dyn Error| self.failed(format_args!("write {MARKER}"), error);
-        let content = serde_json::to_vec(installation).map_err(|error| failed(&error))?;
-        let options = PutOptions::from(mode);
-        let path = self.marker();
-        let written = self.store().put_opts(&path, content.into(), options);
-        match written.await {
-            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {
-                self.inner.expected.store(true, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(error) => Err(failed(&error)),
         }
     }
 

@@ -44,11 +44,11 @@ const GET_JOB: &str = "/generation.v1.JobService/GetJob";
 on_both_databases! {
     async fn thousands_of_violations_make_an_answer_that_arrives(db: TestDatabase) {
         let server = Running::start(&db).await;
-        let wish = CreateRequestRequest {
+        let asked = CreateRequestRequest {
             user_media_urls: vec!["no link".to_owned(); 2_000],
-            ..wish(server.feature().await)
+            ..request_for(server.feature().await)
         };
-        let status = server.requests().create_request(wish).await.unwrap_err();
+        let status = server.requests().create_request(asked).await.unwrap_err();
         assert_bounded(&status, 32, "2001");
         assert!(status.message().ends_with("and 1998 more"), "{status:?}");
     }
@@ -60,8 +60,8 @@ on_both_databases! {
                 lora_weights: [(name, 9.0)].into(),
                 ..Default::default()
             };
-            let wish = CreateRequestRequest { input: Some(input), ..wish(server.feature().await) };
-            let status = server.requests().create_request(wish).await.unwrap_err();
+            let asked = CreateRequestRequest { input: Some(input), ..request_for(server.feature().await) };
+            let status = server.requests().create_request(asked).await.unwrap_err();
             let violations = violations(&status);
             assert_bounded(&status, violations.len(), &violations.len().to_string());
         }
@@ -159,8 +159,8 @@ on_both_databases! {
         let feature = server.feature().await;
         let mut created = Vec::new();
         for _ in 0..50 {
-            let wish = CreateRequestRequest { metadata: Some(filled(60_000)), ..wish(feature) };
-            let answer = server.requests().create_request(wish).await.unwrap().into_inner();
+            let asked = CreateRequestRequest { metadata: Some(filled(60_000)), ..request_for(feature) };
+            let answer = server.requests().create_request(asked).await.unwrap().into_inner();
             created.push(answer.request.unwrap().id);
         }
         let (mut listed, mut pages, mut page_token) = (Vec::new(), 0, String::new());
@@ -179,7 +179,7 @@ on_both_databases! {
 
     async fn the_input_of_a_job_is_told_where_one_job_is(db: TestDatabase) {
         let server = Running::start(&db).await;
-        let answer = server.requests().create_request(wish(server.feature().await)).await;
+        let answer = server.requests().create_request(request_for(server.feature().await)).await;
         let job = answer.unwrap().into_inner().jobs.remove(0);
         let listed = server.jobs().list_jobs(ListJobsRequest::default()).await.unwrap().into_inner();
         assert_eq!((&job.input, &listed.jobs[0].input), (&None, &None));
@@ -267,8 +267,8 @@ impl Running {
 
     /// A media whose file has [`LARGE`] bytes.
     async fn large_media(&self, db: &TestDatabase) -> i64 {
-        let wish = wish(self.feature().await);
-        let answer = self.requests().create_request(wish).await;
+        let asked = request_for(self.feature().await);
+        let answer = self.requests().create_request(asked).await;
         let job = answer.unwrap().into_inner().jobs.remove(0);
         self.ended(job.id).await;
         let media = media::Entity::find().one(&db.connect().await).await;
@@ -336,8 +336,8 @@ fn configuration(db: &TestDatabase, folder: &Path) -> Config {
     config
 }
 
-/// A wish that keeps all the rules.
-fn wish(feature_id: i64) -> CreateRequestRequest {
+/// A request that keeps all the rules.
+fn request_for(feature_id: i64) -> CreateRequestRequest {
     CreateRequestRequest {
         user_id: USER,
         feature_id,

@@ -10,7 +10,7 @@ use prost::Message;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, ORIGIN};
 use reqwest::{Response, StatusCode, Version};
 
-use crate::support::client::{scripted_feature, scripted_wish};
+use crate::support::client::{scripted_feature, scripted_request};
 use crate::support::database::on_both_databases;
 use crate::support::http::browser;
 use crate::support::script::Script;
@@ -42,8 +42,8 @@ on_both_databases! {
             let script = Script::new(&["succeed"]).gated();
             let feature = scripted_feature(&format!("feature_{}", format.len()));
             let feature = server.features().create_feature(feature).await.unwrap().into_inner();
-            let wish = scripted_wish(feature.feature.unwrap().id, &script);
-            let job = server.create(wish).await.1.remove(0);
+            let asked = scripted_request(feature.feature.unwrap().id, &script);
+            let job = server.create(asked).await.1.remove(0);
             let request = WatchJobRequest { job_id: job.id, after_revision: 0 };
             let mut stream = call(&server, "JobService/WatchJob", format, &request).await;
 

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ActiveValue::Set, EntityTrait};
 use tonic::{Code, Status};
 
-use crate::support::client::{USER, scripted_feature, scripted_wish};
+use crate::support::client::{USER, scripted_feature, scripted_request};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::refusal::refusal;
 use crate::support::script::Script;
@@ -198,8 +198,8 @@ impl Shelf {
                 created.unwrap();
             }
             List::Requests | List::Jobs | List::Media => {
-                let wish = scripted_wish(self.feature, &self.script);
-                let (_, jobs) = self.server.create(wish).await;
+                let asked = scripted_request(self.feature, &self.script);
+                let (_, jobs) = self.server.create(asked).await;
                 self.server.ended(jobs[0].id).await;
             }
         }

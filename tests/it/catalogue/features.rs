@@ -15,7 +15,7 @@ use sea_orm::{
 use serde_json::json;
 use tonic::Code;
 
-use crate::support::client::{plain_template, scripted_feature, scripted_wish, wish};
+use crate::support::client::{plain_template, request_for, scripted_feature, scripted_request};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::refusal::refusal;
 use crate::support::samples::full_feature;
@@ -73,7 +73,7 @@ on_both_databases! {
         refusal(server.update_feature(poster.clone(), &["name"]).await)
             .is(Code::NotFound, ErrorReason::FeatureNotFound)
             .with("feature_id", poster.id);
-        refusal(server.requests().create_request(wish(poster.id)).await)
+        refusal(server.requests().create_request(request_for(poster.id)).await)
             .is(Code::NotFound, ErrorReason::FeatureNotFound);
 
         let live = server.undelete_feature(poster.id).await.unwrap();
@@ -143,7 +143,7 @@ on_both_databases! {
     async fn a_feature_with_jobs_that_wait_or_run_is_in_use(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         let feature = server.scripted_feature().await;
-        let (_, jobs) = server.create(wish(feature)).await;
+        let (_, jobs) = server.create(request_for(feature)).await;
         refusal(server.delete_feature(feature, "").await)
             .is(Code::FailedPrecondition, ErrorReason::FeatureInUse)
             .with("feature_id", feature)
@@ -152,7 +152,7 @@ on_both_databases! {
 
         let script = Script::new(&["succeed"]).gated();
         let worker = server.beside(atelier::server::Role::Worker, &db, |_| ()).await;
-        let running = server.create(scripted_wish(feature, &script)).await.1.remove(0);
+        let running = server.create(scripted_request(feature, &script)).await.1.remove(0);
         server.ended(jobs[0].id).await;
         script.wait_until_submitted(1).await;
         refusal(server.delete_feature(feature, "").await)
@@ -170,7 +170,7 @@ on_both_databases! {
         for round in 0..6 {
             let feature = server.add_feature(scripted_feature(&format!("race_{round}"))).await.id;
             let requests = (0..4).map(|_| async {
-                server.requests().create_request(wish(feature)).await.map(|_| ())
+                server.requests().create_request(request_for(feature)).await.map(|_| ())
             });
             let deletion = async { server.delete_feature(feature, "").await.map(|_| ()) };
             let (created, deleted) = within(futures::future::join(join_all(requests), deletion)).await;
@@ -301,15 +301,20 @@ async fn on_postgres_a_request_and_a_deletion_wait_for_each_other() {
         server.add_feature(scripted_feature("first")).await.id,
         server.add_feature(scripted_feature("second")).await.id,
     );
-    server.create(wish(second)).await;
+    server.create(request_for(second)).await;
     let (rival, observer) = (db.connect().await, db.connect().await);
 
     let deletion = rival.begin().await.unwrap();
     let lock = format!("SELECT 1 FROM generation_features WHERE id = {first} FOR UPDATE");
     deletion.execute_unprepared(&lock).await.unwrap();
     let client = server.requests();
-    let request =
-        tokio::spawn(async move { client.clone().create_request(wish(first)).await.map(|_| ()) });
+    let request = tokio::spawn(async move {
+        client
+            .clone()
+            .create_request(request_for(first))
+            .await
+            .map(|_| ())
+    });
     until_someone_waits(&observer).await;
     let delete_first =
         format!("UPDATE generation_features SET deleted_at = NOW() WHERE id = {first}");

@@ -15,7 +15,7 @@ use sea_orm::{ActiveValue::Set, EntityTrait};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::client::{Client, plain_template, scripted_feature, wish};
+use crate::support::client::{Client, plain_template, request_for, scripted_feature};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::process::{atelier, run};
 use crate::support::server::TestServer;
@@ -167,7 +167,7 @@ on_both_databases! {
         let server = TestServer::start_api(&db).await;
         let busy = server.scripted_feature().await;
         server.add_template(plain_template(busy, "style")).await;
-        server.create(wish(busy)).await;
+        server.create(request_for(busy)).await;
         let before = rows(&db).await;
         let refused = folder.refuse(SMALL, &["--prune"]).await;
         assert!(refused.contains(&format!("feature {busy} has 1 pending and 0 processing jobs")), "{refused}");

@@ -9,7 +9,7 @@ use atelier::rpc::proto::{
 use prost_types::{FieldMask, Struct, Value, value::Kind};
 use serde_json::{Value as Json, json};
 
-use crate::support::client::{plain_template, wish};
+use crate::support::client::{plain_template, request_for};
 use crate::support::database::on_both_databases;
 use crate::support::refusal::refusal;
 use crate::support::samples::variable;
@@ -48,7 +48,7 @@ on_both_databases! {
             .of_fields(["template.template_data.variables[0].default_value"]);
     }
 
-    async fn a_wish_that_the_provider_cannot_read_is_refused_with_all_else(db: TestDatabase) {
+    async fn a_request_that_the_provider_cannot_read_is_refused_with_all_else(db: TestDatabase) {
         let server = TestServer::start(&db).await;
         let feature = server.add_feature(builtin(MediaType::Audio)).await.id;
         let template = server.add_template(mood_template(feature, "calm")).await.id;
@@ -61,20 +61,20 @@ on_both_databases! {
                     variables: [("mood".to_owned(), value(&json!("hungry")))].into(),
                     ..Default::default()
                 }),
-                ..wish(feature)
+                ..request_for(feature)
             };
             let refused = refusal(server.requests().create_request(wrong).await);
             refused.of_fields(["input.variables.mood", "user_media_urls[0]"]);
         }
     }
 
-    async fn a_wish_for_a_template_with_an_old_wrong_style_is_refused(db: TestDatabase) {
+    async fn a_request_for_a_template_with_an_old_wrong_style_is_refused(db: TestDatabase) {
         let server = TestServer::start(&db).await;
         let feature = server.add_feature(builtin(MediaType::Image)).await.id;
         let template = server.add_template(styled(feature, json!({ "layout": "poster" }))).await.id;
         db.execute("UPDATE generation_templates SET template_data = '{\"style\": {\"layout\": \"nope\"}}'").await;
-        let wish = CreateRequestRequest { template_id: Some(template), ..wish(feature) };
-        let refused = refusal(server.requests().create_request(wish).await);
+        let asked = CreateRequestRequest { template_id: Some(template), ..request_for(feature) };
+        let refused = refusal(server.requests().create_request(asked).await);
         refused.of_fields(["template_id"]);
         assert!(refused.descriptions[0].starts_with("the template's style.layout must be one of"), "{refused:?}");
     }
@@ -102,8 +102,8 @@ on_both_databases! {
         };
         refusal(server.templates().create_template(template).await).of_fields(["template_data.style", "name"]);
 
-        let wish = CreateRequestRequest { metadata: Some(nan()), user_prompt: String::new(), ..wish(feature) };
-        refusal(server.requests().create_request(wish).await).of_fields(["metadata", "user_prompt"]);
+        let asked = CreateRequestRequest { metadata: Some(nan()), user_prompt: String::new(), ..request_for(feature) };
+        refusal(server.requests().create_request(asked).await).of_fields(["metadata", "user_prompt"]);
     }
 }
 

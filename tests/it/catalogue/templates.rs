@@ -17,7 +17,7 @@ use sea_orm::{ActiveValue::Set, EntityTrait};
 use serde_json::{Value as Json, json};
 use tonic::{Code, Status};
 
-use crate::support::client::{plain_template, scripted_feature, wish};
+use crate::support::client::{plain_template, request_for, scripted_feature};
 use crate::support::database::on_both_databases;
 use crate::support::refusal::{of_status, refusal};
 use crate::support::samples::{full_template, limited_feature, sale, variable};
@@ -53,7 +53,7 @@ on_both_databases! {
         let server = TestServer::start_api(&db).await;
         let feature = server.scripted_feature().await;
         let sale = server.add_template(plain_template(feature, "sale")).await;
-        let with_sale = CreateRequestRequest { template_id: Some(sale.id), ..wish(feature) };
+        let with_sale = CreateRequestRequest { template_id: Some(sale.id), ..request_for(feature) };
         let (request, _) = server.create(with_sale.clone()).await;
 
         let deleted = server.delete_template(sale.id, "").await.unwrap();
@@ -175,7 +175,7 @@ on_both_databases! {
                 variables: structure(&variables).fields.into_iter().collect(),
                 ..Default::default()
             }),
-            ..wish(feature)
+            ..request_for(feature)
         };
         assert_eq!(server.create(request).await.0.template_prompt, rendered.prompt);
 
@@ -202,7 +202,7 @@ on_both_databases! {
                     ..Default::default()
                 }),
                 validate_only: true,
-                ..wish(feature)
+                ..request_for(feature)
             };
             let requested = server.requests().create_request(request).await;
             match rendered {

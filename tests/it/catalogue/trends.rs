@@ -14,7 +14,7 @@ use sea_orm::{
 };
 use tonic::{Code, Status};
 
-use crate::support::client::{Client, USER, plain_template, wish};
+use crate::support::client::{Client, USER, plain_template, request_for};
 use crate::support::clocked::ClockedServer;
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::refusal::refusal;
@@ -126,13 +126,13 @@ on_both_databases! {
         let keyed = CreateRequestRequest {
             template_id: Some(template.id),
             idempotency_key: "order-17".to_owned(),
-            ..wish(template.feature_id)
+            ..request_for(template.feature_id)
         };
         let calls = (0..20).map(|_| server.create(keyed.clone()));
         within(join_all(calls)).await;
         let refused = CreateRequestRequest { user_prompt: String::new(), idempotency_key: String::new(), ..keyed };
         server.requests().create_request(refused).await.unwrap_err();
-        server.create(wish(template.feature_id)).await;
+        server.create(request_for(template.feature_id)).await;
         fold(&server).await;
         assert_eq!(get(&server, template.id).await.usage_count, 1);
     }
@@ -334,7 +334,7 @@ async fn add_templates(client: &Client, count: usize) -> Vec<Template> {
 async fn use_template(client: &Client, template: &Template) {
     let request = CreateRequestRequest {
         template_id: Some(template.id),
-        ..wish(template.feature_id)
+        ..request_for(template.feature_id)
     };
     client.create(request).await;
 }

@@ -13,7 +13,7 @@ use futures::TryStreamExt;
 use tonic::Code;
 use url::Url;
 
-use crate::support::client::{scripted_feature, scripted_wish, wish};
+use crate::support::client::{request_for, scripted_feature, scripted_request};
 use crate::support::database::on_both_databases;
 use crate::support::proxy::{Fate, Relay, TcpProxy};
 use crate::support::script::Script;
@@ -71,9 +71,9 @@ on_both_databases! {
         let server = TestServer::start(&db).await;
         let proxy = TcpProxy::start(&server.url(), None).await;
         let script = Script::new(&["transient", "succeed"]).gated();
-        let mut wish = scripted_wish(server.scripted_feature().await, &script);
-        wish.input.get_or_insert_default().variations = 2;
-        let (request, jobs) = server.create(wish).await;
+        let mut asked = scripted_request(server.scripted_feature().await, &script);
+        asked.input.get_or_insert_default().variations = 2;
+        let (request, jobs) = server.create(asked).await;
         let mut events = connect(&proxy.url()).await.watch_request(request.id, "");
         let mut seen = BTreeMap::<i64, Vec<i64>>::new();
         let mut ended = None;
@@ -115,16 +115,16 @@ on_both_databases! {
         let relay = Relay::start(server.channel(), vec![Fate::AnswerLost; 2]).await;
         let client = connect(&relay.url()).await;
 
-        let created = within(client.requests().create_request(wish(feature))).await;
+        let created = within(client.requests().create_request(request_for(feature))).await;
         let created = created.unwrap().into_inner();
 
         assert_eq!(relay.calls().len(), 3);
         assert_eq!(requests(&server).await, [created.request.unwrap().id]);
-        // Two wishes stay two: each call has a key of its own.
-        within(client.requests().create_request(wish(feature))).await.unwrap();
+        // Two requests stay two: each call has a key of its own.
+        within(client.requests().create_request(request_for(feature))).await.unwrap();
         assert_eq!(requests(&server).await.len(), 2);
         // A key of the caller is sent as it is.
-        let keyed = CreateRequestRequest { idempotency_key: "order-17".to_owned(), ..wish(feature) };
+        let keyed = CreateRequestRequest { idempotency_key: "order-17".to_owned(), ..request_for(feature) };
         within(client.requests().create_request(keyed.clone())).await.unwrap();
         within(server.requests().create_request(keyed)).await.unwrap();
         assert_eq!(requests(&server).await.len(), 3);
@@ -291,15 +291,15 @@ async fn picture(server: &TestServer) -> Media {
         .list_features(ListFeaturesRequest::default())
         .await;
     let feature = features.unwrap().into_inner().features[0].id;
-    let mut wish = wish(feature);
-    let input = wish.input.get_or_insert_default();
+    let mut asked = request_for(feature);
+    let input = asked.input.get_or_insert_default();
     input.seed = Some(7);
     input.output = Some(OutputSettings {
         width: 2_160,
         height: 2_700,
         ..Default::default()
     });
-    let (_, jobs) = server.create(wish).await;
+    let (_, jobs) = server.create(asked).await;
     let mut ended = server.ended(jobs[0].id).await.transitions;
     ended.pop().unwrap().media.remove(0)
 }

@@ -2,7 +2,7 @@
 
 use atelier::rpc::proto::{JobStatus, RetryJobRequest};
 
-use crate::support::client::scripted_wish;
+use crate::support::client::scripted_request;
 use crate::support::database::{Backend, TestDatabase};
 use crate::support::script::Script;
 use crate::support::server::TestServer;
@@ -41,11 +41,11 @@ async fn requests_jobs_events_and_media_bear_the_time_of_the_database() {
     let server = TestServer::start(&db).await;
     let feature = server.scripted_feature().await;
     let script = Script::new(&["transient", "several"]);
-    server.made(scripted_wish(feature, &script)).await;
+    server.made(scripted_request(feature, &script)).await;
     // A job in the place of a failed one is new too.
     let script = Script::new(&["fail"]);
     let failed = server
-        .create(scripted_wish(feature, &script))
+        .create(scripted_request(feature, &script))
         .await
         .1
         .remove(0);

@@ -13,7 +13,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionOptions, Transac
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::support::client::{Client, scripted_wish};
+use crate::support::client::{Client, scripted_request};
 use crate::support::database::{Backend, TestDatabase};
 use crate::support::postgres::Cluster;
 use crate::support::process::{Process, atelier, refused, run};
@@ -270,7 +270,7 @@ async fn calls_fail_at_once_while_the_database_is_away_and_work_soon_after_it_is
     }
     assert!(back.elapsed() < AT_ONCE, "{:?}", back.elapsed());
     let job = server
-        .create(scripted_wish(feature, &script))
+        .create(scripted_request(feature, &script))
         .await
         .1
         .remove(0);
@@ -417,7 +417,7 @@ async fn transactions_read_what_is_committed_whatever_the_servers_default_is() {
         let (client, script) = (Client::clone(&server), Script::new(&["succeed"]));
         async move {
             let job = client
-                .create(scripted_wish(feature, &script))
+                .create(scripted_request(feature, &script))
                 .await
                 .1
                 .remove(0);

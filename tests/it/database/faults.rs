@@ -9,7 +9,7 @@ use serde_json::Value;
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use crate::support::client::scripted_wish;
+use crate::support::client::scripted_request;
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::process::Process;
 use crate::support::refusal::of_status;
@@ -34,7 +34,7 @@ async fn a_primary_that_is_read_only_for_a_while_costs_no_job_and_no_attempt() {
         .until_logged("cannot record the end of an attempt yet")
         .await;
     let mut requests = server.requests();
-    let refused = requests.create_request(scripted_wish(feature, &script));
+    let refused = requests.create_request(scripted_request(feature, &script));
     let refused = within(refused).await.unwrap_err();
     of_status(&refused).is(Code::Unavailable, ErrorReason::DatabaseUnavailable);
     assert!(
@@ -57,7 +57,7 @@ async fn a_primary_that_is_read_only_for_a_while_costs_no_job_and_no_attempt() {
     set_read_only(&operator, &db, false).await;
     assert_completed_at_once(&server, job, &script).await;
     let next = server
-        .create(scripted_wish(feature, &script))
+        .create(scripted_request(feature, &script))
         .await
         .1
         .remove(0);
@@ -188,7 +188,7 @@ on_both_databases! {
         for (code, words) in hindrances(&db) {
             hinder(&db, &server, code).await;
             let mut requests = server.requests();
-            let refused = within(requests.create_request(scripted_wish(feature, &script))).await;
+            let refused = within(requests.create_request(scripted_request(feature, &script))).await;
             let status = refused.unwrap_err();
             of_status(&status).is(Code::Unavailable, ErrorReason::DatabaseUnavailable);
             assert_eq!(status.message(), words);
@@ -253,7 +253,7 @@ async fn hinder(db: &TestDatabase, server: &TestServer, code: &str) {
 
 /// A job that a provider works at.
 async fn submitted_job(server: &Process, feature: i64, script: &Script) -> i64 {
-    let (_, jobs) = server.create(scripted_wish(feature, script)).await;
+    let (_, jobs) = server.create(scripted_request(feature, script)).await;
     script.wait_until_submitted(1).await;
     jobs[0].id
 }

@@ -10,7 +10,7 @@ use futures::future::join_all;
 use tempfile::TempDir;
 use url::Url;
 
-use crate::support::client::scripted_wish;
+use crate::support::client::scripted_request;
 use crate::support::database::{Backend, TestDatabase};
 use crate::support::postgres::give_up_root;
 use crate::support::process::{Process, atelier, refused, run};
@@ -45,7 +45,7 @@ async fn a_pool_behind_a_smaller_session_pooler_makes_do_with_what_it_gets() {
 
     let script = Script::new(&["succeed"]);
     let job = server
-        .create(scripted_wish(feature, &script))
+        .create(scripted_request(feature, &script))
         .await
         .1
         .remove(0);

@@ -82,7 +82,7 @@ on_both_databases! {
     async fn taking_back_asks_tells_what_goes_and_waits_for_no_server(db: TestDatabase) {
         let server = TestServer::start(&db).await;
         let feature = server.scripted_feature().await;
-        server.create(crate::support::client::wish(feature)).await;
+        server.create(crate::support::client::request_for(feature)).await;
         let all = ["down", "--steps", "99", "--yes"];
         refused(&migrate(&db, &all).await, &["servers are running"]);
         server.stop().await;

@@ -4,7 +4,7 @@ use std::process::Output;
 
 use sea_orm::ConnectionTrait;
 
-use crate::support::client::wish;
+use crate::support::client::request_for;
 use crate::support::database::{Backend, TestDatabase};
 use crate::support::postgres::Cluster;
 use crate::support::process::{Process, atelier, run};
@@ -171,7 +171,7 @@ async fn a_sqlite_path_with_a_percent_sign_or_a_question_mark_goes_where_the_tex
     let db = TestDatabase::at(url, Backend::Sqlite);
     let server = Process::serve(&db, folder.path(), &[]).await;
     let feature = server.scripted_feature().await;
-    server.create(wish(feature)).await;
+    server.create(request_for(feature)).await;
     assert!(folder.path().join("50% of what?/a.db").exists());
 }
 

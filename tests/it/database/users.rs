@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::api::reflection::{wait_for, watch_health};
 use crate::operations::health::{REQUESTS, ask, degrades, recovers};
-use crate::support::client::wish;
+use crate::support::client::request_for;
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::process::{atelier, refused, run};
 use crate::support::script::Script;
@@ -45,7 +45,7 @@ on_both_databases! {
         };
         let server = TestServer::start_with(&db, named).await;
         let feature = server.scripted_feature().await;
-        assert_eq!(server.create(wish(feature)).await.0.user_id, USER);
+        assert_eq!(server.create(request_for(feature)).await.0.user_id, USER);
         server.stop().await;
         assert_eq!(db.texts("SELECT CAST(id AS TEXT) FROM people").await, ["7"]);
 
@@ -77,7 +77,7 @@ async fn users_are_found_along_the_search_path_and_our_tables_go_into_our_schema
     })
     .await;
     let feature = server.scripted_feature().await;
-    let mut known = wish(feature);
+    let mut known = request_for(feature);
     known.user_id = USER;
     assert_eq!(server.create(known).await.0.user_id, USER);
     server.stop().await;
@@ -134,7 +134,7 @@ async fn users_may_stand_in_a_table_of_another_schema_that_is_named() {
     })
     .await;
     let feature = server.scripted_feature().await;
-    server.create(wish(feature)).await;
+    server.create(request_for(feature)).await;
     server.stop().await;
     assert_eq!(
         db.texts("SELECT id::text FROM identity.accounts").await,
@@ -276,7 +276,7 @@ async fn an_owner_migrates_and_a_role_with_the_least_rights_serves() {
     .await;
     let up = role.run("runtime", &["migrate", "up"]).await;
     assert_eq!(text(&up.stdout), "nothing to do\n", "{up:?}");
-    let mut unknown = wish(job.feature_id);
+    let mut unknown = request_for(job.feature_id);
     unknown.user_id = 99;
     let refusal = server.requests().create_request(unknown).await.unwrap_err();
     assert_eq!(

@@ -9,7 +9,7 @@ use atelier::rpc::proto::{
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use tempfile::TempDir;
 
-use crate::support::client::{scripted_feature, scripted_wish, wish};
+use crate::support::client::{request_for, scripted_feature, scripted_request};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::process::Process;
 use crate::support::script::Script;
@@ -94,7 +94,7 @@ on_both_databases! {
         };
         let feature = first.features().create_feature(feature).await.unwrap().into_inner().feature.unwrap();
         assert_eq!(feature.category(), MediaType::Image);
-        let mut large = wish(feature.id);
+        let mut large = request_for(feature.id);
         let size = OutputSettings { width: 1_920, height: 1_080, ..Default::default() };
         large.input.get_or_insert_default().output = Some(size);
         let job = first.create(large).await.1.remove(0);
@@ -138,10 +138,10 @@ async fn create_jobs(process: &Process, script: &Script, count: usize) -> BTreeS
     let feature = process.scripted_feature().await;
     let mut jobs = BTreeSet::new();
     while jobs.len() < count {
-        let mut wish = scripted_wish(feature, script);
+        let mut asked = scripted_request(feature, script);
         let variations = (count - jobs.len()).min(16);
-        wish.input.get_or_insert_default().variations = variations as i32;
-        jobs.extend(process.create(wish).await.1.iter().map(|job| job.id));
+        asked.input.get_or_insert_default().variations = variations as i32;
+        jobs.extend(process.create(asked).await.1.iter().map(|job| job.id));
     }
     jobs
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use atelier::domain::command::{Argument, PromptBy};
 use atelier::rpc::proto::{CreateRequestRequest, JobStatus, WatchJobEvent};
 
-use crate::support::client::wish;
+use crate::support::client::request_for;
 use crate::support::database::on_both_databases;
 use crate::support::watching::Ended;
 use studio::{PROVIDER, Studio, feature, order, serve};
@@ -132,10 +132,10 @@ async fn make_as(server: &crate::support::server::TestServer, name: &str, prompt
     let mut feature = feature(PROVIDER);
     feature.name = name.to_owned();
     let feature = server.add_feature(feature).await;
-    let wish = CreateRequestRequest {
+    let asked = CreateRequestRequest {
         user_prompt: prompt.to_owned(),
-        ..wish(feature.id)
+        ..request_for(feature.id)
     };
-    let (_, jobs) = server.create(wish).await;
+    let (_, jobs) = server.create(asked).await;
     server.ended(jobs[0].id).await
 }

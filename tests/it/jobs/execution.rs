@@ -9,7 +9,7 @@ use atelier::rpc::proto::{
 use prost_types::Timestamp;
 use tonic::Code;
 
-use crate::support::client::scripted_wish;
+use crate::support::client::scripted_request;
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::refusal::refusal;
 use crate::support::script::Script;
@@ -37,7 +37,7 @@ on_both_databases! {
             ("panic", "INTERNAL"),
         ] {
             for script in [Script::new(&[step]), Script::new(&[step]).with_task()] {
-                let (request, jobs) = server.create(scripted_wish(feature, &script)).await;
+                let (request, jobs) = server.create(scripted_request(feature, &script)).await;
                 let ended = server.ended(jobs[0].id).await;
                 assert_eq!((ended.code(), ended.job.status()), (code, FAILED), "{step}");
                 assert_eq!(ended.statuses(), [PENDING, PROCESSING, FAILED], "{step}");
@@ -50,7 +50,7 @@ on_both_databases! {
         }
         // After a panic, too.
         let script = Script::new(&["succeed"]);
-        let (_, jobs) = server.create(scripted_wish(feature, &script)).await;
+        let (_, jobs) = server.create(scripted_request(feature, &script)).await;
         assert_eq!(server.ended(jobs[0].id).await.job.status(), COMPLETED);
     }
 
@@ -59,7 +59,7 @@ on_both_databases! {
         let feature = server.scripted_feature().await;
         for step in ["nothing", "garbage", "reject", "invalid_input", "fail", "ambiguous"] {
             let script = Script::new(&[step, "succeed"]);
-            let (_, jobs) = server.create(scripted_wish(feature, &script)).await;
+            let (_, jobs) = server.create(scripted_request(feature, &script)).await;
             assert_eq!(server.ended(jobs[0].id).await.statuses(), [PENDING, PROCESSING, FAILED], "{step}");
             assert_eq!(script.calls_of("submit").len(), 1, "{step}");
         }
@@ -73,7 +73,7 @@ on_both_databases! {
         let feature = server.scripted_feature().await;
         let endless_poll = Script::new(&[]).with_task().gated();
         for script in [Script::new(&["hang"]), endless_poll] {
-            let (_, jobs) = server.create(scripted_wish(feature, &script)).await;
+            let (_, jobs) = server.create(scripted_request(feature, &script)).await;
             let ended = server.ended(jobs[0].id).await;
             assert_eq!((ended.code(), ended.job.status()), ("JOB_TIMED_OUT", FAILED));
             assert_failure_is_told(&ended);
@@ -164,7 +164,7 @@ on_both_databases! {
         let server = TestServer::start(&db).await;
         let feature = server.scripted_feature().await;
         let lost = Script::new(&["ambiguous"]).with_task();
-        let (_, jobs) = server.create(scripted_wish(feature, &lost)).await;
+        let (_, jobs) = server.create(scripted_request(feature, &lost)).await;
         let ended = server.ended(jobs[0].id).await;
         assert_eq!((ended.code(), ended.job.status()), ("PROVIDER_OUTCOME_UNKNOWN", FAILED));
         assert_eq!((lost.calls_of("submit").len(), lost.calls_of("find").len()), (1, 1));
@@ -183,9 +183,9 @@ on_both_databases! {
         let server = TestServer::start_with(&db, one_slot).await;
         let script = Script::new(&["succeed"]).gated();
         let feature = server.scripted_feature().await;
-        let mut wish = scripted_wish(feature, &script);
-        wish.input.get_or_insert_default().variations = 3;
-        let (request, jobs) = server.create(wish).await;
+        let mut asked = scripted_request(feature, &script);
+        asked.input.get_or_insert_default().variations = 3;
+        let (request, jobs) = server.create(asked).await;
         server.reached(jobs[0].id, PROCESSING).await;
         server.jobs().cancel_job(CancelJobRequest { id: jobs[2].id }).await.unwrap();
         assert_eq!(server.request(request.id).await.status(), RequestStatus::Processing);
@@ -220,7 +220,7 @@ on_both_databases! {
             async move { refusal(jobs.cancel_job(CancelJobRequest { id }).await) }
         };
         let script = Script::new(&["succeed"]).gated();
-        let running = server.create(scripted_wish(feature, &script)).await.1.remove(0);
+        let running = server.create(scripted_request(feature, &script)).await.1.remove(0);
         server.reached(running.id, PROCESSING).await;
         cancel(running.id).await
             .is(Code::FailedPrecondition, ErrorReason::JobAlreadyProcessing)
@@ -232,7 +232,7 @@ on_both_databases! {
             .with("job_id", running.id)
             .with("status", "completed");
         let failing = Script::new(&["fail"]);
-        let failed = server.create(scripted_wish(feature, &failing)).await.1.remove(0);
+        let failed = server.create(scripted_request(feature, &failing)).await.1.remove(0);
         server.ended(failed.id).await;
         cancel(failed.id).await
             .is(Code::FailedPrecondition, ErrorReason::JobAlreadyFinished)
@@ -245,13 +245,13 @@ on_both_databases! {
         let server = TestServer::start_with(&db, one_slot).await;
         let feature = server.scripted_feature().await;
         let gate = Script::new(&["succeed"]).gated();
-        let (_, first) = server.create(scripted_wish(feature, &gate)).await;
+        let (_, first) = server.create(scripted_request(feature, &gate)).await;
         server.reached(first[0].id, PROCESSING).await;
         let script = Script::new(&["succeed"]);
         let mut jobs = Vec::new();
         for priority in [0, 5, -100, 10, 5, 10] {
-            let wish = CreateRequestRequest { priority, ..scripted_wish(feature, &script) };
-            jobs.push(server.create(wish).await.1[0].id);
+            let asked = CreateRequestRequest { priority, ..scripted_request(feature, &script) };
+            jobs.push(server.create(asked).await.1[0].id);
         }
         gate.open_gate();
         for job in &jobs {

@@ -8,7 +8,7 @@ use atelier::rpc::proto::JobStatus;
 use atelier::server::Role;
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
-use crate::support::client::scripted_wish;
+use crate::support::client::scripted_request;
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::script::{Call, Script};
 use crate::support::server::TestServer;
@@ -53,7 +53,7 @@ on_both_databases! {
 
         // The other worker's only slot is taken, so it is the late one that has done with its attempt.
         let script = Script::new(&["succeed"]);
-        let (_, next) = first.create(scripted_wish(job.feature_id, &script)).await;
+        let (_, next) = first.create(scripted_request(job.feature_id, &script)).await;
         assert_eq!(first.ended(next[0].id).await.job.worker_id, "first");
         let running = first.job(job.id).await;
         assert_eq!((running.status(), running.revision), (JobStatus::Processing, 4));
@@ -75,7 +75,7 @@ on_both_databases! {
 
         // The only slot is free again, so the attempt has ended; the job stays with the thief until the lease runs out.
         let next = Script::new(&["succeed"]);
-        let (_, jobs) = server.create(scripted_wish(job.feature_id, &next)).await;
+        let (_, jobs) = server.create(scripted_request(job.feature_id, &next)).await;
         server.ended(jobs[0].id).await;
         let stolen = server.job(job.id).await;
         assert_eq!((stolen.status(), stolen.revision, stolen.attempt), (JobStatus::Processing, 2, 1));

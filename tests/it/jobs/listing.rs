@@ -7,7 +7,7 @@ use atelier::rpc::proto::{
 use atelier::server::Role;
 use tonic::{Code, Status};
 
-use crate::support::client::{USER, scripted_feature, scripted_wish};
+use crate::support::client::{USER, scripted_feature, scripted_request};
 use crate::support::database::on_both_databases;
 use crate::support::refusal::refusal;
 use crate::support::script::Script;
@@ -21,14 +21,14 @@ on_both_databases! {
         let script = Script::new(&["succeed"]);
         let feature = server.scripted_feature().await;
         let (_, ours) = server.create(CreateRequestRequest {
-            project_id: Some(3), ..scripted_wish(feature, &script)
+            project_id: Some(3), ..scripted_request(feature, &script)
         }).await;
         let mut sound = scripted_feature("sound");
         sound.category = MediaType::Audio.into();
         let sound = server.add_feature(sound).await.id;
         let failing = Script::new(&["fail"]);
         let (_, theirs) = server.create(CreateRequestRequest {
-            user_id: USER + 1, ..scripted_wish(sound, &failing)
+            user_id: USER + 1, ..scripted_request(sound, &failing)
         }).await;
         let (picture, song) = (server.ended(ours[0].id).await.job, server.ended(theirs[0].id).await.job);
         server.stop().await;
@@ -79,13 +79,13 @@ on_both_databases! {
         }).await;
         let feature = server.scripted_feature().await;
         let waiting = Script::new(&["rate_limit"]);
-        let (_, jobs) = server.create(scripted_wish(feature, &waiting)).await;
+        let (_, jobs) = server.create(scripted_request(feature, &waiting)).await;
         let (waiting, _) = (jobs[0].id, server.reached(jobs[0].id, JobStatus::Processing).await);
         let mut watch = server.watch_after(waiting, 2).await;
         assert_eq!(watch.transition().await.unwrap().revision, 3);
         for steps in [["succeed"], ["fail"]] {
             let script = Script::new(&steps);
-            let (_, jobs) = server.create(scripted_wish(feature, &script)).await;
+            let (_, jobs) = server.create(scripted_request(feature, &script)).await;
             server.ended(jobs[0].id).await;
         }
 
@@ -163,7 +163,7 @@ on_both_databases! {
         let feature = server.scripted_feature().await;
         let mut ended = Vec::new();
         for _ in 0..2 {
-            let (_, jobs) = server.create(scripted_wish(feature, &script)).await;
+            let (_, jobs) = server.create(scripted_request(feature, &script)).await;
             ended.push(server.ended(jobs[0].id).await.job.id);
         }
         for page_size in [1, 2, 4, 5, 6] {

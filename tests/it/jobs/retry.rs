@@ -12,7 +12,7 @@ use atelier::server::Role;
 use sea_orm::{EntityTrait, sea_query::Expr};
 use tonic::{Code, Status};
 
-use crate::support::client::{Client, scripted_wish};
+use crate::support::client::{Client, scripted_request};
 use crate::support::database::on_both_databases;
 use crate::support::refusal::refusal;
 use crate::support::script::Script;
@@ -58,9 +58,9 @@ fn ids(jobs: &[Job]) -> Vec<i64> {
 /// A request of three variations that nobody runs.
 async fn waiting(server: &TestServer, script: &Script) -> (i64, Vec<Job>) {
     let feature = server.scripted_feature().await;
-    let mut wish = scripted_wish(feature, script);
-    wish.input.get_or_insert_default().variations = 3;
-    let (request, jobs) = server.create(wish).await;
+    let mut asked = scripted_request(feature, script);
+    asked.input.get_or_insert_default().variations = 3;
+    let (request, jobs) = server.create(asked).await;
     (request.id, jobs)
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use atelier::rpc::proto::{JobStatus, ListJobsRequest};
 use atelier::server::Role;
 
-use crate::support::client::{USER, scripted_wish};
+use crate::support::client::{USER, scripted_request};
 use crate::support::database::on_both_databases;
 use crate::support::script::Script;
 use crate::support::server::TestServer;
@@ -49,10 +49,10 @@ async fn create_jobs(server: &TestServer, script: &Script) -> BTreeSet<i64> {
     let feature = server.scripted_feature().await;
     let mut jobs = BTreeSet::new();
     while jobs.len() < JOBS {
-        let mut wish = scripted_wish(feature, script);
+        let mut asked = scripted_request(feature, script);
         let variations = VARIATIONS.min(JOBS - jobs.len());
-        wish.input.get_or_insert_default().variations = variations as i32;
-        jobs.extend(server.create(wish).await.1.iter().map(|job| job.id));
+        asked.input.get_or_insert_default().variations = variations as i32;
+        jobs.extend(server.create(asked).await.1.iter().map(|job| job.id));
     }
     jobs
 }

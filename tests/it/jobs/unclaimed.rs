@@ -12,7 +12,7 @@ use atelier::server::Role;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
 use crate::support::bench::Bench;
-use crate::support::client::{Client, scripted_wish};
+use crate::support::client::{Client, scripted_request};
 use crate::support::database::on_both_databases;
 use crate::support::script::Script;
 use crate::support::server::TestServer;
@@ -48,7 +48,7 @@ on_both_databases! {
         ] {
             let narrowed = api.beside(Role::All, &db, narrow).await;
             let script = Script::new(&["succeed"]);
-            let job = narrowed.create(scripted_wish(feature, &script)).await.1.remove(0);
+            let job = narrowed.create(scripted_request(feature, &script)).await.1.remove(0);
             assert_waits(&narrowed, job.id).await;
 
             let wide = api.beside(Role::Worker, &db, |config| {

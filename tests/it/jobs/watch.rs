@@ -14,7 +14,7 @@ use sea_orm::{ActiveValue::Set, EntityTrait, IntoActiveModel};
 use tonic::Code;
 use tonic::transport::Endpoint;
 
-use crate::support::client::scripted_wish;
+use crate::support::client::scripted_request;
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::refusal::refusal;
 use crate::support::script::Script;
@@ -213,7 +213,7 @@ async fn a_watcher_on_one_replica_sees_at_once_what_another_does() {
     for _ in 0..5 {
         let script = Script::new(&["succeed"]).gated();
         let job = api
-            .create(scripted_wish(feature, &script))
+            .create(scripted_request(feature, &script))
             .await
             .1
             .remove(0);

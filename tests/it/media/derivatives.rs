@@ -7,7 +7,7 @@ use atelier::rpc::proto::{
 use codec::Format;
 use image::GenericImageView;
 
-use crate::support::client::{Client, scripted_feature, scripted_wish, wish};
+use crate::support::client::{Client, request_for, scripted_feature, scripted_request};
 use crate::support::database::on_both_databases;
 use crate::support::recording::{Recording, scripted_feature_of};
 use crate::support::script::Script;
@@ -38,7 +38,7 @@ on_both_databases! {
         let feature = server.add_feature(feature).await.id;
         // The first attempt makes nothing, so nothing of it may be left.
         let script = Script::new(&["transient", "several"]);
-        let media = server.made(scripted_wish(feature, &script)).await.media();
+        let media = server.made(scripted_request(feature, &script)).await.media();
         assert_eq!(media.len(), 6);
         assert!(media.is_sorted_by_key(|media| media.id), "{media:?}");
         let (originals, thumbnails) = media.split_at(3);
@@ -126,7 +126,7 @@ fn sized(feature: i64, width: i32, height: i32) -> CreateRequestRequest {
             }),
             ..Default::default()
         }),
-        ..wish(feature)
+        ..request_for(feature)
     }
 }
 
@@ -143,7 +143,10 @@ async fn delivered(
     properties.preview = media_type == MediaType::Video;
     let feature = server.add_feature(feature).await.id;
     let script = recording.script();
-    server.made(scripted_wish(feature, &script)).await.media()
+    server
+        .made(scripted_request(feature, &script))
+        .await
+        .media()
 }
 
 fn metadata(media: &Media, key: &str) -> f64 {

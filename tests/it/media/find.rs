@@ -11,7 +11,7 @@ use atelier::server::open_app;
 use atelier::store::PageRequest;
 use tonic::{Code, Status};
 
-use crate::support::client::{Client, USER, scripted_wish};
+use crate::support::client::{Client, USER, scripted_request};
 use crate::support::database::on_both_databases;
 use crate::support::refusal::refusal;
 use crate::support::script::Script;
@@ -115,9 +115,9 @@ async fn same_jobs(server: &TestServer, script: &Script, count: usize) -> Vec<i6
     let feature = server.scripted_feature().await;
     let mut jobs = Vec::new();
     for _ in 0..count {
-        let mut wish = scripted_wish(feature, script);
-        wish.input.as_mut().unwrap().seed = Some(7);
-        let job = server.create(wish).await.1.remove(0).id;
+        let mut asked = scripted_request(feature, script);
+        asked.input.as_mut().unwrap().seed = Some(7);
+        let job = server.create(asked).await.1.remove(0).id;
         assert_eq!(server.ended(job).await.job.status(), JobStatus::Completed);
         jobs.push(job);
     }

@@ -13,7 +13,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::support::bucket::{keep_media_in, serve_bucket_refusing};
-use crate::support::client::{Client, scripted_wish, wish};
+use crate::support::client::{Client, request_for, scripted_request};
 use crate::support::database::on_both_databases;
 use crate::support::recording::{Recording, scripted_feature_of};
 use crate::support::refusal::refusal;
@@ -142,7 +142,7 @@ on_both_databases! {
         let sized = |feature, asked: &[&str]| match feature == sounds {
             true => CreateRequestRequest {
                 input: Some(GenerationInput { output: Some(output(asked)), ..Default::default() }),
-                ..wish(feature)
+                ..request_for(feature)
             },
             false => asking(feature, asked),
         };
@@ -195,9 +195,9 @@ async fn drawn_feature(client: &Client) -> i64 {
 }
 
 fn asking_of(feature: i64, script: &Script, formats: &[&str]) -> CreateRequestRequest {
-    let mut wish = scripted_wish(feature, script);
-    wish.input.get_or_insert_default().output = Some(output(formats));
-    wish
+    let mut asked = scripted_request(feature, script);
+    asked.input.get_or_insert_default().output = Some(output(formats));
+    asked
 }
 
 /// What becomes of a recording in several formats.
@@ -233,13 +233,13 @@ fn asking(feature: i64, formats: &[&str]) -> CreateRequestRequest {
             }),
             ..Default::default()
         }),
-        ..wish(feature)
+        ..request_for(feature)
     }
 }
 
 /// The media of a request of one job, of which nothing is left out.
-async fn made(server: &TestServer, wish: CreateRequestRequest) -> Vec<Media> {
-    let ended = server.made(wish).await;
+async fn made(server: &TestServer, asked: CreateRequestRequest) -> Vec<Media> {
+    let ended = server.made(asked).await;
     let told = ended.job.output_metadata.as_ref().unwrap();
     assert!(!told.fields.contains_key("omitted"), "{told:?}");
     ended.media()

@@ -13,7 +13,7 @@ use codec::samples::ffmpeg;
 use reqwest::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use tempfile::TempDir;
 
-use crate::support::client::{Client, scripted_feature, scripted_wish, wish};
+use crate::support::client::{Client, request_for, scripted_feature, scripted_request};
 use crate::support::database::on_both_databases;
 use crate::support::http::get;
 use crate::support::process::Process;
@@ -82,14 +82,14 @@ on_both_databases! {
         let feature = server.add_feature(of(MediaType::Video, "endless")).await.id;
         let output = OutputSettings { width: 1_280, height: 720, duration_seconds: 120, ..Default::default() };
         let input = Some(GenerationInput { output: Some(output), ..Default::default() });
-        let (_, jobs) = server.create(CreateRequestRequest { input, ..wish(feature) }).await;
+        let (_, jobs) = server.create(CreateRequestRequest { input, ..request_for(feature) }).await;
         let ended = server.ended(jobs[0].id).await;
         assert_eq!((ended.code(), ended.job.status()), ("JOB_TIMED_OUT", JobStatus::Failed));
 
         let feature = server.add_feature(of(MediaType::Image, "quick")).await.id;
         let output = OutputSettings { width: 64, height: 64, ..Default::default() };
         let input = Some(GenerationInput { output: Some(output), ..Default::default() });
-        let (_, jobs) = server.create(CreateRequestRequest { input, ..wish(feature) }).await;
+        let (_, jobs) = server.create(CreateRequestRequest { input, ..request_for(feature) }).await;
         assert_eq!(server.ended(jobs[0].id).await.job.status(), JobStatus::Completed);
     }
 
@@ -135,7 +135,7 @@ impl<'a> Studio<'a> {
         let of_type = |(kind, _): &&(MediaType, i64)| *kind == media_type;
         let feature = self.features.iter().find(of_type).unwrap().1;
         let script = Script::delivering(file);
-        let (_, jobs) = self.client.create(scripted_wish(feature, &script)).await;
+        let (_, jobs) = self.client.create(scripted_request(feature, &script)).await;
         self.client.ended(jobs[0].id).await
     }
 

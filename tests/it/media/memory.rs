@@ -6,7 +6,7 @@ use atelier::rpc::proto::{
 };
 use sea_orm::ConnectionTrait;
 
-use crate::support::client::{scripted_feature, wish};
+use crate::support::client::{request_for, scripted_feature};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::process::Process;
 
@@ -60,7 +60,7 @@ async fn assert_made_within(most_mib: u64, category: MediaType, output: OutputSe
         .create(CreateRequestRequest {
             user_prompt: "Đêm nhạc acoustic: giảm 50% vé".to_owned(),
             input: Some(input),
-            ..wish(feature)
+            ..request_for(feature)
         })
         .await;
     let mut watch = server.watch(jobs[0].id).await;
@@ -105,7 +105,7 @@ on_both_databases! {
         let folder = tempfile::tempdir().unwrap();
         let server = Process::serve(&db, folder.path(), &["executor.concurrency=1"]).await;
         let feature = server.add_feature(scripted_feature("large")).await.id;
-        server.create(wish(feature)).await;
+        server.create(request_for(feature)).await;
         // As an older server accepted it: 58 KiB of many small values, each of which takes far more in memory.
         let entries: Vec<String> = (0..4_500).map(|key| format!("\"k{key}\":{key}")).collect();
         let admin = db.connect().await;

@@ -13,7 +13,7 @@ use codec::Format;
 
 use crate::support::bench::Bench;
 use crate::support::bucket::{keep_media_in, serve_bucket, serve_bucket_keeping};
-use crate::support::client::scripted_wish;
+use crate::support::client::scripted_request;
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::process::{atelier, refused, run};
 use crate::support::script::Script;
@@ -232,7 +232,7 @@ async fn a_backup_that_is_served_beside_its_original_lets_all_media_be() {
     let feature = server.scripted_feature().await;
     let make = async || {
         let script = Script::new(&["succeed"]);
-        let job = server.create(scripted_wish(feature, &script)).await.1[0].id;
+        let job = server.create(scripted_request(feature, &script)).await.1[0].id;
         server.ended(job).await;
         server.media_of(job).await.remove(0)
     };

@@ -13,7 +13,7 @@ use prost_types::value::Kind;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::support::client::{Client, plain_template, wish};
+use crate::support::client::{Client, plain_template, request_for};
 use crate::support::database::on_both_databases;
 use crate::support::process::run;
 use crate::support::server::TestServer;
@@ -24,8 +24,8 @@ on_both_databases! {
     async fn a_picture_and_its_formats_tell_what_made_them(db: TestDatabase) {
         let server = TestServer::start(&db).await;
         let feature = feature(&server, FeatureProperties { thumbnail_sizes: vec![32], ..drawn() }).await;
-        let wish = picture(feature, &["png", "jpg", "webp"]);
-        let (ended, media) = made(&server, wish.clone()).await;
+        let asked = picture(feature, &["png", "jpg", "webp"]);
+        let (ended, media) = made(&server, asked.clone()).await;
         let told = &ended.job.output_metadata.as_ref().unwrap().fields["recipe"];
         let mut recipe = recipe_of(&server, &media[0]).await.unwrap();
         assert_eq!(*told, crate::support::structure::value(&Value::Object(recipe.clone())));
@@ -45,8 +45,8 @@ on_both_databases! {
             assert_facts_of_the_stored_file(&server, media).await;
         }
 
-        let (_, again) = made(&server, wish).await;
-        assert_eq!(digests(&again), digests(&media), "the same wish gives the same bytes");
+        let (_, again) = made(&server, asked).await;
+        assert_eq!(digests(&again), digests(&media), "the same request gives the same bytes");
     }
 
     async fn the_recipe_names_the_template_and_its_version_and_keeps_the_system_prompt(db: TestDatabase) {
@@ -59,8 +59,8 @@ on_both_databases! {
                 template_data: Some(TemplateData { prompt: "Grand: {{ user_prompt }}".to_owned(), ..Default::default() }),
                 ..plain_template(feature, "opening")
             }).await;
-            let wish = CreateRequestRequest { template_id: Some(template.id), ..picture(feature, &["webp"]) };
-            let (_, media) = made(&server, wish).await;
+            let asked = CreateRequestRequest { template_id: Some(template.id), ..picture(feature, &["webp"]) };
+            let (_, media) = made(&server, asked).await;
             let content = server.content_of(&media[0]).await;
             assert!(!String::from_utf8_lossy(&content).contains("5ec2e7"));
             let recipe = provenance::read(&content).unwrap();
@@ -93,8 +93,8 @@ on_both_databases! {
             }),
             ..plain_template(feature, "long")
         }).await;
-        let wish = CreateRequestRequest { template_id: Some(template.id), ..picture(feature, &["jpg", "png"]) };
-        let (_, media) = made(&server, wish).await;
+        let asked = CreateRequestRequest { template_id: Some(template.id), ..picture(feature, &["jpg", "png"]) };
+        let (_, media) = made(&server, asked).await;
         let [jpg, png] = &media[..] else { panic!("{media:?}") };
         assert_eq!(recipe_of(&server, jpg).await, None);
         let why = not_embedded(jpg).unwrap();
@@ -191,13 +191,13 @@ fn picture(feature: i64, formats: &[&str]) -> CreateRequestRequest {
             output: Some(output),
             ..Default::default()
         }),
-        ..wish(feature)
+        ..request_for(feature)
     }
 }
 
 /// The job of a request once it is completed, and its media.
-async fn made(server: &TestServer, wish: CreateRequestRequest) -> (Ended, Vec<Media>) {
-    let ended = server.made(wish).await;
+async fn made(server: &TestServer, asked: CreateRequestRequest) -> (Ended, Vec<Media>) {
+    let ended = server.made(asked).await;
     let media = ended.media();
     (ended, media)
 }

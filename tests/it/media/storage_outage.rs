@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use tonic::Code;
 
 use crate::support::bucket::{BUCKET, OUTAGE, keep_media_in, serve_bucket_with_outages};
-use crate::support::client::{Client, scripted_wish};
+use crate::support::client::{Client, scripted_request};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::process::Process;
 use crate::support::refusal::refusal;
@@ -44,13 +44,13 @@ on_both_databases! {
         ];
         let mut jobs = Vec::new();
         for (script, _) in &scripts {
-            jobs.push(server.create(scripted_wish(feature, script)).await.1[0].id);
+            jobs.push(server.create(scripted_request(feature, script)).await.1[0].id);
         }
         until_spooled(server.media_folder(), 3).await;
 
         // A slot is free, but what it made could not be stored.
         let late = Script::new(&["succeed"]);
-        let late_job = server.create(scripted_wish(feature, &late)).await.1.remove(0);
+        let late_job = server.create(scripted_request(feature, &late)).await.1.remove(0);
         outage.lasts(job_timeout * 2).await;
         assert_eq!(late.calls(), []);
         assert_eq!(server.job(late_job.id).await.status(), PENDING);
@@ -118,7 +118,7 @@ on_both_databases! {
                 fs::create_dir(&folder).unwrap();
             }
             let script = Script::new(&["succeed"]);
-            let job = server.create(scripted_wish(feature, &script)).await.1.remove(0);
+            let job = server.create(scripted_request(feature, &script)).await.1.remove(0);
             until_spooled(server.media_folder(), 1).await;
             assert_eq!(server.job(job.id).await.status(), PROCESSING);
             assert_unavailable(&server, &media).await;
@@ -154,7 +154,7 @@ on_both_databases! {
             let server = TestServer::start_with(&db, keep).await;
             assert_unavailable(&server, &media).await;
             let script = Script::new(&["succeed"]);
-            let job = server.create(scripted_wish(feature, &script)).await.1.remove(0);
+            let job = server.create(scripted_request(feature, &script)).await.1.remove(0);
             assert_eq!(server.job(job.id).await.status(), PENDING, "{instead}");
             match folder.is_dir() {
                 true => {
@@ -187,7 +187,7 @@ on_both_databases! {
         let api = TestServer::start_as(Role::Api, &db, keep).await;
         let worker = api.beside(Role::Worker, &db, keep).await;
         let script = Script::new(&["succeed"]);
-        let job = api.create(scripted_wish(feature, &script)).await.1[0].id;
+        let job = api.create(scripted_request(feature, &script)).await.1[0].id;
         assert_eq!(api.job(job).await.status(), PENDING);
         outage.end();
         assert_eq!(api.ended(job).await.statuses(), [PENDING, PROCESSING, COMPLETED]);
@@ -278,7 +278,7 @@ on_both_databases! {
 async fn make_one(server: &TestServer) -> (i64, Media) {
     let feature = server.scripted_feature().await;
     let script = Script::new(&["succeed"]);
-    let job = server.create(scripted_wish(feature, &script)).await.1[0].id;
+    let job = server.create(scripted_request(feature, &script)).await.1[0].id;
     server.ended(job).await;
     (feature, server.media_of(job).await.remove(0))
 }

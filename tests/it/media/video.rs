@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::client::browser::page::Page;
-use crate::support::client::{Client, plain_template, wish};
+use crate::support::client::{Client, plain_template, request_for};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::http::browser;
 use crate::support::server::{TestServer, within};
@@ -28,7 +28,7 @@ on_both_databases! {
         let settings = OutputSettings { width: 180, height: 320, duration_seconds: 2, ..Default::default() };
         let video = make(&server, CreateRequestRequest {
             template_id: Some(template),
-            ..video_wish(feature, settings, 7)
+            ..video_request(feature, settings, 7)
         }).await;
         assert_eq!((video.format.as_str(), video.media_type()), ("mp4", MediaType::Video));
         assert_eq!((video.width, video.height), (180, 320));
@@ -56,7 +56,7 @@ on_both_databases! {
         let settings = OutputSettings { width: 96, height: 64, duration_seconds: 1, ..Default::default() };
         let mut made = Vec::new();
         for seed in [3, 3, 4] {
-            made.push(make(&server, video_wish(feature, settings.clone(), seed)).await.sha256);
+            made.push(make(&server, video_request(feature, settings.clone(), seed)).await.sha256);
         }
         assert_eq!(made[0], made[1]);
         assert_ne!(made[0], made[2]);
@@ -68,7 +68,7 @@ on_both_databases! {
         let settings = OutputSettings {
             format: "gif".to_owned(), width: 121, height: 91, duration_seconds: 2, ..Default::default()
         };
-        let gif = make(&server, video_wish(feature, settings, 7)).await;
+        let gif = make(&server, video_request(feature, settings, 7)).await;
         assert_eq!((gif.format.as_str(), gif.media_type()), ("gif", MediaType::Video));
         assert_eq!((gif.width, gif.height, gif.duration_ms), (121, 91, Some(2000)));
 
@@ -106,7 +106,7 @@ async fn sizes_rates_and_lengths_are_what_was_asked_for() {
             duration_seconds: duration,
             ..Default::default()
         };
-        let video = make(&server, video_wish(feature, settings, 5)).await;
+        let video = make(&server, video_request(feature, settings, 5)).await;
         assert_eq!((video.width, video.height), shown);
         let file = Downloaded::of(&video).await;
         let frames = (rate * duration) as usize;
@@ -137,7 +137,7 @@ async fn every_video_template_of_the_catalogue_makes_a_video() {
             &server,
             CreateRequestRequest {
                 template_id: Some(template),
-                ..video_wish(feature, settings, 5)
+                ..video_request(feature, settings, 5)
             },
         )
         .await;
@@ -165,7 +165,7 @@ async fn a_style_that_moves_in_no_known_way_fails_with_a_sentence() {
     let (_, jobs) = server
         .create(CreateRequestRequest {
             template_id: Some(template.id),
-            ..wish(feature)
+            ..request_for(feature)
         })
         .await;
     let _worker = server.beside(Role::Worker, &db, |_| ()).await;
@@ -186,7 +186,7 @@ async fn a_browser_plays_the_video() {
         duration_seconds: 1,
         ..Default::default()
     };
-    let video = make(&server, video_wish(feature, settings, 5)).await;
+    let video = make(&server, video_request(feature, settings, 5)).await;
     let mut page = Page::open("film", &video.download_url);
     let ready = page.tells("ready").await;
     assert_eq!(
@@ -215,7 +215,7 @@ async fn video_feature(server: &Client, rate: i32) -> i64 {
     server.add_feature(feature).await.id
 }
 
-fn video_wish(feature: i64, settings: OutputSettings, seed: i64) -> CreateRequestRequest {
+fn video_request(feature: i64, settings: OutputSettings, seed: i64) -> CreateRequestRequest {
     CreateRequestRequest {
         user_prompt: PROMPT.to_owned(),
         input: Some(GenerationInput {
@@ -223,13 +223,13 @@ fn video_wish(feature: i64, settings: OutputSettings, seed: i64) -> CreateReques
             output: Some(settings),
             ..Default::default()
         }),
-        ..wish(feature)
+        ..request_for(feature)
     }
 }
 
-/// What a wish for one video makes.
-async fn make(server: &Client, wish: CreateRequestRequest) -> Media {
-    let (_, jobs) = server.create(wish).await;
+/// What a request for one video makes.
+async fn make(server: &Client, asked: CreateRequestRequest) -> Media {
+    let (_, jobs) = server.create(asked).await;
     server.completed(jobs[0].id).await;
     let media = server.media_of(jobs[0].id).await;
     let mut originals = media

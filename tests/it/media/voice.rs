@@ -9,7 +9,7 @@ use atelier::rpc::proto::{
     MediaRole, MediaType, OutputSettings,
 };
 
-use crate::support::client::{scripted_feature, wish};
+use crate::support::client::{request_for, scripted_feature};
 use crate::support::database::on_both_databases;
 use crate::support::server::TestServer;
 use crate::support::structure::value;
@@ -75,10 +75,10 @@ on_both_databases! {
             ..scripted_feature("clip")
         };
         let feature = server.add_feature(feature).await;
-        let mut wish = wish(feature.id);
+        let mut asked = request_for(feature.id);
         let output = OutputSettings { width: 128, height: 96, duration_seconds: 2, ..Default::default() };
-        wish.input = Some(GenerationInput { output: Some(output), ..Default::default() });
-        let (_, jobs) = server.create(wish).await;
+        asked.input = Some(GenerationInput { output: Some(output), ..Default::default() });
+        let (_, jobs) = server.create(asked).await;
         server.completed(jobs[0].id).await;
         let media = server.media_of(jobs[0].id).await;
         let original = media.iter().find(|media| media.format == "mp4").unwrap();
@@ -107,13 +107,13 @@ async fn speech(
     input: GenerationInput,
 ) -> Vec<Media> {
     let (feature, template) = server.starter("voice", template).await;
-    let wish = CreateRequestRequest {
+    let asked = CreateRequestRequest {
         template_id: Some(template),
         user_prompt: words.to_owned(),
         input: Some(input),
-        ..wish(feature)
+        ..request_for(feature)
     };
-    let (_, jobs) = server.create(wish).await;
+    let (_, jobs) = server.create(asked).await;
     server.completed(jobs[0].id).await;
     server.media_of(jobs[0].id).await
 }

@@ -26,7 +26,7 @@ use crate::api::reflection::{Database, wait_for, watch_health};
 use crate::support::bucket::{
     BUCKET, keep_media_in, serve_bucket, serve_bucket_below, serve_bucket_refusing,
 };
-use crate::support::client::{Client, scripted_wish};
+use crate::support::client::{Client, scripted_request};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::http::browser;
 use crate::support::postgres::Cluster;
@@ -230,7 +230,10 @@ async fn a_bucket_that_is_closed_but_for_the_prefix_is_healthy_and_serves() {
     assert_eq!(answer, (StatusCode::OK, "ok\n".to_owned()));
     let script = Script::new(&["succeed"]);
     let feature = server.scripted_feature().await;
-    let media = server.made(scripted_wish(feature, &script)).await.media();
+    let media = server
+        .made(scripted_request(feature, &script))
+        .await
+        .media();
     assert!(!server.content_of(&media[0]).await.is_empty());
     let all = Removal {
         age: Duration::ZERO,
@@ -501,7 +504,7 @@ async fn fill(db: &TestDatabase, server: &TestServer) -> JoinSet<()> {
     let mut requests = server.requests();
     clients.spawn(async move {
         loop {
-            let refused = requests.create_request(scripted_wish(feature, &script));
+            let refused = requests.create_request(scripted_request(feature, &script));
             let refused = refused.await.unwrap_err();
             assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
             tokio::time::sleep(LOOK_AGAIN).await;

@@ -6,7 +6,7 @@ use atelier::rpc::proto::{CreateRequestRequest, GetJobRequest, JobStatus, RetryJ
 use serde_json::Value;
 use tonic::Request;
 
-use crate::support::client::scripted_wish;
+use crate::support::client::scripted_request;
 use crate::support::database::on_both_databases;
 use crate::support::process::Process;
 use crate::support::script::Script;
@@ -22,7 +22,7 @@ on_both_databases! {
         let process = Process::serve(&db, media.path(), &["executor.worker_id=ada"]).await;
         let feature = process.scripted_feature().await;
         let script = Script::new(&["succeed"]);
-        let (id, job_id, answered) = create(&process, scripted_wish(feature, &script), "order/7").await;
+        let (id, job_id, answered) = create(&process, scripted_request(feature, &script), "order/7").await;
         assert_eq!(answered, "order/7");
         assert_eq!(process.ended(job_id).await.job.status(), JobStatus::Completed);
 
@@ -55,7 +55,7 @@ on_both_databases! {
         let process = Process::serve(&db, media.path(), &[]).await;
         let feature = process.scripted_feature().await;
         let script = Script::new(&["succeed"]);
-        let (_, job_id, made) = create(&process, scripted_wish(feature, &script), "not one").await;
+        let (_, job_id, made) = create(&process, scripted_request(feature, &script), "not one").await;
         assert!(uuid::Uuid::parse_str(&made).is_ok(), "{made}");
         process.ended(job_id).await;
         assert_eq!(lines_until_the_end(&process, &made).await.len(), 3);
@@ -80,9 +80,9 @@ on_both_databases! {
         let process = Process::serve(&db, media.path(), &[]).await;
         let feature = process.scripted_feature().await;
         let script = Script::new(&["reject", "succeed"]);
-        let mut wish = scripted_wish(feature, &script);
-        wish.input.as_mut().unwrap().variations = 2;
-        let (request, jobs) = process.create(wish).await;
+        let mut asked = scripted_request(feature, &script);
+        asked.input.as_mut().unwrap().variations = 2;
+        let (request, jobs) = process.create(asked).await;
         let named = async |id: i64, id_of_line: &str, name: &str| {
             let call = process.log();
             let lines = call.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -122,14 +122,14 @@ on_both_databases! {
 /// The ids of the request and its job, and the x-request-id that came back.
 async fn create(
     process: &Process,
-    wish: CreateRequestRequest,
+    asked: CreateRequestRequest,
     x_request_id: &'static str,
 ) -> (i64, i64, String) {
-    let mut wish = Request::new(wish);
-    let metadata = wish.metadata_mut();
+    let mut asked = Request::new(asked);
+    let metadata = asked.metadata_mut();
     metadata.insert("x-request-id", x_request_id.parse().unwrap());
     metadata.insert("traceparent", TRACEPARENT.parse().unwrap());
-    let created = process.requests().create_request(wish).await.unwrap();
+    let created = process.requests().create_request(asked).await.unwrap();
     let answered = created.metadata().get("x-request-id").unwrap();
     let answered = answered.to_str().unwrap().to_owned();
     let created = created.into_inner();

@@ -11,7 +11,7 @@ use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
 
 use crate::api::reflection::{wait_for, watch_health};
-use crate::support::client::{Client, scripted_feature, scripted_wish};
+use crate::support::client::{Client, scripted_feature, scripted_request};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::http::browser;
 use crate::support::process::Process;
@@ -33,7 +33,7 @@ on_both_databases! {
             let mut process = Process::serve(&db, media.path(), &[&short_grace()]).await;
             let feature = scripted_feature(&signal.to_ascii_lowercase());
             let feature = process.add_feature(feature).await.id;
-            let job = process.create(scripted_wish(feature, &script)).await.1.remove(0);
+            let job = process.create(scripted_request(feature, &script)).await.1.remove(0);
             let watch = process.watch(job.id).await;
             script.wait_until_submitted(1).await;
 
@@ -99,7 +99,7 @@ on_both_databases! {
         let (running, waiting) = (Script::new(&["succeed"]).gated(), Script::new(&["succeed"]));
         let mut process = Process::serve(&db, media.path(), &[LONG]).await;
         let feature = process.scripted_feature().await;
-        let job = process.create(scripted_wish(feature, &running)).await.1.remove(0);
+        let job = process.create(scripted_request(feature, &running)).await.1.remove(0);
         let watch = process.watch(job.id).await;
         running.wait_until_submitted(1).await;
         let mut health = watch_health(&process, "").await;
@@ -107,7 +107,7 @@ on_both_databases! {
         process.signal("TERM");
         wait_for(&mut health, ServingStatus::NotServing).await;
         // Accepted, for a worker that does not stop.
-        let later = process.create(scripted_wish(feature, &waiting)).await.1.remove(0);
+        let later = process.create(scripted_request(feature, &waiting)).await.1.remove(0);
         running.open_gate();
         let transitions = watch.transitions().await;
         assert_eq!(statuses(&transitions), [JobStatus::Pending, JobStatus::Processing, JobStatus::Completed]);
@@ -127,7 +127,7 @@ on_both_databases! {
         let client = server.client();
         let feature = client.scripted_feature().await;
         let script = Script::new(&["succeed"]);
-        let job = client.create(scripted_wish(feature, &script)).await.1.remove(0);
+        let job = client.create(scripted_request(feature, &script)).await.1.remove(0);
         let watch = client.watch(job.id).await;
         let mut health = watch_health(&client, "").await;
         wait_for(&mut health, ServingStatus::Serving).await;
@@ -139,7 +139,7 @@ on_both_databases! {
         let answer = within(browser().get(format!("{url}/healthz")).send()).await.unwrap();
         assert_eq!(answer.status(), reqwest::StatusCode::SERVICE_UNAVAILABLE);
         // Over a connection of its own, as a client that does not know yet.
-        Client::connect(&url).await.create(scripted_wish(feature, &script)).await;
+        Client::connect(&url).await.create(scripted_request(feature, &script)).await;
         of_status(&watch.broken().await).is(Code::Unavailable, ErrorReason::ShuttingDown);
         assert!(began.elapsed() >= pause, "{:?}", began.elapsed());
         within(stopped).await.unwrap();

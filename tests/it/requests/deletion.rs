@@ -11,7 +11,7 @@ use atelier::rpc::proto::{
 use tonic::{Code, Status};
 
 use crate::support::bench::Bench;
-use crate::support::client::{Client, scripted_wish};
+use crate::support::client::{Client, scripted_request};
 use crate::support::database::on_both_databases;
 use crate::support::refusal::refusal;
 use crate::support::script::Script;
@@ -80,9 +80,9 @@ impl Client {
 /// A request of `variations` jobs.
 async fn create(server: &TestServer, script: &Script, variations: i32) -> (Request, Vec<Job>) {
     let feature = server.scripted_feature().await;
-    let mut wish = scripted_wish(feature, script);
-    wish.input.get_or_insert_default().variations = variations;
-    server.create(wish).await
+    let mut asked = scripted_request(feature, script);
+    asked.input.get_or_insert_default().variations = variations;
+    server.create(asked).await
 }
 
 on_both_databases! {
@@ -255,7 +255,7 @@ on_both_databases! {
         let server = TestServer::start(&db).await;
         let feature = server.scripted_feature().await;
         let script = Script::new(&["succeed"]);
-        let (request, jobs) = server.create(scripted_wish(feature, &script)).await;
+        let (request, jobs) = server.create(scripted_request(feature, &script)).await;
         let job = server.ended(jobs[0].id).await.job;
         let hidden = server.delete_job(job.id).await.unwrap();
         assert_eq!((hidden.status(), hidden.revision), (JobStatus::Completed, job.revision));

@@ -9,7 +9,7 @@ use atelier::rpc::proto::{
 use atelier::server::Role;
 use tonic::{Code, Status};
 
-use crate::support::client::{USER, scripted_wish, wish};
+use crate::support::client::{USER, request_for, scripted_request};
 use crate::support::database::on_both_databases;
 use crate::support::refusal::{of_status, refusal};
 use crate::support::script::Script;
@@ -22,7 +22,7 @@ on_both_databases! {
         let server = TestServer::start(&db).await;
         let feature = server.scripted_feature().await;
         let script = Script::new(&["succeed"]);
-        let mut keyed = scripted_wish(feature, &script);
+        let mut keyed = scripted_request(feature, &script);
         keyed.idempotency_key = "order-17".to_owned();
         keyed.input.get_or_insert_default().variations = 2;
 
@@ -78,8 +78,8 @@ on_both_databases! {
         let server = TestServer::start_api(&db).await;
         let other = server.beside(Role::Api, &db, |_| ()).await;
         let feature = server.scripted_feature().await;
-        let wishes = || vec![keyed(feature, "k", "a"); CALLS / 2];
-        let (here, there) = tokio::join!(at_once(&server, wishes()), at_once(&other, wishes()));
+        let requests = || vec![keyed(feature, "k", "a"); CALLS / 2];
+        let (here, there) = tokio::join!(at_once(&server, requests()), at_once(&other, requests()));
         let ids: BTreeSet<i64> = here
             .into_iter()
             .chain(there)
@@ -109,8 +109,8 @@ on_both_databases! {
         let feature = server.scripted_feature().await;
         for round in 0..10_usize {
             let key = format!("round-{round}");
-            let wishes = vec![keyed(feature, &key, "a"), keyed(feature, &key, "b")];
-            let outcomes = at_once(&server, wishes).await;
+            let requests = vec![keyed(feature, &key, "a"), keyed(feature, &key, "b")];
+            let outcomes = at_once(&server, requests).await;
             let (accepted, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
             assert_eq!((accepted.len(), refused.len()), (1, 1), "{refused:?}");
             let winner = accepted.into_iter().next().unwrap().unwrap().request.unwrap();
@@ -131,10 +131,10 @@ on_both_databases! {
         assert_eq!((first.user_id, second.user_id), (USER, USER + 1));
     }
 
-    async fn without_a_key_every_call_is_a_new_wish(db: TestDatabase) {
+    async fn without_a_key_every_call_is_a_new_request(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         let feature = server.scripted_feature().await;
-        let (first, second) = (server.create(wish(feature)).await.0, server.create(wish(feature)).await.0);
+        let (first, second) = (server.create(request_for(feature)).await.0, server.create(request_for(feature)).await.0);
         assert_ne!(first.id, second.id);
     }
 
@@ -150,20 +150,20 @@ fn keyed(feature_id: i64, key: &str, prompt: &str) -> CreateRequestRequest {
     CreateRequestRequest {
         idempotency_key: key.to_owned(),
         user_prompt: prompt.to_owned(),
-        ..wish(feature_id)
+        ..request_for(feature_id)
     }
 }
 
 /// Makes all calls at the same moment.
 async fn at_once(
     server: &TestServer,
-    wishes: Vec<CreateRequestRequest>,
+    requests: Vec<CreateRequestRequest>,
 ) -> Vec<Result<CreateRequestResponse, Status>> {
-    let calls: Vec<_> = wishes
+    let calls: Vec<_> = requests
         .into_iter()
-        .map(|wish| {
+        .map(|asked| {
             let mut requests = server.requests();
-            tokio::spawn(async move { requests.create_request(wish).await })
+            tokio::spawn(async move { requests.create_request(asked).await })
         })
         .collect();
     let mut outcomes = Vec::new();

@@ -12,18 +12,18 @@ use sea_orm::{ActiveValue::Set, EntityTrait};
 use serde_json::json;
 use tonic::Code;
 
-use crate::support::client::{USER, plain_template, scripted_feature, wish};
+use crate::support::client::{USER, plain_template, request_for, scripted_feature};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::refusal::{Refusal, refusal};
 use crate::support::server::TestServer;
 use crate::support::structure::{structure, value};
 
 on_both_databases! {
-    async fn everything_wrong_with_a_wish_is_told_at_once(db: TestDatabase) {
+    async fn everything_wrong_with_a_request_is_told_at_once(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         let feature = limited_feature(&server).await;
         let template = city_template(&server, feature).await;
-        let right = CreateRequestRequest { template_id: Some(template), ..wish(feature) };
+        let right = CreateRequestRequest { template_id: Some(template), ..request_for(feature) };
         let wrong_input = CreateRequestRequest { input: Some(wrong_input()), ..right };
         refuse(&server, wrong_input.clone()).await.of_fields([
             "input.negative_prompt",
@@ -53,7 +53,7 @@ on_both_databases! {
             user_media_urls: urls,
             metadata: Some(structure(&json!({ "note": "x".repeat(70_000) }))),
             idempotency_key: "k".repeat(129),
-            ..wish(feature)
+            ..request_for(feature)
         };
         refuse(&server, wrong.clone()).await.of_fields([
             "user_id",
@@ -71,7 +71,7 @@ on_both_databases! {
             .with("violations", 23);
     }
 
-    async fn a_wish_that_names_nothing_is_told_so_field_by_field(db: TestDatabase) {
+    async fn a_request_that_names_nothing_is_told_so_field_by_field(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         let refused = refuse(&server, CreateRequestRequest::default()).await;
         refused.of_fields(["user_id", "feature_id", "user_prompt"]);
@@ -86,7 +86,7 @@ on_both_databases! {
             (1_936, 1_089, "16:9", false),
             (1_000, 1_000, "16:9", false),
         ] {
-            let mut sized = wish(feature);
+            let mut sized = request_for(feature);
             sized.input.get_or_insert_default().output = Some(OutputSettings {
                 width, height, aspect_ratio: ratio.to_owned(), ..Default::default()
             });
@@ -101,7 +101,7 @@ on_both_databases! {
     async fn a_prompt_of_only_spaces_is_refused_unless_the_feature_needs_none(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         let feature = server.scripted_feature().await;
-        let blank = |feature| CreateRequestRequest { user_prompt: " \n\t ".to_owned(), ..wish(feature) };
+        let blank = |feature| CreateRequestRequest { user_prompt: " \n\t ".to_owned(), ..request_for(feature) };
         refuse(&server, blank(feature)).await.of_fields(["user_prompt"]);
 
         let mut silent = scripted_feature("silent");
@@ -112,7 +112,7 @@ on_both_databases! {
 
     async fn the_length_of_a_prompt_is_limited_by_configuration_and_by_feature(db: TestDatabase) {
         let server = TestServer::start_as(Role::Api, &db, |config| config.limits.prompt_chars = 5).await;
-        let of = |feature, chars| CreateRequestRequest { user_prompt: "ế".repeat(chars), ..wish(feature) };
+        let of = |feature, chars| CreateRequestRequest { user_prompt: "ế".repeat(chars), ..request_for(feature) };
         let feature = server.scripted_feature().await;
         server.create(of(feature, 5)).await;
         refuse(&server, of(feature, 6)).await.of_fields(["user_prompt"]);
@@ -127,7 +127,7 @@ on_both_databases! {
     async fn a_character_that_a_database_cannot_store_is_refused(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         let feature = server.scripted_feature().await;
-        let mut nul = wish(feature);
+        let mut nul = request_for(feature);
         nul.user_prompt = "a\0b".to_owned();
         nul.idempotency_key = "\0".to_owned();
         nul.metadata = Some(structure(&json!({ "a": ["\0"] })));
@@ -143,19 +143,19 @@ on_both_databases! {
 
     async fn a_feature_must_be_live_and_active(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
-        refuse(&server, wish(4_711)).await
+        refuse(&server, request_for(4_711)).await
             .is(Code::NotFound, ErrorReason::FeatureNotFound)
             .with("feature_id", 4_711);
 
         let inactive = CreateFeatureRequest { is_active: Some(false), ..scripted_feature("inactive") };
         let inactive = server.add_feature(inactive).await.id;
-        refuse(&server, wish(inactive)).await
+        refuse(&server, request_for(inactive)).await
             .is(Code::FailedPrecondition, ErrorReason::FeatureInactive)
             .with("feature_id", inactive);
 
         let deleted = server.scripted_feature().await;
         delete_feature(&db, deleted).await;
-        refuse(&server, wish(deleted)).await
+        refuse(&server, request_for(deleted)).await
             .is(Code::NotFound, ErrorReason::FeatureNotFound)
             .with("feature_id", deleted);
         let found = server.features().get_feature(GetFeatureRequest { id: deleted }).await;
@@ -166,7 +166,7 @@ on_both_databases! {
         let server = TestServer::start_api(&db).await;
         let feature = limited_feature(&server).await;
         let other = server.scripted_feature().await;
-        let with = |feature, template| CreateRequestRequest { template_id: Some(template), ..wish(feature) };
+        let with = |feature, template| CreateRequestRequest { template_id: Some(template), ..request_for(feature) };
         let foreign = city_template(&server, feature).await;
         for missing in [foreign, 4_711] {
             refuse(&server, with(other, missing)).await
@@ -196,19 +196,19 @@ on_both_databases! {
         let server = TestServer::start_as(Role::Api, &db, |config| config.identity.provision_users = None).await;
         let feature = server.scripted_feature().await;
         if db.backend == Backend::Postgres {
-            refuse(&server, wish(feature)).await
+            refuse(&server, request_for(feature)).await
                 .is(Code::FailedPrecondition, ErrorReason::UserUnknown)
                 .with("user_id", USER);
             db.add_user(USER).await;
         }
-        assert_eq!(server.create(wish(feature)).await.0.user_id, USER);
+        assert_eq!(server.create(request_for(feature)).await.0.user_id, USER);
     }
 
     async fn a_request_keeps_what_was_true_when_it_was_accepted(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         let feature = limited_feature(&server).await;
         let template = city_template(&server, feature).await;
-        let mut in_hue = CreateRequestRequest { template_id: Some(template), ..wish(feature) };
+        let mut in_hue = CreateRequestRequest { template_id: Some(template), ..request_for(feature) };
         in_hue.input.get_or_insert_default().variables =
             [("city".to_owned(), value(&json!("Huế"))), ("percent".to_owned(), value(&json!(50)))].into();
         let (accepted, jobs) = server.create(in_hue).await;
@@ -247,7 +247,7 @@ on_both_databases! {
             }),
             metadata: Some(structure(&json!({ "campaign": "tết", "depth": { "a": [{}] } }))),
             priority: -101,
-            ..wish(feature)
+            ..request_for(feature)
         };
         let (request, jobs) = server.create(given.clone()).await;
 
@@ -269,11 +269,11 @@ on_both_databases! {
     }
 }
 
-async fn refuse(server: &TestServer, wish: CreateRequestRequest) -> Refusal {
-    refusal(server.requests().create_request(wish).await)
+async fn refuse(server: &TestServer, asked: CreateRequestRequest) -> Refusal {
+    refusal(server.requests().create_request(asked).await)
 }
 
-/// A feature with every limit that a wish for a picture can break.
+/// A feature with every limit that a asked for a picture can break.
 async fn limited_feature(server: &TestServer) -> i64 {
     let limited = CreateFeatureRequest {
         system_prompt: "Be kind.".to_owned(),

@@ -5,7 +5,7 @@ use atelier::rpc::proto::{
 };
 use prost_types::Timestamp;
 
-use crate::support::client::{USER, plain_template, scripted_feature, wish};
+use crate::support::client::{USER, plain_template, request_for, scripted_feature};
 use crate::support::database::on_both_databases;
 use crate::support::refusal::refusal;
 use crate::support::server::TestServer;
@@ -107,7 +107,7 @@ on_both_databases! {
 /// A plain one; one with a project and a template, for another feature; and a cancelled one for that, of another user.
 async fn three_requests(server: &TestServer) -> [Request; 3] {
     let first = server.scripted_feature().await;
-    let (plain, _) = server.create(wish(first)).await;
+    let (plain, _) = server.create(request_for(first)).await;
 
     let second = server.add_feature(scripted_feature("second")).await.id;
     let template = server
@@ -117,13 +117,13 @@ async fn three_requests(server: &TestServer) -> [Request; 3] {
     let styled = CreateRequestRequest {
         project_id: Some(3),
         template_id: Some(template),
-        ..wish(second)
+        ..request_for(second)
     };
     let (styled, _) = server.create(styled).await;
 
     let theirs = CreateRequestRequest {
         user_id: USER + 1,
-        ..wish(second)
+        ..request_for(second)
     };
     let (theirs, jobs) = server.create(theirs).await;
     let cancel = CancelJobRequest { id: jobs[0].id };

@@ -11,18 +11,18 @@ use sea_orm::{EntityTrait, PaginatorTrait};
 use serde_json::json;
 use tonic::Code;
 
-use crate::support::client::{USER, plain_template, scripted_feature, wish};
+use crate::support::client::{USER, plain_template, request_for, scripted_feature};
 use crate::support::database::on_both_databases;
 use crate::support::refusal::{Refusal, refusal};
 use crate::support::server::TestServer;
 use crate::support::structure::{structure, value};
 
 on_both_databases! {
-    async fn a_wish_is_resolved_as_it_would_be_made(db: TestDatabase) {
+    async fn a_request_is_resolved_as_it_would_be_made(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
-        let wish = styled_wish(&server).await;
+        let asked = styled_request(&server).await;
 
-        let resolved = validate(&server, wish.clone()).await;
+        let resolved = validate(&server, asked.clone()).await;
 
         assert_eq!(resolved.prompt, "Xin chào: giảm 10% ở Huế");
         assert_eq!(resolved.template_prompt, resolved.prompt);
@@ -33,13 +33,13 @@ on_both_databases! {
         assert_eq!((resolved.format.as_str(), resolved.aspect_ratio.as_str()), ("jpg", "16:9"));
         let variables = [("city", json!("Huế")), ("percent", json!(10))];
         assert_eq!(resolved.variables, variables.map(|(name, json)| (name.to_owned(), value(&json))).into());
-        assert_eq!(resolved.media_urls, wish.user_media_urls);
+        assert_eq!(resolved.media_urls, asked.user_media_urls);
         assert_eq!(resolved.extra, Some(structure(&json!({ "studio": "north" }))));
         assert_eq!((resolved.cfg_scale, resolved.lora_weights["style"]), (Some(7.5), 0.8));
         assert_eq!(resolved.product_url, "https://shop.vn/p");
 
         // And so it is made.
-        let (_, jobs) = server.create(wish).await;
+        let (_, jobs) = server.create(asked).await;
         for (job, seed) in jobs.iter().zip(&resolved.seeds) {
             let input = server.job(job.id).await.input.unwrap().fields;
             for (key, expected) in [
@@ -51,10 +51,10 @@ on_both_databases! {
         }
     }
 
-    async fn a_wish_that_leaves_everything_open_gets_the_feature_s_own(db: TestDatabase) {
+    async fn a_request_that_leaves_everything_open_gets_the_feature_s_own(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         let feature = server.scripted_feature().await;
-        let resolved = validate(&server, wish(feature)).await;
+        let resolved = validate(&server, request_for(feature)).await;
         assert_eq!((resolved.seeds, resolved.random_seed), (vec![], true));
         assert_eq!((resolved.variations, resolved.cost), (1, 0));
         assert_eq!((resolved.prompt.as_str(), resolved.template_prompt.as_str()), ("Xin chào", ""));
@@ -63,7 +63,7 @@ on_both_databases! {
 
     async fn nothing_is_stored_and_no_key_is_spent(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
-        let keyed = CreateRequestRequest { idempotency_key: "order-17".to_owned(), ..styled_wish(&server).await };
+        let keyed = CreateRequestRequest { idempotency_key: "order-17".to_owned(), ..styled_request(&server).await };
         validate(&server, keyed.clone()).await;
 
         let connection = db.connect().await;
@@ -81,7 +81,7 @@ on_both_databases! {
 
     async fn what_would_be_refused_is_refused(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
-        let mut wrong = styled_wish(&server).await;
+        let mut wrong = styled_request(&server).await;
         wrong.user_id = 0;
         wrong.idempotency_key = "x".repeat(129);
         let input = wrong.input.get_or_insert_default();
@@ -89,18 +89,18 @@ on_both_databases! {
         input.variables.insert("colour".to_owned(), value(&json!("red")));
         refuse(&server, wrong).await
             .of_fields(["user_id", "idempotency_key", "input.variations", "input.variables.colour"]);
-        refuse(&server, wish(0)).await.of_fields(["feature_id"]);
-        refuse(&server, wish(4_711)).await.is(Code::NotFound, ErrorReason::FeatureNotFound);
+        refuse(&server, request_for(0)).await.of_fields(["feature_id"]);
+        refuse(&server, request_for(4_711)).await.is(Code::NotFound, ErrorReason::FeatureNotFound);
 
         let inactive = CreateFeatureRequest { is_active: Some(false), ..scripted_feature("inactive") };
         let inactive = server.add_feature(inactive).await.id;
-        refuse(&server, wish(inactive)).await
+        refuse(&server, request_for(inactive)).await
             .is(Code::FailedPrecondition, ErrorReason::FeatureInactive)
             .with("feature_id", inactive);
         let feature = server.scripted_feature().await;
         let template = CreateTemplateRequest { is_active: Some(false), ..plain_template(feature, "inactive") };
         let template = server.add_template(template).await.id;
-        refuse(&server, CreateRequestRequest { template_id: Some(template), ..wish(feature) }).await
+        refuse(&server, CreateRequestRequest { template_id: Some(template), ..request_for(feature) }).await
             .is(Code::FailedPrecondition, ErrorReason::TemplateInactive)
             .with("template_id", template);
     }
@@ -109,18 +109,18 @@ on_both_databases! {
         db.create_users().await;
         let server = TestServer::start_as(Role::Api, &db, |config| config.identity.provision_users = Some(false)).await;
         let feature = server.scripted_feature().await;
-        refuse(&server, wish(feature)).await
+        refuse(&server, request_for(feature)).await
             .is(Code::FailedPrecondition, ErrorReason::UserUnknown)
             .with("user_id", USER);
         db.add_user(USER).await;
-        validate(&server, wish(feature)).await;
+        validate(&server, request_for(feature)).await;
     }
 }
 
-async fn validate(server: &TestServer, wish: CreateRequestRequest) -> ResolvedInput {
+async fn validate(server: &TestServer, asked: CreateRequestRequest) -> ResolvedInput {
     let only_checked = CreateRequestRequest {
         validate_only: true,
-        ..wish
+        ..asked
     };
     let answer = server.requests().create_request(only_checked).await;
     let answer = answer.unwrap().into_inner();
@@ -128,16 +128,16 @@ async fn validate(server: &TestServer, wish: CreateRequestRequest) -> ResolvedIn
     answer.resolved_input.unwrap()
 }
 
-async fn refuse(server: &TestServer, wish: CreateRequestRequest) -> Refusal {
+async fn refuse(server: &TestServer, asked: CreateRequestRequest) -> Refusal {
     let only_checked = CreateRequestRequest {
         validate_only: true,
-        ..wish
+        ..asked
     };
     refusal(server.requests().create_request(only_checked).await)
 }
 
-/// A wish for a feature at 7 credits and at most two variations, with a template and something of everything.
-async fn styled_wish(server: &TestServer) -> CreateRequestRequest {
+/// A asked for a feature at 7 credits and at most two variations, with a template and something of everything.
+async fn styled_request(server: &TestServer) -> CreateRequestRequest {
     let feature = CreateFeatureRequest {
         properties: Some(FeatureProperties {
             provider: "scripted".to_owned(),
@@ -164,7 +164,7 @@ async fn styled_wish(server: &TestServer) -> CreateRequestRequest {
             extra: Some(structure(&json!({ "studio": "north" }))),
             ..Default::default()
         }),
-        ..wish(feature)
+        ..request_for(feature)
     }
 }
 

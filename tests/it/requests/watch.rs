@@ -18,7 +18,7 @@ use tonic::Code;
 use tonic::transport::Endpoint;
 
 use crate::jobs::watch::{MANY, give_a_long_history, wait_until_listening};
-use crate::support::client::scripted_wish;
+use crate::support::client::scripted_request;
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::refusal::refusal;
 use crate::support::script::Script;
@@ -205,7 +205,7 @@ on_both_databases! {
         let script = Script::new(&[]);
         let request = create(&server, &script, 1).await;
         let feature = request.feature_id;
-        let (other, _) = server.create(scripted_wish(feature, &script)).await;
+        let (other, _) = server.create(scripted_request(feature, &script)).await;
         let cursor = server.watch_request(request.id).await.transition().await.unwrap().cursor;
 
         let mut changed = cursor.clone();
@@ -314,9 +314,9 @@ async fn create(server: &TestServer, script: &Script, jobs: usize) -> Request {
 }
 
 fn variations(feature: i64, script: &Script, jobs: usize) -> CreateRequestRequest {
-    let mut wish = scripted_wish(feature, script);
-    wish.input.get_or_insert_default().variations = jobs as i32;
-    wish
+    let mut asked = scripted_request(feature, script);
+    asked.input.get_or_insert_default().variations = jobs as i32;
+    asked
 }
 
 async fn job_ids(db: &TestDatabase) -> Vec<i64> {

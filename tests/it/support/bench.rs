@@ -134,7 +134,7 @@ impl Bench {
         created.await.unwrap().1
     }
 
-    /// A wish of user 1 for one picture.
+    /// A asked of user 1 for one picture.
     pub(crate) fn draft(&self, prompt: &str) -> RequestDraft {
         RequestDraft {
             user_id: 1,

@@ -90,8 +90,8 @@ impl Client {
     }
 
     /// Creates a request that must be accepted.
-    pub(crate) async fn create(&self, wish: CreateRequestRequest) -> (Request, Vec<Job>) {
-        let created = within(self.requests().create_request(wish)).await;
+    pub(crate) async fn create(&self, asked: CreateRequestRequest) -> (Request, Vec<Job>) {
+        let created = within(self.requests().create_request(asked)).await;
         let created = created.unwrap().into_inner();
         (created.request.unwrap(), created.jobs)
     }
@@ -99,7 +99,7 @@ impl Client {
     /// Adds a scripted feature and creates a request of one job for it.
     pub(crate) async fn create_scripted(&self, script: &Script) -> Job {
         let feature = self.scripted_feature().await;
-        self.create(scripted_wish(feature, script))
+        self.create(scripted_request(feature, script))
             .await
             .1
             .remove(0)
@@ -163,8 +163,8 @@ pub(crate) fn plain_template(feature_id: i64, name: &str) -> CreateTemplateReque
     }
 }
 
-/// A wish that keeps all the rules.
-pub(crate) fn wish(feature_id: i64) -> CreateRequestRequest {
+/// A request that keeps all the rules.
+pub(crate) fn request_for(feature_id: i64) -> CreateRequestRequest {
     CreateRequestRequest {
         user_id: USER,
         feature_id,
@@ -173,12 +173,12 @@ pub(crate) fn wish(feature_id: i64) -> CreateRequestRequest {
     }
 }
 
-pub(crate) fn scripted_wish(feature_id: i64, script: &Script) -> CreateRequestRequest {
+pub(crate) fn scripted_request(feature_id: i64, script: &Script) -> CreateRequestRequest {
     CreateRequestRequest {
         input: Some(GenerationInput {
             extra: Some(script.extra()),
             ..Default::default()
         }),
-        ..wish(feature_id)
+        ..request_for(feature_id)
     }
 }

@@ -55,8 +55,8 @@ impl Client {
     }
 
     /// The job of a request for one, once it is completed.
-    pub(crate) async fn made(&self, wish: CreateRequestRequest) -> Ended {
-        let job = self.create(wish).await.1.remove(0);
+    pub(crate) async fn made(&self, asked: CreateRequestRequest) -> Ended {
+        let job = self.create(asked).await.1.remove(0);
         self.completed(job.id).await
     }
 

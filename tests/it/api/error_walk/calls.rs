@@ -8,7 +8,9 @@ use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
 use prost_types::FieldMask;
 use sea_orm::ConnectionTrait;
 
-use crate::support::client::{Client, USER, plain_template, scripted_feature, scripted_wish, wish};
+use crate::support::client::{
+    Client, USER, plain_template, request_for, scripted_feature, scripted_request,
+};
 use crate::support::database::TestDatabase;
 use crate::support::script::Script;
 use crate::support::structure::structure;
@@ -84,7 +86,7 @@ impl Rows {
     async fn make(client: &Client, name: &str, script: &Script) -> Self {
         let feature = client.add_feature(scripted_feature(name)).await.id;
         let template = client.add_template(template(feature, name)).await.id;
-        let (request, jobs) = client.create(scripted_wish(feature, script)).await;
+        let (request, jobs) = client.create(scripted_request(feature, script)).await;
         let job = client.ended(jobs[0].id).await.job.id;
         let media = client.media_of(job).await[0].id;
         Self {
@@ -248,7 +250,7 @@ impl<'a> Calls<'a> {
             user_id: USER,
             template_id: Some(self.fixtures.live.template),
             metadata: Some(structure(&serde_json::json!({ "order": 17 }))),
-            ..wish(self.fixtures.live.feature)
+            ..request_for(self.fixtures.live.feature)
         }
     }
 }

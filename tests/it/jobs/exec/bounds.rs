@@ -8,7 +8,7 @@ use atelier::server::Role;
 
 use super::studio::{PROVIDER, SOUND, Studio, feature, order, serve};
 use crate::jobs::leases::steal_lease;
-use crate::support::client::wish;
+use crate::support::client::request_for;
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::process::Process;
 use crate::support::server::TestServer;
@@ -73,7 +73,7 @@ on_both_databases! {
             let mut feature = feature(PROVIDER);
             feature.name = format!("{script:.2}").replace(' ', "");
             let feature = server.add_feature(feature).await;
-            let (_, jobs) = server.create(wish(feature.id)).await;
+            let (_, jobs) = server.create(request_for(feature.id)).await;
             let ended = server.ended(jobs[0].id).await;
             assert_eq!(ended.code(), "PROVIDER_NO_OUTPUT", "{script}");
             server.stop().await;
@@ -205,7 +205,7 @@ on_both_databases! {
         std::fs::write(&file, table).unwrap();
         let first = Process::serve_configured(&file, &db, media.path(), &[]).await;
         let feature = first.add_feature(feature(PROVIDER)).await;
-        let job = first.create(wish(feature.id)).await.1.remove(0);
+        let job = first.create(request_for(feature.id)).await.1.remove(0);
         studio.wait_for("pid-", BROOD_SIZE).await;
         let folder = studio.read("folder");
         first.kill();
@@ -225,7 +225,7 @@ async fn fails(db: &TestDatabase, studio: &Studio, command: Command, code: &str)
     let mut feature = feature(PROVIDER);
     feature.name = format!("{:08x}", rand::random::<u32>());
     let feature = server.add_feature(feature).await;
-    let (_, jobs) = server.create(wish(feature.id)).await;
+    let (_, jobs) = server.create(request_for(feature.id)).await;
     let ended = server.ended(jobs[0].id).await;
     assert_eq!(
         (ended.code(), ended.job.status()),
@@ -243,7 +243,7 @@ async fn make_sound(server: &TestServer) -> JobStatus {
     let mut feature = feature(SOUND);
     feature.name = format!("{:08x}", rand::random::<u32>());
     let feature = server.add_feature(feature).await;
-    let (_, jobs) = server.create(wish(feature.id)).await;
+    let (_, jobs) = server.create(request_for(feature.id)).await;
     server.ended(jobs[0].id).await.job.status()
 }
 

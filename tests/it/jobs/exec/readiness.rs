@@ -11,7 +11,7 @@ use prost_types::FieldMask;
 use tonic::Code;
 
 use super::studio::{LOOK_AGAIN, PROVIDER, Studio, feature, order, serve};
-use crate::support::client::wish;
+use crate::support::client::request_for;
 use crate::support::database::on_both_databases;
 use crate::support::refusal::refusal;
 use crate::support::server::{TestServer, within};
@@ -24,8 +24,8 @@ on_both_databases! {
         let server = serve(&db, &studio, missing(&studio)).await;
         let feature = server.add_feature(feature(PROVIDER)).await;
         for validate_only in [false, true] {
-            let wish = CreateRequestRequest { validate_only, ..wish(feature.id) };
-            let answer = server.requests().create_request(wish).await;
+            let asked = CreateRequestRequest { validate_only, ..request_for(feature.id) };
+            let answer = server.requests().create_request(asked).await;
             let message = answer.as_ref().unwrap_err().message().to_owned();
             assert!(message.contains("\"studio-of-nobody\" is missing; install the package studio"), "{message}");
             refusal(answer)
@@ -36,7 +36,7 @@ on_both_databases! {
         assert!(listed.unwrap().into_inner().requests.is_empty());
 
         // Its mistakes are told first.
-        let wrong = CreateRequestRequest { user_prompt: String::new(), ..wish(feature.id) };
+        let wrong = CreateRequestRequest { user_prompt: String::new(), ..request_for(feature.id) };
         refusal(server.requests().create_request(wrong).await).of_fields(["user_prompt"]);
     }
 

@@ -11,7 +11,7 @@ use atelier::domain::{Command, MediaType};
 use atelier::rpc::proto::{CreateFeatureRequest, FeatureProperties, Job};
 use tempfile::TempDir;
 
-use crate::support::client::{scripted_feature, wish};
+use crate::support::client::{request_for, scripted_feature};
 use crate::support::server::{TestServer, within};
 
 /// The name of the provider whose command misbehaves, and of one that never does.
@@ -160,5 +160,5 @@ pub(super) fn feature(provider: &str) -> CreateFeatureRequest {
 /// Creates a request of one job for the provider.
 pub(super) async fn order(server: &TestServer, provider: &str) -> Job {
     let feature = server.add_feature(feature(provider)).await;
-    server.create(wish(feature.id)).await.1.remove(0)
+    server.create(request_for(feature.id)).await.1.remove(0)
 }
