@@ -201,13 +201,13 @@ impl App {
             }
         }
         let jobs = attempts.keys().copied().collect();
-        let begun = store::job_event::unfinished_attempts(self.store.reader(), jobs).await?;
-        let begun = |job| {
-            begun
-                .get(job)
-                .map_or(0, |count| usize::try_from(*count).unwrap_or(0))
-        };
-        Ok(attempts.iter().any(|(job, found)| found.len() > begun(job)))
+        let begun = store::job_event::begun_attempts(self.store.reader(), jobs).await?;
+        Ok(attempts.iter().any(|(job, found)| {
+            let begun = begun.get(job).map(Vec::as_slice).unwrap_or_default();
+            let is_known = |attempt: &str| begun.iter().any(|key| key.as_deref() == Some(attempt));
+            let strangers = found.iter().filter(|attempt| !is_known(attempt)).count();
+            strangers > begun.iter().filter(|key| key.is_none()).count()
+        }))
     }
 
     /// Those of the objects that no record names.

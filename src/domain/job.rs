@@ -8,7 +8,7 @@ mod transition;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Reason;
+use super::{Reason, sha256_hex};
 
 pub use capability::Capability;
 pub use counts::{JobCounts, request_status};
@@ -59,12 +59,22 @@ pub struct EventDetail {
     /// The job's by then: if it waits, when it may run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_after: Option<DateTime<Utc>>,
+    /// [`attempt_key`] of the attempt that begins with it; `None` if none does, or an older program wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt_key: Option<String>,
     /// Why it has failed by then, or why its last attempt has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
     /// The sentence for the user that goes with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
+}
+
+/// What tells an attempt from all others, also in public: a digest of its lease token.
+pub fn attempt_key(lease_token: &str) -> String {
+    let mut digest = sha256_hex(lease_token.as_bytes());
+    digest.truncate(32);
+    digest
 }
 
 /// Why a transition happened, where the statuses do not tell.

@@ -74,7 +74,7 @@ impl Folder {
             secret,
             signer: OnceLock::new(),
         };
-        if !expected {
+        if !expected || folder.secret.is_some() {
             folder.signer()?;
         }
         Ok(folder)

@@ -4,7 +4,7 @@ use std::fmt;
 
 use codec::Format;
 
-use crate::domain::sha256_hex;
+use crate::domain::job::attempt_key;
 
 /// The first segment of every key: nothing else in a folder or bucket is ours to list, serve or
 /// delete.
@@ -38,8 +38,7 @@ impl StorageKey {
     /// one has stored. It goes into the path as a digest, because paths are public and a lease
     /// token is not.
     pub fn for_output(job_id: i64, lease_token: &str, index: usize, format: Format) -> Self {
-        let attempt = sha256_hex(lease_token.as_bytes());
-        let (folder, attempt) = (job_folder(job_id), &attempt[..32]);
+        let (folder, attempt) = (job_folder(job_id), attempt_key(lease_token));
         let path = format!("{ROOT}/{folder}/{attempt}-{index}.{}", format.as_str());
         Self { path, format }
     }

@@ -10,7 +10,7 @@ use sea_orm::{
 use crate::{
     domain::{
         Caller, Error, JobStatus, Page,
-        job::{Cause, EventDetail},
+        job::{Cause, EventDetail, attempt_key},
     },
     entity::{
         job,
@@ -46,6 +46,7 @@ pub fn event_of(job: &job::Model, cause: Option<Cause>) -> Result<ActiveModel, E
         worker_id: job.worker_id.clone(),
         started_at: job.started_at,
         run_after: Some(job.run_after),
+        attempt_key: job.lease_token.as_deref().map(attempt_key),
         error_code: job.error_code.clone(),
         error_message: job.error_message.clone(),
     };
@@ -59,28 +60,21 @@ pub fn event_of(job: &job::Model, cause: Option<Cause>) -> Result<ActiveModel, E
     })
 }
 
-/// How many attempts at each of these jobs have begun and not made it complete.
-pub async fn unfinished_attempts(
+/// The attempts at each of these jobs that have begun, by [`attempt_key`]; `None` for those that an older program began.
+pub async fn begun_attempts(
     db: &impl ConnectionTrait,
     job_ids: Vec<i64>,
-) -> Result<BTreeMap<i64, i64>, Error> {
+) -> Result<BTreeMap<i64, Vec<Option<String>>>, Error> {
     let of_jobs = one_of_ids(db.get_database_backend(), Column::JobId, job_ids);
-    let counts: Vec<(i64, JobStatus, i64)> = Entity::find()
-        .select_only()
-        .column(Column::JobId)
-        .column(Column::Status)
-        .column_as(Column::Revision.count(), "transitions")
+    let begun = Entity::find()
         .filter(of_jobs)
-        .filter(Column::Status.is_in([JobStatus::Processing, JobStatus::Completed]))
-        .group_by(Column::JobId)
-        .group_by(Column::Status)
-        .into_tuple()
+        .filter(Column::Status.eq(JobStatus::Processing))
         .all(db)
         .await?;
-    let mut attempts = BTreeMap::new();
-    for (job_id, status, count) in counts {
-        let begun = status == JobStatus::Processing;
-        *attempts.entry(job_id).or_default() += if begun { count } else { -count };
+    let mut attempts: BTreeMap<i64, Vec<_>> = BTreeMap::new();
+    for event in begun {
+        let key = detail(event.detail)?.attempt_key;
+        attempts.entry(event.job_id).or_default().push(key);
     }
     Ok(attempts)
 }

@@ -99,9 +99,11 @@ on_both_databases! {
         copy.request(1, 0).await;
         let job = copy.claim(1).await.remove(0);
         put_of(&copy.app, job.id, "of the original").await;
+        let withheld = Some(Withheld::Doubtful(Doubt::OlderDatabase));
+        let kept = Sweep { objects: 1, orphans: 1, removed: 0, withheld };
+        assert_eq!(sweep(&copy, &ALL).await, kept, "although its own attempt has left nothing");
         copy.complete(&job).await.unwrap();
         put_of(&copy.app, job.id, job.lease_token.as_deref().unwrap()).await;
-        let withheld = Some(Withheld::Doubtful(Doubt::OlderDatabase));
         assert_eq!(sweep(&copy, &ALL).await, Sweep { objects: 2, orphans: 1, removed: 0, withheld });
     }
 

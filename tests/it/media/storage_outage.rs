@@ -153,6 +153,8 @@ on_both_databases! {
             make(&folder).unwrap();
             let server = TestServer::start_with(&db, keep).await;
             assert_unavailable(&server, &media).await;
+            let listed = server.media_of(media.job_id.unwrap()).await.remove(0);
+            assert_eq!((listed.id, listed.download_url.as_str()), (media.id, ""), "{instead}");
             let script = Script::new(&["succeed"]);
             let job = server.create(scripted_request(feature, &script)).await.1.remove(0);
             assert_eq!(server.job(job.id).await.status(), PENDING, "{instead}");
