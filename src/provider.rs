@@ -105,6 +105,22 @@ pub struct Task {
     pub cancelled: CancellationToken,
 }
 
+#[cfg(test)]
+impl Task {
+    /// The first attempt at a job that nobody watches.
+    pub(crate) fn unwatched(media_type: MediaType, input: JobInput) -> Self {
+        Self {
+            job_id: 1,
+            attempt: 1,
+            media_type,
+            input,
+            submission_key: String::new(),
+            progress: ProgressSender::channel().0,
+            cancelled: CancellationToken::new(),
+        }
+    }
+}
+
 /// What became of a submission.
 #[derive(Debug)]
 pub enum Submitted {

@@ -322,13 +322,11 @@ impl From<DeriveError> for NotDerived {
 mod tests {
     use codec::{Format, video};
     use image::RgbImage;
-    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::{
-        domain::{JobInput, MediaType},
+        domain::MediaType,
         media::{LinkSettings, StorageSettings, hold_conversions},
-        provider::ProgressSender,
     };
 
     const AMPLE: Duration = Duration::from_secs(60);
@@ -359,7 +357,7 @@ mod tests {
                 token: "t".to_owned(),
             },
             provider: "scripted",
-            task: &task(serde_json::from_value(input).unwrap()),
+            task: &Task::unwatched(MediaType::Video, serde_json::from_value(input).unwrap()),
         };
         let mut gif = video::writer(Format::Gif, (16, 16), 10).unwrap();
         gif.push(&RgbImage::new(16, 16)).unwrap();
@@ -400,17 +398,5 @@ mod tests {
             lifetime: AMPLE,
         };
         Storage::open(&settings, links).unwrap()
-    }
-
-    fn task(input: JobInput) -> Task {
-        Task {
-            job_id: 1,
-            attempt: 1,
-            media_type: MediaType::Video,
-            input,
-            submission_key: String::new(),
-            progress: ProgressSender::channel().0,
-            cancelled: CancellationToken::new(),
-        }
     }
 }

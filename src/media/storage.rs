@@ -376,7 +376,8 @@ impl Storage {
         range: Option<ByteRange>,
         error: object_store::Error,
     ) -> StorageError {
-        let Some(range) = range else {
+        let is_missing = matches!(error, object_store::Error::NotFound { .. });
+        let Some(range) = range.filter(|_| !is_missing) else {
             return self.missing(key, error).await;
         };
         match self.head(key).await {
@@ -386,16 +387,17 @@ impl Storage {
                 path: key.to_string(),
                 total,
             },
-            _ => self.missing(key, error).await,
+            _ => self.unreadable(key, error),
         }
     }
 
     /// An object is not gone as long as the whole storage is.
     async fn missing(&self, key: &StorageKey, error: object_store::Error) -> StorageError {
-        match (error, self.require_present().await) {
-            (object_store::Error::NotFound { .. }, Err(away)) => self.unreadable(key, away),
-            (error, _) => self.unreadable(key, error),
-        }
+        let away = match error {
+            object_store::Error::NotFound { .. } => self.require_present().await.err(),
+            _ => None,
+        };
+        self.unreadable(key, away.unwrap_or(error))
     }
 
     fn unreadable(&self, key: &StorageKey, error: object_store::Error) -> StorageError {

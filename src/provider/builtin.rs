@@ -5,6 +5,7 @@ mod sound;
 mod video;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use codec::{Format, picture};
 use studio::drawing::{self, Brief, DrawError};
 use studio::{animation, music};
@@ -82,14 +83,20 @@ fn make(task: &Task) -> Result<Output, ProviderError> {
         .unwrap_or(Format::Png);
     let bytes = picture::encode(&drawn, format)
         .map_err(|error| ProviderError::Failed(error.to_string()))?;
-    Ok(Output {
+    let metadata = drawn_by("atelier-poster-1", &task.input.prompt);
+    Ok(one_file(bytes, task.input.seed, metadata))
+}
+
+/// What all makers here deliver.
+fn one_file(bytes: Bytes, seed: u32, metadata: JsonMap) -> Output {
+    Output {
         files: vec![OutputFile {
             content: Content::Memory(bytes),
-            seed: Some(task.input.seed),
+            seed: Some(seed),
             metadata: JsonMap::new(),
         }],
-        metadata: drawn_by("atelier-poster-1", &task.input.prompt),
-    })
+        metadata,
+    }
 }
 
 /// What is told of a picture or video: its model, and what of the prompt is not on it.

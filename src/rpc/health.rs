@@ -70,7 +70,7 @@ pub(super) async fn unknown(health: Health, headers: HeaderMap) -> Response {
     }
     match http::is_grpc(&headers) {
         true => Status::from(Error::Starting).into_http::<Body>(),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "the server is starting\n").into_response(),
+        false => http::come_again("the server is starting\n".to_owned()),
     }
 }
 

@@ -92,7 +92,8 @@ fn refuse(app: &App, error: StorageError) -> Response {
     }
 }
 
-fn come_again(words: String) -> Response {
+/// What passes by itself: 503 with when to ask again.
+pub(super) fn come_again(words: String) -> Response {
     let when = [(header::RETRY_AFTER, RETRY_DELAY.as_secs())];
     (StatusCode::SERVICE_UNAVAILABLE, when, words).into_response()
 }

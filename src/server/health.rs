@@ -23,9 +23,9 @@ const STANDSTILL: Duration = Duration::from_secs(90);
 
 type Finding = Option<(Ailment, String)>;
 
-/// Looks at everything once.
+/// Looks at everything once but for the storage, which a start has checked.
 pub(super) async fn look(app: &App, pulse: Option<&Pulse>) {
-    tokio::join!(look_at_database(app), look_at_storage(app));
+    look_at_database(app).await;
     look_at_writing(app).await;
     look_at_worker(&app.health, pulse);
 }

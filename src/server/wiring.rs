@@ -10,9 +10,9 @@ use super::{
     stopping::{Stages, stopping_time},
 };
 use crate::{
-    app::{self, App, Clock, Health, Pulse, Removal, RemovalMode},
+    app::{self, Ailment, App, Clock, Health, Pulse, Removal, RemovalMode},
     config::{Config, StorageBackend, StorageRemoval, host_name},
-    domain::{IntakeLimits, sha256_hex},
+    domain::{Error, IntakeLimits, sha256_hex, with_causes},
     entity::{feature, template},
     events::Events,
     executor::{self, Executor, Spool},
@@ -106,6 +106,9 @@ pub(super) async fn make_ready(
         // It was well before; one that never was is a mistake in the configuration.
         Err(error) if app.storage.is_expected() || spool.is_some_and(|spool| !spool.is_empty()) => {
             tracing::error!(%error, "starting without the media storage");
+            let cause = with_causes(&Error::from(error));
+            let away = Ailment::StorageAway;
+            app.health.note(&[away], Some((away, cause)));
         }
         Err(error) => return Err(error.into()),
     }

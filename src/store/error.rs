@@ -62,10 +62,7 @@ impl From<DbErr> for Error {
 
 /// Why a database that is there does not do what it is asked to for now, in words for callers.
 fn hindrance(error: &DbErr) -> Option<&'static str> {
-    if matches!(
-        error,
-        DbErr::Conn(RuntimeErr::Internal(_)) | DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
-    ) {
+    if finds_no_connection(error) {
         return Some("all connections to the database are in use");
     }
     let error = driver_error(error)?.as_database_error()?;
@@ -115,15 +112,20 @@ fn is_full(error: &DbErr) -> bool {
 
 /// Whether the database may be there and had only no time: a lock is held for long, or all connections are in use.
 pub(super) fn is_busy(error: &DbErr) -> bool {
-    match error {
-        DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
-        | DbErr::Conn(RuntimeErr::Internal(_)) => true,
-        _ => driver_error(error).is_some_and(|error| match error {
+    finds_no_connection(error)
+        || driver_error(error).is_some_and(|error| match error {
             sqlx::Error::PoolTimedOut => true,
             sqlx::Error::Database(error) => has_code(error.as_ref(), &BUSY_CODES),
             _ => false,
-        }),
-    }
+        })
+}
+
+/// Whether the pool had no connection to lend in time.
+fn finds_no_connection(error: &DbErr) -> bool {
+    matches!(
+        error,
+        DbErr::Conn(RuntimeErr::Internal(_)) | DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
+    )
 }
 
 /// Whether the connection that said this is of no use any more.

@@ -88,9 +88,7 @@ impl App {
             self.store.write(apply).await
         }
     }
-}
 
-impl App {
     /// Checks features and templates against their providers, as far as this process knows these.
     fn check_providers(&self, catalogue: &Catalogue) -> Result<(), Error> {
         let mut checks = Checks::default();

@@ -6,10 +6,10 @@ use studio::music::{self, Brief, MusicError, Piece};
 
 use crate::{
     domain::{JobInput, JsonMap},
-    provider::{Content, Output, OutputFile, ProviderError, Task},
+    provider::{Output, ProviderError, Task},
 };
 
-use super::{filled_style, report};
+use super::{filled_style, one_file, report};
 
 /// Seconds of a piece when nothing asks for a length.
 const DEFAULT_SECONDS: u32 = 15;
@@ -29,14 +29,7 @@ pub(super) fn make(task: &Task) -> Result<Output, ProviderError> {
     }
     let bytes = sound::encode(&piece.sound, format)
         .map_err(|error| ProviderError::Failed(error.to_string()))?;
-    Ok(Output {
-        files: vec![OutputFile {
-            content: Content::Memory(bytes),
-            seed: Some(task.input.seed),
-            metadata: JsonMap::new(),
-        }],
-        metadata: describe(&piece),
-    })
+    Ok(one_file(bytes, task.input.seed, describe(&piece)))
 }
 
 /// WAV unless the job names another format that sound is written in.

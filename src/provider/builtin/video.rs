@@ -5,8 +5,8 @@ use studio::animation::Animation;
 
 use crate::domain::JsonMap;
 
-use super::super::{Content, Output, OutputFile, ProviderError, Task};
-use super::{brief, drawn_by, report};
+use super::super::{Output, ProviderError, Task};
+use super::{brief, drawn_by, one_file, report};
 
 /// Share of the work that is drawing the layers; the rest is putting frames together and encoding them.
 const DRAWN: f32 = 0.1;
@@ -56,14 +56,8 @@ pub(super) fn make(task: &Task) -> Result<Output, ProviderError> {
         writer.push(animation.frame(number as f32 / rate as f32))?;
     }
     let content = writer.finish()?;
-    Ok(Output {
-        files: vec![OutputFile {
-            content: Content::Memory(content),
-            seed: Some(input.seed),
-            metadata: JsonMap::new(),
-        }],
-        metadata: told(&input.prompt, frames, rate),
-    })
+    let metadata = told(&input.prompt, frames, rate);
+    Ok(one_file(content, input.seed, metadata))
 }
 
 /// What is told of the work.

@@ -1,11 +1,10 @@
 //! Whole videos, by the provider itself.
 
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{JobInput, MediaType},
-    provider::{ProgressSender, Provider, Submitted, builtin::Builtin},
+    domain::MediaType,
+    provider::{Content, ProgressSender, Provider, Submitted, builtin::Builtin},
 };
 
 use super::*;
@@ -19,16 +18,7 @@ fn task(input: Value) -> Task {
         .as_object_mut()
         .unwrap()
         .extend(input.as_object().unwrap().clone());
-    let input: JobInput = serde_json::from_value(whole).unwrap();
-    Task {
-        job_id: 1,
-        attempt: 1,
-        media_type: MediaType::Video,
-        input,
-        submission_key: String::new(),
-        progress: ProgressSender::channel().0,
-        cancelled: CancellationToken::new(),
-    }
+    Task::unwatched(MediaType::Video, serde_json::from_value(whole).unwrap())
 }
 
 /// The file, whole.
