@@ -45,7 +45,12 @@ impl Executor {
     /// Works until `App::draining`, and then until every running job is finished or, from `stop` on, handed back.
     pub async fn run(mut self) {
         let told = std::mem::take(&mut self.stop);
-        tokio::join!(self.claim_loop(told), self.upkeep_loop());
+        let worked = CancellationToken::new();
+        let work = async {
+            self.claim_loop(told).await;
+            worked.cancel();
+        };
+        tokio::join!(work, self.upkeep_loop(), self.count_loop(&worked));
     }
 
     /// Says what this process can run; before clients ask, so that none is told that nobody can.

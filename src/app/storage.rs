@@ -3,6 +3,7 @@
 
 mod adopt;
 mod claim_empty;
+mod count_stored;
 mod survey;
 mod sweep;
 
@@ -107,9 +108,15 @@ struct Found {
 /// Whose the storage is.
 struct Claim {
     database: Option<Installation>,
-    /// See [`Installation::adopted_at`].
-    adopted_at: Option<DateTime<Utc>>,
+    storage: Option<Installation>,
     ownership: Ownership,
+}
+
+impl Claim {
+    /// See [`Installation::adopted_at`].
+    fn adopted_at(&self) -> Option<DateTime<Utc>> {
+        self.storage.as_ref().and_then(|storage| storage.adopted_at)
+    }
 }
 
 impl App {
@@ -120,7 +127,7 @@ impl App {
         let ownership = ownership(database.as_ref(), storage.as_ref());
         Ok(Claim {
             database,
-            adopted_at: storage.and_then(|storage| storage.adopted_at),
+            storage,
             ownership,
         })
     }
@@ -141,6 +148,7 @@ impl App {
 
     /// Returns false if the database has become another installation.
     async fn count_look(&self, claim: Claim) -> Result<bool, Error> {
+        let adopted_at = claim.adopted_at();
         let Some(Installation { id, .. }) = claim.database else {
             return Ok(false);
         };
@@ -148,7 +156,6 @@ impl App {
         match advanced {
             // The storage second: should this fail, the database is ahead, which is well.
             Some(counted) => {
-                let adopted_at = claim.adopted_at;
                 let counted = Installation {
                     adopted_at,
                     ..counted
@@ -190,12 +197,10 @@ impl App {
     /// Whether some of these objects, which no record names, are of attempts that this database has not begun: it is a copy of
     /// the one that has.
     async fn are_strange(&self, unknown: &[ListedObject], claim: &Claim) -> Result<bool, Error> {
+        let adopted_at = claim.adopted_at();
         let mut attempts: BTreeMap<i64, BTreeSet<&str>> = BTreeMap::new();
         for object in unknown {
-            if claim
-                .adopted_at
-                .is_none_or(|time| object.last_modified > time)
-            {
+            if adopted_at.is_none_or(|time| object.last_modified > time) {
                 let of_job = attempts.entry(object.key.job_id()).or_default();
                 of_job.insert(object.key.attempt());
             }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct Installation {
     /// A random UUID, made by the database that claims the storage.
     pub id: String,
-    /// Rises with each look for objects to remove, in the database first: a database that is behind its storage was restored
-    /// from a backup, and does not know what was stored since.
+    /// Rises with each look for objects to remove and after objects were stored, in the database first: a database that is
+    /// behind its storage is a copy or was restored from a backup, and does not know what was stored since.
     pub counter: i64,
     /// When an operator gave the storage to the database, by its clock; only the storage tells it. Objects of before are the
     /// database's, whether it knows of them or not.
@@ -35,7 +35,7 @@ pub enum Doubt {
     /// They carry different installations, or only the storage has one.
     #[error("the storage belongs to another database")]
     OtherDatabase,
-    /// It has looked for objects less often than the storage was looked at.
+    /// It has counted less often than the storage was counted.
     #[error(
         "the database is older than the storage, as after the restore of a backup, and does not know what was stored since"
     )]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{ANNOUNCE_INTERVAL, Sweep, Withheld},
@@ -14,6 +15,10 @@ use super::Executor;
 
 /// Orphaned objects are few and cost little, but finding them reads the whole listing.
 const ORPHAN_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+/// Shorter than the least age at which objects without a record go, so that no copy of the database removes what it does not
+/// know.
+const COUNT_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Jobs that no worker can run wait for hours.
 const UNCLAIMED_INTERVAL: Duration = Duration::from_secs(60);
@@ -88,6 +93,23 @@ impl Executor {
             let swept = self.app.sweep_storage(&self.settings.removal).await;
             if let Some(sweep) = trouble.pass(swept) {
                 tell(&sweep);
+            }
+        }
+    }
+
+    /// Counts what this process has stored, until it has `worked`, and then once more.
+    pub(super) async fn count_loop(&self, worked: &CancellationToken) {
+        let interval = COUNT_INTERVAL.min(self.settings.upkeep_interval);
+        let mut trouble = Trouble::new("cannot count what was stored");
+        let mut counted = self.app.storage.stored();
+        loop {
+            let ended = tokio::time::timeout(interval, worked.cancelled()).await;
+            let stored = self.app.storage.stored();
+            if stored != counted && trouble.pass(self.app.count_stored().await).is_some() {
+                counted = stored;
+            }
+            if ended.is_ok() {
+                break;
             }
         }
     }

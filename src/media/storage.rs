@@ -7,7 +7,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -50,6 +50,7 @@ struct Inner {
     base_url: Url,
     links: LinkSettings,
     health: Health,
+    stored: AtomicU64,
     /// Whether the marker or objects must be there: a place without either is not this storage, but an empty mount point.
     expected: AtomicBool,
 }
@@ -101,6 +102,7 @@ impl Storage {
                 base_url,
                 links,
                 health: Health::new(),
+                stored: AtomicU64::new(0),
                 expected: AtomicBool::new(expected),
             }),
         })
@@ -127,8 +129,15 @@ impl Storage {
         };
         let put = put.await;
         self.inner.health.note(&put);
+        // A write that seems to have failed may have been done.
+        self.inner.stored.fetch_add(1, Ordering::Relaxed);
         put.map(drop)
             .map_err(|error| self.failed(format_args!("write {key}"), &error))
+    }
+
+    /// How many objects this process has written, or tried to.
+    pub fn stored(&self) -> u64 {
+        self.inner.stored.load(Ordering::Relaxed)
     }
 
     /// Looks an object up.

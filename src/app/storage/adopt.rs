@@ -26,10 +26,10 @@ impl App {
                 adopted_at: Some(now),
             };
             store::installation::set(tx, &adopted).await?;
+            // Before the commit: a storage that cannot be marked leaves the database what it was.
+            self.storage.mark(&adopted).await?;
             Ok(adopted)
         });
-        let adopted = adopted.await?;
-        self.storage.mark(&adopted).await?;
-        Ok(adopted)
+        adopted.await
     }
 }

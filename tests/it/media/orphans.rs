@@ -17,7 +17,9 @@ use crate::support::client::scripted_request;
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::process::{atelier, refused, run};
 use crate::support::script::Script;
-use crate::support::server::{TestServer, configuration};
+use crate::support::server::{TestServer, configuration, within};
+
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 const ALL: Removal = Removal {
     age: Duration::ZERO,
@@ -56,36 +58,32 @@ on_both_databases! {
         let bench = claimed(&db).await;
         put(&bench, 1).await;
         for look in ["a look", "a start"] {
-            let backup = installation(&bench).await;
+            let backup = installation(&bench.app).await;
             match look {
                 "a look" => {
                     sweep(&bench, &Removal { mode: RemovalMode::DryRun, ..ALL }).await;
                 }
                 _ => bench.app.claim_empty_storage().await.unwrap(),
             }
-            let now = installation(&bench).await;
-            let restore = async |state: &Installation| {
-                let restored = bench.app.store.write(async |tx| store::installation::set(tx, state).await);
-                restored.await.unwrap();
-            };
-            restore(&backup).await;
+            let now = installation(&bench.app).await;
+            restore(&bench, &backup).await;
             let doubt = Withheld::Doubtful(Doubt::OlderDatabase);
             assert_eq!(sweep(&bench, &ALL).await.withheld, Some(doubt), "{look}");
             assert_eq!(objects(&bench.app).await, 1);
-            restore(&now).await;
+            restore(&bench, &now).await;
         }
     }
 
     async fn a_copy_of_the_database_removes_nothing_of_what_the_original_made(db: TestDatabase) {
         let copy = claimed(&db).await;
-        let before = installation(&copy).await;
+        let before = installation(&copy.app).await;
         // The one job was there when the copy was made, and waited; the other was not.
         let waiting = copy.request(1, 0).await[0].id;
         for job_id in [waiting, 1_000] {
             put_of(&copy.app, job_id, "of the original").await;
         }
         copy.app.claim_empty_storage().await.unwrap();
-        assert_eq!(installation(&copy).await, before, "the original is shut out");
+        assert_eq!(installation(&copy.app).await, before, "the original is shut out");
         let withheld = Some(Withheld::Doubtful(Doubt::OlderDatabase));
         let kept = Sweep { objects: 2, orphans: 2, removed: 0, withheld };
         assert_eq!(sweep(&copy, &ALL).await, kept);
@@ -107,6 +105,38 @@ on_both_databases! {
         assert_eq!(sweep(&copy, &ALL).await, Sweep { objects: 2, orphans: 1, removed: 0, withheld });
     }
 
+    async fn a_copy_of_the_time_when_an_attempt_ran_is_behind_once_its_output_is_stored(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let script = Script::new(&["succeed"]).gated();
+        let job = server.create_scripted(&script).await.id;
+        script.wait_until_submitted(1).await;
+        let copied = installation(server.app()).await;
+        script.open_gate();
+        within(async {
+            while marker(server.app()).await.counter == copied.counter {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        }).await;
+        assert!(installation(server.app()).await.counter > copied.counter);
+        assert!(!server.media_of(server.ended(job).await.job.id).await.is_empty());
+    }
+
+    async fn neither_removes_anything_when_a_copy_counts_on_and_the_original_stores(db: TestDatabase) {
+        let bench = claimed(&db).await;
+        put(&bench, 1).await;
+        let of_original = installation(&bench.app).await;
+        bench.app.claim_empty_storage().await.unwrap();
+        let of_copy = installation(&bench.app).await;
+        restore(&bench, &of_original).await;
+        bench.app.count_stored().await.unwrap();
+        let withheld = Some(Withheld::Doubtful(Doubt::OlderDatabase));
+        for one in [of_original, of_copy] {
+            restore(&bench, &one).await;
+            assert_eq!(sweep(&bench, &ALL).await.withheld, withheld, "{one:?}");
+        }
+        assert_eq!(objects(&bench.app).await, 1);
+    }
+
     async fn a_storage_of_before_is_claimed_by_the_database_that_knows_all_of_it_and_by_no_other(db: TestDatabase) {
         let bench = Bench::new(&db).await;
         put(&bench, 1).await;
@@ -118,7 +148,7 @@ on_both_databases! {
         let known = Bench::new(&other).await;
         put_known(&known).await;
         assert_eq!(sweep(&known, &ALL).await, Sweep { objects: 1, ..Sweep::default() });
-        assert_eq!(known.app.storage.installation().await.unwrap(), Some(installation(&known).await));
+        assert_eq!(known.app.storage.installation().await.unwrap(), Some(installation(&known.app).await));
     }
 
     async fn more_than_the_share_goes_only_by_a_command_and_nothing_in_a_dry_run(db: TestDatabase) {
@@ -152,9 +182,9 @@ on_both_databases! {
             assert_eq!(of_database.unwrap(), None);
         }
         sweep(&bench, &ALL).await;
-        let claimed = installation(&bench).await;
+        let claimed = installation(&bench.app).await;
         assert!(storage(&db, bench.media_folder(), &["status"]).await.0);
-        assert_eq!(installation(&bench).await, claimed, "the counter too");
+        assert_eq!(installation(&bench.app).await, claimed, "the counter too");
         bench.request(1, 0).await;
         let lost = bench.claim(1).await.remove(0);
         let orphan = put_of(&bench.app, lost.id, &lost.lease_token.unwrap()).await;
@@ -175,6 +205,11 @@ on_both_databases! {
         assert!(!done && told.contains("belongs to another database") && told.contains("atelier storage adopt"), "{told}");
         let (done, told) = storage(&other, &["adopt"]).await;
         assert!(done && told.contains("belongs to this database now"), "{told}");
+        // A folder stands where the marker would.
+        let unwritable = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(unwritable.path().join("atelier-installation.json/x")).unwrap();
+        let folder = format!("storage.folder={}", unwritable.path().display());
+        assert!(!run(atelier(&other, &["storage", "adopt", "--set", &folder])).await.status.success());
         assert!(storage(&other, &["clean"]).await.0);
         assert!(!storage(&db, &["clean"]).await.0);
     }
@@ -269,6 +304,29 @@ async fn a_backup_that_is_served_beside_its_original_lets_all_media_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_the_time_when_an_attempt_ran_lets_its_media_be() {
+    let original = TestDatabase::create(Backend::Sqlite).await;
+    let server = TestServer::start_with(&original, |config| {
+        // Only the stop is left to count.
+        config.executor.upkeep_interval = Duration::from_secs(3600);
+    })
+    .await;
+    let script = Script::new(&["succeed"]).gated();
+    let job = server.create_scripted(&script).await.id;
+    script.wait_until_submitted(1).await;
+    let place = tempfile::tempdir().unwrap();
+    let copy = place.path().join("copy.db").display().to_string();
+    let backup = run(atelier(&original, &["backup", &copy])).await;
+    assert!(backup.status.success(), "{backup:?}");
+    script.open_gate();
+    server.ended(job).await;
+    server.shutdown().await;
+    let copy = TestDatabase::at(format!("sqlite://{copy}"), Backend::Sqlite);
+    let (done, told) = storage(&copy, original.media.path(), &["clean"]).await;
+    assert!(!done && told.contains("the database is older"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_may_not_be_removed_keeps_no_other_one() {
     let root = tempfile::tempdir().unwrap();
     let bucket = serve_bucket_keeping(&root, "-7.png").await;
@@ -345,9 +403,20 @@ async fn objects(app: &App) -> usize {
     app.storage.list().count().await
 }
 
-async fn installation(bench: &Bench) -> Installation {
-    let found = store::installation::find(bench.app.store.reader()).await;
+async fn installation(app: &App) -> Installation {
+    let found = store::installation::find(app.store.reader()).await;
     found.unwrap().unwrap()
+}
+
+async fn marker(app: &App) -> Installation {
+    app.storage.installation().await.unwrap().unwrap()
+}
+
+/// Makes the database the installation that it was, as a backup of that time would.
+async fn restore(bench: &Bench, state: &Installation) {
+    let store = &bench.app.store;
+    let restored = store.write(async |tx| store::installation::set(tx, state).await);
+    restored.await.unwrap();
 }
 
 /// Whether the command succeeded, and what it told.
