@@ -15,7 +15,7 @@ mod stopwatch;
 mod submission;
 mod upkeep;
 
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     app::{App, Pulse},
@@ -39,6 +39,8 @@ pub struct Executor {
     pub pulse: Pulse,
     /// Cancelled, after `App::draining`, when running attempts are to be handed back.
     pub stop: CancellationToken,
+    /// Providers that are told to give up tasks of jobs that have ended.
+    pub cancellations: TaskTracker,
 }
 
 impl Executor {
@@ -48,6 +50,8 @@ impl Executor {
         let worked = CancellationToken::new();
         let work = async {
             self.claim_loop(told).await;
+            self.cancellations.close();
+            self.cancellations.wait().await;
             worked.cancel();
         };
         tokio::join!(work, self.upkeep_loop(), self.count_loop(&worked));

@@ -220,6 +220,18 @@ fn required_id(id: i64) -> Result<i64, Error> {
     checks.finish(id)
 }
 
+/// The identifier of what is to be cancelled, which only a trusted caller may have stopped.
+fn cancellable_id(id: i64, stop_processing: bool, caller: Caller) -> Result<i64, Error> {
+    let mut checks = Checks::default();
+    check_id("id", id, &mut checks);
+    checks.require(
+        !stop_processing || caller.is_trusted(),
+        "stop_processing",
+        || "only a trusted caller may stop what is being processed".to_owned(),
+    );
+    checks.finish(id)
+}
+
 /// Checks the identifier of what the call's service is about, which the log then names.
 fn check_id(field: &str, id: i64, checks: &mut Checks) {
     call::note_id(id);

@@ -13,7 +13,10 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    domain::{Error, JobStatus, job::Cause},
+    domain::{
+        Error, JobStatus,
+        job::{Cause, Transition},
+    },
     entity::{job, job_event, request},
     store::{
         self, Transaction,
@@ -93,6 +96,39 @@ impl ChangedJobs {
     }
 }
 
+/// Why jobs are cancelled, see docs/domain.md#cancelling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cancelling {
+    /// A client wants what waits no more.
+    Waiting,
+    /// A client wants what runs no more either.
+    Running,
+    /// They are about to be deleted.
+    Deletion,
+}
+
+impl Cancelling {
+    /// What a client asks for.
+    pub(super) fn asked(stop_processing: bool) -> Self {
+        match stop_processing {
+            true => Self::Running,
+            false => Self::Waiting,
+        }
+    }
+
+    fn transitions(self) -> &'static [(Transition, Option<Cause>)] {
+        const DELETED: Option<Cause> = Some(Cause::Deleted);
+        match self {
+            Self::Waiting => &[(Transition::Cancel, None)],
+            Self::Running => &[
+                (Transition::Cancel, None),
+                (Transition::Stop, Some(Cause::Stopped)),
+            ],
+            Self::Deletion => &[(Transition::Cancel, DELETED), (Transition::Stop, DELETED)],
+        }
+    }
+}
+
 impl App {
     /// Does the work in one transaction: the jobs that it changes, their events, their requests' statuses, commit, and only
     /// then the wake-ups. What the work returns is all that is told of it: nothing is read after the commit, which could
@@ -115,22 +151,28 @@ impl App {
         Ok(done)
     }
 
-    /// Takes those of these locked jobs that are pending off the queue, and returns them. Their requests are locked.
-    pub(super) async fn cancel_pending(
+    /// Cancels those of these locked jobs that `why` reaches, and returns them. Their requests are locked.
+    pub(super) async fn cancel_jobs(
         &self,
         tx: &Transaction,
         jobs: &[job::Model],
-        cause: Option<Cause>,
+        why: Cancelling,
         changed: &mut ChangedJobs,
     ) -> Result<Vec<job::Model>, Error> {
-        let pending = jobs.iter().filter(|job| job.status == JobStatus::Pending);
-        let ids: Vec<i64> = pending.map(|job| job.id).collect();
-        if ids.is_empty() {
-            return Ok(Vec::new());
+        let mut all = Vec::new();
+        for (transition, cause) in why.transitions() {
+            let reached = jobs
+                .iter()
+                .filter(|job| job.status == transition.rule().from);
+            let ids: Vec<i64> = reached.map(|job| job.id).collect();
+            if ids.is_empty() {
+                continue;
+            }
+            let cancelled = queue::cancel(tx, *transition, &ids, self.clock.queue()).await?;
+            changed.moved(&cancelled, *cause)?;
+            all.extend(cancelled);
         }
-        let cancelled = queue::cancel(tx, &ids, self.clock.queue()).await?;
-        changed.moved(&cancelled, cause)?;
-        Ok(cancelled)
+        Ok(all)
     }
 
     /// Fails if this process would run the provider and knows that it cannot work.

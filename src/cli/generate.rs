@@ -30,8 +30,7 @@ use self::variable::Assignment;
 use self::watch::Stopped;
 use super::{CommandResult, exit, output};
 use crate::client::{Client, ConnectError, DownloadError, violations};
-use crate::config::{Config, Loaded, parse_duration};
-use crate::domain::with_causes;
+use crate::config::{Loaded, parse_duration};
 use crate::shutdown::{Shutdown, Signal};
 use crate::telemetry;
 
@@ -199,12 +198,13 @@ async fn connect_and_make(
         made = make(arguments, client, own_url.as_deref(), progress, shutdown) => made,
         reason = connection.broken() => Err(GenerateError::Stopped(reason).into()),
     };
+    let grace = config.server.shutdown_grace;
     match made {
         Ok(report) => {
-            connection.close(config.server.shutdown_grace).await;
+            connection.close(grace).await;
             Ok(report)
         }
-        Err(stopped) => Err(leave(stopped, connection, config).await),
+        Err(stopped) => Err(leave(stopped, connection, grace).await),
     }
 }
 
@@ -247,22 +247,10 @@ async fn ask(
 }
 
 /// Cancels what has not ended and closes the connection. Returns the reason with what became of the jobs.
-async fn leave(stopped: Stopped, connection: Connection, config: Config) -> GenerateError {
+async fn leave(stopped: Stopped, connection: Connection, grace: Duration) -> GenerateError {
     let Stopped { reason, unfinished } = stopped;
-    let is_own = connection.own_url().is_some();
-    let mut cancelled = cancel::waiting(&connection.client(), unfinished).await;
-    connection.abandon(config.server.shutdown_grace).await;
-    if is_own && !cancelled.remaining.is_empty() {
-        match cancel::handed_back(config, cancelled.remaining.clone()).await {
-            Ok(more) => {
-                cancelled = Cancelled {
-                    count: cancelled.count + more.count,
-                    remaining: more.remaining,
-                };
-            }
-            Err(error) => tracing::warn!(error = with_causes(&error), "cannot cancel the jobs"),
-        }
-    }
+    let cancelled = cancel::unfinished(&connection.client(), unfinished).await;
+    connection.abandon(grace).await;
     match cancelled.sentence() {
         Some(_) => GenerateError::Left {
             reason: Box::new(reason),

@@ -17,7 +17,7 @@ pub(super) enum AttemptOutcome {
     Stopped {
         keep_task: bool,
     },
-    /// Another worker has the job now.
+    /// Another worker has the job now, or it has ended, as when it was cancelled.
     LeaseLost,
     /// The database refuses what is to be recorded.
     Unrecordable,

@@ -24,6 +24,9 @@ use super::Executor;
 /// Shortest time between two writes of progress: the newest replaces those between.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
+/// How often an attempt looks whether it is to stop.
+const STOP_POLL: Duration = Duration::from_secs(1);
+
 /// What a running attempt tells of itself.
 #[derive(Clone)]
 struct Reports {
@@ -53,6 +56,7 @@ impl Executor {
         };
         tokio::select! {
             () = self.renew_while_held(&lease, claimed, reports) => lost.cancel(),
+            () = self.until_taken_away(&lease) => lost.cancel(),
             // Beside the renewal, which must not wait for a picture to be read.
             () = self.shrink_previews(progress, shown) => {}
         }
@@ -73,6 +77,16 @@ impl Executor {
                 Ok(Some(false)) => return,
                 Ok(None) | Err(_) if Instant::now() >= expiry => return,
                 Ok(None) | Err(_) => sleep(PROGRESS_INTERVAL).await,
+            }
+        }
+    }
+
+    /// Waits until somebody takes the lease away, as when the job is cancelled. The next renewal would tell that too, but later.
+    async fn until_taken_away(&self, lease: &Lease) {
+        loop {
+            sleep(STOP_POLL).await;
+            if let Ok(false) = queue::holds(self.app.store.reader(), lease).await {
+                return;
             }
         }
     }

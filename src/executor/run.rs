@@ -10,10 +10,10 @@ use tracing::Instrument;
 
 use crate::{
     app::AttemptEnd,
-    domain::{Error, Reason, job::Failure, with_causes},
+    domain::{Caller, Error, Reason, job::Failure, with_causes},
     entity::job,
     provider::{ProgressSender, clean},
-    store::{Trouble, queue::Lease},
+    store::{self, Trouble, queue::Lease},
 };
 
 use super::{
@@ -73,7 +73,9 @@ impl Executor {
             if let Some(abandoned) = abandoned
                 && (gives_up || ended.is_some())
             {
-                abandoned.cancel().await;
+                // Without the slot, which is another job's by now.
+                self.cancellations
+                    .spawn(abandoned.cancel().in_current_span());
             }
         }
         .instrument(span)
@@ -103,7 +105,9 @@ impl Executor {
         let outcome = self.run_until_ended(&attempt, lost).await;
         let abandoned = match &outcome {
             AttemptOutcome::Failed(error) if error.keep_task => attempt.submission.abandon(),
-            AttemptOutcome::Stopped { keep_task: true } => attempt.submission.abandon(),
+            AttemptOutcome::Stopped { keep_task: true } | AttemptOutcome::LeaseLost => {
+                attempt.submission.abandon()
+            }
             _ => None,
         };
         (outcome, abandoned)
@@ -192,12 +196,25 @@ impl Executor {
                     );
                     return Some(ended);
                 }
-                Ok(None) => {
-                    tracing::warn!(
-                        "the lease was lost: the end of this attempt is not recorded, and another worker may have the job"
-                    );
-                    return None;
-                }
+                Ok(None) => return self.ended_by_others(job).await,
+            }
+        }
+    }
+
+    /// The job of a lost lease, if it does not run on elsewhere.
+    async fn ended_by_others(&self, job: &job::Model) -> Option<job::Model> {
+        let found = store::job::find(self.app.store.reader(), Caller::TrustedService, job.id).await;
+        match found {
+            Ok(job) if job.status.is_terminal() => {
+                let status = job.status.as_str();
+                tracing::info!(status, "the job has ended: this attempt is cut off");
+                Some(job)
+            }
+            _ => {
+                tracing::warn!(
+                    "the lease was lost: the end of this attempt is not recorded, and another worker may have the job"
+                );
+                None
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 use super::{
-    call, caller, check_id,
+    call, caller, cancellable_id, check_id,
     page::{bounded_page, page_request},
     proto::{self, job_service_server::JobService},
     required_id,
@@ -80,8 +80,12 @@ impl JobService for Jobs {
         request: Request<proto::CancelJobRequest>,
     ) -> Result<Response<proto::CancelJobResponse>, Status> {
         let caller = caller(&request);
-        let id = required_id(request.get_ref().id)?;
-        let job = self.app.cancel_job(caller, id).await?;
+        let proto::CancelJobRequest {
+            id,
+            stop_processing,
+        } = request.into_inner();
+        let id = cancellable_id(id, stop_processing, caller)?;
+        let job = self.app.cancel_job(caller, id, stop_processing).await?;
         Ok(Response::new(proto::CancelJobResponse {
             job: Some(message(job, caller)),
         }))

@@ -13,7 +13,7 @@ use crate::{
 };
 
 use super::{
-    call, caller, check_id, job,
+    call, caller, cancellable_id, check_id, job,
     page::{bounded_page, page_request},
     proto::{self, request_service_server::RequestService},
     required_id,
@@ -89,8 +89,12 @@ impl RequestService for Requests {
         request: Request<proto::CancelRequestRequest>,
     ) -> Result<Response<proto::CancelRequestResponse>, Status> {
         let caller = caller(&request);
-        let id = required_id(request.get_ref().id)?;
-        let cancellation = self.app.cancel_request(caller, id).await?;
+        let proto::CancelRequestRequest {
+            id,
+            stop_processing,
+        } = request.into_inner();
+        let id = cancellable_id(id, stop_processing, caller)?;
+        let cancellation = self.app.cancel_request(caller, id, stop_processing).await?;
         note_jobs(id, &cancellation.cancelled);
         let request = message(cancellation.request, caller);
         let uncancelled = |job: &entity::job::Model| proto::UncancelledJob {

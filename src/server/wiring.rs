@@ -20,6 +20,7 @@ use crate::{
     provider::{Provider, Registry, builtin::Builtin, exec::Exec, scripted::Scripted},
     store::{self, Store, report},
 };
+use tokio_util::task::TaskTracker;
 
 /// Installed when the database has no feature yet.
 const STARTER_CATALOGUE: &str = include_str!("../../catalogue/starter.toml");
@@ -236,5 +237,6 @@ pub(super) fn build_executor(
         spool,
         pulse,
         stop: stages.handing_back.clone(),
+        cancellations: TaskTracker::new(),
     }
 }

@@ -67,8 +67,6 @@ pub struct NewMedia {
     pub blurhash: String,
     /// A data URL.
     pub tiny_preview: String,
-    /// Set if the request is deleted by now.
-    pub deleted_at: Option<DateTime<Utc>>,
 }
 
 /// Adds files of a job, in one statement, and returns their ids in the same order.
@@ -103,7 +101,7 @@ fn row(job: &job::Model, media: NewMedia, now: DateTime<Utc>) -> ActiveModel {
         tiny_preview_base64: Set(Some(media.tiny_preview)),
         created_at: Set(now),
         updated_at: Set(now),
-        deleted_at: Set(media.deleted_at),
+        deleted_at: Set(None),
         storage_key: Set(Some(media.storage_key)),
         role: Set(media.role),
         sha256: Set(Some(media.sha256)),

@@ -25,10 +25,9 @@ use super::Transaction;
 
 use attempt::failure_values;
 pub use attempt::{
-    Lease, Report, complete, fail, hand_back, heartbeat, note_submission, note_task, retry,
+    Lease, Report, complete, fail, hand_back, heartbeat, holds, note_submission, note_task, retry,
 };
 pub use capability::{Announced, announce, announced, fail_unclaimed, unclaimed};
-pub use dialect::Changed;
 use dialect::{Dialect, condition, condition_of};
 pub use request_status::refresh_requests;
 
@@ -130,16 +129,21 @@ fn next(sql: Dialect, capabilities: &[Capability], given: &str, slots: &str) -> 
     sql.first_unlocked(&queue, &due, slots)
 }
 
-/// Cancels those of these jobs that are still pending, and returns them in order of id.
-pub async fn cancel(tx: &Transaction, job_ids: &[i64], now: Now) -> Result<Vec<Model>, Error> {
+/// Cancels those of these jobs that can make the `transition`, and returns them in order of id.
+pub async fn cancel(
+    tx: &Transaction,
+    transition: Transition,
+    job_ids: &[i64],
+    now: Now,
+) -> Result<Vec<Model>, Error> {
     let sql = Dialect::of(tx);
     let statement = format!(
         "UPDATE generation_jobs SET {assignments},
              error_code = NULL, error_message = NULL, error_detail = NULL
          WHERE id {ids} AND {condition} RETURNING {columns}",
-        assignments = sql.assignments(Transition::Cancel, "$1"),
+        assignments = sql.assignments(transition, "$1"),
         ids = sql.one_of("$2"),
-        condition = condition(Transition::Cancel),
+        condition = condition(transition),
         columns = sql.columns(),
     );
     let values: [Value; 2] = [now.into(), sql.list(job_ids.iter().copied())];
@@ -153,8 +157,8 @@ pub async fn cancel(tx: &Transaction, job_ids: &[i64], now: Now) -> Result<Vec<M
 pub enum Expired {
     /// Queue those that have attempts left.
     Requeue,
-    /// Fail those that were deleted meanwhile: they do not wait for another attempt.
-    FailDeleted,
+    /// Cancel those that an older program has deleted and left running.
+    StopDeleted,
     /// Fail those that have no attempt left.
     FailSpent,
 }
@@ -170,15 +174,16 @@ pub async fn rescue(
     let sql = Dialect::of(tx);
     let (transition, which) = match what {
         Expired::Requeue => (Transition::Rescue, "attempt < max_attempts"),
-        Expired::FailDeleted => (Transition::Fail, "deleted_at IS NOT NULL"),
+        Expired::StopDeleted => (Transition::Stop, "deleted_at IS NOT NULL"),
         Expired::FailSpent => (
             Transition::Fail,
             "deleted_at IS NULL AND attempt >= max_attempts",
         ),
     };
+    let unless_deleted = |value| format!("CASE WHEN deleted_at IS NULL THEN {value} END");
     let queue = match what {
         Expired::Requeue => format!(", run_after = {}", sql.now("$1")),
-        Expired::FailDeleted | Expired::FailSpent => String::new(),
+        Expired::StopDeleted | Expired::FailSpent => String::new(),
     };
     let statement = format!(
         "WITH expired AS MATERIALIZED (
@@ -187,8 +192,12 @@ pub async fn rescue(
              ORDER BY id LIMIT $5 {skip_locked}
          )
          UPDATE generation_jobs SET {assignments}{queue},
-             error_code = $2, error_message = $3, error_detail = $4
+             error_code = {code}, error_message = {message}, error_detail = {detail}
          WHERE id IN (SELECT id FROM expired)",
+        // What is stopped has not failed.
+        code = unless_deleted("$2"),
+        message = unless_deleted("$3"),
+        detail = unless_deleted("$4"),
         condition = condition(transition),
         now = sql.now("$1"),
         skip_locked = sql.skip_locked("generation_jobs"),
@@ -197,6 +206,5 @@ pub async fn rescue(
     let mut values: Vec<Value> = vec![now.into()];
     values.extend(failure_values(failure));
     values.push(i64::from(limit).into());
-    let changed = sql.changed(tx, sql.locking_requests(&statement), values);
-    Ok(changed.await?.into_iter().map(|row| row.job).collect())
+    sql.rows(tx, sql.locking_requests(&statement), values).await
 }

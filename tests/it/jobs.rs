@@ -8,6 +8,7 @@ mod listing;
 mod queue;
 mod retry;
 mod state_machine;
+mod stopping;
 mod two_executors;
 mod unclaimed;
 pub(crate) mod watch;

@@ -3,15 +3,15 @@
 use std::slice;
 
 use crate::{
-    app::App,
-    domain::{Caller, Error, job::Cause},
+    app::{App, job::Cancelling},
+    domain::{Caller, Error},
     entity::job,
     store,
 };
 
 impl App {
-    /// Deletes a job by itself; its media stay. A pending one is cancelled first, one that runs is left to end. A job that
-    /// is deleted already is returned as it is.
+    /// Deletes a job by itself; its media stay. One that waits or runs is cancelled first. A job that is deleted already
+    /// is returned as it is.
     pub async fn delete_job(&self, caller: Caller, id: i64) -> Result<job::Model, Error> {
         self.change_jobs(async |tx, changed| {
             let job = store::job::lock(tx, caller, id).await?;
@@ -19,7 +19,7 @@ impl App {
                 return Ok(job);
             }
             store::request::lock(tx, job.request_id).await?;
-            self.cancel_pending(tx, slice::from_ref(&job), Some(Cause::Deleted), changed)
+            self.cancel_jobs(tx, slice::from_ref(&job), Cancelling::Deletion, changed)
                 .await?;
             let now = self.clock.now();
             let job = store::job::set_deleted(tx, id, Some(now), now).await?;

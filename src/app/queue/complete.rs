@@ -10,7 +10,7 @@ use crate::{
     store::{
         self, Transaction,
         media::NewMedia,
-        queue::{self, Changed, Lease},
+        queue::{self, Lease},
     },
 };
 
@@ -45,8 +45,6 @@ pub struct StoredOutput {
 impl App {
     /// Ends an attempt with its outputs: the job, its media and its request change together. `None` if the lease is lost;
     /// nothing has changed then.
-    ///
-    /// Media of a request that was deleted meanwhile are deleted with it, and come back with it.
     pub async fn complete_job(
         &self,
         lease: &Lease,
@@ -60,8 +58,8 @@ impl App {
                 return Ok(None);
             };
             self.insert_media(tx, &completed, outputs).await?;
-            changed.moved(slice::from_ref(&completed.job), None)?;
-            Ok(Some(completed.job))
+            changed.moved(slice::from_ref(&completed), None)?;
+            Ok(Some(completed))
         })
         .await
     }
@@ -70,20 +68,16 @@ impl App {
     async fn insert_media(
         &self,
         tx: &Transaction,
-        completed: &Changed,
+        job: &job::Model,
         outputs: &[StoredOutput],
     ) -> Result<(), Error> {
         // The database's time, at which the job has ended.
-        let (job, now) = (&completed.job, completed.job.updated_at);
-        let new = |file, metadata| NewMedia {
-            deleted_at: completed.request_deleted_at,
-            ..self.describe(file, metadata)
-        };
+        let now = job.updated_at;
         let originals = outputs.iter().enumerate().map(|(index, output)| {
             let mut metadata = placed(job, index, output);
             // A provider's word does not count for what we find out, not even where we say nothing.
             metadata.notes.extra = MediaMetadata::read(output.metadata.clone()).notes.extra;
-            new(&output.file, metadata)
+            self.describe(&output.file, metadata)
         });
         let originals = store::media::insert(tx, job, originals.collect(), now).await?;
         let mut derived = Vec::new();
@@ -93,7 +87,7 @@ impl App {
                     original_id: Some(original),
                     ..placed(job, index, output)
                 };
-                derived.push(new(file, metadata));
+                derived.push(self.describe(file, metadata));
             }
         }
         store::media::insert(tx, job, derived, now).await?;
@@ -114,7 +108,6 @@ impl App {
             metadata: described(file, placed),
             blurhash: file.inspected.blurhash.clone(),
             tiny_preview: file.inspected.tiny_preview.clone(),
-            deleted_at: None,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     app::App,
     domain::{
-        Error, Reason,
+        Error,
         job::{Cause, Failure},
     },
     entity::job,
@@ -22,7 +22,7 @@ pub enum AttemptEnd {
     Fail(Failure),
     /// It is tried again after the pause.
     Retry {
-        /// What is shown while the job waits, and what it fails with should it be deleted by now.
+        /// What is shown while the job waits.
         failure: Failure,
         /// From now on.
         pause: Duration,
@@ -38,21 +38,14 @@ pub enum AttemptEnd {
 
 impl App {
     /// Ends an attempt without outputs. `None` if the lease is lost; nothing has changed then.
-    ///
-    /// A job that was deleted while it ran fails where it would wait for another attempt.
     pub async fn end_attempt(
         &self,
         lease: &Lease,
         end: &AttemptEnd,
     ) -> Result<Option<job::Model>, Error> {
         self.change_jobs(async |tx, changed| {
-            let mut cause = end.cause();
-            let mut ended = self.write_end(tx, lease, end).await?;
-            if let (None, Some(failure)) = (&ended, end.failure_if_deleted()) {
-                cause = Some(Cause::Deleted);
-                ended = queue::fail(tx, lease, &failure, self.clock.queue()).await?;
-            }
-            changed.moved(ended.as_slice(), cause)?;
+            let ended = self.write_end(tx, lease, end).await?;
+            changed.moved(ended.as_slice(), end.cause())?;
             Ok(ended)
         })
         .await
@@ -85,18 +78,6 @@ impl AttemptEnd {
             Self::Fail(_) => None,
             Self::Retry { .. } => Some(Cause::Retry),
             Self::HandBack { .. } => Some(Cause::HandBack),
-        }
-    }
-
-    /// What a deleted job fails with instead of waiting; `None` if it would not wait.
-    fn failure_if_deleted(&self) -> Option<Failure> {
-        match self {
-            Self::Fail(_) => None,
-            Self::Retry { failure, .. } => Some(failure.clone()),
-            Self::HandBack { .. } => Some(Failure::new(
-                Reason::WorkerLost,
-                "The worker stopped while it ran the job, which was deleted by then.",
-            )),
         }
     }
 }

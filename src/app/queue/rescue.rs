@@ -13,13 +13,13 @@ use super::BATCH;
 
 impl App {
     /// Takes jobs from workers whose leases have run out: those with attempts left go back to the queue; the
-    /// others fail, and so do deleted ones.
+    /// others fail, and deleted ones are cancelled.
     /// Returns how many.
     pub async fn rescue_jobs(&self) -> Result<usize, Error> {
         let mut rescued = 0;
         for (what, cause) in [
             (Expired::Requeue, Some(Cause::Rescue)),
-            (Expired::FailDeleted, Some(Cause::Deleted)),
+            (Expired::StopDeleted, Some(Cause::Deleted)),
             (Expired::FailSpent, None),
         ] {
             rescued += self.rescue_all(what, cause).await?;

@@ -1,14 +1,14 @@
 //! Deletion of a request with its jobs and media, see docs/domain.md#soft-delete.
 
 use crate::{
-    app::App,
-    domain::{Caller, Error, Resource, check_etag, job::Cause},
+    app::{App, job::Cancelling},
+    domain::{Caller, Error, Resource, check_etag},
     store::{self, deletion, request::Counted},
 };
 
 impl App {
-    /// Deletes a request with what is live of it, under one timestamp. Its pending jobs are cancelled first; one that runs
-    /// is left to end. A request that is deleted already is returned as it is.
+    /// Deletes a request with what is live of it, under one timestamp. Its jobs that wait or run are cancelled
+    /// first. A request that is deleted already is returned as it is.
     pub async fn delete_request(
         &self,
         caller: Caller,
@@ -22,7 +22,7 @@ impl App {
             }
             check_etag(Resource::Request, id, request.version, etag)?;
             changed.touched(&jobs);
-            self.cancel_pending(tx, &jobs, Some(Cause::Deleted), changed)
+            self.cancel_jobs(tx, &jobs, Cancelling::Deletion, changed)
                 .await?;
             let now = self.clock.now();
             let at = deletion::timestamp(tx, id, now).await?;

@@ -1,15 +1,11 @@
-//! Takes jobs off the queue that nobody waits for any more.
+//! Takes jobs off the queue, and from their workers, that nobody waits for any more.
 
 use std::time::Duration;
 
 use tonic::Status;
 
-use super::GenerateError;
-use super::connection::Connection;
 use crate::client::{Client, reason};
-use crate::config::Config;
 use crate::rpc::proto::CancelJobRequest;
-use crate::server::Role;
 
 /// How long a server may take to cancel what nobody waits for any more.
 pub(super) const CANCELLING: Duration = Duration::from_secs(5);
@@ -18,19 +14,23 @@ pub(super) const CANCELLING: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(crate) struct Cancelled {
     pub count: usize,
-    /// Those that a worker runs, or of which the server did not tell.
+    /// Those of which the server did not tell.
     pub remaining: Vec<i64>,
 }
 
-/// Cancels those of `jobs` that still wait.
-pub(super) async fn waiting(client: &Client, jobs: Vec<i64>) -> Cancelled {
+/// Cancels those of `jobs` that have not ended.
+pub(super) async fn unfinished(client: &Client, jobs: Vec<i64>) -> Cancelled {
     let mut cancelled = Cancelled {
         count: 0,
         remaining: jobs.clone(),
     };
     let cancelling = async {
         for id in jobs {
-            let answer = client.jobs().cancel_job(CancelJobRequest { id }).await;
+            let request = CancelJobRequest {
+                id,
+                stop_processing: true,
+            };
+            let answer = client.jobs().cancel_job(request).await;
             cancelled.note(id, answer.err());
         }
     };
@@ -38,19 +38,6 @@ pub(super) async fn waiting(client: &Client, jobs: Vec<i64>) -> Cancelled {
         tracing::warn!("the server did not answer in time");
     }
     cancelled
-}
-
-/// Cancels the jobs that our own server ran and gave back to the queue when it stopped, so that the next one on this
-/// database does not take them up.
-pub(super) async fn handed_back(
-    config: Config,
-    jobs: Vec<i64>,
-) -> Result<Cancelled, GenerateError> {
-    let grace = config.server.shutdown_grace;
-    let connection = Connection::start(config, Role::Api).await?;
-    let cancelled = waiting(&connection.client(), jobs).await;
-    connection.close(grace).await;
-    Ok(cancelled)
 }
 
 impl Cancelled {

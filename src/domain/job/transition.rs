@@ -3,18 +3,17 @@
 //! ```text
 //!            claim               complete
 //!  pending ─────────> processing ─────────> completed
-//!    │  ^                │   │
-//!    │  └────────────────┘   └────────────> failed
-//!    │   retry, rescue,        fail
-//!    │   hand-back
-//!    └────────────────────────────────────> cancelled
+//!    │  ^                │ │ │
+//!    │  └────────────────┘ │ └────────────> failed
+//!    │   retry, rescue,    │   fail
+//!    │   hand-back         │ stop
+//!    └─────────────────────┴──────────────> cancelled
 //!            cancel
 //! ```
 //!
 //! A pending job that no worker can run fails after a time (expire), so that it does not wait for ever.
 //!
-//! A deleted job neither waits nor starts: its deletion cancels it while it is pending, and an attempt that runs on would
-//! go back to the queue only to stay there for ever, so it fails instead. That leaves no status without an end.
+//! A deleted job neither waits nor runs: its deletion cancels or stops it. That leaves no status without an end.
 
 use crate::domain::JobStatus;
 
@@ -29,6 +28,8 @@ pub enum Transition {
     Fail,
     /// The job is taken off the queue.
     Cancel,
+    /// The attempt is cut off, and there will be no other.
+    Stop,
     /// For too long, there was no worker that could run the job.
     Expire,
     /// The attempt made nothing, and the job waits for another.
@@ -63,11 +64,12 @@ pub struct Rule {
 
 impl Transition {
     /// Every transition, in no order that matters.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Claim,
         Self::Complete,
         Self::Fail,
         Self::Cancel,
+        Self::Stop,
         Self::Expire,
         Self::Retry,
         Self::Rescue,
@@ -82,6 +84,7 @@ impl Transition {
             Self::Complete => (Processing, Completed, Attempts::Keep),
             Self::Fail => (Processing, Failed, Attempts::Keep),
             Self::Cancel => (Pending, Cancelled, Attempts::Keep),
+            Self::Stop => (Processing, Cancelled, Attempts::Keep),
             Self::Expire => (Pending, Failed, Attempts::Keep),
             Self::Retry | Self::Rescue => (Processing, Pending, Attempts::Keep),
             Self::HandBack => (Processing, Pending, Attempts::TakeBack),
@@ -91,9 +94,10 @@ impl Transition {
 }
 
 impl Rule {
-    /// Whether only a live job makes the transition.
+    /// Whether only a live job makes the transition. A deleted one that an older program has left waiting or running can only
+    /// be cancelled.
     pub fn needs_live(self) -> bool {
-        !self.to.is_terminal()
+        self.to != JobStatus::Cancelled
     }
 
     /// Whether an attempt begins: `started_at` is set, and the job gets a lease.
@@ -133,7 +137,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_transitions_are_those_of_the_specification_and_the_end_of_what_nobody_can_run() {
+    fn the_transitions_are_those_of_the_specification_and_the_ends_of_what_is_stopped_or_nobody_can_run()
+     {
         let pairs: BTreeSet<_> = Transition::ALL
             .iter()
             .map(|transition| transition.rule())
@@ -143,6 +148,7 @@ mod tests {
             ("pending", "cancelled"),
             ("pending", "failed"),
             ("pending", "processing"),
+            ("processing", "cancelled"),
             ("processing", "completed"),
             ("processing", "failed"),
             ("processing", "pending"),
@@ -177,11 +183,11 @@ mod tests {
     }
 
     #[test]
-    fn a_deleted_job_can_only_end() {
-        use Transition::{Cancel, Complete, Expire, Fail};
+    fn a_deleted_job_can_only_be_cancelled() {
+        use Transition::{Cancel, Stop};
         for transition in Transition::ALL {
-            let ends = matches!(transition, Complete | Fail | Cancel | Expire);
-            assert_eq!(transition.rule().needs_live(), !ends, "{transition:?}");
+            let cancels = matches!(transition, Cancel | Stop);
+            assert_eq!(transition.rule().needs_live(), !cancels, "{transition:?}");
         }
     }
 }

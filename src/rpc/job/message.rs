@@ -205,5 +205,6 @@ fn cause(cause: Option<Cause>) -> proto::JobEventCause {
         Some(Cause::Rescue) => proto::JobEventCause::Rescue,
         Some(Cause::HandBack) => proto::JobEventCause::HandBack,
         Some(Cause::Deleted) => proto::JobEventCause::Deleted,
+        Some(Cause::Stopped) => proto::JobEventCause::Stopped,
     }
 }

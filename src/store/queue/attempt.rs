@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, Value};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Value};
 use serde_json::Value as Json;
 
 use crate::{
@@ -10,12 +10,12 @@ use crate::{
         Error,
         job::{Failure, Transition},
     },
-    entity::job::Model,
+    entity::job::{Column, Entity, Model},
     store::Transaction,
 };
 
 use super::{
-    Changed, Now,
+    Now,
     dialect::{Dialect, condition},
 };
 
@@ -66,6 +66,16 @@ pub async fn heartbeat(
     Ok(sql.execute(db, statement, values).await? == 1)
 }
 
+/// Whether the lease has not been taken away; it may have run out.
+pub async fn holds(db: &impl ConnectionTrait, lease: &Lease) -> Result<bool, Error> {
+    let held = Entity::find_by_id(lease.job_id)
+        .filter(Column::LeaseToken.eq(&lease.token))
+        .select_only()
+        .column(Column::Id)
+        .into_tuple::<i64>();
+    Ok(held.one(db).await?.is_some())
+}
+
 /// Notes which provider runs the attempt and the key under which its task is about to be submitted; false if the lease is
 /// lost.
 pub async fn note_submission(
@@ -114,7 +124,7 @@ pub async fn complete(
     lease: &Lease,
     output: Json,
     now: Now,
-) -> Result<Option<Changed>, Error> {
+) -> Result<Option<Model>, Error> {
     let change = "progress = 1, output_metadata = $4";
     end(
         tx,
@@ -136,7 +146,7 @@ pub async fn fail(
 ) -> Result<Option<Model>, Error> {
     let change = "error_code = $4, error_message = $5, error_detail = $6";
     let values = failure_values(failure);
-    end_job(tx, lease, Transition::Fail, change, values, now).await
+    end(tx, lease, Transition::Fail, change, values, now).await
 }
 
 /// Ends an attempt and queues the job again after a pause; `None` if the lease is lost or the job deleted.
@@ -157,7 +167,7 @@ pub async fn retry(
     );
     let mut values = failure_values(failure);
     values.push(pause.as_secs_f64().into());
-    end_job(tx, lease, Transition::Retry, &change, values, now).await
+    end(tx, lease, Transition::Retry, &change, values, now).await
 }
 
 /// Puts a job back that its worker cannot go on with; the attempt does not count. `None` if the lease is lost or the job
@@ -173,7 +183,7 @@ pub async fn hand_back(
         Dialect::of(tx).now("$1"),
         forget_task(keep_task)
     );
-    end_job(tx, lease, Transition::HandBack, &change, Vec::new(), now).await
+    end(tx, lease, Transition::HandBack, &change, Vec::new(), now).await
 }
 
 fn forget_task(keep_task: bool) -> &'static str {
@@ -192,18 +202,6 @@ pub(super) fn failure_values(failure: &Failure) -> Vec<Value> {
     ]
 }
 
-async fn end_job(
-    tx: &Transaction,
-    lease: &Lease,
-    transition: Transition,
-    change: &str,
-    values: Vec<Value>,
-    now: Now,
-) -> Result<Option<Model>, Error> {
-    let ended = end(tx, lease, transition, change, values, now).await?;
-    Ok(ended.map(|changed| changed.job))
-}
-
 /// Changes the row of a running attempt and takes the lease off it. The values of `change` begin at $4.
 async fn end(
     tx: &Transaction,
@@ -212,7 +210,7 @@ async fn end(
     change: &str,
     values: Vec<Value>,
     now: Now,
-) -> Result<Option<Changed>, Error> {
+) -> Result<Option<Model>, Error> {
     let sql = Dialect::of(tx);
     let statement = format!(
         "UPDATE generation_jobs SET {assignments}, {change}
@@ -222,6 +220,6 @@ async fn end(
     );
     let mut all: Vec<Value> = vec![now.into(), lease.job_id.into(), lease.token.as_str().into()];
     all.extend(values);
-    let changed = sql.changed(tx, sql.locking_requests(&statement), all);
-    Ok(changed.await?.into_iter().next())
+    let ended = sql.rows(tx, sql.locking_requests(&statement), all);
+    Ok(ended.await?.into_iter().next())
 }

@@ -131,15 +131,14 @@ pub async fn fail_unclaimed(
     values.push(capability.provider.as_str().into());
     values.extend(failure_values(failure));
     values.push(i64::from(limit).into());
-    let changed = sql.changed(tx, sql.locking_requests(&statement), values);
-    Ok(changed.await?.into_iter().map(|row| row.job).collect())
+    sql.rows(tx, sql.locking_requests(&statement), values).await
 }
 
 /// Whether a job has been due for longer than the negative seconds in parameter `ago`, and no worker could run it in that
 /// time. Its last transition made it wait.
 fn waits_in_vain(sql: Dialect, given: &str, ago: &str) -> String {
     format!(
-        "{condition} AND job.deleted_at IS NULL AND job.run_after < {then} AND job.updated_at < {then}
+        "{condition} AND job.run_after < {then} AND job.updated_at < {then}
              AND NOT EXISTS (
                  SELECT 1 FROM generation_capabilities AS capability
                  WHERE capability.provider = {provider} AND capability.category = job.category

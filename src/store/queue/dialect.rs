@@ -1,9 +1,7 @@
 //! The pieces of SQL that the two databases spell differently, and how a transition becomes SQL.
 
-use chrono::{DateTime, Utc};
 use sea_orm::{
-    ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Iterable, Statement, Value,
-    sea_query::Iden as _,
+    ConnectionTrait, DbBackend, EntityTrait, Iterable, Statement, Value, sea_query::Iden as _,
 };
 
 use crate::{
@@ -17,16 +15,6 @@ use crate::{
 
 /// More than a worker has slots, by far more than are ever locked at once.
 const LOOKED_AT: u32 = 2_000;
-
-/// A job that a statement has changed, which has its request's lock.
-#[derive(Debug, FromQueryResult)]
-pub struct Changed {
-    /// As it is after the change.
-    #[sea_orm(nested)]
-    pub job: Model,
-    /// When its request was deleted; `None` if that is live.
-    pub request_deleted_at: Option<DateTime<Utc>>,
-}
 
 /// How the two databases say the same.
 #[derive(Clone, Copy)]
@@ -143,16 +131,12 @@ impl Dialect {
             DbBackend::Postgres => format!(
                 "WITH changed AS ({update} RETURNING *),
                  locked AS MATERIALIZED (
-                     SELECT id, deleted_at FROM generation_requests
+                     SELECT id FROM generation_requests
                      WHERE id IN (SELECT request_id FROM changed) ORDER BY id FOR NO KEY UPDATE
                  )
-                 SELECT {columns}, (SELECT deleted_at FROM locked WHERE id = request_id) AS request_deleted_at
-                 FROM changed ORDER BY id"
+                 SELECT {columns} FROM changed WHERE request_id IN (SELECT id FROM locked) ORDER BY id"
             ),
-            _ => format!(
-                "{update} RETURNING {columns},
-                     (SELECT deleted_at FROM generation_requests WHERE id = request_id) AS request_deleted_at"
-            ),
+            _ => format!("{update} RETURNING {columns}"),
         }
     }
 
@@ -196,17 +180,6 @@ impl Dialect {
     ) -> Result<Vec<Model>, Error> {
         let statement = Statement::from_sql_and_values(self.backend, statement, values);
         Ok(Entity::find().from_raw_sql(statement).all(tx).await?)
-    }
-
-    /// What [`Dialect::locking_requests`] finds.
-    pub(super) async fn changed(
-        self,
-        tx: &Transaction,
-        statement: String,
-        values: impl IntoIterator<Item = Value>,
-    ) -> Result<Vec<Changed>, Error> {
-        let statement = Statement::from_sql_and_values(self.backend, statement, values);
-        Ok(Changed::find_by_statement(statement).all(tx).await?)
     }
 
     pub(super) async fn execute(

@@ -187,7 +187,7 @@ on_both_databases! {
         asked.input.get_or_insert_default().variations = 3;
         let (request, jobs) = server.create(asked).await;
         server.reached(jobs[0].id, PROCESSING).await;
-        server.jobs().cancel_job(CancelJobRequest { id: jobs[2].id }).await.unwrap();
+        server.jobs().cancel_job(CancelJobRequest { id: jobs[2].id, ..Default::default() }).await.unwrap();
         assert_eq!(server.request(request.id).await.status(), RequestStatus::Processing);
         script.open_gate();
         server.ended(jobs[1].id).await;
@@ -203,7 +203,7 @@ on_both_databases! {
         let script = Script::new(&[]);
         let job = server.create_scripted(&script).await;
         for _ in 0..2 {
-            let cancelled = server.jobs().cancel_job(CancelJobRequest { id: job.id }).await;
+            let cancelled = server.jobs().cancel_job(CancelJobRequest { id: job.id, ..Default::default() }).await;
             let cancelled = cancelled.unwrap().into_inner().job.unwrap();
             assert_eq!((cancelled.status(), cancelled.revision), (JobStatus::Cancelled, 2));
             assert!(cancelled.end_time.is_some());
@@ -217,7 +217,7 @@ on_both_databases! {
         let feature = server.scripted_feature().await;
         let cancel = |id| {
             let mut jobs = server.jobs();
-            async move { refusal(jobs.cancel_job(CancelJobRequest { id }).await) }
+            async move { refusal(jobs.cancel_job(CancelJobRequest { id, ..Default::default() }).await) }
         };
         let script = Script::new(&["succeed"]).gated();
         let running = server.create(scripted_request(feature, &script)).await.1.remove(0);

@@ -133,7 +133,7 @@ on_both_databases! {
         let failure = AttemptEnd::Fail(Failure::new(Reason::ProviderFailed, "No."));
         bench.app.end_attempt(&lease(&claimed), &failure).await.unwrap();
         assert_eq!(bench.request_status(request_id).await, RequestStatus::Processing, "two wait");
-        bench.app.cancel_job(Caller::TrustedService, jobs[1].id).await.unwrap();
+        bench.app.cancel_job(Caller::TrustedService, jobs[1].id, false).await.unwrap();
         let claimed = bench.claim(1).await.remove(0);
         bench.app.complete_job(&lease(&claimed), &[], JsonMap::new()).await.unwrap();
         assert_eq!(bench.request_status(request_id).await, RequestStatus::Completed);

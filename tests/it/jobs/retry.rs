@@ -32,12 +32,20 @@ impl Client {
     }
 
     async fn cancel_job(&self, id: i64) -> Job {
-        let cancelled = within(self.jobs().cancel_job(CancelJobRequest { id })).await;
+        let cancelled = within(self.jobs().cancel_job(CancelJobRequest {
+            id,
+            ..Default::default()
+        }))
+        .await;
         cancelled.unwrap().into_inner().job.unwrap()
     }
 
     async fn cancel_request(&self, id: i64) -> Result<CancelRequestResponse, Status> {
-        let cancelled = within(self.requests().cancel_request(CancelRequestRequest { id })).await?;
+        let cancelled = within(self.requests().cancel_request(CancelRequestRequest {
+            id,
+            ..Default::default()
+        }))
+        .await?;
         Ok(cancelled.into_inner())
     }
 

@@ -136,7 +136,7 @@ async fn perform_on_job(
 ) -> Result<job::Model, Error> {
     let (app, caller) = (&bench.app, Caller::TrustedService);
     match action {
-        operation::Job::Cancel => app.cancel_job(caller, id).await,
+        operation::Job::Cancel(running) => app.cancel_job(caller, id, *running).await,
         operation::Job::Retry => app.retry_job(caller, id).await,
         operation::Job::Delete => app.delete_job(caller, id).await,
         operation::Job::Undelete => app.undelete_job(caller, id).await,
@@ -152,7 +152,10 @@ async fn perform_on_request(
     let (app, caller) = (&bench.app, Caller::TrustedService);
     let none = |_| Vec::new();
     match action {
-        operation::Request::Cancel => app.cancel_request(caller, id).await.map(|_| Vec::new()),
+        operation::Request::Cancel(running) => app
+            .cancel_request(caller, id, *running)
+            .await
+            .map(|_| Vec::new()),
         operation::Request::Retry => app.retry_request(caller, id).await.map(|(_, jobs)| jobs),
         operation::Request::Delete => app.delete_request(caller, id, "").await.map(none),
         operation::Request::Undelete => app.undelete_request(caller, id).await.map(none),

@@ -91,7 +91,7 @@ on_both_databases! {
         assert_eq!(within(slow.message()).await.unwrap().unwrap().revision, 1);
 
         // The job goes on, and others read on, while the slow one does not read.
-        let cancel = CancelJobRequest { id: job.id };
+        let cancel = CancelJobRequest { id: job.id, ..Default::default() };
         within(server.jobs().cancel_job(cancel)).await.unwrap();
         let quick = server.watch(job.id).await.transitions().await;
         assert!(revisions(&quick).into_iter().eq(1..=MANY + 1));

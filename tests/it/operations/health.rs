@@ -15,8 +15,8 @@ use atelier::server::{Role, Server, open_app};
 use reqwest::StatusCode;
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -315,6 +315,7 @@ fn executor(config: &Config, app: &App, pulse: &Pulse) -> Executor {
         spool: Spool::open(spool, 1 << 20, 1 << 20).unwrap(),
         pulse: pulse.clone(),
         stop: CancellationToken::new(),
+        cancellations: TaskTracker::new(),
     }
 }
 

@@ -47,7 +47,7 @@ on_both_databases! {
         let mut keyed = keyed(feature, "order-17", "a");
         keyed.input.get_or_insert_default().variations = 2;
         let (request, jobs) = server.create(keyed.clone()).await;
-        let cancelled = CancelJobRequest { id: jobs[0].id };
+        let cancelled = CancelJobRequest { id: jobs[0].id, ..Default::default() };
         server.jobs().cancel_job(cancelled).await.unwrap();
         let retried = RetryJobRequest { id: jobs[0].id };
         let retried = server.jobs().retry_job(retried).await.unwrap().into_inner();

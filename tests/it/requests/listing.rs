@@ -126,7 +126,10 @@ async fn three_requests(server: &TestServer) -> [Request; 3] {
         ..request_for(second)
     };
     let (theirs, jobs) = server.create(theirs).await;
-    let cancel = CancelJobRequest { id: jobs[0].id };
+    let cancel = CancelJobRequest {
+        id: jobs[0].id,
+        ..Default::default()
+    };
     server.jobs().cancel_job(cancel).await.unwrap();
     [plain, styled, server.request(theirs.id).await]
 }

@@ -158,7 +158,7 @@ on_both_databases! {
         let mut watch = server.watch_request(request.id).await;
         let first = step_of(&watch.transition().await.unwrap()).0;
         let second = step_of(&watch.transition().await.unwrap()).0;
-        within(server.jobs().cancel_job(CancelJobRequest { id: first })).await.unwrap();
+        within(server.jobs().cancel_job(CancelJobRequest { id: first, ..Default::default() })).await.unwrap();
         assert_eq!(step_of(&watch.transition().await.unwrap()), (first, 2));
 
         let retry = RetryRequestRequest { id: request.id };
@@ -184,7 +184,7 @@ on_both_databases! {
         let mut watch = server.watch_request_after(request.id, &cursor).await;
         assert_eq!(step_of(&watch.transition().await.unwrap()), (added, 1));
 
-        within(server.jobs().cancel_job(CancelJobRequest { id: added })).await.unwrap();
+        within(server.jobs().cancel_job(CancelJobRequest { id: added, ..Default::default() })).await.unwrap();
         assert_eq!(step_of(&watch.transition().await.unwrap()), (added, 2));
         assert!(watch.transition().await.is_none(), "the pending job that is superseded counts");
     }
@@ -253,7 +253,7 @@ on_both_databases! {
 
         // The jobs go on, and others read on, while the slow one does not read.
         for id in jobs.clone() {
-            within(server.jobs().cancel_job(CancelJobRequest { id })).await.unwrap();
+            within(server.jobs().cancel_job(CancelJobRequest { id, ..Default::default() })).await.unwrap();
         }
         let quick = server.watch_request(request.id).await.transitions().await;
         assert_eq!(quick.len() as i64, MANY + 1 + 2);

@@ -146,7 +146,6 @@ impl Model {
     /// Whether the lease holds.
     pub(super) fn end_attempt(&mut self, lease: &Lease, action: &operation::Attempt) -> bool {
         let now = self.now;
-        let request_deleted_at = self.requests[&self.jobs[&lease.job_id].request].deleted_at;
         let job = self.job(lease.job_id);
         if job
             .lease
@@ -162,18 +161,15 @@ impl Model {
             }
             operation::Attempt::Complete => {
                 job.end(JobStatus::Completed, None, now);
-                self.media.insert(lease.job_id, request_deleted_at);
+                self.media.insert(lease.job_id, None);
             }
             operation::Attempt::Fail => job.end(JobStatus::Failed, Some("PROVIDER_FAILED"), now),
             operation::Attempt::Retry(pause) => {
-                job.wait_or_fail(Some("PROVIDER_UNAVAILABLE"), now + *pause, now);
-            }
-            operation::Attempt::HandBack if job.deleted_at.is_some() => {
-                job.end(JobStatus::Failed, Some("WORKER_LOST"), now);
+                job.wait(Some("PROVIDER_UNAVAILABLE"), now + *pause);
             }
             operation::Attempt::HandBack => {
                 job.attempt -= 1;
-                job.wait_or_fail(None, now, now);
+                job.wait(None, now);
             }
         }
         self.settle(None);
@@ -190,7 +186,7 @@ impl Model {
             }
             rescued += 1;
             if job.attempt < MAX_ATTEMPTS {
-                job.wait_or_fail(Some("WORKER_LOST"), now, now);
+                job.wait(Some("WORKER_LOST"), now);
             } else {
                 job.end(JobStatus::Failed, Some("WORKER_LOST"), now);
             }
@@ -218,22 +214,24 @@ impl Model {
         let now = self.now;
         let job = self.job(id);
         match action {
-            operation::Job::Cancel => {
+            operation::Job::Cancel(running) => {
                 match (job.deleted_at, job.status) {
                     (Some(_), _) => return Err("not found"),
-                    (None, JobStatus::Processing) => return Err("already processing"),
+                    (None, JobStatus::Processing) if !running => return Err("already processing"),
                     (None, JobStatus::Completed | JobStatus::Failed) => {
                         return Err("already finished");
                     }
                     (None, JobStatus::Cancelled) => {}
-                    (None, JobStatus::Pending) => job.end(JobStatus::Cancelled, None, now),
+                    (None, JobStatus::Pending | JobStatus::Processing) => {
+                        job.end(JobStatus::Cancelled, None, now);
+                    }
                 }
                 self.settle(None);
             }
             operation::Job::Retry => return self.retry_job(id, answer),
             operation::Job::Delete => {
                 if job.deleted_at.is_none() {
-                    job.cancel_if_pending(now);
+                    job.cancel(true, now);
                     job.deleted_at = Some(now);
                 }
                 self.settle(None);
@@ -346,14 +344,14 @@ impl Job {
         self.record(status);
     }
 
-    fn cancel_if_pending(&mut self, now: Time) -> Option<()> {
-        (self.status == JobStatus::Pending).then(|| self.end(JobStatus::Cancelled, None, now))
+    /// `running`: also if it runs.
+    fn cancel(&mut self, running: bool, now: Time) -> Option<()> {
+        let reached =
+            self.status == JobStatus::Pending || running && self.status == JobStatus::Processing;
+        reached.then(|| self.end(JobStatus::Cancelled, None, now))
     }
 
-    fn wait_or_fail(&mut self, error: Option<&'static str>, run_after: Time, now: Time) {
-        if self.deleted_at.is_some() {
-            return self.end(JobStatus::Failed, error, now);
-        }
+    fn wait(&mut self, error: Option<&'static str>, run_after: Time) {
         self.lease = None;
         self.error = error;
         self.run_after = run_after;

@@ -31,7 +31,8 @@ pub(super) enum Attempt {
 
 #[derive(Clone, Debug)]
 pub(super) enum Job {
-    Cancel,
+    /// What runs too, or only what waits.
+    Cancel(bool),
     Retry,
     Delete,
     Undelete,
@@ -39,7 +40,8 @@ pub(super) enum Job {
 
 #[derive(Clone, Debug)]
 pub(super) enum Request {
-    Cancel,
+    /// What runs too, or only what waits.
+    Cancel(bool),
     Retry,
     Delete,
     Undelete,
@@ -56,13 +58,13 @@ pub(super) fn any() -> impl Strategy<Value = Operation> {
         1 => Just(Attempt::HandBack),
     ];
     let job = prop_oneof![
-        1 => Just(Job::Cancel),
+        2 => proptest::bool::ANY.prop_map(Job::Cancel),
         2 => Just(Job::Retry),
         2 => Just(Job::Delete),
         1 => Just(Job::Undelete),
     ];
     let request = prop_oneof![
-        1 => Just(Request::Cancel),
+        2 => proptest::bool::ANY.prop_map(Request::Cancel),
         2 => Just(Request::Retry),
         2 => Just(Request::Delete),
         2 => Just(Request::Undelete),

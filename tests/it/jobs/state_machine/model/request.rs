@@ -18,11 +18,11 @@ impl Model {
         let now = self.now;
         let deleted_at = self.requests[&id].deleted_at;
         match action {
-            operation::Request::Cancel if deleted_at.is_some() => return Err("not found"),
-            operation::Request::Cancel => {
+            operation::Request::Cancel(_) if deleted_at.is_some() => return Err("not found"),
+            operation::Request::Cancel(running) => {
                 let jobs = self.jobs.values_mut().filter(|job| job.request == id);
                 let cancelled = jobs.filter(|job| job.deleted_at.is_none());
-                let cancelled = cancelled.filter_map(|job| job.cancel_if_pending(now));
+                let cancelled = cancelled.filter_map(|job| job.cancel(*running, now));
                 let changed = cancelled.count() > 0;
                 self.settle(changed.then_some(id));
             }
@@ -84,7 +84,7 @@ impl Model {
         }
         for job in self.jobs.values_mut().filter(|job| job.request == id) {
             if job.deleted_at.is_none() {
-                job.cancel_if_pending(now);
+                job.cancel(true, now);
                 job.deleted_at = Some(at);
             }
         }
