@@ -40,6 +40,10 @@ const HINDRANCES: [(&str, &str); 8] = [
 ];
 /// SQLite: no permission, busy, locked, no memory, read-only, I/O error, cannot open.
 const PASSING_RESULTS: [i64; 7] = [3, 5, 6, 7, 8, 10, 14];
+/// PostgreSQL's disk_full; SQLite's SQLITE_FULL.
+const FULL_CODES: [&str; 3] = ["53100", "13", NO_SHARED_MEMORY];
+/// SQLite's SQLITE_IOERR_SHMSIZE: there is no room for the file of the memory that processes share.
+pub(super) const NO_SHARED_MEMORY: &str = "4874";
 
 use super::words::Told;
 
@@ -47,7 +51,7 @@ impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
         if let Some(outage) = known_outage(&error) {
             Self::DatabaseUnavailable(Box::new(outage))
-        } else if is_full(&error) {
+        } else if driver_error(&error).is_some_and(is_full) {
             Self::DatabaseFull(Box::new(Told::from(error)))
         } else if let Some(sentence) = hindrance(&error) {
             let cause = Told::from(error).to_string();
@@ -102,12 +106,10 @@ pub(super) fn is_unique_violation(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
-/// PostgreSQL's disk_full; SQLite's SQLITE_FULL.
-fn is_full(error: &DbErr) -> bool {
-    let code = driver_error(error)
-        .and_then(sqlx::Error::as_database_error)
-        .and_then(DatabaseError::code);
-    matches!(code.as_deref(), Some("53100" | "13"))
+/// Whether the database has no room for more.
+fn is_full(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.is_some_and(|code| FULL_CODES.contains(&code.as_ref()))
 }
 
 /// Whether the database may be there and had only no time: a lock is held for long, or all connections are in use.
@@ -184,7 +186,7 @@ fn is_unavailable(error: &DbErr) -> bool {
     }
 }
 
-fn driver_error(error: &DbErr) -> Option<&sqlx::Error> {
+pub(super) fn driver_error(error: &DbErr) -> Option<&sqlx::Error> {
     match error {
         DbErr::Exec(RuntimeErr::SqlxError(error))
         | DbErr::Query(RuntimeErr::SqlxError(error))
