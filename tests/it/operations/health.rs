@@ -22,6 +22,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use crate::api::grpc_web;
 use crate::api::reflection::{Database, wait_for, watch_health};
 use crate::support::bucket::{
     BUCKET, keep_media_in, serve_bucket, serve_bucket_below, serve_bucket_refusing,
@@ -39,6 +40,7 @@ use crate::support::server::{DEADLINE, TestServer, configuration, within};
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const BUSY: &str =
     "degraded\ndatabase_busy: the database is there, but keeps the service waiting\n";
+const PAGE: &str = "https://app.example.com";
 const MEDIA: &str = media_service_server::SERVICE_NAME;
 pub(crate) const REQUESTS: &str = request_service_server::SERVICE_NAME;
 
@@ -148,6 +150,7 @@ async fn a_process_that_waits_for_its_database_says_on_every_port_that_it_lives_
     let media = tempfile::tempdir().unwrap();
     let mut config = configuration(&db, media.path());
     config.server.listen = free_address();
+    config.server.cors_origins = vec![PAGE.to_owned()];
     config.health.listen = Some(free_address());
     config.database.connect_timeout = DEADLINE;
     let urls = [config.server.listen, config.health.listen.unwrap()];
@@ -172,7 +175,19 @@ async fn a_process_that_waits_for_its_database_says_on_every_port_that_it_lives_
         let refused = features.list_features(ListFeaturesRequest::default());
         let refusal = of_status(&refused.await.unwrap_err());
         refusal.is(Code::Unavailable, ErrorReason::DatabaseUnavailable);
+        for format in [grpc_web::BINARY, grpc_web::TEXT] {
+            let asked = ListFeaturesRequest::default();
+            let mut stream =
+                grpc_web::call(url, "FeatureService/ListFeatures", format, &asked).await;
+            assert_eq!(stream.status().await, "14");
+            let told = stream.trailer("grpc-message");
+            assert_eq!(told.replace("%20", " "), "the server is starting");
+        }
     }
+    assert_eq!(
+        grpc_web::allowed_origin(&urls[0], PAGE).await.as_deref(),
+        Some(PAGE)
+    );
 
     cluster.tell("start");
     let server = within(starting).await.unwrap().unwrap();
