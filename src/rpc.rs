@@ -116,13 +116,14 @@ pub async fn serve(
 }
 
 /// Serves health, over HTTP and gRPC, and nothing else, until it is dropped. Connections end with it. What else is asked for
-/// may be there soon, as long as the process starts.
+/// may be there soon, as long as the process starts; pages of `origins` may read that.
 ///
 /// # Errors
 /// When the transport fails.
 pub async fn serve_health(
     health: Health,
     incoming: TcpIncoming,
+    origins: &[String],
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let (reporter, service) = tonic_health::server::health_reporter();
     let mut routes = Routes::builder();
@@ -136,6 +137,7 @@ pub async fn serve_health(
     let _at_the_end = sever.clone().drop_guard();
     let serving = Server::builder()
         .accept_http1(true)
+        .layer(cors(origins))
         .add_routes(Routes::from(router))
         .serve_with_incoming(incoming.map_ok(move |io| Severable::new(io, sever.clone())));
     tokio::select! {

@@ -136,10 +136,11 @@ impl Server {
         let probe_listener = listen(config.health.listen).await?;
         let address = listener.as_ref().and_then(|port| port.local_addr().ok());
         let starting = Health::starting();
-        let probes = probe_listener.map(|port| answer_probes(port, &starting));
+        let probes = probe_listener.map(|port| answer_probes(port, &starting, Vec::new()));
         let probes = probes.transpose()?;
         let (listener, early) = listener.map(share).transpose()?.unzip();
-        let early = early.map(|port| answer_probes(port, &starting));
+        let origins = config.server.cors_origins.clone();
+        let early = early.map(|port| answer_probes(port, &starting, origins));
         let early = early.transpose()?;
         let stages = Stages::default();
         let (mut app, serving) =
@@ -302,10 +303,15 @@ async fn listen(address: Option<SocketAddr>) -> Result<Option<TcpListener>, Star
     Ok(Some(listener))
 }
 
-fn answer_probes(listener: TcpListener, health: &Health) -> Result<Probes, StartError> {
+fn answer_probes(
+    listener: TcpListener,
+    health: &Health,
+    origins: Vec<String>,
+) -> Result<Probes, StartError> {
     let address = listener.local_addr().map_err(StartError::Probes)?;
     let incoming = TcpIncoming::from(listener);
-    let task = tokio::spawn(rpc::serve_health(health.clone(), incoming));
+    let health = health.clone();
+    let task = tokio::spawn(async move { rpc::serve_health(health, incoming, &origins).await });
     let task = AbortOnDropHandle::new(task);
     Ok(Probes { address, task })
 }

@@ -121,7 +121,7 @@ pub enum Error {
         "requests refer to users by {table}.id, a number with a primary key or a unique index of its own: {fault}"
     )]
     UsersId {
-        /// With its schema.
+        /// With its schema, if the database has schemas.
         table: String,
         /// What is wrong with the column.
         fault: String,

@@ -167,6 +167,8 @@ impl Migrator {
             if let Users::Theirs(table) = &users {
                 users::require_reference(&alone, table).await?;
             }
+        } else if concern_users(&pending, backend) {
+            users::require_unique(&alone, &self.settings).await?;
         }
         alone
             .execute_unprepared(&history::tables(self.schema(&alone)))
@@ -250,11 +252,7 @@ impl Migrator {
         db: &impl ConnectionTrait,
         pending: &[&Migration],
     ) -> Result<Users, Error> {
-        let needed = pending.iter().any(|migration| {
-            let change = scripts(migration, db.get_database_backend()).up;
-            matches!(change, Change::Script(script) if users::concern(script))
-        });
-        match needed {
+        match concern_users(pending, db.get_database_backend()) {
             true => users::find(db, &self.settings).await,
             false => Ok(Users::Ours),
         }
@@ -264,6 +262,13 @@ impl Migrator {
         let schema = self.settings.schema.as_deref();
         schema.filter(|_| db.get_database_backend() == DbBackend::Postgres)
     }
+}
+
+fn concern_users(pending: &[&Migration], backend: DbBackend) -> bool {
+    pending.iter().any(|migration| {
+        let change = scripts(migration, backend).up;
+        matches!(change, Change::Script(script) if users::concern(script))
+    })
 }
 
 fn scripts(migration: &Migration, backend: DbBackend) -> &Scripts {

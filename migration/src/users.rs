@@ -73,6 +73,31 @@ pub(crate) async fn find(db: &impl ConnectionTrait, settings: &Settings) -> Resu
     }
 }
 
+/// Refuses a table in a file that nobody can refer to: SQLite would say so with the first request. One that is missing is made.
+pub(crate) async fn require_unique(
+    db: &impl ConnectionTrait,
+    settings: &Settings,
+) -> Result<(), Error> {
+    let query = "SELECT CASE WHEN type = 'view' THEN 'it is not a column of a table'
+            WHEN NOT EXISTS (SELECT 1 FROM pragma_table_info(users.name) AS columns WHERE lower(columns.name) = 'id')
+                THEN 'there is no such column'
+            WHEN (SELECT group_concat(lower(columns.name)) FROM pragma_table_info(users.name) AS columns WHERE pk > 0) = 'id'
+                THEN NULL
+            WHEN EXISTS (SELECT 1 FROM pragma_index_list(users.name) AS indexes WHERE \"unique\" AND NOT partial
+                AND (SELECT group_concat(lower(columns.name)) FROM pragma_index_info(indexes.name) AS columns) = 'id')
+                THEN NULL
+            ELSE 'it has none' END
+        FROM sqlite_schema AS users WHERE type IN ('table', 'view') AND lower(users.name) = lower($1)";
+    let name = settings.users_table.as_ref().map(|table| &table.name);
+    let table = name.map_or("users", String::as_str).to_owned();
+    let found = rows(db, query, Some(&table)).await?;
+    let fault = found.first().map(|row| row.try_get_by_index(0));
+    match fault.transpose()?.flatten() {
+        Some(fault) => Err(Error::UsersId { table, fault }),
+        None => Ok(()),
+    }
+}
+
 /// Refuses a table that PostgreSQL lets nobody refer to, or not this role.
 pub(crate) async fn require_reference(db: &impl ConnectionTrait, table: &str) -> Result<(), Error> {
     let query = "SELECT current_user::text,

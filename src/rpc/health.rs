@@ -4,7 +4,6 @@ use std::{collections::BTreeSet, convert::Infallible};
 
 use axum::{
     Router,
-    body::Body,
     extract::{RawQuery, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -68,9 +67,9 @@ pub(super) async fn unknown(health: Health, headers: HeaderMap) -> Response {
     if !health.ailments().contains(&Ailment::Starting) {
         return http::unknown(headers).await;
     }
-    match http::is_grpc(&headers) {
-        true => Status::from(Error::Starting).into_http::<Body>(),
-        false => http::come_again("the server is starting\n".to_owned()),
+    match http::grpc_format(&headers) {
+        Some(format) => http::refuse_call(Status::from(Error::Starting), format),
+        None => http::come_again("the server is starting\n".to_owned()),
     }
 }
 

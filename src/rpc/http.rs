@@ -4,13 +4,14 @@ use axum::{
     Router,
     body::Body,
     extract::{Path, Query, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use futures::TryStreamExt;
 use headers::{HeaderMapExt, Range};
 use serde::Deserialize;
+use tonic::Status;
 
 use crate::{
     app::{Ailment, App},
@@ -32,17 +33,24 @@ pub(super) fn router(app: App) -> Router {
 
 /// A path that neither gRPC nor plain HTTP knows, answered in the caller's own terms.
 pub(super) async fn unknown(headers: HeaderMap) -> Response {
-    if is_grpc(&headers) {
-        return tonic::Status::unimplemented("there is no such service").into_http::<Body>();
+    if let Some(format) = grpc_format(&headers) {
+        return refuse_call(Status::unimplemented("there is no such service"), format);
     }
     (StatusCode::NOT_FOUND, "there is nothing here\n").into_response()
 }
 
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    content_type.is_some_and(|value| value.starts_with("application/grpc"))
+/// The content type of a call, be it gRPC or grpc-web.
+pub(super) fn grpc_format(headers: &HeaderMap) -> Option<HeaderValue> {
+    let format = headers.get(header::CONTENT_TYPE)?;
+    let is_call = format.as_bytes().starts_with(b"application/grpc");
+    is_call.then(|| format.clone())
+}
+
+/// An answer of headers alone, which both kinds of clients take where no message has come.
+pub(super) fn refuse_call(status: Status, format: HeaderValue) -> Response {
+    let mut answer = status.into_http::<Body>();
+    answer.headers_mut().insert(header::CONTENT_TYPE, format);
+    answer
 }
 
 /// The parts of a signed link beside its path.

@@ -85,14 +85,20 @@ impl Listener {
         let connection = store.writer().open_another().await?;
         let pool = connection.get_postgres_connection_pool();
         let mut listener = PgListener::connect_with(pool).await.map_err(unavailable)?;
+        // The driver would connect again by itself, and tell nothing of why it cannot.
+        listener.eager_reconnect(false);
         listener.listen(CHANNEL).await.map_err(unavailable)?;
         Ok(Some(Self(listener)))
     }
 
-    /// The next wake-up; `None` if the connection broke and was made again, so that some may have been missed.
+    /// The next wake-up; `None` for one that says nothing to us.
+    ///
+    /// # Errors
+    /// Of the connection, of which nothing more is heard.
     pub async fn next(&mut self) -> Result<Option<WakeUp>, Error> {
         let Some(notification) = self.0.try_recv().await.map_err(unavailable)? else {
-            return Ok(None);
+            let closed = "the session was closed by the server, or by what stands before it";
+            return Err(Error::DatabaseUnavailable(closed.into()));
         };
         // A payload of a newer release that we do not understand is as good as a missed one.
         Ok(serde_json::from_str(notification.payload()).ok())

@@ -1,7 +1,7 @@
 //! What a database says, in words for operators.
 
 use sea_orm::{
-    DbErr, RuntimeErr,
+    DbErr,
     sqlx::{self, postgres::PgDatabaseError},
 };
 
@@ -31,7 +31,9 @@ impl Told {
 impl From<DbErr> for Told {
     fn from(error: DbErr) -> Self {
         Self {
-            words: postgres_error(&error).map_or_else(|| error.to_string(), words),
+            words: error::driver_error(&error)
+                .and_then(own_words)
+                .unwrap_or_else(|| error.to_string()),
             passes: error::is_awaited(&error),
         }
     }
@@ -40,7 +42,7 @@ impl From<DbErr> for Told {
 impl From<sqlx::Error> for Told {
     fn from(error: sqlx::Error) -> Self {
         Self {
-            words: said_by_postgres(&error).map_or_else(|| error.to_string(), words),
+            words: own_words(&error).unwrap_or_else(|| error.to_string()),
             passes: error::passes(&error),
         }
     }
@@ -49,6 +51,18 @@ impl From<sqlx::Error> for Told {
 /// PostgreSQL's SQLSTATE, if it was PostgreSQL that refused.
 pub(super) fn postgres_code(error: &DbErr) -> Option<String> {
     postgres_error(error).map(|error| error.code().to_owned())
+}
+
+/// Where the driver would tell too much or too little.
+fn own_words(error: &sqlx::Error) -> Option<String> {
+    let error = error.as_database_error()?;
+    match error.try_downcast_ref::<PgDatabaseError>() {
+        Some(error) => Some(words(error)),
+        None if error.code()? == error::NO_SHARED_MEMORY => {
+            Some(format!("{error}: the disk is full"))
+        }
+        None => None,
+    }
 }
 
 fn words(error: &PgDatabaseError) -> String {
@@ -63,14 +77,6 @@ fn words(error: &PgDatabaseError) -> String {
 }
 
 fn postgres_error(error: &DbErr) -> Option<&PgDatabaseError> {
-    match error {
-        DbErr::Exec(RuntimeErr::SqlxError(error))
-        | DbErr::Query(RuntimeErr::SqlxError(error))
-        | DbErr::Conn(RuntimeErr::SqlxError(error)) => said_by_postgres(error),
-        _ => None,
-    }
-}
-
-fn said_by_postgres(error: &sqlx::Error) -> Option<&PgDatabaseError> {
-    error.as_database_error()?.try_downcast_ref()
+    let error = error::driver_error(error)?.as_database_error()?;
+    error.try_downcast_ref()
 }

@@ -2,7 +2,7 @@
 
 mod boundary;
 mod error_walk;
-mod grpc_web;
+pub(crate) mod grpc_web;
 mod paging;
 mod reasons;
 pub(crate) mod reflection;

@@ -17,8 +17,8 @@ use crate::support::script::Script;
 use crate::support::server::{TestServer, within};
 use crate::support::watching::statuses;
 
-const BINARY: &str = "application/grpc-web+proto";
-const TEXT: &str = "application/grpc-web-text+proto";
+pub(crate) const BINARY: &str = "application/grpc-web+proto";
+pub(crate) const TEXT: &str = "application/grpc-web-text+proto";
 /// Of a frame that holds trailers instead of a message.
 const TRAILERS: u8 = 0x80;
 /// A flag byte and the length.
@@ -29,7 +29,7 @@ on_both_databases! {
         let server = TestServer::start(&db).await;
         let id = server.scripted_feature().await;
         for format in [BINARY, TEXT] {
-            let mut stream = call(&server, "FeatureService/ListFeatures", format, &ListFeaturesRequest::default()).await;
+            let mut stream = call(&server.url(), "FeatureService/ListFeatures", format, &ListFeaturesRequest::default()).await;
             let listed: ListFeaturesResponse = stream.message().await.unwrap();
             assert_eq!(listed.features.iter().map(|feature| feature.id).collect::<Vec<_>>(), [id]);
             assert_eq!(stream.status().await, "0");
@@ -45,7 +45,7 @@ on_both_databases! {
             let asked = scripted_request(feature.feature.unwrap().id, &script);
             let job = server.create(asked).await.1.remove(0);
             let request = WatchJobRequest { job_id: job.id, after_revision: 0 };
-            let mut stream = call(&server, "JobService/WatchJob", format, &request).await;
+            let mut stream = call(&server.url(), "JobService/WatchJob", format, &request).await;
 
             let mut transitions = vec![transition(&mut stream).await.unwrap(), transition(&mut stream).await.unwrap()];
             // These have come while the stream is open and the job cannot end.
@@ -62,7 +62,7 @@ on_both_databases! {
 
     async fn an_error_reaches_a_browser_with_its_details(db: TestDatabase) {
         let server = TestServer::start(&db).await;
-        let mut stream = call(&server, "JobService/GetJob", BINARY, &GetJobRequest { id: 404 }).await;
+        let mut stream = call(&server.url(), "JobService/GetJob", BINARY, &GetJobRequest { id: 404 }).await;
         assert!(stream.frame().await.is_none_or(|(flags, _)| flags == TRAILERS));
         assert_eq!(stream.status().await, "5");
         let trailers = stream.trailers;
@@ -73,13 +73,13 @@ on_both_databases! {
         let server = TestServer::start_with(&db, |config| {
             config.server.cors_origins = vec!["https://app.example.com".to_owned()];
         }).await;
-        assert_eq!(allowed_origin(&server, "https://app.example.com").await.unwrap(), "https://app.example.com");
-        assert_eq!(allowed_origin(&server, "https://evil.example.com").await, None);
+        assert_eq!(allowed_origin(&server.url(), "https://app.example.com").await.unwrap(), "https://app.example.com");
+        assert_eq!(allowed_origin(&server.url(), "https://evil.example.com").await, None);
     }
 }
 
 /// A response that is read frame by frame.
-struct FrameStream {
+pub(crate) struct FrameStream {
     response: Response,
     /// Base64 that is not decoded yet, of a text stream.
     text: Option<Vec<u8>>,
@@ -88,8 +88,8 @@ struct FrameStream {
     trailers: Vec<(String, String)>,
 }
 
-async fn call(
-    server: &TestServer,
+pub(crate) async fn call(
+    url: &str,
     method: &str,
     format: &str,
     request: &impl Message,
@@ -102,7 +102,7 @@ async fn call(
         body = BASE64_STANDARD.encode(body).into_bytes();
     }
     let call = browser()
-        .post(format!("{}/generation.v1.{method}", server.url()))
+        .post(format!("{url}/generation.v1.{method}"))
         .version(Version::HTTP_11)
         .header(CONTENT_TYPE, format)
         .header(ACCEPT, format)
@@ -154,12 +154,17 @@ impl FrameStream {
     }
 
     /// Reads the rest, which holds no message, and gives the status of the call.
-    async fn status(&mut self) -> String {
+    pub(crate) async fn status(&mut self) -> String {
         while let Some((flags, content)) = self.frame().await {
             assert_eq!(flags, TRAILERS, "{content:?}");
         }
-        let status = self.trailers.iter().find(|(name, _)| name == "grpc-status");
-        status.expect("no status").1.clone()
+        self.trailer("grpc-status").to_owned()
+    }
+
+    /// What has come under this name; the status is read first.
+    pub(crate) fn trailer(&self, name: &str) -> &str {
+        let found = self.trailers.iter().find(|(known, _)| known == name);
+        &found.unwrap_or_else(|| panic!("no {name}")).1
     }
 
     async fn take(&mut self, count: usize) -> Option<Vec<u8>> {
@@ -194,8 +199,8 @@ async fn transition(stream: &mut FrameStream) -> Option<WatchJobResponse> {
 }
 
 /// What the server answers a browser's question whether a page of `origin` may call.
-async fn allowed_origin(server: &TestServer, origin: &str) -> Option<String> {
-    let url = format!("{}/generation.v1.JobService/GetJob", server.url());
+pub(crate) async fn allowed_origin(url: &str, origin: &str) -> Option<String> {
+    let url = format!("{url}/generation.v1.JobService/GetJob");
     let preflight = browser()
         .request(reqwest::Method::OPTIONS, url)
         .header(ORIGIN, origin)

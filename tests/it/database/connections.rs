@@ -249,6 +249,13 @@ async fn calls_fail_at_once_while_the_database_is_away_and_work_soon_after_it_is
     let server = Process::serve(&db, media.path(), &[]).await;
     let script = Script::new(&["succeed"]);
     let feature = server.scripted_feature().await;
+    let listening = "SELECT CAST(pid AS text) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
+    within(async {
+        while db.texts(listening).await.is_empty() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    })
+    .await;
 
     cluster.tell("stop");
     for _ in 0..20 {
@@ -262,6 +269,9 @@ async fn calls_fail_at_once_while_the_database_is_away_and_work_soon_after_it_is
         );
     }
     server.until_logged("the database is away").await;
+    server
+        .until_logged("lost the connection to the other replicas")
+        .await;
 
     cluster.tell("start");
     let back = Instant::now();
@@ -280,6 +290,7 @@ async fn calls_fail_at_once_while_the_database_is_away_and_work_soon_after_it_is
     assert_eq!(log.matches("the database is back").count(), 1, "{log}");
     let refused = log.matches("Connection refused").count();
     assert!(refused < 5, "the cause was logged {refused} times: {log}");
+    assert!(!log.contains("pool timed out"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -67,6 +67,18 @@ async fn the_checks_of_json_change_no_row_and_a_dump_restored_by_an_older_sqlite
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_disk_without_room_for_the_shared_memory_is_told_as_full() {
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    // Files may grow to less than the 32 KiB of that one, and who writes on is not killed.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$@\"", "limited"]);
+    let migrate = atelier(&db, &["migrate", "up"]);
+    command.arg(migrate.get_program()).args(migrate.get_args());
+    let told = run(command).await;
+    refused(&told, &["(code: 4874)", ": the disk is full"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backup_under_load_is_a_whole_database_that_its_owner_alone_may_read() {
     let db = TestDatabase::create(Backend::Sqlite).await;
     let bench = Bench::new(&db).await;

@@ -56,6 +56,38 @@ on_both_databases! {
         }).await;
         assert!(other.contains("nobody"), "{other}");
     }
+
+    async fn what_users_lack_to_be_referred_to_is_told_before_anything_is_made(db: TestDatabase) {
+        let of_postgres = [
+            ("TABLE users (id TEXT PRIMARY KEY)", "it is of type text"),
+            ("TABLE users (id UUID PRIMARY KEY)", "it is of type uuid"),
+            ("TABLE users (id BIGINT, UNIQUE (id) INCLUDE (email), email TEXT)", ""),
+        ];
+        let of_both = [
+            ("TABLE users (id BIGINT, email TEXT, UNIQUE (id))", ""),
+            ("TABLE users (id BIGINT, email TEXT)", "it has none"),
+            ("TABLE users (id BIGINT, email TEXT, PRIMARY KEY (id, email))", "it has none"),
+            ("TABLE users (email TEXT)", "there is no such column"),
+            ("VIEW users AS SELECT CAST(7 AS BIGINT) AS id", "it is not a column of a table"),
+        ];
+        let (of_postgres, table_name) = match db.backend {
+            Backend::Postgres => (&of_postgres[..], "public.users.id"),
+            Backend::Sqlite => (&[][..], " users.id"),
+        };
+        for (table, fault) in of_postgres.iter().chain(&of_both) {
+            db.execute(&format!("CREATE {table}")).await;
+            let up = run(atelier(&db, &["migrate", "up", "--steps", "1"])).await;
+            if fault.is_empty() {
+                assert!(up.status.success(), "{up:?}");
+                let down = run(atelier(&db, &["migrate", "down", "--yes"])).await;
+                assert!(down.status.success(), "{down:?}");
+            } else {
+                refused(&up, &[table_name, fault]);
+            }
+            let kind = table.split(' ').next().unwrap();
+            db.execute(&format!("DROP {kind} users")).await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,44 +195,6 @@ async fn a_table_of_users_that_cannot_be_referred_to_is_told_with_its_detail_and
         &["incompatible types: bigint and money", "SQLSTATE 42804"],
     );
     assert!(!text(&up.stderr).contains("at line"), "{up:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_users_lack_to_be_referred_to_is_told_before_anything_is_made() {
-    let db = TestDatabase::create(Backend::Postgres).await;
-    for (table, fault) in [
-        ("TABLE users (id TEXT PRIMARY KEY)", "it is of type text"),
-        ("TABLE users (id UUID PRIMARY KEY)", "it is of type uuid"),
-        (
-            "TABLE users (id BIGINT, UNIQUE (id) INCLUDE (email), email TEXT)",
-            "",
-        ),
-        (
-            "TABLE users (id BIGINT, email TEXT, PRIMARY KEY (id, email))",
-            "it has none",
-        ),
-        ("TABLE users (email TEXT)", "there is no such column"),
-        (
-            "VIEW users AS SELECT CAST(7 AS BIGINT) AS id",
-            "it is not a column of a table",
-        ),
-    ] {
-        db.execute(&format!("CREATE {table}")).await;
-        let up = run(atelier(&db, &["migrate", "up", "--steps", "1"])).await;
-        if fault.is_empty() {
-            assert!(up.status.success(), "{up:?}");
-            assert!(
-                run(atelier(&db, &["migrate", "down", "--yes"]))
-                    .await
-                    .status
-                    .success()
-            );
-        } else {
-            refused(&up, &["public.users.id", fault]);
-        }
-        let kind = table.split(' ').next().unwrap();
-        db.execute(&format!("DROP {kind} users")).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,6 +22,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use crate::api::grpc_web;
 use crate::api::reflection::{Database, wait_for, watch_health};
 use crate::support::bucket::{
     BUCKET, keep_media_in, serve_bucket, serve_bucket_below, serve_bucket_refusing,
@@ -30,7 +31,7 @@ use crate::support::client::{Client, scripted_request};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::http::browser;
 use crate::support::postgres::Cluster;
-use crate::support::process::{atelier, run};
+use crate::support::process::{Process, atelier, run};
 use crate::support::proxy::TcpProxy;
 use crate::support::refusal::of_status;
 use crate::support::script::Script;
@@ -39,6 +40,7 @@ use crate::support::server::{DEADLINE, TestServer, configuration, within};
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const BUSY: &str =
     "degraded\ndatabase_busy: the database is there, but keeps the service waiting\n";
+const PAGE: &str = "https://app.example.com";
 const MEDIA: &str = media_service_server::SERVICE_NAME;
 pub(crate) const REQUESTS: &str = request_service_server::SERVICE_NAME;
 
@@ -148,6 +150,7 @@ async fn a_process_that_waits_for_its_database_says_on_every_port_that_it_lives_
     let media = tempfile::tempdir().unwrap();
     let mut config = configuration(&db, media.path());
     config.server.listen = free_address();
+    config.server.cors_origins = vec![PAGE.to_owned()];
     config.health.listen = Some(free_address());
     config.database.connect_timeout = DEADLINE;
     let urls = [config.server.listen, config.health.listen.unwrap()];
@@ -172,7 +175,19 @@ async fn a_process_that_waits_for_its_database_says_on_every_port_that_it_lives_
         let refused = features.list_features(ListFeaturesRequest::default());
         let refusal = of_status(&refused.await.unwrap_err());
         refusal.is(Code::Unavailable, ErrorReason::DatabaseUnavailable);
+        for format in [grpc_web::BINARY, grpc_web::TEXT] {
+            let asked = ListFeaturesRequest::default();
+            let mut stream =
+                grpc_web::call(url, "FeatureService/ListFeatures", format, &asked).await;
+            assert_eq!(stream.status().await, "14");
+            let told = stream.trailer("grpc-message");
+            assert_eq!(told.replace("%20", " "), "the server is starting");
+        }
     }
+    assert_eq!(
+        grpc_web::allowed_origin(&urls[0], PAGE).await.as_deref(),
+        Some(PAGE)
+    );
 
     cluster.tell("start");
     let server = within(starting).await.unwrap().unwrap();
@@ -350,14 +365,33 @@ async fn a_table_that_is_locked_for_long_makes_a_server_degraded_and_not_unready
     let held = operator.begin().await.unwrap();
     let lock = "LOCK TABLE generation_requests IN ACCESS EXCLUSIVE MODE";
     held.execute_unprepared(lock).await.unwrap();
-    assert_eq!(until_it_ails(&server).await, BUSY);
+    assert_eq!(until_it_ails(&server.url()).await, BUSY);
     held.rollback().await.unwrap();
-    within(async {
-        while ask(&server.url(), "readyz?strict").await.0 != StatusCode::OK {
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-    })
-    .await;
+    until_it_is_well(&server.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_another_process_locks_for_long_is_told_as_that_to_probes_and_to_callers() {
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let media = tempfile::tempdir().unwrap();
+    let settings = ["database.acquire_timeout=2s"];
+    let server = Process::serve(&db, media.path(), &settings).await;
+    let feature = server.scripted_feature().await;
+    let script = Script::new(&[]);
+    let other = db.connect().await;
+    other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+    let mut requests = server.requests();
+    let refused = within(requests.create_request(scripted_request(feature, &script))).await;
+    let status = refused.unwrap_err();
+    of_status(&status).is(Code::Unavailable, ErrorReason::DatabaseUnavailable);
+    let locked = "another process holds the database's lock";
+    assert_eq!(status.message(), locked);
+    let url = format!("http://{}", server.address());
+    assert_eq!(until_it_ails(&url).await, BUSY);
+    let cause = format!("\"cause\":\"{locked}: nothing could be written for ");
+    server.until_logged(&cause).await;
+    other.execute_unprepared("ROLLBACK").await.unwrap();
+    until_it_is_well(&url).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -372,7 +406,7 @@ async fn calls_that_have_all_connections_make_a_server_degraded_and_not_unready(
         let sleep = "SELECT pg_sleep(60)";
         let _ = server.app().store.reader().execute_unprepared(sleep).await;
     };
-    let ails = async { assert_eq!(until_it_ails(&server).await, BUSY) };
+    let ails = async { assert_eq!(until_it_ails(&server.url()).await, BUSY) };
     tokio::select! {
         () = async { tokio::join!(busy(), busy()); } => panic!("they were cut off"),
         () = ails => {}
@@ -401,10 +435,10 @@ async fn a_server_that_falls_silent_is_away() {
 }
 
 /// The first answer of `/readyz` that is not fine; it must stay among those that may be called.
-async fn until_it_ails(server: &TestServer) -> String {
+async fn until_it_ails(url: &str) -> String {
     within(async {
         loop {
-            let (status, words) = ask(&server.url(), "readyz").await;
+            let (status, words) = ask(url, "readyz").await;
             assert_eq!(status, StatusCode::OK, "{words}");
             if words != "ok\n" {
                 return words;
@@ -413,6 +447,15 @@ async fn until_it_ails(server: &TestServer) -> String {
         }
     })
     .await
+}
+
+async fn until_it_is_well(url: &str) {
+    within(async {
+        while ask(url, "readyz?strict").await.0 != StatusCode::OK {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    })
+    .await;
 }
 
 /// What the database has, other than the users.
@@ -521,7 +564,7 @@ pub(crate) async fn ask(url: &str, path: &str) -> (StatusCode, String) {
 }
 
 /// An address that nobody listens on, known before the server starts.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
 }
