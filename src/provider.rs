@@ -149,18 +149,21 @@ pub enum Polled {
     Failed(ProviderError),
 }
 
-/// How far an attempt is.
+/// How much of an attempt is the provider's work; the rest is for making further files of the output and storing all of them.
+const PROVIDER_SHARE: f64 = 0.9;
+
+/// How far a provider is with its work.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
     /// 0 to 1.
     pub fraction: f64,
     /// What is being done, for a person; may be empty.
     pub message: String,
-    /// A picture of what is there so far, in any format that Atelier reads.
+    /// A picture of what is there so far, in any format that Atelier reads; `None` leaves the one before.
     pub preview: Option<Bytes>,
 }
 
-/// Takes the progress of an attempt. Only the newest matters, so sending never waits.
+/// Takes the progress of a provider, of which it makes that of the attempt. Only the newest matters, so sending never waits.
 #[derive(Clone, Debug)]
 pub struct ProgressSender(watch::Sender<Progress>);
 
@@ -178,17 +181,28 @@ impl ProgressSender {
     }
 
     /// A fraction that is no number counts as 0.
-    pub fn send(&self, progress: Progress) {
-        let fraction = if progress.fraction.is_nan() {
-            0.0
-        } else {
-            progress.fraction.clamp(0.0, 1.0)
-        };
-        self.0.send_replace(Progress {
-            fraction,
-            message: clean::text(&progress.message),
-            preview: progress.preview,
+    pub fn send(&self, sent: Progress) {
+        self.0.send_modify(|progress| {
+            progress.fraction = PROVIDER_SHARE * share(sent.fraction);
+            progress.message = clean::text(&sent.message);
+            progress.preview = sent.preview.or(progress.preview.take());
         });
+    }
+
+    /// Tells how much is done of what comes after the provider, from 0 to 1, and what is being done.
+    pub(crate) fn send_after(&self, fraction: f64, message: &str) {
+        self.0.send_modify(|progress| {
+            progress.fraction = PROVIDER_SHARE + (1.0 - PROVIDER_SHARE) * share(fraction);
+            progress.message = clean::text(message);
+        });
+    }
+}
+
+fn share(fraction: f64) -> f64 {
+    if fraction.is_nan() {
+        0.0
+    } else {
+        fraction.clamp(0.0, 1.0)
     }
 }
 
@@ -236,4 +250,30 @@ pub enum ProviderError {
     /// that nobody has to pay for it; a provider that cannot tell answers [`ProviderError::OutcomeUnknown`].
     #[error("stopped")]
     Stopped,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenth_of_an_attempt_is_kept_for_what_comes_after_the_provider() {
+        let (sender, seen) = ProgressSender::channel();
+        let sent = |fraction, preview| Progress {
+            fraction,
+            message: "drawing".to_owned(),
+            preview,
+        };
+        let picture = Some(Bytes::from_static(b"picture"));
+        sender.send(sent(f64::NAN, picture.clone()));
+        assert_eq!(*seen.borrow(), sent(0.0, picture.clone()));
+        sender.send(sent(2.0, None));
+        assert_eq!(*seen.borrow(), sent(PROVIDER_SHARE, picture.clone()));
+        sender.say("waiting");
+        assert_eq!(seen.borrow().fraction, PROVIDER_SHARE);
+        sender.send_after(0.5, "storing");
+        let after = seen.borrow().clone();
+        assert_eq!((after.fraction, after.message.as_str()), (0.95, "storing"));
+        assert_eq!(after.preview, picture);
+    }
 }

@@ -131,6 +131,8 @@ struct WriteTry<'a> {
     writer: &'a OutputWriter<'a>,
     /// Of the output that is being written; embedded in its files unless the feature wants none there.
     recipe: Recipe,
+    /// Which output is in hand, and of how many.
+    place: (usize, usize),
     /// Files that have been stored.
     files: usize,
     /// The files that could not be made of the outputs.
@@ -144,6 +146,7 @@ impl<'a> WriteTry<'a> {
         Self {
             writer,
             recipe: recipe.clone(),
+            place: (0, 1),
             files: 0,
             omitted: Vec::new(),
             last: false,
@@ -168,6 +171,8 @@ impl<'a> WriteTry<'a> {
         }
         let mut outputs = Vec::with_capacity(output.files.len());
         for (index, file) in output.files.iter().enumerate() {
+            self.place = (index, output.files.len());
+            self.tell(0.0, "storing");
             let seed = file.seed.unwrap_or(self.writer.task.input.seed);
             self.recipe.set_seed(seed);
             let (original, stored) = self.write_original(file).await?;
@@ -213,8 +218,13 @@ impl<'a> WriteTry<'a> {
     ) -> Result<Vec<StoredFile>, AttemptError> {
         let task = self.writer.task;
         let mut derived = Vec::new();
-        for derivation in wanted(&task.input, original.format()) {
-            task.progress.say(&progress_message(derivation));
+        let wanted = wanted(&task.input, original.format());
+        let steps = wanted.len() + 1;
+        for (step, derivation) in wanted.into_iter().enumerate() {
+            self.tell(
+                (step + 1) as f64 / steps as f64,
+                &progress_message(derivation),
+            );
             match self.derive(original, derivation).await {
                 Ok(file) => derived.push(file),
                 Err(NotDerived::Omitted(error)) => self.omit(index, derivation, &error),
@@ -248,6 +258,13 @@ impl<'a> WriteTry<'a> {
             stored.thumbnail_size = Some(side);
         }
         Ok(stored)
+    }
+
+    /// Tells how much of the output in hand is done.
+    fn tell(&self, done: f64, message: &str) {
+        let (index, outputs) = self.place;
+        let share = (index as f64 + done) / outputs.max(1) as f64;
+        self.writer.task.progress.send_after(share, message);
     }
 
     fn omit(&mut self, index: usize, derivation: Derivation, error: &DeriveError) {

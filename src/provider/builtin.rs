@@ -68,7 +68,7 @@ impl Provider for Builtin {
 }
 
 fn make(task: &Task) -> Result<Output, ProviderError> {
-    let report = |fraction: f32, message: &str| report(task, fraction, message);
+    let report = |fraction: f32, message: &str| report(task, fraction, message, None);
     let drawn = drawing::draw(&brief(&task.input), &mut |share| {
         report(share * DRAWN, "drawing")
     })?;
@@ -110,11 +110,11 @@ fn drawn_by(model: &str, prompt: &str) -> JsonMap {
 }
 
 /// Tells how far a task is; false when it must stop.
-fn report(task: &Task, fraction: f32, message: &str) -> bool {
+fn report(task: &Task, fraction: f32, message: &str, preview: Option<Bytes>) -> bool {
     task.progress.send(Progress {
         fraction: (f64::from(fraction) * 100.0).round() / 100.0,
         message: message.to_owned(),
-        preview: None,
+        preview,
     });
     !task.cancelled.is_cancelled()
 }

@@ -22,9 +22,9 @@ pub(super) const FILLED_BY_VARIABLES: [&str; 5] = ["drums", "ensemble", "key", "
 pub(super) fn make(task: &Task) -> Result<Output, ProviderError> {
     let format = written_format(&task.input)?;
     let piece = music::play(&brief(&task.input), &mut |share| {
-        report(task, share * PLAYED, "playing")
+        report(task, share * PLAYED, "playing", None)
     })?;
-    if !report(task, PLAYED, "encoding") {
+    if !report(task, PLAYED, "encoding", None) {
         return Err(ProviderError::Stopped);
     }
     let bytes = sound::encode(&piece.sound, format)

@@ -1,6 +1,8 @@
 //! Videos: a composed scene that moves.
 
-use codec::{CodecError, Format, video};
+use bytes::Bytes;
+use codec::{CodecError, Format, picture, video};
+use image::{DynamicImage, RgbImage};
 use studio::animation::Animation;
 
 use crate::domain::JsonMap;
@@ -10,6 +12,10 @@ use super::{brief, drawn_by, one_file, report};
 
 /// Share of the work that is drawing the layers; the rest is putting frames together and encoding them.
 const DRAWN: f32 = 0.1;
+/// Most pictures that are shown of the work.
+const PREVIEWS: u32 = 10;
+/// In pixels, of the longest side: those who wait see a tiny picture of it.
+const PREVIEW_SIDE: u32 = 128;
 const DEFAULT_SECONDS: u32 = 6;
 const MOST_SECONDS: u32 = 120;
 const DEFAULT_FRAME_RATE: u32 = 30;
@@ -45,19 +51,33 @@ pub(super) fn make(task: &Task) -> Result<Output, ProviderError> {
     let mut writer = video::writer(format, (brief.width, brief.height), rate)
         .map_err(|error| ProviderError::InvalidInput(error.to_string()))?;
     let mut animation = Animation::new(&brief, seconds as f32, &mut |share| {
-        report(task, share * DRAWN, "drawing")
+        report(task, share * DRAWN, "drawing", None)
     })?;
     let frames = seconds * rate;
+    let between_previews = frames.div_ceil(PREVIEWS);
     for number in 0..frames {
-        let share = number as f32 / frames as f32;
-        if !report(task, DRAWN + (1.0 - DRAWN) * share, "animating") {
+        let frame = animation.frame(number as f32 / rate as f32);
+        let share = DRAWN + (1.0 - DRAWN) * number as f32 / frames as f32;
+        let is_shown = number % between_previews == 0;
+        if !report(
+            task,
+            share,
+            "animating",
+            is_shown.then(|| preview(frame)).flatten(),
+        ) {
             return Err(ProviderError::Stopped);
         }
-        writer.push(animation.frame(number as f32 / rate as f32))?;
+        writer.push(frame)?;
     }
     let content = writer.finish()?;
     let metadata = told(&input.prompt, frames, rate);
     Ok(one_file(content, input.seed, metadata))
+}
+
+/// A small picture of a frame; `None` should it be refused, since the video is what counts.
+fn preview(frame: &RgbImage) -> Option<Bytes> {
+    let small = picture::shrink(&DynamicImage::ImageRgb8(frame.clone()), PREVIEW_SIDE);
+    picture::encode(&small, Format::Png).ok()
 }
 
 /// What is told of the work.

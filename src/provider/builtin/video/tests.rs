@@ -92,3 +92,17 @@ fn progress_rises_and_the_work_stops_when_told_to() {
     assert_eq!(make(&task).unwrap_err(), ProviderError::Stopped);
     assert!(seen.borrow().fraction < 0.2, "nothing more is drawn");
 }
+
+#[test]
+fn those_who_wait_see_a_picture_of_the_video_from_the_first_frame_on() {
+    let (progress, mut seen) = ProgressSender::channel();
+    let task = Task {
+        progress,
+        ..task(json!({}))
+    };
+    make(&task).unwrap();
+    let last = seen.borrow_and_update().clone();
+    assert!(last.fraction > 0.7 && last.fraction < 0.9, "{last:?}");
+    let preview = picture::decode(&last.preview.unwrap(), Format::Png, 1 << 20);
+    assert!(preview.is_ok(), "{preview:?}");
+}
