@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::{
     domain::{
-        Error, FeatureDraft, JobStatus, MediaType, Page, RequestDraft, Resource, TableName,
+        Checks, Error, FeatureDraft, JobStatus, MediaType, Page, RequestDraft, Resource, TableName,
         folded_lines,
     },
     entity::{
@@ -145,13 +145,26 @@ pub async fn find_offered(
     let (offered, template) = found.ok_or_else(|| Error::not_found(Resource::Feature, id))?;
     let feature = live(offered.feature)?;
     match template_id {
-        Some(id) if template.is_none() => Err(Error::not_found(Resource::Template, id)),
+        Some(id) if template.is_none() => Err(without_template(db, id, feature.id).await),
         _ => Ok(Offered {
             feature,
             template,
             ..offered
         }),
     }
+}
+
+/// Why a feature has no template of this id.
+async fn without_template(db: &impl ConnectionTrait, id: i64, feature_id: i64) -> Error {
+    let template = match super::template::find_live(db, id).await {
+        Ok(template) => template,
+        Err(error) => return error,
+    };
+    let mut checks = Checks::default();
+    let owner = template.feature_id;
+    let description = format!("must be a template of feature {feature_id}, not of feature {owner}");
+    checks.add("template_id", description);
+    Error::Validation(checks.into_violations())
 }
 
 fn chosen_template(id: Option<i64>) -> RelationDef {

@@ -1,16 +1,18 @@
 //! Successors for all jobs of a request that failed or were cancelled, see docs/domain.md#variations-and-roles.
 
+use std::collections::BTreeSet;
+
 use crate::{
     app::App,
     domain::{Caller, Error},
-    store::deletion,
+    store::{self, deletion},
 };
 
 use super::Accepted;
 
 impl App {
     /// Makes new jobs in the places of all jobs of a live request that failed or were cancelled. Returns the request and
-    /// the new jobs.
+    /// the new jobs; where there is nothing to retry, those that an earlier call made, so that it may be repeated.
     pub async fn retry_request(&self, caller: Caller, id: i64) -> Result<Accepted, Error> {
         self.change_jobs(async |tx, changed| {
             let deletion::LockedRequest { request, mut jobs } =
@@ -18,10 +20,17 @@ impl App {
             if request.deleted_at.is_some() {
                 return Err(Error::RequestDeleted(id));
             }
-            jobs.retain(|job| job.status.is_retryable() && job.superseded_by.is_none());
-            if jobs.is_empty() {
-                return Err(Error::RequestNotRetryable(id));
+            let superseding: BTreeSet<i64> =
+                jobs.iter().filter_map(|job| job.superseded_by).collect();
+            jobs.retain(|job| job.superseded_by.is_none());
+            if !jobs.iter().any(|job| job.status.is_retryable()) {
+                jobs.retain(|job| superseding.contains(&job.id));
+                return match jobs.is_empty() {
+                    true => Err(Error::RequestNotRetryable(id)),
+                    false => Ok((store::request::count(tx, request).await?, jobs)),
+                };
             }
+            jobs.retain(|job| job.status.is_retryable());
             let successors = self.supersede(tx, &jobs, changed).await?;
             let now = self.clock.now();
             let request = changed.change_request(tx, request, None, now).await?;
