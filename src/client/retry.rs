@@ -1,11 +1,14 @@
 //! How long to try, and how long to wait in between.
 
-use std::time::Duration;
+use std::{error::Error, iter::successors, time::Duration};
 
 use tokio::time::Instant;
 use tonic::Status;
 
 use super::refusal::retry_delay;
+
+/// A wait that is to last as long as this in all is logged, once.
+const TOLD_AFTER: Duration = Duration::from_secs(2);
 
 /// How failed calls are repeated and broken streams resumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ impl Default for RetryPolicy {
 #[derive(Debug)]
 pub(super) struct Backoff {
     policy: RetryPolicy,
+    began: Instant,
+    told: bool,
     ceiling: Duration,
     pub(super) give_up: Instant,
 }
@@ -47,6 +52,8 @@ impl Backoff {
         let patience = patience.map_or(policy.deadline, |own| own.min(policy.deadline));
         Self {
             policy,
+            began: Instant::now(),
+            told: false,
             ceiling: policy.first_pause,
             give_up: Instant::now() + patience,
         }
@@ -57,6 +64,10 @@ impl Backoff {
         let pause = self.next_pause(failure, rand::random_range(0.5..=1.0));
         if Instant::now() + pause >= self.give_up {
             return false;
+        }
+        if !self.told && self.began.elapsed() + pause >= TOLD_AFTER {
+            self.told = true;
+            tracing::warn!(cause = reason(failure), "waiting for the server");
         }
         tokio::time::sleep(pause).await;
         true
@@ -71,6 +82,15 @@ impl Backoff {
             Some(asked) => asked.saturating_add(own.min(asked / 10)),
             None => own,
         }
+    }
+}
+
+/// What has failed, with the root of it.
+fn reason(failure: &Status) -> String {
+    let message = failure.message();
+    match successors(failure.source(), |cause| (*cause).source()).last() {
+        Some(root) => format!("{message}: {root}"),
+        None => message.to_owned(),
     }
 }
 

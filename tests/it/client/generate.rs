@@ -2,19 +2,26 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use atelier::rpc::proto::{
     CreateTemplateRequest, GenerationInput, JobStatus, ListJobsRequest, TemplateData,
 };
 
+use atelier::server::{Role, Server};
 use serde_json::Value;
+use tokio_util::task::AbortOnDropHandle;
 
+use crate::operations::health::free_address;
 use crate::support::client::{plain_template, scripted_feature};
 use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::http::browser;
 use crate::support::process::{atelier, refused, run};
 use crate::support::proxy::{Fate, Relay};
 use crate::support::script::Script;
-use crate::support::server::{TestServer, within};
+use crate::support::server::{DEADLINE, TestServer, configuration, within};
+
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 on_both_databases! {
     async fn an_interrupt_cancels_the_jobs_that_run_and_those_that_wait(db: TestDatabase) {
@@ -58,6 +65,22 @@ on_both_databases! {
             assert_eq!(relay.calls().len(), answered + 1);
             assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
         }
+    }
+
+    async fn a_server_that_goes_away_is_waited_for_in_words(db: TestDatabase) {
+        let script = Script::new(&["succeed"]).gated();
+        let media = prepare(&db, &script).await;
+        let server = TestServer::start(&db).await;
+        let url = server.url();
+        let child = generate(&db, media.path(), &["--server", &url, "--timeout", "15s"]).spawn().unwrap();
+        script.wait_until_submitted(1).await;
+        drop(server);
+        let ended = tokio::task::spawn_blocking(move || child.wait_with_output());
+        let output = within(ended).await.unwrap().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("waiting for the server"), "{said}");
+        assert!(said.contains("Connection refused"), "{said}");
+        assert!(said.contains("error: gave up after 15s"), "{said}");
     }
 
     async fn a_folder_that_cannot_be_written_to_is_told_before_anything_is_made(db: TestDatabase) {
@@ -149,6 +172,34 @@ on_both_databases! {
         assert_eq!(files.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
         assert_eq!(told["omissions"], serde_json::json!([]));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_starting_is_waited_for_in_words() {
+    let nowhere = TestDatabase::on_server("postgres://postgres@127.0.0.1:1/postgres".to_owned());
+    let media = tempfile::tempdir().unwrap();
+    let mut config = configuration(&nowhere, media.path());
+    config.server.listen = free_address();
+    config.database.connect_timeout = DEADLINE;
+    let url = format!("http://{}", config.server.listen);
+    let _starting = AbortOnDropHandle::new(tokio::spawn(Server::start(config, Role::Api)));
+    within(async {
+        while browser().get(format!("{url}/livez")).send().await.is_err() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    })
+    .await;
+    let arguments = ["--server", &url, "--timeout", "4s"];
+    let output = run(generate(&nowhere, media.path(), &arguments)).await;
+    refused(&output, &["error: gave up after 4s"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let lines = said
+        .lines()
+        .filter(|line| line.contains("waiting for the server"));
+    let told: Vec<_> = lines
+        .map(|line| line.contains("the server is starting"))
+        .collect();
+    assert_eq!(told, [true], "{said}");
 }
 
 /// A scripted feature with a template that brings the script. Returns a folder for the media.

@@ -535,7 +535,7 @@ pub(crate) async fn ask(url: &str, path: &str) -> (StatusCode, String) {
 }
 
 /// An address that nobody listens on, known before the server starts.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
 }
