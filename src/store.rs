@@ -27,6 +27,7 @@ pub mod template;
 mod transaction;
 pub mod trend;
 mod trouble;
+mod turn;
 pub mod user;
 pub mod wake_up;
 mod words;

@@ -215,7 +215,7 @@ impl Store {
                 })
             }
             DatabaseUrl::Sqlite(file) => Ok(Self {
-                writer: open_file(config, file, 1).await?.into(),
+                writer: Pool::in_turns(open_file(config, file, 1).await?, config),
                 reader: open_file(config, file, config.max_connections)
                     .await?
                     .into(),

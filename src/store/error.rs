@@ -22,6 +22,7 @@ const BUSY_CODES: [&str; 2] = ["55P03", "57014"];
 /// A server that ends sessions, or has none to give.
 const AWAITED_CODES: [&str; 4] = ["53300", "57P01", "57P02", "57P03"];
 const IN_USE: &str = "others use what was asked for in the database for too long";
+const LOCKED: &str = "another process holds the database's lock";
 const SHORT: &str = "the database is short of memory or room";
 const READ_ONLY: &str = "the database takes no writes right now";
 /// What PostgreSQL says while it is there, by how its SQLSTATE begins.
@@ -45,12 +46,14 @@ const FULL_CODES: [&str; 3] = ["53100", "13", NO_SHARED_MEMORY];
 /// SQLite's SQLITE_IOERR_SHMSIZE: there is no room for the file of the memory that processes share.
 pub(super) const NO_SHARED_MEMORY: &str = "4874";
 
-use super::words::Told;
+use super::{turn::LockedOut, words::Told};
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
-        if let Some(outage) = known_outage(&error) {
+        if let Some(outage) = ours::<KnownOutage>(&error) {
             Self::DatabaseUnavailable(Box::new(outage))
+        } else if let Some(locked_out) = ours::<LockedOut>(&error) {
+            locked_out.into()
         } else if driver_error(&error).is_some_and(is_full) {
             Self::DatabaseFull(Box::new(Told::from(error)))
         } else if let Some(sentence) = hindrance(&error) {
@@ -61,6 +64,13 @@ impl From<DbErr> for Error {
         } else {
             Self::Internal(Box::new(Told::from(error)))
         }
+    }
+}
+
+impl From<LockedOut> for Error {
+    fn from(locked_out: LockedOut) -> Self {
+        let (sentence, cause) = (LOCKED, locked_out.to_string());
+        Self::DatabaseUnavailable(Box::new(Hindrance { sentence, cause }))
     }
 }
 
@@ -81,7 +91,8 @@ fn hindrance(error: &DbErr) -> Option<&'static str> {
 
 fn hindrance_of_file(result: i64) -> Option<&'static str> {
     match result {
-        5 | 6 => Some(IN_USE),
+        5 => Some(LOCKED),
+        6 => Some(IN_USE),
         7 => Some(SHORT),
         8 => Some(READ_ONLY),
         3 | 10 | 14 => Some("the database's file cannot be read or written right now"),
@@ -122,8 +133,17 @@ pub(super) fn is_busy(error: &DbErr) -> bool {
         })
 }
 
+/// Whether the lock of a SQLite database was waited for in vain.
+pub(super) fn is_locked(error: &DbErr) -> bool {
+    let error = driver_error(error).and_then(sqlx::Error::as_database_error);
+    error.is_some_and(|error| {
+        let is_of_file = error.try_downcast_ref::<PgDatabaseError>().is_none();
+        is_of_file && error.code().and_then(|code| primary_result(&code)) == Some(5)
+    })
+}
+
 /// Whether the pool had no connection to lend in time.
-fn finds_no_connection(error: &DbErr) -> bool {
+pub(super) fn finds_no_connection(error: &DbErr) -> bool {
     matches!(
         error,
         DbErr::Conn(RuntimeErr::Internal(_)) | DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
@@ -195,11 +215,12 @@ pub(super) fn driver_error(error: &DbErr) -> Option<&sqlx::Error> {
     }
 }
 
-fn known_outage(error: &DbErr) -> Option<KnownOutage> {
+/// What one of us has said in place of the database.
+fn ours<T: std::error::Error + Clone + 'static>(error: &DbErr) -> Option<T> {
     let sqlx::Error::Io(error) = driver_error(error)? else {
         return None;
     };
-    error.get_ref()?.downcast_ref::<KnownOutage>().cloned()
+    error.get_ref()?.downcast_ref::<T>().cloned()
 }
 
 fn is_passing(error: &dyn DatabaseError) -> bool {

@@ -28,7 +28,7 @@ const PROBE_LIMITS: &str = "SELECT set_config('lock_timeout', '1s', true), set_c
 pub enum Fault {
     /// There is no answer, or not in time.
     Away(String),
-    /// It is there, but a lock is held for long, or all connections are in use.
+    /// It is there, but a lock is held for long (on SQLite by another process), or all connections are in use.
     Busy(String),
     /// A table or column is missing, or may not be read.
     Schema(String),
@@ -77,7 +77,7 @@ impl Store {
         let statement = format!("{limits}SELECT {}", tables.join(", "));
         let asked = self.reader().execute_unprepared(&statement);
         let cause = match timeout(PROBE_TIME, asked).await {
-            Ok(Ok(_)) => return Ok(()),
+            Ok(Ok(_)) => return self.probe_lock(),
             Ok(Err(error)) if error::is_busy(&error) => with_causes(&Told::from(error)),
             Ok(Err(error)) => return Err(Fault::from(error)),
             Err(_) => format!("no answer within {} s", PROBE_TIME.as_secs()),
@@ -86,6 +86,14 @@ impl Store {
         match self.reader().reach().await {
             Ok(()) => Err(Fault::Busy(cause)),
             Err(error) => Err(Fault::Away(with_causes(&Told::from(error)))),
+        }
+    }
+
+    /// Whether another process lets nobody here write.
+    fn probe_lock(&self) -> Result<(), Fault> {
+        match self.writer().locked_out() {
+            None => Ok(()),
+            Some(locked_out) => Err(Fault::Busy(with_causes(&Error::from(locked_out)))),
         }
     }
 

@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{config::DatabaseConfig, domain::KnownOutage};
 
-use super::{error, postgres::Connector, words::Told};
+use super::{error, postgres::Connector, turn::Turn, words::Told};
 
 /// How many connections are opened at once when many are asked for.
 const OPENED_AT_ONCE: usize = 4;
@@ -42,17 +42,30 @@ const CLOSE_TIME: Duration = Duration::from_secs(5);
 pub(super) struct Lent {
     pub(super) db: DatabaseConnection,
     lender: Option<Lender>,
+    turn: Option<Turn>,
     /// It is of no use to anyone else.
     spent: AtomicBool,
 }
 
 impl Lent {
-    /// One that nobody else waits for.
-    pub(super) fn freely(db: DatabaseConnection) -> Self {
+    /// One that nobody else waits for, other than for the turn.
+    pub(super) fn freely(db: DatabaseConnection, turn: Option<Turn>) -> Self {
         Self {
             db,
             lender: None,
+            turn,
             spent: AtomicBool::new(false),
+        }
+    }
+
+    /// The outcome of a statement that is, or begins, a transaction.
+    pub(super) async fn first_answer<T>(
+        &self,
+        statement: impl Future<Output = Result<T, DbErr>>,
+    ) -> Result<T, DbErr> {
+        match &self.turn {
+            Some(turn) => turn.wait(statement).await,
+            None => self.answer(statement).await,
         }
     }
 
@@ -209,6 +222,7 @@ impl Lender {
                 return Ok(Lent {
                     db: idle.db,
                     lender: Some(self.clone()),
+                    turn: None,
                     spent: AtomicBool::new(false),
                 });
             }

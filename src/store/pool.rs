@@ -7,7 +7,12 @@ use sea_orm::{
     QueryResult, Statement, TransactionOptions, TransactionTrait,
 };
 
-use super::lender::{Lender, Lent};
+use crate::config::DatabaseConfig;
+
+use super::{
+    lender::{Lender, Lent},
+    turn::{LockedOut, Turns},
+};
 
 /// Runs statements and begins transactions. Clones share the connections.
 #[derive(Clone, Debug)]
@@ -15,14 +20,14 @@ pub struct Pool(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    /// SQLite: what is waited for are other connections of ours, which the driver's pool does well.
-    Driver(DatabaseConnection),
+    /// SQLite: what is waited for are other connections of ours, which the driver's pool does well. Who writes takes turns.
+    Driver(DatabaseConnection, Option<Turns>),
     Lender(Lender),
 }
 
 impl From<DatabaseConnection> for Pool {
     fn from(pool: DatabaseConnection) -> Self {
-        Self(Source::Driver(pool))
+        Self(Source::Driver(pool, None))
     }
 }
 
@@ -33,9 +38,26 @@ impl From<Lender> for Pool {
 }
 
 impl Pool {
+    /// The only connection that writes to a SQLite database.
+    pub(super) fn in_turns(connection: DatabaseConnection, config: &DatabaseConfig) -> Self {
+        let turns = Turns::new(config.acquire_timeout);
+        Self(Source::Driver(connection, Some(turns)))
+    }
+
+    /// What keeps all writes waiting, if it is another process.
+    pub(super) fn locked_out(&self) -> Option<LockedOut> {
+        match &self.0 {
+            Source::Driver(_, Some(turns)) => turns.locked_out(),
+            _ => None,
+        }
+    }
+
     async fn lend(&self) -> Result<Lent, DbErr> {
         match &self.0 {
-            Source::Driver(pool) => Ok(Lent::freely(pool.clone())),
+            Source::Driver(pool, None) => Ok(Lent::freely(pool.clone(), None)),
+            Source::Driver(pool, Some(turns)) => {
+                Ok(Lent::freely(pool.clone(), Some(turns.take().await?)))
+            }
             Source::Lender(lender) => lender.lend().await,
         }
     }
@@ -43,7 +65,9 @@ impl Pool {
     /// Begins a transaction; dropped without an end, it is rolled back some time later.
     pub async fn begin(&self, options: TransactionOptions) -> Result<Transaction, DbErr> {
         let lent = Arc::new(self.lend().await?);
-        let inner = lent.answer(lent.db.begin_with_options(options)).await?;
+        let inner = lent
+            .first_answer(lent.db.begin_with_options(options))
+            .await?;
         Ok(Transaction { inner, lent })
     }
 
@@ -53,7 +77,7 @@ impl Pool {
     /// Why it cannot be reached.
     pub async fn reach(&self) -> Result<(), DbErr> {
         match &self.0 {
-            Source::Driver(_) => Ok(()),
+            Source::Driver(..) => Ok(()),
             Source::Lender(lender) => lender.reach().await,
         }
     }
@@ -64,7 +88,7 @@ impl Pool {
     /// Why there is none.
     pub async fn open_another(&self) -> Result<DatabaseConnection, DbErr> {
         match &self.0 {
-            Source::Driver(pool) => Ok(pool.clone()),
+            Source::Driver(pool, _) => Ok(pool.clone()),
             Source::Lender(lender) => lender.open_another().await,
         }
     }
@@ -72,7 +96,7 @@ impl Pool {
     /// Closes the connections; statements under way end first, if they end soon.
     pub async fn close(&self) -> Result<(), DbErr> {
         match &self.0 {
-            Source::Driver(pool) => pool.close_by_ref().await,
+            Source::Driver(pool, _) => pool.close_by_ref().await,
             Source::Lender(lender) => {
                 lender.close().await;
                 Ok(())
@@ -85,29 +109,29 @@ impl Pool {
 impl ConnectionTrait for Pool {
     fn get_database_backend(&self) -> DbBackend {
         match &self.0 {
-            Source::Driver(pool) => pool.get_database_backend(),
+            Source::Driver(pool, _) => pool.get_database_backend(),
             Source::Lender(_) => DbBackend::Postgres,
         }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         let lent = self.lend().await?;
-        lent.answer(lent.db.execute_raw(statement)).await
+        lent.first_answer(lent.db.execute_raw(statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         let lent = self.lend().await?;
-        lent.answer(lent.db.execute_unprepared(sql)).await
+        lent.first_answer(lent.db.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         let lent = self.lend().await?;
-        lent.answer(lent.db.query_one_raw(statement)).await
+        lent.first_answer(lent.db.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let lent = self.lend().await?;
-        lent.answer(lent.db.query_all_raw(statement)).await
+        lent.first_answer(lent.db.query_all_raw(statement)).await
     }
 }
 

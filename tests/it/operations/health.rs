@@ -31,7 +31,7 @@ use crate::support::client::{Client, scripted_request};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::http::browser;
 use crate::support::postgres::Cluster;
-use crate::support::process::{atelier, run};
+use crate::support::process::{Process, atelier, run};
 use crate::support::proxy::TcpProxy;
 use crate::support::refusal::of_status;
 use crate::support::script::Script;
@@ -364,14 +364,33 @@ async fn a_table_that_is_locked_for_long_makes_a_server_degraded_and_not_unready
     let held = operator.begin().await.unwrap();
     let lock = "LOCK TABLE generation_requests IN ACCESS EXCLUSIVE MODE";
     held.execute_unprepared(lock).await.unwrap();
-    assert_eq!(until_it_ails(&server).await, BUSY);
+    assert_eq!(until_it_ails(&server.url()).await, BUSY);
     held.rollback().await.unwrap();
-    within(async {
-        while ask(&server.url(), "readyz?strict").await.0 != StatusCode::OK {
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-    })
-    .await;
+    until_it_is_well(&server.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_another_process_locks_for_long_is_told_as_that_to_probes_and_to_callers() {
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let media = tempfile::tempdir().unwrap();
+    let settings = ["database.acquire_timeout=2s"];
+    let server = Process::serve(&db, media.path(), &settings).await;
+    let feature = server.scripted_feature().await;
+    let script = Script::new(&[]);
+    let other = db.connect().await;
+    other.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+    let mut requests = server.requests();
+    let refused = within(requests.create_request(scripted_request(feature, &script))).await;
+    let status = refused.unwrap_err();
+    of_status(&status).is(Code::Unavailable, ErrorReason::DatabaseUnavailable);
+    let locked = "another process holds the database's lock";
+    assert_eq!(status.message(), locked);
+    let url = format!("http://{}", server.address());
+    assert_eq!(until_it_ails(&url).await, BUSY);
+    let cause = format!("\"cause\":\"{locked}: nothing could be written for ");
+    server.until_logged(&cause).await;
+    other.execute_unprepared("ROLLBACK").await.unwrap();
+    until_it_is_well(&url).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -386,7 +405,7 @@ async fn calls_that_have_all_connections_make_a_server_degraded_and_not_unready(
         let sleep = "SELECT pg_sleep(60)";
         let _ = server.app().store.reader().execute_unprepared(sleep).await;
     };
-    let ails = async { assert_eq!(until_it_ails(&server).await, BUSY) };
+    let ails = async { assert_eq!(until_it_ails(&server.url()).await, BUSY) };
     tokio::select! {
         () = async { tokio::join!(busy(), busy()); } => panic!("they were cut off"),
         () = ails => {}
@@ -415,10 +434,10 @@ async fn a_server_that_falls_silent_is_away() {
 }
 
 /// The first answer of `/readyz` that is not fine; it must stay among those that may be called.
-async fn until_it_ails(server: &TestServer) -> String {
+async fn until_it_ails(url: &str) -> String {
     within(async {
         loop {
-            let (status, words) = ask(&server.url(), "readyz").await;
+            let (status, words) = ask(url, "readyz").await;
             assert_eq!(status, StatusCode::OK, "{words}");
             if words != "ok\n" {
                 return words;
@@ -427,6 +446,15 @@ async fn until_it_ails(server: &TestServer) -> String {
         }
     })
     .await
+}
+
+async fn until_it_is_well(url: &str) {
+    within(async {
+        while ask(url, "readyz?strict").await.0 != StatusCode::OK {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    })
+    .await;
 }
 
 /// What the database has, other than the users.
