@@ -1,11 +1,9 @@
 //! How long to try, and how long to wait in between.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, iter::successors, time::Duration};
 
 use tokio::time::Instant;
 use tonic::Status;
-
-use crate::domain::with_causes;
 
 use super::refusal::retry_delay;
 
@@ -87,12 +85,11 @@ impl Backoff {
     }
 }
 
-/// What has failed, without the details.
+/// What has failed, with the root of it.
 fn reason(failure: &Status) -> String {
     let message = failure.message();
-    match failure.source().map(with_causes) {
-        Some(cause) if message.is_empty() || cause.contains(message) => cause,
-        Some(cause) => format!("{message}: {cause}"),
+    match successors(failure.source(), |cause| (*cause).source()).last() {
+        Some(root) => format!("{message}: {root}"),
         None => message.to_owned(),
     }
 }
