@@ -90,7 +90,7 @@ mod tests {
             [features.templates.template_data]
             prompt = "{{ nobody }}"
             negative_prompt = 3
-            defaults = { seed = -1, batch_size = -3, output = { widht = 3, height = "tall" } }
+            defaults = { seed = -2, batch_size = -3, output = { widht = 3, height = "tall" } }
             variables = [{ nam = "x", type = "integer", default = "many" }, { name = "y" }]
             "#,
         );
@@ -330,9 +330,9 @@ mod tests {
                         defaults: GenerationInput {
                             seed: Some(7),
                             cfg_scale: Some(number.abs()),
-                            lora_weights: [("style'.\"".to_owned(), number / 50.0)].into(),
+                            lora_weights: Some([("style'.\"".to_owned(), number / 50.0)].into()),
                             output: OutputSettings {
-                                aspect_ratio: "1:1".to_owned(),
+                                aspect_ratio: Some("1:1".to_owned()),
                                 ..OutputSettings::default()
                             },
                             extra: extra.clone(),

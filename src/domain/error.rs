@@ -127,6 +127,17 @@ pub enum Error {
         /// Live jobs of it that run.
         processing: u64,
     },
+    /// A feature's change would leave live templates with defaults that it does not allow any more.
+    #[error(
+        "the change leaves templates of feature {id} with defaults that it does not allow any more: {}; change these first, \
+         or set allow_breaking", list(.templates)
+    )]
+    FeatureBreaksTemplates {
+        /// Of the feature.
+        id: i64,
+        /// Of the templates, ascending.
+        templates: Vec<i64>,
+    },
     /// Another has changed the row: the caller reads it again and decides anew.
     #[error("{} {id} has changed since it was read; read it again for its new etag", .resource.noun())]
     EtagMismatch {
@@ -209,6 +220,19 @@ fn unavailable(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> &'sta
     match cause.downcast_ref::<Hindrance>() {
         Some(hindrance) => hindrance.sentence,
         None => "the database cannot be reached right now",
+    }
+}
+
+/// Most identifiers that a message names.
+const MOST_NAMED: usize = 20;
+
+/// The identifiers, as many as a person reads.
+fn list(ids: &[i64]) -> String {
+    let named: Vec<String> = ids.iter().take(MOST_NAMED).map(i64::to_string).collect();
+    let more = ids.len().saturating_sub(MOST_NAMED);
+    match more {
+        0 => named.join(", "),
+        _ => format!("{} and {more} more", named.join(", ")),
     }
 }
 
@@ -312,6 +336,8 @@ pub enum Reason {
     UnsupportedCompression,
     /// The feature has jobs that wait or run, so it cannot be deleted.
     FeatureInUse,
+    /// The change of a feature would leave templates with defaults that it does not allow any more.
+    FeatureBreaksTemplates,
     /// The row has changed since the etag was read.
     EtagMismatch,
     /// The row belongs to a feature that is deleted.

@@ -8,29 +8,33 @@ use super::{Checks, JsonMap, OutputSettings, stored::OpenEnded};
 
 const MAX_SEED: i64 = u32::MAX as i64;
 
+/// The seed of a request that wants one drawn at random although its template has one.
+pub(super) const RANDOM_SEED: i64 = -1;
+
 /// `generation_requests.input_metadata` (docs/domain.md#structured-inputs): the keys that Atelier knows, and the others as
 /// they are.
 ///
-/// An empty text, an empty map and a number of 0 mean "not set".
+/// What is absent comes from the defaults; what is there and empty (a text, a map, 0) is none, whatever the defaults say.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GenerationInput {
     /// What the output should not show, at most 4,000 characters.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub negative_prompt: String,
-    /// 0 to 4,294,967,295, of the first variation; the others count on from it. `None`: drawn at random.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub negative_prompt: Option<String>,
+    /// 0 to 4,294,967,295, of the first variation; the others count on from it. [`RANDOM_SEED`], or none at all: drawn at
+    /// random.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<i64>,
     /// How strictly a diffusion model follows the prompt, 0 to 50; `None`: as the provider likes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cfg_scale: Option<f64>,
     /// Strength of each LoRA by its name, -4 to 4; at most 16.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub lora_weights: BTreeMap<String, f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora_weights: Option<BTreeMap<String, f64>>,
     /// Page of the product that the output shows.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub product_url: String,
-    /// How many variations to make.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product_url: Option<String>,
+    /// How many variations to make; 0 means the default.
     #[serde(skip_serializing_if = "is_zero")]
     pub batch_size: i32,
     /// The form of the output.
@@ -71,20 +75,19 @@ impl GenerationInput {
 
     /// These inputs, and those of `defaults` where they are not set.
     pub fn or(mut self, defaults: &Self) -> Self {
-        if self.negative_prompt.is_empty() {
-            self.negative_prompt.clone_from(&defaults.negative_prompt);
+        fn fill<T: Clone>(own: &mut Option<T>, default: &Option<T>) {
+            if own.is_none() {
+                own.clone_from(default);
+            }
         }
-        if self.lora_weights.is_empty() {
-            self.lora_weights.clone_from(&defaults.lora_weights);
-        }
-        if self.product_url.is_empty() {
-            self.product_url.clone_from(&defaults.product_url);
-        }
+        fill(&mut self.negative_prompt, &defaults.negative_prompt);
+        fill(&mut self.lora_weights, &defaults.lora_weights);
+        fill(&mut self.product_url, &defaults.product_url);
+        fill(&mut self.seed, &defaults.seed);
+        fill(&mut self.cfg_scale, &defaults.cfg_scale);
         if self.batch_size == 0 {
             self.batch_size = defaults.batch_size;
         }
-        self.seed = self.seed.or(defaults.seed);
-        self.cfg_scale = self.cfg_scale.or(defaults.cfg_scale);
         self.output = self.output.or(&defaults.output);
         for (key, value) in &defaults.extra {
             self.extra
@@ -94,18 +97,28 @@ impl GenerationInput {
         self
     }
 
+    /// Defaults, in which what is empty is as good as absent.
+    pub fn without_empty(mut self) -> Self {
+        self.negative_prompt = self.negative_prompt.filter(|text| !text.is_empty());
+        self.lora_weights = self.lora_weights.filter(|weights| !weights.is_empty());
+        self.product_url = self.product_url.filter(|url| !url.is_empty());
+        self.seed = self.seed.filter(|seed| *seed != RANDOM_SEED);
+        self.output = self.output.without_empty();
+        self
+    }
+
     /// The bounds that hold whatever the feature: `path` is the message's path to these inputs.
     pub fn check(&self, path: &str, checks: &mut Checks) {
         checks.text(
             &format!("{path}.negative_prompt"),
-            &self.negative_prompt,
+            self.negative_prompt.as_deref().unwrap_or_default(),
             4_000,
         );
         if let Some(seed) = self.seed {
             checks.require(
-                (0..=MAX_SEED).contains(&seed),
+                seed == RANDOM_SEED || (0..=MAX_SEED).contains(&seed),
                 &format!("{path}.seed"),
-                || format!("must be from 0 to {MAX_SEED}, got {seed}"),
+                || format!("must be from 0 to {MAX_SEED}, or -1 for one at random, got {seed}"),
             );
         }
         if let Some(scale) = self.cfg_scale {
@@ -116,7 +129,8 @@ impl GenerationInput {
             );
         }
         self.check_loras(&format!("{path}.lora_weights"), checks);
-        checks.optional_url(&format!("{path}.product_url"), &self.product_url);
+        let product_url = self.product_url.as_deref().unwrap_or_default();
+        checks.optional_url(&format!("{path}.product_url"), product_url);
         checks.require(self.batch_size >= 0, &format!("{path}.variations"), || {
             format!("must not be negative, got {}", self.batch_size)
         });
@@ -133,11 +147,12 @@ impl GenerationInput {
     }
 
     fn check_loras(&self, path: &str, checks: &mut Checks) {
-        let count = self.lora_weights.len();
+        let weights = self.lora_weights.iter().flatten();
+        let count = weights.clone().count();
         checks.require(count <= 16, path, || {
             format!("must have at most 16 entries, has {count}")
         });
-        for (name, weight) in &self.lora_weights {
+        for (name, weight) in weights {
             let entry = format!("{path}.{name}");
             checks.text(&entry, name, 128);
             checks.require(!name.is_empty(), path, || {

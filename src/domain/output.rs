@@ -13,32 +13,28 @@ pub use formats::further_formats;
 /// Shorter side of an output when nothing asks for a size, in pixels.
 const DEFAULT_SHORT_SIDE: u32 = 1_080;
 
-/// Form of the output; an empty text and 0 mean "not set".
+/// Form of the output. What is absent comes from the defaults; an empty text and 0 are none, whatever the defaults say.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OutputSettings {
-    /// What the provider is to make, such as `png`; one of the feature's, whose first it is if not set.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub format: String,
-    /// Such as `16:9`; one of the feature's, whose first it is if not set. None for sound.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub aspect_ratio: String,
-    /// Pixels, 64 or more, together with the height; chosen by the ratio if not set. None for sound.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub width: i32,
+    /// What the provider is to make, such as `png`; one of the feature's, whose first it is if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// Such as `16:9`; one of the feature's, whose first it is if there is none. None for sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aspect_ratio: Option<String>,
+    /// Pixels, 64 or more, together with the height; chosen by the ratio if there is none. None for sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<i32>,
     /// Pixels, as the width.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub height: i32,
-    /// Whole seconds; left to the provider if not set. None for pictures.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub duration_seconds: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub height: Option<i32>,
+    /// Whole seconds; left to the provider if there is none. None for pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<i32>,
     /// Every format that the output is wanted in, the first being the provider's unless `format` says otherwise.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub formats: Vec<String>,
-}
-
-fn is_zero(number: &i32) -> bool {
-    *number == 0
 }
 
 /// The form of an output once everything is decided.
@@ -63,20 +59,82 @@ impl OutputSettings {
         *self == Self::default()
     }
 
-    /// A size or a ratio of the request replaces both of the defaults: half of each would contradict the other.
+    /// A size or a ratio of the request replaces both of the defaults: half of each would contradict the other. But the
+    /// default size stays with a ratio that is its own.
     pub(super) fn or(mut self, defaults: &Self) -> Self {
-        if self.format.is_empty() && self.formats.is_empty() {
+        if self.format.is_none() && self.formats.is_empty() {
             self.format.clone_from(&defaults.format);
             self.formats.clone_from(&defaults.formats);
         }
-        if self.aspect_ratio.is_empty() && self.width == 0 && self.height == 0 {
-            self.aspect_ratio.clone_from(&defaults.aspect_ratio);
+        if self.width.is_none() && self.height.is_none() && defaults.goes_with(self.ratio()) {
+            if self.aspect_ratio.is_none() {
+                self.aspect_ratio.clone_from(&defaults.aspect_ratio);
+            }
             (self.width, self.height) = (defaults.width, defaults.height);
         }
-        if self.duration_seconds == 0 {
-            self.duration_seconds = defaults.duration_seconds;
-        }
+        self.duration_seconds = self.duration_seconds.or(defaults.duration_seconds);
         self
+    }
+
+    fn goes_with(&self, ratio: Option<&str>) -> bool {
+        let Some(ratio) = ratio else {
+            return true;
+        };
+        let (width, height) = self.given_size();
+        let ratio: Option<AspectRatio> = ratio.parse().ok();
+        ratio.is_some_and(|ratio| ratio.fits(side(width), side(height)))
+    }
+
+    /// The same where what is empty is as good as absent.
+    pub(super) fn without_empty(mut self) -> Self {
+        self.format = self.format.filter(|name| !name.is_empty());
+        self.aspect_ratio = self.aspect_ratio.filter(|ratio| !ratio.is_empty());
+        let given = |number: &i32| *number != 0;
+        self.width = self.width.filter(given);
+        self.height = self.height.filter(given);
+        self.duration_seconds = self.duration_seconds.filter(given);
+        self
+    }
+
+    /// What the feature allows of these settings; those that contradict it go, together with those that they belong to.
+    pub(super) fn allowed(self, properties: &FeatureProperties, category: MediaType) -> Self {
+        let formats = Self {
+            format: self.format,
+            formats: self.formats,
+            ..Self::default()
+        };
+        let size = Self {
+            aspect_ratio: self.aspect_ratio,
+            width: self.width,
+            height: self.height,
+            ..Self::default()
+        };
+        let duration = Self {
+            duration_seconds: self.duration_seconds,
+            ..Self::default()
+        };
+        let is_allowed = |settings: &Self| {
+            let mut checks = Checks::default();
+            settings.resolve("", properties, category, &mut checks);
+            checks.is_empty()
+        };
+        let kept = [formats, size, duration].into_iter().filter(is_allowed);
+        kept.fold(Self::default(), |all, some| all.or(&some))
+    }
+
+    fn format(&self) -> Option<&str> {
+        self.format.as_deref().filter(|name| !name.is_empty())
+    }
+
+    fn ratio(&self) -> Option<&str> {
+        self.aspect_ratio
+            .as_deref()
+            .filter(|ratio| !ratio.is_empty())
+    }
+
+    /// 0 where there is none.
+    fn given_size(&self) -> (i32, i32) {
+        (self.width.unwrap_or(0), self.height.unwrap_or(0))
     }
 
     /// Decides the form within the limits of the feature. Problems go to `checks`, under the message's path to these
@@ -113,9 +171,9 @@ impl OutputSettings {
 
     fn refuse_size(&self, path: &str, checks: &mut Checks) -> (Option<AspectRatio>, (u32, u32)) {
         for (name, left_out) in [
-            ("aspect_ratio", self.aspect_ratio.is_empty()),
-            ("width", self.width == 0),
-            ("height", self.height == 0),
+            ("aspect_ratio", self.ratio().is_none()),
+            ("width", self.given_size().0 == 0),
+            ("height", self.given_size().1 == 0),
         ] {
             checks.require(left_out, &format!("{path}.{name}"), || {
                 "must be left out: sound has no size".to_owned()
@@ -132,17 +190,15 @@ impl OutputSettings {
     ) -> (AspectRatio, (u32, u32)) {
         let allowed = properties.aspect_ratios();
         let ratio = self.resolve_ratio(&format!("{path}.aspect_ratio"), &allowed, checks);
-        if self.width == 0 && self.height == 0 {
+        let given = self.given_size();
+        if given == (0, 0) {
             let ratio = ratio
                 .or(allowed.first().copied())
                 .unwrap_or(AspectRatio::SQUARE);
             return (ratio, default_size(ratio, properties.resolution()));
         }
-        let size = (side(self.width), side(self.height));
-        for (name, given, side) in [
-            ("width", self.width, size.0),
-            ("height", self.height, size.1),
-        ] {
+        let size = (side(given.0), side(given.1));
+        for (name, given, side) in [("width", given.0, size.0), ("height", given.1, size.1)] {
             checks.require(side >= MIN_SIDE, &format!("{path}.{name}"), || {
                 format!(
                     "must be {MIN_SIDE} or more, and set together with the other side, got {given}"
@@ -175,10 +231,8 @@ impl OutputSettings {
         allowed: &[AspectRatio],
         checks: &mut Checks,
     ) -> Option<AspectRatio> {
-        if self.aspect_ratio.is_empty() {
-            return None;
-        }
-        let ratio = self.aspect_ratio.parse::<AspectRatio>().ok();
+        let name = self.ratio()?;
+        let ratio = name.parse::<AspectRatio>().ok();
         let fits = ratio.filter(|ratio| {
             if allowed.is_empty() {
                 ratio.is_drawable()
@@ -193,7 +247,7 @@ impl OutputSettings {
             } else {
                 format!("one of the feature's: {}", names.join(", "))
             };
-            format!("must be {expected}, got {:?}", self.aspect_ratio)
+            format!("must be {expected}, got {name:?}")
         });
         fits
     }
@@ -234,7 +288,7 @@ impl OutputSettings {
         category: MediaType,
         checks: &mut Checks,
     ) -> Option<u32> {
-        let given = self.duration_seconds;
+        let given = self.duration_seconds.unwrap_or(0);
         if given == 0 {
             return None;
         }
@@ -320,8 +374,8 @@ mod tests {
         assert_eq!((form.aspect_ratio, form.width, form.height), (None, 0, 0));
         assert_eq!(fields.count(), 0);
         let (_, fields) = resolve(OutputSettings {
-            aspect_ratio: "1:1".to_owned(),
-            height: 64,
+            aspect_ratio: Some("1:1".to_owned()),
+            height: Some(64),
             ..OutputSettings::default()
         });
         assert!(fields.eq(["output.aspect_ratio", "output.height"]));
@@ -334,7 +388,7 @@ mod tests {
             ..FeatureProperties::default()
         };
         let wide = OutputSettings {
-            aspect_ratio: "4:1".to_owned(),
+            aspect_ratio: Some("4:1".to_owned()),
             ..OutputSettings::default()
         };
         let form = form(wide, &small).unwrap_or_else(|fields| panic!("{fields:?}"));
@@ -346,61 +400,61 @@ mod tests {
         let cases = [
             (
                 OutputSettings {
-                    format: "webp".to_owned(),
+                    format: Some("webp".to_owned()),
                     ..OutputSettings::default()
                 },
                 "input.output.format",
             ),
             (
                 OutputSettings {
-                    aspect_ratio: "1:1".to_owned(),
+                    aspect_ratio: Some("1:1".to_owned()),
                     ..OutputSettings::default()
                 },
                 "input.output.aspect_ratio",
             ),
             (
                 OutputSettings {
-                    width: 1_080,
+                    width: Some(1_080),
                     ..OutputSettings::default()
                 },
                 "input.output.height",
             ),
             (
                 OutputSettings {
-                    width: -5,
-                    height: 100,
+                    width: Some(-5),
+                    height: Some(100),
                     ..OutputSettings::default()
                 },
                 "input.output.width",
             ),
             (
                 OutputSettings {
-                    width: 8_000,
-                    height: 4_500,
+                    width: Some(8_000),
+                    height: Some(4_500),
                     ..OutputSettings::default()
                 },
                 "input.output.width",
             ),
             (
                 OutputSettings {
-                    width: 500,
-                    height: 500,
+                    width: Some(500),
+                    height: Some(500),
                     ..OutputSettings::default()
                 },
                 "input.output.width",
             ),
             (
                 OutputSettings {
-                    aspect_ratio: "4:5".to_owned(),
-                    width: 1_920,
-                    height: 1_080,
+                    aspect_ratio: Some("4:5".to_owned()),
+                    width: Some(1_920),
+                    height: Some(1_080),
                     ..OutputSettings::default()
                 },
                 "input.output.width",
             ),
             (
                 OutputSettings {
-                    duration_seconds: 5,
+                    duration_seconds: Some(5),
                     ..OutputSettings::default()
                 },
                 "input.output.duration_seconds",
@@ -418,12 +472,12 @@ mod tests {
     #[test]
     fn a_request_s_ratio_replaces_the_template_s_size() {
         let defaults = OutputSettings {
-            width: 1_080,
-            height: 1_350,
+            width: Some(1_080),
+            height: Some(1_350),
             ..OutputSettings::default()
         };
         let asked = OutputSettings {
-            aspect_ratio: "16:9".to_owned(),
+            aspect_ratio: Some("16:9".to_owned()),
             ..OutputSettings::default()
         };
         let form =

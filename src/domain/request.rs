@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     Caller, Checks, Error, FeatureProperties, GenerationInput, JobInput, JsonMap, MediaType,
-    Origin, TemplateData, Trace, output::OutputForm, sha256_hex,
+    Origin, TemplateData, Trace, input::RANDOM_SEED, output::OutputForm, sha256_hex,
 };
 
 mod status;
@@ -16,6 +16,9 @@ const MAX_MEDIA_URLS: usize = 16;
 const MAX_KEY_CHARS: usize = 128;
 /// Bounds of a job's priority, so that no caller can outrank all others for ever.
 const PRIORITIES: std::ops::RangeInclusive<i32> = -100..=100;
+
+/// Changes with what a payload is made of, or how it is written. The first form had no such mark.
+const FINGERPRINT_FORM: &str = "2:";
 
 /// The server's own limits, where a feature sets none.
 #[derive(Clone, Copy, Debug)]
@@ -72,10 +75,18 @@ impl RequestDraft {
         Self { priority, ..self }
     }
 
-    /// SHA-256 of the payload in hexadecimal: two calls with one idempotency key must have the same.
+    /// The form and a digest of the payload, in 64 characters: two calls with one idempotency key must have the same.
     pub fn fingerprint(&self) -> Result<String, Error> {
         let payload = serde_json::to_vec(self).map_err(Error::internal)?;
-        Ok(sha256_hex(&payload))
+        let mut fingerprint = format!("{FINGERPRINT_FORM}{}", sha256_hex(&payload));
+        fingerprint.truncate(64);
+        Ok(fingerprint)
+    }
+
+    /// Whether this may be the payload with that fingerprint. One of another form cannot be compared, and an upgrade must make
+    /// no repetition a mistake.
+    pub fn matches(&self, fingerprint: &str) -> Result<bool, Error> {
+        Ok(!fingerprint.starts_with(FINGERPRINT_FORM) || self.fingerprint()? == fingerprint)
     }
 }
 
@@ -120,7 +131,10 @@ pub fn resolve(
 ) -> Result<Resolved, Error> {
     let user_prompt = check_draft(draft, offer.properties, limits, &mut checks);
     let input = match offer.template {
-        Some(template) => draft.input.clone().or(&template.input_defaults()),
+        Some(template) => {
+            let defaults = template.input_defaults(offer.properties, offer.category);
+            draft.input.clone().or(&defaults)
+        }
         None => draft.input.clone(),
     };
     let variations = check_variations(&input, offer.properties, limits, &mut checks);
@@ -133,7 +147,7 @@ pub fn resolve(
     let (variables, template_prompt) =
         fill_template(draft, offer.template, user_prompt, &mut checks);
 
-    let random_seed_used = input.seed.is_none();
+    let random_seed_used = input.seed.is_none_or(|seed| seed == RANDOM_SEED);
     let first = first_job(
         offer,
         input,
@@ -286,15 +300,15 @@ fn first_job(
         user_prompt: user_prompt.to_owned(),
         template_prompt,
         system_prompt: offer.system_prompt.map(str::to_owned),
-        negative_prompt: input.negative_prompt,
+        negative_prompt: input.negative_prompt.unwrap_or_default(),
         media_urls: Vec::new(),
         seed: input
             .seed
             .and_then(|seed| u32::try_from(seed).ok())
             .unwrap_or(random_seed),
         cfg_scale: input.cfg_scale,
-        lora_weights: input.lora_weights,
-        product_url: input.product_url,
+        lora_weights: input.lora_weights.unwrap_or_default(),
+        product_url: input.product_url.unwrap_or_default(),
         width: form.width,
         height: form.height,
         aspect_ratio: form

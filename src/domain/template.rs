@@ -59,42 +59,48 @@ impl TemplateData {
         "style",
     ];
 
-    /// The inputs that hold unless a request sets them.
-    pub fn input_defaults(&self) -> GenerationInput {
-        let own = GenerationInput {
-            negative_prompt: self.negative_prompt.clone(),
-            ..GenerationInput::default()
-        };
-        own.or(&self.defaults)
-    }
-
-    /// What a request gets where it asks for nothing: these defaults, and the feature's where there are none.
-    pub fn effective_defaults(
+    /// The inputs that hold unless a request sets them, as far as the feature allows them: it may have changed since the
+    /// template was written.
+    pub fn input_defaults(
         &self,
         properties: &FeatureProperties,
         category: MediaType,
     ) -> GenerationInput {
-        let defaults = self.input_defaults();
-        // A feature that has changed since may forbid a default; requests are told so, a form shows what else there is.
+        let own = GenerationInput {
+            negative_prompt: Some(self.negative_prompt.clone()),
+            ..GenerationInput::default()
+        };
+        let mut defaults = own
+            .without_empty()
+            .or(&self.defaults.clone().without_empty());
+        defaults.output = defaults.output.allowed(properties, category);
+        defaults.batch_size = defaults.batch_size.min(most_variations(properties));
+        defaults
+    }
+
+    /// What a request gets where it asks for nothing: these defaults, and the feature's where there are none. The second is
+    /// its size in pixels, which is not among the inputs: so the ratio can be changed alone.
+    pub fn effective_defaults(
+        &self,
+        properties: &FeatureProperties,
+        category: MediaType,
+    ) -> (GenerationInput, (u32, u32)) {
+        let defaults = self.input_defaults(properties, category);
         let form = defaults
             .output
             .resolve("", properties, category, &mut Checks::default());
-        let names = |formats: &[Format]| formats.iter().map(Format::to_string).collect();
-        let pixels = |side: u32| i32::try_from(side).unwrap_or(i32::MAX);
-        GenerationInput {
+        let inputs = GenerationInput {
             batch_size: defaults.batch_size.max(1),
             output: OutputSettings {
-                format: form.format.map_or_else(String::new, |f| f.to_string()),
-                aspect_ratio: form
-                    .aspect_ratio
-                    .map_or_else(String::new, |ratio| ratio.to_string()),
-                width: pixels(form.width),
-                height: pixels(form.height),
+                format: form.format.map(|format| format.to_string()),
+                aspect_ratio: form.aspect_ratio.map(|ratio| ratio.to_string()),
+                formats: form.formats.iter().map(Format::to_string).collect(),
                 duration_seconds: defaults.output.duration_seconds,
-                formats: names(&form.formats),
+                ..OutputSettings::default()
             },
             ..defaults
-        }
+        };
+        (inputs, (form.width, form.height))
     }
 
     /// The values of all variables and the prompt that they make, `None` when the template leaves the user's as it is.
@@ -160,6 +166,13 @@ impl TemplateData {
         prompt::render(&self.prompt, variables, user_prompt).map(Some)
     }
 
+    /// Whether a template like this could be written for such a feature.
+    pub fn fits(&self, properties: &FeatureProperties, category: MediaType) -> bool {
+        let mut checks = Checks::default();
+        self.check(properties, category, &mut checks);
+        checks.is_empty()
+    }
+
     fn check(&self, properties: &FeatureProperties, category: MediaType, checks: &mut Checks) {
         checks.text("template_data.prompt", &self.prompt, MAX_PROMPT_CHARS);
         checks.text(
@@ -197,11 +210,7 @@ impl TemplateData {
 
     /// A default that no request could keep would be blamed on requests.
     fn check_default_variations(&self, properties: &FeatureProperties, checks: &mut Checks) {
-        let asked = i64::from(self.defaults.batch_size);
-        let most = match properties.max_batch_size {
-            0 => MAX_BATCH_SIZE,
-            most => most,
-        };
+        let (asked, most) = (self.defaults.batch_size, most_variations(properties));
         checks.require(asked <= most, "template_data.defaults.variations", || {
             format!("must be at most {most} for this feature, got {asked}")
         });
@@ -244,6 +253,14 @@ impl TemplateData {
             }
         }
     }
+}
+
+fn most_variations(properties: &FeatureProperties) -> i32 {
+    let most = match properties.max_batch_size {
+        0 => MAX_BATCH_SIZE,
+        most => most,
+    };
+    i32::try_from(most).unwrap_or(i32::MAX)
 }
 
 /// What a client may say of a template.

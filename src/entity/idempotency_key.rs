@@ -12,7 +12,7 @@ pub struct Model {
     /// As the caller gave it, at most 128 characters.
     #[sea_orm(primary_key, auto_increment = false)]
     pub key: String,
-    /// SHA-256 of the payload, in hexadecimal.
+    /// Of the payload, see [`RequestDraft::fingerprint`](crate::domain::RequestDraft::fingerprint).
     pub fingerprint: String,
     /// The request that was made with the key.
     pub request_id: i64,

@@ -78,6 +78,9 @@ fn classify(error: &Error) -> (Code, Reason) {
         Error::JobAlreadyProcessing(_) => (Code::FailedPrecondition, Reason::JobAlreadyProcessing),
         Error::JobAlreadyFinished { .. } => (Code::FailedPrecondition, Reason::JobAlreadyFinished),
         Error::FeatureInUse { .. } => (Code::FailedPrecondition, Reason::FeatureInUse),
+        Error::FeatureBreaksTemplates { .. } => {
+            (Code::FailedPrecondition, Reason::FeatureBreaksTemplates)
+        }
         Error::EtagMismatch { .. } => (Code::Aborted, Reason::EtagMismatch),
         Error::FeatureDeleted(_) => (Code::FailedPrecondition, Reason::FeatureDeleted),
         Error::RequestDeleted(_) => (Code::FailedPrecondition, Reason::RequestDeleted),
@@ -139,6 +142,10 @@ fn metadata(error: &Error) -> HashMap<String, String> {
             ("feature_id", id.to_string()),
             ("pending_jobs", pending.to_string()),
             ("processing_jobs", processing.to_string()),
+        ],
+        Error::FeatureBreaksTemplates { id, templates } => vec![
+            ("feature_id", id.to_string()),
+            ("templates", templates.len().to_string()),
         ],
         Error::OffsetAhead {
             id,

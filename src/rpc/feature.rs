@@ -91,9 +91,14 @@ impl FeatureService for Features {
         checks.extend(of_mask.into_violations());
         checks.extend(not_finite);
         let change = |draft: &mut _| mask.copy(draft, &given);
-        let feature = self.app.update_feature(id, &etag, checks, change).await?;
+        let allow_breaking = request.allow_breaking;
+        let updated = self
+            .app
+            .update_feature(id, &etag, checks, allow_breaking, change);
+        let (feature, broken_template_ids) = updated.await?;
         Ok(Response::new(proto::UpdateFeatureResponse {
             feature: Some(message(feature, caller)),
+            broken_template_ids,
         }))
     }
 

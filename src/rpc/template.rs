@@ -54,13 +54,16 @@ impl TemplateService for Templates {
         let template = store::template::find(db, id).await?;
         let feature = store::feature::find(db, template.feature_id).await?;
         let properties = properties_of(&feature);
+        let (defaults, (width, height)) = input_defaults(&template, &properties, feature.category);
         Ok(Response::new(proto::GetTemplateResponse {
             input_limits: Some(input_limits(
                 &properties,
                 feature.category,
                 self.app.settings.intake,
             )),
-            input_defaults: Some(input_defaults(&template, &properties, feature.category)),
+            input_defaults: Some(defaults),
+            default_width: i32::try_from(width).unwrap_or(i32::MAX),
+            default_height: i32::try_from(height).unwrap_or(i32::MAX),
             template: Some(message(template)),
         }))
     }

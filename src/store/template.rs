@@ -237,6 +237,21 @@ pub async fn last_deletion(
     Ok(latest.flatten())
 }
 
+/// The data of a feature's live templates, with their ids.
+pub async fn live_data_of_feature(
+    db: &impl ConnectionTrait,
+    feature_id: i64,
+) -> Result<Vec<(i64, serde_json::Value)>, Error> {
+    let data = Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::TemplateData])
+        .filter(Column::FeatureId.eq(feature_id))
+        .filter(Column::DeletedAt.is_null())
+        .order_by_asc(Column::Id)
+        .into_tuple();
+    Ok(data.all(db).await?)
+}
+
 /// Deletes the live templates of a feature whose row is locked.
 pub async fn delete_of_feature(
     tx: &Transaction,

@@ -1,6 +1,7 @@
 //! Features and templates.
 
 mod acceptance;
+mod defaults;
 mod feature_updates;
 mod features;
 mod file;

@@ -3,23 +3,25 @@
 
 use crate::{
     app::App,
-    domain::{Checks, Error, FeatureDraft, Resource, check_etag},
+    domain::{Checks, Error, FeatureDraft, Resource, TemplateData, check_etag, stored},
     entity::feature,
-    store,
+    store::{self, Transaction},
 };
 
 use super::draft_of;
 
 impl App {
     /// Changes a live feature. `checks` holds what is wrong with the change already; the outcome is checked like a new
-    /// feature. What `change` leaves as it is makes no new version.
+    /// feature. What `change` leaves as it is makes no new version. Returns the feature with the templates whose defaults it
+    /// does not allow any more, which there are with `allow_breaking` only.
     pub async fn update_feature(
         &self,
         id: i64,
         etag: &str,
         mut checks: Checks,
+        allow_breaking: bool,
         change: impl FnOnce(&mut FeatureDraft),
-    ) -> Result<feature::Model, Error> {
+    ) -> Result<(feature::Model, Vec<i64>), Error> {
         checks.id("id", id);
         checks.etag("etag", etag);
         if id <= 0 {
@@ -35,10 +37,34 @@ impl App {
                 draft.check(checks)?;
                 check_etag(Resource::Feature, id, feature.version, etag)?;
                 if draft == before {
-                    return Ok(feature);
+                    return Ok((feature, Vec::new()));
                 }
-                store::feature::update(tx, &feature, draft, self.clock.now()).await
+                let templates = broken_templates(tx, &feature, &before, &draft).await?;
+                if !templates.is_empty() && !allow_breaking {
+                    return Err(Error::FeatureBreaksTemplates { id, templates });
+                }
+                let updated = store::feature::update(tx, &feature, draft, self.clock.now()).await?;
+                Ok((updated, templates))
             })
             .await
     }
+}
+
+/// The live templates of a locked feature that could be written for it before its change, and not after it.
+async fn broken_templates(
+    tx: &Transaction,
+    feature: &feature::Model,
+    before: &FeatureDraft,
+    after: &FeatureDraft,
+) -> Result<Vec<i64>, Error> {
+    if before.properties == after.properties {
+        return Ok(Vec::new());
+    }
+    let mut templates = store::template::live_data_of_feature(tx, feature.id).await?;
+    templates.retain(|(_, data)| {
+        let data: TemplateData = stored::show(Some(data.clone()));
+        let fits = |draft: &FeatureDraft| data.fits(&draft.properties, feature.category);
+        fits(before) && !fits(after)
+    });
+    Ok(templates.into_iter().map(|(id, _)| id).collect())
 }

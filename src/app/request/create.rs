@@ -196,7 +196,7 @@ impl App {
         else {
             return Ok(None);
         };
-        if known.fingerprint != draft.fingerprint()? {
+        if !draft.matches(&known.fingerprint)? {
             return Err(Error::IdempotencyKeyReused {
                 key: draft.idempotency_key.clone(),
                 request_id: known.request_id,

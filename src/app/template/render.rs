@@ -56,7 +56,10 @@ impl App {
             data.fill(&trial.variables, user_prompt, "variables", &mut checks);
         checks.finish(Rendered {
             prompt: prompt.unwrap_or_else(|| user_prompt.to_owned()),
-            negative_prompt: data.input_defaults().negative_prompt,
+            negative_prompt: data
+                .input_defaults(&properties, feature.category)
+                .negative_prompt
+                .unwrap_or_default(),
             variables,
         })
     }

@@ -177,7 +177,7 @@ fn message(
         template_id: template.map(|template| template.id),
         user_prompt: arguments.prompt.clone(),
         input: Some(GenerationInput {
-            negative_prompt: arguments.negative_prompt.clone().unwrap_or_default(),
+            negative_prompt: arguments.negative_prompt.clone(),
             seed: arguments.seed,
             variations: arguments.variations.unwrap_or_default(),
             variables,
@@ -190,14 +190,14 @@ fn message(
 
 fn output(arguments: &GenerateArguments) -> OutputSettings {
     let (format, formats) = match &arguments.formats[..] {
-        [only] => (only.clone(), Vec::new()),
-        several => (String::new(), several.to_vec()),
+        [only] => (Some(only.clone()), Vec::new()),
+        several => (None, several.to_vec()),
     };
     OutputSettings {
         format,
         formats,
-        aspect_ratio: arguments.aspect_ratio.clone().unwrap_or_default(),
-        duration_seconds: arguments.duration.unwrap_or_default(),
+        aspect_ratio: arguments.aspect_ratio.clone(),
+        duration_seconds: arguments.duration,
         ..Default::default()
     }
 }

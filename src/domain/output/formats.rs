@@ -27,10 +27,9 @@ impl OutputSettings {
                 check_new(format, &mut wanted, &field, checks);
             }
         }
-        let format = if self.format.is_empty() {
-            wanted.first().or(allowed.first()).copied()
-        } else {
-            known_format(&format!("{path}.format"), &self.format, &allowed, checks)
+        let format = match self.format() {
+            None => wanted.first().or(allowed.first()).copied(),
+            Some(name) => known_format(&format!("{path}.format"), name, &allowed, checks),
         };
         for (index, name) in self.formats.iter().enumerate() {
             let asked: Option<Format> = name.parse().ok();
@@ -45,7 +44,7 @@ impl OutputSettings {
                 )
             });
         }
-        let named = format.filter(|format| !self.format.is_empty() && !wanted.contains(format));
+        let named = format.filter(|format| self.format().is_some() && !wanted.contains(format));
         wanted.extend(named);
         (format, wanted)
     }
@@ -84,7 +83,7 @@ mod tests {
             ..FeatureProperties::default()
         };
         let settings = OutputSettings {
-            format: format.to_owned(),
+            format: Some(format.to_owned()),
             formats: formats.iter().map(|name| (*name).to_owned()).collect(),
             ..OutputSettings::default()
         };

@@ -131,14 +131,14 @@ fn everything_wrong_is_told_at_once() {
         "file:///etc/passwd".to_owned(),
     ];
     request.input = GenerationInput {
-        seed: Some(-1),
+        seed: Some(-2),
         cfg_scale: Some(f64::NAN),
-        lora_weights: [(String::new(), 1.0), ("style".to_owned(), 9.0)].into(),
-        product_url: "x".to_owned(),
+        lora_weights: Some([(String::new(), 1.0), ("style".to_owned(), 9.0)].into()),
+        product_url: Some("x".to_owned()),
         batch_size: 5,
         ..GenerationInput::default()
     };
-    request.input.output.format = "gif".to_owned();
+    request.input.output.format = Some("gif".to_owned());
     request
         .input
         .variables
@@ -179,7 +179,7 @@ fn the_request_wins_over_the_template_and_the_template_over_the_feature() {
     }))
     .unwrap_or_default();
     let mut request = draft("a");
-    request.input.output.format = "jpeg".to_owned();
+    request.input.output.format = Some("jpeg".to_owned());
     let resolved = resolve(
         &request,
         offer(&properties, Some(&template)),

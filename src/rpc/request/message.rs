@@ -50,7 +50,9 @@ pub(in crate::rpc) fn input_from(input: proto::GenerationInput) -> GenerationInp
         negative_prompt: input.negative_prompt,
         seed: input.seed,
         cfg_scale: input.cfg_scale,
-        lora_weights: input.lora_weights.into_iter().collect(),
+        lora_weights: input
+            .lora_weights
+            .map(|lora| lora.weights.into_iter().collect()),
         product_url: input.product_url,
         batch_size: input.variations,
         output: input.output.map(output_from).unwrap_or_default(),
@@ -79,7 +81,9 @@ pub(in crate::rpc) fn input_message(input: GenerationInput) -> proto::Generation
         negative_prompt: input.negative_prompt,
         seed: input.seed,
         cfg_scale: input.cfg_scale,
-        lora_weights: input.lora_weights.into_iter().collect(),
+        lora_weights: input.lora_weights.map(|weights| proto::LoraWeights {
+            weights: weights.into_iter().collect(),
+        }),
         product_url: input.product_url,
         variations: input.batch_size,
         output: Some(proto::OutputSettings {

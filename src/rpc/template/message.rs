@@ -331,9 +331,10 @@ pub(super) fn input_defaults(
     template: &template::Model,
     properties: &FeatureProperties,
     category: MediaType,
-) -> proto::GenerationInput {
+) -> (proto::GenerationInput, (u32, u32)) {
     let data: TemplateData = stored::show(Some(template.template_data.clone()));
-    input_message(data.effective_defaults(properties, category))
+    let (input, size) = data.effective_defaults(properties, category);
+    (input_message(input), size)
 }
 
 fn small(number: impl TryInto<i32>) -> i32 {

@@ -8,7 +8,7 @@ use atelier::entity::media;
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, DownloadMediaRequest, DownloadMediaResponse,
     FeatureProperties, GenerationInput, GetJobRequest, GetMediaRequest, Job, JobStatus,
-    ListJobsRequest, ListRequestsRequest, MediaType, WatchJobRequest,
+    ListJobsRequest, ListRequestsRequest, LoraWeights, MediaType, WatchJobRequest,
     feature_service_client::FeatureServiceClient, job_service_client::JobServiceClient,
     media_service_client::MediaServiceClient, request_service_client::RequestServiceClient,
 };
@@ -57,7 +57,7 @@ on_both_databases! {
         let server = Running::start(&db).await;
         for name in ["x".repeat(30_000), "ế".repeat(10_000), "\u{1}🎨".repeat(6_000)] {
             let input = GenerationInput {
-                lora_weights: [(name, 9.0)].into(),
+                lora_weights: Some(LoraWeights { weights: [(name, 9.0)].into() }),
                 ..Default::default()
             };
             let asked = CreateRequestRequest { input: Some(input), ..request_for(server.feature().await) };

@@ -25,7 +25,7 @@ fn every_reason_has_its_name_in_the_contract_and_the_contract_no_other() {
         StorageUnavailable ShuttingDown Internal ProviderNoOutput ProviderInvalidOutput ProviderUnavailable
         ProviderRejectedContent ProviderRejectedInput ProviderOutcomeUnknown ProviderFailed ProviderNotConfigured
         OutputTooLarge JobTimedOut WorkerLost MalformedMessage MessageTooLarge UnknownMethod UnsupportedCompression
-        FeatureInUse EtagMismatch FeatureDeleted RequestDeleted JobNotRetryable RequestNotRetryable OffsetAhead
+        FeatureInUse FeatureBreaksTemplates EtagMismatch FeatureDeleted RequestDeleted JobNotRetryable RequestNotRetryable OffsetAhead
         ProviderNotReady ProviderLimitExceeded
     };
     for (reason, documented) in reasons {

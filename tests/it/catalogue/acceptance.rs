@@ -289,7 +289,7 @@ fn sale() -> TemplateData {
             seed: Some(5),
             variations: 2,
             output: Some(OutputSettings {
-                aspect_ratio: "16:9".to_owned(),
+                aspect_ratio: Some("16:9".to_owned()),
                 ..Default::default()
             }),
             extra: Some(structure(&json!({ "studio": [1] }))),
@@ -312,9 +312,9 @@ fn wrong_data() -> TemplateData {
             },
         ],
         defaults: Some(GenerationInput {
-            seed: Some(-1),
+            seed: Some(-2),
             output: Some(OutputSettings {
-                format: "gif".to_owned(),
+                format: Some("gif".to_owned()),
                 ..Default::default()
             }),
             variables: [("count".to_owned(), value(&json!(1)))].into(),

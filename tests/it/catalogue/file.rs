@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use atelier::entity::{feature, template};
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateTemplateRequest, Feature, FeatureProperties, GenerationInput,
-    ListFeaturesRequest, ListTemplatesRequest, MediaType, OutputSettings, Template, TemplateData,
-    TemplateVariable, TemplateVariableType, UndeleteFeatureRequest,
+    ListFeaturesRequest, ListTemplatesRequest, LoraWeights, MediaType, OutputSettings, Template,
+    TemplateData, TemplateVariable, TemplateVariableType, UndeleteFeatureRequest,
 };
 use futures::future::join_all;
 use sea_orm::{ActiveValue::Set, EntityTrait};
@@ -463,10 +463,12 @@ fn odd_template(feature_id: i64) -> CreateTemplateRequest {
             defaults: Some(GenerationInput {
                 seed: Some(4_294_967_295),
                 cfg_scale: Some(7.1),
-                lora_weights: [("style/a.b".to_owned(), -0.3)].into(),
+                lora_weights: Some(LoraWeights {
+                    weights: [("style/a.b".to_owned(), -0.3)].into(),
+                }),
                 variations: 2,
                 output: Some(OutputSettings {
-                    aspect_ratio: "16:9".to_owned(),
+                    aspect_ratio: Some("16:9".to_owned()),
                     ..Default::default()
                 }),
                 extra: Some(structure(&json!({ "studio": [1, null] }))),

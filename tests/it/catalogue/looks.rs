@@ -89,8 +89,7 @@ on_both_databases! {
         let feature = server.add_feature(builtin(MediaType::Image)).await.id;
         let update = UpdateFeatureRequest {
             feature: Some(Feature { id: feature, properties: Some(properties), ..Default::default() }),
-            update_mask: Some(FieldMask { paths: vec!["properties".to_owned()] }),
-        };
+            update_mask: Some(FieldMask { paths: vec!["properties".to_owned()] }), ..Default::default() };
         refusal(server.features().update_feature(update).await)
             .of_fields(["feature.properties.extra", "feature.properties.max_batch_size"]);
 

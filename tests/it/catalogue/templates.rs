@@ -262,13 +262,11 @@ on_both_databases! {
         }));
         let defaults = form.input_defaults.unwrap();
         let output = OutputSettings {
-            format: "webp".to_owned(),
-            aspect_ratio: "16:9".to_owned(),
-            width: 1_920,
-            height: 1_080,
-            duration_seconds: 0,
-            formats: Vec::new(),
+            format: Some("webp".to_owned()),
+            aspect_ratio: Some("16:9".to_owned()),
+            ..Default::default()
         };
+        assert_eq!((form.default_width, form.default_height), (1_920, 1_080));
         assert_eq!((defaults.variations, defaults.seed, defaults.output), (1, None, Some(output)));
 
         let free = server.scripted_feature().await;
@@ -278,8 +276,8 @@ on_both_databases! {
         assert_eq!((limits.max_variations, limits.max_prompt_chars), (16, 4_000));
         assert_eq!((limits.aspect_ratios.len(), limits.max_resolution.as_str()), (0, "3840x2160"));
         let defaults = form.input_defaults.unwrap();
-        assert_eq!((defaults.variations, defaults.seed, defaults.negative_prompt.as_str()), (2, Some(5), "mờ"));
-        assert_eq!(defaults.output.unwrap().aspect_ratio, "16:9");
+        assert_eq!((defaults.variations, defaults.seed, defaults.negative_prompt.as_deref()), (2, Some(5), Some("mờ")));
+        assert_eq!(defaults.output.unwrap().aspect_ratio.as_deref(), Some("16:9"));
     }
 
     async fn nothing_unstorable_and_nothing_without_bounds_is_let_in(db: TestDatabase) {

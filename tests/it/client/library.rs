@@ -295,8 +295,8 @@ async fn picture(server: &TestServer) -> Media {
     let input = asked.input.get_or_insert_default();
     input.seed = Some(7);
     input.output = Some(OutputSettings {
-        width: 2_160,
-        height: 2_700,
+        width: Some(2_160),
+        height: Some(2_700),
         ..Default::default()
     });
     let (_, jobs) = server.create(asked).await;

@@ -95,7 +95,7 @@ on_both_databases! {
         let feature = first.features().create_feature(feature).await.unwrap().into_inner().feature.unwrap();
         assert_eq!(feature.category(), MediaType::Image);
         let mut large = request_for(feature.id);
-        let size = OutputSettings { width: 1_920, height: 1_080, ..Default::default() };
+        let size = OutputSettings { width: Some(1_920), height: Some(1_080), ..Default::default() };
         large.input.get_or_insert_default().output = Some(size);
         let job = first.create(large).await.1.remove(0);
         first.reached(job.id, PROCESSING).await;

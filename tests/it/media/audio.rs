@@ -140,8 +140,8 @@ async fn song(
             seed: Some(11),
             variables: variables.into_iter().collect(),
             output: Some(OutputSettings {
-                format: format.to_owned(),
-                duration_seconds: 3,
+                format: Some(format.to_owned()),
+                duration_seconds: Some(3),
                 ..Default::default()
             }),
             ..Default::default()

@@ -120,8 +120,8 @@ fn sized(feature: i64, width: i32, height: i32) -> CreateRequestRequest {
     CreateRequestRequest {
         input: Some(GenerationInput {
             output: Some(OutputSettings {
-                width,
-                height,
+                width: Some(width),
+                height: Some(height),
                 ..Default::default()
             }),
             ..Default::default()

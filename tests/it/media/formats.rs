@@ -59,7 +59,7 @@ on_both_databases! {
         let media = made(&server, asking(feature, &["webp", "png"])).await;
         assert_eq!(formats(&media), ["webp", "png"]);
         let mut named = asking(feature, &["webp", "png"]);
-        named.input.as_mut().unwrap().output.as_mut().unwrap().format = "jpg".to_owned();
+        named.input.as_mut().unwrap().output.as_mut().unwrap().format = Some("jpg".to_owned());
         assert_eq!(formats(&made(&server, named).await), ["jpg", "webp", "png"]);
     }
 
@@ -227,8 +227,8 @@ fn asking(feature: i64, formats: &[&str]) -> CreateRequestRequest {
     CreateRequestRequest {
         input: Some(GenerationInput {
             output: Some(OutputSettings {
-                width: 320,
-                height: 200,
+                width: Some(320),
+                height: Some(200),
                 ..output(formats)
             }),
             ..Default::default()

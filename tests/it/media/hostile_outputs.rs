@@ -80,14 +80,14 @@ on_both_databases! {
             ..scripted_feature(name)
         };
         let feature = server.add_feature(of(MediaType::Video, "endless")).await.id;
-        let output = OutputSettings { width: 1_280, height: 720, duration_seconds: 120, ..Default::default() };
+        let output = OutputSettings { width: Some(1_280), height: Some(720), duration_seconds: Some(120), ..Default::default() };
         let input = Some(GenerationInput { output: Some(output), ..Default::default() });
         let (_, jobs) = server.create(CreateRequestRequest { input, ..request_for(feature) }).await;
         let ended = server.ended(jobs[0].id).await;
         assert_eq!((ended.code(), ended.job.status()), ("JOB_TIMED_OUT", JobStatus::Failed));
 
         let feature = server.add_feature(of(MediaType::Image, "quick")).await.id;
-        let output = OutputSettings { width: 64, height: 64, ..Default::default() };
+        let output = OutputSettings { width: Some(64), height: Some(64), ..Default::default() };
         let input = Some(GenerationInput { output: Some(output), ..Default::default() });
         let (_, jobs) = server.create(CreateRequestRequest { input, ..request_for(feature) }).await;
         assert_eq!(server.ended(jobs[0].id).await.job.status(), JobStatus::Completed);

@@ -13,8 +13,8 @@ use crate::support::process::Process;
 #[tokio::test]
 async fn a_4k_picture_in_every_format_stays_within_its_memory() {
     let settings = OutputSettings {
-        width: 3_840,
-        height: 2_160,
+        width: Some(3_840),
+        height: Some(2_160),
         formats: ["png", "webp", "jpg"].map(str::to_owned).to_vec(),
         ..OutputSettings::default()
     };
@@ -26,9 +26,9 @@ async fn a_4k_picture_in_every_format_stays_within_its_memory() {
 #[tokio::test]
 async fn a_4k_video_with_its_animation_stays_within_its_memory() {
     let settings = OutputSettings {
-        width: 3_840,
-        height: 2_160,
-        duration_seconds: 1,
+        width: Some(3_840),
+        height: Some(2_160),
+        duration_seconds: Some(1),
         ..OutputSettings::default()
     };
     assert_made_within(384, MediaType::Video, settings).await;
@@ -37,7 +37,7 @@ async fn a_4k_video_with_its_animation_stays_within_its_memory() {
 #[tokio::test]
 async fn six_minutes_of_music_in_every_format_stay_within_their_memory() {
     let settings = OutputSettings {
-        duration_seconds: 360,
+        duration_seconds: Some(360),
         formats: ["wav", "flac"].map(str::to_owned).to_vec(),
         ..OutputSettings::default()
     };

@@ -179,14 +179,14 @@ async fn feature(server: &TestServer, properties: FeatureProperties) -> i64 {
 /// A small picture with a seed.
 fn picture(feature: i64, formats: &[&str]) -> CreateRequestRequest {
     let output = OutputSettings {
-        width: 96,
-        height: 64,
+        width: Some(96),
+        height: Some(64),
         formats: formats.iter().map(|&format| format.to_owned()).collect(),
         ..Default::default()
     };
     CreateRequestRequest {
         input: Some(GenerationInput {
-            negative_prompt: "rain".to_owned(),
+            negative_prompt: Some("rain".to_owned()),
             seed: Some(7),
             output: Some(output),
             ..Default::default()

@@ -25,7 +25,7 @@ on_both_databases! {
     async fn a_prompt_becomes_a_video_that_plays_everywhere(db: TestDatabase) {
         let server = TestServer::start_with(&db, |config| config.catalogue.install_starter = true).await;
         let (feature, template) = server.starter("short_video", "event_teaser").await;
-        let settings = OutputSettings { width: 180, height: 320, duration_seconds: 2, ..Default::default() };
+        let settings = OutputSettings { width: Some(180), height: Some(320), duration_seconds: Some(2), ..Default::default() };
         let video = make(&server, CreateRequestRequest {
             template_id: Some(template),
             ..video_request(feature, settings, 7)
@@ -53,7 +53,7 @@ on_both_databases! {
     async fn the_same_seed_gives_the_same_file(db: TestDatabase) {
         let server = TestServer::start(&db).await;
         let feature = video_feature(&server, 12).await;
-        let settings = OutputSettings { width: 96, height: 64, duration_seconds: 1, ..Default::default() };
+        let settings = OutputSettings { width: Some(96), height: Some(64), duration_seconds: Some(1), ..Default::default() };
         let mut made = Vec::new();
         for seed in [3, 3, 4] {
             made.push(make(&server, video_request(feature, settings.clone(), seed)).await.sha256);
@@ -66,7 +66,7 @@ on_both_databases! {
         let server = TestServer::start(&db).await;
         let feature = video_feature(&server, 30).await;
         let settings = OutputSettings {
-            format: "gif".to_owned(), width: 121, height: 91, duration_seconds: 2, ..Default::default()
+            format: Some("gif".to_owned()), width: Some(121), height: Some(91), duration_seconds: Some(2), ..Default::default()
         };
         let gif = make(&server, video_request(feature, settings, 7)).await;
         assert_eq!((gif.format.as_str(), gif.media_type()), ("gif", MediaType::Video));
@@ -101,9 +101,9 @@ async fn sizes_rates_and_lengths_are_what_was_asked_for() {
     ] {
         let feature = video_feature(&server, rate).await;
         let settings = OutputSettings {
-            width: asked.0,
-            height: asked.1,
-            duration_seconds: duration,
+            width: Some(asked.0),
+            height: Some(asked.1),
+            duration_seconds: Some(duration),
             ..Default::default()
         };
         let video = make(&server, video_request(feature, settings, 5)).await;
@@ -128,9 +128,9 @@ async fn every_video_template_of_the_catalogue_makes_a_video() {
     ] {
         let (feature, template) = server.starter("short_video", name).await;
         let settings = OutputSettings {
-            width: 128,
-            height: 128,
-            duration_seconds: 1,
+            width: Some(128),
+            height: Some(128),
+            duration_seconds: Some(1),
             ..Default::default()
         };
         let video = make(
@@ -181,9 +181,9 @@ async fn a_browser_plays_the_video() {
     let server = TestServer::start(&db).await;
     let feature = video_feature(&server, 30).await;
     let settings = OutputSettings {
-        width: 128,
-        height: 72,
-        duration_seconds: 1,
+        width: Some(128),
+        height: Some(72),
+        duration_seconds: Some(1),
         ..Default::default()
     };
     let video = make(&server, video_request(feature, settings, 5)).await;

@@ -46,7 +46,7 @@ on_both_databases! {
 
     async fn a_format_that_the_synthesiser_does_not_make_is_had_all_the_same(db: TestDatabase) {
         let server = TestServer::start_with(&db, |config| config.catalogue.install_starter = true).await;
-        let output = OutputSettings { format: "flac".to_owned(), ..Default::default() };
+        let output = OutputSettings { format: Some("flac".to_owned()), ..Default::default() };
         let input = GenerationInput { output: Some(output), ..Default::default() };
         let media = speech(&server, "vietnamese", "Xin chào", input).await;
         let made: Vec<_> = media.iter().map(|media| (media.role(), media.format.as_str())).collect();
@@ -76,7 +76,7 @@ on_both_databases! {
         };
         let feature = server.add_feature(feature).await;
         let mut asked = request_for(feature.id);
-        let output = OutputSettings { width: 128, height: 96, duration_seconds: 2, ..Default::default() };
+        let output = OutputSettings { width: Some(128), height: Some(96), duration_seconds: Some(2), ..Default::default() };
         asked.input = Some(GenerationInput { output: Some(output), ..Default::default() });
         let (_, jobs) = server.create(asked).await;
         server.completed(jobs[0].id).await;

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use atelier::entity::idempotency_key;
 use atelier::rpc::proto::{
     CancelJobRequest, CreateRequestRequest, CreateRequestResponse, DeleteRequestRequest,
     ErrorReason, GenerationInput, Job, JobStatus, ListRequestsRequest, RetryJobRequest,
 };
 use atelier::server::Role;
+use sea_orm::{EntityTrait, sea_query::Expr};
 use tonic::{Code, Status};
 
 use crate::support::client::{USER, request_for, scripted_request};
@@ -100,6 +102,21 @@ on_both_databases! {
                 .is(Code::InvalidArgument, ErrorReason::IdempotencyKeyReused)
                 .with("idempotency_key", "order-17")
                 .with("request_id", first.id);
+        }
+        assert_eq!(count(&server, USER).await, 1);
+    }
+
+    async fn a_key_of_an_older_form_stands_for_its_request_whatever_the_payload(db: TestDatabase) {
+        let server = TestServer::start_api(&db).await;
+        let feature = server.scripted_feature().await;
+        let (first, _) = server.create(keyed(feature, "order-17", "a")).await;
+        let connection = db.connect().await;
+        let older = idempotency_key::Entity::update_many()
+            .col_expr(idempotency_key::Column::Fingerprint, Expr::value("0".repeat(64)))
+            .exec(&connection);
+        assert_eq!(older.await.unwrap().rows_affected, 1);
+        for prompt in ["a", "b"] {
+            assert_eq!(server.create(keyed(feature, "order-17", prompt)).await.0.id, first.id);
         }
         assert_eq!(count(&server, USER).await, 1);
     }

@@ -4,7 +4,8 @@ use atelier::entity::{feature, template};
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest, ErrorReason,
     FeatureProperties, GenerationInput, GetFeatureRequest, GetTemplateRequest, JobStatus,
-    OutputSettings, RequestStatus, TemplateData, TemplateVariable, TemplateVariableType,
+    LoraWeights, OutputSettings, RequestStatus, TemplateData, TemplateVariable,
+    TemplateVariableType,
 };
 use atelier::server::Role;
 use chrono::{DateTime, Utc};
@@ -88,7 +89,7 @@ on_both_databases! {
         ] {
             let mut sized = request_for(feature);
             sized.input.get_or_insert_default().output = Some(OutputSettings {
-                width, height, aspect_ratio: ratio.to_owned(), ..Default::default()
+                width: Some(width), height: Some(height), aspect_ratio: Some(ratio.to_owned()), ..Default::default()
             });
             if accepted {
                 server.create(sized).await;
@@ -132,7 +133,7 @@ on_both_databases! {
         nul.idempotency_key = "\0".to_owned();
         nul.metadata = Some(structure(&json!({ "a": ["\0"] })));
         nul.input = Some(GenerationInput {
-            negative_prompt: "\0".to_owned(),
+            negative_prompt: Some("\0".to_owned()),
             extra: Some(structure(&json!({ "b": "\0" }))),
             ..Default::default()
         });
@@ -234,13 +235,13 @@ on_both_databases! {
             project_id: Some(3),
             user_media_urls: vec!["https://a.vn/x.png?q=\"1\"".replace('"', "%22"), "http://b.vn/{,}\\".to_owned()],
             input: Some(GenerationInput {
-                negative_prompt: "mờ".to_owned(),
+                negative_prompt: Some("mờ".to_owned()),
                 seed: Some(0),
                 cfg_scale: Some(7.5),
-                lora_weights: [("style".to_owned(), 0.8), ("Ảnh".to_owned(), -4.0)].into(),
-                product_url: "https://shop.vn/p?q=1#x".to_owned(),
+                lora_weights: Some(LoraWeights { weights: [("style".to_owned(), 0.8), ("Ảnh".to_owned(), -4.0)].into() }),
+                product_url: Some("https://shop.vn/p?q=1#x".to_owned()),
                 variations: 3,
-                output: Some(OutputSettings { format: "webp".to_owned(), width: 640, height: 480, ..Default::default() }),
+                output: Some(OutputSettings { format: Some("webp".to_owned()), width: Some(640), height: Some(480), ..Default::default() }),
                 extra: Some(structure(&json!({ "studio": { "lights": [1, true, null, "x"] } }))),
                 ..Default::default()
             }),
@@ -305,8 +306,8 @@ async fn city_template(server: &TestServer, feature_id: i64) -> i64 {
         ..variable("percent", TemplateVariableType::Integer)
     };
     let output = OutputSettings {
-        format: "jpg".to_owned(),
-        aspect_ratio: "16:9".to_owned(),
+        format: Some("jpg".to_owned()),
+        aspect_ratio: Some("16:9".to_owned()),
         ..Default::default()
     };
     let template = CreateTemplateRequest {
@@ -328,18 +329,20 @@ async fn city_template(server: &TestServer, feature_id: i64) -> i64 {
 /// Every structured input out of its bounds for [`limited_feature`] and [`city_template`].
 fn wrong_input() -> GenerationInput {
     GenerationInput {
-        negative_prompt: "x".repeat(4_001),
-        seed: Some(-1),
+        negative_prompt: Some("x".repeat(4_001)),
+        seed: Some(-2),
         cfg_scale: Some(50.1),
-        lora_weights: [("style".to_owned(), 4.1), ("fine".to_owned(), 4.0)].into(),
-        product_url: "ftp://a.vn".to_owned(),
+        lora_weights: Some(LoraWeights {
+            weights: [("style".to_owned(), 4.1), ("fine".to_owned(), 4.0)].into(),
+        }),
+        product_url: Some("ftp://a.vn".to_owned()),
         variations: 3,
         output: Some(OutputSettings {
-            format: "gif".to_owned(),
-            aspect_ratio: "4:3".to_owned(),
-            width: 32,
-            height: 0,
-            duration_seconds: 5,
+            format: Some("gif".to_owned()),
+            aspect_ratio: Some("4:3".to_owned()),
+            width: Some(32),
+            height: Some(0),
+            duration_seconds: Some(5),
             formats: vec!["png".to_owned(), "gif".to_owned(), "png".to_owned()],
         }),
         variables: [("colour".to_owned(), value(&json!("red")))].into(),

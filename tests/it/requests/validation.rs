@@ -3,7 +3,7 @@
 use atelier::entity::{idempotency_key, job, request, template_tally};
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest, ErrorReason,
-    FeatureProperties, GenerationInput, OutputSettings, ResolvedInput, TemplateData,
+    FeatureProperties, GenerationInput, LoraWeights, OutputSettings, ResolvedInput, TemplateData,
     TemplateVariable, TemplateVariableType,
 };
 use atelier::server::Role;
@@ -157,8 +157,10 @@ async fn styled_request(server: &TestServer) -> CreateRequestRequest {
         input: Some(GenerationInput {
             seed: Some(41),
             cfg_scale: Some(7.5),
-            lora_weights: [("style".to_owned(), 0.8)].into(),
-            product_url: "https://shop.vn/p".to_owned(),
+            lora_weights: Some(LoraWeights {
+                weights: [("style".to_owned(), 0.8)].into(),
+            }),
+            product_url: Some("https://shop.vn/p".to_owned()),
             variations: 2,
             variables: [("city".to_owned(), value(&json!("Huế")))].into(),
             extra: Some(structure(&json!({ "studio": "north" }))),
@@ -184,8 +186,8 @@ fn city_template(feature: i64) -> CreateTemplateRequest {
         variables: vec![variable("city", TemplateVariableType::String), percent],
         defaults: Some(GenerationInput {
             output: Some(OutputSettings {
-                format: "jpg".to_owned(),
-                aspect_ratio: "16:9".to_owned(),
+                format: Some("jpg".to_owned()),
+                aspect_ratio: Some("16:9".to_owned()),
                 ..Default::default()
             }),
             ..Default::default()

@@ -24,6 +24,7 @@ impl Client {
         let request = UpdateFeatureRequest {
             feature: Some(feature),
             update_mask: Some(mask(paths)),
+            ..Default::default()
         };
         let updated = self.features().update_feature(request).await?;
         Ok(updated.into_inner().feature.unwrap())

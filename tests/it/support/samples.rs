@@ -97,7 +97,7 @@ pub(crate) fn full_template(feature_id: i64, name: &str) -> CreateTemplateReques
                 seed: Some(5),
                 variations: 2,
                 output: Some(OutputSettings {
-                    aspect_ratio: "16:9".to_owned(),
+                    aspect_ratio: Some("16:9".to_owned()),
                     ..Default::default()
                 }),
                 extra: Some(structure(&json!({}))),

@@ -224,6 +224,7 @@ impl<'a> Calls<'a> {
         UpdateFeatureRequest {
             feature: Some(feature),
             update_mask: Some(everything()),
+            ..Default::default()
         }
     }
 

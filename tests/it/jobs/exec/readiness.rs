@@ -103,8 +103,7 @@ on_both_databases! {
                 properties: song(PROVIDER).properties,
                 ..Default::default()
             }),
-            update_mask: Some(FieldMask { paths: vec!["properties".to_owned()] }),
-        };
+            update_mask: Some(FieldMask { paths: vec!["properties".to_owned()] }), ..Default::default() };
         refusal(server.features().update_feature(update).await)
             .of_fields(["feature.properties.provider"]);
     }
