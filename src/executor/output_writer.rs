@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::{
     app::{StoredFile, StoredOutput},
-    domain::{JsonMap, MediaRole, Omission, Reason, Recipe, job::Failure},
+    domain::{FileName, JsonMap, MediaRole, Omission, Place, Reason, Recipe, job::Failure},
     media::{
         Derivation, DeriveError, InspectError, Inspected, Limits, Original, Storage, StorageKey,
         embed_recipe, inspect, inspect_with_still,
@@ -41,6 +41,9 @@ pub(super) struct OutputWriter<'a> {
     pub(super) job_timeout: Duration,
     pub(super) stopwatch: &'a Stopwatch,
     pub(super) lease: &'a Lease,
+    pub(super) request_id: i64,
+    /// The job's.
+    pub(super) variation: i32,
     /// The name of the provider that made the output.
     pub(super) provider: &'a str,
     pub(super) task: &'a Task,
@@ -112,14 +115,19 @@ impl OutputWriter<'_> {
     }
 
     /// The time that it takes does not count. A stop ends the waiting for a storage that is away.
-    async fn put(&self, key: &StorageKey, content: Bytes) -> Result<(), AttemptError> {
+    async fn put(
+        &self,
+        key: &StorageKey,
+        content: Bytes,
+        name: FileName<'_>,
+    ) -> Result<(), AttemptError> {
         let _standstill = self.stopwatch.stand_still();
         let hopeless = async {
             self.task.cancelled.cancelled().await;
             self.storage.gone().await;
         };
         let put = tokio::select! {
-            put = self.storage.put(key, content) => put,
+            put = self.storage.put(key, content, Some(name)) => put,
             () = hopeless => return Err(AttemptError::storage_away()),
         };
         put.map_err(Into::into)
@@ -131,6 +139,8 @@ struct WriteTry<'a> {
     writer: &'a OutputWriter<'a>,
     /// Of the output that is being written; embedded in its files unless the feature wants none there.
     recipe: Recipe,
+    /// The place of that output.
+    place: Place,
     /// Files that have been stored.
     files: usize,
     /// The files that could not be made of the outputs.
@@ -144,6 +154,10 @@ impl<'a> WriteTry<'a> {
         Self {
             writer,
             recipe: recipe.clone(),
+            place: Place {
+                variation: writer.variation,
+                index: None,
+            },
             files: 0,
             omitted: Vec::new(),
             last: false,
@@ -170,6 +184,7 @@ impl<'a> WriteTry<'a> {
         for (index, file) in output.files.iter().enumerate() {
             let seed = file.seed.unwrap_or(self.writer.task.input.seed);
             self.recipe.set_seed(seed);
+            self.place.index = (output.files.len() > 1).then_some(index);
             let (original, stored) = self.write_original(file).await?;
             outputs.push(StoredOutput {
                 file: stored,
@@ -270,7 +285,13 @@ impl<'a> WriteTry<'a> {
         let Lease { job_id, token } = self.writer.lease;
         let key = StorageKey::for_output(*job_id, token, self.files, inspected.facts.format);
         self.files += 1;
-        self.writer.put(&key, content).await?;
+        let name = FileName {
+            prompt: &self.writer.task.input.user_prompt,
+            request_id: self.writer.request_id,
+            place: self.place,
+            role,
+        };
+        self.writer.put(&key, content, name).await?;
         Ok(StoredFile {
             key,
             role,
@@ -356,6 +377,8 @@ mod tests {
                 job_id: 1,
                 token: "t".to_owned(),
             },
+            request_id: 1,
+            variation: 0,
             provider: "scripted",
             task: &Task::unwatched(MediaType::Video, serde_json::from_value(input).unwrap()),
         };
