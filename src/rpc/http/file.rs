@@ -16,10 +16,9 @@ use crate::{
         ByteRange, ByteRangeSelection, StorageError, StorageKey, StoredObject, content_disposition,
         select,
     },
+    rpc::stopping::until_stopped,
     store::{self, media::Told},
 };
-
-use super::super::stopping::until_stopped;
 
 /// A file that somebody may see.
 pub(super) struct File<'a> {
