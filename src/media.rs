@@ -2,7 +2,7 @@
 //! until they load.
 //!
 //! - [`Storage`] keeps objects in a local folder or an S3 bucket under a [`StorageKey`], which
-//!   alone decides an object's path, content type and caching.
+//!   alone decides an object's path and content type.
 //! - [`inspect`] finds out what some bytes are, whatever their name or declared type says, and
 //!   makes the BlurHash and the tiny preview from them, within [`Limits`] on bytes, pixels, frames
 //!   and time. [`still`] gives the picture that stands for a file.
@@ -16,13 +16,16 @@ mod backend;
 mod bounded;
 mod convert;
 mod derive;
+mod disposition;
 mod error;
+mod expiry;
 mod facts;
 mod health;
 mod key;
 mod leftovers;
 mod link;
 mod object;
+mod presign;
 pub mod preview;
 mod probe;
 mod provenance;
@@ -37,6 +40,7 @@ pub use bounded::run_bounded;
 #[cfg(test)]
 pub(crate) use derive::hold_conversions;
 pub use derive::{Derivation, DeriveError, Original};
+pub use disposition::content_disposition;
 pub use error::StorageError;
 pub use facts::{Facts, InspectError, Inspected, Limits, SoundFacts};
 pub use key::{InvalidKey, StorageKey};

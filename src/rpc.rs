@@ -47,22 +47,26 @@ pub use error::REASON_DOMAIN;
 /// How often a silent HTTP/2 connection is probed, and how long the answer may take.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// What a page may send: the headers of grpc-web clients, a token, the part of a file that it wants, and what it knows the
-/// call by.
-const CORS_REQUEST_HEADERS: [&str; 8] = [
+/// What a page may send: the headers of grpc-web clients, a token, the part of a file that it wants, which file it has, and
+/// what it knows the call by.
+const CORS_REQUEST_HEADERS: [&str; 10] = [
     "authorization",
     "content-type",
     "grpc-timeout",
+    "if-none-match",
+    "if-range",
     "range",
     "traceparent",
     "x-grpc-web",
     "x-request-id",
     "x-user-agent",
 ];
-/// What a page may read: the outcome of a call without messages, and which part of a file came.
-const CORS_RESPONSE_HEADERS: [&str; 6] = [
+/// What a page may read: the outcome of a call without messages, and which part of which file came.
+const CORS_RESPONSE_HEADERS: [&str; 8] = [
     "accept-ranges",
+    "content-disposition",
     "content-range",
+    "etag",
     "grpc-message",
     "grpc-status",
     "grpc-status-details-bin",

@@ -202,7 +202,7 @@ settings! {
         public_url: Option<Url>;
         /// Signs download links of the `local` backend; kept in the folder if not set.
         signing_key: Option<SecretString>;
-        /// How long a download link stays valid.
+        /// How long a download link works at least; it works for up to half of that longer, and stays the same meanwhile.
         download_url_ttl: Duration = "1h" in "1m"..="7d";
         /// Whether objects without a record are removed: `on`, `dry-run` (they are only counted in the log), or `off`.
         removal: StorageRemoval = "on";

@@ -6,9 +6,14 @@ use sha2::{Digest, Sha256};
 
 /// The SHA-256 of `content` (FIPS 180-4) as 64 lower-case hexadecimal digits.
 pub fn sha256_hex(content: &[u8]) -> String {
-    Sha256::digest(content)
+    hex(&Sha256::digest(content))
+}
+
+/// Two lower-case hexadecimal digits a byte.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes
         .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
+        .fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
             let _ = write!(hex, "{byte:02x}"); // writing to a string cannot fail
             hex
         })

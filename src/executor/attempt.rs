@@ -106,6 +106,8 @@ impl Attempt<'_> {
             job_timeout: self.settings.job_timeout,
             stopwatch: &self.stopwatch,
             lease: self.submission.lease,
+            request_id: self.submission.job.request_id,
+            variation: self.submission.job.variation,
             provider: self.submission.provider.name(),
             task: &self.submission.task,
         }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::{
     app::{StoredFile, StoredOutput},
-    domain::{JsonMap, MediaRole, Omission, Reason, Recipe, job::Failure},
+    domain::{FileName, JsonMap, MediaRole, Omission, Place, Reason, Recipe, job::Failure},
     media::{
         Derivation, DeriveError, InspectError, Inspected, Limits, Original, Storage, StorageKey,
         embed_recipe, inspect, inspect_with_still,
@@ -41,6 +41,9 @@ pub(super) struct OutputWriter<'a> {
     pub(super) job_timeout: Duration,
     pub(super) stopwatch: &'a Stopwatch,
     pub(super) lease: &'a Lease,
+    pub(super) request_id: i64,
+    /// The job's.
+    pub(super) variation: i32,
     /// The name of the provider that made the output.
     pub(super) provider: &'a str,
     pub(super) task: &'a Task,
@@ -112,14 +115,19 @@ impl OutputWriter<'_> {
     }
 
     /// The time that it takes does not count. A stop ends the waiting for a storage that is away.
-    async fn put(&self, key: &StorageKey, content: Bytes) -> Result<(), AttemptError> {
+    async fn put(
+        &self,
+        key: &StorageKey,
+        content: Bytes,
+        name: FileName<'_>,
+    ) -> Result<(), AttemptError> {
         let _standstill = self.stopwatch.stand_still();
         let hopeless = async {
             self.task.cancelled.cancelled().await;
             self.storage.gone().await;
         };
         let put = tokio::select! {
-            put = self.storage.put(key, content) => put,
+            put = self.storage.put(key, content, Some(name)) => put,
             () = hopeless => return Err(AttemptError::storage_away()),
         };
         put.map_err(Into::into)
@@ -132,7 +140,9 @@ struct WriteTry<'a> {
     /// Of the output that is being written; embedded in its files unless the feature wants none there.
     recipe: Recipe,
     /// Which output is in hand, and of how many.
-    place: (usize, usize),
+    turn: (usize, usize),
+    /// The place of that output.
+    place: Place,
     /// Files that have been stored.
     files: usize,
     /// The files that could not be made of the outputs.
@@ -146,7 +156,11 @@ impl<'a> WriteTry<'a> {
         Self {
             writer,
             recipe: recipe.clone(),
-            place: (0, 1),
+            turn: (0, 1),
+            place: Place {
+                variation: writer.variation,
+                index: None,
+            },
             files: 0,
             omitted: Vec::new(),
             last: false,
@@ -171,10 +185,11 @@ impl<'a> WriteTry<'a> {
         }
         let mut outputs = Vec::with_capacity(output.files.len());
         for (index, file) in output.files.iter().enumerate() {
-            self.place = (index, output.files.len());
+            self.turn = (index, output.files.len());
             self.tell(0.0, "storing");
             let seed = file.seed.unwrap_or(self.writer.task.input.seed);
             self.recipe.set_seed(seed);
+            self.place.index = (output.files.len() > 1).then_some(index);
             let (original, stored) = self.write_original(file).await?;
             outputs.push(StoredOutput {
                 file: stored,
@@ -262,7 +277,7 @@ impl<'a> WriteTry<'a> {
 
     /// Tells how much of the output in hand is done.
     fn tell(&self, done: f64, message: &str) {
-        let (index, outputs) = self.place;
+        let (index, outputs) = self.turn;
         let share = (index as f64 + done) / outputs.max(1) as f64;
         self.writer.task.progress.send_after(share, message);
     }
@@ -287,7 +302,13 @@ impl<'a> WriteTry<'a> {
         let Lease { job_id, token } = self.writer.lease;
         let key = StorageKey::for_output(*job_id, token, self.files, inspected.facts.format);
         self.files += 1;
-        self.writer.put(&key, content).await?;
+        let name = FileName {
+            prompt: &self.writer.task.input.user_prompt,
+            request_id: self.writer.request_id,
+            place: self.place,
+            role,
+        };
+        self.writer.put(&key, content, name).await?;
         Ok(StoredFile {
             key,
             role,
@@ -373,6 +394,8 @@ mod tests {
                 job_id: 1,
                 token: "t".to_owned(),
             },
+            request_id: 1,
+            variation: 0,
             provider: "scripted",
             task: &Task::unwatched(MediaType::Video, serde_json::from_value(input).unwrap()),
         };

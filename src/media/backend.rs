@@ -1,9 +1,12 @@
 //! The two places where objects can be kept.
 
+use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use object_store::ObjectStore;
 use object_store::aws::AmazonS3;
 use object_store::local::LocalFileSystem;
@@ -12,7 +15,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::link::{LinkSettings, LinkSigner};
-use super::s3::S3Settings;
+use super::presign::Presigner;
+use super::s3::{MAX_LINK_LIFETIME, S3Settings};
 
 /// Where the objects are kept.
 #[derive(Clone, Debug)]
@@ -50,7 +54,25 @@ impl fmt::Display for StorageSettings {
 /// What keeps the objects, and what signs the links to them.
 pub(super) enum Backend {
     Folder(Folder),
-    Bucket(AmazonS3),
+    Bucket(Bucket),
+}
+
+pub(super) struct Bucket {
+    store: AmazonS3,
+    presigner: Presigner,
+}
+
+impl Bucket {
+    /// A URL that opens the object for so many seconds from `begin` on. The error says what is wrong.
+    pub(super) async fn sign(
+        &self,
+        path: &ObjectPath,
+        begin: DateTime<Utc>,
+        seconds: i64,
+    ) -> Result<String, Box<dyn Error + Send + Sync>> {
+        let credential = self.store.credentials().get_credential().await?;
+        Ok(self.presigner.sign(&credential, path, begin, seconds)?)
+    }
 }
 
 pub(super) struct Folder {
@@ -137,16 +159,30 @@ impl Backend {
         }
     }
 
+    /// The longest that a link may live.
+    pub(super) fn longest_link(&self) -> Duration {
+        match self {
+            Self::Folder(_) => Duration::MAX,
+            Self::Bucket(_) => MAX_LINK_LIFETIME,
+        }
+    }
+
     pub(super) fn store(&self) -> &dyn ObjectStore {
         match self {
             Self::Folder(folder) => &folder.store,
-            Self::Bucket(store) => store,
+            Self::Bucket(bucket) => &bucket.store,
         }
     }
 }
 
 fn open_bucket(settings: &S3Settings) -> Result<(Backend, Url), String> {
     let url = settings.bucket_url().map_err(|error| error.to_string())?;
-    let client = settings.client().map_err(|error| error.to_string())?;
-    Ok((Backend::Bucket(client), url))
+    let bucket = Bucket {
+        store: settings.client().map_err(|error| error.to_string())?,
+        presigner: Presigner {
+            bucket_url: url.clone(),
+            region: settings.region(),
+        },
+    };
+    Ok((Backend::Bucket(bucket), url))
 }

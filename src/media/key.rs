@@ -13,8 +13,8 @@ pub(super) const ROOT: &str = "jobs";
 const GROUPS: std::ops::RangeInclusive<usize> = 3..=7;
 const MAX_NAME_LENGTH: usize = 80;
 
-/// Where an object lives and how it is served: the one place that decides paths, content types and
-/// caching.
+/// Where an object lives and what it is served as: the one place that decides paths and content
+/// types.
 ///
 /// Paths look like `jobs/000/000/123/6f1ed002ab5595859014ebf0951522d9-0.png`: the job's number in
 /// groups of three digits, so that no folder grows beyond a thousand entries, then a name that no
@@ -89,17 +89,6 @@ impl StorageKey {
     /// The `Content-Type` to serve the object with.
     pub fn content_type(&self) -> &'static str {
         self.format.content_type()
-    }
-
-    /// The `Cache-Control` to serve the object with. An object never changes under its key.
-    ///
-    /// Shared caches may keep it only where objects have `public` URLs; a signed link is meant for
-    /// its holder alone.
-    pub fn cache_control(&self, public: bool) -> &'static str {
-        match public {
-            true => "public, max-age=31536000, immutable",
-            false => "private, max-age=31536000, immutable",
-        }
     }
 }
 

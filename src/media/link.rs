@@ -32,8 +32,8 @@ pub struct LinkSettings {
     /// The key that signs links to a local folder, at least 32 bytes; absent: one is generated and
     /// kept in the folder.
     pub signing_key: Option<SecretString>,
-    /// How long a download link works: at least a second and, because S3 allows no more, at most
-    /// seven days.
+    /// How long a download link works at least: a second or more and, because S3 allows no more, at
+    /// most seven days.
     pub lifetime: Duration,
 }
 

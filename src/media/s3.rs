@@ -108,7 +108,8 @@ impl S3Settings {
         Ok(client.build()?)
     }
 
-    fn region(&self) -> String {
+    /// The region to sign requests for.
+    pub(super) fn region(&self) -> String {
         let configured = self.region.clone();
         configured
             .or_else(|| AmazonS3Builder::from_env().get_config_value(&AmazonS3ConfigKey::Region))

@@ -11,18 +11,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path as ObjectPath;
-use object_store::signer::{Method, Signer};
 use object_store::{
     Attribute, Attributes, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutOptions,
 };
 use url::Url;
 
+use crate::domain::FileName;
+
 use super::backend::{Backend, Folder, StorageSettings};
+use super::disposition::content_disposition;
 use super::error::StorageError;
+use super::expiry::Expiry;
 use super::health::Health;
 use super::key::{ROOT, StorageKey};
 use super::leftovers;
@@ -33,6 +36,9 @@ use super::s3::MAX_LINK_LIFETIME;
 
 /// The object that tells which installation the others belong to.
 const MARKER: &str = "atelier-installation.json";
+
+/// Seconds. A bucket keeps one `Cache-Control` for all links.
+const YEAR: i64 = 365 * 24 * 60 * 60;
 
 /// The objects of one folder or bucket. Clones share it.
 #[derive(Clone)]
@@ -49,6 +55,7 @@ struct Inner {
     /// The URL under which the objects stand.
     base_url: Url,
     links: LinkSettings,
+    expiry: Expiry,
     health: Health,
     stored: AtomicU64,
     /// Whether the marker or objects must be there: a place without either is not this storage, but an empty mount point.
@@ -97,6 +104,7 @@ impl Storage {
         Ok(Self {
             inner: Arc::new(Inner {
                 prefix: backend.root(prefix).map_err(unusable)?,
+                expiry: Expiry::new(links.lifetime, backend.longest_link()),
                 backend,
                 place,
                 base_url,
@@ -109,14 +117,19 @@ impl Storage {
     }
 
     /// Stores `content` under `key`, whole or not at all, and durably: it survives a crash after
-    /// this returns.
+    /// this returns. A bucket calls it by its `name`.
     ///
     /// # Errors
     ///
     /// [`StorageError::Failed`].
-    pub async fn put(&self, key: &StorageKey, content: Bytes) -> Result<(), StorageError> {
+    pub async fn put(
+        &self,
+        key: &StorageKey,
+        content: Bytes,
+        name: Option<FileName<'_>>,
+    ) -> Result<(), StorageError> {
         let options = PutOptions {
-            attributes: self.attributes(key),
+            attributes: self.attributes(key, name),
             ..PutOptions::default()
         };
         let put = async {
@@ -287,10 +300,11 @@ impl Storage {
         )
     }
 
-    /// A link to download the object with until the configured lifetime has passed since `now`.
-    /// Nobody looks whether the object exists.
+    /// A link to download the object with for the configured lifetime from `now`, or up to half of
+    /// that longer: links made within half a lifetime are the same. Nobody looks whether the object
+    /// exists.
     ///
-    /// S3 counts from its own clock, and a link made with temporary credentials ends with them.
+    /// S3 counts by its own clock, and a link made with temporary credentials ends with them.
     ///
     /// # Errors
     ///
@@ -300,22 +314,21 @@ impl Storage {
         key: &StorageKey,
         now: DateTime<Utc>,
     ) -> Result<DownloadUrl, StorageError> {
-        let LinkSettings {
-            server_url,
-            lifetime,
-            ..
-        } = &self.inner.links;
-        let expires_at = now + *lifetime;
+        let Inner { links, expiry, .. } = &*self.inner;
+        let expires_at = expiry.of_link_made(now);
         let url = match &self.inner.backend {
             Backend::Folder(folder) => {
                 let signer = self.signer(folder).await?;
-                signer.sign(server_url, key, expires_at)
+                signer.sign(&links.server_url, key, expires_at)
             }
-            Backend::Bucket(bucket) => bucket
-                .signed_url(Method::GET, &self.path(key), *lifetime)
-                .await
-                .map_err(|error| self.failed(format_args!("sign a link to {key}"), &error))?
-                .into(),
+            Backend::Bucket(bucket) => {
+                let seconds = expiry.seconds();
+                let begin = expires_at - TimeDelta::seconds(seconds);
+                let signed = bucket.sign(&self.path(key), begin, seconds).await;
+                signed.map_err(|error| {
+                    self.failed(format_args!("sign a link to {key}"), error.as_ref())
+                })?
+            }
         };
         Ok(DownloadUrl { url, expires_at })
     }
@@ -356,9 +369,17 @@ impl Storage {
         })
     }
 
-    /// The `Cache-Control` to serve the object with.
-    pub fn cache_control(&self, key: &StorageKey) -> &'static str {
-        key.cache_control(self.inner.links.public_url.is_some())
+    /// The `Cache-Control` to serve an object with that may be kept for so many seconds: it never
+    /// changes under its key.
+    ///
+    /// Shared caches may keep it only where objects have public URLs; a signed link is meant for its
+    /// holder alone.
+    pub fn cache_control(&self, seconds: i64) -> String {
+        let whose = match self.inner.links.public_url {
+            Some(_) => "public",
+            None => "private",
+        };
+        format!("{whose}, max-age={seconds}, immutable")
     }
 
     fn store(&self) -> &dyn ObjectStore {
@@ -366,15 +387,19 @@ impl Storage {
     }
 
     /// What the bucket keeps beside the content. A folder keeps nothing; its objects are served
-    /// with what the key says.
-    fn attributes(&self, key: &StorageKey) -> Attributes {
-        match &self.inner.backend {
-            Backend::Folder(_) => Attributes::new(),
-            Backend::Bucket(_) => Attributes::from_iter([
-                (Attribute::ContentType, key.content_type()),
-                (Attribute::CacheControl, self.cache_control(key)),
-            ]),
+    /// with what the key and the media's row say.
+    fn attributes(&self, key: &StorageKey, name: Option<FileName<'_>>) -> Attributes {
+        let mut attributes = Attributes::new();
+        if let Backend::Bucket(_) = self.inner.backend {
+            attributes.insert(Attribute::ContentType, key.content_type().into());
+            let caching = self.cache_control(YEAR);
+            attributes.insert(Attribute::CacheControl, caching.into());
+            if let Some(name) = name {
+                let disposition = content_disposition(key, name);
+                attributes.insert(Attribute::ContentDisposition, disposition.into());
+            }
         }
+        attributes
     }
 
     /// Stores report a range past the end each in its own way, so the object's size decides whether

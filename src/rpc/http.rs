@@ -1,5 +1,7 @@
 //! Plain HTTP beside gRPC: the files behind `download_url`, and health.
 
+mod file;
+
 use axum::{
     Router,
     body::Body,
@@ -8,20 +10,18 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use futures::TryStreamExt;
-use headers::{HeaderMapExt, Range};
 use serde::Deserialize;
 use tonic::Status;
 
 use crate::{
     app::{Ailment, App},
-    domain::{Error, with_causes},
-    media::{
-        ByteRange, ByteRangeSelection, LinkError, StorageError, StorageKey, StoredObject, select,
-    },
+    domain::with_causes,
+    media::{LinkError, StorageError},
 };
 
-use super::{error::RETRY_DELAY, health, stopping::until_stopped};
+use super::{error::RETRY_DELAY, health};
+
+use file::{File, unsatisfiable};
 
 pub(super) fn router(app: App) -> Router {
     let health = health::router(app.health.clone());
@@ -74,9 +74,11 @@ async fn media(
         .verify_link(&path, expires, &link.signature, now)
         .await
     {
-        Ok(key) => send(&app, &key, &headers)
-            .await
-            .unwrap_or_else(|error| refuse(&app, error)),
+        Ok(key) => {
+            let file = File::find(&app, key, expires - now.timestamp()).await;
+            let sent = file.send(&headers).await;
+            sent.unwrap_or_else(|error| refuse(&app, error))
+        }
         Err(error @ LinkError::Unverifiable) => come_again(format!("{error}\n")),
         Err(error @ (LinkError::Expired | LinkError::Forged)) => {
             (StatusCode::FORBIDDEN, format!("{error}\n")).into_response()
@@ -104,65 +106,4 @@ fn refuse(app: &App, error: StorageError) -> Response {
 pub(super) fn come_again(words: String) -> Response {
     let when = [(header::RETRY_AFTER, RETRY_DELAY.as_secs())];
     (StatusCode::SERVICE_UNAVAILABLE, when, words).into_response()
-}
-
-/// RFC 9110, 14.2 and 15.3.7: one range is answered with 206, several or a malformed one with the whole file.
-async fn send(app: &App, key: &StorageKey, headers: &HeaderMap) -> Result<Response, StorageError> {
-    let Some(asked) = headers.typed_get::<Range>() else {
-        let object = app.storage.open_object(key, None).await?;
-        return Ok(respond(app, key, object, StatusCode::OK));
-    };
-    let total = app.storage.head(key).await?.total_size;
-    match select(&asked, total) {
-        ByteRangeSelection::Whole => {
-            let object = app.storage.open_object(key, None).await?;
-            Ok(respond(app, key, object, StatusCode::OK))
-        }
-        ByteRangeSelection::Part(range) => send_part(app, key, range).await,
-        ByteRangeSelection::Unsatisfiable => Ok(unsatisfiable(total)),
-    }
-}
-
-async fn send_part(
-    app: &App,
-    key: &StorageKey,
-    range: ByteRange,
-) -> Result<Response, StorageError> {
-    let object = app.storage.open_object(key, Some(range)).await?;
-    let (first, end, total) = (
-        object.range.start,
-        object.range.end,
-        object.facts.total_size,
-    );
-    let mut response = respond(app, key, object, StatusCode::PARTIAL_CONTENT);
-    if let Ok(range) = headers::ContentRange::bytes(first..end, Some(total)) {
-        response.headers_mut().typed_insert(range);
-    }
-    Ok(response)
-}
-
-fn respond(app: &App, key: &StorageKey, object: StoredObject, status: StatusCode) -> Response {
-    let length = object.range.end - object.range.start;
-    let fields = [
-        (header::CONTENT_TYPE, key.content_type()),
-        (header::CACHE_CONTROL, app.storage.cache_control(key)),
-        (header::ACCEPT_RANGES, "bytes"),
-        // A file is shown as what it is, never run as something else.
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    let file = object.stream.map_err(Error::from);
-    let file = until_stopped(file, app.stopping.clone());
-    let mut response = (status, fields, Body::from_stream(file)).into_response();
-    response
-        .headers_mut()
-        .typed_insert(headers::ContentLength(length));
-    response
-}
-
-fn unsatisfiable(total: u64) -> Response {
-    let mut response = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
-    response
-        .headers_mut()
-        .typed_insert(headers::ContentRange::unsatisfied_bytes(total));
-    response
 }

@@ -6,14 +6,18 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
-    sea_query::{Expr, SimpleExpr},
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, Order, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait,
+    sea_query::{Expr, ExprTrait, Query, SimpleExpr},
 };
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
-    domain::{Caller, Error, MediaMetadata, MediaRole, MediaType, Page, Resource, to_map},
+    domain::{
+        Caller, Error, FileName, MediaMetadata, MediaNotes, MediaRole, MediaType, Page, Place,
+        Resource, to_map,
+    },
     entity::{
         job,
         media::{ActiveModel, Column, Entity, Model},
@@ -131,6 +135,69 @@ fn of_user(user_id: i64) -> SimpleExpr {
         .column(request::Column::Id)
         .filter(request::Column::UserId.eq(user_id));
     Column::RequestId.in_subquery(requests.into_query())
+}
+
+/// What a download tells of a media beside the file.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Told {
+    /// Of the file.
+    pub sha256: Option<String>,
+    role: MediaRole,
+    metadata: Option<Value>,
+    request_id: i64,
+    user_prompt: String,
+    /// How many outputs its job has.
+    outputs: i64,
+}
+
+impl Told {
+    /// What the file is called.
+    pub fn file_name(&self) -> FileName<'_> {
+        let metadata = self.metadata.as_ref().and_then(Value::as_object);
+        let MediaNotes {
+            variation, index, ..
+        } = MediaMetadata::read(metadata.cloned().unwrap_or_default()).notes;
+        FileName {
+            prompt: &self.user_prompt,
+            request_id: self.request_id,
+            place: Place {
+                variation: variation.unwrap_or(0),
+                index: index.filter(|_| self.outputs > 1),
+            },
+            role: self.role,
+        }
+    }
+}
+
+/// What is to be told of the media whose object this is, deleted or not.
+pub async fn told_of_object(
+    db: &impl ConnectionTrait,
+    storage_key: &str,
+) -> Result<Option<Told>, Error> {
+    let request = Entity::belongs_to(request::Entity)
+        .from(Column::RequestId)
+        .to(request::Column::Id)
+        .into();
+    let output = "output";
+    let outputs = Query::select()
+        .expr(Expr::col((output, Column::Id)).count())
+        .from_as(Entity, output)
+        .and_where(Expr::col((output, Column::JobId)).equals((Entity, Column::JobId)))
+        .and_where(Expr::col((output, Column::Role)).eq(MediaRole::Original))
+        .to_owned();
+    let told = Entity::find()
+        .select_only()
+        .columns([
+            Column::Sha256,
+            Column::Role,
+            Column::Metadata,
+            Column::RequestId,
+        ])
+        .column(request::Column::UserPrompt)
+        .expr_as(outputs, "outputs")
+        .join(JoinType::InnerJoin, request)
+        .filter(Column::StorageKey.eq(storage_key));
+    Ok(told.into_model().one(db).await?)
 }
 
 /// Media, newest first.

@@ -211,3 +211,21 @@ export async function film(page, url, tell) {
   });
   tell("played", played);
 }
+
+/** Loads a file by its link, as a page does, then takes what the browser has kept, and asks whether that still holds. */
+export async function kept(page, url, tell) {
+  await page.goto(url);
+  tell("loaded", await page.evaluate(load, { cache: "reload" }));
+  tell("kept", await page.evaluate(load, { cache: "only-if-cached", mode: "same-origin" }));
+  tell("asked", await page.evaluate(load, { cache: "no-cache" }));
+}
+
+/** How large the page's own file is, and how much of that came over the network. */
+async function load(options) {
+  performance.clearResourceTimings();
+  const observed = new Promise((resolve) => {
+    new PerformanceObserver((list) => resolve(list.getEntries()[0])).observe({ type: "resource" });
+  });
+  const file = await (await fetch(location.href, options)).arrayBuffer();
+  return { size: file.byteLength, loaded: (await observed).transferSize };
+}

@@ -8,6 +8,7 @@ mod files;
 mod find;
 mod formats;
 mod hostile_outputs;
+mod links;
 mod memory;
 mod mutated;
 mod orphans;

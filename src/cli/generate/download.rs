@@ -4,16 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use tokio::fs::{self, File, OpenOptions};
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
 
 use super::GenerateError;
 use super::report::Report;
 use super::request::refused;
 use crate::client::{Client, DownloadError};
-
-/// The longest part of a prompt that a file name holds, in characters.
-const NAME_CHARS: usize = 48;
+use crate::domain::{FileName, MediaRole};
 
 /// Makes sure that files can be written to `folder`, before anything is made that would have to go there.
 pub(super) async fn prepare(folder: &Path) -> Result<(), GenerateError> {
@@ -34,9 +30,16 @@ pub(super) async fn all(
     stop: impl Future<Output = GenerateError>,
 ) -> Result<(), GenerateError> {
     let mut stop = std::pin::pin!(stop);
-    let stem = readable(report.prompt());
+    let prompt = report.prompt().to_owned();
     for result in report.results_mut() {
-        let name = format!("{stem}-{}-{}", result.media.request_id, result.place);
+        let name = FileName {
+            prompt: &prompt,
+            request_id: result.media.request_id,
+            place: result.place,
+            // A further format of it is called the same.
+            role: MediaRole::Original,
+        };
+        let name = name.to_string();
         let (mut file, path) = create_new(folder, &name, extension(&result.media.format))
             .await
             .map_err(failed(folder))?;
@@ -99,50 +102,9 @@ fn extension(format: &str) -> &str {
     if is_plain { format } else { "bin" }
 }
 
-/// The words of a prompt in lower case with hyphens between them, cut after a whole word where possible.
-fn readable(prompt: &str) -> String {
-    let lower: String = prompt.to_lowercase().nfc().collect();
-    let mut name = String::new();
-    for word in lower
-        .split(|letter: char| !letter.is_alphanumeric() && !is_combining_mark(letter))
-        .map(|word| word.trim_start_matches(is_combining_mark))
-        .filter(|word| !word.is_empty())
-    {
-        let separator = if name.is_empty() { "" } else { "-" };
-        if name.chars().count() + separator.len() + word.chars().count() > NAME_CHARS {
-            if name.is_empty() {
-                name.extend(word.chars().take(NAME_CHARS));
-            }
-            break;
-        }
-        name.push_str(separator);
-        name.push_str(word);
-    }
-    if name.is_empty() {
-        "media".to_owned()
-    } else {
-        name
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_name_is_the_beginning_of_the_prompt() {
-        assert_eq!(
-            readable("Khai trương quán cà phê: giảm 50% cả tuần"),
-            "khai-trương-quán-cà-phê-giảm-50-cả-tuần"
-        );
-        let decomposed = "Khai tru\u{31b}o\u{31b}ng: ca\u{300} phe\u{302} x\u{300}y";
-        assert_eq!(readable(decomposed), "khai-trương-cà-phê-x\u{300}y");
-        assert_eq!(readable("❤\u{fe0f}Tết ❤\u{fe0f}"), "tết");
-        assert_eq!(readable("../../etc/passwd"), "etc-passwd");
-        assert_eq!(readable("🎉 !!"), "media");
-        assert_eq!(readable(&"đ".repeat(500)).chars().count(), NAME_CHARS);
-        assert!(readable(&"lời chúc ".repeat(100)).ends_with("-lời"));
-    }
 
     #[test]
     fn a_format_that_is_a_path_is_no_extension() {

@@ -9,7 +9,7 @@ use super::request::Asked;
 use super::result::MediaResult;
 use super::watch::FinishedJob;
 use super::{GenerateArguments, GenerateError};
-use crate::domain::with_causes;
+use crate::domain::{Place, with_causes};
 use crate::rpc::proto::{Job, JobError, JobStatus, Media, MediaRole};
 
 /// The outcome of a request.
@@ -122,24 +122,22 @@ impl Report {
 /// The files that a job made for its user: the outputs, each with its further formats. Thumbnails and the like are for
 /// whoever shows them.
 fn files_of(job: &Job, media: Vec<Media>, own_url: Option<&str>) -> Vec<MediaResult> {
-    let variation = job.variation + 1;
     let (originals, others): (Vec<_>, Vec<_>) = media
         .into_iter()
         .partition(|media| media.original_id.is_none());
     let count = originals.len();
     let mut files = Vec::with_capacity(count + others.len());
     for (index, original) in originals.into_iter().enumerate() {
-        let place = if count == 1 {
-            variation.to_string()
-        } else {
-            format!("{variation}-{}", index + 1)
+        let place = Place {
+            variation: job.variation,
+            index: (count > 1).then_some(index),
         };
         let formats = others.iter().filter(|media| {
             media.role() == MediaRole::Format && media.original_id == Some(original.id)
         });
         let formats: Vec<_> = formats.cloned().collect();
         for media in std::iter::once(original).chain(formats) {
-            files.push(MediaResult::new(media, place.clone(), own_url));
+            files.push(MediaResult::new(media, place, own_url));
         }
     }
     files
@@ -344,9 +342,10 @@ mod tests {
         let mut report = report(vec![completed(files)], None);
         let results = report.results_mut().iter();
         let places: Vec<_> = results
-            .map(|result| (result.media.id, result.place.as_str()))
+            .map(|result| (result.media.id, result.place.to_string()))
             .collect();
-        assert_eq!(places, [(1, "1-1"), (3, "1-1"), (2, "1-2"), (5, "1-2")]);
+        let expected = [(1, "1-1"), (3, "1-1"), (2, "1-2"), (5, "1-2")];
+        assert_eq!(places, expected.map(|(id, place)| (id, place.to_owned())));
     }
 
     #[test]

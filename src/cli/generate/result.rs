@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::preview;
+use crate::domain::Place;
 use crate::rpc::proto::{Media, MediaRole};
 
 /// One file that came out.
@@ -15,8 +16,8 @@ pub(super) struct MediaResult {
     pub media: Media,
     /// Where the file is on this machine, if it is.
     pub path: Option<PathBuf>,
-    /// Its place among the results, such as `2`, or `2-3` for the third file of the second variation.
-    pub place: String,
+    /// Its place among the results.
+    pub place: Place,
     /// Address under which the file can be had when this process has ended.
     url: String,
 }
@@ -24,7 +25,7 @@ pub(super) struct MediaResult {
 impl MediaResult {
     /// `media` at its place among the results. Links to `own_url`, the server of this process, die with it and are not
     /// used.
-    pub(super) fn new(media: Media, place: String, own_url: Option<&str>) -> Self {
+    pub(super) fn new(media: Media, place: Place, own_url: Option<&str>) -> Self {
         Self {
             path: local_path(&media.media_url),
             place,

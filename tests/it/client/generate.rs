@@ -5,7 +5,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use atelier::rpc::proto::{
-    CreateTemplateRequest, GenerationInput, JobStatus, ListJobsRequest, TemplateData,
+    CreateTemplateRequest, GenerationInput, JobStatus, ListJobsRequest, ListMediaRequest,
+    TemplateData,
 };
 
 use atelier::server::{Role, Server};
@@ -15,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::operations::health::free_address;
 use crate::support::client::{plain_template, scripted_feature};
 use crate::support::database::{TestDatabase, on_both_databases};
-use crate::support::http::browser;
+use crate::support::http::{browser, called, get};
 use crate::support::process::{atelier, refused, run};
 use crate::support::proxy::{Fate, Relay};
 use crate::support::script::Script;
@@ -107,6 +108,7 @@ on_both_databases! {
         let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         assert_eq!(names, ["trà-đá-1-1.png", "trà-đá-1-2.png"]);
+        assert_eq!(names_by_link(&db, media.path()).await, names);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.ends_with("completed\n"), "its server was to stop, of which no log speaks: {said}");
     }
@@ -245,6 +247,20 @@ async fn interrupted(child: Child) -> Output {
     assert!(sent.unwrap().success());
     let ended = tokio::task::spawn_blocking(|| child.wait_with_output());
     within(ended).await.unwrap().unwrap()
+}
+
+/// What the links call the files, in alphabetical order.
+async fn names_by_link(db: &TestDatabase, media: &Path) -> Vec<String> {
+    let folder = media.to_owned();
+    let server = TestServer::start_with(db, |config| config.storage.folder = folder).await;
+    let listed = server.media().list_media(ListMediaRequest::default()).await;
+    let mut names = Vec::new();
+    for media in listed.unwrap().into_inner().media {
+        names.push(called(&get(media.download_url.parse().unwrap()).await));
+    }
+    names.sort();
+    server.stop().await;
+    names
 }
 
 /// The next start on this database finds nothing to do.

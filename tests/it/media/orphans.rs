@@ -337,7 +337,7 @@ async fn an_object_that_may_not_be_removed_keeps_no_other_one() {
     app.claim_empty_storage().await.unwrap();
     for file in 0..9 {
         let key = StorageKey::for_output(1, "t", file, Format::Png);
-        app.storage.put(&key, "x".into()).await.unwrap();
+        app.storage.put(&key, "x".into(), None).await.unwrap();
     }
     app.adopt_storage().await.unwrap();
     for _ in 0..2 {
@@ -381,7 +381,7 @@ async fn put(bench: &Bench, objects: u32) {
 
 async fn put_of(app: &App, job_id: i64, token: &str) -> StorageKey {
     let key = StorageKey::for_output(job_id, token, 0, Format::Png);
-    app.storage.put(&key, "x".into()).await.unwrap();
+    app.storage.put(&key, "x".into(), None).await.unwrap();
     key
 }
 

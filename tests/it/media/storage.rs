@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use atelier::app::Clock;
+use atelier::domain::{self, FileName, MediaRole};
 use atelier::media::{
     ByteRange, LinkError, LinkSettings, Storage, StorageError, StorageKey, StorageSettings,
 };
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use codec::Format;
 use futures::TryStreamExt;
 use secrecy::SecretString;
@@ -81,7 +83,7 @@ async fn an_object_is_read_back_as_it_was_written() {
     {
         storage.check().await.unwrap();
         storage
-            .put(&key(0), Bytes::from_static(CONTENT))
+            .put(&key(0), Bytes::from_static(CONTENT), None)
             .await
             .unwrap();
         assert_eq!(read(&storage, None).await, CONTENT, "{storage:?}");
@@ -99,7 +101,7 @@ async fn an_object_larger_than_a_chunk_is_read_back_whole() {
     } in places().await
     {
         let content: Bytes = (0..3_000_000_u32).map(|byte| byte as u8).collect();
-        storage.put(&key(0), content.clone()).await.unwrap();
+        storage.put(&key(0), content.clone(), None).await.unwrap();
         assert!(read(&storage, None).await == content, "{storage:?}");
     }
 }
@@ -112,7 +114,7 @@ async fn a_range_reads_its_bytes_and_knows_the_whole_size() {
     } in places().await
     {
         storage
-            .put(&key(0), Bytes::from_static(CONTENT))
+            .put(&key(0), Bytes::from_static(CONTENT), None)
             .await
             .unwrap();
         let range = |start, end| Some(ByteRange { start, end });
@@ -131,7 +133,7 @@ async fn a_range_past_the_end_says_where_the_end_is() {
     } in places().await
     {
         storage
-            .put(&key(0), Bytes::from_static(CONTENT))
+            .put(&key(0), Bytes::from_static(CONTENT), None)
             .await
             .unwrap();
         for (start, end) in [(10, 12), (4, 4)] {
@@ -155,7 +157,7 @@ async fn a_missing_object_is_not_found_and_deleting_it_is_no_error() {
     } in places().await
     {
         storage
-            .put(&key(0), Bytes::from_static(CONTENT))
+            .put(&key(0), Bytes::from_static(CONTENT), None)
             .await
             .unwrap();
         storage.delete(&key(0)).await.unwrap();
@@ -178,10 +180,13 @@ async fn only_our_objects_are_listed() {
         assert_eq!(storage.list().try_collect::<Vec<_>>().await.unwrap(), []);
         storage.check().await.unwrap();
         storage
-            .put(&key(0), Bytes::from_static(CONTENT))
+            .put(&key(0), Bytes::from_static(CONTENT), None)
             .await
             .unwrap();
-        storage.put(&key(1), Bytes::from_static(b"")).await.unwrap();
+        storage
+            .put(&key(1), Bytes::from_static(b""), None)
+            .await
+            .unwrap();
         let stranger = root.path().join(folder).join("jobs/000/notes.txt");
         std::fs::write(stranger, "not ours").unwrap();
         let mut found: Vec<_> = storage.list().try_collect().await.unwrap();
@@ -200,7 +205,7 @@ async fn what_an_interrupted_write_left_is_never_listed_and_can_be_removed() {
         places().await.into_iter().zip([("media", 1), (BUCKET, 0)])
     {
         storage
-            .put(&key(0), Bytes::from_static(CONTENT))
+            .put(&key(0), Bytes::from_static(CONTENT), None)
             .await
             .unwrap();
         let unfinished = format!("{folder}/{}#1", key(1));
@@ -221,23 +226,40 @@ async fn what_an_interrupted_write_left_is_never_listed_and_can_be_removed() {
 }
 
 #[tokio::test]
-async fn a_presigned_link_downloads_the_object_with_its_type_and_caching() {
+async fn a_presigned_link_downloads_the_object_with_its_type_name_and_caching() {
     let Place {
         storage,
         root: _root,
     } = bucket().await;
+    let place = domain::Place {
+        variation: 1,
+        index: Some(0),
+    };
+    let name = FileName {
+        prompt: "Cà phê",
+        request_id: 7,
+        place,
+        role: MediaRole::Thumbnail,
+    };
     storage
-        .put(&key(0), Bytes::from_static(CONTENT))
+        .put(&key(0), Bytes::from_static(CONTENT), Some(name))
         .await
         .unwrap();
-    let link = storage.download_url(&key(0), at(1000)).await.unwrap();
-    assert_eq!(link.expires_at, at(1600));
+    let now = Clock::system().now();
+    let link = storage.download_url(&key(0), now).await.unwrap();
+    let left = (link.expires_at - now).num_seconds();
+    assert!((600..=900).contains(&left), "{left}");
     let response = reqwest::get(&link.url).await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "image/png");
     assert_eq!(
         response.headers()["cache-control"],
         "private, max-age=31536000, immutable"
+    );
+    assert_eq!(
+        response.headers()["content-disposition"],
+        "inline; filename=\"ca-phe-7-2-1-thumbnail.png\"; \
+         filename*=UTF-8''c%C3%A0-ph%C3%AA-7-2-1-thumbnail.png"
     );
     assert_eq!(response.bytes().await.unwrap(), CONTENT);
 }
@@ -249,22 +271,95 @@ async fn a_tampered_presigned_link_downloads_nothing() {
         root: _root,
     } = bucket().await;
     storage
-        .put(&key(0), Bytes::from_static(CONTENT))
+        .put(&key(0), Bytes::from_static(CONTENT), None)
         .await
         .unwrap();
     storage
-        .put(&key(1), Bytes::from_static(b"secret"))
+        .put(&key(1), Bytes::from_static(b"secret"), None)
         .await
         .unwrap();
-    let url = storage.download_url(&key(0), at(1000)).await.unwrap().url;
+    let link = storage
+        .download_url(&key(0), Clock::system().now())
+        .await
+        .unwrap();
+    let url = link.url;
     let unsigned = url.split('?').next().unwrap().to_owned();
     for tampered in [
         url.replace("-0.png", "-1.png"),
-        url.replace("X-Amz-Expires=600", "X-Amz-Expires=6000"),
+        url.replace("X-Amz-Expires=900", "X-Amz-Expires=9000"),
         unsigned,
     ] {
         assert_ne!(tampered, url);
         assert_eq!(reqwest::get(tampered).await.unwrap().status(), 403);
+    }
+}
+
+/// 600 seconds and 300 more are the longest that this link lives, and it is written into it.
+#[tokio::test]
+async fn a_presigned_link_says_until_when_it_works() {
+    let Place {
+        storage,
+        root: _root,
+    } = bucket().await;
+    let link = storage.download_url(&key(0), at(1_000_001)).await.unwrap();
+    assert_eq!(link.expires_at, at(1_000_800));
+    let query = "&X-Amz-Date=19700112T134500Z&X-Amz-Expires=900&";
+    assert!(link.url.contains(query), "{}", link.url);
+}
+
+#[tokio::test]
+async fn a_presigned_link_that_has_ended_downloads_nothing() {
+    let Place {
+        storage,
+        root: _root,
+    } = bucket().await;
+    storage
+        .put(&key(0), Bytes::from_static(CONTENT), None)
+        .await
+        .unwrap();
+    let (now, age) = (Clock::system().now(), TimeDelta::seconds(900));
+    let link = storage.download_url(&key(0), now - age).await.unwrap();
+    assert!(link.expires_at <= now);
+    assert_eq!(reqwest::get(link.url).await.unwrap().status(), 403);
+}
+
+#[tokio::test]
+async fn a_presigned_link_for_as_long_as_s3_allows_works() {
+    let root = tempfile::tempdir().unwrap();
+    let settings = StorageSettings::S3(serve_bucket(&root).await);
+    let lifetime = Duration::from_secs(7 * 24 * 60 * 60);
+    let longest = LinkSettings {
+        lifetime,
+        ..links()
+    };
+    let storage = Storage::open(&settings, longest).unwrap();
+    storage
+        .put(&key(0), Bytes::from_static(CONTENT), None)
+        .await
+        .unwrap();
+    let now = Clock::system().now();
+    let link = storage.download_url(&key(0), now).await.unwrap();
+    assert!(link.expires_at - now >= TimeDelta::from_std(lifetime).unwrap());
+    assert!(link.url.contains("&X-Amz-Expires=604800&"), "{}", link.url);
+    assert_eq!(reqwest::get(link.url).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn links_made_within_half_a_lifetime_are_the_same() {
+    for Place {
+        storage,
+        root: _root,
+    } in places().await
+    {
+        let link = async |seconds| storage.download_url(&key(0), at(seconds)).await.unwrap();
+        let first = link(901).await;
+        assert_eq!(first.expires_at, at(1_800));
+        for later in [902, 1_000, 1_199, 1_200] {
+            assert_eq!(link(later).await, first, "{storage:?}");
+        }
+        let next = link(1_201).await;
+        assert_eq!(next.expires_at, at(2_100));
+        assert_ne!(next.url, first.url);
     }
 }
 
@@ -275,7 +370,7 @@ async fn a_link_to_a_folder_leads_to_the_server_and_is_checked_there() {
         root: _root,
     } = folder().await;
     let link = storage.download_url(&key(0), at(1000)).await.unwrap();
-    assert_eq!(link.expires_at, at(1600));
+    assert_eq!(link.expires_at, at(1800));
     let url = Url::parse(&link.url).unwrap();
     assert_eq!(
         url.origin().ascii_serialization(),
@@ -289,10 +384,10 @@ async fn a_link_to_a_folder_leads_to_the_server_and_is_checked_there() {
     let expires: i64 = expires.parse().unwrap();
     let verify =
         async |path: &str, now| storage.verify_link(path, expires, signature, at(now)).await;
-    assert_eq!(verify(path, 1599).await, Ok(key(0)));
-    assert_eq!(verify(path, 1600).await, Err(LinkError::Expired));
-    assert_eq!(verify(key(1).path(), 1599).await, Err(LinkError::Forged));
-    assert_eq!(verify(".signing-key", 1599).await, Err(LinkError::Forged));
+    assert_eq!(verify(path, 1799).await, Ok(key(0)));
+    assert_eq!(verify(path, 1800).await, Err(LinkError::Expired));
+    assert_eq!(verify(key(1).path(), 1799).await, Err(LinkError::Forged));
+    assert_eq!(verify(".signing-key", 1799).await, Err(LinkError::Forged));
 }
 
 #[tokio::test]
@@ -308,7 +403,7 @@ async fn two_servers_on_one_folder_take_each_others_links() {
 async fn the_lasting_url_names_the_object_where_it_stands() {
     let Place { storage, root } = folder().await;
     storage
-        .put(&key(0), Bytes::from_static(CONTENT))
+        .put(&key(0), Bytes::from_static(CONTENT), None)
         .await
         .unwrap();
     let file = Url::parse(&storage.object_url(&key(0)))
@@ -335,7 +430,7 @@ async fn the_lasting_url_names_the_object_where_it_stands() {
         storage.object_url(&key(0)),
         format!("https://cdn.example/pictures/{}", key(0))
     );
-    assert!(storage.cache_control(&key(0)).starts_with("public"));
+    assert!(storage.cache_control(60) == "public, max-age=60, immutable");
 }
 
 #[tokio::test]
@@ -357,7 +452,7 @@ async fn a_folder_that_takes_no_files_is_named_in_the_error() {
     for error in [
         storage.check().await.unwrap_err(),
         storage
-            .put(&key(0), Bytes::from_static(CONTENT))
+            .put(&key(0), Bytes::from_static(CONTENT), None)
             .await
             .unwrap_err(),
     ] {

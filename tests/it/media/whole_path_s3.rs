@@ -1,5 +1,7 @@
 //! From a prompt to a picture in a bucket: the server's links lead to the service that keeps it.
 
+use std::time::Duration;
+
 use atelier::rpc::proto::{CreateRequestRequest, JobStatus, ListFeaturesRequest};
 use reqwest::StatusCode;
 use sha2::{Digest, Sha256};
@@ -7,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::support::bucket::{keep_media_in, serve_bucket};
 use crate::support::client::USER;
 use crate::support::database::on_both_databases;
+use crate::support::http::called;
 use crate::support::server::TestServer;
 
 on_both_databases! {
@@ -16,6 +19,7 @@ on_both_databases! {
         let server = TestServer::start_with(&db, |config| {
             config.catalogue.install_starter = true;
             keep_media_in(&bucket, config);
+            config.storage.download_url_ttl = Duration::from_secs(4 * 24 * 60 * 60);
         })
         .await;
         let listed = server.features().list_features(ListFeaturesRequest::default()).await;
@@ -37,6 +41,9 @@ on_both_databases! {
         let answer = reqwest::get(&media.download_url).await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         assert_eq!(answer.headers()["content-type"], "image/png");
+        assert_eq!(called(&answer), format!("xin-chào-{}-1.png", media.request_id));
+        let listed = server.media_of(jobs[0].id).await.remove(0);
+        assert_eq!(listed.download_url, media.download_url);
         let content = answer.bytes().await.unwrap();
         let digest: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(digest, media.sha256);

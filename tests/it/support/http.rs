@@ -1,5 +1,7 @@
 //! Plain HTTP, as browsers speak it.
 
+use percent_encoding::percent_decode_str;
+use reqwest::header::CONTENT_DISPOSITION;
 use url::Url;
 
 use crate::support::server::within;
@@ -13,4 +15,11 @@ pub(crate) fn browser() -> reqwest::Client {
 
 pub(crate) async fn get(url: Url) -> reqwest::Response {
     within(browser().get(url).send()).await.unwrap()
+}
+
+/// What a browser would call the file if it were kept.
+pub(crate) fn called(answer: &reqwest::Response) -> String {
+    let disposition = answer.headers()[CONTENT_DISPOSITION].to_str().unwrap();
+    let (_, name) = disposition.split_once("; filename*=UTF-8''").unwrap();
+    percent_decode_str(name).decode_utf8().unwrap().into_owned()
 }
