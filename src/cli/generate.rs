@@ -21,7 +21,7 @@ use clap::Args;
 use tonic::Status;
 
 use self::cancel::{CANCELLING, Cancelled};
-use self::connection::Connection;
+use self::connection::{Connection, OwnServer};
 use self::patience::Patience;
 use self::progress::Progress;
 use self::report::Report;
@@ -193,9 +193,9 @@ async fn connect_and_make(
         connection = Connection::open(arguments.server.as_deref(), config.clone()) => connection?,
         () = shutdown.soft().cancelled() => return Err(patience::interrupted(shutdown)),
     };
-    let (client, own_url) = (connection.client(), connection.own_url());
+    let (client, own) = (connection.client(), connection.own_server());
     let made = tokio::select! {
-        made = make(arguments, client, own_url.as_deref(), progress, shutdown) => made,
+        made = make(arguments, client, own.as_ref(), progress, shutdown) => made,
         reason = connection.broken() => Err(GenerateError::Stopped(reason).into()),
     };
     let grace = config.server.shutdown_grace;
@@ -212,7 +212,7 @@ async fn connect_and_make(
 async fn make(
     arguments: &GenerateArguments,
     client: Client,
-    own_url: Option<&str>,
+    own: Option<&OwnServer>,
     progress: &Progress,
     shutdown: &Shutdown,
 ) -> Result<Report, Stopped> {
@@ -220,7 +220,7 @@ async fn make(
     let asked = ask(arguments, &client, &patience).await?;
     progress.begin(&asked.jobs);
     let jobs = watch::follow_all(&client, &asked.jobs, progress, patience.ends()).await?;
-    let mut report = Report::new(arguments, asked, jobs, own_url);
+    let mut report = Report::new(arguments, asked, jobs, own);
     if let Some(folder) = &arguments.out {
         download::all(&client, &mut report, folder, patience.ends()).await?;
     }

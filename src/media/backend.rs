@@ -139,11 +139,7 @@ impl Backend {
         match settings {
             StorageSettings::Local { folder } => {
                 let folder = Folder::open(folder, links.signing_key.clone(), expected)?;
-                let url = Url::from_directory_path(&folder.path);
-                Ok((
-                    Self::Folder(folder),
-                    url.map_err(|()| "its path has no URL")?,
-                ))
+                Ok((Self::Folder(folder), below(&links.server_url, "media")))
             }
             StorageSettings::S3(settings) => open_bucket(settings),
         }
@@ -185,4 +181,12 @@ fn open_bucket(settings: &S3Settings) -> Result<(Backend, Url), String> {
         },
     };
     Ok((Backend::Bucket(bucket), url))
+}
+
+/// The URL of what stands at a path below another.
+pub(super) fn below(url: &Url, prefix: &str) -> Url {
+    let mut url = url.clone();
+    let path = format!("{}/{prefix}", url.path().trim_end_matches('/'));
+    url.set_path(&path);
+    url
 }

@@ -6,6 +6,7 @@ mod presence;
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -22,7 +23,7 @@ use url::Url;
 
 use crate::domain::FileName;
 
-use super::backend::{Backend, Folder, StorageSettings};
+use super::backend::{Backend, Folder, StorageSettings, below};
 use super::disposition::content_disposition;
 use super::error::StorageError;
 use super::expiry::Expiry;
@@ -291,8 +292,16 @@ impl Storage {
             .map_err(|error| self.failed("remove unfinished objects", &error))
     }
 
-    /// The object's lasting URL: below the public URL if there is one, else its `file:` URL or its
-    /// URL in the bucket.
+    /// The folder that the objects stand in; `None` for a bucket.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.inner.backend {
+            Backend::Folder(folder) => Some(&folder.path),
+            Backend::Bucket(_) => None,
+        }
+    }
+
+    /// The object's lasting URL: below the public URL if there is one, else that at this server, which opens it with a
+    /// signature only, or its URL in the bucket.
     pub fn object_url(&self, key: &StorageKey) -> String {
         format!(
             "{}/{key}",
@@ -457,13 +466,6 @@ impl fmt::Debug for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Storage({})", self.inner.place)
     }
-}
-
-fn below(url: &Url, prefix: &str) -> Url {
-    let mut url = url.clone();
-    let path = format!("{}/{prefix}", url.path().trim_end_matches('/'));
-    url.set_path(&path);
-    url
 }
 
 /// The error's text and, where that leaves it out, what is at the bottom of it.

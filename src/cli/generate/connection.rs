@@ -1,6 +1,7 @@
 //! The server that a command talks to: a running one, or one of its own in the same process.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -16,6 +17,24 @@ use crate::shutdown::CLOSING;
 pub(super) struct Connection {
     server: Option<Server>,
     client: Client,
+}
+
+/// The server of this process, whose links die with it.
+#[derive(Debug)]
+pub(super) struct OwnServer {
+    /// Its base URL.
+    pub url: String,
+    /// Where its files are, unless they are in a bucket.
+    pub folder: Option<PathBuf>,
+}
+
+impl OwnServer {
+    /// Where the file of that `media_url` is, if it is on this machine.
+    pub(super) fn local_path(&self, media_url: &str) -> Option<PathBuf> {
+        let key = media_url.strip_prefix(&self.url)?.strip_prefix("/media/")?;
+        let path = self.folder.as_ref()?.join(key);
+        path.is_file().then_some(path)
+    }
 }
 
 impl Connection {
@@ -48,9 +67,13 @@ impl Connection {
         })
     }
 
-    /// The base URL of our own server, whose links die with this process; `None` for a running server.
-    pub(super) fn own_url(&self) -> Option<String> {
-        self.server.as_ref().and_then(Server::url)
+    /// What is to be known of our own server; `None` for a running one.
+    pub(super) fn own_server(&self) -> Option<OwnServer> {
+        let server = self.server.as_ref()?;
+        Some(OwnServer {
+            url: server.url()?,
+            folder: server.app().storage.folder().map(Path::to_owned),
+        })
     }
 
     /// The client of this connection.

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
+use super::connection::OwnServer;
 use super::omission::{Omission, OmittedCharacters, omissions, omitted_characters};
 use super::request::Asked;
 use super::result::MediaResult;
@@ -30,12 +31,12 @@ struct Failure {
 }
 
 impl Report {
-    /// The outcome of `jobs`. Links to `own_url`, the server of this process, are left out: they die with it.
+    /// The outcome of `jobs`. Links to our `own` server are left out: they die with it.
     pub(super) fn new(
         arguments: &GenerateArguments,
         asked: Asked,
         jobs: Vec<FinishedJob>,
-        own_url: Option<&str>,
+        own: Option<&OwnServer>,
     ) -> Self {
         let mut report = Self {
             prompt: arguments.prompt.clone(),
@@ -46,7 +47,7 @@ impl Report {
             omitted_characters: Vec::new(),
         };
         for FinishedJob { job, media } in jobs {
-            let results = files_of(&job, media, own_url);
+            let results = files_of(&job, media, own);
             if job.status() != JobStatus::Completed || results.is_empty() {
                 report.failures.push(Failure { job });
             } else {
@@ -121,7 +122,7 @@ impl Report {
 
 /// The files that a job made for its user: the outputs, each with its further formats. Thumbnails and the like are for
 /// whoever shows them.
-fn files_of(job: &Job, media: Vec<Media>, own_url: Option<&str>) -> Vec<MediaResult> {
+fn files_of(job: &Job, media: Vec<Media>, own: Option<&OwnServer>) -> Vec<MediaResult> {
     let (originals, others): (Vec<_>, Vec<_>) = media
         .into_iter()
         .partition(|media| media.original_id.is_none());
@@ -137,7 +138,7 @@ fn files_of(job: &Job, media: Vec<Media>, own_url: Option<&str>) -> Vec<MediaRes
         });
         let formats: Vec<_> = formats.cloned().collect();
         for media in std::iter::once(original).chain(formats) {
-            files.push(MediaResult::new(media, place, own_url));
+            files.push(MediaResult::new(media, place, own));
         }
     }
     files
@@ -199,7 +200,7 @@ mod tests {
         Media {
             id,
             job_id: Some(5),
-            media_url: "file:///nowhere/a.png".into(),
+            media_url: "http://127.0.0.1:4000/media/a.png".into(),
             download_url: "http://127.0.0.1:4000/media/a.png?signature=1".into(),
             file_size: 251_234,
             role: MediaRole::Original.into(),
@@ -227,7 +228,7 @@ mod tests {
         }
     }
 
-    fn report(jobs: Vec<FinishedJob>, own_url: Option<&str>) -> Report {
+    fn report(jobs: Vec<FinishedJob>, own: Option<&OwnServer>) -> Report {
         use clap::Parser;
         #[derive(Parser)]
         struct Line {
@@ -249,7 +250,14 @@ mod tests {
             },
             jobs: Vec::new(),
         };
-        Report::new(&arguments, asked, jobs, own_url)
+        Report::new(&arguments, asked, jobs, own)
+    }
+
+    fn own(folder: &std::path::Path) -> OwnServer {
+        OwnServer {
+            url: "http://127.0.0.1:4000".into(),
+            folder: Some(folder.to_owned()),
+        }
     }
 
     fn completed(media: Vec<Media>) -> FinishedJob {
@@ -261,15 +269,13 @@ mod tests {
 
     #[test]
     fn text_tells_all_facts_of_a_file() {
-        let text = report(
-            vec![completed(vec![media(1)])],
-            Some("http://127.0.0.1:4000"),
-        )
-        .to_text(false);
+        let folder = tempfile::tempdir().unwrap();
+        let text =
+            report(vec![completed(vec![media(1)])], Some(&own(folder.path()))).to_text(false);
         assert_eq!(
             text,
-            "URL       file:///nowhere/a.png\nSize      1080x1350, 245.3 KiB\nFormat    png\nSeed      42\n\
-             BlurHash  LEHV6nWB2yk8pyo0adR*.7kCMdnj\n"
+            "URL       http://127.0.0.1:4000/media/a.png\nSize      1080x1350, 245.3 KiB\nFormat    png\n\
+             Seed      42\nBlurHash  LEHV6nWB2yk8pyo0adR*.7kCMdnj\n"
         );
     }
 
@@ -290,20 +296,14 @@ mod tests {
 
     #[test]
     fn a_file_on_this_machine_is_named_by_its_path() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let url = url::Url::from_file_path(file.path()).unwrap().to_string();
-        let text = report(
-            vec![completed(vec![Media {
-                media_url: url,
-                ..media(1)
-            }])],
-            None,
-        )
-        .to_text(false);
-        assert!(
-            text.starts_with(&format!("File      {}\n", file.path().display())),
-            "{text}"
-        );
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.png");
+        std::fs::write(&file, "").unwrap();
+        let text =
+            report(vec![completed(vec![media(1)])], Some(&own(folder.path()))).to_text(false);
+        let url = url::Url::from_file_path(&file).unwrap();
+        let expected = format!("File      {}\nURL       {url}\n", file.display());
+        assert!(text.starts_with(&expected), "{text}");
     }
 
     #[test]

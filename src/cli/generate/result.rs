@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use url::Url;
 
+use super::connection::OwnServer;
 use super::preview;
 use crate::domain::Place;
 use crate::rpc::proto::{Media, MediaRole};
@@ -23,13 +24,13 @@ pub(super) struct MediaResult {
 }
 
 impl MediaResult {
-    /// `media` at its place among the results. Links to `own_url`, the server of this process, die with it and are not
-    /// used.
-    pub(super) fn new(media: Media, place: Place, own_url: Option<&str>) -> Self {
+    /// `media` at its place among the results. Links to our `own` server die with it and are not used.
+    pub(super) fn new(media: Media, place: Place, own: Option<&OwnServer>) -> Self {
+        let path = own.and_then(|own| own.local_path(&media.media_url));
         Self {
-            path: local_path(&media.media_url),
+            url: lasting_url(&media, path.as_deref(), own.is_some()),
+            path,
             place,
-            url: lasting_url(&media, own_url),
             media,
         }
     }
@@ -114,24 +115,14 @@ fn duration(milliseconds: i64, frame_rate: f64) -> String {
     }
 }
 
-/// The signed link, unless it leads to our own server or the file lies open anyway.
-fn lasting_url(media: &Media, own_url: Option<&str>) -> String {
-    let dies = own_url.is_some_and(|own| media.download_url.starts_with(own));
-    if media.download_url.is_empty() || dies {
-        media.media_url.clone()
-    } else {
-        media.download_url.clone()
+/// The signed link; for a server of our own, whose links die with it, the file, or where it stands in the bucket.
+fn lasting_url(media: &Media, path: Option<&Path>, is_own: bool) -> String {
+    let file = path.and_then(|path| Url::from_file_path(path).ok());
+    match file {
+        Some(file) => file.into(),
+        None if is_own || media.download_url.is_empty() => media.media_url.clone(),
+        None => media.download_url.clone(),
     }
-}
-
-/// The file behind a `file:` URL, if this machine has it.
-fn local_path(url: &str) -> Option<PathBuf> {
-    let path = Url::parse(url)
-        .ok()
-        .filter(|url| url.scheme() == "file")?
-        .to_file_path()
-        .ok()?;
-    path.is_file().then_some(path)
 }
 
 /// The path as seen from the working directory, if it lies below.
@@ -163,20 +154,19 @@ mod tests {
     #[test]
     fn the_link_of_a_server_that_ends_with_us_is_not_shown() {
         let media = Media {
-            media_url: "file:///data/a.png".into(),
-            download_url: "http://127.0.0.1:4000/media/a.png?signature=1".into(),
+            media_url: "https://s3.example.com/pictures/a.png".into(),
+            download_url: "https://s3.example.com/pictures/a.png?signature=1".into(),
             ..Media::default()
         };
-        assert_eq!(
-            lasting_url(&media, Some("http://127.0.0.1:4000")),
-            media.media_url
-        );
-        assert_eq!(lasting_url(&media, None), media.download_url);
+        let file = lasting_url(&media, Some(Path::new("/data/a b.png")), true);
+        assert_eq!(file, "file:///data/a%20b.png");
+        assert_eq!(lasting_url(&media, None, true), media.media_url);
+        assert_eq!(lasting_url(&media, None, false), media.download_url);
         let unsigned = Media {
             download_url: String::new(),
             ..media
         };
-        assert_eq!(lasting_url(&unsigned, None), unsigned.media_url);
+        assert_eq!(lasting_url(&unsigned, None, false), unsigned.media_url);
     }
 
     #[test]

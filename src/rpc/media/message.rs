@@ -98,13 +98,16 @@ pub(in crate::rpc) async fn messages(
 }
 
 pub(super) async fn message(app: &App, media: media::Model) -> Result<proto::Media, Error> {
-    let link = match storage_key(&media)? {
+    let key = storage_key(&media)?;
+    let link = match &key {
         // Health tells that the storage is away; all but the link can be had.
         Some(key) if media.deleted_at.is_none() => {
-            app.storage.download_url(&key, app.clock.now()).await.ok()
+            app.storage.download_url(key, app.clock.now()).await.ok()
         }
         _ => None,
     };
+    // Where it stands now: what is stored tells where that was when it was made.
+    let media_url = key.map_or(media.media_url, |key| app.storage.object_url(&key));
     let metadata = match media.metadata {
         Some(Value::Object(metadata)) => MediaMetadata::read(metadata),
         _ => MediaMetadata::default(),
@@ -114,7 +117,7 @@ pub(super) async fn message(app: &App, media: media::Model) -> Result<proto::Med
         request_id: media.request_id,
         job_id: media.job_id,
         media_type: media_type(media.media_type).into(),
-        media_url: media.media_url,
+        media_url,
         download_url_expire_time: link.as_ref().map(|link| timestamp(link.expires_at)),
         download_url: link.map(|link| link.url).unwrap_or_default(),
         file_size: media.file_size.unwrap_or(0),

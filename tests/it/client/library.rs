@@ -11,7 +11,6 @@ use atelier::rpc::proto::{
 use atelier::server::Role;
 use futures::TryStreamExt;
 use tonic::Code;
-use url::Url;
 
 use crate::support::client::{request_for, scripted_feature, scripted_request};
 use crate::support::database::on_both_databases;
@@ -214,16 +213,16 @@ on_both_databases! {
         assert_eq!(download.media().sha256, media.sha256);
         let downloaded = within(download.write_to(&mut file)).await.unwrap();
         assert_eq!(downloaded.id, media.id);
-        let stored = std::fs::read(stored(&media)).unwrap();
+        let stored = std::fs::read(stored(&server, &media)).unwrap();
         assert!(file == stored, "{} and {} bytes", file.len(), stored.len());
     }
 
     async fn a_file_that_was_changed_is_not_taken(db: TestDatabase) {
         let server = TestServer::start_with(&db, |config| config.catalogue.install_starter = true).await;
         let media = picture(&server).await;
-        let mut content = std::fs::read(stored(&media)).unwrap();
+        let mut content = std::fs::read(stored(&server, &media)).unwrap();
         *content.last_mut().unwrap() ^= 1;
-        std::fs::write(stored(&media), content).unwrap();
+        std::fs::write(stored(&server, &media), content).unwrap();
         let download = connect(&server.url()).await.download(media.id).await.unwrap();
         let refused = within(download.write_to(&mut Vec::new())).await.unwrap_err();
         assert!(matches!(refused, DownloadError::Corrupt { .. }), "{refused}");
@@ -305,9 +304,7 @@ async fn picture(server: &TestServer) -> Media {
 }
 
 /// Where the file of a media is.
-fn stored(media: &Media) -> std::path::PathBuf {
-    Url::parse(&media.media_url)
-        .unwrap()
-        .to_file_path()
-        .unwrap()
+fn stored(server: &TestServer, media: &Media) -> std::path::PathBuf {
+    let (_, key) = media.media_url.split_once("/media/").unwrap();
+    server.media_folder().join(key)
 }

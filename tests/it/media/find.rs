@@ -35,8 +35,8 @@ on_both_databases! {
             assert!(media.download_url.starts_with("http://"));
         }
         assert_eq!(jobs_of(&find(&server, sha256(&media.sha256.to_uppercase())).await.found), [jobs[1], jobs[0]]);
-        let path = media.media_url.strip_prefix("file://").unwrap();
-        let content = fs::read(path).unwrap();
+        let key = media.media_url.strip_prefix(&format!("{}/media/", server.url())).unwrap();
+        let content = fs::read(server.media_folder().join(key)).unwrap();
         assert_eq!(jobs_of(&find(&server, Subject::Content(content)).await.found), [jobs[1], jobs[0]]);
         let other = find(&server, Subject::Content(b"another file".to_vec())).await;
         assert_eq!(other, FindMediaResponse::default());
