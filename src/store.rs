@@ -7,6 +7,7 @@ pub mod deletion;
 mod error;
 pub mod feature;
 mod health;
+pub mod horizon;
 pub mod idempotency_key;
 pub mod installation;
 pub mod job;

@@ -1,6 +1,6 @@
 //! Requests, see docs/domain.md#requests, with the counts of their jobs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -115,6 +115,30 @@ pub async fn find(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<
     found.ok_or_else(|| Error::not_found(Resource::Request, id))
 }
 
+/// Fails with the first of the requests that the caller may not see or that is not there, deleted or not.
+pub async fn require_all(
+    db: &impl ConnectionTrait,
+    caller: Caller,
+    ids: &BTreeSet<i64>,
+) -> Result<(), Error> {
+    let found = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .apply_if(caller.scope(), |query, id| {
+            query.filter(Column::UserId.eq(id))
+        })
+        .filter(one_of_ids(
+            db.get_database_backend(),
+            Column::Id,
+            ids.iter().copied(),
+        ));
+    let found: Vec<i64> = found.into_tuple().all(db).await?;
+    match ids.iter().find(|id| !found.contains(id)) {
+        Some(missing) => Err(Error::not_found(Resource::Request, *missing)),
+        None => Ok(()),
+    }
+}
+
 /// Those of the requests, deleted or not, that the caller may see.
 pub async fn find_all(
     db: &impl ConnectionTrait,
@@ -226,6 +250,24 @@ async fn count_by_status(
         .group_by(job::Column::RequestId)
         .group_by(job::Column::Status);
     Ok(counts.into_tuple().all(db).await?)
+}
+
+/// Those of the requests that the caller may see, with how their jobs stand, by id.
+pub async fn counted(
+    db: &impl ConnectionTrait,
+    caller: Caller,
+    ids: BTreeSet<i64>,
+) -> Result<BTreeMap<i64, Counted>, Error> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let requests = find_all(db, caller, ids).await?;
+    let counts = job_counts(db, &requests).await?;
+    let count = |request: Model| {
+        let counts = counts.get(&request.id).copied().unwrap_or_default();
+        (request.id, Counted { request, counts })
+    };
+    Ok(requests.into_iter().map(count).collect())
 }
 
 /// The request with how its jobs stand: the live ones, or those that were deleted with it.
