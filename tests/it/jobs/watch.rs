@@ -129,7 +129,7 @@ on_both_databases! {
             assert_eq!(watch.transition().await.unwrap().revision, revision);
         }
         within(server.jobs().delete_job(DeleteJobRequest { id: job.id })).await.unwrap();
-        let rest = watch.to_the_end().await;
+        let rest = watch.rest().await;
         let last = rest.last().unwrap();
         assert_eq!(last.event(), WatchJobEvent::Deleted);
         let shown = last.job.clone().unwrap();
@@ -138,7 +138,7 @@ on_both_databases! {
         script.open_gate();
 
         within(server.jobs().undelete_job(UndeleteJobRequest { id: job.id })).await.unwrap();
-        let live = server.watch_after(job.id, last.revision).await.to_the_end().await;
+        let live = server.watch_after(job.id, last.revision).await.rest().await;
         assert!(live.iter().all(|message| message.event() == WatchJobEvent::Transition));
     }
 
@@ -148,7 +148,7 @@ on_both_databases! {
         let mut watch = server.watch(job.id).await;
         assert_eq!(watch.transition().await.unwrap().revision, 1);
         within(server.jobs().delete_job(DeleteJobRequest { id: job.id })).await.unwrap();
-        for told in [watch.to_the_end().await, server.watch_after(job.id, 1).await.to_the_end().await] {
+        for told in [watch.rest().await, server.watch_after(job.id, 1).await.rest().await] {
             let events: Vec<_> = told.iter().map(|message| message.event()).collect();
             assert_eq!(events, [WatchJobEvent::Transition, WatchJobEvent::Deleted]);
             assert_eq!(statuses(&told), [JobStatus::Cancelled; 2]);

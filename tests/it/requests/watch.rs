@@ -182,18 +182,18 @@ on_both_databases! {
         watch.event(WatchRequestEvent::Progress).await.unwrap();
         let delete = DeleteRequestRequest { id: request.id, ..Default::default() };
         within(server.requests().delete_request(delete)).await.unwrap();
-        let told = watch.to_the_end().await;
+        let told = watch.rest().await;
         let last = told.last().unwrap();
         assert_eq!((last.event(), last.job.as_ref()), (WatchRequestEvent::Deleted, None));
         assert!(last.request.as_ref().unwrap().delete_time.is_some());
         script.open_gate();
 
         // So does every stream after that, wherever it resumes.
-        let again = server.watch_request_after(request.id, &last.cursor).await.to_the_end().await;
+        let again = server.watch_request_after(request.id, &last.cursor).await.rest().await;
         assert_eq!(again.last().unwrap().event(), WatchRequestEvent::Deleted);
         let undelete = UndeleteRequestRequest { id: request.id };
         within(server.requests().undelete_request(undelete)).await.unwrap();
-        let live = server.watch_request_after(request.id, &last.cursor).await.to_the_end().await;
+        let live = server.watch_request_after(request.id, &last.cursor).await.rest().await;
         assert!(live.iter().all(|message| message.event() == WatchRequestEvent::Transition));
     }
 

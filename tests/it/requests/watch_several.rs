@@ -74,7 +74,7 @@ on_both_databases! {
         assert_eq!(added, retried.jobs.iter().map(|job| (job.id, 1)).collect());
         cancel(&server, ids[1]).await;
         cancel(&server, ids[0]).await;
-        assert_eq!(watch.to_the_end().await.len(), 2 * JOBS);
+        assert_eq!(watch.rest().await.len(), 2 * JOBS);
     }
 
     async fn a_request_that_is_deleted_is_told_once_and_the_others_go_on(db: TestDatabase) {
@@ -102,10 +102,10 @@ on_both_databases! {
         assert_eq!(deleted, BTreeSet::from([ids[0], ids[1]]));
 
         cancel(&server, ids[2]).await;
-        let rest = watch.to_the_end().await;
+        let rest = watch.rest().await;
         assert!(rest.iter().all(|message| message.event() == WatchRequestEvent::Transition));
         assert_eq!(rest.len(), JOBS);
-        let resumed = server.watch_requests(&ids, &cursor).await.to_the_end().await;
+        let resumed = server.watch_requests(&ids, &cursor).await.rest().await;
         assert_eq!(resumed.len(), JOBS + 2);
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use atelier::domain;
+use atelier::domain::{self, UserCursor, WatchCursor};
 use atelier::entity::{job, job_event, request};
 use atelier::rpc::proto::{
     CancelJobRequest, CancelRequestRequest, DeleteRequestRequest, ErrorReason, ListFeaturesRequest,
@@ -148,7 +148,13 @@ on_both_databases! {
         let of_request = server.watch_request(request.id).await.transition().await.unwrap().cursor;
         refused(USER, &of_request).await.of_fields(["cursor"]);
 
-        // As after a restore from an older backup, once of a transition and once of a job.
+        // As after a restore from an older backup: of a job, and of a transition.
+        let ahead = UserCursor { floor: 4_711, ..UserCursor::default() };
+        let ahead = ahead.encode(USER, &WatchCursor::default()).unwrap();
+        refused(USER, &ahead).await
+            .is(Code::OutOfRange, ErrorReason::RevisionAhead)
+            .with("job_id", 4_711)
+            .with("revision", 0);
         let (job_id, _) = step_of(&message);
         let connection = db.connect().await;
         let rewound = job::ActiveModel { id: Set(job_id), revision: Set(0), ..Default::default() };
@@ -217,7 +223,7 @@ on_both_databases! {
     async fn whatever_happens_in_whatever_order_each_transition_comes_once(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         create(&server, &Script::new(&[]), 1).await;
-        for _ in 0..5 {
+        for _ in 0..10 {
             let seed = rand::random();
             eprintln!("seed {seed}");
             Schedule::new(&server, &db, seed).await.run(120).await;
@@ -271,6 +277,7 @@ struct Schedule<'a> {
     random: StdRng,
     watch: RequestWatch,
     cursor: String,
+    script: Script,
     /// Transactions that are open, with the jobs that they have added and whether these have ended.
     open: Vec<(DatabaseTransaction, i64, bool)>,
     pending: Vec<i64>,
@@ -294,6 +301,7 @@ impl<'a> Schedule<'a> {
             random: StdRng::seed_from_u64(seed),
             watch,
             cursor,
+            script: Script::new(&[]),
             open: Vec::new(),
             pending: Vec::new(),
             committed: BTreeSet::new(),
@@ -333,9 +341,8 @@ impl<'a> Schedule<'a> {
                 self.cancel(id).await;
             }
             4 => {
-                let ended = self.random.random();
-                let id = insert_jobs(&self.connection, &self.like, 1, ended).await[0];
-                self.committed(id, ended);
+                let id = create_more(self.server, &self.script).await;
+                self.committed(id, false);
             }
             5 => self.watch = self.server.watch_user(USER, &self.cursor).await,
             _ if self.told.len() < self.committed.len() => self.read().await,
@@ -358,6 +365,8 @@ impl<'a> Schedule<'a> {
         } else {
             tx.commit().await.unwrap();
             self.committed(id, ended);
+            let wake = format!("NOTIFY atelier_jobs, '{{\"users\": [{USER}]}}'");
+            self.connection.execute_unprepared(&wake).await.unwrap();
         }
     }
 

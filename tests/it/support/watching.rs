@@ -128,7 +128,7 @@ impl Watch {
     }
 
     /// All messages until the stream ends, but for progress and heartbeats.
-    pub(crate) async fn to_the_end(mut self) -> Vec<WatchJobResponse> {
+    pub(crate) async fn rest(mut self) -> Vec<WatchJobResponse> {
         let mut messages = Vec::new();
         while let Some(message) = self.next().await.unwrap() {
             if [WatchJobEvent::Transition, WatchJobEvent::Deleted].contains(&message.event()) {
@@ -274,7 +274,7 @@ impl RequestWatch {
     }
 
     /// All transitions and deletions until the stream ends.
-    pub(crate) async fn to_the_end(mut self) -> Vec<WatchRequestResponse> {
+    pub(crate) async fn rest(mut self) -> Vec<WatchRequestResponse> {
         let mut messages = Vec::new();
         while let Some(message) = self.next().await.unwrap() {
             if [WatchRequestEvent::Transition, WatchRequestEvent::Deleted]
