@@ -24,6 +24,9 @@ use super::App;
 
 pub(super) use following::Following;
 
+/// Most jobs or requests that are read at once, so that a slow reader costs little memory.
+const BATCH: usize = 16;
+
 /// A watch, as the one who opened it hears it.
 pub type NewsStream = BoxStream<'static, Result<News, Error>>;
 
@@ -137,6 +140,8 @@ pub(super) struct Watch<W> {
     watched: W,
     following: Following,
     ready: VecDeque<News>,
+    /// Requests whose deletion is to be told.
+    deleted: VecDeque<i64>,
     ended: bool,
     heartbeat_at: Instant,
 }
@@ -149,6 +154,7 @@ impl<W: Watched> Watch<W> {
             watched,
             following,
             ready: VecDeque::new(),
+            deleted: VecDeque::new(),
             ended: false,
             heartbeat_at: Instant::now() + app.settings.watch_heartbeat,
         }
@@ -171,36 +177,43 @@ impl<W: Watched> Watch<W> {
 
     async fn next(&mut self) -> Result<Option<News>, Error> {
         loop {
-            if self.ready.is_empty() && !self.ended {
+            if self.ready.is_empty() && !self.is_over() {
                 self.read().await?;
             }
             if let Some(news) = self.ready.pop_front() {
                 self.heartbeat_at = Instant::now() + self.app.settings.watch_heartbeat;
                 return self.tell(news).map(Some);
             }
-            if self.ended {
+            if self.is_over() {
                 return Ok(None);
             }
             self.wait().await?;
         }
     }
 
+    fn is_over(&self) -> bool {
+        self.ended && self.deleted.is_empty()
+    }
+
     /// Reads what is new, a part of it if it is much; a heartbeat, if nothing is and one is due.
     async fn read(&mut self) -> Result<(), Error> {
         let (app, whole) = (&self.app, self.watched.whole());
-        let mut look = Look::default();
-        if !self.following.is_due() {
-            look = self.watched.look(app, &mut self.following).await?;
+        if !self.following.is_due() && self.deleted.is_empty() {
+            let look = self.watched.look(app, &mut self.following).await?;
+            self.deleted.extend(look.deleted);
+            self.ended = look.ended;
         }
         let mut news = self.following.read(app, self.caller, whole).await?;
-        for request_id in look.deleted {
-            news.push(self.whole_news(Kind::Deleted, Some(request_id)).await?);
+        if news.is_empty() {
+            let some = self.deleted.len().min(BATCH);
+            for request_id in self.deleted.drain(..some).collect::<Vec<_>>() {
+                news.push(self.whole_news(Kind::Deleted, Some(request_id)).await?);
+            }
         }
-        if news.is_empty() && !look.ended && Instant::now() >= self.heartbeat_at {
+        if news.is_empty() && !self.ended && Instant::now() >= self.heartbeat_at {
             news.push(self.whole_news(Kind::Heartbeat, None).await?);
         }
         complete(app, self.caller, whole, &mut news).await?;
-        self.ended = look.ended;
         self.ready.extend(news);
         Ok(())
     }

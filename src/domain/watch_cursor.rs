@@ -32,6 +32,8 @@ pub struct UserCursor {
     pub floor: i64,
     /// What the floor waits for.
     pub settling: Option<Settling>,
+    /// Requests that were deleted before then have been told; in seconds since 1970.
+    pub deletions_from: i64,
     /// Of the jobs that have not ended, and of those above the floor.
     pub told: WatchCursor,
 }
@@ -154,7 +156,7 @@ impl UserCursor {
         let settling = self
             .settling
             .map_or([0, 0], |settling| [settling.newest, settling.transaction]);
-        let mut numbers = vec![self.floor, settling[0], settling[1]];
+        let mut numbers = vec![self.floor, settling[0], settling[1], self.deletions_from];
         numbers.extend(told.numbers());
         CursorOf::User(user_id).close(&numbers)
     }
@@ -165,7 +167,7 @@ impl UserCursor {
     }
 
     fn of_numbers(numbers: &[i64]) -> Option<Self> {
-        let ([floor, newest, transaction], told) = numbers.split_first_chunk::<3>()?;
+        let ([floor, newest, transaction, deletions_from], told) = numbers.split_first_chunk()?;
         let settling = Settling {
             newest: *newest,
             transaction: *transaction,
@@ -173,6 +175,7 @@ impl UserCursor {
         Some(Self {
             floor: *floor,
             settling: Some(settling).filter(|settling| settling.newest > 0),
+            deletions_from: *deletions_from,
             told: WatchCursor::of_numbers(told)?,
         })
     }
@@ -207,10 +210,14 @@ mod tests {
             transaction,
         });
         let settling = proptest::option::of(settling);
-        (0..i64::MAX, settling, cursor()).prop_map(|(floor, settling, told)| UserCursor {
-            floor,
-            settling,
-            told,
+        let numbers = (0..i64::MAX, 0..i64::MAX);
+        (numbers, settling, cursor()).prop_map(|((floor, deletions_from), settling, told)| {
+            UserCursor {
+                floor,
+                settling,
+                deletions_from,
+                told,
+            }
         })
     }
 

@@ -7,8 +7,8 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, Order, QueryFilter, QuerySelect,
-    QueryTrait, Select, SqlErr,
+    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, Order, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, SqlErr,
     sea_query::{BinOper, Expr, ExprTrait, LockType},
 };
 use serde::Serialize;
@@ -196,6 +196,24 @@ pub async fn list(
     };
     let newest_first = Sorting::by(Column::Id, Order::Desc, |row: &Model| vec![row.id]);
     list.sorted(db, newest_first).await
+}
+
+/// The first `limit` requests of a user that were deleted then or later, and when.
+pub async fn deleted_from(
+    db: &impl ConnectionTrait,
+    user_id: i64,
+    from: DateTime<Utc>,
+    limit: usize,
+) -> Result<Vec<(i64, DateTime<Utc>)>, Error> {
+    let deleted = Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::DeletedAt])
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::DeletedAt.gte(from))
+        .order_by_asc(Column::DeletedAt)
+        .order_by_asc(Column::Id)
+        .limit(limit as u64);
+    Ok(deleted.into_tuple().all(db).await?)
 }
 
 /// The request, deleted or not, locked until the transaction ends. Its jobs' locks come before this one, everywhere.

@@ -13,7 +13,7 @@ use crate::{
 struct WatchedJob(i64);
 
 impl App {
-    /// Watches a job from the transition after `after_revision` on, to the terminal one, or until it is deleted.
+    /// Watches a job from the transition after `after_revision` on, to the terminal one.
     pub async fn watch_job(
         &self,
         caller: Caller,
@@ -44,11 +44,11 @@ impl Watched for WatchedJob {
             return Err(Error::not_found(Resource::Job, self.0));
         };
         following.note(&standings);
-        let told = !following.is_due();
-        let deleted = told && job.deleted_at.is_some();
+        let ended = !following.is_due() && job.status.is_terminal();
+        let deleted = ended && job.deleted_at.is_some();
         Ok(Look {
             deleted: deleted.then_some(job.request_id).into_iter().collect(),
-            ended: deleted || (told && job.status.is_terminal()),
+            ended,
         })
     }
 

@@ -3,7 +3,9 @@
 //! Jobs are taken up in order of id. Those that have ended are forgotten once the floor has risen over them, see
 //! [`UserCursor`]; the others are few, since no more than [`FOLLOWED`] are taken up at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     app::{
@@ -23,13 +25,28 @@ const ENDED: usize = 250;
 /// Jobs above the floor that are looked at together: those above and some that are new.
 const LOOKED_AT: usize = FOLLOWED + 2 * ENDED;
 
+/// Most deletions that one look finds.
+const DELETIONS: usize = 1_000;
+/// A deletion is found although it was committed so long after its time, or by a replica whose clock is as late.
+const LATE: TimeDelta = TimeDelta::minutes(5);
+
 struct WatchedUser {
     user_id: i64,
     cursor: UserCursor,
+    deletions: Deletions,
     /// Where the floor rises to once all that the last look has found is told.
     rising: Option<i64>,
     /// The first job that the last look has found no room for.
     waiting: Option<i64>,
+}
+
+/// Finds each deletion once.
+#[derive(Debug)]
+struct Deletions {
+    /// Where the next look begins.
+    from: DateTime<Utc>,
+    /// Those found that it will find again.
+    found: BTreeMap<i64, DateTime<Utc>>,
 }
 
 impl App {
@@ -50,12 +67,17 @@ impl App {
         let opened = cursor.is_none().then(|| News::of(Kind::Opened));
         let mut cursor = match cursor {
             Some(cursor) => cursor,
-            None => from_now_on(db, user_id).await?,
+            None => from_now_on(db, user_id, self.clock.now()).await?,
         };
+        let mut deletions = Deletions::from(cursor.deletions_from);
+        if opened.is_some() {
+            deletions.find(db, user_id, self.clock.now()).await?;
+        }
         let following = resume(db, watcher, &mut cursor).await?;
         let watched = WatchedUser {
             user_id,
             cursor,
+            deletions,
             rising: None,
             waiting: None,
         };
@@ -66,10 +88,13 @@ impl App {
 
 /// The place before all jobs of a user that have not ended. The newest that have are named as told, since an older one than
 /// those may still be committed.
-async fn from_now_on(db: &Pool, user_id: i64) -> Result<UserCursor, Error> {
+async fn from_now_on(db: &Pool, user_id: i64, now: DateTime<Utc>) -> Result<UserCursor, Error> {
     let newest = store::job::newest(db, user_id, ENDED).await?;
     let unfinished = store::job::unfinished(db, user_id, FOLLOWED).await?;
-    let mut cursor = UserCursor::default();
+    let mut cursor = UserCursor {
+        deletions_from: (now - LATE).timestamp(),
+        ..UserCursor::default()
+    };
     if let (FOLLOWED, Some(last)) = (unfinished.len(), unfinished.last()) {
         // What comes after these has its turn when they have ended.
         cursor.floor = *last;
@@ -110,7 +135,9 @@ async fn resume(db: &Pool, watcher: Watcher, cursor: &mut UserCursor) -> Result<
 impl Watched for WatchedUser {
     async fn look(&mut self, app: &App, following: &mut Following) -> Result<Look, Error> {
         self.forget(following);
-        let db = app.store.reader();
+        let (db, now) = (app.store.reader(), app.clock.now());
+        // Before the jobs, so that those of a deleted request are read as it has left them.
+        let deleted = self.deletions.find(db, self.user_id, now).await?;
         let settled = match self.cursor.settling {
             Some(settling) => horizon::has_passed(db, settling.transaction).await?,
             None => false,
@@ -123,8 +150,9 @@ impl Watched for WatchedUser {
         if self.cursor.settling.is_none() && self.rising.is_none() {
             self.cursor.settling = settle(db, &jobs, self.cursor.floor).await?;
         }
+        following.note(&jobs);
         Ok(Look {
-            deleted: note(following, &jobs),
+            deleted,
             ended: false,
         })
     }
@@ -150,6 +178,7 @@ impl WatchedUser {
                 .map_or(ended[most], |waiting| ended[most].min(waiting - 1));
         }
         self.cursor.floor = floor;
+        self.cursor.deletions_from = self.deletions.from.timestamp();
         following.retain(|id, ended| !ended || id > floor);
     }
 
@@ -209,11 +238,31 @@ async fn settle(db: &Pool, jobs: &[Standing], floor: i64) -> Result<Option<Settl
     }
 }
 
-/// Notes how the jobs stand. Returns the requests that were deleted, not those that had been before they were looked at.
-fn note(following: &mut Following, jobs: &[Standing]) -> Vec<i64> {
-    let moving = jobs.iter().filter(|job| following.is_moving(job));
-    let moving: BTreeSet<i64> = moving.map(|job| job.request_id).collect();
-    let mut deleted = following.note(jobs);
-    deleted.retain(|id| moving.contains(id));
-    deleted
+impl Deletions {
+    fn from(seconds: i64) -> Self {
+        Self {
+            from: DateTime::from_timestamp(seconds, 0).unwrap_or_default(),
+            found: BTreeMap::new(),
+        }
+    }
+
+    /// The next requests that are deleted.
+    async fn find(
+        &mut self,
+        db: &Pool,
+        user_id: i64,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<i64>, Error> {
+        let deleted = store::request::deleted_from(db, user_id, self.from, DELETIONS).await?;
+        let last = deleted.last().filter(|_| deleted.len() == DELETIONS);
+        self.from = last.map_or(self.from.max(now - LATE), |(_, at)| *at);
+        let mut new = Vec::new();
+        for (id, at) in deleted {
+            if self.found.insert(id, at) != Some(at) {
+                new.push(id);
+            }
+        }
+        self.found.retain(|_, at| *at >= self.from);
+        Ok(new)
+    }
 }

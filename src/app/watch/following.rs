@@ -10,10 +10,7 @@ use crate::{
     store::{self, job::Standing},
 };
 
-use super::{News, Whole, follower::JobFollower};
-
-/// Most jobs that are read at once, so that a slow reader costs little memory.
-const BATCH: usize = 16;
+use super::{BATCH, News, Whole, follower::JobFollower};
 
 /// Follows jobs, however many, in the order in which they come forward.
 pub(in crate::app) struct Following {
@@ -66,12 +63,6 @@ impl Following {
     pub(in crate::app) fn open(&self) -> usize {
         let ended = |id| self.jobs.get(&id).is_some_and(|job| job.ended);
         self.told.jobs().filter(|id| !ended(*id)).count()
-    }
-
-    /// Whether there was something to tell of the job when it was first looked at, or has been since.
-    pub(in crate::app) fn is_moving(&self, job: &Standing) -> bool {
-        let told = self.told.revision(job.id) >= job.revision;
-        self.jobs.contains_key(&job.id) || !told || !job.status.is_terminal()
     }
 
     /// Forgets all jobs but those. Asks with whether they have ended.

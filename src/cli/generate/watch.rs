@@ -73,9 +73,6 @@ pub(super) async fn follow_all(
 async fn follow(client: &Client, job_id: i64, progress: &Progress) -> Result<FinishedJob, Status> {
     let mut events = client.watch_job(job_id, 0);
     while let Some(event) = events.try_next().await? {
-        if event.event() == WatchJobEvent::Deleted {
-            return Err(Status::not_found("the job was deleted before it had ended"));
-        }
         // Only a transition has the media; progress may tell of a job that has ended meanwhile.
         let is_transition = event.event() == WatchJobEvent::Transition;
         let Some(job) = event.job else { continue };

@@ -129,17 +129,19 @@ on_both_databases! {
             assert_eq!(watch.transition().await.unwrap().revision, revision);
         }
         within(server.jobs().delete_job(DeleteJobRequest { id: job.id })).await.unwrap();
+        script.open_gate();
         let rest = watch.rest().await;
         let last = rest.last().unwrap();
         assert_eq!(last.event(), WatchJobEvent::Deleted);
         let shown = last.job.clone().unwrap();
-        assert!(shown.delete_time.is_some());
-        assert_eq!(last.revision, shown.revision);
-        script.open_gate();
+        assert!(shown.delete_time.is_some() && shown.end_time.is_some());
+        assert_eq!((last.revision, last.media.len()), (shown.revision, 0));
+        // So does every stream after that.
+        let again = server.watch_after(job.id, last.revision).await.rest().await;
+        assert_eq!(again.iter().map(|message| message.event()).collect::<Vec<_>>(), [WatchJobEvent::Deleted]);
 
         within(server.jobs().undelete_job(UndeleteJobRequest { id: job.id })).await.unwrap();
-        let live = server.watch_after(job.id, last.revision).await.rest().await;
-        assert!(live.iter().all(|message| message.event() == WatchJobEvent::Transition));
+        assert_eq!(server.watch_after(job.id, last.revision).await.rest().await, []);
     }
 
     async fn a_pending_job_that_is_deleted_is_told_to_be_cancelled_and_then_to_be_deleted(db: TestDatabase) {

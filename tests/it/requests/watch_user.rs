@@ -99,8 +99,7 @@ on_both_databases! {
         within(server.requests().retry_request(retry)).await.unwrap();
         let added = read(&mut watch, 2).await;
         assert!(added.iter().all(|(_, _, revision)| *revision == 1));
-        let delete = DeleteRequestRequest { id: request.id, ..Default::default() };
-        within(server.requests().delete_request(delete)).await.unwrap();
+        delete(&server, request.id).await;
         read(&mut watch, 2).await;
         let deleted = watch.event(WatchRequestEvent::Deleted).await.unwrap();
         assert!(deleted.request.unwrap().delete_time.is_some());
@@ -116,6 +115,41 @@ on_both_databases! {
                 break;
             }
         }
+    }
+
+    async fn a_request_that_had_ended_is_told_when_it_is_deleted_and_one_deleted_before_is_not(db: TestDatabase) {
+        let server = TestServer::start_api(&db).await;
+        let script = Script::new(&[]);
+        let feature = server.scripted_feature().await;
+        let mut ended = Vec::new();
+        for _ in 0..40 {
+            let (request, jobs) = server.create(scripted_request(feature, &script)).await;
+            cancel(&server, jobs[0].id).await;
+            ended.push(request.id);
+        }
+        let before = ended.remove(0);
+        delete(&server, before).await;
+        let mut watch = server.watch_user(USER, "").await;
+        let cursor = watch.next().await.unwrap().unwrap().cursor;
+        delete(&server, ended.remove(0)).await;
+        let told = watch.next().await.unwrap().unwrap();
+        assert_eq!(told.event(), WatchRequestEvent::Deleted);
+        drop(watch);
+        for id in &ended {
+            delete(&server, *id).await;
+        }
+
+        // One that resumes tells all of them, each once, and once more what was deleted just before.
+        let all = [[before, told.request.unwrap().id].as_slice(), &ended].concat();
+        let mut watch = server.watch_user(USER, &cursor).await;
+        for id in all {
+            let told = watch.event(WatchRequestEvent::Deleted).await.unwrap().request.unwrap();
+            assert!(told.delete_time.is_some());
+            assert_eq!(told.id, id);
+        }
+        let (added, _) = server.create(scripted_request(feature, &script)).await;
+        let next = watch.next().await.unwrap().unwrap();
+        assert_eq!((next.event(), next.request.unwrap().id), (WatchRequestEvent::Transition, added.id));
     }
 
     async fn others_are_not_told_of(db: TestDatabase) {
@@ -418,6 +452,16 @@ async fn create_more(server: &TestServer, script: &Script) -> i64 {
     let features = within(server.features().list_features(list)).await.unwrap();
     let feature = features.into_inner().features[0].id;
     server.create(scripted_request(feature, script)).await.1[0].id
+}
+
+async fn delete(server: &TestServer, id: i64) {
+    let delete = DeleteRequestRequest {
+        id,
+        ..Default::default()
+    };
+    within(server.requests().delete_request(delete))
+        .await
+        .unwrap();
 }
 
 async fn cancel(server: &TestServer, id: i64) {
