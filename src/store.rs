@@ -1,4 +1,4 @@
-//! Every query of Atelier. A file a table; [`queue`] holds the statements that differ between the databases.
+//! Every query of Atelier. A file a table; [`queue`] and [`horizon`] hold the statements that differ between the databases.
 
 pub mod backup;
 pub mod catalogue;

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, Order, QueryFilter,
-    Statement,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, Statement,
 };
 
 use crate::{
@@ -20,7 +19,7 @@ use crate::{
 
 use super::{
     PageRequest, Transaction,
-    one_of::{id_list, one_of_ids},
+    one_of::{id_list, one_of_ids, pairs},
     page::{List, Sorting},
 };
 
@@ -87,21 +86,13 @@ pub async fn after(
 ) -> Result<Vec<Model>, Error> {
     let backend = db.get_database_backend();
     let (jobs, numbers) = (read.keys().copied(), read.values().copied());
-    let read = match backend {
-        DbBackend::Postgres => {
-            "SELECT * FROM unnest(CAST($1 AS bigint[]), CAST($2 AS bigint[])) AS pair (job_id, revision)"
-        }
-        _ => {
-            "SELECT job.value AS job_id, number.value AS revision
-             FROM json_each($1) AS job JOIN json_each($2) AS number ON number.key = job.key"
-        }
-    };
     let statement = format!(
         "SELECT event.job_id, event.revision, CAST(event.status AS text) AS status, event.attempt, event.detail,
                 event.created_at
-         FROM ({read}) AS read
-         JOIN generation_job_events AS event ON event.job_id = read.job_id AND event.revision > read.revision
-         ORDER BY event.job_id, event.revision LIMIT {BATCH}"
+         FROM ({pairs}) AS read
+         JOIN generation_job_events AS event ON event.job_id = read.id AND event.revision > read.number
+         ORDER BY event.job_id, event.revision LIMIT {BATCH}",
+        pairs = pairs(backend),
     );
     let values = [id_list(backend, jobs), id_list(backend, numbers)];
     let statement = Statement::from_sql_and_values(backend, statement, values);

@@ -19,10 +19,11 @@ use crate::{
 
 /// Most jobs that are followed at once and have not ended.
 const FOLLOWED: usize = 500;
-/// Most jobs above the floor that have ended. More come together only while a transaction stays open, and then longer than
-/// any of ours may: the limits of the sessions see to that.
+/// Most jobs above the floor that have ended. The floor rises over more without waiting, so that one transaction that stays
+/// open, be it another program's, does not make the cursor grow: a job is missed that is committed only after so many later
+/// ones of its user have ended.
 const ENDED: usize = 250;
-/// Jobs above the floor that are looked at together: those above and some that are new.
+/// Jobs above the floor that are looked at together: all that may be named already, and some that are new.
 const LOOKED_AT: usize = FOLLOWED + 2 * ENDED;
 
 /// Most deletions that one look finds.
