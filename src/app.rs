@@ -30,14 +30,13 @@ use crate::{
 pub use catalogue::{ApplyOptions, CatalogueChange, ChangeKind};
 pub use clock::Clock;
 pub use health::{Ailment, Health, Pulse};
-pub use job::JobUpdate;
 pub use media::FoundMedia;
 pub use queue::{ANNOUNCE_INTERVAL, AttemptEnd, StoredFile, StoredOutput, WaitingReasons};
-pub use request::{Accepted, Cancellation, RequestUpdate, ValidRequest};
+pub use request::{Accepted, Cancellation, ValidRequest};
 pub use storage::{Removal, RemovalMode, Sweep, Withheld};
 pub use template::{Rendered, Trial};
 pub use trend::Folded;
-pub use watch::News;
+pub use watch::{Kind, News, NewsStream};
 
 /// The parts that the use cases work with. Clones share them.
 #[derive(Clone)]

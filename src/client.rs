@@ -56,7 +56,7 @@ pub use channel::RetryingChannel;
 pub use download::{Download, DownloadError};
 pub use refusal::{Violation, reason, retry_delay, violations};
 pub use retry::RetryPolicy;
-pub use watch::{JobEvents, RequestEvents, has_ended};
+pub use watch::{JobEvents, RequestEvents, RequestsEvents, UserEvents, has_ended};
 
 use proto::{
     feature_service_client::FeatureServiceClient, job_service_client::JobServiceClient,

@@ -82,7 +82,7 @@ pub use trace::Trace;
 pub use trend::{Tally, TrendWeight, in_window};
 pub use variable::{Variable, VariableType};
 pub use violation::{Violation, Violations};
-pub use watch_cursor::WatchCursor;
+pub use watch_cursor::{CursorOf, Settling, UserCursor, WatchCursor};
 
 /// A JSON object, as in the open-ended columns of docs/domain.md#tables.
 pub type JsonMap = serde_json::Map<String, serde_json::Value>;

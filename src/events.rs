@@ -5,15 +5,12 @@
 //! a connection breaks, replaced by "look at everything". They are sent after commit, never inside a transaction.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{
-    sync::{Notify, watch},
-    time::sleep,
-};
+use tokio::{sync::Notify, time::sleep};
 
 use crate::store::{Store, Trouble, report, wake_up, wake_up::WakeUp};
 
@@ -30,7 +27,7 @@ pub struct Events {
 
 #[derive(Debug, Default)]
 struct Inner {
-    watched: Mutex<HashMap<Subject, watch::Sender<()>>>,
+    watched: Mutex<HashMap<Subject, Vec<Arc<Notify>>>>,
     work: Notify,
     outbox: Mutex<WakeUp>,
     outbox_filled: Notify,
@@ -43,13 +40,15 @@ pub enum Subject {
     Job(i64),
     /// All jobs of the request of this id, those to come too.
     Request(i64),
+    /// All jobs of the user of this id, those to come too, but for their progress.
+    User(i64),
 }
 
-/// Hears of changes of one subject for as long as it lives.
+/// Hears of changes of its subjects for as long as it lives.
 #[derive(Debug)]
 pub struct Watcher {
-    subject: Subject,
-    receiver: watch::Receiver<()>,
+    subjects: HashSet<Subject>,
+    bell: Arc<Notify>,
     events: Events,
 }
 
@@ -69,21 +68,21 @@ impl Events {
         self.publish(WakeUp {
             jobs: vec![job_id],
             requests: vec![request_id],
-            work: false,
+            ..WakeUp::default()
         });
     }
 
-    /// Hears of all changes of the subject from now on.
-    pub fn watch(&self, subject: Subject) -> Watcher {
-        let mut watched = lock(&self.inner.watched);
-        let sender = watched
-            .entry(subject)
-            .or_insert_with(|| watch::Sender::new(()));
-        Watcher {
-            subject,
-            receiver: sender.subscribe(),
+    /// Hears of all changes of the subjects from now on.
+    pub fn watch(&self, subjects: impl IntoIterator<Item = Subject>) -> Watcher {
+        let mut watcher = Watcher {
+            subjects: HashSet::new(),
+            bell: Arc::default(),
             events: self.clone(),
+        };
+        for subject in subjects {
+            watcher.listen_to(subject);
         }
+        watcher
     }
 
     /// Waits until there may be work.
@@ -136,12 +135,11 @@ impl Events {
     fn wake(&self, wake_up: &WakeUp) {
         let jobs = wake_up.jobs.iter().map(|id| Subject::Job(*id));
         let requests = wake_up.requests.iter().map(|id| Subject::Request(*id));
+        let users = wake_up.users.iter().map(|id| Subject::User(*id));
         let watched = lock(&self.inner.watched);
-        for sender in jobs
-            .chain(requests)
-            .filter_map(|subject| watched.get(&subject))
-        {
-            sender.send_replace(());
+        for subject in jobs.chain(requests).chain(users) {
+            let bells = watched.get(&subject).into_iter().flatten();
+            bells.for_each(|bell| bell.notify_one());
         }
         drop(watched);
         if wake_up.work {
@@ -150,8 +148,8 @@ impl Events {
     }
 
     fn wake_all(&self) {
-        for sender in lock(&self.inner.watched).values() {
-            sender.send_replace(());
+        for bell in lock(&self.inner.watched).values().flatten() {
+            bell.notify_one();
         }
         self.inner.work.notify_one();
     }
@@ -159,23 +157,43 @@ impl Events {
 
 impl Watcher {
     /// Waits for the next change since the last call.
-    pub async fn changed(&mut self) {
-        if self.receiver.changed().await.is_err() {
-            // Cannot happen while `self` keeps the sender in the map; waiting is what a silent subject does.
-            std::future::pending::<()>().await;
+    pub async fn changed(&self) {
+        // Without anybody who waits it keeps one ring.
+        self.bell.notified().await;
+    }
+
+    /// Hears of changes of another subject too.
+    pub fn listen_to(&mut self, subject: Subject) {
+        if self.subjects.insert(subject) {
+            let mut watched = lock(&self.events.inner.watched);
+            watched.entry(subject).or_default().push(self.bell.clone());
+        }
+    }
+
+    /// Hears no more of one of its subjects.
+    pub fn leave(&mut self, subject: Subject) {
+        if self.subjects.remove(&subject) {
+            self.forget(subject);
+        }
+    }
+
+    fn forget(&self, subject: Subject) {
+        let mut watched = lock(&self.events.inner.watched);
+        if let Entry::Occupied(mut bells) = watched.entry(subject) {
+            bells
+                .get_mut()
+                .retain(|bell| !Arc::ptr_eq(bell, &self.bell));
+            if bells.get().is_empty() {
+                bells.remove();
+            }
         }
     }
 }
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        let mut watched = lock(&self.events.inner.watched);
-        // The receiver of this watcher still counts.
-        if watched
-            .get(&self.subject)
-            .is_some_and(|sender| sender.receiver_count() <= 1)
-        {
-            watched.remove(&self.subject);
+        for subject in &self.subjects {
+            self.forget(*subject);
         }
     }
 }
@@ -194,10 +212,8 @@ mod tests {
     #[tokio::test]
     async fn a_change_before_the_wait_is_not_missed() {
         let events = Events::default();
-        let (mut job, mut request) = (
-            events.watch(Subject::Job(7)),
-            events.watch(Subject::Request(3)),
-        );
+        let job = events.watch([Subject::Job(7)]);
+        let request = events.watch([Subject::Request(3)]);
         events.publish_progress(7, 3);
         job.changed().await;
         request.changed().await;
@@ -206,24 +222,42 @@ mod tests {
     #[tokio::test]
     async fn other_jobs_and_requests_do_not_wake_a_watcher() {
         let events = Events::default();
-        let (mut job, mut request) = (
-            events.watch(Subject::Job(7)),
-            events.watch(Subject::Request(7)),
+        let (job, request, user) = (
+            events.watch([Subject::Job(7)]),
+            events.watch([Subject::Request(7)]),
+            events.watch([Subject::User(7)]),
         );
         events.publish(WakeUp {
             jobs: vec![8],
             requests: vec![3],
+            users: vec![1],
             work: true,
         });
-        assert!(job.changed().now_or_never().is_none());
-        assert!(request.changed().now_or_never().is_none());
+        for watcher in [job, request, user] {
+            assert!(watcher.changed().now_or_never().is_none());
+        }
         events.work().await;
+    }
+
+    #[tokio::test]
+    async fn a_watcher_of_several_hears_of_each_until_it_leaves_it() {
+        let events = Events::default();
+        let mut watcher = events.watch([Subject::Request(3), Subject::Request(4)]);
+        watcher.listen_to(Subject::Job(7));
+        for (job, request) in [(8, 3), (8, 4), (7, 5)] {
+            events.publish_progress(job, request);
+            watcher.changed().await;
+        }
+        watcher.leave(Subject::Job(7));
+        events.publish_progress(7, 5);
+        assert!(watcher.changed().now_or_never().is_none());
     }
 
     #[test]
     fn nothing_is_left_of_watchers_that_are_gone() {
         let events = Events::default();
-        let (first, second) = (events.watch(Subject::Job(7)), events.watch(Subject::Job(7)));
+        let first = events.watch([Subject::Job(7), Subject::Request(3)]);
+        let second = events.watch([Subject::Job(7)]);
         drop(first);
         assert_eq!(lock(&events.inner.watched).len(), 1);
         drop(second);

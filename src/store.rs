@@ -1,4 +1,4 @@
-//! Every query of Atelier. A file a table; [`queue`] holds the statements that differ between the databases.
+//! Every query of Atelier. A file a table; [`queue`] and [`horizon`] hold the statements that differ between the databases.
 
 pub mod backup;
 pub mod catalogue;
@@ -7,6 +7,7 @@ pub mod deletion;
 mod error;
 pub mod feature;
 mod health;
+pub mod horizon;
 pub mod idempotency_key;
 pub mod installation;
 pub mod job;

@@ -129,6 +129,8 @@ def generate(channel, user_id, prompt, folder):
     for event in watch(job_pb2_grpc.JobServiceStub(channel), created.jobs[0].id):
         status = job_pb2.JobStatus.Name(event.job.status).removeprefix("JOB_STATUS_").lower()
         print(f"{event.revision}: {status} {event.job.progress:.0%} {event.job.progress_message}".rstrip())
+    if event.event == job_pb2.WATCH_JOB_EVENT_DELETED:
+        sys.exit("the job was deleted")
     if event.job.status == job_pb2.JOB_STATUS_FAILED:
         sys.exit(f"{event.job.error.code}: {event.job.error.message}")
     if event.job.status == job_pb2.JOB_STATUS_CANCELLED:

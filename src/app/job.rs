@@ -3,7 +3,6 @@
 
 mod cancel;
 mod delete;
-mod follow;
 mod retry;
 mod undelete;
 mod watch;
@@ -27,10 +26,6 @@ use crate::{
 };
 
 use super::App;
-
-pub use watch::JobUpdate;
-
-pub(super) use follow::JobFollower;
 
 /// What a transaction has changed so far.
 #[derive(Debug, Default)]
@@ -57,6 +52,7 @@ impl ChangedJobs {
         self.wake_up.merge(WakeUp {
             jobs: jobs.iter().map(|job| job.id).collect(),
             requests: jobs.iter().map(|job| job.request_id).collect(),
+            users: jobs.iter().map(|job| job.user_id).collect(),
             work: jobs.iter().any(|job| job.status == JobStatus::Pending),
         });
     }

@@ -7,8 +7,8 @@ mod retry;
 mod undelete;
 mod validate;
 mod watch;
+mod watch_user;
 
 pub use cancel::Cancellation;
 pub use create::Accepted;
 pub use validate::ValidRequest;
-pub use watch::RequestUpdate;

@@ -1,6 +1,12 @@
-//! What the watches of a job and of a request share: reading what is new, telling it, and waiting.
+//! What all watches share: reading what is new, telling it, and waiting.
 
-use std::{collections::VecDeque, time::Duration};
+mod follower;
+mod following;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use futures::{
     StreamExt,
@@ -11,118 +17,229 @@ use tokio::time::{Instant, sleep_until};
 use crate::{
     domain::{Caller, Error},
     entity::{job, media},
-    events::Watcher,
+    store::{self, request::Counted},
 };
 
 use super::App;
 
+pub(super) use following::Following;
+
+/// Most jobs or requests that are read at once, so that a slow reader costs little memory.
+const BATCH: usize = 16;
+
+/// A watch, as the one who opened it hears it.
+pub type NewsStream = BoxStream<'static, Result<News, Error>>;
+
 /// What a watcher is told.
 #[derive(Clone, Debug)]
-pub enum News {
-    /// A job as it was right after a transition; with its media, if it was completed.
-    Transition {
-        /// As it was then.
-        job: job::Model,
-        /// Those that are live by now; none for all other statuses.
-        media: Vec<media::Model>,
-    },
+pub struct News {
+    /// What it is.
+    pub kind: Kind,
+    /// The job that it is about: as it was right after the transition, or as it is now. Without its input, unless it alone is
+    /// watched.
+    pub job: Option<job::Model>,
+    /// Why the job waits, should no worker be able to run it.
+    pub waiting_reason: String,
+    /// With a transition to completed, the job's media that are live by now.
+    pub media: Vec<media::Model>,
+    /// The request that it is about, as it is now; `None` where a job alone is watched.
+    pub request: Option<Counted>,
+    /// Of the last transition told of the job.
+    pub revision: i64,
+    /// Where to resume; empty where a job alone is watched.
+    pub cursor: String,
+    /// Of the request that it is about.
+    request_id: Option<i64>,
+}
+
+/// What kind of news there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A job made a transition.
+    Transition,
     /// A job came forward within its status.
-    Progress(job::Model),
+    Progress,
+    /// The job, if it alone is watched, or the request is deleted.
+    Deleted,
+    /// From now on nothing is missed.
+    Opened,
     /// Nothing happened for a while.
     Heartbeat,
 }
 
-/// What one look has found.
+impl News {
+    pub(super) fn of(kind: Kind) -> Self {
+        Self {
+            kind,
+            job: None,
+            waiting_reason: String::new(),
+            media: Vec::new(),
+            request: None,
+            revision: 0,
+            cursor: String::new(),
+            request_id: None,
+        }
+    }
+
+    fn of_job(kind: Kind, job: job::Model) -> Self {
+        Self {
+            request_id: Some(job.request_id),
+            job: Some(job),
+            ..Self::of(kind)
+        }
+    }
+
+    fn of_request(kind: Kind, request_id: Option<i64>) -> Self {
+        Self {
+            request_id,
+            ..Self::of(kind)
+        }
+    }
+}
+
+/// What one look has found besides jobs to read.
 #[derive(Debug, Default)]
-pub(super) struct Reading {
-    pub(super) news: Vec<News>,
-    /// Whether this was all, for ever.
+pub(super) struct Look {
+    /// Requests that are deleted, of which nothing else is left to tell now.
+    pub(super) deleted: Vec<i64>,
+    /// Whether that and the jobs to read are all, for ever.
     pub(super) ended: bool,
 }
 
-/// What can be watched to its end: a job, or all jobs of a request.
-pub(super) trait Watched: Send + 'static {
-    /// News, with how what is watched stands and where to resume.
-    type Update: Send;
-
-    /// Reads what is new, or a part of it if it is much.
-    fn read(
+/// What can be watched.
+pub(super) trait Watched: Send + Sync + 'static {
+    /// Looks how the jobs stand that are followed now. All that the last look has found is told by then.
+    fn look(
         &mut self,
         app: &App,
-        caller: Caller,
-    ) -> impl Future<Output = Result<Reading, Error>> + Send;
+        following: &mut Following,
+    ) -> impl Future<Output = Result<Look, Error>> + Send;
 
-    /// Reads how it stands, after the news that it goes with.
-    fn refresh(
-        &mut self,
-        app: &App,
-        caller: Caller,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    /// What is watched, where it is one thing: so that a heartbeat shows it.
+    fn whole(&self) -> Whole;
 
-    fn update(&mut self, news: News) -> Result<Self::Update, Error>;
+    /// Where to resume.
+    fn cursor(&self, following: &Following) -> Result<String, Error>;
 }
 
-/// Follows what is watched to its end; wake-ups tell when to read.
+/// What a heartbeat shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// A job, and nothing of its request is told.
+    Job(i64),
+    /// A request.
+    Request(i64),
+    /// Too much to show.
+    Many,
+}
+
+/// Follows what is watched to its end; wake-ups tell when to look.
 pub(super) struct Watch<W> {
     app: App,
     caller: Caller,
     watched: W,
+    following: Following,
     ready: VecDeque<News>,
+    /// Requests whose deletion is to be told.
+    deleted: VecDeque<i64>,
     ended: bool,
-    watcher: Watcher,
     heartbeat_at: Instant,
 }
 
 impl<W: Watched> Watch<W> {
-    pub(super) fn new(app: &App, caller: Caller, watcher: Watcher, watched: W) -> Self {
+    pub(super) fn new(app: &App, caller: Caller, watched: W, following: Following) -> Self {
         Self {
             app: app.clone(),
             caller,
             watched,
+            following,
             ready: VecDeque::new(),
+            deleted: VecDeque::new(),
             ended: false,
-            watcher,
             heartbeat_at: Instant::now() + app.settings.watch_heartbeat,
         }
     }
 
-    /// Reads on only when the next update is taken, so that a slow reader costs no memory.
-    pub(super) fn updates(self) -> BoxStream<'static, Result<W::Update, Error>> {
-        let updates = stream::try_unfold(self, |mut watch| async {
-            let update = watch.next().await?;
-            Ok(update.map(|update| (update, watch)))
-        });
-        updates.boxed()
+    /// Tells this before all else.
+    pub(super) fn beginning_with(mut self, news: Option<News>) -> Self {
+        self.ready.extend(news);
+        self
     }
 
-    async fn next(&mut self) -> Result<Option<W::Update>, Error> {
+    /// Reads on only when the next news are taken, so that a slow reader costs no memory.
+    pub(super) fn news(self) -> NewsStream {
+        let news = stream::try_unfold(self, |mut watch| async {
+            let news = watch.next().await?;
+            Ok(news.map(|news| (news, watch)))
+        });
+        news.boxed()
+    }
+
+    async fn next(&mut self) -> Result<Option<News>, Error> {
         loop {
-            if self.ready.is_empty() && !self.ended {
+            if self.ready.is_empty() && !self.is_over() {
                 self.read().await?;
             }
             if let Some(news) = self.ready.pop_front() {
                 self.heartbeat_at = Instant::now() + self.app.settings.watch_heartbeat;
-                return self.watched.update(news).map(Some);
+                return self.tell(news).map(Some);
             }
-            if self.ended {
+            if self.is_over() {
                 return Ok(None);
             }
             self.wait().await?;
         }
     }
 
-    /// Reads what is new; a heartbeat, if nothing is and one is due.
+    fn is_over(&self) -> bool {
+        self.ended && self.deleted.is_empty()
+    }
+
+    /// Reads what is new, a part of it if it is much; a heartbeat, if nothing is and one is due.
     async fn read(&mut self) -> Result<(), Error> {
-        let Reading { news, ended } = self.watched.read(&self.app, self.caller).await?;
-        self.ended = ended;
+        let (app, whole) = (&self.app, self.watched.whole());
+        if !self.following.is_due() && self.deleted.is_empty() {
+            let look = self.watched.look(app, &mut self.following).await?;
+            self.deleted.extend(look.deleted);
+            self.ended = look.ended;
+        }
+        let mut news = self.following.read(app, self.caller, whole).await?;
+        if news.is_empty() {
+            let some = self.deleted.len().min(BATCH);
+            for request_id in self.deleted.drain(..some).collect::<Vec<_>>() {
+                news.push(self.whole_news(Kind::Deleted, Some(request_id)).await?);
+            }
+        }
+        if news.is_empty() && !self.ended && Instant::now() >= self.heartbeat_at {
+            news.push(self.whole_news(Kind::Heartbeat, None).await?);
+        }
+        complete(app, self.caller, whole, &mut news).await?;
         self.ready.extend(news);
-        if self.ready.is_empty() && !ended && Instant::now() >= self.heartbeat_at {
-            self.ready.push_back(News::Heartbeat);
-        }
-        if !self.ready.is_empty() {
-            self.watched.refresh(&self.app, self.caller).await?;
-        }
         Ok(())
+    }
+
+    /// News that are of no job, with the one that is watched, if it is one.
+    async fn whole_news(&self, kind: Kind, request_id: Option<i64>) -> Result<News, Error> {
+        match self.watched.whole() {
+            Whole::Job(id) => {
+                let job = store::job::find(self.app.store.reader(), self.caller, id).await?;
+                Ok(News::of_job(kind, job))
+            }
+            Whole::Request(id) => Ok(News::of_request(kind, Some(id))),
+            Whole::Many => Ok(News::of_request(kind, request_id)),
+        }
+    }
+
+    /// Moves the place to resume from behind the news, which are told next.
+    fn tell(&mut self, mut news: News) -> Result<News, Error> {
+        if let Some(job) = &news.job {
+            if news.kind == Kind::Transition {
+                self.following.told.advance(job.id, job.revision);
+            }
+            news.revision = self.following.told.revision(job.id);
+        }
+        news.cursor = self.watched.cursor(&self.following)?;
+        Ok(news)
     }
 
     /// Waits for a wake-up, or until it is time to look anyway.
@@ -132,9 +249,30 @@ impl<W: Watched> Watch<W> {
         tokio::select! {
             // What has happened by the end is still told.
             biased;
-            () = self.watcher.changed() => Ok(()),
+            () = self.following.watcher.changed() => Ok(()),
             () = self.app.stopping.cancelled() => Err(Error::ShuttingDown),
             () = sleep_until(poll_at.min(self.heartbeat_at)) => Ok(()),
         }
     }
+}
+
+/// Adds to the news what goes with them as it is now: the requests, and why jobs wait.
+async fn complete(app: &App, caller: Caller, whole: Whole, news: &mut [News]) -> Result<(), Error> {
+    let reasons = app
+        .waiting_reasons(news.iter().filter_map(|news| news.job.as_ref()))
+        .await?;
+    let mut requests = BTreeMap::new();
+    if !matches!(whole, Whole::Job(_)) {
+        let ids: BTreeSet<i64> = news.iter().filter_map(|news| news.request_id).collect();
+        requests = store::request::counted(app.store.reader(), caller, ids).await?;
+    }
+    for news in news {
+        news.waiting_reason = news
+            .job
+            .as_ref()
+            .map(|job| reasons.of(job))
+            .unwrap_or_default();
+        news.request = news.request_id.and_then(|id| requests.get(&id).cloned());
+    }
+    Ok(())
 }

@@ -1,18 +1,93 @@
-//! Where the watch of a request resumes. The client keeps it, so that any replica can go on.
+//! Where a watch of requests resumes. The client keeps it, so that any replica can go on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Checks, Error, seal::Seal};
 
 const MAX_CHARS: usize = 65_536;
-const PURPOSE: &str = "watch of a request";
 
-/// Where a watcher of a request stands: the last transition that it was told of each job.
+/// What a cursor is of, and bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CursorOf {
+    /// All jobs of a request.
+    Request(i64),
+    /// All jobs of several requests.
+    Requests(BTreeSet<i64>),
+    /// All jobs of a user.
+    User(i64),
+}
+
+/// The last transition that a watcher was told of each job.
 ///
 /// Revisions count per job: a number that counts all transitions of a request would skip those that commit late.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WatchCursor {
     revisions: BTreeMap<i64, i64>,
+}
+
+/// Where a watcher of all jobs of a user stands: it names only those that may still have something to tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserCursor {
+    /// What is not named of the jobs up to this one has been told, or is not told at all.
+    pub floor: i64,
+    /// What the floor waits for.
+    pub settling: Option<Settling>,
+    /// Requests that were deleted before then have been told; in seconds since 1970.
+    pub deletions_from: i64,
+    /// Of the jobs that have not ended, and of those above the floor.
+    pub told: WatchCursor,
+}
+
+/// Identifiers are given before they are committed. So the floor may rise to a job only when all transactions have ended that
+/// may hold an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settling {
+    /// The job that the floor is to rise to.
+    pub newest: i64,
+    /// A transaction that began after all of those.
+    pub transaction: i64,
+}
+
+impl CursorOf {
+    fn seal(&self) -> Result<Seal, Error> {
+        match self {
+            Self::Request(id) => Seal::of("watch of a request", id),
+            Self::Requests(ids) => Seal::of("watch of requests", ids),
+            Self::User(id) => Seal::of("watch of a user", id),
+        }
+    }
+
+    fn close(&self, numbers: &[i64]) -> Result<String, Error> {
+        let content = serde_json::to_vec(numbers).map_err(Error::internal)?;
+        Ok(self.seal()?.close(&content))
+    }
+
+    /// What `read` makes of the numbers of a text; `None` for an empty one. A text that was changed or belongs to something
+    /// else goes to `checks`.
+    fn open<T>(
+        &self,
+        text: &str,
+        checks: &mut Checks,
+        read: impl FnOnce(&[i64]) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let seal = self.seal()?;
+        let sealed = Some(text).filter(|text| text.len() <= MAX_CHARS);
+        let content = sealed.and_then(|text| seal.open(text));
+        let numbers = content.and_then(|content| serde_json::from_slice::<Vec<i64>>(&content).ok());
+        let cursor = numbers.and_then(|numbers| read(&numbers));
+        checks.require(cursor.is_some(), "cursor", || {
+            let given = match self {
+                Self::Request(_) => "WatchRequest gave it for this request",
+                Self::Requests(_) => "WatchRequests gave it for these requests",
+                Self::User(_) => "WatchUser gave it for this user",
+            };
+            format!("must be empty, or as {given}: at most {MAX_CHARS} characters")
+        });
+        Ok(cursor)
+    }
 }
 
 impl WatchCursor {
@@ -26,8 +101,33 @@ impl WatchCursor {
         self.revisions.get(&job_id).copied().unwrap_or(0)
     }
 
-    /// The cursor as an opaque text that belongs to the request.
-    pub fn encode(&self, request_id: i64) -> Result<String, Error> {
+    /// Whether it names the job.
+    pub fn names(&self, job_id: i64) -> bool {
+        self.revisions.contains_key(&job_id)
+    }
+
+    /// The jobs that are named, by id.
+    pub fn jobs(&self) -> impl Iterator<Item = i64> {
+        self.revisions.keys().copied()
+    }
+
+    /// Names only those of the jobs.
+    pub fn retain(&mut self, mut keep: impl FnMut(i64) -> bool) {
+        self.revisions.retain(|job_id, _| keep(*job_id));
+    }
+
+    /// The cursor as an opaque text that belongs to these requests.
+    pub fn encode(&self, of: &CursorOf) -> Result<String, Error> {
+        of.close(&self.numbers())
+    }
+
+    /// The cursor of a text, see [`CursorOf`]; the beginning for an empty one.
+    pub fn decode(of: &CursorOf, text: &str, checks: &mut Checks) -> Result<Self, Error> {
+        let cursor = of.open(text, checks, Self::of_numbers)?;
+        Ok(cursor.unwrap_or_default())
+    }
+
+    fn numbers(&self) -> Vec<i64> {
         let mut before = 0;
         let mut numbers = Vec::with_capacity(2 * self.revisions.len());
         for (job_id, revision) in &self.revisions {
@@ -35,28 +135,10 @@ impl WatchCursor {
             numbers.extend([job_id - before, *revision]);
             before = *job_id;
         }
-        let content = serde_json::to_vec(&numbers).map_err(Error::internal)?;
-        Ok(Seal::of(PURPOSE, &request_id)?.close(&content))
+        numbers
     }
 
-    /// The cursor of a text, empty for an empty one. A text that was changed or belongs to another request goes to `checks`.
-    pub fn decode(request_id: i64, text: &str, checks: &mut Checks) -> Result<Self, Error> {
-        if text.is_empty() {
-            return Ok(Self::default());
-        }
-        let seal = Seal::of(PURPOSE, &request_id)?;
-        let sealed = Some(text).filter(|text| text.len() <= MAX_CHARS);
-        let cursor = sealed.and_then(|text| Self::of_numbers(&seal.open(text)?));
-        checks.require(cursor.is_some(), "cursor", || {
-            format!(
-                "must be empty, or as WatchRequest gave it for this request: at most {MAX_CHARS} characters"
-            )
-        });
-        Ok(cursor.unwrap_or_default())
-    }
-
-    fn of_numbers(content: &[u8]) -> Option<Self> {
-        let numbers: Vec<i64> = serde_json::from_slice(content).ok()?;
+    fn of_numbers(numbers: &[i64]) -> Option<Self> {
         let (pairs, rest) = numbers.as_chunks::<2>();
         let mut cursor = Self::default();
         let mut job_id = 0_i64;
@@ -68,45 +150,118 @@ impl WatchCursor {
     }
 }
 
+impl UserCursor {
+    /// The cursor as an opaque text that belongs to the user. It tells `told` in the place of its own.
+    pub fn encode(&self, user_id: i64, told: &WatchCursor) -> Result<String, Error> {
+        let settling = self
+            .settling
+            .map_or([0, 0], |settling| [settling.newest, settling.transaction]);
+        let mut numbers = vec![self.floor, settling[0], settling[1], self.deletions_from];
+        numbers.extend(told.numbers());
+        CursorOf::User(user_id).close(&numbers)
+    }
+
+    /// The cursor of a text; `None` for an empty one. A text that was changed or belongs to another user goes to `checks`.
+    pub fn decode(user_id: i64, text: &str, checks: &mut Checks) -> Result<Option<Self>, Error> {
+        CursorOf::User(user_id).open(text, checks, Self::of_numbers)
+    }
+
+    fn of_numbers(numbers: &[i64]) -> Option<Self> {
+        let ([floor, newest, transaction, deletions_from], told) = numbers.split_first_chunk()?;
+        let settling = Settling {
+            newest: *newest,
+            transaction: *transaction,
+        };
+        Some(Self {
+            floor: *floor,
+            settling: Some(settling).filter(|settling| settling.newest > 0),
+            deletions_from: *deletions_from,
+            told: WatchCursor::of_numbers(told)?,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    fn decode(request_id: i64, text: &str) -> Result<WatchCursor, Error> {
+    fn decode(of: &CursorOf, text: &str) -> Result<WatchCursor, Error> {
         let mut checks = Checks::default();
-        let cursor = WatchCursor::decode(request_id, text, &mut checks)?;
+        let cursor = WatchCursor::decode(of, text, &mut checks)?;
+        checks.finish(cursor)
+    }
+
+    fn decode_user(user_id: i64, text: &str) -> Result<Option<UserCursor>, Error> {
+        let mut checks = Checks::default();
+        let cursor = UserCursor::decode(user_id, text, &mut checks)?;
         checks.finish(cursor)
     }
 
     fn cursor() -> impl Strategy<Value = WatchCursor> {
-        proptest::collection::btree_map(1..i64::MAX, 1..i64::MAX, 0..20)
+        proptest::collection::btree_map(1..i64::MAX, 0..i64::MAX, 0..20)
             .prop_map(|revisions| WatchCursor { revisions })
+    }
+
+    fn user_cursor() -> impl Strategy<Value = UserCursor> {
+        let settling = (1..i64::MAX, 0..i64::MAX).prop_map(|(newest, transaction)| Settling {
+            newest,
+            transaction,
+        });
+        let settling = proptest::option::of(settling);
+        let numbers = (0..i64::MAX, 0..i64::MAX);
+        (numbers, settling, cursor()).prop_map(|((floor, deletions_from), settling, told)| {
+            UserCursor {
+                floor,
+                settling,
+                deletions_from,
+                told,
+            }
+        })
+    }
+
+    fn requests() -> impl Strategy<Value = CursorOf> {
+        let ids = proptest::collection::btree_set(1..i64::MAX, 1..5);
+        prop_oneof![
+            (1..i64::MAX).prop_map(CursorOf::Request),
+            ids.prop_map(CursorOf::Requests)
+        ]
     }
 
     proptest! {
         #[test]
-        fn a_cursor_survives_the_way_through_its_text(cursor in cursor(), request_id in 1..i64::MAX) {
-            let text = cursor.encode(request_id).unwrap();
-            prop_assert_eq!(decode(request_id, &text).unwrap(), cursor);
+        fn a_cursor_survives_the_way_through_its_text(cursor in cursor(), of in requests()) {
+            let text = cursor.encode(&of).unwrap();
+            prop_assert_eq!(decode(&of, &text).unwrap(), cursor);
         }
 
         #[test]
-        fn a_cursor_of_another_request_is_refused(cursor in cursor(), request_id in 1..i64::MAX - 1) {
-            let text = cursor.encode(request_id).unwrap();
-            prop_assert!(decode(request_id + 1, &text).is_err());
+        fn a_cursor_of_a_user_survives_the_way_through_its_text(cursor in user_cursor(), user_id in 1..i64::MAX) {
+            let text = cursor.encode(user_id, &cursor.told).unwrap();
+            prop_assert_eq!(decode_user(user_id, &text).unwrap(), Some(cursor));
+            prop_assert!(decode_user(user_id.wrapping_add(1), &text).is_err());
+        }
+
+        #[test]
+        fn a_cursor_of_other_requests_is_refused(cursor in cursor(), of in requests(), other in requests()) {
+            prop_assume!(of != other);
+            let text = cursor.encode(&of).unwrap();
+            prop_assert!(decode(&other, &text).is_err());
+            prop_assert!(decode_user(1, &text).is_err());
         }
 
         #[test]
         fn nonsense_is_refused_and_never_panics(text in ".{1,80}") {
-            prop_assert!(decode(1, &text).is_err());
+            prop_assert!(decode(&CursorOf::Request(1), &text).is_err());
+            prop_assert!(decode_user(1, &text).is_err());
         }
 
         #[test]
         fn genuinely_sealed_nonsense_is_no_cursor(numbers in proptest::collection::vec(any::<i64>(), 0..9)) {
-            let content = serde_json::to_vec(&numbers).unwrap();
-            let _ = decode(1, &Seal::of(PURPOSE, &1).unwrap().close(&content));
+            let request = CursorOf::Request(1);
+            let _ = decode(&request, &request.close(&numbers).unwrap());
+            let _ = decode_user(1, &CursorOf::User(1).close(&numbers).unwrap());
         }
     }
 
@@ -116,13 +271,16 @@ mod tests {
         for job_id in 1_000_000..1_001_000 {
             cursor.advance(job_id, 3);
         }
-        let text = cursor.encode(7).unwrap();
+        let text = cursor.encode(&CursorOf::Request(7)).unwrap();
         assert!(text.len() < 6_000, "{}", text.len());
     }
 
     #[test]
     fn a_text_that_is_too_long_is_refused_and_an_empty_one_is_the_beginning() {
-        assert!(decode(1, &"A".repeat(MAX_CHARS + 1)).is_err());
-        assert_eq!(decode(1, "").unwrap(), WatchCursor::default());
+        let (long, request) = ("A".repeat(MAX_CHARS + 1), CursorOf::Request(1));
+        assert!(decode(&request, &long).is_err());
+        assert_eq!(decode(&request, "").unwrap(), WatchCursor::default());
+        assert!(decode_user(1, &long).is_err());
+        assert_eq!(decode_user(1, "").unwrap(), None);
     }
 }

@@ -18,9 +18,9 @@ use super::{
     required_id,
 };
 
-use message::{event_message, filter_from, message, message_now, update_message};
+use message::{event_message, filter_from, message, message_now, news_message};
 
-pub(super) use message::{brief_message, brief_message_now, brief_messages, status_message};
+pub(super) use message::{brief_message, brief_messages, status_message};
 
 pub(super) struct Jobs {
     pub(super) app: App,
@@ -145,9 +145,9 @@ impl JobService for Jobs {
             format!("must not be negative, got {after_revision}")
         });
         checks.finish(())?;
-        let updates = self.app.watch_job(caller, job_id, after_revision).await?;
+        let news = self.app.watch_job(caller, job_id, after_revision).await?;
         let app = self.app.clone();
-        let messages = updates.and_then(move |update| update_message(app.clone(), caller, update));
+        let messages = news.and_then(move |news| news_message(app.clone(), caller, news));
         Ok(Response::new(messages.map_err(Status::from).boxed()))
     }
 }

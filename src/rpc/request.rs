@@ -1,13 +1,15 @@
-//! The calls about requests, with the watch of one.
+//! The calls about requests, with the watches of one, of several and of a user's.
 
 mod message;
+
+use std::collections::BTreeSet;
 
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use tonic::{Request, Response, Status};
 
 use crate::{
-    app::App,
-    domain::{Caller, Checks, Error, Page, Resource, WatchCursor},
+    app::{App, NewsStream},
+    domain::{Caller, Checks, CursorOf, Error, Page, Resource, UserCursor, WatchCursor},
     entity,
     store::{self, PageRequest},
 };
@@ -19,9 +21,14 @@ use super::{
     required_id,
 };
 
-use message::{check_finite, draft, filter_from, message, update_message, validated};
+use message::{check_finite, draft, filter_from, message, news_message, validated};
 
 pub(super) use message::{input_from, input_message, messages};
+
+/// Most requests that one stream watches.
+const MAX_WATCHED: usize = 100;
+
+type MessageStream<M> = BoxStream<'static, Result<M, Status>>;
 
 pub(super) struct Requests {
     pub(super) app: App,
@@ -150,7 +157,7 @@ impl RequestService for Requests {
         }))
     }
 
-    type WatchRequestStream = BoxStream<'static, Result<proto::WatchRequestResponse, Status>>;
+    type WatchRequestStream = MessageStream<proto::WatchRequestResponse>;
 
     async fn watch_request(
         &self,
@@ -160,16 +167,58 @@ impl RequestService for Requests {
         let proto::WatchRequestRequest { request_id, cursor } = request.into_inner();
         let mut checks = Checks::default();
         check_id("request_id", request_id, &mut checks);
-        let cursor = WatchCursor::decode(request_id, &cursor, &mut checks)?;
+        let cursor = WatchCursor::decode(&CursorOf::Request(request_id), &cursor, &mut checks)?;
         checks.finish(())?;
-        let updates = self.app.watch_request(caller, request_id, cursor).await?;
-        let app = self.app.clone();
-        let messages = updates.and_then(move |update| update_message(app.clone(), caller, update));
-        Ok(Response::new(messages.map_err(Status::from).boxed()))
+        let news = self.app.watch_request(caller, request_id, cursor).await?;
+        Ok(self.messages(caller, news))
+    }
+
+    type WatchRequestsStream = MessageStream<proto::WatchRequestsResponse>;
+
+    async fn watch_requests(
+        &self,
+        request: Request<proto::WatchRequestsRequest>,
+    ) -> Result<Response<Self::WatchRequestsStream>, Status> {
+        let caller = caller(&request);
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let ids = check_ids(&request.request_ids, &mut checks);
+        let cursor_of = CursorOf::Requests(ids.clone());
+        let cursor = WatchCursor::decode(&cursor_of, &request.cursor, &mut checks)?;
+        checks.finish(())?;
+        let news = self.app.watch_requests(caller, ids, cursor).await?;
+        Ok(self.messages(caller, news))
+    }
+
+    type WatchUserStream = MessageStream<proto::WatchUserResponse>;
+
+    async fn watch_user(
+        &self,
+        request: Request<proto::WatchUserRequest>,
+    ) -> Result<Response<Self::WatchUserStream>, Status> {
+        let caller = caller(&request);
+        let proto::WatchUserRequest { user_id, cursor } = request.into_inner();
+        let mut checks = Checks::default();
+        checks.id("user_id", user_id);
+        let cursor = UserCursor::decode(user_id, &cursor, &mut checks)?;
+        checks.finish(())?;
+        let news = self.app.watch_user(caller, user_id, cursor).await?;
+        Ok(self.messages(caller, news))
     }
 }
 
 impl Requests {
+    fn messages<M: From<proto::WatchRequestResponse> + 'static>(
+        &self,
+        caller: Caller,
+        news: NewsStream,
+    ) -> Response<MessageStream<M>> {
+        let app = self.app.clone();
+        let messages = news.and_then(move |news| news_message(app.clone(), caller, news));
+        let messages = messages.map_ok(M::from).map_err(Status::from);
+        Response::new(messages.boxed())
+    }
+
     async fn page(
         &self,
         caller: Caller,
@@ -189,4 +238,19 @@ fn note_jobs(request_id: i64, jobs: &[entity::job::Model]) {
     for job in jobs {
         call::note(Resource::Job, job.id);
     }
+}
+
+/// The requests to watch, each named once.
+fn check_ids(ids: &[i64], checks: &mut Checks) -> BTreeSet<i64> {
+    checks.require(!ids.is_empty(), "request_ids", || "is required".to_owned());
+    let mut named = BTreeSet::new();
+    if !checks.count("request_ids", ids.len(), MAX_WATCHED) {
+        return named;
+    }
+    for (index, id) in ids.iter().copied().enumerate() {
+        let field = format!("request_ids[{index}]");
+        check_id(&field, id, checks);
+        checks.require(named.insert(id), &field, || format!("{id} is named twice"));
+    }
+    named
 }

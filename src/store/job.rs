@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Iterable, Order, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Iterable, JoinType, Order,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
     sea_query::{Expr, ExprTrait, LockType, Query},
 };
 use serde::Serialize;
@@ -282,11 +282,13 @@ pub async fn list(
     list.sorted(db, newest_first).await
 }
 
-/// Where a job stands: what tells a watcher of its request whether there is something to read.
+/// Where a job stands: what tells a watcher whether there is something to read.
 #[derive(Clone, Debug, PartialEq, FromQueryResult)]
 pub struct Standing {
     /// Of the job.
     pub id: i64,
+    /// The request that it belongs to.
+    pub request_id: i64,
     /// Of the last transition.
     pub revision: i64,
     /// Since that transition.
@@ -301,6 +303,8 @@ pub struct Standing {
     pub superseded_by: Option<i64>,
     /// `None` while it is live.
     pub deleted_at: Option<DateTime<Utc>>,
+    /// `None` while its request is live.
+    pub request_deleted_at: Option<DateTime<Utc>>,
 }
 
 impl Standing {
@@ -310,12 +314,97 @@ impl Standing {
     }
 }
 
-/// How all jobs of a request stand at one moment, deleted and superseded ones too, in order of id.
-pub async fn standings(db: &impl ConnectionTrait, request_id: i64) -> Result<Vec<Standing>, Error> {
+/// How all jobs of these requests stand at one moment, deleted and superseded ones too, in order of id.
+pub async fn standings_of_requests(
+    db: &impl ConnectionTrait,
+    request_ids: impl IntoIterator<Item = i64>,
+) -> Result<Vec<Standing>, Error> {
+    let of_requests = one_of_ids(
+        db.get_database_backend(),
+        (Entity, Column::RequestId),
+        request_ids,
+    );
+    Ok(all_standings()
+        .filter(of_requests)
+        .into_model()
+        .all(db)
+        .await?)
+}
+
+/// How these jobs stand at one moment, in order of id.
+pub async fn standings(
+    db: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = i64>,
+) -> Result<Vec<Standing>, Error> {
+    let these = one_of_ids(db.get_database_backend(), (Entity, Column::Id), ids);
+    Ok(all_standings().filter(these).into_model().all(db).await?)
+}
+
+/// How the first `limit` jobs of a user after `id` stand at one moment, deleted ones too, in order of id.
+pub async fn standings_after(
+    db: &impl ConnectionTrait,
+    user_id: i64,
+    id: i64,
+    limit: usize,
+) -> Result<Vec<Standing>, Error> {
+    let jobs = all_standings()
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::Id.gt(id))
+        .limit(limit as u64);
+    Ok(jobs.into_model().all(db).await?)
+}
+
+/// The newest `limit` jobs of a user with their revisions, and whether each has ended.
+pub async fn newest(
+    db: &impl ConnectionTrait,
+    user_id: i64,
+    limit: usize,
+) -> Result<Vec<(i64, i64, JobStatus)>, Error> {
     let jobs = Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::Revision, Column::Status])
+        .filter(Column::UserId.eq(user_id))
+        .order_by_desc(Column::Id)
+        .limit(limit as u64);
+    Ok(jobs.into_tuple().all(db).await?)
+}
+
+/// The first `limit` live jobs of a user that have not ended, in order of id.
+pub async fn unfinished(
+    db: &impl ConnectionTrait,
+    user_id: i64,
+    limit: usize,
+) -> Result<Vec<i64>, Error> {
+    let jobs = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::DeletedAt.is_null())
+        .filter(Column::Status.is_in([JobStatus::Pending, JobStatus::Processing]))
+        .order_by_asc(Column::Id)
+        .limit(limit as u64);
+    Ok(jobs.into_tuple().all(db).await?)
+}
+
+/// The newest job of all; 0 if there is none.
+pub async fn last_id(db: &impl ConnectionTrait) -> Result<i64, Error> {
+    let newest = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .order_by_desc(Column::Id);
+    Ok(newest.into_tuple().one(db).await?.unwrap_or(0))
+}
+
+fn all_standings() -> Select<Entity> {
+    let request = Entity::belongs_to(request::Entity)
+        .from(Column::RequestId)
+        .to(request::Column::Id)
+        .into();
+    Entity::find()
         .select_only()
         .columns([
             Column::Id,
+            Column::RequestId,
             Column::Revision,
             Column::Status,
             Column::Progress,
@@ -324,7 +413,7 @@ pub async fn standings(db: &impl ConnectionTrait, request_id: i64) -> Result<Vec
             Column::SupersededBy,
             Column::DeletedAt,
         ])
-        .filter(Column::RequestId.eq(request_id))
-        .order_by_asc(Column::Id);
-    Ok(jobs.into_model().all(db).await?)
+        .column_as(request::Column::DeletedAt, "request_deleted_at")
+        .join(JoinType::InnerJoin, request)
+        .order_by_asc(Column::Id)
 }

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder,
-    QuerySelect,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, Statement,
 };
 
 use crate::{
@@ -20,12 +19,12 @@ use crate::{
 
 use super::{
     PageRequest, Transaction,
-    one_of::one_of_ids,
+    one_of::{id_list, one_of_ids, pairs},
     page::{List, Sorting},
 };
 
 /// Most events read at once; a watcher that is further behind reads again.
-const BATCH: u64 = 100;
+const BATCH: u32 = 100;
 
 /// Adds these events, in one statement.
 pub async fn insert(tx: &Transaction, events: Vec<ActiveModel>) -> Result<(), Error> {
@@ -79,18 +78,25 @@ pub async fn begun_attempts(
     Ok(attempts)
 }
 
-/// The next transitions of a job after a revision, in order.
+/// The next transitions of each of these jobs after the revision beside it, job by job and in order: all of them, or as many as
+/// are read at once.
 pub async fn after(
     db: &impl ConnectionTrait,
-    job_id: i64,
-    revision: i64,
+    read: &BTreeMap<i64, i64>,
 ) -> Result<Vec<Model>, Error> {
-    let events = Entity::find()
-        .filter(Column::JobId.eq(job_id))
-        .filter(Column::Revision.gt(revision))
-        .order_by_asc(Column::Revision)
-        .limit(BATCH);
-    Ok(events.all(db).await?)
+    let backend = db.get_database_backend();
+    let (jobs, numbers) = (read.keys().copied(), read.values().copied());
+    let statement = format!(
+        "SELECT event.job_id, event.revision, CAST(event.status AS text) AS status, event.attempt, event.detail,
+                event.created_at
+         FROM ({pairs}) AS read
+         JOIN generation_job_events AS event ON event.job_id = read.id AND event.revision > read.number
+         ORDER BY event.job_id, event.revision LIMIT {BATCH}",
+        pairs = pairs(backend),
+    );
+    let values = [id_list(backend, jobs), id_list(backend, numbers)];
+    let statement = Statement::from_sql_and_values(backend, statement, values);
+    Ok(Entity::find().from_raw_sql(statement).all(db).await?)
 }
 
 /// All transitions of a job that the caller may see, in order.

@@ -1,6 +1,6 @@
 //! Media, see docs/domain.md#media. Whose they are, their requests tell.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -27,7 +27,7 @@ use crate::{
 
 use super::{
     PageRequest, Transaction,
-    one_of::one_of_texts,
+    one_of::{one_of_ids, one_of_texts},
     page::{List, Sorting},
 };
 
@@ -285,13 +285,26 @@ async fn set_deleted(
     Ok(())
 }
 
-/// The live media of a job, in the order in which they were made.
-pub async fn of_job(db: &impl ConnectionTrait, job_id: i64) -> Result<Vec<Model>, Error> {
+/// The live media of each of these jobs, in the order in which they were made.
+pub async fn of_jobs(
+    db: &impl ConnectionTrait,
+    job_ids: impl IntoIterator<Item = i64>,
+) -> Result<BTreeMap<i64, Vec<Model>>, Error> {
     let media = Entity::find()
-        .filter(Column::JobId.eq(job_id))
+        .filter(one_of_ids(
+            db.get_database_backend(),
+            Column::JobId,
+            job_ids,
+        ))
         .filter(Column::DeletedAt.is_null())
         .order_by_asc(Column::Id);
-    Ok(media.all(db).await?)
+    let mut of_jobs: BTreeMap<i64, Vec<_>> = BTreeMap::new();
+    for media in media.all(db).await? {
+        if let Some(job_id) = media.job_id {
+            of_jobs.entry(job_id).or_default().push(media);
+        }
+    }
+    Ok(of_jobs)
 }
 
 /// Whether there are any records, deleted or not.

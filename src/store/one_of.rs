@@ -37,6 +37,19 @@ fn one_of(backend: DbBackend, column: impl IntoColumnRef, of: &str, list: Value)
     Expr::cust_with_exprs(template, [Expr::col(column), Expr::val(list)])
 }
 
+/// A query of identifiers, each with a number, from the lists in the first two parameters.
+pub(super) fn pairs(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => {
+            "SELECT * FROM unnest(CAST($1 AS bigint[]), CAST($2 AS bigint[])) AS pair (id, number)"
+        }
+        _ => {
+            "SELECT id.value AS id, number.value AS number
+             FROM json_each($1) AS id JOIN json_each($2) AS number ON number.key = id.key"
+        }
+    }
+}
+
 /// Identifiers as the text of an array of PostgreSQL, or of a JSON array.
 pub(super) fn id_list(backend: DbBackend, ids: impl IntoIterator<Item = i64>) -> Value {
     let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();

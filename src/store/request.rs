@@ -1,14 +1,14 @@
 //! Requests, see docs/domain.md#requests, with the counts of their jobs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, Order, QueryFilter, QuerySelect,
-    QueryTrait, Select, SqlErr,
+    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, Order, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, SqlErr,
     sea_query::{BinOper, Expr, ExprTrait, LockType},
 };
 use serde::Serialize;
@@ -115,6 +115,30 @@ pub async fn find(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<
     found.ok_or_else(|| Error::not_found(Resource::Request, id))
 }
 
+/// Fails with the first of the requests that the caller may not see or that is not there, deleted or not.
+pub async fn require_all(
+    db: &impl ConnectionTrait,
+    caller: Caller,
+    ids: &BTreeSet<i64>,
+) -> Result<(), Error> {
+    let found = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .apply_if(caller.scope(), |query, id| {
+            query.filter(Column::UserId.eq(id))
+        })
+        .filter(one_of_ids(
+            db.get_database_backend(),
+            Column::Id,
+            ids.iter().copied(),
+        ));
+    let found: Vec<i64> = found.into_tuple().all(db).await?;
+    match ids.iter().find(|id| !found.contains(id)) {
+        Some(missing) => Err(Error::not_found(Resource::Request, *missing)),
+        None => Ok(()),
+    }
+}
+
 /// Those of the requests, deleted or not, that the caller may see.
 pub async fn find_all(
     db: &impl ConnectionTrait,
@@ -174,6 +198,26 @@ pub async fn list(
     list.sorted(db, newest_first).await
 }
 
+/// The first `limit` requests of a user that were deleted then or later, and when.
+pub async fn deleted_from(
+    db: &impl ConnectionTrait,
+    user_id: i64,
+    from: DateTime<Utc>,
+    limit: usize,
+) -> Result<Vec<(i64, DateTime<Utc>)>, Error> {
+    // Few are deleted lately, and a user may have many: so the sum keeps the planner from the index of the user's.
+    let of_user = Expr::col(Column::UserId).add(0).eq(user_id);
+    let deleted = Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::DeletedAt])
+        .filter(of_user)
+        .filter(Column::DeletedAt.gte(from))
+        .order_by_asc(Column::DeletedAt)
+        .order_by_asc(Column::Id)
+        .limit(limit as u64);
+    Ok(deleted.into_tuple().all(db).await?)
+}
+
 /// The request, deleted or not, locked until the transaction ends. Its jobs' locks come before this one, everywhere.
 pub async fn lock(tx: &Transaction, id: i64) -> Result<Model, Error> {
     let found = Entity::find_by_id(id).lock(LOCK).one(tx).await?;
@@ -226,6 +270,24 @@ async fn count_by_status(
         .group_by(job::Column::RequestId)
         .group_by(job::Column::Status);
     Ok(counts.into_tuple().all(db).await?)
+}
+
+/// Those of the requests that the caller may see, with how their jobs stand, by id.
+pub async fn counted(
+    db: &impl ConnectionTrait,
+    caller: Caller,
+    ids: BTreeSet<i64>,
+) -> Result<BTreeMap<i64, Counted>, Error> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let requests = find_all(db, caller, ids).await?;
+    let counts = job_counts(db, &requests).await?;
+    let count = |request: Model| {
+        let counts = counts.get(&request.id).copied().unwrap_or_default();
+        (request.id, Counted { request, counts })
+    };
+    Ok(requests.into_iter().map(count).collect())
 }
 
 /// The request with how its jobs stand: the live ones, or those that were deleted with it.

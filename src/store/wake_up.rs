@@ -22,6 +22,8 @@ pub struct WakeUp {
     pub jobs: Vec<i64>,
     /// Requests of which a job changed or is new.
     pub requests: Vec<i64>,
+    /// Users of whom a job made a transition, was deleted or is new.
+    pub users: Vec<i64>,
     /// Whether there may be work for an idle worker.
     pub work: bool,
 }
@@ -31,30 +33,46 @@ impl WakeUp {
     pub fn merge(&mut self, other: Self) {
         self.jobs.extend(other.jobs);
         self.requests.extend(other.requests);
+        self.users.extend(other.users);
         self.work |= other.work;
     }
 
     /// The same in parts that a message holds, each id once; one part at least.
     fn into_parts(mut self) -> Vec<Self> {
-        for ids in [&mut self.jobs, &mut self.requests] {
+        for ids in [&mut self.jobs, &mut self.requests, &mut self.users] {
             ids.sort_unstable();
             ids.dedup();
         }
-        let part = |jobs: &[i64], requests: &[i64]| Self {
-            jobs: jobs.to_vec(),
-            requests: requests.to_vec(),
-            work: self.work,
-        };
-        if self.jobs.len() + self.requests.len() <= IDS_PER_MESSAGE {
-            return vec![part(&self.jobs, &self.requests)];
+        if self.jobs.len() + self.requests.len() + self.users.len() <= IDS_PER_MESSAGE {
+            return vec![self];
         }
-        let jobs = self
-            .jobs
-            .chunks(IDS_PER_MESSAGE)
-            .map(|jobs| part(jobs, &[]));
-        let requests = self.requests.chunks(IDS_PER_MESSAGE);
-        jobs.chain(requests.map(|requests| part(&[], requests)))
-            .collect()
+        let part = Self {
+            work: self.work,
+            ..Self::default()
+        };
+        let chunks = |ids: &[i64]| -> Vec<Vec<i64>> {
+            ids.chunks(IDS_PER_MESSAGE).map(<[i64]>::to_vec).collect()
+        };
+        let mut parts = Vec::new();
+        for jobs in chunks(&self.jobs) {
+            parts.push(Self {
+                jobs,
+                ..part.clone()
+            });
+        }
+        for requests in chunks(&self.requests) {
+            parts.push(Self {
+                requests,
+                ..part.clone()
+            });
+        }
+        for users in chunks(&self.users) {
+            parts.push(Self {
+                users,
+                ..part.clone()
+            });
+        }
+        parts
     }
 }
 
@@ -123,6 +141,7 @@ mod tests {
         let wake_up = WakeUp {
             jobs: ids(i64::MIN),
             requests: ids(i64::MIN + 1),
+            users: ids(1),
             work: true,
         };
         let mut told = WakeUp::default();
@@ -131,7 +150,8 @@ mod tests {
             assert!(serde_json::to_string(&part).unwrap().len() < 8_000);
             told.merge(part);
         }
-        assert_eq!((told.jobs.len(), told.requests.len()), (500, 500));
+        let told_of = (told.jobs.len(), told.requests.len(), told.users.len());
+        assert_eq!(told_of, (500, 500, 500));
         assert!(told.jobs.is_sorted_by(|left, right| left < right));
     }
 

@@ -5,4 +5,6 @@ mod idempotency;
 mod intake;
 mod listing;
 mod validation;
-mod watch;
+pub(crate) mod watch;
+mod watch_several;
+mod watch_user;

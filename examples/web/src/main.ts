@@ -3,8 +3,9 @@
 import { connect, CALL_TIMEOUT } from "./api.ts";
 import { figure } from "./picture.ts";
 import { refusal } from "./refusal.ts";
-import { watchJob } from "./watch.ts";
-import { JobStatus, WatchJobEvent, type Job, type WatchJobResponse } from "../generated/generation/v1/job_pb.ts";
+import { watchRequests } from "./watch.ts";
+import { JobStatus } from "../generated/generation/v1/job_pb.ts";
+import { WatchRequestEvent, type WatchRequestsResponse } from "../generated/generation/v1/request_pb.ts";
 
 const settings = new URLSearchParams(location.search);
 const api = connect(settings.get("api") ?? "http://127.0.0.1:50051");
@@ -62,28 +63,31 @@ async function makeRequest() {
     userPrompt: prompt.value,
     idempotencyKey: unanswered.key,
   };
-  const { jobs } = await api.requests.createRequest(request, { timeoutMs: CALL_TIMEOUT });
+  const created = await api.requests.createRequest(request, { timeoutMs: CALL_TIMEOUT });
   unanswered = { words: "", key: "" };
-  await Promise.all(jobs.map(follow));
+  await follow(created.request!.id);
 }
 
-async function follow({ id }: Job) {
+async function follow(id: bigint) {
   const onStream = () => count(streams);
-  for await (const message of watchJob(api, id, { silence, onStream })) {
+  for await (const message of watchRequests(api, [id], { silence, onStream })) {
     show(message);
   }
 }
 
-function show({ event, revision, job, media }: WatchJobResponse) {
-  progress.value = job?.status === JobStatus.COMPLETED ? 1 : (job?.progress ?? 0);
-  if (event === WatchJobEvent.HEARTBEAT) {
+function show({ event, job, media }: WatchRequestsResponse) {
+  if (event === WatchRequestEvent.HEARTBEAT) {
     count(heartbeats);
   }
-  if (event !== WatchJobEvent.TRANSITION || !job) {
+  if (!job) {
+    return;
+  }
+  progress.value = job.status === JobStatus.COMPLETED ? 1 : job.progress;
+  if (event !== WatchRequestEvent.TRANSITION) {
     return;
   }
   const entry = document.createElement("li");
-  entry.value = Number(revision);
+  entry.value = Number(job.revision);
   entry.textContent = [JobStatus[job.status].toLowerCase(), job.error?.message].filter(Boolean).join(": ");
   history.append(entry);
   pictures.append(...media.map(figure));

@@ -1,7 +1,6 @@
-// Watching a job through broken connections.
+// Watching requests through broken connections, all in one stream: a browser has few to spare.
 
 import type { Api } from "./api.ts";
-import type { WatchJobResponse } from "../generated/generation/v1/job_pb.ts";
 import { refusal } from "./refusal.ts";
 
 /** The first wait after a broken stream and the longest, in milliseconds; each is twice the one before. */
@@ -14,22 +13,36 @@ export interface WatchOptions {
   /** Milliseconds of silence after which a stream counts as dead. The server sends something at least every 15 s. */
   silence?: number;
   /** Called for every stream that is opened. */
-  onStream?: (afterRevision: bigint) => void;
+  onStream?: (cursor: string) => void;
 }
 
+type Open<Message> = (cursor: string, call: { signal: AbortSignal }) => AsyncIterable<Message>;
+
 /**
- * Every transition of a job once and in order, with progress and heartbeats between them, until the job has ended.
- * A stream that breaks is opened again after the last revision received.
+ * Every transition of every job of the requests once, those of one job in order, with progress and heartbeats between them,
+ * until none waits or runs. A stream that breaks is opened again after the last message received.
  */
-export async function* watchJob(api: Api, jobId: bigint, options: WatchOptions = {}): AsyncGenerator<WatchJobResponse> {
-  let revision = 0n;
+export function watchRequests(api: Api, requestIds: bigint[], options: WatchOptions = {}) {
+  return resume((cursor, call) => api.requests.watchRequests({ requestIds, cursor }, call), options);
+}
+
+/** The same of all requests of a user, those to come too, without an end. The first message says that nothing is missed. */
+export function watchUser(api: Api, userId: bigint, options: WatchOptions = {}) {
+  return resume((cursor, call) => api.requests.watchUser({ userId, cursor }, call), options);
+}
+
+async function* resume<Message extends { cursor: string }>(
+  open: Open<Message>,
+  { silence = 30_000, onStream }: WatchOptions,
+): AsyncGenerator<Message> {
+  let cursor = "";
   let failures = 0;
   for (;;) {
     try {
-      options.onStream?.(revision);
-      for await (const message of stream(api, jobId, revision, options.silence ?? 30_000)) {
+      onStream?.(cursor);
+      for await (const message of stream(open, cursor, silence)) {
         failures = 0;
-        revision = message.revision;
+        cursor = message.cursor;
         yield message;
       }
       return;
@@ -46,12 +59,12 @@ export async function* watchJob(api: Api, jobId: bigint, options: WatchOptions =
 }
 
 /** One stream, given up when it is silent for too long: a phone that changes its network is not told of the loss. */
-async function* stream(api: Api, jobId: bigint, afterRevision: bigint, silence: number) {
+async function* stream<Message>(open: Open<Message>, cursor: string, silence: number) {
   const controller = new AbortController();
   const giveUp = () => controller.abort();
   let timer = setTimeout(giveUp, silence);
   try {
-    for await (const message of api.jobs.watchJob({ jobId, afterRevision }, { signal: controller.signal })) {
+    for await (const message of open(cursor, { signal: controller.signal })) {
       clearTimeout(timer);
       yield message;
       timer = setTimeout(giveUp, silence);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    app::{App, JobUpdate, News},
+    app::{App, Kind, News},
     domain::{Caller, Checks, Error, JobStatus, job::Cause},
     entity::{job, job_event},
     store::{self, job_event::detail},
@@ -101,17 +101,6 @@ pub(super) async fn message_now(
     })
 }
 
-/// The same without its input.
-pub(in crate::rpc) async fn brief_message_now(
-    app: &App,
-    mut job: job::Model,
-    caller: Caller,
-) -> Result<proto::Job, Error> {
-    job.input_json = Value::Null;
-    let job = message_now(app, job, caller).await?;
-    Ok(proto::Job { input: None, ..job })
-}
-
 pub(super) fn message(job: job::Model, caller: Caller) -> proto::Job {
     let error = error_message(&job, caller);
     let waits = job.status == JobStatus::Pending && job.run_after > job.updated_at;
@@ -159,21 +148,26 @@ fn error_message(job: &job::Model, caller: Caller) -> Option<proto::JobError> {
 }
 
 /// What WatchJob tells.
-pub(super) async fn update_message(
+pub(super) async fn news_message(
     app: App,
     caller: Caller,
-    update: JobUpdate,
+    news: News,
 ) -> Result<proto::WatchJobResponse, Error> {
-    let (event, job, media) = match update.news {
-        News::Transition { job, media } => (proto::WatchJobEvent::Transition, job, media),
-        News::Progress(job) => (proto::WatchJobEvent::Progress, job, Vec::new()),
-        News::Heartbeat => (proto::WatchJobEvent::Heartbeat, update.job, Vec::new()),
+    let event = match news.kind {
+        Kind::Transition => proto::WatchJobEvent::Transition,
+        Kind::Progress => proto::WatchJobEvent::Progress,
+        Kind::Deleted => proto::WatchJobEvent::Deleted,
+        Kind::Heartbeat | Kind::Opened => proto::WatchJobEvent::Heartbeat,
     };
+    let job = news.job.map(|job| proto::Job {
+        waiting_reason: news.waiting_reason,
+        ..message(job, caller)
+    });
     Ok(proto::WatchJobResponse {
         event: event.into(),
-        revision: update.revision,
-        job: Some(message_now(&app, job, caller).await?),
-        media: media::messages(&app, media).await?,
+        revision: news.revision,
+        job,
+        media: media::messages(&app, news.media).await?,
     })
 }
 

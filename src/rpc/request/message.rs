@@ -1,7 +1,7 @@
 //! Requests between the contract and the domain: what is asked for, the filter, and what the calls answer.
 
 use crate::{
-    app::{App, News, RequestUpdate, ValidRequest},
+    app::{App, Kind, News, ValidRequest},
     domain::{
         Caller, Checks, Error, GenerationInput, JobCounts, JobInput, OutputSettings, RequestDraft,
         RequestStatus, Resolved, etag, stored,
@@ -215,27 +215,53 @@ pub(super) fn filter_from(
 }
 
 /// What WatchRequest tells.
-pub(super) async fn update_message(
+pub(super) async fn news_message(
     app: App,
     caller: Caller,
-    update: RequestUpdate,
+    news: News,
 ) -> Result<proto::WatchRequestResponse, Error> {
-    let (event, job, media) = match update.news {
-        News::Transition { job, media } => (proto::WatchRequestEvent::Transition, Some(job), media),
-        News::Progress(job) => (proto::WatchRequestEvent::Progress, Some(job), Vec::new()),
-        News::Heartbeat => (proto::WatchRequestEvent::Heartbeat, None, Vec::new()),
+    let event = match news.kind {
+        Kind::Transition => proto::WatchRequestEvent::Transition,
+        Kind::Progress => proto::WatchRequestEvent::Progress,
+        Kind::Deleted => proto::WatchRequestEvent::Deleted,
+        Kind::Opened => proto::WatchRequestEvent::Opened,
+        Kind::Heartbeat => proto::WatchRequestEvent::Heartbeat,
     };
-    let job = match job {
-        Some(job) => Some(job::brief_message_now(&app, job, caller).await?),
-        None => None,
-    };
+    let job = news.job.map(|job| proto::Job {
+        waiting_reason: news.waiting_reason,
+        ..job::brief_message(job, caller)
+    });
     Ok(proto::WatchRequestResponse {
         event: event.into(),
         job,
-        request: Some(message(update.request, caller)),
-        media: media::messages(&app, media).await?,
-        cursor: update.cursor,
+        request: news.request.map(|request| message(request, caller)),
+        media: media::messages(&app, news.media).await?,
+        cursor: news.cursor,
     })
+}
+
+impl From<proto::WatchRequestResponse> for proto::WatchRequestsResponse {
+    fn from(message: proto::WatchRequestResponse) -> Self {
+        Self {
+            event: message.event,
+            job: message.job,
+            request: message.request,
+            media: message.media,
+            cursor: message.cursor,
+        }
+    }
+}
+
+impl From<proto::WatchRequestResponse> for proto::WatchUserResponse {
+    fn from(message: proto::WatchRequestResponse) -> Self {
+        Self {
+            event: message.event,
+            job: message.job,
+            request: message.request,
+            media: message.media,
+            cursor: message.cursor,
+        }
+    }
 }
 
 /// What `validate_only` answers with.

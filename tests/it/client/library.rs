@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use atelier::client::{self, Client, DownloadError, JobEvents, RetryPolicy};
 use atelier::rpc::proto::{
-    CreateRequestRequest, GetJobRequest, JobStatus, ListFeaturesRequest, ListRequestsRequest,
-    Media, OutputSettings, RequestStatus, WatchJobEvent, WatchJobResponse, WatchRequestEvent,
+    CreateRequestRequest, DeleteJobRequest, GetJobRequest, JobStatus, ListFeaturesRequest,
+    ListRequestsRequest, Media, OutputSettings, RequestStatus, WatchJobEvent, WatchJobResponse,
+    WatchRequestEvent,
 };
 use atelier::server::Role;
 use futures::TryStreamExt;
 use tonic::Code;
 
-use crate::support::client::{request_for, scripted_feature, scripted_request};
+use crate::support::client::{USER, request_for, scripted_feature, scripted_request};
 use crate::support::database::on_both_databases;
 use crate::support::proxy::{Fate, Relay, TcpProxy};
 use crate::support::script::Script;
@@ -93,6 +94,51 @@ on_both_databases! {
         assert_eq!(ended.unwrap().status(), RequestStatus::Completed);
         let refused = within(connect(&server.url()).await.watch_request(4_711, "").try_next()).await;
         assert_eq!(client::reason(&refused.unwrap_err()).as_deref(), Some("REQUEST_NOT_FOUND"));
+    }
+
+    async fn a_watch_of_several_requests_and_one_of_a_user_tell_everything_once_whatever_is_cut(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let proxy = TcpProxy::start(&server.url(), None).await;
+        let client = connect(&proxy.url()).await;
+        let mut of_user = client.watch_user(USER, "");
+        let opened = within(of_user.try_next()).await.unwrap().unwrap();
+        assert_eq!(opened.event(), WatchRequestEvent::Opened);
+        let script = Script::new(&["transient", "succeed"]);
+        let asked = scripted_request(server.scripted_feature().await, &script);
+        let (first, _) = server.create(asked.clone()).await;
+        let (second, _) = server.create(asked).await;
+        let mut seen = Vec::new();
+        let mut several = client.watch_requests(vec![first.id, second.id], "");
+        while let Some(event) = within(several.try_next()).await.unwrap() {
+            if event.event() == WatchRequestEvent::Transition {
+                let job = event.job.unwrap();
+                seen.push((job.request_id, job.revision));
+                proxy.cut();
+            }
+        }
+        let mut told = Vec::new();
+        while told.len() < seen.len() {
+            let event = within(of_user.try_next()).await.unwrap().unwrap();
+            if event.event() == WatchRequestEvent::Transition {
+                let job = event.job.unwrap();
+                told.push((job.request_id, job.revision));
+                proxy.cut();
+            }
+        }
+        seen.sort_unstable();
+        told.sort_unstable();
+        let all = [first.id, second.id].into_iter().flat_map(|id| (1..=5).map(move |revision| (id, revision)));
+        assert_eq!((&seen, &told), (&all.collect(), &seen));
+    }
+
+    async fn a_watch_of_a_deleted_job_ends_with_the_event_that_says_so(db: TestDatabase) {
+        let server = TestServer::start_api(&db).await;
+        let job = server.create_scripted(&Script::new(&[])).await;
+        within(server.jobs().delete_job(DeleteJobRequest { id: job.id })).await.unwrap();
+        let events = connect(&server.url()).await.watch_job(job.id, 1);
+        let events: Vec<_> = within(events.try_collect()).await.unwrap();
+        let kinds: Vec<_> = events.iter().map(|event| event.event()).collect();
+        assert_eq!(kinds, [WatchJobEvent::Transition, WatchJobEvent::Deleted]);
     }
 
     async fn a_watch_starts_where_it_is_told_and_ends_at_once_when_there_is_no_more(db: TestDatabase) {

@@ -1,12 +1,13 @@
 //! How often the hot paths go to the database and back, counted on the wire.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use atelier::domain::{Caller, Checks, MediaType, RequestDraft, job::Capability};
+use atelier::domain::{Caller, Checks, MediaType, RequestDraft, WatchCursor, job::Capability};
 use atelier::store::Pool;
+use futures::StreamExt;
 use sea_orm::sqlx::ConnectOptions;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -134,6 +135,31 @@ async fn bench() -> (TestDatabase, Wire, Bench) {
     let wire = Wire::before(&db).await;
     let bench = Bench::at(&wire.url, 1).await;
     (db, wire, bench)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_of_a_hundred_requests_asks_once_for_all_of_them() {
+    let (_db, wire, bench) = bench().await;
+    let mut ids = BTreeSet::new();
+    for _ in 0..100 {
+        ids.insert(bench.request(1, 0).await[0].request_id);
+    }
+    let watch = bench
+        .app
+        .watch_requests(Caller::TrustedService, ids, WatchCursor::default());
+    let mut watch = watch.await.unwrap();
+    wire.take();
+    for _ in 0..100 {
+        within(watch.next()).await.unwrap().unwrap();
+    }
+    // One look, and seven batches of events, jobs, requests, their counts, and why jobs wait.
+    assert_eq!(wire.take().len(), 1 + 7 * 5);
+
+    let claimed = bench.claim(1).await;
+    wire.take();
+    let news = within(watch.next()).await.unwrap().unwrap();
+    assert_eq!(news.job.unwrap().id, claimed[0].id);
+    assert_eq!(wire.take().len(), 1 + 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use atelier::domain;
 use atelier::entity::{job, job_event};
 use atelier::rpc::proto::{
-    CancelJobRequest, ErrorReason, JobStatus, WatchJobEvent, WatchJobRequest,
-    job_service_client::JobServiceClient,
+    CancelJobRequest, DeleteJobRequest, ErrorReason, JobStatus, UndeleteJobRequest, WatchJobEvent,
+    WatchJobRequest, job_service_client::JobServiceClient,
 };
 use atelier::server::Role;
 use chrono::{DateTime, Utc};
@@ -120,6 +120,44 @@ on_both_databases! {
         refusal(server.try_watch(0, 0).await.map(|_| ())).of_fields(["job_id"]);
     }
 
+    async fn the_last_message_of_a_deleted_job_says_so(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let script = Script::new(&["succeed"]).gated();
+        let job = server.create_scripted(&script).await;
+        let mut watch = server.watch(job.id).await;
+        for revision in 1..=2 {
+            assert_eq!(watch.transition().await.unwrap().revision, revision);
+        }
+        within(server.jobs().delete_job(DeleteJobRequest { id: job.id })).await.unwrap();
+        script.open_gate();
+        let rest = watch.rest().await;
+        let last = rest.last().unwrap();
+        assert_eq!(last.event(), WatchJobEvent::Deleted);
+        let shown = last.job.clone().unwrap();
+        assert!(shown.delete_time.is_some() && shown.end_time.is_some());
+        assert_eq!((last.revision, last.media.len()), (shown.revision, 0));
+        // So does every stream after that.
+        let again = server.watch_after(job.id, last.revision).await.rest().await;
+        assert_eq!(again.iter().map(|message| message.event()).collect::<Vec<_>>(), [WatchJobEvent::Deleted]);
+
+        within(server.jobs().undelete_job(UndeleteJobRequest { id: job.id })).await.unwrap();
+        assert_eq!(server.watch_after(job.id, last.revision).await.rest().await, []);
+    }
+
+    async fn a_pending_job_that_is_deleted_is_told_to_be_cancelled_and_then_to_be_deleted(db: TestDatabase) {
+        let server = TestServer::start_api(&db).await;
+        let job = server.create_scripted(&Script::new(&[])).await;
+        let mut watch = server.watch(job.id).await;
+        assert_eq!(watch.transition().await.unwrap().revision, 1);
+        within(server.jobs().delete_job(DeleteJobRequest { id: job.id })).await.unwrap();
+        for told in [watch.rest().await, server.watch_after(job.id, 1).await.rest().await] {
+            let events: Vec<_> = told.iter().map(|message| message.event()).collect();
+            assert_eq!(events, [WatchJobEvent::Transition, WatchJobEvent::Deleted]);
+            assert_eq!(statuses(&told), [JobStatus::Cancelled; 2]);
+            assert_eq!(revisions(&told), [2; 2]);
+        }
+    }
+
     async fn an_unknown_job_cannot_be_watched(db: TestDatabase) {
         let server = TestServer::start(&db).await;
         refusal(server.try_watch(4_711, 0).await.map(|_| ()))
@@ -156,7 +194,7 @@ on_both_databases! {
         };
         assert_eq!(progress.revision, 2);
         let shown = progress.job.unwrap();
-        assert_eq!((shown.progress, shown.progress_message.as_str()), (0.5, "waiting"));
+        assert_eq!((shown.progress, shown.progress_message.as_str()), (0.45, "waiting"));
         assert_eq!(shown.status(), JobStatus::Processing);
         script.open_gate();
         assert_eq!(status_of(&watch.transition().await.unwrap()), JobStatus::Completed);

@@ -7,8 +7,8 @@ use atelier::domain;
 use atelier::entity::{job, job_event};
 use atelier::rpc::proto::{
     CancelJobRequest, CreateRequestRequest, DeleteRequestRequest, ErrorReason, JobStatus, Request,
-    RequestStatus, RetryRequestRequest, WatchRequestEvent, WatchRequestRequest,
-    request_service_client::RequestServiceClient,
+    RequestStatus, RetryRequestRequest, UndeleteRequestRequest, WatchRequestEvent,
+    WatchRequestRequest, request_service_client::RequestServiceClient,
 };
 use atelier::server::Role;
 use sea_orm::{
@@ -175,6 +175,29 @@ on_both_databases! {
         assert!(rest.iter().all(|message| message.request.as_ref().unwrap().delete_time.is_some()));
     }
 
+    async fn the_last_message_of_a_deleted_request_says_so(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let script = Script::new(&["succeed"]).gated();
+        let request = create(&server, &script, 1).await;
+        let mut watch = server.watch_request(request.id).await;
+        watch.event(WatchRequestEvent::Progress).await.unwrap();
+        let delete = DeleteRequestRequest { id: request.id, ..Default::default() };
+        within(server.requests().delete_request(delete)).await.unwrap();
+        let told = watch.rest().await;
+        let last = told.last().unwrap();
+        assert_eq!((last.event(), last.job.as_ref()), (WatchRequestEvent::Deleted, None));
+        assert!(last.request.as_ref().unwrap().delete_time.is_some());
+        script.open_gate();
+
+        // So does every stream after that, wherever it resumes.
+        let again = server.watch_request_after(request.id, &last.cursor).await.rest().await;
+        assert_eq!(again.last().unwrap().event(), WatchRequestEvent::Deleted);
+        let undelete = UndeleteRequestRequest { id: request.id };
+        within(server.requests().undelete_request(undelete)).await.unwrap();
+        let live = server.watch_request_after(request.id, &last.cursor).await.rest().await;
+        assert!(live.iter().all(|message| message.event() == WatchRequestEvent::Transition));
+    }
+
     async fn a_superseded_job_does_not_keep_the_stream_open_and_its_successor_does(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         let request = create(&server, &Script::new(&[]), 1).await;
@@ -309,12 +332,12 @@ async fn a_watcher_on_one_replica_sees_at_once_what_another_does() {
 }
 
 /// A scripted request of so many jobs.
-async fn create(server: &TestServer, script: &Script, jobs: usize) -> Request {
+pub(super) async fn create(server: &TestServer, script: &Script, jobs: usize) -> Request {
     let feature = server.scripted_feature().await;
     server.create(variations(feature, script, jobs)).await.0
 }
 
-fn variations(feature: i64, script: &Script, jobs: usize) -> CreateRequestRequest {
+pub(super) fn variations(feature: i64, script: &Script, jobs: usize) -> CreateRequestRequest {
     let mut asked = scripted_request(feature, script);
     asked.input.get_or_insert_default().variations = jobs as i32;
     asked

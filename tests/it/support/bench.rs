@@ -208,7 +208,7 @@ impl Bench {
     }
 
     pub(crate) async fn events(&self, id: i64) -> Vec<job_event::Model> {
-        store::job_event::after(self.app.store.reader(), id, 0)
+        store::job_event::after(self.app.store.reader(), &[(id, 0)].into())
             .await
             .unwrap()
     }

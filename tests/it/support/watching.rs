@@ -2,8 +2,11 @@
 
 use atelier::rpc::proto::{
     CreateRequestRequest, Job, JobStatus, Media, WatchJobEvent, WatchJobRequest, WatchJobResponse,
-    WatchRequestEvent, WatchRequestRequest, WatchRequestResponse,
+    WatchRequestEvent, WatchRequestRequest, WatchRequestResponse, WatchRequestsRequest,
+    WatchUserRequest,
 };
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use tonic::{Status, Streaming};
 
 use crate::support::client::Client;
@@ -124,6 +127,17 @@ impl Watch {
         transitions
     }
 
+    /// All messages until the stream ends, but for progress and heartbeats.
+    pub(crate) async fn rest(mut self) -> Vec<WatchJobResponse> {
+        let mut messages = Vec::new();
+        while let Some(message) = self.next().await.unwrap() {
+            if [WatchJobEvent::Transition, WatchJobEvent::Deleted].contains(&message.event()) {
+                messages.push(message);
+            }
+        }
+        messages
+    }
+
     /// What the stream breaks with; its messages before that are passed over.
     pub(crate) async fn broken(mut self) -> Status {
         within(async {
@@ -151,8 +165,8 @@ pub(crate) fn revisions(messages: &[WatchJobResponse]) -> Vec<i64> {
     messages.iter().map(|message| message.revision).collect()
 }
 
-/// One open WatchRequest stream.
-pub(crate) struct RequestWatch(Streaming<WatchRequestResponse>);
+/// One open WatchRequest, WatchRequests or WatchUser stream, whose messages are alike.
+pub(crate) struct RequestWatch(BoxStream<'static, Result<WatchRequestResponse, Status>>);
 
 impl Client {
     /// Watches a request from its beginning.
@@ -174,27 +188,80 @@ impl Client {
             cursor: cursor.to_owned(),
         };
         let opened = within(self.requests().watch_request(request)).await?;
-        Ok(RequestWatch(opened.into_inner()))
+        Ok(RequestWatch(opened.into_inner().boxed()))
+    }
+
+    pub(crate) async fn try_watch_requests(
+        &self,
+        request_ids: &[i64],
+        cursor: &str,
+    ) -> Result<RequestWatch, Status> {
+        let request = WatchRequestsRequest {
+            request_ids: request_ids.to_vec(),
+            cursor: cursor.to_owned(),
+        };
+        let opened = within(self.requests().watch_requests(request)).await?;
+        let messages = opened.into_inner().map_ok(|message| WatchRequestResponse {
+            event: message.event,
+            job: message.job,
+            request: message.request,
+            media: message.media,
+            cursor: message.cursor,
+        });
+        Ok(RequestWatch(messages.boxed()))
+    }
+
+    pub(crate) async fn watch_requests(&self, ids: &[i64], cursor: &str) -> RequestWatch {
+        self.try_watch_requests(ids, cursor).await.unwrap()
+    }
+
+    pub(crate) async fn try_watch_user(
+        &self,
+        user_id: i64,
+        cursor: &str,
+    ) -> Result<RequestWatch, Status> {
+        let request = WatchUserRequest {
+            user_id,
+            cursor: cursor.to_owned(),
+        };
+        let opened = within(self.requests().watch_user(request)).await?;
+        let messages = opened.into_inner().map_ok(|message| WatchRequestResponse {
+            event: message.event,
+            job: message.job,
+            request: message.request,
+            media: message.media,
+            cursor: message.cursor,
+        });
+        Ok(RequestWatch(messages.boxed()))
+    }
+
+    pub(crate) async fn watch_user(&self, user_id: i64, cursor: &str) -> RequestWatch {
+        self.try_watch_user(user_id, cursor).await.unwrap()
     }
 }
 
 impl RequestWatch {
     /// The next message of any kind; `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> Result<Option<WatchRequestResponse>, Status> {
-        within(self.0.message()).await
+        within(self.0.try_next()).await
     }
 
-    /// The next transition; `None` at the end of the stream.
-    pub(crate) async fn transition(&mut self) -> Option<WatchRequestResponse> {
+    /// The next message of this kind; `None` at the end of the stream.
+    pub(crate) async fn event(&mut self, kind: WatchRequestEvent) -> Option<WatchRequestResponse> {
         within(async {
             loop {
                 let message = self.next().await.unwrap()?;
-                if message.event() == WatchRequestEvent::Transition {
+                if message.event() == kind {
                     return Some(message);
                 }
             }
         })
         .await
+    }
+
+    /// The next transition; `None` at the end of the stream.
+    pub(crate) async fn transition(&mut self) -> Option<WatchRequestResponse> {
+        self.event(WatchRequestEvent::Transition).await
     }
 
     /// All transitions until the stream ends.
@@ -204,6 +271,19 @@ impl RequestWatch {
             transitions.push(transition);
         }
         transitions
+    }
+
+    /// All transitions and deletions until the stream ends.
+    pub(crate) async fn rest(mut self) -> Vec<WatchRequestResponse> {
+        let mut messages = Vec::new();
+        while let Some(message) = self.next().await.unwrap() {
+            if [WatchRequestEvent::Transition, WatchRequestEvent::Deleted]
+                .contains(&message.event())
+            {
+                messages.push(message);
+            }
+        }
+        messages
     }
 }
 

@@ -167,6 +167,16 @@ impl<'a> Calls<'a> {
                 ..Default::default()
             }
             .encode_to_vec(),
+            "WatchRequests" => WatchRequestsRequest {
+                request_ids: vec![self.fixtures.live.request],
+                ..Default::default()
+            }
+            .encode_to_vec(),
+            "WatchUser" => WatchUserRequest {
+                user_id: USER,
+                ..Default::default()
+            }
+            .encode_to_vec(),
             "WatchJob" => WatchJobRequest {
                 job_id: self.fixtures.live.job,
                 ..Default::default()

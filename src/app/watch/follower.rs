@@ -1,9 +1,9 @@
-//! What has happened to a job since somebody last looked, for watches of it and of its request.
+//! What has happened to a job since somebody last looked.
 
 use crate::{
-    app::{App, watch::News},
-    domain::{Caller, Error, JobStatus},
-    entity::{job, job_event},
+    app::watch::{Kind, News},
+    domain::{Error, JobStatus},
+    entity::{job, job_event, media},
     store,
 };
 
@@ -14,30 +14,36 @@ type Progress = (f64, Option<String>, Option<String>);
 ///
 /// It reads from the event table: so nothing is lost, whichever replica runs the job, and a slow reader costs no memory.
 #[derive(Debug)]
-pub(in crate::app) struct JobFollower {
-    job_id: i64,
+pub(super) struct JobFollower {
     /// Revision of the last transition read.
     revision: i64,
     progress: Progress,
+    /// Whether it had ended, with all read, when it was last looked at.
+    pub(super) ended: bool,
 }
 
 impl JobFollower {
     /// Follows the job from the transition after `revision` on.
-    pub(in crate::app) fn after(job_id: i64, revision: i64) -> Self {
+    pub(super) fn after(revision: i64) -> Self {
         Self {
-            job_id,
             revision,
             progress: Progress::default(),
+            ended: false,
         }
     }
 
+    /// Of the last transition read.
+    pub(super) fn revision(&self) -> i64 {
+        self.revision
+    }
+
     /// Whether all transitions up to the revision have been read.
-    pub(in crate::app) fn has_read(&self, revision: i64) -> bool {
+    pub(super) fn has_read(&self, revision: i64) -> bool {
         self.revision >= revision
     }
 
     /// Whether there may be something to read of a job that stands so.
-    pub(in crate::app) fn is_behind(&self, standing: &store::job::Standing) -> bool {
+    pub(super) fn is_behind(&self, standing: &store::job::Standing) -> bool {
         let came_forward = || {
             standing.status == JobStatus::Processing
                 && (
@@ -49,36 +55,33 @@ impl JobFollower {
         !self.has_read(standing.revision) || came_forward()
     }
 
-    /// What is new, or a part of it if it is much; and the job as it is now.
-    pub(in crate::app) async fn read(
+    /// What is new of a job that is so now: its next transitions, and its progress after the last of all.
+    pub(super) fn read(
         &mut self,
-        app: &App,
-        caller: Caller,
-    ) -> Result<(Vec<News>, job::Model), Error> {
-        let db = app.store.reader();
-        // Before the job, which is so never older than the last of them.
-        let events = store::job_event::after(db, self.job_id, self.revision).await?;
-        let job = store::job::find(db, caller, self.job_id).await?;
+        job: &job::Model,
+        events: Vec<job_event::Model>,
+        media: &[media::Model],
+    ) -> Result<Vec<News>, Error> {
         let mut news = Vec::with_capacity(events.len() + 1);
         for event in events {
-            news.push(self.transition(app, &job, event).await?);
+            news.push(self.transition(job, event, media)?);
         }
         if self.has_read(job.revision) {
-            news.extend(self.progress(&job));
+            news.extend(self.progress(job));
         }
-        Ok((news, job))
+        Ok(news)
     }
 
-    async fn transition(
+    fn transition(
         &mut self,
-        app: &App,
         job: &job::Model,
         event: job_event::Model,
+        media: &[media::Model],
     ) -> Result<News, Error> {
         self.revision = event.revision;
         self.progress = Progress::default();
         let media = match event.status {
-            JobStatus::Completed => store::media::of_job(app.store.reader(), self.job_id).await?,
+            JobStatus::Completed => media.to_vec(),
             _ => Vec::new(),
         };
         let mut job = if event.revision == job.revision {
@@ -90,7 +93,10 @@ impl JobFollower {
             // What has come since is progress, and told as such.
             (job.progress, job.progress_message, job.progress_preview) = (0.0, None, None);
         }
-        Ok(News::Transition { job, media })
+        Ok(News {
+            media,
+            ..News::of_job(Kind::Transition, job)
+        })
     }
 
     fn progress(&mut self, job: &job::Model) -> Option<News> {
@@ -103,7 +109,7 @@ impl JobFollower {
             return None;
         }
         self.progress = progress;
-        Some(News::Progress(job.clone()))
+        Some(News::of_job(Kind::Progress, job.clone()))
     }
 }
 

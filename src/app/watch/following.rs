@@ -1,0 +1,181 @@
+//! The jobs of a watch: which of them have something new, and reading it, several at once.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::{
+    app::App,
+    domain::{Caller, Error, JobStatus, WatchCursor},
+    entity::{job, job_event},
+    events::{Subject, Watcher},
+    store::{self, job::Standing},
+};
+
+use super::{BATCH, News, Whole, follower::JobFollower};
+
+/// Follows jobs, however many, in the order in which they come forward.
+pub(in crate::app) struct Following {
+    /// What has been told, which lags behind what has been read.
+    pub(in crate::app) told: WatchCursor,
+    /// Hears when it is time to look.
+    pub(in crate::app) watcher: Watcher,
+    jobs: BTreeMap<i64, JobFollower>,
+    /// Jobs with something to read.
+    due: VecDeque<i64>,
+    /// Requests whose deletion has been told.
+    deleted: BTreeSet<i64>,
+}
+
+impl Following {
+    pub(in crate::app) fn new(watcher: Watcher, told: WatchCursor) -> Self {
+        Self {
+            told,
+            watcher,
+            jobs: BTreeMap::new(),
+            due: VecDeque::new(),
+            deleted: BTreeSet::new(),
+        }
+    }
+
+    /// Fails if the cursor knows of a transition that a job, which stands so, has not made.
+    pub(in crate::app) fn check_reached(&self, standings: &[Standing]) -> Result<(), Error> {
+        let ahead = |job: &&Standing| self.told.revision(job.id) > job.revision;
+        match standings.iter().find(ahead) {
+            None => Ok(()),
+            Some(job) => Err(Error::RevisionAhead {
+                job_id: job.id,
+                revision: job.revision,
+                after_revision: self.told.revision(job.id),
+            }),
+        }
+    }
+
+    /// Whether there is something to read.
+    pub(in crate::app) fn is_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
+    /// Each job that is followed, by id, and whether it has ended and been told to its end.
+    pub(in crate::app) fn jobs(&self) -> impl Iterator<Item = (i64, bool)> {
+        self.jobs.iter().map(|(id, job)| (*id, job.ended))
+    }
+
+    /// How many of the jobs that the cursor names may have more to tell.
+    pub(in crate::app) fn open(&self) -> usize {
+        let ended = |id| self.jobs.get(&id).is_some_and(|job| job.ended);
+        self.told.jobs().filter(|id| !ended(*id)).count()
+    }
+
+    /// Forgets all jobs but those. Asks with whether they have ended.
+    pub(in crate::app) fn retain(&mut self, mut keep: impl FnMut(i64, bool) -> bool) {
+        let Self {
+            jobs,
+            told,
+            watcher,
+            ..
+        } = self;
+        told.retain(|id| {
+            let kept = keep(id, jobs.get(&id).is_some_and(|job| job.ended));
+            if !kept {
+                jobs.remove(&id);
+                watcher.leave(Subject::Job(id));
+            }
+            kept
+        });
+    }
+
+    /// Follows these jobs from what has been told of them on, and notes which have something to read. Returns the deleted
+    /// requests of which nothing is left to read, each once until it is live again.
+    pub(in crate::app) fn note(&mut self, standings: &[Standing]) -> Vec<i64> {
+        let mut requests = BTreeMap::new();
+        for job in standings {
+            let told = self.told.revision(job.id);
+            let follower = self.jobs.entry(job.id);
+            let follower = follower.or_insert_with(|| JobFollower::after(told));
+            let behind = follower.is_behind(job);
+            follower.ended = job.status.is_terminal() && !behind;
+            if behind {
+                self.due.push_back(job.id);
+            }
+            let deleted = job.request_deleted_at.is_some() && !behind;
+            *requests.entry(job.request_id).or_insert(true) &= deleted;
+        }
+        requests.retain(|request_id, deleted| match deleted {
+            true => self.deleted.insert(*request_id),
+            false => {
+                self.deleted.remove(request_id);
+                false
+            }
+        });
+        requests.into_keys().collect()
+    }
+
+    /// Reads the next jobs that have something new, until one has, or none is left.
+    pub(super) async fn read(
+        &mut self,
+        app: &App,
+        caller: Caller,
+        whole: Whole,
+    ) -> Result<Vec<News>, Error> {
+        let mut news = Vec::new();
+        while news.is_empty() && self.is_due() {
+            let jobs: Vec<i64> = self.due.drain(..self.due.len().min(BATCH)).collect();
+            news = self.read_jobs(app, caller, whole, jobs).await?;
+        }
+        Ok(news)
+    }
+
+    async fn read_jobs(
+        &mut self,
+        app: &App,
+        caller: Caller,
+        whole: Whole,
+        ids: Vec<i64>,
+    ) -> Result<Vec<News>, Error> {
+        let db = app.store.reader();
+        let read = |id: &i64| Some((*id, self.jobs.get(id)?.revision()));
+        let read: BTreeMap<i64, i64> = ids.iter().filter_map(read).collect();
+        // Before the jobs, which are so never older than the last of them.
+        let mut events = by_job(store::job_event::after(db, &read).await?);
+        let jobs = match whole {
+            Whole::Job(id) => vec![store::job::find(db, caller, id).await?],
+            Whole::Request(_) | Whole::Many => {
+                store::job::find_all(db, caller, ids.clone()).await?
+            }
+        };
+        let mut jobs: BTreeMap<i64, job::Model> =
+            jobs.into_iter().map(|job| (job.id, job)).collect();
+        let completed = events.iter().filter(|(_, events)| completes(events));
+        let completed: Vec<i64> = completed.map(|(job_id, _)| *job_id).collect();
+        let mut media = BTreeMap::new();
+        if !completed.is_empty() {
+            media = store::media::of_jobs(db, completed).await?;
+        }
+        let mut news = Vec::new();
+        for id in ids {
+            let (Some(follower), Some(job)) = (self.jobs.get_mut(&id), jobs.remove(&id)) else {
+                continue;
+            };
+            let events = events.remove(&id).unwrap_or_default();
+            let media = media.remove(&id).unwrap_or_default();
+            news.extend(follower.read(&job, events, &media)?);
+            if !follower.has_read(job.revision) {
+                self.due.push_back(id);
+            }
+        }
+        Ok(news)
+    }
+}
+
+fn by_job(events: Vec<job_event::Model>) -> BTreeMap<i64, Vec<job_event::Model>> {
+    let mut by_job: BTreeMap<i64, Vec<_>> = BTreeMap::new();
+    for event in events {
+        by_job.entry(event.job_id).or_default().push(event);
+    }
+    by_job
+}
+
+fn completes(events: &[job_event::Model]) -> bool {
+    events
+        .iter()
+        .any(|event| event.status == JobStatus::Completed)
+}
