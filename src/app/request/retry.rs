@@ -25,6 +25,7 @@ impl App {
             jobs.retain(|job| job.superseded_by.is_none());
             if !jobs.iter().any(|job| job.status.is_retryable()) {
                 jobs.retain(|job| superseding.contains(&job.id));
+                jobs.sort_by_key(|job| (job.variation, job.id));
                 return match jobs.is_empty() {
                     true => Err(Error::RequestNotRetryable(id)),
                     false => Ok((store::request::count(tx, request).await?, jobs)),

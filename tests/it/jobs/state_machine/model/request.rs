@@ -1,5 +1,7 @@
 //! What changes a whole request.
 
+use std::collections::BTreeSet;
+
 use atelier::domain::JobStatus;
 use atelier::entity::job;
 use chrono::TimeDelta;
@@ -49,7 +51,7 @@ impl Model {
             .map(|(job_id, job)| (job.variation, *job_id))
             .collect();
         if old.is_empty() {
-            return Err("request not retryable");
+            return self.retry_again(id, new);
         }
         old.sort_unstable();
         if old.len() != new.len() {
@@ -60,6 +62,34 @@ impl Model {
         }
         self.settle(Some(id));
         Ok(())
+    }
+
+    /// A retry where there is nothing to retry tells of the jobs that an earlier one made, and changes nothing.
+    fn retry_again(&self, id: i64, told: &[job::Model]) -> Outcome {
+        let live = || {
+            self.jobs
+                .iter()
+                .filter(|(_, job)| job.request == id && job.deleted_at.is_none())
+        };
+        let successors: BTreeSet<i64> = live().filter_map(|(_, job)| job.superseded_by).collect();
+        let current = live()
+            .filter(|(job_id, job)| job.superseded_by.is_none() && successors.contains(job_id));
+        let mut made: Vec<(i32, i64)> = current
+            .map(|(job_id, job)| (job.variation, *job_id))
+            .collect();
+        made.sort_unstable();
+        match made.is_empty() {
+            true => Err("request not retryable"),
+            false
+                if made
+                    .iter()
+                    .map(|(_, id)| *id)
+                    .eq(told.iter().map(|job| job.id)) =>
+            {
+                Ok(())
+            }
+            false => Err("others than the jobs of the retry"),
+        }
     }
 
     fn delete_request(&mut self, id: i64) {
