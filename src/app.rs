@@ -33,7 +33,7 @@ pub use health::{Ailment, Health, Pulse};
 pub use job::JobUpdate;
 pub use media::FoundMedia;
 pub use queue::{ANNOUNCE_INTERVAL, AttemptEnd, StoredFile, StoredOutput, WaitingReasons};
-pub use request::{Accepted, Cancellation, RequestUpdate, ValidRequest};
+pub use request::{Accepted, Cancellation, Include, Included, RequestUpdate, ValidRequest};
 pub use storage::{Removal, RemovalMode, Sweep, Withheld};
 pub use template::{Rendered, Trial};
 pub use trend::Folded;

@@ -3,6 +3,7 @@
 mod cancel;
 mod create;
 mod delete;
+mod include;
 mod retry;
 mod undelete;
 mod validate;
@@ -10,5 +11,6 @@ mod watch;
 
 pub use cancel::Cancellation;
 pub use create::Accepted;
+pub use include::{Include, Included};
 pub use validate::ValidRequest;
 pub use watch::RequestUpdate;

@@ -20,7 +20,9 @@ use super::{
 
 use message::{event_message, filter_from, message, message_now, update_message};
 
-pub(super) use message::{brief_message, brief_message_now, brief_messages, status_message};
+pub(super) use message::{
+    brief_message, brief_message_now, brief_messages, status_message, told_message,
+};
 
 pub(super) struct Jobs {
     pub(super) app: App,
@@ -161,12 +163,11 @@ impl Jobs {
     ) -> Result<Page<proto::Job>, Error> {
         let page = store::job::list(self.app.store.reader(), caller, filter, &page).await?;
         let reasons = self.app.waiting_reasons(&page.items).await?;
-        let jobs = page.items.into_iter().map(|job| proto::Job {
-            waiting_reason: reasons.of(&job),
-            ..brief_message(job, caller)
-        });
+        let jobs = page.items.into_iter();
         Ok(Page {
-            items: jobs.collect(),
+            items: jobs
+                .map(|job| told_message(job, &reasons, caller))
+                .collect(),
             next_page_token: page.next_page_token,
         })
     }

@@ -1,5 +1,6 @@
 //! The calls about requests, with the watch of one.
 
+mod include;
 mod message;
 
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
@@ -7,9 +8,8 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::App,
-    domain::{Caller, Checks, Error, Page, Resource, WatchCursor},
-    entity,
-    store::{self, PageRequest},
+    domain::{Checks, Resource, WatchCursor},
+    entity, store,
 };
 
 use super::{
@@ -19,9 +19,11 @@ use super::{
     required_id,
 };
 
+use include::{include_from, messages_with};
 use message::{check_finite, draft, filter_from, message, update_message, validated};
 
-pub(super) use message::{input_from, input_message, messages};
+pub(super) use include::messages;
+pub(super) use message::{input_from, input_message};
 
 pub(super) struct Requests {
     pub(super) app: App,
@@ -58,12 +60,17 @@ impl RequestService for Requests {
         request: Request<proto::GetRequestRequest>,
     ) -> Result<Response<proto::GetRequestResponse>, Status> {
         let caller = caller(&request);
-        let id = required_id(request.get_ref().id)?;
+        let proto::GetRequestRequest { id, include } = request.into_inner();
+        let mut checks = Checks::default();
+        check_id("id", id, &mut checks);
+        let include = include_from(&include, &mut checks);
+        checks.finish(())?;
         let db = self.app.store.reader();
         let found = store::request::find(db, caller, id).await?;
         let found = store::request::count(db, found).await?;
+        let mut found = messages_with(&self.app, caller, vec![found], include).await?;
         Ok(Response::new(proto::GetRequestResponse {
-            request: Some(message(found, caller)),
+            request: found.pop(),
         }))
     }
 
@@ -76,8 +83,10 @@ impl RequestService for Requests {
         let mut checks = Checks::default();
         let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
         let filter = filter_from(&request, &mut checks);
+        let include = include_from(&request.include, &mut checks);
         checks.finish(())?;
-        let page = bounded_page(page, |page| self.page(caller, &filter, page)).await?;
+        let slice = |slice| include::page(&self.app, caller, &filter, include, slice);
+        let page = bounded_page(page, slice).await?;
         Ok(Response::new(proto::ListRequestsResponse {
             requests: page.items,
             next_page_token: page.next_page_token,
@@ -166,21 +175,6 @@ impl RequestService for Requests {
         let app = self.app.clone();
         let messages = updates.and_then(move |update| update_message(app.clone(), caller, update));
         Ok(Response::new(messages.map_err(Status::from).boxed()))
-    }
-}
-
-impl Requests {
-    async fn page(
-        &self,
-        caller: Caller,
-        filter: &store::request::Filter,
-        page: PageRequest,
-    ) -> Result<Page<proto::Request>, Error> {
-        let page = store::request::list(self.app.store.reader(), caller, filter, &page).await?;
-        Ok(Page {
-            items: messages(&self.app, page.items, caller).await?,
-            next_page_token: page.next_page_token,
-        })
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
 };
 
 use super::{
-    PageRequest, Transaction,
+    PageRequest, Transaction, deletion,
     one_of::one_of_ids,
     page::{List, Sorting},
 };
@@ -226,6 +226,22 @@ pub async fn find_all(
             query.filter(Column::UserId.eq(id))
         })
         .filter(one_of_ids(db.get_database_backend(), Column::Id, ids));
+    Ok(jobs.all(db).await?)
+}
+
+/// The jobs of each request that count for it, see [`JobCounts`](crate::domain::JobCounts): in order of variation, without
+/// their inputs.
+pub async fn of_requests(
+    db: &impl ConnectionTrait,
+    request_ids: &[i64],
+) -> Result<Vec<Model>, Error> {
+    let columns = (Column::RequestId, Column::DeletedAt);
+    let backend = db.get_database_backend();
+    let ids = request_ids.iter().copied();
+    let jobs = deletion::members_of(backend, without_input(), columns, ids)
+        .filter(Column::SupersededBy.is_null())
+        .order_by_asc(Column::Variation)
+        .order_by_asc(Column::Id);
     Ok(jobs.all(db).await?)
 }
 

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, Order, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait,
     sea_query::{Expr, SimpleExpr},
 };
 use serde::Serialize;
@@ -22,8 +22,8 @@ use crate::{
 };
 
 use super::{
-    PageRequest, Transaction,
-    one_of::one_of_texts,
+    PageRequest, Transaction, deletion,
+    one_of::{one_of_ids, one_of_texts},
     page::{List, Sorting},
 };
 
@@ -225,6 +225,48 @@ pub async fn of_job(db: &impl ConnectionTrait, job_id: i64) -> Result<Vec<Model>
         .filter(Column::DeletedAt.is_null())
         .order_by_asc(Column::Id);
     Ok(media.all(db).await?)
+}
+
+/// The media of each request that share its fate: the live ones, or those that were deleted with it. In no particular order.
+pub async fn of_requests(
+    db: &impl ConnectionTrait,
+    request_ids: &[i64],
+) -> Result<Vec<Model>, Error> {
+    let columns = (Column::RequestId, Column::DeletedAt);
+    let backend = db.get_database_backend();
+    let ids = request_ids.iter().copied();
+    let media = deletion::members_of(backend, Entity::find(), columns, ids);
+    Ok(media.all(db).await?)
+}
+
+/// The media to show each of the requests by, where there is one: of the first variation that has completed and has any, the
+/// largest thumbnail, else the poster, else the original.
+pub async fn covers(db: &impl ConnectionTrait, request_ids: &[i64]) -> Result<Vec<Model>, Error> {
+    let backend = db.get_database_backend();
+    // As JSON, numbers are compared as such in PostgreSQL, whatever another program has written.
+    let (these, size) = match backend {
+        DbBackend::Postgres => ("$1", "media.metadata -> 'thumbnail_size'"),
+        _ => ("?", "media.metadata ->> 'thumbnail_size'"),
+    };
+    let first = format!(
+        "generation_media.id IN (SELECT ranked.id FROM (
+             SELECT media.id, ROW_NUMBER() OVER (
+                 PARTITION BY request.id ORDER BY job.variation,
+                 CASE media.role WHEN 'thumbnail' THEN 0 WHEN 'poster' THEN 1 ELSE 2 END, {size} DESC, media.id
+             ) AS place
+             FROM generation_requests AS request
+             JOIN generation_jobs AS job ON job.request_id = request.id
+             JOIN generation_media AS media ON media.job_id = job.id
+             WHERE {these} AND job.status = 'completed' AND job.superseded_by IS NULL
+                 AND job.deleted_at IS NOT DISTINCT FROM request.deleted_at
+                 AND media.deleted_at IS NOT DISTINCT FROM request.deleted_at
+                 AND media.role IN ('thumbnail', 'poster', 'original')
+         ) AS ranked WHERE ranked.place = 1)"
+    );
+    let ids = request_ids.iter().copied();
+    let these = one_of_ids(backend, ("request", request::Column::Id), ids);
+    let covers = Entity::find().filter(Expr::cust_with_exprs(first, [these]));
+    Ok(covers.all(db).await?)
 }
 
 /// Whether there are any records, deleted or not.

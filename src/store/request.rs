@@ -7,9 +7,9 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, Order, QueryFilter, QuerySelect,
-    QueryTrait, Select, SqlErr,
-    sea_query::{BinOper, Expr, ExprTrait, LockType},
+    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QuerySelect, QueryTrait, Select,
+    SqlErr,
+    sea_query::{Expr, LockType},
 };
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ use crate::{
 };
 
 use super::{
-    PageRequest, Transaction,
+    PageRequest, Transaction, deletion,
     one_of::one_of_ids,
     page::{List, Sorting},
 };
@@ -186,21 +186,10 @@ pub async fn job_counts(
     db: &impl ConnectionTrait,
     requests: &[Model],
 ) -> Result<BTreeMap<i64, JobCounts>, Error> {
+    let ids = requests.iter().map(|request| request.id);
+    let columns = (job::Column::RequestId, job::Column::DeletedAt);
     let backend = db.get_database_backend();
-    let request = job::Entity::belongs_to(Entity)
-        .from(job::Column::RequestId)
-        .to(Column::Id)
-        .into();
-    let job_deleted = Expr::col((job::Entity, job::Column::DeletedAt));
-    let fate = Expr::col((Entity, Column::DeletedAt));
-    let jobs = job::Entity::find()
-        .join(JoinType::InnerJoin, request)
-        .filter(one_of_ids(
-            backend,
-            (Entity, Column::Id),
-            requests.iter().map(|request| request.id),
-        ))
-        .filter(job_deleted.binary(BinOper::Custom("IS NOT DISTINCT FROM"), fate));
+    let jobs = deletion::members_of(backend, job::Entity::find(), columns, ids);
     sum(count_by_status(db, jobs).await?)
 }
 
@@ -230,7 +219,7 @@ async fn count_by_status(
 
 /// The request with how its jobs stand: the live ones, or those that were deleted with it.
 pub async fn count(db: &impl ConnectionTrait, request: Model) -> Result<Counted, Error> {
-    let rows = count_by_status(db, super::deletion::members(&request)).await?;
+    let rows = count_by_status(db, deletion::members(&request)).await?;
     let counts = sum(rows)?.remove(&request.id).unwrap_or_default();
     Ok(Counted { request, counts })
 }

@@ -20,8 +20,11 @@ pub struct WaitingReasons(Vec<Announced>);
 
 impl App {
     /// What the workers can run now, as far as these jobs ask for it.
-    pub async fn waiting_reasons(&self, jobs: &[job::Model]) -> Result<WaitingReasons, Error> {
-        if !jobs.iter().any(waits) {
+    pub async fn waiting_reasons(
+        &self,
+        jobs: impl IntoIterator<Item = &job::Model>,
+    ) -> Result<WaitingReasons, Error> {
+        if !jobs.into_iter().any(waits) {
             return Ok(WaitingReasons::default());
         }
         let db = self.store.reader();

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    app::{App, JobUpdate, News},
+    app::{App, JobUpdate, News, WaitingReasons},
     domain::{Caller, Checks, Error, JobStatus, job::Cause},
     entity::{job, job_event},
     store::{self, job_event::detail},
@@ -86,6 +86,18 @@ pub(in crate::rpc) fn brief_message(mut job: job::Model, caller: Caller) -> prot
 pub(in crate::rpc) fn brief_messages(jobs: Vec<job::Model>, caller: Caller) -> Vec<proto::Job> {
     let messages = jobs.into_iter().map(|job| brief_message(job, caller));
     messages.collect()
+}
+
+/// The same with why it waits.
+pub(in crate::rpc) fn told_message(
+    job: job::Model,
+    reasons: &WaitingReasons,
+    caller: Caller,
+) -> proto::Job {
+    proto::Job {
+        waiting_reason: reasons.of(&job),
+        ..brief_message(job, caller)
+    }
 }
 
 /// The job with why it waits, should no worker be able to run it.

@@ -6,7 +6,6 @@ use crate::{
         Caller, Checks, Error, GenerationInput, JobCounts, JobInput, OutputSettings, RequestDraft,
         RequestStatus, Resolved, etag, stored,
     },
-    entity::request,
     store::{self, request::Counted},
 };
 
@@ -128,6 +127,7 @@ fn status_message(status: RequestStatus) -> proto::RequestStatus {
     }
 }
 
+/// The request by itself, without what may be told with it.
 pub(super) fn message(counted: Counted, caller: Caller) -> proto::Request {
     let Counted { request, counts } = counted;
     let input = stored::show(request.input_metadata);
@@ -155,6 +155,7 @@ pub(super) fn message(counted: Counted, caller: Caller) -> proto::Request {
         update_time: Some(timestamp(request.updated_at)),
         delete_time: request.deleted_at.map(timestamp),
         etag: etag(request.version),
+        ..Default::default()
     }
 }
 
@@ -167,20 +168,6 @@ fn counts_message(counts: JobCounts) -> proto::JobCounts {
         failed: count(counts.failed),
         cancelled: count(counts.cancelled),
     }
-}
-
-/// The requests with how their jobs stand.
-pub(in crate::rpc) async fn messages(
-    app: &App,
-    requests: Vec<request::Model>,
-    caller: Caller,
-) -> Result<Vec<proto::Request>, Error> {
-    let counts = store::request::job_counts(app.store.reader(), &requests).await?;
-    let message = |request: request::Model| {
-        let counts = counts.get(&request.id).copied().unwrap_or_default();
-        message(Counted { request, counts }, caller)
-    };
-    Ok(requests.into_iter().map(message).collect())
 }
 
 pub(super) fn filter_from(
