@@ -12,13 +12,14 @@ use crate::{
 };
 
 use super::{
+    batch::{batch, batch_ids},
     call, caller, cancellable_id, check_id,
     page::{bounded_page, page_request},
     proto::{self, job_service_server::JobService},
     required_id,
 };
 
-use message::{event_message, filter_from, message, message_now, update_message};
+use message::{event_message, filter_from, message, message_now, told_messages, update_message};
 
 pub(super) use message::{
     brief_message, brief_message_now, brief_messages, status_message, told_message,
@@ -39,6 +40,25 @@ impl JobService for Jobs {
         let job = store::job::find(self.app.store.reader(), caller, id).await?;
         Ok(Response::new(proto::GetJobResponse {
             job: Some(message_now(&self.app, job, caller).await?),
+        }))
+    }
+
+    async fn batch_get_jobs(
+        &self,
+        request: Request<proto::BatchGetJobsRequest>,
+    ) -> Result<Response<proto::BatchGetJobsResponse>, Status> {
+        let caller = caller(&request);
+        let mut checks = Checks::default();
+        let ids = batch_ids(request.into_inner().ids, &mut checks);
+        checks.finish(())?;
+        let db = self.app.store.reader();
+        let found = store::job::find_all(db, caller, ids.iter().copied()).await?;
+        let messages = told_messages(&self.app, found, caller).await?;
+        let batch = batch(ids, messages, |it| it.id);
+        Ok(Response::new(proto::BatchGetJobsResponse {
+            jobs: batch.items,
+            missing_ids: batch.missing_ids,
+            left_out_ids: batch.left_out_ids,
         }))
     }
 
@@ -162,12 +182,8 @@ impl Jobs {
         page: PageRequest,
     ) -> Result<Page<proto::Job>, Error> {
         let page = store::job::list(self.app.store.reader(), caller, filter, &page).await?;
-        let reasons = self.app.waiting_reasons(&page.items).await?;
-        let jobs = page.items.into_iter();
         Ok(Page {
-            items: jobs
-                .map(|job| told_message(job, &reasons, caller))
-                .collect(),
+            items: told_messages(&self.app, page.items, caller).await?,
             next_page_token: page.next_page_token,
         })
     }

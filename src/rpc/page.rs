@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// What the messages of a page may take together: clients refuse answers of more than 4 MiB unless told otherwise.
-const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
+pub(super) const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
 
 /// Most rows that are read at once: a page of the usual length. However small those before were, the next may be large.
 pub(super) const SLICE: usize = 50;

@@ -13,6 +13,7 @@ use crate::{
 };
 
 use super::{
+    batch::{batch, batch_ids},
     call, caller, cancellable_id, check_id, job,
     page::{bounded_page, page_request},
     proto::{self, request_service_server::RequestService},
@@ -71,6 +72,25 @@ impl RequestService for Requests {
         let mut found = messages_with(&self.app, caller, vec![found], include).await?;
         Ok(Response::new(proto::GetRequestResponse {
             request: found.pop(),
+        }))
+    }
+
+    async fn batch_get_requests(
+        &self,
+        request: Request<proto::BatchGetRequestsRequest>,
+    ) -> Result<Response<proto::BatchGetRequestsResponse>, Status> {
+        let caller = caller(&request);
+        let mut checks = Checks::default();
+        let ids = batch_ids(request.into_inner().ids, &mut checks);
+        checks.finish(())?;
+        let db = self.app.store.reader();
+        let found = store::request::find_all(db, caller, ids.iter().copied()).await?;
+        let messages = messages(&self.app, found, caller).await?;
+        let batch = batch(ids, messages, |it| it.id);
+        Ok(Response::new(proto::BatchGetRequestsResponse {
+            requests: batch.items,
+            missing_ids: batch.missing_ids,
+            left_out_ids: batch.left_out_ids,
         }))
     }
 

@@ -12,6 +12,7 @@ use crate::{
 };
 
 use super::{
+    batch::{batch, batch_ids},
     call, caller, check_id, json,
     page::{bounded_page, page_request},
     proto::{self, template_service_server::TemplateService},
@@ -62,6 +63,24 @@ impl TemplateService for Templates {
             )),
             input_defaults: Some(input_defaults(&template, &properties, feature.category)),
             template: Some(message(template)),
+        }))
+    }
+
+    async fn batch_get_templates(
+        &self,
+        request: Request<proto::BatchGetTemplatesRequest>,
+    ) -> Result<Response<proto::BatchGetTemplatesResponse>, Status> {
+        let mut checks = Checks::default();
+        let ids = batch_ids(request.into_inner().ids, &mut checks);
+        checks.finish(())?;
+        let db = self.app.store.reader();
+        let found = store::template::find_all(db, ids.iter().copied()).await?;
+        let messages = found.into_iter().map(message);
+        let batch = batch(ids, messages, |it| it.id);
+        Ok(Response::new(proto::BatchGetTemplatesResponse {
+            templates: batch.items,
+            missing_ids: batch.missing_ids,
+            left_out_ids: batch.left_out_ids,
         }))
     }
 

@@ -116,6 +116,18 @@ pub async fn find(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<
     found.ok_or_else(|| Error::not_found(Resource::Media, id))
 }
 
+/// Those of the media, deleted or not, that the caller may see.
+pub async fn find_all(
+    db: &impl ConnectionTrait,
+    caller: Caller,
+    ids: impl IntoIterator<Item = i64>,
+) -> Result<Vec<Model>, Error> {
+    let media = Entity::find()
+        .apply_if(caller.scope(), |query, id| query.filter(of_user(id)))
+        .filter(one_of_ids(db.get_database_backend(), Column::Id, ids));
+    Ok(media.all(db).await?)
+}
+
 /// The media, unless it is deleted, if the caller may see it.
 pub async fn find_live(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<Model, Error> {
     let media = find(db, caller, id).await?;

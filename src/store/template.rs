@@ -24,6 +24,7 @@ use super::{
     PageRequest, Transaction,
     error::is_unique_violation,
     feature::{is, non_empty},
+    one_of::one_of_ids,
     page::{List, Sorting},
     search::{self, Searched},
 };
@@ -115,6 +116,15 @@ fn name_taken(error: DbErr, feature_id: i64, name: String) -> Error {
 pub async fn find(db: &impl ConnectionTrait, id: i64) -> Result<Model, Error> {
     let found = Entity::find_by_id(id).one(db).await?;
     found.ok_or_else(|| Error::not_found(Resource::Template, id))
+}
+
+/// Those of the templates, deleted or not, that there are.
+pub async fn find_all(
+    db: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = i64>,
+) -> Result<Vec<Model>, Error> {
+    let one_of = one_of_ids(db.get_database_backend(), Column::Id, ids);
+    Ok(Entity::find().filter(one_of).all(db).await?)
 }
 
 /// The template, if it is not deleted.

@@ -100,6 +100,18 @@ pub(in crate::rpc) fn told_message(
     }
 }
 
+pub(super) async fn told_messages(
+    app: &App,
+    jobs: Vec<job::Model>,
+    caller: Caller,
+) -> Result<Vec<proto::Job>, Error> {
+    let reasons = app.waiting_reasons(&jobs).await?;
+    let messages = jobs.into_iter();
+    Ok(messages
+        .map(|job| told_message(job, &reasons, caller))
+        .collect())
+}
+
 /// The job with why it waits, should no worker be able to run it.
 pub(super) async fn message_now(
     app: &App,

@@ -39,6 +39,21 @@ on_both_databases! {
         assert_missing(refused, Resource::Media, media);
     }
 
+    async fn someone_else_s_rows_are_missing_from_a_batch(db: TestDatabase) {
+        let (server, store) = with_store(&db).await;
+        let script = Script::new(&["succeed"]);
+        let job = server.create_scripted(&script).await;
+        let media = server.ended(job.id).await.transitions.remove(2).media.remove(0).id;
+        let db = store.reader();
+        for (caller, rows) in [(OWNER, 1), (STRANGER, 0), (Caller::TrustedService, 1)] {
+            let requests = store::request::find_all(db, caller, [job.request_id]).await;
+            let jobs = store::job::find_all(db, caller, [job.id]).await;
+            let media = store::media::find_all(db, caller, [media]).await;
+            let found = (requests.unwrap().len(), jobs.unwrap().len(), media.unwrap().len());
+            assert_eq!(found, (rows, rows, rows), "{caller:?}");
+        }
+    }
+
     async fn a_list_has_the_caller_s_own_rows_whatever_the_filter_names(db: TestDatabase) {
         let (server, store) = with_store(&db).await;
         let script = Script::new(&["succeed"]);

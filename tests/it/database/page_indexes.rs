@@ -1,7 +1,10 @@
 //! The indexes that serve the pages of requests, jobs and media where the rows asked for are few among many; and how few
 //! statements tell a page with what belongs to its rows.
 
-use atelier::rpc::proto::{ListRequestsRequest, RequestInclude};
+use atelier::rpc::proto::{
+    BatchGetJobsRequest, BatchGetMediaRequest, BatchGetRequestsRequest, BatchGetTemplatesRequest,
+    ListRequestsRequest, RequestInclude,
+};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
 use crate::support::clocked::ClockedServer;
@@ -146,7 +149,7 @@ impl Watched {
             let values = vec!["NULL"; count.try_get_by_index::<i32>(0).unwrap() as usize];
             let execute = format!("EXECUTE {name}({})", values.join(", "));
             let plan = explain(&database, &execute).await;
-            for table in ["requests", "jobs", "media"] {
+            for table in ["templates", "requests", "jobs", "media"] {
                 let whole = format!("Seq Scan on generation_{table}");
                 assert!(!plan.contains(&whole), "{query}\n{plan}");
             }
@@ -222,4 +225,33 @@ async fn on_postgres_indexes_find_what_belongs_to_the_requests_of_a_page() {
         "idx_generation_media_of_request",
     ];
     watched.assert_served(&queries, &indexes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_found_by_the_primary_key_with_one_statement() {
+    let watched = Watched::start().await;
+    let ids: Vec<i64> = (101..=200).collect();
+    let server = &watched.server;
+    watched.queries();
+    let request = BatchGetTemplatesRequest { ids: ids.clone() };
+    let found = server.templates().batch_get_templates(request).await;
+    let templates = found.unwrap().into_inner().templates.len();
+    let request = BatchGetJobsRequest { ids: ids.clone() };
+    let found = server.jobs().batch_get_jobs(request).await;
+    let jobs = found.unwrap().into_inner().jobs.len();
+    let request = BatchGetMediaRequest { ids: ids.clone() };
+    let found = server.media().batch_get_media(request).await;
+    let media = found.unwrap().into_inner().media.len();
+    let request = BatchGetRequestsRequest { ids };
+    let found = server.requests().batch_get_requests(request).await;
+    let requests = found.unwrap().into_inner().requests.len();
+    assert_eq!([templates, jobs, media, requests], [100; 4]);
+    let mut queries = watched.queries();
+    queries.retain(|text| !text.contains("generation_capabilities"));
+    // Requests are told with how their jobs stand.
+    assert_eq!(queries.len(), 5, "{queries:#?}");
+    let tables = ["templates", "jobs", "media", "requests"];
+    let keys = tables.map(|table| format!("generation_{table}_pkey"));
+    let keys = keys.each_ref().map(String::as_str);
+    watched.assert_served(&queries, &keys).await;
 }
