@@ -19,7 +19,10 @@ use super::{
     required_id,
 };
 
-use message::{event_message, filter_from, message, message_now, told_messages, update_message};
+use message::{
+    event_message, filter_from, listed, message, message_now, status_counts, told_messages,
+    update_message,
+};
 
 pub(super) use message::{
     brief_message, brief_message_now, brief_messages, status_message, told_message,
@@ -77,6 +80,18 @@ impl JobService for Jobs {
             jobs: page.items,
             next_page_token: page.next_page_token,
         }))
+    }
+
+    async fn count_jobs(
+        &self,
+        request: Request<proto::CountJobsRequest>,
+    ) -> Result<Response<proto::CountJobsResponse>, Status> {
+        let caller = caller(&request);
+        let mut checks = Checks::default();
+        let filter = filter_from(listed(request.into_inner()), &mut checks);
+        checks.finish(())?;
+        let counts = store::job::count(self.app.store.reader(), caller, &filter).await?;
+        Ok(Response::new(status_counts(counts)))
     }
 
     async fn list_job_events(

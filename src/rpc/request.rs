@@ -21,7 +21,9 @@ use super::{
 };
 
 use include::{include_from, messages_with};
-use message::{check_finite, draft, filter_from, message, update_message, validated};
+use message::{
+    check_finite, draft, filter_from, listed, message, status_counts, update_message, validated,
+};
 
 pub(super) use include::messages;
 pub(super) use message::{input_from, input_message};
@@ -111,6 +113,18 @@ impl RequestService for Requests {
             requests: page.items,
             next_page_token: page.next_page_token,
         }))
+    }
+
+    async fn count_requests(
+        &self,
+        request: Request<proto::CountRequestsRequest>,
+    ) -> Result<Response<proto::CountRequestsResponse>, Status> {
+        let caller = caller(&request);
+        let mut checks = Checks::default();
+        let filter = filter_from(&listed(request.into_inner()), &mut checks);
+        checks.finish(())?;
+        let counts = store::request::count_all(self.app.store.reader(), caller, &filter).await?;
+        Ok(Response::new(status_counts(counts)))
     }
 
     async fn cancel_request(

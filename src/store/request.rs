@@ -136,6 +136,32 @@ pub async fn list(
     filter: &Filter,
     page: &PageRequest,
 ) -> Result<Page<Model>, Error> {
+    let query = narrowed(caller, filter);
+    let list = List {
+        name: "requests by id descending",
+        filter,
+        query,
+        page,
+    };
+    let newest_first = Sorting::by(Column::Id, Order::Desc, |row: &Model| vec![row.id]);
+    list.sorted(db, newest_first).await
+}
+
+/// How many requests stand where; nothing is told of a status that none has.
+pub async fn count_all(
+    db: &impl ConnectionTrait,
+    caller: Caller,
+    filter: &Filter,
+) -> Result<Vec<(RequestStatus, i64)>, Error> {
+    let counts = narrowed(caller, filter)
+        .select_only()
+        .column(Column::Status)
+        .column_as(Column::Id.count(), "requests")
+        .group_by(Column::Status);
+    Ok(counts.into_tuple().all(db).await?)
+}
+
+fn narrowed(caller: Caller, filter: &Filter) -> Select<Entity> {
     let mut query = Entity::find()
         .apply_if(caller.scope(), |query, id| {
             query.filter(Column::UserId.eq(id))
@@ -164,14 +190,7 @@ pub async fn list(
     if !filter.show_deleted {
         query = query.filter(Column::DeletedAt.is_null());
     }
-    let list = List {
-        name: "requests by id descending",
-        filter,
-        query,
-        page,
-    };
-    let newest_first = Sorting::by(Column::Id, Order::Desc, |row: &Model| vec![row.id]);
-    list.sorted(db, newest_first).await
+    query
 }
 
 /// The request, deleted or not, locked until the transaction ends. Its jobs' locks come before this one, everywhere.

@@ -45,6 +45,35 @@ pub(super) fn filter_from(
     }
 }
 
+/// The list of what is to be counted.
+pub(super) fn listed(request: proto::CountJobsRequest) -> proto::ListJobsRequest {
+    proto::ListJobsRequest {
+        request_id: request.request_id,
+        user_id: request.user_id,
+        feature_id: request.feature_id,
+        project_id: request.project_id,
+        category: request.category,
+        worker_id: request.worker_id,
+        show_deleted: request.show_deleted,
+        ..Default::default()
+    }
+}
+
+pub(super) fn status_counts(counts: Vec<(JobStatus, i64)>) -> proto::CountJobsResponse {
+    let mut told = proto::CountJobsResponse::default();
+    for (status, count) in counts {
+        told.total += count;
+        match status {
+            JobStatus::Pending => told.pending += count,
+            JobStatus::Processing => told.processing += count,
+            JobStatus::Completed => told.completed += count,
+            JobStatus::Failed => told.failed += count,
+            JobStatus::Cancelled => told.cancelled += count,
+        }
+    }
+    told
+}
+
 /// The status in a filter; unspecified means any.
 fn status_from(status: i32, checks: &mut Checks) -> Option<JobStatus> {
     match proto::JobStatus::try_from(status) {

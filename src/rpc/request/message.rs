@@ -197,6 +197,35 @@ pub(super) fn filter_from(
     }
 }
 
+/// The list of what is to be counted.
+pub(super) fn listed(request: proto::CountRequestsRequest) -> proto::ListRequestsRequest {
+    proto::ListRequestsRequest {
+        user_id: request.user_id,
+        project_id: request.project_id,
+        feature_id: request.feature_id,
+        template_id: request.template_id,
+        create_time_start: request.create_time_start,
+        create_time_end: request.create_time_end,
+        show_deleted: request.show_deleted,
+        ..Default::default()
+    }
+}
+
+pub(super) fn status_counts(counts: Vec<(RequestStatus, i64)>) -> proto::CountRequestsResponse {
+    let mut told = proto::CountRequestsResponse::default();
+    for (status, count) in counts {
+        told.total += count;
+        match status {
+            RequestStatus::Pending => told.pending += count,
+            RequestStatus::Processing => told.processing += count,
+            RequestStatus::Completed => told.completed += count,
+            RequestStatus::Failed => told.failed += count,
+            RequestStatus::Cancelled => told.cancelled += count,
+        }
+    }
+    told
+}
+
 /// What WatchRequest tells.
 pub(super) async fn update_message(
     app: App,

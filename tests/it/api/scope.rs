@@ -106,7 +106,10 @@ async fn rows(store: &Store, caller: Caller, user_id: Option<i64>) -> [usize; 3]
         status: None,
         show_deleted: true,
     };
+    let counted = store::request::count_all(db, caller, &requests).await;
     let requests = store::request::list(db, caller, &requests, &page).await;
+    let requests = requests.unwrap().items.len();
+    assert_eq!(total(counted.unwrap()), requests);
     let jobs = store::job::Filter {
         request_id: None,
         user_id,
@@ -117,7 +120,10 @@ async fn rows(store: &Store, caller: Caller, user_id: Option<i64>) -> [usize; 3]
         worker_id: None,
         show_deleted: true,
     };
+    let counted = store::job::count(db, caller, &jobs).await;
     let jobs = store::job::list(db, caller, &jobs, &page).await;
+    let jobs = jobs.unwrap().items.len();
+    assert_eq!(total(counted.unwrap()), jobs);
     let media = store::media::Filter {
         request_id: None,
         job_id: None,
@@ -127,9 +133,10 @@ async fn rows(store: &Store, caller: Caller, user_id: Option<i64>) -> [usize; 3]
         show_deleted: true,
     };
     let media = store::media::list(db, caller, &media, &page).await;
-    [
-        requests.unwrap().items.len(),
-        jobs.unwrap().items.len(),
-        media.unwrap().items.len(),
-    ]
+    [requests, jobs, media.unwrap().items.len()]
+}
+
+fn total<S>(counts: Vec<(S, i64)>) -> usize {
+    let total: i64 = counts.iter().map(|(_, count)| count).sum();
+    usize::try_from(total).unwrap()
 }

@@ -3,7 +3,7 @@
 
 use atelier::rpc::proto::{
     BatchGetJobsRequest, BatchGetMediaRequest, BatchGetRequestsRequest, BatchGetTemplatesRequest,
-    ListRequestsRequest, RequestInclude,
+    CountJobsRequest, CountRequestsRequest, ListRequestsRequest, RequestInclude,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
@@ -254,4 +254,94 @@ async fn a_batch_is_found_by_the_primary_key_with_one_statement() {
     let keys = tables.map(|table| format!("generation_{table}_pkey"));
     let keys = keys.each_ref().map(String::as_str);
     watched.assert_served(&queries, &keys).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_by_status_are_found_by_an_index_with_one_statement() {
+    let watched = Watched::start().await;
+    let requests = CountRequestsRequest::default;
+    let user_id = 3;
+    for (filter, index) in [
+        (
+            CountRequestsRequest {
+                user_id,
+                ..requests()
+            },
+            "requests_user_",
+        ),
+        (
+            CountRequestsRequest {
+                project_id: 3,
+                ..requests()
+            },
+            "requests_project_",
+        ),
+        (
+            CountRequestsRequest {
+                feature_id: 3,
+                ..requests()
+            },
+            "requests_feature_",
+        ),
+        (
+            CountRequestsRequest {
+                template_id: 3,
+                ..requests()
+            },
+            "requests_template_",
+        ),
+        (
+            CountRequestsRequest {
+                user_id,
+                show_deleted: true,
+                ..requests()
+            },
+            "requests_user_page",
+        ),
+    ] {
+        watched.queries();
+        let counted = watched.server.requests().count_requests(filter).await;
+        let expected = if filter.show_deleted { 100 } else { 99 };
+        assert_eq!(counted.unwrap().into_inner().pending, expected);
+        watched.assert_counted(index).await;
+    }
+    let jobs = CountJobsRequest::default;
+    for (filter, index) in [
+        (CountJobsRequest { user_id, ..jobs() }, "jobs_user_"),
+        (
+            CountJobsRequest {
+                project_id: 3,
+                ..jobs()
+            },
+            "jobs_project_",
+        ),
+        (
+            CountJobsRequest {
+                feature_id: 3,
+                ..jobs()
+            },
+            "jobs_feature_",
+        ),
+        (
+            CountJobsRequest {
+                worker_id: "worker_3".to_owned(),
+                ..jobs()
+            },
+            "jobs_worker_",
+        ),
+    ] {
+        watched.queries();
+        let counted = watched.server.jobs().count_jobs(filter).await;
+        assert_eq!(counted.unwrap().into_inner().pending, 99);
+        watched.assert_counted(index).await;
+    }
+}
+
+impl Watched {
+    async fn assert_counted(&self, index: &str) {
+        let queries = self.queries();
+        assert_eq!(queries.len(), 1, "{queries:#?}");
+        let index = format!("idx_generation_{index}");
+        self.assert_served(&queries, &[&index]).await;
+    }
 }

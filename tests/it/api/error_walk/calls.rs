@@ -183,7 +183,7 @@ impl<'a> Calls<'a> {
                 ..Default::default()
             }
             .encode_to_vec(),
-            list if list.starts_with("List") => Vec::new(),
+            list if list.starts_with("List") || list.starts_with("Count") => Vec::new(),
             named => self.named(named),
         }
     }
