@@ -20,8 +20,8 @@ use super::{
 };
 
 use message::{
-    FIELDS, draft, filter_from, input_defaults, input_limits, message, open_ended, properties_of,
-    ranking_from, resource,
+    FIELDS, draft, filter_from, input_defaults, input_limits, is_whole, message, open_ended,
+    properties_of, ranking_from, resource,
 };
 
 pub(super) struct Templates {
@@ -90,15 +90,16 @@ impl TemplateService for Templates {
     ) -> Result<Response<proto::ListTemplatesResponse>, Status> {
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let order = request.order;
+        let (order, view) = (request.order, request.view);
         let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
         let filter = filter_from(request, &mut checks);
         let ranking = ranking_from(order, &mut checks);
+        let whole = is_whole(view, &mut checks);
         checks.finish(())?;
         if filter.searches() {
             self.app.fold_for_search::<template::Entity>().await;
         }
-        let page = bounded_page(page, |page| self.page(&filter, ranking, page)).await?;
+        let page = bounded_page(page, |page| self.page(&filter, ranking, whole, page)).await?;
         Ok(Response::new(proto::ListTemplatesResponse {
             templates: page.items,
             next_page_token: page.next_page_token,
@@ -203,10 +204,16 @@ impl Templates {
         &self,
         filter: &store::template::Filter,
         ranking: Ranking,
+        whole: bool,
         page: PageRequest,
     ) -> Result<Page<proto::Template>, Error> {
-        let page = store::template::list(self.app.store.reader(), filter, ranking, &page).await?;
+        let db = self.app.store.reader();
+        let page = store::template::list(db, filter, ranking, &page, whole).await?;
         let templates = page.items.into_iter().map(message);
+        let templates = templates.map(|template| proto::Template {
+            template_data: template.template_data.filter(|_| whole),
+            ..template
+        });
         Ok(Page {
             items: templates.collect(),
             next_page_token: page.next_page_token,

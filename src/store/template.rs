@@ -6,11 +6,12 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, Order, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select, UpdateMany,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, Iterable, Order, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Select, UpdateMany,
     sea_query::{Expr, ExprTrait, LockType, Query, SimpleExpr},
 };
 use serde::Serialize;
+use serde_json::Value as Json;
 
 use crate::{
     domain::{Error, Page, Resource, TemplateDraft, folded, folded_lines, in_window},
@@ -318,14 +319,20 @@ fn next_versions(now: DateTime<Utc>) -> UpdateMany<Entity> {
         )
 }
 
-/// Templates in this order.
+/// Templates in this order; without their data, which is null then, unless it is wanted.
 pub async fn list(
     db: &impl ConnectionTrait,
     filter: &Filter,
     ranking: Ranking,
     page: &PageRequest,
+    with_data: bool,
 ) -> Result<Page<Model>, Error> {
-    let list = narrowed(filter, ranking, page, db.get_database_backend());
+    let mut list = narrowed(filter, ranking, page, db.get_database_backend());
+    if !with_data {
+        let told = Column::iter().filter(|column| !matches!(column, Column::TemplateData));
+        let columns = list.query.select_only().columns(told);
+        list.query = columns.expr_as(Expr::value(Json::Null), Column::TemplateData);
+    }
     list.sorted(db, ranking.sorting()).await
 }
 

@@ -9,3 +9,4 @@ mod template_lists;
 mod template_updates;
 mod templates;
 mod trends;
+mod views;
