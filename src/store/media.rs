@@ -7,7 +7,7 @@ use sea_orm::{
     ActiveValue::NotSet,
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, Order, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait,
+    QuerySelect, QueryTrait, Select,
     sea_query::{Expr, SimpleExpr},
 };
 use serde::Serialize;
@@ -254,12 +254,18 @@ pub async fn of_requests(
 /// The media to show each of the requests by, where there is one: of the first variation that has completed and has any, the
 /// largest thumbnail, else the poster, else the original.
 pub async fn covers(db: &impl ConnectionTrait, request_ids: &[i64]) -> Result<Vec<Model>, Error> {
-    let backend = db.get_database_backend();
+    let covers = select_covers(db.get_database_backend(), request_ids);
+    Ok(covers.all(db).await?)
+}
+
+/// The query of [`covers`].
+pub fn select_covers(backend: DbBackend, request_ids: &[i64]) -> Select<Entity> {
     // As JSON, numbers are compared as such in PostgreSQL, whatever another program has written.
     let (these, size) = match backend {
         DbBackend::Postgres => ("$1", "media.metadata -> 'thumbnail_size'"),
         _ => ("?", "media.metadata ->> 'thumbnail_size'"),
     };
+    // NOT and DISTINCT keep SQLite from its index of deletions, by which it would read all that is live.
     let first = format!(
         "generation_media.id IN (SELECT ranked.id FROM (
              SELECT media.id, ROW_NUMBER() OVER (
@@ -270,15 +276,14 @@ pub async fn covers(db: &impl ConnectionTrait, request_ids: &[i64]) -> Result<Ve
              JOIN generation_jobs AS job ON job.request_id = request.id
              JOIN generation_media AS media ON media.job_id = job.id
              WHERE {these} AND job.status = 'completed' AND job.superseded_by IS NULL
-                 AND job.deleted_at IS NOT DISTINCT FROM request.deleted_at
-                 AND media.deleted_at IS NOT DISTINCT FROM request.deleted_at
+                 AND NOT (job.deleted_at IS DISTINCT FROM request.deleted_at)
+                 AND NOT (media.deleted_at IS DISTINCT FROM request.deleted_at)
                  AND media.role IN ('thumbnail', 'poster', 'original')
          ) AS ranked WHERE ranked.place = 1)"
     );
     let ids = request_ids.iter().copied();
     let these = one_of_ids(backend, ("request", request::Column::Id), ids);
-    let covers = Entity::find().filter(Expr::cust_with_exprs(first, [these]));
-    Ok(covers.all(db).await?)
+    Entity::find().filter(Expr::cust_with_exprs(first, [these]))
 }
 
 /// Whether there are any records, deleted or not.

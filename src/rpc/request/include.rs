@@ -22,7 +22,7 @@ pub(super) fn include_from(values: &[i32], checks: &mut Checks) -> Include {
             Ok(proto::RequestInclude::Cover) => include.cover = true,
             Ok(proto::RequestInclude::Unspecified) | Err(_) => checks.add(
                 format!("include[{index}]"),
-                format!("must be a value of RequestInclude, got {value}"),
+                format!("must be JOBS, MEDIA or COVER of RequestInclude, got {value}"),
             ),
         }
     }
