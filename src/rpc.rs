@@ -1,5 +1,6 @@
 //! The service to the outside: gRPC, grpc-web and plain HTTP on one port. tonic and prost stay in here and in the client.
 
+mod batch;
 mod call;
 mod connection;
 mod error;

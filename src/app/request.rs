@@ -3,6 +3,7 @@
 mod cancel;
 mod create;
 mod delete;
+mod include;
 mod retry;
 mod undelete;
 mod validate;
@@ -11,4 +12,5 @@ mod watch_user;
 
 pub use cancel::Cancellation;
 pub use create::Accepted;
+pub use include::{Include, Included};
 pub use validate::ValidRequest;

@@ -7,8 +7,8 @@ pub(super) const CREATE_REQUEST: &str = "/generation.v1.RequestService/CreateReq
 ///
 /// Left out: Create, whose name is taken the second time; Update, whose etag has gone by then; Retry, since RetryRequest makes
 /// further jobs where the new ones have failed in between; Record, which counts; and the streams Watch, Download and Upload.
-const REPEATABLE: [&str; 7] = [
-    "Get", "List", "Find", "Render", "Cancel", "Delete", "Undelete",
+const REPEATABLE: [&str; 8] = [
+    "Get", "List", "Count", "Find", "Render", "Cancel", "Delete", "Undelete",
 ];
 
 /// Whether the call to `path`, such as `/generation.v1.JobService/GetJob`, does no harm when it is done twice. Calls to other
@@ -21,8 +21,9 @@ pub(super) fn is_repeatable(path: &str) -> bool {
     is_ours && (path == CREATE_REQUEST || REPEATABLE.contains(&verb(method)))
 }
 
-/// The first word of a method's name.
+/// The first word of a method's name; of a batch, what it does with each.
 fn verb(method: &str) -> &str {
+    let method = method.strip_prefix("Batch").unwrap_or(method);
     let second = method.char_indices().skip(1);
     let end = second.into_iter().find(|(_, c)| c.is_ascii_uppercase());
     end.map_or(method, |(end, _)| &method[..end])
@@ -71,6 +72,9 @@ mod tests {
         assert!(!is_repeatable(
             "/generation.v1.FeatureService/CreateFeature"
         ));
+        assert!(is_repeatable("/generation.v1.JobService/BatchGetJobs"));
+        assert!(!is_repeatable("/generation.v1.JobService/BatchCreateJobs"));
+        assert!(!is_repeatable("/generation.v1.JobService/Batch"));
         assert!(!is_repeatable("/generation.v1.JobService/Getaway"));
         assert!(!is_repeatable("/elsewhere.Service/GetJob"));
         assert!(!is_repeatable("nothing"));

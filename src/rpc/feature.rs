@@ -18,7 +18,7 @@ use super::{
     required_id,
 };
 
-use message::{FIELDS, draft, filter_from, message, open_ended, resource};
+use message::{FIELDS, basic, draft, filter_from, is_whole, message, open_ended, resource};
 
 pub(super) struct Features {
     pub(super) app: App,
@@ -62,12 +62,13 @@ impl FeatureService for Features {
         let request = request.into_inner();
         let mut checks = Checks::default();
         let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
+        let whole = is_whole(request.view, &mut checks);
         let filter = filter_from(request, &mut checks);
         checks.finish(())?;
         if !filter.text.is_empty() {
             self.app.fold_for_search::<feature::Entity>().await;
         }
-        let page = bounded_page(page, |page| self.page(caller, &filter, page)).await?;
+        let page = bounded_page(page, |page| self.page(caller, &filter, whole, page)).await?;
         Ok(Response::new(proto::ListFeaturesResponse {
             features: page.items,
             next_page_token: page.next_page_token,
@@ -136,11 +137,13 @@ impl Features {
         &self,
         caller: Caller,
         filter: &store::feature::Filter,
+        whole: bool,
         page: PageRequest,
     ) -> Result<Page<proto::Feature>, Error> {
         let page = store::feature::list(self.app.store.reader(), filter, &page).await?;
         let features = page.items.into_iter();
         let features = features.map(|feature| message(feature, caller));
+        let features = features.map(|feature| if whole { feature } else { basic(feature) });
         Ok(Page {
             items: features.collect(),
             next_page_token: page.next_page_token,

@@ -12,15 +12,19 @@ use crate::{
 };
 
 use super::{
+    batch::{batch, batch_ids},
     call, caller, cancellable_id, check_id,
     page::{bounded_page, page_request},
     proto::{self, job_service_server::JobService},
     required_id,
 };
 
-use message::{event_message, filter_from, message, message_now, news_message};
+use message::{
+    event_message, filter_from, listed, message, message_now, news_message, status_counts,
+    told_messages,
+};
 
-pub(super) use message::{brief_message, brief_messages, status_message};
+pub(super) use message::{brief_message, brief_messages, status_message, told_message};
 
 pub(super) struct Jobs {
     pub(super) app: App,
@@ -40,6 +44,25 @@ impl JobService for Jobs {
         }))
     }
 
+    async fn batch_get_jobs(
+        &self,
+        request: Request<proto::BatchGetJobsRequest>,
+    ) -> Result<Response<proto::BatchGetJobsResponse>, Status> {
+        let caller = caller(&request);
+        let mut checks = Checks::default();
+        let ids = batch_ids(request.into_inner().ids, &mut checks);
+        checks.finish(())?;
+        let db = self.app.store.reader();
+        let found = store::job::find_all(db, caller, ids.iter().copied()).await?;
+        let messages = told_messages(&self.app, found, caller).await?;
+        let batch = batch(ids, messages, |it| it.id);
+        Ok(Response::new(proto::BatchGetJobsResponse {
+            jobs: batch.items,
+            missing_ids: batch.missing_ids,
+            left_out_ids: batch.left_out_ids,
+        }))
+    }
+
     async fn list_jobs(
         &self,
         request: Request<proto::ListJobsRequest>,
@@ -55,6 +78,18 @@ impl JobService for Jobs {
             jobs: page.items,
             next_page_token: page.next_page_token,
         }))
+    }
+
+    async fn count_jobs(
+        &self,
+        request: Request<proto::CountJobsRequest>,
+    ) -> Result<Response<proto::CountJobsResponse>, Status> {
+        let caller = caller(&request);
+        let mut checks = Checks::default();
+        let filter = filter_from(listed(request.into_inner()), &mut checks);
+        checks.finish(())?;
+        let counts = store::job::count(self.app.store.reader(), caller, &filter).await?;
+        Ok(Response::new(status_counts(counts)))
     }
 
     async fn list_job_events(
@@ -160,13 +195,8 @@ impl Jobs {
         page: PageRequest,
     ) -> Result<Page<proto::Job>, Error> {
         let page = store::job::list(self.app.store.reader(), caller, filter, &page).await?;
-        let reasons = self.app.waiting_reasons(&page.items).await?;
-        let jobs = page.items.into_iter().map(|job| proto::Job {
-            waiting_reason: reasons.of(&job),
-            ..brief_message(job, caller)
-        });
         Ok(Page {
-            items: jobs.collect(),
+            items: told_messages(&self.app, page.items, caller).await?,
             next_page_token: page.next_page_token,
         })
     }

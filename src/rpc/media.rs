@@ -19,6 +19,7 @@ use crate::{
 };
 
 use super::{
+    batch::{batch, batch_ids},
     caller, check_id,
     page::{bounded_page, page_request},
     proto::{self, download_media_response::Part, media_service_server::MediaService},
@@ -50,6 +51,25 @@ impl MediaService for MediaFiles {
         let media = store::media::find(self.app.store.reader(), caller, id).await?;
         Ok(Response::new(proto::GetMediaResponse {
             media: Some(message(&self.app, media).await?),
+        }))
+    }
+
+    async fn batch_get_media(
+        &self,
+        request: Request<proto::BatchGetMediaRequest>,
+    ) -> Result<Response<proto::BatchGetMediaResponse>, Status> {
+        let caller = caller(&request);
+        let mut checks = Checks::default();
+        let ids = batch_ids(request.into_inner().ids, &mut checks);
+        checks.finish(())?;
+        let db = self.app.store.reader();
+        let found = store::media::find_all(db, caller, ids.iter().copied()).await?;
+        let messages = messages(&self.app, found).await?;
+        let batch = batch(ids, messages, |it| it.id);
+        Ok(Response::new(proto::BatchGetMediaResponse {
+            media: batch.items,
+            missing_ids: batch.missing_ids,
+            left_out_ids: batch.left_out_ids,
         }))
     }
 

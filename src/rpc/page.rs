@@ -8,10 +8,10 @@ use crate::{
 };
 
 /// What the messages of a page may take together: clients refuse answers of more than 4 MiB unless told otherwise.
-const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
+pub(super) const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
 
 /// Most rows that are read at once: a page of the usual length. However small those before were, the next may be large.
-const SLICE: usize = 50;
+pub(super) const SLICE: usize = 50;
 
 /// Longer than any token that was ever given out.
 const MAX_TOKEN_BYTES: usize = 1_024;

@@ -1,5 +1,6 @@
 //! The calls about requests, with the watches of one, of several and of a user's.
 
+mod include;
 mod message;
 
 use std::collections::BTreeSet;
@@ -9,21 +10,25 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::{App, NewsStream},
-    domain::{Caller, Checks, CursorOf, Error, Page, Resource, UserCursor, WatchCursor},
-    entity,
-    store::{self, PageRequest},
+    domain::{Caller, Checks, CursorOf, Resource, UserCursor, WatchCursor},
+    entity, store,
 };
 
 use super::{
+    batch::{batch, batch_ids},
     call, caller, cancellable_id, check_id, job,
     page::{bounded_page, page_request},
     proto::{self, request_service_server::RequestService},
     required_id,
 };
 
-use message::{check_finite, draft, filter_from, message, news_message, validated};
+use include::{include_from, messages_with};
+use message::{
+    check_finite, draft, filter_from, listed, message, news_message, status_counts, validated,
+};
 
-pub(super) use message::{input_from, input_message, messages};
+pub(super) use include::messages;
+pub(super) use message::{input_from, input_message};
 
 /// Most requests that one stream watches.
 const MAX_WATCHED: usize = 100;
@@ -65,12 +70,36 @@ impl RequestService for Requests {
         request: Request<proto::GetRequestRequest>,
     ) -> Result<Response<proto::GetRequestResponse>, Status> {
         let caller = caller(&request);
-        let id = required_id(request.get_ref().id)?;
+        let proto::GetRequestRequest { id, include } = request.into_inner();
+        let mut checks = Checks::default();
+        check_id("id", id, &mut checks);
+        let include = include_from(&include, &mut checks);
+        checks.finish(())?;
         let db = self.app.store.reader();
         let found = store::request::find(db, caller, id).await?;
         let found = store::request::count(db, found).await?;
+        let mut found = messages_with(&self.app, caller, vec![found], include).await?;
         Ok(Response::new(proto::GetRequestResponse {
-            request: Some(message(found, caller)),
+            request: found.pop(),
+        }))
+    }
+
+    async fn batch_get_requests(
+        &self,
+        request: Request<proto::BatchGetRequestsRequest>,
+    ) -> Result<Response<proto::BatchGetRequestsResponse>, Status> {
+        let caller = caller(&request);
+        let mut checks = Checks::default();
+        let ids = batch_ids(request.into_inner().ids, &mut checks);
+        checks.finish(())?;
+        let db = self.app.store.reader();
+        let found = store::request::find_all(db, caller, ids.iter().copied()).await?;
+        let messages = messages(&self.app, found, caller).await?;
+        let batch = batch(ids, messages, |it| it.id);
+        Ok(Response::new(proto::BatchGetRequestsResponse {
+            requests: batch.items,
+            missing_ids: batch.missing_ids,
+            left_out_ids: batch.left_out_ids,
         }))
     }
 
@@ -83,12 +112,26 @@ impl RequestService for Requests {
         let mut checks = Checks::default();
         let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
         let filter = filter_from(&request, &mut checks);
+        let include = include_from(&request.include, &mut checks);
         checks.finish(())?;
-        let page = bounded_page(page, |page| self.page(caller, &filter, page)).await?;
+        let slice = |slice| include::page(&self.app, caller, &filter, include, slice);
+        let page = bounded_page(page, slice).await?;
         Ok(Response::new(proto::ListRequestsResponse {
             requests: page.items,
             next_page_token: page.next_page_token,
         }))
+    }
+
+    async fn count_requests(
+        &self,
+        request: Request<proto::CountRequestsRequest>,
+    ) -> Result<Response<proto::CountRequestsResponse>, Status> {
+        let caller = caller(&request);
+        let mut checks = Checks::default();
+        let filter = filter_from(&listed(request.into_inner()), &mut checks);
+        checks.finish(())?;
+        let counts = store::request::count_all(self.app.store.reader(), caller, &filter).await?;
+        Ok(Response::new(status_counts(counts)))
     }
 
     async fn cancel_request(
@@ -217,19 +260,6 @@ impl Requests {
         let messages = news.and_then(move |news| news_message(app.clone(), caller, news));
         let messages = messages.map_ok(M::from).map_err(Status::from);
         Response::new(messages.boxed())
-    }
-
-    async fn page(
-        &self,
-        caller: Caller,
-        filter: &store::request::Filter,
-        page: PageRequest,
-    ) -> Result<Page<proto::Request>, Error> {
-        let page = store::request::list(self.app.store.reader(), caller, filter, &page).await?;
-        Ok(Page {
-            items: messages(&self.app, page.items, caller).await?,
-            next_page_token: page.next_page_token,
-        })
     }
 }
 

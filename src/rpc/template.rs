@@ -12,6 +12,7 @@ use crate::{
 };
 
 use super::{
+    batch::{batch, batch_ids},
     call, caller, check_id, json,
     page::{bounded_page, page_request},
     proto::{self, template_service_server::TemplateService},
@@ -19,8 +20,8 @@ use super::{
 };
 
 use message::{
-    FIELDS, draft, filter_from, input_defaults, input_limits, message, open_ended, properties_of,
-    ranking_from, resource,
+    FIELDS, draft, filter_from, input_defaults, input_limits, is_whole, message, open_ended,
+    properties_of, ranking_from, resource,
 };
 
 pub(super) struct Templates {
@@ -68,21 +69,40 @@ impl TemplateService for Templates {
         }))
     }
 
+    async fn batch_get_templates(
+        &self,
+        request: Request<proto::BatchGetTemplatesRequest>,
+    ) -> Result<Response<proto::BatchGetTemplatesResponse>, Status> {
+        let mut checks = Checks::default();
+        let ids = batch_ids(request.into_inner().ids, &mut checks);
+        checks.finish(())?;
+        let db = self.app.store.reader();
+        let found = store::template::find_all(db, ids.iter().copied()).await?;
+        let messages = found.into_iter().map(message);
+        let batch = batch(ids, messages, |it| it.id);
+        Ok(Response::new(proto::BatchGetTemplatesResponse {
+            templates: batch.items,
+            missing_ids: batch.missing_ids,
+            left_out_ids: batch.left_out_ids,
+        }))
+    }
+
     async fn list_templates(
         &self,
         request: Request<proto::ListTemplatesRequest>,
     ) -> Result<Response<proto::ListTemplatesResponse>, Status> {
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let order = request.order;
+        let (order, view) = (request.order, request.view);
         let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
         let filter = filter_from(request, &mut checks);
         let ranking = ranking_from(order, &mut checks);
+        let whole = is_whole(view, &mut checks);
         checks.finish(())?;
         if filter.searches() {
             self.app.fold_for_search::<template::Entity>().await;
         }
-        let page = bounded_page(page, |page| self.page(&filter, ranking, page)).await?;
+        let page = bounded_page(page, |page| self.page(&filter, ranking, whole, page)).await?;
         Ok(Response::new(proto::ListTemplatesResponse {
             templates: page.items,
             next_page_token: page.next_page_token,
@@ -187,10 +207,16 @@ impl Templates {
         &self,
         filter: &store::template::Filter,
         ranking: Ranking,
+        whole: bool,
         page: PageRequest,
     ) -> Result<Page<proto::Template>, Error> {
-        let page = store::template::list(self.app.store.reader(), filter, ranking, &page).await?;
+        let db = self.app.store.reader();
+        let page = store::template::list(db, filter, ranking, &page, whole).await?;
         let templates = page.items.into_iter().map(message);
+        let templates = templates.map(|template| proto::Template {
+            template_data: template.template_data.filter(|_| whole),
+            ..template
+        });
         Ok(Page {
             items: templates.collect(),
             next_page_token: page.next_page_token,

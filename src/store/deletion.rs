@@ -3,8 +3,9 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    sea_query::{Expr, LockType},
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, Select,
+    sea_query::{BinOper, Expr, ExprTrait, LockType},
 };
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     entity::{job, media, request},
 };
 
-use super::Transaction;
+use super::{Transaction, one_of::one_of_ids};
 
 /// The jobs that share the request's fate: the live ones of a live request, and of a deleted one those deleted with it.
 pub(super) fn members(request: &request::Model) -> Select<job::Entity> {
@@ -23,6 +24,30 @@ pub(super) fn members(request: &request::Model) -> Select<job::Entity> {
     job::Entity::find()
         .filter(job::Column::RequestId.eq(request.id))
         .filter(deleted_with)
+}
+
+/// Those of the rows that share the fate of their request, for these requests. `columns`: which request a row is of, and when
+/// it was deleted.
+pub(super) fn members_of<E: EntityTrait>(
+    backend: DbBackend,
+    rows: Select<E>,
+    columns: (E::Column, E::Column),
+    requests: impl IntoIterator<Item = i64>,
+) -> Select<E> {
+    let (request_id, deleted_at) = columns;
+    let request = E::belongs_to(request::Entity)
+        .from(request_id)
+        .to(request::Column::Id)
+        .into();
+    let row_deleted = Expr::col((E::default(), deleted_at));
+    let fate = Expr::col((request::Entity, request::Column::DeletedAt));
+    rows.join(JoinType::InnerJoin, request)
+        .filter(one_of_ids(
+            backend,
+            (request::Entity, request::Column::Id),
+            requests,
+        ))
+        .filter(row_deleted.binary(BinOper::Custom("IS NOT DISTINCT FROM"), fate))
 }
 
 /// A request and the jobs that share its fate, locked: nobody else changes them, adds to them or takes from them.

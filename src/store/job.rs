@@ -21,7 +21,7 @@ use crate::{
 };
 
 use super::{
-    PageRequest, Transaction,
+    PageRequest, Transaction, deletion,
     one_of::one_of_ids,
     page::{List, Sorting},
 };
@@ -229,6 +229,22 @@ pub async fn find_all(
     Ok(jobs.all(db).await?)
 }
 
+/// The jobs of each request that count for it, see [`JobCounts`](crate::domain::JobCounts): in order of variation, without
+/// their inputs.
+pub async fn of_requests(
+    db: &impl ConnectionTrait,
+    request_ids: &[i64],
+) -> Result<Vec<Model>, Error> {
+    let columns = (Column::RequestId, Column::DeletedAt);
+    let backend = db.get_database_backend();
+    let ids = request_ids.iter().copied();
+    let jobs = deletion::members_of(backend, without_input(), columns, ids)
+        .filter(Column::SupersededBy.is_null())
+        .order_by_asc(Column::Variation)
+        .order_by_asc(Column::Id);
+    Ok(jobs.all(db).await?)
+}
+
 fn without_input() -> Select<Entity> {
     let told = Column::iter().filter(|column| !matches!(column, Column::InputJson));
     Entity::find()
@@ -244,7 +260,33 @@ pub async fn list(
     filter: &Filter,
     page: &PageRequest,
 ) -> Result<Page<Model>, Error> {
-    let mut query = without_input()
+    let query = narrowed(without_input(), caller, filter);
+    let list = List {
+        name: "jobs by id descending",
+        filter,
+        query,
+        page,
+    };
+    let newest_first = Sorting::by(Column::Id, Order::Desc, |row: &Model| vec![row.id]);
+    list.sorted(db, newest_first).await
+}
+
+/// How many jobs stand where; nothing is told of a status that none has.
+pub async fn count(
+    db: &impl ConnectionTrait,
+    caller: Caller,
+    filter: &Filter,
+) -> Result<Vec<(JobStatus, i64)>, Error> {
+    let counts = narrowed(Entity::find(), caller, filter)
+        .select_only()
+        .column(Column::Status)
+        .column_as(Column::Id.count(), "jobs")
+        .group_by(Column::Status);
+    Ok(counts.into_tuple().all(db).await?)
+}
+
+fn narrowed(jobs: Select<Entity>, caller: Caller, filter: &Filter) -> Select<Entity> {
+    let mut query = jobs
         .apply_if(caller.scope(), |query, id| {
             query.filter(Column::UserId.eq(id))
         })
@@ -272,14 +314,7 @@ pub async fn list(
     if !filter.show_deleted {
         query = query.filter(Column::DeletedAt.is_null());
     }
-    let list = List {
-        name: "jobs by id descending",
-        filter,
-        query,
-        page,
-    };
-    let newest_first = Sorting::by(Column::Id, Order::Desc, |row: &Model| vec![row.id]);
-    list.sorted(db, newest_first).await
+    query
 }
 
 /// Where a job stands: what tells a watcher whether there is something to read.

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, Order, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, JoinType, Order,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
     sea_query::{Expr, ExprTrait, Query, SimpleExpr},
 };
 use serde::Serialize;
@@ -26,7 +26,7 @@ use crate::{
 };
 
 use super::{
-    PageRequest, Transaction,
+    PageRequest, Transaction, deletion,
     one_of::{one_of_ids, one_of_texts},
     page::{List, Sorting},
 };
@@ -118,6 +118,18 @@ pub async fn find(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<
         Entity::find_by_id(id).apply_if(caller.scope(), |query, id| query.filter(of_user(id)));
     let found = query.one(db).await?;
     found.ok_or_else(|| Error::not_found(Resource::Media, id))
+}
+
+/// Those of the media, deleted or not, that the caller may see.
+pub async fn find_all(
+    db: &impl ConnectionTrait,
+    caller: Caller,
+    ids: impl IntoIterator<Item = i64>,
+) -> Result<Vec<Model>, Error> {
+    let media = Entity::find()
+        .apply_if(caller.scope(), |query, id| query.filter(of_user(id)))
+        .filter(one_of_ids(db.get_database_backend(), Column::Id, ids));
+    Ok(media.all(db).await?)
 }
 
 /// The media, unless it is deleted, if the caller may see it.
@@ -305,6 +317,53 @@ pub async fn of_jobs(
         }
     }
     Ok(of_jobs)
+}
+
+/// The media of each request that share its fate: the live ones, or those that were deleted with it. In no particular order.
+pub async fn of_requests(
+    db: &impl ConnectionTrait,
+    request_ids: &[i64],
+) -> Result<Vec<Model>, Error> {
+    let columns = (Column::RequestId, Column::DeletedAt);
+    let backend = db.get_database_backend();
+    let ids = request_ids.iter().copied();
+    let media = deletion::members_of(backend, Entity::find(), columns, ids);
+    Ok(media.all(db).await?)
+}
+
+/// The media to show each of the requests by, where there is one: of the first variation that has completed and has any, the
+/// largest thumbnail, else the poster, else the original.
+pub async fn covers(db: &impl ConnectionTrait, request_ids: &[i64]) -> Result<Vec<Model>, Error> {
+    let covers = select_covers(db.get_database_backend(), request_ids);
+    Ok(covers.all(db).await?)
+}
+
+/// The query of [`covers`].
+pub fn select_covers(backend: DbBackend, request_ids: &[i64]) -> Select<Entity> {
+    // As JSON, numbers are compared as such in PostgreSQL, whatever another program has written.
+    let (these, size) = match backend {
+        DbBackend::Postgres => ("$1", "media.metadata -> 'thumbnail_size'"),
+        _ => ("?", "media.metadata ->> 'thumbnail_size'"),
+    };
+    // NOT and DISTINCT keep SQLite from its index of deletions, by which it would read all that is live.
+    let first = format!(
+        "generation_media.id IN (SELECT ranked.id FROM (
+             SELECT media.id, ROW_NUMBER() OVER (
+                 PARTITION BY request.id ORDER BY job.variation,
+                 CASE media.role WHEN 'thumbnail' THEN 0 WHEN 'poster' THEN 1 ELSE 2 END, {size} DESC, media.id
+             ) AS place
+             FROM generation_requests AS request
+             JOIN generation_jobs AS job ON job.request_id = request.id
+             JOIN generation_media AS media ON media.job_id = job.id
+             WHERE {these} AND job.status = 'completed' AND job.superseded_by IS NULL
+                 AND NOT (job.deleted_at IS DISTINCT FROM request.deleted_at)
+                 AND NOT (media.deleted_at IS DISTINCT FROM request.deleted_at)
+                 AND media.role IN ('thumbnail', 'poster', 'original')
+         ) AS ranked WHERE ranked.place = 1)"
+    );
+    let ids = request_ids.iter().copied();
+    let these = one_of_ids(backend, ("request", request::Column::Id), ids);
+    Entity::find().filter(Expr::cust_with_exprs(first, [these]))
 }
 
 /// Whether there are any records, deleted or not.

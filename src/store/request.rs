@@ -7,9 +7,9 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, Order, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select, SqlErr,
-    sea_query::{BinOper, Expr, ExprTrait, LockType},
+    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Select, SqlErr,
+    sea_query::{Expr, ExprTrait, LockType},
 };
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ use crate::{
 };
 
 use super::{
-    PageRequest, Transaction,
+    PageRequest, Transaction, deletion,
     one_of::one_of_ids,
     page::{List, Sorting},
 };
@@ -160,6 +160,32 @@ pub async fn list(
     filter: &Filter,
     page: &PageRequest,
 ) -> Result<Page<Model>, Error> {
+    let query = narrowed(caller, filter);
+    let list = List {
+        name: "requests by id descending",
+        filter,
+        query,
+        page,
+    };
+    let newest_first = Sorting::by(Column::Id, Order::Desc, |row: &Model| vec![row.id]);
+    list.sorted(db, newest_first).await
+}
+
+/// How many requests stand where; nothing is told of a status that none has.
+pub async fn count_all(
+    db: &impl ConnectionTrait,
+    caller: Caller,
+    filter: &Filter,
+) -> Result<Vec<(RequestStatus, i64)>, Error> {
+    let counts = narrowed(caller, filter)
+        .select_only()
+        .column(Column::Status)
+        .column_as(Column::Id.count(), "requests")
+        .group_by(Column::Status);
+    Ok(counts.into_tuple().all(db).await?)
+}
+
+fn narrowed(caller: Caller, filter: &Filter) -> Select<Entity> {
     let mut query = Entity::find()
         .apply_if(caller.scope(), |query, id| {
             query.filter(Column::UserId.eq(id))
@@ -188,14 +214,7 @@ pub async fn list(
     if !filter.show_deleted {
         query = query.filter(Column::DeletedAt.is_null());
     }
-    let list = List {
-        name: "requests by id descending",
-        filter,
-        query,
-        page,
-    };
-    let newest_first = Sorting::by(Column::Id, Order::Desc, |row: &Model| vec![row.id]);
-    list.sorted(db, newest_first).await
+    query
 }
 
 /// The first `limit` requests of a user that were deleted then or later, and when.
@@ -230,21 +249,10 @@ pub async fn job_counts(
     db: &impl ConnectionTrait,
     requests: &[Model],
 ) -> Result<BTreeMap<i64, JobCounts>, Error> {
+    let ids = requests.iter().map(|request| request.id);
+    let columns = (job::Column::RequestId, job::Column::DeletedAt);
     let backend = db.get_database_backend();
-    let request = job::Entity::belongs_to(Entity)
-        .from(job::Column::RequestId)
-        .to(Column::Id)
-        .into();
-    let job_deleted = Expr::col((job::Entity, job::Column::DeletedAt));
-    let fate = Expr::col((Entity, Column::DeletedAt));
-    let jobs = job::Entity::find()
-        .join(JoinType::InnerJoin, request)
-        .filter(one_of_ids(
-            backend,
-            (Entity, Column::Id),
-            requests.iter().map(|request| request.id),
-        ))
-        .filter(job_deleted.binary(BinOper::Custom("IS NOT DISTINCT FROM"), fate));
+    let jobs = deletion::members_of(backend, job::Entity::find(), columns, ids);
     sum(count_by_status(db, jobs).await?)
 }
 
@@ -292,7 +300,7 @@ pub async fn counted(
 
 /// The request with how its jobs stand: the live ones, or those that were deleted with it.
 pub async fn count(db: &impl ConnectionTrait, request: Model) -> Result<Counted, Error> {
-    let rows = count_by_status(db, super::deletion::members(&request)).await?;
+    let rows = count_by_status(db, deletion::members(&request)).await?;
     let counts = sum(rows)?.remove(&request.id).unwrap_or_default();
     Ok(Counted { request, counts })
 }

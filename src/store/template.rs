@@ -6,11 +6,12 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, Order, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select, UpdateMany,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, Iterable, Order, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Select, UpdateMany,
     sea_query::{Expr, ExprTrait, LockType, Query, SimpleExpr},
 };
 use serde::Serialize;
+use serde_json::Value as Json;
 
 use crate::{
     domain::{Error, Page, Resource, TemplateDraft, folded, folded_lines, in_window},
@@ -24,6 +25,7 @@ use super::{
     PageRequest, Transaction,
     error::is_unique_violation,
     feature::{is, non_empty},
+    one_of::one_of_ids,
     page::{List, Sorting},
     search::{self, Searched},
 };
@@ -115,6 +117,15 @@ fn name_taken(error: DbErr, feature_id: i64, name: String) -> Error {
 pub async fn find(db: &impl ConnectionTrait, id: i64) -> Result<Model, Error> {
     let found = Entity::find_by_id(id).one(db).await?;
     found.ok_or_else(|| Error::not_found(Resource::Template, id))
+}
+
+/// Those of the templates, deleted or not, that there are.
+pub async fn find_all(
+    db: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = i64>,
+) -> Result<Vec<Model>, Error> {
+    let one_of = one_of_ids(db.get_database_backend(), Column::Id, ids);
+    Ok(Entity::find().filter(one_of).all(db).await?)
 }
 
 /// The template, if it is not deleted.
@@ -323,14 +334,20 @@ fn next_versions(now: DateTime<Utc>) -> UpdateMany<Entity> {
         )
 }
 
-/// Templates in this order.
+/// Templates in this order; without their data, which is null then, unless it is wanted.
 pub async fn list(
     db: &impl ConnectionTrait,
     filter: &Filter,
     ranking: Ranking,
     page: &PageRequest,
+    with_data: bool,
 ) -> Result<Page<Model>, Error> {
-    let list = narrowed(filter, ranking, page, db.get_database_backend());
+    let mut list = narrowed(filter, ranking, page, db.get_database_backend());
+    if !with_data {
+        let told = Column::iter().filter(|column| !matches!(column, Column::TemplateData));
+        let columns = list.query.select_only().columns(told);
+        list.query = columns.expr_as(Expr::value(Json::Null), Column::TemplateData);
+    }
     list.sorted(db, ranking.sorting()).await
 }
 

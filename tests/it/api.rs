@@ -1,5 +1,6 @@
 //! What holds for every call, whatever it is about.
 
+mod batches;
 mod boundary;
 mod error_walk;
 pub(crate) mod grpc_web;

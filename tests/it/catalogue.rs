@@ -10,3 +10,4 @@ mod template_lists;
 mod template_updates;
 mod templates;
 mod trends;
+mod views;

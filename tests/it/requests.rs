@@ -2,6 +2,7 @@
 
 mod deletion;
 mod idempotency;
+mod including;
 mod intake;
 mod listing;
 mod validation;

@@ -30,6 +30,11 @@ impl JobCounts {
         }
     }
 
+    /// All of them.
+    pub fn total(self) -> u32 {
+        self.pending + self.processing + self.finished()
+    }
+
     fn finished(self) -> u32 {
         self.completed + self.failed + self.cancelled
     }

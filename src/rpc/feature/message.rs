@@ -151,6 +151,30 @@ pub(super) fn message(feature: feature::Model, caller: Caller) -> proto::Feature
     }
 }
 
+/// The feature without what only its own page and its provider need.
+pub(super) fn basic(feature: proto::Feature) -> proto::Feature {
+    let properties = feature
+        .properties
+        .map(|properties| proto::FeatureProperties {
+            extra: None,
+            ..properties
+        });
+    proto::Feature {
+        system_prompt: String::new(),
+        properties,
+        ..feature
+    }
+}
+
+/// Whether all is told of each feature; unspecified means so.
+pub(super) fn is_whole(view: i32, checks: &mut Checks) -> bool {
+    let known = proto::FeatureView::try_from(view);
+    checks.require(known.is_ok(), "view", || {
+        format!("must be a value of FeatureView, got {view}")
+    });
+    known != Ok(proto::FeatureView::Basic)
+}
+
 fn properties_message(properties: FeatureProperties) -> proto::FeatureProperties {
     // The stored numbers were checked to be far below these bounds.
     let small = |number: i64| i32::try_from(number).unwrap_or(i32::MAX);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    app::{App, Kind, News},
+    app::{App, Kind, News, WaitingReasons},
     domain::{Caller, Checks, Error, JobStatus, job::Cause},
     entity::{job, job_event},
     store::{self, job_event::detail},
@@ -43,6 +43,35 @@ pub(super) fn filter_from(
         worker_id: Some(request.worker_id).filter(|id| !id.is_empty()),
         show_deleted: request.show_deleted,
     }
+}
+
+/// The list of what is to be counted.
+pub(super) fn listed(request: proto::CountJobsRequest) -> proto::ListJobsRequest {
+    proto::ListJobsRequest {
+        request_id: request.request_id,
+        user_id: request.user_id,
+        feature_id: request.feature_id,
+        project_id: request.project_id,
+        category: request.category,
+        worker_id: request.worker_id,
+        show_deleted: request.show_deleted,
+        ..Default::default()
+    }
+}
+
+pub(super) fn status_counts(counts: Vec<(JobStatus, i64)>) -> proto::CountJobsResponse {
+    let mut told = proto::CountJobsResponse::default();
+    for (status, count) in counts {
+        told.total += count;
+        match status {
+            JobStatus::Pending => told.pending += count,
+            JobStatus::Processing => told.processing += count,
+            JobStatus::Completed => told.completed += count,
+            JobStatus::Failed => told.failed += count,
+            JobStatus::Cancelled => told.cancelled += count,
+        }
+    }
+    told
 }
 
 /// The status in a filter; unspecified means any.
@@ -86,6 +115,30 @@ pub(in crate::rpc) fn brief_message(mut job: job::Model, caller: Caller) -> prot
 pub(in crate::rpc) fn brief_messages(jobs: Vec<job::Model>, caller: Caller) -> Vec<proto::Job> {
     let messages = jobs.into_iter().map(|job| brief_message(job, caller));
     messages.collect()
+}
+
+/// The same with why it waits.
+pub(in crate::rpc) fn told_message(
+    job: job::Model,
+    reasons: &WaitingReasons,
+    caller: Caller,
+) -> proto::Job {
+    proto::Job {
+        waiting_reason: reasons.of(&job),
+        ..brief_message(job, caller)
+    }
+}
+
+pub(super) async fn told_messages(
+    app: &App,
+    jobs: Vec<job::Model>,
+    caller: Caller,
+) -> Result<Vec<proto::Job>, Error> {
+    let reasons = app.waiting_reasons(&jobs).await?;
+    let messages = jobs.into_iter();
+    Ok(messages
+        .map(|job| told_message(job, &reasons, caller))
+        .collect())
 }
 
 /// The job with why it waits, should no worker be able to run it.

@@ -6,7 +6,6 @@ use crate::{
         Caller, Checks, Error, GenerationInput, JobCounts, JobInput, OutputSettings, RequestDraft,
         RequestStatus, Resolved, etag, stored,
     },
-    entity::request,
     store::{self, request::Counted},
 };
 
@@ -132,6 +131,7 @@ fn status_message(status: RequestStatus) -> proto::RequestStatus {
     }
 }
 
+/// The request by itself, without what may be told with it.
 pub(super) fn message(counted: Counted, caller: Caller) -> proto::Request {
     let Counted { request, counts } = counted;
     let input = stored::show(request.input_metadata);
@@ -159,6 +159,7 @@ pub(super) fn message(counted: Counted, caller: Caller) -> proto::Request {
         update_time: Some(timestamp(request.updated_at)),
         delete_time: request.deleted_at.map(timestamp),
         etag: etag(request.version),
+        ..Default::default()
     }
 }
 
@@ -171,20 +172,6 @@ fn counts_message(counts: JobCounts) -> proto::JobCounts {
         failed: count(counts.failed),
         cancelled: count(counts.cancelled),
     }
-}
-
-/// The requests with how their jobs stand.
-pub(in crate::rpc) async fn messages(
-    app: &App,
-    requests: Vec<request::Model>,
-    caller: Caller,
-) -> Result<Vec<proto::Request>, Error> {
-    let counts = store::request::job_counts(app.store.reader(), &requests).await?;
-    let message = |request: request::Model| {
-        let counts = counts.get(&request.id).copied().unwrap_or_default();
-        message(Counted { request, counts }, caller)
-    };
-    Ok(requests.into_iter().map(message).collect())
 }
 
 pub(super) fn filter_from(
@@ -212,6 +199,35 @@ pub(super) fn filter_from(
         status: status_from(request.status, checks),
         show_deleted: request.show_deleted,
     }
+}
+
+/// The list of what is to be counted.
+pub(super) fn listed(request: proto::CountRequestsRequest) -> proto::ListRequestsRequest {
+    proto::ListRequestsRequest {
+        user_id: request.user_id,
+        project_id: request.project_id,
+        feature_id: request.feature_id,
+        template_id: request.template_id,
+        create_time_start: request.create_time_start,
+        create_time_end: request.create_time_end,
+        show_deleted: request.show_deleted,
+        ..Default::default()
+    }
+}
+
+pub(super) fn status_counts(counts: Vec<(RequestStatus, i64)>) -> proto::CountRequestsResponse {
+    let mut told = proto::CountRequestsResponse::default();
+    for (status, count) in counts {
+        told.total += count;
+        match status {
+            RequestStatus::Pending => told.pending += count,
+            RequestStatus::Processing => told.processing += count,
+            RequestStatus::Completed => told.completed += count,
+            RequestStatus::Failed => told.failed += count,
+            RequestStatus::Cancelled => told.cancelled += count,
+        }
+    }
+    told
 }
 
 /// What WatchRequest tells.

@@ -190,6 +190,15 @@ pub(super) fn ranking_from(order: i32, checks: &mut Checks) -> Ranking {
     }
 }
 
+/// Whether all is told of each template; unspecified means so.
+pub(super) fn is_whole(view: i32, checks: &mut Checks) -> bool {
+    let known = proto::TemplateView::try_from(view);
+    checks.require(known.is_ok(), "view", || {
+        format!("must be a value of TemplateView, got {view}")
+    });
+    known != Ok(proto::TemplateView::Basic)
+}
+
 fn variable_from(variable: proto::TemplateVariable, kind: VariableType) -> Variable {
     Variable {
         name: variable.name,

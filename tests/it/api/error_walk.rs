@@ -187,12 +187,15 @@ fn refusals_logged(log: &str) -> usize {
     log.lines().filter(refused).count()
 }
 
-/// The ids that a message names what it is about by, as the log has them. A list names none: it filters.
+/// The ids that a message names what it is about by, as the log has them. A list or a count names none: it filters.
 fn ids_in(method: &MethodDescriptor, message: &DynamicMessage) -> Ids {
     let service = method.parent_service();
     let own = service.name().trim_end_matches("Service").to_lowercase();
     let mut ids = Ids::new();
-    if method.name().starts_with("List") {
+    if ["List", "Count"]
+        .iter()
+        .any(|verb| method.name().starts_with(verb))
+    {
         return ids;
     }
     for (field, value) in message.fields() {

@@ -39,6 +39,21 @@ on_both_databases! {
         assert_missing(refused, Resource::Media, media);
     }
 
+    async fn someone_else_s_rows_are_missing_from_a_batch(db: TestDatabase) {
+        let (server, store) = with_store(&db).await;
+        let script = Script::new(&["succeed"]);
+        let job = server.create_scripted(&script).await;
+        let media = server.ended(job.id).await.transitions.remove(2).media.remove(0).id;
+        let db = store.reader();
+        for (caller, rows) in [(OWNER, 1), (STRANGER, 0), (Caller::TrustedService, 1)] {
+            let requests = store::request::find_all(db, caller, [job.request_id]).await;
+            let jobs = store::job::find_all(db, caller, [job.id]).await;
+            let media = store::media::find_all(db, caller, [media]).await;
+            let found = (requests.unwrap().len(), jobs.unwrap().len(), media.unwrap().len());
+            assert_eq!(found, (rows, rows, rows), "{caller:?}");
+        }
+    }
+
     async fn a_list_has_the_caller_s_own_rows_whatever_the_filter_names(db: TestDatabase) {
         let (server, store) = with_store(&db).await;
         let script = Script::new(&["succeed"]);
@@ -91,7 +106,10 @@ async fn rows(store: &Store, caller: Caller, user_id: Option<i64>) -> [usize; 3]
         status: None,
         show_deleted: true,
     };
+    let counted = store::request::count_all(db, caller, &requests).await;
     let requests = store::request::list(db, caller, &requests, &page).await;
+    let requests = requests.unwrap().items.len();
+    assert_eq!(total(counted.unwrap()), requests);
     let jobs = store::job::Filter {
         request_id: None,
         user_id,
@@ -102,7 +120,10 @@ async fn rows(store: &Store, caller: Caller, user_id: Option<i64>) -> [usize; 3]
         worker_id: None,
         show_deleted: true,
     };
+    let counted = store::job::count(db, caller, &jobs).await;
     let jobs = store::job::list(db, caller, &jobs, &page).await;
+    let jobs = jobs.unwrap().items.len();
+    assert_eq!(total(counted.unwrap()), jobs);
     let media = store::media::Filter {
         request_id: None,
         job_id: None,
@@ -112,9 +133,10 @@ async fn rows(store: &Store, caller: Caller, user_id: Option<i64>) -> [usize; 3]
         show_deleted: true,
     };
     let media = store::media::list(db, caller, &media, &page).await;
-    [
-        requests.unwrap().items.len(),
-        jobs.unwrap().items.len(),
-        media.unwrap().items.len(),
-    ]
+    [requests, jobs, media.unwrap().items.len()]
+}
+
+fn total<S>(counts: Vec<(S, i64)>) -> usize {
+    let total: i64 = counts.iter().map(|(_, count)| count).sum();
+    usize::try_from(total).unwrap()
 }

@@ -1,8 +1,17 @@
-//! The indexes that serve the pages of requests, jobs and media where the rows asked for are few among many.
+//! The indexes that serve the pages of requests, jobs and media where the rows asked for are few among many; and how few
+//! statements tell a page with what belongs to its rows.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use atelier::rpc::proto::{
+    BatchGetJobsRequest, BatchGetMediaRequest, BatchGetRequestsRequest, BatchGetTemplatesRequest,
+    CountJobsRequest, CountRequestsRequest, ListRequestsRequest, RequestInclude,
+};
+use atelier::store::media::select_covers;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, QueryTrait, Statement};
 
+use crate::support::clocked::ClockedServer;
 use crate::support::database::{Backend, TestDatabase};
+
+use super::statements::Wire;
 
 /// 200 users, projects and so on with 100 requests each, which came in turns.
 const MANY: &str = "
@@ -90,11 +99,268 @@ async fn on_postgres_an_index_finds_the_page_of_a_few_rows_among_many() {
 }
 
 async fn plan(database: &DatabaseConnection, table: &str, rows: &str) -> String {
-    let explain = Statement::from_string(
-        DbBackend::Postgres,
-        format!("EXPLAIN SELECT * FROM generation_{table} WHERE {rows} ORDER BY id DESC LIMIT 51"),
-    );
+    let page = format!("SELECT * FROM generation_{table} WHERE {rows} ORDER BY id DESC LIMIT 51");
+    explain(database, &page).await
+}
+
+async fn explain(database: &DatabaseConnection, query: &str) -> String {
+    let explain = Statement::from_string(DbBackend::Postgres, format!("EXPLAIN {query}"));
     let lines = database.query_all_raw(explain).await.unwrap();
     let line = |line: sea_orm::QueryResult| line.try_get_by_index::<String>(0).unwrap();
     lines.into_iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A server on the many rows, and what it asks the database.
+struct Watched {
+    db: TestDatabase,
+    wire: Wire,
+    server: ClockedServer,
+}
+
+impl Watched {
+    async fn start() -> Self {
+        let db = TestDatabase::create(Backend::Postgres).await;
+        let wire = Wire::before(&db).await;
+        let server = ClockedServer::start(&TestDatabase::on_server(wire.url.clone())).await;
+        db.execute(MANY).await;
+        Self { db, wire, server }
+    }
+
+    /// The queries of generated rows since the last call.
+    fn queries(&self) -> Vec<String> {
+        let mut trips = self.wire.take();
+        trips.retain(|text| text.starts_with("SELECT") && text.contains("generation_"));
+        trips
+    }
+
+    /// How each query is done for values that are not known yet; none reads a whole table.
+    async fn assert_served(&self, queries: &[String], indexes: &[&str]) {
+        let database = self.db.connect().await;
+        let mut plans = String::new();
+        for (number, query) in queries.iter().enumerate() {
+            let name = format!("query_{number}");
+            let prepare =
+                format!("SET plan_cache_mode = force_generic_plan; PREPARE {name} AS {query}");
+            database.execute_unprepared(&prepare).await.unwrap();
+            let count = format!(
+                "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = '{name}'"
+            );
+            let count = Statement::from_string(DbBackend::Postgres, count);
+            let count = database.query_one_raw(count).await.unwrap().unwrap();
+            let values = vec!["NULL"; count.try_get_by_index::<i32>(0).unwrap() as usize];
+            let execute = format!("EXECUTE {name}({})", values.join(", "));
+            let plan = explain(&database, &execute).await;
+            for table in ["requests", "jobs", "media"] {
+                let whole = format!("Seq Scan on generation_{table}");
+                assert!(!plan.contains(&whole), "{query}\n{plan}");
+            }
+            plans += &plan;
+        }
+        for index in indexes {
+            assert!(plans.contains(index), "{index}: {queries:#?}\n{plans}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_with_what_belongs_to_its_requests_takes_one_statement_for_each_kind() {
+    let watched = Watched::start().await;
+    for (page_size, include, expected) in [
+        (1, vec![], 2),
+        (12, vec![], 2),
+        (1, vec![RequestInclude::Cover], 3),
+        (50, vec![RequestInclude::Cover], 3),
+        // The jobs wait, and what workers can run tells why.
+        (1, vec![RequestInclude::Jobs, RequestInclude::Media], 5),
+        (12, vec![RequestInclude::Jobs, RequestInclude::Media], 5),
+        (50, vec![RequestInclude::Jobs, RequestInclude::Media], 5),
+    ] {
+        watched.queries();
+        let request = ListRequestsRequest {
+            page_size,
+            user_id: 3,
+            include: include.iter().map(|it| (*it).into()).collect(),
+            ..Default::default()
+        };
+        let listed = watched.server.requests().list_requests(request).await;
+        let listed = listed.unwrap().into_inner().requests;
+        assert_eq!(listed.len(), page_size as usize);
+        let with_jobs = include.contains(&RequestInclude::Jobs);
+        assert!(
+            listed
+                .iter()
+                .all(|request| request.jobs.is_empty() != with_jobs)
+        );
+        let queries = watched.queries();
+        assert_eq!(
+            queries.len(),
+            expected,
+            "{page_size} {include:?}: {queries:#?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres_indexes_find_what_belongs_to_the_requests_of_a_page() {
+    let watched = Watched::start().await;
+    watched.queries();
+    let request = ListRequestsRequest {
+        user_id: 3,
+        include: vec![
+            RequestInclude::Jobs.into(),
+            RequestInclude::Media.into(),
+            RequestInclude::Cover.into(),
+        ],
+        ..Default::default()
+    };
+    watched
+        .server
+        .requests()
+        .list_requests(request)
+        .await
+        .unwrap();
+    let queries = watched.queries();
+    assert_eq!(queries.len(), 6, "{queries:#?}");
+    let indexes = [
+        "idx_generation_jobs_of_request",
+        "idx_generation_media_of_request",
+    ];
+    watched.assert_served(&queries, &indexes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_sqlite_covers_are_found_by_their_requests_and_not_among_all_that_is_live() {
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let database = db.connect().await;
+    migration::up(&database, None).await.unwrap();
+    let covers = select_covers(DbBackend::Sqlite, &[1, 2]).build(DbBackend::Sqlite);
+    let explain = format!("EXPLAIN QUERY PLAN {covers}");
+    let explain = Statement::from_string(DbBackend::Sqlite, explain);
+    let steps = database.query_all_raw(explain).await.unwrap();
+    let step = |step: sea_orm::QueryResult| step.try_get::<String>("", "detail").unwrap();
+    let plan: Vec<String> = steps.into_iter().map(step).collect();
+    for index in ["jobs_of_request (request_id=?)", "media_of_job (job_id=?)"] {
+        let found = plan.iter().any(|step| step.contains(index));
+        assert!(found, "{index}: {plan:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_found_by_the_primary_key_with_one_statement() {
+    let watched = Watched::start().await;
+    let ids: Vec<i64> = (101..=200).collect();
+    let server = &watched.server;
+    watched.queries();
+    let request = BatchGetTemplatesRequest { ids: ids.clone() };
+    let found = server.templates().batch_get_templates(request).await;
+    let templates = found.unwrap().into_inner().templates.len();
+    let request = BatchGetJobsRequest { ids: ids.clone() };
+    let found = server.jobs().batch_get_jobs(request).await;
+    let jobs = found.unwrap().into_inner().jobs.len();
+    let request = BatchGetMediaRequest { ids: ids.clone() };
+    let found = server.media().batch_get_media(request).await;
+    let media = found.unwrap().into_inner().media.len();
+    let request = BatchGetRequestsRequest { ids };
+    let found = server.requests().batch_get_requests(request).await;
+    let requests = found.unwrap().into_inner().requests.len();
+    assert_eq!([templates, jobs, media, requests], [100; 4]);
+    let mut queries = watched.queries();
+    queries.retain(|text| !text.contains("generation_capabilities"));
+    // Requests are told with how their jobs stand.
+    assert_eq!(queries.len(), 5, "{queries:#?}");
+    // There are too few templates for an index.
+    let tables = ["jobs", "media", "requests"];
+    let keys = tables.map(|table| format!("generation_{table}_pkey"));
+    let keys = keys.each_ref().map(String::as_str);
+    watched.assert_served(&queries, &keys).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_by_status_are_found_by_an_index_with_one_statement() {
+    let watched = Watched::start().await;
+    let requests = CountRequestsRequest::default;
+    let user_id = 3;
+    for (filter, index) in [
+        (
+            CountRequestsRequest {
+                user_id,
+                ..requests()
+            },
+            "requests_user_",
+        ),
+        (
+            CountRequestsRequest {
+                project_id: 3,
+                ..requests()
+            },
+            "requests_project_",
+        ),
+        (
+            CountRequestsRequest {
+                feature_id: 3,
+                ..requests()
+            },
+            "requests_feature_",
+        ),
+        (
+            CountRequestsRequest {
+                template_id: 3,
+                ..requests()
+            },
+            "requests_template_",
+        ),
+        (
+            CountRequestsRequest {
+                user_id,
+                show_deleted: true,
+                ..requests()
+            },
+            "requests_user_page",
+        ),
+    ] {
+        watched.queries();
+        let counted = watched.server.requests().count_requests(filter).await;
+        let expected = if filter.show_deleted { 100 } else { 99 };
+        assert_eq!(counted.unwrap().into_inner().pending, expected);
+        watched.assert_counted(index).await;
+    }
+    let jobs = CountJobsRequest::default;
+    for (filter, index) in [
+        (CountJobsRequest { user_id, ..jobs() }, "jobs_user_"),
+        (
+            CountJobsRequest {
+                project_id: 3,
+                ..jobs()
+            },
+            "jobs_project_",
+        ),
+        (
+            CountJobsRequest {
+                feature_id: 3,
+                ..jobs()
+            },
+            "jobs_feature_",
+        ),
+        (
+            CountJobsRequest {
+                worker_id: "worker_3".to_owned(),
+                ..jobs()
+            },
+            "jobs_worker_",
+        ),
+    ] {
+        watched.queries();
+        let counted = watched.server.jobs().count_jobs(filter).await;
+        assert_eq!(counted.unwrap().into_inner().pending, 99);
+        watched.assert_counted(index).await;
+    }
+}
+
+impl Watched {
+    async fn assert_counted(&self, index: &str) {
+        let queries = self.queries();
+        assert_eq!(queries.len(), 1, "{queries:#?}");
+        let index = format!("idx_generation_{index}");
+        self.assert_served(&queries, &[&index]).await;
+    }
 }

@@ -28,14 +28,14 @@ use crate::support::server::within;
 type Log = Arc<Mutex<Vec<String>>>;
 
 /// Stands between the program and PostgreSQL, and notes the statements that pass by.
-struct Wire {
-    url: String,
+pub(super) struct Wire {
+    pub(super) url: String,
     log: Log,
     accepting: AbortHandle,
 }
 
 impl Wire {
-    async fn before(db: &TestDatabase) -> Self {
+    pub(super) async fn before(db: &TestDatabase) -> Self {
         let mut url = Url::parse(&db.url).unwrap();
         let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -59,7 +59,7 @@ impl Wire {
 
     /// The statements since the last call. The driver has a ping of its own for a connection that comes back, which is
     /// under way while the caller goes on.
-    fn take(&self) -> Vec<String> {
+    pub(super) fn take(&self) -> Vec<String> {
         let mut trips = std::mem::take(&mut *self.log.lock().unwrap());
         trips.retain(|statement| !statement.is_empty());
         trips

@@ -1,8 +1,9 @@
-//! ListJobs and ListJobEvents: what a job shows of itself, and of what happened to it.
+//! ListJobs, CountJobs and ListJobEvents: what a job shows of itself, and of what happened to it.
 
 use atelier::rpc::proto::{
-    CreateRequestRequest, ErrorReason, Job, JobError, JobEvent, JobEventCause, JobStatus,
-    ListJobEventsRequest, ListJobEventsResponse, ListJobsRequest, MediaType,
+    CountJobsRequest, CountJobsResponse, CreateRequestRequest, DeleteJobRequest, ErrorReason, Job,
+    JobError, JobEvent, JobEventCause, JobStatus, ListJobEventsRequest, ListJobEventsResponse,
+    ListJobsRequest, MediaType, RetryJobRequest,
 };
 use atelier::server::Role;
 use tonic::{Code, Status};
@@ -71,6 +72,59 @@ on_both_databases! {
         // Sixty-four characters, whatever their bytes, and none that means something to a database.
         let longest = ListJobsRequest { worker_id: "ế".repeat(63) + "'", ..Default::default() };
         assert_eq!(list(&server, longest).await, []);
+    }
+
+    async fn a_count_tells_every_status_of_what_the_filter_names(db: TestDatabase) {
+        let server = TestServer::start_with(&db, |config| {
+            config.executor.worker_id = Some("studio-1".to_owned());
+        }).await;
+        let feature = server.scripted_feature().await;
+        let mut sound = scripted_feature("sound");
+        sound.category = MediaType::Audio.into();
+        let sound = server.add_feature(sound).await.id;
+        let (succeeding, failing) = (Script::new(&[]), Script::new(&["fail"]));
+        let (_, made) = server.create(CreateRequestRequest {
+            project_id: Some(3), ..scripted_request(feature, &succeeding)
+        }).await;
+        let (_, failed) = server.create(CreateRequestRequest {
+            user_id: USER + 1, ..scripted_request(sound, &failing)
+        }).await;
+        for job in made.iter().chain(&failed) {
+            server.ended(job.id).await;
+        }
+        let retried = server.jobs().retry_job(RetryJobRequest { id: failed[0].id }).await.unwrap();
+        server.ended(retried.into_inner().job.unwrap().id).await;
+        server.stop().await;
+        let server = TestServer::start_api(&db).await;
+        server.create(scripted_request(feature, &succeeding)).await;
+
+        let all = CountJobsRequest::default;
+        // The superseded one counts, as it is listed.
+        let counts = |pending, completed, failed| CountJobsResponse {
+            total: pending + completed + failed, pending, completed, failed, ..Default::default()
+        };
+        for (filter, expected) in [
+            (all(), counts(1, 1, 2)),
+            (CountJobsRequest { request_id: failed[0].request_id, ..all() }, counts(0, 0, 2)),
+            (CountJobsRequest { user_id: USER, ..all() }, counts(1, 1, 0)),
+            (CountJobsRequest { project_id: 3, ..all() }, counts(0, 1, 0)),
+            (CountJobsRequest { feature_id: sound, ..all() }, counts(0, 0, 2)),
+            (CountJobsRequest { category: MediaType::Image.into(), ..all() }, counts(1, 1, 0)),
+            (CountJobsRequest { category: MediaType::Video.into(), ..all() }, counts(0, 0, 0)),
+            (CountJobsRequest { worker_id: "studio-1".to_owned(), ..all() }, counts(0, 1, 2)),
+        ] {
+            assert_eq!(count(&server, filter.clone()).await, expected, "{filter:?}");
+        }
+        server.jobs().delete_job(DeleteJobRequest { id: made[0].id }).await.unwrap();
+        assert_eq!(count(&server, all()).await, counts(1, 0, 2));
+        assert_eq!(count(&server, CountJobsRequest { show_deleted: true, ..all() }).await, counts(1, 1, 2));
+        let wrong = CountJobsRequest {
+            request_id: -1, user_id: -1, project_id: -1, feature_id: -1, category: 99, worker_id: "x".repeat(65),
+            ..Default::default()
+        };
+        refusal(server.jobs().count_jobs(wrong).await).of_fields([
+            "request_id", "user_id", "project_id", "feature_id", "category", "worker_id",
+        ]);
     }
 
     async fn a_list_shows_of_each_job_all_but_its_input(db: TestDatabase) {
@@ -197,6 +251,11 @@ on_both_databases! {
             refusal(events(&server, wrong).await).of_fields(["job_id", "page_size"]);
         }
     }
+}
+
+async fn count(server: &TestServer, filter: CountJobsRequest) -> CountJobsResponse {
+    let counted = server.jobs().count_jobs(filter).await;
+    counted.unwrap().into_inner()
 }
 
 async fn list(server: &TestServer, filter: ListJobsRequest) -> Vec<Job> {

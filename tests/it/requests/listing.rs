@@ -1,7 +1,8 @@
-//! ListRequests: each filter shows what it names, and nothing else.
+//! ListRequests and CountRequests: each filter shows what it names, and nothing else.
 
 use atelier::rpc::proto::{
-    CancelJobRequest, CreateRequestRequest, ListRequestsRequest, Request, RequestStatus,
+    CancelJobRequest, CountRequestsRequest, CountRequestsResponse, CreateRequestRequest,
+    DeleteRequestRequest, ListRequestsRequest, Request, RequestStatus,
 };
 use prost_types::Timestamp;
 
@@ -32,6 +33,44 @@ on_both_databases! {
         ] {
             assert_eq!(ids(&server, filter.clone()).await, ids_of(&expected), "{filter:?}");
         }
+    }
+
+    async fn a_count_tells_every_status_of_what_the_filter_names(db: TestDatabase) {
+        let server = TestServer::start_api(&db).await;
+        let [plain, styled, cancelled] = three_requests(&server).await;
+        let all = CountRequestsRequest::default;
+        let counts = |pending, cancelled| CountRequestsResponse {
+            total: pending + cancelled, pending, cancelled, ..Default::default()
+        };
+        for (filter, expected) in [
+            (all(), counts(2, 1)),
+            (CountRequestsRequest { user_id: USER, ..all() }, counts(2, 0)),
+            (CountRequestsRequest { user_id: USER + 1, ..all() }, counts(0, 1)),
+            (CountRequestsRequest { user_id: USER + 2, ..all() }, counts(0, 0)),
+            (CountRequestsRequest { project_id: 3, ..all() }, counts(1, 0)),
+            (CountRequestsRequest { feature_id: styled.feature_id, ..all() }, counts(1, 1)),
+            (CountRequestsRequest { template_id: styled.template_id.unwrap(), ..all() }, counts(1, 0)),
+            (CountRequestsRequest { create_time_start: styled.create_time, ..all() }, counts(1, 1)),
+            (CountRequestsRequest { create_time_end: styled.create_time, ..all() }, counts(1, 0)),
+        ] {
+            assert_eq!(count(&server, filter).await, expected, "{filter:?}");
+        }
+        let delete = DeleteRequestRequest { id: plain.id, ..Default::default() };
+        server.requests().delete_request(delete).await.unwrap();
+        assert_eq!(count(&server, all()).await, counts(1, 1));
+        assert_eq!(count(&server, CountRequestsRequest { show_deleted: true, ..all() }).await, counts(1, 2));
+        assert_eq!(cancelled.status(), RequestStatus::Cancelled);
+    }
+
+    async fn a_count_s_filter_out_of_its_bounds_is_refused_with_all_the_others(db: TestDatabase) {
+        let server = TestServer::start_api(&db).await;
+        let wrong = CountRequestsRequest {
+            user_id: -1, project_id: -1, feature_id: -1, template_id: -1,
+            create_time_start: Some(at(i64::MAX, 0)), create_time_end: Some(at(0, -1)), ..Default::default()
+        };
+        refusal(server.requests().count_requests(wrong).await).of_fields([
+            "user_id", "project_id", "feature_id", "template_id", "create_time_start", "create_time_end",
+        ]);
     }
 
     async fn a_time_range_has_its_start_and_not_its_end(db: TestDatabase) {
@@ -138,6 +177,11 @@ async fn ids(server: &TestServer, filter: ListRequestsRequest) -> Vec<i64> {
     let listed = server.requests().list_requests(filter).await.unwrap();
     let listed = listed.into_inner();
     listed.requests.iter().map(|request| request.id).collect()
+}
+
+async fn count(server: &TestServer, filter: CountRequestsRequest) -> CountRequestsResponse {
+    let counted = server.requests().count_requests(filter).await;
+    counted.unwrap().into_inner()
 }
 
 fn ids_of(requests: &[&Request]) -> Vec<i64> {

@@ -137,7 +137,13 @@ impl Client {
     }
 
     pub(crate) async fn request(&self, id: i64) -> Request {
-        let found = self.requests().get_request(GetRequestRequest { id }).await;
+        let found = self
+            .requests()
+            .get_request(GetRequestRequest {
+                id,
+                ..Default::default()
+            })
+            .await;
         found.unwrap().into_inner().request.unwrap()
     }
 }

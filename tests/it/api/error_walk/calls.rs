@@ -78,6 +78,7 @@ impl Fixtures {
             other => panic!("{other} is not known here"),
         };
         deleted.insert("id", own);
+        deleted.insert("ids", own);
         deleted
     }
 }
@@ -192,13 +193,16 @@ impl<'a> Calls<'a> {
                 ..Default::default()
             }
             .encode_to_vec(),
-            list if list.starts_with("List") => Vec::new(),
+            list if list.starts_with("List") || list.starts_with("Count") => Vec::new(),
             named => self.named(named),
         }
     }
 
     /// A message of which all that matters is the row that it names.
     fn named(&self, method: &str) -> Vec<u8> {
+        if let Some(rows) = method.strip_prefix("BatchGet") {
+            return self.batch(rows);
+        }
         let rows = match method.starts_with("Delete") {
             true => self.fixtures.changing,
             false => self.fixtures.live,
@@ -215,6 +219,19 @@ impl<'a> Calls<'a> {
         };
         // They all begin with the identifier, as field 1.
         GetJobRequest { id }.encode_to_vec()
+    }
+
+    fn batch(&self, rows: &str) -> Vec<u8> {
+        let live = self.fixtures.live;
+        let id = match rows {
+            "Templates" => live.template,
+            "Requests" => live.request,
+            "Jobs" => live.job,
+            "Media" => live.media,
+            _ => panic!("the walk does not know of batches of {rows}"),
+        };
+        // They are all alike.
+        BatchGetJobsRequest { ids: vec![id] }.encode_to_vec()
     }
 
     fn update_feature(&self) -> UpdateFeatureRequest {
