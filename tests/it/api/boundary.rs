@@ -131,9 +131,9 @@ on_both_databases! {
         let mut file = server.half_read_file(media).await;
 
         let stopped = tokio::spawn(server.stop());
-        assert_reason(&broken(&mut download).await, Code::Unavailable, "SHUTTING_DOWN");
-        assert_reason(&broken(&mut health).await, Code::Unavailable, "SHUTTING_DOWN");
-        assert_reason(&broken(&mut reflection).await, Code::Unavailable, "SHUTTING_DOWN");
+        assert_reason(&broken("download", &mut download).await, Code::Unavailable, "SHUTTING_DOWN");
+        assert_reason(&broken("health", &mut health).await, Code::Unavailable, "SHUTTING_DOWN");
+        assert_reason(&broken("reflection", &mut reflection).await, Code::Unavailable, "SHUTTING_DOWN");
         assert!(broken_file(&mut file).await.is_some_and(|read| read < LARGE));
         stopped.await.unwrap();
     }
@@ -149,7 +149,7 @@ on_both_databases! {
 
         server.stop().await;
         // Its connection was cut: a status could not have come through.
-        let status = broken(&mut download).await;
+        let status = broken("download", &mut download).await;
         assert!(status.code() != Code::Ok && status.details().is_empty(), "{status:?}");
         assert!(broken_file(&mut file).await.is_some());
     }
@@ -362,12 +362,12 @@ fn http() -> reqwest::Client {
 }
 
 /// The end of a stream that does not end well.
-async fn broken<T>(stream: &mut Streaming<T>) -> Status {
+async fn broken<T>(what: &str, stream: &mut Streaming<T>) -> Status {
     let broken = async {
         loop {
             match stream.message().await {
                 Ok(Some(_)) => {}
-                Ok(None) => panic!("the stream ended well"),
+                Ok(None) => panic!("the {what} stream ended well"),
                 Err(status) => return status,
             }
         }
