@@ -44,7 +44,9 @@ impl Ailment {
     /// A sentence without a full stop, for anyone who may ask: it names no host.
     pub fn sentence(self) -> &'static str {
         match self {
-            Self::Starting => "the server is starting, and waits for its database if need be",
+            Self::Starting => {
+                "the server is starting, and waits for its database or its storage if need be"
+            }
             Self::ShuttingDown => "the server is shutting down",
             Self::DatabaseAway => "the database does not answer",
             Self::SchemaUnknown => "the database's schema is not the one that this program knows",
