@@ -21,8 +21,7 @@ pub struct GenerationInput {
     /// What the output should not show, at most 4,000 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub negative_prompt: Option<String>,
-    /// 0 to 4,294,967,295, of the first variation; the others count on from it. [`RANDOM_SEED`], or none at all: drawn at
-    /// random.
+    /// 0 to 4,294,967,295, of the first variation; the others count on from it. -1, or none at all: drawn at random.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<i64>,
     /// How strictly a diffusion model follows the prompt, 0 to 50; `None`: as the provider likes.
