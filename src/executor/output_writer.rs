@@ -141,8 +141,6 @@ struct WriteTry<'a> {
     recipe: Recipe,
     /// Which output is in hand, and of how many.
     turn: (usize, usize),
-    /// The place of that output.
-    place: Place,
     /// Files that have been stored.
     files: usize,
     /// The files that could not be made of the outputs.
@@ -157,10 +155,6 @@ impl<'a> WriteTry<'a> {
             writer,
             recipe: recipe.clone(),
             turn: (0, 1),
-            place: Place {
-                variation: writer.variation,
-                index: None,
-            },
             files: 0,
             omitted: Vec::new(),
             last: false,
@@ -189,7 +183,6 @@ impl<'a> WriteTry<'a> {
             self.tell(0.0, "storing");
             let seed = file.seed.unwrap_or(self.writer.task.input.seed);
             self.recipe.set_seed(seed);
-            self.place.index = (output.files.len() > 1).then_some(index);
             let (original, stored) = self.write_original(file).await?;
             outputs.push(StoredOutput {
                 file: stored,
@@ -275,6 +268,15 @@ impl<'a> WriteTry<'a> {
         Ok(stored)
     }
 
+    /// The place of the output in hand.
+    fn place(&self) -> Place {
+        let (index, outputs) = self.turn;
+        Place {
+            variation: self.writer.variation,
+            index: (outputs > 1).then_some(index),
+        }
+    }
+
     /// Tells how much of the output in hand is done.
     fn tell(&self, done: f64, message: &str) {
         let (index, outputs) = self.turn;
@@ -305,7 +307,7 @@ impl<'a> WriteTry<'a> {
         let name = FileName {
             prompt: &self.writer.task.input.user_prompt,
             request_id: self.writer.request_id,
-            place: self.place,
+            place: self.place(),
             role,
         };
         self.writer.put(&key, content, name).await?;

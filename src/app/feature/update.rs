@@ -60,11 +60,11 @@ async fn broken_templates(
     if before.properties == after.properties {
         return Ok(Vec::new());
     }
-    let mut templates = store::template::live_data_of_feature(tx, feature.id).await?;
-    templates.retain(|(_, data)| {
-        let data: TemplateData = stored::show(Some(data.clone()));
+    let templates = store::template::live_data_of_feature(tx, feature.id).await?;
+    let broken = templates.into_iter().filter_map(|(id, data)| {
+        let data: TemplateData = stored::show(Some(data));
         let fits = |draft: &FeatureDraft| data.fits(&draft.properties, feature.category);
-        fits(before) && !fits(after)
+        (fits(before) && !fits(after)).then_some(id)
     });
-    Ok(templates.into_iter().map(|(id, _)| id).collect())
+    Ok(broken.collect())
 }
