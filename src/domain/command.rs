@@ -135,6 +135,30 @@ impl Command {
     }
 }
 
+impl Command {
+    /// Whether it gets an input of a job.
+    pub fn reads(&self, input: &str) -> bool {
+        if input == "prompt" {
+            return self.prompt != PromptBy::None
+                || self.names("prompt")
+                || self.names("user_prompt");
+        }
+        self.names(input)
+    }
+
+    fn names(&self, input: &str) -> bool {
+        let environment = environment();
+        let names = |template: &String| {
+            let parsed = environment.template_from_str(template);
+            parsed.is_ok_and(|parsed| parsed.undeclared_variables(false).contains(input))
+        };
+        self.arguments.iter().any(|argument| match argument {
+            Argument::One(template) => names(template),
+            Argument::Optional(group) => group.iter().any(names),
+        })
+    }
+}
+
 /// Checks an argument's template: its syntax, and that all it names is there.
 pub fn check(template: &str) -> Result<(), String> {
     let environment = environment();
