@@ -47,7 +47,7 @@ pub trait Provider: Send + Sync {
         Vec::new()
     }
 
-    /// Whether it reads an input of a job, such as `cfg_scale`; true where it cannot tell.
+    /// Whether it reads a field of a request, such as `cfg_scale`; true where it cannot tell.
     fn reads(&self, media_type: MediaType, input: &str) -> bool {
         let _ = (media_type, input);
         true

@@ -27,9 +27,9 @@ const UNREAD: [&str; 6] = [
     "cfg_scale",
     "extra",
     "lora_weights",
-    "media_urls",
     "negative_prompt",
     "product_url",
+    "user_media_urls",
 ];
 
 /// Draws banners, posters and quote cards, makes videos of them, and composes music.

@@ -6,44 +6,29 @@ use crate::{
     entity::job,
 };
 
-/// What a request may give that not every provider reads: the field, the name of the input of the job, and whether it is
-/// given.
-const INPUTS: [(&str, &str, fn(&RequestDraft) -> bool); 9] = [
-    ("user_prompt", "prompt", |draft| {
-        !draft.user_prompt.trim().is_empty()
-    }),
-    ("user_media_urls", "media_urls", |draft| {
-        !draft.user_media_urls.is_empty()
-    }),
-    ("input.negative_prompt", "negative_prompt", |draft| {
+type IsGiven = fn(&RequestDraft) -> bool;
+
+/// Fields of a request that not every provider reads.
+const INPUTS: [(&str, IsGiven); 9] = [
+    ("user_prompt", |draft| !draft.user_prompt.trim().is_empty()),
+    ("user_media_urls", |draft| !draft.user_media_urls.is_empty()),
+    ("input.negative_prompt", |draft| {
         is_text(&draft.input.negative_prompt)
     }),
-    ("input.seed", "seed", |draft| {
+    ("input.seed", |draft| {
         draft.input.seed.is_some_and(|seed| seed >= 0)
     }),
-    ("input.cfg_scale", "cfg_scale", |draft| {
-        draft.input.cfg_scale.is_some()
-    }),
-    ("input.lora_weights", "lora_weights", |draft| {
+    ("input.cfg_scale", |draft| draft.input.cfg_scale.is_some()),
+    ("input.lora_weights", |draft| {
         draft.input.lora_weights.iter().flatten().count() > 0
     }),
-    ("input.product_url", "product_url", |draft| {
+    ("input.product_url", |draft| {
         is_text(&draft.input.product_url)
     }),
-    (
-        "input.output.duration_seconds",
-        "duration_seconds",
-        |draft| {
-            draft
-                .input
-                .output
-                .duration_seconds
-                .is_some_and(|seconds| seconds > 0)
-        },
-    ),
-    ("input.extra", "extra", |draft| {
-        !draft.input.extra.is_empty()
+    ("input.output.duration_seconds", |draft| {
+        draft.input.output.duration_seconds > Some(0)
     }),
+    ("input.extra", |draft| !draft.input.extra.is_empty()),
 ];
 
 fn is_text(text: &Option<String>) -> bool {
@@ -72,11 +57,12 @@ impl App {
         let Some(provider) = self.providers.get(provider) else {
             return Vec::new();
         };
+        let name = |field: &'static str| field.rsplit('.').next().unwrap_or(field);
         let unread = INPUTS
             .iter()
-            .filter(|(_, input, is_given)| is_given(draft) && !provider.reads(category, input));
+            .filter(|(field, is_given)| is_given(draft) && !provider.reads(category, name(field)));
         let words = "is not read by the generator of this feature";
-        let unread = unread.map(|(field, ..)| Violation::new(*field, Flaw::Ignored.says(words)));
+        let unread = unread.map(|(field, _)| Violation::new(*field, Flaw::Ignored.says(words)));
         let remarks = provider.remarks(category, prompt).into_iter();
         let remarks = remarks.map(|remark| Violation::new("user_prompt", remark));
         unread.chain(remarks).collect()
