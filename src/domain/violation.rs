@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use strum::IntoEnumIterator;
+
 use super::{
     flaw::{Bounds, Flaw, Problem, cut},
     language::Language,
@@ -50,7 +52,8 @@ impl Violation {
 
     /// Of all that is told, in the language that takes most.
     fn bytes(&self) -> usize {
-        let sentence = self.sentence(Language::Vi).len();
+        let sentences = Language::iter().map(|language| self.sentence(language).len());
+        let sentence = sentences.max().unwrap_or_default();
         let (reason, bounds) = (self.flaw.as_str().len(), self.bounds.bytes());
         self.field.len() + self.description.len() + reason + sentence + bounds
     }

@@ -171,7 +171,7 @@ def detail_to_json(reflection, detail):
     try:
         reflection.load(detail.TypeName())
         pool = reflection.pool
-    except LookupError:
+    except grpc.RpcError:  # a type that the server does not know, so one of Google's
         pool = None
     return json_format.MessageToJson(detail, ensure_ascii=False, descriptor_pool=pool)
 

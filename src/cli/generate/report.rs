@@ -113,7 +113,7 @@ impl Report {
     /// of that to.
     pub(super) fn complain(&self, writer: &mut dyn Write) {
         let warnings = self.asked.warnings.iter();
-        let warnings = warnings.map(|it| format!("{}: {}", it.field, it.message));
+        let warnings = warnings.map(|it| format!("warning: {}: {}", it.field, it.message));
         let failures = self.failures.iter().map(Failure::text);
         let omissions = self.omissions.iter().map(Omission::sentence);
         let characters = self.omitted_characters.iter();

@@ -151,7 +151,7 @@ on_both_databases! {
         let told: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(told["omitted_characters"], serde_json::json!([{"variation": 0, "characters": "🍵茶"}]));
         let warning = "These characters are left out: 🍵茶";
-        assert!(said.contains(&format!("user_prompt: {warning}\n")), "{said}");
+        assert!(said.contains(&format!("warning: user_prompt: {warning}\n")), "{said}");
         let warning = serde_json::json!({"field": "user_prompt", "reason": "CHARACTERS_OMITTED", "message": warning});
         assert_eq!(told["warnings"], serde_json::json!([warning]));
     }
