@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{JobInput, JsonMap, MediaType};
+use crate::domain::{JobInput, JsonMap, MediaType, Problem};
 
 pub use output::{Content, HeldFile, Output, OutputFile};
 pub use registry::Registry;
@@ -44,6 +44,18 @@ pub trait Provider: Send + Sync {
     /// What of a template's style, with the values of its variables, it could not read for media of this type.
     fn check(&self, media_type: MediaType, style: &JsonMap, variables: &JsonMap) -> Vec<Unfit> {
         let _ = (media_type, style, variables);
+        Vec::new()
+    }
+
+    /// Whether it reads a field of a request, such as `cfg_scale`; true where it cannot tell.
+    fn reads(&self, media_type: MediaType, input: &str) -> bool {
+        let _ = (media_type, input);
+        true
+    }
+
+    /// What it could not make of a prompt: [`NothingToShow`](crate::domain::Flaw::NothingToShow) where nothing would come of it, else what is left out.
+    fn remarks(&self, media_type: MediaType, prompt: &str) -> Vec<Problem> {
+        let _ = (media_type, prompt);
         Vec::new()
     }
 

@@ -37,7 +37,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{
     app::{App, Health},
-    domain::{Caller, Checks, Error},
+    domain::{Caller, Checks, Error, Flaw},
 };
 
 use connection::Severable;
@@ -234,7 +234,7 @@ fn cancellable_id(id: i64, stop_processing: bool, caller: Caller) -> Result<i64,
     checks.require(
         !stop_processing || caller.is_trusted(),
         "stop_processing",
-        || "only a trusted caller may stop what is being processed".to_owned(),
+        || Flaw::NotPermitted.says("only a trusted caller may stop what is being processed"),
     );
     checks.finish(id)
 }

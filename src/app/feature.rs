@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     app::App,
-    domain::{Checks, Error, FeatureDraft, FeatureProperties, deletion_time, stored},
+    domain::{Checks, Error, FeatureDraft, FeatureProperties, Flaw, deletion_time, stored},
     entity::feature,
     store::{self, Transaction},
 };
@@ -44,7 +44,10 @@ impl App {
             return;
         };
         checks.require(provider.makes(category), "properties.provider", || {
-            format!("must make {}, which {name:?} does not", category.as_str())
+            Flaw::Conflict.says(format!(
+                "must make {}, which {name:?} does not",
+                category.as_str()
+            ))
         });
     }
 }

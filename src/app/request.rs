@@ -7,6 +7,7 @@ mod include;
 mod retry;
 mod undelete;
 mod validate;
+mod warnings;
 mod watch;
 mod watch_user;
 

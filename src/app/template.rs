@@ -8,7 +8,9 @@ mod update;
 
 use crate::{
     app::App,
-    domain::{Checks, Error, FeatureProperties, MediaType, TemplateData, TemplateDraft, stored},
+    domain::{
+        Checks, Error, FeatureProperties, Flaw, MediaType, TemplateData, TemplateDraft, stored,
+    },
     entity::template,
 };
 
@@ -65,7 +67,8 @@ impl App {
                 Some(index) => format!("template_data.variables[{index}].default_value"),
                 None => format!("template_data.style.{}", unfit.key),
             };
-            checks.add(field, format!("must be {}", unfit.expected));
+            let words = format!("must be {}", unfit.expected);
+            checks.add(field, Flaw::Malformed.says(words));
         }
     }
 }

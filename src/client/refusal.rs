@@ -10,8 +10,12 @@ use tonic_types::StatusExt;
 pub struct Violation {
     /// Path of the field, such as `input.seed`.
     pub field: String,
-    /// What is wrong with it, and what was expected.
+    /// What is wrong with it, and what was expected, in English.
     pub description: String,
+    /// The kind of rule that it breaks, a name of `ViolationReason` without its prefix, such as `TOO_LONG`.
+    pub reason: String,
+    /// A sentence for a user, in the language that the call's `accept-language` metadata asks for.
+    pub message: String,
 }
 
 /// The reason of an error, a name of `ErrorReason` without its prefix, such as `JOB_NOT_FOUND`. `None` when the error is not
@@ -28,6 +32,10 @@ pub fn violations(status: &Status) -> Vec<Violation> {
         .map(|violation| Violation {
             field: violation.field,
             description: violation.description,
+            reason: violation.reason,
+            message: violation
+                .localized_message
+                .map_or_else(String::new, |it| it.message),
         })
         .collect()
 }
@@ -42,7 +50,7 @@ mod tests {
     use std::collections::HashMap;
 
     use tonic::Code;
-    use tonic_types::ErrorDetails;
+    use tonic_types::{ErrorDetails, FieldViolation, LocalizedMessage};
 
     use super::*;
 
@@ -50,13 +58,19 @@ mod tests {
     fn the_details_of_an_error_are_read() {
         let mut details = ErrorDetails::new();
         details.set_error_info("VALIDATION_FAILED", "generation", HashMap::new());
-        details.add_bad_request_violation("input.seed", "must not be negative");
+        details.set_bad_request(vec![FieldViolation {
+            reason: "OUT_OF_RANGE".to_owned(),
+            localized_message: Some(LocalizedMessage::new("vi", "Phải từ 0 trở lên.")),
+            ..FieldViolation::new("input.seed", "must not be negative")
+        }]);
         details.set_retry_info(Some(Duration::from_secs(1)));
         let status = Status::with_error_details(Code::InvalidArgument, "no", details);
         assert_eq!(reason(&status).as_deref(), Some("VALIDATION_FAILED"));
         let expected = Violation {
             field: "input.seed".to_owned(),
             description: "must not be negative".to_owned(),
+            reason: "OUT_OF_RANGE".to_owned(),
+            message: "Phải từ 0 trở lên.".to_owned(),
         };
         assert_eq!(violations(&status), [expected]);
         assert_eq!(retry_delay(&status), Some(Duration::from_secs(1)));

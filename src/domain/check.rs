@@ -3,7 +3,7 @@
 use serde_json::Value;
 use url::Url;
 
-use super::{Error, JsonMap, Violation, Violations};
+use super::{Error, Flaw, JsonMap, Number, Problem, Violation, Violations};
 
 const MAX_URL_CHARS: usize = 2_048;
 const MAX_JSON_BYTES: usize = 64 * 1024;
@@ -32,19 +32,36 @@ impl Checks {
     }
 
     /// Notes a problem of a field.
-    pub fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
+    pub fn add(&mut self, field: impl Into<String>, problem: impl Into<Problem>) {
         let prefix = self.prefix;
         self.violations
-            .add(|| Violation::new(format!("{prefix}{}", field.into()), description));
+            .add(|| Violation::new(format!("{prefix}{}", field.into()), problem));
     }
 
-    /// Notes the problem unless `holds`. The description is made only if it will be told.
-    pub fn require(&mut self, holds: bool, field: &str, description: impl FnOnce() -> String) {
+    /// Notes the problem unless `holds`. It is made only if it will be told.
+    pub fn require<P: Into<Problem>>(
+        &mut self,
+        holds: bool,
+        field: &str,
+        problem: impl FnOnce() -> P,
+    ) {
         if !holds {
             let prefix = self.prefix;
             self.violations
-                .add(|| Violation::new(format!("{prefix}{field}"), description()));
+                .add(|| Violation::new(format!("{prefix}{field}"), problem()));
         }
+    }
+
+    /// A number within bounds, both of which are allowed.
+    pub fn range<N: Number>(&mut self, field: &str, number: N, min: N, max: N) {
+        self.require((min..=max).contains(&number), field, || {
+            Problem::out_of_range(min, max, number)
+        });
+    }
+
+    /// A number from 0 on.
+    pub fn not_negative(&mut self, field: &str, number: i64) {
+        self.require(number >= 0, field, || Problem::negative(number));
     }
 
     /// Whether a problem of the field is told.
@@ -79,33 +96,35 @@ impl Checks {
 
     /// An identifier that must be given.
     pub fn id(&mut self, field: &str, id: i64) {
+        let flaw = if id == 0 {
+            Flaw::Required
+        } else {
+            Flaw::OutOfRange
+        };
         self.require(id > 0, field, || {
-            format!("is required and positive, got {id}")
+            let problem = flaw.says(format!("is required and positive, got {id}"));
+            problem.min(1).found(id)
         });
     }
 
     /// An identifier in a filter, where 0 means any.
     pub fn optional_id(&mut self, field: &str, id: i64) {
-        self.require(id >= 0, field, || format!("must not be negative, got {id}"));
+        self.not_negative(field, id);
     }
 
     /// Text of at most `max_chars` characters, without control characters other than line breaks and tabs.
     pub fn text(&mut self, field: &str, text: &str, max_chars: usize) {
         let chars = text.chars().count();
         self.require(chars <= max_chars, field, || {
-            format!("must have at most {max_chars} characters, has {chars}")
+            let words = format!("must have at most {max_chars} characters, has {chars}");
+            Flaw::TooLong.says(words).max(max_chars).found(chars)
         });
         let control = text
             .chars()
             .find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
-        if let Some(control) = control {
-            self.add(
-                field,
-                format!(
-                    "must not contain control characters, has U+{:04X}",
-                    u32::from(control)
-                ),
-            );
+        if let Some(control) = control.map(u32::from) {
+            let words = format!("must not contain control characters, has U+{control:04X}");
+            self.add(field, Flaw::Malformed.says(words));
         }
     }
 
@@ -113,7 +132,7 @@ impl Checks {
     pub fn line(&mut self, field: &str, text: &str, max_chars: usize) {
         self.text(field, text, max_chars);
         self.require(!text.contains(['\n', '\r', '\t']), field, || {
-            "must not contain line breaks or tabs".to_owned()
+            Flaw::Malformed.says("must not contain line breaks or tabs")
         });
     }
 
@@ -124,13 +143,7 @@ impl Checks {
 
     /// A position in lists.
     pub fn order_index(&mut self, field: &str, index: i32) {
-        self.require(ORDER_INDEXES.contains(&index), field, || {
-            format!(
-                "must be from {} to {}, got {index}",
-                ORDER_INDEXES.start(),
-                ORDER_INDEXES.end()
-            )
-        });
+        self.range(field, index, *ORDER_INDEXES.start(), *ORDER_INDEXES.end());
     }
 
     /// A text to search for, in a filter.
@@ -140,9 +153,7 @@ impl Checks {
 
     /// Notes a list that is too long. Returns whether it may be looked into.
     pub fn count(&mut self, field: &str, count: usize, most: usize) -> bool {
-        self.require(count <= most, field, || {
-            format!("must have at most {most} entries, has {count}")
-        });
+        self.require(count <= most, field, || Problem::too_many(most, count));
         count <= most
     }
 
@@ -151,24 +162,22 @@ impl Checks {
         self.require(
             (1..=128).contains(&name.len()) && name.chars().all(is_in_name),
             field,
-            || "must have 1 to 128 characters of a-z, 0-9, \"_\" and \"-\"".to_owned(),
+            || Flaw::Malformed.says("must have 1 to 128 characters of a-z, 0-9, \"_\" and \"-\""),
         );
     }
 
     /// An http or https URL with a host.
     pub fn url(&mut self, field: &str, text: &str) {
         if text.chars().count() > MAX_URL_CHARS {
-            self.add(
-                field,
-                format!("must have at most {MAX_URL_CHARS} characters"),
-            );
+            let words = format!("must have at most {MAX_URL_CHARS} characters");
+            self.add(field, Flaw::TooLong.says(words).max(MAX_URL_CHARS));
             return;
         }
         let well_formed = Url::parse(text)
             .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
         let clean = !text.chars().any(|c| c.is_control() || c.is_whitespace());
         self.require(well_formed && clean, field, || {
-            "must be a well-formed http or https URL".to_owned()
+            Flaw::Malformed.says("must be a well-formed http or https URL")
         });
     }
 
@@ -183,21 +192,27 @@ impl Checks {
     pub fn json(&mut self, field: &str, map: &JsonMap) {
         let bytes = serde_json::to_string(map).map_or(usize::MAX, |text| text.len());
         self.require(bytes <= MAX_JSON_BYTES, field, || {
-            format!("must have at most {MAX_JSON_BYTES} bytes as JSON, has {bytes}")
+            let words = format!("must have at most {MAX_JSON_BYTES} bytes as JSON, has {bytes}");
+            Flaw::TooLong.says(words).max(MAX_JSON_BYTES).found(bytes)
         });
         let depth = 1 + map.values().map(depth).max().unwrap_or(0);
         self.require(depth <= MAX_JSON_DEPTH, field, || {
-            format!("must be nested at most {MAX_JSON_DEPTH} deep, is {depth}")
+            let words = format!("must be nested at most {MAX_JSON_DEPTH} deep, is {depth}");
+            Flaw::OutOfRange
+                .says(words)
+                .max(MAX_JSON_DEPTH)
+                .found(depth)
         });
         let values: usize = map.values().map(values).sum();
         self.require(values <= MAX_JSON_VALUES, field, || {
-            format!("must hold at most {MAX_JSON_VALUES} values, holds {values}")
+            let words = format!("must hold at most {MAX_JSON_VALUES} values, holds {values}");
+            Flaw::TooMany.says(words).max(MAX_JSON_VALUES).found(values)
         });
         let nul = map
             .iter()
             .any(|(key, value)| key.contains('\0') || has_nul(value));
         self.require(!nul, field, || {
-            "must not contain the character U+0000".to_owned()
+            Flaw::Malformed.says("must not contain the character U+0000")
         });
     }
 }

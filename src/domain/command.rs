@@ -133,6 +133,28 @@ impl Command {
         }
         Ok(arguments)
     }
+
+    /// Whether it gets a field of a request.
+    pub fn reads(&self, input: &str) -> bool {
+        if input == "user_prompt" {
+            return self.prompt != PromptBy::None
+                || self.names("prompt")
+                || self.names("user_prompt");
+        }
+        self.names(input)
+    }
+
+    fn names(&self, input: &str) -> bool {
+        let environment = environment();
+        let names = |template: &String| {
+            let parsed = environment.template_from_str(template);
+            parsed.is_ok_and(|parsed| parsed.undeclared_variables(false).contains(input))
+        };
+        self.arguments.iter().any(|argument| match argument {
+            Argument::One(template) => names(template),
+            Argument::Optional(group) => group.iter().any(names),
+        })
+    }
 }
 
 /// Checks an argument's template: its syntax, and that all it names is there.
@@ -211,15 +233,8 @@ mod tests {
 
     use super::*;
 
-    fn arguments(templates: Vec<Argument>, changes: &serde_json::Value) -> Vec<String> {
-        let mut input = json!({
-            "provider": "studio", "prompt": "a 'b' \"c\"\n--d", "user_prompt": "", "seed": 7,
-            "width": 640, "height": 360, "aspect_ratio": "16:9",
-        });
-        let changes = changes.as_object().unwrap().clone();
-        input.as_object_mut().unwrap().extend(changes);
-        let input: JobInput = serde_json::from_value(input).unwrap();
-        let command = Command {
+    fn command(templates: Vec<Argument>) -> Command {
+        Command {
             program: "x".to_owned(),
             arguments: templates,
             prompt: PromptBy::None,
@@ -231,7 +246,18 @@ mod tests {
             pass_environment: Vec::new(),
             repeatable: true,
             install: None,
-        };
+        }
+    }
+
+    fn arguments(templates: Vec<Argument>, changes: &serde_json::Value) -> Vec<String> {
+        let mut input = json!({
+            "provider": "studio", "prompt": "a 'b' \"c\"\n--d", "user_prompt": "", "seed": 7,
+            "width": 640, "height": 360, "aspect_ratio": "16:9",
+        });
+        let changes = changes.as_object().unwrap().clone();
+        input.as_object_mut().unwrap().extend(changes);
+        let input: JobInput = serde_json::from_value(input).unwrap();
+        let command = command(templates);
         let run = Run {
             job_id: 3,
             attempt: 2,
@@ -249,6 +275,25 @@ mod tests {
     fn optional(templates: &[&str]) -> Argument {
         let templates = templates.iter().map(|template| (*template).to_owned());
         Argument::Optional(templates.collect())
+    }
+
+    #[test]
+    fn a_command_reads_the_fields_that_its_arguments_name_and_the_prompt_that_it_is_given() {
+        let mut command = command(vec![
+            one("{{ width }}x{{ seed + 1 }}"),
+            optional(&["-n", "{{ negative_prompt | upper }}"]),
+        ]);
+        let fields = [
+            "seed",
+            "negative_prompt",
+            "cfg_scale",
+            "user_media_urls",
+            "user_prompt",
+        ];
+        let read = |command: &Command| fields.map(|field| command.reads(field));
+        assert_eq!(read(&command), [true, true, false, false, false]);
+        command.prompt = PromptBy::Stdin;
+        assert_eq!(read(&command), [true, true, false, false, true]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checks, MediaType};
+use super::{Checks, Flaw, MediaType, Problem};
 
 const MAX_THUMBNAILS: usize = 4;
 const THUMBNAIL_SIDES: std::ops::RangeInclusive<i64> = 16..=1_024;
@@ -35,12 +35,15 @@ impl Derivatives {
         checks.require(
             !self.poster || category != Some(MediaType::Image),
             "properties.poster",
-            || "must be false: an image needs no other picture to stand for it".to_owned(),
+            || {
+                Flaw::NotSupported
+                    .says("must be false: an image needs no other picture to stand for it")
+            },
         );
         checks.require(
             !self.preview || category.is_none_or(|category| category == MediaType::Video),
             "properties.preview",
-            || "must be false: only videos have an animated preview".to_owned(),
+            || Flaw::NotSupported.says("must be false: only videos have an animated preview"),
         );
     }
 
@@ -48,13 +51,9 @@ impl Derivatives {
         let (least, most) = (THUMBNAIL_SIDES.start(), THUMBNAIL_SIDES.end());
         for (index, size) in self.thumbnail_sizes.iter().enumerate() {
             let field = format!("{list}[{index}]");
-            checks.require(THUMBNAIL_SIDES.contains(size), &field, || {
-                format!("must be from {least} to {most}, got {size}")
-            });
+            checks.range(&field, *size, *least, *most);
             let repeated = self.thumbnail_sizes[..index].contains(size);
-            checks.require(!repeated, &field, || {
-                format!("must be unique, {size} is there twice")
-            });
+            checks.require(!repeated, &field, || Problem::duplicate(size));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a use case can fail with, and the reasons by which clients know it.
 
-use super::Violations;
+use super::{Language, Violations};
 
 /// What a lookup may miss, and what a name may belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,7 +259,9 @@ impl Error {
 }
 
 /// The documented reasons of `error_reason.proto`, by their names there without the prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString, strum::EnumIter,
+)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Reason {
     /// Fields of the message break their rules, which a BadRequest lists.
@@ -362,5 +364,11 @@ impl Reason {
     /// The name in `ErrorInfo.reason` and in `generation_jobs.error_code`.
     pub fn as_str(self) -> &'static str {
         self.into()
+    }
+
+    /// Of an error, or of a job with its own message: the sentence for users in their language.
+    pub fn sentence(self, language: Language, message: &str) -> String {
+        let said = language.say(self.wording(), |_| Some(message.to_owned()));
+        said.unwrap_or_default()
     }
 }

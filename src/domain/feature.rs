@@ -4,7 +4,7 @@ use codec::Format;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AspectRatio, Checks, Derivatives, Error, IntakeLimits, JsonMap, MediaType, Resolution,
+    AspectRatio, Checks, Derivatives, Error, Flaw, IntakeLimits, JsonMap, MediaType, Resolution,
     check::is_in_name, stored::OpenEnded,
 };
 
@@ -155,17 +155,18 @@ impl FeatureProperties {
             self.provider.len() <= MAX_PROVIDER_CHARS && self.provider.chars().all(is_in_name),
             "properties.provider",
             || {
-                format!(
+                Flaw::Malformed.says(format!(
                     "must have at most {MAX_PROVIDER_CHARS} characters of a-z, 0-9, \"_\" and \"-\""
-                )
+                ))
             },
         );
         checks.require(
             self.max_resolution.is_empty() || self.max_resolution.parse::<Resolution>().is_ok(),
             "properties.max_resolution",
             || {
-                "must be 720p, 1080p, 2K, 4K, 8K or WIDTHxHEIGHT with sides of 64 to 7680"
-                    .to_owned()
+                Flaw::Malformed.says(
+                    "must be 720p, 1080p, 2K, 4K, 8K or WIDTHxHEIGHT with sides of 64 to 7680",
+                )
             },
         );
         self.check_formats(category, checks);
@@ -179,7 +180,7 @@ impl FeatureProperties {
         {
             checks.add(
                 format!("properties.extra.{key}"),
-                "is a field of its own; set it there",
+                Flaw::Conflict.says("is a field of its own; set it there"),
             );
         }
     }
@@ -208,9 +209,7 @@ impl FeatureProperties {
             ),
             ("properties.frame_rate", self.frame_rate, MAX_FRAME_RATE),
         ] {
-            checks.require((0..=most).contains(&number), field, || {
-                format!("must be from 0 to {most}, got {number}")
-            });
+            checks.range(field, number, 0, most);
         }
     }
 
@@ -227,7 +226,7 @@ impl FeatureProperties {
                 .ok()
                 .filter(|ratio| ratio.is_drawable());
             checks.require(drawable.is_some(), &field, || {
-                "must be WIDTH:HEIGHT between 1:4 and 4:1".to_owned()
+                Flaw::Malformed.says("must be WIDTH:HEIGHT between 1:4 and 4:1")
             });
             check_new(drawable, &mut seen, &field, checks);
         }
@@ -247,11 +246,12 @@ impl FeatureProperties {
             let makeable = name.parse().ok().filter(|format| known.contains(format));
             checks.require(makeable.is_some(), &field, || {
                 let names: Vec<_> = known.iter().map(Format::to_string).collect();
-                format!(
+                let words = format!(
                     "must be a format of {}: {}",
                     category.as_str(),
                     list(&names)
-                )
+                );
+                Flaw::NotOneOf.says(words).allowed(names)
             });
             check_new(makeable, &mut seen, &field, checks);
         }
@@ -274,7 +274,9 @@ pub(super) fn check_new<T: PartialEq + ToString>(
         return;
     };
     checks.require(!seen.contains(&entry), field, || {
-        format!("must be unique, {} is there twice", entry.to_string())
+        let found = entry.to_string();
+        let words = format!("must be unique, {found} is there twice");
+        Flaw::Duplicate.says(words).found(found)
     });
     seen.push(entry);
 }
@@ -323,7 +325,7 @@ impl FeatureDraft {
         // One that is no media type has been told.
         let category_told = self.category.is_some() || checks.tells("category");
         checks.require(category_told, "category", || {
-            "is required: image, video or audio".to_owned()
+            Flaw::Required.says("is required: image, video or audio")
         });
         self.properties.check(self.category, &mut checks);
         checks.finish(self.category.unwrap_or(MediaType::Image))

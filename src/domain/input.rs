@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Checks, JsonMap, OutputSettings, stored::OpenEnded};
+use super::{Checks, Flaw, JsonMap, OutputSettings, stored::OpenEnded};
 
 const MAX_SEED: i64 = u32::MAX as i64;
 
@@ -117,22 +117,25 @@ impl GenerationInput {
             checks.require(
                 seed == RANDOM_SEED || (0..=MAX_SEED).contains(&seed),
                 &format!("{path}.seed"),
-                || format!("must be from 0 to {MAX_SEED}, or -1 for one at random, got {seed}"),
+                || {
+                    let words = format!(
+                        "must be from 0 to {MAX_SEED}, or -1 for one at random, got {seed}"
+                    );
+                    Flaw::OutOfRange
+                        .says(words)
+                        .min(RANDOM_SEED)
+                        .max(MAX_SEED)
+                        .found(seed)
+                },
             );
         }
         if let Some(scale) = self.cfg_scale {
-            checks.require(
-                (0.0..=50.0).contains(&scale),
-                &format!("{path}.cfg_scale"),
-                || format!("must be from 0 to 50, got {scale}"),
-            );
+            checks.range(&format!("{path}.cfg_scale"), scale, 0.0, 50.0);
         }
         self.check_loras(&format!("{path}.lora_weights"), checks);
         let product_url = self.product_url.as_deref().unwrap_or_default();
         checks.optional_url(&format!("{path}.product_url"), product_url);
-        checks.require(self.batch_size >= 0, &format!("{path}.variations"), || {
-            format!("must not be negative, got {}", self.batch_size)
-        });
+        checks.not_negative(&format!("{path}.variations"), self.batch_size.into());
         checks.json(&format!("{path}.extra"), &self.extra);
         for key in Self::KNOWN
             .iter()
@@ -140,7 +143,7 @@ impl GenerationInput {
         {
             checks.add(
                 format!("{path}.extra.{key}"),
-                "is a field of its own; set it there",
+                Flaw::Conflict.says("is a field of its own; set it there"),
             );
         }
     }
@@ -148,18 +151,14 @@ impl GenerationInput {
     fn check_loras(&self, path: &str, checks: &mut Checks) {
         let weights = self.lora_weights.iter().flatten();
         let count = weights.clone().count();
-        checks.require(count <= 16, path, || {
-            format!("must have at most 16 entries, has {count}")
-        });
+        checks.count(path, count, 16);
         for (name, weight) in weights {
             let entry = format!("{path}.{name}");
             checks.text(&entry, name, 128);
             checks.require(!name.is_empty(), path, || {
-                "must name each entry, has one without a name".to_owned()
+                Flaw::Required.says("must name each entry, has one without a name")
             });
-            checks.require((-4.0..=4.0).contains(weight), &entry, || {
-                format!("must be from -4 to 4, got {weight}")
-            });
+            checks.range(&entry, *weight, -4.0, 4.0);
         }
     }
 }

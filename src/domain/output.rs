@@ -6,7 +6,7 @@ mod formats;
 use codec::Format;
 use serde::{Deserialize, Serialize};
 
-use super::{AspectRatio, Checks, FeatureProperties, MIN_SIDE, MediaType, Resolution};
+use super::{AspectRatio, Checks, FeatureProperties, Flaw, MIN_SIDE, MediaType, Resolution};
 
 pub use formats::further_formats;
 
@@ -176,7 +176,7 @@ impl OutputSettings {
             ("height", self.given_size().1 == 0),
         ] {
             checks.require(left_out, &format!("{path}.{name}"), || {
-                "must be left out: sound has no size".to_owned()
+                Flaw::NotSupported.says("must be left out: sound has no size")
             });
         }
         (None, (0, 0))
@@ -200,9 +200,10 @@ impl OutputSettings {
         let size = (side(given.0), side(given.1));
         for (name, given, side) in [("width", given.0, size.0), ("height", given.1, size.1)] {
             checks.require(side >= MIN_SIDE, &format!("{path}.{name}"), || {
-                format!(
+                let words = format!(
                     "must be {MIN_SIDE} or more, and set together with the other side, got {given}"
-                )
+                );
+                Flaw::OutOfRange.says(words).min(MIN_SIDE).found(given)
             });
         }
         if size.0 < MIN_SIDE || size.1 < MIN_SIDE {
@@ -213,10 +214,9 @@ impl OutputSettings {
             resolution.allows(size.0, size.1),
             &format!("{path}.width"),
             || {
-                format!(
-                    "must stay within {resolution} pixels, got {}x{}",
-                    size.0, size.1
-                )
+                let found = format!("{}x{}", size.0, size.1);
+                let words = format!("must stay within {resolution} pixels, got {found}");
+                Flaw::OutOfRange.says(words).found(found)
             },
         );
         (
@@ -247,7 +247,8 @@ impl OutputSettings {
             } else {
                 format!("one of the feature's: {}", names.join(", "))
             };
-            format!("must be {expected}, got {name:?}")
+            let words = format!("must be {expected}, got {name:?}");
+            Flaw::NotOneOf.says(words).allowed(names).found(name)
         });
         fits
     }
@@ -263,7 +264,10 @@ impl OutputSettings {
         let field = format!("{path}.width");
         if let Some(ratio) = ratio {
             checks.require(ratio.fits(width, height), &field, || {
-                format!("must go with the aspect ratio {ratio}, got {width}x{height}")
+                let words = format!("must go with the aspect ratio {ratio}, got {width}x{height}");
+                Flaw::Conflict
+                    .says(words)
+                    .found(format!("{width}x{height}"))
             });
             return ratio;
         }
@@ -276,7 +280,9 @@ impl OutputSettings {
             return named;
         }
         checks.require(allowed.is_empty() && own.is_drawable(), &field, || {
-            format!("must give an aspect ratio that the feature supports, got {width}x{height}")
+            let found = format!("{width}x{height}");
+            let words = format!("must give an aspect ratio that the feature supports, got {found}");
+            Flaw::Conflict.says(words).allowed(allowed).found(found)
         });
         own
     }
@@ -293,7 +299,8 @@ impl OutputSettings {
             return None;
         }
         if category == MediaType::Image {
-            checks.add(field, "must be left out: an image has no duration");
+            let words = "must be left out: an image has no duration";
+            checks.add(field, Flaw::NotSupported.says(words));
             return None;
         }
         let most = if properties.max_duration > 0 {
@@ -302,7 +309,8 @@ impl OutputSettings {
             i64::from(i32::MAX)
         };
         checks.require((1..=most).contains(&i64::from(given)), field, || {
-            format!("must be from 1 to {most} seconds, got {given}")
+            let words = format!("must be from 1 to {most} seconds, got {given}");
+            Flaw::OutOfRange.says(words).min(1).max(most).found(given)
         });
         u32::try_from(given).ok()
     }

@@ -18,9 +18,7 @@ pub struct Page<T> {
 
 /// Rows of a page: 0 means 50, over 1,000 is 1,000 (AIP-158); a negative number is a violation.
 pub fn page_size(requested: i32, checks: &mut Checks) -> u64 {
-    checks.require(requested >= 0, "page_size", || {
-        format!("must not be negative, got {requested}")
-    });
+    checks.not_negative("page_size", requested.into());
     let size = if requested == 0 {
         DEFAULT_SIZE
     } else {

@@ -4,7 +4,7 @@ use codec::Format;
 use serde::Serialize;
 
 use super::{
-    Caller, Checks, Error, FeatureProperties, GenerationInput, JobInput, JsonMap, MediaType,
+    Caller, Checks, Error, FeatureProperties, Flaw, GenerationInput, JobInput, JsonMap, MediaType,
     Origin, TemplateData, Trace, input::RANDOM_SEED, output::OutputForm, sha256_hex,
 };
 
@@ -225,16 +225,14 @@ pub fn check_prompt<'a>(
     checks.require(
         !prompt.is_empty() || properties.allow_empty_prompt,
         "user_prompt",
-        || "must not be empty".to_owned(),
+        || Flaw::Required.says("must not be empty"),
     );
     prompt
 }
 
 fn check_attachments(draft: &RequestDraft, checks: &mut Checks) {
     let count = draft.user_media_urls.len();
-    checks.require(count <= MAX_MEDIA_URLS, "user_media_urls", || {
-        format!("must have at most {MAX_MEDIA_URLS} entries, has {count}")
-    });
+    checks.count("user_media_urls", count, MAX_MEDIA_URLS);
     for (index, url) in draft.user_media_urls.iter().enumerate() {
         checks.url(&format!("user_media_urls[{index}]"), url);
     }
@@ -251,7 +249,8 @@ fn check_variations(
     // A negative number has been refused already.
     let asked = u32::try_from(input.batch_size).unwrap_or(1).max(1);
     checks.require(asked as usize <= most, "input.variations", || {
-        format!("must be at most {most} for this feature, got {asked}")
+        let words = format!("must be at most {most} for this feature, got {asked}");
+        Flaw::OutOfRange.says(words).min(1).max(most).found(asked)
     });
     asked.min(u32::try_from(most).unwrap_or(u32::MAX))
 }
@@ -271,7 +270,7 @@ fn fill_template(
         for name in unwanted {
             checks.add(
                 format!("input.variables.{name}"),
-                "must be left out: the request has no template",
+                Flaw::NotSupported.says("must be left out: the request has no template"),
             );
         }
         return (JsonMap::new(), None);

@@ -7,8 +7,8 @@ use codec::Format;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Checks, FeatureProperties, GenerationInput, JsonMap, MediaType, OutputSettings, Variable,
-    feature::MAX_BATCH_SIZE, prompt, stored::OpenEnded,
+    Checks, FeatureProperties, Flaw, GenerationInput, JsonMap, MediaType, OutputSettings, Problem,
+    Variable, feature::MAX_BATCH_SIZE, prompt, stored::OpenEnded,
 };
 
 const MAX_VARIABLES: usize = 64;
@@ -121,7 +121,8 @@ impl TemplateData {
             return (variables, None);
         }
         let rendered = self.render(&variables, user_prompt).map_err(|problem| {
-            checks.add("template_id", format!("the template's prompt {problem}"));
+            let words = format!("the template's prompt {problem}");
+            checks.add("template_id", Flaw::Malformed.says(words));
         });
         (variables, rendered.ok().flatten())
     }
@@ -134,13 +135,15 @@ impl TemplateData {
                 &format!("{path}.{name}"),
                 || {
                     if self.variables.is_empty() {
-                        return "must be left out: the template has no variables".to_owned();
+                        let words = "must be left out: the template has no variables";
+                        return Flaw::UnknownName.says(words);
                     }
                     let names: Vec<_> = self.variables.iter().map(|v| v.name.clone()).collect();
-                    format!(
+                    let words = format!(
                         "is not a variable of the template, which has {}",
                         super::feature::list(&names)
-                    )
+                    );
+                    Flaw::UnknownName.says(words).allowed(names)
                 },
             );
         }
@@ -190,7 +193,7 @@ impl TemplateData {
         {
             checks.add(
                 format!("template_data.extra.{key}"),
-                "is a field of its own; set it there",
+                Flaw::Conflict.says("is a field of its own; set it there"),
             );
         }
         self.defaults.check("template_data.defaults", checks);
@@ -198,7 +201,7 @@ impl TemplateData {
         checks.require(
             self.defaults.variables.is_empty(),
             "template_data.defaults.variables",
-            || "must be empty: a variable has its own default".to_owned(),
+            || Flaw::NotSupported.says("must be empty: a variable has its own default"),
         );
         self.defaults.output.resolve(
             "template_data.defaults.output",
@@ -212,7 +215,8 @@ impl TemplateData {
     fn check_default_variations(&self, properties: &FeatureProperties, checks: &mut Checks) {
         let (asked, most) = (self.defaults.batch_size, most_variations(properties));
         checks.require(asked <= most, "template_data.defaults.variations", || {
-            format!("must be at most {most} for this feature, got {asked}")
+            let words = format!("must be at most {most} for this feature, got {asked}");
+            Flaw::OutOfRange.says(words).max(most).found(asked)
         });
     }
 
@@ -227,7 +231,7 @@ impl TemplateData {
             checks.require(
                 names.insert(&variable.name),
                 &format!("{path}.name"),
-                || format!("must be unique, {:?} is there twice", variable.name),
+                || Problem::duplicate(&variable.name),
             );
             variable.check(&path, checks);
         }
@@ -239,7 +243,7 @@ impl TemplateData {
             return;
         }
         match prompt::variables(&self.prompt) {
-            Err(problem) => checks.add("template_data.prompt", problem),
+            Err(problem) => checks.add("template_data.prompt", Flaw::Malformed.says(problem)),
             Ok(named) => {
                 let declared = |name: &str| {
                     name == prompt::USER_PROMPT || self.variables.iter().any(|v| v.name == name)
@@ -247,7 +251,9 @@ impl TemplateData {
                 for name in named.iter().filter(|name| !declared(name)) {
                     checks.add(
                         "template_data.prompt",
-                        format!("names {name:?}, which is not among the variables"),
+                        Flaw::UnknownName
+                            .says(format!("names {name:?}, which is not among the variables"))
+                            .found(name),
                     );
                 }
             }
@@ -298,7 +304,9 @@ impl TemplateDraft {
         checks.order_index("order_index", self.order_index);
         if let (Some(start), Some(end)) = (self.trend_start, self.trend_end) {
             checks.require(start < end, "trend_end_time", || {
-                format!("must be after trend_start_time, got {end} with a start at {start}")
+                Flaw::OutOfRange.says(format!(
+                    "must be after trend_start_time, got {end} with a start at {start}"
+                ))
             });
         }
         self.data.check(properties, category, checks);
@@ -315,11 +323,9 @@ pub fn check_tags(list: &str, tags: &[String], checks: &mut Checks) {
         let field = format!("{list}[{index}]");
         checks.line(&field, tag, 64);
         checks.require(!tag.trim().is_empty(), &field, || {
-            "must not be empty".to_owned()
+            Flaw::Required.says("must not be empty")
         });
-        checks.require(seen.insert(tag), &field, || {
-            format!("must be unique, {tag:?} is there twice")
-        });
+        checks.require(seen.insert(tag), &field, || Problem::duplicate(tag));
     }
 }
 

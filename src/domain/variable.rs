@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Checks, prompt};
+use super::{Checks, Flaw, Problem, prompt};
 
 const DEFAULT_MAX_LENGTH: usize = 1_000;
 const MAX_CHOICES: usize = 100;
@@ -70,13 +70,13 @@ fn is_zero(number: &i32) -> bool {
 
 impl Variable {
     /// A value of the variable's type, or what is expected.
-    pub(super) fn resolve(&self, given: Option<&Value>) -> Result<Value, String> {
+    pub(super) fn resolve(&self, given: Option<&Value>) -> Result<Value, Problem> {
         match given
             .filter(|value| !value.is_null())
             .or(self.default.as_ref())
         {
             Some(value) => self.accept(value),
-            None if self.required => Err("is required".to_owned()),
+            None if self.required => Err(Problem::required()),
             None => Ok(self.empty()),
         }
     }
@@ -89,23 +89,26 @@ impl Variable {
         }
     }
 
-    fn accept(&self, value: &Value) -> Result<Value, String> {
+    fn accept(&self, value: &Value) -> Result<Value, Problem> {
         match self.kind {
             VariableType::String => self.accept_string(value),
             VariableType::Boolean => value
                 .as_bool()
                 .map(Value::from)
-                .ok_or_else(|| "must be true or false".to_owned()),
+                .ok_or_else(|| Flaw::Malformed.says("must be true or false")),
             VariableType::Integer | VariableType::Number => self.accept_number(value),
             VariableType::Enum => value
                 .as_str()
                 .filter(|text| self.choices.iter().any(|choice| choice == text))
                 .map(Value::from)
-                .ok_or_else(|| format!("must be one of {}", self.choices.join(", "))),
+                .ok_or_else(|| {
+                    let words = format!("must be one of {}", self.choices.join(", "));
+                    Flaw::NotOneOf.says(words).allowed(&self.choices)
+                }),
         }
     }
 
-    fn accept_string(&self, value: &Value) -> Result<Value, String> {
+    fn accept_string(&self, value: &Value) -> Result<Value, Problem> {
         let most = usize::try_from(self.max_length)
             .ok()
             .filter(|most| *most > 0)
@@ -117,11 +120,16 @@ impl Variable {
             })
             .map(|text| Value::from(text.trim()))
             .ok_or_else(|| {
-                format!("must be text of at most {most} characters without control characters")
+                let words =
+                    format!("must be text of at most {most} characters without control characters");
+                match value.as_str().map(|text| text.chars().count()) {
+                    Some(chars) if chars > most => Flaw::TooLong.says(words).max(most).found(chars),
+                    _ => Flaw::Malformed.says(words),
+                }
             })
     }
 
-    fn accept_number(&self, value: &Value) -> Result<Value, String> {
+    fn accept_number(&self, value: &Value) -> Result<Value, Problem> {
         let low = self.min.unwrap_or(f64::MIN);
         let high = self.max.unwrap_or(f64::MAX);
         let number = value
@@ -134,7 +142,13 @@ impl Variable {
                 Ok(Value::from(number as i64))
             }
             Some(number) if !whole => Ok(Value::from(number)),
-            _ => Err(format!("must be {}", self.number_range(whole))),
+            _ => {
+                let problem =
+                    Flaw::OutOfRange.says(format!("must be {}", self.number_range(whole)));
+                let problem = self.min.into_iter().fold(problem, Problem::min);
+                let problem = self.max.into_iter().fold(problem, Problem::max);
+                Err(problem.found(value))
+            }
         }
     }
 
@@ -153,11 +167,7 @@ impl Variable {
         checks.line(&format!("{path}.label"), &self.label, 200);
         checks.text(&format!("{path}.description"), &self.description, 500);
         checks.line(&format!("{path}.placeholder"), &self.placeholder, 200);
-        checks.require(
-            (0..=20_000).contains(&self.max_length),
-            &format!("{path}.max_length"),
-            || format!("must be from 0 to 20000, got {}", self.max_length),
-        );
+        checks.range(&format!("{path}.max_length"), self.max_length, 0, 20_000);
         self.check_range(path, checks);
         self.check_choices(&format!("{path}.choices"), checks);
         if let Some(Err(expected)) = self.default.as_ref().map(|value| self.accept(value)) {
@@ -176,10 +186,13 @@ impl Variable {
         checks.require(
             starts_well && goes_on_well && self.name.len() <= 64,
             field,
-            || "must be a letter or \"_\", then letters, digits and \"_\", at most 64".to_owned(),
+            || {
+                Flaw::Malformed
+                    .says("must be a letter or \"_\", then letters, digits and \"_\", at most 64")
+            },
         );
         checks.require(self.name != prompt::USER_PROMPT, field, || {
-            "must not be user_prompt, which is always there".to_owned()
+            Flaw::Conflict.says("must not be user_prompt, which is always there")
         });
     }
 
@@ -189,12 +202,13 @@ impl Variable {
             checks.require(
                 bound.is_none_or(f64::is_finite),
                 &format!("{path}.{name}"),
-                || "must be a finite number".to_owned(),
+                || Flaw::Malformed.says("must be a finite number"),
             );
         }
         if let (Some(min), Some(max)) = (self.min, self.max) {
             checks.require(min <= max, &format!("{path}.max"), || {
-                format!("must not be below min, got {min} to {max}")
+                let words = format!("must not be below min, got {min} to {max}");
+                Flaw::OutOfRange.says(words).min(min).found(max)
             });
         }
     }
@@ -202,7 +216,7 @@ impl Variable {
     fn check_choices(&self, field: &str, checks: &mut Checks) {
         let needs_choices = self.kind == VariableType::Enum;
         checks.require(needs_choices != self.choices.is_empty(), field, || {
-            "must be given for an enum, and for nothing else".to_owned()
+            Flaw::Conflict.says("must be given for an enum, and for nothing else")
         });
         if !checks.count(field, self.choices.len(), MAX_CHOICES) {
             return;
@@ -211,9 +225,7 @@ impl Variable {
         for (index, choice) in self.choices.iter().enumerate() {
             let entry = format!("{field}[{index}]");
             checks.line(&entry, choice, 200);
-            checks.require(seen.insert(choice), &entry, || {
-                format!("must be unique, {choice:?} is there twice")
-            });
+            checks.require(seen.insert(choice), &entry, || Problem::duplicate(choice));
         }
     }
 }

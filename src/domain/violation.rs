@@ -2,6 +2,13 @@
 
 use std::fmt;
 
+use strum::IntoEnumIterator;
+
+use super::{
+    flaw::{Bounds, Flaw, Problem, cut},
+    language::Language,
+};
+
 /// What of the violations is told. An answer's headers carry them, and common clients refuse more than 16 KiB of headers:
 /// so a hostile message must not make its answer long.
 const MAX_TOLD: usize = 32;
@@ -13,25 +20,42 @@ const MAX_SUMMARISED: usize = 3;
 const MAX_SUMMARY_BYTES: usize = 900;
 
 /// One field that breaks its rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Violation {
     /// Path of the field in the message, such as `input.output.width`.
     pub field: String,
     /// What was expected, and what came.
     pub description: String,
+    /// Which kind of rule it is.
+    pub flaw: Flaw,
+    /// The rule's bounds, and what was found.
+    pub bounds: Bounds,
 }
 
 impl Violation {
     /// Long texts, which quote the client's own, are cut.
-    pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
+    pub fn new(field: impl Into<String>, problem: impl Into<Problem>) -> Self {
+        let problem = problem.into();
         Self {
             field: cut(field.into(), MAX_FIELD_CHARS),
-            description: cut(description.into(), MAX_DESCRIPTION_CHARS),
+            description: cut(problem.description, MAX_DESCRIPTION_CHARS),
+            flaw: problem.flaw,
+            bounds: problem.bounds,
         }
     }
 
+    /// For the user, at most 300 characters.
+    pub fn sentence(&self, language: Language) -> String {
+        let said = self.bounds.sentence(self.flaw, language);
+        cut(said, MAX_DESCRIPTION_CHARS)
+    }
+
+    /// Of all that is told, in the language that takes most.
     fn bytes(&self) -> usize {
-        self.field.len() + self.description.len()
+        let sentences = Language::iter().map(|language| self.sentence(language).len());
+        let sentence = sentences.max().unwrap_or_default();
+        let (reason, bounds) = (self.flaw.as_str().len(), self.bounds.bytes());
+        self.field.len() + self.description.len() + reason + sentence + bounds
     }
 }
 
@@ -41,19 +65,8 @@ impl fmt::Display for Violation {
     }
 }
 
-/// The text, or its beginning and an ellipsis: at most `max_chars` characters.
-fn cut(mut text: String, max_chars: usize) -> String {
-    if text.chars().nth(max_chars).is_some() {
-        let last = text.char_indices().nth(max_chars - 1);
-        text.truncate(last.map_or(0, |(at, _)| at));
-        text.push('…');
-        text.shrink_to_fit();
-    }
-    text
-}
-
 /// What breaks its rules in one message: the first violations in words, the others by number only.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Violations {
     told: Vec<Violation>,
     bytes: usize,
@@ -95,8 +108,9 @@ impl Violations {
     /// The same under other names.
     pub(super) fn rename(self, name: impl Fn(&str) -> String) -> Self {
         let mut renamed = Self::default();
-        for Violation { field, description } in self.told {
-            renamed.add(|| Violation::new(name(&field), description));
+        for violation in self.told {
+            let field = cut(name(&violation.field), MAX_FIELD_CHARS);
+            renamed.add(|| Violation { field, ..violation });
         }
         renamed.untold += self.untold;
         renamed

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checks, Error, seal::Seal};
+use super::{Checks, Error, Flaw, seal::Seal};
 
 const MAX_CHARS: usize = 65_536;
 
@@ -84,7 +84,9 @@ impl CursorOf {
                 Self::Requests(_) => "WatchRequests gave it for these requests",
                 Self::User(_) => "WatchUser gave it for this user",
             };
-            format!("must be empty, or as {given}: at most {MAX_CHARS} characters")
+            Flaw::Malformed.says(format!(
+                "must be empty, or as {given}: at most {MAX_CHARS} characters"
+            ))
         });
         Ok(cursor)
     }

@@ -11,7 +11,7 @@ use studio::drawing::{self, Brief, DrawError};
 use studio::{animation, music};
 use tokio::task;
 
-use crate::domain::{JobInput, JsonMap, MediaType};
+use crate::domain::{Flaw, JobInput, JsonMap, MediaType, Problem};
 
 use super::{
     Content, Output, OutputFile, Progress, Provider, ProviderError, Submitted, Task, Unfit,
@@ -21,6 +21,16 @@ use super::{
 const DRAWN: f32 = 0.85;
 /// Texts of a picture's style that a template may offer in its form, as variables of the same name.
 const FILLED_BY_VARIABLES: [&str; 3] = ["badge", "footer", "kicker"];
+
+/// Inputs that are for others.
+const UNREAD: [&str; 6] = [
+    "cfg_scale",
+    "extra",
+    "lora_weights",
+    "negative_prompt",
+    "product_url",
+    "user_media_urls",
+];
 
 /// Draws banners, posters and quote cards, makes videos of them, and composes music.
 pub struct Builtin;
@@ -52,6 +62,29 @@ impl Provider for Builtin {
             expected,
         });
         unfit.collect()
+    }
+
+    fn reads(&self, _: MediaType, input: &str) -> bool {
+        !UNREAD.contains(&input)
+    }
+
+    fn remarks(&self, media_type: MediaType, prompt: &str) -> Vec<Problem> {
+        let omitted = match media_type {
+            MediaType::Audio => return Vec::new(),
+            MediaType::Image | MediaType::Video => drawing::omitted(prompt),
+        };
+        let mut remarks = Vec::new();
+        if !omitted.is_empty() {
+            let problem = match drawing::shows(prompt) {
+                true => Flaw::CharactersOmitted.says("has characters that cannot be shown"),
+                false => Flaw::NothingToShow.says("has no character that can be shown"),
+            };
+            remarks.push(problem.found(omitted));
+        }
+        if drawing::shortens(prompt) {
+            remarks.push(Flaw::Shortened.says("has more words than are shown"));
+        }
+        remarks
     }
 
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {

@@ -178,6 +178,10 @@ impl Provider for Exec {
         self.command.repeatable
     }
 
+    fn reads(&self, _: MediaType, input: &str) -> bool {
+        self.command.reads(input)
+    }
+
     fn ready(&self) -> Result<(), String> {
         self.find_program().map(drop)
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
 
-use crate::domain::Checks;
+use crate::domain::{Checks, Flaw};
 
 use super::page::MAX_PAGE_BYTES;
 
@@ -24,7 +24,8 @@ pub(super) struct Batch<M> {
 pub(super) fn batch_ids(ids: Vec<i64>, checks: &mut Checks) -> Vec<i64> {
     let count = ids.len();
     checks.require((1..=MAX_IDS).contains(&count), "ids", || {
-        format!("must have 1 to {MAX_IDS} entries, has {count}")
+        let words = format!("must have 1 to {MAX_IDS} entries, has {count}");
+        Flaw::TooMany.says(words).min(1).max(MAX_IDS).found(count)
     });
     for (index, id) in ids.iter().take(MAX_IDS).enumerate() {
         checks.id(&format!("ids[{index}]"), *id);

@@ -10,7 +10,7 @@ use std::{
 use axum::{
     body::Body,
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue},
+    http::{HeaderMap, HeaderName, HeaderValue, header::ACCEPT_LANGUAGE},
     middleware::Next,
     response::Response,
 };
@@ -20,7 +20,7 @@ use tonic::{Code, Status};
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
-use crate::domain::{Reason, Resource, Trace};
+use crate::domain::{Language, Reason, Resource, Trace};
 
 /// Most of a path that the log shows: one that is longer names nothing of ours.
 const MAX_PATH_BYTES: usize = 100;
@@ -33,6 +33,8 @@ const CHANGING: [&str; 7] = [
 
 tokio::task_local! {
     static CALL: Arc<Call>;
+    /// Beside it, since it is there while the answer streams too.
+    static LANGUAGE: Language;
 }
 
 /// What is learnt of a call while it is answered.
@@ -70,6 +72,7 @@ pub(super) async fn in_span(call: Request, next: Next) -> Response {
     let path = call.uri().path();
     let rpc = path[..path.floor_char_boundary(MAX_PATH_BYTES)].to_owned();
     let trace = trace_of(call.headers());
+    let language = language_of(call.headers());
     let span = tracing::error_span!(
         "call",
         rpc,
@@ -82,6 +85,7 @@ pub(super) async fn in_span(call: Request, next: Next) -> Response {
         trace,
     });
     let answered = CALL.scope(known.clone(), next.run(call));
+    let answered = LANGUAGE.scope(language, answered);
     let mut response = answered.instrument(span.clone()).await;
     span.in_scope(|| known.log(&rpc, response.headers(), began));
     let id = known
@@ -92,7 +96,24 @@ pub(super) async fn in_span(call: Request, next: Next) -> Response {
     if let Some(Ok(id)) = id {
         response.headers_mut().insert(REQUEST_ID, id);
     }
-    response.map(|body| Body::new(InSpan { body, span }))
+    response.map(|body| {
+        Body::new(InSpan {
+            body,
+            span,
+            language,
+        })
+    })
+}
+
+fn language_of(headers: &HeaderMap) -> Language {
+    let values = headers.get_all(ACCEPT_LANGUAGE).iter();
+    let values: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
+    Language::accepted(&values.join(","))
+}
+
+/// The language that the caller reads.
+pub(super) fn language() -> Language {
+    LANGUAGE.try_with(|language| *language).unwrap_or_default()
 }
 
 /// What the caller knows the call by; an x-request-id is made if there is none.
@@ -206,6 +227,7 @@ impl Call {
 struct InSpan {
     body: Body,
     span: Span,
+    language: Language,
 }
 
 impl HttpBody for InSpan {
@@ -216,9 +238,13 @@ impl HttpBody for InSpan {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let Self { body, span } = self.get_mut();
+        let Self {
+            body,
+            span,
+            language,
+        } = self.get_mut();
         let _entered = span.enter();
-        Pin::new(body).poll_frame(context)
+        LANGUAGE.sync_scope(*language, || Pin::new(body).poll_frame(context))
     }
 
     fn is_end_stream(&self) -> bool {

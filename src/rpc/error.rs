@@ -2,14 +2,17 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use prost::Message;
+use prost_types::Any;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+use tonic_types::{ErrorDetails, FieldViolation, LocalizedMessage, StatusExt, pb};
 
-use super::call;
-use crate::domain::{Error, Reason, Resource, Violation, with_causes};
+use super::{call, proto};
+use crate::domain::{Error, Language, Reason, Resource, Violation, Violations, with_causes};
 
 /// `domain` of every `google.rpc.ErrorInfo` that this service sends.
 pub const REASON_DOMAIN: &str = "generation";
+const VIOLATION_DETAILS: &str = "type.googleapis.com/generation.v1.ViolationDetails";
 /// When to call again after a fault that passes.
 pub(super) const RETRY_DELAY: Duration = Duration::from_secs(1);
 
@@ -19,18 +22,55 @@ impl From<Error> for Status {
         log(&error, code, reason);
         let mut details = ErrorDetails::new();
         details.set_error_info(reason.as_str(), REASON_DOMAIN, metadata(&error));
-        if let Error::Validation(violations) = &error {
-            details.set_bad_request(violations.iter().map(field_violation).collect::<Vec<_>>());
-        }
+        let language = call::language();
+        details.set_localized_message(language.tag(), reason.sentence(language, ""));
         if code == Code::Unavailable {
             details.set_retry_info(Some(RETRY_DELAY));
         }
-        Self::with_error_details(code, error.to_string(), details)
+        let Error::Validation(violations) = &error else {
+            return Self::with_error_details(code, error.to_string(), details);
+        };
+        let told = violations.iter().map(|it| field_violation(it, language));
+        details.set_bad_request(told.collect::<Vec<_>>());
+        let status = Self::with_error_details(code, error.to_string(), details);
+        with_violation_details(status, violations)
     }
 }
 
-fn field_violation(violation: &Violation) -> FieldViolation {
-    FieldViolation::new(&violation.field, &violation.description)
+fn field_violation(violation: &Violation, language: Language) -> FieldViolation {
+    let sentence = violation.sentence(language);
+    FieldViolation {
+        field: violation.field.clone(),
+        description: violation.description.clone(),
+        reason: violation.flaw.as_str().to_owned(),
+        localized_message: Some(LocalizedMessage::new(language.tag(), sentence)),
+    }
+}
+
+/// Adds the detail of our own, for which the library has no place.
+fn with_violation_details(status: Status, violations: &Violations) -> Status {
+    let details = proto::ViolationDetails {
+        violations: violations.iter().map(violation_detail).collect(),
+    };
+    let Ok(mut whole) = pb::Status::decode(status.details()) else {
+        return status;
+    };
+    whole.details.push(Any {
+        type_url: VIOLATION_DETAILS.to_owned(),
+        value: details.encode_to_vec(),
+    });
+    let bytes = whole.encode_to_vec().into();
+    Status::with_details(status.code(), status.message(), bytes)
+}
+
+pub(super) fn violation_detail(violation: &Violation) -> proto::ViolationDetail {
+    let bounds = violation.bounds.clone();
+    proto::ViolationDetail {
+        min: bounds.min,
+        max: bounds.max,
+        allowed: bounds.allowed,
+        found: bounds.found,
+    }
 }
 
 /// Every error is logged here, once. The causes of our own faults are told here and nowhere else.

@@ -2,7 +2,7 @@
 
 use prost_types::FieldMask;
 
-use crate::domain::Checks;
+use crate::domain::{Checks, Flaw, Problem};
 
 const PATHS: &str = "update_mask.paths";
 /// More than any message here has fields.
@@ -97,30 +97,32 @@ impl<T> Fields<T> {
     }
 
     /// The field with this path, or why it must not be named beside the others.
-    fn find(&self, path: &str, named: &[&Field<T>]) -> Result<&'static Field<T>, String> {
+    fn find(&self, path: &str, named: &[&Field<T>]) -> Result<&'static Field<T>, Problem> {
         let Some(field) = self.changeable.iter().find(|field| field.path == path) else {
             return Err(self.refusal(path));
         };
         if named.iter().any(|other| other.path == path) {
-            return Err(format!("must be unique, {path:?} is there twice"));
+            return Err(Problem::duplicate(path));
         }
         let around =
             |other: &&&Field<T>| is_within(path, other.path) || is_within(other.path, path);
         match named.iter().find(around) {
-            Some(other) => Err(format!("overlaps with {}: name one of them", other.path)),
+            Some(other) => Err(Flaw::Conflict
+                .says(format!("overlaps with {}: name one of them", other.path))
+                .found(path)),
             None => Ok(field),
         }
     }
 
-    fn refusal(&self, path: &str) -> String {
+    fn refusal(&self, path: &str) -> Problem {
         if path == EVERYTHING {
-            return "must stand alone, since it names everything".to_owned();
+            return Flaw::Conflict.says("must stand alone, since it names everything");
         }
         if self.immutable.contains(&path) {
-            return format!("{path} never changes");
+            return Flaw::NotSupported.says(format!("{path} never changes"));
         }
         if self.output_only.contains(&path) {
-            return format!("{path} is set by the server");
+            return Flaw::NotSupported.says(format!("{path} is set by the server"));
         }
         let names = |of: &str| -> Vec<&str> {
             let parts = self.changeable.iter();
@@ -142,10 +144,11 @@ impl<T> Fields<T> {
         } else {
             format!(" of {group}")
         };
-        format!(
+        let words = format!(
             "is not a field that can be changed; those{of} are {}",
             known.join(", ")
-        )
+        );
+        Flaw::UnknownName.says(words).allowed(known).found(path)
     }
 }
 

@@ -176,9 +176,7 @@ impl JobService for Jobs {
         } = request.into_inner();
         let mut checks = Checks::default();
         check_id("job_id", job_id, &mut checks);
-        checks.require(after_revision >= 0, "after_revision", || {
-            format!("must not be negative, got {after_revision}")
-        });
+        checks.not_negative("after_revision", after_revision);
         checks.finish(())?;
         let news = self.app.watch_job(caller, job_id, after_revision).await?;
         let app = self.app.clone();

@@ -3,7 +3,7 @@
 use prost_types::{ListValue, Struct, Value, value::Kind};
 use serde_json::{Number, Value as Json};
 
-use crate::domain::{Checks, JsonMap, Violations};
+use crate::domain::{Checks, Flaw, JsonMap, Violations};
 
 /// Largest whole number that a double holds exactly, 2^53.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -40,7 +40,7 @@ pub(super) fn check_finite<'a>(
     checks: &mut Checks,
 ) {
     checks.require(values.all(is_finite), path, || {
-        "must hold finite numbers only".to_owned()
+        Flaw::Malformed.says("must hold finite numbers only")
     });
 }
 

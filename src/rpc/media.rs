@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::App,
-    domain::{Caller, Checks, Error, Page},
+    domain::{Caller, Checks, Error, Page, Problem},
     entity::media,
     media::{ByteRange, StorageError, StoredObject},
     store::{self, PageRequest},
@@ -142,7 +142,7 @@ impl MediaService for MediaFiles {
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
         let start = u64::try_from(offset).unwrap_or_else(|_| {
-            checks.add("offset", format!("must not be negative, got {offset}"));
+            checks.add("offset", Problem::negative(offset));
             0
         });
         checks.finish(())?;

@@ -3,7 +3,7 @@
 use prost::Message;
 
 use crate::{
-    domain::{Checks, Error, Page, page_size},
+    domain::{Checks, Error, Flaw, Page, page_size},
     store::PageRequest,
 };
 
@@ -19,10 +19,9 @@ const MAX_TOKEN_BYTES: usize = 1_024;
 /// The page asked for; a negative size and an oversized token go to `checks`.
 pub(super) fn page_request(size: i32, token: String, checks: &mut Checks) -> PageRequest {
     checks.require(token.len() <= MAX_TOKEN_BYTES, "page_token", || {
-        format!(
-            "must have at most {MAX_TOKEN_BYTES} bytes, has {}",
-            token.len()
-        )
+        let bytes = token.len();
+        let words = format!("must have at most {MAX_TOKEN_BYTES} bytes, has {bytes}");
+        Flaw::TooLong.says(words).max(MAX_TOKEN_BYTES).found(bytes)
     });
     PageRequest {
         size: page_size(size, checks),

@@ -67,5 +67,7 @@ fn explain(bare: &Status, headers: &HeaderMap) -> Option<Status> {
     call::refused(code, reason, message);
     let mut details = ErrorDetails::new();
     details.set_error_info(reason.as_str(), REASON_DOMAIN, HashMap::new());
+    let language = call::language();
+    details.set_localized_message(language.tag(), reason.sentence(language, ""));
     Some(Status::with_error_details(code, message, details))
 }

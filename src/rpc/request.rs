@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::{App, NewsStream},
-    domain::{Caller, Checks, CursorOf, Resource, UserCursor, WatchCursor},
+    domain::{Caller, Checks, CursorOf, Flaw, Problem, Resource, UserCursor, WatchCursor},
     entity, store,
 };
 
@@ -25,6 +25,7 @@ use super::{
 use include::{include_from, messages_with};
 use message::{
     check_finite, draft, filter_from, listed, message, news_message, status_counts, validated,
+    warning_messages,
 };
 
 pub(super) use include::messages;
@@ -56,12 +57,15 @@ impl RequestService for Requests {
             let valid = self.app.validate_request(caller, &draft, &checks).await?;
             return Ok(Response::new(validated(valid)));
         }
-        let (request, jobs) = self.app.create_request(caller, draft, &checks).await?;
+        let accepted = self.app.create_request(caller, draft.clone(), &checks);
+        let (request, jobs) = accepted.await?;
         note_jobs(request.request.id, &jobs);
+        let warnings = self.app.warnings(&draft, &jobs);
         Ok(Response::new(proto::CreateRequestResponse {
             request: Some(message(request, caller)),
             jobs: job::brief_messages(jobs, caller),
             resolved_input: None,
+            warnings: warning_messages(&warnings),
         }))
     }
 
@@ -272,7 +276,7 @@ fn note_jobs(request_id: i64, jobs: &[entity::job::Model]) {
 
 /// The requests to watch, each named once.
 fn check_ids(ids: &[i64], checks: &mut Checks) -> BTreeSet<i64> {
-    checks.require(!ids.is_empty(), "request_ids", || "is required".to_owned());
+    checks.require(!ids.is_empty(), "request_ids", Problem::required);
     let mut named = BTreeSet::new();
     if !checks.count("request_ids", ids.len(), MAX_WATCHED) {
         return named;
@@ -280,7 +284,11 @@ fn check_ids(ids: &[i64], checks: &mut Checks) -> BTreeSet<i64> {
     for (index, id) in ids.iter().copied().enumerate() {
         let field = format!("request_ids[{index}]");
         check_id(&field, id, checks);
-        checks.require(named.insert(id), &field, || format!("{id} is named twice"));
+        checks.require(named.insert(id), &field, || {
+            Flaw::Duplicate
+                .says(format!("{id} is named twice"))
+                .found(id)
+        });
     }
     named
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 
-use crate::domain::{Checks, SECONDS, storable_time};
+use crate::domain::{Checks, Flaw, SECONDS, storable_time};
 
 const NANOS: std::ops::RangeInclusive<i32> = 0..=999_999_999;
 
@@ -24,10 +24,12 @@ pub(super) fn optional_time(
 ) -> Option<DateTime<Utc>> {
     let Timestamp { seconds, nanos } = time?;
     checks.require(SECONDS.contains(&seconds), field, || {
-        format!("must lie in the years 1 to 9999, got {seconds} seconds since 1970")
+        let words = format!("must lie in the years 1 to 9999, got {seconds} seconds since 1970");
+        Flaw::OutOfRange.says(words).found(seconds)
     });
     checks.require(NANOS.contains(&nanos), field, || {
-        format!("must have 0 to 999999999 nanos, got {nanos}")
+        let words = format!("must have 0 to 999999999 nanos, got {nanos}");
+        Flaw::OutOfRange.says(words).found(nanos)
     });
     storable_time(seconds, u32::try_from(nanos).ok()?)
 }

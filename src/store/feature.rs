@@ -14,8 +14,8 @@ use serde::Serialize;
 
 use crate::{
     domain::{
-        Checks, Error, FeatureDraft, JobStatus, MediaType, Page, RequestDraft, Resource, TableName,
-        folded_lines,
+        Checks, Error, FeatureDraft, Flaw, JobStatus, MediaType, Page, RequestDraft, Resource,
+        TableName, folded_lines,
     },
     entity::{
         feature::{ActiveModel, Column, Entity, Model},
@@ -163,7 +163,7 @@ async fn without_template(db: &impl ConnectionTrait, id: i64, feature_id: i64) -
     let mut checks = Checks::default();
     let owner = template.feature_id;
     let description = format!("must be a template of feature {feature_id}, not of feature {owner}");
-    checks.add("template_id", description);
+    checks.add("template_id", Flaw::Conflict.says(description).found(owner));
     Error::Validation(checks.into_violations())
 }
 

@@ -6,6 +6,7 @@ mod including;
 mod intake;
 mod listing;
 mod validation;
+mod warnings;
 pub(crate) mod watch;
 mod watch_several;
 mod watch_user;

@@ -2,7 +2,7 @@
 
     grpcurl.py [-plaintext] ADDRESS list [SERVICE]
     grpcurl.py [-plaintext] ADDRESS describe [SYMBOL]
-    grpcurl.py [-plaintext] [-d JSON] ADDRESS SERVICE/METHOD
+    grpcurl.py [-plaintext] [-H 'NAME: VALUE'] [-d JSON] ADDRESS SERVICE/METHOD
 """
 
 import argparse
@@ -148,7 +148,7 @@ def field_type(field, map_entry):
     return label + (field.type_name or SCALARS[field.type])
 
 
-def call(channel, reflection, name, data):
+def call(channel, reflection, name, data, headers):
     """Prints what the method answers, each message as JSON."""
     service, _, method = name.replace("/", ".").rpartition(".")
     reflection.load(service)
@@ -161,11 +161,22 @@ def call(channel, reflection, name, data):
         request_serializer=taken.SerializeToString,
         response_deserializer=given.FromString,
     )
-    for response in invoke(iter(requests), timeout=DEADLINE_SECONDS):
+    metadata = [tuple(header.split(": ", 1)) for header in headers]
+    for response in invoke(iter(requests), timeout=DEADLINE_SECONDS, metadata=metadata):
         print(json_format.MessageToJson(response, ensure_ascii=False), flush=True)
 
 
-def complain(error):
+def detail_to_json(reflection, detail):
+    """A detail of an error, whose type is Google's or the server's own."""
+    try:
+        reflection.load(detail.TypeName())
+        pool = reflection.pool
+    except grpc.RpcError:  # a type that the server does not know, so one of Google's
+        pool = None
+    return json_format.MessageToJson(detail, ensure_ascii=False, descriptor_pool=pool)
+
+
+def complain(reflection, error):
     """Prints an error of a call as grpcurl does."""
     code = "".join(word.capitalize() for word in error.code().name.split("_"))
     lines = ["ERROR:", f"  Code: {code}", f"  Message: {error.details()}"]
@@ -174,7 +185,7 @@ def complain(error):
     if details:
         lines.append("  Details:")
     for number, detail in enumerate(details, start=1):
-        text = json_format.MessageToJson(detail, ensure_ascii=False).replace("\n", "\n    \t")
+        text = detail_to_json(reflection, detail).replace("\n", "\n    \t")
         lines.append(f"  {number})\t{text}")
     print("\n".join(lines), file=sys.stderr)
 
@@ -182,6 +193,7 @@ def complain(error):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("-plaintext", action="store_true")
+    parser.add_argument("-H", dest="headers", action="append", default=[])
     parser.add_argument("-d", dest="data", default="")
     parser.add_argument("address")
     parser.add_argument("verb")
@@ -200,9 +212,9 @@ def main():
                 symbols = [arguments.symbol] if arguments.symbol else reflection.services()
                 print("\n".join(str(Description(reflection, symbol)) for symbol in symbols))
             else:
-                call(channel, reflection, arguments.verb, arguments.data)
+                call(channel, reflection, arguments.verb, arguments.data, arguments.headers)
         except grpc.RpcError as error:
-            complain(error)
+            complain(reflection, error)
             sys.exit(64 + error.code().value[0])
         except (LookupError, json_format.ParseError) as error:
             sys.exit(f"Error: {error}")

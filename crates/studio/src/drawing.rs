@@ -114,6 +114,16 @@ pub fn omitted(text: &str) -> String {
     omitted
 }
 
+/// Whether the fonts can show any of a text.
+pub fn shows(text: &str) -> bool {
+    !font::showable(text, &font::Face::ALL).trim().is_empty()
+}
+
+/// Whether a prompt has more words than a picture is given, however large it is.
+pub fn shortens(prompt: &str) -> bool {
+    wording::shortens(&font::showable(prompt, &font::Face::ALL))
+}
+
 fn compose(brief: &Brief) -> Result<scene::Scene, DrawError> {
     check_size(brief)?;
     layout::compose(brief, &style::Style::parse(&brief.style)?)

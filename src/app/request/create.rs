@@ -4,8 +4,8 @@
 use crate::{
     app::{App, feature::properties_of, template::data_of},
     domain::{
-        Caller, Checks, Error, JobCounts, Offer, Origin, RequestDraft, Resolved, Versioned,
-        refuse_without_feature, resolve,
+        Caller, Checks, Error, Flaw, JobCounts, Offer, Origin, RequestDraft, Resolved,
+        TemplateData, Versioned, refuse_without_feature, resolve,
     },
     entity::{feature, idempotency_key, job, request, template},
     provider::Unfit,
@@ -73,26 +73,37 @@ impl App {
         resolve(draft, offer, self.settings.intake, rand::random(), checks)
     }
 
-    /// Notes what the provider could not read of the template with the request's variables, if this process has that provider.
+    /// Notes what the provider could not read of the template with the request's variables, and a prompt of which it could show
+    /// nothing, if this process has that provider.
     fn check_filled_look(&self, draft: &RequestDraft, offer: Offer<'_>, checks: &mut Checks) {
         let provider = self.providers.get(offer.properties.provider());
-        let (Some(provider), Some(template)) = (provider, offer.template) else {
+        let Some(provider) = provider else {
             return;
         };
+        let (user_prompt, given) = (draft.user_prompt.trim(), &draft.input.variables);
         // What is wrong with the variables themselves is told by the rules.
-        let given = &draft.input.variables;
-        let variables = template.resolve_variables(given, "", &mut Checks::default());
+        let mut found = Checks::default();
+        let fill = |template: &TemplateData| template.fill(given, user_prompt, "", &mut found);
+        let (variables, prompt) = offer.template.map(fill).unwrap_or_default();
+        let prompt = prompt.as_deref().unwrap_or(user_prompt);
+        let remarks = provider.remarks(offer.category, prompt).into_iter();
+        for remark in remarks.filter(|it| it.flaw == Flaw::NothingToShow && found.is_empty()) {
+            checks.add("user_prompt", remark);
+        }
+        let Some(template) = offer.template else {
+            return;
+        };
         for unfit in provider.check(offer.category, &template.style, &variables) {
             let Unfit { key, expected, .. } = unfit;
             if unfit.of_variable {
                 checks.add(
                     format!("input.variables.{key}"),
-                    format!("must be {expected}"),
+                    Flaw::Malformed.says(format!("must be {expected}")),
                 );
             } else {
                 checks.add(
                     "template_id",
-                    format!("the template's style.{key} must be {expected}"),
+                    Flaw::Malformed.says(format!("the template's style.{key} must be {expected}")),
                 );
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     app::{App, feature::properties_of},
-    domain::{Caller, Checks, Error, RequestDraft, Resolved},
+    domain::{Caller, Checks, Error, RequestDraft, Resolved, Violation},
     store,
 };
 
@@ -15,6 +15,8 @@ pub struct ValidRequest {
     pub resolved: Resolved,
     /// Credits for all variations; 0 when the feature sets no price.
     pub cost: i64,
+    /// What of it would have no effect.
+    pub warnings: Vec<Violation>,
 }
 
 impl App {
@@ -37,9 +39,15 @@ impl App {
         }
         let variations = i64::try_from(resolved.jobs.len()).map_err(Error::internal)?;
         let price = properties_of(&offered.feature)?.cost_per_generation;
+        let category = offered.feature.category;
+        let warnings = resolved
+            .jobs
+            .first()
+            .map(|job| self.warnings_of(draft, category, &job.provider, &job.prompt));
         Ok(ValidRequest {
             resolved,
             cost: price.saturating_mul(variations),
+            warnings: warnings.unwrap_or_default(),
         })
     }
 }

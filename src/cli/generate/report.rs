@@ -10,8 +10,9 @@ use super::request::Asked;
 use super::result::MediaResult;
 use super::watch::FinishedJob;
 use super::{GenerateArguments, GenerateError};
+use crate::client::{Violation, reason, violations};
 use crate::domain::{Place, with_causes};
-use crate::rpc::proto::{Job, JobError, JobStatus, Media, MediaRole};
+use crate::rpc::proto::{Job, JobError, JobStatus, Media, MediaRole, Warning};
 
 /// The outcome of a request.
 #[derive(Debug)]
@@ -101,20 +102,23 @@ impl Report {
             "template": self.asked.template.as_ref().map(|template| &template.name),
             "results": results,
             "failures": failures,
+            "warnings": self.asked.warnings.iter().map(warning_to_json).collect::<Vec<_>>(),
             "omissions": omissions,
             "omitted_characters": omitted_characters,
         });
         format!("{document}\n")
     }
 
-    /// Writes of each job that made nothing, and of what is missing in what was made. There is nowhere to report a failure
+    /// Writes of what had no effect, of each job that made nothing, and of what is missing in what was made. There is nowhere to report a failure
     /// of that to.
     pub(super) fn complain(&self, writer: &mut dyn Write) {
+        let warnings = self.asked.warnings.iter();
+        let warnings = warnings.map(|it| format!("warning: {}: {}", it.field, it.message));
         let failures = self.failures.iter().map(Failure::text);
         let omissions = self.omissions.iter().map(Omission::sentence);
         let characters = self.omitted_characters.iter();
         let characters = characters.map(OmittedCharacters::sentence);
-        for text in failures.chain(omissions).chain(characters) {
+        for text in warnings.chain(failures).chain(omissions).chain(characters) {
             let _ = writeln!(writer, "{text}");
         }
     }
@@ -183,12 +187,27 @@ fn indented(text: &str) -> String {
     lines.collect()
 }
 
+fn warning_to_json(warning: &Warning) -> Value {
+    json!({ "field": warning.field, "reason": warning.reason, "message": warning.message })
+}
+
 /// The JSON document of a command that ended before there was an outcome.
 pub(super) fn failure_to_json(error: &GenerateError) -> String {
-    format!(
-        "{}\n",
-        json!({ "error": { "message": with_causes(error) } })
-    )
+    let mut told = json!({ "message": with_causes(error) });
+    if let GenerateError::Refused { status, .. } = error {
+        told["reason"] = json!(reason(status));
+        told["violations"] = violations(status).iter().map(violation_to_json).collect();
+    }
+    format!("{}\n", json!({ "error": told }))
+}
+
+fn violation_to_json(violation: &Violation) -> Value {
+    json!({
+        "field": violation.field,
+        "reason": violation.reason,
+        "description": violation.description,
+        "message": violation.message,
+    })
 }
 
 #[cfg(test)]
@@ -249,6 +268,7 @@ mod tests {
                 ..Request::default()
             },
             jobs: Vec::new(),
+            warnings: Vec::new(),
         };
         Report::new(&arguments, asked, jobs, own)
     }

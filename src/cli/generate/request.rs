@@ -6,7 +6,7 @@ use super::{GenerateArguments, GenerateError};
 use crate::client::Client;
 use crate::rpc::proto::{
     CreateRequestRequest, Feature, GenerationInput, Job, ListFeaturesRequest, ListTemplatesRequest,
-    OutputSettings, Request, Template, TemplateVariable,
+    OutputSettings, Request, Template, TemplateVariable, Warning,
 };
 
 /// As many rows a page as the server gives.
@@ -19,6 +19,8 @@ pub(super) struct Asked {
     pub template: Option<Template>,
     pub request: Request,
     pub jobs: Vec<Job>,
+    /// What of the request has no effect.
+    pub warnings: Vec<Warning>,
 }
 
 /// Creates the request.
@@ -37,6 +39,7 @@ pub(super) async fn send(
         template,
         request: response.request.unwrap_or_default(),
         jobs: response.jobs,
+        warnings: response.warnings,
     })
 }
 

@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 use toml::{Table, Value as Toml};
 
-use crate::domain::{Checks, JsonMap};
+use crate::domain::{Checks, Flaw, JsonMap};
 
 const NULL: &str = "$null";
 
@@ -46,7 +46,7 @@ pub(super) fn to_json(toml: Toml, path: &str, checks: &mut Checks) -> Json {
         Toml::Datetime(time) => Json::String(time.to_string()),
         Toml::Float(number) => {
             checks.require(number.is_finite(), path, || {
-                format!("must be a finite number, got {number}")
+                Flaw::Malformed.says(format!("must be a finite number, got {number}"))
             });
             Json::from(number)
         }

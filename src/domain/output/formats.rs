@@ -3,7 +3,7 @@
 use codec::Format;
 
 use crate::domain::{
-    Checks, FeatureProperties, MediaType,
+    Checks, FeatureProperties, Flaw, MediaType,
     feature::{MAX_FORMATS, check_new, list},
 };
 
@@ -38,10 +38,11 @@ impl OutputSettings {
                 let names: Vec<_> = further_formats(&allowed)
                     .map(|format| format.to_string())
                     .collect();
-                format!(
+                let words = format!(
                     "must be a format that others can be converted to: {}, got {name:?}",
                     list(&names)
-                )
+                );
+                Flaw::NotOneOf.says(words).allowed(names).found(name)
             });
         }
         let named = format.filter(|format| self.format().is_some() && !wanted.contains(format));
@@ -59,10 +60,11 @@ fn known_format(
     let known = name.parse().ok().filter(|format| allowed.contains(format));
     checks.require(known.is_some(), field, || {
         let names: Vec<_> = allowed.iter().map(Format::to_string).collect();
-        format!(
+        let words = format!(
             "must be one of the feature's formats: {}, got {name:?}",
             list(&names)
-        )
+        );
+        Flaw::NotOneOf.says(words).allowed(names).found(name)
     });
     known
 }

@@ -3,7 +3,7 @@
 use prost_types::Struct;
 
 use crate::{
-    domain::{Caller, Checks, Derivatives, FeatureDraft, FeatureProperties, etag, stored},
+    domain::{Caller, Checks, Derivatives, FeatureDraft, FeatureProperties, Problem, etag, stored},
     entity::feature,
     store,
 };
@@ -170,7 +170,7 @@ pub(super) fn basic(feature: proto::Feature) -> proto::Feature {
 pub(super) fn is_whole(view: i32, checks: &mut Checks) -> bool {
     let known = proto::FeatureView::try_from(view);
     checks.require(known.is_ok(), "view", || {
-        format!("must be a value of FeatureView, got {view}")
+        Problem::no_value_of("FeatureView", view)
     });
     known != Ok(proto::FeatureView::Basic)
 }

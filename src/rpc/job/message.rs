@@ -4,13 +4,13 @@ use serde_json::Value;
 
 use crate::{
     app::{App, Kind, News, WaitingReasons},
-    domain::{Caller, Checks, Error, JobStatus, job::Cause},
+    domain::{Caller, Checks, Error, JobStatus, Language, Problem, Reason, job::Cause},
     entity::{job, job_event},
     store::{self, job_event::detail},
 };
 
 use crate::rpc::{
-    json,
+    call, json,
     media::{self, media_type, media_type_from},
     page::any_or,
     proto,
@@ -84,10 +84,7 @@ fn status_from(status: i32, checks: &mut Checks) -> Option<JobStatus> {
         Ok(proto::JobStatus::Failed) => Some(JobStatus::Failed),
         Ok(proto::JobStatus::Cancelled) => Some(JobStatus::Cancelled),
         Err(_) => {
-            checks.add(
-                "status",
-                format!("must be a value of JobStatus, got {status}"),
-            );
+            checks.add("status", Problem::no_value_of("JobStatus", status));
             None
         }
     }
@@ -194,10 +191,19 @@ fn error_message(job: &job::Model, caller: Caller) -> Option<proto::JobError> {
     let code = job.error_code.clone()?;
     let detail = job.error_detail.clone().filter(|_| caller.is_trusted());
     Some(proto::JobError {
+        message: told_error(&code, job.error_message.clone()),
         code,
-        message: job.error_message.clone().unwrap_or_default(),
         detail: detail.unwrap_or_default(),
     })
+}
+
+/// The sentence for the caller: as it was written down, in English, or by its code in the caller's language.
+fn told_error(code: &str, written: Option<String>) -> String {
+    let written = written.unwrap_or_default();
+    match (call::language(), code.parse::<Reason>()) {
+        (Language::En, _) | (_, Err(_)) => written,
+        (language, Ok(reason)) => reason.sentence(language, &written),
+    }
 }
 
 /// What WatchJob tells.
@@ -227,8 +233,8 @@ pub(super) async fn news_message(
 pub(super) fn event_message(event: job_event::Model) -> Result<proto::JobEvent, Error> {
     let detail = detail(event.detail)?;
     let error = detail.error_code.map(|code| proto::JobError {
+        message: told_error(&code, detail.error_message),
         code,
-        message: detail.error_message.unwrap_or_default(),
         detail: String::new(),
     });
     let waits = |time: &_| event.status == JobStatus::Pending && *time > event.created_at;

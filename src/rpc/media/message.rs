@@ -6,7 +6,10 @@ use serde_json::Value;
 
 use crate::{
     app::{App, FoundMedia},
-    domain::{Caller, Checks, Error, MediaMetadata, MediaRole, MediaType, sha256_hex, to_map},
+    domain::{
+        Caller, Checks, Error, Flaw, MediaMetadata, MediaRole, MediaType, Problem, sha256_hex,
+        to_map,
+    },
     entity::media,
     media::StorageKey,
     store,
@@ -44,18 +47,22 @@ pub(super) fn digest(subject: Option<Subject>, checks: &mut Checks) -> String {
             let is_digest =
                 digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
             checks.require(is_digest, "sha256", || {
-                format!("must have 64 hexadecimal digits, got {digits:?}")
+                let words = format!("must have 64 hexadecimal digits, got {digits:?}");
+                Flaw::Malformed.says(words).found(&digits)
             });
             digits.to_ascii_lowercase()
         }
         Some(Subject::Content(content)) => {
             checks.require(!content.is_empty(), "content", || {
-                "must not be empty".to_owned()
+                Flaw::Required.says("must not be empty")
             });
             sha256_hex(&content)
         }
         None => {
-            checks.add("subject", "is required: sha256 or content");
+            checks.add(
+                "subject",
+                Flaw::Required.says("is required: sha256 or content"),
+            );
             String::new()
         }
     }
@@ -164,7 +171,7 @@ pub(super) fn role_from(role: i32, checks: &mut Checks) -> Option<MediaRole> {
         Ok(proto::MediaRole::Preview) => Some(MediaRole::Preview),
         Ok(proto::MediaRole::Poster) => Some(MediaRole::Poster),
         Err(_) => {
-            checks.add("role", format!("must be a value of MediaRole, got {role}"));
+            checks.add("role", Problem::no_value_of("MediaRole", role));
             None
         }
     }
@@ -190,10 +197,7 @@ pub(in crate::rpc) fn media_type_from(
         Ok(proto::MediaType::Video) => Some(MediaType::Video),
         Ok(proto::MediaType::Audio) => Some(MediaType::Audio),
         Err(_) => {
-            checks.add(
-                field,
-                format!("must be a value of MediaType, got {media_type}"),
-            );
+            checks.add(field, Problem::no_value_of("MediaType", media_type));
             None
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     app::{App, Include, Included},
-    domain::{Caller, Checks, Error, JobCounts, Page},
+    domain::{Caller, Checks, Error, Flaw, JobCounts, Page},
     entity::request,
     store::{self, PageRequest, request::Counted},
 };
@@ -22,7 +22,11 @@ pub(super) fn include_from(values: &[i32], checks: &mut Checks) -> Include {
             Ok(proto::RequestInclude::Cover) => include.cover = true,
             Ok(proto::RequestInclude::Unspecified) | Err(_) => checks.add(
                 format!("include[{index}]"),
-                format!("must be JOBS, MEDIA or COVER of RequestInclude, got {value}"),
+                Flaw::NotOneOf
+                    .says(format!(
+                        "must be JOBS, MEDIA or COVER of RequestInclude, got {value}"
+                    ))
+                    .found(value),
             ),
         }
     }

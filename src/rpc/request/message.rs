@@ -3,14 +3,16 @@
 use crate::{
     app::{App, Kind, News, ValidRequest},
     domain::{
-        Caller, Checks, Error, GenerationInput, JobCounts, JobInput, OutputSettings, RequestDraft,
-        RequestStatus, Resolved, etag, stored,
+        Caller, Checks, Error, Flaw, GenerationInput, JobCounts, JobInput, OutputSettings, Problem,
+        RequestDraft, RequestStatus, Resolved, Violation, etag, stored,
     },
     store::{self, request::Counted},
 };
 
 use crate::rpc::{
-    call, job, json, media,
+    call,
+    error::violation_detail,
+    job, json, media,
     page::any_or,
     proto,
     time::{optional_time, timestamp},
@@ -112,10 +114,7 @@ fn status_from(status: i32, checks: &mut Checks) -> Option<RequestStatus> {
         Ok(proto::RequestStatus::Failed) => Some(RequestStatus::Failed),
         Ok(proto::RequestStatus::Cancelled) => Some(RequestStatus::Cancelled),
         Err(_) => {
-            checks.add(
-                "status",
-                format!("must be a value of RequestStatus, got {status}"),
-            );
+            checks.add("status", Problem::no_value_of("RequestStatus", status));
             None
         }
     }
@@ -186,7 +185,9 @@ pub(super) fn filter_from(
     let created_before = optional_time("create_time_end", request.create_time_end, checks);
     if let (Some(start), Some(end)) = (created_from, created_before) {
         checks.require(start <= end, "create_time_end", || {
-            format!("must not be before create_time_start, got {end} and {start}")
+            Flaw::OutOfRange.says(format!(
+                "must not be before create_time_start, got {end} and {start}"
+            ))
         });
     }
     store::request::Filter {
@@ -285,12 +286,25 @@ pub(super) fn validated(valid: ValidRequest) -> proto::CreateRequestResponse {
     proto::CreateRequestResponse {
         request: None,
         jobs: Vec::new(),
+        warnings: warning_messages(&valid.warnings),
         resolved_input: resolved_message(valid),
     }
 }
 
+pub(super) fn warning_messages(warnings: &[Violation]) -> Vec<proto::Warning> {
+    let message = |warning: &Violation| proto::Warning {
+        field: warning.field.clone(),
+        reason: warning.flaw.as_str().to_owned(),
+        message: warning.sentence(call::language()),
+        detail: Some(violation_detail(warning)),
+    };
+    warnings.iter().map(message).collect()
+}
+
 /// The first job's input stands for all: they differ by the seed only.
-fn resolved_message(ValidRequest { resolved, cost }: ValidRequest) -> Option<proto::ResolvedInput> {
+fn resolved_message(
+    ValidRequest { resolved, cost, .. }: ValidRequest,
+) -> Option<proto::ResolvedInput> {
     let Resolved {
         random_seed, jobs, ..
     } = resolved;

@@ -5,8 +5,9 @@ use prost_types::Struct;
 
 use crate::{
     domain::{
-        AspectRatio, Checks, FeatureProperties, IntakeLimits, MediaType, TemplateData,
-        TemplateDraft, Variable, VariableType, check_tags, etag, further_formats, stored,
+        AspectRatio, Checks, FeatureProperties, Flaw, IntakeLimits, MediaType, Problem,
+        TemplateData, TemplateDraft, Variable, VariableType, check_tags, etag, further_formats,
+        stored,
     },
     entity::{feature, template},
     store::{self, template::Ranking},
@@ -63,7 +64,7 @@ pub(super) const FIELDS: Fields<TemplateDraft> = Fields {
 pub(super) fn draft(request: proto::CreateTemplateRequest) -> (TemplateDraft, Checks) {
     let mut checks = Checks::default();
     checks.require(request.template_data.is_some(), "template_data", || {
-        "is required".to_owned()
+        Problem::required()
     });
     let template = proto::Template {
         name: request.name,
@@ -181,10 +182,7 @@ pub(super) fn ranking_from(order: i32, checks: &mut Checks) -> Ranking {
         Ok(proto::TemplateOrder::Popularity) => Ranking::Popularity,
         Ok(proto::TemplateOrder::Newest) => Ranking::Newest,
         Err(_) => {
-            checks.add(
-                "order",
-                format!("must be a value of TemplateOrder, got {order}"),
-            );
+            checks.add("order", Problem::no_value_of("TemplateOrder", order));
             Ranking::Display
         }
     }
@@ -194,7 +192,7 @@ pub(super) fn ranking_from(order: i32, checks: &mut Checks) -> Ranking {
 pub(super) fn is_whole(view: i32, checks: &mut Checks) -> bool {
     let known = proto::TemplateView::try_from(view);
     checks.require(known.is_ok(), "view", || {
-        format!("must be a value of TemplateView, got {view}")
+        Problem::no_value_of("TemplateView", view)
     });
     known != Ok(proto::TemplateView::Basic)
 }
@@ -220,7 +218,7 @@ fn variable_type_from(field: &str, kind: i32, checks: &mut Checks) -> Option<Var
         Ok(proto::TemplateVariableType::Unspecified) => {
             checks.add(
                 field,
-                "is required: string, integer, number, boolean or enum",
+                Flaw::Required.says("is required: string, integer, number, boolean or enum"),
             );
             None
         }
@@ -230,10 +228,7 @@ fn variable_type_from(field: &str, kind: i32, checks: &mut Checks) -> Option<Var
         Ok(proto::TemplateVariableType::Boolean) => Some(VariableType::Boolean),
         Ok(proto::TemplateVariableType::Enum) => Some(VariableType::Enum),
         Err(_) => {
-            checks.add(
-                field,
-                format!("must be a value of TemplateVariableType, got {kind}"),
-            );
+            checks.add(field, Problem::no_value_of("TemplateVariableType", kind));
             None
         }
     }

@@ -418,6 +418,12 @@ fn violations(status: &Status) -> Vec<(String, String)> {
 fn assert_bounded(status: &Status, told: usize, count: &str) {
     assert_reason(status, Code::InvalidArgument, "VALIDATION_FAILED");
     assert!(status.message().len() <= 1_000, "{status:?}");
+    // A third more in a header, of which there may be 16 KiB.
+    assert!(
+        status.details().len() <= 8_000,
+        "{}",
+        status.details().len()
+    );
     let details = status.get_error_details();
     assert_eq!(details.error_info().unwrap().metadata["violations"], count);
     let violations = violations(status);

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use atelier::domain::Reason;
-use atelier::rpc::proto::ErrorReason;
+use atelier::domain::{Flaw, Reason};
+use atelier::rpc::proto::{ErrorReason, ViolationReason};
+use strum::IntoEnumIterator;
 
 /// The list of all reasons. One that is missing from it makes the match incomplete, and the test does not compile.
 macro_rules! reasons {
@@ -38,6 +39,18 @@ fn every_reason_has_its_name_in_the_contract_and_the_contract_no_other() {
         .collect();
     let documented: BTreeSet<i32> = (1..1_000)
         .filter(|number| ErrorReason::try_from(*number).is_ok())
+        .collect();
+    assert_eq!(known, documented);
+}
+
+#[test]
+fn every_flaw_has_its_name_in_the_contract_and_the_contract_no_other() {
+    let known: BTreeSet<_> = Flaw::iter()
+        .map(|flaw| format!("VIOLATION_REASON_{}", flaw.as_str()))
+        .collect();
+    let documented: BTreeSet<_> = (1..1_000)
+        .filter_map(|number| ViolationReason::try_from(number).ok())
+        .map(|reason| reason.as_str_name().to_owned())
         .collect();
     assert_eq!(known, documented);
 }

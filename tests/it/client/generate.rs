@@ -150,6 +150,10 @@ on_both_databases! {
         assert!(said.ends_with("\nvariation 1 is there without these characters of the prompt: 🍵茶\n"), "{said}");
         let told: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(told["omitted_characters"], serde_json::json!([{"variation": 0, "characters": "🍵茶"}]));
+        let warning = "These characters are left out: 🍵茶";
+        assert!(said.contains(&format!("warning: user_prompt: {warning}\n")), "{said}");
+        let warning = serde_json::json!({"field": "user_prompt", "reason": "CHARACTERS_OMITTED", "message": warning});
+        assert_eq!(told["warnings"], serde_json::json!([warning]));
     }
 
     async fn each_format_is_a_file_of_the_same_name(db: TestDatabase) {

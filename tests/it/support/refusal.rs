@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use atelier::rpc::proto::ErrorReason;
+use atelier::rpc::proto::{ErrorReason, ViolationDetail, ViolationDetails, ViolationReason};
+use prost::Message;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic_types::{ErrorDetails, StatusExt, pb};
 
 /// Most field violations that an error lists; how many there are stands in its metadata.
 const MAX_LISTED: usize = 32;
@@ -42,6 +43,16 @@ pub(crate) fn of_status(status: &Status) -> Refusal {
         fields: fields(&details),
         descriptions: descriptions(&details),
     };
+    let said = details.localized_message();
+    assert!(
+        said.is_some_and(|said| !said.message.is_empty()),
+        "{status:?}"
+    );
+    assert_eq!(
+        details_of_violations(status).len(),
+        refusal.fields.len(),
+        "{status:?}"
+    );
     let invalid = reason == ErrorReason::ValidationFailed;
     assert_eq!(invalid, !refusal.fields.is_empty(), "{status:?}");
     if invalid {
@@ -58,11 +69,35 @@ fn fields(details: &ErrorDetails) -> Vec<String> {
     };
     for violation in &request.field_violations {
         assert!(!violation.description.is_empty(), "{violation:?}");
+        // Every rule of the contract is of a kind that programs know.
+        let reason =
+            ViolationReason::from_str_name(&format!("VIOLATION_REASON_{}", violation.reason));
+        let untold = [ViolationReason::Unspecified, ViolationReason::Invalid];
+        assert!(
+            reason.is_some_and(|reason| !untold.contains(&reason)),
+            "{violation:?}"
+        );
+        assert!(
+            violation
+                .localized_message
+                .as_ref()
+                .is_some_and(|said| !said.message.is_empty()),
+            "{violation:?}"
+        );
     }
     let violations = request.field_violations.iter();
     violations
         .map(|violation| violation.field.clone())
         .collect()
+}
+
+/// What programs read of each violation.
+pub(crate) fn details_of_violations(status: &Status) -> Vec<ViolationDetail> {
+    let whole = pb::Status::decode(status.details()).unwrap();
+    let url = "type.googleapis.com/generation.v1.ViolationDetails";
+    let details = whole.details.iter().find(|detail| detail.type_url == url);
+    let details = details.map(|detail| ViolationDetails::decode(&detail.value[..]).unwrap());
+    details.unwrap_or_default().violations
 }
 
 fn descriptions(details: &ErrorDetails) -> Vec<String> {

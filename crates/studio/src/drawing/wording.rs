@@ -87,6 +87,18 @@ impl Wording {
 
 const QUOTATION_MARKS: [char; 9] = ['"', '“', '”', '„', '«', '»', '‘', '’', '\''];
 
+/// Whether words of a prompt are left out for being too many.
+pub(super) fn shortens(prompt: &str) -> bool {
+    let wording = match is_quote(prompt) {
+        true => Wording::of_quote(prompt),
+        false => Wording::of(prompt, None),
+    };
+    let said = [Some(wording.headline), wording.subline];
+    let mut said = said.into_iter().flatten();
+    let cut = said.any(|text| text.ends_with('…')) && !prompt.contains('…');
+    cut || prompt.chars().count() > READ
+}
+
 /// Whether a prompt is a quotation: it opens with a quotation mark and ends with its author, or closes the mark.
 pub(super) fn is_quote(prompt: &str) -> bool {
     let text = prompt.trim();
