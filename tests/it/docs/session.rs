@@ -28,7 +28,7 @@ const NOT_INSTALLED: &str = "cargo run --release -- ";
 const SERVE: &str = "atelier serve";
 
 /// What is shown and not run.
-const NOT_RUN: [(&str, &str); 9] = [
+const NOT_RUN: [(&str, &str); 12] = [
     ("./scripts/test", "runs this test"),
     ("export", "holds for the reader's shell"),
     (
@@ -44,6 +44,9 @@ const NOT_RUN: [(&str, &str); 9] = [
     ("mkdir", "goes with the one above"),
     ("scripts/web", "`browser` needs what it makes"),
     ("npm start", "`browser` serves the page itself"),
+    ("npm ci", "scripts/web does it"),
+    ("npm run generate", "scripts/web does it"),
+    ("node examples/node", "`client::node` runs it"),
 ];
 
 /// How a command is done again.
