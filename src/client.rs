@@ -33,9 +33,9 @@
 //!
 //! What went wrong is a [`tonic::Status`]; [`reason`] and [`violations`] read what the service says in it.
 
-/// The program in the page on clients, to be compiled with the examples.
+/// The program in the page on Rust, to be compiled with the examples.
 #[cfg(doctest)]
-#[doc = include_str!("../docs/clients.md")]
+#[doc = include_str!("../docs/clients/rust.md")]
 pub struct DocumentedExample;
 
 mod builder;

@@ -3,3 +3,4 @@
 pub(crate) mod browser;
 mod generate;
 mod library;
+mod node;

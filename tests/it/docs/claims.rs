@@ -1,14 +1,21 @@
 //! What the documents say of the program is what the program says of itself, and what they point at is there.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use atelier::config::{COMMAND_KEYS, Config, Inputs};
 
 use crate::docs::pages::{Page, page, pages, root};
+use crate::support::process::run;
 
 /// Where comments may point at the documents.
 const COMMENTED: [&str; 6] = ["src", "migration", "proto", "tests", "deploy", "examples"];
+
+/// A plugin whose answer is empty; as protoc it tells a version.
+const NO_PLUGIN: &str =
+    "#!/bin/sh\n[ \"$1\" != --version ] || { echo libprotoc 33.1; exit; }\ncat >/dev/null\n";
 
 /// Fewer would mean that they were not found.
 const LEAST_POINTERS: usize = 10;
@@ -23,21 +30,67 @@ fn the_page_on_configuration_lists_every_setting_as_it_is() {
 }
 
 #[test]
-fn the_page_on_clients_shows_the_first_steps_of_a_web_page_as_the_compiler_checks_them() {
+fn the_page_on_browsers_shows_the_first_steps_of_a_web_page_as_the_compiler_checks_them() {
     let code = include_str!("../../../examples/web/src/first_steps.ts").trim();
-    let shown = page("docs/clients.md").blocks("ts");
+    let shown = page("docs/clients/browser.md").blocks("ts");
     assert_eq!(shown.len(), 1);
     assert_eq!(shown[0].1, code);
 }
 
-/// The page on clients is compiled with the documentation of the client, and no other.
+#[test]
+fn the_page_on_node_shows_what_stands_in_the_examples() {
+    let programs = ["generate.mjs", "generate_buf.mjs"]
+        .map(|name| fs::read_to_string(root().join("examples/node").join(name)).unwrap());
+    for (line, code) in page("docs/clients/node.md").blocks("js") {
+        assert!(
+            programs.iter().any(|program| program.contains(&code)),
+            "{line}"
+        );
+    }
+}
+
+/// With plugins that make nothing, since those of the languages are not at hand: buf reads the file and compiles the contracts.
+#[tokio::test]
+async fn buf_takes_every_configuration_that_a_page_shows() {
+    let configurations = pages().into_iter().flat_map(|page| page.blocks("yaml"));
+    let mut count = 0;
+    for (_, shown) in configurations.filter(|(_, shown)| shown.contains("\nplugins:")) {
+        count += 1;
+        let folder = tempfile::tempdir().unwrap();
+        let template = folder.path().join("buf.gen.yaml");
+        fs::write(&template, &shown).unwrap();
+        let plugins = shown
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("- local: "));
+        for program in plugins.chain(["protoc"]) {
+            let file = folder.path().join(program);
+            fs::write(&file, NO_PLUGIN).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let mut buf = Command::new(root().join("tools/buf/node_modules/.bin/buf"));
+        let path = std::env::var("PATH").unwrap();
+        buf.args(["generate", "--output"])
+            .arg(folder.path())
+            .arg("--template")
+            .arg(&template)
+            .current_dir(root())
+            .env("PATH", format!("{}:{path}", folder.path().display()));
+        let output = run(buf).await;
+        assert!(output.status.success(), "{shown}\n{output:?}");
+    }
+    assert_eq!(count, 3);
+}
+
+/// Code is compiled with the documentation of the client, with the example page, or run as an example, and nowhere else.
 #[test]
 fn code_stands_only_where_it_is_compiled() {
     for page in pages() {
-        let mut compiled: &[&str] = &[];
-        if page.path == Path::new("docs/clients.md") {
-            compiled = &["rust,no_run", "ts"];
-        }
+        let compiled: &[&str] = match page.path.to_str().unwrap() {
+            "docs/clients/rust.md" => &["rust,no_run"],
+            "docs/clients/browser.md" => &["ts"],
+            "docs/clients/node.md" => &["js"],
+            _ => &[],
+        };
         for fence in ["rust", "rust,no_run", "ts", "js"] {
             let stands = !page.blocks(fence).is_empty();
             assert!(
@@ -100,11 +153,16 @@ fn every_link_of_a_document_leads_somewhere() {
 }
 
 #[test]
-fn every_page_is_linked_from_the_first_one() {
-    let first = page("README.md").text;
-    for page in pages().iter().filter(|page| page.path.starts_with("docs")) {
-        let link = format!("({})", page.path.display());
-        assert!(first.contains(&link), "{link}");
+fn every_page_is_linked_from_the_first_one_or_from_that_of_its_folder() {
+    let pages = pages();
+    for linked in pages.iter().filter(|page| page.path.starts_with("docs")) {
+        let folder = linked.path.parent().unwrap();
+        let (index, base) = match folder.parent() {
+            Some(parent) if parent != Path::new("") => (folder.with_extension("md"), parent),
+            _ => ("README.md".into(), Path::new("")),
+        };
+        let link = format!("({})", linked.path.strip_prefix(base).unwrap().display());
+        assert!(page(index.to_str().unwrap()).text.contains(&link), "{link}");
     }
 }
 

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folders with pages; each example has one of its own.
-const FOLDERS: [&str; 4] = [".", "docs", "examples", "examples/*"];
+/// Folders with pages; each example and each client's language has one of its own.
+const FOLDERS: [&str; 5] = [".", "docs", "docs/*", "examples", "examples/*"];
 
 pub(super) struct Page {
     /// Within the repository, such as `docs/api.md`.

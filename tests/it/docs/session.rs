@@ -11,6 +11,7 @@ use atelier::rpc::proto::{JobStatus, ListJobsRequest};
 
 use crate::docs::pages::{Page, pages, root};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
+use crate::support::node::Node;
 use crate::support::process::{Process, run};
 use crate::support::python::python;
 use likeness::unlike;
@@ -28,7 +29,7 @@ const NOT_INSTALLED: &str = "cargo run --release -- ";
 const SERVE: &str = "atelier serve";
 
 /// What is shown and not run.
-const NOT_RUN: [(&str, &str); 9] = [
+const NOT_RUN: [(&str, &str); 11] = [
     ("./scripts/test", "runs this test"),
     ("export", "holds for the reader's shell"),
     (
@@ -44,6 +45,8 @@ const NOT_RUN: [(&str, &str); 9] = [
     ("mkdir", "goes with the one above"),
     ("scripts/web", "`browser` needs what it makes"),
     ("npm start", "`browser` serves the page itself"),
+    ("npm ci", "scripts/web does it"),
+    ("npm run generate", "scripts/web does it"),
 ];
 
 /// How a command is done again.
@@ -51,8 +54,8 @@ const NOT_RUN: [(&str, &str); 9] = [
 enum Way {
     /// By tests/python/grpcurl.py, on a server of the page.
     Grpcurl,
-    /// By the Python of the tests, on a server of the page.
-    Python,
+    /// By the Python of the tests or by Node, on a server of the page.
+    Example,
     /// It listens; only its arguments are checked, and its one line.
     Serve,
     /// In the page's folder.
@@ -69,7 +72,7 @@ fn way(session: &Session, command: &Shown) -> Option<Way> {
     }
     match command.words[0].as_str() {
         "grpcurl" => Some(Way::Grpcurl),
-        "venv/bin/python" => Some(Way::Python),
+        "venv/bin/python" | "node" => Some(Way::Example),
         "atelier" if command.starts_with(SERVE) => Some(Way::Serve),
         "atelier" | "sed" if session.shows_output() => Some(Way::Shell),
         "atelier" => Some(Way::Arguments),
@@ -129,7 +132,7 @@ async fn every_call_in_a_document_gives_what_the_document_shows() {
     let mut wrong = Vec::new();
     let mut count = 0;
     for page in pages() {
-        let commands = commands(&page, &[Way::Grpcurl, Way::Python]);
+        let commands = commands(&page, &[Way::Grpcurl, Way::Example]);
         let snippets = page.blocks("python");
         if commands.is_empty() && snippets.is_empty() {
             continue;
@@ -222,7 +225,13 @@ async fn call(command: &Shown, process: &Process, folder: &Path) -> String {
         words[out + 1] = format!("{prefix}{}", words[out + 1]);
     }
     let words: Vec<_> = words.iter().map(String::as_str).collect();
-    let (_, printed) = python(&program, &words).await;
+    let printed = if command.words[0] == "node" {
+        let program = root().join(program);
+        let node = Node::start(program.to_str().unwrap(), &words);
+        node.ends().await.1.join("\n") + "\n"
+    } else {
+        python(&program, &words).await.1
+    };
     printed
         .replace(process.address(), ADDRESSES[0])
         .replace(&prefix, "")

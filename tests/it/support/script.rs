@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use prost_types::Struct;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::server::within;
@@ -80,6 +80,11 @@ impl Script {
 
     /// What `input.extra` of a request must be.
     pub(crate) fn extra(&self) -> Struct {
+        structure(&self.json())
+    }
+
+    /// The same as JSON.
+    pub(crate) fn json(&self) -> Value {
         let mut script = json!({
             "steps": self.steps,
             "record": self.folder.path().join("record"),
@@ -90,7 +95,7 @@ impl Script {
         if self.gated {
             script["wait_for"] = json!(self.folder.path().join("gate"));
         }
-        structure(&json!({ "scripted": script }))
+        json!({ "scripted": script })
     }
 
     /// All calls so far, in order.
