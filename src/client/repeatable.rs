@@ -39,7 +39,7 @@ mod tests {
     use crate::rpc::proto;
 
     /// Verbs of calls that are sent once.
-    const ONCE: [&str; 4] = ["Create", "Update", "Preview", "Restore", "Retry", "Record"];
+    const ONCE: [&str; 6] = ["Create", "Update", "Preview", "Restore", "Retry", "Record"];
 
     /// Verbs of calls that stream.
     const STREAMS: [&str; 3] = ["Watch", "Download", "Upload"];

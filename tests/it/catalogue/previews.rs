@@ -2,7 +2,7 @@
 
 use atelier::entity::request;
 use atelier::rpc::proto::*;
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use sea_orm::{ActiveValue::Set, EntityTrait};
 use serde_json::json;
 use tonic::Code;
@@ -83,7 +83,7 @@ on_both_databases! {
         let with_preview = Template { preview_media_id: Some(media), ..template };
         server.update_template(with_preview, &["preview_media_id"]).await.unwrap();
         for id in [old, shown] {
-            let created_at = Set(Utc::now() - TimeDelta::minutes(61));
+            let created_at = Set(server.app().clock.now() - TimeDelta::minutes(61));
             let aged = request::ActiveModel { id: Set(id), created_at, ..Default::default() };
             request::Entity::update(aged).exec(&db.connect().await).await.unwrap();
         }
