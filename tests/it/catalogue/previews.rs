@@ -130,7 +130,7 @@ on_both_databases! {
         // What it has lost is no reason to refuse a change of something else, and it can be taken away.
         let renamed = Template { name: "renamed".to_owned(), ..template.clone() };
         server.update_template(renamed, &["name"]).await.unwrap();
-        let none = Template { preview_media_id: None, ..template };
+        let none = Template { preview_media_id: None, etag: String::new(), ..template };
         let none = server.update_template(none, &["preview_media_id"]).await.unwrap();
         assert_eq!(none.preview_media_id, None);
     }
