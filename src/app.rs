@@ -27,7 +27,7 @@ use crate::{
     store::Store,
 };
 
-pub use catalogue::{ApplyOptions, CatalogueChange, ChangeKind};
+pub use catalogue::{ApplyOptions, CatalogueChange, ChangeKind, MadePreview};
 pub use clock::Clock;
 pub use health::{Ailment, Health, Pulse};
 pub use media::FoundMedia;
@@ -72,6 +72,8 @@ pub struct Settings {
     pub max_attempts: i32,
     /// Whether an unknown user id is inserted at first use.
     pub provision_users: bool,
+    /// The user whose media may be published; `None` where there is none.
+    pub system_user: Option<i64>,
     /// Identity's table of users.
     pub users: TableName,
     /// A template with at least this score is trending.

@@ -37,6 +37,9 @@ use crate::domain::{MediaType, TableName};
 use layer::Layers;
 use reader::Reader;
 
+/// Far from where a service begins to count, and exact in JavaScript.
+const DEFAULT_SYSTEM_USER: i64 = 1_000_000_000_000;
+
 /// A configuration that holds, with where its values come from.
 #[derive(Debug, Clone)]
 pub struct Loaded {
@@ -65,6 +68,14 @@ impl Config {
     pub fn users_table(&self) -> TableName {
         let named = self.identity.users_table.clone();
         named.unwrap_or_else(|| TableName::unqualified("users"))
+    }
+
+    /// The user of the installation itself, if it has one.
+    pub fn system_user(&self) -> Option<i64> {
+        let by_default = self.provisions_users().then_some(DEFAULT_SYSTEM_USER);
+        let given = self.identity.system_user_id;
+        let given = given.and_then(|id| i64::try_from(id).ok());
+        given.or(by_default).filter(|id| *id > 0)
     }
 
     /// Whether an unknown user is recorded at first use. PostgreSQL shares its users with other services, so there it

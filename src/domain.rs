@@ -76,7 +76,7 @@ pub use output::{OutputSettings, further_formats};
 pub use page::{Page, PageToken, page_size};
 pub use recipe::Recipe;
 pub use request::{
-    IntakeLimits, Offer, RequestDraft, RequestStatus, Resolved, check_prompt,
+    IntakeLimits, Offer, Preview, RequestDraft, RequestStatus, Resolved, check_prompt,
     refuse_without_feature, resolve,
 };
 pub use resolution::{MIN_SIDE, Resolution};

@@ -10,6 +10,7 @@ mod named;
 pub mod request;
 pub mod template;
 pub mod template_tally;
+pub mod template_version;
 pub mod template_view;
 mod text_list;
 
@@ -33,6 +34,7 @@ pub fn tables() -> Vec<(String, Vec<String>)> {
         described::<request::Entity>(),
         described::<template::Entity>(),
         described::<template_tally::Entity>(),
+        described::<template_version::Entity>(),
         described::<template_view::Entity>(),
         bare(
             "generation_capabilities",

@@ -12,6 +12,7 @@ mod job;
 mod json;
 mod media;
 mod page;
+mod preview;
 pub mod proto;
 mod protocol_error;
 mod request;

@@ -109,6 +109,7 @@ type Task = JoinHandle<Outcome>;
 pub struct Server {
     address: Option<SocketAddr>,
     app: App,
+    installed: bool,
     stages: Stages,
     pace: Pace,
     api: Option<Task>,
@@ -148,7 +149,7 @@ impl Server {
         app.health = starting;
         let spool = role.works().then(|| wiring::open_spool(&config));
         let spool = spool.transpose()?;
-        wiring::make_ready(&app, &config, spool.as_ref()).await?;
+        let installed = wiring::make_ready(&app, &config, spool.as_ref()).await?;
 
         let pulse = role.works().then(Pulse::start);
         health::look(&app, pulse.as_ref()).await;
@@ -177,6 +178,7 @@ impl Server {
         Ok(Self {
             address,
             app,
+            installed,
             stages,
             pace: Pace::graceful(config.server.shutdown_delay, config.server.shutdown_grace),
             api,
@@ -191,6 +193,11 @@ impl Server {
     /// The use cases that this server offers, on its own connections.
     pub fn app(&self) -> &App {
         &self.app
+    }
+
+    /// Whether the database has got the starter catalogue from it.
+    pub fn installed_catalogue(&self) -> bool {
+        self.installed
     }
 
     /// Where clients connect; `None` for a worker.

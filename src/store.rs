@@ -25,6 +25,7 @@ pub mod request;
 pub mod rights;
 pub mod search;
 pub mod template;
+pub mod template_version;
 mod transaction;
 pub mod trend;
 mod trouble;

@@ -3,5 +3,8 @@
 mod apply;
 mod export;
 mod install;
+mod previews;
+mod shown;
 
 pub use apply::{ApplyOptions, CatalogueChange, ChangeKind};
+pub use previews::MadePreview;

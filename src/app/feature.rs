@@ -30,6 +30,7 @@ pub(super) fn draft_of(feature: &feature::Model) -> FeatureDraft {
         system_prompt: text(&feature.system_prompt),
         properties: stored::show(feature.properties.clone()),
         preview_url: text(&feature.preview_url),
+        preview_media_id: feature.preview_media_id,
         icon_url: text(&feature.icon_url),
         is_active: feature.is_active,
         order_index: feature.order_index,

@@ -3,6 +3,7 @@
 mod cancel;
 mod create;
 mod delete;
+mod hide_previews;
 mod include;
 mod retry;
 mod undelete;

@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod render;
+mod restore;
 mod undelete;
 mod update;
 
@@ -26,6 +27,7 @@ pub(super) fn draft_of(template: &template::Model) -> TemplateDraft {
         description: text(&template.description),
         data: stored::show(Some(template.template_data.clone())),
         preview_url: text(&template.preview_url),
+        preview_media_id: template.preview_media_id,
         tags: tags.unwrap_or_default(),
         is_active: template.is_active,
         order_index: template.order_index,

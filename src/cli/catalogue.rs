@@ -6,14 +6,15 @@ use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::{CommandResult, output};
-use crate::app::ApplyOptions;
-use crate::config::Loaded;
-use crate::domain::{Catalogue, Error, Violations};
-use crate::server::open_app;
+use super::{CommandResult, exit, output};
+use crate::app::{ApplyOptions, MadePreview};
+use crate::config::{Config, Loaded};
+use crate::domain::{Catalogue, Error, Violations, with_causes};
+use crate::server::{Role, Server, open_app};
 use crate::telemetry;
 
 use report::Report;
@@ -33,6 +34,12 @@ enum Action {
     Export {
         /// Where to write it [default: standard output]
         file: Option<PathBuf>,
+    },
+    /// Make a picture for each feature and template that has none, with its own provider
+    Previews {
+        /// Make those anew that there are
+        #[arg(long)]
+        all: bool,
     },
 }
 
@@ -92,6 +99,7 @@ pub(super) async fn run(arguments: CatalogueArguments, mut loaded: Loaded) -> Co
     match arguments.action {
         Action::Apply(arguments) => apply(arguments, &loaded).await,
         Action::Export { file } => export(file, &loaded).await,
+        Action::Previews { all } => previews(all, loaded.config).await,
     }
 }
 
@@ -148,4 +156,31 @@ async fn export(file: Option<PathBuf>, loaded: &Loaded) -> CommandResult {
             .map_err(|error| format!("cannot write {}: {error}", file.display()))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the jobs itself, beside a server or without one.
+async fn previews(all: bool, mut config: Config) -> CommandResult {
+    if config.system_user().is_none() {
+        return Err("previews are of the system user: set identity.system_user_id".into());
+    }
+    config.health.listen = None;
+    config.server.shutdown_delay = Duration::ZERO;
+    let server = Server::start(config, Role::Worker).await?;
+    let mut failed = false;
+    let mut printed = Ok(());
+    let tell = |MadePreview { of, media_id }| {
+        failed |= media_id.is_err();
+        let line = match media_id {
+            Ok(id) => format!("made   {of}: media {id}\n"),
+            Err(error) => format!("failed {of}: {}\n", with_causes(&error)),
+        };
+        if printed.is_ok() {
+            printed = output::print(&line);
+        }
+    };
+    let made = server.app().make_previews(all, tell).await;
+    server.shutdown().await;
+    made?;
+    printed?;
+    Ok(exit::done_if(!failed))
 }

@@ -5,7 +5,8 @@ pub(super) const CREATE_REQUEST: &str = "/generation.v1.RequestService/CreateReq
 
 /// Verbs that change nothing, or that succeed again on what they have changed already.
 ///
-/// Left out: Create, whose name is taken the second time; Update, whose etag has gone by then; Retry, since RetryRequest makes
+/// Left out: Create, whose name is taken the second time; Update and Restore, whose etag has gone by then; Preview,
+/// which makes a new request; Retry, since RetryRequest makes
 /// further jobs where the new ones have failed in between; Record, which counts; and the streams Watch, Download and Upload.
 const REPEATABLE: [&str; 8] = [
     "Get", "List", "Count", "Find", "Render", "Cancel", "Delete", "Undelete",
@@ -38,7 +39,7 @@ mod tests {
     use crate::rpc::proto;
 
     /// Verbs of calls that are sent once.
-    const ONCE: [&str; 4] = ["Create", "Update", "Retry", "Record"];
+    const ONCE: [&str; 6] = ["Create", "Update", "Preview", "Restore", "Retry", "Record"];
 
     /// Verbs of calls that stream.
     const STREAMS: [&str; 3] = ["Watch", "Download", "Upload"];

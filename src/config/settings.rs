@@ -253,6 +253,9 @@ settings! {
         /// The table of users, such as `identity.users`, in which `id` is an integer; `users` along the search path if not
         /// set. Decided with the first migration.
         users_table: Option<TableName> as Option<UsersTable>;
+        /// The user of the installation itself, who makes the pictures that the catalogue is shown by: one that the table has
+        /// and nobody else is. If not set, 1000000000000 where unknown users are recorded, and none otherwise.
+        system_user_id: Option<u64>;
     }
 
     /// How much a request may ask for and a provider may deliver.
@@ -285,6 +288,9 @@ settings! {
     catalogue: CatalogueConfig {
         /// Whether an empty database gets the starter features and templates.
         install_starter: bool = true;
+        /// Whether `atelier serve` makes pictures that show the starter catalogue, one at a time behind all other jobs, when it
+        /// has installed it.
+        install_previews: bool = true;
     }
 
     /// Which templates are shown as trending.

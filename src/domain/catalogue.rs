@@ -266,6 +266,7 @@ mod tests {
                             ..FeatureProperties::default()
                         },
                         preview_url: "https://a.vn/'\"".to_owned(),
+                        preview_media_id: None,
                         icon_url: String::new(),
                         is_active,
                         order_index,
@@ -341,6 +342,7 @@ mod tests {
                         style,
                         extra,
                     },
+                    preview_media_id: None,
                     preview_url: String::new(),
                     tags: vec!["Tết".to_owned(), "a, \"b\"".to_owned()],
                     is_active,

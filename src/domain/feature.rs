@@ -305,6 +305,8 @@ pub struct FeatureDraft {
     pub properties: FeatureProperties,
     /// A picture or clip that advertises it; empty if there is none.
     pub preview_url: String,
+    /// A media of the system user that shows it, see docs/domain.md#previews.
+    pub preview_media_id: Option<i64>,
     /// Empty if there is none.
     pub icon_url: String,
     /// Whether it takes requests.
@@ -362,6 +364,7 @@ mod tests {
                 ..FeatureProperties::default()
             },
             preview_url: "nope".to_owned(),
+            preview_media_id: None,
             icon_url: String::new(),
             is_active: true,
             order_index: 0,

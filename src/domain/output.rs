@@ -13,6 +13,9 @@ pub use formats::further_formats;
 /// Shorter side of an output when nothing asks for a size, in pixels.
 const DEFAULT_SHORT_SIDE: u32 = 1_080;
 
+/// Longest preview of a video or sound.
+const PREVIEW_SECONDS: u32 = 3;
+
 /// Form of the output. What is absent comes from the defaults; an empty text and 0 are none, whatever the defaults say.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -52,6 +55,27 @@ pub(super) struct OutputForm {
     pub height: u32,
     /// Whole seconds; `None` leaves it to the provider.
     pub duration_seconds: Option<u32>,
+}
+
+impl OutputForm {
+    /// The same in little and in one format, to try something out.
+    pub(super) fn of_preview(self, properties: &FeatureProperties, category: MediaType) -> Self {
+        let most = Resolution::PREVIEW;
+        let (width, height) = match self.aspect_ratio {
+            Some(ratio) if !most.allows(self.width, self.height) => default_size(ratio, most),
+            _ => (self.width, self.height),
+        };
+        let limit = u32::try_from(properties.max_duration).unwrap_or(0);
+        let limits = [Some(PREVIEW_SECONDS), self.duration_seconds, Some(limit)];
+        let limits = limits.into_iter().flatten().filter(|limit| *limit > 0);
+        Self {
+            width,
+            height,
+            formats: Vec::new(),
+            duration_seconds: limits.min().filter(|_| category != MediaType::Image),
+            ..self
+        }
+    }
 }
 
 impl OutputSettings {

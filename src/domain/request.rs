@@ -29,6 +29,13 @@ pub struct IntakeLimits {
     pub variations: usize,
 }
 
+/// How a template is tried: its request makes one small output, whatever it asks for, and the template may be inactive.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Preview {
+    /// What the template is to say; `None`: what it says, or that there is no template.
+    pub data: Option<TemplateData>,
+}
+
 /// A request as a client sends it.
 #[derive(Clone, Debug, Serialize)]
 pub struct RequestDraft {
@@ -53,6 +60,9 @@ pub struct RequestDraft {
     /// Not part of the payload that it stands for.
     #[serde(skip)]
     pub idempotency_key: String,
+    /// Set where a template is only tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
     /// What the call is known by; two calls with one key have different ones.
     #[serde(skip)]
     pub trace: Trace,
@@ -144,6 +154,10 @@ pub fn resolve(
         offer.category,
         &mut checks,
     );
+    let (variations, form) = match draft.preview {
+        Some(_) => (1, form.of_preview(offer.properties, offer.category)),
+        None => (variations, form),
+    };
     let (variables, template_prompt) =
         fill_template(draft, offer.template, user_prompt, &mut checks);
 

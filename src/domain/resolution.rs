@@ -22,6 +22,12 @@ impl Resolution {
         short: 2_160,
     };
 
+    /// 512x512, the largest output that only tries a template.
+    pub(super) const PREVIEW: Self = Self {
+        long: 512,
+        short: 512,
+    };
+
     /// Whether a picture of this size is no larger: neither side longer than the long one, no more pixels in all.
     pub fn allows(self, width: u32, height: u32) -> bool {
         let pixels = u64::from(width) * u64::from(height);

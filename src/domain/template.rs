@@ -161,6 +161,15 @@ impl TemplateData {
         self.variables.iter().filter_map(resolve).collect()
     }
 
+    /// Values for the variables that a request must give, to show what the template makes.
+    pub fn examples(&self, words: &str) -> JsonMap {
+        let variables = self.variables.iter();
+        let needed = variables.filter(|variable| variable.required && variable.default.is_none());
+        needed
+            .map(|variable| (variable.name.clone(), variable.example(words)))
+            .collect()
+    }
+
     /// The prompt that these variables make; `None` when the template leaves the user's prompt as it is.
     pub fn render(&self, variables: &JsonMap, user_prompt: &str) -> Result<Option<String>, String> {
         if self.prompt.is_empty() {
@@ -176,7 +185,8 @@ impl TemplateData {
         checks.is_empty()
     }
 
-    fn check(&self, properties: &FeatureProperties, category: MediaType, checks: &mut Checks) {
+    /// Every violation of the data's own rules and of the feature's limits.
+    pub fn check(&self, properties: &FeatureProperties, category: MediaType, checks: &mut Checks) {
         checks.text("template_data.prompt", &self.prompt, MAX_PROMPT_CHARS);
         checks.text(
             "template_data.negative_prompt",
@@ -282,6 +292,8 @@ pub struct TemplateDraft {
     pub data: TemplateData,
     /// A picture or clip that shows it; empty if there is none.
     pub preview_url: String,
+    /// A media of the system user that shows it, see docs/domain.md#previews.
+    pub preview_media_id: Option<i64>,
     /// Words to filter by, see [`check_tags`].
     pub tags: Vec<String>,
     /// Whether requests may use it.
@@ -407,6 +419,7 @@ mod tests {
             description: String::new(),
             data: template(&json!({ "prompt": "{{ nobody }} {{ user_prompt }}" })),
             preview_url: String::new(),
+            preview_media_id: None,
             tags: vec!["a".to_owned(), "a".to_owned()],
             is_active: true,
             order_index: 0,

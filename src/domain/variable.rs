@@ -89,6 +89,23 @@ impl Variable {
         }
     }
 
+    /// A value that fits, `words` where there is nothing better.
+    pub(super) fn example(&self, words: &str) -> Value {
+        match self.kind {
+            VariableType::String => {
+                let text = Some(self.placeholder.as_str()).filter(|text| !text.is_empty());
+                let most = usize::try_from(self.max_length).unwrap_or(0);
+                let most = if most > 0 { most } else { DEFAULT_MAX_LENGTH };
+                let text: String = text.unwrap_or(words).chars().take(most).collect();
+                Value::from(text)
+            }
+            VariableType::Enum => Value::from(self.choices.first().cloned()),
+            VariableType::Integer => Value::from(self.min.or(self.max).unwrap_or(1.0).ceil()),
+            VariableType::Number => Value::from(self.min.or(self.max).unwrap_or(1.0)),
+            VariableType::Boolean => Value::from(false),
+        }
+    }
+
     fn accept(&self, value: &Value) -> Result<Value, Problem> {
         match self.kind {
             VariableType::String => self.accept_string(value),

@@ -42,6 +42,8 @@ pub struct Model {
     pub search_text: Option<String>,
     /// The version that these are of; where it is not the row's, they are made anew before a search.
     pub search_version: Option<i64>,
+    /// The media of the system user that it is shown by, which may be deleted by now.
+    pub preview_media_id: Option<i64>,
 }
 
 /// None is declared: a query says what it joins on.

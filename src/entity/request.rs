@@ -46,6 +46,8 @@ pub struct Model {
     pub deleted_at: Option<DateTimeUtc>,
     /// Counts the changes that a client makes or sees; its etag.
     pub version: i64,
+    /// Whether it only tries a template, see docs/domain.md#previews.
+    pub is_preview: bool,
 }
 
 /// None is declared: a query says what it joins on.

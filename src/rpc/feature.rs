@@ -14,6 +14,7 @@ use crate::{
 use super::{
     call, caller, check_id, json,
     page::{bounded_page, page_request},
+    preview::{with_preview, with_previews},
     proto::{self, feature_service_server::FeatureService},
     required_id,
 };
@@ -33,12 +34,16 @@ impl FeatureService for Features {
         let caller = caller(&request);
         let request = request.into_inner();
         let not_finite = json::not_finite("", open_ended(request.properties.as_ref()));
+        let validate_only = request.validate_only;
         let (draft, mut checks) = draft(request);
         checks.extend(not_finite);
-        let feature = self.app.create_feature(draft, checks).await?;
+        let feature = self
+            .app
+            .create_feature(draft, checks, validate_only)
+            .await?;
         call::note_id(feature.id);
         Ok(Response::new(proto::CreateFeatureResponse {
-            feature: Some(message(feature, caller)),
+            feature: with_preview(&self.app, message(feature, caller)).await?,
         }))
     }
 
@@ -50,7 +55,7 @@ impl FeatureService for Features {
         let id = required_id(request.get_ref().id)?;
         let feature = store::feature::find(self.app.store.reader(), id).await?;
         Ok(Response::new(proto::GetFeatureResponse {
-            feature: Some(message(feature, caller)),
+            feature: with_preview(&self.app, message(feature, caller)).await?,
         }))
     }
 
@@ -92,13 +97,13 @@ impl FeatureService for Features {
         checks.extend(of_mask.into_violations());
         checks.extend(not_finite);
         let change = |draft: &mut _| mask.copy(draft, &given);
-        let allow_breaking = request.allow_breaking;
-        let updated = self
-            .app
-            .update_feature(id, &etag, checks, allow_breaking, change);
+        let (allow_breaking, validate_only) = (request.allow_breaking, request.validate_only);
+        let updated =
+            self.app
+                .update_feature(id, &etag, checks, allow_breaking, validate_only, change);
         let (feature, broken_template_ids) = updated.await?;
         Ok(Response::new(proto::UpdateFeatureResponse {
-            feature: Some(message(feature, caller)),
+            feature: with_preview(&self.app, message(feature, caller)).await?,
             broken_template_ids,
         }))
     }
@@ -115,7 +120,7 @@ impl FeatureService for Features {
         checks.finish(())?;
         let feature = self.app.delete_feature(id, &etag).await?;
         Ok(Response::new(proto::DeleteFeatureResponse {
-            feature: Some(message(feature, caller)),
+            feature: with_preview(&self.app, message(feature, caller)).await?,
         }))
     }
 
@@ -127,7 +132,7 @@ impl FeatureService for Features {
         let id = required_id(request.get_ref().id)?;
         let feature = self.app.undelete_feature(id).await?;
         Ok(Response::new(proto::UndeleteFeatureResponse {
-            feature: Some(message(feature, caller)),
+            feature: with_preview(&self.app, message(feature, caller)).await?,
         }))
     }
 }
@@ -145,7 +150,7 @@ impl Features {
         let features = features.map(|feature| message(feature, caller));
         let features = features.map(|feature| if whole { feature } else { basic(feature) });
         Ok(Page {
-            items: features.collect(),
+            items: with_previews(&self.app, features.collect()).await?,
             next_page_token: page.next_page_token,
         })
     }

@@ -24,12 +24,11 @@ use super::{
 
 use include::{include_from, messages_with};
 use message::{
-    check_finite, draft, filter_from, listed, message, news_message, status_counts, validated,
-    warning_messages,
+    filter_from, listed, news_message, status_counts, validated, warning_messages,
 };
 
 pub(super) use include::messages;
-pub(super) use message::{input_from, input_message};
+pub(super) use message::{check_finite, draft, input_from, input_message, message};
 
 /// Most requests that one stream watches.
 const MAX_WATCHED: usize = 100;
@@ -267,7 +266,7 @@ impl Requests {
     }
 }
 
-fn note_jobs(request_id: i64, jobs: &[entity::job::Model]) {
+pub(super) fn note_jobs(request_id: i64, jobs: &[entity::job::Model]) {
     call::note(Resource::Request, request_id);
     for job in jobs {
         call::note(Resource::Job, job.id);

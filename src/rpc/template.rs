@@ -1,6 +1,8 @@
 //! The calls about templates. A single one comes with what a form for it needs: the inputs' limits and defaults.
 
 mod message;
+mod preview;
+mod version;
 
 use tonic::{Request, Response, Status};
 
@@ -15,6 +17,7 @@ use super::{
     batch::{batch, batch_ids},
     call, caller, check_id, json,
     page::{bounded_page, page_request},
+    preview::{with_preview, with_previews},
     proto::{self, template_service_server::TemplateService},
     required_id,
 };
@@ -37,12 +40,16 @@ impl TemplateService for Templates {
         let request = request.into_inner();
         call::note(Resource::Feature, request.feature_id);
         let not_finite = json::not_finite("", open_ended(request.template_data.as_ref()));
+        let validate_only = request.validate_only;
         let (draft, mut checks) = draft(request);
         checks.extend(not_finite);
-        let template = self.app.create_template(draft, checks).await?;
+        let template = self
+            .app
+            .create_template(draft, checks, validate_only)
+            .await?;
         call::note_id(template.id);
         Ok(Response::new(proto::CreateTemplateResponse {
-            template: Some(message(template)),
+            template: with_preview(&self.app, message(template)).await?,
         }))
     }
 
@@ -65,7 +72,7 @@ impl TemplateService for Templates {
             input_defaults: Some(defaults),
             default_width: i32::try_from(width).unwrap_or(i32::MAX),
             default_height: i32::try_from(height).unwrap_or(i32::MAX),
-            template: Some(message(template)),
+            template: with_preview(&self.app, message(template)).await?,
         }))
     }
 
@@ -78,7 +85,8 @@ impl TemplateService for Templates {
         checks.finish(())?;
         let db = self.app.store.reader();
         let found = store::template::find_all(db, ids.iter().copied()).await?;
-        let messages = found.into_iter().map(message);
+        let messages = found.into_iter().map(message).collect();
+        let messages = with_previews(&self.app, messages).await?;
         let batch = batch(ids, messages, |it| it.id);
         Ok(Response::new(proto::BatchGetTemplatesResponse {
             templates: batch.items,
@@ -145,9 +153,12 @@ impl TemplateService for Templates {
         of_template.extend(checks.into_violations());
         of_template.extend(not_finite);
         let change = |draft: &mut _| mask.copy(draft, &given);
-        let updated = self.app.update_template(id, &etag, of_template, change);
+        let validate_only = request.validate_only;
+        let updated = self
+            .app
+            .update_template(id, &etag, of_template, validate_only, change);
         Ok(Response::new(proto::UpdateTemplateResponse {
-            template: Some(message(updated.await?)),
+            template: with_preview(&self.app, message(updated.await?)).await?,
         }))
     }
 
@@ -162,7 +173,7 @@ impl TemplateService for Templates {
         checks.finish(())?;
         let template = self.app.delete_template(id, &etag).await?;
         Ok(Response::new(proto::DeleteTemplateResponse {
-            template: Some(message(template)),
+            template: with_preview(&self.app, message(template)).await?,
         }))
     }
 
@@ -173,7 +184,7 @@ impl TemplateService for Templates {
         let id = required_id(request.get_ref().id)?;
         let template = self.app.undelete_template(id).await?;
         Ok(Response::new(proto::UndeleteTemplateResponse {
-            template: Some(message(template)),
+            template: with_preview(&self.app, message(template)).await?,
         }))
     }
 
@@ -200,6 +211,38 @@ impl TemplateService for Templates {
                 .collect(),
         }))
     }
+
+    async fn preview_template(
+        &self,
+        request: Request<proto::PreviewTemplateRequest>,
+    ) -> Result<Response<proto::PreviewTemplateResponse>, Status> {
+        let caller = caller(&request);
+        let request = request.into_inner();
+        call::note(Resource::Feature, request.feature_id);
+        call::note(Resource::Template, request.template_id());
+        let made = preview::create(&self.app, caller, request).await?;
+        Ok(Response::new(made))
+    }
+
+    async fn list_template_versions(
+        &self,
+        request: Request<proto::ListTemplateVersionsRequest>,
+    ) -> Result<Response<proto::ListTemplateVersionsResponse>, Status> {
+        let page = version::list(&self.app, request.into_inner()).await?;
+        Ok(Response::new(page))
+    }
+
+    async fn restore_template_version(
+        &self,
+        request: Request<proto::RestoreTemplateVersionRequest>,
+    ) -> Result<Response<proto::RestoreTemplateVersionResponse>, Status> {
+        let proto::RestoreTemplateVersionRequest { id, version, etag } = request.into_inner();
+        call::note_id(id);
+        let template = self.app.restore_template(id, version, &etag).await?;
+        Ok(Response::new(proto::RestoreTemplateVersionResponse {
+            template: with_preview(&self.app, message(template)).await?,
+        }))
+    }
 }
 
 impl Templates {
@@ -218,7 +261,7 @@ impl Templates {
             ..template
         });
         Ok(Page {
-            items: templates.collect(),
+            items: with_previews(&self.app, templates.collect()).await?,
             next_page_token: page.next_page_token,
         })
     }

@@ -69,6 +69,7 @@ pub(super) async fn build_app(
             },
             max_attempts: i32::try_from(config.executor.max_attempts).unwrap_or(i32::MAX),
             provision_users: config.provisions_users(),
+            system_user: config.system_user(),
             users: config.users_table(),
             trend_threshold: i32::try_from(config.trends.threshold).unwrap_or(i32::MAX),
             watch_heartbeat: config.server.watch_heartbeat,
@@ -92,12 +93,13 @@ async fn prepare_schema(config: &Config, name: &str) -> Result<Serving, StartErr
     Ok(serving?)
 }
 
-/// Finds out whether the storage is there and ours, and fills a database that is new or of an older program.
+/// Finds out whether the storage is there and ours, and fills a database that is new or of an older program. Returns whether
+/// it has got the starter catalogue.
 pub(super) async fn make_ready(
     app: &App,
     config: &Config,
     spool: Option<&Spool>,
-) -> Result<(), StartError> {
+) -> Result<bool, StartError> {
     match app.storage.check().await {
         Ok(()) => {
             if let Err(error) = app.claim_empty_storage().await {
@@ -113,13 +115,14 @@ pub(super) async fn make_ready(
         }
         Err(error) => return Err(error.into()),
     }
-    if config.catalogue.install_starter {
-        let installed = app.install_catalogue(STARTER_CATALOGUE).await;
-        installed.map_err(StartError::Catalogue)?;
-    }
+    let installed = config.catalogue.install_starter
+        && app
+            .install_catalogue(STARTER_CATALOGUE)
+            .await
+            .map_err(StartError::Catalogue)?;
     app.fold_for_search::<feature::Entity>().await;
     app.fold_for_search::<template::Entity>().await;
-    Ok(())
+    Ok(installed)
 }
 
 fn links(config: &Config, address: Option<SocketAddr>) -> Result<LinkSettings, StartError> {

@@ -73,6 +73,7 @@ pub async fn insert(
         version: Set(1),
         search_text: Set(Some(search_text)),
         search_version: Set(Some(1)),
+        preview_media_id: Set(draft.preview_media_id),
     };
     let inserted = feature.insert(db).await;
     inserted.map_err(|error| name_taken(error, name))
@@ -228,6 +229,7 @@ pub async fn update(
         properties: Set(Some(
             serde_json::to_value(draft.properties).map_err(Error::internal)?,
         )),
+        preview_media_id: Set(draft.preview_media_id),
         preview_url: Set(non_empty(draft.preview_url)),
         icon_url: Set(non_empty(draft.icon_url)),
         is_active: Set(draft.is_active),

@@ -24,6 +24,7 @@ use super::{
     PageRequest, Transaction, deletion,
     one_of::one_of_ids,
     page::{List, Sorting},
+    request::of_no_preview,
 };
 
 /// What a list shows; `None` means all.
@@ -45,6 +46,8 @@ pub struct Filter {
     pub worker_id: Option<String>,
     /// Deleted ones too.
     pub show_deleted: bool,
+    /// Those of previews too, which are also shown where their request is asked for.
+    pub show_previews: bool,
 }
 
 /// What the new jobs of a request share.
@@ -313,6 +316,9 @@ fn narrowed(jobs: Select<Entity>, caller: Caller, filter: &Filter) -> Select<Ent
         });
     if !filter.show_deleted {
         query = query.filter(Column::DeletedAt.is_null());
+    }
+    if !filter.show_previews && filter.request_id.is_none() {
+        query = query.filter(of_no_preview(Column::RequestId));
     }
     query
 }

@@ -29,6 +29,7 @@ use super::{
     PageRequest, Transaction, deletion,
     one_of::{one_of_ids, one_of_texts},
     page::{List, Sorting},
+    request::of_no_preview,
 };
 
 /// What a list shows; `None` means all.
@@ -46,6 +47,8 @@ pub struct Filter {
     pub role: Option<MediaRole>,
     /// Deleted ones too.
     pub show_deleted: bool,
+    /// Those of previews too, which are also shown where their request or job is asked for.
+    pub show_previews: bool,
 }
 
 /// A file that a job made, as its row describes it.
@@ -236,6 +239,9 @@ pub async fn list(
         });
     if !filter.show_deleted {
         query = query.filter(Column::DeletedAt.is_null());
+    }
+    if !filter.show_previews && filter.request_id.is_none() && filter.job_id.is_none() {
+        query = query.filter(of_no_preview(Column::RequestId));
     }
     let list = List {
         name: "media by id descending",

@@ -9,7 +9,7 @@ use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait, Select, SqlErr,
-    sea_query::{Expr, ExprTrait, LockType},
+    sea_query::{Expr, ExprTrait, LockType, SimpleExpr},
 };
 use serde::Serialize;
 
@@ -26,6 +26,7 @@ use crate::{
 
 use super::{
     PageRequest, Transaction, deletion,
+    feature::is,
     one_of::one_of_ids,
     page::{List, Sorting},
 };
@@ -62,6 +63,8 @@ pub struct Filter {
     pub status: Option<RequestStatus>,
     /// Deleted ones too.
     pub show_deleted: bool,
+    /// Those too that only try a template.
+    pub show_previews: bool,
 }
 
 /// Adds an accepted request; its jobs come next, in the same transaction. [`Error::UserUnknown`] if there is no such user.
@@ -97,6 +100,7 @@ pub async fn insert(
         updated_at: Set(now),
         deleted_at: Set(None),
         version: Set(1),
+        is_preview: Set(draft.preview.is_some()),
     };
     let inserted = request.insert(tx).await;
     inserted.map_err(|error| match error.sql_err() {
@@ -214,7 +218,41 @@ fn narrowed(caller: Caller, filter: &Filter) -> Select<Entity> {
     if !filter.show_deleted {
         query = query.filter(Column::DeletedAt.is_null());
     }
+    if !filter.show_previews {
+        query = query.filter(is(Column::IsPreview, false));
+    }
     query
+}
+
+/// Those that only try a template.
+fn previews() -> Select<Entity> {
+    Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(is(Column::IsPreview, true))
+}
+
+/// Whether a job or a media with this column belongs to no preview. The few that there are found once.
+pub(super) fn of_no_preview(request_id: impl ColumnTrait) -> SimpleExpr {
+    request_id.not_in_subquery(previews().into_query())
+}
+
+/// The first `limit` live previews from before then, without those that the catalogue is shown by.
+pub async fn old_previews(
+    db: &impl ConnectionTrait,
+    before: DateTime<Utc>,
+    limit: u64,
+) -> Result<Vec<i64>, Error> {
+    let shown = "generation_requests.id NOT IN (SELECT request_id FROM generation_media WHERE id IN (
+        SELECT preview_media_id FROM generation_features WHERE preview_media_id IS NOT NULL
+        UNION SELECT preview_media_id FROM generation_templates WHERE preview_media_id IS NOT NULL))";
+    let old = previews()
+        .filter(Column::DeletedAt.is_null())
+        .filter(Column::CreatedAt.lt(before))
+        .filter(Expr::cust(shown))
+        .order_by_asc(Column::CreatedAt)
+        .limit(limit);
+    Ok(old.into_tuple().all(db).await?)
 }
 
 /// The first `limit` requests of a user that were deleted then or later, and when.

@@ -28,6 +28,7 @@ use super::{
     one_of::one_of_ids,
     page::{List, Sorting},
     search::{self, Searched},
+    template_version,
 };
 
 /// What a list shows; `None` and empty mean all.
@@ -79,6 +80,7 @@ pub async fn insert(
         search_text: Set(Some(folded_lines(&draft.name, &draft.description))),
         search_tags: Set(folded_tags(&draft.tags, backend)),
         search_version: Set(Some(1)),
+        preview_media_id: Set(draft.preview_media_id),
         id: NotSet,
         feature_id: Set(draft.feature_id),
         name: Set(draft.name),
@@ -102,7 +104,9 @@ pub async fn insert(
         trend_weighed_at: Set(None),
     };
     let inserted = template.insert(db).await;
-    inserted.map_err(|error| name_taken(error, feature_id, name))
+    let inserted = inserted.map_err(|error| name_taken(error, feature_id, name))?;
+    template_version::keep(db, &inserted).await?;
+    Ok(inserted)
 }
 
 fn name_taken(error: DbErr, feature_id: i64, name: String) -> Error {
@@ -170,6 +174,7 @@ pub async fn update(
         name: Set(draft.name),
         description: Set(non_empty(draft.description)),
         template_data: Set(serde_json::to_value(draft.data).map_err(Error::internal)?),
+        preview_media_id: Set(draft.preview_media_id),
         preview_url: Set(non_empty(draft.preview_url)),
         is_trending: Set(is_trending),
         trend_start_date: Set(draft.trend_start),
@@ -180,7 +185,11 @@ pub async fn update(
         ..next_version(locked, now)
     };
     let updated = template.update(tx).await;
-    updated.map_err(|error| name_taken(error, locked.feature_id, name))
+    let updated = updated.map_err(|error| name_taken(error, locked.feature_id, name))?;
+    if updated.template_data != locked.template_data {
+        template_version::keep(tx, &updated).await?;
+    }
+    Ok(updated)
 }
 
 /// In its window, or still by the popularity that showed it as trending outside of the window that it had.

@@ -45,6 +45,22 @@ impl Store {
         outcome
     }
 
+    /// [`Store::rehearse`] or [`Store::write`].
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn write_unless<T>(
+        &self,
+        validate_only: bool,
+        work: impl AsyncFnOnce(&Transaction) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if validate_only {
+            self.rehearse(work).await
+        } else {
+            self.write(work).await
+        }
+    }
+
     /// On SQLite it takes the write lock at once: a transaction that reads first and writes later would fail instead of
     /// waiting.
     async fn begin(&self) -> Result<Transaction, Error> {

@@ -12,8 +12,8 @@ use crate::{
         template::draft_of as template_draft,
     },
     domain::{
-        Catalogue, CatalogueFeature, Checks, Error, TemplateDraft, changed_feature_fields,
-        changed_template_fields, tell_in_file,
+        Catalogue, CatalogueFeature, Checks, Error, FeatureDraft, TemplateDraft,
+        changed_feature_fields, changed_template_fields, tell_in_file,
     },
     entity::{feature, template},
     store::{
@@ -82,11 +82,7 @@ impl App {
             };
             application.run(catalogue).await
         };
-        if options.dry_run {
-            self.store.rehearse(apply).await
-        } else {
-            self.store.write(apply).await
-        }
+        self.store.write_unless(options.dry_run, apply).await
     }
 
     /// Checks features and templates against their providers, as far as this process knows these.
@@ -219,7 +215,12 @@ impl Application<'_> {
             self.note(&before.name, None, ChangeKind::Unchanged);
             return Ok(());
         }
-        store::feature::update(self.tx, before, entry.feature.clone(), self.now).await?;
+        let draft = FeatureDraft {
+            // A file names no media: its number is another in each database.
+            preview_media_id: before.preview_media_id,
+            ..entry.feature.clone()
+        };
+        store::feature::update(self.tx, before, draft, self.now).await?;
         self.note(&before.name, None, ChangeKind::Changed(changed));
         Ok(())
     }
@@ -241,6 +242,10 @@ impl Application<'_> {
                 if changed.is_empty() {
                     ChangeKind::Unchanged
                 } else {
+                    let draft = TemplateDraft {
+                        preview_media_id: before.preview_media_id,
+                        ..draft
+                    };
                     store::template::update(self.tx, &before, draft, self.now).await?;
                     ChangeKind::Changed(changed)
                 }

@@ -13,13 +13,15 @@ use super::draft_of;
 impl App {
     /// Changes a live feature. `checks` holds what is wrong with the change already; the outcome is checked like a new
     /// feature. What `change` leaves as it is makes no new version. Returns the feature with the templates whose defaults it
-    /// does not allow any more, which there are with `allow_breaking` only.
+    /// does not allow any more, which there are with `allow_breaking` only. With `validate_only` nothing is
+    /// stored.
     pub async fn update_feature(
         &self,
         id: i64,
         etag: &str,
         mut checks: Checks,
         allow_breaking: bool,
+        validate_only: bool,
         change: impl FnOnce(&mut FeatureDraft),
     ) -> Result<(feature::Model, Vec<i64>), Error> {
         checks.id("id", id);
@@ -28,12 +30,15 @@ impl App {
             return Err(Error::Validation(checks.into_violations()));
         }
         self.store
-            .write(async |tx| {
+            .write_unless(validate_only, async |tx| {
                 let feature = store::feature::lock(tx, id).await?;
                 let before = draft_of(&feature);
                 let mut draft = before.clone();
                 change(&mut draft);
                 self.check_maker(&draft, &mut checks);
+                let preview = draft.preview_media_id;
+                let preview = preview.filter(|_| preview != before.preview_media_id);
+                self.check_preview(preview, &mut checks).await?;
                 draft.check(checks)?;
                 check_etag(Resource::Feature, id, feature.version, etag)?;
                 if draft == before {

@@ -55,12 +55,23 @@ impl App {
         if !feature.is_active {
             return Err(Error::FeatureInactive(feature.id));
         }
-        if let Some(template) = template.filter(|template| !template.is_active) {
+        let inactive = template.filter(|template| !template.is_active);
+        if let (Some(template), None) = (inactive, &draft.preview) {
             return Err(Error::TemplateInactive(template.id));
         }
         let properties = properties_of(feature)?;
-        let origin = origin_of(feature, template);
-        let template = template.map(data_of).transpose()?;
+        let unsaved = draft.preview.as_ref().and_then(|it| it.data.as_ref());
+        // What is not saved is no version of the template.
+        let origin = origin_of(feature, template.filter(|_| unsaved.is_none()));
+        let template = match unsaved {
+            Some(data) => {
+                let mut checks = checks.clone();
+                data.check(&properties, feature.category, &mut checks);
+                self.check_look(&properties, feature.category, data, &mut checks);
+                Some(checks.finish(data.clone())?)
+            }
+            None => template.map(data_of).transpose()?,
+        };
         let offer = Offer {
             category: feature.category,
             system_prompt: feature.system_prompt.as_deref(),
@@ -160,7 +171,7 @@ impl App {
             let request = store::request::insert(tx, draft, &resolved, prompt, now).await?;
             self.claim_key(tx, draft, &request).await?;
             let jobs = store::job::insert(tx, &request, &resolved.jobs, new_jobs).await?;
-            if let Some(template_id) = request.template_id {
+            if let Some(template_id) = request.template_id.filter(|_| !request.is_preview) {
                 store::trend::count_use(tx, template_id, now).await?;
             }
             changed.moved(&jobs, None)?;

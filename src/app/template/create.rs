@@ -9,10 +9,12 @@ use crate::{
 
 impl App {
     /// Adds a ready-made style to a live feature, within its limits. `checks` holds what is wrong with it already.
+    /// With `validate_only` nothing is stored, and it has no id.
     pub async fn create_template(
         &self,
         draft: TemplateDraft,
         mut checks: Checks,
+        validate_only: bool,
     ) -> Result<template::Model, Error> {
         checks.id("feature_id", draft.feature_id);
         // Without a feature the rest is checked against one without limits, so that every mistake is told.
@@ -24,14 +26,21 @@ impl App {
         };
         draft.check(&properties, category, &mut checks);
         self.check_look(&properties, category, &draft.data, &mut checks);
+        self.check_preview(draft.preview_media_id, &mut checks)
+            .await?;
         checks.finish(())?;
-        self.store
-            .write(async |tx| {
+        let mut template = self
+            .store
+            .write_unless(validate_only, async |tx| {
                 // Deleted meanwhile, it would not take the new template along.
                 let feature = store::feature::hold(tx, draft.feature_id).await?;
                 store::feature::live(feature)?;
                 store::template::insert(tx, draft, self.clock.now()).await
             })
-            .await
+            .await?;
+        if validate_only {
+            template.id = 0;
+        }
+        Ok(template)
     }
 }

@@ -12,12 +12,13 @@ use super::draft_of;
 
 impl App {
     /// Changes a live template. `checks` holds what is wrong with the change already; the outcome is checked like a new
-    /// template. What `change` leaves as it is makes no new version.
+    /// template. What `change` leaves as it is makes no new version. With `validate_only` nothing is stored.
     pub async fn update_template(
         &self,
         id: i64,
         etag: &str,
         mut checks: Checks,
+        validate_only: bool,
         change: impl FnOnce(&mut TemplateDraft),
     ) -> Result<template::Model, Error> {
         checks.id("id", id);
@@ -26,7 +27,7 @@ impl App {
             return Err(Error::Validation(checks.into_violations()));
         }
         self.store
-            .write(async |tx| {
+            .write_unless(validate_only, async |tx| {
                 let template = store::template::lock(tx, id).await?;
                 let feature = store::feature::find(tx, template.feature_id).await?;
                 let before = draft_of(&template);
@@ -35,6 +36,9 @@ impl App {
                 let (properties, category) = (properties_of(&feature)?, feature.category);
                 draft.check(&properties, category, &mut checks);
                 self.check_look(&properties, category, &draft.data, &mut checks);
+                let preview = draft.preview_media_id;
+                let preview = preview.filter(|_| preview != before.preview_media_id);
+                self.check_preview(preview, &mut checks).await?;
                 checks.finish(())?;
                 check_etag(Resource::Template, id, template.version, etag)?;
                 if draft == before {

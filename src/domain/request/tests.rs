@@ -34,6 +34,7 @@ fn draft(prompt: &str) -> RequestDraft {
         priority: 0,
         idempotency_key: String::new(),
         trace: Trace::default(),
+        preview: None,
     }
 }
 

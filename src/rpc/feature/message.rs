@@ -39,12 +39,20 @@ pub(super) const FIELDS: Fields<FeatureDraft> = Fields {
         "properties.omit_recipe" => properties.omit_recipe,
         "properties.extra" => properties.extra,
         "preview_url" => preview_url,
+        "preview_media_id" => preview_media_id,
         "icon_url" => icon_url,
         "is_active" => is_active,
         "order_index" => order_index,
     }),
     immutable: &["category"],
-    output_only: &["id", "create_time", "update_time", "delete_time", "etag"],
+    output_only: &[
+        "id",
+        "preview_media",
+        "create_time",
+        "update_time",
+        "delete_time",
+        "etag",
+    ],
 };
 
 /// The feature, and what is wrong with it already as a message.
@@ -58,6 +66,7 @@ pub(super) fn draft(request: proto::CreateFeatureRequest) -> (FeatureDraft, Chec
         system_prompt: request.system_prompt,
         properties: request.properties.map(properties_from).unwrap_or_default(),
         preview_url: request.preview_url,
+        preview_media_id: request.preview_media_id,
         icon_url: request.icon_url,
         is_active: request.is_active.unwrap_or(true),
         order_index: request.order_index,
@@ -88,6 +97,7 @@ pub(super) fn resource(feature: proto::Feature) -> FeatureDraft {
         system_prompt: feature.system_prompt,
         properties: feature.properties.map(properties_from).unwrap_or_default(),
         preview_url: feature.preview_url,
+        preview_media_id: feature.preview_media_id,
         icon_url: feature.icon_url,
         is_active: feature.is_active,
         order_index: feature.order_index,
@@ -148,6 +158,8 @@ pub(super) fn message(feature: feature::Model, caller: Caller) -> proto::Feature
         update_time: Some(timestamp(feature.updated_at)),
         delete_time: feature.deleted_at.map(timestamp),
         etag: etag(feature.version),
+        preview_media_id: feature.preview_media_id,
+        preview_media: None,
     }
 }
 

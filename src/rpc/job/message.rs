@@ -42,6 +42,7 @@ pub(super) fn filter_from(
         status: status_from(request.status, checks),
         worker_id: Some(request.worker_id).filter(|id| !id.is_empty()),
         show_deleted: request.show_deleted,
+        show_previews: request.show_previews,
     }
 }
 
@@ -55,6 +56,7 @@ pub(super) fn listed(request: proto::CountJobsRequest) -> proto::ListJobsRequest
         category: request.category,
         worker_id: request.worker_id,
         show_deleted: request.show_deleted,
+        show_previews: request.show_previews,
         ..Default::default()
     }
 }

@@ -37,6 +37,7 @@ pub(super) fn filter_from(
         media_type: media_type_from("media_type", request.media_type, checks),
         role: role_from(request.role, checks),
         show_deleted: request.show_deleted,
+        show_previews: request.show_previews,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::rpc::{
     time::{optional_time, timestamp},
 };
 
-pub(super) fn check_finite(request: &proto::CreateRequestRequest) -> Checks {
+pub(in crate::rpc) fn check_finite(request: &proto::CreateRequestRequest) -> Checks {
     let input = request.input.as_ref();
     let mut checks = Checks::default();
     let variables = input.into_iter().flat_map(|input| input.variables.values());
@@ -30,7 +30,7 @@ pub(super) fn check_finite(request: &proto::CreateRequestRequest) -> Checks {
     checks
 }
 
-pub(super) fn draft(request: proto::CreateRequestRequest) -> RequestDraft {
+pub(in crate::rpc) fn draft(request: proto::CreateRequestRequest) -> RequestDraft {
     RequestDraft {
         user_id: request.user_id,
         project_id: request.project_id,
@@ -43,6 +43,7 @@ pub(super) fn draft(request: proto::CreateRequestRequest) -> RequestDraft {
         priority: request.priority,
         idempotency_key: request.idempotency_key,
         trace: call::trace(),
+        preview: None,
     }
 }
 
@@ -131,7 +132,7 @@ fn status_message(status: RequestStatus) -> proto::RequestStatus {
 }
 
 /// The request by itself, without what may be told with it.
-pub(super) fn message(counted: Counted, caller: Caller) -> proto::Request {
+pub(in crate::rpc) fn message(counted: Counted, caller: Caller) -> proto::Request {
     let Counted { request, counts } = counted;
     let input = stored::show(request.input_metadata);
     proto::Request {
@@ -158,6 +159,7 @@ pub(super) fn message(counted: Counted, caller: Caller) -> proto::Request {
         update_time: Some(timestamp(request.updated_at)),
         delete_time: request.deleted_at.map(timestamp),
         etag: etag(request.version),
+        is_preview: request.is_preview,
         ..Default::default()
     }
 }
@@ -199,6 +201,7 @@ pub(super) fn filter_from(
         created_before,
         status: status_from(request.status, checks),
         show_deleted: request.show_deleted,
+        show_previews: request.show_previews,
     }
 }
 
@@ -212,6 +215,7 @@ pub(super) fn listed(request: proto::CountRequestsRequest) -> proto::ListRequest
         create_time_start: request.create_time_start,
         create_time_end: request.create_time_end,
         show_deleted: request.show_deleted,
+        show_previews: request.show_previews,
         ..Default::default()
     }
 }

@@ -40,6 +40,7 @@ pub(super) const FIELDS: Fields<TemplateDraft> = Fields {
         "template_data.style" => data.style,
         "template_data.extra" => data.extra,
         "preview_url" => preview_url,
+        "preview_media_id" => preview_media_id,
         "tags" => tags,
         "is_active" => is_active,
         "order_index" => order_index,
@@ -49,6 +50,7 @@ pub(super) const FIELDS: Fields<TemplateDraft> = Fields {
     immutable: &["feature_id"],
     output_only: &[
         "id",
+        "preview_media",
         "is_trending",
         "trend_score",
         "usage_count",
@@ -71,6 +73,7 @@ pub(super) fn draft(request: proto::CreateTemplateRequest) -> (TemplateDraft, Ch
         description: request.description,
         template_data: request.template_data,
         preview_url: request.preview_url,
+        preview_media_id: request.preview_media_id,
         tags: request.tags,
         is_active: request.is_active.unwrap_or(true),
         order_index: request.order_index,
@@ -108,6 +111,7 @@ pub(super) fn resource(
         description: template.description,
         data: data_from(data, of_variables),
         preview_url: template.preview_url,
+        preview_media_id: template.preview_media_id,
         tags: template.tags,
         is_active: template.is_active,
         order_index: template.order_index,
@@ -138,7 +142,7 @@ pub(super) fn open_ended(
     ]
 }
 
-fn data_from(data: proto::TemplateData, checks: &mut Checks) -> TemplateData {
+pub(super) fn data_from(data: proto::TemplateData, checks: &mut Checks) -> TemplateData {
     let variables = data.variables.into_iter().enumerate();
     let variables = variables.map(|(index, variable)| {
         let field = format!("{VARIABLES}[{index}].type");
@@ -269,10 +273,12 @@ pub(super) fn message(template: template::Model) -> proto::Template {
         update_time: Some(timestamp(template.updated_at)),
         delete_time: template.deleted_at.map(timestamp),
         etag: etag(template.version),
+        preview_media_id: template.preview_media_id,
+        preview_media: None,
     }
 }
 
-fn data_message(data: TemplateData) -> proto::TemplateData {
+pub(super) fn data_message(data: TemplateData) -> proto::TemplateData {
     proto::TemplateData {
         prompt: data.prompt,
         negative_prompt: data.negative_prompt,

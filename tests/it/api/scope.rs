@@ -105,6 +105,7 @@ async fn rows(store: &Store, caller: Caller, user_id: Option<i64>) -> [usize; 3]
         created_before: None,
         status: None,
         show_deleted: true,
+        show_previews: true,
     };
     let counted = store::request::count_all(db, caller, &requests).await;
     let requests = store::request::list(db, caller, &requests, &page).await;
@@ -119,6 +120,7 @@ async fn rows(store: &Store, caller: Caller, user_id: Option<i64>) -> [usize; 3]
         status: None,
         worker_id: None,
         show_deleted: true,
+        show_previews: true,
     };
     let counted = store::job::count(db, caller, &jobs).await;
     let jobs = store::job::list(db, caller, &jobs, &page).await;
@@ -131,6 +133,7 @@ async fn rows(store: &Store, caller: Caller, user_id: Option<i64>) -> [usize; 3]
         media_type: None,
         role: None,
         show_deleted: true,
+        show_previews: true,
     };
     let media = store::media::list(db, caller, &media, &page).await;
     [requests, jobs, media.unwrap().items.len()]

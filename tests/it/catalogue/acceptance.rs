@@ -47,6 +47,7 @@ on_both_databases! {
             icon_url: "https://a.vn/i.png".to_owned(),
             is_active: Some(false),
             order_index: -3,
+            ..Default::default()
         };
         let created = server.add_feature(given.clone()).await;
         let request = GetFeatureRequest { id: created.id };
@@ -134,6 +135,7 @@ on_both_databases! {
             order_index: 5,
             trend_start_time: Some(Timestamp { seconds: 1, nanos: 0 }),
             trend_end_time: Some(Timestamp { seconds: 2, nanos: 3_000 }),
+            ..Default::default()
         };
         let created = server.add_template(given.clone()).await;
         let request = GetTemplateRequest { id: created.id };

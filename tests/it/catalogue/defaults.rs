@@ -170,6 +170,7 @@ async fn narrow(
             paths: vec!["properties.supported_aspect_ratios".to_owned()],
         }),
         allow_breaking,
+        ..Default::default()
     };
     let updated = within(client.features().update_feature(update)).await?;
     Ok(updated.into_inner())

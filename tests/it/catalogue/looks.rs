@@ -43,6 +43,7 @@ on_both_databases! {
                 ..Default::default()
             }),
             update_mask: Some(FieldMask { paths: vec!["template_data".to_owned()] }),
+            ..Default::default()
         };
         refusal(server.templates().update_template(update).await)
             .of_fields(["template.template_data.variables[0].default_value"]);

@@ -103,7 +103,7 @@ on_both_databases! {
         let found = server.templates().list_templates(sale.clone()).await.unwrap().into_inner();
         let template = Template { tags: texts(["Đông"]), description: "Hết hàng".to_owned(), ..found.templates[0].clone() };
         let update_mask = Some(prost_types::FieldMask { paths: texts(["tags", "description"]) });
-        let update = UpdateTemplateRequest { template: Some(template), update_mask };
+        let update = UpdateTemplateRequest { template: Some(template), update_mask, ..Default::default() };
         server.templates().update_template(update).await.unwrap();
         assert_eq!(shelf.names(sale.clone()).await, "");
         let new = ListTemplatesRequest { text: "HẾT".to_owned(), tags: texts(["ĐÔNG"]), ..shelf.filter() };

@@ -93,6 +93,7 @@ impl Bench {
                 },
                 max_attempts: 2,
                 provision_users: true,
+                system_user: Some(9),
                 users: atelier::domain::TableName::unqualified("users"),
                 trend_threshold: 50,
                 watch_heartbeat: Duration::from_secs(10),
@@ -103,7 +104,7 @@ impl Bench {
             stopping: CancellationToken::new(),
         };
         let feature_id = app
-            .create_feature(feature(), Checks::default())
+            .create_feature(feature(), Checks::default(), false)
             .await
             .unwrap()
             .id;
@@ -148,6 +149,7 @@ impl Bench {
             priority: 0,
             idempotency_key: String::new(),
             trace: atelier::domain::Trace::default(),
+            preview: None,
         }
     }
 
@@ -184,13 +186,14 @@ impl Bench {
             description: String::new(),
             data: TemplateData::default(),
             preview_url: String::new(),
+            preview_media_id: None,
             tags: Vec::new(),
             is_active: true,
             order_index: 0,
             trend_start: None,
             trend_end: None,
         };
-        let created = self.app.create_template(draft, Checks::default());
+        let created = self.app.create_template(draft, Checks::default(), false);
         created.await.unwrap().id
     }
 
@@ -227,6 +230,7 @@ fn feature() -> FeatureDraft {
         system_prompt: String::new(),
         properties: FeatureProperties::default(),
         preview_url: String::new(),
+        preview_media_id: None,
         icon_url: String::new(),
         is_active: true,
         order_index: 0,

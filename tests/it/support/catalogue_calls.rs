@@ -59,6 +59,7 @@ impl Client {
         let request = UpdateTemplateRequest {
             template: Some(template),
             update_mask: Some(mask(paths)),
+            ..Default::default()
         };
         let updated = self.templates().update_template(request).await?;
         Ok(updated.into_inner().template.unwrap())

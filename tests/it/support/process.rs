@@ -82,6 +82,7 @@ impl Process {
             "storage.probe_interval=50ms",
             "providers.scripted=true",
             "catalogue.install_starter=false",
+            "catalogue.install_previews=false",
             "identity.provision_users=true",
             "server.shutdown_delay=1ms",
             "executor.concurrency=4",

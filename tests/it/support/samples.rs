@@ -38,6 +38,7 @@ pub(crate) fn full_feature(name: &str) -> CreateFeatureRequest {
         icon_url: "https://a.vn/i.png".to_owned(),
         is_active: Some(true),
         order_index: 3,
+        ..Default::default()
     }
 }
 

@@ -158,6 +158,26 @@ impl<'a> Calls<'a> {
                 ..Default::default()
             }
             .encode_to_vec(),
+            "PreviewTemplate" => PreviewTemplateRequest {
+                user_id: USER,
+                feature_id: self.fixtures.live.feature,
+                template_id: Some(self.fixtures.live.template),
+                template_data: self.create_template().template_data,
+                user_prompt: "Xin chào".to_owned(),
+                ..Default::default()
+            }
+            .encode_to_vec(),
+            "ListTemplateVersions" => ListTemplateVersionsRequest {
+                template_id: self.fixtures.live.template,
+                ..Default::default()
+            }
+            .encode_to_vec(),
+            "RestoreTemplateVersion" => RestoreTemplateVersionRequest {
+                id: self.fixtures.live.template,
+                version: 1,
+                ..Default::default()
+            }
+            .encode_to_vec(),
             "RecordTemplateView" => RecordTemplateViewRequest {
                 template_id: self.fixtures.live.template,
                 user_id: USER,
@@ -266,6 +286,7 @@ impl<'a> Calls<'a> {
         UpdateTemplateRequest {
             template: Some(template),
             update_mask: Some(everything()),
+            ..Default::default()
         }
     }
 

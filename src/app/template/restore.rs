@@ -1,0 +1,35 @@
+//! The way back to what a template was, see docs/domain.md#versions-of-a-template.
+
+use crate::{
+    app::App,
+    domain::{Checks, Error, stored},
+    entity::template,
+    store,
+};
+
+impl App {
+    /// Gives a live template the data again that it had in a version of it, as a change like any other.
+    pub async fn restore_template(
+        &self,
+        id: i64,
+        version: i64,
+        etag: &str,
+    ) -> Result<template::Model, Error> {
+        let mut checks = Checks::default();
+        checks.id("id", id);
+        checks.id("version", version);
+        checks.etag("etag", etag);
+        checks.finish(())?;
+        let db = self.store.reader();
+        let template = store::template::find_live(db, id).await?;
+        let kept = store::template_version::find(db, id, version).await?;
+        let mut checks = Checks::default();
+        let Some(kept) = kept.filter(|_| version <= template.version) else {
+            checks.add("version", "must be a version of the template that is kept");
+            return checks.finish(template);
+        };
+        let data = stored::read(Some(&kept.template_data)).map_err(Error::internal)?;
+        self.update_template(id, etag, checks, false, |draft| draft.data = data)
+            .await
+    }
+}

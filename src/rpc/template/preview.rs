@@ -1,0 +1,61 @@
+//! A template that is tried: the message as a request that is marked so.
+
+use tonic::Status;
+
+use crate::{
+    app::App,
+    domain::{Caller, Checks, Preview, RequestDraft},
+    store,
+};
+
+use crate::rpc::{json, proto, request};
+
+use super::message::{data_from, open_ended};
+
+pub(super) async fn create(
+    app: &App,
+    caller: Caller,
+    preview: proto::PreviewTemplateRequest,
+) -> Result<proto::PreviewTemplateResponse, Status> {
+    let (draft, checks) = draft(app, preview).await?;
+    let (request, jobs) = app.create_request(caller, draft, &checks).await?;
+    request::note_jobs(request.request.id, &jobs);
+    Ok(proto::PreviewTemplateResponse {
+        request: Some(request::message(request, caller)),
+        jobs: crate::rpc::job::brief_messages(jobs, caller),
+    })
+}
+
+async fn draft(
+    app: &App,
+    preview: proto::PreviewTemplateRequest,
+) -> Result<(RequestDraft, Checks), Status> {
+    let asked = proto::CreateRequestRequest {
+        user_id: preview.user_id,
+        feature_id: preview.feature_id,
+        template_id: preview.template_id,
+        user_prompt: preview.user_prompt,
+        user_media_urls: preview.user_media_urls,
+        input: preview.input,
+        idempotency_key: preview.idempotency_key,
+        priority: preview.priority,
+        ..Default::default()
+    };
+    let mut checks = request::check_finite(&asked);
+    let data = preview.template_data;
+    checks.extend(json::not_finite("", open_ended(data.as_ref())));
+    let template_id = asked.template_id.filter(|id| *id > 0);
+    checks.require(
+        data.is_some() || asked.template_id.is_some(),
+        "template_data",
+        || "is required without a template_id".to_owned(),
+    );
+    let data = data.map(|data| data_from(data, &mut checks));
+    let mut draft = request::draft(asked);
+    if let (0, Some(id)) = (draft.feature_id, template_id) {
+        let template = store::template::find_live(app.store.reader(), id).await?;
+        draft.feature_id = template.feature_id;
+    }
+    draft.preview = Some(Preview { data });
+    Ok((draft, checks))
+}
