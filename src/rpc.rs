@@ -10,7 +10,9 @@ mod health;
 mod http;
 mod job;
 mod json;
+mod language;
 mod media;
+mod names;
 mod page;
 pub mod proto;
 mod protocol_error;
@@ -225,6 +227,15 @@ fn required_id(id: i64) -> Result<i64, Error> {
     let mut checks = Checks::default();
     check_id("id", id, &mut checks);
     checks.finish(id)
+}
+
+/// Checks that a row is named by its id or by its name, and by one of them.
+fn check_id_or_name(id: i64, (field, name): (&str, &str), checks: &mut Checks) {
+    if name.is_empty() {
+        check_id("id", id, checks);
+    } else {
+        checks.require(id == 0, field, || "must be left out beside id".to_owned());
+    }
 }
 
 /// The identifier of what is to be cancelled, which only a trusted caller may have stopped.

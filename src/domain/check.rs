@@ -148,11 +148,9 @@ impl Checks {
 
     /// A machine-friendly name.
     pub fn name(&mut self, field: &str, name: &str) {
-        self.require(
-            (1..=128).contains(&name.len()) && name.chars().all(is_in_name),
-            field,
-            || "must have 1 to 128 characters of a-z, 0-9, \"_\" and \"-\"".to_owned(),
-        );
+        self.require(is_name(name), field, || {
+            "must have 1 to 128 characters of a-z, 0-9, \"_\" and \"-\"".to_owned()
+        });
     }
 
     /// An http or https URL with a host.
@@ -200,6 +198,11 @@ impl Checks {
             "must not contain the character U+0000".to_owned()
         });
     }
+}
+
+/// Whether it can be the name of a feature, or of a template within one.
+pub fn is_name(name: &str) -> bool {
+    (1..=128).contains(&name.len()) && name.chars().all(is_in_name)
 }
 
 /// Whether a machine-friendly name may have the character.

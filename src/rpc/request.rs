@@ -24,7 +24,7 @@ use super::{
 
 use include::{include_from, messages_with};
 use message::{
-    check_finite, draft, filter_from, listed, message, news_message, status_counts, validated,
+    check_message, draft, filter_from, listed, message, news_message, status_counts, validated,
 };
 
 pub(super) use include::messages;
@@ -49,7 +49,7 @@ impl RequestService for Requests {
         let request = request.into_inner();
         call::note(Resource::Feature, request.feature_id);
         call::note(Resource::Template, request.template_id());
-        let checks = check_finite(&request);
+        let checks = check_message(&request);
         let validate_only = request.validate_only;
         let draft = draft(request);
         if validate_only {
@@ -58,6 +58,8 @@ impl RequestService for Requests {
         }
         let (request, jobs) = self.app.create_request(caller, draft, &checks).await?;
         note_jobs(request.request.id, &jobs);
+        call::note(Resource::Feature, request.request.feature_id);
+        call::note(Resource::Template, request.request.template_id.unwrap_or(0));
         Ok(Response::new(proto::CreateRequestResponse {
             request: Some(message(request, caller)),
             jobs: job::brief_messages(jobs, caller),

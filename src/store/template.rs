@@ -14,9 +14,9 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::{
-    domain::{Error, Page, Resource, TemplateDraft, folded, folded_lines, in_window},
+    domain::{Error, Page, Resource, TemplateDraft, folded, folded_lines, in_window, is_name},
     entity::{
-        TextList,
+        TextList, feature,
         template::{ActiveModel, Column, Entity, Model},
     },
 };
@@ -83,7 +83,7 @@ pub async fn insert(
         feature_id: Set(draft.feature_id),
         name: Set(draft.name),
         description: Set(non_empty(draft.description)),
-        template_data: Set(serde_json::to_value(draft.data).map_err(Error::internal)?),
+        template_data: Set(draft.names.stored_with(&draft.data)?),
         preview_url: Set(non_empty(draft.preview_url)),
         is_trending: Set(in_window(draft.trend_start, draft.trend_end, now)),
         trend_score: Set(0),
@@ -133,6 +133,23 @@ pub async fn find_live(db: &impl ConnectionTrait, id: i64) -> Result<Model, Erro
     live(find(db, id).await?)
 }
 
+/// The live template with this name, `feature/template`.
+pub async fn find_named(db: &impl ConnectionTrait, name: &str) -> Result<Model, Error> {
+    let (feature, own) = name.split_once('/').unwrap_or_default();
+    let features = feature::Entity::find()
+        .select_only()
+        .column(feature::Column::Id)
+        .filter(feature::Column::DeletedAt.is_null())
+        .filter(feature::Column::Name.eq(feature));
+    let named = Entity::find()
+        .filter(Column::DeletedAt.is_null())
+        .filter(Column::FeatureId.in_subquery(features.into_query()))
+        .filter(Column::Name.eq(own));
+    let can_be = is_name(feature) && is_name(own);
+    let found = if can_be { named.one(db).await? } else { None };
+    found.ok_or_else(|| Error::not_named(Resource::Template, name))
+}
+
 fn live(template: Model) -> Result<Model, Error> {
     if template.deleted_at.is_some() {
         return Err(Error::not_found(Resource::Template, template.id));
@@ -169,7 +186,7 @@ pub async fn update(
         search_version: Set(Some(locked.version + 1)),
         name: Set(draft.name),
         description: Set(non_empty(draft.description)),
-        template_data: Set(serde_json::to_value(draft.data).map_err(Error::internal)?),
+        template_data: Set(draft.names.stored_with(&draft.data)?),
         preview_url: Set(non_empty(draft.preview_url)),
         is_trending: Set(is_trending),
         trend_start_date: Set(draft.trend_start),

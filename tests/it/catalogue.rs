@@ -6,6 +6,7 @@ mod feature_updates;
 mod features;
 mod file;
 mod looks;
+mod names;
 mod template_lists;
 mod template_updates;
 mod templates;

@@ -16,7 +16,8 @@ use crate::rpc::{
     time::{optional_time, timestamp},
 };
 
-pub(super) fn check_finite(request: &proto::CreateRequestRequest) -> Checks {
+/// What is wrong with the message itself.
+pub(super) fn check_message(request: &proto::CreateRequestRequest) -> Checks {
     let input = request.input.as_ref();
     let mut checks = Checks::default();
     let variables = input.into_iter().flat_map(|input| input.variables.values());
@@ -25,6 +26,21 @@ pub(super) fn check_finite(request: &proto::CreateRequestRequest) -> Checks {
     json::check_finite("input.extra", extra, &mut checks);
     let metadata = json::values_of(request.metadata.as_ref());
     json::check_finite("metadata", metadata, &mut checks);
+    let by_both = [
+        (
+            "feature",
+            request.feature_id != 0 && !request.feature.is_empty(),
+        ),
+        (
+            "template",
+            request.template_id.is_some() && !request.template.is_empty(),
+        ),
+    ];
+    for (field, by_both) in by_both {
+        checks.require(!by_both, field, || {
+            format!("must be left out beside {field}_id")
+        });
+    }
     checks
 }
 
@@ -34,6 +50,8 @@ pub(super) fn draft(request: proto::CreateRequestRequest) -> RequestDraft {
         project_id: request.project_id,
         feature_id: request.feature_id,
         template_id: request.template_id,
+        feature: request.feature,
+        template: request.template,
         user_prompt: request.user_prompt,
         user_media_urls: request.user_media_urls,
         input: request.input.map(input_from).unwrap_or_default(),
