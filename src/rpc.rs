@@ -234,6 +234,7 @@ fn check_id_or_name(id: i64, (field, name): (&str, &str), checks: &mut Checks) {
     if name.is_empty() {
         check_id("id", id, checks);
     } else {
+        call::note_id(id);
         checks.require(id == 0, field, || "must be left out beside id".to_owned());
     }
 }

@@ -11,10 +11,11 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, LockType, Query, SimpleExpr},
 };
 use serde::Serialize;
-use serde_json::Value as Json;
 
 use crate::{
-    domain::{Error, Page, Resource, TemplateDraft, folded, folded_lines, in_window, is_name},
+    domain::{
+        Error, Names, Page, Resource, TemplateDraft, folded, folded_lines, in_window, is_name,
+    },
     entity::{
         TextList, feature,
         template::{ActiveModel, Column, Entity, Model},
@@ -351,7 +352,7 @@ fn next_versions(now: DateTime<Utc>) -> UpdateMany<Entity> {
         )
 }
 
-/// Templates in this order; without their data, which is null then, unless it is wanted.
+/// Templates in this order; of their data only the names, unless it is wanted.
 pub async fn list(
     db: &impl ConnectionTrait,
     filter: &Filter,
@@ -363,9 +364,20 @@ pub async fn list(
     if !with_data {
         let told = Column::iter().filter(|column| !matches!(column, Column::TemplateData));
         let columns = list.query.select_only().columns(told);
-        list.query = columns.expr_as(Expr::value(Json::Null), Column::TemplateData);
+        let names = names_of_data(db.get_database_backend());
+        list.query = columns.expr_as(names, Column::TemplateData);
     }
     list.sorted(db, ranking.sorting()).await
+}
+
+/// The data without all but the keys of [`Names`].
+fn names_of_data(backend: DbBackend) -> SimpleExpr {
+    let entries = Names::KEYS.map(|key| format!("'{key}', template_data->'{key}'"));
+    let entries = entries.join(", ");
+    Expr::cust(match backend {
+        DbBackend::Postgres => format!("jsonb_strip_nulls(jsonb_build_object({entries}))"),
+        _ => format!("json_patch('{{}}', json_object({entries}))"),
+    })
 }
 
 /// The query of [`list`].

@@ -160,6 +160,8 @@ on_both_databases! {
             (asked("nothing", ""), ErrorReason::FeatureNotFound, "nothing"),
             (asked("poster", "poster/nothing"), ErrorReason::TemplateNotFound, "poster/nothing"),
             (asked("", "sale"), ErrorReason::TemplateNotFound, "sale"),
+            (asked("a\0", ""), ErrorReason::FeatureNotFound, "a"),
+            (asked("", "poster/a\0"), ErrorReason::TemplateNotFound, "poster/a"),
         ] {
             refusal(server.requests().create_request(request).await).is(Code::NotFound, reason).with("name", name);
         }
