@@ -156,7 +156,7 @@ impl Translation {
         for (name, texts) in &self.variables {
             match variables.iter().find(|variable| variable.name == *name) {
                 Some(variable) => {
-                    texts.check(&format!("{path}.variables.{name}"), variable, checks)
+                    texts.check(&format!("{path}.variables.{name}"), variable, checks);
                 }
                 None => checks.add(
                     format!("{path}.variables"),
