@@ -26,6 +26,7 @@ mod language;
 mod media_metadata;
 mod media_role;
 mod media_type;
+mod names;
 mod origin;
 mod output;
 mod page;
@@ -52,7 +53,7 @@ pub use catalogue::{
     Catalogue, CatalogueFeature, changed_feature_fields, changed_template_fields, tell_in_file,
 };
 pub use causes::with_causes;
-pub use check::Checks;
+pub use check::{Checks, is_name};
 pub use command::Command;
 pub use deletion::deletion_time;
 pub use derivatives::Derivatives;
@@ -67,10 +68,11 @@ pub use input::GenerationInput;
 pub use installation::{Doubt, Installation, Ownership, ownership};
 pub use job::{JobCounts, JobStatus, request_status};
 pub use job_input::JobInput;
-pub use language::Language;
+pub use language::{Language, by_quality};
 pub use media_metadata::{MediaMetadata, MediaNotes, Omission, to_map};
 pub use media_role::MediaRole;
 pub use media_type::MediaType;
+pub use names::{Named, Names, Translation, VariableTranslation, is_language};
 pub use origin::{Origin, Versioned};
 pub use output::{OutputSettings, further_formats};
 pub use page::{Page, PageToken, page_size};
@@ -81,11 +83,11 @@ pub use request::{
 };
 pub use resolution::{MIN_SIDE, Resolution};
 pub use table_name::TableName;
-pub use template::{TemplateData, TemplateDraft, check_tags};
+pub use template::{MAX_VARIABLES, TemplateData, TemplateDraft, check_tags};
 pub use time::{SECONDS, storable_time};
 pub use trace::Trace;
 pub use trend::{Tally, TrendWeight, in_window};
-pub use variable::{Variable, VariableType};
+pub use variable::{Choice, Variable, VariableType, media_id};
 pub use violation::{Violation, Violations};
 pub use watch_cursor::{CursorOf, Settling, UserCursor, WatchCursor};
 

@@ -10,7 +10,9 @@ mod health;
 mod http;
 mod job;
 mod json;
+mod language;
 mod media;
+mod names;
 mod page;
 mod preview;
 pub mod proto;
@@ -226,6 +228,18 @@ fn required_id(id: i64) -> Result<i64, Error> {
     let mut checks = Checks::default();
     check_id("id", id, &mut checks);
     checks.finish(id)
+}
+
+/// Checks that a row is named by its id or by its name, and by one of them.
+fn check_id_or_name(id: i64, (field, name): (&str, &str), checks: &mut Checks) {
+    if name.is_empty() {
+        check_id("id", id, checks);
+    } else {
+        call::note_id(id);
+        checks.require(id == 0, field, || {
+            Flaw::Conflict.says("must be left out beside id")
+        });
+    }
 }
 
 /// The identifier of what is to be cancelled, which only a trusted caller may have stopped.

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     app::App,
-    domain::{Checks, Error, FeatureDraft, FeatureProperties, Flaw, deletion_time, stored},
+    domain::{Checks, Error, FeatureDraft, FeatureProperties, Flaw, Named, deletion_time, stored},
     entity::feature,
     store::{self, Transaction},
 };
@@ -23,12 +23,14 @@ pub(super) fn properties_of(feature: &feature::Model) -> Result<FeaturePropertie
 /// What a client may say of the feature. Properties that cannot be read, which Atelier does not write, are all unknown ones.
 pub(super) fn draft_of(feature: &feature::Model) -> FeatureDraft {
     let text = |column: &Option<String>| column.clone().unwrap_or_default();
+    let Named { names, rest } = stored::show(feature.properties.clone());
     FeatureDraft {
         name: feature.name.clone(),
+        names,
         description: text(&feature.description),
         category: Some(feature.category),
         system_prompt: text(&feature.system_prompt),
-        properties: stored::show(feature.properties.clone()),
+        properties: rest,
         preview_url: text(&feature.preview_url),
         preview_media_id: feature.preview_media_id,
         icon_url: text(&feature.icon_url),

@@ -2,6 +2,7 @@
 
 mod delete;
 mod find;
+mod link;
 mod undelete;
 
 pub use find::FoundMedia;

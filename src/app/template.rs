@@ -10,7 +10,8 @@ mod update;
 use crate::{
     app::App,
     domain::{
-        Checks, Error, FeatureProperties, Flaw, MediaType, TemplateData, TemplateDraft, stored,
+        Checks, Error, FeatureProperties, Flaw, MediaType, Named, TemplateData, TemplateDraft,
+        stored,
     },
     entity::template,
 };
@@ -21,11 +22,13 @@ pub use render::{Rendered, Trial};
 pub(super) fn draft_of(template: &template::Model) -> TemplateDraft {
     let text = |column: &Option<String>| column.clone().unwrap_or_default();
     let tags = template.tags.as_ref().map(|tags| tags.items().to_vec());
+    let Named { names, rest } = stored::show(Some(template.template_data.clone()));
     TemplateDraft {
         feature_id: template.feature_id,
         name: template.name.clone(),
+        names,
         description: text(&template.description),
-        data: stored::show(Some(template.template_data.clone())),
+        data: rest,
         preview_url: text(&template.preview_url),
         preview_media_id: template.preview_media_id,
         tags: tags.unwrap_or_default(),

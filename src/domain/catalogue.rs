@@ -36,8 +36,8 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        Error, FeatureProperties, GenerationInput, JsonMap, MediaType, OutputSettings,
-        TemplateData, Variable, VariableType,
+        Choice, Error, FeatureProperties, GenerationInput, JsonMap, MediaType, Names,
+        OutputSettings, TemplateData, Translation, Variable, VariableTranslation, VariableType,
     };
 
     fn read(toml: &str) -> Catalogue {
@@ -74,7 +74,7 @@ mod tests {
             descripton = "x"
             category = "imag"
             is_active = "yes"
-            properties = { max_duration = -1, formats = "png", studio = { lights = [1, nan] } }
+            properties = { max_duration = -1, formats = "png", translations = { "v!" = {} }, studio = { lights = [1, nan] } }
             [[features]]
             name = "poster"
             category = "video"
@@ -89,6 +89,8 @@ mod tests {
             trend_end_date = 2026-01-01T00:00:00Z
             [features.templates.template_data]
             prompt = "{{ nobody }}"
+            translations.vi = { variables = { nobody = { label = "Ai" } } }
+            translations.fr = { displayname = "x" }
             negative_prompt = 3
             defaults = { seed = -2, batch_size = -3, output = { widht = 3, height = "tall" } }
             variables = [{ nam = "x", type = "integer", default = "many" }, { name = "y" }]
@@ -109,6 +111,7 @@ mod tests {
                 "features[0].properties.formats",
                 "features[0].properties.max_duration",
                 "features[0].properties.studio.lights[1]",
+                "features[0].properties.translations",
                 "features[1].templates[0].template_data",
                 "features[1].templates[1]",
                 "features[2].name",
@@ -119,6 +122,7 @@ mod tests {
                 "features[2].templates[0].template_data.defaults.seed",
                 "features[2].templates[0].template_data.negative_prompt",
                 "features[2].templates[0].template_data.prompt",
+                "features[2].templates[0].template_data.translations",
                 "features[2].templates[0].template_data.variables[0].default",
                 "features[2].templates[0].template_data.variables[0].nam",
                 "features[2].templates[0].template_data.variables[0].name",
@@ -127,7 +131,7 @@ mod tests {
             ]
         );
         assert!(problems[2].ends_with("is not a key of a catalogue; did you mean description?"));
-        assert!(problems[10].ends_with("is the name of features[1]"));
+        assert!(problems[11].ends_with("is the name of features[1]"));
     }
 
     #[test]
@@ -255,6 +259,7 @@ mod tests {
                 |(description, system_prompt, is_active, order_index, extra, max_batch_size)| {
                     FeatureDraft {
                         name: "f".to_owned(),
+                        names: names(&description, []),
                         description,
                         category: Some(MediaType::Image),
                         system_prompt,
@@ -275,7 +280,28 @@ mod tests {
             )
     }
 
-    /// A variable of each type.
+    fn names<const N: usize>(text: &str, variables: [(String, VariableTranslation); N]) -> Names {
+        let translation = Translation {
+            description: text.to_owned(),
+            variables: variables.into(),
+            ..Translation::default()
+        };
+        Names {
+            display_name: text.replace(['\n', '\r', '\t'], ""),
+            original_language: "en".to_owned(),
+            translations: [("vi-VN".to_owned(), translation)].into(),
+        }
+    }
+
+    fn translated(choice: &str) -> VariableTranslation {
+        VariableTranslation {
+            label: "Ở đâu".to_owned(),
+            choices: [(choice.to_owned(), "Cố đô".to_owned())].into(),
+            ..VariableTranslation::default()
+        }
+    }
+
+    /// A variable of each old type.
     fn variables(label: &str, bound: f64) -> Vec<Variable> {
         let variable = |name: &str, kind, default| Variable {
             name: name.to_owned(),
@@ -289,11 +315,20 @@ mod tests {
             min: None,
             max: None,
             choices: Vec::new(),
+            group: "Hơn nữa".to_owned(),
+            step: None,
+            unit: String::new(),
+        };
+        let choice = |value: &str, label: &str| Choice {
+            value: value.to_owned(),
+            label: label.to_owned(),
         };
         vec![
             variable("s", VariableType::String, Some(json!("a\nb"))),
             Variable {
                 max: Some(1e9),
+                step: Some(0.5),
+                unit: "%".to_owned(),
                 ..variable("i", VariableType::Integer, Some(json!(-3)))
             },
             Variable {
@@ -302,7 +337,7 @@ mod tests {
             },
             variable("b", VariableType::Boolean, Some(json!(false))),
             Variable {
-                choices: vec!["Huế".to_owned(), "'\"".to_owned()],
+                choices: vec![choice("Huế", ""), choice("'\"", "Hà Nội")],
                 ..variable("e", VariableType::Enum, Some(json!("Huế")))
             },
         ]
@@ -323,6 +358,7 @@ mod tests {
                 TemplateDraft {
                     feature_id: 0,
                     name: "t".to_owned(),
+                    names: names(&label, [("e".to_owned(), translated("Huế"))]),
                     description: label.clone(),
                     data: TemplateData {
                         prompt,

@@ -159,11 +159,9 @@ impl Checks {
 
     /// A machine-friendly name.
     pub fn name(&mut self, field: &str, name: &str) {
-        self.require(
-            (1..=128).contains(&name.len()) && name.chars().all(is_in_name),
-            field,
-            || Flaw::Malformed.says("must have 1 to 128 characters of a-z, 0-9, \"_\" and \"-\""),
-        );
+        self.require(is_name(name), field, || {
+            Flaw::Malformed.says("must have 1 to 128 characters of a-z, 0-9, \"_\" and \"-\"")
+        });
     }
 
     /// An http or https URL with a host.
@@ -215,6 +213,11 @@ impl Checks {
             Flaw::Malformed.says("must not contain the character U+0000")
         });
     }
+}
+
+/// Whether it can be the name of a feature, or of a template within one.
+pub fn is_name(name: &str) -> bool {
+    (1..=128).contains(&name.len()) && name.chars().all(is_in_name)
 }
 
 /// Whether a machine-friendly name may have the character.

@@ -70,6 +70,14 @@ pub enum Error {
         /// As the caller gave it.
         id: i64,
     },
+    /// The same for a name.
+    #[error("there is no {} {name:?}", .resource.noun())]
+    NotNamed {
+        /// Of which kind the row is.
+        resource: Resource,
+        /// As the caller gave it; of one that cannot be any row's what can be shown.
+        name: String,
+    },
     /// The row names no object, or the storage does not have it any more: one for the operator.
     #[error("the file of media {0} is gone from the storage")]
     MediaContentMissing(i64),
@@ -240,6 +248,13 @@ impl Error {
     /// [`Error::NotFound`], for where a query found no row.
     pub fn not_found(resource: Resource, id: i64) -> Self {
         Self::NotFound { resource, id }
+    }
+
+    /// [`Error::NotNamed`], for where a query found no row.
+    pub fn not_named(resource: Resource, name: &str) -> Self {
+        let shown = name.chars().filter(|c| !c.is_control());
+        let name = shown.take(257).collect();
+        Self::NotNamed { resource, name }
     }
 
     /// Whether the cause was logged when it began, so that nobody need be told of it again.

@@ -4,8 +4,8 @@ use codec::Format;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AspectRatio, Checks, Derivatives, Error, Flaw, IntakeLimits, JsonMap, MediaType, Resolution,
-    check::is_in_name, stored::OpenEnded,
+    AspectRatio, Checks, Derivatives, Error, Flaw, IntakeLimits, JsonMap, MediaType, Names,
+    Resolution, check::is_in_name, stored::OpenEnded,
 };
 
 const MAX_PROVIDER_CHARS: usize = 64;
@@ -176,6 +176,7 @@ impl FeatureProperties {
         checks.json("properties.extra", &self.extra);
         for key in Self::KNOWN
             .iter()
+            .chain(&Names::KEYS)
             .filter(|key| self.extra.contains_key(**key))
         {
             checks.add(
@@ -295,6 +296,8 @@ pub(super) fn list(names: &[String]) -> String {
 pub struct FeatureDraft {
     /// Unique among live features; see [`Checks::name`].
     pub name: String,
+    /// What people read, in several languages.
+    pub names: Names,
     /// For a person, at most 2,000 characters; empty if there is none.
     pub description: String,
     /// Required; `None` where it was left out or is none, which [`Self::check`] refuses. It never changes.
@@ -319,6 +322,7 @@ impl FeatureDraft {
     /// The category, if everything is in order; every violation otherwise, among them those found already.
     pub fn check(&self, mut checks: Checks) -> Result<MediaType, Error> {
         checks.name("name", &self.name);
+        self.names.check(&[], &mut checks);
         checks.text("description", &self.description, 2_000);
         checks.text("system_prompt", &self.system_prompt, 20_000);
         checks.optional_url("preview_url", &self.preview_url);
@@ -353,6 +357,7 @@ mod tests {
     fn every_violation_is_reported_at_once_with_its_path() {
         let draft = FeatureDraft {
             name: "Bad Name".to_owned(),
+            names: Names::default(),
             description: String::new(),
             category: Some(MediaType::Image),
             system_prompt: String::new(),

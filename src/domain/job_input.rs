@@ -72,6 +72,10 @@ pub struct JobInput {
     /// The template's variables with their values.
     #[serde(default, skip_serializing_if = "JsonMap::is_empty")]
     pub variables: JsonMap,
+    /// Those of the variables that take a picture. A media stands in them as `{"media_id": N}`: its link is made when the job
+    /// runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<String>,
     /// Settings that Atelier does not know.
     #[serde(default, skip_serializing_if = "JsonMap::is_empty")]
     pub extra: JsonMap,

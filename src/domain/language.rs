@@ -52,14 +52,15 @@ impl Language {
     }
 }
 
-/// The tags of an `Accept-Language`, those wanted most first; without those that are not wanted at all.
-fn by_quality(header: &str) -> Vec<&str> {
+/// The tags of an `Accept-Language` (RFC 9110), those wanted most first; without those that are not wanted at all, and without
+/// what is not well formed.
+pub fn by_quality(header: &str) -> Vec<&str> {
     let mut tags: Vec<(f32, &str)> = Vec::new();
     for range in header.split(',') {
         let (tag, parameter) = range.split_once(';').unwrap_or((range, "q=1"));
         let quality = parameter.trim().strip_prefix("q=").map(str::parse);
         if let Some(Ok(quality)) = quality
-            && quality > 0.0
+            && (f32::MIN_POSITIVE..=1.0).contains(&quality)
         {
             tags.push((quality, tag.trim()));
         }

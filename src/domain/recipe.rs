@@ -36,7 +36,12 @@ impl Recipe {
             ),
             ("input", Value::Object(shown_input(input))),
         ]);
+        let pictures = input
+            .pictures
+            .iter()
+            .filter_map(|name| input.variables.get(name));
         let withheld = present([
+            ("pictures", pictures.cloned().collect()),
             ("system_prompt", json!(input.system_prompt)),
             ("media_urls", json!(input.media_urls)),
             ("product_url", json!(input.product_url)),
@@ -72,6 +77,13 @@ impl Recipe {
 fn shown_input(input: &JobInput) -> JsonMap {
     let own_words = (input.user_prompt != input.prompt).then_some(&input.user_prompt);
     let side = |pixels: u32| (pixels > 0).then_some(pixels);
+    let mut variables = input.variables.clone();
+    for name in &input.pictures {
+        let given = variables.remove(name);
+        if let Some(url) = given.as_ref().and_then(Value::as_str).and_then(public_part) {
+            variables.insert(name.clone(), url.into());
+        }
+    }
     let media_urls: Vec<_> = input.media_urls.iter().filter_map(public_part).collect();
     present([
         ("prompt", json!(input.prompt)),
@@ -87,7 +99,7 @@ fn shown_input(input: &JobInput) -> JsonMap {
         ("format", json!(input.format)),
         ("duration_seconds", json!(input.duration_seconds)),
         ("frame_rate", json!(input.frame_rate)),
-        ("variables", Value::Object(input.variables.clone())),
+        ("variables", Value::Object(variables)),
         ("style", Value::Object(input.style.clone())),
     ])
 }
@@ -189,6 +201,8 @@ mod tests {
             json!({ "extra": { "token": "5ec2e7" } }),
             json!({ "media_urls": [url] }),
             json!({ "product_url": url }),
+            json!({ "variables": { "photo": url }, "pictures": ["photo"] }),
+            json!({ "variables": { "photo": { "media_id": 5 } }, "pictures": ["photo"] }),
         ] {
             let recipe = recipe(withheld.clone());
             for word in ["5ec2e7", "pass", "key"] {

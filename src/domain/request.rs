@@ -43,10 +43,16 @@ pub struct RequestDraft {
     pub user_id: i64,
     /// A collection of the Workspace domain, which nobody looks up.
     pub project_id: Option<i64>,
-    /// Must be live and active.
+    /// Must be live and active; 0 where it is told by its name or by the template.
     pub feature_id: i64,
-    /// `None`: no template. Must be live, active and of the feature.
+    /// `None`: no template, or one told by its name. Must be live, active and of the feature.
     pub template_id: Option<i64>,
+    /// The feature's name, in the place of its id.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub feature: String,
+    /// The template's name as `feature/template`, in the place of its id.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub template: String,
     /// Trimmed before it is checked and stored.
     pub user_prompt: String,
     /// What the user attached: at most 16 http or https URLs.
@@ -69,6 +75,21 @@ pub struct RequestDraft {
 }
 
 impl RequestDraft {
+    /// Whether it says in some way which feature it is for.
+    pub fn tells_feature(&self) -> bool {
+        let tells_template = !self.template.is_empty() || self.template_id.is_some_and(|id| id > 0);
+        self.feature_id > 0 || self.feature_id == 0 && (!self.feature.is_empty() || tells_template)
+    }
+
+    /// The field that tells its template.
+    pub fn template_field(&self) -> &'static str {
+        if self.template.is_empty() {
+            "template_id"
+        } else {
+            "template"
+        }
+    }
+
     /// Whether the idempotency key is one that a request can have been stored with.
     pub fn has_valid_key(&self) -> bool {
         let mut checks = Checks::default();
@@ -280,7 +301,7 @@ fn fill_template(
             .input
             .variables
             .keys()
-            .filter(|_| draft.template_id.is_none());
+            .filter(|_| draft.template_id.is_none() && draft.template.is_empty());
         for name in unwanted {
             checks.add(
                 format!("input.variables.{name}"),
@@ -338,6 +359,11 @@ fn first_job(
             .template
             .map(|template| template.style.clone())
             .unwrap_or_default(),
+        pictures: offer
+            .template
+            .into_iter()
+            .flat_map(|template| template.pictures().map(|picture| picture.name.clone()))
+            .collect(),
         variables,
         extra: input.extra,
     }

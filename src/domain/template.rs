@@ -7,11 +7,12 @@ use codec::Format;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Checks, FeatureProperties, Flaw, GenerationInput, JsonMap, MediaType, OutputSettings, Problem,
-    Variable, feature::MAX_BATCH_SIZE, prompt, stored::OpenEnded,
+    Checks, FeatureProperties, Flaw, GenerationInput, JsonMap, MediaType, Names, OutputSettings,
+    Problem, Variable, VariableType, feature::MAX_BATCH_SIZE, prompt, stored::OpenEnded,
 };
 
-const MAX_VARIABLES: usize = 64;
+/// Most variables of a template.
+pub const MAX_VARIABLES: usize = 64;
 const MAX_PROMPT_CHARS: usize = 20_000;
 const MAX_TAGS: usize = 32;
 
@@ -170,6 +171,12 @@ impl TemplateData {
             .collect()
     }
 
+    /// The variables that take a picture.
+    pub fn pictures(&self) -> impl Iterator<Item = &Variable> {
+        let variables = self.variables.iter();
+        variables.filter(|variable| variable.kind == VariableType::Picture)
+    }
+
     /// The prompt that these variables make; `None` when the template leaves the user's prompt as it is.
     pub fn render(&self, variables: &JsonMap, user_prompt: &str) -> Result<Option<String>, String> {
         if self.prompt.is_empty() {
@@ -199,6 +206,7 @@ impl TemplateData {
         checks.json("template_data.extra", &self.extra);
         for key in Self::KNOWN
             .iter()
+            .chain(&Names::KEYS)
             .filter(|key| self.extra.contains_key(**key))
         {
             checks.add(
@@ -286,6 +294,8 @@ pub struct TemplateDraft {
     pub feature_id: i64,
     /// Unique among the feature's live templates; see [`Checks::name`].
     pub name: String,
+    /// What people read, in several languages.
+    pub names: Names,
     /// For a person, at most 2,000 characters; empty if there is none.
     pub description: String,
     /// The style.
@@ -310,6 +320,7 @@ impl TemplateDraft {
     /// Every violation of the template's own rules and of its feature's limits.
     pub fn check(&self, properties: &FeatureProperties, category: MediaType, checks: &mut Checks) {
         checks.name("name", &self.name);
+        self.names.check(&self.data.variables, checks);
         checks.text("description", &self.description, 2_000);
         checks.optional_url("preview_url", &self.preview_url);
         check_tags("tags", &self.tags, checks);
@@ -416,6 +427,7 @@ mod tests {
         let draft = TemplateDraft {
             feature_id: 1,
             name: "sale".to_owned(),
+            names: Names::default(),
             description: String::new(),
             data: template(&json!({ "prompt": "{{ nobody }} {{ user_prompt }}" })),
             preview_url: String::new(),

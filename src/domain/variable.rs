@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Checks, Flaw, Problem, prompt};
 
@@ -34,7 +35,10 @@ pub struct Variable {
     /// Whether a request must give a value where there is no default.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub required: bool,
-    /// Characters of a string; 0 means the usual limit.
+    /// The heading under which a form shows it together with the others of the group; empty: none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
+    /// Characters of a text; 0 means the usual limit.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub max_length: i32,
     /// Smallest number; `None`: no bound.
@@ -43,25 +47,114 @@ pub struct Variable {
     /// Largest number; `None`: no bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
+    /// What numbers count on by from `min`, else from 0; `None`: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<f64>,
+    /// What a number counts, as a form shows it behind the field; empty: nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
     /// The values of an enum, at most 100, all different; empty for all other types.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub choices: Vec<String>,
+    pub choices: Vec<Choice>,
+}
+
+/// A value of an enum.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "StoredChoice", into = "StoredChoice")]
+pub struct Choice {
+    /// What a request gives.
+    pub value: String,
+    /// What a form shows; empty: the value.
+    pub label: String,
+}
+
+/// One without a label is stored as its value alone, as all once were.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum StoredChoice {
+    Value(String),
+    Labelled { value: String, label: String },
+}
+
+impl From<StoredChoice> for Choice {
+    fn from(stored: StoredChoice) -> Self {
+        let (value, label) = match stored {
+            StoredChoice::Value(value) => (value, String::new()),
+            StoredChoice::Labelled { value, label } => (value, label),
+        };
+        Self { value, label }
+    }
+}
+
+impl From<Choice> for StoredChoice {
+    fn from(Choice { value, label }: Choice) -> Self {
+        if label.is_empty() {
+            Self::Value(value)
+        } else {
+            Self::Labelled { value, label }
+        }
+    }
 }
 
 /// The type of a variable's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VariableType {
-    /// Text of at most `max_length` characters, without control characters but line breaks; trimmed.
+    /// One line of at most `max_length` characters, trimmed; a line break becomes a space, as in the field of a form.
     String,
-    /// A whole number from `min` to `max`.
+    /// Text of at most `max_length` characters, without control characters but line breaks; trimmed.
+    Text,
+    /// A whole number from `min` to `max`, in steps.
     Integer,
-    /// A number from `min` to `max`.
+    /// A number from `min` to `max`, in steps.
     Number,
     /// True or false.
     Boolean,
     /// One of `choices`.
     Enum,
+    /// `#RRGGBB`, in capitals once it is accepted.
+    Color,
+    /// A day, `YYYY-MM-DD`.
+    Date,
+    /// An http or https URL, or `{"media_id": N}` for a picture of the user's own.
+    Picture,
+}
+
+impl VariableType {
+    fn is_number(self) -> bool {
+        matches!(self, Self::Integer | Self::Number)
+    }
+}
+
+/// The media that a picture variable's value names.
+pub fn media_id(value: &Value) -> Option<i64> {
+    let object = value.as_object().filter(|object| object.len() == 1)?;
+    match object.get("media_id")? {
+        // JavaScript has an int64 as text.
+        Value::String(text) => text.parse().ok(),
+        number => number
+            .as_f64()
+            .filter(|id| id.fract() == 0.0 && id.abs() < 9e15)
+            .map(|id| id as i64),
+    }
+    .filter(|id| *id > 0)
+}
+
+/// Texts that a form shows of a variable, in whatever language.
+pub(super) fn check_texts<const N: usize>(
+    path: &str,
+    texts: [(&str, &String); N],
+    checks: &mut Checks,
+) {
+    for (name, text) in texts {
+        let field = format!("{path}.{name}");
+        match name {
+            "description" => checks.text(&field, text, 500),
+            "unit" => checks.line(&field, text, 32),
+            "group" => checks.line(&field, text, 100),
+            _ => checks.line(&field, text, 200),
+        }
+    }
 }
 
 fn is_zero(number: &i32) -> bool {
@@ -83,32 +176,43 @@ impl Variable {
 
     fn empty(&self) -> Value {
         match self.kind {
-            VariableType::String | VariableType::Enum => Value::from(""),
             VariableType::Integer | VariableType::Number => Value::from(0),
             VariableType::Boolean => Value::from(false),
+            _ => Value::from(""),
         }
     }
 
-    /// A value that fits, `words` where there is nothing better.
+    /// A value that fits, made of `words` where the variable says nothing better. There is none for a picture without an
+    /// example.
     pub(super) fn example(&self, words: &str) -> Value {
+        let shown = Value::from(self.placeholder.as_str());
+        if !self.placeholder.is_empty()
+            && let Ok(value) = self.accept(&shown)
+        {
+            return value;
+        }
+        let number = self.min.or(self.max).unwrap_or(1.0);
         match self.kind {
-            VariableType::String => {
-                let text = Some(self.placeholder.as_str()).filter(|text| !text.is_empty());
-                let most = usize::try_from(self.max_length).unwrap_or(0);
-                let most = if most > 0 { most } else { DEFAULT_MAX_LENGTH };
-                let text: String = text.unwrap_or(words).chars().take(most).collect();
-                Value::from(text)
+            VariableType::String | VariableType::Text => {
+                Value::from(words.chars().take(self.most_chars()).collect::<String>())
             }
-            VariableType::Enum => Value::from(self.choices.first().cloned()),
-            VariableType::Integer => Value::from(self.min.or(self.max).unwrap_or(1.0).ceil()),
-            VariableType::Number => Value::from(self.min.or(self.max).unwrap_or(1.0)),
+            VariableType::Enum => self
+                .choices
+                .first()
+                .map(|first| first.value.as_str())
+                .into(),
+            VariableType::Integer => Value::from(number.ceil()),
+            VariableType::Number => Value::from(number),
             VariableType::Boolean => Value::from(false),
+            VariableType::Color => Value::from("#336699"),
+            VariableType::Date => Value::from("2030-01-01"),
+            VariableType::Picture => Value::Null,
         }
     }
 
     fn accept(&self, value: &Value) -> Result<Value, Problem> {
         match self.kind {
-            VariableType::String => self.accept_string(value),
+            VariableType::String | VariableType::Text => self.accept_text(value),
             VariableType::Boolean => value
                 .as_bool()
                 .map(Value::from)
@@ -116,26 +220,40 @@ impl Variable {
             VariableType::Integer | VariableType::Number => self.accept_number(value),
             VariableType::Enum => value
                 .as_str()
-                .filter(|text| self.choices.iter().any(|choice| choice == text))
+                .filter(|text| self.choices.iter().any(|choice| choice.value == *text))
                 .map(Value::from)
                 .ok_or_else(|| {
-                    let words = format!("must be one of {}", self.choices.join(", "));
-                    Flaw::NotOneOf.says(words).allowed(&self.choices)
+                    let values = self.choices.iter().map(|choice| choice.value.as_str());
+                    let words = format!(
+                        "must be one of {}",
+                        values.clone().collect::<Vec<_>>().join(", ")
+                    );
+                    Flaw::NotOneOf.says(words).allowed(values)
                 }),
+            // The empty field of a form.
+            _ if value.as_str() == Some("") && !self.required => Ok(self.empty()),
+            VariableType::Color => accept_color(value),
+            VariableType::Date => accept_date(value),
+            VariableType::Picture => accept_picture(value),
         }
     }
 
-    fn accept_string(&self, value: &Value) -> Result<Value, Problem> {
-        let most = usize::try_from(self.max_length)
-            .ok()
-            .filter(|most| *most > 0)
-            .unwrap_or(DEFAULT_MAX_LENGTH);
+    fn most_chars(&self) -> usize {
+        let most = usize::try_from(self.max_length).ok();
+        most.filter(|most| *most > 0).unwrap_or(DEFAULT_MAX_LENGTH)
+    }
+
+    fn accept_text(&self, value: &Value) -> Result<Value, Problem> {
+        let most = self.most_chars();
         value
             .as_str()
             .filter(|text| {
                 text.chars().count() <= most && !text.chars().any(|c| c.is_control() && c != '\n')
             })
-            .map(|text| Value::from(text.trim()))
+            .map(|text| match self.kind {
+                VariableType::String => Value::from(text.trim().replace('\n', " ")),
+                _ => Value::from(text.trim()),
+            })
             .ok_or_else(|| {
                 let words =
                     format!("must be text of at most {most} characters without control characters");
@@ -151,7 +269,7 @@ impl Variable {
         let high = self.max.unwrap_or(f64::MAX);
         let number = value
             .as_f64()
-            .filter(|number| (low..=high).contains(number));
+            .filter(|number| (low..=high).contains(number) && self.is_on_step(*number));
         let whole = self.kind == VariableType::Integer;
         match number {
             // Whole numbers come as doubles from protobuf; beyond 2^53 they would not be exact.
@@ -169,27 +287,67 @@ impl Variable {
         }
     }
 
+    /// As near as doubles can tell.
+    fn is_on_step(&self, number: f64) -> bool {
+        self.step.is_none_or(|step| {
+            let steps = (number - self.min.unwrap_or(0.0)) / step;
+            (steps - steps.round()).abs() < 1e-6
+        })
+    }
+
     fn number_range(&self, whole: bool) -> String {
         let noun = if whole { "a whole number" } else { "a number" };
-        match (self.min, self.max) {
+        let range = match (self.min, self.max) {
             (Some(min), Some(max)) => format!("{noun} from {min} to {max}"),
             (Some(min), None) => format!("{noun}, {min} or more"),
             (None, Some(max)) => format!("{noun}, {max} or less"),
             (None, None) => noun.to_owned(),
+        };
+        match self.step {
+            Some(step) => format!("{range}, in steps of {step}"),
+            None => range,
         }
     }
 
     pub(super) fn check(&self, path: &str, checks: &mut Checks) {
         self.check_name(&format!("{path}.name"), checks);
-        checks.line(&format!("{path}.label"), &self.label, 200);
-        checks.text(&format!("{path}.description"), &self.description, 500);
-        checks.line(&format!("{path}.placeholder"), &self.placeholder, 200);
+        let texts = [
+            ("label", &self.label),
+            ("description", &self.description),
+            ("placeholder", &self.placeholder),
+            ("group", &self.group),
+            ("unit", &self.unit),
+        ];
+        check_texts(path, texts, checks);
         checks.range(&format!("{path}.max_length"), self.max_length, 0, 20_000);
         self.check_range(path, checks);
+        self.check_step(path, checks);
         self.check_choices(&format!("{path}.choices"), checks);
+        let field = format!("{path}.default_value");
         if let Some(Err(expected)) = self.default.as_ref().map(|value| self.accept(value)) {
-            checks.add(format!("{path}.default_value"), expected);
+            checks.add(&field, expected);
         }
+        let is_media = self.kind == VariableType::Picture
+            && self.default.as_ref().is_some_and(Value::is_object);
+        checks.require(!is_media, &field, || {
+            Flaw::Conflict.says("must be a URL: a media is one user's own")
+        });
+    }
+
+    fn check_step(&self, path: &str, checks: &mut Checks) {
+        let unfit = || Flaw::NotSupported.says("must be left out: the variable is no number");
+        let is_number = self.kind.is_number();
+        checks.require(
+            is_number || self.unit.is_empty(),
+            &format!("{path}.unit"),
+            unfit,
+        );
+        let field = format!("{path}.step");
+        checks.require(is_number || self.step.is_none(), &field, unfit);
+        let fits = |step: f64| step.is_finite() && step > 0.0;
+        checks.require(self.step.is_none_or(fits), &field, || {
+            Flaw::OutOfRange.says("must be a finite number above 0")
+        });
     }
 
     fn check_name(&self, field: &str, checks: &mut Checks) {
@@ -241,8 +399,120 @@ impl Variable {
         let mut seen = BTreeSet::new();
         for (index, choice) in self.choices.iter().enumerate() {
             let entry = format!("{field}[{index}]");
-            checks.line(&entry, choice, 200);
-            checks.require(seen.insert(choice), &entry, || Problem::duplicate(choice));
+            checks.line(&format!("{entry}.value"), &choice.value, 200);
+            checks.line(&format!("{entry}.label"), &choice.label, 200);
+            let value = &choice.value;
+            checks.require(seen.insert(value), &format!("{entry}.value"), || {
+                Problem::duplicate(value)
+            });
         }
+    }
+}
+
+fn accept_color(value: &Value) -> Result<Value, Problem> {
+    let digits = value.as_str().and_then(|text| text.strip_prefix('#'));
+    digits
+        .filter(|digits| digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        .map(|digits| Value::from(format!("#{}", digits.to_ascii_uppercase())))
+        .ok_or_else(|| Flaw::Malformed.says("must be a colour as #RRGGBB"))
+}
+
+fn accept_date(value: &Value) -> Result<Value, Problem> {
+    let text = value.as_str().filter(|text| text.len() == 10);
+    text.and_then(|text| text.parse::<NaiveDate>().ok())
+        .map(|date| Value::from(date.to_string()))
+        .ok_or_else(|| Flaw::Malformed.says("must be a date as YYYY-MM-DD"))
+}
+
+fn accept_picture(value: &Value) -> Result<Value, Problem> {
+    if let Some(id) = media_id(value) {
+        return Ok(json!({ "media_id": id }));
+    }
+    let mut checks = Checks::default();
+    checks.url("", value.as_str().unwrap_or_default());
+    if checks.is_empty() {
+        Ok(value.clone())
+    } else {
+        let expected =
+            "must be an http or https URL, or {\"media_id\": N} for a picture of the user's own";
+        Err(Flaw::Malformed.says(expected))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variable(declaration: &Value) -> Variable {
+        let mut whole = json!({ "name": "x" });
+        whole
+            .as_object_mut()
+            .unwrap()
+            .extend(declaration.as_object().unwrap().clone());
+        serde_json::from_value(whole).unwrap()
+    }
+
+    #[test]
+    fn each_type_takes_what_its_field_in_a_form_gives_and_nothing_else() {
+        let step = json!({ "type": "number", "min": 0.1, "step": 0.1 });
+        let whole = json!({ "type": "integer", "min": 5, "step": 5 });
+        let colour = json!({ "type": "color" });
+        let date = json!({ "type": "date" });
+        let picture = json!({ "type": "picture" });
+        for (declaration, given, accepted) in [
+            (
+                &json!({ "type": "string" }),
+                json!(" a\nb "),
+                Some(json!("a b")),
+            ),
+            (
+                &json!({ "type": "text" }),
+                json!(" a\nb "),
+                Some(json!("a\nb")),
+            ),
+            (&step, json!(0.3), Some(json!(0.3))),
+            (&step, json!(0.35), None),
+            (&whole, json!(20.0), Some(json!(20))),
+            (&whole, json!(21), None),
+            (&colour, json!("#c0ffee"), Some(json!("#C0FFEE"))),
+            (&colour, json!(""), Some(json!(""))),
+            (&colour, json!("#ế12345"), None),
+            (&colour, json!("red"), None),
+            (&date, json!("2028-02-29"), Some(json!("2028-02-29"))),
+            (&date, json!("2027-02-29"), None),
+            (&date, json!("2027-2-9"), None),
+            (&date, json!("+12027-02"), None),
+            (
+                &picture,
+                json!("https://a.vn/a.png"),
+                Some(json!("https://a.vn/a.png")),
+            ),
+            (
+                &picture,
+                json!({ "media_id": 7.0 }),
+                Some(json!({ "media_id": 7 })),
+            ),
+            (
+                &picture,
+                json!({ "media_id": "7" }),
+                Some(json!({ "media_id": 7 })),
+            ),
+            (&picture, json!({ "media_id": 0 }), None),
+            (&picture, json!({ "media_id": 7, "x": 1 }), None),
+            (&picture, json!("data:image/png;base64,"), None),
+        ] {
+            let value = variable(declaration).resolve(Some(&given));
+            assert_eq!(value.ok(), accepted, "{declaration} {given}");
+        }
+        let required = variable(&json!({ "type": "date", "required": true }));
+        assert!(required.resolve(Some(&json!(""))).is_err());
+    }
+
+    #[test]
+    fn choices_are_read_with_labels_and_without_and_written_as_briefly_as_they_can() {
+        let stored = json!([ "a", { "value": "b", "label": "Bê" } ]);
+        let choices: Vec<Choice> = serde_json::from_value(stored.clone()).unwrap();
+        assert_eq!((&*choices[0].label, &*choices[1].label), ("", "Bê"));
+        assert_eq!(serde_json::to_value(choices).unwrap(), stored);
     }
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     app::App,
-    domain::{JobInput, Reason, job::Failure},
+    domain::{Error, JobInput, Reason, job::Failure, media_id},
     entity::job,
     provider::{
         Output, Polled, ProgressSender, Provider, ProviderError, Registry, Submitted, Task, clean,
@@ -114,7 +114,8 @@ impl<'a> Submission<'a> {
     }
 
     async fn submit(&self) -> Result<Output, AttemptOutcome> {
-        match self.provider.submit(&self.task).await {
+        let task = self.with_pictures().await?;
+        match self.provider.submit(&task).await {
             Ok(Submitted::Done(output)) => Ok(output),
             Ok(Submitted::Accepted {
                 task_id,
@@ -128,6 +129,28 @@ impl<'a> Submission<'a> {
             Err(ProviderError::OutcomeUnknown(_)) => self.find_lost().await,
             Err(error) => Err(self.failed(error)),
         }
+    }
+
+    /// The task with its pictures among the media, and with links to those of the user's own, which are made now so that they
+    /// hold while the provider works.
+    async fn with_pictures(&self) -> Result<Task, AttemptOutcome> {
+        let mut task = self.task.clone();
+        let input = &mut task.input;
+        for name in &input.pictures {
+            let Some(value) = input.variables.get_mut(name) else {
+                continue;
+            };
+            if let Some(id) = media_id(value) {
+                let link = self.app.link_to_picture(id).await;
+                *value = link
+                    .map_err(|error| AttemptOutcome::Failed(gone(name, error)))?
+                    .into();
+            }
+            if let Some(url) = value.as_str().filter(|url| !url.is_empty()) {
+                input.media_urls.push(url.to_owned());
+            }
+        }
+        Ok(task)
     }
 
     /// Looks for a task that may or may not have been accepted. Submitting again could pay twice.
@@ -250,6 +273,19 @@ impl AbandonedTask {
             Ok(Err(error)) => tracing::warn!(task_id, %error, "cannot cancel the provider's task"),
             Err(_) => tracing::warn!(task_id, "the provider does not answer to a cancellation"),
         }
+    }
+}
+
+/// Why the picture of a variable cannot be had. A later attempt finds one that is away, and none that is deleted.
+fn gone(variable: &str, error: Error) -> AttemptError {
+    match error {
+        Error::NotFound { .. } | Error::MediaContentMissing(_) => {
+            let sentence = format!("The picture that {variable} names is not there any more.");
+            let failure = Failure::new(Reason::ProviderRejectedInput, sentence);
+            AttemptError::permanent(failure.with_detail(error.to_string()))
+        }
+        Error::StorageUnavailable(_) => AttemptError::storage_away(),
+        error => error.into(),
     }
 }
 

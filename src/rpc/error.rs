@@ -106,7 +106,9 @@ fn classify(error: &Error) -> (Code, Reason) {
         Error::Validation(_) => (Code::InvalidArgument, Reason::ValidationFailed),
         Error::InvalidPageToken => (Code::InvalidArgument, Reason::InvalidPageToken),
         Error::IdempotencyKeyReused { .. } => (Code::InvalidArgument, Reason::IdempotencyKeyReused),
-        Error::NotFound { resource, .. } => (Code::NotFound, not_found(*resource)),
+        Error::NotFound { resource, .. } | Error::NotNamed { resource, .. } => {
+            (Code::NotFound, not_found(*resource))
+        }
         Error::MediaContentMissing(_) => (Code::NotFound, Reason::MediaContentMissing),
         Error::FeatureNameTaken { .. } => (Code::AlreadyExists, Reason::FeatureNameTaken),
         Error::TemplateNameTaken { .. } => (Code::AlreadyExists, Reason::TemplateNameTaken),
@@ -197,7 +199,9 @@ fn metadata(error: &Error) -> HashMap<String, String> {
             ("offset", offset.to_string()),
         ],
         Error::MediaContentMissing(id) => vec![("media_id", id.to_string())],
-        Error::FeatureNameTaken { name } => vec![("name", name.clone())],
+        Error::FeatureNameTaken { name } | Error::NotNamed { name, .. } => {
+            vec![("name", name.clone())]
+        }
         Error::TemplateNameTaken { feature_id, name } => {
             vec![
                 ("name", name.clone()),

@@ -6,17 +6,20 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::App,
-    domain::{Caller, Checks, Error, Page},
+    domain::{Caller, Checks, Error, Page, TemplateData},
     entity::feature,
     store::{self, PageRequest},
 };
 
 use super::{
-    call, caller, check_id, json,
+    call, caller, check_id, check_id_or_name, json,
+    language::Languages,
+    names::{localize_feature, refuse_translated},
     page::{bounded_page, page_request},
     preview::{with_preview, with_previews},
     proto::{self, feature_service_server::FeatureService},
     required_id,
+    template::{input_defaults, input_limits, properties_of},
 };
 
 use message::{FIELDS, basic, draft, filter_from, is_whole, message, open_ended, resource};
@@ -52,10 +55,28 @@ impl FeatureService for Features {
         request: Request<proto::GetFeatureRequest>,
     ) -> Result<Response<proto::GetFeatureResponse>, Status> {
         let caller = caller(&request);
-        let id = required_id(request.get_ref().id)?;
-        let feature = store::feature::find(self.app.store.reader(), id).await?;
+        let (metadata, _, asked) = request.into_parts();
+        let mut checks = Checks::default();
+        check_id_or_name(asked.id, ("feature", &asked.feature), &mut checks);
+        let languages = Languages::asked_for(asked.language.as_deref(), &metadata, &mut checks);
+        checks.finish(())?;
+        let db = self.app.store.reader();
+        let feature = match asked.id {
+            0 => store::feature::find_named(db, &asked.feature).await?,
+            id => store::feature::find(db, id).await?,
+        };
+        let (properties, category) = (properties_of(&feature), feature.category);
+        let (defaults, (default_width, default_height)) =
+            input_defaults(&TemplateData::default(), &properties, category);
+        let limits = input_limits(&properties, category, self.app.settings.intake);
+        let mut feature = message(feature, caller);
+        localize_feature(&mut feature, &languages);
         Ok(Response::new(proto::GetFeatureResponse {
-            feature: with_preview(&self.app, message(feature, caller)).await?,
+            feature: with_preview(&self.app, feature).await?,
+            input_limits: Some(limits),
+            input_defaults: Some(defaults),
+            default_width,
+            default_height,
         }))
     }
 
@@ -64,16 +85,20 @@ impl FeatureService for Features {
         request: Request<proto::ListFeaturesRequest>,
     ) -> Result<Response<proto::ListFeaturesResponse>, Status> {
         let caller = caller(&request);
-        let request = request.into_inner();
+        let (metadata, _, request) = request.into_parts();
         let mut checks = Checks::default();
         let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
         let whole = is_whole(request.view, &mut checks);
+        let languages = Languages::asked_for(request.language.as_deref(), &metadata, &mut checks);
         let filter = filter_from(request, &mut checks);
         checks.finish(())?;
         if !filter.text.is_empty() {
             self.app.fold_for_search::<feature::Entity>().await;
         }
-        let page = bounded_page(page, |page| self.page(caller, &filter, whole, page)).await?;
+        let page = bounded_page(page, |page| {
+            self.page(caller, &filter, (whole, &languages), page)
+        })
+        .await?;
         Ok(Response::new(proto::ListFeaturesResponse {
             features: page.items,
             next_page_token: page.next_page_token,
@@ -89,11 +114,13 @@ impl FeatureService for Features {
         let given = request.feature.unwrap_or_default();
         let not_finite = json::not_finite("feature.", open_ended(given.properties.as_ref()));
         let (id, etag) = (given.id, given.etag.clone());
+        let language = (given.language.clone(), given.original_language.clone());
         call::note_id(id);
         let given = resource(given);
         let mut of_mask = Checks::default();
         let mask = FIELDS.select(request.update_mask, &given, &mut of_mask);
         let mut checks = Checks::within("feature.");
+        refuse_translated((&language.0, &language.1), &mask, &mut checks);
         checks.extend(of_mask.into_violations());
         checks.extend(not_finite);
         let change = |draft: &mut _| mask.copy(draft, &given);
@@ -142,13 +169,16 @@ impl Features {
         &self,
         caller: Caller,
         filter: &store::feature::Filter,
-        whole: bool,
+        (whole, languages): (bool, &Languages),
         page: PageRequest,
     ) -> Result<Page<proto::Feature>, Error> {
         let page = store::feature::list(self.app.store.reader(), filter, &page).await?;
         let features = page.items.into_iter();
-        let features = features.map(|feature| message(feature, caller));
-        let features = features.map(|feature| if whole { feature } else { basic(feature) });
+        let features = features.map(|feature| {
+            let mut feature = message(feature, caller);
+            localize_feature(&mut feature, languages);
+            if whole { feature } else { basic(feature) }
+        });
         Ok(Page {
             items: with_previews(&self.app, features.collect()).await?,
             next_page_token: page.next_page_token,

@@ -23,12 +23,10 @@ use super::{
 };
 
 use include::{include_from, messages_with};
-use message::{
-    filter_from, listed, news_message, status_counts, validated, warning_messages,
-};
+use message::{filter_from, listed, news_message, status_counts, validated, warning_messages};
 
 pub(super) use include::messages;
-pub(super) use message::{check_finite, draft, input_from, input_message, message};
+pub(super) use message::{check_message, draft, input_from, input_message, message};
 
 /// Most requests that one stream watches.
 const MAX_WATCHED: usize = 100;
@@ -49,7 +47,7 @@ impl RequestService for Requests {
         let request = request.into_inner();
         call::note(Resource::Feature, request.feature_id);
         call::note(Resource::Template, request.template_id());
-        let checks = check_finite(&request);
+        let checks = check_message(&request);
         let validate_only = request.validate_only;
         let draft = draft(request);
         if validate_only {
@@ -60,6 +58,8 @@ impl RequestService for Requests {
         let (request, jobs) = accepted.await?;
         note_jobs(request.request.id, &jobs);
         let warnings = self.app.warnings(&draft, &jobs);
+        call::note(Resource::Feature, request.request.feature_id);
+        call::note(Resource::Template, request.request.template_id.unwrap_or(0));
         Ok(Response::new(proto::CreateRequestResponse {
             request: Some(message(request, caller)),
             jobs: job::brief_messages(jobs, caller),

@@ -8,14 +8,16 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::{App, Trial},
-    domain::{Checks, Error, Page, Resource},
+    domain::{Checks, Error, Flaw, Page, Resource},
     entity::template,
     store::{self, PageRequest, template::Ranking},
 };
 
 use super::{
     batch::{batch, batch_ids},
-    call, caller, check_id, json,
+    call, caller, check_id, check_id_or_name, json,
+    language::Languages,
+    names::{localize_template, refuse_translated},
     page::{bounded_page, page_request},
     preview::{with_preview, with_previews},
     proto::{self, template_service_server::TemplateService},
@@ -23,9 +25,10 @@ use super::{
 };
 
 use message::{
-    FIELDS, draft, filter_from, input_defaults, input_limits, is_whole, message, open_ended,
-    properties_of, ranking_from, resource,
+    FIELDS, data_of, draft, filter_from, is_whole, message, open_ended, ranking_from, resource,
 };
+
+pub(super) use message::{input_defaults, input_limits, properties_of};
 
 pub(super) struct Templates {
     pub(super) app: App,
@@ -37,11 +40,19 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::CreateTemplateRequest>,
     ) -> Result<Response<proto::CreateTemplateResponse>, Status> {
-        let request = request.into_inner();
+        let mut request = request.into_inner();
+        let by_both = request.feature_id != 0 && !request.feature.is_empty();
+        if request.feature_id == 0 && !request.feature.is_empty() {
+            let db = self.app.store.reader();
+            request.feature_id = store::feature::find_named(db, &request.feature).await?.id;
+        }
         call::note(Resource::Feature, request.feature_id);
         let not_finite = json::not_finite("", open_ended(request.template_data.as_ref()));
         let validate_only = request.validate_only;
         let (draft, mut checks) = draft(request);
+        checks.require(!by_both, "feature", || {
+            Flaw::Conflict.says("must be left out beside feature_id")
+        });
         checks.extend(not_finite);
         let template = self
             .app
@@ -57,12 +68,22 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::GetTemplateRequest>,
     ) -> Result<Response<proto::GetTemplateResponse>, Status> {
-        let id = required_id(request.get_ref().id)?;
+        let (metadata, _, asked) = request.into_parts();
+        let mut checks = Checks::default();
+        check_id_or_name(asked.id, ("template", &asked.template), &mut checks);
+        let languages = Languages::asked_for(asked.language.as_deref(), &metadata, &mut checks);
+        checks.finish(())?;
         let db = self.app.store.reader();
-        let template = store::template::find(db, id).await?;
+        let template = match asked.id {
+            0 => store::template::find_named(db, &asked.template).await?,
+            id => store::template::find(db, id).await?,
+        };
         let feature = store::feature::find(db, template.feature_id).await?;
         let properties = properties_of(&feature);
-        let (defaults, (width, height)) = input_defaults(&template, &properties, feature.category);
+        let (defaults, (default_width, default_height)) =
+            input_defaults(&data_of(&template), &properties, feature.category);
+        let mut template = message(template);
+        localize_template(&mut template, &languages);
         Ok(Response::new(proto::GetTemplateResponse {
             input_limits: Some(input_limits(
                 &properties,
@@ -70,9 +91,9 @@ impl TemplateService for Templates {
                 self.app.settings.intake,
             )),
             input_defaults: Some(defaults),
-            default_width: i32::try_from(width).unwrap_or(i32::MAX),
-            default_height: i32::try_from(height).unwrap_or(i32::MAX),
-            template: with_preview(&self.app, message(template)).await?,
+            default_width,
+            default_height,
+            template: with_preview(&self.app, template).await?,
         }))
     }
 
@@ -80,13 +101,19 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::BatchGetTemplatesRequest>,
     ) -> Result<Response<proto::BatchGetTemplatesResponse>, Status> {
+        let (metadata, _, asked) = request.into_parts();
         let mut checks = Checks::default();
-        let ids = batch_ids(request.into_inner().ids, &mut checks);
+        let ids = batch_ids(asked.ids, &mut checks);
+        let languages = Languages::asked_for(asked.language.as_deref(), &metadata, &mut checks);
         checks.finish(())?;
         let db = self.app.store.reader();
         let found = store::template::find_all(db, ids.iter().copied()).await?;
-        let messages = found.into_iter().map(message).collect();
-        let messages = with_previews(&self.app, messages).await?;
+        let messages = found.into_iter().map(|template| {
+            let mut template = message(template);
+            localize_template(&mut template, &languages);
+            template
+        });
+        let messages = with_previews(&self.app, messages.collect()).await?;
         let batch = batch(ids, messages, |it| it.id);
         Ok(Response::new(proto::BatchGetTemplatesResponse {
             templates: batch.items,
@@ -99,9 +126,10 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::ListTemplatesRequest>,
     ) -> Result<Response<proto::ListTemplatesResponse>, Status> {
-        let request = request.into_inner();
+        let (metadata, _, request) = request.into_parts();
         let mut checks = Checks::default();
         let (order, view) = (request.order, request.view);
+        let languages = Languages::asked_for(request.language.as_deref(), &metadata, &mut checks);
         let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
         let filter = filter_from(request, &mut checks);
         let ranking = ranking_from(order, &mut checks);
@@ -110,7 +138,10 @@ impl TemplateService for Templates {
         if filter.searches() {
             self.app.fold_for_search::<template::Entity>().await;
         }
-        let page = bounded_page(page, |page| self.page(&filter, ranking, whole, page)).await?;
+        let page = bounded_page(page, |page| {
+            self.page(&filter, ranking, (whole, &languages), page)
+        })
+        .await?;
         Ok(Response::new(proto::ListTemplatesResponse {
             templates: page.items,
             next_page_token: page.next_page_token,
@@ -139,6 +170,7 @@ impl TemplateService for Templates {
         let given = request.template.unwrap_or_default();
         let not_finite = json::not_finite("template.", open_ended(given.template_data.as_ref()));
         let (id, etag) = (given.id, given.etag.clone());
+        let language = (given.language.clone(), given.original_language.clone());
         call::note_id(id);
         call::note(Resource::Feature, given.feature_id);
         let (given, problems) = resource(given, "template.");
@@ -150,6 +182,7 @@ impl TemplateService for Templates {
             }
         }
         let mut of_template = Checks::within("template.");
+        refuse_translated((&language.0, &language.1), &mask, &mut of_template);
         of_template.extend(checks.into_violations());
         of_template.extend(not_finite);
         let change = |draft: &mut _| mask.copy(draft, &given);
@@ -195,7 +228,7 @@ impl TemplateService for Templates {
         let request = request.into_inner();
         call::note_id(request.template_id);
         let mut checks = Checks::default();
-        json::check_finite("variables", request.variables.values(), &mut checks);
+        json::check_message("variables", request.variables.values(), &mut checks);
         let trial = Trial {
             template_id: request.template_id,
             user_prompt: request.user_prompt,
@@ -250,15 +283,19 @@ impl Templates {
         &self,
         filter: &store::template::Filter,
         ranking: Ranking,
-        whole: bool,
+        (whole, languages): (bool, &Languages),
         page: PageRequest,
     ) -> Result<Page<proto::Template>, Error> {
         let db = self.app.store.reader();
         let page = store::template::list(db, filter, ranking, &page, whole).await?;
-        let templates = page.items.into_iter().map(message);
-        let templates = templates.map(|template| proto::Template {
-            template_data: template.template_data.filter(|_| whole),
-            ..template
+        let templates = page.items.into_iter().map(|template| {
+            let mut template = message(template);
+            localize_template(&mut template, languages);
+            if !whole {
+                template.template_data = None;
+                template.translations.clear();
+            }
+            template
         });
         Ok(Page {
             items: with_previews(&self.app, templates.collect()).await?,

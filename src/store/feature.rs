@@ -14,8 +14,8 @@ use serde::Serialize;
 
 use crate::{
     domain::{
-        Checks, Error, FeatureDraft, Flaw, JobStatus, MediaType, Page, RequestDraft, Resource,
-        TableName, folded_lines,
+        Checks, Error, FeatureDraft, Flaw, JobStatus, MAX_VARIABLES, MediaType, Page, RequestDraft,
+        Resource, TableName, folded_lines, is_name, media_id,
     },
     entity::{
         feature::{ActiveModel, Column, Entity, Model},
@@ -60,9 +60,7 @@ pub async fn insert(
         description: Set(non_empty(draft.description)),
         category: Set(category),
         system_prompt: Set(non_empty(draft.system_prompt)),
-        properties: Set(Some(
-            serde_json::to_value(draft.properties).map_err(Error::internal)?,
-        )),
+        properties: Set(Some(draft.names.stored_with(&draft.properties)?)),
         preview_url: Set(non_empty(draft.preview_url)),
         icon_url: Set(non_empty(draft.icon_url)),
         is_active: Set(draft.is_active),
@@ -102,6 +100,41 @@ pub async fn find_live(db: &impl ConnectionTrait, id: i64) -> Result<Model, Erro
     live(find(db, id).await?)
 }
 
+/// The live feature with this name.
+pub async fn find_named(db: &impl ConnectionTrait, name: &str) -> Result<Model, Error> {
+    let live = Entity::find().filter(Column::DeletedAt.is_null());
+    let named = live.filter(Column::Name.eq(name));
+    // Others hold what no database takes.
+    let found = if is_name(name) {
+        named.one(db).await?
+    } else {
+        None
+    };
+    found.ok_or_else(|| Error::not_named(Resource::Feature, name))
+}
+
+/// The request with the ids of the feature and the template that it names.
+pub async fn find_asked_for(
+    db: &impl ConnectionTrait,
+    draft: &RequestDraft,
+) -> Result<RequestDraft, Error> {
+    let mut found = draft.clone();
+    if draft.feature_id == 0 && !draft.feature.is_empty() {
+        found.feature_id = find_named(db, &draft.feature).await?.id;
+    }
+    if draft.template_id.is_none() && !draft.template.is_empty() {
+        let template = super::template::find_named(db, &draft.template).await?;
+        found.template_id = Some(template.id);
+        if found.feature_id == 0 {
+            found.feature_id = template.feature_id;
+        }
+    }
+    if let (0, Some(id @ 1..)) = (found.feature_id, found.template_id) {
+        found.feature_id = super::template::find_live(db, id).await?.feature_id;
+    }
+    Ok(found)
+}
+
 /// What a request asks for, and whether there is the user who does.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Offered {
@@ -115,6 +148,9 @@ pub struct Offered {
     /// Live, and perhaps inactive; `None` if none is asked for.
     #[sea_orm(skip)]
     pub template: Option<template::Model>,
+    /// Those of the media among the request's variables that are live pictures of the user.
+    #[sea_orm(skip)]
+    pub pictures: Vec<i64>,
 }
 
 /// A live feature, and one of its templates that is live too, if one is asked for. `held`: nobody deletes the feature until
@@ -146,8 +182,9 @@ pub async fn find_offered(
     let (offered, template) = found.ok_or_else(|| Error::not_found(Resource::Feature, id))?;
     let feature = live(offered.feature)?;
     match template_id {
-        Some(id) if template.is_none() => Err(without_template(db, id, feature.id).await),
+        Some(id) if template.is_none() => Err(without_template(db, id, draft).await),
         _ => Ok(Offered {
+            pictures: pictures_of(db, draft).await?,
             feature,
             template,
             ..offered
@@ -155,16 +192,28 @@ pub async fn find_offered(
     }
 }
 
+async fn pictures_of(db: &impl ConnectionTrait, draft: &RequestDraft) -> Result<Vec<i64>, Error> {
+    let variables = draft.input.variables.values();
+    let ids: Vec<_> = variables.filter_map(media_id).take(MAX_VARIABLES).collect();
+    if ids.is_empty() {
+        return Ok(ids);
+    }
+    super::media::live_pictures(db, draft.user_id, ids).await
+}
+
 /// Why a feature has no template of this id.
-async fn without_template(db: &impl ConnectionTrait, id: i64, feature_id: i64) -> Error {
+async fn without_template(db: &impl ConnectionTrait, id: i64, draft: &RequestDraft) -> Error {
     let template = match super::template::find_live(db, id).await {
         Ok(template) => template,
         Err(error) => return error,
     };
     let mut checks = Checks::default();
-    let owner = template.feature_id;
+    let (feature_id, owner) = (draft.feature_id, template.feature_id);
     let description = format!("must be a template of feature {feature_id}, not of feature {owner}");
-    checks.add("template_id", Flaw::Conflict.says(description).found(owner));
+    checks.add(
+        draft.template_field(),
+        Flaw::Conflict.says(description).found(owner),
+    );
     Error::Validation(checks.into_violations())
 }
 
@@ -226,9 +275,7 @@ pub async fn update(
         name: Set(draft.name),
         description: Set(non_empty(draft.description)),
         system_prompt: Set(non_empty(draft.system_prompt)),
-        properties: Set(Some(
-            serde_json::to_value(draft.properties).map_err(Error::internal)?,
-        )),
+        properties: Set(Some(draft.names.stored_with(&draft.properties)?)),
         preview_media_id: Set(draft.preview_media_id),
         preview_url: Set(non_empty(draft.preview_url)),
         icon_url: Set(non_empty(draft.icon_url)),

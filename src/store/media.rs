@@ -144,6 +144,18 @@ pub async fn find_live(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Re
     Ok(media)
 }
 
+/// Those of the media that are live pictures of the user.
+pub async fn live_pictures(
+    db: &impl ConnectionTrait,
+    user_id: i64,
+    ids: Vec<i64>,
+) -> Result<Vec<i64>, Error> {
+    let found = find_all(db, Caller::User(user_id), ids).await?.into_iter();
+    let pictures =
+        found.filter(|media| media.deleted_at.is_none() && media.media_type == MediaType::Image);
+    Ok(pictures.map(|media| media.id).collect())
+}
+
 fn of_user(user_id: i64) -> SimpleExpr {
     let requests = request::Entity::find()
         .select_only()

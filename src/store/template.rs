@@ -11,12 +11,13 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait, LockType, Query, SimpleExpr},
 };
 use serde::Serialize;
-use serde_json::Value as Json;
 
 use crate::{
-    domain::{Error, Page, Resource, TemplateDraft, folded, folded_lines, in_window},
+    domain::{
+        Error, Names, Page, Resource, TemplateDraft, folded, folded_lines, in_window, is_name,
+    },
     entity::{
-        TextList,
+        TextList, feature,
         template::{ActiveModel, Column, Entity, Model},
     },
 };
@@ -85,7 +86,7 @@ pub async fn insert(
         feature_id: Set(draft.feature_id),
         name: Set(draft.name),
         description: Set(non_empty(draft.description)),
-        template_data: Set(serde_json::to_value(draft.data).map_err(Error::internal)?),
+        template_data: Set(draft.names.stored_with(&draft.data)?),
         preview_url: Set(non_empty(draft.preview_url)),
         is_trending: Set(in_window(draft.trend_start, draft.trend_end, now)),
         trend_score: Set(0),
@@ -137,6 +138,23 @@ pub async fn find_live(db: &impl ConnectionTrait, id: i64) -> Result<Model, Erro
     live(find(db, id).await?)
 }
 
+/// The live template with this name, `feature/template`.
+pub async fn find_named(db: &impl ConnectionTrait, name: &str) -> Result<Model, Error> {
+    let (feature, own) = name.split_once('/').unwrap_or_default();
+    let features = feature::Entity::find()
+        .select_only()
+        .column(feature::Column::Id)
+        .filter(feature::Column::DeletedAt.is_null())
+        .filter(feature::Column::Name.eq(feature));
+    let named = Entity::find()
+        .filter(Column::DeletedAt.is_null())
+        .filter(Column::FeatureId.in_subquery(features.into_query()))
+        .filter(Column::Name.eq(own));
+    let can_be = is_name(feature) && is_name(own);
+    let found = if can_be { named.one(db).await? } else { None };
+    found.ok_or_else(|| Error::not_named(Resource::Template, name))
+}
+
 fn live(template: Model) -> Result<Model, Error> {
     if template.deleted_at.is_some() {
         return Err(Error::not_found(Resource::Template, template.id));
@@ -173,7 +191,7 @@ pub async fn update(
         search_version: Set(Some(locked.version + 1)),
         name: Set(draft.name),
         description: Set(non_empty(draft.description)),
-        template_data: Set(serde_json::to_value(draft.data).map_err(Error::internal)?),
+        template_data: Set(draft.names.stored_with(&draft.data)?),
         preview_media_id: Set(draft.preview_media_id),
         preview_url: Set(non_empty(draft.preview_url)),
         is_trending: Set(is_trending),
@@ -343,7 +361,7 @@ fn next_versions(now: DateTime<Utc>) -> UpdateMany<Entity> {
         )
 }
 
-/// Templates in this order; without their data, which is null then, unless it is wanted.
+/// Templates in this order; of their data only the names, unless it is wanted.
 pub async fn list(
     db: &impl ConnectionTrait,
     filter: &Filter,
@@ -355,9 +373,20 @@ pub async fn list(
     if !with_data {
         let told = Column::iter().filter(|column| !matches!(column, Column::TemplateData));
         let columns = list.query.select_only().columns(told);
-        list.query = columns.expr_as(Expr::value(Json::Null), Column::TemplateData);
+        let names = names_of_data(db.get_database_backend());
+        list.query = columns.expr_as(names, Column::TemplateData);
     }
     list.sorted(db, ranking.sorting()).await
+}
+
+/// The data without all but the keys of [`Names`].
+fn names_of_data(backend: DbBackend) -> SimpleExpr {
+    let entries = Names::KEYS.map(|key| format!("'{key}', template_data->'{key}'"));
+    let entries = entries.join(", ");
+    Expr::cust(match backend {
+        DbBackend::Postgres => format!("jsonb_strip_nulls(jsonb_build_object({entries}))"),
+        _ => format!("json_patch('{{}}', json_object({entries}))"),
+    })
 }
 
 /// The query of [`list`].

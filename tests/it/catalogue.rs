@@ -6,6 +6,7 @@ mod feature_updates;
 mod features;
 mod file;
 mod looks;
+mod names;
 mod previews;
 mod template_lists;
 mod template_updates;

@@ -125,6 +125,8 @@ fn draft(
         project_id: None,
         feature_id: feature.id,
         template_id: template.map(|template| template.id),
+        feature: String::new(),
+        template: String::new(),
         user_prompt: words,
         user_media_urls: Vec::new(),
         input: GenerationInput {

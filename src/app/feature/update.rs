@@ -3,7 +3,7 @@
 
 use crate::{
     app::App,
-    domain::{Checks, Error, FeatureDraft, Resource, TemplateData, check_etag, stored},
+    domain::{Checks, Error, FeatureDraft, Named, Resource, TemplateData, check_etag, stored},
     entity::feature,
     store::{self, Transaction},
 };
@@ -67,8 +67,8 @@ async fn broken_templates(
     }
     let templates = store::template::live_data_of_feature(tx, feature.id).await?;
     let broken = templates.into_iter().filter_map(|(id, data)| {
-        let data: TemplateData = stored::show(Some(data));
-        let fits = |draft: &FeatureDraft| data.fits(&draft.properties, feature.category);
+        let data: Named<TemplateData> = stored::show(Some(data));
+        let fits = |draft: &FeatureDraft| data.rest.fits(&draft.properties, feature.category);
         (fits(before) && !fits(after)).then_some(id)
     });
     Ok(broken.collect())

@@ -5,7 +5,7 @@ use crate::{
     app::{App, feature::properties_of, template::data_of},
     domain::{
         Caller, Checks, Error, Flaw, JobCounts, Offer, Origin, RequestDraft, Resolved,
-        TemplateData, Versioned, refuse_without_feature, resolve,
+        TemplateData, Variable, Versioned, media_id, refuse_without_feature, resolve,
     },
     entity::{feature, idempotency_key, job, request, template},
     provider::Unfit,
@@ -81,6 +81,7 @@ impl App {
         };
         let mut checks = checks.clone();
         self.check_filled_look(draft, offer, &mut checks);
+        check_pictures(draft, offer.template, &offered.pictures, &mut checks);
         resolve(draft, offer, self.settings.intake, rand::random(), checks)
     }
 
@@ -133,7 +134,7 @@ impl App {
         draft: &RequestDraft,
         checks: &Checks,
     ) -> Result<(), Error> {
-        if draft.feature_id > 0 {
+        if draft.tells_feature() {
             return Ok(());
         }
         Err(refuse_without_feature(
@@ -151,9 +152,10 @@ impl App {
         checks: &Checks,
     ) -> Result<Accepted, Error> {
         self.change_jobs(async |tx, changed| {
+            let asked = &store::feature::find_asked_for(tx, draft).await?;
             let offered =
-                store::feature::find_offered(tx, &self.settings.users, draft, true).await?;
-            let resolved = self.resolve_draft(draft, &offered, checks)?;
+                store::feature::find_offered(tx, &self.settings.users, asked, true).await?;
+            let resolved = self.resolve_draft(asked, &offered, checks)?;
             self.check_provider(&resolved)?;
             if !offered.user_known {
                 return Err(Error::UserUnknown(draft.user_id));
@@ -168,7 +170,7 @@ impl App {
             };
             let prompt = feature.system_prompt;
             let now = new_jobs.now;
-            let request = store::request::insert(tx, draft, &resolved, prompt, now).await?;
+            let request = store::request::insert(tx, asked, &resolved, prompt, now).await?;
             self.claim_key(tx, draft, &request).await?;
             let jobs = store::job::insert(tx, &request, &resolved.jobs, new_jobs).await?;
             if let Some(template_id) = request.template_id.filter(|_| !request.is_preview) {
@@ -227,6 +229,28 @@ impl App {
         let request = store::request::find(db, Caller::TrustedService, known.request_id).await?;
         let jobs = store::deletion::current_jobs(db, &request).await?;
         Ok(Some((store::request::count(db, request).await?, jobs)))
+    }
+}
+
+/// Notes what the request gives as a picture of the user's own and is none.
+fn check_pictures(
+    draft: &RequestDraft,
+    template: Option<&TemplateData>,
+    own: &[i64],
+    checks: &mut Checks,
+) {
+    for Variable { name, .. } in template.into_iter().flat_map(TemplateData::pictures) {
+        let given = draft.input.variables.get(name).and_then(media_id);
+        if let Some(id) = given.filter(|id| !own.contains(id)) {
+            checks.add(
+                format!("input.variables.{name}"),
+                Flaw::Conflict
+                    .says(format!(
+                        "must be a picture of the user's own, which media {id} is not"
+                    ))
+                    .found(id),
+            );
+        }
     }
 }
 

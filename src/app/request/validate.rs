@@ -30,9 +30,10 @@ impl App {
         check_owner(caller, draft)?;
         self.require_feature(draft, checks)?;
         let users = &self.settings.users;
-        let offered =
-            store::feature::find_offered(self.store.reader(), users, draft, false).await?;
-        let resolved = self.resolve_draft(draft, &offered, checks)?;
+        let db = self.store.reader();
+        let asked = &store::feature::find_asked_for(db, draft).await?;
+        let offered = store::feature::find_offered(db, users, asked, false).await?;
+        let resolved = self.resolve_draft(asked, &offered, checks)?;
         self.check_provider(&resolved)?;
         if !offered.user_known && !self.settings.provision_users {
             return Err(Error::UserUnknown(draft.user_id));

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use prost_types::value::Kind;
+use prost_types::{Struct, value::Kind};
 use toml::de::DeValue;
 
 use crate::rpc::proto::{TemplateVariable, TemplateVariableType};
@@ -29,17 +29,27 @@ impl FromStr for Assignment {
 }
 
 impl Assignment {
-    /// The value, as the template's declaration wants it. Where text is wanted `50` stays text; otherwise, and when no
+    /// The value, as the template's declaration wants it. Where a picture is wanted `50` is the id of a media, and where text
+    /// is wanted it stays text; otherwise, and when no
     /// variable has the name, what parses as a TOML or JSON scalar is of that type, and all else is text.
     pub(super) fn value(&self, declared: &[TemplateVariable]) -> prost_types::Value {
         let declaration = declared.iter().find(|variable| variable.name == self.name);
-        let wants_text = declaration.is_some_and(|variable| {
-            matches!(
-                variable.r#type(),
-                TemplateVariableType::String | TemplateVariableType::Enum
+        let declared = declaration.map(TemplateVariable::r#type);
+        let wants_text = !matches!(
+            declared,
+            None | Some(
+                TemplateVariableType::Unspecified
+                    | TemplateVariableType::Integer
+                    | TemplateVariableType::Number
+                    | TemplateVariableType::Boolean
             )
-        });
+        );
         let kind = match scalar(&self.text) {
+            Some(id @ Kind::NumberValue(_)) if declared == Some(TemplateVariableType::Picture) => {
+                let id = prost_types::Value { kind: Some(id) };
+                let fields = [("media_id".to_owned(), id)].into();
+                Kind::StructValue(Struct { fields })
+            }
             Some(kind @ Kind::StringValue(_)) => kind,
             Some(kind) if !wants_text => kind,
             _ => Kind::StringValue(self.text.clone()),
@@ -124,6 +134,23 @@ mod tests {
         assert_eq!(
             parse_declared("x=50", TemplateVariableType::Integer),
             Kind::NumberValue(50.0)
+        );
+    }
+
+    #[test]
+    fn a_number_is_a_media_where_a_picture_is_wanted_and_text_a_url() {
+        let photo =
+            |text: &str| parse_declared(&format!("x={text}"), TemplateVariableType::Picture);
+        let id = prost_types::Value {
+            kind: Some(Kind::NumberValue(7.0)),
+        };
+        let fields = [("media_id".to_owned(), id)].into();
+        assert_eq!(photo("7"), Kind::StructValue(Struct { fields }));
+        let url = "https://a.vn/7.png";
+        assert_eq!(photo(url), Kind::StringValue(url.into()));
+        assert_eq!(
+            parse_declared("x=2026-01-01", TemplateVariableType::Date),
+            Kind::StringValue("2026-01-01".into())
         );
     }
 

@@ -8,8 +8,9 @@ use serde_json::Value as Json;
 use toml::Table;
 
 use crate::domain::{
-    Checks, Error, FeatureDraft, FeatureProperties, GenerationInput, JsonMap, MediaType,
-    OutputSettings, TemplateData, TemplateDraft, Variable, VariableType, Violations, storable_time,
+    Checks, Error, FeatureDraft, FeatureProperties, GenerationInput, JsonMap, MediaType, Named,
+    Names, OutputSettings, TemplateData, TemplateDraft, Variable, VariableType, Violations,
+    storable_time,
 };
 
 use super::{
@@ -89,12 +90,14 @@ fn check_names<'a>(path: &str, names: impl Iterator<Item = &'a str>, checks: &mu
 fn read_feature(mut table: Reader, checks: &mut Checks) -> CatalogueFeature {
     let path = table.path.clone();
     let properties = table.table("properties", checks);
+    let Named { names, rest } = read_open::<Named<FeatureProperties>>(properties, checks);
     let feature = FeatureDraft {
         name: table.optional("name", checks),
+        names,
         description: table.optional("description", checks),
         category: table.required_as::<MediaType>("category", checks),
         system_prompt: table.optional("system_prompt", checks),
-        properties: read_open::<FeatureProperties>(properties, checks),
+        properties: rest,
         preview_url: table.optional("preview_url", checks),
         preview_media_id: None,
         icon_url: table.optional("icon_url", checks),
@@ -128,11 +131,13 @@ fn check_feature(feature: &FeatureDraft) -> Violations {
 
 fn read_template(mut table: Reader, feature: &FeatureDraft, checks: &mut Checks) -> TemplateDraft {
     let data = table.required_table("template_data", checks);
+    let Named { names, rest } = read_data(data, checks);
     let template = TemplateDraft {
         feature_id: 0,
         name: table.optional("name", checks),
+        names,
         description: table.optional("description", checks),
-        data: read_data(data, checks),
+        data: rest,
         preview_url: table.optional("preview_url", checks),
         preview_media_id: None,
         tags: table.optional("tags", checks),
@@ -150,18 +155,19 @@ fn read_template(mut table: Reader, feature: &FeatureDraft, checks: &mut Checks)
     template
 }
 
-fn read_data(mut table: Reader, checks: &mut Checks) -> TemplateData {
+fn read_data(mut table: Reader, checks: &mut Checks) -> Named<TemplateData> {
     let variables = table.tables("variables", checks);
     let defaults = table.table("defaults", checks);
-    let data: TemplateData = read_open(table, checks);
-    TemplateData {
+    let Named { names, rest } = read_open::<Named<TemplateData>>(table, checks);
+    let rest = TemplateData {
         variables: variables
             .into_iter()
             .map(|variable| read_variable(variable, checks))
             .collect(),
         defaults: read_defaults(defaults, checks),
-        ..data
-    }
+        ..rest
+    };
+    Named { names, rest }
 }
 
 fn read_variable(mut table: Reader, checks: &mut Checks) -> Variable {
@@ -178,6 +184,11 @@ fn read_variable(mut table: Reader, checks: &mut Checks) -> Variable {
     let max_length = table.optional("max_length", checks);
     let (min, max) = (table.optional("min", checks), table.optional("max", checks));
     let choices = table.optional("choices", checks);
+    let (group, unit) = (
+        table.optional("group", checks),
+        table.optional("unit", checks),
+    );
+    let step = table.optional("step", checks);
     table.finish(checks);
     Variable {
         name,
@@ -191,6 +202,9 @@ fn read_variable(mut table: Reader, checks: &mut Checks) -> Variable {
         min,
         max,
         choices,
+        group,
+        step,
+        unit,
     }
 }
 
@@ -231,11 +245,20 @@ fn read_open<T: DeserializeOwned + Default>(table: Reader, checks: &mut Checks) 
 
 /// Adds the violations of a draft under its place in the file, by the names that the file has for its keys.
 pub fn tell_in_file(path: &str, found: Violations, checks: &mut Checks) {
+    let column = if path.contains(".templates[") {
+        "template_data"
+    } else {
+        "properties"
+    };
     checks.extend(found.rename(|field| {
+        let of_names = Names::KEYS.iter().any(|key| field.starts_with(key));
+        let field = if of_names {
+            join(column, field)
+        } else {
+            field.to_owned()
+        };
         let renamed = RENAMED.iter();
-        let field = renamed.fold(field.to_owned(), |field, (from, to)| {
-            field.replace(from, to)
-        });
+        let field = renamed.fold(field, |field, (from, to)| field.replace(from, to));
         join(path, &field)
     }));
 }

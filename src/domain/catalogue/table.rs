@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use toml::{Table, Value as Toml, value::Datetime};
 
-use crate::domain::{Error, FeatureDraft, MediaType, TemplateDraft};
+use crate::domain::{Error, FeatureDraft, MediaType, Names, TemplateDraft};
 
 use super::{Catalogue, CatalogueFeature, value::to_table};
 
@@ -68,7 +68,7 @@ impl<'a> FeatureTable<'a> {
             icon_url: &feature.icon_url,
             is_active: feature.is_active,
             order_index: feature.order_index,
-            properties: table_of(&feature.properties)?,
+            properties: table_of(&feature.names, &feature.properties)?,
             templates,
         })
     }
@@ -76,7 +76,7 @@ impl<'a> FeatureTable<'a> {
 
 impl<'a> TemplateTable<'a> {
     fn of(template: &'a TemplateDraft) -> Result<Self, Error> {
-        let mut data = table_of(&template.data)?;
+        let mut data = table_of(&template.names, &template.data)?;
         // Written even if nothing is set in them.
         if data
             .get("defaults")
@@ -106,8 +106,8 @@ fn datetime(time: DateTime<Utc>) -> Result<Datetime, Error> {
 }
 
 /// An open-ended column as a table.
-fn table_of(column: &impl Serialize) -> Result<Table, Error> {
-    match serde_json::to_value(column).map_err(Error::internal)? {
+fn table_of(names: &Names, rest: &impl Serialize) -> Result<Table, Error> {
+    match names.stored_with(rest)? {
         serde_json::Value::Object(map) => Ok(to_table(&map)),
         _ => Err(Error::internal("an open-ended column is not an object")),
     }

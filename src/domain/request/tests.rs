@@ -28,6 +28,8 @@ fn draft(prompt: &str) -> RequestDraft {
         feature_id: 1,
         template_id: None,
         user_prompt: prompt.to_owned(),
+        feature: String::new(),
+        template: String::new(),
         user_media_urls: Vec::new(),
         input: GenerationInput::default(),
         metadata: JsonMap::new(),

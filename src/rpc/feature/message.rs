@@ -3,7 +3,9 @@
 use prost_types::Struct;
 
 use crate::{
-    domain::{Caller, Checks, Derivatives, FeatureDraft, FeatureProperties, Problem, etag, stored},
+    domain::{
+        Caller, Checks, Derivatives, FeatureDraft, FeatureProperties, Named, Problem, etag, stored,
+    },
     entity::feature,
     store,
 };
@@ -12,6 +14,7 @@ use crate::rpc::{
     field_mask::{Fields, fields},
     json,
     media::{media_type, media_type_from},
+    names::{names_from, translations_message},
     proto,
     time::timestamp,
 };
@@ -20,6 +23,9 @@ use crate::rpc::{
 pub(super) const FIELDS: Fields<FeatureDraft> = Fields {
     changeable: fields!(FeatureDraft {
         "name" => name,
+        "display_name" => names.display_name,
+        "original_language" => names.original_language,
+        "translations" => names.translations,
         "description" => description,
         "system_prompt" => system_prompt,
         "properties" => properties,
@@ -52,6 +58,7 @@ pub(super) const FIELDS: Fields<FeatureDraft> = Fields {
         "update_time",
         "delete_time",
         "etag",
+        "language",
     ],
 };
 
@@ -61,6 +68,11 @@ pub(super) fn draft(request: proto::CreateFeatureRequest) -> (FeatureDraft, Chec
     let category = media_type_from("category", request.category, &mut checks);
     let draft = FeatureDraft {
         name: request.name,
+        names: names_from(
+            request.display_name,
+            request.original_language,
+            request.translations,
+        ),
         description: request.description,
         category,
         system_prompt: request.system_prompt,
@@ -92,6 +104,11 @@ pub(super) fn filter_from(
 pub(super) fn resource(feature: proto::Feature) -> FeatureDraft {
     FeatureDraft {
         name: feature.name,
+        names: names_from(
+            feature.display_name,
+            feature.original_language,
+            feature.translations,
+        ),
         description: feature.description,
         category: None,
         system_prompt: feature.system_prompt,
@@ -139,17 +156,21 @@ fn properties_from(properties: proto::FeatureProperties) -> FeatureProperties {
 }
 
 pub(super) fn message(feature: feature::Model, caller: Caller) -> proto::Feature {
-    let properties = stored::show(feature.properties);
+    let Named { names, rest } = stored::show(feature.properties);
     proto::Feature {
         id: feature.id,
         name: feature.name,
+        display_name: names.display_name.clone(),
+        original_language: names.original_language.clone(),
+        language: names.original_language.clone(),
+        translations: translations_message(names),
         description: feature.description.unwrap_or_default(),
         category: media_type(feature.category).into(),
         system_prompt: feature
             .system_prompt
             .filter(|_| caller.is_trusted())
             .unwrap_or_default(),
-        properties: Some(properties_message(properties)),
+        properties: Some(properties_message(rest)),
         preview_url: feature.preview_url.unwrap_or_default(),
         icon_url: feature.icon_url.unwrap_or_default(),
         is_active: feature.is_active,
@@ -173,6 +194,7 @@ pub(super) fn basic(feature: proto::Feature) -> proto::Feature {
         });
     proto::Feature {
         system_prompt: String::new(),
+        translations: Default::default(),
         properties,
         ..feature
     }

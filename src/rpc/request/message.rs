@@ -18,15 +18,31 @@ use crate::rpc::{
     time::{optional_time, timestamp},
 };
 
-pub(in crate::rpc) fn check_finite(request: &proto::CreateRequestRequest) -> Checks {
+/// What is wrong with the message itself.
+pub(in crate::rpc) fn check_message(request: &proto::CreateRequestRequest) -> Checks {
     let input = request.input.as_ref();
     let mut checks = Checks::default();
     let variables = input.into_iter().flat_map(|input| input.variables.values());
-    json::check_finite("input.variables", variables, &mut checks);
+    json::check_message("input.variables", variables, &mut checks);
     let extra = json::values_of(input.and_then(|input| input.extra.as_ref()));
-    json::check_finite("input.extra", extra, &mut checks);
+    json::check_message("input.extra", extra, &mut checks);
     let metadata = json::values_of(request.metadata.as_ref());
-    json::check_finite("metadata", metadata, &mut checks);
+    json::check_message("metadata", metadata, &mut checks);
+    let by_both = [
+        (
+            "feature",
+            request.feature_id != 0 && !request.feature.is_empty(),
+        ),
+        (
+            "template",
+            request.template_id.is_some() && !request.template.is_empty(),
+        ),
+    ];
+    for (field, by_both) in by_both {
+        checks.require(!by_both, field, || {
+            Flaw::Conflict.says(format!("must be left out beside {field}_id"))
+        });
+    }
     checks
 }
 
@@ -36,6 +52,8 @@ pub(in crate::rpc) fn draft(request: proto::CreateRequestRequest) -> RequestDraf
         project_id: request.project_id,
         feature_id: request.feature_id,
         template_id: request.template_id,
+        feature: request.feature,
+        template: request.template,
         user_prompt: request.user_prompt,
         user_media_urls: request.user_media_urls,
         input: request.input.map(input_from).unwrap_or_default(),

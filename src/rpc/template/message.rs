@@ -5,9 +5,9 @@ use prost_types::Struct;
 
 use crate::{
     domain::{
-        AspectRatio, Checks, FeatureProperties, Flaw, IntakeLimits, MediaType, Problem,
-        TemplateData, TemplateDraft, Variable, VariableType, check_tags, etag, further_formats,
-        stored,
+        AspectRatio, Checks, Choice, FeatureProperties, Flaw, IntakeLimits, MediaType, Named,
+        Problem, TemplateData, TemplateDraft, Variable, VariableType, check_tags, etag,
+        further_formats, stored,
     },
     entity::{feature, template},
     store::{self, template::Ranking},
@@ -17,6 +17,7 @@ use crate::rpc::{
     field_mask::{Fields, fields},
     json,
     media::media_type,
+    names::{names_from, translations_message},
     page::any_or,
     proto,
     request::{input_from, input_message},
@@ -31,6 +32,9 @@ const TREND_END: &str = "trend_end_time";
 pub(super) const FIELDS: Fields<TemplateDraft> = Fields {
     changeable: fields!(TemplateDraft {
         "name" => name,
+        "display_name" => names.display_name,
+        "original_language" => names.original_language,
+        "translations" => names.translations,
         "description" => description,
         "template_data" => data,
         "template_data.prompt" => data.prompt,
@@ -59,6 +63,7 @@ pub(super) const FIELDS: Fields<TemplateDraft> = Fields {
         "update_time",
         "delete_time",
         "etag",
+        "language",
     ],
 };
 
@@ -70,6 +75,9 @@ pub(super) fn draft(request: proto::CreateTemplateRequest) -> (TemplateDraft, Ch
     });
     let template = proto::Template {
         name: request.name,
+        display_name: request.display_name,
+        original_language: request.original_language,
+        translations: request.translations,
         description: request.description,
         template_data: request.template_data,
         preview_url: request.preview_url,
@@ -108,6 +116,11 @@ pub(super) fn resource(
     let draft = TemplateDraft {
         feature_id: 0,
         name: template.name,
+        names: names_from(
+            template.display_name,
+            template.original_language,
+            template.translations,
+        ),
         description: template.description,
         data: data_from(data, of_variables),
         preview_url: template.preview_url,
@@ -213,8 +226,19 @@ fn variable_from(variable: proto::TemplateVariable, kind: VariableType) -> Varia
         max_length: variable.max_length,
         min: variable.min,
         max: variable.max,
-        choices: variable.choices,
+        choices: variable.choices.into_iter().map(choice_from).collect(),
+        step: variable.step,
+        unit: variable.unit,
+        group: variable.group,
     }
+}
+
+fn choice_from(proto::TemplateChoice { value, label }: proto::TemplateChoice) -> Choice {
+    Choice { value, label }
+}
+
+fn choice_message(Choice { value, label }: Choice) -> proto::TemplateChoice {
+    proto::TemplateChoice { value, label }
 }
 
 fn variable_type_from(field: &str, kind: i32, checks: &mut Checks) -> Option<VariableType> {
@@ -222,7 +246,9 @@ fn variable_type_from(field: &str, kind: i32, checks: &mut Checks) -> Option<Var
         Ok(proto::TemplateVariableType::Unspecified) => {
             checks.add(
                 field,
-                Flaw::Required.says("is required: string, integer, number, boolean or enum"),
+                Flaw::Required.says(
+                    "is required: string, text, integer, number, boolean, enum, color, date or picture",
+                ),
             );
             None
         }
@@ -231,6 +257,10 @@ fn variable_type_from(field: &str, kind: i32, checks: &mut Checks) -> Option<Var
         Ok(proto::TemplateVariableType::Number) => Some(VariableType::Number),
         Ok(proto::TemplateVariableType::Boolean) => Some(VariableType::Boolean),
         Ok(proto::TemplateVariableType::Enum) => Some(VariableType::Enum),
+        Ok(proto::TemplateVariableType::Text) => Some(VariableType::Text),
+        Ok(proto::TemplateVariableType::Color) => Some(VariableType::Color),
+        Ok(proto::TemplateVariableType::Date) => Some(VariableType::Date),
+        Ok(proto::TemplateVariableType::Picture) => Some(VariableType::Picture),
         Err(_) => {
             checks.add(field, Problem::no_value_of("TemplateVariableType", kind));
             None
@@ -245,17 +275,25 @@ fn variable_type(kind: VariableType) -> proto::TemplateVariableType {
         VariableType::Number => proto::TemplateVariableType::Number,
         VariableType::Boolean => proto::TemplateVariableType::Boolean,
         VariableType::Enum => proto::TemplateVariableType::Enum,
+        VariableType::Text => proto::TemplateVariableType::Text,
+        VariableType::Color => proto::TemplateVariableType::Color,
+        VariableType::Date => proto::TemplateVariableType::Date,
+        VariableType::Picture => proto::TemplateVariableType::Picture,
     }
 }
 
 pub(super) fn message(template: template::Model) -> proto::Template {
-    let data = stored::show(Some(template.template_data));
+    let Named { names, rest } = stored::show(Some(template.template_data));
     proto::Template {
         id: template.id,
         feature_id: template.feature_id,
         name: template.name,
+        display_name: names.display_name.clone(),
+        original_language: names.original_language.clone(),
+        language: names.original_language.clone(),
+        translations: translations_message(names),
         description: template.description.unwrap_or_default(),
-        template_data: Some(data_message(data)),
+        template_data: Some(data_message(rest)),
         preview_url: template.preview_url.unwrap_or_default(),
         is_trending: template.is_trending,
         trend_score: template.trend_score,
@@ -301,16 +339,19 @@ fn variable_message(variable: Variable) -> proto::TemplateVariable {
         max_length: variable.max_length,
         min: variable.min,
         max: variable.max,
-        choices: variable.choices,
+        choices: variable.choices.into_iter().map(choice_message).collect(),
+        step: variable.step,
+        unit: variable.unit,
+        group: variable.group,
     }
 }
 
 /// The feature's properties; those that cannot be read, which Atelier does not write, limit nothing.
-pub(super) fn properties_of(feature: &feature::Model) -> FeatureProperties {
+pub(in crate::rpc) fn properties_of(feature: &feature::Model) -> FeatureProperties {
     stored::show(feature.properties.clone())
 }
 
-pub(super) fn input_limits(
+pub(in crate::rpc) fn input_limits(
     properties: &FeatureProperties,
     category: MediaType,
     limits: IntakeLimits,
@@ -337,14 +378,19 @@ pub(super) fn input_limits(
     }
 }
 
-pub(super) fn input_defaults(
-    template: &template::Model,
+/// The template's data; those that cannot be read set no defaults.
+pub(super) fn data_of(template: &template::Model) -> TemplateData {
+    stored::show(Some(template.template_data.clone()))
+}
+
+/// The defaults, and the size in pixels that comes of them.
+pub(in crate::rpc) fn input_defaults(
+    data: &TemplateData,
     properties: &FeatureProperties,
     category: MediaType,
-) -> (proto::GenerationInput, (u32, u32)) {
-    let data: TemplateData = stored::show(Some(template.template_data.clone()));
-    let (input, size) = data.effective_defaults(properties, category);
-    (input_message(input), size)
+) -> (proto::GenerationInput, (i32, i32)) {
+    let (input, (width, height)) = data.effective_defaults(properties, category);
+    (input_message(input), (small(width), small(height)))
 }
 
 fn small(number: impl TryInto<i32>) -> i32 {

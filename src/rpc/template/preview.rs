@@ -41,7 +41,7 @@ async fn draft(
         priority: preview.priority,
         ..Default::default()
     };
-    let mut checks = request::check_finite(&asked);
+    let mut checks = request::check_message(&asked);
     let data = preview.template_data;
     checks.extend(json::not_finite("", open_ended(data.as_ref())));
     let template_id = asked.template_id.filter(|id| *id > 0);

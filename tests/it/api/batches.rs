@@ -153,7 +153,10 @@ impl<'a> Shelf<'a> {
         let client = self.client;
         Ok(match rows {
             Rows::Templates => {
-                let request = BatchGetTemplatesRequest { ids };
+                let request = BatchGetTemplatesRequest {
+                    ids,
+                    ..Default::default()
+                };
                 let answer = client.templates().batch_get_templates(request).await;
                 let answer = answer.map(Response::into_inner)?;
                 (texts(&answer.templates), answer.missing_ids)
@@ -187,7 +190,10 @@ impl<'a> Shelf<'a> {
             Rows::Templates => {
                 let found = client
                     .templates()
-                    .get_template(GetTemplateRequest { id })
+                    .get_template(GetTemplateRequest {
+                        id,
+                        ..Default::default()
+                    })
                     .await;
                 text(&found.unwrap().into_inner().template.unwrap())
             }

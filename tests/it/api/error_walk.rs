@@ -88,8 +88,10 @@ on_both_databases! {
 fn methods(pool: &DescriptorPool) -> Vec<MethodDescriptor> {
     let own =
         |service: &prost_reflect::ServiceDescriptor| service.package_name() == "generation.v1";
-    let services = pool.services().filter(own);
+    let mut services: Vec<_> = pool.services().filter(own).collect();
+    services.sort_by_key(|service| service.name().to_owned());
     services
+        .into_iter()
         .flat_map(|service| service.methods().collect::<Vec<_>>())
         .collect()
 }

@@ -105,7 +105,10 @@ async fn no_service_is_serving_while_the_database_is_away() {
         wait_for(watched, ServingStatus::NotServing).await;
     }
     assert_eq!(healthz(&server).await, StatusCode::SERVICE_UNAVAILABLE);
-    let request = GetFeatureRequest { id: 1 };
+    let request = GetFeatureRequest {
+        id: 1,
+        ..Default::default()
+    };
     let refused = server.features().get_feature(request).await.unwrap_err();
     of_status(&refused).is(Code::Unavailable, ErrorReason::DatabaseUnavailable);
     let details = refused.get_error_details();

@@ -5,7 +5,7 @@ use atelier::rpc::proto::{
     CreateFeatureRequest, CreateTemplateRequest, DownloadMediaRequest, ErrorReason,
     FeatureProperties, GenerationInput, GetFeatureRequest, GetJobRequest, GetMediaRequest,
     GetRequestRequest, GetTemplateRequest, ListTemplatesRequest, MediaType, OutputSettings,
-    TemplateData, TemplateVariable, TemplateVariableType,
+    TemplateData, TemplateVariable, TemplateVariableType, Translation,
 };
 use prost_types::Timestamp;
 use sea_orm::{ActiveValue::Set, EntityTrait};
@@ -15,6 +15,7 @@ use tonic::Code;
 use crate::support::client::{plain_template, scripted_feature};
 use crate::support::database::on_both_databases;
 use crate::support::refusal::refusal;
+use crate::support::samples::choice;
 use crate::support::server::TestServer;
 use crate::support::structure::{structure, value};
 
@@ -47,10 +48,13 @@ on_both_databases! {
             icon_url: "https://a.vn/i.png".to_owned(),
             is_active: Some(false),
             order_index: -3,
+            display_name: "Banner".to_owned(),
+            original_language: "en".to_owned(),
+            translations: [("vi".to_owned(), Translation { description: "Xin chào".to_owned(), ..Default::default() })].into(),
             ..Default::default()
         };
         let created = server.add_feature(given.clone()).await;
-        let request = GetFeatureRequest { id: created.id };
+        let request = GetFeatureRequest { id: created.id, ..Default::default() };
         let found = server.features().get_feature(request).await.unwrap().into_inner().feature.unwrap();
 
         assert_eq!(found, created);
@@ -58,6 +62,8 @@ on_both_databases! {
         assert_eq!((found.name, found.description, found.category), (given.name, given.description, given.category));
         assert_eq!((found.system_prompt, found.is_active, found.order_index), (given.system_prompt, false, -3));
         assert_eq!((found.preview_url, found.icon_url), (given.preview_url, given.icon_url));
+        assert_eq!((found.display_name, found.original_language), (given.display_name, given.original_language));
+        assert_eq!((found.translations, found.language.as_str()), (given.translations, "en"));
         assert!(found.create_time.is_some() && found.delete_time.is_none());
     }
 
@@ -135,10 +141,14 @@ on_both_databases! {
             order_index: 5,
             trend_start_time: Some(Timestamp { seconds: 1, nanos: 0 }),
             trend_end_time: Some(Timestamp { seconds: 2, nanos: 3_000 }),
+            feature: String::new(),
+            display_name: "Sale".to_owned(),
+            original_language: "en".to_owned(),
+            translations: [("vi".to_owned(), Translation { description: "Xin chào".to_owned(), ..Default::default() })].into(),
             ..Default::default()
         };
         let created = server.add_template(given.clone()).await;
-        let request = GetTemplateRequest { id: created.id };
+        let request = GetTemplateRequest { id: created.id, ..Default::default() };
         let found = server.templates().get_template(request).await.unwrap().into_inner().template.unwrap();
 
         assert_eq!(found, created);
@@ -147,6 +157,8 @@ on_both_databases! {
         assert_eq!((found.description, found.preview_url), (given.description, given.preview_url));
         assert_eq!((found.is_active, found.order_index, found.usage_count), (true, 5, 0));
         assert_eq!((found.trend_start_time, found.trend_end_time), (given.trend_start_time, given.trend_end_time));
+        assert_eq!((found.display_name, found.original_language), (given.display_name, given.original_language));
+        assert_eq!((found.translations, found.language.as_str()), (given.translations, "en"));
     }
 
     async fn everything_wrong_with_a_template_is_told_at_once(db: TestDatabase) {
@@ -231,8 +243,8 @@ on_both_databases! {
         let server = TestServer::start_api(&db).await;
         let id = 4_711;
         let unknown = [
-            (refusal(server.features().get_feature(GetFeatureRequest { id }).await), ErrorReason::FeatureNotFound, "feature_id"),
-            (refusal(server.templates().get_template(GetTemplateRequest { id }).await), ErrorReason::TemplateNotFound, "template_id"),
+            (refusal(server.features().get_feature(GetFeatureRequest { id, ..Default::default() }).await), ErrorReason::FeatureNotFound, "feature_id"),
+            (refusal(server.templates().get_template(GetTemplateRequest { id, ..Default::default() }).await), ErrorReason::TemplateNotFound, "template_id"),
             (refusal(server.requests().get_request(GetRequestRequest { id, ..Default::default() }).await), ErrorReason::RequestNotFound, "request_id"),
             (refusal(server.jobs().get_job(GetJobRequest { id }).await), ErrorReason::JobNotFound, "job_id"),
             (refusal(server.media().get_media(GetMediaRequest { id }).await), ErrorReason::MediaNotFound, "media_id"),
@@ -242,8 +254,8 @@ on_both_databases! {
             refused.is(Code::NotFound, reason).with(key, id);
         }
         for id in [0, -1] {
-            refusal(server.features().get_feature(GetFeatureRequest { id }).await).of_fields(["id"]);
-            refusal(server.templates().get_template(GetTemplateRequest { id }).await).of_fields(["id"]);
+            refusal(server.features().get_feature(GetFeatureRequest { id, ..Default::default() }).await).of_fields(["id"]);
+            refusal(server.templates().get_template(GetTemplateRequest { id, ..Default::default() }).await).of_fields(["id"]);
             refusal(server.requests().get_request(GetRequestRequest { id, ..Default::default() }).await).of_fields(["id"]);
             refusal(server.jobs().get_job(GetJobRequest { id }).await).of_fields(["id"]);
             refusal(server.media().get_media(GetMediaRequest { id }).await).of_fields(["id"]);
@@ -276,7 +288,7 @@ fn sale() -> TemplateData {
                 ..variable("percent", TemplateVariableType::Integer)
             },
             TemplateVariable {
-                choices: vec!["Hà Nội".to_owned(), "Huế".to_owned()],
+                choices: vec![choice("Hà Nội"), choice("Huế")],
                 required: true,
                 ..variable("city", TemplateVariableType::Enum)
             },

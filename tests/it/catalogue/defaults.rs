@@ -72,7 +72,7 @@ on_both_databases! {
             .is(Code::FailedPrecondition, ErrorReason::FeatureBreaksTemplates)
             .with("feature_id", feature)
             .with("templates", 1);
-        let get = GetFeatureRequest { id: feature };
+        let get = GetFeatureRequest { id: feature, ..Default::default() };
         let kept = within(server.features().get_feature(get)).await.unwrap().into_inner().feature.unwrap();
         assert_eq!(kept.properties.unwrap().supported_aspect_ratios.len(), 3);
 
@@ -133,7 +133,10 @@ async fn styled(server: &TestServer) -> (i64, i64) {
 }
 
 async fn form(client: &Client, template: i64) -> GetTemplateResponse {
-    let get = GetTemplateRequest { id: template };
+    let get = GetTemplateRequest {
+        id: template,
+        ..Default::default()
+    };
     within(client.templates().get_template(get))
         .await
         .unwrap()

@@ -88,8 +88,18 @@ on_both_databases! {
 type Copy = fn(&mut Feature, &Feature);
 
 /// Every path that a mask may name, and what it changes.
-const CHANGES: [(&str, Copy); 18] = [
+const CHANGES: [(&str, Copy); 21] = [
     ("name", |to, from| to.name.clone_from(&from.name)),
+    ("display_name", |to, from| {
+        to.display_name.clone_from(&from.display_name);
+    }),
+    ("original_language", |to, from| {
+        to.original_language.clone_from(&from.original_language);
+        to.language.clone_from(&from.original_language);
+    }),
+    ("translations", |to, from| {
+        to.translations.clone_from(&from.translations);
+    }),
     ("description", |to, from| {
         to.description.clone_from(&from.description);
     }),
@@ -172,6 +182,8 @@ fn other_feature(old: &Feature) -> Feature {
         icon_url: "https://b.vn/i.png".to_owned(),
         is_active: false,
         order_index: -1_000_000,
+        display_name: "Another".to_owned(),
+        original_language: "fr".to_owned(),
         ..Default::default()
     }
 }

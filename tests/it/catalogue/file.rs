@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use crate::support::client::{Client, plain_template, request_for, scripted_feature};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::process::{atelier, run};
+use crate::support::samples::choice;
 use crate::support::server::TestServer;
 use crate::support::structure::{structure, value};
 
@@ -455,7 +456,7 @@ fn odd_template(feature_id: i64) -> CreateTemplateRequest {
                 },
                 variable("b", TemplateVariableType::Boolean, json!(false)),
                 TemplateVariable {
-                    choices: vec!["Huế".to_owned(), "Hà \"Nội\"".to_owned()],
+                    choices: vec![choice("Huế"), choice("Hà \"Nội\"")],
                     required: true,
                     ..variable("e", TemplateVariableType::Enum, json!("Huế"))
                 },

@@ -98,8 +98,18 @@ on_both_databases! {
 type Copy = fn(&mut Template, &Template);
 
 /// Every path that a mask may name, and what it changes.
-const CHANGES: [(&str, Copy); 15] = [
+const CHANGES: [(&str, Copy); 18] = [
     ("name", |to, from| to.name.clone_from(&from.name)),
+    ("display_name", |to, from| {
+        to.display_name.clone_from(&from.display_name);
+    }),
+    ("original_language", |to, from| {
+        to.original_language.clone_from(&from.original_language);
+        to.language.clone_from(&from.original_language);
+    }),
+    ("translations", |to, from| {
+        to.translations.clone_from(&from.translations);
+    }),
     ("description", |to, from| {
         to.description.clone_from(&from.description);
     }),
@@ -175,6 +185,8 @@ fn other_template(old: &Template) -> Template {
             nanos: 1_000,
         }),
         order_index: -1_000_000,
+        display_name: "Another".to_owned(),
+        original_language: "fr".to_owned(),
         ..Default::default()
     }
 }

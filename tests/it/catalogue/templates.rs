@@ -20,7 +20,7 @@ use tonic::{Code, Status};
 use crate::support::client::{plain_template, request_for, scripted_feature};
 use crate::support::database::on_both_databases;
 use crate::support::refusal::{of_status, refusal};
-use crate::support::samples::{full_template, limited_feature, sale, variable};
+use crate::support::samples::{choice, full_template, limited_feature, sale, variable};
 use crate::support::server::{TestServer, within};
 use crate::support::structure::structure;
 
@@ -321,8 +321,8 @@ on_both_databases! {
             "template_data.variables[1].max_length",
             "template_data.variables[1].min",
             "template_data.variables[1].max",
-            "template_data.variables[2].choices[1]",
-            "template_data.variables[2].choices[2]",
+            "template_data.variables[2].choices[1].value",
+            "template_data.variables[2].choices[2].value",
             "template_data.variables[3].choices",
         ]);
         for (variations, most) in [(2_147_483_647, None), (1_001, None), (3, Some(2))] {
@@ -384,7 +384,6 @@ fn from_now(seconds: i64) -> Timestamp {
 }
 
 fn wrong_variables() -> Vec<TemplateVariable> {
-    let texts = |texts: [&str; 3]| texts.map(str::to_owned).to_vec();
     vec![
         variable("a", TemplateVariableType::Unspecified),
         TemplateVariable {
@@ -397,11 +396,11 @@ fn wrong_variables() -> Vec<TemplateVariable> {
             ..variable("b", TemplateVariableType::String)
         },
         TemplateVariable {
-            choices: texts(["a", "a", "\t"]),
+            choices: ["a", "a", "\t"].map(choice).to_vec(),
             ..variable("c", TemplateVariableType::Enum)
         },
         TemplateVariable {
-            choices: vec!["a".to_owned(); 101],
+            choices: vec![choice("a"); 101],
             ..variable("d", TemplateVariableType::Enum)
         },
     ]
@@ -439,7 +438,10 @@ async fn render(
 }
 
 async fn get_with_form(server: &TestServer, id: i64) -> GetTemplateResponse {
-    let request = GetTemplateRequest { id };
+    let request = GetTemplateRequest {
+        id,
+        ..Default::default()
+    };
     let found = server.templates().get_template(request).await.unwrap();
     found.into_inner()
 }

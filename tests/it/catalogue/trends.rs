@@ -352,7 +352,10 @@ async fn view(client: &Client, template_id: i64, user_id: i64) -> Result<bool, C
 async fn get(client: &Client, id: i64) -> Template {
     let found = client
         .templates()
-        .get_template(GetTemplateRequest { id })
+        .get_template(GetTemplateRequest {
+            id,
+            ..Default::default()
+        })
         .await;
     found.unwrap().into_inner().template.unwrap()
 }

@@ -186,7 +186,10 @@ async fn a_pool_that_wants_more_than_the_server_gives_makes_do_with_what_it_gets
         let mut features = server.features();
         tokio::spawn(async move {
             features
-                .get_feature(GetFeatureRequest { id: feature })
+                .get_feature(GetFeatureRequest {
+                    id: feature,
+                    ..Default::default()
+                })
                 .await
         })
     });

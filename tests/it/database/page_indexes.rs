@@ -251,7 +251,10 @@ async fn a_batch_is_found_by_the_primary_key_with_one_statement() {
     let ids: Vec<i64> = (101..=200).collect();
     let server = &watched.server;
     watched.queries();
-    let request = BatchGetTemplatesRequest { ids: ids.clone() };
+    let request = BatchGetTemplatesRequest {
+        ids: ids.clone(),
+        ..Default::default()
+    };
     let found = server.templates().batch_get_templates(request).await;
     let templates = found.unwrap().into_inner().templates.len();
     let request = BatchGetJobsRequest { ids: ids.clone() };

@@ -34,7 +34,10 @@ async fn a_pool_behind_a_smaller_session_pooler_makes_do_with_what_it_gets() {
         let mut features = server.features();
         async move {
             features
-                .get_feature(GetFeatureRequest { id: feature })
+                .get_feature(GetFeatureRequest {
+                    id: feature,
+                    ..Default::default()
+                })
                 .await
         }
     });

@@ -1,6 +1,7 @@
 //! The exec provider: what a command is given, what becomes of its output, and that nothing of it stays behind.
 
 mod bounds;
+mod pictures;
 mod readiness;
 mod studio;
 

@@ -159,7 +159,7 @@ on_both_databases! {
         refuse(&server, request_for(deleted)).await
             .is(Code::NotFound, ErrorReason::FeatureNotFound)
             .with("feature_id", deleted);
-        let found = server.features().get_feature(GetFeatureRequest { id: deleted }).await;
+        let found = server.features().get_feature(GetFeatureRequest { id: deleted, ..Default::default() }).await;
         assert!(found.unwrap().into_inner().feature.unwrap().delete_time.is_some());
     }
 
@@ -185,7 +185,7 @@ on_both_databases! {
         refuse(&server, with(other, deleted)).await
             .is(Code::NotFound, ErrorReason::TemplateNotFound)
             .with("template_id", deleted);
-        let found = server.templates().get_template(GetTemplateRequest { id: deleted }).await;
+        let found = server.templates().get_template(GetTemplateRequest { id: deleted, ..Default::default() }).await;
         assert!(found.unwrap().into_inner().template.unwrap().delete_time.is_some());
     }
 

@@ -11,7 +11,8 @@ use atelier::{
     config::Config,
     domain::{
         Caller, Checks, FeatureDraft, FeatureProperties, GenerationInput, IntakeLimits, JsonMap,
-        MediaRole, MediaType, Reason, RequestDraft, RequestStatus, TemplateData, TemplateDraft,
+        MediaRole, MediaType, Names, Reason, RequestDraft, RequestStatus, TemplateData,
+        TemplateDraft,
         job::{Capability, Failure},
     },
     entity::{job, job_event},
@@ -142,6 +143,8 @@ impl Bench {
             project_id: None,
             feature_id: self.feature_id,
             template_id: None,
+            feature: String::new(),
+            template: String::new(),
             user_prompt: prompt.to_owned(),
             user_media_urls: Vec::new(),
             input: GenerationInput::default(),
@@ -183,6 +186,7 @@ impl Bench {
         let draft = TemplateDraft {
             feature_id: self.feature_id,
             name: "plain".to_owned(),
+            names: Names::default(),
             description: String::new(),
             data: TemplateData::default(),
             preview_url: String::new(),
@@ -225,6 +229,7 @@ impl Bench {
 fn feature() -> FeatureDraft {
     FeatureDraft {
         name: "bench".to_owned(),
+        names: Names::default(),
         description: String::new(),
         category: Some(MediaType::Image),
         system_prompt: String::new(),

@@ -12,7 +12,13 @@ use crate::support::client::Client;
 
 impl Client {
     pub(crate) async fn feature(&self, id: i64) -> Feature {
-        let found = self.features().get_feature(GetFeatureRequest { id }).await;
+        let found = self
+            .features()
+            .get_feature(GetFeatureRequest {
+                id,
+                ..Default::default()
+            })
+            .await;
         found.unwrap().into_inner().feature.unwrap()
     }
 
@@ -46,7 +52,10 @@ impl Client {
     pub(crate) async fn template(&self, id: i64) -> Template {
         let found = self
             .templates()
-            .get_template(GetTemplateRequest { id })
+            .get_template(GetTemplateRequest {
+                id,
+                ..Default::default()
+            })
             .await;
         found.unwrap().into_inner().template.unwrap()
     }

@@ -1,8 +1,11 @@
 //! Features and templates to try things on.
 
+use std::collections::HashMap;
+
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateTemplateRequest, FeatureProperties, GenerationInput, MediaType,
-    OutputSettings, TemplateData, TemplateVariable, TemplateVariableType,
+    OutputSettings, TemplateChoice, TemplateData, TemplateVariable, TemplateVariableType,
+    Translation,
 };
 use prost_types::Timestamp;
 use serde_json::json;
@@ -38,8 +41,19 @@ pub(crate) fn full_feature(name: &str) -> CreateFeatureRequest {
         icon_url: "https://a.vn/i.png".to_owned(),
         is_active: Some(true),
         order_index: 3,
+        display_name: "Áp phích".to_owned(),
+        original_language: "vi".to_owned(),
+        translations: english("Poster"),
         ..Default::default()
     }
+}
+
+fn english(display_name: &str) -> HashMap<String, Translation> {
+    let texts = Translation {
+        display_name: display_name.to_owned(),
+        ..Default::default()
+    };
+    [("en".to_owned(), texts)].into()
 }
 
 /// A feature with a limit of every kind.
@@ -66,6 +80,13 @@ pub(crate) fn variable(name: &str, kind: TemplateVariableType) -> TemplateVariab
     }
 }
 
+pub(crate) fn choice(value: &str) -> TemplateChoice {
+    TemplateChoice {
+        value: value.to_owned(),
+        label: String::new(),
+    }
+}
+
 /// A prompt with three variables, of which one must be given.
 pub(crate) fn sale() -> TemplateData {
     TemplateData {
@@ -79,7 +100,7 @@ pub(crate) fn sale() -> TemplateData {
                 ..variable("percent", TemplateVariableType::Integer)
             },
             TemplateVariable {
-                choices: vec!["Hà Nội".to_owned(), "Huế".to_owned()],
+                choices: vec![choice("Hà Nội"), choice("Huế")],
                 required: true,
                 ..variable("city", TemplateVariableType::Enum)
             },
@@ -120,6 +141,9 @@ pub(crate) fn full_template(feature_id: i64, name: &str) -> CreateTemplateReques
             seconds: 2_000,
             nanos: 0,
         }),
+        display_name: "Giảm giá".to_owned(),
+        original_language: "vi".to_owned(),
+        translations: english("Sale"),
         ..plain_template(feature_id, name)
     }
 }

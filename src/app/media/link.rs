@@ -1,0 +1,20 @@
+//! A link to a picture of a user's own, for the provider that works from it.
+
+use crate::{
+    app::App,
+    domain::{Caller, Error},
+    media::StorageKey,
+    store,
+};
+
+impl App {
+    /// A link to the file of a live media that holds for the configured lifetime.
+    pub async fn link_to_picture(&self, id: i64) -> Result<String, Error> {
+        let db = self.store.reader();
+        let media = store::media::find_live(db, Caller::TrustedService, id).await?;
+        let key = media.storage_key.ok_or(Error::MediaContentMissing(id))?;
+        let key = StorageKey::from_path(&key).map_err(Error::internal)?;
+        let link = self.storage.download_url(&key, self.clock.now()).await?;
+        Ok(link.url)
+    }
+}
