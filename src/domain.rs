@@ -2,6 +2,7 @@
 
 mod aspect_ratio;
 pub mod backoff;
+mod batch;
 mod caller;
 mod canonical_json;
 mod catalogue;
@@ -29,6 +30,7 @@ mod page;
 mod prompt;
 mod recipe;
 mod request;
+mod request_notes;
 mod resolution;
 mod seal;
 pub mod spelling;
@@ -43,6 +45,7 @@ mod violation;
 mod watch_cursor;
 
 pub use aspect_ratio::AspectRatio;
+pub use batch::{Entry, by_id, check_entries};
 pub use caller::Caller;
 pub use canonical_json::canonical_json;
 pub use catalogue::{
@@ -74,6 +77,7 @@ pub use request::{
     IntakeLimits, Offer, RequestDraft, RequestStatus, Resolved, check_prompt,
     refuse_without_feature, resolve,
 };
+pub use request_notes::RequestNotes;
 pub use resolution::{MIN_SIDE, Resolution};
 pub use table_name::TableName;
 pub use template::{TemplateData, TemplateDraft, check_tags};

@@ -6,6 +6,7 @@ mod delete;
 mod include;
 mod retry;
 mod undelete;
+mod update;
 mod validate;
 mod watch;
 mod watch_user;

@@ -11,10 +11,13 @@ use crate::{
 
 use crate::rpc::{
     call, job, json, media,
-    page::any_or,
+    page::{any_of, any_or},
     proto,
-    time::{optional_time, timestamp},
+    time::{time_range, timestamp},
 };
+
+const MAX_METADATA_KEY_CHARS: usize = 200;
+const MAX_METADATA_VALUE_CHARS: usize = 1_000;
 
 pub(super) fn check_finite(request: &proto::CreateRequestRequest) -> Checks {
     let input = request.input.as_ref();
@@ -102,22 +105,15 @@ pub(in crate::rpc) fn input_message(input: GenerationInput) -> proto::Generation
     }
 }
 
-/// The status in a filter; unspecified means any.
-fn status_from(status: i32, checks: &mut Checks) -> Option<RequestStatus> {
-    match proto::RequestStatus::try_from(status) {
-        Ok(proto::RequestStatus::Unspecified) => None,
-        Ok(proto::RequestStatus::Pending) => Some(RequestStatus::Pending),
-        Ok(proto::RequestStatus::Processing) => Some(RequestStatus::Processing),
-        Ok(proto::RequestStatus::Completed) => Some(RequestStatus::Completed),
-        Ok(proto::RequestStatus::Failed) => Some(RequestStatus::Failed),
-        Ok(proto::RequestStatus::Cancelled) => Some(RequestStatus::Cancelled),
-        Err(_) => {
-            checks.add(
-                "status",
-                format!("must be a value of RequestStatus, got {status}"),
-            );
-            None
-        }
+/// A status in a filter.
+fn status_from(status: i32) -> Option<RequestStatus> {
+    match proto::RequestStatus::try_from(status).ok()? {
+        proto::RequestStatus::Unspecified => None,
+        proto::RequestStatus::Pending => Some(RequestStatus::Pending),
+        proto::RequestStatus::Processing => Some(RequestStatus::Processing),
+        proto::RequestStatus::Completed => Some(RequestStatus::Completed),
+        proto::RequestStatus::Failed => Some(RequestStatus::Failed),
+        proto::RequestStatus::Cancelled => Some(RequestStatus::Cancelled),
     }
 }
 
@@ -159,6 +155,7 @@ pub(super) fn message(counted: Counted, caller: Caller) -> proto::Request {
         update_time: Some(timestamp(request.updated_at)),
         delete_time: request.deleted_at.map(timestamp),
         etag: etag(request.version),
+        title: request.title.unwrap_or_default(),
         ..Default::default()
     }
 }
@@ -182,13 +179,50 @@ pub(super) fn filter_from(
     checks.optional_id("project_id", request.project_id);
     checks.optional_id("feature_id", request.feature_id);
     checks.optional_id("template_id", request.template_id);
-    let created_from = optional_time("create_time_start", request.create_time_start, checks);
-    let created_before = optional_time("create_time_end", request.create_time_end, checks);
-    if let (Some(start), Some(end)) = (created_from, created_before) {
-        checks.require(start <= end, "create_time_end", || {
-            format!("must not be before create_time_start, got {end} and {start}")
+    let (created_from, created_before) =
+        time_range(request.create_time_start, request.create_time_end, checks);
+    checks.search("text", &request.text);
+    checks.line(
+        "metadata_key",
+        &request.metadata_key,
+        MAX_METADATA_KEY_CHARS,
+    );
+    checks.text(
+        "metadata_value",
+        &request.metadata_value,
+        MAX_METADATA_VALUE_CHARS,
+    );
+    let (of_user, of_project) = (request.user_id != 0, request.project_id != 0);
+    for (field, is_set, has_what_it_needs, needs) in [
+        ("text", !request.text.is_empty(), of_user, "a user_id"),
+        (
+            "metadata_key",
+            !request.metadata_key.is_empty(),
+            of_user || of_project,
+            "a user_id or a project_id",
+        ),
+        (
+            "metadata_value",
+            !request.metadata_value.is_empty(),
+            !request.metadata_key.is_empty(),
+            "a metadata_key",
+        ),
+        (
+            "order",
+            request.order() == proto::RequestOrder::Updated,
+            of_user,
+            "a user_id",
+        ),
+    ] {
+        checks.require(!is_set || has_what_it_needs, field, || {
+            format!("needs {needs}")
         });
     }
+    let is_order = proto::RequestOrder::try_from(request.order).is_ok();
+    checks.require(is_order, "order", || {
+        format!("must be a value of RequestOrder, got {}", request.order)
+    });
+    let metadata = (request.metadata_key.clone(), request.metadata_value.clone());
     store::request::Filter {
         user_id: any_or(request.user_id),
         project_id: any_or(request.project_id),
@@ -196,8 +230,19 @@ pub(super) fn filter_from(
         template_id: any_or(request.template_id),
         created_from,
         created_before,
-        status: status_from(request.status, checks),
+        statuses: any_of(
+            "statuses",
+            "RequestStatus",
+            &request.statuses,
+            status_from,
+            checks,
+        ),
         show_deleted: request.show_deleted,
+        only_deleted: request.only_deleted,
+        text: request.text.clone(),
+        metadata: Some(metadata).filter(|(key, _)| !key.is_empty()),
+        has_failed_jobs: request.has_failed_jobs,
+        by_update: request.order() == proto::RequestOrder::Updated,
     }
 }
 
@@ -211,6 +256,7 @@ pub(super) fn listed(request: proto::CountRequestsRequest) -> proto::ListRequest
         create_time_start: request.create_time_start,
         create_time_end: request.create_time_end,
         show_deleted: request.show_deleted,
+        only_deleted: request.only_deleted,
         ..Default::default()
     }
 }

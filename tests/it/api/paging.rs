@@ -270,7 +270,7 @@ impl Shelf {
                 let request = ListRequestsRequest {
                     page_size,
                     page_token,
-                    status: status.into(),
+                    statuses: vec![status.into()],
                     ..Default::default()
                 };
                 let page = server.requests().list_requests(request).await?.into_inner();
@@ -289,7 +289,7 @@ impl Shelf {
                     page_size,
                     page_token,
                     user_id: USER,
-                    status: status.into(),
+                    statuses: vec![status.into()],
                     ..Default::default()
                 };
                 let page = server.jobs().list_jobs(request).await?.into_inner();

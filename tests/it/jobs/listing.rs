@@ -45,10 +45,10 @@ on_both_databases! {
             (ListJobsRequest { feature_id: sound, ..all() }, vec![&song]),
             (ListJobsRequest { category: MediaType::Image.into(), ..all() }, vec![&picture]),
             (ListJobsRequest { category: MediaType::Video.into(), ..all() }, vec![]),
-            (ListJobsRequest { status: JobStatus::Failed.into(), ..all() }, vec![&song]),
+            (ListJobsRequest { statuses: vec![JobStatus::Failed.into()], ..all() }, vec![&song]),
             (ListJobsRequest { worker_id: "studio-1".to_owned(), ..all() }, vec![&song, &picture]),
             (ListJobsRequest { worker_id: "studio-%".to_owned(), ..all() }, vec![]),
-            (ListJobsRequest { worker_id: "studio-1".to_owned(), status: JobStatus::Completed.into(), ..all() }, vec![&picture]),
+            (ListJobsRequest { worker_id: "studio-1".to_owned(), statuses: vec![JobStatus::Completed.into()], ..all() }, vec![&picture]),
         ] {
             let found: Vec<i64> = list(&other, filter.clone()).await.iter().map(|job| job.id).collect();
             let expected: Vec<i64> = expected.iter().map(|job| job.id).collect();
