@@ -59,11 +59,11 @@ on_both_databases! {
     async fn a_filter_out_of_its_bounds_is_refused_with_all_the_others(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         let wrong = ListJobsRequest {
-            page_size: -1, request_id: -1, user_id: -1, project_id: -1, feature_id: -1, category: 99, status: 99,
+            page_size: -1, request_id: -1, user_id: -1, project_id: -1, feature_id: -1, category: 99, statuses: vec![99],
             worker_id: "x".repeat(65), ..Default::default()
         };
         refusal(server.jobs().list_jobs(wrong).await).of_fields([
-            "page_size", "request_id", "user_id", "project_id", "feature_id", "category", "status", "worker_id",
+            "page_size", "request_id", "user_id", "project_id", "feature_id", "worker_id", "category", "statuses[0]",
         ]);
         for worker_id in ["\0", "a\u{7}b", "a\u{85}b"] {
             let wrong = ListJobsRequest { worker_id: worker_id.to_owned(), ..Default::default() };

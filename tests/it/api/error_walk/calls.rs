@@ -169,7 +169,7 @@ impl<'a> Calls<'a> {
             }
             .encode_to_vec(),
             "UpdateRequest" => UpdateRequestRequest {
-                request: Some(atelier::rpc::proto::Request {
+                request: Some(Request {
                     id: self.fixtures.changing.request,
                     title: "walk".to_owned(),
                     ..Default::default()
