@@ -262,15 +262,11 @@ impl Shelf {
                 })
             }
             List::Requests => {
-                let status = if narrowed {
-                    RequestStatus::Cancelled
-                } else {
-                    RequestStatus::Unspecified
-                };
+                let status = narrowed.then_some(RequestStatus::Cancelled);
                 let request = ListRequestsRequest {
                     page_size,
                     page_token,
-                    statuses: vec![status.into()],
+                    statuses: status.into_iter().map(i32::from).collect(),
                     ..Default::default()
                 };
                 let page = server.requests().list_requests(request).await?.into_inner();
@@ -280,16 +276,12 @@ impl Shelf {
                 })
             }
             List::Jobs => {
-                let status = if narrowed {
-                    JobStatus::Pending
-                } else {
-                    JobStatus::Unspecified
-                };
+                let status = narrowed.then_some(JobStatus::Pending);
                 let request = ListJobsRequest {
                     page_size,
                     page_token,
                     user_id: USER,
-                    statuses: vec![status.into()],
+                    statuses: status.into_iter().map(i32::from).collect(),
                     ..Default::default()
                 };
                 let page = server.jobs().list_jobs(request).await?.into_inner();

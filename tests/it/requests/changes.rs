@@ -28,7 +28,7 @@ on_both_databases! {
         let (old, jobs) = server.create(create("Một tô PHỞ nóng", "17".into())).await;
         let (number, _) = server.create(create("pho", 17.into())).await;
         db.execute(&format!(
-            "UPDATE generation_jobs SET status = 'failed', completed_at = created_at WHERE id = {}", jobs[0].id
+            "UPDATE generation_jobs SET status = 'failed', completed_at = created_at, error_code = 'X', error_message = 'x' WHERE id = {}", jobs[0].id
         )).await;
         let mine = || ListRequestsRequest { user_id: USER, ..Default::default() };
         let text = ListRequestsRequest { text: "pho\u{31b}\u{309}".to_owned(), ..mine() };
@@ -131,7 +131,7 @@ on_both_databases! {
         let media = &made.media()[0];
         assert_eq!((media.user_id, media.feature_id, media.variation), (USER, feature, Some(0)));
         assert!(request.user_prompt.starts_with(&media.prompt_start) && !media.prompt_start.is_empty());
-        let unknown = vec![entry(media.id, &media.etag), entry(999_999, "")];
+        let unknown = vec![entry(media.id, ""), entry(999_999, "")];
         refusal(server.media().batch_delete_media(BatchDeleteMediaRequest { entries: unknown }).await)
             .is(Code::NotFound, ErrorReason::MediaNotFound)
             .with("entry", "entries[1].id");

@@ -3,9 +3,10 @@
 -- What the user calls a request; null while it has no title.
 ALTER TABLE generation_requests ADD COLUMN title TEXT;
 
--- A user's requests, the last changed first. Costs intake one more entry for each request, at its user's newest end, and one
+-- A user's live requests, the last changed first. Costs intake one more entry for each request, at its user's newest end, and one
 -- for each later change of its status, which writes to the index of statuses too.
-CREATE INDEX idx_generation_requests_user_updated ON generation_requests(user_id, updated_at DESC, id DESC);
+CREATE INDEX idx_generation_requests_user_updated ON generation_requests(user_id, updated_at DESC, id DESC)
+    WHERE deleted_at IS NULL;
 -- What was deleted, of one user and of all. Cost intake nothing: nothing is in them before it is deleted.
 CREATE INDEX idx_generation_requests_user_deleted ON generation_requests(user_id, id DESC) WHERE deleted_at IS NOT NULL;
 CREATE INDEX idx_generation_requests_deleted_page ON generation_requests(id DESC) WHERE deleted_at IS NOT NULL;
