@@ -2,6 +2,7 @@
 
 mod aspect_ratio;
 pub mod backoff;
+mod batch;
 mod caller;
 mod canonical_json;
 mod catalogue;
@@ -33,6 +34,7 @@ mod page;
 mod prompt;
 mod recipe;
 mod request;
+mod request_notes;
 mod resolution;
 mod seal;
 pub mod spelling;
@@ -47,6 +49,7 @@ mod violation;
 mod watch_cursor;
 
 pub use aspect_ratio::AspectRatio;
+pub use batch::{Entry, by_id, check_entries};
 pub use caller::Caller;
 pub use canonical_json::canonical_json;
 pub use catalogue::{
@@ -81,6 +84,7 @@ pub use request::{
     IntakeLimits, Offer, Preview, RequestDraft, RequestStatus, Resolved, check_prompt,
     refuse_without_feature, resolve,
 };
+pub use request_notes::RequestNotes;
 pub use resolution::{MIN_SIDE, Resolution};
 pub use table_name::TableName;
 pub use template::{MAX_VARIABLES, TemplateData, TemplateDraft, check_tags};

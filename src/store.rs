@@ -24,6 +24,7 @@ pub mod queue;
 pub mod request;
 pub mod rights;
 pub mod search;
+pub mod tag;
 pub mod template;
 pub mod template_version;
 mod transaction;

@@ -118,6 +118,7 @@ pub const MIGRATIONS: &[Migration] = &[
     scripted!("m0007_provider", "0.1.0"),
     scripted!("m0008_trace", "0.1.0"),
     scripted!("m0009_search", "0.1.0"),
+    scripted!("m0010_lists", "0.1.0"),
     scripted!("m0011_previews", "0.1.0"),
 ];
 

@@ -1,5 +1,6 @@
 //! Media rows: each is deleted by itself, and found by the bytes of its file.
 
+mod batch;
 mod delete;
 mod find;
 mod link;

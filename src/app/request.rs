@@ -7,6 +7,7 @@ mod hide_previews;
 mod include;
 mod retry;
 mod undelete;
+mod update;
 mod validate;
 mod warnings;
 mod watch;

@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod render;
+mod reorder;
 mod restore;
 mod undelete;
 mod update;

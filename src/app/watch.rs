@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{
     domain::{Caller, Error},
-    entity::{job, media},
+    entity::job,
     store::{self, request::Counted},
 };
 
@@ -41,7 +41,7 @@ pub struct News {
     /// Why the job waits, should no worker be able to run it.
     pub waiting_reason: String,
     /// With a transition to completed, the job's media that are live by now.
-    pub media: Vec<media::Model>,
+    pub media: Vec<store::media::Shown>,
     /// The request that it is about, as it is now; `None` where a job alone is watched.
     pub request: Option<Counted>,
     /// Of the last transition told of the job.

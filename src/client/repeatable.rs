@@ -8,8 +8,8 @@ pub(super) const CREATE_REQUEST: &str = "/generation.v1.RequestService/CreateReq
 /// Left out: Create, whose name is taken the second time; Update and Restore, whose etag has gone by then; Preview,
 /// which makes a new request; Retry, since RetryRequest makes
 /// further jobs where the new ones have failed in between; Record, which counts; and the streams Watch, Download and Upload.
-const REPEATABLE: [&str; 8] = [
-    "Get", "List", "Count", "Find", "Render", "Cancel", "Delete", "Undelete",
+const REPEATABLE: [&str; 9] = [
+    "Get", "List", "Count", "Find", "Render", "Cancel", "Delete", "Undelete", "Reorder",
 ];
 
 /// Whether the call to `path`, such as `/generation.v1.JobService/GetJob`, does no harm when it is done twice. Calls to other

@@ -156,6 +156,14 @@ pub enum Error {
         /// The one that it has now.
         etag: String,
     },
+    /// One of a batch cannot be done, and so none is.
+    #[error("{entry}: {error}")]
+    OfEntry {
+        /// Path of the entry's field in the message.
+        entry: String,
+        /// What it fails with.
+        error: Box<Error>,
+    },
     /// What is to be brought back or retried belongs to a deleted feature.
     #[error("feature {0} is deleted; undelete it first")]
     FeatureDeleted(i64),
@@ -221,6 +229,21 @@ pub enum Error {
     /// A fault of ours. Clients learn nothing more of it; the log tells its causes.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// The error as that of an entry of a batch, where it is about the row that the entry names.
+    pub fn of_entry(self, index: usize) -> Self {
+        let field = match &self {
+            Self::EtagMismatch { .. } => "etag",
+            Self::NotFound { .. } | Self::RequestDeleted(_) => "id",
+            _ => return self,
+        };
+        Self::OfEntry {
+            entry: format!("entries[{index}].{field}"),
+            error: Box::new(self),
+        }
+    }
 }
 
 /// What callers are told.

@@ -44,6 +44,8 @@ pub struct Model {
     pub updated_at: DateTimeUtc,
     /// `None` while it is live, see docs/domain.md#soft-delete.
     pub deleted_at: Option<DateTimeUtc>,
+    /// What the user calls it; `None` while it has no title.
+    pub title: Option<String>,
     /// Counts the changes that a client makes or sees; its etag.
     pub version: i64,
     /// Whether it only tries a template, see docs/domain.md#previews.

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
 
-use crate::domain::{Checks, Flaw};
+use crate::domain::{Checks, Entry, Flaw, check_entries};
 
-use super::page::MAX_PAGE_BYTES;
+use super::{page::MAX_PAGE_BYTES, proto};
 
-const MAX_IDS: usize = 100;
+pub(super) const MAX_IDS: usize = 100;
 
 /// What there is of the rows asked for, in the order asked.
 #[derive(Debug)]
@@ -22,16 +22,29 @@ pub(super) struct Batch<M> {
 
 /// The identifiers asked for, each once.
 pub(super) fn batch_ids(ids: Vec<i64>, checks: &mut Checks) -> Vec<i64> {
+    each_once("ids", ids, MAX_IDS, checks)
+}
+
+/// The identifiers in a field, each once.
+pub(super) fn each_once(field: &str, ids: Vec<i64>, most: usize, checks: &mut Checks) -> Vec<i64> {
     let count = ids.len();
-    checks.require((1..=MAX_IDS).contains(&count), "ids", || {
-        let words = format!("must have 1 to {MAX_IDS} entries, has {count}");
-        Flaw::TooMany.says(words).min(1).max(MAX_IDS).found(count)
+    checks.require((1..=most).contains(&count), field, || {
+        let words = format!("must have 1 to {most} entries, has {count}");
+        Flaw::TooMany.says(words).min(1).max(most).found(count)
     });
-    for (index, id) in ids.iter().take(MAX_IDS).enumerate() {
-        checks.id(&format!("ids[{index}]"), *id);
+    for (index, id) in ids.iter().take(most).enumerate() {
+        checks.id(&format!("{field}[{index}]"), *id);
     }
     let mut seen = BTreeSet::new();
     ids.into_iter().filter(|id| seen.insert(*id)).collect()
+}
+
+/// What is to be changed as a whole.
+pub(super) fn entries_from(entries: Vec<proto::VersionedId>, checks: &mut Checks) -> Vec<Entry> {
+    let entry = |proto::VersionedId { id, etag }| Entry { id, etag };
+    let entries: Vec<Entry> = entries.into_iter().map(entry).collect();
+    check_entries(&entries, checks);
+    entries
 }
 
 /// The answer: at most as long as a page, or with one message.

@@ -27,8 +27,17 @@ const MAX_PATH_BYTES: usize = 100;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// How the names of rpcs begin that change something.
-const CHANGING: [&str; 7] = [
-    "Create", "Update", "Delete", "Undelete", "Cancel", "Retry", "Record",
+const CHANGING: [&str; 10] = [
+    "Create",
+    "Update",
+    "Delete",
+    "Undelete",
+    "BatchDelete",
+    "BatchUndelete",
+    "Cancel",
+    "Retry",
+    "Record",
+    "Reorder",
 ];
 
 tokio::task_local! {

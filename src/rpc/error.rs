@@ -124,6 +124,7 @@ fn classify(error: &Error) -> (Code, Reason) {
             (Code::FailedPrecondition, Reason::FeatureBreaksTemplates)
         }
         Error::EtagMismatch { .. } => (Code::Aborted, Reason::EtagMismatch),
+        Error::OfEntry { error, .. } => classify(error),
         Error::FeatureDeleted(_) => (Code::FailedPrecondition, Reason::FeatureDeleted),
         Error::RequestDeleted(_) => (Code::FailedPrecondition, Reason::RequestDeleted),
         Error::JobNotRetryable { .. } => (Code::FailedPrecondition, Reason::JobNotRetryable),
@@ -165,6 +166,11 @@ fn id_key(resource: Resource) -> &'static str {
 /// What the reason speaks of, as `error_reason.proto` documents it.
 fn metadata(error: &Error) -> HashMap<String, String> {
     let pairs = match error {
+        Error::OfEntry { entry, error } => {
+            let mut pairs = metadata(error);
+            pairs.insert("entry".to_owned(), entry.clone());
+            return pairs;
+        }
         Error::Validation(violations) => vec![("violations", violations.count().to_string())],
         Error::IdempotencyKeyReused { key, request_id } => {
             vec![

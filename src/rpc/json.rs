@@ -28,13 +28,13 @@ pub(super) fn not_finite<const N: usize>(
 ) -> Violations {
     let mut checks = Checks::within(prefix);
     for (path, object) in objects {
-        check_message(path, values_of(object), &mut checks);
+        check_finite(path, values_of(object), &mut checks);
     }
     checks.into_violations()
 }
 
 /// The same for values under one path.
-pub(super) fn check_message<'a>(
+pub(super) fn check_finite<'a>(
     path: &str,
     mut values: impl Iterator<Item = &'a Value>,
     checks: &mut Checks,

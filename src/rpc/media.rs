@@ -19,7 +19,7 @@ use crate::{
 };
 
 use super::{
-    batch::{batch, batch_ids},
+    batch::{batch, batch_ids, entries_from},
     caller, check_id,
     page::{bounded_page, page_request},
     proto::{self, download_media_response::Part, media_service_server::MediaService},
@@ -128,6 +128,34 @@ impl MediaService for MediaFiles {
         let media = self.app.undelete_media(caller, id).await?;
         Ok(Response::new(proto::UndeleteMediaResponse {
             media: Some(message(&self.app, media).await?),
+        }))
+    }
+
+    async fn batch_delete_media(
+        &self,
+        request: Request<proto::BatchDeleteMediaRequest>,
+    ) -> Result<Response<proto::BatchDeleteMediaResponse>, Status> {
+        let caller = caller(&request);
+        let mut checks = Checks::default();
+        let entries = entries_from(request.into_inner().entries, &mut checks);
+        checks.finish(())?;
+        let media = self.app.delete_media_rows(caller, &entries).await?;
+        Ok(Response::new(proto::BatchDeleteMediaResponse {
+            media: messages(&self.app, media).await?,
+        }))
+    }
+
+    async fn batch_undelete_media(
+        &self,
+        request: Request<proto::BatchUndeleteMediaRequest>,
+    ) -> Result<Response<proto::BatchUndeleteMediaResponse>, Status> {
+        let caller = caller(&request);
+        let mut checks = Checks::default();
+        let entries = entries_from(request.into_inner().entries, &mut checks);
+        checks.finish(())?;
+        let media = self.app.undelete_media_rows(caller, &entries).await?;
+        Ok(Response::new(proto::BatchUndeleteMediaResponse {
+            media: messages(&self.app, media).await?,
         }))
     }
 

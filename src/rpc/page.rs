@@ -7,11 +7,16 @@ use crate::{
     store::PageRequest,
 };
 
+use super::batch::MAX_IDS;
+
 /// What the messages of a page may take together: clients refuse answers of more than 4 MiB unless told otherwise.
 pub(super) const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
 
 /// Most rows that are read at once: a page of the usual length. However small those before were, the next may be large.
 pub(super) const SLICE: usize = 50;
+
+/// Most values of an enum that a filter names.
+const MAX_VALUES: usize = 16;
 
 /// Longer than any token that was ever given out.
 const MAX_TOKEN_BYTES: usize = 1_024;
@@ -32,6 +37,70 @@ pub(super) fn page_request(size: i32, token: String, checks: &mut Checks) -> Pag
 /// An identifier in a filter: 0 means any.
 pub(super) fn any_or(id: i64) -> Option<i64> {
     (id != 0).then_some(id)
+}
+
+/// The identifiers in a filter; none means any.
+pub(super) fn any_of_ids(field: &str, ids: &[i64], checks: &mut Checks) -> Vec<i64> {
+    if checks.count(field, ids.len(), MAX_IDS) {
+        for (index, id) in ids.iter().enumerate() {
+            checks.id(&format!("{field}[{index}]"), *id);
+        }
+    }
+    ids.to_vec()
+}
+
+/// The values of an enum in a filter; none means any. `read` knows those that are one.
+pub(super) fn any_of<T>(
+    field: &str,
+    of: &str,
+    values: &[i32],
+    read: fn(i32) -> Option<T>,
+    checks: &mut Checks,
+) -> Vec<T> {
+    if !checks.count(field, values.len(), MAX_VALUES) {
+        return Vec::new();
+    }
+    let mut known = Vec::new();
+    for (index, value) in values.iter().enumerate() {
+        match read(*value) {
+            Some(value) => known.push(value),
+            None => checks.add(
+                format!("{field}[{index}]"),
+                Flaw::NotOneOf
+                    .says(format!(
+                        "must be a value of {of} and not unspecified, got {value}"
+                    ))
+                    .found(value),
+            ),
+        }
+    }
+    known
+}
+
+/// The page of a list that looks at a bounded number of rows, for which its first slice is enough.
+pub(super) async fn bounded_slice<M: Message, P>(
+    request: PageRequest,
+    list: impl Fn(PageRequest) -> P,
+) -> Result<Page<M>, Error>
+where
+    P: Future<Output = Result<Page<M>, Error>>,
+{
+    let size = request.size.min(SLICE as u64);
+    let page = list(PageRequest {
+        size,
+        ..request.clone()
+    })
+    .await?;
+    match fitting(&page.items, MAX_PAGE_BYTES).max(1) as u64 {
+        rows if rows < page.items.len() as u64 => {
+            list(PageRequest {
+                size: rows,
+                ..request
+            })
+            .await
+        }
+        _ => Ok(page),
+    }
 }
 
 /// A page of `list` that is at most 2 MiB long, or has one message. It is read slice by slice, so that rows which do not

@@ -2,6 +2,7 @@
 
 mod include;
 mod message;
+mod update;
 
 use std::collections::BTreeSet;
 
@@ -10,20 +11,22 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::{App, NewsStream},
-    domain::{Caller, Checks, CursorOf, Flaw, Problem, Resource, UserCursor, WatchCursor},
+    domain::{Caller, Checks, CursorOf, Error, Flaw, Problem, Resource, UserCursor, WatchCursor},
     entity, store,
 };
 
 use super::{
-    batch::{batch, batch_ids},
+    batch::{batch, batch_ids, entries_from},
     call, caller, cancellable_id, check_id, job,
-    page::{bounded_page, page_request},
+    page::{bounded_page, bounded_slice, page_request},
     proto::{self, request_service_server::RequestService},
     required_id,
 };
 
 use include::{include_from, messages_with};
 use message::{filter_from, listed, news_message, status_counts, validated, warning_messages};
+
+use update::change_from;
 
 pub(super) use include::messages;
 pub(super) use message::{check_message, draft, input_from, input_message, message};
@@ -118,7 +121,10 @@ impl RequestService for Requests {
         let include = include_from(&request.include, &mut checks);
         checks.finish(())?;
         let slice = |slice| include::page(&self.app, caller, &filter, include, slice);
-        let page = bounded_page(page, slice).await?;
+        let page = match filter.scans() {
+            true => bounded_slice(page, slice).await?,
+            false => bounded_page(page, slice).await?,
+        };
         Ok(Response::new(proto::ListRequestsResponse {
             requests: page.items,
             next_page_token: page.next_page_token,
@@ -200,6 +206,82 @@ impl RequestService for Requests {
         let request = self.app.undelete_request(caller, id).await?;
         Ok(Response::new(proto::UndeleteRequestResponse {
             request: Some(message(request, caller)),
+        }))
+    }
+
+    async fn update_request(
+        &self,
+        request: Request<proto::UpdateRequestRequest>,
+    ) -> Result<Response<proto::UpdateRequestResponse>, Status> {
+        let caller = caller(&request);
+        let request = request.into_inner();
+        let given = request.request.unwrap_or_default();
+        let (id, etag) = (given.id, given.etag.clone());
+        call::note_id(id);
+        let (change, checks) = change_from(given, request.update_mask);
+        let updated = self.app.update_request(caller, id, &etag, checks, change);
+        Ok(Response::new(proto::UpdateRequestResponse {
+            request: Some(message(updated.await?, caller)),
+        }))
+    }
+
+    async fn update_requests(
+        &self,
+        request: Request<proto::UpdateRequestsRequest>,
+    ) -> Result<Response<proto::UpdateRequestsResponse>, Status> {
+        let caller = caller(&request);
+        let proto::UpdateRequestsRequest {
+            user_id,
+            project_id,
+            new_project_id,
+        } = request.into_inner();
+        let mut checks = Checks::default();
+        checks.id("user_id", user_id);
+        checks.id("project_id", project_id);
+        if let Some(id) = new_project_id {
+            checks.id("new_project_id", id);
+        }
+        checks.require(new_project_id != Some(project_id), "new_project_id", || {
+            "must be another than project_id".to_owned()
+        });
+        checks.finish(())?;
+        if caller.scope().is_some_and(|own| own != user_id) {
+            return Err(Error::UserUnknown(user_id).into());
+        }
+        let of = (user_id, project_id);
+        let updated_count = self.app.move_requests(of, new_project_id).await?;
+        Ok(Response::new(proto::UpdateRequestsResponse {
+            updated_count,
+        }))
+    }
+
+    async fn batch_delete_requests(
+        &self,
+        request: Request<proto::BatchDeleteRequestsRequest>,
+    ) -> Result<Response<proto::BatchDeleteRequestsResponse>, Status> {
+        let caller = caller(&request);
+        let mut checks = Checks::default();
+        let entries = entries_from(request.into_inner().entries, &mut checks);
+        checks.finish(())?;
+        let requests = self.app.delete_requests(caller, &entries).await?;
+        let requests = requests.into_iter().map(|it| message(it, caller));
+        Ok(Response::new(proto::BatchDeleteRequestsResponse {
+            requests: requests.collect(),
+        }))
+    }
+
+    async fn batch_undelete_requests(
+        &self,
+        request: Request<proto::BatchUndeleteRequestsRequest>,
+    ) -> Result<Response<proto::BatchUndeleteRequestsResponse>, Status> {
+        let caller = caller(&request);
+        let mut checks = Checks::default();
+        let entries = entries_from(request.into_inner().entries, &mut checks);
+        checks.finish(())?;
+        let requests = self.app.undelete_requests(caller, &entries).await?;
+        let requests = requests.into_iter().map(|it| message(it, caller));
+        Ok(Response::new(proto::BatchUndeleteRequestsResponse {
+            requests: requests.collect(),
         }))
     }
 

@@ -14,11 +14,11 @@ use crate::{
 };
 
 use super::{
-    batch::{batch, batch_ids},
+    batch::{MAX_IDS, batch, batch_ids, each_once},
     call, caller, check_id, check_id_or_name, json,
     language::Languages,
     names::{localize_template, refuse_translated},
-    page::{bounded_page, page_request},
+    page::{any_or, bounded_page, page_request},
     preview::{with_preview, with_previews},
     proto::{self, template_service_server::TemplateService},
     required_id,
@@ -29,6 +29,9 @@ use message::{
 };
 
 pub(super) use message::{input_defaults, input_limits, properties_of};
+
+/// Most templates that are put into order at once.
+const MAX_REORDERED: usize = 500;
 
 pub(super) struct Templates {
     pub(super) app: App,
@@ -148,6 +151,30 @@ impl TemplateService for Templates {
         }))
     }
 
+    async fn list_tags(
+        &self,
+        request: Request<proto::ListTagsRequest>,
+    ) -> Result<Response<proto::ListTagsResponse>, Status> {
+        let request = request.into_inner();
+        let mut checks = Checks::default();
+        let page = page_request(request.page_size, request.page_token, &mut checks);
+        checks.optional_id("feature_id", request.feature_id);
+        checks.finish(())?;
+        let filter = store::tag::Filter {
+            feature_id: any_or(request.feature_id),
+            is_active: request.is_active,
+        };
+        let page = store::tag::list(self.app.store.reader(), &filter, &page).await?;
+        let tags = page.items.into_iter().map(|tag| proto::Tag {
+            name: tag.name,
+            template_count: tag.templates,
+        });
+        Ok(Response::new(proto::ListTagsResponse {
+            tags: tags.collect(),
+            next_page_token: page.next_page_token,
+        }))
+    }
+
     async fn record_template_view(
         &self,
         request: Request<proto::RecordTemplateViewRequest>,
@@ -160,6 +187,49 @@ impl TemplateService for Templates {
             .record_template_view(caller, view.template_id, view.user_id)
             .await?;
         Ok(Response::new(proto::RecordTemplateViewResponse { counted }))
+    }
+
+    async fn record_template_views(
+        &self,
+        request: Request<proto::RecordTemplateViewsRequest>,
+    ) -> Result<Response<proto::RecordTemplateViewsResponse>, Status> {
+        let caller = caller(&request);
+        let views = request.into_inner();
+        let mut checks = Checks::default();
+        let ids = each_once("template_ids", views.template_ids, MAX_IDS, &mut checks);
+        checks.id("user_id", views.user_id);
+        checks.finish(())?;
+        let counted = self.app.record_template_views(caller, &ids, views.user_id);
+        Ok(Response::new(proto::RecordTemplateViewsResponse {
+            counted_ids: counted.await?,
+        }))
+    }
+
+    async fn reorder_templates(
+        &self,
+        request: Request<proto::ReorderTemplatesRequest>,
+    ) -> Result<Response<proto::ReorderTemplatesResponse>, Status> {
+        let proto::ReorderTemplatesRequest {
+            feature_id,
+            template_ids,
+        } = request.into_inner();
+        call::note(Resource::Feature, feature_id);
+        let mut checks = Checks::default();
+        checks.id("feature_id", feature_id);
+        let named = template_ids.len();
+        let ids = each_once("template_ids", template_ids, MAX_REORDERED, &mut checks);
+        checks.require(ids.len() == named, "template_ids", || {
+            Flaw::Duplicate.says("must not name a template twice")
+        });
+        checks.finish(())?;
+        let templates = self.app.reorder_templates(feature_id, &ids).await?;
+        let templates = templates.into_iter().map(|template| proto::Template {
+            template_data: None,
+            ..message(template)
+        });
+        Ok(Response::new(proto::ReorderTemplatesResponse {
+            templates: templates.collect(),
+        }))
     }
 
     async fn update_template(
@@ -228,7 +298,7 @@ impl TemplateService for Templates {
         let request = request.into_inner();
         call::note_id(request.template_id);
         let mut checks = Checks::default();
-        json::check_message("variables", request.variables.values(), &mut checks);
+        json::check_finite("variables", request.variables.values(), &mut checks);
         let trial = Trial {
             template_id: request.template_id,
             user_prompt: request.user_prompt,

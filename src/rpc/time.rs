@@ -34,6 +34,24 @@ pub(super) fn optional_time(
     storable_time(seconds, u32::try_from(nanos).ok()?)
 }
 
+/// The range of a filter, from `create_time_start` to before `create_time_end`; each may be left out.
+pub(super) fn time_range(
+    start: Option<Timestamp>,
+    end: Option<Timestamp>,
+    checks: &mut Checks,
+) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+    let start = optional_time("create_time_start", start, checks);
+    let end = optional_time("create_time_end", end, checks);
+    if let (Some(start), Some(end)) = (start, end) {
+        checks.require(start <= end, "create_time_end", || {
+            Flaw::OutOfRange.says(format!(
+                "must not be before create_time_start, got {end} and {start}"
+            ))
+        });
+    }
+    (start, end)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

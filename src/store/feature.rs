@@ -372,6 +372,7 @@ pub async fn list(
         direction: Order::Asc,
         columns: vec![Column::OrderIndex, Column::Id],
         key: |row: &Model| vec![row.order_index.into(), row.id],
+        by_time: false,
     };
     list.sorted(db, sorting).await
 }

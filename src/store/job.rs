@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Iterable, JoinType, Order,
-    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Iterable, JoinType, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Select,
     sea_query::{Expr, ExprTrait, LockType, Query},
 };
 use serde::Serialize;
@@ -23,12 +23,12 @@ use crate::{
 use super::{
     PageRequest, Transaction, deletion,
     one_of::one_of_ids,
-    page::{List, Sorting},
+    page::{List, Sorting, some},
     request::of_no_preview,
 };
 
 /// What a list shows; `None` means all.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Filter {
     /// Those of this request.
     pub request_id: Option<i64>,
@@ -40,8 +40,18 @@ pub struct Filter {
     pub feature_id: Option<i64>,
     /// Those that make this.
     pub category: Option<MediaType>,
-    /// Those that stand so.
-    pub status: Option<JobStatus>,
+    /// Those of requests with this template.
+    pub template_id: Option<i64>,
+    /// Created then or later.
+    pub created_from: Option<DateTime<Utc>>,
+    /// Created earlier.
+    pub created_before: Option<DateTime<Utc>>,
+    /// Those that stand in one of these ways; empty means all.
+    pub statuses: Vec<JobStatus>,
+    /// Those whose error has this code.
+    pub error_code: Option<String>,
+    /// Those that a retry has superseded, or the others.
+    pub superseded: Option<bool>,
     /// Those that this worker runs, or ran last.
     pub worker_id: Option<String>,
     /// Deleted ones too.
@@ -206,6 +216,25 @@ pub async fn set_deleted(
     find(tx, Caller::TrustedService, id).await
 }
 
+/// Moves all jobs of a request, deleted ones too, to its collection.
+pub async fn set_project(
+    tx: &Transaction,
+    request_id: i64,
+    project_id: Option<i64>,
+) -> Result<(), Error> {
+    let elsewhere = match project_id {
+        Some(id) => Column::ProjectId.is_null().or(Column::ProjectId.ne(id)),
+        None => Column::ProjectId.is_not_null(),
+    };
+    Entity::update_many()
+        .col_expr(Column::ProjectId, Expr::value(project_id))
+        .filter(Column::RequestId.eq(request_id))
+        .filter(elsewhere)
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
 /// The job, deleted or not, if the caller may see it.
 pub async fn find(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<Model, Error> {
     let found = visible(caller, id).one(db).await?;
@@ -270,7 +299,7 @@ pub async fn list(
         query,
         page,
     };
-    let newest_first = Sorting::by(Column::Id, Order::Desc, |row: &Model| vec![row.id]);
+    let newest_first = Sorting::newest(Column::Id, |row: &Model| vec![row.id]);
     list.sorted(db, newest_first).await
 }
 
@@ -308,8 +337,32 @@ fn narrowed(jobs: Select<Entity>, caller: Caller, filter: &Filter) -> Select<Ent
         .apply_if(filter.category, |query, category| {
             query.filter(Column::Category.eq(category))
         })
-        .apply_if(filter.status, |query, status| {
-            query.filter(Column::Status.eq(status))
+        .apply_if(filter.template_id, |query, id| {
+            let requests = super::request::Filter {
+                template_id: Some(id),
+                show_deleted: filter.show_deleted,
+                ..Default::default()
+            };
+            let requests = super::request::ids(caller, &requests);
+            query.filter(Column::RequestId.in_subquery(requests))
+        })
+        .apply_if(filter.created_from, |query, time| {
+            query.filter(Column::CreatedAt.gte(time))
+        })
+        .apply_if(filter.created_before, |query, time| {
+            query.filter(Column::CreatedAt.lt(time))
+        })
+        .apply_if(some(&filter.statuses), |query, statuses| {
+            query.filter(Column::Status.is_in(statuses.iter().copied()))
+        })
+        .apply_if(filter.error_code.as_deref(), |query, code| {
+            query.filter(Column::ErrorCode.eq(code))
+        })
+        .apply_if(filter.superseded, |query, superseded| {
+            query.filter(match superseded {
+                true => Column::SupersededBy.is_not_null(),
+                false => Column::SupersededBy.is_null(),
+            })
         })
         .apply_if(filter.worker_id.as_deref(), |query, id| {
             query.filter(Column::WorkerId.eq(id))

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, JoinType, Order,
-    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, JoinType, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Select,
     sea_query::{Expr, ExprTrait, Query, SimpleExpr},
 };
 use serde::Serialize;
@@ -28,23 +28,38 @@ use crate::{
 use super::{
     PageRequest, Transaction, deletion,
     one_of::{one_of_ids, one_of_texts},
-    page::{List, Sorting},
+    page::{List, Sorting, some},
     request::of_no_preview,
 };
 
+/// How much of a prompt is shown with a media.
+const MAX_START_CHARS: usize = 100;
+
 /// What a list shows; `None` means all.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Filter {
     /// Those of this request.
     pub request_id: Option<i64>,
+    /// Those of one of these.
+    pub request_ids: Vec<i64>,
     /// Those that this job made.
     pub job_id: Option<i64>,
     /// Those of this user's requests, as far as the caller may see them.
     pub user_id: Option<i64>,
     /// Those that are this.
     pub media_type: Option<MediaType>,
-    /// Those that are this to their job.
-    pub role: Option<MediaRole>,
+    /// Those of requests for this feature.
+    pub feature_id: Option<i64>,
+    /// Those of requests with this template.
+    pub template_id: Option<i64>,
+    /// Those of requests of this collection.
+    pub project_id: Option<i64>,
+    /// Made then or later.
+    pub created_from: Option<DateTime<Utc>>,
+    /// Made earlier.
+    pub created_before: Option<DateTime<Utc>>,
+    /// Those that are one of these to their job; empty means all.
+    pub roles: Vec<MediaRole>,
     /// Deleted ones too.
     pub show_deleted: bool,
     /// Those of previews too, which are also shown where their request or job is asked for.
@@ -74,6 +89,58 @@ pub struct NewMedia {
     pub blurhash: String,
     /// A data URL.
     pub tiny_preview: String,
+}
+
+/// A media row with what its request tells of it.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Shown {
+    /// The row itself.
+    #[sea_orm(nested)]
+    pub media: Model,
+    /// The request's.
+    pub user_id: i64,
+    /// The request's.
+    pub feature_id: i64,
+    /// The request's.
+    pub template_id: Option<i64>,
+    /// How what the user wrote begins.
+    pub prompt_start: String,
+}
+
+impl std::ops::Deref for Shown {
+    type Target = Model;
+
+    fn deref(&self) -> &Model {
+        &self.media
+    }
+}
+
+/// All media, as they are shown.
+fn shown() -> Select<Entity> {
+    let request = Entity::belongs_to(request::Entity)
+        .from(Column::RequestId)
+        .to(request::Column::Id)
+        .into();
+    told_by_request(Entity::find().join(JoinType::InnerJoin, request))
+}
+
+/// With the columns of [`Shown`], from the request that is joined.
+fn told_by_request(media: Select<Entity>) -> Select<Entity> {
+    let prompt_start = format!("substr(generation_requests.user_prompt, 1, {MAX_START_CHARS})");
+    media
+        .columns([
+            request::Column::UserId,
+            request::Column::FeatureId,
+            request::Column::TemplateId,
+        ])
+        .expr_as(Expr::cust(prompt_start), "prompt_start")
+}
+
+/// The media that the caller may see, as they are shown.
+fn visible(caller: Caller) -> Select<Entity> {
+    shown().apply_if(caller.scope(), |query, id| {
+        query.filter(request::Column::UserId.eq(id))
+    })
 }
 
 /// Adds files of a job, in one statement, and returns their ids in the same order.
@@ -116,10 +183,9 @@ fn row(job: &job::Model, media: NewMedia, now: DateTime<Utc>) -> ActiveModel {
 }
 
 /// The media, deleted or not, if the caller may see it.
-pub async fn find(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<Model, Error> {
-    let query =
-        Entity::find_by_id(id).apply_if(caller.scope(), |query, id| query.filter(of_user(id)));
-    let found = query.one(db).await?;
+pub async fn find(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<Shown, Error> {
+    let query = visible(caller).filter(Column::Id.eq(id));
+    let found = query.into_model().one(db).await?;
     found.ok_or_else(|| Error::not_found(Resource::Media, id))
 }
 
@@ -128,15 +194,14 @@ pub async fn find_all(
     db: &impl ConnectionTrait,
     caller: Caller,
     ids: impl IntoIterator<Item = i64>,
-) -> Result<Vec<Model>, Error> {
-    let media = Entity::find()
-        .apply_if(caller.scope(), |query, id| query.filter(of_user(id)))
-        .filter(one_of_ids(db.get_database_backend(), Column::Id, ids));
-    Ok(media.all(db).await?)
+) -> Result<Vec<Shown>, Error> {
+    let these = one_of_ids(db.get_database_backend(), (Entity, Column::Id), ids);
+    let media = visible(caller).filter(these);
+    Ok(media.into_model().all(db).await?)
 }
 
 /// The media, unless it is deleted, if the caller may see it.
-pub async fn find_live(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<Model, Error> {
+pub async fn find_live(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Result<Shown, Error> {
     let media = find(db, caller, id).await?;
     if media.deleted_at.is_some() {
         return Err(Error::not_found(Resource::Media, id));
@@ -154,14 +219,6 @@ pub async fn live_pictures(
     let pictures =
         found.filter(|media| media.deleted_at.is_none() && media.media_type == MediaType::Image);
     Ok(pictures.map(|media| media.id).collect())
-}
-
-fn of_user(user_id: i64) -> SimpleExpr {
-    let requests = request::Entity::find()
-        .select_only()
-        .column(request::Column::Id)
-        .filter(request::Column::UserId.eq(user_id));
-    Column::RequestId.in_subquery(requests.into_query())
 }
 
 /// What a download tells of a media beside the file.
@@ -233,10 +290,44 @@ pub async fn list(
     caller: Caller,
     filter: &Filter,
     page: &PageRequest,
-) -> Result<Page<Model>, Error> {
-    let mut query = Entity::find()
-        .apply_if(caller.scope(), |query, id| query.filter(of_user(id)))
-        .apply_if(filter.user_id, |query, id| query.filter(of_user(id)))
+) -> Result<Page<Shown>, Error> {
+    let list = List {
+        name: "media by id descending",
+        filter,
+        query: narrowed(caller, filter, db.get_database_backend()),
+        page,
+    };
+    list.sorted(db, newest_first()).await
+}
+
+fn newest_first() -> Sorting<Entity, Shown> {
+    Sorting::newest(Column::Id, |row| vec![row.id])
+}
+
+fn narrowed(caller: Caller, filter: &Filter, backend: DbBackend) -> Select<Entity> {
+    let mut query = visible(caller)
+        .apply_if(filter.user_id, |query, id| {
+            query.filter(request::Column::UserId.eq(id))
+        })
+        .apply_if(filter.feature_id, |query, id| {
+            query.filter(request::Column::FeatureId.eq(id))
+        })
+        .apply_if(filter.template_id, |query, id| {
+            query.filter(request::Column::TemplateId.eq(id))
+        })
+        .apply_if(filter.project_id, |query, id| {
+            query.filter(request::Column::ProjectId.eq(id))
+        })
+        .apply_if(some(&filter.request_ids), |query, ids| {
+            let ids = ids.iter().copied();
+            query.filter(one_of_ids(backend, (Entity, Column::RequestId), ids))
+        })
+        .apply_if(filter.created_from, |query, time| {
+            query.filter(Column::CreatedAt.gte(time))
+        })
+        .apply_if(filter.created_before, |query, time| {
+            query.filter(Column::CreatedAt.lt(time))
+        })
         .apply_if(filter.request_id, |query, id| {
             query.filter(Column::RequestId.eq(id))
         })
@@ -246,23 +337,19 @@ pub async fn list(
         .apply_if(filter.media_type, |query, kind| {
             query.filter(Column::MediaType.eq(kind))
         })
-        .apply_if(filter.role, |query, role| {
-            query.filter(Column::Role.eq(role))
+        .apply_if(some(&filter.roles), |query, roles| {
+            query.filter(Column::Role.is_in(roles.iter().copied()))
         });
     if !filter.show_deleted {
-        query = query.filter(Column::DeletedAt.is_null());
+        // Live media are of live requests, which more indexes find.
+        query = query
+            .filter(Column::DeletedAt.is_null())
+            .filter(request::Column::DeletedAt.is_null());
     }
     if !filter.show_previews && filter.request_id.is_none() && filter.job_id.is_none() {
         query = query.filter(of_no_preview(Column::RequestId));
     }
-    let list = List {
-        name: "media by id descending",
-        filter,
-        query,
-        page,
-    };
-    let newest_first = Sorting::by(Column::Id, Order::Desc, |row: &Model| vec![row.id]);
-    list.sorted(db, newest_first).await
+    query
 }
 
 /// The live media with exactly these bytes, newest first. `sha256` in lower case.
@@ -271,9 +358,8 @@ pub async fn with_content(
     caller: Caller,
     sha256: &str,
     page: &PageRequest,
-) -> Result<Page<Model>, Error> {
-    let query = Entity::find()
-        .apply_if(caller.scope(), |query, id| query.filter(of_user(id)))
+) -> Result<Page<Shown>, Error> {
+    let query = visible(caller)
         .filter(Column::Sha256.eq(sha256))
         .filter(Column::DeletedAt.is_null());
     let list = List {
@@ -282,8 +368,7 @@ pub async fn with_content(
         query,
         page,
     };
-    let newest_first = Sorting::by(Column::Id, Order::Desc, |row: &Model| vec![row.id]);
-    list.sorted(db, newest_first).await
+    list.sorted(db, newest_first()).await
 }
 
 /// Hides the row unless it is hidden already.
@@ -319,17 +404,14 @@ async fn set_deleted(
 pub async fn of_jobs(
     db: &impl ConnectionTrait,
     job_ids: impl IntoIterator<Item = i64>,
-) -> Result<BTreeMap<i64, Vec<Model>>, Error> {
-    let media = Entity::find()
-        .filter(one_of_ids(
-            db.get_database_backend(),
-            Column::JobId,
-            job_ids,
-        ))
+) -> Result<BTreeMap<i64, Vec<Shown>>, Error> {
+    let of_one = one_of_ids(db.get_database_backend(), (Entity, Column::JobId), job_ids);
+    let media = shown()
+        .filter(of_one)
         .filter(Column::DeletedAt.is_null())
         .order_by_asc(Column::Id);
-    let mut of_jobs: BTreeMap<i64, Vec<_>> = BTreeMap::new();
-    for media in media.all(db).await? {
+    let mut of_jobs: BTreeMap<i64, Vec<Shown>> = BTreeMap::new();
+    for media in media.into_model::<Shown>().all(db).await? {
         if let Some(job_id) = media.job_id {
             of_jobs.entry(job_id).or_default().push(media);
         }
@@ -341,19 +423,19 @@ pub async fn of_jobs(
 pub async fn of_requests(
     db: &impl ConnectionTrait,
     request_ids: &[i64],
-) -> Result<Vec<Model>, Error> {
+) -> Result<Vec<Shown>, Error> {
     let columns = (Column::RequestId, Column::DeletedAt);
     let backend = db.get_database_backend();
     let ids = request_ids.iter().copied();
     let media = deletion::members_of(backend, Entity::find(), columns, ids);
-    Ok(media.all(db).await?)
+    Ok(told_by_request(media).into_model().all(db).await?)
 }
 
 /// The media to show each of the requests by, where there is one: of the first variation that has completed and has any, the
 /// largest thumbnail, else the poster, else the original.
-pub async fn covers(db: &impl ConnectionTrait, request_ids: &[i64]) -> Result<Vec<Model>, Error> {
+pub async fn covers(db: &impl ConnectionTrait, request_ids: &[i64]) -> Result<Vec<Shown>, Error> {
     let covers = select_covers(db.get_database_backend(), request_ids);
-    Ok(covers.all(db).await?)
+    Ok(covers.into_model().all(db).await?)
 }
 
 /// The query of [`covers`].
@@ -381,7 +463,7 @@ pub fn select_covers(backend: DbBackend, request_ids: &[i64]) -> Select<Entity> 
     );
     let ids = request_ids.iter().copied();
     let these = one_of_ids(backend, ("request", request::Column::Id), ids);
-    Entity::find().filter(Expr::cust_with_exprs(first, [these]))
+    shown().filter(Expr::cust_with_exprs(first, [these]))
 }
 
 /// Whether there are any records, deleted or not.

@@ -1,8 +1,10 @@
 //! One page of any list. It begins after the sort key of the last row before, so that rows that come or go meanwhile
 //! shift nothing.
 
+use chrono::DateTime;
 use sea_orm::{
-    ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, Select,
+    ConnectionTrait, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder, QuerySelect,
+    Select,
     sea_query::{Expr, ExprTrait, SimpleExpr},
 };
 use serde::Serialize;
@@ -27,29 +29,32 @@ pub(super) struct List<'a, E: EntityTrait, F> {
     pub(super) page: &'a PageRequest,
 }
 
-/// An order of rows: by columns of whole numbers, the first being the most significant and the last unique.
-pub(super) struct Sorting<E: EntityTrait> {
+/// An order of rows that are read as `M`: by columns of whole numbers, the first being the most significant and the last
+/// unique.
+pub(super) struct Sorting<E: EntityTrait, M = <E as EntityTrait>::Model> {
     /// Of all columns alike, so that the rows after a key are those whose columns compare to it as a whole.
     pub(super) direction: Order,
     pub(super) columns: Vec<E::Column>,
     /// The values of the columns.
-    pub(super) key: fn(&E::Model) -> Vec<i64>,
+    pub(super) key: fn(&M) -> Vec<i64>,
+    /// Whether the first column is a time, of which the key has the microseconds.
+    pub(super) by_time: bool,
 }
 
 impl<E: EntityTrait, F: Serialize> List<'_, E, F> {
     /// The page in this order.
-    pub(super) async fn sorted(
+    pub(super) async fn sorted<M: FromQueryResult>(
         self,
         db: &impl ConnectionTrait,
-        sorting: Sorting<E>,
-    ) -> Result<Page<E::Model>, Error> {
+        sorting: Sorting<E, M>,
+    ) -> Result<Page<M>, Error> {
         let token = PageToken::of(self.name, self.filter)?;
-        let rows = self.select(&sorting)?.all(db).await?;
+        let rows = self.select(&sorting)?.into_model().all(db).await?;
         self.page.finish(rows, &token, sorting.key)
     }
 
     /// What finds the rows of the page, and one more if there is one.
-    pub(super) fn select(&self, sorting: &Sorting<E>) -> Result<Select<E>, Error> {
+    pub(super) fn select<M>(&self, sorting: &Sorting<E, M>) -> Result<Select<E>, Error> {
         let token = PageToken::of(self.name, self.filter)?;
         let mut query = self.query.clone();
         if let Some(last) = token.decode::<Vec<i64>>(&self.page.token)? {
@@ -62,14 +67,20 @@ impl<E: EntityTrait, F: Serialize> List<'_, E, F> {
     }
 }
 
-impl<E: EntityTrait> Sorting<E> {
+impl<E: EntityTrait, M> Sorting<E, M> {
     /// By a number that counts up, such as an id.
-    pub(super) fn by(column: E::Column, direction: Order, key: fn(&E::Model) -> Vec<i64>) -> Self {
+    pub(super) fn by(column: E::Column, direction: Order, key: fn(&M) -> Vec<i64>) -> Self {
         Self {
             direction,
             columns: vec![column],
             key,
+            by_time: false,
         }
+    }
+
+    /// By an id, the highest first.
+    pub(super) fn newest(id: E::Column, key: fn(&M) -> Vec<i64>) -> Self {
+        Self::by(id, Order::Desc, key)
     }
 
     /// Whether a row comes after the one with this key.
@@ -79,7 +90,12 @@ impl<E: EntityTrait> Sorting<E> {
         }
         let table = |column: &E::Column| Expr::col((E::default(), *column));
         let row = Expr::tuple(self.columns.iter().map(table));
-        let key = Expr::tuple(key.iter().map(|value| Expr::val(*value)));
+        let mut values: Vec<SimpleExpr> = key.iter().map(|value| Expr::val(*value)).collect();
+        if let (true, Some(micros)) = (self.by_time, key.first()) {
+            let time = DateTime::from_timestamp_micros(*micros).ok_or(Error::InvalidPageToken)?;
+            values[0] = Expr::val(time);
+        }
+        let key = Expr::tuple(values);
         Ok(match self.direction {
             Order::Desc => row.lt(key),
             _ => row.gt(key),
@@ -94,7 +110,7 @@ impl PageRequest {
     }
 
     /// Makes a page of the rows found, with a token of the last row's sort key if more follow.
-    fn finish<T, K: Serialize>(
+    pub(super) fn finish<T, K: Serialize>(
         &self,
         mut rows: Vec<T>,
         token: &PageToken,
@@ -112,4 +128,9 @@ impl PageRequest {
             next_page_token,
         })
     }
+}
+
+/// What a filter names several of; none means all.
+pub(super) fn some<T>(several: &[T]) -> Option<&[T]> {
+    (!several.is_empty()).then_some(several)
 }

@@ -1,22 +1,24 @@
 //! Requests, see docs/domain.md#requests, with the counts of their jobs.
 
+mod scan;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
-    ActiveValue::Set,
+    ActiveValue::{Set, Unchanged},
     ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait, Select, SqlErr,
-    sea_query::{Expr, ExprTrait, LockType, SimpleExpr},
+    sea_query::{Expr, ExprTrait, LockType, SelectStatement, SimpleExpr},
 };
 use serde::Serialize;
 
 use crate::{
     domain::{
-        Caller, Error, JobCounts, JobStatus, Page, RequestDraft, RequestStatus, Resolved, Resource,
-        request_status,
+        Caller, Error, JobCounts, JobStatus, Page, RequestDraft, RequestNotes, RequestStatus,
+        Resolved, Resource, request_status,
     },
     entity::{
         TextList, job,
@@ -28,7 +30,7 @@ use super::{
     PageRequest, Transaction, deletion,
     feature::is,
     one_of::one_of_ids,
-    page::{List, Sorting},
+    page::{List, Sorting, some},
 };
 
 /// Not FOR UPDATE: that would wait for transactions that insert jobs or media of the request. SQLite has no row locks, and
@@ -45,7 +47,7 @@ pub struct Counted {
 }
 
 /// What a list shows; `None` means all.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Filter {
     /// Those of this user, as far as the caller may see them.
     pub user_id: Option<i64>,
@@ -59,12 +61,49 @@ pub struct Filter {
     pub created_from: Option<DateTime<Utc>>,
     /// Created earlier.
     pub created_before: Option<DateTime<Utc>>,
-    /// Those that stand so.
-    pub status: Option<RequestStatus>,
+    /// Those that stand in one of these ways; empty means all.
+    pub statuses: Vec<RequestStatus>,
     /// Deleted ones too.
     pub show_deleted: bool,
     /// Those too that only try a template.
     pub show_previews: bool,
+    /// Deleted ones and no others.
+    pub only_deleted: bool,
+    /// Those with this in what the user wrote, folded like it; empty means all.
+    pub text: String,
+    /// Those whose metadata has this key with this text.
+    pub metadata: Option<(String, String)>,
+    /// Those of which a job that counts has failed, or those of which none has.
+    pub has_failed_jobs: Option<bool>,
+    /// The last changed first, and not the newest.
+    pub by_update: bool,
+}
+
+impl Filter {
+    /// Whether it names what no index finds, so that a page looks at a bounded number of rows and may be short.
+    pub fn scans(&self) -> bool {
+        !self.text.is_empty() || self.metadata.is_some() || self.has_failed_jobs.is_some()
+    }
+
+    fn sorting<M>(&self, key: fn(&M) -> Vec<i64>) -> Sorting<Entity, M> {
+        match self.by_update {
+            true => Sorting {
+                direction: Order::Desc,
+                columns: vec![Column::UpdatedAt, Column::Id],
+                key,
+                by_time: true,
+            },
+            false => Sorting::newest(Column::Id, key),
+        }
+    }
+}
+
+/// What a request has in the order of [`Filter::by_update`], or in the other.
+fn key_of(by_update: bool, id: i64, updated_at: DateTime<Utc>) -> Vec<i64> {
+    match by_update {
+        true => vec![updated_at.timestamp_micros(), id],
+        false => vec![id],
+    }
 }
 
 /// Adds an accepted request; its jobs come next, in the same transaction. [`Error::UserUnknown`] if there is no such user.
@@ -99,6 +138,7 @@ pub async fn insert(
         created_at: Set(now),
         updated_at: Set(now),
         deleted_at: Set(None),
+        title: Set(None),
         version: Set(1),
         is_preview: Set(draft.preview.is_some()),
     };
@@ -157,22 +197,27 @@ pub async fn find_all(
     Ok(requests.all(db).await?)
 }
 
-/// Requests, newest first.
+/// Requests, in the order that the filter says.
 pub async fn list(
     db: &impl ConnectionTrait,
     caller: Caller,
     filter: &Filter,
     page: &PageRequest,
 ) -> Result<Page<Model>, Error> {
-    let query = narrowed(caller, filter);
     let list = List {
-        name: "requests by id descending",
+        name: "requests",
         filter,
-        query,
+        query: narrowed(caller, filter),
         page,
     };
-    let newest_first = Sorting::by(Column::Id, Order::Desc, |row: &Model| vec![row.id]);
-    list.sorted(db, newest_first).await
+    if filter.scans() {
+        return scan::page(db, caller, list).await;
+    }
+    let key: fn(&Model) -> Vec<i64> = match filter.by_update {
+        true => |row| key_of(true, row.id, row.updated_at),
+        false => |row| key_of(false, row.id, row.updated_at),
+    };
+    list.sorted(db, filter.sorting(key)).await
 }
 
 /// How many requests stand where; nothing is told of a status that none has.
@@ -189,7 +234,8 @@ pub async fn count_all(
     Ok(counts.into_tuple().all(db).await?)
 }
 
-fn narrowed(caller: Caller, filter: &Filter) -> Select<Entity> {
+/// Those that the filter names, as far as an index finds them.
+pub(super) fn narrowed(caller: Caller, filter: &Filter) -> Select<Entity> {
     let mut query = Entity::find()
         .apply_if(caller.scope(), |query, id| {
             query.filter(Column::UserId.eq(id))
@@ -212,10 +258,12 @@ fn narrowed(caller: Caller, filter: &Filter) -> Select<Entity> {
         .apply_if(filter.created_before, |query, time| {
             query.filter(Column::CreatedAt.lt(time))
         })
-        .apply_if(filter.status, |query, status| {
-            query.filter(Column::Status.eq(status))
+        .apply_if(some(&filter.statuses), |query, statuses| {
+            query.filter(Column::Status.is_in(statuses.iter().copied()))
         });
-    if !filter.show_deleted {
+    if filter.only_deleted {
+        query = query.filter(Column::DeletedAt.is_not_null());
+    } else if !filter.show_deleted {
         query = query.filter(Column::DeletedAt.is_null());
     }
     if !filter.show_previews {
@@ -253,6 +301,51 @@ pub async fn old_previews(
         .order_by_asc(Column::CreatedAt)
         .limit(limit);
     Ok(old.into_tuple().all(db).await?)
+}
+
+/// The requests that the filter names, for what belongs to them: rows that are told only when they are live belong to live
+/// requests, which more indexes find.
+pub(super) fn ids(caller: Caller, filter: &Filter) -> SelectStatement {
+    let ids = narrowed(caller, filter).select_only().column(Column::Id);
+    ids.into_query()
+}
+
+/// The first `limit` live requests of a user's collection after `id`, ascending.
+pub async fn of_project_after(
+    db: &impl ConnectionTrait,
+    (user_id, project_id): (i64, i64),
+    id: i64,
+    limit: u64,
+) -> Result<Vec<i64>, Error> {
+    let requests = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::ProjectId.eq(project_id))
+        .filter(Column::DeletedAt.is_null())
+        .filter(Column::Id.gt(id))
+        .order_by_asc(Column::Id)
+        .limit(limit);
+    Ok(requests.into_tuple().all(db).await?)
+}
+
+/// Changes what a locked request is known by.
+pub async fn update(
+    tx: &Transaction,
+    locked: Model,
+    notes: RequestNotes,
+    now: DateTime<Utc>,
+) -> Result<Model, Error> {
+    let changed = ActiveModel {
+        id: Unchanged(locked.id),
+        title: Set(Some(notes.title).filter(|title| !title.is_empty())),
+        project_id: Set(notes.project_id),
+        metadata: Set((!notes.metadata.is_empty()).then(|| notes.metadata.into())),
+        updated_at: Set(now),
+        version: Set(locked.version + 1),
+        ..Default::default()
+    };
+    Ok(changed.update(tx).await?)
 }
 
 /// The first `limit` requests of a user that were deleted then or later, and when.

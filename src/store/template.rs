@@ -8,13 +8,14 @@ use sea_orm::{
     ActiveValue::{Set, Unchanged},
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, Iterable, Order, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait, Select, UpdateMany,
-    sea_query::{Expr, ExprTrait, LockType, Query, SimpleExpr},
+    sea_query::{Expr, ExprTrait, LockType, Query, SelectStatement, SimpleExpr},
 };
 use serde::Serialize;
 
 use crate::{
     domain::{
-        Error, Names, Page, Resource, TemplateDraft, folded, folded_lines, in_window, is_name,
+        Error, MediaType, Names, Page, Resource, TemplateDraft, folded, folded_lines, in_window,
+        is_name,
     },
     entity::{
         TextList, feature,
@@ -27,7 +28,7 @@ use super::{
     error::is_unique_violation,
     feature::{is, non_empty},
     one_of::one_of_ids,
-    page::{List, Sorting},
+    page::{List, Sorting, some},
     search::{self, Searched},
     template_version,
 };
@@ -37,6 +38,12 @@ use super::{
 pub struct Filter {
     /// Those of this feature.
     pub feature_id: Option<i64>,
+    /// Those of one of these.
+    pub feature_ids: Vec<i64>,
+    /// Those of features that make this.
+    pub category: Option<MediaType>,
+    /// The one of each feature that has this name.
+    pub name: String,
     /// All of these, folded like those of the template.
     pub tags: Vec<String>,
     /// One of these or more.
@@ -173,6 +180,36 @@ pub async fn lock_whole(tx: &Transaction, id: i64) -> Result<Model, Error> {
     let query = Entity::find_by_id(id).lock(LockType::NoKeyUpdate);
     let found = query.one(tx).await?;
     found.ok_or_else(|| Error::not_found(Resource::Template, id))
+}
+
+/// Those of the templates that are live and of the feature, by id; nobody else changes them until the transaction ends.
+pub async fn lock_live(
+    tx: &Transaction,
+    feature_id: i64,
+    ids: &[i64],
+) -> Result<Vec<Model>, Error> {
+    let these = one_of_ids(tx.get_database_backend(), Column::Id, ids.iter().copied());
+    let templates = Entity::find()
+        .filter(these)
+        .filter(Column::FeatureId.eq(feature_id))
+        .filter(Column::DeletedAt.is_null())
+        .order_by_asc(Column::Id)
+        .lock(LockType::NoKeyUpdate);
+    Ok(templates.all(tx).await?)
+}
+
+/// Gives a locked template its place.
+pub async fn set_order_index(
+    tx: &Transaction,
+    locked: &Model,
+    order_index: i32,
+    now: DateTime<Utc>,
+) -> Result<Model, Error> {
+    let template = ActiveModel {
+        order_index: Set(order_index),
+        ..next_version(locked, now)
+    };
+    Ok(template.update(tx).await?)
 }
 
 /// Changes a locked template to what the checked draft says.
@@ -409,6 +446,15 @@ fn narrowed<'a>(
         .apply_if(filter.feature_id, |query, id| {
             query.filter(Column::FeatureId.eq(id))
         })
+        .apply_if(some(&filter.feature_ids), |query, ids| {
+            query.filter(one_of_ids(backend, Column::FeatureId, ids.iter().copied()))
+        })
+        .apply_if(filter.category, |query, category| {
+            query.filter(Column::FeatureId.in_subquery(of_category(category)))
+        })
+        .apply_if((!filter.name.is_empty()).then_some(()), |query, ()| {
+            query.filter(Column::Name.eq(&filter.name))
+        })
         .apply_if(filter.is_active, |query, active| {
             query.filter(is(Column::IsActive, active))
         })
@@ -435,8 +481,13 @@ fn narrowed<'a>(
     }
 }
 
-fn some(tags: &[String]) -> Option<&[String]> {
-    (!tags.is_empty()).then_some(tags)
+/// The features that make this, deleted or not.
+fn of_category(category: MediaType) -> SelectStatement {
+    let features = feature::Entity::find()
+        .select_only()
+        .column(feature::Column::Id)
+        .filter(feature::Column::Category.eq(category));
+    features.into_query()
 }
 
 impl Ranking {
@@ -454,13 +505,15 @@ impl Ranking {
                 direction: Order::Asc,
                 columns: vec![Column::OrderIndex, Column::Id],
                 key: |row: &Model| vec![row.order_index.into(), row.id],
+                by_time: false,
             },
             Self::Popularity => Sorting {
                 direction: Order::Desc,
                 columns: vec![Column::TrendScore, Column::UsageCount, Column::Id],
                 key: |row: &Model| vec![row.trend_score.into(), row.usage_count.into(), row.id],
+                by_time: false,
             },
-            Self::Newest => Sorting::by(Column::Id, Order::Desc, |row: &Model| vec![row.id]),
+            Self::Newest => Sorting::newest(Column::Id, |row: &Model| vec![row.id]),
         }
     }
 }

@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QuerySelect, Select, Statement,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Order,
+    QueryFilter, QueryOrder, QuerySelect, Select, Statement,
     sea_query::{Expr, ExprTrait, LockType, OnConflict, Query},
 };
 
@@ -78,43 +78,64 @@ impl Unsettled {
 /// Counts one use of a template, to be folded into it later.
 pub async fn count_use(tx: &Transaction, template_id: i64, at: DateTime<Utc>) -> Result<(), Error> {
     let (uses, views) = (1, 0);
-    insert_tally(tx, template_id, Tally { uses, views, at }).await
+    insert_tallies(tx, &[template_id], Tally { uses, views, at }).await
 }
 
-/// Counts a user's view of a template, to be folded into it later, unless his view of that day (UTC) is counted already.
-/// Returns whether it was counted. Waits for a transaction that is just counting the same view.
-pub async fn count_view(
+/// Counts a user's views of live templates, to be folded into them later, unless his view of that day (UTC) is counted
+/// already. Returns those that were counted, by id. Waits for a transaction that is just counting the same view.
+pub async fn count_views(
     tx: &Transaction,
-    view: template_view::Model,
+    template_ids: &[i64],
+    (user_id, day): (i64, i32),
     at: DateTime<Utc>,
-) -> Result<bool, Error> {
-    let template_id = view.template_id;
-    let inserted = template_view::Entity::insert(template_view::ActiveModel {
-        template_id: Set(template_id),
-        user_id: Set(view.user_id),
-        day: Set(view.day),
-    })
-    .on_conflict(OnConflict::new().do_nothing().to_owned())
-    .exec_without_returning(tx)
-    .await?;
-    if inserted == 0 {
-        return Ok(false);
-    }
+) -> Result<Vec<i64>, Error> {
+    let backend = tx.get_database_backend();
+    let ids = template_ids.iter().copied();
+    // In order of the ids, so that two that count the same views never wait for each other.
+    let live = Query::select()
+        .column(Column::Id)
+        .expr(Expr::val(user_id))
+        .expr(Expr::val(day))
+        .from(Entity)
+        .and_where(one_of_ids(backend, Column::Id, ids))
+        .and_where(Column::DeletedAt.is_null())
+        .order_by(Column::Id, Order::Asc)
+        .to_owned();
+    let insert = Query::insert()
+        .into_table(template_view::Entity)
+        .columns([
+            template_view::Column::TemplateId,
+            template_view::Column::UserId,
+            template_view::Column::Day,
+        ])
+        .select_from(live)
+        .map_err(Error::internal)?
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
+        .returning_col(template_view::Column::TemplateId)
+        .to_owned();
+    let rows = tx.query_all(&insert).await?;
+    let counted: Result<Vec<i64>, _> = rows.iter().map(|row| row.try_get_by_index(0)).collect();
+    let mut counted = counted?;
+    counted.sort_unstable();
     let (uses, views) = (0, 1);
-    insert_tally(tx, template_id, Tally { uses, views, at }).await?;
-    Ok(true)
+    insert_tallies(tx, &counted, Tally { uses, views, at }).await?;
+    Ok(counted)
 }
 
-async fn insert_tally(tx: &Transaction, template_id: i64, tally: Tally) -> Result<(), Error> {
-    template_tally::Entity::insert(template_tally::ActiveModel {
+async fn insert_tallies(tx: &Transaction, template_ids: &[i64], tally: Tally) -> Result<(), Error> {
+    if template_ids.is_empty() {
+        return Ok(());
+    }
+    let tallies = template_ids.iter().map(|id| template_tally::ActiveModel {
         id: NotSet,
-        template_id: Set(template_id),
+        template_id: Set(*id),
         uses: Set(tally.uses),
         views: Set(tally.views),
         created_at: Set(tally.at),
-    })
-    .exec_without_returning(tx)
-    .await?;
+    });
+    template_tally::Entity::insert_many(tallies)
+        .exec_without_returning(tx)
+        .await?;
     Ok(())
 }
 
@@ -141,7 +162,7 @@ pub async fn take_tallies(
     let oldest = Query::select()
         .column(template_tally::Column::Id)
         .from(template_tally::Entity)
-        .order_by(template_tally::Column::Id, sea_orm::Order::Asc)
+        .order_by(template_tally::Column::Id, Order::Asc)
         .limit(limit)
         .to_owned();
     let taken = template_tally::Entity::delete_many()

@@ -3,13 +3,16 @@
 use crate::{
     app::App,
     domain::{Caller, Error},
-    entity::media,
     store,
 };
 
 impl App {
     /// Hides one media row. One that is deleted already is returned as it is.
-    pub async fn delete_media(&self, caller: Caller, id: i64) -> Result<media::Model, Error> {
+    pub async fn delete_media(
+        &self,
+        caller: Caller,
+        id: i64,
+    ) -> Result<store::media::Shown, Error> {
         self.store
             .write(async |tx| {
                 let found = store::media::find(tx, caller, id).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     app::App,
     domain::{Caller, Error, Page},
-    entity::{job, media, request},
+    entity::{job, request},
     store::{self, PageRequest},
 };
 
@@ -13,7 +13,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct FoundMedia {
     /// Live.
-    pub media: media::Model,
+    pub media: store::media::Shown,
     /// Without its input; `None` once it has been purged.
     pub job: Option<job::Model>,
     /// The one that it was made for.

@@ -12,7 +12,10 @@ impl App {
     pub async fn link_to_picture(&self, id: i64) -> Result<String, Error> {
         let db = self.store.reader();
         let media = store::media::find_live(db, Caller::TrustedService, id).await?;
-        let key = media.storage_key.ok_or(Error::MediaContentMissing(id))?;
+        let key = media
+            .media
+            .storage_key
+            .ok_or(Error::MediaContentMissing(id))?;
         let key = StorageKey::from_path(&key).map_err(Error::internal)?;
         let link = self.storage.download_url(&key, self.clock.now()).await?;
         Ok(link.url)

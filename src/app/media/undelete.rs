@@ -3,13 +3,16 @@
 use crate::{
     app::App,
     domain::{Caller, Error},
-    entity::media,
     store,
 };
 
 impl App {
     /// Shows one deleted media row again. A live one is returned as it is.
-    pub async fn undelete_media(&self, caller: Caller, id: i64) -> Result<media::Model, Error> {
+    pub async fn undelete_media(
+        &self,
+        caller: Caller,
+        id: i64,
+    ) -> Result<store::media::Shown, Error> {
         self.store
             .write(async |tx| {
                 let found = store::media::find(tx, caller, id).await?;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     app::App,
     domain::{Error, MediaMetadata, MediaNotes, MediaRole},
-    entity::{job, media},
+    entity::job,
     store,
 };
 
@@ -28,9 +28,9 @@ pub struct Included {
     /// In order of variation, without their inputs.
     pub jobs: Vec<job::Model>,
     /// In order of variation, output and role.
-    pub media: Vec<media::Model>,
+    pub media: Vec<store::media::Shown>,
     /// `None` also while there is none.
-    pub cover: Option<media::Model>,
+    pub cover: Option<store::media::Shown>,
 }
 
 impl App {
@@ -65,7 +65,7 @@ impl App {
 }
 
 /// Where a media comes among those of its request; what does not tell its place comes last.
-fn place(media: &media::Model) -> (i32, usize, bool, i64) {
+fn place(media: &store::media::Shown) -> (i32, usize, bool, i64) {
     let notes = match &media.metadata {
         Some(Value::Object(metadata)) => MediaMetadata::read(metadata.clone()).notes,
         _ => MediaNotes::default(),

@@ -3,7 +3,7 @@
 use crate::{
     app::watch::{Kind, News},
     domain::{Error, JobStatus},
-    entity::{job, job_event, media},
+    entity::{job, job_event},
     store,
 };
 
@@ -60,7 +60,7 @@ impl JobFollower {
         &mut self,
         job: &job::Model,
         events: Vec<job_event::Model>,
-        media: &[media::Model],
+        media: &[store::media::Shown],
     ) -> Result<Vec<News>, Error> {
         let mut news = Vec::with_capacity(events.len() + 1);
         for event in events {
@@ -76,7 +76,7 @@ impl JobFollower {
         &mut self,
         job: &job::Model,
         event: job_event::Model,
-        media: &[media::Model],
+        media: &[store::media::Shown],
     ) -> Result<News, Error> {
         self.revision = event.revision;
         self.progress = Progress::default();

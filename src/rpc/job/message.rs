@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     app::{App, Kind, News, WaitingReasons},
-    domain::{Caller, Checks, Error, JobStatus, Language, Problem, Reason, job::Cause},
+    domain::{Caller, Checks, Error, JobStatus, Language, Reason, job::Cause},
     entity::{job, job_event},
     store::{self, job_event::detail},
 };
@@ -12,13 +12,14 @@ use crate::{
 use crate::rpc::{
     call, json,
     media::{self, media_type, media_type_from},
-    page::any_or,
+    page::{any_of, any_or},
     proto,
-    time::timestamp,
+    time::{time_range, timestamp},
 };
 
 /// Longest name of a worker, in characters.
 const MAX_WORKER_ID_CHARS: usize = 64;
+const MAX_ERROR_CODE_CHARS: usize = 64;
 
 pub(super) fn filter_from(
     request: proto::ListJobsRequest,
@@ -29,17 +30,32 @@ pub(super) fn filter_from(
         ("user_id", request.user_id),
         ("project_id", request.project_id),
         ("feature_id", request.feature_id),
+        ("template_id", request.template_id),
     ] {
         checks.optional_id(field, id);
     }
     checks.text("worker_id", &request.worker_id, MAX_WORKER_ID_CHARS);
+    checks.text("error_code", &request.error_code, MAX_ERROR_CODE_CHARS);
+    let (created_from, created_before) =
+        time_range(request.create_time_start, request.create_time_end, checks);
     store::job::Filter {
         request_id: any_or(request.request_id),
         user_id: any_or(request.user_id),
         project_id: any_or(request.project_id),
         feature_id: any_or(request.feature_id),
         category: media_type_from("category", request.category, checks),
-        status: status_from(request.status, checks),
+        template_id: any_or(request.template_id),
+        created_from,
+        created_before,
+        statuses: any_of(
+            "statuses",
+            "JobStatus",
+            &request.statuses,
+            status_from,
+            checks,
+        ),
+        error_code: Some(request.error_code).filter(|code| !code.is_empty()),
+        superseded: request.superseded,
         worker_id: Some(request.worker_id).filter(|id| !id.is_empty()),
         show_deleted: request.show_deleted,
         show_previews: request.show_previews,
@@ -55,6 +71,11 @@ pub(super) fn listed(request: proto::CountJobsRequest) -> proto::ListJobsRequest
         project_id: request.project_id,
         category: request.category,
         worker_id: request.worker_id,
+        template_id: request.template_id,
+        create_time_start: request.create_time_start,
+        create_time_end: request.create_time_end,
+        error_code: request.error_code,
+        superseded: request.superseded,
         show_deleted: request.show_deleted,
         show_previews: request.show_previews,
         ..Default::default()
@@ -76,19 +97,15 @@ pub(super) fn status_counts(counts: Vec<(JobStatus, i64)>) -> proto::CountJobsRe
     told
 }
 
-/// The status in a filter; unspecified means any.
-fn status_from(status: i32, checks: &mut Checks) -> Option<JobStatus> {
-    match proto::JobStatus::try_from(status) {
-        Ok(proto::JobStatus::Unspecified) => None,
-        Ok(proto::JobStatus::Pending) => Some(JobStatus::Pending),
-        Ok(proto::JobStatus::Processing) => Some(JobStatus::Processing),
-        Ok(proto::JobStatus::Completed) => Some(JobStatus::Completed),
-        Ok(proto::JobStatus::Failed) => Some(JobStatus::Failed),
-        Ok(proto::JobStatus::Cancelled) => Some(JobStatus::Cancelled),
-        Err(_) => {
-            checks.add("status", Problem::no_value_of("JobStatus", status));
-            None
-        }
+/// A status in a filter.
+fn status_from(status: i32) -> Option<JobStatus> {
+    match proto::JobStatus::try_from(status).ok()? {
+        proto::JobStatus::Unspecified => None,
+        proto::JobStatus::Pending => Some(JobStatus::Pending),
+        proto::JobStatus::Processing => Some(JobStatus::Processing),
+        proto::JobStatus::Completed => Some(JobStatus::Completed),
+        proto::JobStatus::Failed => Some(JobStatus::Failed),
+        proto::JobStatus::Cancelled => Some(JobStatus::Cancelled),
     }
 }
 

@@ -7,35 +7,50 @@ use serde_json::Value;
 use crate::{
     app::{App, FoundMedia},
     domain::{
-        Caller, Checks, Error, Flaw, MediaMetadata, MediaRole, MediaType, Problem, sha256_hex,
-        to_map,
+        Caller, Checks, Error, Flaw, MediaMetadata, MediaRole, MediaType, Problem, etag,
+        sha256_hex, to_map,
     },
     entity::media,
     media::StorageKey,
-    store,
+    store::{self, media::Shown},
 };
 
 use crate::rpc::{
     job, json,
-    page::any_or,
+    page::{any_of, any_of_ids, any_or},
     proto::{self, find_media_request::Subject},
     request,
-    time::timestamp,
+    time::{time_range, timestamp},
 };
 
 pub(super) fn filter_from(
     request: &proto::ListMediaRequest,
     checks: &mut Checks,
 ) -> store::media::Filter {
-    checks.optional_id("request_id", request.request_id);
-    checks.optional_id("job_id", request.job_id);
-    checks.optional_id("user_id", request.user_id);
+    for (field, id) in [
+        ("request_id", request.request_id),
+        ("job_id", request.job_id),
+        ("user_id", request.user_id),
+        ("feature_id", request.feature_id),
+        ("template_id", request.template_id),
+        ("project_id", request.project_id),
+    ] {
+        checks.optional_id(field, id);
+    }
+    let (created_from, created_before) =
+        time_range(request.create_time_start, request.create_time_end, checks);
     store::media::Filter {
         request_id: any_or(request.request_id),
+        request_ids: any_of_ids("request_ids", &request.request_ids, checks),
+        feature_id: any_or(request.feature_id),
+        template_id: any_or(request.template_id),
+        project_id: any_or(request.project_id),
+        created_from,
+        created_before,
         job_id: any_or(request.job_id),
         user_id: any_or(request.user_id),
         media_type: media_type_from("media_type", request.media_type, checks),
-        role: role_from(request.role, checks),
+        roles: any_of("roles", "MediaRole", &request.roles, role_from, checks),
         show_deleted: request.show_deleted,
         show_previews: request.show_previews,
     }
@@ -97,7 +112,7 @@ pub(super) async fn found_messages(
 
 pub(in crate::rpc) async fn messages(
     app: &App,
-    media: Vec<media::Model>,
+    media: Vec<Shown>,
 ) -> Result<Vec<proto::Media>, Error> {
     stream::iter(media)
         .then(|media| message(app, media))
@@ -105,7 +120,14 @@ pub(in crate::rpc) async fn messages(
         .await
 }
 
-pub(super) async fn message(app: &App, media: media::Model) -> Result<proto::Media, Error> {
+pub(super) async fn message(app: &App, shown: Shown) -> Result<proto::Media, Error> {
+    let Shown {
+        media,
+        user_id,
+        feature_id,
+        template_id,
+        prompt_start,
+    } = shown;
     let key = storage_key(&media)?;
     let link = match &key {
         // Health tells that the storage is away; all but the link can be had.
@@ -141,6 +163,12 @@ pub(super) async fn message(app: &App, media: media::Model) -> Result<proto::Med
         channels: metadata.channels.unwrap_or_default(),
         sample_rate: metadata.sample_rate.unwrap_or_default(),
         original_id: metadata.original_id,
+        user_id,
+        feature_id,
+        template_id,
+        variation: metadata.notes.variation,
+        prompt_start,
+        etag: etag(media.updated_at.timestamp_micros()),
         sha256: metadata.sha256.unwrap_or_default(),
         seed: metadata.seed,
         blurhash: media.blurhash,
@@ -162,19 +190,15 @@ fn role(role: MediaRole) -> proto::MediaRole {
     }
 }
 
-/// The role in a filter; unspecified means any.
-pub(super) fn role_from(role: i32, checks: &mut Checks) -> Option<MediaRole> {
-    match proto::MediaRole::try_from(role) {
-        Ok(proto::MediaRole::Unspecified) => None,
-        Ok(proto::MediaRole::Original) => Some(MediaRole::Original),
-        Ok(proto::MediaRole::Format) => Some(MediaRole::Format),
-        Ok(proto::MediaRole::Thumbnail) => Some(MediaRole::Thumbnail),
-        Ok(proto::MediaRole::Preview) => Some(MediaRole::Preview),
-        Ok(proto::MediaRole::Poster) => Some(MediaRole::Poster),
-        Err(_) => {
-            checks.add("role", Problem::no_value_of("MediaRole", role));
-            None
-        }
+/// A role in a filter.
+fn role_from(role: i32) -> Option<MediaRole> {
+    match proto::MediaRole::try_from(role).ok()? {
+        proto::MediaRole::Unspecified => None,
+        proto::MediaRole::Original => Some(MediaRole::Original),
+        proto::MediaRole::Format => Some(MediaRole::Format),
+        proto::MediaRole::Thumbnail => Some(MediaRole::Thumbnail),
+        proto::MediaRole::Preview => Some(MediaRole::Preview),
+        proto::MediaRole::Poster => Some(MediaRole::Poster),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     app::{App, Kind, News, ValidRequest},
     domain::{
-        Caller, Checks, Error, Flaw, GenerationInput, JobCounts, JobInput, OutputSettings, Problem,
+        Caller, Checks, Error, Flaw, GenerationInput, JobCounts, JobInput, OutputSettings,
         RequestDraft, RequestStatus, Resolved, Violation, etag, stored,
     },
     store::{self, request::Counted},
@@ -13,21 +13,24 @@ use crate::rpc::{
     call,
     error::violation_detail,
     job, json, media,
-    page::any_or,
+    page::{any_of, any_or},
     proto,
-    time::{optional_time, timestamp},
+    time::{time_range, timestamp},
 };
+
+const MAX_METADATA_KEY_CHARS: usize = 200;
+const MAX_METADATA_VALUE_CHARS: usize = 1_000;
 
 /// What is wrong with the message itself.
 pub(in crate::rpc) fn check_message(request: &proto::CreateRequestRequest) -> Checks {
     let input = request.input.as_ref();
     let mut checks = Checks::default();
     let variables = input.into_iter().flat_map(|input| input.variables.values());
-    json::check_message("input.variables", variables, &mut checks);
+    json::check_finite("input.variables", variables, &mut checks);
     let extra = json::values_of(input.and_then(|input| input.extra.as_ref()));
-    json::check_message("input.extra", extra, &mut checks);
+    json::check_finite("input.extra", extra, &mut checks);
     let metadata = json::values_of(request.metadata.as_ref());
-    json::check_message("metadata", metadata, &mut checks);
+    json::check_finite("metadata", metadata, &mut checks);
     let by_both = [
         (
             "feature",
@@ -123,19 +126,15 @@ pub(in crate::rpc) fn input_message(input: GenerationInput) -> proto::Generation
     }
 }
 
-/// The status in a filter; unspecified means any.
-fn status_from(status: i32, checks: &mut Checks) -> Option<RequestStatus> {
-    match proto::RequestStatus::try_from(status) {
-        Ok(proto::RequestStatus::Unspecified) => None,
-        Ok(proto::RequestStatus::Pending) => Some(RequestStatus::Pending),
-        Ok(proto::RequestStatus::Processing) => Some(RequestStatus::Processing),
-        Ok(proto::RequestStatus::Completed) => Some(RequestStatus::Completed),
-        Ok(proto::RequestStatus::Failed) => Some(RequestStatus::Failed),
-        Ok(proto::RequestStatus::Cancelled) => Some(RequestStatus::Cancelled),
-        Err(_) => {
-            checks.add("status", Problem::no_value_of("RequestStatus", status));
-            None
-        }
+/// A status in a filter.
+fn status_from(status: i32) -> Option<RequestStatus> {
+    match proto::RequestStatus::try_from(status).ok()? {
+        proto::RequestStatus::Unspecified => None,
+        proto::RequestStatus::Pending => Some(RequestStatus::Pending),
+        proto::RequestStatus::Processing => Some(RequestStatus::Processing),
+        proto::RequestStatus::Completed => Some(RequestStatus::Completed),
+        proto::RequestStatus::Failed => Some(RequestStatus::Failed),
+        proto::RequestStatus::Cancelled => Some(RequestStatus::Cancelled),
     }
 }
 
@@ -178,6 +177,7 @@ pub(in crate::rpc) fn message(counted: Counted, caller: Caller) -> proto::Reques
         delete_time: request.deleted_at.map(timestamp),
         etag: etag(request.version),
         is_preview: request.is_preview,
+        title: request.title.unwrap_or_default(),
         ..Default::default()
     }
 }
@@ -201,15 +201,50 @@ pub(super) fn filter_from(
     checks.optional_id("project_id", request.project_id);
     checks.optional_id("feature_id", request.feature_id);
     checks.optional_id("template_id", request.template_id);
-    let created_from = optional_time("create_time_start", request.create_time_start, checks);
-    let created_before = optional_time("create_time_end", request.create_time_end, checks);
-    if let (Some(start), Some(end)) = (created_from, created_before) {
-        checks.require(start <= end, "create_time_end", || {
-            Flaw::OutOfRange.says(format!(
-                "must not be before create_time_start, got {end} and {start}"
-            ))
+    let (created_from, created_before) =
+        time_range(request.create_time_start, request.create_time_end, checks);
+    checks.search("text", &request.text);
+    checks.line(
+        "metadata_key",
+        &request.metadata_key,
+        MAX_METADATA_KEY_CHARS,
+    );
+    checks.text(
+        "metadata_value",
+        &request.metadata_value,
+        MAX_METADATA_VALUE_CHARS,
+    );
+    let (of_user, of_project) = (request.user_id != 0, request.project_id != 0);
+    for (field, is_set, has_what_it_needs, needs) in [
+        ("text", !request.text.is_empty(), of_user, "a user_id"),
+        (
+            "metadata_key",
+            !request.metadata_key.is_empty(),
+            of_user || of_project,
+            "a user_id or a project_id",
+        ),
+        (
+            "metadata_value",
+            !request.metadata_value.is_empty(),
+            !request.metadata_key.is_empty(),
+            "a metadata_key",
+        ),
+        (
+            "order",
+            request.order() == proto::RequestOrder::Updated,
+            of_user,
+            "a user_id",
+        ),
+    ] {
+        checks.require(!is_set || has_what_it_needs, field, || {
+            Flaw::Conflict.says(format!("needs {needs}"))
         });
     }
+    let is_order = proto::RequestOrder::try_from(request.order).is_ok();
+    checks.require(is_order, "order", || {
+        format!("must be a value of RequestOrder, got {}", request.order)
+    });
+    let metadata = (request.metadata_key.clone(), request.metadata_value.clone());
     store::request::Filter {
         user_id: any_or(request.user_id),
         project_id: any_or(request.project_id),
@@ -217,9 +252,20 @@ pub(super) fn filter_from(
         template_id: any_or(request.template_id),
         created_from,
         created_before,
-        status: status_from(request.status, checks),
+        statuses: any_of(
+            "statuses",
+            "RequestStatus",
+            &request.statuses,
+            status_from,
+            checks,
+        ),
         show_deleted: request.show_deleted,
         show_previews: request.show_previews,
+        only_deleted: request.only_deleted,
+        text: request.text.clone(),
+        metadata: Some(metadata).filter(|(key, _)| !key.is_empty()),
+        has_failed_jobs: request.has_failed_jobs,
+        by_update: request.order() == proto::RequestOrder::Updated,
     }
 }
 
@@ -234,6 +280,7 @@ pub(super) fn listed(request: proto::CountRequestsRequest) -> proto::ListRequest
         create_time_end: request.create_time_end,
         show_deleted: request.show_deleted,
         show_previews: request.show_previews,
+        only_deleted: request.only_deleted,
         ..Default::default()
     }
 }

@@ -16,9 +16,9 @@ use crate::{
 use crate::rpc::{
     field_mask::{Fields, fields},
     json,
-    media::media_type,
+    media::{media_type, media_type_from},
     names::{names_from, translations_message},
-    page::any_or,
+    page::{any_of_ids, any_or},
     proto,
     request::{input_from, input_message},
     time::{optional_time, timestamp},
@@ -181,8 +181,12 @@ pub(super) fn filter_from(
     check_tags("tags", &request.tags, checks);
     check_tags("any_tags", &request.any_tags, checks);
     checks.search("text", &request.text);
+    checks.line("name", &request.name, 128);
     store::template::Filter {
         feature_id: any_or(request.feature_id),
+        feature_ids: any_of_ids("feature_ids", &request.feature_ids, checks),
+        category: media_type_from("category", request.category, checks),
+        name: request.name,
         tags: request.tags,
         any_tags: request.any_tags,
         is_active: request.is_active,

@@ -108,10 +108,10 @@ on_both_databases! {
 
     async fn a_status_that_does_not_exist_is_refused(db: TestDatabase) {
         let server = TestServer::start(&db).await;
-        let requests = ListRequestsRequest { status: 99, ..Default::default() };
-        refusal(server.requests().list_requests(requests).await).of_fields(["status"]);
-        let jobs = ListJobsRequest { status: 99, request_id: -1, ..Default::default() };
-        refusal(server.jobs().list_jobs(jobs).await).of_fields(["status", "request_id"]);
+        let requests = ListRequestsRequest { statuses: vec![99], ..Default::default() };
+        refusal(server.requests().list_requests(requests).await).of_fields(["statuses[0]"]);
+        let jobs = ListJobsRequest { statuses: vec![99], request_id: -1, ..Default::default() };
+        refusal(server.jobs().list_jobs(jobs).await).of_fields(["statuses[0]", "request_id"]);
         let media = ListMediaRequest { media_type: 99, ..Default::default() };
         refusal(server.media().list_media(media).await).of_fields(["media_type"]);
         let features = ListFeaturesRequest { category: 99, ..Default::default() };
@@ -262,15 +262,11 @@ impl Shelf {
                 })
             }
             List::Requests => {
-                let status = if narrowed {
-                    RequestStatus::Cancelled
-                } else {
-                    RequestStatus::Unspecified
-                };
+                let status = narrowed.then_some(RequestStatus::Cancelled);
                 let request = ListRequestsRequest {
                     page_size,
                     page_token,
-                    status: status.into(),
+                    statuses: status.into_iter().map(i32::from).collect(),
                     ..Default::default()
                 };
                 let page = server.requests().list_requests(request).await?.into_inner();
@@ -280,16 +276,12 @@ impl Shelf {
                 })
             }
             List::Jobs => {
-                let status = if narrowed {
-                    JobStatus::Pending
-                } else {
-                    JobStatus::Unspecified
-                };
+                let status = narrowed.then_some(JobStatus::Pending);
                 let request = ListJobsRequest {
                     page_size,
                     page_token,
                     user_id: USER,
-                    status: status.into(),
+                    statuses: status.into_iter().map(i32::from).collect(),
                     ..Default::default()
                 };
                 let page = server.jobs().list_jobs(request).await?.into_inner();

@@ -98,42 +98,29 @@ async fn rows(store: &Store, caller: Caller, user_id: Option<i64>) -> [usize; 3]
     let (db, page) = (store.reader(), first_page());
     let requests = store::request::Filter {
         user_id,
-        project_id: None,
-        feature_id: None,
-        template_id: None,
-        created_from: None,
-        created_before: None,
-        status: None,
         show_deleted: true,
         show_previews: true,
+        ..Default::default()
     };
     let counted = store::request::count_all(db, caller, &requests).await;
     let requests = store::request::list(db, caller, &requests, &page).await;
     let requests = requests.unwrap().items.len();
     assert_eq!(total(counted.unwrap()), requests);
     let jobs = store::job::Filter {
-        request_id: None,
         user_id,
-        project_id: None,
-        feature_id: None,
-        category: None,
-        status: None,
-        worker_id: None,
         show_deleted: true,
         show_previews: true,
+        ..Default::default()
     };
     let counted = store::job::count(db, caller, &jobs).await;
     let jobs = store::job::list(db, caller, &jobs, &page).await;
     let jobs = jobs.unwrap().items.len();
     assert_eq!(total(counted.unwrap()), jobs);
     let media = store::media::Filter {
-        request_id: None,
-        job_id: None,
         user_id,
-        media_type: None,
-        role: None,
         show_deleted: true,
         show_previews: true,
+        ..Default::default()
     };
     let media = store::media::list(db, caller, &media, &page).await;
     [requests, jobs, media.unwrap().items.len()]

@@ -34,7 +34,7 @@ const MANY: &str = "
     ANALYZE;";
 
 /// A table, the rows asked for, and the index that finds them.
-const PAGES: [(&str, &str, &str); 15] = [
+const PAGES: [(&str, &str, &str); 20] = [
     ("requests", "user_id = 3", "requests_user_page"),
     ("requests", "user_id = 3 AND live", "requests_user_page"),
     (
@@ -56,6 +56,27 @@ const PAGES: [(&str, &str, &str); 15] = [
         "requests",
         "created_at < '2026-01-03' AND live",
         "requests_created_at",
+    ),
+    (
+        "requests",
+        "user_id = 3 AND deleted_at IS NOT NULL",
+        "requests_user_deleted",
+    ),
+    (
+        "requests",
+        "deleted_at IS NOT NULL",
+        "requests_deleted_page",
+    ),
+    (
+        "jobs",
+        "created_at < '2026-01-03' AND live",
+        "jobs_created_at",
+    ),
+    ("jobs", "error_code = 'X' AND live", "jobs_error_page"),
+    (
+        "media",
+        "created_at < '2026-01-03' AND live",
+        "media_created_at",
     ),
     ("jobs", "user_id = 3", "jobs_user_page"),
     ("jobs", "user_id = 3 AND live", "jobs_user_page"),

@@ -45,10 +45,10 @@ on_both_databases! {
             (ListJobsRequest { feature_id: sound, ..all() }, vec![&song]),
             (ListJobsRequest { category: MediaType::Image.into(), ..all() }, vec![&picture]),
             (ListJobsRequest { category: MediaType::Video.into(), ..all() }, vec![]),
-            (ListJobsRequest { status: JobStatus::Failed.into(), ..all() }, vec![&song]),
+            (ListJobsRequest { statuses: vec![JobStatus::Failed.into()], ..all() }, vec![&song]),
             (ListJobsRequest { worker_id: "studio-1".to_owned(), ..all() }, vec![&song, &picture]),
             (ListJobsRequest { worker_id: "studio-%".to_owned(), ..all() }, vec![]),
-            (ListJobsRequest { worker_id: "studio-1".to_owned(), status: JobStatus::Completed.into(), ..all() }, vec![&picture]),
+            (ListJobsRequest { worker_id: "studio-1".to_owned(), statuses: vec![JobStatus::Completed.into()], ..all() }, vec![&picture]),
         ] {
             let found: Vec<i64> = list(&other, filter.clone()).await.iter().map(|job| job.id).collect();
             let expected: Vec<i64> = expected.iter().map(|job| job.id).collect();
@@ -59,11 +59,11 @@ on_both_databases! {
     async fn a_filter_out_of_its_bounds_is_refused_with_all_the_others(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         let wrong = ListJobsRequest {
-            page_size: -1, request_id: -1, user_id: -1, project_id: -1, feature_id: -1, category: 99, status: 99,
+            page_size: -1, request_id: -1, user_id: -1, project_id: -1, feature_id: -1, category: 99, statuses: vec![99],
             worker_id: "x".repeat(65), ..Default::default()
         };
         refusal(server.jobs().list_jobs(wrong).await).of_fields([
-            "page_size", "request_id", "user_id", "project_id", "feature_id", "category", "status", "worker_id",
+            "page_size", "request_id", "user_id", "project_id", "feature_id", "worker_id", "category", "statuses[0]",
         ]);
         for worker_id in ["\0", "a\u{7}b", "a\u{85}b"] {
             let wrong = ListJobsRequest { worker_id: worker_id.to_owned(), ..Default::default() };

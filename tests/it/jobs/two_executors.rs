@@ -60,7 +60,7 @@ async fn create_jobs(server: &TestServer, script: &Script) -> BTreeSet<i64> {
 async fn completed_by_worker(server: &TestServer) -> BTreeMap<String, usize> {
     let request = ListJobsRequest {
         user_id: USER,
-        status: JobStatus::Completed.into(),
+        statuses: vec![JobStatus::Completed.into()],
         page_size: 1_000,
         ..Default::default()
     };

@@ -88,7 +88,7 @@ on_both_databases! {
             ..Default::default()
         };
         media::Entity::update(thumbnail).exec(&db.connect().await).await.unwrap();
-        let with = |role: MediaRole| ListMediaRequest { role: role.into(), ..Default::default() };
+        let with = |role: MediaRole| ListMediaRequest { roles: vec![role.into()], ..Default::default() };
         assert_eq!(list(&server, with(MediaRole::Original)).await, [media[2].id, media[0].id]);
         assert_eq!(list(&server, with(MediaRole::Thumbnail)).await, [media[1].id]);
         assert!(list(&server, with(MediaRole::Poster)).await.is_empty());
@@ -97,10 +97,10 @@ on_both_databases! {
         assert_eq!(get(&server, media[1].id).await.role(), MediaRole::Thumbnail);
 
         let wrong = ListMediaRequest {
-            role: 99, media_type: 99, request_id: -1, job_id: -1, user_id: -1, page_size: -1, ..Default::default()
+            roles: vec![99], media_type: 99, request_id: -1, job_id: -1, user_id: -1, page_size: -1, ..Default::default()
         };
         refusal(server.media().list_media(wrong).await)
-            .of_fields(["role", "media_type", "request_id", "job_id", "user_id", "page_size"]);
+            .of_fields(["page_size", "request_id", "job_id", "user_id", "media_type", "roles[0]"]);
     }
 }
 

@@ -48,8 +48,8 @@ on_both_databases! {
         let mut listed = server.media_of(png.job_id.unwrap()).await;
         listed.reverse();
         assert_eq!(ids(&listed), ids(&media), "all roles are listed");
-        let role = MediaRole::Format.into();
-        let further = server.media().list_media(ListMediaRequest { role, ..Default::default() }).await;
+        let roles = vec![MediaRole::Format.into()];
+        let further = server.media().list_media(ListMediaRequest { roles, ..Default::default() }).await;
         assert_eq!(ids(&further.unwrap().into_inner().media), [jpg.id, webp.id]);
     }
 

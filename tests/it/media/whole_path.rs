@@ -256,7 +256,7 @@ async fn assert_request_is_completed(server: &TestServer, id: i64) {
 /// The same job, media and request appear wherever they can be asked for.
 async fn assert_lists_agree(server: &TestServer, request_id: i64, media: &[Media]) {
     let requests = ListRequestsRequest {
-        status: RequestStatus::Completed.into(),
+        statuses: vec![RequestStatus::Completed.into()],
         ..Default::default()
     };
     let requests = server.requests().list_requests(requests).await;

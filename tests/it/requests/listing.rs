@@ -26,8 +26,8 @@ on_both_databases! {
             (ListRequestsRequest { project_id: 3, ..all() }, vec![&styled]),
             (ListRequestsRequest { feature_id: styled.feature_id, ..all() }, vec![&cancelled, &styled]),
             (ListRequestsRequest { template_id: styled.template_id.unwrap(), ..all() }, vec![&styled]),
-            (ListRequestsRequest { status: RequestStatus::Cancelled.into(), ..all() }, vec![&cancelled]),
-            (ListRequestsRequest { status: RequestStatus::Pending.into(), ..all() }, vec![&styled, &plain]),
+            (ListRequestsRequest { statuses: vec![RequestStatus::Cancelled.into()], ..all() }, vec![&cancelled]),
+            (ListRequestsRequest { statuses: vec![RequestStatus::Pending.into()], ..all() }, vec![&styled, &plain]),
             (ListRequestsRequest { user_id: USER, feature_id: styled.feature_id, ..all() }, vec![&styled]),
             (ListRequestsRequest { user_id: USER, project_id: 4, ..all() }, vec![]),
         ] {
@@ -120,14 +120,14 @@ on_both_databases! {
             project_id: i64::MIN,
             feature_id: -1,
             template_id: -1,
-            status: -1,
+            statuses: vec![-1],
             create_time_start: Some(at(i64::MAX, 0)),
             create_time_end: Some(at(0, i32::MIN)),
             ..Default::default()
         };
         refusal(server.requests().list_requests(wrong).await).of_fields([
-            "page_size", "user_id", "project_id", "feature_id", "template_id", "status", "create_time_start",
-            "create_time_end",
+            "page_size", "user_id", "project_id", "feature_id", "template_id", "create_time_start",
+            "create_time_end", "statuses[0]",
         ]);
         for absurd in [
             at(i64::MIN, 0), at(-62_135_596_801, 0), at(LAST_SECOND + 1, 0), at(0, -1), at(0, 1_000_000_000),

@@ -178,6 +178,35 @@ impl<'a> Calls<'a> {
                 ..Default::default()
             }
             .encode_to_vec(),
+            "RecordTemplateViews" => RecordTemplateViewsRequest {
+                template_ids: vec![self.fixtures.live.template],
+                user_id: USER,
+            }
+            .encode_to_vec(),
+            "ReorderTemplates" => ReorderTemplatesRequest {
+                feature_id: self.fixtures.live.feature,
+                template_ids: vec![self.fixtures.live.template],
+            }
+            .encode_to_vec(),
+            "UpdateRequest" => UpdateRequestRequest {
+                request: Some(Request {
+                    id: self.fixtures.changing.request,
+                    title: "walk".to_owned(),
+                    ..Default::default()
+                }),
+                update_mask: Some(everything()),
+            }
+            .encode_to_vec(),
+            "UpdateRequests" => UpdateRequestsRequest {
+                user_id: USER,
+                project_id: 7,
+                new_project_id: Some(8),
+            }
+            .encode_to_vec(),
+            "BatchDeleteRequests" | "BatchUndeleteRequests" => {
+                self.entries(self.fixtures.changing.request)
+            }
+            "BatchDeleteMedia" | "BatchUndeleteMedia" => self.entries(self.fixtures.changing.media),
             "RecordTemplateView" => RecordTemplateViewRequest {
                 template_id: self.fixtures.live.template,
                 user_id: USER,
@@ -239,6 +268,18 @@ impl<'a> Calls<'a> {
         };
         // They all begin with the identifier, as field 1.
         GetJobRequest { id }.encode_to_vec()
+    }
+
+    /// They are all alike.
+    fn entries(&self, id: i64) -> Vec<u8> {
+        let entry = VersionedId {
+            id,
+            etag: String::new(),
+        };
+        BatchDeleteRequestsRequest {
+            entries: vec![entry],
+        }
+        .encode_to_vec()
     }
 
     fn batch(&self, rows: &str) -> Vec<u8> {

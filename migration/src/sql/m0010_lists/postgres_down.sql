@@ -1,0 +1,8 @@
+DROP INDEX idx_generation_templates_name;
+DROP INDEX idx_generation_media_created_at;
+DROP INDEX idx_generation_jobs_error_page;
+DROP INDEX idx_generation_jobs_created_at;
+DROP INDEX idx_generation_requests_deleted_page;
+DROP INDEX idx_generation_requests_user_deleted;
+DROP INDEX idx_generation_requests_user_updated;
+ALTER TABLE generation_requests DROP COLUMN title;

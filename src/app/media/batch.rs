@@ -1,0 +1,92 @@
+//! Deletion of several media rows at once, and the way back, see docs/domain.md#soft-delete.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    app::App,
+    domain::{Caller, Entry, Error, Resource, by_id, check_etag},
+    store::{self, Transaction, media::Shown},
+};
+
+impl App {
+    /// Hides several media rows, or none. Those that are deleted already are returned as they are.
+    pub async fn delete_media_rows(
+        &self,
+        caller: Caller,
+        entries: &[Entry],
+    ) -> Result<Vec<Shown>, Error> {
+        self.set_media_deleted(caller, entries, true).await
+    }
+
+    /// Shows several deleted media rows again, or none. Live ones are returned as they are.
+    pub async fn undelete_media_rows(
+        &self,
+        caller: Caller,
+        entries: &[Entry],
+    ) -> Result<Vec<Shown>, Error> {
+        self.set_media_deleted(caller, entries, false).await
+    }
+
+    async fn set_media_deleted(
+        &self,
+        caller: Caller,
+        entries: &[Entry],
+        deleted: bool,
+    ) -> Result<Vec<Shown>, Error> {
+        self.store
+            .write(async |tx| {
+                let deleted_requests = lock_requests(tx, caller, entries).await?;
+                let change = (deleted, self.clock.now());
+                let mut done = BTreeMap::new();
+                for (index, entry) in by_id(entries) {
+                    let media = set_deleted(tx, caller, entry, &deleted_requests, change).await;
+                    done.insert(index, media.map_err(|error| error.of_entry(index))?);
+                }
+                Ok(done.into_values().collect())
+            })
+            .await
+    }
+}
+
+async fn set_deleted(
+    tx: &Transaction,
+    caller: Caller,
+    Entry { id, etag }: &Entry,
+    deleted_requests: &BTreeSet<i64>,
+    (deleted, now): (bool, DateTime<Utc>),
+) -> Result<Shown, Error> {
+    let media = store::media::find(tx, caller, *id).await?;
+    if media.deleted_at.is_some() == deleted {
+        return Ok(media);
+    }
+    let version = media.updated_at.timestamp_micros();
+    check_etag(Resource::Media, *id, version, etag)?;
+    if deleted {
+        store::media::delete(tx, *id, now).await?;
+    } else if deleted_requests.contains(&media.request_id) {
+        return Err(Error::RequestDeleted(media.request_id));
+    } else {
+        store::media::undelete(tx, *id, now).await?;
+    }
+    store::media::find(tx, caller, *id).await
+}
+
+/// Locks the requests of the media, in order, as their own deletion does. Those that are deleted.
+async fn lock_requests(
+    tx: &Transaction,
+    caller: Caller,
+    entries: &[Entry],
+) -> Result<BTreeSet<i64>, Error> {
+    let ids = entries.iter().map(|entry| entry.id);
+    let media = store::media::find_all(tx, caller, ids).await?;
+    let requests: BTreeSet<i64> = media.iter().map(|media| media.request_id).collect();
+    let mut deleted = BTreeSet::new();
+    for id in requests {
+        if store::request::lock(tx, id).await?.deleted_at.is_some() {
+            deleted.insert(id);
+        }
+    }
+    Ok(deleted)
+}
