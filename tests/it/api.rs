@@ -4,6 +4,7 @@ mod batches;
 mod boundary;
 mod error_walk;
 pub(crate) mod grpc_web;
+mod limits;
 mod paging;
 mod reasons;
 pub(crate) mod reflection;
