@@ -19,7 +19,11 @@ static REPEATABLE: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     let services = ours.flat_map(|file| &file.service);
     let calls = services.flat_map(|service| {
         let repeatable = service.method.iter().filter(|method| {
-            let level = method.options.clone().unwrap_or_default().idempotency_level();
+            let level = method
+                .options
+                .clone()
+                .unwrap_or_default()
+                .idempotency_level();
             level != IdempotencyLevel::IdempotencyUnknown && !method.server_streaming()
         });
         repeatable.map(|method| format!("/generation.v1.{}/{}", service.name(), method.name()))

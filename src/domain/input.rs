@@ -127,7 +127,7 @@ impl GenerationInput {
                 || format!("must be from 0 to 50, got {scale}"),
             );
         }
-        self.check_loras(&format!("{path}.lora_weights"), checks);
+        self.check_loras(&format!("{path}.lora_weights.weights"), checks);
         let product_url = self.product_url.as_deref().unwrap_or_default();
         checks.optional_url(&format!("{path}.product_url"), product_url);
         checks.require(self.batch_size >= 0, &format!("{path}.variations"), || {
