@@ -4,12 +4,13 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
+    println!("cargo::rerun-if-changed=third_party/proto");
     let mut files = fs::read_dir("proto/generation/v1")?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<Vec<_>, _>>()?;
     files.sort();
 
-    let mut compiler = protox::Compiler::new(["proto"])?;
+    let mut compiler = protox::Compiler::new(["proto", "third_party/proto"])?;
     compiler
         .include_imports(true)
         .include_source_info(true)

@@ -19,7 +19,7 @@ const folder = (path) => fileURLToPath(new URL(path, import.meta.url));
 const contracts = loadSync(
   ["generation/v1/feature.proto", "generation/v1/media_service.proto", "google/rpc/status.proto", "google/rpc/error_details.proto"],
   {
-    includeDirs: [folder("../../proto"), folder("../web/proto")],
+    includeDirs: [folder("../../proto"), folder("../../third_party/proto")],
     // An int64 does not fit a number of JavaScript; enums by name, but one that is newer than these contracts by number.
     longs: String,
     enums: String,

@@ -10,17 +10,21 @@ from pathlib import Path
 
 from grpc_tools import protoc
 
-PROTO = Path(__file__).resolve().parents[2] / "proto"
+ROOT = Path(__file__).resolve().parents[2]
+PROTO, IMPORTED = ROOT / "proto", ROOT / "third_party/proto"
 
 _folder = tempfile.TemporaryDirectory(prefix="atelier-stubs-")
 _failed = protoc.main(
     [
         "protoc",
         f"-I{PROTO}",
+        f"-I{IMPORTED}",
         f"-I{files('grpc_tools') / '_proto'}",
         f"--python_out={_folder.name}",
         f"--grpc_python_out={_folder.name}",
         *sorted(str(path) for path in (PROTO / "generation/v1").glob("*.proto")),
+        str(IMPORTED / "buf/validate/validate.proto"),
+        str(IMPORTED / "google/api/field_behavior.proto"),
     ]
 )
 if _failed:

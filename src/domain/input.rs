@@ -132,7 +132,7 @@ impl GenerationInput {
         if let Some(scale) = self.cfg_scale {
             checks.range(&format!("{path}.cfg_scale"), scale, 0.0, 50.0);
         }
-        self.check_loras(&format!("{path}.lora_weights"), checks);
+        self.check_loras(&format!("{path}.lora_weights.weights"), checks);
         let product_url = self.product_url.as_deref().unwrap_or_default();
         checks.optional_url(&format!("{path}.product_url"), product_url);
         checks.not_negative(&format!("{path}.variations"), self.batch_size.into());

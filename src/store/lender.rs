@@ -2,13 +2,13 @@
 //! first one that is free, also where the server, or a pooler before it, gives fewer than we want. While the server is known
 //! to be away nobody waits at all.
 
+mod lent;
+mod outage;
+
 use std::{
     collections::VecDeque,
     pin::pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -18,9 +18,13 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use crate::{config::DatabaseConfig, domain::KnownOutage};
+use crate::config::DatabaseConfig;
 
-use super::{error, postgres::Connector, turn::Turn, words::Told};
+pub(super) use lent::Lent;
+
+use outage::{Outage, look_after};
+
+use super::{postgres::Connector, words::Told};
 
 /// How many connections are opened at once when many are asked for.
 const OPENED_AT_ONCE: usize = 4;
@@ -32,87 +36,12 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const TRIED_AFTER: Duration = Duration::from_secs(5);
 /// How long a server that nothing was heard of may take to answer before it counts as away.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
-/// Pauses between tries to reach a server that is away.
-const PROBE_PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(500)];
 /// How long closing waits for connections that are lent.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
 
-/// A connection in use, which goes back when it is dropped.
-#[derive(Debug)]
-pub(super) struct Lent {
-    pub(super) db: DatabaseConnection,
-    lender: Option<Lender>,
-    turn: Option<Turn>,
-    /// It is of no use to anyone else.
-    spent: AtomicBool,
-}
-
-impl Lent {
-    /// One that nobody else waits for, other than for the turn.
-    pub(super) fn freely(db: DatabaseConnection, turn: Option<Turn>) -> Self {
-        Self {
-            db,
-            lender: None,
-            turn,
-            spent: AtomicBool::new(false),
-        }
-    }
-
-    /// The outcome of a statement that is, or begins, a transaction.
-    pub(super) async fn first_answer<T>(
-        &self,
-        statement: impl Future<Output = Result<T, DbErr>>,
-    ) -> Result<T, DbErr> {
-        match &self.turn {
-            Some(turn) => turn.wait(statement).await,
-            None => self.answer(statement).await,
-        }
-    }
-
-    /// The outcome of a statement on this connection: at once an error if the server turns out to be away meanwhile, since its
-    /// answer may never come.
-    pub(super) async fn answer<T>(
-        &self,
-        statement: impl Future<Output = Result<T, DbErr>>,
-    ) -> Result<T, DbErr> {
-        let Some(lender) = &self.lender else {
-            return statement.await;
-        };
-        let mut outage = lender.0.outage.subscribe();
-        let outcome = tokio::select! {
-            biased;
-            outcome = statement => outcome,
-            Ok(outage) = outage.wait_for(Option::is_some) => Err(outage.as_ref().map_or_else(closed, Outage::refusal)),
-        };
-        match &outcome {
-            Err(error) if error::breaks_connection(error) => {
-                self.spent.store(true, Ordering::Relaxed);
-                lender.0.state().distrusted = Instant::now();
-            }
-            _ => lender.0.state().heard = Instant::now(),
-        }
-        outcome
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        let Some(lender) = self.lender.take() else {
-            return;
-        };
-        if self.spent.load(Ordering::Relaxed) {
-            // Marks it, so that it is closed as soon as nobody uses it.
-            drop(self.db.get_postgres_connection_pool().close());
-            lender.lose();
-        } else {
-            lender.0.take_in(self.db.clone());
-        }
-    }
-}
-
 /// Lends connections to a PostgreSQL server. Clones share them.
 #[derive(Clone)]
-pub(super) struct Lender(Arc<Inner>);
+pub(in crate::store) struct Lender(Arc<Inner>);
 
 struct Inner {
     connector: Connector,
@@ -145,19 +74,6 @@ struct State {
 struct Idle {
     db: DatabaseConnection,
     used: Instant,
-}
-
-/// A server that cannot be reached.
-#[derive(Clone, Debug)]
-struct Outage {
-    cause: String,
-}
-
-impl Outage {
-    fn refusal(&self) -> DbErr {
-        let known = KnownOutage(self.cause.clone());
-        refused(sqlx::Error::Io(std::io::Error::other(known)))
-    }
 }
 
 fn closed() -> DbErr {
@@ -219,12 +135,7 @@ impl Lender {
         loop {
             let idle = self.next_idle(deadline).await?;
             if self.is_fit(&idle).await {
-                return Ok(Lent {
-                    db: idle.db,
-                    lender: Some(self.clone()),
-                    turn: None,
-                    spent: AtomicBool::new(false),
-                });
+                return Ok(Lent::of(self.clone(), idle.db));
             }
             self.lose();
         }
@@ -362,47 +273,6 @@ impl Lender {
         self.open_more();
     }
 
-    /// From now on nobody waits for the server, until it is back.
-    fn begin_outage(&self, cause: String) {
-        let begun = self.0.outage.send_if_modified(|outage| {
-            let begun = outage.is_none();
-            outage.get_or_insert_with(|| Outage {
-                cause: cause.clone(),
-            });
-            begun
-        });
-        if begun && !self.0.state().closed {
-            tracing::warn!(cause, "the database is away");
-            tokio::spawn(probe(Arc::downgrade(&self.0)));
-        }
-    }
-
-    /// Asks a server that nothing was heard of for a while: over a connection that is idle, and should no answer come, or none
-    /// be idle, over a new one. A server that has no room for that one says so, and is there.
-    async fn look(&self) {
-        let silent = {
-            let state = self.0.state();
-            !state.closed && state.open > 0 && state.heard.elapsed() >= ANSWER_TIME
-        };
-        if !silent || self.0.outage.borrow().is_some() {
-            return;
-        }
-        if let Some(idle) = self.take_idle() {
-            let asked = timeout(ANSWER_TIME, idle.db.execute_unprepared("SELECT 1")).await;
-            if matches!(asked, Ok(Ok(_))) {
-                self.0.state().heard = Instant::now();
-                self.0.take_in(idle.db);
-                return;
-            }
-            self.0.state().distrusted = Instant::now();
-            self.lose();
-        }
-        match self.0.connector.reach(ANSWER_TIME).await {
-            Ok(()) => self.0.state().heard = Instant::now(),
-            Err(silence) => self.begin_outage(Told::from(silence).to_string()),
-        }
-    }
-
     fn take_idle(&self) -> Option<Idle> {
         self.0.idle.try_acquire().ok()?.forget();
         self.0.state().idle.pop_front()
@@ -426,40 +296,6 @@ impl Lender {
         };
         if timeout(CLOSE_TIME, closing).await.is_err() {
             tracing::debug!("left connections behind that are still used");
-        }
-    }
-}
-
-/// Until the lender is gone.
-async fn look_after(lender: Weak<Inner>) {
-    loop {
-        sleep(LOOK_AGAIN).await;
-        match lender.upgrade() {
-            Some(inner) => Lender(inner).look().await,
-            None => return,
-        }
-    }
-}
-
-/// Tries to reach a server that is away, and ends the outage.
-async fn probe(lender: Weak<Inner>) {
-    let began = Instant::now();
-    let mut pauses = PROBE_PAUSES.into_iter();
-    let mut pause = PROBE_PAUSES[0];
-    loop {
-        pause = pauses.next().unwrap_or(pause);
-        sleep(pause).await;
-        let Some(lender) = lender.upgrade().map(Lender) else {
-            return;
-        };
-        if lender.0.state().closed {
-            return;
-        }
-        if let Ok(db) = lender.0.connector.open().await {
-            tracing::info!(away = ?began.elapsed(), "the database is back");
-            lender.0.outage.send_replace(None);
-            lender.receive(db);
-            return;
         }
     }
 }

@@ -5,6 +5,7 @@ mod boundary;
 mod error_walk;
 pub(crate) mod grpc_web;
 mod languages;
+mod limits;
 mod paging;
 mod reasons;
 pub(crate) mod reflection;

@@ -20,7 +20,8 @@ use super::{
 use crate::domain::spelling::{hint, nearest};
 
 /// What the API calls a key otherwise than the file, which uses the names of the database.
-const RENAMED: [(&str, &str); 8] = [
+const RENAMED: [(&str, &str); 9] = [
+    ("lora_weights.weights", "lora_weights"),
     ("trend_start_time", "trend_start_date"),
     ("trend_end_time", "trend_end_date"),
     ("properties.max_duration_seconds", "properties.max_duration"),

@@ -4,7 +4,7 @@
 //! outcome with code, reason, metadata and the violations as the caller reads them. It is made by running this test with
 //! ATELIER_WRITE_TABLE=1, and read by a person before it is committed.
 
-mod calls;
+pub(super) mod calls;
 mod mutation;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,7 +85,7 @@ on_both_databases! {
     }
 }
 
-fn methods(pool: &DescriptorPool) -> Vec<MethodDescriptor> {
+pub(super) fn methods(pool: &DescriptorPool) -> Vec<MethodDescriptor> {
     let own =
         |service: &prost_reflect::ServiceDescriptor| service.package_name() == "generation.v1";
     let mut services: Vec<_> = pool.services().filter(own).collect();
@@ -96,12 +96,12 @@ fn methods(pool: &DescriptorPool) -> Vec<MethodDescriptor> {
         .collect()
 }
 
-fn rpc_of(method: &MethodDescriptor) -> String {
+pub(super) fn rpc_of(method: &MethodDescriptor) -> String {
     format!("{}.{}", method.parent_service().name(), method.name())
 }
 
 /// What comes of a call: of a stream, its first message.
-async fn outcome(
+pub(super) async fn outcome(
     channel: Channel,
     method: &MethodDescriptor,
     message: &DynamicMessage,

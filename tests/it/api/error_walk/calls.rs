@@ -21,7 +21,7 @@ use super::mutation::Deleted;
 const NAME: &str = "walk";
 
 /// Rows to speak of, of each kind.
-pub(super) struct Fixtures {
+pub(in crate::api) struct Fixtures {
     live: Rows,
     /// Live ones that are updated, or would be deleted if their call were fine.
     changing: Rows,
@@ -39,7 +39,7 @@ struct Rows {
 }
 
 impl Fixtures {
-    pub(super) async fn make(client: &Client, db: &TestDatabase) -> Self {
+    pub(in crate::api) async fn make(client: &Client, db: &TestDatabase) -> Self {
         let script = Script::new(&[]);
         let live = Rows::make(client, "live", &script).await;
         let changing = Rows::make(client, "changing", &script).await;
@@ -55,12 +55,12 @@ impl Fixtures {
     }
 
     /// Deletes those that are to be deleted, also after a call has brought one back.
-    pub(super) async fn delete(&self, db: &TestDatabase) {
+    pub(in crate::api) async fn delete(&self, db: &TestDatabase) {
         self.deleted.delete(db).await;
     }
 
     /// The deleted rows, by the fields that name them in a method's message.
-    pub(super) fn deleted_of(&self, method: &MethodDescriptor) -> Deleted {
+    pub(in crate::api) fn deleted_of(&self, method: &MethodDescriptor) -> Deleted {
         let rows = self.deleted;
         let mut deleted = Deleted::from([
             ("feature_id", rows.feature),
@@ -115,13 +115,13 @@ impl Rows {
 }
 
 /// Messages that are fine.
-pub(super) struct Calls<'a> {
+pub(in crate::api) struct Calls<'a> {
     fixtures: &'a Fixtures,
     made: Cell<u32>,
 }
 
 impl<'a> Calls<'a> {
-    pub(super) fn new(fixtures: &'a Fixtures) -> Self {
+    pub(in crate::api) fn new(fixtures: &'a Fixtures) -> Self {
         Self {
             fixtures,
             made: Cell::new(0),
@@ -129,13 +129,13 @@ impl<'a> Calls<'a> {
     }
 
     /// A message for the method, with as many fields set as may be.
-    pub(super) fn of(&self, method: &MethodDescriptor) -> DynamicMessage {
+    pub(in crate::api) fn of(&self, method: &MethodDescriptor) -> DynamicMessage {
         let bytes = self.encoded(method.name());
         DynamicMessage::decode(method.input(), bytes.as_slice()).unwrap()
     }
 
     /// The message with a name that no row has.
-    pub(super) fn refresh(&self, mut message: DynamicMessage) -> DynamicMessage {
+    pub(in crate::api) fn refresh(&self, mut message: DynamicMessage) -> DynamicMessage {
         let named = message.get_field_by_name("name");
         if named.is_some_and(|name| name.as_str() == Some(NAME)) {
             self.made.set(self.made.get() + 1);
