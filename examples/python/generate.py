@@ -61,7 +61,7 @@ def watch(jobs, job_id):
     revision, failures = 0, 0
     while True:
         try:
-            for event in jobs.WatchJob(job_pb2.WatchJobRequest(job_id=job_id, after_revision=revision)):
+            for event in jobs.WatchJob(job_pb2.WatchJobRequest(id=job_id, after_revision=revision)):
                 revision, failures = event.revision, 0
                 if event.event != job_pb2.WATCH_JOB_EVENT_HEARTBEAT:
                     yield event

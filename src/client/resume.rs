@@ -188,7 +188,7 @@ mod tests {
         let noted = asked.clone();
         let streams = Mutex::new(streams.into_iter());
         let request = WatchJobRequest {
-            job_id: 1,
+            id: 1,
             after_revision: 0,
         };
         let events = resuming(request, policy, move |request| {

@@ -47,7 +47,7 @@ impl Client {
             }
         };
         let question = WatchJobRequest {
-            job_id,
+            id: job_id,
             after_revision,
         };
         resuming(question, self.policy, open).boxed()
@@ -70,7 +70,7 @@ impl Client {
             }
         };
         let question = WatchRequestRequest {
-            request_id,
+            id: request_id,
             cursor: cursor.to_owned(),
         };
         resuming(question, self.policy, open).boxed()
@@ -91,7 +91,7 @@ impl Client {
             }
         };
         let question = WatchRequestsRequest {
-            request_ids,
+            ids: request_ids,
             cursor: cursor.to_owned(),
         };
         resuming(question, self.policy, open).boxed()

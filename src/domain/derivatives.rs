@@ -15,11 +15,11 @@ pub struct Derivatives {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub thumbnail_sizes: Vec<i64>,
     /// A still that stands for a video, or the waveform of a sound.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub poster: bool,
+    #[serde(alias = "poster", skip_serializing_if = "std::ops::Not::not")]
+    pub make_poster: bool,
     /// A short, small, animated version of a video.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub preview: bool,
+    #[serde(alias = "preview", skip_serializing_if = "std::ops::Not::not")]
+    pub make_preview: bool,
 }
 
 impl Derivatives {
@@ -33,16 +33,16 @@ impl Derivatives {
             self.check_sizes(list, checks);
         }
         checks.require(
-            !self.poster || category != Some(MediaType::Image),
-            "properties.poster",
+            !self.make_poster || category != Some(MediaType::Image),
+            "properties.make_poster",
             || {
                 Flaw::NotSupported
                     .says("must be false: an image needs no other picture to stand for it")
             },
         );
         checks.require(
-            !self.preview || category.is_none_or(|category| category == MediaType::Video),
-            "properties.preview",
+            !self.make_preview || category.is_none_or(|category| category == MediaType::Video),
+            "properties.make_preview",
             || Flaw::NotSupported.says("must be false: only videos have an animated preview"),
         );
     }
@@ -73,14 +73,17 @@ mod tests {
     fn what_a_category_has_no_use_for_is_refused() {
         let all = Derivatives {
             thumbnail_sizes: vec![64],
-            poster: true,
-            preview: true,
+            make_poster: true,
+            make_preview: true,
         };
         assert_eq!(
             wrong(all.clone(), MediaType::Image),
-            ["properties.poster", "properties.preview"]
+            ["properties.make_poster", "properties.make_preview"]
         );
-        assert_eq!(wrong(all.clone(), MediaType::Audio), ["properties.preview"]);
+        assert_eq!(
+            wrong(all.clone(), MediaType::Audio),
+            ["properties.make_preview"]
+        );
         assert!(wrong(all, MediaType::Video).is_empty());
     }
 

@@ -93,8 +93,8 @@ impl FeatureProperties {
         "allow_empty_prompt",
         "frame_rate",
         "thumbnail_sizes",
-        "poster",
-        "preview",
+        "make_poster",
+        "make_preview",
         "omit_recipe",
     ];
 

@@ -17,8 +17,8 @@ pub(super) fn wanted(input: &JobInput, original: Format) -> Vec<Derivation> {
     let sides = derivatives.thumbnail_sizes.iter();
     let thumbnails = sides.filter_map(|side| u32::try_from(*side).ok());
     let kind = original.kind();
-    let poster = derivatives.poster && kind != Kind::Image;
-    let preview = derivatives.preview && kind == Kind::Video;
+    let poster = derivatives.make_poster && kind != Kind::Image;
+    let preview = derivatives.make_preview && kind == Kind::Video;
     formats
         .map(Derivation::Format)
         .chain(thumbnails.map(Derivation::Thumbnail))
@@ -96,7 +96,7 @@ mod tests {
     fn everything_asked_for_is_made_in_the_order_of_the_rows() {
         let all = input(json!({
             "format": "mp4", "formats": ["mp4", "gif"],
-            "derivatives": { "preview": true, "poster": true, "thumbnail_sizes": [320, 64] },
+            "derivatives": { "make_preview": true, "make_poster": true, "thumbnail_sizes": [320, 64] },
         }));
         let (large, small) = (Derivation::Thumbnail(320), Derivation::Thumbnail(64));
         let gif = Derivation::Format(Format::Gif);

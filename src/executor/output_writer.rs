@@ -377,7 +377,7 @@ mod tests {
         let job_timeout = Duration::from_secs(4);
         let input = json!({
             "provider": "scripted", "prompt": "", "user_prompt": "", "seed": 1, "width": 16, "height": 16,
-            "aspect_ratio": "1:1", "format": "gif", "formats": ["gif", "mp4"], "derivatives": { "preview": true },
+            "aspect_ratio": "1:1", "format": "gif", "formats": ["gif", "mp4"], "derivatives": { "make_preview": true },
         });
         let (stopwatch, storage) = (Stopwatch::start(), storage(folder.path()));
         let writer = OutputWriter {

@@ -170,15 +170,12 @@ impl JobService for Jobs {
         request: Request<proto::WatchJobRequest>,
     ) -> Result<Response<Self::WatchJobStream>, Status> {
         let caller = caller(&request);
-        let proto::WatchJobRequest {
-            job_id,
-            after_revision,
-        } = request.into_inner();
+        let proto::WatchJobRequest { id, after_revision } = request.into_inner();
         let mut checks = Checks::default();
-        check_id("job_id", job_id, &mut checks);
+        check_id("id", id, &mut checks);
         checks.not_negative("after_revision", after_revision);
         checks.finish(())?;
-        let news = self.app.watch_job(caller, job_id, after_revision).await?;
+        let news = self.app.watch_job(caller, id, after_revision).await?;
         let app = self.app.clone();
         let messages = news.and_then(move |news| news_message(app.clone(), caller, news));
         Ok(Response::new(messages.map_err(Status::from).boxed()))

@@ -292,12 +292,12 @@ impl RequestService for Requests {
         request: Request<proto::WatchRequestRequest>,
     ) -> Result<Response<Self::WatchRequestStream>, Status> {
         let caller = caller(&request);
-        let proto::WatchRequestRequest { request_id, cursor } = request.into_inner();
+        let proto::WatchRequestRequest { id, cursor } = request.into_inner();
         let mut checks = Checks::default();
-        check_id("request_id", request_id, &mut checks);
-        let cursor = WatchCursor::decode(&CursorOf::Request(request_id), &cursor, &mut checks)?;
+        check_id("id", id, &mut checks);
+        let cursor = WatchCursor::decode(&CursorOf::Request(id), &cursor, &mut checks)?;
         checks.finish(())?;
-        let news = self.app.watch_request(caller, request_id, cursor).await?;
+        let news = self.app.watch_request(caller, id, cursor).await?;
         Ok(self.messages(caller, news))
     }
 
@@ -310,7 +310,7 @@ impl RequestService for Requests {
         let caller = caller(&request);
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let ids = check_ids(&request.request_ids, &mut checks);
+        let ids = check_ids(&request.ids, &mut checks);
         let cursor_of = CursorOf::Requests(ids.clone());
         let cursor = WatchCursor::decode(&cursor_of, &request.cursor, &mut checks)?;
         checks.finish(())?;
@@ -357,13 +357,13 @@ pub(super) fn note_jobs(request_id: i64, jobs: &[entity::job::Model]) {
 
 /// The requests to watch, each named once.
 fn check_ids(ids: &[i64], checks: &mut Checks) -> BTreeSet<i64> {
-    checks.require(!ids.is_empty(), "request_ids", Problem::required);
+    checks.require(!ids.is_empty(), "ids", Problem::required);
     let mut named = BTreeSet::new();
-    if !checks.count("request_ids", ids.len(), MAX_WATCHED) {
+    if !checks.count("ids", ids.len(), MAX_WATCHED) {
         return named;
     }
     for (index, id) in ids.iter().copied().enumerate() {
-        let field = format!("request_ids[{index}]");
+        let field = format!("ids[{index}]");
         check_id(&field, id, checks);
         checks.require(named.insert(id), &field, || {
             Flaw::Duplicate

@@ -181,12 +181,14 @@ impl TemplateService for Templates {
     ) -> Result<Response<proto::RecordTemplateViewResponse>, Status> {
         let caller = caller(&request);
         let view = request.into_inner();
-        call::note_id(view.template_id);
+        call::note_id(view.id);
         let counted = self
             .app
-            .record_template_view(caller, view.template_id, view.user_id)
+            .record_template_view(caller, view.id, view.user_id)
             .await?;
-        Ok(Response::new(proto::RecordTemplateViewResponse { counted }))
+        Ok(Response::new(proto::RecordTemplateViewResponse {
+            is_counted: counted,
+        }))
     }
 
     async fn record_template_views(
@@ -196,7 +198,7 @@ impl TemplateService for Templates {
         let caller = caller(&request);
         let views = request.into_inner();
         let mut checks = Checks::default();
-        let ids = each_once("template_ids", views.template_ids, MAX_IDS, &mut checks);
+        let ids = each_once("ids", views.ids, MAX_IDS, &mut checks);
         checks.id("user_id", views.user_id);
         checks.finish(())?;
         let counted = self.app.record_template_views(caller, &ids, views.user_id);
@@ -296,11 +298,11 @@ impl TemplateService for Templates {
         request: Request<proto::RenderTemplateRequest>,
     ) -> Result<Response<proto::RenderTemplateResponse>, Status> {
         let request = request.into_inner();
-        call::note_id(request.template_id);
+        call::note_id(request.id);
         let mut checks = Checks::default();
         json::check_finite("variables", request.variables.values(), &mut checks);
         let trial = Trial {
-            template_id: request.template_id,
+            template_id: request.id,
             user_prompt: request.user_prompt,
             variables: json::from_map(request.variables),
         };

@@ -23,7 +23,7 @@ type Open<Message> = (cursor: string, call: { signal: AbortSignal }) => AsyncIte
  * until none waits or runs. A stream that breaks is opened again after the last message received.
  */
 export function watchRequests(api: Api, requestIds: bigint[], options: WatchOptions = {}) {
-  return resume((cursor, call) => api.requests.watchRequests({ requestIds, cursor }, call), options);
+  return resume((cursor, call) => api.requests.watchRequests({ ids: requestIds, cursor }, call), options);
 }
 
 /** The same of all requests of a user, those to come too, without an end. The first message says that nothing is missed. */

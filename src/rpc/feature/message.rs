@@ -40,8 +40,8 @@ pub(super) const FIELDS: Fields<FeatureDraft> = Fields {
         "properties.allow_empty_prompt" => properties.allow_empty_prompt,
         "properties.frame_rate" => properties.frame_rate,
         "properties.thumbnail_sizes" => properties.derivatives.thumbnail_sizes,
-        "properties.poster" => properties.derivatives.poster,
-        "properties.preview" => properties.derivatives.preview,
+        "properties.make_poster" => properties.derivatives.make_poster,
+        "properties.make_preview" => properties.derivatives.make_preview,
         "properties.omit_recipe" => properties.omit_recipe,
         "properties.extra" => properties.extra,
         "preview_url" => preview_url,
@@ -147,8 +147,8 @@ fn properties_from(properties: proto::FeatureProperties) -> FeatureProperties {
                 .into_iter()
                 .map(i64::from)
                 .collect(),
-            poster: properties.poster,
-            preview: properties.preview,
+            make_poster: properties.make_poster,
+            make_preview: properties.make_preview,
         },
         omit_recipe: properties.omit_recipe,
         extra: properties.extra.map(json::from_struct).unwrap_or_default(),
@@ -229,8 +229,8 @@ fn properties_message(properties: FeatureProperties) -> proto::FeatureProperties
             .into_iter()
             .map(small)
             .collect(),
-        poster: properties.derivatives.poster,
-        preview: properties.derivatives.preview,
+        make_poster: properties.derivatives.make_poster,
+        make_preview: properties.derivatives.make_preview,
         omit_recipe: properties.omit_recipe,
         extra: Some(json::to_struct(properties.extra)),
     }

@@ -55,7 +55,7 @@ pub(super) fn filter_from(
             checks,
         ),
         error_code: Some(request.error_code).filter(|code| !code.is_empty()),
-        superseded: request.superseded,
+        superseded: request.is_superseded,
         worker_id: Some(request.worker_id).filter(|id| !id.is_empty()),
         show_deleted: request.show_deleted,
         show_previews: request.show_previews,
@@ -75,7 +75,7 @@ pub(super) fn listed(request: proto::CountJobsRequest) -> proto::ListJobsRequest
         create_time_start: request.create_time_start,
         create_time_end: request.create_time_end,
         error_code: request.error_code,
-        superseded: request.superseded,
+        is_superseded: request.is_superseded,
         show_deleted: request.show_deleted,
         show_previews: request.show_previews,
         ..Default::default()

@@ -183,13 +183,12 @@ pub(in crate::rpc) fn message(counted: Counted, caller: Caller) -> proto::Reques
 }
 
 fn counts_message(counts: JobCounts) -> proto::JobCounts {
-    let count = |jobs: u32| i32::try_from(jobs).unwrap_or(i32::MAX);
     proto::JobCounts {
-        pending: count(counts.pending),
-        processing: count(counts.processing),
-        completed: count(counts.completed),
-        failed: count(counts.failed),
-        cancelled: count(counts.cancelled),
+        pending: counts.pending.into(),
+        processing: counts.processing.into(),
+        completed: counts.completed.into(),
+        failed: counts.failed.into(),
+        cancelled: counts.cancelled.into(),
     }
 }
 
@@ -383,7 +382,7 @@ fn resolved_message(
     let first = jobs.into_iter().next()?;
     Some(proto::ResolvedInput {
         seeds,
-        random_seed,
+        has_random_seed: random_seed,
         variations,
         cost,
         ..job_input_message(first)

@@ -4,7 +4,7 @@ use tonic::Status;
 
 use crate::{
     app::App,
-    domain::{Caller, Checks, Preview, RequestDraft},
+    domain::{Caller, Checks, Flaw, Preview, RequestDraft},
     store,
 };
 
@@ -48,7 +48,7 @@ async fn draft(
     checks.require(
         data.is_some() || asked.template_id.is_some(),
         "template_data",
-        || "is required without a template_id".to_owned(),
+        || Flaw::Required.says("is required without a template_id"),
     );
     let data = data.map(|data| data_from(data, &mut checks));
     let mut draft = request::draft(asked);

@@ -252,7 +252,7 @@ impl Running {
     /// The job once it has completed.
     async fn ended(&self, job_id: i64) -> Job {
         let request = WatchJobRequest {
-            job_id,
+            id: job_id,
             after_revision: 0,
         };
         let watch = self.jobs().watch_job(request).await.unwrap();

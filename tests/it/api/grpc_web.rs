@@ -44,7 +44,7 @@ on_both_databases! {
             let feature = server.features().create_feature(feature).await.unwrap().into_inner();
             let asked = scripted_request(feature.feature.unwrap().id, &script);
             let job = server.create(asked).await.1.remove(0);
-            let request = WatchJobRequest { job_id: job.id, after_revision: 0 };
+            let request = WatchJobRequest { id: job.id, after_revision: 0 };
             let mut stream = call(&server.url(), "JobService/WatchJob", format, &request).await;
 
             let mut transitions = vec![transition(&mut stream).await.unwrap(), transition(&mut stream).await.unwrap()];

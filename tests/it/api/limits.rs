@@ -16,10 +16,9 @@ use super::error_walk::calls::{Calls, Fixtures};
 use super::error_walk::{methods, outcome, rpc_of};
 
 /// Reasons of violations that speak of a limit, and not of what is within it.
-const OF_LIMITS: [&str; 6] = [
+const OF_LIMITS: [&str; 5] = [
     "REQUIRED",
     "TOO_LONG",
-    "TOO_SHORT",
     "OUT_OF_RANGE",
     "TOO_MANY",
     "DUPLICATE",

@@ -39,8 +39,8 @@ on_both_databases! {
                 allow_empty_prompt: true,
                 frame_rate: 25,
                 thumbnail_sizes: vec![64, 256],
-                poster: false,
-                preview: false,
+                make_poster: false,
+                make_preview: false,
                 omit_recipe: true,
                 extra: Some(structure(&json!({ "studio": { "lights": [1, null] } }))),
             }),
@@ -289,7 +289,7 @@ fn sale() -> TemplateData {
             },
             TemplateVariable {
                 choices: vec![choice("Hà Nội"), choice("Huế")],
-                required: true,
+                is_required: true,
                 ..variable("city", TemplateVariableType::Enum)
             },
             TemplateVariable {

@@ -20,7 +20,7 @@ on_both_databases! {
         let (_, template) = styled(&server).await;
         let absent = resolved(&server, template, GenerationInput::default()).await;
         assert_eq!(
-            (absent.negative_prompt.as_str(), absent.seeds[0], absent.random_seed, absent.product_url.as_str()),
+            (absent.negative_prompt.as_str(), absent.seeds[0], absent.has_random_seed, absent.product_url.as_str()),
             ("blurred", 7, false, "https://example.com/shoe"),
         );
         assert_eq!((absent.width, absent.height, absent.format.as_str()), (1_200, 628, "png"));
@@ -40,7 +40,7 @@ on_both_databases! {
             ..Default::default()
         };
         let cleared = resolved(&server, template, cleared).await;
-        assert_eq!((cleared.negative_prompt.as_str(), cleared.random_seed, cleared.product_url.as_str()), ("", true, ""));
+        assert_eq!((cleared.negative_prompt.as_str(), cleared.has_random_seed, cleared.product_url.as_str()), ("", true, ""));
         assert_eq!((cleared.width, cleared.height, cleared.format.as_str()), (1_080, 1_080, "webp"));
         assert!(cleared.lora_weights.is_empty());
     }

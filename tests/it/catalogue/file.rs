@@ -457,7 +457,7 @@ fn odd_template(feature_id: i64) -> CreateTemplateRequest {
                 variable("b", TemplateVariableType::Boolean, json!(false)),
                 TemplateVariable {
                     choices: vec![choice("Huế"), choice("Hà \"Nội\"")],
-                    required: true,
+                    is_required: true,
                     ..variable("e", TemplateVariableType::Enum, json!("Huế"))
                 },
             ],

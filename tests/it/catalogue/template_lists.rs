@@ -30,9 +30,9 @@ on_both_databases! {
             (ListTemplatesRequest { any_tags: texts(["đông", "x\"},{"]), ..all.clone() }, "d"),
             (ListTemplatesRequest { tags: texts(["tết"]), any_tags: texts(["hè", "đông"]), ..all.clone() }, "b"),
             (ListTemplatesRequest { any_tags: texts(["none"]), ..all.clone() }, ""),
-            (ListTemplatesRequest { trending: Some(true), ..all.clone() }, "b d"),
-            (ListTemplatesRequest { trending: Some(false), ..all.clone() }, "a c e"),
-            (ListTemplatesRequest { is_active: Some(true), trending: Some(true), ..all.clone() }, "b"),
+            (ListTemplatesRequest { is_trending: Some(true), ..all.clone() }, "b d"),
+            (ListTemplatesRequest { is_trending: Some(false), ..all.clone() }, "a c e"),
+            (ListTemplatesRequest { is_active: Some(true), is_trending: Some(true), ..all.clone() }, "b"),
             (ListTemplatesRequest { text: "giảm".to_owned(), ..all.clone() }, "a c"),
             (ListTemplatesRequest { text: "SALE".to_owned(), ..all.clone() }, "b"),
             (ListTemplatesRequest { text: "100%_".to_owned(), ..all.clone() }, "e"),
@@ -185,7 +185,7 @@ on_both_databases! {
             ListTemplatesRequest { text: "a".to_owned(), ..next.clone() },
             ListTemplatesRequest { tags: texts(["tết"]), ..next.clone() },
             ListTemplatesRequest { any_tags: texts(["tết"]), ..next.clone() },
-            ListTemplatesRequest { trending: Some(false), ..next.clone() },
+            ListTemplatesRequest { is_trending: Some(false), ..next.clone() },
         ] {
             refusal(shelf.server.templates().list_templates(other).await)
                 .is(Code::InvalidArgument, ErrorReason::InvalidPageToken);
@@ -324,7 +324,7 @@ async fn on_postgres_the_indexes_of_the_specification_serve_the_lists() {
     let second_page = next_page(
         &server,
         ListTemplatesRequest {
-            trending: Some(true),
+            is_trending: Some(true),
             order: TemplateOrder::Popularity.into(),
             ..Default::default()
         },

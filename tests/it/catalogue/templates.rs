@@ -251,10 +251,10 @@ on_both_databases! {
         assert_eq!(form.input_limits, Some(InputLimits {
             category: MediaType::Image.into(),
             formats: vec!["webp".to_owned(), "png".to_owned()],
-            aspect_ratios: vec!["16:9".to_owned(), "1:1".to_owned()],
+            supported_aspect_ratios: vec!["16:9".to_owned(), "1:1".to_owned()],
             max_resolution: "1920x1080".to_owned(),
             max_duration_seconds: 0,
-            max_variations: 2,
+            max_batch_size: 2,
             max_prompt_chars: 5,
             allow_empty_prompt: false,
             cost_per_generation: 3,
@@ -273,8 +273,8 @@ on_both_databases! {
         let template = server.add_template(full_template(free, "sale")).await.id;
         let form = get_with_form(&server, template).await;
         let limits = form.input_limits.unwrap();
-        assert_eq!((limits.max_variations, limits.max_prompt_chars), (16, 4_000));
-        assert_eq!((limits.aspect_ratios.len(), limits.max_resolution.as_str()), (0, "3840x2160"));
+        assert_eq!((limits.max_batch_size, limits.max_prompt_chars), (16, 4_000));
+        assert_eq!((limits.supported_aspect_ratios.len(), limits.max_resolution.as_str()), (0, "3840x2160"));
         let defaults = form.input_defaults.unwrap();
         assert_eq!((defaults.variations, defaults.seed, defaults.negative_prompt.as_deref()), (2, Some(5), Some("mờ")));
         assert_eq!(defaults.output.unwrap().aspect_ratio.as_deref(), Some("16:9"));
@@ -429,7 +429,7 @@ async fn render(
     variables: &Json,
 ) -> Result<RenderTemplateResponse, Status> {
     let request = RenderTemplateRequest {
-        template_id,
+        id: template_id,
         user_prompt: user_prompt.to_owned(),
         variables: structure(variables).fields.into_iter().collect(),
     };

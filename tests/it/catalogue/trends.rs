@@ -104,7 +104,7 @@ on_both_databases! {
         let server = TestServer::start_api(&db).await;
         let template = add_templates(&server, 1).await.remove(0);
         let record = async |template_id, user_id| {
-            let request = RecordTemplateViewRequest { template_id, user_id };
+            let request = RecordTemplateViewRequest { id: template_id, user_id };
             refusal(server.templates().record_template_view(request).await)
         };
         record(0, -1).await.of_fields(["template_id", "user_id"]);
@@ -234,7 +234,7 @@ on_both_databases! {
         }
         fold(&server).await;
         let found = get(&server, template.id).await;
-        assert_eq!((found.usage_count, found.trend_score), (i32::MAX, i32::MAX));
+        assert_eq!((found.usage_count, found.trend_score), (i64::from(i32::MAX), i32::MAX));
         assert_eq!(tallies(&db).await, 0);
     }
 
@@ -341,11 +341,11 @@ async fn use_template(client: &Client, template: &Template) {
 
 async fn view(client: &Client, template_id: i64, user_id: i64) -> Result<bool, Code> {
     let request = RecordTemplateViewRequest {
-        template_id,
+        id: template_id,
         user_id,
     };
     let recorded = client.templates().record_template_view(request).await;
-    let counted = recorded.map(|recorded| recorded.into_inner().counted);
+    let counted = recorded.map(|recorded| recorded.into_inner().is_counted);
     counted.map_err(|status: Status| status.code())
 }
 

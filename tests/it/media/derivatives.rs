@@ -139,8 +139,8 @@ async fn delivered(
     let mut feature = scripted_feature_of(media_type, "recorded");
     let properties = feature.properties.get_or_insert_default();
     properties.thumbnail_sizes = vec![48];
-    properties.poster = true;
-    properties.preview = media_type == MediaType::Video;
+    properties.make_poster = true;
+    properties.make_preview = media_type == MediaType::Video;
     let feature = server.add_feature(feature).await.id;
     let script = recording.script();
     server

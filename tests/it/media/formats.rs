@@ -106,7 +106,7 @@ on_both_databases! {
         let mut feature = scripted_feature_of(MediaType::Video, "undecodable");
         let properties = feature.properties.get_or_insert_default();
         properties.formats = ["webm", "gif"].map(str::to_owned).into();
-        (properties.poster, properties.thumbnail_sizes) = (true, vec![32]);
+        (properties.make_poster, properties.thumbnail_sizes) = (true, vec![32]);
         let feature = server.add_feature(feature).await.id;
         let webm = Recording::webm();
         let script = webm.script();

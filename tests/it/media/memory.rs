@@ -80,8 +80,8 @@ fn with_everything(category: MediaType) -> CreateFeatureRequest {
         max_resolution: "4K".to_owned(),
         frame_rate: 4,
         thumbnail_sizes: vec![1_024],
-        poster: category != MediaType::Image,
-        preview: category == MediaType::Video,
+        make_poster: category != MediaType::Image,
+        make_preview: category == MediaType::Video,
         ..FeatureProperties::default()
     };
     CreateFeatureRequest {

@@ -125,7 +125,7 @@ async fn a_style(server: &TestServer) -> (Feature, Template) {
         let undemanding = templates.into_iter().find(|template| {
             let data = template.template_data.clone().unwrap_or_default();
             let mut variables = data.variables.iter();
-            variables.all(|variable| !variable.required || variable.default_value.is_some())
+            variables.all(|variable| !variable.is_required || variable.default_value.is_some())
         });
         if let Some(template) = undemanding {
             return (feature, template);

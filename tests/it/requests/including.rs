@@ -139,7 +139,7 @@ on_both_databases! {
         let recording = Recording::video(Format::Mp4, (96, 64), 20, 30);
         let mut feature = scripted_feature_of(MediaType::Video, "recorded");
         let properties = feature.properties.get_or_insert_default();
-        (properties.poster, properties.preview) = (true, true);
+        (properties.make_poster, properties.make_preview) = (true, true);
         let feature = server.add_feature(feature).await.id;
         let script = recording.script();
         let request = server.made(scripted_request(feature, &script)).await.job.request_id;

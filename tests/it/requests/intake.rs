@@ -298,7 +298,7 @@ async fn city_template(server: &TestServer, feature_id: i64) -> i64 {
         ..Default::default()
     };
     let city = TemplateVariable {
-        required: true,
+        is_required: true,
         ..variable("city", TemplateVariableType::String)
     };
     let percent = TemplateVariable {

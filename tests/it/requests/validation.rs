@@ -27,7 +27,7 @@ on_both_databases! {
         assert_eq!(resolved.prompt, "Xin chào: giảm 10% ở Huế");
         assert_eq!(resolved.template_prompt, resolved.prompt);
         assert_eq!((resolved.user_prompt.as_str(), resolved.negative_prompt.as_str()), ("Xin chào", "blur"));
-        assert_eq!((resolved.seeds.clone(), resolved.random_seed), (vec![41, 42], false));
+        assert_eq!((resolved.seeds.clone(), resolved.has_random_seed), (vec![41, 42], false));
         assert_eq!((resolved.variations, resolved.cost), (2, 14));
         assert_eq!((resolved.width, resolved.height), (1_920, 1_080));
         assert_eq!((resolved.format.as_str(), resolved.aspect_ratio.as_str()), ("jpg", "16:9"));
@@ -55,7 +55,7 @@ on_both_databases! {
         let server = TestServer::start_api(&db).await;
         let feature = server.scripted_feature().await;
         let resolved = validate(&server, request_for(feature)).await;
-        assert_eq!((resolved.seeds, resolved.random_seed), (vec![], true));
+        assert_eq!((resolved.seeds, resolved.has_random_seed), (vec![], true));
         assert_eq!((resolved.variations, resolved.cost), (1, 0));
         assert_eq!((resolved.prompt.as_str(), resolved.template_prompt.as_str()), ("Xin chào", ""));
         assert_eq!((resolved.width, resolved.height), (1_080, 1_080));

@@ -52,7 +52,7 @@ on_both_databases! {
         }
         let last = all.last().unwrap().request.clone().unwrap();
         assert_eq!(last, server.request(request.id).await);
-        assert_eq!((last.status(), last.job_counts.unwrap().completed), (RequestStatus::Completed, JOBS as i32));
+        assert_eq!((last.status(), last.job_counts.unwrap().completed), (RequestStatus::Completed, JOBS as i64));
     }
 
     async fn resuming_after_every_message_gives_exactly_the_rest(db: TestDatabase) {
@@ -269,7 +269,7 @@ on_both_databases! {
         // A window that holds a few messages, so that the server feels that nobody reads.
         let endpoint = Endpoint::from_shared(server.url()).unwrap();
         let channel = endpoint.initial_stream_window_size(4_096).connect().await.unwrap();
-        let ask = WatchRequestRequest { request_id: request.id, cursor: String::new() };
+        let ask = WatchRequestRequest { id: request.id, cursor: String::new() };
         let opened = RequestServiceClient::new(channel).watch_request(ask).await.unwrap();
         let mut slow = opened.into_inner();
         let first = within(slow.message()).await.unwrap().unwrap();

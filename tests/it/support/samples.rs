@@ -32,8 +32,8 @@ pub(crate) fn full_feature(name: &str) -> CreateFeatureRequest {
             allow_empty_prompt: true,
             frame_rate: 25,
             thumbnail_sizes: vec![64, 256],
-            poster: false,
-            preview: false,
+            make_poster: false,
+            make_preview: false,
             omit_recipe: true,
             extra: Some(structure(&json!({ "lights": 1 }))),
         }),
@@ -101,7 +101,7 @@ pub(crate) fn sale() -> TemplateData {
             },
             TemplateVariable {
                 choices: vec![choice("Hà Nội"), choice("Huế")],
-                required: true,
+                is_required: true,
                 ..variable("city", TemplateVariableType::Enum)
             },
             variable("note", TemplateVariableType::String),

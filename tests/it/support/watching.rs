@@ -31,7 +31,7 @@ impl Client {
         after_revision: i64,
     ) -> Result<Watch, Status> {
         let request = WatchJobRequest {
-            job_id,
+            id: job_id,
             after_revision,
         };
         let opened = within(self.jobs().watch_job(request)).await?;
@@ -184,7 +184,7 @@ impl Client {
         cursor: &str,
     ) -> Result<RequestWatch, Status> {
         let request = WatchRequestRequest {
-            request_id,
+            id: request_id,
             cursor: cursor.to_owned(),
         };
         let opened = within(self.requests().watch_request(request)).await?;
@@ -197,7 +197,7 @@ impl Client {
         cursor: &str,
     ) -> Result<RequestWatch, Status> {
         let request = WatchRequestsRequest {
-            request_ids: request_ids.to_vec(),
+            ids: request_ids.to_vec(),
             cursor: cursor.to_owned(),
         };
         let opened = within(self.requests().watch_requests(request)).await?;

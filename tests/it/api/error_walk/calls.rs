@@ -153,7 +153,7 @@ impl<'a> Calls<'a> {
             "UpdateFeature" => self.update_feature().encode_to_vec(),
             "UpdateTemplate" => self.update_template().encode_to_vec(),
             "RenderTemplate" => RenderTemplateRequest {
-                template_id: self.fixtures.live.template,
+                id: self.fixtures.live.template,
                 user_prompt: "Xin chào".to_owned(),
                 ..Default::default()
             }
@@ -179,7 +179,7 @@ impl<'a> Calls<'a> {
             }
             .encode_to_vec(),
             "RecordTemplateViews" => RecordTemplateViewsRequest {
-                template_ids: vec![self.fixtures.live.template],
+                ids: vec![self.fixtures.live.template],
                 user_id: USER,
             }
             .encode_to_vec(),
@@ -208,17 +208,17 @@ impl<'a> Calls<'a> {
             }
             "BatchDeleteMedia" | "BatchUndeleteMedia" => self.entries(self.fixtures.changing.media),
             "RecordTemplateView" => RecordTemplateViewRequest {
-                template_id: self.fixtures.live.template,
+                id: self.fixtures.live.template,
                 user_id: USER,
             }
             .encode_to_vec(),
             "WatchRequest" => WatchRequestRequest {
-                request_id: self.fixtures.live.request,
+                id: self.fixtures.live.request,
                 ..Default::default()
             }
             .encode_to_vec(),
             "WatchRequests" => WatchRequestsRequest {
-                request_ids: vec![self.fixtures.live.request],
+                ids: vec![self.fixtures.live.request],
                 ..Default::default()
             }
             .encode_to_vec(),
@@ -228,7 +228,7 @@ impl<'a> Calls<'a> {
             }
             .encode_to_vec(),
             "WatchJob" => WatchJobRequest {
-                job_id: self.fixtures.live.job,
+                id: self.fixtures.live.job,
                 ..Default::default()
             }
             .encode_to_vec(),

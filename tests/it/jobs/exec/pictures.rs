@@ -33,7 +33,7 @@ on_both_databases! {
         let template = server.add_template(CreateTemplateRequest {
             template_data: Some(TemplateData {
                 prompt: "{{ user_prompt }}{% if photo %} with a photo{% endif %}".to_owned(),
-                variables: vec![TemplateVariable { required: true, ..picture("photo") }, picture("logo")],
+                variables: vec![TemplateVariable { is_required: true, ..picture("photo") }, picture("logo")],
                 ..Default::default()
             }),
             ..plain_template(working, "photo")
