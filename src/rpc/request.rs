@@ -242,7 +242,7 @@ impl RequestService for Requests {
             checks.id("new_project_id", id);
         }
         checks.require(new_project_id != Some(project_id), "new_project_id", || {
-            "must be another than project_id".to_owned()
+            Flaw::Conflict.says("must be another than project_id")
         });
         checks.finish(())?;
         if caller.scope().is_some_and(|own| own != user_id) {

@@ -2,7 +2,7 @@
 
 use crate::{
     app::App,
-    domain::{Caller, Checks, Error},
+    domain::{Caller, Checks, Error, Flaw},
     store,
 };
 
@@ -18,14 +18,15 @@ impl App {
             return Ok(());
         };
         let Some(user) = self.settings.system_user else {
-            checks.add(FIELD, "must be left out: the server has no system user");
+            let expected = "must be left out: the server has no system user";
+            checks.add(FIELD, Flaw::NotSupported.says(expected));
             return Ok(());
         };
         let found = store::media::find_live(self.store.reader(), Caller::User(user), id).await;
         match found {
             Err(Error::NotFound { .. }) => {
                 let expected = format!("must be a live media of the system user, {user}, got {id}");
-                checks.add(FIELD, expected);
+                checks.add(FIELD, Flaw::NotPermitted.says(expected).found(id));
                 Ok(())
             }
             found => found.map(|_| ()),

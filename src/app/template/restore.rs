@@ -2,7 +2,7 @@
 
 use crate::{
     app::App,
-    domain::{Checks, Error, stored},
+    domain::{Checks, Error, Flaw, stored},
     entity::template,
     store,
 };
@@ -25,7 +25,8 @@ impl App {
         let kept = store::template_version::find(db, id, version).await?;
         let mut checks = Checks::default();
         let Some(kept) = kept.filter(|_| version <= template.version) else {
-            checks.add("version", "must be a version of the template that is kept");
+            let expected = "must be a version of the template that is kept";
+            checks.add("version", Flaw::UnknownName.says(expected).found(version));
             return checks.finish(template);
         };
         let data = stored::read(Some(&kept.template_data)).map_err(Error::internal)?;

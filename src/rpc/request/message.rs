@@ -3,7 +3,7 @@
 use crate::{
     app::{App, Kind, News, ValidRequest},
     domain::{
-        Caller, Checks, Error, Flaw, GenerationInput, JobCounts, JobInput, OutputSettings,
+        Caller, Checks, Error, Flaw, GenerationInput, JobCounts, JobInput, OutputSettings, Problem,
         RequestDraft, RequestStatus, Resolved, Violation, etag, stored,
     },
     store::{self, request::Counted},
@@ -241,7 +241,7 @@ pub(super) fn filter_from(
     }
     let is_order = proto::RequestOrder::try_from(request.order).is_ok();
     checks.require(is_order, "order", || {
-        format!("must be a value of RequestOrder, got {}", request.order)
+        Problem::no_value_of("RequestOrder", request.order)
     });
     let metadata = (request.metadata_key.clone(), request.metadata_value.clone());
     store::request::Filter {

@@ -12,7 +12,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
+use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, MethodDescriptor};
 use serde_json::Value;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
@@ -200,7 +200,7 @@ fn ids_in(method: &MethodDescriptor, message: &DynamicMessage) -> Ids {
     {
         return ids;
     }
-    for (field, value) in message.fields() {
+    for (field, value) in message.fields().filter(|(field, _)| !is_output_only(field)) {
         if let Some(resource) = value.as_message().filter(|_| field.name() == own) {
             ids.extend(ids_in(method, resource));
         }
@@ -216,6 +216,18 @@ fn ids_in(method: &MethodDescriptor, message: &DynamicMessage) -> Ids {
         }
     }
     ids
+}
+
+/// Whether the contract says that only the server sets the field.
+fn is_output_only(field: &FieldDescriptor) -> bool {
+    let behavior = field
+        .parent_pool()
+        .get_extension_by_name("google.api.field_behavior");
+    let options = field.options();
+    let behavior = options.get_extension(&behavior.unwrap()).into_owned();
+    behavior
+        .as_list()
+        .is_some_and(|of| of.contains(&prost_reflect::Value::EnumNumber(3)))
 }
 
 /// Each call that changes something, and each that was refused, has a line with its ids.
