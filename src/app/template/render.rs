@@ -37,7 +37,7 @@ impl App {
         mut checks: Checks,
     ) -> Result<Rendered, Error> {
         let id = trial.template_id;
-        checks.id("template_id", id);
+        checks.id("id", id);
         if id <= 0 {
             return Err(Error::Validation(checks.into_violations()));
         }

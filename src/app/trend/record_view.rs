@@ -18,7 +18,7 @@ impl App {
         user_id: i64,
     ) -> Result<bool, Error> {
         let mut checks = Checks::default();
-        checks.id("template_id", template_id);
+        checks.id("id", template_id);
         checks.id("user_id", user_id);
         checks.finish(())?;
         if caller.scope().is_some_and(|own| own != user_id) {

@@ -43,7 +43,7 @@ on_both_databases! {
             ("user_prompt", "TOO_LONG", "Quá dài: tối đa 4000, hiện có 4001.", bounds(None, Some(4_000.0), &[], "4001")),
             ("user_media_urls[0]", "MALFORMED", "Không đúng định dạng.", bounds(None, None, &[], "")),
             ("input.cfg_scale", "OUT_OF_RANGE", "Phải trong khoảng từ 0 đến 50.", bounds(Some(0.0), Some(50.0), &[], "50.5")),
-            ("input.lora_weights.x", "OUT_OF_RANGE", "Phải trong khoảng từ -4 đến 4.", bounds(Some(-4.0), Some(4.0), &[], "9")),
+            ("input.lora_weights.weights.x", "OUT_OF_RANGE", "Phải trong khoảng từ -4 đến 4.", bounds(Some(-4.0), Some(4.0), &[], "9")),
             ("input.variations", "OUT_OF_RANGE", "Phải từ 0 trở lên.", bounds(Some(0.0), None, &[], "-1")),
             ("input.output.format", "NOT_ONE_OF", "Hãy chọn một trong: png, jpg.", bounds(None, None, &["png", "jpg"], "gif")),
         ];

@@ -237,7 +237,7 @@ on_both_databases! {
             "variables.colour",
         ]);
         refusal(render(&server, template, " ", &json!({})).await).of_fields(["user_prompt", "variables.city"]);
-        refusal(render(&server, 0, "", &json!({})).await).of_fields(["template_id"]);
+        refusal(render(&server, 0, "", &json!({})).await).of_fields(["id"]);
         refusal(render(&server, 4_711, "a", &json!({})).await)
             .is(Code::NotFound, ErrorReason::TemplateNotFound)
             .with("template_id", 4_711);

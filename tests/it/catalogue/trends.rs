@@ -107,8 +107,8 @@ on_both_databases! {
             let request = RecordTemplateViewRequest { id: template_id, user_id };
             refusal(server.templates().record_template_view(request).await)
         };
-        record(0, -1).await.of_fields(["template_id", "user_id"]);
-        record(i64::MIN, i64::MAX).await.of_fields(["template_id"]);
+        record(0, -1).await.of_fields(["id", "user_id"]);
+        record(i64::MIN, i64::MAX).await.of_fields(["id"]);
         let unknown = record(4_711, USER).await;
         unknown.is(Code::NotFound, ErrorReason::TemplateNotFound).with("template_id", 4_711);
         change(&db, template::ActiveModel {

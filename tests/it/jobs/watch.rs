@@ -117,7 +117,7 @@ on_both_databases! {
             .with("revision", 1)
             .with("after_revision", 2);
         refusal(server.try_watch(job.id, -1).await.map(|_| ())).of_fields(["after_revision"]);
-        refusal(server.try_watch(0, 0).await.map(|_| ())).of_fields(["job_id"]);
+        refusal(server.try_watch(0, 0).await.map(|_| ())).of_fields(["id"]);
     }
 
     async fn the_last_message_of_a_deleted_job_says_so(db: TestDatabase) {

@@ -30,7 +30,7 @@ on_both_databases! {
             "input.negative_prompt",
             "input.seed",
             "input.cfg_scale",
-            "input.lora_weights.style",
+            "input.lora_weights.weights.style",
             "input.product_url",
             "input.variations",
             "input.output.format",

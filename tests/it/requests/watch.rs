@@ -239,7 +239,7 @@ on_both_databases! {
             refusal(server.try_watch_request(request.id, wrong).await.map(|_| ())).of_fields(["cursor"]);
         }
         refusal(server.try_watch_request(other.id, &cursor).await.map(|_| ())).of_fields(["cursor"]);
-        refusal(server.try_watch_request(-1, "x").await.map(|_| ())).of_fields(["cursor", "request_id"]);
+        refusal(server.try_watch_request(-1, "x").await.map(|_| ())).of_fields(["cursor", "id"]);
         refusal(server.try_watch_request(4_711, "").await.map(|_| ()))
             .is(Code::NotFound, ErrorReason::RequestNotFound)
             .with("request_id", 4_711);

@@ -147,9 +147,9 @@ on_both_databases! {
         let refused = async |ids: &[i64], cursor: &str| {
             refusal(server.try_watch_requests(ids, cursor).await.map(|_| ()))
         };
-        refused(&[], "").await.of_fields(["request_ids"]);
-        refused(&vec![1; 101], "").await.of_fields(["request_ids"]);
-        let fields = ["request_ids[1]", "request_ids[2]", "request_ids[3]"];
+        refused(&[], "").await.of_fields(["ids"]);
+        refused(&vec![1; 101], "").await.of_fields(["ids"]);
+        let fields = ["ids[1]", "ids[2]", "ids[3]"];
         refused(&[ids[0], 0, -1, ids[0]], "").await.of_fields(fields);
         refused(&ids[..1], &cursor).await.of_fields(["cursor"]);
         let single = server.watch_request(ids[0]).await.transition().await.unwrap().cursor;
