@@ -67,7 +67,7 @@ on_both_databases! {
         let script = Script::new(&["fail"]);
         let id = server.create_scripted(&script).await.id;
         for (language, said) in [("vi", "Trình tạo đã gặp lỗi."), ("en", "The generator failed.")] {
-            let asked = WatchJobRequest { id: id, after_revision: 0 };
+            let asked = WatchJobRequest { id, after_revision: 0 };
             let mut watch = server.jobs().watch_job(speaking(language, asked)).await.unwrap().into_inner();
             let mut last = None;
             while let Some(message) = within(watch.message()).await.unwrap() {
