@@ -6,6 +6,7 @@ mod error_walk;
 pub(crate) mod grpc_web;
 mod languages;
 mod limits;
+mod naming;
 mod paging;
 mod reasons;
 pub(crate) mod reflection;
