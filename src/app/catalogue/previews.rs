@@ -42,7 +42,11 @@ impl App {
                     Some(template) => template.preview_media_id,
                     None => feature.preview_media_id,
                 };
-                if self.draining.is_cancelled() || (!all && self.is_shown(user, present).await?) {
+                let is_shown = match present.filter(|_| !all) {
+                    Some(id) => self.is_live_media_of(user, id).await?,
+                    None => false,
+                };
+                if is_shown || self.draining.is_cancelled() {
                     continue;
                 }
                 let name = template.map(|template| format!("/{}", template.name));
@@ -53,17 +57,6 @@ impl App {
             }
         }
         Ok(())
-    }
-
-    async fn is_shown(&self, user: i64, media_id: Option<i64>) -> Result<bool, Error> {
-        let Some(id) = media_id else {
-            return Ok(false);
-        };
-        let db = self.store.reader();
-        match store::media::find_live(db, Caller::User(user), id).await {
-            Err(Error::NotFound { .. }) => Ok(false),
-            found => found.map(|_| true),
-        }
     }
 
     async fn make_preview(

@@ -22,14 +22,19 @@ impl App {
             checks.add(FIELD, Flaw::NotSupported.says(expected));
             return Ok(());
         };
-        let found = store::media::find_live(self.store.reader(), Caller::User(user), id).await;
-        match found {
-            Err(Error::NotFound { .. }) => {
-                let expected = format!("must be a live media of the system user, {user}, got {id}");
-                checks.add(FIELD, Flaw::NotPermitted.says(expected).found(id));
-                Ok(())
-            }
-            found => found.map(|_| ()),
+        let expected = || {
+            let expected = format!("must be a live media of the system user, {user}, got {id}");
+            Flaw::NotPermitted.says(expected).found(id)
+        };
+        checks.require(self.is_live_media_of(user, id).await?, FIELD, expected);
+        Ok(())
+    }
+
+    pub(super) async fn is_live_media_of(&self, user: i64, id: i64) -> Result<bool, Error> {
+        let db = self.store.reader();
+        match store::media::find_live(db, Caller::User(user), id).await {
+            Err(Error::NotFound { .. }) => Ok(false),
+            found => found.map(|_| true),
         }
     }
 }
