@@ -34,14 +34,15 @@ export function openGallery() {
 
 async function showFeatures() {
   const { features } = await api.features.listFeatures({ isActive: true, view: FeatureView.BASIC });
-  const tiles = features.map((shown) => tile(shown, () => toggleFeature(shown)));
+  const tiles = features.map((shown) =>
+    tile(shown, async () => {
+      feature = feature === shown ? undefined : shown;
+      tiles.forEach((tile, index) => (tile.ariaPressed = String(features[index] === feature)));
+      tags.clear();
+      await Promise.all([showTags(), showTemplates()]);
+    }),
+  );
   element("features", HTMLElement).replaceChildren(...tiles);
-}
-
-async function toggleFeature(chosen: Feature) {
-  feature = feature === chosen ? undefined : chosen;
-  tags.clear();
-  await Promise.all([showTags(), showTemplates()]);
 }
 
 async function showTags() {
@@ -49,7 +50,11 @@ async function showTags() {
   const buttons = found.tags.map(({ name, templateCount }) => {
     const button = make("button", { type: "button", ariaPressed: "false" }, name, make("small", {}, ` ${templateCount}`));
     button.onclick = () => {
-      button.ariaPressed = String(tags.delete(name) ? false : tags.add(name).has(name));
+      const chosen = !tags.delete(name);
+      if (chosen) {
+        tags.add(name);
+      }
+      button.ariaPressed = String(chosen);
       void attempt(gallery, showTemplates);
     };
     return button;

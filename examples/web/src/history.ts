@@ -46,7 +46,7 @@ export async function follow() {
         void attempt(history, listRequests);
       } else if (event === WatchRequestEvent.HEARTBEAT) {
         count("heartbeats");
-      } else if (request && !request.isPreview) {
+      } else if (request && !request.isPreview && (job || cards.has(request.id))) {
         const card = showRequest(request, job ? [job] : [], media);
         if (job && event === WatchRequestEvent.TRANSITION) {
           card.tell(job);
