@@ -124,7 +124,7 @@ class Variation {
     this.#phase.textContent = job.error?.message || job.waitingReason || job.progressMessage;
     const shown = roles.map((role) => media.filter((made) => made.role === role)).find(({ length }) => length > 0);
     if (shown) {
-      this.#media.replaceChildren(...shown.map(figure));
+      this.#media.replaceChildren(...shown.map((made) => figure(made)));
     } else if (job.progressPreview) {
       this.#media.replaceChildren(make("img", { src: job.progressPreview, alt: "" }));
     }

@@ -103,7 +103,7 @@ function tile(shown: Partial<Feature | Template>, action: () => Promise<void>) {
   const caption = make("span", { lang: shown.language }, shown.displayName || shown.name || "");
   const button = make("button", { type: "button", title: shown.description ?? "" }, caption);
   if (shown.previewMedia) {
-    button.prepend(figure(shown.previewMedia));
+    button.prepend(figure(shown.previewMedia, false));
   }
   button.onclick = () => attempt(gallery, action);
   return button;

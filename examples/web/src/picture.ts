@@ -8,8 +8,8 @@ import { MediaType, type Media } from "../generated/generation/v1/media_pb.ts";
 const BLUR_SIDE = 32;
 
 /** A figure that shows the BlurHash at once and the media as soon as it is loaded. */
-export function figure(media: Media): HTMLElement {
-  const shown = media.mediaType === MediaType.IMAGE ? picture(media) : player(media);
+export function figure(media: Media, controls = true): HTMLElement {
+  const shown = media.mediaType === MediaType.IMAGE ? picture(media) : player(media, controls);
   const figure = make("figure", {}, blur(media.blurhash), shown);
   figure.style.aspectRatio = media.width ? `${media.width} / ${media.height}` : "4";
   const loaded = () => figure.classList.add("loaded");
@@ -25,8 +25,8 @@ function picture({ width, height, promptStart }: Media) {
   return make("img", { width, height, alt: promptStart, loading: "lazy" });
 }
 
-function player({ mediaType }: Media) {
-  return make(mediaType === MediaType.VIDEO ? "video" : "audio", { controls: true, preload: "metadata" });
+function player({ mediaType }: Media, controls: boolean) {
+  return make(mediaType === MediaType.VIDEO ? "video" : "audio", { controls, preload: "metadata" });
 }
 
 function blur(hash: string): HTMLCanvasElement {
