@@ -54,20 +54,31 @@ export async function form(page, url, tell) {
   await read();
   await choose(page, "kinds");
   const controls = await page.$$eval("#fields [name]", (all) =>
-    all.map((control) => [control.name, control.type, control.value, control.closest("fieldset")?.firstChild.textContent ?? ""]),
+    all.map((control) => {
+      const group = control.closest("fieldset")?.firstChild.textContent ?? "";
+      return [control.name, control.type, control.value, group];
+    }),
   );
   tell("form", { controls, ...(await read()) });
 
   await page.fill("#prompt", "Giảm giá 🎉");
   await checked(page);
-  tell("warned", { warnings: await texts(page, "#warnings li"), violations: await violations(page), ...(await read()) });
+  const warnings = await texts(page, "#warnings li");
+  tell("warned", { warnings, violations: await violations(page), ...(await read()) });
   await page.fill("[name='input.variables.percent']", "107");
   await checked(page);
   tell("violated", { violations: await violations(page), ...(await read()) });
 
   // The server takes its time, and the user goes on.
   await page.route("**/CreateRequest", () => {}, { times: 1 });
-  const given = { percent: "35", motto: "Một\nHai", day: "2026-11-29", colour: "#ff0000", size: "l", photo: "https://example.com/a.png" };
+  const given = {
+    percent: "35",
+    motto: "Một\nHai",
+    day: "2026-11-29",
+    colour: "#ff0000",
+    size: "l",
+    photo: "https://example.com/a.png",
+  };
   const abandoned = page.waitForEvent("requestfailed");
   await Promise.all([page.waitForRequest("**/CreateRequest"), page.fill("[name='input.variables.percent']", "30")]);
   for (const [name, value] of Object.entries(given)) {
@@ -100,7 +111,8 @@ export async function four(page, url, tell) {
   tell("processing", { previews: await page.locator("#history section img").count() });
   await page.waitForFunction(() => document.querySelectorAll("#history figure.loaded canvas").length === 4);
   const progress = await page.$$eval("#history progress", (all) => all.map(({ value }) => value));
-  tell("finished", { steps: await steps(page), progress, streams: await page.textContent("#streams"), ...(await read()) });
+  const streams = await page.textContent("#streams");
+  tell("finished", { steps: await steps(page), progress, streams, ...(await read()) });
 }
 
 /** Goes through the history, opens a request, deletes it and brings it back. */
@@ -113,7 +125,8 @@ export async function history(page, url, tell) {
   tell("listed", { count: await count(), covers: await page.locator("#history figure").count(), ...(await read()) });
   await page.click("#more");
   await page.waitForSelector("#more", { state: "hidden" });
-  tell("more", { count: await count(), words: (await texts(page, "#history p")).map((text) => text.split(" ")[0]), ...(await read()) });
+  const words = (await texts(page, "#history p")).map((text) => text.split(" ")[0]);
+  tell("more", { words, ...(await read()) });
 
   const first = page.locator("#history > li").first();
   const act = async (name, status) => {

@@ -5,7 +5,10 @@ import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { make } from "./page.ts";
 import { MediaType } from "../generated/generation/v1/media_pb.ts";
 import type { GenerationInput } from "../generated/generation/v1/request_pb.ts";
-import { TemplateVariableType as Type, type InputLimits, type TemplateVariable } from "../generated/generation/v1/template_pb.ts";
+import { TemplateVariableType as Type } from "../generated/generation/v1/template_pb.ts";
+import type { InputLimits, TemplateVariable } from "../generated/generation/v1/template_pb.ts";
+
+const PICTURE_HINT = "https://…, or the number of a picture of yours";
 
 type Control = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
 
@@ -67,14 +70,15 @@ function control(variable: TemplateVariable): Control {
     case Type.INTEGER:
     case Type.NUMBER: {
       const bounds = { min: String(min ?? ""), max: String(max ?? "") };
-      return make("input", { type: "number", step: String(step ?? (type === Type.INTEGER ? 1 : "any")), ...bounds, value, placeholder });
+      const anyStep = type === Type.INTEGER ? "1" : "any";
+      return make("input", { type: "number", step: String(step ?? anyStep), ...bounds, value, placeholder });
     }
     case Type.COLOR:
       return make("input", { type: "color", value: value || "#808080" });
     case Type.DATE:
       return make("input", { type: "date", value });
     case Type.PICTURE:
-      return make("input", { value, placeholder: placeholder || "https://…, or the number of a picture of yours", className: "picture" });
+      return make("input", { value, placeholder: placeholder || PICTURE_HINT, className: "picture" });
     default:
       return make("input", { value, placeholder });
   }

@@ -48,7 +48,8 @@ async function showFeatures() {
 async function showTags() {
   const found = await api.templates.listTags({ isActive: true, featureId: feature?.id, pageSize: MOST_TAGS });
   const buttons = found.tags.map(({ name, templateCount }) => {
-    const button = make("button", { type: "button", ariaPressed: "false" }, name, make("small", {}, ` ${templateCount}`));
+    const count = make("small", {}, ` ${templateCount}`);
+    const button = make("button", { type: "button", ariaPressed: "false" }, name, count);
     button.onclick = () => {
       const chosen = !tags.delete(name);
       if (chosen) {
