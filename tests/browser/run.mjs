@@ -3,6 +3,7 @@
 
 import { chromium } from "playwright-core";
 import { findBrowser } from "./find_browser.mjs";
+import * as flows from "./flows.mjs";
 import * as scenarios from "./scenarios.mjs";
 
 const ARGUMENTS = [
@@ -33,7 +34,7 @@ try {
   const page = await browser.newPage();
   page.setDefaultTimeout(DEADLINE);
   page.on("pageerror", (error) => tell("page_error", { message: String(error) }));
-  await scenarios[scenario](page, url, tell);
+  await { ...scenarios, ...flows }[scenario](page, url, tell);
 } finally {
   await browser.close();
 }

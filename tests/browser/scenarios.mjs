@@ -1,54 +1,26 @@
-// What a person does with the page, one function a story.
+// What a person goes through with the page, one function a story.
 
-/** Opens the page and waits until it has asked for the catalogue. */
-async function open(page, url) {
-  await page.goto(url);
-  await idle(page);
-}
-
-/** Waits until the page works on nothing. */
-async function idle(page) {
-  await page.waitForSelector("#request:not([inert])");
-}
-
-async function trouble(page) {
-  await page.waitForSelector("#trouble:not([hidden])");
-  return page.$eval("#trouble", (trouble) => ({
-    reason: trouble.querySelector("strong").textContent,
-    fields: [...trouble.querySelectorAll("code")].map((path) => path.textContent),
-  }));
-}
-
-function options(page, id) {
-  return page.$$eval(`#${id} option`, (options) => options.map((option) => option.textContent));
-}
-
-async function submit(page, style, words) {
-  await page.selectOption("#template", { label: style });
-  await page.fill("#prompt", words);
-  await page.click("button");
-}
+import { checked, choose, idle, open, steps, submit, texts, trouble } from "./acts.mjs";
 
 async function finished(page, tell) {
-  await page.waitForSelector("#history li >> text=completed");
-  await idle(page);
-  tell("finished", {
-    history: await page.$$eval("#history li", (entries) =>
-      entries.map((entry) => [entry.value, entry.textContent.split(":")[0]]),
-    ),
-    streams: Number(await page.textContent("#streams")),
-  });
+  await page.waitForSelector(".steps li >> text=completed");
+  await idle(page, "#request");
+  tell("finished", { history: (await steps(page))[0], streams: Number(await page.textContent("#streams")) });
 }
 
 /** Lists, is refused, makes a request, and watches it to its end while the test breaks the connection. */
 export async function resume(page, url, tell) {
   await open(page, url);
-  tell("listed", { features: await options(page, "feature"), templates: await options(page, "template") });
+  const features = await texts(page, "#features span");
+  await page.click("#features button");
+  await page.waitForSelector("#templates >> text=no style");
+  await idle(page, "#gallery");
+  tell("listed", { features, templates: await texts(page, "#templates span") });
   await submit(page, "no style", "   ");
   tell("refused", await trouble(page));
 
   await submit(page, "held_up", "Xin chào");
-  await page.waitForSelector("#history li[value='2']");
+  await page.waitForSelector(".steps li[value='2']");
   tell("processing");
   await finished(page, tell);
 }
@@ -60,10 +32,13 @@ export async function lost(page, url, tell) {
     await route.fetch();
     await route.abort();
   };
+  await choose(page, "held_up");
+  await page.fill("#prompt", "Xin chào");
+  await checked(page);
   await page.route("**/CreateRequest", lose, { times: 1 });
-  await submit(page, "held_up", "Xin chào");
+  await page.click("#request button");
   tell("lost", await trouble(page));
-  await page.click("button");
+  await page.click("#request button");
   await finished(page, tell);
 }
 
@@ -87,12 +62,16 @@ export async function picture(page, url, tell) {
     await released;
     await route.continue();
   });
-  await submit(page, "grand_opening", "Khai trương quán cà phê: giảm 50% cả tuần");
-  await page.waitForSelector("figure canvas");
-  tell("blurred", await page.evaluate(look, "figure canvas"));
+  await page.click("#features >> text=Poster");
+  await idle(page, "#gallery");
+  await submit(page, "Grand opening", "Khai trương quán cà phê: giảm 50% cả tuần");
+  await page.waitForSelector(".steps li >> text=completed");
+  await page.click("text=Open");
+  await idle(page, "#history > li");
+  tell("blurred", await page.evaluate(look, "#history canvas"));
   release();
-  await page.waitForSelector("figure.loaded img");
-  tell("shown", await page.evaluate(look, "figure img"));
+  await page.waitForSelector("#history figure.loaded img");
+  tell("shown", await page.evaluate(look, "#history img"));
   await page.unroute("**/media/**");
   tell("part", await page.evaluate(fetchPart));
 }
@@ -104,13 +83,13 @@ function look(selector) {
   const context = canvas.getContext("2d");
   context.drawImage(seen, 0, 0, 64, 64);
   const pixels = new Uint32Array(context.getImageData(0, 0, 64, 64).data.buffer);
-  const picture = document.querySelector("figure img");
+  const picture = document.querySelector("#history img");
   return { colours: new Set(pixels).size, width: picture.naturalWidth, loaded: picture.complete };
 }
 
 /** Resumes the picture's download in its middle, as scripts do. */
 async function fetchPart() {
-  const { src } = document.querySelector("figure img");
+  const { src } = document.querySelector("#history img");
   const whole = new Uint8Array(await (await fetch(src)).arrayBuffer());
   const answer = await fetch(src, { headers: { range: "bytes=100-199" } });
   const part = new Uint8Array(await answer.arrayBuffer());

@@ -16,7 +16,7 @@ export interface WatchOptions {
   onStream?: (cursor: string) => void;
 }
 
-type Open<Message> = (cursor: string, call: { signal: AbortSignal }) => AsyncIterable<Message>;
+type Open<Message> = (cursor: string, call: { signal: AbortSignal; timeoutMs: number }) => AsyncIterable<Message>;
 
 /**
  * Every transition of every job of the requests once, those of one job in order, with progress and heartbeats between them,
@@ -64,7 +64,7 @@ async function* stream<Message>(open: Open<Message>, cursor: string, silence: nu
   const giveUp = () => controller.abort();
   let timer = setTimeout(giveUp, silence);
   try {
-    for await (const message of open(cursor, { signal: controller.signal })) {
+    for await (const message of open(cursor, { signal: controller.signal, timeoutMs: 0 })) {
       clearTimeout(timer);
       yield message;
       timer = setTimeout(giveUp, silence);

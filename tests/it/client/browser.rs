@@ -3,6 +3,7 @@
 //! `scripts/web` installs the browser and builds the page. Tests never skip: where something is missing they fail and
 //! say what.
 
+mod flows;
 pub(crate) mod page;
 mod proxy;
 mod site;
