@@ -92,8 +92,9 @@ on_both_databases! {
         assert_eq!((failed.status, failed.attempt), (Status::Failed, 0));
         assert_eq!(failed.error_code.as_deref(), Some("PROVIDER_UNAVAILABLE"));
         assert_eq!(failed.completed_at, Some(bench.app.clock.now()));
-        let sentence = "No worker had a generator named \"builtin\" that makes image within 86400 seconds.";
-        assert_eq!(failed.error_message.as_deref(), Some(sentence));
+        assert_eq!(failed.error_message.as_deref(), Some("No worker had this generator within 86400 seconds."));
+        let detail = "No worker had a generator named \"builtin\" that makes image.";
+        assert_eq!(failed.error_detail.as_deref(), Some(detail));
         assert_eq!(bench.request_status(job.request_id).await, RequestStatus::Failed);
         let events = bench.events(job.id).await;
         assert_eq!(events.iter().map(|event| event.status).collect::<Vec<_>>(), [Status::Pending, Status::Failed]);
