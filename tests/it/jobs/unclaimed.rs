@@ -74,7 +74,8 @@ on_both_databases! {
         assert_eq!(ended.statuses(), [JobStatus::Pending, JobStatus::Failed]);
         assert_eq!((ended.code(), ended.job.attempt), ("PROVIDER_UNAVAILABLE", 0));
         let error = ended.job.error.unwrap();
-        assert!(error.message.contains("\"scripted\""), "{error:?}");
+        assert!(error.detail.contains("\"scripted\""), "{error:?}");
+        assert!(error.message.contains("1 seconds"), "{error:?}");
         assert!(ended.job.end_time.is_some());
         assert_eq!(ended.job.waiting_reason, "");
     }
