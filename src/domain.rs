@@ -45,6 +45,7 @@ mod time;
 mod trace;
 mod trend;
 mod variable;
+mod view;
 mod violation;
 mod watch_cursor;
 
@@ -92,6 +93,7 @@ pub use time::{SECONDS, storable_time};
 pub use trace::Trace;
 pub use trend::{Tally, TrendWeight, in_window};
 pub use variable::{Choice, Variable, VariableType, media_id};
+pub use view::View;
 pub use violation::{Violation, Violations};
 pub use watch_cursor::{CursorOf, Settling, UserCursor, WatchCursor};
 

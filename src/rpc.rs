@@ -21,6 +21,7 @@ mod request;
 mod stopping;
 mod template;
 mod time;
+mod view;
 
 use std::time::Duration;
 

@@ -190,6 +190,7 @@ mod tests {
         let request = WatchJobRequest {
             id: 1,
             after_revision: 0,
+            ..Default::default()
         };
         let events = resuming(request, policy, move |request| {
             noted.lock().unwrap().push(request.after_revision);

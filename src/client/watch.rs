@@ -49,6 +49,7 @@ impl Client {
         let question = WatchJobRequest {
             id: job_id,
             after_revision,
+            ..Default::default()
         };
         resuming(question, self.policy, open).boxed()
     }
@@ -72,6 +73,7 @@ impl Client {
         let question = WatchRequestRequest {
             id: request_id,
             cursor: cursor.to_owned(),
+            ..Default::default()
         };
         resuming(question, self.policy, open).boxed()
     }
@@ -93,6 +95,7 @@ impl Client {
         let question = WatchRequestsRequest {
             ids: request_ids,
             cursor: cursor.to_owned(),
+            ..Default::default()
         };
         resuming(question, self.policy, open).boxed()
     }
@@ -115,6 +118,7 @@ impl Client {
         let question = WatchUserRequest {
             user_id,
             cursor: cursor.to_owned(),
+            ..Default::default()
         };
         resuming(question, self.policy, open).boxed()
     }

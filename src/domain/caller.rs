@@ -1,5 +1,7 @@
 //! Whose rows are shown, and how much of them.
 
+use super::View;
+
 /// Who asks. Every lookup and list is scoped by it inside the store, so that someone else's row is not found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
@@ -18,7 +20,15 @@ impl Caller {
         }
     }
 
-    /// Whether the caller sees system prompts, resolved inputs and providers' own words.
+    /// The most that the caller may see.
+    pub fn view(self) -> View {
+        match self {
+            Self::TrustedService => View::Full,
+            Self::User(_) => View::User,
+        }
+    }
+
+    /// Whether the caller may do what is for operators.
     pub fn is_trusted(self) -> bool {
         matches!(self, Self::TrustedService)
     }

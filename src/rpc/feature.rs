@@ -1,4 +1,4 @@
-//! The calls about features. Only trusted callers are shown system prompts.
+//! The calls about features.
 
 mod message;
 
@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::App,
-    domain::{Caller, Checks, Error, Page, TemplateData},
+    domain::{Checks, Error, Page, TemplateData, View},
     entity::feature,
     store::{self, PageRequest},
 };
@@ -14,15 +14,16 @@ use crate::{
 use super::{
     call, caller, check_id, check_id_or_name, json,
     language::Languages,
-    names::{localize_feature, refuse_translated},
+    names::refuse_translated,
     page::{bounded_page, page_request},
     preview::{with_preview, with_previews},
     proto::{self, feature_service_server::FeatureService},
     required_id,
     template::{input_defaults, input_limits, properties_of},
+    view::view_from,
 };
 
-use message::{FIELDS, basic, draft, filter_from, is_whole, message, open_ended, resource};
+use message::{FIELDS, draft, filter_from, localized_message, message, open_ended, resource};
 
 pub(super) struct Features {
     pub(super) app: App,
@@ -46,7 +47,7 @@ impl FeatureService for Features {
             .await?;
         call::note_id(feature.id);
         Ok(Response::new(proto::CreateFeatureResponse {
-            feature: with_preview(&self.app, message(feature, caller)).await?,
+            feature: with_preview(&self.app, message(feature, caller.view())).await?,
         }))
     }
 
@@ -59,6 +60,7 @@ impl FeatureService for Features {
         let mut checks = Checks::default();
         check_id_or_name(asked.id, ("feature", &asked.feature), &mut checks);
         let languages = Languages::asked_for(asked.language.as_deref(), &metadata, &mut checks);
+        let view = view_from(asked.view, caller, &mut checks);
         checks.finish(())?;
         let db = self.app.store.reader();
         let feature = match asked.id {
@@ -69,8 +71,7 @@ impl FeatureService for Features {
         let (defaults, (default_width, default_height)) =
             input_defaults(&TemplateData::default(), &properties, category);
         let limits = input_limits(&properties, category, self.app.settings.intake);
-        let mut feature = message(feature, caller);
-        localize_feature(&mut feature, &languages);
+        let feature = localized_message(feature, &languages, view);
         Ok(Response::new(proto::GetFeatureResponse {
             feature: with_preview(&self.app, feature).await?,
             input_limits: Some(limits),
@@ -88,17 +89,14 @@ impl FeatureService for Features {
         let (metadata, _, request) = request.into_parts();
         let mut checks = Checks::default();
         let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
-        let whole = is_whole(request.view, &mut checks);
+        let view = view_from(request.view, caller, &mut checks);
         let languages = Languages::asked_for(request.language.as_deref(), &metadata, &mut checks);
         let filter = filter_from(request, &mut checks);
         checks.finish(())?;
         if !filter.text.is_empty() {
             self.app.fold_for_search::<feature::Entity>().await;
         }
-        let page = bounded_page(page, |page| {
-            self.page(caller, &filter, (whole, &languages), page)
-        })
-        .await?;
+        let page = bounded_page(page, |page| self.page(&filter, &languages, view, page)).await?;
         Ok(Response::new(proto::ListFeaturesResponse {
             features: page.items,
             next_page_token: page.next_page_token,
@@ -130,7 +128,7 @@ impl FeatureService for Features {
                 .update_feature(id, &etag, checks, allow_breaking, validate_only, change);
         let (feature, broken_template_ids) = updated.await?;
         Ok(Response::new(proto::UpdateFeatureResponse {
-            feature: with_preview(&self.app, message(feature, caller)).await?,
+            feature: with_preview(&self.app, message(feature, caller.view())).await?,
             broken_template_ids,
         }))
     }
@@ -147,7 +145,7 @@ impl FeatureService for Features {
         checks.finish(())?;
         let feature = self.app.delete_feature(id, &etag).await?;
         Ok(Response::new(proto::DeleteFeatureResponse {
-            feature: with_preview(&self.app, message(feature, caller)).await?,
+            feature: with_preview(&self.app, message(feature, caller.view())).await?,
         }))
     }
 
@@ -159,7 +157,7 @@ impl FeatureService for Features {
         let id = required_id(request.get_ref().id)?;
         let feature = self.app.undelete_feature(id).await?;
         Ok(Response::new(proto::UndeleteFeatureResponse {
-            feature: with_preview(&self.app, message(feature, caller)).await?,
+            feature: with_preview(&self.app, message(feature, caller.view())).await?,
         }))
     }
 }
@@ -167,18 +165,14 @@ impl FeatureService for Features {
 impl Features {
     async fn page(
         &self,
-        caller: Caller,
         filter: &store::feature::Filter,
-        (whole, languages): (bool, &Languages),
+        languages: &Languages,
+        view: View,
         page: PageRequest,
     ) -> Result<Page<proto::Feature>, Error> {
         let page = store::feature::list(self.app.store.reader(), filter, &page).await?;
         let features = page.items.into_iter();
-        let features = features.map(|feature| {
-            let mut feature = message(feature, caller);
-            localize_feature(&mut feature, languages);
-            if whole { feature } else { basic(feature) }
-        });
+        let features = features.map(|feature| localized_message(feature, languages, view));
         Ok(Page {
             items: with_previews(&self.app, features.collect()).await?,
             next_page_token: page.next_page_token,

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::App,
-    domain::{Caller, Checks, Error, Page},
+    domain::{Caller, Checks, Error, Page, View},
     store::{self, PageRequest},
 };
 
@@ -17,6 +17,7 @@ use super::{
     page::{bounded_page, page_request},
     proto::{self, job_service_server::JobService},
     required_id,
+    view::{Viewed, view_from},
 };
 
 use message::{
@@ -24,7 +25,7 @@ use message::{
     told_messages,
 };
 
-pub(super) use message::{brief_message, brief_messages, status_message, told_message};
+pub(super) use message::{brief_message, brief_messages, status_message, told_message, waiting};
 
 pub(super) struct Jobs {
     pub(super) app: App,
@@ -37,10 +38,14 @@ impl JobService for Jobs {
         request: Request<proto::GetJobRequest>,
     ) -> Result<Response<proto::GetJobResponse>, Status> {
         let caller = caller(&request);
-        let id = required_id(request.get_ref().id)?;
+        let proto::GetJobRequest { id, view } = request.into_inner();
+        let mut checks = Checks::default();
+        check_id("id", id, &mut checks);
+        let view = view_from(view, caller, &mut checks);
+        checks.finish(())?;
         let job = store::job::find(self.app.store.reader(), caller, id).await?;
         Ok(Response::new(proto::GetJobResponse {
-            job: Some(message_now(&self.app, job, caller).await?),
+            job: Some(message_now(&self.app, job, view).await?),
         }))
     }
 
@@ -50,11 +55,13 @@ impl JobService for Jobs {
     ) -> Result<Response<proto::BatchGetJobsResponse>, Status> {
         let caller = caller(&request);
         let mut checks = Checks::default();
-        let ids = batch_ids(request.into_inner().ids, &mut checks);
+        let request = request.into_inner();
+        let view = view_from(request.view, caller, &mut checks);
+        let ids = batch_ids(request.ids, &mut checks);
         checks.finish(())?;
         let db = self.app.store.reader();
         let found = store::job::find_all(db, caller, ids.iter().copied()).await?;
-        let messages = told_messages(&self.app, found, caller).await?;
+        let messages = told_messages(&self.app, found, view).await?;
         let batch = batch(ids, messages, |it| it.id);
         Ok(Response::new(proto::BatchGetJobsResponse {
             jobs: batch.items,
@@ -71,9 +78,10 @@ impl JobService for Jobs {
         let request = request.into_inner();
         let mut checks = Checks::default();
         let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
+        let view = view_from(request.view, caller, &mut checks);
         let filter = filter_from(request, &mut checks);
         checks.finish(())?;
-        let page = bounded_page(page, |page| self.page(caller, &filter, page)).await?;
+        let page = bounded_page(page, |page| self.page((caller, view), &filter, page)).await?;
         Ok(Response::new(proto::ListJobsResponse {
             jobs: page.items,
             next_page_token: page.next_page_token,
@@ -101,8 +109,9 @@ impl JobService for Jobs {
         let mut checks = Checks::default();
         check_id("job_id", request.job_id, &mut checks);
         let page = page_request(request.page_size, request.page_token, &mut checks);
+        let view = view_from(request.view, caller, &mut checks);
         checks.finish(())?;
-        let events = |page| self.events(caller, request.job_id, page);
+        let events = |page| self.events((caller, view), request.job_id, page);
         let page = bounded_page(page, events).await?;
         Ok(Response::new(proto::ListJobEventsResponse {
             events: page.items,
@@ -122,7 +131,7 @@ impl JobService for Jobs {
         let id = cancellable_id(id, stop_processing, caller)?;
         let job = self.app.cancel_job(caller, id, stop_processing).await?;
         Ok(Response::new(proto::CancelJobResponse {
-            job: Some(message(job, caller)),
+            job: Some(message(job, caller.view())),
         }))
     }
 
@@ -135,7 +144,7 @@ impl JobService for Jobs {
         let job = self.app.retry_job(caller, id).await?;
         call::note_id(job.id);
         Ok(Response::new(proto::RetryJobResponse {
-            job: Some(message(job, caller)),
+            job: Some(message(job, caller.view())),
         }))
     }
 
@@ -147,7 +156,7 @@ impl JobService for Jobs {
         let id = required_id(request.get_ref().id)?;
         let job = self.app.delete_job(caller, id).await?;
         Ok(Response::new(proto::DeleteJobResponse {
-            job: Some(message(job, caller)),
+            job: Some(message(job, caller.view())),
         }))
     }
 
@@ -159,7 +168,7 @@ impl JobService for Jobs {
         let id = required_id(request.get_ref().id)?;
         let job = self.app.undelete_job(caller, id).await?;
         Ok(Response::new(proto::UndeleteJobResponse {
-            job: Some(message(job, caller)),
+            job: Some(message(job, caller.view())),
         }))
     }
 
@@ -170,14 +179,19 @@ impl JobService for Jobs {
         request: Request<proto::WatchJobRequest>,
     ) -> Result<Response<Self::WatchJobStream>, Status> {
         let caller = caller(&request);
-        let proto::WatchJobRequest { id, after_revision } = request.into_inner();
+        let proto::WatchJobRequest {
+            id,
+            after_revision,
+            view,
+        } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
         checks.not_negative("after_revision", after_revision);
+        let view = view_from(view, caller, &mut checks);
         checks.finish(())?;
         let news = self.app.watch_job(caller, id, after_revision).await?;
         let app = self.app.clone();
-        let messages = news.and_then(move |news| news_message(app.clone(), caller, news));
+        let messages = news.and_then(move |news| news_message(app.clone(), view, news));
         Ok(Response::new(messages.map_err(Status::from).boxed()))
     }
 }
@@ -185,26 +199,27 @@ impl JobService for Jobs {
 impl Jobs {
     async fn page(
         &self,
-        caller: Caller,
+        (caller, view): (Caller, View),
         filter: &store::job::Filter,
         page: PageRequest,
     ) -> Result<Page<proto::Job>, Error> {
         let page = store::job::list(self.app.store.reader(), caller, filter, &page).await?;
         Ok(Page {
-            items: told_messages(&self.app, page.items, caller).await?,
+            items: told_messages(&self.app, page.items, view).await?,
             next_page_token: page.next_page_token,
         })
     }
 
     async fn events(
         &self,
-        caller: Caller,
+        (caller, view): (Caller, View),
         job_id: i64,
         page: PageRequest,
     ) -> Result<Page<proto::JobEvent>, Error> {
         let db = self.app.store.reader();
         let page = store::job_event::list(db, caller, job_id, &page).await?;
-        let events = page.items.into_iter().map(event_message);
+        let events = page.items.into_iter();
+        let events = events.map(|event| event_message(event).map(|it| it.seen(view)));
         Ok(Page {
             items: events.collect::<Result<_, _>>()?,
             next_page_token: page.next_page_token,

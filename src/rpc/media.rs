@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::App,
-    domain::{Caller, Checks, Error, Page, Problem},
+    domain::{Caller, Checks, Error, Page, Problem, View},
     entity::media,
     media::{ByteRange, StorageError, StoredObject},
     store::{self, PageRequest},
@@ -25,6 +25,7 @@ use super::{
     proto::{self, download_media_response::Part, media_service_server::MediaService},
     required_id,
     stopping::until_stopped,
+    view::view_from,
 };
 
 use message::{digest, filter_from, found_messages, message, storage_key};
@@ -47,10 +48,14 @@ impl MediaService for MediaFiles {
         request: Request<proto::GetMediaRequest>,
     ) -> Result<Response<proto::GetMediaResponse>, Status> {
         let caller = caller(&request);
-        let id = required_id(request.get_ref().id)?;
+        let proto::GetMediaRequest { id, view } = request.into_inner();
+        let mut checks = Checks::default();
+        check_id("id", id, &mut checks);
+        let view = view_from(view, caller, &mut checks);
+        checks.finish(())?;
         let media = store::media::find(self.app.store.reader(), caller, id).await?;
         Ok(Response::new(proto::GetMediaResponse {
-            media: Some(message(&self.app, media).await?),
+            media: Some(message(&self.app, media, view).await?),
         }))
     }
 
@@ -60,11 +65,13 @@ impl MediaService for MediaFiles {
     ) -> Result<Response<proto::BatchGetMediaResponse>, Status> {
         let caller = caller(&request);
         let mut checks = Checks::default();
-        let ids = batch_ids(request.into_inner().ids, &mut checks);
+        let request = request.into_inner();
+        let view = view_from(request.view, caller, &mut checks);
+        let ids = batch_ids(request.ids, &mut checks);
         checks.finish(())?;
         let db = self.app.store.reader();
         let found = store::media::find_all(db, caller, ids.iter().copied()).await?;
-        let messages = messages(&self.app, found).await?;
+        let messages = messages(&self.app, found, view).await?;
         let batch = batch(ids, messages, |it| it.id);
         Ok(Response::new(proto::BatchGetMediaResponse {
             media: batch.items,
@@ -82,8 +89,9 @@ impl MediaService for MediaFiles {
         let mut checks = Checks::default();
         let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
         let filter = filter_from(&request, &mut checks);
+        let view = view_from(request.view, caller, &mut checks);
         checks.finish(())?;
-        let page = bounded_page(page, |page| self.page(caller, &filter, page)).await?;
+        let page = bounded_page(page, |page| self.page((caller, view), &filter, page)).await?;
         Ok(Response::new(proto::ListMediaResponse {
             media: page.items,
             next_page_token: page.next_page_token,
@@ -99,8 +107,9 @@ impl MediaService for MediaFiles {
         let mut checks = Checks::default();
         let page = page_request(request.page_size, request.page_token, &mut checks);
         let sha256 = digest(request.subject, &mut checks);
+        let view = view_from(request.view, caller, &mut checks);
         checks.finish(())?;
-        let page = bounded_page(page, |page| self.found(caller, &sha256, page)).await?;
+        let page = bounded_page(page, |page| self.found((caller, view), &sha256, page)).await?;
         Ok(Response::new(proto::FindMediaResponse {
             found: page.items,
             next_page_token: page.next_page_token,
@@ -115,7 +124,7 @@ impl MediaService for MediaFiles {
         let id = required_id(request.get_ref().id)?;
         let media = self.app.delete_media(caller, id).await?;
         Ok(Response::new(proto::DeleteMediaResponse {
-            media: Some(message(&self.app, media).await?),
+            media: Some(message(&self.app, media, caller.view()).await?),
         }))
     }
 
@@ -127,7 +136,7 @@ impl MediaService for MediaFiles {
         let id = required_id(request.get_ref().id)?;
         let media = self.app.undelete_media(caller, id).await?;
         Ok(Response::new(proto::UndeleteMediaResponse {
-            media: Some(message(&self.app, media).await?),
+            media: Some(message(&self.app, media, caller.view()).await?),
         }))
     }
 
@@ -141,7 +150,7 @@ impl MediaService for MediaFiles {
         checks.finish(())?;
         let media = self.app.delete_media_rows(caller, &entries).await?;
         Ok(Response::new(proto::BatchDeleteMediaResponse {
-            media: messages(&self.app, media).await?,
+            media: messages(&self.app, media, caller.view()).await?,
         }))
     }
 
@@ -155,7 +164,7 @@ impl MediaService for MediaFiles {
         checks.finish(())?;
         let media = self.app.undelete_media_rows(caller, &entries).await?;
         Ok(Response::new(proto::BatchUndeleteMediaResponse {
-            media: messages(&self.app, media).await?,
+            media: messages(&self.app, media, caller.view()).await?,
         }))
     }
 
@@ -177,7 +186,7 @@ impl MediaService for MediaFiles {
         let media = store::media::find_live(self.app.store.reader(), caller, id).await?;
         let object = self.open(&media, start).await?;
         let head = proto::DownloadMediaResponse {
-            part: Some(Part::Media(message(&self.app, media).await?)),
+            part: Some(Part::Media(message(&self.app, media, caller.view()).await?)),
             offset,
         };
         let stopping = self.app.stopping.clone();
@@ -208,26 +217,26 @@ impl MediaFiles {
 
     async fn page(
         &self,
-        caller: Caller,
+        (caller, view): (Caller, View),
         filter: &store::media::Filter,
         page: PageRequest,
     ) -> Result<Page<proto::Media>, Error> {
         let page = store::media::list(self.app.store.reader(), caller, filter, &page).await?;
         Ok(Page {
-            items: messages(&self.app, page.items).await?,
+            items: messages(&self.app, page.items, view).await?,
             next_page_token: page.next_page_token,
         })
     }
 
     async fn found(
         &self,
-        caller: Caller,
+        (caller, view): (Caller, View),
         sha256: &str,
         page: PageRequest,
     ) -> Result<Page<proto::FoundMedia>, Error> {
         let page = self.app.find_media(caller, sha256, &page).await?;
         Ok(Page {
-            items: found_messages(&self.app, caller, page.items).await?,
+            items: found_messages(&self.app, view, page.items).await?,
             next_page_token: page.next_page_token,
         })
     }

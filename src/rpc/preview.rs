@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     app::App,
-    domain::{Caller, Error},
+    domain::{Caller, Error, View},
     store,
 };
 
@@ -33,7 +33,7 @@ macro_rules! shown {
 shown!(proto::Feature, proto::Template);
 
 /// The messages with their previews, all read in one statement; those that are deleted are absent. Who may be shown the
-/// catalogue may be shown these.
+/// catalogue may be shown these, in every view what an end user sees.
 pub(super) async fn with_previews<M: Shown>(
     app: &App,
     mut messages: Vec<M>,
@@ -44,7 +44,7 @@ pub(super) async fn with_previews<M: Shown>(
     }
     let found = store::media::find_all(app.store.reader(), Caller::TrustedService, ids).await?;
     let live = found.into_iter().filter(|media| media.deleted_at.is_none());
-    let media = media::messages(app, live.collect()).await?;
+    let media = media::messages(app, live.collect(), View::User).await?;
     let media: BTreeMap<i64, _> = media.into_iter().map(|it| (it.id, it)).collect();
     for message in &mut messages {
         let preview = message.media_id().and_then(|id| media.get(&id).cloned());

@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::{App, NewsStream},
-    domain::{Caller, Checks, CursorOf, Error, Flaw, Problem, Resource, UserCursor, WatchCursor},
+    domain::{Checks, CursorOf, Error, Flaw, Problem, Resource, UserCursor, View, WatchCursor},
     entity, store,
 };
 
@@ -21,6 +21,7 @@ use super::{
     page::{bounded_page, bounded_slice, page_request},
     proto::{self, request_service_server::RequestService},
     required_id,
+    view::view_from,
 };
 
 use include::{include_from, messages_with};
@@ -50,12 +51,13 @@ impl RequestService for Requests {
         let request = request.into_inner();
         call::note(Resource::Feature, request.feature_id);
         call::note(Resource::Template, request.template_id());
-        let checks = check_message(&request);
+        let mut checks = check_message(&request);
+        let view = view_from(request.view, caller, &mut checks);
         let validate_only = request.validate_only;
         let draft = draft(request);
         if validate_only {
             let valid = self.app.validate_request(caller, &draft, &checks).await?;
-            return Ok(Response::new(validated(valid)));
+            return Ok(Response::new(validated(valid, view)));
         }
         let accepted = self.app.create_request(caller, draft.clone(), &checks);
         let (request, jobs) = accepted.await?;
@@ -64,8 +66,8 @@ impl RequestService for Requests {
         call::note(Resource::Feature, request.request.feature_id);
         call::note(Resource::Template, request.request.template_id.unwrap_or(0));
         Ok(Response::new(proto::CreateRequestResponse {
-            request: Some(message(request, caller)),
-            jobs: job::brief_messages(jobs, caller),
+            request: Some(message(request, view)),
+            jobs: job::brief_messages(jobs, view),
             resolved_input: None,
             warnings: warning_messages(&warnings),
         }))
@@ -76,15 +78,16 @@ impl RequestService for Requests {
         request: Request<proto::GetRequestRequest>,
     ) -> Result<Response<proto::GetRequestResponse>, Status> {
         let caller = caller(&request);
-        let proto::GetRequestRequest { id, include } = request.into_inner();
+        let proto::GetRequestRequest { id, include, view } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
         let include = include_from(&include, &mut checks);
+        let view = view_from(view, caller, &mut checks);
         checks.finish(())?;
         let db = self.app.store.reader();
         let found = store::request::find(db, caller, id).await?;
         let found = store::request::count(db, found).await?;
-        let mut found = messages_with(&self.app, caller, vec![found], include).await?;
+        let mut found = messages_with(&self.app, view, vec![found], include).await?;
         Ok(Response::new(proto::GetRequestResponse {
             request: found.pop(),
         }))
@@ -96,11 +99,13 @@ impl RequestService for Requests {
     ) -> Result<Response<proto::BatchGetRequestsResponse>, Status> {
         let caller = caller(&request);
         let mut checks = Checks::default();
-        let ids = batch_ids(request.into_inner().ids, &mut checks);
+        let request = request.into_inner();
+        let view = view_from(request.view, caller, &mut checks);
+        let ids = batch_ids(request.ids, &mut checks);
         checks.finish(())?;
         let db = self.app.store.reader();
         let found = store::request::find_all(db, caller, ids.iter().copied()).await?;
-        let messages = messages(&self.app, found, caller).await?;
+        let messages = messages(&self.app, found, view).await?;
         let batch = batch(ids, messages, |it| it.id);
         Ok(Response::new(proto::BatchGetRequestsResponse {
             requests: batch.items,
@@ -119,8 +124,9 @@ impl RequestService for Requests {
         let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
         let filter = filter_from(&request, &mut checks);
         let include = include_from(&request.include, &mut checks);
+        let view = view_from(request.view, caller, &mut checks);
         checks.finish(())?;
-        let slice = |slice| include::page(&self.app, caller, &filter, include, slice);
+        let slice = |slice| include::page(&self.app, (caller, view), &filter, include, slice);
         let page = match filter.scans() {
             true => bounded_slice(page, slice).await?,
             false => bounded_page(page, slice).await?,
@@ -155,14 +161,14 @@ impl RequestService for Requests {
         let id = cancellable_id(id, stop_processing, caller)?;
         let cancellation = self.app.cancel_request(caller, id, stop_processing).await?;
         note_jobs(id, &cancellation.cancelled);
-        let request = message(cancellation.request, caller);
+        let request = message(cancellation.request, caller.view());
         let uncancelled = |job: &entity::job::Model| proto::UncancelledJob {
             id: job.id,
             status: job::status_message(job.status).into(),
         };
         Ok(Response::new(proto::CancelRequestResponse {
             request: Some(request),
-            cancelled_jobs: job::brief_messages(cancellation.cancelled, caller),
+            cancelled_jobs: job::brief_messages(cancellation.cancelled, caller.view()),
             uncancelled_jobs: cancellation.others.iter().map(uncancelled).collect(),
         }))
     }
@@ -176,8 +182,8 @@ impl RequestService for Requests {
         let (request, jobs) = self.app.retry_request(caller, id).await?;
         note_jobs(request.request.id, &jobs);
         Ok(Response::new(proto::RetryRequestResponse {
-            request: Some(message(request, caller)),
-            jobs: job::brief_messages(jobs, caller),
+            request: Some(message(request, caller.view())),
+            jobs: job::brief_messages(jobs, caller.view()),
         }))
     }
 
@@ -193,7 +199,7 @@ impl RequestService for Requests {
         checks.finish(())?;
         let request = self.app.delete_request(caller, id, &etag).await?;
         Ok(Response::new(proto::DeleteRequestResponse {
-            request: Some(message(request, caller)),
+            request: Some(message(request, caller.view())),
         }))
     }
 
@@ -205,7 +211,7 @@ impl RequestService for Requests {
         let id = required_id(request.get_ref().id)?;
         let request = self.app.undelete_request(caller, id).await?;
         Ok(Response::new(proto::UndeleteRequestResponse {
-            request: Some(message(request, caller)),
+            request: Some(message(request, caller.view())),
         }))
     }
 
@@ -221,7 +227,7 @@ impl RequestService for Requests {
         let (change, checks) = change_from(given, request.update_mask);
         let updated = self.app.update_request(caller, id, &etag, checks, change);
         Ok(Response::new(proto::UpdateRequestResponse {
-            request: Some(message(updated.await?, caller)),
+            request: Some(message(updated.await?, caller.view())),
         }))
     }
 
@@ -264,7 +270,7 @@ impl RequestService for Requests {
         let entries = entries_from(request.into_inner().entries, &mut checks);
         checks.finish(())?;
         let requests = self.app.delete_requests(caller, &entries).await?;
-        let requests = requests.into_iter().map(|it| message(it, caller));
+        let requests = requests.into_iter().map(|it| message(it, caller.view()));
         Ok(Response::new(proto::BatchDeleteRequestsResponse {
             requests: requests.collect(),
         }))
@@ -279,7 +285,7 @@ impl RequestService for Requests {
         let entries = entries_from(request.into_inner().entries, &mut checks);
         checks.finish(())?;
         let requests = self.app.undelete_requests(caller, &entries).await?;
-        let requests = requests.into_iter().map(|it| message(it, caller));
+        let requests = requests.into_iter().map(|it| message(it, caller.view()));
         Ok(Response::new(proto::BatchUndeleteRequestsResponse {
             requests: requests.collect(),
         }))
@@ -292,13 +298,14 @@ impl RequestService for Requests {
         request: Request<proto::WatchRequestRequest>,
     ) -> Result<Response<Self::WatchRequestStream>, Status> {
         let caller = caller(&request);
-        let proto::WatchRequestRequest { id, cursor } = request.into_inner();
+        let proto::WatchRequestRequest { id, cursor, view } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
+        let view = view_from(view, caller, &mut checks);
         let cursor = WatchCursor::decode(&CursorOf::Request(id), &cursor, &mut checks)?;
         checks.finish(())?;
         let news = self.app.watch_request(caller, id, cursor).await?;
-        Ok(self.messages(caller, news))
+        Ok(self.messages(view, news))
     }
 
     type WatchRequestsStream = MessageStream<proto::WatchRequestsResponse>;
@@ -311,11 +318,12 @@ impl RequestService for Requests {
         let request = request.into_inner();
         let mut checks = Checks::default();
         let ids = check_ids(&request.ids, &mut checks);
+        let view = view_from(request.view, caller, &mut checks);
         let cursor_of = CursorOf::Requests(ids.clone());
         let cursor = WatchCursor::decode(&cursor_of, &request.cursor, &mut checks)?;
         checks.finish(())?;
         let news = self.app.watch_requests(caller, ids, cursor).await?;
-        Ok(self.messages(caller, news))
+        Ok(self.messages(view, news))
     }
 
     type WatchUserStream = MessageStream<proto::WatchUserResponse>;
@@ -325,24 +333,29 @@ impl RequestService for Requests {
         request: Request<proto::WatchUserRequest>,
     ) -> Result<Response<Self::WatchUserStream>, Status> {
         let caller = caller(&request);
-        let proto::WatchUserRequest { user_id, cursor } = request.into_inner();
+        let proto::WatchUserRequest {
+            user_id,
+            cursor,
+            view,
+        } = request.into_inner();
         let mut checks = Checks::default();
         checks.id("user_id", user_id);
+        let view = view_from(view, caller, &mut checks);
         let cursor = UserCursor::decode(user_id, &cursor, &mut checks)?;
         checks.finish(())?;
         let news = self.app.watch_user(caller, user_id, cursor).await?;
-        Ok(self.messages(caller, news))
+        Ok(self.messages(view, news))
     }
 }
 
 impl Requests {
     fn messages<M: From<proto::WatchRequestResponse> + 'static>(
         &self,
-        caller: Caller,
+        view: View,
         news: NewsStream,
     ) -> Response<MessageStream<M>> {
         let app = self.app.clone();
-        let messages = news.and_then(move |news| news_message(app.clone(), caller, news));
+        let messages = news.and_then(move |news| news_message(app.clone(), view, news));
         let messages = messages.map_ok(M::from).map_err(Status::from);
         Response::new(messages.boxed())
     }

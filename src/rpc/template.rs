@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::{App, Trial},
-    domain::{Checks, Error, Flaw, Page, Resource},
+    domain::{Checks, Error, Flaw, Page, Resource, View},
     entity::template,
     store::{self, PageRequest, template::Ranking},
 };
@@ -17,15 +17,17 @@ use super::{
     batch::{MAX_IDS, batch, batch_ids, each_once},
     call, caller, check_id, check_id_or_name, json,
     language::Languages,
-    names::{localize_template, refuse_translated},
+    names::refuse_translated,
     page::{any_or, bounded_page, page_request},
     preview::{with_preview, with_previews},
     proto::{self, template_service_server::TemplateService},
     required_id,
+    view::{Viewed, view_from},
 };
 
 use message::{
-    FIELDS, data_of, draft, filter_from, is_whole, message, open_ended, ranking_from, resource,
+    FIELDS, data_of, draft, filter_from, localized_message, message, open_ended, ranking_from,
+    resource,
 };
 
 pub(super) use message::{input_defaults, input_limits, properties_of};
@@ -43,6 +45,7 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::CreateTemplateRequest>,
     ) -> Result<Response<proto::CreateTemplateResponse>, Status> {
+        let caller = caller(&request);
         let mut request = request.into_inner();
         let by_both = request.feature_id != 0 && !request.feature.is_empty();
         if request.feature_id == 0 && !request.feature.is_empty() {
@@ -63,7 +66,7 @@ impl TemplateService for Templates {
             .await?;
         call::note_id(template.id);
         Ok(Response::new(proto::CreateTemplateResponse {
-            template: with_preview(&self.app, message(template)).await?,
+            template: with_preview(&self.app, message(template, caller.view())).await?,
         }))
     }
 
@@ -71,10 +74,12 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::GetTemplateRequest>,
     ) -> Result<Response<proto::GetTemplateResponse>, Status> {
+        let caller = caller(&request);
         let (metadata, _, asked) = request.into_parts();
         let mut checks = Checks::default();
         check_id_or_name(asked.id, ("template", &asked.template), &mut checks);
         let languages = Languages::asked_for(asked.language.as_deref(), &metadata, &mut checks);
+        let view = view_from(asked.view, caller, &mut checks);
         checks.finish(())?;
         let db = self.app.store.reader();
         let template = match asked.id {
@@ -83,10 +88,13 @@ impl TemplateService for Templates {
         };
         let feature = store::feature::find(db, template.feature_id).await?;
         let properties = properties_of(&feature);
+        let mut data = data_of(&template);
+        if view < View::Full {
+            data.negative_prompt.clear();
+        }
         let (defaults, (default_width, default_height)) =
-            input_defaults(&data_of(&template), &properties, feature.category);
-        let mut template = message(template);
-        localize_template(&mut template, &languages);
+            input_defaults(&data, &properties, feature.category);
+        let template = localized_message(template, &languages, view);
         Ok(Response::new(proto::GetTemplateResponse {
             input_limits: Some(input_limits(
                 &properties,
@@ -104,18 +112,17 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::BatchGetTemplatesRequest>,
     ) -> Result<Response<proto::BatchGetTemplatesResponse>, Status> {
+        let caller = caller(&request);
         let (metadata, _, asked) = request.into_parts();
         let mut checks = Checks::default();
         let ids = batch_ids(asked.ids, &mut checks);
         let languages = Languages::asked_for(asked.language.as_deref(), &metadata, &mut checks);
+        let view = view_from(asked.view, caller, &mut checks);
         checks.finish(())?;
         let db = self.app.store.reader();
         let found = store::template::find_all(db, ids.iter().copied()).await?;
-        let messages = found.into_iter().map(|template| {
-            let mut template = message(template);
-            localize_template(&mut template, &languages);
-            template
-        });
+        let messages = found.into_iter();
+        let messages = messages.map(|template| localized_message(template, &languages, view));
         let messages = with_previews(&self.app, messages.collect()).await?;
         let batch = batch(ids, messages, |it| it.id);
         Ok(Response::new(proto::BatchGetTemplatesResponse {
@@ -129,20 +136,20 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::ListTemplatesRequest>,
     ) -> Result<Response<proto::ListTemplatesResponse>, Status> {
+        let caller = caller(&request);
         let (metadata, _, request) = request.into_parts();
         let mut checks = Checks::default();
-        let (order, view) = (request.order, request.view);
+        let (order, view) = (request.order, view_from(request.view, caller, &mut checks));
         let languages = Languages::asked_for(request.language.as_deref(), &metadata, &mut checks);
         let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
         let filter = filter_from(request, &mut checks);
         let ranking = ranking_from(order, &mut checks);
-        let whole = is_whole(view, &mut checks);
         checks.finish(())?;
         if filter.searches() {
             self.app.fold_for_search::<template::Entity>().await;
         }
         let page = bounded_page(page, |page| {
-            self.page(&filter, ranking, (whole, &languages), page)
+            self.page(&filter, ranking, (&languages, view), page)
         })
         .await?;
         Ok(Response::new(proto::ListTemplatesResponse {
@@ -211,6 +218,7 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::ReorderTemplatesRequest>,
     ) -> Result<Response<proto::ReorderTemplatesResponse>, Status> {
+        let caller = caller(&request);
         let proto::ReorderTemplatesRequest {
             feature_id,
             template_ids,
@@ -227,7 +235,7 @@ impl TemplateService for Templates {
         let templates = self.app.reorder_templates(feature_id, &ids).await?;
         let templates = templates.into_iter().map(|template| proto::Template {
             template_data: None,
-            ..message(template)
+            ..message(template, caller.view())
         });
         Ok(Response::new(proto::ReorderTemplatesResponse {
             templates: templates.collect(),
@@ -238,6 +246,7 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::UpdateTemplateRequest>,
     ) -> Result<Response<proto::UpdateTemplateResponse>, Status> {
+        let caller = caller(&request);
         let request = request.into_inner();
         let given = request.template.unwrap_or_default();
         let not_finite = json::not_finite("template.", open_ended(given.template_data.as_ref()));
@@ -262,8 +271,9 @@ impl TemplateService for Templates {
         let updated = self
             .app
             .update_template(id, &etag, of_template, validate_only, change);
+        let template = message(updated.await?, caller.view());
         Ok(Response::new(proto::UpdateTemplateResponse {
-            template: with_preview(&self.app, message(updated.await?)).await?,
+            template: with_preview(&self.app, template).await?,
         }))
     }
 
@@ -271,6 +281,7 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::DeleteTemplateRequest>,
     ) -> Result<Response<proto::DeleteTemplateResponse>, Status> {
+        let caller = caller(&request);
         let proto::DeleteTemplateRequest { id, etag } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
@@ -278,7 +289,7 @@ impl TemplateService for Templates {
         checks.finish(())?;
         let template = self.app.delete_template(id, &etag).await?;
         Ok(Response::new(proto::DeleteTemplateResponse {
-            template: with_preview(&self.app, message(template)).await?,
+            template: with_preview(&self.app, message(template, caller.view())).await?,
         }))
     }
 
@@ -286,10 +297,11 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::UndeleteTemplateRequest>,
     ) -> Result<Response<proto::UndeleteTemplateResponse>, Status> {
+        let caller = caller(&request);
         let id = required_id(request.get_ref().id)?;
         let template = self.app.undelete_template(id).await?;
         Ok(Response::new(proto::UndeleteTemplateResponse {
-            template: with_preview(&self.app, message(template)).await?,
+            template: with_preview(&self.app, message(template, caller.view())).await?,
         }))
     }
 
@@ -297,24 +309,27 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::RenderTemplateRequest>,
     ) -> Result<Response<proto::RenderTemplateResponse>, Status> {
+        let caller = caller(&request);
         let request = request.into_inner();
         call::note_id(request.id);
         let mut checks = Checks::default();
         json::check_finite("variables", request.variables.values(), &mut checks);
+        let view = view_from(request.view, caller, &mut checks);
         let trial = Trial {
             template_id: request.id,
             user_prompt: request.user_prompt,
             variables: json::from_map(request.variables),
         };
         let rendered = self.app.render_template(trial, checks).await?;
-        Ok(Response::new(proto::RenderTemplateResponse {
+        let rendered = proto::RenderTemplateResponse {
             prompt: rendered.prompt,
             negative_prompt: rendered.negative_prompt,
             variables: json::to_struct(rendered.variables)
                 .fields
                 .into_iter()
                 .collect(),
-        }))
+        };
+        Ok(Response::new(rendered.seen(view)))
     }
 
     async fn preview_template(
@@ -333,7 +348,8 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::ListTemplateVersionsRequest>,
     ) -> Result<Response<proto::ListTemplateVersionsResponse>, Status> {
-        let page = version::list(&self.app, request.into_inner()).await?;
+        let caller = caller(&request);
+        let page = version::list(&self.app, caller, request.into_inner()).await?;
         Ok(Response::new(page))
     }
 
@@ -341,11 +357,12 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::RestoreTemplateVersionRequest>,
     ) -> Result<Response<proto::RestoreTemplateVersionResponse>, Status> {
+        let caller = caller(&request);
         let proto::RestoreTemplateVersionRequest { id, version, etag } = request.into_inner();
         call::note_id(id);
         let template = self.app.restore_template(id, version, &etag).await?;
         Ok(Response::new(proto::RestoreTemplateVersionResponse {
-            template: with_preview(&self.app, message(template)).await?,
+            template: with_preview(&self.app, message(template, caller.view())).await?,
         }))
     }
 }
@@ -355,20 +372,14 @@ impl Templates {
         &self,
         filter: &store::template::Filter,
         ranking: Ranking,
-        (whole, languages): (bool, &Languages),
+        (languages, view): (&Languages, View),
         page: PageRequest,
     ) -> Result<Page<proto::Template>, Error> {
         let db = self.app.store.reader();
-        let page = store::template::list(db, filter, ranking, &page, whole).await?;
-        let templates = page.items.into_iter().map(|template| {
-            let mut template = message(template);
-            localize_template(&mut template, languages);
-            if !whole {
-                template.template_data = None;
-                template.translations.clear();
-            }
-            template
-        });
+        let with_data = view > View::Basic;
+        let page = store::template::list(db, filter, ranking, &page, with_data).await?;
+        let templates = page.items.into_iter();
+        let templates = templates.map(|template| localized_message(template, languages, view));
         Ok(Page {
             items: with_previews(&self.app, templates.collect()).await?,
             next_page_token: page.next_page_token,

@@ -11,3 +11,4 @@ mod paging;
 mod reasons;
 pub(crate) mod reflection;
 mod scope;
+mod views;

@@ -50,8 +50,7 @@ impl App {
 
 fn failure(Capability { provider, category }: &Capability, timeout: Duration) -> Failure {
     let (category, seconds) = (category.as_str(), timeout.as_secs());
-    let sentence = format!(
-        "No worker had a generator named {provider:?} that makes {category} within {seconds} seconds."
-    );
-    Failure::new(Reason::ProviderUnavailable, sentence)
+    let sentence = format!("No worker had this generator within {seconds} seconds.");
+    let detail = format!("No worker had a generator named {provider:?} that makes {category}.");
+    Failure::new(Reason::ProviderUnavailable, sentence).with_detail(detail)
 }

@@ -3,9 +3,7 @@
 use prost_types::Struct;
 
 use crate::{
-    domain::{
-        Caller, Checks, Derivatives, FeatureDraft, FeatureProperties, Named, Problem, etag, stored,
-    },
+    domain::{Checks, Derivatives, FeatureDraft, FeatureProperties, Named, View, etag, stored},
     entity::feature,
     store,
 };
@@ -13,10 +11,12 @@ use crate::{
 use crate::rpc::{
     field_mask::{Fields, fields},
     json,
+    language::Languages,
     media::{media_type, media_type_from},
-    names::{names_from, translations_message},
+    names::{localize_feature, names_from, translations_message},
     proto,
     time::timestamp,
+    view::Viewed,
 };
 
 /// What UpdateFeature may change.
@@ -155,7 +155,22 @@ fn properties_from(properties: proto::FeatureProperties) -> FeatureProperties {
     }
 }
 
-pub(super) fn message(feature: feature::Model, caller: Caller) -> proto::Feature {
+pub(super) fn message(feature: feature::Model, view: View) -> proto::Feature {
+    whole(feature).seen(view)
+}
+
+/// The same with its texts in the language that suits the caller.
+pub(super) fn localized_message(
+    feature: feature::Model,
+    languages: &Languages,
+    view: View,
+) -> proto::Feature {
+    let mut feature = whole(feature);
+    localize_feature(&mut feature, languages);
+    feature.seen(view)
+}
+
+fn whole(feature: feature::Model) -> proto::Feature {
     let Named { names, rest } = stored::show(feature.properties);
     proto::Feature {
         id: feature.id,
@@ -166,10 +181,7 @@ pub(super) fn message(feature: feature::Model, caller: Caller) -> proto::Feature
         translations: translations_message(names),
         description: feature.description.unwrap_or_default(),
         category: media_type(feature.category).into(),
-        system_prompt: feature
-            .system_prompt
-            .filter(|_| caller.is_trusted())
-            .unwrap_or_default(),
+        system_prompt: feature.system_prompt.unwrap_or_default(),
         properties: Some(properties_message(rest)),
         preview_url: feature.preview_url.unwrap_or_default(),
         icon_url: feature.icon_url.unwrap_or_default(),
@@ -182,31 +194,6 @@ pub(super) fn message(feature: feature::Model, caller: Caller) -> proto::Feature
         preview_media_id: feature.preview_media_id,
         preview_media: None,
     }
-}
-
-/// The feature without what only its own page and its provider need.
-pub(super) fn basic(feature: proto::Feature) -> proto::Feature {
-    let properties = feature
-        .properties
-        .map(|properties| proto::FeatureProperties {
-            extra: None,
-            ..properties
-        });
-    proto::Feature {
-        system_prompt: String::new(),
-        translations: Default::default(),
-        properties,
-        ..feature
-    }
-}
-
-/// Whether all is told of each feature; unspecified means so.
-pub(super) fn is_whole(view: i32, checks: &mut Checks) -> bool {
-    let known = proto::FeatureView::try_from(view);
-    checks.require(known.is_ok(), "view", || {
-        Problem::no_value_of("FeatureView", view)
-    });
-    known != Ok(proto::FeatureView::Basic)
 }
 
 fn properties_message(properties: FeatureProperties) -> proto::FeatureProperties {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     app::{App, Kind, News, WaitingReasons},
-    domain::{Caller, Checks, Error, JobStatus, Language, Reason, job::Cause},
+    domain::{Checks, Error, JobStatus, Language, Reason, View, job::Cause},
     entity::{job, job_event},
     store::{self, job_event::detail},
 };
@@ -15,6 +15,7 @@ use crate::rpc::{
     page::{any_of, any_or},
     proto,
     time::{time_range, timestamp},
+    view::Viewed,
 };
 
 /// Longest name of a worker, in characters.
@@ -120,16 +121,16 @@ pub(in crate::rpc) fn status_message(status: JobStatus) -> proto::JobStatus {
 }
 
 /// The job without its input, which is large and the same in all jobs of a request but for the seed.
-pub(in crate::rpc) fn brief_message(mut job: job::Model, caller: Caller) -> proto::Job {
+pub(in crate::rpc) fn brief_message(mut job: job::Model, view: View) -> proto::Job {
     job.input_json = Value::Null;
     proto::Job {
         input: None,
-        ..message(job, caller)
+        ..message(job, view)
     }
 }
 
-pub(in crate::rpc) fn brief_messages(jobs: Vec<job::Model>, caller: Caller) -> Vec<proto::Job> {
-    let messages = jobs.into_iter().map(|job| brief_message(job, caller));
+pub(in crate::rpc) fn brief_messages(jobs: Vec<job::Model>, view: View) -> Vec<proto::Job> {
+    let messages = jobs.into_iter().map(|job| brief_message(job, view));
     messages.collect()
 }
 
@@ -137,23 +138,26 @@ pub(in crate::rpc) fn brief_messages(jobs: Vec<job::Model>, caller: Caller) -> V
 pub(in crate::rpc) fn told_message(
     job: job::Model,
     reasons: &WaitingReasons,
-    caller: Caller,
+    view: View,
 ) -> proto::Job {
-    proto::Job {
-        waiting_reason: reasons.of(&job),
-        ..brief_message(job, caller)
-    }
+    let reason = reasons.of(&job);
+    waiting(brief_message(job, view), reason, view)
+}
+
+pub(in crate::rpc) fn waiting(mut job: proto::Job, reason: String, view: View) -> proto::Job {
+    job.waiting_reason = reason;
+    job.seen(view)
 }
 
 pub(super) async fn told_messages(
     app: &App,
     jobs: Vec<job::Model>,
-    caller: Caller,
+    view: View,
 ) -> Result<Vec<proto::Job>, Error> {
     let reasons = app.waiting_reasons(&jobs).await?;
     let messages = jobs.into_iter();
     Ok(messages
-        .map(|job| told_message(job, &reasons, caller))
+        .map(|job| told_message(job, &reasons, view))
         .collect())
 }
 
@@ -161,19 +165,17 @@ pub(super) async fn told_messages(
 pub(super) async fn message_now(
     app: &App,
     job: job::Model,
-    caller: Caller,
+    view: View,
 ) -> Result<proto::Job, Error> {
     let reasons = app.waiting_reasons(std::slice::from_ref(&job)).await?;
-    Ok(proto::Job {
-        waiting_reason: reasons.of(&job),
-        ..message(job, caller)
-    })
+    let reason = reasons.of(&job);
+    Ok(waiting(message(job, view), reason, view))
 }
 
-pub(super) fn message(job: job::Model, caller: Caller) -> proto::Job {
-    let error = error_message(&job, caller);
+pub(super) fn message(job: job::Model, view: View) -> proto::Job {
+    let error = error_message(&job);
     let waits = job.status == JobStatus::Pending && job.run_after > job.updated_at;
-    proto::Job {
+    let message = proto::Job {
         id: job.id,
         request_id: job.request_id,
         user_id: job.user_id,
@@ -190,9 +192,7 @@ pub(super) fn message(job: job::Model, caller: Caller) -> proto::Job {
         progress: job.progress,
         progress_message: job.progress_message.unwrap_or_default(),
         progress_preview: job.progress_preview.unwrap_or_default(),
-        input: caller
-            .is_trusted()
-            .then(|| json::stored_to_struct(job.input_json)),
+        input: Some(json::stored_to_struct(job.input_json)),
         output_metadata: job.output_metadata.map(json::stored_to_struct),
         error,
         next_attempt_time: waits.then(|| timestamp(job.run_after)),
@@ -203,16 +203,16 @@ pub(super) fn message(job: job::Model, caller: Caller) -> proto::Job {
         delete_time: job.deleted_at.map(timestamp),
         superseded_by: job.superseded_by,
         waiting_reason: String::new(),
-    }
+    };
+    message.seen(view)
 }
 
-fn error_message(job: &job::Model, caller: Caller) -> Option<proto::JobError> {
+fn error_message(job: &job::Model) -> Option<proto::JobError> {
     let code = job.error_code.clone()?;
-    let detail = job.error_detail.clone().filter(|_| caller.is_trusted());
     Some(proto::JobError {
         message: told_error(&code, job.error_message.clone()),
         code,
-        detail: detail.unwrap_or_default(),
+        detail: job.error_detail.clone().unwrap_or_default(),
     })
 }
 
@@ -228,7 +228,7 @@ fn told_error(code: &str, written: Option<String>) -> String {
 /// What WatchJob tells.
 pub(super) async fn news_message(
     app: App,
-    caller: Caller,
+    view: View,
     news: News,
 ) -> Result<proto::WatchJobResponse, Error> {
     let event = match news.kind {
@@ -237,15 +237,13 @@ pub(super) async fn news_message(
         Kind::Deleted => proto::WatchJobEvent::Deleted,
         Kind::Heartbeat | Kind::Opened => proto::WatchJobEvent::Heartbeat,
     };
-    let job = news.job.map(|job| proto::Job {
-        waiting_reason: news.waiting_reason,
-        ..message(job, caller)
-    });
+    let job = news.job.map(|job| message(job, view));
+    let job = job.map(|job| waiting(job, news.waiting_reason, view));
     Ok(proto::WatchJobResponse {
         event: event.into(),
         revision: news.revision,
         job,
-        media: media::messages(&app, news.media).await?,
+        media: media::messages(&app, news.media, view).await?,
     })
 }
 

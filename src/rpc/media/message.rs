@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::{
     app::{App, FoundMedia},
     domain::{
-        Caller, Checks, Error, Flaw, MediaMetadata, MediaRole, MediaType, Problem, etag,
-        sha256_hex, to_map,
+        Checks, Error, Flaw, MediaMetadata, MediaRole, MediaType, Problem, View, etag, sha256_hex,
+        to_map,
     },
     entity::media,
     media::StorageKey,
@@ -21,6 +21,7 @@ use crate::rpc::{
     proto::{self, find_media_request::Subject},
     request,
     time::{time_range, timestamp},
+    view::Viewed,
 };
 
 pub(super) fn filter_from(
@@ -94,16 +95,16 @@ pub(super) fn storage_key(media: &media::Model) -> Result<Option<StorageKey>, Er
 
 pub(super) async fn found_messages(
     app: &App,
-    caller: Caller,
+    view: View,
     found: Vec<FoundMedia>,
 ) -> Result<Vec<proto::FoundMedia>, Error> {
     let requests = found.iter().map(|found| found.request.clone());
-    let requests = request::messages(app, requests.collect(), caller).await?;
+    let requests = request::messages(app, requests.collect(), view).await?;
     let mut messages = Vec::with_capacity(found.len());
     for (FoundMedia { media, job, .. }, request) in found.into_iter().zip(requests) {
         messages.push(proto::FoundMedia {
-            media: Some(message(app, media).await?),
-            job: job.map(|job| job::brief_message(job, caller)),
+            media: Some(message(app, media, view).await?),
+            job: job.map(|job| job::brief_message(job, view)),
             request: Some(request),
         });
     }
@@ -113,14 +114,15 @@ pub(super) async fn found_messages(
 pub(in crate::rpc) async fn messages(
     app: &App,
     media: Vec<Shown>,
+    view: View,
 ) -> Result<Vec<proto::Media>, Error> {
     stream::iter(media)
-        .then(|media| message(app, media))
+        .then(|media| message(app, media, view))
         .try_collect()
         .await
 }
 
-pub(super) async fn message(app: &App, shown: Shown) -> Result<proto::Media, Error> {
+pub(super) async fn message(app: &App, shown: Shown, view: View) -> Result<proto::Media, Error> {
     let Shown {
         media,
         user_id,
@@ -142,7 +144,7 @@ pub(super) async fn message(app: &App, shown: Shown) -> Result<proto::Media, Err
         Some(Value::Object(metadata)) => MediaMetadata::read(metadata),
         _ => MediaMetadata::default(),
     };
-    Ok(proto::Media {
+    let message = proto::Media {
         id: media.id,
         request_id: media.request_id,
         job_id: media.job_id,
@@ -177,7 +179,8 @@ pub(super) async fn message(app: &App, shown: Shown) -> Result<proto::Media, Err
         create_time: Some(timestamp(media.created_at)),
         update_time: Some(timestamp(media.updated_at)),
         delete_time: media.deleted_at.map(timestamp),
-    })
+    };
+    Ok(message.seen(view))
 }
 
 fn role(role: MediaRole) -> proto::MediaRole {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     app::{App, Include, Included},
-    domain::{Caller, Checks, Error, Flaw, JobCounts, Page},
+    domain::{Caller, Checks, Error, Flaw, JobCounts, Page, View},
     entity::request,
     store::{self, PageRequest, request::Counted},
 };
@@ -37,18 +37,18 @@ pub(super) fn include_from(values: &[i32], checks: &mut Checks) -> Include {
 pub(in crate::rpc) async fn messages(
     app: &App,
     requests: Vec<request::Model>,
-    caller: Caller,
+    view: View,
 ) -> Result<Vec<proto::Request>, Error> {
     let counts = store::request::job_counts(app.store.reader(), &requests).await?;
     let requests = requests.into_iter();
-    let messages = requests.map(|request| message(counted(request, &counts), caller));
+    let messages = requests.map(|request| message(counted(request, &counts), view));
     Ok(messages.collect())
 }
 
 /// A page of requests with what belongs to them. It ends early where they have many jobs.
 pub(super) async fn page(
     app: &App,
-    caller: Caller,
+    (caller, view): (Caller, View),
     filter: &store::request::Filter,
     include: Include,
     asked: PageRequest,
@@ -65,7 +65,7 @@ pub(super) async fn page(
     let requests = page.items.into_iter();
     let requests = requests.map(|request| counted(request, &counts)).collect();
     Ok(Page {
-        items: messages_with(app, caller, requests, include).await?,
+        items: messages_with(app, view, requests, include).await?,
         next_page_token: page.next_page_token,
     })
 }
@@ -73,7 +73,7 @@ pub(super) async fn page(
 /// The requests with what belongs to them.
 pub(super) async fn messages_with(
     app: &App,
-    caller: Caller,
+    view: View,
     requests: Vec<Counted>,
     include: Include,
 ) -> Result<Vec<proto::Request>, Error> {
@@ -86,14 +86,16 @@ pub(super) async fn messages_with(
         let Included { jobs, media, cover } =
             included.remove(&counted.request.id).unwrap_or_default();
         let jobs = jobs.into_iter();
-        let cover = media::messages(app, Vec::from_iter(cover)).await?.pop();
+        let cover = media::messages(app, Vec::from_iter(cover), view)
+            .await?
+            .pop();
         messages.push(proto::Request {
             jobs: jobs
-                .map(|it| job::told_message(it, &reasons, caller))
+                .map(|it| job::told_message(it, &reasons, view))
                 .collect(),
-            media: media::messages(app, media).await?,
+            media: media::messages(app, media, view).await?,
             cover,
-            ..message(counted, caller)
+            ..message(counted, view)
         });
     }
     Ok(messages)

@@ -3,8 +3,8 @@
 use crate::{
     app::{App, Kind, News, ValidRequest},
     domain::{
-        Caller, Checks, Error, Flaw, GenerationInput, JobCounts, JobInput, OutputSettings, Problem,
-        RequestDraft, RequestStatus, Resolved, Violation, etag, stored,
+        Checks, Error, Flaw, GenerationInput, JobCounts, JobInput, OutputSettings, Problem,
+        RequestDraft, RequestStatus, Resolved, View, Violation, etag, stored,
     },
     store::{self, request::Counted},
 };
@@ -16,6 +16,7 @@ use crate::rpc::{
     page::{any_of, any_or},
     proto,
     time::{time_range, timestamp},
+    view::Viewed,
 };
 
 const MAX_METADATA_KEY_CHARS: usize = 200;
@@ -149,20 +150,17 @@ fn status_message(status: RequestStatus) -> proto::RequestStatus {
 }
 
 /// The request by itself, without what may be told with it.
-pub(in crate::rpc) fn message(counted: Counted, caller: Caller) -> proto::Request {
+pub(in crate::rpc) fn message(counted: Counted, view: View) -> proto::Request {
     let Counted { request, counts } = counted;
     let input = stored::show(request.input_metadata);
-    proto::Request {
+    let message = proto::Request {
         id: request.id,
         user_id: request.user_id,
         project_id: request.project_id,
         feature_id: request.feature_id,
         template_id: request.template_id,
         template_prompt: request.template_prompt.unwrap_or_default(),
-        system_prompt: request
-            .system_prompt
-            .filter(|_| caller.is_trusted())
-            .unwrap_or_default(),
+        system_prompt: request.system_prompt.unwrap_or_default(),
         user_prompt: request.user_prompt,
         user_media_urls: request
             .user_media_urls
@@ -179,7 +177,8 @@ pub(in crate::rpc) fn message(counted: Counted, caller: Caller) -> proto::Reques
         is_preview: request.is_preview,
         title: request.title.unwrap_or_default(),
         ..Default::default()
-    }
+    };
+    message.seen(view)
 }
 
 fn counts_message(counts: JobCounts) -> proto::JobCounts {
@@ -302,7 +301,7 @@ pub(super) fn status_counts(counts: Vec<(RequestStatus, i64)>) -> proto::CountRe
 /// What WatchRequest tells.
 pub(super) async fn news_message(
     app: App,
-    caller: Caller,
+    view: View,
     news: News,
 ) -> Result<proto::WatchRequestResponse, Error> {
     let event = match news.kind {
@@ -312,15 +311,13 @@ pub(super) async fn news_message(
         Kind::Opened => proto::WatchRequestEvent::Opened,
         Kind::Heartbeat => proto::WatchRequestEvent::Heartbeat,
     };
-    let job = news.job.map(|job| proto::Job {
-        waiting_reason: news.waiting_reason,
-        ..job::brief_message(job, caller)
-    });
+    let job = news.job.map(|job| job::brief_message(job, view));
+    let job = job.map(|job| job::waiting(job, news.waiting_reason, view));
     Ok(proto::WatchRequestResponse {
         event: event.into(),
         job,
-        request: news.request.map(|request| message(request, caller)),
-        media: media::messages(&app, news.media).await?,
+        request: news.request.map(|request| message(request, view)),
+        media: media::messages(&app, news.media, view).await?,
         cursor: news.cursor,
     })
 }
@@ -350,12 +347,12 @@ impl From<proto::WatchRequestResponse> for proto::WatchUserResponse {
 }
 
 /// What `validate_only` answers with.
-pub(super) fn validated(valid: ValidRequest) -> proto::CreateRequestResponse {
+pub(super) fn validated(valid: ValidRequest, view: View) -> proto::CreateRequestResponse {
     proto::CreateRequestResponse {
         request: None,
         jobs: Vec::new(),
         warnings: warning_messages(&valid.warnings),
-        resolved_input: resolved_message(valid),
+        resolved_input: resolved_message(valid).map(|it| it.seen(view)),
     }
 }
 

@@ -6,7 +6,7 @@ use prost_types::Struct;
 use crate::{
     domain::{
         AspectRatio, Checks, Choice, FeatureProperties, Flaw, IntakeLimits, MediaType, Named,
-        Problem, TemplateData, TemplateDraft, Variable, VariableType, check_tags, etag,
+        Problem, TemplateData, TemplateDraft, Variable, VariableType, View, check_tags, etag,
         further_formats, stored,
     },
     entity::{feature, template},
@@ -16,12 +16,14 @@ use crate::{
 use crate::rpc::{
     field_mask::{Fields, fields},
     json,
+    language::Languages,
     media::{media_type, media_type_from},
-    names::{names_from, translations_message},
+    names::{localize_template, names_from, translations_message},
     page::{any_of_ids, any_or},
     proto,
     request::{input_from, input_message},
     time::{optional_time, timestamp},
+    view::Viewed,
 };
 
 const VARIABLES: &str = "template_data.variables";
@@ -209,15 +211,6 @@ pub(super) fn ranking_from(order: i32, checks: &mut Checks) -> Ranking {
     }
 }
 
-/// Whether all is told of each template; unspecified means so.
-pub(super) fn is_whole(view: i32, checks: &mut Checks) -> bool {
-    let known = proto::TemplateView::try_from(view);
-    checks.require(known.is_ok(), "view", || {
-        Problem::no_value_of("TemplateView", view)
-    });
-    known != Ok(proto::TemplateView::Basic)
-}
-
 fn variable_from(variable: proto::TemplateVariable, kind: VariableType) -> Variable {
     Variable {
         name: variable.name,
@@ -286,7 +279,22 @@ fn variable_type(kind: VariableType) -> proto::TemplateVariableType {
     }
 }
 
-pub(super) fn message(template: template::Model) -> proto::Template {
+pub(super) fn message(template: template::Model, view: View) -> proto::Template {
+    whole(template).seen(view)
+}
+
+/// The same with its texts in the language that suits the caller.
+pub(super) fn localized_message(
+    template: template::Model,
+    languages: &Languages,
+    view: View,
+) -> proto::Template {
+    let mut template = whole(template);
+    localize_template(&mut template, languages);
+    template.seen(view)
+}
+
+fn whole(template: template::Model) -> proto::Template {
     let Named { names, rest } = stored::show(Some(template.template_data));
     proto::Template {
         id: template.id,

@@ -21,8 +21,8 @@ pub(super) async fn create(
     let (request, jobs) = app.create_request(caller, draft, &checks).await?;
     request::note_jobs(request.request.id, &jobs);
     Ok(proto::PreviewTemplateResponse {
-        request: Some(request::message(request, caller)),
-        jobs: crate::rpc::job::brief_messages(jobs, caller),
+        request: Some(request::message(request, caller.view())),
+        jobs: crate::rpc::job::brief_messages(jobs, caller.view()),
     })
 }
 

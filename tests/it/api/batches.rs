@@ -58,7 +58,7 @@ on_both_databases! {
         let words = "x".repeat(600_000);
         db.execute(&format!("UPDATE generation_jobs SET output_metadata = '{{\"words\": \"{words}\"}}'")).await;
         let ask = async |ids: &[i64]| {
-            let request = BatchGetJobsRequest { ids: ids.to_vec() };
+            let request = BatchGetJobsRequest { ids: ids.to_vec(), ..Default::default() };
             server.jobs().batch_get_jobs(request).await.unwrap().into_inner()
         };
         let first = ask(&ids).await;
@@ -162,19 +162,28 @@ impl<'a> Shelf<'a> {
                 (texts(&answer.templates), answer.missing_ids)
             }
             Rows::Requests => {
-                let request = BatchGetRequestsRequest { ids };
+                let request = BatchGetRequestsRequest {
+                    ids,
+                    ..Default::default()
+                };
                 let answer = client.requests().batch_get_requests(request).await;
                 let answer = answer.map(Response::into_inner)?;
                 (texts(&answer.requests), answer.missing_ids)
             }
             Rows::Jobs => {
-                let request = BatchGetJobsRequest { ids };
+                let request = BatchGetJobsRequest {
+                    ids,
+                    ..Default::default()
+                };
                 let answer = client.jobs().batch_get_jobs(request).await;
                 let answer = answer.map(Response::into_inner)?;
                 (texts(&answer.jobs), answer.missing_ids)
             }
             Rows::Media => {
-                let request = BatchGetMediaRequest { ids };
+                let request = BatchGetMediaRequest {
+                    ids,
+                    ..Default::default()
+                };
                 let answer = client.media().batch_get_media(request).await;
                 let answer = answer.map(Response::into_inner)?;
                 let media = answer.media.into_iter().map(without_link);
@@ -203,7 +212,13 @@ impl<'a> Shelf<'a> {
                 ..client.job(id).await
             }),
             Rows::Media => {
-                let found = client.media().get_media(GetMediaRequest { id }).await;
+                let found = client
+                    .media()
+                    .get_media(GetMediaRequest {
+                        id,
+                        ..Default::default()
+                    })
+                    .await;
                 text(&without_link(found.unwrap().into_inner().media.unwrap()))
             }
         }

@@ -185,7 +185,7 @@ on_both_databases! {
         let listed = server.jobs().list_jobs(ListJobsRequest::default()).await.unwrap().into_inner();
         assert_eq!((&job.input, &listed.jobs[0].input), (&None, &None));
         let watched = server.ended(job.id).await;
-        let got = server.jobs().get_job(GetJobRequest { id: job.id }).await.unwrap().into_inner();
+        let got = server.jobs().get_job(GetJobRequest { id: job.id, ..Default::default() }).await.unwrap().into_inner();
         assert!(watched.input.is_some());
         assert_eq!(got.job.unwrap().input, watched.input);
     }
@@ -254,6 +254,7 @@ impl Running {
         let request = WatchJobRequest {
             id: job_id,
             after_revision: 0,
+            ..Default::default()
         };
         let watch = self.jobs().watch_job(request).await.unwrap();
         let mut watch = watch.into_inner();
@@ -293,7 +294,13 @@ impl Running {
 
     /// The same over plain HTTP.
     async fn half_read_file(&self, id: i64) -> reqwest::Response {
-        let media = self.media().get_media(GetMediaRequest { id }).await;
+        let media = self
+            .media()
+            .get_media(GetMediaRequest {
+                id,
+                ..Default::default()
+            })
+            .await;
         let media = media.unwrap().into_inner().media.unwrap();
         let mut file = http().get(media.download_url).send().await.unwrap();
         assert_eq!(file.status(), 200);

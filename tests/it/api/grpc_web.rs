@@ -44,7 +44,7 @@ on_both_databases! {
             let feature = server.features().create_feature(feature).await.unwrap().into_inner();
             let asked = scripted_request(feature.feature.unwrap().id, &script);
             let job = server.create(asked).await.1.remove(0);
-            let request = WatchJobRequest { id: job.id, after_revision: 0 };
+            let request = WatchJobRequest { id: job.id, after_revision: 0, ..Default::default() };
             let mut stream = call(&server.url(), "JobService/WatchJob", format, &request).await;
 
             let mut transitions = vec![transition(&mut stream).await.unwrap(), transition(&mut stream).await.unwrap()];
@@ -62,7 +62,7 @@ on_both_databases! {
 
     async fn an_error_reaches_a_browser_with_its_details(db: TestDatabase) {
         let server = TestServer::start(&db).await;
-        let mut stream = call(&server.url(), "JobService/GetJob", BINARY, &GetJobRequest { id: 404 }).await;
+        let mut stream = call(&server.url(), "JobService/GetJob", BINARY, &GetJobRequest { id: 404, ..Default::default() }).await;
         assert!(stream.frame().await.is_none_or(|(flags, _)| flags == TRAILERS));
         assert_eq!(stream.status().await, "5");
         let trailers = stream.trailers;

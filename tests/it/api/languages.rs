@@ -67,7 +67,7 @@ on_both_databases! {
         let script = Script::new(&["fail"]);
         let id = server.create_scripted(&script).await.id;
         for (language, said) in [("vi", "Trình tạo đã gặp lỗi."), ("en", "The generator failed.")] {
-            let asked = WatchJobRequest { id, after_revision: 0 };
+            let asked = WatchJobRequest { id, after_revision: 0, ..Default::default() };
             let mut watch = server.jobs().watch_job(speaking(language, asked)).await.unwrap().into_inner();
             let mut last = None;
             while let Some(message) = within(watch.message()).await.unwrap() {
@@ -75,11 +75,11 @@ on_both_databases! {
             }
             let last = last.unwrap();
             assert_eq!((last.status(), last.error.unwrap().message.as_str()), (JobStatus::Failed, said));
-            let asked = speaking(language, GetJobRequest { id });
+            let asked = speaking(language, GetJobRequest { id, ..Default::default() });
             let error = server.jobs().get_job(asked).await.unwrap().into_inner().job.unwrap().error.unwrap();
             assert_eq!((error.code.as_str(), error.message.as_str()), ("PROVIDER_FAILED", said));
         }
-        let missing = server.jobs().get_job(speaking("vi", GetJobRequest { id: 999_999 })).await.unwrap_err();
+        let missing = server.jobs().get_job(speaking("vi", GetJobRequest { id: 999_999, ..Default::default() })).await.unwrap_err();
         assert_eq!(sentence(&missing).1, "Tác vụ này không tồn tại.");
     }
 }

@@ -246,8 +246,8 @@ on_both_databases! {
             (refusal(server.features().get_feature(GetFeatureRequest { id, ..Default::default() }).await), ErrorReason::FeatureNotFound, "feature_id"),
             (refusal(server.templates().get_template(GetTemplateRequest { id, ..Default::default() }).await), ErrorReason::TemplateNotFound, "template_id"),
             (refusal(server.requests().get_request(GetRequestRequest { id, ..Default::default() }).await), ErrorReason::RequestNotFound, "request_id"),
-            (refusal(server.jobs().get_job(GetJobRequest { id }).await), ErrorReason::JobNotFound, "job_id"),
-            (refusal(server.media().get_media(GetMediaRequest { id }).await), ErrorReason::MediaNotFound, "media_id"),
+            (refusal(server.jobs().get_job(GetJobRequest { id, ..Default::default() }).await), ErrorReason::JobNotFound, "job_id"),
+            (refusal(server.media().get_media(GetMediaRequest { id, ..Default::default() }).await), ErrorReason::MediaNotFound, "media_id"),
             (refusal(server.media().download_media(DownloadMediaRequest { id, offset: 0 }).await.map(|_| ())), ErrorReason::MediaNotFound, "media_id"),
         ];
         for (refused, reason, key) in unknown {
@@ -257,8 +257,8 @@ on_both_databases! {
             refusal(server.features().get_feature(GetFeatureRequest { id, ..Default::default() }).await).of_fields(["id"]);
             refusal(server.templates().get_template(GetTemplateRequest { id, ..Default::default() }).await).of_fields(["id"]);
             refusal(server.requests().get_request(GetRequestRequest { id, ..Default::default() }).await).of_fields(["id"]);
-            refusal(server.jobs().get_job(GetJobRequest { id }).await).of_fields(["id"]);
-            refusal(server.media().get_media(GetMediaRequest { id }).await).of_fields(["id"]);
+            refusal(server.jobs().get_job(GetJobRequest { id, ..Default::default() }).await).of_fields(["id"]);
+            refusal(server.media().get_media(GetMediaRequest { id, ..Default::default() }).await).of_fields(["id"]);
             refusal(server.media().download_media(DownloadMediaRequest { id, offset: 0 }).await.map(|_| ())).of_fields(["id"]);
         }
     }

@@ -7,7 +7,7 @@ use atelier::rpc::proto::{
     BatchGetTemplatesRequest, CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest,
     ErrorReason, Feature, GetFeatureRequest, GetTemplateRequest, ListFeaturesRequest,
     ListTemplatesRequest, Template, TemplateChoice, TemplateData, TemplateVariable,
-    TemplateVariableType, TemplateView, Translation, VariableTranslation,
+    TemplateVariableType, Translation, VariableTranslation, View,
 };
 use tonic::{Code, Request};
 
@@ -332,13 +332,14 @@ async fn texts(
     let batch = BatchGetTemplatesRequest {
         ids: vec![id],
         language: language(),
+        ..Default::default()
     };
     let batch = client
         .templates()
         .batch_get_templates(with(batch, accept))
         .await;
     templates.extend(batch.unwrap().into_inner().templates);
-    for view in [TemplateView::Full, TemplateView::Basic] {
+    for view in [View::Full, View::Basic] {
         let list = ListTemplatesRequest {
             view: view.into(),
             language: language(),

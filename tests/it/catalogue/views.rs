@@ -1,8 +1,8 @@
 //! How much lists of features and templates tell of each.
 
 use atelier::rpc::proto::{
-    CreateFeatureRequest, CreateTemplateRequest, Feature, FeatureProperties, FeatureView,
-    ListFeaturesRequest, ListTemplatesRequest, Template, TemplateData, TemplateView,
+    CreateFeatureRequest, CreateTemplateRequest, Feature, FeatureProperties, ListFeaturesRequest,
+    ListTemplatesRequest, Template, TemplateData, View,
 };
 use serde_json::json;
 
@@ -27,11 +27,11 @@ on_both_databases! {
         }).await;
         let basic = Feature {
             system_prompt: String::new(),
-            properties: Some(FeatureProperties { extra: None, ..whole.properties.clone().unwrap() }),
+            properties: Some(FeatureProperties { provider: String::new(), extra: None, ..whole.properties.clone().unwrap() }),
             ..whole.clone()
         };
         for (view, expected) in [
-            (FeatureView::Unspecified, &whole), (FeatureView::Full, &whole), (FeatureView::Basic, &basic),
+            (View::Unspecified, &whole), (View::Full, &whole), (View::Basic, &basic),
         ] {
             let request = ListFeaturesRequest { view: view.into(), text: "poster".to_owned(), ..Default::default() };
             let listed = server.features().list_features(request).await.unwrap().into_inner();
@@ -50,7 +50,7 @@ on_both_databases! {
         }).await;
         let basic = Template { template_data: None, ..whole.clone() };
         for (view, expected) in [
-            (TemplateView::Unspecified, &whole), (TemplateView::Full, &whole), (TemplateView::Basic, &basic),
+            (View::Unspecified, &whole), (View::Full, &whole), (View::Basic, &basic),
         ] {
             let tags = vec!["SALE".to_owned()];
             let request = ListTemplatesRequest { view: view.into(), tags, text: "bold".to_owned(), ..Default::default() };
@@ -68,14 +68,14 @@ on_both_databases! {
         // Three fit into 2 MiB.
         let words = "x".repeat(600_000);
         db.execute(&format!("UPDATE generation_templates SET template_data = '{{\"prompt\": \"{words}\"}}'")).await;
-        let list = async |view: TemplateView, page_token: &str| {
+        let list = async |view: View, page_token: &str| {
             let request = ListTemplatesRequest { view: view.into(), page_token: page_token.to_owned(), ..Default::default() };
             server.templates().list_templates(request).await.unwrap().into_inner()
         };
-        assert_eq!(list(TemplateView::Basic, "").await.templates.len(), 5);
-        let first = list(TemplateView::Full, "").await;
+        assert_eq!(list(View::Basic, "").await.templates.len(), 5);
+        let first = list(View::Full, "").await;
         assert_eq!(first.templates.len(), 3);
-        let rest = list(TemplateView::Basic, &first.next_page_token).await;
+        let rest = list(View::Basic, &first.next_page_token).await;
         assert_eq!((rest.templates.len(), rest.next_page_token.as_str()), (2, ""));
     }
 

@@ -191,7 +191,7 @@ on_both_databases! {
         let retry_after = Duration::from_millis(700);
         let relay = Relay::start(server.channel(), vec![Fate::Refused { retry_after }; 2]).await;
         let client = connect(&relay.url()).await;
-        let found = within(client.jobs().get_job(GetJobRequest { id: job.id })).await;
+        let found = within(client.jobs().get_job(GetJobRequest { id: job.id, ..Default::default() })).await;
         assert_eq!(found.unwrap().into_inner().job.unwrap().id, job.id);
         let calls = relay.calls();
         assert_eq!(calls.len(), 3);
@@ -206,7 +206,7 @@ on_both_databases! {
         let relay = Relay::start(server.channel(), vec![Fate::Refused { retry_after }; 1_000]).await;
         let policy = RetryPolicy { deadline: Duration::from_secs(1), ..RetryPolicy::default() };
         let client = Client::builder(&relay.url()).retry(policy).connect().await.unwrap();
-        let refused = within(client.jobs().get_job(GetJobRequest { id: 1 })).await.unwrap_err();
+        let refused = within(client.jobs().get_job(GetJobRequest { id: 1, ..Default::default() })).await.unwrap_err();
         assert_eq!((refused.code(), refused.message()), (Code::Unavailable, "not yet"));
         assert!((2..=11).contains(&relay.calls().len()), "{:?}", relay.calls());
 
@@ -243,7 +243,7 @@ on_both_databases! {
         let proxy = TcpProxy::start(&server.url(), None).await;
         let client = connect(&proxy.url()).await;
         for _ in 0..5 {
-            let found = within(client.jobs().get_job(GetJobRequest { id: job.id })).await;
+            let found = within(client.jobs().get_job(GetJobRequest { id: job.id, ..Default::default() })).await;
             assert_eq!(found.unwrap().into_inner().job.unwrap().id, job.id);
             proxy.cut();
         }
@@ -277,7 +277,7 @@ on_both_databases! {
     async fn what_the_service_says_of_an_error_can_be_read(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         let client = connect(&server.url()).await;
-        let unknown = client.jobs().get_job(GetJobRequest { id: 4_711 }).await.unwrap_err();
+        let unknown = client.jobs().get_job(GetJobRequest { id: 4_711, ..Default::default() }).await.unwrap_err();
         assert_eq!(client::reason(&unknown).as_deref(), Some("JOB_NOT_FOUND"));
         assert_eq!(client::violations(&unknown), []);
         let wrong = client.requests().create_request(CreateRequestRequest::default()).await;
@@ -296,7 +296,10 @@ async fn the_timeout_of_a_call_ends_it_with_deadline_exceeded() {
     let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = connect(&format!("http://{}", mute.local_addr().unwrap())).await;
     for _ in 0..20 {
-        let mut call = tonic::Request::new(GetJobRequest { id: 1 });
+        let mut call = tonic::Request::new(GetJobRequest {
+            id: 1,
+            ..Default::default()
+        });
         call.set_timeout(Duration::from_millis(20));
         let late = within(client.jobs().get_job(call)).await.unwrap_err();
         let expected = (Code::DeadlineExceeded, "no answer came in time");

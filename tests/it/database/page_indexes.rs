@@ -278,13 +278,22 @@ async fn a_batch_is_found_by_the_primary_key_with_one_statement() {
     };
     let found = server.templates().batch_get_templates(request).await;
     let templates = found.unwrap().into_inner().templates.len();
-    let request = BatchGetJobsRequest { ids: ids.clone() };
+    let request = BatchGetJobsRequest {
+        ids: ids.clone(),
+        ..Default::default()
+    };
     let found = server.jobs().batch_get_jobs(request).await;
     let jobs = found.unwrap().into_inner().jobs.len();
-    let request = BatchGetMediaRequest { ids: ids.clone() };
+    let request = BatchGetMediaRequest {
+        ids: ids.clone(),
+        ..Default::default()
+    };
     let found = server.media().batch_get_media(request).await;
     let media = found.unwrap().into_inner().media.len();
-    let request = BatchGetRequestsRequest { ids };
+    let request = BatchGetRequestsRequest {
+        ids,
+        ..Default::default()
+    };
     let found = server.requests().batch_get_requests(request).await;
     let requests = found.unwrap().into_inner().requests.len();
     assert_eq!([templates, jobs, media, requests], [100; 4]);

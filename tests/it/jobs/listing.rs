@@ -223,7 +223,7 @@ on_both_databases! {
         for page_size in [1, 2, 4, 5, 6] {
             let (mut revisions, mut page_token) = (Vec::new(), String::new());
             loop {
-                let page = ListJobEventsRequest { job_id: ended[0], page_size, page_token };
+                let page = ListJobEventsRequest { job_id: ended[0], page_size, page_token, ..Default::default() };
                 let page = events(&server, page).await.unwrap();
                 revisions.extend(page.events.iter().map(|event| event.revision));
                 page_token = page.next_page_token;

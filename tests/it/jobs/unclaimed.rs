@@ -74,7 +74,8 @@ on_both_databases! {
         assert_eq!(ended.statuses(), [JobStatus::Pending, JobStatus::Failed]);
         assert_eq!((ended.code(), ended.job.attempt), ("PROVIDER_UNAVAILABLE", 0));
         let error = ended.job.error.unwrap();
-        assert!(error.message.contains("\"scripted\""), "{error:?}");
+        assert!(error.detail.contains("\"scripted\""), "{error:?}");
+        assert!(error.message.contains("1 seconds"), "{error:?}");
         assert!(ended.job.end_time.is_some());
         assert_eq!(ended.job.waiting_reason, "");
     }
@@ -92,8 +93,9 @@ on_both_databases! {
         assert_eq!((failed.status, failed.attempt), (Status::Failed, 0));
         assert_eq!(failed.error_code.as_deref(), Some("PROVIDER_UNAVAILABLE"));
         assert_eq!(failed.completed_at, Some(bench.app.clock.now()));
-        let sentence = "No worker had a generator named \"builtin\" that makes image within 86400 seconds.";
-        assert_eq!(failed.error_message.as_deref(), Some(sentence));
+        assert_eq!(failed.error_message.as_deref(), Some("No worker had this generator within 86400 seconds."));
+        let detail = "No worker had a generator named \"builtin\" that makes image.";
+        assert_eq!(failed.error_detail.as_deref(), Some(detail));
         assert_eq!(bench.request_status(job.request_id).await, RequestStatus::Failed);
         let events = bench.events(job.id).await;
         assert_eq!(events.iter().map(|event| event.status).collect::<Vec<_>>(), [Status::Pending, Status::Failed]);

@@ -85,7 +85,7 @@ on_both_databases! {
         // A window that holds a few messages, so that the server feels that nobody reads.
         let endpoint = Endpoint::from_shared(server.url()).unwrap();
         let channel = endpoint.initial_stream_window_size(4_096).connect().await.unwrap();
-        let request = WatchJobRequest { id: job.id, after_revision: 0 };
+        let request = WatchJobRequest { id: job.id, after_revision: 0, ..Default::default() };
         let opened = JobServiceClient::new(channel).watch_job(request).await.unwrap();
         let mut slow = opened.into_inner();
         assert_eq!(within(slow.message()).await.unwrap().unwrap().revision, 1);

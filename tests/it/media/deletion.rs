@@ -137,7 +137,13 @@ async fn undelete(server: &TestServer, id: i64) -> Result<Media, Status> {
 }
 
 async fn get(server: &TestServer, id: i64) -> Media {
-    let found = server.media().get_media(GetMediaRequest { id }).await;
+    let found = server
+        .media()
+        .get_media(GetMediaRequest {
+            id,
+            ..Default::default()
+        })
+        .await;
     found.unwrap().into_inner().media.unwrap()
 }
 

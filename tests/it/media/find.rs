@@ -149,6 +149,7 @@ async fn find_page(
         subject,
         page_size,
         page_token: token.to_owned(),
+        ..Default::default()
     };
     let found = within(client.media().find_media(request)).await?;
     Ok(found.into_inner())

@@ -164,7 +164,10 @@ async fn a_browser_loads_a_picture_once_however_often_its_page_is_shown() {
     let mut page = Page::open("kept", &media.download_url);
     let loaded = page.tells("loaded").await;
     assert_eq!(loaded["size"], media.file_size);
-    let request = GetMediaRequest { id: media.id };
+    let request = GetMediaRequest {
+        id: media.id,
+        ..Default::default()
+    };
     let again = server.media().get_media(request).await.unwrap();
     let again = again.into_inner().media.unwrap();
     assert_eq!(again.download_url, media.download_url);

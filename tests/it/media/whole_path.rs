@@ -292,7 +292,10 @@ async fn assert_lists_agree(server: &TestServer, request_id: i64, media: &[Media
     assert_eq!(ids, made);
 
     for media in media {
-        let request = GetMediaRequest { id: media.id };
+        let request = GetMediaRequest {
+            id: media.id,
+            ..Default::default()
+        };
         let found = server.media().get_media(request).await;
         let found = found.unwrap().into_inner().media.unwrap();
         assert_eq!(

@@ -60,11 +60,11 @@ on_both_databases! {
         process.ended(job_id).await;
         assert_eq!(lines_until_the_end(&process, &made).await.len(), 3);
 
-        let mut read = Request::new(GetJobRequest { id: job_id });
+        let mut read = Request::new(GetJobRequest { id: job_id, ..Default::default() });
         read.metadata_mut().insert("x-request-id", "reader".parse().unwrap());
         let read = process.jobs().get_job(read).await.unwrap();
         assert_eq!(read.metadata().get("x-request-id").unwrap(), "reader");
-        let mut refused = Request::new(GetJobRequest { id: job_id + 1 });
+        let mut refused = Request::new(GetJobRequest { id: job_id + 1, ..Default::default() });
         refused.metadata_mut().insert("x-request-id", "refused".parse().unwrap());
         process.jobs().get_job(refused).await.unwrap_err();
         assert_eq!(lines_of(&process, "reader"), [] as [Value; 0]);

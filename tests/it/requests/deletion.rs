@@ -72,7 +72,13 @@ impl Client {
     }
 
     async fn one_media(&self, id: i64) -> Media {
-        let found = self.media().get_media(GetMediaRequest { id }).await;
+        let found = self
+            .media()
+            .get_media(GetMediaRequest {
+                id,
+                ..Default::default()
+            })
+            .await;
         found.unwrap().into_inner().media.unwrap()
     }
 }

@@ -65,7 +65,7 @@ on_both_databases! {
     async fn an_include_that_does_not_exist_is_refused_with_all_else(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         let include = vec![RequestInclude::Jobs.into(), 0, 99];
-        let wrong = GetRequestRequest { id: 0, include: include.clone() };
+        let wrong = GetRequestRequest { id: 0, include: include.clone(), ..Default::default() };
         refusal(server.requests().get_request(wrong).await).of_fields(["id", "include[1]", "include[2]"]);
         let wrong = ListRequestsRequest { page_size: -1, include, ..Default::default() };
         refusal(server.requests().list_requests(wrong).await).of_fields(["page_size", "include[1]", "include[2]"]);
@@ -193,7 +193,11 @@ fn asked(feature: i64, script: &Script, variations: i32) -> CreateRequestRequest
 
 async fn get(client: &Client, id: i64, include: &[RequestInclude]) -> Request {
     let include = include.iter().map(|it| (*it).into()).collect();
-    let request = GetRequestRequest { id, include };
+    let request = GetRequestRequest {
+        id,
+        include,
+        ..Default::default()
+    };
     let found = client.requests().get_request(request).await;
     found.unwrap().into_inner().request.unwrap()
 }

@@ -269,7 +269,7 @@ on_both_databases! {
         // A window that holds a few messages, so that the server feels that nobody reads.
         let endpoint = Endpoint::from_shared(server.url()).unwrap();
         let channel = endpoint.initial_stream_window_size(4_096).connect().await.unwrap();
-        let ask = WatchRequestRequest { id: request.id, cursor: String::new() };
+        let ask = WatchRequestRequest { id: request.id, cursor: String::new(), ..Default::default() };
         let opened = RequestServiceClient::new(channel).watch_request(ask).await.unwrap();
         let mut slow = opened.into_inner();
         let first = within(slow.message()).await.unwrap().unwrap();

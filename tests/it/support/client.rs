@@ -106,7 +106,13 @@ impl Client {
     }
 
     pub(crate) async fn job(&self, id: i64) -> Job {
-        let found = self.jobs().get_job(GetJobRequest { id }).await;
+        let found = self
+            .jobs()
+            .get_job(GetJobRequest {
+                id,
+                ..Default::default()
+            })
+            .await;
         found.unwrap().into_inner().job.unwrap()
     }
 

@@ -33,6 +33,7 @@ impl Client {
         let request = WatchJobRequest {
             id: job_id,
             after_revision,
+            ..Default::default()
         };
         let opened = within(self.jobs().watch_job(request)).await?;
         Ok(Watch(opened.into_inner()))
@@ -186,6 +187,7 @@ impl Client {
         let request = WatchRequestRequest {
             id: request_id,
             cursor: cursor.to_owned(),
+            ..Default::default()
         };
         let opened = within(self.requests().watch_request(request)).await?;
         Ok(RequestWatch(opened.into_inner().boxed()))
@@ -199,6 +201,7 @@ impl Client {
         let request = WatchRequestsRequest {
             ids: request_ids.to_vec(),
             cursor: cursor.to_owned(),
+            ..Default::default()
         };
         let opened = within(self.requests().watch_requests(request)).await?;
         let messages = opened.into_inner().map_ok(|message| WatchRequestResponse {
@@ -223,6 +226,7 @@ impl Client {
         let request = WatchUserRequest {
             user_id,
             cursor: cursor.to_owned(),
+            ..Default::default()
         };
         let opened = within(self.requests().watch_user(request)).await?;
         let messages = opened.into_inner().map_ok(|message| WatchRequestResponse {

@@ -267,7 +267,11 @@ impl<'a> Calls<'a> {
             _ => panic!("the walk does not know {method}: give it a message that is fine"),
         };
         // They all begin with the identifier, as field 1.
-        GetJobRequest { id }.encode_to_vec()
+        GetJobRequest {
+            id,
+            ..Default::default()
+        }
+        .encode_to_vec()
     }
 
     /// They are all alike.
@@ -292,7 +296,11 @@ impl<'a> Calls<'a> {
             _ => panic!("the walk does not know of batches of {rows}"),
         };
         // They are all alike.
-        BatchGetJobsRequest { ids: vec![id] }.encode_to_vec()
+        BatchGetJobsRequest {
+            ids: vec![id],
+            ..Default::default()
+        }
+        .encode_to_vec()
     }
 
     fn update_feature(&self) -> UpdateFeatureRequest {
