@@ -3,8 +3,9 @@
 import { chooseStyle, type Style } from "./form.ts";
 import { api, attempt, element, make, userId } from "./page.ts";
 import { figure } from "./picture.ts";
-import { FeatureView, type Feature } from "../generated/generation/v1/feature_pb.ts";
-import { TemplateOrder, TemplateView, type Template } from "../generated/generation/v1/template_pb.ts";
+import type { Feature } from "../generated/generation/v1/feature_pb.ts";
+import { TemplateOrder, type Template } from "../generated/generation/v1/template_pb.ts";
+import { View } from "../generated/generation/v1/view_pb.ts";
 
 const PAGE_SIZE = 24;
 const MOST_TAGS = 20;
@@ -33,7 +34,7 @@ export function openGallery() {
 }
 
 async function showFeatures() {
-  const { features } = await api.features.listFeatures({ isActive: true, view: FeatureView.BASIC });
+  const { features } = await api.features.listFeatures({ isActive: true, view: View.BASIC });
   const tiles = features.map((shown) =>
     tile(shown, async () => {
       feature = feature === shown ? undefined : shown;
@@ -78,7 +79,7 @@ async function addTemplates() {
     tags: [...tags],
     pageSize: PAGE_SIZE,
     pageToken,
-    view: TemplateView.BASIC,
+    view: View.BASIC,
   });
   templates.append(...page.templates.map((shown) => tile(shown, () => chooseStyle(styleOf(shown)))));
   pageToken = page.nextPageToken;
