@@ -1,9 +1,7 @@
 //! Media rows: each is deleted by itself, and found by the bytes of its file.
 
-mod batch;
-mod delete;
+mod deletion;
 mod find;
 mod link;
-mod undelete;
 
 pub use find::FoundMedia;

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{Checks, Flaw, MediaType, Problem};
 
 const MAX_THUMBNAILS: usize = 4;
+/// Of each picture, where its feature says nothing.
+const DEFAULT_THUMBNAIL: i64 = 512;
 const THUMBNAIL_SIDES: std::ops::RangeInclusive<i64> = 16..=1_024;
 
 /// The small files that are made of every output of a feature.
@@ -14,6 +16,9 @@ pub struct Derivatives {
     /// Longest sides in pixels.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub thumbnail_sizes: Vec<i64>,
+    /// Whether pictures have no thumbnail where no sizes are named.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub omit_thumbnails: bool,
     /// A still that stands for a video, or the waveform of a sound.
     #[serde(alias = "poster", skip_serializing_if = "std::ops::Not::not")]
     pub make_poster: bool,
@@ -27,11 +32,26 @@ impl Derivatives {
         *self == Self::default()
     }
 
+    /// What is made of the outputs of a feature that says this.
+    pub fn made(&self, category: MediaType) -> Self {
+        let mut made = self.clone();
+        if category == MediaType::Image && made.thumbnail_sizes.is_empty() && !made.omit_thumbnails
+        {
+            made.thumbnail_sizes.push(DEFAULT_THUMBNAIL);
+        }
+        made
+    }
+
     pub(super) fn check(&self, category: Option<MediaType>, checks: &mut Checks) {
         let list = "properties.thumbnail_sizes";
         if checks.count(list, self.thumbnail_sizes.len(), MAX_THUMBNAILS) {
             self.check_sizes(list, checks);
         }
+        checks.require(
+            !self.omit_thumbnails || self.thumbnail_sizes.is_empty(),
+            "properties.omit_thumbnails",
+            || Flaw::Conflict.says("must be false: thumbnail_sizes names some"),
+        );
         checks.require(
             !self.make_poster || category != Some(MediaType::Image),
             "properties.make_poster",
@@ -75,6 +95,7 @@ mod tests {
             thumbnail_sizes: vec![64],
             make_poster: true,
             make_preview: true,
+            ..Derivatives::default()
         };
         assert_eq!(
             wrong(all.clone(), MediaType::Image),
@@ -85,6 +106,19 @@ mod tests {
             ["properties.make_preview"]
         );
         assert!(wrong(all, MediaType::Video).is_empty());
+    }
+
+    #[test]
+    fn thumbnails_are_named_or_omitted_but_not_both() {
+        let both = Derivatives {
+            thumbnail_sizes: vec![64],
+            omit_thumbnails: true,
+            ..Derivatives::default()
+        };
+        assert_eq!(
+            wrong(both, MediaType::Image),
+            ["properties.omit_thumbnails"]
+        );
     }
 
     #[test]

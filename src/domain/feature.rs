@@ -55,7 +55,7 @@ pub struct FeatureProperties {
     /// Frames per second of a video.
     #[serde(skip_serializing_if = "is_zero")]
     pub frame_rate: i64,
-    /// `thumbnail_sizes`, `poster` and `preview`: small files that are made of each output.
+    /// Small files that are made of each output.
     #[serde(flatten)]
     pub derivatives: Derivatives,
     /// Whether the files are to tell nothing of how they were made.
@@ -81,7 +81,7 @@ impl OpenEnded for FeatureProperties {
 
 impl FeatureProperties {
     /// Names of the typed keys, which `extra` must not hold again.
-    const KNOWN: [&'static str; 14] = [
+    const KNOWN: [&'static str; 15] = [
         "provider",
         "max_resolution",
         "formats",
@@ -93,6 +93,7 @@ impl FeatureProperties {
         "allow_empty_prompt",
         "frame_rate",
         "thumbnail_sizes",
+        "omit_thumbnails",
         "make_poster",
         "make_preview",
         "omit_recipe",

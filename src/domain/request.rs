@@ -352,7 +352,7 @@ fn first_job(
         duration_seconds: form.duration_seconds,
         frame_rate: (offer.category == MediaType::Video).then(|| offer.properties.frame_rate()),
         formats: form.formats.iter().map(Format::to_string).collect(),
-        derivatives: offer.properties.derivatives.clone(),
+        derivatives: offer.properties.derivatives.made(offer.category),
         omit_recipe: offer.properties.omit_recipe,
         origin: Some(offer.origin.clone()),
         style: offer

@@ -68,7 +68,7 @@ pub struct Filter {
     /// Those too that only try a template.
     pub show_previews: bool,
     /// Deleted ones and no others.
-    pub only_deleted: bool,
+    pub show_only_deleted: bool,
     /// Those with this in what the user wrote, folded like it; empty means all.
     pub text: String,
     /// Those whose metadata has this key with this text.
@@ -261,7 +261,7 @@ pub(super) fn narrowed(caller: Caller, filter: &Filter) -> Select<Entity> {
         .apply_if(some(&filter.statuses), |query, statuses| {
             query.filter(Column::Status.is_in(statuses.iter().copied()))
         });
-    if filter.only_deleted {
+    if filter.show_only_deleted {
         query = query.filter(Column::DeletedAt.is_not_null());
     } else if !filter.show_deleted {
         query = query.filter(Column::DeletedAt.is_null());

@@ -40,6 +40,7 @@ pub(super) const FIELDS: Fields<FeatureDraft> = Fields {
         "properties.allow_empty_prompt" => properties.allow_empty_prompt,
         "properties.frame_rate" => properties.frame_rate,
         "properties.thumbnail_sizes" => properties.derivatives.thumbnail_sizes,
+        "properties.omit_thumbnails" => properties.derivatives.omit_thumbnails,
         "properties.make_poster" => properties.derivatives.make_poster,
         "properties.make_preview" => properties.derivatives.make_preview,
         "properties.omit_recipe" => properties.omit_recipe,
@@ -147,6 +148,7 @@ fn properties_from(properties: proto::FeatureProperties) -> FeatureProperties {
                 .into_iter()
                 .map(i64::from)
                 .collect(),
+            omit_thumbnails: properties.omit_thumbnails,
             make_poster: properties.make_poster,
             make_preview: properties.make_preview,
         },
@@ -216,6 +218,7 @@ fn properties_message(properties: FeatureProperties) -> proto::FeatureProperties
             .into_iter()
             .map(small)
             .collect(),
+        omit_thumbnails: properties.derivatives.omit_thumbnails,
         make_poster: properties.derivatives.make_poster,
         make_preview: properties.derivatives.make_preview,
         omit_recipe: properties.omit_recipe,

@@ -259,7 +259,7 @@ pub(super) fn filter_from(
         ),
         show_deleted: request.show_deleted,
         show_previews: request.show_previews,
-        only_deleted: request.only_deleted,
+        show_only_deleted: request.show_only_deleted,
         text: request.text.clone(),
         metadata: Some(metadata).filter(|(key, _)| !key.is_empty()),
         has_failed_jobs: request.has_failed_jobs,
@@ -278,7 +278,7 @@ pub(super) fn listed(request: proto::CountRequestsRequest) -> proto::ListRequest
         create_time_end: request.create_time_end,
         show_deleted: request.show_deleted,
         show_previews: request.show_previews,
-        only_deleted: request.only_deleted,
+        show_only_deleted: request.show_only_deleted,
         ..Default::default()
     }
 }

@@ -2,6 +2,34 @@
 
 use prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor};
 
+/// What the endings of names tell of their fields: the first that fits.
+const TYPES: [(&str, &str); 12] = [
+    ("worker_id", "string"), // A name that the operator chose.
+    ("_id", "int64"),
+    ("_ids", "int64"),
+    ("_count", "int64"),
+    ("_time", "google.protobuf.Timestamp"),
+    ("_time_start", "google.protobuf.Timestamp"),
+    ("_time_end", "google.protobuf.Timestamp"),
+    ("_seconds", "int32"), // Lengths of time are asked for in seconds,
+    ("_ms", "int64"),      // and measured in milliseconds.
+    ("_url", "string"),
+    ("etag", "string"),
+    ("metadata", "google.protobuf.Struct"),
+];
+
+/// A state is, a wish is a verb; none says what is not.
+const FLAGS: [&str; 8] = [
+    "is_",
+    "has_",
+    "allow_",
+    "make_",
+    "omit_",
+    "show_",
+    "stop_",
+    "validate_",
+];
+
 fn pool() -> DescriptorPool {
     DescriptorPool::decode(atelier::rpc::proto::DESCRIPTORS).unwrap()
 }
@@ -18,13 +46,91 @@ fn place(message: &MessageDescriptor, name: &str) -> Option<u32> {
         .map(|field: FieldDescriptor| field.number())
 }
 
+fn fields(pool: &DescriptorPool) -> Vec<FieldDescriptor> {
+    let fields = messages(pool);
+    fields.iter().flat_map(MessageDescriptor::fields).collect()
+}
+
+fn type_of(field: &FieldDescriptor) -> String {
+    match field.kind() {
+        Kind::Message(message) => message.full_name().to_owned(),
+        scalar => format!("{scalar:?}"),
+    }
+}
+
+fn comment(field: &FieldDescriptor) -> String {
+    let file = field.parent_message().parent_file();
+    let source = &file.file_descriptor_proto().source_code_info;
+    let mut places = source.iter().flat_map(|it| &it.location);
+    let place = places.find(|it| it.path == field.path());
+    place.map_or_else(String::new, |it| it.leading_comments().to_lowercase())
+}
+
+#[test]
+fn the_ending_of_a_name_tells_the_type() {
+    for field in fields(&pool()) {
+        let known = TYPES
+            .iter()
+            .find(|(ending, _)| field.name().ends_with(ending));
+        if let Some((_, kind)) = known {
+            assert_eq!(type_of(&field), *kind, "{}", field.full_name());
+        }
+        let long = ["duration", "timeout", "interval"]
+            .iter()
+            .any(|word| field.name().contains(word));
+        let measured = field.name().ends_with("_seconds") || field.name().ends_with("_ms");
+        assert!(!long || measured, "{}", field.full_name());
+    }
+}
+
+#[test]
+fn flags_are_states_or_wishes_and_no_others_are_named_like_them() {
+    for field in fields(&pool()) {
+        let named = FLAGS.iter().any(|start| field.name().starts_with(start));
+        assert_eq!(field.kind() == Kind::Bool, named, "{}", field.full_name());
+    }
+}
+
+#[test]
+fn what_may_be_absent_says_what_that_means_and_nothing_else_speaks_of_it() {
+    let mut count = 0;
+    for field in fields(&pool()) {
+        let said = comment(&field).contains("absent");
+        if field.field_descriptor_proto().proto3_optional() {
+            count += 1;
+            assert!(said, "{} is optional", field.full_name());
+        }
+        assert!(!said || field.supports_presence(), "{}", field.full_name());
+    }
+    assert!(count > 40, "only {count} optional fields were found");
+}
+
+#[test]
+fn the_limits_of_inputs_are_called_as_those_of_features() {
+    let pool = pool();
+    let of = |name: &str| {
+        pool.get_message_by_name(&format!("generation.v1.{name}"))
+            .unwrap()
+    };
+    for limit in of("InputLimits").fields() {
+        let same = of("FeatureProperties").get_field_by_name(limit.name());
+        let same = same.map(|it| (type_of(&it), it.is_list()));
+        let derived = ["category", "further_formats"].contains(&limit.name());
+        assert!(
+            derived || same == Some((type_of(&limit), limit.is_list())),
+            "{}",
+            limit.name()
+        );
+    }
+}
+
 #[test]
 fn every_field_says_how_it_behaves() {
     let pool = pool();
     let behavior = pool
         .get_extension_by_name("google.api.field_behavior")
         .unwrap();
-    for field in messages(&pool).iter().flat_map(MessageDescriptor::fields) {
+    for field in fields(&pool) {
         assert!(
             field.options().has_extension(&behavior),
             "{}",
@@ -34,18 +140,12 @@ fn every_field_says_how_it_behaves() {
 }
 
 #[test]
-fn pages_are_asked_for_and_counted_alike() {
+fn pages_are_asked_for_alike() {
     let pool = pool();
     for message in messages(&pool) {
         if let Some(size) = place(&message, "page_size") {
             let token = place(&message, "page_token");
             assert_eq!((size, token), (1, Some(2)), "{}", message.name());
-        }
-        for field in message
-            .fields()
-            .filter(|field| field.name().ends_with("_count"))
-        {
-            assert_eq!(field.kind(), Kind::Int64, "{}", field.full_name());
         }
     }
 }

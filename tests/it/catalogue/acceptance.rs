@@ -39,6 +39,7 @@ on_both_databases! {
                 allow_empty_prompt: true,
                 frame_rate: 25,
                 thumbnail_sizes: vec![64, 256],
+                omit_thumbnails: false,
                 make_poster: false,
                 make_preview: false,
                 omit_recipe: true,

@@ -173,6 +173,7 @@ fn other_feature(old: &Feature) -> Feature {
             allow_empty_prompt: false,
             frame_rate: 50,
             thumbnail_sizes: vec![],
+            omit_thumbnails: true,
             make_poster: false,
             make_preview: false,
             omit_recipe: false,

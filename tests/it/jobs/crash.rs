@@ -89,7 +89,7 @@ on_both_databases! {
         let media = folder();
         let first = Process::serve(&db, media.path(), &[]).await;
         let feature = CreateFeatureRequest {
-            properties: Some(FeatureProperties::default()),
+            properties: Some(FeatureProperties { omit_thumbnails: true, ..Default::default() }),
             ..scripted_feature("poster")
         };
         let feature = first.features().create_feature(feature).await.unwrap().into_inner().feature.unwrap();

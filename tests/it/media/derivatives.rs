@@ -31,10 +31,27 @@ on_both_databases! {
         }
     }
 
+    async fn a_picture_has_one_thumbnail_where_its_feature_says_nothing_and_none_where_it_says_so(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let feature = picture_feature(&server, &[]).await;
+        for (size, small) in [((640, 320), (512, 256)), ((320, 160), (320, 160))] {
+            let media = server.made(sized(feature, size.0, size.1)).await.media();
+            let [original, thumbnail] = &media[..] else { panic!("{media:?}") };
+            assert_eq!((original.role(), thumbnail.role()), (MediaRole::Original, MediaRole::Thumbnail));
+            assert_eq!((thumbnail.width, thumbnail.height, metadata(thumbnail, "thumbnail_size")), (small.0, small.1, 512.0));
+        }
+
+        let mut none = scripted_feature("none");
+        none.properties = Some(FeatureProperties { omit_thumbnails: true, ..Default::default() });
+        let none = server.add_feature(none).await.id;
+        assert_eq!(server.made(sized(none, 64, 64)).await.media().len(), 1);
+    }
+
     async fn each_output_has_its_own_and_the_originals_come_first(db: TestDatabase) {
         let server = TestServer::start(&db).await;
         let mut feature = scripted_feature("several");
-        feature.properties.as_mut().unwrap().thumbnail_sizes = vec![16];
+        let properties = feature.properties.as_mut().unwrap();
+        (properties.thumbnail_sizes, properties.omit_thumbnails) = (vec![16], false);
         let feature = server.add_feature(feature).await.id;
         // The first attempt makes nothing, so nothing of it may be left.
         let script = Script::new(&["transient", "several"]);
@@ -138,7 +155,7 @@ async fn delivered(
 ) -> Vec<Media> {
     let mut feature = scripted_feature_of(media_type, "recorded");
     let properties = feature.properties.get_or_insert_default();
-    properties.thumbnail_sizes = vec![48];
+    (properties.thumbnail_sizes, properties.omit_thumbnails) = (vec![48], false);
     properties.make_poster = true;
     properties.make_preview = media_type == MediaType::Video;
     let feature = server.add_feature(feature).await.id;

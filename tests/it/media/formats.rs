@@ -106,7 +106,8 @@ on_both_databases! {
         let mut feature = scripted_feature_of(MediaType::Video, "undecodable");
         let properties = feature.properties.get_or_insert_default();
         properties.formats = ["webm", "gif"].map(str::to_owned).into();
-        (properties.make_poster, properties.thumbnail_sizes) = (true, vec![32]);
+        (properties.thumbnail_sizes, properties.omit_thumbnails) = (vec![32], false);
+        properties.make_poster = true;
         let feature = server.add_feature(feature).await.id;
         let webm = Recording::webm();
         let script = webm.script();
@@ -187,6 +188,7 @@ async fn drawn_feature(client: &Client) -> i64 {
         category: MediaType::Image.into(),
         properties: Some(FeatureProperties {
             max_resolution: "320x200".to_owned(),
+            omit_thumbnails: true,
             ..Default::default()
         }),
         ..Default::default()

@@ -118,7 +118,8 @@ on_both_databases! {
     async fn each_file_of_a_job_has_a_name_of_its_own(db: TestDatabase) {
         let server = TestServer::start(&db).await;
         let mut feature = scripted_feature("several");
-        feature.properties.as_mut().unwrap().thumbnail_sizes = vec![16];
+        let properties = feature.properties.as_mut().unwrap();
+        (properties.thumbnail_sizes, properties.omit_thumbnails) = (vec![16], false);
         let feature = server.add_feature(feature).await.id;
         let script = Script::new(&["several"]);
         let media = server.made(scripted_request(feature, &script)).await.media();

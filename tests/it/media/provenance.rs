@@ -23,7 +23,7 @@ use crate::support::watching::Ended;
 on_both_databases! {
     async fn a_picture_and_its_formats_tell_what_made_them(db: TestDatabase) {
         let server = TestServer::start(&db).await;
-        let feature = feature(&server, FeatureProperties { thumbnail_sizes: vec![32], ..drawn() }).await;
+        let feature = feature(&server, FeatureProperties { thumbnail_sizes: vec![32], omit_thumbnails: false, ..drawn() }).await;
         let asked = picture(feature, &["png", "jpg", "webp"]);
         let (ended, media) = made(&server, asked.clone()).await;
         let told = &ended.job.output_metadata.as_ref().unwrap().fields["recipe"];
@@ -159,6 +159,7 @@ fn drawn() -> FeatureProperties {
     FeatureProperties {
         provider: "builtin".to_owned(),
         formats: ["png", "jpg", "webp"].map(str::to_owned).into(),
+        omit_thumbnails: true,
         ..Default::default()
     }
 }

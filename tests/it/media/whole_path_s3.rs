@@ -42,7 +42,7 @@ on_both_databases! {
         assert_eq!(answer.status(), StatusCode::OK);
         assert_eq!(answer.headers()["content-type"], "image/png");
         assert_eq!(called(&answer), format!("xin-chào-{}-1.png", media.request_id));
-        let listed = server.media_of(jobs[0].id).await.remove(0);
+        let listed = server.media_of(jobs[0].id).await.pop().unwrap();
         assert_eq!(listed.download_url, media.download_url);
         let content = answer.bytes().await.unwrap();
         let digest: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();

@@ -122,7 +122,7 @@ on_both_databases! {
         let deleted = server.requests().batch_delete_requests(BatchDeleteRequestsRequest { entries: entries.clone() }).await;
         let deleted = deleted.unwrap().into_inner().requests;
         assert_eq!(deleted.iter().map(|it| it.id).collect::<Vec<_>>(), [waiting.id, request.id]);
-        let trash = ListRequestsRequest { user_id: USER, only_deleted: true, ..Default::default() };
+        let trash = ListRequestsRequest { user_id: USER, show_only_deleted: true, ..Default::default() };
         assert_eq!(ids(&server, trash.clone()).await.0, [waiting.id, request.id]);
         let entries = vec![entry(request.id, ""), entry(waiting.id, "")];
         server.requests().batch_undelete_requests(BatchUndeleteRequestsRequest { entries }).await.unwrap();

@@ -176,7 +176,8 @@ on_both_databases! {
 /// A feature whose pictures have two thumbnails, of which the larger is made last.
 async fn feature_with_thumbnails(client: &Client) -> i64 {
     let mut feature = scripted_feature("pictures");
-    feature.properties.get_or_insert_default().thumbnail_sizes = vec![16, 48];
+    let properties = feature.properties.get_or_insert_default();
+    (properties.thumbnail_sizes, properties.omit_thumbnails) = (vec![16, 48], false);
     client.add_feature(feature).await.id
 }
 

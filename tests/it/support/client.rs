@@ -160,6 +160,7 @@ pub(crate) fn scripted_feature(name: &str) -> CreateFeatureRequest {
         category: MediaType::Image.into(),
         properties: Some(FeatureProperties {
             provider: "scripted".to_owned(),
+            omit_thumbnails: true,
             ..Default::default()
         }),
         ..Default::default()

@@ -32,6 +32,7 @@ pub(crate) fn full_feature(name: &str) -> CreateFeatureRequest {
             allow_empty_prompt: true,
             frame_rate: 25,
             thumbnail_sizes: vec![64, 256],
+            omit_thumbnails: false,
             make_poster: false,
             make_preview: false,
             omit_recipe: true,

@@ -151,6 +151,7 @@ pub(super) fn feature(provider: &str) -> CreateFeatureRequest {
     CreateFeatureRequest {
         properties: Some(FeatureProperties {
             provider: provider.to_owned(),
+            omit_thumbnails: true,
             ..Default::default()
         }),
         ..scripted_feature(provider)

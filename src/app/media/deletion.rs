@@ -1,6 +1,9 @@
-//! Deletion of several media rows at once, and the way back, see docs/domain.md#soft-delete.
+//! Deletion of media rows, one or several at once, and the way back; the files stay in the storage, see docs/domain.md#soft-delete.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    slice,
+};
 
 use chrono::{DateTime, Utc};
 
@@ -27,6 +30,36 @@ impl App {
         entries: &[Entry],
     ) -> Result<Vec<Shown>, Error> {
         self.set_media_deleted(caller, entries, false).await
+    }
+
+    /// Hides one media row. One that is deleted already is returned as it is.
+    pub async fn delete_media(&self, caller: Caller, id: i64) -> Result<Shown, Error> {
+        self.set_one_deleted(caller, id, true).await
+    }
+
+    /// Shows one deleted media row again. A live one is returned as it is.
+    pub async fn undelete_media(&self, caller: Caller, id: i64) -> Result<Shown, Error> {
+        self.set_one_deleted(caller, id, false).await
+    }
+
+    async fn set_one_deleted(
+        &self,
+        caller: Caller,
+        id: i64,
+        deleted: bool,
+    ) -> Result<Shown, Error> {
+        let entry = Entry {
+            id,
+            ..Entry::default()
+        };
+        self.store
+            .write(async |tx| {
+                let entries = slice::from_ref(&entry);
+                let deleted_requests = lock_requests(tx, caller, entries).await?;
+                let change = (deleted, self.clock.now());
+                set_deleted(tx, caller, &entry, &deleted_requests, change).await
+            })
+            .await
     }
 
     async fn set_media_deleted(

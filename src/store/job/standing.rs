@@ -1,0 +1,152 @@
+//! Where jobs stand, as watchers ask it again and again.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, Select,
+};
+
+use crate::{
+    domain::{Error, JobStatus},
+    entity::{
+        job::{Column, Entity},
+        request,
+    },
+    store::one_of::one_of_ids,
+};
+
+/// Where a job stands: what tells a watcher whether there is something to read.
+#[derive(Clone, Debug, PartialEq, FromQueryResult)]
+pub struct Standing {
+    /// Of the job.
+    pub id: i64,
+    /// The request that it belongs to.
+    pub request_id: i64,
+    /// Of the last transition.
+    pub revision: i64,
+    /// Since that transition.
+    pub status: JobStatus,
+    /// 0 to 1, of the current attempt.
+    pub progress: f64,
+    /// What that does now, as the provider says it.
+    pub progress_message: Option<String>,
+    /// What that has so far, as a data URL.
+    pub progress_preview: Option<String>,
+    /// The job that a retry made in its place.
+    pub superseded_by: Option<i64>,
+    /// `None` while it is live.
+    pub deleted_at: Option<DateTime<Utc>>,
+    /// `None` while its request is live.
+    pub request_deleted_at: Option<DateTime<Utc>>,
+}
+
+impl Standing {
+    /// Whether its request waits for it: it is live, not superseded, and has not ended.
+    pub fn is_open(&self) -> bool {
+        self.deleted_at.is_none() && self.superseded_by.is_none() && !self.status.is_terminal()
+    }
+}
+
+/// How all jobs of these requests stand at one moment, deleted and superseded ones too, in order of id.
+pub async fn standings_of_requests(
+    db: &impl ConnectionTrait,
+    request_ids: impl IntoIterator<Item = i64>,
+) -> Result<Vec<Standing>, Error> {
+    let of_requests = one_of_ids(
+        db.get_database_backend(),
+        (Entity, Column::RequestId),
+        request_ids,
+    );
+    Ok(all_standings()
+        .filter(of_requests)
+        .into_model()
+        .all(db)
+        .await?)
+}
+
+/// How these jobs stand at one moment, in order of id.
+pub async fn standings(
+    db: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = i64>,
+) -> Result<Vec<Standing>, Error> {
+    let these = one_of_ids(db.get_database_backend(), (Entity, Column::Id), ids);
+    Ok(all_standings().filter(these).into_model().all(db).await?)
+}
+
+/// How the first `limit` jobs of a user after `id` stand at one moment, deleted ones too, in order of id.
+pub async fn standings_after(
+    db: &impl ConnectionTrait,
+    user_id: i64,
+    id: i64,
+    limit: usize,
+) -> Result<Vec<Standing>, Error> {
+    let jobs = all_standings()
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::Id.gt(id))
+        .limit(limit as u64);
+    Ok(jobs.into_model().all(db).await?)
+}
+
+/// The newest `limit` jobs of a user with their revisions, and whether each has ended.
+pub async fn newest(
+    db: &impl ConnectionTrait,
+    user_id: i64,
+    limit: usize,
+) -> Result<Vec<(i64, i64, JobStatus)>, Error> {
+    let jobs = Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::Revision, Column::Status])
+        .filter(Column::UserId.eq(user_id))
+        .order_by_desc(Column::Id)
+        .limit(limit as u64);
+    Ok(jobs.into_tuple().all(db).await?)
+}
+
+/// The first `limit` live jobs of a user that have not ended, in order of id.
+pub async fn unfinished(
+    db: &impl ConnectionTrait,
+    user_id: i64,
+    limit: usize,
+) -> Result<Vec<i64>, Error> {
+    let jobs = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::DeletedAt.is_null())
+        .filter(Column::Status.is_in([JobStatus::Pending, JobStatus::Processing]))
+        .order_by_asc(Column::Id)
+        .limit(limit as u64);
+    Ok(jobs.into_tuple().all(db).await?)
+}
+
+/// The newest job of all; 0 if there is none.
+pub async fn last_id(db: &impl ConnectionTrait) -> Result<i64, Error> {
+    let newest = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .order_by_desc(Column::Id);
+    Ok(newest.into_tuple().one(db).await?.unwrap_or(0))
+}
+
+fn all_standings() -> Select<Entity> {
+    let request = Entity::belongs_to(request::Entity)
+        .from(Column::RequestId)
+        .to(request::Column::Id)
+        .into();
+    Entity::find()
+        .select_only()
+        .columns([
+            Column::Id,
+            Column::RequestId,
+            Column::Revision,
+            Column::Status,
+            Column::Progress,
+            Column::ProgressMessage,
+            Column::ProgressPreview,
+            Column::SupersededBy,
+            Column::DeletedAt,
+        ])
+        .column_as(request::Column::DeletedAt, "request_deleted_at")
+        .join(JoinType::InnerJoin, request)
+        .order_by_asc(Column::Id)
+}
