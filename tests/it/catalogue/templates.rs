@@ -432,6 +432,7 @@ async fn render(
         id: template_id,
         user_prompt: user_prompt.to_owned(),
         variables: structure(variables).fields.into_iter().collect(),
+        ..Default::default()
     };
     let rendered = server.templates().render_template(request).await?;
     Ok(rendered.into_inner())

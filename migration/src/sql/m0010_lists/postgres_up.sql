@@ -20,3 +20,7 @@ CREATE INDEX idx_generation_jobs_error_page ON generation_jobs(error_code, id DE
 CREATE INDEX idx_generation_media_created_at ON generation_media(created_at) WHERE deleted_at IS NULL;
 -- Templates of a name, whatever their feature. Costs intake nothing.
 CREATE INDEX idx_generation_templates_name ON generation_templates(name) WHERE deleted_at IS NULL;
+
+-- Searches go through display names and translations too: all that was folded before is folded anew.
+UPDATE generation_features SET search_version = NULL;
+UPDATE generation_templates SET search_version = NULL;
