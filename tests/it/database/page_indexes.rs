@@ -20,6 +20,8 @@ const MANY: &str = "
         SELECT 'feature_' || n, 'image' FROM generate_series(1, 200) AS n;
     INSERT INTO generation_templates (feature_id, name, template_data)
         SELECT n, 'template', '{}' FROM generate_series(1, 200) AS n;
+    INSERT INTO generation_templates (feature_id, name, template_data)
+        SELECT 1, 'named_' || n, '{}' FROM generate_series(1, 5000) AS n;
     INSERT INTO generation_requests
             (user_id, project_id, feature_id, template_id, user_prompt, created_at, deleted_at)
         SELECT n, n, n, n, 'x', TIMESTAMPTZ '2026-01-01' + n * INTERVAL '1 day', CASE WHEN i = 7 THEN now() END
@@ -73,11 +75,7 @@ const PAGES: [(&str, &str, &str); 21] = [
         "jobs_created_at",
     ),
     ("jobs", "error_code = 'X' AND live", "jobs_error_page"),
-    (
-        "templates",
-        "name = 'template_3' AND live",
-        "templates_name",
-    ),
+    ("templates", "name = 'named_3' AND live", "templates_name"),
     (
         "media",
         "created_at < '2026-01-03' AND live",
@@ -140,47 +138,56 @@ async fn on_postgres_an_index_has_the_requests_of_a_user_in_the_order_of_their_c
     assert!(!plan.contains("Sort"), "{plan}");
 }
 
-/// A table, the rows asked for, their order, and the index that finds them; none means the primary key, which then is read
-/// from its end until the page is full.
-const SQLITE_PAGES: [(&str, &str, &str, &str); 9] = [
+/// A table, the rows asked for, their order, and the index that finds them in it. What no index finds is looked for among all
+/// that is live, from the newest on until the page is full.
+const SQLITE_PAGES: [(&str, &str, &str, &str); 8] = [
     (
         "requests",
         "user_id = ?",
         "updated_at DESC, id DESC",
-        "requests_user_updated",
+        "requests_user_updated (user_id=?)",
     ),
     (
         "requests",
         "user_id = ? AND deleted",
         "id DESC",
-        "requests_user_deleted",
+        "requests_user_deleted (user_id=?)",
     ),
     ("requests", "deleted", "id DESC", "requests_deleted_page"),
-    ("jobs", "error_code = ?", "id DESC", "jobs_error_page"),
     (
         "jobs",
-        "created_at >= ? AND created_at < ?",
-        "created_at",
-        "jobs_created_at",
+        "error_code = ?",
+        "id DESC",
+        "jobs_error_page (error_code=?)",
+    ),
+    (
+        "jobs",
+        "created_at < ?",
+        "id DESC",
+        "jobs_deleted_at (deleted_at=?)",
     ),
     (
         "media",
-        "created_at >= ? AND created_at < ?",
-        "created_at",
-        "media_created_at",
+        "created_at < ?",
+        "id DESC",
+        "media_deleted_at (deleted_at=?)",
     ),
-    ("media", "role IN (?, ?)", "id DESC", ""),
-    ("templates", "name = ?", "id DESC", "templates_name"),
+    (
+        "media",
+        "role IN (?, ?)",
+        "id DESC",
+        "media_deleted_at (deleted_at=?)",
+    ),
     (
         "templates",
-        "feature_id IN (?, ?)",
+        "name = ?",
         "id DESC",
-        "templates_feature",
+        "templates_name (name=?)",
     ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_sqlite_an_index_finds_the_page_and_no_page_reads_a_table_that_it_has_to_sort() {
+async fn on_sqlite_an_index_has_each_page_in_its_order() {
     let db = TestDatabase::create(Backend::Sqlite).await;
     let database = db.connect().await;
     migration::up(&database, None).await.unwrap();
@@ -191,12 +198,12 @@ async fn on_sqlite_an_index_finds_the_page_and_no_page_reads_a_table_that_it_has
         };
         let page =
             format!("SELECT * FROM generation_{table} WHERE {rows} ORDER BY {order} LIMIT 51");
-        let plan = sqlite_plan(&database, &page).await.join("\n");
-        let found = match index {
-            "" => plan == format!("SCAN generation_{table}"),
-            index => plan.contains(&format!("idx_generation_{index}")),
-        };
-        assert!(found, "{page}:\n{plan}");
+        let plan = sqlite_plan(&database, &page).await;
+        // A second step would sort.
+        assert!(
+            plan.len() == 1 && plan[0].ends_with(&format!("idx_generation_{index}")),
+            "{page}: {plan:#?}"
+        );
     }
 }
 
