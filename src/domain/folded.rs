@@ -2,6 +2,8 @@
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::Names;
+
 /// The text in one form of Unicode (NFKC) and without case. Marks stay: in Vietnamese they make another word.
 pub fn folded(text: &str) -> String {
     // Upper case brings together what lower case keeps apart, such as ß and ss.
@@ -9,9 +11,14 @@ pub fn folded(text: &str) -> String {
     upper.flat_map(char::to_lowercase).nfkc().collect()
 }
 
-/// What a search by text looks through. The text searched for has no line breaks, so it is in one of the two.
-pub fn folded_lines(name: &str, description: &str) -> String {
-    format!("{}\n{}", folded(name), folded(description))
+/// What a search by text looks through: what people read, in every language. The text searched for has no line breaks, so it
+/// is in one of them.
+pub fn folded_lines(name: &str, description: &str, names: &Names) -> String {
+    let translated = names.translations.values();
+    let translated = translated.flat_map(|texts| [&*texts.display_name, &*texts.description]);
+    let own = [name, description, &names.display_name];
+    let lines: Vec<_> = own.into_iter().chain(translated).map(folded).collect();
+    lines.join("\n")
 }
 
 #[cfg(test)]

@@ -188,11 +188,12 @@ impl TemplateService for Templates {
     ) -> Result<Response<proto::RecordTemplateViewResponse>, Status> {
         let caller = caller(&request);
         let view = request.into_inner();
-        call::note_id(view.id);
+        let mut checks = Checks::default();
+        let id = self.id_of(view.id, &view.template, &mut checks).await?;
         let counted = self
             .app
-            .record_template_view(caller, view.id, view.user_id)
-            .await?;
+            .record_template_view(caller, id, view.user_id, checks);
+        let counted = counted.await?;
         Ok(Response::new(proto::RecordTemplateViewResponse {
             is_counted: counted,
         }))
@@ -311,12 +312,13 @@ impl TemplateService for Templates {
     ) -> Result<Response<proto::RenderTemplateResponse>, Status> {
         let caller = caller(&request);
         let request = request.into_inner();
-        call::note_id(request.id);
         let mut checks = Checks::default();
+        let named = &request.template;
+        let template_id = self.id_of(request.id, named, &mut checks).await?;
         json::check_finite("variables", request.variables.values(), &mut checks);
         let view = view_from(request.view, caller, &mut checks);
         let trial = Trial {
-            template_id: request.id,
+            template_id,
             user_prompt: request.user_prompt,
             variables: json::from_map(request.variables),
         };
@@ -368,6 +370,20 @@ impl TemplateService for Templates {
 }
 
 impl Templates {
+    /// The id given, or that of the template which is named in its place.
+    async fn id_of(&self, id: i64, named: &str, checks: &mut Checks) -> Result<i64, Error> {
+        call::note_id(id);
+        checks.require(id == 0 || named.is_empty(), "template", || {
+            Flaw::Conflict.says("must be left out beside id")
+        });
+        if id != 0 || named.is_empty() {
+            return Ok(id);
+        }
+        let found = store::template::find_named(self.app.store.reader(), named).await?;
+        call::note_id(found.id);
+        Ok(found.id)
+    }
+
     async fn page(
         &self,
         filter: &store::template::Filter,

@@ -14,8 +14,8 @@ use serde::Serialize;
 
 use crate::{
     domain::{
-        Checks, Error, FeatureDraft, Flaw, JobStatus, MAX_VARIABLES, MediaType, Page, RequestDraft,
-        Resource, TableName, folded_lines, is_name, media_id,
+        Checks, Error, FeatureDraft, FeatureProperties, Flaw, JobStatus, MAX_VARIABLES, MediaType,
+        Named, Page, RequestDraft, Resource, TableName, folded_lines, is_name, media_id, stored,
     },
     entity::{
         feature::{ActiveModel, Column, Entity, Model},
@@ -53,7 +53,7 @@ pub async fn insert(
     now: DateTime<Utc>,
 ) -> Result<Model, Error> {
     let name = draft.name.clone();
-    let search_text = folded_lines(&draft.name, &draft.description);
+    let search_text = folded_lines(&draft.name, &draft.description, &draft.names);
     let feature = ActiveModel {
         id: NotSet,
         name: Set(draft.name),
@@ -268,7 +268,7 @@ pub async fn update(
     now: DateTime<Utc>,
 ) -> Result<Model, Error> {
     let name = draft.name.clone();
-    let search_text = folded_lines(&draft.name, &draft.description);
+    let search_text = folded_lines(&draft.name, &draft.description, &draft.names);
     let feature = ActiveModel {
         search_text: Set(Some(search_text)),
         search_version: Set(Some(locked.version + 1)),
@@ -316,9 +316,10 @@ fn next_version(locked: &Model, now: DateTime<Utc>) -> ActiveModel {
 impl Searched for Entity {
     fn folded(feature: Model, _: DbBackend) -> ActiveModel {
         let description = feature.description.unwrap_or_default();
+        let Named::<FeatureProperties> { names, .. } = stored::show(feature.properties);
         ActiveModel {
             id: Unchanged(feature.id),
-            search_text: Set(Some(folded_lines(&feature.name, &description))),
+            search_text: Set(Some(folded_lines(&feature.name, &description, &names))),
             search_version: Set(Some(feature.version)),
             ..Default::default()
         }

@@ -14,8 +14,8 @@ use serde::Serialize;
 
 use crate::{
     domain::{
-        Error, MediaType, Names, Page, Resource, TemplateDraft, folded, folded_lines, in_window,
-        is_name,
+        Error, MediaType, Named, Names, Page, Resource, TemplateData, TemplateDraft, folded,
+        folded_lines, in_window, is_name, stored,
     },
     entity::{
         TextList, feature,
@@ -52,7 +52,7 @@ pub struct Filter {
     pub is_active: Option<bool>,
     /// Those that are trending, or those that are not.
     pub is_trending: Option<bool>,
-    /// In the name or the description, folded like them.
+    /// In what people read of it in any language, folded like it.
     pub text: String,
     /// Deleted ones too.
     pub show_deleted: bool,
@@ -85,7 +85,11 @@ pub async fn insert(
     let (feature_id, name) = (draft.feature_id, draft.name.clone());
     let backend = db.get_database_backend();
     let template = ActiveModel {
-        search_text: Set(Some(folded_lines(&draft.name, &draft.description))),
+        search_text: Set(Some(folded_lines(
+            &draft.name,
+            &draft.description,
+            &draft.names,
+        ))),
         search_tags: Set(folded_tags(&draft.tags, backend)),
         search_version: Set(Some(1)),
         preview_media_id: Set(draft.preview_media_id),
@@ -223,7 +227,11 @@ pub async fn update(
     let name = draft.name.clone();
     let backend = tx.get_database_backend();
     let template = ActiveModel {
-        search_text: Set(Some(folded_lines(&draft.name, &draft.description))),
+        search_text: Set(Some(folded_lines(
+            &draft.name,
+            &draft.description,
+            &draft.names,
+        ))),
         search_tags: Set(folded_tags(&draft.tags, backend)),
         search_version: Set(Some(locked.version + 1)),
         name: Set(draft.name),
@@ -286,10 +294,11 @@ fn folded_tags(tags: &[String], backend: DbBackend) -> Option<TextList> {
 impl Searched for Entity {
     fn folded(template: Model, backend: DbBackend) -> ActiveModel {
         let description = template.description.unwrap_or_default();
+        let Named::<TemplateData> { names, .. } = stored::show(Some(template.template_data));
         let tags = template.tags.as_ref().map_or(&[][..], TextList::items);
         ActiveModel {
             id: Unchanged(template.id),
-            search_text: Set(Some(folded_lines(&template.name, &description))),
+            search_text: Set(Some(folded_lines(&template.name, &description, &names))),
             search_tags: Set(folded_tags(tags, backend)),
             search_version: Set(Some(template.version)),
             ..Default::default()

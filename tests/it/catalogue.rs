@@ -5,6 +5,7 @@ mod defaults;
 mod feature_updates;
 mod features;
 mod file;
+mod galleries;
 mod looks;
 mod names;
 mod previews;

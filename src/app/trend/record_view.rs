@@ -10,14 +10,14 @@ use super::day;
 
 impl App {
     /// Counts that a user has seen a live template, once a day (UTC). Returns whether it counted; the template shows it after
-    /// the next fold.
+    /// the next fold. `checks` holds what is wrong already.
     pub async fn record_template_view(
         &self,
         caller: Caller,
         template_id: i64,
         user_id: i64,
+        mut checks: Checks,
     ) -> Result<bool, Error> {
-        let mut checks = Checks::default();
         checks.id("id", template_id);
         checks.id("user_id", user_id);
         checks.finish(())?;

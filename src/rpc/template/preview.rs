@@ -5,7 +5,6 @@ use tonic::Status;
 use crate::{
     app::App,
     domain::{Caller, Checks, Flaw, Preview, RequestDraft},
-    store,
 };
 
 use crate::rpc::{json, proto, request};
@@ -17,7 +16,7 @@ pub(super) async fn create(
     caller: Caller,
     preview: proto::PreviewTemplateRequest,
 ) -> Result<proto::PreviewTemplateResponse, Status> {
-    let (draft, checks) = draft(app, preview).await?;
+    let (draft, checks) = draft(preview);
     let (request, jobs) = app.create_request(caller, draft, &checks).await?;
     request::note_jobs(request.request.id, &jobs);
     Ok(proto::PreviewTemplateResponse {
@@ -26,14 +25,13 @@ pub(super) async fn create(
     })
 }
 
-async fn draft(
-    app: &App,
-    preview: proto::PreviewTemplateRequest,
-) -> Result<(RequestDraft, Checks), Status> {
+fn draft(preview: proto::PreviewTemplateRequest) -> (RequestDraft, Checks) {
     let asked = proto::CreateRequestRequest {
         user_id: preview.user_id,
         feature_id: preview.feature_id,
         template_id: preview.template_id,
+        feature: preview.feature,
+        template: preview.template,
         user_prompt: preview.user_prompt,
         user_media_urls: preview.user_media_urls,
         input: preview.input,
@@ -44,18 +42,12 @@ async fn draft(
     let mut checks = request::check_message(&asked);
     let data = preview.template_data;
     checks.extend(json::not_finite("", open_ended(data.as_ref())));
-    let template_id = asked.template_id.filter(|id| *id > 0);
-    checks.require(
-        data.is_some() || asked.template_id.is_some(),
-        "template_data",
-        || Flaw::Required.says("is required without a template_id"),
-    );
+    let names_template = asked.template_id.is_some() || !asked.template.is_empty();
+    checks.require(data.is_some() || names_template, "template_data", || {
+        Flaw::Required.says("is required without a template_id")
+    });
     let data = data.map(|data| data_from(data, &mut checks));
     let mut draft = request::draft(asked);
-    if let (0, Some(id)) = (draft.feature_id, template_id) {
-        let template = store::template::find_live(app.store.reader(), id).await?;
-        draft.feature_id = template.feature_id;
-    }
     draft.preview = Some(Preview { data });
-    Ok((draft, checks))
+    (draft, checks)
 }

@@ -6,12 +6,13 @@ use atelier::domain::Catalogue;
 use atelier::rpc::proto::{
     BatchGetTemplatesRequest, CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest,
     ErrorReason, Feature, GetFeatureRequest, GetTemplateRequest, ListFeaturesRequest,
-    ListTemplatesRequest, Template, TemplateChoice, TemplateData, TemplateVariable,
-    TemplateVariableType, Translation, VariableTranslation, View,
+    ListTemplatesRequest, PreviewTemplateRequest, RecordTemplateViewRequest, RenderTemplateRequest,
+    Template, TemplateChoice, TemplateData, TemplateVariable, TemplateVariableType, Translation,
+    VariableTranslation, View,
 };
 use tonic::{Code, Request};
 
-use crate::support::client::{Client, plain_template, request_for, scripted_feature};
+use crate::support::client::{Client, USER, plain_template, request_for, scripted_feature};
 use crate::support::database::on_both_databases;
 use crate::support::refusal::refusal;
 use crate::support::samples::{choice, full_template, limited_feature, variable};
@@ -119,6 +120,96 @@ on_both_databases! {
             "translations.vi.variables.city.choices",
             "translations.vi.variables",
         ]);
+    }
+
+    async fn a_template_that_is_named_is_rendered_seen_and_previewed(db: TestDatabase) {
+        let server = TestServer::start_api(&db).await;
+        let feature = server.add_feature(named_feature()).await;
+        let template = server.add_template(plain_template(feature.id, "sale")).await;
+        let mut calls = server.templates();
+        let render = |id, template: &str| RenderTemplateRequest {
+            id, template: template.to_owned(), user_prompt: "Xin chào".to_owned(), ..Default::default()
+        };
+        let by_id = calls.render_template(render(template.id, "")).await.unwrap().into_inner();
+        assert_eq!(calls.render_template(render(0, "poster/sale")).await.unwrap().into_inner(), by_id);
+        let view = |id, template: &str| RecordTemplateViewRequest { id, template: template.to_owned(), user_id: USER };
+        let counted = calls.record_template_view(view(0, "poster/sale")).await.unwrap().into_inner();
+        assert!(counted.is_counted);
+        let counted = calls.record_template_view(view(template.id, "")).await.unwrap().into_inner();
+        assert!(!counted.is_counted);
+        let preview = |template: &str| PreviewTemplateRequest {
+            template: template.to_owned(), user_id: USER, user_prompt: "Xin chào".to_owned(), ..Default::default()
+        };
+        let in_feature = PreviewTemplateRequest { feature: "poster".to_owned(), ..preview("poster/sale") };
+        let unsaved = PreviewTemplateRequest {
+            feature: "poster".to_owned(), template_data: Some(TemplateData::default()), ..preview("")
+        };
+        for (asked, template_id) in [
+            (preview("poster/sale"), Some(template.id)), (in_feature, Some(template.id)), (unsaved, None),
+        ] {
+            let made = calls.preview_template(asked).await.unwrap().into_inner().request.unwrap();
+            assert_eq!((made.feature_id, made.template_id), (feature.id, template_id));
+        }
+
+        refusal(calls.render_template(render(template.id, "poster/sale")).await).of_fields(["template"]);
+        refusal(calls.render_template(render(0, "")).await).of_fields(["id"]);
+        let both = RecordTemplateViewRequest { user_id: 0, ..view(template.id, "poster/sale") };
+        refusal(calls.record_template_view(both).await).of_fields(["template", "user_id"]);
+        let both = PreviewTemplateRequest { template_id: Some(template.id), ..preview("poster/sale") };
+        refusal(calls.preview_template(both).await).of_fields(["template"]);
+        refusal(calls.render_template(render(0, "poster/none")).await).is(Code::NotFound, ErrorReason::TemplateNotFound);
+        refusal(calls.record_template_view(view(0, "sale")).await).is(Code::NotFound, ErrorReason::TemplateNotFound);
+        refusal(calls.preview_template(preview("none/sale")).await).is(Code::NotFound, ErrorReason::TemplateNotFound);
+    }
+
+    async fn a_text_finds_names_and_descriptions_in_every_language(db: TestDatabase) {
+        let server = TestServer::start_api(&db).await;
+        let described = |description: &str| Translation {
+            display_name: "Affiche".to_owned(), description: description.to_owned(), ..Default::default()
+        };
+        let mut asked = named_feature();
+        asked.translations.insert("fr".to_owned(), described("Pour les murs"));
+        let feature = server.add_feature(asked).await;
+        let mut asked = named_template(feature.id);
+        asked.translations.insert("fr".to_owned(), described("Pour les soldes"));
+        let template = server.add_template(asked).await;
+        server.add_template(plain_template(feature.id, "plain")).await;
+        let other = server.add_feature(scripted_feature("other")).await;
+        let found = async |text: &str| {
+            let (text, language) = (text.to_owned(), Some("en".to_owned()));
+            let request = ListFeaturesRequest { text: text.clone(), language: language.clone(), ..Default::default() };
+            let features = server.features().list_features(request).await.unwrap().into_inner().features;
+            let request = ListTemplatesRequest { text, language, ..Default::default() };
+            let templates = server.templates().list_templates(request).await.unwrap().into_inner().templates;
+            let features: Vec<_> = features.iter().map(|feature| feature.id).collect();
+            (features, templates.iter().map(|template| template.id).collect::<Vec<_>>())
+        };
+        let checked = async || {
+            for (text, features, templates) in [
+                ("áp phích", vec![feature.id], vec![]),
+                ("GIẢM GIÁ", vec![], vec![template.id]),
+                ("affiche", vec![feature.id], vec![template.id]),
+                ("POUR LES", vec![feature.id], vec![template.id]),
+                ("soldes", vec![], vec![template.id]),
+                ("for walls", vec![feature.id], vec![]),
+                // One text is not the next, and what a form says is none of them.
+                ("affiche pour", vec![], vec![]),
+                ("Cố đô", vec![], vec![]),
+                ("other", vec![other.id], vec![]),
+            ] {
+                assert_eq!(found(text).await, (features, templates), "{text}");
+            }
+        };
+        checked().await;
+        // As an older program has left them.
+        for table in ["features", "templates"] {
+            db.execute(&format!("UPDATE generation_{table} SET search_text = NULL, search_version = NULL")).await;
+        }
+        checked().await;
+        let changed = Template { display_name: "Rabais".to_owned(), translations: HashMap::new(), ..template.clone() };
+        server.update_template(changed, &["display_name", "translations"]).await.unwrap();
+        assert_eq!(found("soldes").await, (vec![], vec![]));
+        assert_eq!(found("rabais").await, (vec![], vec![template.id]));
     }
 
     async fn features_and_templates_can_be_named_in_the_place_of_their_ids(db: TestDatabase) {

@@ -104,7 +104,7 @@ on_both_databases! {
         let server = TestServer::start_api(&db).await;
         let template = add_templates(&server, 1).await.remove(0);
         let record = async |template_id, user_id| {
-            let request = RecordTemplateViewRequest { id: template_id, user_id };
+            let request = RecordTemplateViewRequest { id: template_id, user_id, ..Default::default() };
             refusal(server.templates().record_template_view(request).await)
         };
         record(0, -1).await.of_fields(["id", "user_id"]);
@@ -343,6 +343,7 @@ async fn view(client: &Client, template_id: i64, user_id: i64) -> Result<bool, C
     let request = RecordTemplateViewRequest {
         id: template_id,
         user_id,
+        ..Default::default()
     };
     let recorded = client.templates().record_template_view(request).await;
     let counted = recorded.map(|recorded| recorded.into_inner().is_counted);

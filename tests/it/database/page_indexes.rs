@@ -20,6 +20,8 @@ const MANY: &str = "
         SELECT 'feature_' || n, 'image' FROM generate_series(1, 200) AS n;
     INSERT INTO generation_templates (feature_id, name, template_data)
         SELECT n, 'template', '{}' FROM generate_series(1, 200) AS n;
+    INSERT INTO generation_templates (feature_id, name, template_data)
+        SELECT 1, 'named_' || n, '{}' FROM generate_series(1, 5000) AS n;
     INSERT INTO generation_requests
             (user_id, project_id, feature_id, template_id, user_prompt, created_at, deleted_at)
         SELECT n, n, n, n, 'x', TIMESTAMPTZ '2026-01-01' + n * INTERVAL '1 day', CASE WHEN i = 7 THEN now() END
@@ -34,7 +36,7 @@ const MANY: &str = "
     ANALYZE;";
 
 /// A table, the rows asked for, and the index that finds them.
-const PAGES: [(&str, &str, &str); 20] = [
+const PAGES: [(&str, &str, &str); 21] = [
     ("requests", "user_id = 3", "requests_user_page"),
     ("requests", "user_id = 3 AND live", "requests_user_page"),
     (
@@ -73,6 +75,7 @@ const PAGES: [(&str, &str, &str); 20] = [
         "jobs_created_at",
     ),
     ("jobs", "error_code = 'X' AND live", "jobs_error_page"),
+    ("templates", "name = 'named_3' AND live", "templates_name"),
     (
         "media",
         "created_at < '2026-01-03' AND live",
@@ -117,6 +120,99 @@ async fn on_postgres_an_index_finds_the_page_of_a_few_rows_among_many() {
         let index = format!("idx_generation_{index}");
         assert!(plan.contains(&index), "{table} where {rows}:\n{plan}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres_an_index_has_the_requests_of_a_user_in_the_order_of_their_changes() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let database = db.connect().await;
+    migration::up(&database, None).await.unwrap();
+    database.execute_unprepared(MANY).await.unwrap();
+    let page = "SELECT * FROM generation_requests WHERE user_id = 3 AND deleted_at IS NULL
+                ORDER BY updated_at DESC, id DESC LIMIT 10";
+    let plan = explain(&database, page).await;
+    assert!(
+        plan.contains("idx_generation_requests_user_updated"),
+        "{plan}"
+    );
+    assert!(!plan.contains("Sort"), "{plan}");
+}
+
+/// A table, the rows asked for, their order, and the index that finds them in it. What no index finds is looked for among all
+/// that is live, from the newest on until the page is full.
+const SQLITE_PAGES: [(&str, &str, &str, &str); 8] = [
+    (
+        "requests",
+        "user_id = ?",
+        "updated_at DESC, id DESC",
+        "requests_user_updated (user_id=?)",
+    ),
+    (
+        "requests",
+        "user_id = ? AND deleted",
+        "id DESC",
+        "requests_user_deleted (user_id=?)",
+    ),
+    ("requests", "deleted", "id DESC", "requests_deleted_page"),
+    (
+        "jobs",
+        "error_code = ?",
+        "id DESC",
+        "jobs_error_page (error_code=?)",
+    ),
+    (
+        "jobs",
+        "created_at < ?",
+        "id DESC",
+        "jobs_deleted_at (deleted_at=?)",
+    ),
+    (
+        "media",
+        "created_at < ?",
+        "id DESC",
+        "media_deleted_at (deleted_at=?)",
+    ),
+    (
+        "media",
+        "role IN (?, ?)",
+        "id DESC",
+        "media_deleted_at (deleted_at=?)",
+    ),
+    (
+        "templates",
+        "name = ?",
+        "id DESC",
+        "templates_name (name=?)",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_sqlite_an_index_has_each_page_in_its_order() {
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let database = db.connect().await;
+    migration::up(&database, None).await.unwrap();
+    for (table, rows, order, index) in SQLITE_PAGES {
+        let rows = match rows.contains("deleted") {
+            true => rows.replace("deleted", "deleted_at IS NOT NULL"),
+            false => format!("{rows} AND deleted_at IS NULL"),
+        };
+        let page =
+            format!("SELECT * FROM generation_{table} WHERE {rows} ORDER BY {order} LIMIT 51");
+        let plan = sqlite_plan(&database, &page).await;
+        // A second step would sort.
+        assert!(
+            plan.len() == 1 && plan[0].ends_with(&format!("idx_generation_{index}")),
+            "{page}: {plan:#?}"
+        );
+    }
+}
+
+async fn sqlite_plan(database: &DatabaseConnection, query: &str) -> Vec<String> {
+    let explain = format!("EXPLAIN QUERY PLAN {query}");
+    let explain = Statement::from_string(DbBackend::Sqlite, explain);
+    let steps = database.query_all_raw(explain).await.unwrap();
+    let step = |step: sea_orm::QueryResult| step.try_get::<String>("", "detail").unwrap();
+    steps.into_iter().map(step).collect()
 }
 
 async fn plan(database: &DatabaseConnection, table: &str, rows: &str) -> String {
@@ -255,11 +351,7 @@ async fn on_sqlite_covers_are_found_by_their_requests_and_not_among_all_that_is_
     let database = db.connect().await;
     migration::up(&database, None).await.unwrap();
     let covers = select_covers(DbBackend::Sqlite, &[1, 2]).build(DbBackend::Sqlite);
-    let explain = format!("EXPLAIN QUERY PLAN {covers}");
-    let explain = Statement::from_string(DbBackend::Sqlite, explain);
-    let steps = database.query_all_raw(explain).await.unwrap();
-    let step = |step: sea_orm::QueryResult| step.try_get::<String>("", "detail").unwrap();
-    let plan: Vec<String> = steps.into_iter().map(step).collect();
+    let plan = sqlite_plan(&database, &covers.to_string()).await;
     for index in ["jobs_of_request (request_id=?)", "media_of_job (job_id=?)"] {
         let found = plan.iter().any(|step| step.contains(index));
         assert!(found, "{index}: {plan:#?}");

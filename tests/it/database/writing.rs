@@ -1,7 +1,7 @@
 //! What a use case leaves behind in the database: its work whole, or nothing, and no lock either way.
 
 use atelier::app::AttemptEnd;
-use atelier::domain::{Caller, Error, JobCounts, JobStatus, RequestStatus, request_status};
+use atelier::domain::{Caller, Checks, Error, JobCounts, JobStatus, RequestStatus, request_status};
 use atelier::entity::job;
 use atelier::store::queue::{self, Lease};
 use sea_orm::{
@@ -94,7 +94,10 @@ async fn what_is_acknowledged_after_a_full_disk_is_there() {
         limit(count_pages(&db).await).await;
         let refused = loop {
             let (caller, user_id) = (Caller::TrustedService, viewers.next().unwrap());
-            let viewed = bench.app.record_template_view(caller, template_id, user_id);
+            let viewed =
+                bench
+                    .app
+                    .record_template_view(caller, template_id, user_id, Checks::default());
             if let Err(error) = viewed.await {
                 break error;
             }

@@ -10,3 +10,6 @@ CREATE INDEX idx_generation_jobs_error_page ON generation_jobs(error_code, id DE
     WHERE error_code IS NOT NULL AND deleted_at IS NULL;
 CREATE INDEX idx_generation_media_created_at ON generation_media(created_at) WHERE deleted_at IS NULL;
 CREATE INDEX idx_generation_templates_name ON generation_templates(name) WHERE deleted_at IS NULL;
+
+UPDATE generation_features SET search_version = NULL;
+UPDATE generation_templates SET search_version = NULL;

@@ -210,6 +210,7 @@ impl<'a> Calls<'a> {
             "RecordTemplateView" => RecordTemplateViewRequest {
                 id: self.fixtures.live.template,
                 user_id: USER,
+                ..Default::default()
             }
             .encode_to_vec(),
             "WatchRequest" => WatchRequestRequest {
