@@ -66,7 +66,7 @@ export async function picture(page, url, tell) {
   await idle(page, "#gallery");
   await submit(page, "Grand opening", "Khai trương quán cà phê: giảm 50% cả tuần");
   await page.waitForSelector(".steps li >> text=completed");
-  await page.click("text=Open");
+  await page.click('#history button:text-is("Open")');
   await idle(page, "#history > li");
   tell("blurred", await page.evaluate(look, "#history canvas"));
   release();
