@@ -5,14 +5,15 @@
 //! everything that is printed: debug output, problems and [`Loaded::to_toml`].
 
 mod address;
-mod command;
 mod contradiction;
 mod database_url;
 mod display;
+mod entry;
 mod identifier;
 mod kind;
 mod layer;
 mod problem;
+mod provider;
 mod quantity;
 mod reader;
 mod settings;
@@ -21,16 +22,15 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
-pub use command::KEYS as COMMAND_KEYS;
 pub use database_url::{DatabaseBackend, DatabaseUrl, PostgresServer, SqliteFile};
 pub use kind::{LogFormat, StorageBackend, StorageRemoval};
 pub use layer::{Flag, Inputs};
 pub use problem::{Problem, Problems, Source};
+pub use provider::{ExecConfig, ProviderConfig, ScriptedConfig};
 pub use quantity::{format_duration, parse_duration};
 pub use settings::{
-    CatalogueConfig, Config, DatabaseConfig, ExecConfig, ExecutorConfig, HealthConfig,
-    IdentityConfig, LimitsConfig, LogConfig, ProvidersConfig, ServerConfig, StorageConfig,
-    TrendsConfig,
+    CatalogueConfig, Config, DatabaseConfig, ExecutorConfig, HealthConfig, IdentityConfig,
+    LimitsConfig, LogConfig, ServerConfig, StorageConfig, TrendsConfig,
 };
 
 use crate::domain::{MediaType, TableName};
@@ -45,10 +45,8 @@ const DEFAULT_SYSTEM_USER: i64 = 1_000_000_000_000;
 pub struct Loaded {
     /// The values of all settings.
     pub config: Config,
-    /// The source of each value that is not the default, by `section.key`.
-    pub sources: BTreeMap<&'static str, Source>,
-    /// Where the table of each command stands that is not always there, by its name.
-    pub command_sources: BTreeMap<String, Source>,
+    /// The source of each value that is not the default, by `section.key` or `providers.NAME.key`.
+    pub sources: BTreeMap<String, Source>,
 }
 
 impl Config {

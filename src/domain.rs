@@ -58,7 +58,6 @@ pub use catalogue::{
 };
 pub use causes::with_causes;
 pub use check::{Checks, is_name};
-pub use command::Command;
 pub use deletion::deletion_time;
 pub use derivatives::Derivatives;
 pub use digest::{hex, sha256_hex};

@@ -24,5 +24,10 @@ pub(super) fn print_effective(loaded: &Loaded) -> CommandResult {
 /// Prints all settings; needs no valid configuration.
 pub(super) fn print_reference() -> CommandResult {
     output::print(&Config::reference())?;
+    for (kind, keys) in Config::provider_references() {
+        output::print(&format!(
+            "\nKeys of `[providers.NAME]` with `kind = \"{kind}\"`:\n\n{keys}"
+        ))?;
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,9 +1,9 @@
 //! What settings must be together, beyond what each must be by itself.
 
 use super::Config;
-use super::command::{BUILTIN, SCRIPTED};
 use super::database_url::DatabaseBackend;
 use super::kind::StorageBackend;
+use super::provider::BUILTIN;
 use super::reader::Reader;
 
 /// Reports to `reader` every pair of settings in `config` that do not go together.
@@ -82,10 +82,6 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
 
 /// The providers of a process with this configuration, before it narrows them.
 fn provider_names(config: &Config) -> Vec<&str> {
-    let mut names = vec![BUILTIN];
-    if config.providers.scripted {
-        names.push(SCRIPTED);
-    }
-    names.extend(config.exec.commands.keys().map(String::as_str));
-    names
+    let configured = config.providers.keys().map(String::as_str);
+    [BUILTIN].into_iter().chain(configured).collect()
 }

@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::command;
+use super::entry::Entry;
+use super::kind::quote;
 use super::layer::variable_of;
 use super::problem::Source;
-use super::settings::{ENTRIES, Entry};
+use super::provider;
+use super::settings::ENTRIES;
 use super::{Config, Loaded};
 
 impl Loaded {
@@ -21,40 +23,36 @@ impl Loaded {
                 let _ = writeln!(toml, "{gap}[{own_section}]");
                 section = own_section;
             }
-            let _ = match (value, self.sources.get(entry.key)) {
-                (Some(value), None | Some(Source::Default)) => writeln!(toml, "{key} = {value}"),
-                (Some(value), Some(source)) => writeln!(toml, "{key} = {value} # {source}"),
-                (None, _) => writeln!(toml, "# {key} is not set"),
-            };
+            toml.push_str(&self.line(entry.key, key, value));
         }
-        for (name, command) in &self.config.exec.commands {
-            toml.push('\n');
-            toml.push_str(&command::write(
-                name,
-                command,
-                self.command_sources.get(name),
-            ));
+        for (name, provider) in &self.config.providers {
+            let table = format!("{}.{name}", provider::SECTION);
+            let _ = writeln!(toml, "\n[{table}]");
+            let kind = ("kind", Some(quote(provider.kind())));
+            let others = provider.written().into_iter();
+            for (key, value) in [kind]
+                .into_iter()
+                .chain(others.map(|(entry, value)| (entry.key, value)))
+            {
+                toml.push_str(&self.line(&format!("{table}.{key}"), key, value));
+            }
         }
         toml
+    }
+
+    fn line(&self, path: &str, key: &str, value: Option<String>) -> String {
+        match (value, self.sources.get(path)) {
+            (Some(value), None | Some(Source::Default)) => format!("{key} = {value}\n"),
+            (Some(value), Some(source)) => format!("{key} = {value} # {source}\n"),
+            (None, _) => format!("# {key} is not set\n"),
+        }
     }
 }
 
 impl Config {
     /// All settings as a Markdown table: the settings of docs/configuration.md.
     pub fn reference() -> String {
-        let mut table = String::from("| Setting | Type | Default | Meaning |\n|---|---|---|---|\n");
-        for entry in ENTRIES {
-            let _ = writeln!(
-                table,
-                "| `{}` | {} | {} | {} |",
-                entry.key,
-                kind(entry),
-                entry
-                    .default
-                    .map_or_else(|| "not set".to_owned(), |default| format!("`{default}`")),
-                meaning(entry.doc),
-            );
-        }
+        let mut table = rows("Setting", ENTRIES);
         let example = variable_of("executor.job_timeout");
         let _ = write!(
             table,
@@ -63,6 +61,28 @@ impl Config {
         );
         table
     }
+
+    /// The keys of a provider's table as Markdown, by its kind, for each kind.
+    pub fn provider_references() -> Vec<(&'static str, String)> {
+        let kinds = provider::KINDS.iter();
+        kinds
+            .map(|(kind, entries)| (*kind, rows("Key", entries)))
+            .collect()
+    }
+}
+
+fn rows(title: &str, entries: &[Entry]) -> String {
+    let mut table = format!("| {title} | Type | Default | Meaning |\n|---|---|---|---|\n");
+    for entry in entries {
+        let default = match entry.default {
+            Some(default) => format!("`{default}`"),
+            None if entry.optional => "not set".to_owned(),
+            None => "required".to_owned(),
+        };
+        let (key, kind, meaning) = (entry.key, kind(entry), meaning(entry.doc));
+        let _ = writeln!(table, "| `{key}` | {kind} | {default} | {meaning} |");
+    }
+    table
 }
 
 fn kind(entry: &Entry) -> String {

@@ -25,7 +25,10 @@ pub(super) trait Kind {
     /// The value as a TOML literal fit to be shown, `None` when it is not set.
     fn write(value: &Self::Value) -> Option<String>;
 
-    /// The value of a setting that nobody sets and that has no default; only optional kinds have one.
+    /// Whether there is a value for what nobody sets.
+    const OPTIONAL: bool = false;
+
+    /// The value of what nobody sets and has no default; only optional kinds have one.
     fn unset() -> Option<Self::Value> {
         None
     }
@@ -187,6 +190,7 @@ impl<K: Kind> Kind for Option<K> {
     type Value = Option<K::Value>;
     const NAME: &'static str = K::NAME;
     const SECRET: bool = K::SECRET;
+    const OPTIONAL: bool = true;
 
     fn read(literal: &Literal) -> Result<Self::Value, String> {
         K::read(literal).map(Some)

@@ -1,13 +1,14 @@
 //! The places that settings are written in: a file, the environment, flags.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::command::{self, GivenCommand};
 use super::kind::Literal;
 use super::problem::{Problem, Source};
+use super::provider;
 use super::settings::ENTRIES;
 use crate::domain::spelling::nearest;
 
@@ -18,8 +19,11 @@ const DEFAULT_FILE: &str = "atelier.toml";
 /// orchestrators set for a service called atelier, such as `ATELIER_PORT`.
 const PREFIX: &str = "ATELIER__";
 
-/// Where the tables of commands would be, if the environment had them.
-const COMMANDS: &str = "ATELIER__EXEC__";
+/// Where the tables of providers are in the environment.
+const PROVIDERS: &str = "ATELIER__PROVIDERS__";
+
+/// Where commands stood before they had a kind.
+const COMMANDS: &str = "exec";
 
 /// The name by which hosting platforms pass a database; `ATELIER__DATABASE__URL` wins over it.
 const DATABASE_URL: &str = "DATABASE_URL";
@@ -71,8 +75,8 @@ pub(super) struct Given {
 #[derive(Default)]
 pub(super) struct Layers {
     pub given: Vec<Given>,
-    /// Tables of commands; only a file has them.
-    pub commands: Vec<GivenCommand>,
+    /// The tables of providers, by name: where each is begun.
+    pub tables: BTreeMap<String, Source>,
     pub problems: Vec<Problem>,
 }
 
@@ -135,15 +139,41 @@ impl Layers {
                         });
                     }
                 }
-                DeValue::Table(tables) if section.get_ref() == command::SECTION => {
-                    let (commands, problems) = command::gather(tables, &source_at);
-                    self.commands.extend(commands);
-                    self.problems.extend(problems);
+                DeValue::Table(tables) if section.get_ref() == provider::SECTION => {
+                    self.read_providers(tables, &source_at);
+                }
+                DeValue::Table(tables) if section.get_ref() == COMMANDS => {
+                    let moved = tables.keys().map(|name| Problem::Value {
+                        key: format!("{COMMANDS}.{}", name.get_ref()).into(),
+                        source: source_at(name.span().start),
+                        expected: provider::in_place_of_command(name.get_ref()),
+                        found: None,
+                    });
+                    self.problems.extend(moved);
                 }
                 _ => self.problems.push(unknown_section(
                     section.get_ref(),
                     source_at(section.span().start),
                 )),
+            }
+        }
+    }
+
+    fn read_providers(&mut self, tables: &DeTable<'_>, source_at: &dyn Fn(usize) -> Source) {
+        for (name, table) in tables {
+            let source = source_at(name.span().start);
+            let name = name.get_ref();
+            let DeValue::Table(values) = table.get_ref() else {
+                self.problems.push(provider::no_table(name, source));
+                continue;
+            };
+            self.tables.entry(name.to_string()).or_insert(source);
+            for (key, value) in values {
+                self.given.push(Given {
+                    key: format!("{}.{name}.{}", provider::SECTION, key.get_ref()),
+                    source: source_at(key.span().start),
+                    written: Written::Toml(Literal::from(value.get_ref())),
+                });
             }
         }
     }
@@ -163,20 +193,17 @@ impl Layers {
         variables.sort_by_key(|(name, _)| (*name != DATABASE_URL, *name));
         for (name, value) in variables {
             let key = if name == DATABASE_URL {
-                Some("database.url")
+                Some("database.url".to_owned())
             } else {
                 key_of_variable(name)
             };
             let source = Source::Environment(name.to_owned());
             match key {
                 Some(key) => self.add(Given {
-                    key: key.to_owned(),
+                    key,
                     source,
                     written: Written::Text(value.to_string_lossy().into_owned()),
                 }),
-                None if name.starts_with(COMMANDS) => {
-                    self.problems.push(Problem::FileOnly { source });
-                }
                 None => self.problems.push(Problem::Unknown {
                     nearest: misspelt_setting(name).or_else(|| {
                         nearest(name, ENTRIES.iter().map(|entry| variable_of(entry.key)))
@@ -213,7 +240,15 @@ impl Layers {
     }
 
     fn add(&mut self, given: Given) {
-        if ENTRIES.iter().any(|entry| entry.key == given.key) {
+        let table = given.key.strip_prefix(provider::SECTION);
+        let table = table.and_then(|rest| rest.strip_prefix('.'));
+        if let Some((name, _)) = table.and_then(|rest| rest.split_once('.')) {
+            let table = self.tables.entry(name.to_owned());
+            table.or_insert_with(|| given.source.clone());
+            self.given.push(given);
+        } else if let Some(name) = table {
+            self.problems.push(provider::no_table(name, given.source));
+        } else if ENTRIES.iter().any(|entry| entry.key == given.key) {
             self.given.push(given);
         } else {
             self.problems.push(Problem::Unknown {
@@ -230,11 +265,16 @@ pub(super) fn variable_of(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())
 }
 
-fn key_of_variable(name: &str) -> Option<&'static str> {
-    ENTRIES
-        .iter()
-        .map(|entry| entry.key)
-        .find(|key| variable_of(key) == name)
+fn key_of_variable(name: &str) -> Option<String> {
+    if let Some((table, key)) = name
+        .strip_prefix(PROVIDERS)
+        .and_then(|rest| rest.split_once("__"))
+    {
+        return Some(format!("{}.{table}.{key}", provider::SECTION).to_lowercase());
+    }
+    let mut keys = ENTRIES.iter().map(|entry| entry.key);
+    let key = keys.find(|key| variable_of(key) == name);
+    key.map(str::to_owned)
 }
 
 /// The variable of the setting that `name` is, but for a single underscore where two belong.
@@ -258,7 +298,7 @@ fn sections() -> impl Iterator<Item = &'static str> {
 
 fn unknown_section(name: &str, source: Source) -> Problem {
     let candidates = sections()
-        .chain([command::SECTION])
+        .chain([provider::SECTION])
         .chain(ENTRIES.iter().map(|entry| entry.key));
     // A key outside any section is the likeliest slip: `listen = ...` above the first `[section]`.
     let homeless = ENTRIES

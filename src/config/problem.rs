@@ -40,7 +40,7 @@ impl fmt::Display for Source {
 pub enum Problem {
     /// A value that the setting does not take. `found` is absent when it may be a secret.
     Value {
-        /// The setting, as `section.key`, or a key of a command, as `exec.NAME.key`.
+        /// The setting, as `section.key`, or a key of a provider, as `providers.NAME.key`.
         key: Cow<'static, str>,
         /// Who gave the value.
         source: Source,
@@ -73,11 +73,6 @@ pub enum Problem {
         line: Option<usize>,
         /// What the system or the parser says.
         cause: String,
-    },
-    /// A part of a command, which only a file has.
-    FileOnly {
-        /// Where it was given instead.
-        source: Source,
     },
     /// A flag that is not `section.key=value`.
     Flag {
@@ -125,10 +120,6 @@ impl fmt::Display for Problem {
                 line: None,
                 cause,
             } => write!(formatter, "{}: {cause}", path.display()),
-            Self::FileOnly { source } => write!(
-                formatter,
-                "{source}: commands stand in the configuration file only, as tables [exec.NAME]"
-            ),
             Self::Flag { flag } => write!(formatter, "{flag}: expected --set section.key=value"),
         }
     }

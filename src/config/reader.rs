@@ -2,23 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::command::{self, GivenCommand};
+use super::entry::Entry;
 use super::kind::{Kind, Literal};
 use super::layer::{Given, Layers, Written};
 use super::problem::{Problem, Problems, Source};
-use super::settings::{ENTRIES, Entry};
+use super::provider;
+use super::settings::ENTRIES;
 use super::{Config, Loaded};
-use crate::domain::Command;
+use crate::domain::spelling::nearest;
 
 /// Hands out one value for each setting; deserialising the whole at once would stop at the first mistake.
 #[derive(Default)]
 pub(super) struct Reader {
     given: BTreeMap<String, Vec<Given>>,
-    sources: BTreeMap<&'static str, Source>,
-    wrong: BTreeSet<&'static str>,
+    tables: BTreeMap<String, Source>,
+    sources: BTreeMap<String, Source>,
+    wrong: BTreeSet<String>,
     problems: Vec<Problem>,
-    commands: Vec<GivenCommand>,
-    command_sources: BTreeMap<String, Source>,
 }
 
 impl Reader {
@@ -31,42 +31,89 @@ impl Reader {
         Self {
             given,
             problems: layers.problems,
-            commands: layers.commands,
+            tables: layers.tables,
             ..Self::default()
         }
     }
 
     /// The value of `key`: the last good one given, else the default.
     pub(super) fn read<K: Kind>(&mut self, key: &str) -> K::Value {
-        self.read_checked::<K>(key, |_, _| Ok(()))
+        let value = self.read_checked::<K>(key, entry(key), |_, _| Ok(()));
+        value.expect("a setting has a default or is optional")
     }
 
     /// Like [`Reader::read`], for a setting declared with a range.
     pub(super) fn read_within<K: Kind<Value: PartialOrd>>(&mut self, key: &str) -> K::Value {
-        self.read_checked::<K>(key, |entry, value| {
-            let Some((low, high)) = entry.range else {
-                return Ok(());
-            };
-            let within = constant::<K>(low) <= *value && *value <= constant::<K>(high);
-            if within {
-                Ok(())
-            } else {
-                Err(format!("a value from {low} to {high}"))
+        let value = self.read_checked::<K>(key, entry(key), within::<K>);
+        value.expect("a setting has a default or is optional")
+    }
+
+    /// The names of all tables of providers.
+    pub(super) fn providers(&self) -> Vec<String> {
+        self.tables.keys().cloned().collect()
+    }
+
+    /// The value of a key of a provider's table; `None` if it must be there and is not, which is a problem by then.
+    pub(super) fn read_of<K: Kind>(&mut self, name: &str, entry: &Entry) -> Option<K::Value> {
+        self.read_in_table::<K>(name, entry, |_, _| Ok(()))
+    }
+
+    /// Like [`Reader::read_of`], for a key declared with a range.
+    pub(super) fn read_of_within<K: Kind<Value: PartialOrd>>(
+        &mut self,
+        name: &str,
+        entry: &Entry,
+    ) -> Option<K::Value> {
+        self.read_in_table::<K>(name, entry, within::<K>)
+    }
+
+    fn read_in_table<K: Kind>(
+        &mut self,
+        name: &str,
+        entry: &Entry,
+        check: impl Fn(&Entry, &K::Value) -> Result<(), String>,
+    ) -> Option<K::Value> {
+        let key = provider::path(name, entry.key);
+        let value = self.read_checked::<K>(&key, entry, check);
+        if value.is_none()
+            && !self.wrong.contains(&key)
+            && let Err(expected) = K::read(&Literal::Other("nothing"))
+        {
+            self.refuse(name, key, expected);
+        }
+        value
+    }
+
+    /// Reports that a table, or what is missing in it, is not as it must be.
+    pub(super) fn refuse(&mut self, name: &str, key: String, expected: String) {
+        let source = self.tables.get(name).cloned();
+        self.problems.push(Problem::Value {
+            key: key.into(),
+            source: source.unwrap_or(Source::Default),
+            expected,
+            found: None,
+        });
+    }
+
+    /// Takes what is left of a provider's table; where it is known which keys there are, each other one is a problem.
+    pub(super) fn finish_table(&mut self, name: &str, known: Option<&[Entry]>) {
+        let prefix = provider::path(name, "");
+        let rest = self.given.extract_if(.., |key, _| key.starts_with(&prefix));
+        let rest: Vec<_> = rest.flat_map(|(_, given)| given).collect();
+        let Some(known) = known else {
+            return;
+        };
+        self.problems.extend(rest.into_iter().map(|given| {
+            let known = known.iter().map(|entry| provider::path(name, entry.key));
+            Problem::Unknown {
+                nearest: nearest(&given.key, known),
+                name: given.key,
+                source: given.source,
             }
-        })
+        }));
     }
 
-    /// The commands that make media, by name.
-    pub(super) fn read_commands(&mut self) -> BTreeMap<String, Command> {
-        let given = std::mem::take(&mut self.commands);
-        let sources = given
-            .iter()
-            .map(|table| (table.name.clone(), table.source.clone()));
-        self.command_sources.extend(sources);
-        command::read(given, &mut self.problems)
-    }
-
-    /// The configuration with where each value and each command that is not the default came from; or what was wrong.
+    /// The configuration with where each value that is not the default came from; or what was wrong.
     pub(super) fn finish(self, config: Config) -> Result<Loaded, Problems> {
         if !self.problems.is_empty() {
             return Err(Problems(self.problems));
@@ -74,13 +121,12 @@ impl Reader {
         Ok(Loaded {
             config,
             sources: self.sources,
-            command_sources: self.command_sources,
         })
     }
 
     /// Reports that settings contradict one another, unless one of them is wrong by itself.
     pub(super) fn contradiction(&mut self, keys: &[&'static str], expected: &str) {
-        if keys.iter().any(|key| self.wrong.contains(key)) {
+        if keys.iter().any(|key| self.wrong.contains(*key)) {
             return;
         }
         let keys = keys.iter().map(|key| (*key, self.source(key))).collect();
@@ -97,9 +143,9 @@ impl Reader {
     fn read_checked<K: Kind>(
         &mut self,
         key: &str,
+        entry: &Entry,
         check: impl Fn(&Entry, &K::Value) -> Result<(), String>,
-    ) -> K::Value {
-        let entry = entry(key);
+    ) -> Option<K::Value> {
         let mut value = entry
             .default
             .map_or_else(K::unset, |text| Some(constant::<K>(text)));
@@ -109,12 +155,12 @@ impl Reader {
             match read {
                 Ok(read) => {
                     value = Some(read);
-                    self.sources.insert(entry.key, given.source);
+                    self.sources.insert(key.to_owned(), given.source);
                 }
                 Err(expected) => self.reject(entry, given, expected),
             }
         }
-        value.expect("a setting has a default or is optional")
+        value
     }
 
     fn reject(&mut self, entry: &Entry, given: Given, expected: String) {
@@ -122,13 +168,24 @@ impl Reader {
             Written::Toml(literal) => literal,
             Written::Text(text) => Literal::Text(text),
         };
-        self.wrong.insert(entry.key);
+        self.wrong.insert(given.key.clone());
         self.problems.push(Problem::Value {
-            key: entry.key.into(),
+            key: given.key.into(),
             source: given.source,
             expected,
             found: (!entry.secret).then(|| found.describe()),
         });
+    }
+}
+
+fn within<K: Kind<Value: PartialOrd>>(entry: &Entry, value: &K::Value) -> Result<(), String> {
+    let Some((low, high)) = entry.range else {
+        return Ok(());
+    };
+    if constant::<K>(low) <= *value && *value <= constant::<K>(high) {
+        Ok(())
+    } else {
+        Err(format!("a value from {low} to {high}"))
     }
 }
 

@@ -10,57 +10,13 @@ use url::Url;
 
 use super::address::{ListenAddress, Origin};
 use super::database_url::DatabaseUrl;
+use super::entry::{Entry, kind, optional};
 use super::identifier::{BucketName, LogFilter, SchemaName, StoragePrefix, UsersTable, WorkerId};
 use super::kind::{Kind, LogFormat, StorageBackend, StorageRemoval};
+use super::provider::{self, ProviderConfig};
 use super::quantity::ByteSize;
 use super::reader::Reader;
-use crate::domain::{Command, MediaType, TableName};
-
-/// The commands that make media, by the names of their providers.
-#[derive(Debug, Clone)]
-pub struct ExecConfig {
-    /// With `voice`, unless a table of that name replaces it.
-    pub commands: BTreeMap<String, Command>,
-    /// The `atelier` program, which watches over running commands. `None`: the program of this process. No setting: only a
-    /// program that has a server within itself must say it.
-    pub supervisor: Option<PathBuf>,
-}
-
-/// What is known about one setting without its value.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Entry {
-    /// `section.key`.
-    pub key: &'static str,
-    /// What it means, in Markdown.
-    pub doc: &'static str,
-    /// How it is written, such as "duration".
-    pub kind: &'static str,
-    /// Whether its value must never be shown.
-    pub secret: bool,
-    /// The default as a TOML literal; `None` when the setting is optional.
-    pub default: Option<&'static str>,
-    /// The least and the greatest value as TOML literals.
-    pub range: Option<(&'static str, &'static str)>,
-}
-
-/// The kind that reads a field: its own type unless another is named.
-macro_rules! kind {
-    ($ty:ty) => {
-        $ty
-    };
-    ($ty:ty, $kind:ty) => {
-        $kind
-    };
-}
-
-macro_rules! optional {
-    () => {
-        None
-    };
-    ($value:expr) => {
-        Some($value)
-    };
-}
+use crate::domain::{MediaType, TableName};
 
 macro_rules! settings {
     ($(
@@ -84,8 +40,11 @@ macro_rules! settings {
         #[derive(Debug, Clone)]
         pub struct Config {
             $($(#[doc = $section_doc])+ pub $section: $Section,)+
-            /// The commands that make media.
-            pub exec: ExecConfig,
+            /// What makes media, by name: with `voice`, unless a table of that name replaces it.
+            pub providers: BTreeMap<String, ProviderConfig>,
+            /// The `atelier` program, which watches over running commands. `None`: the program of this process. No setting:
+            /// only a program that has a server within itself must say it.
+            pub supervisor: Option<PathBuf>,
         }
 
         /// All settings in the order of their declaration.
@@ -94,6 +53,7 @@ macro_rules! settings {
             doc: concat!($($doc),+),
             kind: <kind!($ty $(, $kind)?) as Kind>::NAME,
             secret: <kind!($ty $(, $kind)?) as Kind>::SECRET,
+            optional: <kind!($ty $(, $kind)?) as Kind>::OPTIONAL,
             default: optional!($(stringify!($default))?),
             range: optional!($($((stringify!($low), stringify!($high)))?)?),
         },)+)+];
@@ -110,10 +70,8 @@ macro_rules! settings {
                             $($(, $low, $high)?)?
                         ),)+
                     },)+
-                    exec: ExecConfig {
-                        commands: reader.read_commands(),
-                        supervisor: None,
-                    },
+                    providers: provider::read(reader),
+                    supervisor: None,
                 }
             }
 
@@ -276,12 +234,6 @@ settings! {
         conversion_time: Duration = "5m" in "100ms"..="12h";
         /// Variations of one request.
         variations: u32 = 16 in 1..=100;
-    }
-
-    /// Services that make media.
-    providers: ProvidersConfig {
-        /// Whether the provider that misbehaves on demand is there, for tests.
-        scripted: bool = false;
     }
 
     /// What can be made.

@@ -135,15 +135,43 @@ fn an_empty_variable_is_as_good_as_none() {
 }
 
 #[test]
-fn a_command_in_the_environment_is_told_where_commands_stand() {
-    let name = "ATELIER__EXEC__CLIP__COMMAND";
-    let problems = load_environment(&[(name, "ffmpeg")]).unwrap_err();
-    let problems = problems.to_string();
-    assert!(
-        problems.contains(name) && problems.contains("configuration file only"),
-        "{problems}"
+fn a_provider_may_stand_in_the_environment_and_in_flags_as_in_the_file() {
+    let mut inputs = Inputs {
+        flags: vec![Flag::Set("providers.say.command=say".to_owned())],
+        ..Inputs::default()
+    };
+    for (key, value) in [
+        ("KIND", "exec"),
+        ("COMMAND", "speak"),
+        ("MAKES", r#"["audio"]"#),
+    ] {
+        let name = format!("ATELIER__PROVIDERS__SAY__{key}");
+        inputs.environment.push((name.into(), value.into()));
+    }
+    let loaded = Config::load(&inputs).unwrap();
+    let ProviderConfig::Exec(say) = &loaded.config.providers["say"] else {
+        panic!("a command");
+    };
+    assert_eq!(
+        (say.command.as_str(), &*say.makes),
+        ("say", &[MediaType::Audio][..])
     );
-    assert!(!problems.contains("did you mean"), "{problems}");
+    let shown = loaded.to_toml();
+    let kind = r#"kind = "exec" # environment variable ATELIER__PROVIDERS__SAY__KIND"#;
+    assert!(shown.contains(kind), "{shown}");
+}
+
+#[test]
+fn what_turned_the_scripted_provider_on_is_told_what_does_now() {
+    let inputs = Inputs {
+        flags: vec![Flag::Set("providers.scripted=true".to_owned())],
+        ..Inputs::default()
+    };
+    let told = Config::load(&inputs).unwrap_err().to_string();
+    assert!(
+        told.contains("expected a table [providers.NAME] with its kind"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -265,13 +293,13 @@ fn settings_that_contradict_each_other_are_named_together() {
 
 #[test]
 fn only_providers_that_there_are_can_be_named() {
-    let studio = "[exec.studio]\ncommand = \"studio\"\nmakes = [\"image\"]\n";
+    let studio = "[providers.studio]\nkind = \"exec\"\ncommand = \"studio\"\nmakes = [\"image\"]\n";
     let named =
         |providers: &str| load_toml(&format!("{studio}[executor]\nproviders = {providers}"));
     let loaded = named(r#"["builtin", "studio"]"#).unwrap();
     assert_eq!(loaded.config.executor.providers, ["builtin", "studio"]);
     let problems = named(r#"["studio", "scripted", "studioo"]"#).unwrap_err();
-    let expected = "executor.providers (atelier.toml:5): only providers that this program has can be named, which \
+    let expected = "executor.providers (atelier.toml:6): only providers that this program has can be named, which \
                     are builtin, studio, voice; not \"scripted\", \"studioo\"";
     assert!(problems.to_string().contains(expected), "{problems}");
 }

@@ -1,10 +1,9 @@
 //! A command that makes media: what it is called with, and what it may use.
 
-use std::time::Duration;
-
 use minijinja::{Environment, UndefinedBehavior, Value, value::Serde};
 
-use super::{JobInput, JsonMap, MediaType, prompt};
+use super::{JobInput, JsonMap, prompt};
+
 /// What an argument's template may name.
 pub const NAMES: [&str; 19] = [
     "aspect_ratio",
@@ -31,33 +30,6 @@ pub const NAMES: [&str; 19] = [
 /// Longest argument in bytes; Linux takes no more than 128 KiB.
 const MAX_ARGUMENT_BYTES: usize = 128 * 1024 - 1;
 
-/// A command of this machine that runs jobs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command {
-    /// A path, or a name that is looked up in `PATH`.
-    pub program: String,
-    /// In the order in which the command gets them.
-    pub arguments: Vec<Argument>,
-    /// How it gets the job's prompt.
-    pub prompt: PromptBy,
-    /// Types of media that it can be asked for.
-    pub makes: Vec<MediaType>,
-    /// Longest duration of a run.
-    pub timeout: Duration,
-    /// Most resident memory in bytes, of all processes of a run together.
-    pub memory: u64,
-    /// Most bytes in the folder of a run, what it makes and its temporary files together.
-    pub output_bytes: u64,
-    /// How its standard output is read.
-    pub progress: ProgressBy,
-    /// Variables of the server's environment that the command gets as well.
-    pub pass_environment: Vec<String>,
-    /// Whether a run that was cut off by the server's death is simply repeated.
-    pub repeatable: bool,
-    /// What to do where the program is missing, as a sentence.
-    pub install: Option<String>,
-}
-
 /// Templates of arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Argument {
@@ -65,6 +37,16 @@ pub enum Argument {
     One(String),
     /// Gives one argument for each, or none at all if one of them is empty.
     Optional(Vec<String>),
+}
+
+impl Argument {
+    /// Its templates, at least one.
+    pub fn templates(&self) -> &[String] {
+        match self {
+            Self::One(template) => std::slice::from_ref(template),
+            Self::Optional(templates) => templates,
+        }
+    }
 }
 
 /// How the command gets the prompt, besides its arguments.
@@ -103,58 +85,53 @@ pub struct Run<'a> {
     pub prompt_file: Option<&'a str>,
 }
 
-impl Command {
-    /// The arguments of one run; or why they cannot be made.
-    pub fn render(&self, run: &Run<'_>) -> Result<Vec<String>, String> {
-        let environment = environment();
-        let context = context(run)?;
-        let mut arguments = Vec::new();
-        for (index, argument) in self.arguments.iter().enumerate() {
-            // Without its template, which may hold what is the operator's own.
-            let render = |environment: &_, template: &_, context: &_| {
-                render(environment, template, context)
-                    .map_err(|problem| format!("args[{index}] of the command {problem}"))
-            };
-            match argument {
-                Argument::One(template) => {
-                    arguments.push(render(&environment, template, &context)?);
-                }
-                Argument::Optional(group) => {
-                    let rendered: Result<Vec<_>, _> = group
-                        .iter()
-                        .map(|template| render(&environment, template, &context))
-                        .collect();
-                    let rendered = rendered?;
-                    if !rendered.iter().any(String::is_empty) {
-                        arguments.extend(rendered);
-                    }
+/// The arguments of one run; or why they cannot be made.
+pub fn render(templates: &[Argument], run: &Run<'_>) -> Result<Vec<String>, String> {
+    let environment = environment();
+    let context = context(run)?;
+    let mut arguments = Vec::new();
+    for (index, argument) in templates.iter().enumerate() {
+        // Without its template, which may hold what is the operator's own.
+        let render = |environment: &_, template: &_, context: &_| {
+            render_one(environment, template, context)
+                .map_err(|problem| format!("args[{index}] of the command {problem}"))
+        };
+        match argument {
+            Argument::One(template) => {
+                arguments.push(render(&environment, template, &context)?);
+            }
+            Argument::Optional(group) => {
+                let rendered: Result<Vec<_>, _> = group
+                    .iter()
+                    .map(|template| render(&environment, template, &context))
+                    .collect();
+                let rendered = rendered?;
+                if !rendered.iter().any(String::is_empty) {
+                    arguments.extend(rendered);
                 }
             }
         }
-        Ok(arguments)
     }
+    Ok(arguments)
+}
 
-    /// Whether it gets a field of a request.
-    pub fn reads(&self, input: &str) -> bool {
-        if input == "user_prompt" {
-            return self.prompt != PromptBy::None
-                || self.names("prompt")
-                || self.names("user_prompt");
-        }
-        self.names(input)
+/// Whether a command gets a field of a request.
+pub fn reads(templates: &[Argument], prompt: PromptBy, input: &str) -> bool {
+    if input == "user_prompt" {
+        return prompt != PromptBy::None || name(templates, "prompt") || name(templates, input);
     }
+    name(templates, input)
+}
 
-    fn names(&self, input: &str) -> bool {
-        let environment = environment();
-        let names = |template: &String| {
+fn name(templates: &[Argument], input: &str) -> bool {
+    let environment = environment();
+    templates
+        .iter()
+        .flat_map(Argument::templates)
+        .any(|template| {
             let parsed = environment.template_from_str(template);
             parsed.is_ok_and(|parsed| parsed.undeclared_variables(false).contains(input))
-        };
-        self.arguments.iter().any(|argument| match argument {
-            Argument::One(template) => names(template),
-            Argument::Optional(group) => group.iter().any(names),
         })
-    }
 }
 
 /// Checks an argument's template: its syntax, and that all it names is there.
@@ -191,7 +168,7 @@ fn environment() -> Environment<'static> {
     environment
 }
 
-fn render(
+fn render_one(
     environment: &Environment<'_>,
     template: &str,
     context: &JsonMap,
@@ -233,22 +210,6 @@ mod tests {
 
     use super::*;
 
-    fn command(templates: Vec<Argument>) -> Command {
-        Command {
-            program: "x".to_owned(),
-            arguments: templates,
-            prompt: PromptBy::None,
-            makes: vec![MediaType::Image],
-            timeout: Duration::from_secs(1),
-            memory: 1,
-            output_bytes: 1,
-            progress: ProgressBy::None,
-            pass_environment: Vec::new(),
-            repeatable: true,
-            install: None,
-        }
-    }
-
     fn arguments(templates: Vec<Argument>, changes: &serde_json::Value) -> Vec<String> {
         let mut input = json!({
             "provider": "studio", "prompt": "a 'b' \"c\"\n--d", "user_prompt": "", "seed": 7,
@@ -257,7 +218,6 @@ mod tests {
         let changes = changes.as_object().unwrap().clone();
         input.as_object_mut().unwrap().extend(changes);
         let input: JobInput = serde_json::from_value(input).unwrap();
-        let command = command(templates);
         let run = Run {
             job_id: 3,
             attempt: 2,
@@ -265,7 +225,7 @@ mod tests {
             output: "/tmp/o",
             prompt_file: None,
         };
-        command.render(&run).unwrap()
+        render(&templates, &run).unwrap()
     }
 
     fn one(template: &str) -> Argument {
@@ -279,10 +239,10 @@ mod tests {
 
     #[test]
     fn a_command_reads_the_fields_that_its_arguments_name_and_the_prompt_that_it_is_given() {
-        let mut command = command(vec![
+        let command = vec![
             one("{{ width }}x{{ seed + 1 }}"),
             optional(&["-n", "{{ negative_prompt | upper }}"]),
-        ]);
+        ];
         let fields = [
             "seed",
             "negative_prompt",
@@ -290,10 +250,9 @@ mod tests {
             "user_media_urls",
             "user_prompt",
         ];
-        let read = |command: &Command| fields.map(|field| command.reads(field));
-        assert_eq!(read(&command), [true, true, false, false, false]);
-        command.prompt = PromptBy::Stdin;
-        assert_eq!(read(&command), [true, true, false, false, true]);
+        let read = |prompt| fields.map(|field| reads(&command, prompt, field));
+        assert_eq!(read(PromptBy::None), [true, true, false, false, false]);
+        assert_eq!(read(PromptBy::Stdin), [true, true, false, false, true]);
     }
 
     #[test]
@@ -350,7 +309,7 @@ mod tests {
         ] {
             let context = context.as_object().unwrap();
             assert!(
-                render(&environment, template, context).is_err(),
+                render_one(&environment, template, context).is_err(),
                 "{template}"
             );
         }

@@ -23,9 +23,12 @@ use async_trait::async_trait;
 use tokio::task::spawn_blocking;
 
 use super::{Content, Output, OutputFile, Provider, ProviderError, Submitted, Task};
-use crate::domain::{
-    Command, JsonMap, MediaType,
-    command::{PromptBy, Run},
+use crate::{
+    config::ExecConfig,
+    domain::{
+        JsonMap, MediaType,
+        command::{self, PromptBy, Run},
+    },
 };
 use folder::RunFolder;
 use plan::{Plan, Verdict};
@@ -37,17 +40,17 @@ pub use supervisor::supervise;
 #[derive(Clone, Debug)]
 pub struct Exec {
     name: String,
-    command: Command,
+    config: ExecConfig,
     /// The `atelier` program; `None` where it is that of this process.
     supervisor: Option<PathBuf>,
 }
 
 impl Exec {
     /// A command as the provider of this name. `supervisor` is the `atelier` program; `None`: that of this process.
-    pub fn new(name: String, command: Command, supervisor: Option<PathBuf>) -> Self {
+    pub fn new(name: String, config: ExecConfig, supervisor: Option<PathBuf>) -> Self {
         Self {
             name,
-            command,
+            config,
             supervisor,
         }
     }
@@ -55,9 +58,9 @@ impl Exec {
     /// The program's file, or what is missing.
     fn find_program(&self) -> Result<PathBuf, String> {
         let path = env::var_os("PATH").unwrap_or_default();
-        find(&self.command.program, &path).ok_or_else(|| {
-            let missing = format!("the program {:?} is missing", self.command.program);
-            match &self.command.install {
+        find(&self.config.command, &path).ok_or_else(|| {
+            let missing = format!("the program {:?} is missing", self.config.command);
+            match &self.config.install {
                 Some(install) => format!("{missing}; {install}"),
                 None => missing,
             }
@@ -67,11 +70,11 @@ impl Exec {
     fn start(&self, task: &Task) -> Result<(RunFolder, Supervised), ProviderError> {
         let program = self.find_program().map_err(ProviderError::NotReady)?;
         let failed = |error: io::Error| {
-            ProviderError::Failed(format!("cannot run {}: {error}", self.command.program))
+            ProviderError::Failed(format!("cannot run {}: {error}", self.config.command))
         };
         let folder = RunFolder::create().map_err(failed)?;
         let plan = self.plan(program, &folder, task)?;
-        let (form, duration) = (self.command.progress, task.input.duration_seconds);
+        let (form, duration) = (self.config.progress, task.input.duration_seconds);
         let sender = task.progress.clone();
         let on_line = move |line: &str| {
             if let Some(progress) = progress::parse(form, line, duration) {
@@ -89,30 +92,33 @@ impl Exec {
         folder: &RunFolder,
         task: &Task,
     ) -> Result<Plan, ProviderError> {
-        let prompt = match self.command.prompt {
+        let prompt = match self.config.prompt {
             PromptBy::None => None,
             PromptBy::Stdin | PromptBy::File => {
                 let written = folder.write_prompt(&task.input.prompt);
                 Some(written.map_err(|error| ProviderError::Failed(error.to_string()))?)
             }
         };
-        let by_file = self.command.prompt == PromptBy::File;
+        let by_file = self.config.prompt == PromptBy::File;
         let prompt_file = prompt.as_ref().filter(|_| by_file);
-        let arguments = self.command.render(&Run {
-            job_id: task.job_id,
-            attempt: task.attempt,
-            input: &task.input,
-            output: &folder.output().to_string_lossy(),
-            prompt_file: prompt_file.map(|path| path.to_string_lossy()).as_deref(),
-        });
+        let arguments = command::render(
+            &self.config.args,
+            &Run {
+                job_id: task.job_id,
+                attempt: task.attempt,
+                input: &task.input,
+                output: &folder.output().to_string_lossy(),
+                prompt_file: prompt_file.map(|path| path.to_string_lossy()).as_deref(),
+            },
+        );
         Ok(Plan {
             program,
             arguments: arguments.map_err(ProviderError::InvalidInput)?,
             folder: folder.path().to_owned(),
             stdin: prompt.filter(|_| !by_file),
-            timeout: self.command.timeout,
-            memory: self.command.memory,
-            output_bytes: self.command.output_bytes,
+            timeout: self.config.timeout,
+            memory: self.config.memory,
+            output_bytes: self.config.output_bytes,
         })
     }
 
@@ -123,7 +129,7 @@ impl Exec {
             ("HOME".into(), folder.path().into()),
             ("TMPDIR".into(), folder.temporary().into()),
         ];
-        let passed = self.command.pass_environment.iter().map(String::as_str);
+        let passed = self.config.pass_environment.iter().map(String::as_str);
         for name in ["PATH", "LANG"].into_iter().chain(passed) {
             if let Some(value) = env::var_os(name) {
                 environment.push((name.into(), value));
@@ -138,7 +144,7 @@ impl Exec {
             seed: Some(seed),
             metadata: JsonMap::new(),
         });
-        let program = Path::new(&self.command.program).file_name();
+        let program = Path::new(&self.config.command).file_name();
         let program = program.unwrap_or_default().to_string_lossy();
         Ok(Output {
             files: files.collect(),
@@ -151,7 +157,7 @@ impl Exec {
         match ended.verdict {
             Verdict::LimitExceeded => ProviderError::LimitExceeded(detail),
             Verdict::TimedOut => ProviderError::TimedOut {
-                limit: self.command.timeout,
+                limit: self.config.timeout,
                 detail,
             },
             Verdict::Interrupted => ProviderError::Transient {
@@ -171,15 +177,15 @@ impl Provider for Exec {
     }
 
     fn makes(&self, media_type: MediaType) -> bool {
-        self.command.makes.contains(&media_type)
+        self.config.makes.contains(&media_type)
     }
 
     fn may_resubmit(&self) -> bool {
-        self.command.repeatable
+        self.config.repeatable
     }
 
     fn reads(&self, _: MediaType, input: &str) -> bool {
-        self.command.reads(input)
+        command::reads(&self.config.args, self.config.prompt, input)
     }
 
     fn ready(&self) -> Result<(), String> {
@@ -204,7 +210,7 @@ impl Provider for Exec {
                 || matches!(ended.verdict, Verdict::Interrupted | Verdict::Stopped);
             return Err(match cut_off {
                 // What it has cost by then nobody knows.
-                true if !self.command.repeatable => ProviderError::OutcomeUnknown(ended.words),
+                true if !self.config.repeatable => ProviderError::OutcomeUnknown(ended.words),
                 true if task.cancelled.is_cancelled() => ProviderError::Stopped,
                 _ => self.error(ended),
             });

@@ -51,6 +51,13 @@ impl Registry {
         capabilities
     }
 
+    /// The providers that cannot work here, with what they lack.
+    pub fn missing(&self) -> impl Iterator<Item = (&str, String)> {
+        let missing = |provider: &Arc<dyn Provider>| provider.ready().err();
+        let providers = self.providers.iter();
+        providers.filter_map(move |(name, provider)| Some((name.as_str(), missing(provider)?)))
+    }
+
     /// In the order of the alphabet.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.providers.keys().map(String::as_str)

@@ -1,11 +1,11 @@
 //! A provider for tests that behaves as the job's input tells it: `extra.scripted` of the request.
 //!
-//! It is off unless `providers.scripted` is set, because it touches the files that a request names.
+//! There is none unless it is configured, with the folder that holds every file that a request may name.
 
 use std::{
     fs::OpenOptions,
     io::Write,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     time::Duration,
 };
 
@@ -14,7 +14,10 @@ use bytes::Bytes;
 use codec::Format;
 use serde::Deserialize;
 
-use crate::domain::{JsonMap, MediaType};
+use crate::{
+    config::ScriptedConfig,
+    domain::{JsonMap, MediaType},
+};
 
 use super::{
     Content, Output, OutputFile, Polled, Progress, Provider, ProviderError, Submitted, Task,
@@ -73,12 +76,55 @@ enum Step {
 }
 
 /// The provider that misbehaves on demand.
-pub struct Scripted;
+pub struct Scripted {
+    name: String,
+    folder: PathBuf,
+}
+
+impl Scripted {
+    /// The provider of this name.
+    pub fn new(name: String, config: ScriptedConfig) -> Self {
+        Self {
+            name,
+            folder: config.folder,
+        }
+    }
+
+    fn script(&self, task: &Task) -> Result<Script, ProviderError> {
+        let Some(script) = task.input.extra.get("scripted") else {
+            return Ok(Script::default());
+        };
+        let refused = |error| ProviderError::InvalidInput(format!("extra.scripted: {error}"));
+        let mut script: Script =
+            serde_json::from_value(script.clone()).map_err(|error| refused(error.to_string()))?;
+        let files = [
+            &mut script.wait_for,
+            &mut script.record,
+            &mut script.deliver,
+        ];
+        for file in files.into_iter().flatten() {
+            *file = self.confined(file).map_err(refused)?;
+        }
+        Ok(script)
+    }
+
+    fn confined(&self, file: &Path) -> Result<PathBuf, String> {
+        let path = self.folder.join(file);
+        let leads_out = file.components().any(|part| part == Component::ParentDir);
+        if leads_out || !path.starts_with(&self.folder) {
+            return Err(format!(
+                "{} is not in the provider's folder",
+                file.display()
+            ));
+        }
+        Ok(path)
+    }
+}
 
 #[async_trait]
 impl Provider for Scripted {
     fn name(&self) -> &str {
-        "scripted"
+        &self.name
     }
 
     fn makes(&self, _: MediaType) -> bool {
@@ -90,7 +136,7 @@ impl Provider for Scripted {
     }
 
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {
-        let script = Script::of(task)?;
+        let script = self.script(task)?;
         script.record("submit", task)?;
         if script.task {
             return match script.step(task) {
@@ -113,7 +159,7 @@ impl Provider for Scripted {
     }
 
     async fn poll(&self, task: &Task, _: &str) -> Result<Polled, ProviderError> {
-        let script = Script::of(task)?;
+        let script = self.script(task)?;
         script.record("poll", task)?;
         if script.wait_for.as_ref().is_some_and(|file| !file.exists()) {
             return Ok(Polled::Running {
@@ -127,7 +173,7 @@ impl Provider for Scripted {
     }
 
     async fn find(&self, task: &Task) -> Result<Option<String>, ProviderError> {
-        let script = Script::of(task)?;
+        let script = self.script(task)?;
         script.record("find", task)?;
         Ok(script
             .resubmit
@@ -135,19 +181,11 @@ impl Provider for Scripted {
     }
 
     async fn cancel(&self, task: &Task, _: &str) -> Result<(), ProviderError> {
-        Script::of(task)?.record("cancel", task)
+        self.script(task)?.record("cancel", task)
     }
 }
 
 impl Script {
-    fn of(task: &Task) -> Result<Self, ProviderError> {
-        let Some(script) = task.input.extra.get("scripted") else {
-            return Ok(Self::default());
-        };
-        serde_json::from_value(script.clone())
-            .map_err(|error| ProviderError::InvalidInput(format!("extra.scripted: {error}")))
-    }
-
     fn step(&self, task: &Task) -> Step {
         let index = usize::try_from(task.attempt.saturating_sub(1)).unwrap_or(usize::MAX);
         self.steps
@@ -258,4 +296,27 @@ fn pictures(task: &Task, count: u8) -> Output {
 fn picture(shade: u8) -> Option<Bytes> {
     let picture = image::RgbImage::from_pixel(SIDE, SIDE, image::Rgb([shade, 120, 200]));
     codec::picture::encode(&picture, Format::Png).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_lie_in_the_folder_of_the_provider() {
+        let folder = PathBuf::from("/srv/scripts");
+        let scripted = Scripted::new("scripted".to_owned(), ScriptedConfig { folder });
+        for inside in ["gate", "/srv/scripts/a/gate"] {
+            let path = scripted.confined(Path::new(inside)).unwrap();
+            assert!(path.ends_with("gate") && path.starts_with("/srv/scripts"));
+        }
+        for outside in [
+            "/etc/passwd",
+            "../gate",
+            "/srv/scripts/../gate",
+            "/srv/scripts2/gate",
+        ] {
+            assert!(scripted.confined(Path::new(outside)).is_err(), "{outside}");
+        }
+    }
 }

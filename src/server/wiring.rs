@@ -11,13 +11,13 @@ use super::{
 };
 use crate::{
     app::{self, Ailment, App, Clock, Health, Pulse, Removal, RemovalMode},
-    config::{Config, StorageBackend, StorageRemoval, host_name},
+    config::{Config, ProviderConfig, StorageBackend, StorageRemoval, host_name},
     domain::{Error, IntakeLimits, sha256_hex, with_causes},
     entity::{feature, template},
     events::Events,
     executor::{self, Executor, Spool},
     media::{self, LinkSettings, S3Settings, Storage, StorageSettings},
-    provider::{Provider, Registry, builtin::Builtin, exec::Exec, scripted::Scripted},
+    provider::{Registry, builtin::Builtin, exec::Exec, scripted::Scripted},
     store::{self, Store, report},
 };
 use tokio_util::task::TaskTracker;
@@ -159,16 +159,19 @@ fn storage_settings(config: &Config) -> Result<StorageSettings, StartError> {
 
 fn build_providers(config: &Config, runs_jobs: bool) -> Registry {
     let mut providers = Registry::default().with(Builtin);
-    if config.providers.scripted {
-        providers = providers.with(Scripted);
+    for (name, provider) in &config.providers {
+        let name = name.clone();
+        providers = match provider.clone() {
+            ProviderConfig::Exec(exec) => {
+                providers.with(Exec::new(name, exec, config.supervisor.clone()))
+            }
+            ProviderConfig::Scripted(scripted) => providers.with(Scripted::new(name, scripted)),
+        };
     }
-    let supervisor = &config.exec.supervisor;
-    for (name, command) in &config.exec.commands {
-        let exec = Exec::new(name.clone(), command.clone(), supervisor.clone());
-        if runs_jobs && let Err(missing) = exec.ready() {
-            tracing::info!(provider = name, missing, "a provider is not ready");
+    if runs_jobs {
+        for (provider, missing) in providers.missing() {
+            tracing::info!(provider, missing, "a provider is not ready");
         }
-        providers = providers.with(exec);
     }
     match config.executor.providers.as_slice() {
         [] => providers,

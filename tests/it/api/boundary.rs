@@ -28,6 +28,7 @@ use tonic_types::StatusExt;
 
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::raw;
+use crate::support::script::add_scripted;
 
 const USER: i64 = 7;
 const GRACE: Duration = Duration::from_secs(5);
@@ -339,7 +340,7 @@ fn configuration(db: &TestDatabase, folder: &Path) -> Config {
     config.storage.folder = folder.to_owned();
     config.executor.poll_interval = Duration::from_millis(50);
     config.identity.provision_users = Some(true);
-    config.providers.scripted = true;
+    add_scripted(&mut config);
     config.catalogue.install_starter = false;
     config
 }

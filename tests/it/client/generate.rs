@@ -19,7 +19,7 @@ use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::http::{browser, called, get};
 use crate::support::process::{atelier, refused, run};
 use crate::support::proxy::{Fate, Relay};
-use crate::support::script::Script;
+use crate::support::script::{Script, scripted_settings};
 use crate::support::server::{DEADLINE, TestServer, configuration, within};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -234,11 +234,13 @@ fn generate(db: &TestDatabase, media: &Path, arguments: &[&str]) -> Command {
     let mut command = atelier(db, &["generate", "--template", "script", "Trà đá"]);
     for setting in [
         storage.as_str(),
-        "providers.scripted=true",
         "identity.provision_users=true",
         "catalogue.install_starter=false",
     ] {
         command.args(["--set", setting]);
+    }
+    for setting in scripted_settings() {
+        command.args(["--set", &setting]);
     }
     command.args(arguments);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());

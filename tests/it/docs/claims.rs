@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use atelier::config::{COMMAND_KEYS, Config, Inputs};
+use atelier::config::{Config, Inputs};
 
 use crate::docs::pages::{Page, page, pages, root};
 use crate::support::process::run;
@@ -102,13 +102,17 @@ fn code_stands_only_where_it_is_compiled() {
     }
 }
 
+/// The page on each kind of provider that people configure.
+const KINDS: [(&str, &str); 1] = [("exec", "docs/exec.md")];
+
 #[test]
-fn the_page_on_commands_lists_every_key_as_it_is() {
-    let page = page("docs/exec.md").text;
-    for (key, default, meaning) in COMMAND_KEYS {
-        let row = format!("| `{key}` | {default} | {meaning} |");
-        assert!(page.contains(&row), "missing: {row}");
+fn the_pages_on_providers_list_every_key_as_it_is() {
+    let references = Config::provider_references();
+    for (kind, path) in KINDS {
+        let (_, reference) = references.iter().find(|(it, _)| *it == kind).unwrap();
+        assert!(page(path).text.contains(reference), "{path}:\n{reference}");
     }
+    assert_eq!(references.len(), KINDS.len() + 1, "scripted is for tests");
 }
 
 #[test]
@@ -116,7 +120,7 @@ fn the_page_on_commands_shows_the_voice_as_it_is() {
     let tables = page("docs/exec.md").blocks("toml");
     let (_, table) = tables
         .iter()
-        .find(|(_, table)| table.starts_with("[exec.voice]"))
+        .find(|(_, table)| table.starts_with("[providers.voice]"))
         .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("atelier.toml");
@@ -125,8 +129,8 @@ fn the_page_on_commands_shows_the_voice_as_it_is() {
         file: Some(file),
         ..Inputs::default()
     };
-    let shown = Config::load(&inputs).unwrap().config.exec.commands;
-    assert_eq!(shown["voice"], Config::default().exec.commands["voice"]);
+    let shown = Config::load(&inputs).unwrap().config.providers;
+    assert_eq!(shown["voice"], Config::default().providers["voice"]);
 }
 
 #[test]

@@ -19,7 +19,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("telemetry", &["config"]),
     ("shutdown", &[]),
     ("store", &["config", "domain", "entity"]),
-    ("provider", &["domain"]),
+    ("provider", &["config", "domain"]),
     ("media", &["domain"]),
     ("events", &["domain", "entity", "store"]),
     ("app", BELOW_APP),

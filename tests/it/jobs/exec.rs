@@ -30,7 +30,7 @@ on_both_databases! {
         let studio = Studio::new();
         let mut command = studio.python(DUMP_ARGUMENTS);
         let one = |template: &str| Argument::One(template.to_owned());
-        command.arguments.extend([
+        command.args.extend([
             one("{{ prompt }}"),
             one("{{ negative_prompt }}"),
             one("a 'quoted' word"),
@@ -56,7 +56,7 @@ on_both_databases! {
                 "cat > $STUDIO/stdin; cat \"${2:-/dev/null}\" > $STUDIO/file; cp $STUDIO/picture.png \"$1\"/",
             );
             command.prompt = form;
-            command.arguments.push(Argument::One("{{ prompt_file }}".to_owned()));
+            command.args.push(Argument::One("{{ prompt_file }}".to_owned()));
             let server = serve(&db, &studio, command).await;
             let ended = make_as(&server, &format!("{form:?}").to_lowercase(), PROMPT).await;
             assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job);

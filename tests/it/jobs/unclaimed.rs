@@ -184,7 +184,7 @@ on_both_databases! {
 }
 
 fn without_scripted(config: &mut Config) {
-    config.providers.scripted = false;
+    config.providers.remove("scripted");
 }
 
 fn drawing() -> Capability {

@@ -57,14 +57,14 @@ on_both_databases! {
 
     async fn the_documented_example_of_ffmpeg_makes_a_video(db: TestDatabase) {
         let document = include_str!("../../../docs/exec.md");
-        let table = document.split("```toml\n").find(|block| block.starts_with("[exec.clip]")).unwrap();
+        let table = document.split("```toml\n").find(|block| block.starts_with("[providers.clip]")).unwrap();
         let table = table.split("```").next().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("atelier.toml");
         std::fs::write(&file, table).unwrap();
         let inputs = Inputs { file: Some(file), ..Inputs::default() };
-        let commands = Config::load(&inputs).unwrap().config.exec.commands;
-        let server = TestServer::start_with(&db, |config| config.exec.commands = commands).await;
+        let providers = Config::load(&inputs).unwrap().config.providers;
+        let server = TestServer::start_with(&db, |config| config.providers = providers).await;
         let feature = CreateFeatureRequest {
             category: MediaType::Video.into(),
             properties: Some(FeatureProperties {

@@ -8,7 +8,6 @@ use atelier::config::Config;
 use atelier::domain::MediaType;
 use atelier::executor::{Executor, Settings, Spool};
 use atelier::media::Limits;
-use atelier::provider::{Registry, scripted::Scripted};
 use atelier::rpc::proto::{ErrorReason, ListFeaturesRequest};
 use atelier::rpc::proto::{media_service_server, request_service_server};
 use atelier::server::{Role, Server, open_app};
@@ -270,7 +269,7 @@ on_both_databases! {
         let media = tempfile::tempdir().unwrap();
         let config = configuration(&db, media.path());
         let mut app = open_app(&config).await.unwrap();
-        app.providers = Registry::default().with(Scripted);
+        app.providers = app.providers.only(&["scripted".to_owned()]);
         let pulse = Pulse::start();
         let executor = executor(&config, &app, &pulse);
         let turns = config.executor.poll_interval * 20;

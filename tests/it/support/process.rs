@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::support::client::Client;
 use crate::support::database::TestDatabase;
+use crate::support::script::scripted_settings;
 use crate::support::server::{SIGNING_KEY, within};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -80,7 +81,6 @@ impl Process {
             signing_key.as_str(),
             spool.as_str(),
             "storage.probe_interval=50ms",
-            "providers.scripted=true",
             "catalogue.install_starter=false",
             "catalogue.install_previews=false",
             "identity.provision_users=true",
@@ -94,6 +94,9 @@ impl Process {
         ];
         for setting in common.iter().chain(settings) {
             command.args(["--set", setting]);
+        }
+        for setting in scripted_settings() {
+            command.args(["--set", &setting]);
         }
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let output = child.stdout.take().unwrap();

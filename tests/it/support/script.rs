@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use atelier::config::{Config, ProviderConfig, ScriptedConfig};
 use prost_types::Struct;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -13,6 +14,25 @@ use crate::support::server::within;
 use crate::support::structure::structure;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Adds the scripted provider, as `scripted`.
+pub(crate) fn add_scripted(config: &mut Config) {
+    let scripted = ScriptedConfig {
+        folder: std::env::temp_dir(),
+    };
+    config
+        .providers
+        .insert("scripted".to_owned(), ProviderConfig::Scripted(scripted));
+}
+
+/// The same as settings of the command line.
+pub(crate) fn scripted_settings() -> [String; 2] {
+    let folder = std::env::temp_dir();
+    [
+        "providers.scripted.kind=scripted".to_owned(),
+        format!("providers.scripted.folder={}", folder.display()),
+    ]
+}
 
 /// The behaviour of one job or several, which must not outlive it, with a record of the calls and, if asked for, a gate that holds attempts up.
 pub(crate) struct Script {

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::support::client::Client;
 use crate::support::database::TestDatabase;
+use crate::support::script::add_scripted;
 
 /// Longer than anything here takes on a busy machine: what has not come by then does not come.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -144,8 +145,8 @@ pub(crate) fn configuration(db: &TestDatabase, media: &Path) -> Config {
     config.executor.heartbeat = Duration::from_millis(500);
     config.executor.upkeep_interval = Duration::from_secs(1);
     config.identity.provision_users = Some(true);
-    config.providers.scripted = true;
-    config.exec.supervisor = Some(env!("CARGO_BIN_EXE_atelier").into());
+    add_scripted(&mut config);
+    config.supervisor = Some(env!("CARGO_BIN_EXE_atelier").into());
     config.catalogue.install_starter = false;
     config
 }

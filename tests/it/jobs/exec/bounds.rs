@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atelier::domain::Command;
+use atelier::config::ExecConfig;
 use atelier::rpc::proto::JobStatus;
 use atelier::server::Role;
 
@@ -61,7 +61,7 @@ on_both_databases! {
     async fn a_command_that_costs_money_is_not_run_again_after_it_was_cut_off(db: TestDatabase) {
         let studio = Studio::new();
         let script = "echo run >> $STUDIO/runs; kill -s KILL $$";
-        let command = Command { repeatable: false, ..studio.shell(script) };
+        let command = ExecConfig { repeatable: false, ..studio.shell(script) };
         fails(&db, &studio, command, "PROVIDER_OUTCOME_UNKNOWN").await;
         assert_eq!(studio.read("runs"), "run\n");
     }
@@ -200,8 +200,8 @@ on_both_databases! {
             shutil.copy('$STUDIO/picture.png', sys.argv[1])\n    sys.exit()\n\
             open('$STUDIO/folder', 'w').write(os.getcwd() + '\\n'){BROOD}");
         let file = studio.path("atelier.toml");
-        let program = studio.python(&script).program;
-        let table = format!("[exec.{PROVIDER}]\ncommand = \"{program}\"\nargs = [\"{{{{ output }}}}\"]\nmakes = [\"image\"]\n");
+        let program = studio.python(&script).command;
+        let table = format!("[providers.{PROVIDER}]\nkind = \"exec\"\ncommand = \"{program}\"\nargs = [\"{{{{ output }}}}\"]\nmakes = [\"image\"]\n");
         std::fs::write(&file, table).unwrap();
         let first = Process::serve_configured(&file, &db, media.path(), &[]).await;
         let feature = first.add_feature(feature(PROVIDER)).await;
@@ -220,7 +220,7 @@ on_both_databases! {
 }
 
 /// Lets the command fail for this reason, shows that nothing holds up the next job, and returns the words for operators.
-async fn fails(db: &TestDatabase, studio: &Studio, command: Command, code: &str) -> String {
+async fn fails(db: &TestDatabase, studio: &Studio, command: ExecConfig, code: &str) -> String {
     let server = serve(db, studio, command).await;
     let mut feature = feature(PROVIDER);
     feature.name = format!("{:08x}", rand::random::<u32>());

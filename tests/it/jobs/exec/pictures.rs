@@ -20,7 +20,7 @@ on_both_databases! {
         let studio = Studio::new();
         let mut command = studio.shell("printf '%s|%s' \"$2\" \"$3\" > $STUDIO/told; cp $STUDIO/picture.png \"$1\"/");
         for template in ["{{ variables.photo }}", "{{ variables.logo }}"] {
-            command.arguments.push(Argument::One(template.to_owned()));
+            command.args.push(Argument::One(template.to_owned()));
         }
         let server = serve(&db, &studio, command).await;
         let picture = |name| variable(name, TemplateVariableType::Picture);

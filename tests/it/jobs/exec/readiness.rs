@@ -1,7 +1,7 @@
 //! What a command cannot do, because its program is missing or because it makes another type of media, is refused when a
 //! request or a feature asks for it.
 
-use atelier::domain::Command;
+use atelier::config::ExecConfig;
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, ErrorReason, Feature, JobStatus,
     ListRequestsRequest, MediaType, RetryJobRequest, RetryRequestRequest, UpdateFeatureRequest,
@@ -43,7 +43,7 @@ on_both_databases! {
     async fn a_retry_is_refused_while_the_program_is_missing(db: TestDatabase) {
         let studio = Studio::new();
         let command = studio.shell("exit 1");
-        let program = command.program.clone();
+        let program = command.command.clone();
         let server = serve(&db, &studio, command).await;
         let job = order(&server, PROVIDER).await;
         assert_eq!(server.ended(job.id).await.job.status(), JobStatus::Failed);
@@ -62,8 +62,8 @@ on_both_databases! {
 
     async fn where_only_workers_know_the_job_waits_for_the_program(db: TestDatabase) {
         let studio = Studio::new();
-        let command = Command { install: Some(INSTALL.to_owned()), ..studio.sound() };
-        let program = command.program.clone();
+        let command = ExecConfig { install: Some(INSTALL.to_owned()), ..studio.sound() };
+        let program = command.command.clone();
         std::fs::rename(&program, studio.path("elsewhere")).unwrap();
         // It is configured like the workers, and has no say in what is installed there.
         let api = TestServer::start_as(Role::Api, &db, studio.configure(command.clone())).await;
@@ -110,9 +110,9 @@ on_both_databases! {
 }
 
 /// A command that nobody has installed.
-fn missing(studio: &Studio) -> Command {
-    Command {
-        program: "studio-of-nobody".to_owned(),
+fn missing(studio: &Studio) -> ExecConfig {
+    ExecConfig {
+        command: "studio-of-nobody".to_owned(),
         install: Some(INSTALL.to_owned()),
         ..studio.sound()
     }

@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use atelier::config::Config;
+use atelier::config::{Config, ExecConfig, ProviderConfig};
+use atelier::domain::MediaType;
 use atelier::domain::command::{Argument, ProgressBy, PromptBy};
-use atelier::domain::{Command, MediaType};
 use atelier::rpc::proto::{CreateFeatureRequest, FeatureProperties, Job};
 use tempfile::TempDir;
 
@@ -36,15 +36,15 @@ impl Studio {
     }
 
     /// A command that runs this script with `$STUDIO` for the folder and the output folder as first argument.
-    pub(super) fn command(&self, interpreter: &str, script: &str) -> Command {
+    pub(super) fn command(&self, interpreter: &str, script: &str) -> ExecConfig {
         let file = self.path(&format!("{:016x}", rand::random::<u64>()));
         let studio = self.0.path().to_string_lossy();
         let script = script.replace("$STUDIO", &studio);
         fs::write(&file, format!("#!/usr/bin/env {interpreter}\n{script}")).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-        Command {
-            program: file.to_string_lossy().into_owned(),
-            arguments: vec![Argument::One("{{ output }}".to_owned())],
+        ExecConfig {
+            command: file.to_string_lossy().into_owned(),
+            args: vec![Argument::One("{{ output }}".to_owned())],
             prompt: PromptBy::Stdin,
             makes: vec![MediaType::Image],
             timeout: Duration::from_secs(30),
@@ -57,26 +57,27 @@ impl Studio {
         }
     }
 
-    pub(super) fn shell(&self, script: &str) -> Command {
+    pub(super) fn shell(&self, script: &str) -> ExecConfig {
         self.command("bash", script)
     }
 
-    pub(super) fn python(&self, script: &str) -> Command {
+    pub(super) fn python(&self, script: &str) -> ExecConfig {
         self.command("python3", script)
     }
 
     /// A command that does what it should.
-    pub(super) fn sound(&self) -> Command {
+    pub(super) fn sound(&self) -> ExecConfig {
         self.shell("cp $STUDIO/picture.png \"$1\"/")
     }
 
     /// Adds the command, and a sound one, to a configuration.
-    pub(super) fn configure(&self, command: Command) -> impl Fn(&mut Config) {
+    pub(super) fn configure(&self, command: ExecConfig) -> impl Fn(&mut Config) {
         let sound = self.sound();
         move |config| {
-            let commands = &mut config.exec.commands;
-            commands.insert(PROVIDER.to_owned(), command.clone());
-            commands.insert(SOUND.to_owned(), sound.clone());
+            for (name, command) in [(PROVIDER, &command), (SOUND, &sound)] {
+                let command = ProviderConfig::Exec(command.clone());
+                config.providers.insert(name.to_owned(), command);
+            }
             // So that the next job shows whether this one still holds the slot.
             config.executor.concurrency = 1;
         }
@@ -142,7 +143,7 @@ fn is_alive(process: &u32) -> bool {
 pub(super) async fn serve(
     db: &crate::support::database::TestDatabase,
     studio: &Studio,
-    command: Command,
+    command: ExecConfig,
 ) -> TestServer {
     TestServer::start_with(db, studio.configure(command)).await
 }

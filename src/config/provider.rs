@@ -1,0 +1,242 @@
+//! The providers: tables `[providers.NAME]`, each of a kind that says which keys it has, and those that are always there.
+//!
+//! Every key is declared once, as settings are: from this come the structs, their defaults, the reader and the reference.
+
+mod kind;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::entry::{Entry, kind, optional};
+use super::kind::Kind;
+use super::problem::{Problem, Source};
+use super::quantity::ByteSize;
+use super::reader::Reader;
+use crate::domain::MediaType;
+use crate::domain::command::{Argument, ProgressBy, PromptBy};
+use kind::{Arguments, KindName, MediaTypes};
+
+/// The section that holds the tables.
+pub(super) const SECTION: &str = "providers";
+
+/// The provider that is this program itself. It has no table.
+pub(super) const BUILTIN: &str = "builtin";
+
+/// Longest name, that of `properties.provider`.
+const MAX_NAME_CHARS: usize = 64;
+
+macro_rules! providers {
+    ($(
+        $(#[doc = $doc:literal])+
+        $Variant:ident($Config:ident) = $word:literal {
+            $(
+                $(#[doc = $key_doc:literal])+
+                $key:ident: $ty:ty $(as $kind:ty)? $(= $default:tt $(in $low:tt ..= $high:tt)?)?;
+            )+
+        }
+    )+) => {
+        $(
+            $(#[doc = $doc])+
+            #[derive(Debug, Clone, PartialEq, Eq)]
+            pub struct $Config {
+                $($(#[doc = $key_doc])+ pub $key: $ty,)+
+            }
+
+            impl $Config {
+                const ENTRIES: &[Entry] = &[$(Entry {
+                    key: stringify!($key),
+                    doc: concat!($($key_doc),+),
+                    kind: <kind!($ty $(, $kind)?) as Kind>::NAME,
+                    secret: <kind!($ty $(, $kind)?) as Kind>::SECRET,
+                    default: optional!($(stringify!($default))?),
+                    optional: <kind!($ty $(, $kind)?) as Kind>::OPTIONAL,
+                    range: optional!($($((stringify!($low), stringify!($high)))?)?),
+                },)+];
+
+                /// `None` if something that must be there is not, which `reader` keeps.
+                fn read(reader: &mut Reader, name: &str) -> Option<Self> {
+                    let mut entries = Self::ENTRIES.iter();
+                    $(let $key = providers!(
+                        @read reader, name, entries.next()?, kind!($ty $(, $kind)?) $($(, $low, $high)?)?
+                    );)+
+                    Some(Self { $($key: $key?,)+ })
+                }
+
+                fn written(&self) -> Vec<(&'static Entry, Option<String>)> {
+                    let values = [$(<kind!($ty $(, $kind)?) as Kind>::write(&self.$key),)+];
+                    Self::ENTRIES.iter().zip(values).collect()
+                }
+            }
+        )+
+
+        /// What makes media, by its kind.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum ProviderConfig {
+            $($(#[doc = $doc])+ $Variant($Config),)+
+        }
+
+        /// The kinds with their keys.
+        pub(super) const KINDS: &[(&str, &[Entry])] = &[$(($word, $Config::ENTRIES),)+];
+
+        impl ProviderConfig {
+            fn read(kind: &str, reader: &mut Reader, name: &str) -> Option<Self> {
+                match kind {
+                    $($word => $Config::read(reader, name).map(Self::$Variant),)+
+                    _ => None,
+                }
+            }
+
+            /// Its kind, as it is written.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$Variant(_) => $word,)+
+                }
+            }
+
+            /// Every key with its value as TOML, secrets redacted, `None` when it is not set.
+            pub(super) fn written(&self) -> Vec<(&'static Entry, Option<String>)> {
+                match self {
+                    $(Self::$Variant(config) => config.written(),)+
+                }
+            }
+        }
+    };
+    (@read $reader:ident, $name:ident, $entry:expr, $kind:ty) => {
+        $reader.read_of::<$kind>($name, $entry)
+    };
+    (@read $reader:ident, $name:ident, $entry:expr, $kind:ty, $low:tt, $high:tt) => {
+        $reader.read_of_within::<$kind>($name, $entry)
+    };
+}
+
+providers! {
+    /// A command of this machine.
+    Exec(ExecConfig) = "exec" {
+        /// The program: a path, or a name that is looked up in `PATH` at each use.
+        command: String;
+        /// Templates of its arguments. A text gives exactly one argument; a list of texts gives one for each, or none of
+        /// them if one is empty.
+        args: Vec<Argument> as Arguments = [];
+        /// How it gets the prompt: on standard input (`stdin`), as a file whose path is `prompt_file` (`file`), or only
+        /// through its arguments (`none`).
+        prompt: PromptBy = "stdin";
+        /// What it makes, a list of `image`, `video` and `audio`.
+        makes: Vec<MediaType> as MediaTypes;
+        /// How long a run may take.
+        timeout: Duration = "5m" in "100ms"..="24h";
+        /// Resident memory of all processes of a run together (Linux).
+        memory: u64 as ByteSize = "2GiB" in "8MiB"..="1048576GiB";
+        /// Bytes in the folder of a run: what it makes and its temporary files together.
+        output_bytes: u64 as ByteSize = "256MiB" in "1KiB"..="1024GiB";
+        /// How it tells its progress on standard output: `lines`, `ffmpeg` or `none`.
+        progress: ProgressBy = "lines";
+        /// Names of variables of the server's environment that it gets as well.
+        pass_environment: Vec<String> = [];
+        /// Whether a run that was cut off (by the server's end, or by a signal from outside) or whose files could not be
+        /// stored is repeated. `false` for a command that costs money: such a job fails with `PROVIDER_OUTCOME_UNKNOWN`.
+        repeatable: bool = true;
+        /// What to do where the program is missing, as a sentence.
+        install: Option<String>;
+    }
+
+    /// A provider for tests, which misbehaves as a request asks for in `input.extra.scripted`.
+    Scripted(ScriptedConfig) = "scripted" {
+        /// The folder that holds every file that a request may name.
+        folder: PathBuf;
+    }
+}
+
+/// The key that says which others there are.
+const KIND: Entry = Entry {
+    key: "kind",
+    doc: "What it is; the other keys follow from it.",
+    kind: KindName::NAME,
+    secret: false,
+    default: None,
+    optional: false,
+    range: None,
+};
+
+/// The providers by their names: those that have tables and those that are always there.
+pub(super) fn read(reader: &mut Reader) -> BTreeMap<String, ProviderConfig> {
+    let mut providers = BTreeMap::from([("voice".to_owned(), voice())]);
+    for name in reader.providers() {
+        check_name(reader, &name);
+        let kind = reader.read_of::<KindName>(&name, &KIND);
+        let provider = kind.and_then(|kind| ProviderConfig::read(kind, reader, &name));
+        let known = KINDS.iter().find(|(word, _)| Some(*word) == kind);
+        reader.finish_table(&name, known.map(|(_, entries)| *entries));
+        providers.extend(provider.map(|provider| (name, provider)));
+    }
+    providers
+}
+
+/// The full name of a key.
+pub(super) fn path(name: &str, key: &str) -> String {
+    format!("{SECTION}.{name}.{key}")
+}
+
+fn check_name(reader: &mut Reader, name: &str) {
+    let valid = (1..=MAX_NAME_CHARS).contains(&name.len())
+        && name.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte)
+        });
+    if !valid || name == BUILTIN {
+        let expected = format!(
+            "a name of 1 to {MAX_NAME_CHARS} characters of a-z, 0-9, \"_\" and \"-\", and not {BUILTIN}"
+        );
+        reader.refuse(name, format!("{SECTION}.{name}"), expected);
+    }
+}
+
+/// What is wrong with a provider that is no table.
+pub(super) fn no_table(name: &str, source: Source) -> Problem {
+    Problem::Value {
+        key: format!("{SECTION}.{name}").into(),
+        source,
+        expected: format!(
+            "a table [{SECTION}.NAME] with its kind, NAME being that of the provider"
+        ),
+        found: None,
+    }
+}
+
+/// What a command is written as that stands where commands stood before they had a kind.
+pub(super) fn in_place_of_command(name: &str) -> String {
+    format!("a table [{SECTION}.{name}] with kind = \"exec\"")
+}
+
+/// Speaks the prompt with eSpeak NG, in the voice that the template's style names.
+fn voice() -> ProviderConfig {
+    let text = |text: &str| Argument::One(text.to_owned());
+    let option = |option: &str, value: &str| Argument::Optional(vec![option.into(), value.into()]);
+    ProviderConfig::Exec(ExecConfig {
+        command: "espeak-ng".to_owned(),
+        args: vec![
+            text("-v"),
+            text("{{ style.voice or 'en' }}"),
+            option("-s", "{{ variables.speed or style.speed }}"),
+            option("-p", "{{ variables.pitch or style.pitch }}"),
+            text("-b"),
+            text("1"),
+            text("-w"),
+            text("{{ output }}/voice.wav"),
+            text("--stdin"),
+        ],
+        prompt: PromptBy::Stdin,
+        makes: vec![MediaType::Audio],
+        timeout: Duration::from_secs(60),
+        memory: 512 << 20,
+        output_bytes: 256 << 20,
+        progress: ProgressBy::None,
+        pass_environment: Vec::new(),
+        repeatable: true,
+        install: Some(
+            "install eSpeak NG, the package espeak-ng of apt, dnf, apk and brew".to_owned(),
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests;

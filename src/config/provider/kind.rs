@@ -1,0 +1,123 @@
+//! How the values of a provider's table are written.
+
+use crate::config::kind::{Kind, Literal, list, quote};
+use crate::domain::MediaType;
+use crate::domain::command::{self, Argument, ProgressBy, PromptBy};
+
+use super::KINDS;
+
+/// One of the kinds of providers.
+pub(super) struct KindName;
+
+impl Kind for KindName {
+    type Value = &'static str;
+    const NAME: &'static str = "choice";
+
+    fn read(literal: &Literal) -> Result<Self::Value, String> {
+        let mut kinds = KINDS.iter().map(|(kind, _)| *kind);
+        let named = match literal {
+            Literal::Text(word) => kinds.find(|kind| kind == word),
+            _ => None,
+        };
+        named.ok_or_else(|| {
+            let kinds: Vec<_> = KINDS.iter().map(|(kind, _)| quote(kind)).collect();
+            format!("one of {}", kinds.join(", "))
+        })
+    }
+
+    fn write(value: &Self::Value) -> Option<String> {
+        Some(quote(value))
+    }
+}
+
+/// Templates of a command's arguments.
+pub(super) struct Arguments;
+
+impl Kind for Arguments {
+    type Value = Vec<Argument>;
+    const NAME: &'static str = "list";
+
+    fn read(literal: &Literal) -> Result<Self::Value, String> {
+        let expected =
+            "a list whose items are texts, or lists of texts that may be left out together";
+        let Literal::List(items) = literal else {
+            return Err(expected.to_owned());
+        };
+        let arguments: Option<Vec<_>> = items.iter().map(argument).collect();
+        let arguments = arguments.ok_or(expected)?;
+        let templates = arguments.iter().flat_map(Argument::templates);
+        for template in templates {
+            command::check(template)
+                .map_err(|error| format!("templates; {} {error}", quote(template)))?;
+        }
+        Ok(arguments)
+    }
+
+    fn write(value: &Self::Value) -> Option<String> {
+        let arguments = value.iter().map(|argument| match argument {
+            Argument::One(template) => quote(template),
+            Argument::Optional(templates) => list(templates.iter().map(|template| quote(template))),
+        });
+        Some(list(arguments))
+    }
+}
+
+fn argument(literal: &Literal) -> Option<Argument> {
+    let text = |literal: &Literal| match literal {
+        Literal::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    match literal {
+        Literal::Text(text) => Some(Argument::One(text.clone())),
+        Literal::List(items) if !items.is_empty() => {
+            let items: Option<Vec<_>> = items.iter().map(text).collect();
+            items.map(Argument::Optional)
+        }
+        _ => None,
+    }
+}
+
+/// A list of media types that is not empty.
+pub(super) struct MediaTypes;
+
+impl Kind for MediaTypes {
+    type Value = Vec<MediaType>;
+    const NAME: &'static str = "list";
+
+    fn read(literal: &Literal) -> Result<Self::Value, String> {
+        match Vec::<MediaType>::read(literal) {
+            Ok(types) if !types.is_empty() => Ok(types),
+            _ => Err(r#"a list of "image", "video" and "audio""#.to_owned()),
+        }
+    }
+
+    fn write(value: &Self::Value) -> Option<String> {
+        Vec::<MediaType>::write(value)
+    }
+}
+/// The words for the variants of an enum of the domain.
+macro_rules! words {
+    ($name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
+        impl Kind for $name {
+            type Value = Self;
+            const NAME: &'static str = "choice";
+
+            fn read(literal: &Literal) -> Result<Self, String> {
+                match literal {
+                    $(Literal::Text(word) if word == $word => Ok(Self::$variant),)+
+                    _ => Err(format!("one of {}", [$($word),+].map(quote).join(", "))),
+                }
+            }
+
+            fn write(value: &Self) -> Option<String> {
+                Some(quote(match value {
+                    $(Self::$variant => $word,)+
+                }))
+            }
+        }
+    };
+}
+
+words!(MediaType { Image = "image", Video = "video", Audio = "audio" });
+words!(PromptBy { Stdin = "stdin", File = "file", None = "none" });
+words!(ProgressBy { Lines = "lines", Ffmpeg = "ffmpeg", None = "none" });
