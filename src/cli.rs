@@ -10,6 +10,7 @@ mod migrate;
 mod output;
 mod recipe;
 mod serve;
+mod stand_in;
 mod storage;
 mod supervise;
 
@@ -93,6 +94,8 @@ enum Command {
     Storage(storage::StorageArguments),
     /// Print the recipe that stands in a file: how it was made
     Recipe(recipe::RecipeArguments),
+    /// Serve a vendor's protocol with media made here, to try a provider without an account
+    StandIn(stand_in::StandInArguments),
     /// Show the effective configuration, secrets redacted
     Config(config::ConfigArguments),
     /// Watch over a command that makes media; started by the server
@@ -117,11 +120,13 @@ fn execute(line: CommandLine) -> CommandResult {
         Command::Config(arguments) if arguments.reference => return config::print_reference(),
         Command::Recipe(arguments) => return recipe::run(arguments),
         Command::Supervise => return supervise::run(),
+        Command::StandIn(arguments) => return block_on(stand_in::run(arguments)),
         _ => {}
     }
     let loaded = Config::load(&inputs(&line))?;
     match line.command {
         Command::Supervise => supervise::run(),
+        Command::StandIn(arguments) => block_on(stand_in::run(&arguments)),
         Command::Recipe(arguments) => recipe::run(&arguments),
         Command::Config(_) => config::print_effective(&loaded),
         Command::Serve(arguments) => block_on(serve::run(arguments, loaded)),

@@ -13,5 +13,6 @@ pub mod provider;
 pub mod rpc;
 pub mod server;
 pub mod shutdown;
+pub mod stand_in;
 pub mod store;
 pub mod telemetry;

@@ -7,6 +7,8 @@
 pub mod builtin;
 pub mod clean;
 pub mod exec;
+mod http;
+pub mod openai;
 mod output;
 mod registry;
 pub mod scripted;
@@ -235,7 +237,18 @@ pub enum ProviderError {
     /// The content policy refuses the prompt or a picture.
     #[error("{0}")]
     Rejected(String),
-    /// The service does not accept this input. The text is shown to the user.
+    /// The service does not accept this input.
+    #[error("{0}")]
+    UnfitInput(String),
+    /// The service does not work for this server, as when it does not accept its key.
+    #[error("{detail}")]
+    Refused {
+        /// What is wrong, as [`Provider::ready`] tells it. It is shown to the user.
+        sentence: String,
+        /// The service's own words.
+        detail: String,
+    },
+    /// The service does not accept this input. The text is ours, and shown to the user.
     #[error("{0}")]
     InvalidInput(String),
     /// It is unknown whether the service took the task.

@@ -1,5 +1,6 @@
 //! How the text of a setting becomes a typed value, and back.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
@@ -41,6 +42,7 @@ pub(super) enum Literal {
     Integer(i64),
     Text(String),
     List(Vec<Literal>),
+    Table(BTreeMap<String, Literal>),
     /// A kind of value that no setting takes, by its TOML name.
     Other(&'static str),
 }
@@ -60,6 +62,7 @@ impl Literal {
             Self::Integer(value) => value.to_string(),
             Self::Text(value) => quote(value),
             Self::List(values) => list(values.iter().map(Self::describe)),
+            Self::Table(_) => "a table".to_owned(),
             Self::Other(name) => format!("a value of type {name}"),
         }
     }
@@ -76,6 +79,12 @@ impl From<&DeValue<'_>> for Literal {
                 values
                     .iter()
                     .map(|value| Self::from(value.get_ref()))
+                    .collect(),
+            ),
+            DeValue::Table(values) => Self::Table(
+                values
+                    .iter()
+                    .map(|(key, value)| (key.get_ref().to_string(), Self::from(value.get_ref())))
                     .collect(),
             ),
             other => Self::Other(other.type_str()),

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use secrecy::SecretString;
+use url::Url;
+
 use super::entry::{Entry, kind, optional};
 use super::kind::Kind;
 use super::problem::{Problem, Source};
@@ -15,7 +18,7 @@ use super::quantity::ByteSize;
 use super::reader::Reader;
 use crate::domain::MediaType;
 use crate::domain::command::{Argument, ProgressBy, PromptBy};
-use kind::{Arguments, KindName, MediaTypes};
+use kind::{Arguments, Credential, Fields, KindName, MediaTypes};
 
 /// The section that holds the tables.
 pub(super) const SECTION: &str = "providers";
@@ -38,7 +41,7 @@ macro_rules! providers {
     )+) => {
         $(
             $(#[doc = $doc])+
-            #[derive(Debug, Clone, PartialEq, Eq)]
+            #[derive(Debug, Clone)]
             pub struct $Config {
                 $($(#[doc = $key_doc])+ pub $key: $ty,)+
             }
@@ -71,7 +74,7 @@ macro_rules! providers {
         )+
 
         /// What makes media, by its kind.
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Debug, Clone)]
         pub enum ProviderConfig {
             $($(#[doc = $doc])+ $Variant($Config),)+
         }
@@ -138,6 +141,45 @@ providers! {
         repeatable: bool = true;
         /// What to do where the program is missing, as a sentence.
         install: Option<String>;
+    }
+
+    /// A service that speaks the protocol of OpenAI's images and speech.
+    OpenAi(OpenAiConfig) = "openai" {
+        /// What its paths begin with, such as `https://api.openai.com/v1`.
+        base_url: Url;
+        /// The key of the account, or `file:PATH` or `env:NAME` of what holds it. It is sent to the origin of `base_url` only.
+        api_key: Option<SecretString> as Option<Credential>;
+        /// Name of the header that carries the key as it is; if not set, `Authorization` does, behind `Bearer`.
+        api_key_header: Option<String>;
+        /// What it makes, a list of `image` and `audio`.
+        makes: Vec<MediaType> as MediaTypes;
+        /// The model that draws, where a feature names none.
+        image_model: Option<String>;
+        /// The model that speaks, where a feature names none.
+        speech_model: Option<String>;
+        /// The voice that speaks, where no template's style or setting names one.
+        voice: Option<String>;
+        /// The sizes of pictures that it takes, such as `1024x1536`; the nearest to that of the job is asked for. Any size if
+        /// empty.
+        sizes: Vec<String> = [];
+        /// What stands between width and height.
+        size_separator: String = "x";
+        /// What `response_format` of pictures is, `b64_json` or `url`; it is not sent if not set.
+        response_format: Option<String>;
+        /// How many pictures of its progress are asked for as a stream.
+        partial_images: u32 = 0 in 0..=3;
+        /// What it calls further inputs, by their names here: `seed`, `negative_prompt`, `cfg_scale`, `format` and
+        /// `aspect_ratio`. What is not named is not sent.
+        fields: BTreeMap<String, String> as Fields = {};
+        /// The path that draws.
+        images_path: String = "images/generations";
+        /// The path that speaks.
+        speech_path: String = "audio/speech";
+        /// How long a call may take.
+        timeout: Duration = "5m" in "1s"..="1h";
+        /// Whether a call is simply repeated whose answer got lost. `false` where it costs money: such a job fails with
+        /// `PROVIDER_OUTCOME_UNKNOWN`.
+        repeatable: bool = false;
     }
 
     /// A provider for tests, which misbehaves as a request asks for in `input.extra.scripted`.

@@ -9,6 +9,7 @@ use super::{
 };
 
 const MAX_PROVIDER_CHARS: usize = 64;
+const MAX_MODEL_CHARS: usize = 256;
 const MAX_CREDITS: i64 = 1_000_000_000;
 const MAX_DURATION_SECONDS: i64 = 24 * 60 * 60;
 /// Most variations that a feature may allow.
@@ -28,6 +29,13 @@ pub struct FeatureProperties {
     /// Name of the provider that runs its jobs, at most 64 characters; see [`Self::provider`] for what holds.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub provider: String,
+    /// The service's name of what makes its jobs, at most 256 characters; empty: as the provider is configured.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub model: String,
+    /// What the provider is to set at its service, as that takes it, within the bounds of [`Checks::json`]; a template's style
+    /// wins over it.
+    #[serde(skip_serializing_if = "JsonMap::is_empty")]
+    pub settings: JsonMap,
     /// Largest output, such as `4K` or `1280x720`; see [`Self::resolution`] for what holds.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub max_resolution: String,
@@ -81,8 +89,10 @@ impl OpenEnded for FeatureProperties {
 
 impl FeatureProperties {
     /// Names of the typed keys, which `extra` must not hold again.
-    const KNOWN: [&'static str; 15] = [
+    const KNOWN: [&'static str; 17] = [
         "provider",
+        "model",
+        "settings",
         "max_resolution",
         "formats",
         "max_duration",
@@ -161,6 +171,8 @@ impl FeatureProperties {
                 ))
             },
         );
+        checks.line("properties.model", &self.model, MAX_MODEL_CHARS);
+        checks.json("properties.settings", &self.settings);
         checks.require(
             self.max_resolution.is_empty() || self.max_resolution.parse::<Resolution>().is_ok(),
             "properties.max_resolution",

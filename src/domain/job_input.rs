@@ -12,6 +12,12 @@ use super::{Derivatives, JsonMap, Origin};
 pub struct JobInput {
     /// Name of the provider that runs the job.
     pub provider: String,
+    /// The service's name of what makes it; `None`: as the provider is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What the feature and the template set at the service, as it takes it.
+    #[serde(default, skip_serializing_if = "JsonMap::is_empty")]
+    pub settings: JsonMap,
     /// What to make: the template's prompt, or the user's where the template has none.
     pub prompt: String,
     /// What the user wrote, trimmed.
@@ -79,4 +85,16 @@ pub struct JobInput {
     /// Settings that Atelier does not know.
     #[serde(default, skip_serializing_if = "JsonMap::is_empty")]
     pub extra: JsonMap,
+}
+
+impl JobInput {
+    /// The prompt behind the feature's instruction, for services that have no other place for that.
+    pub fn instructed_prompt(&self) -> String {
+        match self.system_prompt.as_deref().map(str::trim) {
+            Some(instruction) if !instruction.is_empty() => {
+                format!("{instruction}\n\n{}", self.prompt)
+            }
+            _ => self.prompt.clone(),
+        }
+    }
 }

@@ -328,6 +328,8 @@ fn first_job(
 ) -> JobInput {
     JobInput {
         provider: offer.properties.provider().to_owned(),
+        model: Some(offer.properties.model.clone()).filter(|model| !model.is_empty()),
+        settings: offer.properties.settings.clone(),
         prompt: template_prompt
             .clone()
             .unwrap_or_else(|| user_prompt.to_owned()),

@@ -99,6 +99,14 @@ impl From<ProviderError> for AttemptError {
                 Failure::new(Reason::ProviderRejectedInput, detail.clone())
                     .with_detail(detail.clone()),
             ),
+            ProviderError::UnfitInput(_) => Self::permanent(failure(
+                Reason::ProviderRejectedInput,
+                "The generator does not accept this input.",
+            )),
+            ProviderError::Refused { sentence, .. } => Self::permanent(failure(
+                Reason::ProviderNotReady,
+                &format!("The generator cannot run here: {}.", clean::text(&sentence)),
+            )),
             ProviderError::OutcomeUnknown(_) => Self::permanent(failure(
                 Reason::ProviderOutcomeUnknown,
                 "It is not known whether the generator took the task.",

@@ -50,6 +50,8 @@ impl Viewed for proto::Feature {
         self.system_prompt.clear();
         if let Some(properties) = &mut self.properties {
             properties.provider.clear();
+            properties.model.clear();
+            properties.settings = None;
             properties.extra = None;
         }
     }

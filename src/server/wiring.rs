@@ -17,7 +17,7 @@ use crate::{
     events::Events,
     executor::{self, Executor, Spool},
     media::{self, LinkSettings, S3Settings, Storage, StorageSettings},
-    provider::{Registry, builtin::Builtin, exec::Exec, scripted::Scripted},
+    provider::{Registry, builtin::Builtin, exec::Exec, openai::OpenAi, scripted::Scripted},
     store::{self, Store, report},
 };
 use tokio_util::task::TaskTracker;
@@ -164,6 +164,9 @@ fn build_providers(config: &Config, runs_jobs: bool) -> Registry {
         providers = match provider.clone() {
             ProviderConfig::Exec(exec) => {
                 providers.with(Exec::new(name, exec, config.supervisor.clone()))
+            }
+            ProviderConfig::OpenAi(openai) => {
+                providers.with(OpenAi::new(name, openai, config.limits.output_bytes))
             }
             ProviderConfig::Scripted(scripted) => providers.with(Scripted::new(name, scripted)),
         };

@@ -13,5 +13,6 @@ mod docs;
 mod jobs;
 mod media;
 mod operations;
+mod providers;
 mod requests;
 mod support;

@@ -1,5 +1,9 @@
 //! How the values of a provider's table are written.
 
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+
 use crate::config::kind::{Kind, Literal, list, quote};
 use crate::domain::MediaType;
 use crate::domain::command::{self, Argument, ProgressBy, PromptBy};
@@ -95,6 +99,82 @@ impl Kind for MediaTypes {
         Vec::<MediaType>::write(value)
     }
 }
+/// A key, or where it is.
+pub(super) struct Credential;
+
+impl Kind for Credential {
+    type Value = SecretString;
+    const NAME: &'static str = "secret";
+    const SECRET: bool = true;
+
+    fn read(literal: &Literal) -> Result<Self::Value, String> {
+        let key = match literal {
+            Literal::Text(text) => match text.split_once(':') {
+                Some(("file", path)) => std::fs::read_to_string(path).ok(),
+                Some(("env", name)) => std::env::var(name).ok(),
+                _ => Some(text.clone()),
+            },
+            _ => None,
+        };
+        let key = key.map(|key| key.trim().to_owned());
+        let key = key.filter(|key| !key.is_empty()).ok_or(
+            r#"a key, "file:PATH" of a file that can be read, or "env:NAME" of a variable that is set"#,
+        )?;
+        Ok(key.into())
+    }
+
+    fn write(value: &Self::Value) -> Option<String> {
+        SecretString::write(value)
+    }
+}
+
+/// What a service calls inputs, by their names here.
+pub(super) struct Fields;
+
+/// The inputs that can be named.
+const INPUTS: [&str; 5] = [
+    "aspect_ratio",
+    "cfg_scale",
+    "format",
+    "negative_prompt",
+    "seed",
+];
+
+impl Kind for Fields {
+    type Value = BTreeMap<String, String>;
+    const NAME: &'static str = "table";
+
+    fn read(literal: &Literal) -> Result<Self::Value, String> {
+        let field = |(input, field): (&String, &Literal)| match field {
+            Literal::Text(text) if INPUTS.contains(&input.as_str()) && !text.is_empty() => {
+                Some((input.clone(), text.clone()))
+            }
+            _ => None,
+        };
+        let fields: Option<_> = match literal {
+            Literal::Table(fields) => fields.iter().map(field).collect(),
+            _ => None,
+        };
+        fields.ok_or_else(|| {
+            format!(
+                "a table of texts by the names {}, such as {{ seed = \"seed\" }}",
+                INPUTS.join(", ")
+            )
+        })
+    }
+
+    fn write(value: &Self::Value) -> Option<String> {
+        let fields = value
+            .iter()
+            .map(|(input, field)| format!("{input} = {}", quote(field)));
+        let fields: Vec<_> = fields.collect();
+        Some(match fields.is_empty() {
+            true => "{}".to_owned(),
+            false => format!("{{ {} }}", fields.join(", ")),
+        })
+    }
+}
+
 /// The words for the variants of an enum of the domain.
 macro_rules! words {
     ($name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {

@@ -30,6 +30,8 @@ pub(super) const FIELDS: Fields<FeatureDraft> = Fields {
         "system_prompt" => system_prompt,
         "properties" => properties,
         "properties.provider" => properties.provider,
+        "properties.model" => properties.model,
+        "properties.settings" => properties.settings,
         "properties.max_resolution" => properties.max_resolution,
         "properties.formats" => properties.formats,
         "properties.max_duration_seconds" => properties.max_duration,
@@ -125,14 +127,23 @@ pub(super) fn resource(feature: proto::Feature) -> FeatureDraft {
 /// The objects whose content Atelier does not know, by their paths.
 pub(super) fn open_ended(
     properties: Option<&proto::FeatureProperties>,
-) -> [(&'static str, Option<&Struct>); 1] {
+) -> [(&'static str, Option<&Struct>); 2] {
     let extra = properties.and_then(|properties| properties.extra.as_ref());
-    [("properties.extra", extra)]
+    let settings = properties.and_then(|properties| properties.settings.as_ref());
+    [
+        ("properties.extra", extra),
+        ("properties.settings", settings),
+    ]
 }
 
 fn properties_from(properties: proto::FeatureProperties) -> FeatureProperties {
     FeatureProperties {
         provider: properties.provider,
+        model: properties.model,
+        settings: properties
+            .settings
+            .map(json::from_struct)
+            .unwrap_or_default(),
         max_resolution: properties.max_resolution,
         formats: properties.formats,
         max_duration: i64::from(properties.max_duration_seconds),
@@ -223,5 +234,7 @@ fn properties_message(properties: FeatureProperties) -> proto::FeatureProperties
         make_preview: properties.derivatives.make_preview,
         omit_recipe: properties.omit_recipe,
         extra: Some(json::to_struct(properties.extra)),
+        model: properties.model,
+        settings: (!properties.settings.is_empty()).then(|| json::to_struct(properties.settings)),
     }
 }

@@ -29,6 +29,8 @@ on_both_databases! {
             system_prompt: "Be kind.".to_owned(),
             properties: Some(FeatureProperties {
                 provider: "studio".to_owned(),
+                model: "studio-3".to_owned(),
+                settings: Some(structure(&json!({ "quality": "high" }))),
                 max_resolution: "2K".to_owned(),
                 formats: vec!["webp".to_owned(), "png".to_owned()],
                 max_duration_seconds: 60,

@@ -163,6 +163,8 @@ fn other_feature(old: &Feature) -> Feature {
         system_prompt: "Be brief.".to_owned(),
         properties: Some(FeatureProperties {
             provider: String::new(),
+            model: String::new(),
+            settings: None,
             max_resolution: "4K".to_owned(),
             formats: vec!["webp".to_owned(), "jpg".to_owned()],
             max_duration_seconds: 0,

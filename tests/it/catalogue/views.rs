@@ -19,7 +19,7 @@ on_both_databases! {
             description: "Posters".to_owned(),
             system_prompt: "Draw posters.".to_owned(),
             properties: Some(FeatureProperties {
-                extra: Some(structure(&json!({ "model": "x" }))),
+                extra: Some(structure(&json!({ "house": "x" }))),
                 max_batch_size: 3,
                 ..Default::default()
             }),

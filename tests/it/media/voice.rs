@@ -56,7 +56,7 @@ on_both_databases! {
     }
 
     async fn the_documented_example_of_ffmpeg_makes_a_video(db: TestDatabase) {
-        let document = include_str!("../../../docs/exec.md");
+        let document = include_str!("../../../docs/providers/exec.md");
         let table = document.split("```toml\n").find(|block| block.starts_with("[providers.clip]")).unwrap();
         let table = table.split("```").next().unwrap();
         let folder = tempfile::tempdir().unwrap();

@@ -22,6 +22,8 @@ pub(crate) fn full_feature(name: &str) -> CreateFeatureRequest {
         system_prompt: "Be kind.".to_owned(),
         properties: Some(FeatureProperties {
             provider: "studio".to_owned(),
+            model: "studio-3".to_owned(),
+            settings: Some(structure(&json!({ "quality": "high" }))),
             max_resolution: "2K".to_owned(),
             formats: vec!["png".to_owned()],
             max_duration_seconds: 60,

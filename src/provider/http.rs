@@ -1,0 +1,209 @@
+//! Speaks HTTP with a service that makes media: one origin, its credentials, and what its answers mean.
+//!
+//! Nothing follows a redirect, and an answer is read up to a bound only. What a service says stays with operators.
+
+mod refusal;
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::{
+    Client, Method, RequestBuilder, Response, Url,
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
+    redirect::Policy,
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::ProviderError;
+use crate::domain::with_causes;
+
+pub(super) use refusal::{Words, refusal};
+
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+
+/// What a call does at the service, which decides what it means that its answer is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// It has work done that somebody pays for: it must not be made twice.
+    Pays,
+    /// It only asks, and may be repeated.
+    Asks,
+}
+
+/// A service's interface.
+#[derive(Clone, Debug)]
+pub(super) struct Api {
+    client: Client,
+    base: Url,
+    credentials: HeaderMap,
+    /// Most bytes of one answer.
+    max_bytes: usize,
+}
+
+/// An answer, whole.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) body: Bytes,
+}
+
+/// The header that carries a key: one of this name, or `Authorization: Bearer`.
+pub(super) fn credentials(
+    header: Option<&str>,
+    key: Option<&SecretString>,
+) -> Result<HeaderMap, String> {
+    let Some(key) = key.map(ExposeSecret::expose_secret) else {
+        return Ok(HeaderMap::new());
+    };
+    let (name, value) = match header {
+        Some(name) => {
+            let parsed = HeaderName::try_from(name);
+            let name = parsed.map_err(|_| format!("{name:?} is no name of a header"))?;
+            (name, key.to_owned())
+        }
+        None => (AUTHORIZATION, format!("Bearer {key}")),
+    };
+    let value = HeaderValue::try_from(value);
+    let mut value = value.map_err(|_| "the key has characters that no header takes".to_owned())?;
+    value.set_sensitive(true);
+    Ok(HeaderMap::from_iter([(name, value)]))
+}
+
+impl Api {
+    /// `base` is what all paths begin with; `timeout` is how long a call may take to its last byte.
+    pub(super) fn new(
+        mut base: Url,
+        credentials: HeaderMap,
+        timeout: Duration,
+        max_bytes: usize,
+    ) -> Result<Self, String> {
+        // Fails where another provider of the process is installed already, which does as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .redirect(Policy::none())
+            .connect_timeout(CONNECT_TIME)
+            .timeout(timeout)
+            .build();
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        Ok(Self {
+            client: client.map_err(|error| error.to_string())?,
+            base,
+            credentials,
+            max_bytes,
+        })
+    }
+
+    /// A request to a path below the base, or from the root if it begins with a slash, or to a whole URL of the same origin,
+    /// with the credentials.
+    pub(super) fn request(
+        &self,
+        method: Method,
+        path: &str,
+    ) -> Result<RequestBuilder, ProviderError> {
+        let url = self.base.join(path);
+        let url =
+            url.map_err(|error| ProviderError::Failed(format!("the address {path:?}: {error}")))?;
+        if url.origin() != self.base.origin() {
+            let host = url.host_str().unwrap_or_default();
+            return Err(ProviderError::Failed(format!(
+                "{host} is another host than the service's"
+            )));
+        }
+        let request = self.client.request(method, url);
+        Ok(request.headers(self.credentials.clone()))
+    }
+
+    /// The answer, if the service says that the call went well.
+    pub(super) async fn send(
+        &self,
+        request: RequestBuilder,
+        effect: Effect,
+    ) -> Result<Answer, ProviderError> {
+        let response = self.open(request, effect).await?;
+        self.whole(response, effect).await
+    }
+
+    /// The body of an answer that has begun.
+    pub(super) async fn whole(
+        &self,
+        response: Response,
+        effect: Effect,
+    ) -> Result<Answer, ProviderError> {
+        let body = self.read(response, effect).await?;
+        Ok(Answer { body })
+    }
+
+    /// Most bytes of one answer.
+    pub(super) fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
+    /// The same, before its body has come.
+    pub(super) async fn open(
+        &self,
+        request: RequestBuilder,
+        effect: Effect,
+    ) -> Result<Response, ProviderError> {
+        let response = request.send().await.map_err(|error| lost(&error, effect))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (status, headers) = (response.status(), response.headers().clone());
+        // Whatever it is, the status counts.
+        let body = self.read(response, Effect::Asks).await.unwrap_or_default();
+        Err(refusal(status, &headers, &Words::of(&body), effect))
+    }
+
+    async fn read(&self, mut response: Response, effect: Effect) -> Result<Bytes, ProviderError> {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| lost(&error, effect))?
+        {
+            if body.len() + chunk.len() > self.max_bytes {
+                let detail = format!("the answer has more than {} bytes", self.max_bytes);
+                return Err(ProviderError::LimitExceeded(detail));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+}
+
+impl Answer {
+    /// Its JSON, which is an object. A service that answers with an error inside is as good as one that refuses.
+    pub(super) fn json(&self) -> Result<serde_json::Map<String, Value>, ProviderError> {
+        match serde_json::from_slice(&self.body) {
+            Ok(Value::Object(object)) => match object.get("error") {
+                None | Some(Value::Null) => Ok(object),
+                Some(_) => Err(Words::of(&self.body).without_status()),
+            },
+            _ => {
+                let begin = String::from_utf8_lossy(&self.body[..self.body.len().min(200)]);
+                Err(ProviderError::Failed(format!(
+                    "the answer is no JSON object: {begin}"
+                )))
+            }
+        }
+    }
+}
+
+/// What it means that there is no whole answer. Its words name no query, which may hold a signature.
+pub(super) fn lost(error: &reqwest::Error, effect: Effect) -> ProviderError {
+    let detail = with_causes(error);
+    let detail = match error.url() {
+        Some(url) => detail.replace(url.as_str(), url.path()),
+        None => detail,
+    };
+    match effect {
+        _ if error.is_connect() || error.is_builder() => ProviderError::Unavailable(detail),
+        Effect::Pays => ProviderError::OutcomeUnknown(detail),
+        Effect::Asks => ProviderError::Transient {
+            detail,
+            retry_after: None,
+        },
+    }
+}

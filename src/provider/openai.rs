@@ -1,0 +1,153 @@
+//! Services that speak the protocol of OpenAI's images and speech, wherever they are: see docs/providers/openai.md.
+
+mod events;
+mod images;
+mod size;
+mod speech;
+
+use async_trait::async_trait;
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Content, Output, OutputFile, Provider, ProviderError, Submitted, Task,
+    http::{Api, credentials},
+};
+use crate::{
+    config::OpenAiConfig,
+    domain::{JobInput, JsonMap, MediaType},
+};
+
+/// The body of a call. What a user asked for stands in its values only.
+type Body = Map<String, Value>;
+
+/// Inputs that every service of the kind reads; others, where a field is named for them.
+const READ: [&str; 3] = ["user_prompt", "width", "height"];
+
+/// A service that speaks the protocol.
+pub struct OpenAi {
+    name: String,
+    config: OpenAiConfig,
+    /// What is wrong with the configuration instead, which nobody could tell before.
+    api: Result<Api, String>,
+}
+
+impl OpenAi {
+    /// A service as the provider of this name. `max_bytes` is the most that one output may have.
+    pub fn new(name: String, config: OpenAiConfig, max_bytes: u64) -> Self {
+        // As base64 it is a third longer.
+        let max_bytes = usize::try_from(max_bytes.saturating_mul(2)).unwrap_or(usize::MAX);
+        let credentials = credentials(config.api_key_header.as_deref(), config.api_key.as_ref());
+        let api = credentials.and_then(|credentials| {
+            Api::new(
+                config.base_url.clone(),
+                credentials,
+                config.timeout,
+                max_bytes,
+            )
+        });
+        Self { name, config, api }
+    }
+
+    fn api(&self) -> Result<&Api, ProviderError> {
+        self.api
+            .as_ref()
+            .map_err(|wrong| ProviderError::NotReady(wrong.clone()))
+    }
+
+    /// What every call begins with: the settings of the feature and the template's style as they are, and the model.
+    fn body(&self, input: &JobInput, model: Option<&String>) -> Body {
+        let mut body = input.settings.clone();
+        body.extend(input.style.clone());
+        if let Some(model) = input.model.as_ref().or(model) {
+            body.insert("model".to_owned(), model.as_str().into());
+        }
+        for (name, value) in optional(input) {
+            if let Some(field) = self.config.fields.get(name) {
+                body.insert(field.clone(), value);
+            }
+        }
+        body
+    }
+
+    fn post(&self, path: &str, body: &Body) -> Result<reqwest::RequestBuilder, ProviderError> {
+        let request = self
+            .api()?
+            .request(Method::POST, path.trim_start_matches('/'))?;
+        let json =
+            serde_json::to_vec(body).map_err(|error| ProviderError::Failed(error.to_string()))?;
+        Ok(request
+            .header("content-type", "application/json")
+            .body(json))
+    }
+}
+
+/// What a service takes only if a field is named for it, where the job has it.
+fn optional(input: &JobInput) -> Vec<(&'static str, Value)> {
+    let text = |text: &str| (!text.is_empty()).then(|| json!(text));
+    let values = [
+        ("seed", Some(json!(input.seed))),
+        ("negative_prompt", text(&input.negative_prompt)),
+        ("cfg_scale", input.cfg_scale.map(Value::from)),
+        ("format", input.format.as_deref().and_then(text)),
+        ("aspect_ratio", text(&input.aspect_ratio)),
+    ];
+    values
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+}
+
+#[async_trait]
+impl Provider for OpenAi {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn makes(&self, media_type: MediaType) -> bool {
+        self.config.makes.contains(&media_type)
+    }
+
+    fn may_resubmit(&self) -> bool {
+        self.config.repeatable
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.api.as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
+    fn reads(&self, media_type: MediaType, input: &str) -> bool {
+        READ.contains(&input) && (media_type != MediaType::Audio || input == "user_prompt")
+            || self.config.fields.contains_key(input)
+    }
+
+    async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {
+        let made = async {
+            match task.media_type {
+                MediaType::Image => self.draw(task).await,
+                MediaType::Audio => self.speak(task).await,
+                MediaType::Video => Err(ProviderError::Failed("no video".to_owned())),
+            }
+        };
+        // The connection breaks with the call, but the service may have done the work.
+        tokio::select! {
+            made = made => made.map(Submitted::Done),
+            () = task.cancelled.cancelled() => Err(match self.config.repeatable {
+                true => ProviderError::Stopped,
+                false => ProviderError::OutcomeUnknown("the call was broken off".to_owned()),
+            }),
+        }
+    }
+}
+
+fn output(files: Vec<OutputFile>, metadata: JsonMap) -> Output {
+    Output { files, metadata }
+}
+
+fn file(bytes: bytes::Bytes, metadata: JsonMap) -> OutputFile {
+    OutputFile {
+        content: Content::Memory(bytes),
+        seed: None,
+        metadata,
+    }
+}

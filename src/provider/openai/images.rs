@@ -1,0 +1,141 @@
+//! `images/generations`: a picture from a prompt, with previews where the service streams.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+
+use super::{Body, OpenAi, events::Events, file, output, size::size};
+use crate::{
+    domain::JsonMap,
+    provider::{
+        Output, OutputFile, Progress, ProviderError, Task,
+        http::{Effect, Words, lost},
+    },
+};
+
+/// What is told of progress with the first preview; the others share the rest.
+const FIRST_PREVIEW: f64 = 0.2;
+
+impl OpenAi {
+    pub(super) async fn draw(&self, task: &Task) -> Result<Output, ProviderError> {
+        let mut body = self.body(&task.input, self.config.image_model.as_ref());
+        body.insert("prompt".to_owned(), task.input.instructed_prompt().into());
+        body.insert("n".to_owned(), json!(1));
+        let size = size(&task.input, &self.config.sizes, &self.config.size_separator);
+        body.insert("size".to_owned(), size.into());
+        if let Some(format) = &self.config.response_format {
+            body.insert("response_format".to_owned(), format.as_str().into());
+        }
+        if self.config.partial_images > 0 {
+            body.insert("stream".to_owned(), json!(true));
+            body.insert(
+                "partial_images".to_owned(),
+                json!(self.config.partial_images),
+            );
+        }
+        let request = self.post(&self.config.images_path, &body)?;
+        let response = self.api()?.open(request, Effect::Pays).await?;
+        let streams = response.headers().get("content-type");
+        let streams = streams.is_some_and(|it| it.as_bytes().starts_with(b"text/event-stream"));
+        match streams {
+            true => self.watch(task, response).await,
+            false => {
+                self.pictures(self.api()?.whole(response, Effect::Pays).await?.json()?)
+                    .await
+            }
+        }
+    }
+
+    /// Reads the stream to the finished picture. What comes before is a preview.
+    async fn watch(&self, task: &Task, mut response: Response) -> Result<Output, ProviderError> {
+        let mut events = Events::new(self.api()?.max_bytes());
+        let mut previews = 0.0;
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| lost(&error, Effect::Pays))?
+        {
+            for data in events.feed(&chunk)? {
+                let Ok(Value::Object(event)) = serde_json::from_slice(&data) else {
+                    continue;
+                };
+                let kind = event
+                    .get("type")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
+                if kind.ends_with(".completed") {
+                    return self.pictures(event).await;
+                }
+                if kind == "error" || event.get("error").is_some_and(|error| !error.is_null()) {
+                    return Err(Words::of(&data).without_status());
+                }
+                if kind.ends_with(".partial_image") {
+                    previews += 1.0;
+                    let share = previews / f64::from(self.config.partial_images);
+                    task.progress.send(Progress {
+                        fraction: FIRST_PREVIEW + share.min(1.0) * (0.9 - FIRST_PREVIEW),
+                        message: "drawing".to_owned(),
+                        preview: decoded(&event),
+                    });
+                }
+            }
+        }
+        let detail = "the stream ended without a picture".to_owned();
+        Err(ProviderError::OutcomeUnknown(detail))
+    }
+
+    /// The pictures of an answer: in `data`, or, at the end of a stream, in the answer itself.
+    async fn pictures(&self, mut answer: Body) -> Result<Output, ProviderError> {
+        let items = match answer.remove("data") {
+            Some(Value::Array(items)) => items,
+            None | Some(Value::Null) if answer.contains_key("b64_json") => {
+                vec![Value::Object(answer.clone())]
+            }
+            _ => Vec::new(),
+        };
+        let mut files = Vec::new();
+        for item in items {
+            if let Value::Object(item) = item {
+                files.extend(self.picture(item).await?);
+            }
+        }
+        let told = [
+            "model",
+            "usage",
+            "size",
+            "quality",
+            "background",
+            "output_format",
+        ];
+        let told = told.into_iter().filter_map(|key| answer.remove_entry(key));
+        let told = told.filter(|(_, value)| !value.is_null());
+        Ok(output(files, told.collect()))
+    }
+
+    async fn picture(&self, item: Body) -> Result<Option<OutputFile>, ProviderError> {
+        let bytes = match (decoded(&item), item.get("url").and_then(Value::as_str)) {
+            (Some(bytes), _) => bytes,
+            (None, Some(url)) => {
+                let api = self.api()?;
+                let request = api.request(Method::GET, url)?;
+                let response = api.open(request, Effect::Asks).await?;
+                api.whole(response, Effect::Asks).await?.body
+            }
+            (None, None) => return Ok(None),
+        };
+        let revised = item.get("revised_prompt").filter(|it| it.is_string());
+        let metadata = revised.map(|prompt| ("revised_prompt".to_owned(), prompt.clone()));
+        Ok(Some(file(bytes, metadata.into_iter().collect::<JsonMap>())))
+    }
+}
+
+/// The picture in `b64_json`, which some services write as a data URL.
+fn decoded(item: &Body) -> Option<Bytes> {
+    let text = item.get("b64_json")?.as_str()?;
+    let text = match text.split_once(";base64,") {
+        Some((begin, rest)) if begin.starts_with("data:") => rest,
+        _ => text,
+    };
+    BASE64_STANDARD.decode(text.trim()).ok().map(Bytes::from)
+}

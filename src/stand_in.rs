@@ -1,0 +1,180 @@
+//! Services that stand in for those of others: they speak a vendor's protocol and make real media with the built-in provider, so
+//! that the whole path can be tried without an account and without a network. What goes wrong is scripted.
+
+mod fault;
+mod openai;
+mod studio;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{
+    Json,
+    body::{Body, to_bytes},
+    extract::{Request, State},
+    http::HeaderMap,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
+
+pub use fault::Fault;
+
+/// Most bytes of a call.
+const MAX_BODY: usize = 256 << 20;
+
+/// Whose protocol is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+pub enum Protocol {
+    /// Images and speech as OpenAI has them.
+    #[value(name = "openai")]
+    OpenAi,
+}
+
+/// One call that was made.
+#[derive(Clone, Debug, Serialize)]
+pub struct Call {
+    /// Such as `POST`.
+    pub method: String,
+    /// With its query.
+    pub path: String,
+    /// By their names in small letters.
+    pub headers: Vec<(String, String)>,
+    /// Its JSON; `null` if it is none.
+    pub body: Value,
+}
+
+impl Call {
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let found = headers.find(|(own, _)| own == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// What all calls share.
+#[derive(Default)]
+struct Desk {
+    calls: Mutex<Vec<Call>>,
+    faults: Mutex<Vec<Fault>>,
+    files: Mutex<Vec<Bytes>>,
+}
+
+/// A running stand-in. Dropping it ends it.
+pub struct StandIn {
+    address: SocketAddr,
+    desk: Arc<Desk>,
+    running: AbortOnDropHandle<io::Result<()>>,
+}
+
+impl StandIn {
+    /// Starts to listen. The first calls that have something made meet the faults, one each.
+    pub async fn start(
+        protocol: Protocol,
+        listen: SocketAddr,
+        mut faults: Vec<Fault>,
+    ) -> io::Result<Self> {
+        if !listen.ip().is_loopback() {
+            let words = "a stand-in listens on loopback only: whoever reaches it may use it";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, words));
+        }
+        let listener = TcpListener::bind(listen).await?;
+        faults.reverse();
+        let desk = Arc::new(Desk {
+            faults: Mutex::new(faults),
+            ..Desk::default()
+        });
+        let routes = match protocol {
+            Protocol::OpenAi => openai::routes(),
+        };
+        let router = routes
+            .layer(middleware::from_fn_with_state(desk.clone(), note))
+            .route("/stand-in/calls", get(told))
+            .with_state(desk.clone());
+        Ok(Self {
+            address: listener.local_addr()?,
+            desk,
+            running: AbortOnDropHandle::new(tokio::spawn(async move {
+                axum::serve(listener, router).await
+            })),
+        })
+    }
+
+    /// Where it listens, such as `http://127.0.0.1:8080`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// All calls so far but those that ask for them.
+    pub fn calls(&self) -> Vec<Call> {
+        let calls = self.desk.calls.lock();
+        calls.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Runs until it fails.
+    pub async fn run(self) -> io::Result<()> {
+        self.running.await.unwrap_or(Ok(()))
+    }
+}
+
+impl Desk {
+    fn note(&self, call: Call) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.push(call);
+    }
+
+    fn next_fault(&self) -> Option<Fault> {
+        let faults = self.faults.lock();
+        faults.unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    /// Keeps a file for download, and tells its number.
+    fn keep(&self, file: Bytes) -> usize {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.push(file);
+        files.len() - 1
+    }
+
+    fn file(&self, number: usize) -> Option<Bytes> {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.get(number).cloned()
+    }
+}
+
+/// Writes every call down before it is answered.
+async fn note(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_BODY).await else {
+        return axum::http::StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let call = Call {
+        method: parts.method.to_string(),
+        path: parts.uri.to_string(),
+        headers: headers(&parts.headers),
+        body: serde_json::from_slice(&body).unwrap_or_default(),
+    };
+    desk.note(call);
+    next.run(Request::from_parts(parts, Body::from(body))).await
+}
+
+fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into();
+    let headers = headers.iter();
+    headers
+        .map(|(name, value)| (name.to_string(), text(value)))
+        .collect()
+}
+
+async fn told(State(desk): State<Arc<Desk>>) -> Json<Vec<Call>> {
+    let calls = desk.calls.lock();
+    Json(calls.unwrap_or_else(PoisonError::into_inner).clone())
+}

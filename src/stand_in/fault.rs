@@ -1,0 +1,78 @@
+//! What goes wrong, as a script says.
+
+use std::{io, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, StatusCode},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures::stream;
+use serde::Deserialize;
+
+/// What happens to one call instead of what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Fault {
+    /// Nothing goes wrong.
+    None,
+    /// The right answer comes after so many milliseconds.
+    Delay(u64),
+    /// This answer comes.
+    Answer {
+        /// Its status.
+        status: u16,
+        /// Its headers.
+        #[serde(default)]
+        headers: Vec<(String, String)>,
+        /// Its body.
+        #[serde(default)]
+        body: String,
+    },
+    /// The connection breaks behind the first bytes of the answer.
+    Cut,
+    /// No answer comes.
+    Hang,
+    /// The answer does not end.
+    Endless,
+}
+
+impl Fault {
+    /// The answer, unless the right one is to be given.
+    pub(super) async fn happen(self) -> Option<Response> {
+        match self {
+            Self::None => None,
+            Self::Delay(milliseconds) => {
+                tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+                None
+            }
+            Self::Answer {
+                status,
+                headers,
+                body,
+            } => Some(answer(status, headers, body)),
+            Self::Cut => {
+                let parts = [Ok(Bytes::from_static(b"{")), Err(io::Error::other("cut"))];
+                Some(Body::from_stream(stream::iter(parts)).into_response())
+            }
+            Self::Hang => std::future::pending().await,
+            Self::Endless => {
+                let chunk = Bytes::from_static(&[b' '; 1 << 16]);
+                let chunks = stream::repeat_with(move || io::Result::Ok(chunk.clone()));
+                Some(Body::from_stream(chunks).into_response())
+            }
+        }
+    }
+}
+
+fn answer(status: u16, headers: Vec<(String, String)>, body: String) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut answer = (status, body).into_response();
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            answer.headers_mut().insert(name, value);
+        }
+    }
+    answer
+}

@@ -1,0 +1,172 @@
+//! OpenAI's images and speech.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::{
+    Desk,
+    studio::{Order, make},
+};
+use crate::{domain::MediaType, provider::ProviderError};
+
+type Answer = Result<Response, Response>;
+
+pub(super) fn routes() -> Router<Arc<Desk>> {
+    Router::new()
+        .route("/v1/images/generations", post(draw))
+        .route("/v1/audio/speech", post(speak))
+        .route("/v1/models", get(models))
+        .route("/v1/files/{number}", get(file))
+}
+
+async fn models() -> Json<Value> {
+    let model = |id: &str| json!({ "id": id, "object": "model", "owned_by": "stand-in" });
+    Json(json!({ "object": "list", "data": [model("stand-in-image"), model("stand-in-speech")] }))
+}
+
+async fn file(State(desk): State<Arc<Desk>>, Path(number): Path<usize>) -> Answer {
+    desk.file(number)
+        .map(|file| ([(CONTENT_TYPE, "application/octet-stream")], file).into_response())
+        .ok_or_else(|| refusal(StatusCode::NOT_FOUND, "file", "there is no such file"))
+}
+
+async fn draw(State(desk): State<Arc<Desk>>, body: Bytes) -> Answer {
+    if let Some(answer) = met_fault(&desk).await {
+        return Ok(answer);
+    }
+    let body = parse(&body)?;
+    let prompt = required(&body, "prompt")?;
+    let (width, height) = size(&body)?;
+    let order = Order {
+        media_type: MediaType::Image,
+        prompt,
+        width,
+        height,
+        format: body["output_format"].as_str().unwrap_or("png"),
+        seed: number(&body["seed"], 1),
+    };
+    if body["stream"] == json!(true) {
+        return stream(&order, number(&body["partial_images"], 0)).await;
+    }
+    let mut data = Vec::new();
+    for variation in 0..number(&body["n"], 1).min(10) {
+        let seed = order.seed + variation;
+        let picture = make(&Order { seed, ..order }).await.map_err(failed)?;
+        data.push(match body["response_format"].as_str() {
+            Some("url") => json!({ "url": format!("/v1/files/{}", desk.keep(picture)) }),
+            _ => json!({ "b64_json": BASE64_STANDARD.encode(picture), "revised_prompt": prompt }),
+        });
+    }
+    let usage = json!({ "total_tokens": 100 });
+    Ok(Json(json!({ "created": 1, "data": data, "usage": usage })).into_response())
+}
+
+/// The picture grows before it is finished.
+async fn stream(order: &Order<'_>, previews: u32) -> Answer {
+    let mut events = String::new();
+    for index in 0..=previews {
+        let share = previews - index + 1;
+        let (width, height) = (order.width / share, order.height / share);
+        let picture = make(&Order {
+            width,
+            height,
+            ..*order
+        })
+        .await
+        .map_err(failed)?;
+        let kind = match index == previews {
+            true => "image_generation.completed",
+            false => "image_generation.partial_image",
+        };
+        let mut event = json!({ "type": kind, "b64_json": BASE64_STANDARD.encode(picture) });
+        if index < previews {
+            event["partial_image_index"] = index.into();
+        }
+        events.push_str(&format!("event: {kind}\ndata: {event}\n\n"));
+    }
+    Ok(([(CONTENT_TYPE, "text/event-stream")], events).into_response())
+}
+
+async fn speak(State(desk): State<Arc<Desk>>, body: Bytes) -> Answer {
+    if let Some(answer) = met_fault(&desk).await {
+        return Ok(answer);
+    }
+    let body = parse(&body)?;
+    let prompt = required(&body, "input")?;
+    required(&body, "voice")?;
+    let order = Order {
+        media_type: MediaType::Audio,
+        prompt,
+        width: 0,
+        height: 0,
+        format: body["response_format"].as_str().unwrap_or("wav"),
+        seed: 1,
+    };
+    let sound = make(&order).await.map_err(failed)?;
+    // As one well-known server labels its sound.
+    Ok(([(CONTENT_TYPE, "text/html")], sound).into_response())
+}
+
+async fn met_fault(desk: &Desk) -> Option<Response> {
+    match desk.next_fault() {
+        Some(fault) => fault.happen().await,
+        None => None,
+    }
+}
+
+fn parse(body: &[u8]) -> Result<Value, Response> {
+    serde_json::from_slice(body)
+        .map_err(|error| refusal(StatusCode::BAD_REQUEST, "body", &error.to_string()))
+}
+
+fn required<'a>(body: &'a Value, name: &str) -> Result<&'a str, Response> {
+    let text = body[name].as_str().filter(|text| !text.is_empty());
+    text.ok_or_else(|| {
+        refusal(
+            StatusCode::BAD_REQUEST,
+            name,
+            &format!("{name} is required"),
+        )
+    })
+}
+
+fn size(body: &Value) -> Result<(u32, u32), Response> {
+    let text = body["size"].as_str().unwrap_or("1024x1024");
+    let sides = text.split_once('x');
+    let sides = sides.and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    let sides = sides.filter(|(w, h)| (64..=4096).contains(w) && (64..=4096).contains(h));
+    sides.ok_or_else(|| {
+        refusal(
+            StatusCode::BAD_REQUEST,
+            "size",
+            &format!("{text} is no size"),
+        )
+    })
+}
+
+fn number(value: &Value, default: u32) -> u32 {
+    value
+        .as_u64()
+        .and_then(|it| u32::try_from(it).ok())
+        .unwrap_or(default)
+}
+
+fn failed(error: ProviderError) -> Response {
+    refusal(StatusCode::INTERNAL_SERVER_ERROR, "", &error.to_string())
+}
+
+fn refusal(status: StatusCode, param: &str, message: &str) -> Response {
+    let kind = "invalid_request_error";
+    let error = json!({ "message": message, "type": kind, "param": param, "code": null });
+    (status, Json(json!({ "error": error }))).into_response()
+}

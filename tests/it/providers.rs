@@ -1,0 +1,3 @@
+//! Services behind the provider trait, each tried against what stands in for it.
+
+mod openai;

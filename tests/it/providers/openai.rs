@@ -1,0 +1,256 @@
+//! The kind `openai`: what is sent, what comes of each answer, and that nothing is paid for twice.
+
+use atelier::config::{Config, Flag, Inputs, ProviderConfig};
+use atelier::provider::openai::OpenAi;
+use atelier::provider::{ProgressSender, Provider, Submitted, Task};
+use atelier::rpc::proto::{
+    CreateFeatureRequest, CreateRequestRequest, FeatureProperties, GenerationInput, JobStatus,
+    MediaRole, MediaType,
+};
+use atelier::stand_in::{Fault, Protocol, StandIn};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::client::{request_for, scripted_feature};
+use crate::support::database::on_both_databases;
+use crate::support::server::TestServer;
+use crate::support::structure::structure;
+use crate::support::watching::Ended;
+
+const KEY: &str = "sk-of-nobody";
+
+async fn stand_in(faults: Vec<Fault>) -> StandIn {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    StandIn::start(Protocol::OpenAi, listen, faults)
+        .await
+        .unwrap()
+}
+
+/// Adds the stand-in as the provider `service`.
+fn configure(service: &StandIn, more: &[&str]) -> impl Fn(&mut Config) + use<> {
+    let base = format!("base_url={}/v1", service.url());
+    let key = format!("api_key={KEY}");
+    let common = ["kind=openai", &base, &key, r#"makes=["image", "audio"]"#];
+    let flags = common.iter().chain(more);
+    let flags = flags.map(|setting| Flag::Set(format!("providers.service.{setting}")));
+    let inputs = Inputs {
+        file: Some("/dev/null".into()),
+        flags: flags.collect(),
+        ..Inputs::default()
+    };
+    let service = Config::load(&inputs)
+        .unwrap()
+        .config
+        .providers
+        .remove("service")
+        .unwrap();
+    move |config| {
+        config
+            .providers
+            .insert("service".to_owned(), service.clone());
+    }
+}
+
+fn feature(category: MediaType) -> CreateFeatureRequest {
+    CreateFeatureRequest {
+        category: category.into(),
+        system_prompt: "Draw in ink.".to_owned(),
+        properties: Some(FeatureProperties {
+            provider: "service".to_owned(),
+            ..Default::default()
+        }),
+        ..scripted_feature(&category.as_str_name().to_lowercase())
+    }
+}
+
+async fn make(server: &TestServer, feature: CreateFeatureRequest, input: GenerationInput) -> Ended {
+    let feature = server.add_feature(feature).await;
+    let asked = CreateRequestRequest {
+        input: Some(input),
+        ..request_for(feature.id)
+    };
+    let job = server.create(asked).await.1.remove(0);
+    server.ended(job.id).await
+}
+
+fn answer(status: u16, body: &str) -> Fault {
+    Fault::Answer {
+        status,
+        headers: vec![("retry-after".to_owned(), "0".to_owned())],
+        body: body.to_owned(),
+    }
+}
+
+on_both_databases! {
+    async fn a_picture_is_made_of_what_the_feature_and_the_request_say(db: TestDatabase) {
+        let service = stand_in(Vec::new()).await;
+        let settings = [
+            "image_model=painter-2", r#"sizes=["1024x1024", "512x768"]"#, "partial_images=2",
+            r#"fields={ seed = "seed", negative_prompt = "not" }"#,
+        ];
+        let server = TestServer::start_with(&db, configure(&service, &settings)).await;
+        let mut feature = feature(MediaType::Image);
+        feature.properties.as_mut().unwrap().settings = Some(structure(&json!({ "quality": "high" })));
+        let input = GenerationInput {
+            seed: Some(7),
+            negative_prompt: Some("rain".to_owned()),
+            ..Default::default()
+        };
+        let ended = make(&server, feature, input).await;
+        assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job);
+        let media = server.media_of(ended.job.id).await;
+        let original = media.iter().find(|media| media.role() == MediaRole::Original).unwrap();
+        assert_eq!((original.width, original.height), (1024, 1024));
+
+        let calls = service.calls();
+        assert_eq!(calls.len(), 1, "{calls:?}");
+        assert_eq!(calls[0].header("authorization"), Some(&*format!("Bearer {KEY}")));
+        let body = &calls[0].body;
+        assert!(body["prompt"].as_str().unwrap().starts_with("Draw in ink.\n\n"));
+        for (field, expected) in [
+            ("model", json!("painter-2")), ("n", json!(1)), ("size", json!("1024x1024")), ("seed", json!(7)),
+            ("not", json!("rain")), ("quality", json!("high")), ("stream", json!(true)), ("partial_images", json!(2)),
+        ] {
+            assert_eq!(body[field], expected, "{field}");
+        }
+        assert_eq!(body.get("response_format"), None);
+    }
+
+    async fn a_file_that_the_service_keeps_is_fetched_with_the_key(db: TestDatabase) {
+        let service = stand_in(Vec::new()).await;
+        let server = TestServer::start_with(&db, configure(&service, &["response_format=url"])).await;
+        let ended = make(&server, feature(MediaType::Image), GenerationInput::default()).await;
+        assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job);
+        let calls = service.calls();
+        let paths: Vec<_> = calls.iter().map(|call| call.path.as_str()).collect();
+        assert_eq!(paths, ["/v1/images/generations", "/v1/files/0"]);
+        assert!(calls.iter().all(|call| call.header("authorization").is_some()));
+    }
+
+    async fn speech_is_made_whatever_its_label_says(db: TestDatabase) {
+        let service = stand_in(Vec::new()).await;
+        let settings = ["speech_model=speaker-1", "voice=alloy"];
+        let server = TestServer::start_with(&db, configure(&service, &settings)).await;
+        let ended = make(&server, feature(MediaType::Audio), GenerationInput::default()).await;
+        assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job);
+        assert_eq!(server.media_of(ended.job.id).await[0].format, "wav");
+        let body = &service.calls()[0].body;
+        for (field, expected) in [
+            ("model", "speaker-1"), ("voice", "alloy"), ("instructions", "Draw in ink."), ("response_format", "wav"),
+        ] {
+            assert_eq!(body[field], json!(expected));
+        }
+    }
+
+    async fn each_way_to_fail_has_its_reason_and_its_number_of_submissions(db: TestDatabase) {
+        let nulls = r#"{"created":null,"data":null,"error":null,"usage":null}"#;
+        let policy = r#"{"error":{"code":"content_policy_violation","message":"no","param":null}}"#;
+        for (case, faults, code, submissions) in [
+            ("rate", vec![answer(429, "{}"), answer(500, "oops")], "", 3),
+            ("storm", vec![answer(500, "{}"), answer(503, "{}"), answer(502, "<html>")], "PROVIDER_UNAVAILABLE", 3),
+            ("policy", vec![answer(400, policy)], "PROVIDER_REJECTED_CONTENT", 1),
+            ("inside", vec![answer(200, policy)], "PROVIDER_REJECTED_CONTENT", 1),
+            ("input", vec![answer(422, r#"{"detail":[{"loc":["size"],"msg":"bad"}]}"#)], "PROVIDER_REJECTED_INPUT", 1),
+            ("key", vec![answer(401, r#"{"error":"bad key sk-of-nobody"}"#)], "PROVIDER_NOT_READY", 1),
+            ("quota", vec![answer(429, r#"{"error":{"type":"insufficient_quota"}}"#)], "PROVIDER_NOT_READY", 1),
+            ("nulls", vec![answer(200, nulls)], "PROVIDER_NO_OUTPUT", 1),
+            ("empty", vec![answer(200, r#"{"created":1,"data":[]}"#)], "PROVIDER_NO_OUTPUT", 1),
+            ("html", vec![answer(200, "<html>welcome</html>")], "PROVIDER_FAILED", 1),
+            ("garbage", vec![answer(200, r#"{"data":[{"b64_json":"aGVsbG8="}]}"#)], "PROVIDER_INVALID_OUTPUT", 1),
+            ("redirect", vec![Fault::Answer {
+                status: 307, headers: vec![("location".to_owned(), "http://127.0.0.1:1/".to_owned())], body: String::new(),
+            }], "PROVIDER_FAILED", 1),
+            ("gateway", vec![answer(504, "")], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("cut", vec![Fault::Cut], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("silent", vec![Fault::Hang], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("endless", vec![Fault::Endless], "PROVIDER_LIMIT_EXCEEDED", 1),
+        ] {
+            let service = stand_in(faults).await;
+            let settings = configure(&service, &["timeout=2s"]);
+            let server = TestServer::start_with(&db, |config| {
+                settings(config);
+                config.limits.output_bytes = 8 << 20;
+            }).await;
+            let feature = CreateFeatureRequest { name: case.to_owned(), ..feature(MediaType::Image) };
+            let ended = make(&server, feature, GenerationInput::default()).await;
+            assert_eq!(ended.code(), code, "{case}: {:?}", ended.job);
+            assert_eq!(service.calls().len(), submissions, "{case}");
+            let error = ended.job.error.unwrap_or_default();
+            assert!(!error.message.contains("sk-of-nobody"), "{case}: {}", error.message);
+            server.stop().await;
+        }
+    }
+
+    async fn a_service_that_is_not_there_costs_nothing_and_is_tried_again(db: TestDatabase) {
+        let service = stand_in(Vec::new()).await;
+        let settings = configure(&service, &[]);
+        drop(service);
+        let server = TestServer::start_with(&db, |config| {
+            settings(config);
+            config.executor.max_attempts = 1;
+        }).await;
+        let ended = make(&server, feature(MediaType::Image), GenerationInput::default()).await;
+        assert_eq!(ended.code(), "PROVIDER_UNAVAILABLE", "{:?}", ended.job);
+        assert!(!ended.job.error.unwrap().message.contains("127.0.0.1"));
+    }
+}
+
+#[test]
+fn a_key_may_stand_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    std::fs::write(&file, "sk-in-a-file\n").unwrap();
+    let load = |key: String| {
+        let common = [
+            "kind=openai",
+            "base_url=http://localhost/v1",
+            r#"makes=["image"]"#,
+            &key,
+        ];
+        let flags = common.map(|it| Flag::Set(format!("providers.service.{it}")));
+        Config::load(&Inputs {
+            flags: flags.to_vec(),
+            ..Inputs::default()
+        })
+    };
+    let loaded = load(format!("api_key=file:{}", file.display())).unwrap();
+    let shown = loaded.to_toml();
+    assert!(
+        shown.contains("api_key = \"<redacted>\"") && !shown.contains("sk-in"),
+        "{shown}"
+    );
+    let told = load("api_key=file:/nowhere".to_owned())
+        .unwrap_err()
+        .to_string();
+    assert!(told.contains("providers.service.api_key"), "{told}");
+    assert!(load("api_key=env:NOT_SET_ANYWHERE".to_owned()).is_err());
+}
+
+#[tokio::test]
+async fn pictures_of_its_progress_come_before_the_picture() {
+    let service = stand_in(Vec::new()).await;
+    let mut config = Config::default();
+    configure(&service, &["partial_images=3"])(&mut config);
+    let Some(ProviderConfig::OpenAi(openai)) = config.providers.remove("service") else {
+        panic!("a service");
+    };
+    let (progress, seen) = ProgressSender::channel();
+    let input = json!({
+        "provider": "service", "prompt": "Xin chào", "user_prompt": "", "seed": 1,
+        "width": 256, "height": 256, "aspect_ratio": "1:1",
+    });
+    let task = Task {
+        job_id: 1,
+        attempt: 1,
+        media_type: atelier::domain::MediaType::Image,
+        input: serde_json::from_value(input).unwrap(),
+        submission_key: String::new(),
+        progress,
+        cancelled: CancellationToken::new(),
+    };
+    let provider = OpenAi::new("service".to_owned(), openai, 1 << 20);
+    let made = provider.submit(&task).await.unwrap();
+    assert!(matches!(made, Submitted::Done(output) if output.files.len() == 1));
+    let seen = seen.borrow();
+    assert!(seen.preview.is_some() && seen.fraction > 0.7, "{seen:?}");
+}
