@@ -7,6 +7,7 @@
 pub mod builtin;
 pub mod clean;
 pub mod exec;
+pub mod fetch;
 mod output;
 mod registry;
 pub mod scripted;
