@@ -4,6 +4,8 @@ mod batch;
 mod delete;
 mod find;
 mod link;
+mod picture;
 mod undelete;
 
 pub use find::FoundMedia;
+pub use picture::Unpictured;

@@ -11,13 +11,19 @@ use super::{
 };
 use crate::{
     app::{self, Ailment, App, Clock, Health, Pulse, Removal, RemovalMode},
-    config::{Config, ProviderConfig, StorageBackend, StorageRemoval, host_name},
-    domain::{Error, IntakeLimits, sha256_hex, with_causes},
+    config::{Config, FetchConfig, ProviderConfig, StorageBackend, StorageRemoval, host_name},
+    domain::{AddressRules, Error, IntakeLimits, sha256_hex, with_causes},
     entity::{feature, template},
     events::Events,
     executor::{self, Executor, Spool},
     media::{self, LinkSettings, S3Settings, Storage, StorageSettings},
-    provider::{Registry, builtin::Builtin, exec::Exec, scripted::Scripted},
+    provider::{
+        Registry,
+        builtin::Builtin,
+        exec::Exec,
+        fetch::{FetchLimits, Fetcher},
+        scripted::Scripted,
+    },
     store::{self, Store, report},
 };
 use tokio_util::task::TaskTracker;
@@ -61,6 +67,7 @@ pub(super) async fn build_app(
         events: Events::default(),
         clock: Clock::system(),
         providers: build_providers(config, runs_jobs),
+        links: follow_links(config)?,
         settings: app::Settings {
             runs_jobs,
             intake: IntakeLimits {
@@ -155,6 +162,16 @@ fn storage_settings(config: &Config) -> Result<StorageSettings, StartError> {
             session_token: storage.session_token,
         }),
     })
+}
+
+fn follow_links(config: &Config) -> Result<Option<Fetcher>, StartError> {
+    let FetchConfig { allow, deny, .. } = config.fetch.clone();
+    let limits = FetchLimits {
+        bytes: config.fetch.max_bytes,
+        time: config.fetch.timeout,
+    };
+    let fetcher = || Fetcher::new(AddressRules { allow, deny }, limits);
+    Ok(config.follows_links().then(fetcher).transpose()?)
 }
 
 fn build_providers(config: &Config, runs_jobs: bool) -> Registry {

@@ -1,0 +1,64 @@
+//! The pictures that a request brings, for a provider that takes them. What a link leads to is kept with the request, so that
+//! its other variations and a retry find it when the link is gone.
+
+use bytes::Bytes;
+use codec::{Format, Kind};
+use url::Url;
+
+use crate::{
+    app::App,
+    domain::Error,
+    media::{StorageError, StorageKey},
+    provider::fetch::FetchError,
+};
+
+/// Why the picture of a link cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Unpictured {
+    /// Nothing is kept, and links are not followed.
+    #[error("links are not followed by this server")]
+    NotFollowed,
+    /// It leads to no picture.
+    #[error(transparent)]
+    Unfetched(#[from] FetchError),
+    /// The storage is away.
+    #[error(transparent)]
+    Other(#[from] Error),
+}
+
+impl From<StorageError> for Unpictured {
+    fn from(error: StorageError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl App {
+    /// What the request's link leads to: as it is kept, else fetched now and kept.
+    pub async fn picture_of_link(
+        &self,
+        request_id: i64,
+        link: &str,
+    ) -> Result<(Bytes, Format), Unpictured> {
+        if let Some(key) = self.storage.find_input(request_id, link).await? {
+            return Ok((self.storage.read(&key).await?, key.format()));
+        }
+        let fetcher = self.links.as_ref().ok_or(Unpictured::NotFollowed)?;
+        let url = Url::parse(link).map_err(Error::internal)?;
+        let fetched = fetcher.fetch(&url, &[Kind::Image]).await?;
+        let content = tokio::fs::read(&fetched.file).await;
+        let content = Bytes::from(content.map_err(Error::internal)?);
+        let key = StorageKey::for_input(request_id, link, fetched.format);
+        self.storage.put(&key, content.clone(), None).await?;
+        Ok((content, fetched.format))
+    }
+
+    /// The file of a live media.
+    pub async fn picture_of_media(&self, id: i64) -> Result<(Bytes, Format), Error> {
+        let key = self.key_of_picture(id).await?;
+        match self.storage.read(&key).await {
+            Ok(content) => Ok((content, key.format())),
+            Err(StorageError::NotFound { .. }) => Err(Error::MediaContentMissing(id)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
