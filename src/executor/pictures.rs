@@ -40,13 +40,8 @@ impl Submission<'_> {
             };
             let field = format!("input.variables.{name}");
             if let Some(id) = media_id(value) {
-                let picture = self.app.picture_of_media(id).await;
-                let (content, format) = picture.map_err(|error| gone(name, error))?;
-                pictures.push(Picture {
-                    field,
-                    content,
-                    format,
-                });
+                let picture = self.app.picture_of_media(field, id).await;
+                pictures.push(picture.map_err(|error| gone(name, error))?);
             } else if let Some(link) = value.as_str().filter(|link| !link.is_empty()) {
                 pictures.push(self.linked_picture(field, link).await?);
             }
@@ -55,13 +50,9 @@ impl Submission<'_> {
     }
 
     async fn linked_picture(&self, field: String, link: &str) -> Result<Picture, AttemptError> {
-        let picture = self.app.picture_of_link(self.job.request_id, link).await;
-        let (content, format) = picture.map_err(|error| unpictured(&field, error))?;
-        Ok(Picture {
-            field,
-            content,
-            format,
-        })
+        let request_id = self.job.request_id;
+        let picture = self.app.picture_of_link(request_id, field.clone(), link);
+        picture.await.map_err(|error| unpictured(&field, error))
     }
 }
 

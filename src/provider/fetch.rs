@@ -117,6 +117,14 @@ impl Fetcher {
         ended.unwrap_or_else(|_| Err(FetchError::new(url, Unfetched::TimedOut)))
     }
 
+    /// Gets a picture.
+    ///
+    /// # Errors
+    /// As [`Fetcher::fetch`].
+    pub async fn fetch_picture(&self, url: &Url) -> Result<Fetched, FetchError> {
+        self.fetch(url, &[Kind::Image]).await
+    }
+
     async fn try_to_fetch(&self, url: &Url, kinds: &[Kind]) -> Result<Fetched, FetchError> {
         let mut url = url.clone();
         for _ in 0..=MAX_REDIRECTS {

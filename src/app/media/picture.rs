@@ -2,14 +2,13 @@
 //! its other variations and a retry find it when the link is gone.
 
 use bytes::Bytes;
-use codec::{Format, Kind};
 use url::Url;
 
 use crate::{
     app::App,
     domain::Error,
     media::{StorageError, StorageKey},
-    provider::fetch::FetchError,
+    provider::{Picture, fetch::FetchError},
 };
 
 /// Why the picture of a link cannot be had.
@@ -37,28 +36,38 @@ impl App {
     pub async fn picture_of_link(
         &self,
         request_id: i64,
+        field: String,
         link: &str,
-    ) -> Result<(Bytes, Format), Unpictured> {
+    ) -> Result<Picture, Unpictured> {
         if let Some(key) = self.storage.find_input(request_id, link).await? {
-            return Ok((self.storage.read(&key).await?, key.format()));
+            let content = self.storage.read(&key).await?;
+            return Ok(picture(field, content, &key));
         }
         let fetcher = self.links.as_ref().ok_or(Unpictured::NotFollowed)?;
         let url = Url::parse(link).map_err(Error::internal)?;
-        let fetched = fetcher.fetch(&url, &[Kind::Image]).await?;
+        let fetched = fetcher.fetch_picture(&url).await?;
         let content = tokio::fs::read(&fetched.file).await;
         let content = Bytes::from(content.map_err(Error::internal)?);
         let key = StorageKey::for_input(request_id, link, fetched.format);
         self.storage.put(&key, content.clone(), None).await?;
-        Ok((content, fetched.format))
+        Ok(picture(field, content, &key))
     }
 
     /// The file of a live media.
-    pub async fn picture_of_media(&self, id: i64) -> Result<(Bytes, Format), Error> {
+    pub async fn picture_of_media(&self, field: String, id: i64) -> Result<Picture, Error> {
         let key = self.key_of_picture(id).await?;
         match self.storage.read(&key).await {
-            Ok(content) => Ok((content, key.format())),
+            Ok(content) => Ok(picture(field, content, &key)),
             Err(StorageError::NotFound { .. }) => Err(Error::MediaContentMissing(id)),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+fn picture(field: String, content: Bytes, key: &StorageKey) -> Picture {
+    Picture {
+        field,
+        content,
+        format: key.format(),
     }
 }

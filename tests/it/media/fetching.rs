@@ -65,7 +65,7 @@ async fn no_spelling_of_an_address_leads_to_this_machine() {
         "0177.0.0.1",
         "0",
         "localhost",
-        "LOCALHOST.",
+        "LOCALHOST",
         "[::1]",
         "[::]",
         "[::ffff:127.0.0.1]",

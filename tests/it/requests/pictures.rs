@@ -113,7 +113,7 @@ async fn bringing(
     path: &str,
     variations: i32,
 ) -> CreateRequestRequest {
-    let name = format!("from {}", path.split('?').next().unwrap());
+    let name = format!("from-{}", path.split('?').next().unwrap());
     let feature = server.add_feature(scripted_feature(&name)).await;
     let mut asked = request_for(feature.id);
     asked.user_media_urls = vec![host.link(path).into()];
