@@ -23,14 +23,14 @@ use crate::{
     domain::{IntakeLimits, TableName},
     events::Events,
     media::Storage,
-    provider::Registry,
+    provider::{Registry, fetch::Fetcher},
     store::Store,
 };
 
 pub use catalogue::{ApplyOptions, CatalogueChange, ChangeKind, MadePreview};
 pub use clock::Clock;
 pub use health::{Ailment, Health, Pulse};
-pub use media::FoundMedia;
+pub use media::{FoundMedia, Unpictured};
 pub use queue::{ANNOUNCE_INTERVAL, AttemptEnd, StoredFile, StoredOutput, WaitingReasons};
 pub use request::{Accepted, Cancellation, Include, Included, ValidRequest};
 pub use storage::{Removal, RemovalMode, Sweep, Withheld};
@@ -51,6 +51,8 @@ pub struct App {
     pub clock: Clock,
     /// The providers that this process is configured with. Others may run elsewhere.
     pub providers: Registry,
+    /// Follows links of requests; `None` where they are not followed.
+    pub links: Option<Fetcher>,
     /// What of the configuration the use cases go by.
     pub settings: Settings,
     /// What is known to be wrong with this process.

@@ -29,8 +29,8 @@ pub use problem::{Problem, Problems, Source};
 pub use provider::{ExecConfig, OpenAiConfig, ProviderConfig, ScriptedConfig};
 pub use quantity::{format_duration, parse_duration};
 pub use settings::{
-    CatalogueConfig, Config, DatabaseConfig, ExecutorConfig, HealthConfig, IdentityConfig,
-    LimitsConfig, LogConfig, ServerConfig, StorageConfig, TrendsConfig,
+    CatalogueConfig, Config, DatabaseConfig, ExecutorConfig, FetchConfig, HealthConfig,
+    IdentityConfig, LimitsConfig, LogConfig, ServerConfig, StorageConfig, TrendsConfig,
 };
 
 use crate::domain::{MediaType, TableName};
@@ -81,6 +81,13 @@ impl Config {
     pub fn provisions_users(&self) -> bool {
         let by_default = self.database.url.backend() == DatabaseBackend::Sqlite;
         self.identity.provision_users.unwrap_or(by_default)
+    }
+
+    /// Whether links of requests are followed. Where the server is public, strangers choose them, so there it happens only
+    /// when told to.
+    pub fn follows_links(&self) -> bool {
+        let by_default = self.server.listen.ip().is_loopback() && self.server.public_url.is_none();
+        self.fetch.enabled.unwrap_or(by_default)
     }
 }
 

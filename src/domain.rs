@@ -1,5 +1,6 @@
 //! The rules of generation as pure functions and value types: no runtime, no transport, no database, no storage.
 
+mod address;
 mod aspect_ratio;
 pub mod backoff;
 mod batch;
@@ -49,6 +50,7 @@ mod view;
 mod violation;
 mod watch_cursor;
 
+pub use address::{AddressRules, HostRule, is_public};
 pub use aspect_ratio::AspectRatio;
 pub use batch::{Entry, by_id, check_entries};
 pub use caller::Caller;

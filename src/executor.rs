@@ -7,6 +7,7 @@ mod claim_loop;
 mod derivations;
 mod heartbeat;
 mod output_writer;
+mod pictures;
 mod recover;
 mod run;
 mod settings;

@@ -43,7 +43,7 @@ pub use derive::{Derivation, DeriveError, Original};
 pub use disposition::content_disposition;
 pub use error::StorageError;
 pub use facts::{Facts, InspectError, Inspected, Limits, SoundFacts};
-pub use key::{InvalidKey, StorageKey};
+pub use key::{InvalidKey, Owner, StorageKey};
 pub use link::{DownloadUrl, LinkError, LinkSettings};
 pub use object::{ListedObject, ObjectFacts, StoredObject};
 pub use probe::{examine, inspect, inspect_with_still};

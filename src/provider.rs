@@ -7,6 +7,7 @@
 pub mod builtin;
 pub mod clean;
 pub mod exec;
+pub mod fetch;
 mod http;
 pub mod openai;
 mod output;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use codec::Format;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +55,12 @@ pub trait Provider: Send + Sync {
     fn reads(&self, media_type: MediaType, input: &str) -> bool {
         let _ = (media_type, input);
         true
+    }
+
+    /// Whether it is handed the pictures that a request brings, in [`Task::pictures`]; otherwise it gets their links.
+    fn takes_pictures(&self, media_type: MediaType) -> bool {
+        let _ = media_type;
+        false
     }
 
     /// What it could not make of a prompt: [`NothingToShow`](crate::domain::Flaw::NothingToShow) where nothing would come of it, else what is left out.
@@ -110,6 +118,9 @@ pub struct Task {
     pub media_type: MediaType,
     /// All that was asked for, resolved.
     pub input: JobInput,
+    /// What the request brings, in the order of its fields. Only [`Provider::submit`] gets them, and only of a provider that
+    /// takes them.
+    pub pictures: Vec<Picture>,
     /// Canonical lower-case UUID, the same for every call about one submission, and written down before it is made.
     pub submission_key: String,
     /// Where to tell how far the work is.
@@ -117,6 +128,17 @@ pub struct Task {
     /// Cancelled when the attempt must end: time is up, the lease is lost, the server stops. A provider that does the work
     /// itself stops then.
     pub cancelled: CancellationToken,
+}
+
+/// A picture that a request brings.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// The field that names it, such as `user_media_urls[0]` or `input.variables.face`.
+    pub field: String,
+    /// Its bytes.
+    pub content: Bytes,
+    /// What they are.
+    pub format: Format,
 }
 
 #[cfg(test)]
@@ -128,6 +150,7 @@ impl Task {
             attempt: 1,
             media_type,
             input,
+            pictures: Vec::new(),
             submission_key: String::new(),
             progress: ProgressSender::channel().0,
             cancelled: CancellationToken::new(),

@@ -92,6 +92,9 @@ pub enum StartError {
     /// The system does not tell the address that the port was opened on.
     #[error("cannot answer probes")]
     Probes(#[source] std::io::Error),
+    /// There is no client to follow links with.
+    #[error("cannot follow links; fetch.enabled = false does without")]
+    Links(#[from] reqwest::Error),
     /// Links to media of the file storage begin with that address.
     #[error("the server's address does not make a URL")]
     Url(#[from] url::ParseError),

@@ -108,6 +108,7 @@ pub(crate) fn task(
         attempt: 1,
         media_type: kind,
         input,
+        pictures: Vec::new(),
         submission_key: String::new(),
         progress: ProgressSender::channel().0,
         cancelled: CancellationToken::new(),

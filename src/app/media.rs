@@ -3,5 +3,7 @@
 mod deletion;
 mod find;
 mod link;
+mod picture;
 
 pub use find::FoundMedia;
+pub use picture::Unpictured;

@@ -19,8 +19,8 @@ use uuid::Uuid;
 
 use crate::{
     app::App,
-    domain::{Doubt, Error, Installation, Ownership, ownership},
-    media::{ListedObject, StorageKey},
+    domain::{Caller, Doubt, Error, Installation, Ownership, ownership},
+    media::{ListedObject, Owner, StorageKey},
     store,
 };
 
@@ -200,8 +200,10 @@ impl App {
         let adopted_at = claim.adopted_at();
         let mut attempts: BTreeMap<i64, BTreeSet<&str>> = BTreeMap::new();
         for object in unknown {
-            if adopted_at.is_none_or(|time| object.last_modified > time) {
-                let of_job = attempts.entry(object.key.job_id()).or_default();
+            if let Owner::Job(id) = object.key.owner()
+                && adopted_at.is_none_or(|time| object.last_modified > time)
+            {
+                let of_job = attempts.entry(id).or_default();
                 of_job.insert(object.key.attempt());
             }
         }
@@ -215,12 +217,22 @@ impl App {
         }))
     }
 
-    /// Those of the objects that no record names.
+    /// Those of the objects that no record names, and those that requests brought of which there is no record.
     async fn unknown(&self, mut objects: Vec<ListedObject>) -> Result<Vec<ListedObject>, Error> {
         let paths = objects.iter().map(|object| object.key.path().to_owned());
         let db = self.store.reader();
         let known = store::media::known_storage_keys(db, paths.collect()).await?;
-        objects.retain(|object| !known.contains(object.key.path()));
+        let owners = objects.iter().map(|object| object.key.owner());
+        let requests = owners.filter_map(|owner| match owner {
+            Owner::Request(id) => Some(id),
+            Owner::Job(_) => None,
+        });
+        let everyone = Caller::TrustedService;
+        let requests = store::request::visible(db, everyone, requests.collect()).await?;
+        objects.retain(|object| match object.key.owner() {
+            Owner::Job(_) => !known.contains(object.key.path()),
+            Owner::Request(id) => !requests.contains(&id),
+        });
         Ok(objects)
     }
 }

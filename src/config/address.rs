@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use url::Url;
 
 use super::kind::{Kind, Literal, quote};
+use crate::domain::HostRule;
 
 /// The loopback address and port that the service listens on.
 pub(super) struct ListenAddress;
@@ -89,6 +90,24 @@ impl Kind for Origin {
 
     fn write(value: &String) -> Option<String> {
         Some(quote(value))
+    }
+}
+
+impl Kind for HostRule {
+    type Value = Self;
+    const NAME: &'static str = "host";
+
+    fn read(literal: &Literal) -> Result<Self, String> {
+        text(literal)
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| {
+                r#"a list of networks and hosts such as ["10.1.0.0/16", "media.example.com", "*.example.org"]"#
+                    .to_owned()
+            })
+    }
+
+    fn write(value: &Self) -> Option<String> {
+        Some(quote(&value.to_string()))
     }
 }
 

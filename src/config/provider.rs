@@ -186,6 +186,8 @@ providers! {
     Scripted(ScriptedConfig) = "scripted" {
         /// The folder that holds every file that a request may name.
         folder: PathBuf;
+        /// Whether it takes the pictures that a request brings, the first of which it delivers.
+        pictures: bool = false;
     }
 }
 

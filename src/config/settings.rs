@@ -16,7 +16,7 @@ use super::kind::{Kind, LogFormat, StorageBackend, StorageRemoval};
 use super::provider::{self, ProviderConfig};
 use super::quantity::ByteSize;
 use super::reader::Reader;
-use crate::domain::{MediaType, TableName};
+use crate::domain::{HostRule, MediaType, TableName};
 
 macro_rules! settings {
     ($(
@@ -234,6 +234,22 @@ settings! {
         conversion_time: Duration = "5m" in "100ms"..="12h";
         /// Variations of one request.
         variations: u32 = 16 in 1..=100;
+    }
+
+    /// Links of requests, which the server follows for providers that take pictures.
+    fetch: FetchConfig {
+        /// Whether links are followed; by default only where `server.public_url` is not set, since strangers may ask for them
+        /// otherwise.
+        enabled: Option<bool>;
+        /// Networks such as `10.1.0.0/16` and hosts such as `media.internal` or `*.internal` that are fetched from although they
+        /// are not on the internet.
+        allow: Vec<HostRule> = [];
+        /// Networks and hosts that are never fetched from; goes before `fetch.allow`.
+        deny: Vec<HostRule> = [];
+        /// Size of one file.
+        max_bytes: u64 as ByteSize = "32MiB" in "1KiB"..="1GiB";
+        /// How long getting one file may take, with all tries.
+        timeout: Duration = "30s" in "100ms"..="10m";
     }
 
     /// What can be made.

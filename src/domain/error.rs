@@ -396,6 +396,8 @@ pub enum Reason {
     ProviderLimitExceeded,
     /// The disk of the database is full; reading goes on.
     DatabaseFull,
+    /// Of a job: a picture that the request brings by a link cannot be had; the message says which and why.
+    InputUnreadable,
 }
 
 impl Reason {

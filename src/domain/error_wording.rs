@@ -150,6 +150,10 @@ impl Reason {
                 "The generator needed more memory or room than it may use.",
                 "Trình tạo cần nhiều bộ nhớ hoặc dung lượng hơn mức cho phép.",
             ],
+            Self::InputUnreadable => [
+                "A picture that was linked to cannot be read: {message}",
+                "Không thể đọc ảnh được liên kết: {message}",
+            ],
             Self::DatabaseFull => [
                 "The service is not available right now; try again later.",
                 "Dịch vụ tạm thời không khả dụng; vui lòng thử lại sau.",

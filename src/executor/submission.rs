@@ -15,7 +15,8 @@ use crate::{
     domain::{Error, JobInput, Reason, job::Failure, media_id},
     entity::job,
     provider::{
-        Output, Polled, ProgressSender, Provider, ProviderError, Registry, Submitted, Task, clean,
+        Output, Picture, Polled, ProgressSender, Provider, ProviderError, Registry, Submitted,
+        Task, clean,
     },
     store::queue::{self, Lease},
 };
@@ -35,7 +36,7 @@ const CANCEL_TIME: Duration = Duration::from_secs(5);
 /// A job's submission to its provider. It is made once, if the provider does not know it again, and any attempt may follow
 /// its task to the end.
 pub(super) struct Submission<'a> {
-    app: &'a App,
+    pub(super) app: &'a App,
     pub(super) job: &'a job::Model,
     pub(super) lease: &'a Lease,
     pub(super) provider: Arc<dyn Provider>,
@@ -72,6 +73,7 @@ impl<'a> Submission<'a> {
                 attempt: u32::try_from(job.attempt).unwrap_or(1),
                 media_type: job.category,
                 input,
+                pictures: Vec::new(),
                 submission_key: submission_key.unwrap_or_else(|| Uuid::new_v4().to_string()),
                 progress,
                 cancelled,
@@ -109,12 +111,16 @@ impl<'a> Submission<'a> {
         if let Err(missing) = self.provider.ready() {
             return Err(self.failed(ProviderError::NotReady(missing)));
         }
+        let pictures = self.bring_pictures().await?;
         self.note_submission().await?;
-        self.submit().await
+        self.submit(pictures).await
     }
 
-    async fn submit(&self) -> Result<Output, AttemptOutcome> {
-        let task = self.with_pictures().await?;
+    async fn submit(&self, pictures: Vec<Picture>) -> Result<Output, AttemptOutcome> {
+        let task = Task {
+            pictures,
+            ..self.with_links().await?
+        };
         match self.provider.submit(&task).await {
             Ok(Submitted::Done(output)) => Ok(output),
             Ok(Submitted::Accepted {
@@ -133,7 +139,7 @@ impl<'a> Submission<'a> {
 
     /// The task with its pictures among the media, and with links to those of the user's own, which are made now so that they
     /// hold while the provider works.
-    async fn with_pictures(&self) -> Result<Task, AttemptOutcome> {
+    async fn with_links(&self) -> Result<Task, AttemptOutcome> {
         let mut task = self.task.clone();
         let input = &mut task.input;
         for name in &input.pictures {
@@ -277,7 +283,7 @@ impl AbandonedTask {
 }
 
 /// Why the picture of a variable cannot be had. A later attempt finds one that is away, and none that is deleted.
-fn gone(variable: &str, error: Error) -> AttemptError {
+pub(super) fn gone(variable: &str, error: Error) -> AttemptError {
     match error {
         Error::NotFound { .. } | Error::MediaContentMissing(_) => {
             let sentence = format!("The picture that {variable} names is not there any more.");

@@ -4,11 +4,13 @@ use std::fmt;
 
 use codec::Format;
 
-use crate::domain::job::attempt_key;
+use crate::domain::{job::attempt_key, sha256_hex};
 
-/// The first segment of every key: nothing else in a folder or bucket is ours to list, serve or
-/// delete.
+/// The first segment of every output's key: nothing else in a folder or bucket is ours to list,
+/// serve or delete.
 pub(super) const ROOT: &str = "jobs";
+/// The same for what requests bring. With [`ROOT`] it is all that is ours.
+pub(super) const INPUTS: &str = "inputs";
 
 const GROUPS: std::ops::RangeInclusive<usize> = 3..=7;
 const MAX_NAME_LENGTH: usize = 80;
@@ -26,6 +28,15 @@ pub struct StorageKey {
     format: Format,
 }
 
+/// Whose an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// It is an output of this job.
+    Job(i64),
+    /// It is what this request brings.
+    Request(i64),
+}
+
 /// A path that names none of our objects.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not the path of a stored object")]
@@ -38,8 +49,16 @@ impl StorageKey {
     /// one has stored. It goes into the path as a digest, because paths are public and a lease
     /// token is not.
     pub fn for_output(job_id: i64, lease_token: &str, index: usize, format: Format) -> Self {
-        let (folder, attempt) = (job_folder(job_id), attempt_key(lease_token));
+        let (folder, attempt) = (id_folder(job_id), attempt_key(lease_token));
         let path = format!("{ROOT}/{folder}/{attempt}-{index}.{}", format.as_str());
+        Self { path, format }
+    }
+
+    /// The key of what a request brings by a link, the same for all of its jobs. The link itself may
+    /// be a secret.
+    pub fn for_input(request_id: i64, link: &str, format: Format) -> Self {
+        let (folder, name) = input_place(request_id, link);
+        let path = format!("{folder}/{name}.{}", format.as_str());
         Self { path, format }
     }
 
@@ -47,7 +66,7 @@ impl StorageKey {
     ///
     /// # Errors
     ///
-    /// [`InvalidKey`] for everything that [`for_output`](Self::for_output) would not write:
+    /// [`InvalidKey`] for everything that [`for_output`](Self::for_output) and [`for_input`](Self::for_input) would not write:
     /// absolute paths, `..`, other characters, other folders, unknown extensions.
     pub fn from_path(path: &str) -> Result<Self, InvalidKey> {
         let format = parse(path).ok_or_else(|| InvalidKey(path.to_owned()))?;
@@ -57,12 +76,16 @@ impl StorageKey {
         })
     }
 
-    /// The job whose output it is.
-    pub fn job_id(&self) -> i64 {
+    /// Whose it is.
+    pub fn owner(&self) -> Owner {
         let (folder, _) = self.folder_and_name();
         let digits: String = folder.split('/').skip(1).collect();
-        // More digits than a number has are no job's.
-        digits.parse().unwrap_or(i64::MAX)
+        // More digits than a number has are nobody's.
+        let id = digits.parse().unwrap_or(i64::MAX);
+        match folder.starts_with(INPUTS) {
+            true => Owner::Request(id),
+            false => Owner::Job(id),
+        }
     }
 
     /// What the objects of one attempt have in common, and those of no other.
@@ -98,9 +121,16 @@ impl fmt::Display for StorageKey {
     }
 }
 
+/// The folder of what a request brings, and the name of what it brings by this link.
+pub(super) fn input_place(request_id: i64, link: &str) -> (String, String) {
+    let mut name = sha256_hex(link.as_bytes());
+    name.truncate(32);
+    (format!("{INPUTS}/{}", id_folder(request_id)), name)
+}
+
 /// `123` becomes `000/000/123`; numbers of more than nine digits get more groups.
-fn job_folder(job_id: i64) -> String {
-    let digits = job_id.unsigned_abs().to_string();
+fn id_folder(id: i64) -> String {
+    let digits = id.unsigned_abs().to_string();
     let width = digits.len().next_multiple_of(3).max(3 * GROUPS.start());
     let padded = format!("{digits:0>width$}");
     let groups: Vec<&str> = (0..width)
@@ -111,8 +141,10 @@ fn job_folder(job_id: i64) -> String {
 }
 
 fn parse(path: &str) -> Option<Format> {
-    let (folder, file) = path
-        .strip_prefix(ROOT)?
+    let root = [ROOT, INPUTS];
+    let (folder, file) = root
+        .iter()
+        .find_map(|root| path.strip_prefix(root))?
         .strip_prefix('/')?
         .rsplit_once('/')?;
     let (name, extension) = file.split_once('.')?;
@@ -147,6 +179,18 @@ mod tests {
         let key = StorageKey::for_output(1_234_567_890, "a lease", 1, Format::Jpg);
         assert!(key.path().starts_with("jobs/001/234/567/890/"), "{key}");
         assert_eq!(key.content_type(), "image/jpeg");
+    }
+
+    #[test]
+    fn what_a_request_brings_by_a_link_has_one_place_that_does_not_tell_the_link() {
+        let link = "https://a.example/x.png?key=secret";
+        let key = StorageKey::for_input(123, link, Format::Png);
+        assert!(key.path().starts_with("inputs/000/000/123/"), "{key}");
+        assert_eq!(key.owner(), Owner::Request(123));
+        assert_eq!(StorageKey::from_path(key.path()), Ok(key.clone()));
+        assert!(!key.path().contains("secret"), "{key}");
+        let other = StorageKey::for_input(123, "https://a.example/y.png", Format::Png);
+        assert_ne!(key, other);
     }
 
     #[test]

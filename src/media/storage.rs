@@ -28,7 +28,7 @@ use super::disposition::content_disposition;
 use super::error::StorageError;
 use super::expiry::Expiry;
 use super::health::Health;
-use super::key::{ROOT, StorageKey};
+use super::key::{INPUTS, ROOT, StorageKey, input_place};
 use super::leftovers;
 use super::link::{DownloadUrl, LinkError, LinkSettings, LinkSigner};
 use super::object::{ListedObject, ObjectFacts, StoredObject};
@@ -198,6 +198,41 @@ impl Storage {
         })
     }
 
+    /// Reads an object whole.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::NotFound`], [`StorageError::Failed`].
+    pub async fn read(&self, key: &StorageKey) -> Result<Bytes, StorageError> {
+        let object = self.open_object(key, None).await?;
+        let chunks: Vec<Bytes> = object.stream.try_collect().await?;
+        Ok(chunks.concat().into())
+    }
+
+    /// What is kept of what a request brings by this link.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Failed`].
+    pub async fn find_input(
+        &self,
+        request_id: i64,
+        link: &str,
+    ) -> Result<Option<StorageKey>, StorageError> {
+        let (folder, name) = input_place(request_id, link);
+        let folder = folder.split('/');
+        let folder = folder.fold(self.inner.prefix.clone(), |path, part| path.join(part));
+        let listed = self.store().list_with_delimiter(Some(&folder)).await;
+        let listed = listed.map_err(|error| self.failed("list objects", &error))?;
+        let mut ours = listed
+            .objects
+            .iter()
+            .filter_map(|meta| ListedObject::from_meta(meta, &self.inner.prefix));
+        Ok(ours
+            .find(|object| object.key.attempt() == name)
+            .map(|object| object.key))
+    }
+
     /// Deletes an object. It is no error if there is none.
     ///
     /// # Errors
@@ -215,8 +250,10 @@ impl Storage {
     pub fn list(&self) -> BoxStream<'static, Result<ListedObject, StorageError>> {
         let storage = self.clone();
         let prefix = self.inner.prefix.clone();
-        let found = self.store().list(Some(&self.root()));
-        found
+        let roots = [ROOT, INPUTS].map(|root| self.inner.prefix.clone().join(root));
+        let found = roots.map(|root| self.store().list(Some(&root)));
+        futures::stream::iter(found)
+            .flatten()
             .map_err(move |error| storage.failed("list objects", &error))
             .try_filter_map(move |meta| {
                 std::future::ready(Ok(ListedObject::from_meta(&meta, &prefix)))
@@ -284,8 +321,13 @@ impl Storage {
         let Backend::Folder(folder) = &self.inner.backend else {
             return Ok(0);
         };
-        let objects = folder.path.join(ROOT);
-        let walk = move || leftovers::remove_unfinished(&objects, before.into());
+        let folders = [ROOT, INPUTS].map(|root| folder.path.join(root));
+        let walk = move || {
+            let mut removed = folders
+                .iter()
+                .map(|folder| leftovers::remove_unfinished(folder, before.into()));
+            removed.try_fold(0, |all, some| Ok(all + some?))
+        };
         let walked = tokio::task::spawn_blocking(walk).await;
         walked
             .unwrap_or_else(|panic| Err(io::Error::other(panic)))

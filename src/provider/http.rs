@@ -7,6 +7,7 @@ mod refusal;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use codec::Kind;
 use reqwest::{
     Client, Method, RequestBuilder, Response, Url,
     header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
@@ -15,7 +16,7 @@ use reqwest::{
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::ProviderError;
+use super::{HeldFile, ProviderError, fetch::Fetcher};
 use crate::domain::with_causes;
 
 pub(super) use refusal::{Words, refusal};
@@ -32,11 +33,13 @@ pub(super) enum Effect {
 }
 
 /// A service's interface.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Api {
     client: Client,
     base: Url,
     credentials: HeaderMap,
+    /// Gets what answers name.
+    files: Fetcher,
     /// Most bytes of one answer.
     max_bytes: usize,
 }
@@ -70,12 +73,13 @@ pub(super) fn credentials(
 }
 
 impl Api {
-    /// `base` is what all paths begin with; `timeout` is how long a call may take to its last byte.
+    /// `base` is what all paths begin with; `timeout` is how long a call may take to its last byte; `files`
+    /// gets what answers name, with its bounds.
     pub(super) fn new(
         mut base: Url,
         credentials: HeaderMap,
         timeout: Duration,
-        max_bytes: usize,
+        files: &Fetcher,
     ) -> Result<Self, String> {
         // Fails where another provider of the process is installed already, which does as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -87,32 +91,45 @@ impl Api {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
+        let files = files.clone().trusting(&base, credentials.clone());
+        // As base64 a file is a third longer.
+        let max_bytes = files
+            .as_ref()
+            .map_or(0, |files| files.max_bytes().saturating_mul(2));
         Ok(Self {
             client: client.map_err(|error| error.to_string())?,
             base,
             credentials,
-            max_bytes,
+            files: files.map_err(|error| error.to_string())?,
+            max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
         })
     }
 
-    /// A request to a path below the base, or from the root if it begins with a slash, or to a whole URL of the same origin,
-    /// with the credentials.
+    /// A request to a path below the base, with the credentials.
     pub(super) fn request(
         &self,
         method: Method,
         path: &str,
     ) -> Result<RequestBuilder, ProviderError> {
-        let url = self.base.join(path);
-        let url =
-            url.map_err(|error| ProviderError::Failed(format!("the address {path:?}: {error}")))?;
-        if url.origin() != self.base.origin() {
-            let host = url.host_str().unwrap_or_default();
-            return Err(ProviderError::Failed(format!(
-                "{host} is another host than the service's"
-            )));
-        }
+        let url = self.resolve(path.trim_start_matches('/'))?;
         let request = self.client.request(method, url);
         Ok(request.headers(self.credentials.clone()))
+    }
+
+    /// Gets a file of this kind by a URL that an answer names, which may be relative to the service's own. Only from there it is
+    /// asked for with the credentials, and wherever that is.
+    pub(super) async fn fetch(&self, url: &str, kind: Kind) -> Result<HeldFile, ProviderError> {
+        let url = self.resolve(url)?;
+        match self.files.fetch(&url, &[kind]).await {
+            Ok(fetched) => Ok(fetched.file),
+            // The work is done and paid for: it must not be done again for this.
+            Err(error) => Err(ProviderError::Failed(format!("{error} {}", error.detail))),
+        }
+    }
+
+    fn resolve(&self, url: &str) -> Result<Url, ProviderError> {
+        let joined = self.base.join(url);
+        joined.map_err(|error| ProviderError::Failed(format!("the address {url:?}: {error}")))
     }
 
     /// The answer, if the service says that the call went well.

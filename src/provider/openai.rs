@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Content, Output, OutputFile, Provider, ProviderError, Submitted, Task,
+    fetch::Fetcher,
     http::{Api, credentials},
 };
 use crate::{
@@ -33,18 +34,11 @@ pub struct OpenAi {
 }
 
 impl OpenAi {
-    /// A service as the provider of this name. `max_bytes` is the most that one output may have.
-    pub fn new(name: String, config: OpenAiConfig, max_bytes: u64) -> Self {
-        // As base64 it is a third longer.
-        let max_bytes = usize::try_from(max_bytes.saturating_mul(2)).unwrap_or(usize::MAX);
+    /// A service as the provider of this name. `files` gets what its answers name, with the bounds of one output.
+    pub fn new(name: String, config: OpenAiConfig, files: &Fetcher) -> Self {
         let credentials = credentials(config.api_key_header.as_deref(), config.api_key.as_ref());
         let api = credentials.and_then(|credentials| {
-            Api::new(
-                config.base_url.clone(),
-                credentials,
-                config.timeout,
-                max_bytes,
-            )
+            Api::new(config.base_url.clone(), credentials, config.timeout, files)
         });
         Self { name, config, api }
     }
@@ -71,9 +65,7 @@ impl OpenAi {
     }
 
     fn post(&self, path: &str, body: &Body) -> Result<reqwest::RequestBuilder, ProviderError> {
-        let request = self
-            .api()?
-            .request(Method::POST, path.trim_start_matches('/'))?;
+        let request = self.api()?.request(Method::POST, path)?;
         let json =
             serde_json::to_vec(body).map_err(|error| ProviderError::Failed(error.to_string()))?;
         Ok(request
@@ -144,9 +136,9 @@ fn output(files: Vec<OutputFile>, metadata: JsonMap) -> Output {
     Output { files, metadata }
 }
 
-fn file(bytes: bytes::Bytes, metadata: JsonMap) -> OutputFile {
+fn file(content: Content, metadata: JsonMap) -> OutputFile {
     OutputFile {
-        content: Content::Memory(bytes),
+        content,
         seed: None,
         metadata,
     }

@@ -79,6 +79,7 @@ enum Step {
 pub struct Scripted {
     name: String,
     folder: PathBuf,
+    pictures: bool,
 }
 
 impl Scripted {
@@ -87,6 +88,7 @@ impl Scripted {
         Self {
             name,
             folder: config.folder,
+            pictures: config.pictures,
         }
     }
 
@@ -133,6 +135,10 @@ impl Provider for Scripted {
 
     fn may_resubmit(&self) -> bool {
         false
+    }
+
+    fn takes_pictures(&self, _: MediaType) -> bool {
+        self.pictures
     }
 
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {
@@ -234,7 +240,7 @@ impl Script {
         match self.step(task) {
             Step::Succeed => match &self.deliver {
                 Some(path) => delivery(task, path).await,
-                None => Ok(pictures(task, 1)),
+                None => Ok(brought(task).unwrap_or_else(|| pictures(task, 1))),
             },
             Step::Several => Ok(pictures(task, 3)),
             Step::Nothing => Ok(Output::default()),
@@ -286,6 +292,12 @@ async fn delivery(task: &Task, path: &Path) -> Result<Output, ProviderError> {
     Ok(output(vec![file(task, content.into())]))
 }
 
+/// The first picture that the request brings.
+fn brought(task: &Task) -> Option<Output> {
+    let picture = task.pictures.first()?;
+    Some(output(vec![file(task, picture.content.clone())]))
+}
+
 fn pictures(task: &Task, count: u8) -> Output {
     let files = (0..count)
         .filter_map(|shade| picture(shade * 60))
@@ -305,7 +317,13 @@ mod tests {
     #[test]
     fn files_lie_in_the_folder_of_the_provider() {
         let folder = PathBuf::from("/srv/scripts");
-        let scripted = Scripted::new("scripted".to_owned(), ScriptedConfig { folder });
+        let scripted = Scripted::new(
+            "scripted".to_owned(),
+            ScriptedConfig {
+                folder,
+                pictures: false,
+            },
+        );
         for inside in ["gate", "/srv/scripts/a/gate"] {
             let path = scripted.confined(Path::new(inside)).unwrap();
             assert!(path.ends_with("gate") && path.starts_with("/srv/scripts"));

@@ -11,13 +11,20 @@ use super::{
 };
 use crate::{
     app::{self, Ailment, App, Clock, Health, Pulse, Removal, RemovalMode},
-    config::{Config, ProviderConfig, StorageBackend, StorageRemoval, host_name},
-    domain::{Error, IntakeLimits, sha256_hex, with_causes},
+    config::{Config, FetchConfig, ProviderConfig, StorageBackend, StorageRemoval, host_name},
+    domain::{AddressRules, Error, IntakeLimits, sha256_hex, with_causes},
     entity::{feature, template},
     events::Events,
     executor::{self, Executor, Spool},
     media::{self, LinkSettings, S3Settings, Storage, StorageSettings},
-    provider::{Registry, builtin::Builtin, exec::Exec, openai::OpenAi, scripted::Scripted},
+    provider::{
+        Registry,
+        builtin::Builtin,
+        exec::Exec,
+        fetch::{FetchLimits, Fetcher},
+        openai::OpenAi,
+        scripted::Scripted,
+    },
     store::{self, Store, report},
 };
 use tokio_util::task::TaskTracker;
@@ -60,7 +67,8 @@ pub(super) async fn build_app(
         storage,
         events: Events::default(),
         clock: Clock::system(),
-        providers: build_providers(config, runs_jobs),
+        providers: build_providers(config, runs_jobs)?,
+        links: follow_links(config)?,
         settings: app::Settings {
             runs_jobs,
             intake: IntakeLimits {
@@ -157,17 +165,36 @@ fn storage_settings(config: &Config) -> Result<StorageSettings, StartError> {
     })
 }
 
-fn build_providers(config: &Config, runs_jobs: bool) -> Registry {
+fn follow_links(config: &Config) -> Result<Option<Fetcher>, StartError> {
+    let fetcher = || fetcher(config, config.fetch.max_bytes);
+    config.follows_links().then(fetcher).transpose()
+}
+
+/// Gets files of so many bytes from where the rules permit.
+fn fetcher(config: &Config, bytes: u64) -> Result<Fetcher, StartError> {
+    let FetchConfig {
+        allow,
+        deny,
+        timeout,
+        ..
+    } = config.fetch.clone();
+    let limits = FetchLimits {
+        bytes,
+        time: timeout,
+    };
+    Ok(Fetcher::new(AddressRules { allow, deny }, limits)?)
+}
+
+fn build_providers(config: &Config, runs_jobs: bool) -> Result<Registry, StartError> {
     let mut providers = Registry::default().with(Builtin);
+    let files = fetcher(config, config.limits.output_bytes)?;
     for (name, provider) in &config.providers {
         let name = name.clone();
         providers = match provider.clone() {
             ProviderConfig::Exec(exec) => {
                 providers.with(Exec::new(name, exec, config.supervisor.clone()))
             }
-            ProviderConfig::OpenAi(openai) => {
-                providers.with(OpenAi::new(name, openai, config.limits.output_bytes))
-            }
+            ProviderConfig::OpenAi(openai) => providers.with(OpenAi::new(name, openai, &files)),
             ProviderConfig::Scripted(scripted) => providers.with(Scripted::new(name, scripted)),
         };
     }
@@ -177,8 +204,8 @@ fn build_providers(config: &Config, runs_jobs: bool) -> Registry {
         }
     }
     match config.executor.providers.as_slice() {
-        [] => providers,
-        only => providers.only(only),
+        [] => Ok(providers),
+        only => Ok(providers.only(only)),
     }
 }
 

@@ -35,6 +35,7 @@ pub(super) async fn make(order: &Order<'_>) -> Result<Bytes, ProviderError> {
         media_type: order.media_type,
         input: serde_json::from_value(input).map_err(failed)?,
         submission_key: String::new(),
+        pictures: Vec::new(),
         progress: ProgressSender::channel().0,
         cancelled: CancellationToken::new(),
     };

@@ -165,22 +165,28 @@ pub async fn require_all(
     caller: Caller,
     ids: &BTreeSet<i64>,
 ) -> Result<(), Error> {
+    let found = visible(db, caller, ids.clone()).await?;
+    match ids.iter().find(|id| !found.contains(id)) {
+        Some(missing) => Err(Error::not_found(Resource::Request, *missing)),
+        None => Ok(()),
+    }
+}
+
+/// Those of the requests that are there, deleted or not, and that the caller may see.
+pub async fn visible(
+    db: &impl ConnectionTrait,
+    caller: Caller,
+    ids: BTreeSet<i64>,
+) -> Result<BTreeSet<i64>, Error> {
     let found = Entity::find()
         .select_only()
         .column(Column::Id)
         .apply_if(caller.scope(), |query, id| {
             query.filter(Column::UserId.eq(id))
         })
-        .filter(one_of_ids(
-            db.get_database_backend(),
-            Column::Id,
-            ids.iter().copied(),
-        ));
+        .filter(one_of_ids(db.get_database_backend(), Column::Id, ids));
     let found: Vec<i64> = found.into_tuple().all(db).await?;
-    match ids.iter().find(|id| !found.contains(id)) {
-        Some(missing) => Err(Error::not_found(Resource::Request, *missing)),
-        None => Ok(()),
-    }
+    Ok(found.into_iter().collect())
 }
 
 /// Those of the requests, deleted or not, that the caller may see.

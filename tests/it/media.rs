@@ -4,6 +4,7 @@ mod audio;
 mod deletion;
 mod derivatives;
 mod download;
+mod fetching;
 mod files;
 mod find;
 mod formats;

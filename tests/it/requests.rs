@@ -6,6 +6,7 @@ mod idempotency;
 mod including;
 mod intake;
 mod listing;
+mod pictures;
 mod validation;
 mod warnings;
 pub(crate) mod watch;

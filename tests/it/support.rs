@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod clocked;
 pub(crate) mod database;
 pub(crate) mod http;
+pub(crate) mod link_host;
 pub(crate) mod node;
 pub(crate) mod postgres;
 pub(crate) mod process;

@@ -2,14 +2,15 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use reqwest::{Method, Response};
+use codec::Kind;
+use reqwest::Response;
 use serde_json::{Value, json};
 
 use super::{Body, OpenAi, events::Events, file, output, size::size};
 use crate::{
     domain::JsonMap,
     provider::{
-        Output, OutputFile, Progress, ProviderError, Task,
+        Content, Output, OutputFile, Progress, ProviderError, Task,
         http::{Effect, Words, lost},
     },
 };
@@ -114,19 +115,17 @@ impl OpenAi {
     }
 
     async fn picture(&self, item: Body) -> Result<Option<OutputFile>, ProviderError> {
-        let bytes = match (decoded(&item), item.get("url").and_then(Value::as_str)) {
-            (Some(bytes), _) => bytes,
-            (None, Some(url)) => {
-                let api = self.api()?;
-                let request = api.request(Method::GET, url)?;
-                let response = api.open(request, Effect::Asks).await?;
-                api.whole(response, Effect::Asks).await?.body
-            }
+        let content = match (decoded(&item), item.get("url").and_then(Value::as_str)) {
+            (Some(bytes), _) => Content::Memory(bytes),
+            (None, Some(url)) => Content::File(self.api()?.fetch(url, Kind::Image).await?),
             (None, None) => return Ok(None),
         };
         let revised = item.get("revised_prompt").filter(|it| it.is_string());
         let metadata = revised.map(|prompt| ("revised_prompt".to_owned(), prompt.clone()));
-        Ok(Some(file(bytes, metadata.into_iter().collect::<JsonMap>())))
+        Ok(Some(file(
+            content,
+            metadata.into_iter().collect::<JsonMap>(),
+        )))
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{OpenAi, file, output};
 use crate::{
     domain::JsonMap,
-    provider::{Output, ProviderError, Task, http::Effect},
+    provider::{Content, Output, ProviderError, Task, http::Effect},
 };
 
 impl OpenAi {
@@ -29,7 +29,7 @@ impl OpenAi {
         }
         let files = match answer.body.is_empty() {
             true => Vec::new(),
-            false => vec![file(answer.body, JsonMap::new())],
+            false => vec![file(Content::Memory(answer.body), JsonMap::new())],
         };
         Ok(output(files, JsonMap::new()))
     }

@@ -171,6 +171,7 @@ fn task(input: Value) -> (Task, watch::Receiver<Progress>) {
         attempt: 1,
         media_type: MediaType::Audio,
         input: serde_json::from_value::<JobInput>(whole).unwrap(),
+        pictures: Vec::new(),
         submission_key: String::new(),
         progress,
         cancelled: CancellationToken::new(),

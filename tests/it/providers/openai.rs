@@ -1,6 +1,10 @@
 //! The kind `openai`: what is sent, what comes of each answer, and that nothing is paid for twice.
 
+use std::time::Duration;
+
 use atelier::config::{Config, Flag, Inputs, ProviderConfig};
+use atelier::domain::AddressRules;
+use atelier::provider::fetch::{FetchLimits, Fetcher};
 use atelier::provider::openai::OpenAi;
 use atelier::provider::{ProgressSender, Provider, Submitted, Task};
 use atelier::rpc::proto::{
@@ -127,6 +131,27 @@ on_both_databases! {
         assert!(calls.iter().all(|call| call.header("authorization").is_some()));
     }
 
+    async fn a_file_that_lies_elsewhere_is_fetched_without_the_key_and_only_from_where_strangers_may_point(db: TestDatabase) {
+        let elsewhere = stand_in(Vec::new()).await;
+        let url = format!("{}/v1/files/0", elsewhere.url());
+        for (case, allow, asked) in [("guarded", false, 0), ("allowed", true, 1)] {
+            let service = stand_in(vec![answer(200, &json!({ "data": [{ "url": url }] }).to_string())]).await;
+            let settings = configure(&service, &[]);
+            let server = TestServer::start_with(&db, |config| {
+                settings(config);
+                if allow {
+                    config.fetch.allow = vec!["127.0.0.1/32".parse().unwrap()];
+                }
+            }).await;
+            let feature = CreateFeatureRequest { name: case.to_owned(), ..feature(MediaType::Image) };
+            let ended = make(&server, feature, GenerationInput::default()).await;
+            assert_eq!(ended.code(), "PROVIDER_FAILED", "{case}");
+            assert_eq!((service.calls().len(), elsewhere.calls().len()), (1, asked), "{case}");
+            assert!(elsewhere.calls().iter().all(|call| call.header("authorization").is_none()));
+            server.stop().await;
+        }
+    }
+
     async fn speech_is_made_whatever_its_label_says(db: TestDatabase) {
         let service = stand_in(Vec::new()).await;
         let settings = ["speech_model=speaker-1", "voice=alloy"];
@@ -245,10 +270,16 @@ async fn pictures_of_its_progress_come_before_the_picture() {
         media_type: atelier::domain::MediaType::Image,
         input: serde_json::from_value(input).unwrap(),
         submission_key: String::new(),
+        pictures: Vec::new(),
         progress,
         cancelled: CancellationToken::new(),
     };
-    let provider = OpenAi::new("service".to_owned(), openai, 1 << 20);
+    let limits = FetchLimits {
+        bytes: 1 << 20,
+        time: Duration::from_secs(5),
+    };
+    let files = Fetcher::new(AddressRules::default(), limits).unwrap();
+    let provider = OpenAi::new("service".to_owned(), openai, &files);
     let made = provider.submit(&task).await.unwrap();
     assert!(matches!(made, Submitted::Done(output) if output.files.len() == 1));
     let seen = seen.borrow();

@@ -19,6 +19,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 pub(crate) fn add_scripted(config: &mut Config) {
     let scripted = ScriptedConfig {
         folder: std::env::temp_dir(),
+        pictures: false,
     };
     config
         .providers

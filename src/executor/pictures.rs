@@ -1,0 +1,74 @@
+//! The pictures that a request brings, got before its provider is asked.
+
+use crate::{
+    app::Unpictured,
+    domain::{Error, Reason, job::Failure, media_id},
+    provider::Picture,
+};
+
+use super::{
+    attempt_error::AttemptError,
+    attempt_outcome::AttemptOutcome,
+    submission::{Submission, gone},
+};
+
+impl Submission<'_> {
+    /// Those that the provider takes, in the order of the fields. Nothing is submitted by then.
+    pub(super) async fn bring_pictures(&self) -> Result<Vec<Picture>, AttemptOutcome> {
+        let keep_task = self.job.submission_key.is_some();
+        if !self.provider.takes_pictures(self.task.media_type) {
+            return Ok(Vec::new());
+        }
+        tokio::select! {
+            () = self.task.cancelled.cancelled() => Err(AttemptOutcome::Stopped { keep_task }),
+            pictures = self.all_pictures() => pictures.map_err(|error| {
+                AttemptOutcome::Failed(AttemptError { keep_task, ..error })
+            }),
+        }
+    }
+
+    async fn all_pictures(&self) -> Result<Vec<Picture>, AttemptError> {
+        let input = &self.task.input;
+        let mut pictures = Vec::new();
+        for (index, link) in input.media_urls.iter().enumerate() {
+            let field = format!("user_media_urls[{index}]");
+            pictures.push(self.linked_picture(field, link).await?);
+        }
+        for name in &input.pictures {
+            let Some(value) = input.variables.get(name) else {
+                continue;
+            };
+            let field = format!("input.variables.{name}");
+            if let Some(id) = media_id(value) {
+                let picture = self.app.picture_of_media(field, id).await;
+                pictures.push(picture.map_err(|error| gone(name, error))?);
+            } else if let Some(link) = value.as_str().filter(|link| !link.is_empty()) {
+                pictures.push(self.linked_picture(field, link).await?);
+            }
+        }
+        Ok(pictures)
+    }
+
+    async fn linked_picture(&self, field: String, link: &str) -> Result<Picture, AttemptError> {
+        let request_id = self.job.request_id;
+        let picture = self.app.picture_of_link(request_id, field.clone(), link);
+        picture.await.map_err(|error| unpictured(&field, error))
+    }
+}
+
+/// Why the picture of a link cannot be had. Another attempt may find a host that was away.
+fn unpictured(field: &str, error: Unpictured) -> AttemptError {
+    let failure = Failure::new(Reason::InputUnreadable, format!("{field}: {error}."));
+    match error {
+        Unpictured::NotFollowed => AttemptError::permanent(failure),
+        Unpictured::Unfetched(error) => {
+            let failure = failure.with_detail(error.detail);
+            match error.why.is_passing() {
+                true => AttemptError::retryable(failure),
+                false => AttemptError::permanent(failure),
+            }
+        }
+        Unpictured::Other(Error::StorageUnavailable(_)) => AttemptError::storage_away(),
+        Unpictured::Other(error) => error.into(),
+    }
+}

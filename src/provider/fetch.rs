@@ -1,0 +1,243 @@
+//! Gets files by links: those of requests, which strangers write, and those that a service answers with. What may be reached
+//! is decided by address when the connection is made, see docs/operations.md#links-of-requests.
+
+mod error;
+mod guard;
+
+use std::{sync::Arc, time::Duration};
+
+use codec::{Format, Kind};
+use reqwest::{
+    Client, ClientBuilder, Response,
+    header::{HeaderMap, LOCATION},
+    redirect::Policy,
+};
+use tempfile::TempDir;
+use tokio::{fs::File, io::AsyncWriteExt, time};
+use url::{Host, Origin, Url};
+
+use crate::domain::AddressRules;
+
+use super::HeldFile;
+use guard::Guard;
+
+pub use error::{FetchError, Unfetched};
+
+const MAX_REDIRECTS: usize = 5;
+/// Between tries of what broke off or was away.
+const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a server may be silent, before its answer too.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// By so many bytes a file's type is known.
+const HEAD: usize = 4_096;
+
+/// Bounds of one file.
+#[derive(Clone, Copy, Debug)]
+pub struct FetchLimits {
+    /// Its size.
+    pub bytes: u64,
+    /// How long getting it may take, with all tries.
+    pub time: Duration,
+}
+
+/// A file that was got, and what it really is.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// Its bytes.
+    pub file: HeldFile,
+    /// By its first bytes, whatever the server calls it.
+    pub format: Format,
+}
+
+/// Gets files. Clones share connections.
+#[derive(Clone)]
+pub struct Fetcher {
+    client: Client,
+    rules: Arc<AddressRules>,
+    limits: FetchLimits,
+    own: Option<Own>,
+}
+
+/// What an operator has configured: it may be anywhere, and gets the credentials.
+#[derive(Clone)]
+struct Own {
+    origin: Origin,
+    client: Client,
+    headers: HeaderMap,
+}
+
+impl Fetcher {
+    /// Gets files from where the rules permit.
+    ///
+    /// # Errors
+    /// When there is no client to be had, as without any root certificate.
+    pub fn new(rules: AddressRules, limits: FetchLimits) -> Result<Self, reqwest::Error> {
+        let rules = Arc::new(rules);
+        let guard = Guard(rules.clone());
+        Ok(Self {
+            client: builder().dns_resolver(Arc::new(guard)).build()?,
+            rules,
+            limits,
+            own: None,
+        })
+    }
+
+    /// The same, and from the origin of this URL wherever it is, which alone gets these headers.
+    ///
+    /// # Errors
+    /// As [`Fetcher::new`].
+    pub fn trusting(self, own: &Url, headers: HeaderMap) -> Result<Self, reqwest::Error> {
+        let own = Own {
+            origin: own.origin(),
+            client: builder().build()?,
+            headers,
+        };
+        Ok(Self {
+            own: Some(own),
+            ..self
+        })
+    }
+
+    /// Most bytes of one file.
+    pub fn max_bytes(&self) -> u64 {
+        self.limits.bytes
+    }
+
+    /// Gets a file of one of these kinds.
+    ///
+    /// # Errors
+    /// [`FetchError`], after three tries where another may help.
+    pub async fn fetch(&self, url: &Url, kinds: &[Kind]) -> Result<Fetched, FetchError> {
+        let tries = async {
+            for pause in PAUSES {
+                match self.try_to_fetch(url, kinds).await {
+                    Err(error) if error.why.is_passing() => time::sleep(pause).await,
+                    ended => return ended,
+                }
+            }
+            self.try_to_fetch(url, kinds).await
+        };
+        let ended = time::timeout(self.limits.time, tries).await;
+        ended.unwrap_or_else(|_| Err(FetchError::new(url, Unfetched::TimedOut)))
+    }
+
+    /// Gets a picture.
+    ///
+    /// # Errors
+    /// As [`Fetcher::fetch`].
+    pub async fn fetch_picture(&self, url: &Url) -> Result<Fetched, FetchError> {
+        self.fetch(url, &[Kind::Image]).await
+    }
+
+    async fn try_to_fetch(&self, url: &Url, kinds: &[Kind]) -> Result<Fetched, FetchError> {
+        let mut url = url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let answer = self.ask(&url).await?;
+            match redirection(&url, &answer)? {
+                Some(next) => url = next,
+                None => return self.receive(&url, answer, kinds).await,
+            }
+        }
+        Err(FetchError::new(&url, Unfetched::Redirected))
+    }
+
+    async fn ask(&self, url: &Url) -> Result<Response, FetchError> {
+        let own = self.own.as_ref().filter(|own| own.origin == url.origin());
+        let request = match own {
+            Some(own) => own.client.get(url.clone()).headers(own.headers.clone()),
+            None => {
+                self.check(url)?;
+                self.client.get(url.clone())
+            }
+        };
+        let answer = request.send().await;
+        answer.map_err(|error| FetchError::of_client(url, error))
+    }
+
+    /// What the resolver does not see: addresses without a name.
+    fn check(&self, url: &Url) -> Result<(), FetchError> {
+        let plain = matches!(url.scheme(), "http" | "https")
+            && url.username().is_empty()
+            && url.password().is_none();
+        let permitted = match url.host() {
+            Some(Host::Ipv4(address)) => self.rules.permit(&address.to_string(), address.into()),
+            Some(Host::Ipv6(address)) => self.rules.permit(&address.to_string(), address.into()),
+            Some(Host::Domain(_)) => true,
+            None => false,
+        };
+        match (plain, permitted) {
+            (false, _) => Err(FetchError::new(url, Unfetched::NotPlain)),
+            (true, false) => Err(FetchError::new(url, Unfetched::Forbidden)),
+            (true, true) => Ok(()),
+        }
+    }
+
+    async fn receive(
+        &self,
+        url: &Url,
+        mut answer: Response,
+        kinds: &[Kind],
+    ) -> Result<Fetched, FetchError> {
+        let fails = |why| FetchError::new(url, why);
+        let unwritable =
+            |error: std::io::Error| FetchError::new(url, Unfetched::Unkept(error.kind()));
+        let most = self.limits.bytes;
+        Unfetched::of_status(answer.status()).map_or(Ok(()), |why| Err(fails(why)))?;
+        if answer.content_length().is_some_and(|length| length > most) {
+            return Err(fails(Unfetched::TooLarge(most)));
+        }
+        let folder = TempDir::with_prefix("atelier-").map_err(unwritable)?;
+        let path = folder.path().join("file");
+        let mut file = File::create(&path).await.map_err(unwritable)?;
+        let of_kind = |head: &[u8]| codec::sniff(head).filter(|it| kinds.contains(&it.kind()));
+        let (mut head, mut size) = (Vec::new(), 0);
+        while let Some(chunk) = answer
+            .chunk()
+            .await
+            .map_err(|error| FetchError::of_client(url, error))?
+        {
+            size += chunk.len() as u64;
+            if size > most {
+                return Err(fails(Unfetched::TooLarge(most)));
+            }
+            head.extend(chunk.iter().take(HEAD - head.len()));
+            if head.len() == HEAD && of_kind(&head).is_none() {
+                return Err(fails(Unfetched::OtherType));
+            }
+            file.write_all(&chunk).await.map_err(unwritable)?;
+        }
+        file.flush().await.map_err(unwritable)?;
+        Ok(Fetched {
+            file: HeldFile::new(path, Arc::new(folder)),
+            format: of_kind(&head).ok_or_else(|| fails(Unfetched::OtherType))?,
+        })
+    }
+}
+
+fn builder() -> ClientBuilder {
+    // An error says that another part of the process was first, and its choice is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .user_agent(concat!("atelier/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .referer(false)
+        // A proxy would resolve names by itself.
+        .no_proxy()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(IDLE_TIMEOUT)
+}
+
+/// Where the answer leads to, if it is not the file itself.
+fn redirection(url: &Url, answer: &Response) -> Result<Option<Url>, FetchError> {
+    let location = answer.headers().get(LOCATION);
+    let Some(location) = location.filter(|_| answer.status().is_redirection()) else {
+        return Ok(None);
+    };
+    let next = location.to_str().ok().and_then(|to| url.join(to).ok());
+    let next = next.ok_or_else(|| FetchError::new(url, Unfetched::NotPlain))?;
+    if url.scheme() == "https" && next.scheme() != "https" {
+        return Err(FetchError::new(&next, Unfetched::NotPlain));
+    }
+    Ok(Some(next))
+}
