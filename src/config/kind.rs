@@ -231,15 +231,9 @@ impl<K: Kind> Kind for Vec<K> {
     }
 }
 
-/// A closed set of words, as an enum and as the way to write it.
-macro_rules! choices {
-    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name {
-            $($(#[$variant_meta])* $variant),+
-        }
-
+/// The words for the variants of an enum.
+macro_rules! words {
+    ($name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
         impl Kind for $name {
             type Value = Self;
             const NAME: &'static str = "choice";
@@ -257,6 +251,21 @@ macro_rules! choices {
                 }))
             }
         }
+    };
+}
+
+pub(super) use words;
+
+/// A closed set of words, as an enum and as the way to write it.
+macro_rules! choices {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$variant_meta])* $variant),+
+        }
+
+        words!($name { $($variant = $word),+ });
     };
 }
 

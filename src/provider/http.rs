@@ -81,26 +81,25 @@ impl Api {
         timeout: Duration,
         files: &Fetcher,
     ) -> Result<Self, String> {
-        // Fails where another provider of the process is installed already, which does as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        let unbuilt = |error: reqwest::Error| error.to_string();
+        // It has brought what TLS needs.
+        let files = files.clone().trusting(&base, credentials.clone());
+        let files = files.map_err(unbuilt)?;
         let client = Client::builder()
             .redirect(Policy::none())
             .connect_timeout(CONNECT_TIME)
             .timeout(timeout)
             .build();
-        if !base.path().ends_with('/') {
-            base.set_path(&format!("{}/", base.path()));
-        }
-        let files = files.clone().trusting(&base, credentials.clone());
         // As base64 a file is a third longer.
-        let max_bytes = files
-            .as_ref()
-            .map_or(0, |files| files.max_bytes().saturating_mul(2));
+        let max_bytes = files.max_bytes().saturating_mul(2);
         Ok(Self {
-            client: client.map_err(|error| error.to_string())?,
+            client: client.map_err(unbuilt)?,
             base,
             credentials,
-            files: files.map_err(|error| error.to_string())?,
+            files,
             max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
         })
     }

@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Content, Output, OutputFile, Provider, ProviderError, Submitted, Task,
+    Content, OutputFile, Provider, ProviderError, Submitted, Task,
     fetch::Fetcher,
     http::{Api, credentials},
 };
@@ -130,10 +130,6 @@ impl Provider for OpenAi {
             }),
         }
     }
-}
-
-fn output(files: Vec<OutputFile>, metadata: JsonMap) -> Output {
-    Output { files, metadata }
 }
 
 fn file(content: Content, metadata: JsonMap) -> OutputFile {

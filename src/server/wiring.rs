@@ -187,14 +187,16 @@ fn fetcher(config: &Config, bytes: u64) -> Result<Fetcher, StartError> {
 
 fn build_providers(config: &Config, runs_jobs: bool) -> Result<Registry, StartError> {
     let mut providers = Registry::default().with(Builtin);
-    let files = fetcher(config, config.limits.output_bytes)?;
     for (name, provider) in &config.providers {
         let name = name.clone();
         providers = match provider.clone() {
             ProviderConfig::Exec(exec) => {
                 providers.with(Exec::new(name, exec, config.supervisor.clone()))
             }
-            ProviderConfig::OpenAi(openai) => providers.with(OpenAi::new(name, openai, &files)),
+            ProviderConfig::OpenAi(openai) => {
+                let files = fetcher(config, config.limits.output_bytes)?;
+                providers.with(OpenAi::new(name, openai, &files))
+            }
             ProviderConfig::Scripted(scripted) => providers.with(Scripted::new(name, scripted)),
         };
     }

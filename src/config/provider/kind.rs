@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
-use crate::config::kind::{Kind, Literal, list, quote};
+use crate::config::kind::{Kind, Literal, list, quote, words};
 use crate::domain::MediaType;
 use crate::domain::command::{self, Argument, ProgressBy, PromptBy};
 
@@ -173,29 +173,6 @@ impl Kind for Fields {
             false => format!("{{ {} }}", fields.join(", ")),
         })
     }
-}
-
-/// The words for the variants of an enum of the domain.
-macro_rules! words {
-    ($name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
-        impl Kind for $name {
-            type Value = Self;
-            const NAME: &'static str = "choice";
-
-            fn read(literal: &Literal) -> Result<Self, String> {
-                match literal {
-                    $(Literal::Text(word) if word == $word => Ok(Self::$variant),)+
-                    _ => Err(format!("one of {}", [$($word),+].map(quote).join(", "))),
-                }
-            }
-
-            fn write(value: &Self) -> Option<String> {
-                Some(quote(match value {
-                    $(Self::$variant => $word,)+
-                }))
-            }
-        }
-    };
 }
 
 words!(MediaType { Image = "image", Video = "video", Audio = "audio" });

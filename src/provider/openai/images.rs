@@ -6,7 +6,7 @@ use codec::Kind;
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use super::{Body, OpenAi, events::Events, file, output, size::size};
+use super::{Body, OpenAi, events::Events, file, size::size};
 use crate::{
     domain::JsonMap,
     provider::{
@@ -111,7 +111,10 @@ impl OpenAi {
         ];
         let told = told.into_iter().filter_map(|key| answer.remove_entry(key));
         let told = told.filter(|(_, value)| !value.is_null());
-        Ok(output(files, told.collect()))
+        Ok(Output {
+            files,
+            metadata: told.collect(),
+        })
     }
 
     async fn picture(&self, item: Body) -> Result<Option<OutputFile>, ProviderError> {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{OpenAi, file, output};
+use super::{OpenAi, file};
 use crate::{
     domain::JsonMap,
     provider::{Content, Output, ProviderError, Task, http::Effect},
@@ -31,6 +31,9 @@ impl OpenAi {
             true => Vec::new(),
             false => vec![file(Content::Memory(answer.body), JsonMap::new())],
         };
-        Ok(output(files, JsonMap::new()))
+        Ok(Output {
+            files,
+            metadata: JsonMap::new(),
+        })
     }
 }
