@@ -51,6 +51,23 @@ pub trait Provider: Send + Sync {
         Vec::new()
     }
 
+    /// What of a feature's model and settings it could not take for media of this type. A key is `model`, or a place in the
+    /// settings.
+    fn check_feature(
+        &self,
+        media_type: MediaType,
+        model: Option<&str>,
+        settings: &JsonMap,
+    ) -> Vec<Unfit> {
+        let _ = (media_type, model, settings);
+        Vec::new()
+    }
+
+    /// Asks the service whether it answers and accepts our key. Nothing is made and nothing is paid.
+    async fn probe(&self) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
     /// Whether it reads a field of a request, such as `cfg_scale`; true where it cannot tell.
     fn reads(&self, media_type: MediaType, input: &str) -> bool {
         let _ = (media_type, input);
