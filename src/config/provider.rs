@@ -18,7 +18,7 @@ use super::quantity::ByteSize;
 use super::reader::Reader;
 use crate::domain::MediaType;
 use crate::domain::command::{Argument, ProgressBy, PromptBy};
-use kind::{Arguments, Credential, Fields, KindName, MediaTypes};
+use kind::{Arguments, Credential, Fields, KindName, Languages, MediaTypes};
 
 /// The section that holds the tables.
 pub(super) const SECTION: &str = "providers";
@@ -182,6 +182,13 @@ providers! {
         repeatable: bool = false;
     }
 
+    /// The best program of this machine that speaks a language.
+    Voice(VoiceConfig) = "voice" {
+        /// The provider of the kind `exec` that speaks a language if its program is there, such as `{ vi = "piper" }`. Any other
+        /// language, and these where it is not, are spoken by hibari (American English) or eSpeak NG.
+        languages: BTreeMap<String, String> as Languages = {};
+    }
+
     /// A provider for tests, which misbehaves as a request asks for in `input.extra.scripted`.
     Scripted(ScriptedConfig) = "scripted" {
         /// The folder that holds every file that a request may name.
@@ -204,7 +211,10 @@ const KIND: Entry = Entry {
 
 /// The providers by their names: those that have tables and those that are always there.
 pub(super) fn read(reader: &mut Reader) -> BTreeMap<String, ProviderConfig> {
-    let mut providers = BTreeMap::from([("voice".to_owned(), voice())]);
+    let voice = VoiceConfig {
+        languages: BTreeMap::new(),
+    };
+    let mut providers = BTreeMap::from([("voice".to_owned(), ProviderConfig::Voice(voice))]);
     for name in reader.providers() {
         check_name(reader, &name);
         let kind = reader.read_of::<KindName>(&name, &KIND);
@@ -213,7 +223,27 @@ pub(super) fn read(reader: &mut Reader) -> BTreeMap<String, ProviderConfig> {
         reader.finish_table(&name, known.map(|(_, entries)| *entries));
         providers.extend(provider.map(|provider| (name, provider)));
     }
+    check_languages(reader, &providers);
     providers
+}
+
+fn check_languages(reader: &mut Reader, providers: &BTreeMap<String, ProviderConfig>) {
+    for (name, provider) in providers {
+        let ProviderConfig::Voice(voice) = provider else {
+            continue;
+        };
+        for (language, of) in &voice.languages {
+            let speaks = match providers.get(of) {
+                Some(ProviderConfig::Exec(exec)) => exec.makes.contains(&MediaType::Audio),
+                _ => false,
+            };
+            if !speaks {
+                let key = path(name, &format!("languages.{language}"));
+                let expected = "the name of a provider of the kind exec that makes audio";
+                reader.refuse(name, key, expected.to_owned());
+            }
+        }
+    }
 }
 
 /// The full name of a key.
@@ -249,37 +279,6 @@ pub(super) fn no_table(name: &str, source: Source) -> Problem {
 /// What a command is written as that stands where commands stood before they had a kind.
 pub(super) fn in_place_of_command(name: &str) -> String {
     format!("a table [{SECTION}.{name}] with kind = \"exec\"")
-}
-
-/// Speaks the prompt with eSpeak NG, in the voice that the template's style names.
-fn voice() -> ProviderConfig {
-    let text = |text: &str| Argument::One(text.to_owned());
-    let option = |option: &str, value: &str| Argument::Optional(vec![option.into(), value.into()]);
-    ProviderConfig::Exec(ExecConfig {
-        command: "espeak-ng".to_owned(),
-        args: vec![
-            text("-v"),
-            text("{{ style.voice or 'en' }}"),
-            option("-s", "{{ variables.speed or style.speed }}"),
-            option("-p", "{{ variables.pitch or style.pitch }}"),
-            text("-b"),
-            text("1"),
-            text("-w"),
-            text("{{ output }}/voice.wav"),
-            text("--stdin"),
-        ],
-        prompt: PromptBy::Stdin,
-        makes: vec![MediaType::Audio],
-        timeout: Duration::from_secs(60),
-        memory: 512 << 20,
-        output_bytes: 256 << 20,
-        progress: ProgressBy::None,
-        pass_environment: Vec::new(),
-        repeatable: true,
-        install: Some(
-            "install eSpeak NG, the package espeak-ng of apt, dnf, apk and brew".to_owned(),
-        ),
-    })
 }
 
 #[cfg(test)]

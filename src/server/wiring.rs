@@ -24,6 +24,7 @@ use crate::{
         fetch::{FetchLimits, Fetcher},
         openai::OpenAi,
         scripted::Scripted,
+        voice::Voice,
     },
     store::{self, Store, report},
 };
@@ -196,6 +197,13 @@ fn build_providers(config: &Config, runs_jobs: bool) -> Result<Registry, StartEr
             ProviderConfig::OpenAi(openai) => {
                 let files = fetcher(config, config.limits.output_bytes)?;
                 providers.with(OpenAi::new(name, openai, &files))
+            }
+            ProviderConfig::Voice(voice) => {
+                let command = |name: &str| match config.providers.get(name) {
+                    Some(ProviderConfig::Exec(exec)) => Some(exec),
+                    _ => None,
+                };
+                providers.with(Voice::new(name, voice, command, config.supervisor.clone()))
             }
             ProviderConfig::Scripted(scripted) => providers.with(Scripted::new(name, scripted)),
         };

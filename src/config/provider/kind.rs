@@ -145,33 +145,59 @@ impl Kind for Fields {
     const NAME: &'static str = "table";
 
     fn read(literal: &Literal) -> Result<Self::Value, String> {
-        let field = |(input, field): (&String, &Literal)| match field {
-            Literal::Text(text) if INPUTS.contains(&input.as_str()) && !text.is_empty() => {
-                Some((input.clone(), text.clone()))
-            }
-            _ => None,
-        };
-        let fields: Option<_> = match literal {
-            Literal::Table(fields) => fields.iter().map(field).collect(),
-            _ => None,
-        };
-        fields.ok_or_else(|| {
-            format!(
-                "a table of texts by the names {}, such as {{ seed = \"seed\" }}",
-                INPUTS.join(", ")
-            )
+        texts(literal, |input| INPUTS.contains(&input)).ok_or_else(|| {
+            let inputs = INPUTS.join(", ");
+            format!("a table of texts by the names {inputs}, such as {{ seed = \"seed\" }}")
         })
     }
 
     fn write(value: &Self::Value) -> Option<String> {
-        let fields = value
-            .iter()
-            .map(|(input, field)| format!("{input} = {}", quote(field)));
-        let fields: Vec<_> = fields.collect();
-        Some(match fields.is_empty() {
-            true => "{}".to_owned(),
-            false => format!("{{ {} }}", fields.join(", ")),
+        Some(table(value))
+    }
+}
+
+/// Who speaks a language, by its code.
+pub(super) struct Languages;
+
+impl Kind for Languages {
+    type Value = BTreeMap<String, String>;
+    const NAME: &'static str = "table";
+
+    fn read(literal: &Literal) -> Result<Self::Value, String> {
+        let of_code = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        texts(literal, |language| language.bytes().all(of_code)).ok_or_else(|| {
+            r#"a table of names of providers by codes of languages, such as { vi = "piper" }"#
+                .to_owned()
         })
+    }
+
+    fn write(value: &Self::Value) -> Option<String> {
+        Some(table(value))
+    }
+}
+
+/// A table of texts that are not empty, all by names that are right.
+fn texts(literal: &Literal, is_right: impl Fn(&str) -> bool) -> Option<BTreeMap<String, String>> {
+    let Literal::Table(entries) = literal else {
+        return None;
+    };
+    let entries = entries.iter().map(|(name, value)| match value {
+        Literal::Text(text) if is_right(name) && !text.is_empty() => {
+            Some((name.clone(), text.clone()))
+        }
+        _ => None,
+    });
+    entries.collect()
+}
+
+fn table(entries: &BTreeMap<String, String>) -> String {
+    let entries = entries.iter();
+    let entries: Vec<_> = entries
+        .map(|(name, value)| format!("{name} = {}", quote(value)))
+        .collect();
+    match entries.is_empty() {
+        true => "{}".to_owned(),
+        false => format!("{{ {} }}", entries.join(", ")),
     }
 }
 

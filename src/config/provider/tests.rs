@@ -4,7 +4,6 @@ use std::path::Path;
 
 use super::super::{Config, Loaded, Problems, layer::Layers};
 use super::*;
-use crate::domain::command;
 
 fn load(content: &str) -> Result<Loaded, Problems> {
     let mut layers = Layers::default();
@@ -72,7 +71,7 @@ fn what_is_not_written_has_its_default() {
 #[test]
 fn the_voice_is_there_without_any_table_and_a_table_replaces_it() {
     let loaded = load("").unwrap();
-    assert_eq!(exec(&loaded, "voice").command, "espeak-ng");
+    assert_eq!(loaded.config.providers["voice"].kind(), "voice");
     assert!(loaded.sources.is_empty());
     let replaced =
         load("[providers.voice]\nkind = \"exec\"\ncommand = \"say\"\nmakes = [\"audio\"]").unwrap();
@@ -81,14 +80,21 @@ fn the_voice_is_there_without_any_table_and_a_table_replaces_it() {
 }
 
 #[test]
-fn every_template_of_the_voice_is_fit_for_use() {
-    let config = Config::default();
-    let ProviderConfig::Exec(voice) = &config.providers["voice"] else {
-        panic!("the voice is a command");
-    };
-    for template in voice.args.iter().flat_map(Argument::templates) {
-        assert_eq!(command::check(template), Ok(()));
-    }
+fn a_language_is_spoken_by_a_command() {
+    let piper = "[providers.piper]\nkind = \"exec\"\ncommand = \"piper\"\nmakes = [\"audio\"]\n";
+    let voice = "[providers.voice]\nkind = \"voice\"\nlanguages = { vi = \"piper\" }\n";
+    assert!(load(&format!("{piper}{voice}")).is_ok());
+    assert_eq!(
+        problems(voice),
+        [
+            "providers.voice.languages.vi (atelier.toml:1): expected the name of a provider of the kind exec that makes audio"
+        ]
+    );
+    let told = problems("[providers.voice]\nkind = \"voice\"\nlanguages = { vi = \"\" }\n");
+    assert!(
+        told[0].starts_with("providers.voice.languages (atelier.toml:3): expected a table"),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -112,8 +118,8 @@ fn every_problem_of_a_table_is_told_with_its_key_and_line() {
         "providers.Studio.memory (atelier.toml:10): expected a value from \"8MiB\" to",
         "providers.builtin (atelier.toml:11): expected a name of",
         "providers.builtin.makes (atelier.toml:14): expected a list of",
-        "providers.clip.kind (atelier.toml:15): expected one of \"exec\", \"openai\", \"scripted\"",
-        "providers.film.kind (atelier.toml:18): expected one of \"exec\", \"openai\", \"scripted\", found \"film\"",
+        "providers.clip.kind (atelier.toml:15): expected one of \"exec\", \"openai\", \"voice\", \"scripted\"",
+        "providers.film.kind (atelier.toml:18): expected one of \"exec\", \"openai\", \"voice\", \"scripted\", found \"film\"",
         "providers.empty.kind (atelier.toml:21): expected one of",
     ];
     for expected in expected {

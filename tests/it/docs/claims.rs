@@ -103,9 +103,10 @@ fn code_stands_only_where_it_is_compiled() {
 }
 
 /// The page on each kind of provider that people configure.
-const KINDS: [(&str, &str); 2] = [
+const KINDS: [(&str, &str); 3] = [
     ("exec", "docs/providers/exec.md"),
     ("openai", "docs/providers/openai.md"),
+    ("voice", "docs/providers/voice.md"),
 ];
 
 #[test]
@@ -116,26 +117,6 @@ fn the_pages_on_providers_list_every_key_as_it_is() {
         assert!(page(path).text.contains(reference), "{path}:\n{reference}");
     }
     assert_eq!(references.len(), KINDS.len() + 1, "scripted is for tests");
-}
-
-#[test]
-fn the_page_on_commands_shows_the_voice_as_it_is() {
-    let tables = page("docs/providers/exec.md").blocks("toml");
-    let (_, table) = tables
-        .iter()
-        .find(|(_, table)| table.starts_with("[providers.voice]"))
-        .unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("atelier.toml");
-    fs::write(&file, table).unwrap();
-    let inputs = Inputs {
-        file: Some(file),
-        ..Inputs::default()
-    };
-    let shown = Config::load(&inputs).unwrap().config.providers;
-    let [shown, default] =
-        [&shown, &Config::default().providers].map(|it| format!("{:?}", it["voice"]));
-    assert_eq!(shown, default);
 }
 
 #[test]

@@ -24,6 +24,11 @@ async fn interpreter() -> &'static Path {
         .await
 }
 
+/// The folder of the programs that its packages bring.
+pub(crate) async fn programs() -> &'static Path {
+    interpreter().await.parent().unwrap()
+}
+
 /// Runs a program of this repository to its end. Returns whether it succeeded, and all that it printed.
 pub(crate) async fn python(program: &str, arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new(interpreter().await);
