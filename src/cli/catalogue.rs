@@ -1,6 +1,7 @@
 //! `atelier catalogue`: features and templates from a file, and into one.
 
 mod report;
+mod starter;
 
 use std::fmt;
 use std::io::Read;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::{CommandResult, exit, output};
-use crate::app::{ApplyOptions, MadePreview};
+use crate::app::{App, ApplyOptions, MadePreview};
 use crate::config::{Config, Loaded};
 use crate::domain::{Catalogue, Error, Violations, with_causes};
 use crate::server::{Role, Server, open_app};
@@ -46,7 +47,16 @@ enum Action {
 #[derive(Debug, Args)]
 struct ApplyArguments {
     /// TOML file with features and their templates, - for standard input
-    file: PathBuf,
+    #[arg(required_unless_present = "starter")]
+    file: Option<PathBuf>,
+
+    /// Take, instead of a file, the features that come with this program for a kind of service
+    #[arg(long, value_name = "KIND", value_parser = starter::names(), conflicts_with_all = ["file", "prune"])]
+    starter: Option<String>,
+
+    /// Provider that the starter's features are for [default: the one of the starter's name]
+    #[arg(long, value_name = "NAME", requires = "starter")]
+    provider: Option<String>,
 
     /// Tell what would be done and write nothing
     #[arg(long)]
@@ -64,13 +74,13 @@ struct ApplyArguments {
 /// What keeps a file from being applied, one line each.
 #[derive(Debug)]
 struct Unfit {
-    file: PathBuf,
+    file: String,
     violations: Violations,
 }
 
 impl fmt::Display for Unfit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = self.file.display();
+        let file = &self.file;
         match self.violations.count() {
             1 => write!(formatter, "{file} has a problem:")?,
             count => write!(formatter, "{file} has {count} problems:")?,
@@ -104,26 +114,24 @@ pub(super) async fn run(arguments: CatalogueArguments, mut loaded: Loaded) -> Co
 }
 
 async fn apply(arguments: ApplyArguments, loaded: &Loaded) -> CommandResult {
-    let unfit = |error: Error| -> Box<dyn std::error::Error + Send + Sync> {
-        let file = arguments.file.clone();
-        match error {
-            Error::Validation(violations) => Unfit { file, violations }.into(),
-            other => other.into(),
-        }
+    let starter = arguments.starter.as_deref();
+    let (source, text) = match (starter, &arguments.file) {
+        (Some(name), _) => (
+            format!("the starter {name}"),
+            starter::text(name).to_owned(),
+        ),
+        (None, Some(file)) => (file.display().to_string(), read(file)?),
+        (None, None) => return Err("a file is needed, or --starter".into()),
     };
-    let text = read(&arguments.file)?;
-    let catalogue = Catalogue::read(&text).map_err(unfit)?;
+    let catalogue = Catalogue::read(&text).map_err(|error| unfit(&source, error))?;
     let app = open_app(&loaded.config).await?;
-    let options = ApplyOptions {
-        dry_run: arguments.dry_run,
-        prune: arguments.prune,
-    };
-    let changes = app.apply_catalogue(catalogue, options).await;
+    let provider = arguments.provider.as_deref().or(starter);
+    let report = apply_to(&app, catalogue, provider, &arguments).await;
     let closed = app.store.close().await;
-    let report = Report {
-        changes: changes.map_err(unfit)?,
-        dry_run: arguments.dry_run,
-    };
+    let report = report.map_err(|error| match error.downcast::<Error>() {
+        Ok(error) => unfit(&source, *error),
+        Err(other) => other,
+    })?;
     closed?;
     output::print(&if arguments.json {
         report.to_json()
@@ -131,6 +139,44 @@ async fn apply(arguments: ApplyArguments, loaded: &Loaded) -> CommandResult {
         report.to_text()
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// `provider` is the one that the features are for, where the catalogue is a starter.
+async fn apply_to(
+    app: &App,
+    mut catalogue: Catalogue,
+    provider: Option<&str>,
+    arguments: &ApplyArguments,
+) -> Result<Report, Box<dyn std::error::Error + Send + Sync>> {
+    let bind =
+        |name| starter::bind(&mut catalogue, name, &app.providers).ok_or_else(|| no_provider(name));
+    let left_out = provider.map(bind).transpose()?.unwrap_or_default();
+    let options = ApplyOptions {
+        dry_run: arguments.dry_run,
+        prune: arguments.prune,
+    };
+    Ok(Report {
+        changes: app.apply_catalogue(catalogue, options).await?,
+        left_out,
+        dry_run: arguments.dry_run,
+    })
+}
+
+fn unfit(file: &str, error: Error) -> Box<dyn std::error::Error + Send + Sync> {
+    match error {
+        Error::Validation(violations) => Unfit {
+            file: file.to_owned(),
+            violations,
+        }
+        .into(),
+        other => other.into(),
+    }
+}
+
+fn no_provider(name: &str) -> String {
+    format!(
+        "no provider is named {name}: add a table [providers.{name}], or name yours with --provider (see docs/providers.md)"
+    )
 }
 
 fn read(file: &Path) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {

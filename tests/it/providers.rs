@@ -1,4 +1,6 @@
 //! Services behind the provider trait, each tried against what stands in for it.
 
+mod clients;
 mod openai;
+mod starter;
 mod voice;

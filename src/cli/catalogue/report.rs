@@ -6,6 +6,8 @@ use crate::app::{CatalogueChange, ChangeKind};
 
 pub(super) struct Report {
     pub changes: Vec<CatalogueChange>,
+    /// Features of a starter whose media the provider does not make here.
+    pub left_out: Vec<String>,
     /// Whether nothing was written.
     pub dry_run: bool,
 }
@@ -15,7 +17,13 @@ impl Report {
     pub(super) fn to_text(&self) -> String {
         let told = self.changes.iter();
         let told = told.filter(|change| change.kind != ChangeKind::Kept);
-        told.map(line).chain([self.summary()]).collect()
+        let left_out = self.left_out.iter();
+        let left_out = left_out
+            .map(|name| format!("left out  feature {name} (its provider makes no such media)\n"));
+        told.map(line)
+            .chain(left_out)
+            .chain([self.summary()])
+            .collect()
     }
 
     fn summary(&self) -> String {
@@ -58,7 +66,7 @@ impl Report {
         let changes: Vec<_> = self.changes.iter().map(change).collect();
         format!(
             "{}\n",
-            json!({ "dry_run": self.dry_run, "changes": changes })
+            json!({ "dry_run": self.dry_run, "changes": changes, "left_out": self.left_out })
         )
     }
 }
@@ -105,6 +113,7 @@ mod tests {
                 change(Some("sale"), ChangeKind::Changed(fields.to_vec())),
                 change(Some("old"), ChangeKind::Kept),
             ],
+            left_out: vec!["service_video".to_owned()],
             dry_run,
         }
     }
@@ -115,6 +124,7 @@ mod tests {
             report(true).to_text(),
             "unchanged feature poster\n\
              changed   template poster/sale (description, template_data.prompt)\n\
+             left out  feature service_video (its provider makes no such media)\n\
              dry run, nothing is written: 0 created, 1 changed, 1 left as they were, 0 removed; \
              1 not in the file, kept without --prune\n"
         );

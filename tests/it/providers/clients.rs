@@ -1,0 +1,27 @@
+//! The vendors' own clients find in a stand-in what they expect of the service.
+
+use atelier::stand_in::{Protocol, StandIn};
+
+use crate::support::python::python;
+
+#[tokio::test]
+async fn the_client_of_openai_is_served() {
+    let said = said_by("tests/python/openai_stand_in.py", Protocol::OpenAi, "/v1").await;
+    let expected = [
+        "images PNG PNG",
+        "stream 2 image_generation.completed PNG",
+        "speech RIFF",
+        "models stand-in-image stand-in-speech",
+        "refused 400 prompt",
+    ];
+    assert_eq!(said, expected);
+}
+
+/// The lines that a program prints which gets the URL of a stand-in.
+async fn said_by(program: &str, protocol: Protocol, path: &str) -> Vec<String> {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let service = StandIn::start(protocol, listen, Vec::new()).await.unwrap();
+    let (succeeded, printed) = python(program, &[&format!("{}{path}", service.url())]).await;
+    assert!(succeeded, "{printed}");
+    printed.lines().map(str::to_owned).collect()
+}

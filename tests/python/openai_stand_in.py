@@ -1,0 +1,30 @@
+"""Uses the official client of OpenAI against what stands in for it. Prints one line for each thing that came."""
+
+import sys
+from base64 import b64decode
+
+from openai import BadRequestError, OpenAI
+
+client = OpenAI(base_url=sys.argv[1], api_key="sk-of-nobody", max_retries=0)
+
+made = client.images.generate(model="stand-in-image", prompt="Xin chào", size="256x256", n=2)
+print("images", *(b64decode(image.b64_json)[1:4].decode() for image in made.data))
+
+previews = 0
+for event in client.images.generate(
+    model="stand-in-image", prompt="Xin chào", size="256x256", stream=True, partial_images=2
+):
+    previews += event.type == "image_generation.partial_image"
+print("stream", previews, event.type, b64decode(event.b64_json)[1:4].decode())
+
+speech = client.audio.speech.create(
+    model="stand-in-speech", voice="alloy", input="Hello", response_format="wav"
+)
+print("speech", speech.content[:4].decode())
+
+print("models", *(model.id for model in client.models.list()))
+
+try:
+    client.images.generate(model="stand-in-image", prompt="", size="256x256")
+except BadRequestError as error:
+    print("refused", error.status_code, error.param)
