@@ -18,6 +18,7 @@ mod watch;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::{
     domain::{IntakeLimits, TableName},
@@ -30,6 +31,7 @@ use crate::{
 pub use catalogue::{ApplyOptions, CatalogueChange, ChangeKind, MadePreview};
 pub use clock::Clock;
 pub use health::{Ailment, Health, Pulse};
+pub use job::Addressee;
 pub use media::{FoundMedia, Unpictured};
 pub use queue::{ANNOUNCE_INTERVAL, AttemptEnd, StoredFile, StoredOutput, WaitingReasons};
 pub use request::{Accepted, Cancellation, Include, Included, ValidRequest};
@@ -82,6 +84,8 @@ pub struct Settings {
     pub trend_threshold: i32,
     /// A watcher that heard nothing for so long gets a heartbeat.
     pub watch_heartbeat: Duration,
+    /// Where clients and services find this server.
+    pub url: Url,
     /// How often a watcher looks for itself, should a wake-up be lost.
     pub watch_poll: Duration,
 }

@@ -42,6 +42,8 @@ pub enum Subject {
     Request(i64),
     /// All jobs of the user of this id, those to come too, but for their progress.
     User(i64),
+    /// The provider's task of the job of this id, of which its service has told something.
+    Task(i64),
 }
 
 /// Hears of changes of its subjects for as long as it lives.
@@ -68,6 +70,14 @@ impl Events {
         self.publish(WakeUp {
             jobs: vec![job_id],
             requests: vec![request_id],
+            ..WakeUp::default()
+        });
+    }
+
+    /// Tells whoever waits for the task of a job that its service has told something.
+    pub fn publish_task(&self, job_id: i64) {
+        self.publish(WakeUp {
+            tasks: vec![job_id],
             ..WakeUp::default()
         });
     }
@@ -136,8 +146,9 @@ impl Events {
         let jobs = wake_up.jobs.iter().map(|id| Subject::Job(*id));
         let requests = wake_up.requests.iter().map(|id| Subject::Request(*id));
         let users = wake_up.users.iter().map(|id| Subject::User(*id));
+        let tasks = wake_up.tasks.iter().map(|id| Subject::Task(*id));
         let watched = lock(&self.inner.watched);
-        for subject in jobs.chain(requests).chain(users) {
+        for subject in jobs.chain(requests).chain(users).chain(tasks) {
             let bells = watched.get(&subject).into_iter().flatten();
             bells.for_each(|bell| bell.notify_one());
         }
@@ -232,6 +243,7 @@ mod tests {
             requests: vec![3],
             users: vec![1],
             work: true,
+            ..WakeUp::default()
         });
         for watcher in [job, request, user] {
             assert!(watcher.changed().now_or_never().is_none());

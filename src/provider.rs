@@ -14,6 +14,7 @@ mod output;
 mod registry;
 pub mod scripted;
 pub mod voice;
+mod webhook;
 
 use std::time::Duration;
 
@@ -22,11 +23,13 @@ use bytes::Bytes;
 use codec::Format;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::domain::{JobInput, JsonMap, MediaType, Problem};
 
 pub use output::{Content, HeldFile, Output, OutputFile};
 pub use registry::Registry;
+pub use webhook::{Forged, WebhookCall};
 
 /// A service that makes media from a job's input.
 #[async_trait]
@@ -100,6 +103,12 @@ pub trait Provider: Send + Sync {
         ))
     }
 
+    /// Checks that a call to [`Task::webhook_url`] comes from the service. Returns the task's id if the call tells it.
+    async fn recognise(&self, call: &WebhookCall) -> Result<Option<String>, Forged> {
+        let _ = call;
+        Err(Forged::Signature)
+    }
+
     /// Looks for the task of a submission whose outcome is unknown, by its [`Task::submission_key`]. `None`: the service
     /// cannot tell.
     async fn find(&self, task: &Task) -> Result<Option<String>, ProviderError> {
@@ -141,6 +150,8 @@ pub struct Task {
     pub pictures: Vec<Picture>,
     /// Canonical lower-case UUID, the same for every call about one submission, and written down before it is made.
     pub submission_key: String,
+    /// Where the service may tell that the task has come forward.
+    pub webhook_url: Option<Url>,
     /// Where to tell how far the work is.
     pub progress: ProgressSender,
     /// Cancelled when the attempt must end: time is up, the lease is lost, the server stops. A provider that does the work
@@ -170,6 +181,7 @@ impl Task {
             input,
             pictures: Vec::new(),
             submission_key: String::new(),
+            webhook_url: None,
             progress: ProgressSender::channel().0,
             cancelled: CancellationToken::new(),
         }

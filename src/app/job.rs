@@ -6,6 +6,7 @@ mod delete;
 mod retry;
 mod undelete;
 mod watch;
+mod webhook;
 
 use std::collections::BTreeSet;
 
@@ -26,6 +27,8 @@ use crate::{
 };
 
 use super::App;
+
+pub use webhook::Addressee;
 
 /// What a transaction has changed so far.
 #[derive(Debug, Default)]
@@ -54,6 +57,7 @@ impl ChangedJobs {
             requests: jobs.iter().map(|job| job.request_id).collect(),
             users: jobs.iter().map(|job| job.user_id).collect(),
             work: jobs.iter().any(|job| job.status == JobStatus::Pending),
+            ..WakeUp::default()
         });
     }
 

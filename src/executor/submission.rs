@@ -14,6 +14,7 @@ use crate::{
     app::App,
     domain::{Error, JobInput, Reason, job::Failure, media_id},
     entity::job,
+    events::Subject,
     provider::{
         Output, Picture, Polled, ProgressSender, Provider, ProviderError, Registry, Submitted,
         Task, clean,
@@ -63,6 +64,7 @@ impl<'a> Submission<'a> {
     ) -> Result<Self, AttemptError> {
         let input = read_input(job)?;
         let submission_key = job.submission_key.clone();
+        let submission_key = submission_key.unwrap_or_else(|| Uuid::new_v4().to_string());
         Ok(Self {
             app,
             job,
@@ -74,7 +76,8 @@ impl<'a> Submission<'a> {
                 media_type: job.category,
                 input,
                 pictures: Vec::new(),
-                submission_key: submission_key.unwrap_or_else(|| Uuid::new_v4().to_string()),
+                webhook_url: Some(app.webhook_url(job.id, &submission_key)),
+                submission_key,
                 progress,
                 cancelled,
             },
@@ -231,11 +234,13 @@ impl<'a> Submission<'a> {
     ) -> Result<Output, AttemptOutcome> {
         let mut pause = first;
         let mut failures = 0;
+        let told = self.app.events.watch([Subject::Task(self.job.id)]);
         loop {
             tokio::select! {
                 () = self.task.cancelled.cancelled() => {
                     return Err(AttemptOutcome::Stopped { keep_task: true });
                 }
+                () = told.changed() => {}
                 () = tokio::time::sleep(pause.clamp(SHORTEST_POLL, LONGEST_POLL)) => {}
             }
             match self.provider.poll(&self.task, task_id).await {

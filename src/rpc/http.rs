@@ -1,14 +1,15 @@
-//! Plain HTTP beside gRPC: the files behind `download_url`, and health.
+//! Plain HTTP beside gRPC: the files behind `download_url`, what services tell of their tasks, and health.
 
 mod file;
+mod webhook;
 
 use axum::{
     Router,
     body::Body,
-    extract::{Path, Query, State},
+    extract::{DefaultBodyLimit, Path, Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use serde::Deserialize;
 use tonic::Status;
@@ -27,6 +28,10 @@ pub(super) fn router(app: App) -> Router {
     let health = health::router(app.health.clone());
     Router::new()
         .route("/media/{*path}", get(media))
+        .route(
+            "/webhooks/{job_id}/{secret}",
+            post(webhook::take).layer(DefaultBodyLimit::max(webhook::MAX_BODY)),
+        )
         .with_state(app)
         .merge(health)
 }

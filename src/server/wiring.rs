@@ -83,6 +83,7 @@ pub(super) async fn build_app(
             trend_threshold: i32::try_from(config.trends.threshold).unwrap_or(i32::MAX),
             watch_heartbeat: config.server.watch_heartbeat,
             watch_poll: WATCH_POLL,
+            url: server_url(config, address)?,
         },
         health: Health::default(),
         draining: stages.draining.clone(),
@@ -135,16 +136,19 @@ pub(super) async fn make_ready(
 }
 
 fn links(config: &Config, address: Option<SocketAddr>) -> Result<LinkSettings, StartError> {
-    let address = address.unwrap_or(config.server.listen);
-    let server_url = match &config.server.public_url {
-        Some(url) => url.clone(),
-        None => Url::parse(&format!("http://{address}"))?,
-    };
     Ok(LinkSettings {
-        server_url,
+        server_url: server_url(config, address)?,
         public_url: config.storage.public_url.clone(),
         signing_key: config.storage.signing_key.clone(),
         lifetime: config.storage.download_url_ttl,
+    })
+}
+
+fn server_url(config: &Config, address: Option<SocketAddr>) -> Result<Url, StartError> {
+    let address = address.unwrap_or(config.server.listen);
+    Ok(match &config.server.public_url {
+        Some(url) => url.clone(),
+        None => Url::parse(&format!("http://{address}"))?,
     })
 }
 

@@ -36,6 +36,7 @@ pub(super) async fn make(order: &Order<'_>) -> Result<Bytes, ProviderError> {
         input: serde_json::from_value(input).map_err(failed)?,
         submission_key: String::new(),
         pictures: Vec::new(),
+        webhook_url: None,
         progress: ProgressSender::channel().0,
         cancelled: CancellationToken::new(),
     };

@@ -24,6 +24,8 @@ pub struct WakeUp {
     pub requests: Vec<i64>,
     /// Users of whom a job made a transition, was deleted or is new.
     pub users: Vec<i64>,
+    /// Jobs of whose task its service has told something.
+    pub tasks: Vec<i64>,
     /// Whether there may be work for an idle worker.
     pub work: bool,
 }
@@ -34,46 +36,42 @@ impl WakeUp {
         self.jobs.extend(other.jobs);
         self.requests.extend(other.requests);
         self.users.extend(other.users);
+        self.tasks.extend(other.tasks);
         self.work |= other.work;
     }
 
     /// The same in parts that a message holds, each id once; one part at least.
     fn into_parts(mut self) -> Vec<Self> {
-        for ids in [&mut self.jobs, &mut self.requests, &mut self.users] {
+        let mut count = 0;
+        for list in Self::LISTS {
+            let ids = list(&mut self);
             ids.sort_unstable();
             ids.dedup();
+            count += ids.len();
         }
-        if self.jobs.len() + self.requests.len() + self.users.len() <= IDS_PER_MESSAGE {
+        if count <= IDS_PER_MESSAGE {
             return vec![self];
         }
-        let part = Self {
-            work: self.work,
-            ..Self::default()
-        };
-        let chunks = |ids: &[i64]| -> Vec<Vec<i64>> {
-            ids.chunks(IDS_PER_MESSAGE).map(<[i64]>::to_vec).collect()
-        };
         let mut parts = Vec::new();
-        for jobs in chunks(&self.jobs) {
-            parts.push(Self {
-                jobs,
-                ..part.clone()
-            });
-        }
-        for requests in chunks(&self.requests) {
-            parts.push(Self {
-                requests,
-                ..part.clone()
-            });
-        }
-        for users in chunks(&self.users) {
-            parts.push(Self {
-                users,
-                ..part.clone()
-            });
+        for list in Self::LISTS {
+            for ids in std::mem::take(list(&mut self)).chunks(IDS_PER_MESSAGE) {
+                let mut part = Self {
+                    work: self.work,
+                    ..Self::default()
+                };
+                *list(&mut part) = ids.to_vec();
+                parts.push(part);
+            }
         }
         parts
     }
+
+    const LISTS: [fn(&mut Self) -> &mut Vec<i64>; 4] = [
+        |it| &mut it.jobs,
+        |it| &mut it.requests,
+        |it| &mut it.users,
+        |it| &mut it.tasks,
+    ];
 }
 
 /// Tells the other replicas. On SQLite there are none to tell: processes that share a file find changes by polling.
@@ -142,6 +140,7 @@ mod tests {
             jobs: ids(i64::MIN),
             requests: ids(i64::MIN + 1),
             users: ids(1),
+            tasks: ids(2),
             work: true,
         };
         let mut told = WakeUp::default();
@@ -150,8 +149,8 @@ mod tests {
             assert!(serde_json::to_string(&part).unwrap().len() < 8_000);
             told.merge(part);
         }
-        let told_of = (told.jobs.len(), told.requests.len(), told.users.len());
-        assert_eq!(told_of, (500, 500, 500));
+        let told_of = WakeUp::LISTS.map(|list| list(&mut told).len());
+        assert_eq!(told_of, [500; 4]);
         assert!(told.jobs.is_sorted_by(|left, right| left < right));
     }
 

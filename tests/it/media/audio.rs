@@ -172,6 +172,7 @@ fn task(input: Value) -> (Task, watch::Receiver<Progress>) {
         media_type: MediaType::Audio,
         input: serde_json::from_value::<JobInput>(whole).unwrap(),
         pictures: Vec::new(),
+        webhook_url: None,
         submission_key: String::new(),
         progress,
         cancelled: CancellationToken::new(),

@@ -271,6 +271,7 @@ async fn pictures_of_its_progress_come_before_the_picture() {
         input: serde_json::from_value(input).unwrap(),
         submission_key: String::new(),
         pictures: Vec::new(),
+        webhook_url: None,
         progress,
         cancelled: CancellationToken::new(),
     };

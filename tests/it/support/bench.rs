@@ -100,6 +100,7 @@ impl Bench {
                 trend_threshold: 50,
                 watch_heartbeat: Duration::from_secs(10),
                 watch_poll: Duration::from_secs(1),
+                url: "http://127.0.0.1:1".parse().unwrap(),
             },
             health: atelier::app::Health::default(),
             draining: CancellationToken::new(),
