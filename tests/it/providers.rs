@@ -1,5 +1,6 @@
 //! Services behind the provider trait, each tried against what stands in for it.
 
+mod aimock;
 mod clients;
 mod openai;
 mod starter;

@@ -1,5 +1,6 @@
 //! What tests are made with: databases, servers, clients, and things to say to them.
 
+pub(crate) mod aimock;
 pub(crate) mod bench;
 pub(crate) mod bucket;
 pub(crate) mod catalogue_calls;
@@ -11,6 +12,7 @@ pub(crate) mod link_host;
 pub(crate) mod node;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod provider;
 pub(crate) mod proxy;
 pub(crate) mod python;
 pub(crate) mod raw;

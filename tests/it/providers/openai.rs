@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::client::{request_for, scripted_feature};
 use crate::support::database::on_both_databases;
+use crate::support::provider::provider;
 use crate::support::server::TestServer;
 use crate::support::structure::structure;
 use crate::support::watching::Ended;
@@ -35,19 +36,7 @@ fn configure(service: &StandIn, more: &[&str]) -> impl Fn(&mut Config) + use<> {
     let base = format!("base_url={}/v1", service.url());
     let key = format!("api_key={KEY}");
     let common = ["kind=openai", &base, &key, r#"makes=["image", "audio"]"#];
-    let flags = common.iter().chain(more);
-    let flags = flags.map(|setting| Flag::Set(format!("providers.service.{setting}")));
-    let inputs = Inputs {
-        file: Some("/dev/null".into()),
-        flags: flags.collect(),
-        ..Inputs::default()
-    };
-    let service = Config::load(&inputs)
-        .unwrap()
-        .config
-        .providers
-        .remove("service")
-        .unwrap();
+    let service = provider(&[&common, more].concat());
     move |config| {
         config
             .providers

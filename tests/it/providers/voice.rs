@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use atelier::config::{Config, Flag, Inputs, ProviderConfig};
+use atelier::config::{Config, Inputs, ProviderConfig};
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, FeatureProperties, GetJobRequest, Job, JobStatus,
     ListJobsRequest, MediaType,
@@ -15,6 +15,7 @@ use prost_types::value::Kind;
 use crate::support::client::{request_for, scripted_feature};
 use crate::support::database::on_both_databases;
 use crate::support::process::{atelier, run};
+use crate::support::provider::provider;
 use crate::support::python::programs;
 use crate::support::server::TestServer;
 
@@ -168,15 +169,7 @@ impl SpeechServer {
 
     fn provider(&self) -> ProviderConfig {
         let base = format!("base_url={}", self.url);
-        let settings = ["kind=openai", &base, r#"makes=["audio"]"#, "voice=heart"];
-        let flags = settings.map(|setting| Flag::Set(format!("providers.speech.{setting}")));
-        let inputs = Inputs {
-            file: Some("/dev/null".into()),
-            flags: flags.to_vec(),
-            ..Inputs::default()
-        };
-        let mut providers = Config::load(&inputs).unwrap().config.providers;
-        providers.remove("speech").unwrap()
+        provider(&["kind=openai", &base, r#"makes=["audio"]"#, "voice=heart"])
     }
 }
 
