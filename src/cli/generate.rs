@@ -44,6 +44,10 @@ pub(super) struct GenerateArguments {
     #[arg(long, value_name = "NAME")]
     feature: Option<String>,
 
+    /// Provider that makes it, by the first of its features [default: the feature's]
+    #[arg(long, value_name = "NAME")]
+    provider: Option<String>,
+
     /// Ready-made style of the feature
     #[arg(long, value_name = "NAME")]
     template: Option<String>,

@@ -1,5 +1,7 @@
 //! From arguments to an accepted request: finds the feature and the template by name, then asks.
 
+use std::collections::BTreeSet;
+
 use tonic::Status;
 
 use super::{GenerateArguments, GenerateError};
@@ -9,6 +11,8 @@ use crate::rpc::proto::{
     OutputSettings, Request, Template, TemplateVariable, Warning,
 };
 
+/// The provider of features that name none.
+const BUILTIN: &str = "builtin";
 /// As many rows a page as the server gives.
 const PAGE_SIZE: i32 = 1000;
 
@@ -48,7 +52,18 @@ pub(super) async fn resolve(
     arguments: &GenerateArguments,
     client: &Client,
 ) -> Result<(Feature, Option<Template>), GenerateError> {
-    let features = features(client).await?;
+    let mut features = features(client).await?;
+    if let Some(name) = &arguments.provider {
+        let known: BTreeSet<_> = features.iter().map(provider).map(str::to_owned).collect();
+        features.retain(|feature| provider(feature) == name);
+        if features.is_empty() {
+            return Err(unknown(
+                "feature of the provider",
+                name,
+                known.into_iter().collect(),
+            ));
+        }
+    }
     let feature = match &arguments.feature {
         Some(name) => {
             let known = || {
@@ -89,6 +104,12 @@ pub(super) async fn resolve(
         }),
         (None, _) => Err(unknown("template", name, full_names(&owned))),
     }
+}
+
+fn provider(feature: &Feature) -> &str {
+    let properties = feature.properties.as_ref();
+    let name = properties.map_or("", |properties| properties.provider.as_str());
+    if name.is_empty() { BUILTIN } else { name }
 }
 
 /// The features that have a template called `name`.

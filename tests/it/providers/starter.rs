@@ -42,6 +42,9 @@ on_both_databases! {
             let again = json(&db, media.path(), &settings, &["catalogue", "apply", "--starter", starter.name]).await;
             let changes = again["changes"].as_array().unwrap();
             assert!(changes.iter().all(|change| change["kind"] == "unchanged"), "{again}");
+            let first = ["generate", "--provider", starter.name, "A blue teapot"];
+            let made = json(&db, media.path(), &settings, &first).await;
+            assert!(made["feature"].as_str().unwrap().starts_with(starter.name), "{made}");
             for (feature, template) in starter.made {
                 let feature = format!("{}_{feature}", starter.name);
                 let asked = ["generate", "--feature", &feature, "--template", template, "A blue teapot"];
