@@ -6,6 +6,7 @@ mod connection;
 mod error;
 mod feature;
 mod field_mask;
+mod front;
 mod health;
 mod http;
 mod job;
@@ -48,6 +49,7 @@ use connection::Severable;
 use health::{Announcer, announce_changes};
 
 pub use error::REASON_DOMAIN;
+pub use front::FrontSettings;
 
 /// How often a silent HTTP/2 connection is probed, and how long the answer may take.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
@@ -80,7 +82,7 @@ const CORS_RESPONSE_HEADERS: [&str; 8] = [
 /// How long a browser may remember what it was allowed; none keeps it longer.
 const CORS_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Serves until `App::stopping`, and then until the last answer is out. Connections end with it, also when it is dropped.
+/// Serves, with the front if there is to be one, until `App::stopping`, and then until the last answer is out. Connections end with it, also when it is dropped.
 ///
 /// # Errors
 /// When the descriptors of the contracts cannot be read, or the transport fails.
@@ -88,14 +90,17 @@ pub async fn serve(
     app: App,
     incoming: TcpIncoming,
     origins: &[String],
+    front: Option<FrontSettings>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let mut announcer = Announcer::new(reporter);
     let foreign = foreign_services(health_service, &app)?;
     let calls = TaskTracker::new();
+    let front = front.map(|settings| front::router(app.clone(), settings));
     let router = own_services(&app)
         .merge(foreign)
         .merge(http::router(app.clone()))
+        .merge(front.unwrap_or_default())
         .fallback(http::unknown)
         .layer(middleware::map_response(protocol_error::complete))
         .layer(middleware::from_fn(call::in_span))

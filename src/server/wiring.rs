@@ -25,6 +25,7 @@ use crate::{
         openai::OpenAi,
         scripted::Scripted,
     },
+    rpc::FrontSettings,
     store::{self, Store, report},
 };
 use tokio_util::task::TaskTracker;
@@ -145,6 +146,16 @@ fn links(config: &Config, address: Option<SocketAddr>) -> Result<LinkSettings, S
         signing_key: config.storage.signing_key.clone(),
         lifetime: config.storage.download_url_ttl,
     })
+}
+
+pub(super) fn front(config: &Config) -> FrontSettings {
+    let host = config.server.public_url.as_ref().and_then(Url::host_str);
+    FrontSettings {
+        user: config.front.user.and_then(|id| i64::try_from(id).ok()),
+        wait: config.front.wait,
+        host: host.map(str::to_owned),
+        origins: config.server.cors_origins.clone(),
+    }
 }
 
 fn storage_settings(config: &Config) -> Result<StorageSettings, StartError> {
