@@ -31,6 +31,8 @@ use refusal::Refusal;
 const CALLER: Caller = Caller::TrustedService;
 /// Most of a call's body: a prompt and what goes with it.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// The same where pictures may come along.
+const MAX_FORM_BYTES: usize = 64 * 1024 * 1024;
 /// Which request an answer is of, for every other way to it.
 const REQUEST: HeaderName = HeaderName::from_static("x-atelier-request-id");
 
@@ -54,11 +56,13 @@ struct Front {
 }
 
 pub(super) fn router(app: App, settings: FrontSettings) -> Router {
+    let large = DefaultBodyLimit::max(MAX_FORM_BYTES);
     let guarded = middleware::from_fn_with_state(settings.clone(), guard::check);
     let routes = Router::new()
         .route("/images/generations", post(images::generate))
+        .route("/images/edits", post(images::edit).layer(large))
         .route("/audio/speech", post(speech::speak))
-        .route("/videos", post(videos::create))
+        .route("/videos", post(videos::create).layer(large))
         .route("/videos/{id}", get(videos::show).delete(videos::delete))
         .route("/videos/{id}/content", get(videos::content))
         .route("/models", get(models::list))

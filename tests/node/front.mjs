@@ -37,6 +37,11 @@ for await (const event of await client.images.generate({ ...asked, ...scripts.ga
 }
 assert.deepEqual(seen, ['image_generation.partial_image', 'image_generation.completed']);
 
+// From a picture.
+const image = await OpenAI.toFile(Buffer.from(made.data[0].b64_json, 'base64'), 'source.png', { type: 'image/png' });
+const edited = await client.images.edit({ ...asked, image });
+assert.equal(Buffer.from(edited.data[0].b64_json, 'base64').toString('latin1', 1, 4), 'PNG');
+
 // Once with the same key.
 const keyed = { headers: { 'Idempotency-Key': 'a key of Node' } };
 const [first, second] = [await client.images.generate(asked, keyed), await client.images.generate(asked, keyed)];

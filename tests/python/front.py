@@ -45,6 +45,15 @@ for event in client.images.generate(**asked, stream=True, partial_images=2, extr
     pathlib.Path(scripts["gated"]["scripted"]["wait_for"]).touch()
 assert seen == ["image_generation.partial_image", "image_generation.completed"], seen
 
+# From a picture.
+source = ("source.png", pictures[0], "image/png")
+made = client.images.edit(**asked, image=source)
+assert base64.b64decode(made.data[0].b64_json).startswith(b"\x89PNG")
+seen = [event.type for event in client.images.edit(**asked, image=[source, source], stream=True)]
+assert seen == ["image_edit.completed"], seen
+error = refused(openai.BadRequestError, lambda: client.images.edit(**asked, image=source, mask=source))
+assert (error.code, error.param) == ("VALIDATION_FAILED", "mask"), error.body
+
 # Once with the same key.
 keyed = {"Idempotency-Key": "a key of Python"}
 first, second = [client.images.with_raw_response.generate(**asked, extra_headers=keyed) for _ in range(2)]
@@ -71,7 +80,7 @@ assert (error.status_code, error.code) == (504, "REQUEST_UNFINISHED"), error.bod
 assert error.body["request_id"] == error.response.headers["x-atelier-request-id"]
 
 # Speech.
-spoken = {"model": "sound", "voice": "alloy", "input": "Xin chào", "user": "7"}
+spoken = {"model": "sound", "voice": "alloy", "input": "Xin chào", "extra_body": {"user": "7"}}
 assert client.audio.speech.create(**spoken, response_format="wav").read().startswith(b"RIFF")
 error = refused(openai.BadRequestError, lambda: client.audio.speech.create(**spoken, response_format="pcm"))
 assert (error.code, error.param) == ("VALIDATION_FAILED", "response_format"), error.body

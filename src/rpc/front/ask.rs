@@ -46,7 +46,8 @@ impl Front {
             .map_err(refuse)?;
         draft.input.extra = fields.values;
         let format = draft.input.output.format.clone();
-        let accepted = self.app.create_request(CALLER, draft, &fields.checks);
+        let (uploads, checks) = (&fields.uploads, &fields.checks);
+        let accepted = self.app.create_request_with(CALLER, draft, uploads, checks);
         let (counted, jobs) = accepted.await.map_err(refuse)?;
         note_jobs(counted.request.id, &jobs);
         Ok(Asked {

@@ -7,7 +7,10 @@ use axum::{
 };
 use serde_json::Value;
 
-use crate::domain::{Checks, Flaw, JsonMap};
+use crate::{
+    app::Upload,
+    domain::{Checks, Flaw, JsonMap},
+};
 
 use super::refusal::Refusal;
 
@@ -16,6 +19,8 @@ use super::refusal::Refusal;
 pub(super) struct Fields {
     pub(super) values: JsonMap,
     pub(super) checks: Checks,
+    /// The pictures of a form, for which links stand in the values.
+    pub(super) uploads: Vec<Upload>,
 }
 
 impl Fields {
@@ -33,14 +38,14 @@ impl Fields {
         match serde_json::from_slice(&bytes) {
             Ok(Value::Object(values)) => Ok(Self {
                 values: values.into_iter().filter(|(_, it)| !it.is_null()).collect(),
-                checks: Checks::default(),
+                ..Self::default()
             }),
             Ok(_) => Err(malformed("the body must be an object")),
             Err(error) => Err(malformed(&format!("the body is no JSON: {error}"))),
         }
     }
 
-    /// The same, or of a form, as official clients send it where files may come along. No file is taken.
+    /// The same, or of a form, as official clients send it where pictures may come along.
     pub(super) async fn of_json_or_form(call: Request) -> Result<Self, Refusal> {
         if content_type(call.headers()) != "multipart/form-data" {
             return Self::of_json(call).await;
@@ -51,14 +56,30 @@ impl Fields {
         while let Some(part) = form.next_field().await.map_err(broken)? {
             let name = part.name().unwrap_or_default().to_owned();
             if part.file_name().is_some() {
-                let words = "must be left out: files are not taken, only links in user_media_urls";
-                fields.checks.add(name, Flaw::NotSupported.says(words));
-                continue;
+                fields.add_file(&name, part.bytes().await.map_err(broken)?);
+            } else {
+                fields.add_text(&name, part.text().await.map_err(broken)?);
             }
-            let text = part.text().await.map_err(broken)?;
-            fields.add_text(&name, text);
         }
         Ok(fields)
+    }
+
+    /// A picture takes the place of a link.
+    fn add_file(&mut self, name: &str, content: Bytes) {
+        let place = match name {
+            "image" | "image[]" | "input_reference" => "user_media_urls[]",
+            name if name.starts_with("variables[") => name,
+            _ => {
+                let words = "must be left out: this file has no place in a request";
+                return self.checks.add(name, Flaw::NotSupported.says(words));
+            }
+        };
+        let Some(upload) = Upload::of(content) else {
+            let words = "must be a picture: PNG, JPEG or WebP";
+            return self.checks.add(name, Flaw::Malformed.says(words));
+        };
+        self.add_text(place, upload.link.clone());
+        self.uploads.push(upload);
     }
 
     /// `variables[style]` is a field of an object, `user_media_urls[]` an entry of a list.

@@ -1,4 +1,4 @@
-//! `images/generations`: pictures as one answer, or as they come.
+//! `images/generations` and `images/edits`: pictures as one answer, or as they come.
 
 use std::collections::BTreeMap;
 
@@ -35,6 +35,8 @@ const MAX_PARTIAL_IMAGES: i32 = 3;
 
 /// How the caller wants to get the pictures.
 struct Delivery {
+    /// What the events of a stream begin with.
+    event: &'static str,
     as_links: bool,
     streamed: bool,
     /// Most pictures of its progress that are shown of each.
@@ -46,19 +48,27 @@ pub(super) async fn generate(
     headers: HeaderMap,
     call: Request,
 ) -> Result<Response, Refusal> {
-    let mut fields = Fields::of_json(call).await?;
-    let delivery = delivery(&mut fields);
-    let asked = front.ask(MediaType::Image, fields, &headers).await?;
-    let id = asked.request.id;
-    let mut response = match delivery.streamed {
-        true => front.stream(asked, delivery).await?,
-        false => front.answer(asked, &delivery).await?.into_response(),
-    };
-    response.headers_mut().insert(REQUEST, id.into());
-    Ok(response)
+    let fields = Fields::of_json(call).await?;
+    front.draw("image_generation", fields, &headers).await
 }
 
-fn delivery(fields: &mut Fields) -> Delivery {
+pub(super) async fn edit(
+    State(front): State<Front>,
+    headers: HeaderMap,
+    call: Request,
+) -> Result<Response, Refusal> {
+    let mut fields = Fields::of_json_or_form(call).await?;
+    let brings = ["user_media_urls", "variables"].map(|name| fields.values.contains_key(name));
+    let is_told = fields.checks.tells("image") || fields.checks.tells("image[]");
+    fields
+        .checks
+        .require(brings != [false; 2] || is_told, "image", || {
+            Flaw::Required.says("is required: a picture to work from")
+        });
+    front.draw("image_edit", fields, &headers).await
+}
+
+fn delivery(event: &'static str, fields: &mut Fields) -> Delivery {
     let form = fields.text("response_format");
     let as_links = form.as_deref() == Some("url");
     let is_known = form.is_none_or(|form| ["url", "b64_json"].contains(&form.as_str()));
@@ -75,6 +85,7 @@ fn delivery(fields: &mut Fields) -> Delivery {
     });
     checks.range("partial_images", partial_images, 0, MAX_PARTIAL_IMAGES);
     Delivery {
+        event,
         as_links,
         streamed,
         partial_images: usize::try_from(partial_images).unwrap_or_default(),
@@ -82,6 +93,23 @@ fn delivery(fields: &mut Fields) -> Delivery {
 }
 
 impl Front {
+    async fn draw(
+        self,
+        event: &'static str,
+        mut fields: Fields,
+        headers: &HeaderMap,
+    ) -> Result<Response, Refusal> {
+        let delivery = delivery(event, &mut fields);
+        let asked = self.ask(MediaType::Image, fields, headers).await?;
+        let id = asked.request.id;
+        let mut response = match delivery.streamed {
+            true => self.stream(asked, delivery).await?,
+            false => self.answer(asked, &delivery).await?.into_response(),
+        };
+        response.headers_mut().insert(REQUEST, id.into());
+        Ok(response)
+    }
+
     async fn answer(&self, asked: Asked, delivery: &Delivery) -> Result<Json<Value>, Refusal> {
         let id = asked.request.id;
         let refuse = |error: Error| Refusal::from(error).of_request(id);
@@ -179,9 +207,7 @@ impl Front {
             if let Some(shown) = shape(made, asked) {
                 (data["size"], data["output_format"]) = shown;
             }
-            let _ = events
-                .send(event("image_generation.completed", asked, data))
-                .await;
+            let _ = events.send(event(delivery, "completed", asked, data)).await;
         }
         Ok(())
     }
@@ -205,12 +231,13 @@ impl Previews {
         });
         *count += 1;
         preview.clone_into(last);
-        Some(event("image_generation.partial_image", asked, data))
+        Some(event(delivery, "partial_image", asked, data))
     }
 }
 
-fn event(name: &str, asked: &Asked, mut data: Value) -> Event {
-    data["type"] = name.into();
+fn event(delivery: &Delivery, what: &str, asked: &Asked, mut data: Value) -> Event {
+    let name = format!("{}.{what}", delivery.event);
+    data["type"] = name.as_str().into();
     data["created_at"] = asked.request.created_at.timestamp().into();
     Event::default().event(name).data(data.to_string())
 }

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
-use atelier::config::{Config, Flag, Inputs};
+use atelier::config::{Config, Flag, Inputs, ProviderConfig, ScriptedConfig};
 use atelier::rpc::proto::{
     CancelJobRequest, CancelRequestRequest, CountRequestsRequest, CreateFeatureRequest,
-    FeatureProperties, Job, JobStatus, ListJobsRequest, ListRequestsRequest, MediaType, Request,
+    CreateRequestRequest, FeatureProperties, Job, JobStatus, ListJobsRequest, ListRequestsRequest,
+    MediaType, Request,
 };
+use codec::Format;
+use codec::picture::encode;
 use codec::samples::ffmpeg;
+use image::{Rgb, RgbImage};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, ORIGIN, RANGE};
+use reqwest::multipart::{Form, Part};
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
@@ -32,6 +37,13 @@ pub(crate) async fn with_front(db: &TestDatabase) -> TestServer {
 pub(crate) fn enable(config: &mut Config) {
     config.front.enabled = true;
     config.front.user = Some(USER as u64);
+    let scripted = ScriptedConfig {
+        folder: std::env::temp_dir(),
+        pictures: true,
+    };
+    config
+        .providers
+        .insert("scripted".to_owned(), ProviderConfig::Scripted(scripted));
 }
 
 struct Answer {
@@ -166,7 +178,8 @@ on_both_databases! {
             ("/v1/videos", picture(json!({})), (400, "VALIDATION_FAILED", Some("model"))),
             ("/v1/audio/speech", json!({ "model": "scripted", "input": "a" }), (400, "VALIDATION_FAILED", Some("model"))),
             ("/v1/audio/speech", json!({ "model": "none", "stream_format": "sse" }), (404, "FEATURE_NOT_FOUND", Some("model"))),
-            ("/v1/images/edits", picture(json!({})), (404, "UNKNOWN_METHOD", None)),
+            ("/v1/images/edits", picture(json!({})), (400, "VALIDATION_FAILED", Some("image"))),
+            ("/v1/images/variations", picture(json!({})), (404, "UNKNOWN_METHOD", None)),
             ("/v1/models", json!({}), (404, "UNKNOWN_METHOD", None)),
         ] {
             let answer = send(post(&server, path, &body)).await;
@@ -271,6 +284,49 @@ on_both_databases! {
         assert_eq!(send(other).await.error(), (400, "IDEMPOTENCY_KEY_REUSED", Some("Idempotency-Key")));
     }
 
+    async fn pictures_that_come_along_are_kept_with_the_request_although_links_are_not_followed(db: TestDatabase) {
+        let server = TestServer::start_with(&db, |config| {
+            enable(config);
+            config.fetch.enabled = Some(false);
+        }).await;
+        let feature = server.scripted_feature().await;
+        let small = CreateFeatureRequest { name: "drawn".to_owned(), ..scripted_feature("drawn") };
+        let properties = FeatureProperties { provider: "builtin".to_owned(), ..small.properties.clone().unwrap() };
+        server.add_feature(CreateFeatureRequest { properties: Some(properties), ..small }).await;
+        let edit = |model: &str, files: &[(&'static str, Vec<u8>)]| {
+            let form = Form::new().text("model", model.to_owned()).text("prompt", "Xin chào").text("user", "12");
+            let form = files.iter().fold(form, |form, (name, content)| {
+                form.part(*name, Part::bytes(content.clone()).file_name("a.png"))
+            });
+            browser().post(format!("{}/v1/images/edits", server.url())).multipart(form)
+        };
+        let source = png((48, 32));
+        let answer = send(edit("scripted", &[("image[]", source.clone())]).header("idempotency-key", "k")).await;
+        assert_eq!(answer.body["size"], "48x32", "{}", answer.body);
+        let again = send(edit("scripted", &[("image[]", source.clone())]).header("idempotency-key", "k")).await;
+        assert_eq!(answer.body, again.body);
+        let other = send(edit("scripted", &[("image[]", png((8, 8)))]).header("idempotency-key", "k")).await;
+        assert_eq!(other.error(), (400, "IDEMPOTENCY_KEY_REUSED", Some("Idempotency-Key")));
+        let asked = newest(&server).await;
+        assert_eq!((asked.user_id, asked.user_media_urls.len()), (12, 1));
+        assert!(asked.user_media_urls[0].starts_with("https://uploads.invalid/"), "{:?}", asked.user_media_urls);
+        // Whoever knows the link gets nothing by it.
+        let stolen = CreateRequestRequest { user_media_urls: asked.user_media_urls, ..request_for(feature) };
+        let job = server.create(stolen).await.1.remove(0);
+        assert_eq!(server.ended(job.id).await.code(), "INPUT_UNREADABLE");
+
+        for (model, files, field) in [
+            ("scripted", vec![], "image"),
+            ("scripted", vec![("image", b"GIF89a, or not".to_vec())], "image"),
+            ("scripted", vec![("image", source.clone()), ("mask", source.clone())], "mask"),
+            ("drawn", vec![("image", source.clone())], "user_media_urls[0]"),
+        ] {
+            let answer = send(edit(model, &files)).await;
+            assert_eq!(answer.error(), (400, "VALIDATION_FAILED", Some(field)), "{}", answer.body);
+        }
+        assert_eq!(requests(&server).await, 2);
+    }
+
     async fn a_video_is_there_in_parts_and_not_before_it_is_made(db: TestDatabase) {
         let server = with_front(&db).await;
         let file = tempfile::Builder::new().suffix(".mp4").tempfile().unwrap();
@@ -332,6 +388,11 @@ on_both_databases! {
         assert_eq!((drawn.user_id, drawn.user_prompt.as_str()), (USER, "Xin chào"));
         assert_eq!(requests(&painter).await, 1);
     }
+}
+
+fn png((width, height): (u32, u32)) -> Vec<u8> {
+    let picture = RgbImage::from_pixel(width, height, Rgb([200, 30, 60]));
+    encode(&picture, Format::Png).unwrap().into()
 }
 
 async fn jobs_of(server: &TestServer, request_id: i64) -> Vec<Job> {

@@ -26,8 +26,9 @@ on_both_databases! {
         let [url, impatient, scripts] = &asking.arguments;
         let (succeeded, said) = python("tests/python/front.py", &[url, impatient, scripts]).await;
         assert!(succeeded, "{said}");
-        // Two pictures at once, one by its link, one streamed, one with a key, three failures, one unfinished, a sound and a video.
-        asking.has_asked_for(10, 9).await;
+        // Two pictures at once, one by its link, one streamed, two from others, one with a key, three failures, one unfinished, a
+        // sound and a video.
+        asking.has_asked_for(12, 11).await;
     }
 
     async fn the_client_of_javascript_works_and_asks_for_nothing_twice(db: TestDatabase) {
@@ -35,7 +36,7 @@ on_both_databases! {
         let arguments = asking.arguments.each_ref().map(String::as_str);
         let (succeeded, said) = Node::start("../../tests/node/front.mjs", &arguments).ends().await;
         assert!(succeeded, "{said:#?} (have you run scripts/web?)");
-        asking.has_asked_for(9, 8).await;
+        asking.has_asked_for(10, 9).await;
     }
 }
 
