@@ -56,10 +56,11 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a page may send: the headers of grpc-web clients, a token, the part of a file that it wants, which file it has, and
 /// what it knows the call by.
-const CORS_REQUEST_HEADERS: [&str; 10] = [
+const CORS_REQUEST_HEADERS: [&str; 11] = [
     "authorization",
     "content-type",
     "grpc-timeout",
+    "idempotency-key",
     "if-none-match",
     "if-range",
     "range",
@@ -69,7 +70,7 @@ const CORS_REQUEST_HEADERS: [&str; 10] = [
     "x-user-agent",
 ];
 /// What a page may read: the outcome of a call without messages, and which part of which file came.
-const CORS_RESPONSE_HEADERS: [&str; 8] = [
+const CORS_RESPONSE_HEADERS: [&str; 9] = [
     "accept-ranges",
     "content-disposition",
     "content-range",
@@ -77,6 +78,7 @@ const CORS_RESPONSE_HEADERS: [&str; 8] = [
     "grpc-message",
     "grpc-status",
     "grpc-status-details-bin",
+    "x-atelier-request-id",
     "x-request-id",
 ];
 /// How long a browser may remember what it was allowed; none keeps it longer.
@@ -218,7 +220,7 @@ fn cors(origins: &[String]) -> CorsLayer {
     };
     CorsLayer::new()
         .allow_origin(origins)
-        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        .allow_methods([Method::DELETE, Method::GET, Method::HEAD, Method::POST])
         .allow_headers(CORS_REQUEST_HEADERS.map(HeaderName::from_static))
         .expose_headers(CORS_RESPONSE_HEADERS.map(HeaderName::from_static))
         .max_age(CORS_MAX_AGE)

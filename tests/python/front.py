@@ -91,7 +91,7 @@ video = client.videos.create_and_poll(
 )
 assert (video.status, video.progress, video.model, video.seconds) == ("completed", 100, "clip", "1"), video
 assert client.videos.download_content(video.id).read()[4:8] == b"ftyp"
-assert client.videos.download_content(video.id, variant="thumbnail").read().startswith(b"\x89PNG")
+assert client.videos.download_content(video.id, variant="thumbnail").read().startswith(b"\xff\xd8")
 assert client.videos.delete(video.id).deleted
 error = refused(openai.NotFoundError, lambda: client.videos.retrieve(video.id))
 assert error.code == "REQUEST_NOT_FOUND", error.body

@@ -8,11 +8,10 @@ use crate::{
         TemplateData, Variable, Versioned, media_id, refuse_without_feature, resolve,
     },
     entity::{feature, idempotency_key, job, request, template},
+    media::Upload,
     provider::Unfit,
     store::{self, Transaction, feature::Offered, request::Counted},
 };
-
-use super::Upload;
 
 /// An accepted request and its jobs, in order of variation.
 pub type Accepted = (Counted, Vec<job::Model>);
@@ -187,7 +186,11 @@ impl App {
             let now = new_jobs.now;
             let request = store::request::insert(tx, asked, &resolved, prompt, now).await?;
             self.claim_key(tx, draft, &request).await?;
-            self.keep(request.id, uploads).await?;
+            // Before the request is there for anybody, so that its jobs find them.
+            for upload in uploads {
+                let (key, content) = (upload.key(request.id), upload.content.clone());
+                self.storage.put(&key, content, None).await?;
+            }
             let jobs = store::job::insert(tx, &request, &resolved.jobs, new_jobs).await?;
             if let Some(template_id) = request.template_id.filter(|_| !request.is_preview) {
                 store::trend::count_use(tx, template_id, now).await?;

@@ -3,9 +3,8 @@
 use crate::{
     app::App,
     domain::{Checks, Flaw, Offer, RequestDraft, TemplateData},
+    media::Upload,
 };
-
-use super::upload::is_upload;
 
 impl App {
     /// Notes the links of a request whose provider takes pictures, where links are not followed, and the uploads of one whose
@@ -22,7 +21,7 @@ impl App {
         let attached = attached.map(|(index, link)| (format!("user_media_urls[{index}]"), &**link));
         let links = attached.chain(variables.filter(|(_, link)| !link.is_empty()));
         for (field, link) in links {
-            let words = match (takes, is_upload(link)) {
+            let words = match (takes, Upload::is_link(link)) {
                 (false, true) => {
                     "must be left out: the provider takes no pictures that are sent along"
                 }

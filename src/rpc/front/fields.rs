@@ -8,8 +8,8 @@ use axum::{
 use serde_json::Value;
 
 use crate::{
-    app::Upload,
     domain::{Checks, Flaw, JsonMap},
+    media::Upload,
 };
 
 use super::refusal::Refusal;

@@ -4,11 +4,9 @@
 use bytes::Bytes;
 use codec::{Format, Kind, sniff};
 
-use crate::{
-    app::App,
-    domain::{Error, sha256_hex},
-    media::StorageKey,
-};
+use crate::domain::sha256_hex;
+
+use super::StorageKey;
 
 /// A name that nobody can have (RFC 6761).
 const PLACE: &str = "https://uploads.invalid/";
@@ -18,7 +16,8 @@ const PLACE: &str = "https://uploads.invalid/";
 pub struct Upload {
     /// What stands for it in a request: the same for the same picture.
     pub link: String,
-    content: Bytes,
+    /// The file.
+    pub content: Bytes,
     format: Format,
 }
 
@@ -33,19 +32,14 @@ impl Upload {
             format,
         })
     }
-}
 
-pub(super) fn is_upload(link: &str) -> bool {
-    link.starts_with(PLACE)
-}
+    /// Whether an upload is what the link of a request stands for.
+    pub fn is_link(link: &str) -> bool {
+        link.starts_with(PLACE)
+    }
 
-impl App {
-    /// Keeps pictures with a request that is there for nobody yet, so that its jobs find them.
-    pub(super) async fn keep(&self, request_id: i64, uploads: &[Upload]) -> Result<(), Error> {
-        for upload in uploads {
-            let key = StorageKey::for_input(request_id, &upload.link, upload.format);
-            self.storage.put(&key, upload.content.clone(), None).await?;
-        }
-        Ok(())
+    /// Where it stands once it came with this request.
+    pub fn key(&self, request_id: i64) -> StorageKey {
+        StorageKey::for_input(request_id, &self.link, self.format)
     }
 }
