@@ -6,7 +6,7 @@ use atelier::config::{Config, Flag, Inputs, ProviderConfig, ScriptedConfig};
 use atelier::rpc::proto::{
     CancelJobRequest, CancelRequestRequest, CountRequestsRequest, CreateFeatureRequest,
     CreateRequestRequest, FeatureProperties, Job, JobStatus, ListJobsRequest, ListRequestsRequest,
-    MediaType, Request,
+    MediaType, Request, TemplateVariableType,
 };
 use codec::Format;
 use codec::picture::encode;
@@ -20,8 +20,10 @@ use serde_json::{Value, json};
 use crate::support::client::{USER, plain_template, request_for, scripted_feature};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::http::browser;
+use crate::support::samples::variable;
 use crate::support::script::Script;
 use crate::support::server::{TestServer, within};
+use crate::support::structure::value;
 
 const IMAGES: &str = "/v1/images/generations";
 
@@ -186,6 +188,12 @@ on_both_databases! {
             assert_eq!(answer.error(), error, "{body}: {}", answer.body);
             assert!(answer.header("x-request-id").is_some_and(|id| !id.is_empty()), "{body}");
         }
+        let form = Form::new().text("model", "scripted").text("prompt", "a").text("seconds", "long").text("variables[mood]", "calm");
+        let answer = send(browser().post(format!("{}/v1/videos", server.url())).multipart(form)).await;
+        assert_eq!(answer.error(), (400, "VALIDATION_FAILED", Some("seconds")));
+        for name in ["seconds: ", "model: ", "variables.mood: "] {
+            assert!(answer.body["error"]["message"].as_str().unwrap().contains(name), "{}", answer.body);
+        }
         let no_json = post(&server, IMAGES, &json!({})).body("{");
         assert_eq!(send(no_json).await.error(), (400, "MALFORMED_MESSAGE", None));
         let endless = picture(json!({ "prompt": "a".repeat(1024 * 1024) }));
@@ -325,6 +333,24 @@ on_both_databases! {
             assert_eq!(answer.error(), (400, "VALIDATION_FAILED", Some(field)), "{}", answer.body);
         }
         assert_eq!(requests(&server).await, 2);
+    }
+
+    async fn a_voice_is_the_variable_of_that_name(db: TestDatabase) {
+        let server = TestServer::start_with(&db, enable).await;
+        let feature = CreateFeatureRequest { category: MediaType::Audio.into(), ..scripted_feature("speech") };
+        let feature = server.add_feature(feature).await.id;
+        let mut template = plain_template(feature, "reader");
+        template.template_data.as_mut().unwrap().variables.push(variable("voice", TemplateVariableType::String));
+        server.add_template(template).await;
+        for voice in [json!("mai"), json!({ "id": "mai" })] {
+            let asked = json!({ "model": "speech/reader", "input": "Xin chào", "voice": voice });
+            // The scripted provider makes pictures, which are no speech.
+            let answer = send(post(&server, "/v1/audio/speech", &asked)).await;
+            assert_eq!(answer.error(), (502, "PROVIDER_INVALID_OUTPUT", None));
+            let input = newest(&server).await.input.unwrap();
+            assert_eq!(input.variables["voice"], value(&json!("mai")));
+            assert_eq!(input.extra.unwrap_or_default().fields.len(), 0);
+        }
     }
 
     async fn a_video_is_there_in_parts_and_not_before_it_is_made(db: TestDatabase) {
