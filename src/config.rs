@@ -29,8 +29,9 @@ pub use problem::{Problem, Problems, Source};
 pub use provider::{ExecConfig, OpenAiConfig, ProviderConfig, ScriptedConfig, VoiceConfig};
 pub use quantity::{format_duration, parse_duration};
 pub use settings::{
-    CatalogueConfig, Config, DatabaseConfig, ExecutorConfig, FetchConfig, HealthConfig,
-    IdentityConfig, LimitsConfig, LogConfig, ServerConfig, StorageConfig, TrendsConfig,
+    CatalogueConfig, Config, DatabaseConfig, ExecutorConfig, FetchConfig, FrontConfig,
+    HealthConfig, IdentityConfig, LimitsConfig, LogConfig, ServerConfig, StorageConfig,
+    TrendsConfig,
 };
 
 use crate::domain::{MediaType, TableName};

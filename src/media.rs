@@ -33,6 +33,7 @@ mod range;
 mod s3;
 mod still;
 mod storage;
+mod upload;
 pub mod waveform;
 
 pub use backend::StorageSettings;
@@ -52,3 +53,4 @@ pub use range::{ByteRange, ByteRangeSelection, select};
 pub use s3::S3Settings;
 pub use still::still;
 pub use storage::Storage;
+pub use upload::Upload;

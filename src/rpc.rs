@@ -6,6 +6,7 @@ mod connection;
 mod error;
 mod feature;
 mod field_mask;
+mod front;
 mod health;
 mod http;
 mod job;
@@ -48,16 +49,18 @@ use connection::Severable;
 use health::{Announcer, announce_changes};
 
 pub use error::REASON_DOMAIN;
+pub use front::FrontSettings;
 
 /// How often a silent HTTP/2 connection is probed, and how long the answer may take.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a page may send: the headers of grpc-web clients, a token, the part of a file that it wants, which file it has, and
 /// what it knows the call by.
-const CORS_REQUEST_HEADERS: [&str; 10] = [
+const CORS_REQUEST_HEADERS: [&str; 11] = [
     "authorization",
     "content-type",
     "grpc-timeout",
+    "idempotency-key",
     "if-none-match",
     "if-range",
     "range",
@@ -67,7 +70,7 @@ const CORS_REQUEST_HEADERS: [&str; 10] = [
     "x-user-agent",
 ];
 /// What a page may read: the outcome of a call without messages, and which part of which file came.
-const CORS_RESPONSE_HEADERS: [&str; 8] = [
+const CORS_RESPONSE_HEADERS: [&str; 9] = [
     "accept-ranges",
     "content-disposition",
     "content-range",
@@ -75,12 +78,13 @@ const CORS_RESPONSE_HEADERS: [&str; 8] = [
     "grpc-message",
     "grpc-status",
     "grpc-status-details-bin",
+    "x-atelier-request-id",
     "x-request-id",
 ];
 /// How long a browser may remember what it was allowed; none keeps it longer.
 const CORS_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Serves until `App::stopping`, and then until the last answer is out. Connections end with it, also when it is dropped.
+/// Serves, with the front if there is to be one, until `App::stopping`, and then until the last answer is out. Connections end with it, also when it is dropped.
 ///
 /// # Errors
 /// When the descriptors of the contracts cannot be read, or the transport fails.
@@ -88,14 +92,17 @@ pub async fn serve(
     app: App,
     incoming: TcpIncoming,
     origins: &[String],
+    front: Option<FrontSettings>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let mut announcer = Announcer::new(reporter);
     let foreign = foreign_services(health_service, &app)?;
     let calls = TaskTracker::new();
+    let front = front.map(|settings| front::router(app.clone(), settings));
     let router = own_services(&app)
         .merge(foreign)
         .merge(http::router(app.clone()))
+        .merge(front.unwrap_or_default())
         .fallback(http::unknown)
         .layer(middleware::map_response(protocol_error::complete))
         .layer(middleware::from_fn(call::in_span))
@@ -213,7 +220,7 @@ fn cors(origins: &[String]) -> CorsLayer {
     };
     CorsLayer::new()
         .allow_origin(origins)
-        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        .allow_methods([Method::DELETE, Method::GET, Method::HEAD, Method::POST])
         .allow_headers(CORS_REQUEST_HEADERS.map(HeaderName::from_static))
         .expose_headers(CORS_RESPONSE_HEADERS.map(HeaderName::from_static))
         .max_age(CORS_MAX_AGE)

@@ -338,7 +338,8 @@ fn share(listener: TcpListener) -> Result<(TcpListener, TcpListener), StartError
 fn answer_clients(listener: TcpListener, app: &App, config: &Config) -> Task {
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let (app, origins) = (app.clone(), config.server.cors_origins.clone());
-    tokio::spawn(async move { rpc::serve(app, incoming, &origins).await })
+    let front = config.front.enabled.then(|| wiring::front(config));
+    tokio::spawn(async move { rpc::serve(app, incoming, &origins, front).await })
 }
 
 fn tell_start(

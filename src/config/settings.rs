@@ -252,6 +252,16 @@ settings! {
         timeout: Duration = "30s" in "100ms"..="10m";
     }
 
+    /// What speaks OpenAI's protocol, on the same port, see docs/front.md.
+    front: FrontConfig {
+        /// Whether `/v1/images/generations`, `/v1/audio/speech`, `/v1/videos` and `/v1/models` are answered.
+        enabled: bool = false;
+        /// The user whose requests those are that name none; they are refused if not set.
+        user: Option<u64>;
+        /// How long an answer waits for its media; the request goes on after that.
+        wait: Duration = "5m" in "100ms"..="1h";
+    }
+
     /// What can be made.
     catalogue: CatalogueConfig {
         /// Whether an empty database gets the starter features and templates.

@@ -195,9 +195,12 @@ impl Call {
 
     fn log(&self, rpc: &str, headers: &HeaderMap, began: Instant) {
         let method = rpc.rsplit('/').next().unwrap_or_default();
-        let changes =
-            self.subject.is_some() && CHANGING.iter().any(|verb| method.starts_with(verb));
         let notes = self.notes();
+        let changes = match self.subject {
+            Some(_) => CHANGING.iter().any(|verb| method.starts_with(verb)),
+            // Calls of the front note what they change and nothing else.
+            None => !notes.ids.is_empty(),
+        };
         if !changes && notes.refusal.is_none() {
             return;
         }

@@ -18,8 +18,7 @@ pub(super) const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        let (code, reason) = classify(&error);
-        log(&error, code, reason);
+        let (code, reason) = logged(&error);
         let mut details = ErrorDetails::new();
         details.set_error_info(reason.as_str(), REASON_DOMAIN, metadata(&error));
         let language = call::language();
@@ -35,6 +34,13 @@ impl From<Error> for Status {
         let status = Self::with_error_details(code, error.to_string(), details);
         with_violation_details(status, violations)
     }
+}
+
+/// What callers are told of an error, which is logged as told.
+pub(super) fn logged(error: &Error) -> (Code, Reason) {
+    let (code, reason) = classify(error);
+    log(error, code, reason);
+    (code, reason)
 }
 
 fn field_violation(violation: &Violation, language: Language) -> FieldViolation {

@@ -17,7 +17,7 @@ use tonic::Status;
 use crate::{
     app::{Ailment, App},
     domain::with_causes,
-    media::{LinkError, StorageError},
+    media::{LinkError, StorageError, StorageKey},
 };
 
 use super::{error::RETRY_DELAY, health};
@@ -88,6 +88,18 @@ async fn media(
         Err(error @ (LinkError::Expired | LinkError::Forged)) => {
             (StatusCode::FORBIDDEN, format!("{error}\n")).into_response()
         }
+    }
+}
+
+/// A file, or the part of it that the headers ask for.
+pub(super) async fn send(
+    app: &App,
+    key: StorageKey,
+    headers: &HeaderMap,
+) -> Result<Response, StorageError> {
+    match File::find(app, key, 0).await.send(headers).await {
+        Err(StorageError::OutOfRange { total, .. }) => Ok(unsatisfiable(total)),
+        sent => sent,
     }
 }
 

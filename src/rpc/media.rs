@@ -28,9 +28,9 @@ use super::{
     view::view_from,
 };
 
-use message::{digest, filter_from, found_messages, message, storage_key};
+use message::{digest, filter_from, found_messages, message};
 
-pub(super) use message::{media_type, media_type_from, messages};
+pub(super) use message::{media_type, media_type_from, messages, storage_key};
 
 /// Largest part of a download.
 const CHUNK: usize = 64 * 1024;

@@ -26,6 +26,7 @@ use crate::{
         scripted::Scripted,
         voice::Voice,
     },
+    rpc::FrontSettings,
     store::{self, Store, report},
 };
 use tokio_util::task::TaskTracker;
@@ -150,6 +151,16 @@ fn server_url(config: &Config, address: Option<SocketAddr>) -> Result<Url, Start
         Some(url) => url.clone(),
         None => Url::parse(&format!("http://{address}"))?,
     })
+}
+
+pub(super) fn front(config: &Config) -> FrontSettings {
+    let host = config.server.public_url.as_ref().and_then(Url::host_str);
+    FrontSettings {
+        user: config.front.user.and_then(|id| i64::try_from(id).ok()),
+        wait: config.front.wait,
+        host: host.map(str::to_owned),
+        origins: config.server.cors_origins.clone(),
+    }
 }
 
 fn storage_settings(config: &Config) -> Result<StorageSettings, StartError> {

@@ -4,6 +4,7 @@ mod batches;
 mod boundary;
 mod error_walk;
 mod filters;
+pub(crate) mod front;
 pub(crate) mod grpc_web;
 mod languages;
 mod limits;

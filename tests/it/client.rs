@@ -4,3 +4,4 @@ pub(crate) mod browser;
 mod generate;
 mod library;
 mod node;
+mod openai;

@@ -8,6 +8,7 @@ use crate::{
         TemplateData, Variable, Versioned, media_id, refuse_without_feature, resolve,
     },
     entity::{feature, idempotency_key, job, request, template},
+    media::Upload,
     provider::Unfit,
     store::{self, Transaction, feature::Offered, request::Counted},
 };
@@ -26,13 +27,24 @@ impl App {
         draft: RequestDraft,
         checks: &Checks,
     ) -> Result<Accepted, Error> {
+        self.create_request_with(caller, draft, &[], checks).await
+    }
+
+    /// The same for a request that names pictures by the links of these uploads.
+    pub async fn create_request_with(
+        &self,
+        caller: Caller,
+        draft: RequestDraft,
+        uploads: &[Upload],
+        checks: &Checks,
+    ) -> Result<Accepted, Error> {
         check_owner(caller, &draft)?;
         let draft = draft.with_allowed_priority(caller);
         self.require_feature(&draft, checks)?;
-        let refusal = match self.store_for_known_user(&draft, checks).await {
+        let refusal = match self.store_for_known_user(&draft, uploads, checks).await {
             Err(Error::UserUnknown(id)) if self.settings.provision_users => {
                 store::user::provision(self.store.writer(), &self.settings.users, id).await?;
-                self.store_for_known_user(&draft, checks).await
+                self.store_for_known_user(&draft, uploads, checks).await
             }
             stored => stored,
         };
@@ -150,6 +162,7 @@ impl App {
     async fn store_for_known_user(
         &self,
         draft: &RequestDraft,
+        uploads: &[Upload],
         checks: &Checks,
     ) -> Result<Accepted, Error> {
         self.change_jobs(async |tx, changed| {
@@ -173,6 +186,11 @@ impl App {
             let now = new_jobs.now;
             let request = store::request::insert(tx, asked, &resolved, prompt, now).await?;
             self.claim_key(tx, draft, &request).await?;
+            // Before the request is there for anybody, so that its jobs find them.
+            for upload in uploads {
+                let (key, content) = (upload.key(request.id), upload.content.clone());
+                self.storage.put(&key, content, None).await?;
+            }
             let jobs = store::job::insert(tx, &request, &resolved.jobs, new_jobs).await?;
             if let Some(template_id) = request.template_id.filter(|_| !request.is_preview) {
                 store::trend::count_use(tx, template_id, now).await?;

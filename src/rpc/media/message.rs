@@ -86,7 +86,7 @@ pub(super) fn digest(subject: Option<Subject>, checks: &mut Checks) -> String {
 }
 
 /// Where the file of a row stands; `None` for a row that Atelier did not write.
-pub(super) fn storage_key(media: &media::Model) -> Result<Option<StorageKey>, Error> {
+pub(in crate::rpc) fn storage_key(media: &media::Model) -> Result<Option<StorageKey>, Error> {
     let path = media.storage_key.as_deref();
     path.map(StorageKey::from_path)
         .transpose()

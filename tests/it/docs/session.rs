@@ -299,5 +299,10 @@ on_both_databases! {
 
 /// The program with the catalogue that it comes with.
 async fn serve(db: &TestDatabase, media: &Path) -> Process {
-    Process::serve(db, media, &["catalogue.install_starter=true"]).await
+    let settings = [
+        "catalogue.install_starter=true",
+        "front.enabled=true",
+        "front.user=7",
+    ];
+    Process::serve(db, media, &settings).await
 }

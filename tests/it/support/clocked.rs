@@ -43,7 +43,7 @@ impl ClockedServer {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let incoming = TcpIncoming::from(listener);
         let served = app.clone();
-        tokio::spawn(async move { rpc::serve(served, incoming, &[]).await.unwrap() });
+        tokio::spawn(async move { rpc::serve(served, incoming, &[], None).await.unwrap() });
         let client = Client::connect(&url).await;
         Self {
             app,

@@ -1,0 +1,80 @@
+//! The front for what speaks OpenAI's protocol, see docs/front.md: its calls become ordinary requests, by the use cases that
+//! the calls of gRPC have too.
+
+mod ask;
+mod fields;
+mod guard;
+mod images;
+mod models;
+mod outcome;
+mod refusal;
+mod speech;
+mod videos;
+
+use std::time::Duration;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    http::HeaderName,
+    middleware,
+    routing::{get, post},
+};
+
+use crate::{app::App, domain::Caller};
+
+use super::call;
+
+use refusal::Refusal;
+
+/// Until there are tokens: what authorization a client sends is not looked at.
+const CALLER: Caller = Caller::TrustedService;
+/// Most of a call's body: a prompt and what goes with it.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// The same where pictures may come along.
+const MAX_FORM_BYTES: usize = 64 * 1024 * 1024;
+/// Which request an answer is of, for every other way to it.
+const REQUEST: HeaderName = HeaderName::from_static("x-atelier-request-id");
+
+/// What of the configuration the front goes by.
+#[derive(Clone, Debug)]
+pub struct FrontSettings {
+    /// Whose requests those are that name nobody.
+    pub user: Option<i64>,
+    /// How long an answer waits for its media.
+    pub wait: Duration,
+    /// The server's public name, by which it may be called beside those of loopback.
+    pub host: Option<String>,
+    /// Pages of these origins may call, of `*` all.
+    pub origins: Vec<String>,
+}
+
+#[derive(Clone)]
+struct Front {
+    app: App,
+    settings: FrontSettings,
+}
+
+pub(super) fn router(app: App, settings: FrontSettings) -> Router {
+    let large = DefaultBodyLimit::max(MAX_FORM_BYTES);
+    let guarded = middleware::from_fn_with_state(settings.clone(), guard::check);
+    let routes = Router::new()
+        .route("/images/generations", post(images::generate))
+        .route("/images/edits", post(images::edit).layer(large))
+        .route("/audio/speech", post(speech::speak))
+        .route("/videos", post(videos::create).layer(large))
+        .route("/videos/{id}", get(videos::show).delete(videos::delete))
+        .route("/videos/{id}/content", get(videos::content))
+        .route("/models", get(models::list))
+        .route("/models/{*name}", get(models::show))
+        .fallback(unknown)
+        .method_not_allowed_fallback(unknown)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(guarded)
+        .with_state(Front { app, settings });
+    Router::new().nest("/v1", routes)
+}
+
+async fn unknown(call: Request) -> Refusal {
+    Refusal::unknown(call.method(), call.uri().path())
+}

@@ -1,0 +1,214 @@
+//! From a call to a request.
+
+use std::collections::BTreeMap;
+
+use axum::http::{HeaderMap, HeaderValue};
+
+use crate::{
+    domain::{
+        Error, Flaw, GenerationInput, MediaType, OutputSettings, RequestDraft, TemplateData, stored,
+    },
+    entity::{feature, job, request},
+    rpc::{call, request::note_jobs},
+    store,
+};
+
+use super::{
+    CALLER, Front,
+    fields::{Fields, number},
+    refusal::Refusal,
+};
+
+/// A request that is stored, or was before with the same idempotency key.
+pub(super) struct Asked {
+    pub(super) request: request::Model,
+    pub(super) jobs: Vec<job::Model>,
+    /// The file format that was asked for.
+    pub(super) format: Option<String>,
+}
+
+impl Front {
+    /// Makes the request that a call asks for.
+    pub(super) async fn ask(
+        &self,
+        makes: MediaType,
+        mut fields: Fields,
+        headers: &HeaderMap,
+    ) -> Result<Asked, Refusal> {
+        let refuse = |error| match makes {
+            MediaType::Audio => Refusal::of_speech(error),
+            MediaType::Image | MediaType::Video => Refusal::from(error),
+        };
+        let mut draft = self.draft(makes, &mut fields);
+        draft.idempotency_key = idempotency_key(headers);
+        self.fit_catalogue(makes, &mut draft, &mut fields)
+            .await
+            .map_err(refuse)?;
+        draft.input.extra = fields.values;
+        let format = draft.input.output.format.clone();
+        let (uploads, checks) = (&fields.uploads, &fields.checks);
+        let accepted = self.app.create_request_with(CALLER, draft, uploads, checks);
+        let (counted, jobs) = accepted.await.map_err(refuse)?;
+        note_jobs(counted.request.id, &jobs);
+        Ok(Asked {
+            request: counted.request,
+            jobs,
+            format,
+        })
+    }
+
+    /// What the fields say; those that mean nothing here are left.
+    fn draft(&self, makes: MediaType, fields: &mut Fields) -> RequestDraft {
+        let model = fields.text("model").unwrap_or_default();
+        let (feature, template) = match model.contains('/') {
+            true => (String::new(), model),
+            false => (model, String::new()),
+        };
+        let prompt = match makes {
+            MediaType::Audio => "input",
+            MediaType::Image | MediaType::Video => "prompt",
+        };
+        RequestDraft {
+            user_id: self.user(fields),
+            project_id: fields.whole("project_id"),
+            feature_id: 0,
+            template_id: None,
+            feature,
+            template,
+            user_prompt: fields.text(prompt).unwrap_or_default(),
+            user_media_urls: fields.texts("user_media_urls"),
+            input: input(makes, fields),
+            metadata: fields.object("metadata").unwrap_or_default(),
+            priority: fields.small("priority").unwrap_or_default(),
+            idempotency_key: String::new(),
+            trace: call::trace(),
+            preview: None,
+        }
+    }
+
+    /// The one that the call names by a number. Another name is not taken for the configured user: his would be the costs.
+    fn user(&self, fields: &mut Fields) -> i64 {
+        let named = fields.text("user").filter(|user| !user.is_empty());
+        let Some(named) = named else {
+            return self.settings.user.unwrap_or_default();
+        };
+        named.parse().unwrap_or_else(|_| {
+            let words = "must be the decimal id of a user, or be left out";
+            fields.checks.add("user", Flaw::Malformed.says(words));
+            // Stands for a user only to keep what is missing from being told too.
+            1
+        })
+    }
+
+    /// Checks that what is asked for makes this, and takes the voice for a variable where the template has one. What there is
+    /// not is told when the request is made, unless it was made before.
+    async fn fit_catalogue(
+        &self,
+        makes: MediaType,
+        draft: &mut RequestDraft,
+        fields: &mut Fields,
+    ) -> Result<(), Error> {
+        let Some((feature, data)) = self.find(draft).await? else {
+            return Ok(());
+        };
+        fields
+            .checks
+            .require(feature.category == makes, "model", || {
+                let (made, wanted): (&str, &str) = (feature.category.into(), makes.into());
+                Flaw::Conflict.says(format!(
+                    "must make {wanted}, {:?} makes {made}",
+                    feature.name
+                ))
+            });
+        let has_voice = data
+            .variables
+            .iter()
+            .any(|variable| variable.name == "voice");
+        if has_voice && let Some(voice) = fields.values.remove("voice") {
+            let named = voice.get("id").cloned().unwrap_or(voice);
+            let variables = &mut draft.input.variables;
+            variables.entry("voice").or_insert(named);
+        }
+        Ok(())
+    }
+
+    async fn find(
+        &self,
+        draft: &RequestDraft,
+    ) -> Result<Option<(feature::Model, TemplateData)>, Error> {
+        let db = self.app.store.reader();
+        let found = async {
+            if draft.template.is_empty() {
+                let feature = store::feature::find_named(db, &draft.feature).await?;
+                return Ok((feature, TemplateData::default()));
+            }
+            let template = store::template::find_named(db, &draft.template).await?;
+            let feature = store::feature::find_live(db, template.feature_id).await?;
+            Ok((feature, stored::show(Some(template.template_data))))
+        };
+        match found.await {
+            Ok(found) => Ok(Some(found)),
+            Err(Error::NotNamed { .. } | Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> String {
+    let key = headers.get("idempotency-key").map(HeaderValue::as_bytes);
+    String::from_utf8_lossy(key.unwrap_or_default()).into_owned()
+}
+
+fn input(makes: MediaType, fields: &mut Fields) -> GenerationInput {
+    GenerationInput {
+        negative_prompt: fields.text("negative_prompt"),
+        seed: fields.whole("seed"),
+        cfg_scale: fields.number("cfg_scale"),
+        lora_weights: lora_weights(fields),
+        product_url: fields.text("product_url"),
+        batch_size: fields.small("n").unwrap_or_default(),
+        output: output(makes, fields),
+        variables: fields.object("variables").unwrap_or_default(),
+        extra: Default::default(),
+    }
+}
+
+fn output(makes: MediaType, fields: &mut Fields) -> OutputSettings {
+    let format = match makes {
+        MediaType::Audio => "response_format",
+        MediaType::Image | MediaType::Video => "output_format",
+    };
+    let (width, height) = size(fields).unzip();
+    OutputSettings {
+        format: fields.text(format),
+        aspect_ratio: fields.text("aspect_ratio"),
+        width,
+        height,
+        duration_seconds: fields.small("seconds"),
+        formats: Vec::new(),
+    }
+}
+
+/// `1024x1536`; none for `auto`.
+fn size(fields: &mut Fields) -> Option<(i32, i32)> {
+    let size = fields.text("size").filter(|size| size != "auto")?;
+    let sides = size.split_once('x');
+    let sides = sides.and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    fields.checks.require(sides.is_some(), "size", || {
+        let words = format!("must be WIDTHxHEIGHT in pixels or auto, got {size:?}");
+        Flaw::Malformed.says(words).found(&size)
+    });
+    sides
+}
+
+fn lora_weights(fields: &mut Fields) -> Option<BTreeMap<String, f64>> {
+    let given = fields.object("lora_weights")?;
+    let entries = given.into_iter().filter_map(|(name, weight)| {
+        let read = number(weight);
+        fields.checks.require(read.is_some(), "lora_weights", || {
+            Flaw::Malformed.says(format!("must hold numbers, {name:?} is none"))
+        });
+        Some((name, read?))
+    });
+    Some(entries.collect())
+}

@@ -1,0 +1,202 @@
+//! The fields of a call, from JSON or from a form, in which everything is text. What is null is absent.
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Multipart, Request, multipart::MultipartError},
+    http::{HeaderMap, StatusCode, header},
+};
+use serde_json::Value;
+
+use crate::{
+    domain::{Checks, Flaw, JsonMap},
+    media::Upload,
+};
+
+use super::refusal::Refusal;
+
+/// What is left of a call, and what is wrong with what has been taken.
+#[derive(Debug, Default)]
+pub(super) struct Fields {
+    pub(super) values: JsonMap,
+    pub(super) checks: Checks,
+    /// The pictures of a form, for which links stand in the values.
+    pub(super) uploads: Vec<Upload>,
+}
+
+impl Fields {
+    /// Of JSON, and of nothing else: a page may send other types without asking.
+    pub(super) async fn of_json(call: Request) -> Result<Self, Refusal> {
+        if content_type(call.headers()) != "application/json" {
+            let words = "the content type must be application/json";
+            return Err(Refusal::malformed(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                words,
+            ));
+        }
+        let bytes = Bytes::from_request(call, &()).await;
+        let bytes = bytes.map_err(|rejected| unread(rejected.status(), &rejected))?;
+        match serde_json::from_slice(&bytes) {
+            Ok(Value::Object(values)) => Ok(Self {
+                values: values.into_iter().filter(|(_, it)| !it.is_null()).collect(),
+                ..Self::default()
+            }),
+            Ok(_) => Err(malformed("the body must be an object")),
+            Err(error) => Err(malformed(&format!("the body is no JSON: {error}"))),
+        }
+    }
+
+    /// The same, or of a form, as official clients send it where pictures may come along.
+    pub(super) async fn of_json_or_form(call: Request) -> Result<Self, Refusal> {
+        if content_type(call.headers()) != "multipart/form-data" {
+            return Self::of_json(call).await;
+        }
+        let form = Multipart::from_request(call, &()).await;
+        let mut form = form.map_err(|rejected| unread(rejected.status(), &rejected))?;
+        let mut fields = Self::default();
+        while let Some(part) = form.next_field().await.map_err(broken)? {
+            let name = part.name().unwrap_or_default().to_owned();
+            if part.file_name().is_some() {
+                fields.add_file(&name, part.bytes().await.map_err(broken)?);
+            } else {
+                fields.add_text(&name, part.text().await.map_err(broken)?);
+            }
+        }
+        Ok(fields)
+    }
+
+    /// A picture takes the place of a link.
+    fn add_file(&mut self, name: &str, content: Bytes) {
+        let place = match name {
+            "image" | "image[]" | "input_reference" => "user_media_urls[]",
+            name if name.starts_with("variables[") => name,
+            _ => {
+                let words = "must be left out: this file has no place in a request";
+                return self.checks.add(name, Flaw::NotSupported.says(words));
+            }
+        };
+        let Some(upload) = Upload::of(content) else {
+            let words = "must be a picture: PNG, JPEG or WebP";
+            return self.checks.add(name, Flaw::Malformed.says(words));
+        };
+        self.add_text(place, upload.link.clone());
+        self.uploads.push(upload);
+    }
+
+    /// `variables[style]` is a field of an object, `user_media_urls[]` an entry of a list.
+    fn add_text(&mut self, name: &str, text: String) {
+        let inner = name.strip_suffix(']').and_then(|name| name.split_once('['));
+        let (outer, inner) = inner.unwrap_or((name, name));
+        let field = self.values.entry(outer);
+        match (outer == name, inner) {
+            (true, _) => {
+                self.values.insert(outer.to_owned(), text.into());
+            }
+            (false, "") => {
+                if let Value::Array(list) = field.or_insert_with(|| Value::Array(Vec::new())) {
+                    list.push(text.into());
+                }
+            }
+            (false, inner) => {
+                if let Value::Object(object) = field.or_insert_with(|| JsonMap::new().into()) {
+                    object.insert(inner.to_owned(), text.into());
+                }
+            }
+        }
+    }
+
+    /// What `read` makes of a field; what it makes nothing of is a mistake.
+    fn take<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        read: impl Fn(Value) -> Option<T>,
+    ) -> Option<T> {
+        let found = read(self.values.remove(name)?);
+        self.checks.require(found.is_some(), name, || {
+            Flaw::Malformed.says(format!("must be {expected}"))
+        });
+        found
+    }
+
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        self.take(name, "a text", text)
+    }
+
+    pub(super) fn whole(&mut self, name: &str) -> Option<i64> {
+        self.take(name, "a whole number", |value| match value {
+            Value::String(text) => text.parse().ok(),
+            value => value.as_i64(),
+        })
+    }
+
+    pub(super) fn number(&mut self, name: &str) -> Option<f64> {
+        self.take(name, "a number", number)
+    }
+
+    pub(super) fn flag(&mut self, name: &str) -> bool {
+        let flag = self.take(name, "true or false", |value| match value {
+            Value::String(text) => text.parse().ok(),
+            value => value.as_bool(),
+        });
+        flag.unwrap_or(false)
+    }
+
+    pub(super) fn object(&mut self, name: &str) -> Option<JsonMap> {
+        self.take(name, "an object", |value| match value {
+            Value::String(text) => serde_json::from_str(&text).ok(),
+            Value::Object(object) => Some(object),
+            _ => None,
+        })
+    }
+
+    pub(super) fn texts(&mut self, name: &str) -> Vec<String> {
+        let texts = self.take(name, "a list of texts", |value| match value {
+            Value::Array(values) => values.into_iter().map(text).collect(),
+            value => Some(vec![text(value)?]),
+        });
+        texts.unwrap_or_default()
+    }
+
+    /// A number of a type of ours; one that does not fit it is as wrong as the largest that does.
+    pub(super) fn small(&mut self, name: &str) -> Option<i32> {
+        let number = self.whole(name)?;
+        Some(i32::try_from(number).unwrap_or(if number < 0 { i32::MIN } else { i32::MAX }))
+    }
+}
+
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+pub(super) fn number(value: Value) -> Option<f64> {
+    match value {
+        Value::String(text) => text.parse().ok().filter(|number: &f64| number.is_finite()),
+        value => value.as_f64(),
+    }
+}
+
+/// Without its parameters.
+fn content_type(headers: &HeaderMap) -> String {
+    let whole = headers.get(header::CONTENT_TYPE);
+    let whole = whole.and_then(|value| value.to_str().ok());
+    let kind = whole.unwrap_or_default().split(';').next();
+    kind.unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn malformed(words: &str) -> Refusal {
+    Refusal::malformed(StatusCode::BAD_REQUEST, words)
+}
+
+fn broken(error: MultipartError) -> Refusal {
+    unread(error.status(), &error)
+}
+
+fn unread(status: StatusCode, error: &dyn std::error::Error) -> Refusal {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::too_large(),
+        _ => malformed(&format!("the body cannot be read: {error}")),
+    }
+}

@@ -1,0 +1,448 @@
+//! The front for what speaks OpenAI's protocol, over plain HTTP.
+
+use std::time::Duration;
+
+use atelier::config::{Config, Flag, Inputs, ProviderConfig, ScriptedConfig};
+use atelier::rpc::proto::{
+    CancelJobRequest, CancelRequestRequest, CountRequestsRequest, CreateFeatureRequest,
+    CreateRequestRequest, FeatureProperties, Job, JobStatus, ListJobsRequest, ListRequestsRequest,
+    MediaType, Request, TemplateVariableType,
+};
+use codec::Format;
+use codec::picture::encode;
+use codec::samples::ffmpeg;
+use image::{Rgb, RgbImage};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, ORIGIN, RANGE};
+use reqwest::multipart::{Form, Part};
+use reqwest::{RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::client::{USER, plain_template, request_for, scripted_feature};
+use crate::support::database::{Backend, TestDatabase, on_both_databases};
+use crate::support::http::browser;
+use crate::support::samples::variable;
+use crate::support::script::Script;
+use crate::support::server::{TestServer, within};
+use crate::support::structure::value;
+
+const IMAGES: &str = "/v1/images/generations";
+
+/// A server with the front, which takes `USER` for who names nobody, and the image feature `scripted` with the template
+/// `plain`.
+pub(crate) async fn with_front(db: &TestDatabase) -> TestServer {
+    let server = TestServer::start_with(db, enable).await;
+    let feature = server.scripted_feature().await;
+    server.add_template(plain_template(feature, "plain")).await;
+    server
+}
+
+pub(crate) fn enable(config: &mut Config) {
+    config.front.enabled = true;
+    config.front.user = Some(USER as u64);
+    let scripted = ScriptedConfig {
+        folder: std::env::temp_dir(),
+        pictures: true,
+    };
+    config
+        .providers
+        .insert("scripted".to_owned(), ProviderConfig::Scripted(scripted));
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: reqwest::header::HeaderMap,
+    body: Value,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The status, the code and the field of an error.
+    fn error(&self) -> (u16, &str, Option<&str>) {
+        let error = &self.body["error"];
+        let code = error["code"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{}", self.body));
+        assert!(!error["message"].as_str().unwrap().is_empty());
+        (self.status.as_u16(), code, error["param"].as_str())
+    }
+}
+
+async fn send(call: RequestBuilder) -> Answer {
+    let answer = within(call.send()).await.unwrap();
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let body = within(answer.bytes()).await.unwrap();
+    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    Answer {
+        status,
+        headers,
+        body,
+    }
+}
+
+fn post(server: &TestServer, path: &str, body: &Value) -> RequestBuilder {
+    let call = browser().post(format!("{}{path}", server.url()));
+    call.header(CONTENT_TYPE, "application/json")
+        .body(body.to_string())
+}
+
+/// A call for a picture, with more fields.
+fn picture(more: Value) -> Value {
+    let mut asked = json!({ "model": "scripted", "prompt": "Xin chào" });
+    asked
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    asked
+}
+
+async fn requests(server: &TestServer) -> i64 {
+    let counted = server
+        .requests()
+        .count_requests(CountRequestsRequest::default())
+        .await;
+    counted.unwrap().into_inner().total
+}
+
+on_both_databases! {
+    async fn there_is_no_front_unless_it_is_enabled(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let answer = within(post(&server, IMAGES, &picture(json!({}))).send()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+        assert_eq!(answer.text().await.unwrap(), "there is nothing here\n");
+    }
+
+    async fn only_pages_and_names_of_ours_may_call_and_only_in_json(db: TestDatabase) {
+        let server = TestServer::start_with(&db, |config| {
+            enable(config);
+            config.server.cors_origins = vec!["https://app.example.com".to_owned()];
+            config.server.public_url = Some("https://atelier.example.com".parse().unwrap());
+        }).await;
+        server.scripted_feature().await;
+        let asked = picture(json!({}));
+        for (header, value, status) in [
+            (ORIGIN, "https://evil.example.com", 403),
+            (ORIGIN, "null", 403),
+            (ORIGIN, "http://127.0.0.1:50051", 403),
+            (HOST, "evil.example.com", 403),
+            (HOST, "127.0.0.1.evil.example.com", 403),
+            (HOST, "localhost@evil.example.com", 403),
+            (CONTENT_TYPE, "text/plain", 415),
+            (CONTENT_TYPE, "application/x-www-form-urlencoded", 415),
+            (CONTENT_TYPE, "multipart/form-data; boundary=x", 415),
+        ] {
+            let call = browser().post(format!("{}{IMAGES}", server.url())).body(asked.to_string());
+            let call = match header == CONTENT_TYPE {
+                true => call,
+                false => call.header(CONTENT_TYPE, "application/json"),
+            };
+            let answer = send(call.header(&header, value)).await;
+            assert_eq!(answer.error().0, status, "{header}: {value}");
+            assert_eq!(answer.header("access-control-allow-origin"), None, "{header}: {value}");
+        }
+        let reads = browser().get(format!("{}/v1/models", server.url()));
+        assert_eq!(send(reads.header(HOST, "evil.example.com")).await.error().0, 403);
+        assert_eq!(requests(&server).await, 0);
+
+        for (header, value) in [
+            (ORIGIN, "https://app.example.com"), (HOST, "ATELIER.example.com"), (HOST, "localhost:9"), (HOST, "[::1]:9"),
+        ] {
+            let answer = send(post(&server, IMAGES, &asked).header(&header, value)).await;
+            assert_eq!(answer.status, StatusCode::OK, "{header}: {value}: {}", answer.body);
+        }
+    }
+
+    async fn what_is_wrong_is_told_by_the_names_that_the_caller_knows(db: TestDatabase) {
+        let server = with_front(&db).await;
+        for (path, body, error) in [
+            (IMAGES, picture(json!({ "size": "big" })), (400, "VALIDATION_FAILED", Some("size"))),
+            (IMAGES, picture(json!({ "size": "99999x1" })), (400, "VALIDATION_FAILED", Some("size"))),
+            (IMAGES, picture(json!({ "n": 1_000_000_000_000_i64 })), (400, "VALIDATION_FAILED", Some("n"))),
+            (IMAGES, picture(json!({ "n": "two" })), (400, "VALIDATION_FAILED", Some("n"))),
+            (IMAGES, picture(json!({ "output_format": "bmp" })), (400, "VALIDATION_FAILED", Some("output_format"))),
+            (IMAGES, picture(json!({ "response_format": "path" })), (400, "VALIDATION_FAILED", Some("response_format"))),
+            (IMAGES, picture(json!({ "stream": true, "response_format": "url" })), (400, "VALIDATION_FAILED", Some("response_format"))),
+            (IMAGES, picture(json!({ "partial_images": 4 })), (400, "VALIDATION_FAILED", Some("partial_images"))),
+            (IMAGES, picture(json!({ "prompt": null })), (400, "VALIDATION_FAILED", Some("prompt"))),
+            (IMAGES, picture(json!({ "prompt": ["a"] })), (400, "VALIDATION_FAILED", Some("prompt"))),
+            (IMAGES, picture(json!({ "seed": -2 })), (400, "VALIDATION_FAILED", Some("seed"))),
+            (IMAGES, picture(json!({ "user": "bob" })), (400, "VALIDATION_FAILED", Some("user"))),
+            (IMAGES, picture(json!({ "user": "-1" })), (400, "VALIDATION_FAILED", Some("user"))),
+            (IMAGES, picture(json!({ "variables": { "mood": "calm" } })), (400, "VALIDATION_FAILED", Some("variables.mood"))),
+            (IMAGES, picture(json!({ "user_media_urls": ["file:///etc/passwd"] })), (400, "VALIDATION_FAILED", Some("user_media_urls[0]"))),
+            (IMAGES, picture(json!({ "lora_weights": { "ink": "much" } })), (400, "VALIDATION_FAILED", Some("lora_weights"))),
+            (IMAGES, json!({ "prompt": "Xin chào" }), (400, "VALIDATION_FAILED", Some("model"))),
+            (IMAGES, picture(json!({ "model": "nothing" })), (404, "FEATURE_NOT_FOUND", Some("model"))),
+            (IMAGES, picture(json!({ "model": "scripted/nothing" })), (404, "TEMPLATE_NOT_FOUND", Some("model"))),
+            (IMAGES, json!([]), (400, "MALFORMED_MESSAGE", None)),
+            ("/v1/videos", picture(json!({})), (400, "VALIDATION_FAILED", Some("model"))),
+            ("/v1/audio/speech", json!({ "model": "scripted", "input": "a" }), (400, "VALIDATION_FAILED", Some("model"))),
+            ("/v1/audio/speech", json!({ "model": "none", "stream_format": "sse" }), (404, "FEATURE_NOT_FOUND", Some("model"))),
+            ("/v1/images/edits", picture(json!({})), (400, "VALIDATION_FAILED", Some("image"))),
+            ("/v1/images/variations", picture(json!({})), (404, "UNKNOWN_METHOD", None)),
+            ("/v1/models", json!({}), (404, "UNKNOWN_METHOD", None)),
+        ] {
+            let answer = send(post(&server, path, &body)).await;
+            assert_eq!(answer.error(), error, "{body}: {}", answer.body);
+            assert!(answer.header("x-request-id").is_some_and(|id| !id.is_empty()), "{body}");
+        }
+        let form = Form::new().text("model", "scripted").text("prompt", "a").text("seconds", "long").text("variables[mood]", "calm");
+        let answer = send(browser().post(format!("{}/v1/videos", server.url())).multipart(form)).await;
+        assert_eq!(answer.error(), (400, "VALIDATION_FAILED", Some("seconds")));
+        for name in ["seconds: ", "model: ", "variables.mood: "] {
+            assert!(answer.body["error"]["message"].as_str().unwrap().contains(name), "{}", answer.body);
+        }
+        let no_json = post(&server, IMAGES, &json!({})).body("{");
+        assert_eq!(send(no_json).await.error(), (400, "MALFORMED_MESSAGE", None));
+        let endless = picture(json!({ "prompt": "a".repeat(1024 * 1024) }));
+        assert_eq!(send(post(&server, IMAGES, &endless)).await.error(), (413, "MESSAGE_TOO_LARGE", None));
+        assert_eq!(requests(&server).await, 0);
+    }
+
+    async fn who_names_nobody_is_refused_where_no_user_is_configured(db: TestDatabase) {
+        let server = TestServer::start_with(&db, |config| config.front.enabled = true).await;
+        server.scripted_feature().await;
+        let answer = send(post(&server, IMAGES, &picture(json!({ "user": "" })))).await;
+        assert_eq!(answer.error(), (400, "VALIDATION_FAILED", Some("user")));
+        let answer = send(post(&server, IMAGES, &picture(json!({ "user": "12" })))).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    }
+
+    async fn what_a_job_ends_with_is_an_error_that_no_client_repeats(db: TestDatabase) {
+        let server = with_front(&db).await;
+        for (step, error) in [
+            ("reject", (400, "PROVIDER_REJECTED_CONTENT", None)),
+            ("invalid_input", (400, "PROVIDER_REJECTED_INPUT", None)),
+            ("fail", (502, "PROVIDER_FAILED", None)),
+            ("nothing", (502, "PROVIDER_NO_OUTPUT", None)),
+            ("garbage", (502, "PROVIDER_INVALID_OUTPUT", None)),
+            ("ambiguous", (502, "PROVIDER_OUTCOME_UNKNOWN", None)),
+        ] {
+            let script = Script::new(&[step]);
+            let answer = send(post(&server, IMAGES, &picture(script.json()))).await;
+            assert_eq!(answer.error(), error, "{step}");
+            assert_eq!(answer.header("x-should-retry"), Some("false"), "{step}");
+            let id: i64 = answer.header("x-atelier-request-id").unwrap().parse().unwrap();
+            assert_eq!(answer.body["error"]["request_id"], id.to_string(), "{step}");
+            assert_eq!(server.request(id).await.user_id, USER);
+        }
+    }
+
+    async fn a_request_of_the_front_is_an_ordinary_one(db: TestDatabase) {
+        let server = with_front(&db).await;
+        let script = Script::new(&[]).gated();
+        let mut asked = picture(script.json());
+        asked.as_object_mut().unwrap().extend(json!({
+            "model": "scripted/plain", "n": 2, "size": "512x512", "seed": 7, "negative_prompt": "rain", "cfg_scale": 3.5,
+            "metadata": { "order": "A-1" }, "project_id": 3, "quality": "high", "user": "12",
+        }).as_object().unwrap().clone());
+        let answer = tokio::spawn(send(post(&server, IMAGES, &asked)));
+        let listed = newest(&server).await;
+        let input = listed.input.clone().unwrap();
+        let output = input.output.unwrap();
+        assert_eq!((listed.user_id, listed.project_id, listed.user_prompt.as_str()), (12, Some(3), "Xin chào"));
+        assert_eq!((input.variations, input.seed, input.negative_prompt.as_deref(), input.cfg_scale), (2, Some(7), Some("rain"), Some(3.5)));
+        assert_eq!((output.width, output.height), (Some(512), Some(512)));
+        assert!(input.extra.unwrap().fields.contains_key("quality"));
+        assert!(listed.metadata.unwrap().fields.contains_key("order"));
+        assert!(listed.template_id.is_some());
+
+        let cancel = CancelRequestRequest { id: listed.id, stop_processing: true };
+        server.requests().cancel_request(cancel).await.unwrap();
+        let answer = within(answer).await.unwrap();
+        assert_eq!(answer.error(), (409, "CANCELLED", None));
+        assert_eq!(answer.header("x-should-retry"), Some("false"));
+    }
+
+    async fn what_one_variation_has_made_is_told_although_another_failed(db: TestDatabase) {
+        let server = with_front(&db).await;
+        let script = Script::new(&[]).gated();
+        let mut asked = picture(script.json());
+        asked["n"] = json!(2);
+        let answer = tokio::spawn(send(post(&server, IMAGES, &asked)));
+        let listed = newest(&server).await;
+        let jobs = jobs_of(&server, listed.id).await;
+        let cancel = CancelJobRequest { id: jobs[0].id, stop_processing: true };
+        server.jobs().cancel_job(cancel).await.unwrap();
+        script.open_gate();
+        let answer = within(answer).await.unwrap();
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        assert_eq!(answer.body["data"].as_array().unwrap().len(), 1);
+    }
+
+    async fn a_connection_that_breaks_loses_nothing(db: TestDatabase) {
+        let server = with_front(&db).await;
+        let script = Script::new(&[]).gated();
+        let call = || post(&server, IMAGES, &picture(script.json())).header("idempotency-key", "k-1");
+        let dropped = tokio::spawn(call().send());
+        let asked = newest(&server).await;
+        dropped.abort();
+        let _ = dropped.await;
+        script.open_gate();
+        let answers = [send(call()).await, send(call()).await];
+        for answer in &answers {
+            assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+            assert_eq!(answer.header("x-atelier-request-id"), Some(&*asked.id.to_string()));
+            assert_eq!(answer.body, answers[0].body);
+        }
+        assert_eq!((requests(&server).await, script.calls_of("submit").len()), (1, 1));
+        let other = post(&server, IMAGES, &picture(json!({ "seed": 1 }))).header("idempotency-key", "k-1");
+        assert_eq!(send(other).await.error(), (400, "IDEMPOTENCY_KEY_REUSED", Some("Idempotency-Key")));
+    }
+
+    async fn pictures_that_come_along_are_kept_with_the_request_although_links_are_not_followed(db: TestDatabase) {
+        let server = TestServer::start_with(&db, |config| {
+            enable(config);
+            config.fetch.enabled = Some(false);
+        }).await;
+        let feature = server.scripted_feature().await;
+        let small = CreateFeatureRequest { name: "drawn".to_owned(), ..scripted_feature("drawn") };
+        let properties = FeatureProperties { provider: "builtin".to_owned(), ..small.properties.clone().unwrap() };
+        server.add_feature(CreateFeatureRequest { properties: Some(properties), ..small }).await;
+        let edit = |model: &str, files: &[(&'static str, Vec<u8>)]| {
+            let form = Form::new().text("model", model.to_owned()).text("prompt", "Xin chào").text("user", "12");
+            let form = files.iter().fold(form, |form, (name, content)| {
+                form.part(*name, Part::bytes(content.clone()).file_name("a.png"))
+            });
+            browser().post(format!("{}/v1/images/edits", server.url())).multipart(form)
+        };
+        let source = png((48, 32));
+        let answer = send(edit("scripted", &[("image[]", source.clone())]).header("idempotency-key", "k")).await;
+        assert_eq!(answer.body["size"], "48x32", "{}", answer.body);
+        let again = send(edit("scripted", &[("image[]", source.clone())]).header("idempotency-key", "k")).await;
+        assert_eq!(answer.body, again.body);
+        let other = send(edit("scripted", &[("image[]", png((8, 8)))]).header("idempotency-key", "k")).await;
+        assert_eq!(other.error(), (400, "IDEMPOTENCY_KEY_REUSED", Some("Idempotency-Key")));
+        let asked = newest(&server).await;
+        assert_eq!((asked.user_id, asked.user_media_urls.len()), (12, 1));
+        assert!(asked.user_media_urls[0].starts_with("https://uploads.invalid/"), "{:?}", asked.user_media_urls);
+        // Whoever knows the link gets nothing by it.
+        let stolen = CreateRequestRequest { user_media_urls: asked.user_media_urls, ..request_for(feature) };
+        let job = server.create(stolen).await.1.remove(0);
+        assert_eq!(server.ended(job.id).await.code(), "INPUT_UNREADABLE");
+
+        for (model, files, field) in [
+            ("scripted", vec![], "image"),
+            ("scripted", vec![("image", b"GIF89a, or not".to_vec())], "image"),
+            ("scripted", vec![("image", source.clone()), ("mask", source.clone())], "mask"),
+            ("drawn", vec![("image", source.clone())], "user_media_urls[0]"),
+        ] {
+            let answer = send(edit(model, &files)).await;
+            assert_eq!(answer.error(), (400, "VALIDATION_FAILED", Some(field)), "{}", answer.body);
+        }
+        assert_eq!(requests(&server).await, 2);
+    }
+
+    async fn a_voice_is_the_variable_of_that_name(db: TestDatabase) {
+        let server = TestServer::start_with(&db, enable).await;
+        let feature = CreateFeatureRequest { category: MediaType::Audio.into(), ..scripted_feature("speech") };
+        let feature = server.add_feature(feature).await.id;
+        let mut template = plain_template(feature, "reader");
+        template.template_data.as_mut().unwrap().variables.push(variable("voice", TemplateVariableType::String));
+        server.add_template(template).await;
+        for voice in [json!("mai"), json!({ "id": "mai" })] {
+            let asked = json!({ "model": "speech/reader", "input": "Xin chào", "voice": voice });
+            // The scripted provider makes pictures, which are no speech.
+            let answer = send(post(&server, "/v1/audio/speech", &asked)).await;
+            assert_eq!(answer.error(), (502, "PROVIDER_INVALID_OUTPUT", None));
+            let input = newest(&server).await.input.unwrap();
+            assert_eq!(input.variables["voice"], value(&json!("mai")));
+            assert_eq!(input.extra.unwrap_or_default().fields.len(), 0);
+        }
+    }
+
+    async fn a_video_is_there_in_parts_and_not_before_it_is_made(db: TestDatabase) {
+        let server = with_front(&db).await;
+        let file = tempfile::Builder::new().suffix(".mp4").tempfile().unwrap();
+        std::fs::write(file.path(), ffmpeg("-f lavfi -i testsrc=size=64x64:rate=5:duration=1 -pix_fmt yuv420p", "mp4")).unwrap();
+        let script = Script::delivering(file.path()).gated();
+        let feature = CreateFeatureRequest { category: MediaType::Video.into(), ..scripted_feature("clips") };
+        server.add_feature(feature).await;
+        let mut asked = picture(script.json());
+        asked["model"] = json!("clips");
+        asked["seconds"] = json!("2");
+        let video = send(post(&server, "/v1/videos", &asked)).await.body;
+        assert_eq!((&video["object"], &video["seconds"], &video["model"]), (&json!("video"), &json!("2"), &json!("clips")));
+        let url = format!("{}/v1/videos/{}", server.url(), video["id"].as_str().unwrap());
+        let content = || browser().get(format!("{url}/content"));
+        assert_eq!(send(content()).await.error(), (404, "REQUEST_UNFINISHED", None));
+        script.open_gate();
+        let job = jobs_of(&server, newest(&server).await.id).await.remove(0);
+        server.completed(job.id).await;
+        assert_eq!(send(browser().get(&url)).await.body["status"], "completed");
+        let part = send(content().header(RANGE, "bytes=4-7")).await;
+        assert_eq!((part.status, part.header("content-type")), (StatusCode::PARTIAL_CONTENT, Some("video/mp4")));
+        assert!(part.headers[CONTENT_RANGE].to_str().unwrap().starts_with("bytes 4-7/"));
+        let whole = send(content()).await;
+        assert_eq!(whole.headers[CONTENT_LENGTH].to_str().unwrap(), server.media_of(job.id).await[0].file_size.to_string());
+        assert_eq!(send(browser().get(format!("{url}/content?variant=spritesheet"))).await.error(), (400, "VALIDATION_FAILED", Some("variant")));
+
+        let picture = server.create(request_for(job.feature_id - 1)).await.0;
+        for unknown in ["video_0", "video_x", "1", &format!("video_{}", picture.id)] {
+            let asked = browser().get(format!("{}/v1/videos/{unknown}", server.url()));
+            assert_eq!(send(asked).await.error(), (404, "REQUEST_NOT_FOUND", None), "{unknown}");
+        }
+        assert_eq!(send(browser().delete(&url)).await.body["deleted"], true);
+        assert_eq!(send(content()).await.error(), (404, "REQUEST_NOT_FOUND", None));
+    }
+
+    async fn one_server_draws_through_another(db: TestDatabase) {
+        let other = TestDatabase::create(Backend::Sqlite).await;
+        let painter = with_front(&other).await;
+        let base = format!("base_url={}/v1", painter.url());
+        let settings = [
+            "kind=openai", &base, "api_key=nobody's", r#"makes=["image"]"#, "image_model=scripted/plain", "partial_images=2",
+        ];
+        let inputs = Inputs {
+            file: Some("/dev/null".into()),
+            flags: settings.map(|setting| Flag::Set(format!("providers.painter.{setting}"))).to_vec(),
+            ..Inputs::default()
+        };
+        let providers = Config::load(&inputs).unwrap().config.providers;
+        let server = TestServer::start_with(&db, |config| config.providers.extend(providers)).await;
+        let feature = server.add_feature(CreateFeatureRequest {
+            name: "painted".to_owned(),
+            category: MediaType::Image.into(),
+            properties: Some(FeatureProperties { provider: "painter".to_owned(), ..Default::default() }),
+            ..Default::default()
+        });
+        let ended = server.made(request_for(feature.await.id)).await;
+        assert_eq!(ended.job.status(), JobStatus::Completed);
+        let drawn = newest(&painter).await;
+        assert_eq!((drawn.user_id, drawn.user_prompt.as_str()), (USER, "Xin chào"));
+        assert_eq!(requests(&painter).await, 1);
+    }
+}
+
+fn png((width, height): (u32, u32)) -> Vec<u8> {
+    let picture = RgbImage::from_pixel(width, height, Rgb([200, 30, 60]));
+    encode(&picture, Format::Png).unwrap().into()
+}
+
+async fn jobs_of(server: &TestServer, request_id: i64) -> Vec<Job> {
+    let asked = ListJobsRequest {
+        request_id,
+        ..Default::default()
+    };
+    let listed = server.jobs().list_jobs(asked).await;
+    listed.unwrap().into_inner().jobs
+}
+
+/// The newest request, once there is one.
+async fn newest(server: &TestServer) -> Request {
+    within(async {
+        loop {
+            let listed = server
+                .requests()
+                .list_requests(ListRequestsRequest::default())
+                .await;
+            if let Some(request) = listed.unwrap().into_inner().requests.into_iter().next() {
+                return request;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+}
