@@ -3,6 +3,7 @@
 
 mod fault;
 mod openai;
+mod sdapi;
 mod studio;
 
 use std::{
@@ -37,6 +38,9 @@ pub enum Protocol {
     /// Images and speech as OpenAI has them.
     #[value(name = "openai")]
     OpenAi,
+    /// AUTOMATIC1111's web UI.
+    #[value(name = "sdapi")]
+    SdApi,
 }
 
 /// One call that was made.
@@ -95,6 +99,7 @@ impl StandIn {
         });
         let routes = match protocol {
             Protocol::OpenAi => openai::routes(),
+            Protocol::SdApi => sdapi::routes(),
         };
         let router = routes
             .layer(middleware::from_fn_with_state(desk.clone(), note))

@@ -1,6 +1,5 @@
 //! `images/generations`: a picture from a prompt, with previews where the service streams.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use codec::Kind;
 use reqwest::Response;
@@ -11,7 +10,7 @@ use crate::{
     domain::JsonMap,
     provider::{
         Content, Output, OutputFile, Progress, ProviderError, Task,
-        http::{Effect, Words, lost},
+        http::{Effect, Words, decoded, lost},
     },
 };
 
@@ -77,7 +76,7 @@ impl OpenAi {
                     task.progress.send(Progress {
                         fraction: FIRST_PREVIEW + share.min(1.0) * (0.9 - FIRST_PREVIEW),
                         message: "drawing".to_owned(),
-                        preview: decoded(&event),
+                        preview: in_base64(&event),
                     });
                 }
             }
@@ -118,7 +117,7 @@ impl OpenAi {
     }
 
     async fn picture(&self, item: Body) -> Result<Option<OutputFile>, ProviderError> {
-        let content = match (decoded(&item), item.get("url").and_then(Value::as_str)) {
+        let content = match (in_base64(&item), item.get("url").and_then(Value::as_str)) {
             (Some(bytes), _) => Content::Memory(bytes),
             (None, Some(url)) => Content::File(self.api()?.fetch(url, Kind::Image).await?),
             (None, None) => return Ok(None),
@@ -132,12 +131,6 @@ impl OpenAi {
     }
 }
 
-/// The picture in `b64_json`, which some services write as a data URL.
-fn decoded(item: &Body) -> Option<Bytes> {
-    let text = item.get("b64_json")?.as_str()?;
-    let text = match text.split_once(";base64,") {
-        Some((begin, rest)) if begin.starts_with("data:") => rest,
-        _ => text,
-    };
-    BASE64_STANDARD.decode(text.trim()).ok().map(Bytes::from)
+fn in_base64(item: &Body) -> Option<Bytes> {
+    decoded(item.get("b64_json")?.as_str()?)
 }
