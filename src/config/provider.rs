@@ -173,6 +173,10 @@ providers! {
         fields: BTreeMap<String, String> as Fields = {};
         /// The path that draws.
         images_path: String = "images/generations";
+        /// The path that works from the pictures of a request, such as `images/edits`; if not set, pictures are not sent.
+        edits_path: Option<String>;
+        /// The field of the form that carries each of these pictures.
+        picture_field: String = "image[]";
         /// The path that speaks.
         speech_path: String = "audio/speech";
         /// How long a call may take.

@@ -1,4 +1,4 @@
-//! `images/generations`: a picture from a prompt, with previews where the service streams.
+//! `images/generations` and `images/edits`: a picture from a prompt, or from pictures, with previews where the service streams.
 
 use bytes::Bytes;
 use codec::Kind;
@@ -11,6 +11,7 @@ use crate::{
     provider::{
         Content, Output, OutputFile, Progress, ProviderError, Task,
         http::{Effect, Words, decoded, lost},
+        tell_withheld,
     },
 };
 
@@ -20,7 +21,8 @@ const FIRST_PREVIEW: f64 = 0.2;
 impl OpenAi {
     pub(super) async fn draw(&self, task: &Task) -> Result<Output, ProviderError> {
         let mut body = self.body(&task.input, self.config.image_model.as_ref());
-        body.insert("prompt".to_owned(), task.input.instructed_prompt().into());
+        let prompt = task.input.instructed_prompt();
+        body.insert("prompt".to_owned(), without_commands(&prompt).into());
         body.insert("n".to_owned(), json!(1));
         let size = size(&task.input, &self.config.sizes, &self.config.size_separator);
         body.insert("size".to_owned(), size.into());
@@ -34,7 +36,10 @@ impl OpenAi {
                 json!(self.config.partial_images),
             );
         }
-        let request = self.post(&self.config.images_path, &body)?;
+        let request = match &self.config.edits_path {
+            Some(path) if !task.pictures.is_empty() => self.edit(path, &body, task).await?,
+            _ => self.post(&self.config.images_path, &body)?,
+        };
         let response = self.api()?.open(request, Effect::Pays).await?;
         let streams = response.headers().get("content-type");
         let streams = streams.is_some_and(|it| it.as_bytes().starts_with(b"text/event-stream"));
@@ -94,12 +99,20 @@ impl OpenAi {
             }
             _ => Vec::new(),
         };
-        let mut files = Vec::new();
+        let (mut files, mut refusal) = (Vec::new(), None);
+        let count = items.len();
         for item in items {
-            if let Value::Object(item) = item {
+            // Some services write why there is no picture in its place.
+            if let Some(error) = item.get("error").filter(|error| !error.is_null()) {
+                refusal = Some(Words::of(error.to_string().as_bytes()).without_status());
+            } else if let Value::Object(item) = item {
                 files.extend(self.picture(item).await?);
             }
         }
+        if let Some(refusal) = refusal.filter(|_| files.is_empty()) {
+            return Err(refusal);
+        }
+        let withheld = count - files.len();
         let told = [
             "model",
             "usage",
@@ -110,10 +123,9 @@ impl OpenAi {
         ];
         let told = told.into_iter().filter_map(|key| answer.remove_entry(key));
         let told = told.filter(|(_, value)| !value.is_null());
-        Ok(Output {
-            files,
-            metadata: told.collect(),
-        })
+        let mut metadata = told.collect();
+        tell_withheld(&mut metadata, withheld);
+        Ok(Output { files, metadata })
     }
 
     async fn picture(&self, item: Body) -> Result<Option<OutputFile>, ProviderError> {
@@ -129,6 +141,11 @@ impl OpenAi {
             metadata.into_iter().collect::<JsonMap>(),
         )))
     }
+}
+
+/// The prompt without what stable-diffusion.cpp would take further keys of the call from.
+fn without_commands(prompt: &str) -> String {
+    prompt.replace("<sd_cpp_extra_args>", "sd_cpp_extra_args")
 }
 
 fn in_base64(item: &Body) -> Option<Bytes> {
