@@ -1,6 +1,7 @@
 //! The form of `images/edits`.
 
 use bytes::Bytes;
+use codec::Format;
 use reqwest::{
     Method, RequestBuilder,
     multipart::{Form, Part},
@@ -28,23 +29,22 @@ impl OpenAi {
             form = form.text(key.clone(), text);
         }
         for picture in task.pictures_to_work_from() {
-            let part = part(picture.content.clone(), picture.format.as_str())?;
+            let part = part(picture.content.clone(), picture.format)?;
             form = form.part(self.config.picture_field.clone(), part);
         }
         if let Some(mask) = task.mask() {
-            form = form.part("mask", part(mask::in_transparency(mask).await?, "png")?);
+            form = form.part(
+                "mask",
+                part(mask::in_transparency(mask).await?, Format::Png)?,
+            );
         }
         Ok(self.api()?.request(Method::POST, path)?.multipart(form))
     }
 }
 
-/// The service tells what a file is by its name.
-fn part(content: Bytes, format: &str) -> Result<Part, ProviderError> {
-    let media_type = match format {
-        "jpg" => "image/jpeg".to_owned(),
-        other => format!("image/{other}"),
-    };
+/// Some services tell what a file is by its name.
+fn part(content: Bytes, format: Format) -> Result<Part, ProviderError> {
     let part = Part::stream(content).file_name(format!("picture.{format}"));
-    part.mime_str(&media_type)
+    part.mime_str(format.content_type())
         .map_err(|error| ProviderError::Failed(error.to_string()))
 }
