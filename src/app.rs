@@ -34,7 +34,7 @@ pub use health::{Ailment, Health, Pulse};
 pub use job::Addressee;
 pub use media::{FoundMedia, Unpictured};
 pub use queue::{ANNOUNCE_INTERVAL, AttemptEnd, StoredFile, StoredOutput, WaitingReasons};
-pub use request::{Accepted, Cancellation, Include, Included, ValidRequest};
+pub use request::{Accepted, Cancellation, Include, Included, ValidRequest, ignored_inputs};
 pub use storage::{Removal, RemovalMode, Sweep, Withheld};
 pub use template::{Rendered, Trial};
 pub use trend::Folded;

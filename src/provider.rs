@@ -9,10 +9,12 @@ pub mod clean;
 pub mod exec;
 pub mod fetch;
 mod http;
+mod mask;
 pub mod openai;
 mod output;
 mod registry;
 pub mod scripted;
+pub mod sdapi;
 pub mod voice;
 mod webhook;
 
@@ -27,6 +29,7 @@ use url::Url;
 
 use crate::domain::{JobInput, JsonMap, MediaType, Problem};
 
+use output::tell_withheld;
 pub use output::{Content, HeldFile, Output, OutputFile};
 pub use registry::Registry;
 pub use webhook::{Forged, WebhookCall};
@@ -80,6 +83,18 @@ pub trait Provider: Send + Sync {
 
     /// Whether it is handed the pictures that a request brings, in [`Task::pictures`]; otherwise it gets their links.
     fn takes_pictures(&self, media_type: MediaType) -> bool {
+        let _ = media_type;
+        false
+    }
+
+    /// Most pictures that it works from at once, where it takes any.
+    fn max_pictures(&self, media_type: MediaType) -> usize {
+        let _ = media_type;
+        usize::MAX
+    }
+
+    /// Whether it has a place for a mask of the first picture, which it then finds by [`Task::mask`].
+    fn takes_mask(&self, media_type: MediaType) -> bool {
         let _ = media_type;
         false
     }
@@ -145,7 +160,7 @@ pub struct Task {
     pub media_type: MediaType,
     /// All that was asked for, resolved.
     pub input: JobInput,
-    /// What the request brings, in the order of its fields. Only [`Provider::submit`] gets them, and only of a provider that
+    /// What the request brings, in the order of its fields, the mask last. Only [`Provider::submit`] gets them, and only of a provider that
     /// takes them.
     pub pictures: Vec<Picture>,
     /// Canonical lower-case UUID, the same for every call about one submission, and written down before it is made.
@@ -157,6 +172,21 @@ pub struct Task {
     /// Cancelled when the attempt must end: time is up, the lease is lost, the server stops. A provider that does the work
     /// itself stops then.
     pub cancelled: CancellationToken,
+}
+
+/// The field that brings the mask.
+pub(crate) const MASK: &str = "input.mask_url";
+
+impl Task {
+    /// What of the first picture is to be made anew.
+    pub fn mask(&self) -> Option<&Picture> {
+        self.pictures.iter().find(|picture| picture.field == MASK)
+    }
+
+    /// The pictures without the mask.
+    pub fn pictures_to_work_from(&self) -> impl Iterator<Item = &Picture> {
+        self.pictures.iter().filter(|picture| picture.field != MASK)
+    }
 }
 
 /// A picture that a request brings.

@@ -3,6 +3,7 @@
 
 mod fault;
 mod openai;
+mod sdapi;
 mod studio;
 
 use std::{
@@ -14,15 +15,15 @@ use std::{
 use axum::{
     Json,
     body::{Body, to_bytes},
-    extract::{Request, State},
-    http::HeaderMap,
+    extract::{DefaultBodyLimit, FromRequest, Multipart, Request, State},
+    http::{HeaderMap, request::Parts},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -37,6 +38,9 @@ pub enum Protocol {
     /// Images and speech as OpenAI has them.
     #[value(name = "openai")]
     OpenAi,
+    /// AUTOMATIC1111's web UI.
+    #[value(name = "sdapi")]
+    SdApi,
 }
 
 /// One call that was made.
@@ -48,7 +52,7 @@ pub struct Call {
     pub path: String,
     /// By their names in small letters.
     pub headers: Vec<(String, String)>,
-    /// Its JSON; `null` if it is none.
+    /// Its JSON, or its form, of whose files the types and sizes stand here; `null` if it is neither.
     pub body: Value,
 }
 
@@ -95,10 +99,12 @@ impl StandIn {
         });
         let routes = match protocol {
             Protocol::OpenAi => openai::routes(),
+            Protocol::SdApi => sdapi::routes(),
         };
         let router = routes
             .layer(middleware::from_fn_with_state(desk.clone(), note))
             .route("/stand-in/calls", get(told))
+            .layer(DefaultBodyLimit::disable())
             .with_state(desk.clone());
         Ok(Self {
             address: listener.local_addr()?,
@@ -160,10 +166,33 @@ async fn note(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Re
         method: parts.method.to_string(),
         path: parts.uri.to_string(),
         headers: headers(&parts.headers),
-        body: serde_json::from_slice(&body).unwrap_or_default(),
+        body: match serde_json::from_slice(&body) {
+            Ok(json) => json,
+            Err(_) => form(&parts, &body).await.unwrap_or_default(),
+        },
     };
     desk.note(call);
     next.run(Request::from_parts(parts, Body::from(body))).await
+}
+
+async fn form(parts: &Parts, body: &Bytes) -> Option<Value> {
+    let request = Request::from_parts(parts.clone(), Body::from(body.clone()));
+    let mut form = Multipart::from_request(request, &()).await.ok()?;
+    let mut fields = Map::new();
+    while let Some(field) = form.next_field().await.ok()? {
+        let name = field.name().unwrap_or_default().to_owned();
+        let file = field.file_name().is_some();
+        let media_type = field.content_type().map(str::to_owned);
+        let content = field.bytes().await.ok()?;
+        if file {
+            let files = fields.entry(name).or_insert_with(|| json!([]));
+            let told = json!({ "type": media_type, "bytes": content.len() });
+            files.as_array_mut()?.push(told);
+        } else {
+            fields.insert(name, String::from_utf8_lossy(&content).into());
+        }
+    }
+    Some(Value::Object(fields))
 }
 
 fn headers(headers: &HeaderMap) -> Vec<(String, String)> {

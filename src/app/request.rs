@@ -18,3 +18,4 @@ pub use cancel::Cancellation;
 pub use create::Accepted;
 pub use include::{Include, Included};
 pub use validate::ValidRequest;
+pub use warnings::ignored_inputs;

@@ -173,10 +173,37 @@ providers! {
         fields: BTreeMap<String, String> as Fields = {};
         /// The path that draws.
         images_path: String = "images/generations";
+        /// The path that works from the pictures of a request, such as `images/edits`; if not set, pictures are not sent.
+        edits_path: Option<String>;
+        /// The field of the form that carries each of these pictures.
+        picture_field: String = "image[]";
         /// The path that speaks.
         speech_path: String = "audio/speech";
         /// How long a call may take.
         timeout: Duration = "5m" in "1s"..="1h";
+        /// Whether a call is simply repeated whose answer got lost. `false` where it costs money: such a job fails with
+        /// `PROVIDER_OUTCOME_UNKNOWN`.
+        repeatable: bool = false;
+    }
+
+    /// A service that speaks the protocol of AUTOMATIC1111's web UI.
+    SdApi(SdApiConfig) = "sdapi" {
+        /// What its paths begin with, such as `http://127.0.0.1:7860`.
+        base_url: Url;
+        /// The name that it knows us by, where it asks for one (HTTP Basic).
+        username: Option<String>;
+        /// The password, or `file:PATH` or `env:NAME` of what holds it. It is sent to the origin of `base_url` only.
+        password: Option<SecretString> as Option<Credential>;
+        /// The checkpoint that draws, where a feature names no model; if not set, the one that the service has loaded.
+        model: Option<String>;
+        /// Whether it is asked for the LoRAs of a request, in the prompt as `<lora:NAME:WEIGHT>`.
+        loras: bool = false;
+        /// Width and height are rounded up to a multiple of this.
+        size_step: u32 = 8 in 1..=64;
+        /// How often it is asked how far it is.
+        progress_interval: Duration = "1s" in "100ms"..="1m";
+        /// How long a call may take, which is as long as the work.
+        timeout: Duration = "10m" in "1s"..="1h";
         /// Whether a call is simply repeated whose answer got lost. `false` where it costs money: such a job fails with
         /// `PROVIDER_OUTCOME_UNKNOWN`.
         repeatable: bool = false;

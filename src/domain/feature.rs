@@ -69,6 +69,9 @@ pub struct FeatureProperties {
     /// Whether the files are to tell nothing of how they were made.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub omit_recipe: bool,
+    /// Whether a request is refused that gives what the provider does not read.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub refuse_ignored_inputs: bool,
     /// Keys that Atelier does not know, within the bounds of [`Checks::json`].
     #[serde(flatten)]
     pub extra: JsonMap,
@@ -89,7 +92,7 @@ impl OpenEnded for FeatureProperties {
 
 impl FeatureProperties {
     /// Names of the typed keys, which `extra` must not hold again.
-    const KNOWN: [&'static str; 17] = [
+    const KNOWN: [&'static str; 18] = [
         "provider",
         "model",
         "settings",
@@ -107,6 +110,7 @@ impl FeatureProperties {
         "make_poster",
         "make_preview",
         "omit_recipe",
+        "refuse_ignored_inputs",
     ];
 
     /// The provider that runs its jobs; `builtin` when none is set.

@@ -33,6 +33,9 @@ pub struct GenerationInput {
     /// Page of the product that the output shows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub product_url: Option<String>,
+    /// What of the first picture is to be made anew, a picture too; always empty in a template's defaults.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask_url: Option<String>,
     /// How many variations to make; 0 means the default.
     #[serde(skip_serializing_if = "is_zero")]
     pub batch_size: i32,
@@ -61,12 +64,13 @@ impl OpenEnded for GenerationInput {
 }
 
 impl GenerationInput {
-    const KNOWN: [&'static str; 8] = [
+    const KNOWN: [&'static str; 9] = [
         "negative_prompt",
         "seed",
         "cfg_scale",
         "lora_weights",
         "product_url",
+        "mask_url",
         "batch_size",
         "output",
         "variables",
@@ -135,6 +139,8 @@ impl GenerationInput {
         self.check_loras(&format!("{path}.lora_weights.weights"), checks);
         let product_url = self.product_url.as_deref().unwrap_or_default();
         checks.optional_url(&format!("{path}.product_url"), product_url);
+        let mask_url = self.mask_url.as_deref().unwrap_or_default();
+        checks.optional_url(&format!("{path}.mask_url"), mask_url);
         checks.not_negative(&format!("{path}.variations"), self.batch_size.into());
         checks.json(&format!("{path}.extra"), &self.extra);
         for key in Self::KNOWN

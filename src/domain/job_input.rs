@@ -36,6 +36,9 @@ pub struct JobInput {
     pub media_urls: Vec<String>,
     /// The seed of the request, of the template or of chance, plus the number of the variation; wrapping.
     pub seed: u32,
+    /// Whether nobody set it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub random_seed: bool,
     /// How strictly a diffusion model follows the prompt, 0 to 50; `None`: as the provider likes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cfg_scale: Option<f64>,
@@ -45,6 +48,9 @@ pub struct JobInput {
     /// Page of the product that the output shows; empty if there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub product_url: String,
+    /// What of the first picture is to be made anew, a picture too; empty: all of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub mask_url: String,
     /// Pixels; 0 for sound.
     pub width: u32,
     /// Pixels; 0 for sound.

@@ -45,6 +45,7 @@ impl Recipe {
             ("system_prompt", json!(input.system_prompt)),
             ("media_urls", json!(input.media_urls)),
             ("product_url", json!(input.product_url)),
+            ("mask_url", json!(input.mask_url)),
             ("extra", Value::Object(input.extra.clone())),
         ]);
         Self { shown, withheld }
@@ -91,6 +92,7 @@ fn shown_input(input: &JobInput) -> JsonMap {
         ("negative_prompt", json!(input.negative_prompt)),
         ("media_urls", json!(media_urls)),
         ("product_url", json!(public_part(&input.product_url))),
+        ("mask_url", json!(public_part(&input.mask_url))),
         ("seed", json!(input.seed)),
         ("cfg_scale", json!(input.cfg_scale)),
         ("lora_weights", json!(input.lora_weights)),
@@ -201,6 +203,7 @@ mod tests {
             json!({ "extra": { "token": "5ec2e7" } }),
             json!({ "media_urls": [url] }),
             json!({ "product_url": url }),
+            json!({ "mask_url": url }),
             json!({ "variables": { "photo": url }, "pictures": ["photo"] }),
             json!({ "variables": { "photo": { "media_id": 5 } }, "pictures": ["photo"] }),
         ] {

@@ -182,7 +182,6 @@ pub fn resolve(
     let (variables, template_prompt) =
         fill_template(draft, offer.template, user_prompt, &mut checks);
 
-    let random_seed_used = input.seed.is_none_or(|seed| seed == RANDOM_SEED);
     let first = first_job(
         offer,
         input,
@@ -204,7 +203,7 @@ pub fn resolve(
     checks.finish(Resolved {
         user_prompt: user_prompt.to_owned(),
         template_prompt,
-        random_seed: random_seed_used,
+        random_seed: first.random_seed,
         jobs,
     })
 }
@@ -342,9 +341,11 @@ fn first_job(
             .seed
             .and_then(|seed| u32::try_from(seed).ok())
             .unwrap_or(random_seed),
+        random_seed: input.seed.is_none_or(|seed| seed == RANDOM_SEED),
         cfg_scale: input.cfg_scale,
         lora_weights: input.lora_weights.unwrap_or_default(),
         product_url: input.product_url.unwrap_or_default(),
+        mask_url: input.mask_url.unwrap_or_default(),
         width: form.width,
         height: form.height,
         aspect_ratio: form

@@ -221,6 +221,11 @@ impl TemplateData {
             "template_data.defaults.variables",
             || Flaw::NotSupported.says("must be empty: a variable has its own default"),
         );
+        checks.require(
+            self.defaults.mask_url.as_ref().is_none_or(String::is_empty),
+            "template_data.defaults.mask_url",
+            || Flaw::NotSupported.says("must be empty: a mask is one of a request's picture"),
+        );
         self.defaults.output.resolve(
             "template_data.defaults.output",
             properties,

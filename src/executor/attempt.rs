@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    app::ignored_inputs,
     domain::{Reason, job::Failure},
     media::Storage,
     provider::Output,
@@ -109,6 +110,11 @@ impl Attempt<'_> {
             request_id: self.submission.job.request_id,
             variation: self.submission.job.variation,
             provider: self.submission.provider.name(),
+            ignored_inputs: ignored_inputs(
+                &*self.submission.provider,
+                self.submission.task.media_type,
+                &self.submission.task.input,
+            ),
             task: &self.submission.task,
         }
     }

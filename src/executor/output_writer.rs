@@ -46,6 +46,8 @@ pub(super) struct OutputWriter<'a> {
     pub(super) variation: i32,
     /// The name of the provider that made the output.
     pub(super) provider: &'a str,
+    /// What it did not read of the job's input, by the fields of its request.
+    pub(super) ignored_inputs: Vec<String>,
     pub(super) task: &'a Task,
 }
 
@@ -60,6 +62,10 @@ impl OutputWriter<'_> {
         metadata.insert("provider".to_owned(), self.provider.into());
         metadata.insert("seed".to_owned(), self.task.input.seed.into());
         metadata.remove("omitted");
+        metadata.remove("ignored_inputs");
+        if !self.ignored_inputs.is_empty() {
+            metadata.insert("ignored_inputs".to_owned(), json!(self.ignored_inputs));
+        }
         let recipe = Recipe::new(&self.task.input, self.provider, &metadata);
         metadata.insert("recipe".to_owned(), recipe.to_json().into());
         let (outputs, omitted) = self.write_files(output, &recipe).await?;
@@ -399,6 +405,7 @@ mod tests {
             request_id: 1,
             variation: 0,
             provider: "scripted",
+            ignored_inputs: Vec::new(),
             task: &Task::unwatched(MediaType::Video, serde_json::from_value(input).unwrap()),
         };
         let mut gif = video::writer(Format::Gif, (16, 16), 10).unwrap();

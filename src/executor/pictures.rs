@@ -3,7 +3,7 @@
 use crate::{
     app::Unpictured,
     domain::{Error, Reason, job::Failure, media_id},
-    provider::Picture,
+    provider::{MASK, Picture},
 };
 
 use super::{
@@ -45,6 +45,10 @@ impl Submission<'_> {
             } else if let Some(link) = value.as_str().filter(|link| !link.is_empty()) {
                 pictures.push(self.linked_picture(field, link).await?);
             }
+        }
+        if !input.mask_url.is_empty() && self.provider.takes_mask(self.task.media_type) {
+            let mask = self.linked_picture(MASK.to_owned(), &input.mask_url);
+            pictures.push(mask.await?);
         }
         Ok(pictures)
     }

@@ -3,6 +3,7 @@
 
 mod error;
 mod guard;
+mod shared;
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,6 +23,7 @@ use super::HeldFile;
 use guard::Guard;
 
 pub use error::{FetchError, Unfetched};
+pub use shared::Shared;
 
 const MAX_REDIRECTS: usize = 5;
 /// Between tries of what broke off or was away.
@@ -57,6 +59,7 @@ pub struct Fetcher {
     rules: Arc<AddressRules>,
     limits: FetchLimits,
     own: Option<Own>,
+    shared: shared::Links,
 }
 
 /// What an operator has configured: it may be anywhere, and gets the credentials.
@@ -80,6 +83,7 @@ impl Fetcher {
             rules,
             limits,
             own: None,
+            shared: shared::Links::default(),
         })
     }
 

@@ -6,10 +6,11 @@ mod refusal;
 
 use std::time::Duration;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::{Bytes, BytesMut};
 use codec::Kind;
 use reqwest::{
-    Client, Method, RequestBuilder, Response, Url,
+    Client, Method, RequestBuilder, Response, StatusCode, Url,
     header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
@@ -163,6 +164,29 @@ impl Api {
         effect: Effect,
     ) -> Result<Response, ProviderError> {
         let response = request.send().await.map_err(|error| lost(&error, effect))?;
+        self.accepted(response, effect).await
+    }
+
+    /// The answer; `None` if the service has no such path.
+    pub(super) async fn send_if_known(
+        &self,
+        request: RequestBuilder,
+        effect: Effect,
+    ) -> Result<Option<Answer>, ProviderError> {
+        let response = request.send().await.map_err(|error| lost(&error, effect))?;
+        let unknown = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
+        if unknown.contains(&response.status()) {
+            return Ok(None);
+        }
+        let response = self.accepted(response, effect).await?;
+        self.whole(response, effect).await.map(Some)
+    }
+
+    async fn accepted(
+        &self,
+        response: Response,
+        effect: Effect,
+    ) -> Result<Response, ProviderError> {
         if response.status().is_success() {
             return Ok(response);
         }
@@ -205,6 +229,15 @@ impl Answer {
             }
         }
     }
+}
+
+/// A file as base64, which some services write as a data URL.
+pub(super) fn decoded(text: &str) -> Option<Bytes> {
+    let text = match text.split_once(";base64,") {
+        Some((begin, rest)) if begin.starts_with("data:") => rest,
+        _ => text,
+    };
+    BASE64_STANDARD.decode(text.trim()).ok().map(Bytes::from)
 }
 
 /// What it means that there is no whole answer. Its words name no query, which may hold a signature.

@@ -1,5 +1,6 @@
 //! Services that speak the protocol of OpenAI's images and speech, wherever they are: see docs/providers/openai.md.
 
+mod edits;
 mod events;
 mod images;
 mod size;
@@ -24,6 +25,12 @@ type Body = Map<String, Value>;
 
 /// Inputs that every service of the kind reads; others, where a field is named for them.
 const READ: [&str; 3] = ["user_prompt", "width", "height"];
+
+/// Those that bring pictures.
+const PICTURES: [&str; 2] = ["user_media_urls", "variables"];
+
+/// Most pictures of one call, which is the protocol's own limit.
+const MAX_PICTURES: usize = 16;
 
 /// A service that speaks the protocol.
 pub struct OpenAi {
@@ -111,6 +118,19 @@ impl Provider for OpenAi {
     fn reads(&self, media_type: MediaType, input: &str) -> bool {
         READ.contains(&input) && (media_type != MediaType::Audio || input == "user_prompt")
             || self.config.fields.contains_key(input)
+            || PICTURES.contains(&input) && self.takes_pictures(media_type)
+    }
+
+    fn takes_pictures(&self, media_type: MediaType) -> bool {
+        media_type == MediaType::Image && self.config.edits_path.is_some()
+    }
+
+    fn max_pictures(&self, _: MediaType) -> usize {
+        MAX_PICTURES
+    }
+
+    fn takes_mask(&self, media_type: MediaType) -> bool {
+        self.takes_pictures(media_type)
     }
 
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {

@@ -70,3 +70,10 @@ impl AsRef<Path> for HeldFile {
         &self.path
     }
 }
+
+/// Tells how many outputs the service did not hand over beside those that it did, as when its policy withholds some.
+pub(super) fn tell_withheld(metadata: &mut JsonMap, count: usize) {
+    if count > 0 {
+        metadata.insert("outputs_withheld".to_owned(), count.into());
+    }
+}

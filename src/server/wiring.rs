@@ -24,6 +24,7 @@ use crate::{
         fetch::{FetchLimits, Fetcher},
         openai::OpenAi,
         scripted::Scripted,
+        sdapi::SdApi,
         voice::Voice,
     },
     rpc::FrontSettings,
@@ -212,6 +213,10 @@ fn build_providers(config: &Config, runs_jobs: bool) -> Result<Registry, StartEr
             ProviderConfig::OpenAi(openai) => {
                 let files = fetcher(config, config.limits.output_bytes)?;
                 providers.with(OpenAi::new(name, openai, &files))
+            }
+            ProviderConfig::SdApi(sdapi) => {
+                let files = fetcher(config, config.limits.output_bytes)?;
+                providers.with(SdApi::new(name, sdapi, &files))
             }
             ProviderConfig::Voice(voice) => {
                 let command = |name: &str| match config.providers.get(name) {

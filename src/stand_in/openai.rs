@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{Multipart, Path, State},
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     Desk,
-    studio::{Order, make},
+    studio::{Edit, Order, edit, make},
 };
 use crate::{domain::MediaType, provider::ProviderError};
 
@@ -23,7 +23,8 @@ type Answer = Result<Response, Response>;
 
 pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()
-        .route("/v1/images/generations", post(draw))
+        .route("/v1/images/generations", post(generate))
+        .route("/v1/images/edits", post(work_over))
         .route("/v1/audio/speech", post(speak))
         .route("/v1/models", get(models))
         .route("/v1/files/{number}", get(file))
@@ -40,13 +41,57 @@ async fn file(State(desk): State<Arc<Desk>>, Path(number): Path<usize>) -> Answe
         .ok_or_else(|| refusal(StatusCode::NOT_FOUND, "file", "there is no such file"))
 }
 
-async fn draw(State(desk): State<Arc<Desk>>, body: Bytes) -> Answer {
+/// What an edit works from.
+struct Brought {
+    pictures: Vec<Bytes>,
+    mask: Option<Bytes>,
+}
+
+async fn generate(State(desk): State<Arc<Desk>>, body: Bytes) -> Answer {
     if let Some(answer) = met_fault(&desk).await {
         return Ok(answer);
     }
-    let body = parse(&body)?;
-    let prompt = required(&body, "prompt")?;
-    let (width, height) = size(&body)?;
+    draw(&desk, &parse(&body)?, None).await
+}
+
+async fn work_over(State(desk): State<Arc<Desk>>, mut form: Multipart) -> Answer {
+    if let Some(answer) = met_fault(&desk).await {
+        return Ok(answer);
+    }
+    let unread = |error: axum::extract::multipart::MultipartError| {
+        refusal(StatusCode::BAD_REQUEST, "body", &error.to_string())
+    };
+    let (mut pictures, mut mask) = (Vec::new(), None);
+    let mut body = Map::new();
+    while let Some(field) = form.next_field().await.map_err(unread)? {
+        let name = field.name().unwrap_or_default().to_owned();
+        let content = field.bytes().await.map_err(unread)?;
+        match name.as_str() {
+            "image" | "image[]" => pictures.push(content),
+            "mask" => mask = Some(content),
+            "prompt" => drop(body.insert(name, String::from_utf8_lossy(&content).into())),
+            _ => {
+                let text = || String::from_utf8_lossy(&content).into();
+                let value = serde_json::from_slice(&content).unwrap_or_else(|_| text());
+                body.insert(name, value);
+            }
+        }
+    }
+    if pictures.is_empty() {
+        let words = "image is required";
+        return Err(refusal(StatusCode::BAD_REQUEST, "image", words));
+    }
+    draw(
+        &desk,
+        &Value::Object(body),
+        Some(&Brought { pictures, mask }),
+    )
+    .await
+}
+
+async fn draw(desk: &Desk, body: &Value, brought: Option<&Brought>) -> Answer {
+    let prompt = required(body, "prompt")?;
+    let (width, height) = size(body)?;
     let order = Order {
         media_type: MediaType::Image,
         prompt,
@@ -56,12 +101,12 @@ async fn draw(State(desk): State<Arc<Desk>>, body: Bytes) -> Answer {
         seed: number(&body["seed"], 1),
     };
     if body["stream"] == json!(true) {
-        return stream(&order, number(&body["partial_images"], 0)).await;
+        return stream(&order, brought, number(&body["partial_images"], 0)).await;
     }
     let mut data = Vec::new();
     for variation in 0..number(&body["n"], 1).min(10) {
         let seed = order.seed + variation;
-        let picture = make(&Order { seed, ..order }).await.map_err(failed)?;
+        let picture = paint(&Order { seed, ..order }, brought).await?;
         data.push(match body["response_format"].as_str() {
             Some("url") => json!({ "url": format!("/v1/files/{}", desk.keep(picture)) }),
             _ => json!({ "b64_json": BASE64_STANDARD.encode(picture), "revised_prompt": prompt }),
@@ -72,21 +117,24 @@ async fn draw(State(desk): State<Arc<Desk>>, body: Bytes) -> Answer {
 }
 
 /// The picture grows before it is finished.
-async fn stream(order: &Order<'_>, previews: u32) -> Answer {
+async fn stream(order: &Order<'_>, brought: Option<&Brought>, previews: u32) -> Answer {
+    let name = match brought {
+        None => "image_generation",
+        Some(_) => "image_edit",
+    };
     let mut events = String::new();
     for index in 0..=previews {
         let share = previews - index + 1;
         let (width, height) = (order.width / share, order.height / share);
-        let picture = make(&Order {
+        let smaller = Order {
             width,
             height,
             ..*order
-        })
-        .await
-        .map_err(failed)?;
+        };
+        let picture = paint(&smaller, brought).await?;
         let kind = match index == previews {
-            true => "image_generation.completed",
-            false => "image_generation.partial_image",
+            true => format!("{name}.completed"),
+            false => format!("{name}.partial_image"),
         };
         let mut event = json!({ "type": kind, "b64_json": BASE64_STANDARD.encode(picture) });
         if index < previews {
@@ -95,6 +143,19 @@ async fn stream(order: &Order<'_>, previews: u32) -> Answer {
         events.push_str(&format!("event: {kind}\ndata: {event}\n\n"));
     }
     Ok(([(CONTENT_TYPE, "text/event-stream")], events).into_response())
+}
+
+async fn paint(order: &Order<'_>, brought: Option<&Brought>) -> Result<Bytes, Response> {
+    let drawn = make(order).await.map_err(failed)?;
+    let Some(brought) = brought else {
+        return Ok(drawn);
+    };
+    let edited = edit(Edit {
+        drawn: &drawn,
+        made_from: &brought.pictures[0],
+        mask: brought.mask.as_deref(),
+    });
+    edited.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "image", "Invalid image file"))
 }
 
 async fn speak(State(desk): State<Arc<Desk>>, body: Bytes) -> Answer {

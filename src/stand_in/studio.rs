@@ -1,6 +1,8 @@
 //! Real media for what a stand-in is asked for.
 
 use bytes::Bytes;
+use codec::Format;
+use image::imageops::FilterType;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -48,4 +50,41 @@ pub(super) async fn make(order: &Order<'_>) -> Result<Bytes, ProviderError> {
         Some(Content::Memory(bytes)) => Ok(bytes),
         _ => Err(ProviderError::Failed("nothing was made".to_owned())),
     }
+}
+
+/// A picture that is made from another.
+pub(super) struct Edit<'a> {
+    /// What was asked for.
+    pub(super) drawn: &'a [u8],
+    pub(super) made_from: &'a [u8],
+    /// Where anew: what is transparent, or what is white where nothing is.
+    pub(super) mask: Option<&'a [u8]>,
+}
+
+/// What was asked for, half over what it is made from; only where the mask says so, if there is one. `None` if one of them is
+/// no picture.
+pub(super) fn edit(edit: Edit<'_>) -> Option<Bytes> {
+    let read = |bytes: &[u8]| image::load_from_memory(bytes).ok();
+    let mut drawn = read(edit.drawn)?.to_rgb8();
+    let (width, height) = drawn.dimensions();
+    let fitting = |bytes| Some(read(bytes)?.resize_exact(width, height, FilterType::Triangle));
+    let made_from = fitting(edit.made_from)?.to_rgb8();
+    let mask = match edit.mask {
+        Some(mask) => Some(fitting(mask)?.to_rgba8()),
+        None => None,
+    };
+    let by_alpha = mask
+        .as_ref()
+        .is_some_and(|mask| mask.pixels().any(|it| it.0[3] < 255));
+    for (x, y, pixel) in drawn.enumerate_pixels_mut() {
+        let share = match &mask {
+            None => 0.5,
+            Some(mask) if by_alpha => f32::from(255 - mask[(x, y)].0[3]) / 255.0,
+            Some(mask) => f32::from(mask[(x, y)].0[0]) / 255.0,
+        };
+        for (new, old) in pixel.0.iter_mut().zip(made_from[(x, y)].0) {
+            *new = (f32::from(*new) * share + f32::from(old) * (1.0 - share)) as u8;
+        }
+    }
+    codec::picture::encode(&drawn, Format::Png).ok()
 }

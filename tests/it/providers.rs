@@ -3,5 +3,6 @@
 mod aimock;
 mod clients;
 mod openai;
+mod sdapi;
 mod starter;
 mod voice;

@@ -39,13 +39,15 @@ impl App {
         field: String,
         link: &str,
     ) -> Result<Picture, Unpictured> {
+        // Held until the picture is kept, so that nobody who asks meanwhile fetches it again.
+        let shared = self.links.as_ref().map(|fetcher| fetcher.share(link));
         if let Some(key) = self.storage.find_input(request_id, link).await? {
             let content = self.storage.read(&key).await?;
             return Ok(picture(field, content, &key));
         }
-        let fetcher = self.links.as_ref().ok_or(Unpictured::NotFollowed)?;
+        let shared = shared.ok_or(Unpictured::NotFollowed)?;
         let url = Url::parse(link).map_err(Error::internal)?;
-        let fetched = fetcher.fetch_picture(&url).await?;
+        let fetched = shared.fetch_picture(&url).await?;
         let content = tokio::fs::read(&fetched.file).await;
         let content = Bytes::from(content.map_err(Error::internal)?);
         let key = StorageKey::for_input(request_id, link, fetched.format);

@@ -95,6 +95,7 @@ impl App {
         self.check_filled_look(draft, offer, &mut checks);
         check_pictures(draft, offer.template, &offered.pictures, &mut checks);
         self.check_links(draft, offer, &mut checks);
+        self.check_ignored(draft, offer, &mut checks);
         resolve(draft, offer, self.settings.intake, rand::random(), checks)
     }
 

@@ -1,31 +1,48 @@
-//! Links of a request that nobody would follow.
+//! Pictures of a request that its provider does not take, and links that nobody would follow.
 
 use crate::{
     app::App,
     domain::{Checks, Flaw, Offer, RequestDraft, TemplateData},
     media::Upload,
+    provider::MASK,
 };
 
 impl App {
-    /// Notes the links of a request whose provider takes pictures, where links are not followed, and the uploads of one whose
-    /// provider does not: it would get their links, which lead nowhere.
+    /// Notes pictures and a mask that the request's provider has no place for, its links where links are not followed, and
+    /// uploads where the provider would get their links, which lead nowhere; as far as this process has that provider.
     pub(super) fn check_links(&self, draft: &RequestDraft, offer: Offer<'_>, checks: &mut Checks) {
         let provider = self.providers.get(offer.properties.provider());
-        let takes = provider.is_some_and(|provider| provider.takes_pictures(offer.category));
-        let variables = offer.template.into_iter().flat_map(TemplateData::pictures);
-        let variables = variables.filter_map(|variable| {
-            let given = draft.input.variables.get(&variable.name)?.as_str()?;
-            Some((format!("input.variables.{}", variable.name), given))
-        });
-        let attached = draft.user_media_urls.iter().enumerate();
-        let attached = attached.map(|(index, link)| (format!("user_media_urls[{index}]"), &**link));
-        let links = attached.chain(variables.filter(|(_, link)| !link.is_empty()));
-        for (field, link) in links {
-            let words = match (takes, Upload::is_link(link)) {
-                (false, true) => {
+        let category = offer.category;
+        let mut pictures = pictures_of(draft, offer.template);
+        let takes = provider
+            .as_ref()
+            .is_some_and(|it| it.takes_pictures(category));
+        let most = provider
+            .as_ref()
+            .map_or(usize::MAX, |it| it.max_pictures(category));
+        for (field, _) in pictures.iter().skip(most).filter(|_| takes) {
+            let words = format!(
+                "must be left out: the generator of this feature takes {most} picture(s) at most"
+            );
+            checks.add(field.clone(), Flaw::NotSupported.says(words).max(most));
+        }
+        let mask = draft.input.mask_url.as_deref();
+        if let Some(mask) = mask.filter(|url| !url.is_empty()) {
+            if provider.is_some_and(|it| !it.takes_mask(category)) {
+                let words = "must be left out: the generator of this feature takes no mask";
+                checks.add(MASK, Flaw::NotSupported.says(words));
+            } else if pictures.is_empty() {
+                let words = "must be left out: there is no picture that it could be one of";
+                checks.add(MASK, Flaw::Conflict.says(words));
+            }
+            pictures.push((MASK.to_owned(), Some(mask)));
+        }
+        for (field, link) in pictures {
+            let words = match (takes, link.map(Upload::is_link)) {
+                (false, Some(true)) => {
                     "must be left out: the provider takes no pictures that are sent along"
                 }
-                (true, false) if self.links.is_none() => {
+                (true, Some(false)) if self.links.is_none() => {
                     "must be left out: links are not followed by this server"
                 }
                 _ => continue,
@@ -33,4 +50,22 @@ impl App {
             checks.add(field, Flaw::NotSupported.says(words));
         }
     }
+}
+
+/// The fields that bring pictures, with their links where they do so by one.
+fn pictures_of<'a>(
+    draft: &'a RequestDraft,
+    template: Option<&'a TemplateData>,
+) -> Vec<(String, Option<&'a str>)> {
+    let attached = draft.user_media_urls.iter().enumerate();
+    let attached =
+        attached.map(|(index, link)| (format!("user_media_urls[{index}]"), Some(link.as_str())));
+    let variables = template.into_iter().flat_map(TemplateData::pictures);
+    let variables = variables.filter_map(|variable| {
+        let given = draft.input.variables.get(&variable.name)?;
+        let is_there = !given.is_null() && given.as_str() != Some("");
+        let field = format!("input.variables.{}", variable.name);
+        is_there.then_some((field, given.as_str()))
+    });
+    attached.chain(variables).collect()
 }

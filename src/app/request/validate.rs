@@ -44,7 +44,7 @@ impl App {
         let warnings = resolved
             .jobs
             .first()
-            .map(|job| self.warnings_of(draft, category, &job.provider, &job.prompt));
+            .map(|job| self.warnings_of(draft, category, job));
         Ok(ValidRequest {
             resolved,
             cost: price.saturating_mul(variations),

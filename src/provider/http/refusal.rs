@@ -15,7 +15,7 @@ use crate::provider::ProviderError;
 const MAX_CHARS: usize = 500;
 
 /// Parts of codes and types by which services tell that their content policy refuses.
-const REJECTED: [&str; 7] = [
+const REJECTED: [&str; 8] = [
     "content_policy",
     "content_filter",
     "moderation",
@@ -23,6 +23,7 @@ const REJECTED: [&str; 7] = [
     "nsfw",
     "responsible_ai",
     "sensitive_content",
+    "sensitivecontent",
 ];
 
 /// Parts of codes by which services tell that an account cannot pay.

@@ -1,6 +1,5 @@
-//! `images/generations`: a picture from a prompt, with previews where the service streams.
+//! `images/generations` and `images/edits`: a picture from a prompt, or from pictures, with previews where the service streams.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use codec::Kind;
 use reqwest::Response;
@@ -11,7 +10,8 @@ use crate::{
     domain::JsonMap,
     provider::{
         Content, Output, OutputFile, Progress, ProviderError, Task,
-        http::{Effect, Words, lost},
+        http::{Effect, Words, decoded, lost},
+        tell_withheld,
     },
 };
 
@@ -21,7 +21,8 @@ const FIRST_PREVIEW: f64 = 0.2;
 impl OpenAi {
     pub(super) async fn draw(&self, task: &Task) -> Result<Output, ProviderError> {
         let mut body = self.body(&task.input, self.config.image_model.as_ref());
-        body.insert("prompt".to_owned(), task.input.instructed_prompt().into());
+        let prompt = task.input.instructed_prompt();
+        body.insert("prompt".to_owned(), without_commands(&prompt).into());
         body.insert("n".to_owned(), json!(1));
         let size = size(&task.input, &self.config.sizes, &self.config.size_separator);
         body.insert("size".to_owned(), size.into());
@@ -35,7 +36,10 @@ impl OpenAi {
                 json!(self.config.partial_images),
             );
         }
-        let request = self.post(&self.config.images_path, &body)?;
+        let request = match &self.config.edits_path {
+            Some(path) if !task.pictures.is_empty() => self.edit(path, &body, task).await?,
+            _ => self.post(&self.config.images_path, &body)?,
+        };
         let response = self.api()?.open(request, Effect::Pays).await?;
         let streams = response.headers().get("content-type");
         let streams = streams.is_some_and(|it| it.as_bytes().starts_with(b"text/event-stream"));
@@ -77,7 +81,7 @@ impl OpenAi {
                     task.progress.send(Progress {
                         fraction: FIRST_PREVIEW + share.min(1.0) * (0.9 - FIRST_PREVIEW),
                         message: "drawing".to_owned(),
-                        preview: decoded(&event),
+                        preview: in_base64(&event),
                     });
                 }
             }
@@ -95,12 +99,20 @@ impl OpenAi {
             }
             _ => Vec::new(),
         };
-        let mut files = Vec::new();
+        let (mut files, mut refusal) = (Vec::new(), None);
+        let count = items.len();
         for item in items {
-            if let Value::Object(item) = item {
+            // Some services write why there is no picture in its place.
+            if let Some(error) = item.get("error").filter(|error| !error.is_null()) {
+                refusal = Some(Words::of(error.to_string().as_bytes()).without_status());
+            } else if let Value::Object(item) = item {
                 files.extend(self.picture(item).await?);
             }
         }
+        if let Some(refusal) = refusal.filter(|_| files.is_empty()) {
+            return Err(refusal);
+        }
+        let withheld = count - files.len();
         let told = [
             "model",
             "usage",
@@ -111,14 +123,13 @@ impl OpenAi {
         ];
         let told = told.into_iter().filter_map(|key| answer.remove_entry(key));
         let told = told.filter(|(_, value)| !value.is_null());
-        Ok(Output {
-            files,
-            metadata: told.collect(),
-        })
+        let mut metadata = told.collect();
+        tell_withheld(&mut metadata, withheld);
+        Ok(Output { files, metadata })
     }
 
     async fn picture(&self, item: Body) -> Result<Option<OutputFile>, ProviderError> {
-        let content = match (decoded(&item), item.get("url").and_then(Value::as_str)) {
+        let content = match (in_base64(&item), item.get("url").and_then(Value::as_str)) {
             (Some(bytes), _) => Content::Memory(bytes),
             (None, Some(url)) => Content::File(self.api()?.fetch(url, Kind::Image).await?),
             (None, None) => return Ok(None),
@@ -132,12 +143,11 @@ impl OpenAi {
     }
 }
 
-/// The picture in `b64_json`, which some services write as a data URL.
-fn decoded(item: &Body) -> Option<Bytes> {
-    let text = item.get("b64_json")?.as_str()?;
-    let text = match text.split_once(";base64,") {
-        Some((begin, rest)) if begin.starts_with("data:") => rest,
-        _ => text,
-    };
-    BASE64_STANDARD.decode(text.trim()).ok().map(Bytes::from)
+/// The prompt without what stable-diffusion.cpp would take further keys of the call from.
+fn without_commands(prompt: &str) -> String {
+    prompt.replace("<sd_cpp_extra_args>", "sd_cpp_extra_args")
+}
+
+fn in_base64(item: &Body) -> Option<Bytes> {
+    decoded(item.get("b64_json")?.as_str()?)
 }

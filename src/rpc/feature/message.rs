@@ -46,6 +46,7 @@ pub(super) const FIELDS: Fields<FeatureDraft> = Fields {
         "properties.make_poster" => properties.derivatives.make_poster,
         "properties.make_preview" => properties.derivatives.make_preview,
         "properties.omit_recipe" => properties.omit_recipe,
+        "properties.refuse_ignored_inputs" => properties.refuse_ignored_inputs,
         "properties.extra" => properties.extra,
         "preview_url" => preview_url,
         "preview_media_id" => preview_media_id,
@@ -164,6 +165,7 @@ fn properties_from(properties: proto::FeatureProperties) -> FeatureProperties {
             make_preview: properties.make_preview,
         },
         omit_recipe: properties.omit_recipe,
+        refuse_ignored_inputs: properties.refuse_ignored_inputs,
         extra: properties.extra.map(json::from_struct).unwrap_or_default(),
     }
 }
@@ -236,5 +238,6 @@ fn properties_message(properties: FeatureProperties) -> proto::FeatureProperties
         extra: Some(json::to_struct(properties.extra)),
         model: properties.model,
         settings: (!properties.settings.is_empty()).then(|| json::to_struct(properties.settings)),
+        refuse_ignored_inputs: properties.refuse_ignored_inputs,
     }
 }

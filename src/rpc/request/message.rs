@@ -78,6 +78,7 @@ pub(in crate::rpc) fn input_from(input: proto::GenerationInput) -> GenerationInp
             .lora_weights
             .map(|lora| lora.weights.into_iter().collect()),
         product_url: input.product_url,
+        mask_url: input.mask_url,
         batch_size: input.variations,
         output: input.output.map(output_from).unwrap_or_default(),
         variables: input
@@ -109,6 +110,7 @@ pub(in crate::rpc) fn input_message(input: GenerationInput) -> proto::Generation
             weights: weights.into_iter().collect(),
         }),
         product_url: input.product_url,
+        mask_url: input.mask_url,
         variations: input.batch_size,
         output: Some(proto::OutputSettings {
             format: input.output.format,
@@ -405,6 +407,7 @@ fn job_input_message(job: JobInput) -> proto::ResolvedInput {
         cfg_scale: job.cfg_scale,
         lora_weights: job.lora_weights.into_iter().collect(),
         product_url: job.product_url,
+        mask_url: job.mask_url,
         variables: variables
             .map(|(name, value)| (name, json::to_value(value)))
             .collect(),

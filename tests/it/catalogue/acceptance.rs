@@ -45,6 +45,7 @@ on_both_databases! {
                 make_poster: false,
                 make_preview: false,
                 omit_recipe: true,
+            refuse_ignored_inputs: true,
                 extra: Some(structure(&json!({ "studio": { "lights": [1, null] } }))),
             }),
             preview_url: "https://a.vn/p.png".to_owned(),

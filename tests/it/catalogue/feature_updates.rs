@@ -179,6 +179,7 @@ fn other_feature(old: &Feature) -> Feature {
             make_poster: false,
             make_preview: false,
             omit_recipe: false,
+            refuse_ignored_inputs: true,
             extra: Some(structure(&json!({}))),
         }),
         preview_url: String::new(),

@@ -103,9 +103,10 @@ fn code_stands_only_where_it_is_compiled() {
 }
 
 /// The page on each kind of provider that people configure.
-const KINDS: [(&str, &str); 3] = [
+const KINDS: [(&str, &str); 4] = [
     ("exec", "docs/providers/exec.md"),
     ("openai", "docs/providers/openai.md"),
+    ("sdapi", "docs/providers/sdapi.md"),
     ("voice", "docs/providers/voice.md"),
 ];
 

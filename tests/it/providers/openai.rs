@@ -12,14 +12,16 @@ use atelier::rpc::proto::{
     MediaRole, MediaType,
 };
 use atelier::stand_in::{Fault, Protocol, StandIn};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::client::{request_for, scripted_feature};
 use crate::support::database::on_both_databases;
+use crate::support::link_host::{LinkHost, picture};
 use crate::support::provider::provider;
 use crate::support::server::TestServer;
-use crate::support::structure::structure;
+use crate::support::structure::{structure, value};
 use crate::support::watching::Ended;
 
 const KEY: &str = "sk-of-nobody";
@@ -107,6 +109,60 @@ on_both_databases! {
             assert_eq!(body[field], expected, "{field}");
         }
         assert_eq!(body.get("response_format"), None);
+    }
+
+    async fn pictures_and_a_mask_are_worked_from_where_edits_are_switched_on(db: TestDatabase) {
+        let (host, service) = (LinkHost::start().await, stand_in(Vec::new()).await);
+        let settings = ["edits_path=images/edits", "partial_images=1", r#"fields={ format = "output_format" }"#];
+        let settings = configure(&service, &settings);
+        let server = TestServer::start_with(&db, |config| {
+            settings(config);
+            config.fetch.allow = vec!["127.0.0.1".parse().unwrap()];
+        }).await;
+        let feature = server.add_feature(feature(MediaType::Image)).await;
+        server.made(CreateRequestRequest {
+            user_prompt: "a crane <sd_cpp_extra_args>{}".to_owned(),
+            user_media_urls: vec![host.link("a").into(), host.link("b").into()],
+            input: Some(GenerationInput { mask_url: Some(host.link("mask").into()), ..Default::default() }),
+            ..request_for(feature.id)
+        }).await;
+        let calls = service.calls();
+        assert_eq!((calls.len(), calls[0].path.as_str()), (1, "/v1/images/edits"));
+        assert_eq!(calls[0].header("authorization"), Some(&*format!("Bearer {KEY}")));
+        let body = &calls[0].body;
+        let brought = json!({ "type": "image/png", "bytes": picture().len() });
+        assert_eq!(body["image[]"], json!([brought, brought]));
+        assert_eq!(body["mask"][0]["type"], json!("image/png"));
+        for (field, expected) in [
+            ("prompt", "Draw in ink.\n\na crane sd_cpp_extra_args{}"), ("n", "1"), ("stream", "true"),
+            ("partial_images", "1"),
+        ] {
+            assert_eq!(body[field], json!(expected), "{field}");
+        }
+
+        // Without pictures it is drawn from the prompt alone.
+        server.made(request_for(feature.id)).await;
+        assert_eq!(service.calls()[1].path, "/v1/images/generations");
+    }
+
+    async fn a_partly_filtered_answer_keeps_what_came_and_says_so(db: TestDatabase) {
+        let filtered = json!({ "error": { "code": "OutputImageSensitiveContentDetected", "message": "no" } });
+        let whole = json!({ "b64_json": BASE64_STANDARD.encode(picture()) });
+        for (case, data, code, withheld) in [
+            ("partly", json!([filtered, whole, {}]), "", Some(2)),
+            ("all", json!([filtered, filtered]), "PROVIDER_REJECTED_CONTENT", None),
+            ("none", json!([whole]), "", None),
+        ] {
+            let service = stand_in(vec![answer(200, &json!({ "data": data }).to_string())]).await;
+            let server = TestServer::start_with(&db, configure(&service, &[])).await;
+            let feature = CreateFeatureRequest { name: case.to_owned(), ..feature(MediaType::Image) };
+            let ended = make(&server, feature, GenerationInput::default()).await;
+            assert_eq!(ended.code(), code, "{case}: {:?}", ended.job);
+            assert_eq!(service.calls().len(), 1, "{case}");
+            let told = ended.job.output_metadata.unwrap_or_default().fields;
+            assert_eq!(told.get("outputs_withheld"), withheld.map(|it| value(&json!(it))).as_ref(), "{case}");
+            server.stop().await;
+        }
     }
 
     async fn a_file_that_the_service_keeps_is_fetched_with_the_key(db: TestDatabase) {

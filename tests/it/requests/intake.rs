@@ -32,6 +32,7 @@ on_both_databases! {
             "input.cfg_scale",
             "input.lora_weights.weights.style",
             "input.product_url",
+            "input.mask_url",
             "input.variations",
             "input.output.format",
             "input.output.formats[1]",
@@ -69,7 +70,7 @@ on_both_databases! {
         let all = CreateRequestRequest { template_id: wrong_input.template_id, input: wrong_input.input, ..wrong };
         refuse(&server, all).await
             .is(Code::InvalidArgument, ErrorReason::ValidationFailed)
-            .with("violations", 23);
+            .with("violations", 25);
     }
 
     async fn a_request_that_names_nothing_is_told_so_field_by_field(db: TestDatabase) {
@@ -336,6 +337,7 @@ fn wrong_input() -> GenerationInput {
             weights: [("style".to_owned(), 4.1), ("fine".to_owned(), 4.0)].into(),
         }),
         product_url: Some("ftp://a.vn".to_owned()),
+        mask_url: Some("ftp://a.vn/mask.png".to_owned()),
         variations: 3,
         output: Some(OutputSettings {
             format: Some("gif".to_owned()),

@@ -37,6 +37,16 @@ on_both_databases! {
         assert_eq!(kept(&server).await, 0);
     }
 
+    async fn variations_that_run_at_the_same_time_fetch_a_link_once(db: TestDatabase) {
+        let host = LinkHost::start().await;
+        let server = following_with(&db, 4).await;
+        let (_, jobs) = server.create(bringing(&server, &host, "picture", 4).await).await;
+        for job in &jobs {
+            server.completed(job.id).await;
+        }
+        assert_eq!(host.asked().len(), 1);
+    }
+
     async fn a_retry_works_when_the_link_is_gone(db: TestDatabase) {
         let (host, server) = (LinkHost::start().await, following(&db).await);
         let mut asked = bringing(&server, &host, "picture", 1).await;
@@ -99,9 +109,13 @@ fn take_pictures(config: &mut Config) {
 
 /// One job at a time, so that the second finds what the first has kept.
 async fn following(db: &TestDatabase) -> TestServer {
+    following_with(db, 1).await
+}
+
+async fn following_with(db: &TestDatabase, concurrency: usize) -> TestServer {
     TestServer::start_with(db, |config| {
         take_pictures(config);
-        config.executor.concurrency = 1;
+        config.executor.concurrency = concurrency;
         config.fetch.allow = vec!["127.0.0.1".parse().unwrap()];
     })
     .await

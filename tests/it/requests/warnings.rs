@@ -11,7 +11,7 @@ use crate::support::client::{plain_template, request_for};
 use crate::support::database::on_both_databases;
 use crate::support::refusal::refusal;
 use crate::support::server::TestServer;
-use crate::support::structure::structure;
+use crate::support::structure::{structure, value};
 
 on_both_databases! {
     async fn what_the_generator_does_not_read_or_show_is_warned_of_before_and_after(db: TestDatabase) {
@@ -43,6 +43,58 @@ on_both_databases! {
             let told = warnings.into_iter().map(|it| (it.field, it.reason, it.detail.unwrap().found));
             assert_eq!(told.collect::<Vec<_>>(), expected);
         }
+    }
+
+    async fn what_is_not_read_is_named_with_the_output_or_refused_as_the_feature_says(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let mut feature = drawn(MediaType::Image);
+        let asked = |feature| CreateRequestRequest {
+            input: Some(GenerationInput { cfg_scale: Some(7.0), seed: Some(1), ..Default::default() }),
+            user_media_urls: vec!["https://a.vn/1.png".to_owned()],
+            ..request_for(feature)
+        };
+        let telling = server.add_feature(feature.clone()).await.id;
+        let ended = server.made(asked(telling)).await;
+        let told = &ended.job.output_metadata.unwrap().fields["ignored_inputs"];
+        assert_eq!(*told, value(&json!(["user_media_urls", "input.cfg_scale"])));
+        let quiet = server.made(request_for(telling)).await;
+        assert!(!quiet.job.output_metadata.unwrap().fields.contains_key("ignored_inputs"));
+
+        feature.name = "strict".to_owned();
+        feature.properties.get_or_insert_default().refuse_ignored_inputs = true;
+        let strict = server.add_feature(feature).await.id;
+        for validate_only in [true, false] {
+            let asked = CreateRequestRequest { validate_only, ..asked(strict) };
+            refusal(server.requests().create_request(asked).await).of_fields(["user_media_urls", "input.cfg_scale"]);
+        }
+        server.made(request_for(strict)).await;
+    }
+
+    async fn a_mask_is_refused_where_nothing_has_a_place_for_it(db: TestDatabase) {
+        let server = TestServer::start_api(&db).await;
+        let feature = builtin(&server, MediaType::Image).await;
+        let mask_url = Some("https://a.vn/mask.png".to_owned());
+        let asked = CreateRequestRequest {
+            input: Some(GenerationInput { mask_url: mask_url.clone(), ..Default::default() }),
+            ..request_for(feature)
+        };
+        let refused = refusal(server.requests().create_request(asked.clone()).await);
+        refused.of_fields(["input.mask_url"]);
+        refused.says("input.mask_url", "must be left out: the generator of this feature takes no mask");
+
+        let mut template = plain_template(feature, "masked");
+        template.template_data.get_or_insert_default().defaults =
+            Some(GenerationInput { mask_url, ..Default::default() });
+        refusal(server.templates().create_template(template).await).of_fields(["template_data.defaults.mask_url"]);
+
+        // Elsewhere there may be a provider that takes it, of which this process knows nothing.
+        let mut unknown = drawn(MediaType::Image);
+        unknown.name = "unknown".to_owned();
+        unknown.properties.get_or_insert_default().provider = "elsewhere".to_owned();
+        let unknown = server.add_feature(unknown).await.id;
+        let asked = CreateRequestRequest { feature_id: unknown, validate_only: true, ..asked };
+        let resolved = server.requests().create_request(asked).await.unwrap().into_inner().resolved_input;
+        assert_eq!(resolved.unwrap().mask_url, "https://a.vn/mask.png");
     }
 
     async fn a_prompt_of_which_nothing_can_be_shown_is_refused_where_words_are_drawn(db: TestDatabase) {
@@ -87,7 +139,11 @@ async fn warnings(server: &TestServer, asked: CreateRequestRequest) -> Vec<Warni
 }
 
 async fn builtin(server: &TestServer, category: MediaType) -> i64 {
-    let feature = CreateFeatureRequest {
+    server.add_feature(drawn(category)).await.id
+}
+
+fn drawn(category: MediaType) -> CreateFeatureRequest {
+    CreateFeatureRequest {
         name: category.as_str_name().to_lowercase(),
         category: category.into(),
         properties: Some(FeatureProperties {
@@ -95,6 +151,5 @@ async fn builtin(server: &TestServer, category: MediaType) -> i64 {
             ..Default::default()
         }),
         ..Default::default()
-    };
-    server.add_feature(feature).await.id
+    }
 }

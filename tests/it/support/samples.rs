@@ -38,6 +38,7 @@ pub(crate) fn full_feature(name: &str) -> CreateFeatureRequest {
             make_poster: false,
             make_preview: false,
             omit_recipe: true,
+            refuse_ignored_inputs: true,
             extra: Some(structure(&json!({ "lights": 1 }))),
         }),
         preview_url: "https://a.vn/p.png".to_owned(),
