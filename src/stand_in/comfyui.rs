@@ -33,9 +33,10 @@ pub(super) fn routes(
     desk: &Arc<Desk>,
     old: bool,
 ) -> (Router<Arc<Desk>>, impl Future<Output = ()> + use<>) {
-    let engine = Arc::new(Engine::new(desk.clone()));
+    let engine = Arc::new(Engine::new(desk.clone(), old));
     let worker = engine.clone().work();
     let router = Router::new()
+        .route("/prompt", post(prompt))
         .route("/history/{id}", get(history))
         .route("/queue", get(queue).post(change_queue))
         .route("/interrupt", post(interrupt))
@@ -51,7 +52,6 @@ pub(super) fn routes(
         .route("/stand-in/drop-sockets", post(drop_sockets));
     let router = match old {
         true => router
-            .route("/prompt", post(prompt_of_old))
             .route(
                 "/api/jobs/{id}",
                 get(async || (StatusCode::NOT_FOUND, "404: Not Found")),
@@ -61,7 +61,6 @@ pub(super) fn routes(
                 get(async || (StatusCode::NOT_FOUND, "404: Not Found")),
             ),
         false => v2::routes(router)
-            .route("/prompt", post(prompt))
             .route("/api/jobs/{id}", get(job))
             .route("/api/jobs/{id}/cancel", post(cancel)),
     };
@@ -75,19 +74,11 @@ fn bad(body: Value) -> Response {
 }
 
 async fn prompt(State(engine): Shared, body: Bytes) -> Response {
-    submit(&engine, &body, false).await
-}
-
-async fn prompt_of_old(State(engine): Shared, body: Bytes) -> Response {
-    submit(&engine, &body, true).await
-}
-
-async fn submit(engine: &Engine, body: &[u8], old: bool) -> Response {
     let fault = engine.desk.next_fault();
     if let Some(answer) = refused(&fault).await {
         return answer;
     }
-    let Ok(body) = serde_json::from_slice::<Value>(body) else {
+    let Ok(body) = serde_json::from_slice::<Value>(&body) else {
         return (
             StatusCode::INTERNAL_SERVER_ERROR,
             "500 Internal Server Error",
@@ -98,7 +89,7 @@ async fn submit(engine: &Engine, body: &[u8], old: bool) -> Response {
         return bad(refusal("no_prompt", "No prompt provided", "", &json!({})));
     };
     let id = match body["prompt_id"].as_str() {
-        Some(id) if old || Uuid::parse_str(id).is_ok_and(|it| it.to_string() == id) => {
+        Some(id) if engine.old || Uuid::parse_str(id).is_ok_and(|it| it.to_string() == id) => {
             id.to_owned()
         }
         Some(_) => {
@@ -112,7 +103,7 @@ async fn submit(engine: &Engine, body: &[u8], old: bool) -> Response {
         None => Uuid::new_v4().to_string(),
     };
     let client = body["client_id"].as_str().unwrap_or_default().to_owned();
-    let (outputs, node_errors) = match check(engine, nodes) {
+    let (outputs, node_errors) = match check(&engine, nodes) {
         Ok(checked) => checked,
         Err(refusal) => return bad(refusal),
     };
@@ -299,7 +290,8 @@ async fn talk(engine: Arc<Engine>, client: String, socket: WebSocket) {
 fn heed(engine: &Engine, client: &str, features: &Value) {
     let mut state = engine.state();
     if let Some(socket) = state.sockets.get_mut(client) {
-        socket.previews_with_metadata = features["supports_preview_metadata"] == json!(true);
+        let asked = features["supports_preview_metadata"] == json!(true);
+        socket.previews_with_metadata = asked && !engine.old;
     }
     let own = json!({ "supports_preview_metadata": true, "max_upload_size": 104_857_600 });
     state.say(client, "feature_flags", &own);

@@ -28,7 +28,8 @@ pub(super) enum Standing {
 pub(super) async fn submit(api: &Api, nodes: JsonMap, key: &str) -> Result<String, ProviderError> {
     let body = json!({ "prompt": nodes, "prompt_id": key, "client_id": key });
     let request = json_request(api, "prompt", &body)?;
-    let (status, headers, answer) = api.ask(request, Effect::Pays).await?;
+    let asked = api.ask(request, Effect::Pays).await;
+    let (status, headers, answer) = asked.map_err(unread)?;
     match status {
         StatusCode::OK => {
             let Ok(answer) = answer.json() else {
@@ -47,6 +48,14 @@ pub(super) async fn submit(api: &Api, nodes: JsonMap, key: &str) -> Result<Strin
             },
             error => Err(error),
         },
+    }
+}
+
+/// What it means that an answer to a submission is too long to read: that there was one.
+pub(super) fn unread(error: ProviderError) -> ProviderError {
+    match error {
+        ProviderError::LimitExceeded(detail) => ProviderError::OutcomeUnknown(detail),
+        error => error,
     }
 }
 

@@ -23,9 +23,8 @@ pub(super) async fn submit(api: &Api, nodes: JsonMap, key: &str) -> Result<Strin
     let request = api.request(Method::POST, JOBS)?;
     let request = request.header("idempotency-key", key);
     let request = request.header("content-type", "application/json");
-    let (status, headers, answer) = api
-        .ask(request.body(body.to_string()), Effect::Pays)
-        .await?;
+    let asked = api.ask(request.body(body.to_string()), Effect::Pays).await;
+    let (status, headers, answer) = asked.map_err(native::unread)?;
     let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     if status.is_success() {
         let id = json["id"].as_str().map(str::to_owned);

@@ -29,6 +29,8 @@ const PREVIEW_SIDE: u32 = 64;
 /// A server.
 pub(super) struct Engine {
     pub(super) desk: Arc<Desk>,
+    /// Of before mid-2026.
+    pub(super) old: bool,
     state: Mutex<State>,
     more: Notify,
 }
@@ -85,9 +87,10 @@ enum Cut {
 }
 
 impl Engine {
-    pub(super) fn new(desk: Arc<Desk>) -> Self {
+    pub(super) fn new(desk: Arc<Desk>, old: bool) -> Self {
         Self {
             desk,
+            old,
             state: Mutex::default(),
             more: Notify::new(),
         }
@@ -306,6 +309,7 @@ impl Engine {
         };
         let preview = make(&order).await.ok();
         let steps = node["inputs"]["steps"].as_u64().unwrap_or(1);
+        let mut begun = 0.0;
         for step in 1..=steps {
             tokio::time::sleep(STEP).await;
             let mut state = self.state();
@@ -316,10 +320,21 @@ impl Engine {
                 if running.interrupted {
                     return Err(Cut::Interrupted(id.to_owned()));
                 }
+                if step == 1 {
+                    begun = running.fraction;
+                }
+                let share = step as f64 / steps as f64;
+                running.fraction = begun + share / prompt.nodes.len() as f64;
                 running.preview.clone_from(&preview);
             }
             if let Some(preview) = &preview {
                 state.show(&prompt.client, id, &prompt.id, preview);
+            }
+            if !self.old {
+                let node =
+                    json!({ "value": step, "max": steps, "state": "running", "node_id": id });
+                let data = json!({ "prompt_id": prompt.id, "nodes": { id: node } });
+                state.say(&prompt.client, "progress_state", &data);
             }
             let data = json!({ "value": step, "max": steps, "prompt_id": prompt.id, "node": id });
             state.say(&prompt.client, "progress", &data);
