@@ -49,6 +49,7 @@ pub(super) fn routes(
             get(async || Json(json!({ "system": { "comfyui_version": "stand-in" } }))),
         )
         .route("/stand-in/restart", post(restart))
+        .route("/stand-in/finish", post(finish))
         .route("/stand-in/drop-sockets", post(drop_sockets));
     let router = match old {
         true => router
@@ -214,6 +215,10 @@ async fn cancel(State(engine): Shared, Path(id): Path<String>) -> Json<Value> {
 
 async fn restart(State(engine): Shared) {
     engine.restart();
+}
+
+async fn finish(State(engine): Shared) {
+    engine.state().hurries = true;
 }
 
 async fn drop_sockets(State(engine): Shared) {

@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) files: HashMap<String, Bytes>,
     /// What output nodes made, by what they made it from.
     made: HashMap<String, Value>,
+    /// Samplers end with their next step.
+    pub(super) hurries: bool,
     /// Jobs of the Comfy API v2, the newest last, with their metadata.
     pub(super) jobs: Vec<(String, Value)>,
     pub(super) keys: HashSet<String>,
@@ -338,6 +340,9 @@ impl Engine {
             }
             let data = json!({ "value": step, "max": steps, "prompt_id": prompt.id, "node": id });
             state.say(&prompt.client, "progress", &data);
+            if state.hurries {
+                break;
+            }
         }
         Ok(())
     }

@@ -26,6 +26,9 @@ const WORKFLOWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/comfyui")
 const BINDINGS: &str = r#"{ prompt = "6.inputs.text", seed = "3.inputs.seed", "settings.steps" = "3.inputs.steps",
     "settings.checkpoint" = "4.inputs.ckpt_name" }"#;
 
+/// So many steps that no run ends by itself while a test looks at it.
+const ENDLESS: u32 = 10_000;
+
 /// What is spoken, and by whom.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Spoken {
@@ -213,9 +216,9 @@ on_both_databases! {
         for spoken in ALL {
             let service = Service::start(spoken, Vec::new()).await;
             let server = service.server(&db, &[]).await;
-            let settings = json!({ "steps": 150, "bindings": { "width": "5.inputs.width", "height": "5.inputs.height" } });
-            let name = feature(MediaType::Image, settings);
-            let feature = server.add_feature(name).await;
+            let settings = json!({ "steps": ENDLESS, "bindings": { "width": "5.inputs.width", "height": "5.inputs.height" } });
+            let named = feature(MediaType::Image, settings);
+            let feature = server.add_feature(named).await;
             let input = GenerationInput { seed: Some(7), ..Default::default() };
             let asked = CreateRequestRequest { input: Some(input), ..request_for(feature.id) };
             let job = server.create(asked).await.1.remove(0);
@@ -227,15 +230,16 @@ on_both_databases! {
                 }
             };
             assert!(seen.progress > 0.3 && seen.progress < 0.9, "{spoken:?}: {seen:?}");
+            service.post("/stand-in/finish").await;
             let ended = server.completed(job.id).await;
             let original = original(&server, ended.job.id).await;
-            assert_eq!((original.width, original.height), (1024, 1024), "{spoken:?}");
+            assert_eq!((original.width, original.height), (1080, 1080), "{spoken:?}");
 
             let submissions = service.submissions();
             assert_eq!(submissions.len(), 1, "{spoken:?}");
             let nodes = &service.workflows()[0];
             assert_eq!(nodes["6"]["inputs"]["text"], json!("Draw in ink.\n\nXin chào"));
-            assert_eq!((&nodes["3"]["inputs"]["seed"], &nodes["3"]["inputs"]["steps"]), (&json!(7), &json!(150)));
+            assert_eq!((&nodes["3"]["inputs"]["seed"], &nodes["3"]["inputs"]["steps"]), (&json!(7), &json!(ENDLESS)));
             assert_eq!(nodes["7"]["inputs"]["text"], json!("text, watermark"), "nobody says otherwise");
             let key = match spoken {
                 Spoken::V2 => submissions[0].header("idempotency-key").unwrap().to_owned(),
@@ -314,14 +318,15 @@ on_both_databases! {
         for spoken in ALL {
             let service = Service::start(spoken, Vec::new()).await;
             let server = service.server(&db, &[]).await;
-            let settings = json!({ "steps": 600 });
+            let settings = json!({ "steps": ENDLESS });
             let named = feature(MediaType::Image, settings);
             let feature = server.add_feature(named).await;
             let job = server.create(request_for(feature.id)).await.1.remove(0);
             let before = progressed(&server, job.id, 0.4).await;
             server.stop().await;
             let server = service.server(&db, &[]).await;
-            progressed(&server, job.id, before.progress + 0.01).await;
+            progressed(&server, job.id, before.progress + 0.005).await;
+            service.post("/stand-in/finish").await;
             server.completed(job.id).await;
             assert_eq!(service.submissions().len(), 1, "{spoken:?}");
             assert!(service.stand_in.calls().iter().all(|call| !call.path.ends_with("/cancel")), "{spoken:?}");
@@ -334,12 +339,13 @@ on_both_databases! {
             for (repeatable, code, submissions) in [("false", "PROVIDER_OUTCOME_UNKNOWN", 1), ("true", "", 2)] {
                 let service = Service::start(spoken, Vec::new()).await;
                 let server = service.server(&db, &[&format!("repeatable={repeatable}")]).await;
-                let settings = json!({ "steps": 200 });
+                let settings = json!({ "steps": ENDLESS });
                 let named = feature(MediaType::Image, settings);
                 let feature = server.add_feature(named).await;
                 let job = server.create(request_for(feature.id)).await.1.remove(0);
                 progressed(&server, job.id, 0.4).await;
                 service.post("/stand-in/restart").await;
+                service.post("/stand-in/finish").await;
                 let ended = server.ended(job.id).await;
                 assert_eq!(ended.code(), code, "{spoken:?} {repeatable}: {:?}", ended.job.error);
                 assert_eq!(service.submissions().len(), submissions, "{spoken:?} {repeatable}");
@@ -351,10 +357,11 @@ on_both_databases! {
     async fn a_lost_socket_is_opened_again_and_the_job_goes_on(db: TestDatabase) {
         let service = Service::start(Spoken::Native, Vec::new()).await;
         let server = service.server(&db, &[]).await;
-        let job = asked(&server, MediaType::Image, json!({ "steps": 500 })).await;
+        let job = asked(&server, MediaType::Image, json!({ "steps": ENDLESS })).await;
         let before = progressed(&server, job.id, 0.4).await;
         service.post("/stand-in/drop-sockets").await;
-        progressed(&server, job.id, before.progress + 0.01).await;
+        progressed(&server, job.id, before.progress + 0.005).await;
+        service.post("/stand-in/finish").await;
         server.completed(job.id).await;
         assert!(service.calls("GET", "/ws").len() >= 2);
         assert_eq!(service.submissions().len(), 1);
@@ -364,7 +371,7 @@ on_both_databases! {
         for spoken in ALL {
             let service = Service::start(spoken, Vec::new()).await;
             let server = service.server(&db, &[]).await;
-            let named = feature(MediaType::Image, json!({ "steps": 10_000 }));
+            let named = feature(MediaType::Image, json!({ "steps": ENDLESS }));
             let feature = server.add_feature(named).await;
             let running = server.create(request_for(feature.id)).await.1.remove(0);
             progressed(&server, running.id, 0.0).await;
@@ -436,7 +443,7 @@ on_both_databases! {
         for spoken in ALL {
             let service = Service::start(spoken, Vec::new()).await;
             let server = service.server(&db, &[]).await;
-            let named = feature(MediaType::Image, json!({ "steps": 10_000 }));
+            let named = feature(MediaType::Image, json!({ "steps": ENDLESS }));
             let feature = server.add_feature(named).await;
             let job = server.create(request_for(feature.id)).await.1.remove(0);
             progressed(&server, job.id, 0.0).await;
