@@ -6,6 +6,7 @@
 
 pub mod builtin;
 pub mod clean;
+pub mod comfyui;
 pub mod exec;
 pub mod fetch;
 mod http;

@@ -1,6 +1,7 @@
 //! Services that stand in for those of others: they speak a vendor's protocol and make real media with the built-in provider, so
 //! that the whole path can be tried without an account and without a network. What goes wrong is scripted.
 
+mod comfyui;
 mod fault;
 mod openai;
 mod sdapi;
@@ -22,6 +23,7 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
+use futures::{FutureExt, future};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
@@ -38,6 +40,12 @@ pub enum Protocol {
     /// Images and speech as OpenAI has them.
     #[value(name = "openai")]
     OpenAi,
+    /// ComfyUI, and the Comfy API v2.
+    #[value(name = "comfyui")]
+    ComfyUi,
+    /// ComfyUI of before `/api/jobs`.
+    #[value(name = "comfyui-old")]
+    ComfyUiOld,
     /// AUTOMATIC1111's web UI.
     #[value(name = "sdapi")]
     SdApi,
@@ -97,9 +105,15 @@ impl StandIn {
             faults: Mutex::new(faults),
             ..Desk::default()
         });
-        let routes = match protocol {
-            Protocol::OpenAi => openai::routes(),
-            Protocol::SdApi => sdapi::routes(),
+        let alone = || future::pending().boxed();
+        let (routes, worker) = match protocol {
+            Protocol::OpenAi => (openai::routes(), alone()),
+            Protocol::SdApi => (sdapi::routes(), alone()),
+            Protocol::ComfyUi | Protocol::ComfyUiOld => {
+                let old = protocol == Protocol::ComfyUiOld;
+                let (routes, worker) = comfyui::routes(&desk, old);
+                (routes, worker.boxed())
+            }
         };
         let router = routes
             .layer(middleware::from_fn_with_state(desk.clone(), note))
@@ -110,7 +124,10 @@ impl StandIn {
             address: listener.local_addr()?,
             desk,
             running: AbortOnDropHandle::new(tokio::spawn(async move {
-                axum::serve(listener, router).await
+                tokio::select! {
+                    served = axum::serve(listener, router) => served,
+                    () = worker => Ok(()),
+                }
             })),
         })
     }

@@ -269,6 +269,8 @@ macro_rules! choices {
     };
 }
 
+pub(super) use choices;
+
 choices! {
     /// Where the media is kept.
     StorageBackend {

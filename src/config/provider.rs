@@ -18,7 +18,9 @@ use super::quantity::ByteSize;
 use super::reader::Reader;
 use crate::domain::MediaType;
 use crate::domain::command::{Argument, ProgressBy, PromptBy};
-use kind::{Arguments, Credential, Fields, KindName, Languages, MediaTypes};
+use kind::{Arguments, Bindings, Credential, Fields, KindName, Languages, MediaTypes};
+
+pub use kind::Dialect;
 
 /// The section that holds the tables.
 pub(super) const SECTION: &str = "providers";
@@ -183,6 +185,35 @@ providers! {
         timeout: Duration = "5m" in "1s"..="1h";
         /// Whether a call is simply repeated whose answer got lost. `false` where it costs money: such a job fails with
         /// `PROVIDER_OUTCOME_UNKNOWN`.
+        repeatable: bool = false;
+    }
+
+    /// A ComfyUI server, or a service that speaks the Comfy API v2.
+    ComfyUi(ComfyUiConfig) = "comfyui" {
+        /// What its paths begin with, such as `http://127.0.0.1:8188`.
+        base_url: Url;
+        /// What it speaks: `native`, as ComfyUI itself does, or `v2`, as Comfy Cloud and comfy-api-proxy do.
+        dialect: Dialect = "native";
+        /// The key, or `file:PATH` or `env:NAME` of what holds it. It is sent to the origin of `base_url` only.
+        api_key: Option<SecretString> as Option<Credential>;
+        /// Name of the header that carries the key as it is, such as `X-API-Key`; if not set, `Authorization` does, behind
+        /// `Bearer`.
+        api_key_header: Option<String>;
+        /// What its workflows make, a list of `image`, `video` and `audio`.
+        makes: Vec<MediaType> as MediaTypes;
+        /// The folder of the workflows, files `*.json` in ComfyUI's API format, which are read at the start.
+        workflows: Option<PathBuf>;
+        /// The file in `workflows` that runs where neither a template's style nor a feature's settings name one.
+        workflow: Option<String>;
+        /// Where its nodes take the inputs of a job, by their names here, such as `{ prompt = "6.inputs.text" }`; a list of
+        /// places where one is taken more than once.
+        bindings: BTreeMap<String, Vec<String>> as Bindings = {};
+        /// How often a job is asked for while nothing else tells of it.
+        poll_interval: Duration = "1s" in "100ms"..="1m";
+        /// How long a call may take; a job takes as long as it takes.
+        timeout: Duration = "1m" in "1s"..="1h";
+        /// Whether a job is simply submitted again that the server lost, as when it was restarted. `false` where that costs
+        /// money: such a job fails with `PROVIDER_OUTCOME_UNKNOWN`.
         repeatable: bool = false;
     }
 

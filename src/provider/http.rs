@@ -17,7 +17,10 @@ use reqwest::{
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::{HeldFile, ProviderError, fetch::Fetcher};
+use super::{
+    HeldFile, ProviderError,
+    fetch::{FetchError, Fetched, Fetcher},
+};
 use crate::domain::with_causes;
 
 pub(super) use refusal::{Words, refusal};
@@ -37,6 +40,8 @@ pub(super) enum Effect {
 #[derive(Clone)]
 pub(super) struct Api {
     client: Client,
+    /// For answers that go on for as long as the work, and for WebSockets, which begin in HTTP/1.
+    streams: Client,
     base: Url,
     credentials: HeaderMap,
     /// Gets what answers name.
@@ -94,10 +99,16 @@ impl Api {
             .connect_timeout(CONNECT_TIME)
             .timeout(timeout)
             .build();
+        let streams = Client::builder()
+            .redirect(Policy::none())
+            .connect_timeout(CONNECT_TIME)
+            .http1_only()
+            .build();
         // As base64 a file is a third longer.
         let max_bytes = files.max_bytes().saturating_mul(2);
         Ok(Self {
             client: client.map_err(unbuilt)?,
+            streams: streams.map_err(unbuilt)?,
             base,
             credentials,
             files,
@@ -116,15 +127,29 @@ impl Api {
         Ok(request.headers(self.credentials.clone()))
     }
 
+    /// A request below the base whose answer lasts.
+    pub(super) fn stream(&self, path: &str) -> Result<RequestBuilder, ProviderError> {
+        let request = self.streams.get(self.resolve(path)?);
+        Ok(request.headers(self.credentials.clone()))
+    }
+
     /// Gets a file of this kind by a URL that an answer names, which may be relative to the service's own. Only from there it is
     /// asked for with the credentials, and wherever that is.
     pub(super) async fn fetch(&self, url: &str, kind: Kind) -> Result<HeldFile, ProviderError> {
-        let url = self.resolve(url)?;
-        match self.files.fetch(&url, &[kind]).await {
+        match self.fetch_any(url, &[kind]).await? {
             Ok(fetched) => Ok(fetched.file),
             // The work is done and paid for: it must not be done again for this.
             Err(error) => Err(ProviderError::Failed(format!("{error} {}", error.detail))),
         }
+    }
+
+    /// The same, of one of these kinds, and why there is none.
+    pub(super) async fn fetch_any(
+        &self,
+        url: &str,
+        kinds: &[Kind],
+    ) -> Result<Result<Fetched, FetchError>, ProviderError> {
+        Ok(self.files.fetch(&self.resolve(url)?, kinds).await)
     }
 
     fn resolve(&self, url: &str) -> Result<Url, ProviderError> {
@@ -194,6 +219,18 @@ impl Api {
         // Whatever it is, the status counts.
         let body = self.read(response, Effect::Asks).await.unwrap_or_default();
         Err(refusal(status, &headers, &Words::of(&body), effect))
+    }
+
+    /// The status and the body of an answer, whatever they are.
+    pub(super) async fn ask(
+        &self,
+        request: RequestBuilder,
+        effect: Effect,
+    ) -> Result<(StatusCode, HeaderMap, Answer), ProviderError> {
+        let response = request.send().await.map_err(|error| lost(&error, effect))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = self.read(response, effect).await?;
+        Ok((status, headers, Answer { body }))
     }
 
     async fn read(&self, mut response: Response, effect: Effect) -> Result<Bytes, ProviderError> {

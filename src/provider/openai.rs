@@ -1,7 +1,7 @@
 //! Services that speak the protocol of OpenAI's images and speech, wherever they are: see docs/providers/openai.md.
 
 mod edits;
-mod events;
+pub(super) mod events;
 mod images;
 mod size;
 mod speech;

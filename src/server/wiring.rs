@@ -20,6 +20,7 @@ use crate::{
     provider::{
         Registry,
         builtin::Builtin,
+        comfyui::ComfyUi,
         exec::Exec,
         fetch::{FetchLimits, Fetcher},
         openai::OpenAi,
@@ -213,6 +214,10 @@ fn build_providers(config: &Config, runs_jobs: bool) -> Result<Registry, StartEr
             ProviderConfig::OpenAi(openai) => {
                 let files = fetcher(config, config.limits.output_bytes)?;
                 providers.with(OpenAi::new(name, openai, &files))
+            }
+            ProviderConfig::ComfyUi(comfyui) => {
+                let files = fetcher(config, config.limits.output_bytes)?;
+                providers.with(ComfyUi::new(name, comfyui, &files))
             }
             ProviderConfig::SdApi(sdapi) => {
                 let files = fetcher(config, config.limits.output_bytes)?;

@@ -2,6 +2,7 @@
 
 mod aimock;
 mod clients;
+mod comfyui;
 mod openai;
 mod sdapi;
 mod starter;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
-use crate::config::kind::{Kind, Literal, list, quote, words};
+use crate::config::kind::{Kind, Literal, choices, list, quote, words};
 use crate::domain::MediaType;
 use crate::domain::command::{self, Argument, ProgressBy, PromptBy};
 
@@ -204,3 +204,54 @@ fn table(entries: &BTreeMap<String, String>) -> String {
 words!(MediaType { Image = "image", Video = "video", Audio = "audio" });
 words!(PromptBy { Stdin = "stdin", File = "file", None = "none" });
 words!(ProgressBy { Lines = "lines", Ffmpeg = "ffmpeg", None = "none" });
+choices! {
+    /// What a ComfyUI server speaks.
+    Dialect {
+        /// As ComfyUI itself does.
+        Native = "native",
+        /// The Comfy API v2.
+        V2 = "v2",
+    }
+}
+
+/// Where the nodes of a workflow take inputs, by the names of these.
+pub(super) struct Bindings;
+
+impl Kind for Bindings {
+    type Value = BTreeMap<String, Vec<String>>;
+    const NAME: &'static str = "table";
+
+    fn read(literal: &Literal) -> Result<Self::Value, String> {
+        let text = |literal: &Literal| match literal {
+            Literal::Text(text) => Some(text.clone()),
+            _ => None,
+        };
+        let places = |literal: &Literal| match literal {
+            Literal::List(places) => places.iter().map(text).collect(),
+            place => text(place).map(|place| vec![place]),
+        };
+        let bindings: Option<_> = match literal {
+            Literal::Table(table) => table
+                .iter()
+                .map(|(input, literal)| Some((input.clone(), places(literal)?)))
+                .collect(),
+            _ => None,
+        };
+        bindings.ok_or_else(|| {
+            "a table of places by the names of inputs, such as { prompt = \"6.inputs.text\" }"
+                .to_owned()
+        })
+    }
+
+    fn write(value: &Self::Value) -> Option<String> {
+        let bindings = value.iter().map(|(input, places)| {
+            let places = list(places.iter().map(|place| quote(place)));
+            format!("{} = {places}", quote(input))
+        });
+        let bindings: Vec<_> = bindings.collect();
+        Some(match bindings.is_empty() {
+            true => "{}".to_owned(),
+            false => format!("{{ {} }}", bindings.join(", ")),
+        })
+    }
+}

@@ -66,7 +66,7 @@ impl Words {
         any_of.iter().any(|part| self.codes.contains(part))
     }
 
-    fn detail(&self) -> String {
+    pub(in crate::provider) fn detail(&self) -> String {
         let parts = [self.codes.trim(), self.message.trim()];
         let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         parts.join(": ")

@@ -3,7 +3,7 @@
 use crate::provider::ProviderError;
 
 /// Cuts a stream of bytes into the data of its events.
-pub(super) struct Events {
+pub(in crate::provider) struct Events {
     rest: Vec<u8>,
     /// How far the rest is known to end no line.
     searched: usize,
@@ -13,7 +13,7 @@ pub(super) struct Events {
 
 impl Events {
     /// Of which none may have more bytes than this.
-    pub(super) fn new(max_bytes: usize) -> Self {
+    pub(in crate::provider) fn new(max_bytes: usize) -> Self {
         Self {
             rest: Vec::new(),
             searched: 0,
@@ -23,7 +23,10 @@ impl Events {
     }
 
     /// The data of the events that end in `chunk`.
-    pub(super) fn feed(&mut self, chunk: &[u8]) -> Result<Vec<Vec<u8>>, ProviderError> {
+    pub(in crate::provider) fn feed(
+        &mut self,
+        chunk: &[u8],
+    ) -> Result<Vec<Vec<u8>>, ProviderError> {
         self.rest.extend_from_slice(chunk);
         if self.rest.len() + self.data.len() > self.max_bytes {
             let detail = format!("an event has more than {} bytes", self.max_bytes);

@@ -103,7 +103,8 @@ fn code_stands_only_where_it_is_compiled() {
 }
 
 /// The page on each kind of provider that people configure.
-const KINDS: [(&str, &str); 4] = [
+const KINDS: [(&str, &str); 5] = [
+    ("comfyui", "docs/providers/comfyui.md"),
     ("exec", "docs/providers/exec.md"),
     ("openai", "docs/providers/openai.md"),
     ("sdapi", "docs/providers/sdapi.md"),

@@ -1,0 +1,545 @@
+//! The kind `comfyui`: whole workflows in both dialects, and that a job is run once whatever breaks.
+
+use std::time::Duration;
+
+use atelier::config::{Config, Flag, Inputs, ProviderConfig};
+use atelier::domain::AddressRules;
+use atelier::provider::Provider;
+use atelier::provider::comfyui::ComfyUi;
+use atelier::provider::fetch::{FetchLimits, Fetcher};
+use atelier::rpc::proto::{
+    CancelJobRequest, CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest,
+    FeatureProperties, GenerationInput, Job, JobStatus, Media, MediaRole, MediaType, TemplateData,
+    WatchJobEvent,
+};
+use atelier::stand_in::{Call, Fault, Protocol, StandIn};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::support::client::{plain_template, request_for, scripted_feature};
+use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::link_host::LinkHost;
+use crate::support::server::{TestServer, within};
+use crate::support::structure::structure;
+
+const WORKFLOWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/comfyui");
+const BINDINGS: &str = r#"{ prompt = "6.inputs.text", seed = "3.inputs.seed", "settings.steps" = "3.inputs.steps",
+    "settings.checkpoint" = "4.inputs.ckpt_name" }"#;
+
+/// So many steps that no run ends by itself while a test looks at it.
+const ENDLESS: u32 = 10_000;
+
+/// What is spoken, and by whom.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Spoken {
+    Native,
+    Old,
+    V2,
+}
+
+const ALL: [Spoken; 3] = [Spoken::Native, Spoken::Old, Spoken::V2];
+
+struct Service {
+    spoken: Spoken,
+    stand_in: StandIn,
+}
+
+impl Service {
+    async fn start(spoken: Spoken, faults: Vec<Fault>) -> Self {
+        let protocol = match spoken {
+            Spoken::Old => Protocol::ComfyUiOld,
+            Spoken::Native | Spoken::V2 => Protocol::ComfyUi,
+        };
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let stand_in = StandIn::start(protocol, listen, faults).await.unwrap();
+        Self { spoken, stand_in }
+    }
+
+    fn config(&self, more: &[&str]) -> ProviderConfig {
+        let url = format!("base_url={}", self.stand_in.url());
+        let folder = format!("workflows={WORKFLOWS}");
+        let dialect = if self.spoken == Spoken::V2 {
+            "dialect=v2"
+        } else {
+            "dialect=native"
+        };
+        let bindings = format!("bindings={BINDINGS}");
+        let common = [
+            "kind=comfyui",
+            &url,
+            &folder,
+            dialect,
+            &bindings,
+            "workflow=text-to-image.json",
+            r#"makes=["image", "video", "audio"]"#,
+            "poll_interval=100ms",
+            "timeout=2s",
+            "api_key=key-of-nobody",
+            "api_key_header=x-api-key",
+        ];
+        let flags = common.iter().chain(more);
+        let flags = flags.map(|setting| Flag::Set(format!("providers.service.{setting}")));
+        let inputs = Inputs {
+            file: Some("/dev/null".into()),
+            flags: flags.collect(),
+            ..Inputs::default()
+        };
+        Config::load(&inputs)
+            .unwrap()
+            .config
+            .providers
+            .remove("service")
+            .unwrap()
+    }
+
+    async fn server(&self, db: &TestDatabase, more: &[&str]) -> TestServer {
+        let service = self.config(more);
+        TestServer::start_with(db, |config| {
+            config.providers.insert("service".to_owned(), service);
+            config.fetch.allow = vec!["127.0.0.1/32".parse().unwrap()];
+        })
+        .await
+    }
+
+    fn calls(&self, method: &str, path: &str) -> Vec<Call> {
+        let calls = self.stand_in.calls().into_iter();
+        let named = |call: &Call| call.method == method && call.path.starts_with(path);
+        calls.filter(named).collect()
+    }
+
+    fn submissions(&self) -> Vec<Call> {
+        match self.spoken {
+            Spoken::V2 => self
+                .calls("POST", "/api/v2/jobs")
+                .into_iter()
+                .filter(|it| it.path == "/api/v2/jobs")
+                .collect(),
+            Spoken::Native | Spoken::Old => self.calls("POST", "/prompt"),
+        }
+    }
+
+    /// The nodes of each submission.
+    fn workflows(&self) -> Vec<Value> {
+        let part = if self.spoken == Spoken::V2 {
+            "workflow"
+        } else {
+            "prompt"
+        };
+        self.submissions()
+            .iter()
+            .map(|call| call.body[part].clone())
+            .collect()
+    }
+
+    async fn told(&self, path: &str) -> Value {
+        let answer = reqwest::get(format!("{}{path}", self.stand_in.url()))
+            .await
+            .unwrap();
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+    }
+
+    async fn post(&self, path: &str) {
+        let url = format!("{}{path}", self.stand_in.url());
+        let request = reqwest::Client::new()
+            .post(url)
+            .header("content-type", "application/json");
+        assert!(
+            request
+                .body("{}")
+                .send()
+                .await
+                .unwrap()
+                .status()
+                .is_success()
+        );
+    }
+
+    async fn until(&self, is_so: impl Fn(&Value) -> bool) {
+        within(async {
+            while !is_so(&self.told("/queue").await) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
+}
+
+fn feature(category: MediaType, settings: Value) -> CreateFeatureRequest {
+    CreateFeatureRequest {
+        category: category.into(),
+        system_prompt: "Draw in ink.".to_owned(),
+        properties: Some(FeatureProperties {
+            provider: "service".to_owned(),
+            settings: Some(structure(&settings)),
+            ..Default::default()
+        }),
+        ..scripted_feature(&Uuid::new_v4().to_string())
+    }
+}
+
+async fn asked(server: &TestServer, category: MediaType, settings: Value) -> Job {
+    let feature = server.add_feature(feature(category, settings)).await;
+    server.create(request_for(feature.id)).await.1.remove(0)
+}
+
+/// A message of the job's progress beyond this fraction.
+async fn progressed(server: &TestServer, id: i64, beyond: f64) -> Job {
+    let mut watch = server.watch(id).await;
+    loop {
+        let message = watch.next().await.unwrap().expect("the job runs");
+        let event = message.event();
+        let job = message.job.unwrap_or_default();
+        if event == WatchJobEvent::Progress && job.progress > beyond {
+            return job;
+        }
+    }
+}
+
+async fn original(server: &TestServer, id: i64) -> Media {
+    let media = server.media_of(id).await.into_iter();
+    media
+        .into_iter()
+        .find(|media| media.role() == MediaRole::Original)
+        .unwrap()
+}
+
+fn answer(status: u16, body: &str) -> Fault {
+    Fault::Answer {
+        status,
+        headers: vec![("retry-after".to_owned(), "0".to_owned())],
+        body: body.to_owned(),
+    }
+}
+
+on_both_databases! {
+    async fn a_picture_grows_in_the_sight_of_its_watchers(db: TestDatabase) {
+        for spoken in ALL {
+            let service = Service::start(spoken, Vec::new()).await;
+            let server = service.server(&db, &[]).await;
+            let settings = json!({ "steps": ENDLESS, "bindings": { "width": "5.inputs.width", "height": "5.inputs.height" } });
+            let named = feature(MediaType::Image, settings);
+            let feature = server.add_feature(named).await;
+            let input = GenerationInput { seed: Some(7), ..Default::default() };
+            let asked = CreateRequestRequest { input: Some(input), ..request_for(feature.id) };
+            let job = server.create(asked).await.1.remove(0);
+            let mut watch = server.watch(job.id).await;
+            let seen = loop {
+                let seen = watch.next().await.unwrap().expect("a preview comes first").job.unwrap_or_default();
+                if !seen.progress_preview.is_empty() {
+                    break seen;
+                }
+            };
+            assert!(seen.progress > 0.3 && seen.progress < 0.9, "{spoken:?}: {seen:?}");
+            service.post("/stand-in/finish").await;
+            let ended = server.completed(job.id).await;
+            let original = original(&server, ended.job.id).await;
+            assert_eq!((original.width, original.height), (1080, 1080), "{spoken:?}");
+
+            let submissions = service.submissions();
+            assert_eq!(submissions.len(), 1, "{spoken:?}");
+            let nodes = &service.workflows()[0];
+            assert_eq!(nodes["6"]["inputs"]["text"], json!("Draw in ink.\n\nXin chào"));
+            assert_eq!((&nodes["3"]["inputs"]["seed"], &nodes["3"]["inputs"]["steps"]), (&json!(7), &json!(ENDLESS)));
+            assert_eq!(nodes["7"]["inputs"]["text"], json!("text, watermark"), "nobody says otherwise");
+            let key = match spoken {
+                Spoken::V2 => submissions[0].header("idempotency-key").unwrap().to_owned(),
+                _ => submissions[0].body["prompt_id"].as_str().unwrap().to_owned(),
+            };
+            assert_eq!(nodes["9"]["inputs"]["filename_prefix"], json!(format!("atelier-{key}")));
+            let calls = service.stand_in.calls();
+            assert!(calls.iter().all(|call| call.header("x-api-key") == Some("key-of-nobody")), "{calls:?}");
+            server.stop().await;
+        }
+    }
+
+    async fn videos_and_sound_are_made_as_well(db: TestDatabase) {
+        for spoken in [Spoken::Native, Spoken::V2] {
+            let service = Service::start(spoken, Vec::new()).await;
+            let server = service.server(&db, &[]).await;
+            for (category, workflow, format) in [
+                (MediaType::Video, "text-to-video.json", "mp4"),
+                (MediaType::Audio, "text-to-audio.json", "flac"),
+            ] {
+                let settings = json!({ "workflow": workflow, "bindings": { "prompt": "6.inputs.text" } });
+                let named = feature(category, settings);
+                let feature = server.add_feature(named).await;
+                let ended = server.made(request_for(feature.id)).await;
+                assert_eq!(original(&server, ended.job.id).await.format, format, "{spoken:?}");
+            }
+            server.stop().await;
+        }
+    }
+
+    async fn a_picture_of_the_request_gets_into_the_workflow_or_is_refused(db: TestDatabase) {
+        let host = LinkHost::start().await;
+        for spoken in [Spoken::Native, Spoken::V2] {
+            let service = Service::start(spoken, Vec::new()).await;
+            let server = service.server(&db, &[]).await;
+            for (workflow, code, submissions) in [
+                ("image-to-image.json", "", 1), ("text-to-image.json", "PROVIDER_REJECTED_INPUT", 1),
+            ] {
+                let settings = json!({ "workflow": workflow, "bindings": match code {
+                    "" => json!({ "prompt": "6.inputs.text", "pictures.0": "10.inputs.image" }),
+                    _ => json!({ "prompt": "6.inputs.text" }),
+                } });
+                let named = feature(MediaType::Image, settings);
+                let feature = server.add_feature(named).await;
+                let asked = CreateRequestRequest {
+                    user_media_urls: vec![host.link("picture").to_string()], ..request_for(feature.id)
+                };
+                let job = server.create(asked).await.1.remove(0);
+                let ended = server.ended(job.id).await;
+                assert_eq!(ended.code(), code, "{spoken:?}: {:?}", ended.job.error);
+                assert_eq!(service.submissions().len(), submissions, "{spoken:?}");
+                let told = ended.job.error.unwrap_or_default().message;
+                assert_eq!(told.contains("user_media_urls[0]"), !code.is_empty(), "{told}");
+            }
+            let image = &service.workflows()[0]["10"]["inputs"]["image"];
+            let name = if spoken == Spoken::V2 { &image["info"]["id"] } else { image };
+            assert!(name.as_str().unwrap().starts_with("atelier-"), "{spoken:?}: {image}");
+            server.stop().await;
+        }
+    }
+
+    async fn like_requests_get_files_of_their_own(db: TestDatabase) {
+        let service = Service::start(Spoken::Native, Vec::new()).await;
+        let server = service.server(&db, &[]).await;
+        let feature = server.add_feature(feature(MediaType::Image, json!({}))).await;
+        for _ in 0..2 {
+            let input = GenerationInput { seed: Some(7), ..Default::default() };
+            server.made(CreateRequestRequest { input: Some(input), ..request_for(feature.id) }).await;
+        }
+        let viewed: Vec<_> = service.calls("GET", "/view").into_iter().map(|call| call.path).collect();
+        assert_eq!(viewed.len(), 2);
+        assert_ne!(viewed[0], viewed[1]);
+    }
+
+    async fn a_job_goes_on_after_a_restart_of_atelier(db: TestDatabase) {
+        for spoken in ALL {
+            let service = Service::start(spoken, Vec::new()).await;
+            let server = service.server(&db, &[]).await;
+            let settings = json!({ "steps": ENDLESS });
+            let named = feature(MediaType::Image, settings);
+            let feature = server.add_feature(named).await;
+            let job = server.create(request_for(feature.id)).await.1.remove(0);
+            let before = progressed(&server, job.id, 0.4).await;
+            server.stop().await;
+            let server = service.server(&db, &[]).await;
+            progressed(&server, job.id, before.progress + 0.005).await;
+            service.post("/stand-in/finish").await;
+            server.completed(job.id).await;
+            assert_eq!(service.submissions().len(), 1, "{spoken:?}");
+            assert!(service.stand_in.calls().iter().all(|call| !call.path.ends_with("/cancel")), "{spoken:?}");
+            server.stop().await;
+        }
+    }
+
+    async fn a_job_that_the_server_lost_is_told_or_repeated_as_configured(db: TestDatabase) {
+        for spoken in ALL {
+            for (repeatable, code, submissions) in [("false", "PROVIDER_OUTCOME_UNKNOWN", 1), ("true", "", 2)] {
+                let service = Service::start(spoken, Vec::new()).await;
+                let server = service.server(&db, &[&format!("repeatable={repeatable}")]).await;
+                let settings = json!({ "steps": ENDLESS });
+                let named = feature(MediaType::Image, settings);
+                let feature = server.add_feature(named).await;
+                let job = server.create(request_for(feature.id)).await.1.remove(0);
+                progressed(&server, job.id, 0.4).await;
+                service.post("/stand-in/restart").await;
+                service.post("/stand-in/finish").await;
+                let ended = server.ended(job.id).await;
+                assert_eq!(ended.code(), code, "{spoken:?} {repeatable}: {:?}", ended.job.error);
+                assert_eq!(service.submissions().len(), submissions, "{spoken:?} {repeatable}");
+                server.stop().await;
+            }
+        }
+    }
+
+    async fn a_lost_socket_is_opened_again_and_the_job_goes_on(db: TestDatabase) {
+        let service = Service::start(Spoken::Native, Vec::new()).await;
+        let server = service.server(&db, &[]).await;
+        let job = asked(&server, MediaType::Image, json!({ "steps": ENDLESS })).await;
+        let before = progressed(&server, job.id, 0.4).await;
+        service.post("/stand-in/drop-sockets").await;
+        progressed(&server, job.id, before.progress + 0.005).await;
+        service.post("/stand-in/finish").await;
+        server.completed(job.id).await;
+        assert!(service.calls("GET", "/ws").len() >= 2);
+        assert_eq!(service.submissions().len(), 1);
+    }
+
+    async fn what_is_cancelled_stops_at_the_server_running_or_waiting(db: TestDatabase) {
+        for spoken in ALL {
+            let service = Service::start(spoken, Vec::new()).await;
+            let server = service.server(&db, &[]).await;
+            let named = feature(MediaType::Image, json!({ "steps": ENDLESS }));
+            let feature = server.add_feature(named).await;
+            let running = server.create(request_for(feature.id)).await.1.remove(0);
+            progressed(&server, running.id, 0.0).await;
+            let waiting = server.create(request_for(feature.id)).await.1.remove(0);
+            service.until(|queue| queue["queue_pending"].as_array().unwrap().len() == 1).await;
+            for id in [waiting.id, running.id] {
+                let cancel = CancelJobRequest { id, stop_processing: true };
+                within(server.jobs().cancel_job(cancel)).await.unwrap();
+                assert_eq!(server.ended(id).await.job.status(), JobStatus::Cancelled, "{spoken:?}");
+                let list = if id == waiting.id { "queue_pending" } else { "queue_running" };
+                service.until(|queue| queue[list] == json!([])).await;
+            }
+            assert_eq!(service.submissions().len(), 2, "{spoken:?}");
+            assert_eq!(service.calls("POST", "/interrupt").len(), usize::from(spoken == Spoken::Old));
+            server.stop().await;
+        }
+    }
+
+    async fn each_way_to_fail_has_its_reason_and_its_number_of_submissions(db: TestDatabase) {
+        use Spoken::{Native, Old, V2};
+        let none = json!({});
+        let taken = r#"{"error":{"code":"idempotency_key_reuse","message":"used"}}"#;
+        let broken = json!({ "checkpoint": "broken.safetensors" });
+        let large = json!({ "checkpoint": "too-large.safetensors" });
+        for (case, spoken, faults, settings, code, words, submissions) in [
+            ("cut", Native, vec![Fault::Cut], &none, "", "", 1),
+            ("cut at an old one", Old, vec![Fault::Cut], &none, "", "", 1),
+            ("cut at v2", V2, vec![Fault::Cut], &none, "", "", 1),
+            ("silent", Native, vec![Fault::Hang], &none, "", "", 1),
+            ("silent v2", V2, vec![Fault::Hang], &none, "", "", 1),
+            ("endless", Native, vec![Fault::Endless], &none, "", "", 1),
+            ("gateway", Native, vec![answer(504, "")], &none, "PROVIDER_OUTCOME_UNKNOWN", "no known task", 1),
+            ("gateway of v2", V2, vec![answer(503, "{}")], &none, "PROVIDER_OUTCOME_UNKNOWN", "no known task", 1),
+            ("taken", V2, vec![answer(422, taken)], &none, "PROVIDER_OUTCOME_UNKNOWN", "no known task", 1),
+            ("busy", Native, vec![answer(503, ""), answer(429, "{}")], &none, "", "", 3),
+            ("busy v2", V2, vec![answer(429, r#"{"error":{"code":"queue_full"}}"#)], &none, "", "", 2),
+            ("garbage", Native, vec![answer(200, "<html>")], &none, "PROVIDER_OUTCOME_UNKNOWN", "no known task", 1),
+            ("nulls", V2, vec![answer(201, r#"{"id":null}"#)], &none, "PROVIDER_OUTCOME_UNKNOWN", "no known task", 1),
+            ("redirect", Native, vec![answer(307, "")], &none, "PROVIDER_FAILED", "307", 1),
+            ("key", V2, vec![answer(401, "{}")], &none, "PROVIDER_NOT_READY", "401", 1),
+            ("credit", V2, vec![answer(402, "{}")], &none, "PROVIDER_NOT_READY", "402", 1),
+            ("input", Native, vec![], &json!({ "steps": 0 }), "PROVIDER_REJECTED_INPUT", "node 3 (KSampler) steps: Value 0", 1),
+            ("input of v2", V2, vec![], &json!({ "steps": 0 }), "PROVIDER_REJECTED_INPUT", "node 3 (KSampler) steps: Value 0", 1),
+            ("node", Native, vec![], &broken, "PROVIDER_FAILED", "node 3 (KSampler): RuntimeError: mat1", 1),
+            ("node of v2", V2, vec![], &broken, "PROVIDER_FAILED", "node 3 (KSampler): node_execution_error: mat1", 1),
+            ("memory", Native, vec![], &large, "PROVIDER_LIMIT_EXCEEDED", "OutOfMemory", 1),
+            ("memory at v2", V2, vec![], &large, "PROVIDER_LIMIT_EXCEEDED", "out of memory", 1),
+        ] {
+            let service = Service::start(spoken, faults).await;
+            let service_config = service.config(&[]);
+            let server = TestServer::start_with(&db, |config| {
+                config.providers.insert("service".to_owned(), service_config);
+                config.limits.output_bytes = 8 << 20;
+            }).await;
+            let named = feature(MediaType::Image, settings.clone());
+            let feature = server.add_feature(named).await;
+            let job = server.create(request_for(feature.id)).await.1.remove(0);
+            let ended = server.ended(job.id).await;
+            assert_eq!(ended.code(), code, "{case}: {:?}", ended.job.error);
+            assert_eq!(service.submissions().len(), submissions, "{case}");
+            let error = ended.job.error.unwrap_or_default();
+            assert!(error.detail.contains(words), "{case}: {}", error.detail);
+            assert!(!error.message.contains("KSampler") && !error.message.contains("node"), "{case}: {}", error.message);
+            server.stop().await;
+        }
+    }
+
+    async fn a_run_that_somebody_interrupts_at_the_server_is_told_as_that(db: TestDatabase) {
+        for spoken in ALL {
+            let service = Service::start(spoken, Vec::new()).await;
+            let server = service.server(&db, &[]).await;
+            let named = feature(MediaType::Image, json!({ "steps": ENDLESS }));
+            let feature = server.add_feature(named).await;
+            let job = server.create(request_for(feature.id)).await.1.remove(0);
+            progressed(&server, job.id, 0.0).await;
+            service.post("/interrupt").await;
+            let ended = server.ended(job.id).await;
+            assert_eq!(ended.code(), "PROVIDER_FAILED", "{spoken:?}");
+            assert!(ended.job.error.unwrap().detail.contains("interrupted"), "{spoken:?}");
+            server.stop().await;
+        }
+    }
+
+    async fn a_template_may_bring_a_workflow_of_its_own_which_is_checked_when_it_is_written(db: TestDatabase) {
+        let service = Service::start(Spoken::Native, Vec::new()).await;
+        let server = service.server(&db, &[]).await;
+        let feature = server.add_feature(feature(MediaType::Image, json!({}))).await;
+        let template = |style: Value| CreateTemplateRequest {
+            template_data: Some(TemplateData { style: Some(structure(&style)), ..Default::default() }),
+            ..plain_template(feature.id, "own")
+        };
+        let file = std::fs::read(format!("{WORKFLOWS}/text-to-image.json")).unwrap();
+        let mut workflow: Value = serde_json::from_slice(&file).unwrap();
+        let wrong = template(json!({ "workflow": workflow, "bindings": { "prompt": "60.inputs.text" } }));
+        let refused = within(server.templates().create_template(wrong)).await.unwrap_err();
+        assert!(format!("{refused:?}").contains("template_data.style.bindings.prompt"), "{refused:?}");
+
+        workflow["3"]["inputs"]["steps"] = json!(2);
+        let right = template(json!({ "workflow": workflow, "bindings": { "prompt": "6.inputs.text" } }));
+        let template = server.add_template(right).await;
+        let asked = CreateRequestRequest { template_id: Some(template.id), ..request_for(feature.id) };
+        server.made(asked).await;
+        assert_eq!(service.workflows()[0]["3"]["inputs"]["steps"], json!(2));
+    }
+}
+
+#[tokio::test]
+async fn a_probe_makes_nothing_and_learns_what_the_server_could_run() {
+    for spoken in ALL {
+        let service = Service::start(spoken, Vec::new()).await;
+        let ProviderConfig::ComfyUi(config) = service.config(&[]) else {
+            panic!("a service");
+        };
+        let limits = FetchLimits {
+            bytes: 1 << 20,
+            time: Duration::from_secs(5),
+        };
+        let files = Fetcher::new(AddressRules::default(), limits).unwrap();
+        let provider = ComfyUi::new("service".to_owned(), config, &files);
+        provider.probe().await.unwrap();
+        let settings = |class: &str| {
+            let node = json!({ "class_type": class, "inputs": { "filename_prefix": "x", "images": ["8", 0] } });
+            Map::from_iter([("workflow".to_owned(), json!({ "9": node }))])
+        };
+        let image = atelier::domain::MediaType::Image;
+        assert_eq!(
+            provider.check_feature(image, None, &settings("SaveImage")),
+            []
+        );
+        let found = provider.check_feature(image, Some("a model"), &settings("SaveNothing"));
+        let keys: Vec<_> = found.iter().map(|unfit| unfit.key.as_str()).collect();
+        let expected = if spoken == Spoken::V2 {
+            vec!["model"]
+        } else {
+            vec!["workflow", "model"]
+        };
+        assert_eq!(keys, expected, "{spoken:?}");
+        assert!(service.submissions().is_empty());
+    }
+}
+
+#[test]
+fn a_wrong_workflow_of_the_configuration_is_told_before_a_job_runs() {
+    for (setting, words) in [
+        (
+            "workflow=other.json",
+            "a file of the provider: image-to-image.json",
+        ),
+        (
+            r#"bindings={ seed = "6.inputs.text" }"#,
+            "where a number is held",
+        ),
+        ("workflows=/nowhere", "/nowhere"),
+        ("api_key_header=a b", "no name of a header"),
+    ] {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let service = runtime.block_on(Service::start(Spoken::Native, Vec::new()));
+        let ProviderConfig::ComfyUi(config) = service.config(&[setting]) else {
+            panic!("a service");
+        };
+        let limits = FetchLimits {
+            bytes: 1 << 20,
+            time: Duration::from_secs(5),
+        };
+        let files = Fetcher::new(AddressRules::default(), limits).unwrap();
+        let missing = ComfyUi::new("service".to_owned(), config, &files)
+            .ready()
+            .unwrap_err();
+        assert!(missing.contains(words), "{setting}: {missing}");
+    }
+}
