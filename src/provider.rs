@@ -8,6 +8,7 @@ pub mod builtin;
 pub mod clean;
 pub mod exec;
 pub mod fetch;
+mod gate;
 mod http;
 pub mod openai;
 mod output;
@@ -24,8 +25,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{JobInput, JsonMap, MediaType, Problem};
 
+pub use gate::Passage;
 pub use output::{Content, HeldFile, Output, OutputFile};
-pub use registry::Registry;
+pub use registry::{Opening, Registry};
 
 /// A service that makes media from a job's input.
 #[async_trait]

@@ -3,6 +3,7 @@
 //! Every key is declared once, as settings are: from this come the structs, their defaults, the reader and the reference.
 
 mod kind;
+mod limits;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use super::reader::Reader;
 use crate::domain::MediaType;
 use crate::domain::command::{Argument, ProgressBy, PromptBy};
 use kind::{Arguments, Credential, Fields, KindName, MediaTypes};
+pub use limits::ProviderLimits;
 
 /// The section that holds the tables.
 pub(super) const SECTION: &str = "providers";
@@ -44,6 +46,8 @@ macro_rules! providers {
             #[derive(Debug, Clone)]
             pub struct $Config {
                 $($(#[doc = $key_doc])+ pub $key: $ty,)+
+                /// How many jobs it gets.
+                pub limits: ProviderLimits,
             }
 
             impl $Config {
@@ -63,12 +67,13 @@ macro_rules! providers {
                     $(let $key = providers!(
                         @read reader, name, entries.next()?, kind!($ty $(, $kind)?) $($(, $low, $high)?)?
                     );)+
-                    Some(Self { $($key: $key?,)+ })
+                    let limits = ProviderLimits::read(reader, name);
+                    Some(Self { $($key: $key?,)+ limits: limits? })
                 }
 
                 fn written(&self) -> Vec<(&'static Entry, Option<String>)> {
                     let values = [$(<kind!($ty $(, $kind)?) as Kind>::write(&self.$key),)+];
-                    Self::ENTRIES.iter().zip(values).collect()
+                    Self::ENTRIES.iter().zip(values).chain(self.limits.written()).collect()
                 }
             }
         )+
@@ -94,6 +99,13 @@ macro_rules! providers {
             pub fn kind(&self) -> &'static str {
                 match self {
                     $(Self::$Variant(_) => $word,)+
+                }
+            }
+
+            /// How many jobs it gets.
+            pub fn limits(&self) -> ProviderLimits {
+                match self {
+                    $(Self::$Variant(config) => config.limits,)+
                 }
             }
 
@@ -210,7 +222,8 @@ pub(super) fn read(reader: &mut Reader) -> BTreeMap<String, ProviderConfig> {
         let kind = reader.read_of::<KindName>(&name, &KIND);
         let provider = kind.and_then(|kind| ProviderConfig::read(kind, reader, &name));
         let known = KINDS.iter().find(|(word, _)| Some(*word) == kind);
-        reader.finish_table(&name, known.map(|(_, entries)| *entries));
+        let known = known.map(|(_, entries)| [*entries, ProviderLimits::ENTRIES].concat());
+        reader.finish_table(&name, known.as_deref());
         providers.extend(provider.map(|provider| (name, provider)));
     }
     providers
@@ -251,6 +264,23 @@ pub(super) fn in_place_of_command(name: &str) -> String {
     format!("a table [{SECTION}.{name}] with kind = \"exec\"")
 }
 
+impl ProviderConfig {
+    /// Where its work is done: the origin of its URL, or its command.
+    pub fn place(&self) -> Option<String> {
+        let of = |key| {
+            let (_, value) = self
+                .written()
+                .into_iter()
+                .find(|(entry, _)| entry.key == key)?;
+            let value = value?;
+            Some(value.trim_matches('"').to_owned())
+        };
+        let origin = of("base_url").and_then(|url| Url::parse(&url).ok());
+        let origin = origin.map(|url| url.origin().ascii_serialization());
+        origin.or_else(|| of("command"))
+    }
+}
+
 /// Speaks the prompt with eSpeak NG, in the voice that the template's style names.
 fn voice() -> ProviderConfig {
     let text = |text: &str| Argument::One(text.to_owned());
@@ -279,6 +309,7 @@ fn voice() -> ProviderConfig {
         install: Some(
             "install eSpeak NG, the package espeak-ng of apt, dnf, apk and brew".to_owned(),
         ),
+        limits: ProviderLimits::default(),
     })
 }
 
