@@ -27,8 +27,8 @@ pub use kind::{LogFormat, StorageBackend, StorageRemoval};
 pub use layer::{Flag, Inputs};
 pub use problem::{Problem, Problems, Source};
 pub use provider::{
-    ComfyUiConfig, Dialect, ExecConfig, OpenAiConfig, ProviderConfig, ScriptedConfig, SdApiConfig,
-    VoiceConfig,
+    ComfyUiConfig, Dialect, ExecConfig, OpenAiConfig, ProviderConfig, ProviderLimits,
+    ScriptedConfig, SdApiConfig, VoiceConfig,
 };
 pub use quantity::{format_duration, parse_duration};
 pub use settings::{

@@ -60,10 +60,21 @@ impl Executor {
 
     /// Says what this process can run; before clients ask, so that none is told that nobody can.
     pub async fn announce(&self) {
-        if let Err(error) = self.app.announce_capabilities(&self.capabilities()).await {
+        if let Err(error) = self.app.announce_capabilities(&self.announced()).await {
             // The upkeep says it again.
             report(&error, "cannot say what this worker can run");
         }
+    }
+
+    /// What this process runs now, and why it does not run the rest of what it has.
+    fn announced(&self) -> Vec<(Capability, Result<(), String>)> {
+        let mut capabilities = self.capabilities();
+        for (Capability { provider, .. }, ready) in &mut capabilities {
+            if ready.is_ok() && self.app.providers.is_away(provider) {
+                *ready = Err("its service does not answer".to_owned());
+            }
+        }
+        capabilities
     }
 
     /// What this process can run now, and what it could if it did not lack something.

@@ -9,6 +9,7 @@ pub mod clean;
 pub mod comfyui;
 pub mod exec;
 pub mod fetch;
+mod gate;
 mod http;
 mod mask;
 pub mod openai;
@@ -30,9 +31,10 @@ use url::Url;
 
 use crate::domain::{JobInput, JsonMap, MediaType, Problem};
 
+pub use gate::Passage;
 use output::tell_withheld;
 pub use output::{Content, HeldFile, Output, OutputFile};
-pub use registry::Registry;
+pub use registry::{Opening, Registry};
 pub use webhook::{Forged, WebhookCall};
 
 /// A service that makes media from a job's input.

@@ -9,8 +9,12 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     app::App,
-    domain::{Checks, Error, FeatureDraft, FeatureProperties, Flaw, Named, deletion_time, stored},
+    domain::{
+        Checks, Error, FeatureDraft, FeatureProperties, Flaw, JsonMap, MediaType, Named,
+        deletion_time, stored,
+    },
     entity::feature,
+    provider::Unfit,
     store::{self, Transaction},
 };
 
@@ -40,18 +44,45 @@ pub(super) fn draft_of(feature: &feature::Model) -> FeatureDraft {
 }
 
 impl App {
-    /// Notes that the feature's provider cannot make its type of media, if this process knows that provider.
+    /// Notes what the feature's providers cannot make of it, as far as this process knows them: its type of media, its model,
+    /// its settings.
     pub(super) fn check_maker(&self, draft: &FeatureDraft, checks: &mut Checks) {
-        let name = draft.properties.provider();
-        let (Some(provider), Some(category)) = (self.providers.get(name), draft.category) else {
+        let properties = &draft.properties;
+        let (model, settings) = (&properties.model, &properties.settings);
+        let name = properties.provider();
+        self.check_one_maker("properties", name, model, settings, draft.category, checks);
+        for (index, fallback) in properties.fallbacks.iter().enumerate() {
+            let path = format!("properties.fallbacks[{index}]");
+            let (model, settings) = (&fallback.model, &fallback.settings);
+            let name = &fallback.provider;
+            self.check_one_maker(&path, name, model, settings, draft.category, checks);
+        }
+    }
+
+    fn check_one_maker(
+        &self,
+        path: &str,
+        name: &str,
+        model: &str,
+        settings: &JsonMap,
+        category: Option<MediaType>,
+        checks: &mut Checks,
+    ) {
+        let (Some(provider), Some(category)) = (self.providers.get(name), category) else {
             return;
         };
-        checks.require(provider.makes(category), "properties.provider", || {
-            Flaw::Conflict.says(format!(
-                "must make {}, which {name:?} does not",
-                category.as_str()
-            ))
-        });
+        if !provider.makes(category) {
+            let words = format!("must make {}, which {name:?} does not", category.as_str());
+            return checks.add(format!("{path}.provider"), Flaw::Conflict.says(words));
+        }
+        let model = Some(model).filter(|model| !model.is_empty());
+        for Unfit { key, expected, .. } in provider.check_feature(category, model, settings) {
+            let field = match key.as_str() {
+                "model" => format!("{path}.model"),
+                key => format!("{path}.settings.{key}"),
+            };
+            checks.add(field, Flaw::Malformed.says(format!("must be {expected}")));
+        }
     }
 }
 

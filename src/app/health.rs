@@ -33,6 +33,8 @@ pub enum Ailment {
     DatabaseUnwritable,
     /// The last probe of the media storage failed.
     StorageAway,
+    /// The last submissions to a provider have failed, and its jobs wait.
+    ProviderAway,
 }
 
 impl Ailment {
@@ -56,6 +58,7 @@ impl Ailment {
             Self::DatabaseFull => "the disk of the database is full",
             Self::DatabaseUnwritable => "the database refuses what is written, or does not keep it",
             Self::StorageAway => "the media storage cannot be reached",
+            Self::ProviderAway => "a generator does not answer: its jobs wait, the others run",
         }
     }
 
@@ -71,7 +74,8 @@ impl Ailment {
             | Self::DatabaseReadOnly
             | Self::DatabaseFull
             | Self::DatabaseUnwritable
-            | Self::StorageAway => false,
+            | Self::StorageAway
+            | Self::ProviderAway => false,
         }
     }
 }

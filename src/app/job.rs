@@ -175,18 +175,26 @@ impl App {
         Ok(all)
     }
 
-    /// Fails if this process would run the provider and knows that it cannot work.
-    pub(super) fn check_ready(&self, provider: &str) -> Result<(), Error> {
+    /// Fails if this process would run these providers, of which one is enough, and knows that none of them can work.
+    pub(super) fn check_ready<'a>(
+        &self,
+        providers: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), Error> {
         if !self.settings.runs_jobs {
             return Ok(());
         }
-        match self.providers.get(provider).map(|found| found.ready()) {
-            Some(Err(missing)) => Err(Error::ProviderNotReady {
-                provider: provider.to_owned(),
-                missing,
-            }),
-            Some(Ok(())) | None => Ok(()),
+        let mut refusal = Ok(());
+        for name in providers {
+            match self.providers.get(name).map(|found| found.ready()) {
+                Some(Err(missing)) if refusal.is_ok() => {
+                    let provider = name.to_owned();
+                    refusal = Err(Error::ProviderNotReady { provider, missing });
+                }
+                Some(Err(_)) => {}
+                Some(Ok(())) | None => return Ok(()),
+            }
         }
+        refusal
     }
 
     /// Makes a new job in the place of each of these, whose rows and whose request's are locked.
@@ -199,10 +207,7 @@ impl App {
         let attempts = self.settings.max_attempts;
         let now = queue::time(tx, self.clock.queue()).await?;
         for job in jobs {
-            // A job without one does not come from here.
-            if let Some(provider) = job.provider() {
-                self.check_ready(provider)?;
-            }
+            self.check_ready(job.providers())?;
         }
         let successors = store::job::insert_successors(tx, jobs, attempts, now).await?;
         // After the new rows, whose reference to the feature keeps it from being deleted until they are committed.

@@ -69,6 +69,11 @@ impl Config {
             .map(|(kind, entries)| (*kind, rows("Key", entries)))
             .collect()
     }
+
+    /// The keys of every provider's table as Markdown, whatever its kind.
+    pub fn provider_limits_reference() -> String {
+        rows("Key", provider::ProviderLimits::ENTRIES)
+    }
 }
 
 fn rows(title: &str, entries: &[Entry]) -> String {

@@ -3,6 +3,7 @@
 //! Every key is declared once, as settings are: from this come the structs, their defaults, the reader and the reference.
 
 mod kind;
+mod limits;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use crate::domain::command::{Argument, ProgressBy, PromptBy};
 use kind::{Arguments, Bindings, Credential, Fields, KindName, Languages, MediaTypes};
 
 pub use kind::Dialect;
+pub use limits::ProviderLimits;
 
 /// The section that holds the tables.
 pub(super) const SECTION: &str = "providers";
@@ -46,6 +48,8 @@ macro_rules! providers {
             #[derive(Debug, Clone)]
             pub struct $Config {
                 $($(#[doc = $key_doc])+ pub $key: $ty,)+
+                /// How many jobs it gets.
+                pub limits: ProviderLimits,
             }
 
             impl $Config {
@@ -65,12 +69,13 @@ macro_rules! providers {
                     $(let $key = providers!(
                         @read reader, name, entries.next()?, kind!($ty $(, $kind)?) $($(, $low, $high)?)?
                     );)+
-                    Some(Self { $($key: $key?,)+ })
+                    let limits = ProviderLimits::read(reader, name);
+                    Some(Self { $($key: $key?,)+ limits: limits? })
                 }
 
                 fn written(&self) -> Vec<(&'static Entry, Option<String>)> {
                     let values = [$(<kind!($ty $(, $kind)?) as Kind>::write(&self.$key),)+];
-                    Self::ENTRIES.iter().zip(values).collect()
+                    Self::ENTRIES.iter().zip(values).chain(self.limits.written()).collect()
                 }
             }
         )+
@@ -96,6 +101,13 @@ macro_rules! providers {
             pub fn kind(&self) -> &'static str {
                 match self {
                     $(Self::$Variant(_) => $word,)+
+                }
+            }
+
+            /// How many jobs it gets.
+            pub fn limits(&self) -> ProviderLimits {
+                match self {
+                    $(Self::$Variant(config) => config.limits,)+
                 }
             }
 
@@ -278,7 +290,8 @@ pub(super) fn read(reader: &mut Reader) -> BTreeMap<String, ProviderConfig> {
         let kind = reader.read_of::<KindName>(&name, &KIND);
         let provider = kind.and_then(|kind| ProviderConfig::read(kind, reader, &name));
         let known = KINDS.iter().find(|(word, _)| Some(*word) == kind);
-        reader.finish_table(&name, known.map(|(_, entries)| *entries));
+        let known = known.map(|(_, entries)| [*entries, ProviderLimits::ENTRIES].concat());
+        reader.finish_table(&name, known.as_deref());
         providers.extend(provider.map(|provider| (name, provider)));
     }
     check_languages(reader, &providers);
@@ -337,6 +350,23 @@ pub(super) fn no_table(name: &str, source: Source) -> Problem {
 /// What a command is written as that stands where commands stood before they had a kind.
 pub(super) fn in_place_of_command(name: &str) -> String {
     format!("a table [{SECTION}.{name}] with kind = \"exec\"")
+}
+
+impl ProviderConfig {
+    /// Where its work is done: the origin of its URL, or its command.
+    pub fn place(&self) -> Option<String> {
+        let of = |key| {
+            let (_, value) = self
+                .written()
+                .into_iter()
+                .find(|(entry, _)| entry.key == key)?;
+            let value = value?;
+            Some(value.trim_matches('"').to_owned())
+        };
+        let origin = of("base_url").and_then(|url| Url::parse(&url).ok());
+        let origin = origin.map(|url| url.origin().ascii_serialization());
+        origin.or_else(|| of("command"))
+    }
 }
 
 #[cfg(test)]

@@ -199,6 +199,12 @@ pub enum Error {
         /// What it lacks and what to do about it, in words that follow "cannot run here:".
         missing: String,
     },
+    /// The generator cannot be reached now: what is asked of it waits.
+    #[error("the generator {provider:?} of this feature does not answer now: its jobs would wait")]
+    ProviderAway {
+        /// As the feature names it.
+        provider: String,
+    },
     /// A watch is to resume after a transition that has not been: the number is of another database.
     #[error(
         "job {job_id} is at revision {revision}, after_revision {after_revision} lies ahead of it"

@@ -4,12 +4,12 @@ use codec::Format;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AspectRatio, Checks, Derivatives, Error, Flaw, IntakeLimits, JsonMap, MediaType, Names,
-    Resolution, check::is_in_name, stored::OpenEnded,
+    AspectRatio, Checks, Derivatives, Error, Fallback, Flaw, IntakeLimits, JsonMap, MediaType,
+    Names, Resolution, check::is_in_name, fallback, stored::OpenEnded,
 };
 
-const MAX_PROVIDER_CHARS: usize = 64;
-const MAX_MODEL_CHARS: usize = 256;
+pub(super) const MAX_PROVIDER_CHARS: usize = 64;
+pub(super) const MAX_MODEL_CHARS: usize = 256;
 const MAX_CREDITS: i64 = 1_000_000_000;
 const MAX_DURATION_SECONDS: i64 = 24 * 60 * 60;
 /// Most variations that a feature may allow.
@@ -36,6 +36,9 @@ pub struct FeatureProperties {
     /// wins over it.
     #[serde(skip_serializing_if = "JsonMap::is_empty")]
     pub settings: JsonMap,
+    /// Who makes its jobs while the provider is away, in this order; at most 4.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<Fallback>,
     /// Largest output, such as `4K` or `1280x720`; see [`Self::resolution`] for what holds.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub max_resolution: String,
@@ -96,6 +99,7 @@ impl FeatureProperties {
         "provider",
         "model",
         "settings",
+        "fallbacks",
         "max_resolution",
         "formats",
         "max_duration",
@@ -177,6 +181,7 @@ impl FeatureProperties {
         );
         checks.line("properties.model", &self.model, MAX_MODEL_CHARS);
         checks.json("properties.settings", &self.settings);
+        fallback::check(&self.fallbacks, self.provider(), checks);
         checks.require(
             self.max_resolution.is_empty() || self.max_resolution.parse::<Resolution>().is_ok(),
             "properties.max_resolution",

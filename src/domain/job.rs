@@ -87,6 +87,8 @@ pub enum Cause {
     Rescue,
     /// The worker stopped and gave the job back; the attempt does not count.
     HandBack,
+    /// The provider is away, and another one gets the job; the attempt does not count.
+    FallBack,
     /// The job was deleted, by itself or with its request: it neither waits nor runs any more.
     Deleted,
     /// A client had the attempt cut off.

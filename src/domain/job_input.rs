@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Derivatives, JsonMap, Origin};
+use super::{Derivatives, Fallback, JsonMap, Origin};
 
 /// `generation_jobs.input_json`: the whole resolved input of one variation, so that a worker needs nothing else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct JobInput {
     /// What the feature and the template set at the service, as it takes it.
     #[serde(default, skip_serializing_if = "JsonMap::is_empty")]
     pub settings: JsonMap,
+    /// Who makes it if the provider is away, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<Fallback>,
     /// What to make: the template's prompt, or the user's where the template has none.
     pub prompt: String,
     /// What the user wrote, trimmed.

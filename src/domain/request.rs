@@ -329,6 +329,7 @@ fn first_job(
         provider: offer.properties.provider().to_owned(),
         model: Some(offer.properties.model.clone()).filter(|model| !model.is_empty()),
         settings: offer.properties.settings.clone(),
+        fallbacks: offer.properties.fallbacks.clone(),
         prompt: template_prompt
             .clone()
             .unwrap_or_else(|| user_prompt.to_owned()),

@@ -96,4 +96,12 @@ impl Model {
         let column = self.provider.as_deref();
         column.or_else(|| self.input_json.get("provider")?.as_str())
     }
+
+    /// All providers that may make it: its own, and those of its input that come after it.
+    pub fn providers(&self) -> impl Iterator<Item = &str> {
+        let fallbacks = self.input_json.get("fallbacks").and_then(Json::as_array);
+        let names = fallbacks.into_iter().flatten();
+        let names = names.filter_map(|fallback| fallback.get("provider")?.as_str());
+        self.provider().into_iter().chain(names)
+    }
 }

@@ -1,6 +1,9 @@
 //! What a run of a job leaves to be recorded.
 
-use crate::{app::StoredOutput, domain::JsonMap};
+use crate::{
+    app::StoredOutput,
+    domain::{JobInput, JsonMap, job::Failure},
+};
 
 use super::attempt_error::AttemptError;
 
@@ -13,6 +16,11 @@ pub(super) enum AttemptOutcome {
         metadata: JsonMap,
     },
     Failed(AttemptError),
+    /// The provider is away, and `input` is for the next one.
+    FellBack {
+        failure: Failure,
+        input: Box<JobInput>,
+    },
     /// It stopped because it was asked to. `keep_task`: the provider works on.
     Stopped {
         keep_task: bool,

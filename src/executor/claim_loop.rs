@@ -1,22 +1,32 @@
 //! Keeps the slots of this worker filled until the server drains, and then sees to the end of what runs.
 
+use std::time::Duration;
+
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::{domain::Error, store::Trouble};
+use crate::{
+    domain::{Error, job::Capability},
+    provider::Opening,
+    store::{Trouble, queue::Claim},
+};
 
 use super::Executor;
+
+/// How often jobs are looked for that wait for a provider that is away and name another: that walks past all the others.
+const STRANDED_PAUSE: Duration = Duration::from_secs(2);
 
 impl Executor {
     /// Takes jobs as slots become free. Wakes up for announced work, for a finished job, and at the poll interval.
     /// Ends when nothing runs any more; what runs is stopped once `told` says so.
     pub(super) async fn claim_loop(&self, told: CancellationToken) {
         let mut running = JoinSet::new();
+        let mut turn = Turn::default();
         let mut trouble = Trouble::new("cannot claim jobs");
         self.resume_spooled(&mut running).await;
         while !self.app.draining.is_cancelled() {
             self.pulse.beat();
-            self.fill_slots(&mut running, &mut trouble).await;
+            self.fill_slots(&mut running, &mut turn, &mut trouble).await;
             let full = running.len() >= self.settings.slots;
             tokio::select! {
                 () = self.app.draining.cancelled() => {}
@@ -42,30 +52,84 @@ impl Executor {
         }
     }
 
-    async fn fill_slots(&self, running: &mut JoinSet<()>, trouble: &mut Trouble) {
+    async fn fill_slots(&self, running: &mut JoinSet<()>, turn: &mut Turn, trouble: &mut Trouble) {
         while let Some(finished) = running.try_join_next() {
             log_crash(finished);
         }
-        let free =
-            u32::try_from(self.settings.slots.saturating_sub(running.len())).unwrap_or(u32::MAX);
         // What would be made now could not be stored.
-        if free == 0 || self.app.storage.is_away() || self.spool.is_full() {
+        if self.free_slots(running) == 0 || self.app.storage.is_away() || self.spool.is_full() {
             return;
         }
-        let capabilities = self.capabilities().into_iter();
-        let ready =
-            capabilities.filter_map(|(capability, ready)| ready.is_ok().then_some(capability));
-        let ready: Vec<_> = ready.collect();
+        let (providers, capabilities) = (&self.app.providers, self.capabilities());
+        let (ready, unready): (Vec<_>, Vec<_>) = capabilities
+            .into_iter()
+            .partition(|(_, ready)| ready.is_ok());
+        let of = |all: Vec<(Capability, _)>| all.into_iter().map(|(capability, _)| capability);
+        let ready: Vec<_> = of(ready).collect();
+        let away = ready.iter().filter(|it| providers.is_away(&it.provider));
+        let stranded: Vec<_> = away.cloned().chain(of(unready)).collect();
+        let mut openings = providers.openings(ready);
+        // Each in turn is the first to get what is free.
+        turn.count = turn.count.wrapping_add(1);
+        if !openings.is_empty() {
+            let first = turn.count % openings.len();
+            openings.rotate_left(first);
+        }
+        for Opening { capabilities, room } in openings {
+            let slots = self.free_slots(running).min(room);
+            self.claim(running, slots, Claim::Run, &capabilities, trouble)
+                .await;
+        }
+        let looked = turn.looked_for_stranded;
+        if !stranded.is_empty() && looked.is_none_or(|looked| looked.elapsed() >= STRANDED_PAUSE) {
+            turn.looked_for_stranded = Some(Instant::now());
+            let slots = self.free_slots(running);
+            self.claim(running, slots, Claim::FallBack, &stranded, trouble)
+                .await;
+        }
+    }
+
+    fn free_slots(&self, running: &JoinSet<()>) -> u32 {
+        let free = self.settings.slots.saturating_sub(running.len());
+        u32::try_from(free).unwrap_or(u32::MAX)
+    }
+
+    async fn claim(
+        &self,
+        running: &mut JoinSet<()>,
+        slots: u32,
+        what: Claim,
+        capabilities: &[Capability],
+        trouble: &mut Trouble,
+    ) {
+        if slots == 0 {
+            return;
+        }
         let asked = Instant::now();
         let (worker_id, lease) = (&self.settings.worker_id, self.settings.lease);
-        let claimed = self.app.claim_jobs(worker_id, free, lease, &ready).await;
+        let claimed = self
+            .app
+            .claim(worker_id, slots, lease, what, capabilities)
+            .await;
         if matches!(claimed, Err(Error::ShuttingDown)) {
             return;
         }
         for job in trouble.pass(claimed).unwrap_or_default() {
-            running.spawn(self.clone().run_job(job, asked));
+            let provider = job.provider().unwrap_or_default();
+            let passage = match what {
+                Claim::Run => self.app.providers.pass(provider),
+                Claim::FallBack => self.app.providers.pass_beside(provider),
+            };
+            running.spawn(self.clone().run_job(job, passage, asked));
         }
     }
+}
+
+/// What the loop remembers from one turn to the next.
+#[derive(Default)]
+struct Turn {
+    count: usize,
+    looked_for_stranded: Option<Instant>,
 }
 
 /// A provider's panic is caught with its attempt, so this would be a defect of the executor itself. The job's lease runs

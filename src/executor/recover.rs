@@ -34,7 +34,11 @@ impl Executor {
                     tracing::info!(job_id = job.id, "going on with a spooled output");
                     // Unlocked for the attempt.
                     drop(spooled);
-                    running.spawn(self.clone().run_job(*job, asked));
+                    let passage = self
+                        .app
+                        .providers
+                        .pass_beside(job.provider().unwrap_or_default());
+                    running.spawn(self.clone().run_job(*job, passage, asked));
                 }
                 Ok(Standing::Awaited) => {}
                 Ok(Standing::Useless) => spooled.1.remove(),

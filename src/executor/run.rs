@@ -12,7 +12,7 @@ use crate::{
     app::AttemptEnd,
     domain::{Caller, Error, Reason, job::Failure, with_causes},
     entity::job,
-    provider::{ProgressSender, clean},
+    provider::{Passage, ProgressSender, clean},
     store::{self, Trouble, queue::Lease},
 };
 
@@ -31,7 +31,7 @@ const SETTLE_PAUSE: Duration = Duration::from_millis(500);
 impl Executor {
     /// Runs one claimed job to the end of its attempt, whatever happens, and records the end. `claimed` is when it was asked
     /// for.
-    pub(super) async fn run_job(self, job: job::Model, claimed: Instant) {
+    pub(super) async fn run_job(self, job: job::Model, passage: Passage, claimed: Instant) {
         let span = tracing::info_span!(
             "job",
             job_id = job.id,
@@ -62,7 +62,7 @@ impl Executor {
             );
             // Until the end is recorded, for the database may be slow.
             let _keeper = AbortOnDropHandle::new(tokio::spawn(keeper.in_current_span()));
-            let (outcome, abandoned) = self.attempt(&job, &lease, progress, &lost).await;
+            let (outcome, abandoned) = self.attempt(&job, &lease, &passage, progress, &lost).await;
             let gives_up =
                 matches!(&outcome, AttemptOutcome::Failed(error) if error.is_final(&job));
             let ended = self.settle(&job, &lease, outcome, &lost, began).await;
@@ -88,11 +88,12 @@ impl Executor {
         &self,
         job: &job::Model,
         lease: &Lease,
+        passage: &Passage,
         progress: ProgressSender,
         lost: &CancellationToken,
     ) -> (AttemptOutcome, Option<AbandonedTask>) {
         let cancelled = self.stop.child_token();
-        let attempt = match Submission::new(&self.app, job, lease, progress, cancelled) {
+        let attempt = match Submission::new(&self.app, job, lease, passage, progress, cancelled) {
             Ok(submission) => Attempt {
                 submission,
                 settings: &self.settings,
@@ -239,6 +240,10 @@ impl Executor {
             }
             AttemptOutcome::Stopped { keep_task } => AttemptEnd::HandBack {
                 keep_task: *keep_task,
+            },
+            AttemptOutcome::FellBack { failure, input } => AttemptEnd::FallBack {
+                failure: failure.clone(),
+                input: input.clone(),
             },
             AttemptOutcome::Failed(error) => error.clone().end(job),
         };

@@ -16,8 +16,8 @@ use crate::{
     entity::job,
     events::Subject,
     provider::{
-        Output, Picture, Polled, ProgressSender, Provider, ProviderError, Registry, Submitted,
-        Task, clean,
+        Output, Passage, Picture, Polled, ProgressSender, Provider, ProviderError, Registry,
+        Submitted, Task, clean,
     },
     store::queue::{self, Lease},
 };
@@ -41,6 +41,7 @@ pub(super) struct Submission<'a> {
     pub(super) job: &'a job::Model,
     pub(super) lease: &'a Lease,
     pub(super) provider: Arc<dyn Provider>,
+    passage: &'a Passage,
     pub(super) task: Task,
     /// The provider's name of the task, once there is one.
     task_id: OnceLock<String>,
@@ -59,6 +60,7 @@ impl<'a> Submission<'a> {
         app: &'a App,
         job: &'a job::Model,
         lease: &'a Lease,
+        passage: &'a Passage,
         progress: ProgressSender,
         cancelled: CancellationToken,
     ) -> Result<Self, AttemptError> {
@@ -70,6 +72,7 @@ impl<'a> Submission<'a> {
             job,
             lease,
             provider: find_provider(&app.providers, &input, job)?,
+            passage,
             task: Task {
                 job_id: job.id,
                 attempt: u32::try_from(job.attempt).unwrap_or(1),
@@ -112,7 +115,18 @@ impl<'a> Submission<'a> {
             return self.find_lost().await;
         }
         if let Err(missing) = self.provider.ready() {
-            return Err(self.failed(ProviderError::NotReady(missing)));
+            return Err(self.away(ProviderError::NotReady(missing)));
+        }
+        if self.passage.is_shut() {
+            let detail = "its last submissions have failed".to_owned();
+            return Err(self.away(ProviderError::Unavailable(detail)));
+        }
+        if self.passage.is_trial() {
+            let probed = self.provider.probe().await;
+            probed.map_err(|error| {
+                self.passage.tell(&Err::<(), _>(error.clone()));
+                self.not_submitted(error)
+            })?;
         }
         let pictures = self.bring_pictures().await?;
         self.note_submission().await?;
@@ -124,7 +138,9 @@ impl<'a> Submission<'a> {
             pictures,
             ..self.with_links().await?
         };
-        match self.provider.submit(&task).await {
+        let submitted = self.provider.submit(&task).await;
+        self.passage.tell(&submitted);
+        match submitted {
             Ok(Submitted::Done(output)) => Ok(output),
             Ok(Submitted::Accepted {
                 task_id,
@@ -136,7 +152,38 @@ impl<'a> Submission<'a> {
                 Err(AttemptOutcome::Failed(unavailable.keeping_task()))
             }
             Err(ProviderError::OutcomeUnknown(_)) => self.find_lost().await,
-            Err(error) => Err(self.failed(error)),
+            Err(error) => Err(self.not_submitted(error)),
+        }
+    }
+
+    /// The end of an attempt by an error that says that the provider has no task.
+    fn not_submitted(&self, error: ProviderError) -> AttemptOutcome {
+        match error {
+            ProviderError::Unavailable(_) | ProviderError::NotReady(_) => self.away(error),
+            error => self.failed(error),
+        }
+    }
+
+    /// The next provider gets the job, if there is one; else a trial that has found the provider away still does not count.
+    fn away(&self, error: ProviderError) -> AttemptOutcome {
+        let waits = matches!(error, ProviderError::Unavailable(_));
+        match self.task.input.for_next_provider() {
+            Some(input) => {
+                let mut failure = AttemptError::from(error).failure;
+                let (from, to) = (&self.task.input.provider, &input.provider);
+                failure.reason = Reason::ProviderUnavailable;
+                failure.message =
+                    format!("The generator {from:?} is away: {to:?} is asked instead.");
+                tracing::warn!(from, to, detail = failure.detail, "falling back");
+                AttemptOutcome::FellBack {
+                    failure,
+                    input: Box::new(input),
+                }
+            }
+            None if waits && (self.passage.is_trial() || self.passage.is_shut()) => {
+                AttemptOutcome::Stopped { keep_task: false }
+            }
+            None => self.failed(error),
         }
     }
 

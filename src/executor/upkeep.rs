@@ -63,7 +63,7 @@ impl Executor {
 
     /// Only once it is said what this worker can run, and not each time: it walks over everything that waits.
     async fn fail_unclaimed(&self, looked_at: &mut Option<Instant>) -> Result<(), Error> {
-        self.app.announce_capabilities(&self.capabilities()).await?;
+        self.app.announce_capabilities(&self.announced()).await?;
         let timeout = self.settings.unclaimed_timeout;
         let pause = timeout.min(UNCLAIMED_INTERVAL);
         if looked_at.is_some_and(|time| time.elapsed() < pause) {

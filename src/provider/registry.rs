@@ -2,21 +2,47 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::domain::{MediaType, job::Capability};
+use tokio::time::Instant;
 
-use super::Provider;
+use crate::{
+    config::ProviderLimits,
+    domain::{MediaType, job::Capability},
+};
+
+use super::{
+    Provider,
+    gate::{Passage, SharedGate},
+};
 
 /// The providers of this server, by name.
 #[derive(Clone, Default)]
 pub struct Registry {
     providers: BTreeMap<String, Arc<dyn Provider>>,
+    gates: BTreeMap<String, SharedGate>,
+}
+
+/// Jobs that may begin now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// Which.
+    pub capabilities: Vec<Capability>,
+    /// How many of them altogether.
+    pub room: u32,
 }
 
 impl Registry {
     /// Adds a provider in the place of one of the same name.
     pub fn with(mut self, provider: impl Provider + 'static) -> Self {
-        self.providers
-            .insert(provider.name().to_owned(), Arc::new(provider));
+        let name = provider.name().to_owned();
+        let gate = SharedGate::new(ProviderLimits::default());
+        self.gates.insert(name.clone(), gate);
+        self.providers.insert(name, Arc::new(provider));
+        self
+    }
+
+    /// Limits the jobs of a provider.
+    pub fn limited(mut self, name: &str, limits: ProviderLimits) -> Self {
+        self.gates.insert(name.to_owned(), SharedGate::new(limits));
         self
     }
 
@@ -49,6 +75,47 @@ impl Registry {
             }
         }
         capabilities
+    }
+
+    /// The jobs of these capabilities that may begin now: those of all providers without a bound together, the others for each
+    /// provider.
+    pub fn openings(&self, capabilities: Vec<Capability>) -> Vec<Opening> {
+        let now = Instant::now();
+        let mut openings = BTreeMap::<_, Opening>::new();
+        for capability in capabilities {
+            let gate = self.gates.get(&capability.provider);
+            let room = gate.map_or(u32::MAX, |gate| gate.lock().room(now));
+            let bounded = (room < u32::MAX).then(|| capability.provider.clone());
+            let opening = openings.entry(bounded).or_default();
+            opening.capabilities.push(capability);
+            opening.room = room;
+        }
+        openings.retain(|_, opening| opening.room > 0);
+        openings.into_values().collect()
+    }
+
+    /// Lets a job of this provider begin, for which there is room.
+    pub fn pass(&self, name: &str) -> Passage {
+        match self.gates.get(name) {
+            Some(gate) => Passage::begin(gate),
+            None => Passage::beside(None),
+        }
+    }
+
+    /// Lets a job pass that only looks for another provider.
+    pub fn pass_beside(&self, name: &str) -> Passage {
+        Passage::beside(self.gates.get(name))
+    }
+
+    /// Whether the last submissions to this provider have failed.
+    pub fn is_away(&self, name: &str) -> bool {
+        let gate = self.gates.get(name);
+        gate.is_some_and(|gate| gate.lock().is_away())
+    }
+
+    /// Why this provider gets no jobs now although it could run them, in words that follow its name.
+    pub fn closed(&self, name: &str) -> Option<String> {
+        self.gates.get(name)?.lock().closed(Instant::now())
     }
 
     /// The providers that cannot work here, with what they lack.

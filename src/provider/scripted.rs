@@ -322,6 +322,7 @@ mod tests {
             ScriptedConfig {
                 folder,
                 pictures: false,
+                limits: Default::default(),
             },
         );
         for inside in ["gate", "/srv/scripts/a/gate"] {

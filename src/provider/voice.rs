@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{Provider, ProviderError, Submitted, Task, exec::Exec};
 use crate::{
-    config::{ExecConfig, VoiceConfig},
+    config::{ExecConfig, ProviderLimits, VoiceConfig},
     domain::{
         JobInput, MediaType,
         command::{Argument, ProgressBy, PromptBy},
@@ -140,6 +140,7 @@ fn speaking(command: &str, args: Vec<Argument>) -> ExecConfig {
         pass_environment: Vec::new(),
         repeatable: true,
         install: None,
+        limits: ProviderLimits::default(),
     }
 }
 

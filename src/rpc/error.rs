@@ -137,6 +137,7 @@ fn classify(error: &Error) -> (Code, Reason) {
         Error::RequestNotRetryable(_) => (Code::FailedPrecondition, Reason::RequestNotRetryable),
         Error::OffsetAhead { .. } => (Code::OutOfRange, Reason::OffsetAhead),
         Error::ProviderNotReady { .. } => (Code::FailedPrecondition, Reason::ProviderNotReady),
+        Error::ProviderAway { .. } => (Code::Unavailable, Reason::ProviderUnavailable),
         Error::RevisionAhead { .. } => (Code::OutOfRange, Reason::RevisionAhead),
         Error::DatabaseUnavailable(_) | Error::Starting => {
             (Code::Unavailable, Reason::DatabaseUnavailable)
@@ -241,7 +242,9 @@ fn metadata(error: &Error) -> HashMap<String, String> {
             ("revision", revision.to_string()),
             ("after_revision", after_revision.to_string()),
         ],
-        Error::ProviderNotReady { provider, .. } => vec![("provider", provider.clone())],
+        Error::ProviderNotReady { provider, .. } | Error::ProviderAway { provider } => {
+            vec![("provider", provider.clone())]
+        }
         Error::InvalidPageToken
         | Error::DatabaseUnavailable(_)
         | Error::DatabaseFull(_)

@@ -130,7 +130,9 @@ fn service_needing(ailment: Ailment) -> Option<&'static str> {
         | Ailment::SchemaUnknown
         | Ailment::WorkerStuck
         // What is slow may still be done, and is nowhere faster.
-        | Ailment::DatabaseBusy => None,
+        | Ailment::DatabaseBusy
+        // The features of others are as they were.
+        | Ailment::ProviderAway => None,
     }
 }
 

@@ -22,13 +22,13 @@ pub(super) fn from_map(fields: impl IntoIterator<Item = (String, Value)>) -> Jso
 
 /// Finds what JSON cannot say, and a `google.protobuf.Value` must not: infinity, and what is not a number. The objects come
 /// with their paths, which stand in the message of `prefix`.
-pub(super) fn not_finite<const N: usize>(
+pub(super) fn not_finite<'a>(
     prefix: &'static str,
-    objects: [(&str, Option<&Struct>); N],
+    objects: impl IntoIterator<Item = (impl AsRef<str>, Option<&'a Struct>)>,
 ) -> Violations {
     let mut checks = Checks::within(prefix);
     for (path, object) in objects {
-        check_finite(path, values_of(object), &mut checks);
+        check_finite(path.as_ref(), values_of(object), &mut checks);
     }
     checks.into_violations()
 }

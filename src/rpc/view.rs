@@ -52,6 +52,7 @@ impl Viewed for proto::Feature {
             properties.provider.clear();
             properties.model.clear();
             properties.settings = None;
+            properties.fallbacks.clear();
             properties.extra = None;
         }
     }

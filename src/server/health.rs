@@ -43,6 +43,7 @@ pub(super) async fn watch(app: App, pulse: Option<Pulse>, storage_interval: Dura
             sleep(DATABASE_INTERVAL).await;
             look_at_database(&app).await;
             look_at_worker(&app.health, pulse.as_ref());
+            look_at_providers(&app);
         }
     };
     let writing = async {
@@ -131,6 +132,16 @@ fn look_at_worker(health: &Health, pulse: Option<&Pulse>) {
         (Ailment::WorkerStuck, cause)
     });
     health.note(&[Ailment::WorkerStuck], found);
+}
+
+fn look_at_providers(app: &App) {
+    let away = app
+        .providers
+        .names()
+        .filter(|name| app.providers.is_away(name));
+    let away: Vec<_> = away.collect();
+    let found = (!away.is_empty()).then(|| (Ailment::ProviderAway, away.join(", ")));
+    app.health.note(&[Ailment::ProviderAway], found);
 }
 
 fn told(ailment: Ailment) -> Finding {

@@ -205,8 +205,8 @@ fn fetcher(config: &Config, bytes: u64) -> Result<Fetcher, StartError> {
 
 fn build_providers(config: &Config, runs_jobs: bool) -> Result<Registry, StartError> {
     let mut providers = Registry::default().with(Builtin);
-    for (name, provider) in &config.providers {
-        let name = name.clone();
+    for (key, provider) in &config.providers {
+        let name = key.clone();
         providers = match provider.clone() {
             ProviderConfig::Exec(exec) => {
                 providers.with(Exec::new(name, exec, config.supervisor.clone()))
@@ -231,7 +231,8 @@ fn build_providers(config: &Config, runs_jobs: bool) -> Result<Registry, StartEr
                 providers.with(Voice::new(name, voice, command, config.supervisor.clone()))
             }
             ProviderConfig::Scripted(scripted) => providers.with(Scripted::new(name, scripted)),
-        };
+        }
+        .limited(key, provider.limits());
     }
     if runs_jobs {
         for (provider, missing) in providers.missing() {

@@ -25,7 +25,8 @@ use super::Transaction;
 
 use attempt::failure_values;
 pub use attempt::{
-    Lease, Report, complete, fail, hand_back, heartbeat, holds, note_submission, note_task, retry,
+    Lease, Report, complete, fail, fall_back, hand_back, heartbeat, holds, note_submission,
+    note_task, retry,
 };
 pub use capability::{Announced, announce, announced, fail_unclaimed, unclaimed};
 use dialect::{Dialect, condition, condition_of};
@@ -50,6 +51,15 @@ pub async fn time(db: &impl ConnectionTrait, now: Now) -> Result<DateTime<Utc>, 
     Ok(row.try_get("", "now")?)
 }
 
+/// What jobs are taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// To be run.
+    Run,
+    /// To be given to another provider, since theirs cannot run them: those that name another, and that theirs has never got.
+    FallBack,
+}
+
 /// Takes up to `slots` due jobs, highest priority first and oldest first among equals, for a worker that can run them.
 /// Their requests are processing from then on.
 ///
@@ -60,6 +70,7 @@ pub async fn claim(
     lease_token: &str,
     lease: Duration,
     slots: u32,
+    what: Claim,
     capabilities: &[Capability],
     now: Now,
 ) -> Result<Vec<Model>, Error> {
@@ -69,7 +80,7 @@ pub async fn claim(
     let sql = Dialect::of(tx);
     let next = format!(
         "WITH next AS MATERIALIZED ({})",
-        next(sql, capabilities, "$1", "$5")
+        next(sql, what, capabilities, "$1", "$5")
     );
     let begin_requests = format!(
         "UPDATE generation_requests SET status = 'processing', updated_at = {now}, version = version + 1
@@ -103,11 +114,24 @@ pub async fn claim(
 /// Finds as many due jobs as parameter `slots` says that have one of these capabilities, the providers of which are the
 /// parameters from $6 on, and locks them. Each capability has its jobs in order in the index, and these are merged: nobody
 /// walks past jobs that he cannot run.
-fn next(sql: Dialect, capabilities: &[Capability], given: &str, slots: &str) -> String {
+fn next(
+    sql: Dialect,
+    what: Claim,
+    capabilities: &[Capability],
+    given: &str,
+    slots: &str,
+) -> String {
     let due = format!(
-        "{condition} AND job.run_after <= {now}",
+        "{condition} AND job.run_after <= {now}{may_fall_back}",
         condition = condition_of("job", Transition::Claim),
         now = sql.now(given),
+        may_fall_back = match what {
+            Claim::Run => String::new(),
+            Claim::FallBack => format!(
+                " AND {} AND job.submission_key IS NULL",
+                sql.has_fallbacks("job")
+            ),
+        },
     );
     let of_capability = |(parameter, capability): (usize, &Capability)| {
         format!(

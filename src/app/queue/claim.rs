@@ -8,7 +8,7 @@ use crate::{
     app::App,
     domain::{Error, job::Capability},
     entity::job,
-    store::queue,
+    store::queue::{self, Claim},
 };
 
 impl App {
@@ -24,10 +24,24 @@ impl App {
         lease: Duration,
         capabilities: &[Capability],
     ) -> Result<Vec<job::Model>, Error> {
+        self.claim(worker_id, slots, lease, Claim::Run, capabilities)
+            .await
+    }
+
+    /// The same, for one reason or the other.
+    pub async fn claim(
+        &self,
+        worker_id: &str,
+        slots: u32,
+        lease: Duration,
+        what: Claim,
+        capabilities: &[Capability],
+    ) -> Result<Vec<job::Model>, Error> {
         let token = Uuid::new_v4().to_string();
         let now = self.clock.queue();
         self.change_jobs(async |tx, changed| {
-            let jobs = queue::claim(tx, worker_id, &token, lease, slots, capabilities, now).await?;
+            let jobs =
+                queue::claim(tx, worker_id, &token, lease, slots, what, capabilities, now).await?;
             // What was created since then is not begun here any more.
             if self.draining.is_cancelled() {
                 return Err(Error::ShuttingDown);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     app::App,
     domain::{
-        Error,
+        Error, JobInput,
         job::{Cause, Failure},
     },
     entity::job,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How an attempt ends that made nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum AttemptEnd {
     /// The job has failed for good.
     Fail(Failure),
@@ -33,6 +33,13 @@ pub enum AttemptEnd {
     HandBack {
         /// Whether the row keeps what it knows of the submitted task, for the next attempt to go on with.
         keep_task: bool,
+    },
+    /// Its provider is away: another one gets the job, and the attempt does not count.
+    FallBack {
+        /// Why, which is shown while the job waits.
+        failure: Failure,
+        /// What the other provider is to make.
+        input: Box<JobInput>,
     },
 }
 
@@ -68,6 +75,10 @@ impl App {
             AttemptEnd::HandBack { keep_task } => {
                 queue::hand_back(tx, lease, *keep_task, now).await
             }
+            AttemptEnd::FallBack { failure, input } => {
+                let json = serde_json::to_value(input).map_err(Error::internal)?;
+                queue::fall_back(tx, lease, &input.provider, json, failure, now).await
+            }
         }
     }
 }
@@ -78,6 +89,7 @@ impl AttemptEnd {
             Self::Fail(_) => None,
             Self::Retry { .. } => Some(Cause::Retry),
             Self::HandBack { .. } => Some(Cause::HandBack),
+            Self::FallBack { .. } => Some(Cause::FallBack),
         }
     }
 }

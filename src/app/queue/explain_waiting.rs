@@ -6,6 +6,7 @@ use crate::{
     app::App,
     domain::{Error, JobStatus},
     entity::job,
+    provider::Registry,
     store::queue::{self, Announced},
 };
 
@@ -15,8 +16,12 @@ use super::ANNOUNCE_INTERVAL;
 const FRESH: Duration = ANNOUNCE_INTERVAL.saturating_mul(4);
 
 /// Tells why jobs wait that nobody can run.
-#[derive(Debug, Default)]
-pub struct WaitingReasons(Vec<Announced>);
+#[derive(Default)]
+pub struct WaitingReasons {
+    announced: Vec<Announced>,
+    /// Those of this process, some of which may let no job begin now.
+    providers: Registry,
+}
 
 impl App {
     /// What the workers can run now, as far as these jobs ask for it.
@@ -29,7 +34,10 @@ impl App {
         }
         let db = self.store.reader();
         let announced = queue::announced(db, FRESH, self.clock.queue()).await?;
-        Ok(WaitingReasons(announced))
+        Ok(WaitingReasons {
+            announced,
+            providers: self.providers.clone(),
+        })
     }
 }
 
@@ -40,7 +48,10 @@ impl WaitingReasons {
         let Some(provider) = job.provider().filter(|_| waits(job)) else {
             return String::new();
         };
-        let mut announced = self.0.iter();
+        if let Some(why) = self.providers.closed(provider) {
+            return format!("The generator {provider:?} {why}.");
+        }
+        let mut announced = self.announced.iter();
         let announced = announced.find(|announced| {
             (announced.provider.as_str(), announced.category) == (provider, job.category)
         });

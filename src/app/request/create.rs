@@ -138,7 +138,7 @@ impl App {
     /// Refuses a request whose jobs could only fail, as far as this process knows. All of its jobs have the same provider.
     pub(super) fn check_provider(&self, resolved: &Resolved) -> Result<(), Error> {
         match resolved.jobs.first() {
-            Some(job) => self.check_ready(&job.provider),
+            Some(job) => self.check_ready(job.providers()),
             None => Ok(()),
         }
     }

@@ -20,6 +20,19 @@ pub struct ValidRequest {
 }
 
 impl App {
+    /// Fails while none of the request's providers answers, as far as this process knows. The request itself would wait.
+    fn check_answers(&self, resolved: &Resolved) -> Result<(), Error> {
+        let Some(job) = resolved.jobs.first() else {
+            return Ok(());
+        };
+        match job.providers().all(|name| self.providers.is_away(name)) {
+            true => Err(Error::ProviderAway {
+                provider: job.provider.clone(),
+            }),
+            false => Ok(()),
+        }
+    }
+
     /// Checks a request as [`App::create_request`] does and stores nothing. The idempotency key is not looked up.
     pub async fn validate_request(
         &self,
@@ -35,6 +48,7 @@ impl App {
         let offered = store::feature::find_offered(db, users, asked, false).await?;
         let resolved = self.resolve_draft(asked, &offered, checks)?;
         self.check_provider(&resolved)?;
+        self.check_answers(&resolved)?;
         if !offered.user_known && !self.settings.provision_users {
             return Err(Error::UserUnknown(draft.user_id));
         }

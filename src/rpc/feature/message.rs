@@ -3,7 +3,10 @@
 use prost_types::Struct;
 
 use crate::{
-    domain::{Checks, Derivatives, FeatureDraft, FeatureProperties, Named, View, etag, stored},
+    domain::{
+        Checks, Derivatives, Fallback, FeatureDraft, FeatureProperties, JsonMap, Named, View, etag,
+        stored,
+    },
     entity::feature,
     store,
 };
@@ -32,6 +35,7 @@ pub(super) const FIELDS: Fields<FeatureDraft> = Fields {
         "properties.provider" => properties.provider,
         "properties.model" => properties.model,
         "properties.settings" => properties.settings,
+        "properties.fallbacks" => properties.fallbacks,
         "properties.max_resolution" => properties.max_resolution,
         "properties.formats" => properties.formats,
         "properties.max_duration_seconds" => properties.max_duration,
@@ -128,13 +132,23 @@ pub(super) fn resource(feature: proto::Feature) -> FeatureDraft {
 /// The objects whose content Atelier does not know, by their paths.
 pub(super) fn open_ended(
     properties: Option<&proto::FeatureProperties>,
-) -> [(&'static str, Option<&Struct>); 2] {
-    let extra = properties.and_then(|properties| properties.extra.as_ref());
-    let settings = properties.and_then(|properties| properties.settings.as_ref());
-    [
-        ("properties.extra", extra),
-        ("properties.settings", settings),
-    ]
+) -> Vec<(String, Option<&Struct>)> {
+    let Some(properties) = properties else {
+        return Vec::new();
+    };
+    let fallbacks = properties.fallbacks.iter().enumerate();
+    let fallbacks = fallbacks.map(|(index, fallback)| {
+        let path = format!("properties.fallbacks[{index}].settings");
+        (path, fallback.settings.as_ref())
+    });
+    let own = [
+        ("properties.extra".to_owned(), properties.extra.as_ref()),
+        (
+            "properties.settings".to_owned(),
+            properties.settings.as_ref(),
+        ),
+    ];
+    own.into_iter().chain(fallbacks).collect()
 }
 
 fn properties_from(properties: proto::FeatureProperties) -> FeatureProperties {
@@ -145,6 +159,11 @@ fn properties_from(properties: proto::FeatureProperties) -> FeatureProperties {
             .settings
             .map(json::from_struct)
             .unwrap_or_default(),
+        fallbacks: properties
+            .fallbacks
+            .into_iter()
+            .map(fallback_from)
+            .collect(),
         max_resolution: properties.max_resolution,
         formats: properties.formats,
         max_duration: i64::from(properties.max_duration_seconds),
@@ -167,6 +186,14 @@ fn properties_from(properties: proto::FeatureProperties) -> FeatureProperties {
         omit_recipe: properties.omit_recipe,
         refuse_ignored_inputs: properties.refuse_ignored_inputs,
         extra: properties.extra.map(json::from_struct).unwrap_or_default(),
+    }
+}
+
+fn fallback_from(fallback: proto::ProviderFallback) -> Fallback {
+    Fallback {
+        provider: fallback.provider,
+        model: fallback.model,
+        settings: fallback.settings.map(json::from_struct).unwrap_or_default(),
     }
 }
 
@@ -237,7 +264,20 @@ fn properties_message(properties: FeatureProperties) -> proto::FeatureProperties
         omit_recipe: properties.omit_recipe,
         extra: Some(json::to_struct(properties.extra)),
         model: properties.model,
-        settings: (!properties.settings.is_empty()).then(|| json::to_struct(properties.settings)),
+        settings: optional_struct(properties.settings),
         refuse_ignored_inputs: properties.refuse_ignored_inputs,
+        fallbacks: properties
+            .fallbacks
+            .into_iter()
+            .map(|fallback| proto::ProviderFallback {
+                provider: fallback.provider,
+                model: fallback.model,
+                settings: optional_struct(fallback.settings),
+            })
+            .collect(),
     }
+}
+
+fn optional_struct(object: JsonMap) -> Option<Struct> {
+    (!object.is_empty()).then(|| json::to_struct(object))
 }

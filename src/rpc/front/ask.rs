@@ -166,6 +166,7 @@ fn input(makes: MediaType, fields: &mut Fields) -> GenerationInput {
         cfg_scale: fields.number("cfg_scale"),
         lora_weights: lora_weights(fields),
         product_url: fields.text("product_url"),
+        mask_url: fields.text("mask_url"),
         batch_size: fields.small("n").unwrap_or_default(),
         output: output(makes, fields),
         variables: fields.object("variables").unwrap_or_default(),

@@ -274,6 +274,7 @@ fn cause(cause: Option<Cause>) -> proto::JobEventCause {
         Some(Cause::Retry) => proto::JobEventCause::Retry,
         Some(Cause::Rescue) => proto::JobEventCause::Rescue,
         Some(Cause::HandBack) => proto::JobEventCause::HandBack,
+        Some(Cause::FallBack) => proto::JobEventCause::FallBack,
         Some(Cause::Deleted) => proto::JobEventCause::Deleted,
         Some(Cause::Stopped) => proto::JobEventCause::Stopped,
     }

@@ -186,6 +186,25 @@ pub async fn hand_back(
     end(tx, lease, Transition::HandBack, &change, Vec::new(), now).await
 }
 
+/// Puts a job back for another provider; the attempt does not count. `None` if the lease is lost or the job deleted.
+pub async fn fall_back(
+    tx: &Transaction,
+    lease: &Lease,
+    provider: &str,
+    input: Json,
+    failure: &Failure,
+    now: Now,
+) -> Result<Option<Model>, Error> {
+    let change = format!(
+        "run_after = {}, error_code = $4, error_message = $5, error_detail = $6, provider = $7, input_json = $8{}",
+        Dialect::of(tx).now("$1"),
+        forget_task(false)
+    );
+    let mut values = failure_values(failure);
+    values.extend([provider.into(), input.into()]);
+    end(tx, lease, Transition::HandBack, &change, values, now).await
+}
+
 fn forget_task(keep_task: bool) -> &'static str {
     if keep_task {
         ""

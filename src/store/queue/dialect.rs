@@ -97,6 +97,14 @@ impl Dialect {
         }
     }
 
+    /// Whether a job's input names providers to fall back to.
+    pub(super) fn has_fallbacks(self, jobs: &str) -> String {
+        match self.backend {
+            DbBackend::Postgres => format!("{jobs}.input_json -> 'fallbacks' IS NOT NULL"),
+            _ => format!("json_extract({jobs}.input_json, '$.fallbacks') IS NOT NULL"),
+        }
+    }
+
     /// Most jobs of an ordered queue to look at for as many slots as a parameter says. PostgreSQL passes over locked ones. It
     /// gets the number as a query: it plans for a part of the rows then, and reads them in order instead of sorting all.
     pub(super) fn looked_at(self, slots: &str) -> String {

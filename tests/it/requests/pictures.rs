@@ -102,6 +102,7 @@ fn take_pictures(config: &mut Config) {
     let scripted = ScriptedConfig {
         folder: std::env::temp_dir(),
         pictures: true,
+        limits: Default::default(),
     };
     let provider = ProviderConfig::Scripted(scripted);
     config.providers.insert("scripted".to_owned(), provider);

@@ -20,6 +20,7 @@ pub(crate) fn add_scripted(config: &mut Config) {
     let scripted = ScriptedConfig {
         folder: std::env::temp_dir(),
         pictures: false,
+        limits: Default::default(),
     };
     config
         .providers

@@ -54,6 +54,7 @@ impl Studio {
             pass_environment: Vec::new(),
             repeatable: true,
             install: None,
+            limits: Default::default(),
         }
     }
 
