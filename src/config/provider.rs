@@ -283,6 +283,7 @@ const KIND: Entry = Entry {
 pub(super) fn read(reader: &mut Reader) -> BTreeMap<String, ProviderConfig> {
     let voice = VoiceConfig {
         languages: BTreeMap::new(),
+        limits: ProviderLimits::default(),
     };
     let mut providers = BTreeMap::from([("voice".to_owned(), ProviderConfig::Voice(voice))]);
     for name in reader.providers() {

@@ -95,7 +95,7 @@ impl OpenEnded for FeatureProperties {
 
 impl FeatureProperties {
     /// Names of the typed keys, which `extra` must not hold again.
-    const KNOWN: [&'static str; 18] = [
+    const KNOWN: [&'static str; 19] = [
         "provider",
         "model",
         "settings",
