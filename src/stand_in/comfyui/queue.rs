@@ -2,8 +2,8 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use axum::extract::ws::Message;
@@ -425,11 +425,10 @@ impl Engine {
     }
 }
 
+/// In milliseconds, but not since 1970.
 fn stamped(mut data: Value) -> Value {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    data["timestamp"] = json!(now.as_millis() as u64);
+    static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    data["timestamp"] = json!(BEGIN.elapsed().as_millis() as u64);
     data
 }
 

@@ -63,7 +63,7 @@ async fn submit(State(engine): Shared, headers: HeaderMap, Json(body): Json<Valu
         );
     }
     let mut nodes = nodes.clone();
-    for (_, node) in &mut nodes {
+    for node in nodes.values_mut() {
         for (_, value) in node["inputs"].as_object_mut().into_iter().flatten() {
             if value["__type"] == json!("core/ASSET") {
                 *value = value["info"]["id"].clone();
