@@ -41,8 +41,9 @@ const READ: [&str; 6] = [
 ];
 /// How long a question may take beside the call that does the work.
 const ASK_TIME: Duration = Duration::from_secs(5);
-/// How long an interrupted call may take to come back.
-const LEAVE_TIME: Duration = Duration::from_secs(2);
+/// How often it is asked to stop, and how long the call may take each time to come back.
+const INTERRUPTIONS: u32 = 3;
+const LEAVE_TIME: Duration = Duration::from_secs(1);
 
 /// A service that speaks the protocol.
 pub struct SdApi {
@@ -128,26 +129,35 @@ impl Service {
         Ok(output(&answer.json()?))
     }
 
-    /// Stops the work, and waits for the call to end, so that the next job finds the service free.
+    /// Stops the work, and waits for the call to end, so that the next job finds the service free. A service that has not begun
+    /// the work yet does not hear of it the first time.
     async fn interrupt(
         &self,
-        call: Pin<&mut impl Future<Output = Result<Answer, ProviderError>>>,
+        mut call: Pin<&mut impl Future<Output = Result<Answer, ProviderError>>>,
     ) -> ProviderError {
-        let interrupted = async {
-            let request = self.ask(Method::POST, "sdapi/v1/interrupt")?;
-            self.api()?.send_if_known(request, Effect::Asks).await
-        };
-        match interrupted.await {
-            Ok(Some(_)) => {
-                let _ = timeout(LEAVE_TIME, call).await;
-                return ProviderError::Stopped;
+        for _ in 0..INTERRUPTIONS {
+            let interrupted = async {
+                let request = self.ask(Method::POST, "sdapi/v1/interrupt")?;
+                self.api()?.send_if_known(request, Effect::Asks).await
+            };
+            match interrupted.await {
+                Ok(Some(_)) if timeout(LEAVE_TIME, &mut call).await.is_ok() => {
+                    return ProviderError::Stopped;
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    self.without_interrupt.call_once(|| {
+                        tracing::info!(
+                            "the service cannot be interrupted: it finishes what nobody waits for"
+                        );
+                    });
+                    break;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot interrupt the service");
+                    break;
+                }
             }
-            Ok(None) => self.without_interrupt.call_once(|| {
-                tracing::info!(
-                    "the service cannot be interrupted: it finishes what nobody waits for"
-                );
-            }),
-            Err(error) => tracing::warn!(%error, "cannot interrupt the service"),
         }
         match self.config.repeatable {
             true => ProviderError::Stopped,

@@ -1,8 +1,9 @@
 //! Real media for what a stand-in is asked for.
 
+use std::io::Cursor;
+
 use bytes::Bytes;
-use codec::Format;
-use image::imageops::FilterType;
+use image::{ImageFormat, imageops::FilterType};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -86,5 +87,7 @@ pub(super) fn edit(edit: Edit<'_>) -> Option<Bytes> {
             *new = (f32::from(*new) * share + f32::from(old) * (1.0 - share)) as u8;
         }
     }
-    codec::picture::encode(&drawn, Format::Png).ok()
+    let mut file = Cursor::new(Vec::new());
+    drawn.write_to(&mut file, ImageFormat::Png).ok()?;
+    Some(file.into_inner().into())
 }

@@ -25,6 +25,7 @@ const FLAGS: [&str; 8] = [
     "allow_",
     "make_",
     "omit_",
+    "refuse_",
     "show_",
     "stop_",
     "validate_",
