@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use codec::Kind;
 use reqwest::{
-    Client, Method, RequestBuilder, Response, Url,
+    Client, Method, RequestBuilder, Response, StatusCode, Url,
     header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
@@ -139,6 +139,19 @@ impl Api {
     ) -> Result<Answer, ProviderError> {
         let response = self.open(request, effect).await?;
         self.whole(response, effect).await
+    }
+
+    /// Whether the service answers to a path that not every service has, and takes the credentials.
+    pub(super) async fn probe(&self, path: &str) -> Result<(), ProviderError> {
+        let request = self.request(Method::GET, path)?.timeout(CONNECT_TIME);
+        let answer = request.send().await;
+        let answer = answer.map_err(|error| lost(&error, Effect::Asks))?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        if status.is_success() || status == StatusCode::NOT_FOUND {
+            return Ok(());
+        }
+        let body = self.read(answer, Effect::Asks).await.unwrap_or_default();
+        Err(refusal(status, &headers, &Words::of(&body), Effect::Asks))
     }
 
     /// The body of an answer that has begun.

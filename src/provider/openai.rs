@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Content, OutputFile, Provider, ProviderError, Submitted, Task,
+    Content, OutputFile, Provider, ProviderError, Submitted, Task, Unfit,
     fetch::Fetcher,
     http::{Api, credentials},
 };
@@ -24,6 +24,9 @@ type Body = Map<String, Value>;
 
 /// Inputs that every service of the kind reads; others, where a field is named for them.
 const READ: [&str; 3] = ["user_prompt", "width", "height"];
+
+/// What no setting changes: the prompts of the job and the model of its feature.
+const OURS: [&str; 3] = ["input", "model", "prompt"];
 
 /// A service that speaks the protocol.
 pub struct OpenAi {
@@ -104,8 +107,22 @@ impl Provider for OpenAi {
         self.config.repeatable
     }
 
+    fn check_feature(&self, _: MediaType, _: Option<&str>, settings: &JsonMap) -> Vec<Unfit> {
+        let ours = OURS.into_iter().filter(|key| settings.contains_key(*key));
+        let unfit = ours.map(|key| Unfit {
+            key: key.to_owned(),
+            of_variable: false,
+            expected: "left out: the job sets it".to_owned(),
+        });
+        unfit.collect()
+    }
+
     fn ready(&self) -> Result<(), String> {
         self.api.as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
+    async fn probe(&self) -> Result<(), ProviderError> {
+        self.api()?.probe("models").await
     }
 
     fn reads(&self, media_type: MediaType, input: &str) -> bool {
