@@ -8,6 +8,7 @@ mod generate;
 mod health;
 mod migrate;
 mod output;
+mod providers;
 mod recipe;
 mod serve;
 mod stand_in;
@@ -92,6 +93,8 @@ enum Command {
     Catalogue(catalogue::CatalogueArguments),
     /// Tell whose the media storage is, adopt it, or clean it
     Storage(storage::StorageArguments),
+    /// List what makes media here, and ask whether it answers
+    Providers(providers::ProvidersArguments),
     /// Print the recipe that stands in a file: how it was made
     Recipe(recipe::RecipeArguments),
     /// Serve a vendor's protocol with media made here, to try a provider without an account
@@ -134,6 +137,7 @@ fn execute(line: CommandLine) -> CommandResult {
         Command::Generate(arguments) => block_on(generate::run(arguments, loaded)),
         Command::Migrate(arguments) => block_on(migrate::run(arguments, loaded)),
         Command::Backup(arguments) => block_on(backup::run(arguments, loaded)),
+        Command::Providers(arguments) => block_on(providers::run(arguments, loaded)),
         Command::Storage(arguments) => block_on(storage::run(arguments, loaded)),
         Command::Catalogue(arguments) => block_on(catalogue::run(arguments, loaded)),
     }

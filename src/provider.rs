@@ -75,7 +75,7 @@ pub trait Provider: Send + Sync {
 
     /// Asks the service whether it answers and accepts our key. Nothing is made and nothing is paid.
     async fn probe(&self) -> Result<(), ProviderError> {
-        Ok(())
+        self.ready().map_err(ProviderError::NotReady)
     }
 
     /// Whether it reads a field of a request, such as `cfg_scale`; true where it cannot tell.

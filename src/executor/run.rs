@@ -41,6 +41,7 @@ impl Executor {
             feature_id = job.feature_id,
             provider = job.provider,
             worker = self.settings.worker_id,
+            task_id = tracing::field::Empty,
             x_request_id = job.x_request_id,
             traceparent = job.traceparent
         );
@@ -66,12 +67,14 @@ impl Executor {
             let gives_up =
                 matches!(&outcome, AttemptOutcome::Failed(error) if error.is_final(&job));
             let ended = self.settle(&job, &lease, outcome, &lost, began).await;
+            let forgotten = abandoned.as_ref().zip(ended.as_ref());
+            let forgotten = forgotten.is_some_and(|(task, job)| task.is_forgotten_by(job));
             let ended = ended.filter(|job| job.status.is_terminal());
             if let Some(key) = ended.as_ref().and_then(|job| job.submission_key.as_deref()) {
                 self.spool.discard(key);
             }
             if let Some(abandoned) = abandoned
-                && (gives_up || ended.is_some())
+                && (gives_up || forgotten || ended.is_some())
             {
                 // Without the slot, which is another job's by now.
                 self.cancellations
@@ -202,7 +205,7 @@ impl Executor {
         }
     }
 
-    /// The job of a lost lease, if it does not run on elsewhere.
+    /// The job of a lost lease, as others have left it.
     async fn ended_by_others(&self, job: &job::Model) -> Option<job::Model> {
         let found = store::job::find(self.app.store.reader(), Caller::TrustedService, job.id).await;
         match found {
@@ -211,11 +214,11 @@ impl Executor {
                 tracing::info!(status, "the job has ended: this attempt is cut off");
                 Some(job)
             }
-            _ => {
+            found => {
                 tracing::warn!(
-                    "the lease was lost: the end of this attempt is not recorded, and another worker may have the job"
+                    "the lease was lost: the end of this attempt is not recorded, what it made is thrown away, and another worker may have the job"
                 );
-                None
+                found.ok()
             }
         }
     }

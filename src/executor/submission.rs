@@ -123,10 +123,10 @@ impl<'a> Submission<'a> {
         }
         if self.passage.is_trial() {
             let probed = self.provider.probe().await;
-            probed.map_err(|error| {
-                self.passage.tell(&Err::<(), _>(error.clone()));
-                self.not_submitted(error)
-            })?;
+            if probed.is_err() {
+                self.passage.tell(&probed);
+            }
+            probed.map_err(|error| self.not_submitted(still_away(error)))?;
         }
         let pictures = self.bring_pictures().await?;
         self.note_submission().await?;
@@ -270,6 +270,7 @@ impl<'a> Submission<'a> {
         }
         // Kept, so that it can be cancelled even if it was not written down.
         let task_id = self.task_id.get_or_init(|| task_id);
+        tracing::Span::current().record("task_id", task_id);
         self.note_task(task_id).await?;
         self.poll_until_done(task_id, first).await
     }
@@ -279,7 +280,8 @@ impl<'a> Submission<'a> {
         task_id: &str,
         first: Duration,
     ) -> Result<Output, AttemptOutcome> {
-        let mut pause = first;
+        let bounded = |pause: Duration| pause.clamp(SHORTEST_POLL, LONGEST_POLL);
+        let mut pause = bounded(first);
         let mut failures = 0;
         let told = self.app.events.watch([Subject::Task(self.job.id)]);
         loop {
@@ -288,7 +290,7 @@ impl<'a> Submission<'a> {
                     return Err(AttemptOutcome::Stopped { keep_task: true });
                 }
                 () = told.changed() => {}
-                () = tokio::time::sleep(pause.clamp(SHORTEST_POLL, LONGEST_POLL)) => {}
+                () = tokio::time::sleep(pause) => {}
             }
             match self.provider.poll(&self.task, task_id).await {
                 Ok(Polled::Done(output)) => return Ok(output),
@@ -298,7 +300,9 @@ impl<'a> Submission<'a> {
                     return Err(AttemptOutcome::Stopped { keep_task: true });
                 }
                 Ok(Polled::Failed(error)) => return Err(self.failed(error)),
-                Ok(Polled::Running { poll_after }) => (pause, failures) = (poll_after, 0),
+                Ok(Polled::Running { poll_after }) => {
+                    (pause, failures) = (bounded(poll_after), 0);
+                }
                 Err(error) => {
                     failures += 1;
                     let error = AttemptError::from(error).keeping_task();
@@ -306,7 +310,8 @@ impl<'a> Submission<'a> {
                         return Err(AttemptOutcome::Failed(error));
                     }
                     let backoff = Duration::from_secs(1 << failures);
-                    pause = error.retry_after.unwrap_or(backoff);
+                    // A service that asks to be left alone is, for as long as the attempt may take.
+                    pause = error.retry_after.unwrap_or(backoff).max(SHORTEST_POLL);
                 }
             }
         }
@@ -322,7 +327,20 @@ impl<'a> Submission<'a> {
     }
 }
 
+/// Nothing was asked of the service but whether it answers, so the job has no part in it.
+fn still_away(error: ProviderError) -> ProviderError {
+    match error {
+        ProviderError::Transient { detail, .. } => ProviderError::Unavailable(detail),
+        error => error,
+    }
+}
+
 impl AbandonedTask {
+    /// Whether the job goes on without the task: it was submitted anew since, or will be.
+    pub(super) fn is_forgotten_by(&self, job: &job::Model) -> bool {
+        job.submission_key.as_ref() != Some(&self.task.submission_key)
+    }
+
     /// Stops the task, so that nobody pays for what nobody waits for any more.
     pub(super) async fn cancel(self) {
         let task_id = self.task_id;

@@ -167,6 +167,19 @@ impl Api {
         self.whole(response, effect).await
     }
 
+    /// Whether the service answers to a path that not every service has, and takes the credentials.
+    pub(super) async fn probe(&self, path: &str) -> Result<(), ProviderError> {
+        let request = self.request(Method::GET, path)?.timeout(CONNECT_TIME);
+        let answer = request.send().await;
+        let answer = answer.map_err(|error| lost(&error, Effect::Asks))?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        if status.is_success() || status == StatusCode::NOT_FOUND {
+            return Ok(());
+        }
+        let body = self.read(answer, Effect::Asks).await.unwrap_or_default();
+        Err(refusal(status, &headers, &Words::of(&body), Effect::Asks))
+    }
+
     /// The body of an answer that has begun.
     pub(super) async fn whole(
         &self,

@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Content, OutputFile, Provider, ProviderError, Submitted, Task,
+    Content, OutputFile, Provider, ProviderError, Submitted, Task, Unfit,
     fetch::Fetcher,
     http::{Api, credentials},
 };
@@ -31,6 +31,9 @@ const PICTURES: [&str; 2] = ["user_media_urls", "variables"];
 
 /// Most pictures of one call, which is the protocol's own limit.
 const MAX_PICTURES: usize = 16;
+
+/// What no setting changes: the prompts of the job and the model of its feature.
+const OURS: [&str; 3] = ["input", "model", "prompt"];
 
 /// A service that speaks the protocol.
 pub struct OpenAi {
@@ -111,8 +114,22 @@ impl Provider for OpenAi {
         self.config.repeatable
     }
 
+    fn check_feature(&self, _: MediaType, _: Option<&str>, settings: &JsonMap) -> Vec<Unfit> {
+        let ours = OURS.into_iter().filter(|key| settings.contains_key(*key));
+        let unfit = ours.map(|key| Unfit {
+            key: key.to_owned(),
+            of_variable: false,
+            expected: "left out: the job sets it".to_owned(),
+        });
+        unfit.collect()
+    }
+
     fn ready(&self) -> Result<(), String> {
         self.api.as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
+    async fn probe(&self) -> Result<(), ProviderError> {
+        self.api()?.probe("models").await
     }
 
     fn reads(&self, media_type: MediaType, input: &str) -> bool {

@@ -203,7 +203,8 @@ fn fetcher(config: &Config, bytes: u64) -> Result<Fetcher, StartError> {
     Ok(Fetcher::new(AddressRules { allow, deny }, limits)?)
 }
 
-fn build_providers(config: &Config, runs_jobs: bool) -> Result<Registry, StartError> {
+/// What this configuration makes media with.
+pub fn build_providers(config: &Config, runs_jobs: bool) -> Result<Registry, StartError> {
     let mut providers = Registry::default().with(Builtin);
     for (key, provider) in &config.providers {
         let name = key.clone();

@@ -1,6 +1,7 @@
 //! Services behind the provider trait, each tried against what stands in for it.
 
 mod aimock;
+mod away;
 mod clients;
 mod comfyui;
 mod openai;

@@ -5,7 +5,7 @@ use atelier::rpc::proto::{
     CreateFeatureRequest, CreateTemplateRequest, DownloadMediaRequest, ErrorReason,
     FeatureProperties, GenerationInput, GetFeatureRequest, GetJobRequest, GetMediaRequest,
     GetRequestRequest, GetTemplateRequest, ListTemplatesRequest, MediaType, OutputSettings,
-    TemplateData, TemplateVariable, TemplateVariableType, Translation,
+    ProviderFallback, TemplateData, TemplateVariable, TemplateVariableType, Translation,
 };
 use prost_types::Timestamp;
 use sea_orm::{ActiveValue::Set, EntityTrait};
@@ -31,6 +31,11 @@ on_both_databases! {
                 provider: "studio".to_owned(),
                 model: "studio-3".to_owned(),
                 settings: Some(structure(&json!({ "quality": "high" }))),
+                fallbacks: vec![ProviderFallback {
+                    provider: "spare".to_owned(),
+                    model: "spare-1".to_owned(),
+                    settings: Some(structure(&json!({ "quality": "low" }))),
+                }],
                 max_resolution: "2K".to_owned(),
                 formats: vec!["webp".to_owned(), "png".to_owned()],
                 max_duration_seconds: 60,

@@ -165,6 +165,7 @@ fn other_feature(old: &Feature) -> Feature {
             provider: String::new(),
             model: String::new(),
             settings: None,
+            fallbacks: vec![],
             max_resolution: "4K".to_owned(),
             formats: vec!["webp".to_owned(), "jpg".to_owned()],
             max_duration_seconds: 0,

@@ -118,6 +118,8 @@ fn the_pages_on_providers_list_every_key_as_it_is() {
         let (_, reference) = references.iter().find(|(it, _)| *it == kind).unwrap();
         assert!(page(path).text.contains(reference), "{path}:\n{reference}");
     }
+    let limits = Config::provider_limits_reference();
+    assert!(page("docs/providers.md").text.contains(&limits), "{limits}");
     assert_eq!(references.len(), KINDS.len() + 1, "scripted is for tests");
 }
 

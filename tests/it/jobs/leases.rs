@@ -10,6 +10,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::support::client::scripted_request;
 use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::process::Process;
 use crate::support::script::{Call, Script};
 use crate::support::server::TestServer;
 use crate::support::watching::{revisions, statuses};
@@ -97,6 +98,33 @@ on_both_databases! {
         script.open_gate();
     }
 
+    async fn a_task_is_cancelled_once_no_attempt_of_its_job_waits_for_it(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let script = Script::new(&["hang"]).with_task().gated();
+        let job = server.create_scripted(&script).await;
+        script.wait_until(|calls| calls.iter().any(|call| call.name == "poll")).await;
+        submit_elsewhere(&db, job.id).await;
+        steal_lease(&db, job.id).await;
+        script.wait_until(|calls| calls.iter().any(|call| call.name == "cancel")).await;
+    }
+
+    async fn a_result_that_comes_too_late_is_noted_once_with_its_task(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
+        let process = Process::serve(&db, media.path(), &["log.format=json"]).await;
+        let script = Script::new(&["succeed"]).with_task().gated();
+        let job = process.create_scripted(&script).await;
+        script.wait_until(|calls| calls.iter().any(|call| call.name == "poll")).await;
+        steal_lease(&db, job.id).await;
+        script.open_gate();
+        process.until_logged("what it made is thrown away").await;
+        let log = process.log();
+        let noted: Vec<_> = log.lines().filter(|line| line.contains("is thrown away")).collect();
+        assert_eq!(noted.len(), 1, "{noted:?}");
+        let key = &script.calls_of("submit")[0].key;
+        assert!(noted[0].contains(&format!("task-{key}")), "{noted:?}");
+        assert!(script.calls_of("cancel").is_empty(), "the thief may wait for it");
+    }
+
     async fn a_lease_that_is_renewed_is_not_rescued(db: TestDatabase) {
         let server = TestServer::start_with(&db, |config| {
             config.executor.lease = Duration::from_secs(3);
@@ -159,6 +187,18 @@ async fn expire_lease(db: &TestDatabase, job_id: i64) {
         .exec(&connection)
         .await
         .unwrap();
+}
+
+/// Makes the job look as if it had been submitted once more.
+async fn submit_elsewhere(db: &TestDatabase, job_id: i64) {
+    let submitted = job::ActiveModel {
+        id: Set(job_id),
+        submission_key: Set(Some("another".to_owned())),
+        ..Default::default()
+    };
+    let connection = db.connect().await;
+    let update = job::Entity::update(submitted);
+    update.exec(&connection).await.unwrap();
 }
 
 /// Gives the job to a worker that does not exist, for long.

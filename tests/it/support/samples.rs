@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateTemplateRequest, FeatureProperties, GenerationInput, MediaType,
-    OutputSettings, TemplateChoice, TemplateData, TemplateVariable, TemplateVariableType,
-    Translation,
+    OutputSettings, ProviderFallback, TemplateChoice, TemplateData, TemplateVariable,
+    TemplateVariableType, Translation,
 };
 use prost_types::Timestamp;
 use serde_json::json;
@@ -24,6 +24,11 @@ pub(crate) fn full_feature(name: &str) -> CreateFeatureRequest {
             provider: "studio".to_owned(),
             model: "studio-3".to_owned(),
             settings: Some(structure(&json!({ "quality": "high" }))),
+            fallbacks: vec![ProviderFallback {
+                provider: "spare".to_owned(),
+                model: "spare-1".to_owned(),
+                settings: Some(structure(&json!({ "quality": "low" }))),
+            }],
             max_resolution: "2K".to_owned(),
             formats: vec!["png".to_owned()],
             max_duration_seconds: 60,
