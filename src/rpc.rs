@@ -84,7 +84,8 @@ const CORS_RESPONSE_HEADERS: [&str; 9] = [
 /// How long a browser may remember what it was allowed; none keeps it longer.
 const CORS_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Serves, with the front if there is to be one, until `App::stopping`, and then until the last answer is out. Connections end with it, also when it is dropped.
+/// Serves, with the front if there is to be one, until `App::stopping`, and then until the last answer is out. Connections end
+/// with it, also when it is dropped.
 ///
 /// # Errors
 /// When the descriptors of the contracts cannot be read, or the transport fails.
