@@ -26,7 +26,7 @@ pub use database_url::{DatabaseBackend, DatabaseUrl, PostgresServer, SqliteFile}
 pub use kind::{LogFormat, StorageBackend, StorageRemoval};
 pub use layer::{Flag, Inputs};
 pub use problem::{Problem, Problems, Source};
-pub use provider::{ExecConfig, OpenAiConfig, ProviderConfig, ScriptedConfig};
+pub use provider::{ExecConfig, OpenAiConfig, ProviderConfig, ScriptedConfig, TaskConfig};
 pub use quantity::{format_duration, parse_duration};
 pub use settings::{
     CatalogueConfig, Config, DatabaseConfig, ExecutorConfig, FetchConfig, HealthConfig,

@@ -13,6 +13,7 @@ pub mod openai;
 mod output;
 mod registry;
 pub mod scripted;
+pub mod task;
 
 use std::time::Duration;
 

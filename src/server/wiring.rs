@@ -24,6 +24,7 @@ use crate::{
         fetch::{FetchLimits, Fetcher},
         openai::OpenAi,
         scripted::Scripted,
+        task::TaskService,
     },
     store::{self, Store, report},
 };
@@ -196,6 +197,11 @@ fn build_providers(config: &Config, runs_jobs: bool) -> Result<Registry, StartEr
             ProviderConfig::OpenAi(openai) => {
                 let files = fetcher(config, config.limits.output_bytes)?;
                 providers.with(OpenAi::new(name, openai, &files))
+            }
+            ProviderConfig::Task(task) => {
+                let files = fetcher(config, config.limits.output_bytes)?;
+                let now = || Clock::system().now().timestamp();
+                providers.with(TaskService::new(name, task, &files, now))
             }
             ProviderConfig::Scripted(scripted) => providers.with(Scripted::new(name, scripted)),
         };
