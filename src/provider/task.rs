@@ -205,8 +205,8 @@ impl Engine {
         let told = self
             .send(&submit.call(), url, Some(body), Effect::Pays, timeout)
             .await?;
-        let answer = trouble::read(&definition.errors, &told, Effect::Pays)?;
         if submit.waits {
+            let answer = trouble::accepted(&definition.errors, &told, Effect::Pays)?;
             let ended = self.ended(task, &values, &Kept::default(), &answer).await;
             match ended {
                 Ok(Polled::Done(output)) => return Ok(Submitted::Done(output)),
@@ -216,6 +216,7 @@ impl Engine {
                 Ok(Polled::Running { .. }) => {}
             }
         }
+        let answer = trouble::read(&definition.errors, &told, Effect::Pays)?;
         let Some(id) = submit.id.text(&answer) else {
             return Err(
                 trouble::of_task(&definition.errors, &answer, None).unwrap_or_else(|| {
@@ -252,7 +253,10 @@ impl Engine {
             let words = trouble::shown(&told.body);
             return Ok(gone(&format!("status {}: {words}", told.status.as_u16())));
         }
-        let answer = trouble::read(&definition.errors, &told, Effect::Asks)?;
+        let answer = trouble::accepted(&definition.errors, &told, Effect::Asks)?;
+        if definition.poll.status.text(&answer).is_none() {
+            trouble::read(&definition.errors, &told, Effect::Asks)?;
+        }
         self.ended(task, &values, kept, &answer).await
     }
 
