@@ -88,7 +88,7 @@ fn feature(name: &str, category: MediaType, model: &str) -> CreateFeatureRequest
             model: model.to_owned(),
             ..Default::default()
         }),
-        ..scripted_feature(name)
+        ..scripted_feature(&name.replace([' ', '/'], "-"))
     }
 }
 
@@ -192,7 +192,7 @@ on_both_databases! {
         assert!(body["prompt"].as_str().unwrap().starts_with("Draw in ink.\n\n"));
         for (field, expected) in [
             ("seed", json!(7)), ("negative_prompt", json!("rain")), ("num_inference_steps", json!(4)),
-            ("image_size", json!({ "width": 1024, "height": 1024 })),
+            ("image_size", json!({ "width": 1080, "height": 1080 })),
         ] {
             assert_eq!(body[field], expected, "{field}");
         }
@@ -402,7 +402,7 @@ on_both_databases! {
 
 async fn start(process: &Process) -> i64 {
     let mut name = picture("poster");
-    name.name = format!("poster {}", process.id());
+    name.name = format!("poster-{}", process.id());
     let feature = process.features().create_feature(name).await.unwrap();
     let feature = feature.into_inner().feature.unwrap();
     process.create(request_for(feature.id)).await.1.remove(0).id
