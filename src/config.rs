@@ -28,7 +28,7 @@ pub use layer::{Flag, Inputs};
 pub use problem::{Problem, Problems, Source};
 pub use provider::{
     ComfyUiConfig, Dialect, ExecConfig, OpenAiConfig, ProviderConfig, ProviderLimits,
-    ScriptedConfig, SdApiConfig, VoiceConfig,
+    ScriptedConfig, SdApiConfig, TaskConfig, VoiceConfig,
 };
 pub use quantity::{format_duration, parse_duration};
 pub use settings::{

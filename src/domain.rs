@@ -33,6 +33,7 @@ mod names;
 mod origin;
 mod output;
 mod page;
+pub mod profile;
 mod prompt;
 mod recipe;
 mod request;

@@ -17,6 +17,7 @@ mod output;
 mod registry;
 pub mod scripted;
 pub mod sdapi;
+pub mod task;
 pub mod voice;
 mod webhook;
 

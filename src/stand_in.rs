@@ -1,11 +1,15 @@
 //! Services that stand in for those of others: they speak a vendor's protocol and make real media with the built-in provider, so
 //! that the whole path can be tried without an account and without a network. What goes wrong is scripted.
 
+mod cog;
 mod comfyui;
+mod fal;
 mod fault;
 mod openai;
+mod replicate;
 mod sdapi;
 mod studio;
+mod works;
 
 use std::{
     io,
@@ -16,8 +20,8 @@ use std::{
 use axum::{
     Json,
     body::{Body, to_bytes},
-    extract::{DefaultBodyLimit, FromRequest, Multipart, Request, State},
-    http::{HeaderMap, request::Parts},
+    extract::{DefaultBodyLimit, FromRequest, Multipart, Path, Request, State},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE, request::Parts},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
@@ -29,7 +33,7 @@ use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
-pub use fault::Fault;
+pub use fault::{Fault, Step};
 
 /// Most bytes of a call.
 const MAX_BODY: usize = 256 << 20;
@@ -49,6 +53,12 @@ pub enum Protocol {
     /// AUTOMATIC1111's web UI.
     #[value(name = "sdapi")]
     SdApi,
+    /// fal's queue.
+    Fal,
+    /// Replicate.
+    Replicate,
+    /// A server made by cog.
+    Cog,
 }
 
 /// One call that was made.
@@ -79,6 +89,7 @@ struct Desk {
     calls: Mutex<Vec<Call>>,
     faults: Mutex<Vec<Fault>>,
     files: Mutex<Vec<Bytes>>,
+    works: works::Works,
 }
 
 /// A running stand-in. Dropping it ends it.
@@ -108,6 +119,9 @@ impl StandIn {
         let alone = || future::pending().boxed();
         let (routes, worker) = match protocol {
             Protocol::OpenAi => (openai::routes(), alone()),
+            Protocol::Fal => (fal::routes(), alone()),
+            Protocol::Replicate => (replicate::routes(), alone()),
+            Protocol::Cog => (cog::routes(), alone()),
             Protocol::SdApi => (sdapi::routes(), alone()),
             Protocol::ComfyUi | Protocol::ComfyUiOld => {
                 let old = protocol == Protocol::ComfyUiOld;
@@ -155,9 +169,16 @@ impl Desk {
         calls.push(call);
     }
 
-    fn next_fault(&self) -> Option<Fault> {
-        let faults = self.faults.lock();
-        faults.unwrap_or_else(PoisonError::into_inner).pop()
+    /// What the script has for the next call of this kind.
+    fn next_fault(&self, step: Step) -> Option<Fault> {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = faults.iter().rposition(|fault| fault.step() == step)?;
+        Some(faults.remove(place))
+    }
+
+    /// The answer that the script has for it.
+    async fn met_fault(&self, step: Step) -> Option<Response> {
+        self.next_fault(step)?.happen().await
     }
 
     /// Keeps a file for download, and tells its number.
@@ -177,7 +198,7 @@ impl Desk {
 async fn note(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
-        return axum::http::StatusCode::PAYLOAD_TOO_LARGE.into_response();
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     let call = Call {
         method: parts.method.to_string(),
@@ -218,6 +239,17 @@ fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
     headers
         .map(|(name, value)| (name.to_string(), text(value)))
         .collect()
+}
+
+/// The files that were kept.
+async fn file(State(desk): State<Arc<Desk>>, Path(number): Path<usize>) -> Response {
+    if let Some(answer) = desk.met_fault(Step::File).await {
+        return answer;
+    }
+    match desk.file(number) {
+        Some(file) => ([(CONTENT_TYPE, "application/octet-stream")], file).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 async fn told(State(desk): State<Arc<Desk>>) -> Json<Vec<Call>> {

@@ -19,7 +19,8 @@ use super::quantity::ByteSize;
 use super::reader::Reader;
 use crate::domain::MediaType;
 use crate::domain::command::{Argument, ProgressBy, PromptBy};
-use kind::{Arguments, Bindings, Credential, Fields, KindName, Languages, MediaTypes};
+use crate::domain::profile::Profile;
+use kind::{Arguments, Bindings, Credential, Fields, KindName, Languages, MediaTypes, ProfileName};
 
 pub use kind::Dialect;
 pub use limits::ProviderLimits;
@@ -252,6 +253,31 @@ providers! {
         repeatable: bool = false;
     }
 
+    /// A service that works on tasks, as a profile tells.
+    Task(TaskConfig) = "task" {
+        /// How it speaks: the name of a profile that ships, or `file:PATH` of one of your own.
+        profile: Profile as ProfileName;
+        /// What its paths begin with, where it is not the profile's.
+        base_url: Option<Url>;
+        /// The key of the account, or `file:PATH` or `env:NAME` of what holds it.
+        api_key: Option<SecretString> as Option<Credential>;
+        /// The secret that signs, where the profile signs; written as `api_key` is.
+        api_secret: Option<SecretString> as Option<Credential>;
+        /// What it makes, a list of `image`, `video` and `audio`; all that the profile does if empty.
+        makes: Vec<MediaType> = [];
+        /// The model that works, where a feature names none.
+        model: Option<String>;
+        /// Further URLs whose origins get the key where answers name them.
+        allowed_origins: Vec<Url> = [];
+        /// The pause between two polls, where it is not the profile's.
+        poll_every: Option<Duration>;
+        /// How long a call may take, where it is not the profile's.
+        timeout: Option<Duration>;
+        /// Whether a submission is simply repeated whose answer got lost. `false` where it costs money: such a job fails with
+        /// `PROVIDER_OUTCOME_UNKNOWN`.
+        repeatable: bool = false;
+    }
+
     /// The best program of this machine that speaks a language.
     Voice(VoiceConfig) = "voice" {
         /// The provider of the kind `exec` that speaks a language if its program is there, such as `{ vi = "piper" }`. Any other
@@ -290,6 +316,11 @@ pub(super) fn read(reader: &mut Reader) -> BTreeMap<String, ProviderConfig> {
         check_name(reader, &name);
         let kind = reader.read_of::<KindName>(&name, &KIND);
         let provider = kind.and_then(|kind| ProviderConfig::read(kind, reader, &name));
+        if let Some(ProviderConfig::Task(task)) = &provider {
+            for (key, expected) in task.missing() {
+                reader.refuse(&name, path(&name, key), expected.to_owned());
+            }
+        }
         let known = KINDS.iter().find(|(word, _)| Some(*word) == kind);
         let known = known.map(|(_, entries)| [*entries, ProviderLimits::ENTRIES].concat());
         reader.finish_table(&name, known.as_deref());
@@ -315,6 +346,29 @@ fn check_languages(reader: &mut Reader, providers: &BTreeMap<String, ProviderCon
                 reader.refuse(name, key, expected.to_owned());
             }
         }
+    }
+}
+
+impl TaskConfig {
+    /// What it must have because its profile has it not.
+    fn missing(&self) -> Vec<(&'static str, &'static str)> {
+        let base = &self.profile.base;
+        let signs = base.auth.as_ref().is_some_and(|auth| auth.jwt.is_some());
+        let no_url = self.base_url.is_none() && base.base_url.is_none();
+        let no_secret = signs && (self.api_key.is_none() || self.api_secret.is_none());
+        let beyond = self.makes.iter().any(|it| !base.makes.contains(it));
+        [
+            (no_url, "base_url", "a URL, since the profile has none"),
+            (
+                no_secret,
+                "api_secret",
+                "set with api_key, since the profile signs",
+            ),
+            (beyond, "makes", "what the profile makes, or less"),
+        ]
+        .into_iter()
+        .filter_map(|(missing, key, expected)| missing.then_some((key, expected)))
+        .collect()
     }
 }
 

@@ -157,12 +157,12 @@ pub fn check(template: &str) -> Result<(), String> {
     }
 }
 
-fn is_function(environment: &Environment<'_>, name: &str) -> bool {
+pub(super) fn is_function(environment: &Environment<'_>, name: &str) -> bool {
     environment.globals().any(|(global, _)| global == name)
 }
 
 /// What a job does not have is empty: no job has everything.
-fn environment() -> Environment<'static> {
+pub(super) fn environment() -> Environment<'static> {
     let mut environment = prompt::environment();
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     environment

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use codec::{Format, Kind};
 use reqwest::{
-    Client, ClientBuilder, Response,
+    Client, ClientBuilder, Method, RequestBuilder, Response,
     header::{HeaderMap, LOCATION},
     redirect::Policy,
 };
@@ -65,7 +65,7 @@ pub struct Fetcher {
 /// What an operator has configured: it may be anywhere, and gets the credentials.
 #[derive(Clone)]
 struct Own {
-    origin: Origin,
+    origins: Vec<Origin>,
     client: Client,
     headers: HeaderMap,
 }
@@ -93,7 +93,7 @@ impl Fetcher {
     /// As [`Fetcher::new`].
     pub fn trusting(self, own: &Url, headers: HeaderMap) -> Result<Self, reqwest::Error> {
         let own = Own {
-            origin: own.origin(),
+            origins: vec![own.origin()],
             client: builder().build()?,
             headers,
         };
@@ -101,6 +101,33 @@ impl Fetcher {
             own: Some(own),
             ..self
         })
+    }
+
+    /// The same, which trusts these origins as well as its own.
+    #[must_use]
+    pub fn also_trusting(mut self, origins: &[Origin]) -> Self {
+        self.own
+            .iter_mut()
+            .for_each(|own| own.origins.extend_from_slice(origins));
+        self
+    }
+
+    /// The same, which sends these headers to whom it trusts.
+    #[must_use]
+    pub fn with_headers(mut self, headers: HeaderMap) -> Self {
+        if let Some(own) = &mut self.own {
+            own.headers = headers;
+        }
+        self
+    }
+
+    /// A request to where the rules permit, for what is no file.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub fn request(&self, method: Method, url: &Url) -> Result<RequestBuilder, FetchError> {
+        self.check(url)?;
+        Ok(self.client.request(method, url.clone()))
     }
 
     /// Most bytes of one file.
@@ -147,7 +174,10 @@ impl Fetcher {
     }
 
     async fn ask(&self, url: &Url) -> Result<Response, FetchError> {
-        let own = self.own.as_ref().filter(|own| own.origin == url.origin());
+        let own = self
+            .own
+            .as_ref()
+            .filter(|own| own.origins.contains(&url.origin()));
         let request = match own {
             Some(own) => own.client.get(url.clone()).headers(own.headers.clone()),
             None => {

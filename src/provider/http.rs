@@ -43,11 +43,20 @@ pub(super) struct Api {
     /// For answers that go on for as long as the work, and for WebSockets, which begin in HTTP/1.
     streams: Client,
     base: Url,
+    /// Where the credentials go as well.
+    allowed: Vec<url::Origin>,
     credentials: HeaderMap,
     /// Gets what answers name.
     files: Fetcher,
     /// Most bytes of one answer.
     max_bytes: usize,
+}
+
+/// An answer of any status.
+pub(super) struct Told {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
 }
 
 /// An answer, whole.
@@ -110,6 +119,7 @@ impl Api {
             client: client.map_err(unbuilt)?,
             streams: streams.map_err(unbuilt)?,
             base,
+            allowed: Vec::new(),
             credentials,
             files,
             max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
@@ -152,7 +162,77 @@ impl Api {
         Ok(self.files.fetch(&self.resolve(url)?, kinds).await)
     }
 
-    fn resolve(&self, url: &str) -> Result<Url, ProviderError> {
+    /// The same, which sends other credentials.
+    pub(super) fn with_credentials(&self, credentials: HeaderMap) -> Self {
+        Self {
+            files: self.files.clone().with_headers(credentials.clone()),
+            credentials,
+            ..self.clone()
+        }
+    }
+
+    /// The same, which sends them to the origins of these URLs as well.
+    pub(super) fn allowing(mut self, urls: &[Url]) -> Self {
+        self.allowed = urls.iter().map(Url::origin).collect();
+        self.files = self.files.also_trusting(&self.allowed);
+        self
+    }
+
+    /// What all paths begin with; it ends with a slash.
+    pub(super) fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// Whether the credentials may go there.
+    pub(super) fn trusts(&self, url: &Url) -> bool {
+        let origin = url.origin();
+        origin == self.base.origin() || self.allowed.contains(&origin)
+    }
+
+    /// A request to an address that an answer may have named: with the credentials where they may go, and to anywhere
+    /// else by the rules for links.
+    pub(super) fn request_to(
+        &self,
+        method: Method,
+        url: Url,
+    ) -> Result<RequestBuilder, ProviderError> {
+        if self.trusts(&url) {
+            let request = self.client.request(method, url);
+            return Ok(request.headers(self.credentials.clone()));
+        }
+        let request = self.files.request(method, &url);
+        request.map_err(|error| ProviderError::Failed(error.to_string()))
+    }
+
+    /// The answer, whatever its status.
+    pub(super) async fn ask(
+        &self,
+        request: RequestBuilder,
+        effect: Effect,
+    ) -> Result<Told, ProviderError> {
+        let response = request.send().await.map_err(|error| lost(&error, effect))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let read = self.read(response, effect).await;
+        let body = match status.is_success() {
+            true => read?,
+            // Whatever it is, the status counts.
+            false => read.unwrap_or_default(),
+        };
+        Ok(Told {
+            status,
+            headers,
+            body,
+        })
+    }
+
+    /// As [`Api::fetch`], with what is in the way.
+    pub(super) async fn get_file(&self, url: &Url, kind: Kind) -> Result<HeldFile, FetchError> {
+        let fetched = self.files.fetch(url, &[kind]).await;
+        fetched.map(|fetched| fetched.file)
+    }
+
+    /// An address that an answer names, which may be relative to the service's own.
+    pub(super) fn resolve(&self, url: &str) -> Result<Url, ProviderError> {
         let joined = self.base.join(url);
         joined.map_err(|error| ProviderError::Failed(format!("the address {url:?}: {error}")))
     }

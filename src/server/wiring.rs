@@ -26,6 +26,7 @@ use crate::{
         openai::OpenAi,
         scripted::Scripted,
         sdapi::SdApi,
+        task::TaskService,
         voice::Voice,
     },
     rpc::FrontSettings,
@@ -215,6 +216,11 @@ pub fn build_providers(config: &Config, runs_jobs: bool) -> Result<Registry, Sta
             ProviderConfig::OpenAi(openai) => {
                 let files = fetcher(config, config.limits.output_bytes)?;
                 providers.with(OpenAi::new(name, openai, &files))
+            }
+            ProviderConfig::Task(task) => {
+                let files = fetcher(config, config.limits.output_bytes)?;
+                let now = || Clock::system().now().timestamp();
+                providers.with(TaskService::new(name, task, &files, now))
             }
             ProviderConfig::ComfyUi(comfyui) => {
                 let files = fetcher(config, config.limits.output_bytes)?;

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{Desk, Fault};
+use super::{Desk, Fault, Step};
 use queue::{Engine, Prompt, Socket, check, classes, place};
 use workflow::refusal;
 
@@ -75,7 +75,7 @@ fn bad(body: Value) -> Response {
 }
 
 async fn prompt(State(engine): Shared, body: Bytes) -> Response {
-    let fault = engine.desk.next_fault();
+    let fault = engine.desk.next_fault(Step::Submit);
     if let Some(answer) = refused(&fault).await {
         return answer;
     }

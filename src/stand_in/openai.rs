@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Multipart, Path, State},
+    extract::{Multipart, State},
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Desk,
+    Desk, Step, file,
     studio::{Edit, Order, edit, make},
 };
 use crate::{domain::MediaType, provider::ProviderError};
@@ -35,12 +35,6 @@ async fn models() -> Json<Value> {
     Json(json!({ "object": "list", "data": [model("stand-in-image"), model("stand-in-speech")] }))
 }
 
-async fn file(State(desk): State<Arc<Desk>>, Path(number): Path<usize>) -> Answer {
-    desk.file(number)
-        .map(|file| ([(CONTENT_TYPE, "application/octet-stream")], file).into_response())
-        .ok_or_else(|| refusal(StatusCode::NOT_FOUND, "file", "there is no such file"))
-}
-
 /// What an edit works from.
 struct Brought {
     pictures: Vec<Bytes>,
@@ -48,14 +42,14 @@ struct Brought {
 }
 
 async fn generate(State(desk): State<Arc<Desk>>, body: Bytes) -> Answer {
-    if let Some(answer) = met_fault(&desk).await {
+    if let Some(answer) = desk.met_fault(Step::Submit).await {
         return Ok(answer);
     }
     draw(&desk, &parse(&body)?, None).await
 }
 
 async fn work_over(State(desk): State<Arc<Desk>>, mut form: Multipart) -> Answer {
-    if let Some(answer) = met_fault(&desk).await {
+    if let Some(answer) = desk.met_fault(Step::Submit).await {
         return Ok(answer);
     }
     let unread = |error: axum::extract::multipart::MultipartError| {
@@ -159,7 +153,7 @@ async fn paint(order: &Order<'_>, brought: Option<&Brought>) -> Result<Bytes, Re
 }
 
 async fn speak(State(desk): State<Arc<Desk>>, body: Bytes) -> Answer {
-    if let Some(answer) = met_fault(&desk).await {
+    if let Some(answer) = desk.met_fault(Step::Submit).await {
         return Ok(answer);
     }
     let body = parse(&body)?;
@@ -176,13 +170,6 @@ async fn speak(State(desk): State<Arc<Desk>>, body: Bytes) -> Answer {
     let sound = make(&order).await.map_err(failed)?;
     // As one well-known server labels its sound.
     Ok(([(CONTENT_TYPE, "text/html")], sound).into_response())
-}
-
-async fn met_fault(desk: &Desk) -> Option<Response> {
-    match desk.next_fault() {
-        Some(fault) => fault.happen().await,
-        None => None,
-    }
 }
 
 fn parse(body: &[u8]) -> Result<Value, Response> {

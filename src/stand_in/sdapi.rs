@@ -17,7 +17,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{
-    Desk, Fault,
+    Desk, Fault, Step,
     studio::{Edit, Order, edit, make},
 };
 use crate::domain::MediaType;
@@ -103,7 +103,7 @@ async fn draw(
     uri: Uri,
     body: Bytes,
 ) -> Answer {
-    let time = match desk.next_fault() {
+    let time = match desk.next_fault(Step::Submit) {
         Some(Fault::Delay(milliseconds)) => Duration::from_millis(milliseconds),
         Some(fault) => match fault.happen().await {
             Some(answer) => return Ok(answer),

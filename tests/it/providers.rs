@@ -7,4 +7,5 @@ mod comfyui;
 mod openai;
 mod sdapi;
 mod starter;
+mod task;
 mod voice;

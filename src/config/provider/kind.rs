@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use crate::config::kind::{Kind, Literal, choices, list, quote, words};
 use crate::domain::MediaType;
 use crate::domain::command::{self, Argument, ProgressBy, PromptBy};
+use crate::domain::profile::Profile;
 
 use super::KINDS;
 
@@ -125,6 +126,27 @@ impl Kind for Credential {
 
     fn write(value: &Self::Value) -> Option<String> {
         SecretString::write(value)
+    }
+}
+
+/// A profile that ships, or where one is.
+pub(super) struct ProfileName;
+
+impl Kind for ProfileName {
+    type Value = Profile;
+    const NAME: &'static str = "text";
+
+    fn read(literal: &Literal) -> Result<Self::Value, String> {
+        let Literal::Text(source) = literal else {
+            return Err("the name of a profile, or file:PATH".to_owned());
+        };
+        let read =
+            |path: &str| std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"));
+        Profile::load(source, read).map_err(|wrong| format!("a profile without mistakes; {wrong}"))
+    }
+
+    fn write(value: &Self::Value) -> Option<String> {
+        Some(quote(&value.source))
     }
 }
 

@@ -17,7 +17,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Engine, Shared, State, check, file_of, keep, lost, place, queue, refused, status};
+use super::{
+    Engine, Shared, State, Step, check, file_of, keep, lost, place, queue, refused, status,
+};
 
 /// Between events.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -38,7 +40,7 @@ fn refuse(status: StatusCode, code: &str, message: &str, details: Value) -> Resp
 }
 
 async fn submit(State(engine): Shared, headers: HeaderMap, Json(body): Json<Value>) -> Response {
-    let fault = engine.desk.next_fault();
+    let fault = engine.desk.next_fault(Step::Submit);
     if let Some(answer) = refused(&fault).await {
         return answer;
     }

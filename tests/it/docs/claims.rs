@@ -103,11 +103,12 @@ fn code_stands_only_where_it_is_compiled() {
 }
 
 /// The page on each kind of provider that people configure.
-const KINDS: [(&str, &str); 5] = [
+const KINDS: [(&str, &str); 6] = [
     ("comfyui", "docs/providers/comfyui.md"),
     ("exec", "docs/providers/exec.md"),
     ("openai", "docs/providers/openai.md"),
     ("sdapi", "docs/providers/sdapi.md"),
+    ("task", "docs/providers/task.md"),
     ("voice", "docs/providers/voice.md"),
 ];
 

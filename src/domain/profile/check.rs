@@ -1,0 +1,99 @@
+//! What a profile must have beyond the form of its keys.
+
+use toml::{Table, Value};
+
+use super::{Call, Definition};
+
+impl Definition {
+    /// Reads it; what is wrong is told with its place.
+    pub(super) fn read(table: Table) -> Result<Self, String> {
+        serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+            let place = error.path().to_string();
+            let wrong = error.into_inner().to_string();
+            format!("{place}: {}", wrong.trim())
+        })
+    }
+
+    /// Whether it is whole.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let must = |holds: bool, wrong: &str| if holds { Ok(()) } else { Err(wrong.to_owned()) };
+        let (submit, poll, result) = (&self.submit, &self.poll, &self.result);
+        let asks = submit.waits || !poll.url.is_empty() || poll.path.is_some();
+        must(submit.path.is_some(), "submit.path: it is missing")?;
+        must(
+            submit.waits || !submit.id.is_empty(),
+            "submit.id: it is missing",
+        )?;
+        must(
+            submit.settings.is_empty() || submit.settings.starts_with('/'),
+            "submit.settings: a pointer such as \"/input\" is expected",
+        )?;
+        must(asks, "poll: a path or a url is missing")?;
+        let tells = poll.status.is_empty() || poll.words.contains_key(&super::Meaning::Done);
+        must(tells, "poll.words.done: it is missing")?;
+        let mut words: Vec<_> = poll
+            .words
+            .values()
+            .flatten()
+            .map(|it| it.to_lowercase())
+            .collect();
+        words.sort_unstable();
+        let twice = words.windows(2).any(|pair| pair[0] == pair[1]);
+        must(!twice, "poll.words: a word has two meanings")?;
+        let gives = result.bytes || !result.outputs.is_empty() || !result.base64.is_empty();
+        must(gives, "result: outputs, base64 or bytes is missing")?;
+        if let Some(auth) = &self.auth {
+            let one = auth.header.is_some() != auth.query.is_some();
+            must(one, "auth: either a header or a query is expected")?;
+            must(
+                auth.jwt.is_none() || auth.value.is_some(),
+                "auth.value: it is missing",
+            )?;
+        }
+        check_headers(
+            "headers",
+            self.headers.iter().chain(
+                self.auth
+                    .iter()
+                    .filter_map(|auth| Some((auth.header.as_ref()?, auth.header.as_ref()?))),
+            ),
+        )?;
+        check_call("submit", &submit.call())?;
+        check_call("poll", &poll.call())?;
+        check_call("result", &result.call())?;
+        self.cancel
+            .as_ref()
+            .map_or(Ok(()), |it| check_call("cancel", &it.call()))?;
+        self.probe
+            .as_ref()
+            .map_or(Ok(()), |it| check_call("probe", &it.call()))
+    }
+}
+
+fn check_call(place: &str, call: &Call<'_>) -> Result<(), String> {
+    const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+    if !METHODS.contains(&call.method) {
+        return Err(format!(
+            "{place}.method: one of {} is expected",
+            METHODS.join(", ")
+        ));
+    }
+    check_headers(&format!("{place}.headers"), call.headers.iter())
+}
+
+fn check_headers<'a>(
+    place: &str,
+    mut headers: impl Iterator<Item = (&'a String, &'a String)>,
+) -> Result<(), String> {
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    let is_value = |value: &str| value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    match headers.find(|(name, value)| !is_name(name) || !is_value(value)) {
+        None => Ok(()),
+        Some((name, _)) => Err(format!("{place}: {name:?} is no header")),
+    }
+}
