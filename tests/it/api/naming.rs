@@ -19,7 +19,7 @@ const TYPES: [(&str, &str); 12] = [
 ];
 
 /// A state is, a wish is a verb; none says what is not.
-const FLAGS: [&str; 8] = [
+const FLAGS: [&str; 9] = [
     "is_",
     "has_",
     "allow_",
