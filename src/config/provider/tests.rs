@@ -112,8 +112,8 @@ fn every_problem_of_a_table_is_told_with_its_key_and_line() {
         "providers.Studio.memory (atelier.toml:10): expected a value from \"8MiB\" to",
         "providers.builtin (atelier.toml:11): expected a name of",
         "providers.builtin.makes (atelier.toml:14): expected a list of",
-        "providers.clip.kind (atelier.toml:15): expected one of \"exec\", \"openai\", \"scripted\"",
-        "providers.film.kind (atelier.toml:18): expected one of \"exec\", \"openai\", \"scripted\", found \"film\"",
+        "providers.clip.kind (atelier.toml:15): expected one of \"exec\", \"openai\", \"comfyui\", \"scripted\"",
+        "providers.film.kind (atelier.toml:18): expected one of \"exec\", \"openai\", \"comfyui\", \"scripted\", found \"film\"",
         "providers.empty.kind (atelier.toml:21): expected one of",
     ];
     for expected in expected {
