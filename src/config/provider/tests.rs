@@ -118,8 +118,8 @@ fn every_problem_of_a_table_is_told_with_its_key_and_line() {
         "providers.Studio.memory (atelier.toml:10): expected a value from \"8MiB\" to",
         "providers.builtin (atelier.toml:11): expected a name of",
         "providers.builtin.makes (atelier.toml:14): expected a list of",
-        "providers.clip.kind (atelier.toml:15): expected one of \"exec\", \"openai\", \"sdapi\", \"voice\", \"scripted\"",
-        "providers.film.kind (atelier.toml:18): expected one of \"exec\", \"openai\", \"sdapi\", \"voice\", \"scripted\", found \"film\"",
+        "providers.clip.kind (atelier.toml:15): expected one of \"exec\", \"openai\", \"comfyui\", \"sdapi\", \"task\", \"voice\", \"scripted\"",
+        "providers.film.kind (atelier.toml:18): expected one of \"exec\", \"openai\", \"comfyui\", \"sdapi\", \"task\", \"voice\", \"scripted\", found \"film\"",
         "providers.empty.kind (atelier.toml:21): expected one of",
     ];
     for expected in expected {

@@ -246,7 +246,8 @@ on_both_databases! {
                 _ => submissions[0].body["prompt_id"].as_str().unwrap().to_owned(),
             };
             assert_eq!(nodes["9"]["inputs"]["filename_prefix"], json!(format!("atelier-{key}")));
-            let calls = service.stand_in.calls();
+            let mut calls = service.stand_in.calls();
+            calls.retain(|call| !call.path.starts_with("/stand-in/"));
             assert!(calls.iter().all(|call| call.header("x-api-key") == Some("key-of-nobody")), "{calls:?}");
             server.stop().await;
         }
