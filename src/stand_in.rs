@@ -1,9 +1,13 @@
 //! Services that stand in for those of others: they speak a vendor's protocol and make real media with the built-in provider, so
 //! that the whole path can be tried without an account and without a network. What goes wrong is scripted.
 
+mod cog;
+mod fal;
 mod fault;
 mod openai;
+mod replicate;
 mod studio;
+mod works;
 
 use std::{
     io,
@@ -14,8 +18,8 @@ use std::{
 use axum::{
     Json,
     body::{Body, to_bytes},
-    extract::{Request, State},
-    http::HeaderMap,
+    extract::{Path, Request, State},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
@@ -26,7 +30,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
-pub use fault::Fault;
+pub use fault::{Fault, Step};
 
 /// Most bytes of a call.
 const MAX_BODY: usize = 256 << 20;
@@ -37,6 +41,12 @@ pub enum Protocol {
     /// Images and speech as OpenAI has them.
     #[value(name = "openai")]
     OpenAi,
+    /// fal's queue.
+    Fal,
+    /// Replicate.
+    Replicate,
+    /// A server made by cog.
+    Cog,
 }
 
 /// One call that was made.
@@ -67,6 +77,7 @@ struct Desk {
     calls: Mutex<Vec<Call>>,
     faults: Mutex<Vec<Fault>>,
     files: Mutex<Vec<Bytes>>,
+    works: works::Works,
 }
 
 /// A running stand-in. Dropping it ends it.
@@ -95,6 +106,9 @@ impl StandIn {
         });
         let routes = match protocol {
             Protocol::OpenAi => openai::routes(),
+            Protocol::Fal => fal::routes(),
+            Protocol::Replicate => replicate::routes(),
+            Protocol::Cog => cog::routes(),
         };
         let router = routes
             .layer(middleware::from_fn_with_state(desk.clone(), note))
@@ -132,9 +146,14 @@ impl Desk {
         calls.push(call);
     }
 
-    fn next_fault(&self) -> Option<Fault> {
-        let faults = self.faults.lock();
-        faults.unwrap_or_else(PoisonError::into_inner).pop()
+    /// The answer that the script has for the next call of this kind, if it has one.
+    async fn met_fault(&self, step: Step) -> Option<Response> {
+        let fault = {
+            let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+            let place = faults.iter().rposition(|fault| fault.step() == step)?;
+            faults.remove(place)
+        };
+        fault.happen().await
     }
 
     /// Keeps a file for download, and tells its number.
@@ -154,7 +173,7 @@ impl Desk {
 async fn note(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
-        return axum::http::StatusCode::PAYLOAD_TOO_LARGE.into_response();
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     let call = Call {
         method: parts.method.to_string(),
@@ -172,6 +191,17 @@ fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
     headers
         .map(|(name, value)| (name.to_string(), text(value)))
         .collect()
+}
+
+/// The files that were kept.
+async fn file(State(desk): State<Arc<Desk>>, Path(number): Path<usize>) -> Response {
+    if let Some(answer) = desk.met_fault(Step::File).await {
+        return answer;
+    }
+    match desk.file(number) {
+        Some(file) => ([(CONTENT_TYPE, "application/octet-stream")], file).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 async fn told(State(desk): State<Arc<Desk>>) -> Json<Vec<Call>> {

@@ -18,8 +18,9 @@ pub(super) struct StandInArguments {
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 
-    /// What goes wrong with the first calls, one each, as a JSON list of "none", "cut", "hang", "endless", {"delay": MS} and
-    /// {"answer": {"status": N, "headers": [["NAME", "VALUE"]], "body": "TEXT"}}
+    /// What goes wrong with the first calls, one each, as a JSON list of "none", "cut", "hang", "endless", {"delay": MS},
+    /// {"answer": {"status": N, "headers": [["NAME", "VALUE"]], "body": "TEXT"}} and, for a call that has nothing made,
+    /// {"on": {"call": "poll", "fault": FAULT}}, also with "result", "file" and "cancel"
     #[arg(long, default_value = "[]", value_parser = faults)]
     faults: Faults,
 }

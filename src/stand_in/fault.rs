@@ -36,9 +36,40 @@ pub enum Fault {
     Hang,
     /// The answer does not end.
     Endless,
+    /// It happens to the next call of this kind, instead of one that has something made.
+    On {
+        /// Which one.
+        call: Step,
+        /// What happens to it.
+        fault: Box<Fault>,
+    },
+}
+
+/// The kinds of calls that a fault can meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Has something made.
+    Submit,
+    /// Asks how it is.
+    Poll,
+    /// Gets what was made, or where it is.
+    Result,
+    /// Gets a file.
+    File,
+    /// Stops it.
+    Cancel,
 }
 
 impl Fault {
+    /// Which call it happens to.
+    pub(super) fn step(&self) -> Step {
+        match self {
+            Self::On { call, .. } => *call,
+            _ => Step::Submit,
+        }
+    }
+
     /// The answer, unless the right one is to be given.
     pub(super) async fn happen(self) -> Option<Response> {
         match self {
@@ -56,6 +87,7 @@ impl Fault {
                 let parts = [Ok(Bytes::from_static(b"{")), Err(io::Error::other("cut"))];
                 Some(Body::from_stream(stream::iter(parts)).into_response())
             }
+            Self::On { fault, .. } => Box::pin(fault.happen()).await,
             Self::Hang => std::future::pending().await,
             Self::Endless => {
                 let chunk = Bytes::from_static(&[b' '; 1 << 16]);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::State,
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{
-    Desk,
+    Desk, Step, file,
     studio::{Order, make},
 };
 use crate::{domain::MediaType, provider::ProviderError};
@@ -34,14 +34,8 @@ async fn models() -> Json<Value> {
     Json(json!({ "object": "list", "data": [model("stand-in-image"), model("stand-in-speech")] }))
 }
 
-async fn file(State(desk): State<Arc<Desk>>, Path(number): Path<usize>) -> Answer {
-    desk.file(number)
-        .map(|file| ([(CONTENT_TYPE, "application/octet-stream")], file).into_response())
-        .ok_or_else(|| refusal(StatusCode::NOT_FOUND, "file", "there is no such file"))
-}
-
 async fn draw(State(desk): State<Arc<Desk>>, body: Bytes) -> Answer {
-    if let Some(answer) = met_fault(&desk).await {
+    if let Some(answer) = desk.met_fault(Step::Submit).await {
         return Ok(answer);
     }
     let body = parse(&body)?;
@@ -98,7 +92,7 @@ async fn stream(order: &Order<'_>, previews: u32) -> Answer {
 }
 
 async fn speak(State(desk): State<Arc<Desk>>, body: Bytes) -> Answer {
-    if let Some(answer) = met_fault(&desk).await {
+    if let Some(answer) = desk.met_fault(Step::Submit).await {
         return Ok(answer);
     }
     let body = parse(&body)?;
@@ -115,13 +109,6 @@ async fn speak(State(desk): State<Arc<Desk>>, body: Bytes) -> Answer {
     let sound = make(&order).await.map_err(failed)?;
     // As one well-known server labels its sound.
     Ok(([(CONTENT_TYPE, "text/html")], sound).into_response())
-}
-
-async fn met_fault(desk: &Desk) -> Option<Response> {
-    match desk.next_fault() {
-        Some(fault) => fault.happen().await,
-        None => None,
-    }
 }
 
 fn parse(body: &[u8]) -> Result<Value, Response> {

@@ -1,0 +1,179 @@
+//! fal's queue. It has no status for failure: what went wrong is the result.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Desk, Step, file,
+    works::{State as At, Work},
+};
+use crate::domain::MediaType;
+
+pub(super) fn routes() -> Router<Arc<Desk>> {
+    Router::new()
+        .route("/files/{number}", get(file))
+        .route("/{owner}/{app}/requests/{id}/status", get(status))
+        .route(
+            "/{owner}/{app}/requests/{id}/cancel",
+            axum::routing::put(cancel),
+        )
+        .route("/{owner}/{app}/requests/{id}", get(result))
+        .route("/{*model}", post(submit))
+}
+
+async fn submit(
+    State(desk): State<Arc<Desk>>,
+    Path(model): Path<String>,
+    headers: HeaderMap,
+    Json(input): Json<Value>,
+) -> Response {
+    if let Some(answer) = desk.met_fault(Step::Submit).await {
+        return answer;
+    }
+    if !headers
+        .get("authorization")
+        .is_some_and(|it| it.as_bytes().starts_with(b"Key "))
+    {
+        return told(
+            StatusCode::UNAUTHORIZED,
+            "Authentication is required to access this application.",
+        );
+    }
+    let work = desk.works.add(None, &model, input);
+    Json(addresses(
+        &headers,
+        &work,
+        json!({ "status": "IN_QUEUE", "queue_position": 1 }),
+    ))
+    .into_response()
+}
+
+async fn status(
+    State(desk): State<Arc<Desk>>,
+    Path((_, _, id)): Path<(String, String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    if let Some(answer) = desk.met_fault(Step::Poll).await {
+        return answer;
+    }
+    let Some(work) = desk.works.look(&id) else {
+        return told(StatusCode::NOT_FOUND, "Request not found");
+    };
+    let (status, state) = match work.state() {
+        At::Waiting => (
+            StatusCode::ACCEPTED,
+            json!({ "status": "IN_QUEUE", "queue_position": 0 }),
+        ),
+        At::Running => (
+            StatusCode::ACCEPTED,
+            json!({ "status": "IN_PROGRESS", "logs": null }),
+        ),
+        At::Done | At::Cancelled => {
+            let metrics = json!({ "inference_time": 0.5 });
+            (
+                StatusCode::OK,
+                json!({ "status": "COMPLETED", "logs": null, "metrics": metrics }),
+            )
+        }
+    };
+    (status, Json(addresses(&headers, &work, state))).into_response()
+}
+
+async fn result(
+    State(desk): State<Arc<Desk>>,
+    Path((_, _, id)): Path<(String, String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    if let Some(answer) = desk.met_fault(Step::Result).await {
+        return answer;
+    }
+    let Some(work) = desk.works.get(&id) else {
+        return told(StatusCode::NOT_FOUND, "Request not found");
+    };
+    if work.cancelled.is_cancelled() {
+        let detail =
+            json!({ "detail": "The request was cancelled", "error_type": "client_cancelled" });
+        return (StatusCode::BAD_REQUEST, Json(detail)).into_response();
+    }
+    if work.state() != At::Done {
+        return told(StatusCode::BAD_REQUEST, "Request is still in progress");
+    }
+    if work.prompt().is_none() {
+        let detail =
+            json!([{ "loc": ["body", "prompt"], "msg": "Field required", "type": "missing" }]);
+        return (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Json(json!({ "detail": detail })),
+        )
+            .into_response();
+    }
+    match work.file().await {
+        Ok(bytes) => {
+            let url = format!("{}/files/{}", base(&headers), desk.keep(bytes));
+            Json(output(&work, &url)).into_response()
+        }
+        Err(error) => told(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+fn output(work: &Work, url: &str) -> Value {
+    let (width, height) = (work.side("width"), work.side("height"));
+    match work.media_type() {
+        MediaType::Image => json!({
+            "images": [{ "url": url, "width": width, "height": height, "content_type": "image/png" }],
+            "timings": { "inference": 0.5 }, "seed": work.seed(), "has_nsfw_concepts": [false],
+            "prompt": work.prompt(),
+        }),
+        MediaType::Video => {
+            json!({ "video": { "url": url, "content_type": "video/mp4" }, "seed": work.seed() })
+        }
+        MediaType::Audio => json!({ "audio": { "url": url, "content_type": "audio/wav" } }),
+    }
+}
+
+async fn cancel(
+    State(desk): State<Arc<Desk>>,
+    Path((_, _, id)): Path<(String, String, String)>,
+) -> Response {
+    if let Some(answer) = desk.met_fault(Step::Cancel).await {
+        return answer;
+    }
+    let (status, word) = match desk.works.get(&id) {
+        None => (StatusCode::NOT_FOUND, "NOT_FOUND"),
+        Some(work) if work.state() == At::Done => (StatusCode::BAD_REQUEST, "ALREADY_COMPLETED"),
+        Some(work) => {
+            work.cancelled.cancel();
+            (StatusCode::ACCEPTED, "CANCELLATION_REQUESTED")
+        }
+    };
+    (status, Json(json!({ "status": word }))).into_response()
+}
+
+/// Those of status and result have the owner and the app only, not what comes behind them.
+fn addresses(headers: &HeaderMap, work: &Work, mut answer: Value) -> Value {
+    let app: Vec<_> = work.model.split('/').take(2).collect();
+    let own = format!("{}/{}/requests/{}", base(headers), app.join("/"), work.id);
+    answer["request_id"] = work.id.as_str().into();
+    answer["response_url"] = own.as_str().into();
+    answer["status_url"] = format!("{own}/status").into();
+    answer["cancel_url"] = format!("{own}/cancel").into();
+    answer
+}
+
+/// Where the caller reached it.
+pub(super) fn base(headers: &HeaderMap) -> String {
+    let host = headers.get("host").and_then(|host| host.to_str().ok());
+    format!("http://{}", host.unwrap_or("localhost"))
+}
+
+fn told(status: StatusCode, detail: &str) -> Response {
+    (status, Json(json!({ "detail": detail }))).into_response()
+}
