@@ -74,7 +74,7 @@ impl Profile {
         for media_type in TYPES {
             let layer = match whole.remove(media_type.as_str()) {
                 None => Table::new(),
-                Some(Value::Table(layer)) => layer,
+                Some(Value::Table(layer)) => checked(media_type, layer)?,
                 Some(_) => return Err(format!("{}: a table is expected", media_type.as_str())),
             };
             layers.push((media_type.as_str(), layer));
@@ -100,6 +100,18 @@ impl Profile {
     /// What holds for media of this type.
     pub fn of(&self, media_type: MediaType) -> &Definition {
         self.by_type.get(media_type.as_str()).unwrap_or(&self.base)
+    }
+}
+
+/// A layer has nothing that holds for the service as a whole.
+fn checked(media_type: MediaType, layer: Table) -> Result<Table, String> {
+    const LAYERED: [&str; 6] = ["cancel", "errors", "pictures", "poll", "result", "submit"];
+    match layer.keys().find(|key| !LAYERED.contains(&key.as_str())) {
+        None => Ok(layer),
+        Some(key) => Err(format!(
+            "{}.{key}: it can only stand for all types",
+            media_type.as_str()
+        )),
     }
 }
 

@@ -210,8 +210,8 @@ impl Engine {
         let told = self
             .send(&submit.call(), url, Some(body), Effect::Pays, timeout)
             .await?;
-        let answer = trouble::read(&definition.errors, &told, Effect::Pays)?;
         if submit.waits {
+            let answer = trouble::accepted(&definition.errors, &told, Effect::Pays)?;
             let ended = self.ended(task, &values, &Kept::default(), &answer).await;
             match ended {
                 Ok(Polled::Done(output)) => return Ok(Submitted::Done(output)),
@@ -221,6 +221,7 @@ impl Engine {
                 Ok(Polled::Running { .. }) => {}
             }
         }
+        let answer = trouble::read(&definition.errors, &told, Effect::Pays)?;
         let Some(id) = submit.id.text(&answer) else {
             return Err(
                 trouble::of_task(&definition.errors, &answer, None).unwrap_or_else(|| {
@@ -257,15 +258,10 @@ impl Engine {
             let words = trouble::shown(&told.body);
             return Ok(gone(&format!("status {}: {words}", told.status.as_u16())));
         }
-        let answer = match serde_json::from_slice::<Value>(&told.body) {
-            // With a word about the task, codes are the task's own.
-            Ok(answer)
-                if told.status.is_success() && definition.poll.status.text(&answer).is_some() =>
-            {
-                answer
-            }
-            _ => trouble::read(&definition.errors, &told, Effect::Asks)?,
-        };
+        let answer = trouble::accepted(&definition.errors, &told, Effect::Asks)?;
+        if definition.poll.status.text(&answer).is_none() {
+            trouble::read(&definition.errors, &told, Effect::Asks)?;
+        }
         self.ended(task, &values, kept, &answer).await
     }
 

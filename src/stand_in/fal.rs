@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -26,12 +26,13 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
             axum::routing::put(cancel),
         )
         .route("/{owner}/{app}/requests/{id}", get(result))
-        .route("/{*model}", post(submit))
+        // A model's name has two steps and more.
+        .fallback(post(submit))
 }
 
 async fn submit(
     State(desk): State<Arc<Desk>>,
-    Path(model): Path<String>,
+    uri: Uri,
     headers: HeaderMap,
     Json(input): Json<Value>,
 ) -> Response {
@@ -47,7 +48,9 @@ async fn submit(
             "Authentication is required to access this application.",
         );
     }
-    let work = desk.works.add(None, &model, input);
+    let work = desk
+        .works
+        .add(None, uri.path().trim_start_matches('/'), input);
     Json(addresses(
         &headers,
         &work,

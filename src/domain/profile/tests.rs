@@ -137,6 +137,7 @@ fn every_mistake_is_told_with_its_place() {
         ),
         ("[poll]", "[auth]\n[poll]", "auth: either"),
         ("https://service.example/v1", "service", "base_url"),
+        ("[poll]", "[image.auth]\n[poll]", "image.auth"),
         ("[poll]", "[[poll]", "line"),
     ] {
         assert!(SMALL.contains(from), "{from}");

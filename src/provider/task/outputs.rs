@@ -51,16 +51,18 @@ impl Engine {
         }
         let status = told.status.as_u16();
         let json = serde_json::from_slice::<Value>(&told.body).unwrap_or_default();
-        // What failed is the task, if the answer tells how, and else the asking.
-        if let Some(error) =
-            trouble::of_task(&definition.errors, &json, Some(status)).filter(|_| json.is_object())
-        {
-            return Ok(Polled::Failed(error));
-        }
         if matches!(status, 404 | 410) {
             let words = trouble::shown(&told.body);
             let detail = format!("the result has expired (status {status}): {words}");
             return Ok(Polled::Failed(ProviderError::Failed(detail)));
+        }
+        // What failed is the task, if the answer tells how, and else the asking.
+        let passing = matches!(status, 408 | 425 | 429 | 500..);
+        if !passing || trouble::has_code(&definition.errors, &json) {
+            let error = trouble::of_task(&definition.errors, &json, Some(status));
+            if let Some(error) = error.filter(|_| json.is_object()) {
+                return Ok(Polled::Failed(error));
+            }
         }
         Err(
             match trouble::read(&definition.errors, &told, Effect::Asks) {

@@ -15,6 +15,20 @@ const MAX_CHARS: usize = 500;
 
 /// The JSON of an answer that says that the call went well.
 pub(super) fn read(errors: &Errors, told: &Told, effect: Effect) -> Result<Value, ProviderError> {
+    let answer = accepted(errors, told, effect)?;
+    match has_code(errors, &answer) {
+        false => Ok(answer),
+        true => Err(of_task(errors, &answer, None)
+            .unwrap_or_else(|| ProviderError::Failed(words(errors, &answer)))),
+    }
+}
+
+/// The JSON of an answer whose status says that the call went well, whatever the JSON says.
+pub(super) fn accepted(
+    errors: &Errors,
+    told: &Told,
+    effect: Effect,
+) -> Result<Value, ProviderError> {
     let json = serde_json::from_slice::<Value>(&told.body);
     if !told.status.is_success() {
         let refused = refusal(told.status, &told.headers, &Words::of(&told.body), effect);
@@ -25,10 +39,7 @@ pub(super) fn read(errors: &Errors, told: &Told, effect: Effect) -> Result<Value
         });
     }
     match json {
-        Ok(json) if codes(errors, &json).is_empty() => Ok(json),
-        Ok(json) => {
-            Err(of_task(errors, &json, None).unwrap_or(ProviderError::Failed(words(errors, &json))))
-        }
+        Ok(json) => Ok(json),
         Err(_) => {
             let detail = format!("the answer is no JSON: {}", shown(&told.body));
             Err(match effect {
@@ -48,9 +59,16 @@ pub(super) fn of_task(
     answer: &Value,
     status: Option<u16>,
 ) -> Option<ProviderError> {
-    let says = !codes(errors, answer).is_empty() || errors.message.text(answer).is_some();
+    // A service that has codes for what went well has words for it as well.
+    let says =
+        has_code(errors, answer) || errors.ok.is_empty() && errors.message.text(answer).is_some();
     let failed = || says.then(|| ProviderError::Failed(words(errors, answer)));
     known(errors, answer, status).or_else(failed)
+}
+
+/// Whether the answer has a code of an error.
+pub(super) fn has_code(errors: &Errors, answer: &Value) -> bool {
+    !codes(errors, answer).is_empty()
 }
 
 /// What the profile knows by its codes and words.

@@ -103,9 +103,10 @@ fn code_stands_only_where_it_is_compiled() {
 }
 
 /// The page on each kind of provider that people configure.
-const KINDS: [(&str, &str); 2] = [
+const KINDS: [(&str, &str); 3] = [
     ("exec", "docs/providers/exec.md"),
     ("openai", "docs/providers/openai.md"),
+    ("task", "docs/providers/task.md"),
 ];
 
 #[test]

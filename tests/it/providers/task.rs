@@ -1,0 +1,494 @@
+//! The kind `task`: what is sent, what comes of each answer, and that one submission is all there is, whatever happens.
+
+use std::time::Duration;
+
+use atelier::config::{Config, Flag, Inputs, ProviderConfig};
+use atelier::domain::AddressRules;
+use atelier::entity::job;
+use atelier::provider::Provider;
+use atelier::provider::fetch::{FetchLimits, Fetcher};
+use atelier::provider::task::TaskService;
+use atelier::rpc::proto::{
+    CancelJobRequest, CreateFeatureRequest, CreateRequestRequest, DeleteJobRequest,
+    FeatureProperties, GenerationInput, JobStatus, MediaRole, MediaType,
+};
+use atelier::stand_in::{Call, Fault, Protocol, StandIn, Step};
+use sea_orm::EntityTrait;
+use serde_json::json;
+
+use crate::support::client::{request_for, scripted_feature};
+use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::process::Process;
+use crate::support::python::python;
+use crate::support::server::{TestServer, within};
+use crate::support::structure::structure;
+use crate::support::watching::Ended;
+
+const KEY: &str = "key-of-nobody";
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const PROFILES: [(&str, Protocol); 3] = [
+    ("fal", Protocol::Fal),
+    ("replicate", Protocol::Replicate),
+    ("cog", Protocol::Cog),
+];
+
+async fn stand_in(protocol: Protocol, faults: Vec<Fault>) -> StandIn {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    StandIn::start(protocol, listen, faults).await.unwrap()
+}
+
+async fn service(profile: &str, faults: Vec<Fault>) -> StandIn {
+    let (_, protocol) = PROFILES.iter().find(|(name, _)| *name == profile).unwrap();
+    stand_in(*protocol, faults).await
+}
+
+/// What makes the stand-in the provider `service`.
+fn settings(profile: &str, service: &StandIn, more: &[&str]) -> Vec<String> {
+    let path = if profile == "replicate" { "/v1" } else { "" };
+    let common = [
+        "kind=task".to_owned(),
+        format!("profile={profile}"),
+        format!("base_url={}{path}", service.url()),
+        format!("api_key={KEY}"),
+        "poll_every=10ms".to_owned(),
+    ];
+    let settings = common
+        .into_iter()
+        .chain(more.iter().map(|it| (*it).to_owned()));
+    settings
+        .map(|it| format!("providers.service.{it}"))
+        .collect()
+}
+
+fn load(settings: Vec<String>) -> Result<ProviderConfig, String> {
+    let inputs = Inputs {
+        file: Some("/dev/null".into()),
+        flags: settings.into_iter().map(Flag::Set).collect(),
+        ..Inputs::default()
+    };
+    let loaded = Config::load(&inputs).map_err(|error| error.to_string())?;
+    Ok(loaded.config.providers.get("service").unwrap().clone())
+}
+
+async fn server(db: &TestDatabase, profile: &str, service: &StandIn, more: &[&str]) -> TestServer {
+    let loaded = load(settings(profile, service, more)).unwrap();
+    TestServer::start_with(db, |config| {
+        config.limits.output_bytes = 8 << 20;
+        config.providers.insert("service".to_owned(), loaded);
+    })
+    .await
+}
+
+fn feature(name: &str, category: MediaType, model: &str) -> CreateFeatureRequest {
+    CreateFeatureRequest {
+        category: category.into(),
+        system_prompt: "Draw in ink.".to_owned(),
+        properties: Some(FeatureProperties {
+            provider: "service".to_owned(),
+            model: model.to_owned(),
+            ..Default::default()
+        }),
+        ..scripted_feature(&name.replace([' ', '/'], "-"))
+    }
+}
+
+fn picture(name: &str) -> CreateFeatureRequest {
+    feature(name, MediaType::Image, "owner/painter/dev")
+}
+
+async fn make(server: &TestServer, feature: CreateFeatureRequest, input: GenerationInput) -> Ended {
+    let feature = server.add_feature(feature).await;
+    let asked = CreateRequestRequest {
+        input: Some(input),
+        ..request_for(feature.id)
+    };
+    let job = server.create(asked).await.1.remove(0);
+    server.ended(job.id).await
+}
+
+/// The calls that have something made.
+fn submissions(service: &StandIn) -> Vec<Call> {
+    let calls = service.calls().into_iter();
+    calls
+        .filter(|it| matches!(it.method.as_str(), "POST" | "PUT") && !it.path.ends_with("/cancel"))
+        .collect()
+}
+
+fn cancellations(calls: &[Call]) -> usize {
+    calls
+        .iter()
+        .filter(|call| call.path.ends_with("/cancel"))
+        .count()
+}
+
+async fn until_called(service: &StandIn, what: impl Fn(&Call) -> bool) {
+    within(async {
+        while !service.calls().iter().any(&what) {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    })
+    .await;
+}
+
+fn answer(status: u16, body: &str) -> Fault {
+    Fault::Answer {
+        status,
+        headers: vec![("retry-after".to_owned(), "0".to_owned())],
+        body: body.to_owned(),
+    }
+}
+
+fn on(call: Step, fault: Fault) -> Fault {
+    Fault::On {
+        call,
+        fault: Box::new(fault),
+    }
+}
+
+on_both_databases! {
+    async fn every_service_makes_pictures_clips_and_sound(db: TestDatabase) {
+        for (profile, protocol) in PROFILES {
+            let service = stand_in(protocol, Vec::new()).await;
+            let server = server(&db, profile, &service, &[]).await;
+            for (category, model) in [
+                (MediaType::Image, "owner/painter"), (MediaType::Video, "owner/video"), (MediaType::Audio, "owner/music"),
+            ] {
+                let mut feature = feature(&format!("{profile} {model}"), category, model);
+                // The server of cog has one model, and its stand-in is told by the input which one that is.
+                let settings = structure(&json!({ "model": model }));
+                feature.properties.as_mut().unwrap().settings = Some(settings);
+                let ended = make(&server, feature, GenerationInput::default()).await;
+                assert_eq!(ended.job.status(), JobStatus::Completed, "{profile} {model}: {:?}", ended.job);
+                let media = server.media_of(ended.job.id).await;
+                let original = media.iter().find(|media| media.role() == MediaRole::Original).unwrap();
+                assert_eq!(original.media_type(), category, "{profile}");
+            }
+            assert_eq!(submissions(&service).len(), 3, "{profile}");
+            let word = if profile == "fal" { "Key" } else { "Bearer" };
+            let key = format!("{word} {KEY}");
+            assert!(service.calls().iter().all(|call| call.header("authorization") == Some(&*key)), "{profile}");
+            server.stop().await;
+        }
+    }
+
+    async fn a_job_is_sent_as_the_profile_says_and_its_settings_change_nothing_of_that(db: TestDatabase) {
+        let service = service("fal", Vec::new()).await;
+        let server = server(&db, "fal", &service, &[]).await;
+        let mut feature = picture("poster");
+        let settings = structure(&json!({ "num_inference_steps": 4, "prompt": "another" }));
+        feature.properties.as_mut().unwrap().settings = Some(settings);
+        let input = GenerationInput { seed: Some(7), negative_prompt: Some("rain".to_owned()), ..Default::default() };
+        let ended = make(&server, feature, input).await;
+        assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job);
+
+        let calls = service.calls();
+        let paths = calls.iter().map(|call| (call.method.as_str(), call.path.rsplit('/').next().unwrap()));
+        let paths: Vec<_> = paths.filter(|(_, last)| last.len() < 10).collect();
+        assert_eq!(paths, [("POST", "dev"), ("GET", "status"), ("GET", "status"), ("GET", "status"), ("GET", "0")]);
+        assert_eq!(calls[0].path, "/owner/painter/dev");
+        assert!(calls[1].path.starts_with("/owner/painter/requests/"));
+        assert_eq!(calls[0].header("x-fal-no-retry"), Some("1"));
+        let body = &calls[0].body;
+        assert!(body["prompt"].as_str().unwrap().starts_with("Draw in ink.\n\n"));
+        for (field, expected) in [
+            ("seed", json!(7)), ("negative_prompt", json!("rain")), ("num_inference_steps", json!(4)),
+            ("image_size", json!({ "width": 1080, "height": 1080 })),
+        ] {
+            assert_eq!(body[field], expected, "{field}");
+        }
+        assert_eq!(body.get("image_url"), None);
+    }
+
+    async fn each_fault_has_its_outcome_and_its_number_of_submissions(db: TestDatabase) {
+        let policy = r#"{"detail":[{"loc":["body","prompt"],"msg":"flagged","type":"content_policy_violation"}]}"#;
+        let input = r#"{"detail":[{"loc":["body","seed"],"msg":"not a number","type":"int_type"}]}"#;
+        let late = r#"{"detail":"Request timed out","error_type":"startup_timeout"}"#;
+        let black = r#"{"images":[{"url":"/files/0"}],"has_nsfw_concepts":[true]}"#;
+        let elsewhere = Fault::Answer {
+            status: 307, headers: vec![("location".to_owned(), "http://127.0.0.1:1/".to_owned())], body: String::new(),
+        };
+        let (poll, result, file) = (Step::Poll, Step::Result, Step::File);
+        for (profile, case, faults, code, submitted) in [
+            ("fal", "rate", vec![answer(429, "{}"), answer(500, "oops")], "", 3),
+            ("fal", "storm", vec![answer(500, "{}"), answer(503, "{}"), answer(502, "<html>")], "PROVIDER_UNAVAILABLE", 3),
+            ("fal", "policy at once", vec![answer(422, policy)], "PROVIDER_REJECTED_CONTENT", 1),
+            ("fal", "input at once", vec![answer(422, input)], "PROVIDER_REJECTED_INPUT", 1),
+            ("fal", "key", vec![answer(401, r#"{"detail":"bad key key-of-nobody"}"#)], "PROVIDER_NOT_READY", 1),
+            ("fal", "gateway", vec![answer(504, late)], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("fal", "cut", vec![Fault::Cut], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("fal", "silent", vec![Fault::Hang], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("fal", "html", vec![answer(200, "<html>welcome</html>")], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("fal", "nulls", vec![answer(200, r#"{"request_id":null,"status_url":null}"#)], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("fal", "error inside", vec![answer(200, r#"{"error":"no such application"}"#)], "PROVIDER_FAILED", 1),
+            ("fal", "endless", vec![Fault::Endless], "PROVIDER_LIMIT_EXCEEDED", 1),
+            ("fal", "redirect", vec![elsewhere], "PROVIDER_FAILED", 1),
+            ("fal", "poll storm", vec![on(poll, answer(500, "{}")), on(poll, answer(429, "{}"))], "", 1),
+            ("fal", "poll cut", vec![on(poll, Fault::Cut)], "", 1),
+            ("fal", "poll silent", vec![on(poll, Fault::Hang)], "", 1),
+            ("fal", "poll html", vec![on(poll, answer(200, "<html>"))], "", 1),
+            ("fal", "unknown word", vec![on(poll, answer(200, r#"{"status":"DREAMING"}"#))], "", 1),
+            ("fal", "no word", vec![on(poll, answer(200, r#"{"status":null}"#))], "", 1),
+            ("fal", "gone", vec![on(poll, answer(404, "{}"))], "PROVIDER_FAILED", 1),
+            ("fal", "policy", vec![on(result, answer(422, policy))], "PROVIDER_REJECTED_CONTENT", 1),
+            ("fal", "input", vec![on(result, answer(422, input))], "PROVIDER_REJECTED_INPUT", 1),
+            ("fal", "not begun", vec![on(result, answer(500, late))], "", 2),
+            ("fal", "failed", vec![on(result, answer(500, r#"{"detail":"oops","error_type":"internal_error"}"#))], "PROVIDER_FAILED", 1),
+            ("fal", "result away", vec![on(result, answer(503, "<html>")), on(result, answer(500, r#"{"detail":"oops"}"#))], "", 1),
+            ("fal", "result gone", vec![on(result, answer(404, r#"{"detail":"Request not found"}"#))], "PROVIDER_FAILED", 1),
+            ("fal", "black", vec![on(result, answer(200, black))], "PROVIDER_REJECTED_CONTENT", 1),
+            ("fal", "none", vec![on(result, answer(200, r#"{"images":[]}"#))], "PROVIDER_NO_OUTPUT", 1),
+            ("fal", "result of nulls", vec![on(result, answer(200, r#"{"images":null}"#))], "PROVIDER_NO_OUTPUT", 1),
+            ("fal", "expired", vec![on(file, answer(410, ""))], "PROVIDER_FAILED", 1),
+            ("fal", "file cut", vec![on(file, Fault::Cut)], "", 1),
+            ("fal", "file of 10 GB", vec![on(file, Fault::Endless)], "PROVIDER_FAILED", 1),
+            ("replicate", "nsfw", vec![on(poll, answer(200, r#"{"status":"failed","error":"NSFW content detected"}"#))],
+                "PROVIDER_REJECTED_CONTENT", 1),
+            ("replicate", "failed", vec![on(poll, answer(200, r#"{"status":"failed","error":"out of memory"}"#))],
+                "PROVIDER_FAILED", 1),
+            ("replicate", "aborted", vec![on(poll, answer(200, r#"{"status":"aborted"}"#))], "", 2),
+            ("replicate", "canceled", vec![on(poll, answer(200, r#"{"status":"canceled"}"#))], "PROVIDER_FAILED", 1),
+            ("replicate", "rate", vec![answer(429, r#"{"detail":"resets in ~30s."}"#)], "", 2),
+            ("cog", "capacity", vec![answer(409, r#"{"error":"At capacity"}"#)], "", 2),
+            ("cog", "failed", vec![answer(200, r#"{"status":"failed","error":"oops"}"#)], "PROVIDER_FAILED", 1),
+            ("cog", "runs on", vec![answer(202, r#"{"status":"processing"}"#)], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("cog", "cut", vec![Fault::Cut], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("cog", "silent", vec![Fault::Hang], "PROVIDER_OUTCOME_UNKNOWN", 1),
+        ] {
+            let service = service(profile, faults).await;
+            let server = server(&db, profile, &service, &["timeout=2s"]).await;
+            let case = format!("{profile} {case}");
+            let ended = make(&server, picture(&case), GenerationInput::default()).await;
+            assert_eq!(ended.code(), code, "{case}: {:?}", ended.job);
+            assert_eq!(submissions(&service).len(), submitted, "{case}");
+            let error = ended.job.error.unwrap_or_default();
+            assert!(!error.message.contains(KEY), "{case}: {}", error.message);
+            match case.as_str() {
+                "fal expired" | "fal result gone" => assert!(error.detail.contains("has expired"), "{}", error.detail),
+                "fal gone" => assert!(error.detail.contains("does not have the task any more"), "{}", error.detail),
+                _ => {}
+            }
+            server.stop().await;
+        }
+    }
+
+    async fn a_killed_server_goes_on_with_the_task_that_it_was_asking_for(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
+        let dreaming = on(Step::Poll, answer(200, r#"{"status":"DREAMING"}"#));
+        let service = service("fal", vec![dreaming.clone(), dreaming, on(Step::Poll, Fault::Hang)]).await;
+        let settings = settings("fal", &service, &[]);
+        let settings: Vec<_> = settings.iter().map(String::as_str).collect();
+        let first = Process::serve(&db, media.path(), &settings).await;
+        let job = start(&first).await;
+        let polls = || service.calls().iter().filter(|call| call.path.ends_with("/status")).count();
+        within(async {
+            while polls() < 3 {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        }).await;
+        assert_eq!(first.log().matches("that its profile does not know").count(), 1);
+        first.kill();
+        let second = Process::serve(&db, media.path(), &settings).await;
+        second.completed(job).await;
+        assert_eq!(submissions(&service).len(), 1);
+    }
+
+    async fn a_killed_server_goes_on_with_the_task_that_it_had_only_written_down(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
+        for profile in ["fal", "replicate"] {
+            let service = service(profile, Vec::new()).await;
+            let patient = settings(profile, &service, &["poll_every=1m"]);
+            let patient: Vec<_> = patient.iter().map(String::as_str).collect();
+            let first = Process::serve(&db, media.path(), &patient).await;
+            let job = start(&first).await;
+            let connection = db.connect().await;
+            within(async {
+                let noted = async || job::Entity::find_by_id(job).one(&connection).await.unwrap().unwrap().provider_task_id;
+                while noted().await.is_none() {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            }).await;
+            first.kill();
+            assert_eq!(service.calls().len(), 1, "{profile}");
+            let settings = settings(profile, &service, &[]);
+            let settings: Vec<_> = settings.iter().map(String::as_str).collect();
+            let second = Process::serve(&db, media.path(), &settings).await;
+            second.completed(job).await;
+            assert_eq!(submissions(&service).len(), 1, "{profile}");
+        }
+    }
+
+    async fn a_server_that_is_killed_while_it_submits_never_submits_again(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
+        for profile in ["fal", "replicate", "cog"] {
+            let service = service(profile, vec![Fault::Hang]).await;
+            let settings = settings(profile, &service, &[]);
+            let settings: Vec<_> = settings.iter().map(String::as_str).collect();
+            let first = Process::serve(&db, media.path(), &settings).await;
+            let job = start(&first).await;
+            until_called(&service, |_| true).await;
+            first.kill();
+            let second = Process::serve(&db, media.path(), &settings).await;
+            assert_eq!(second.ended(job).await.code(), "PROVIDER_OUTCOME_UNKNOWN", "{profile}");
+            assert_eq!(submissions(&service).len(), 1, "{profile}");
+        }
+    }
+
+    async fn what_is_stopped_or_deleted_is_cancelled_at_the_service(db: TestDatabase) {
+        for (profile, poll) in [("fal", "poll_every=1m"), ("replicate", "poll_every=1m"), ("cog", "poll_every=1m")] {
+            for deletes in [false, true] {
+                let faults = match profile {
+                    "cog" => vec![Fault::Delay(600_000)],
+                    _ => Vec::new(),
+                };
+                let service = service(profile, faults).await;
+                let server = server(&db, profile, &service, &[poll]).await;
+                let feature = server.add_feature(picture(&format!("{profile} {deletes}"))).await;
+                let id = server.create(request_for(feature.id)).await.1.remove(0).id;
+                until_called(&service, |_| true).await;
+                match deletes {
+                    true => within(server.jobs().delete_job(DeleteJobRequest { id })).await.map(drop).unwrap(),
+                    false => {
+                        let stop = CancelJobRequest { id, stop_processing: true };
+                        within(server.jobs().cancel_job(stop)).await.map(drop).unwrap();
+                    }
+                }
+                until_called(&service, |call| call.path.ends_with("/cancel")).await;
+                let calls = service.calls();
+                assert_eq!((cancellations(&calls), submissions(&service).len()), (1, 1), "{profile}: {calls:?}");
+                server.stop().await;
+            }
+        }
+    }
+
+    async fn a_server_that_stops_cancels_what_it_cannot_ask_for_and_has_it_made_later(db: TestDatabase) {
+        let service = service("cog", vec![Fault::Delay(600_000)]).await;
+        let first = server(&db, "cog", &service, &[]).await;
+        let feature = first.add_feature(picture("poster")).await;
+        let job = first.create(request_for(feature.id)).await.1.remove(0).id;
+        until_called(&service, |_| true).await;
+        first.stop().await;
+        assert!(cancellations(&service.calls()) > 0);
+        let second = server(&db, "cog", &service, &[]).await;
+        second.completed(job).await;
+        assert_eq!(submissions(&service).len(), 2);
+    }
+
+    async fn an_address_elsewhere_gets_the_key_only_if_it_is_allowed(db: TestDatabase) {
+        for (case, allowed, reachable) in [("guarded", false, false), ("open", false, true), ("allowed", true, false)] {
+            let elsewhere = stand_in(Protocol::Fal, Vec::new()).await;
+            let answered = json!({
+                "request_id": "1", "status_url": format!("{}/a/b/requests/1/status", elsewhere.url()),
+            });
+            let service = service("fal", vec![answer(200, &answered.to_string())]).await;
+            let origin = format!(r#"allowed_origins=["{}"]"#, elsewhere.url());
+            let more = [origin.as_str()];
+            let loaded = load(settings("fal", &service, if allowed { &more } else { &[] })).unwrap();
+            let server = TestServer::start_with(&db, |config| {
+                config.providers.insert("service".to_owned(), loaded);
+                if reachable {
+                    config.fetch.allow = vec!["127.0.0.1/32".parse().unwrap()];
+                }
+            }).await;
+            let ended = make(&server, picture(case), GenerationInput::default()).await;
+            assert_eq!(ended.code(), "PROVIDER_FAILED", "{case}");
+            let calls = elsewhere.calls();
+            assert_eq!(!calls.is_empty(), allowed || reachable, "{case}");
+            let with_key = calls.iter().filter(|call| call.header("authorization").is_some());
+            assert_eq!(with_key.count(), if allowed { calls.len() } else { 0 }, "{case}");
+            server.stop().await;
+        }
+    }
+}
+
+async fn start(process: &Process) -> i64 {
+    let mut name = picture("poster");
+    name.name = format!("poster-{}", process.id());
+    let feature = process.features().create_feature(name).await.unwrap();
+    let feature = feature.into_inner().feature.unwrap();
+    process.create(request_for(feature.id)).await.1.remove(0).id
+}
+
+#[tokio::test]
+async fn a_probe_makes_nothing() {
+    let service_of = |config: ProviderConfig| {
+        let ProviderConfig::Task(config) = config else {
+            panic!("a task service");
+        };
+        let limits = FetchLimits {
+            bytes: 1 << 20,
+            time: Duration::from_secs(5),
+        };
+        let files = Fetcher::new(AddressRules::default(), limits).unwrap();
+        TaskService::new("service".to_owned(), config, &files, || 0)
+    };
+    for (profile, calls) in [("fal", 0), ("replicate", 1), ("cog", 1)] {
+        let service = service(profile, Vec::new()).await;
+        let provider = service_of(load(settings(profile, &service, &[])).unwrap());
+        provider.probe().await.unwrap();
+        assert_eq!(
+            (service.calls().len(), submissions(&service).len()),
+            (calls, 0),
+            "{profile}"
+        );
+        let url = service.url();
+        drop(service);
+        let probed = provider.probe().await;
+        assert_eq!(probed.is_err(), calls > 0, "{profile} at {url}: {probed:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_profile_is_told_when_the_configuration_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.toml");
+    std::fs::write(&file, "extends = \"fal\"\n[submit]\nid = \"request_id\"\n").unwrap();
+    let own = format!("profile=file:{}", file.display());
+    for (settings, told) in [
+        (vec!["kind=task", "profile=fall"], "no profile \"fall\""),
+        (vec!["kind=task", "profile=file:/nowhere"], "/nowhere"),
+        (vec!["kind=task", &own], "submit.id"),
+        (
+            vec!["kind=task", "profile=cog"],
+            "providers.service.base_url",
+        ),
+        (
+            vec!["kind=task", "profile=fal", r#"makes=["image", "smell"]"#],
+            "providers.service.makes",
+        ),
+    ] {
+        let settings = settings
+            .into_iter()
+            .map(|it| format!("providers.service.{it}"));
+        let wrong = load(settings.collect()).unwrap_err();
+        assert!(wrong.contains(told), "{told}: {wrong}");
+    }
+}
+
+#[tokio::test]
+async fn the_clients_of_fal_and_replicate_are_served() {
+    let fal = stand_in(Protocol::Fal, Vec::new()).await;
+    let replicate = stand_in(Protocol::Replicate, Vec::new()).await;
+    let program = "tests/python/task_clients.py";
+    let (succeeded, printed) = python(program, &[&fal.url(), &replicate.url()]).await;
+    assert!(succeeded, "{printed}");
+    let said: Vec<_> = printed.lines().collect();
+    let expected = [
+        "fal Queued InProgress Completed 7 PNG",
+        "fal ftyp",
+        "fal cancelled",
+        "fal 422 missing",
+        "replicate PNG",
+        "replicate ftyp",
+        "replicate starting starting processing succeeded RIFF",
+        "replicate canceled",
+        "replicate failed prompt is required",
+    ];
+    assert_eq!(said, expected, "{printed}");
+    let queue = fal.calls().into_iter().filter(|call| call.method == "POST");
+    assert!(
+        queue
+            .clone()
+            .all(|call| call.header("authorization") == Some("Key key-of-nobody"))
+    );
+    assert_eq!(queue.count(), 4);
+}
