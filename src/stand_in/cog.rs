@@ -69,7 +69,8 @@ async fn start(
     mut body: Value,
 ) -> Response {
     if desk.works.is_busy() {
-        let detail = json!({ "error": "At capacity - all prediction slots busy" });
+        let detail =
+            json!({ "error": "At capacity - all prediction slots busy", "status": "failed" });
         return (StatusCode::CONFLICT, Json(detail)).into_response();
     }
     // What is made is told by the input alone, since a server has one model.
@@ -85,8 +86,11 @@ async fn start(
     {
         return (StatusCode::ACCEPTED, Json(prediction(&work, "starting"))).into_response();
     }
-    let failed = |_| StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    running.await.unwrap_or_else(failed)
+    // Who no longer waits cancels it.
+    let waits = work.cancelled.clone().drop_guard();
+    let ended = running.await;
+    waits.disarm();
+    ended.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
 async fn run(desk: Arc<Desk>, work: Work) -> Response {
@@ -110,14 +114,12 @@ async fn run(desk: Arc<Desk>, work: Work) -> Response {
             answer["error"] = error.to_string().into();
         }
     }
-    answer["metrics"] = json!({ "predict_time": 0.5 });
     Json(answer).into_response()
 }
 
 fn prediction(work: &Work, status: &str) -> Value {
     json!({
-        "id": work.id, "input": work.input, "output": null, "status": status, "logs": "", "error": null,
-        "created_at": "2026-11-29T00:00:00Z", "started_at": "2026-11-29T00:00:00Z",
+        "id": work.id, "input": work.input, "status": status, "logs": "", "metrics": { "predict_time": 0.5 },
     })
 }
 

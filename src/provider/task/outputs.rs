@@ -161,7 +161,7 @@ impl Engine {
 fn collect(value: &Value, found: &mut Vec<Found>) {
     match value {
         Value::String(text) if text.starts_with("data:") => {
-            found.extend(decoded(text).map(Found::Bytes))
+            found.extend(decoded(text).map(Found::Bytes));
         }
         Value::String(text)
             if ["https://", "http://", "/"]

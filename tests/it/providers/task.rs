@@ -93,7 +93,7 @@ fn feature(name: &str, category: MediaType, model: &str) -> CreateFeatureRequest
 }
 
 fn picture(name: &str) -> CreateFeatureRequest {
-    feature(name, MediaType::Image, "owner/painter/dev")
+    feature(name, MediaType::Image, "owner/painter")
 }
 
 async fn make(server: &TestServer, feature: CreateFeatureRequest, input: GenerationInput) -> Ended {
@@ -174,7 +174,7 @@ on_both_databases! {
     async fn a_job_is_sent_as_the_profile_says_and_its_settings_change_nothing_of_that(db: TestDatabase) {
         let service = service("fal", Vec::new()).await;
         let server = server(&db, "fal", &service, &[]).await;
-        let mut feature = picture("poster");
+        let mut feature = feature("poster", MediaType::Image, "owner/painter/dev");
         let settings = structure(&json!({ "num_inference_steps": 4, "prompt": "another" }));
         feature.properties.as_mut().unwrap().settings = Some(settings);
         let input = GenerationInput { seed: Some(7), negative_prompt: Some("rain".to_owned()), ..Default::default() };
@@ -240,7 +240,7 @@ on_both_databases! {
             ("fal", "result of nulls", vec![on(result, answer(200, r#"{"images":null}"#))], "PROVIDER_NO_OUTPUT", 1),
             ("fal", "expired", vec![on(file, answer(410, ""))], "PROVIDER_FAILED", 1),
             ("fal", "file cut", vec![on(file, Fault::Cut)], "", 1),
-            ("fal", "file of 10 GB", vec![on(file, Fault::Endless)], "PROVIDER_FAILED", 1),
+            ("fal", "endless file", vec![on(file, Fault::Endless)], "PROVIDER_FAILED", 1),
             ("replicate", "nsfw", vec![on(poll, answer(200, r#"{"status":"failed","error":"NSFW content detected"}"#))],
                 "PROVIDER_REJECTED_CONTENT", 1),
             ("replicate", "failed", vec![on(poll, answer(200, r#"{"status":"failed","error":"out of memory"}"#))],
