@@ -432,3 +432,12 @@ fn every_profile_has_an_exchange_in_which_it_succeeds_and_one_in_which_it_fails(
         assert!(succeeds && fails, "{name}");
     }
 }
+
+#[test]
+fn the_page_on_services_names_every_profile() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/providers/services.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    for (name, _) in SHIPPED {
+        assert!(page.contains(&format!(" | `{name}` | ")), "{name}");
+    }
+}
