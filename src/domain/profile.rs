@@ -97,6 +97,16 @@ impl Profile {
         })
     }
 
+    /// The same, which sends further inputs, by their names, in these fields of the submission.
+    #[must_use]
+    pub fn sending(mut self, fields: &BTreeMap<String, String>) -> Self {
+        let definitions = self.by_type.values_mut().chain([&mut self.base]);
+        for body in definitions.filter_map(|definition| definition.submit.body.as_mut()) {
+            body.extend(fields);
+        }
+        self
+    }
+
     /// What holds for media of this type.
     pub fn of(&self, media_type: MediaType) -> &Definition {
         self.by_type.get(media_type.as_str()).unwrap_or(&self.base)

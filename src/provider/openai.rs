@@ -1,18 +1,20 @@
-//! Services that speak the protocol of OpenAI's images and speech, wherever they are: see docs/providers/openai.md.
+//! Services that speak the protocol of OpenAI's images, videos and speech, wherever they are: see docs/providers/openai.md.
 
 mod events;
 mod images;
 mod size;
 mod speech;
+mod videos;
 
 use async_trait::async_trait;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Content, OutputFile, Provider, ProviderError, Submitted, Task,
+    Content, OutputFile, Polled, Provider, ProviderError, Submitted, Task, Unfit,
     fetch::Fetcher,
     http::{Api, credentials},
+    task::TaskService,
 };
 use crate::{
     config::OpenAiConfig,
@@ -31,6 +33,7 @@ pub struct OpenAi {
     config: OpenAiConfig,
     /// What is wrong with the configuration instead, which nobody could tell before.
     api: Result<Api, String>,
+    videos: TaskService,
 }
 
 impl OpenAi {
@@ -40,7 +43,13 @@ impl OpenAi {
         let api = credentials.and_then(|credentials| {
             Api::new(config.base_url.clone(), credentials, config.timeout, files)
         });
-        Self { name, config, api }
+        let videos = videos::service(&name, &config, files);
+        Self {
+            name,
+            config,
+            api,
+            videos,
+        }
     }
 
     fn api(&self) -> Result<&Api, ProviderError> {
@@ -108,12 +117,42 @@ impl Provider for OpenAi {
         self.api.as_ref().map(|_| ()).map_err(Clone::clone)
     }
 
+    fn check_feature(
+        &self,
+        media_type: MediaType,
+        model: Option<&str>,
+        settings: &JsonMap,
+    ) -> Vec<Unfit> {
+        match media_type {
+            MediaType::Video => self.videos.check_feature(media_type, model, settings),
+            MediaType::Image | MediaType::Audio => Vec::new(),
+        }
+    }
+
+    fn takes_pictures(&self, media_type: MediaType) -> bool {
+        media_type == MediaType::Video && self.videos.takes_pictures(media_type)
+    }
+
+    async fn poll(&self, task: &Task, task_id: &str) -> Result<Polled, ProviderError> {
+        self.videos.poll(task, task_id).await
+    }
+
+    async fn cancel(&self, task: &Task, task_id: &str) -> Result<(), ProviderError> {
+        self.videos.cancel(task, task_id).await
+    }
+
     fn reads(&self, media_type: MediaType, input: &str) -> bool {
+        if media_type == MediaType::Video {
+            return self.videos.reads(media_type, input);
+        }
         READ.contains(&input) && (media_type != MediaType::Audio || input == "user_prompt")
             || self.config.fields.contains_key(input)
     }
 
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {
+        if task.media_type == MediaType::Video {
+            return self.videos.submit(task).await;
+        }
         let made = async {
             match task.media_type {
                 MediaType::Image => self.draw(task).await,

@@ -9,6 +9,7 @@ use atelier::config::{Config, Flag, Inputs, ProviderConfig};
 use atelier::domain::profile::SHIPPED;
 use atelier::domain::{AddressRules, JsonMap, MediaType};
 use atelier::provider::fetch::{FetchLimits, Fetcher};
+use atelier::provider::openai::OpenAi;
 use atelier::provider::task::TaskService;
 use atelier::provider::{
     Content, Output, Picture, Polled, ProgressSender, Provider, ProviderError, Submitted, Task,
@@ -276,24 +277,32 @@ fn file(media_type: MediaType) -> Vec<u8> {
     }
 }
 
-fn provider(name: &str, base: &str) -> TaskService {
-    let settings = [
-        "kind=task".to_owned(),
-        format!("profile={name}"),
+/// The kinds of tables that can name the profile.
+fn kinds(name: &str) -> &'static [&'static str] {
+    match name {
+        "openai" | "openrouter" | "xai" => &["task", "openai"],
+        _ => &["task"],
+    }
+}
+
+fn provider(kind: &str, name: &str, base: &str) -> Box<dyn Provider> {
+    let profile = match kind {
+        "openai" => vec![format!("videos={name}"), r#"makes=["video"]"#.to_owned()],
+        _ => vec![format!("profile={name}"), format!("api_secret={SECRET}")],
+    };
+    let common = [
+        format!("kind={kind}"),
         format!("base_url={base}"),
         format!("api_key={KEY}"),
-        format!("api_secret={SECRET}"),
     ];
+    let settings = common.into_iter().chain(profile);
     let flags = settings.map(|setting| Flag::Set(format!("providers.service.{setting}")));
     let inputs = Inputs {
         file: Some("/dev/null".into()),
-        flags: flags.to_vec(),
+        flags: flags.collect(),
         ..Inputs::default()
     };
     let mut config = Config::load(&inputs).unwrap().config;
-    let Some(ProviderConfig::Task(task)) = config.providers.remove("service") else {
-        panic!("a service of tasks");
-    };
     let rules = AddressRules {
         allow: vec!["127.0.0.1/32".parse().unwrap()],
         ..AddressRules::default()
@@ -303,7 +312,15 @@ fn provider(name: &str, base: &str) -> TaskService {
         time: Duration::from_secs(5),
     };
     let files = Fetcher::new(rules, limits).unwrap();
-    TaskService::new(name.to_owned(), task, &files, || NOW)
+    match config.providers.remove("service") {
+        Some(ProviderConfig::Task(task)) => {
+            Box::new(TaskService::new(name.to_owned(), task, &files, || NOW))
+        }
+        Some(ProviderConfig::OpenAi(openai)) => {
+            Box::new(OpenAi::new(name.to_owned(), openai, &files))
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 fn task(exchange: &Exchange, case: &Case) -> Task {
@@ -333,7 +350,7 @@ fn task(exchange: &Exchange, case: &Case) -> Task {
 }
 
 /// As the executor does it: a task is polled until it ends, or cancelled when all but the last call is made.
-async fn run(provider: &TaskService, mut task: Task, stage: &Stage, cancels: bool) -> Ends {
+async fn run(provider: &dyn Provider, mut task: Task, stage: &Stage, cancels: bool) -> Ends {
     let id = match provider.submit(&task).await {
         Ok(Submitted::Done(output)) => return done(output, stage),
         Ok(Submitted::Accepted { task_id, .. }) => task_id,
@@ -390,14 +407,21 @@ async fn every_profile_that_ships_speaks_as_its_vendor_describes() {
     for (name, _) in SHIPPED {
         let exchange = exchange(name);
         assert!(exchange.source.contains("2026"), "{name}: read when?");
-        for case in &exchange.case {
+        for (kind, case) in kinds(name)
+            .iter()
+            .flat_map(|kind| exchange.case.iter().map(move |case| (kind, case)))
+        {
             let task = task(&exchange, case);
             let hosts = Hosts::start(&exchange, case, task.media_type).await;
-            let provider = provider(name, &hosts.base);
+            let provider = provider(kind, name, &hosts.base);
             let cancels = case.ends == Ends::Cancelled;
-            let ends = run(&provider, task, &hosts.stage, cancels).await;
+            let ends = run(&*provider, task, &hosts.stage, cancels).await;
             let played = hosts.stage.lock().unwrap();
-            let told = format!("{name}, {}: {}", case.name, played.wrong.join("\n"));
+            let told = format!(
+                "{name} as {kind}, {}: {}",
+                case.name,
+                played.wrong.join("\n")
+            );
             let as_said = match (&case.ends, &ends) {
                 (Ends::Failed(expected, part), Ends::Failed(kind, words)) => {
                     expected == kind && words.contains(part)
