@@ -158,7 +158,7 @@ providers! {
         install: Option<String>;
     }
 
-    /// A service that speaks the protocol of OpenAI's images and speech.
+    /// A service that speaks the protocol of OpenAI's images, videos and speech.
     OpenAi(OpenAiConfig) = "openai" {
         /// What its paths begin with, such as `https://api.openai.com/v1`.
         base_url: Url;
@@ -166,12 +166,16 @@ providers! {
         api_key: Option<SecretString> as Option<Credential>;
         /// Name of the header that carries the key as it is; if not set, `Authorization` does, behind `Bearer`.
         api_key_header: Option<String>;
-        /// What it makes, a list of `image` and `audio`.
+        /// What it makes, a list of `image`, `video` and `audio`.
         makes: Vec<MediaType> as MediaTypes;
         /// The model that draws, where a feature names none.
         image_model: Option<String>;
         /// The model that speaks, where a feature names none.
         speech_model: Option<String>;
+        /// The model that makes videos, where a feature names none.
+        video_model: Option<String>;
+        /// How it makes videos: the profile `openai`, `openrouter` or `xai`, or any other.
+        videos: Profile as ProfileName = "openai";
         /// The voice that speaks, where no template's style or setting names one.
         voice: Option<String>;
         /// The sizes of pictures that it takes, such as `1024x1536`; the nearest to that of the job is asked for. Any size if

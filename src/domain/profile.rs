@@ -18,12 +18,16 @@ pub use format::{
 pub use pointer::Pointers;
 pub use template::{Body, Filler, Path, Text};
 
+macro_rules! shipped {
+    ($($name:literal)+) => {
+        [$(($name, include_str!(concat!("../../profiles/", $name, ".toml")))),+]
+    };
+}
+
 /// The profiles that ship, by their names.
-pub const SHIPPED: [(&str, &str); 3] = [
-    ("cog", include_str!("../../profiles/cog.toml")),
-    ("fal", include_str!("../../profiles/fal.toml")),
-    ("replicate", include_str!("../../profiles/replicate.toml")),
-];
+pub const SHIPPED: [(&str, &str); 16] = shipped!(
+    "ark" "bfl" "cog" "dashscope" "fal" "horde" "kling" "luma" "minimax" "openai" "openrouter" "replicate" "runway" "sd-server" "veo" "xai"
+);
 
 /// The tables that are laid over the whole for media of a type.
 const TYPES: [MediaType; 3] = [MediaType::Image, MediaType::Video, MediaType::Audio];
@@ -91,6 +95,16 @@ impl Profile {
             base,
             by_type,
         })
+    }
+
+    /// The same, which sends further inputs, by their names, in these fields of the submission.
+    #[must_use]
+    pub fn sending(mut self, fields: &BTreeMap<String, String>) -> Self {
+        let definitions = self.by_type.values_mut().chain([&mut self.base]);
+        for body in definitions.filter_map(|definition| definition.submit.body.as_mut()) {
+            body.extend(fields);
+        }
+        self
     }
 
     /// What holds for media of this type.

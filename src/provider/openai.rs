@@ -1,19 +1,21 @@
-//! Services that speak the protocol of OpenAI's images and speech, wherever they are: see docs/providers/openai.md.
+//! Services that speak the protocol of OpenAI's images, videos and speech, wherever they are: see docs/providers/openai.md.
 
 mod edits;
 pub(super) mod events;
 mod images;
 mod size;
 mod speech;
+mod videos;
 
 use async_trait::async_trait;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Content, OutputFile, Provider, ProviderError, Submitted, Task, Unfit,
+    Content, OutputFile, Polled, Provider, ProviderError, Submitted, Task, Unfit,
     fetch::Fetcher,
     http::{Api, credentials},
+    task::TaskService,
 };
 use crate::{
     config::OpenAiConfig,
@@ -41,6 +43,7 @@ pub struct OpenAi {
     config: OpenAiConfig,
     /// What is wrong with the configuration instead, which nobody could tell before.
     api: Result<Api, String>,
+    videos: TaskService,
 }
 
 impl OpenAi {
@@ -50,7 +53,13 @@ impl OpenAi {
         let api = credentials.and_then(|credentials| {
             Api::new(config.base_url.clone(), credentials, config.timeout, files)
         });
-        Self { name, config, api }
+        let videos = videos::service(&name, &config, files);
+        Self {
+            name,
+            config,
+            api,
+            videos,
+        }
     }
 
     fn api(&self) -> Result<&Api, ProviderError> {
@@ -114,7 +123,15 @@ impl Provider for OpenAi {
         self.config.repeatable
     }
 
-    fn check_feature(&self, _: MediaType, _: Option<&str>, settings: &JsonMap) -> Vec<Unfit> {
+    fn check_feature(
+        &self,
+        media_type: MediaType,
+        model: Option<&str>,
+        settings: &JsonMap,
+    ) -> Vec<Unfit> {
+        if media_type == MediaType::Video {
+            return self.videos.check_feature(media_type, model, settings);
+        }
         let ours = OURS.into_iter().filter(|key| settings.contains_key(*key));
         let unfit = ours.map(|key| Unfit {
             key: key.to_owned(),
@@ -132,14 +149,29 @@ impl Provider for OpenAi {
         self.api()?.probe("models").await
     }
 
+    async fn poll(&self, task: &Task, task_id: &str) -> Result<Polled, ProviderError> {
+        self.videos.poll(task, task_id).await
+    }
+
+    async fn cancel(&self, task: &Task, task_id: &str) -> Result<(), ProviderError> {
+        self.videos.cancel(task, task_id).await
+    }
+
     fn reads(&self, media_type: MediaType, input: &str) -> bool {
+        if media_type == MediaType::Video {
+            return self.videos.reads(media_type, input);
+        }
         READ.contains(&input) && (media_type != MediaType::Audio || input == "user_prompt")
             || self.config.fields.contains_key(input)
             || PICTURES.contains(&input) && self.takes_pictures(media_type)
     }
 
     fn takes_pictures(&self, media_type: MediaType) -> bool {
-        media_type == MediaType::Image && self.config.edits_path.is_some()
+        match media_type {
+            MediaType::Image => self.config.edits_path.is_some(),
+            MediaType::Video => self.videos.takes_pictures(media_type),
+            MediaType::Audio => false,
+        }
     }
 
     fn max_pictures(&self, _: MediaType) -> usize {
@@ -147,10 +179,13 @@ impl Provider for OpenAi {
     }
 
     fn takes_mask(&self, media_type: MediaType) -> bool {
-        self.takes_pictures(media_type)
+        media_type == MediaType::Image && self.takes_pictures(media_type)
     }
 
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {
+        if task.media_type == MediaType::Video {
+            return self.videos.submit(task).await;
+        }
         let made = async {
             match task.media_type {
                 MediaType::Image => self.draw(task).await,

@@ -3,6 +3,7 @@
 
 mod auth;
 mod calls;
+mod form;
 mod kept;
 mod outputs;
 mod trouble;
@@ -202,6 +203,10 @@ impl Engine {
         calls::merge_settings(&mut body, &submit.settings, &task.input);
         let url = self.address(&submit.call(), &values, None)?;
         let timeout = self.config.timeout.unwrap_or(submit.timeout);
+        let body = match submit.form {
+            true => calls::Sent::Form(body, &submit.files),
+            false => calls::Sent::Json(body),
+        };
         let told = self
             .send(&submit.call(), url, Some(body), Effect::Pays, timeout)
             .await?;

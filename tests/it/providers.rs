@@ -3,7 +3,9 @@
 mod aimock;
 mod away;
 mod clients;
+mod cog;
 mod comfyui;
+mod exchange;
 mod openai;
 mod sdapi;
 mod starter;

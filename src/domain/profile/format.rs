@@ -111,6 +111,10 @@ calls! {
         #[serde(default)]
         settings: String,
         #[serde(default)]
+        form: bool,
+        #[serde(default)]
+        files: Vec<String>,
+        #[serde(default)]
         id: Pointers,
         #[serde(default)]
         waits: bool,

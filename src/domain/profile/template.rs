@@ -1,5 +1,7 @@
 //! What is filled in. A value that is filled in stays one value, whoever it comes from.
 
+use std::collections::BTreeMap;
+
 use minijinja::{Environment, Value, context, value::Serde};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
@@ -264,6 +266,14 @@ impl<const AUTH: bool> Body<AUTH> {
             }
         }
         Ok(())
+    }
+
+    /// Adds fields with the values of these names.
+    pub(super) fn extend(&mut self, fields: &BTreeMap<String, String>) {
+        if let Self::Table { entries, .. } = self {
+            let fields = fields.iter();
+            entries.extend(fields.map(|(name, field)| (field.clone(), Self::Value(name.clone()))));
+        }
     }
 
     /// Whether it names this.

@@ -6,7 +6,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
-use super::{CALL_TIME, Engine};
+use super::{CALL_TIME, Engine, form};
 use crate::{
     domain::{
         JobInput, JsonMap,
@@ -17,6 +17,13 @@ use crate::{
         http::{Api, Effect, Told},
     },
 };
+
+/// How a body is sent.
+pub(super) enum Sent<'a> {
+    Json(Value),
+    /// Of its fields these are files.
+    Form(Value, &'a [String]),
+}
 
 impl Engine {
     /// What templates may name.
@@ -102,6 +109,7 @@ impl Engine {
         let body = call.body.map(|body| body.fill(values)).transpose();
         let body = body.map_err(ProviderError::Failed)?;
         let timeout = self.config.timeout.unwrap_or(CALL_TIME);
+        let body = body.map(Sent::Json);
         self.send(call, url, body, Effect::Asks, timeout).await
     }
 
@@ -109,7 +117,7 @@ impl Engine {
         &self,
         call: &Call<'_>,
         mut url: Url,
-        body: Option<Value>,
+        body: Option<Sent<'_>>,
         effect: Effect,
         timeout: Duration,
     ) -> Result<Told, ProviderError> {
@@ -123,12 +131,16 @@ impl Engine {
         for (name, value) in general.iter().chain(call.headers).filter(|_| trusted) {
             request = request.header(name, value);
         }
-        if let Some(body) = body {
-            let body = if body.is_null() { json!({}) } else { body };
-            let body = serde_json::to_vec(&body).map_err(|error| failed(error.to_string()))?;
-            request = request
-                .header("content-type", "application/json")
-                .body(body);
+        match body {
+            Some(Sent::Json(body)) => {
+                let body = if body.is_null() { json!({}) } else { body };
+                let body = serde_json::to_vec(&body).map_err(|error| failed(error.to_string()))?;
+                request = request
+                    .header("content-type", "application/json")
+                    .body(body);
+            }
+            Some(Sent::Form(body, files)) => request = request.multipart(form::of(&body, files)),
+            None => {}
         }
         api.ask(request, effect).await
     }

@@ -187,15 +187,16 @@ fn decoded(text: &str) -> Option<Bytes> {
 
 /// Takes out what the service's filter has blackened, and tells how many there are of it or of what is not even there.
 fn filter(found: &mut Vec<Found>, result: &Outcome, answer: &Value) -> u64 {
-    match result.filtered.first(answer) {
-        Some(Value::Array(flags)) => {
-            let before = found.len();
-            let mut flags = flags.iter();
-            found.retain(|_| flags.next() != Some(&Value::Bool(true)));
-            (before - found.len()) as u64
-        }
-        Some(Value::Number(count)) => count.as_u64().unwrap_or(0),
-        Some(Value::Bool(true)) => 1,
-        _ => 0,
+    let told = result.filtered.all(answer);
+    if let [Value::Number(count)] = told.as_slice() {
+        return count.as_u64().unwrap_or(0);
     }
+    let flags = told.into_iter().flat_map(|told| match told {
+        Value::Array(flags) => flags.iter().collect(),
+        flag => vec![flag],
+    });
+    let flags: Vec<bool> = flags.map(|flag| flag == &Value::Bool(true)).collect();
+    let mut each = flags.iter();
+    found.retain(|_| each.next() != Some(&true));
+    flags.iter().filter(|flag| **flag).count() as u64
 }

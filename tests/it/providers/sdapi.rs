@@ -106,6 +106,7 @@ fn task() -> (Task, watch::Receiver<Progress>) {
         media_type: atelier::domain::MediaType::Image,
         input: serde_json::from_value(input).unwrap(),
         submission_key: String::new(),
+        webhook_url: None,
         pictures: Vec::new(),
         progress,
         cancelled: CancellationToken::new(),
