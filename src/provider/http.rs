@@ -314,18 +314,6 @@ impl Api {
         Err(refusal(status, &headers, &Words::of(&body), effect))
     }
 
-    /// The status and the body of an answer, whatever they are.
-    pub(super) async fn ask(
-        &self,
-        request: RequestBuilder,
-        effect: Effect,
-    ) -> Result<(StatusCode, HeaderMap, Answer), ProviderError> {
-        let response = request.send().await.map_err(|error| lost(&error, effect))?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = self.read(response, effect).await?;
-        Ok((status, headers, Answer { body }))
-    }
-
     async fn read(&self, mut response: Response, effect: Effect) -> Result<Bytes, ProviderError> {
         let mut body = BytesMut::new();
         while let Some(chunk) = response

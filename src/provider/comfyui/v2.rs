@@ -8,7 +8,7 @@ use crate::{
     domain::JsonMap,
     provider::{
         Polled, ProviderError, Task,
-        http::{Api, Effect, Words, refusal},
+        http::{Api, Effect, Told, Words, refusal},
     },
 };
 
@@ -24,8 +24,12 @@ pub(super) async fn submit(api: &Api, nodes: JsonMap, key: &str) -> Result<Strin
     let request = request.header("idempotency-key", key);
     let request = request.header("content-type", "application/json");
     let asked = api.ask(request.body(body.to_string()), Effect::Pays).await;
-    let (status, headers, answer) = asked.map_err(native::unread)?;
-    let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let Told {
+        status,
+        headers,
+        body,
+    } = asked.map_err(native::unread)?;
+    let json: Value = serde_json::from_slice(&body).unwrap_or_default();
     if status.is_success() {
         let id = json["id"].as_str().map(str::to_owned);
         return id.ok_or_else(|| ProviderError::OutcomeUnknown("the job has no id".to_owned()));
@@ -35,18 +39,13 @@ pub(super) async fn submit(api: &Api, nodes: JsonMap, key: &str) -> Result<Strin
         return Err(ProviderError::OutcomeUnknown(detail));
     }
     match status {
-        StatusCode::UNPROCESSABLE_ENTITY => Err(native::unfit(&answer.body)),
+        StatusCode::UNPROCESSABLE_ENTITY => Err(native::unfit(&body)),
         // The key may be held for a job that was made all the same.
         _ if status.is_server_error() => Err(ProviderError::OutcomeUnknown(format!(
             "{status}: {}",
             json["error"]["message"]
         ))),
-        _ => Err(refusal(
-            status,
-            &headers,
-            &Words::of(&answer.body),
-            Effect::Pays,
-        )),
+        _ => Err(refusal(status, &headers, &Words::of(&body), Effect::Pays)),
     }
 }
 
@@ -92,19 +91,18 @@ impl ComfyUi {
     pub(super) async fn poll_v2(&self, task: &Task, id: &str) -> Result<Polled, ProviderError> {
         let api = &self.parts()?.api;
         let request = api.request(Method::GET, &path(id, ""))?;
-        let (status, headers, answer) = api.ask(request, Effect::Asks).await?;
+        let Told {
+            status,
+            headers,
+            body,
+        } = api.ask(request, Effect::Asks).await?;
         if matches!(status.as_u16(), 404 | 410) {
             return Ok(Polled::Failed(vanished(self.config.repeatable)));
         }
         if !status.is_success() {
-            return Err(refusal(
-                status,
-                &headers,
-                &Words::of(&answer.body),
-                Effect::Asks,
-            ));
+            return Err(refusal(status, &headers, &Words::of(&body), Effect::Asks));
         }
-        let mut job: Map<String, Value> = serde_json::from_slice(&answer.body)
+        let mut job: Map<String, Value> = serde_json::from_slice(&body)
             .map_err(|error| ProviderError::Failed(format!("the job cannot be read: {error}")))?;
         let status = job.get("status").and_then(Value::as_str);
         Ok(match status.unwrap_or_default() {

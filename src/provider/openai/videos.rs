@@ -28,6 +28,7 @@ pub(super) fn service(name: &str, config: &OpenAiConfig, files: &Fetcher) -> Tas
         poll_every: None,
         timeout: Some(config.timeout),
         repeatable: config.repeatable,
+        limits: config.limits,
     };
     // Only signed keys ask for the time, and the kind has no secret to sign with.
     TaskService::new(name.to_owned(), task, files, || 0)
