@@ -159,9 +159,10 @@ impl ComfyUi {
             return Ok(());
         }
         // The workflow may be gone from the configuration since; the job runs all the same.
-        let titles = self.graph(&task.input).map(|graph| graph.titles());
-        let titles = titles.unwrap_or_default();
-        let (api, overview) = (&self.parts()?.api, Overview::new(titles));
+        let known = self.graph(&task.input);
+        let known = known.map(|graph| (graph.titles(), graph.sources()));
+        let (titles, sources) = known.unwrap_or_default();
+        let (api, overview) = (&self.parts()?.api, Overview::new(titles, sources));
         match self.config.dialect {
             Dialect::Native => {
                 let socket = watches::connect(task, api).await;

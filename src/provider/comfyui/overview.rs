@@ -14,6 +14,8 @@ const PREVIEW_WITH_METADATA: u32 = 4;
 /// What has been heard of one run.
 pub(super) struct Overview {
     titles: BTreeMap<String, String>,
+    /// What nodes stand on.
+    sources: BTreeMap<String, Vec<String>>,
     /// Shares of nodes, from 0 to 1.
     done: BTreeMap<String, f64>,
     current: Option<String>,
@@ -32,9 +34,13 @@ pub(super) enum Heard {
 
 impl Overview {
     /// Of a workflow with these nodes.
-    pub(super) fn new(titles: BTreeMap<String, String>) -> Self {
+    pub(super) fn new(
+        titles: BTreeMap<String, String>,
+        sources: BTreeMap<String, Vec<String>>,
+    ) -> Self {
         Self {
             titles,
+            sources,
             done: BTreeMap::new(),
             current: None,
             fraction: 0.0,
@@ -53,7 +59,7 @@ impl Overview {
                 if let Some(before) = self.current.take() {
                     self.done.insert(before, 1.0);
                 }
-                self.current = data["node"].as_str().map(str::to_owned);
+                self.reach(data["node"].as_str().unwrap_or_default());
             }
             "execution_cached" => {
                 for node in data["nodes"].as_array().into_iter().flatten() {
@@ -68,7 +74,7 @@ impl Overview {
                         Some("finished") => self.finish(id),
                         Some("running") => {
                             self.advance(id, node);
-                            self.current = Some(id.clone());
+                            self.reach(id);
                         }
                         _ => {}
                     }
@@ -111,6 +117,17 @@ impl Overview {
         Heard::Progress(self.progress(preview))
     }
 
+    /// What it stands on is done, even if nobody heard of it: a new connection is told the current node only.
+    fn reach(&mut self, node: &str) {
+        self.current = Some(node.to_owned());
+        let mut below = self.sources.get(node).cloned().unwrap_or_default();
+        while let Some(node) = below.pop() {
+            if self.done.insert(node.clone(), 1.0) != Some(1.0) {
+                below.extend(self.sources.get(&node).into_iter().flatten().cloned());
+            }
+        }
+    }
+
     fn finish(&mut self, node: &str) {
         self.done.insert(node.to_owned(), 1.0);
     }
@@ -145,7 +162,10 @@ mod tests {
 
     fn overview() -> Overview {
         let titles = ["1", "2", "3", "4"].map(|id| (id.to_owned(), format!("node {id}")));
-        Overview::new(titles.into())
+        Overview::new(
+            titles.into(),
+            [("4".to_owned(), vec!["3".to_owned()])].into(),
+        )
     }
 
     #[test]
@@ -205,6 +225,18 @@ mod tests {
         let odd = json!({ "type": "executing" });
         assert_ne!(overview.hear(&odd), Heard::Ended);
         assert_eq!(overview.hear(&json!([1])), Heard::Nothing);
+    }
+
+    #[test]
+    fn who_hears_of_a_node_only_knows_that_those_before_it_are_done() {
+        let data = json!({ "node": "4" });
+        let heard = overview().hear(&json!({ "type": "executing", "data": data }));
+        let expected = Progress {
+            fraction: 0.25,
+            message: "node 4".to_owned(),
+            preview: None,
+        };
+        assert_eq!(heard, Heard::Progress(expected));
     }
 
     #[test]

@@ -158,6 +158,8 @@ async fn open(task: &Task, api: &Api) -> Option<Socket> {
         json!({ "type": "feature_flags", "data": { "supports_preview_metadata": true } });
     let features = Message::text(features.to_string());
     socket.send(features).await.ok()?;
+    // It knows the client from its first message on, which tells the length of the queue.
+    socket.next().await?.ok()?;
     Some(socket)
 }
 

@@ -251,6 +251,19 @@ impl Graph {
             .collect()
     }
 
+    /// The nodes that nodes stand on, by their ids.
+    pub(super) fn sources(&self) -> BTreeMap<String, Vec<String>> {
+        let sources = |node: &Value| {
+            let inputs = node["inputs"].as_object().into_iter().flatten();
+            let sources = inputs.filter_map(|(_, value)| value[0].as_str());
+            sources.map(str::to_owned).collect()
+        };
+        let nodes = self.nodes.iter();
+        nodes
+            .map(|(id, node)| (id.clone(), sources(node)))
+            .collect()
+    }
+
     /// The workflow with the inputs of a job and its uploaded pictures, by the fields that name them. `key` tells the job's
     /// files from those of others. An error is a sentence for the user.
     pub(super) fn filled(
