@@ -164,7 +164,7 @@ impl<'a> Submission<'a> {
         }
     }
 
-    /// The next provider gets the job, if there is one; else a trial that has found the provider away still does not count.
+    /// The next provider gets the job, if there is one; else an attempt does not count whose provider is away by now.
     fn away(&self, error: ProviderError) -> AttemptOutcome {
         let waits = matches!(error, ProviderError::Unavailable(_));
         match self.task.input.for_next_provider() {

@@ -40,6 +40,7 @@ pub(crate) fn enable(config: &mut Config) {
     config.front.enabled = true;
     config.front.user = Some(USER as u64);
     let scripted = ScriptedConfig {
+        limits: Default::default(),
         folder: std::env::temp_dir(),
         pictures: true,
     };
