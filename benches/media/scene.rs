@@ -110,6 +110,7 @@ pub(crate) fn task(
         input,
         pictures: Vec::new(),
         submission_key: String::new(),
+        webhook_url: None,
         progress: ProgressSender::channel().0,
         cancelled: CancellationToken::new(),
     }

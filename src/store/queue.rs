@@ -60,15 +60,24 @@ pub enum Claim {
     FallBack,
 }
 
+/// Who takes jobs.
+#[derive(Clone, Copy, Debug)]
+pub struct Claimant<'a> {
+    /// Its name.
+    pub worker_id: &'a str,
+    /// By which it shows that they are its own.
+    pub lease_token: &'a str,
+    /// How long they are, unless it says that it still runs them.
+    pub lease: Duration,
+}
+
 /// Takes up to `slots` due jobs, highest priority first and oldest first among equals, for a worker that can run them.
 /// Their requests are processing from then on.
 ///
 /// It waits for no lock: a job is passed over while somebody has it or its request locked, however long that takes.
 pub async fn claim(
     tx: &Transaction,
-    worker_id: &str,
-    lease_token: &str,
-    lease: Duration,
+    claimant: Claimant<'_>,
     slots: u32,
     what: Claim,
     capabilities: &[Capability],
@@ -98,9 +107,9 @@ pub async fn claim(
     );
     let mut values: Vec<Value> = vec![
         now.into(),
-        worker_id.into(),
-        lease_token.into(),
-        lease.as_secs_f64().into(),
+        claimant.worker_id.into(),
+        claimant.lease_token.into(),
+        claimant.lease.as_secs_f64().into(),
         i64::from(slots).into(),
     ];
     let providers = capabilities.iter().map(|capability| &capability.provider);

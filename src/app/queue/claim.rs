@@ -8,7 +8,7 @@ use crate::{
     app::App,
     domain::{Error, job::Capability},
     entity::job,
-    store::queue::{self, Claim},
+    store::queue::{self, Claim, Claimant},
 };
 
 impl App {
@@ -40,8 +40,12 @@ impl App {
         let token = Uuid::new_v4().to_string();
         let now = self.clock.queue();
         self.change_jobs(async |tx, changed| {
-            let jobs =
-                queue::claim(tx, worker_id, &token, lease, slots, what, capabilities, now).await?;
+            let claimant = Claimant {
+                worker_id,
+                lease_token: &token,
+                lease,
+            };
+            let jobs = queue::claim(tx, claimant, slots, what, capabilities, now).await?;
             // What was created since then is not begun here any more.
             if self.draining.is_cancelled() {
                 return Err(Error::ShuttingDown);

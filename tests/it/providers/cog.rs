@@ -38,7 +38,7 @@ on_both_databases! {
 
         let stopped = server.create(cog.ask(&server, "stop", 60).await).await.1.remove(0);
         cog.runs("stop").await;
-        let stop = CancelJobRequest { id: stopped.id, stop_processing: true, ..Default::default() };
+        let stop = CancelJobRequest { id: stopped.id, stop_processing: true };
         server.jobs().cancel_job(stop).await.unwrap();
         cog.said("Prediction cancelled").await;
 

@@ -8,6 +8,7 @@ from pathlib import Path as File
 
 from cog import BaseRunner, Input, Path
 
+
 def chunk(kind, data):
     body = kind + data
     return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
