@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::{CommandResult, exit, output};
-use crate::app::{App, ApplyOptions, MadePreview};
+use crate::app::{App, ApplyOptions, ChangeKind, MadePreview};
 use crate::config::{Config, Loaded};
 use crate::domain::{Catalogue, Error, Violations, with_causes};
 use crate::server::{Role, Server, open_app};
@@ -155,8 +155,11 @@ async fn apply_to(
         dry_run: arguments.dry_run,
         prune: arguments.prune,
     };
+    let mut changes = app.apply_catalogue(catalogue, options).await?;
+    // A starter is no whole catalogue.
+    changes.retain(|change| provider.is_none() || change.kind != ChangeKind::Kept);
     Ok(Report {
-        changes: app.apply_catalogue(catalogue, options).await?,
+        changes,
         left_out,
         dry_run: arguments.dry_run,
     })

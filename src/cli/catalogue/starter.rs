@@ -5,8 +5,14 @@ use clap::builder::PossibleValuesParser;
 use crate::{domain::Catalogue, provider::Registry};
 
 /// By the kind of service or the profile that they are for.
-const STARTERS: [(&str, &str); 2] = [
+const STARTERS: [(&str, &str); 5] = [
     ("openai", include_str!("../../../catalogue/openai.toml")),
+    ("fal", include_str!("../../../catalogue/fal.toml")),
+    (
+        "replicate",
+        include_str!("../../../catalogue/replicate.toml"),
+    ),
+    ("comfyui", include_str!("../../../catalogue/comfyui.toml")),
     ("sdapi", include_str!("../../../catalogue/sdapi.toml")),
 ];
 

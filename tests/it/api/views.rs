@@ -77,7 +77,7 @@ fn what_reads_rows_that_are_not_the_same_in_all_views_lets_choose_one() {
 async fn fill(db: &TestDatabase) {
     let data = r#"{"prompt": "P {{ a }}", "negative_prompt": "N", "house": 1, "style": {"palette": "sunset"},
         "variables": [{"name": "a", "type": "string"}], "defaults": {"steps": 5}, "translations": {"vi": {"display_name": "x"}}}"#;
-    let properties = r#"{"provider": "scripted", "model": "m", "settings": {"a": 1}, "house": 1, "translations": {"vi": {"display_name": "x"}}}"#;
+    let properties = r#"{"provider": "scripted", "model": "m", "settings": {"a": 1}, "fallbacks": [{"provider": "builtin"}], "house": 1, "translations": {"vi": {"display_name": "x"}}}"#;
     let output =
         r#"{"provider": "scripted", "seed": 1, "model": "m", "recipe": {}, "omitted": []}"#;
     let sha256 = "0".repeat(64);

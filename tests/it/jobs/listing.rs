@@ -132,19 +132,20 @@ on_both_databases! {
             config.executor.worker_id = Some("studio-1".to_owned());
         }).await;
         let feature = server.scripted_feature().await;
-        let waiting = Script::new(&["rate_limit"]);
-        let (_, jobs) = server.create(scripted_request(feature, &waiting)).await;
-        let (waiting, _) = (jobs[0].id, server.reached(jobs[0].id, JobStatus::Processing).await);
-        let mut watch = server.watch_after(waiting, 2).await;
-        assert_eq!(watch.transition().await.unwrap().revision, 3);
         for steps in [["succeed"], ["fail"]] {
             let script = Script::new(&steps);
             let (_, jobs) = server.create(scripted_request(feature, &script)).await;
             server.ended(jobs[0].id).await;
         }
+        // The last, since its provider is left alone for as long as it asks.
+        let waiting = Script::new(&["rate_limit"]);
+        let (_, jobs) = server.create(scripted_request(feature, &waiting)).await;
+        let (waiting, _) = (jobs[0].id, server.reached(jobs[0].id, JobStatus::Processing).await);
+        let mut watch = server.watch_after(waiting, 2).await;
+        assert_eq!(watch.transition().await.unwrap().revision, 3);
 
         let listed = list(&server, ListJobsRequest::default()).await;
-        let [failed, completed, waiting] = &listed[..] else { panic!("{listed:?}") };
+        let [waiting, failed, completed] = &listed[..] else { panic!("{listed:?}") };
         for job in &listed {
             assert_eq!(*job, Job { input: None, ..server.job(job.id).await });
             assert_eq!((job.attempt, job.max_attempts, job.worker_id.as_str()), (1, 3, "studio-1"));

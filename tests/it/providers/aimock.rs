@@ -35,6 +35,19 @@ const CASES: &[Case] = &[
         model: "speaker",
         submitted: "/v1/audio/speech",
     },
+    Case {
+        media_type: MediaType::Video,
+        table: &[
+            "kind=openai",
+            "base_url=URL/api/v1",
+            r#"makes=["video"]"#,
+            "videos=openrouter",
+            // What it has made it gives to nobody else.
+            "api_key=nobody",
+        ],
+        model: "owner/filmer",
+        submitted: "/api/v1/videos",
+    },
 ];
 
 on_both_databases! {

@@ -18,17 +18,65 @@ struct Starter {
     made: &'static [(&'static str, &'static str)],
 }
 
-const STARTERS: &[Starter] = &[Starter {
-    name: "openai",
-    protocol: Protocol::OpenAi,
-    path: "/v1",
-    settings: &["kind=openai", r#"makes=["image", "audio"]"#, "voice=alloy"],
-    made: &[
-        ("image", "photograph"),
-        ("image", "illustration"),
-        ("speech", "narrator"),
-    ],
-}];
+const STARTERS: &[Starter] = &[
+    Starter {
+        name: "openai",
+        protocol: Protocol::OpenAi,
+        path: "/v1",
+        settings: &["kind=openai", r#"makes=["image", "audio"]"#, "voice=alloy"],
+        made: &[
+            ("image", "photograph"),
+            ("image", "illustration"),
+            ("speech", "narrator"),
+        ],
+    },
+    Starter {
+        name: "sdapi",
+        protocol: Protocol::SdApi,
+        path: "",
+        settings: &["kind=sdapi"],
+        made: &[("image", "product")],
+    },
+    Starter {
+        name: "comfyui",
+        protocol: Protocol::ComfyUi,
+        path: "",
+        settings: &[
+            "kind=comfyui",
+            r#"makes=["image", "video"]"#,
+            concat!(
+                "workflows=",
+                env!("CARGO_MANIFEST_DIR"),
+                "/examples/comfyui"
+            ),
+        ],
+        made: &[("image", "photograph"), ("video", "scene")],
+    },
+    Starter {
+        name: "fal",
+        protocol: Protocol::Fal,
+        path: "",
+        settings: &[
+            "kind=task",
+            "profile=fal",
+            "api_key=nobody",
+            "poll_every=10ms",
+        ],
+        made: &[("image", "photograph"), ("video", "scene")],
+    },
+    Starter {
+        name: "replicate",
+        protocol: Protocol::Replicate,
+        path: "/v1",
+        settings: &[
+            "kind=task",
+            "profile=replicate",
+            "api_key=nobody",
+            "poll_every=10ms",
+        ],
+        made: &[("image", "illustration"), ("video", "scene")],
+    },
+];
 
 on_both_databases! {
     async fn each_starter_makes_media_once_its_service_is_configured(db: TestDatabase) {
