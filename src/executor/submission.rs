@@ -117,7 +117,8 @@ impl<'a> Submission<'a> {
         if let Err(missing) = self.provider.ready() {
             return Err(self.away(ProviderError::NotReady(missing)));
         }
-        if self.passage.is_shut() {
+        // Without another provider, who has got past the gate before it closed goes on.
+        if self.passage.is_shut() && self.task.input.for_next_provider().is_some() {
             let detail = "its last submissions have failed".to_owned();
             return Err(self.away(ProviderError::Unavailable(detail)));
         }

@@ -28,10 +28,10 @@ impl App {
         }
         let mask = draft.input.mask_url.as_deref();
         if let Some(mask) = mask.filter(|url| !url.is_empty()) {
-            if provider.is_some_and(|it| !it.takes_mask(category)) {
+            if provider.as_ref().is_some_and(|it| !it.takes_mask(category)) {
                 let words = "must be left out: the generator of this feature takes no mask";
                 checks.add(MASK, Flaw::NotSupported.says(words));
-            } else if pictures.is_empty() {
+            } else if provider.is_some() && pictures.is_empty() {
                 let words = "must be left out: there is no picture that it could be one of";
                 checks.add(MASK, Flaw::Conflict.says(words));
             }
