@@ -24,7 +24,7 @@ use crate::{
 
 pub use schema::{SchemaError, migrator};
 use stopping::{Pace, Stages};
-pub use wiring::{build_providers, open_app, removal};
+pub use wiring::{build_providers, fetcher, open_app, removal};
 
 /// Which parts run in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::{CommandResult, exit, output};
 use crate::config::{Config, Loaded, ProviderLimits};
 use crate::domain::MediaType;
 use crate::provider::{Provider, ProviderError};
-use crate::server::build_providers;
+use crate::server::{build_providers, fetcher};
 
 /// How long a provider may take to answer a probe.
 const PROBE_TIME: Duration = Duration::from_secs(10);
@@ -43,7 +43,7 @@ struct Row {
 /// Prints a line for each provider. Neither the database nor a server is needed.
 pub(super) async fn run(arguments: ProvidersArguments, loaded: Loaded) -> CommandResult {
     let config = loaded.config;
-    let providers = build_providers(&config, false)?;
+    let providers = build_providers(&config, &fetcher(&config)?, false);
     let all = providers.names().filter_map(|name| providers.get(name));
     let (config, asks) = (&config, arguments.probe);
     let rows = all.map(|provider| async move {

@@ -55,7 +55,7 @@ pub struct ComfyUi {
 
 struct Parts {
     api: Api,
-    library: Library,
+    workflows: Library,
 }
 
 impl ComfyUi {
@@ -65,8 +65,8 @@ impl ComfyUi {
             let credentials =
                 credentials(config.api_key_header.as_deref(), config.api_key.as_ref())?;
             let api = Api::new(config.base_url.clone(), credentials, config.timeout, files)?;
-            let library = Library::read(&config)?;
-            Ok(Parts { api, library })
+            let workflows = Library::read(&config)?;
+            Ok(Parts { api, workflows })
         };
         let parts = parts();
         let provider = Self {
@@ -102,7 +102,7 @@ impl ComfyUi {
     /// The workflow of a job.
     fn graph(&self, input: &JobInput) -> Result<Graph, ProviderError> {
         let levels = [&input.settings, &input.style];
-        let graph = self.parts()?.library.graph(&levels);
+        let graph = self.parts()?.workflows.graph(&levels);
         match graph {
             Ok(Some(graph)) => Ok(graph),
             Ok(None) => Err(ProviderError::InvalidInput(
@@ -217,10 +217,10 @@ impl ComfyUi {
         let Ok(parts) = &self.parts else {
             return Vec::new();
         };
-        let mut wrong = parts.library.check(below, level);
+        let mut wrong = parts.workflows.check(below, level);
         let levels: Vec<_> = below.iter().copied().chain([level]).collect();
         let classes = self.classes.read().unwrap_or_else(PoisonError::into_inner);
-        if let (Ok(Some(graph)), Some(classes)) = (parts.library.graph(&levels), &*classes) {
+        if let (Ok(Some(graph)), Some(classes)) = (parts.workflows.graph(&levels), &*classes) {
             wrong.extend(classes.check(&graph));
         }
         wrong
@@ -256,7 +256,7 @@ impl Provider for ComfyUi {
     fn check_feature(&self, _: MediaType, model: Option<&str>, settings: &JsonMap) -> Vec<Unfit> {
         let mut wrong = self.unfit(&[], settings);
         let graph = self.parts.as_ref().ok();
-        let graph = graph.and_then(|parts| parts.library.graph(&[settings]).ok()?);
+        let graph = graph.and_then(|parts| parts.workflows.graph(&[settings]).ok()?);
         if model.is_some() && graph.is_some_and(|graph| !graph.takes("model")) {
             wrong.push(Unfit {
                 key: "model".to_owned(),

@@ -87,6 +87,13 @@ impl Fetcher {
         })
     }
 
+    /// The same for files of so many bytes.
+    #[must_use]
+    pub fn up_to(mut self, bytes: u64) -> Self {
+        self.limits.bytes = bytes;
+        self
+    }
+
     /// The same, and from the origin of this URL wherever it is, which alone gets these headers.
     ///
     /// # Errors
@@ -103,13 +110,23 @@ impl Fetcher {
         })
     }
 
-    /// The same, which trusts these origins as well as its own.
+    /// The same, which trusts the origins of these URLs as well as its own.
     #[must_use]
-    pub fn also_trusting(mut self, origins: &[Origin]) -> Self {
-        self.own
-            .iter_mut()
-            .for_each(|own| own.origins.extend_from_slice(origins));
+    pub fn also_trusting(mut self, urls: &[Url]) -> Self {
+        if let Some(own) = &mut self.own {
+            own.origins.extend(urls.iter().map(Url::origin));
+        }
         self
+    }
+
+    /// Whether this URL is asked for with the headers, wherever it is.
+    pub fn trusts(&self, url: &Url) -> bool {
+        self.own_of(url).is_some()
+    }
+
+    fn own_of(&self, url: &Url) -> Option<&Own> {
+        let own = self.own.as_ref();
+        own.filter(|own| own.origins.contains(&url.origin()))
     }
 
     /// The same, which sends these headers to whom it trusts.
@@ -174,11 +191,7 @@ impl Fetcher {
     }
 
     async fn ask(&self, url: &Url) -> Result<Response, FetchError> {
-        let own = self
-            .own
-            .as_ref()
-            .filter(|own| own.origins.contains(&url.origin()));
-        let request = match own {
+        let request = match self.own_of(url) {
             Some(own) => own.client.get(url.clone()).headers(own.headers.clone()),
             None => {
                 self.check(url)?;

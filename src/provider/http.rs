@@ -43,8 +43,6 @@ pub(super) struct Api {
     /// For answers that go on for as long as the work, and for WebSockets, which begin in HTTP/1.
     streams: Client,
     base: Url,
-    /// Where the credentials go as well.
-    allowed: Vec<url::Origin>,
     credentials: HeaderMap,
     /// Gets what answers name.
     files: Fetcher,
@@ -119,7 +117,6 @@ impl Api {
             client: client.map_err(unbuilt)?,
             streams: streams.map_err(unbuilt)?,
             base,
-            allowed: Vec::new(),
             credentials,
             files,
             max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
@@ -146,20 +143,16 @@ impl Api {
     /// Gets a file of this kind by a URL that an answer names, which may be relative to the service's own. Only from there it is
     /// asked for with the credentials, and wherever that is.
     pub(super) async fn fetch(&self, url: &str, kind: Kind) -> Result<HeldFile, ProviderError> {
-        match self.fetch_any(url, &[kind]).await? {
+        match self.fetch_any(&self.resolve(url)?, &[kind]).await {
             Ok(fetched) => Ok(fetched.file),
             // The work is done and paid for: it must not be done again for this.
             Err(error) => Err(ProviderError::Failed(format!("{error} {}", error.detail))),
         }
     }
 
-    /// The same, of one of these kinds, and why there is none.
-    pub(super) async fn fetch_any(
-        &self,
-        url: &str,
-        kinds: &[Kind],
-    ) -> Result<Result<Fetched, FetchError>, ProviderError> {
-        Ok(self.files.fetch(&self.resolve(url)?, kinds).await)
+    /// The same, of one of these kinds, and what is in the way.
+    pub(super) async fn fetch_any(&self, url: &Url, kinds: &[Kind]) -> Result<Fetched, FetchError> {
+        self.files.fetch(url, kinds).await
     }
 
     /// The same, which sends other credentials.
@@ -173,8 +166,7 @@ impl Api {
 
     /// The same, which sends them to the origins of these URLs as well.
     pub(super) fn allowing(mut self, urls: &[Url]) -> Self {
-        self.allowed = urls.iter().map(Url::origin).collect();
-        self.files = self.files.also_trusting(&self.allowed);
+        self.files = self.files.also_trusting(urls);
         self
     }
 
@@ -185,8 +177,7 @@ impl Api {
 
     /// Whether the credentials may go there.
     pub(super) fn trusts(&self, url: &Url) -> bool {
-        let origin = url.origin();
-        origin == self.base.origin() || self.allowed.contains(&origin)
+        self.files.trusts(url)
     }
 
     /// A request to an address that an answer may have named: with the credentials where they may go, and to anywhere
@@ -225,12 +216,6 @@ impl Api {
         })
     }
 
-    /// As [`Api::fetch`], with what is in the way.
-    pub(super) async fn get_file(&self, url: &Url, kind: Kind) -> Result<HeldFile, FetchError> {
-        let fetched = self.files.fetch(url, &[kind]).await;
-        fetched.map(|fetched| fetched.file)
-    }
-
     /// An address that an answer names, which may be relative to the service's own.
     pub(super) fn resolve(&self, url: &str) -> Result<Url, ProviderError> {
         let joined = self.base.join(url);
@@ -252,12 +237,10 @@ impl Api {
         let request = self.request(Method::GET, path)?.timeout(CONNECT_TIME);
         let answer = request.send().await;
         let answer = answer.map_err(|error| lost(&error, Effect::Asks))?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        if status.is_success() || status == StatusCode::NOT_FOUND {
-            return Ok(());
+        match answer.status() {
+            StatusCode::NOT_FOUND => Ok(()),
+            _ => self.accepted(answer, Effect::Asks).await.map(drop),
         }
-        let body = self.read(answer, Effect::Asks).await.unwrap_or_default();
-        Err(refusal(status, &headers, &Words::of(&body), Effect::Asks))
     }
 
     /// The body of an answer that has begun.

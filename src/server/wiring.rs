@@ -67,13 +67,14 @@ pub(super) async fn build_app(
             .await
             .map_err(StartError::Claim)?,
     )?;
+    let files = fetcher(config)?;
     let app = App {
         store,
         storage,
         events: Events::default(),
         clock: Clock::system(),
-        providers: build_providers(config, runs_jobs)?,
-        links: follow_links(config)?,
+        providers: build_providers(config, &files, runs_jobs),
+        links: config.follows_links().then_some(files),
         settings: app::Settings {
             runs_jobs,
             intake: IntakeLimits {
@@ -184,28 +185,25 @@ fn storage_settings(config: &Config) -> Result<StorageSettings, StartError> {
     })
 }
 
-fn follow_links(config: &Config) -> Result<Option<Fetcher>, StartError> {
-    let fetcher = || fetcher(config, config.fetch.max_bytes);
-    config.follows_links().then(fetcher).transpose()
-}
-
-/// Gets files of so many bytes from where the rules permit.
-fn fetcher(config: &Config, bytes: u64) -> Result<Fetcher, StartError> {
+/// Gets files from where the rules permit, of the size that a link of a request may lead to.
+pub fn fetcher(config: &Config) -> Result<Fetcher, StartError> {
     let FetchConfig {
         allow,
         deny,
+        max_bytes,
         timeout,
         ..
     } = config.fetch.clone();
     let limits = FetchLimits {
-        bytes,
+        bytes: max_bytes,
         time: timeout,
     };
     Ok(Fetcher::new(AddressRules { allow, deny }, limits)?)
 }
 
-/// What this configuration makes media with.
-pub fn build_providers(config: &Config, runs_jobs: bool) -> Result<Registry, StartError> {
+/// What this configuration makes media with. `files` gets what services answer with, of the size that an output may have.
+pub fn build_providers(config: &Config, files: &Fetcher, runs_jobs: bool) -> Registry {
+    let files = &files.clone().up_to(config.limits.output_bytes);
     let mut providers = Registry::default().with(Builtin);
     for (key, provider) in &config.providers {
         let name = key.clone();
@@ -213,23 +211,13 @@ pub fn build_providers(config: &Config, runs_jobs: bool) -> Result<Registry, Sta
             ProviderConfig::Exec(exec) => {
                 providers.with(Exec::new(name, exec, config.supervisor.clone()))
             }
-            ProviderConfig::OpenAi(openai) => {
-                let files = fetcher(config, config.limits.output_bytes)?;
-                providers.with(OpenAi::new(name, openai, &files))
-            }
+            ProviderConfig::OpenAi(openai) => providers.with(OpenAi::new(name, openai, files)),
             ProviderConfig::Task(task) => {
-                let files = fetcher(config, config.limits.output_bytes)?;
                 let now = || Clock::system().now().timestamp();
-                providers.with(TaskService::new(name, task, &files, now))
+                providers.with(TaskService::new(name, task, files, now))
             }
-            ProviderConfig::ComfyUi(comfyui) => {
-                let files = fetcher(config, config.limits.output_bytes)?;
-                providers.with(ComfyUi::new(name, comfyui, &files))
-            }
-            ProviderConfig::SdApi(sdapi) => {
-                let files = fetcher(config, config.limits.output_bytes)?;
-                providers.with(SdApi::new(name, sdapi, &files))
-            }
+            ProviderConfig::ComfyUi(comfyui) => providers.with(ComfyUi::new(name, comfyui, files)),
+            ProviderConfig::SdApi(sdapi) => providers.with(SdApi::new(name, sdapi, files)),
             ProviderConfig::Voice(voice) => {
                 let command = |name: &str| match config.providers.get(name) {
                     Some(ProviderConfig::Exec(exec)) => Some(exec),
@@ -247,8 +235,8 @@ pub fn build_providers(config: &Config, runs_jobs: bool) -> Result<Registry, Sta
         }
     }
     match config.executor.providers.as_slice() {
-        [] => Ok(providers),
-        only => Ok(providers.only(only)),
+        [] => providers,
+        only => providers.only(only),
     }
 }
 

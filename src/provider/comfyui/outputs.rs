@@ -102,7 +102,7 @@ pub(super) async fn fetch(
 ) -> Result<Polled, ProviderError> {
     let mut files = Vec::new();
     for Made { url, metadata } in made {
-        let fetched = match api.fetch_any(&url, &KINDS).await? {
+        let fetched = match api.fetch_any(&api.resolve(&url)?, &KINDS).await {
             Ok(fetched) => fetched,
             // A text, a latent, a model.
             Err(error) if error.why == Unfetched::OtherType => continue,

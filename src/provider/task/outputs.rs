@@ -115,8 +115,8 @@ impl Engine {
         mut url: Url,
     ) -> Result<Result<Content, ProviderError>, ProviderError> {
         let api = self.authorized(&mut url)?;
-        match api.get_file(&url, task.media_type.into()).await {
-            Ok(file) => Ok(Ok(Content::File(file))),
+        match api.fetch_any(&url, &[task.media_type.into()]).await {
+            Ok(fetched) => Ok(Ok(Content::File(fetched.file))),
             Err(error) => {
                 let detail = format!("an output cannot be had: {error} {}", error.detail);
                 match error.why.is_passing() {
