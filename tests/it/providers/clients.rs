@@ -1,7 +1,8 @@
 //! The vendors' own clients find in a stand-in what they expect of the service.
 
-use atelier::stand_in::{Protocol, StandIn};
+use atelier::stand_in::Protocol;
 
+use crate::support::provider::stand_in;
 use crate::support::python::python;
 
 #[tokio::test]
@@ -19,8 +20,7 @@ async fn the_client_of_openai_is_served() {
 
 /// The lines that a program prints which gets the URL of a stand-in.
 async fn said_by(program: &str, protocol: Protocol, path: &str) -> Vec<String> {
-    let listen = "127.0.0.1:0".parse().unwrap();
-    let service = StandIn::start(protocol, listen, Vec::new()).await.unwrap();
+    let service = stand_in(protocol, Vec::new()).await;
     let (succeeded, printed) = python(program, &[&format!("{}{path}", service.url())]).await;
     assert!(succeeded, "{printed}");
     printed.lines().map(str::to_owned).collect()

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use atelier::config::{Config, Flag, Inputs, ProviderConfig};
+use atelier::config::ProviderConfig;
 use atelier::domain::AddressRules;
 use atelier::provider::Provider;
 use atelier::provider::comfyui::ComfyUi;
-use atelier::provider::fetch::{FetchLimits, Fetcher};
 use atelier::rpc::proto::{
     CancelJobRequest, CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest,
     FeatureProperties, GenerationInput, Job, JobStatus, Media, MediaRole, MediaType, TemplateData,
@@ -19,6 +18,7 @@ use uuid::Uuid;
 use crate::support::client::{plain_template, request_for, scripted_feature};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::link_host::LinkHost;
+use crate::support::provider::{answer, fetcher, provider};
 use crate::support::server::{TestServer, within};
 use crate::support::structure::structure;
 
@@ -77,19 +77,7 @@ impl Service {
             "api_key=key-of-nobody",
             "api_key_header=x-api-key",
         ];
-        let flags = common.iter().chain(more);
-        let flags = flags.map(|setting| Flag::Set(format!("providers.service.{setting}")));
-        let inputs = Inputs {
-            file: Some("/dev/null".into()),
-            flags: flags.collect(),
-            ..Inputs::default()
-        };
-        Config::load(&inputs)
-            .unwrap()
-            .config
-            .providers
-            .remove("service")
-            .unwrap()
+        provider(&[&common, more].concat())
     }
 
     async fn server(&self, db: &TestDatabase, more: &[&str]) -> TestServer {
@@ -201,14 +189,6 @@ async fn original(server: &TestServer, id: i64) -> Media {
         .into_iter()
         .find(|media| media.role() == MediaRole::Original)
         .unwrap()
-}
-
-fn answer(status: u16, body: &str) -> Fault {
-    Fault::Answer {
-        status,
-        headers: vec![("retry-after".to_owned(), "0".to_owned())],
-        body: body.to_owned(),
-    }
 }
 
 on_both_databases! {
@@ -486,11 +466,7 @@ async fn a_probe_makes_nothing_and_learns_what_the_server_could_run() {
         let ProviderConfig::ComfyUi(config) = service.config(&[]) else {
             panic!("a service");
         };
-        let limits = FetchLimits {
-            bytes: 1 << 20,
-            time: Duration::from_secs(5),
-        };
-        let files = Fetcher::new(AddressRules::default(), limits).unwrap();
+        let files = fetcher(AddressRules::default());
         let provider = ComfyUi::new("service".to_owned(), config, &files);
         provider.probe().await.unwrap();
         let settings = |class: &str| {
@@ -533,11 +509,7 @@ fn a_wrong_workflow_of_the_configuration_is_told_before_a_job_runs() {
         let ProviderConfig::ComfyUi(config) = service.config(&[setting]) else {
             panic!("a service");
         };
-        let limits = FetchLimits {
-            bytes: 1 << 20,
-            time: Duration::from_secs(5),
-        };
-        let files = Fetcher::new(AddressRules::default(), limits).unwrap();
+        let files = fetcher(AddressRules::default());
         let missing = ComfyUi::new("service".to_owned(), config, &files)
             .ready()
             .unwrap_err();

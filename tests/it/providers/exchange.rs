@@ -3,12 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use atelier::config::{Config, Flag, Inputs, ProviderConfig};
+use atelier::config::ProviderConfig;
 use atelier::domain::profile::SHIPPED;
 use atelier::domain::{AddressRules, JsonMap, MediaType};
-use atelier::provider::fetch::{FetchLimits, Fetcher};
 use atelier::provider::openai::OpenAi;
 use atelier::provider::task::TaskService;
 use atelier::provider::{
@@ -28,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::support::link_host::picture;
+use crate::support::provider::{fetcher, provider};
 
 const KEY: &str = "key-of-nobody";
 const SECRET: &str = "secret-of-nobody";
@@ -285,7 +284,7 @@ fn kinds(name: &str) -> &'static [&'static str] {
     }
 }
 
-fn provider(kind: &str, name: &str, base: &str) -> Box<dyn Provider> {
+fn provider_of(kind: &str, name: &str, base: &str) -> Box<dyn Provider> {
     let profile = match kind {
         "openai" => vec![format!("videos={name}"), r#"makes=["video"]"#.to_owned()],
         _ => vec![format!("profile={name}"), format!("api_secret={SECRET}")],
@@ -295,30 +294,17 @@ fn provider(kind: &str, name: &str, base: &str) -> Box<dyn Provider> {
         format!("base_url={base}"),
         format!("api_key={KEY}"),
     ];
-    let settings = common.into_iter().chain(profile);
-    let flags = settings.map(|setting| Flag::Set(format!("providers.service.{setting}")));
-    let inputs = Inputs {
-        file: Some("/dev/null".into()),
-        flags: flags.collect(),
-        ..Inputs::default()
-    };
-    let mut config = Config::load(&inputs).unwrap().config;
+    let config = provider(&common.into_iter().chain(profile).collect::<Vec<_>>());
     let rules = AddressRules {
         allow: vec!["127.0.0.1/32".parse().unwrap()],
         ..AddressRules::default()
     };
-    let limits = FetchLimits {
-        bytes: 1 << 20,
-        time: Duration::from_secs(5),
-    };
-    let files = Fetcher::new(rules, limits).unwrap();
-    match config.providers.remove("service") {
-        Some(ProviderConfig::Task(task)) => {
+    let files = fetcher(rules);
+    match config {
+        ProviderConfig::Task(task) => {
             Box::new(TaskService::new(name.to_owned(), task, &files, || NOW))
         }
-        Some(ProviderConfig::OpenAi(openai)) => {
-            Box::new(OpenAi::new(name.to_owned(), openai, &files))
-        }
+        ProviderConfig::OpenAi(openai) => Box::new(OpenAi::new(name.to_owned(), openai, &files)),
         other => panic!("{other:?}"),
     }
 }
@@ -414,7 +400,7 @@ async fn every_profile_that_ships_speaks_as_its_vendor_describes() {
         {
             let task = task(&exchange, case);
             let hosts = Hosts::start(&exchange, case, task.media_type).await;
-            let provider = provider(kind, name, &hosts.base);
+            let provider = provider_of(kind, name, &hosts.base);
             let cancels = case.ends == Ends::Cancelled;
             let ends = run(&*provider, task, &hosts.stage, cancels).await;
             let played = hosts.stage.lock().unwrap();

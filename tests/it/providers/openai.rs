@@ -1,12 +1,9 @@
 //! The kind `openai`: what is sent, what comes of each answer, and that nothing is paid for twice.
 
-use std::time::Duration;
-
 use atelier::config::{Config, Flag, Inputs, ProviderConfig};
 use atelier::domain::AddressRules;
-use atelier::provider::fetch::{FetchLimits, Fetcher};
 use atelier::provider::openai::OpenAi;
-use atelier::provider::{ProgressSender, Provider, Submitted, Task};
+use atelier::provider::{Provider, Submitted};
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, FeatureProperties, GenerationInput, JobStatus,
     MediaRole, MediaType,
@@ -14,24 +11,15 @@ use atelier::rpc::proto::{
 use atelier::stand_in::{Fault, Protocol, StandIn};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use crate::support::client::{request_for, scripted_feature};
 use crate::support::database::on_both_databases;
 use crate::support::link_host::{LinkHost, picture};
-use crate::support::provider::provider;
+use crate::support::provider::{answer, fetcher, make, provider, stand_in, task};
 use crate::support::server::TestServer;
 use crate::support::structure::{structure, value};
-use crate::support::watching::Ended;
 
 const KEY: &str = "sk-of-nobody";
-
-async fn stand_in(faults: Vec<Fault>) -> StandIn {
-    let listen = "127.0.0.1:0".parse().unwrap();
-    StandIn::start(Protocol::OpenAi, listen, faults)
-        .await
-        .unwrap()
-}
 
 /// Adds the stand-in as the provider `service`.
 fn configure(service: &StandIn, more: &[&str]) -> impl Fn(&mut Config) + use<> {
@@ -58,27 +46,9 @@ fn feature(category: MediaType) -> CreateFeatureRequest {
     }
 }
 
-async fn make(server: &TestServer, feature: CreateFeatureRequest, input: GenerationInput) -> Ended {
-    let feature = server.add_feature(feature).await;
-    let asked = CreateRequestRequest {
-        input: Some(input),
-        ..request_for(feature.id)
-    };
-    let job = server.create(asked).await.1.remove(0);
-    server.ended(job.id).await
-}
-
-fn answer(status: u16, body: &str) -> Fault {
-    Fault::Answer {
-        status,
-        headers: vec![("retry-after".to_owned(), "0".to_owned())],
-        body: body.to_owned(),
-    }
-}
-
 on_both_databases! {
     async fn a_picture_is_made_of_what_the_feature_and_the_request_say(db: TestDatabase) {
-        let service = stand_in(Vec::new()).await;
+        let service = stand_in(Protocol::OpenAi, Vec::new()).await;
         let settings = [
             "image_model=painter-2", r#"sizes=["1024x1024", "512x768"]"#, "partial_images=2",
             r#"fields={ seed = "seed", negative_prompt = "not" }"#,
@@ -112,7 +82,7 @@ on_both_databases! {
     }
 
     async fn pictures_and_a_mask_are_worked_from_where_edits_are_switched_on(db: TestDatabase) {
-        let (host, service) = (LinkHost::start().await, stand_in(Vec::new()).await);
+        let (host, service) = (LinkHost::start().await, stand_in(Protocol::OpenAi, Vec::new()).await);
         let settings = ["edits_path=images/edits", "partial_images=1", r#"fields={ format = "output_format" }"#];
         let settings = configure(&service, &settings);
         let server = TestServer::start_with(&db, |config| {
@@ -153,7 +123,7 @@ on_both_databases! {
             ("all", json!([filtered, filtered]), "PROVIDER_REJECTED_CONTENT", None),
             ("none", json!([whole]), "", None),
         ] {
-            let service = stand_in(vec![answer(200, &json!({ "data": data }).to_string())]).await;
+            let service = stand_in(Protocol::OpenAi, vec![answer(200, &json!({ "data": data }).to_string())]).await;
             let server = TestServer::start_with(&db, configure(&service, &[])).await;
             let feature = CreateFeatureRequest { name: case.to_owned(), ..feature(MediaType::Image) };
             let ended = make(&server, feature, GenerationInput::default()).await;
@@ -166,7 +136,7 @@ on_both_databases! {
     }
 
     async fn a_file_that_the_service_keeps_is_fetched_with_the_key(db: TestDatabase) {
-        let service = stand_in(Vec::new()).await;
+        let service = stand_in(Protocol::OpenAi, Vec::new()).await;
         let server = TestServer::start_with(&db, configure(&service, &["response_format=url"])).await;
         let ended = make(&server, feature(MediaType::Image), GenerationInput::default()).await;
         assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job);
@@ -177,10 +147,10 @@ on_both_databases! {
     }
 
     async fn a_file_that_lies_elsewhere_is_fetched_without_the_key_and_only_from_where_strangers_may_point(db: TestDatabase) {
-        let elsewhere = stand_in(Vec::new()).await;
+        let elsewhere = stand_in(Protocol::OpenAi, Vec::new()).await;
         let url = format!("{}/v1/files/0", elsewhere.url());
         for (case, allow, asked) in [("guarded", false, 0), ("allowed", true, 1)] {
-            let service = stand_in(vec![answer(200, &json!({ "data": [{ "url": url }] }).to_string())]).await;
+            let service = stand_in(Protocol::OpenAi, vec![answer(200, &json!({ "data": [{ "url": url }] }).to_string())]).await;
             let settings = configure(&service, &[]);
             let server = TestServer::start_with(&db, |config| {
                 settings(config);
@@ -198,7 +168,7 @@ on_both_databases! {
     }
 
     async fn speech_is_made_whatever_its_label_says(db: TestDatabase) {
-        let service = stand_in(Vec::new()).await;
+        let service = stand_in(Protocol::OpenAi, Vec::new()).await;
         let settings = ["speech_model=speaker-1", "voice=alloy"];
         let server = TestServer::start_with(&db, configure(&service, &settings)).await;
         let ended = make(&server, feature(MediaType::Audio), GenerationInput::default()).await;
@@ -235,7 +205,7 @@ on_both_databases! {
             ("silent", vec![Fault::Hang], "PROVIDER_OUTCOME_UNKNOWN", 1),
             ("endless", vec![Fault::Endless], "PROVIDER_LIMIT_EXCEEDED", 1),
         ] {
-            let service = stand_in(faults).await;
+            let service = stand_in(Protocol::OpenAi, faults).await;
             let settings = configure(&service, &["timeout=2s"]);
             let server = TestServer::start_with(&db, |config| {
                 settings(config);
@@ -252,7 +222,7 @@ on_both_databases! {
     }
 
     async fn a_service_that_is_not_there_costs_nothing_and_is_tried_again(db: TestDatabase) {
-        let service = stand_in(Vec::new()).await;
+        let service = stand_in(Protocol::OpenAi, Vec::new()).await;
         let settings = configure(&service, &[]);
         drop(service);
         let server = TestServer::start_with(&db, |config| {
@@ -298,33 +268,14 @@ fn a_key_may_stand_in_a_file() {
 
 #[tokio::test]
 async fn pictures_of_its_progress_come_before_the_picture() {
-    let service = stand_in(Vec::new()).await;
+    let service = stand_in(Protocol::OpenAi, Vec::new()).await;
     let mut config = Config::default();
     configure(&service, &["partial_images=3"])(&mut config);
     let Some(ProviderConfig::OpenAi(openai)) = config.providers.remove("service") else {
         panic!("a service");
     };
-    let (progress, seen) = ProgressSender::channel();
-    let input = json!({
-        "provider": "service", "prompt": "Xin chào", "user_prompt": "", "seed": 1,
-        "width": 256, "height": 256, "aspect_ratio": "1:1",
-    });
-    let task = Task {
-        job_id: 1,
-        attempt: 1,
-        media_type: atelier::domain::MediaType::Image,
-        input: serde_json::from_value(input).unwrap(),
-        submission_key: String::new(),
-        pictures: Vec::new(),
-        webhook_url: None,
-        progress,
-        cancelled: CancellationToken::new(),
-    };
-    let limits = FetchLimits {
-        bytes: 1 << 20,
-        time: Duration::from_secs(5),
-    };
-    let files = Fetcher::new(AddressRules::default(), limits).unwrap();
+    let (task, seen) = task(256, 256);
+    let files = fetcher(AddressRules::default());
     let provider = OpenAi::new("service".to_owned(), openai, &files);
     let made = provider.submit(&task).await.unwrap();
     assert!(matches!(made, Submitted::Done(output) if output.files.len() == 1));

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use atelier::config::{Config, Flag, Inputs, ProviderConfig};
+use atelier::config::{Config, ProviderConfig};
 use atelier::domain::AddressRules;
-use atelier::provider::fetch::{FetchLimits, Fetcher};
 use atelier::provider::sdapi::SdApi;
-use atelier::provider::{Progress, ProgressSender, Provider, ProviderError, Submitted, Task};
+use atelier::provider::{Progress, Provider, ProviderError, Submitted};
 use atelier::rpc::proto::{
     CancelJobRequest, CreateFeatureRequest, CreateRequestRequest, ErrorReason, FeatureProperties,
     GenerationInput, JobStatus, LoraWeights,
@@ -14,14 +13,13 @@ use atelier::rpc::proto::{
 use atelier::stand_in::{Call, Fault, Protocol, StandIn};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use crate::support::client::{request_for, scripted_feature};
 use crate::support::database::on_both_databases;
 use crate::support::http::{browser, get};
 use crate::support::link_host::{LinkHost, picture};
+use crate::support::provider::{answer, fetcher, provider, stand_in, task};
 use crate::support::refusal::refusal;
 use crate::support::server::{TestServer, within};
 use crate::support::structure::{structure, value};
@@ -29,26 +27,11 @@ use crate::support::structure::{structure, value};
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 const TXT2IMG: &str = "/sdapi/v1/txt2img";
 
-async fn stand_in(faults: Vec<Fault>) -> StandIn {
-    let listen = "127.0.0.1:0".parse().unwrap();
-    StandIn::start(Protocol::SdApi, listen, faults)
-        .await
-        .unwrap()
-}
-
 /// Adds the stand-in as the provider `service`; `path` is what its paths begin with.
 fn configure(service: &StandIn, path: &str, more: &[&str]) -> impl Fn(&mut Config) + use<> {
     let base = format!("base_url={}{path}", service.url());
     let common = ["kind=sdapi", &base, "progress_interval=100ms"];
-    let flags = common.iter().chain(more);
-    let flags = flags.map(|setting| Flag::Set(format!("providers.service.{setting}")));
-    let inputs = Inputs {
-        file: Some("/dev/null".into()),
-        flags: flags.collect(),
-        ..Inputs::default()
-    };
-    let mut loaded = Config::load(&inputs).unwrap().config;
-    let service = loaded.providers.remove("service").unwrap();
+    let service = provider(&[&common, more].concat());
     move |config| {
         config
             .providers
@@ -80,38 +63,14 @@ async fn asked(server: &TestServer, name: &str, input: GenerationInput) -> Creat
     }
 }
 
-fn provider(service: &StandIn, path: &str, more: &[&str]) -> SdApi {
+fn sdapi(service: &StandIn, path: &str, more: &[&str]) -> SdApi {
     let mut config = Config::default();
     configure(service, path, more)(&mut config);
     let Some(ProviderConfig::SdApi(sdapi)) = config.providers.remove("service") else {
         panic!("a service");
     };
-    let limits = FetchLimits {
-        bytes: 1 << 20,
-        time: Duration::from_secs(5),
-    };
-    let files = Fetcher::new(AddressRules::default(), limits).unwrap();
+    let files = fetcher(AddressRules::default());
     SdApi::new("service".to_owned(), sdapi, &files)
-}
-
-fn task() -> (Task, watch::Receiver<Progress>) {
-    let (progress, seen) = ProgressSender::channel();
-    let input = json!({
-        "provider": "service", "prompt": "Xin chào", "user_prompt": "", "seed": 1,
-        "width": 100, "height": 64, "aspect_ratio": "1:1",
-    });
-    let task = Task {
-        job_id: 1,
-        attempt: 1,
-        media_type: atelier::domain::MediaType::Image,
-        input: serde_json::from_value(input).unwrap(),
-        submission_key: String::new(),
-        webhook_url: None,
-        pictures: Vec::new(),
-        progress,
-        cancelled: CancellationToken::new(),
-    };
-    (task, seen)
 }
 
 fn paths(service: &StandIn) -> Vec<String> {
@@ -150,17 +109,9 @@ async fn begun(service: &StandIn) {
     }
 }
 
-fn answer(status: u16, body: &str) -> Fault {
-    Fault::Answer {
-        status,
-        headers: vec![("retry-after".to_owned(), "0".to_owned())],
-        body: body.to_owned(),
-    }
-}
-
 on_both_databases! {
     async fn a_picture_is_made_of_what_the_feature_and_the_request_say_and_of_no_commands_of_a_user(db: TestDatabase) {
-        let service = stand_in(Vec::new()).await;
+        let service = stand_in(Protocol::SdApi, Vec::new()).await;
         let settings = ["username=studio", "password=of-nobody", "loras=true"];
         let server = TestServer::start_with(&db, configure(&service, "", &settings)).await;
         let input = GenerationInput {
@@ -204,7 +155,7 @@ on_both_databases! {
     }
 
     async fn a_picture_is_worked_over_where_its_mask_says_so(db: TestDatabase) {
-        let (host, service) = (LinkHost::start().await, stand_in(Vec::new()).await);
+        let (host, service) = (LinkHost::start().await, stand_in(Protocol::SdApi, Vec::new()).await);
         let server = TestServer::start_with(&db, configure(&service, "", &[])).await;
         let mask_url = Some(host.link("mask").into());
         let mut bringing = asked(&server, "edit", GenerationInput { mask_url, ..Default::default() }).await;
@@ -224,7 +175,7 @@ on_both_databases! {
     }
 
     async fn a_cancelled_job_is_interrupted_at_the_service_and_the_next_one_is_not(db: TestDatabase) {
-        let service = stand_in(vec![Fault::Delay(10_000)]).await;
+        let service = stand_in(Protocol::SdApi, vec![Fault::Delay(10_000)]).await;
         let server = TestServer::start_with(&db, configure(&service, "", &[])).await;
         let first = server.create(asked(&server, "first", GenerationInput::default()).await).await.1.remove(0);
         begun(&service).await;
@@ -241,7 +192,7 @@ on_both_databases! {
     }
 
     async fn what_somebody_interrupted_at_the_service_is_made_again(db: TestDatabase) {
-        let service = stand_in(vec![Fault::Delay(10_000)]).await;
+        let service = stand_in(Protocol::SdApi, vec![Fault::Delay(10_000)]).await;
         let server = TestServer::start_with(&db, configure(&service, "", &[])).await;
         let job = server.create(asked(&server, "picture", GenerationInput::default()).await).await.1.remove(0);
         begun(&service).await;
@@ -276,7 +227,7 @@ on_both_databases! {
             ("silent", vec![Fault::Hang], "PROVIDER_OUTCOME_UNKNOWN", 1),
             ("endless", vec![Fault::Endless], "PROVIDER_LIMIT_EXCEEDED", 1),
         ] {
-            let service = stand_in(faults).await;
+            let service = stand_in(Protocol::SdApi, faults).await;
             let settings = configure(&service, "", &["timeout=2s"]);
             let server = TestServer::start_with(&db, |config| {
                 settings(config);
@@ -297,9 +248,9 @@ on_both_databases! {
 
 #[tokio::test]
 async fn its_progress_is_told_while_it_has_one_job_at_a_time() {
-    let service = stand_in(vec![Fault::Delay(1_500)]).await;
-    let provider = provider(&service, "", &[]);
-    let ((first, mut seen), (second, _)) = (task(), task());
+    let service = stand_in(Protocol::SdApi, vec![Fault::Delay(1_500)]).await;
+    let provider = sdapi(&service, "", &[]);
+    let ((first, mut seen), (second, _)) = (task(100, 64), task(100, 64));
     let both = async { tokio::join!(provider.submit(&first), provider.submit(&second)) };
     let watching = async {
         let drawn = |told: &Progress| told.preview.is_some() && told.fraction > 0.0;
@@ -321,9 +272,9 @@ async fn its_progress_is_told_while_it_has_one_job_at_a_time() {
 
 #[tokio::test]
 async fn a_service_without_progress_and_interruption_does_its_work_all_the_same() {
-    let service = stand_in(vec![Fault::Delay(500)]).await;
-    let sd_server = provider(&service, "/sd-server", &[]);
-    let (whole, _) = task();
+    let service = stand_in(Protocol::SdApi, vec![Fault::Delay(500)]).await;
+    let sd_server = sdapi(&service, "/sd-server", &[]);
+    let (whole, _) = task(100, 64);
     let made = sd_server.submit(&whole).await.unwrap();
     assert!(matches!(made, Submitted::Done(output) if output.files.len() == 1));
     let asked = service.calls().into_iter();
@@ -334,9 +285,9 @@ async fn a_service_without_progress_and_interruption_does_its_work_all_the_same(
         ("repeatable=false", "OutcomeUnknown"),
         ("repeatable=true", "Stopped"),
     ] {
-        let service = stand_in(vec![Fault::Hang]).await;
-        let sd_server = provider(&service, "/sd-server", &[repeatable]);
-        let (task, _) = task();
+        let service = stand_in(Protocol::SdApi, vec![Fault::Hang]).await;
+        let sd_server = sdapi(&service, "/sd-server", &[repeatable]);
+        let (task, _) = task(100, 64);
         let stop = async {
             until(|| !drawing(&service).is_empty()).await;
             task.cancelled.cancel();
@@ -349,12 +300,12 @@ async fn a_service_without_progress_and_interruption_does_its_work_all_the_same(
 
 #[tokio::test]
 async fn asking_whether_it_is_there_makes_nothing() {
-    let service = stand_in(Vec::new()).await;
+    let service = stand_in(Protocol::SdApi, Vec::new()).await;
     for path in ["", "/sd-server"] {
-        provider(&service, path, &[]).probe().await.unwrap();
+        sdapi(&service, path, &[]).probe().await.unwrap();
     }
     assert_eq!(drawing(&service).len(), 0);
-    let gone = provider(&service, "", &[]);
+    let gone = sdapi(&service, "", &[]);
     drop(service);
     let told = within(async {
         loop {

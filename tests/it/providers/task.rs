@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use atelier::config::{Config, Flag, Inputs, ProviderConfig};
+use atelier::config::ProviderConfig;
 use atelier::domain::AddressRules;
 use atelier::entity::job;
 use atelier::provider::Provider;
-use atelier::provider::fetch::{FetchLimits, Fetcher};
 use atelier::provider::task::TaskService;
 use atelier::rpc::proto::{
-    CancelJobRequest, CreateFeatureRequest, CreateRequestRequest, DeleteJobRequest,
-    FeatureProperties, GenerationInput, JobStatus, MediaRole, MediaType,
+    CancelJobRequest, CreateFeatureRequest, DeleteJobRequest, FeatureProperties, GenerationInput,
+    JobStatus, MediaRole, MediaType,
 };
 use atelier::stand_in::{Call, Fault, Protocol, StandIn, Step};
 use sea_orm::EntityTrait;
@@ -19,10 +18,10 @@ use serde_json::json;
 use crate::support::client::{request_for, scripted_feature};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::process::Process;
+use crate::support::provider::{answer, fetcher, make, provider, stand_in, try_provider};
 use crate::support::python::python;
 use crate::support::server::{TestServer, within};
 use crate::support::structure::structure;
-use crate::support::watching::Ended;
 
 const KEY: &str = "key-of-nobody";
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -32,18 +31,13 @@ const PROFILES: [(&str, Protocol); 3] = [
     ("cog", Protocol::Cog),
 ];
 
-async fn stand_in(protocol: Protocol, faults: Vec<Fault>) -> StandIn {
-    let listen = "127.0.0.1:0".parse().unwrap();
-    StandIn::start(protocol, listen, faults).await.unwrap()
-}
-
 async fn service(profile: &str, faults: Vec<Fault>) -> StandIn {
     let (_, protocol) = PROFILES.iter().find(|(name, _)| *name == profile).unwrap();
     stand_in(*protocol, faults).await
 }
 
-/// What makes the stand-in the provider `service`.
-fn settings(profile: &str, service: &StandIn, more: &[&str]) -> Vec<String> {
+/// The table that makes the stand-in a provider.
+fn table(profile: &str, service: &StandIn, more: &[&str]) -> Vec<String> {
     let path = if profile == "replicate" { "/v1" } else { "" };
     let common = [
         "kind=task".to_owned(),
@@ -52,26 +46,18 @@ fn settings(profile: &str, service: &StandIn, more: &[&str]) -> Vec<String> {
         format!("api_key={KEY}"),
         "poll_every=10ms".to_owned(),
     ];
-    let settings = common
-        .into_iter()
-        .chain(more.iter().map(|it| (*it).to_owned()));
-    settings
-        .map(|it| format!("providers.service.{it}"))
-        .collect()
+    let more = more.iter().map(|it| (*it).to_owned());
+    common.into_iter().chain(more).collect()
 }
 
-fn load(settings: Vec<String>) -> Result<ProviderConfig, String> {
-    let inputs = Inputs {
-        file: Some("/dev/null".into()),
-        flags: settings.into_iter().map(Flag::Set).collect(),
-        ..Inputs::default()
-    };
-    let loaded = Config::load(&inputs).map_err(|error| error.to_string())?;
-    Ok(loaded.config.providers.get("service").unwrap().clone())
+/// The same for a server of its own, as the provider `service`.
+fn settings(profile: &str, service: &StandIn, more: &[&str]) -> Vec<String> {
+    let table = table(profile, service, more).into_iter();
+    table.map(|it| format!("providers.service.{it}")).collect()
 }
 
 async fn server(db: &TestDatabase, profile: &str, service: &StandIn, more: &[&str]) -> TestServer {
-    let loaded = load(settings(profile, service, more)).unwrap();
+    let loaded = provider(&table(profile, service, more));
     TestServer::start_with(db, |config| {
         config.limits.output_bytes = 8 << 20;
         config.providers.insert("service".to_owned(), loaded);
@@ -96,16 +82,6 @@ fn picture(name: &str) -> CreateFeatureRequest {
     feature(name, MediaType::Image, "owner/painter")
 }
 
-async fn make(server: &TestServer, feature: CreateFeatureRequest, input: GenerationInput) -> Ended {
-    let feature = server.add_feature(feature).await;
-    let asked = CreateRequestRequest {
-        input: Some(input),
-        ..request_for(feature.id)
-    };
-    let job = server.create(asked).await.1.remove(0);
-    server.ended(job.id).await
-}
-
 /// The calls that have something made.
 fn submissions(service: &StandIn) -> Vec<Call> {
     let calls = service.calls().into_iter();
@@ -128,14 +104,6 @@ async fn until_called(service: &StandIn, what: impl Fn(&Call) -> bool) {
         }
     })
     .await;
-}
-
-fn answer(status: u16, body: &str) -> Fault {
-    Fault::Answer {
-        status,
-        headers: vec![("retry-after".to_owned(), "0".to_owned())],
-        body: body.to_owned(),
-    }
 }
 
 fn on(call: Step, fault: Fault) -> Fault {
@@ -382,7 +350,7 @@ on_both_databases! {
             let service = service("fal", vec![answer(200, &answered.to_string())]).await;
             let origin = format!(r#"allowed_origins=["{}"]"#, elsewhere.url());
             let more = [origin.as_str()];
-            let loaded = load(settings("fal", &service, if allowed { &more } else { &[] })).unwrap();
+            let loaded = provider(&table("fal", &service, if allowed { &more } else { &[] }));
             let server = TestServer::start_with(&db, |config| {
                 config.providers.insert("service".to_owned(), loaded);
                 if reachable {
@@ -414,16 +382,12 @@ async fn a_probe_makes_nothing() {
         let ProviderConfig::Task(config) = config else {
             panic!("a task service");
         };
-        let limits = FetchLimits {
-            bytes: 1 << 20,
-            time: Duration::from_secs(5),
-        };
-        let files = Fetcher::new(AddressRules::default(), limits).unwrap();
+        let files = fetcher(AddressRules::default());
         TaskService::new("service".to_owned(), config, &files, || 0)
     };
     for (profile, calls) in [("fal", 0), ("replicate", 1), ("cog", 1)] {
         let service = service(profile, Vec::new()).await;
-        let provider = service_of(load(settings(profile, &service, &[])).unwrap());
+        let provider = service_of(provider(&table(profile, &service, &[])));
         provider.probe().await.unwrap();
         assert_eq!(
             (service.calls().len(), submissions(&service).len()),
@@ -443,7 +407,7 @@ async fn a_wrong_profile_is_told_when_the_configuration_is_read() {
     let file = folder.path().join("mine.toml");
     std::fs::write(&file, "extends = \"fal\"\n[submit]\nid = \"request_id\"\n").unwrap();
     let own = format!("profile=file:{}", file.display());
-    for (settings, told) in [
+    for (table, told) in [
         (vec!["kind=task", "profile=fall"], "no profile \"fall\""),
         (vec!["kind=task", "profile=file:/nowhere"], "/nowhere"),
         (vec!["kind=task", &own], "submit.id"),
@@ -456,10 +420,7 @@ async fn a_wrong_profile_is_told_when_the_configuration_is_read() {
             "providers.service.makes",
         ),
     ] {
-        let settings = settings
-            .into_iter()
-            .map(|it| format!("providers.service.{it}"));
-        let wrong = load(settings.collect()).unwrap_err();
+        let wrong = try_provider(&table).unwrap_err();
         assert!(wrong.contains(told), "{told}: {wrong}");
     }
 }

@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 use atelier::config::{Config, Inputs, ProviderConfig};
 use atelier::rpc::proto::{
-    CreateFeatureRequest, CreateRequestRequest, FeatureProperties, GetJobRequest, Job, JobStatus,
-    ListJobsRequest, MediaType,
+    CreateFeatureRequest, CreateRequestRequest, FeatureProperties, Job, JobStatus, ListJobsRequest,
+    MediaType,
 };
 use prost_types::value::Kind;
 
@@ -87,15 +87,7 @@ async fn spoken(server: &TestServer, asked: CreateRequestRequest) -> Job {
     let (_, jobs) = server.create(asked).await;
     let ended = server.ended(jobs[0].id).await;
     assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job);
-    let id = jobs[0].id;
-    let job = server
-        .jobs()
-        .get_job(GetJobRequest {
-            id,
-            ..Default::default()
-        })
-        .await;
-    job.unwrap().into_inner().job.unwrap()
+    server.job(jobs[0].id).await
 }
 
 /// Which program has spoken.
