@@ -12,9 +12,9 @@ use uuid::Uuid;
 
 use crate::{
     app::App,
-    domain::{Error, JobInput, Reason, job::Failure, media_id},
+    domain::{Error, JobInput, Reason, job::Failure, media_id, with_causes},
     entity::job,
-    events::Subject,
+    events::{Subject, Watcher},
     provider::{
         Output, Passage, Picture, Polled, ProgressSender, Provider, ProviderError, Registry,
         Submitted, Task, clean,
@@ -29,6 +29,8 @@ const POLL_FAILURES: u32 = 5;
 /// Bounds of the pause between two polls, whatever the provider says.
 const SHORTEST_POLL: Duration = Duration::from_millis(10);
 const LONGEST_POLL: Duration = Duration::from_secs(60);
+/// The least pause before a poll that a call of the service asks for.
+const TOLD_PAUSE: Duration = Duration::from_millis(100);
 /// Pause before a submission or a task's id is offered to the database again.
 const NOTE_PAUSE: Duration = Duration::from_millis(500);
 /// How long a provider gets to answer to a cancellation.
@@ -43,6 +45,8 @@ pub(super) struct Submission<'a> {
     pub(super) provider: Arc<dyn Provider>,
     passage: &'a Passage,
     pub(super) task: Task,
+    /// Rings when the service tells something of the task, even before it has named it.
+    told: Watcher,
     /// The provider's name of the task, once there is one.
     task_id: OnceLock<String>,
 }
@@ -80,10 +84,12 @@ impl<'a> Submission<'a> {
                 input,
                 pictures: Vec::new(),
                 webhook_url: Some(app.webhook_url(job.id, &submission_key)),
+                answer: None,
                 submission_key,
                 progress,
                 cancelled,
             },
+            told: app.events.watch([Subject::Task(job.id)]),
             task_id: OnceLock::new(),
         })
     }
@@ -104,6 +110,11 @@ impl<'a> Submission<'a> {
     /// Whether another attempt must fetch the provider's work again rather than pay for it again.
     pub(super) fn must_keep_task(&self) -> bool {
         self.task_id.get().is_some() || !self.provider.may_resubmit()
+    }
+
+    /// Whether the provider has the task and cannot be asked for it.
+    pub(super) fn is_silent(&self) -> bool {
+        self.task_id.get().is_some() && !self.provider.can_be_asked()
     }
 
     /// Has the provider make the output; from the task that an earlier attempt left, if there is one.
@@ -284,16 +295,15 @@ impl<'a> Submission<'a> {
         let bounded = |pause: Duration| pause.clamp(SHORTEST_POLL, LONGEST_POLL);
         let mut pause = bounded(first);
         let mut failures = 0;
-        let told = self.app.events.watch([Subject::Task(self.job.id)]);
         loop {
             tokio::select! {
                 () = self.task.cancelled.cancelled() => {
                     return Err(AttemptOutcome::Stopped { keep_task: true });
                 }
-                () = told.changed() => {}
+                () = self.news() => {}
                 () = tokio::time::sleep(pause) => {}
             }
-            match self.provider.poll(&self.task, task_id).await {
+            match self.poll(task_id).await {
                 Ok(Polled::Done(output)) => return Ok(output),
                 Ok(Polled::Failed(ProviderError::Stopped)) | Err(ProviderError::Stopped)
                     if self.task.cancelled.is_cancelled() =>
@@ -316,6 +326,28 @@ impl<'a> Submission<'a> {
                 }
             }
         }
+    }
+
+    /// Waits until the service tells something; a flood of calls does not become a flood of polls.
+    async fn news(&self) {
+        tokio::time::sleep(TOLD_PAUSE).await;
+        self.told.changed().await;
+    }
+
+    async fn poll(&self, task_id: &str) -> Result<Polled, ProviderError> {
+        if self.provider.can_be_asked() {
+            return self.provider.poll(&self.task, task_id).await;
+        }
+        let told = self.app.answer_of(self.job.id, &self.task.submission_key);
+        let answer = told.await.map_err(|error| ProviderError::Transient {
+            detail: with_causes(&error),
+            retry_after: None,
+        })?;
+        let task = Task {
+            answer,
+            ..self.task.clone()
+        };
+        self.provider.poll(&task, task_id).await
     }
 
     fn failed(&self, error: ProviderError) -> AttemptOutcome {

@@ -7,6 +7,7 @@ mod form;
 mod kept;
 mod outputs;
 mod trouble;
+mod webhook;
 
 use std::{
     collections::BTreeSet,
@@ -21,7 +22,7 @@ use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use super::{
-    Polled, Progress, Provider, ProviderError, Submitted, Task, Unfit,
+    Forged, Polled, Progress, Provider, ProviderError, Submitted, Task, Told, Unfit, WebhookCall,
     fetch::Fetcher,
     http::{Api, Effect},
 };
@@ -49,6 +50,8 @@ struct Engine {
     now: fn() -> i64,
     /// Words that nobody knows, by the jobs whose tasks have them, so that each is logged once.
     unknown: Mutex<BTreeSet<(i64, String)>>,
+    /// Those that the service signs its calls with.
+    keys: webhook::Keys,
 }
 
 impl TaskService {
@@ -71,6 +74,7 @@ impl TaskService {
             api,
             now,
             unknown: Mutex::default(),
+            keys: webhook::Keys::default(),
         }))
     }
 }
@@ -94,9 +98,13 @@ impl Provider for TaskService {
     }
 
     fn ready(&self) -> Result<(), String> {
-        let api = self.0.api.as_ref();
-        api.map_err(Clone::clone)?;
-        self.0.credentials().map(|_| ())
+        let api = self.0.api.as_ref().map_err(Clone::clone)?;
+        let call = auth::Signed {
+            method: "GET",
+            url: api.base(),
+            body: &[],
+        };
+        self.0.credentials(&call).map(|_| ())
     }
 
     fn check_feature(
@@ -138,10 +146,18 @@ impl Provider for TaskService {
         self.0.config.profile.of(media_type).pictures != Pictures::Links
     }
 
+    fn can_be_asked(&self) -> bool {
+        !self.0.is_only_told()
+    }
+
+    async fn recognise(&self, call: &WebhookCall) -> Result<Told, Forged> {
+        self.0.recognise(call).await
+    }
+
     /// The call goes on when nobody waits for its answer any more, so that a task that nobody would know of is cancelled.
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {
         let (engine, owned) = (self.0.clone(), task.clone());
-        let waits = self.0.config.profile.of(task.media_type).submit.waits;
+        let waits = self.0.waits(self.0.definition(task));
         let (mut answer, answered) = oneshot::channel();
         let call = async move {
             let submission = engine.submit(&owned);
@@ -210,7 +226,7 @@ impl Engine {
         let told = self
             .send(&submit.call(), url, Some(body), Effect::Pays, timeout)
             .await?;
-        if submit.waits {
+        if self.waits(definition) {
             let answer = trouble::accepted(&definition.errors, &told, Effect::Pays)?;
             let ended = self.ended(task, &values, &Kept::default(), &answer).await;
             match ended {
@@ -248,9 +264,26 @@ impl Engine {
         })
     }
 
+    /// Whether the answer to a submission comes when the work is done.
+    fn waits(&self, definition: &Definition) -> bool {
+        definition.submit.waits && !self.is_only_told()
+    }
+
+    /// Whether only the service's calls tell how a task is.
+    fn is_only_told(&self) -> bool {
+        self.webhook().is_some_and(|webhook| webhook.answers)
+    }
+
     async fn poll(&self, task: &Task, kept: &Kept) -> Result<Polled, ProviderError> {
         let definition = self.definition(task);
         let values = self.values(task)?.with("task_id", kept.id.as_str());
+        if self.is_only_told() {
+            let Some(answer) = &task.answer else {
+                return Ok(self.running(task, &Value::Null, "working"));
+            };
+            let answer = serde_json::from_slice(answer).unwrap_or_default();
+            return self.ended(task, &values, kept, &answer).await;
+        }
         let call = definition.poll.call();
         let url = self.address(&call, &values, kept.poll.as_deref())?;
         let told = self.ask(&call, url, &values).await?;
@@ -338,7 +371,8 @@ impl Engine {
     }
 
     fn pause(&self, definition: &Definition) -> Duration {
-        self.config.poll_every.unwrap_or(definition.poll.every)
+        let every = self.webhook().map_or(definition.poll.every, |it| it.every);
+        self.config.poll_every.unwrap_or(every)
     }
 
     /// Whether the service says that it stops the task, or has ended it.
