@@ -6,6 +6,7 @@ mod calls;
 mod form;
 mod kept;
 mod outputs;
+mod poll;
 mod trouble;
 mod webhook;
 
@@ -16,13 +17,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use reqwest::{StatusCode, header::HeaderMap};
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use super::{
-    Forged, Polled, Progress, Provider, ProviderError, Submitted, Task, Told, Unfit, WebhookCall,
+    Forged, Polled, Provider, ProviderError, Submitted, Task, Told, Unfit, WebhookCall,
     fetch::Fetcher,
     http::{Api, Effect},
 };
@@ -30,7 +31,7 @@ use crate::{
     config::TaskConfig,
     domain::{
         JsonMap, MediaType,
-        profile::{Definition, Filler, Meaning, Pictures},
+        profile::{Definition, Filler, Pictures},
     },
 };
 use kept::Kept;
@@ -202,7 +203,7 @@ impl Provider for TaskService {
 }
 
 impl Engine {
-    fn definition(&self, task: &Task) -> &Definition {
+    pub(super) fn definition(&self, task: &Task) -> &Definition {
         self.config.profile.of(task.media_type)
     }
 
@@ -270,107 +271,11 @@ impl Engine {
     }
 
     /// Whether only the service's calls tell how a task is.
-    fn is_only_told(&self) -> bool {
+    pub(super) fn is_only_told(&self) -> bool {
         self.webhook().is_some_and(|webhook| webhook.answers)
     }
 
-    async fn poll(&self, task: &Task, kept: &Kept) -> Result<Polled, ProviderError> {
-        let definition = self.definition(task);
-        let values = self.values(task)?.with("task_id", kept.id.as_str());
-        if self.is_only_told() {
-            let Some(answer) = &task.answer else {
-                return Ok(self.running(task, &Value::Null, "working"));
-            };
-            let answer = serde_json::from_slice(answer).unwrap_or_default();
-            return self.ended(task, &values, kept, &answer).await;
-        }
-        let call = definition.poll.call();
-        let url = self.address(&call, &values, kept.poll.as_deref())?;
-        let told = self.ask(&call, url, &values).await?;
-        if matches!(told.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
-            let words = trouble::shown(&told.body);
-            return Ok(gone(&format!("status {}: {words}", told.status.as_u16())));
-        }
-        let answer = trouble::accepted(&definition.errors, &told, Effect::Asks)?;
-        if definition.poll.status.text(&answer).is_none() {
-            trouble::read(&definition.errors, &told, Effect::Asks)?;
-        }
-        self.ended(task, &values, kept, &answer).await
-    }
-
-    /// What an answer about the task means.
-    async fn ended(
-        &self,
-        task: &Task,
-        values: &Filler,
-        kept: &Kept,
-        answer: &Value,
-    ) -> Result<Polled, ProviderError> {
-        let definition = self.definition(task);
-        let poll = &definition.poll;
-        let word = poll.status.text(answer).unwrap_or_default();
-        let told = || format!("{word:?}: {}", trouble::words(&definition.errors, answer));
-        let failed = |error| Ok(Polled::Failed(error));
-        match self.meaning(task, definition, &word) {
-            Meaning::Done => self.output(task, values, kept, answer).await,
-            Meaning::Waiting => Ok(self.running(task, answer, "waiting")),
-            Meaning::Running => Ok(self.running(task, answer, "working")),
-            Meaning::Failed => failed(
-                trouble::of_task(&definition.errors, answer, None)
-                    .unwrap_or_else(|| ProviderError::Failed(told())),
-            ),
-            Meaning::Rejected => failed(ProviderError::Rejected(told())),
-            Meaning::Expired => Ok(gone(&told())),
-            Meaning::Cancelled => failed(ProviderError::Failed(format!(
-                "cancelled at the service, {}",
-                told()
-            ))),
-            Meaning::Again => failed(ProviderError::Transient {
-                detail: told(),
-                retry_after: None,
-            }),
-        }
-    }
-
-    fn meaning(&self, task: &Task, definition: &Definition, word: &str) -> Meaning {
-        if definition.poll.status.is_empty() {
-            return Meaning::Done;
-        }
-        definition.poll.meaning(word).unwrap_or_else(|| {
-            if self.unknown_words().insert((task.job_id, word.to_owned())) {
-                let (job_id, provider) = (task.job_id, self.name.as_str());
-                tracing::warn!(
-                    job_id,
-                    provider,
-                    word,
-                    "the service says a word that its profile does not know"
-                );
-            }
-            Meaning::Running
-        })
-    }
-
-    fn running(&self, task: &Task, answer: &Value, doing: &str) -> Polled {
-        let definition = self.definition(task);
-        let progress = definition.poll.progress.as_ref();
-        let share = progress.and_then(|it| Some(calls::number(it.at.first(answer)?)? / it.of));
-        let position = definition.poll.queue.text(answer);
-        task.progress.send(Progress {
-            fraction: share.unwrap_or(0.0),
-            message: match position {
-                Some(position) if doing == "waiting" => {
-                    format!("waiting, position {position} in the queue")
-                }
-                _ => doing.to_owned(),
-            },
-            preview: None,
-        });
-        Polled::Running {
-            poll_after: self.pause(definition),
-        }
-    }
-
-    fn pause(&self, definition: &Definition) -> Duration {
+    pub(super) fn pause(&self, definition: &Definition) -> Duration {
         let every = self.webhook().map_or(definition.poll.every, |it| it.every);
         self.config.poll_every.unwrap_or(every)
     }
@@ -414,13 +319,7 @@ impl Engine {
         }
     }
 
-    fn unknown_words(&self) -> std::sync::MutexGuard<'_, BTreeSet<(i64, String)>> {
+    pub(super) fn unknown_words(&self) -> std::sync::MutexGuard<'_, BTreeSet<(i64, String)>> {
         self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn gone(words: &str) -> Polled {
-    Polled::Failed(ProviderError::Failed(format!(
-        "the service does not have the task any more: {words}"
-    )))
 }

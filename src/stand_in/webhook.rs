@@ -113,7 +113,7 @@ impl Desk {
 impl Signer {
     fn headers(self, body: &str) -> HeaderMap {
         let id = Uuid::new_v4().to_string();
-        let now = chrono::Utc::now().timestamp().to_string();
+        let now = now().to_string();
         let headers = match self {
             Self::Nobody => Vec::new(),
             Self::Standard => {
@@ -144,6 +144,14 @@ impl Signer {
         });
         headers.collect()
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whoever verifies a call looks at a clock of his own"
+)]
+fn now() -> i64 {
+    chrono::Utc::now().timestamp()
 }
 
 fn standard(signed: &str) -> String {
