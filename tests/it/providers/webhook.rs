@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use atelier::app::Clock;
 use atelier::config::ProviderConfig;
 use atelier::domain::AddressRules;
 use atelier::entity::job;
@@ -13,7 +14,6 @@ use atelier::rpc::proto::{
 };
 use atelier::server::Role;
 use atelier::stand_in::{Fault, Protocol, StandIn, Step, WEBHOOK_SECRET};
-use chrono::Utc;
 use sea_orm::EntityTrait;
 use serde_json::json;
 
@@ -259,7 +259,7 @@ fn call(body: &serde_json::Value) -> WebhookCall {
         task_id: None,
         headers: reqwest::header::HeaderMap::new(),
         body: body.to_string().into(),
-        at: Utc::now(),
+        at: Clock::system().now(),
     }
 }
 
