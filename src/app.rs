@@ -31,7 +31,7 @@ use crate::{
 pub use catalogue::{ApplyOptions, CatalogueChange, ChangeKind, MadePreview};
 pub use clock::Clock;
 pub use health::{Ailment, Health, Pulse};
-pub use job::Addressee;
+pub use job::{Addressee, Untaken};
 pub use media::{FoundMedia, Unpictured};
 pub use queue::{ANNOUNCE_INTERVAL, AttemptEnd, StoredFile, StoredOutput, WaitingReasons};
 pub use request::{Accepted, Cancellation, Include, Included, ValidRequest, ignored_inputs};

@@ -4,6 +4,7 @@ pub mod feature;
 pub mod idempotency_key;
 pub mod installation;
 pub mod job;
+pub mod job_answer;
 pub mod job_event;
 pub mod media;
 mod named;
@@ -29,6 +30,7 @@ pub fn tables() -> Vec<(String, Vec<String>)> {
         described::<idempotency_key::Entity>(),
         described::<installation::Entity>(),
         described::<job::Entity>(),
+        described::<job_answer::Entity>(),
         described::<job_event::Entity>(),
         described::<media::Entity>(),
         described::<request::Entity>(),

@@ -5,6 +5,7 @@ mod attempt_error;
 mod attempt_outcome;
 mod claim_loop;
 mod derivations;
+mod follow;
 mod heartbeat;
 mod output_writer;
 mod pictures;

@@ -36,7 +36,7 @@ pub use gate::Passage;
 use output::tell_withheld;
 pub use output::{Content, HeldFile, Output, OutputFile};
 pub use registry::{Opening, Registry};
-pub use webhook::{Forged, WebhookCall};
+pub use webhook::{Forged, Told, WebhookCall};
 
 /// A service that makes media from a job's input.
 #[async_trait]
@@ -122,8 +122,13 @@ pub trait Provider: Send + Sync {
         ))
     }
 
-    /// Checks that a call to [`Task::webhook_url`] comes from the service. Returns the task's id if the call tells it.
-    async fn recognise(&self, call: &WebhookCall) -> Result<Option<String>, Forged> {
+    /// Whether an accepted task can be asked for; otherwise only a call to [`Task::webhook_url`] tells how it is.
+    fn can_be_asked(&self) -> bool {
+        true
+    }
+
+    /// Checks that a call to [`Task::webhook_url`] comes from the service, and tells what it is.
+    async fn recognise(&self, call: &WebhookCall) -> Result<Told, Forged> {
         let _ = call;
         Err(Forged::Signature)
     }
@@ -171,6 +176,8 @@ pub struct Task {
     pub submission_key: String,
     /// Where the service may tell that the task has come forward.
     pub webhook_url: Option<Url>,
+    /// What it has told there; only for a provider that cannot be asked.
+    pub answer: Option<Bytes>,
     /// Where to tell how far the work is.
     pub progress: ProgressSender,
     /// Cancelled when the attempt must end: time is up, the lease is lost, the server stops. A provider that does the work
@@ -216,6 +223,7 @@ impl Task {
             pictures: Vec::new(),
             submission_key: String::new(),
             webhook_url: None,
+            answer: None,
             progress: ProgressSender::channel().0,
             cancelled: CancellationToken::new(),
         }

@@ -9,6 +9,7 @@ mod openai;
 mod replicate;
 mod sdapi;
 mod studio;
+mod webhook;
 mod works;
 
 use std::{
@@ -34,6 +35,7 @@ use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 pub use fault::{Fault, Step};
+pub use webhook::{Callback, WEBHOOK_SECRET};
 
 /// Most bytes of a call.
 const MAX_BODY: usize = 256 << 20;
@@ -89,6 +91,7 @@ struct Desk {
     calls: Mutex<Vec<Call>>,
     faults: Mutex<Vec<Fault>>,
     files: Mutex<Vec<Bytes>>,
+    callbacks: Mutex<Vec<Callback>>,
     works: works::Works,
 }
 
@@ -132,6 +135,7 @@ impl StandIn {
         let router = routes
             .layer(middleware::from_fn_with_state(desk.clone(), note))
             .route("/stand-in/calls", get(told))
+            .route("/stand-in/callbacks", get(called_back))
             .layer(DefaultBodyLimit::disable())
             .with_state(desk.clone());
         Ok(Self {
@@ -155,6 +159,12 @@ impl StandIn {
     pub fn calls(&self) -> Vec<Call> {
         let calls = self.desk.calls.lock();
         calls.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// All calls back so far.
+    pub fn callbacks(&self) -> Vec<Callback> {
+        let callbacks = self.desk.callbacks.lock();
+        callbacks.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Runs until it fails.
@@ -255,4 +265,9 @@ async fn file(State(desk): State<Arc<Desk>>, Path(number): Path<usize>) -> Respo
 async fn told(State(desk): State<Arc<Desk>>) -> Json<Vec<Call>> {
     let calls = desk.calls.lock();
     Json(calls.unwrap_or_else(PoisonError::into_inner).clone())
+}
+
+async fn called_back(State(desk): State<Arc<Desk>>) -> Json<Vec<Callback>> {
+    let callbacks = desk.callbacks.lock();
+    Json(callbacks.unwrap_or_else(PoisonError::into_inner).clone())
 }

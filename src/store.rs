@@ -11,6 +11,7 @@ pub mod horizon;
 pub mod idempotency_key;
 pub mod installation;
 pub mod job;
+pub mod job_answer;
 pub mod job_event;
 mod lender;
 pub mod media;

@@ -111,6 +111,7 @@ pub(crate) fn task(
         pictures: Vec::new(),
         submission_key: String::new(),
         webhook_url: None,
+        answer: None,
         progress: ProgressSender::channel().0,
         cancelled: CancellationToken::new(),
     }

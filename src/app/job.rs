@@ -28,7 +28,7 @@ use crate::{
 
 use super::App;
 
-pub use webhook::Addressee;
+pub use webhook::{Addressee, Untaken};
 
 /// What a transaction has changed so far.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use super::Config;
 use super::database_url::DatabaseBackend;
 use super::kind::StorageBackend;
-use super::provider::BUILTIN;
+use super::provider::{BUILTIN, ProviderConfig, path};
 use super::reader::Reader;
 
 /// Reports to `reader` every pair of settings in `config` that do not go together.
@@ -51,6 +51,16 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
             "only providers that this program has can be named, which are {known}; not {unknown}"
         );
         reader.contradiction(&["executor.providers"], &expected);
+    }
+    for (name, provider) in &config.providers {
+        if matches!(provider, ProviderConfig::Task(task) if task.webhooks)
+            && config.server.public_url.is_none()
+        {
+            reader.contradiction(
+                &[&path(name, "webhooks"), "server.public_url"],
+                "a service can only call a server whose URL it is told",
+            );
+        }
     }
     let storage = &config.storage;
     if storage.backend == StorageBackend::S3 && storage.bucket.is_none() {

@@ -61,7 +61,7 @@ pub enum Problem {
     /// Settings that do not go together; each with where it comes from.
     Contradiction {
         /// The settings, as `section.key`.
-        keys: Vec<(&'static str, Source)>,
+        keys: Vec<(String, Source)>,
         /// What they must be to each other.
         expected: String,
     },

@@ -19,7 +19,7 @@ use super::quantity::ByteSize;
 use super::reader::Reader;
 use crate::domain::MediaType;
 use crate::domain::command::{Argument, ProgressBy, PromptBy};
-use crate::domain::profile::Profile;
+use crate::domain::profile::{Auth, Profile, Signature};
 use kind::{Arguments, Bindings, Credential, Fields, KindName, Languages, MediaTypes, ProfileName};
 
 pub use kind::Dialect;
@@ -275,6 +275,13 @@ providers! {
         allowed_origins: Vec<Url> = [];
         /// The pause between two polls, where it is not the profile's.
         poll_every: Option<Duration>;
+        /// Whether the service is asked to call `server.public_url` when a task has come forward, so that it is polled less
+        /// often.
+        webhooks: bool = false;
+        /// The secret that it signs these calls with, where it signs by one; written as `api_key` is.
+        webhook_secret: Option<SecretString> as Option<Credential>;
+        /// Where it publishes the keys that it signs them with, where it is not the profile's.
+        webhook_keys: Option<Url>;
         /// How long a call may take, where it is not the profile's.
         timeout: Option<Duration>;
         /// Whether a submission is simply repeated whose answer got lost. `false` where it costs money: such a job fails with
@@ -357,10 +364,14 @@ impl TaskConfig {
     /// What it must have because its profile has it not.
     fn missing(&self) -> Vec<(&'static str, &'static str)> {
         let base = &self.profile.base;
-        let signs = base.auth.as_ref().is_some_and(|auth| auth.jwt.is_some());
+        let signs = base.auth.as_ref().is_some_and(Auth::signs);
         let no_url = self.base_url.is_none() && base.base_url.is_none();
         let no_secret = signs && (self.api_key.is_none() || self.api_secret.is_none());
         let beyond = self.makes.iter().any(|it| !base.makes.contains(it));
+        let webhook = base.webhook.as_ref();
+        let no_webhook = self.webhooks && webhook.is_none();
+        let by_secret = webhook.is_some_and(|it| it.signed == Some(Signature::Standard));
+        let unverified = self.webhooks && by_secret && self.webhook_secret.is_none();
         [
             (no_url, "base_url", "a URL, since the profile has none"),
             (
@@ -369,6 +380,16 @@ impl TaskConfig {
                 "set with api_key, since the profile signs",
             ),
             (beyond, "makes", "what the profile makes, or less"),
+            (
+                no_webhook,
+                "webhooks",
+                "false, since the service calls nobody",
+            ),
+            (
+                unverified,
+                "webhook_secret",
+                "set with webhooks, since the service signs its calls",
+            ),
         ]
         .into_iter()
         .filter_map(|(missing, key, expected)| missing.then_some((key, expected)))

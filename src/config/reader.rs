@@ -125,11 +125,12 @@ impl Reader {
     }
 
     /// Reports that settings contradict one another, unless one of them is wrong by itself.
-    pub(super) fn contradiction(&mut self, keys: &[&'static str], expected: &str) {
+    pub(super) fn contradiction(&mut self, keys: &[&str], expected: &str) {
         if keys.iter().any(|key| self.wrong.contains(*key)) {
             return;
         }
-        let keys = keys.iter().map(|key| (*key, self.source(key))).collect();
+        let sourced = |key: &&str| ((*key).to_owned(), self.source(key));
+        let keys = keys.iter().map(sourced).collect();
         self.problems.push(Problem::Contradiction {
             keys,
             expected: expected.to_owned(),

@@ -13,7 +13,7 @@ use super::MediaType;
 
 pub use format::{
     Auth, Call, Cancel, Definition, Errors, Meaning, Outcome, Pictures, Poll, Probe, Progress,
-    Submit, Webhook,
+    Signature, Submit, Webhook,
 };
 pub use pointer::Pointers;
 pub use template::{Body, Filler, Path, Text};

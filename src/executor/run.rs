@@ -126,7 +126,7 @@ impl Executor {
         let early = tokio::select! {
             outcome = &mut run => return outcome.unwrap_or_else(crashed),
             () = lost.cancelled() => AttemptOutcome::LeaseLost,
-            () = attempt.stopwatch.reaches(self.settings.job_timeout) => self.timed_out(),
+            () = attempt.stopwatch.reaches(self.settings.job_timeout) => self.timed_out(&attempt.submission),
             () = self.stop.cancelled() => AttemptOutcome::Stopped { keep_task: true },
         };
         attempt.submission.task.cancelled.cancel();
@@ -140,12 +140,22 @@ impl Executor {
         }
     }
 
-    fn timed_out(&self) -> AttemptOutcome {
+    /// What a service makes that has only not told of it, nobody knows.
+    fn timed_out(&self, submission: &Submission<'_>) -> AttemptOutcome {
         let seconds = self.settings.job_timeout.as_secs();
-        let sentence = format!("The job took longer than {seconds} seconds.");
-        AttemptOutcome::Failed(
-            AttemptError::permanent(Failure::new(Reason::JobTimedOut, sentence)).keeping_task(),
-        )
+        let failure = match submission.is_silent() {
+            true => Failure::new(
+                Reason::ProviderOutcomeUnknown,
+                format!(
+                    "The generator has not told within {seconds} seconds what became of the task."
+                ),
+            ),
+            false => Failure::new(
+                Reason::JobTimedOut,
+                format!("The job took longer than {seconds} seconds."),
+            ),
+        };
+        AttemptOutcome::Failed(AttemptError::permanent(failure).keeping_task())
     }
 
     /// Records how the attempt ended; again and again while the database is away, for as long as the lease holds. An end

@@ -14,23 +14,18 @@ use crate::{
     app::App,
     domain::{Error, JobInput, Reason, job::Failure, media_id},
     entity::job,
-    events::Subject,
+    events::{Subject, Watcher},
     provider::{
-        Output, Passage, Picture, Polled, ProgressSender, Provider, ProviderError, Registry,
-        Submitted, Task, clean,
+        Output, Passage, Picture, ProgressSender, Provider, ProviderError, Registry, Submitted,
+        Task,
     },
     store::queue::{self, Lease},
 };
 
 use super::{attempt_error::AttemptError, attempt_outcome::AttemptOutcome};
 
-/// How often asking a provider may fail in a row before the attempt gives up.
-const POLL_FAILURES: u32 = 5;
-/// Bounds of the pause between two polls, whatever the provider says.
-const SHORTEST_POLL: Duration = Duration::from_millis(10);
-const LONGEST_POLL: Duration = Duration::from_secs(60);
 /// Pause before a submission or a task's id is offered to the database again.
-const NOTE_PAUSE: Duration = Duration::from_millis(500);
+pub(super) const NOTE_PAUSE: Duration = Duration::from_millis(500);
 /// How long a provider gets to answer to a cancellation.
 const CANCEL_TIME: Duration = Duration::from_secs(5);
 
@@ -43,8 +38,10 @@ pub(super) struct Submission<'a> {
     pub(super) provider: Arc<dyn Provider>,
     passage: &'a Passage,
     pub(super) task: Task,
+    /// Rings when the service tells something of the task, even before it has named it.
+    pub(super) told: Watcher,
     /// The provider's name of the task, once there is one.
-    task_id: OnceLock<String>,
+    pub(super) task_id: OnceLock<String>,
 }
 
 /// A provider's task that works for a job that has ended.
@@ -80,10 +77,12 @@ impl<'a> Submission<'a> {
                 input,
                 pictures: Vec::new(),
                 webhook_url: Some(app.webhook_url(job.id, &submission_key)),
+                answer: None,
                 submission_key,
                 progress,
                 cancelled,
             },
+            told: app.events.watch([Subject::Task(job.id)]),
             task_id: OnceLock::new(),
         })
     }
@@ -104,6 +103,11 @@ impl<'a> Submission<'a> {
     /// Whether another attempt must fetch the provider's work again rather than pay for it again.
     pub(super) fn must_keep_task(&self) -> bool {
         self.task_id.get().is_some() || !self.provider.may_resubmit()
+    }
+
+    /// Whether the provider has the task and cannot be asked for it.
+    pub(super) fn is_silent(&self) -> bool {
+        self.task_id.get().is_some() && !self.provider.can_be_asked()
     }
 
     /// Has the provider make the output; from the task that an earlier attempt left, if there is one.
@@ -246,79 +250,7 @@ impl<'a> Submission<'a> {
         }
     }
 
-    /// Writes the task's id down, however long the database is away: without it a paid task would be lost. The lease ends
-    /// the waiting.
-    async fn note_task(&self, task_id: &str) -> Result<(), AttemptOutcome> {
-        loop {
-            match queue::note_task(self.app.store.writer(), self.lease, task_id).await {
-                Ok(true) => return Ok(()),
-                Ok(false) => return Err(AttemptOutcome::LeaseLost),
-                Err(error) if error.is_of_database() => tokio::time::sleep(NOTE_PAUSE).await,
-                Err(error) => {
-                    let error = AttemptError::from(error);
-                    return Err(AttemptOutcome::Failed(error.keeping_task()));
-                }
-            }
-        }
-    }
-
-    /// Asks for a task until it ends. Its id is written down before the first poll.
-    async fn follow(&self, task_id: String, first: Duration) -> Result<Output, AttemptOutcome> {
-        if clean::text(&task_id) != task_id {
-            return Err(self.failed(ProviderError::Failed(
-                "the task's id cannot be stored".to_owned(),
-            )));
-        }
-        // Kept, so that it can be cancelled even if it was not written down.
-        let task_id = self.task_id.get_or_init(|| task_id);
-        tracing::Span::current().record("task_id", task_id);
-        self.note_task(task_id).await?;
-        self.poll_until_done(task_id, first).await
-    }
-
-    async fn poll_until_done(
-        &self,
-        task_id: &str,
-        first: Duration,
-    ) -> Result<Output, AttemptOutcome> {
-        let bounded = |pause: Duration| pause.clamp(SHORTEST_POLL, LONGEST_POLL);
-        let mut pause = bounded(first);
-        let mut failures = 0;
-        let told = self.app.events.watch([Subject::Task(self.job.id)]);
-        loop {
-            tokio::select! {
-                () = self.task.cancelled.cancelled() => {
-                    return Err(AttemptOutcome::Stopped { keep_task: true });
-                }
-                () = told.changed() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
-            match self.provider.poll(&self.task, task_id).await {
-                Ok(Polled::Done(output)) => return Ok(output),
-                Ok(Polled::Failed(ProviderError::Stopped)) | Err(ProviderError::Stopped)
-                    if self.task.cancelled.is_cancelled() =>
-                {
-                    return Err(AttemptOutcome::Stopped { keep_task: true });
-                }
-                Ok(Polled::Failed(error)) => return Err(self.failed(error)),
-                Ok(Polled::Running { poll_after }) => {
-                    (pause, failures) = (bounded(poll_after), 0);
-                }
-                Err(error) => {
-                    failures += 1;
-                    let error = AttemptError::from(error).keeping_task();
-                    if !error.retryable || failures >= POLL_FAILURES {
-                        return Err(AttemptOutcome::Failed(error));
-                    }
-                    let backoff = Duration::from_secs(1 << failures);
-                    // A service that asks to be left alone is, for as long as the attempt may take.
-                    pause = error.retry_after.unwrap_or(backoff).max(SHORTEST_POLL);
-                }
-            }
-        }
-    }
-
-    fn failed(&self, error: ProviderError) -> AttemptOutcome {
+    pub(super) fn failed(&self, error: ProviderError) -> AttemptOutcome {
         match error {
             ProviderError::Stopped if self.task.cancelled.is_cancelled() => {
                 AttemptOutcome::Stopped { keep_task: false }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app::{ANNOUNCE_INTERVAL, Sweep, Withheld},
     domain::Error,
-    store::Trouble,
+    store::{self, Trouble},
 };
 
 use super::Executor;
@@ -24,7 +24,7 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(30);
 const UNCLAIMED_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Executor {
-    /// Rescues jobs of lost workers, hides old previews, fails those that no worker can run, removes orphaned objects, tells of a storage that
+    /// Rescues jobs of lost workers, hides old previews, forgets answers, fails those that no worker can run, removes orphaned objects, tells of a storage that
     /// is away and folds trends, until the stop. Any number of replicas may do so.
     pub(super) async fn upkeep_loop(&self) {
         tokio::select! {
@@ -41,10 +41,12 @@ impl Executor {
         let mut trouble = Trouble::new("cannot rescue jobs");
         let mut sweeping = Trouble::new("cannot sweep the spool");
         let mut hiding = Trouble::new("cannot hide old previews");
+        let mut forgetting = Trouble::new("cannot forget answers of services");
         loop {
             tokio::time::sleep(self.settings.upkeep_interval).await;
             sweeping.pass(self.sweep_spool().await);
             hiding.pass(self.app.hide_previews().await);
+            forgetting.pass(store::job_answer::forget(self.app.store.writer()).await);
             match trouble.pass(self.app.rescue_jobs().await) {
                 None | Some(0) => {}
                 Some(jobs) => tracing::warn!(jobs, "rescued jobs of lost workers"),

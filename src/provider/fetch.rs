@@ -262,7 +262,8 @@ impl Fetcher {
     }
 }
 
-fn builder() -> ClientBuilder {
+/// A client that follows nothing and tells nobody where it was.
+pub(crate) fn builder() -> ClientBuilder {
     // An error says that another part of the process was first, and its choice is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()

@@ -6,7 +6,9 @@ mod calls;
 mod form;
 mod kept;
 mod outputs;
+mod poll;
 mod trouble;
+mod webhook;
 
 use std::{
     collections::BTreeSet,
@@ -15,13 +17,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use reqwest::{StatusCode, header::HeaderMap};
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use super::{
-    Polled, Progress, Provider, ProviderError, Submitted, Task, Unfit,
+    Forged, Polled, Provider, ProviderError, Submitted, Task, Told, Unfit, WebhookCall,
     fetch::Fetcher,
     http::{Api, Effect},
 };
@@ -29,7 +31,7 @@ use crate::{
     config::TaskConfig,
     domain::{
         JsonMap, MediaType,
-        profile::{Definition, Filler, Meaning, Pictures},
+        profile::{Definition, Filler, Pictures},
     },
 };
 use kept::Kept;
@@ -49,6 +51,8 @@ struct Engine {
     now: fn() -> i64,
     /// Words that nobody knows, by the jobs whose tasks have them, so that each is logged once.
     unknown: Mutex<BTreeSet<(i64, String)>>,
+    /// Those that the service signs its calls with.
+    keys: webhook::Keys,
 }
 
 impl TaskService {
@@ -71,6 +75,7 @@ impl TaskService {
             api,
             now,
             unknown: Mutex::default(),
+            keys: webhook::Keys::default(),
         }))
     }
 }
@@ -94,9 +99,13 @@ impl Provider for TaskService {
     }
 
     fn ready(&self) -> Result<(), String> {
-        let api = self.0.api.as_ref();
-        api.map_err(Clone::clone)?;
-        self.0.credentials().map(|_| ())
+        let api = self.0.api.as_ref().map_err(Clone::clone)?;
+        let call = auth::Signed {
+            method: "GET",
+            url: api.base(),
+            body: &[],
+        };
+        self.0.credentials(&call).map(|_| ())
     }
 
     fn check_feature(
@@ -138,10 +147,18 @@ impl Provider for TaskService {
         self.0.config.profile.of(media_type).pictures != Pictures::Links
     }
 
+    fn can_be_asked(&self) -> bool {
+        !self.0.is_only_told()
+    }
+
+    async fn recognise(&self, call: &WebhookCall) -> Result<Told, Forged> {
+        self.0.recognise(call).await
+    }
+
     /// The call goes on when nobody waits for its answer any more, so that a task that nobody would know of is cancelled.
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {
         let (engine, owned) = (self.0.clone(), task.clone());
-        let waits = self.0.config.profile.of(task.media_type).submit.waits;
+        let waits = self.0.waits(self.0.definition(task));
         let (mut answer, answered) = oneshot::channel();
         let call = async move {
             let submission = engine.submit(&owned);
@@ -186,7 +203,7 @@ impl Provider for TaskService {
 }
 
 impl Engine {
-    fn definition(&self, task: &Task) -> &Definition {
+    pub(super) fn definition(&self, task: &Task) -> &Definition {
         self.config.profile.of(task.media_type)
     }
 
@@ -210,7 +227,7 @@ impl Engine {
         let told = self
             .send(&submit.call(), url, Some(body), Effect::Pays, timeout)
             .await?;
-        if submit.waits {
+        if self.waits(definition) {
             let answer = trouble::accepted(&definition.errors, &told, Effect::Pays)?;
             let ended = self.ended(task, &values, &Kept::default(), &answer).await;
             match ended {
@@ -248,97 +265,19 @@ impl Engine {
         })
     }
 
-    async fn poll(&self, task: &Task, kept: &Kept) -> Result<Polled, ProviderError> {
-        let definition = self.definition(task);
-        let values = self.values(task)?.with("task_id", kept.id.as_str());
-        let call = definition.poll.call();
-        let url = self.address(&call, &values, kept.poll.as_deref())?;
-        let told = self.ask(&call, url, &values).await?;
-        if matches!(told.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
-            let words = trouble::shown(&told.body);
-            return Ok(gone(&format!("status {}: {words}", told.status.as_u16())));
-        }
-        let answer = trouble::accepted(&definition.errors, &told, Effect::Asks)?;
-        if definition.poll.status.text(&answer).is_none() {
-            trouble::read(&definition.errors, &told, Effect::Asks)?;
-        }
-        self.ended(task, &values, kept, &answer).await
+    /// Whether the answer to a submission comes when the work is done.
+    fn waits(&self, definition: &Definition) -> bool {
+        definition.submit.waits && !self.is_only_told()
     }
 
-    /// What an answer about the task means.
-    async fn ended(
-        &self,
-        task: &Task,
-        values: &Filler,
-        kept: &Kept,
-        answer: &Value,
-    ) -> Result<Polled, ProviderError> {
-        let definition = self.definition(task);
-        let poll = &definition.poll;
-        let word = poll.status.text(answer).unwrap_or_default();
-        let told = || format!("{word:?}: {}", trouble::words(&definition.errors, answer));
-        let failed = |error| Ok(Polled::Failed(error));
-        match self.meaning(task, definition, &word) {
-            Meaning::Done => self.output(task, values, kept, answer).await,
-            Meaning::Waiting => Ok(self.running(task, answer, "waiting")),
-            Meaning::Running => Ok(self.running(task, answer, "working")),
-            Meaning::Failed => failed(
-                trouble::of_task(&definition.errors, answer, None)
-                    .unwrap_or_else(|| ProviderError::Failed(told())),
-            ),
-            Meaning::Rejected => failed(ProviderError::Rejected(told())),
-            Meaning::Expired => Ok(gone(&told())),
-            Meaning::Cancelled => failed(ProviderError::Failed(format!(
-                "cancelled at the service, {}",
-                told()
-            ))),
-            Meaning::Again => failed(ProviderError::Transient {
-                detail: told(),
-                retry_after: None,
-            }),
-        }
+    /// Whether only the service's calls tell how a task is.
+    pub(super) fn is_only_told(&self) -> bool {
+        self.webhook().is_some_and(|webhook| webhook.answers)
     }
 
-    fn meaning(&self, task: &Task, definition: &Definition, word: &str) -> Meaning {
-        if definition.poll.status.is_empty() {
-            return Meaning::Done;
-        }
-        definition.poll.meaning(word).unwrap_or_else(|| {
-            if self.unknown_words().insert((task.job_id, word.to_owned())) {
-                let (job_id, provider) = (task.job_id, self.name.as_str());
-                tracing::warn!(
-                    job_id,
-                    provider,
-                    word,
-                    "the service says a word that its profile does not know"
-                );
-            }
-            Meaning::Running
-        })
-    }
-
-    fn running(&self, task: &Task, answer: &Value, doing: &str) -> Polled {
-        let definition = self.definition(task);
-        let progress = definition.poll.progress.as_ref();
-        let share = progress.and_then(|it| Some(calls::number(it.at.first(answer)?)? / it.of));
-        let position = definition.poll.queue.text(answer);
-        task.progress.send(Progress {
-            fraction: share.unwrap_or(0.0),
-            message: match position {
-                Some(position) if doing == "waiting" => {
-                    format!("waiting, position {position} in the queue")
-                }
-                _ => doing.to_owned(),
-            },
-            preview: None,
-        });
-        Polled::Running {
-            poll_after: self.pause(definition),
-        }
-    }
-
-    fn pause(&self, definition: &Definition) -> Duration {
-        self.config.poll_every.unwrap_or(definition.poll.every)
+    pub(super) fn pause(&self, definition: &Definition) -> Duration {
+        let every = self.webhook().map_or(definition.poll.every, |it| it.every);
+        self.config.poll_every.unwrap_or(every)
     }
 
     /// Whether the service says that it stops the task, or has ended it.
@@ -380,13 +319,7 @@ impl Engine {
         }
     }
 
-    fn unknown_words(&self) -> std::sync::MutexGuard<'_, BTreeSet<(i64, String)>> {
+    pub(super) fn unknown_words(&self) -> std::sync::MutexGuard<'_, BTreeSet<(i64, String)>> {
         self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn gone(words: &str) -> Polled {
-    Polled::Failed(ProviderError::Failed(format!(
-        "the service does not have the task any more: {words}"
-    )))
 }

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::HeaderMap;
 use ring::signature::{ED25519, UnparsedPublicKey};
+use serde_json::Value;
 use sha2::Sha256;
 
 use crate::domain::sha256_hex;
@@ -17,6 +18,9 @@ const TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 /// A call to the address that a task was submitted with.
 #[derive(Clone, Debug)]
 pub struct WebhookCall {
+    /// What is written down of the task, as [`Submitted::Accepted`](super::Submitted::Accepted) had it; `None` while the
+    /// submission is not answered yet.
+    pub task_id: Option<String>,
     /// Its headers.
     pub headers: HeaderMap,
     /// Its bytes, which are signed as they are.
@@ -25,9 +29,26 @@ pub struct WebhookCall {
     pub at: DateTime<Utc>,
 }
 
-/// Why a call is not from the service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// What a call of a service is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The task has come forward.
+    News,
+    /// The same, and this is how it is: the service cannot be asked.
+    Answer,
+    /// It asks whether we are there, and waits for this answer.
+    Challenge(Value),
+}
+
+/// Why a call is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Forged {
+    /// It tells of a task that was not submitted with this address.
+    #[error("the call is of another task")]
+    Task,
+    /// It may be the service's.
+    #[error("the service's keys cannot be had: {0}")]
+    NoKeys(String),
     /// A header of the signature is missing, or is none.
     #[error("the header {0} is missing or cannot be read")]
     Header(&'static str),
@@ -126,6 +147,7 @@ mod tests {
             )
         });
         WebhookCall {
+            task_id: None,
             headers: headers.collect(),
             body: Bytes::copy_from_slice(body.as_bytes()),
             at: DateTime::from_timestamp(at, 0).unwrap(),

@@ -78,8 +78,7 @@ impl Notes {
 /// Answers a call within its span, which outlives the answer's head for as long as its body streams.
 pub(super) async fn in_span(call: Request, next: Next) -> Response {
     let began = Instant::now();
-    let path = call.uri().path();
-    let rpc = path[..path.floor_char_boundary(MAX_PATH_BYTES)].to_owned();
+    let rpc = shown(call.uri().path());
     let trace = trace_of(call.headers());
     let language = language_of(call.headers());
     let span = tracing::error_span!(
@@ -112,6 +111,15 @@ pub(super) async fn in_span(call: Request, next: Next) -> Response {
             language,
         })
     })
+}
+
+/// A path as the log has it: not too long, and without the secret that the address of a webhook ends with.
+fn shown(path: &str) -> String {
+    let path = match path.rsplit_once('/') {
+        Some((place, _)) if place.starts_with("/webhooks/") => place,
+        _ => path,
+    };
+    path[..path.floor_char_boundary(MAX_PATH_BYTES)].to_owned()
 }
 
 fn language_of(headers: &HeaderMap) -> Language {
@@ -265,5 +273,20 @@ impl HttpBody for InSpan {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_has_a_path_without_its_secret() {
+        assert_eq!(shown("/webhooks/17/6f1ed0"), "/webhooks/17");
+        assert_eq!(
+            shown("/atelier.v1.JobService/GetJob"),
+            "/atelier.v1.JobService/GetJob"
+        );
+        assert_eq!(shown(&"é".repeat(MAX_PATH_BYTES)).len(), MAX_PATH_BYTES);
     }
 }

@@ -6,7 +6,7 @@ mod webhook;
 use axum::{
     Router,
     body::Body,
-    extract::{DefaultBodyLimit, Path, Query, State},
+    extract::{Path, Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -28,10 +28,7 @@ pub(super) fn router(app: App) -> Router {
     let health = health::router(app.health.clone());
     Router::new()
         .route("/media/{*path}", get(media))
-        .route(
-            "/webhooks/{job_id}/{secret}",
-            post(webhook::take).layer(DefaultBodyLimit::max(webhook::MAX_BODY)),
-        )
+        .route("/webhooks/{job_id}/{secret}", post(webhook::take))
         .with_state(app)
         .merge(health)
 }

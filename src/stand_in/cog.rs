@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
+    body::{Body, to_bytes},
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
@@ -14,7 +15,8 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{
-    Desk, Step,
+    Desk, MAX_BODY, Step,
+    webhook::Signer,
     works::{State as At, Work},
 };
 use crate::domain::MediaType;
@@ -79,7 +81,11 @@ async fn start(
         .unwrap_or_default()
         .to_owned();
     let work = desk.works.add(id, &model, body["input"].take());
-    let running = tokio::spawn(run(desk, work.clone()));
+    let running = run(desk.clone(), work.clone());
+    let running = match body["webhook"].as_str() {
+        Some(url) => tokio::spawn(run_and_call_back(desk, running, url.to_owned())),
+        None => tokio::spawn(running),
+    };
     if headers
         .get("prefer")
         .is_some_and(|it| it == "respond-async")
@@ -91,6 +97,20 @@ async fn start(
     let ended = running.await;
     waits.disarm();
     ended.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+/// The call has what is answered to who waits.
+async fn run_and_call_back(
+    desk: Arc<Desk>,
+    running: impl Future<Output = Response>,
+    url: String,
+) -> Response {
+    let (parts, body) = running.await.into_parts();
+    let body = to_bytes(body, MAX_BODY).await.unwrap_or_default();
+    let fault = desk.before_callback().await;
+    let told = serde_json::from_slice(&body).unwrap_or_default();
+    desk.call_back(&url, Signer::Nobody, told, &fault).await;
+    Response::from_parts(parts, Body::from(body))
 }
 
 async fn run(desk: Arc<Desk>, work: Work) -> Response {

@@ -10,9 +10,11 @@ use axum::{
     routing::{get, post},
 };
 use serde_json::{Value, json};
+use url::Url;
 
 use super::{
     Desk, Step, file,
+    webhook::{Signer, published},
     works::{State as At, Work},
 };
 use crate::domain::MediaType;
@@ -20,6 +22,7 @@ use crate::domain::MediaType;
 pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()
         .route("/files/{number}", get(file))
+        .route("/.well-known/jwks.json", get(published))
         .route("/{owner}/{app}/requests/{id}/status", get(status))
         .route(
             "/{owner}/{app}/requests/{id}/cancel",
@@ -51,12 +54,36 @@ async fn submit(
     let work = desk
         .works
         .add(None, uri.path().trim_start_matches('/'), input);
+    if let Some(url) = webhook_of(&uri) {
+        tokio::spawn(call_back(desk, work.clone(), url, base(&headers)));
+    }
     Json(addresses(
         &headers,
         &work,
         json!({ "status": "IN_QUEUE", "queue_position": 1 }),
     ))
     .into_response()
+}
+
+fn webhook_of(uri: &Uri) -> Option<String> {
+    let uri = Url::parse(&format!("http://stand-in{uri}")).ok()?;
+    let mut query = uri.query_pairs();
+    query.find_map(|(name, value)| (name == "fal_webhook").then(|| value.into_owned()))
+}
+
+/// It tells what was made, too, and whether it went well.
+async fn call_back(desk: Arc<Desk>, work: Work, url: String, base: String) {
+    let fault = desk.before_callback().await;
+    let Some(work) = desk.works.finish(&work.id) else {
+        return;
+    };
+    let (status, answer) = outcome(&desk, &work, &base).await;
+    let word = if status.is_success() { "OK" } else { "ERROR" };
+    let body = json!({
+        "request_id": work.id, "gateway_request_id": work.id, "status": word, "payload": answer,
+        "error": answer.get("detail").map(Value::to_string),
+    });
+    desk.call_back(&url, Signer::Fal, body, &fault).await;
 }
 
 async fn status(
@@ -101,29 +128,40 @@ async fn result(
     let Some(work) = desk.works.get(&id) else {
         return told(StatusCode::NOT_FOUND, "Request not found");
     };
+    let (status, answer) = outcome(&desk, &work, &base(&headers)).await;
+    (status, Json(answer)).into_response()
+}
+
+async fn outcome(desk: &Desk, work: &Work, base: &str) -> (StatusCode, Value) {
+    let detail = |detail: &str| json!({ "detail": detail });
     if work.cancelled.is_cancelled() {
         let detail =
             json!({ "detail": "The request was cancelled", "error_type": "client_cancelled" });
-        return (StatusCode::BAD_REQUEST, Json(detail)).into_response();
+        return (StatusCode::BAD_REQUEST, detail);
     }
     if work.state() != At::Done {
-        return told(StatusCode::BAD_REQUEST, "Request is still in progress");
+        return (
+            StatusCode::BAD_REQUEST,
+            detail("Request is still in progress"),
+        );
     }
     if work.prompt().is_none() {
-        let detail =
+        let missing =
             json!([{ "loc": ["body", "prompt"], "msg": "Field required", "type": "missing" }]);
         return (
             StatusCode::UNPROCESSABLE_ENTITY,
-            Json(json!({ "detail": detail })),
-        )
-            .into_response();
+            json!({ "detail": missing }),
+        );
     }
     match work.file().await {
         Ok(bytes) => {
-            let url = format!("{}/files/{}", base(&headers), desk.keep(bytes));
-            Json(output(&work, &url)).into_response()
+            let url = format!("{base}/files/{}", desk.keep(bytes));
+            (StatusCode::OK, output(work, &url))
         }
-        Err(error) => told(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        Err(error) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            detail(&error.to_string()),
+        ),
     }
 }
 

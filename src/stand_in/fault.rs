@@ -36,6 +36,12 @@ pub enum Fault {
     Hang,
     /// The answer does not end.
     Endless,
+    /// Of a webhook: it is not sent.
+    Lost,
+    /// Of a webhook: it is sent twice.
+    Twice,
+    /// Of a webhook: it is not what was signed.
+    Forged,
     /// It happens to the next call of this kind, instead of one that has something made.
     On {
         /// Which one.
@@ -59,6 +65,8 @@ pub enum Step {
     File,
     /// Stops it.
     Cancel,
+    /// It is the service that calls.
+    Webhook,
 }
 
 impl Fault {
@@ -73,7 +81,7 @@ impl Fault {
     /// The answer, unless the right one is to be given.
     pub(super) async fn happen(self) -> Option<Response> {
         match self {
-            Self::None => None,
+            Self::None | Self::Lost | Self::Twice | Self::Forged => None,
             Self::Delay(milliseconds) => {
                 tokio::time::sleep(Duration::from_millis(milliseconds)).await;
                 None

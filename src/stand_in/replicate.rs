@@ -12,9 +12,10 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
-    Desk, Step,
+    Desk, Fault, Step,
     fal::base,
     file,
+    webhook::{Signer, WEBHOOK_SECRET},
     works::{State as At, Work},
 };
 use crate::domain::MediaType;
@@ -22,6 +23,7 @@ use crate::domain::MediaType;
 pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()
         .route("/v1/account", get(account))
+        .route("/v1/webhooks/default/secret", get(secret))
         .route("/v1/predictions", post(of_version))
         .route("/v1/models/{owner}/{name}/predictions", post(of_model))
         .route("/v1/predictions/{id}", get(status))
@@ -37,13 +39,20 @@ async fn account(headers: HeaderMap) -> Response {
     }
 }
 
+async fn secret(headers: HeaderMap) -> Response {
+    match is_known(&headers) {
+        true => Json(json!({ "key": WEBHOOK_SECRET })).into_response(),
+        false => unknown(),
+    }
+}
+
 async fn of_version(
     State(desk): State<Arc<Desk>>,
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> Response {
     let version = body["version"].as_str().unwrap_or_default().to_owned();
-    create(&desk, &headers, &version, body).await
+    create(desk, &headers, &version, body).await
 }
 
 async fn of_model(
@@ -52,11 +61,11 @@ async fn of_model(
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> Response {
-    create(&desk, &headers, &format!("{owner}/{name}"), body).await
+    create(desk, &headers, &format!("{owner}/{name}"), body).await
 }
 
 /// With `Prefer: wait` the answer comes when the work is done.
-async fn create(desk: &Desk, headers: &HeaderMap, model: &str, mut body: Value) -> Response {
+async fn create(desk: Arc<Desk>, headers: &HeaderMap, model: &str, mut body: Value) -> Response {
     if let Some(answer) = desk.met_fault(Step::Submit).await {
         return answer;
     }
@@ -69,6 +78,10 @@ async fn create(desk: &Desk, headers: &HeaderMap, model: &str, mut body: Value) 
         return (StatusCode::UNPROCESSABLE_ENTITY, Json(detail)).into_response();
     }
     let mut work = desk.works.add(None, model, input);
+    if let Some(url) = body["webhook"].as_str() {
+        let url = url.to_owned();
+        tokio::spawn(call_back(desk.clone(), work.clone(), url, base(headers)));
+    }
     if headers
         .get("prefer")
         .is_some_and(|it| it.as_bytes().starts_with(b"wait"))
@@ -79,7 +92,7 @@ async fn create(desk: &Desk, headers: &HeaderMap, model: &str, mut body: Value) 
     }
     (
         StatusCode::CREATED,
-        Json(prediction(desk, headers, &work).await),
+        Json(prediction(&desk, &base(headers), &work).await),
     )
         .into_response()
 }
@@ -93,7 +106,7 @@ async fn status(
         return answer;
     }
     match desk.works.look(&id) {
-        Some(work) => Json(prediction(&desk, &headers, &work).await).into_response(),
+        Some(work) => Json(prediction(&desk, &base(&headers), &work).await).into_response(),
         None => (
             StatusCode::NOT_FOUND,
             Json(json!({ "detail": "Not found.", "status": 404 })),
@@ -120,11 +133,23 @@ async fn cancel(
     if work.state() != At::Done {
         work.cancelled.cancel();
     }
-    Json(prediction(&desk, &headers, &work).await).into_response()
+    Json(prediction(&desk, &base(&headers), &work).await).into_response()
 }
 
-async fn prediction(desk: &Desk, headers: &HeaderMap, work: &Work) -> Value {
-    let own = format!("{}/v1/predictions/{}", base(headers), work.id);
+/// It calls when it begins as well.
+async fn call_back(desk: Arc<Desk>, work: Work, url: String, base: String) {
+    let started = prediction(&desk, &base, &work).await;
+    desk.call_back(&url, Signer::Standard, started, &Fault::None)
+        .await;
+    let fault = desk.before_callback().await;
+    if let Some(work) = desk.works.finish(&work.id) {
+        let ended = prediction(&desk, &base, &work).await;
+        desk.call_back(&url, Signer::Standard, ended, &fault).await;
+    }
+}
+
+async fn prediction(desk: &Desk, base: &str, work: &Work) -> Value {
+    let own = format!("{base}/v1/predictions/{}", work.id);
     let mut answer = json!({
         "id": work.id, "model": work.model, "version": "hidden", "input": work.input, "logs": "", "output": null,
         "error": null, "created_at": "2026-11-29T00:00:00Z", "started_at": null, "completed_at": null,
@@ -137,7 +162,7 @@ async fn prediction(desk: &Desk, headers: &HeaderMap, work: &Work) -> Value {
         At::Done => {
             answer["completed_at"] = "2026-11-29T00:00:01Z".into();
             answer["metrics"] = json!({ "predict_time": 0.5 });
-            match output(desk, headers, work).await {
+            match output(desk, base, work).await {
                 Ok(output) => {
                     answer["output"] = output;
                     "succeeded"
@@ -153,7 +178,7 @@ async fn prediction(desk: &Desk, headers: &HeaderMap, work: &Work) -> Value {
     answer
 }
 
-async fn output(desk: &Desk, headers: &HeaderMap, work: &Work) -> Result<Value, String> {
+async fn output(desk: &Desk, base: &str, work: &Work) -> Result<Value, String> {
     if work.prompt().is_none() {
         return Err("prompt is required".to_owned());
     }
@@ -162,7 +187,7 @@ async fn output(desk: &Desk, headers: &HeaderMap, work: &Work) -> Result<Value, 
         None => desk.keep(work.file().await.map_err(|error| error.to_string())?),
     };
     desk.works.made(&work.id, number);
-    let url = format!("{}/files/{number}", base(headers));
+    let url = format!("{base}/files/{number}");
     Ok(match work.media_type() {
         MediaType::Image => json!([url]),
         MediaType::Video => json!(url),

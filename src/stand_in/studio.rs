@@ -40,6 +40,7 @@ pub(super) async fn make(order: &Order<'_>) -> Result<Bytes, ProviderError> {
         submission_key: String::new(),
         pictures: Vec::new(),
         webhook_url: None,
+        answer: None,
         progress: ProgressSender::channel().0,
         cancelled: CancellationToken::new(),
     };

@@ -13,6 +13,9 @@ use uuid::Uuid;
 use super::studio::{Order, make};
 use crate::{domain::MediaType, provider::ProviderError};
 
+/// At which look it is done.
+const LOOKS: u32 = 3;
+
 /// All of it, by id.
 #[derive(Default)]
 pub(super) struct Works(Mutex<BTreeMap<String, Work>>);
@@ -66,6 +69,14 @@ impl Works {
         Some(work.clone())
     }
 
+    /// The same, which is done now, unless it was stopped.
+    pub(super) fn finish(&self, id: &str) -> Option<Work> {
+        let mut all = self.all();
+        let work = all.get_mut(id)?;
+        work.looks = LOOKS;
+        Some(work.clone())
+    }
+
     /// Notes what was made of it.
     pub(super) fn made(&self, id: &str, file: usize) {
         if let Some(work) = self.all().get_mut(id) {
@@ -91,7 +102,7 @@ impl Work {
             _ if self.cancelled.is_cancelled() => State::Cancelled,
             0 | 1 => State::Waiting,
             2 => State::Running,
-            _ => State::Done,
+            LOOKS.. => State::Done,
         }
     }
 

@@ -11,3 +11,4 @@ mod sdapi;
 mod starter;
 mod task;
 mod voice;
+mod webhook;

@@ -4,18 +4,35 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
+use serde_json::Value;
 use url::Url;
 
 use crate::{
     app::App,
-    domain::{Caller, Error, JobStatus, sha256_hex},
+    domain::{Caller, Error, sha256_hex},
     entity::job,
-    provider::{Forged, Provider, WebhookCall},
+    provider::{Forged, Provider, Told, WebhookCall},
     store,
 };
 
 /// Digits of the secret in an address.
 const SECRET_DIGITS: usize = 32;
+
+/// Most bytes of a call that tells no more than that something is new, though it may say more.
+const MAX_NEWS: usize = 4 << 20;
+/// The same of one that holds what was made, as base64.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// Why a call is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum Untaken {
+    /// It is not the service's, or nobody can say.
+    #[error(transparent)]
+    Forged(#[from] Forged),
+    /// It cannot be kept.
+    #[error(transparent)]
+    Other(#[from] Error),
+}
 
 /// Whom a call is for.
 pub struct Addressee {
@@ -52,34 +69,59 @@ impl App {
         Ok(provider.map(|provider| Addressee { job, provider }))
     }
 
-    /// Takes a call: whoever waits for the task asks for it now. A late one changes nothing.
+    /// Takes a call: whoever waits for the task asks for it now. A late one changes nothing. Returns what the service wants to
+    /// hear.
     ///
     /// # Errors
-    /// [`Forged`] if it is not from the task's service.
+    /// As [`Untaken`] tells.
     pub async fn take_webhook(
         &self,
         Addressee { job, provider }: Addressee,
         headers: HeaderMap,
         body: Bytes,
-    ) -> Result<(), Forged> {
-        let at = self.clock.now();
-        let told = provider
-            .recognise(&WebhookCall { headers, body, at })
-            .await?;
-        // A call may come before the task's id is written down.
-        let of_another = told
-            .zip(job.provider_task_id)
-            .is_some_and(|(told, ours)| told != ours);
-        if of_another || job.status != JobStatus::Processing {
-            tracing::info!(
-                job_id = job.id,
-                provider = job.provider,
-                "a late webhook is not looked at"
-            );
-            return Ok(());
+    ) -> Result<Option<Value>, Untaken> {
+        let call = WebhookCall {
+            task_id: job.provider_task_id.clone(),
+            headers,
+            body,
+            at: self.clock.now(),
+        };
+        let told = provider.recognise(&call).await?;
+        if let Told::Challenge(answer) = told {
+            return Ok(Some(answer));
+        }
+        if job.status.is_terminal() {
+            let (job_id, provider) = (job.id, job.provider);
+            tracing::info!(job_id, provider, "a late webhook is not looked at");
+            return Ok(None);
+        }
+        if told == Told::Answer {
+            let (key, answer) = (job.submission_key.unwrap_or_default(), call.body.to_vec());
+            store::job_answer::keep(self.store.writer(), job.id, &key, answer).await?;
         }
         self.events.publish_task(job.id);
-        Ok(())
+        Ok(None)
+    }
+
+    /// What the service of a submission has told last.
+    pub async fn answer_of(
+        &self,
+        job_id: i64,
+        submission_key: &str,
+    ) -> Result<Option<Bytes>, Error> {
+        let db = self.store.reader();
+        let answer = store::job_answer::find(db, job_id, submission_key).await?;
+        Ok(answer.map(Bytes::from))
+    }
+}
+
+impl Addressee {
+    /// Most bytes that it reads of a call.
+    pub fn max_bytes(&self) -> usize {
+        match self.provider.can_be_asked() {
+            true => MAX_NEWS,
+            false => MAX_ANSWER,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::{Call, Definition};
+use super::{Call, Definition, Signature};
 
 impl Definition {
     /// Reads it; what is wrong is told with its place.
@@ -19,9 +19,11 @@ impl Definition {
         let must = |holds: bool, wrong: &str| if holds { Ok(()) } else { Err(wrong.to_owned()) };
         let (submit, poll, result) = (&self.submit, &self.poll, &self.result);
         let asks = submit.waits || !poll.url.is_empty() || poll.path.is_some();
+        let webhook = self.webhook.as_ref();
+        let is_told = webhook.is_some_and(|it| it.answers);
         must(submit.path.is_some(), "submit.path: it is missing")?;
         must(
-            submit.waits || !submit.id.is_empty(),
+            (submit.waits && !is_told) || !submit.id.is_empty(),
             "submit.id: it is missing",
         )?;
         must(
@@ -43,21 +45,40 @@ impl Definition {
         let gives = result.bytes || !result.outputs.is_empty() || !result.base64.is_empty();
         must(gives, "result: outputs, base64 or bytes is missing")?;
         if let Some(auth) = &self.auth {
-            let one = auth.header.is_some() != auth.query.is_some();
-            must(one, "auth: either a header or a query is expected")?;
+            let places = [auth.header.is_some(), auth.query.is_some()];
+            let places = places.into_iter().chain([!auth.headers.is_empty()]);
+            let one = places.filter(|is_there| *is_there).count() == 1;
+            must(one, "auth: either a header, headers or a query is expected")?;
             must(
-                auth.jwt.is_none() || auth.value.is_some(),
+                !auth.signs() || auth.value.is_some() || !auth.headers.is_empty(),
                 "auth.value: it is missing",
             )?;
         }
-        check_headers(
-            "headers",
-            self.headers.iter().chain(
-                self.auth
-                    .iter()
-                    .filter_map(|auth| Some((auth.header.as_ref()?, auth.header.as_ref()?))),
-            ),
-        )?;
+        if let Some(webhook) = webhook {
+            let by_keys = webhook.signed == Some(Signature::Fal);
+            must(
+                by_keys == webhook.keys.is_some(),
+                "webhook.keys: they belong to signed = \"fal\"",
+            )?;
+            let is_named = submit
+                .path
+                .as_ref()
+                .is_some_and(|it| it.names("webhook_url"))
+                || submit
+                    .body
+                    .as_ref()
+                    .is_some_and(|it| it.names("webhook_url"));
+            must(
+                is_named,
+                "webhook: neither submit.path nor submit.body names webhook_url",
+            )?;
+            check_headers("webhook.headers", webhook.headers.iter())?;
+        }
+        let empty = String::new();
+        let auth = self.auth.iter();
+        let auth = auth.flat_map(|auth| auth.header.iter().chain(auth.headers.keys()));
+        let auth = auth.map(|name| (name, &empty));
+        check_headers("headers", self.headers.iter().chain(auth))?;
         check_call("submit", &submit.call())?;
         check_call("poll", &poll.call())?;
         check_call("result", &result.call())?;

@@ -56,7 +56,17 @@ pub struct Auth {
     pub header: Option<String>,
     pub query: Option<String>,
     pub value: Option<Text<true>>,
+    #[serde(default)]
+    pub headers: BTreeMap<String, Text<true>>,
     pub jwt: Option<Body<true>>,
+    pub hmac: Option<Text<true>>,
+}
+
+impl Auth {
+    /// Whether it needs a secret beside the key.
+    pub fn signs(&self) -> bool {
+        self.jwt.is_some() || self.hmac.is_some()
+    }
 }
 
 /// One call: those of a profile have these keys and their own.
@@ -206,13 +216,34 @@ pub struct Errors {
     pub again: Vec<String>,
 }
 
-/// Where the service takes the address that it calls.
+/// How the service calls back.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the page on profiles tells every key")]
 pub struct Webhook {
-    pub query: Option<String>,
-    pub body: Option<Pointers>,
+    #[serde(default)]
+    pub headers: Headers,
+    #[serde(default)]
+    pub id: Pointers,
+    pub signed: Option<Signature>,
+    #[serde(default, deserialize_with = "optional_url")]
+    pub keys: Option<Url>,
+    #[serde(default)]
+    pub challenge: Pointers,
+    #[serde(default)]
+    pub answers: bool,
+    #[serde(default = "half_a_minute", deserialize_with = "seconds")]
+    pub every: Duration,
+}
+
+/// How a service signs its calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signature {
+    /// As [Standard Webhooks](https://www.standardwebhooks.com) has it, by a secret.
+    Standard,
+    /// As fal does, by one of the keys that it publishes.
+    Fal,
 }
 
 impl Poll {
@@ -231,6 +262,10 @@ fn one() -> f64 {
 
 fn a_minute() -> Duration {
     Duration::from_secs(60)
+}
+
+fn half_a_minute() -> Duration {
+    Duration::from_secs(30)
 }
 
 fn two_seconds() -> Duration {

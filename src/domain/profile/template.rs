@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::domain::{JsonMap, command, prompt};
 
 /// What a template of a call may name.
-const NAMES: [&str; 29] = [
+const NAMES: [&str; 30] = [
     "answer",
     "aspect_ratio",
     "attempt",
@@ -39,11 +39,22 @@ const NAMES: [&str; 29] = [
     "task_id",
     "user_prompt",
     "variables",
+    "webhook_url",
     "width",
 ];
 
 /// What a template of the credentials may name.
-const NAMES_OF_AUTH: [&str; 3] = ["key", "now", "token"];
+const NAMES_OF_AUTH: [&str; 9] = [
+    "body_sha256",
+    "key",
+    "method",
+    "now",
+    "path",
+    "query",
+    "signature",
+    "signature_base64",
+    "token",
+];
 
 /// What stays as it is in a step of a path.
 const STEP: &AsciiSet = &NON_ALPHANUMERIC

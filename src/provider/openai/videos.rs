@@ -1,5 +1,7 @@
 //! Videos are tasks: all their calls are those of a profile, see docs/providers/profiles.md.
 
+use std::collections::BTreeMap;
+
 use crate::{
     config::{OpenAiConfig, TaskConfig},
     domain::{MediaType, profile::Auth},
@@ -14,10 +16,15 @@ pub(super) fn service(name: &str, config: &OpenAiConfig, files: &Fetcher) -> Tas
             header: config.api_key_header.clone(),
             query: None,
             value: None,
+            headers: BTreeMap::new(),
             jwt: None,
+            hmac: None,
         });
     }
     let task = TaskConfig {
+        webhooks: false,
+        webhook_secret: None,
+        webhook_keys: None,
         profile,
         base_url: Some(config.base_url.clone()),
         api_key: config.api_key.clone(),

@@ -6,7 +6,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
-use super::{CALL_TIME, Engine, form};
+use super::{CALL_TIME, Engine, auth::Signed, form};
 use crate::{
     domain::{
         JobInput, JsonMap,
@@ -48,6 +48,8 @@ impl Engine {
             Pictures::Links => input.media_urls.clone(),
             Pictures::DataUrls | Pictures::Base64 => pictures.collect(),
         };
+        let webhook_url = task.webhook_url.as_ref().map(Url::as_str);
+        let webhook_url = webhook_url.filter(|_| self.config.webhooks);
         let more = [
             ("attempt", json!(task.attempt)),
             ("instructed_prompt", json!(input.instructed_prompt())),
@@ -57,6 +59,7 @@ impl Engine {
             ("model", json!(model)),
             ("model_name", json!(model)),
             ("submission_key", json!(task.submission_key)),
+            ("webhook_url", json!(webhook_url)),
         ];
         values.extend(more.map(|(name, value)| (name.to_owned(), value)));
         Ok(Filler::new(values))
@@ -90,8 +93,14 @@ impl Engine {
     }
 
     /// With the credentials of now, for an address that may get them.
-    pub(super) fn authorized(&self, url: &mut Url) -> Result<Api, ProviderError> {
-        let credentials = self.credentials().map_err(ProviderError::NotReady)?;
+    pub(super) fn authorized(
+        &self,
+        method: &str,
+        url: &mut Url,
+        body: &[u8],
+    ) -> Result<Api, ProviderError> {
+        let call = Signed { method, url, body };
+        let credentials = self.credentials(&call).map_err(ProviderError::NotReady)?;
         let api = self.api()?.with_credentials(credentials.headers);
         if let Some((name, value)) = credentials.query.filter(|_| api.trusts(url)) {
             url.query_pairs_mut().append_pair(&name, &value);
@@ -121,26 +130,34 @@ impl Engine {
         effect: Effect,
         timeout: Duration,
     ) -> Result<Told, ProviderError> {
-        let api = self.authorized(&mut url)?;
         let failed = |error: String| ProviderError::Failed(error);
+        let json = match &body {
+            Some(Sent::Json(Value::Null)) => Some(b"{}".to_vec()),
+            Some(Sent::Json(body)) => {
+                Some(serde_json::to_vec(body).map_err(|error| failed(error.to_string()))?)
+            }
+            _ => None,
+        };
+        let signed = json.as_deref().unwrap_or_default();
+        let api = self.authorized(call.method, &mut url, signed)?;
         let method = Method::from_bytes(call.method.as_bytes())
             .map_err(|error| failed(error.to_string()))?;
         let trusted = api.trusts(&url);
         let mut request = api.request_to(method, url)?.timeout(timeout);
         let general = &self.config.profile.base.headers;
-        for (name, value) in general.iter().chain(call.headers).filter(|_| trusted) {
+        let webhook = self.webhook().filter(|_| effect == Effect::Pays);
+        let fixed = general
+            .iter()
+            .chain(call.headers)
+            .chain(webhook.iter().flat_map(|it| &it.headers));
+        for (name, value) in fixed.filter(|_| trusted) {
             request = request.header(name, value);
         }
-        match body {
-            Some(Sent::Json(body)) => {
-                let body = if body.is_null() { json!({}) } else { body };
-                let body = serde_json::to_vec(&body).map_err(|error| failed(error.to_string()))?;
-                request = request
-                    .header("content-type", "application/json")
-                    .body(body);
-            }
-            Some(Sent::Form(body, files)) => request = request.multipart(form::of(&body, files)),
-            None => {}
+        if let Some(Sent::Form(body, files)) = body {
+            request = request.multipart(form::of(&body, files));
+        } else if let Some(json) = json {
+            let json_type = "application/json";
+            request = request.header("content-type", json_type).body(json);
         }
         api.ask(request, effect).await
     }

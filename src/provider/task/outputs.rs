@@ -114,7 +114,7 @@ impl Engine {
         task: &Task,
         mut url: Url,
     ) -> Result<Result<Content, ProviderError>, ProviderError> {
-        let api = self.authorized(&mut url)?;
+        let api = self.authorized("GET", &mut url, &[])?;
         match api.fetch_any(&url, &[task.media_type.into()]).await {
             Ok(fetched) => Ok(Ok(Content::File(fetched.file))),
             Err(error) => {

@@ -13,7 +13,7 @@ use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use catalogue::{Catalogue, assert_same};
 
 const PROCESSES: usize = 10;
-pub(crate) const MIGRATIONS: u32 = 11;
+pub(crate) const MIGRATIONS: u32 = migration::MIGRATIONS.len() as u32;
 
 #[tokio::test]
 async fn the_first_migration_gives_postgres_exactly_the_schema_of_the_specification() {

@@ -173,6 +173,7 @@ fn task(input: Value) -> (Task, watch::Receiver<Progress>) {
         input: serde_json::from_value::<JobInput>(whole).unwrap(),
         pictures: Vec::new(),
         webhook_url: None,
+        answer: None,
         submission_key: String::new(),
         progress,
         cancelled: CancellationToken::new(),

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use atelier::config::ProviderConfig;
 use atelier::rpc::proto::{
     CancelJobRequest, CreateFeatureRequest, CreateRequestRequest, FeatureProperties, JobStatus,
     MediaType,
@@ -41,6 +42,34 @@ on_both_databases! {
         let stop = CancelJobRequest { id: stopped.id, stop_processing: true };
         server.jobs().cancel_job(stop).await.unwrap();
         cog.said("Prediction cancelled").await;
+
+        let runs = fs::read_to_string(cog.folder.path().join("runs")).unwrap();
+        assert_eq!(runs, "draw\nfail\nstop\n");
+    }
+
+    async fn a_real_cog_server_calls_when_it_has_drawn_failed_and_been_stopped(db: TestDatabase) {
+        let cog = Cog::start(programs().await);
+        let server = TestServer::start_with(&db, |config| {
+            config.providers.insert("cog".to_owned(), cog.provider_that_calls());
+        }).await;
+
+        let drawn = server.create(cog.ask(&server, "draw", 0).await).await.1.remove(0);
+        let ended = server.ended(drawn.id).await;
+        assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job);
+        let media = server.media_of(drawn.id).await;
+        assert!(media.iter().any(|media| media.width > 0), "{media:?}");
+
+        let failed = server.create(cog.ask(&server, "fail", 0).await).await.1.remove(0);
+        let ended = server.ended(failed.id).await;
+        assert_eq!(ended.code(), "PROVIDER_FAILED", "{:?}", ended.job);
+        assert!(ended.job.error.unwrap().detail.contains("no such thing"), "its words are for operators");
+
+        let stopped = server.create(cog.ask(&server, "stop", 60).await).await.1.remove(0);
+        cog.runs("stop").await;
+        let stop = CancelJobRequest { id: stopped.id, stop_processing: true };
+        server.jobs().cancel_job(stop).await.unwrap();
+        cog.said("Prediction cancelled").await;
+        assert_eq!(server.ended(stopped.id).await.job.status(), JobStatus::Cancelled);
 
         let runs = fs::read_to_string(cog.folder.path().join("runs")).unwrap();
         assert_eq!(runs, "draw\nfail\nstop\n");
@@ -97,9 +126,21 @@ impl Cog {
         }
     }
 
-    fn provider(&self) -> atelier::config::ProviderConfig {
-        let base = format!("base_url={}", self.url);
-        provider(&["kind=task", "profile=cog", &base, r#"makes=["image"]"#])
+    fn table(&self) -> Vec<String> {
+        let common = ["kind=task", "profile=cog", r#"makes=["image"]"#].map(str::to_owned);
+        common
+            .into_iter()
+            .chain([format!("base_url={}", self.url)])
+            .collect()
+    }
+
+    fn provider(&self) -> ProviderConfig {
+        provider(&self.table())
+    }
+
+    fn provider_that_calls(&self) -> ProviderConfig {
+        let calls = ["webhooks=true", "poll_every=10m"].map(str::to_owned);
+        provider(&[self.table(), calls.to_vec()].concat())
     }
 
     /// A request whose run takes so many seconds.

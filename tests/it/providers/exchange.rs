@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use atelier::config::ProviderConfig;
-use atelier::domain::profile::SHIPPED;
+use atelier::domain::profile::{Profile, SHIPPED};
 use atelier::domain::{AddressRules, JsonMap, MediaType};
 use atelier::provider::openai::OpenAi;
 use atelier::provider::task::TaskService;
@@ -33,6 +33,8 @@ const SECRET: &str = "secret-of-nobody";
 /// Seconds since 1970.
 const NOW: i64 = 1_800_000_000;
 const SUBMISSION_KEY: &str = "5d2c5f0e-8a1b-4c6d-9e3f-0a1b2c3d4e5f";
+/// It is to be told to nobody who is not to call.
+const WEBHOOK_URL: &str = "https://atelier.example/webhooks/1/secret";
 /// Below which the service's paths begin.
 const BASE: &str = "/at";
 
@@ -46,13 +48,26 @@ struct Exchange {
     headers: BTreeMap<String, String>,
     /// What all jobs have.
     job: JsonMap,
+    /// What the submission has besides where the service is to call: the first case is played so, too.
+    webhook: Option<Webhook>,
     case: Vec<Case>,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+enum Webhook {
+    /// Fields of its body, as JSON.
+    Body(String),
+    /// The query of its path.
+    Query(String),
+}
+
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
     name: String,
+    #[serde(skip)]
+    webhooks: bool,
     #[serde(default)]
     job: JsonMap,
     /// How many pictures the request brings, for profiles that take them.
@@ -80,7 +95,7 @@ struct Step {
 }
 
 /// What comes of it.
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 enum Ends {
     /// So many files, each the one that the service has; and what is told of them.
@@ -95,6 +110,31 @@ enum Ends {
 
 fn ok() -> u16 {
     200
+}
+
+impl Exchange {
+    /// The cases, and the first once more with a call that is to come.
+    fn cases(&self) -> Vec<Case> {
+        let mut cases = self.case.clone();
+        let Some(webhook) = &self.webhook else {
+            return cases;
+        };
+        let mut case = cases[0].clone();
+        case.name.push_str(", and the service is to call");
+        case.webhooks = true;
+        let submission = &mut case.step[0];
+        match webhook {
+            Webhook::Query(query) => submission.call.push_str(query),
+            Webhook::Body(fields) => {
+                let json = |text: &str| serde_json::from_str::<JsonMap>(text).unwrap();
+                let mut body = json(submission.body.as_ref().unwrap());
+                body.extend(json(fields));
+                submission.body = Some(Value::Object(body).to_string());
+            }
+        }
+        cases.push(case);
+        cases
+    }
 }
 
 /// What is played, and what came that should not.
@@ -284,10 +324,15 @@ fn kinds(name: &str) -> &'static [&'static str] {
     }
 }
 
-fn provider_of(kind: &str, name: &str, base: &str) -> Box<dyn Provider> {
+fn provider_of(kind: &str, name: &str, base: &str, webhooks: bool) -> Box<dyn Provider> {
     let profile = match kind {
         "openai" => vec![format!("videos={name}"), r#"makes=["video"]"#.to_owned()],
-        _ => vec![format!("profile={name}"), format!("api_secret={SECRET}")],
+        _ => vec![
+            format!("profile={name}"),
+            format!("api_secret={SECRET}"),
+            format!("webhooks={webhooks}"),
+            format!("webhook_secret={SECRET}"),
+        ],
     };
     let common = [
         format!("kind={kind}"),
@@ -330,7 +375,8 @@ fn task(exchange: &Exchange, case: &Case) -> Task {
         input: serde_json::from_value(job).unwrap(),
         pictures: (0..case.pictures).map(picture).collect(),
         submission_key: SUBMISSION_KEY.to_owned(),
-        webhook_url: None,
+        webhook_url: Some(WEBHOOK_URL.parse().unwrap()),
+        answer: None,
         progress: ProgressSender::channel().0,
         cancelled: CancellationToken::new(),
     }
@@ -394,13 +440,14 @@ async fn every_profile_that_ships_speaks_as_its_vendor_describes() {
     for (name, _) in SHIPPED {
         let exchange = exchange(name);
         assert!(exchange.source.contains("2026"), "{name}: read when?");
-        for (kind, case) in kinds(name)
+        let cases = exchange.cases();
+        let cases = kinds(name)
             .iter()
-            .flat_map(|kind| exchange.case.iter().map(move |case| (kind, case)))
-        {
+            .flat_map(|kind| cases.iter().map(move |case| (kind, case)));
+        for (kind, case) in cases.filter(|(kind, case)| **kind == "task" || !case.webhooks) {
             let task = task(&exchange, case);
             let hosts = Hosts::start(&exchange, case, task.media_type).await;
-            let provider = provider_of(kind, name, &hosts.base);
+            let provider = provider_of(kind, name, &hosts.base, case.webhooks);
             let cancels = case.ends == Ends::Cancelled;
             let ends = run(&*provider, task, &hosts.stage, cancels).await;
             let played = hosts.stage.lock().unwrap();
@@ -441,6 +488,16 @@ fn every_profile_has_an_exchange_in_which_it_succeeds_and_one_in_which_it_fails(
             .iter()
             .any(|it| matches!(it, Ends::Refused(_) | Ends::Failed(..)));
         assert!(succeeds && fails, "{name}");
+    }
+}
+
+/// What only calls tell is played with a server that makes them.
+#[test]
+fn every_profile_of_a_service_that_calls_has_an_exchange_in_which_it_is_asked_to() {
+    for (name, text) in SHIPPED {
+        let webhook = Profile::parse(name, text).unwrap().base.webhook;
+        let asked = webhook.is_some_and(|webhook| !webhook.answers);
+        assert_eq!(exchange(name).webhook.is_some(), asked, "{name}");
     }
 }
 

@@ -3,22 +3,24 @@
 use std::time::Duration;
 
 use atelier::config::ProviderConfig;
-use atelier::domain::AddressRules;
+use atelier::domain::{self, AddressRules};
 use atelier::entity::job;
-use atelier::provider::Provider;
 use atelier::provider::task::TaskService;
+use atelier::provider::{Provider, Submitted};
 use atelier::rpc::proto::{
     CancelJobRequest, CreateFeatureRequest, DeleteJobRequest, FeatureProperties, GenerationInput,
     JobStatus, MediaRole, MediaType,
 };
 use atelier::stand_in::{Call, Fault, Protocol, StandIn, Step};
+use hmac::{Hmac, KeyInit, Mac};
 use sea_orm::EntityTrait;
 use serde_json::json;
+use sha2::Sha256;
 
 use crate::support::client::{request_for, scripted_feature};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::process::Process;
-use crate::support::provider::{answer, fetcher, make, provider, stand_in, try_provider};
+use crate::support::provider::{answer, fetcher, make, provider, stand_in, task, try_provider};
 use crate::support::python::python;
 use crate::support::server::{TestServer, within};
 use crate::support::structure::structure;
@@ -376,15 +378,50 @@ async fn start(process: &Process) -> i64 {
     process.create(request_for(feature.id)).await.1.remove(0).id
 }
 
+fn service_of(config: ProviderConfig) -> TaskService {
+    let ProviderConfig::Task(config) = config else {
+        panic!("a task service");
+    };
+    let files = fetcher(AddressRules::default());
+    TaskService::new("service".to_owned(), config, &files, || 17)
+}
+
+#[tokio::test]
+async fn each_call_is_signed_as_the_profile_says_and_the_secret_is_never_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("signed.toml");
+    let text = r#"
+        extends = "replicate"
+        [auth]
+        value = "Bearer {{ key }} {{ now }} {{ signature }}"
+        hmac = "{{ method }} {{ path }} {{ query }} {{ body_sha256 }} {{ now }}"
+    "#;
+    std::fs::write(&file, text).unwrap();
+    let service = stand_in(Protocol::Replicate, Vec::new()).await;
+    let base = format!("base_url={}/v1", service.url());
+    let own = format!("profile=file:{}", file.display());
+    let table = ["kind=task", &own, &base, "api_key=key", "api_secret=unsaid"];
+    let provider = service_of(provider(&table));
+    let (mut task, _) = task(64, 64);
+    task.input.model = Some("owner/painter".to_owned());
+    let Ok(Submitted::Accepted { task_id, .. }) = provider.submit(&task).await else {
+        panic!("a task");
+    };
+    provider.poll(&task, &task_id).await.unwrap();
+    let calls = service.calls();
+    let nothing = domain::sha256_hex(b"");
+    let said = format!("GET /v1/predictions/{task_id}  {nothing} 17");
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"unsaid").unwrap();
+    mac.update(said.as_bytes());
+    let signature = domain::hex(&mac.finalize().into_bytes());
+    let expected = format!("Bearer key 17 {signature}");
+    assert_eq!(calls[1].header("authorization"), Some(&*expected));
+    assert_ne!(calls[0].header("authorization"), Some(&*expected));
+    assert!(!serde_json::to_string(&calls).unwrap().contains("unsaid"));
+}
+
 #[tokio::test]
 async fn a_probe_makes_nothing() {
-    let service_of = |config: ProviderConfig| {
-        let ProviderConfig::Task(config) = config else {
-            panic!("a task service");
-        };
-        let files = fetcher(AddressRules::default());
-        TaskService::new("service".to_owned(), config, &files, || 0)
-    };
     for (profile, calls) in [("fal", 0), ("replicate", 1), ("cog", 1)] {
         let service = service(profile, Vec::new()).await;
         let provider = service_of(provider(&table(profile, &service, &[])));

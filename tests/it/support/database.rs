@@ -7,6 +7,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Sta
 use tempfile::TempDir;
 
 use crate::support::postgres::{self, PostgresDatabase};
+use crate::support::server::DEADLINE;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Backend {
@@ -113,6 +114,8 @@ impl TestDatabase {
     pub(crate) async fn connect(&self) -> DatabaseConnection {
         let mut options = ConnectOptions::new(&self.url);
         options.max_connections(1).sqlx_logging(false);
+        // The servers of a busy machine may hold SQLite's lock for long.
+        options.map_sqlx_sqlite_opts(|options| options.busy_timeout(DEADLINE));
         Database::connect(options).await.unwrap()
     }
 }

@@ -25,6 +25,8 @@ pub(crate) fn provider(table: &[impl AsRef<str>]) -> ProviderConfig {
 pub(crate) fn try_provider(table: &[impl AsRef<str>]) -> Result<ProviderConfig, String> {
     let flags = table.iter();
     let flags = flags.map(|line| Flag::Set(format!("providers.service.{}", line.as_ref())));
+    // Some tables need it; the tests' servers are called at their own.
+    let flags = flags.chain([Flag::Set("server.public_url=http://127.0.0.1:1".to_owned())]);
     let inputs = Inputs {
         file: Some("/dev/null".into()),
         flags: flags.collect(),
@@ -74,6 +76,7 @@ pub(crate) fn task(width: u32, height: u32) -> (Task, watch::Receiver<Progress>)
         pictures: Vec::new(),
         submission_key: String::new(),
         webhook_url: None,
+        answer: None,
         progress,
         cancelled: CancellationToken::new(),
     };
