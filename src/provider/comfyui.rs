@@ -55,6 +55,8 @@ pub struct ComfyUi {
 
 struct Parts {
     api: Api,
+    /// For what tells of running jobs.
+    streams: Api,
     workflows: Library,
 }
 
@@ -65,8 +67,11 @@ impl ComfyUi {
             let credentials =
                 credentials(config.api_key_header.as_deref(), config.api_key.as_ref())?;
             let api = Api::new(config.base_url.clone(), credentials, config.timeout, files)?;
-            let workflows = Library::read(&config)?;
-            Ok(Parts { api, workflows })
+            Ok(Parts {
+                streams: api.streaming()?,
+                api,
+                workflows: Library::read(&config)?,
+            })
         };
         let parts = parts();
         let provider = Self {
@@ -162,7 +167,7 @@ impl ComfyUi {
         let known = self.graph(&task.input);
         let known = known.map(|graph| (graph.titles(), graph.sources()));
         let (titles, sources) = known.unwrap_or_default();
-        let (api, overview) = (&self.parts()?.api, Overview::new(titles, sources));
+        let (api, overview) = (&self.parts()?.streams, Overview::new(titles, sources));
         match self.config.dialect {
             Dialect::Native => {
                 let socket = watches::connect(task, api).await;
