@@ -15,10 +15,11 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 use tonic::Code;
 
-use crate::support::client::{request_for, scripted_feature};
+use crate::support::client::{plain_template, request_for, scripted_feature};
 use crate::support::database::on_both_databases;
 use crate::support::http::{browser, get};
 use crate::support::link_host::{LinkHost, picture};
+use crate::support::process::Process;
 use crate::support::provider::{answer, fetcher, provider, stand_in, task};
 use crate::support::refusal::refusal;
 use crate::support::server::{TestServer, within};
@@ -189,6 +190,32 @@ on_both_databases! {
         assert_eq!(paths, [TXT2IMG, "/sdapi/v1/interrupt", TXT2IMG]);
         assert_eq!(server.job(first.id).await.status(), JobStatus::Cancelled);
         assert!(server.media_of(first.id).await.is_empty());
+    }
+
+    async fn a_job_that_waits_for_its_turn_is_not_submitted_when_the_server_is_killed(db: TestDatabase) {
+        let service = stand_in(Protocol::SdApi, vec![Fault::Hang]).await;
+        let media = tempfile::tempdir().unwrap();
+        let settings = ["kind=sdapi".to_owned(), format!("base_url={}", service.url())];
+        let settings = settings.map(|setting| format!("providers.service.{setting}"));
+        let settings: Vec<_> = settings.iter().map(String::as_str).collect();
+        let first = Process::serve(&db, media.path(), &settings).await;
+        let created = first.features().create_feature(feature("picture")).await.unwrap();
+        let asked = request_for(created.into_inner().feature.unwrap().id);
+        let hung = first.create(asked.clone()).await.1.remove(0).id;
+        until(|| drawing(&service).len() == 1).await;
+        let waiting = first.create(asked).await.1.remove(0).id;
+        // Whoever comes later has been claimed by then, so that the other one has been passed over.
+        let drawn = CreateFeatureRequest { properties: None, ..scripted_feature("drawn") };
+        let drawn = first.features().create_feature(drawn).await.unwrap().into_inner().feature.unwrap().id;
+        let drawn = first.create(request_for(drawn)).await.1.remove(0).id;
+        first.completed(drawn).await;
+        let reason = first.job(waiting).await.waiting_reason;
+        assert!(reason.contains("as many jobs as it may"), "{reason}");
+        first.kill();
+        let second = Process::serve(&db, media.path(), &settings).await;
+        assert_eq!(second.ended(hung).await.code(), "PROVIDER_OUTCOME_UNKNOWN");
+        second.completed(waiting).await;
+        assert_eq!(drawing(&service).len(), 2);
     }
 
     async fn what_somebody_interrupted_at_the_service_is_made_again(db: TestDatabase) {
