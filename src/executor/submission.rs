@@ -41,7 +41,7 @@ pub(super) struct Submission<'a> {
     pub(super) job: &'a job::Model,
     pub(super) lease: &'a Lease,
     pub(super) provider: Arc<dyn Provider>,
-    passage: &'a Passage,
+    pub(super) passage: &'a Passage,
     pub(super) task: Task,
     /// The provider's name of the task, once there is one.
     task_id: OnceLock<String>,
@@ -139,9 +139,7 @@ impl<'a> Submission<'a> {
             pictures,
             ..self.with_links().await?
         };
-        let submitted = self.provider.submit(&task).await;
-        self.passage.tell(&submitted);
-        match submitted {
+        match self.passage.submit(&*self.provider, &task).await {
             Ok(Submitted::Done(output)) => Ok(output),
             Ok(Submitted::Accepted {
                 task_id,

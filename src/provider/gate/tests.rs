@@ -65,6 +65,10 @@ fn what_an_outcome_tells_of_the_provider() {
         sentence: String::new(),
         detail: String::new(),
     };
+    let timed_out = ProviderError::TimedOut {
+        limit: SECOND,
+        detail: String::new(),
+    };
     let text = String::new;
     for (error, heard) in [
         (ProviderError::Unavailable(text()), Heard::Failure),
@@ -74,7 +78,8 @@ fn what_an_outcome_tells_of_the_provider() {
         (ProviderError::Rejected(text()), Heard::Answer),
         (ProviderError::UnfitInput(text()), Heard::Answer),
         (refused, Heard::Answer),
-        (ProviderError::OutcomeUnknown(text()), Heard::Nothing),
+        (ProviderError::OutcomeUnknown(text()), Heard::Failure),
+        (timed_out, Heard::Failure),
         (ProviderError::Stopped, Heard::Nothing),
     ] {
         assert_eq!(Heard::of(&Err::<(), _>(error.clone())), heard, "{error:?}");
