@@ -1,5 +1,6 @@
 //! ComfyUI servers, and services that speak the Comfy API v2: see docs/providers/comfyui.md.
 
+mod bindings;
 mod native;
 mod outputs;
 mod overview;
@@ -21,14 +22,15 @@ use reqwest::{
 use serde_json::Value;
 
 use super::{
-    Picture, Polled, Provider, ProviderError, Submitted, Task, Unfit,
+    Inputs, Picture, Polled, Preset, Provider, ProviderError, Submitted, Task, Unfit,
     fetch::Fetcher,
     http::{Api, Effect, credentials},
 };
 use crate::{
     config::{ComfyUiConfig, Dialect},
-    domain::{JobInput, JsonMap, MediaType},
+    domain::{JobInput, JsonMap, MediaType, Problem},
 };
+use bindings::Bindings;
 use overview::Overview;
 use watches::Watches;
 use workflow::{Classes, Graph, Library};
@@ -123,7 +125,7 @@ impl ComfyUi {
     async fn fill(&self, task: &Task, graph: &Graph) -> Result<JsonMap, ProviderError> {
         let mut uploaded = BTreeMap::new();
         for (index, picture) in task.pictures.iter().enumerate() {
-            if !graph.takes(&Graph::binding_of(&picture.field)) {
+            if !graph.takes(&bindings::of_picture(&picture.field)) {
                 let sentence = format!("The workflow has no place for {}.", picture.field);
                 return Err(ProviderError::InvalidInput(sentence));
             }
@@ -217,6 +219,12 @@ impl ComfyUi {
         }
     }
 
+    /// Where the workflow of a request takes inputs, if there is one.
+    fn bindings(&self, preset: Preset<'_>) -> Option<Bindings> {
+        let parts = self.parts.as_ref().ok()?;
+        parts.workflows.bindings(&[preset.settings, preset.style])
+    }
+
     /// What is wrong with settings over others, by the workflows themselves and by what the server knows.
     fn unfit(&self, below: &[&JsonMap], level: &JsonMap) -> Vec<Unfit> {
         let Ok(parts) = &self.parts else {
@@ -250,11 +258,12 @@ impl Provider for ComfyUi {
         self.parts.as_ref().map(|_| ()).map_err(Clone::clone)
     }
 
-    /// A style without a workflow of its own stands over settings that are not known here.
-    fn check(&self, _: MediaType, style: &JsonMap, _: &JsonMap) -> Vec<Unfit> {
-        match style.contains_key("workflow") {
-            true => self.unfit(&[], style),
-            false => workflow::check_bindings(style),
+    fn check(&self, preset: Preset<'_>, _: &JsonMap) -> Vec<Unfit> {
+        let (settings, style) = (preset.settings, preset.style);
+        match &self.parts {
+            _ if style.contains_key("workflow") => self.unfit(&[settings], style),
+            Ok(parts) if !style.is_empty() => parts.workflows.check(&[settings], style),
+            _ => Vec::new(),
         }
     }
 
@@ -280,8 +289,14 @@ impl Provider for ComfyUi {
         }
     }
 
-    fn reads(&self, _: MediaType, input: &str) -> bool {
-        !matches!(input, "extra" | "product_url")
+    fn reads(&self, preset: Preset<'_>, input: &str) -> bool {
+        let bindings = self.bindings(preset);
+        bindings.is_none_or(|bindings| bindings::take(&bindings, input))
+    }
+
+    fn check_inputs(&self, preset: Preset<'_>, inputs: &Inputs<'_>) -> Vec<(String, Problem)> {
+        let bindings = self.bindings(preset);
+        bindings.map_or_else(Vec::new, |bindings| bindings::check(&bindings, inputs))
     }
 
     fn takes_pictures(&self, _: MediaType) -> bool {

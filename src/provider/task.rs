@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use super::{
-    Polled, Progress, Provider, ProviderError, Submitted, Task, Unfit,
+    Polled, Preset, Progress, Provider, ProviderError, Submitted, Task, Unfit,
     fetch::Fetcher,
     http::{Api, Effect},
 };
@@ -121,8 +121,8 @@ impl Provider for TaskService {
         self.0.probe().await
     }
 
-    fn reads(&self, media_type: MediaType, input: &str) -> bool {
-        let submit = &self.0.config.profile.of(media_type).submit;
+    fn reads(&self, preset: Preset<'_>, input: &str) -> bool {
+        let submit = &self.0.config.profile.of(preset.media_type).submit;
         let names: &[&str] = match input {
             "user_prompt" => &["prompt", "user_prompt", "instructed_prompt"],
             "user_media_urls" => &["media_urls"],

@@ -64,6 +64,16 @@ async fn asked(server: &TestServer, name: &str, input: GenerationInput) -> Creat
     }
 }
 
+async fn change_provider(server: &TestServer, feature: i64, provider: &str) {
+    let mut feature = server.feature(feature).await;
+    let properties = feature.properties.get_or_insert_default();
+    properties.provider = provider.to_owned();
+    server
+        .update_feature(feature, &["properties.provider"])
+        .await
+        .unwrap();
+}
+
 fn sdapi(service: &StandIn, path: &str, more: &[&str]) -> SdApi {
     let mut config = Config::default();
     configure(service, path, more)(&mut config);
@@ -139,20 +149,43 @@ on_both_databases! {
         ] {
             assert_eq!(calls[0].body[field], expected, "{field}");
         }
-        for name in ["../secret", "a:9> <hypernet:b", ""] {
-            let lora_weights = Some(LoraWeights { weights: [(name.to_owned(), 1.0)].into() });
-            let input = GenerationInput { lora_weights, ..Default::default() };
-            let mut again = asked(&server, &format!("lora-{}", name.len()), input).await;
-            again.user_prompt = "crane".to_owned();
-            match server.requests().create_request(again).await {
-                Ok(created) => {
-                    let ended = server.ended(created.into_inner().jobs[0].id).await;
-                    assert_eq!(ended.code(), "PROVIDER_REJECTED_INPUT", "{name}");
-                }
-                refused => drop(refusal(refused).is(Code::InvalidArgument, ErrorReason::ValidationFailed)),
-            }
+    }
+
+    async fn a_lora_whose_name_cannot_stand_in_a_prompt_is_refused_with_its_field(db: TestDatabase) {
+        let service = stand_in(Protocol::SdApi, Vec::new()).await;
+        let server = TestServer::start_with(&db, configure(&service, "", &["loras=true"])).await;
+        let input = |name: &str| {
+            let weights = [(name.to_owned(), 1.0), ("ink v2".to_owned(), 1.0)].into();
+            GenerationInput { lora_weights: Some(LoraWeights { weights }), ..Default::default() }
+        };
+        let mut asked = asked(&server, "lora", GenerationInput::default()).await;
+        for name in ["../secret", ".hidden", "a:9> <hypernet:b"] {
+            asked.input = Some(input(name));
+            let refused = refusal(server.requests().create_request(asked.clone()).await);
+            let field = format!("input.lora_weights.weights.{name}");
+            refused.is(Code::InvalidArgument, ErrorReason::ValidationFailed).of_fields([&field[..]]);
+            let mut template = plain_template(asked.feature_id, "styled");
+            template.template_data.get_or_insert_default().defaults = Some(input(name));
+            let field = format!("template_data.defaults.lora_weights.weights.{name}");
+            refusal(server.templates().create_template(template).await).of_fields([&field[..]]);
         }
-        assert_eq!(drawing(&service).len(), 1);
+        assert_eq!(drawing(&service).len(), 0);
+    }
+
+    async fn a_lora_of_a_template_from_before_its_provider_is_refused_with_the_template(db: TestDatabase) {
+        let service = stand_in(Protocol::SdApi, Vec::new()).await;
+        let server = TestServer::start_with(&db, configure(&service, "", &["loras=true"])).await;
+        let mut asked = asked(&server, "lora", GenerationInput::default()).await;
+        change_provider(&server, asked.feature_id, "builtin").await;
+        let mut template = plain_template(asked.feature_id, "styled");
+        let weights = [("a:b".to_owned(), 1.0)].into();
+        template.template_data.get_or_insert_default().defaults =
+            Some(GenerationInput { lora_weights: Some(LoraWeights { weights }), ..Default::default() });
+        asked.template_id = Some(server.add_template(template).await.id);
+        change_provider(&server, asked.feature_id, "service").await;
+        refusal(server.requests().create_request(asked.clone()).await).of_fields(["template_id"]);
+        asked.input.get_or_insert_default().lora_weights = Some(LoraWeights { weights: [("ink".to_owned(), 1.0)].into() });
+        server.made(asked).await;
     }
 
     async fn a_picture_is_worked_over_where_its_mask_says_so(db: TestDatabase) {
