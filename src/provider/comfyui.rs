@@ -258,13 +258,20 @@ impl Provider for ComfyUi {
         self.parts.as_ref().map(|_| ()).map_err(Clone::clone)
     }
 
-    fn check(&self, preset: Preset<'_>, _: &JsonMap) -> Vec<Unfit> {
+    fn check(&self, preset: Preset<'_>, variables: &JsonMap) -> Vec<Unfit> {
+        let Ok(Parts { workflows, .. }) = &self.parts else {
+            return Vec::new();
+        };
         let (settings, style) = (preset.settings, preset.style);
-        match &self.parts {
-            _ if style.contains_key("workflow") => self.unfit(&[settings], style),
-            Ok(parts) if !style.is_empty() => parts.workflows.check(&[settings], style),
-            _ => Vec::new(),
+        let mut wrong = match style.contains_key("workflow") {
+            true => self.unfit(&[settings], style),
+            false if style.is_empty() => Vec::new(),
+            false => workflows.check(&[settings], style),
+        };
+        if let Ok(Some(graph)) = workflows.graph(&[settings, style]) {
+            wrong.extend(graph.check_variables(variables));
         }
+        wrong
     }
 
     fn check_feature(&self, _: MediaType, model: Option<&str>, settings: &JsonMap) -> Vec<Unfit> {

@@ -112,7 +112,10 @@ impl Library {
         });
         let unbound =
             unbound.map(|key| unfit(key, &format!("left out, or bound as settings.{key}")));
-        graph.check().into_iter().chain(unbound).collect()
+        let misfits = graph.misfits("settings.", level).into_iter();
+        let misfits = misfits.map(|(key, expected)| unfit(&key, expected));
+        let wrong = graph.check().into_iter();
+        wrong.chain(unbound).chain(misfits).collect()
     }
 }
 
@@ -194,6 +197,35 @@ impl Graph {
             wrong.push(unfit("bindings.seed", expected));
         }
         wrong
+    }
+
+    /// Those of these variables of a template that their places cannot hold.
+    pub(super) fn check_variables(&self, variables: &JsonMap) -> Vec<Unfit> {
+        let misfits = self.misfits("variables.", variables).into_iter();
+        let misfits = misfits.map(|(key, expected)| Unfit {
+            of_variable: true,
+            ..unfit(&key, expected)
+        });
+        misfits.collect()
+    }
+
+    /// Those of these values of a family of inputs that their places cannot hold, with what they can. Pictures are uploaded
+    /// later.
+    fn misfits(&self, family: &str, values: &JsonMap) -> Vec<(String, &'static str)> {
+        let is_picture = |value: &Value| value.is_object();
+        let values = values.iter().filter(|(_, value)| !is_picture(value));
+        let misfits = values.filter_map(|(name, value)| {
+            let places = self.bindings.get(&format!("{family}{name}"))?;
+            let mut held = places.iter().filter_map(|place| self.held(place));
+            let held = held.find(|held| fitting(held, value, false).is_none())?;
+            let expected = match held {
+                Value::Number(_) => "a number",
+                Value::Bool(_) => "true or false",
+                _ => "a text",
+            };
+            Some((name.clone(), expected))
+        });
+        misfits.collect()
     }
 
     /// The nodes that name their files.

@@ -9,7 +9,7 @@ use atelier::provider::comfyui::ComfyUi;
 use atelier::rpc::proto::{
     CancelJobRequest, CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest,
     FeatureProperties, GenerationInput, Job, JobStatus, LoraWeights, Media, MediaRole, MediaType,
-    ProviderFallback, TemplateData, WatchJobEvent,
+    ProviderFallback, TemplateData, TemplateVariable, TemplateVariableType, WatchJobEvent,
 };
 use atelier::stand_in::{Call, Fault, Protocol, StandIn};
 use serde_json::{Map, Value, json};
@@ -315,6 +315,29 @@ on_both_databases! {
         template.template_data.get_or_insert_default().style = Some(structure(&json!({ "steps": 3, "strength": 1 })));
         let refused = refusal(server.templates().create_template(template).await);
         refused.of_fields(["template_data.style.strength"]);
+    }
+
+    async fn a_variable_that_its_place_cannot_hold_is_refused_with_its_field(db: TestDatabase) {
+        let service = Service::start(Spoken::Native, Vec::new()).await;
+        let server = service.server(&db, &[]).await;
+        let bindings = json!({ "bindings": { "variables.strength": "3.inputs.denoise" } });
+        let feature = server.add_feature(feature(MediaType::Image, bindings)).await.id;
+        let mut template = plain_template(feature, "strong");
+        let data = template.template_data.get_or_insert_default();
+        let kind = TemplateVariableType::String.into();
+        data.variables = vec![TemplateVariable { name: "strength".to_owned(), r#type: kind, ..Default::default() }];
+        let template = Some(server.add_template(template).await.id);
+        let asked = |strength: &str| {
+            let variables = [("strength".to_owned(), value(&json!(strength)))].into();
+            let input = Some(GenerationInput { variables, ..Default::default() });
+            CreateRequestRequest { input, template_id: template, ..request_for(feature) }
+        };
+        let field = "input.variables.strength";
+        let refused = refusal(server.requests().create_request(asked("much")).await);
+        refused.of_fields([field]);
+        refused.says(field, "must be a number");
+        server.made(asked("0.5")).await;
+        assert_eq!(service.workflows()[0]["3"]["inputs"]["denoise"], json!(0.5));
     }
 
     async fn a_picture_that_falls_back_to_a_workflow_without_a_place_fails_the_job_before_anything_is_sent(db: TestDatabase) {

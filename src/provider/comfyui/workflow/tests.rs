@@ -78,6 +78,11 @@ fn each_mistake_of_settings_is_named() {
             "a place",
         ),
         (json!({ "steps": 20 }), "steps", "settings.steps"),
+        (
+            json!({ "steps": "many", "bindings": { "settings.steps": "3.inputs.steps" } }),
+            "steps",
+            "a number",
+        ),
     ] {
         let found = library.check(&[], &map(settings.clone()));
         let told = found
