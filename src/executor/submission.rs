@@ -155,6 +155,13 @@ impl<'a> Submission<'a> {
         }
     }
 
+    /// Lets the next job of the provider begin, for which this one has an output by now.
+    pub(super) fn leave_provider(&self) {
+        if self.passage.leave() {
+            self.app.events.wake_executor();
+        }
+    }
+
     /// The end of an attempt by an error that says that the provider has no task.
     fn not_submitted(&self, error: ProviderError) -> AttemptOutcome {
         match error {

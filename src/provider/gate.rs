@@ -200,12 +200,12 @@ impl SharedGate {
     }
 }
 
-/// What a job holds that has passed the gate of its provider, until it ends.
+/// What a job holds that has passed the gate of its provider, until its output is there or it ends.
 #[derive(Debug)]
 pub struct Passage {
     gate: Option<SharedGate>,
-    /// It took room, which is free again when it ends.
-    counts: bool,
+    /// It has taken room.
+    counts: AtomicBool,
     trial: bool,
     /// The provider was asked and has not answered.
     unanswered: AtomicBool,
@@ -216,7 +216,7 @@ impl Passage {
     pub(super) fn begin(gate: &SharedGate) -> Self {
         Self {
             trial: gate.lock().begin(Instant::now()),
-            counts: true,
+            counts: AtomicBool::new(true),
             gate: Some(gate.clone()),
             unanswered: AtomicBool::new(false),
         }
@@ -226,10 +226,22 @@ impl Passage {
     pub(super) fn beside(gate: Option<&SharedGate>) -> Self {
         Self {
             gate: gate.cloned(),
-            counts: false,
+            counts: AtomicBool::new(false),
             trial: false,
             unanswered: AtomicBool::new(false),
         }
+    }
+
+    /// Gives back the room that it has taken, since the provider has no part in the rest of the job. Whether another job may
+    /// have waited for that.
+    pub fn leave(&self) -> bool {
+        let counted = self.counts.swap(false, Ordering::Relaxed);
+        let Some(gate) = self.gate.as_ref().filter(|_| counted) else {
+            return false;
+        };
+        let mut gate = gate.lock();
+        gate.end(self.trial);
+        self.trial || gate.limits.concurrency > 0
     }
 
     /// Whether the job is the one that tries a provider that is away.
@@ -252,11 +264,7 @@ impl Passage {
         self.unanswered.store(true, Ordering::Relaxed);
         let submitted = provider.submit(task).await;
         self.unanswered.store(false, Ordering::Relaxed);
-        let unknown = matches!(submitted, Err(ProviderError::OutcomeUnknown(_)));
-        // Who had no time to answer is not away.
-        if !(unknown && task.cancelled.is_cancelled()) {
-            self.tell(&submitted);
-        }
+        self.tell(&submitted);
         submitted
     }
 
@@ -279,9 +287,7 @@ impl Passage {
 
 impl Drop for Passage {
     fn drop(&mut self) {
-        if let Some(gate) = self.gate.as_ref().filter(|_| self.counts) {
-            gate.lock().end(self.trial);
-        }
+        self.leave();
     }
 }
 

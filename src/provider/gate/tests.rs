@@ -87,6 +87,22 @@ fn what_an_outcome_tells_of_the_provider() {
     assert_eq!(Heard::of(&Ok(())), Heard::Answer);
 }
 
+#[test]
+fn the_room_of_a_job_is_given_back_once() {
+    let shared = SharedGate(Arc::new(Mutex::new(gate(1, 0))));
+    let room = || shared.lock().room(Instant::now());
+    let first = Passage::begin(&shared);
+    assert_eq!(room(), 0);
+    assert!(first.leave());
+    assert_eq!(room(), 1, "its output is there");
+    let second = Passage::begin(&shared);
+    assert!(!first.leave());
+    drop(first);
+    assert_eq!(room(), 0, "the other one has it");
+    drop(second);
+    assert_eq!(room(), 1);
+}
+
 proptest! {
     /// Whatever happens: never more at a time, never more within any minute, never more than one trial, and never one
     /// before the service wants to be called again.
