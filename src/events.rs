@@ -95,6 +95,11 @@ impl Events {
         watcher
     }
 
+    /// Tells the executor of this process that there may be work for it.
+    pub fn wake_executor(&self) {
+        self.inner.work.notify_one();
+    }
+
     /// Waits until there may be work.
     pub async fn work(&self) {
         self.inner.work.notified().await;

@@ -22,7 +22,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     app::{App, Pulse},
     domain::job::Capability,
-    store::report,
+    store::{queue::AWAY, report},
 };
 
 pub use settings::Settings;
@@ -72,7 +72,7 @@ impl Executor {
         let mut capabilities = self.capabilities();
         for (Capability { provider, .. }, ready) in &mut capabilities {
             if ready.is_ok() && self.app.providers.is_away(provider) {
-                *ready = Err("its service does not answer".to_owned());
+                *ready = Err(AWAY.to_owned());
             }
         }
         capabilities

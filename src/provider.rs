@@ -14,6 +14,7 @@ mod http;
 mod mask;
 pub mod openai;
 mod output;
+mod preset;
 mod registry;
 pub mod scripted;
 pub mod sdapi;
@@ -35,6 +36,7 @@ use crate::domain::{JobInput, JsonMap, MediaType, Problem};
 pub use gate::Passage;
 use output::tell_withheld;
 pub use output::{Content, HeldFile, Output, OutputFile};
+pub use preset::{Inputs, Preset};
 pub use registry::{Opening, Registry};
 pub use webhook::{Forged, Told, WebhookCall};
 
@@ -56,9 +58,9 @@ pub trait Provider: Send + Sync {
         Ok(())
     }
 
-    /// What of a template's style, with the values of its variables, it could not read for media of this type.
-    fn check(&self, media_type: MediaType, style: &JsonMap, variables: &JsonMap) -> Vec<Unfit> {
-        let _ = (media_type, style, variables);
+    /// What of a template's style, with the values of its variables, it could not read over the feature's settings.
+    fn check(&self, preset: Preset<'_>, variables: &JsonMap) -> Vec<Unfit> {
+        let _ = (preset, variables);
         Vec::new()
     }
 
@@ -80,21 +82,21 @@ pub trait Provider: Send + Sync {
     }
 
     /// Whether it reads a field of a request, such as `cfg_scale`; true where it cannot tell.
-    fn reads(&self, media_type: MediaType, input: &str) -> bool {
-        let _ = (media_type, input);
+    fn reads(&self, preset: Preset<'_>, input: &str) -> bool {
+        let _ = (preset, input);
         true
+    }
+
+    /// What of the inputs, by its field, would fail a job.
+    fn check_inputs(&self, preset: Preset<'_>, inputs: &Inputs<'_>) -> Vec<(String, Problem)> {
+        let _ = (preset, inputs);
+        Vec::new()
     }
 
     /// Whether it is handed the pictures that a request brings, in [`Task::pictures`]; otherwise it gets their links.
     fn takes_pictures(&self, media_type: MediaType) -> bool {
         let _ = media_type;
         false
-    }
-
-    /// Most pictures that it works from at once, where it takes any.
-    fn max_pictures(&self, media_type: MediaType) -> usize {
-        let _ = media_type;
-        usize::MAX
     }
 
     /// Whether it has a place for a mask of the first picture, which it then finds by [`Task::mask`].

@@ -5,6 +5,7 @@ mod create;
 mod delete;
 mod hide_previews;
 mod include;
+mod inputs;
 mod links;
 mod retry;
 mod undelete;

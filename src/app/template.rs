@@ -15,6 +15,7 @@ use crate::{
         stored,
     },
     entity::template,
+    provider::{Inputs, Preset},
 };
 
 pub use render::{Rendered, Trial};
@@ -62,12 +63,23 @@ impl App {
         let Some(provider) = self.providers.get(properties.provider()) else {
             return;
         };
+        let preset = Preset {
+            media_type: category,
+            settings: &properties.settings,
+            style: &data.style,
+        };
+        let loras = Inputs::default().with_loras(&data.defaults.lora_weights, |name| {
+            format!("template_data.defaults.lora_weights.weights.{name}")
+        });
+        for (field, problem) in provider.check_inputs(preset, &loras) {
+            checks.add(field, problem);
+        }
         let names = data.variables.iter().map(|variable| &variable.name);
         let defaults = data.variables.iter().filter_map(|variable| {
             let value = variable.default.clone()?;
             Some((variable.name.clone(), value))
         });
-        for unfit in provider.check(category, &data.style, &defaults.collect()) {
+        for unfit in provider.check(preset, &defaults.collect()) {
             let index = names.clone().position(|name| *name == unfit.key);
             let field = match index.filter(|_| unfit.of_variable) {
                 Some(index) => format!("template_data.variables[{index}].default_value"),

@@ -105,8 +105,7 @@ macro_rules! providers {
                 }
             }
 
-            /// How many jobs it gets.
-            pub fn limits(&self) -> ProviderLimits {
+            fn written_limits(&self) -> ProviderLimits {
                 match self {
                     $(Self::$Variant(config) => config.limits,)+
                 }
@@ -433,6 +432,19 @@ pub(super) fn in_place_of_command(name: &str) -> String {
 }
 
 impl ProviderConfig {
+    /// How many jobs it gets. A service of the kind `sdapi` does one at a time, so that no other counts as submitted while it
+    /// only waits for that.
+    pub fn limits(&self) -> ProviderLimits {
+        let limits = self.written_limits();
+        match self {
+            Self::SdApi(_) => ProviderLimits {
+                concurrency: 1,
+                ..limits
+            },
+            _ => limits,
+        }
+    }
+
     /// Where its work is done: the origin of its URL, or its command.
     pub fn place(&self) -> Option<String> {
         let of = |key| {

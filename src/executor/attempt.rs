@@ -38,7 +38,10 @@ impl Attempt<'_> {
             return self.store_output(output, Some(spooled)).await;
         }
         match self.submission.obtain_output().await {
-            Ok(output) => self.store_output(output, None).await,
+            Ok(output) => {
+                self.submission.leave_provider();
+                self.store_output(output, None).await
+            }
             Err(outcome) => outcome,
         }
     }

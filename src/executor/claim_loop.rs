@@ -15,6 +15,8 @@ use super::Executor;
 
 /// How often jobs are looked for that wait for a provider that is away and name another: that walks past all the others.
 const STRANDED_PAUSE: Duration = Duration::from_secs(2);
+/// The same while none is away and nothing is new: jobs of providers that cannot work here come as news.
+const QUIET_PAUSE: Duration = Duration::from_secs(30);
 
 impl Executor {
     /// Takes jobs as slots become free. Wakes up for announced work, for a finished job, and at the poll interval.
@@ -31,7 +33,7 @@ impl Executor {
             tokio::select! {
                 () = self.app.draining.cancelled() => {}
                 Some(finished) = running.join_next() => log_crash(finished),
-                () = self.app.events.work(), if !full => {}
+                () = self.app.events.work(), if !full => turn.has_news = true,
                 () = tokio::time::sleep(self.settings.poll_interval) => {}
             }
         }
@@ -67,7 +69,9 @@ impl Executor {
         let of = |all: Vec<(Capability, _)>| all.into_iter().map(|(capability, _)| capability);
         let ready: Vec<_> = of(ready).collect();
         let away = ready.iter().filter(|it| providers.is_away(&it.provider));
-        let stranded: Vec<_> = away.cloned().chain(of(unready)).collect();
+        let mut stranded: Vec<_> = away.cloned().collect();
+        let some_away = !stranded.is_empty();
+        stranded.extend(of(unready));
         let mut openings = providers.openings(ready);
         // Each in turn is the first to get what is free.
         turn.count = turn.count.wrapping_add(1);
@@ -80,9 +84,7 @@ impl Executor {
             self.claim(running, slots, Claim::Run, &capabilities, trouble)
                 .await;
         }
-        let looked = turn.looked_for_stranded;
-        if !stranded.is_empty() && looked.is_none_or(|looked| looked.elapsed() >= STRANDED_PAUSE) {
-            turn.looked_for_stranded = Some(Instant::now());
+        if !stranded.is_empty() && turn.looks_for_stranded(some_away, Instant::now()) {
             let slots = self.free_slots(running);
             self.claim(running, slots, Claim::FallBack, &stranded, trouble)
                 .await;
@@ -130,6 +132,25 @@ impl Executor {
 struct Turn {
     count: usize,
     looked_for_stranded: Option<Instant>,
+    /// Work was announced since then.
+    has_news: bool,
+}
+
+impl Turn {
+    /// Whether it is time to look for jobs that another provider may run; if so, they are looked for.
+    fn looks_for_stranded(&mut self, some_away: bool, now: Instant) -> bool {
+        let pause = match some_away || self.has_news {
+            true => STRANDED_PAUSE,
+            false => QUIET_PAUSE,
+        };
+        let is_time = self
+            .looked_for_stranded
+            .is_none_or(|looked| now >= looked + pause);
+        if is_time {
+            (self.looked_for_stranded, self.has_news) = (Some(now), false);
+        }
+        is_time
+    }
 }
 
 /// A provider's panic is caught with its attempt, so this would be a defect of the executor itself. The job's lease runs
@@ -137,5 +158,27 @@ struct Turn {
 fn log_crash(finished: Result<(), tokio::task::JoinError>) {
     if let Err(error) = finished {
         tracing::error!(%error, "a job's task crashed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_for_another_provider_are_looked_for_often_only_while_there_may_be_some() {
+        let mut turn = Turn::default();
+        let mut now = Instant::now();
+        assert!(turn.looks_for_stranded(false, now), "what was there before");
+        now += STRANDED_PAUSE;
+        assert!(!turn.looks_for_stranded(false, now));
+        assert!(turn.looks_for_stranded(true, now));
+        turn.has_news = true;
+        assert!(!turn.looks_for_stranded(false, now), "not at once");
+        now += STRANDED_PAUSE;
+        assert!(turn.looks_for_stranded(false, now));
+        now += STRANDED_PAUSE;
+        assert!(!turn.looks_for_stranded(false, now), "the news is known");
+        assert!(turn.looks_for_stranded(false, now + QUIET_PAUSE));
     }
 }

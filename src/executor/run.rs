@@ -126,7 +126,10 @@ impl Executor {
         let early = tokio::select! {
             outcome = &mut run => return outcome.unwrap_or_else(crashed),
             () = lost.cancelled() => AttemptOutcome::LeaseLost,
-            () = attempt.stopwatch.reaches(self.settings.job_timeout) => self.timed_out(&attempt.submission),
+            () = attempt.stopwatch.reaches(self.settings.job_timeout) => {
+                attempt.submission.passage.tell_time_is_up(self.settings.job_timeout);
+                self.timed_out(&attempt.submission)
+            }
             () = self.stop.cancelled() => AttemptOutcome::Stopped { keep_task: true },
         };
         attempt.submission.task.cancelled.cancel();

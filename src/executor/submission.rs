@@ -36,7 +36,7 @@ pub(super) struct Submission<'a> {
     pub(super) job: &'a job::Model,
     pub(super) lease: &'a Lease,
     pub(super) provider: Arc<dyn Provider>,
-    passage: &'a Passage,
+    pub(super) passage: &'a Passage,
     pub(super) task: Task,
     /// Rings when the service tells something of the task, even before it has named it.
     pub(super) told: Watcher,
@@ -143,9 +143,7 @@ impl<'a> Submission<'a> {
             pictures,
             ..self.with_links().await?
         };
-        let submitted = self.provider.submit(&task).await;
-        self.passage.tell(&submitted);
-        match submitted {
+        match self.passage.submit(&*self.provider, &task).await {
             Ok(Submitted::Done(output)) => Ok(output),
             Ok(Submitted::Accepted {
                 task_id,
@@ -158,6 +156,13 @@ impl<'a> Submission<'a> {
             }
             Err(ProviderError::OutcomeUnknown(_)) => self.find_lost().await,
             Err(error) => Err(self.not_submitted(error)),
+        }
+    }
+
+    /// Lets the next job of the provider begin, for which this one has an output by now.
+    pub(super) fn leave_provider(&self) {
+        if self.passage.leave() {
+            self.app.events.wake_executor();
         }
     }
 

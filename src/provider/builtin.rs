@@ -14,7 +14,7 @@ use tokio::task;
 use crate::domain::{Flaw, JobInput, JsonMap, MediaType, Problem};
 
 use super::{
-    Content, Output, OutputFile, Progress, Provider, ProviderError, Submitted, Task, Unfit,
+    Content, Output, OutputFile, Preset, Progress, Provider, ProviderError, Submitted, Task, Unfit,
 };
 
 /// Share of the work that is drawing; the rest is encoding the file.
@@ -49,7 +49,10 @@ impl Provider for Builtin {
         true
     }
 
-    fn check(&self, media_type: MediaType, style: &JsonMap, variables: &JsonMap) -> Vec<Unfit> {
+    fn check(&self, preset: Preset<'_>, variables: &JsonMap) -> Vec<Unfit> {
+        let Preset {
+            media_type, style, ..
+        } = preset;
         let keys: &[&str] = match media_type {
             MediaType::Image | MediaType::Video => &FILLED_BY_VARIABLES,
             MediaType::Audio => &sound::FILLED_BY_VARIABLES,
@@ -64,7 +67,7 @@ impl Provider for Builtin {
         unfit.collect()
     }
 
-    fn reads(&self, _: MediaType, input: &str) -> bool {
+    fn reads(&self, _: Preset<'_>, input: &str) -> bool {
         !UNREAD.contains(&input)
     }
 

@@ -1,5 +1,6 @@
 //! ComfyUI servers, and services that speak the Comfy API v2: see docs/providers/comfyui.md.
 
+mod bindings;
 mod native;
 mod outputs;
 mod overview;
@@ -21,14 +22,15 @@ use reqwest::{
 use serde_json::Value;
 
 use super::{
-    Picture, Polled, Provider, ProviderError, Submitted, Task, Unfit,
+    Inputs, Picture, Polled, Preset, Provider, ProviderError, Submitted, Task, Unfit,
     fetch::Fetcher,
     http::{Api, Effect, credentials},
 };
 use crate::{
     config::{ComfyUiConfig, Dialect},
-    domain::{JobInput, JsonMap, MediaType},
+    domain::{JobInput, JsonMap, MediaType, Problem},
 };
+use bindings::Bindings;
 use overview::Overview;
 use watches::Watches;
 use workflow::{Classes, Graph, Library};
@@ -55,6 +57,8 @@ pub struct ComfyUi {
 
 struct Parts {
     api: Api,
+    /// For what tells of running jobs.
+    streams: Api,
     workflows: Library,
 }
 
@@ -65,8 +69,11 @@ impl ComfyUi {
             let credentials =
                 credentials(config.api_key_header.as_deref(), config.api_key.as_ref())?;
             let api = Api::new(config.base_url.clone(), credentials, config.timeout, files)?;
-            let workflows = Library::read(&config)?;
-            Ok(Parts { api, workflows })
+            Ok(Parts {
+                streams: api.streaming()?,
+                api,
+                workflows: Library::read(&config)?,
+            })
         };
         let parts = parts();
         let provider = Self {
@@ -118,7 +125,7 @@ impl ComfyUi {
     async fn fill(&self, task: &Task, graph: &Graph) -> Result<JsonMap, ProviderError> {
         let mut uploaded = BTreeMap::new();
         for (index, picture) in task.pictures.iter().enumerate() {
-            if !graph.takes(&Graph::binding_of(&picture.field)) {
+            if !graph.takes(&bindings::of_picture(&picture.field)) {
                 let sentence = format!("The workflow has no place for {}.", picture.field);
                 return Err(ProviderError::InvalidInput(sentence));
             }
@@ -162,7 +169,7 @@ impl ComfyUi {
         let known = self.graph(&task.input);
         let known = known.map(|graph| (graph.titles(), graph.sources()));
         let (titles, sources) = known.unwrap_or_default();
-        let (api, overview) = (&self.parts()?.api, Overview::new(titles, sources));
+        let (api, overview) = (&self.parts()?.streams, Overview::new(titles, sources));
         match self.config.dialect {
             Dialect::Native => {
                 let socket = watches::connect(task, api).await;
@@ -212,6 +219,12 @@ impl ComfyUi {
         }
     }
 
+    /// Where the workflow of a request takes inputs, if there is one.
+    fn bindings(&self, preset: Preset<'_>) -> Option<Bindings> {
+        let parts = self.parts.as_ref().ok()?;
+        parts.workflows.bindings(&[preset.settings, preset.style])
+    }
+
     /// What is wrong with settings over others, by the workflows themselves and by what the server knows.
     fn unfit(&self, below: &[&JsonMap], level: &JsonMap) -> Vec<Unfit> {
         let Ok(parts) = &self.parts else {
@@ -245,12 +258,20 @@ impl Provider for ComfyUi {
         self.parts.as_ref().map(|_| ()).map_err(Clone::clone)
     }
 
-    /// A style without a workflow of its own stands over settings that are not known here.
-    fn check(&self, _: MediaType, style: &JsonMap, _: &JsonMap) -> Vec<Unfit> {
-        match style.contains_key("workflow") {
-            true => self.unfit(&[], style),
-            false => workflow::check_bindings(style),
+    fn check(&self, preset: Preset<'_>, variables: &JsonMap) -> Vec<Unfit> {
+        let Ok(Parts { workflows, .. }) = &self.parts else {
+            return Vec::new();
+        };
+        let (settings, style) = (preset.settings, preset.style);
+        let mut wrong = match style.contains_key("workflow") {
+            true => self.unfit(&[settings], style),
+            false if style.is_empty() => Vec::new(),
+            false => workflows.check(&[settings], style),
+        };
+        if let Ok(Some(graph)) = workflows.graph(&[settings, style]) {
+            wrong.extend(graph.check_variables(variables));
         }
+        wrong
     }
 
     fn check_feature(&self, _: MediaType, model: Option<&str>, settings: &JsonMap) -> Vec<Unfit> {
@@ -275,8 +296,14 @@ impl Provider for ComfyUi {
         }
     }
 
-    fn reads(&self, _: MediaType, input: &str) -> bool {
-        !matches!(input, "extra" | "product_url")
+    fn reads(&self, preset: Preset<'_>, input: &str) -> bool {
+        let bindings = self.bindings(preset);
+        bindings.is_none_or(|bindings| bindings::take(&bindings, input))
+    }
+
+    fn check_inputs(&self, preset: Preset<'_>, inputs: &Inputs<'_>) -> Vec<(String, Problem)> {
+        let bindings = self.bindings(preset);
+        bindings.map_or_else(Vec::new, |bindings| bindings::check(&bindings, inputs))
     }
 
     fn takes_pictures(&self, _: MediaType) -> bool {

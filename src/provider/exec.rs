@@ -22,7 +22,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::task::spawn_blocking;
 
-use super::{Content, Output, OutputFile, Provider, ProviderError, Submitted, Task};
+use super::{Content, Output, OutputFile, Preset, Provider, ProviderError, Submitted, Task};
 use crate::{
     config::ExecConfig,
     domain::{
@@ -184,7 +184,7 @@ impl Provider for Exec {
         self.config.repeatable
     }
 
-    fn reads(&self, _: MediaType, input: &str) -> bool {
+    fn reads(&self, _: Preset<'_>, input: &str) -> bool {
         command::reads(&self.config.args, self.config.prompt, input)
     }
 

@@ -3,13 +3,16 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use tokio::time::Instant;
 
-use super::ProviderError;
+use super::{Provider, ProviderError, Submitted, Task};
 use crate::config::ProviderLimits;
 
 /// So many failures one after the other, and the provider is away.
@@ -41,7 +44,12 @@ impl Heard {
                 retry_after: Some(rest),
                 ..
             }) if !rest.is_zero() => Self::Rest(*rest),
-            Err(ProviderError::Transient { .. } | ProviderError::Unavailable(_)) => Self::Failure,
+            Err(
+                ProviderError::Transient { .. }
+                | ProviderError::Unavailable(_)
+                | ProviderError::OutcomeUnknown(_)
+                | ProviderError::TimedOut { .. },
+            ) => Self::Failure,
             Ok(_)
             | Err(
                 ProviderError::Rejected(_)
@@ -137,6 +145,13 @@ impl Gate {
         self.next_trial.is_some()
     }
 
+    /// When it may begin a job again that has begun all that it may within a minute.
+    fn minute_ends(&self, now: Instant) -> Option<Instant> {
+        let before = usize::try_from(self.limits.requests_per_minute).ok()?;
+        let begun = self.begun.iter().rev().nth(before.checked_sub(1)?)?;
+        Some(*begun + MINUTE).filter(|end| now < *end)
+    }
+
     /// Why it gets no jobs although it could run them, in words that follow the name of the generator.
     pub(super) fn closed(&self, now: Instant) -> Option<String> {
         let seconds = |end: Instant| end.saturating_duration_since(now).as_secs() + 1;
@@ -150,10 +165,14 @@ impl Gate {
                 seconds(trial)
             )),
             (None, Some(_)) => Some("does not answer; it is being tried again".to_owned()),
-            (None, None) if self.room(now) == 0 => {
-                Some("is running as many jobs as it may".to_owned())
-            }
-            (None, None) => None,
+            (None, None) if self.room(now) > 0 => None,
+            (None, None) => Some(match self.minute_ends(now) {
+                Some(end) => format!(
+                    "has begun as many jobs as it may within a minute; the next begins in {} seconds",
+                    seconds(end)
+                ),
+                None => "is running as many jobs as it may".to_owned(),
+            }),
         }
     }
 }
@@ -181,13 +200,15 @@ impl SharedGate {
     }
 }
 
-/// What a job holds that has passed the gate of its provider, until it ends.
+/// What a job holds that has passed the gate of its provider, until its output is there or it ends.
 #[derive(Debug)]
 pub struct Passage {
     gate: Option<SharedGate>,
-    /// It took room, which is free again when it ends.
-    counts: bool,
+    /// It has taken room.
+    counts: AtomicBool,
     trial: bool,
+    /// The provider was asked and has not answered.
+    unanswered: AtomicBool,
 }
 
 impl Passage {
@@ -195,8 +216,9 @@ impl Passage {
     pub(super) fn begin(gate: &SharedGate) -> Self {
         Self {
             trial: gate.lock().begin(Instant::now()),
-            counts: true,
+            counts: AtomicBool::new(true),
             gate: Some(gate.clone()),
+            unanswered: AtomicBool::new(false),
         }
     }
 
@@ -204,9 +226,22 @@ impl Passage {
     pub(super) fn beside(gate: Option<&SharedGate>) -> Self {
         Self {
             gate: gate.cloned(),
-            counts: false,
+            counts: AtomicBool::new(false),
             trial: false,
+            unanswered: AtomicBool::new(false),
         }
+    }
+
+    /// Gives back the room that it has taken, since the provider has no part in the rest of the job. Whether another job may
+    /// have waited for that.
+    pub fn leave(&self) -> bool {
+        let counted = self.counts.swap(false, Ordering::Relaxed);
+        let Some(gate) = self.gate.as_ref().filter(|_| counted) else {
+            return false;
+        };
+        let mut gate = gate.lock();
+        gate.end(self.trial);
+        self.trial || gate.limits.concurrency > 0
     }
 
     /// Whether the job is the one that tries a provider that is away.
@@ -220,6 +255,27 @@ impl Passage {
         !self.trial && self.gate.as_ref().is_some_and(away)
     }
 
+    /// Submits the job, and tells what became of that.
+    pub async fn submit(
+        &self,
+        provider: &dyn Provider,
+        task: &Task,
+    ) -> Result<Submitted, ProviderError> {
+        self.unanswered.store(true, Ordering::Relaxed);
+        let submitted = provider.submit(task).await;
+        self.unanswered.store(false, Ordering::Relaxed);
+        self.tell(&submitted);
+        submitted
+    }
+
+    /// Tells that the time of the attempt is up, which counts if the provider owes the answer to a submission.
+    pub fn tell_time_is_up(&self, limit: Duration) {
+        if self.unanswered.load(Ordering::Relaxed) {
+            let detail = "no answer to the submission".to_owned();
+            self.tell::<()>(&Err(ProviderError::TimedOut { limit, detail }));
+        }
+    }
+
     /// Tells what became of a call that submits the job, or tries whether it could be.
     pub fn tell<T>(&self, outcome: &Result<T, ProviderError>) {
         if let Some(gate) = &self.gate {
@@ -231,9 +287,7 @@ impl Passage {
 
 impl Drop for Passage {
     fn drop(&mut self) {
-        if let Some(gate) = self.gate.as_ref().filter(|_| self.counts) {
-            gate.lock().end(self.trial);
-        }
+        self.leave();
     }
 }
 

@@ -10,7 +10,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::{Bytes, BytesMut};
 use codec::Kind;
 use reqwest::{
-    Client, Method, RequestBuilder, Response, StatusCode, Url,
+    Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url,
     header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
@@ -40,8 +40,6 @@ pub(super) enum Effect {
 #[derive(Clone)]
 pub(super) struct Api {
     client: Client,
-    /// For answers that go on for as long as the work, and for WebSockets, which begin in HTTP/1.
-    streams: Client,
     base: Url,
     credentials: HeaderMap,
     /// Gets what answers name.
@@ -85,6 +83,12 @@ pub(super) fn credentials(
     Ok(HeaderMap::from_iter([(name, value)]))
 }
 
+fn client() -> ClientBuilder {
+    Client::builder()
+        .redirect(Policy::none())
+        .connect_timeout(CONNECT_TIME)
+}
+
 impl Api {
     /// `base` is what all paths begin with; `timeout` is how long a call may take to its last byte; `files`
     /// gets what answers name, with its bounds.
@@ -101,21 +105,11 @@ impl Api {
         // It has brought what TLS needs.
         let files = files.clone().trusting(&base, credentials.clone());
         let files = files.map_err(unbuilt)?;
-        let client = Client::builder()
-            .redirect(Policy::none())
-            .connect_timeout(CONNECT_TIME)
-            .timeout(timeout)
-            .build();
-        let streams = Client::builder()
-            .redirect(Policy::none())
-            .connect_timeout(CONNECT_TIME)
-            .http1_only()
-            .build();
+        let client = client().timeout(timeout).build();
         // As base64 a file is a third longer.
         let max_bytes = files.max_bytes().saturating_mul(2);
         Ok(Self {
             client: client.map_err(unbuilt)?,
-            streams: streams.map_err(unbuilt)?,
             base,
             credentials,
             files,
@@ -134,10 +128,13 @@ impl Api {
         Ok(request.headers(self.credentials.clone()))
     }
 
-    /// A request below the base whose answer lasts.
-    pub(super) fn stream(&self, path: &str) -> Result<RequestBuilder, ProviderError> {
-        let request = self.streams.get(self.resolve(path)?);
-        Ok(request.headers(self.credentials.clone()))
+    /// The same for answers that go on for as long as the work, and for WebSockets, which begin in HTTP/1.
+    pub(super) fn streaming(&self) -> Result<Self, String> {
+        let client = client().http1_only().build();
+        Ok(Self {
+            client: client.map_err(|error| error.to_string())?,
+            ..self.clone()
+        })
     }
 
     /// Gets a file of this kind by a URL that an answer names, which may be relative to the service's own. Only from there it is

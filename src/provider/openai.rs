@@ -12,14 +12,14 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Content, OutputFile, Polled, Provider, ProviderError, Submitted, Task, Unfit,
+    Content, Inputs, OutputFile, Polled, Preset, Provider, ProviderError, Submitted, Task, Unfit,
     fetch::Fetcher,
     http::{Api, credentials},
     task::TaskService,
 };
 use crate::{
     config::OpenAiConfig,
-    domain::{JobInput, JsonMap, MediaType},
+    domain::{JobInput, JsonMap, MediaType, Problem},
 };
 
 /// The body of a call. What a user asked for stands in its values only.
@@ -43,7 +43,8 @@ pub struct OpenAi {
     config: OpenAiConfig,
     /// What is wrong with the configuration instead, which nobody could tell before.
     api: Result<Api, String>,
-    videos: TaskService,
+    /// Where it makes any.
+    videos: Option<TaskService>,
 }
 
 impl OpenAi {
@@ -53,7 +54,8 @@ impl OpenAi {
         let api = credentials.and_then(|credentials| {
             Api::new(config.base_url.clone(), credentials, config.timeout, files)
         });
-        let videos = videos::service(&name, &config, files);
+        let makes_videos = config.makes.contains(&MediaType::Video);
+        let videos = makes_videos.then(|| videos::service(&name, &config, files));
         Self {
             name,
             config,
@@ -66,6 +68,11 @@ impl OpenAi {
         self.api
             .as_ref()
             .map_err(|wrong| ProviderError::NotReady(wrong.clone()))
+    }
+
+    fn videos(&self) -> Result<&TaskService, ProviderError> {
+        let none = || ProviderError::Failed("it makes no videos".to_owned());
+        self.videos.as_ref().ok_or_else(none)
     }
 
     /// What every call begins with: the settings of the feature and the template's style as they are, and the model.
@@ -129,8 +136,8 @@ impl Provider for OpenAi {
         model: Option<&str>,
         settings: &JsonMap,
     ) -> Vec<Unfit> {
-        if media_type == MediaType::Video {
-            return self.videos.check_feature(media_type, model, settings);
+        if let (MediaType::Video, Some(videos)) = (media_type, &self.videos) {
+            return videos.check_feature(media_type, model, settings);
         }
         let ours = OURS.into_iter().filter(|key| settings.contains_key(*key));
         let unfit = ours.map(|key| Unfit {
@@ -150,16 +157,17 @@ impl Provider for OpenAi {
     }
 
     async fn poll(&self, task: &Task, task_id: &str) -> Result<Polled, ProviderError> {
-        self.videos.poll(task, task_id).await
+        self.videos()?.poll(task, task_id).await
     }
 
     async fn cancel(&self, task: &Task, task_id: &str) -> Result<(), ProviderError> {
-        self.videos.cancel(task, task_id).await
+        self.videos()?.cancel(task, task_id).await
     }
 
-    fn reads(&self, media_type: MediaType, input: &str) -> bool {
-        if media_type == MediaType::Video {
-            return self.videos.reads(media_type, input);
+    fn reads(&self, preset: Preset<'_>, input: &str) -> bool {
+        let media_type = preset.media_type;
+        if let (MediaType::Video, Some(videos)) = (media_type, &self.videos) {
+            return videos.reads(preset, input);
         }
         READ.contains(&input) && (media_type != MediaType::Audio || input == "user_prompt")
             || self.config.fields.contains_key(input)
@@ -169,13 +177,13 @@ impl Provider for OpenAi {
     fn takes_pictures(&self, media_type: MediaType) -> bool {
         match media_type {
             MediaType::Image => self.config.edits_path.is_some(),
-            MediaType::Video => self.videos.takes_pictures(media_type),
+            MediaType::Video => self.videos().is_ok_and(|it| it.takes_pictures(media_type)),
             MediaType::Audio => false,
         }
     }
 
-    fn max_pictures(&self, _: MediaType) -> usize {
-        MAX_PICTURES
+    fn check_inputs(&self, _: Preset<'_>, inputs: &Inputs<'_>) -> Vec<(String, Problem)> {
+        inputs.pictures_beyond(MAX_PICTURES)
     }
 
     fn takes_mask(&self, media_type: MediaType) -> bool {
@@ -184,7 +192,7 @@ impl Provider for OpenAi {
 
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {
         if task.media_type == MediaType::Video {
-            return self.videos.submit(task).await;
+            return self.videos()?.submit(task).await;
         }
         let made = async {
             match task.media_type {

@@ -21,13 +21,13 @@ use tokio::{sync::Mutex, time::timeout};
 use tracing::Instrument;
 
 use super::{
-    Content, Output, OutputFile, Provider, ProviderError, Submitted, Task, Unfit,
+    Content, Inputs, Output, OutputFile, Preset, Provider, ProviderError, Submitted, Task, Unfit,
     fetch::Fetcher,
     http::{Answer, Api, Effect, credentials, decoded},
 };
 use crate::{
     config::SdApiConfig,
-    domain::{JsonMap, MediaType},
+    domain::{Flaw, JsonMap, MediaType, Problem},
 };
 
 /// Inputs that the protocol has fields for; `lora_weights` where they are switched on.
@@ -39,6 +39,8 @@ const READ: [&str; 6] = [
     "seed",
     "cfg_scale",
 ];
+/// Most pictures that one call works from.
+const MAX_PICTURES: usize = 1;
 /// How long a question may take beside the call that does the work.
 const ASK_TIME: Duration = Duration::from_secs(5);
 /// How often it is asked to stop, and how long the call may take each time to come back.
@@ -184,8 +186,18 @@ impl Provider for SdApi {
         self.service.api.as_ref().map(|_| ()).map_err(Clone::clone)
     }
 
-    fn reads(&self, _: MediaType, input: &str) -> bool {
+    fn reads(&self, _: Preset<'_>, input: &str) -> bool {
         READ.contains(&input) || input == "lora_weights" && self.service.config.loras
+    }
+
+    fn check_inputs(&self, _: Preset<'_>, inputs: &Inputs<'_>) -> Vec<(String, Problem)> {
+        let mut wrong = inputs.pictures_beyond(MAX_PICTURES);
+        let loras = inputs.loras.iter().filter(|_| self.service.config.loras);
+        for (field, name) in loras.filter(|(_, name)| !body::is_name_of_lora(name)) {
+            let words = format!("must name LoRAs by {}, not {name:?}", body::NAME_OF_LORA);
+            wrong.push((field.clone(), Flaw::Malformed.says(words).found(name)));
+        }
+        wrong
     }
 
     fn check_feature(&self, _: MediaType, _: Option<&str>, settings: &JsonMap) -> Vec<Unfit> {
@@ -207,10 +219,6 @@ impl Provider for SdApi {
 
     fn takes_pictures(&self, _: MediaType) -> bool {
         true
-    }
-
-    fn max_pictures(&self, _: MediaType) -> usize {
-        1
     }
 
     fn takes_mask(&self, _: MediaType) -> bool {

@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use super::{
-    Forged, Polled, Provider, ProviderError, Submitted, Task, Told, Unfit, WebhookCall,
+    Forged, Polled, Preset, Provider, ProviderError, Submitted, Task, Told, Unfit, WebhookCall,
     fetch::Fetcher,
     http::{Api, Effect},
 };
@@ -130,8 +130,8 @@ impl Provider for TaskService {
         self.0.probe().await
     }
 
-    fn reads(&self, media_type: MediaType, input: &str) -> bool {
-        let submit = &self.0.config.profile.of(media_type).submit;
+    fn reads(&self, preset: Preset<'_>, input: &str) -> bool {
+        let submit = &self.0.config.profile.of(preset.media_type).submit;
         let names: &[&str] = match input {
             "user_prompt" => &["prompt", "user_prompt", "instructed_prompt"],
             "user_media_urls" => &["media_urls"],

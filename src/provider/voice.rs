@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{Provider, ProviderError, Submitted, Task, exec::Exec};
+use super::{Preset, Provider, ProviderError, Submitted, Task, exec::Exec};
 use crate::{
     config::{ExecConfig, ProviderLimits, VoiceConfig},
     domain::{
@@ -82,8 +82,8 @@ impl Provider for Voice {
         self.all().all(Exec::may_resubmit)
     }
 
-    fn reads(&self, media_type: MediaType, input: &str) -> bool {
-        self.all().any(|exec| exec.reads(media_type, input))
+    fn reads(&self, preset: Preset<'_>, input: &str) -> bool {
+        self.all().any(|exec| exec.reads(preset, input))
     }
 
     fn ready(&self) -> Result<(), String> {

@@ -2,6 +2,7 @@
 //! `broken.safetensors` makes a run fail, and `too-large.safetensors` lacks memory.
 
 mod queue;
+mod run;
 mod v2;
 mod workflow;
 

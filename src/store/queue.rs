@@ -28,7 +28,7 @@ pub use attempt::{
     Lease, Report, complete, fail, fall_back, hand_back, heartbeat, holds, note_submission,
     note_task, retry,
 };
-pub use capability::{Announced, announce, announced, fail_unclaimed, unclaimed};
+pub use capability::{AWAY, Announced, announce, announced, fail_unclaimed, unclaimed};
 use dialect::{Dialect, condition, condition_of};
 pub use request_status::refresh_requests;
 

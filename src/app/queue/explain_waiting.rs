@@ -32,12 +32,15 @@ impl App {
         if !jobs.into_iter().any(waits) {
             return Ok(WaitingReasons::default());
         }
-        let db = self.store.reader();
-        let announced = queue::announced(db, FRESH, self.clock.queue()).await?;
         Ok(WaitingReasons {
-            announced,
+            announced: self.announced().await?,
             providers: self.providers.clone(),
         })
+    }
+
+    /// What the workers have said of themselves lately.
+    pub async fn announced(&self) -> Result<Vec<Announced>, Error> {
+        queue::announced(self.store.reader(), FRESH, self.clock.queue()).await
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     },
     entity::{feature, idempotency_key, job, request, template},
     media::Upload,
-    provider::Unfit,
+    provider::{Preset, Unfit},
     store::{self, Transaction, feature::Offered, request::Counted},
 };
 
@@ -95,6 +95,7 @@ impl App {
         self.check_filled_look(draft, offer, &mut checks);
         check_pictures(draft, offer.template, &offered.pictures, &mut checks);
         self.check_links(draft, offer, &mut checks);
+        self.check_inputs(draft, offer, &mut checks);
         self.check_ignored(draft, offer, &mut checks);
         resolve(draft, offer, self.settings.intake, rand::random(), checks)
     }
@@ -116,10 +117,10 @@ impl App {
         for remark in remarks.filter(|it| it.flaw == Flaw::NothingToShow && found.is_empty()) {
             checks.add("user_prompt", remark);
         }
-        let Some(template) = offer.template else {
+        if offer.template.is_none() {
             return;
-        };
-        for unfit in provider.check(offer.category, &template.style, &variables) {
+        }
+        for unfit in provider.check(Preset::of_offer(offer), &variables) {
             let Unfit { key, expected, .. } = unfit;
             if unfit.of_variable {
                 checks.add(

@@ -1,4 +1,4 @@
-//! Pictures of a request that its provider does not take, and links that nobody would follow.
+//! Pictures of a request where its provider takes none, and links that nobody would follow.
 
 use crate::{
     app::App,
@@ -8,8 +8,8 @@ use crate::{
 };
 
 impl App {
-    /// Notes pictures and a mask that the request's provider has no place for, its links where links are not followed, and
-    /// uploads where the provider would get their links, which lead nowhere; as far as this process has that provider.
+    /// Notes a mask that the request's provider has no place for, its links where links are not followed, and uploads where
+    /// the provider would get their links, which lead nowhere; as far as this process has that provider.
     pub(super) fn check_links(&self, draft: &RequestDraft, offer: Offer<'_>, checks: &mut Checks) {
         let provider = self.providers.get(offer.properties.provider());
         let category = offer.category;
@@ -17,15 +17,6 @@ impl App {
         let takes = provider
             .as_ref()
             .is_some_and(|it| it.takes_pictures(category));
-        let most = provider
-            .as_ref()
-            .map_or(usize::MAX, |it| it.max_pictures(category));
-        for (field, _) in pictures.iter().skip(most).filter(|_| takes) {
-            let words = format!(
-                "must be left out: the generator of this feature takes {most} picture(s) at most"
-            );
-            checks.add(field.clone(), Flaw::NotSupported.says(words).max(most));
-        }
         let mask = draft.input.mask_url.as_deref();
         if let Some(mask) = mask.filter(|url| !url.is_empty()) {
             if provider.as_ref().is_some_and(|it| !it.takes_mask(category)) {
@@ -53,7 +44,7 @@ impl App {
 }
 
 /// The fields that bring pictures, with their links where they do so by one.
-fn pictures_of<'a>(
+pub(super) fn pictures_of<'a>(
     draft: &'a RequestDraft,
     template: Option<&'a TemplateData>,
 ) -> Vec<(String, Option<&'a str>)> {

@@ -2,7 +2,7 @@
 
 use crate::{
     app::{App, feature::properties_of},
-    domain::{Caller, Checks, Error, RequestDraft, Resolved, Violation},
+    domain::{Caller, Checks, Error, MediaType, RequestDraft, Resolved, Violation},
     store,
 };
 
@@ -20,12 +20,18 @@ pub struct ValidRequest {
 }
 
 impl App {
-    /// Fails while none of the request's providers answers, as far as this process knows. The request itself would wait.
-    fn check_answers(&self, resolved: &Resolved) -> Result<(), Error> {
+    /// Fails while none of the request's providers answers, as far as this process and the workers know. The request itself
+    /// would wait.
+    async fn check_answers(&self, resolved: &Resolved, category: MediaType) -> Result<(), Error> {
         let Some(job) = resolved.jobs.first() else {
             return Ok(());
         };
-        match job.providers().all(|name| self.providers.is_away(name)) {
+        let mut announced = self.announced().await?;
+        announced.retain(|it| it.category == category && it.is_away());
+        let is_away = |name: &str| {
+            self.providers.is_away(name) || announced.iter().any(|it| it.provider == name)
+        };
+        match job.providers().all(is_away) {
             true => Err(Error::ProviderAway {
                 provider: job.provider.clone(),
             }),
@@ -48,13 +54,13 @@ impl App {
         let offered = store::feature::find_offered(db, users, asked, false).await?;
         let resolved = self.resolve_draft(asked, &offered, checks)?;
         self.check_provider(&resolved)?;
-        self.check_answers(&resolved)?;
+        let category = offered.feature.category;
+        self.check_answers(&resolved, category).await?;
         if !offered.user_known && !self.settings.provision_users {
             return Err(Error::UserUnknown(draft.user_id));
         }
         let variations = i64::try_from(resolved.jobs.len()).map_err(Error::internal)?;
         let price = properties_of(&offered.feature)?.cost_per_generation;
-        let category = offered.feature.category;
         let warnings = resolved
             .jobs
             .first()

@@ -4,7 +4,7 @@ use crate::{
     app::App,
     domain::{Checks, Flaw, JobInput, MediaType, Offer, RequestDraft, TemplateData, Violation},
     entity::job,
-    provider::{MASK, Provider},
+    provider::{MASK, Preset, Provider},
 };
 
 type IsGiven<T> = fn(&T) -> bool;
@@ -64,11 +64,12 @@ fn is_text(text: &Option<String>) -> bool {
 
 /// What the provider does not read of a job's input, by the fields of its request.
 pub fn ignored_inputs(provider: &dyn Provider, category: MediaType, job: &JobInput) -> Vec<String> {
+    let preset = Preset::of_job(category, job);
     let inputs = INPUTS.iter().filter(|(_, _, is_given)| is_given(job));
-    let inputs = unread(provider, category, inputs.map(|(field, ..)| *field));
+    let inputs = unread(provider, preset, inputs.map(|(field, ..)| *field));
     let given = |name: &&String| job.variables.get(*name).is_some_and(|it| !it.is_null());
     let pictures = job.pictures.iter().filter(given);
-    let pictures = unread_pictures(provider, category, pictures);
+    let pictures = unread_pictures(provider, preset, pictures);
     let mask = !job.mask_url.is_empty() && !provider.takes_mask(category);
     let mask = mask.then(|| MASK.to_owned());
     inputs.into_iter().chain(pictures).chain(mask).collect()
@@ -76,35 +77,35 @@ pub fn ignored_inputs(provider: &dyn Provider, category: MediaType, job: &JobInp
 
 fn ignored_of_draft<'a>(
     provider: &dyn Provider,
-    category: MediaType,
+    preset: Preset<'_>,
     draft: &RequestDraft,
     pictures: impl Iterator<Item = &'a String>,
 ) -> Vec<String> {
     let inputs = INPUTS.iter().filter(|(_, is_given, _)| is_given(draft));
-    let inputs = unread(provider, category, inputs.map(|(field, ..)| *field));
+    let inputs = unread(provider, preset, inputs.map(|(field, ..)| *field));
     let given = |name: &&String| draft.input.variables.contains_key(*name);
-    let pictures = unread_pictures(provider, category, pictures.filter(given));
+    let pictures = unread_pictures(provider, preset, pictures.filter(given));
     inputs.into_iter().chain(pictures).collect()
 }
 
 fn unread(
     provider: &dyn Provider,
-    category: MediaType,
+    preset: Preset<'_>,
     fields: impl Iterator<Item = &'static str>,
 ) -> Vec<String> {
     let name = |field: &'static str| field.rsplit('.').next().unwrap_or(field);
-    let unread = fields.filter(|field| !provider.reads(category, name(field)));
+    let unread = fields.filter(|field| !provider.reads(preset, name(field)));
     unread.map(str::to_owned).collect()
 }
 
 /// A picture's variable may be read by its name, or as one of the links.
 fn unread_pictures<'a>(
     provider: &dyn Provider,
-    category: MediaType,
+    preset: Preset<'_>,
     names: impl Iterator<Item = &'a String>,
 ) -> Vec<String> {
     let reads = ["variables", "user_media_urls"];
-    let reads = reads.iter().any(|input| provider.reads(category, input));
+    let reads = reads.iter().any(|input| provider.reads(preset, input));
     let unread = names.filter(|_| !reads);
     unread
         .map(|name| format!("input.variables.{name}"))
@@ -132,7 +133,8 @@ impl App {
         let Some(provider) = self.providers.get(&job.provider) else {
             return Vec::new();
         };
-        let ignored = ignored_of_draft(&*provider, category, draft, job.pictures.iter());
+        let preset = Preset::of_job(category, job);
+        let ignored = ignored_of_draft(&*provider, preset, draft, job.pictures.iter());
         let words = "is not read by the generator of this feature";
         let ignored = ignored.into_iter();
         let ignored = ignored.map(|field| Violation::new(field, Flaw::Ignored.says(words)));
@@ -155,7 +157,8 @@ impl App {
         };
         let pictures = offer.template.into_iter().flat_map(TemplateData::pictures);
         let pictures = pictures.map(|variable| &variable.name);
-        for field in ignored_of_draft(&*provider, offer.category, draft, pictures) {
+        let preset = Preset::of_offer(offer);
+        for field in ignored_of_draft(&*provider, preset, draft, pictures) {
             let words = "must be left out: the generator of this feature does not read it";
             checks.add(field, Flaw::NotSupported.says(words));
         }

@@ -10,7 +10,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use reqwest::{
-    Response, StatusCode, Upgraded,
+    Method, Response, StatusCode, Upgraded,
     header::{CONNECTION, HeaderName, SEC_WEBSOCKET_ACCEPT, UPGRADE},
 };
 use serde_json::{Value, json};
@@ -136,7 +136,7 @@ pub(super) async fn connect(task: &Task, api: &Api) -> Option<Socket> {
 
 async fn open(task: &Task, api: &Api) -> Option<Socket> {
     let key = generate_key();
-    let request = api.stream(&format!("ws?clientId={}", task.submission_key));
+    let request = api.request(Method::GET, &format!("ws?clientId={}", task.submission_key));
     let request = request.ok()?.header(CONNECTION, "Upgrade");
     let request = request.header(UPGRADE, "websocket");
     let request = request.header(HeaderName::from_static("sec-websocket-version"), "13");
@@ -196,7 +196,7 @@ async fn follow_sockets(
 async fn follow_events(task: &Task, api: &Api, mut overview: Overview, path: &str, wake: &Notify) {
     loop {
         let request = api
-            .stream(path)
+            .request(Method::GET, path)
             .map(|it| it.header("accept", "text/event-stream"));
         if let Ok(request) = request
             && let Ok(answer) = request.send().await

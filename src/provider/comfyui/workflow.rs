@@ -4,44 +4,21 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::{Map, Value, json};
 
+use super::bindings::{self, Bindings, FAMILIES, INPUTS};
 use crate::{
     config::ComfyUiConfig,
     domain::{JobInput, JsonMap},
     provider::Unfit,
 };
 
-/// Places in a workflow by the names of the inputs that they take.
-type Bindings = BTreeMap<String, Vec<String>>;
-
 /// Keys of settings and styles that are not for `settings.NAME`.
 const OWN_KEYS: [&str; 2] = ["workflow", "bindings"];
-
-/// Inputs that a place can take, and whether it must hold a number.
-const INPUTS: [(&str, bool); 14] = [
-    ("aspect_ratio", false),
-    ("cfg_scale", true),
-    ("duration_seconds", true),
-    ("format", false),
-    ("frame_rate", true),
-    ("frames", true),
-    ("height", true),
-    ("model", false),
-    ("negative_prompt", false),
-    ("prompt", false),
-    ("seed", true),
-    ("system_prompt", false),
-    ("user_prompt", false),
-    ("width", true),
-];
-
-/// The same for what has many of them.
-const FAMILIES: [&str; 4] = ["lora_weights.", "pictures.", "settings.", "variables."];
 
 /// The workflows of a provider.
 #[derive(Debug)]
 pub(super) struct Library {
     files: BTreeMap<String, JsonMap>,
-    default: Option<String>,
+    default: Option<Value>,
     bindings: Bindings,
 }
 
@@ -68,7 +45,7 @@ impl Library {
         }
         let library = Self {
             files,
-            default: config.workflow.clone(),
+            default: config.workflow.clone().map(Value::String),
             bindings: config.bindings.clone(),
         };
         let wrong = match library.graph(&[]) {
@@ -81,21 +58,34 @@ impl Library {
         }
     }
 
-    /// The workflow that the last of these levels names, else the configuration's; `None` if nobody names one. The bindings
-    /// of a level hold over those below it, but not over those below its workflow.
+    /// The workflow that the last of these levels names, else the configuration's; `None` if nobody names one.
     pub(super) fn graph(&self, levels: &[&JsonMap]) -> Result<Option<Graph>, Unfit> {
-        let named = self.default.as_ref().map(|name| json!(name));
-        let mut named = named.as_ref();
+        let (named, bindings) = self.chosen(levels)?;
+        let nodes = named.map(|workflow| self.nodes(workflow)).transpose()?;
+        Ok(nodes.map(|nodes| Graph { nodes, bindings }))
+    }
+
+    /// Where that workflow takes inputs.
+    pub(super) fn bindings(&self, levels: &[&JsonMap]) -> Option<Bindings> {
+        let (named, bindings) = self.chosen(levels).ok()?;
+        named.map(|_| bindings)
+    }
+
+    /// The bindings of a level hold over those below it, but not over those below its workflow.
+    fn chosen<'a>(
+        &'a self,
+        levels: &[&'a JsonMap],
+    ) -> Result<(Option<&'a Value>, Bindings), Unfit> {
+        let mut named = self.default.as_ref();
         let mut bindings = self.bindings.clone();
         for level in levels {
             if let Some(workflow) = level.get("workflow") {
                 named = Some(workflow);
                 bindings.clear();
             }
-            bindings.extend(read_bindings(level)?);
+            bindings.extend(bindings::read(level)?);
         }
-        let nodes = named.map(|workflow| self.nodes(workflow)).transpose()?;
-        Ok(nodes.map(|nodes| Graph { nodes, bindings }))
+        Ok((named, bindings))
     }
 
     fn nodes(&self, workflow: &Value) -> Result<JsonMap, Unfit> {
@@ -122,11 +112,14 @@ impl Library {
         });
         let unbound =
             unbound.map(|key| unfit(key, &format!("left out, or bound as settings.{key}")));
-        graph.check().into_iter().chain(unbound).collect()
+        let misfits = graph.misfits("settings.", level).into_iter();
+        let misfits = misfits.map(|(key, expected)| unfit(&key, expected));
+        let wrong = graph.check().into_iter();
+        wrong.chain(unbound).chain(misfits).collect()
     }
 }
 
-fn unfit(key: &str, expected: &str) -> Unfit {
+pub(super) fn unfit(key: &str, expected: &str) -> Unfit {
     Unfit {
         key: key.to_owned(),
         of_variable: false,
@@ -153,30 +146,6 @@ fn as_nodes(workflow: &Value) -> Result<JsonMap, String> {
         }
         _ => Err("a workflow in the API format: nodes with class_type and inputs".to_owned()),
     }
-}
-
-fn read_bindings(level: &JsonMap) -> Result<Bindings, Unfit> {
-    let Some(bindings) = level.get("bindings") else {
-        return Ok(Bindings::new());
-    };
-    let places = |(input, places): (&String, &Value)| {
-        let places = match places {
-            Value::String(place) => Some(vec![place.clone()]),
-            places => serde_json::from_value(places.clone()).ok(),
-        };
-        let expected = "a place such as \"6.inputs.text\", or a list of places";
-        let places = places.ok_or_else(|| unfit(&format!("bindings.{input}"), expected))?;
-        Ok((input.clone(), places))
-    };
-    match bindings {
-        Value::Object(bindings) => bindings.iter().map(places).collect(),
-        _ => Err(unfit("bindings", "places by the names of inputs")),
-    }
-}
-
-/// What is wrong with the bindings of a level, whose workflow is another's.
-pub(super) fn check_bindings(level: &JsonMap) -> Vec<Unfit> {
-    read_bindings(level).err().into_iter().collect()
 }
 
 /// The node and its input.
@@ -228,6 +197,35 @@ impl Graph {
             wrong.push(unfit("bindings.seed", expected));
         }
         wrong
+    }
+
+    /// Those of these variables of a template that their places cannot hold.
+    pub(super) fn check_variables(&self, variables: &JsonMap) -> Vec<Unfit> {
+        let misfits = self.misfits("variables.", variables).into_iter();
+        let misfits = misfits.map(|(key, expected)| Unfit {
+            of_variable: true,
+            ..unfit(&key, expected)
+        });
+        misfits.collect()
+    }
+
+    /// Those of these values of a family of inputs that their places cannot hold, with what they can. Pictures are uploaded
+    /// later.
+    fn misfits(&self, family: &str, values: &JsonMap) -> Vec<(String, &'static str)> {
+        let is_picture = |value: &Value| value.is_object();
+        let values = values.iter().filter(|(_, value)| !is_picture(value));
+        let misfits = values.filter_map(|(name, value)| {
+            let places = self.bindings.get(&format!("{family}{name}"))?;
+            let mut held = places.iter().filter_map(|place| self.held(place));
+            let held = held.find(|held| fitting(held, value, false).is_none())?;
+            let expected = match held {
+                Value::Number(_) => "a number",
+                Value::Bool(_) => "true or false",
+                _ => "a text",
+            };
+            Some((name.clone(), expected))
+        });
+        misfits.collect()
     }
 
     /// The nodes that name their files.
@@ -337,15 +335,6 @@ impl Graph {
                     _ => input.variables.get(own).cloned(),
                 }
             }
-        }
-    }
-
-    /// Where a picture of this field goes.
-    pub(super) fn binding_of(field: &str) -> String {
-        let attached = field.strip_prefix("user_media_urls[");
-        match attached.and_then(|rest| rest.strip_suffix(']')) {
-            Some(index) => format!("pictures.{index}"),
-            None => field.trim_start_matches("input.").to_owned(),
         }
     }
 }

@@ -65,6 +65,10 @@ fn what_an_outcome_tells_of_the_provider() {
         sentence: String::new(),
         detail: String::new(),
     };
+    let timed_out = ProviderError::TimedOut {
+        limit: SECOND,
+        detail: String::new(),
+    };
     let text = String::new;
     for (error, heard) in [
         (ProviderError::Unavailable(text()), Heard::Failure),
@@ -74,12 +78,29 @@ fn what_an_outcome_tells_of_the_provider() {
         (ProviderError::Rejected(text()), Heard::Answer),
         (ProviderError::UnfitInput(text()), Heard::Answer),
         (refused, Heard::Answer),
-        (ProviderError::OutcomeUnknown(text()), Heard::Nothing),
+        (ProviderError::OutcomeUnknown(text()), Heard::Failure),
+        (timed_out, Heard::Failure),
         (ProviderError::Stopped, Heard::Nothing),
     ] {
         assert_eq!(Heard::of(&Err::<(), _>(error.clone())), heard, "{error:?}");
     }
     assert_eq!(Heard::of(&Ok(())), Heard::Answer);
+}
+
+#[test]
+fn the_room_of_a_job_is_given_back_once() {
+    let shared = SharedGate(Arc::new(Mutex::new(gate(1, 0))));
+    let room = || shared.lock().room(Instant::now());
+    let first = Passage::begin(&shared);
+    assert_eq!(room(), 0);
+    assert!(first.leave());
+    assert_eq!(room(), 1, "its output is there");
+    let second = Passage::begin(&shared);
+    assert!(!first.leave());
+    drop(first);
+    assert_eq!(room(), 0, "the other one has it");
+    drop(second);
+    assert_eq!(room(), 1);
 }
 
 proptest! {

@@ -22,6 +22,10 @@ pub(super) const OWN: [&str; 9] = [
     "mask",
 ];
 
+/// What [`is_name_of_lora`] asks for.
+pub(super) const NAME_OF_LORA: &str =
+    "letters, digits, \"_\", \"-\", spaces and, not as the first, \".\"";
+
 impl Service {
     /// The path, and the body, in which what a user asked for stands in values only.
     pub(super) async fn order(
@@ -77,17 +81,22 @@ impl Service {
         }
         .instructed_prompt();
         for (name, weight) in input.lora_weights.iter().filter(|_| self.config.loras) {
-            let plain = |c: char| c.is_alphanumeric() || "_-. ".contains(c);
-            if !name.chars().all(plain) || name.starts_with('.') {
-                let words = "is no name of a LoRA here: letters, digits, \"_\", \"-\", \".\" and spaces make one";
+            // The server that took the request may not have had this provider.
+            if !is_name_of_lora(name) {
                 return Err(ProviderError::InvalidInput(format!(
-                    "input.lora_weights: {name:?} {words}."
+                    "LoRAs are named by {NAME_OF_LORA}, not {name:?}."
                 )));
             }
             prompt.push_str(&format!(" <lora:{name}:{weight}>"));
         }
         Ok(prompt)
     }
+}
+
+/// Whether it can stand in a prompt as the name of a LoRA, and in a path as the name of a file.
+pub(super) fn is_name_of_lora(name: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || "_-. ".contains(c);
+    name.chars().all(plain) && !name.starts_with('.')
 }
 
 /// The text without what such services take as commands of theirs: `<lora:NAME:1>`, `<sd_cpp_extra_args>`.

@@ -19,6 +19,9 @@ use super::{
     dialect::{Dialect, condition_of},
 };
 
+/// What a worker lacks whose provider has a service that does not answer.
+pub const AWAY: &str = "its service does not answer";
+
 /// What is known of the workers that have a provider for media of one type.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct Announced {
@@ -30,6 +33,13 @@ pub struct Announced {
     pub lately: bool,
     /// What a worker lacks that has the provider and cannot run it.
     pub missing: Option<String>,
+}
+
+impl Announced {
+    /// Whether no worker has the provider but those whose service does not answer.
+    pub fn is_away(&self) -> bool {
+        !self.lately && self.missing.as_deref() == Some(AWAY)
+    }
 }
 
 /// Writes down what a worker can run, or what it lacks to.

@@ -1,15 +1,17 @@
 //! Providers that do not answer, or have all that they may: their jobs wait or go elsewhere, and the others run.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use atelier::config::{Config, Flag, Inputs, ProviderConfig};
 use atelier::entity::job;
 use atelier::rpc::proto::{
-    CreateFeatureRequest, ErrorReason, FeatureProperties, JobEventCause, JobStatus,
-    ListJobEventsRequest, MediaType, ProviderFallback,
+    CancelJobRequest, CreateFeatureRequest, CreateRequestRequest, ErrorReason, FeatureProperties,
+    Job, JobEventCause, JobStatus, ListJobEventsRequest, MediaType, ProviderFallback,
 };
+use atelier::server::Role;
 use atelier::stand_in::{Fault, Protocol, StandIn};
-use sea_orm::EntityTrait;
+use sea_orm::{ConnectionTrait, EntityTrait};
 use serde_json::{Value, json};
 use tonic::Code;
 
@@ -24,6 +26,7 @@ use crate::support::structure::structure;
 
 /// So many failures make a provider be away.
 const FAILURES: usize = 5;
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 async fn stand_in(listen: SocketAddr, faults: Vec<Fault>) -> StandIn {
     StandIn::start(Protocol::OpenAi, listen, faults)
@@ -96,6 +99,21 @@ async fn causes(server: &TestServer, job_id: i64) -> Vec<JobEventCause> {
     events.iter().map(|event| event.cause()).collect()
 }
 
+async fn created(server: &TestServer, feature: i64, count: usize) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for _ in 0..count {
+        jobs.extend(server.create(request_for(feature)).await.1);
+    }
+    jobs
+}
+
+fn generations(service: &StandIn) -> usize {
+    let calls = service.calls().into_iter();
+    calls
+        .filter(|call| call.path.ends_with("generations"))
+        .count()
+}
+
 /// Until health says this.
 async fn told_by_health(server: &TestServer, words: &str) {
     let url = format!("{}/readyz", server.url());
@@ -106,7 +124,7 @@ async fn told_by_health(server: &TestServer, words: &str) {
             if answer.text().await.unwrap().contains(words) {
                 break;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     })
     .await;
@@ -196,8 +214,133 @@ on_both_databases! {
             let ended = server.ended(waited).await;
             assert_eq!((ended.job.status(), ended.job.attempt), (JobStatus::Completed, 1), "{:?}", ended.job);
         }
-        assert_eq!(first.calls().iter().filter(|call| call.path.ends_with("generations")).count(), 2);
+        assert_eq!(generations(&first), 2);
         told_by_health(&server, "ok\n").await;
+    }
+
+    async fn a_service_that_never_answers_to_a_submission_is_away_whoever_loses_patience(db: TestDatabase) {
+        let (short, long) = (Duration::from_secs(1), Duration::from_secs(60));
+        for (name, fault, call, job, code) in [
+            ("cut", Fault::Cut, long, long, "PROVIDER_OUTCOME_UNKNOWN"),
+            ("call", Fault::Hang, short, long, "PROVIDER_OUTCOME_UNKNOWN"),
+            ("job", Fault::Hang, long, short, "JOB_TIMED_OUT"),
+        ] {
+            let first = stand_in(any_port(), vec![fault; FAILURES]).await;
+            let server = TestServer::start_with(&db, |config| {
+                configure(config, "first", &first.url());
+                let Some(ProviderConfig::OpenAi(openai)) = config.providers.get_mut("first") else { panic!() };
+                openai.timeout = call;
+                config.executor.job_timeout = job;
+                config.executor.concurrency = FAILURES;
+            }).await;
+            let alone = CreateFeatureRequest { name: name.to_owned(), ..feature(&[]) };
+            let alone = server.add_feature(alone).await.id;
+            for job in created(&server, alone, FAILURES).await {
+                assert_eq!(server.ended(job.id).await.code(), code, "{name}");
+            }
+            let waiting = server.create(request_for(alone)).await.1.remove(0);
+            let reason = server.job(waiting.id).await.waiting_reason;
+            assert!(reason.contains(r#""first" does not answer"#), "{name}: {reason}");
+            assert_eq!(generations(&first), FAILURES, "{name}");
+            let stop = CancelJobRequest { id: waiting.id, stop_processing: true };
+            server.jobs().cancel_job(stop).await.unwrap();
+            server.stop().await;
+        }
+    }
+
+    async fn what_is_broken_off_here_does_not_make_a_provider_be_away(db: TestDatabase) {
+        let first = stand_in(any_port(), vec![Fault::Hang; FAILURES]).await;
+        let server = TestServer::start_with(&db, |config| {
+            configure(config, "first", &first.url());
+            config.executor.concurrency = FAILURES;
+        }).await;
+        let alone = server.add_feature(feature(&[])).await.id;
+        let jobs = created(&server, alone, FAILURES).await;
+        within(async {
+            while generations(&first) < FAILURES {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        }).await;
+        for job in jobs {
+            let stop = CancelJobRequest { id: job.id, stop_processing: true };
+            server.jobs().cancel_job(stop).await.unwrap();
+        }
+        let last = server.create(request_for(alone)).await.1.remove(0);
+        server.completed(last.id).await;
+    }
+
+    async fn a_server_that_runs_no_jobs_learns_from_the_workers_that_a_provider_is_away(db: TestDatabase) {
+        let address = nowhere();
+        let change = |config: &mut Config| {
+            configure(config, "first", &format!("http://{address}"));
+            config.executor.max_attempts = 1;
+        };
+        let api = TestServer::start_as(Role::Api, &db, change).await;
+        let alone = api.add_feature(feature(&[])).await.id;
+        let asked = CreateRequestRequest { validate_only: true, ..request_for(alone) };
+        api.requests().create_request(asked.clone()).await.unwrap();
+        let worker = api.beside(Role::Worker, &db, change).await;
+        for _ in 1..FAILURES {
+            let job = api.create(request_for(alone)).await.1.remove(0);
+            assert_eq!(api.ended(job.id).await.code(), "PROVIDER_UNAVAILABLE");
+        }
+        let last = api.create(request_for(alone)).await.1.remove(0);
+        let connection = db.connect().await;
+        let refused = within(async {
+            loop {
+                // As if its worker had said long ago that it can run it.
+                connection.execute_unprepared("UPDATE generation_capabilities SET seen_at = NULL").await.unwrap();
+                match api.requests().create_request(asked.clone()).await {
+                    Err(refused) => break refused,
+                    Ok(_) => tokio::time::sleep(LOOK_AGAIN).await,
+                }
+            }
+        }).await;
+        assert_eq!(refused.code(), Code::Unavailable);
+        assert_eq!(of_status(&refused).reason, ErrorReason::ProviderUnavailable);
+        let reason = api.job(last.id).await.waiting_reason;
+        assert!(reason.contains("its service does not answer"), "{reason}");
+
+        let _first = stand_in(address, Vec::new()).await;
+        api.completed(last.id).await;
+        within(async {
+            while api.requests().create_request(asked.clone()).await.is_err() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        }).await;
+        worker.stop().await;
+    }
+
+    async fn a_provider_begins_as_many_jobs_within_a_minute_as_it_may(db: TestDatabase) {
+        const LIMIT: usize = 2;
+        let first = stand_in(any_port(), Vec::new()).await;
+        let change = |config: &mut Config| {
+            configure(config, "first", &first.url());
+            let Some(ProviderConfig::OpenAi(openai)) = config.providers.get_mut("first") else { panic!() };
+            openai.limits.requests_per_minute = LIMIT as u32;
+        };
+        let server = TestServer::start_with(&db, change).await;
+        let alone = server.add_feature(feature(&[])).await.id;
+        let mut jobs = created(&server, alone, LIMIT + 1).await;
+        let waiting = jobs.pop().unwrap();
+        for job in jobs {
+            server.completed(job.id).await;
+        }
+        // Whoever comes later is run by others meanwhile.
+        let drawn = CreateFeatureRequest { properties: None, ..scripted_feature("drawn") };
+        let drawn = server.add_feature(drawn).await.id;
+        server.made(request_for(drawn)).await;
+        assert_eq!(generations(&first), LIMIT);
+        let waits = server.job(waiting.id).await;
+        assert_eq!((waits.status(), waits.attempt), (JobStatus::Pending, 0));
+        let reason = waits.waiting_reason;
+        assert!(reason.contains("as many jobs as it may within a minute; the next begins in "), "{reason}");
+        server.stop().await;
+
+        // It was nothing else that held it up: each process counts by itself.
+        let server = TestServer::start_with(&db, change).await;
+        server.completed(waiting.id).await;
+        assert_eq!(generations(&first), LIMIT + 1);
     }
 
     async fn a_provider_gets_as_many_jobs_at_a_time_as_it_may(db: TestDatabase) {

@@ -8,8 +8,8 @@ use atelier::provider::Provider;
 use atelier::provider::comfyui::ComfyUi;
 use atelier::rpc::proto::{
     CancelJobRequest, CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest,
-    FeatureProperties, GenerationInput, Job, JobStatus, Media, MediaRole, MediaType, TemplateData,
-    WatchJobEvent,
+    FeatureProperties, GenerationInput, Job, JobStatus, LoraWeights, Media, MediaRole, MediaType,
+    ProviderFallback, TemplateData, TemplateVariable, TemplateVariableType, WatchJobEvent,
 };
 use atelier::stand_in::{Call, Fault, Protocol, StandIn};
 use serde_json::{Map, Value, json};
@@ -19,8 +19,9 @@ use crate::support::client::{plain_template, request_for, scripted_feature};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::link_host::LinkHost;
 use crate::support::provider::{answer, fetcher, provider};
+use crate::support::refusal::refusal;
 use crate::support::server::{TestServer, within};
-use crate::support::structure::structure;
+use crate::support::structure::{structure, value};
 
 const WORKFLOWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/comfyui");
 const BINDINGS: &str = r#"{ prompt = "6.inputs.text", seed = "3.inputs.seed", "settings.steps" = "3.inputs.steps",
@@ -256,30 +257,112 @@ on_both_databases! {
         for spoken in [Spoken::Native, Spoken::V2] {
             let service = Service::start(spoken, Vec::new()).await;
             let server = service.server(&db, &[]).await;
-            for (workflow, code, submissions) in [
-                ("image-to-image.json", "", 1), ("text-to-image.json", "PROVIDER_REJECTED_INPUT", 1),
-            ] {
-                let settings = json!({ "workflow": workflow, "bindings": match code {
-                    "" => json!({ "prompt": "6.inputs.text", "pictures.0": "10.inputs.image" }),
-                    _ => json!({ "prompt": "6.inputs.text" }),
-                } });
-                let named = feature(MediaType::Image, settings);
-                let feature = server.add_feature(named).await;
-                let asked = CreateRequestRequest {
-                    user_media_urls: vec![host.link("picture").to_string()], ..request_for(feature.id)
-                };
-                let job = server.create(asked).await.1.remove(0);
-                let ended = server.ended(job.id).await;
-                assert_eq!(ended.code(), code, "{spoken:?}: {:?}", ended.job.error);
-                assert_eq!(service.submissions().len(), submissions, "{spoken:?}");
-                let told = ended.job.error.unwrap_or_default().message;
-                assert_eq!(told.contains("user_media_urls[0]"), !code.is_empty(), "{told}");
+            let feature = server.add_feature(feature(MediaType::Image, json!({}))).await;
+            let style = json!({
+                "workflow": "image-to-image.json",
+                "bindings": { "prompt": "6.inputs.text", "pictures.0": "10.inputs.image" },
+            });
+            let mut template = plain_template(feature.id, "redrawn");
+            template.template_data.get_or_insert_default().style = Some(structure(&style));
+            let template = server.add_template(template).await.id;
+            let asked = |template_id, pictures: usize| CreateRequestRequest {
+                user_media_urls: vec![host.link("picture").to_string(); pictures], template_id, ..request_for(feature.id)
+            };
+            for (template, pictures, field) in [(None, 1, "user_media_urls[0]"), (Some(template), 2, "user_media_urls[1]")] {
+                let refused = refusal(server.requests().create_request(asked(template, pictures)).await);
+                refused.of_fields([field]);
+                refused.says(field, "must be left out: the workflow has no place for it");
             }
+            server.made(asked(Some(template), 1)).await;
+            assert_eq!(service.submissions().len(), 1, "{spoken:?}");
             let image = &service.workflows()[0]["10"]["inputs"]["image"];
             let name = if spoken == Spoken::V2 { &image["info"]["id"] } else { image };
             assert!(name.as_str().unwrap().starts_with("atelier-"), "{spoken:?}: {image}");
             server.stop().await;
         }
+    }
+
+    async fn what_no_place_takes_is_told_or_refused_by_the_workflow_that_will_run(db: TestDatabase) {
+        let service = Service::start(Spoken::Native, Vec::new()).await;
+        let server = service.server(&db, &[]).await;
+        let settings = json!({ "bindings": { "cfg_scale": "3.inputs.cfg", "lora_weights.ink": "3.inputs.denoise" } });
+        let mut strict = feature(MediaType::Image, settings);
+        let feature = server.add_feature(strict.clone()).await.id;
+        strict.name = "strict".to_owned();
+        strict.properties.get_or_insert_default().refuse_ignored_inputs = true;
+        let strict = server.add_feature(strict).await.id;
+        let asked = |feature, lora: &str| {
+            let input = GenerationInput {
+                seed: Some(7),
+                cfg_scale: Some(2.0),
+                negative_prompt: Some("rain".to_owned()),
+                lora_weights: Some(LoraWeights { weights: [(lora.to_owned(), 0.5)].into() }),
+                ..Default::default()
+            };
+            CreateRequestRequest { input: Some(input), ..request_for(feature) }
+        };
+        let ended = server.made(asked(feature, "ink")).await;
+        let told = &ended.job.output_metadata.unwrap().fields["ignored_inputs"];
+        assert_eq!(*told, value(&json!(["input.negative_prompt"])));
+        refusal(server.requests().create_request(asked(strict, "ink")).await).of_fields(["input.negative_prompt"]);
+        let field = "input.lora_weights.weights.oil";
+        let refused = refusal(server.requests().create_request(asked(feature, "oil")).await);
+        refused.of_fields([field]);
+        refused.says(field, "must name LoRAs of the workflow (ink), not oil");
+
+        // A style over the feature's settings is checked as they are together.
+        let mut template = plain_template(feature, "styled");
+        template.template_data.get_or_insert_default().style = Some(structure(&json!({ "steps": 3, "strength": 1 })));
+        let refused = refusal(server.templates().create_template(template).await);
+        refused.of_fields(["template_data.style.strength"]);
+    }
+
+    async fn a_variable_that_its_place_cannot_hold_is_refused_with_its_field(db: TestDatabase) {
+        let service = Service::start(Spoken::Native, Vec::new()).await;
+        let server = service.server(&db, &[]).await;
+        let bindings = json!({ "bindings": { "variables.strength": "3.inputs.denoise" } });
+        let feature = server.add_feature(feature(MediaType::Image, bindings)).await.id;
+        let mut template = plain_template(feature, "strong");
+        let data = template.template_data.get_or_insert_default();
+        let kind = TemplateVariableType::String.into();
+        data.variables = vec![TemplateVariable { name: "strength".to_owned(), r#type: kind, ..Default::default() }];
+        let template = Some(server.add_template(template).await.id);
+        let asked = |strength: &str| {
+            let variables = [("strength".to_owned(), value(&json!(strength)))].into();
+            let input = Some(GenerationInput { variables, ..Default::default() });
+            CreateRequestRequest { input, template_id: template, ..request_for(feature) }
+        };
+        let field = "input.variables.strength";
+        let refused = refusal(server.requests().create_request(asked("much")).await);
+        refused.of_fields([field]);
+        refused.says(field, "must be a number");
+        server.made(asked("0.5")).await;
+        assert_eq!(service.workflows()[0]["3"]["inputs"]["denoise"], json!(0.5));
+    }
+
+    async fn a_picture_that_falls_back_to_a_workflow_without_a_place_fails_the_job_before_anything_is_sent(db: TestDatabase) {
+        let service = Service::start(Spoken::Native, Vec::new()).await;
+        let own = service.config(&[]);
+        let server = TestServer::start_with(&db, |config| {
+            let away = ["kind=openai", "base_url=http://127.0.0.1:9", r#"makes=["image"]"#];
+            config.providers.insert("away".to_owned(), provider(&away));
+            config.providers.insert("service".to_owned(), own);
+            config.fetch.allow = vec!["127.0.0.1/32".parse().unwrap()];
+        }).await;
+        let mut feature = feature(MediaType::Image, json!({}));
+        let properties = feature.properties.get_or_insert_default();
+        properties.provider = "away".to_owned();
+        properties.fallbacks = vec![ProviderFallback { provider: "service".to_owned(), ..Default::default() }];
+        let feature = server.add_feature(feature).await;
+        let host = LinkHost::start().await;
+        let asked = CreateRequestRequest {
+            user_media_urls: vec![host.link("picture").to_string()], ..request_for(feature.id)
+        };
+        let ended = server.ended(server.create(asked).await.1[0].id).await;
+        assert_eq!(ended.code(), "PROVIDER_REJECTED_INPUT", "{:?}", ended.job.error);
+        let told = ended.job.error.unwrap_or_default().message;
+        assert_eq!(told, "The workflow has no place for user_media_urls[0].");
+        assert_eq!(service.submissions().len(), 0);
     }
 
     async fn like_requests_get_files_of_their_own(db: TestDatabase) {

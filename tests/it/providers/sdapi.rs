@@ -15,10 +15,11 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 use tonic::Code;
 
-use crate::support::client::{request_for, scripted_feature};
+use crate::support::client::{plain_template, request_for, scripted_feature};
 use crate::support::database::on_both_databases;
 use crate::support::http::{browser, get};
 use crate::support::link_host::{LinkHost, picture};
+use crate::support::process::Process;
 use crate::support::provider::{answer, fetcher, provider, stand_in, task};
 use crate::support::refusal::refusal;
 use crate::support::server::{TestServer, within};
@@ -61,6 +62,16 @@ async fn asked(server: &TestServer, name: &str, input: GenerationInput) -> Creat
         input: Some(input),
         ..request_for(feature.id)
     }
+}
+
+async fn change_provider(server: &TestServer, feature: i64, provider: &str) {
+    let mut feature = server.feature(feature).await;
+    let properties = feature.properties.get_or_insert_default();
+    properties.provider = provider.to_owned();
+    server
+        .update_feature(feature, &["properties.provider"])
+        .await
+        .unwrap();
 }
 
 fn sdapi(service: &StandIn, path: &str, more: &[&str]) -> SdApi {
@@ -138,20 +149,43 @@ on_both_databases! {
         ] {
             assert_eq!(calls[0].body[field], expected, "{field}");
         }
-        for name in ["../secret", "a:9> <hypernet:b", ""] {
-            let lora_weights = Some(LoraWeights { weights: [(name.to_owned(), 1.0)].into() });
-            let input = GenerationInput { lora_weights, ..Default::default() };
-            let mut again = asked(&server, &format!("lora-{}", name.len()), input).await;
-            again.user_prompt = "crane".to_owned();
-            match server.requests().create_request(again).await {
-                Ok(created) => {
-                    let ended = server.ended(created.into_inner().jobs[0].id).await;
-                    assert_eq!(ended.code(), "PROVIDER_REJECTED_INPUT", "{name}");
-                }
-                refused => drop(refusal(refused).is(Code::InvalidArgument, ErrorReason::ValidationFailed)),
-            }
+    }
+
+    async fn a_lora_whose_name_cannot_stand_in_a_prompt_is_refused_with_its_field(db: TestDatabase) {
+        let service = stand_in(Protocol::SdApi, Vec::new()).await;
+        let server = TestServer::start_with(&db, configure(&service, "", &["loras=true"])).await;
+        let input = |name: &str| {
+            let weights = [(name.to_owned(), 1.0), ("ink v2".to_owned(), 1.0)].into();
+            GenerationInput { lora_weights: Some(LoraWeights { weights }), ..Default::default() }
+        };
+        let mut asked = asked(&server, "lora", GenerationInput::default()).await;
+        for name in ["../secret", ".hidden", "a:9> <hypernet:b"] {
+            asked.input = Some(input(name));
+            let refused = refusal(server.requests().create_request(asked.clone()).await);
+            let field = format!("input.lora_weights.weights.{name}");
+            refused.is(Code::InvalidArgument, ErrorReason::ValidationFailed).of_fields([&field[..]]);
+            let mut template = plain_template(asked.feature_id, "styled");
+            template.template_data.get_or_insert_default().defaults = Some(input(name));
+            let field = format!("template_data.defaults.lora_weights.weights.{name}");
+            refusal(server.templates().create_template(template).await).of_fields([&field[..]]);
         }
-        assert_eq!(drawing(&service).len(), 1);
+        assert_eq!(drawing(&service).len(), 0);
+    }
+
+    async fn a_lora_of_a_template_from_before_its_provider_is_refused_with_the_template(db: TestDatabase) {
+        let service = stand_in(Protocol::SdApi, Vec::new()).await;
+        let server = TestServer::start_with(&db, configure(&service, "", &["loras=true"])).await;
+        let mut asked = asked(&server, "lora", GenerationInput::default()).await;
+        change_provider(&server, asked.feature_id, "builtin").await;
+        let mut template = plain_template(asked.feature_id, "styled");
+        let weights = [("a:b".to_owned(), 1.0)].into();
+        template.template_data.get_or_insert_default().defaults =
+            Some(GenerationInput { lora_weights: Some(LoraWeights { weights }), ..Default::default() });
+        asked.template_id = Some(server.add_template(template).await.id);
+        change_provider(&server, asked.feature_id, "service").await;
+        refusal(server.requests().create_request(asked.clone()).await).of_fields(["template_id"]);
+        asked.input.get_or_insert_default().lora_weights = Some(LoraWeights { weights: [("ink".to_owned(), 1.0)].into() });
+        server.made(asked).await;
     }
 
     async fn a_picture_is_worked_over_where_its_mask_says_so(db: TestDatabase) {
@@ -189,6 +223,32 @@ on_both_databases! {
         assert_eq!(paths, [TXT2IMG, "/sdapi/v1/interrupt", TXT2IMG]);
         assert_eq!(server.job(first.id).await.status(), JobStatus::Cancelled);
         assert!(server.media_of(first.id).await.is_empty());
+    }
+
+    async fn a_job_that_waits_for_its_turn_is_not_submitted_when_the_server_is_killed(db: TestDatabase) {
+        let service = stand_in(Protocol::SdApi, vec![Fault::Hang]).await;
+        let media = tempfile::tempdir().unwrap();
+        let settings = ["kind=sdapi".to_owned(), format!("base_url={}", service.url())];
+        let settings = settings.map(|setting| format!("providers.service.{setting}"));
+        let settings: Vec<_> = settings.iter().map(String::as_str).collect();
+        let first = Process::serve(&db, media.path(), &settings).await;
+        let created = first.features().create_feature(feature("picture")).await.unwrap();
+        let asked = request_for(created.into_inner().feature.unwrap().id);
+        let hung = first.create(asked.clone()).await.1.remove(0).id;
+        until(|| drawing(&service).len() == 1).await;
+        let waiting = first.create(asked).await.1.remove(0).id;
+        // Whoever comes later has been claimed by then, so that the other one has been passed over.
+        let drawn = CreateFeatureRequest { properties: None, ..scripted_feature("drawn") };
+        let drawn = first.features().create_feature(drawn).await.unwrap().into_inner().feature.unwrap().id;
+        let drawn = first.create(request_for(drawn)).await.1.remove(0).id;
+        first.completed(drawn).await;
+        let reason = first.job(waiting).await.waiting_reason;
+        assert!(reason.contains("as many jobs as it may"), "{reason}");
+        first.kill();
+        let second = Process::serve(&db, media.path(), &settings).await;
+        assert_eq!(second.ended(hung).await.code(), "PROVIDER_OUTCOME_UNKNOWN");
+        second.completed(waiting).await;
+        assert_eq!(drawing(&service).len(), 2);
     }
 
     async fn what_somebody_interrupted_at_the_service_is_made_again(db: TestDatabase) {

@@ -5,8 +5,8 @@ fn library(workflow: Option<&str>, bindings: Value) -> Library {
     let nodes = as_nodes(&serde_json::from_slice(file).unwrap()).unwrap();
     Library {
         files: [("text-to-image.json".to_owned(), nodes)].into(),
-        default: workflow.map(str::to_owned),
-        bindings: read_bindings(&map(json!({ "bindings": bindings }))).unwrap(),
+        default: workflow.map(Value::from),
+        bindings: bindings::read(&map(json!({ "bindings": bindings }))).unwrap(),
     }
 }
 
@@ -78,6 +78,11 @@ fn each_mistake_of_settings_is_named() {
             "a place",
         ),
         (json!({ "steps": 20 }), "steps", "settings.steps"),
+        (
+            json!({ "steps": "many", "bindings": { "settings.steps": "3.inputs.steps" } }),
+            "steps",
+            "a number",
+        ),
     ] {
         let found = library.check(&[], &map(settings.clone()));
         let told = found
