@@ -9,7 +9,7 @@ use crate::{Bounds, CodecError, Format};
 use super::{Block, decode};
 
 /// How far the filter reaches to each side, in samples of the lower of the two rates.
-const REACH: usize = 16;
+const REACH: usize = 24;
 /// Values of the filter for each of these samples; those between are interpolated.
 const FINENESS: usize = 512;
 /// How much of the lower rate's band is kept: a filter that ends at a sharp edge would ring.
