@@ -7,6 +7,7 @@ use axum::{
     extract::{FromRequest, Multipart, Request, multipart::MultipartError},
     http::{HeaderMap, StatusCode, header},
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
 
 use crate::{
@@ -21,13 +22,14 @@ const PICTURES: [&str; 3] = ["image", "image[]", "input_reference"];
 /// The fields of links to the same.
 const PICTURE_LINKS: [&str; 3] = ["image", "images", "input_reference"];
 const LINK: &str = "a link, as a text or as image_url of an object";
+const NO_PICTURE: &str = "must be a picture: PNG, JPEG or WebP";
 
 /// What is left of a call, and what is wrong with what has been taken.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     pub(super) values: JsonMap,
     pub(super) checks: Checks,
-    /// The files of a form.
+    /// The files of a form, and what links hold.
     pub(super) uploads: Vec<Upload>,
     /// Those of them that the request is to work from: the name of the field, and the link that stands for the file. The other
     /// links stand in the values.
@@ -92,8 +94,7 @@ impl Fields {
             return self.checks.add(name, Flaw::NotSupported.says(words));
         }
         let Some(upload) = Upload::of(content) else {
-            let words = "must be a picture: PNG, JPEG or WebP";
-            return self.checks.add(name, Flaw::Malformed.says(words));
+            return self.checks.add(name, Flaw::Malformed.says(NO_PICTURE));
         };
         let link = upload.link.clone();
         match is_source {
@@ -150,13 +151,36 @@ impl Fields {
                 value => Some(vec![link(value)?]),
             });
             let links: Vec<_> = links.unwrap_or_default();
-            pictures.extend(links.into_iter().map(|link| (name.to_owned(), link)));
+            for link in links {
+                pictures.push((name.to_owned(), self.keep(name, link)));
+            }
         }
         pictures
     }
 
     pub(super) fn link(&mut self, name: &str) -> Option<String> {
-        self.take(name, LINK, link)
+        let link = self.take(name, LINK, link)?;
+        Some(self.keep(name, link))
+    }
+
+    /// A link that holds the picture itself is as good as a file.
+    fn keep(&mut self, name: &str, link: String) -> String {
+        let Some(data) = link.strip_prefix("data:") else {
+            return link;
+        };
+        let content = data.split_once(";base64,");
+        let content = content.and_then(|(_, text)| BASE64_STANDARD.decode(text).ok());
+        match content.and_then(|content| Upload::of(content.into())) {
+            None => {
+                self.checks.add(name, Flaw::Malformed.says(NO_PICTURE));
+                link
+            }
+            Some(upload) => {
+                let link = upload.link.clone();
+                self.uploads.push(upload);
+                link
+            }
+        }
     }
 
     /// What `read` makes of a field; what it makes nothing of is a mistake.

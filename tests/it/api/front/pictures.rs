@@ -8,6 +8,7 @@ use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, FeatureProperties, JobStatus,
 };
 use atelier::stand_in::Protocol;
+use base64::{Engine, prelude::BASE64_STANDARD};
 use codec::Format;
 use codec::picture::encode;
 use futures::TryStreamExt;
@@ -18,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::support::bucket::{keep_media_in, serve_bucket_holding};
 use crate::support::client::{request_for, scripted_feature};
-use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::database::on_both_databases;
 use crate::support::http::browser;
 use crate::support::provider::stand_in;
 use crate::support::server::{TestServer, within};
@@ -125,7 +126,14 @@ on_both_databases! {
             let asked = newest(&server).await;
             assert_eq!((asked.user_media_urls, asked.input.unwrap().mask_url), (links.map(String::clone).to_vec(), Some(mask.clone())));
         }
+        let [source_data, mask_data] = [&source, &mask].map(|file| format!("data:image/png;base64,{}", BASE64_STANDARD.encode(file)));
+        let answer = send(linked(json!({ "images": [{ "image_url": source_data }], "mask": { "image_url": mask_data } }))).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        assert_eq!(service.calls()[1].body["image[]"], calls[0].body["image[]"]);
+        assert_eq!(service.calls()[1].body["mask"], calls[0].body["mask"]);
         for (more, field) in [
+            (json!({ "image": "data:image/png;base64,AAAA" }), "image"),
+            (json!({ "image": source_data, "mask": "data:image/png,AAAA" }), "mask"),
             (json!({ "images": [{ "file_id": "file-1" }] }), "images"),
             (json!({ "images": [{ "image_url": link }, { "image_url": "nowhere" }] }), "images"),
             (json!({ "image": link, "mask": { "file_id": "file-1" } }), "mask"),
@@ -136,7 +144,7 @@ on_both_databases! {
         assert_eq!(send(post(&server, IMAGES, &alone)).await.error(), (400, "VALIDATION_FAILED", Some("mask")));
         let of_no_picture = json!({ "model": "painted", "prompt": "Xin chào", "mask": {}, "user_media_urls": [link] });
         assert_eq!(send(post(&server, "/v1/images/edits", &of_no_picture)).await.error(), (400, "VALIDATION_FAILED", Some("mask")));
-        assert_eq!((requests(&server).await, service.calls().len()), (3, 1));
+        assert_eq!((requests(&server).await, service.calls().len()), (4, 2));
     }
 
     async fn a_slow_storage_holds_up_only_who_sends_pictures_and_what_is_refused_leaves_none(db: TestDatabase) {

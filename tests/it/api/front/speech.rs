@@ -10,7 +10,7 @@ use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use crate::support::client::{plain_template, scripted_feature};
-use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::database::on_both_databases;
 use crate::support::samples::variable;
 use crate::support::script::Script;
 use crate::support::server::{TestServer, within};

@@ -7,7 +7,7 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use serde_json::json;
 
 use crate::support::client::{request_for, scripted_feature};
-use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::database::on_both_databases;
 use crate::support::http::browser;
 use crate::support::script::Script;
 
