@@ -21,7 +21,7 @@ use axum::{
     routing::{get, post},
 };
 
-use crate::{app::App, domain::Caller};
+use crate::{app::App, domain::Caller, media::Limits};
 
 use super::call;
 
@@ -47,6 +47,8 @@ pub struct FrontSettings {
     pub host: Option<String>,
     /// Pages of these origins may call, of `*` all.
     pub origins: Vec<String>,
+    /// What reading a file may cost that an answer is made of.
+    pub limits: Limits,
 }
 
 #[derive(Clone)]
@@ -62,7 +64,10 @@ pub(super) fn router(app: App, settings: FrontSettings) -> Router {
         .route("/images/generations", post(images::generate))
         .route("/images/edits", post(images::edit).layer(large))
         .route("/audio/speech", post(speech::speak))
-        .route("/videos", post(videos::create).layer(large))
+        .route(
+            "/videos",
+            get(videos::list).post(videos::create).layer(large),
+        )
         .route("/videos/{id}", get(videos::show).delete(videos::delete))
         .route("/videos/{id}/content", get(videos::content))
         .route("/models", get(models::list))

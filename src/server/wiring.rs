@@ -164,6 +164,17 @@ pub(super) fn front(config: &Config) -> FrontSettings {
         wait: config.front.wait,
         host: host.map(str::to_owned),
         origins: config.server.cors_origins.clone(),
+        limits: limits(config),
+    }
+}
+
+fn limits(config: &Config) -> media::Limits {
+    media::Limits {
+        max_bytes: config.limits.output_bytes,
+        max_pixels: config.limits.output_pixels,
+        max_frames: config.limits.output_frames,
+        max_length: config.limits.output_duration,
+        max_duration: config.limits.decode_time,
     }
 }
 
@@ -292,13 +303,7 @@ pub(super) fn build_executor(
             removal: removal(config),
             probe_interval: config.storage.probe_interval,
             fold_interval: config.trends.fold_interval,
-            limits: media::Limits {
-                max_bytes: config.limits.output_bytes,
-                max_pixels: config.limits.output_pixels,
-                max_frames: config.limits.output_frames,
-                max_length: config.limits.output_duration,
-                max_duration: config.limits.decode_time,
-            },
+            limits: limits(config),
             conversion_time: config.limits.conversion_time,
         },
         spool,

@@ -7,8 +7,8 @@ use sea_orm::{
     ActiveValue::NotSet,
     ActiveValue::{Set, Unchanged},
     ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult,
-    JoinType, Order, PaginatorTrait, QueryFilter, QuerySelect, RelationDef,
-    sea_query::{Expr, ExprTrait, LockType, SimpleExpr},
+    JoinType, Order, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait, RelationDef,
+    sea_query::{Expr, ExprTrait, LockType, SelectStatement, SimpleExpr},
 };
 use serde::Serialize;
 
@@ -342,6 +342,15 @@ pub async fn unfinished_jobs(db: &impl ConnectionTrait, id: i64) -> Result<(u64,
 /// Whether no feature was ever made.
 pub async fn is_empty(db: &impl ConnectionTrait) -> Result<bool, Error> {
     Ok(Entity::find().limit(1).count(db).await? == 0)
+}
+
+/// Those that make this, deleted or not.
+pub(super) fn of_category(category: MediaType) -> SelectStatement {
+    let features = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::Category.eq(category));
+    features.into_query()
 }
 
 /// Features in display order.

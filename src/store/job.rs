@@ -273,10 +273,26 @@ pub async fn of_requests(
     db: &impl ConnectionTrait,
     request_ids: &[i64],
 ) -> Result<Vec<Model>, Error> {
+    counting(db, without_input(), request_ids).await
+}
+
+/// The same with their inputs.
+pub async fn of_requests_with_inputs(
+    db: &impl ConnectionTrait,
+    request_ids: &[i64],
+) -> Result<Vec<Model>, Error> {
+    counting(db, Entity::find(), request_ids).await
+}
+
+async fn counting(
+    db: &impl ConnectionTrait,
+    jobs: Select<Entity>,
+    request_ids: &[i64],
+) -> Result<Vec<Model>, Error> {
     let columns = (Column::RequestId, Column::DeletedAt);
     let backend = db.get_database_backend();
     let ids = request_ids.iter().copied();
-    let jobs = deletion::members_of(backend, without_input(), columns, ids)
+    let jobs = deletion::members_of(backend, jobs, columns, ids)
         .filter(Column::SupersededBy.is_null())
         .order_by_asc(Column::Variation)
         .order_by_asc(Column::Id);

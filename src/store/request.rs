@@ -9,16 +9,16 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select, SqlErr,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityName, EntityTrait, Order, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Select, SqlErr, Statement,
     sea_query::{Expr, ExprTrait, LockType, SelectStatement, SimpleExpr},
 };
 use serde::Serialize;
 
 use crate::{
     domain::{
-        Caller, Error, JobCounts, JobStatus, Page, RequestDraft, RequestNotes, RequestStatus,
-        Resolved, Resource, request_status,
+        Caller, Error, JobCounts, JobStatus, MediaType, Page, PageToken, RequestDraft,
+        RequestNotes, RequestStatus, Resolved, Resource, request_status,
     },
     entity::{
         TextList, job,
@@ -28,7 +28,7 @@ use crate::{
 
 use super::{
     PageRequest, Transaction, deletion,
-    feature::is,
+    feature::{is, of_category},
     one_of::one_of_ids,
     page::{List, Sorting, some},
 };
@@ -36,6 +36,8 @@ use super::{
 /// Not FOR UPDATE: that would wait for transactions that insert jobs or media of the request. SQLite has no row locks, and
 /// its query builder leaves them out.
 const LOCK: LockType = LockType::NoKeyUpdate;
+/// Names the list in page tokens.
+const LIST: &str = "requests";
 
 /// A request with how those of its jobs stand that count for it.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +57,8 @@ pub struct Filter {
     pub project_id: Option<i64>,
     /// Those of this feature.
     pub feature_id: Option<i64>,
+    /// Those of features that make this.
+    pub category: Option<MediaType>,
     /// Those with this template.
     pub template_id: Option<i64>,
     /// Created then or later.
@@ -77,6 +81,8 @@ pub struct Filter {
     pub has_failed_jobs: Option<bool>,
     /// The last changed first, and not the newest.
     pub by_update: bool,
+    /// The other way round.
+    pub reversed: bool,
 }
 
 impl Filter {
@@ -86,14 +92,18 @@ impl Filter {
     }
 
     fn sorting<M>(&self, key: fn(&M) -> Vec<i64>) -> Sorting<Entity, M> {
+        let direction = match self.reversed {
+            true => Order::Asc,
+            false => Order::Desc,
+        };
         match self.by_update {
             true => Sorting {
-                direction: Order::Desc,
+                direction,
                 columns: vec![Column::UpdatedAt, Column::Id],
                 key,
                 by_time: true,
             },
-            false => Sorting::newest(Column::Id, key),
+            false => Sorting::by(Column::Id, direction, key),
         }
     }
 }
@@ -106,11 +116,32 @@ fn key_of(by_update: bool, id: i64, updated_at: DateTime<Utc>) -> Vec<i64> {
     }
 }
 
-/// Adds an accepted request; its jobs come next, in the same transaction. [`Error::UserUnknown`] if there is no such user.
+/// An id that no request has and no other will get, for one whose files are kept before it.
+pub async fn reserve_id(tx: &Transaction) -> Result<i64, Error> {
+    let (backend, table) = (tx.get_database_backend(), Entity.table_name());
+    let statement = |sql| Statement::from_sql_and_values(backend, sql, [table.into()]);
+    let next = match backend {
+        DbBackend::Postgres => "SELECT nextval(pg_get_serial_sequence($1, 'id')) AS id",
+        _ => {
+            // Before the first request nothing is counted.
+            let begin = "INSERT INTO sqlite_sequence (name, seq) SELECT ?1, 0
+                 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)";
+            tx.execute_raw(statement(begin)).await?;
+            "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = ?1 RETURNING seq AS id"
+        }
+    };
+    let row = tx.query_one_raw(statement(next)).await?;
+    let row = row.ok_or_else(|| Error::internal("the database hands out no ids"))?;
+    Ok(row.try_get("", "id")?)
+}
+
+/// Adds an accepted request, under its reserved id if it has one; its jobs come next, in the same transaction.
+/// [`Error::UserUnknown`] if there is no such user.
 ///
 /// The feature is held, and templates are only hidden: so no other foreign key can be violated.
 pub async fn insert(
     tx: &Transaction,
+    id: Option<i64>,
     draft: &RequestDraft,
     resolved: &Resolved,
     system_prompt: Option<String>,
@@ -118,7 +149,7 @@ pub async fn insert(
 ) -> Result<Model, Error> {
     let (backend, user_id) = (tx.get_database_backend(), draft.user_id);
     let request = ActiveModel {
-        id: NotSet,
+        id: id.map_or(NotSet, Set),
         user_id: Set(draft.user_id),
         project_id: Set(draft.project_id),
         feature_id: Set(draft.feature_id),
@@ -211,7 +242,7 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<Model>, Error> {
     let list = List {
-        name: "requests",
+        name: LIST,
         filter,
         query: narrowed(caller, filter),
         page,
@@ -224,6 +255,11 @@ pub async fn list(
         false => |row| key_of(false, row.id, row.updated_at),
     };
     list.sorted(db, filter.sorting(key)).await
+}
+
+/// The token of the page that comes after this request, which need not be in the list: for lists in the order of ids.
+pub fn page_after(filter: &Filter, id: i64) -> Result<String, Error> {
+    PageToken::of(LIST, filter)?.encode(&[id])
 }
 
 /// How many requests stand where; nothing is told of a status that none has.
@@ -254,6 +290,9 @@ pub(super) fn narrowed(caller: Caller, filter: &Filter) -> Select<Entity> {
         })
         .apply_if(filter.feature_id, |query, id| {
             query.filter(Column::FeatureId.eq(id))
+        })
+        .apply_if(filter.category, |query, category| {
+            query.filter(Column::FeatureId.in_subquery(of_category(category)))
         })
         .apply_if(filter.template_id, |query, id| {
             query.filter(Column::TemplateId.eq(id))

@@ -41,6 +41,8 @@ assert.deepEqual(seen, ['image_generation.partial_image', 'image_generation.comp
 const image = await OpenAI.toFile(Buffer.from(made.data[0].b64_json, 'base64'), 'source.png', { type: 'image/png' });
 const edited = await client.images.edit({ ...asked, image });
 assert.equal(Buffer.from(edited.data[0].b64_json, 'base64').toString('latin1', 1, 4), 'PNG');
+const masked = await client.images.edit({ ...asked, model: 'painted', image, mask: image });
+assert.equal(Buffer.from(masked.data[0].b64_json, 'base64').toString('latin1', 1, 4), 'PNG');
 
 // Once with the same key.
 const keyed = { headers: { 'Idempotency-Key': 'a key of Node' } };
@@ -68,6 +70,11 @@ assert.equal(error.error.request_id, error.headers.get('x-atelier-request-id'));
 // Speech.
 const sound = await client.audio.speech.create({ model: 'sound', voice: 'alloy', input: 'Xin chào', user: '7' });
 assert.equal(Buffer.from(await sound.arrayBuffer()).toString('latin1', 0, 4), 'RIFF');
+const spoken = { model: 'sound', voice: 'alloy', input: 'Xin chào', user: '7', response_format: 'wav', stream_format: 'sse' };
+const stream = await (await client.audio.speech.create(spoken)).text();
+const events = stream.split('\n').filter((line) => line.startsWith('data: ')).map((line) => JSON.parse(line.slice(6)));
+assert.equal(Buffer.from(events[0].audio, 'base64').toString('latin1', 0, 4), 'RIFF');
+assert.equal(events.at(-1).type, 'speech.audio.done');
 
 // Videos.
 let video = await client.videos.create({ model: 'clip', prompt: 'Xin chào', seconds: '1', size: '128x128', user: '7' });
@@ -78,6 +85,9 @@ while (!['completed', 'failed'].includes(video.status)) {
 assert.deepEqual([video.status, video.progress, video.model], ['completed', 100, 'clip']);
 const content = await client.videos.downloadContent(video.id);
 assert.equal(Buffer.from(await content.arrayBuffer()).toString('latin1', 4, 8), 'ftyp');
+const listed = [];
+for await (const { id } of client.videos.list({ limit: 1 })) listed.push(id);
+assert.deepEqual(listed, [video.id]);
 assert((await client.videos.delete(video.id)).deleted);
 error = await refused(OpenAI.NotFoundError, () => client.videos.retrieve(video.id));
 assert.equal(error.code, 'REQUEST_NOT_FOUND');

@@ -51,6 +51,8 @@ made = client.images.edit(**asked, image=source)
 assert base64.b64decode(made.data[0].b64_json).startswith(b"\x89PNG")
 seen = [event.type for event in client.images.edit(**asked, image=[source, source], stream=True)]
 assert seen == ["image_edit.completed"], seen
+made = client.images.edit(**asked | {"model": "painted"}, image=source, mask=source)
+assert base64.b64decode(made.data[0].b64_json).startswith(b"\x89PNG")
 error = refused(openai.BadRequestError, lambda: client.images.edit(**asked, image=source, mask=source))
 assert (error.code, error.param) == ("VALIDATION_FAILED", "mask"), error.body
 
@@ -82,16 +84,32 @@ assert error.body["request_id"] == error.response.headers["x-atelier-request-id"
 # Speech.
 spoken = {"model": "sound", "voice": "alloy", "input": "Xin chào", "extra_body": {"user": "7"}}
 assert client.audio.speech.create(**spoken, response_format="wav").read().startswith(b"RIFF")
-error = refused(openai.BadRequestError, lambda: client.audio.speech.create(**spoken, response_format="pcm"))
+assert client.audio.speech.create(**spoken, response_format="flac").read().startswith(b"fLaC")
+samples = client.audio.speech.create(**spoken, response_format="pcm").read()
+assert len(samples) > 24_000 and len(samples) % 2 == 0 and any(samples) and not samples.startswith(b"RIFF")
+streaming = client.audio.speech.with_streaming_response
+with streaming.create(**spoken, response_format="wav", stream_format="sse") as answer:
+    events = [json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: ")]
+assert base64.b64decode(events[0]["audio"]).startswith(b"RIFF"), events[0]
+types = {event["type"] for event in events[:-1]}
+assert (types, events[-1]["type"]) == ({"speech.audio.delta"}, "speech.audio.done"), types
+error = refused(openai.BadRequestError, lambda: client.audio.speech.create(**spoken, response_format="aac"))
 assert (error.code, error.param) == ("VALIDATION_FAILED", "response_format"), error.body
+assert "wav, flac, pcm" in error.message, error.message
 
 # Videos.
-video = client.videos.create_and_poll(
-    model="clip", prompt="Xin chào", seconds="1", size="128x128", extra_body={"user": "7"}, poll_interval_ms=100
-)
+first, video = [
+    client.videos.create_and_poll(
+        model="clip", prompt="Xin chào", seconds="1", size="128x128", extra_body={"user": "7"}, poll_interval_ms=100
+    )
+    for _ in range(2)
+]
 assert (video.status, video.progress, video.model, video.seconds) == ("completed", 100, "clip", "1"), video
 assert client.videos.download_content(video.id).read()[4:8] == b"ftyp"
 assert client.videos.download_content(video.id, variant="thumbnail").read().startswith(b"\xff\xd8")
+for order, expected in [("desc", [video.id, first.id]), ("asc", [first.id, video.id])]:
+    listed = client.videos.list(limit=1, order=order, extra_query={"user": "7"})
+    assert [it.id for it in listed] == expected, listed
 assert client.videos.delete(video.id).deleted
 error = refused(openai.NotFoundError, lambda: client.videos.retrieve(video.id))
 assert error.code == "REQUEST_NOT_FOUND", error.body

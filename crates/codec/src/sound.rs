@@ -2,6 +2,7 @@
 
 mod decode;
 mod encode;
+mod raw;
 mod riff;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ use std::time::Duration;
 pub(crate) use decode::facts;
 pub use decode::{Block, decode, measure, read};
 pub use encode::encode;
+pub use raw::raw;
 
 /// A sound in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -41,14 +41,11 @@ impl App {
         check_owner(caller, &draft)?;
         let draft = draft.with_allowed_priority(caller);
         self.require_feature(&draft, checks)?;
-        let refusal = match self.store_for_known_user(&draft, uploads, checks).await {
-            Err(Error::UserUnknown(id)) if self.settings.provision_users => {
-                store::user::provision(self.store.writer(), &self.settings.users, id).await?;
-                self.store_for_known_user(&draft, uploads, checks).await
-            }
-            stored => stored,
+        let accepted = match uploads {
+            [] => self.store_draft(&draft, None, checks).await,
+            uploads => self.store_with(&draft, uploads, checks).await,
         };
-        let refusal = match refusal {
+        let refusal = match accepted {
             Ok(accepted) => return Ok(accepted),
             Err(refusal) if !checks.is_empty() => return Err(refusal),
             Err(refusal) => refusal,
@@ -159,12 +156,50 @@ impl App {
         ))
     }
 
+    /// Keeps the uploads, then stores the request: a storage may be slow, so no transaction is open meanwhile. What is refused,
+    /// or was accepted before, is not kept; what is kept for nothing all the same, upkeep removes as any object without a
+    /// record.
+    async fn store_with(
+        &self,
+        draft: &RequestDraft,
+        uploads: &[Upload],
+        checks: &Checks,
+    ) -> Result<Accepted, Error> {
+        self.resolve_now(draft, checks).await?;
+        if let Some(accepted) = self.replay(draft).await? {
+            return Ok(accepted);
+        }
+        let reserve = async |tx: &Transaction| store::request::reserve_id(tx).await;
+        let id = self.store.write(reserve).await?;
+        for upload in uploads {
+            let (key, content) = (upload.key(id), upload.content.clone());
+            self.storage.put(&key, content, None).await?;
+        }
+        self.store_draft(draft, Some(id), checks).await
+    }
+
+    /// Checks and stores a request, and its user where that one is not known yet.
+    async fn store_draft(
+        &self,
+        draft: &RequestDraft,
+        id: Option<i64>,
+        checks: &Checks,
+    ) -> Result<Accepted, Error> {
+        match self.store_for_known_user(draft, id, checks).await {
+            Err(Error::UserUnknown(user)) if self.settings.provision_users => {
+                store::user::provision(self.store.writer(), &self.settings.users, user).await?;
+                self.store_for_known_user(draft, id, checks).await
+            }
+            stored => stored,
+        }
+    }
+
     /// Checks and stores a request in one transaction, through which its feature stays. [`Error::UserUnknown`] if its user is
     /// not known yet.
     async fn store_for_known_user(
         &self,
         draft: &RequestDraft,
-        uploads: &[Upload],
+        id: Option<i64>,
         checks: &Checks,
     ) -> Result<Accepted, Error> {
         self.change_jobs(async |tx, changed| {
@@ -186,13 +221,8 @@ impl App {
             };
             let prompt = feature.system_prompt;
             let now = new_jobs.now;
-            let request = store::request::insert(tx, asked, &resolved, prompt, now).await?;
+            let request = store::request::insert(tx, id, asked, &resolved, prompt, now).await?;
             self.claim_key(tx, draft, &request).await?;
-            // Before the request is there for anybody, so that its jobs find them.
-            for upload in uploads {
-                let (key, content) = (upload.key(request.id), upload.content.clone());
-                self.storage.put(&key, content, None).await?;
-            }
             let jobs = store::job::insert(tx, &request, &resolved.jobs, new_jobs).await?;
             if let Some(template_id) = request.template_id.filter(|_| !request.is_preview) {
                 store::trend::count_use(tx, template_id, now).await?;

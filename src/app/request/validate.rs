@@ -3,7 +3,7 @@
 use crate::{
     app::{App, feature::properties_of},
     domain::{Caller, Checks, Error, MediaType, RequestDraft, Resolved, Violation},
-    store,
+    store::{self, feature::Offered},
 };
 
 use super::create::check_owner;
@@ -39,6 +39,24 @@ impl App {
         }
     }
 
+    /// What a request that names a feature comes to now; nothing keeps it from changing.
+    pub(super) async fn resolve_now(
+        &self,
+        draft: &RequestDraft,
+        checks: &Checks,
+    ) -> Result<(Offered, Resolved), Error> {
+        let users = &self.settings.users;
+        let db = self.store.reader();
+        let asked = &store::feature::find_asked_for(db, draft).await?;
+        let offered = store::feature::find_offered(db, users, asked, false).await?;
+        let resolved = self.resolve_draft(asked, &offered, checks)?;
+        self.check_provider(&resolved)?;
+        if !offered.user_known && !self.settings.provision_users {
+            return Err(Error::UserUnknown(draft.user_id));
+        }
+        Ok((offered, resolved))
+    }
+
     /// Checks a request as [`App::create_request`] does and stores nothing. The idempotency key is not looked up.
     pub async fn validate_request(
         &self,
@@ -48,17 +66,9 @@ impl App {
     ) -> Result<ValidRequest, Error> {
         check_owner(caller, draft)?;
         self.require_feature(draft, checks)?;
-        let users = &self.settings.users;
-        let db = self.store.reader();
-        let asked = &store::feature::find_asked_for(db, draft).await?;
-        let offered = store::feature::find_offered(db, users, asked, false).await?;
-        let resolved = self.resolve_draft(asked, &offered, checks)?;
-        self.check_provider(&resolved)?;
+        let (offered, resolved) = self.resolve_now(draft, checks).await?;
         let category = offered.feature.category;
         self.check_answers(&resolved, category).await?;
-        if !offered.user_known && !self.settings.provision_users {
-            return Err(Error::UserUnknown(draft.user_id));
-        }
         let variations = i64::try_from(resolved.jobs.len()).map_err(Error::internal)?;
         let price = properties_of(&offered.feature)?.cost_per_generation;
         let warnings = resolved

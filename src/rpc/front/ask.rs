@@ -17,6 +17,7 @@ use super::{
     CALLER, Front,
     fields::{Fields, number},
     refusal::Refusal,
+    speech,
 };
 
 /// A request that is stored, or was before with the same idempotency key.
@@ -35,11 +36,10 @@ impl Front {
         mut fields: Fields,
         headers: &HeaderMap,
     ) -> Result<Asked, Refusal> {
-        let refuse = |error| match makes {
-            MediaType::Audio => Refusal::of_speech(error),
-            MediaType::Image | MediaType::Video => Refusal::from(error),
-        };
+        let (names, links): (Vec<_>, Vec<_>) = fields.pictures().into_iter().unzip();
+        let refuse = |error| Refusal::of_call(error, makes, &names);
         let mut draft = self.draft(makes, &mut fields);
+        draft.user_media_urls.splice(0..0, links);
         draft.idempotency_key = idempotency_key(headers);
         self.fit_catalogue(makes, &mut draft, &mut fields)
             .await
@@ -60,6 +60,9 @@ impl Front {
     /// What the fields say; those that mean nothing here are left.
     fn draft(&self, makes: MediaType, fields: &mut Fields) -> RequestDraft {
         let model = fields.text("model").unwrap_or_default();
+        fields.checks.require(!model.is_empty(), "model", || {
+            Flaw::Required.says("is required: the name of a feature, or feature/template")
+        });
         let (feature, template) = match model.contains('/') {
             true => (String::new(), model),
             false => (model, String::new()),
@@ -87,7 +90,7 @@ impl Front {
     }
 
     /// The one that the call names by a number. Another name is not taken for the configured user: his would be the costs.
-    fn user(&self, fields: &mut Fields) -> i64 {
+    pub(super) fn user(&self, fields: &mut Fields) -> i64 {
         let named = fields.text("user").filter(|user| !user.is_empty());
         let Some(named) = named else {
             return self.settings.user.unwrap_or_default();
@@ -120,6 +123,9 @@ impl Front {
                     feature.name
                 ))
             });
+        if makes == MediaType::Audio {
+            speech::fit_format(&feature, &mut draft.input.output, &mut fields.checks);
+        }
         let has_voice = data
             .variables
             .iter()
@@ -166,12 +172,23 @@ fn input(makes: MediaType, fields: &mut Fields) -> GenerationInput {
         cfg_scale: fields.number("cfg_scale"),
         lora_weights: lora_weights(fields),
         product_url: fields.text("product_url"),
-        mask_url: fields.text("mask_url"),
+        mask_url: mask(fields),
         batch_size: fields.small("n").unwrap_or_default(),
         output: output(makes, fields),
         variables: fields.object("variables").unwrap_or_default(),
         extra: Default::default(),
     }
+}
+
+/// By OpenAI's name or by that of the API.
+fn mask(fields: &mut Fields) -> Option<String> {
+    let names = ["mask", "mask_url"];
+    let [mask, url] = names.map(|name| fields.link(name).filter(|link| !link.is_empty()));
+    let is_one = mask.is_none() || url.is_none();
+    fields.checks.require(is_one, "mask", || {
+        Flaw::Conflict.says("must be left out where mask_url is given")
+    });
+    mask.or(url)
 }
 
 fn output(makes: MediaType, fields: &mut Fields) -> OutputSettings {

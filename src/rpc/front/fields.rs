@@ -1,10 +1,13 @@
 //! The fields of a call, from JSON or from a form, in which everything is text. What is null is absent.
 
+use std::collections::HashMap;
+
 use axum::{
     body::Bytes,
     extract::{FromRequest, Multipart, Request, multipart::MultipartError},
     http::{HeaderMap, StatusCode, header},
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
 
 use crate::{
@@ -14,13 +17,23 @@ use crate::{
 
 use super::refusal::Refusal;
 
+/// The files of a form that a request is to work from.
+const PICTURES: [&str; 3] = ["image", "image[]", "input_reference"];
+/// The fields of links to the same.
+const PICTURE_LINKS: [&str; 3] = ["image", "images", "input_reference"];
+const LINK: &str = "a link, as a text or as image_url of an object";
+const NO_PICTURE: &str = "must be a picture: PNG, JPEG or WebP";
+
 /// What is left of a call, and what is wrong with what has been taken.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     pub(super) values: JsonMap,
     pub(super) checks: Checks,
-    /// The pictures of a form, for which links stand in the values.
+    /// The files of a form, and what links hold.
     pub(super) uploads: Vec<Upload>,
+    /// Those of them that the request is to work from: the name of the field, and the link that stands for the file. The other
+    /// links stand in the values.
+    pictures: Vec<(String, String)>,
 }
 
 impl Fields {
@@ -45,6 +58,15 @@ impl Fields {
         }
     }
 
+    /// Of what stands behind the path.
+    pub(super) fn of_query(query: HashMap<String, String>) -> Self {
+        let values = query.into_iter().map(|(name, text)| (name, text.into()));
+        Self {
+            values: values.collect(),
+            ..Self::default()
+        }
+    }
+
     /// The same, or of a form, as official clients send it where pictures may come along.
     pub(super) async fn of_json_or_form(call: Request) -> Result<Self, Refusal> {
         if content_type(call.headers()) != "multipart/form-data" {
@@ -66,40 +88,97 @@ impl Fields {
 
     /// A picture takes the place of a link.
     fn add_file(&mut self, name: &str, content: Bytes) {
-        let place = match name {
-            "image" | "image[]" | "input_reference" => "user_media_urls[]",
-            name if name.starts_with("variables[") => name,
-            _ => {
-                let words = "must be left out: this file has no place in a request";
-                return self.checks.add(name, Flaw::NotSupported.says(words));
-            }
-        };
+        let is_source = PICTURES.contains(&name);
+        if !is_source && name != "mask" && !name.starts_with("variables[") {
+            let words = "must be left out: this file has no place in a request";
+            return self.checks.add(name, Flaw::NotSupported.says(words));
+        }
         let Some(upload) = Upload::of(content) else {
-            let words = "must be a picture: PNG, JPEG or WebP";
-            return self.checks.add(name, Flaw::Malformed.says(words));
+            return self.checks.add(name, Flaw::Malformed.says(NO_PICTURE));
         };
-        self.add_text(place, upload.link.clone());
+        let link = upload.link.clone();
+        match is_source {
+            true => self.pictures.push((name.to_owned(), link)),
+            false => self.add_text(name, link),
+        }
         self.uploads.push(upload);
     }
 
-    /// `variables[style]` is a field of an object, `user_media_urls[]` an entry of a list.
+    /// `variables[style]` is a field of an object, `user_media_urls[]` an entry of a list, as is what comes more than once.
     fn add_text(&mut self, name: &str, text: String) {
-        let inner = name.strip_suffix(']').and_then(|name| name.split_once('['));
-        let (outer, inner) = inner.unwrap_or((name, name));
-        let field = self.values.entry(outer);
-        match (outer == name, inner) {
-            (true, _) => {
-                self.values.insert(outer.to_owned(), text.into());
+        let parts = name.strip_suffix(']').and_then(|it| it.split_once('['));
+        let (outer, inner) = parts.map_or((name, None), |(outer, inner)| (outer, Some(inner)));
+        let text = Value::from(text);
+        let Some(value) = self.values.get_mut(outer) else {
+            let value = match inner {
+                None => text,
+                Some("") => vec![text].into(),
+                Some(inner) => JsonMap::from_iter([(inner.to_owned(), text)]).into(),
+            };
+            self.values.insert(outer.to_owned(), value);
+            return;
+        };
+        match (value, inner) {
+            (Value::Array(list), None | Some("")) => list.push(text),
+            (value @ Value::String(_), None | Some("")) => {
+                *value = vec![value.take(), text].into();
             }
-            (false, "") => {
-                if let Value::Array(list) = field.or_insert_with(|| Value::Array(Vec::new())) {
-                    list.push(text.into());
-                }
+            (Value::Object(object), Some(inner)) if !inner.is_empty() => {
+                object.insert(inner.to_owned(), text);
             }
-            (false, inner) => {
-                if let Value::Object(object) = field.or_insert_with(|| JsonMap::new().into()) {
-                    object.insert(inner.to_owned(), text.into());
-                }
+            _ => {
+                let words = "must be given in one way, as a text, a list or fields of an object";
+                self.checks.add(outer, Flaw::Conflict.says(words));
+            }
+        }
+    }
+
+    /// Whether the request is to work from pictures, right or wrong.
+    pub(super) fn bring_pictures(&self) -> bool {
+        let ours = ["user_media_urls", "variables"];
+        let links = PICTURE_LINKS.iter().chain(&ours);
+        let mut links = links.map(|name| self.values.contains_key(*name));
+        let mut files = PICTURES.iter().map(|name| self.checks.tells(name));
+        !self.pictures.is_empty() || links.any(|it| it) || files.any(|it| it)
+    }
+
+    /// What the request is to work from, by the names that OpenAI has for it: files first, then links.
+    pub(super) fn pictures(&mut self) -> Vec<(String, String)> {
+        let mut pictures = std::mem::take(&mut self.pictures);
+        for name in PICTURE_LINKS {
+            let links = self.take(name, LINK, |value| match value {
+                Value::Array(values) => values.into_iter().map(link).collect(),
+                value => Some(vec![link(value)?]),
+            });
+            let links: Vec<_> = links.unwrap_or_default();
+            for link in links {
+                pictures.push((name.to_owned(), self.keep(name, link)));
+            }
+        }
+        pictures
+    }
+
+    pub(super) fn link(&mut self, name: &str) -> Option<String> {
+        let link = self.take(name, LINK, link)?;
+        Some(self.keep(name, link))
+    }
+
+    /// A link that holds the picture itself is as good as a file.
+    fn keep(&mut self, name: &str, link: String) -> String {
+        let Some(data) = link.strip_prefix("data:") else {
+            return link;
+        };
+        let content = data.split_once(";base64,");
+        let content = content.and_then(|(_, text)| BASE64_STANDARD.decode(text).ok());
+        match content.and_then(|content| Upload::of(content.into())) {
+            None => {
+                self.checks.add(name, Flaw::Malformed.says(NO_PICTURE));
+                link
+            }
+            Some(upload) => {
+                let link = upload.link.clone();
+                self.uploads.push(upload);
+                link
             }
         }
     }
@@ -161,6 +240,14 @@ impl Fields {
     pub(super) fn small(&mut self, name: &str) -> Option<i32> {
         let number = self.whole(name)?;
         Some(i32::try_from(number).unwrap_or(if number < 0 { i32::MIN } else { i32::MAX }))
+    }
+}
+
+/// As a text, or as OpenAI has it.
+fn link(value: Value) -> Option<String> {
+    match value {
+        Value::Object(mut object) => text(object.remove("image_url")?),
+        value => text(value),
     }
 }
 

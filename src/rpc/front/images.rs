@@ -58,13 +58,10 @@ pub(super) async fn edit(
     call: Request,
 ) -> Result<Response, Refusal> {
     let mut fields = Fields::of_json_or_form(call).await?;
-    let brings = ["user_media_urls", "variables"].map(|name| fields.values.contains_key(name));
-    let is_told = fields.checks.tells("image") || fields.checks.tells("image[]");
-    fields
-        .checks
-        .require(brings != [false; 2] || is_told, "image", || {
-            Flaw::Required.says("is required: a picture to work from")
-        });
+    let brings_some = fields.bring_pictures();
+    fields.checks.require(brings_some, "image", || {
+        Flaw::Required.says("is required: a picture to work from")
+    });
     front.draw("image_edit", fields, &headers).await
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tonic::Code;
 
 use crate::{
-    domain::{Error, JobStatus, Reason, Resource, Violation},
+    domain::{Error, JobStatus, MediaType, Reason, Resource, Violation},
     entity::job,
     rpc::error::{self, RETRY_DELAY},
 };
@@ -23,7 +23,7 @@ const UNFINISHED: &str = "REQUEST_UNFINISHED";
 
 /// What fields of requests are called here where they have another name; in a call about one media type only some of them.
 type Name = (&'static str, &'static str);
-const NAMES: [Name; 14] = [
+const NAMES: [Name; 15] = [
     ("user_id", "user"),
     ("feature_id", "model"),
     ("feature", "model"),
@@ -38,6 +38,7 @@ const NAMES: [Name; 14] = [
     ("input.output.duration_seconds", "seconds"),
     ("input.output.aspect_ratio", "aspect_ratio"),
     ("input.lora_weights.weights", "lora_weights"),
+    ("input.mask_url", "mask"),
 ];
 /// The same for speech.
 const SPOKEN: [Name; 2] = [
@@ -143,16 +144,29 @@ impl Refusal {
         }
     }
 
-    /// With the names that fields have in a call for speech.
-    pub(super) fn of_speech(error: Error) -> Self {
-        Self::told(error, &[&SPOKEN, &NAMES])
+    /// With the names that fields have in such a call, in which these bring its first pictures.
+    pub(super) fn of_call(error: Error, makes: MediaType, pictures: &[String]) -> Self {
+        match makes {
+            MediaType::Audio => Self::told(error, &[&SPOKEN, &NAMES], pictures),
+            MediaType::Image | MediaType::Video => Self::told(error, &[&NAMES], pictures),
+        }
     }
 
-    fn told(error: Error, names: &[&[Name]]) -> Self {
+    fn told(error: Error, names: &[&[Name]], pictures: &[String]) -> Self {
         let (code, reason) = error::logged(&error);
         let (param, message) = match &error {
             Error::Validation(violations) => {
-                let told: Vec<_> = violations.iter().map(|it| renamed(it, names)).collect();
+                let mut told: Vec<(String, &str)> = Vec::new();
+                for Violation {
+                    field, description, ..
+                } in violations.iter()
+                {
+                    let name = renamed(field, names, pictures);
+                    // What is wrong with it first says what to do.
+                    if told.iter().all(|(known, _)| *known != name) {
+                        told.push((name, description));
+                    }
+                }
                 let sentences = told.iter().map(|(name, said)| format!("{name}: {said}"));
                 let sentences: Vec<_> = sentences.collect();
                 let first = told.first().map(|(name, _)| name.clone());
@@ -191,7 +205,7 @@ impl Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Self::told(error, &[&NAMES])
+        Self::told(error, &[&NAMES], &[])
     }
 }
 
@@ -223,15 +237,19 @@ pub(super) fn failure(job: &job::Model) -> (String, String) {
     }
 }
 
-fn renamed(violation: &Violation, names: &[&[Name]]) -> (String, String) {
-    let field = violation.field.as_str();
+fn renamed(field: &str, names: &[&[Name]], pictures: &[String]) -> String {
+    let picture = field.strip_prefix("user_media_urls[");
+    let index = picture.and_then(|it| it.strip_suffix(']')?.parse::<usize>().ok());
+    if let Some(name) = index.and_then(|index| pictures.get(index)) {
+        return name.clone();
+    }
     let known = names.iter().flat_map(|names| names.iter());
     let known = known.clone().find(|(of, _)| *of == field);
     let name = match known {
         Some((_, name)) => *name,
         None => field.strip_prefix("input.").unwrap_or(field),
     };
-    (name.to_owned(), violation.description.clone())
+    name.to_owned()
 }
 
 fn param(error: &Error) -> Option<&'static str> {

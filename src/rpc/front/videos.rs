@@ -1,6 +1,6 @@
 //! `videos`: a request that is asked for until it has ended.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use axum::{
     Json,
@@ -14,7 +14,7 @@ use crate::{
     domain::{Checks, Error, Flaw, JobInput, JobStatus, MediaRole, MediaType, Origin, Resource},
     entity::job,
     rpc::call,
-    store::media::Shown,
+    store::{self, PageRequest, media::Shown, request::Filter},
 };
 
 use super::{
@@ -26,6 +26,9 @@ use super::{
 
 /// Before the number of the request.
 const PREFIX: &str = "video_";
+/// Videos of a page, unless it is said.
+const USUAL_LIMIT: i32 = 20;
+const MOST: i32 = 100;
 
 pub(super) async fn create(
     State(front): State<Front>,
@@ -38,6 +41,32 @@ pub(super) async fn create(
     let mut response = Json(message(id, &asked.jobs)).into_response();
     response.headers_mut().insert(REQUEST, id.into());
     Ok(response)
+}
+
+/// Those of a user, however they were asked for.
+pub(super) async fn list(
+    State(front): State<Front>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Json<Value>, Refusal> {
+    let mut fields = Fields::of_query(query);
+    let user_id = front.user(&mut fields);
+    fields.checks.id("user", user_id);
+    let limit = fields.small("limit").unwrap_or(USUAL_LIMIT);
+    fields.checks.range("limit", limit, 1, MOST);
+    let filter = Filter {
+        user_id: Some(user_id),
+        category: Some(MediaType::Video),
+        reversed: is_ascending(&mut fields),
+        ..Filter::default()
+    };
+    let after = after(&mut fields);
+    fields.checks.finish(())?;
+    let after = after.map(|id| store::request::page_after(&filter, id));
+    let page = PageRequest {
+        size: limit.unsigned_abs().into(),
+        token: after.transpose()?.unwrap_or_default(),
+    };
+    Ok(Json(front.videos(&filter, &page).await?))
 }
 
 pub(super) async fn show(
@@ -87,12 +116,59 @@ pub(super) async fn content(
         .await
 }
 
+fn is_ascending(fields: &mut Fields) -> bool {
+    let order = fields.text("order");
+    let order = order.as_deref().unwrap_or("desc");
+    let known = ["asc", "desc"];
+    fields.checks.require(known.contains(&order), "order", || {
+        let words = format!("must be asc or desc, got {order:?}");
+        Flaw::NotOneOf.says(words).allowed(known).found(order)
+    });
+    order == "asc"
+}
+
+/// The request after whose video the page begins.
+fn after(fields: &mut Fields) -> Option<i64> {
+    let named = fields.text("after")?;
+    let id = request_of(&named);
+    fields.checks.require(id.is_some(), "after", || {
+        let words = format!("must be the id of a video, such as {PREFIX}17, got {named:?}");
+        Flaw::Malformed.says(words).found(&named)
+    });
+    id
+}
+
+fn request_of(name: &str) -> Option<i64> {
+    name.strip_prefix(PREFIX)?.parse().ok()
+}
+
 impl Front {
+    async fn videos(&self, filter: &Filter, page: &PageRequest) -> Result<Value, Error> {
+        let db = self.app.store.reader();
+        let page = store::request::list(db, CALLER, filter, page).await?;
+        let ids: Vec<i64> = page.items.iter().map(|request| request.id).collect();
+        let mut jobs: BTreeMap<i64, Vec<job::Model>> = BTreeMap::new();
+        for job in store::job::of_requests_with_inputs(db, &ids).await? {
+            jobs.entry(job.request_id).or_default().push(job);
+        }
+        let data = ids
+            .iter()
+            .map(|id| message(*id, &jobs.remove(id).unwrap_or_default()));
+        let data: Vec<Value> = data.collect();
+        let id = |video: Option<&Value>| video.map(|video| video["id"].clone());
+        Ok(json!({
+            "object": "list",
+            "first_id": id(data.first()),
+            "last_id": id(data.last()),
+            "has_more": !page.next_page_token.is_empty(),
+            "data": data,
+        }))
+    }
+
     /// The request of a video with its jobs, as far as it is one.
     async fn video(&self, name: &str) -> Result<(i64, Vec<job::Model>), Refusal> {
         let missing = || Error::not_named(Resource::Request, name);
-        let id = name.strip_prefix(PREFIX).and_then(|id| id.parse().ok());
-        let id = id.ok_or_else(missing)?;
+        let id = request_of(name).ok_or_else(missing)?;
         let jobs = self.jobs(id).await?;
         match jobs.iter().all(|job| job.category == MediaType::Video) {
             true => Ok((id, jobs)),

@@ -249,6 +249,7 @@ pub(super) fn filter_from(
         user_id: any_or(request.user_id),
         project_id: any_or(request.project_id),
         feature_id: any_or(request.feature_id),
+        category: None,
         template_id: any_or(request.template_id),
         created_from,
         created_before,
@@ -266,6 +267,7 @@ pub(super) fn filter_from(
         metadata: Some(metadata).filter(|(key, _)| !key.is_empty()),
         has_failed_jobs: request.has_failed_jobs,
         by_update: request.order() == proto::RequestOrder::Updated,
+        reversed: false,
     }
 }
 

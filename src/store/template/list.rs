@@ -3,21 +3,18 @@
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, Iterable, Order, QueryFilter,
     QuerySelect, QueryTrait, Select,
-    sea_query::{Expr, SelectStatement, SimpleExpr},
+    sea_query::{Expr, SimpleExpr},
 };
 use serde::Serialize;
 
 use crate::{
     domain::{Error, MediaType, Names, Page, folded},
-    entity::{
-        feature,
-        template::{Column, Entity, Model},
-    },
+    entity::template::{Column, Entity, Model},
 };
 
 use crate::store::{
     PageRequest,
-    feature::is,
+    feature::{is, of_category},
     one_of::one_of_ids,
     page::{List, Sorting, some},
     search,
@@ -147,15 +144,6 @@ fn narrowed<'a>(
         query,
         page,
     }
-}
-
-/// The features that make this, deleted or not.
-fn of_category(category: MediaType) -> SelectStatement {
-    let features = feature::Entity::find()
-        .select_only()
-        .column(feature::Column::Id)
-        .filter(feature::Column::Category.eq(category));
-    features.into_query()
 }
 
 impl Ranking {

@@ -1,36 +1,47 @@
 //! The front for what speaks OpenAI's protocol, over plain HTTP.
 
+mod pictures;
+mod speech;
+mod videos;
+
 use std::time::Duration;
 
 use atelier::config::{Config, Flag, Inputs, ProviderConfig, ScriptedConfig};
 use atelier::rpc::proto::{
     CancelJobRequest, CancelRequestRequest, CountRequestsRequest, CreateFeatureRequest,
-    CreateRequestRequest, FeatureProperties, Job, JobStatus, ListJobsRequest, ListRequestsRequest,
-    MediaType, Request, TemplateVariableType,
+    FeatureProperties, Job, JobStatus, ListJobsRequest, ListRequestsRequest, MediaType, Request,
 };
-use codec::Format;
-use codec::picture::encode;
-use codec::samples::ffmpeg;
-use image::{Rgb, RgbImage};
-use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, ORIGIN, RANGE};
-use reqwest::multipart::{Form, Part};
+use atelier::stand_in::StandIn;
+use reqwest::header::{CONTENT_TYPE, HOST, ORIGIN};
+use reqwest::multipart::Form;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::client::{USER, plain_template, request_for, scripted_feature};
+use crate::support::client::{USER, plain_template, request_for};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::http::browser;
-use crate::support::samples::variable;
+use crate::support::provider::provider;
 use crate::support::script::Script;
 use crate::support::server::{TestServer, within};
-use crate::support::structure::value;
 
 const IMAGES: &str = "/v1/images/generations";
 
 /// A server with the front, which takes `USER` for who names nobody, and the image feature `scripted` with the template
 /// `plain`.
 pub(crate) async fn with_front(db: &TestDatabase) -> TestServer {
-    let server = TestServer::start_with(db, enable).await;
+    with_front_and(db, |_| ()).await
+}
+
+/// The same with more settings changed.
+pub(crate) async fn with_front_and(
+    db: &TestDatabase,
+    change: impl FnOnce(&mut Config),
+) -> TestServer {
+    let server = TestServer::start_with(db, |config| {
+        enable(config);
+        change(config);
+    });
+    let server = server.await;
     let feature = server.scripted_feature().await;
     server.add_template(plain_template(feature, "plain")).await;
     server
@@ -180,7 +191,7 @@ on_both_databases! {
             (IMAGES, json!([]), (400, "MALFORMED_MESSAGE", None)),
             ("/v1/videos", picture(json!({})), (400, "VALIDATION_FAILED", Some("model"))),
             ("/v1/audio/speech", json!({ "model": "scripted", "input": "a" }), (400, "VALIDATION_FAILED", Some("model"))),
-            ("/v1/audio/speech", json!({ "model": "none", "stream_format": "sse" }), (404, "FEATURE_NOT_FOUND", Some("model"))),
+            ("/v1/audio/speech", json!({ "model": "none", "stream_format": "sse", "response_format": "pcm" }), (404, "FEATURE_NOT_FOUND", Some("model"))),
             ("/v1/images/edits", picture(json!({})), (400, "VALIDATION_FAILED", Some("image"))),
             ("/v1/images/variations", picture(json!({})), (404, "UNKNOWN_METHOD", None)),
             ("/v1/models", json!({}), (404, "UNKNOWN_METHOD", None)),
@@ -195,6 +206,10 @@ on_both_databases! {
         for name in ["seconds: ", "model: ", "variables.mood: "] {
             assert!(answer.body["error"]["message"].as_str().unwrap().contains(name), "{}", answer.body);
         }
+        let empty = send(post(&server, IMAGES, &json!({}))).await;
+        let said = empty.body["error"]["message"].as_str().unwrap();
+        assert_eq!(said.matches("model: ").count(), 1, "{said}");
+        assert!(said.contains("model: is required: the name of a feature"), "{said}");
         let no_json = post(&server, IMAGES, &json!({})).body("{");
         assert_eq!(send(no_json).await.error(), (400, "MALFORMED_MESSAGE", None));
         let endless = picture(json!({ "prompt": "a".repeat(1024 * 1024) }));
@@ -293,102 +308,6 @@ on_both_databases! {
         assert_eq!(send(other).await.error(), (400, "IDEMPOTENCY_KEY_REUSED", Some("Idempotency-Key")));
     }
 
-    async fn pictures_that_come_along_are_kept_with_the_request_although_links_are_not_followed(db: TestDatabase) {
-        let server = TestServer::start_with(&db, |config| {
-            enable(config);
-            config.fetch.enabled = Some(false);
-        }).await;
-        let feature = server.scripted_feature().await;
-        let small = CreateFeatureRequest { name: "drawn".to_owned(), ..scripted_feature("drawn") };
-        let properties = FeatureProperties { provider: "builtin".to_owned(), ..small.properties.clone().unwrap() };
-        server.add_feature(CreateFeatureRequest { properties: Some(properties), ..small }).await;
-        let edit = |model: &str, files: &[(&'static str, Vec<u8>)]| {
-            let form = Form::new().text("model", model.to_owned()).text("prompt", "Xin chào").text("user", "12");
-            let form = files.iter().fold(form, |form, (name, content)| {
-                form.part(*name, Part::bytes(content.clone()).file_name("a.png"))
-            });
-            browser().post(format!("{}/v1/images/edits", server.url())).multipart(form)
-        };
-        let source = png((48, 32));
-        let answer = send(edit("scripted", &[("image[]", source.clone())]).header("idempotency-key", "k")).await;
-        assert_eq!(answer.body["size"], "48x32", "{}", answer.body);
-        let again = send(edit("scripted", &[("image[]", source.clone())]).header("idempotency-key", "k")).await;
-        assert_eq!(answer.body, again.body);
-        let other = send(edit("scripted", &[("image[]", png((8, 8)))]).header("idempotency-key", "k")).await;
-        assert_eq!(other.error(), (400, "IDEMPOTENCY_KEY_REUSED", Some("Idempotency-Key")));
-        let asked = newest(&server).await;
-        assert_eq!((asked.user_id, asked.user_media_urls.len()), (12, 1));
-        assert!(asked.user_media_urls[0].starts_with("https://uploads.invalid/"), "{:?}", asked.user_media_urls);
-        // Whoever knows the link gets nothing by it.
-        let stolen = CreateRequestRequest { user_media_urls: asked.user_media_urls, ..request_for(feature) };
-        let job = server.create(stolen).await.1.remove(0);
-        assert_eq!(server.ended(job.id).await.code(), "INPUT_UNREADABLE");
-
-        for (model, files, field) in [
-            ("scripted", vec![], "image"),
-            ("scripted", vec![("image", b"GIF89a, or not".to_vec())], "image"),
-            ("scripted", vec![("image", source.clone()), ("mask", source.clone())], "mask"),
-            ("drawn", vec![("image", source.clone())], "user_media_urls[0]"),
-        ] {
-            let answer = send(edit(model, &files)).await;
-            assert_eq!(answer.error(), (400, "VALIDATION_FAILED", Some(field)), "{}", answer.body);
-        }
-        assert_eq!(requests(&server).await, 2);
-    }
-
-    async fn a_voice_is_the_variable_of_that_name(db: TestDatabase) {
-        let server = TestServer::start_with(&db, enable).await;
-        let feature = CreateFeatureRequest { category: MediaType::Audio.into(), ..scripted_feature("speech") };
-        let feature = server.add_feature(feature).await.id;
-        let mut template = plain_template(feature, "reader");
-        template.template_data.as_mut().unwrap().variables.push(variable("voice", TemplateVariableType::String));
-        server.add_template(template).await;
-        for voice in [json!("mai"), json!({ "id": "mai" })] {
-            let asked = json!({ "model": "speech/reader", "input": "Xin chào", "voice": voice });
-            // The scripted provider makes pictures, which are no speech.
-            let answer = send(post(&server, "/v1/audio/speech", &asked)).await;
-            assert_eq!(answer.error(), (502, "PROVIDER_INVALID_OUTPUT", None));
-            let input = newest(&server).await.input.unwrap();
-            assert_eq!(input.variables["voice"], value(&json!("mai")));
-            assert_eq!(input.extra.unwrap_or_default().fields.len(), 0);
-        }
-    }
-
-    async fn a_video_is_there_in_parts_and_not_before_it_is_made(db: TestDatabase) {
-        let server = with_front(&db).await;
-        let file = tempfile::Builder::new().suffix(".mp4").tempfile().unwrap();
-        std::fs::write(file.path(), ffmpeg("-f lavfi -i testsrc=size=64x64:rate=5:duration=1 -pix_fmt yuv420p", "mp4")).unwrap();
-        let script = Script::delivering(file.path()).gated();
-        let feature = CreateFeatureRequest { category: MediaType::Video.into(), ..scripted_feature("clips") };
-        server.add_feature(feature).await;
-        let mut asked = picture(script.json());
-        asked["model"] = json!("clips");
-        asked["seconds"] = json!("2");
-        let video = send(post(&server, "/v1/videos", &asked)).await.body;
-        assert_eq!((&video["object"], &video["seconds"], &video["model"]), (&json!("video"), &json!("2"), &json!("clips")));
-        let url = format!("{}/v1/videos/{}", server.url(), video["id"].as_str().unwrap());
-        let content = || browser().get(format!("{url}/content"));
-        assert_eq!(send(content()).await.error(), (404, "REQUEST_UNFINISHED", None));
-        script.open_gate();
-        let job = jobs_of(&server, newest(&server).await.id).await.remove(0);
-        server.completed(job.id).await;
-        assert_eq!(send(browser().get(&url)).await.body["status"], "completed");
-        let part = send(content().header(RANGE, "bytes=4-7")).await;
-        assert_eq!((part.status, part.header("content-type")), (StatusCode::PARTIAL_CONTENT, Some("video/mp4")));
-        assert!(part.headers[CONTENT_RANGE].to_str().unwrap().starts_with("bytes 4-7/"));
-        let whole = send(content()).await;
-        assert_eq!(whole.headers[CONTENT_LENGTH].to_str().unwrap(), server.media_of(job.id).await[0].file_size.to_string());
-        assert_eq!(send(browser().get(format!("{url}/content?variant=spritesheet"))).await.error(), (400, "VALIDATION_FAILED", Some("variant")));
-
-        let picture = server.create(request_for(job.feature_id - 1)).await.0;
-        for unknown in ["video_0", "video_x", "1", &format!("video_{}", picture.id)] {
-            let asked = browser().get(format!("{}/v1/videos/{unknown}", server.url()));
-            assert_eq!(send(asked).await.error(), (404, "REQUEST_NOT_FOUND", None), "{unknown}");
-        }
-        assert_eq!(send(browser().delete(&url)).await.body["deleted"], true);
-        assert_eq!(send(content()).await.error(), (404, "REQUEST_NOT_FOUND", None));
-    }
-
     async fn one_server_draws_through_another(db: TestDatabase) {
         let other = TestDatabase::create(Backend::Sqlite).await;
         let painter = with_front(&other).await;
@@ -403,13 +322,8 @@ on_both_databases! {
         };
         let providers = Config::load(&inputs).unwrap().config.providers;
         let server = TestServer::start_with(&db, |config| config.providers.extend(providers)).await;
-        let feature = server.add_feature(CreateFeatureRequest {
-            name: "painted".to_owned(),
-            category: MediaType::Image.into(),
-            properties: Some(FeatureProperties { provider: "painter".to_owned(), ..Default::default() }),
-            ..Default::default()
-        });
-        let ended = server.made(request_for(feature.await.id)).await;
+        let feature = server.add_feature(painted()).await;
+        let ended = server.made(request_for(feature.id)).await;
         assert_eq!(ended.job.status(), JobStatus::Completed);
         let drawn = newest(&painter).await;
         assert_eq!((drawn.user_id, drawn.user_prompt.as_str()), (USER, "Xin chào"));
@@ -417,9 +331,31 @@ on_both_databases! {
     }
 }
 
-fn png((width, height): (u32, u32)) -> Vec<u8> {
-    let picture = RgbImage::from_pixel(width, height, Rgb([200, 30, 60]));
-    encode(&picture, Format::Png).unwrap().into()
+/// Adds the stand-in as the provider `painter`, which takes pictures and masks.
+pub(crate) fn add_painter(config: &mut Config, service: &StandIn) {
+    let base = format!("base_url={}/v1", service.url());
+    let table = [
+        "kind=openai",
+        &base,
+        r#"makes=["image"]"#,
+        "edits_path=images/edits",
+    ];
+    config
+        .providers
+        .insert("painter".to_owned(), provider(&table));
+}
+
+/// A feature of that provider.
+pub(crate) fn painted() -> CreateFeatureRequest {
+    CreateFeatureRequest {
+        name: "painted".to_owned(),
+        category: MediaType::Image.into(),
+        properties: Some(FeatureProperties {
+            provider: "painter".to_owned(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
 }
 
 async fn jobs_of(server: &TestServer, request_id: i64) -> Vec<Job> {

@@ -8,14 +8,16 @@ use atelier::rpc::proto::{
 };
 use serde_json::{Value, json};
 
-use crate::api::front::{enable, with_front};
+use crate::api::front::{add_painter, enable, painted, with_front_and};
 use crate::support::client::{Client, USER};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::node::Node;
+use crate::support::provider::stand_in;
 use crate::support::python::python;
 use crate::support::script::Script;
 use crate::support::server::TestServer;
 use atelier::server::Role;
+use atelier::stand_in::{Protocol, StandIn};
 
 /// How long the front waits that is asked for what does not end.
 const IMPATIENCE: Duration = Duration::from_millis(300);
@@ -26,9 +28,9 @@ on_both_databases! {
         let [url, impatient, scripts] = &asking.arguments;
         let (succeeded, said) = python("tests/python/front.py", &[url, impatient, scripts]).await;
         assert!(succeeded, "{said}");
-        // Two pictures at once, one by its link, one streamed, two from others, one with a key, three failures, one unfinished, a
-        // sound and a video.
-        asking.has_asked_for(12, 11).await;
+        // Two pictures at once, one by its link, one streamed, three from others, one with a key, three failures, one unfinished,
+        // four sounds and two videos.
+        asking.has_asked_for(17, 16).await;
     }
 
     async fn the_client_of_javascript_works_and_asks_for_nothing_twice(db: TestDatabase) {
@@ -36,7 +38,7 @@ on_both_databases! {
         let arguments = asking.arguments.each_ref().map(String::as_str);
         let (succeeded, said) = Node::start("../../tests/node/front.mjs", &arguments).ends().await;
         assert!(succeeded, "{said:#?} (have you run scripts/web?)");
-        asking.has_asked_for(10, 9).await;
+        asking.has_asked_for(12, 11).await;
     }
 }
 
@@ -44,13 +46,16 @@ on_both_databases! {
 struct Asking {
     server: TestServer,
     _impatient: TestServer,
+    painter: StandIn,
     scripts: [Script; 4],
     arguments: [String; 3],
 }
 
 impl Asking {
     async fn begin(db: &TestDatabase) -> Self {
-        let server = with_front(db).await;
+        let painter = stand_in(Protocol::OpenAi, Vec::new()).await;
+        let server = with_front_and(db, |config| add_painter(config, &painter)).await;
+        server.add_feature(painted()).await;
         for (name, category) in [("clip", MediaType::Video), ("sound", MediaType::Audio)] {
             server.add_feature(builtin(name, category)).await;
         }
@@ -71,12 +76,13 @@ impl Asking {
         Self {
             server,
             _impatient: impatient,
+            painter,
             scripts,
             arguments,
         }
     }
 
-    /// So many requests are there; all but the video, which is deleted; and what failed or hangs was tried as often as was asked
+    /// So many requests are there; all but the one video that is deleted; a picture went to its provider with its mask; and what failed or hangs was tried as often as was asked
     /// for.
     async fn has_asked_for(&self, requests: i64, live: i64) {
         let all = CountRequestsRequest {
@@ -113,6 +119,12 @@ impl Asking {
             .into_inner()
             .jobs;
         assert_eq!(running.len(), 1, "what was not waited for goes on");
+        let painted = self.painter.calls();
+        assert_eq!(painted.len(), 1);
+        for (part, pictures) in [("image[]", 1), ("mask", 1)] {
+            let brought = painted[0].body[part].as_array().map(Vec::len);
+            assert_eq!(brought, Some(pictures), "{part}");
+        }
     }
 }
 

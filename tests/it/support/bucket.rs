@@ -17,7 +17,7 @@ use s3s::{S3Request, S3Result};
 use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use url::Url;
 
 use crate::support::server::within;
@@ -66,6 +66,50 @@ impl Refusal {
     /// From now on everything is taken.
     pub(crate) fn lift(&self) {
         self.lifted.store(true, Ordering::SeqCst);
+    }
+}
+
+/// The same, and objects with this in their name have to wait.
+pub(crate) async fn serve_bucket_holding(root: &TempDir, part: &'static str) -> (S3Settings, Hold) {
+    let hold = Hold {
+        part,
+        begun: Arc::default(),
+        permits: Arc::new(Semaphore::new(0)),
+    };
+    let mut service = builder(root);
+    service.set_access(hold.clone());
+    (serve(service).await, hold)
+}
+
+/// What holds writes up.
+#[derive(Clone)]
+pub(crate) struct Hold {
+    part: &'static str,
+    begun: Arc<Notify>,
+    permits: Arc<Semaphore>,
+}
+
+impl Hold {
+    /// Waits until an object is held up.
+    pub(crate) async fn begun(&self) {
+        within(self.begun.notified()).await;
+    }
+
+    /// From now on nothing waits.
+    pub(crate) fn end(&self) {
+        self.permits.close();
+    }
+}
+
+#[async_trait]
+impl S3Access for Hold {
+    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let writes = context.s3_op().name() == "PutObject";
+        if writes && context.uri().path().contains(self.part) && !self.permits.is_closed() {
+            self.begun.notify_one();
+            let _ = self.permits.acquire().await;
+        }
+        Ok(())
     }
 }
 
