@@ -7,6 +7,7 @@ mod error;
 mod feature;
 mod field_mask;
 mod front;
+mod guard;
 mod health;
 mod http;
 mod job;
@@ -46,10 +47,12 @@ use crate::{
 };
 
 use connection::Severable;
+use guard::Guard;
 use health::{Announcer, announce_changes};
 
 pub use error::REASON_DOMAIN;
 pub use front::FrontSettings;
+pub use guard::AccessSettings;
 
 /// How often a silent HTTP/2 connection is probed, and how long the answer may take.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
@@ -92,7 +95,7 @@ const CORS_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 pub async fn serve(
     app: App,
     incoming: TcpIncoming,
-    origins: &[String],
+    access: AccessSettings,
     front: Option<FrontSettings>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let (reporter, health_service) = tonic_health::server::health_reporter();
@@ -111,6 +114,7 @@ pub async fn serve(
             calls.clone(),
             connection::track,
         ));
+    let router = guarded(router, access);
 
     announcer.announce(&app.health.ailments()).await;
     let sever = CancellationToken::new();
@@ -121,7 +125,6 @@ pub async fn serve(
         .accept_http1(true)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .layer(cors(origins))
         .add_routes(Routes::from(router))
         .serve_with_incoming_shutdown(connections, stopping.clone().cancelled_owned());
     tokio::select! {
@@ -133,14 +136,14 @@ pub async fn serve(
 }
 
 /// Serves health, over HTTP and gRPC, and nothing else, until it is dropped. Connections end with it. What else is asked for
-/// may be there soon, as long as the process starts; pages of `origins` may read that.
+/// may be there soon, as long as the process starts; on a port of clients they are told so who may call it.
 ///
 /// # Errors
 /// When the transport fails.
 pub async fn serve_health(
     health: Health,
     incoming: TcpIncoming,
-    origins: &[String],
+    access: Option<AccessSettings>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let (reporter, service) = tonic_health::server::health_reporter();
     let mut routes = Routes::builder();
@@ -150,11 +153,14 @@ pub async fn serve_health(
     let router = router
         .merge(health::router(health.clone()))
         .fallback(move |headers| health::unknown(asked.clone(), headers));
+    let router = match access {
+        Some(access) => guarded(router, access),
+        None => router,
+    };
     let sever = CancellationToken::new();
     let _at_the_end = sever.clone().drop_guard();
     let serving = Server::builder()
         .accept_http1(true)
-        .layer(cors(origins))
         .add_routes(Routes::from(router))
         .serve_with_incoming(incoming.map_ok(move |io| Severable::new(io, sever.clone())));
     tokio::select! {
@@ -205,6 +211,13 @@ fn foreign_services(
         app.stopping.clone(),
         stopping::end_when_stopped,
     )))
+}
+
+/// The routes, for those only who may call them.
+fn guarded(router: axum::Router, access: AccessSettings) -> axum::Router {
+    let cors = cors(&access.origins);
+    let guard = middleware::from_fn_with_state(Guard::new(access), guard::check);
+    router.layer(cors).layer(guard)
 }
 
 /// Pages of these origins may call, without cookies. The origin "null" (files, sandboxed frames) is only among `*`,

@@ -100,6 +100,9 @@ settings! {
         shutdown_delay: Duration = "2s" in "1ms"..="5m";
         /// How often a silent watch stream says that it is alive.
         watch_heartbeat: Duration = "10s" in "1s"..="15s";
+        /// Hosts by which clients may call this server beside those of loopback and of `server.public_url`: names, and
+        /// networks of addresses, such as `["atelier.internal", "*.example.org", "10.1.0.0/16"]`.
+        allowed_hosts: Vec<HostRule> = [];
         /// Web origins that may call from a browser, `["*"]` for every one; none if empty.
         cors_origins: Vec<String> as Vec<Origin> = [];
     }

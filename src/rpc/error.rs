@@ -92,6 +92,8 @@ fn log(error: &Error, code: Code, reason: Reason) {
                 "internal error"
             );
         }
+        // The guard tells each host and origin once.
+        Error::HostNotAllowed { .. } | Error::OriginNotAllowed { .. } => {}
         _ if error.is_known_outage() => {
             tracing::debug!(
                 code = shown,
@@ -145,6 +147,8 @@ fn classify(error: &Error) -> (Code, Reason) {
         Error::DatabaseFull(_) => (Code::Unavailable, Reason::DatabaseFull),
         Error::StorageUnavailable(_) => (Code::Unavailable, Reason::StorageUnavailable),
         Error::ShuttingDown => (Code::Unavailable, Reason::ShuttingDown),
+        Error::HostNotAllowed { .. } => (Code::PermissionDenied, Reason::HostNotAllowed),
+        Error::OriginNotAllowed { .. } => (Code::PermissionDenied, Reason::OriginNotAllowed),
         Error::Internal(_) => (Code::Internal, Reason::Internal),
     }
 }
@@ -245,6 +249,8 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         Error::ProviderNotReady { provider, .. } | Error::ProviderAway { provider } => {
             vec![("provider", provider.clone())]
         }
+        Error::HostNotAllowed { host } => vec![("host", host.clone())],
+        Error::OriginNotAllowed { origin } => vec![("origin", origin.clone())],
         Error::InvalidPageToken
         | Error::DatabaseUnavailable(_)
         | Error::DatabaseFull(_)

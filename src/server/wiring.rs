@@ -29,7 +29,7 @@ use crate::{
         task::TaskService,
         voice::Voice,
     },
-    rpc::FrontSettings,
+    rpc::{AccessSettings, FrontSettings},
     store::{self, Store, report},
 };
 use tokio_util::task::TaskTracker;
@@ -158,11 +158,16 @@ fn server_url(config: &Config, address: Option<SocketAddr>) -> Result<Url, Start
 }
 
 pub(super) fn front(config: &Config) -> FrontSettings {
-    let host = config.server.public_url.as_ref().and_then(Url::host_str);
     FrontSettings {
         user: config.front.user.and_then(|id| i64::try_from(id).ok()),
         wait: config.front.wait,
-        host: host.map(str::to_owned),
+    }
+}
+
+pub(super) fn access(config: &Config) -> AccessSettings {
+    AccessSettings {
+        allowed_hosts: config.server.allowed_hosts.clone(),
+        public_url: config.server.public_url.clone(),
         origins: config.server.cors_origins.clone(),
     }
 }

@@ -43,7 +43,11 @@ impl ClockedServer {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let incoming = TcpIncoming::from(listener);
         let served = app.clone();
-        tokio::spawn(async move { rpc::serve(served, incoming, &[], None).await.unwrap() });
+        tokio::spawn(async move {
+            rpc::serve(served, incoming, Default::default(), None)
+                .await
+                .unwrap()
+        });
         let client = Client::connect(&url).await;
         Self {
             app,
