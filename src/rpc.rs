@@ -54,6 +54,17 @@ pub use error::REASON_DOMAIN;
 pub use front::FrontSettings;
 pub use guard::AccessSettings;
 
+/// Most calls that are under way on a connection; clients keep further ones waiting. Each open watch is one.
+const MAX_STREAMS: u32 = 1_000;
+/// How many calls may be cancelled before the server has so much as looked at them. A page that is left cancels all of its own.
+const MAX_UNSEEN_RESETS: usize = 1_000;
+/// How many calls of a connection may be none that HTTP/2 knows; no client makes such.
+const MAX_FAULTY_STREAMS: usize = 200;
+/// All headers of a call together.
+const MAX_HEADERS: u32 = 16 * 1024;
+/// What may be under way to the server before it has read on, of one call and of all calls of a connection.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// How often a silent HTTP/2 connection is probed, and how long the answer may take.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -121,10 +132,7 @@ pub async fn serve(
     let _at_the_end = sever.clone().drop_guard();
     let connections = incoming.map_ok(move |io| Severable::new(io, sever.clone()));
     let stopping = app.stopping.clone();
-    let serving = Server::builder()
-        .accept_http1(true)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+    let serving = bounded_server()
         .add_routes(Routes::from(router))
         .serve_with_incoming_shutdown(connections, stopping.clone().cancelled_owned());
     tokio::select! {
@@ -159,8 +167,7 @@ pub async fn serve_health(
     };
     let sever = CancellationToken::new();
     let _at_the_end = sever.clone().drop_guard();
-    let serving = Server::builder()
-        .accept_http1(true)
+    let serving = bounded_server()
         .add_routes(Routes::from(router))
         .serve_with_incoming(incoming.map_ok(move |io| Severable::new(io, sever.clone())));
     tokio::select! {
@@ -211,6 +218,20 @@ fn foreign_services(
         app.stopping.clone(),
         stopping::end_when_stopped,
     )))
+}
+
+/// HTTP of both versions, within bounds for each connection: the library has none by itself.
+fn bounded_server() -> Server {
+    Server::builder()
+        .accept_http1(true)
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_max_pending_accept_reset_streams(Some(MAX_UNSEEN_RESETS))
+        .http2_max_local_error_reset_streams(Some(MAX_FAULTY_STREAMS))
+        .http2_max_header_list_size(MAX_HEADERS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
 }
 
 /// The routes, for those only who may call them.
