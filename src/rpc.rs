@@ -3,6 +3,7 @@
 mod batch;
 mod call;
 mod connection;
+mod deadline;
 mod error;
 mod feature;
 mod field_mask;
@@ -16,6 +17,8 @@ mod language;
 mod media;
 mod names;
 mod page;
+mod places;
+mod port;
 mod preview;
 pub mod proto;
 mod protocol_error;
@@ -23,20 +26,18 @@ mod request;
 mod stopping;
 mod template;
 mod time;
+mod timed;
 mod view;
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     http::{HeaderName, HeaderValue, Method},
     middleware,
 };
-use futures::TryStreamExt;
+use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{
-    service::Routes,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health as HealthRpc, HealthServer};
 use tower::Layer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -46,28 +47,19 @@ use crate::{
     domain::{Caller, Checks, Error, Flaw},
 };
 
-use connection::Severable;
 use guard::Guard;
 use health::{Announcer, announce_changes};
 
 pub use error::REASON_DOMAIN;
 pub use front::FrontSettings;
 pub use guard::AccessSettings;
+pub use places::Bounds;
 
-/// Most calls that are under way on a connection; clients keep further ones waiting. Each open watch is one.
-const MAX_STREAMS: u32 = 1_000;
-/// How many calls may be cancelled before the server has so much as looked at them. A page that is left cancels all of its own.
-const MAX_UNSEEN_RESETS: usize = 1_000;
-/// How many calls of a connection may be none that HTTP/2 knows; no client makes such.
-const MAX_FAULTY_STREAMS: usize = 200;
-/// All headers of a call together.
-const MAX_HEADERS: u32 = 16 * 1024;
-/// What may be under way to the server before it has read on, of one call and of all calls of a connection.
-const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// How often a silent HTTP/2 connection is probed, and how long the answer may take.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections of probes, on a port of their own.
+const PROBES: Bounds = Bounds {
+    in_all: 256,
+    per_peer: 128,
+};
 /// What a page may send: the headers of grpc-web clients, a token, the part of a file that it wants, which file it has, and
 /// what it knows the call by.
 const CORS_REQUEST_HEADERS: [&str; 11] = [
@@ -98,15 +90,24 @@ const CORS_RESPONSE_HEADERS: [&str; 9] = [
 /// How long a browser may remember what it was allowed; none keeps it longer.
 const CORS_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// What of the configuration a port of clients goes by.
+#[derive(Clone, Debug)]
+pub struct PortSettings {
+    /// Who may call.
+    pub access: AccessSettings,
+    /// How many connections are open at once.
+    pub connections: Bounds,
+}
+
 /// Serves, with the front if there is to be one, until `App::stopping`, and then until the last answer is out. Connections end
 /// with it, also when it is dropped.
 ///
 /// # Errors
-/// When the descriptors of the contracts cannot be read, or the transport fails.
+/// When the descriptors of the contracts cannot be read.
 pub async fn serve(
     app: App,
-    incoming: TcpIncoming,
-    access: AccessSettings,
+    listener: TcpListener,
+    settings: PortSettings,
     front: Option<FrontSettings>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let (reporter, health_service) = tonic_health::server::health_reporter();
@@ -120,23 +121,18 @@ pub async fn serve(
         .merge(front.unwrap_or_default())
         .fallback(http::unknown)
         .layer(middleware::map_response(protocol_error::complete))
+        .layer(middleware::from_fn(deadline::keep))
         .layer(middleware::from_fn(call::in_span))
         .layer(middleware::from_fn_with_state(
             calls.clone(),
             connection::track,
         ));
-    let router = guarded(router, access);
+    let router = guarded(router, settings.access);
 
     announcer.announce(&app.health.ailments()).await;
-    let sever = CancellationToken::new();
-    let _at_the_end = sever.clone().drop_guard();
-    let connections = incoming.map_ok(move |io| Severable::new(io, sever.clone()));
     let stopping = app.stopping.clone();
-    let serving = bounded_server()
-        .add_routes(Routes::from(router))
-        .serve_with_incoming_shutdown(connections, stopping.clone().cancelled_owned());
     tokio::select! {
-        served = serving => served?,
+        () = port::serve(listener, settings.connections, router, stopping.clone()) => {}
         () = connection::drained(stopping, calls) => {}
         never = announce_changes(app.health, announcer) => match never {},
     }
@@ -144,15 +140,12 @@ pub async fn serve(
 }
 
 /// Serves health, over HTTP and gRPC, and nothing else, until it is dropped. Connections end with it. What else is asked for
-/// may be there soon, as long as the process starts; on a port of clients they are told so who may call it.
-///
-/// # Errors
-/// When the transport fails.
+/// may be there soon, as long as the process starts; on a port of `clients` they are told so who may call it.
 pub async fn serve_health(
     health: Health,
-    incoming: TcpIncoming,
-    access: Option<AccessSettings>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    listener: TcpListener,
+    clients: Option<PortSettings>,
+) -> Infallible {
     let (reporter, service) = tonic_health::server::health_reporter();
     let mut routes = Routes::builder();
     routes.add_service(service);
@@ -161,20 +154,14 @@ pub async fn serve_health(
     let router = router
         .merge(health::router(health.clone()))
         .fallback(move |headers| health::unknown(asked.clone(), headers));
-    let router = match access {
-        Some(access) => guarded(router, access),
-        None => router,
+    let (router, connections) = match clients {
+        Some(clients) => (guarded(router, clients.access), clients.connections),
+        None => (router, PROBES),
     };
-    let sever = CancellationToken::new();
-    let _at_the_end = sever.clone().drop_guard();
-    let serving = bounded_server()
-        .add_routes(Routes::from(router))
-        .serve_with_incoming(incoming.map_ok(move |io| Severable::new(io, sever.clone())));
-    tokio::select! {
-        served = serving => served?,
-        never = announce_changes(health, Announcer::new(reporter)) => match never {},
-    }
-    Ok(())
+    let never = CancellationToken::new();
+    let serving = port::serve(listener, connections, router, never);
+    let announcing = announce_changes(health, Announcer::new(reporter));
+    tokio::join!(serving, announcing).1
 }
 
 fn own_services(app: &App) -> axum::Router {
@@ -218,20 +205,6 @@ fn foreign_services(
         app.stopping.clone(),
         stopping::end_when_stopped,
     )))
-}
-
-/// HTTP of both versions, within bounds for each connection: the library has none by itself.
-fn bounded_server() -> Server {
-    Server::builder()
-        .accept_http1(true)
-        .max_concurrent_streams(MAX_STREAMS)
-        .http2_max_pending_accept_reset_streams(Some(MAX_UNSEEN_RESETS))
-        .http2_max_local_error_reset_streams(Some(MAX_FAULTY_STREAMS))
-        .http2_max_header_list_size(MAX_HEADERS)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
 }
 
 /// The routes, for those only who may call them.

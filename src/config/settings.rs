@@ -105,6 +105,11 @@ settings! {
         allowed_hosts: Vec<HostRule> = [];
         /// Web origins that may call from a browser, `["*"]` for every one; none if empty.
         cors_origins: Vec<String> as Vec<Origin> = [];
+        /// How many connections are open at once, at most half of the files that the process may open (`ulimit -n`); further
+        /// ones are closed at once.
+        max_connections: usize = 1000 in 10..=1000000;
+        /// How many of them may be of one address; a proxy before the server is one.
+        max_connections_per_peer: usize = 500 in 1..=1000000;
     }
 
     /// Probes of load balancers and of what restarts processes.

@@ -29,7 +29,7 @@ use crate::{
         task::TaskService,
         voice::Voice,
     },
-    rpc::{AccessSettings, FrontSettings},
+    rpc::{AccessSettings, Bounds, FrontSettings, PortSettings},
     store::{self, Store, report},
 };
 use tokio_util::task::TaskTracker;
@@ -164,11 +164,18 @@ pub(super) fn front(config: &Config) -> FrontSettings {
     }
 }
 
-pub(super) fn access(config: &Config) -> AccessSettings {
-    AccessSettings {
-        allowed_hosts: config.server.allowed_hosts.clone(),
-        public_url: config.server.public_url.clone(),
-        origins: config.server.cors_origins.clone(),
+pub(super) fn port(config: &Config) -> PortSettings {
+    let server = &config.server;
+    PortSettings {
+        access: AccessSettings {
+            allowed_hosts: server.allowed_hosts.clone(),
+            public_url: server.public_url.clone(),
+            origins: server.cors_origins.clone(),
+        },
+        connections: Bounds {
+            in_all: server.max_connections,
+            per_peer: server.max_connections_per_peer,
+        },
     }
 }
 
