@@ -28,6 +28,7 @@ mod template;
 mod time;
 mod timed;
 mod view;
+mod watches;
 
 use std::{convert::Infallible, time::Duration};
 
@@ -49,6 +50,8 @@ use crate::{
 
 use guard::Guard;
 use health::{Announcer, announce_changes};
+
+use watches::Watches;
 
 pub use error::REASON_DOMAIN;
 pub use front::FrontSettings;
@@ -97,6 +100,8 @@ pub struct PortSettings {
     pub access: AccessSettings,
     /// How many connections are open at once.
     pub connections: Bounds,
+    /// How many watches are open at once.
+    pub watches: Bounds,
 }
 
 /// Serves, with the front if there is to be one, until `App::stopping`, and then until the last answer is out. Connections end
@@ -115,7 +120,8 @@ pub async fn serve(
     let foreign = foreign_services(health_service, &app)?;
     let calls = TaskTracker::new();
     let front = front.map(|settings| front::router(app.clone(), settings));
-    let router = own_services(&app)
+    let watches = Watches::new(settings.watches);
+    let router = own_services(&app, &watches)
         .merge(foreign)
         .merge(http::router(app.clone()))
         .merge(front.unwrap_or_default())
@@ -164,13 +170,14 @@ pub async fn serve_health(
     tokio::join!(serving, announcing).1
 }
 
-fn own_services(app: &App) -> axum::Router {
+fn own_services(app: &App, watches: &Watches) -> axum::Router {
     use proto::{
         feature_service_server::FeatureServiceServer, job_service_server::JobServiceServer,
         media_service_server::MediaServiceServer, request_service_server::RequestServiceServer,
         template_service_server::TemplateServiceServer,
     };
     let app = || app.clone();
+    let watches = || watches.clone();
     // Each for itself: around everything, the layer would refuse plain HTTP.
     let web = tonic_web::GrpcWebLayer::new();
     let mut routes = Routes::builder();
@@ -179,8 +186,14 @@ fn own_services(app: &App) -> axum::Router {
         .add_service(web.layer(TemplateServiceServer::new(template::Templates {
             app: app(),
         })))
-        .add_service(web.layer(RequestServiceServer::new(request::Requests { app: app() })))
-        .add_service(web.layer(JobServiceServer::new(job::Jobs { app: app() })))
+        .add_service(web.layer(RequestServiceServer::new(request::Requests {
+            app: app(),
+            watches: watches(),
+        })))
+        .add_service(web.layer(JobServiceServer::new(job::Jobs {
+            app: app(),
+            watches: watches(),
+        })))
         .add_service(web.layer(MediaServiceServer::new(media::MediaFiles { app: app() })));
     routes.routes().into_axum_router()
 }

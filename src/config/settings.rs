@@ -110,6 +110,10 @@ settings! {
         max_connections: usize = 1000 in 10..=1000000;
         /// How many of them may be of one address; a proxy before the server is one.
         max_connections_per_peer: usize = 500 in 1..=1000000;
+        /// How many watches are open at once; further ones are refused as `WATCHES_TAKEN`.
+        max_watches: usize = 5000 in 1..=1000000;
+        /// How many of them may be of one address; a proxy before the server is one.
+        max_watches_per_peer: usize = 2500 in 1..=1000000;
     }
 
     /// Probes of load balancers and of what restarts processes.

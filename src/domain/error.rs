@@ -238,6 +238,14 @@ pub enum Error {
         /// As the browser has it.
         origin: String,
     },
+    /// The caller ends a watch that it does not need, or comes again.
+    #[error("{limit} watches are open, which is the most for {whose}")]
+    WatchesTaken {
+        /// As it is configured.
+        limit: usize,
+        /// Who has so many.
+        whose: &'static str,
+    },
     /// The caller tries again: the server waits for its database, or migrates it.
     #[error("the server is starting")]
     Starting,
@@ -416,6 +424,8 @@ pub enum Reason {
     DatabaseFull,
     /// Of a job: a picture that the request brings by a link cannot be had; the message says which and why.
     InputUnreadable,
+    /// As many watches are open as the server keeps.
+    WatchesTaken,
     /// The call names the server by a host that is not one of its own.
     HostNotAllowed,
     /// The call comes from a page of an origin that is not let in.

@@ -1,6 +1,10 @@
 //! One connection: HTTP of both versions within bounds, for peers that may be slow or silent, or take nothing.
 
-use std::{net::SocketAddr, pin::pin, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    time::Duration,
+};
 
 use axum::{
     extract::{Request, State},
@@ -63,6 +67,10 @@ pub(super) async fn drained(stopping: CancellationToken, calls: TaskTracker) {
     tokio::time::sleep(DELIVERY_TIME).await;
 }
 
+/// Where a call comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) IpAddr);
+
 pub(super) fn builder() -> Builder {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -101,7 +109,10 @@ pub(super) async fn serve(
     router: axum::Router,
     stopping: CancellationToken,
 ) {
-    let service = service_fn(move |call: Request<Incoming>| router.clone().oneshot(call));
+    let service = service_fn(move |mut call: Request<Incoming>| {
+        call.extensions_mut().insert(Peer(peer.ip()));
+        router.clone().oneshot(call)
+    });
     let io = TokioIo::new(Timed::new(io, PATIENCE));
     let mut connection = pin!(builder.serve_connection(io, service));
     let served = tokio::select! {

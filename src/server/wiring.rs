@@ -176,6 +176,10 @@ pub(super) fn port(config: &Config) -> PortSettings {
             in_all: server.max_connections,
             per_peer: server.max_connections_per_peer,
         },
+        watches: Bounds {
+            in_all: server.max_watches,
+            per_peer: server.max_watches_per_peer,
+        },
     }
 }
 

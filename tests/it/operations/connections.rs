@@ -4,7 +4,11 @@ use std::fs;
 use std::time::Duration;
 
 use atelier::entity::media;
-use atelier::rpc::proto::{GetJobRequest, ListFeaturesRequest, WatchJobRequest};
+use atelier::rpc::proto::{
+    ErrorReason, GetJobRequest, ListFeaturesRequest, WatchJobRequest, WatchRequestRequest,
+    WatchUserRequest,
+};
+use atelier::server::Role;
 use axum::http::Request;
 use bytes::Bytes;
 use futures::future::join_all;
@@ -15,12 +19,14 @@ use sea_orm::{ConnectionTrait, EntityTrait};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic::Code;
+use tonic_types::StatusExt;
 
-use crate::support::client::scripted_feature;
+use crate::support::client::{USER, scripted_feature};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::http::browser;
 use crate::support::http2::{self, Frame, Kind};
 use crate::support::process::Process;
+use crate::support::refusal::of_status;
 use crate::support::script::Script;
 use crate::support::server::{TestServer, within};
 
@@ -142,6 +148,44 @@ on_both_databases! {
         assert_eq!(header("grpc-status"), (Code::DeadlineExceeded as i32).to_string());
         assert_eq!(header("grpc-message").replace("%20", " "), "the time that the call may take is over");
         held.execute_unprepared("ROLLBACK").await.unwrap();
+    }
+
+    async fn watches_beyond_the_bound_are_refused_with_when_to_come_again(db: TestDatabase) {
+        let maker = TestServer::start(&db).await;
+        let script = Script::new(&["succeed"]).gated();
+        let job = maker.create_scripted(&script).await;
+        for (in_all, per_peer) in [(2, 100), (100, 2)] {
+            let server = maker.beside(Role::Api, &db, |config| {
+                config.server.max_watches = in_all;
+                config.server.max_watches_per_peer = per_peer;
+            }).await;
+            let watch = async || {
+                let asked = WatchRequestRequest { id: job.request_id, ..Default::default() };
+                server.requests().watch_request(asked).await
+            };
+            let asked = WatchJobRequest { id: job.id, ..Default::default() };
+            let mut first = server.jobs().watch_job(asked).await.unwrap().into_inner();
+            first.message().await.unwrap().unwrap();
+            let second = watch().await.unwrap();
+            let status = watch().await.unwrap_err();
+            let delay = status.get_error_details().retry_info().and_then(|info| info.retry_delay);
+            assert_eq!(delay, Some(Duration::from_secs(10)));
+            of_status(&status).is(Code::ResourceExhausted, ErrorReason::WatchesTaken).with("limit", 2);
+            let asked = WatchUserRequest { user_id: USER, ..Default::default() };
+            let status = server.requests().watch_user(asked).await.unwrap_err();
+            of_status(&status).is(Code::ResourceExhausted, ErrorReason::WatchesTaken);
+            // What is wrong with a call is told all the same.
+            let status = server.requests().watch_user(WatchUserRequest::default()).await.unwrap_err();
+            of_status(&status).of_fields(["user_id"]);
+
+            drop(second);
+            within(async {
+                while watch().await.is_err() {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            }).await;
+            server.stop().await;
+        }
     }
 }
 

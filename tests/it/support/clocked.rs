@@ -46,6 +46,10 @@ impl ClockedServer {
                 in_all: 100,
                 per_peer: 100,
             },
+            watches: Bounds {
+                in_all: 100,
+                per_peer: 100,
+            },
         };
         let served = app.clone();
         tokio::spawn(async move { rpc::serve(served, listener, settings, None).await.unwrap() });
