@@ -3,10 +3,12 @@
 mod batch;
 mod call;
 mod connection;
+mod deadline;
 mod error;
 mod feature;
 mod field_mask;
 mod front;
+mod guard;
 mod health;
 mod http;
 mod job;
@@ -15,6 +17,8 @@ mod language;
 mod media;
 mod names;
 mod page;
+mod places;
+mod port;
 mod preview;
 pub mod proto;
 mod protocol_error;
@@ -22,20 +26,19 @@ mod request;
 mod stopping;
 mod template;
 mod time;
+mod timed;
 mod view;
+mod watches;
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     http::{HeaderName, HeaderValue, Method},
     middleware,
 };
-use futures::TryStreamExt;
+use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{
-    service::Routes,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health as HealthRpc, HealthServer};
 use tower::Layer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -45,15 +48,21 @@ use crate::{
     domain::{Caller, Checks, Error, Flaw},
 };
 
-use connection::Severable;
+use guard::Guard;
 use health::{Announcer, announce_changes};
+
+use watches::Watches;
 
 pub use error::REASON_DOMAIN;
 pub use front::FrontSettings;
+pub use guard::AccessSettings;
+pub use places::Bounds;
 
-/// How often a silent HTTP/2 connection is probed, and how long the answer may take.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections of probes, on a port of their own.
+const PROBES: Bounds = Bounds {
+    in_all: 256,
+    per_peer: 128,
+};
 /// What a page may send: the headers of grpc-web clients, a token, the part of a file that it wants, which file it has, and
 /// what it knows the call by.
 const CORS_REQUEST_HEADERS: [&str; 11] = [
@@ -84,15 +93,26 @@ const CORS_RESPONSE_HEADERS: [&str; 9] = [
 /// How long a browser may remember what it was allowed; none keeps it longer.
 const CORS_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// What of the configuration a port of clients goes by.
+#[derive(Clone, Debug)]
+pub struct PortSettings {
+    /// Who may call.
+    pub access: AccessSettings,
+    /// How many connections are open at once.
+    pub connections: Bounds,
+    /// How many watches are open at once.
+    pub watches: Bounds,
+}
+
 /// Serves, with the front if there is to be one, until `App::stopping`, and then until the last answer is out. Connections end
 /// with it, also when it is dropped.
 ///
 /// # Errors
-/// When the descriptors of the contracts cannot be read, or the transport fails.
+/// When the descriptors of the contracts cannot be read.
 pub async fn serve(
     app: App,
-    incoming: TcpIncoming,
-    origins: &[String],
+    listener: TcpListener,
+    settings: PortSettings,
     front: Option<FrontSettings>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let (reporter, health_service) = tonic_health::server::health_reporter();
@@ -100,32 +120,25 @@ pub async fn serve(
     let foreign = foreign_services(health_service, &app)?;
     let calls = TaskTracker::new();
     let front = front.map(|settings| front::router(app.clone(), settings));
-    let router = own_services(&app)
+    let watches = Watches::new(settings.watches);
+    let router = own_services(&app, &watches)
         .merge(foreign)
         .merge(http::router(app.clone()))
         .merge(front.unwrap_or_default())
         .fallback(http::unknown)
         .layer(middleware::map_response(protocol_error::complete))
+        .layer(middleware::from_fn(deadline::keep))
         .layer(middleware::from_fn(call::in_span))
         .layer(middleware::from_fn_with_state(
             calls.clone(),
             connection::track,
         ));
+    let router = guarded(router, settings.access);
 
     announcer.announce(&app.health.ailments()).await;
-    let sever = CancellationToken::new();
-    let _at_the_end = sever.clone().drop_guard();
-    let connections = incoming.map_ok(move |io| Severable::new(io, sever.clone()));
     let stopping = app.stopping.clone();
-    let serving = Server::builder()
-        .accept_http1(true)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .layer(cors(origins))
-        .add_routes(Routes::from(router))
-        .serve_with_incoming_shutdown(connections, stopping.clone().cancelled_owned());
     tokio::select! {
-        served = serving => served?,
+        () = port::serve(listener, settings.connections, router, stopping.clone()) => {}
         () = connection::drained(stopping, calls) => {}
         never = announce_changes(app.health, announcer) => match never {},
     }
@@ -133,15 +146,12 @@ pub async fn serve(
 }
 
 /// Serves health, over HTTP and gRPC, and nothing else, until it is dropped. Connections end with it. What else is asked for
-/// may be there soon, as long as the process starts; pages of `origins` may read that.
-///
-/// # Errors
-/// When the transport fails.
+/// may be there soon, as long as the process starts; on a port of `clients` they are told so who may call it.
 pub async fn serve_health(
     health: Health,
-    incoming: TcpIncoming,
-    origins: &[String],
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    listener: TcpListener,
+    clients: Option<PortSettings>,
+) -> Infallible {
     let (reporter, service) = tonic_health::server::health_reporter();
     let mut routes = Routes::builder();
     routes.add_service(service);
@@ -150,27 +160,24 @@ pub async fn serve_health(
     let router = router
         .merge(health::router(health.clone()))
         .fallback(move |headers| health::unknown(asked.clone(), headers));
-    let sever = CancellationToken::new();
-    let _at_the_end = sever.clone().drop_guard();
-    let serving = Server::builder()
-        .accept_http1(true)
-        .layer(cors(origins))
-        .add_routes(Routes::from(router))
-        .serve_with_incoming(incoming.map_ok(move |io| Severable::new(io, sever.clone())));
-    tokio::select! {
-        served = serving => served?,
-        never = announce_changes(health, Announcer::new(reporter)) => match never {},
-    }
-    Ok(())
+    let (router, connections) = match clients {
+        Some(clients) => (guarded(router, clients.access), clients.connections),
+        None => (router, PROBES),
+    };
+    let never = CancellationToken::new();
+    let serving = port::serve(listener, connections, router, never);
+    let announcing = announce_changes(health, Announcer::new(reporter));
+    tokio::join!(serving, announcing).1
 }
 
-fn own_services(app: &App) -> axum::Router {
+fn own_services(app: &App, watches: &Watches) -> axum::Router {
     use proto::{
         feature_service_server::FeatureServiceServer, job_service_server::JobServiceServer,
         media_service_server::MediaServiceServer, request_service_server::RequestServiceServer,
         template_service_server::TemplateServiceServer,
     };
     let app = || app.clone();
+    let watches = || watches.clone();
     // Each for itself: around everything, the layer would refuse plain HTTP.
     let web = tonic_web::GrpcWebLayer::new();
     let mut routes = Routes::builder();
@@ -179,8 +186,14 @@ fn own_services(app: &App) -> axum::Router {
         .add_service(web.layer(TemplateServiceServer::new(template::Templates {
             app: app(),
         })))
-        .add_service(web.layer(RequestServiceServer::new(request::Requests { app: app() })))
-        .add_service(web.layer(JobServiceServer::new(job::Jobs { app: app() })))
+        .add_service(web.layer(RequestServiceServer::new(request::Requests {
+            app: app(),
+            watches: watches(),
+        })))
+        .add_service(web.layer(JobServiceServer::new(job::Jobs {
+            app: app(),
+            watches: watches(),
+        })))
         .add_service(web.layer(MediaServiceServer::new(media::MediaFiles { app: app() })));
     routes.routes().into_axum_router()
 }
@@ -205,6 +218,13 @@ fn foreign_services(
         app.stopping.clone(),
         stopping::end_when_stopped,
     )))
+}
+
+/// The routes, for those only who may call them.
+fn guarded(router: axum::Router, access: AccessSettings) -> axum::Router {
+    let cors = cors(&access.origins);
+    let guard = middleware::from_fn_with_state(Guard::new(access), guard::check);
+    router.layer(cors).layer(guard)
 }
 
 /// Pages of these origins may call, without cookies. The origin "null" (files, sandboxed frames) is only among `*`,

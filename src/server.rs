@@ -11,14 +11,13 @@ use std::net::SocketAddr;
 use migration::Serving;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::task::AbortOnDropHandle;
-use tonic::transport::server::TcpIncoming;
 
 use crate::{
     app::{App, Health, Pulse},
     config::Config,
     domain::{Error, with_causes},
     media::StorageError,
-    rpc,
+    rpc::{self, PortSettings},
     store::ConnectError,
 };
 
@@ -140,11 +139,11 @@ impl Server {
         let probe_listener = listen(config.health.listen).await?;
         let address = listener.as_ref().and_then(|port| port.local_addr().ok());
         let starting = Health::starting();
-        let probes = probe_listener.map(|port| answer_probes(port, &starting, Vec::new()));
+        let probes = probe_listener.map(|port| answer_probes(port, &starting, None));
         let probes = probes.transpose()?;
         let (listener, early) = listener.map(share).transpose()?.unzip();
-        let origins = config.server.cors_origins.clone();
-        let early = early.map(|port| answer_probes(port, &starting, origins));
+        let clients = wiring::port(&config);
+        let early = early.map(|port| answer_probes(port, &starting, Some(clients)));
         let early = early.transpose()?;
         let stages = Stages::default();
         let (mut app, serving) =
@@ -316,12 +315,12 @@ async fn listen(address: Option<SocketAddr>) -> Result<Option<TcpListener>, Star
 fn answer_probes(
     listener: TcpListener,
     health: &Health,
-    origins: Vec<String>,
+    clients: Option<PortSettings>,
 ) -> Result<Probes, StartError> {
     let address = listener.local_addr().map_err(StartError::Probes)?;
-    let incoming = TcpIncoming::from(listener);
     let health = health.clone();
-    let task = tokio::spawn(async move { rpc::serve_health(health, incoming, &origins).await });
+    let task =
+        tokio::spawn(async move { match rpc::serve_health(health, listener, clients).await {} });
     let task = AbortOnDropHandle::new(task);
     Ok(Probes { address, task })
 }
@@ -336,10 +335,9 @@ fn share(listener: TcpListener) -> Result<(TcpListener, TcpListener), StartError
 }
 
 fn answer_clients(listener: TcpListener, app: &App, config: &Config) -> Task {
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let (app, origins) = (app.clone(), config.server.cors_origins.clone());
+    let (app, settings) = (app.clone(), wiring::port(config));
     let front = config.front.enabled.then(|| wiring::front(config));
-    tokio::spawn(async move { rpc::serve(app, incoming, &origins, front).await })
+    tokio::spawn(async move { rpc::serve(app, listener, settings, front).await })
 }
 
 fn tell_start(

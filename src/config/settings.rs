@@ -100,8 +100,20 @@ settings! {
         shutdown_delay: Duration = "2s" in "1ms"..="5m";
         /// How often a silent watch stream says that it is alive.
         watch_heartbeat: Duration = "10s" in "1s"..="15s";
+        /// Hosts by which clients may call this server beside those of loopback and of `server.public_url`: names, and
+        /// networks of addresses, such as `["atelier.internal", "*.example.org", "10.1.0.0/16"]`.
+        allowed_hosts: Vec<HostRule> = [];
         /// Web origins that may call from a browser, `["*"]` for every one; none if empty.
         cors_origins: Vec<String> as Vec<Origin> = [];
+        /// How many connections are open at once, at most half of the files that the process may open (`ulimit -n`); further
+        /// ones are closed at once.
+        max_connections: usize = 1000 in 10..=1000000;
+        /// How many of them may be of one address; a proxy before the server is one.
+        max_connections_per_peer: usize = 500 in 1..=1000000;
+        /// How many watches are open at once; further ones are refused as `WATCHES_TAKEN`.
+        max_watches: usize = 5000 in 1..=1000000;
+        /// How many of them may be of one address; a proxy before the server is one.
+        max_watches_per_peer: usize = 2500 in 1..=1000000;
     }
 
     /// Probes of load balancers and of what restarts processes.

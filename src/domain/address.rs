@@ -78,9 +78,13 @@ pub enum HostRule {
 }
 
 impl HostRule {
-    fn covers(&self, host: &str, address: IpAddr) -> bool {
+    /// Whether the rule is of the host, which is at this address, if it is known at all.
+    pub fn covers(&self, host: &str, address: Option<IpAddr>) -> bool {
         match self {
-            Self::Net(net) => net.contains(&address) || net.contains(&carried(address)),
+            Self::Net(net) => {
+                let within = |ip: IpAddr| net.contains(&ip) || net.contains(&carried(ip));
+                address.is_some_and(within)
+            }
             Self::Name(name) => host == name,
             Self::Below(name) => host
                 .strip_suffix(name)
@@ -140,7 +144,8 @@ impl AddressRules {
     /// Whether the host may be asked at this address; of an address without a name `host` is the address as text.
     pub fn permit(&self, host: &str, address: IpAddr) -> bool {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
-        let listed = |rules: &[HostRule]| rules.iter().any(|rule| rule.covers(&host, address));
+        let listed =
+            |rules: &[HostRule]| rules.iter().any(|rule| rule.covers(&host, Some(address)));
         !listed(&self.deny) && (is_public(address) || listed(&self.allow))
     }
 }

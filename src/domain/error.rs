@@ -226,6 +226,26 @@ pub enum Error {
     /// It is away or full; the caller tries again.
     #[error("the media storage cannot be reached right now")]
     StorageUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The call names the server otherwise than it is called: the caller, or the operator, sets that right.
+    #[error("{host:?} is no name of this server")]
+    HostNotAllowed {
+        /// As the call has it; empty if it names none.
+        host: String,
+    },
+    /// The call comes from a page that nobody has let in.
+    #[error("pages of the origin {origin:?} may not call")]
+    OriginNotAllowed {
+        /// As the browser has it.
+        origin: String,
+    },
+    /// The caller ends a watch that it does not need, or comes again.
+    #[error("{limit} watches are open, which is the most for {whose}")]
+    WatchesTaken {
+        /// As it is configured.
+        limit: usize,
+        /// Who has so many.
+        whose: &'static str,
+    },
     /// The caller tries again: the server waits for its database, or migrates it.
     #[error("the server is starting")]
     Starting,
@@ -404,6 +424,12 @@ pub enum Reason {
     DatabaseFull,
     /// Of a job: a picture that the request brings by a link cannot be had; the message says which and why.
     InputUnreadable,
+    /// As many watches are open as the server keeps.
+    WatchesTaken,
+    /// The call names the server by a host that is not one of its own.
+    HostNotAllowed,
+    /// The call comes from a page of an origin that is not let in.
+    OriginNotAllowed,
 }
 
 impl Reason {

@@ -68,6 +68,18 @@ impl Reason {
                 "The service is starting anew; try again soon.",
                 "Dịch vụ đang khởi động lại; vui lòng thử lại sau.",
             ],
+            Self::WatchesTaken => [
+                "Too much is being watched at once; close another page or try again soon.",
+                "Đang có quá nhiều lượt theo dõi; hãy đóng bớt trang hoặc thử lại sau.",
+            ],
+            Self::HostNotAllowed => [
+                "This address is not one of the service's.",
+                "Địa chỉ này không phải của dịch vụ.",
+            ],
+            Self::OriginNotAllowed => [
+                "This page may not use the service.",
+                "Trang này không được phép dùng dịch vụ.",
+            ],
             Self::Internal => [
                 "Something went wrong on our side.",
                 "Đã xảy ra lỗi phía hệ thống.",

@@ -1,6 +1,7 @@
 //! Objects in a local folder or an S3 bucket.
 
 mod claim;
+mod offer;
 mod presence;
 
 use std::error::Error;
@@ -19,6 +20,7 @@ use object_store::path::Path as ObjectPath;
 use object_store::{
     Attribute, Attributes, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutOptions,
 };
+use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::domain::FileName;
@@ -61,6 +63,8 @@ struct Inner {
     stored: AtomicU64,
     /// Whether the marker or objects must be there: a place without either is not this storage, but an empty mount point.
     expected: AtomicBool,
+    /// Of objects that are open for clients.
+    open: Semaphore,
 }
 
 impl Storage {
@@ -113,6 +117,7 @@ impl Storage {
                 health: Health::new(),
                 stored: AtomicU64::new(0),
                 expected: AtomicBool::new(expected),
+                open: Semaphore::new(offer::MOST_OPEN),
             }),
         })
     }

@@ -1,9 +1,8 @@
-//! Connections that can be cut: each has a task of its own, which would wait for a client that does not read.
+//! One connection: HTTP of both versions within bounds, for peers that may be slow or silent, or take nothing.
 
 use std::{
-    io,
-    pin::Pin,
-    task::{Context, Poll},
+    net::{IpAddr, SocketAddr},
+    pin::pin,
     time::Duration,
 };
 
@@ -12,15 +11,46 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_util::{
-    sync::{CancellationToken, WaitForCancellationFutureOwned},
-    task::TaskTracker,
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
 };
-use tonic::transport::server::Connected;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
 
+use super::timed::{PATIENCE, Timed};
+
+/// Most calls that are under way on a connection; clients keep further ones waiting. Each open watch is one.
+const MAX_STREAMS: u32 = 1_000;
+/// How many calls may be cancelled before the server has so much as looked at them. A page that is left cancels all of its own.
+const MAX_UNSEEN_RESETS: usize = 1_000;
+/// How many calls of a connection may be none that HTTP/2 knows; no client makes such.
+const MAX_FAULTY_STREAMS: usize = 200;
+/// All headers of a call together.
+const MAX_HEADERS: u32 = 16 * 1024;
+/// What may be under way to the server before it has read on, of one call and of all calls of a connection.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// What is kept of an answer that the client does not read on.
+const SEND_BUFFER: usize = 64 * 1024;
+/// How often a silent HTTP/2 connection is probed, and how long the answer may take.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same of TCP, for what speaks HTTP/1.1 and has gone without a word.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+const TCP_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// How long the headers of a call over HTTP/1.1 may take, and the pause before them.
+const HEADERS_TIME: Duration = Duration::from_secs(30);
 /// How long the last answers may take to reach their clients.
 const DELIVERY_TIME: Duration = Duration::from_secs(2);
+
+pub(super) type Builder = auto::Builder<TokioExecutor>;
 
 /// Keeps count of the calls that are not answered yet.
 pub(super) async fn track(State(calls): State<TaskTracker>, call: Request, next: Next) -> Response {
@@ -37,78 +67,62 @@ pub(super) async fn drained(stopping: CancellationToken, calls: TaskTracker) {
     tokio::time::sleep(DELIVERY_TIME).await;
 }
 
-/// A connection that fails once its token is cancelled.
-pub(super) struct Severable<IO> {
-    io: IO,
-    severed: Pin<Box<WaitForCancellationFutureOwned>>,
+/// Where a call comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+pub(super) fn builder() -> Builder {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_TIME);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_pending_accept_reset_streams(MAX_UNSEEN_RESETS)
+        .max_local_error_reset_streams(MAX_FAULTY_STREAMS)
+        .max_header_list_size(MAX_HEADERS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT);
+    builder
 }
 
-impl<IO> Severable<IO> {
-    pub(super) fn new(io: IO, sever: CancellationToken) -> Self {
-        Self {
-            io,
-            severed: Box::pin(sever.cancelled_owned()),
+/// Sends small messages at once, and finds out when nobody is there any more. What fails here fails again when it is read.
+pub(super) fn prepare(io: &TcpStream) {
+    let keepalive = TcpKeepalive::new()
+        .with_time(TCP_KEEPALIVE)
+        .with_interval(TCP_KEEPALIVE_INTERVAL);
+    let _ = io.set_nodelay(true);
+    let _ = SockRef::from(io).set_tcp_keepalive(&keepalive);
+}
+
+/// Serves until the peer is done. Once the server is stopping, what is under way is still answered.
+pub(super) async fn serve(
+    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    builder: &Builder,
+    router: axum::Router,
+    stopping: CancellationToken,
+) {
+    let service = service_fn(move |mut call: Request<Incoming>| {
+        call.extensions_mut().insert(Peer(peer.ip()));
+        router.clone().oneshot(call)
+    });
+    let io = TokioIo::new(Timed::new(io, PATIENCE));
+    let mut connection = pin!(builder.serve_connection(io, service));
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = stopping.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
-    }
-
-    /// Fails if the connection is cut, else has the task woken when that happens.
-    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        match self.severed.as_mut().poll(context) {
-            Poll::Ready(()) => Err(io::ErrorKind::ConnectionAborted.into()),
-            Poll::Pending => Ok(()),
-        }
-    }
-}
-
-impl<IO: Connected> Connected for Severable<IO> {
-    type ConnectInfo = IO::ConnectInfo;
-
-    fn connect_info(&self) -> Self::ConnectInfo {
-        self.io.connect_info()
-    }
-}
-
-impl<IO: AsyncRead + Unpin> AsyncRead for Severable<IO> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.check(context)?;
-        Pin::new(&mut self.io).poll_read(context, buffer)
-    }
-}
-
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Severable<IO> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.check(context)?;
-        Pin::new(&mut self.io).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check(context)?;
-        Pin::new(&mut self.io).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check(context)?;
-        Pin::new(&mut self.io).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.check(context)?;
-        Pin::new(&mut self.io).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+    };
+    if let Err(error) = served {
+        tracing::debug!(error, %peer, "a connection broke off");
     }
 }

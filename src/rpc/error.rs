@@ -15,6 +15,8 @@ pub const REASON_DOMAIN: &str = "generation";
 const VIOLATION_DETAILS: &str = "type.googleapis.com/generation.v1.ViolationDetails";
 /// When to call again after a fault that passes.
 pub(super) const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// When to call again for a watch: others end when what they watch does.
+const WATCH_RETRY_DELAY: Duration = Duration::from_secs(10);
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
@@ -25,6 +27,9 @@ impl From<Error> for Status {
         details.set_localized_message(language.tag(), reason.sentence(language, ""));
         if code == Code::Unavailable {
             details.set_retry_info(Some(RETRY_DELAY));
+        }
+        if reason == Reason::WatchesTaken {
+            details.set_retry_info(Some(WATCH_RETRY_DELAY));
         }
         let Error::Validation(violations) = &error else {
             return Self::with_error_details(code, error.to_string(), details);
@@ -92,6 +97,8 @@ fn log(error: &Error, code: Code, reason: Reason) {
                 "internal error"
             );
         }
+        // The guard tells each host and origin once.
+        Error::HostNotAllowed { .. } | Error::OriginNotAllowed { .. } => {}
         _ if error.is_known_outage() => {
             tracing::debug!(
                 code = shown,
@@ -145,6 +152,9 @@ fn classify(error: &Error) -> (Code, Reason) {
         Error::DatabaseFull(_) => (Code::Unavailable, Reason::DatabaseFull),
         Error::StorageUnavailable(_) => (Code::Unavailable, Reason::StorageUnavailable),
         Error::ShuttingDown => (Code::Unavailable, Reason::ShuttingDown),
+        Error::WatchesTaken { .. } => (Code::ResourceExhausted, Reason::WatchesTaken),
+        Error::HostNotAllowed { .. } => (Code::PermissionDenied, Reason::HostNotAllowed),
+        Error::OriginNotAllowed { .. } => (Code::PermissionDenied, Reason::OriginNotAllowed),
         Error::Internal(_) => (Code::Internal, Reason::Internal),
     }
 }
@@ -245,6 +255,9 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         Error::ProviderNotReady { provider, .. } | Error::ProviderAway { provider } => {
             vec![("provider", provider.clone())]
         }
+        Error::WatchesTaken { limit, .. } => vec![("limit", limit.to_string())],
+        Error::HostNotAllowed { host } => vec![("host", host.clone())],
+        Error::OriginNotAllowed { origin } => vec![("origin", origin.clone())],
         Error::InvalidPageToken
         | Error::DatabaseUnavailable(_)
         | Error::DatabaseFull(_)

@@ -3,7 +3,6 @@
 
 mod ask;
 mod fields;
-mod guard;
 mod images;
 mod models;
 mod outcome;
@@ -17,11 +16,15 @@ use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
     http::HeaderName,
-    middleware,
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 
-use crate::{app::App, domain::Caller, media::Limits};
+use crate::{
+    app::App,
+    domain::{Caller, Error},
+    media::Limits,
+};
 
 use super::call;
 
@@ -43,10 +46,6 @@ pub struct FrontSettings {
     pub user: Option<i64>,
     /// How long an answer waits for its media.
     pub wait: Duration,
-    /// The server's public name, by which it may be called beside those of loopback.
-    pub host: Option<String>,
-    /// Pages of these origins may call, of `*` all.
-    pub origins: Vec<String>,
     /// What reading a file may cost that an answer is made of.
     pub limits: Limits,
 }
@@ -59,7 +58,6 @@ struct Front {
 
 pub(super) fn router(app: App, settings: FrontSettings) -> Router {
     let large = DefaultBodyLimit::max(MAX_FORM_BYTES);
-    let guarded = middleware::from_fn_with_state(settings.clone(), guard::check);
     let routes = Router::new()
         .route("/images/generations", post(images::generate))
         .route("/images/edits", post(images::edit).layer(large))
@@ -75,9 +73,18 @@ pub(super) fn router(app: App, settings: FrontSettings) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(guarded)
         .with_state(Front { app, settings });
     Router::new().nest("/v1", routes)
+}
+
+/// Whether the path is the front's, where there is one.
+pub(super) fn is_path(path: &str) -> bool {
+    path.starts_with("/v1/")
+}
+
+/// For a call that does not come so far.
+pub(super) fn refuse(error: Error) -> Response {
+    Refusal::from(error).into_response()
 }
 
 async fn unknown(call: Request) -> Refusal {

@@ -44,8 +44,12 @@ pub(super) async fn unknown(headers: HeaderMap) -> Response {
 /// The content type of a call, be it gRPC or grpc-web.
 pub(super) fn grpc_format(headers: &HeaderMap) -> Option<HeaderValue> {
     let format = headers.get(header::CONTENT_TYPE)?;
-    let is_call = format.as_bytes().starts_with(b"application/grpc");
-    is_call.then(|| format.clone())
+    let kind = format.to_str().ok()?.split(';').next()?;
+    let kind = kind.trim_ascii().to_ascii_lowercase();
+    let rest = kind.strip_prefix("application/grpc")?;
+    let rest = rest.strip_prefix("-web").unwrap_or(rest);
+    let rest = rest.strip_prefix("-text").unwrap_or(rest);
+    (rest.is_empty() || rest.starts_with('+')).then(|| format.clone())
 }
 
 /// An answer of headers alone, which both kinds of clients take where no message has come.
@@ -106,7 +110,7 @@ fn refuse(app: &App, error: StorageError) -> Response {
             (StatusCode::NOT_FOUND, "the file is gone\n").into_response()
         }
         StorageError::OutOfRange { total, .. } => unsatisfiable(total),
-        StorageError::Settings { .. } | StorageError::Failed { .. } => {
+        StorageError::Settings { .. } | StorageError::Failed { .. } | StorageError::Unread => {
             // A storage that is away is told of once.
             if !app.health.ailments().contains(&Ailment::StorageAway) {
                 tracing::warn!(error = with_causes(&error), "cannot send a file");

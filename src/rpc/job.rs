@@ -2,7 +2,7 @@
 
 mod message;
 
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use futures::{TryStreamExt, stream::BoxStream};
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -18,6 +18,7 @@ use super::{
     proto::{self, job_service_server::JobService},
     required_id,
     view::{Viewed, view_from},
+    watches::{Watches, in_place},
 };
 
 use message::{
@@ -29,6 +30,7 @@ pub(super) use message::{brief_message, brief_messages, status_message, told_mes
 
 pub(super) struct Jobs {
     pub(super) app: App,
+    pub(super) watches: Watches,
 }
 
 #[tonic::async_trait]
@@ -179,6 +181,7 @@ impl JobService for Jobs {
         request: Request<proto::WatchJobRequest>,
     ) -> Result<Response<Self::WatchJobStream>, Status> {
         let caller = caller(&request);
+        let place = self.watches.open(&request);
         let proto::WatchJobRequest {
             id,
             after_revision,
@@ -189,10 +192,11 @@ impl JobService for Jobs {
         checks.not_negative("after_revision", after_revision);
         let view = view_from(view, caller, &mut checks);
         checks.finish(())?;
+        let place = place?;
         let news = self.app.watch_job(caller, id, after_revision).await?;
         let app = self.app.clone();
         let messages = news.and_then(move |news| news_message(app.clone(), view, news));
-        Ok(Response::new(messages.map_err(Status::from).boxed()))
+        Ok(Response::new(in_place(place, messages)))
     }
 }
 

@@ -202,7 +202,7 @@ impl MediaFiles {
             start: offset,
             end: u64::MAX,
         });
-        match self.app.storage.open_object(&key, rest).await {
+        match self.app.storage.offer_object(&key, rest).await {
             Ok(object) => Ok(Some(object)),
             Err(StorageError::OutOfRange { total, .. }) if total == offset => Ok(None),
             Err(StorageError::OutOfRange { total, .. }) => Err(Error::OffsetAhead {

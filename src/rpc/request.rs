@@ -6,7 +6,7 @@ mod update;
 
 use std::collections::BTreeSet;
 
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use futures::{TryStreamExt, stream::BoxStream};
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -19,9 +19,11 @@ use super::{
     batch::{batch, batch_ids, entries_from},
     call, caller, cancellable_id, check_id, job,
     page::{bounded_page, bounded_slice, page_request},
+    places::Place,
     proto::{self, request_service_server::RequestService},
     required_id,
     view::view_from,
+    watches::{Watches, in_place},
 };
 
 use include::{include_from, messages_with};
@@ -39,6 +41,7 @@ type MessageStream<M> = BoxStream<'static, Result<M, Status>>;
 
 pub(super) struct Requests {
     pub(super) app: App,
+    pub(super) watches: Watches,
 }
 
 #[tonic::async_trait]
@@ -298,14 +301,16 @@ impl RequestService for Requests {
         request: Request<proto::WatchRequestRequest>,
     ) -> Result<Response<Self::WatchRequestStream>, Status> {
         let caller = caller(&request);
+        let place = self.watches.open(&request);
         let proto::WatchRequestRequest { id, cursor, view } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
         let view = view_from(view, caller, &mut checks);
         let cursor = WatchCursor::decode(&CursorOf::Request(id), &cursor, &mut checks)?;
         checks.finish(())?;
+        let place = place?;
         let news = self.app.watch_request(caller, id, cursor).await?;
-        Ok(self.messages(view, news))
+        Ok(self.messages(place, view, news))
     }
 
     type WatchRequestsStream = MessageStream<proto::WatchRequestsResponse>;
@@ -315,6 +320,7 @@ impl RequestService for Requests {
         request: Request<proto::WatchRequestsRequest>,
     ) -> Result<Response<Self::WatchRequestsStream>, Status> {
         let caller = caller(&request);
+        let place = self.watches.open(&request);
         let request = request.into_inner();
         let mut checks = Checks::default();
         let ids = check_ids(&request.ids, &mut checks);
@@ -322,8 +328,9 @@ impl RequestService for Requests {
         let cursor_of = CursorOf::Requests(ids.clone());
         let cursor = WatchCursor::decode(&cursor_of, &request.cursor, &mut checks)?;
         checks.finish(())?;
+        let place = place?;
         let news = self.app.watch_requests(caller, ids, cursor).await?;
-        Ok(self.messages(view, news))
+        Ok(self.messages(place, view, news))
     }
 
     type WatchUserStream = MessageStream<proto::WatchUserResponse>;
@@ -333,6 +340,7 @@ impl RequestService for Requests {
         request: Request<proto::WatchUserRequest>,
     ) -> Result<Response<Self::WatchUserStream>, Status> {
         let caller = caller(&request);
+        let place = self.watches.open(&request);
         let proto::WatchUserRequest {
             user_id,
             cursor,
@@ -343,21 +351,22 @@ impl RequestService for Requests {
         let view = view_from(view, caller, &mut checks);
         let cursor = UserCursor::decode(user_id, &cursor, &mut checks)?;
         checks.finish(())?;
+        let place = place?;
         let news = self.app.watch_user(caller, user_id, cursor).await?;
-        Ok(self.messages(view, news))
+        Ok(self.messages(place, view, news))
     }
 }
 
 impl Requests {
     fn messages<M: From<proto::WatchRequestResponse> + 'static>(
         &self,
+        place: Place,
         view: View,
         news: NewsStream,
     ) -> Response<MessageStream<M>> {
         let app = self.app.clone();
         let messages = news.and_then(move |news| news_message(app.clone(), view, news));
-        let messages = messages.map_ok(M::from).map_err(Status::from);
-        Response::new(messages.boxed())
+        Response::new(in_place(place, messages.map_ok(M::from)))
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
         task::TaskService,
         voice::Voice,
     },
-    rpc::FrontSettings,
+    rpc::{AccessSettings, Bounds, FrontSettings, PortSettings},
     store::{self, Store, report},
 };
 use tokio_util::task::TaskTracker;
@@ -158,13 +158,29 @@ fn server_url(config: &Config, address: Option<SocketAddr>) -> Result<Url, Start
 }
 
 pub(super) fn front(config: &Config) -> FrontSettings {
-    let host = config.server.public_url.as_ref().and_then(Url::host_str);
     FrontSettings {
         user: config.front.user.and_then(|id| i64::try_from(id).ok()),
         wait: config.front.wait,
-        host: host.map(str::to_owned),
-        origins: config.server.cors_origins.clone(),
         limits: limits(config),
+    }
+}
+
+pub(super) fn port(config: &Config) -> PortSettings {
+    let server = &config.server;
+    PortSettings {
+        access: AccessSettings {
+            allowed_hosts: server.allowed_hosts.clone(),
+            public_url: server.public_url.clone(),
+            origins: server.cors_origins.clone(),
+        },
+        connections: Bounds {
+            in_all: server.max_connections,
+            per_peer: server.max_connections_per_peer,
+        },
+        watches: Bounds {
+            in_all: server.max_watches,
+            per_peer: server.max_watches_per_peer,
+        },
     }
 }
 

@@ -6,6 +6,7 @@ mod error_walk;
 mod filters;
 pub(crate) mod front;
 pub(crate) mod grpc_web;
+mod guard;
 mod languages;
 mod limits;
 mod naming;

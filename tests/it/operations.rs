@@ -1,6 +1,7 @@
 //! The program as an operator has it: its commands, probes, logs and signals.
 
 mod command_line;
+mod connections;
 pub(crate) mod health;
 mod logs;
 mod shutdown;

@@ -8,6 +8,7 @@ pub(crate) mod client;
 pub(crate) mod clocked;
 pub(crate) mod database;
 pub(crate) mod http;
+pub(crate) mod http2;
 pub(crate) mod link_host;
 pub(crate) mod node;
 pub(crate) mod postgres;

@@ -90,11 +90,6 @@ impl Refusal {
         )
     }
 
-    /// The call comes from where nobody of ours is.
-    pub(super) fn foreign(message: &str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", message)
-    }
-
     pub(super) fn unfinished(request_id: i64) -> Self {
         let message = format!("request {request_id} is not finished, and goes on");
         Self::new(StatusCode::GATEWAY_TIMEOUT, UNFINISHED, message).of_request(request_id)

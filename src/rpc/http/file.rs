@@ -90,12 +90,16 @@ impl<'a> File<'a> {
     }
 
     async fn send_whole(&self) -> Result<Response, StorageError> {
-        let object = self.app.storage.open_object(&self.key, None).await?;
+        let object = self.app.storage.offer_object(&self.key, None).await?;
         Ok(self.respond(object, StatusCode::OK))
     }
 
     async fn send_part(&self, range: ByteRange) -> Result<Response, StorageError> {
-        let object = self.app.storage.open_object(&self.key, Some(range)).await?;
+        let object = self
+            .app
+            .storage
+            .offer_object(&self.key, Some(range))
+            .await?;
         let (part, total) = (object.range.clone(), object.facts.total_size);
         let mut response = self.respond(object, StatusCode::PARTIAL_CONTENT);
         if let Ok(range) = ContentRange::bytes(part, Some(total)) {

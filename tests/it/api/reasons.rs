@@ -27,7 +27,7 @@ fn every_reason_has_its_name_in_the_contract_and_the_contract_no_other() {
         ProviderRejectedContent ProviderRejectedInput ProviderOutcomeUnknown ProviderFailed ProviderNotConfigured
         OutputTooLarge JobTimedOut WorkerLost MalformedMessage MessageTooLarge UnknownMethod UnsupportedCompression
         FeatureInUse FeatureBreaksTemplates EtagMismatch FeatureDeleted RequestDeleted JobNotRetryable RequestNotRetryable OffsetAhead
-        ProviderNotReady ProviderLimitExceeded InputUnreadable
+        ProviderNotReady ProviderLimitExceeded InputUnreadable HostNotAllowed OriginNotAllowed WatchesTaken
     };
     for (reason, documented) in reasons {
         let name = format!("ERROR_REASON_{}", reason.as_str());

@@ -1,13 +1,12 @@
 //! A server whose time the test sets: the same use cases behind the same gRPC, without an executor.
 
 use atelier::app::{App, Clock};
-use atelier::rpc;
+use atelier::rpc::{self, AccessSettings, Bounds, PortSettings};
 use atelier::server::open_app;
 use chrono::{DateTime, TimeDelta};
 use std::ops::Deref;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tonic::transport::server::TcpIncoming;
 
 use crate::support::client::Client;
 use crate::support::database::TestDatabase;
@@ -41,9 +40,19 @@ impl ClockedServer {
         app.clock = clock;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let incoming = TcpIncoming::from(listener);
+        let settings = PortSettings {
+            access: AccessSettings::default(),
+            connections: Bounds {
+                in_all: 100,
+                per_peer: 100,
+            },
+            watches: Bounds {
+                in_all: 100,
+                per_peer: 100,
+            },
+        };
         let served = app.clone();
-        tokio::spawn(async move { rpc::serve(served, incoming, &[], None).await.unwrap() });
+        tokio::spawn(async move { rpc::serve(served, listener, settings, None).await.unwrap() });
         let client = Client::connect(&url).await;
         Self {
             app,
