@@ -76,6 +76,11 @@ pub trait Provider: Send + Sync {
         Vec::new()
     }
 
+    /// Whether there is something that [`probe`](Self::probe) can ask.
+    fn can_be_probed(&self) -> bool {
+        true
+    }
+
     /// Asks the service whether it answers and accepts our key. Nothing is made and nothing is paid.
     async fn probe(&self) -> Result<(), ProviderError> {
         self.ready().map_err(ProviderError::NotReady)

@@ -63,6 +63,16 @@ pub enum Protocol {
     Cog,
 }
 
+impl Protocol {
+    /// What its paths begin with.
+    pub fn base_path(self) -> &'static str {
+        match self {
+            Self::OpenAi | Self::Replicate => "/v1",
+            Self::ComfyUi | Self::ComfyUiOld | Self::SdApi | Self::Fal | Self::Cog => "",
+        }
+    }
+}
+
 /// One call that was made.
 #[derive(Clone, Debug, Serialize)]
 pub struct Call {

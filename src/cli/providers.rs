@@ -36,6 +36,8 @@ struct Row {
     place: Option<String>,
     limits: ProviderLimits,
     missing: Option<String>,
+    /// Whether there is a question that it answers without work.
+    can_be_probed: bool,
     /// How long its answer took, or why there is none.
     probed: Option<Result<Duration, String>>,
 }
@@ -48,7 +50,8 @@ pub(super) async fn run(arguments: ProvidersArguments, loaded: Loaded) -> Comman
     let (config, asks) = (&config, arguments.probe);
     let rows = all.map(|provider| async move {
         let mut row = row(config, provider.as_ref());
-        if asks {
+        row.can_be_probed = provider.can_be_probed();
+        if asks && row.can_be_probed {
             row.probed = Some(probe(provider.as_ref()).await);
         }
         row
@@ -74,6 +77,7 @@ fn row(config: &Config, provider: &dyn Provider) -> Row {
         place: configured.and_then(|it| it.place()),
         limits: configured.map(|it| it.limits()).unwrap_or_default(),
         missing: provider.ready().err(),
+        can_be_probed: true,
         probed: None,
     }
 }
@@ -106,6 +110,7 @@ impl Row {
             (Some(Ok(time)), _) => format!("answers ({} ms)", time.as_millis()),
             (Some(Err(words)), _) => words.clone(),
             (None, Some(missing)) => missing.clone(),
+            (None, None) if !self.can_be_probed => "ready, and cannot be asked".to_owned(),
             (None, None) => "ready".to_owned(),
         }
     }

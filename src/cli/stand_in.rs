@@ -37,7 +37,8 @@ fn faults(text: &str) -> Result<Faults, serde_json::Error> {
 pub(super) async fn run(arguments: &StandInArguments) -> CommandResult {
     let faults = arguments.faults.0.clone();
     let stand_in = StandIn::start(arguments.protocol, arguments.listen, faults).await?;
-    output::print(&format!("{}\n", stand_in.url()))?;
+    let base = arguments.protocol.base_path();
+    output::print(&format!("{}{base}\n", stand_in.url()))?;
     tokio::select! {
         ended = stand_in.run() => ended?,
         stopped = tokio::signal::ctrl_c() => stopped?,

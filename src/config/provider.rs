@@ -455,7 +455,12 @@ impl ProviderConfig {
             let value = value?;
             Some(value.trim_matches('"').to_owned())
         };
+        let hosted = match self {
+            Self::Task(task) => task.profile.base.base_url.clone(),
+            _ => None,
+        };
         let origin = of("base_url").and_then(|url| Url::parse(&url).ok());
+        let origin = origin.or(hosted);
         let origin = origin.map(|url| url.origin().ascii_serialization());
         origin.or_else(|| of("command"))
     }

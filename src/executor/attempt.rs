@@ -6,7 +6,7 @@ use crate::{
     app::ignored_inputs,
     domain::{Reason, job::Failure},
     media::Storage,
-    provider::Output,
+    provider::{Output, Preset},
 };
 
 use super::{
@@ -103,6 +103,8 @@ impl Attempt<'_> {
     }
 
     fn writer(&self) -> OutputWriter<'_> {
+        let Submission { provider, task, .. } = &self.submission;
+        let preset = Preset::of_job(task.media_type, &task.input);
         OutputWriter {
             storage: self.storage,
             limits: self.settings.limits,
@@ -113,6 +115,7 @@ impl Attempt<'_> {
             request_id: self.submission.job.request_id,
             variation: self.submission.job.variation,
             provider: self.submission.provider.name(),
+            sends_seed: provider.reads(preset, "seed"),
             ignored_inputs: ignored_inputs(
                 &*self.submission.provider,
                 self.submission.task.media_type,

@@ -19,6 +19,8 @@ const POLL_FAILURES: u32 = 5;
 /// Bounds of the pause between two polls, whatever the provider says.
 const SHORTEST_POLL: Duration = Duration::from_millis(10);
 const LONGEST_POLL: Duration = Duration::from_secs(60);
+/// The pause that the one after a failed poll is made from, before the provider has named its own.
+const USUAL_POLL: Duration = Duration::from_secs(1);
 /// The least pause before a poll that a call of the service asks for.
 const TOLD_PAUSE: Duration = Duration::from_millis(100);
 
@@ -48,6 +50,7 @@ impl Submission<'_> {
     ) -> Result<Output, AttemptOutcome> {
         let bounded = |pause: Duration| pause.clamp(SHORTEST_POLL, LONGEST_POLL);
         let mut pause = bounded(first);
+        let mut every = if first.is_zero() { USUAL_POLL } else { pause };
         let mut failures = 0;
         loop {
             tokio::select! {
@@ -67,14 +70,16 @@ impl Submission<'_> {
                 Ok(Polled::Failed(error)) => return Err(self.failed(error)),
                 Ok(Polled::Running { poll_after }) => {
                     (pause, failures) = (bounded(poll_after), 0);
+                    every = pause;
                 }
                 Err(error) => {
                     failures += 1;
                     let error = AttemptError::from(error).keeping_task();
-                    if !error.retryable || failures >= POLL_FAILURES {
+                    // Whatever it is, the task is paid for: only an answer that comes again and again is believed.
+                    if failures >= POLL_FAILURES {
                         return Err(AttemptOutcome::Failed(error));
                     }
-                    let backoff = Duration::from_secs(1 << failures);
+                    let backoff = bounded(every * (1 << failures));
                     // A service that asks to be left alone is, for as long as the attempt may take.
                     pause = error.retry_after.unwrap_or(backoff).max(SHORTEST_POLL);
                 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::{
@@ -46,6 +46,8 @@ pub(super) struct OutputWriter<'a> {
     pub(super) variation: i32,
     /// The name of the provider that made the output.
     pub(super) provider: &'a str,
+    /// Whether it was told the job's seed.
+    pub(super) sends_seed: bool,
     /// What it did not read of the job's input, by the fields of its request.
     pub(super) ignored_inputs: Vec<String>,
     pub(super) task: &'a Task,
@@ -60,7 +62,13 @@ impl OutputWriter<'_> {
     ) -> Result<(Vec<StoredOutput>, JsonMap), AttemptError> {
         let mut metadata = clean::map(output.metadata.clone());
         metadata.insert("provider".to_owned(), self.provider.into());
-        metadata.insert("seed".to_owned(), self.task.input.seed.into());
+        // One that was never sent has made nothing, and the service knows its own best.
+        if self.sends_seed {
+            let seed = metadata.entry("seed").or_insert(Value::Null);
+            if seed.is_null() {
+                *seed = self.task.input.seed.into();
+            }
+        }
         metadata.remove("omitted");
         metadata.remove("ignored_inputs");
         if !self.ignored_inputs.is_empty() {

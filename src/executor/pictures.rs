@@ -3,7 +3,7 @@
 use crate::{
     app::Unpictured,
     domain::{Error, Reason, job::Failure, media_id},
-    provider::{MASK, Picture},
+    provider::{MASK, Picture, Preset},
 };
 
 use super::{
@@ -51,6 +51,30 @@ impl Submission<'_> {
             pictures.push(mask.await?);
         }
         Ok(pictures)
+    }
+
+    /// Whether the provider may follow the links that it is handed: it may be where it reaches what strangers must not.
+    pub(super) async fn judge_links(&self) -> Result<(), AttemptOutcome> {
+        let (task, provider) = (&self.task, &self.provider);
+        let preset = Preset::of_job(task.media_type, &task.input);
+        if provider.takes_pictures(task.media_type) || !provider.reads(preset, "user_media_urls") {
+            return Ok(());
+        }
+        let input = &task.input;
+        let attached = input.media_urls.iter().enumerate();
+        let attached =
+            attached.map(|(index, link)| (format!("user_media_urls[{index}]"), link.as_str()));
+        let variables = input.pictures.iter().filter_map(|name| {
+            let value = input.variables.get(name)?;
+            let link = value.as_str().filter(|link| !link.is_empty());
+            let link = link.filter(|_| media_id(value).is_none())?;
+            Some((format!("input.variables.{name}"), link))
+        });
+        for (field, link) in attached.chain(variables) {
+            let judged = self.app.judge_link(link).await;
+            judged.map_err(|error| AttemptOutcome::Failed(unpictured(&field, error)))?;
+        }
+        Ok(())
     }
 
     async fn linked_picture(&self, field: String, link: &str) -> Result<Picture, AttemptError> {

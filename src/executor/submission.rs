@@ -116,7 +116,7 @@ impl<'a> Submission<'a> {
             return self.follow(task_id.clone(), Duration::ZERO).await;
         }
         if self.job.submission_key.is_some() && !self.provider.may_resubmit() {
-            return self.find_lost().await;
+            return self.find_lost("the attempt before was broken off").await;
         }
         if let Err(missing) = self.provider.ready() {
             return Err(self.away(ProviderError::NotReady(missing)));
@@ -154,7 +154,7 @@ impl<'a> Submission<'a> {
                 let unavailable = AttemptError::from(ProviderError::Unavailable(detail));
                 Err(AttemptOutcome::Failed(unavailable.keeping_task()))
             }
-            Err(ProviderError::OutcomeUnknown(_)) => self.find_lost().await,
+            Err(ProviderError::OutcomeUnknown(detail)) => self.find_lost(&detail).await,
             Err(error) => Err(self.not_submitted(error)),
         }
     }
@@ -169,7 +169,10 @@ impl<'a> Submission<'a> {
     /// The end of an attempt by an error that says that the provider has no task.
     fn not_submitted(&self, error: ProviderError) -> AttemptOutcome {
         match error {
-            ProviderError::Unavailable(_) | ProviderError::NotReady(_) => self.away(error),
+            ProviderError::Unavailable(_)
+            | ProviderError::NotReady(_)
+            | ProviderError::Refused { .. }
+            | ProviderError::Transient { .. } => self.away(error),
             error => self.failed(error),
         }
     }
@@ -201,6 +204,7 @@ impl<'a> Submission<'a> {
     /// hold while the provider works.
     async fn with_links(&self) -> Result<Task, AttemptOutcome> {
         let mut task = self.task.clone();
+        self.judge_links().await?;
         let input = &mut task.input;
         for name in &input.pictures {
             let Some(value) = input.variables.get_mut(name) else {
@@ -220,19 +224,26 @@ impl<'a> Submission<'a> {
     }
 
     /// Looks for a task that may or may not have been accepted. Submitting again could pay twice.
-    async fn find_lost(&self) -> Result<Output, AttemptOutcome> {
+    async fn find_lost(&self, why: &str) -> Result<Output, AttemptOutcome> {
+        let key = &self.task.submission_key;
+        let unknown = |why: &str| {
+            let detail = format!("submission {key} has no known task: {why}");
+            self.failed(ProviderError::OutcomeUnknown(detail))
+        };
         match self.provider.find(&self.task).await {
             Ok(Some(task_id)) => self.follow(task_id, Duration::ZERO).await,
-            Ok(None) => {
-                let detail = format!("submission {} has no known task", self.task.submission_key);
-                Err(self.failed(ProviderError::OutcomeUnknown(detail)))
-            }
+            Ok(None) => Err(unknown(why)),
             Err(ProviderError::Stopped) if self.task.cancelled.is_cancelled() => {
                 Err(AttemptOutcome::Stopped { keep_task: true })
             }
             Err(error) => {
-                let error = AttemptError::from(error);
-                Err(AttemptOutcome::Failed(error.keeping_task()))
+                let error = AttemptError::from(error).keeping_task();
+                // Nobody will look again.
+                if error.is_final(self.job) {
+                    let detail = error.failure.detail.unwrap_or_default();
+                    return Err(unknown(&format!("{why}; looking for it: {detail}")));
+                }
+                Err(AttemptOutcome::Failed(error))
             }
         }
     }

@@ -101,7 +101,8 @@ impl Fetcher {
     pub fn trusting(self, own: &Url, headers: HeaderMap) -> Result<Self, reqwest::Error> {
         let own = Own {
             origins: vec![own.origin()],
-            client: builder().build()?,
+            // Out by the proxy by which the calls go out.
+            client: plain_builder().build()?,
             headers,
         };
         Ok(Self {
@@ -145,6 +146,33 @@ impl Fetcher {
     pub fn request(&self, method: Method, url: &Url) -> Result<RequestBuilder, FetchError> {
         self.check(url)?;
         Ok(self.client.request(method, url.clone()))
+    }
+
+    /// Whether a file could be got from there, as far as that can be told without asking.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn judge(&self, url: &Url) -> Result<(), FetchError> {
+        self.check(url)
+    }
+
+    /// The same of the addresses that its name has, for a link that a service is to follow. One that has none here may have
+    /// some there.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn judge_resolved(&self, url: &Url) -> Result<(), FetchError> {
+        self.check(url)?;
+        let Some(Host::Domain(name)) = url.host() else {
+            return Ok(());
+        };
+        let Ok(mut found) = tokio::net::lookup_host((name, 0)).await else {
+            return Ok(());
+        };
+        match found.all(|address| self.rules.permit(name, address.ip())) {
+            true => Ok(()),
+            false => Err(FetchError::new(url, Unfetched::Forbidden)),
+        }
     }
 
     /// Most bytes of one file.
@@ -262,16 +290,19 @@ impl Fetcher {
     }
 }
 
-/// A client that follows nothing and tells nobody where it was.
+/// A client whose addresses are judged: a proxy would resolve names by itself.
 pub(crate) fn builder() -> ClientBuilder {
+    plain_builder().no_proxy()
+}
+
+/// A client that follows nothing and tells nobody where it was.
+fn plain_builder() -> ClientBuilder {
     // An error says that another part of the process was first, and its choice is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .user_agent(concat!("atelier/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
         .referer(false)
-        // A proxy would resolve names by itself.
-        .no_proxy()
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(IDLE_TIMEOUT)
 }

@@ -23,9 +23,14 @@ use super::{
 };
 use crate::domain::with_causes;
 
-pub(super) use refusal::{Words, refusal};
+pub(super) use refusal::{Words, refusal, says_nothing};
 
 const CONNECT_TIME: Duration = Duration::from_secs(10);
+
+/// Most bytes of an answer of which words may be shown.
+const MAX_WORDS: usize = 1 << 20;
+/// Fewer characters are no secret.
+const MIN_SECRET: usize = 6;
 
 /// What a call does at the service, which decides what it means that its answer is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +47,8 @@ pub(super) struct Api {
     client: Client,
     base: Url,
     credentials: HeaderMap,
+    /// What of them nobody may read.
+    secrets: Vec<SecretString>,
     /// Gets what answers name.
     files: Fetcher,
     /// Most bytes of one answer.
@@ -111,6 +118,7 @@ impl Api {
         Ok(Self {
             client: client.map_err(unbuilt)?,
             base,
+            secrets: secrets(&credentials),
             credentials,
             files,
             max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
@@ -156,9 +164,16 @@ impl Api {
     pub(super) fn with_credentials(&self, credentials: HeaderMap) -> Self {
         Self {
             files: self.files.clone().with_headers(credentials.clone()),
+            secrets: secrets(&credentials),
             credentials,
             ..self.clone()
         }
+    }
+
+    /// The same, which tells nobody of this either.
+    pub(super) fn hiding(mut self, secret: String) -> Self {
+        self.secrets.push(secret.into());
+        self
     }
 
     /// The same, which sends them to the origins of these URLs as well.
@@ -307,8 +322,33 @@ impl Api {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body.freeze())
+        Ok(self.without_secrets(body.freeze()))
     }
+
+    /// What a service tells, which some repeat our key in.
+    pub(super) fn without_secrets(&self, told: Bytes) -> Bytes {
+        let text = match std::str::from_utf8(&told) {
+            Ok(text) if told.len() <= MAX_WORDS => text,
+            _ => return told,
+        };
+        let secrets = self.secrets.iter();
+        let mut found = secrets.filter(|secret| text.contains(secret.expose_secret()));
+        let Some(first) = found.next() else {
+            return told;
+        };
+        let hidden =
+            |text: String, secret: &SecretString| text.replace(secret.expose_secret(), "[our key]");
+        let text = hidden(text.to_owned(), first);
+        Bytes::from(found.fold(text, hidden))
+    }
+}
+
+/// Each whole, and behind its scheme.
+fn secrets(credentials: &HeaderMap) -> Vec<SecretString> {
+    let values = credentials.values().filter_map(|it| it.to_str().ok());
+    let parts = values.flat_map(|value| [value, value.rsplit(' ').next().unwrap_or(value)]);
+    let parts = parts.filter(|part| part.len() >= MIN_SECRET);
+    parts.map(SecretString::from).collect()
 }
 
 impl Answer {
@@ -316,8 +356,8 @@ impl Answer {
     pub(super) fn json(&self) -> Result<serde_json::Map<String, Value>, ProviderError> {
         match serde_json::from_slice(&self.body) {
             Ok(Value::Object(object)) => match object.get("error") {
-                None | Some(Value::Null) => Ok(object),
-                Some(_) => Err(Words::of(&self.body).without_status()),
+                Some(error) if !says_nothing(error) => Err(Words::of(&self.body).without_status()),
+                _ => Ok(object),
             },
             _ => {
                 let begin = String::from_utf8_lossy(&self.body[..self.body.len().min(200)]);

@@ -100,6 +100,14 @@ impl OpenAi {
     }
 }
 
+/// As services call it.
+fn name_of_format(format: &str) -> Value {
+    match format {
+        "jpg" => "jpeg".into(),
+        format => format.into(),
+    }
+}
+
 /// What a service takes only if a field is named for it, where the job has it.
 fn optional(input: &JobInput) -> Vec<(&'static str, Value)> {
     let text = |text: &str| (!text.is_empty()).then(|| json!(text));
@@ -107,7 +115,7 @@ fn optional(input: &JobInput) -> Vec<(&'static str, Value)> {
         ("seed", Some(json!(input.seed))),
         ("negative_prompt", text(&input.negative_prompt)),
         ("cfg_scale", input.cfg_scale.map(Value::from)),
-        ("format", input.format.as_deref().and_then(text)),
+        ("format", input.format.as_deref().map(name_of_format)),
         ("aspect_ratio", text(&input.aspect_ratio)),
     ];
     values

@@ -126,6 +126,10 @@ impl Provider for TaskService {
         lacks.then_some(unfit).into_iter().collect()
     }
 
+    fn can_be_probed(&self) -> bool {
+        self.0.config.profile.base.probe.is_some()
+    }
+
     async fn probe(&self) -> Result<(), ProviderError> {
         self.0.probe().await
     }

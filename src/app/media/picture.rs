@@ -55,6 +55,13 @@ impl App {
         Ok(picture(field, content, &key))
     }
 
+    /// Whether a service may be handed this link, which it follows itself.
+    pub async fn judge_link(&self, link: &str) -> Result<(), Unpictured> {
+        let fetcher = self.links.as_ref().ok_or(Unpictured::NotFollowed)?;
+        let url = Url::parse(link).map_err(Error::internal)?;
+        Ok(fetcher.judge_resolved(&url).await?)
+    }
+
     /// The file of a live media.
     pub async fn picture_of_media(&self, field: String, id: i64) -> Result<Picture, Error> {
         let key = self.key_of_picture(id).await?;

@@ -1,10 +1,14 @@
 //! Pictures of a request where its provider takes none, and links that nobody would follow.
 
+use std::sync::Arc;
+
+use url::Url;
+
 use crate::{
     app::App,
     domain::{Checks, Flaw, Offer, RequestDraft, TemplateData},
     media::Upload,
-    provider::MASK,
+    provider::{MASK, Preset, Provider},
 };
 
 impl App {
@@ -28,17 +32,35 @@ impl App {
             }
             pictures.push((MASK.to_owned(), Some(mask)));
         }
+        // A service that gets a link follows it as we would.
+        let reads = |it: &Arc<dyn Provider>| it.reads(Preset::of_offer(offer), "user_media_urls");
+        let follows = takes || provider.as_ref().is_some_and(reads);
         for (field, link) in pictures {
             let words = match (takes, link.map(Upload::is_link)) {
                 (false, Some(true)) => {
                     "must be left out: the provider takes no pictures that are sent along"
                 }
-                (true, Some(false)) if self.links.is_none() => {
+                (_, Some(false)) if follows && self.links.is_none() => {
                     "must be left out: links are not followed by this server"
+                }
+                (_, Some(false)) if follows => {
+                    self.check_link(field, link.unwrap_or_default(), checks);
+                    continue;
                 }
                 _ => continue,
             };
             checks.add(field, Flaw::NotSupported.says(words));
+        }
+    }
+
+    /// Notes a link that would never be followed.
+    fn check_link(&self, field: String, link: &str, checks: &mut Checks) {
+        let judged = self.links.as_ref().zip(Url::parse(link).ok());
+        if let Some(Err(error)) = judged.map(|(fetcher, url)| fetcher.judge(&url)) {
+            checks.add(
+                field,
+                Flaw::NotSupported.says(&format!("must be another link: {error}")),
+            );
         }
     }
 }

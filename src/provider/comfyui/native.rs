@@ -46,9 +46,10 @@ pub(super) async fn submit(api: &Api, nodes: JsonMap, key: &str) -> Result<Strin
         StatusCode::BAD_REQUEST => Err(unfit(&body)),
         _ => match refusal(status, &headers, &Words::of(&body), Effect::Pays) {
             // Whoever answered so, the server may have the job.
-            error @ ProviderError::Transient { .. } => match look(api, key).await? {
-                Some(id) => Ok(id),
-                None => Err(error),
+            error @ ProviderError::Transient { .. } => match look(api, key).await {
+                Ok(Some(id)) => Ok(id),
+                Ok(None) => Err(error),
+                Err(unseen) => Err(ProviderError::OutcomeUnknown(format!("{error}; {unseen}"))),
             },
             error => Err(error),
         },
@@ -106,7 +107,11 @@ pub(super) fn unfit(body: &[u8]) -> ProviderError {
     if found.is_empty() {
         found.push(Words::of(body).detail());
     }
-    ProviderError::UnfitInput(found.join("; "))
+    let detail = found.join("; ");
+    match Words::of(body).say_rejected() {
+        true => ProviderError::Rejected(detail),
+        false => ProviderError::UnfitInput(detail),
+    }
 }
 
 /// What an input of a node takes for an uploaded picture, which the server may have renamed.
@@ -135,7 +140,7 @@ async fn standing(api: &Api, id: &str) -> Result<Standing, ProviderError> {
     } = api.ask(request, Effect::Asks).await?;
     let json: Option<Value> = serde_json::from_slice(&body).ok();
     match (status.as_u16(), json) {
-        (200, Some(job)) => match job["status"].as_str() {
+        (200, Some(job)) if job.is_object() => match job["status"].as_str() {
             Some("completed" | "failed" | "cancelled") => history(api, id).await,
             _ => Ok(Standing::Open),
         },
@@ -146,10 +151,19 @@ async fn standing(api: &Api, id: &str) -> Result<Standing, ProviderError> {
             true => Ok(Standing::Open),
             false => history(api, id).await,
         },
+        (200, _) => Err(unreadable(&body)),
         _ => {
             let words = Words::of(&body);
             Err(refusal(status, &headers, &words, Effect::Asks))
         }
+    }
+}
+
+/// An answer to a question that is none: the next one may be better.
+pub(super) fn unreadable(body: &[u8]) -> ProviderError {
+    ProviderError::Transient {
+        detail: format!("the answer cannot be read: {}", Words::of(body).detail()),
+        retry_after: None,
     }
 }
 

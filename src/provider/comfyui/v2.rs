@@ -102,8 +102,8 @@ impl ComfyUi {
         if !status.is_success() {
             return Err(refusal(status, &headers, &Words::of(&body), Effect::Asks));
         }
-        let mut job: Map<String, Value> = serde_json::from_slice(&body)
-            .map_err(|error| ProviderError::Failed(format!("the job cannot be read: {error}")))?;
+        let mut job: Map<String, Value> =
+            serde_json::from_slice(&body).map_err(|_| native::unreadable(&body))?;
         let status = job.get("status").and_then(Value::as_str);
         Ok(match status.unwrap_or_default() {
             "succeeded" => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::{
     StatusCode,
-    header::{HeaderMap, RETRY_AFTER},
+    header::{DATE, HeaderMap, RETRY_AFTER},
 };
 use serde_json::Value;
 
@@ -15,19 +15,27 @@ use crate::provider::ProviderError;
 const MAX_CHARS: usize = 500;
 
 /// Parts of codes and types by which services tell that their content policy refuses.
-const REJECTED: [&str; 8] = [
-    "content_policy",
-    "content_filter",
+const REJECTED: [&str; 7] = [
+    "contentpolicy",
+    "contentfilter",
     "moderation",
     "safety",
     "nsfw",
-    "responsible_ai",
-    "sensitive_content",
+    "responsibleai",
     "sensitivecontent",
 ];
 
+/// The same where they have no code for it.
+const REJECTING: [&str; 5] = [
+    "content filter",
+    "content management policy",
+    "content policy",
+    "nsfw",
+    "safety system",
+];
+
 /// Parts of codes by which services tell that an account cannot pay.
-const UNPAID: [&str; 3] = ["insufficient_quota", "billing", "credit"];
+const UNPAID: [&str; 3] = ["insufficientquota", "billing", "credit"];
 
 /// What a service says of an error: in an object `error`, beside it, or as plain text.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -46,9 +54,10 @@ impl Words {
                 message: text.chars().take(MAX_CHARS).collect(),
             };
         };
-        let error = match &json["error"] {
-            Value::Null => &json,
-            error => error,
+        let error = if says_nothing(&json["error"]) {
+            &json
+        } else {
+            &json["error"]
         };
         let codes = ["code", "type", "error_type"].map(|key| text(&error[key]));
         let message = [error, &error["message"], &error["detail"], &error["msg"]];
@@ -62,8 +71,16 @@ impl Words {
         }
     }
 
+    /// Whether its codes have one of these parts, however they are written.
     fn say(&self, any_of: &[&str]) -> bool {
-        any_of.iter().any(|part| self.codes.contains(part))
+        let mut codes = self.codes.clone();
+        codes.retain(char::is_alphanumeric);
+        any_of.iter().any(|part| codes.contains(part))
+    }
+
+    pub(in crate::provider) fn say_rejected(&self) -> bool {
+        let message = self.message.to_lowercase();
+        self.say(&REJECTED) || REJECTING.iter().any(|part| message.contains(part))
     }
 
     pub(in crate::provider) fn detail(&self) -> String {
@@ -74,10 +91,21 @@ impl Words {
 
     /// What they mean where no status tells more.
     pub(in crate::provider) fn without_status(&self) -> ProviderError {
-        match self.say(&REJECTED) {
+        match self.say_rejected() {
             true => ProviderError::Rejected(self.detail()),
             false => ProviderError::Failed(self.detail()),
         }
+    }
+}
+
+/// Whether an `error` that stands in an answer is none.
+pub(in crate::provider) fn says_nothing(error: &Value) -> bool {
+    match error {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Object(parts) => parts.values().all(says_nothing),
+        Value::Array(parts) => parts.iter().all(says_nothing),
+        Value::Bool(true) | Value::Number(_) => false,
     }
 }
 
@@ -97,7 +125,7 @@ pub(in crate::provider) fn refusal(
     effect: Effect,
 ) -> ProviderError {
     let detail = format!("{}: {}", status.as_u16(), words.detail());
-    if words.say(&REJECTED) {
+    if words.say_rejected() {
         return ProviderError::Rejected(detail);
     }
     if words.say(&UNPAID) || status == StatusCode::PAYMENT_REQUIRED {
@@ -111,8 +139,10 @@ pub(in crate::provider) fn refusal(
             sentence: "its credentials are not accepted".to_owned(),
             detail,
         },
-        // Behind the gateway that gave up, the work may go on.
-        408 | 504 | 524 if effect == Effect::Pays => ProviderError::OutcomeUnknown(detail),
+        // Behind the gateway that gave up, or heard nothing that it understood, the work may go on.
+        408 | 502 | 504 | 520 | 524 if effect == Effect::Pays => {
+            ProviderError::OutcomeUnknown(detail)
+        }
         408 | 409 | 425 | 429 | 500.. => ProviderError::Transient {
             detail,
             retry_after: retry_after(headers),
@@ -122,11 +152,15 @@ pub(in crate::provider) fn refusal(
     }
 }
 
-/// In seconds (RFC 9110, section 10.2.3); a date, which no such service sends, counts as none.
+/// In seconds, or as a date (RFC 9110, section 10.2.3), which counts from that of the answer.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    let seconds = text.trim().parse::<f64>().ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let date = |text: &str| httpdate::parse_http_date(text).ok();
+    let answered = date(headers.get(DATE)?.to_str().ok()?)?;
+    date(text)?.duration_since(answered).ok()
 }
 
 #[cfg(test)]
@@ -158,6 +192,12 @@ mod tests {
                 "late",
             ),
             (r#"{"error":null,"message":"odd"}"#, "", "odd"),
+            (r#"{"error":"","message":"odd"}"#, "", "odd"),
+            (
+                r#"{"error":{"code":null,"message":""},"message":"odd"}"#,
+                "",
+                "odd",
+            ),
             (
                 r#"{"detail":[{"msg":"bad"}]}"#,
                 "",
@@ -190,8 +230,17 @@ mod tests {
         };
         let policy = r#"{"error":{"code":"content_policy_violation"}}"#;
         let unpaid = r#"{"error":{"code":"insufficient_quota"}}"#;
+        let camel = r#"{"error":{"code":"ResponsibleAIPolicyViolation"}}"#;
+        let only_said =
+            r#"{"error":"Your request was rejected as a result of our safety system."}"#;
         for (status, body, effect, expected) in [
             (400, policy, Effect::Pays, "Rejected"),
+            (400, camel, Effect::Pays, "Rejected"),
+            (400, only_said, Effect::Pays, "Rejected"),
+            (502, "", Effect::Pays, "OutcomeUnknown"),
+            (502, "", Effect::Asks, "Transient"),
+            (503, "", Effect::Pays, "Transient"),
+            (520, "", Effect::Pays, "OutcomeUnknown"),
             (400, "{}", Effect::Pays, "UnfitInput"),
             (401, "{}", Effect::Pays, "Refused"),
             (429, unpaid, Effect::Pays, "Refused"),
@@ -213,5 +262,12 @@ mod tests {
             panic!("transient");
         };
         assert_eq!(retry_after, Some(Duration::from_secs(7)));
+        let dates = [
+            (DATE, "Sun, 29 Nov 2026 10:00:00 GMT"),
+            (RETRY_AFTER, "Sun, 29 Nov 2026 10:00:20 GMT"),
+        ];
+        let dates = dates.map(|(name, date)| (name, date.parse().unwrap()));
+        let headers = HeaderMap::from_iter(dates);
+        assert_eq!(super::retry_after(&headers), Some(Duration::from_secs(20)));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     domain::JsonMap,
     provider::{
         Content, Output, OutputFile, Progress, ProviderError, Task,
-        http::{Effect, Words, decoded, lost},
+        http::{Effect, Words, decoded, lost, says_nothing},
         tell_withheld,
     },
 };
@@ -72,7 +72,9 @@ impl OpenAi {
                 if kind.ends_with(".completed") {
                     return self.pictures(event).await;
                 }
-                if kind == "error" || event.get("error").is_some_and(|error| !error.is_null()) {
+                let error = event.get("error").is_some_and(|it| !says_nothing(it));
+                if kind == "error" || error {
+                    let data = self.api()?.without_secrets(data.into());
                     return Err(Words::of(&data).without_status());
                 }
                 if kind.ends_with(".partial_image") {
@@ -103,7 +105,7 @@ impl OpenAi {
         let count = items.len();
         for item in items {
             // Some services write why there is no picture in its place.
-            if let Some(error) = item.get("error").filter(|error| !error.is_null()) {
+            if let Some(error) = item.get("error").filter(|it| !says_nothing(it)) {
                 refusal = Some(Words::of(error.to_string().as_bytes()).without_status());
             } else if let Value::Object(item) = item {
                 files.extend(self.picture(item).await?);

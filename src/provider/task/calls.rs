@@ -102,10 +102,11 @@ impl Engine {
         let call = Signed { method, url, body };
         let credentials = self.credentials(&call).map_err(ProviderError::NotReady)?;
         let api = self.api()?.with_credentials(credentials.headers);
-        if let Some((name, value)) = credentials.query.filter(|_| api.trusts(url)) {
-            url.query_pairs_mut().append_pair(&name, &value);
-        }
-        Ok(api)
+        let Some((name, value)) = credentials.query.filter(|_| api.trusts(url)) else {
+            return Ok(api);
+        };
+        url.query_pairs_mut().append_pair(&name, &value);
+        Ok(api.hiding(value))
     }
 
     /// Makes a call that may be repeated.

@@ -25,7 +25,9 @@ impl Engine {
         let told = self.ask(&call, url, &values).await?;
         if matches!(told.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
             let words = trouble::shown(&told.body);
-            return Ok(gone(&format!("status {}: {words}", told.status.as_u16())));
+            // It may not know it yet.
+            let words = gone(&format!("status {}: {words}", told.status.as_u16()));
+            return Err(ProviderError::Failed(words));
         }
         let answer = trouble::accepted(&definition.errors, &told, Effect::Asks)?;
         if definition.poll.status.text(&answer).is_none() {
@@ -56,7 +58,7 @@ impl Engine {
                     .unwrap_or_else(|| ProviderError::Failed(told())),
             ),
             Meaning::Rejected => failed(ProviderError::Rejected(told())),
-            Meaning::Expired => Ok(gone(&told())),
+            Meaning::Expired => failed(ProviderError::Failed(gone(&told()))),
             Meaning::Cancelled => failed(ProviderError::Failed(format!(
                 "cancelled at the service, {}",
                 told()
@@ -107,8 +109,6 @@ impl Engine {
     }
 }
 
-fn gone(words: &str) -> Polled {
-    Polled::Failed(ProviderError::Failed(format!(
-        "the service does not have the task any more: {words}"
-    )))
+fn gone(words: &str) -> String {
+    format!("the service does not have the task any more: {words}")
 }
