@@ -6,8 +6,8 @@ use clap::builder::PossibleValuesParser;
 use toml::{Table, Value};
 
 use crate::{
-    domain::{Catalogue, TemplateDraft, VariableType, profile::lay_over},
-    provider::Registry,
+    domain::{Catalogue, CatalogueFeature, TemplateDraft, VariableType, profile::lay_over},
+    provider::{Provider, Registry},
 };
 
 /// What services make, with templates that fit them all.
@@ -82,28 +82,29 @@ pub(super) fn bind(
     let maker = providers.get(provider)?;
     let mut left_out = Vec::new();
     catalogue.features.retain_mut(|entry| {
-        let feature = &mut entry.feature;
-        feature.name = format!("{provider}_{}", feature.name);
-        feature.properties.provider = provider.to_owned();
-        let reads = |input| {
-            let category = feature.category;
-            category.is_some_and(|category| maker.reads(category, input))
-        };
-        if !reads("negative_prompt") {
-            // It would be told as ignored with every output.
-            let templates = entry.templates.iter_mut();
-            templates.for_each(|template| template.data.negative_prompt.clear());
-        }
-        let made = feature
-            .category
-            .is_some_and(|category| maker.makes(category))
-            && (reads("user_media_urls") || !works_from_pictures(&entry.templates));
+        entry.feature.name = format!("{provider}_{}", entry.feature.name);
+        entry.feature.properties.provider = provider.to_owned();
+        let made = fit(entry, &*maker);
         if !made {
-            left_out.push(feature.name.clone());
+            left_out.push(entry.feature.name.clone());
         }
         made
     });
     Some(left_out)
+}
+
+/// Takes out negative prompts that nobody reads, which every output would tell as ignored. False if the provider does not make the
+/// feature.
+fn fit(entry: &mut CatalogueFeature, maker: &dyn Provider) -> bool {
+    let Some(category) = entry.feature.category else {
+        return false;
+    };
+    if !maker.reads(category, "negative_prompt") {
+        let templates = entry.templates.iter_mut();
+        templates.for_each(|template| template.data.negative_prompt.clear());
+    }
+    let takes_pictures = maker.reads(category, "user_media_urls");
+    maker.makes(category) && (takes_pictures || !works_from_pictures(&entry.templates))
 }
 
 /// Whether a feature is for nothing else, by its templates.
