@@ -50,7 +50,7 @@ struct ApplyArguments {
     #[arg(required_unless_present = "starter")]
     file: Option<PathBuf>,
 
-    /// Take, instead of a file, the features that come with this program for a kind of service
+    /// Take, instead of a file, the features that come with this program for a kind of provider or a service
     #[arg(long, value_name = "KIND", value_parser = starter::names(), conflicts_with_all = ["file", "prune"])]
     starter: Option<String>,
 
@@ -116,10 +116,7 @@ pub(super) async fn run(arguments: CatalogueArguments, mut loaded: Loaded) -> Co
 async fn apply(arguments: ApplyArguments, loaded: &Loaded) -> CommandResult {
     let starter = arguments.starter.as_deref();
     let (source, text) = match (starter, &arguments.file) {
-        (Some(name), _) => (
-            format!("the starter {name}"),
-            starter::text(name).to_owned(),
-        ),
+        (Some(name), _) => (format!("the starter {name}"), starter::text(name)),
         (None, Some(file)) => (file.display().to_string(), read(file)?),
         (None, None) => return Err("a file is needed, or --starter".into()),
     };

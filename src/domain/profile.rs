@@ -139,7 +139,7 @@ fn table(text: &str) -> Result<Table, String> {
 }
 
 /// Tables go over tables key by key, everything else in the place of what is there.
-fn lay_over(below: &mut Table, above: Table) {
+pub(crate) fn lay_over(below: &mut Table, above: Table) {
     for (key, value) in above {
         match (below.get_mut(&key), value) {
             (Some(Value::Table(below)), Value::Table(above)) => lay_over(below, above),

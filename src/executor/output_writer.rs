@@ -413,6 +413,7 @@ mod tests {
             request_id: 1,
             variation: 0,
             provider: "scripted",
+            sends_seed: true,
             ignored_inputs: Vec::new(),
             task: &Task::unwatched(MediaType::Video, serde_json::from_value(input).unwrap()),
         };

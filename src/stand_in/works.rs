@@ -109,7 +109,7 @@ impl Work {
     /// By the model's name, as there is no other sign.
     pub(super) fn media_type(&self) -> MediaType {
         let says = |words: &[&str]| words.iter().any(|word| self.model.contains(word));
-        if says(&["video"]) {
+        if says(&["video", "seedance"]) {
             MediaType::Video
         } else if says(&["audio", "music", "speech"]) {
             MediaType::Audio

@@ -6,7 +6,7 @@ use crate::app::{CatalogueChange, ChangeKind};
 
 pub(super) struct Report {
     pub changes: Vec<CatalogueChange>,
-    /// Features of a starter whose media the provider does not make here.
+    /// Features of a starter that the provider does not make here, as its table says.
     pub left_out: Vec<String>,
     /// Whether nothing was written.
     pub dry_run: bool,
@@ -18,8 +18,9 @@ impl Report {
         let told = self.changes.iter();
         let told = told.filter(|change| change.kind != ChangeKind::Kept);
         let left_out = self.left_out.iter();
-        let left_out = left_out
-            .map(|name| format!("left out  feature {name} (its provider makes no such media)\n"));
+        let left_out = left_out.map(|name| {
+            format!("left out  feature {name} (not made by its provider as it is configured)\n")
+        });
         told.map(line)
             .chain(left_out)
             .chain([self.summary()])
@@ -124,7 +125,7 @@ mod tests {
             report(true).to_text(),
             "unchanged feature poster\n\
              changed   template poster/sale (description, template_data.prompt)\n\
-             left out  feature service_video (its provider makes no such media)\n\
+             left out  feature service_video (not made by its provider as it is configured)\n\
              dry run, nothing is written: 0 created, 1 changed, 1 left as they were, 0 removed; \
              1 not in the file, kept without --prune\n"
         );

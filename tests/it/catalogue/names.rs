@@ -288,9 +288,15 @@ on_both_databases! {
 }
 
 #[test]
-fn the_starter_catalogue_speaks_vietnamese_and_english() {
-    let starter = Catalogue::read(include_str!("../../../catalogue/starter.toml")).unwrap();
-    for entry in &starter.features {
+fn the_catalogues_that_come_with_the_program_speak_vietnamese_and_english() {
+    let catalogues = [
+        include_str!("../../../catalogue/starter.toml"),
+        include_str!("../../../catalogue/services.toml"),
+        include_str!("../../../catalogue/exec.toml"),
+        include_str!("../../../catalogue/voice.toml"),
+    ];
+    let catalogues = catalogues.map(|text| Catalogue::read(text).unwrap());
+    for entry in catalogues.iter().flat_map(|it| &it.features) {
         let of_feature = (&entry.feature.name, &entry.feature.names, &[][..]);
         let of_templates = entry.templates.iter();
         let of_templates = of_templates.map(|it| (&it.name, &it.names, &it.data.variables[..]));

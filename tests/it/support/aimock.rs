@@ -3,9 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use axum::Router;
+use axum::routing::get;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::support::http::browser;
 use crate::support::server::within;
@@ -15,19 +19,25 @@ const PROGRAM: &str = concat!(
     "/tests/node/node_modules/@copilotkit/aimock/dist/cli.js"
 );
 
+/// The model of Ark's videos, whose fixtures are the answers themselves.
+pub(crate) const MODEL_OF_ARK: &str = "doubao-seedance-1-5-pro-251215";
+
 /// A running stand-in; killed when this value is dropped.
 pub(crate) struct Aimock {
     process: Child,
     url: String,
     _folder: TempDir,
+    _files: AbortOnDropHandle<()>,
 }
 
 impl Aimock {
     /// Answers every call for media with one of these files.
-    pub(crate) fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let fixtures = folder.path().join("fixtures.json");
-        std::fs::write(&fixtures, fixtures_of(folder.path()).to_string()).unwrap();
+        let media = Media::made_in(folder.path());
+        let (files, serving) = media.served().await;
+        std::fs::write(&fixtures, media.fixtures(&files).to_string()).unwrap();
         let mut command = Command::new("node");
         command
             .arg(PROGRAM)
@@ -45,6 +55,7 @@ impl Aimock {
             process,
             url,
             _folder: folder,
+            _files: serving,
         }
     }
 
@@ -81,28 +92,57 @@ impl Drop for Aimock {
 }
 
 /// Real files, made by ffmpeg.
-fn fixtures_of(folder: &std::path::Path) -> Value {
-    let made = |file: &str, source: &str, more: &[&str]| {
-        let path = folder.join(file);
-        let mut command = Command::new("ffmpeg");
-        command
-            .args(["-v", "error", "-f", "lavfi", "-i", source])
-            .args(more)
-            .arg(&path);
-        assert!(command.status().unwrap().success(), "{file}");
-        BASE64_STANDARD.encode(std::fs::read(path).unwrap())
-    };
-    let picture = made("p.png", "testsrc2=size=64x64:rate=1", &["-frames:v", "1"]);
-    let sound = made("s.wav", "sine=440:duration=1", &["-ar", "8000"]);
-    let clip = made(
-        "v.mp4",
-        "testsrc2=size=64x64:rate=5",
-        &["-t", "1", "-pix_fmt", "yuv420p"],
-    );
-    json!({ "fixtures": [
-        { "match": { "endpoint": "image" }, "response": { "image": { "b64Json": picture, "revisedPrompt": "a teapot" } } },
-        { "match": { "endpoint": "speech" }, "response": { "audio": sound, "format": "wav" } },
-        { "match": { "endpoint": "video" },
-          "response": { "video": { "id": "v1", "status": "completed", "b64": clip, "cost": 0.25, "duration": 1 } } },
-    ] })
+struct Media {
+    picture: Vec<u8>,
+    sound: Vec<u8>,
+    clip: Vec<u8>,
+}
+
+impl Media {
+    fn made_in(folder: &std::path::Path) -> Self {
+        let made = |file: &str, source: &str, more: &[&str]| {
+            let path = folder.join(file);
+            let mut command = Command::new("ffmpeg");
+            command
+                .args(["-v", "error", "-f", "lavfi", "-i", source])
+                .args(more)
+                .arg(&path);
+            assert!(command.status().unwrap().success(), "{file}");
+            std::fs::read(path).unwrap()
+        };
+        let clip = ["-t", "1", "-pix_fmt", "yuv420p"];
+        Self {
+            picture: made("p.png", "testsrc2=size=64x64:rate=1", &["-frames:v", "1"]),
+            sound: made("s.wav", "sine=440:duration=1", &["-ar", "8000"]),
+            clip: made("v.mp4", "testsrc2=size=64x64:rate=5", &clip),
+        }
+    }
+
+    /// Where they lie for the protocols whose answers name addresses, which it gives as they are.
+    async fn served(&self) -> (String, AbortOnDropHandle<()>) {
+        let (picture, clip) = (self.picture.clone(), self.clip.clone());
+        let files = Router::new()
+            .route("/p.png", get(async || picture))
+            .route("/v.mp4", get(async || clip));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move { axum::serve(listener, files).await.unwrap() });
+        (url, AbortOnDropHandle::new(serving))
+    }
+
+    fn fixtures(&self, files: &str) -> Value {
+        let encode = |file: &[u8]| BASE64_STANDARD.encode(file);
+        let (picture, clip) = (format!("{files}/p.png"), format!("{files}/v.mp4"));
+        json!({ "fixtures": [
+            { "match": { "endpoint": "image" },
+              "response": { "image": { "b64Json": encode(&self.picture), "revisedPrompt": "a teapot" } } },
+            { "match": { "endpoint": "speech" }, "response": { "audio": encode(&self.sound), "format": "wav" } },
+            { "match": { "endpoint": "fal" },
+              "response": { "json": { "images": [{ "url": picture, "content_type": "image/png" }], "seed": 7, "has_nsfw_concepts": [false] } } },
+            { "match": { "endpoint": "video", "model": MODEL_OF_ARK },
+              "response": { "json": { "status": "succeeded", "content": { "video_url": clip }, "usage": { "total_tokens": 9 } } } },
+            { "match": { "endpoint": "video" },
+              "response": { "video": { "id": "v1", "status": "completed", "url": clip, "b64": encode(&self.clip), "cost": 0.25, "duration": 1 } } },
+        ] })
+    }
 }

@@ -23,8 +23,8 @@ const VOLATILE: [&str; 11] = [
 /// Facts that `generate` prints and that differ from run to run.
 const CHANCE: [&str; 4] = ["BlurHash", "File", "Seed", "URL"];
 
-/// What the size of a file is told in.
-const UNITS: [&str; 4] = ["B", "KiB", "MiB", "bytes"];
+/// What the size of a file is told in, and behind a bracket how long something took.
+const UNITS: [&str; 5] = ["B", "KiB", "MiB", "bytes", "ms)"];
 
 /// How `printed` differs from what is `shown`; `None` when it is alike, or nothing is shown.
 pub(super) fn unlike(shown: &str, printed: &str) -> Option<String> {
@@ -71,7 +71,7 @@ fn tells_progress(line: &str) -> bool {
         || (words.get(1) == Some(&"processing") && words.get(2).is_some_and(is_percentage))
 }
 
-/// Equal but for what differs from run to run: facts of chance, and how large a file is.
+/// Equal but for what differs from run to run: facts of chance, how large a file is, and how long something took.
 fn same_line(shown: &str, printed: &str) -> bool {
     let (shown, printed): (Vec<_>, Vec<_>) = (
         shown.split_whitespace().collect(),
@@ -82,7 +82,8 @@ fn same_line(shown: &str, printed: &str) -> bool {
         let is_size = shown
             .get(index + 1)
             .is_some_and(|unit| UNITS.contains(unit));
-        let both_numbers = one.parse::<f64>().is_ok() && other.parse::<f64>().is_ok();
+        let is_number = |word: &str| word.trim_start_matches('(').parse::<f64>().is_ok();
+        let both_numbers = is_number(one) && is_number(other);
         one == other || (by_chance && index > 0) || (is_size && both_numbers)
     };
     shown.len() == printed.len() && shown.iter().zip(&printed).enumerate().all(same)
