@@ -28,9 +28,6 @@ pub enum StorageError {
         /// Size of the object in bytes.
         total: u64,
     },
-    /// Whoever asked for the object has not read on for so long that it was closed.
-    #[error("the object was closed, because nobody read on")]
-    Unread,
     /// The folder or bucket did not do its part: a full disk, missing permissions, a network
     /// failure.
     #[error("cannot {action} in {place}: {reason}")]

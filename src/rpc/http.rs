@@ -110,7 +110,7 @@ fn refuse(app: &App, error: StorageError) -> Response {
             (StatusCode::NOT_FOUND, "the file is gone\n").into_response()
         }
         StorageError::OutOfRange { total, .. } => unsatisfiable(total),
-        StorageError::Settings { .. } | StorageError::Failed { .. } | StorageError::Unread => {
+        StorageError::Settings { .. } | StorageError::Failed { .. } => {
             // A storage that is away is told of once.
             if !app.health.ailments().contains(&Ailment::StorageAway) {
                 tracing::warn!(error = with_causes(&error), "cannot send a file");

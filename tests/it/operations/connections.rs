@@ -234,7 +234,7 @@ async fn a_server_without_descriptors_says_so_once_and_goes_on_when_it_has_some(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn downloads_that_nobody_reads_hold_few_files_and_are_given_up() {
+async fn downloads_that_nobody_reads_hold_few_files_and_let_others_read() {
     let db = TestDatabase::create(Backend::Sqlite).await;
     let folder = tempfile::tempdir().unwrap();
     let process = Process::serve(&db, folder.path(), &[]).await;
@@ -276,6 +276,11 @@ async fn downloads_that_nobody_reads_hold_few_files_and_are_given_up() {
     assert!(held < idle + 300, "{held} descriptors, {idle} before");
     let health = browser().get(format!("{url}/healthz")).send();
     assert_eq!(within(health).await.unwrap().status(), StatusCode::OK);
+    // It waits until the others are left.
+    let read = within(browser().get(&media.download_url).send())
+        .await
+        .unwrap();
+    assert_eq!(within(read.bytes()).await.unwrap().len(), LARGE);
     drop(bodies);
 }
 
