@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use crate::{
     domain::{Catalogue, CatalogueFeature, TemplateDraft, VariableType, profile::lay_over},
-    provider::{Provider, Registry},
+    provider::{Preset, Provider, Registry},
 };
 
 /// What services make, with templates that fit them all.
@@ -99,11 +99,23 @@ fn fit(entry: &mut CatalogueFeature, maker: &dyn Provider) -> bool {
     let Some(category) = entry.feature.category else {
         return false;
     };
-    if !maker.reads(category, "negative_prompt") {
-        let templates = entry.templates.iter_mut();
-        templates.for_each(|template| template.data.negative_prompt.clear());
+    let settings = &entry.feature.properties.settings;
+    let reads = |template: &TemplateDraft, input: &str| {
+        let style = &template.data.style;
+        let preset = Preset {
+            media_type: category,
+            settings,
+            style,
+        };
+        maker.reads(preset, input)
+    };
+    for template in &mut entry.templates {
+        if !reads(template, "negative_prompt") {
+            template.data.negative_prompt.clear();
+        }
     }
-    let takes_pictures = maker.reads(category, "user_media_urls");
+    let mut templates = entry.templates.iter();
+    let takes_pictures = templates.any(|template| reads(template, "user_media_urls"));
     maker.makes(category) && (takes_pictures || !works_from_pictures(&entry.templates))
 }
 
