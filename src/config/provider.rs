@@ -226,7 +226,7 @@ providers! {
         bindings: BTreeMap<String, Vec<String>> as Bindings = {};
         /// How often a job is asked for while nothing else tells of it.
         poll_interval: Duration = "1s" in "100ms"..="1m";
-        /// How long a call may take; a job takes as long as it takes.
+        /// How long a call may take; a job may take `executor.job_timeout`.
         timeout: Duration = "1m" in "1s"..="1h";
         /// Whether a job is simply submitted again that the server lost, as when it was restarted. `false` where that costs
         /// money: such a job fails with `PROVIDER_OUTCOME_UNKNOWN`.

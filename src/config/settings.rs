@@ -198,8 +198,8 @@ settings! {
         lease: Duration = "30s" in "1s"..="1h";
         /// How often a worker renews its leases; at most half of `executor.lease`.
         heartbeat: Duration = "10s" in "100ms"..="30m";
-        /// How long one attempt at a job may take.
-        job_timeout: Duration = "10m" in "1s"..="24h";
+        /// How long one attempt at a job may take. A task that a service has not done by then is cancelled there.
+        job_timeout: Duration = "1h" in "1s"..="24h";
         /// How often a job is tried before it has failed for good.
         max_attempts: u32 = 3 in 1..=20;
         /// How long a job waits while no worker can run it before it fails as `PROVIDER_UNAVAILABLE`.

@@ -36,16 +36,19 @@ on_both_databases! {
             config.executor.job_timeout = job_timeout;
         }).await;
         let feature = server.scripted_feature().await;
-        outage.begin();
         let scripts = [
-            (Script::new(&["succeed"]), 1),
-            (Script::new(&["several"]), 3),
-            (Script::new(&["succeed"]).with_task(), 1),
+            (Script::new(&["succeed"]).gated(), 1),
+            (Script::new(&["several"]).gated(), 3),
+            (Script::new(&["succeed"]).with_task().gated(), 1),
         ];
         let mut jobs = Vec::new();
         for (script, _) in &scripts {
             jobs.push(server.create(scripted_request(feature, script)).await.1[0].id);
+            script.wait_until_submitted(1).await;
         }
+        // Before, no job would be begun.
+        outage.begin();
+        scripts.iter().for_each(|(script, _)| script.open_gate());
         until_spooled(server.media_folder(), 3).await;
 
         // A slot is free, but what it made could not be stored.
@@ -84,9 +87,11 @@ on_both_databases! {
         let pixel = |x: u32, y: u32| Rgb([(x * y * 73) as u8, (x * 31 + y * y) as u8, (x ^ y) as u8]);
         RgbImage::from_fn(64, 64, pixel).save(&noise).unwrap();
         assert!(fs::metadata(&noise).unwrap().len() > 1024);
-        outage.begin();
-        let script = Script::delivering(&noise);
+        let script = Script::delivering(&noise).gated();
         let job = server.create_scripted(&script).await;
+        script.wait_until_submitted(1).await;
+        outage.begin();
+        script.open_gate();
         script.wait_until(|calls| calls.iter().any(|call| call.name == "done")).await;
         outage.lasts(Duration::from_secs(1)).await;
         assert_eq!(spooled(server.media_folder()), 0);
@@ -113,12 +118,14 @@ on_both_databases! {
         let server = TestServer::start_with(&db, |config| config.storage.folder = folder.clone()).await;
         let (feature, media) = make_one(&server).await;
         for mount_point in [false, true] {
+            let script = Script::new(&["succeed"]).gated();
+            let job = server.create(scripted_request(feature, &script)).await.1.remove(0);
+            script.wait_until_submitted(1).await;
             fs::rename(&folder, &aside).unwrap();
             if mount_point {
                 fs::create_dir(&folder).unwrap();
             }
-            let script = Script::new(&["succeed"]);
-            let job = server.create(scripted_request(feature, &script)).await.1.remove(0);
+            script.open_gate();
             until_spooled(server.media_folder(), 1).await;
             assert_eq!(server.job(job.id).await.status(), PROCESSING);
             assert_unavailable(&server, &media).await;
@@ -200,9 +207,11 @@ on_both_databases! {
         let (root, media) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (bucket, outage) = serve_bucket_with_outages(&root).await;
         let first = serve(&db, media.path(), &bucket).await;
-        outage.begin();
-        let script = Script::new(&["succeed"]);
+        let script = Script::new(&["succeed"]).gated();
         let job = first.create_scripted(&script).await;
+        script.wait_until_submitted(1).await;
+        outage.begin();
+        script.open_gate();
         until_spooled(media.path(), 1).await;
         first.kill();
 
@@ -218,9 +227,11 @@ on_both_databases! {
         let (root, media) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (bucket, outage) = serve_bucket_with_outages(&root).await;
         let first = serve_with(&db, media.path(), &bucket, &["executor.max_attempts=2", "executor.lease=1s"]).await;
-        outage.begin();
-        let script = Script::new(&["succeed"]);
+        let script = Script::new(&["succeed"]).gated();
         let job = first.create_scripted(&script).await;
+        script.wait_until_submitted(1).await;
+        outage.begin();
+        script.open_gate();
         until_spooled(media.path(), 1).await;
         first.kill();
         let other = TestServer::start_api(&db).await;
@@ -244,9 +255,11 @@ on_both_databases! {
         let (root, media) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (bucket, outage) = serve_bucket_with_outages(&root).await;
         let mut first = serve(&db, media.path(), &bucket).await;
-        outage.begin();
-        let script = Script::new(&["succeed"]);
+        let script = Script::new(&["succeed"]).gated();
         let job = first.create_scripted(&script).await;
+        script.wait_until_submitted(1).await;
+        outage.begin();
+        script.open_gate();
         until_spooled(media.path(), 1).await;
         first.signal("TERM");
         assert!(first.exit().await.success());

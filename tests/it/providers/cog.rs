@@ -21,58 +21,36 @@ use crate::support::structure::structure;
 
 on_both_databases! {
     async fn a_real_cog_server_draws_fails_and_is_stopped_and_runs_nothing_twice(db: TestDatabase) {
-        let cog = Cog::start(programs().await);
-        let server = TestServer::start_with(&db, |config| {
-            config.providers.insert("cog".to_owned(), cog.provider());
-        }).await;
+        for (case, calls) in [("while it is waited for", false), ("and calls", true)] {
+            let cog = Cog::start(programs().await);
+            let server = TestServer::start_with(&db, |config| {
+                config.providers.insert("cog".to_owned(), cog.provider(calls));
+            }).await;
+            let ask = async |prompt, seconds| {
+                let asked = cog.ask(&server, case, prompt, seconds).await;
+                server.create(asked).await.1.remove(0).id
+            };
 
-        let drawn = server.create(cog.ask(&server, "draw", 0).await).await.1.remove(0);
-        let ended = server.ended(drawn.id).await;
-        assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job);
-        let media = server.media_of(drawn.id).await;
-        assert!(media.iter().any(|media| media.width > 0), "{media:?}");
+            let drawn = ask("draw", 0).await;
+            let ended = server.ended(drawn).await;
+            assert_eq!(ended.job.status(), JobStatus::Completed, "{case}: {:?}", ended.job);
+            let media = server.media_of(drawn).await;
+            assert!(media.iter().any(|media| media.width > 0), "{case}: {media:?}");
 
-        let failed = server.create(cog.ask(&server, "fail", 0).await).await.1.remove(0);
-        let ended = server.ended(failed.id).await;
-        assert_eq!(ended.code(), "PROVIDER_FAILED", "{:?}", ended.job);
-        assert!(!ended.job.error.unwrap().message.contains("no such thing"), "its words are for operators");
+            let ended = server.ended(ask("fail", 0).await).await;
+            assert_eq!(ended.code(), "PROVIDER_FAILED", "{case}: {:?}", ended.job);
+            let error = ended.job.error.unwrap();
+            assert!(!error.message.contains("no such thing"), "{case}: its words are for operators");
+            assert!(error.detail.contains("no such thing"), "{case}: {}", error.detail);
 
-        let stopped = server.create(cog.ask(&server, "stop", 60).await).await.1.remove(0);
-        cog.runs("stop").await;
-        let stop = CancelJobRequest { id: stopped.id, stop_processing: true };
-        server.jobs().cancel_job(stop).await.unwrap();
-        cog.said("Prediction cancelled").await;
-
-        let runs = fs::read_to_string(cog.folder.path().join("runs")).unwrap();
-        assert_eq!(runs, "draw\nfail\nstop\n");
-    }
-
-    async fn a_real_cog_server_calls_when_it_has_drawn_failed_and_been_stopped(db: TestDatabase) {
-        let cog = Cog::start(programs().await);
-        let server = TestServer::start_with(&db, |config| {
-            config.providers.insert("cog".to_owned(), cog.provider_that_calls());
-        }).await;
-
-        let drawn = server.create(cog.ask(&server, "draw", 0).await).await.1.remove(0);
-        let ended = server.ended(drawn.id).await;
-        assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job);
-        let media = server.media_of(drawn.id).await;
-        assert!(media.iter().any(|media| media.width > 0), "{media:?}");
-
-        let failed = server.create(cog.ask(&server, "fail", 0).await).await.1.remove(0);
-        let ended = server.ended(failed.id).await;
-        assert_eq!(ended.code(), "PROVIDER_FAILED", "{:?}", ended.job);
-        assert!(ended.job.error.unwrap().detail.contains("no such thing"), "its words are for operators");
-
-        let stopped = server.create(cog.ask(&server, "stop", 60).await).await.1.remove(0);
-        cog.runs("stop").await;
-        let stop = CancelJobRequest { id: stopped.id, stop_processing: true };
-        server.jobs().cancel_job(stop).await.unwrap();
-        cog.said("Prediction cancelled").await;
-        assert_eq!(server.ended(stopped.id).await.job.status(), JobStatus::Cancelled);
-
-        let runs = fs::read_to_string(cog.folder.path().join("runs")).unwrap();
-        assert_eq!(runs, "draw\nfail\nstop\n");
+            let stopped = ask("stop", 60).await;
+            cog.runs("stop").await;
+            let stop = CancelJobRequest { id: stopped, stop_processing: true };
+            server.jobs().cancel_job(stop).await.unwrap();
+            cog.said("Prediction cancelled").await;
+            assert_eq!(cog.all_runs(), "draw\nfail\nstop\n", "{case}");
+            server.stop().await;
+        }
     }
 }
 
@@ -126,25 +104,34 @@ impl Cog {
         }
     }
 
-    fn table(&self) -> Vec<String> {
-        let common = ["kind=task", "profile=cog", r#"makes=["image"]"#].map(str::to_owned);
-        common
-            .into_iter()
-            .chain([format!("base_url={}", self.url)])
-            .collect()
+    /// One that is waited for, or that calls.
+    fn provider(&self, calls: bool) -> ProviderConfig {
+        let base = format!("base_url={}", self.url);
+        let calls = format!("webhooks={calls}");
+        let table = [
+            "kind=task",
+            "profile=cog",
+            "poll_every=10m",
+            r#"makes=["image"]"#,
+            &base,
+            &calls,
+        ];
+        provider(&table)
     }
 
-    fn provider(&self) -> ProviderConfig {
-        provider(&self.table())
-    }
-
-    fn provider_that_calls(&self) -> ProviderConfig {
-        let calls = ["webhooks=true", "poll_every=10m"].map(str::to_owned);
-        provider(&[self.table(), calls.to_vec()].concat())
+    /// One line each.
+    fn all_runs(&self) -> String {
+        fs::read_to_string(self.folder.path().join("runs")).unwrap()
     }
 
     /// A request whose run takes so many seconds.
-    async fn ask(&self, server: &TestServer, prompt: &str, seconds: u32) -> CreateRequestRequest {
+    async fn ask(
+        &self,
+        server: &TestServer,
+        case: &str,
+        prompt: &str,
+        seconds: u32,
+    ) -> CreateRequestRequest {
         let settings = json!({ "seconds": seconds, "runs": self.folder.path().join("runs") });
         let feature = server.add_feature(CreateFeatureRequest {
             category: MediaType::Image.into(),
@@ -153,7 +140,7 @@ impl Cog {
                 settings: Some(structure(&settings)),
                 ..Default::default()
             }),
-            ..scripted_feature(prompt)
+            ..scripted_feature(&format!("{prompt} {case}").replace(' ', "-"))
         });
         CreateRequestRequest {
             user_prompt: prompt.to_owned(),

@@ -18,7 +18,7 @@ use sea_orm::EntityTrait;
 use serde_json::json;
 
 use crate::support::client::{request_for, scripted_feature};
-use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::http::browser;
 use crate::support::process::Process;
 use crate::support::provider::{fetcher, make, provider, stand_in, try_provider};
@@ -251,6 +251,33 @@ on_both_databases! {
         assert_eq!(counted(&service).0, 1);
         assert_eq!(originals(&front, id).await, 1);
     }
+}
+
+/// SQLite has one process that works, and nobody to wake.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_another_replica_takes_ends_the_waiting_of_the_one_that_works() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let service = stand_in(Protocol::Fal, Vec::new()).await;
+    let loaded = provider(&table("fal", &service, &[]));
+    let front = TestServer::start_as(Role::Api, &db, |config| {
+        config
+            .providers
+            .insert("service".to_owned(), loaded.clone());
+    })
+    .await;
+    let url = front.url().parse().unwrap();
+    let _worker = front
+        .beside(Role::Worker, &db, |config| {
+            config.server.public_url = Some(url);
+            config
+                .providers
+                .insert("service".to_owned(), loaded.clone());
+        })
+        .await;
+    let ended = make(&front, picture("poster"), GenerationInput::default()).await;
+    assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job);
+    assert!(service.callbacks()[0].url.starts_with(&front.url()));
+    assert!(counted(&service).1 <= 1, "it is asked when it has called");
 }
 
 /// What stands for a call that came just now.

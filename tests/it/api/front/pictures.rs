@@ -116,7 +116,7 @@ on_both_databases! {
             asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             post(&server, "/v1/images/edits", &asked)
         };
-        let [a, b, c] = ["a", "b", "c"].map(|name| format!("http://127.0.0.1:1/{name}.png"));
+        let [a, b, c] = ["a", "b", "c"].map(|name| format!("http://localhost:1/{name}.png"));
         for (more, links, mask) in [
             (json!({ "images": [{ "image_url": a }, b], "mask": { "image_url": c } }), [&a, &b], &c),
             (json!({ "image": b, "user_media_urls": [a], "mask_url": c }), [&b, &a], &c),
