@@ -53,9 +53,11 @@ impl App {
         }
     }
 
-    /// Notes a link that would never be followed.
+    /// Notes a link that would never be followed. One that is none is told of elsewhere.
     fn check_link(&self, field: String, link: &str, checks: &mut Checks) {
-        let judged = self.links.as_ref().zip(Url::parse(link).ok());
+        let url = Url::parse(link).ok();
+        let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
+        let judged = self.links.as_ref().zip(url);
         if let Some(Err(error)) = judged.map(|(fetcher, url)| fetcher.judge(&url)) {
             checks.add(
                 field,

@@ -403,6 +403,8 @@ async fn run(provider: &dyn Provider, mut task: Task, stage: &Stage, cancels: bo
             Ok(Polled::Running { .. }) if left > 0 => {}
             Ok(Polled::Done(output)) => return done(output, stage),
             Ok(Polled::Failed(error)) => return Ends::Failed(kind(&error), error.to_string()),
+            // The executor asks again, and believes what comes again and again.
+            Err(error) if left == 1 => return Ends::Failed(kind(&error), error.to_string()),
             other => panic!("{other:?}: {:?}", stage.lock().unwrap().wrong),
         }
     }

@@ -75,10 +75,10 @@ on_both_databases! {
         }
         let mut asked = bringing(&server, &host, "picture", 1).await;
         asked.user_media_urls = vec![host.at("127.0.0.2", "picture").into()];
-        let (_, jobs) = server.create(asked).await;
-        server.ended(jobs[0].id).await;
-        let error = error(&server, jobs[0].id).await;
-        assert!(error.message.contains("leads to an address that this server does not fetch from"), "{}", error.message);
+        let refused = refusal(within(server.requests().create_request(asked)).await);
+        refused.is(Code::InvalidArgument, ErrorReason::ValidationFailed);
+        let forbidden = "leads to an address that this server does not fetch from";
+        refused.says("user_media_urls[0]", &format!("must be another link: the link to 127.0.0.2 {forbidden}"));
     }
 
     async fn where_links_are_not_followed_a_request_with_them_is_refused(db: TestDatabase) {
