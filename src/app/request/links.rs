@@ -59,7 +59,7 @@ impl App {
         if let Some(Err(error)) = judged.map(|(fetcher, url)| fetcher.judge(&url)) {
             checks.add(
                 field,
-                Flaw::NotSupported.says(&format!("must be another link: {error}")),
+                Flaw::NotSupported.says(format!("must be another link: {error}")),
             );
         }
     }
