@@ -18,8 +18,8 @@ pub(super) struct StandInArguments {
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 
-    /// What goes wrong with the first calls, one each, as a JSON list of "none", "cut", "hang", "endless", {"delay": MS},
-    /// {"answer": {"status": N, "headers": [["NAME", "VALUE"]], "body": "TEXT"}} and, for a call that has nothing made,
+    /// What goes wrong with the first calls, one each, as a JSON list of "none", "cut", "hang", "endless", "huge",
+    /// {"drip": MS}, {"delay": MS}, {"answer": {"status": N, "headers": [["NAME", "VALUE"]], "body": "TEXT"}} and, for a call that has nothing made,
     /// {"on": {"call": "poll", "fault": FAULT}}, also with "result", "file", "cancel" and "webhook", of which "lost", "twice" and
     /// "forged" are faults
     #[arg(long, default_value = "[]", value_parser = faults)]

@@ -68,7 +68,7 @@ impl Executor {
             .partition(|(_, ready)| ready.is_ok());
         let of = |all: Vec<(Capability, _)>| all.into_iter().map(|(capability, _)| capability);
         let ready: Vec<_> = of(ready).collect();
-        let away = ready.iter().filter(|it| providers.is_away(&it.provider));
+        let away = ready.iter().filter(|it| providers.turns_away(&it.provider));
         let mut stranded: Vec<_> = away.cloned().collect();
         let some_away = !stranded.is_empty();
         stranded.extend(of(unready));

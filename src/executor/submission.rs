@@ -122,8 +122,9 @@ impl<'a> Submission<'a> {
             return Err(self.away(ProviderError::NotReady(missing)));
         }
         // Without another provider, who has got past the gate before it closed goes on.
-        if self.passage.is_shut() && self.task.input.for_next_provider().is_some() {
-            let detail = "its last submissions have failed".to_owned();
+        if self.passage.is_turned_away() && self.task.input.for_next_provider().is_some() {
+            let detail =
+                "its last submissions have failed, or it asked to be left alone".to_owned();
             return Err(self.away(ProviderError::Unavailable(detail)));
         }
         if self.passage.is_trial() {

@@ -145,6 +145,11 @@ impl Gate {
         self.next_trial.is_some()
     }
 
+    /// Whether jobs that others could make need not wait for it: it is away, or asked to be left alone.
+    pub(super) fn turns_away(&self, now: Instant) -> bool {
+        self.is_away() || self.rests_until.is_some_and(|end| now < end)
+    }
+
     /// When it may begin a job again that has begun all that it may within a minute.
     fn minute_ends(&self, now: Instant) -> Option<Instant> {
         let before = usize::try_from(self.limits.requests_per_minute).ok()?;
@@ -253,6 +258,12 @@ impl Passage {
     pub fn is_shut(&self) -> bool {
         let away = |gate: &SharedGate| gate.lock().is_away();
         !self.trial && self.gate.as_ref().is_some_and(away)
+    }
+
+    /// The same, or asked to be left alone.
+    pub fn is_turned_away(&self) -> bool {
+        let turns_away = |gate: &SharedGate| gate.lock().turns_away(Instant::now());
+        !self.trial && self.gate.as_ref().is_some_and(turns_away)
     }
 
     /// Submits the job, and tells what became of that.

@@ -113,6 +113,12 @@ impl Registry {
         gate.is_some_and(|gate| gate.lock().is_away())
     }
 
+    /// The same, or whether its service asked to be left alone: what another could make need not wait for it.
+    pub fn turns_away(&self, name: &str) -> bool {
+        let gate = self.gates.get(name);
+        gate.is_some_and(|gate| gate.lock().turns_away(Instant::now()))
+    }
+
     /// Why this provider gets no jobs now although it could run them, in words that follow its name.
     pub fn closed(&self, name: &str) -> Option<String> {
         self.gates.get(name)?.lock().closed(Instant::now())

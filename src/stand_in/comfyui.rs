@@ -129,12 +129,16 @@ async fn lost(fault: Option<Fault>) -> Option<Response> {
     fault?.happen().await
 }
 
-async fn history(State(engine): Shared, Path(id): Path<String>) -> Json<Value> {
+async fn history(State(engine): Shared, Path(id): Path<String>) -> Response {
+    if let Some(answer) = engine.desk.met_fault(Step::Result).await {
+        return answer;
+    }
     let state = engine.state();
     Json(match state.history.get(&id) {
         Some(entry) => json!({ id: entry }),
         None => json!({}),
     })
+    .into_response()
 }
 
 fn item(prompt: &Prompt) -> Value {
@@ -200,6 +204,9 @@ fn status(state: &queue::State, id: &str) -> Option<&'static str> {
 }
 
 async fn job(State(engine): Shared, Path(id): Path<String>) -> Response {
+    if let Some(answer) = engine.desk.met_fault(Step::Poll).await {
+        return answer;
+    }
     match status(&engine.state(), &id) {
         Some(status) => Json(json!({ "id": id, "status": status })).into_response(),
         None => (
@@ -313,6 +320,9 @@ struct Viewed {
 }
 
 async fn view(State(engine): Shared, Query(viewed): Query<Viewed>) -> Response {
+    if let Some(answer) = engine.desk.met_fault(Step::File).await {
+        return answer;
+    }
     let folder = if viewed.folder.is_empty() {
         "output"
     } else {

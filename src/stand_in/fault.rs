@@ -4,12 +4,15 @@ use std::{io, time::Duration};
 
 use axum::{
     body::Body,
-    http::{HeaderName, HeaderValue, StatusCode},
+    http::{HeaderName, HeaderValue, StatusCode, header::CONTENT_LENGTH},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use futures::stream;
 use serde::Deserialize;
+
+/// Bytes of an answer that nobody can mean.
+const HUGE: u64 = 10_000_000_000;
 
 /// What happens to one call instead of what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -36,6 +39,10 @@ pub enum Fault {
     Hang,
     /// The answer does not end.
     Endless,
+    /// The answer comes byte by byte, with so many milliseconds between them, and does not end.
+    Drip(u64),
+    /// The answer says that it has 10 GB, and begins to bring them.
+    Huge,
     /// Of a webhook: it is not sent.
     Lost,
     /// Of a webhook: it is sent twice.
@@ -97,13 +104,28 @@ impl Fault {
             }
             Self::On { fault, .. } => Box::pin(fault.happen()).await,
             Self::Hang => std::future::pending().await,
-            Self::Endless => {
-                let chunk = Bytes::from_static(&[b' '; 1 << 16]);
-                let chunks = stream::repeat_with(move || io::Result::Ok(chunk.clone()));
-                Some(Body::from_stream(chunks).into_response())
+            Self::Endless => Some(blanks(1 << 16, Duration::ZERO).into_response()),
+            Self::Drip(milliseconds) => {
+                Some(blanks(1, Duration::from_millis(milliseconds)).into_response())
+            }
+            Self::Huge => {
+                let size = [(CONTENT_LENGTH, HUGE.to_string())];
+                Some((size, blanks(1 << 16, Duration::ZERO)).into_response())
             }
         }
     }
+}
+
+/// So many blanks after each pause, without an end.
+fn blanks(size: usize, pause: Duration) -> Body {
+    let chunk = Bytes::from(vec![b' '; size]);
+    let chunks = stream::unfold(chunk, move |chunk: Bytes| async move {
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        Some((io::Result::Ok(chunk.clone()), chunk))
+    });
+    Body::from_stream(chunks)
 }
 
 fn answer(status: u16, headers: Vec<(String, String)>, body: String) -> Response {

@@ -1,4 +1,6 @@
-//! OpenAI's images and speech.
+//! OpenAI's images, videos and speech.
+
+mod videos;
 
 use std::sync::Arc;
 
@@ -26,16 +28,21 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .route("/v1/images/generations", post(generate))
         .route("/v1/images/edits", post(work_over))
         .route("/v1/audio/speech", post(speak))
+        .route("/v1/videos", post(videos::create))
+        .route("/v1/videos/{id}", get(videos::get).delete(videos::delete))
+        .route("/v1/videos/{id}/content", get(videos::content))
         .route("/v1/models", get(models))
         .route("/v1/files/{number}", get(file))
 }
 
 async fn models() -> Json<Value> {
     let model = |id: &str| json!({ "id": id, "object": "model", "owned_by": "stand-in" });
-    Json(json!({ "object": "list", "data": [model("stand-in-image"), model("stand-in-speech")] }))
+    let models = ["stand-in-image", "stand-in-speech", "stand-in-video"].map(model);
+    Json(json!({ "object": "list", "data": models }))
 }
 
-/// What an edit works from.
+/// What is worked from.
+#[derive(Default)]
 struct Brought {
     pictures: Vec<Bytes>,
     mask: Option<Bytes>,
@@ -48,21 +55,31 @@ async fn generate(State(desk): State<Arc<Desk>>, body: Bytes) -> Answer {
     draw(&desk, &parse(&body)?, None).await
 }
 
-async fn work_over(State(desk): State<Arc<Desk>>, mut form: Multipart) -> Answer {
+async fn work_over(State(desk): State<Arc<Desk>>, form: Multipart) -> Answer {
     if let Some(answer) = desk.met_fault(Step::Submit).await {
         return Ok(answer);
     }
+    let (body, brought) = read(form).await?;
+    if brought.pictures.is_empty() {
+        let words = "image is required";
+        return Err(refusal(StatusCode::BAD_REQUEST, "image", words));
+    }
+    draw(&desk, &body, Some(&brought)).await
+}
+
+/// What a form says, and the files that it brings.
+async fn read(mut form: Multipart) -> Result<(Value, Brought), Response> {
     let unread = |error: axum::extract::multipart::MultipartError| {
         refusal(StatusCode::BAD_REQUEST, "body", &error.to_string())
     };
-    let (mut pictures, mut mask) = (Vec::new(), None);
+    let mut brought = Brought::default();
     let mut body = Map::new();
     while let Some(field) = form.next_field().await.map_err(unread)? {
         let name = field.name().unwrap_or_default().to_owned();
         let content = field.bytes().await.map_err(unread)?;
         match name.as_str() {
-            "image" | "image[]" => pictures.push(content),
-            "mask" => mask = Some(content),
+            "image" | "image[]" | "input_reference" => brought.pictures.push(content),
+            "mask" => brought.mask = Some(content),
             "prompt" => drop(body.insert(name, String::from_utf8_lossy(&content).into())),
             _ => {
                 let text = || String::from_utf8_lossy(&content).into();
@@ -71,21 +88,12 @@ async fn work_over(State(desk): State<Arc<Desk>>, mut form: Multipart) -> Answer
             }
         }
     }
-    if pictures.is_empty() {
-        let words = "image is required";
-        return Err(refusal(StatusCode::BAD_REQUEST, "image", words));
-    }
-    draw(
-        &desk,
-        &Value::Object(body),
-        Some(&Brought { pictures, mask }),
-    )
-    .await
+    Ok((Value::Object(body), brought))
 }
 
 async fn draw(desk: &Desk, body: &Value, brought: Option<&Brought>) -> Answer {
     let prompt = required(body, "prompt")?;
-    let (width, height) = size(body)?;
+    let (width, height) = size(body, "1024x1024")?;
     let order = Order {
         media_type: MediaType::Image,
         prompt,
@@ -188,8 +196,8 @@ fn required<'a>(body: &'a Value, name: &str) -> Result<&'a str, Response> {
     })
 }
 
-fn size(body: &Value) -> Result<(u32, u32), Response> {
-    let text = body["size"].as_str().unwrap_or("1024x1024");
+fn size(body: &Value, default: &str) -> Result<(u32, u32), Response> {
+    let text = body["size"].as_str().unwrap_or(default);
     let sides = text.split_once('x');
     let sides = sides.and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
     let sides = sides.filter(|(w, h)| (64..=4096).contains(w) && (64..=4096).contains(h));

@@ -84,6 +84,11 @@ impl Works {
         }
     }
 
+    /// Forgets it.
+    pub(super) fn remove(&self, id: &str) -> Option<Work> {
+        self.all().remove(id)
+    }
+
     /// Whether something is being worked on.
     pub(super) fn is_busy(&self) -> bool {
         self.all()
@@ -129,10 +134,14 @@ impl Work {
     }
 
     pub(super) fn side(&self, name: &str) -> u32 {
+        self.side_of(self.media_type(), name)
+    }
+
+    fn side_of(&self, media_type: MediaType, name: &str) -> u32 {
         let given = [&self.input["image_size"][name], &self.input[name]];
         let given = given.into_iter().find_map(Value::as_u64).unwrap_or(512);
         // A clip is small, for it is drawn on a machine of tests.
-        let most = if self.media_type() == MediaType::Video {
+        let most = if media_type == MediaType::Video {
             128
         } else {
             2_048
@@ -142,7 +151,15 @@ impl Work {
 
     /// Makes the file.
     pub(super) async fn file(&self) -> Result<Bytes, ProviderError> {
-        let media_type = self.media_type();
+        self.file_of(self.media_type()).await
+    }
+
+    /// Makes a clip, whatever the model's name says.
+    pub(super) async fn clip(&self) -> Result<Bytes, ProviderError> {
+        self.file_of(MediaType::Video).await
+    }
+
+    async fn file_of(&self, media_type: MediaType) -> Result<Bytes, ProviderError> {
         let format = match media_type {
             MediaType::Image => self.input["output_format"].as_str().unwrap_or("png"),
             MediaType::Video => "mp4",
@@ -151,8 +168,8 @@ impl Work {
         make(&Order {
             media_type,
             prompt: self.prompt().unwrap_or_default(),
-            width: self.side("width"),
-            height: self.side("height"),
+            width: self.side_of(media_type, "width"),
+            height: self.side_of(media_type, "height"),
             format,
             seed: self.seed(),
         })

@@ -1,9 +1,13 @@
 """Uses the official client of OpenAI against what stands in for it. Prints one line for each thing that came."""
 
 import sys
+import warnings
 from base64 import b64decode
 
-from openai import BadRequestError, OpenAI
+from openai import BadRequestError, NotFoundError, OpenAI
+
+# OpenAI ends its own videos; others keep the interface.
+warnings.simplefilter("ignore", DeprecationWarning)
 
 client = OpenAI(base_url=sys.argv[1], api_key="sk-of-nobody", max_retries=0)
 
@@ -21,6 +25,17 @@ speech = client.audio.speech.create(
     model="stand-in-speech", voice="alloy", input="Hello", response_format="wav"
 )
 print("speech", speech.content[:4].decode())
+
+video = client.videos.create_and_poll(
+    model="stand-in-video", prompt="Xin chào", size="1280x720", seconds="4", poll_interval_ms=10
+)
+content = client.videos.download_content(video.id).read()
+deleted = client.videos.delete(video.id)
+print("video", video.status, video.size, video.seconds, content[4:8].decode(), "deleted", deleted.deleted)
+try:
+    client.videos.retrieve(video.id)
+except NotFoundError as error:
+    print("video gone", error.status_code)
 
 print("models", *(model.id for model in client.models.list()))
 

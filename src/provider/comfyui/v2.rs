@@ -81,6 +81,11 @@ pub(super) async fn cancel(api: &Api, id: &str) -> Result<(), ProviderError> {
     api.send(request, Effect::Asks).await.map(|_| ())
 }
 
+/// Whether the service itself tells of an error.
+fn has_code(body: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(body).is_ok_and(|told| told["error"]["code"].is_string())
+}
+
 /// What an input of a node takes for an asset.
 pub(super) fn reference_to_asset(answer: &Map<String, Value>) -> Option<Value> {
     let id = answer.get("id")?.as_str()?;
@@ -96,7 +101,8 @@ impl ComfyUi {
             headers,
             body,
         } = api.ask(request, Effect::Asks).await?;
-        if matches!(status.as_u16(), 404 | 410) {
+        // A gateway that says so has no words of the protocol.
+        if matches!(status.as_u16(), 404 | 410) && has_code(&body) {
             return Ok(Polled::Failed(vanished(self.config.repeatable)));
         }
         if !status.is_success() {

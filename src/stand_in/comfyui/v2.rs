@@ -148,13 +148,16 @@ struct Page {
     limit: Option<usize>,
 }
 
-async fn list(State(engine): Shared, Query(page): Query<Page>) -> Json<Value> {
+async fn list(State(engine): Shared, Query(page): Query<Page>) -> Response {
+    if let Some(answer) = engine.desk.met_fault(Step::Poll).await {
+        return answer;
+    }
     let state = engine.state();
     let newest = state.jobs.iter().rev().take(page.limit.unwrap_or(50));
     let jobs: Vec<_> = newest
         .map(|(id, metadata)| told(&state, id, metadata))
         .collect();
-    Json(json!({ "jobs": jobs, "truncated": false }))
+    Json(json!({ "jobs": jobs, "truncated": false })).into_response()
 }
 
 fn find(engine: &Engine, id: &str) -> Option<Value> {
@@ -173,6 +176,9 @@ fn unknown() -> Response {
 }
 
 async fn job(State(engine): Shared, Path(id): Path<String>) -> Response {
+    if let Some(answer) = engine.desk.met_fault(Step::Poll).await {
+        return answer;
+    }
     find(&engine, &id).map_or_else(unknown, |job| Json(job).into_response())
 }
 
@@ -235,6 +241,9 @@ async fn upload(State(engine): Shared, form: Multipart) -> Response {
 }
 
 async fn content(State(engine): Shared, Path(id): Path<String>) -> Response {
+    if let Some(answer) = engine.desk.met_fault(Step::File).await {
+        return answer;
+    }
     let place = BASE64_STANDARD
         .decode(id.replace('_', "/").replace('-', "+"))
         .unwrap_or_default();

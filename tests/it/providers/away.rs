@@ -19,6 +19,7 @@ use crate::support::client::{request_for, scripted_feature, scripted_request};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::http::browser;
 use crate::support::process::{atelier, run};
+use crate::support::provider::{labelled, provider};
 use crate::support::refusal::of_status;
 use crate::support::script::Script;
 use crate::support::server::{TestServer, within};
@@ -157,10 +158,10 @@ on_both_databases! {
         let rejected = json!({ "error": { "code": "content_policy_violation", "message": "no" } });
         let answer = |status, body: &Value| Fault::Answer { status, headers: Vec::new(), body: body.to_string() };
         let faults = vec![
-            answer(400, &rejected), Fault::Cut, answer(422, &json!({})), answer(401, &json!({})),
+            answer(400, &rejected), Fault::Cut, answer(422, &json!({})), answer(502, &json!({})),
         ];
         let reasons = [
-            "PROVIDER_REJECTED_CONTENT", "PROVIDER_OUTCOME_UNKNOWN", "PROVIDER_REJECTED_INPUT", "PROVIDER_NOT_READY",
+            "PROVIDER_REJECTED_CONTENT", "PROVIDER_OUTCOME_UNKNOWN", "PROVIDER_REJECTED_INPUT", "PROVIDER_OUTCOME_UNKNOWN",
         ];
         let first = stand_in(any_port(), faults).await;
         let second = stand_in(any_port(), Vec::new()).await;
@@ -174,6 +175,78 @@ on_both_databases! {
             assert_eq!(server.ended(job.id).await.code(), reason);
         }
         assert!(second.calls().is_empty(), "{:?}", second.calls());
+    }
+
+    async fn what_a_provider_has_no_time_or_no_account_for_is_made_by_the_next_at_once(db: TestDatabase) {
+        // Nobody waits for as long as that, nor is the service asked again before.
+        let faults = [(401, "0"), (500, "0"), (503, "0"), (429, "3600")];
+        let faults = faults.map(|(status, seconds)| labelled(status, "retry-after", seconds, "{}"));
+        let first = stand_in(any_port(), faults.to_vec()).await;
+        let second = stand_in(any_port(), Vec::new()).await;
+        let server = TestServer::start_with(&db, |config| {
+            configure(config, "first", &first.url());
+            configure(config, "second", &second.url());
+        }).await;
+        let feature = server.add_feature(feature(&["second"])).await;
+        for (index, fault) in faults.iter().enumerate() {
+            let job = server.create(request_for(feature.id)).await.1.remove(0);
+            let ended = server.ended(job.id).await;
+            assert_eq!((ended.job.status(), ended.job.attempt), (JobStatus::Completed, 1), "{fault:?}: {:?}", ended.job);
+            assert_eq!((generations(&first), generations(&second)), (index + 1, index + 1), "{fault:?}");
+        }
+        let job = server.create(request_for(feature.id)).await.1.remove(0);
+        let ended = server.ended(job.id).await;
+        assert_eq!((ended.job.status(), ended.job.attempt), (JobStatus::Completed, 1), "{:?}", ended.job);
+        assert_eq!((generations(&first), generations(&second)), (faults.len(), faults.len() + 1));
+    }
+
+    async fn a_service_whose_tls_fails_is_tried_again_and_its_jobs_fall_back(db: TestDatabase) {
+        let second = stand_in(any_port(), Vec::new()).await;
+        let mut services = Vec::new();
+        for (name, protocol, lines) in [
+            ("openai", Protocol::OpenAi, &["kind=openai", r#"makes=["image"]"#][..]),
+            ("sdapi", Protocol::SdApi, &["kind=sdapi"]),
+            ("comfyui", Protocol::ComfyUi, &[
+                "kind=comfyui", r#"makes=["image"]"#, "workflow=text-to-image.json", r#"bindings={ prompt = "6.inputs.text" }"#,
+                concat!("workflows=", env!("CARGO_MANIFEST_DIR"), "/examples/comfyui"),
+            ]),
+            ("task", Protocol::Fal, &["kind=task", "profile=fal", "api_key=key-of-nobody"]),
+        ] {
+            let service = StandIn::start(protocol, any_port(), Vec::new()).await.unwrap();
+            // It speaks no TLS.
+            let base = format!("base_url={}", service.url().replace("http://", "https://"));
+            let table = provider(&[lines, &[&base]].concat());
+            services.push((name, service, table));
+        }
+        let server = TestServer::start_with(&db, |config| {
+            configure(config, "second", &second.url());
+            config.executor.max_attempts = 2;
+            for (name, _, table) in &services {
+                config.providers.insert((*name).to_owned(), table.clone());
+            }
+        }).await;
+        let mut jobs = Vec::new();
+        for (name, service, _) in &services {
+            for fallbacks in [&[][..], &["second"]] {
+                let mut feature = feature(fallbacks);
+                feature.name = format!("{name}{}", fallbacks.len());
+                let properties = feature.properties.as_mut().unwrap();
+                (properties.provider, properties.settings) = ((*name).to_owned(), None);
+                if *name == "comfyui" {
+                    properties.model.clear();
+                }
+                let feature = server.add_feature(feature).await.id;
+                let job = server.create(request_for(feature)).await.1.remove(0);
+                jobs.push((name, service, fallbacks.is_empty(), job.id));
+            }
+        }
+        for (name, service, alone, job) in jobs {
+            let ended = server.ended(job).await;
+            let (code, attempt) = if alone { ("PROVIDER_UNAVAILABLE", 2) } else { ("", 1) };
+            assert_eq!((ended.code(), ended.job.attempt), (code, attempt), "{name}: {:?}", ended.job);
+            assert!(service.calls().is_empty(), "{name}: {:?}", service.calls());
+        }
+        assert_eq!(generations(&second), services.len());
     }
 
     async fn a_provider_that_is_away_costs_no_attempts_and_leaves_the_others_alone(db: TestDatabase) {

@@ -12,7 +12,9 @@ async fn the_client_of_openai_is_served() {
         "images PNG PNG",
         "stream 2 image_generation.completed PNG",
         "speech RIFF",
-        "models stand-in-image stand-in-speech",
+        "video completed 1280x720 4 ftyp deleted True",
+        "video gone 404",
+        "models stand-in-image stand-in-speech stand-in-video",
         "refused 400 prompt",
     ];
     assert_eq!(said, expected);

@@ -11,14 +11,14 @@ use atelier::rpc::proto::{
     FeatureProperties, GenerationInput, Job, JobStatus, LoraWeights, Media, MediaRole, MediaType,
     ProviderFallback, TemplateData, TemplateVariable, TemplateVariableType, WatchJobEvent,
 };
-use atelier::stand_in::{Call, Fault, Protocol, StandIn};
+use atelier::stand_in::{Call, Fault, Protocol, StandIn, Step};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::support::client::{plain_template, request_for, scripted_feature};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::link_host::LinkHost;
-use crate::support::provider::{answer, fetcher, provider};
+use crate::support::provider::{answer, elsewhere, fetcher, labelled, on, provider, stand_in};
 use crate::support::refusal::refusal;
 use crate::support::server::{TestServer, within};
 use crate::support::structure::{structure, value};
@@ -105,6 +105,11 @@ impl Service {
                 .collect(),
             Spoken::Native | Spoken::Old => self.calls("POST", "/prompt"),
         }
+    }
+
+    fn cancellations(&self) -> usize {
+        let calls = self.stand_in.calls().into_iter();
+        calls.filter(|call| call.path.ends_with("/cancel")).count()
     }
 
     /// The nodes of each submission.
@@ -460,6 +465,19 @@ on_both_databases! {
         let taken = r#"{"error":{"code":"idempotency_key_reuse","message":"used"}}"#;
         let broken = json!({ "checkpoint": "broken.safetensors" });
         let large = json!({ "checkpoint": "too-large.safetensors" });
+        let policy = r#"{"error":{"type":"content_policy_violation","message":"no"}}"#;
+        let refused = r#"{"error":{"code":"content_policy_violation","message":"no"}}"#;
+        let inside = r#"{"error":{"type":"prompt_no_outputs","message":"no outputs"}}"#;
+        let nulls = r#"{"prompt_id":null,"number":null,"node_errors":null}"#;
+        // Also says how long the pauses are that the next ones are made from.
+        let at_work = labelled(200, "content-type", "text/html", r#"{"status":"in_progress"}"#);
+        let polls = |faults: &[Fault]| {
+            let all = std::iter::once(&at_work).chain(faults);
+            all.map(|fault| on(Step::Poll, fault.clone())).collect::<Vec<_>>()
+        };
+        let five = |status| polls(&vec![answer(status, "{}"); 5]);
+        let odds = polls(&[403, 302, 400, 404].map(|status| answer(status, "{}")));
+        let unread = polls(&["<html>", "null", "[]"].map(|body| answer(200, body)));
         for (case, spoken, faults, settings, code, words, submissions) in [
             ("cut", Native, vec![Fault::Cut], &none, "", "", 1),
             ("cut at an old one", Old, vec![Fault::Cut], &none, "", "", 1),
@@ -467,6 +485,13 @@ on_both_databases! {
             ("silent", Native, vec![Fault::Hang], &none, "", "", 1),
             ("silent v2", V2, vec![Fault::Hang], &none, "", "", 1),
             ("endless", Native, vec![Fault::Endless], &none, "", "", 1),
+            ("endless at v2", V2, vec![Fault::Endless], &none, "", "", 1),
+            ("huge", Native, vec![Fault::Huge], &none, "", "", 1),
+            ("huge at v2", V2, vec![Fault::Huge], &none, "", "", 1),
+            ("slow", Native, vec![Fault::Drip(50)], &none, "", "", 1),
+            ("slow v2", V2, vec![Fault::Drip(50)], &none, "", "", 1),
+            ("bad gateway", Native, vec![answer(502, "<html>")], &none, "PROVIDER_OUTCOME_UNKNOWN", "no known task", 1),
+            ("odd gateway", Native, vec![answer(520, "")], &none, "PROVIDER_OUTCOME_UNKNOWN", "no known task", 1),
             ("gateway", Native, vec![answer(504, "")], &none, "PROVIDER_OUTCOME_UNKNOWN", "no known task", 1),
             ("gateway of v2", V2, vec![answer(503, "{}")], &none, "PROVIDER_OUTCOME_UNKNOWN", "no known task", 1),
             ("taken", V2, vec![answer(422, taken)], &none, "PROVIDER_OUTCOME_UNKNOWN", "no known task", 1),
@@ -474,7 +499,27 @@ on_both_databases! {
             ("busy v2", V2, vec![answer(429, r#"{"error":{"code":"queue_full"}}"#)], &none, "", "", 2),
             ("garbage", Native, vec![answer(200, "<html>")], &none, "PROVIDER_OUTCOME_UNKNOWN", "no known task", 1),
             ("nulls", V2, vec![answer(201, r#"{"id":null}"#)], &none, "PROVIDER_OUTCOME_UNKNOWN", "no known task", 1),
+            ("nulls of it", Native, vec![answer(200, nulls)], &none, "PROVIDER_OUTCOME_UNKNOWN", "does not know it", 1),
+            ("null", Native, vec![answer(200, "null")], &none, "PROVIDER_OUTCOME_UNKNOWN", "no known task", 1),
+            ("list", V2, vec![answer(201, "[]")], &none, "PROVIDER_OUTCOME_UNKNOWN", "no known task", 1),
+            ("inside", Native, vec![answer(200, inside)], &none, "PROVIDER_OUTCOME_UNKNOWN", "no known task", 1),
+            ("inside v2", V2, vec![answer(200, refused)], &none, "PROVIDER_OUTCOME_UNKNOWN", "no known task", 1),
+            ("policy", Native, vec![answer(400, policy)], &none, "PROVIDER_REJECTED_CONTENT", "no", 1),
+            ("policy of v2", V2, vec![answer(422, refused)], &none, "PROVIDER_REJECTED_CONTENT", "no", 1),
             ("redirect", Native, vec![answer(307, "")], &none, "PROVIDER_FAILED", "307", 1),
+            ("redirect of v2", V2, vec![elsewhere()], &none, "PROVIDER_FAILED", "307", 1),
+            ("mislabelled", Native, polls(&[]), &none, "", "", 1),
+            ("odd polls", Native, odds.clone(), &none, "", "", 1),
+            ("odd polls of v2", V2, odds, &none, "", "", 1),
+            ("unread polls", Native, unread.clone(), &none, "", "", 1),
+            ("unread polls of v2", V2, unread, &none, "", "", 1),
+            ("poll slow", Native, polls(&[Fault::Drip(50)]), &none, "", "", 1),
+            ("poll huge", V2, polls(&[Fault::Huge]), &none, "", "", 1),
+            ("forbidden", Native, five(403), &none, "PROVIDER_NOT_READY", "403", 1),
+            ("forbidden at v2", V2, five(403), &none, "PROVIDER_NOT_READY", "403", 1),
+            ("redirected", Native, five(302), &none, "PROVIDER_FAILED", "302", 1),
+            ("redirected at v2", V2, five(302), &none, "PROVIDER_FAILED", "302", 1),
+            ("lost at v2", V2, five(404), &none, "PROVIDER_FAILED", "404", 1),
             ("key", V2, vec![answer(401, "{}")], &none, "PROVIDER_NOT_READY", "401", 1),
             ("credit", V2, vec![answer(402, "{}")], &none, "PROVIDER_NOT_READY", "402", 1),
             ("input", Native, vec![], &json!({ "steps": 0 }), "PROVIDER_REJECTED_INPUT", "node 3 (KSampler) steps: Value 0", 1),
@@ -496,9 +541,44 @@ on_both_databases! {
             let ended = server.ended(job.id).await;
             assert_eq!(ended.code(), code, "{case}: {:?}", ended.job.error);
             assert_eq!(service.submissions().len(), submissions, "{case}");
+            if ["forbidden", "redirected", "lost"].iter().any(|word| case.starts_with(word)) {
+                within(async {
+                    while service.cancellations() == 0 {
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                    }
+                }).await;
+                assert_eq!(service.cancellations(), 1, "{case}");
+            }
             let error = ended.job.error.unwrap_or_default();
             assert!(error.detail.contains(words), "{case}: {}", error.detail);
             assert!(!error.message.contains("KSampler") && !error.message.contains("node"), "{case}: {}", error.message);
+            server.stop().await;
+        }
+    }
+
+    async fn a_submission_that_cannot_be_looked_for_is_not_made_again_here_nor_elsewhere(db: TestDatabase) {
+        let second = stand_in(Protocol::OpenAi, Vec::new()).await;
+        let other = format!("base_url={}/v1", second.url());
+        let other = provider(&["kind=openai", &other, r#"makes=["image"]"#]);
+        for (spoken, status) in [(Spoken::Native, 502), (Spoken::Native, 500), (Spoken::V2, 502)] {
+            // One for each look of each attempt, and more.
+            let away = vec![on(Step::Poll, answer(503, "{}")); 20];
+            let service = Service::start(spoken, [vec![answer(status, "")], away].concat()).await;
+            let (first, other) = (service.config(&[]), other.clone());
+            let server = TestServer::start_with(&db, |config| {
+                config.providers.insert("service".to_owned(), first);
+                config.providers.insert("second".to_owned(), other);
+            }).await;
+            let mut feature = feature(MediaType::Image, json!({}));
+            let fallback = ProviderFallback { provider: "second".to_owned(), ..Default::default() };
+            feature.properties.get_or_insert_default().fallbacks = vec![fallback];
+            let feature = server.add_feature(feature).await;
+            let job = server.create(request_for(feature.id)).await.1.remove(0);
+            let ended = server.ended(job.id).await;
+            let case = format!("{spoken:?} {status}: {:?}", ended.job);
+            assert_eq!(ended.code(), "PROVIDER_OUTCOME_UNKNOWN", "{case}");
+            assert!(ended.job.error.unwrap().detail.contains("looking for it"), "{case}");
+            assert_eq!((service.submissions().len(), second.calls().len()), (1, 0), "{case}");
             server.stop().await;
         }
     }

@@ -1,25 +1,32 @@
 //! The kind `openai`: what is sent, what comes of each answer, and that nothing is paid for twice.
 
+use std::time::Duration;
+
 use atelier::config::{Config, Flag, Inputs, ProviderConfig};
 use atelier::domain::AddressRules;
 use atelier::provider::openai::OpenAi;
 use atelier::provider::{Provider, Submitted};
 use atelier::rpc::proto::{
-    CreateFeatureRequest, CreateRequestRequest, FeatureProperties, GenerationInput, JobStatus,
-    MediaRole, MediaType,
+    CancelJobRequest, CreateFeatureRequest, CreateRequestRequest, FeatureProperties,
+    GenerationInput, JobStatus, MediaRole, MediaType,
 };
-use atelier::stand_in::{Fault, Protocol, StandIn};
+use atelier::stand_in::{Fault, Protocol, StandIn, Step};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 
 use crate::support::client::{request_for, scripted_feature};
 use crate::support::database::on_both_databases;
 use crate::support::link_host::{LinkHost, picture};
-use crate::support::provider::{answer, fetcher, make, provider, stand_in, task};
-use crate::support::server::TestServer;
+use crate::support::process::Process;
+use crate::support::provider::{
+    QUICK_VIDEOS, answer, elsewhere, fetcher, labelled, make, on, patience, provider, stand_in,
+    task,
+};
+use crate::support::server::{TestServer, within};
 use crate::support::structure::{structure, value};
 
 const KEY: &str = "sk-of-nobody";
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Adds the stand-in as the provider `service`.
 fn configure(service: &StandIn, more: &[&str]) -> impl Fn(&mut Config) + use<> {
@@ -185,9 +192,11 @@ on_both_databases! {
     async fn each_way_to_fail_has_its_reason_and_its_number_of_submissions(db: TestDatabase) {
         let nulls = r#"{"created":null,"data":null,"error":null,"usage":null}"#;
         let policy = r#"{"error":{"code":"content_policy_violation","message":"no","param":null}}"#;
+        let whole = BASE64_STANDARD.encode(picture());
+        let beside = |error: &str| format!(r#"{{"error":{error},"data":[{{"b64_json":"{whole}","error":{error}}}]}}"#);
         for (case, faults, code, submissions) in [
             ("rate", vec![answer(429, "{}"), answer(500, "oops")], "", 3),
-            ("storm", vec![answer(500, "{}"), answer(503, "{}"), answer(502, "<html>")], "PROVIDER_UNAVAILABLE", 3),
+            ("storm", vec![answer(500, "{}"), answer(503, "{}"), answer(500, "<html>")], "PROVIDER_UNAVAILABLE", 3),
             ("policy", vec![answer(400, policy)], "PROVIDER_REJECTED_CONTENT", 1),
             ("inside", vec![answer(200, policy)], "PROVIDER_REJECTED_CONTENT", 1),
             ("input", vec![answer(422, r#"{"detail":[{"loc":["size"],"msg":"bad"}]}"#)], "PROVIDER_REJECTED_INPUT", 1),
@@ -197,28 +206,83 @@ on_both_databases! {
             ("empty", vec![answer(200, r#"{"created":1,"data":[]}"#)], "PROVIDER_NO_OUTPUT", 1),
             ("html", vec![answer(200, "<html>welcome</html>")], "PROVIDER_FAILED", 1),
             ("garbage", vec![answer(200, r#"{"data":[{"b64_json":"aGVsbG8="}]}"#)], "PROVIDER_INVALID_OUTPUT", 1),
-            ("redirect", vec![Fault::Answer {
-                status: 307, headers: vec![("location".to_owned(), "http://127.0.0.1:1/".to_owned())], body: String::new(),
-            }], "PROVIDER_FAILED", 1),
+            ("null", vec![answer(200, "null")], "PROVIDER_FAILED", 1),
+            ("list", vec![answer(200, "[]")], "PROVIDER_FAILED", 1),
+            ("empty error", vec![answer(200, &beside(r#""""#))], "", 1),
+            ("no error", vec![answer(200, &beside("false"))], "", 1),
+            ("label", vec![labelled(200, "content-type", "image/png", &beside("null"))], "", 1),
+            ("redirect", vec![elsewhere()], "PROVIDER_FAILED", 1),
+            ("bad gateway", vec![answer(502, "<html>")], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("odd gateway", vec![answer(520, "")], "PROVIDER_OUTCOME_UNKNOWN", 1),
             ("gateway", vec![answer(504, "")], "PROVIDER_OUTCOME_UNKNOWN", 1),
             ("cut", vec![Fault::Cut], "PROVIDER_OUTCOME_UNKNOWN", 1),
             ("silent", vec![Fault::Hang], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("slow", vec![Fault::Drip(50)], "PROVIDER_OUTCOME_UNKNOWN", 1),
             ("endless", vec![Fault::Endless], "PROVIDER_LIMIT_EXCEEDED", 1),
+            ("huge", vec![Fault::Huge], "PROVIDER_LIMIT_EXCEEDED", 1),
         ] {
+            let patience = patience(&faults);
             let service = stand_in(Protocol::OpenAi, faults).await;
-            let settings = configure(&service, &["timeout=2s"]);
+            let settings = configure(&service, &[patience]);
             let server = TestServer::start_with(&db, |config| {
                 settings(config);
                 config.limits.output_bytes = 8 << 20;
             }).await;
-            let feature = CreateFeatureRequest { name: case.to_owned(), ..feature(MediaType::Image) };
+            let feature = CreateFeatureRequest { name: case.replace(' ', "-"), ..feature(MediaType::Image) };
             let ended = make(&server, feature, GenerationInput::default()).await;
             assert_eq!(ended.code(), code, "{case}: {:?}", ended.job);
             assert_eq!(service.calls().len(), submissions, "{case}");
             let error = ended.job.error.unwrap_or_default();
-            assert!(!error.message.contains("sk-of-nobody"), "{case}: {}", error.message);
+            assert!(!error.message.contains(KEY) && !error.detail.contains(KEY), "{case}: {error:?}");
             server.stop().await;
         }
+    }
+
+    async fn a_killed_server_goes_on_with_the_video_that_it_was_asking_for(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
+        let service = stand_in(Protocol::OpenAi, vec![on(Step::Poll, Fault::Hang)]).await;
+        let settings = [
+            "kind=openai", &format!("base_url={}/v1", service.url()), r#"makes=["video"]"#, "video_model=filmer-1",
+            QUICK_VIDEOS,
+        ].map(|line| format!("providers.service.{line}"));
+        let settings = settings.each_ref().map(String::as_str);
+        let first = Process::serve(&db, media.path(), &settings).await;
+        let video = first.features().create_feature(feature(MediaType::Video)).await.unwrap();
+        let job = first.create(request_for(video.into_inner().feature.unwrap().id)).await.1.remove(0).id;
+        within(async {
+            while service.calls().len() < 2 {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        }).await;
+        first.kill();
+        let second = Process::serve(&db, media.path(), &settings).await;
+        second.completed(job).await;
+        let calls = service.calls();
+        let made: Vec<_> = calls.iter().filter(|call| call.method == "POST").collect();
+        assert_eq!(made.len(), 1, "{calls:?}");
+        assert_eq!((made[0].path.as_str(), &made[0].body["model"]), ("/v1/videos", &json!("filmer-1")));
+        assert!(calls.last().unwrap().path.ends_with("/content"), "{calls:?}");
+    }
+
+    async fn a_video_that_is_stopped_is_deleted_at_the_service(db: TestDatabase) {
+        let service = stand_in(Protocol::OpenAi, Vec::new()).await;
+        let settings = configure(&service, &[r#"makes=["video"]"#, "video_model=filmer-1"]);
+        let server = TestServer::start_with(&db, settings).await;
+        let feature = server.add_feature(feature(MediaType::Video)).await;
+        let id = server.create(request_for(feature.id)).await.1.remove(0).id;
+        let until = async |method: &str| within(async {
+            while !service.calls().iter().any(|call| call.method == method) {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        }).await;
+        until("POST").await;
+        let stop = CancelJobRequest { id, stop_processing: true };
+        within(server.jobs().cancel_job(stop)).await.unwrap();
+        until("DELETE").await;
+        let calls = service.calls();
+        let paths = calls.iter().filter(|call| call.method == "DELETE").map(|call| call.path.as_str());
+        let paths: Vec<_> = paths.collect();
+        assert!(matches!(paths[..], [path] if path.starts_with("/v1/videos/video_")), "{calls:?}");
     }
 
     async fn a_service_that_is_not_there_costs_nothing_and_is_tried_again(db: TestDatabase) {

@@ -20,7 +20,9 @@ use crate::support::database::on_both_databases;
 use crate::support::http::{browser, get};
 use crate::support::link_host::{LinkHost, picture};
 use crate::support::process::Process;
-use crate::support::provider::{answer, fetcher, provider, stand_in, task};
+use crate::support::provider::{
+    answer, elsewhere, fetcher, labelled, patience, provider, stand_in, task,
+};
 use crate::support::refusal::refusal;
 use crate::support::server::{TestServer, within};
 use crate::support::structure::{structure, value};
@@ -266,6 +268,7 @@ on_both_databases! {
         let whole = BASE64_STANDARD.encode(picture());
         let partly = json!({ "images": [null, whole], "info": "" }).to_string();
         let with_maps = json!({ "images": [whole, "no picture"], "info": { "all_seeds": [9] } }).to_string();
+        let beside = |error: &str| format!(r#"{{"error":{error},"images":["{whole}"],"info":null}}"#);
         for (case, faults, code, submissions) in [
             ("busy", vec![answer(503, r#"{"detail":{"msg":"Server is busy"}}"#), answer(500, "oops")], "", 3),
             ("memory", vec![answer(500, r#"{"error":"OutOfMemoryError","detail":"","errors":"CUDA"}"#); 3], "PROVIDER_UNAVAILABLE", 3),
@@ -279,21 +282,29 @@ on_both_databases! {
             ("missing", vec![answer(404, r#"{"detail":"Not Found"}"#)], "PROVIDER_FAILED", 1),
             ("html", vec![answer(200, "<html>welcome</html>")], "PROVIDER_FAILED", 1),
             ("garbage", vec![answer(200, r#"{"images":["aGVsbG8="]}"#)], "PROVIDER_INVALID_OUTPUT", 1),
-            ("redirect", vec![Fault::Answer {
-                status: 307, headers: vec![("location".to_owned(), "http://127.0.0.1:1/".to_owned())], body: String::new(),
-            }], "PROVIDER_FAILED", 1),
+            ("null", vec![answer(200, "null")], "PROVIDER_FAILED", 1),
+            ("list", vec![answer(200, "[]")], "PROVIDER_FAILED", 1),
+            ("empty error", vec![answer(200, &beside(r#""""#))], "", 1),
+            ("no error", vec![answer(200, &beside("false"))], "", 1),
+            ("label", vec![labelled(200, "content-type", "image/png", &beside("null"))], "", 1),
+            ("redirect", vec![elsewhere()], "PROVIDER_FAILED", 1),
+            ("bad gateway", vec![answer(502, "<html>")], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("odd gateway", vec![answer(520, "")], "PROVIDER_OUTCOME_UNKNOWN", 1),
             ("gateway", vec![answer(504, "")], "PROVIDER_OUTCOME_UNKNOWN", 1),
             ("cut", vec![Fault::Cut], "PROVIDER_OUTCOME_UNKNOWN", 1),
             ("silent", vec![Fault::Hang], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("slow", vec![Fault::Drip(50)], "PROVIDER_OUTCOME_UNKNOWN", 1),
             ("endless", vec![Fault::Endless], "PROVIDER_LIMIT_EXCEEDED", 1),
+            ("huge", vec![Fault::Huge], "PROVIDER_LIMIT_EXCEEDED", 1),
         ] {
+            let patience = patience(&faults);
             let service = stand_in(Protocol::SdApi, faults).await;
-            let settings = configure(&service, "", &["timeout=2s"]);
+            let settings = configure(&service, "", &[patience]);
             let server = TestServer::start_with(&db, |config| {
                 settings(config);
                 config.limits.output_bytes = 8 << 20;
             }).await;
-            let asked = asked(&server, case, GenerationInput::default()).await;
+            let asked = asked(&server, &case.replace(' ', "-"), GenerationInput::default()).await;
             let job = server.create(asked).await.1.remove(0);
             let ended = server.ended(job.id).await;
             assert_eq!(ended.code(), code, "{case}: {:?}", ended.job);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::aimock::Aimock;
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::process::{atelier, run};
-use crate::support::provider::stand_in;
+use crate::support::provider::{QUICK_VIDEOS, stand_in};
 
 /// What stands in for a service.
 enum Service {
@@ -38,17 +38,21 @@ const STARTERS: &[Starter] = &[
         table: &[
             "kind=openai",
             "base_url=URL/v1",
-            r#"makes=["image", "audio"]"#,
+            r#"makes=["image", "video", "audio"]"#,
             "voice=alloy",
             "edits_path=images/edits",
+            "video_model=filmer-1",
+            QUICK_VIDEOS,
         ],
         made: &[
             ("image", "illustration"),
             ("edit", "background"),
             ("edit", "remove"),
+            ("video", "scene"),
+            ("animate", "alive"),
             ("speech", "narrator"),
         ],
-        left_out: 2,
+        left_out: 0,
     },
     Starter {
         name: "sdapi",

@@ -8,20 +8,26 @@ use atelier::entity::job;
 use atelier::provider::task::TaskService;
 use atelier::provider::{Provider, Submitted};
 use atelier::rpc::proto::{
-    CancelJobRequest, CreateFeatureRequest, DeleteJobRequest, FeatureProperties, GenerationInput,
-    JobStatus, MediaRole, MediaType,
+    CancelJobRequest, CreateFeatureRequest, CreateRequestRequest, DeleteJobRequest,
+    FeatureProperties, GenerationInput, JobEventCause, JobStatus, ListJobEventsRequest, MediaRole,
+    MediaType,
 };
 use atelier::stand_in::{Call, Fault, Protocol, StandIn, Step};
 use hmac::{Hmac, KeyInit, Mac};
 use sea_orm::EntityTrait;
 use serde_json::json;
 use sha2::Sha256;
+use uuid::Uuid;
 
 use crate::support::client::{request_for, scripted_feature};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::process::Process;
-use crate::support::provider::{answer, fetcher, make, provider, stand_in, task, try_provider};
+use crate::support::provider::{
+    answer, elsewhere, fetcher, labelled, make, on, patience, provider, stand_in, task,
+    try_provider,
+};
 use crate::support::python::python;
+use crate::support::refusal::refusal;
 use crate::support::server::{TestServer, within};
 use crate::support::structure::structure;
 
@@ -108,13 +114,6 @@ async fn until_called(service: &StandIn, what: impl Fn(&Call) -> bool) {
     .await;
 }
 
-fn on(call: Step, fault: Fault) -> Fault {
-    Fault::On {
-        call,
-        fault: Box::new(fault),
-    }
-}
-
 on_both_databases! {
     async fn every_service_makes_pictures_clips_and_sound(db: TestDatabase) {
         for (profile, protocol) in PROFILES {
@@ -174,13 +173,14 @@ on_both_databases! {
         let input = r#"{"detail":[{"loc":["body","seed"],"msg":"not a number","type":"int_type"}]}"#;
         let late = r#"{"detail":"Request timed out","error_type":"startup_timeout"}"#;
         let black = r#"{"images":[{"url":"/files/0"}],"has_nsfw_concepts":[true]}"#;
-        let elsewhere = Fault::Answer {
-            status: 307, headers: vec![("location".to_owned(), "http://127.0.0.1:1/".to_owned())], body: String::new(),
-        };
+        let no_fal = r#"{"request_id":null,"status_url":null}"#;
+        let no_replicate = r#"{"id":null,"status":null,"urls":null,"error":null}"#;
+        let nothing = r#"{"status":"succeeded","output":null,"error":null}"#;
+        let mislabelled = |word: &str| labelled(200, "content-type", "text/html", &format!(r#"{{"status":"{word}"}}"#));
         let (poll, result, file) = (Step::Poll, Step::Result, Step::File);
         for (profile, case, faults, code, submitted) in [
             ("fal", "rate", vec![answer(429, "{}"), answer(500, "oops")], "", 3),
-            ("fal", "storm", vec![answer(500, "{}"), answer(503, "{}"), answer(502, "<html>")], "PROVIDER_UNAVAILABLE", 3),
+            ("fal", "storm", vec![answer(500, "{}"), answer(503, "{}"), answer(500, "<html>")], "PROVIDER_UNAVAILABLE", 3),
             ("fal", "policy at once", vec![answer(422, policy)], "PROVIDER_REJECTED_CONTENT", 1),
             ("fal", "input at once", vec![answer(422, input)], "PROVIDER_REJECTED_INPUT", 1),
             ("fal", "key", vec![answer(401, r#"{"detail":"bad key key-of-nobody"}"#)], "PROVIDER_NOT_READY", 1),
@@ -188,17 +188,25 @@ on_both_databases! {
             ("fal", "cut", vec![Fault::Cut], "PROVIDER_OUTCOME_UNKNOWN", 1),
             ("fal", "silent", vec![Fault::Hang], "PROVIDER_OUTCOME_UNKNOWN", 1),
             ("fal", "html", vec![answer(200, "<html>welcome</html>")], "PROVIDER_OUTCOME_UNKNOWN", 1),
-            ("fal", "nulls", vec![answer(200, r#"{"request_id":null,"status_url":null}"#)], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("fal", "nulls", vec![answer(200, no_fal)], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("fal", "null", vec![answer(200, "null")], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("fal", "list", vec![answer(200, "[]")], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("fal", "bad gateway", vec![answer(502, "<html>")], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("fal", "odd gateway", vec![answer(520, "{}")], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("fal", "slow", vec![Fault::Drip(50)], "PROVIDER_OUTCOME_UNKNOWN", 1),
             ("fal", "error inside", vec![answer(200, r#"{"error":"no such application"}"#)], "PROVIDER_FAILED", 1),
             ("fal", "endless", vec![Fault::Endless], "PROVIDER_LIMIT_EXCEEDED", 1),
-            ("fal", "redirect", vec![elsewhere], "PROVIDER_FAILED", 1),
+            ("fal", "huge", vec![Fault::Huge], "PROVIDER_LIMIT_EXCEEDED", 1),
+            ("fal", "redirect", vec![elsewhere()], "PROVIDER_FAILED", 1),
             ("fal", "poll storm", vec![on(poll, answer(500, "{}")), on(poll, answer(429, "{}"))], "", 1),
             ("fal", "poll cut", vec![on(poll, Fault::Cut)], "", 1),
             ("fal", "poll silent", vec![on(poll, Fault::Hang)], "", 1),
             ("fal", "poll html", vec![on(poll, answer(200, "<html>"))], "", 1),
             ("fal", "unknown word", vec![on(poll, answer(200, r#"{"status":"DREAMING"}"#))], "", 1),
             ("fal", "no word", vec![on(poll, answer(200, r#"{"status":null}"#))], "", 1),
-            ("fal", "gone", vec![on(poll, answer(404, "{}"))], "PROVIDER_FAILED", 1),
+            ("fal", "poll slow", vec![on(poll, Fault::Drip(50))], "", 1),
+            ("fal", "poll mislabelled", vec![on(poll, mislabelled("IN_PROGRESS"))], "", 1),
+            ("fal", "gone", vec![on(poll, answer(404, "{}")); 5], "PROVIDER_FAILED", 1),
             ("fal", "policy", vec![on(result, answer(422, policy))], "PROVIDER_REJECTED_CONTENT", 1),
             ("fal", "input", vec![on(result, answer(422, input))], "PROVIDER_REJECTED_INPUT", 1),
             ("fal", "not begun", vec![on(result, answer(500, late))], "", 2),
@@ -208,6 +216,10 @@ on_both_databases! {
             ("fal", "black", vec![on(result, answer(200, black))], "PROVIDER_REJECTED_CONTENT", 1),
             ("fal", "none", vec![on(result, answer(200, r#"{"images":[]}"#))], "PROVIDER_NO_OUTPUT", 1),
             ("fal", "result of nulls", vec![on(result, answer(200, r#"{"images":null}"#))], "PROVIDER_NO_OUTPUT", 1),
+            ("fal", "result null", vec![on(result, answer(200, "null"))], "PROVIDER_NO_OUTPUT", 1),
+            ("fal", "result elsewhere", vec![on(result, elsewhere())], "", 1),
+            ("fal", "result huge", vec![on(result, Fault::Huge)], "", 1),
+            ("fal", "huge file", vec![on(file, Fault::Huge)], "PROVIDER_FAILED", 1),
             ("fal", "expired", vec![on(file, answer(410, ""))], "PROVIDER_FAILED", 1),
             ("fal", "file cut", vec![on(file, Fault::Cut)], "", 1),
             ("fal", "endless file", vec![on(file, Fault::Endless)], "PROVIDER_FAILED", 1),
@@ -217,26 +229,166 @@ on_both_databases! {
                 "PROVIDER_FAILED", 1),
             ("replicate", "aborted", vec![on(poll, answer(200, r#"{"status":"aborted"}"#))], "", 2),
             ("replicate", "canceled", vec![on(poll, answer(200, r#"{"status":"canceled"}"#))], "PROVIDER_FAILED", 1),
+            ("replicate", "endless", vec![Fault::Endless], "PROVIDER_LIMIT_EXCEEDED", 1),
+            ("replicate", "huge", vec![Fault::Huge], "PROVIDER_LIMIT_EXCEEDED", 1),
+            ("replicate", "slow", vec![Fault::Drip(50)], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("replicate", "redirect", vec![elsewhere()], "PROVIDER_FAILED", 1),
+            ("replicate", "bad gateway", vec![answer(502, "{}")], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("replicate", "nulls", vec![answer(201, no_replicate)], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("replicate", "null", vec![answer(201, "null")], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("replicate", "error inside", vec![answer(200, r#"{"error":"no such model"}"#)], "PROVIDER_FAILED", 1),
+            ("replicate", "poll of nulls", vec![on(poll, answer(200, no_replicate))], "", 1),
+            ("replicate", "poll endless", vec![on(poll, Fault::Endless)], "", 1),
+            ("replicate", "poll slow", vec![on(poll, Fault::Drip(50))], "", 1),
+            ("replicate", "poll mislabelled", vec![on(poll, mislabelled("processing"))], "", 1),
+            ("replicate", "result of nulls", vec![on(poll, answer(200, nothing))], "PROVIDER_NO_OUTPUT", 1),
+            ("replicate", "key", vec![answer(401, r#"{"detail":"bad token key-of-nobody"}"#)], "PROVIDER_NOT_READY", 1),
             ("replicate", "rate", vec![answer(429, r#"{"detail":"resets in ~30s."}"#)], "", 2),
             ("cog", "capacity", vec![answer(409, r#"{"error":"At capacity"}"#)], "", 2),
             ("cog", "failed", vec![answer(200, r#"{"status":"failed","error":"oops"}"#)], "PROVIDER_FAILED", 1),
             ("cog", "runs on", vec![answer(202, r#"{"status":"processing"}"#)], "PROVIDER_OUTCOME_UNKNOWN", 1),
             ("cog", "cut", vec![Fault::Cut], "PROVIDER_OUTCOME_UNKNOWN", 1),
             ("cog", "silent", vec![Fault::Hang], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("cog", "slow", vec![Fault::Drip(50)], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("cog", "endless", vec![Fault::Endless], "PROVIDER_LIMIT_EXCEEDED", 1),
+            ("cog", "huge", vec![Fault::Huge], "PROVIDER_LIMIT_EXCEEDED", 1),
+            ("cog", "redirect", vec![elsewhere()], "PROVIDER_FAILED", 1),
+            ("cog", "bad gateway", vec![answer(502, "{}")], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("cog", "error inside", vec![answer(200, r#"{"error":"no such thing"}"#)], "PROVIDER_FAILED", 1),
+            ("cog", "nulls", vec![answer(200, r#"{"id":null,"status":null,"output":null}"#)], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("cog", "null", vec![answer(200, "null")], "PROVIDER_OUTCOME_UNKNOWN", 1),
+            ("cog", "result of nulls", vec![answer(200, nothing)], "PROVIDER_NO_OUTPUT", 1),
         ] {
+            let patience = patience(&faults);
             let service = service(profile, faults).await;
-            let server = server(&db, profile, &service, &["timeout=2s"]).await;
+            let server = server(&db, profile, &service, &[patience]).await;
             let case = format!("{profile} {case}");
             let ended = make(&server, picture(&case), GenerationInput::default()).await;
             assert_eq!(ended.code(), code, "{case}: {:?}", ended.job);
             assert_eq!(submissions(&service).len(), submitted, "{case}");
             let error = ended.job.error.unwrap_or_default();
-            assert!(!error.message.contains(KEY), "{case}: {}", error.message);
+            assert!(!error.message.contains(KEY) && !error.detail.contains(KEY), "{case}: {error:?}");
             match case.as_str() {
                 "fal expired" | "fal result gone" => assert!(error.detail.contains("has expired"), "{}", error.detail),
                 "fal gone" => assert!(error.detail.contains("does not have the task any more"), "{}", error.detail),
                 _ => {}
             }
+            server.stop().await;
+        }
+    }
+
+    async fn a_paid_task_is_given_up_for_the_same_answer_five_times_and_not_for_four_odd_ones(db: TestDatabase) {
+        let odd = || [
+            answer(403, "{}"), elsewhere(), answer(400, "{}"), answer(404, "{}"), answer(401, "{}"), answer(422, "{}"),
+            answer(200, "<html>"), answer(200, "null"), answer(200, "[]"),
+        ];
+        for profile in ["fal", "replicate"] {
+            // An answer that says nothing is none that fails, so no five are in a row.
+            let faults = odd().into_iter().enumerate().flat_map(|(index, fault)| {
+                let pause = (index % 4 == 3).then(|| answer(200, r#"{"status":null}"#));
+                [Some(fault), pause]
+            });
+            let faults = faults.flatten().map(|fault| on(Step::Poll, fault)).collect();
+            let service = service(profile, faults).await;
+            let server = server(&db, profile, &service, &[]).await;
+            let ended = make(&server, picture(&format!("{profile} odd")), GenerationInput::default()).await;
+            assert_eq!(ended.code(), "", "{profile}: {:?}", ended.job);
+            assert_eq!((submissions(&service).len(), cancellations(&service.calls())), (1, 0), "{profile}");
+            server.stop().await;
+        }
+        for (profile, fault, code) in [
+            ("fal", answer(403, "{}"), "PROVIDER_NOT_READY"),
+            ("fal", elsewhere(), "PROVIDER_FAILED"),
+            ("replicate", answer(403, "{}"), "PROVIDER_NOT_READY"),
+            ("replicate", answer(404, "{}"), "PROVIDER_FAILED"),
+            ("replicate", elsewhere(), "PROVIDER_FAILED"),
+        ] {
+            let service = service(profile, vec![on(Step::Poll, fault.clone()); 5]).await;
+            let server = server(&db, profile, &service, &[]).await;
+            let case = format!("{profile} {code} {fault:?}");
+            let ended = make(&server, picture(&Uuid::new_v4().to_string()), GenerationInput::default()).await;
+            assert_eq!(ended.code(), code, "{case}: {:?}", ended.job);
+            until_called(&service, |call| call.path.ends_with("/cancel")).await;
+            server.stop().await;
+            assert_eq!((submissions(&service).len(), cancellations(&service.calls())), (1, 1), "{case}");
+        }
+    }
+
+    async fn a_service_that_asks_to_be_left_alone_is_for_as_long_as_it_says(db: TestDatabase) {
+        let wait = Duration::from_secs(2);
+        let busy = labelled(429, "retry-after", "2", "{}");
+        for (case, fault, submitted) in [("submission", busy.clone(), 2), ("poll", on(Step::Poll, busy), 1)] {
+            let service = service("fal", vec![fault]).await;
+            let server = server(&db, "fal", &service, &[]).await;
+            let begun = std::time::Instant::now();
+            let ended = make(&server, picture(case), GenerationInput::default()).await;
+            assert_eq!(ended.code(), "", "{case}: {:?}", ended.job);
+            assert!(begun.elapsed() >= wait, "{case}: {:?}", begun.elapsed());
+            assert_eq!(submissions(&service).len(), submitted, "{case}");
+            if submitted > 1 {
+                let asked = ListJobEventsRequest { job_id: ended.job.id, ..Default::default() };
+                let events = server.jobs().list_job_events(asked).await.unwrap().into_inner().events;
+                let retried = events.iter().find(|event| event.cause() == JobEventCause::Retry).unwrap();
+                let due = retried.next_attempt_time.unwrap().seconds - retried.create_time.unwrap().seconds;
+                assert!((2..=3).contains(&due), "{retried:?}");
+            }
+            server.stop().await;
+        }
+    }
+
+    async fn a_key_that_a_service_repeats_stands_in_no_error_and_no_log(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
+        let repeated = |status| answer(status, r#"{"detail":"no account has the key key-of-nobody"}"#);
+        let polls = [403; 5].map(|status| on(Step::Poll, repeated(status)));
+        let service = service("replicate", [vec![repeated(401)], polls.to_vec()].concat()).await;
+        let settings = settings("replicate", &service, &[]);
+        let settings: Vec<_> = settings.iter().map(String::as_str).collect();
+        let mut process = Process::serve(&db, media.path(), &settings).await;
+        for _ in 0..2 {
+            let job = start(&process).await;
+            let ended = process.ended(job).await;
+            assert_eq!(ended.code(), "PROVIDER_NOT_READY");
+            let error = ended.job.error.unwrap();
+            assert!(error.detail.contains("no account has the key [our key]"), "{error:?}");
+        }
+        process.signal("TERM");
+        process.exit().await;
+        assert!(process.log().contains("our key"), "{}", process.log());
+        assert!(!process.log().contains(KEY), "{}", process.log());
+    }
+
+    async fn a_link_that_leads_to_where_strangers_must_not_is_refused_or_fails_before_anything_is_submitted(db: TestDatabase) {
+        let edits = stand_in(Protocol::OpenAi, Vec::new()).await;
+        let edited = format!("base_url={}/v1", edits.url());
+        let edited = provider(&["kind=openai", &edited, r#"makes=["image"]"#, "edits_path=images/edits"]);
+        let taking = stand_in(Protocol::SdApi, Vec::new()).await;
+        let taken = provider(&["kind=sdapi".to_owned(), format!("base_url={}", taking.url())]);
+        let (fal, cog) = (service("fal", Vec::new()).await, service("cog", Vec::new()).await);
+        for (case, service, loaded) in [
+            ("fal", &fal, provider(&table("fal", &fal, &[]))),
+            ("cog", &cog, provider(&table("cog", &cog, &[]))),
+            ("openai", &edits, edited),
+            ("sdapi", &taking, taken),
+        ] {
+            let server = TestServer::start_with(&db, |config| {
+                config.providers.insert("service".to_owned(), loaded);
+            }).await;
+            let feature = server.add_feature(picture(case)).await.id;
+            let asked = |link: &str| CreateRequestRequest { user_media_urls: vec![link.to_owned()], ..request_for(feature) };
+            for link in [
+                "http://169.254.169.254/latest", "http://127.0.0.1/a.png", "http://[::1]/a.png", "http://[::ffff:10.0.0.1]/a.png",
+                "https://somebody:secret@pictures.example/a.png",
+            ] {
+                let refused = refusal(within(server.requests().create_request(asked(link))).await);
+                refused.of_fields(["user_media_urls[0]"]);
+            }
+            let (_, jobs) = server.create(asked("http://localhost:9/a.png")).await;
+            let ended = server.ended(jobs[0].id).await;
+            assert_eq!(ended.code(), "INPUT_UNREADABLE", "{case}: {:?}", ended.job);
+            let told = ended.job.error.unwrap().message;
+            assert!(told.starts_with("user_media_urls[0]: the link to localhost "), "{case}: {told}");
+            let made = service.calls().into_iter().filter(|call| call.method != "GET");
+            assert_eq!(made.count(), 0, "{case}");
             server.stop().await;
         }
     }
@@ -371,9 +523,8 @@ on_both_databases! {
 }
 
 async fn start(process: &Process) -> i64 {
-    let mut name = picture("poster");
-    name.name = format!("poster-{}", process.id());
-    let feature = process.features().create_feature(name).await.unwrap();
+    let poster = picture(&Uuid::new_v4().to_string());
+    let feature = process.features().create_feature(poster).await.unwrap();
     let feature = feature.into_inner().feature.unwrap();
     process.create(request_for(feature.id)).await.1.remove(0).id
 }

@@ -7,7 +7,7 @@ use atelier::domain::{AddressRules, MediaType};
 use atelier::provider::fetch::{FetchLimits, Fetcher};
 use atelier::provider::{Progress, ProgressSender, Task};
 use atelier::rpc::proto::{CreateFeatureRequest, CreateRequestRequest, GenerationInput};
-use atelier::stand_in::{Fault, Protocol, StandIn};
+use atelier::stand_in::{Fault, Protocol, StandIn, Step};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,13 @@ use tokio_util::sync::CancellationToken;
 use crate::support::client::request_for;
 use crate::support::server::TestServer;
 use crate::support::watching::Ended;
+
+/// Has videos of the kind `openai` asked for without long pauses.
+pub(crate) const QUICK_VIDEOS: &str = concat!(
+    "videos=file:",
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/it/providers/quick-videos.toml"
+);
 
 /// A provider of whose table these are the lines, such as `kind=openai`.
 pub(crate) fn provider(table: &[impl AsRef<str>]) -> ProviderConfig {
@@ -49,6 +56,34 @@ pub(crate) fn answer(status: u16, body: &str) -> Fault {
         status,
         headers: vec![("retry-after".to_owned(), "0".to_owned())],
         body: body.to_owned(),
+    }
+}
+
+/// A redirect to where nobody listens.
+pub(crate) fn elsewhere() -> Fault {
+    labelled(307, "location", "http://127.0.0.1:1/", "")
+}
+
+/// An answer with a header of its own.
+pub(crate) fn labelled(status: u16, name: &str, value: &str, body: &str) -> Fault {
+    Fault::Answer {
+        status,
+        headers: vec![(name.to_owned(), value.to_owned())],
+        body: body.to_owned(),
+    }
+}
+
+/// What goes wrong with the next call of this kind.
+pub(crate) fn on(call: Step, fault: Fault) -> Fault {
+    let fault = Box::new(fault);
+    Fault::On { call, fault }
+}
+
+/// How long a call may take: as short as may be where nothing is made in that time.
+pub(crate) fn patience(faults: &[Fault]) -> &'static str {
+    match faults {
+        [Fault::Hang | Fault::Drip(_)] => "timeout=1s",
+        _ => "timeout=2s",
     }
 }
 
