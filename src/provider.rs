@@ -36,7 +36,7 @@ use crate::domain::{JobInput, JsonMap, MediaType, Problem};
 pub use gate::Passage;
 use output::tell_withheld;
 pub use output::{Content, HeldFile, Output, OutputFile};
-pub use preset::{Inputs, Preset};
+pub use preset::{Inputs, Place, Preset, Unfit};
 pub use registry::{Opening, Registry};
 pub use webhook::{Forged, Told, WebhookCall};
 
@@ -58,21 +58,10 @@ pub trait Provider: Send + Sync {
         Ok(())
     }
 
-    /// What of a template's style, with the values of its variables, it could not read over the feature's settings.
+    /// What it could not take, or would not read, of a feature's model and settings, and of a template's style over them with
+    /// the values of its variables.
     fn check(&self, preset: Preset<'_>, variables: &JsonMap) -> Vec<Unfit> {
         let _ = (preset, variables);
-        Vec::new()
-    }
-
-    /// What of a feature's model and settings it could not take for media of this type. A key is `model`, or a place in the
-    /// settings.
-    fn check_feature(
-        &self,
-        media_type: MediaType,
-        model: Option<&str>,
-        settings: &JsonMap,
-    ) -> Vec<Unfit> {
-        let _ = (media_type, model, settings);
         Vec::new()
     }
 
@@ -152,17 +141,6 @@ pub trait Provider: Send + Sync {
         let _ = (task, task_id);
         Ok(())
     }
-}
-
-/// A part of a style that a provider could not read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unfit {
-    /// Its place in the style, such as `animation.pan`.
-    pub key: String,
-    /// Whether the variable of that name gives the value, and not the style itself.
-    pub of_variable: bool,
-    /// What must be there, in words that follow "must be".
-    pub expected: String,
 }
 
 /// One attempt at a job, as a provider sees it.

@@ -14,7 +14,7 @@ use crate::{
         deletion_time, stored,
     },
     entity::feature,
-    provider::Unfit,
+    provider::{Place, Preset},
     store::{self, Transaction},
 };
 
@@ -75,13 +75,13 @@ impl App {
             let words = format!("must make {}, which {name:?} does not", category.as_str());
             return checks.add(format!("{path}.provider"), Flaw::Conflict.says(words));
         }
-        let model = Some(model).filter(|model| !model.is_empty());
-        for Unfit { key, expected, .. } in provider.check_feature(category, model, settings) {
-            let field = match key.as_str() {
-                "model" => format!("{path}.model"),
-                key => format!("{path}.settings.{key}"),
+        let preset = Preset::of_feature(category, model, settings);
+        for unfit in provider.check(preset, &JsonMap::new()) {
+            let field = match unfit.place {
+                Place::Model => format!("{path}.model"),
+                _ => format!("{path}.settings.{}", unfit.key),
             };
-            checks.add(field, Flaw::Malformed.says(format!("must be {expected}")));
+            checks.add(field, unfit.problem());
         }
     }
 }

@@ -11,11 +11,10 @@ mod update;
 use crate::{
     app::App,
     domain::{
-        Checks, Error, FeatureProperties, Flaw, MediaType, Named, TemplateData, TemplateDraft,
-        stored,
+        Checks, Error, FeatureProperties, MediaType, Named, TemplateData, TemplateDraft, stored,
     },
     entity::template,
-    provider::{Inputs, Preset},
+    provider::{Inputs, Place, Preset},
 };
 
 pub use render::{Rendered, Trial};
@@ -63,30 +62,29 @@ impl App {
         let Some(provider) = self.providers.get(properties.provider()) else {
             return;
         };
-        let preset = Preset {
-            media_type: category,
-            settings: &properties.settings,
-            style: &data.style,
-        };
+        let feature = Preset::of_feature(category, &properties.model, &properties.settings);
+        let preset = feature.styled(&data.style);
         let loras = Inputs::default().with_loras(&data.defaults.lora_weights, |name| {
             format!("template_data.defaults.lora_weights.weights.{name}")
         });
         for (field, problem) in provider.check_inputs(preset, &loras) {
             checks.add(field, problem);
         }
-        let names = data.variables.iter().map(|variable| &variable.name);
         let defaults = data.variables.iter().filter_map(|variable| {
             let value = variable.default.clone()?;
             Some((variable.name.clone(), value))
         });
         for unfit in provider.check(preset, &defaults.collect()) {
-            let index = names.clone().position(|name| *name == unfit.key);
-            let field = match index.filter(|_| unfit.of_variable) {
-                Some(index) => format!("template_data.variables[{index}].default_value"),
-                None => format!("template_data.style.{}", unfit.key),
+            let mut names = data.variables.iter().map(|variable| &variable.name);
+            let field = match (unfit.place, names.position(|name| *name == unfit.key)) {
+                (Place::Style, _) => format!("template_data.style.{}", unfit.key),
+                (Place::Variable, Some(index)) => {
+                    format!("template_data.variables[{index}].default_value")
+                }
+                // That is told of the feature.
+                _ => continue,
             };
-            let words = format!("must be {}", unfit.expected);
-            checks.add(field, Flaw::Malformed.says(words));
+            checks.add(field, unfit.problem());
         }
     }
 }

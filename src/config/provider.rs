@@ -328,6 +328,14 @@ pub(super) fn read(reader: &mut Reader) -> BTreeMap<String, ProviderConfig> {
         let provider = kind.and_then(|kind| ProviderConfig::read(kind, reader, &name));
         if let Some(ProviderConfig::Task(task)) = &provider {
             for (key, expected) in task.missing() {
+                // A key that is wrong by itself is told by now.
+                let known = if key == "api_secret" { "api_key" } else { key };
+                if [key, known]
+                    .iter()
+                    .any(|key| reader.is_wrong(&path(&name, key)))
+                {
+                    continue;
+                }
                 reader.refuse(&name, path(&name, key), expected.to_owned());
             }
         }

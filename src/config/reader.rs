@@ -84,6 +84,11 @@ impl Reader {
         value
     }
 
+    /// Whether the value of this key is reported already.
+    pub(super) fn is_wrong(&self, key: &str) -> bool {
+        self.wrong.contains(key)
+    }
+
     /// Reports that a table, or what is missing in it, is not as it must be.
     pub(super) fn refuse(&mut self, name: &str, key: String, expected: String) {
         let source = self.tables.get(name).cloned();

@@ -14,7 +14,8 @@ use tokio::task;
 use crate::domain::{Flaw, JobInput, JsonMap, MediaType, Problem};
 
 use super::{
-    Content, Output, OutputFile, Preset, Progress, Provider, ProviderError, Submitted, Task, Unfit,
+    Content, Output, OutputFile, Place, Preset, Progress, Provider, ProviderError, Submitted, Task,
+    Unfit,
 };
 
 /// Share of the work that is drawing; the rest is encoding the file.
@@ -59,12 +60,14 @@ impl Provider for Builtin {
         };
         let filled = filled_style(style, variables, keys);
         let unfit = problems(media_type, &filled).into_iter();
-        let unfit = unfit.map(|(key, expected)| Unfit {
-            of_variable: filled.get(&key) != style.get(&key),
-            key,
-            expected,
+        let unfit = unfit.map(|(key, expected)| {
+            let place = match filled.get(&key) == style.get(&key) {
+                true => Place::Style,
+                false => Place::Variable,
+            };
+            Unfit::setting(&key, expected).of(place)
         });
-        unfit.collect()
+        unfit.chain(preset.unread_of_feature(&[])).collect()
     }
 
     fn reads(&self, _: Preset<'_>, input: &str) -> bool {

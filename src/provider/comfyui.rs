@@ -1,6 +1,8 @@
 //! ComfyUI servers, and services that speak the Comfy API v2: see docs/providers/comfyui.md.
 
 mod bindings;
+mod check;
+mod classes;
 mod native;
 mod outputs;
 mod overview;
@@ -31,9 +33,11 @@ use crate::{
     domain::{JobInput, JsonMap, MediaType, Problem},
 };
 use bindings::Bindings;
+use check::Judge;
+use classes::Classes;
 use overview::Overview;
 use watches::Watches;
-use workflow::{Classes, Graph, Library};
+use workflow::{Graph, Library};
 
 /// When a job that was just submitted is asked for first; from then on asking itself takes the time between.
 const FIRST_POLL: Duration = Duration::ZERO;
@@ -224,20 +228,6 @@ impl ComfyUi {
         let parts = self.parts.as_ref().ok()?;
         parts.workflows.bindings(&[preset.settings, preset.style])
     }
-
-    /// What is wrong with settings over others, by the workflows themselves and by what the server knows.
-    fn unfit(&self, below: &[&JsonMap], level: &JsonMap) -> Vec<Unfit> {
-        let Ok(parts) = &self.parts else {
-            return Vec::new();
-        };
-        let mut wrong = parts.workflows.check(below, level);
-        let levels: Vec<_> = below.iter().copied().chain([level]).collect();
-        let classes = self.classes.read().unwrap_or_else(PoisonError::into_inner);
-        if let (Ok(Some(graph)), Some(classes)) = (parts.workflows.graph(&levels), &*classes) {
-            wrong.extend(classes.check(&graph));
-        }
-        wrong
-    }
 }
 
 #[async_trait]
@@ -258,32 +248,19 @@ impl Provider for ComfyUi {
         self.parts.as_ref().map(|_| ()).map_err(Clone::clone)
     }
 
+    /// What the server has is asked for anew where anything is wrong: it may have come meanwhile.
     fn check(&self, preset: Preset<'_>, variables: &JsonMap) -> Vec<Unfit> {
-        let Ok(Parts { workflows, .. }) = &self.parts else {
+        let Ok(parts) = &self.parts else {
             return Vec::new();
         };
-        let (settings, style) = (preset.settings, preset.style);
-        let mut wrong = match style.contains_key("workflow") {
-            true => self.unfit(&[settings], style),
-            false if style.is_empty() => Vec::new(),
-            false => workflows.check(&[settings], style),
+        let classes = self.classes.read().unwrap_or_else(PoisonError::into_inner);
+        let judge = Judge {
+            library: &parts.workflows,
+            classes: classes.as_ref(),
         };
-        if let Ok(Some(graph)) = workflows.graph(&[settings, style]) {
-            wrong.extend(graph.check_variables(variables));
-        }
-        wrong
-    }
-
-    fn check_feature(&self, _: MediaType, model: Option<&str>, settings: &JsonMap) -> Vec<Unfit> {
-        let mut wrong = self.unfit(&[], settings);
-        let graph = self.parts.as_ref().ok();
-        let graph = graph.and_then(|parts| parts.workflows.graph(&[settings]).ok()?);
-        if model.is_some() && graph.is_some_and(|graph| !graph.takes("model")) {
-            wrong.push(Unfit {
-                key: "model".to_owned(),
-                of_variable: false,
-                expected: "left out, or bound".to_owned(),
-            });
+        let wrong = judge.check(preset, variables);
+        if !wrong.is_empty() {
+            self.ask_for_classes();
         }
         wrong
     }

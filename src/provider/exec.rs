@@ -22,7 +22,7 @@ use std::{
 use async_trait::async_trait;
 use tokio::task::spawn_blocking;
 
-use super::{Content, Output, OutputFile, Preset, Provider, ProviderError, Submitted, Task};
+use super::{Content, Output, OutputFile, Preset, Provider, ProviderError, Submitted, Task, Unfit};
 use crate::{
     config::ExecConfig,
     domain::{
@@ -186,6 +186,10 @@ impl Provider for Exec {
 
     fn reads(&self, _: Preset<'_>, input: &str) -> bool {
         command::reads(&self.config.args, self.config.prompt, input)
+    }
+
+    fn check(&self, preset: Preset<'_>, _: &JsonMap) -> Vec<Unfit> {
+        preset.unread_of_feature(&[])
     }
 
     fn ready(&self) -> Result<(), String> {

@@ -37,6 +37,9 @@ const MAX_PICTURES: usize = 16;
 /// What no setting changes: the prompts of the job and the model of its feature.
 const OURS: [&str; 3] = ["input", "model", "prompt"];
 
+/// The same of a picture alone.
+const OURS_OF_PICTURES: [&str; 2] = ["n", "size"];
+
 /// A service that speaks the protocol.
 pub struct OpenAi {
     name: String,
@@ -138,22 +141,28 @@ impl Provider for OpenAi {
         self.config.repeatable
     }
 
-    fn check_feature(
-        &self,
-        media_type: MediaType,
-        model: Option<&str>,
-        settings: &JsonMap,
-    ) -> Vec<Unfit> {
-        if let (MediaType::Video, Some(videos)) = (media_type, &self.videos) {
-            return videos.check_feature(media_type, model, settings);
+    fn check(&self, preset: Preset<'_>, variables: &JsonMap) -> Vec<Unfit> {
+        if let (MediaType::Video, Some(videos)) = (preset.media_type, &self.videos) {
+            return videos.check(preset, variables);
         }
-        let ours = OURS.into_iter().filter(|key| settings.contains_key(*key));
-        let unfit = ours.map(|key| Unfit {
-            key: key.to_owned(),
-            of_variable: false,
-            expected: "left out: the job sets it".to_owned(),
-        });
-        unfit.collect()
+        let is_picture = preset.media_type == MediaType::Image;
+        let by_job = |key: &str| {
+            OURS.contains(&key)
+                || is_picture && OURS_OF_PICTURES.contains(&key)
+                || self.config.fields.get("seed").is_some_and(|it| it == key)
+        };
+        let by_configuration = |key: &str| match key {
+            "response_format" => self.config.response_format.is_some(),
+            "stream" | "partial_images" => self.config.partial_images > 0,
+            _ => false,
+        };
+        let by_configuration = |key: &str| is_picture && by_configuration(key);
+        let mut wrong = preset.unread(by_job, "the job sets it");
+        wrong.extend(preset.unread(
+            by_configuration,
+            "the configuration of the provider sets it",
+        ));
+        wrong
     }
 
     fn ready(&self) -> Result<(), String> {

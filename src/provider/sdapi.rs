@@ -200,14 +200,8 @@ impl Provider for SdApi {
         wrong
     }
 
-    fn check_feature(&self, _: MediaType, _: Option<&str>, settings: &JsonMap) -> Vec<Unfit> {
-        let own = body::OWN.iter().filter(|key| settings.contains_key(**key));
-        own.map(|key| Unfit {
-            key: (*key).to_owned(),
-            of_variable: false,
-            expected: "left out: the job says it".to_owned(),
-        })
-        .collect()
+    fn check(&self, preset: Preset<'_>, _: &JsonMap) -> Vec<Unfit> {
+        preset.unread(|key| body::OWN.contains(&key), "the job sets it")
     }
 
     async fn probe(&self) -> Result<(), ProviderError> {

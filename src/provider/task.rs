@@ -3,6 +3,7 @@
 
 mod auth;
 mod calls;
+mod check;
 mod form;
 mod kept;
 mod outputs;
@@ -108,22 +109,8 @@ impl Provider for TaskService {
         self.0.credentials(&call).map(|_| ())
     }
 
-    fn check_feature(
-        &self,
-        media_type: MediaType,
-        model: Option<&str>,
-        _settings: &JsonMap,
-    ) -> Vec<Unfit> {
-        let config = &self.0.config;
-        let path = config.profile.of(media_type).submit.path.as_ref();
-        let named = model.is_some() || config.model.is_some();
-        let lacks = !named && path.is_some_and(|path| path.names("model"));
-        let unfit = Unfit {
-            key: "model".to_owned(),
-            of_variable: false,
-            expected: "the name of a model, since the provider has none of its own".to_owned(),
-        };
-        lacks.then_some(unfit).into_iter().collect()
+    fn check(&self, preset: Preset<'_>, _: &JsonMap) -> Vec<Unfit> {
+        self.0.check(preset)
     }
 
     fn can_be_probed(&self) -> bool {

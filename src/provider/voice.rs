@@ -4,11 +4,11 @@ use std::{path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{Preset, Provider, ProviderError, Submitted, Task, exec::Exec};
+use super::{Preset, Provider, ProviderError, Submitted, Task, Unfit, exec::Exec};
 use crate::{
     config::{ExecConfig, ProviderLimits, VoiceConfig},
     domain::{
-        JobInput, MediaType,
+        JobInput, JsonMap, MediaType,
         command::{Argument, ProgressBy, PromptBy},
     },
 };
@@ -84,6 +84,10 @@ impl Provider for Voice {
 
     fn reads(&self, preset: Preset<'_>, input: &str) -> bool {
         self.all().any(|exec| exec.reads(preset, input))
+    }
+
+    fn check(&self, preset: Preset<'_>, _: &JsonMap) -> Vec<Unfit> {
+        preset.unread_of_feature(&["voice"])
     }
 
     fn ready(&self) -> Result<(), String> {

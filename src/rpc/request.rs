@@ -65,7 +65,7 @@ impl RequestService for Requests {
         let accepted = self.app.create_request(caller, draft.clone(), &checks);
         let (request, jobs) = accepted.await?;
         note_jobs(request.request.id, &jobs);
-        let warnings = self.app.warnings(&draft, &jobs);
+        let warnings = self.app.warnings(&draft, &jobs).await;
         call::note(Resource::Feature, request.request.feature_id);
         call::note(Resource::Template, request.request.template_id.unwrap_or(0));
         Ok(Response::new(proto::CreateRequestResponse {

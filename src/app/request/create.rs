@@ -9,7 +9,7 @@ use crate::{
     },
     entity::{feature, idempotency_key, job, request, template},
     media::Upload,
-    provider::{Preset, Unfit},
+    provider::{Place, Preset, Unfit},
     store::{self, Transaction, feature::Offered, request::Counted},
 };
 
@@ -118,17 +118,15 @@ impl App {
             return;
         }
         for unfit in provider.check(Preset::of_offer(offer), &variables) {
-            let Unfit { key, expected, .. } = unfit;
-            if unfit.of_variable {
-                checks.add(
-                    format!("input.variables.{key}"),
-                    Flaw::Malformed.says(format!("must be {expected}")),
-                );
-            } else {
-                checks.add(
-                    "template_id",
-                    Flaw::Malformed.says(format!("the template's style.{key} must be {expected}")),
-                );
+            let Unfit { key, expected, .. } = &unfit;
+            match unfit.place {
+                Place::Variable => checks.add(format!("input.variables.{key}"), unfit.problem()),
+                // What has no effect is told when it is written; a template that is there already goes on as before.
+                Place::Style if unfit.flaw != Flaw::NotSupported => {
+                    let words = format!("the template's style.{key} must be {expected}");
+                    checks.add("template_id", unfit.flaw.says(words));
+                }
+                Place::Style | Place::Model | Place::Settings => {}
             }
         }
     }

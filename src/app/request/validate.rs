@@ -15,7 +15,7 @@ pub struct ValidRequest {
     pub resolved: Resolved,
     /// Credits for all variations; 0 when the feature sets no price.
     pub cost: i64,
-    /// What of it would have no effect.
+    /// What of it would have no effect, and that no worker is known who would make it.
     pub warnings: Vec<Violation>,
 }
 
@@ -71,14 +71,15 @@ impl App {
         self.check_answers(&resolved, category).await?;
         let variations = i64::try_from(resolved.jobs.len()).map_err(Error::internal)?;
         let price = properties_of(&offered.feature)?.cost_per_generation;
-        let warnings = resolved
-            .jobs
-            .first()
-            .map(|job| self.warnings_of(draft, category, job));
+        let mut warnings = Vec::new();
+        if let Some(job) = resolved.jobs.first() {
+            warnings = self.warnings_of(draft, category, job);
+            warnings.extend(self.without_worker(category, job).await);
+        }
         Ok(ValidRequest {
             resolved,
             cost: price.saturating_mul(variations),
-            warnings: warnings.unwrap_or_default(),
+            warnings,
         })
     }
 }

@@ -1,8 +1,11 @@
-//! What of a request has no effect: refused where the feature says so, else told, before it is paid for and with its output.
+//! What of a request has no effect: refused where the feature says so, else told, before it is paid for and with its output. And
+//! that nobody is known who would make it.
 
 use crate::{
     app::App,
-    domain::{Checks, Flaw, JobInput, MediaType, Offer, RequestDraft, TemplateData, Violation},
+    domain::{
+        Checks, Flaw, JobInput, JobStatus, MediaType, Offer, RequestDraft, TemplateData, Violation,
+    },
     entity::job,
     provider::{MASK, Preset, Provider},
 };
@@ -114,12 +117,46 @@ fn unread_pictures<'a>(
 
 impl App {
     /// Of a request that was accepted with these jobs.
-    pub fn warnings(&self, draft: &RequestDraft, jobs: &[job::Model]) -> Vec<Violation> {
-        let read = |job: &job::Model| {
-            let input = serde_json::from_value(job.input_json.clone()).ok()?;
-            Some(self.warnings_of(draft, job.category, &input))
+    pub async fn warnings(&self, draft: &RequestDraft, jobs: &[job::Model]) -> Vec<Violation> {
+        let read = |job| serde_json::from_value(job).ok();
+        let first = jobs.first();
+        let first = first.and_then(|job| Some((job, read(job.input_json.clone())?)));
+        let Some((job, input)) = first else {
+            return Vec::new();
         };
-        jobs.first().and_then(read).unwrap_or_default()
+        let mut warnings = self.warnings_of(draft, job.category, &input);
+        if job.status == JobStatus::Pending {
+            warnings.extend(self.without_worker(job.category, &input).await);
+        }
+        warnings
+    }
+
+    /// That no worker which is known now has any of the job's providers. One may come later, so nothing is refused.
+    pub(super) async fn without_worker(
+        &self,
+        category: MediaType,
+        job: &JobInput,
+    ) -> Option<Violation> {
+        let has = |name: &str| self.providers.get(name).is_some();
+        if job.providers().any(has) {
+            return None;
+        }
+        // The request is accepted by now, whatever becomes of the question.
+        let announced = self.announced().await;
+        let announced = announced
+            .inspect_err(|error| tracing::warn!(%error, "cannot tell what the workers have"))
+            .ok()?;
+        let of_category = || announced.iter().filter(|it| it.category == category);
+        let known = |name: &str| of_category().any(|it| it.provider == name && it.is_known());
+        if job.providers().any(known) {
+            return None;
+        }
+        let name = job.provider.as_str();
+        let words = format!(
+            "names a feature whose generator {name:?} no worker has that is known now: its jobs wait until one comes"
+        );
+        let problem = Flaw::UnknownName.says(words).found(name);
+        Some(Violation::new("feature_id", problem))
     }
 
     /// What the provider does not read of what the request itself gives, and leaves out of the prompt. Nothing if this process

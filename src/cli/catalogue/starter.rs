@@ -99,15 +99,10 @@ fn fit(entry: &mut CatalogueFeature, maker: &dyn Provider) -> bool {
     let Some(category) = entry.feature.category else {
         return false;
     };
-    let settings = &entry.feature.properties.settings;
+    let properties = &entry.feature.properties;
+    let feature = Preset::of_feature(category, &properties.model, &properties.settings);
     let reads = |template: &TemplateDraft, input: &str| {
-        let style = &template.data.style;
-        let preset = Preset {
-            media_type: category,
-            settings,
-            style,
-        };
-        maker.reads(preset, input)
+        maker.reads(feature.styled(&template.data.style), input)
     };
     for template in &mut entry.templates {
         if !reads(template, "negative_prompt") {

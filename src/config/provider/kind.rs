@@ -109,18 +109,23 @@ impl Kind for Credential {
     const SECRET: bool = true;
 
     fn read(literal: &Literal) -> Result<Self::Value, String> {
-        let key = match literal {
-            Literal::Text(text) => match text.split_once(':') {
-                Some(("file", path)) => std::fs::read_to_string(path).ok(),
-                Some(("env", name)) => std::env::var(name).ok(),
-                _ => Some(text.clone()),
-            },
-            _ => None,
+        const KEY: &str = r#"a key, "file:PATH" of a file that can be read, or "env:NAME" of a variable that is set"#;
+        let Literal::Text(text) = literal else {
+            return Err(KEY.to_owned());
+        };
+        let (key, expected) = match text.split_once(':') {
+            Some(("file", path)) => (
+                std::fs::read_to_string(path).ok(),
+                format!("{KEY}; the file {path} is empty or cannot be read"),
+            ),
+            Some(("env", name)) => (
+                std::env::var(name).ok(),
+                format!("{KEY}; the variable {name} is empty or not set"),
+            ),
+            _ => (Some(text.clone()), KEY.to_owned()),
         };
         let key = key.map(|key| key.trim().to_owned());
-        let key = key.filter(|key| !key.is_empty()).ok_or(
-            r#"a key, "file:PATH" of a file that can be read, or "env:NAME" of a variable that is set"#,
-        )?;
+        let key = key.filter(|key| !key.is_empty()).ok_or(expected)?;
         Ok(key.into())
     }
 

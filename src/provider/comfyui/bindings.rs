@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::workflow::unfit;
 use crate::{
     domain::{Flaw, JsonMap, Problem},
     provider::{Inputs, Unfit},
@@ -47,12 +46,13 @@ pub(super) fn read(level: &JsonMap) -> Result<Bindings, Unfit> {
             places => serde_json::from_value(places.clone()).ok(),
         };
         let expected = "a place such as \"6.inputs.text\", or a list of places";
-        let places = places.ok_or_else(|| unfit(&format!("bindings.{input}"), expected))?;
+        let places =
+            places.ok_or_else(|| Unfit::setting(&format!("bindings.{input}"), expected))?;
         Ok((input.clone(), places))
     };
     match bindings {
         Value::Object(bindings) => bindings.iter().map(places).collect(),
-        _ => Err(unfit("bindings", "places by the names of inputs")),
+        _ => Err(Unfit::setting("bindings", "places by the names of inputs")),
     }
 }
 

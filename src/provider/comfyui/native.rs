@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock};
 use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::{ComfyUi, outputs, vanished, workflow::Classes};
+use super::{ComfyUi, classes::Classes, outputs, vanished};
 use crate::{
     domain::JsonMap,
     provider::{
@@ -230,7 +230,7 @@ pub(super) async fn learn(
     let request = api.request(Method::GET, "object_info")?;
     let told = api.send(request, Effect::Asks).await?;
     let told = match serde_json::from_slice(&told.body) {
-        Ok(Value::Object(told)) => Classes::new(told),
+        Ok(Value::Object(told)) => Classes::new(&told),
         _ => {
             let detail = "object_info is no JSON object: this is no ComfyUI".to_owned();
             return Err(ProviderError::Failed(detail));

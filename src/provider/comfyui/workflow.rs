@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::bindings::{self, Bindings, FAMILIES, INPUTS};
 use crate::{
@@ -93,9 +93,11 @@ impl Library {
             Value::String(name) => self.files.get(name).cloned().ok_or_else(|| {
                 let names: Vec<_> = self.files.keys().map(String::as_str).collect();
                 let expected = format!("a file of the provider: {}", names.join(", "));
-                unfit("workflow", &expected)
+                Unfit::setting("workflow", &expected)
             }),
-            workflow => as_nodes(workflow).map_err(|expected| unfit("workflow", &expected)),
+            workflow => {
+                as_nodes(workflow).map_err(|expected| Unfit::setting("workflow", &expected))
+            }
         }
     }
 
@@ -110,20 +112,14 @@ impl Library {
         let unbound = level.keys().filter(|key| {
             !OWN_KEYS.contains(&key.as_str()) && !graph.takes(&format!("settings.{key}"))
         });
-        let unbound =
-            unbound.map(|key| unfit(key, &format!("left out, or bound as settings.{key}")));
-        let misfits = graph.misfits("settings.", level).into_iter();
-        let misfits = misfits.map(|(key, expected)| unfit(&key, expected));
+        let unbound = unbound.map(|key| {
+            Unfit::setting(key, format!("left out, or bound as settings.{key}")).unread()
+        });
         let wrong = graph.check().into_iter();
-        wrong.chain(unbound).chain(misfits).collect()
-    }
-}
-
-pub(super) fn unfit(key: &str, expected: &str) -> Unfit {
-    Unfit {
-        key: key.to_owned(),
-        of_variable: false,
-        expected: expected.to_owned(),
+        wrong
+            .chain(unbound)
+            .chain(graph.misfits("settings.", level))
+            .collect()
     }
 }
 
@@ -158,6 +154,13 @@ impl Graph {
         self.bindings.contains_key(input)
     }
 
+    /// The nodes and their inputs that take an input.
+    pub(super) fn places(&self, input: &str) -> impl Iterator<Item = (&Value, &str)> {
+        let places = self.bindings.get(input).into_iter().flatten();
+        let split = places.filter_map(|place| split(place));
+        split.filter_map(|(node, input)| Some((self.nodes.get(node)?, input)))
+    }
+
     fn held(&self, place: &str) -> Option<&Value> {
         let (node, input) = split(place)?;
         self.nodes.get(node)?["inputs"].get(input)
@@ -175,7 +178,7 @@ impl Graph {
                 let names: Vec<_> = INPUTS.iter().map(|(name, _)| *name).collect();
                 let families = FAMILIES.map(|family| format!("{family}NAME"));
                 let expected = format!("one of {}, {}", names.join(", "), families.join(", "));
-                wrong.push(unfit(&key, &expected));
+                wrong.push(Unfit::setting(&key, &expected));
                 continue;
             }
             for place in places {
@@ -188,30 +191,20 @@ impl Graph {
                     (Some(held), Some((_, false))) if !held.is_string() => "where a text is held",
                     _ => continue,
                 };
-                wrong.push(unfit(&key, &format!("{expected}, not {place}")));
+                wrong.push(Unfit::setting(&key, &format!("{expected}, not {place}")));
             }
         }
         if !self.takes("seed") && self.prefixes().next().is_none() {
             let expected = "where the seed goes: without it, and without any filename_prefix, ComfyUI answers like prompts \
                             with one and the same file";
-            wrong.push(unfit("bindings.seed", expected));
+            wrong.push(Unfit::setting("bindings.seed", expected));
         }
         wrong
     }
 
-    /// Those of these variables of a template that their places cannot hold.
-    pub(super) fn check_variables(&self, variables: &JsonMap) -> Vec<Unfit> {
-        let misfits = self.misfits("variables.", variables).into_iter();
-        let misfits = misfits.map(|(key, expected)| Unfit {
-            of_variable: true,
-            ..unfit(&key, expected)
-        });
-        misfits.collect()
-    }
-
     /// Those of these values of a family of inputs that their places cannot hold, with what they can. Pictures are uploaded
     /// later.
-    fn misfits(&self, family: &str, values: &JsonMap) -> Vec<(String, &'static str)> {
+    pub(super) fn misfits(&self, family: &str, values: &JsonMap) -> Vec<Unfit> {
         let is_picture = |value: &Value| value.is_object();
         let values = values.iter().filter(|(_, value)| !is_picture(value));
         let misfits = values.filter_map(|(name, value)| {
@@ -223,7 +216,7 @@ impl Graph {
                 Value::Bool(_) => "true or false",
                 _ => "a text",
             };
-            Some((name.clone(), expected))
+            Some(Unfit::setting(name, expected))
         });
         misfits.collect()
     }
@@ -350,49 +343,6 @@ fn fitting(held: &Value, value: &Value, is_picture: bool) -> Option<Value> {
         | (Value::String(_), Value::String(_))
         | (Value::Bool(_), Value::Bool(_)) => Some(value.clone()),
         _ => None,
-    }
-}
-
-/// What a server tells of its classes of nodes, as far as it is needed.
-pub(super) struct Classes(Map<String, Value>);
-
-impl Classes {
-    pub(super) fn new(object_info: Map<String, Value>) -> Self {
-        let keep = |(name, class): (String, Value)| {
-            let required = match &class["input"]["required"] {
-                Value::Object(inputs) => inputs.keys().cloned().collect::<Vec<_>>(),
-                _ => Vec::new(),
-            };
-            (name, json!(required))
-        };
-        Self(object_info.into_iter().map(keep).collect())
-    }
-
-    /// What the server would refuse.
-    pub(super) fn check(&self, graph: &Graph) -> Vec<Unfit> {
-        let mut wrong = Vec::new();
-        for (id, node) in &graph.nodes {
-            let class = node["class_type"].as_str().unwrap_or_default();
-            let Some(required) = self.0.get(class) else {
-                let expected = format!("of nodes that the server has, which has no {class} ({id})");
-                wrong.push(unfit("workflow", &expected));
-                continue;
-            };
-            let inputs = node["inputs"].as_object();
-            let has = |name: &str| {
-                let part = format!("{name}.");
-                let is_it = |own: &String| own == name || own.starts_with(&part);
-                inputs.is_some_and(|inputs| inputs.keys().any(is_it))
-            };
-            for name in required.as_array().into_iter().flatten() {
-                let name = name.as_str().unwrap_or_default();
-                if !has(name) {
-                    let expected = format!("whole: node {id} ({class}) lacks its input {name}");
-                    wrong.push(unfit("workflow", &expected));
-                }
-            }
-        }
-        wrong
     }
 }
 

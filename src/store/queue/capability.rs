@@ -36,6 +36,11 @@ pub struct Announced {
 }
 
 impl Announced {
+    /// Whether there is a worker that has the provider, ready or not.
+    pub fn is_known(&self) -> bool {
+        self.lately || self.missing.is_some()
+    }
+
     /// Whether no worker has the provider but those whose service does not answer.
     pub fn is_away(&self) -> bool {
         !self.lately && self.missing.as_deref() == Some(AWAY)

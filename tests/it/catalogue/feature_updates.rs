@@ -162,7 +162,7 @@ fn other_feature(old: &Feature) -> Feature {
         category: MediaType::Audio.into(),
         system_prompt: "Be brief.".to_owned(),
         properties: Some(FeatureProperties {
-            provider: String::new(),
+            provider: "elsewhere".to_owned(),
             model: String::new(),
             settings: None,
             fallbacks: vec![],

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use atelier::config::ProviderConfig;
 use atelier::domain::AddressRules;
-use atelier::provider::Provider;
 use atelier::provider::comfyui::ComfyUi;
+use atelier::provider::{Place, Preset, Provider};
 use atelier::rpc::proto::{
     CancelJobRequest, CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest,
     FeatureProperties, GenerationInput, Job, JobStatus, LoraWeights, Media, MediaRole, MediaType,
@@ -176,6 +176,26 @@ async fn asked(server: &TestServer, category: MediaType, settings: Value) -> Job
     server.create(request_for(feature.id)).await.1.remove(0)
 }
 
+/// Until the server has heard what there is at ComfyUI.
+async fn until_told(server: &TestServer) {
+    let mut probe = feature(
+        MediaType::Image,
+        json!({ "checkpoint": "of-nobody.safetensors" }),
+    );
+    probe.validate_only = true;
+    within(async {
+        while server
+            .features()
+            .create_feature(probe.clone())
+            .await
+            .is_ok()
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
 /// A message of the job's progress beyond this fraction.
 async fn progressed(server: &TestServer, id: i64, beyond: f64) -> Job {
     let mut watch = server.watch(id).await;
@@ -343,6 +363,56 @@ on_both_databases! {
         refused.says(field, "must be a number");
         server.made(asked("0.5")).await;
         assert_eq!(service.workflows()[0]["3"]["inputs"]["denoise"], json!(0.5));
+    }
+
+    async fn a_key_without_effect_and_a_value_that_the_server_does_not_have_are_refused_where_they_are_written(db: TestDatabase) {
+        let service = Service::start(Spoken::Native, Vec::new()).await;
+        let server = service.server(&db, &[]).await;
+        until_told(&server).await;
+        let none = "one of what the server has (v1-5-pruned-emaonly.safetensors, too-large.safetensors, broken.safetensors)";
+        let unlisted = format!("must be {none}, not \"other\"");
+        let named = server.add_feature(feature(MediaType::Image, json!({}))).await.id;
+        for (key, set, words) in [
+            ("stepz", json!(4), "must be left out, or bound as settings.stepz"),
+            ("steps", json!("abc"), "must be a number"),
+            ("checkpoint", json!("other"), &unlisted[..]),
+        ] {
+            let set = json!({ key: set });
+            let refused = refusal(server.features().create_feature(feature(MediaType::Image, set.clone())).await);
+            let field = format!("properties.settings.{key}");
+            refused.of_fields([&field[..]]);
+            refused.says(&field, words);
+            let mut wrong = plain_template(named, "look");
+            wrong.template_data.get_or_insert_default().style = Some(structure(&set));
+            let refused = refusal(server.templates().create_template(wrong).await);
+            let field = format!("template_data.style.{key}");
+            refused.of_fields([&field[..]]);
+            refused.says(&field, words);
+        }
+
+        let mut chosen = feature(MediaType::Image, json!({ "bindings": { "model": "4.inputs.ckpt_name" } }));
+        chosen.properties.get_or_insert_default().model = "other".to_owned();
+        let refused = refusal(server.features().create_feature(chosen.clone()).await);
+        refused.of_fields(["properties.model"]);
+        refused.says("properties.model", &unlisted);
+        chosen.properties.get_or_insert_default().model = "v1-5-pruned-emaonly.safetensors".to_owned();
+        server.add_feature(chosen).await;
+
+        let bindings = json!({ "bindings": { "variables.sampler": "3.inputs.sampler_name" } });
+        let feature = server.add_feature(feature(MediaType::Image, bindings)).await.id;
+        let mut template = plain_template(feature, "sampled");
+        let kind = TemplateVariableType::String.into();
+        template.template_data.get_or_insert_default().variables =
+            vec![TemplateVariable { name: "sampler".to_owned(), r#type: kind, ..Default::default() }];
+        let template_id = Some(server.add_template(template).await.id);
+        let asked = |sampler: &str| {
+            let variables = [("sampler".to_owned(), value(&json!(sampler)))].into();
+            let input = Some(GenerationInput { variables, ..Default::default() });
+            CreateRequestRequest { input, template_id, ..request_for(feature) }
+        };
+        refusal(server.requests().create_request(asked("slow")).await).of_fields(["input.variables.sampler"]);
+        server.made(asked("ddim")).await;
+        assert_eq!(service.submissions().len(), 1);
     }
 
     async fn a_picture_that_falls_back_to_a_workflow_without_a_place_fails_the_job_before_anything_is_sent(db: TestDatabase) {
@@ -638,17 +708,23 @@ async fn a_probe_makes_nothing_and_learns_what_the_server_could_run() {
         };
         let image = atelier::domain::MediaType::Image;
         assert_eq!(
-            provider.check_feature(image, None, &settings("SaveImage")),
+            provider.check(
+                Preset::of_feature(image, "", &settings("SaveImage")),
+                &Map::new()
+            ),
             []
         );
-        let found = provider.check_feature(image, Some("a model"), &settings("SaveNothing"));
-        let keys: Vec<_> = found.iter().map(|unfit| unfit.key.as_str()).collect();
+        let found = provider.check(
+            Preset::of_feature(image, "a model", &settings("SaveNothing")),
+            &Map::new(),
+        );
+        let places: Vec<_> = found.iter().map(|unfit| unfit.place).collect();
         let expected = if spoken == Spoken::V2 {
-            vec!["model"]
+            vec![Place::Model]
         } else {
-            vec!["workflow", "model"]
+            vec![Place::Settings, Place::Model]
         };
-        assert_eq!(keys, expected, "{spoken:?}");
+        assert_eq!(places, expected, "{spoken:?}");
         assert!(service.submissions().is_empty());
     }
 }

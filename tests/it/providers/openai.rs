@@ -14,7 +14,7 @@ use atelier::stand_in::{Fault, Protocol, StandIn, Step};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 
-use crate::support::client::{request_for, scripted_feature};
+use crate::support::client::{plain_template, request_for, scripted_feature};
 use crate::support::database::on_both_databases;
 use crate::support::link_host::{LinkHost, picture};
 use crate::support::process::Process;
@@ -22,6 +22,7 @@ use crate::support::provider::{
     QUICK_VIDEOS, answer, elsewhere, fetcher, labelled, make, on, patience, provider, stand_in,
     task,
 };
+use crate::support::refusal::refusal;
 use crate::support::server::{TestServer, within};
 use crate::support::structure::{structure, value};
 
@@ -54,6 +55,38 @@ fn feature(category: MediaType) -> CreateFeatureRequest {
 }
 
 on_both_databases! {
+    async fn what_the_job_or_the_configuration_sets_is_refused_in_settings_and_in_a_style(db: TestDatabase) {
+        let service = stand_in(Protocol::OpenAi, Vec::new()).await;
+        let settings = ["partial_images=2", "response_format=b64_json", r#"fields={ seed = "random" }"#];
+        let server = TestServer::start_with(&db, configure(&service, &settings)).await;
+        let by_job = "must be left out: the job sets it";
+        let by_table = "must be left out: the configuration of the provider sets it";
+        let ours = [
+            ("prompt", by_job), ("model", by_job), ("input", by_job), ("n", by_job), ("size", by_job), ("random", by_job),
+            ("stream", by_table), ("partial_images", by_table), ("response_format", by_table),
+        ];
+        let named = server.add_feature(feature(MediaType::Image)).await.id;
+        for (key, words) in ours {
+            let set = structure(&json!({ "quality": "high", key: "x" }));
+            let mut wrong = CreateFeatureRequest { name: "other".to_owned(), ..feature(MediaType::Image) };
+            wrong.properties.get_or_insert_default().settings = Some(set.clone());
+            let refused = refusal(server.features().create_feature(wrong).await);
+            let field = format!("properties.settings.{key}");
+            refused.of_fields([&field[..]]);
+            refused.says(&field, words);
+            let mut wrong = plain_template(named, "look");
+            wrong.template_data.get_or_insert_default().style = Some(set);
+            let refused = refusal(server.templates().create_template(wrong).await);
+            let field = format!("template_data.style.{key}");
+            refused.of_fields([&field[..]]);
+            refused.says(&field, words);
+        }
+        // Speech has a size of its own, if any.
+        let mut spoken = feature(MediaType::Audio);
+        spoken.properties.get_or_insert_default().settings = Some(structure(&json!({ "n": 1, "stream": false })));
+        server.add_feature(spoken).await;
+    }
+
     async fn a_picture_is_made_of_what_the_feature_and_the_request_say(db: TestDatabase) {
         let service = stand_in(Protocol::OpenAi, Vec::new()).await;
         let settings = [
@@ -327,7 +360,17 @@ fn a_key_may_stand_in_a_file() {
         .unwrap_err()
         .to_string();
     assert!(told.contains("providers.service.api_key"), "{told}");
-    assert!(load("api_key=env:NOT_SET_ANYWHERE".to_owned()).is_err());
+    assert!(
+        told.contains("the file /nowhere is empty or cannot be read"),
+        "{told}"
+    );
+    let told = load("api_key=env:NOT_SET_ANYWHERE".to_owned())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        told.contains("the variable NOT_SET_ANYWHERE is empty or not set"),
+        "{told}"
+    );
 }
 
 #[tokio::test]

@@ -153,6 +153,29 @@ on_both_databases! {
         }
     }
 
+    async fn what_the_job_sets_is_refused_in_settings_and_in_a_style_and_a_template_from_before_goes_on(db: TestDatabase) {
+        let service = stand_in(Protocol::SdApi, Vec::new()).await;
+        let server = TestServer::start_with(&db, configure(&service, "", &[])).await;
+        let mut wrong = feature("wrong");
+        let set = structure(&json!({ "steps": 4, "mask": "x" }));
+        wrong.properties.get_or_insert_default().settings = Some(set.clone());
+        refusal(server.features().create_feature(wrong).await).of_fields(["properties.settings.mask"]);
+
+        let mut asked = asked(&server, "right", GenerationInput::default()).await;
+        let mut template = plain_template(asked.feature_id, "look");
+        template.template_data.get_or_insert_default().style = Some(set);
+        let refused = refusal(server.templates().create_template(template.clone()).await);
+        refused.of_fields(["template_data.style.mask"]);
+        refused.says("template_data.style.mask", "must be left out: the job sets it");
+
+        // Such a template is left out of what is sent, as ever.
+        change_provider(&server, asked.feature_id, "elsewhere").await;
+        asked.template_id = Some(server.add_template(template).await.id);
+        change_provider(&server, asked.feature_id, "service").await;
+        server.made(asked).await;
+        assert_eq!(drawing(&service)[0].body.get("mask"), None);
+    }
+
     async fn a_lora_whose_name_cannot_stand_in_a_prompt_is_refused_with_its_field(db: TestDatabase) {
         let service = stand_in(Protocol::SdApi, Vec::new()).await;
         let server = TestServer::start_with(&db, configure(&service, "", &["loras=true"])).await;
@@ -178,7 +201,7 @@ on_both_databases! {
         let service = stand_in(Protocol::SdApi, Vec::new()).await;
         let server = TestServer::start_with(&db, configure(&service, "", &["loras=true"])).await;
         let mut asked = asked(&server, "lora", GenerationInput::default()).await;
-        change_provider(&server, asked.feature_id, "builtin").await;
+        change_provider(&server, asked.feature_id, "elsewhere").await;
         let mut template = plain_template(asked.feature_id, "styled");
         let weights = [("a:b".to_owned(), 1.0)].into();
         template.template_data.get_or_insert_default().defaults =

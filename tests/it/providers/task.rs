@@ -19,7 +19,7 @@ use serde_json::json;
 use sha2::Sha256;
 use uuid::Uuid;
 
-use crate::support::client::{request_for, scripted_feature};
+use crate::support::client::{plain_template, request_for, scripted_feature};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::process::Process;
 use crate::support::provider::{
@@ -144,7 +144,7 @@ on_both_databases! {
         let service = service("fal", Vec::new()).await;
         let server = server(&db, "fal", &service, &[]).await;
         let mut feature = feature("poster", MediaType::Image, "owner/painter/dev");
-        let settings = structure(&json!({ "num_inference_steps": 4, "prompt": "another" }));
+        let settings = structure(&json!({ "num_inference_steps": 4, "negative_prompt": "snow" }));
         feature.properties.as_mut().unwrap().settings = Some(settings);
         let input = GenerationInput { seed: Some(7), negative_prompt: Some("rain".to_owned()), ..Default::default() };
         let ended = make(&server, feature, input).await;
@@ -166,6 +166,35 @@ on_both_databases! {
             assert_eq!(body[field], expected, "{field}");
         }
         assert_eq!(body.get("image_url"), None);
+    }
+
+    async fn a_model_that_leaves_its_path_and_a_key_that_the_profile_fills_in_are_refused_with_their_fields(db: TestDatabase) {
+        let service = service("fal", Vec::new()).await;
+        let server = server(&db, "fal", &service, &[]).await;
+        for model in ["../../x", "a//b", "owner/..", "/"] {
+            let refused = refusal(server.features().create_feature(feature("path", MediaType::Image, model)).await);
+            refused.of_fields(["properties.model"]);
+            assert!(refused.descriptions[0].contains("a name for the path"), "{model}: {:?}", refused.descriptions);
+        }
+        let named = server.add_feature(picture("named")).await.id;
+        for key in ["prompt", "seed", "image_size"] {
+            let words = "must be left out: the profile of the provider fills it in";
+            // What only some requests say may have a value for the others.
+            let set = structure(&json!({ "guidance_scale": 3, "negative_prompt": "rain", key: 1 }));
+            let mut wrong = picture("wrong");
+            wrong.properties.get_or_insert_default().settings = Some(set.clone());
+            let refused = refusal(server.features().create_feature(wrong).await);
+            let field = format!("properties.settings.{key}");
+            refused.of_fields([&field[..]]);
+            refused.says(&field, words);
+            let mut wrong = plain_template(named, "look");
+            wrong.template_data.get_or_insert_default().style = Some(set);
+            let refused = refusal(server.templates().create_template(wrong).await);
+            let field = format!("template_data.style.{key}");
+            refused.of_fields([&field[..]]);
+            refused.says(&field, words);
+        }
+        assert_eq!(service.calls().len(), 0);
     }
 
     async fn each_fault_has_its_outcome_and_its_number_of_submissions(db: TestDatabase) {
@@ -607,9 +636,36 @@ async fn a_wrong_profile_is_told_when_the_configuration_is_read() {
             vec!["kind=task", "profile=fal", r#"makes=["image", "smell"]"#],
             "providers.service.makes",
         ),
+        (
+            vec!["kind=task", "profile=kling", "api_key=x"],
+            "providers.service.api_secret",
+        ),
+        (
+            vec![
+                "kind=task",
+                "profile=kling",
+                "api_key=x",
+                "api_secret=env:NOT_SET_ANYWHERE",
+            ],
+            "the variable NOT_SET_ANYWHERE is empty or not set",
+        ),
+        (
+            vec![
+                "kind=task",
+                "profile=kling",
+                "api_key=env:NOT_SET_ANYWHERE",
+                "api_secret=x",
+            ],
+            "providers.service.api_key",
+        ),
     ] {
         let wrong = try_provider(&table).unwrap_err();
         assert!(wrong.contains(told), "{told}: {wrong}");
+        assert_eq!(
+            wrong.matches("\n  providers.service.").count(),
+            1,
+            "{told}: {wrong}"
+        );
     }
 }
 

@@ -1,17 +1,24 @@
-//! What of a request has no effect: told before it is paid for.
+//! What of a request has no effect, or waits for nobody who is known: told before it is paid for.
 
+use std::time::Duration;
+
+use atelier::config::Config;
 use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, FeatureProperties, GenerationInput, LoraWeights,
-    MediaType, Warning,
+    MediaType, ProviderFallback, Warning,
 };
+use atelier::server::Role;
 use serde_json::json;
 use tonic_types::StatusExt;
 
 use crate::support::client::{plain_template, request_for};
 use crate::support::database::on_both_databases;
+use crate::support::provider::provider;
 use crate::support::refusal::refusal;
-use crate::support::server::TestServer;
+use crate::support::server::{TestServer, within};
 use crate::support::structure::{structure, value};
+
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 on_both_databases! {
     async fn what_the_generator_does_not_read_or_show_is_warned_of_before_and_after(db: TestDatabase) {
@@ -68,6 +75,54 @@ on_both_databases! {
             refusal(server.requests().create_request(asked).await).of_fields(["user_media_urls", "input.cfg_scale"]);
         }
         server.made(request_for(strict)).await;
+    }
+
+    async fn a_generator_that_no_worker_is_known_to_have_is_warned_of_and_not_refused(db: TestDatabase) {
+        let api = TestServer::start_api(&db).await;
+        let named = |name: &str, provider: &str| CreateFeatureRequest {
+            properties: Some(FeatureProperties { provider: provider.to_owned(), ..Default::default() }),
+            ..drawn_as(name)
+        };
+        let feature = api.add_feature(named("mistaken", "opnai")).await.id;
+        for validate_only in [true, false] {
+            let told = warnings(&api, CreateRequestRequest { validate_only, ..request_for(feature) }).await;
+            let told: Vec<_> = told.into_iter().map(|it| (it.field, it.reason, it.detail.unwrap().found)).collect();
+            assert_eq!(told, [("feature_id".to_owned(), "UNKNOWN_NAME".to_owned(), "opnai".to_owned())]);
+        }
+
+        // One that another process runs is known by what that says of itself.
+        let studio = provider(&["kind=openai", "base_url=http://127.0.0.1:9", r#"makes=["image"]"#]);
+        let configure = |config: &mut Config| { config.providers.insert("opnai".to_owned(), studio); };
+        let worker = api.beside(Role::Worker, &db, configure).await;
+        within(async {
+            let asked = || CreateRequestRequest { validate_only: true, ..request_for(feature) };
+            while !warnings(&api, asked()).await.is_empty() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        }).await;
+        worker.stop().await;
+
+        // A spare one is enough.
+        let mut spared = named("spared", "nobody");
+        spared.properties.get_or_insert_default().fallbacks =
+            vec![ProviderFallback { provider: "builtin".to_owned(), ..Default::default() }];
+        let spared = api.add_feature(spared).await.id;
+        assert_eq!(warnings(&api, request_for(spared)).await, []);
+    }
+
+    async fn what_builtin_does_not_read_is_refused_when_the_feature_is_written(db: TestDatabase) {
+        let server = TestServer::start_api(&db).await;
+        let mut feature = drawn(MediaType::Image);
+        let properties = feature.properties.get_or_insert_default();
+        properties.model = "painter-3".to_owned();
+        properties.settings = Some(structure(&json!({ "quality": "high" })));
+        let refused = refusal(server.features().create_feature(feature.clone()).await);
+        refused.of_fields(["properties.model", "properties.settings.quality"]);
+        refused.says("properties.model", "must be left out: the generator has no models to choose from");
+        feature.properties.get_or_insert_default().provider = "voice".to_owned();
+        feature.category = MediaType::Audio.into();
+        let refused = refusal(server.features().create_feature(feature).await);
+        refused.of_fields(["properties.model", "properties.settings.quality"]);
     }
 
     async fn a_mask_is_refused_where_nothing_has_a_place_for_it(db: TestDatabase) {
@@ -140,6 +195,13 @@ async fn warnings(server: &TestServer, asked: CreateRequestRequest) -> Vec<Warni
 
 async fn builtin(server: &TestServer, category: MediaType) -> i64 {
     server.add_feature(drawn(category)).await.id
+}
+
+fn drawn_as(name: &str) -> CreateFeatureRequest {
+    CreateFeatureRequest {
+        name: name.to_owned(),
+        ..drawn(MediaType::Image)
+    }
 }
 
 fn drawn(category: MediaType) -> CreateFeatureRequest {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::provider::comfyui::classes::Classes;
 
 fn library(workflow: Option<&str>, bindings: Value) -> Library {
     let file = include_bytes!("../../../../examples/comfyui/text-to-image.json");
@@ -167,7 +168,7 @@ fn a_server_without_a_class_or_with_further_inputs_is_told() {
         "KSampler": { "input": { "required": { "seed": ["INT"], "eta": ["FLOAT"] } } }, "CheckpointLoaderSimple": {},
         "CLIPTextEncode": { "input": {} }, "EmptyLatentImage": {}, "VAEDecode": null,
     });
-    let classes = Classes::new(map(told));
+    let classes = Classes::new(&map(told));
     let library = library(Some("text-to-image.json"), json!({}));
     let found = classes.check(&library.graph(&[]).unwrap().unwrap());
     let found: Vec<_> = found.iter().map(|it| it.expected.as_str()).collect();
