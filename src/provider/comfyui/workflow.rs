@@ -191,7 +191,7 @@ impl Graph {
                     (Some(held), Some((_, false))) if !held.is_string() => "where a text is held",
                     _ => continue,
                 };
-                wrong.push(Unfit::setting(&key, &format!("{expected}, not {place}")));
+                wrong.push(Unfit::setting(&key, format!("{expected}, not {place}")));
             }
         }
         if !self.takes("seed") && self.prefixes().next().is_none() {
