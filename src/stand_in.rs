@@ -167,14 +167,12 @@ impl StandIn {
 
     /// All calls so far but those that ask for them.
     pub fn calls(&self) -> Vec<Call> {
-        let calls = self.desk.calls.lock();
-        calls.unwrap_or_else(PoisonError::into_inner).clone()
+        all(&self.desk.calls)
     }
 
     /// All calls back so far.
     pub fn callbacks(&self) -> Vec<Callback> {
-        let callbacks = self.desk.callbacks.lock();
-        callbacks.unwrap_or_else(PoisonError::into_inner).clone()
+        all(&self.desk.callbacks)
     }
 
     /// Runs until it fails.
@@ -273,11 +271,14 @@ async fn file(State(desk): State<Arc<Desk>>, Path(number): Path<usize>) -> Respo
 }
 
 async fn told(State(desk): State<Arc<Desk>>) -> Json<Vec<Call>> {
-    let calls = desk.calls.lock();
-    Json(calls.unwrap_or_else(PoisonError::into_inner).clone())
+    Json(all(&desk.calls))
 }
 
 async fn called_back(State(desk): State<Arc<Desk>>) -> Json<Vec<Callback>> {
-    let callbacks = desk.callbacks.lock();
-    Json(callbacks.unwrap_or_else(PoisonError::into_inner).clone())
+    Json(all(&desk.callbacks))
+}
+
+fn all<T: Clone>(noted: &Mutex<Vec<T>>) -> Vec<T> {
+    let noted = noted.lock();
+    noted.unwrap_or_else(PoisonError::into_inner).clone()
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::{
     domain::with_causes,
     provider::{Output, Polled, ProviderError, Task, clean},
-    store::queue,
+    store::{job_answer, queue},
 };
 
 use super::{
@@ -97,13 +99,14 @@ impl Submission<'_> {
         if self.provider.can_be_asked() {
             return self.provider.poll(&self.task, task_id).await;
         }
-        let told = self.app.answer_of(self.job.id, &self.task.submission_key);
-        let answer = told.await.map_err(|error| ProviderError::Transient {
+        let (db, key) = (self.app.store.reader(), &self.task.submission_key);
+        let answer = job_answer::find(db, self.job.id, key).await;
+        let answer = answer.map_err(|error| ProviderError::Transient {
             detail: with_causes(&error),
             retry_after: None,
         })?;
         let task = Task {
-            answer,
+            answer: answer.map(Bytes::from),
             ..self.task.clone()
         };
         self.provider.poll(&task, task_id).await

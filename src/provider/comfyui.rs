@@ -255,7 +255,7 @@ impl Provider for ComfyUi {
         };
         let classes = self.classes.read().unwrap_or_else(PoisonError::into_inner);
         let judge = Judge {
-            library: &parts.workflows,
+            workflows: &parts.workflows,
             classes: classes.as_ref(),
         };
         let wrong = judge.check(preset, variables);

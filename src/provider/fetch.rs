@@ -144,16 +144,8 @@ impl Fetcher {
     /// # Errors
     /// When they do not.
     pub fn request(&self, method: Method, url: &Url) -> Result<RequestBuilder, FetchError> {
-        self.check(url)?;
+        self.judge(url)?;
         Ok(self.client.request(method, url.clone()))
-    }
-
-    /// Whether a file could be got from there, as far as that can be told without asking.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn judge(&self, url: &Url) -> Result<(), FetchError> {
-        self.check(url)
     }
 
     /// The same of the addresses that its name has, for a link that a service is to follow. One that has none here may have
@@ -162,7 +154,7 @@ impl Fetcher {
     /// # Errors
     /// Why not.
     pub async fn judge_resolved(&self, url: &Url) -> Result<(), FetchError> {
-        self.check(url)?;
+        self.judge(url)?;
         let Some(Host::Domain(name)) = url.host() else {
             return Ok(());
         };
@@ -222,7 +214,7 @@ impl Fetcher {
         let request = match self.own_of(url) {
             Some(own) => own.client.get(url.clone()).headers(own.headers.clone()),
             None => {
-                self.check(url)?;
+                self.judge(url)?;
                 self.client.get(url.clone())
             }
         };
@@ -230,8 +222,12 @@ impl Fetcher {
         answer.map_err(|error| FetchError::of_client(url, error))
     }
 
-    /// What the resolver does not see: addresses without a name.
-    fn check(&self, url: &Url) -> Result<(), FetchError> {
+    /// Whether a file could be got from there, as far as that can be told without a resolver: it does not see addresses without
+    /// a name.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn judge(&self, url: &Url) -> Result<(), FetchError> {
         let plain = matches!(url.scheme(), "http" | "https")
             && url.username().is_empty()
             && url.password().is_none();

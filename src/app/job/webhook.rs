@@ -102,17 +102,6 @@ impl App {
         self.events.publish_task(job.id);
         Ok(None)
     }
-
-    /// What the service of a submission has told last.
-    pub async fn answer_of(
-        &self,
-        job_id: i64,
-        submission_key: &str,
-    ) -> Result<Option<Bytes>, Error> {
-        let db = self.store.reader();
-        let answer = store::job_answer::find(db, job_id, submission_key).await?;
-        Ok(answer.map(Bytes::from))
-    }
 }
 
 impl Addressee {

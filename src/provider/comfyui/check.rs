@@ -10,7 +10,7 @@ use crate::{
 };
 
 pub(super) struct Judge<'a> {
-    pub(super) library: &'a Library,
+    pub(super) workflows: &'a Library,
     /// Unknown until the server has told them.
     pub(super) classes: Option<&'a Classes>,
 }
@@ -21,14 +21,14 @@ impl Judge<'_> {
             settings, style, ..
         } = preset;
         let mut wrong = self.check_level(&[], settings, true);
-        if let Ok(Some(graph)) = self.library.graph(&[settings]) {
+        if let Ok(Some(graph)) = self.workflows.graph(&[settings]) {
             wrong.extend(self.check_model(&graph, preset));
         }
         if !style.is_empty() {
             let own = self.check_level(&[settings], style, style.contains_key("workflow"));
             wrong.extend(own.into_iter().map(|unfit| unfit.of(Place::Style)));
         }
-        if let Ok(Some(graph)) = self.library.graph(&[settings, style]) {
+        if let Ok(Some(graph)) = self.workflows.graph(&[settings, style]) {
             let unfit = graph.misfits("variables.", variables).into_iter();
             let unfit = unfit.chain(self.unlisted(&graph, "variables.", variables));
             wrong.extend(unfit.map(|unfit| unfit.of(Place::Variable)));
@@ -38,9 +38,9 @@ impl Judge<'_> {
 
     /// What is wrong with a level of settings over others. A workflow of those below is told with them.
     fn check_level(&self, below: &[&JsonMap], level: &JsonMap, whole: bool) -> Vec<Unfit> {
-        let mut wrong = self.library.check(below, level);
+        let mut wrong = self.workflows.check(below, level);
         let levels: Vec<_> = below.iter().copied().chain([level]).collect();
-        if let Ok(Some(graph)) = self.library.graph(&levels) {
+        if let Ok(Some(graph)) = self.workflows.graph(&levels) {
             let classes = self.classes.filter(|_| whole);
             wrong.extend(classes.map(|it| it.check(&graph)).unwrap_or_default());
             wrong.extend(self.unlisted(&graph, "settings.", level));

@@ -14,15 +14,14 @@ use atelier::stand_in::{Fault, Protocol, StandIn, Step};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 
-use crate::support::client::{plain_template, request_for, scripted_feature};
+use crate::support::client::{request_for, scripted_feature};
 use crate::support::database::on_both_databases;
 use crate::support::link_host::{LinkHost, picture};
 use crate::support::process::Process;
 use crate::support::provider::{
-    QUICK_VIDEOS, answer, elsewhere, fetcher, labelled, make, on, patience, provider, stand_in,
-    task,
+    QUICK_VIDEOS, answer, elsewhere, fetcher, labelled, make, on, patience, provider, refuses_key,
+    stand_in, task,
 };
-use crate::support::refusal::refusal;
 use crate::support::server::{TestServer, within};
 use crate::support::structure::{structure, value};
 
@@ -68,18 +67,8 @@ on_both_databases! {
         let named = server.add_feature(feature(MediaType::Image)).await.id;
         for (key, words) in ours {
             let set = structure(&json!({ "quality": "high", key: "x" }));
-            let mut wrong = CreateFeatureRequest { name: "other".to_owned(), ..feature(MediaType::Image) };
-            wrong.properties.get_or_insert_default().settings = Some(set.clone());
-            let refused = refusal(server.features().create_feature(wrong).await);
-            let field = format!("properties.settings.{key}");
-            refused.of_fields([&field[..]]);
-            refused.says(&field, words);
-            let mut wrong = plain_template(named, "look");
-            wrong.template_data.get_or_insert_default().style = Some(set);
-            let refused = refusal(server.templates().create_template(wrong).await);
-            let field = format!("template_data.style.{key}");
-            refused.of_fields([&field[..]]);
-            refused.says(&field, words);
+            let wrong = CreateFeatureRequest { name: "other".to_owned(), ..feature(MediaType::Image) };
+            refuses_key(&server, wrong, named, (key, &set), words).await;
         }
         // Speech has a size of its own, if any.
         let mut spoken = feature(MediaType::Audio);

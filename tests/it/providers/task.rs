@@ -19,12 +19,12 @@ use serde_json::json;
 use sha2::Sha256;
 use uuid::Uuid;
 
-use crate::support::client::{plain_template, request_for, scripted_feature};
+use crate::support::client::{request_for, scripted_feature};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::process::Process;
 use crate::support::provider::{
-    answer, elsewhere, fetcher, labelled, make, on, patience, provider, stand_in, task,
-    try_provider,
+    answer, elsewhere, fetcher, labelled, make, on, patience, provider, refuses_key, stand_in,
+    task, try_provider,
 };
 use crate::support::python::python;
 use crate::support::refusal::refusal;
@@ -181,18 +181,8 @@ on_both_databases! {
             let words = "must be left out: the profile of the provider fills it in";
             // What only some requests say may have a value for the others.
             let set = structure(&json!({ "guidance_scale": 3, "negative_prompt": "rain", key: 1 }));
-            let mut wrong = picture("wrong");
-            wrong.properties.get_or_insert_default().settings = Some(set.clone());
-            let refused = refusal(server.features().create_feature(wrong).await);
-            let field = format!("properties.settings.{key}");
-            refused.of_fields([&field[..]]);
-            refused.says(&field, words);
-            let mut wrong = plain_template(named, "look");
-            wrong.template_data.get_or_insert_default().style = Some(set);
-            let refused = refusal(server.templates().create_template(wrong).await);
-            let field = format!("template_data.style.{key}");
-            refused.of_fields([&field[..]]);
-            refused.says(&field, words);
+            let wrong = picture("wrong");
+            refuses_key(&server, wrong, named, (key, &set), words).await;
         }
         assert_eq!(service.calls().len(), 0);
     }

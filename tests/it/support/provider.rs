@@ -8,11 +8,13 @@ use atelier::provider::fetch::{FetchLimits, Fetcher};
 use atelier::provider::{Progress, ProgressSender, Task};
 use atelier::rpc::proto::{CreateFeatureRequest, CreateRequestRequest, GenerationInput};
 use atelier::stand_in::{Fault, Protocol, StandIn, Step};
+use prost_types::Struct;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::client::request_for;
+use crate::support::client::{plain_template, request_for};
+use crate::support::refusal::refusal;
 use crate::support::server::TestServer;
 use crate::support::watching::Ended;
 
@@ -131,4 +133,25 @@ pub(crate) async fn make(
     };
     let job = server.create(asked).await.1.remove(0);
     server.ended(job.id).await
+}
+
+/// Asserts that a feature with these settings is refused for this key of them, and a template of that feature for the same in its style.
+pub(crate) async fn refuses_key(
+    server: &TestServer,
+    mut feature: CreateFeatureRequest,
+    of: i64,
+    (key, set): (&str, &Struct),
+    words: &str,
+) {
+    feature.properties.get_or_insert_default().settings = Some(set.clone());
+    let refused = refusal(server.features().create_feature(feature).await);
+    let field = format!("properties.settings.{key}");
+    refused.of_fields([&field[..]]);
+    refused.says(&field, words);
+    let mut template = plain_template(of, "look");
+    template.template_data.get_or_insert_default().style = Some(set.clone());
+    let refused = refusal(server.templates().create_template(template).await);
+    let field = format!("template_data.style.{key}");
+    refused.of_fields([&field[..]]);
+    refused.says(&field, words);
 }
