@@ -19,6 +19,7 @@ mod registry;
 pub mod scripted;
 pub mod sdapi;
 pub mod task;
+mod unready;
 pub mod voice;
 mod webhook;
 
@@ -38,6 +39,7 @@ use output::tell_withheld;
 pub use output::{Content, HeldFile, Output, OutputFile};
 pub use preset::{Inputs, Place, Preset, Unfit};
 pub use registry::{Opening, Registry};
+pub use unready::{Lack, Unready};
 pub use webhook::{Forged, Told, WebhookCall};
 
 /// A service that makes media from a job's input.
@@ -53,8 +55,8 @@ pub trait Provider: Send + Sync {
     /// service knows [`Task::submission_key`] again. Otherwise the executor never submits a second time.
     fn may_resubmit(&self) -> bool;
 
-    /// Whether it can work here; if not, what is missing, in words that follow "cannot run here:" and say what to do.
-    fn ready(&self) -> Result<(), String> {
+    /// Whether it can work here.
+    fn ready(&self) -> Result<(), Unready> {
         Ok(())
     }
 
@@ -71,8 +73,9 @@ pub trait Provider: Send + Sync {
     }
 
     /// Asks the service whether it answers and accepts our key. Nothing is made and nothing is paid.
-    async fn probe(&self) -> Result<(), ProviderError> {
-        self.ready().map_err(ProviderError::NotReady)
+    async fn probe(&self) -> Result<Probed, ProviderError> {
+        self.ready()?;
+        Ok(Probed::Ready)
     }
 
     /// Whether it reads a field of a request, such as `cfg_scale`; true where it cannot tell.
@@ -300,6 +303,24 @@ fn share(fraction: f64) -> f64 {
     }
 }
 
+/// What a probe has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probed {
+    /// The service answers, and accepts our key.
+    Ready,
+    /// Something answers that does not know what it is asked. Not every service does, so it may be the right one.
+    Unsure,
+}
+
+impl Probed {
+    pub(crate) fn of(knows: bool) -> Self {
+        match knows {
+            true => Self::Ready,
+            false => Self::Unsure,
+        }
+    }
+}
+
 /// Why a provider did not make anything. The text is the service's own, for operators.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderError {
@@ -320,23 +341,15 @@ pub enum ProviderError {
     /// The service does not accept this input.
     #[error("{0}")]
     UnfitInput(String),
-    /// The service does not work for this server, as when it does not accept its key.
-    #[error("{detail}")]
-    Refused {
-        /// What is wrong, as [`Provider::ready`] tells it. It is shown to the user.
-        sentence: String,
-        /// The service's own words.
-        detail: String,
-    },
     /// The service does not accept this input. The text is ours, and shown to the user.
     #[error("{0}")]
     InvalidInput(String),
     /// It is unknown whether the service took the task.
     #[error("{0}")]
     OutcomeUnknown(String),
-    /// It cannot work on this server. The text says what is missing, as [`Provider::ready`] does, and is shown to the user.
-    #[error("{0}")]
-    NotReady(String),
+    /// It cannot work for this server, as when a program is missing or the service does not accept its key.
+    #[error(transparent)]
+    NotReady(#[from] Unready),
     /// It used more memory or room than it may.
     #[error("{0}")]
     LimitExceeded(String),

@@ -186,8 +186,8 @@ impl App {
         let mut refusal = Ok(());
         for name in providers {
             match self.providers.get(name).map(|found| found.ready()) {
-                Some(Err(missing)) if refusal.is_ok() => {
-                    let provider = name.to_owned();
+                Some(Err(unready)) if refusal.is_ok() => {
+                    let (provider, missing) = (name.to_owned(), unready.lack.to_string());
                     refusal = Err(Error::ProviderNotReady { provider, missing });
                 }
                 Some(Err(_)) => {}

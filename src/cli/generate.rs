@@ -29,8 +29,9 @@ use self::request::Asked;
 use self::variable::Assignment;
 use self::watch::Stopped;
 use super::{CommandResult, exit, output};
-use crate::client::{Client, ConnectError, DownloadError, violations};
+use crate::client::{Client, ConnectError, DownloadError, reason, violations};
 use crate::config::{Loaded, parse_duration};
+use crate::domain::Reason;
 use crate::shutdown::{Shutdown, Signal};
 use crate::telemetry;
 
@@ -268,10 +269,13 @@ fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|expected| format!("expected {expected}"))
 }
 
-/// The server's sentence with every field that it found wrong.
+/// The server's sentence with every field that it found wrong, and where operators find what it does not tell.
 fn explain(status: &Status) -> String {
     let violations = violations(status);
     match violations.as_slice() {
+        [] if reason(status).as_deref() == Some(Reason::ProviderNotReady.as_str()) => {
+            format!("{}; `atelier providers` tells more", status.message())
+        }
         [] if status.message().is_empty() => status.code().description().to_owned(),
         [] => status.message().to_owned(),
         violations => violations

@@ -10,11 +10,14 @@ use tokio::time::timeout;
 use super::{CommandResult, exit, output};
 use crate::config::{Config, Loaded, ProviderLimits};
 use crate::domain::MediaType;
-use crate::provider::{Provider, ProviderError};
+use crate::provider::{Lack, Probed, Provider, ProviderError, clean};
 use crate::server::{build_providers, fetcher};
 
 /// How long a provider may take to answer a probe.
 const PROBE_TIME: Duration = Duration::from_secs(10);
+
+/// What to tell of a service of which nobody knows whether it is the right one.
+const UNSURE: &str = "does not know what it is asked: is its base_url right?";
 
 /// What to tell of the configured providers.
 #[derive(Debug, Args)]
@@ -39,7 +42,7 @@ struct Row {
     /// Whether there is a question that it answers without work.
     can_be_probed: bool,
     /// How long its answer took, or why there is none.
-    probed: Option<Result<Duration, String>>,
+    probed: Option<Result<(Probed, Duration), String>>,
 }
 
 /// Prints a line for each provider. Neither the database nor a server is needed.
@@ -76,17 +79,17 @@ fn row(config: &Config, provider: &dyn Provider) -> Row {
         makes: makes.map(MediaType::as_str).collect(),
         place: configured.and_then(|it| it.place()),
         limits: configured.map(|it| it.limits()).unwrap_or_default(),
-        missing: provider.ready().err(),
+        missing: provider.ready().err().map(|unready| unready.detail),
         can_be_probed: true,
         probed: None,
     }
 }
 
-async fn probe(provider: &dyn Provider) -> Result<Duration, String> {
+async fn probe(provider: &dyn Provider) -> Result<(Probed, Duration), String> {
     let began = Instant::now();
     let answer = timeout(PROBE_TIME, provider.probe()).await;
     match answer {
-        Ok(Ok(())) => Ok(began.elapsed()),
+        Ok(Ok(probed)) => Ok((probed, began.elapsed())),
         Ok(Err(error)) => Err(words(error)),
         Err(_) => Err("does not answer in time".to_owned()),
     }
@@ -95,7 +98,10 @@ async fn probe(provider: &dyn Provider) -> Result<Duration, String> {
 /// Never the service's own, which may hold what nobody should read.
 fn words(error: ProviderError) -> String {
     match error {
-        ProviderError::NotReady(sentence) | ProviderError::Refused { sentence, .. } => sentence,
+        ProviderError::NotReady(unready) => match unready.lack {
+            Lack::Credentials | Lack::Credit => unready.lack.to_string(),
+            Lack::Program | Lack::Configuration | Lack::Service => clean::text(&unready.detail),
+        },
         ProviderError::Unavailable(_) => "cannot be reached".to_owned(),
         ProviderError::Transient { .. } | ProviderError::TimedOut { .. } => {
             "does not answer in time, or is overloaded".to_owned()
@@ -107,7 +113,10 @@ fn words(error: ProviderError) -> String {
 impl Row {
     fn state(&self) -> String {
         match (&self.probed, &self.missing) {
-            (Some(Ok(time)), _) => format!("answers ({} ms)", time.as_millis()),
+            (Some(Ok((Probed::Ready, time))), _) => format!("answers ({} ms)", time.as_millis()),
+            (Some(Ok((Probed::Unsure, time))), _) => {
+                format!("answers ({} ms), but {UNSURE}", time.as_millis())
+            }
             (Some(Err(words)), _) => words.clone(),
             (None, Some(missing)) => missing.clone(),
             (None, None) if !self.can_be_probed => "ready, and cannot be asked".to_owned(),
@@ -146,9 +155,14 @@ impl Row {
             "ready": self.missing.is_none(), "missing": self.missing,
         });
         if let Some(probed) = &self.probed {
+            let problem = match probed {
+                Ok((Probed::Ready, _)) => None,
+                Ok((Probed::Unsure, _)) => Some(UNSURE),
+                Err(words) => Some(words.as_str()),
+            };
             row["answers"] = probed.is_ok().into();
-            row["latency_ms"] = json!(probed.as_ref().ok().map(Duration::as_millis));
-            row["problem"] = json!(probed.as_ref().err());
+            row["latency_ms"] = json!(probed.as_ref().ok().map(|(_, time)| time.as_millis()));
+            row["problem"] = json!(problem);
         }
         row
     }

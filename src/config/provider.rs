@@ -153,7 +153,7 @@ providers! {
         /// Whether a run that was cut off (by the server's end, or by a signal from outside) or whose files could not be
         /// stored is repeated. `false` for a command that costs money: such a job fails with `PROVIDER_OUTCOME_UNKNOWN`.
         repeatable: bool = true;
-        /// What to do where the program is missing, as a sentence.
+        /// What to do where the program is missing, as a sentence for operators.
         install: Option<String>;
     }
 

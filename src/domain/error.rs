@@ -196,7 +196,7 @@ pub enum Error {
     ProviderNotReady {
         /// As the feature names it.
         provider: String,
-        /// What it lacks and what to do about it, in words that follow "cannot run here:".
+        /// What it lacks, in words that follow "cannot run here:" and that everybody may read.
         missing: String,
     },
     /// The generator cannot be reached now: what is asked of it waits.

@@ -103,17 +103,13 @@ impl From<ProviderError> for AttemptError {
                 Reason::ProviderRejectedInput,
                 "The generator does not accept this input.",
             )),
-            ProviderError::Refused { sentence, .. } => Self::permanent(failure(
-                Reason::ProviderNotReady,
-                &format!("The generator cannot run here: {}.", clean::text(&sentence)),
-            )),
             ProviderError::OutcomeUnknown(_) => Self::permanent(failure(
                 Reason::ProviderOutcomeUnknown,
                 "It is not known whether the generator took the task.",
             )),
-            ProviderError::NotReady(missing) => Self::permanent(Failure::new(
+            ProviderError::NotReady(unready) => Self::permanent(failure(
                 Reason::ProviderNotReady,
-                format!("The generator cannot run here: {}.", clean::text(&missing)),
+                &format!("The generator cannot run here: {}.", unready.lack),
             )),
             ProviderError::LimitExceeded(_) => Self::permanent(failure(
                 Reason::ProviderLimitExceeded,
@@ -180,4 +176,44 @@ pub(super) fn invalid_output(detail: String) -> Failure {
         "The generator made a file that cannot be read.",
     )
     .with_detail(clean::text(&detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::{Lack, Unready};
+
+    #[test]
+    fn what_a_service_says_is_told_to_operators_only() {
+        let said = || "at 10.0.0.7: /srv/model is loading".to_owned();
+        let lacks = |lack| {
+            let detail = said();
+            ProviderError::NotReady(Unready { lack, detail })
+        };
+        for error in [
+            ProviderError::Transient {
+                detail: said(),
+                retry_after: None,
+            },
+            ProviderError::Unavailable(said()),
+            ProviderError::Rejected(said()),
+            ProviderError::UnfitInput(said()),
+            ProviderError::OutcomeUnknown(said()),
+            lacks(Lack::Program),
+            lacks(Lack::Configuration),
+            lacks(Lack::Credentials),
+            lacks(Lack::Credit),
+            lacks(Lack::Service),
+            ProviderError::LimitExceeded(said()),
+            ProviderError::TimedOut {
+                limit: Duration::from_secs(1),
+                detail: said(),
+            },
+            ProviderError::Failed(said()),
+        ] {
+            let failure = AttemptError::from(error).failure;
+            assert!(!failure.message.contains("10.0.0.7"), "{failure:?}");
+            assert_eq!(failure.detail, Some(said()));
+        }
+    }
 }

@@ -118,8 +118,8 @@ impl<'a> Submission<'a> {
         if self.job.submission_key.is_some() && !self.provider.may_resubmit() {
             return self.find_lost("the attempt before was broken off").await;
         }
-        if let Err(missing) = self.provider.ready() {
-            return Err(self.away(ProviderError::NotReady(missing)));
+        if let Err(unready) = self.provider.ready() {
+            return Err(self.away(unready.into()));
         }
         // Without another provider, who has got past the gate before it closed goes on.
         if self.passage.is_turned_away() && self.task.input.for_next_provider().is_some() {
@@ -172,7 +172,6 @@ impl<'a> Submission<'a> {
         match error {
             ProviderError::Unavailable(_)
             | ProviderError::NotReady(_)
-            | ProviderError::Refused { .. }
             | ProviderError::Transient { .. } => self.away(error),
             error => self.failed(error),
         }

@@ -24,7 +24,8 @@ use reqwest::{
 use serde_json::Value;
 
 use super::{
-    Inputs, Picture, Polled, Preset, Provider, ProviderError, Submitted, Task, Unfit,
+    Inputs, Picture, Polled, Preset, Probed, Provider, ProviderError, Submitted, Task, Unfit,
+    Unready,
     fetch::Fetcher,
     http::{Api, Effect, credentials},
 };
@@ -53,7 +54,7 @@ pub struct ComfyUi {
     name: String,
     config: ComfyUiConfig,
     /// What is wrong with the configuration instead, which nobody could tell before.
-    parts: Result<Parts, String>,
+    parts: Result<Parts, Unready>,
     watches: Watches,
     /// What the server could run when it was asked last.
     classes: Arc<RwLock<Option<Classes>>>,
@@ -79,7 +80,8 @@ impl ComfyUi {
                 workflows: Library::read(&config)?,
             })
         };
-        let parts = parts();
+        let parts: Result<_, String> = parts();
+        let parts = parts.map_err(Unready::configuration);
         let provider = Self {
             name,
             config,
@@ -105,9 +107,7 @@ impl ComfyUi {
     }
 
     fn parts(&self) -> Result<&Parts, ProviderError> {
-        self.parts
-            .as_ref()
-            .map_err(|wrong| ProviderError::NotReady(wrong.clone()))
+        Ok(self.parts.as_ref().map_err(Clone::clone)?)
     }
 
     /// The workflow of a job.
@@ -244,7 +244,7 @@ impl Provider for ComfyUi {
         self.config.repeatable
     }
 
-    fn ready(&self) -> Result<(), String> {
+    fn ready(&self) -> Result<(), Unready> {
         self.parts.as_ref().map(|_| ()).map_err(Clone::clone)
     }
 
@@ -265,12 +265,13 @@ impl Provider for ComfyUi {
         wrong
     }
 
-    async fn probe(&self) -> Result<(), ProviderError> {
+    async fn probe(&self) -> Result<Probed, ProviderError> {
         let api = &self.parts()?.api;
         match self.config.dialect {
-            Dialect::Native => native::learn(api, &self.classes).await,
-            Dialect::V2 => v2::probe(api).await,
+            Dialect::Native => native::learn(api, &self.classes).await?,
+            Dialect::V2 => v2::probe(api).await?,
         }
+        Ok(Probed::Ready)
     }
 
     fn reads(&self, preset: Preset<'_>, input: &str) -> bool {

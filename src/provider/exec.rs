@@ -22,7 +22,9 @@ use std::{
 use async_trait::async_trait;
 use tokio::task::spawn_blocking;
 
-use super::{Content, Output, OutputFile, Preset, Provider, ProviderError, Submitted, Task, Unfit};
+use super::{
+    Content, Output, OutputFile, Preset, Provider, ProviderError, Submitted, Task, Unfit, Unready,
+};
 use crate::{
     config::ExecConfig,
     domain::{
@@ -56,19 +58,19 @@ impl Exec {
     }
 
     /// The program's file, or what is missing.
-    fn find_program(&self) -> Result<PathBuf, String> {
+    fn find_program(&self) -> Result<PathBuf, Unready> {
         let path = env::var_os("PATH").unwrap_or_default();
         find(&self.config.command, &path).ok_or_else(|| {
             let missing = format!("the program {:?} is missing", self.config.command);
-            match &self.config.install {
+            Unready::program(match &self.config.install {
                 Some(install) => format!("{missing}; {install}"),
                 None => missing,
-            }
+            })
         })
     }
 
     fn start(&self, task: &Task) -> Result<(RunFolder, Supervised), ProviderError> {
-        let program = self.find_program().map_err(ProviderError::NotReady)?;
+        let program = self.find_program()?;
         let failed = |error: io::Error| {
             ProviderError::Failed(format!("cannot run {}: {error}", self.config.command))
         };
@@ -192,7 +194,7 @@ impl Provider for Exec {
         preset.unread_of_feature(&[])
     }
 
-    fn ready(&self) -> Result<(), String> {
+    fn ready(&self) -> Result<(), Unready> {
         self.find_program().map(drop)
     }
 

@@ -50,12 +50,10 @@ impl Heard {
                 | ProviderError::OutcomeUnknown(_)
                 | ProviderError::TimedOut { .. },
             ) => Self::Failure,
-            Ok(_)
-            | Err(
-                ProviderError::Rejected(_)
-                | ProviderError::UnfitInput(_)
-                | ProviderError::Refused { .. },
-            ) => Self::Answer,
+            Ok(_) | Err(ProviderError::Rejected(_) | ProviderError::UnfitInput(_)) => Self::Answer,
+            Err(ProviderError::NotReady(unready)) if unready.lack.is_told_by_service() => {
+                Self::Answer
+            }
             Err(_) => Self::Nothing,
         }
     }

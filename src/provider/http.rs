@@ -18,12 +18,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::{
-    HeldFile, ProviderError,
+    HeldFile, Probed, ProviderError,
     fetch::{FetchError, Fetched, Fetcher},
 };
 use crate::domain::with_causes;
 
-pub(super) use refusal::{Words, refusal, says_nothing};
+use refusal::refusal;
+pub(super) use refusal::{Words, says_nothing};
 
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 
@@ -55,16 +56,11 @@ pub(super) struct Api {
     max_bytes: usize,
 }
 
-/// An answer of any status.
-pub(super) struct Told {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-}
-
 /// An answer, whole.
 #[derive(Debug)]
 pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    headers: HeaderMap,
     pub(super) body: Bytes,
 }
 
@@ -207,31 +203,23 @@ impl Api {
         request.map_err(|error| ProviderError::Failed(error.to_string()))
     }
 
+    /// The answer before its body has come, whatever its status.
+    async fn begin(
+        &self,
+        request: RequestBuilder,
+        effect: Effect,
+    ) -> Result<Response, ProviderError> {
+        request.send().await.map_err(|error| lost(&error, effect))
+    }
+
     /// The answer, whatever its status.
     pub(super) async fn ask(
         &self,
         request: RequestBuilder,
         effect: Effect,
-    ) -> Result<Told, ProviderError> {
-        let response = request.send().await.map_err(|error| lost(&error, effect))?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let read = self.read(response, effect).await;
-        let body = match status.is_success() {
-            true => read?,
-            // Whatever it is, the status counts.
-            false => read.unwrap_or_default(),
-        };
-        Ok(Told {
-            status,
-            headers,
-            body,
-        })
-    }
-
-    /// An address that an answer names, which may be relative to the service's own.
-    pub(super) fn resolve(&self, url: &str) -> Result<Url, ProviderError> {
-        let joined = self.base.join(url);
-        joined.map_err(|error| ProviderError::Failed(format!("the address {url:?}: {error}")))
+    ) -> Result<Answer, ProviderError> {
+        let response = self.begin(request, effect).await?;
+        self.whole(response, effect).await
     }
 
     /// The answer, if the service says that the call went well.
@@ -240,73 +228,72 @@ impl Api {
         request: RequestBuilder,
         effect: Effect,
     ) -> Result<Answer, ProviderError> {
-        let response = self.open(request, effect).await?;
-        self.whole(response, effect).await
+        self.ask(request, effect).await?.accepted(effect)
     }
 
-    /// Whether the service answers to a path that not every service has, and takes the credentials.
-    pub(super) async fn probe(&self, path: &str) -> Result<(), ProviderError> {
-        let request = self.request(Method::GET, path)?.timeout(CONNECT_TIME);
-        let answer = request.send().await;
-        let answer = answer.map_err(|error| lost(&error, Effect::Asks))?;
-        match answer.status() {
-            StatusCode::NOT_FOUND => Ok(()),
-            _ => self.accepted(answer, Effect::Asks).await.map(drop),
-        }
-    }
-
-    /// The body of an answer that has begun.
-    pub(super) async fn whole(
-        &self,
-        response: Response,
-        effect: Effect,
-    ) -> Result<Answer, ProviderError> {
-        let body = self.read(response, effect).await?;
-        Ok(Answer { body })
-    }
-
-    /// Most bytes of one answer.
-    pub(super) fn max_bytes(&self) -> usize {
-        self.max_bytes
-    }
-
-    /// The same, before its body has come.
-    pub(super) async fn open(
-        &self,
-        request: RequestBuilder,
-        effect: Effect,
-    ) -> Result<Response, ProviderError> {
-        let response = request.send().await.map_err(|error| lost(&error, effect))?;
-        self.accepted(response, effect).await
-    }
-
-    /// The answer; `None` if the service has no such path.
+    /// The same; `None` if the service has no such path.
     pub(super) async fn send_if_known(
         &self,
         request: RequestBuilder,
         effect: Effect,
     ) -> Result<Option<Answer>, ProviderError> {
-        let response = request.send().await.map_err(|error| lost(&error, effect))?;
+        let told = self.ask(request, effect).await?;
         let unknown = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
-        if unknown.contains(&response.status()) {
-            return Ok(None);
+        match unknown.contains(&told.status) {
+            true => Ok(None),
+            false => told.accepted(effect).map(Some),
         }
-        let response = self.accepted(response, effect).await?;
-        self.whole(response, effect).await.map(Some)
     }
 
-    async fn accepted(
+    /// The same as [`send`](Self::send), before the body has come.
+    pub(super) async fn open(
         &self,
-        response: Response,
+        request: RequestBuilder,
         effect: Effect,
     ) -> Result<Response, ProviderError> {
+        let response = self.begin(request, effect).await?;
         if response.status().is_success() {
             return Ok(response);
         }
+        Err(self.whole(response, effect).await?.refusal(effect))
+    }
+
+    /// An answer that has begun, to its end.
+    pub(super) async fn whole(
+        &self,
+        response: Response,
+        effect: Effect,
+    ) -> Result<Answer, ProviderError> {
         let (status, headers) = (response.status(), response.headers().clone());
-        // Whatever it is, the status counts.
-        let body = self.read(response, Effect::Asks).await.unwrap_or_default();
-        Err(refusal(status, &headers, &Words::of(&body), effect))
+        let read = self.read(response, effect).await;
+        let body = match status.is_success() {
+            true => read?,
+            // Whatever it is, the status counts.
+            false => read.unwrap_or_default(),
+        };
+        Ok(Answer {
+            status,
+            headers,
+            body,
+        })
+    }
+
+    /// Asks for something that services of the kind mostly have.
+    pub(super) async fn probe(&self, path: &str) -> Result<Probed, ProviderError> {
+        let request = self.request(Method::GET, path)?.timeout(CONNECT_TIME);
+        let answer = self.send_if_known(request, Effect::Asks).await?;
+        Ok(Probed::of(answer.is_some()))
+    }
+
+    /// An address that an answer names, which may be relative to the service's own.
+    pub(super) fn resolve(&self, url: &str) -> Result<Url, ProviderError> {
+        let joined = self.base.join(url);
+        joined.map_err(|error| ProviderError::Failed(format!("the address {url:?}: {error}")))
+    }
+
+    /// Most bytes of one answer.
+    pub(super) fn max_bytes(&self) -> usize {
+        self.max_bytes
     }
 
     async fn read(&self, mut response: Response, effect: Effect) -> Result<Bytes, ProviderError> {
@@ -352,6 +339,19 @@ fn secrets(credentials: &HeaderMap) -> Vec<SecretString> {
 }
 
 impl Answer {
+    /// Itself, if the service says that the call went well.
+    pub(super) fn accepted(self, effect: Effect) -> Result<Self, ProviderError> {
+        match self.status.is_success() {
+            true => Ok(self),
+            false => Err(self.refusal(effect)),
+        }
+    }
+
+    /// What its status means where that does not say that the call went well.
+    pub(super) fn refusal(&self, effect: Effect) -> ProviderError {
+        refusal(self.status, &self.headers, &Words::of(&self.body), effect)
+    }
+
     /// Its JSON, which is an object. A service that answers with an error inside is as good as one that refuses.
     pub(super) fn json(&self) -> Result<serde_json::Map<String, Value>, ProviderError> {
         match serde_json::from_slice(&self.body) {

@@ -12,7 +12,8 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Content, Inputs, OutputFile, Polled, Preset, Provider, ProviderError, Submitted, Task, Unfit,
+    Content, Inputs, OutputFile, Polled, Preset, Probed, Provider, ProviderError, Submitted, Task,
+    Unfit, Unready,
     fetch::Fetcher,
     http::{Api, credentials},
     task::TaskService,
@@ -45,7 +46,7 @@ pub struct OpenAi {
     name: String,
     config: OpenAiConfig,
     /// What is wrong with the configuration instead, which nobody could tell before.
-    api: Result<Api, String>,
+    api: Result<Api, Unready>,
     /// Where it makes any.
     videos: Option<TaskService>,
 }
@@ -57,6 +58,7 @@ impl OpenAi {
         let api = credentials.and_then(|credentials| {
             Api::new(config.base_url.clone(), credentials, config.timeout, files)
         });
+        let api = api.map_err(Unready::configuration);
         let makes_videos = config.makes.contains(&MediaType::Video);
         let videos = makes_videos.then(|| videos::service(&name, &config, files));
         Self {
@@ -68,9 +70,7 @@ impl OpenAi {
     }
 
     fn api(&self) -> Result<&Api, ProviderError> {
-        self.api
-            .as_ref()
-            .map_err(|wrong| ProviderError::NotReady(wrong.clone()))
+        Ok(self.api.as_ref().map_err(Clone::clone)?)
     }
 
     fn videos(&self) -> Result<&TaskService, ProviderError> {
@@ -165,11 +165,11 @@ impl Provider for OpenAi {
         wrong
     }
 
-    fn ready(&self) -> Result<(), String> {
+    fn ready(&self) -> Result<(), Unready> {
         self.api.as_ref().map(|_| ()).map_err(Clone::clone)
     }
 
-    async fn probe(&self) -> Result<(), ProviderError> {
+    async fn probe(&self) -> Result<Probed, ProviderError> {
         self.api()?.probe("models").await
     }
 

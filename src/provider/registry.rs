@@ -10,7 +10,7 @@ use crate::{
 };
 
 use super::{
-    Provider,
+    Provider, Unready,
     gate::{Passage, SharedGate},
 };
 
@@ -66,7 +66,8 @@ impl Registry {
                 .filter(|category| provider.makes(**category));
             let mut ready = None;
             for category in made {
-                let ready = ready.get_or_insert_with(|| provider.ready());
+                let ready =
+                    ready.get_or_insert_with(|| provider.ready().map_err(|it| it.lack.to_string()));
                 let capability = Capability {
                     provider: name.clone(),
                     category: *category,
@@ -125,7 +126,7 @@ impl Registry {
     }
 
     /// The providers that cannot work here, with what they lack.
-    pub fn missing(&self) -> impl Iterator<Item = (&str, String)> {
+    pub fn missing(&self) -> impl Iterator<Item = (&str, Unready)> {
         let missing = |provider: &Arc<dyn Provider>| provider.ready().err();
         let providers = self.providers.iter();
         providers.filter_map(move |(name, provider)| Some((name.as_str(), missing(provider)?)))

@@ -21,7 +21,8 @@ use tokio::{sync::Mutex, time::timeout};
 use tracing::Instrument;
 
 use super::{
-    Content, Inputs, Output, OutputFile, Preset, Provider, ProviderError, Submitted, Task, Unfit,
+    Content, Inputs, Output, OutputFile, Preset, Probed, Provider, ProviderError, Submitted, Task,
+    Unfit, Unready,
     fetch::Fetcher,
     http::{Answer, Api, Effect, credentials, decoded},
 };
@@ -56,7 +57,7 @@ pub struct SdApi {
 struct Service {
     config: SdApiConfig,
     /// What is wrong with the configuration instead, which nobody could tell before.
-    api: Result<Api, String>,
+    api: Result<Api, Unready>,
     turn: Arc<Mutex<()>>,
     without_progress: Once,
     without_interrupt: Once,
@@ -69,6 +70,7 @@ impl SdApi {
         let api = api.and_then(|credentials| {
             Api::new(config.base_url.clone(), credentials, config.timeout, files)
         });
+        let api = api.map_err(Unready::configuration);
         let service = Service {
             config,
             api,
@@ -96,9 +98,7 @@ fn basic(config: &SdApiConfig) -> Option<SecretString> {
 
 impl Service {
     fn api(&self) -> Result<&Api, ProviderError> {
-        self.api
-            .as_ref()
-            .map_err(|wrong| ProviderError::NotReady(wrong.clone()))
+        Ok(self.api.as_ref().map_err(Clone::clone)?)
     }
 
     /// Something that is answered at once.
@@ -118,7 +118,7 @@ impl Service {
         let mut call = pin!(self.api()?.send(request, Effect::Pays));
         let answer = tokio::select! {
             answer = &mut call => answer?,
-            error = self.watch(task) => return Err(error),
+            never = self.watch(task) => match never {},
             () = task.cancelled.cancelled() => return Err(self.interrupt(call).await),
         };
         if self.was_interrupted().await {
@@ -182,7 +182,7 @@ impl Provider for SdApi {
         self.service.config.repeatable
     }
 
-    fn ready(&self) -> Result<(), String> {
+    fn ready(&self) -> Result<(), Unready> {
         self.service.api.as_ref().map(|_| ()).map_err(Clone::clone)
     }
 
@@ -204,11 +204,10 @@ impl Provider for SdApi {
         preset.unread(|key| body::OWN.contains(&key), "the job sets it")
     }
 
-    async fn probe(&self) -> Result<(), ProviderError> {
-        // What has no options answers all the same.
+    async fn probe(&self) -> Result<Probed, ProviderError> {
         let request = self.service.ask(Method::GET, "sdapi/v1/options")?;
         let answer = self.service.api()?.send_if_known(request, Effect::Asks);
-        answer.await.map(drop)
+        Ok(Probed::of(answer.await?.is_some()))
     }
 
     fn takes_pictures(&self, _: MediaType) -> bool {

@@ -24,7 +24,8 @@ use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use super::{
-    Forged, Polled, Preset, Provider, ProviderError, Submitted, Task, Told, Unfit, WebhookCall,
+    Forged, Lack, Polled, Preset, Probed, Provider, ProviderError, Submitted, Task, Told, Unfit,
+    Unready, WebhookCall,
     fetch::Fetcher,
     http::{Api, Effect},
 };
@@ -47,7 +48,7 @@ struct Engine {
     name: String,
     config: TaskConfig,
     /// What is wrong with the configuration instead, which nobody could tell before.
-    api: Result<Api, String>,
+    api: Result<Api, Unready>,
     /// Seconds since 1970.
     now: fn() -> i64,
     /// Words that nobody knows, by the jobs whose tasks have them, so that each is logged once.
@@ -70,6 +71,7 @@ impl TaskService {
         let timeout = config.timeout.unwrap_or(CALL_TIME);
         let api = api.and_then(|base| Api::new(base, HeaderMap::new(), timeout, files));
         let api = api.map(|api| api.allowing(&allowed));
+        let api = api.map_err(Unready::configuration);
         Self(Arc::new(Engine {
             name,
             config,
@@ -99,14 +101,15 @@ impl Provider for TaskService {
         self.0.config.repeatable
     }
 
-    fn ready(&self) -> Result<(), String> {
+    fn ready(&self) -> Result<(), Unready> {
         let api = self.0.api.as_ref().map_err(Clone::clone)?;
         let call = auth::Signed {
             method: "GET",
             url: api.base(),
             body: &[],
         };
-        self.0.credentials(&call).map(|_| ())
+        let credentials = self.0.credentials(&call);
+        credentials.map(drop).map_err(Unready::configuration)
     }
 
     fn check(&self, preset: Preset<'_>, _: &JsonMap) -> Vec<Unfit> {
@@ -117,7 +120,7 @@ impl Provider for TaskService {
         self.0.config.profile.base.probe.is_some()
     }
 
-    async fn probe(&self) -> Result<(), ProviderError> {
+    async fn probe(&self) -> Result<Probed, ProviderError> {
         self.0.probe().await
     }
 
@@ -293,20 +296,21 @@ impl Engine {
         }
     }
 
-    async fn probe(&self) -> Result<(), ProviderError> {
+    async fn probe(&self) -> Result<Probed, ProviderError> {
         let definition = &self.config.profile.base;
         let Some(probe) = &definition.probe else {
-            return Ok(());
+            return Ok(Probed::Unsure);
         };
         let values = Filler::default();
         let url = self.address(&probe.call(), &values, None)?;
         let told = self.ask(&probe.call(), url, &values).await?;
         let answer = trouble::read(&definition.errors, &told, Effect::Asks)?;
         match probe.status.text(&answer) {
-            Some(word) if !probe.ready.contains(&word) => {
-                Err(ProviderError::NotReady(format!("it says {word:?}")))
-            }
-            _ => Ok(()),
+            Some(word) if !probe.ready.contains(&word) => Err(ProviderError::NotReady(Unready {
+                lack: Lack::Service,
+                detail: format!("it says {word:?}"),
+            })),
+            _ => Ok(Probed::Ready),
         }
     }
 

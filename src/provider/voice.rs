@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{Preset, Provider, ProviderError, Submitted, Task, Unfit, exec::Exec};
+use super::{Preset, Provider, ProviderError, Submitted, Task, Unfit, Unready, exec::Exec};
 use crate::{
     config::{ExecConfig, ProviderLimits, VoiceConfig},
     domain::{
@@ -90,7 +90,7 @@ impl Provider for Voice {
         preset.unread_of_feature(&["voice"])
     }
 
-    fn ready(&self) -> Result<(), String> {
+    fn ready(&self) -> Result<(), Unready> {
         match self.all().any(|exec| exec.ready().is_ok()) {
             true => Ok(()),
             false => self.espeak.ready(),

@@ -258,7 +258,7 @@ pub fn build_providers(config: &Config, files: &Fetcher, runs_jobs: bool) -> Reg
     }
     if runs_jobs {
         for (provider, missing) in providers.missing() {
-            tracing::info!(provider, missing, "a provider is not ready");
+            tracing::info!(provider, %missing, "a provider is not ready");
         }
     }
     match config.executor.providers.as_slice() {

@@ -10,7 +10,7 @@ use crate::{
     domain::JsonMap,
     provider::{
         Polled, ProviderError, Task,
-        http::{Answer, Api, Effect, Told, Words, refusal},
+        http::{Api, Effect, Words},
     },
 };
 
@@ -29,22 +29,18 @@ pub(super) async fn submit(api: &Api, nodes: JsonMap, key: &str) -> Result<Strin
     let body = json!({ "prompt": nodes, "prompt_id": key, "client_id": key });
     let request = json_request(api, "prompt", &body)?;
     let asked = api.ask(request, Effect::Pays).await;
-    let Told {
-        status,
-        headers,
-        body,
-    } = asked.map_err(unread)?;
-    match status {
+    let answer = asked.map_err(unread)?;
+    match answer.status {
         StatusCode::OK => {
-            let Ok(answer) = (Answer { body }).json() else {
+            let Ok(answer) = answer.json() else {
                 let detail = "the answer to the submission cannot be read".to_owned();
                 return Err(ProviderError::OutcomeUnknown(detail));
             };
             let id = answer.get("prompt_id").and_then(Value::as_str);
             Ok(id.unwrap_or(key).to_owned())
         }
-        StatusCode::BAD_REQUEST => Err(unfit(&body)),
-        _ => match refusal(status, &headers, &Words::of(&body), Effect::Pays) {
+        StatusCode::BAD_REQUEST => Err(unfit(&answer.body)),
+        _ => match answer.refusal(Effect::Pays) {
             // Whoever answered so, the server may have the job.
             error @ ProviderError::Transient { .. } => match look(api, key).await {
                 Ok(Some(id)) => Ok(id),
@@ -133,13 +129,9 @@ pub(super) async fn look(api: &Api, id: &str) -> Result<Option<String>, Provider
 /// A job goes from the queue to the history at once, so looking there in this order misses none.
 async fn standing(api: &Api, id: &str) -> Result<Standing, ProviderError> {
     let request = api.request(Method::GET, &path("api/jobs", id))?;
-    let Told {
-        status,
-        headers,
-        body,
-    } = api.ask(request, Effect::Asks).await?;
-    let json: Option<Value> = serde_json::from_slice(&body).ok();
-    match (status.as_u16(), json) {
+    let answer = api.ask(request, Effect::Asks).await?;
+    let json: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    match (answer.status.as_u16(), json) {
         (200, Some(job)) if job.is_object() => match job["status"].as_str() {
             Some("completed" | "failed" | "cancelled") => history(api, id).await,
             _ => Ok(Standing::Open),
@@ -151,11 +143,8 @@ async fn standing(api: &Api, id: &str) -> Result<Standing, ProviderError> {
             true => Ok(Standing::Open),
             false => history(api, id).await,
         },
-        (200, _) => Err(unreadable(&body)),
-        _ => {
-            let words = Words::of(&body);
-            Err(refusal(status, &headers, &words, Effect::Asks))
-        }
+        (200, _) => Err(unreadable(&answer.body)),
+        _ => Err(answer.refusal(Effect::Asks)),
     }
 }
 
@@ -201,16 +190,8 @@ fn path(route: &str, id: &str) -> String {
 /// Stops a job, waiting or running. Older servers have no call that does both.
 pub(super) async fn cancel(api: &Api, id: &str) -> Result<(), ProviderError> {
     let request = json_request(api, &format!("{}/cancel", path("api/jobs", id)), &json!({}))?;
-    let Told {
-        status,
-        headers,
-        body,
-    } = api.ask(request, Effect::Asks).await?;
-    if status.is_success() {
+    if api.send_if_known(request, Effect::Asks).await?.is_some() {
         return Ok(());
-    }
-    if !matches!(status.as_u16(), 404 | 405) {
-        return Err(refusal(status, &headers, &Words::of(&body), Effect::Asks));
     }
     let request = json_request(api, "queue", &json!({ "delete": [id] }))?;
     api.send(request, Effect::Asks).await?;

@@ -8,7 +8,7 @@ use crate::{
     domain::JsonMap,
     provider::{
         Polled, ProviderError, Task,
-        http::{Api, Effect, Told, Words, refusal},
+        http::{Api, Effect},
     },
 };
 
@@ -24,12 +24,9 @@ pub(super) async fn submit(api: &Api, nodes: JsonMap, key: &str) -> Result<Strin
     let request = request.header("idempotency-key", key);
     let request = request.header("content-type", "application/json");
     let asked = api.ask(request.body(body.to_string()), Effect::Pays).await;
-    let Told {
-        status,
-        headers,
-        body,
-    } = asked.map_err(native::unread)?;
-    let json: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let answer = asked.map_err(native::unread)?;
+    let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let status = answer.status;
     if status.is_success() {
         let id = json["id"].as_str().map(str::to_owned);
         return id.ok_or_else(|| ProviderError::OutcomeUnknown("the job has no id".to_owned()));
@@ -39,13 +36,13 @@ pub(super) async fn submit(api: &Api, nodes: JsonMap, key: &str) -> Result<Strin
         return Err(ProviderError::OutcomeUnknown(detail));
     }
     match status {
-        StatusCode::UNPROCESSABLE_ENTITY => Err(native::unfit(&body)),
+        StatusCode::UNPROCESSABLE_ENTITY => Err(native::unfit(&answer.body)),
         // The key may be held for a job that was made all the same.
         _ if status.is_server_error() => Err(ProviderError::OutcomeUnknown(format!(
             "{status}: {}",
             json["error"]["message"]
         ))),
-        _ => Err(refusal(status, &headers, &Words::of(&body), Effect::Pays)),
+        _ => Err(answer.refusal(Effect::Pays)),
     }
 }
 
@@ -96,18 +93,12 @@ impl ComfyUi {
     pub(super) async fn poll_v2(&self, task: &Task, id: &str) -> Result<Polled, ProviderError> {
         let api = &self.parts()?.api;
         let request = api.request(Method::GET, &path(id, ""))?;
-        let Told {
-            status,
-            headers,
-            body,
-        } = api.ask(request, Effect::Asks).await?;
+        let answer = api.ask(request, Effect::Asks).await?;
         // A gateway that says so has no words of the protocol.
-        if matches!(status.as_u16(), 404 | 410) && has_code(&body) {
+        if matches!(answer.status.as_u16(), 404 | 410) && has_code(&answer.body) {
             return Ok(Polled::Failed(vanished(self.config.repeatable)));
         }
-        if !status.is_success() {
-            return Err(refusal(status, &headers, &Words::of(&body), Effect::Asks));
-        }
+        let body = answer.accepted(Effect::Asks)?.body;
         let mut job: Map<String, Value> =
             serde_json::from_slice(&body).map_err(|_| native::unreadable(&body))?;
         let status = job.get("status").and_then(Value::as_str);

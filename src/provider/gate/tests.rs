@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::provider::{Lack, Unready};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -61,9 +62,9 @@ fn what_an_outcome_tells_of_the_provider() {
         detail: String::new(),
         retry_after,
     };
-    let refused = ProviderError::Refused {
-        sentence: String::new(),
-        detail: String::new(),
+    let lacking = |lack| {
+        let detail = String::new();
+        ProviderError::NotReady(Unready { lack, detail })
     };
     let timed_out = ProviderError::TimedOut {
         limit: SECOND,
@@ -77,7 +78,8 @@ fn what_an_outcome_tells_of_the_provider() {
         (transient(Some(SECOND)), Heard::Rest(SECOND)),
         (ProviderError::Rejected(text()), Heard::Answer),
         (ProviderError::UnfitInput(text()), Heard::Answer),
-        (refused, Heard::Answer),
+        (lacking(Lack::Credentials), Heard::Answer),
+        (lacking(Lack::Program), Heard::Nothing),
         (ProviderError::OutcomeUnknown(text()), Heard::Failure),
         (timed_out, Heard::Failure),
         (ProviderError::Stopped, Heard::Nothing),

@@ -9,7 +9,7 @@ use reqwest::{
 use serde_json::Value;
 
 use super::Effect;
-use crate::provider::ProviderError;
+use crate::provider::{Lack, ProviderError, Unready};
 
 /// Most characters of an answer that is not what the protocol says.
 const MAX_CHARS: usize = 500;
@@ -118,7 +118,7 @@ fn text(value: &Value) -> String {
 }
 
 /// What an answer with this status means.
-pub(in crate::provider) fn refusal(
+pub(super) fn refusal(
     status: StatusCode,
     headers: &HeaderMap,
     words: &Words,
@@ -128,17 +128,12 @@ pub(in crate::provider) fn refusal(
     if words.say_rejected() {
         return ProviderError::Rejected(detail);
     }
+    let lacks = |lack, detail| ProviderError::NotReady(Unready { lack, detail });
     if words.say(&UNPAID) || status == StatusCode::PAYMENT_REQUIRED {
-        return ProviderError::Refused {
-            sentence: "its account has no credit left".to_owned(),
-            detail,
-        };
+        return lacks(Lack::Credit, detail);
     }
     match status.as_u16() {
-        401 | 403 => ProviderError::Refused {
-            sentence: "its credentials are not accepted".to_owned(),
-            detail,
-        },
+        401 | 403 => lacks(Lack::Credentials, detail),
         // Behind the gateway that gave up, or heard nothing that it understood, the work may go on.
         408 | 502 | 504 | 520 | 524 if effect == Effect::Pays => {
             ProviderError::OutcomeUnknown(detail)
@@ -242,8 +237,8 @@ mod tests {
             (503, "", Effect::Pays, "Transient"),
             (520, "", Effect::Pays, "OutcomeUnknown"),
             (400, "{}", Effect::Pays, "UnfitInput"),
-            (401, "{}", Effect::Pays, "Refused"),
-            (429, unpaid, Effect::Pays, "Refused"),
+            (401, "{}", Effect::Pays, "NotReady"),
+            (429, unpaid, Effect::Pays, "NotReady"),
             (429, "{}", Effect::Pays, "Transient"),
             (500, "null", Effect::Pays, "Transient"),
             (504, "", Effect::Pays, "OutcomeUnknown"),

@@ -1,6 +1,6 @@
 //! `audio/speech`: the prompt, spoken.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{OpenAi, file};
 use crate::{
@@ -12,10 +12,17 @@ impl OpenAi {
     pub(super) async fn speak(&self, task: &Task) -> Result<Output, ProviderError> {
         let mut body = self.body(&task.input, self.config.speech_model.as_ref());
         body.insert("input".to_owned(), task.input.prompt.as_str().into());
-        if let Some(instructions) = &task.input.system_prompt {
-            body.insert("instructions".to_owned(), instructions.as_str().into());
+        if let Some(system) = &task.input.system_prompt {
+            // The style's own go on where the feature's end.
+            let instructions = match body.get("instructions").and_then(Value::as_str) {
+                Some(style) => format!("{system}\n\n{style}"),
+                None => system.clone(),
+            };
+            body.insert("instructions".to_owned(), instructions.into());
         }
         if let Some(format) = &task.input.format {
+            // The protocol names an Ogg file by what is in it.
+            let format = if format == "ogg" { "opus" } else { format };
             body.insert("response_format".to_owned(), json!(format));
         }
         if let Some(voice) = &self.config.voice {

@@ -1,5 +1,7 @@
 //! How far the service is, asked while the call is open.
 
+use std::convert::Infallible;
+
 use reqwest::Method;
 use serde_json::Value;
 
@@ -10,8 +12,8 @@ use crate::provider::{
 };
 
 impl Service {
-    /// Tells how far the work is for as long as somebody waits for it; an error only where nothing can be asked at all.
-    pub(super) async fn watch(&self, task: &Task) -> ProviderError {
+    /// Tells how far the work is for as long as somebody waits for it.
+    pub(super) async fn watch(&self, task: &Task) -> Infallible {
         loop {
             tokio::time::sleep(self.config.progress_interval).await;
             match self.progress(false).await {
@@ -21,7 +23,6 @@ impl Service {
                     preview: told["current_image"].as_str().and_then(decoded),
                 }),
                 Ok(None) => return std::future::pending().await,
-                Err(error @ ProviderError::NotReady(_)) => return error,
                 // What counts is the call itself.
                 Err(error) => tracing::debug!(%error, "the service does not tell its progress"),
             }

@@ -13,8 +13,8 @@ use crate::{
         profile::{Call, Filler, Pictures, Pointers},
     },
     provider::{
-        ProviderError, Task,
-        http::{Api, Effect, Told},
+        ProviderError, Task, Unready,
+        http::{Answer, Api, Effect},
     },
 };
 
@@ -87,9 +87,7 @@ impl Engine {
     }
 
     pub(super) fn api(&self) -> Result<&Api, ProviderError> {
-        self.api
-            .as_ref()
-            .map_err(|wrong| ProviderError::NotReady(wrong.clone()))
+        Ok(self.api.as_ref().map_err(Clone::clone)?)
     }
 
     /// With the credentials of now, for an address that may get them.
@@ -100,7 +98,7 @@ impl Engine {
         body: &[u8],
     ) -> Result<Api, ProviderError> {
         let call = Signed { method, url, body };
-        let credentials = self.credentials(&call).map_err(ProviderError::NotReady)?;
+        let credentials = self.credentials(&call).map_err(Unready::configuration)?;
         let api = self.api()?.with_credentials(credentials.headers);
         let Some((name, value)) = credentials.query.filter(|_| api.trusts(url)) else {
             return Ok(api);
@@ -115,7 +113,7 @@ impl Engine {
         call: &Call<'_>,
         url: Url,
         values: &Filler,
-    ) -> Result<Told, ProviderError> {
+    ) -> Result<Answer, ProviderError> {
         let body = call.body.map(|body| body.fill(values)).transpose();
         let body = body.map_err(ProviderError::Failed)?;
         let timeout = self.config.timeout.unwrap_or(CALL_TIME);
@@ -130,7 +128,7 @@ impl Engine {
         body: Option<Sent<'_>>,
         effect: Effect,
         timeout: Duration,
-    ) -> Result<Told, ProviderError> {
+    ) -> Result<Answer, ProviderError> {
         let failed = |error: String| ProviderError::Failed(error);
         let json = match &body {
             Some(Sent::Json(Value::Null)) => Some(b"{}".to_vec()),

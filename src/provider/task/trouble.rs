@@ -6,7 +6,7 @@ use crate::{
     domain::profile::Errors,
     provider::{
         ProviderError,
-        http::{Effect, Told, Words, refusal},
+        http::{Answer, Effect},
     },
 };
 
@@ -14,7 +14,7 @@ use crate::{
 const MAX_CHARS: usize = 500;
 
 /// The JSON of an answer that says that the call went well.
-pub(super) fn read(errors: &Errors, told: &Told, effect: Effect) -> Result<Value, ProviderError> {
+pub(super) fn read(errors: &Errors, told: &Answer, effect: Effect) -> Result<Value, ProviderError> {
     let answer = accepted(errors, told, effect)?;
     match has_code(errors, &answer) {
         false => Ok(answer),
@@ -26,12 +26,12 @@ pub(super) fn read(errors: &Errors, told: &Told, effect: Effect) -> Result<Value
 /// The JSON of an answer whose status says that the call went well, whatever the JSON says.
 pub(super) fn accepted(
     errors: &Errors,
-    told: &Told,
+    told: &Answer,
     effect: Effect,
 ) -> Result<Value, ProviderError> {
     let json = serde_json::from_slice::<Value>(&told.body);
     if !told.status.is_success() {
-        let refused = refusal(told.status, &told.headers, &Words::of(&told.body), effect);
+        let refused = told.refusal(effect);
         // The profile knows better, but not whether a gateway has lost the task.
         return Err(match (&refused, json) {
             (ProviderError::OutcomeUnknown(_), _) | (_, Err(_)) => refused,

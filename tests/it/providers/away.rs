@@ -451,6 +451,42 @@ on_both_databases! {
         assert_eq!(of_status(&refused).fields, ["properties.settings.prompt", "properties.fallbacks[0].provider"]);
     }
 
+    async fn what_a_provider_lacks_is_told_to_operators_only(db: TestDatabase) {
+        let program = ["kind=exec", "command=/srv/of-nobody", "install=ask nobody", r#"makes=["image"]"#];
+        let workflows = ["kind=comfyui", "base_url=http://127.0.0.1:9", "workflows=/srv/of-nobody", r#"makes=["image"]"#];
+        let lacking = [
+            ("program", program, "its program is not installed"),
+            ("workflows", workflows, "its configuration is wrong"),
+        ];
+        let mut command = atelier(&db, &["providers"]);
+        let server = TestServer::start_with(&db, |config| {
+            for (name, table, _) in lacking {
+                config.providers.insert(name.to_owned(), provider(&table));
+                let settings = table.map(|setting| format!("providers.{name}.{setting}"));
+                for setting in settings {
+                    command.args(["--set", &setting]);
+                }
+            }
+        })
+        .await;
+        let told = String::from_utf8(run(command).await.stdout).unwrap();
+        for words in ["the program \"/srv/of-nobody\" is missing; ask nobody", "the workflows in /srv/of-nobody: "] {
+            assert!(told.contains(words), "{told}");
+        }
+        for (name, _, sentence) in lacking {
+            let mut asked = feature(&[]);
+            name.clone_into(&mut asked.name);
+            name.clone_into(&mut asked.properties.as_mut().unwrap().provider);
+            asked.properties.as_mut().unwrap().settings = None;
+            asked.properties.as_mut().unwrap().model.clear();
+            let added = server.add_feature(asked).await;
+            let refused = server.requests().create_request(request_for(added.id)).await.unwrap_err();
+            assert!(refused.message().ends_with(&format!("cannot run here: {sentence}")), "{refused}");
+            let whole = format!("{refused:?}");
+            assert!(!whole.contains("nobody"), "{whole}");
+        }
+    }
+
     async fn the_command_tells_what_is_there_and_whether_it_answers(db: TestDatabase) {
         let service = stand_in(any_port(), Vec::new()).await;
         let providers = async |origin: &str, arguments: &[&str]| {
@@ -483,6 +519,10 @@ on_both_databases! {
         };
         let (code, row) = answered(&service.url()).await;
         assert_eq!((code, &row["answers"], &row["problem"]), (Some(0), &json!(true), &Value::Null), "{row}");
+        // Whatever stands there, it has no models.
+        let (code, row) = answered(&format!("{}/elsewhere", service.url())).await;
+        assert_eq!((code, &row["answers"]), (Some(0), &json!(true)), "{row}");
+        assert_eq!(row["problem"], "does not know what it is asked: is its base_url right?");
         let (code, row) = answered(&format!("http://{}", nowhere())).await;
         assert_eq!((code, &row["answers"]), (Some(1), &json!(false)), "{row}");
         assert_eq!(row["problem"], "cannot be reached");

@@ -752,6 +752,6 @@ fn a_wrong_workflow_of_the_configuration_is_told_before_a_job_runs() {
         let missing = ComfyUi::new("service".to_owned(), config, &files)
             .ready()
             .unwrap_err();
-        assert!(missing.contains(words), "{setting}: {missing}");
+        assert!(missing.detail.contains(words), "{setting}: {missing}");
     }
 }

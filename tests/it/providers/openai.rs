@@ -209,6 +209,16 @@ on_both_databases! {
         ] {
             assert_eq!(body[field], json!(expected));
         }
+
+        let mut whispered = feature(MediaType::Audio);
+        "whispered".clone_into(&mut whispered.name);
+        let properties = whispered.properties.as_mut().unwrap();
+        properties.settings = Some(structure(&json!({ "instructions": "Whisper." })));
+        properties.formats = vec!["ogg".to_owned()];
+        make(&server, whispered, GenerationInput::default()).await;
+        let body = &service.calls()[1].body;
+        assert_eq!(body["instructions"], json!("Draw in ink.\n\nWhisper."));
+        assert_eq!(body["response_format"], json!("opus"));
     }
 
     async fn each_way_to_fail_has_its_reason_and_its_number_of_submissions(db: TestDatabase) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use atelier::config::{Config, ProviderConfig};
 use atelier::domain::AddressRules;
 use atelier::provider::sdapi::SdApi;
-use atelier::provider::{Progress, Provider, ProviderError, Submitted};
+use atelier::provider::{Probed, Progress, Provider, ProviderError, Submitted};
 use atelier::rpc::proto::{
     CancelJobRequest, CreateFeatureRequest, CreateRequestRequest, ErrorReason, FeatureProperties,
     GenerationInput, JobStatus, LoraWeights,
@@ -395,8 +395,12 @@ async fn a_service_without_progress_and_interruption_does_its_work_all_the_same(
 #[tokio::test]
 async fn asking_whether_it_is_there_makes_nothing() {
     let service = stand_in(Protocol::SdApi, Vec::new()).await;
-    for path in ["", "/sd-server"] {
-        sdapi(&service, path, &[]).probe().await.unwrap();
+    for (path, found) in [("", Probed::Ready), ("/sd-server", Probed::Unsure)] {
+        assert_eq!(
+            sdapi(&service, path, &[]).probe().await,
+            Ok(found),
+            "{path}"
+        );
     }
     assert_eq!(drawing(&service).len(), 0);
     let gone = sdapi(&service, "", &[]);

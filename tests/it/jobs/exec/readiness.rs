@@ -19,7 +19,7 @@ use crate::support::server::{TestServer, within};
 const INSTALL: &str = "install the package studio";
 
 on_both_databases! {
-    async fn a_request_for_a_missing_program_is_refused_with_what_to_install(db: TestDatabase) {
+    async fn a_request_for_a_missing_program_is_refused_without_its_name(db: TestDatabase) {
         let studio = Studio::new();
         let server = serve(&db, &studio, missing(&studio)).await;
         let feature = server.add_feature(feature(PROVIDER)).await;
@@ -27,7 +27,7 @@ on_both_databases! {
             let asked = CreateRequestRequest { validate_only, ..request_for(feature.id) };
             let answer = server.requests().create_request(asked).await;
             let message = answer.as_ref().unwrap_err().message().to_owned();
-            assert!(message.contains("\"studio-of-nobody\" is missing; install the package studio"), "{message}");
+            assert_eq!(message, "the generator \"studio\" of this feature cannot run here: its program is not installed");
             refusal(answer)
                 .is(Code::FailedPrecondition, ErrorReason::ProviderNotReady)
                 .with("provider", PROVIDER);
@@ -62,7 +62,7 @@ on_both_databases! {
 
     async fn where_only_workers_know_the_job_waits_for_the_program(db: TestDatabase) {
         let studio = Studio::new();
-        let command = ExecConfig { install: Some(INSTALL.to_owned()), ..studio.sound() };
+        let command = studio.sound();
         let program = command.command.clone();
         std::fs::rename(&program, studio.path("elsewhere")).unwrap();
         // It is configured like the workers, and has no say in what is installed there.
@@ -70,7 +70,7 @@ on_both_databases! {
         let worker = api.beside(Role::Worker, &db, studio.configure(command)).await;
         let job = order(&api, PROVIDER).await;
         within(async {
-            while !api.job(job.id).await.waiting_reason.contains(INSTALL) {
+            while !api.job(job.id).await.waiting_reason.contains("its program is not installed") {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
         })
