@@ -27,6 +27,7 @@ mod stopping;
 mod template;
 mod time;
 mod timed;
+mod tls;
 mod view;
 mod watches;
 
@@ -57,6 +58,7 @@ pub use error::REASON_DOMAIN;
 pub use front::FrontSettings;
 pub use guard::AccessSettings;
 pub use places::Bounds;
+pub use tls::{Tls, TlsError, TlsSettings};
 
 /// Connections of probes, on a port of their own.
 const PROBES: Bounds = Bounds {
@@ -102,6 +104,8 @@ pub struct PortSettings {
     pub connections: Bounds,
     /// How many watches are open at once.
     pub watches: Bounds,
+    /// The certificate; `None` where nothing is encrypted.
+    pub tls: Option<Tls>,
 }
 
 /// Serves, with the front if there is to be one, until `App::stopping`, and then until the last answer is out. Connections end
@@ -138,7 +142,7 @@ pub async fn serve(
     announcer.announce(&app.health.ailments()).await;
     let stopping = app.stopping.clone();
     tokio::select! {
-        () = port::serve(listener, settings.connections, router, stopping.clone()) => {}
+        () = port::serve(listener, settings.connections, settings.tls, router, stopping.clone()) => {}
         () = connection::drained(stopping, calls) => {}
         never = announce_changes(app.health, announcer) => match never {},
     }
@@ -160,12 +164,16 @@ pub async fn serve_health(
     let router = router
         .merge(health::router(health.clone()))
         .fallback(move |headers| health::unknown(asked.clone(), headers));
-    let (router, connections) = match clients {
-        Some(clients) => (guarded(router, clients.access), clients.connections),
-        None => (router, PROBES),
+    let (router, connections, tls) = match clients {
+        Some(clients) => (
+            guarded(router, clients.access),
+            clients.connections,
+            clients.tls,
+        ),
+        None => (router, PROBES, None),
     };
     let never = CancellationToken::new();
-    let serving = port::serve(listener, connections, router, never);
+    let serving = port::serve(listener, connections, tls, router, never);
     let announcing = announce_changes(health, Announcer::new(reporter));
     tokio::join!(serving, announcing).1
 }

@@ -65,6 +65,9 @@ pub enum StartError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The certificate of the clients' port cannot be used.
+    #[error(transparent)]
+    Tls(#[from] rpc::TlsError),
     /// The database cannot be opened.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -110,6 +113,7 @@ type Task = JoinHandle<Outcome>;
 /// A running server.
 pub struct Server {
     address: Option<SocketAddr>,
+    scheme: &'static str,
     app: App,
     installed: bool,
     stages: Stages,
@@ -142,8 +146,8 @@ impl Server {
         let probes = probe_listener.map(|port| answer_probes(port, &starting, None));
         let probes = probes.transpose()?;
         let (listener, early) = listener.map(share).transpose()?.unzip();
-        let clients = wiring::port(&config);
-        let early = early.map(|port| answer_probes(port, &starting, Some(clients)));
+        let clients = wiring::port(&config)?;
+        let early = early.map(|port| answer_probes(port, &starting, Some(clients.clone())));
         let early = early.transpose()?;
         let stages = Stages::default();
         let (mut app, serving) =
@@ -175,10 +179,11 @@ impl Server {
             early.task.abort();
             let _ = early.task.await;
         }
-        let api = listener.map(|port| answer_clients(port, &app, &config));
+        let api = listener.map(|port| answer_clients(port, &app, clients, &config));
         tell_start(role, address, probes.as_ref(), &app, &config);
         Ok(Self {
             address,
+            scheme: wiring::scheme(&config),
             app,
             installed,
             stages,
@@ -209,7 +214,8 @@ impl Server {
 
     /// Where clients connect, as a URL; `None` for a worker.
     pub fn url(&self) -> Option<String> {
-        self.address.map(|address| format!("http://{address}"))
+        let scheme = self.scheme;
+        self.address.map(|address| format!("{scheme}://{address}"))
     }
 
     /// Where probes are answered beside the clients' port, if they are.
@@ -334,8 +340,13 @@ fn share(listener: TcpListener) -> Result<(TcpListener, TcpListener), StartError
     shared.map_err(StartError::Probes)
 }
 
-fn answer_clients(listener: TcpListener, app: &App, config: &Config) -> Task {
-    let (app, settings) = (app.clone(), wiring::port(config));
+fn answer_clients(
+    listener: TcpListener,
+    app: &App,
+    settings: PortSettings,
+    config: &Config,
+) -> Task {
+    let app = app.clone();
     let front = config.front.enabled.then(|| wiring::front(config));
     tokio::spawn(async move { rpc::serve(app, listener, settings, front).await })
 }

@@ -49,13 +49,13 @@ pub(super) fn code(error: &(dyn Error + 'static)) -> ExitCode {
 }
 
 fn is_misuse(error: &(dyn Error + 'static)) -> bool {
-    let unusable_storage = matches!(
+    let unusable_setting = matches!(
         error.downcast_ref(),
-        Some(StartError::Storage(StorageError::Settings { .. }))
+        Some(StartError::Storage(StorageError::Settings { .. }) | StartError::Tls(_))
     );
     let wrong_server = matches!(
         error.downcast_ref(),
         Some(GenerateError::Connect(ConnectError::Url { .. }))
     );
-    error.is::<Problems>() || error.is::<Misuse>() || unusable_storage || wrong_server
+    error.is::<Problems>() || error.is::<Misuse>() || unusable_setting || wrong_server
 }

@@ -49,6 +49,11 @@ async fn ask(url: Url) -> reqwest::Result<(bool, String)> {
 
 /// Where this configuration's server listens on this machine.
 fn address(config: &Config) -> Result<SocketAddr, Misuse> {
+    if config.health.listen.is_none() && config.tls.certificate.is_some() {
+        return Err(Misuse(
+            "the certificate is not for this address: set health.listen, or name the server with --url",
+        ));
+    }
     let mut address = config.health.listen.unwrap_or(config.server.listen);
     if address.port() == 0 {
         return Err(Misuse(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 use super::{Client, RetryPolicy, RetryingChannel};
 
@@ -23,16 +23,25 @@ pub struct Builder {
     keep_alive_timeout: Duration,
     max_message_bytes: usize,
     policy: RetryPolicy,
+    ca_certificate: Option<Vec<u8>>,
 }
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The URL does not name a server that this client can speak to.
-    #[error("{url:?} is not an http URL such as http://127.0.0.1:50051")]
+    #[error("{url:?} is not a URL such as http://127.0.0.1:50051 or https://atelier.example.com")]
     Url {
         /// As it was given.
         url: String,
+    },
+    /// Certificates by which to know the server cannot be used.
+    #[error("cannot use TLS with {url}")]
+    Tls {
+        /// As it was given.
+        url: String,
+        /// What is wrong with them.
+        source: tonic::transport::Error,
     },
     /// Nothing answers at the URL.
     #[error("cannot connect to {url}")]
@@ -53,6 +62,7 @@ impl Builder {
             keep_alive_timeout: KEEP_ALIVE_TIMEOUT,
             max_message_bytes: MAX_MESSAGE_BYTES,
             policy: RetryPolicy::default(),
+            ca_certificate: None,
         }
     }
 
@@ -79,6 +89,13 @@ impl Builder {
         self
     }
 
+    /// The certificate authority, in PEM, by which an `https` server is believed, instead of those that the system knows.
+    #[must_use]
+    pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.ca_certificate = Some(pem.into());
+        self
+    }
+
     /// How long and how often failed calls are repeated and broken streams resumed.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
@@ -89,7 +106,7 @@ impl Builder {
     /// Connects.
     ///
     /// # Errors
-    /// When the URL is not an http one, or nothing answers there.
+    /// When the URL is not an http or https one, or nothing answers there.
     pub async fn connect(self) -> Result<Client, ConnectError> {
         let connected = self.endpoint()?.connect().await;
         let channel = connected.map_err(|source| ConnectError::Connect {
@@ -102,7 +119,7 @@ impl Builder {
     /// A client that connects with its first call. Must be called in a Tokio runtime.
     ///
     /// # Errors
-    /// When the URL is not an http one.
+    /// When the URL is not an http or https one.
     pub fn connect_lazy(self) -> Result<Client, ConnectError> {
         let channel = self.endpoint()?.connect_lazy();
         Ok(self.client(channel))
@@ -112,10 +129,24 @@ impl Builder {
         let invalid = || ConnectError::Url {
             url: self.url.clone(),
         };
-        if !self.url.starts_with("http://") {
-            return Err(invalid());
+        let mut endpoint = Endpoint::from_shared(self.url.clone()).map_err(|_| invalid())?;
+        match endpoint.uri().scheme_str() {
+            Some("http") => {}
+            Some("https") => {
+                let tls = ClientTlsConfig::new();
+                let tls = match &self.ca_certificate {
+                    Some(pem) => tls.ca_certificate(Certificate::from_pem(pem)),
+                    None => tls.with_native_roots(),
+                };
+                endpoint = endpoint
+                    .tls_config(tls)
+                    .map_err(|source| ConnectError::Tls {
+                        url: self.url.clone(),
+                        source,
+                    })?;
+            }
+            _ => return Err(invalid()),
         }
-        let endpoint = Endpoint::from_shared(self.url.clone()).map_err(|_| invalid())?;
         Ok(endpoint
             .connect_timeout(self.connect_timeout)
             .http2_keep_alive_interval(self.keep_alive)
@@ -139,10 +170,12 @@ mod tests {
 
     #[tokio::test]
     async fn only_an_http_url_is_taken() {
-        for url in ["", "127.0.0.1:50051", "https://a", "http://", "http://a b"] {
+        for url in ["", "127.0.0.1:50051", "ftp://a", "http://", "http://a b"] {
             let refused = Client::builder(url).connect_lazy();
             assert!(matches!(refused, Err(ConnectError::Url { .. })), "{url:?}");
         }
-        assert!(Client::builder("http://a:1").connect_lazy().is_ok());
+        for url in ["http://a:1", "https://a"] {
+            assert!(Client::builder(url).connect_lazy().is_ok(), "{url}");
+        }
     }
 }

@@ -62,6 +62,12 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
             );
         }
     }
+    if config.tls.certificate.is_some() != config.tls.key.is_some() {
+        reader.contradiction(
+            &["tls.certificate", "tls.key"],
+            "a certificate and its key are set together or not at all",
+        );
+    }
     let storage = &config.storage;
     if storage.backend == StorageBackend::S3 && storage.bucket.is_none() {
         reader.contradiction(

@@ -91,7 +91,7 @@ settings! {
     server: ServerConfig {
         /// Loopback address and port to listen on; port 0 takes a free one.
         listen: SocketAddr as ListenAddress = "127.0.0.1:50051";
-        /// Base of the links that clients download media from; `http://` and the address listened on if not set.
+        /// Base of the links that clients download media from; `http://` (`https://` with a certificate) and the address listened on if not set.
         public_url: Option<Url>;
         /// How long a shutdown may take: running attempts go on until it is nearly over, and are then handed back.
         shutdown_grace: Duration = "20s" in "1s"..="24h";
@@ -114,6 +114,16 @@ settings! {
         max_watches: usize = 5000 in 1..=1000000;
         /// How many of them may be of one address; a proxy before the server is one.
         max_watches_per_peer: usize = 2500 in 1..=1000000;
+    }
+
+    /// TLS on the clients' port, from version 1.2 on.
+    tls: TlsConfig {
+        /// PEM file of the certificate, with those behind it that lead to its root; nothing is encrypted if not set.
+        certificate: Option<PathBuf>;
+        /// PEM file of the certificate's private key.
+        key: Option<PathBuf>;
+        /// How often both files are looked at: a new certificate holds for connections from then on.
+        reload_interval: Duration = "10s" in "100ms"..="24h";
     }
 
     /// Probes of load balancers and of what restarts processes.

@@ -1,6 +1,6 @@
 //! A port: who connects is taken up within bounds, and served by both versions of HTTP.
 
-use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, future::pending, io, net::SocketAddr, time::Duration};
 
 use rustix::process::{Resource, getrlimit};
 use tokio::{
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     connection::{self, Builder},
     places::{Bounds, Full, Places},
+    tls::Tls,
 };
 
 /// How long nobody is taken up once the system has refused to open a connection.
@@ -25,19 +26,31 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 pub(super) async fn serve(
     listener: TcpListener,
     bounds: Bounds,
+    tls: Option<Tls>,
     router: axum::Router,
     stopping: CancellationToken,
 ) {
     let mut port = Port {
         places: Places::new(within_descriptors(bounds)),
         builder: connection::builder(),
+        tls: tls.clone(),
         router,
         stopping: stopping.clone(),
         connections: JoinSet::new(),
         refusals: Seldom::default(),
         shortage: Seldom::default(),
     };
-    stopping.run_until_cancelled(port.listen(&listener)).await;
+    let fresh = async {
+        match tls {
+            Some(tls) => tls.keep_fresh().await,
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        () = stopping.cancelled() => {}
+        never = port.listen(&listener) => match never {},
+        never = fresh => match never {},
+    }
     drop(listener);
     while port.connections.join_next().await.is_some() {}
 }
@@ -45,6 +58,7 @@ pub(super) async fn serve(
 struct Port {
     places: Places,
     builder: Builder,
+    tls: Option<Tls>,
     router: axum::Router,
     stopping: CancellationToken,
     connections: JoinSet<()>,
@@ -77,12 +91,17 @@ impl Port {
             Err(full) => return self.refusals.tell(|times| tell_refused(full, times)),
         };
         let (builder, router) = (self.builder.clone(), self.router.clone());
-        let stopping = self.stopping.clone();
+        let (tls, stopping) = (self.tls.clone(), self.stopping.clone());
         self.connections.spawn(async move {
             let _taken = place;
             connection::prepare(&io);
-            // Where TLS is to be taken off: what follows works on any stream of bytes.
-            connection::serve(io, peer, &builder, router, stopping).await;
+            let Some(tls) = tls else {
+                return connection::serve(io, peer, &builder, router, stopping).await;
+            };
+            match tls.accept(io).await {
+                Ok(io) => connection::serve(io, peer, &builder, router, stopping).await,
+                Err(error) => tracing::debug!(%error, %peer, "no TLS came about"),
+            }
         });
     }
 }

@@ -29,7 +29,7 @@ use crate::{
         task::TaskService,
         voice::Voice,
     },
-    rpc::{AccessSettings, Bounds, FrontSettings, PortSettings},
+    rpc::{AccessSettings, Bounds, FrontSettings, PortSettings, Tls, TlsError, TlsSettings},
     store::{self, Store, report},
 };
 use tokio_util::task::TaskTracker;
@@ -153,7 +153,7 @@ fn server_url(config: &Config, address: Option<SocketAddr>) -> Result<Url, Start
     let address = address.unwrap_or(config.server.listen);
     Ok(match &config.server.public_url {
         Some(url) => url.clone(),
-        None => Url::parse(&format!("http://{address}"))?,
+        None => Url::parse(&format!("{}://{address}", scheme(config)))?,
     })
 }
 
@@ -165,9 +165,17 @@ pub(super) fn front(config: &Config) -> FrontSettings {
     }
 }
 
-pub(super) fn port(config: &Config) -> PortSettings {
+/// How the clients' port is spoken to.
+pub(super) fn scheme(config: &Config) -> &'static str {
+    match config.tls.certificate {
+        Some(_) => "https",
+        None => "http",
+    }
+}
+
+pub(super) fn port(config: &Config) -> Result<PortSettings, TlsError> {
     let server = &config.server;
-    PortSettings {
+    Ok(PortSettings {
         access: AccessSettings {
             allowed_hosts: server.allowed_hosts.clone(),
             public_url: server.public_url.clone(),
@@ -181,7 +189,18 @@ pub(super) fn port(config: &Config) -> PortSettings {
             in_all: server.max_watches,
             per_peer: server.max_watches_per_peer,
         },
-    }
+        tls: tls(config).map(Tls::load).transpose()?,
+    })
+}
+
+/// One file without the other is refused with the configuration.
+fn tls(config: &Config) -> Option<TlsSettings> {
+    let tls = &config.tls;
+    Some(TlsSettings {
+        certificate: tls.certificate.clone()?,
+        key: tls.key.clone()?,
+        reload_interval: tls.reload_interval,
+    })
 }
 
 fn limits(config: &Config) -> media::Limits {

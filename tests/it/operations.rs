@@ -5,3 +5,4 @@ mod connections;
 pub(crate) mod health;
 mod logs;
 mod shutdown;
+mod tls;

@@ -54,6 +54,7 @@ impl Connection {
         config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         // A configured one names the deployed server, not this one.
         config.server.public_url = None;
+        (config.tls.certificate, config.tls.key) = (None, None);
         // Nobody else calls or probes it.
         config.health.listen = None;
         config.server.shutdown_delay = Duration::ZERO;

@@ -177,7 +177,7 @@ async fn what_is_wrong_from_the_start_exits_with_two_and_what_fails_with_one() {
         (2, &["generate"]),
         (2, &["generate", "x", "--timeout", "soon"]),
         (2, &["generate", "x", "--var", "no value"]),
-        (2, &["generate", "x", "--server", "https://127.0.0.1"]),
+        (2, &["generate", "x", "--server", "ftp://127.0.0.1"]),
         (2, &["health", "--url", "ftp://127.0.0.1"]),
         (2, &["health", "--set", "server.listen=127.0.0.1:0"]),
         (2, &["config", "--set", "executor.lease=soon"]),

@@ -50,6 +50,7 @@ impl ClockedServer {
                 in_all: 100,
                 per_peer: 100,
             },
+            tls: None,
         };
         let served = app.clone();
         tokio::spawn(async move { rpc::serve(served, listener, settings, None).await.unwrap() });

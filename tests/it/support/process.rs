@@ -110,8 +110,11 @@ impl Process {
         let line = within(line).await.unwrap();
         let url = line.strip_prefix("listening on ");
         let url = url.unwrap_or_else(|| panic!("it says {line:?}"));
-        process.client = Some(Client::connect(url).await);
-        process.address = url.trim_start_matches("http://").to_owned();
+        let (scheme, address) = url.split_once("://").unwrap();
+        process.address = address.to_owned();
+        if scheme == "http" {
+            process.client = Some(Client::connect(url).await);
+        }
         process
     }
 
