@@ -24,7 +24,7 @@ use crate::{
     domain::{IntakeLimits, TableName},
     events::Events,
     media::Storage,
-    provider::{Registry, fetch::Fetcher},
+    provider::{Moderation, Registry, fetch::Fetcher},
     store::Store,
 };
 
@@ -57,6 +57,8 @@ pub struct App {
     pub links: Option<Fetcher>,
     /// What of the configuration the use cases go by.
     pub settings: Settings,
+    /// Who judges what users write, and what is made for them.
+    pub moderation: Moderation,
     /// What is known to be wrong with this process.
     pub health: Health,
     /// Cancelled when the server is about to stop: it takes up no job any more, and health says so.

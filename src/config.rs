@@ -23,7 +23,7 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
 pub use database_url::{DatabaseBackend, DatabaseUrl, PostgresServer, SqliteFile};
-pub use kind::{LogFormat, StorageBackend, StorageRemoval};
+pub use kind::{LogFormat, ModerationKind, StorageBackend, StorageRemoval};
 pub use layer::{Flag, Inputs};
 pub use problem::{Problem, Problems, Source};
 pub use provider::{
@@ -33,8 +33,8 @@ pub use provider::{
 pub use quantity::{format_duration, parse_duration};
 pub use settings::{
     CatalogueConfig, Config, DatabaseConfig, ExecutorConfig, FetchConfig, FrontConfig,
-    HealthConfig, IdentityConfig, LimitsConfig, LogConfig, ServerConfig, StorageConfig,
-    TrendsConfig,
+    HealthConfig, IdentityConfig, LimitsConfig, LogConfig, ModerationConfig, ServerConfig,
+    StorageConfig, TrendsConfig,
 };
 
 use crate::domain::{MediaType, TableName};

@@ -12,6 +12,7 @@ pub mod fetch;
 mod gate;
 mod http;
 mod mask;
+mod moderation;
 pub mod openai;
 mod output;
 mod preset;
@@ -35,8 +36,8 @@ use url::Url;
 use crate::domain::{JobInput, JsonMap, MediaType, Problem};
 
 pub use gate::Passage;
-use output::tell_withheld;
-pub use output::{Content, HeldFile, Output, OutputFile};
+pub use moderation::{Moderation, ModerationService, NoVerdict, Verdict, WordList, WordListError};
+pub use output::{Content, HeldFile, Output, OutputFile, tell_withheld};
 pub use preset::{Inputs, Place, Preset, Unfit};
 pub use registry::{Opening, Registry};
 pub use unready::{Lack, Unready};

@@ -17,6 +17,7 @@ use crate::{
     config::Config,
     domain::{Error, with_causes},
     media::StorageError,
+    provider::{Unready, WordListError},
     rpc::{self, PortSettings},
     store::ConnectError,
 };
@@ -68,6 +69,12 @@ pub enum StartError {
     /// The certificate of the clients' port cannot be used.
     #[error(transparent)]
     Tls(#[from] rpc::TlsError),
+    /// The list of words cannot be read.
+    #[error(transparent)]
+    Words(#[from] WordListError),
+    /// The service that judges cannot be spoken to as it is configured.
+    #[error("moderation: {0}")]
+    Moderation(#[from] Unready),
     /// The database cannot be opened.
     #[error(transparent)]
     Connect(#[from] ConnectError),

@@ -7,6 +7,7 @@ mod hide_previews;
 mod include;
 mod inputs;
 mod links;
+mod moderate;
 mod retry;
 mod undelete;
 mod update;

@@ -51,7 +51,12 @@ pub(super) fn code(error: &(dyn Error + 'static)) -> ExitCode {
 fn is_misuse(error: &(dyn Error + 'static)) -> bool {
     let unusable_setting = matches!(
         error.downcast_ref(),
-        Some(StartError::Storage(StorageError::Settings { .. }) | StartError::Tls(_))
+        Some(
+            StartError::Storage(StorageError::Settings { .. })
+                | StartError::Tls(_)
+                | StartError::Words(_)
+                | StartError::Moderation(_)
+        )
     );
     let wrong_server = matches!(
         error.downcast_ref(),

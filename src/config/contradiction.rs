@@ -2,7 +2,7 @@
 
 use super::Config;
 use super::database_url::DatabaseBackend;
-use super::kind::StorageBackend;
+use super::kind::{ModerationKind, StorageBackend};
 use super::provider::{BUILTIN, ProviderConfig, path};
 use super::reader::Reader;
 
@@ -66,6 +66,18 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
         reader.contradiction(
             &["tls.certificate", "tls.key"],
             "a certificate and its key are set together or not at all",
+        );
+    }
+    let moderation = &config.moderation;
+    let lacking = match moderation.kind {
+        ModerationKind::Words if moderation.words.is_none() => Some("moderation.words"),
+        ModerationKind::OpenAi if moderation.base_url.is_none() => Some("moderation.base_url"),
+        _ => None,
+    };
+    if let Some(lacking) = lacking {
+        reader.contradiction(
+            &["moderation.kind", lacking],
+            "who judges needs what to judge by",
         );
     }
     let storage = &config.storage;

@@ -282,6 +282,18 @@ choices! {
 }
 
 choices! {
+    /// Who judges what users write and what is made for them.
+    ModerationKind {
+        /// Nobody.
+        None = "none",
+        /// A list of words.
+        Words = "words",
+        /// A service that speaks the protocol of OpenAI's moderations.
+        OpenAi = "openai",
+    }
+}
+
+choices! {
     /// Whether objects without a record are removed.
     StorageRemoval {
         /// They are removed.

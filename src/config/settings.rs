@@ -12,7 +12,7 @@ use super::address::{ListenAddress, Origin};
 use super::database_url::DatabaseUrl;
 use super::entry::{Entry, kind, optional};
 use super::identifier::{BucketName, LogFilter, SchemaName, StoragePrefix, UsersTable, WorkerId};
-use super::kind::{Kind, LogFormat, StorageBackend, StorageRemoval};
+use super::kind::{Kind, LogFormat, ModerationKind, StorageBackend, StorageRemoval};
 use super::provider::{self, ProviderConfig};
 use super::quantity::ByteSize;
 use super::reader::Reader;
@@ -114,6 +114,25 @@ settings! {
         max_watches: usize = 5000 in 1..=1000000;
         /// How many of them may be of one address; a proxy before the server is one.
         max_watches_per_peer: usize = 2500 in 1..=1000000;
+    }
+
+    /// Whether what users write, and what is made for them, may be here.
+    moderation: ModerationConfig {
+        /// Who judges: `none`, `words` (a list of words, for what users write) or `openai` (a service that speaks the protocol of
+        /// OpenAI's moderations, for what users write and for pictures and videos).
+        kind: ModerationKind = "none";
+        /// File of the words and phrases that nothing may have that users write, one a line.
+        words: Option<PathBuf>;
+        /// What the path `moderations` of the service follows, such as `https://api.openai.com/v1`.
+        base_url: Option<Url>;
+        /// Key of the service.
+        api_key: Option<SecretString>;
+        /// Model of the service; its own choice if not set.
+        model: Option<String>;
+        /// How long an answer of the service may take.
+        timeout: Duration = "15s" in "100ms"..="5m";
+        /// Whether what cannot be judged, as while the service is away, is let in.
+        lenient: bool = false;
     }
 
     /// TLS on the clients' port, from version 1.2 on.

@@ -51,6 +51,12 @@ pub enum Error {
     /// Fields of the message break their rules: the caller corrects them and calls again.
     #[error("{0}")]
     Validation(Violations),
+    /// Fields say what may not be here, as moderation judges.
+    #[error("{0}")]
+    ContentRejected(Violations),
+    /// Nobody can be asked whether the content may be here. It holds the cause, for the log.
+    #[error("whether this content may be here cannot be judged right now; try again later")]
+    ModerationUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The token was changed, or given out for another list.
     #[error("page_token does not belong to this list, filter and order; start again without one")]
     InvalidPageToken,
@@ -430,6 +436,10 @@ pub enum Reason {
     HostNotAllowed,
     /// The call comes from a page of an origin that is not let in.
     OriginNotAllowed,
+    /// What was asked for, or what was made, may not be here. Of a job too.
+    ContentRejected,
+    /// Nobody can be asked whether content may be here.
+    ModerationUnavailable,
 }
 
 impl Reason {

@@ -96,6 +96,14 @@ impl Reason {
                 "The generator cannot be reached right now.",
                 "Hiện không kết nối được với trình tạo.",
             ],
+            Self::ContentRejected => [
+                "This content is not allowed here.",
+                "Nội dung này không được phép ở đây.",
+            ],
+            Self::ModerationUnavailable => [
+                "The content cannot be checked right now; try again later.",
+                "Hiện chưa thể kiểm duyệt nội dung; vui lòng thử lại sau.",
+            ],
             Self::ProviderRejectedContent => [
                 "The generator refuses this content.",
                 "Trình tạo từ chối nội dung này.",

@@ -70,7 +70,7 @@ impl Attempt<'_> {
         let mut told = false;
         loop {
             match self.writer().write(&output).await {
-                Err(error) if error.is_of_storage() => {
+                Err(error) if error.only_waits() => {
                     if !std::mem::replace(&mut told, true) {
                         let detail = error.failure.detail;
                         tracing::warn!(detail, "cannot store an output yet");
@@ -107,6 +107,7 @@ impl Attempt<'_> {
         let preset = Preset::of_job(task.media_type, &task.input);
         OutputWriter {
             storage: self.storage,
+            moderation: &self.submission.app.moderation,
             limits: self.settings.limits,
             conversion_time: self.settings.conversion_time,
             job_timeout: self.settings.job_timeout,

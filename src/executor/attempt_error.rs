@@ -7,7 +7,7 @@ use crate::{
     domain::{Error, Reason, backoff, job::Failure},
     entity::job,
     media::{InspectError, StorageError},
-    provider::{ProviderError, clean},
+    provider::{NoVerdict, ProviderError, clean},
 };
 
 /// Why an attempt made nothing.
@@ -43,6 +43,17 @@ impl AttemptError {
         Self::retryable(Failure::new(Reason::StorageUnavailable, sentence))
     }
 
+    pub(super) fn not_judged(error: &NoVerdict) -> Self {
+        let sentence = "What was made cannot be checked right now.";
+        let failure = Failure::new(Reason::ModerationUnavailable, sentence);
+        Self::retryable(failure.with_detail(clean::text(&error.to_string())))
+    }
+
+    pub(super) fn rejected(sentence: String, categories: &[String]) -> Self {
+        let failure = Failure::new(Reason::ContentRejected, sentence);
+        Self::permanent(failure.with_detail(categories.join(", ")))
+    }
+
     pub(super) fn keeping_task(self) -> Self {
         Self {
             keep_task: true,
@@ -50,9 +61,10 @@ impl AttemptError {
         }
     }
 
-    /// Whether only the storage is in the way.
-    pub(super) fn is_of_storage(&self) -> bool {
-        self.failure.reason == Reason::StorageUnavailable
+    /// Whether the output only waits for what will come back: the storage, or who judges it.
+    pub(super) fn only_waits(&self) -> bool {
+        let passing = [Reason::StorageUnavailable, Reason::ModerationUnavailable];
+        passing.contains(&self.failure.reason)
     }
 
     /// Whether the job ends with this attempt.

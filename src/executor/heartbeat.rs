@@ -132,7 +132,9 @@ impl Executor {
         let mut last = None;
         while progress.changed().await.is_ok() {
             let preview = progress.borrow_and_update().preview.clone();
-            let Some(picture) = preview.clone().filter(|_| preview != last) else {
+            // Nobody sees what has not been judged.
+            let is_news = preview != last && !self.app.moderation.sees();
+            let Some(picture) = preview.clone().filter(|_| is_news) else {
                 continue;
             };
             last = preview;

@@ -4,17 +4,20 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use image::DynamicImage;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::{
     app::{StoredFile, StoredOutput},
-    domain::{FileName, JsonMap, MediaRole, Omission, Place, Reason, Recipe, job::Failure},
+    domain::{
+        FileName, JsonMap, MediaRole, MediaType, Omission, Place, Reason, Recipe, job::Failure,
+    },
     media::{
         Derivation, DeriveError, InspectError, Inspected, Limits, Original, Storage, StorageKey,
         embed_recipe, inspect, inspect_with_still,
     },
-    provider::{Content, Output, OutputFile, Task, clean},
+    provider::{Content, Moderation, Output, OutputFile, Task, Verdict, clean, tell_withheld},
     store::queue::Lease,
 };
 
@@ -35,6 +38,8 @@ const BUSY_PAUSES: [Duration; 4] = [
 /// Writes a provider's output to the storage, with the further files that the job asks for.
 pub(super) struct OutputWriter<'a> {
     pub(super) storage: &'a Storage,
+    /// Who judges what was made.
+    pub(super) moderation: &'a Moderation,
     pub(super) limits: Limits,
     pub(super) conversion_time: Duration,
     /// How long the attempt may take, on this stopwatch.
@@ -76,22 +81,19 @@ impl OutputWriter<'_> {
         }
         let recipe = Recipe::new(&self.task.input, self.provider, &metadata);
         metadata.insert("recipe".to_owned(), recipe.to_json().into());
-        let (outputs, omitted) = self.write_files(output, &recipe).await?;
-        if !omitted.is_empty() {
-            metadata.insert("omitted".to_owned(), json!(omitted));
+        let written = self.write_files(output, &recipe).await?;
+        if !written.omitted.is_empty() {
+            metadata.insert("omitted".to_owned(), json!(written.omitted));
         }
-        Ok((outputs, metadata))
+        tell_withheld(&mut metadata, written.withheld);
+        Ok((written.outputs, metadata))
     }
 
     /// Tries again while there is only no thread for it.
-    async fn write_files(
-        &self,
-        output: &Output,
-        recipe: &Recipe,
-    ) -> Result<(Vec<StoredOutput>, Vec<Omission>), AttemptError> {
+    async fn write_files(&self, output: &Output, recipe: &Recipe) -> Result<Written, AttemptError> {
         for pause in BUSY_PAUSES {
             match WriteTry::of(self, recipe).write(output).await {
-                Err(error) if error.retryable && !error.is_of_storage() => {
+                Err(error) if error.retryable && !error.only_waits() => {
                     tracing::warn!(detail = error.failure.detail, "cannot write the output yet");
                     tokio::select! {
                         () = self.task.cancelled.cancelled() => break,
@@ -148,6 +150,15 @@ impl OutputWriter<'_> {
     }
 }
 
+/// What came of an output.
+struct Written {
+    outputs: Vec<StoredOutput>,
+    /// The files that could not be made of the outputs.
+    omitted: Vec<Omission>,
+    /// How many may not be here.
+    withheld: usize,
+}
+
 /// One try to write all files of an output.
 struct WriteTry<'a> {
     writer: &'a OutputWriter<'a>,
@@ -159,6 +170,8 @@ struct WriteTry<'a> {
     files: usize,
     /// The files that could not be made of the outputs.
     omitted: Vec<Omission>,
+    /// Of what kinds those are that may not be here.
+    withheld: Vec<String>,
     /// Whether there is no further try.
     last: bool,
 }
@@ -171,6 +184,7 @@ impl<'a> WriteTry<'a> {
             turn: (0, 1),
             files: 0,
             omitted: Vec::new(),
+            withheld: Vec::new(),
             last: false,
         }
     }
@@ -182,10 +196,7 @@ impl<'a> WriteTry<'a> {
 
     /// Finds out what the provider's files are, makes the further files of them and stores them all, one output after the
     /// other. Returns the outputs and what was left out.
-    async fn write(
-        mut self,
-        output: &Output,
-    ) -> Result<(Vec<StoredOutput>, Vec<Omission>), AttemptError> {
+    async fn write(mut self, output: &Output) -> Result<Written, AttemptError> {
         if output.files.is_empty() {
             let sentence = "The generator finished without making anything.";
             let failure = Failure::new(Reason::ProviderNoOutput, sentence);
@@ -197,21 +208,31 @@ impl<'a> WriteTry<'a> {
             self.tell(0.0, "storing");
             let seed = file.seed.unwrap_or(self.writer.task.input.seed);
             self.recipe.set_seed(seed);
-            let (original, stored) = self.write_original(file).await?;
+            let Some((original, stored)) = self.write_original(file).await? else {
+                continue;
+            };
             outputs.push(StoredOutput {
                 file: stored,
                 seed: file.seed,
                 metadata: clean::map(file.metadata.clone()),
-                derived: self.derive_all(index, &original).await?,
+                derived: self.derive_all(outputs.len(), &original).await?,
             });
         }
-        Ok((outputs, self.omitted))
+        if outputs.is_empty() {
+            let sentence = "What was made may not be here.".to_owned();
+            return Err(AttemptError::rejected(sentence, &self.withheld));
+        }
+        Ok(Written {
+            outputs,
+            omitted: self.omitted,
+            withheld: self.withheld.len(),
+        })
     }
 
     async fn write_original(
         &mut self,
         file: &OutputFile,
-    ) -> Result<(Original, StoredFile), AttemptError> {
+    ) -> Result<Option<(Original, StoredFile)>, AttemptError> {
         let writer = self.writer;
         let content = writer.read(&file.content).await?;
         let (inspected, still) = inspect_with_still(content.clone(), &writer.limits).await?;
@@ -219,6 +240,9 @@ impl<'a> WriteTry<'a> {
         if format.kind() != category.into() {
             let detail = format!("expected {}, got {format}", category.as_str());
             return Err(AttemptError::permanent(invalid_output(detail)));
+        }
+        if !self.accepts(still.as_ref()).await? {
+            return Ok(None);
         }
         let original = Original::new(
             content.clone(),
@@ -228,7 +252,23 @@ impl<'a> WriteTry<'a> {
             writer.conversion_time,
         );
         let stored = self.store(MediaRole::Original, content, inspected).await?;
-        Ok((original, stored))
+        Ok(Some((original, stored)))
+    }
+
+    /// Whether what is seen of the output in hand may be here. What nothing here decodes nobody sees.
+    async fn accepts(&mut self, still: Option<&DynamicImage>) -> Result<bool, AttemptError> {
+        let still = still.filter(|_| self.writer.task.media_type != MediaType::Audio);
+        let Some(still) = still else {
+            return Ok(true);
+        };
+        let verdict = self.writer.moderation.judge_picture(still).await;
+        match verdict.map_err(|error| AttemptError::not_judged(&error))? {
+            Verdict::Accepted => Ok(true),
+            Verdict::Rejected(kinds) => {
+                self.withheld.push(kinds.join(", "));
+                Ok(false)
+            }
+        }
     }
 
     /// Makes what the job asks for besides the original. What cannot be made is noted: it must not cost the user the
@@ -396,6 +436,7 @@ mod tests {
         let (stopwatch, storage) = (Stopwatch::start(), storage(folder.path()));
         let writer = OutputWriter {
             storage: &storage,
+            moderation: &Moderation::Off,
             limits: Limits {
                 max_bytes: 1 << 20,
                 max_pixels: 1 << 20,

@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::domain::JsonMap;
@@ -72,8 +73,10 @@ impl AsRef<Path> for HeldFile {
 }
 
 /// Tells how many outputs the service did not hand over beside those that it did, as when its policy withholds some.
-pub(super) fn tell_withheld(metadata: &mut JsonMap, count: usize) {
+pub fn tell_withheld(metadata: &mut JsonMap, count: usize) {
     if count > 0 {
+        let told = metadata.get("outputs_withheld").and_then(Value::as_u64);
+        let count = count as u64 + told.unwrap_or_default();
         metadata.insert("outputs_withheld".to_owned(), count.into());
     }
 }

@@ -31,7 +31,7 @@ impl From<Error> for Status {
         if reason == Reason::WatchesTaken {
             details.set_retry_info(Some(WATCH_RETRY_DELAY));
         }
-        let Error::Validation(violations) = &error else {
+        let (Error::Validation(violations) | Error::ContentRejected(violations)) = &error else {
             return Self::with_error_details(code, error.to_string(), details);
         };
         let told = violations.iter().map(|it| field_violation(it, language));
@@ -106,6 +106,7 @@ fn log(error: &Error, code: Code, reason: Reason) {
                 "refused while the database is away"
             );
         }
+        Error::ModerationUnavailable(_) => call::refused(code, reason, &causes()),
         // Once for all calls the log has it as what ails the server.
         Error::DatabaseUnavailable(_) | Error::DatabaseFull(_) | Error::StorageUnavailable(_) => {
             call::refused(code, reason, &causes());
@@ -117,6 +118,8 @@ fn log(error: &Error, code: Code, reason: Reason) {
 fn classify(error: &Error) -> (Code, Reason) {
     match error {
         Error::Validation(_) => (Code::InvalidArgument, Reason::ValidationFailed),
+        Error::ContentRejected(_) => (Code::InvalidArgument, Reason::ContentRejected),
+        Error::ModerationUnavailable(_) => (Code::Unavailable, Reason::ModerationUnavailable),
         Error::InvalidPageToken => (Code::InvalidArgument, Reason::InvalidPageToken),
         Error::IdempotencyKeyReused { .. } => (Code::InvalidArgument, Reason::IdempotencyKeyReused),
         Error::NotFound { resource, .. } | Error::NotNamed { resource, .. } => {
@@ -188,7 +191,9 @@ fn metadata(error: &Error) -> HashMap<String, String> {
             pairs.insert("entry".to_owned(), entry.clone());
             return pairs;
         }
-        Error::Validation(violations) => vec![("violations", violations.count().to_string())],
+        Error::Validation(violations) | Error::ContentRejected(violations) => {
+            vec![("violations", violations.count().to_string())]
+        }
         Error::IdempotencyKeyReused { key, request_id } => {
             vec![
                 ("idempotency_key", key.clone()),
@@ -262,6 +267,7 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         | Error::DatabaseUnavailable(_)
         | Error::DatabaseFull(_)
         | Error::StorageUnavailable(_)
+        | Error::ModerationUnavailable(_)
         | Error::Starting
         | Error::ShuttingDown
         | Error::Internal(_) => Vec::new(),

@@ -1,6 +1,6 @@
 //! What the parts of a server are made of, from the configuration.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use migration::Serving;
 use url::Url;
@@ -11,14 +11,17 @@ use super::{
 };
 use crate::{
     app::{self, Ailment, App, Clock, Health, Pulse, Removal, RemovalMode},
-    config::{Config, FetchConfig, ProviderConfig, StorageBackend, StorageRemoval, host_name},
+    config::{
+        Config, FetchConfig, ModerationKind, ProviderConfig, StorageBackend, StorageRemoval,
+        host_name,
+    },
     domain::{AddressRules, Error, IntakeLimits, sha256_hex, with_causes},
     entity::{feature, template},
     events::Events,
     executor::{self, Executor, Spool},
     media::{self, LinkSettings, S3Settings, Storage, StorageSettings},
     provider::{
-        Registry,
+        Moderation, ModerationService, Registry, WordList,
         builtin::Builtin,
         comfyui::ComfyUi,
         exec::Exec,
@@ -74,6 +77,7 @@ pub(super) async fn build_app(
         events: Events::default(),
         clock: Clock::system(),
         providers: build_providers(config, &files, runs_jobs),
+        moderation: moderation(config, &files)?,
         links: config.follows_links().then_some(files),
         settings: app::Settings {
             runs_jobs,
@@ -95,6 +99,18 @@ pub(super) async fn build_app(
         stopping: stages.closing.clone(),
     };
     Ok((app, serving))
+}
+
+fn moderation(config: &Config, files: &Fetcher) -> Result<Moderation, StartError> {
+    let settings = &config.moderation;
+    Ok(match (settings.kind, &settings.words) {
+        (ModerationKind::Words, Some(file)) => Moderation::Words(Arc::new(WordList::read(file)?)),
+        (ModerationKind::OpenAi, _) => {
+            Moderation::Service(Arc::new(ModerationService::new(settings, files)?))
+        }
+        // A list without a file is refused with the configuration.
+        (ModerationKind::None | ModerationKind::Words, _) => Moderation::Off,
+    })
 }
 
 async fn prepare_schema(config: &Config, name: &str) -> Result<Serving, StartError> {

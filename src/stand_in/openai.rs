@@ -31,6 +31,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .route("/v1/videos", post(videos::create))
         .route("/v1/videos/{id}", get(videos::get).delete(videos::delete))
         .route("/v1/videos/{id}/content", get(videos::content))
+        .route("/v1/moderations", post(moderate))
         .route("/v1/models", get(models))
         .route("/v1/files/{number}", get(file))
 }
@@ -39,6 +40,28 @@ async fn models() -> Json<Value> {
     let model = |id: &str| json!({ "id": id, "object": "model", "owned_by": "stand-in" });
     let models = ["stand-in-image", "stand-in-speech", "stand-in-video"].map(model);
     Json(json!({ "object": "list", "data": models }))
+}
+
+/// What a text must say for it to be flagged, so that people can try it.
+const FLAGGED: &str = "something violent";
+
+/// Judges texts, each for itself, and pictures, of which it knows none that is flagged; more is for its faults.
+async fn moderate(State(desk): State<Arc<Desk>>, body: Bytes) -> Answer {
+    if let Some(answer) = desk.met_fault(Step::Submit).await {
+        return Ok(answer);
+    }
+    let body = parse(&body)?;
+    let texts = match &body["input"] {
+        Value::Array(inputs) if inputs.iter().all(Value::is_string) => inputs.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let result = |text: &Value| {
+        let text = text.as_str().unwrap_or_default().to_lowercase();
+        let flagged = text.contains(FLAGGED);
+        json!({ "flagged": flagged, "categories": { "violence": flagged, "harassment": false } })
+    };
+    let results: Vec<_> = texts.iter().map(result).collect();
+    Ok(Json(json!({ "id": "modr-1", "model": "stand-in", "results": results })).into_response())
 }
 
 /// What is worked from.

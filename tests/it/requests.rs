@@ -6,6 +6,7 @@ mod idempotency;
 mod including;
 mod intake;
 mod listing;
+mod moderation;
 mod pictures;
 mod validation;
 mod warnings;

@@ -41,9 +41,14 @@ impl App {
         check_owner(caller, &draft)?;
         let draft = draft.with_allowed_priority(caller);
         self.require_feature(&draft, checks)?;
-        let accepted = match uploads {
-            [] => self.store_draft(&draft, None, checks).await,
-            uploads => self.store_with(&draft, uploads, checks).await,
+        let content = match checks.is_empty() {
+            true => self.check_content(&draft).await,
+            false => Ok(()),
+        };
+        let accepted = match (content, uploads) {
+            (Err(rejected), _) => Err(rejected),
+            (Ok(()), []) => self.store_draft(&draft, None, checks).await,
+            (Ok(()), uploads) => self.store_with(&draft, uploads, checks).await,
         };
         let refusal = match accepted {
             Ok(accepted) => return Ok(accepted),

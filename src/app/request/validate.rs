@@ -67,6 +67,7 @@ impl App {
         check_owner(caller, draft)?;
         self.require_feature(draft, checks)?;
         let (offered, resolved) = self.resolve_now(draft, checks).await?;
+        self.check_content(draft).await?;
         let category = offered.feature.category;
         self.check_answers(&resolved, category).await?;
         let variations = i64::try_from(resolved.jobs.len()).map_err(Error::internal)?;

@@ -150,7 +150,7 @@ impl Refusal {
     fn told(error: Error, names: &[&[Name]], pictures: &[String]) -> Self {
         let (code, reason) = error::logged(&error);
         let (param, message) = match &error {
-            Error::Validation(violations) => {
+            Error::Validation(violations) | Error::ContentRejected(violations) => {
                 let mut told: Vec<(String, &str)> = Vec::new();
                 for Violation {
                     field, description, ..

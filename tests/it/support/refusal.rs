@@ -53,7 +53,8 @@ pub(crate) fn of_status(status: &Status) -> Refusal {
         refusal.fields.len(),
         "{status:?}"
     );
-    let invalid = reason == ErrorReason::ValidationFailed;
+    let of_fields = [ErrorReason::ValidationFailed, ErrorReason::ContentRejected];
+    let invalid = of_fields.contains(&reason);
     assert_eq!(invalid, !refusal.fields.is_empty(), "{status:?}");
     if invalid {
         let listed = refusal.fields.len();
