@@ -15,6 +15,7 @@ use super::{CommandResult, exit, output};
 use crate::app::{App, ApplyOptions, ChangeKind, MadePreview};
 use crate::config::{Config, Loaded};
 use crate::domain::{Catalogue, Error, Violations, with_causes};
+use crate::provider::Registry;
 use crate::server::{Role, Server, open_app};
 use crate::telemetry;
 
@@ -152,14 +153,25 @@ async fn apply_to(
         dry_run: arguments.dry_run,
         prune: arguments.prune,
     };
+    let unprovided = unprovided(&catalogue, &app.providers);
     let mut changes = app.apply_catalogue(catalogue, options).await?;
     // A starter is no whole catalogue.
     changes.retain(|change| provider.is_none() || change.kind != ChangeKind::Kept);
     Ok(Report {
         changes,
         left_out,
+        unprovided,
         dry_run: arguments.dry_run,
     })
+}
+
+/// The features whose provider this configuration does not have. A worker elsewhere may.
+fn unprovided(catalogue: &Catalogue, providers: &Registry) -> Vec<(String, String)> {
+    let features = catalogue.features.iter().map(|it| &it.feature);
+    let unprovided = features.filter(|it| providers.get(it.properties.provider()).is_none());
+    unprovided
+        .map(|it| (it.name.clone(), it.properties.provider().to_owned()))
+        .collect()
 }
 
 fn unfit(file: &str, error: Error) -> Box<dyn std::error::Error + Send + Sync> {

@@ -8,6 +8,8 @@ pub(super) struct Report {
     pub changes: Vec<CatalogueChange>,
     /// Features of a starter that the provider does not make here, as its table says.
     pub left_out: Vec<String>,
+    /// Features with the provider that each names and that is not configured here.
+    pub unprovided: Vec<(String, String)>,
     /// Whether nothing was written.
     pub dry_run: bool,
 }
@@ -21,8 +23,13 @@ impl Report {
         let left_out = left_out.map(|name| {
             format!("left out  feature {name} (not made by its provider as it is configured)\n")
         });
+        let unprovided = self.unprovided.iter();
+        let unprovided = unprovided.map(|(feature, provider)| {
+            format!("warning   feature {feature} names the provider {provider:?}, which is not configured here: its jobs wait for a worker that has it\n")
+        });
         told.map(line)
             .chain(left_out)
+            .chain(unprovided)
             .chain([self.summary()])
             .collect()
     }
@@ -67,7 +74,10 @@ impl Report {
         let changes: Vec<_> = self.changes.iter().map(change).collect();
         format!(
             "{}\n",
-            json!({ "dry_run": self.dry_run, "changes": changes, "left_out": self.left_out })
+            json!({
+                "dry_run": self.dry_run, "changes": changes, "left_out": self.left_out,
+                "unprovided": self.unprovided.iter().map(|(feature, _)| feature).collect::<Vec<_>>(),
+            })
         )
     }
 }
@@ -115,6 +125,7 @@ mod tests {
                 change(Some("old"), ChangeKind::Kept),
             ],
             left_out: vec!["service_video".to_owned()],
+            unprovided: vec![("song".to_owned(), "singer".to_owned())],
             dry_run,
         }
     }
@@ -126,6 +137,7 @@ mod tests {
             "unchanged feature poster\n\
              changed   template poster/sale (description, template_data.prompt)\n\
              left out  feature service_video (not made by its provider as it is configured)\n\
+             warning   feature song names the provider \"singer\", which is not configured here: its jobs wait for a worker that has it\n\
              dry run, nothing is written: 0 created, 1 changed, 1 left as they were, 0 removed; \
              1 not in the file, kept without --prune\n"
         );
@@ -144,5 +156,6 @@ mod tests {
             })
         );
         assert_eq!(read["changes"][2]["kind"], json!("kept"));
+        assert_eq!(read["unprovided"], json!(["song"]));
     }
 }
