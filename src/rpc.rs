@@ -81,7 +81,7 @@ const CORS_REQUEST_HEADERS: [&str; 11] = [
     "x-user-agent",
 ];
 /// What a page may read: the outcome of a call without messages, and which part of which file came.
-const CORS_RESPONSE_HEADERS: [&str; 9] = [
+const CORS_RESPONSE_HEADERS: [&str; 10] = [
     "accept-ranges",
     "content-disposition",
     "content-range",
@@ -89,6 +89,7 @@ const CORS_RESPONSE_HEADERS: [&str; 9] = [
     "grpc-message",
     "grpc-status",
     "grpc-status-details-bin",
+    "x-atelier-ignored-inputs",
     "x-atelier-request-id",
     "x-request-id",
 ];

@@ -5,6 +5,7 @@ use super::database_url::DatabaseBackend;
 use super::kind::{ModerationKind, StorageBackend};
 use super::provider::{BUILTIN, ProviderConfig, path};
 use super::reader::Reader;
+use url::{Host, Url};
 
 /// Reports to `reader` every pair of settings in `config` that do not go together.
 pub(super) fn report(config: &Config, reader: &mut Reader) {
@@ -80,6 +81,16 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
             "who judges needs what to judge by",
         );
     }
+    let public = config.server.public_url.as_ref();
+    let is_public = public.is_some_and(|url| !is_loopback(url));
+    for (name, provider) in &config.providers {
+        if is_public && matches!(provider, ProviderConfig::Scripted(_)) {
+            reader.contradiction(
+                &[&path(name, "kind"), "server.public_url"],
+                "the scripted provider is for tests, and not for a server that others reach",
+            );
+        }
+    }
     let storage = &config.storage;
     if storage.backend == StorageBackend::S3 && storage.bucket.is_none() {
         reader.contradiction(
@@ -105,6 +116,16 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
             &["server.cors_origins"],
             "\"*\" stands alone, because it already allows every origin",
         );
+    }
+}
+
+/// Whether it leads to this machine only.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::entry::{Entry, kind, optional};
@@ -378,7 +379,16 @@ impl TaskConfig {
         let webhook = base.webhook.as_ref();
         let no_webhook = self.webhooks && webhook.is_none();
         let by_secret = webhook.is_some_and(|it| it.signed == Some(Signature::Standard));
-        let unverified = self.webhooks && by_secret && self.webhook_secret.is_none();
+        let secret = self
+            .webhook_secret
+            .as_ref()
+            .map(ExposeSecret::expose_secret);
+        let is_secret = |secret: &str| {
+            BASE64_STANDARD
+                .decode(secret.trim_start_matches("whsec_"))
+                .is_ok()
+        };
+        let unverified = self.webhooks && by_secret && !secret.is_some_and(is_secret);
         [
             (no_url, "base_url", "a URL, since the profile has none"),
             (
@@ -395,7 +405,7 @@ impl TaskConfig {
             (
                 unverified,
                 "webhook_secret",
-                "set with webhooks, since the service signs its calls",
+                "whsec_ and base64, as the service tells it, since it signs its calls",
             ),
         ]
         .into_iter()

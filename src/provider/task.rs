@@ -103,6 +103,11 @@ impl Provider for TaskService {
 
     fn ready(&self) -> Result<(), Unready> {
         let api = self.0.api.as_ref().map_err(Clone::clone)?;
+        let (config, profile) = (&self.0.config, &self.0.config.profile.base);
+        // Elsewhere there may be nobody who asks for one.
+        if profile.auth.is_some() && config.api_key.is_none() && config.base_url.is_none() {
+            return Err(Unready::configuration("its api_key is not set"));
+        }
         let call = auth::Signed {
             method: "GET",
             url: api.base(),

@@ -39,6 +39,9 @@ const MAX_FORM_BYTES: usize = 64 * 1024 * 1024;
 /// Which request an answer is of, for every other way to it.
 const REQUEST: HeaderName = HeaderName::from_static("x-atelier-request-id");
 
+/// What of a call had no effect, since nothing reads it.
+const IGNORED: HeaderName = HeaderName::from_static("x-atelier-ignored-inputs");
+
 /// What of the configuration the front goes by.
 #[derive(Clone, Debug)]
 pub struct FrontSettings {

@@ -43,6 +43,9 @@ impl Library {
                 }
             }
         }
+        if config.workflow.is_none() && !config.bindings.is_empty() {
+            return Err("its bindings are of no workflow: name it as workflow".to_owned());
+        }
         let library = Self {
             files,
             default: config.workflow.clone().map(Value::String),
@@ -92,7 +95,10 @@ impl Library {
         match workflow {
             Value::String(name) => self.files.get(name).cloned().ok_or_else(|| {
                 let names: Vec<_> = self.files.keys().map(String::as_str).collect();
-                let expected = format!("a file of the provider: {}", names.join(", "));
+                let expected = match names.as_slice() {
+                    [] => "a workflow itself: the provider has no folder of them".to_owned(),
+                    names => format!("a file of the provider: {}", names.join(", ")),
+                };
                 Unfit::setting("workflow", &expected)
             }),
             workflow => {

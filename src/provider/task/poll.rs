@@ -75,7 +75,8 @@ impl Engine {
             return Meaning::Done;
         }
         definition.poll.meaning(word).unwrap_or_else(|| {
-            if self.unknown_words().insert((task.job_id, word.to_owned())) {
+            // No word at all says nothing that a profile could know.
+            if !word.is_empty() && self.unknown_words().insert((task.job_id, word.to_owned())) {
                 let (job_id, provider) = (task.job_id, self.name.as_str());
                 tracing::warn!(
                     job_id,

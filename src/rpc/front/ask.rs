@@ -6,7 +6,8 @@ use axum::http::{HeaderMap, HeaderValue};
 
 use crate::{
     domain::{
-        Error, Flaw, GenerationInput, MediaType, OutputSettings, RequestDraft, TemplateData, stored,
+        Error, Flaw, GenerationInput, JsonMap, MediaType, OutputSettings, RequestDraft,
+        TemplateData, VariableType, stored,
     },
     entity::{feature, job, request},
     rpc::{call, request::note_jobs},
@@ -26,6 +27,8 @@ pub(super) struct Asked {
     pub(super) jobs: Vec<job::Model>,
     /// The file format that was asked for.
     pub(super) format: Option<String>,
+    /// Fields that only the provider may know.
+    pub(super) further: Vec<String>,
 }
 
 impl Front {
@@ -36,14 +39,16 @@ impl Front {
         mut fields: Fields,
         headers: &HeaderMap,
     ) -> Result<Asked, Refusal> {
-        let (names, links): (Vec<_>, Vec<_>) = fields.pictures().into_iter().unzip();
-        let refuse = |error| Refusal::of_call(error, makes, &names);
+        let mut pictures = fields.pictures();
         let mut draft = self.draft(makes, &mut fields);
-        draft.user_media_urls.splice(0..0, links);
         draft.idempotency_key = idempotency_key(headers);
-        self.fit_catalogue(makes, &mut draft, &mut fields)
+        self.fit_catalogue(makes, &mut draft, &mut pictures, &mut fields)
             .await
-            .map_err(refuse)?;
+            .map_err(|error| Refusal::of_call(error, makes, &[]))?;
+        let (names, links): (Vec<_>, Vec<_>) = pictures.into_iter().unzip();
+        let refuse = |error| Refusal::of_call(error, makes, &names);
+        draft.user_media_urls.splice(0..0, links);
+        let further = fields.values.keys().cloned().collect();
         draft.input.extra = fields.values;
         let format = draft.input.output.format.clone();
         let (uploads, checks) = (&fields.uploads, &fields.checks);
@@ -54,6 +59,7 @@ impl Front {
             request: counted.request,
             jobs,
             format,
+            further,
         })
     }
 
@@ -93,7 +99,11 @@ impl Front {
     pub(super) fn user(&self, fields: &mut Fields) -> i64 {
         let named = fields.text("user").filter(|user| !user.is_empty());
         let Some(named) = named else {
-            return self.settings.user.unwrap_or_default();
+            let configured = self.settings.user;
+            fields.checks.require(configured.is_some(), "user", || {
+                Flaw::Required.says("is required, since no front.user is configured")
+            });
+            return configured.unwrap_or(1);
         };
         named.parse().unwrap_or_else(|_| {
             let words = "must be the decimal id of a user, or be left out";
@@ -103,12 +113,13 @@ impl Front {
         })
     }
 
-    /// Checks that what is asked for makes this, and takes the voice for a variable where the template has one. What there is
-    /// not is told when the request is made, unless it was made before.
+    /// Checks that what is asked for makes this, takes the voice for a variable where the template has one, and pictures for the
+    /// variables that need one. What there is not is told when the request is made, unless it was made before.
     async fn fit_catalogue(
         &self,
         makes: MediaType,
         draft: &mut RequestDraft,
+        pictures: &mut Vec<(String, String)>,
         fields: &mut Fields,
     ) -> Result<(), Error> {
         let Some((feature, data)) = self.find(draft).await? else {
@@ -126,6 +137,7 @@ impl Front {
         if makes == MediaType::Audio {
             speech::fit_format(&feature, &mut draft.input.output, &mut fields.checks);
         }
+        fill_pictures(&data, &mut draft.input.variables, pictures);
         let has_voice = data
             .variables
             .iter()
@@ -160,6 +172,22 @@ impl Front {
     }
 }
 
+/// The client's own field for a picture stands for each variable that needs one and has none, in their order.
+fn fill_pictures(
+    data: &TemplateData,
+    variables: &mut JsonMap,
+    pictures: &mut Vec<(String, String)>,
+) {
+    let needed = data.variables.iter();
+    let needed = needed.filter(|it| it.required && it.kind == VariableType::Picture);
+    for variable in needed {
+        if !pictures.is_empty() && !variables.contains_key(&variable.name) {
+            let (_, link) = pictures.remove(0);
+            variables.insert(variable.name.clone(), link.into());
+        }
+    }
+}
+
 fn idempotency_key(headers: &HeaderMap) -> String {
     let key = headers.get("idempotency-key").map(HeaderValue::as_bytes);
     String::from_utf8_lossy(key.unwrap_or_default()).into_owned()
@@ -173,11 +201,23 @@ fn input(makes: MediaType, fields: &mut Fields) -> GenerationInput {
         lora_weights: lora_weights(fields),
         product_url: fields.text("product_url"),
         mask_url: mask(fields),
-        batch_size: fields.small("n").unwrap_or_default(),
+        batch_size: variations(fields),
         output: output(makes, fields),
         variables: fields.object("variables").unwrap_or_default(),
         extra: Default::default(),
     }
+}
+
+/// 0 means what a template says to ours, and nothing to OpenAI's.
+fn variations(fields: &mut Fields) -> i32 {
+    let given = fields.small("n");
+    fields.checks.require(given != Some(0), "n", || {
+        Flaw::OutOfRange
+            .says("must be at least 1, got 0")
+            .min(1)
+            .found(0)
+    });
+    given.unwrap_or_default()
 }
 
 /// By OpenAI's name or by that of the API.

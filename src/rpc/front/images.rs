@@ -27,7 +27,7 @@ use super::{
     CALLER, Front, REQUEST,
     ask::Asked,
     fields::Fields,
-    outcome::{Made, key_of, unreadable},
+    outcome::{Made, key_of, tell_ignored, unreadable},
     refusal::Refusal,
 };
 
@@ -101,13 +101,13 @@ impl Front {
         let id = asked.request.id;
         let mut response = match delivery.streamed {
             true => self.stream(asked, delivery).await?,
-            false => self.answer(asked, &delivery).await?.into_response(),
+            false => self.answer(asked, &delivery).await?,
         };
         response.headers_mut().insert(REQUEST, id.into());
         Ok(response)
     }
 
-    async fn answer(&self, asked: Asked, delivery: &Delivery) -> Result<Json<Value>, Refusal> {
+    async fn answer(&self, asked: Asked, delivery: &Delivery) -> Result<Response, Refusal> {
         let id = asked.request.id;
         let refuse = |error: Error| Refusal::from(error).of_request(id);
         let made = self.outcome(id).await?;
@@ -123,7 +123,9 @@ impl Front {
         if let Some(shown) = made.first().and_then(|made| shape(made, &asked)) {
             (answer["size"], answer["output_format"]) = shown;
         }
-        Ok(Json(answer))
+        let mut response = Json(answer).into_response();
+        tell_ignored(&mut response, &made, &asked);
+        Ok(response)
     }
 
     async fn picture(&self, media: &Shown, delivery: &Delivery) -> Result<Value, Error> {

@@ -1,8 +1,9 @@
 //! What has become of a request.
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use futures::{TryStreamExt, future};
+use serde_json::Value;
 
 use crate::{
     domain::{Error, MediaRole, Resource, WatchCursor},
@@ -12,7 +13,11 @@ use crate::{
     store::{self, media::Shown},
 };
 
-use super::{CALLER, Front, REQUEST, refusal::Refusal};
+use super::{
+    CALLER, Front, IGNORED, REQUEST,
+    ask::Asked,
+    refusal::{NAMES, Refusal, renamed},
+};
 
 /// A job that has completed, with its media.
 pub(super) struct Made {
@@ -96,6 +101,32 @@ impl Made {
             true => originals,
             false => converted,
         }
+    }
+}
+
+/// What of a call had no effect, by the API's names.
+pub(super) fn ignored(job: &job::Model) -> Vec<String> {
+    let told = job.output_metadata.as_ref();
+    let told = told.and_then(|told| told.get("ignored_inputs")?.as_array());
+    let fields = told.into_iter().flatten().filter_map(Value::as_str);
+    fields.map(str::to_owned).collect()
+}
+
+/// Tells it of an answer, by the call's own names.
+pub(super) fn tell_ignored(response: &mut Response, made: &[Made], asked: &Asked) {
+    let ignored = made.first().map(|made| ignored(&made.job));
+    let names = ignored
+        .into_iter()
+        .flatten()
+        .flat_map(|field| match &*field {
+            "input.extra" => asked.further.clone(),
+            field => vec![renamed(field, &[&NAMES], &[])],
+        });
+    let names: Vec<_> = names.collect();
+    if let Ok(value) = HeaderValue::from_str(&names.join(","))
+        && !names.is_empty()
+    {
+        response.headers_mut().insert(IGNORED, value);
     }
 }
 

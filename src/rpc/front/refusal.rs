@@ -23,7 +23,7 @@ const UNFINISHED: &str = "REQUEST_UNFINISHED";
 
 /// What fields of requests are called here where they have another name; in a call about one media type only some of them.
 type Name = (&'static str, &'static str);
-const NAMES: [Name; 15] = [
+pub(super) const NAMES: [Name; 15] = [
     ("user_id", "user"),
     ("feature_id", "model"),
     ("feature", "model"),
@@ -107,6 +107,13 @@ impl Refusal {
     /// What a request has made is not there any more.
     pub(super) fn gone(request_id: i64) -> Self {
         let message = format!("the media of request {request_id} is deleted");
+        let reason = Reason::MediaNotFound.as_str();
+        Self::new(StatusCode::NOT_FOUND, reason, message).of_request(request_id)
+    }
+
+    /// A file that its feature does not have made.
+    pub(super) fn not_made(request_id: i64, what: &str) -> Self {
+        let message = format!("request {request_id} has no {what}: its feature has none made");
         let reason = Reason::MediaNotFound.as_str();
         Self::new(StatusCode::NOT_FOUND, reason, message).of_request(request_id)
     }
@@ -232,7 +239,7 @@ pub(super) fn failure(job: &job::Model) -> (String, String) {
     }
 }
 
-fn renamed(field: &str, names: &[&[Name]], pictures: &[String]) -> String {
+pub(super) fn renamed(field: &str, names: &[&[Name]], pictures: &[String]) -> String {
     let picture = field.strip_prefix("user_media_urls[");
     let index = picture.and_then(|it| it.strip_suffix(']')?.parse::<usize>().ok());
     if let Some(name) = index.and_then(|index| pictures.get(index)) {

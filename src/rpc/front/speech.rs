@@ -24,7 +24,7 @@ use crate::{
 use super::{
     Front, REQUEST,
     fields::Fields,
-    outcome::{key_of, unreadable},
+    outcome::{key_of, tell_ignored, unreadable},
     refusal::Refusal,
 };
 
@@ -57,7 +57,9 @@ pub(super) async fn speak(
     let media = outputs.next();
     let media = media.ok_or_else(|| Refusal::gone(asked.request.id))?;
     if stream != "sse" && !is_raw {
-        return front.send(media, &HeaderMap::new()).await;
+        let mut response = front.send(media, &HeaderMap::new()).await?;
+        tell_ignored(&mut response, &made, &asked);
+        return Ok(response);
     }
     let sound = front.sound(media, is_raw).await;
     let sound = sound.map_err(|error| Refusal::from(error).of_request(media.request_id))?;
@@ -67,6 +69,7 @@ pub(super) async fn speak(
     };
     let id = HeaderValue::from(media.request_id);
     response.headers_mut().insert(REQUEST, id);
+    tell_ignored(&mut response, &made, &asked);
     Ok(response)
 }
 

@@ -20,7 +20,7 @@ use crate::{
 use super::{
     CALLER, Front, REQUEST,
     fields::Fields,
-    outcome::Made,
+    outcome::{Made, ignored},
     refusal::{Refusal, failure},
 };
 
@@ -111,9 +111,8 @@ pub(super) async fn content(
     }
     let made = front.made(id).await?;
     let file = made.iter().find_map(|made| file(made, variant));
-    front
-        .send(file.ok_or_else(|| Refusal::gone(id))?, &headers)
-        .await
+    let file = file.ok_or_else(|| Refusal::not_made(id, variant))?;
+    front.send(file, &headers).await
 }
 
 fn is_ascending(fields: &mut Fields) -> bool {
@@ -212,6 +211,7 @@ fn message(id: i64, jobs: &[job::Model]) -> Value {
         "seconds": seconds.map(|seconds| seconds.to_string()),
         "size": input.map(|input| format!("{}x{}", input.width, input.height)),
         "error": error.map(|(code, message)| json!({ "code": code, "message": message })),
+        "ignored_inputs": ignored(job),
     })
 }
 

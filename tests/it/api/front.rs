@@ -10,16 +10,18 @@ use atelier::config::{Config, Flag, Inputs, ProviderConfig, ScriptedConfig};
 use atelier::rpc::proto::{
     CancelJobRequest, CancelRequestRequest, CountRequestsRequest, CreateFeatureRequest,
     FeatureProperties, Job, JobStatus, ListJobsRequest, ListRequestsRequest, MediaType, Request,
+    TemplateVariable, TemplateVariableType,
 };
 use atelier::stand_in::StandIn;
 use reqwest::header::{CONTENT_TYPE, HOST, ORIGIN};
-use reqwest::multipart::Form;
+use reqwest::multipart::{Form, Part};
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::client::{USER, plain_template, request_for};
+use crate::support::client::{USER, plain_template, request_for, scripted_feature};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::http::browser;
+use crate::support::link_host;
 use crate::support::provider::provider;
 use crate::support::script::Script;
 use crate::support::server::{TestServer, within};
@@ -193,6 +195,7 @@ on_both_databases! {
             ("/v1/audio/speech", json!({ "model": "scripted", "input": "a" }), (400, "VALIDATION_FAILED", Some("model"))),
             ("/v1/audio/speech", json!({ "model": "none", "stream_format": "sse", "response_format": "pcm" }), (404, "FEATURE_NOT_FOUND", Some("model"))),
             ("/v1/images/edits", picture(json!({})), (400, "VALIDATION_FAILED", Some("image"))),
+            (IMAGES, picture(json!({ "n": 0 })), (400, "VALIDATION_FAILED", Some("n"))),
             ("/v1/images/variations", picture(json!({})), (404, "UNKNOWN_METHOD", None)),
             ("/v1/models", json!({}), (404, "UNKNOWN_METHOD", None)),
         ] {
@@ -222,6 +225,7 @@ on_both_databases! {
         server.scripted_feature().await;
         let answer = send(post(&server, IMAGES, &picture(json!({ "user": "" })))).await;
         assert_eq!(answer.error(), (400, "VALIDATION_FAILED", Some("user")));
+        assert_eq!(answer.body["error"]["message"], "user: is required, since no front.user is configured");
         let answer = send(post(&server, IMAGES, &picture(json!({ "user": "12" })))).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     }
@@ -270,6 +274,42 @@ on_both_databases! {
         let answer = within(answer).await.unwrap();
         assert_eq!(answer.error(), (409, "CANCELLED", None));
         assert_eq!(answer.header("x-should-retry"), Some("false"));
+    }
+
+    async fn what_had_no_effect_is_named_in_the_answer(db: TestDatabase) {
+        let server = with_front(&db).await;
+        let mut feature = scripted_feature("drawn");
+        feature.properties.as_mut().unwrap().provider = "builtin".to_owned();
+        server.add_feature(feature).await;
+        let asked = json!({ "model": "drawn", "prompt": "Xin chào", "negative_prompt": "rain", "quality": "high", "background": "opaque" });
+        let answer = send(post(&server, IMAGES, &asked)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        assert_eq!(answer.header("x-atelier-ignored-inputs"), Some("negative_prompt,background,quality"));
+        let answer = send(post(&server, IMAGES, &json!({ "model": "drawn", "prompt": "Xin chào" }))).await;
+        assert_eq!(answer.header("x-atelier-ignored-inputs"), None);
+    }
+
+    async fn a_picture_is_the_value_of_the_variable_that_needs_one(db: TestDatabase) {
+        let server = with_front(&db).await;
+        let feature = server.add_feature(scripted_feature("posed")).await;
+        let mut template = plain_template(feature.id, "on_a_beach");
+        template.template_data.as_mut().unwrap().variables = vec![TemplateVariable {
+            name: "photo".to_owned(),
+            r#type: TemplateVariableType::Picture.into(),
+            is_required: true,
+            ..Default::default()
+        }];
+        server.add_template(template).await;
+        let form = || Form::new().text("model", "posed/on_a_beach").text("prompt", "a");
+        let with_one = |form: Form| form.part("image", Part::bytes(link_host::picture()).file_name("a.png"));
+        for (form, beside) in [(with_one(form()), 0), (with_one(with_one(form())), 1)] {
+            let answer = send(browser().post(format!("{}/v1/images/edits", server.url())).multipart(form)).await;
+            assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+            let listed = newest(&server).await;
+            let variables = listed.input.unwrap().variables;
+            assert!(variables.contains_key("photo"), "{variables:?}");
+            assert_eq!(listed.user_media_urls.len(), beside);
+        }
     }
 
     async fn what_one_variation_has_made_is_told_although_another_failed(db: TestDatabase) {

@@ -740,6 +740,7 @@ fn a_wrong_workflow_of_the_configuration_is_told_before_a_job_runs() {
             r#"bindings={ seed = "6.inputs.text" }"#,
             "where a number is held",
         ),
+        (r#"workflow="""#, "must be"),
         ("workflows=/nowhere", "/nowhere"),
         ("api_key_header=a b", "no name of a header"),
     ] {

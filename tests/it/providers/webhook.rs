@@ -212,6 +212,8 @@ on_both_databases! {
             ("another job", right.as_str().replace(&format!("/{id}/"), "/999999/"), done(&key), 404),
             ("no number", format!("{}/webhooks/x/y", server.url()), done(&key), 400),
             ("another task", right.to_string(), done("another"), 401),
+            ("no task", right.to_string(), r#"{"status":"succeeded"}"#.to_owned(), 401),
+            ("no JSON", right.to_string(), "xx".to_owned(), 401),
             ("too long", right.to_string(), "x".repeat((64 << 20) + 1), 413),
         ] {
             assert_eq!(post(&url, body).await, status, "{what}");
@@ -334,6 +336,15 @@ async fn what_calls_need_is_told_when_the_configuration_is_read() {
         ),
         (
             vec!["kind=task", "profile=replicate", "webhooks=true"],
+            "providers.service.webhook_secret",
+        ),
+        (
+            vec![
+                "kind=task",
+                "profile=replicate",
+                "webhooks=true",
+                "webhook_secret=whsec_!!!",
+            ],
             "providers.service.webhook_secret",
         ),
     ] {

@@ -96,6 +96,10 @@ on_both_databases! {
         assert_eq!(whole.headers[CONTENT_LENGTH].to_str().unwrap(), server.media_of(job.id).await[0].file_size.to_string());
         assert_eq!(send(browser().get(format!("{url}/content?variant=spritesheet"))).await.error(), (400, "VALIDATION_FAILED", Some("variant")));
 
+        let thumbnail = send(browser().get(format!("{url}/content?variant=thumbnail"))).await;
+        assert_eq!(thumbnail.error(), (404, "MEDIA_NOT_FOUND", None));
+        assert!(thumbnail.body["error"]["message"].as_str().unwrap().contains("has no thumbnail"), "{}", thumbnail.body);
+
         let picture = server.create(request_for(job.feature_id - 1)).await.0;
         for unknown in ["video_0", "video_x", "1", &format!("video_{}", picture.id)] {
             let asked = browser().get(format!("{}/v1/videos/{unknown}", server.url()));
