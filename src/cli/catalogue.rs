@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 
 use super::{CommandResult, exit, output};
 use crate::app::{App, ApplyOptions, ChangeKind, MadePreview};
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Loaded, ProviderConfig};
 use crate::domain::{Catalogue, Error, Violations, with_causes};
 use crate::provider::Registry;
 use crate::server::{Role, Server, open_app};
@@ -125,6 +125,12 @@ async fn apply(arguments: ApplyArguments, loaded: &Loaded) -> CommandResult {
     let app = open_app(&loaded.config).await?;
     let provider = arguments.provider.as_deref().or(starter);
     let report = apply_to(&app, catalogue, provider, &arguments).await;
+    let report = report.map(|report| Report {
+        other_service: starter
+            .zip(provider)
+            .and_then(|(starter, name)| other_service(&loaded.config, starter, name)),
+        ..report
+    });
     let closed = app.store.close().await;
     let report = report.map_err(|error| match error.downcast::<Error>() {
         Ok(error) => unfit(&source, *error),
@@ -161,6 +167,7 @@ async fn apply_to(
         changes,
         left_out,
         unprovided,
+        other_service: None,
         dry_run: arguments.dry_run,
     })
 }
@@ -185,9 +192,18 @@ fn unfit(file: &str, error: Error) -> Box<dyn std::error::Error + Send + Sync> {
     }
 }
 
+/// What the provider speaks, where that is not what the starter is for.
+fn other_service(config: &Config, starter: &str, provider: &str) -> Option<String> {
+    let spoken = match config.providers.get(provider)? {
+        ProviderConfig::Task(task) => task.profile.source.as_str(),
+        other => other.kind(),
+    };
+    (spoken != starter && !spoken.starts_with("file:")).then(|| spoken.to_owned())
+}
+
 fn no_provider(name: &str) -> String {
     format!(
-        "no provider is named {name}: add a table [providers.{name}], or name yours with --provider (see docs/providers.md)"
+        "no provider is named {name}: add a table [providers.{name}], as docs/providers/ shows for each kind and service, or name yours with --provider"
     )
 }
 

@@ -10,6 +10,8 @@ pub(super) struct Report {
     pub left_out: Vec<String>,
     /// Features with the provider that each names and that is not configured here.
     pub unprovided: Vec<(String, String)>,
+    /// What the provider of a starter speaks, where the starter is for something else.
+    pub other_service: Option<String>,
     /// Whether nothing was written.
     pub dry_run: bool,
 }
@@ -27,8 +29,13 @@ impl Report {
         let unprovided = unprovided.map(|(feature, provider)| {
             format!("warning   feature {feature} names the provider {provider:?}, which is not configured here: its jobs wait for a worker that has it\n")
         });
+        let other = self.other_service.iter();
+        let other = other.map(|service| {
+            format!("warning   the provider is of {service}: look through the models and settings of this starter\n")
+        });
         told.map(line)
             .chain(left_out)
+            .chain(other)
             .chain(unprovided)
             .chain([self.summary()])
             .collect()
@@ -76,6 +83,7 @@ impl Report {
             "{}\n",
             json!({
                 "dry_run": self.dry_run, "changes": changes, "left_out": self.left_out,
+                "other_service": self.other_service,
                 "unprovided": self.unprovided.iter().map(|(feature, _)| feature).collect::<Vec<_>>(),
             })
         )
@@ -126,6 +134,7 @@ mod tests {
             ],
             left_out: vec!["service_video".to_owned()],
             unprovided: vec![("song".to_owned(), "singer".to_owned())],
+            other_service: Some("xai".to_owned()),
             dry_run,
         }
     }
@@ -137,6 +146,7 @@ mod tests {
             "unchanged feature poster\n\
              changed   template poster/sale (description, template_data.prompt)\n\
              left out  feature service_video (not made by its provider as it is configured)\n\
+             warning   the provider is of xai: look through the models and settings of this starter\n\
              warning   feature song names the provider \"singer\", which is not configured here: its jobs wait for a worker that has it\n\
              dry run, nothing is written: 0 created, 1 changed, 1 left as they were, 0 removed; \
              1 not in the file, kept without --prune\n"

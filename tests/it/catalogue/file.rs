@@ -214,7 +214,7 @@ on_both_databases! {
         assert_eq!(report, json!({
             "dry_run": false,
             "changes": [created(json!(null)), created(json!("sale")), created(json!("quote"))],
-            "left_out": [], "unprovided": ["poster"],
+            "left_out": [], "other_service": null, "unprovided": ["poster"],
         }));
     }
 
