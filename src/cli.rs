@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Flag, Inputs};
+use crate::provider::exec;
 
 /// What a command ends with. The error is shown with its causes, in one line.
 type CommandResult = Result<ExitCode, Box<dyn Error + Send + Sync>>;
@@ -126,6 +127,8 @@ fn execute(line: CommandLine) -> CommandResult {
         Command::StandIn(arguments) => return block_on(stand_in::run(arguments)),
         _ => {}
     }
+    // From here on it holds what the configuration keeps secret, and may start commands.
+    exec::guard_process()?;
     let loaded = Config::load(&inputs(&line))?;
     match line.command {
         Command::Supervise => supervise::run(),

@@ -33,6 +33,7 @@ mod names;
 mod origin;
 mod output;
 mod page;
+mod printable;
 pub mod profile;
 mod prompt;
 mod recipe;
@@ -84,6 +85,7 @@ pub use names::{Named, Names, Translation, VariableTranslation, is_language};
 pub use origin::{Origin, Versioned};
 pub use output::{OutputSettings, further_formats};
 pub use page::{Page, PageToken, page_size};
+pub use printable::{is_printable, printable};
 pub use recipe::Recipe;
 pub use request::{
     IntakeLimits, Offer, Preview, RequestDraft, RequestStatus, Resolved, check_prompt,

@@ -275,14 +275,14 @@ impl ProgressSender {
     /// Tells what is being done; the fraction stays.
     pub fn say(&self, message: &str) {
         self.0
-            .send_modify(|progress| progress.message = clean::text(message));
+            .send_modify(|progress| progress.message = clean::line(message));
     }
 
     /// A fraction that is no number counts as 0.
     pub fn send(&self, sent: Progress) {
         self.0.send_modify(|progress| {
             progress.fraction = PROVIDER_SHARE * share(sent.fraction);
-            progress.message = clean::text(&sent.message);
+            progress.message = clean::line(&sent.message);
             progress.preview = sent.preview.or(progress.preview.take());
         });
     }
@@ -291,7 +291,7 @@ impl ProgressSender {
     pub(crate) fn send_after(&self, fraction: f64, message: &str) {
         self.0.send_modify(|progress| {
             progress.fraction = PROVIDER_SHARE + (1.0 - PROVIDER_SHARE) * share(fraction);
-            progress.message = clean::text(message);
+            progress.message = clean::line(message);
         });
     }
 }

@@ -7,6 +7,7 @@ use strum::IntoEnumIterator;
 use super::{
     flaw::{Bounds, Flaw, Problem, cut},
     language::Language,
+    printable::printable,
 };
 
 /// What of the violations is told. An answer's headers carry them, and common clients refuse more than 16 KiB of headers:
@@ -33,12 +34,12 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// Long texts, which quote the client's own, are cut.
+    /// Texts, which quote the client's own, are made printable, and cut where they are long.
     pub fn new(field: impl Into<String>, problem: impl Into<Problem>) -> Self {
         let problem = problem.into();
         Self {
-            field: cut(field.into(), MAX_FIELD_CHARS),
-            description: cut(problem.description, MAX_DESCRIPTION_CHARS),
+            field: cut(printable(&field.into()), MAX_FIELD_CHARS),
+            description: cut(printable(&problem.description), MAX_DESCRIPTION_CHARS),
             flaw: problem.flaw,
             bounds: problem.bounds,
         }
@@ -47,7 +48,7 @@ impl Violation {
     /// For the user, at most 300 characters.
     pub fn sentence(&self, language: Language) -> String {
         let said = self.bounds.sentence(self.flaw, language);
-        cut(said, MAX_DESCRIPTION_CHARS)
+        cut(printable(&said), MAX_DESCRIPTION_CHARS)
     }
 
     /// Of all that is told, in the language that takes most.
@@ -174,6 +175,12 @@ mod tests {
             found.to_string(),
             "urls[0]: is wrong; urls[1]: is wrong; urls[2]: is wrong; and 1997 more"
         );
+    }
+
+    #[test]
+    fn what_a_client_wrote_forges_nothing() {
+        let told = Violation::new("variables.a\nERROR b", "is \u{1b}[31m\u{202e}").to_string();
+        assert_eq!(told, r"variables.a\nERROR b: is \u{1b}[31m\u{202e}");
     }
 
     #[test]

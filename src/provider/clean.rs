@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::domain::JsonMap;
+use crate::domain::{JsonMap, printable};
 
 /// Longest text of a provider that is kept, in characters.
 const MAX_CHARS: usize = 4_000;
@@ -23,6 +23,11 @@ pub fn text(text: &str) -> String {
         clean.push('…');
     }
     clean
+}
+
+/// The same as one line that can do nothing to those around it: what is shown while work is being done.
+pub fn line(line: &str) -> String {
+    text(&printable(line))
 }
 
 /// The object with all its texts cleaned, and without what is nested too deep or too much.
@@ -82,6 +87,12 @@ mod tests {
         };
         assert_eq!((clean.len(), items.len()), (1, 512));
         assert_eq!(items[510..], [json!({ "b": 1 }), json!({})]);
+    }
+
+    #[test]
+    fn a_line_stays_one_and_is_cut() {
+        assert_eq!(line("a\nb\u{1b}[2J\0"), r"a\nb\u{1b}[2J\u{0}");
+        assert_eq!(line(&"\n".repeat(5_000)).chars().count(), MAX_CHARS + 1);
     }
 
     #[test]

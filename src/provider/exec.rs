@@ -10,6 +10,7 @@ mod processes;
 mod progress;
 mod run;
 mod supervisor;
+mod supervisors;
 
 use std::{
     env,
@@ -20,7 +21,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time::sleep};
 
 use super::{
     Content, Output, OutputFile, Preset, Provider, ProviderError, Submitted, Task, Unfit, Unready,
@@ -34,9 +35,10 @@ use crate::{
 };
 use folder::RunFolder;
 use plan::{Plan, Verdict};
-use run::{Ended, Supervised};
+use run::{ENDING, Ended, Supervised};
 
 pub use supervisor::supervise;
+pub use supervisors::guard_process;
 
 /// A provider that is a command of this machine.
 #[derive(Clone, Debug)]
@@ -167,7 +169,7 @@ impl Exec {
                 retry_after: None,
             },
             Verdict::Stopped => ProviderError::Stopped,
-            Verdict::Failed | Verdict::Succeeded => ProviderError::Failed(detail),
+            Verdict::Failed | Verdict::Lost | Verdict::Succeeded => ProviderError::Failed(detail),
         }
     }
 }
@@ -205,15 +207,17 @@ impl Provider for Exec {
             started.map_err(|error| ProviderError::Failed(error.to_string()))??;
         let ended = tokio::select! {
             ended = run.end() => ended,
-            () = task.cancelled.cancelled() => {
-                run.call_off();
-                run.end().await
-            }
+            () = task.cancelled.cancelled() => run.end_soon().await,
+            // A supervisor that was stopped keeps no time.
+            () = sleep(self.config.timeout + ENDING) => run.end_soon().await,
         };
         if ended.verdict != Verdict::Succeeded {
             // Whoever stops the server may have stopped the command as well.
             let cut_off = task.cancelled.is_cancelled()
-                || matches!(ended.verdict, Verdict::Interrupted | Verdict::Stopped);
+                || matches!(
+                    ended.verdict,
+                    Verdict::Interrupted | Verdict::Stopped | Verdict::Lost
+                );
             return Err(match cut_off {
                 // What it has cost by then nobody knows.
                 true if !self.config.repeatable => ProviderError::OutcomeUnknown(ended.words),

@@ -55,6 +55,8 @@ pub(super) enum Verdict {
     Interrupted,
     /// The server did not want it any more.
     Stopped,
+    /// The supervisor itself was killed, which is the end of the attempt.
+    Lost,
 }
 
 impl Verdict {
@@ -75,10 +77,10 @@ impl Verdict {
             .map_or(1, |(_, code)| code)
     }
 
-    /// The verdict of a supervisor's exit code, `None` if a signal ended it. A code that it never gives is a failure.
+    /// The verdict of a supervisor's exit code, `None` if a signal ended it: SIGKILL, since it heeds the others. A code that it never gives is a failure.
     pub(super) fn of(code: Option<i32>) -> Self {
         let Some(code) = code else {
-            return Self::Interrupted;
+            return Self::Lost;
         };
         let mut codes = Self::CODES.into_iter();
         codes
@@ -115,6 +117,6 @@ mod tests {
             assert_eq!(Verdict::of(Some(code.into())), verdict);
         }
         assert_eq!(Verdict::of(Some(101)), Verdict::Failed);
-        assert_eq!(Verdict::of(None), Verdict::Interrupted);
+        assert_eq!(Verdict::of(None), Verdict::Lost);
     }
 }

@@ -23,8 +23,13 @@ mod linux {
     /// All processes that this one, or one of them, has started. An orphan counts as this one's where this one is its
     /// subreaper.
     pub(crate) fn descendants() -> HashSet<Pid> {
+        descendants_of(getpid())
+    }
+
+    /// All processes that one, or one of them, has started.
+    pub(crate) fn descendants_of(process: Pid) -> HashSet<Pid> {
         let mut found = HashSet::new();
-        let mut unread = vec![getpid()];
+        let mut unread = vec![process];
         while let Some(parent) = unread.pop() {
             for child in children(parent) {
                 if found.insert(child) {
@@ -36,7 +41,7 @@ mod linux {
     }
 
     /// proc(5), `/proc/pid/task/tid/children`: each thread has its own.
-    fn children(parent: Pid) -> Vec<Pid> {
+    pub(crate) fn children(parent: Pid) -> Vec<Pid> {
         let tasks = format!("/proc/{}/task", parent.as_raw_nonzero());
         let tasks = fs::read_dir(tasks).into_iter().flatten().flatten();
         let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
@@ -79,15 +84,23 @@ mod elsewhere {
         HashSet::new()
     }
 
+    pub fn descendants_of(_: Pid) -> HashSet<Pid> {
+        HashSet::new()
+    }
+
+    pub fn children(_: Pid) -> Vec<Pid> {
+        Vec::new()
+    }
+
     pub fn resident_memory(_: &HashSet<Pid>) -> u64 {
         0
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{descendants, resident_memory};
+pub use elsewhere::{children, descendants, descendants_of, resident_memory};
 #[cfg(target_os = "linux")]
-pub(super) use linux::{descendants, resident_memory};
+pub(super) use linux::{children, descendants, descendants_of, resident_memory};
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {

@@ -11,21 +11,29 @@ use std::{
 
 use tokio::{sync::oneshot, time::timeout};
 
+use rustix::process::Pid;
+
 use super::{
     plan::{Plan, SUBCOMMAND, Verdict},
     progress::Lines,
+    supervisors,
 };
 
 /// How much of the end of standard error is kept, so that it stays whole in a failure's detail.
 const TAIL_BYTES: usize = 3_500;
 /// How long standard error may stay open after the supervisor's end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a supervisor may take to end a command, beyond what processes may take to vanish.
+pub(super) const ENDING: Duration = supervisors::VANISHING.saturating_add(Duration::from_secs(5));
 
 /// A supervisor with its command. Dropping this ends the command and all its processes.
 pub(super) struct Supervised {
     /// While this is open, the supervisor lets the command run.
     leash: Option<ChildStdin>,
     status: oneshot::Receiver<io::Result<ExitStatus>>,
+    /// What `status` has told.
+    told: Option<Result<ExitStatus, String>>,
+    process: Pid,
     stderr: oneshot::Receiver<Vec<u8>>,
 }
 
@@ -48,21 +56,23 @@ impl Supervised {
             Some(program) => program.to_owned(),
             None => own_program()?,
         };
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .arg(SUBCOMMAND)
             .env_clear()
             .envs(environment)
             .current_dir(&plan.folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
+            .stderr(Stdio::piped());
+        let mut child = supervisors::start(&mut command)?;
+        let process = Pid::from_child(&child);
         let (mut leash, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (status_sender, status) = oneshot::channel();
         let (stderr_sender, stderr_end) = oneshot::channel();
         in_thread(move || {
-            let _ = status_sender.send(child.wait());
+            let _ = status_sender.send(supervisors::wait(child));
         })?;
         in_thread(move || {
             if let Some(stdout) = stdout {
@@ -78,31 +88,46 @@ impl Supervised {
         Ok(Self {
             leash,
             status,
+            told: None,
+            process,
             stderr: stderr_end,
         })
     }
 
-    /// Asks the supervisor to end the command.
-    pub(super) fn call_off(&mut self) {
+    /// Asks the supervisor to end the command, and kills one that does not.
+    pub(super) async fn end_soon(&mut self) -> Ended {
         self.leash = None;
+        if let Ok(ended) = timeout(ENDING, self.end()).await {
+            return ended;
+        }
+        supervisors::kill(self.process);
+        self.end().await
     }
 
     /// Waits until no process of the command is left. May be given up and called again, until it has answered once.
     pub(super) async fn end(&mut self) -> Ended {
-        let status = match (&mut self.status).await {
-            Ok(Ok(status)) => Ok(status),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("nobody waited".to_owned()),
-        };
+        if self.told.is_none() {
+            self.told = Some(match (&mut self.status).await {
+                Ok(Ok(status)) => Ok(status),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err("nobody waited".to_owned()),
+            });
+        }
+        let status = self.told.clone();
         let tail = timeout(LAST_WORDS, &mut self.stderr).await;
         let tail = tail.ok().and_then(Result::ok).unwrap_or_default();
         let mut words = String::from_utf8_lossy(&tail).trim().to_owned();
         let verdict = match status {
-            Ok(status) => Verdict::of(status.code()),
-            Err(error) => {
+            Some(Ok(status)) if status.code().is_some() => Verdict::of(status.code()),
+            Some(Ok(status)) => {
+                words.push_str(&format!("\nthe supervisor is lost: {status}"));
+                Verdict::Lost
+            }
+            Some(Err(error)) => {
                 words.push_str(&format!("\nthe supervisor is lost: {error}"));
                 Verdict::Failed
             }
+            None => Verdict::Failed,
         };
         Ended { verdict, words }
     }

@@ -29,6 +29,7 @@ use super::{
     folder::Usage,
     plan::{Plan, Verdict},
     processes::{descendants, resident_memory, signal_all},
+    supervisors::VANISHING,
 };
 
 /// Shortest and longest pause between two looks at the command.
@@ -36,8 +37,8 @@ const TICK: Duration = Duration::from_millis(20);
 const LONGEST_TICK: Duration = Duration::from_millis(250);
 /// How long the processes get to end by themselves after SIGTERM.
 const GRACE: Duration = Duration::from_millis(300);
-/// How long processes may take to vanish after SIGKILL; those in the kernel's hands may need a while.
-const VANISHING: Duration = Duration::from_secs(10);
+/// What allocators and the stacks of threads may reserve and never fill.
+const RESERVED: u64 = 4 << 30;
 /// More are not needed for one output.
 const MAX_PROCESSES: usize = 256;
 
@@ -94,13 +95,28 @@ async fn run(plan: &Plan) -> io::Result<Verdict> {
     Ok(verdict)
 }
 
-/// A session of its own, without a terminal; no core dumps; no file longer than all files together may be; and orphans
-/// come to this process.
+/// A session of its own, without a terminal; no core dumps; no file longer than all files together may be; no more
+/// privileges than there are, whatever is executed; the command cannot look into this process (unless it is root's); and
+/// orphans come here.
 fn isolate(plan: &Plan) -> io::Result<()> {
     setsid()?;
     #[cfg(target_os = "linux")]
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    {
+        use rustix::process::{
+            DumpableBehavior, getpid, set_child_subreaper, set_dumpable_behavior,
+        };
+        set_child_subreaper(Some(getpid()))?;
+        // The command is dumpable again when it is executed.
+        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+        rustix::thread::set_no_new_privs(true)?;
+    }
     lower(Resource::Core, 0)?;
+    // For a process that takes memory faster than anybody looks.
+    #[cfg(target_os = "linux")]
+    lower(
+        Resource::Data,
+        plan.memory.saturating_mul(2).saturating_add(RESERVED),
+    )?;
     // One byte more, so that a file cut off there is known by its length.
     lower(Resource::Fsize, plan.output_bytes.saturating_add(1))
 }

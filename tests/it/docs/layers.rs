@@ -16,7 +16,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("entity", &["domain"]),
     ("config", &["domain"]),
-    ("telemetry", &["config"]),
+    ("telemetry", &["config", "domain"]),
     ("shutdown", &[]),
     ("store", &["config", "domain", "entity"]),
     ("provider", &["config", "domain"]),

@@ -104,7 +104,7 @@ on_both_databases! {
     async fn progress_lines_are_shown_to_whoever_watches(db: TestDatabase) {
         let studio = Studio::new();
         let command = studio.shell(
-            "echo noise; echo progress 0.25 drawing hills
+            "echo noise; printf 'progress 0.25 drawing \\033[2Jhills\\n'
              until [ -e $STUDIO/gate ]; do sleep 0.02; done; cp $STUDIO/picture.png \"$1\"/",
         );
         let server = serve(&db, &studio, command).await;
@@ -118,7 +118,7 @@ on_both_databases! {
             }
         };
         // A tenth is kept for what comes after the provider.
-        assert_eq!((shown.progress, shown.progress_message.as_str()), (0.225, "drawing hills"));
+        assert_eq!((shown.progress, shown.progress_message.as_str()), (0.225, r"drawing \u{1b}[2Jhills"));
         std::fs::write(studio.path("gate"), "").unwrap();
         assert_eq!(server.ended(job.id).await.job.status(), JobStatus::Completed);
     }

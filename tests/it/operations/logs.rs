@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
-use atelier::rpc::proto::{CreateRequestRequest, GetJobRequest, JobStatus, RetryJobRequest};
-use serde_json::Value;
+use atelier::rpc::proto::{
+    CreateRequestRequest, GenerationInput, GetJobRequest, JobStatus, RetryJobRequest,
+};
+use serde_json::{Value, json};
 use tonic::Request;
 
-use crate::support::client::scripted_request;
+use crate::support::client::{request_for, scripted_feature, scripted_request};
 use crate::support::database::on_both_databases;
 use crate::support::process::Process;
+use crate::support::refusal::refusal;
 use crate::support::script::Script;
 use crate::support::server::within;
+use crate::support::structure::value;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
@@ -103,6 +107,37 @@ on_both_databases! {
         let retried = process.jobs().retry_job(RetryJobRequest { id: failed }).await.unwrap();
         let made = retried.into_inner().job.unwrap().id;
         assert_eq!(named(failed, "job_id", "/RetryJob").await, format!("{failed}, {made}"));
+    }
+
+    async fn words_of_a_client_forge_no_line_of_a_log_and_no_field_of_an_answer(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
+        let name = "a\n2026-01-01T00:00:00Z ERROR forged\r\u{1b}[31m\u{85}\u{202e}\u{2028}";
+        let shown = r"a\n2026-01-01T00:00:00Z ERROR forged\r\u{1b}[31m\u{85}\u{202e}\u{2028}";
+        for format in ["text", "json"] {
+            let settings = [&*format!("log.format={format}"), "log.filter=trace"];
+            let process = Process::serve(&db, media.path(), &settings).await;
+            let mut feature = scripted_feature("forged");
+            feature.name = format!("forged-{format}");
+            let feature = process.add_feature(feature).await;
+            let mut asked = request_for(feature.id);
+            asked.input = Some(GenerationInput {
+                variables: [(name.to_owned(), value(&json!("x")))].into(),
+                ..Default::default()
+            });
+            let refused = process.requests().create_request(asked).await;
+            refusal(refused).of_fields([&*format!("input.variables.{shown}")]);
+            process.until_logged("call refused").await;
+            let log = process.log();
+            assert!(log.contains("ERROR forged"), "the name is not logged at all");
+            for line in log.lines() {
+                let whole = match format {
+                    "text" => line.starts_with("20") && line.chars().all(|letter| !letter.is_control() && !"\u{202e}\u{2028}".contains(letter)),
+                    _ => serde_json::from_str::<Value>(line).is_ok(),
+                };
+                assert!(whole, "{line:?} is no event");
+            }
+            process.kill();
+        }
     }
 
     async fn a_panic_is_one_line_of_a_text_log(db: TestDatabase) {

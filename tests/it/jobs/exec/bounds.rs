@@ -193,17 +193,45 @@ on_both_databases! {
         assert_eq!((job.status(), job.attempt), (JobStatus::Pending, 0));
     }
 
+    async fn a_command_that_kills_its_supervisor_fails_once_and_leaves_nothing(db: TestDatabase) {
+        let (studio, media) = (Studio::new(), tempfile::tempdir().unwrap());
+        let kill = format!("import glob\nwhile len(glob.glob('$STUDIO/pid-*')) < {}:\n    time.sleep(0.01)\n\
+            os.kill(os.getppid(), signal.SIGKILL)\nlive('head')", BROOD_SIZE - 1);
+        let brood = BROOD.replace("live('head')", &kill);
+        let script = format!("open('$STUDIO/runs', 'a').write('run\\n')\n{brood}");
+        let process = serve_program(&studio, &script, &db, media.path()).await;
+        let feature = process.add_feature(feature(PROVIDER)).await;
+        let job = process.create(request_for(feature.id)).await.1.remove(0);
+        let ended = process.ended(job.id).await;
+        assert_eq!((ended.code(), ended.job.attempt), ("PROVIDER_FAILED", 1), "{:?}", ended.job);
+        let detail = &ended.job.error.as_ref().unwrap().detail;
+        assert!(detail.contains("the supervisor is lost: signal: 9"), "{detail}");
+        // The head may have been ended before it told of itself.
+        assert!(studio.processes().len() >= BROOD_SIZE - 1);
+        studio.assert_all_dead();
+        assert_eq!(studio.read("runs"), "run\n");
+    }
+
+    async fn a_command_gains_no_privileges_and_leaves_no_core(db: TestDatabase) {
+        let studio = Studio::new();
+        let command = studio.shell(
+            "grep NoNewPrivs /proc/self/status > $STUDIO/kept; ulimit -c >> $STUDIO/kept; ulimit -d >> $STUDIO/kept
+             cp $STUDIO/picture.png \"$1\"/",
+        );
+        let kibibytes = (2 * command.memory + (4 << 30)) >> 10;
+        let server = serve(&db, &studio, command).await;
+        let job = order(&server, PROVIDER).await;
+        assert_eq!(server.ended(job.id).await.job.status(), JobStatus::Completed);
+        assert_eq!(studio.read("kept"), format!("NoNewPrivs:\t1\n0\n{kibibytes}\n"));
+    }
+
     async fn a_killed_server_leaves_nothing_and_its_job_is_run_again(db: TestDatabase) {
         let (studio, media) = (Studio::new(), tempfile::tempdir().unwrap());
         // The second run finds the trace of the first.
         let script = format!("import os, shutil, sys\nif os.path.exists('$STUDIO/again'):\n    \
             shutil.copy('$STUDIO/picture.png', sys.argv[1])\n    sys.exit()\n\
             open('$STUDIO/folder', 'w').write(os.getcwd() + '\\n'){BROOD}");
-        let file = studio.path("atelier.toml");
-        let program = studio.python(&script).command;
-        let table = format!("[providers.{PROVIDER}]\nkind = \"exec\"\ncommand = \"{program}\"\nargs = [\"{{{{ output }}}}\"]\nmakes = [\"image\"]\n");
-        std::fs::write(&file, table).unwrap();
-        let first = Process::serve_configured(&file, &db, media.path(), &[]).await;
+        let first = serve_program(&studio, &script, &db, media.path()).await;
         let feature = first.add_feature(feature(PROVIDER)).await;
         let job = first.create(request_for(feature.id)).await.1.remove(0);
         studio.wait_for("pid-", BROOD_SIZE).await;
@@ -213,10 +241,27 @@ on_both_databases! {
         gone(folder.trim()).await;
 
         std::fs::write(studio.path("again"), "").unwrap();
+        let file = studio.path("atelier.toml");
         let second = Process::serve_configured(&file, &db, media.path(), &[]).await;
         let ended = second.ended(job.id).await;
         assert_eq!((ended.job.status(), ended.job.attempt), (JobStatus::Completed, 2), "{:?}", ended.job);
     }
+}
+
+/// The program itself, whose provider `studio` is this script in Python.
+async fn serve_program(
+    studio: &Studio,
+    script: &str,
+    db: &TestDatabase,
+    media: &std::path::Path,
+) -> Process {
+    let file = studio.path("atelier.toml");
+    let program = studio.python(script).command;
+    let table = format!(
+        "[providers.{PROVIDER}]\nkind = \"exec\"\ncommand = \"{program}\"\nargs = [\"{{{{ output }}}}\"]\nmakes = [\"image\"]\n"
+    );
+    std::fs::write(&file, table).unwrap();
+    Process::serve_configured(&file, db, media, &[]).await
 }
 
 /// Lets the command fail for this reason, shows that nothing holds up the next job, and returns the words for operators.
