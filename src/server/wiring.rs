@@ -12,7 +12,7 @@ use super::{
 use crate::{
     app::{self, Ailment, App, Clock, Health, Pulse, Removal, RemovalMode},
     config::{Config, FetchConfig, ProviderConfig, StorageBackend, StorageRemoval, host_name},
-    domain::{AddressRules, Error, IntakeLimits, sha256_hex, with_causes},
+    domain::{AddressRules, Error, IntakeLimits, Keyring, Purpose, sha256_hex, with_causes},
     entity::{feature, template},
     events::Events,
     executor::{self, Executor, Spool},
@@ -71,6 +71,7 @@ pub(super) async fn build_app(
     let app = App {
         store,
         storage,
+        token_keys: Keyring::new(Purpose::Tokens),
         events: Events::default(),
         clock: Clock::system(),
         providers: build_providers(config, &files, runs_jobs),
@@ -94,6 +95,7 @@ pub(super) async fn build_app(
         draining: stages.draining.clone(),
         stopping: stages.closing.clone(),
     };
+    app.read_keys().await.map_err(StartError::Keys)?;
     Ok((app, serving))
 }
 

@@ -4,4 +4,5 @@ mod command_line;
 mod connections;
 pub(crate) mod health;
 mod logs;
+mod secrets;
 mod shutdown;
