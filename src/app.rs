@@ -10,6 +10,7 @@ mod media;
 mod queue;
 mod request;
 mod search;
+mod secret;
 mod storage;
 mod template;
 mod trend;
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
-    domain::{IntakeLimits, TableName},
+    domain::{IntakeLimits, Keyring, TableName},
     events::Events,
     media::Storage,
     provider::{Moderation, Registry, fetch::Fetcher},
@@ -47,6 +48,8 @@ pub struct App {
     pub store: Store,
     /// Where the files of media are.
     pub storage: Storage,
+    /// What seals page tokens and cursors.
+    pub token_keys: Keyring,
     /// Wakes workers and watchers, here and on other replicas.
     pub events: Events,
     /// What time it is; set by hand in tests.

@@ -10,6 +10,7 @@ mod migrate;
 mod output;
 mod providers;
 mod recipe;
+mod secrets;
 mod serve;
 mod stand_in;
 mod storage;
@@ -94,6 +95,8 @@ enum Command {
     Catalogue(catalogue::CatalogueArguments),
     /// Tell whose the media storage is, adopt it, or clean it
     Storage(storage::StorageArguments),
+    /// List the keys of this installation, or give one purpose a new key
+    Secrets(secrets::SecretsArguments),
     /// List what makes media here, and ask whether it answers
     Providers(providers::ProvidersArguments),
     /// Print the recipe that stands in a file: how it was made
@@ -141,6 +144,7 @@ fn execute(line: CommandLine) -> CommandResult {
         Command::Migrate(arguments) => block_on(migrate::run(arguments, loaded)),
         Command::Backup(arguments) => block_on(backup::run(arguments, loaded)),
         Command::Providers(arguments) => block_on(providers::run(arguments, loaded)),
+        Command::Secrets(arguments) => block_on(secrets::run(arguments, loaded)),
         Command::Storage(arguments) => block_on(storage::run(arguments, loaded)),
         Command::Catalogue(arguments) => block_on(catalogue::run(arguments, loaded)),
     }

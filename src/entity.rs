@@ -9,6 +9,7 @@ pub mod job_event;
 pub mod media;
 mod named;
 pub mod request;
+pub mod secret;
 pub mod template;
 pub mod template_tally;
 pub mod template_version;
@@ -34,6 +35,7 @@ pub fn tables() -> Vec<(String, Vec<String>)> {
         described::<job_event::Entity>(),
         described::<media::Entity>(),
         described::<request::Entity>(),
+        described::<secret::Entity>(),
         described::<template::Entity>(),
         described::<template_tally::Entity>(),
         described::<template_version::Entity>(),

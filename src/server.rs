@@ -87,6 +87,9 @@ pub enum StartError {
     /// The database or the media storage did not answer.
     #[error("cannot find out whose the media storage is")]
     Claim(#[source] Error),
+    /// The database did not give the keys of the installation, or take the first ones.
+    #[error("cannot read the keys of the installation")]
+    Keys(#[source] Error),
     /// The folder cannot be made or written to, so outputs could not wait for the storage.
     #[error("cannot use the spool {folder}")]
     Spool {

@@ -25,6 +25,7 @@ pub mod queue;
 pub mod request;
 pub mod rights;
 pub mod search;
+pub mod secret;
 pub mod tag;
 pub mod template;
 pub mod template_version;

@@ -265,7 +265,7 @@ async fn leave(stopped: Stopped, connection: Connection, grace: Duration) -> Gen
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|expected| format!("expected {expected}"))
 }
 

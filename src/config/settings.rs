@@ -199,7 +199,7 @@ settings! {
         session_token: Option<SecretString>;
         /// Base of the stable URLs of media, for example of a CDN in front of the bucket.
         public_url: Option<Url>;
-        /// Signs download links of the `local` backend; kept in the folder if not set.
+        /// Signs download links of the `local` backend; the installation's own key does if not set.
         signing_key: Option<SecretString>;
         /// How long a download link works at least; it works for up to half of that longer, and stays the same meanwhile.
         download_url_ttl: Duration = "1h" in "1m"..="7d";

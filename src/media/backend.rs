@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -11,10 +10,9 @@ use object_store::ObjectStore;
 use object_store::aws::AmazonS3;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
-use secrecy::SecretString;
 use url::Url;
 
-use super::link::{LinkSettings, LinkSigner};
+use super::link::LinkSettings;
 use super::presign::Presigner;
 use super::s3::{MAX_LINK_LIFETIME, S3Settings};
 
@@ -51,7 +49,7 @@ impl fmt::Display for StorageSettings {
     }
 }
 
-/// What keeps the objects, and what signs the links to them.
+/// What keeps the objects.
 pub(super) enum Backend {
     Folder(Folder),
     Bucket(Bucket),
@@ -79,52 +77,24 @@ pub(super) struct Folder {
     pub(super) path: PathBuf,
     /// Of the whole file system, so that it can be had while the folder is away.
     store: LocalFileSystem,
-    secret: Option<SecretString>,
-    signer: OnceLock<LinkSigner>,
 }
 
 impl Folder {
     /// A folder that holds objects already is not made anew: where a mount is gone, its place is empty.
-    fn open(path: &Path, secret: Option<SecretString>, expected: bool) -> Result<Self, String> {
+    fn open(path: &Path, expected: bool) -> Result<Self, String> {
         if !expected {
             std::fs::create_dir_all(path).map_err(|error| error.to_string())?;
         }
         let known = path.canonicalize().or_else(|_| std::path::absolute(path));
-        let folder = Self {
+        Ok(Self {
             path: known.map_err(|error| error.to_string())?,
             store: LocalFileSystem::new().with_fsync(true),
-            secret,
-            signer: OnceLock::new(),
-        };
-        if !expected || folder.secret.is_some() {
-            folder.signer()?;
-        }
-        Ok(folder)
+        })
     }
 
-    /// Makes the folder and what signs links.
+    /// Makes the folder.
     pub(super) fn make(&self) -> Result<(), String> {
-        std::fs::create_dir_all(&self.path).map_err(|error| error.to_string())?;
-        self.signer().map(drop)
-    }
-
-    pub(super) fn has_signer(&self) -> bool {
-        self.signer.get().is_some()
-    }
-
-    /// What signs links, once its key can be read. The error says what is wrong.
-    pub(super) fn signer(&self) -> Result<&LinkSigner, String> {
-        if let Some(signer) = self.signer.get() {
-            return Ok(signer);
-        }
-        let signer = match &self.secret {
-            Some(secret) => {
-                LinkSigner::from_secret(secret).ok_or("the signing key is shorter than 32 bytes")?
-            }
-            None => LinkSigner::from_folder(&self.path)
-                .map_err(|error| format!("its signing key: {error}"))?,
-        };
-        Ok(self.signer.get_or_init(|| signer))
+        std::fs::create_dir_all(&self.path).map_err(|error| error.to_string())
     }
 }
 
@@ -138,7 +108,7 @@ impl Backend {
     ) -> Result<(Self, Url), String> {
         match settings {
             StorageSettings::Local { folder } => {
-                let folder = Folder::open(folder, links.signing_key.clone(), expected)?;
+                let folder = Folder::open(folder, expected)?;
                 Ok((Self::Folder(folder), below(&links.server_url, "media")))
             }
             StorageSettings::S3(settings) => open_bucket(settings),

@@ -1,26 +1,20 @@
-//! Links to stored objects that expire: the key that signs them, and the signature.
+//! Links to stored files that expire: what they name, and what their signature is over.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
-use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
-use sha2::Sha256;
 use url::Url;
 
 use super::key::StorageKey;
-
-/// The file in the storage folder that keeps the generated key. No [`StorageKey`] can name it.
-const KEY_FILE: &str = ".signing-key";
-const KEY_LENGTH: usize = 32;
+use crate::domain::{KEY_BYTES, Keyring, Purpose, Unverified};
 
 /// Sets these signatures apart from any other use of the same key.
-const PURPOSE: &str = "atelier media link v1";
+const PURPOSE: &str = "atelier media link v2";
+/// The same of links that name an object instead of its media and no key, as they were made before keys had ids.
+const OBJECT_PURPOSE: &str = "atelier media link v1";
 
 /// How links to objects are made.
 #[derive(Clone, Debug)]
@@ -29,12 +23,21 @@ pub struct LinkSettings {
     pub server_url: Url,
     /// Where the objects are published, for example behind a CDN; absent where they are not.
     pub public_url: Option<Url>,
-    /// The key that signs links to a local folder, at least 32 bytes; absent: one is generated and
-    /// kept in the folder.
+    /// The key that signs links to a local folder, at least 32 bytes; absent: the installation's own does.
     pub signing_key: Option<SecretString>,
     /// How long a download link works at least: a second or more and, because S3 allows no more, at
     /// most seven days.
     pub lifetime: Duration,
+}
+
+impl LinkSettings {
+    /// The keys that links are signed by; `None` if the configured one is too short to resist guessing.
+    pub(super) fn keyring(&self) -> Option<Keyring> {
+        let configured = self.signing_key.as_ref();
+        let configured = configured.map(|secret| secret.expose_secret().as_bytes());
+        let is_long = configured.is_none_or(|secret| secret.len() >= KEY_BYTES);
+        is_long.then(|| Keyring::new(Purpose::DownloadLinks).with_configured(configured))
+    }
 }
 
 /// A link that works until `expires_at`.
@@ -46,131 +49,99 @@ pub struct DownloadUrl {
     pub expires_at: DateTime<Utc>,
 }
 
+/// The parts of a signed link to this server, as they came.
+#[derive(Clone, Copy, Debug)]
+pub struct SignedLink<'a> {
+    /// What follows `/media/`. Another spelling of a path is another path.
+    pub path: &'a str,
+    /// Seconds since 1970.
+    pub expires: i64,
+    /// The key that signed it; none in links of before.
+    pub key: Option<i32>,
+    /// The tag as unpadded base64url.
+    pub signature: &'a str,
+}
+
+/// What a genuine link names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Linked {
+    /// The media of this id.
+    Media(i64),
+    /// The media whose file is this object: a link of before.
+    Object(StorageKey),
+}
+
 /// Why a link is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
     /// The signature is genuine and its time is over.
     #[error("the link has expired")]
     Expired,
-    /// Nobody who has the key made this link.
+    /// Nobody who has a key that counts made this link.
     #[error("the link is not genuine")]
     Forged,
-    /// The key is away together with the storage that keeps it.
+    /// The keys were not read yet.
     #[error("the link cannot be verified right now")]
     Unverifiable,
 }
 
-/// Signs links to the objects of a local folder and checks them (HMAC-SHA256).
-pub(super) struct LinkSigner {
-    mac: Hmac<Sha256>,
+/// `{server_url}/media/{id}.{extension}?expires={UNIX seconds}&key={id}&signature={base64url}`; `None` as long as there is no
+/// key.
+pub(super) fn sign(
+    keys: &Keyring,
+    server_url: &Url,
+    (media_id, object): (i64, &StorageKey),
+    expires_at: DateTime<Utc>,
+) -> Option<String> {
+    let (path, expires) = (media_path(media_id, object), expires_at.timestamp());
+    let (key, tag) = keys.sign(message(PURPOSE, &path, expires).as_bytes())?;
+    let signature = BASE64_URL_SAFE_NO_PAD.encode(tag);
+    let base = server_url.as_str().trim_end_matches('/');
+    Some(format!(
+        "{base}/media/{path}?expires={expires}&key={key}&signature={signature}"
+    ))
 }
 
-impl LinkSigner {
-    /// A signer with the configured key; `None` if it is too short to resist guessing.
-    pub(super) fn from_secret(secret: &SecretString) -> Option<Self> {
-        let key = secret.expose_secret().as_bytes();
-        (key.len() >= KEY_LENGTH).then(|| Self::new(key))
+/// Checks a link in constant time: the signature first, so that a forger learns nothing about expiry.
+pub(super) fn verify(
+    keys: &Keyring,
+    link: SignedLink<'_>,
+    now: DateTime<Utc>,
+) -> Result<Linked, LinkError> {
+    let SignedLink { path, expires, .. } = link;
+    let tag = BASE64_URL_SAFE_NO_PAD.decode(link.signature);
+    // A part of a tag verifies as well, but no link has only a part.
+    let tag = tag.ok().filter(|tag| tag.len() == KEY_BYTES);
+    let tag = tag.ok_or(LinkError::Forged)?;
+    let verified = match link.key {
+        Some(key) => keys.verify(key, message(PURPOSE, path, expires).as_bytes(), &tag),
+        None => keys.verify_by_any(message(OBJECT_PURPOSE, path, expires).as_bytes(), &tag),
+    };
+    verified.map_err(|error| match error {
+        Unverified::NoKeys => LinkError::Unverifiable,
+        Unverified::UnknownKey | Unverified::Forged => LinkError::Forged,
+    })?;
+    if now.timestamp() >= expires {
+        return Err(LinkError::Expired);
     }
-
-    /// A signer with the key kept in `folder`, which is generated by whoever comes first.
-    pub(super) fn from_folder(folder: &Path) -> io::Result<Self> {
-        let file = folder.join(KEY_FILE);
-        let key = match read_key(&file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                publish_new_key(folder, &file)?;
-                read_key(&file)
-            }
-            read => read,
-        }?;
-        Ok(Self::new(&key))
-    }
-
-    fn new(key: &[u8]) -> Self {
-        let mac = Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
-        Self { mac }
-    }
-
-    /// `{server_url}/media/{path}?expires={UNIX seconds}&signature={base64url}`
-    pub(super) fn sign(
-        &self,
-        server_url: &Url,
-        key: &StorageKey,
-        expires_at: DateTime<Utc>,
-    ) -> String {
-        let expires = expires_at.timestamp();
-        let signature =
-            BASE64_URL_SAFE_NO_PAD.encode(self.mac_of(key.path(), expires).finalize().into_bytes());
-        let base = server_url.as_str().trim_end_matches('/');
-        format!("{base}/media/{key}?expires={expires}&signature={signature}")
-    }
-
-    /// Checks the parts of a link in constant time: the signature first, so that a forger learns
-    /// nothing about expiry.
-    pub(super) fn verify(
-        &self,
-        path: &str,
-        expires: i64,
-        signature: &str,
-        now: DateTime<Utc>,
-    ) -> Result<(), LinkError> {
-        let signature = BASE64_URL_SAFE_NO_PAD
-            .decode(signature)
-            .map_err(|_| LinkError::Forged)?;
-        self.mac_of(path, expires)
-            .verify_slice(&signature)
-            .map_err(|_| LinkError::Forged)?;
-        match now.timestamp() < expires {
-            true => Ok(()),
-            false => Err(LinkError::Expired),
-        }
-    }
-
-    fn mac_of(&self, path: &str, expires: i64) -> Hmac<Sha256> {
-        self.mac
-            .clone()
-            .chain_update(format!("{PURPOSE}\n{path}\n{expires}"))
-    }
+    let linked = match link.key {
+        Some(_) => media_id(path).map(Linked::Media),
+        None => StorageKey::from_path(path).ok().map(Linked::Object),
+    };
+    linked.ok_or(LinkError::Forged)
 }
 
-fn read_key(file: &Path) -> io::Result<[u8; KEY_LENGTH]> {
-    let text = std::fs::read_to_string(file)?;
-    let key = BASE64_URL_SAFE_NO_PAD.decode(text.trim_end()).ok();
-    key.and_then(|key| key.try_into().ok())
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it holds no signing key"))
+/// The extension is for programs that tell by it what a file is.
+fn media_path(media_id: i64, object: &StorageKey) -> String {
+    format!("{media_id}.{}", object.format().as_str())
 }
 
-/// Writes a new key beside `file` and links it into place, which only the first of several
-/// processes can do.
-fn publish_new_key(folder: &Path, file: &Path) -> io::Result<()> {
-    let draft = folder.join(format!("{KEY_FILE}.{:016x}", rand::random::<u64>()));
-    let published = write_private(&draft).and_then(|()| std::fs::hard_link(&draft, file));
-    std::fs::remove_file(&draft).or_else(ignore(io::ErrorKind::NotFound))?;
-    published.or_else(ignore(io::ErrorKind::AlreadyExists))
+fn media_id(path: &str) -> Option<i64> {
+    path.split_once('.')?.0.parse().ok()
 }
 
-fn write_private(draft: &Path) -> io::Result<()> {
-    let key = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; KEY_LENGTH]>());
-    let mut file = create_private(draft)?;
-    writeln!(file, "{key}")?;
-    file.sync_all()
-}
-
-fn create_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-fn ignore(kind: io::ErrorKind) -> impl FnOnce(io::Error) -> io::Result<()> {
-    move |error| {
-        if error.kind() == kind {
-            Ok(())
-        } else {
-            Err(error)
-        }
-    }
+fn message(purpose: &str, path: &str, expires: i64) -> String {
+    format!("{purpose}\n{path}\n{expires}")
 }
 
 #[cfg(test)]
@@ -182,152 +153,157 @@ mod tests {
 
     use super::*;
 
+    #[derive(Clone)]
     struct Link {
         path: String,
         expires: i64,
+        key: Option<i32>,
         signature: String,
+    }
+
+    impl Link {
+        fn verify(&self, keys: &Keyring, now: i64) -> Result<Linked, LinkError> {
+            let link = SignedLink {
+                path: &self.path,
+                expires: self.expires,
+                key: self.key,
+                signature: &self.signature,
+            };
+            verify(keys, link, at(now))
+        }
     }
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(seconds, 0).unwrap()
     }
 
-    fn signer(fill: char) -> LinkSigner {
-        LinkSigner::from_secret(&SecretString::from(fill.to_string().repeat(KEY_LENGTH))).unwrap()
+    fn settings(key: &str) -> LinkSettings {
+        LinkSettings {
+            server_url: Url::parse("http://localhost:50051/").unwrap(),
+            public_url: None,
+            signing_key: Some(SecretString::from(key)),
+            lifetime: Duration::from_secs(60),
+        }
     }
 
-    fn link(signer: &LinkSigner, expires: i64) -> Link {
-        let key = StorageKey::for_output(7, "a lease", 0, Format::Png);
+    fn keys(fill: char) -> Keyring {
+        let settings = settings(&fill.to_string().repeat(KEY_BYTES));
+        settings.keyring().unwrap()
+    }
+
+    fn object() -> StorageKey {
+        StorageKey::for_output(7, "a lease", 0, Format::Png)
+    }
+
+    fn link(keys: &Keyring, expires: i64) -> Link {
         let base = Url::parse("http://localhost:50051/").unwrap();
-        let url = Url::parse(&signer.sign(&base, &key, at(expires))).unwrap();
+        let url = sign(keys, &base, (12, &object()), at(expires)).unwrap();
+        let url = Url::parse(&url).unwrap();
         let query: HashMap<_, _> = url.query_pairs().into_owned().collect();
         Link {
             path: url.path().strip_prefix("/media/").unwrap().to_owned(),
             expires: query["expires"].parse().unwrap(),
+            key: Some(query["key"].parse().unwrap()),
             signature: query["signature"].clone(),
         }
     }
 
-    #[test]
-    fn a_link_works_until_it_expires() {
-        let signer = signer('k');
-        let Link {
+    fn link_of_before(keys: &Keyring, expires: i64) -> Link {
+        let path = object().path().to_owned();
+        let (_, tag) = keys
+            .sign(message(OBJECT_PURPOSE, &path, expires).as_bytes())
+            .unwrap();
+        Link {
             path,
             expires,
-            signature,
-        } = link(&signer, 1000);
-        assert_eq!(signer.verify(&path, expires, &signature, at(999)), Ok(()));
-        assert_eq!(
-            signer.verify(&path, expires, &signature, at(1000)),
-            Err(LinkError::Expired)
-        );
+            key: None,
+            signature: BASE64_URL_SAFE_NO_PAD.encode(tag),
+        }
     }
 
     #[test]
-    fn a_link_with_another_path_or_expiry_is_forged() {
-        let signer = signer('k');
-        let Link {
-            path,
-            expires,
-            signature,
-        } = link(&signer, 1000);
-        let other = path.replace("-0.png", "-1.png");
-        assert_eq!(
-            signer.verify(&other, expires, &signature, at(0)),
-            Err(LinkError::Forged)
-        );
-        assert_eq!(
-            signer.verify(&path, expires + 1, &signature, at(0)),
-            Err(LinkError::Forged)
-        );
-        assert_eq!(
-            signer.verify(&path, expires + 1, &signature, at(5000)),
-            Err(LinkError::Forged)
-        );
+    fn a_link_names_its_media_and_works_until_it_expires() {
+        let keys = keys('k');
+        let link = link(&keys, 1000);
+        assert_eq!(link.path, "12.png");
+        assert_eq!(link.verify(&keys, 999), Ok(Linked::Media(12)));
+        assert_eq!(link.verify(&keys, 1000), Err(LinkError::Expired));
+    }
+
+    #[test]
+    fn a_link_of_before_names_its_object_and_works_until_it_expires() {
+        let keys = keys('k');
+        let link = link_of_before(&keys, 1000);
+        assert_eq!(link.verify(&keys, 999), Ok(Linked::Object(object())));
+        assert_eq!(link.verify(&keys, 1000), Err(LinkError::Expired));
+        let mixed = Link {
+            key: Some(0),
+            ..link
+        };
+        assert_eq!(mixed.verify(&keys, 0), Err(LinkError::Forged));
+    }
+
+    #[test]
+    fn a_link_with_another_path_expiry_or_key_is_forged() {
+        let keys = keys('k');
+        let link = link(&keys, 1000);
+        let forged = Err(LinkError::Forged);
+        for path in [
+            "13.png", "12.jpg", "012.png", "%312.png", "/12.png", "./12.png", "12.PNG", "12", "",
+        ] {
+            let path = path.to_owned();
+            assert_eq!(
+                Link {
+                    path,
+                    ..link.clone()
+                }
+                .verify(&keys, 0),
+                forged
+            );
+        }
+        for (expires, now) in [(1001, 0), (1001, 5000), (999, 0)] {
+            assert_eq!(
+                Link {
+                    expires,
+                    ..link.clone()
+                }
+                .verify(&keys, now),
+                forged
+            );
+        }
+        for key in [None, Some(1), Some(-1)] {
+            assert_eq!(
+                Link {
+                    key,
+                    ..link.clone()
+                }
+                .verify(&keys, 0),
+                forged
+            );
+        }
     }
 
     #[test]
     fn a_link_made_with_another_key_is_forged() {
-        let Link {
-            path,
-            expires,
-            signature,
-        } = link(&signer('k'), 1000);
-        assert_eq!(
-            signer('x').verify(&path, expires, &signature, at(0)),
-            Err(LinkError::Forged)
-        );
+        let link = link(&keys('k'), 1000);
+        assert_eq!(link.verify(&keys('x'), 0), Err(LinkError::Forged));
+        let none = Keyring::new(Purpose::DownloadLinks);
+        assert_eq!(link.verify(&none, 0), Err(LinkError::Unverifiable));
     }
 
     proptest! {
         #[test]
-        fn no_other_signature_is_taken(forged in "\\PC*|[A-Za-z0-9_-]{43}") {
-            let signer = signer('k');
-            let Link { path, expires, signature } = link(&signer, 1000);
-            prop_assume!(forged != signature);
-            prop_assert_eq!(signer.verify(&path, expires, &forged, at(0)), Err(LinkError::Forged));
+        fn no_other_signature_is_taken(forged in "\\PC*|[A-Za-z0-9_-]{22,43}") {
+            let keys = keys('k');
+            let link = link(&keys, 1000);
+            prop_assume!(forged != link.signature);
+            let forged = Link { signature: forged, ..link };
+            prop_assert_eq!(forged.verify(&keys, 0), Err(LinkError::Forged));
         }
     }
 
     #[test]
     fn a_short_configured_key_is_refused() {
-        assert!(LinkSigner::from_secret(&SecretString::from("k".repeat(KEY_LENGTH - 1))).is_none());
-    }
-
-    #[test]
-    fn processes_that_start_at_once_agree_on_the_key() {
-        let folder = tempfile::tempdir().unwrap();
-        let barrier = std::sync::Barrier::new(8);
-        let signatures: Vec<String> = std::thread::scope(|scope| {
-            let start = || {
-                barrier.wait();
-                link(&LinkSigner::from_folder(folder.path()).unwrap(), 1000).signature
-            };
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap())
-                .collect()
-        });
-        assert!(
-            signatures
-                .iter()
-                .all(|signature| *signature == signatures[0])
-        );
-        let files: Vec<_> = folder
-            .path()
-            .read_dir()
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
-        assert_eq!(files, [KEY_FILE], "no draft stays behind");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn only_the_owner_may_read_the_key() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        LinkSigner::from_folder(folder.path()).unwrap();
-        let mode = folder
-            .path()
-            .join(KEY_FILE)
-            .metadata()
-            .unwrap()
-            .permissions()
-            .mode();
-        assert_eq!(mode & 0o777, 0o600);
-    }
-
-    #[test]
-    fn a_damaged_key_file_is_reported_not_replaced() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(KEY_FILE), "short").unwrap();
-        let error = LinkSigner::from_folder(folder.path()).err().unwrap();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
-        assert_eq!(
-            std::fs::read_to_string(folder.path().join(KEY_FILE)).unwrap(),
-            "short"
-        );
+        assert!(settings(&"k".repeat(KEY_BYTES - 1)).keyring().is_none());
     }
 }

@@ -1,6 +1,7 @@
 //! Objects in a local folder or an S3 bucket.
 
 mod claim;
+mod found_key;
 mod offer;
 mod presence;
 
@@ -23,19 +24,21 @@ use object_store::{
 use tokio::sync::Semaphore;
 use url::Url;
 
-use crate::domain::FileName;
+use crate::domain::{FileName, Keyring};
 
-use super::backend::{Backend, Folder, StorageSettings, below};
+use super::backend::{Backend, StorageSettings, below};
 use super::disposition::content_disposition;
 use super::error::StorageError;
 use super::expiry::Expiry;
 use super::health::Health;
 use super::key::{INPUTS, ROOT, StorageKey, input_place};
 use super::leftovers;
-use super::link::{DownloadUrl, LinkError, LinkSettings, LinkSigner};
+use super::link::{self, DownloadUrl, LinkError, LinkSettings, Linked, SignedLink};
 use super::object::{ListedObject, ObjectFacts, StoredObject};
 use super::range::ByteRange;
 use super::s3::MAX_LINK_LIFETIME;
+
+pub use found_key::FoundKey;
 
 /// The object that tells which installation the others belong to.
 const MARKER: &str = "atelier-installation.json";
@@ -58,6 +61,7 @@ struct Inner {
     /// The URL under which the objects stand.
     base_url: Url,
     links: LinkSettings,
+    keys: Keyring,
     expiry: Expiry,
     health: Health,
     stored: AtomicU64,
@@ -101,6 +105,9 @@ impl Storage {
                 "download links must live for one second to seven days".to_owned(),
             ));
         }
+        let keys = links.keyring();
+        let too_short = || unusable("the signing key is shorter than 32 bytes".to_owned());
+        let keys = keys.ok_or_else(too_short)?;
         let (backend, own_url) = Backend::open(&settings, &links, expected).map_err(unusable)?;
         let base_url = match (&backend, &links.public_url) {
             (Backend::Folder(_), None) => own_url,
@@ -114,6 +121,7 @@ impl Storage {
                 place,
                 base_url,
                 links,
+                keys,
                 health: Health::new(),
                 stored: AtomicU64::new(0),
                 expected: AtomicBool::new(expected),
@@ -356,7 +364,12 @@ impl Storage {
         )
     }
 
-    /// A link to download the object with for the configured lifetime from `now`, or up to half of
+    /// What signs links to this server. They cannot be made before its keys are read, unless one is configured.
+    pub fn keys(&self) -> &Keyring {
+        &self.inner.keys
+    }
+
+    /// A link to download the file of a media with for the configured lifetime from `now`, or up to half of
     /// that longer: links made within half a lifetime are the same. Nobody looks whether the object
     /// exists.
     ///
@@ -364,18 +377,24 @@ impl Storage {
     ///
     /// # Errors
     ///
-    /// [`StorageError::Failed`] if the credentials for signing cannot be had.
+    /// [`StorageError::Failed`] if the key or the credentials for signing cannot be had.
     pub async fn download_url(
         &self,
+        media_id: i64,
         key: &StorageKey,
         now: DateTime<Utc>,
     ) -> Result<DownloadUrl, StorageError> {
         let Inner { links, expiry, .. } = &*self.inner;
         let expires_at = expiry.of_link_made(now);
         let url = match &self.inner.backend {
-            Backend::Folder(folder) => {
-                let signer = self.signer(folder).await?;
-                signer.sign(&links.server_url, key, expires_at)
+            Backend::Folder(_) => {
+                let media = (media_id, key);
+                let signed = link::sign(self.keys(), &links.server_url, media, expires_at);
+                signed.ok_or_else(|| StorageError::Failed {
+                    action: format!("sign a link to {key}"),
+                    place: self.inner.place.clone(),
+                    reason: "the keys were not read yet".to_owned(),
+                })?
             }
             Backend::Bucket(bucket) => {
                 let seconds = expiry.seconds();
@@ -395,47 +414,27 @@ impl Storage {
     /// # Errors
     ///
     /// [`LinkError`]. For a bucket every link is forged, because its links do not lead here.
-    pub async fn verify_link(
+    pub fn verify_link(
         &self,
-        path: &str,
-        expires: i64,
-        signature: &str,
+        link: SignedLink<'_>,
         now: DateTime<Utc>,
-    ) -> Result<StorageKey, LinkError> {
-        let Backend::Folder(folder) = &self.inner.backend else {
-            return Err(LinkError::Forged);
-        };
-        let signer = self.signer(folder).await;
-        let signer = signer.map_err(|_| LinkError::Unverifiable)?;
-        signer.verify(path, expires, signature, now)?;
-        StorageKey::from_path(path).map_err(|_| LinkError::Forged)
-    }
-
-    /// What signs links, whose key may be away together with the folder.
-    async fn signer<'a>(&self, folder: &'a Folder) -> Result<&'a LinkSigner, StorageError> {
-        let action = "read the key that signs links";
-        if !folder.has_signer() {
-            let present = self.require_present().await;
-            present.map_err(|error| self.failed(action, &error))?;
+    ) -> Result<Linked, LinkError> {
+        match self.inner.backend {
+            Backend::Folder(_) => link::verify(self.keys(), link, now),
+            Backend::Bucket(_) => Err(LinkError::Forged),
         }
-        folder.signer().map_err(|reason| StorageError::Failed {
-            action: action.to_owned(),
-            place: self.inner.place.clone(),
-            reason,
-        })
     }
 
-    /// The `Cache-Control` to serve an object with that may be kept for so many seconds: it never
-    /// changes under its key.
+    /// The `Cache-Control` that a bucket keeps for all links to an object, which never changes under its key.
     ///
     /// Shared caches may keep it only where objects have public URLs; a signed link is meant for its
     /// holder alone.
-    pub fn cache_control(&self, seconds: i64) -> String {
+    fn cache_control(&self) -> String {
         let whose = match self.inner.links.public_url {
             Some(_) => "public",
             None => "private",
         };
-        format!("{whose}, max-age={seconds}, immutable")
+        format!("{whose}, max-age={YEAR}, immutable")
     }
 
     fn store(&self) -> &dyn ObjectStore {
@@ -448,7 +447,7 @@ impl Storage {
         let mut attributes = Attributes::new();
         if let Backend::Bucket(_) = self.inner.backend {
             attributes.insert(Attribute::ContentType, key.content_type().into());
-            let caching = self.cache_control(YEAR);
+            let caching = self.cache_control();
             attributes.insert(Attribute::CacheControl, caching.into());
             if let Some(name) = name {
                 let disposition = content_disposition(key, name);

@@ -6,8 +6,8 @@ mod webhook;
 use axum::{
     Router,
     body::Body,
-    extract::{Path, Query, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    extract::{Query, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -17,12 +17,19 @@ use tonic::Status;
 use crate::{
     app::{Ailment, App},
     domain::with_causes,
-    media::{LinkError, StorageError, StorageKey},
+    media::{LinkError, Linked, SignedLink, StorageError, StorageKey},
+    store::{
+        self,
+        media::{LinkedBy, Told},
+    },
 };
 
 use super::{error::RETRY_DELAY, health};
 
 use file::{File, unsatisfiable};
+
+/// Links to files begin with this path.
+const MEDIA: &str = "/media/";
 
 pub(super) fn router(app: App) -> Router {
     let health = health::router(app.health.clone());
@@ -59,37 +66,87 @@ pub(super) fn refuse_call(status: Status, format: HeaderValue) -> Response {
     answer
 }
 
+/// What every answer to a link says: a file is shown as what it is, runs nothing, and tells nobody the link that it came by.
+/// Pages of any origin may show it, since the link alone says who may.
+const PROTECTION: [(HeaderName, &str); 4] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; img-src 'self'; media-src 'self'; connect-src 'self'; style-src 'unsafe-inline'",
+    ),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "cross-origin",
+    ),
+];
+
 /// The parts of a signed link beside its path.
 #[derive(Deserialize)]
 struct Signature {
     #[serde(default)]
     expires: i64,
+    key: Option<i32>,
     #[serde(default)]
     signature: String,
 }
 
 async fn media(
     State(app): State<App>,
-    Path(path): Path<String>,
+    uri: Uri,
     Query(link): Query<Signature>,
     headers: HeaderMap,
 ) -> Response {
-    let (expires, now) = (link.expires, app.clock.now());
-    match app
-        .storage
-        .verify_link(&path, expires, &link.signature, now)
-        .await
-    {
-        Ok(key) => {
-            let file = File::find(&app, key, expires - now.timestamp()).await;
-            let sent = file.send(&headers).await;
-            sent.unwrap_or_else(|error| refuse(&app, error))
-        }
-        Err(error @ LinkError::Unverifiable) => come_again(format!("{error}\n")),
-        Err(error @ (LinkError::Expired | LinkError::Forged)) => {
-            (StatusCode::FORBIDDEN, format!("{error}\n")).into_response()
-        }
+    let mut answer = linked(&app, &uri, &link, &headers).await;
+    let fields = answer.headers_mut();
+    for (name, value) in PROTECTION {
+        fields.insert(name, HeaderValue::from_static(value));
     }
+    // Whether a link opens something may change at any time.
+    let caching = fields.entry(header::CACHE_CONTROL);
+    caching.or_insert(HeaderValue::from_static("private, no-store"));
+    answer
+}
+
+async fn linked(app: &App, uri: &Uri, link: &Signature, headers: &HeaderMap) -> Response {
+    let signed = SignedLink {
+        // As it came: another spelling of it is not what was signed.
+        path: uri.path().strip_prefix(MEDIA).unwrap_or_default(),
+        expires: link.expires,
+        key: link.key,
+        signature: &link.signature,
+    };
+    let now = app.clock.now();
+    let linked = match app.storage.verify_link(signed, now) {
+        Ok(linked) => linked,
+        Err(error @ LinkError::Unverifiable) => return come_again(format!("{error}\n")),
+        Err(error @ (LinkError::Expired | LinkError::Forged)) => {
+            return (StatusCode::FORBIDDEN, format!("{error}\n")).into_response();
+        }
+    };
+    let by = match &linked {
+        Linked::Media(id) => LinkedBy::Id(*id),
+        Linked::Object(key) => LinkedBy::Object(key.path()),
+    };
+    let told = match store::media::told_of(app.store.reader(), by).await {
+        Ok(told) => told.filter(Told::is_live),
+        Err(error) => {
+            tracing::debug!(error = with_causes(&error), "cannot tell what a link opens");
+            return come_again("the database cannot be reached right now\n".to_owned());
+        }
+    };
+    let key = told.as_ref().and_then(Told::storage_key);
+    let key = key.and_then(|key| StorageKey::from_path(key).ok());
+    let Some((key, told)) = key.zip(told) else {
+        return gone();
+    };
+    let file = File::of(app, key, told, link.expires - now.timestamp());
+    let sent = file.send(headers).await;
+    sent.unwrap_or_else(|error| refuse(app, error))
+}
+
+fn gone() -> Response {
+    (StatusCode::NOT_FOUND, "the file is gone\n").into_response()
 }
 
 /// A file, or the part of it that the headers ask for.
@@ -98,7 +155,7 @@ pub(super) async fn send(
     key: StorageKey,
     headers: &HeaderMap,
 ) -> Result<Response, StorageError> {
-    match File::find(app, key, 0).await.send(headers).await {
+    match File::find(app, key).await.send(headers).await {
         Err(StorageError::OutOfRange { total, .. }) => Ok(unsatisfiable(total)),
         sent => sent,
     }
@@ -106,9 +163,7 @@ pub(super) async fn send(
 
 fn refuse(app: &App, error: StorageError) -> Response {
     match error {
-        StorageError::NotFound { .. } => {
-            (StatusCode::NOT_FOUND, "the file is gone\n").into_response()
-        }
+        StorageError::NotFound { .. } => gone(),
         StorageError::OutOfRange { total, .. } => unsatisfiable(total),
         StorageError::Settings { .. } | StorageError::Failed { .. } => {
             // A storage that is away is told of once.

@@ -18,6 +18,8 @@ const WRITING_INTERVAL: Duration = Duration::from_secs(5);
 const WRITING_TIMEOUT: Duration = Duration::from_secs(20);
 const STORAGE_INTERVAL: Duration = Duration::from_secs(5);
 const STORAGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the keys of the installation are read, of which there may be new ones.
+const KEYS_INTERVAL: Duration = Duration::from_secs(2);
 /// A claim loop that has not turned for so long stands still: it turns at least once a minute.
 const STANDSTILL: Duration = Duration::from_secs(90);
 
@@ -62,7 +64,16 @@ pub(super) async fn watch(app: App, pulse: Option<Pulse>, storage_interval: Dura
             look_at_storage(&app).await;
         }
     };
-    tokio::join!(stop, database, writing, storage);
+    let keys = async {
+        loop {
+            sleep(KEYS_INTERVAL).await;
+            // Those at hand go on; health tells that the database is away.
+            if let Err(error) = app.read_keys().await {
+                tracing::debug!(error = with_causes(&error), "cannot read the keys");
+            }
+        }
+    };
+    tokio::join!(stop, database, writing, storage, keys);
 }
 
 async fn look_at_database(app: &App) {

@@ -15,7 +15,7 @@ use crate::{
         Config, FetchConfig, ModerationKind, ProviderConfig, StorageBackend, StorageRemoval,
         host_name,
     },
-    domain::{AddressRules, Error, IntakeLimits, sha256_hex, with_causes},
+    domain::{AddressRules, Error, IntakeLimits, Keyring, Purpose, sha256_hex, with_causes},
     entity::{feature, template},
     events::Events,
     executor::{self, Executor, Spool},
@@ -74,6 +74,7 @@ pub(super) async fn build_app(
     let app = App {
         store,
         storage,
+        token_keys: Keyring::new(Purpose::Tokens),
         events: Events::default(),
         clock: Clock::system(),
         providers: build_providers(config, &files, runs_jobs),
@@ -98,6 +99,7 @@ pub(super) async fn build_app(
         draining: stages.draining.clone(),
         stopping: stages.closing.clone(),
     };
+    app.read_keys().await.map_err(StartError::Keys)?;
     Ok((app, serving))
 }
 

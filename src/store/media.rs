@@ -228,6 +228,8 @@ pub struct Told {
     pub sha256: Option<String>,
     role: MediaRole,
     metadata: Option<Value>,
+    storage_key: Option<String>,
+    deleted_at: Option<DateTime<Utc>>,
     request_id: i64,
     user_prompt: String,
     /// How many outputs its job has.
@@ -235,6 +237,16 @@ pub struct Told {
 }
 
 impl Told {
+    /// Whether the media is there and not deleted.
+    pub fn is_live(&self) -> bool {
+        self.deleted_at.is_none()
+    }
+
+    /// Where the file is.
+    pub fn storage_key(&self) -> Option<&str> {
+        self.storage_key.as_deref()
+    }
+
     /// What the file is called.
     pub fn file_name(&self) -> FileName<'_> {
         let metadata = self.metadata.as_ref().and_then(Value::as_object);
@@ -253,10 +265,19 @@ impl Told {
     }
 }
 
-/// What is to be told of the media whose object this is, deleted or not.
-pub async fn told_of_object(
+/// How a link names a media.
+#[derive(Clone, Copy, Debug)]
+pub enum LinkedBy<'a> {
+    /// By its id.
+    Id(i64),
+    /// By its object.
+    Object(&'a str),
+}
+
+/// What is to be told of the media that a link names, deleted or not.
+pub async fn told_of(
     db: &impl ConnectionTrait,
-    storage_key: &str,
+    linked: LinkedBy<'_>,
 ) -> Result<Option<Told>, Error> {
     let request = Entity::belongs_to(request::Entity)
         .from(Column::RequestId)
@@ -275,12 +296,17 @@ pub async fn told_of_object(
             Column::Sha256,
             Column::Role,
             Column::Metadata,
+            Column::StorageKey,
+            Column::DeletedAt,
             Column::RequestId,
         ])
         .column(request::Column::UserPrompt)
         .expr_as(outputs, "outputs")
         .join(JoinType::InnerJoin, request)
-        .filter(Column::StorageKey.eq(storage_key));
+        .filter(match linked {
+            LinkedBy::Id(id) => Column::Id.eq(id),
+            LinkedBy::Object(path) => Column::StorageKey.eq(path),
+        });
     Ok(told.into_model().one(db).await?)
 }
 

@@ -4,5 +4,6 @@ mod command_line;
 mod connections;
 pub(crate) mod health;
 mod logs;
+mod secrets;
 mod shutdown;
 mod tls;

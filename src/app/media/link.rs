@@ -11,7 +11,10 @@ impl App {
     /// A link to the file of a live media that holds for the configured lifetime.
     pub async fn link_to_picture(&self, id: i64) -> Result<String, Error> {
         let key = self.key_of_picture(id).await?;
-        let link = self.storage.download_url(&key, self.clock.now()).await?;
+        let link = self
+            .storage
+            .download_url(id, &key, self.clock.now())
+            .await?;
         Ok(link.url)
     }
 

@@ -131,7 +131,8 @@ impl Front {
     async fn picture(&self, media: &Shown, delivery: &Delivery) -> Result<Value, Error> {
         let key = key_of(media)?;
         if delivery.as_links {
-            let link = self.app.storage.download_url(&key, self.app.clock.now());
+            let (id, now) = (media.media.id, self.app.clock.now());
+            let link = self.app.storage.download_url(id, &key, now);
             return Ok(json!({ "url": link.await?.url }));
         }
         let content = self.app.storage.read(&key).await;

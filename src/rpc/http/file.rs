@@ -17,7 +17,10 @@ use crate::{
         select,
     },
     rpc::stopping::until_stopped,
-    store::{self, media::Told},
+    store::{
+        self,
+        media::{LinkedBy, Told},
+    },
 };
 
 /// A file that somebody may see.
@@ -31,8 +34,10 @@ pub(super) struct File<'a> {
 }
 
 impl<'a> File<'a> {
-    pub(super) async fn find(app: &'a App, key: StorageKey, remaining: i64) -> Self {
-        let told = store::media::told_of_object(app.store.reader(), key.path()).await;
+    /// A file that is not asked for by a link.
+    pub(super) async fn find(app: &'a App, key: StorageKey) -> Self {
+        let linked = LinkedBy::Object(key.path());
+        let told = store::media::told_of(app.store.reader(), linked).await;
         let told = told.unwrap_or_else(|error| {
             tracing::debug!(error = with_causes(&error), "cannot tell what a file is");
             None
@@ -41,6 +46,16 @@ impl<'a> File<'a> {
             app,
             key,
             told,
+            remaining: 0,
+        }
+    }
+
+    /// A file whose link still works for so many seconds.
+    pub(super) fn of(app: &'a App, key: StorageKey, told: Told, remaining: i64) -> Self {
+        Self {
+            app,
+            key,
+            told: Some(told),
             remaining,
         }
     }
@@ -136,7 +151,8 @@ impl<'a> File<'a> {
     /// How long the file may be kept, and how to ask for it again.
     fn validity(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        let caching = self.app.storage.cache_control(self.remaining);
+        // A link is meant for its holder alone, and what it opens never changes.
+        let caching = format!("private, max-age={}, immutable", self.remaining);
         if let Ok(caching) = caching.try_into() {
             headers.insert(header::CACHE_CONTROL, caching);
         }

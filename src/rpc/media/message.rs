@@ -134,7 +134,8 @@ pub(super) async fn message(app: &App, shown: Shown, view: View) -> Result<proto
     let link = match &key {
         // Health tells that the storage is away; all but the link can be had.
         Some(key) if media.deleted_at.is_none() => {
-            app.storage.download_url(key, app.clock.now()).await.ok()
+            let link = app.storage.download_url(media.id, key, app.clock.now());
+            link.await.ok()
         }
         _ => None,
     };

@@ -63,8 +63,8 @@ on_both_databases! {
 
         let mut later = link.clone();
         let expires = media.download_url_expire_time.unwrap().seconds;
-        let signature = link.query_pairs().find(|(name, _)| name == "signature").unwrap().1;
-        later.set_query(Some(&format!("expires={}&signature={signature}", expires + 1)));
+        let query = link.query().unwrap().replace(&expires.to_string(), &(expires + 1).to_string());
+        later.set_query(Some(&query));
         assert_eq!(get(later).await.status(), StatusCode::FORBIDDEN);
 
         let mut unsigned = link.clone();
@@ -182,8 +182,15 @@ fn assert_picture(media: &Media, request_id: i64) {
     assert!(media.width >= 64 && media.height >= 64);
     assert!(media.tiny_preview.starts_with("data:image/"), "{media:?}");
     assert!(media.tiny_preview.len() <= 1_024);
-    let (unsigned, _) = media.download_url.split_once('?').unwrap();
-    assert_eq!(media.media_url, unsigned, "no path of the server's");
+    let link = Url::parse(&media.download_url).unwrap();
+    let file = format!("/media/{}.{}", media.id, media.format);
+    assert_eq!(link.path(), file, "it names the media");
+    let lasting = Url::parse(&media.media_url).unwrap();
+    assert_eq!(lasting.origin(), link.origin());
+    assert!(
+        lasting.path().starts_with("/media/jobs/"),
+        "no path of the server's"
+    );
     assert_eq!(media.duration_seconds, None);
 }
 
@@ -323,8 +330,12 @@ async fn link_of_1970(server: &TestServer, link: &Url) -> Url {
     };
     let storage = Storage::open(&StorageSettings::Local { folder }, links).unwrap();
     let path = link.path().strip_prefix("/media/").unwrap();
-    let key = StorageKey::from_path(path).unwrap();
-    let epoch = DateTime::<Utc>::UNIX_EPOCH;
-    let signed = storage.download_url(&key, epoch).await.unwrap();
+    let (id, format) = path.split_once('.').unwrap();
+    let key = StorageKey::from_path(&format!("jobs/000/000/001/a-0.{format}"));
+    let (id, epoch) = (id.parse().unwrap(), DateTime::<Utc>::UNIX_EPOCH);
+    let signed = storage
+        .download_url(id, &key.unwrap(), epoch)
+        .await
+        .unwrap();
     Url::parse(&signed.url).unwrap()
 }

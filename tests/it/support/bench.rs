@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use atelier::domain::{Keyring, Purpose};
 use atelier::{
     app::{App, AttemptEnd, Clock, Settings, StoredFile, StoredOutput},
     config::Config,
@@ -83,6 +84,7 @@ impl Bench {
         let app = App {
             store,
             storage: Storage::open(&StorageSettings::Local { folder }, links).unwrap(),
+            token_keys: Keyring::new(Purpose::Tokens),
             events: Events::default(),
             clock: Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap()),
             providers: atelier::provider::Registry::default(),
@@ -107,6 +109,7 @@ impl Bench {
             draining: CancellationToken::new(),
             stopping: CancellationToken::new(),
         };
+        app.read_keys().await.unwrap();
         let feature_id = app
             .create_feature(feature(), Checks::default(), false)
             .await
