@@ -6,7 +6,7 @@ mod schema;
 mod stopping;
 mod wiring;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use migration::Serving;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -16,6 +16,7 @@ use crate::{
     app::{App, Health, Pulse},
     config::Config,
     domain::{Error, with_causes},
+    identity::{Authentication, KeysError},
     media::StorageError,
     rpc::{self, PortSettings},
     store::ConnectError,
@@ -65,6 +66,9 @@ pub enum StartError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The keys that callers' tokens are checked by cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// The database cannot be opened.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -119,6 +123,8 @@ pub struct Server {
     relay: JoinHandle<()>,
     health: JoinHandle<()>,
     probes: Option<Probes>,
+    /// Gets the keys of tokens while the server runs.
+    _keys: Option<AbortOnDropHandle<()>>,
     /// Keeps the schema from being taken back.
     _serving: Serving,
 }
@@ -142,8 +148,10 @@ impl Server {
         let probes = probe_listener.map(|port| answer_probes(port, &starting, None));
         let probes = probes.transpose()?;
         let (listener, early) = listener.map(share).transpose()?.unzip();
-        let clients = wiring::port(&config);
-        let early = early.map(|port| answer_probes(port, &starting, Some(clients)));
+        let authentication = wiring::authentication(&config)?;
+        let keys = freshen(&authentication, config.auth.jwks_refresh);
+        let clients = wiring::port(&config, authentication);
+        let early = early.map(|port| answer_probes(port, &starting, Some(clients.clone())));
         let early = early.transpose()?;
         let stages = Stages::default();
         let (mut app, serving) =
@@ -175,7 +183,7 @@ impl Server {
             early.task.abort();
             let _ = early.task.await;
         }
-        let api = listener.map(|port| answer_clients(port, &app, &config));
+        let api = listener.map(|port| answer_clients(port, &app, &config, clients));
         tell_start(role, address, probes.as_ref(), &app, &config);
         Ok(Self {
             address,
@@ -188,6 +196,7 @@ impl Server {
             relay,
             health,
             probes,
+            _keys: keys,
             _serving: serving,
         })
     }
@@ -334,8 +343,23 @@ fn share(listener: TcpListener) -> Result<(TcpListener, TcpListener), StartError
     shared.map_err(StartError::Probes)
 }
 
-fn answer_clients(listener: TcpListener, app: &App, config: &Config) -> Task {
-    let (app, settings) = (app.clone(), wiring::port(config));
+/// Gets keys that are published for as long as the task is held.
+fn freshen(authentication: &Authentication, interval: Duration) -> Option<AbortOnDropHandle<()>> {
+    let Authentication::Tokens(tokens) = authentication else {
+        return None;
+    };
+    let published = tokens.keys.published()?.clone();
+    let task = tokio::spawn(published.keep_fresh(interval));
+    Some(AbortOnDropHandle::new(task))
+}
+
+fn answer_clients(
+    listener: TcpListener,
+    app: &App,
+    config: &Config,
+    settings: PortSettings,
+) -> Task {
+    let app = app.clone();
     let front = config.front.enabled.then(|| wiring::front(config));
     tokio::spawn(async move { rpc::serve(app, listener, settings, front).await })
 }
@@ -347,6 +371,13 @@ fn tell_start(
     app: &App,
     config: &Config,
 ) {
+    let exposures = config.exposures().join(", ");
+    if role.answers() && !exposures.is_empty() {
+        tracing::warn!(
+            exposures,
+            "whoever reaches this server may do everything: it asks nobody who he is"
+        );
+    }
     let role = role.name();
     let listening = address.map(|address| address.to_string());
     let probed = probes.map(|probes| probes.address.to_string());

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 
+use super::bearer::Bearer;
 use super::{Client, RetryPolicy, RetryingChannel};
 
 /// How long a connection may take to come about.
@@ -23,6 +25,7 @@ pub struct Builder {
     keep_alive_timeout: Duration,
     max_message_bytes: usize,
     policy: RetryPolicy,
+    bearer: Bearer,
 }
 
 /// Why there is no connection.
@@ -34,6 +37,9 @@ pub enum ConnectError {
         /// As it was given.
         url: String,
     },
+    /// The token cannot be sent.
+    #[error("the token has characters that no header takes")]
+    Token,
     /// Nothing answers at the URL.
     #[error("cannot connect to {url}")]
     Connect {
@@ -53,6 +59,7 @@ impl Builder {
             keep_alive_timeout: KEEP_ALIVE_TIMEOUT,
             max_message_bytes: MAX_MESSAGE_BYTES,
             policy: RetryPolicy::default(),
+            bearer: Bearer::default(),
         }
     }
 
@@ -84,6 +91,15 @@ impl Builder {
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.policy = policy;
         self
+    }
+
+    /// The token by which every call shows who makes it; none by default.
+    ///
+    /// # Errors
+    /// When the token has characters that no header takes.
+    pub fn token(mut self, token: &str) -> Result<Self, ConnectError> {
+        self.bearer = Bearer::new(token).ok_or(ConnectError::Token)?;
+        Ok(self)
     }
 
     /// Connects.
@@ -124,6 +140,7 @@ impl Builder {
     }
 
     fn client(self, channel: Channel) -> Client {
+        let channel = InterceptedService::new(channel, self.bearer);
         Client {
             plain: channel.clone(),
             retrying: RetryingChannel::new(channel, self.policy, self.max_message_bytes),

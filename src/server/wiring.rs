@@ -16,6 +16,7 @@ use crate::{
     entity::{feature, template},
     events::Events,
     executor::{self, Executor, Spool},
+    identity::{Authentication, Keys, KeysError, Pace, PublishedKeys, Tokens},
     media::{self, LinkSettings, S3Settings, Storage, StorageSettings},
     provider::{
         Registry,
@@ -165,7 +166,32 @@ pub(super) fn front(config: &Config) -> FrontSettings {
     }
 }
 
-pub(super) fn port(config: &Config) -> PortSettings {
+/// What finds out who calls.
+pub(super) fn authentication(config: &Config) -> Result<Authentication, KeysError> {
+    let auth = &config.auth;
+    if !config.authenticates() {
+        return Ok(Authentication::None);
+    }
+    let pace = Pace {
+        pause: auth.jwks_pause,
+        keep: auth.jwks_keep,
+    };
+    let published = auth.jwks_url.clone();
+    let published = published.map(|url| PublishedKeys::new(url, pace));
+    let keys = Keys::new(
+        auth.secret.as_ref(),
+        auth.keys_file.as_ref(),
+        published.transpose()?,
+    )?;
+    Ok(Authentication::Tokens(Tokens {
+        keys,
+        issuer: auth.issuer.clone(),
+        audience: auth.audience.clone(),
+        skew: auth.clock_skew,
+    }))
+}
+
+pub(super) fn port(config: &Config, authentication: Authentication) -> PortSettings {
     let server = &config.server;
     PortSettings {
         access: AccessSettings {
@@ -173,6 +199,7 @@ pub(super) fn port(config: &Config) -> PortSettings {
             public_url: server.public_url.clone(),
             origins: server.cors_origins.clone(),
         },
+        authentication,
         connections: Bounds {
             in_all: server.max_connections,
             per_peer: server.max_connections_per_peer,

@@ -28,6 +28,7 @@ fn every_reason_has_its_name_in_the_contract_and_the_contract_no_other() {
         OutputTooLarge JobTimedOut WorkerLost MalformedMessage MessageTooLarge UnknownMethod UnsupportedCompression
         FeatureInUse FeatureBreaksTemplates EtagMismatch FeatureDeleted RequestDeleted JobNotRetryable RequestNotRetryable OffsetAhead
         ProviderNotReady ProviderLimitExceeded InputUnreadable HostNotAllowed OriginNotAllowed WatchesTaken
+        CredentialsMissing CredentialsInvalid CredentialsExpired CredentialsUnverifiable PermissionDenied
     };
     for (reason, documented) in reasons {
         let name = format!("ERROR_REASON_{}", reason.as_str());
