@@ -1,6 +1,8 @@
-//! Compiles the protobuf contracts without a protoc install, and keeps their comments for reflection.
+//! Compiles the protobuf contracts without a protoc install, keeps their comments for reflection, and lists their rpcs.
 
 use std::{env, error::Error, fs, path::PathBuf};
+
+use tonic_prost_build::FileDescriptorSet;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
@@ -17,10 +19,33 @@ fn main() -> Result<(), Box<dyn Error>> {
         .open_files(files)?;
     let descriptors = compiler.file_descriptor_set();
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out_dir.join("rpcs.rs"), rpcs(&descriptors))?;
     fs::write(
         out_dir.join("descriptors.bin"),
         compiler.encode_file_descriptor_set(),
     )?;
     tonic_prost_build::configure().compile_fds(descriptors)?;
     Ok(())
+}
+
+/// An enum of every rpc of our own, so that what matches it has a word on each.
+fn rpcs(descriptors: &FileDescriptorSet) -> String {
+    let (mut names, mut paths) = (String::new(), String::new());
+    for file in &descriptors.file {
+        let package = file.package();
+        for service in file.service.iter().filter(|_| package == "generation.v1") {
+            for method in &service.method {
+                let (service, method) = (service.name(), method.name());
+                names += &format!("    {method},\n");
+                paths +=
+                    &format!("            \"/{package}.{service}/{method}\" => Self::{method},\n");
+            }
+        }
+    }
+    format!(
+        "/// Every rpc.\n#[derive(Clone, Copy, Debug, PartialEq, Eq)]\npub(super) enum Rpc {{\n{names}}}\n\n\
+         impl Rpc {{\n    /// The one that calls to this path ask for.\n    \
+         pub(super) fn from_path(path: &str) -> Option<Self> {{\n        Some(match path {{\n{paths}            \
+         _ => return None,\n        }})\n    }}\n}}\n"
+    )
 }

@@ -15,6 +15,7 @@ mod serve;
 mod stand_in;
 mod storage;
 mod supervise;
+mod token;
 
 use std::error::Error;
 use std::io::stderr;
@@ -103,6 +104,8 @@ enum Command {
     Recipe(recipe::RecipeArguments),
     /// Serve a vendor's protocol with media made here, to try a provider without an account
     StandIn(stand_in::StandInArguments),
+    /// Print a token for development, signed with auth.secret
+    Token(token::TokenArguments),
     /// Show the effective configuration, secrets redacted
     Config(config::ConfigArguments),
     /// Watch over a command that makes media; started by the server
@@ -138,6 +141,7 @@ fn execute(line: CommandLine) -> CommandResult {
         Command::StandIn(arguments) => block_on(stand_in::run(&arguments)),
         Command::Recipe(arguments) => recipe::run(&arguments),
         Command::Config(_) => config::print_effective(&loaded),
+        Command::Token(arguments) => token::run(&arguments, &loaded),
         Command::Serve(arguments) => block_on(serve::run(arguments, loaded)),
         Command::Health(arguments) => block_on(health::run(arguments, loaded)),
         Command::Generate(arguments) => block_on(generate::run(arguments, loaded)),
@@ -158,6 +162,12 @@ fn inputs(line: &CommandLine) -> Inputs {
         Command::Serve(arguments) => direct("--listen", "server.listen", &arguments.listen),
         _ => None,
     };
+    let insecure = match &line.command {
+        Command::Serve(arguments) if arguments.insecure => {
+            direct("--insecure", "server.insecure", &Some("true".to_owned()))
+        }
+        _ => None,
+    };
     let database = direct(
         "--database-url",
         "database.url",
@@ -167,7 +177,7 @@ fn inputs(line: &CommandLine) -> Inputs {
     Inputs {
         file: line.configuration.config.clone(),
         environment: std::env::vars_os().collect(),
-        flags: set.chain(database).chain(listen).collect(),
+        flags: set.chain(database).chain(listen).chain(insecure).collect(),
     }
 }
 

@@ -38,6 +38,7 @@
 #[doc = include_str!("../docs/clients/rust.md")]
 pub struct DocumentedExample;
 
+mod bearer;
 mod builder;
 mod channel;
 mod download;
@@ -48,6 +49,7 @@ mod resume;
 mod retry;
 mod watch;
 
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
 pub use crate::rpc::proto;
@@ -64,6 +66,8 @@ use proto::{
     template_service_client::TemplateServiceClient,
 };
 
+type Plain = InterceptedService<Channel, bearer::Bearer>;
+
 /// The clients of all services over one connection. Clones are cheap and share it.
 ///
 /// The stubs repeat a call that the server was unavailable for, or whose connection broke, as the [`RetryPolicy`] says, if
@@ -72,7 +76,7 @@ use proto::{
 #[derive(Clone, Debug)]
 pub struct Client {
     /// Sends every call once; for streams, which are resumed instead of repeated.
-    plain: Channel,
+    plain: Plain,
     retrying: RetryingChannel,
     policy: RetryPolicy,
     max_message_bytes: usize,

@@ -32,7 +32,7 @@ pub use provider::{
 };
 pub use quantity::{format_duration, parse_duration};
 pub use settings::{
-    CatalogueConfig, Config, DatabaseConfig, ExecutorConfig, FetchConfig, FrontConfig,
+    AuthConfig, CatalogueConfig, Config, DatabaseConfig, ExecutorConfig, FetchConfig, FrontConfig,
     HealthConfig, IdentityConfig, LimitsConfig, LogConfig, ModerationConfig, ServerConfig,
     StorageConfig, TrendsConfig,
 };
@@ -85,6 +85,28 @@ impl Config {
     pub fn provisions_users(&self) -> bool {
         let by_default = self.database.url.backend() == DatabaseBackend::Sqlite;
         self.identity.provision_users.unwrap_or(by_default)
+    }
+
+    /// Whether callers are asked who they are.
+    pub fn authenticates(&self) -> bool {
+        let auth = &self.auth;
+        auth.secret.is_some() || auth.keys_file.is_some() || auth.jwks_url.is_some()
+    }
+
+    /// What lets others than programs of this machine reach a server that asks nobody who he is, by its settings.
+    pub fn exposures(&self) -> Vec<&'static str> {
+        let server = &self.server;
+        let is_public = |url: &url::Url| !address::is_loopback(url);
+        let exposed = [
+            ("server.listen", !server.listen.ip().is_loopback()),
+            (
+                "server.public_url",
+                server.public_url.as_ref().is_some_and(is_public),
+            ),
+            ("server.cors_origins", server.cors_origins == ["*"]),
+        ];
+        let exposed = exposed.into_iter().filter(|_| !self.authenticates());
+        exposed.filter_map(|(key, is)| is.then_some(key)).collect()
     }
 
     /// Whether links of requests are followed. Where the server is public, strangers choose them, so there it happens only

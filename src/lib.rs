@@ -8,6 +8,7 @@ pub mod domain;
 pub mod entity;
 pub mod events;
 pub mod executor;
+pub mod identity;
 pub mod media;
 pub mod provider;
 pub mod rpc;

@@ -1,5 +1,7 @@
 //! The service to the outside: gRPC, grpc-web and plain HTTP on one port. tonic and prost stay in here and in the client.
 
+mod access;
+mod authentication;
 mod batch;
 mod call;
 mod connection;
@@ -23,6 +25,7 @@ mod preview;
 pub mod proto;
 mod protocol_error;
 mod request;
+mod shown;
 mod stopping;
 mod template;
 mod time;
@@ -39,7 +42,7 @@ use axum::{
 };
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::service::Routes;
+use tonic::service::{Routes, RoutesBuilder};
 use tonic_health::pb::health_server::{Health as HealthRpc, HealthServer};
 use tower::Layer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -47,8 +50,10 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::{
     app::{App, Health},
     domain::{Caller, Checks, Error, Flaw},
+    identity::Authentication,
 };
 
+use authentication::{Desk, caller};
 use guard::Guard;
 use health::{Announcer, announce_changes};
 
@@ -99,8 +104,10 @@ const CORS_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// What of the configuration a port of clients goes by.
 #[derive(Clone, Debug)]
 pub struct PortSettings {
-    /// Who may call.
+    /// From where calls may come.
     pub access: AccessSettings,
+    /// Who may call.
+    pub authentication: Authentication,
     /// How many connections are open at once.
     pub connections: Bounds,
     /// How many watches are open at once.
@@ -120,16 +127,23 @@ pub async fn serve(
     settings: PortSettings,
     front: Option<FrontSettings>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let (reporter, health_service) = tonic_health::server::health_reporter();
+    let (reporter, health) = tonic_health::server::health_reporter();
     let mut announcer = Announcer::new(reporter);
-    let foreign = foreign_services(health_service, &app)?;
+    let health = health_service(health, &app);
+    let desk = Desk {
+        authentication: settings.authentication,
+        clock: app.clock.clone(),
+    };
     let calls = TaskTracker::new();
     let front = front.map(|settings| front::router(app.clone(), settings));
-    let watches = Watches::new(settings.watches);
+    let watches = Watches::new(settings.watches, app.clock.clone());
+    // Who calls is asked here, and not of what stands beside: links are signed, webhooks too, and probes are anybody's.
     let router = own_services(&app, &watches)
-        .merge(foreign)
-        .merge(http::router(app.clone()))
+        .merge(reflection(&app)?)
         .merge(front.unwrap_or_default())
+        .route_layer(middleware::from_fn_with_state(desk, authentication::admit))
+        .merge(health)
+        .merge(http::router(app.clone()))
         .fallback(http::unknown)
         .layer(middleware::map_response(protocol_error::complete))
         .layer(middleware::from_fn(deadline::keep))
@@ -207,11 +221,14 @@ fn own_services(app: &App, watches: &Watches) -> axum::Router {
     routes.routes().into_axum_router()
 }
 
-/// Health, and both versions of reflection: older clients know v1alpha only.
-fn foreign_services(
-    health: HealthServer<impl HealthRpc>,
-    app: &App,
-) -> Result<axum::Router, tonic_reflection::server::Error> {
+fn health_service(health: HealthServer<impl HealthRpc>, app: &App) -> axum::Router {
+    let mut routes = Routes::builder();
+    routes.add_service(health);
+    ending(routes, app)
+}
+
+/// Both versions of reflection: older clients know v1alpha only.
+fn reflection(app: &App) -> Result<axum::Router, tonic_reflection::server::Error> {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -219,14 +236,18 @@ fn foreign_services(
     };
     let mut routes = Routes::builder();
     routes
-        .add_service(health)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
+    Ok(ending(routes, app))
+}
+
+/// Services that are not our own, whose streams end with the server.
+fn ending(routes: RoutesBuilder, app: &App) -> axum::Router {
     let router = routes.routes().into_axum_router().reset_fallback();
-    Ok(router.layer(middleware::map_response_with_state(
+    router.layer(middleware::map_response_with_state(
         app.stopping.clone(),
         stopping::end_when_stopped,
-    )))
+    ))
 }
 
 /// The routes, for those only who may call them.
@@ -254,11 +275,6 @@ fn cors(origins: &[String]) -> CorsLayer {
         .allow_headers(CORS_REQUEST_HEADERS.map(HeaderName::from_static))
         .expose_headers(CORS_RESPONSE_HEADERS.map(HeaderName::from_static))
         .max_age(CORS_MAX_AGE)
-}
-
-/// Who is asking. Until there are tokens the server binds loopback only, and every caller is a trusted service.
-fn caller<T>(_: &tonic::Request<T>) -> Caller {
-    Caller::TrustedService
 }
 
 /// The identifier that a call names its row by: the field `id`.

@@ -6,7 +6,7 @@ mod schema;
 mod stopping;
 mod wiring;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use migration::Serving;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -16,6 +16,7 @@ use crate::{
     app::{App, Health, Pulse},
     config::Config,
     domain::{Error, with_causes},
+    identity::{Authentication, KeysError},
     media::StorageError,
     provider::{Unready, WordListError},
     rpc::{self, PortSettings},
@@ -75,6 +76,9 @@ pub enum StartError {
     /// The service that judges cannot be spoken to as it is configured.
     #[error("moderation: {0}")]
     Moderation(#[from] Unready),
+    /// The keys that callers' tokens are checked by cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// The database cannot be opened.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -89,7 +93,7 @@ pub enum StartError {
     Claim(#[source] Error),
     /// The database did not give the keys of the installation, or take the first ones.
     #[error("cannot read the keys of the installation")]
-    Keys(#[source] Error),
+    Secrets(#[source] Error),
     /// The folder cannot be made or written to, so outputs could not wait for the storage.
     #[error("cannot use the spool {folder}")]
     Spool {
@@ -133,6 +137,8 @@ pub struct Server {
     relay: JoinHandle<()>,
     health: JoinHandle<()>,
     probes: Option<Probes>,
+    /// Gets the keys of tokens while the server runs.
+    _keys: Option<AbortOnDropHandle<()>>,
     /// Keeps the schema from being taken back.
     _serving: Serving,
 }
@@ -156,7 +162,9 @@ impl Server {
         let probes = probe_listener.map(|port| answer_probes(port, &starting, None));
         let probes = probes.transpose()?;
         let (listener, early) = listener.map(share).transpose()?.unzip();
-        let clients = wiring::port(&config)?;
+        let authentication = wiring::authentication(&config)?;
+        let keys = freshen(&authentication, config.auth.jwks_refresh);
+        let clients = wiring::port(&config, authentication)?;
         let early = early.map(|port| answer_probes(port, &starting, Some(clients.clone())));
         let early = early.transpose()?;
         let stages = Stages::default();
@@ -203,6 +211,7 @@ impl Server {
             relay,
             health,
             probes,
+            _keys: keys,
             _serving: serving,
         })
     }
@@ -350,6 +359,16 @@ fn share(listener: TcpListener) -> Result<(TcpListener, TcpListener), StartError
     shared.map_err(StartError::Probes)
 }
 
+/// Gets keys that are published for as long as the task is held.
+fn freshen(authentication: &Authentication, interval: Duration) -> Option<AbortOnDropHandle<()>> {
+    let Authentication::Tokens(tokens) = authentication else {
+        return None;
+    };
+    let published = tokens.keys.published()?.clone();
+    let task = tokio::spawn(published.keep_fresh(interval));
+    Some(AbortOnDropHandle::new(task))
+}
+
 fn answer_clients(
     listener: TcpListener,
     app: &App,
@@ -368,6 +387,13 @@ fn tell_start(
     app: &App,
     config: &Config,
 ) {
+    let exposures = config.exposures().join(", ");
+    if role.answers() && !exposures.is_empty() {
+        tracing::warn!(
+            exposures,
+            "whoever reaches this server may do everything: it asks nobody who he is"
+        );
+    }
     let role = role.name();
     let listening = address.map(|address| address.to_string());
     let probed = probes.map(|probes| probes.address.to_string());

@@ -20,9 +20,13 @@ pub(super) struct ServeArguments {
     #[arg(long, value_enum, default_value_t = RoleArgument::All)]
     role: RoleArgument,
 
-    /// Loopback address and port to listen on; port 0 takes a free one
+    /// Address and port to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
+
+    /// Trust whoever calls, also where others than programs of this machine can
+    #[arg(long)]
+    pub insecure: bool,
 }
 
 /// The parts of the service.

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
+use super::bearer::Bearer;
 use super::{Client, RetryPolicy, RetryingChannel};
 
 /// How long a connection may take to come about.
@@ -24,6 +26,7 @@ pub struct Builder {
     max_message_bytes: usize,
     policy: RetryPolicy,
     ca_certificate: Option<Vec<u8>>,
+    bearer: Bearer,
 }
 
 /// Why there is no connection.
@@ -43,6 +46,9 @@ pub enum ConnectError {
         /// What is wrong with them.
         source: tonic::transport::Error,
     },
+    /// The token cannot be sent.
+    #[error("the token has characters that no header takes")]
+    Token,
     /// Nothing answers at the URL.
     #[error("cannot connect to {url}")]
     Connect {
@@ -63,6 +69,7 @@ impl Builder {
             max_message_bytes: MAX_MESSAGE_BYTES,
             policy: RetryPolicy::default(),
             ca_certificate: None,
+            bearer: Bearer::default(),
         }
     }
 
@@ -101,6 +108,15 @@ impl Builder {
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.policy = policy;
         self
+    }
+
+    /// The token by which every call shows who makes it; none by default.
+    ///
+    /// # Errors
+    /// When the token has characters that no header takes.
+    pub fn token(mut self, token: &str) -> Result<Self, ConnectError> {
+        self.bearer = Bearer::new(token).ok_or(ConnectError::Token)?;
+        Ok(self)
     }
 
     /// Connects.
@@ -155,6 +171,7 @@ impl Builder {
     }
 
     fn client(self, channel: Channel) -> Client {
+        let channel = InterceptedService::new(channel, self.bearer);
         Client {
             plain: channel.clone(),
             retrying: RetryingChannel::new(channel, self.policy, self.max_message_bytes),

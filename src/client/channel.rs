@@ -10,12 +10,11 @@ use http_body_util::{BodyExt, Collected, Full, Limited};
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::codegen::{Service, StdError, http};
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use super::idempotency;
 use super::repeatable::{CREATE_REQUEST, is_repeatable};
 use super::retry::{Backoff, RetryPolicy};
+use super::{Plain, idempotency};
 
 /// The flag and the length before a message.
 const PREFIX_BYTES: usize = 5;
@@ -23,7 +22,7 @@ const PREFIX_BYTES: usize = 5;
 /// A connection whose calls are repeated where that does no harm. Clones are cheap and share the connection.
 #[derive(Clone, Debug)]
 pub struct RetryingChannel {
-    channel: Channel,
+    channel: Plain,
     policy: RetryPolicy,
     max_message_bytes: usize,
 }
@@ -39,7 +38,7 @@ enum AttemptResult {
 }
 
 impl RetryingChannel {
-    pub(super) fn new(channel: Channel, policy: RetryPolicy, max_message_bytes: usize) -> Self {
+    pub(super) fn new(channel: Plain, policy: RetryPolicy, max_message_bytes: usize) -> Self {
         Self {
             channel,
             policy,
@@ -126,11 +125,11 @@ impl Service<http::Request<Body>> for RetryingChannel {
 }
 
 async fn send(
-    mut channel: Channel,
+    mut channel: Plain,
     call: http::Request<Body>,
 ) -> Result<http::Response<Body>, StdError> {
     poll_fn(|context| channel.poll_ready(context)).await?;
-    Ok(channel.call(call).await?)
+    Ok(channel.call(call).await?.map(Body::new))
 }
 
 fn whole(body: Bytes) -> Body {

@@ -3,9 +3,7 @@
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tonic::Status;
-use tonic::transport::Channel;
 
-use super::Client;
 use super::proto::{
     Job, JobStatus, WatchJobEvent, WatchJobRequest, WatchJobResponse, WatchRequestEvent,
     WatchRequestRequest, WatchRequestResponse, WatchRequestsRequest, WatchRequestsResponse,
@@ -13,6 +11,7 @@ use super::proto::{
     request_service_client::RequestServiceClient,
 };
 use super::resume::{Question, Step, resuming};
+use super::{Client, Plain};
 
 /// The transitions of a job, and its progress between them.
 pub type JobEvents = BoxStream<'static, Result<WatchJobResponse, Status>>;
@@ -123,7 +122,7 @@ impl Client {
         resuming(question, self.policy, open).boxed()
     }
 
-    fn request_streams(&self) -> RequestServiceClient<Channel> {
+    fn request_streams(&self) -> RequestServiceClient<Plain> {
         RequestServiceClient::new(self.plain.clone())
             .max_decoding_message_size(self.max_message_bytes)
     }

@@ -2,37 +2,21 @@
 
 use std::net::SocketAddr;
 
-use url::Url;
+use url::{Host, Url};
 
 use super::kind::{Kind, Literal, quote};
 use crate::domain::HostRule;
 
-/// The loopback address and port that the service listens on.
-pub(super) struct ListenAddress;
-
-impl Kind for ListenAddress {
-    type Value = SocketAddr;
-    const NAME: &'static str = "address";
-
-    fn read(literal: &Literal) -> Result<SocketAddr, String> {
-        let address: SocketAddr = text(literal)
-            .and_then(|text| text.parse().ok())
-            .ok_or_else(|| "an IP address with a port, such as 127.0.0.1:50051".to_owned())?;
-        if address.ip().is_loopback() {
-            Ok(address)
-        } else {
-            Err("a loopback address such as 127.0.0.1:50051 or [::1]:50051, because the service does not \
-                 authenticate its callers yet"
-                .to_owned())
-        }
-    }
-
-    fn write(value: &SocketAddr) -> Option<String> {
-        Some(quote(&value.to_string()))
+/// Whether only programs of this machine reach what the URL names.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
     }
 }
 
-/// Of any interface.
 impl Kind for SocketAddr {
     type Value = Self;
     const NAME: &'static str = "address";
@@ -41,12 +25,12 @@ impl Kind for SocketAddr {
         text(literal)
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| {
-                "an IP address with a port, such as 0.0.0.0:8086 or [::]:8086".to_owned()
+                "an IP address with a port, such as 127.0.0.1:50051 or [::]:8086".to_owned()
             })
     }
 
     fn write(value: &Self) -> Option<String> {
-        ListenAddress::write(value)
+        Some(quote(&value.to_string()))
     }
 }
 
@@ -135,16 +119,35 @@ mod tests {
     }
 
     #[test]
-    fn only_loopback_addresses_are_listened_on() {
-        for address in ["127.0.0.1:0", "127.8.8.8:50051", "[::1]:50051"] {
-            assert!(ListenAddress::read(&literal(address)).is_ok(), "{address}");
+    fn addresses_have_a_port() {
+        for address in ["127.0.0.1:0", "0.0.0.0:50051", "[::1]:50051"] {
+            assert!(SocketAddr::read(&literal(address)).is_ok(), "{address}");
         }
-        let expected = ListenAddress::read(&literal("0.0.0.0:50051")).unwrap_err();
-        assert!(
-            expected.contains("loopback") && expected.contains("authenticate"),
-            "{expected}"
-        );
-        assert!(ListenAddress::read(&literal("localhost")).is_err());
+        for address in ["localhost", "localhost:1", "127.0.0.1"] {
+            assert!(SocketAddr::read(&literal(address)).is_err(), "{address}");
+        }
+    }
+
+    #[test]
+    fn urls_of_this_machine_are_known() {
+        let is_loopback = |url: &str| is_loopback(&url.parse().unwrap());
+        for url in [
+            "http://127.0.0.1:1",
+            "http://[::1]/a",
+            "http://localhost",
+            "http://a.localhost",
+            "http://[::ffff:127.0.0.1]",
+        ] {
+            assert!(is_loopback(url), "{url}");
+        }
+        for url in [
+            "http://10.0.0.1",
+            "https://a.example",
+            "http://notlocalhost",
+            "http://localhost.example",
+        ] {
+            assert!(!is_loopback(url), "{url}");
+        }
     }
 
     #[test]

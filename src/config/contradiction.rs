@@ -1,11 +1,11 @@
 //! What settings must be together, beyond what each must be by itself.
 
 use super::Config;
+use super::address::is_loopback;
 use super::database_url::DatabaseBackend;
 use super::kind::{ModerationKind, StorageBackend};
 use super::provider::{BUILTIN, ProviderConfig, path};
 use super::reader::Reader;
-use url::{Host, Url};
 
 /// Reports to `reader` every pair of settings in `config` that do not go together.
 pub(super) fn report(config: &Config, reader: &mut Reader) {
@@ -42,6 +42,7 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
             );
         }
     }
+    report_strangers(config, reader);
     let known = provider_names(config);
     let unknown = config.executor.providers.iter();
     let unknown = unknown.filter(|name| !known.contains(&name.as_str()));
@@ -119,18 +120,43 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
     }
 }
 
-/// Whether it leads to this machine only.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 /// The providers of a process with this configuration, before it narrows them.
 fn provider_names(config: &Config) -> Vec<&str> {
     let configured = config.providers.keys().map(String::as_str);
     [BUILTIN].into_iter().chain(configured).collect()
+}
+
+/// Who could call, or make tokens, that should not.
+fn report_strangers(config: &Config, reader: &mut Reader) {
+    let exposures = config.exposures();
+    if !exposures.is_empty() && !config.server.insecure {
+        reader.contradiction(
+            &exposures,
+            "others reach this server, and it asks nobody who he is: set auth.secret, auth.keys_file or auth.jwks_url, see \
+             docs/identity.md, or server.insecure (--insecure) if whoever comes may do everything",
+        );
+    }
+    let auth = &config.auth;
+    let keys = [
+        ("auth.keys_file", auth.keys_file.is_some()),
+        ("auth.jwks_url", auth.jwks_url.is_some()),
+    ];
+    for (key, _) in keys
+        .iter()
+        .filter(|(_, is_set)| *is_set && auth.issuer.is_none())
+    {
+        reader.contradiction(
+            &[key, "auth.issuer"],
+            "who signs with such keys may make tokens for others too: say whose tokens are taken",
+        );
+    }
+    let url = auth.jwks_url.as_ref();
+    if url.is_some_and(|url| url.scheme() != "https" && !is_loopback(url))
+        && !config.server.insecure
+    {
+        reader.contradiction(
+            &["auth.jwks_url"],
+            "keys come over https, since whoever can change them on their way could make tokens",
+        );
+    }
 }

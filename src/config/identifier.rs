@@ -1,8 +1,9 @@
 //! Names and expressions that have a syntax of their own.
 
+use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
-use super::kind::{Kind, Literal, quote};
+use super::kind::{Kind, Literal, REDACTED, quote};
 use crate::domain::TableName;
 
 /// The columns and log lines that carry a worker's name hold this many characters.
@@ -22,6 +23,26 @@ pub(super) struct UsersTable;
 
 /// A path within a folder or bucket.
 pub(super) struct StoragePrefix;
+
+/// What tokens are signed with; fewer bytes can be found by trying.
+pub(super) struct TokenSecret;
+
+impl Kind for TokenSecret {
+    type Value = SecretString;
+    const NAME: &'static str = "secret";
+    const SECRET: bool = true;
+
+    fn read(literal: &Literal) -> Result<SecretString, String> {
+        match literal {
+            Literal::Text(text) if text.trim().len() >= 32 => Ok(text.as_str().into()),
+            _ => Err("at least 32 bytes, such as `openssl rand -hex 32` prints".to_owned()),
+        }
+    }
+
+    fn write(_: &SecretString) -> Option<String> {
+        Some(quote(REDACTED))
+    }
+}
 
 /// A filter of log events in the syntax of `tracing_subscriber::EnvFilter`.
 pub(super) struct LogFilter;

@@ -8,10 +8,12 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-use super::address::{ListenAddress, Origin};
+use super::address::Origin;
 use super::database_url::DatabaseUrl;
 use super::entry::{Entry, kind, optional};
-use super::identifier::{BucketName, LogFilter, SchemaName, StoragePrefix, UsersTable, WorkerId};
+use super::identifier::{
+    BucketName, LogFilter, SchemaName, StoragePrefix, TokenSecret, UsersTable, WorkerId,
+};
 use super::kind::{Kind, LogFormat, ModerationKind, StorageBackend, StorageRemoval};
 use super::provider::{self, ProviderConfig};
 use super::quantity::ByteSize;
@@ -89,8 +91,12 @@ macro_rules! settings {
 settings! {
     /// The address that clients call.
     server: ServerConfig {
-        /// Loopback address and port to listen on; port 0 takes a free one.
-        listen: SocketAddr as ListenAddress = "127.0.0.1:50051";
+        /// Address and port to listen on; port 0 takes a free one. Beyond loopback callers must show who they are, see
+        /// docs/identity.md.
+        listen: SocketAddr = "127.0.0.1:50051";
+        /// Whether a server that others can reach trusts whoever calls it. A private network that keeps everybody out, or a proxy
+        /// that knows its callers, may be a reason.
+        insecure: bool = false;
         /// Base of the links that clients download media from; `http://` (`https://` with a certificate) and the address listened on if not set.
         public_url: Option<Url>;
         /// How long a shutdown may take: running attempts go on until it is nearly over, and are then handed back.
@@ -143,6 +149,28 @@ settings! {
         key: Option<PathBuf>;
         /// How often both files are looked at: a new certificate holds for connections from then on.
         reload_interval: Duration = "10s" in "100ms"..="24h";
+    }
+
+    /// How callers show who they are, see docs/identity.md. Where there is neither a secret nor a key, all are trusted.
+    auth: AuthConfig {
+        /// What tokens are signed with by HS256: at least 32 bytes, which whoever makes tokens knows too.
+        secret: Option<SecretString> as Option<TokenSecret>;
+        /// A file of public keys for RS256, ES256 and EdDSA: PEM blocks or a JWK set.
+        keys_file: Option<PathBuf>;
+        /// Where an identity provider publishes such keys as a JWK set.
+        jwks_url: Option<Url>;
+        /// Who makes tokens: their `iss`. Not checked if not set, which only the secret alone allows.
+        issuer: Option<String>;
+        /// For whom tokens are made: their `aud`.
+        audience: String = "atelier";
+        /// How far the clock of who makes tokens may be from this server's.
+        clock_skew: Duration = "30s" in "1ms"..="5m";
+        /// How often published keys are got.
+        jwks_refresh: Duration = "10m" in "1s"..="24h";
+        /// How long after that they are not got again for a token that none of them has signed.
+        jwks_pause: Duration = "30s" in "100ms"..="1h";
+        /// How long a key holds that is not published any more. While none can be got, all hold.
+        jwks_keep: Duration = "1h" in "1s"..="30d";
     }
 
     /// Probes of load balancers and of what restarts processes.

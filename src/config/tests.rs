@@ -214,7 +214,7 @@ fn every_problem_of_every_layer_is_reported_at_once() {
         "the configuration has 13 problems:".to_owned(),
         format!("listen ({path}:1): there is no such setting; did you mean server.listen?"),
         format!("server.lisen ({path}:3): there is no such setting; did you mean server.listen?"),
-        format!("server.listen ({path}:4): expected a loopback address"),
+        format!("server.listen ({path}:4): others reach this server"),
         format!(r#"server.watch_heartbeat ({path}:5): expected a value from "1s" to "15s", found "20s""#),
         format!("databse ({path}:6): there is no such setting; did you mean database?"),
         format!("executor.lease ({path}:9): expected a duration"),
@@ -284,11 +284,55 @@ fn settings_that_contradict_each_other_are_named_together() {
             "[server]\ncors_origins = [\"*\", \"https://a.example\"]",
             "server.cors_origins (atelier.toml:2)",
         ),
+        (
+            "[server]\nlisten = \"0.0.0.0:80\"\ncors_origins = [\"*\"]",
+            "server.listen (atelier.toml:2) and server.cors_origins (atelier.toml:3)",
+        ),
+        (
+            "[server]\npublic_url = \"https://a.example\"",
+            "server.public_url (atelier.toml:2)",
+        ),
+        (
+            "[auth]\nkeys_file = \"keys.pem\"",
+            "auth.keys_file (atelier.toml:2) and auth.issuer (default)",
+        ),
+        (
+            "[auth]\njwks_url = \"http://id.example/keys\"\nissuer = \"a\"",
+            "auth.jwks_url (atelier.toml:2)",
+        ),
     ] {
         let problems = load_toml(toml).unwrap_err();
         assert_eq!(problems.0.len(), 1, "{problems}");
         assert!(problems.to_string().contains(keys), "{problems}");
     }
+}
+
+#[test]
+fn a_server_that_others_reach_asks_who_calls_or_is_told_that_it_need_not() {
+    let exposed = "[server]\nlisten = \"0.0.0.0:80\"\npublic_url = \"https://a.example\"\ncors_origins = [\"*\"]\n";
+    let secret = "[auth]\nsecret = \"0123456789abcdef0123456789abcdef\"\n";
+    let asking = load_toml(&format!("{exposed}{secret}")).unwrap().config;
+    assert!(asking.authenticates() && asking.exposures().is_empty());
+    let open = load_toml(&format!("{exposed}insecure = true\n"))
+        .unwrap()
+        .config;
+    assert_eq!(open.exposures().len(), 3);
+    for harmless in [
+        "listen = \"127.0.0.1:1\"",
+        "public_url = \"http://localhost:1\"",
+        "cors_origins = [\"https://a.example\"]",
+    ] {
+        assert!(
+            load_toml(&format!("[server]\n{harmless}")).is_ok(),
+            "{harmless}"
+        );
+    }
+    let short = load_toml("[auth]\nsecret = \"hunter2\"").unwrap_err();
+    let told = short.to_string();
+    assert!(
+        told.contains("32 bytes") && !told.contains("hunter2"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -244,6 +244,24 @@ pub enum Error {
         /// As the browser has it.
         origin: String,
     },
+    /// The caller shows who it is.
+    #[error("the call has no credentials: send `authorization: Bearer` and a token")]
+    CredentialsMissing,
+    /// What the caller shows is not believed.
+    #[error("the token is not accepted: {0}")]
+    CredentialsInvalid(&'static str),
+    /// The caller gets a new token.
+    #[error("the token has expired")]
+    CredentialsExpired,
+    /// The caller tries again: it may be who it says.
+    #[error("the keys to check the token by cannot be had right now")]
+    CredentialsUnverifiable(
+        /// For operators.
+        String,
+    ),
+    /// It is known who calls, and that he may not do this.
+    #[error("{0}")]
+    PermissionDenied(String),
     /// The caller ends a watch that it does not need, or comes again.
     #[error("{limit} watches are open, which is the most for {whose}")]
     WatchesTaken {
@@ -440,6 +458,16 @@ pub enum Reason {
     ContentRejected,
     /// Nobody can be asked whether content may be here.
     ModerationUnavailable,
+    /// The call does not show who makes it.
+    CredentialsMissing,
+    /// The token that the call brings is not believed.
+    CredentialsInvalid,
+    /// The token that the call brings has expired.
+    CredentialsExpired,
+    /// The keys to check the token by cannot be had; call again.
+    CredentialsUnverifiable,
+    /// The caller may not do this.
+    PermissionDenied,
 }
 
 impl Reason {

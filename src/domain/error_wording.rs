@@ -80,6 +80,23 @@ impl Reason {
                 "This page may not use the service.",
                 "Trang này không được phép dùng dịch vụ.",
             ],
+            Self::CredentialsMissing => [
+                "Sign in to do this.",
+                "Vui lòng đăng nhập để thực hiện thao tác này.",
+            ],
+            Self::CredentialsInvalid => [
+                "Sign in again: this sign-in is not valid.",
+                "Phiên đăng nhập không hợp lệ; vui lòng đăng nhập lại.",
+            ],
+            Self::CredentialsExpired => [
+                "Sign in again: the session has ended.",
+                "Phiên đăng nhập đã hết hạn; vui lòng đăng nhập lại.",
+            ],
+            Self::CredentialsUnverifiable => [
+                "The sign-in cannot be checked right now; try again soon.",
+                "Hiện chưa thể kiểm tra phiên đăng nhập; vui lòng thử lại sau.",
+            ],
+            Self::PermissionDenied => ["You may not do this.", "Bạn không được phép làm điều này."],
             Self::Internal => [
                 "Something went wrong on our side.",
                 "Đã xảy ra lỗi phía hệ thống.",

@@ -29,6 +29,9 @@ pub struct IntakeLimits {
     pub variations: usize,
 }
 
+/// Before stored keys of a client: no key that is given has such a character.
+const KEY_MARK: char = '\u{1f}';
+
 /// How a template is tried: its request makes one small output, whatever it asks for, and the template may be inactive.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Preview {
@@ -66,6 +69,9 @@ pub struct RequestDraft {
     /// Not part of the payload that it stands for.
     #[serde(skip)]
     pub idempotency_key: String,
+    /// Whose key that is, see [`Self::stored_key`]; `None`: no client's.
+    #[serde(skip)]
+    pub client: Option<String>,
     /// Set where a template is only tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preview: Option<Preview>,
@@ -95,6 +101,19 @@ impl RequestDraft {
         let mut checks = Checks::default();
         checks.text("idempotency_key", &self.idempotency_key, MAX_KEY_CHARS);
         !self.idempotency_key.is_empty() && checks.into_violations().is_empty()
+    }
+
+    /// The key as it is stored. Those of different clients never meet; one that was stored for no client, as all once were, is
+    /// as it was given, and holds for every client.
+    pub fn stored_key(&self) -> String {
+        let key = &self.idempotency_key;
+        match &self.client {
+            Some(client) => {
+                let told_apart = format!("{client}{KEY_MARK}{key}");
+                format!("{KEY_MARK}{}", sha256_hex(told_apart.as_bytes()))
+            }
+            None => key.clone(),
+        }
     }
 
     /// The request with the priority that the caller may give it: a trusted service's within bounds, an end user's always 0.

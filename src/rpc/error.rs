@@ -158,6 +158,11 @@ fn classify(error: &Error) -> (Code, Reason) {
         Error::WatchesTaken { .. } => (Code::ResourceExhausted, Reason::WatchesTaken),
         Error::HostNotAllowed { .. } => (Code::PermissionDenied, Reason::HostNotAllowed),
         Error::OriginNotAllowed { .. } => (Code::PermissionDenied, Reason::OriginNotAllowed),
+        Error::CredentialsMissing => (Code::Unauthenticated, Reason::CredentialsMissing),
+        Error::CredentialsInvalid(_) => (Code::Unauthenticated, Reason::CredentialsInvalid),
+        Error::CredentialsExpired => (Code::Unauthenticated, Reason::CredentialsExpired),
+        Error::CredentialsUnverifiable(_) => (Code::Unavailable, Reason::CredentialsUnverifiable),
+        Error::PermissionDenied(_) => (Code::PermissionDenied, Reason::PermissionDenied),
         Error::Internal(_) => (Code::Internal, Reason::Internal),
     }
 }
@@ -268,6 +273,11 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         | Error::DatabaseFull(_)
         | Error::StorageUnavailable(_)
         | Error::ModerationUnavailable(_)
+        | Error::CredentialsMissing
+        | Error::CredentialsInvalid(_)
+        | Error::CredentialsExpired
+        | Error::CredentialsUnverifiable(_)
+        | Error::PermissionDenied(_)
         | Error::Starting
         | Error::ShuttingDown
         | Error::Internal(_) => Vec::new(),

@@ -18,7 +18,7 @@ use super::{
     page::{bounded_page, page_request},
     preview::{with_preview, with_previews},
     proto::{self, feature_service_server::FeatureService},
-    required_id,
+    required_id, shown,
     template::{input_defaults, input_limits, properties_of},
     view::view_from,
 };
@@ -35,7 +35,7 @@ impl FeatureService for Features {
         &self,
         request: Request<proto::CreateFeatureRequest>,
     ) -> Result<Response<proto::CreateFeatureResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let request = request.into_inner();
         let not_finite = json::not_finite("", open_ended(request.properties.as_ref()));
         let validate_only = request.validate_only;
@@ -55,18 +55,15 @@ impl FeatureService for Features {
         &self,
         request: Request<proto::GetFeatureRequest>,
     ) -> Result<Response<proto::GetFeatureResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let (metadata, _, asked) = request.into_parts();
         let mut checks = Checks::default();
         check_id_or_name(asked.id, ("feature", &asked.feature), &mut checks);
         let languages = Languages::asked_for(asked.language.as_deref(), &metadata, &mut checks);
         let view = view_from(asked.view, caller, &mut checks);
         checks.finish(())?;
-        let db = self.app.store.reader();
-        let feature = match asked.id {
-            0 => store::feature::find_named(db, &asked.feature).await?,
-            id => store::feature::find(db, id).await?,
-        };
+        let named = (asked.id, asked.feature.as_str());
+        let feature = shown::feature(&self.app, caller, named).await?;
         let (properties, category) = (properties_of(&feature), feature.category);
         let (defaults, (default_width, default_height)) =
             input_defaults(&TemplateData::default(), &properties, category);
@@ -85,13 +82,15 @@ impl FeatureService for Features {
         &self,
         request: Request<proto::ListFeaturesRequest>,
     ) -> Result<Response<proto::ListFeaturesResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let (metadata, _, request) = request.into_parts();
         let mut checks = Checks::default();
         let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
         let view = view_from(request.view, caller, &mut checks);
         let languages = Languages::asked_for(request.language.as_deref(), &metadata, &mut checks);
-        let filter = filter_from(request, &mut checks);
+        let mut filter = filter_from(request, &mut checks);
+        let (is_active, show_deleted) = (&mut filter.is_active, filter.show_deleted);
+        shown::narrow(caller, is_active, show_deleted, &mut checks);
         checks.finish(())?;
         if !filter.text.is_empty() {
             self.app.fold_for_search::<feature::Entity>().await;
@@ -107,7 +106,7 @@ impl FeatureService for Features {
         &self,
         request: Request<proto::UpdateFeatureRequest>,
     ) -> Result<Response<proto::UpdateFeatureResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let request = request.into_inner();
         let given = request.feature.unwrap_or_default();
         let not_finite = json::not_finite("feature.", open_ended(given.properties.as_ref()));
@@ -137,7 +136,7 @@ impl FeatureService for Features {
         &self,
         request: Request<proto::DeleteFeatureRequest>,
     ) -> Result<Response<proto::DeleteFeatureResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let proto::DeleteFeatureRequest { id, etag } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
@@ -153,7 +152,7 @@ impl FeatureService for Features {
         &self,
         request: Request<proto::UndeleteFeatureRequest>,
     ) -> Result<Response<proto::UndeleteFeatureResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let id = required_id(request.get_ref().id)?;
         let feature = self.app.undelete_feature(id).await?;
         Ok(Response::new(proto::UndeleteFeatureResponse {

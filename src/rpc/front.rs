@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
-    http::HeaderName,
+    extract::{DefaultBodyLimit, FromRequestParts, Request},
+    http::{HeaderName, request::Parts},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -23,15 +23,14 @@ use axum::{
 use crate::{
     app::App,
     domain::{Caller, Error},
+    identity::Principal,
     media::Limits,
 };
 
-use super::call;
+use super::{authentication::principal_of, call};
 
 use refusal::Refusal;
 
-/// Until there are tokens: what authorization a client sends is not looked at.
-const CALLER: Caller = Caller::TrustedService;
 /// Most of a call's body: a prompt and what goes with it.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// The same where pictures may come along.
@@ -54,9 +53,37 @@ pub struct FrontSettings {
 }
 
 #[derive(Clone)]
+struct Shared {
+    app: App,
+    settings: FrontSettings,
+}
+
+/// What answers one call.
 struct Front {
     app: App,
     settings: FrontSettings,
+    principal: Principal,
+}
+
+impl Front {
+    /// Whose rows the call may see.
+    fn caller(&self) -> Caller {
+        self.principal.caller()
+    }
+}
+
+impl FromRequestParts<Shared> for Front {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Refusal> {
+        let principal = principal_of(&parts.extensions)?.clone();
+        let Shared { app, settings } = shared.clone();
+        Ok(Self {
+            app,
+            settings,
+            principal,
+        })
+    }
 }
 
 pub(super) fn router(app: App, settings: FrontSettings) -> Router {
@@ -76,7 +103,7 @@ pub(super) fn router(app: App, settings: FrontSettings) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(Front { app, settings });
+        .with_state(Shared { app, settings });
     Router::new().nest("/v1", routes)
 }
 

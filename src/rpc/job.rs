@@ -12,6 +12,7 @@ use crate::{
 };
 
 use super::{
+    authentication::principal,
     batch::{batch, batch_ids},
     call, caller, cancellable_id, check_id,
     page::{bounded_page, page_request},
@@ -39,7 +40,7 @@ impl JobService for Jobs {
         &self,
         request: Request<proto::GetJobRequest>,
     ) -> Result<Response<proto::GetJobResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let proto::GetJobRequest { id, view } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
@@ -55,7 +56,7 @@ impl JobService for Jobs {
         &self,
         request: Request<proto::BatchGetJobsRequest>,
     ) -> Result<Response<proto::BatchGetJobsResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let mut checks = Checks::default();
         let request = request.into_inner();
         let view = view_from(request.view, caller, &mut checks);
@@ -76,8 +77,10 @@ impl JobService for Jobs {
         &self,
         request: Request<proto::ListJobsRequest>,
     ) -> Result<Response<proto::ListJobsResponse>, Status> {
-        let caller = caller(&request);
-        let request = request.into_inner();
+        let principal = principal(&request)?;
+        let caller = principal.caller();
+        let mut request = request.into_inner();
+        request.user_id = principal.acts_for(request.user_id)?;
         let mut checks = Checks::default();
         let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
         let view = view_from(request.view, caller, &mut checks);
@@ -94,9 +97,12 @@ impl JobService for Jobs {
         &self,
         request: Request<proto::CountJobsRequest>,
     ) -> Result<Response<proto::CountJobsResponse>, Status> {
-        let caller = caller(&request);
+        let principal = principal(&request)?;
+        let caller = principal.caller();
+        let mut asked = listed(request.into_inner());
+        asked.user_id = principal.acts_for(asked.user_id)?;
         let mut checks = Checks::default();
-        let filter = filter_from(listed(request.into_inner()), &mut checks);
+        let filter = filter_from(asked, &mut checks);
         checks.finish(())?;
         let counts = store::job::count(self.app.store.reader(), caller, &filter).await?;
         Ok(Response::new(status_counts(counts)))
@@ -106,7 +112,7 @@ impl JobService for Jobs {
         &self,
         request: Request<proto::ListJobEventsRequest>,
     ) -> Result<Response<proto::ListJobEventsResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let request = request.into_inner();
         let mut checks = Checks::default();
         check_id("job_id", request.job_id, &mut checks);
@@ -125,7 +131,7 @@ impl JobService for Jobs {
         &self,
         request: Request<proto::CancelJobRequest>,
     ) -> Result<Response<proto::CancelJobResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let proto::CancelJobRequest {
             id,
             stop_processing,
@@ -141,7 +147,7 @@ impl JobService for Jobs {
         &self,
         request: Request<proto::RetryJobRequest>,
     ) -> Result<Response<proto::RetryJobResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let id = required_id(request.get_ref().id)?;
         let job = self.app.retry_job(caller, id).await?;
         call::note_id(job.id);
@@ -154,7 +160,7 @@ impl JobService for Jobs {
         &self,
         request: Request<proto::DeleteJobRequest>,
     ) -> Result<Response<proto::DeleteJobResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let id = required_id(request.get_ref().id)?;
         let job = self.app.delete_job(caller, id).await?;
         Ok(Response::new(proto::DeleteJobResponse {
@@ -166,7 +172,7 @@ impl JobService for Jobs {
         &self,
         request: Request<proto::UndeleteJobRequest>,
     ) -> Result<Response<proto::UndeleteJobResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let id = required_id(request.get_ref().id)?;
         let job = self.app.undelete_job(caller, id).await?;
         Ok(Response::new(proto::UndeleteJobResponse {
@@ -180,7 +186,7 @@ impl JobService for Jobs {
         &self,
         request: Request<proto::WatchJobRequest>,
     ) -> Result<Response<Self::WatchJobStream>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let place = self.watches.open(&request);
         let proto::WatchJobRequest {
             id,

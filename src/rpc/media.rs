@@ -19,6 +19,7 @@ use crate::{
 };
 
 use super::{
+    authentication::principal,
     batch::{batch, batch_ids, entries_from},
     caller, check_id,
     page::{bounded_page, page_request},
@@ -47,7 +48,7 @@ impl MediaService for MediaFiles {
         &self,
         request: Request<proto::GetMediaRequest>,
     ) -> Result<Response<proto::GetMediaResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let proto::GetMediaRequest { id, view } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
@@ -63,7 +64,7 @@ impl MediaService for MediaFiles {
         &self,
         request: Request<proto::BatchGetMediaRequest>,
     ) -> Result<Response<proto::BatchGetMediaResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let mut checks = Checks::default();
         let request = request.into_inner();
         let view = view_from(request.view, caller, &mut checks);
@@ -84,8 +85,10 @@ impl MediaService for MediaFiles {
         &self,
         request: Request<proto::ListMediaRequest>,
     ) -> Result<Response<proto::ListMediaResponse>, Status> {
-        let caller = caller(&request);
-        let request = request.into_inner();
+        let principal = principal(&request)?;
+        let caller = principal.caller();
+        let mut request = request.into_inner();
+        request.user_id = principal.acts_for(request.user_id)?;
         let mut checks = Checks::default();
         let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
         let filter = filter_from(&request, &mut checks);
@@ -102,7 +105,7 @@ impl MediaService for MediaFiles {
         &self,
         request: Request<proto::FindMediaRequest>,
     ) -> Result<Response<proto::FindMediaResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let request = request.into_inner();
         let mut checks = Checks::default();
         let page = page_request(request.page_size, request.page_token, &mut checks);
@@ -120,7 +123,7 @@ impl MediaService for MediaFiles {
         &self,
         request: Request<proto::DeleteMediaRequest>,
     ) -> Result<Response<proto::DeleteMediaResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let id = required_id(request.get_ref().id)?;
         let media = self.app.delete_media(caller, id).await?;
         Ok(Response::new(proto::DeleteMediaResponse {
@@ -132,7 +135,7 @@ impl MediaService for MediaFiles {
         &self,
         request: Request<proto::UndeleteMediaRequest>,
     ) -> Result<Response<proto::UndeleteMediaResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let id = required_id(request.get_ref().id)?;
         let media = self.app.undelete_media(caller, id).await?;
         Ok(Response::new(proto::UndeleteMediaResponse {
@@ -144,7 +147,7 @@ impl MediaService for MediaFiles {
         &self,
         request: Request<proto::BatchDeleteMediaRequest>,
     ) -> Result<Response<proto::BatchDeleteMediaResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let mut checks = Checks::default();
         let entries = entries_from(request.into_inner().entries, &mut checks);
         checks.finish(())?;
@@ -158,7 +161,7 @@ impl MediaService for MediaFiles {
         &self,
         request: Request<proto::BatchUndeleteMediaRequest>,
     ) -> Result<Response<proto::BatchUndeleteMediaResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let mut checks = Checks::default();
         let entries = entries_from(request.into_inner().entries, &mut checks);
         checks.finish(())?;
@@ -174,7 +177,7 @@ impl MediaService for MediaFiles {
         &self,
         request: Request<proto::DownloadMediaRequest>,
     ) -> Result<Response<Self::DownloadMediaStream>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let proto::DownloadMediaRequest { id, offset } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);

@@ -11,19 +11,19 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::{App, NewsStream},
-    domain::{Checks, CursorOf, Error, Flaw, Problem, Resource, UserCursor, View, WatchCursor},
+    domain::{Checks, CursorOf, Flaw, Problem, Resource, UserCursor, View, WatchCursor},
     entity, store,
 };
 
 use super::{
+    authentication::principal,
     batch::{batch, batch_ids, entries_from},
     call, caller, cancellable_id, check_id, job,
     page::{bounded_page, bounded_slice, page_request},
-    places::Place,
     proto::{self, request_service_server::RequestService},
     required_id,
     view::view_from,
-    watches::{Watches, in_place},
+    watches::{Watch, Watches, in_place},
 };
 
 use include::{include_from, messages_with};
@@ -50,14 +50,18 @@ impl RequestService for Requests {
         &self,
         request: Request<proto::CreateRequestRequest>,
     ) -> Result<Response<proto::CreateRequestResponse>, Status> {
-        let caller = caller(&request);
-        let request = request.into_inner();
+        let principal = principal(&request)?;
+        let caller = principal.caller();
+        let mut request = request.into_inner();
+        request.user_id = principal.acts_for(request.user_id)?;
         call::note(Resource::Feature, request.feature_id);
         call::note(Resource::Template, request.template_id());
         let mut checks = check_message(&request);
+        principal.check_project("project_id", request.project_id, &mut checks);
         let view = view_from(request.view, caller, &mut checks);
         let validate_only = request.validate_only;
-        let draft = draft(request);
+        let mut draft = draft(request);
+        draft.client = principal.client;
         if validate_only {
             let valid = self.app.validate_request(caller, &draft, &checks).await?;
             return Ok(Response::new(validated(valid, view)));
@@ -80,7 +84,7 @@ impl RequestService for Requests {
         &self,
         request: Request<proto::GetRequestRequest>,
     ) -> Result<Response<proto::GetRequestResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let proto::GetRequestRequest { id, include, view } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
@@ -100,7 +104,7 @@ impl RequestService for Requests {
         &self,
         request: Request<proto::BatchGetRequestsRequest>,
     ) -> Result<Response<proto::BatchGetRequestsResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let mut checks = Checks::default();
         let request = request.into_inner();
         let view = view_from(request.view, caller, &mut checks);
@@ -121,8 +125,10 @@ impl RequestService for Requests {
         &self,
         request: Request<proto::ListRequestsRequest>,
     ) -> Result<Response<proto::ListRequestsResponse>, Status> {
-        let caller = caller(&request);
-        let request = request.into_inner();
+        let principal = principal(&request)?;
+        let caller = principal.caller();
+        let mut request = request.into_inner();
+        request.user_id = principal.acts_for(request.user_id)?;
         let mut checks = Checks::default();
         let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
         let filter = filter_from(&request, &mut checks);
@@ -144,9 +150,12 @@ impl RequestService for Requests {
         &self,
         request: Request<proto::CountRequestsRequest>,
     ) -> Result<Response<proto::CountRequestsResponse>, Status> {
-        let caller = caller(&request);
+        let principal = principal(&request)?;
+        let caller = principal.caller();
+        let mut asked = listed(request.into_inner());
+        asked.user_id = principal.acts_for(asked.user_id)?;
         let mut checks = Checks::default();
-        let filter = filter_from(&listed(request.into_inner()), &mut checks);
+        let filter = filter_from(&asked, &mut checks);
         checks.finish(())?;
         let counts = store::request::count_all(self.app.store.reader(), caller, &filter).await?;
         Ok(Response::new(status_counts(counts)))
@@ -156,7 +165,7 @@ impl RequestService for Requests {
         &self,
         request: Request<proto::CancelRequestRequest>,
     ) -> Result<Response<proto::CancelRequestResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let proto::CancelRequestRequest {
             id,
             stop_processing,
@@ -180,7 +189,7 @@ impl RequestService for Requests {
         &self,
         request: Request<proto::RetryRequestRequest>,
     ) -> Result<Response<proto::RetryRequestResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let id = required_id(request.get_ref().id)?;
         let (request, jobs) = self.app.retry_request(caller, id).await?;
         note_jobs(request.request.id, &jobs);
@@ -194,7 +203,7 @@ impl RequestService for Requests {
         &self,
         request: Request<proto::DeleteRequestRequest>,
     ) -> Result<Response<proto::DeleteRequestResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let proto::DeleteRequestRequest { id, etag } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
@@ -210,7 +219,7 @@ impl RequestService for Requests {
         &self,
         request: Request<proto::UndeleteRequestRequest>,
     ) -> Result<Response<proto::UndeleteRequestResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let id = required_id(request.get_ref().id)?;
         let request = self.app.undelete_request(caller, id).await?;
         Ok(Response::new(proto::UndeleteRequestResponse {
@@ -222,12 +231,13 @@ impl RequestService for Requests {
         &self,
         request: Request<proto::UpdateRequestRequest>,
     ) -> Result<Response<proto::UpdateRequestResponse>, Status> {
-        let caller = caller(&request);
+        let principal = principal(&request)?;
+        let caller = principal.caller();
         let request = request.into_inner();
         let given = request.request.unwrap_or_default();
         let (id, etag) = (given.id, given.etag.clone());
         call::note_id(id);
-        let (change, checks) = change_from(given, request.update_mask);
+        let (change, checks) = change_from(given, request.update_mask, &principal);
         let updated = self.app.update_request(caller, id, &etag, checks, change);
         Ok(Response::new(proto::UpdateRequestResponse {
             request: Some(message(updated.await?, caller.view())),
@@ -238,15 +248,17 @@ impl RequestService for Requests {
         &self,
         request: Request<proto::UpdateRequestsRequest>,
     ) -> Result<Response<proto::UpdateRequestsResponse>, Status> {
-        let caller = caller(&request);
+        let principal = principal(&request)?;
         let proto::UpdateRequestsRequest {
             user_id,
             project_id,
             new_project_id,
         } = request.into_inner();
+        let user_id = principal.acts_for(user_id)?;
         let mut checks = Checks::default();
         checks.id("user_id", user_id);
         checks.id("project_id", project_id);
+        principal.check_project("new_project_id", new_project_id, &mut checks);
         if let Some(id) = new_project_id {
             checks.id("new_project_id", id);
         }
@@ -254,9 +266,6 @@ impl RequestService for Requests {
             Flaw::Conflict.says("must be another than project_id")
         });
         checks.finish(())?;
-        if caller.scope().is_some_and(|own| own != user_id) {
-            return Err(Error::UserUnknown(user_id).into());
-        }
         let of = (user_id, project_id);
         let updated_count = self.app.move_requests(of, new_project_id).await?;
         Ok(Response::new(proto::UpdateRequestsResponse {
@@ -268,7 +277,7 @@ impl RequestService for Requests {
         &self,
         request: Request<proto::BatchDeleteRequestsRequest>,
     ) -> Result<Response<proto::BatchDeleteRequestsResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let mut checks = Checks::default();
         let entries = entries_from(request.into_inner().entries, &mut checks);
         checks.finish(())?;
@@ -283,7 +292,7 @@ impl RequestService for Requests {
         &self,
         request: Request<proto::BatchUndeleteRequestsRequest>,
     ) -> Result<Response<proto::BatchUndeleteRequestsResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let mut checks = Checks::default();
         let entries = entries_from(request.into_inner().entries, &mut checks);
         checks.finish(())?;
@@ -300,7 +309,7 @@ impl RequestService for Requests {
         &self,
         request: Request<proto::WatchRequestRequest>,
     ) -> Result<Response<Self::WatchRequestStream>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let place = self.watches.open(&request);
         let proto::WatchRequestRequest { id, cursor, view } = request.into_inner();
         let mut checks = Checks::default();
@@ -319,7 +328,7 @@ impl RequestService for Requests {
         &self,
         request: Request<proto::WatchRequestsRequest>,
     ) -> Result<Response<Self::WatchRequestsStream>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let place = self.watches.open(&request);
         let request = request.into_inner();
         let mut checks = Checks::default();
@@ -339,13 +348,15 @@ impl RequestService for Requests {
         &self,
         request: Request<proto::WatchUserRequest>,
     ) -> Result<Response<Self::WatchUserStream>, Status> {
-        let caller = caller(&request);
+        let principal = principal(&request)?;
+        let caller = principal.caller();
         let place = self.watches.open(&request);
         let proto::WatchUserRequest {
             user_id,
             cursor,
             view,
         } = request.into_inner();
+        let user_id = principal.acts_for(user_id)?;
         let mut checks = Checks::default();
         checks.id("user_id", user_id);
         let view = view_from(view, caller, &mut checks);
@@ -358,9 +369,9 @@ impl RequestService for Requests {
 }
 
 impl Requests {
-    fn messages<M: From<proto::WatchRequestResponse> + 'static>(
+    fn messages<M: From<proto::WatchRequestResponse> + Send + 'static>(
         &self,
-        place: Place,
+        place: Watch,
         view: View,
         news: NewsStream,
     ) -> Response<MessageStream<M>> {

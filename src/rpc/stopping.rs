@@ -18,12 +18,23 @@ pub(super) fn until_stopped<T>(
     stream: impl Stream<Item = Result<T, Error>> + Send + 'static,
     stopping: CancellationToken,
 ) -> impl Stream<Item = Result<T, Error>> + Send {
-    stream::unfold(Some((stream.boxed(), stopping)), |state| async {
-        let (mut stream, stopping) = state?;
+    until(stream, async move {
+        stopping.cancelled().await;
+        Error::ShuttingDown
+    })
+}
+
+/// The stream, broken off with the error that comes.
+pub(super) fn until<T>(
+    stream: impl Stream<Item = Result<T, Error>> + Send + 'static,
+    end: impl Future<Output = Error> + Send + 'static,
+) -> impl Stream<Item = Result<T, Error>> + Send {
+    stream::unfold(Some((stream.boxed(), Box::pin(end))), |state| async {
+        let (mut stream, mut end) = state?;
         tokio::select! {
             biased;
-            () = stopping.cancelled() => Some((Err(Error::ShuttingDown), None)),
-            item = stream.next() => item.map(|item| (item, Some((stream, stopping)))),
+            error = &mut end => Some((Err(error), None)),
+            item = stream.next() => item.map(|item| (item, Some((stream, end)))),
         }
     })
 }

@@ -8,12 +8,13 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     app::{App, Trial},
-    domain::{Checks, Error, Flaw, Page, Resource, View},
+    domain::{Caller, Checks, Error, Flaw, Page, Resource, View},
     entity::template,
     store::{self, PageRequest, template::Ranking},
 };
 
 use super::{
+    authentication::principal,
     batch::{MAX_IDS, batch, batch_ids, each_once},
     call, caller, check_id, check_id_or_name, json,
     language::Languages,
@@ -21,7 +22,7 @@ use super::{
     page::{any_or, bounded_page, page_request},
     preview::{with_preview, with_previews},
     proto::{self, template_service_server::TemplateService},
-    required_id,
+    required_id, shown,
     view::{Viewed, view_from},
 };
 
@@ -45,7 +46,7 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::CreateTemplateRequest>,
     ) -> Result<Response<proto::CreateTemplateResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let mut request = request.into_inner();
         let by_both = request.feature_id != 0 && !request.feature.is_empty();
         if request.feature_id == 0 && !request.feature.is_empty() {
@@ -74,19 +75,15 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::GetTemplateRequest>,
     ) -> Result<Response<proto::GetTemplateResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let (metadata, _, asked) = request.into_parts();
         let mut checks = Checks::default();
         check_id_or_name(asked.id, ("template", &asked.template), &mut checks);
         let languages = Languages::asked_for(asked.language.as_deref(), &metadata, &mut checks);
         let view = view_from(asked.view, caller, &mut checks);
         checks.finish(())?;
-        let db = self.app.store.reader();
-        let template = match asked.id {
-            0 => store::template::find_named(db, &asked.template).await?,
-            id => store::template::find(db, id).await?,
-        };
-        let feature = store::feature::find(db, template.feature_id).await?;
+        let named = (asked.id, asked.template.as_str());
+        let (template, feature) = shown::template(&self.app, caller, named).await?;
         let properties = properties_of(&feature);
         let mut data = data_of(&template);
         if view < View::Full {
@@ -112,7 +109,7 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::BatchGetTemplatesRequest>,
     ) -> Result<Response<proto::BatchGetTemplatesResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let (metadata, _, asked) = request.into_parts();
         let mut checks = Checks::default();
         let ids = batch_ids(asked.ids, &mut checks);
@@ -120,7 +117,8 @@ impl TemplateService for Templates {
         let view = view_from(asked.view, caller, &mut checks);
         checks.finish(())?;
         let db = self.app.store.reader();
-        let found = store::template::find_all(db, ids.iter().copied()).await?;
+        let all = caller.is_trusted();
+        let found = store::template::find_all(db, ids.iter().copied(), all).await?;
         let messages = found.into_iter();
         let messages = messages.map(|template| localized_message(template, &languages, view));
         let messages = with_previews(&self.app, messages.collect()).await?;
@@ -136,13 +134,16 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::ListTemplatesRequest>,
     ) -> Result<Response<proto::ListTemplatesResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let (metadata, _, request) = request.into_parts();
         let mut checks = Checks::default();
         let (order, view) = (request.order, view_from(request.view, caller, &mut checks));
         let languages = Languages::asked_for(request.language.as_deref(), &metadata, &mut checks);
         let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
-        let filter = filter_from(request, &mut checks);
+        let mut filter = filter_from(request, &mut checks);
+        let (is_active, show_deleted) = (&mut filter.is_active, filter.show_deleted);
+        shown::narrow(caller, is_active, show_deleted, &mut checks);
+        filter.of_offered = !caller.is_trusted();
         let ranking = ranking_from(order, &mut checks);
         checks.finish(())?;
         if filter.searches() {
@@ -162,14 +163,17 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::ListTagsRequest>,
     ) -> Result<Response<proto::ListTagsResponse>, Status> {
-        let request = request.into_inner();
+        let caller = caller(&request)?;
+        let mut request = request.into_inner();
         let mut checks = Checks::default();
         let page = page_request(request.page_size, request.page_token, &mut checks);
         checks.optional_id("feature_id", request.feature_id);
+        shown::narrow(caller, &mut request.is_active, false, &mut checks);
         checks.finish(())?;
         let filter = store::tag::Filter {
             feature_id: any_or(request.feature_id),
             is_active: request.is_active,
+            of_offered: !caller.is_trusted(),
         };
         let page = store::tag::list(self.app.store.reader(), &filter, &page).await?;
         let tags = page.items.into_iter().map(|tag| proto::Tag {
@@ -186,13 +190,14 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::RecordTemplateViewRequest>,
     ) -> Result<Response<proto::RecordTemplateViewResponse>, Status> {
-        let caller = caller(&request);
+        let principal = principal(&request)?;
+        let caller = principal.caller();
         let view = request.into_inner();
+        let user_id = principal.acts_for(view.user_id)?;
         let mut checks = Checks::default();
-        let id = self.id_of(view.id, &view.template, &mut checks).await?;
-        let counted = self
-            .app
-            .record_template_view(caller, id, view.user_id, checks);
+        let named = (view.id, view.template.as_str());
+        let id = self.id_of(caller, named, &mut checks).await?;
+        let counted = self.app.record_template_view(caller, id, user_id, checks);
         let counted = counted.await?;
         Ok(Response::new(proto::RecordTemplateViewResponse {
             is_counted: counted,
@@ -203,13 +208,20 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::RecordTemplateViewsRequest>,
     ) -> Result<Response<proto::RecordTemplateViewsResponse>, Status> {
-        let caller = caller(&request);
+        let principal = principal(&request)?;
+        let caller = principal.caller();
         let views = request.into_inner();
+        let user_id = principal.acts_for(views.user_id)?;
         let mut checks = Checks::default();
-        let ids = each_once("ids", views.ids, MAX_IDS, &mut checks);
-        checks.id("user_id", views.user_id);
+        let mut ids = each_once("ids", views.ids, MAX_IDS, &mut checks);
+        checks.id("user_id", user_id);
         checks.finish(())?;
-        let counted = self.app.record_template_views(caller, &ids, views.user_id);
+        if !caller.is_trusted() {
+            let db = self.app.store.reader();
+            let offered = store::template::find_all(db, ids.iter().copied(), false).await?;
+            ids = offered.iter().map(|template| template.id).collect();
+        }
+        let counted = self.app.record_template_views(caller, &ids, user_id);
         Ok(Response::new(proto::RecordTemplateViewsResponse {
             counted_ids: counted.await?,
         }))
@@ -219,7 +231,7 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::ReorderTemplatesRequest>,
     ) -> Result<Response<proto::ReorderTemplatesResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let proto::ReorderTemplatesRequest {
             feature_id,
             template_ids,
@@ -247,7 +259,7 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::UpdateTemplateRequest>,
     ) -> Result<Response<proto::UpdateTemplateResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let request = request.into_inner();
         let given = request.template.unwrap_or_default();
         let not_finite = json::not_finite("template.", open_ended(given.template_data.as_ref()));
@@ -282,7 +294,7 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::DeleteTemplateRequest>,
     ) -> Result<Response<proto::DeleteTemplateResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let proto::DeleteTemplateRequest { id, etag } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
@@ -298,7 +310,7 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::UndeleteTemplateRequest>,
     ) -> Result<Response<proto::UndeleteTemplateResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let id = required_id(request.get_ref().id)?;
         let template = self.app.undelete_template(id).await?;
         Ok(Response::new(proto::UndeleteTemplateResponse {
@@ -310,11 +322,11 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::RenderTemplateRequest>,
     ) -> Result<Response<proto::RenderTemplateResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let named = &request.template;
-        let template_id = self.id_of(request.id, named, &mut checks).await?;
+        let named = (request.id, request.template.as_str());
+        let template_id = self.id_of(caller, named, &mut checks).await?;
         json::check_finite("variables", request.variables.values(), &mut checks);
         let view = view_from(request.view, caller, &mut checks);
         let trial = Trial {
@@ -338,11 +350,11 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::PreviewTemplateRequest>,
     ) -> Result<Response<proto::PreviewTemplateResponse>, Status> {
-        let caller = caller(&request);
+        let principal = principal(&request)?;
         let request = request.into_inner();
         call::note(Resource::Feature, request.feature_id);
         call::note(Resource::Template, request.template_id());
-        let made = preview::create(&self.app, caller, request).await?;
+        let made = preview::create(&self.app, &principal, request).await?;
         Ok(Response::new(made))
     }
 
@@ -350,7 +362,7 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::ListTemplateVersionsRequest>,
     ) -> Result<Response<proto::ListTemplateVersionsResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let page = version::list(&self.app, caller, request.into_inner()).await?;
         Ok(Response::new(page))
     }
@@ -359,7 +371,7 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::RestoreTemplateVersionRequest>,
     ) -> Result<Response<proto::RestoreTemplateVersionResponse>, Status> {
-        let caller = caller(&request);
+        let caller = caller(&request)?;
         let proto::RestoreTemplateVersionRequest { id, version, etag } = request.into_inner();
         call::note_id(id);
         let template = self.app.restore_template(id, version, &etag).await?;
@@ -370,16 +382,21 @@ impl TemplateService for Templates {
 }
 
 impl Templates {
-    /// The id given, or that of the template which is named in its place.
-    async fn id_of(&self, id: i64, named: &str, checks: &mut Checks) -> Result<i64, Error> {
+    /// The id given, or that of the template which is named in its place, as far as the caller is shown it.
+    async fn id_of(
+        &self,
+        caller: Caller,
+        (id, named): (i64, &str),
+        checks: &mut Checks,
+    ) -> Result<i64, Error> {
         call::note_id(id);
         checks.require(id == 0 || named.is_empty(), "template", || {
             Flaw::Conflict.says("must be left out beside id")
         });
-        if id != 0 || named.is_empty() {
+        if named.is_empty() && (caller.is_trusted() || id <= 0) || id != 0 && caller.is_trusted() {
             return Ok(id);
         }
-        let found = store::template::find_named(self.app.store.reader(), named).await?;
+        let (found, _) = shown::template(&self.app, caller, (id, named)).await?;
         call::note_id(found.id);
         Ok(found.id)
     }

@@ -1,33 +1,45 @@
 //! How many watches are open, in all and of each peer: each keeps asking the database.
 
+use std::time::Duration;
+
 use futures::{Stream, StreamExt, stream::BoxStream};
 use tonic::{Request, Status};
 
-use crate::domain::Error;
+use crate::{app::Clock, domain::Error, identity::Principal};
 
 use super::{
+    authentication::expiry,
     connection::Peer,
     places::{Bounds, Full, Place, Places},
+    stopping::until,
 };
 
 /// Clones share the places.
 #[derive(Clone)]
 pub(super) struct Watches {
     places: Places,
+    clock: Clock,
+}
+
+/// What a watch needs to be open.
+pub(super) struct Watch {
+    place: Place,
+    /// How long its caller may watch; `None`: for ever.
+    left: Option<Duration>,
 }
 
 impl Watches {
-    pub(super) fn new(bounds: Bounds) -> Self {
+    pub(super) fn new(bounds: Bounds, clock: Clock) -> Self {
         let places = Places::new(bounds);
-        Self { places }
+        Self { places, clock }
     }
 
     /// A place for the watch that a call asks for.
-    pub(super) fn open<T>(&self, call: &Request<T>) -> Result<Place, Error> {
+    pub(super) fn open<T>(&self, call: &Request<T>) -> Result<Watch, Error> {
         let Some(Peer(peer)) = call.extensions().get() else {
             return Err(Error::internal("a call has no peer"));
         };
-        self.places.take(*peer).map_err(|full| match full {
+        let place = self.places.take(*peer).map_err(|full| match full {
             Full::InAll(limit) => Error::WatchesTaken {
                 limit,
                 whose: "all callers",
@@ -36,16 +48,21 @@ impl Watches {
                 limit,
                 whose: "one address",
             },
-        })
+        })?;
+        let Some(principal) = call.extensions().get::<Principal>() else {
+            return Err(Error::CredentialsMissing);
+        };
+        let left = principal.left(self.clock.now());
+        Ok(Watch { place, left })
     }
 }
 
-/// The messages of a watch, which has its place for as long as they stream.
-pub(super) fn in_place<M: 'static>(
-    place: Place,
+/// The messages of a watch, which has its place for as long as they stream, and ends with the right to it.
+pub(super) fn in_place<M: Send + 'static>(
+    Watch { place, left }: Watch,
     messages: impl Stream<Item = Result<M, Error>> + Send + 'static,
 ) -> BoxStream<'static, Result<M, Status>> {
-    let messages = messages.map(move |message| {
+    let messages = until(messages, expiry(left)).map(move |message| {
         let _taken = &place;
         message.map_err(Status::from)
     });

@@ -19,6 +19,7 @@ use crate::{
     entity::{feature, template},
     events::Events,
     executor::{self, Executor, Spool},
+    identity::{Authentication, Keys, KeysError, Pace, PublishedKeys, Tokens},
     media::{self, LinkSettings, S3Settings, Storage, StorageSettings},
     provider::{
         Moderation, ModerationService, Registry, WordList,
@@ -99,7 +100,7 @@ pub(super) async fn build_app(
         draining: stages.draining.clone(),
         stopping: stages.closing.clone(),
     };
-    app.read_keys().await.map_err(StartError::Keys)?;
+    app.read_keys().await.map_err(StartError::Secrets)?;
     Ok((app, serving))
 }
 
@@ -191,7 +192,35 @@ pub(super) fn scheme(config: &Config) -> &'static str {
     }
 }
 
-pub(super) fn port(config: &Config) -> Result<PortSettings, TlsError> {
+/// What finds out who calls.
+pub(super) fn authentication(config: &Config) -> Result<Authentication, KeysError> {
+    let auth = &config.auth;
+    if !config.authenticates() {
+        return Ok(Authentication::None);
+    }
+    let pace = Pace {
+        pause: auth.jwks_pause,
+        keep: auth.jwks_keep,
+    };
+    let published = auth.jwks_url.clone();
+    let published = published.map(|url| PublishedKeys::new(url, pace));
+    let keys = Keys::new(
+        auth.secret.as_ref(),
+        auth.keys_file.as_ref(),
+        published.transpose()?,
+    )?;
+    Ok(Authentication::Tokens(Tokens {
+        keys,
+        issuer: auth.issuer.clone(),
+        audience: auth.audience.clone(),
+        skew: auth.clock_skew,
+    }))
+}
+
+pub(super) fn port(
+    config: &Config,
+    authentication: Authentication,
+) -> Result<PortSettings, TlsError> {
     let server = &config.server;
     Ok(PortSettings {
         access: AccessSettings {
@@ -199,6 +228,7 @@ pub(super) fn port(config: &Config) -> Result<PortSettings, TlsError> {
             public_url: server.public_url.clone(),
             origins: server.cors_origins.clone(),
         },
+        authentication,
         connections: Bounds {
             in_all: server.max_connections,
             per_peer: server.max_connections_per_peer,

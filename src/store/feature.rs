@@ -353,6 +353,16 @@ pub(super) fn of_category(category: MediaType) -> SelectStatement {
     features.into_query()
 }
 
+/// Those that users are shown: live and active.
+pub(super) fn offered() -> SelectStatement {
+    let features = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::DeletedAt.is_null())
+        .filter(is(Column::IsActive, true));
+    features.into_query()
+}
+
 /// Features in display order.
 pub async fn list(
     db: &impl ConnectionTrait,

@@ -3,21 +3,20 @@
 use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, sea_query::OnConflict};
 
 use crate::{
-    domain::Error,
+    domain::{Error, RequestDraft},
     entity::idempotency_key::{ActiveModel, Column, Entity, Model},
 };
 
 use super::Transaction;
 
-/// A user's key with the request that it stands for; `None` if it is new.
-pub async fn find(
-    db: &impl ConnectionTrait,
-    user_id: i64,
-    key: &str,
-) -> Result<Option<Model>, Error> {
-    Ok(Entity::find_by_id((user_id, key.to_owned()))
-        .one(db)
-        .await?)
+/// The draft's key with the request that it stands for, as it was stored for its client or for all; `None` if it is new.
+pub async fn find(db: &impl ConnectionTrait, draft: &RequestDraft) -> Result<Option<Model>, Error> {
+    let of = |key: String| Entity::find_by_id((draft.user_id, key)).one(db);
+    let known = of(draft.stored_key()).await?;
+    match (known, &draft.client) {
+        (None, Some(_)) => Ok(of(draft.idempotency_key.clone()).await?),
+        (known, _) => Ok(known),
+    }
 }
 
 /// Takes the key for a request; false if another request has it. Waits for a transaction that is just taking it.

@@ -16,7 +16,10 @@ use crate::{
     },
 };
 
-use super::{PageRequest, feature::is};
+use super::{
+    PageRequest,
+    feature::{is, offered},
+};
 
 /// The templates whose tags count; `None` means all that are live.
 #[derive(Debug, Serialize)]
@@ -25,6 +28,9 @@ pub struct Filter {
     pub feature_id: Option<i64>,
     /// Those that requests may use, or those that they may not.
     pub is_active: Option<bool>,
+    /// Those of features that users are shown.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub of_offered: bool,
 }
 
 /// A tag, and how many templates have it.
@@ -69,6 +75,9 @@ async fn tag_lists(db: &impl ConnectionTrait, filter: &Filter) -> Result<Vec<Tex
         })
         .apply_if(filter.is_active, |query, active| {
             query.filter(is(Column::IsActive, active))
+        })
+        .apply_if(filter.of_offered.then_some(()), |query, ()| {
+            query.filter(Column::FeatureId.in_subquery(offered()))
         });
     Ok(lists.into_tuple().all(db).await?)
 }

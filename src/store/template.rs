@@ -24,8 +24,12 @@ use crate::{
 };
 
 use super::{
-    Transaction, error::is_unique_violation, feature::non_empty, one_of::one_of_ids,
-    search::Searched, template_version,
+    Transaction,
+    error::is_unique_violation,
+    feature::{is, non_empty, offered},
+    one_of::one_of_ids,
+    search::Searched,
+    template_version,
 };
 
 use list::folded_each;
@@ -91,13 +95,21 @@ pub async fn find(db: &impl ConnectionTrait, id: i64) -> Result<Model, Error> {
     found.ok_or_else(|| Error::not_found(Resource::Template, id))
 }
 
-/// Those of the templates, deleted or not, that there are.
+/// Those of the templates that there are: of `all`, deleted or not, or of those that are offered to users.
 pub async fn find_all(
     db: &impl ConnectionTrait,
     ids: impl IntoIterator<Item = i64>,
+    all: bool,
 ) -> Result<Vec<Model>, Error> {
     let one_of = one_of_ids(db.get_database_backend(), Column::Id, ids);
-    Ok(Entity::find().filter(one_of).all(db).await?)
+    let found = Entity::find().filter(one_of);
+    let offered = (!all).then(|| {
+        is(Column::IsActive, true)
+            .and(Column::DeletedAt.is_null())
+            .and(Column::FeatureId.in_subquery(offered()))
+    });
+    let found = found.apply_if(offered, |query, offered| query.filter(offered));
+    Ok(found.all(db).await?)
 }
 
 /// The template, if it is not deleted.

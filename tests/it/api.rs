@@ -1,5 +1,6 @@
 //! What holds for every call, whatever it is about.
 
+mod access;
 mod batches;
 mod boundary;
 mod error_walk;
@@ -7,6 +8,7 @@ mod filters;
 pub(crate) mod front;
 pub(crate) mod grpc_web;
 mod guard;
+mod identity;
 mod languages;
 mod limits;
 mod naming;

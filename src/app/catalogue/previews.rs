@@ -129,6 +129,7 @@ fn draft(
         metadata: JsonMap::new(),
         priority: PRIORITY,
         idempotency_key: String::new(),
+        client: None,
         preview: Some(Preview::default()),
         trace: Trace::default(),
     })

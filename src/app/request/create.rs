@@ -251,12 +251,17 @@ impl App {
         }
         let key = idempotency_key::Model {
             user_id: draft.user_id,
-            key: draft.idempotency_key.clone(),
+            key: draft.stored_key(),
             fingerprint: draft.fingerprint()?,
             request_id: request.id,
             created_at: request.created_at,
         };
-        if store::idempotency_key::claim(tx, key).await? {
+        // One of before holds for every client, and a new one does not take its place.
+        let before = match draft.client {
+            Some(_) => store::idempotency_key::find(tx, draft).await?,
+            None => None,
+        };
+        if before.is_none() && store::idempotency_key::claim(tx, key).await? {
             return Ok(());
         }
         // The other's request is the answer then.
@@ -269,9 +274,7 @@ impl App {
             return Ok(None);
         }
         let db = self.store.reader();
-        let Some(known) =
-            store::idempotency_key::find(db, draft.user_id, &draft.idempotency_key).await?
-        else {
+        let Some(known) = store::idempotency_key::find(db, draft).await? else {
             return Ok(None);
         };
         if !draft.matches(&known.fingerprint)? {
@@ -323,7 +326,8 @@ fn origin_of(feature: &feature::Model, template: Option<&template::Model>) -> Or
     }
 }
 
-/// To a user the others are unknown.
+/// To a user the others are unknown. Who calls from outside does not come so far: it is
+/// [denied](crate::identity::Principal::acts_for).
 pub(super) fn check_owner(caller: Caller, draft: &RequestDraft) -> Result<(), Error> {
     match caller.scope() {
         Some(user_id) if user_id != draft.user_id => Err(Error::UserUnknown(draft.user_id)),

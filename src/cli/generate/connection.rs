@@ -4,14 +4,20 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio::time::timeout;
 
 use super::GenerateError;
+use crate::app::Clock;
 use crate::client::Client;
-use crate::config::Config;
-use crate::domain::with_causes;
+use crate::config::{AuthConfig, Config};
+use crate::domain::{hex, with_causes};
+use crate::identity::Issuer;
 use crate::server::{Role, Server};
 use crate::shutdown::CLOSING;
+
+/// Longer than any command runs.
+const LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// An open connection, with the server behind it if it is our own.
 pub(super) struct Connection {
@@ -58,13 +64,14 @@ impl Connection {
         // Nobody else calls or probes it.
         config.health.listen = None;
         config.server.shutdown_delay = Duration::ZERO;
+        let token = ask_for_token(&mut config);
         let server = Server::start(config, role).await?;
         let url = server
             .url()
             .ok_or_else(|| GenerateError::Stopped("it does not listen".to_owned()))?;
         Ok(Self {
             server: Some(server),
-            client: Client::connect(&url).await?,
+            client: Client::builder(&url).token(&token)?.connect().await?,
         })
     }
 
@@ -108,6 +115,22 @@ impl Connection {
             in_time(grace, server.hand_back()).await;
         }
     }
+}
+
+/// Has the server of this process ask who calls, by a secret that nobody else has, and gives the token for it.
+fn ask_for_token(config: &mut Config) -> String {
+    let secret = SecretString::from(hex(&rand::random::<[u8; 32]>()));
+    config.auth = AuthConfig {
+        secret: Some(secret.clone()),
+        ..Config::default().auth
+    };
+    let issuer = Issuer {
+        secret: &secret,
+        issuer: None,
+        audience: &config.auth.audience,
+    };
+    let token = issuer.token("atelier", "admin", (Clock::system().now(), LIFETIME));
+    token.expect("a secret of 32 bytes signs")
 }
 
 async fn in_time(grace: Duration, stopped: impl Future<Output = ()>) {

@@ -35,6 +35,7 @@ fn draft(prompt: &str) -> RequestDraft {
         metadata: JsonMap::new(),
         priority: 0,
         idempotency_key: String::new(),
+        client: None,
         trace: Trace::default(),
         preview: None,
     }

@@ -6,11 +6,11 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use reqwest::{Method, Url};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use tokio::{sync::Mutex, time::Instant};
 
 use super::{CALL_TIME, Engine, kept::Kept};
 use crate::{
     domain::profile::{Signature, Webhook},
+    identity::{Pace, Published},
     provider::{
         Forged, ProviderError, Told, WebhookCall,
         http::{Api, Effect},
@@ -22,9 +22,14 @@ const KEYS_AGE: Duration = Duration::from_secs(60 * 60);
 /// So long after they were got they are not got again for a signature that none of them has made.
 const KEYS_PAUSE: Duration = Duration::from_secs(60);
 
-/// What a service signs its calls with, and since when we know.
-#[derive(Default)]
-pub(super) struct Keys(Mutex<Option<(Instant, Vec<Vec<u8>>)>>);
+const KEYS_PACE: Pace = Pace {
+    pause: KEYS_PAUSE,
+    // A service that takes a key back does not sign with it any more.
+    keep: Duration::ZERO,
+};
+
+/// What a service signs its calls with.
+pub(super) type Keys = Published<Vec<u8>>;
 
 impl Engine {
     /// How the service calls, if it is asked to.
@@ -67,21 +72,35 @@ impl Engine {
 
     /// By a key that is published: who changes his keys has signed with one that we have not seen.
     async fn verify_fal(&self, call: &WebhookCall, webhook: &Webhook) -> Result<(), Forged> {
-        let mut keys = self.keys.0.lock().await;
-        let age = keys.as_ref().map(|(since, _)| since.elapsed());
-        if let Some((_, known)) = keys.as_ref().filter(|_| age < Some(KEYS_AGE)) {
-            let verified = call.verify_fal(known);
-            if verified != Err(Forged::Signature) || age < Some(KEYS_PAUSE) {
-                return verified;
-            }
+        let mut failed = None;
+        if self.keys.age().is_none_or(|age| age >= KEYS_AGE) {
+            failed = self.renew_keys(webhook).await?.err();
         }
+        if let (Some(error), []) = (&failed, self.keys.known().as_slice()) {
+            return Err(Forged::NoKeys(error.clone()));
+        }
+        let verified = call.verify_fal(&self.keys.known());
+        if verified != Err(Forged::Signature) {
+            return verified;
+        }
+        if failed.is_none() {
+            failed = self.renew_keys(webhook).await?.err();
+        }
+        match (call.verify_fal(&self.keys.known()), failed) {
+            (Err(Forged::Signature), Some(error)) => Err(Forged::NoKeys(error)),
+            (verified, _) => verified,
+        }
+    }
+
+    /// Gets the keys, unless that was done just now. Those that are known hold on where they cannot be had.
+    async fn renew_keys(&self, webhook: &Webhook) -> Result<Result<(), String>, Forged> {
         let published = self.config.webhook_keys.as_ref().or(webhook.keys.as_ref());
         let published = published.ok_or(Forged::Signature)?;
-        let got = self.published(published).await;
-        let got = got.map_err(|error| Forged::NoKeys(error.to_string()))?;
-        let verified = call.verify_fal(&got);
-        *keys = Some((Instant::now(), got));
-        verified
+        let get = async || {
+            let got = self.published(published).await;
+            got.map_err(|error| error.to_string())
+        };
+        Ok(self.keys.renew(KEYS_PACE, get).await)
     }
 
     /// The keys of a JWK set (RFC 7517) that are for Ed25519.

@@ -10,12 +10,12 @@ use crate::{
         TemplateData, VariableType, stored,
     },
     entity::{feature, job, request},
-    rpc::{call, request::note_jobs},
+    rpc::{call, request::note_jobs, shown},
     store,
 };
 
 use super::{
-    CALLER, Front,
+    Front,
     fields::{Fields, number},
     refusal::Refusal,
     speech,
@@ -40,7 +40,8 @@ impl Front {
         headers: &HeaderMap,
     ) -> Result<Asked, Refusal> {
         let mut pictures = fields.pictures();
-        let mut draft = self.draft(makes, &mut fields);
+        let drafted = self.draft(makes, &mut fields);
+        let mut draft = drafted.map_err(|error| Refusal::of_call(error, makes, &[]))?;
         draft.idempotency_key = idempotency_key(headers);
         self.fit_catalogue(makes, &mut draft, &mut pictures, &mut fields)
             .await
@@ -52,7 +53,9 @@ impl Front {
         draft.input.extra = fields.values;
         let format = draft.input.output.format.clone();
         let (uploads, checks) = (&fields.uploads, &fields.checks);
-        let accepted = self.app.create_request_with(CALLER, draft, uploads, checks);
+        let accepted = self
+            .app
+            .create_request_with(self.caller(), draft, uploads, checks);
         let (counted, jobs) = accepted.await.map_err(refuse)?;
         note_jobs(counted.request.id, &jobs);
         Ok(Asked {
@@ -64,7 +67,7 @@ impl Front {
     }
 
     /// What the fields say; those that mean nothing here are left.
-    fn draft(&self, makes: MediaType, fields: &mut Fields) -> RequestDraft {
+    fn draft(&self, makes: MediaType, fields: &mut Fields) -> Result<RequestDraft, Error> {
         let model = fields.text("model").unwrap_or_default();
         fields.checks.require(!model.is_empty(), "model", || {
             Flaw::Required.says("is required: the name of a feature, or feature/template")
@@ -77,9 +80,13 @@ impl Front {
             MediaType::Audio => "input",
             MediaType::Image | MediaType::Video => "prompt",
         };
-        RequestDraft {
-            user_id: self.user(fields),
-            project_id: fields.whole("project_id"),
+        let user_id = self.user(fields)?;
+        let project_id = fields.whole("project_id");
+        let checks = &mut fields.checks;
+        (self.principal).check_project("project_id", project_id, checks);
+        Ok(RequestDraft {
+            user_id,
+            project_id,
             feature_id: 0,
             template_id: None,
             feature,
@@ -90,27 +97,31 @@ impl Front {
             metadata: fields.object("metadata").unwrap_or_default(),
             priority: fields.small("priority").unwrap_or_default(),
             idempotency_key: String::new(),
+            client: self.principal.client.clone(),
             trace: call::trace(),
             preview: None,
-        }
+        })
     }
 
-    /// The one that the call names by a number. Another name is not taken for the configured user: his would be the costs.
-    pub(super) fn user(&self, fields: &mut Fields) -> i64 {
+    /// The one that the call names by a number, or a user himself. Another name is not taken for the configured user: his
+    /// would be the costs.
+    pub(super) fn user(&self, fields: &mut Fields) -> Result<i64, Error> {
         let named = fields.text("user").filter(|user| !user.is_empty());
-        let Some(named) = named else {
-            let configured = self.settings.user;
-            fields.checks.require(configured.is_some(), "user", || {
-                Flaw::Required.says("is required, since no front.user is configured")
-            });
-            return configured.unwrap_or(1);
+        let named = match named {
+            None if self.caller().is_trusted() => self.settings.user.unwrap_or_else(|| {
+                let words = "is required, since no front.user is configured";
+                fields.checks.add("user", Flaw::Required.says(words));
+                1
+            }),
+            None => 0,
+            Some(named) => named.parse().unwrap_or_else(|_| {
+                let words = "must be the decimal id of a user, or be left out";
+                fields.checks.add("user", Flaw::Malformed.says(words));
+                // Stands for a user only to keep what is missing from being told too.
+                self.caller().scope().unwrap_or(1)
+            }),
         };
-        named.parse().unwrap_or_else(|_| {
-            let words = "must be the decimal id of a user, or be left out";
-            fields.checks.add("user", Flaw::Malformed.says(words));
-            // Stands for a user only to keep what is missing from being told too.
-            1
-        })
+        self.principal.acts_for(named)
     }
 
     /// Checks that what is asked for makes this, takes the voice for a variable where the template has one, and pictures for the
@@ -154,14 +165,15 @@ impl Front {
         &self,
         draft: &RequestDraft,
     ) -> Result<Option<(feature::Model, TemplateData)>, Error> {
-        let db = self.app.store.reader();
         let found = async {
             if draft.template.is_empty() {
-                let feature = store::feature::find_named(db, &draft.feature).await?;
+                let named = (0, draft.feature.as_str());
+                let feature = shown::feature(&self.app, self.caller(), named).await?;
                 return Ok((feature, TemplateData::default()));
             }
-            let template = store::template::find_named(db, &draft.template).await?;
-            let feature = store::feature::find_live(db, template.feature_id).await?;
+            let named = (0, draft.template.as_str());
+            let (template, feature) = shown::template(&self.app, self.caller(), named).await?;
+            let feature = store::feature::live(feature)?;
             Ok((feature, stored::show(Some(template.template_data))))
         };
         match found.await {

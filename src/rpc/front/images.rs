@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::{
     Json,
-    extract::{Request, State},
+    extract::Request,
     http::HeaderMap,
     response::{
         IntoResponse, Response,
@@ -23,8 +23,10 @@ use crate::{
     store::media::Shown,
 };
 
+use crate::rpc::authentication::expiry;
+
 use super::{
-    CALLER, Front, REQUEST,
+    Front, REQUEST,
     ask::Asked,
     fields::Fields,
     outcome::{Made, key_of, tell_ignored, unreadable},
@@ -44,7 +46,7 @@ struct Delivery {
 }
 
 pub(super) async fn generate(
-    State(front): State<Front>,
+    front: Front,
     headers: HeaderMap,
     call: Request,
 ) -> Result<Response, Refusal> {
@@ -53,7 +55,7 @@ pub(super) async fn generate(
 }
 
 pub(super) async fn edit(
-    State(front): State<Front>,
+    front: Front,
     headers: HeaderMap,
     call: Request,
 ) -> Result<Response, Refusal> {
@@ -144,11 +146,13 @@ impl Front {
     async fn stream(self, asked: Asked, delivery: Delivery) -> Result<Response, Refusal> {
         let id = asked.request.id;
         let (events, mut told) = mpsc::channel(1);
+        let left = self.principal.left(self.app.clock.now());
         tokio::spawn(async move {
             let telling = self.tell(&asked, &delivery, &events);
             let bounded = time::timeout(self.settings.wait, telling);
             let refused = tokio::select! {
                 () = events.closed() => return,
+                error = expiry(left) => Err(Refusal::from(error).of_request(id)),
                 told = bounded => told.unwrap_or_else(|_| Err(Refusal::unfinished(id))),
             };
             if let Err(refusal) = refused {
@@ -173,7 +177,7 @@ impl Front {
         let cursor = WatchCursor::default();
         let mut news = self
             .app
-            .watch_request(CALLER, id, cursor)
+            .watch_request(self.caller(), id, cursor)
             .await
             .map_err(refuse)?;
         let mut previews = Previews::default();

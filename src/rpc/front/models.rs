@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::Path};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -19,7 +16,7 @@ use super::{Front, refusal::Refusal};
 /// Most features, and most templates, that are listed: official clients ask for no second page.
 const MOST: u64 = 1_000;
 
-pub(super) async fn list(State(front): State<Front>) -> Result<Json<Value>, Refusal> {
+pub(super) async fn list(front: Front) -> Result<Json<Value>, Refusal> {
     let db = front.app.store.reader();
     let page = PageRequest {
         size: MOST,
@@ -50,10 +47,7 @@ pub(super) async fn list(State(front): State<Front>) -> Result<Json<Value>, Refu
     Ok(Json(json!({ "object": "list", "data": models })))
 }
 
-pub(super) async fn show(
-    State(front): State<Front>,
-    Path(name): Path<String>,
-) -> Result<Json<Value>, Refusal> {
+pub(super) async fn show(front: Front, Path(name): Path<String>) -> Result<Json<Value>, Refusal> {
     let db = front.app.store.reader();
     let (created_at, is_active) = if name.contains('/') {
         let template = store::template::find_named(db, &name).await?;

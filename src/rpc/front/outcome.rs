@@ -14,7 +14,7 @@ use crate::{
 };
 
 use super::{
-    CALLER, Front, IGNORED, REQUEST,
+    Front, IGNORED, REQUEST,
     ask::Asked,
     refusal::{NAMES, Refusal, renamed},
 };
@@ -35,7 +35,10 @@ impl Front {
 
     async fn end(&self, request_id: i64) -> Result<(), Refusal> {
         let cursor = WatchCursor::default();
-        let news = self.app.watch_request(CALLER, request_id, cursor).await;
+        let news = self
+            .app
+            .watch_request(self.caller(), request_id, cursor)
+            .await;
         let refuse = |error: Error| Refusal::from(error).of_request(request_id);
         let ended = news.map_err(refuse)?.try_for_each(|_| future::ok(()));
         ended.await.map_err(refuse)
@@ -64,7 +67,7 @@ impl Front {
     /// Those that count of a live request.
     pub(super) async fn jobs(&self, request_id: i64) -> Result<Vec<job::Model>, Error> {
         let db = self.app.store.reader();
-        let request = store::request::find(db, CALLER, request_id).await?;
+        let request = store::request::find(db, self.caller(), request_id).await?;
         if request.deleted_at.is_some() {
             return Err(Error::not_found(Resource::Request, request_id));
         }

@@ -1,7 +1,7 @@
 //! `audio/speech`: the sound itself is the answer, as a file or as events.
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderValue, header},
     response::{
         IntoResponse, Response,
@@ -37,7 +37,7 @@ const SURELY_READ: [Format; 3] = [Format::Wav, Format::Flac, Format::Mp3];
 const PART: usize = 24 * 1024;
 
 pub(super) async fn speak(
-    State(front): State<Front>,
+    front: Front,
     headers: HeaderMap,
     call: Request,
 ) -> Result<Response, Refusal> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use axum::{
     Json,
-    extract::{Path, Query, Request, State},
+    extract::{Path, Query, Request},
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
@@ -18,7 +18,7 @@ use crate::{
 };
 
 use super::{
-    CALLER, Front, REQUEST,
+    Front, REQUEST,
     fields::Fields,
     outcome::{Made, ignored},
     refusal::{Refusal, failure},
@@ -31,7 +31,7 @@ const USUAL_LIMIT: i32 = 20;
 const MOST: i32 = 100;
 
 pub(super) async fn create(
-    State(front): State<Front>,
+    front: Front,
     headers: HeaderMap,
     call: Request,
 ) -> Result<Response, Refusal> {
@@ -45,11 +45,11 @@ pub(super) async fn create(
 
 /// Those of a user, however they were asked for.
 pub(super) async fn list(
-    State(front): State<Front>,
+    front: Front,
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Json<Value>, Refusal> {
     let mut fields = Fields::of_query(query);
-    let user_id = front.user(&mut fields);
+    let user_id = front.user(&mut fields)?;
     fields.checks.id("user", user_id);
     let limit = fields.small("limit").unwrap_or(USUAL_LIMIT);
     fields.checks.range("limit", limit, 1, MOST);
@@ -69,28 +69,22 @@ pub(super) async fn list(
     Ok(Json(front.videos(&filter, &page).await?))
 }
 
-pub(super) async fn show(
-    State(front): State<Front>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Refusal> {
+pub(super) async fn show(front: Front, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
     let (id, jobs) = front.video(&id).await?;
     Ok(Json(message(id, &jobs)))
 }
 
-pub(super) async fn delete(
-    State(front): State<Front>,
-    Path(name): Path<String>,
-) -> Result<Json<Value>, Refusal> {
+pub(super) async fn delete(front: Front, Path(name): Path<String>) -> Result<Json<Value>, Refusal> {
     let (id, _) = front.video(&name).await?;
     call::note(Resource::Request, id);
-    front.app.delete_request(CALLER, id, "").await?;
+    front.app.delete_request(front.caller(), id, "").await?;
     Ok(Json(
         json!({ "id": name, "object": "video.deleted", "deleted": true }),
     ))
 }
 
 pub(super) async fn content(
-    State(front): State<Front>,
+    front: Front,
     Path(id): Path<String>,
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
@@ -144,7 +138,7 @@ fn request_of(name: &str) -> Option<i64> {
 impl Front {
     async fn videos(&self, filter: &Filter, page: &PageRequest) -> Result<Value, Error> {
         let db = self.app.store.reader();
-        let page = store::request::list(db, CALLER, filter, page).await?;
+        let page = store::request::list(db, self.caller(), filter, page).await?;
         let ids: Vec<i64> = page.items.iter().map(|request| request.id).collect();
         let mut jobs: BTreeMap<i64, Vec<job::Model>> = BTreeMap::new();
         for job in store::job::of_requests_with_inputs(db, &ids).await? {

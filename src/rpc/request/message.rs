@@ -64,6 +64,7 @@ pub(in crate::rpc) fn draft(request: proto::CreateRequestRequest) -> RequestDraf
         metadata: request.metadata.map(json::from_struct).unwrap_or_default(),
         priority: request.priority,
         idempotency_key: request.idempotency_key,
+        client: None,
         trace: call::trace(),
         preview: None,
     }

@@ -4,6 +4,7 @@ use prost_types::FieldMask;
 
 use crate::{
     domain::{Checks, RequestNotes},
+    identity::Principal,
     rpc::{
         field_mask::{Fields, fields},
         json, proto,
@@ -44,6 +45,7 @@ const FIELDS: Fields<RequestNotes> = Fields {
 pub(super) fn change_from(
     given: proto::Request,
     mask: Option<FieldMask>,
+    principal: &Principal,
 ) -> (impl Fn(&mut RequestNotes), Checks) {
     let metadata = json::values_of(given.metadata.as_ref());
     let mut checks = Checks::default();
@@ -54,6 +56,9 @@ pub(super) fn change_from(
         metadata: given.metadata.map(json::from_struct).unwrap_or_default(),
     };
     let mask = FIELDS.select(mask, &notes, &mut checks);
+    if mask.covers("project_id") {
+        principal.check_project("project_id", notes.project_id, &mut checks);
+    }
     let mut of_request = Checks::within("request.");
     of_request.extend(checks.into_violations());
     (

@@ -195,6 +195,7 @@ pub(super) fn filter_from(
         is_trending: request.is_trending,
         text: request.text,
         show_deleted: request.show_deleted,
+        of_offered: false,
     }
 }
 

@@ -4,7 +4,8 @@ use tonic::Status;
 
 use crate::{
     app::App,
-    domain::{Caller, Checks, Flaw, Preview, RequestDraft},
+    domain::{Checks, Flaw, Preview, RequestDraft},
+    identity::Principal,
 };
 
 use crate::rpc::{json, proto, request};
@@ -13,10 +14,12 @@ use super::message::{data_from, open_ended};
 
 pub(super) async fn create(
     app: &App,
-    caller: Caller,
+    principal: &Principal,
     preview: proto::PreviewTemplateRequest,
 ) -> Result<proto::PreviewTemplateResponse, Status> {
-    let (draft, checks) = draft(preview);
+    let caller = principal.caller();
+    let (mut draft, checks) = draft(preview);
+    draft.client.clone_from(&principal.client);
     let (request, jobs) = app.create_request(caller, draft, &checks).await?;
     request::note_jobs(request.request.id, &jobs);
     Ok(proto::PreviewTemplateResponse {

@@ -14,7 +14,7 @@ use crate::{
 
 use crate::store::{
     PageRequest,
-    feature::{is, of_category},
+    feature::{is, of_category, offered},
     one_of::one_of_ids,
     page::{List, Sorting, some},
     search,
@@ -43,6 +43,9 @@ pub struct Filter {
     pub text: String,
     /// Deleted ones too.
     pub show_deleted: bool,
+    /// Those of features that users are shown.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub of_offered: bool,
 }
 
 impl Filter {
@@ -122,6 +125,9 @@ fn narrowed<'a>(
         })
         .apply_if(filter.is_active, |query, active| {
             query.filter(is(Column::IsActive, active))
+        })
+        .apply_if(filter.of_offered.then_some(()), |query, ()| {
+            query.filter(Column::FeatureId.in_subquery(offered()))
         })
         .apply_if(filter.is_trending, |query, trending| {
             query.filter(is(Column::IsTrending, trending))

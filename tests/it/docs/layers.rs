@@ -12,14 +12,15 @@ use source::Source;
 
 /// Every layer and what it may use of the crate. `events` stands on `store`, whose wake-ups between replicas it relays;
 /// the others of that level do not know each other.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("domain", &[]),
     ("entity", &["domain"]),
     ("config", &["domain"]),
     ("telemetry", &["config", "domain"]),
     ("shutdown", &[]),
     ("store", &["config", "domain", "entity"]),
-    ("provider", &["config", "domain"]),
+    ("identity", &["domain"]),
+    ("provider", &["config", "domain", "identity"]),
     ("media", &["domain"]),
     ("stand_in", &["domain", "provider"]),
     ("events", &["domain", "entity", "store"]),
@@ -34,7 +35,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
 
 const BELOW_APP: &[&str] = &["domain", "entity", "events", "media", "provider", "store"];
 const BELOW_SERVER: &[&str] = &[
-    "app", "domain", "entity", "events", "media", "provider", "store",
+    "app", "domain", "entity", "events", "identity", "media", "provider", "store",
 ];
 const EVERYTHING: &[&str] = &[
     "app",
@@ -44,6 +45,7 @@ const EVERYTHING: &[&str] = &[
     "entity",
     "events",
     "executor",
+    "identity",
     "media",
     "provider",
     "rpc",
@@ -55,7 +57,7 @@ const EVERYTHING: &[&str] = &[
 ];
 
 /// Crates that only some layers may use.
-const CRATES: [(&str, &[&str]); 10] = [
+const CRATES: [(&str, &[&str]); 11] = [
     (
         "codec",
         &[
@@ -69,6 +71,7 @@ const CRATES: [(&str, &[&str]); 10] = [
     ("tower_http", &["rpc"]),
     ("sea_orm", &["entity", "store"]),
     ("migration", &["server", "cli"]),
+    ("jsonwebtoken", &["identity"]),
     ("object_store", &["media"]),
     ("clap", &["cli", "stand_in"]),
 ];

@@ -157,6 +157,7 @@ impl Bench {
             metadata: JsonMap::new(),
             priority: 0,
             idempotency_key: String::new(),
+            client: None,
             trace: atelier::domain::Trace::default(),
             preview: None,
         }

@@ -1,0 +1,161 @@
+//! Finds out who calls, before a handler is asked, and whether he may ask it. What no principal goes with is refused.
+
+use std::time::Duration;
+
+use axum::{
+    extract::{Request, State},
+    http::{Extensions, HeaderMap, HeaderValue, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tonic::Status;
+
+use crate::{
+    app::Clock,
+    domain::{Caller, Error},
+    identity::{Authentication, Principal},
+};
+
+use super::{access, front, http};
+
+/// What finds out who calls.
+#[derive(Clone)]
+pub(super) struct Desk {
+    pub(super) authentication: Authentication,
+    pub(super) clock: Clock,
+}
+
+/// Lets those calls through that are somebody's who may make them.
+pub(super) async fn admit(State(desk): State<Desk>, mut call: Request, next: Next) -> Response {
+    let admitted = desk.admit(call.headers(), call.uri().path()).await;
+    match admitted {
+        Ok(principal) => {
+            call.extensions_mut().insert(principal);
+            next.run(call).await
+        }
+        Err(error) => refuse(error, &call),
+    }
+}
+
+impl Desk {
+    async fn admit(&self, headers: &HeaderMap, path: &str) -> Result<Principal, Error> {
+        let token = match self.authentication {
+            Authentication::None => None,
+            Authentication::Tokens(_) => bearer(headers)?,
+        };
+        let principal = self
+            .authentication
+            .principal(token, self.clock.now())
+            .await?;
+        access::check(path, &principal)?;
+        Ok(principal)
+    }
+}
+
+/// The token of a call, which has one at most.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Error> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(Error::CredentialsInvalid("the call brings several"));
+    }
+    let text = value.to_str().ok();
+    let parts = text.and_then(|text| text.trim().split_once(' '));
+    let token = parts.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let token = token.map(|(_, token)| token.trim());
+    let wrong = Error::CredentialsInvalid("`authorization` is not `Bearer` and a token");
+    token.map(Some).ok_or(wrong)
+}
+
+fn refuse(error: Error, call: &Request) -> Response {
+    if let Some(format) = http::grpc_format(call.headers()) {
+        return http::refuse_call(Status::from(error), format);
+    }
+    let lacks_token = !matches!(error, Error::PermissionDenied(_));
+    let mut answer = match front::is_path(call.uri().path()) {
+        true => front::refuse(error),
+        false => http::refuse_call(
+            Status::from(error),
+            HeaderValue::from_static("application/grpc"),
+        ),
+    };
+    if lacks_token {
+        let challenge = HeaderValue::from_static("Bearer");
+        answer
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    answer.into_response()
+}
+
+/// Who makes a call.
+///
+/// # Errors
+/// Nobody has found out: a way to the handler leads past [`admit`].
+pub(super) fn principal_of(extensions: &Extensions) -> Result<&Principal, Error> {
+    extensions.get().ok_or(Error::CredentialsMissing)
+}
+
+/// The same of a call of gRPC.
+pub(super) fn principal<T>(call: &tonic::Request<T>) -> Result<Principal, Error> {
+    let principal = call.extensions().get::<Principal>();
+    principal.cloned().ok_or(Error::CredentialsMissing)
+}
+
+/// Whose rows a call may see.
+pub(super) fn caller<T>(call: &tonic::Request<T>) -> Result<Caller, Error> {
+    Ok(principal(call)?.caller())
+}
+
+/// Comes when the right to call has run out.
+pub(super) async fn expiry(left: Option<Duration>) -> Error {
+    match left {
+        Some(left) => tokio::time::sleep(left).await,
+        None => std::future::pending().await,
+    }
+    Error::CredentialsExpired
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_nobody_looked_at_is_nobodys() {
+        let mut call = tonic::Request::new(());
+        assert!(matches!(caller(&call), Err(Error::CredentialsMissing)));
+        let unseen = principal_of(&Extensions::new()).cloned();
+        assert!(matches!(unseen, Err(Error::CredentialsMissing)));
+        call.extensions_mut().insert(Principal::local());
+        assert_eq!(caller(&call).unwrap(), Caller::TrustedService);
+    }
+
+    #[test]
+    fn a_bearer_is_one_token() {
+        let read = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::AUTHORIZATION, value.parse().unwrap());
+            }
+            bearer(&headers).map(|token| token.map(str::to_owned))
+        };
+        assert_eq!(read(&[]).unwrap(), None);
+        for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c "] {
+            assert_eq!(read(&[value]).unwrap().unwrap(), "a.b.c", "{value}");
+        }
+        for values in [
+            &["Basic a"][..],
+            &["a.b.c"],
+            &["Bearer"],
+            &["Bearer a", "Bearer a"],
+        ] {
+            let refused = read(values);
+            assert!(
+                matches!(refused, Err(Error::CredentialsInvalid(_))),
+                "{values:?}"
+            );
+        }
+    }
+}
