@@ -166,6 +166,16 @@ pub struct Resolved {
     pub random_seed: bool,
     /// One for each variation, in order.
     pub jobs: Vec<JobInput>,
+    /// Credits that each of the jobs takes; 0 is free.
+    pub cost_per_job: i64,
+}
+
+impl Resolved {
+    /// Credits that all of the jobs take together.
+    pub fn cost(&self) -> i64 {
+        let jobs = i64::try_from(self.jobs.len()).unwrap_or(i64::MAX);
+        self.cost_per_job.saturating_mul(jobs)
+    }
 }
 
 /// Resolves a request (first its own inputs, then the template's, then the feature's, see
@@ -224,6 +234,7 @@ pub fn resolve(
         template_prompt,
         random_seed: first.random_seed,
         jobs,
+        cost_per_job: offer.properties.cost_per_generation,
     })
 }
 

@@ -82,6 +82,9 @@ pub struct Model {
     pub x_request_id: Option<String>,
     /// Its traceparent, as the caller sent it.
     pub traceparent: Option<String>,
+    /// Credits that it takes, as its feature said when it was made; a retry takes as many again. `None` for a job of a time
+    /// before this was kept.
+    pub cost: Option<i64>,
 }
 
 /// None is declared: a query says what it joins on.

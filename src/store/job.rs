@@ -71,6 +71,8 @@ pub struct Filter {
 pub struct NewJobs {
     /// The feature's.
     pub category: MediaType,
+    /// Credits that each of them takes.
+    pub cost: i64,
     /// Within the bounds of what the caller may give.
     pub priority: i32,
     /// Attempts after which an error that may pass is final.
@@ -122,6 +124,7 @@ fn new_job(
         variation: Set(variation),
         x_request_id: Set(new.trace.x_request_id.clone()),
         traceparent: Set(new.trace.traceparent.clone()),
+        cost: Set(Some(new.cost)),
         ..waiting(new.max_attempts, new.now)
     }
 }
@@ -195,6 +198,7 @@ fn successor(job: &Model, max_attempts: i32, now: DateTime<Utc>) -> ActiveModel 
         variation: Set(job.variation),
         x_request_id: Set(job.x_request_id.clone()),
         traceparent: Set(job.traceparent.clone()),
+        cost: Set(job.cost),
         ..waiting(max_attempts, now)
     }
 }

@@ -1,6 +1,7 @@
 //! Requests, from the call that makes one to its deletion.
 
 mod changes;
+mod cost;
 mod deletion;
 mod idempotency;
 mod including;

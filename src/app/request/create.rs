@@ -217,6 +217,7 @@ impl App {
             let feature = offered.feature;
             let new_jobs = store::job::NewJobs {
                 category: feature.category,
+                cost: resolved.cost_per_job,
                 priority: draft.priority,
                 max_attempts: self.settings.max_attempts,
                 now: self.clock.queue().unwrap_or(offered.now),

@@ -1,7 +1,7 @@
 //! What a request would come to and cost, for forms that ask before they send it, see docs/domain.md#flow.
 
 use crate::{
-    app::{App, feature::properties_of},
+    app::App,
     domain::{Caller, Checks, Error, MediaType, RequestDraft, Resolved, Violation},
     store::{self, feature::Offered},
 };
@@ -70,16 +70,14 @@ impl App {
         self.check_content(draft).await?;
         let category = offered.feature.category;
         self.check_answers(&resolved, category).await?;
-        let variations = i64::try_from(resolved.jobs.len()).map_err(Error::internal)?;
-        let price = properties_of(&offered.feature)?.cost_per_generation;
         let mut warnings = Vec::new();
         if let Some(job) = resolved.jobs.first() {
             warnings = self.warnings_of(draft, category, job);
             warnings.extend(self.without_worker(category, job).await);
         }
         Ok(ValidRequest {
+            cost: resolved.cost(),
             resolved,
-            cost: price.saturating_mul(variations),
             warnings,
         })
     }

@@ -124,6 +124,20 @@ fn variations_count_their_seeds_up_and_wrap() {
 }
 
 #[test]
+fn each_variation_costs_what_the_feature_says() {
+    let properties = FeatureProperties {
+        cost_per_generation: 7,
+        ..FeatureProperties::default()
+    };
+    let mut request = draft("a");
+    request.input.batch_size = 3;
+    let offer = offer(&properties, None);
+    let resolved = resolve(&request, offer, LIMITS, 7, Checks::default());
+    let costs = resolved.map(|it| (it.cost_per_job, it.cost()));
+    assert_eq!(costs.ok(), Some((7, 21)));
+}
+
+#[test]
 fn everything_wrong_is_told_at_once() {
     let properties = FeatureProperties {
         max_batch_size: 2,
