@@ -166,7 +166,7 @@ async fn outcome(desk: &Desk, work: &Work, base: &str) -> (StatusCode, Value) {
 }
 
 fn output(work: &Work, url: &str) -> Value {
-    let (width, height) = (work.side("width"), work.side("height"));
+    let (width, height) = work.size(work.media_type());
     match work.media_type() {
         MediaType::Image => json!({
             "images": [{ "url": url, "width": width, "height": height, "content_type": "image/png" }],

@@ -10,11 +10,26 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::studio::{Order, make};
-use crate::{domain::MediaType, provider::ProviderError};
+use super::studio::{Order, film, make};
+use crate::{
+    domain::{AspectRatio, MediaType},
+    provider::{ProviderError, builtin::Length},
+};
 
 /// At which look it is done.
 const LOOKS: u32 = 3;
+
+/// In pixels, of a picture.
+const MOST_SIDE: u32 = 2_048;
+const MOST_SIDE_OF_CLIP: u32 = 1_920;
+
+/// Of a clip that nobody gives a length.
+const SECONDS: u32 = 2;
+const MOST_SECONDS: u32 = 12;
+const FRAME_RATE: u32 = 24;
+
+/// Most pixels of all the frames of a clip, so that nobody waits for long: a larger one has fewer frames a second.
+const MOST_PIXELS: u64 = 1_920 * 1_080 * 12;
 
 /// All of it, by id.
 #[derive(Default)]
@@ -133,20 +148,49 @@ impl Work {
         seed.and_then(|seed| u32::try_from(seed).ok()).unwrap_or(1)
     }
 
-    pub(super) fn side(&self, name: &str) -> u32 {
-        self.side_of(self.media_type(), name)
+    /// Width and height of what is made.
+    pub(super) fn size(&self, media_type: MediaType) -> (u32, u32) {
+        let side = |name: &str| number(&self.input["image_size"][name]).or(number(&self.input[name]));
+        match (side("width"), side("height"), media_type) {
+            (None, None, MediaType::Video) => self.size_of_clip(),
+            // As H.264 needs them.
+            (width, height, MediaType::Video) => {
+                let even = |side: Option<u32>| side.unwrap_or(512).clamp(64, MOST_SIDE_OF_CLIP) / 2 * 2;
+                (even(width), even(height))
+            }
+            (width, height, _) => {
+                let bounded = |side: Option<u32>| side.unwrap_or(512).clamp(64, MOST_SIDE);
+                (bounded(width), bounded(height))
+            }
+        }
     }
 
-    fn side_of(&self, media_type: MediaType, name: &str) -> u32 {
-        let given = [&self.input["image_size"][name], &self.input[name]];
-        let given = given.into_iter().find_map(Value::as_u64).unwrap_or(512);
-        // A clip is small, for it is drawn on a machine of tests.
-        let most = if media_type == MediaType::Video {
-            128
-        } else {
-            2_048
+    /// By the words of those who take no sides.
+    fn size_of_clip(&self) -> (u32, u32) {
+        let short = match self.input["resolution"].as_str() {
+            Some("1080p") => 1_080,
+            Some("480p") => 480,
+            _ => 720,
         };
-        u32::try_from(given).unwrap_or(most).clamp(64, most)
+        let ratio = self.input["aspect_ratio"].as_str().unwrap_or_default();
+        let ratio: Option<AspectRatio> = ratio.parse().ok().or("16:9".parse().ok());
+        let (width, height) = ratio.map_or((1_280, short), |ratio| ratio.size(short));
+        (width.min(MOST_SIDE_OF_CLIP), height.min(MOST_SIDE_OF_CLIP))
+    }
+
+    /// How long a clip is: as many seconds as were asked for, and as many frames a second as can be drawn soon enough.
+    fn length(&self, (width, height): (u32, u32)) -> Length {
+        let seconds = [&self.input["seconds"], &self.input["duration"]];
+        let seconds = seconds.into_iter().find_map(whole).unwrap_or(SECONDS);
+        let seconds = seconds.clamp(1, MOST_SECONDS);
+        let affordable = MOST_PIXELS / (u64::from(width) * u64::from(height) * u64::from(seconds));
+        let asked = number(&self.input["fps"]).unwrap_or(FRAME_RATE);
+        let frame_rate = u32::try_from(affordable).unwrap_or(asked).min(asked);
+        let frame_rate = frame_rate.clamp(1, 60);
+        Length {
+            frames: seconds * frame_rate,
+            frame_rate,
+        }
     }
 
     /// Makes the file.
@@ -165,14 +209,28 @@ impl Work {
             MediaType::Video => "mp4",
             MediaType::Audio => "wav",
         };
-        make(&Order {
+        let size = self.size(media_type);
+        let order = Order {
             media_type,
             prompt: self.prompt().unwrap_or_default(),
-            width: self.side_of(media_type, "width"),
-            height: self.side_of(media_type, "height"),
+            width: size.0,
+            height: size.1,
             format,
             seed: self.seed(),
-        })
-        .await
+        };
+        match media_type {
+            MediaType::Video => film(&order, self.length(size)).await,
+            MediaType::Image | MediaType::Audio => make(&order).await,
+        }
     }
+}
+
+fn number(value: &Value) -> Option<u32> {
+    u32::try_from(value.as_u64()?).ok()
+}
+
+/// A number that some write as a text, such as `"5s"`.
+fn whole(value: &Value) -> Option<u32> {
+    let text = value.as_str().map(|text| text.trim_end_matches('s'));
+    number(value).or_else(|| text?.parse().ok())
 }

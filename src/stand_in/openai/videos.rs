@@ -13,9 +13,12 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Answer, failed, parse, read, refusal, required, size};
-use crate::stand_in::{
-    Desk, Step,
-    works::{State as At, Work},
+use crate::{
+    domain::MediaType,
+    stand_in::{
+        Desk, Step,
+        works::{State as At, Work},
+    },
 };
 
 /// The size of a clip that names none.
@@ -70,7 +73,8 @@ fn told(work: &Work) -> Value {
         At::Done => ("completed", 100),
         At::Cancelled => ("failed", 0),
     };
-    let size = format!("{}x{}", work.input["width"], work.input["height"]);
+    let (width, height) = work.size(MediaType::Video);
+    let size = format!("{width}x{height}");
     json!({
         "id": work.id, "object": "video", "model": work.model, "status": status, "progress": progress, "created_at": 1,
         "completed_at": (status == "completed").then_some(2), "expires_at": null, "error": null,
