@@ -1,8 +1,9 @@
 //! Real media for what a stand-in is asked for.
 
-use std::io::Cursor;
+use std::{io::Cursor, time::Duration};
 
 use bytes::Bytes;
+use codec::{Bounds, Format, Stop, sound};
 use image::{ImageFormat, imageops::FilterType};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +40,17 @@ pub(super) async fn make(order: &Order<'_>) -> Result<Bytes, ProviderError> {
 /// Makes a clip.
 pub(super) async fn film(order: &Order<'_>, length: Length) -> Result<Bytes, ProviderError> {
     file(Builtin.film(&task(order)?, length).await?)
+}
+
+/// Samples of one channel without a header, 24,000 a second, as OpenAI speaks them.
+pub(super) fn samples(wav: &[u8]) -> Result<Bytes, ProviderError> {
+    let bounds = Bounds {
+        max_pixels: 0,
+        max_frames: 0,
+        max_length: Duration::from_secs(SOUND_SECONDS.into()) * 2,
+        stop: Stop::default(),
+    };
+    Ok(sound::raw(wav, Format::Wav, 24_000, &bounds)?)
 }
 
 fn task(order: &Order<'_>) -> Result<Task, ProviderError> {

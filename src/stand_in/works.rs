@@ -1,6 +1,7 @@
 //! What a stand-in works on: waiting when it is asked for first, at work then, done at the third time.
 
 use std::{
+    cmp::Reverse,
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -39,6 +40,8 @@ pub(super) struct Works(Mutex<BTreeMap<String, Work>>);
 #[derive(Clone)]
 pub(super) struct Work {
     pub(super) id: String,
+    /// How many were taken on before.
+    number: usize,
     pub(super) model: String,
     pub(super) input: Value,
     /// How often it was asked for.
@@ -59,7 +62,9 @@ pub(super) enum State {
 impl Works {
     /// Takes it on, as what is to be worked on next.
     pub(super) fn add(&self, id: Option<String>, model: &str, input: Value) -> Work {
+        let mut all = self.all();
         let work = Work {
+            number: all.values().map(|work| work.number + 1).max().unwrap_or(0),
             id: id.unwrap_or_else(|| Uuid::new_v4().to_string()),
             model: model.to_owned(),
             input,
@@ -67,13 +72,21 @@ impl Works {
             cancelled: CancellationToken::new(),
             made: None,
         };
-        self.all().insert(work.id.clone(), work.clone());
+        all.insert(work.id.clone(), work.clone());
         work
     }
 
     /// The work as it is.
     pub(super) fn get(&self, id: &str) -> Option<Work> {
         self.all().get(id).cloned()
+    }
+
+    /// The latest, the newest first.
+    pub(super) fn latest(&self, count: usize) -> Vec<Work> {
+        let mut works: Vec<_> = self.all().values().cloned().collect();
+        works.sort_by_key(|work| Reverse(work.number));
+        works.truncate(count);
+        works
     }
 
     /// The same, which goes on for that.
@@ -150,12 +163,14 @@ impl Work {
 
     /// Width and height of what is made.
     pub(super) fn size(&self, media_type: MediaType) -> (u32, u32) {
-        let side = |name: &str| number(&self.input["image_size"][name]).or(number(&self.input[name]));
+        let side =
+            |name: &str| number(&self.input["image_size"][name]).or(number(&self.input[name]));
         match (side("width"), side("height"), media_type) {
             (None, None, MediaType::Video) => self.size_of_clip(),
             // As H.264 needs them.
             (width, height, MediaType::Video) => {
-                let even = |side: Option<u32>| side.unwrap_or(512).clamp(64, MOST_SIDE_OF_CLIP) / 2 * 2;
+                let even =
+                    |side: Option<u32>| side.unwrap_or(512).clamp(64, MOST_SIDE_OF_CLIP) / 2 * 2;
                 (even(width), even(height))
             }
             (width, height, _) => {
@@ -178,11 +193,15 @@ impl Work {
         (width.min(MOST_SIDE_OF_CLIP), height.min(MOST_SIDE_OF_CLIP))
     }
 
+    pub(super) fn seconds(&self) -> u32 {
+        let asked = [&self.input["seconds"], &self.input["duration"]];
+        let asked = asked.into_iter().find_map(whole);
+        asked.unwrap_or(SECONDS).clamp(1, MOST_SECONDS)
+    }
+
     /// How long a clip is: as many seconds as were asked for, and as many frames a second as can be drawn soon enough.
     fn length(&self, (width, height): (u32, u32)) -> Length {
-        let seconds = [&self.input["seconds"], &self.input["duration"]];
-        let seconds = seconds.into_iter().find_map(whole).unwrap_or(SECONDS);
-        let seconds = seconds.clamp(1, MOST_SECONDS);
+        let seconds = self.seconds();
         let affordable = MOST_PIXELS / (u64::from(width) * u64::from(height) * u64::from(seconds));
         let asked = number(&self.input["fps"]).unwrap_or(FRAME_RATE);
         let frame_rate = u32::try_from(affordable).unwrap_or(asked).min(asked);
@@ -203,24 +222,38 @@ impl Work {
         self.file_of(MediaType::Video).await
     }
 
+    /// A picture of the clip.
+    pub(super) async fn still(&self, format: &str) -> Result<Bytes, ProviderError> {
+        let size = self.size(MediaType::Video);
+        make(&self.order(MediaType::Image, size, format)).await
+    }
+
     async fn file_of(&self, media_type: MediaType) -> Result<Bytes, ProviderError> {
-        let format = match media_type {
-            MediaType::Image => self.input["output_format"].as_str().unwrap_or("png"),
-            MediaType::Video => "mp4",
-            MediaType::Audio => "wav",
-        };
         let size = self.size(media_type);
-        let order = Order {
+        let order = |format| self.order(media_type, size, format);
+        match media_type {
+            MediaType::Image => {
+                let format = self.input["output_format"].as_str();
+                make(&order(format.unwrap_or("png"))).await
+            }
+            MediaType::Video => film(&order("mp4"), self.length(size)).await,
+            MediaType::Audio => make(&order("wav")).await,
+        }
+    }
+
+    fn order<'a>(
+        &'a self,
+        media_type: MediaType,
+        (width, height): (u32, u32),
+        format: &'a str,
+    ) -> Order<'a> {
+        Order {
             media_type,
             prompt: self.prompt().unwrap_or_default(),
-            width: size.0,
-            height: size.1,
+            width,
+            height,
             format,
             seed: self.seed(),
-        };
-        match media_type {
-            MediaType::Video => film(&order, self.length(size)).await,
-            MediaType::Image | MediaType::Audio => make(&order).await,
         }
     }
 }
@@ -233,4 +266,50 @@ fn number(value: &Value) -> Option<u32> {
 fn whole(value: &Value) -> Option<u32> {
     let text = value.as_str().map(|text| text.trim_end_matches('s'));
     number(value).or_else(|| text?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_clip_is_as_large_and_as_long_as_it_is_asked_for_and_has_as_many_frames_as_can_be_drawn() {
+        let works = Works::default();
+        for (input, size, length) in [
+            (json!({}), (1_280, 720), (26, 13)),
+            (
+                json!({ "image_size": { "width": 1_920, "height": 1_080 }, "seconds": "4" }),
+                (1_920, 1_080),
+                (12, 3),
+            ),
+            (
+                json!({ "width": 9_000, "height": 101, "duration": 60 }),
+                (1_920, 100),
+                (120, 10),
+            ),
+            (
+                json!({ "resolution": "480p", "aspect_ratio": "9:16", "duration": "5s" }),
+                (480, 854),
+                (60, 12),
+            ),
+            (
+                json!({ "width": 64, "height": 64, "fps": 30 }),
+                (64, 64),
+                (60, 30),
+            ),
+            (
+                json!({ "width": 64, "height": 64, "fps": 0, "duration": 0 }),
+                (64, 64),
+                (1, 1),
+            ),
+        ] {
+            let work = works.add(None, "video", input.clone());
+            assert_eq!(work.size(MediaType::Video), size, "{input}");
+            let (frames, frame_rate) = length;
+            let expected = Length { frames, frame_rate };
+            assert_eq!(work.length(size), expected, "{input}");
+        }
+    }
 }

@@ -59,7 +59,7 @@ const CRATES: [(&str, &[&str]); 10] = [
     (
         "codec",
         &[
-            "cli", "domain", "entity", "executor", "media", "provider", "rpc",
+            "cli", "domain", "entity", "executor", "media", "provider", "rpc", "stand_in",
         ],
     ),
     ("studio", &["provider"]),

@@ -9,7 +9,8 @@ use atelier::provider::{Place, Preset, Provider};
 use atelier::rpc::proto::{
     CancelJobRequest, CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest,
     FeatureProperties, GenerationInput, Job, JobStatus, LoraWeights, Media, MediaRole, MediaType,
-    OutputSettings, ProviderFallback, TemplateData, TemplateVariable, TemplateVariableType, WatchJobEvent,
+    OutputSettings, ProviderFallback, TemplateData, TemplateVariable, TemplateVariableType,
+    WatchJobEvent,
 };
 use atelier::stand_in::{Call, Fault, Protocol, StandIn, Step};
 use serde_json::{Map, Value, json};
