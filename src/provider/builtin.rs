@@ -154,6 +154,7 @@ fn one_file(bytes: Bytes, seed: u32, metadata: JsonMap) -> Output {
             metadata: JsonMap::new(),
         }],
         metadata,
+        answer: String::new(),
     }
 }
 

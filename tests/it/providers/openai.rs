@@ -242,6 +242,7 @@ on_both_databases! {
             ("empty", vec![answer(200, r#"{"created":1,"data":[]}"#)], "PROVIDER_NO_OUTPUT", 1),
             ("html", vec![answer(200, "<html>welcome</html>")], "PROVIDER_FAILED", 1),
             ("garbage", vec![answer(200, r#"{"data":[{"b64_json":"aGVsbG8="}]}"#)], "PROVIDER_INVALID_OUTPUT", 1),
+            ("no base64", vec![answer(200, r#"{"data":[{"b64_json":"%%%"}]}"#)], "PROVIDER_INVALID_OUTPUT", 1),
             ("null", vec![answer(200, "null")], "PROVIDER_FAILED", 1),
             ("list", vec![answer(200, "[]")], "PROVIDER_FAILED", 1),
             ("empty error", vec![answer(200, &beside(r#""""#))], "", 1),
@@ -270,6 +271,13 @@ on_both_databases! {
             assert_eq!(service.calls().len(), submissions, "{case}");
             let error = ended.job.error.unwrap_or_default();
             assert!(!error.message.contains(KEY) && !error.detail.contains(KEY), "{case}: {error:?}");
+            let said = match case {
+                "nulls" => r#""data":null"#,
+                "empty" => r#""data":[]"#,
+                "no base64" => "%%%",
+                _ => "",
+            };
+            assert!(error.detail.contains(said), "{case}: {error:?}");
             server.stop().await;
         }
     }

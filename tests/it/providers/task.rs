@@ -238,7 +238,7 @@ on_both_databases! {
             ("fal", "result null", vec![on(result, answer(200, "null"))], "PROVIDER_NO_OUTPUT", 1),
             ("fal", "result elsewhere", vec![on(result, elsewhere())], "", 1),
             ("fal", "result huge", vec![on(result, Fault::Huge)], "", 1),
-            ("fal", "huge file", vec![on(file, Fault::Huge)], "PROVIDER_FAILED", 1),
+            ("fal", "huge file", vec![on(file, Fault::Huge)], "PROVIDER_LIMIT_EXCEEDED", 1),
             ("fal", "expired", vec![on(file, answer(410, ""))], "PROVIDER_FAILED", 1),
             ("fal", "file cut", vec![on(file, Fault::Cut)], "", 1),
             ("fal", "endless file", vec![on(file, Fault::Endless)], "PROVIDER_FAILED", 1),
