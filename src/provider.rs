@@ -351,7 +351,10 @@ pub enum ProviderError {
     /// It cannot work for this server, as when a program is missing or the service does not accept its key.
     #[error(transparent)]
     NotReady(#[from] Unready),
-    /// It used more memory or room than it may.
+    /// What it made cannot be read.
+    #[error("{0}")]
+    InvalidOutput(String),
+    /// It used more memory or room than it may, or answers with more bytes.
     #[error("{0}")]
     LimitExceeded(String),
     /// It took longer than the provider's own limit.

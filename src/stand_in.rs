@@ -43,7 +43,7 @@ const MAX_BODY: usize = 256 << 20;
 /// Whose protocol is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 pub enum Protocol {
-    /// Images, videos and speech as OpenAI has them.
+    /// Images, videos and speech as OpenAI has them, and videos as OpenRouter and xAI do.
     #[value(name = "openai")]
     OpenAi,
     /// ComfyUI, and the Comfy API v2.

@@ -123,6 +123,7 @@ impl From<ProviderError> for AttemptError {
                 Reason::ProviderNotReady,
                 &format!("The generator cannot run here: {}.", unready.lack),
             )),
+            ProviderError::InvalidOutput(_) => Self::permanent(invalid_output(detail.clone())),
             ProviderError::LimitExceeded(_) => Self::permanent(failure(
                 Reason::ProviderLimitExceeded,
                 "The generator needed more memory or room than it may use.",
@@ -216,6 +217,7 @@ mod tests {
             lacks(Lack::Credentials),
             lacks(Lack::Credit),
             lacks(Lack::Service),
+            ProviderError::InvalidOutput(said()),
             ProviderError::LimitExceeded(said()),
             ProviderError::TimedOut {
                 limit: Duration::from_secs(1),

@@ -199,7 +199,10 @@ impl<'a> WriteTry<'a> {
     async fn write(mut self, output: &Output) -> Result<Written, AttemptError> {
         if output.files.is_empty() {
             let sentence = "The generator finished without making anything.";
-            let failure = Failure::new(Reason::ProviderNoOutput, sentence);
+            let mut failure = Failure::new(Reason::ProviderNoOutput, sentence);
+            if !output.answer.is_empty() {
+                failure = failure.with_detail(clean::text(&output.answer));
+            }
             return Err(AttemptError::permanent(failure));
         }
         let mut outputs = Vec::with_capacity(output.files.len());

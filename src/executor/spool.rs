@@ -248,6 +248,7 @@ mod tests {
         Output {
             files: vec![file],
             metadata: JsonMap::from_iter([("model".to_owned(), "x".into())]),
+            answer: String::new(),
         }
     }
 

@@ -18,6 +18,8 @@ use super::{
     Unfit,
 };
 
+pub use video::Length;
+
 /// Share of the work that is drawing; the rest is encoding the file.
 const DRAWN: f32 = 0.85;
 /// Texts of a picture's style that a template may offer in its form, as variables of the same name.
@@ -94,16 +96,33 @@ impl Provider for Builtin {
     }
 
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {
-        let task = task.clone();
-        let made = task::spawn_blocking(move || match task.media_type {
-            MediaType::Video => video::make(&task),
-            MediaType::Audio => sound::make(&task),
-            MediaType::Image => make(&task),
-        })
-        .await;
-        made.map_err(|error| ProviderError::Failed(error.to_string()))?
-            .map(Submitted::Done)
+        let made = aside(task, |task| match task.media_type {
+            MediaType::Video => video::make(task),
+            MediaType::Audio => sound::make(task),
+            MediaType::Image => make(task),
+        });
+        made.await.map(Submitted::Done)
     }
+}
+
+impl Builtin {
+    /// A video of exactly this length, whatever the task says of its own.
+    ///
+    /// # Errors
+    /// As those of [`Provider::submit`].
+    pub async fn film(&self, task: &Task, length: Length) -> Result<Output, ProviderError> {
+        aside(task, move |task| video::film(task, length)).await
+    }
+}
+
+/// Works where nothing waits for the thread.
+async fn aside(
+    task: &Task,
+    work: impl FnOnce(&Task) -> Result<Output, ProviderError> + Send + 'static,
+) -> Result<Output, ProviderError> {
+    let task = task.clone();
+    let made = task::spawn_blocking(move || work(&task)).await;
+    made.map_err(|error| ProviderError::Failed(error.to_string()))?
 }
 
 fn make(task: &Task) -> Result<Output, ProviderError> {
@@ -135,6 +154,7 @@ fn one_file(bytes: Bytes, seed: u32, metadata: JsonMap) -> Output {
             metadata: JsonMap::new(),
         }],
         metadata,
+        answer: String::new(),
     }
 }
 

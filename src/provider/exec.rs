@@ -152,6 +152,7 @@ impl Exec {
         let program = program.unwrap_or_default().to_string_lossy();
         Ok(Output {
             files: files.collect(),
+            answer: String::new(),
             metadata: JsonMap::from_iter([("program".to_owned(), program.into())]),
         })
     }

@@ -144,11 +144,7 @@ impl Api {
     /// Gets a file of this kind by a URL that an answer names, which may be relative to the service's own. Only from there it is
     /// asked for with the credentials, and wherever that is.
     pub(super) async fn fetch(&self, url: &str, kind: Kind) -> Result<HeldFile, ProviderError> {
-        match self.fetch_any(&self.resolve(url)?, &[kind]).await {
-            Ok(fetched) => Ok(fetched.file),
-            // The work is done and paid for: it must not be done again for this.
-            Err(error) => Err(ProviderError::Failed(format!("{error} {}", error.detail))),
-        }
+        Ok(self.fetch_any(&self.resolve(url)?, &[kind]).await?.file)
     }
 
     /// The same, of one of these kinds, and what is in the way.

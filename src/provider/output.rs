@@ -19,6 +19,8 @@ pub struct Output {
     pub files: Vec<OutputFile>,
     /// What the service tells of its work, such as the model, for `output_metadata`.
     pub metadata: JsonMap,
+    /// Where there is no file: what the service says instead, for operators.
+    pub answer: String,
 }
 
 /// One file that a provider made. What it is gets found out from its bytes.

@@ -273,7 +273,7 @@ impl Script {
 fn output(files: Vec<OutputFile>) -> Output {
     Output {
         files,
-        metadata: JsonMap::new(),
+        ..Output::default()
     }
 }
 

@@ -128,7 +128,7 @@ impl Service {
                 retry_after: None,
             });
         }
-        Ok(output(&answer.json()?))
+        output(&answer.json()?)
     }
 
     /// Stops the work, and waits for the call to end, so that the next job finds the service free. A service that has not begun
@@ -240,7 +240,7 @@ impl Provider for SdApi {
 }
 
 /// The pictures of an answer. What follows those that were asked for, such as the maps of an extension, is left out.
-fn output(answer: &Map<String, Value>) -> Output {
+fn output(answer: &Map<String, Value>) -> Result<Output, ProviderError> {
     let info = match answer.get("info") {
         Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_default(),
         Some(info) => info.clone(),
@@ -271,5 +271,16 @@ fn output(answer: &Map<String, Value>) -> Output {
         .into_iter()
         .collect();
     super::tell_withheld(&mut metadata, asked - files.len());
-    Output { files, metadata }
+    let mut said = String::new();
+    if files.is_empty() {
+        said = Value::from(answer.clone()).to_string();
+        if images[..asked].iter().any(Value::is_string) {
+            return Err(ProviderError::InvalidOutput(said));
+        }
+    }
+    Ok(Output {
+        files,
+        metadata,
+        answer: said,
+    })
 }

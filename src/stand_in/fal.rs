@@ -1,4 +1,5 @@
-//! fal's queue. It has no status for failure: what went wrong is the result.
+//! fal's queue, and below `/run` what `fal.run` answers at once. The queue has no status for failure: what went wrong is the
+//! result.
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
             axum::routing::put(cancel),
         )
         .route("/{owner}/{app}/requests/{id}", get(result))
+        .route("/run/{*model}", post(run))
         // A model's name has two steps and more.
         .fallback(post(submit))
 }
@@ -42,14 +44,8 @@ async fn submit(
     if let Some(answer) = desk.met_fault(Step::Submit).await {
         return answer;
     }
-    if !headers
-        .get("authorization")
-        .is_some_and(|it| it.as_bytes().starts_with(b"Key "))
-    {
-        return told(
-            StatusCode::UNAUTHORIZED,
-            "Authentication is required to access this application.",
-        );
+    if !is_known(&headers) {
+        return unknown();
     }
     let work = desk
         .works
@@ -63,6 +59,36 @@ async fn submit(
         json!({ "status": "IN_QUEUE", "queue_position": 1 }),
     ))
     .into_response()
+}
+
+/// The result itself, when it is there.
+async fn run(
+    State(desk): State<Arc<Desk>>,
+    Path(model): Path<String>,
+    headers: HeaderMap,
+    Json(input): Json<Value>,
+) -> Response {
+    if let Some(answer) = desk.met_fault(Step::Submit).await {
+        return answer;
+    }
+    if !is_known(&headers) {
+        return unknown();
+    }
+    let work = desk.works.add(None, &model, input);
+    let work = desk.works.finish(&work.id).unwrap_or(work);
+    let (status, answer) = outcome(&desk, &work, &base(&headers)).await;
+    let id = [("x-fal-request-id", work.id)];
+    (status, id, Json(answer)).into_response()
+}
+
+fn is_known(headers: &HeaderMap) -> bool {
+    let key = headers.get("authorization");
+    key.is_some_and(|it| it.as_bytes().starts_with(b"Key "))
+}
+
+fn unknown() -> Response {
+    let words = "Authentication is required to access this application.";
+    told(StatusCode::UNAUTHORIZED, words)
 }
 
 fn webhook_of(uri: &Uri) -> Option<String> {
@@ -166,7 +192,7 @@ async fn outcome(desk: &Desk, work: &Work, base: &str) -> (StatusCode, Value) {
 }
 
 fn output(work: &Work, url: &str) -> Value {
-    let (width, height) = (work.side("width"), work.side("height"));
+    let (width, height) = work.size(work.media_type());
     match work.media_type() {
         MediaType::Image => json!({
             "images": [{ "url": url, "width": width, "height": height, "content_type": "image/png" }],

@@ -1,5 +1,6 @@
-//! OpenAI's images, videos and speech.
+//! OpenAI's images, videos and speech, and the videos of OpenRouter and xAI.
 
+mod dialects;
 mod videos;
 
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::{Multipart, State},
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -16,8 +17,10 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Desk, Step, file,
-    studio::{Edit, Order, edit, make},
+    Desk, Step,
+    fal::base,
+    file,
+    studio::{Edit, Order, edit, make, samples},
 };
 use crate::{domain::MediaType, provider::ProviderError};
 
@@ -29,6 +32,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .route("/v1/images/edits", post(work_over))
         .route("/v1/audio/speech", post(speak))
         .route("/v1/videos", post(videos::create))
+        .route("/v1/videos/generations", post(dialects::generate))
         .route("/v1/videos/{id}", get(videos::get).delete(videos::delete))
         .route("/v1/videos/{id}/content", get(videos::content))
         .route("/v1/moderations", post(moderate))
@@ -64,6 +68,9 @@ async fn moderate(State(desk): State<Arc<Desk>>, body: Bytes) -> Answer {
     Ok(Json(json!({ "id": "modr-1", "model": "stand-in", "results": results })).into_response())
 }
 
+/// The formats of speech that are made here.
+const SPOKEN: [&str; 3] = ["wav", "flac", "pcm"];
+
 /// What is worked from.
 #[derive(Default)]
 struct Brought {
@@ -71,14 +78,14 @@ struct Brought {
     mask: Option<Bytes>,
 }
 
-async fn generate(State(desk): State<Arc<Desk>>, body: Bytes) -> Answer {
+async fn generate(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) -> Answer {
     if let Some(answer) = desk.met_fault(Step::Submit).await {
         return Ok(answer);
     }
-    draw(&desk, &parse(&body)?, None).await
+    draw(&desk, &base(&headers), &parse(&body)?, None).await
 }
 
-async fn work_over(State(desk): State<Arc<Desk>>, form: Multipart) -> Answer {
+async fn work_over(State(desk): State<Arc<Desk>>, headers: HeaderMap, form: Multipart) -> Answer {
     if let Some(answer) = desk.met_fault(Step::Submit).await {
         return Ok(answer);
     }
@@ -87,7 +94,7 @@ async fn work_over(State(desk): State<Arc<Desk>>, form: Multipart) -> Answer {
         let words = "image is required";
         return Err(refusal(StatusCode::BAD_REQUEST, "image", words));
     }
-    draw(&desk, &body, Some(&brought)).await
+    draw(&desk, &base(&headers), &body, Some(&brought)).await
 }
 
 /// What a form says, and the files that it brings.
@@ -114,8 +121,9 @@ async fn read(mut form: Multipart) -> Result<(Value, Brought), Response> {
     Ok((Value::Object(body), brought))
 }
 
-async fn draw(desk: &Desk, body: &Value, brought: Option<&Brought>) -> Answer {
+async fn draw(desk: &Desk, base: &str, body: &Value, brought: Option<&Brought>) -> Answer {
     let prompt = required(body, "prompt")?;
+    check_answer_s_form(body)?;
     let (width, height) = size(body, "1024x1024")?;
     let order = Order {
         media_type: MediaType::Image,
@@ -133,12 +141,26 @@ async fn draw(desk: &Desk, body: &Value, brought: Option<&Brought>) -> Answer {
         let seed = order.seed + variation;
         let picture = paint(&Order { seed, ..order }, brought).await?;
         data.push(match body["response_format"].as_str() {
-            Some("url") => json!({ "url": format!("/v1/files/{}", desk.keep(picture)) }),
+            Some("url") => {
+                let url = format!("{base}/v1/files/{}", desk.keep(picture));
+                json!({ "url": url, "revised_prompt": prompt })
+            }
             _ => json!({ "b64_json": BASE64_STANDARD.encode(picture), "revised_prompt": prompt }),
         });
     }
     let usage = json!({ "total_tokens": 100 });
     Ok(Json(json!({ "created": 1, "data": data, "usage": usage })).into_response())
+}
+
+/// The models that always answer with the picture itself do not know the parameter.
+fn check_answer_s_form(body: &Value) -> Result<(), Response> {
+    let model = body["model"].as_str().unwrap_or_default();
+    if body["response_format"].is_null() || !model.starts_with("gpt-image") {
+        return Ok(());
+    }
+    let name = "response_format";
+    let words = format!("Unknown parameter: '{name}'.");
+    Err(refusal(StatusCode::BAD_REQUEST, name, &words))
 }
 
 /// The picture grows before it is finished.
@@ -190,15 +212,25 @@ async fn speak(State(desk): State<Arc<Desk>>, body: Bytes) -> Answer {
     let body = parse(&body)?;
     let prompt = required(&body, "input")?;
     required(&body, "voice")?;
+    let format = body["response_format"].as_str().unwrap_or("wav");
+    if !SPOKEN.contains(&format) {
+        let words = format!("This stand-in speaks {}, not {format}.", SPOKEN.join(", "));
+        return Err(refusal(StatusCode::BAD_REQUEST, "response_format", &words));
+    }
+    let is_raw = format == "pcm";
     let order = Order {
         media_type: MediaType::Audio,
         prompt,
         width: 0,
         height: 0,
-        format: body["response_format"].as_str().unwrap_or("wav"),
+        format: if is_raw { "wav" } else { format },
         seed: 1,
     };
     let sound = make(&order).await.map_err(failed)?;
+    if is_raw {
+        let samples = samples(&sound).map_err(failed)?;
+        return Ok(([(CONTENT_TYPE, "audio/pcm")], samples).into_response());
+    }
     // As one well-known server labels its sound.
     Ok(([(CONTENT_TYPE, "text/html")], sound).into_response())
 }

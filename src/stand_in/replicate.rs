@@ -20,11 +20,14 @@ use super::{
 };
 use crate::domain::MediaType;
 
+/// Predictions that are listed at most.
+const PAGE: usize = 100;
+
 pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()
         .route("/v1/account", get(account))
         .route("/v1/webhooks/default/secret", get(secret))
-        .route("/v1/predictions", post(of_version))
+        .route("/v1/predictions", get(list).post(of_version))
         .route("/v1/models/{owner}/{name}/predictions", post(of_model))
         .route("/v1/predictions/{id}", get(status))
         .route("/v1/predictions/{id}/cancel", post(cancel))
@@ -44,6 +47,18 @@ async fn secret(headers: HeaderMap) -> Response {
         true => Json(json!({ "key": WEBHOOK_SECRET })).into_response(),
         false => unknown(),
     }
+}
+
+/// The latest, on one page.
+async fn list(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
+    if !is_known(&headers) {
+        return unknown();
+    }
+    let mut results = Vec::new();
+    for work in desk.works.latest(PAGE) {
+        results.push(prediction(&desk, &base(&headers), &work).await);
+    }
+    Json(json!({ "previous": null, "next": null, "results": results })).into_response()
 }
 
 async fn of_version(

@@ -1,8 +1,9 @@
 //! Real media for what a stand-in is asked for.
 
-use std::io::Cursor;
+use std::{io::Cursor, time::Duration};
 
 use bytes::Bytes;
+use codec::{Bounds, Format, Stop, sound};
 use image::{ImageFormat, imageops::FilterType};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -10,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     domain::MediaType,
     provider::{
-        Content, ProgressSender, Provider, ProviderError, Submitted, Task, builtin::Builtin,
+        Content, Output, ProgressSender, Provider, ProviderError, Submitted, Task,
+        builtin::{Builtin, Length},
     },
 };
 
@@ -24,15 +26,41 @@ pub(super) struct Order<'a> {
     pub(super) seed: u32,
 }
 
-/// Makes it.
+/// Seconds of a sound.
+const SOUND_SECONDS: u32 = 2;
+
+/// Makes a picture or a sound.
 pub(super) async fn make(order: &Order<'_>) -> Result<Bytes, ProviderError> {
-    let failed = |error: serde_json::Error| ProviderError::Failed(error.to_string());
+    match Builtin.submit(&task(order)?).await? {
+        Submitted::Done(output) => file(output),
+        Submitted::Accepted { .. } => file(Output::default()),
+    }
+}
+
+/// Makes a clip.
+pub(super) async fn film(order: &Order<'_>, length: Length) -> Result<Bytes, ProviderError> {
+    file(Builtin.film(&task(order)?, length).await?)
+}
+
+/// Samples of one channel without a header, 24,000 a second, as OpenAI speaks them.
+pub(super) fn samples(wav: &[u8]) -> Result<Bytes, ProviderError> {
+    let bounds = Bounds {
+        max_pixels: 0,
+        max_frames: 0,
+        max_length: Duration::from_secs(SOUND_SECONDS.into()) * 2,
+        stop: Stop::default(),
+    };
+    Ok(sound::raw(wav, Format::Wav, 24_000, &bounds)?)
+}
+
+fn task(order: &Order<'_>) -> Result<Task, ProviderError> {
     let input = json!({
         "provider": "builtin", "prompt": order.prompt, "user_prompt": order.prompt, "seed": order.seed,
         "width": order.width, "height": order.height, "aspect_ratio": "", "format": order.format,
-        "duration_seconds": 2,
+        "duration_seconds": SOUND_SECONDS,
     });
-    let task = Task {
+    let failed = |error: serde_json::Error| ProviderError::Failed(error.to_string());
+    Ok(Task {
         job_id: 0,
         attempt: 1,
         media_type: order.media_type,
@@ -43,12 +71,11 @@ pub(super) async fn make(order: &Order<'_>) -> Result<Bytes, ProviderError> {
         answer: None,
         progress: ProgressSender::channel().0,
         cancelled: CancellationToken::new(),
-    };
-    let made = match Builtin.submit(&task).await? {
-        Submitted::Done(output) => output.files.into_iter().next(),
-        Submitted::Accepted { .. } => None,
-    };
-    match made.map(|file| file.content) {
+    })
+}
+
+fn file(made: Output) -> Result<Bytes, ProviderError> {
+    match made.files.into_iter().next().map(|file| file.content) {
         Some(Content::Memory(bytes)) => Ok(bytes),
         _ => Err(ProviderError::Failed("nothing was made".to_owned())),
     }

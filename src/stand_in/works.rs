@@ -1,6 +1,7 @@
 //! What a stand-in works on: waiting when it is asked for first, at work then, done at the third time.
 
 use std::{
+    cmp::Reverse,
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -10,11 +11,26 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::studio::{Order, make};
-use crate::{domain::MediaType, provider::ProviderError};
+use super::studio::{Order, film, make};
+use crate::{
+    domain::{AspectRatio, MediaType},
+    provider::{ProviderError, builtin::Length},
+};
 
 /// At which look it is done.
 const LOOKS: u32 = 3;
+
+/// In pixels, of a picture.
+const MOST_SIDE: u32 = 2_048;
+const MOST_SIDE_OF_CLIP: u32 = 1_920;
+
+/// Of a clip that nobody gives a length.
+const SECONDS: u32 = 2;
+const MOST_SECONDS: u32 = 12;
+const FRAME_RATE: u32 = 24;
+
+/// Most pixels of all the frames of a clip, so that nobody waits for long: a larger one has fewer frames a second.
+const MOST_PIXELS: u64 = 1_920 * 1_080 * 12;
 
 /// All of it, by id.
 #[derive(Default)]
@@ -24,6 +40,8 @@ pub(super) struct Works(Mutex<BTreeMap<String, Work>>);
 #[derive(Clone)]
 pub(super) struct Work {
     pub(super) id: String,
+    /// How many were taken on before.
+    number: usize,
     pub(super) model: String,
     pub(super) input: Value,
     /// How often it was asked for.
@@ -44,7 +62,9 @@ pub(super) enum State {
 impl Works {
     /// Takes it on, as what is to be worked on next.
     pub(super) fn add(&self, id: Option<String>, model: &str, input: Value) -> Work {
+        let mut all = self.all();
         let work = Work {
+            number: all.values().map(|work| work.number + 1).max().unwrap_or(0),
             id: id.unwrap_or_else(|| Uuid::new_v4().to_string()),
             model: model.to_owned(),
             input,
@@ -52,13 +72,21 @@ impl Works {
             cancelled: CancellationToken::new(),
             made: None,
         };
-        self.all().insert(work.id.clone(), work.clone());
+        all.insert(work.id.clone(), work.clone());
         work
     }
 
     /// The work as it is.
     pub(super) fn get(&self, id: &str) -> Option<Work> {
         self.all().get(id).cloned()
+    }
+
+    /// The latest, the newest first.
+    pub(super) fn latest(&self, count: usize) -> Vec<Work> {
+        let mut works: Vec<_> = self.all().values().cloned().collect();
+        works.sort_by_key(|work| Reverse(work.number));
+        works.truncate(count);
+        works
     }
 
     /// The same, which goes on for that.
@@ -133,20 +161,55 @@ impl Work {
         seed.and_then(|seed| u32::try_from(seed).ok()).unwrap_or(1)
     }
 
-    pub(super) fn side(&self, name: &str) -> u32 {
-        self.side_of(self.media_type(), name)
+    /// Width and height of what is made.
+    pub(super) fn size(&self, media_type: MediaType) -> (u32, u32) {
+        let side =
+            |name: &str| number(&self.input["image_size"][name]).or(number(&self.input[name]));
+        match (side("width"), side("height"), media_type) {
+            (None, None, MediaType::Video) => self.size_of_clip(),
+            // As H.264 needs them.
+            (width, height, MediaType::Video) => {
+                let even =
+                    |side: Option<u32>| side.unwrap_or(512).clamp(64, MOST_SIDE_OF_CLIP) / 2 * 2;
+                (even(width), even(height))
+            }
+            (width, height, _) => {
+                let bounded = |side: Option<u32>| side.unwrap_or(512).clamp(64, MOST_SIDE);
+                (bounded(width), bounded(height))
+            }
+        }
     }
 
-    fn side_of(&self, media_type: MediaType, name: &str) -> u32 {
-        let given = [&self.input["image_size"][name], &self.input[name]];
-        let given = given.into_iter().find_map(Value::as_u64).unwrap_or(512);
-        // A clip is small, for it is drawn on a machine of tests.
-        let most = if media_type == MediaType::Video {
-            128
-        } else {
-            2_048
+    /// By the words of those who take no sides.
+    fn size_of_clip(&self) -> (u32, u32) {
+        let short = match self.input["resolution"].as_str() {
+            Some("1080p") => 1_080,
+            Some("480p") => 480,
+            _ => 720,
         };
-        u32::try_from(given).unwrap_or(most).clamp(64, most)
+        let ratio = self.input["aspect_ratio"].as_str().unwrap_or_default();
+        let ratio: Option<AspectRatio> = ratio.parse().ok().or("16:9".parse().ok());
+        let (width, height) = ratio.map_or((1_280, short), |ratio| ratio.size(short));
+        (width.min(MOST_SIDE_OF_CLIP), height.min(MOST_SIDE_OF_CLIP))
+    }
+
+    pub(super) fn seconds(&self) -> u32 {
+        let asked = [&self.input["seconds"], &self.input["duration"]];
+        let asked = asked.into_iter().find_map(whole);
+        asked.unwrap_or(SECONDS).clamp(1, MOST_SECONDS)
+    }
+
+    /// How long a clip is: as many seconds as were asked for, and as many frames a second as can be drawn soon enough.
+    fn length(&self, (width, height): (u32, u32)) -> Length {
+        let seconds = self.seconds();
+        let affordable = MOST_PIXELS / (u64::from(width) * u64::from(height) * u64::from(seconds));
+        let asked = number(&self.input["fps"]).unwrap_or(FRAME_RATE);
+        let frame_rate = u32::try_from(affordable).unwrap_or(asked).min(asked);
+        let frame_rate = frame_rate.clamp(1, 60);
+        Length {
+            frames: seconds * frame_rate,
+            frame_rate,
+        }
     }
 
     /// Makes the file.
@@ -159,20 +222,94 @@ impl Work {
         self.file_of(MediaType::Video).await
     }
 
+    /// A picture of the clip.
+    pub(super) async fn still(&self, format: &str) -> Result<Bytes, ProviderError> {
+        let size = self.size(MediaType::Video);
+        make(&self.order(MediaType::Image, size, format)).await
+    }
+
     async fn file_of(&self, media_type: MediaType) -> Result<Bytes, ProviderError> {
-        let format = match media_type {
-            MediaType::Image => self.input["output_format"].as_str().unwrap_or("png"),
-            MediaType::Video => "mp4",
-            MediaType::Audio => "wav",
-        };
-        make(&Order {
+        let size = self.size(media_type);
+        let order = |format| self.order(media_type, size, format);
+        match media_type {
+            MediaType::Image => {
+                let format = self.input["output_format"].as_str();
+                make(&order(format.unwrap_or("png"))).await
+            }
+            MediaType::Video => film(&order("mp4"), self.length(size)).await,
+            MediaType::Audio => make(&order("wav")).await,
+        }
+    }
+
+    fn order<'a>(
+        &'a self,
+        media_type: MediaType,
+        (width, height): (u32, u32),
+        format: &'a str,
+    ) -> Order<'a> {
+        Order {
             media_type,
             prompt: self.prompt().unwrap_or_default(),
-            width: self.side_of(media_type, "width"),
-            height: self.side_of(media_type, "height"),
+            width,
+            height,
             format,
             seed: self.seed(),
-        })
-        .await
+        }
+    }
+}
+
+fn number(value: &Value) -> Option<u32> {
+    u32::try_from(value.as_u64()?).ok()
+}
+
+/// A number that some write as a text, such as `"5s"`.
+fn whole(value: &Value) -> Option<u32> {
+    let text = value.as_str().map(|text| text.trim_end_matches('s'));
+    number(value).or_else(|| text?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_clip_is_as_large_and_as_long_as_it_is_asked_for_and_has_as_many_frames_as_can_be_drawn() {
+        let works = Works::default();
+        for (input, size, length) in [
+            (json!({}), (1_280, 720), (26, 13)),
+            (
+                json!({ "image_size": { "width": 1_920, "height": 1_080 }, "seconds": "4" }),
+                (1_920, 1_080),
+                (12, 3),
+            ),
+            (
+                json!({ "width": 9_000, "height": 101, "duration": 60 }),
+                (1_920, 100),
+                (120, 10),
+            ),
+            (
+                json!({ "resolution": "480p", "aspect_ratio": "9:16", "duration": "5s" }),
+                (480, 854),
+                (60, 12),
+            ),
+            (
+                json!({ "width": 64, "height": 64, "fps": 30 }),
+                (64, 64),
+                (60, 30),
+            ),
+            (
+                json!({ "width": 64, "height": 64, "fps": 0, "duration": 0 }),
+                (64, 64),
+                (1, 1),
+            ),
+        ] {
+            let work = works.add(None, "video", input.clone());
+            assert_eq!(work.size(MediaType::Video), size, "{input}");
+            let (frames, frame_rate) = length;
+            let expected = Length { frames, frame_rate };
+            assert_eq!(work.length(size), expected, "{input}");
+        }
     }
 }

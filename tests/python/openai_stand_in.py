@@ -3,6 +3,7 @@
 import sys
 import warnings
 from base64 import b64decode
+from urllib.request import urlopen
 
 from openai import BadRequestError, NotFoundError, OpenAI
 
@@ -21,17 +22,35 @@ for event in client.images.generate(
     previews += event.type == "image_generation.partial_image"
 print("stream", previews, event.type, b64decode(event.b64_json)[1:4].decode())
 
+made = client.images.generate(model="dall-e-3", prompt="Xin chào", size="256x256", response_format="url")
+with urlopen(made.data[0].url) as answer:
+    print("link", answer.read(4)[1:4].decode())
+try:
+    client.images.generate(model="gpt-image-2", prompt="Xin chào", size="256x256", response_format="url")
+except BadRequestError as error:
+    print("refused", error.status_code, error.param)
+
 speech = client.audio.speech.create(
     model="stand-in-speech", voice="alloy", input="Hello", response_format="wav"
 )
 print("speech", speech.content[:4].decode())
 
+for form in ("flac", "pcm", "mp3", "opus", "aac"):
+    try:
+        content = client.audio.speech.create(
+            model="stand-in-speech", voice="alloy", input="Hello", response_format=form
+        ).content
+        print("speech", form, content[:4].decode() if form == "flac" else len(content))
+    except BadRequestError as error:
+        print("speech", form, error.status_code, error.param, error.type)
+
 video = client.videos.create_and_poll(
     model="stand-in-video", prompt="Xin chào", size="1280x720", seconds="4", poll_interval_ms=10
 )
 content = client.videos.download_content(video.id).read()
+picture = client.videos.download_content(video.id, variant="thumbnail").read()
 deleted = client.videos.delete(video.id)
-print("video", video.status, video.size, video.seconds, content[4:8].decode(), "deleted", deleted.deleted)
+print("video", video.status, video.size, video.seconds, content[4:8].decode(), picture[8:12].decode(), "deleted", deleted.deleted)
 try:
     client.videos.retrieve(video.id)
 except NotFoundError as error:

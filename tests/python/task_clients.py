@@ -14,7 +14,8 @@ import fal_client.client
 import replicate
 
 fal_url, replicate_url = sys.argv[1:]
-fal_client.client.QUEUE_URL_FORMAT = fal_client.client.RUN_URL_FORMAT = fal_url + "/"
+fal_client.client.QUEUE_URL_FORMAT = fal_url + "/"
+fal_client.client.RUN_URL_FORMAT = fal_url + "/run/"
 
 
 def head(url):
@@ -29,6 +30,10 @@ print("fal", *states, made["seed"], head(made["images"][0]["url"])[1:4].decode()
 
 made = fal_client.subscribe("owner/video", arguments={"prompt": "Xin chào"})
 print("fal", head(made["video"]["url"])[4:8].decode())
+
+made = fal_client.run("owner/painter", arguments={"prompt": "Xin chào", "image_size": {"width": 320, "height": 180}})
+picture = made["images"][0]
+print("fal", "at once", picture["width"], picture["height"], head(picture["url"])[1:4].decode())
 
 handler = fal_client.submit("owner/painter", arguments={"prompt": "Xin chào"})
 fal_client.cancel("owner/painter", handler.request_id)
@@ -62,3 +67,6 @@ prediction = client.models.predictions.create("owner/painter", input={"seed": 1}
 while prediction.status not in ("succeeded", "failed", "canceled"):
     prediction.reload()
 print("replicate", prediction.status, prediction.error)
+
+page = client.predictions.list()
+print("replicate", "listed", len(page.results), page.results[0].id == prediction.id, page.next)

@@ -106,6 +106,7 @@ impl OutputFolder {
         Ok(Output {
             files,
             metadata: self.note.metadata.clone(),
+            answer: String::new(),
         })
     }
 

@@ -22,41 +22,61 @@ const DEFAULT_FRAME_RATE: u32 = 30;
 /// A GIF's delays are whole hundredths of a second, and its size grows with every frame.
 const MOST_GIF_FRAME_RATE: u32 = 20;
 
+/// How long a video is: so many frames, of which this many are shown in a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Length {
+    /// All of them.
+    pub frames: u32,
+    /// 1 to 120.
+    pub frame_rate: u32,
+}
+
 /// Makes the video that a task asks for: MP4 unless its format is another, 6 seconds and 30 frames a second unless it says
-/// otherwise. The sides of an MP4 are made even, as H.264 needs them.
+/// otherwise.
 pub(super) fn make(task: &Task) -> Result<Output, ProviderError> {
     let input = &task.input;
-    let format = match input.format.as_deref() {
-        None => Format::Mp4,
-        Some(name) => name
-            .parse()
-            .map_err(|()| ProviderError::InvalidInput(format!("no video format: {name}")))?,
-    };
     let seconds = input.duration_seconds.unwrap_or(DEFAULT_SECONDS);
     if !(1..=MOST_SECONDS).contains(&seconds) {
         return Err(ProviderError::InvalidInput(format!(
             "A video lasts 1 to {MOST_SECONDS} seconds, not {seconds}."
         )));
     }
+    let format = format(task)?;
+    let mut frame_rate = input.frame_rate.unwrap_or(DEFAULT_FRAME_RATE);
+    if format != Format::Mp4 {
+        frame_rate = frame_rate.min(MOST_GIF_FRAME_RATE);
+    }
+    let frames = seconds * frame_rate;
+    film(task, Length { frames, frame_rate })
+}
+
+fn format(task: &Task) -> Result<Format, ProviderError> {
+    let Some(name) = task.input.format.as_deref() else {
+        return Ok(Format::Mp4);
+    };
+    name.parse()
+        .map_err(|()| ProviderError::InvalidInput(format!("no video format: {name}")))
+}
+
+/// The same, of this length. The sides of an MP4 are made even, as H.264 needs them.
+pub(super) fn film(task: &Task, length: Length) -> Result<Output, ProviderError> {
+    let (input, format) = (&task.input, format(task)?);
+    let Length { frames, frame_rate } = length;
     let mut brief = brief(input);
-    let mut rate = input.frame_rate.unwrap_or(DEFAULT_FRAME_RATE);
-    match format {
-        Format::Mp4 => {
-            brief.width = brief.width.next_multiple_of(2);
-            brief.height = brief.height.next_multiple_of(2);
-        }
-        _ => rate = rate.min(MOST_GIF_FRAME_RATE),
+    if format == Format::Mp4 {
+        brief.width = brief.width.next_multiple_of(2);
+        brief.height = brief.height.next_multiple_of(2);
     }
     // Before anything is drawn: what the format does not take is the input's fault.
-    let mut writer = video::writer(format, (brief.width, brief.height), rate)
+    let mut writer = video::writer(format, (brief.width, brief.height), frame_rate)
         .map_err(|error| ProviderError::InvalidInput(error.to_string()))?;
-    let mut animation = Animation::new(&brief, seconds as f32, &mut |share| {
+    let rate = frame_rate as f32;
+    let mut animation = Animation::new(&brief, frames as f32 / rate, &mut |share| {
         report(task, share * DRAWN, "drawing", None)
     })?;
-    let frames = seconds * rate;
-    let between_previews = frames.div_ceil(PREVIEWS);
+    let between_previews = frames.div_ceil(PREVIEWS).max(1);
     for number in 0..frames {
-        let frame = animation.frame(number as f32 / rate as f32);
+        let frame = animation.frame(number as f32 / rate);
         let share = DRAWN + (1.0 - DRAWN) * number as f32 / frames as f32;
         let is_shown = number % between_previews == 0;
         if !report(
@@ -70,7 +90,7 @@ pub(super) fn make(task: &Task) -> Result<Output, ProviderError> {
         writer.push(frame)?;
     }
     let content = writer.finish()?;
-    let metadata = told(&input.prompt, frames, rate);
+    let metadata = told(&input.prompt, frames, frame_rate);
     Ok(one_file(content, input.seed, metadata))
 }
 

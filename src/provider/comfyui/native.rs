@@ -234,7 +234,7 @@ impl ComfyUi {
         }
         let files = outputs::of_history(&entry["outputs"]);
         let metadata = outputs::times(&entry["status"]["messages"]);
-        outputs::fetch(api, task.media_type, files, metadata).await
+        outputs::fetch(api, task.media_type, files, metadata, &entry["outputs"]).await
     }
 }
 

@@ -93,12 +93,13 @@ pub(super) fn times(messages: &Value) -> JsonMap {
     took.into_iter().collect()
 }
 
-/// Gets the files of this type. The run is paid for: what is away now is asked for again, and the run is not repeated.
+/// Gets the files of this type, of all that the server told. The run is paid for: what is away now is asked for again, and the run is not repeated.
 pub(super) async fn fetch(
     api: &Api,
     media_type: MediaType,
     made: Vec<Made>,
     metadata: JsonMap,
+    told: &Value,
 ) -> Result<Polled, ProviderError> {
     let mut files = Vec::new();
     for Made { url, metadata } in made {
@@ -112,10 +113,7 @@ pub(super) async fn fetch(
                     retry_after: None,
                 });
             }
-            Err(error) => {
-                let detail = format!("{error} {}", error.detail);
-                return Ok(Polled::Failed(ProviderError::Failed(detail)));
-            }
+            Err(error) => return Ok(Polled::Failed(error.into())),
         };
         if MediaType::from(fetched.format.kind()) == media_type {
             files.push(OutputFile {
@@ -125,7 +123,15 @@ pub(super) async fn fetch(
             });
         }
     }
-    Ok(Polled::Done(Output { files, metadata }))
+    let answer = match files.is_empty() {
+        true => told.to_string(),
+        false => String::new(),
+    };
+    Ok(Polled::Done(Output {
+        files,
+        metadata,
+        answer,
+    }))
 }
 
 /// What an error of a node means.

@@ -107,8 +107,9 @@ impl ComfyUi {
                 let told = ["metrics", "outputs_reused"].into_iter();
                 let told = told.filter_map(|key| job.remove_entry(key));
                 let told = told.filter(|(_, value)| !value.is_null()).collect();
-                let files = outputs::of_job(job.get("outputs").unwrap_or(&Value::Null));
-                return outputs::fetch(api, task.media_type, files, told).await;
+                let outputs = job.get("outputs").unwrap_or(&Value::Null);
+                let files = outputs::of_job(outputs);
+                return outputs::fetch(api, task.media_type, files, told, outputs).await;
             }
             "failed" => {
                 let error = job.get("error").unwrap_or(&Value::Null);

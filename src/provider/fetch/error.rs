@@ -5,7 +5,7 @@ use std::{error::Error, io::ErrorKind};
 use reqwest::StatusCode;
 use url::Url;
 
-use crate::domain::with_causes;
+use crate::{domain::with_causes, provider::ProviderError};
 
 use super::{MAX_REDIRECTS, guard::NonePermitted};
 
@@ -105,6 +105,17 @@ impl FetchError {
         Self {
             detail: with_causes(&error),
             ..Self::new(url, why)
+        }
+    }
+}
+
+/// What it means for work that is done and paid for, which must not be done again for a file that will not come.
+impl From<FetchError> for ProviderError {
+    fn from(error: FetchError) -> Self {
+        let detail = format!("{error} {}", error.detail);
+        match error.why {
+            Unfetched::TooLarge(_) => Self::LimitExceeded(detail),
+            _ => Self::Failed(detail),
         }
     }
 }

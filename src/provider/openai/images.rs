@@ -18,6 +18,16 @@ use crate::{
 /// What is told of progress with the first preview; the others share the rest.
 const FIRST_PREVIEW: f64 = 0.2;
 
+/// What an answer tells of its pictures, for `output_metadata`.
+const TOLD: [&str; 6] = [
+    "model",
+    "usage",
+    "size",
+    "quality",
+    "background",
+    "output_format",
+];
+
 impl OpenAi {
     pub(super) async fn draw(&self, task: &Task) -> Result<Output, ProviderError> {
         let mut body = self.body(&task.input, self.config.image_model.as_ref());
@@ -93,46 +103,49 @@ impl OpenAi {
     }
 
     /// The pictures of an answer: in `data`, or, at the end of a stream, in the answer itself.
-    async fn pictures(&self, mut answer: Body) -> Result<Output, ProviderError> {
-        let items = match answer.remove("data") {
-            Some(Value::Array(items)) => items,
-            None | Some(Value::Null) if answer.contains_key("b64_json") => {
-                vec![Value::Object(answer.clone())]
-            }
+    async fn pictures(&self, answer: Body) -> Result<Output, ProviderError> {
+        let whole = Value::Object(answer);
+        let items: Vec<_> = match &whole["data"] {
+            Value::Array(items) => items.iter().collect(),
+            Value::Null if whole.get("b64_json").is_some() => vec![&whole],
             _ => Vec::new(),
         };
         let (mut files, mut refusal) = (Vec::new(), None);
-        let count = items.len();
-        for item in items {
+        for item in &items {
             // Some services write why there is no picture in its place.
             if let Some(error) = item.get("error").filter(|it| !says_nothing(it)) {
                 refusal = Some(Words::of(error.to_string().as_bytes()).without_status());
-            } else if let Value::Object(item) = item {
-                files.extend(self.picture(item).await?);
+                continue;
+            }
+            match self.picture(item).await {
+                Err(garbled @ ProviderError::InvalidOutput(_)) => refusal = Some(garbled),
+                picture => files.extend(picture?),
             }
         }
         if let Some(refusal) = refusal.filter(|_| files.is_empty()) {
             return Err(refusal);
         }
-        let withheld = count - files.len();
-        let told = [
-            "model",
-            "usage",
-            "size",
-            "quality",
-            "background",
-            "output_format",
-        ];
-        let told = told.into_iter().filter_map(|key| answer.remove_entry(key));
-        let told = told.filter(|(_, value)| !value.is_null());
+        let told = TOLD.map(|key| (key.to_owned(), whole[key].clone()));
+        let told = told.into_iter().filter(|(_, value)| !value.is_null());
         let mut metadata = told.collect();
-        tell_withheld(&mut metadata, withheld);
-        Ok(Output { files, metadata })
+        tell_withheld(&mut metadata, items.len() - files.len());
+        let answer = match files.is_empty() {
+            true => self.shown(&whole)?,
+            false => String::new(),
+        };
+        Ok(Output {
+            files,
+            metadata,
+            answer,
+        })
     }
 
-    async fn picture(&self, item: Body) -> Result<Option<OutputFile>, ProviderError> {
-        let content = match (in_base64(&item), item.get("url").and_then(Value::as_str)) {
-            (Some(bytes), _) => Content::Memory(bytes),
+    async fn picture(&self, item: &Value) -> Result<Option<OutputFile>, ProviderError> {
+        let content = match (item["b64_json"].as_str(), item["url"].as_str()) {
+            (Some(text), _) => {
+                let garbled = || Err(ProviderError::InvalidOutput(self.shown(item)?));
+                Content::Memory(decoded(text).map_or_else(garbled, Ok)?)
+            }
             (None, Some(url)) => Content::File(self.api()?.fetch(url, Kind::Image).await?),
             (None, None) => return Ok(None),
         };
@@ -142,6 +155,12 @@ impl OpenAi {
             content,
             metadata.into_iter().collect::<JsonMap>(),
         )))
+    }
+
+    /// What the service said, for operators.
+    fn shown(&self, told: &Value) -> Result<String, ProviderError> {
+        let told = self.api()?.without_secrets(told.to_string().into());
+        Ok(String::from_utf8_lossy(&told).into_owned())
     }
 }
 

@@ -40,7 +40,7 @@ impl OpenAi {
         };
         Ok(Output {
             files,
-            metadata: JsonMap::new(),
+            ..Output::default()
         })
     }
 }

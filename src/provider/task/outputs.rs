@@ -18,6 +18,8 @@ use crate::{
 enum Found {
     Link(String),
     Bytes(Bytes),
+    /// What should be base64 and is not.
+    Garbled,
 }
 
 impl Engine {
@@ -84,8 +86,10 @@ impl Engine {
             .all(answer)
             .into_iter()
             .filter_map(Value::as_str);
-        found.extend(base64.filter_map(decoded).map(Found::Bytes));
+        found.extend(base64.map(in_base64));
         let filtered = filter(&mut found, result, answer);
+        let is_garbled = found.iter().any(|it| matches!(it, Found::Garbled));
+        found.retain(|it| !matches!(it, Found::Garbled));
         if found.is_empty() {
             let words = || trouble::words(&definition.errors, answer);
             if filtered > 0 {
@@ -94,10 +98,15 @@ impl Engine {
             if let Some(error) = trouble::of_task(&definition.errors, answer, None) {
                 return Ok(Polled::Failed(error));
             }
+            if is_garbled {
+                let detail = format!("no base64: {answer}");
+                return Ok(Polled::Failed(ProviderError::InvalidOutput(detail)));
+            }
         }
         let mut contents = Vec::new();
         for found in found {
             contents.push(match found {
+                Found::Garbled => continue,
                 Found::Bytes(bytes) => Content::Memory(bytes),
                 Found::Link(link) => match self.file(task, self.api()?.resolve(&link)?).await? {
                     Ok(content) => content,
@@ -118,14 +127,13 @@ impl Engine {
         match api.fetch_any(&url, &[task.media_type.into()]).await {
             Ok(fetched) => Ok(Ok(Content::File(fetched.file))),
             Err(error) => {
-                let detail = format!("an output cannot be had: {error} {}", error.detail);
-                match error.why.is_passing() {
-                    true => Err(ProviderError::Transient {
-                        detail,
-                        retry_after: None,
-                    }),
-                    false => Ok(Err(ProviderError::Failed(detail))),
+                if !error.why.is_passing() {
+                    return Ok(Err(error.into()));
                 }
+                Err(ProviderError::Transient {
+                    detail: format!("an output cannot be had: {error} {}", error.detail),
+                    retry_after: None,
+                })
             }
         }
     }
@@ -145,6 +153,10 @@ impl Engine {
             metadata.insert("filtered".to_owned(), json!(filtered));
         }
         let seed = metadata.get("seed").and_then(Value::as_u64);
+        let said = match contents.is_empty() {
+            true => answer.to_string(),
+            false => String::new(),
+        };
         let files = contents.into_iter().map(|content| OutputFile {
             content,
             seed: seed.and_then(|seed| u32::try_from(seed).ok()),
@@ -153,6 +165,7 @@ impl Engine {
         Output {
             files: files.collect(),
             metadata,
+            answer: said,
         }
     }
 }
@@ -161,7 +174,7 @@ impl Engine {
 fn collect(value: &Value, found: &mut Vec<Found>) {
     match value {
         Value::String(text) if text.starts_with("data:") => {
-            found.extend(decoded(text).map(Found::Bytes));
+            found.push(in_base64(text));
         }
         Value::String(text)
             if ["https://", "http://", "/"]
@@ -174,6 +187,10 @@ fn collect(value: &Value, found: &mut Vec<Found>) {
         Value::Object(items) => items.values().for_each(|item| collect(item, found)),
         _ => {}
     }
+}
+
+fn in_base64(text: &str) -> Found {
+    decoded(text).map_or(Found::Garbled, Found::Bytes)
 }
 
 /// The bytes of base64, which may be a `data:` URL.

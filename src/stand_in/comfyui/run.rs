@@ -6,15 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::{
     queue::{Engine, Prompt, place},
-    workflow::{class, order, signature, source, upstream},
+    workflow::{Nodes, class, order, signature, source, upstream},
 };
 use crate::{
     domain::MediaType,
-    stand_in::studio::{Order, make},
+    provider::{ProviderError, builtin::Length},
+    stand_in::studio::{Order, film, make},
 };
 
 /// How long a step of a sampler takes.
@@ -22,6 +24,9 @@ const STEP: Duration = Duration::from_millis(10);
 
 /// Sides of a preview.
 const PREVIEW_SIDE: u32 = 64;
+
+/// The nodes that tell a size.
+const LATENTS: [&str; 2] = ["EmptyLatentImage", "EmptyHunyuanLatentVideo"];
 
 /// Why a run ends before its time.
 enum Cut {
@@ -232,12 +237,9 @@ impl Engine {
         let sampler = upstream(nodes, id, "KSampler").unwrap_or(&Value::Null);
         let words =
             source(sampler, "positive").and_then(|id| upstream(nodes, id, "CLIPTextEncode"));
-        let latent = upstream(nodes, id, "EmptyLatentImage").unwrap_or(&Value::Null);
-        let side = |side: &str| {
-            latent["inputs"][side]
-                .as_u64()
-                .and_then(|it| u32::try_from(it).ok())
-        };
+        let latent = latent(nodes, id);
+        // A latent has a place for each eight pixels.
+        let side = |side: &str| number(&latent["inputs"][side]).map(|it| it / 8 * 8);
         Order {
             media_type,
             prompt: words
@@ -263,9 +265,16 @@ impl Engine {
             _ => ("images", MediaType::Image),
         };
         let order = self.order(prompt, id, media_type);
-        let file = make(&order).await.map_err(|error| Cut::Failed {
+        let made = match media_type {
+            MediaType::Video => shoot(&order, length(&prompt.nodes, id)).await,
+            MediaType::Image | MediaType::Audio => make(&order).await,
+        };
+        let file = made.map_err(|error| Cut::Failed {
             node: id.to_owned(),
-            kind: "RuntimeError",
+            kind: match error {
+                ProviderError::LimitExceeded(_) => "torch.OutOfMemoryError",
+                _ => "RuntimeError",
+            },
             message: error.to_string(),
         })?;
         let mut state = self.state();
@@ -303,6 +312,44 @@ impl Engine {
         self.state().say(client, event, &data);
         json!([event, data])
     }
+}
+
+/// Most pixels of all the frames of a clip: more is drawn for too long.
+const MOST_PIXELS: u64 = 1_920 * 1_080 * 125;
+
+/// Makes a clip, if there is memory for it.
+async fn shoot(order: &Order<'_>, length: Length) -> Result<Bytes, ProviderError> {
+    let pixels = u64::from(order.width) * u64::from(order.height) * u64::from(length.frames);
+    if pixels > MOST_PIXELS {
+        let words = format!("out of memory: {pixels} pixels, and there is room for {MOST_PIXELS}");
+        return Err(ProviderError::LimitExceeded(words));
+    }
+    film(order, length).await
+}
+
+/// What the work begins with.
+fn latent<'a>(nodes: &'a Nodes, id: &str) -> &'a Value {
+    let found = LATENTS.iter().find_map(|of| upstream(nodes, id, of));
+    found.unwrap_or(&Value::Null)
+}
+
+/// How long a clip is: a batch of pictures is one, too, and of a video each step of the latent but the first stands for four
+/// frames.
+fn length(nodes: &Nodes, id: &str) -> Length {
+    let latent = &latent(nodes, id)["inputs"];
+    let frames = match number(&latent["length"]) {
+        Some(length) => (length.max(1) - 1) / 4 * 4 + 1,
+        None => number(&latent["batch_size"]).unwrap_or(1),
+    };
+    let fps = upstream(nodes, id, "CreateVideo").and_then(|it| it["inputs"]["fps"].as_f64());
+    Length {
+        frames,
+        frame_rate: fps.unwrap_or(30.0).round() as u32,
+    }
+}
+
+fn number(value: &Value) -> Option<u32> {
+    u32::try_from(value.as_u64()?).ok()
 }
 
 /// In milliseconds, but not since 1970.

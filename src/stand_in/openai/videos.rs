@@ -4,29 +4,45 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{FromRequest, Multipart, Path, Request, State},
-    http::{StatusCode, header::CONTENT_TYPE},
+    extract::{FromRequest, Multipart, Path, Query, Request, State},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Answer, failed, parse, read, refusal, required, size};
-use crate::stand_in::{
-    Desk, Step,
-    works::{State as At, Work},
+use super::{
+    Answer, base,
+    dialects::{self, Dialect},
+    failed, parse, read, refusal, required, size,
+};
+use crate::{
+    domain::MediaType,
+    provider::ProviderError,
+    stand_in::{
+        Desk, Step,
+        works::{State as At, Work},
+    },
 };
 
 /// The size of a clip that names none.
 const SIZE: &str = "720x1280";
 
-pub(super) async fn create(State(desk): State<Arc<Desk>>, request: Request) -> Answer {
+pub(super) async fn create(
+    State(desk): State<Arc<Desk>>,
+    headers: HeaderMap,
+    request: Request,
+) -> Answer {
     if let Some(answer) = desk.met_fault(Step::Submit).await {
         return Ok(answer);
     }
     let body = body_of(request).await?;
     let prompt = required(&body, "prompt")?;
+    if Dialect::is_openrouter_s(&body) {
+        return Ok(dialects::begin(&desk, &headers, body, Dialect::OpenRouter));
+    }
     let (width, height) = size(&body, SIZE)?;
     let seconds = match &body["seconds"] {
         Value::Number(seconds) => seconds.to_string(),
@@ -53,12 +69,20 @@ async fn body_of(request: Request) -> Result<Value, Response> {
     parse(&body.map_err(|error| unread(&error.body_text()))?)
 }
 
-pub(super) async fn get(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Response {
+pub(super) async fn get(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     if let Some(answer) = desk.met_fault(Step::Poll).await {
         return answer;
     }
     match desk.works.look(&id) {
-        Some(work) => Json(told(&work)).into_response(),
+        Some(work) => Json(match Dialect::of(&work) {
+            Some(dialect) => dialect.told(&work, &base(&headers)),
+            None => told(&work),
+        })
+        .into_response(),
         None => unknown(),
     }
 }
@@ -70,15 +94,25 @@ fn told(work: &Work) -> Value {
         At::Done => ("completed", 100),
         At::Cancelled => ("failed", 0),
     };
-    let size = format!("{}x{}", work.input["width"], work.input["height"]);
+    let (width, height) = work.size(MediaType::Video);
+    let size = format!("{width}x{height}");
     json!({
         "id": work.id, "object": "video", "model": work.model, "status": status, "progress": progress, "created_at": 1,
         "completed_at": (status == "completed").then_some(2), "expires_at": null, "error": null,
-        "prompt": work.prompt(), "seconds": work.input["seconds"], "size": size, "remixed_from_video_id": null,
+        "prompt": work.prompt(), "seconds": work.seconds().to_string(), "size": size, "remixed_from_video_id": null,
     })
 }
 
-pub(super) async fn content(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Answer {
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    variant: Option<String>,
+}
+
+pub(super) async fn content(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Answer {
     if let Some(answer) = desk.met_fault(Step::Result).await {
         return Ok(answer);
     }
@@ -87,15 +121,30 @@ pub(super) async fn content(State(desk): State<Arc<Desk>>, Path(id): Path<String
         let words = "Video is not ready yet, use GET /v1/videos/{video_id} to check status.";
         return Err(refusal(StatusCode::BAD_REQUEST, "", words));
     }
-    let clip = match work.made.and_then(|number| desk.file(number)) {
-        Some(clip) => clip,
-        None => {
-            let clip = work.clip().await.map_err(failed)?;
-            desk.works.made(&id, desk.keep(clip.clone()));
-            clip
+    match wanted.variant.as_deref() {
+        None | Some("video") => {
+            let clip = clip(&desk, &work).await.map_err(failed)?;
+            Ok(([(CONTENT_TYPE, "video/mp4")], clip).into_response())
         }
-    };
-    Ok(([(CONTENT_TYPE, "video/mp4")], clip).into_response())
+        Some("thumbnail") => {
+            let still = work.still("webp").await.map_err(failed)?;
+            Ok(([(CONTENT_TYPE, "image/webp")], still).into_response())
+        }
+        Some(other) => {
+            let words = format!("This stand-in has video and thumbnail, not {other}.");
+            Err(refusal(StatusCode::BAD_REQUEST, "variant", &words))
+        }
+    }
+}
+
+/// The same at each call.
+async fn clip(desk: &Desk, work: &Work) -> Result<Bytes, ProviderError> {
+    if let Some(clip) = work.made.and_then(|number| desk.file(number)) {
+        return Ok(clip);
+    }
+    let clip = work.clip().await?;
+    desk.works.made(&work.id, desk.keep(clip.clone()));
+    Ok(clip)
 }
 
 /// What is deleted while it is worked on is stopped.

@@ -61,7 +61,7 @@ const CRATES: [(&str, &[&str]); 11] = [
     (
         "codec",
         &[
-            "cli", "domain", "entity", "executor", "media", "provider", "rpc",
+            "cli", "domain", "entity", "executor", "media", "provider", "rpc", "stand_in",
         ],
     ),
     ("studio", &["provider"]),

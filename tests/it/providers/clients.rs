@@ -11,8 +11,16 @@ async fn the_client_of_openai_is_served() {
     let expected = [
         "images PNG PNG",
         "stream 2 image_generation.completed PNG",
+        "link PNG",
+        "refused 400 response_format",
         "speech RIFF",
-        "video completed 1280x720 4 ftyp deleted True",
+        "speech flac fLaC",
+        // Two seconds of 24,000 samples.
+        "speech pcm 96000",
+        "speech mp3 400 response_format invalid_request_error",
+        "speech opus 400 response_format invalid_request_error",
+        "speech aac 400 response_format invalid_request_error",
+        "video completed 1280x720 4 ftyp WEBP deleted True",
         "video gone 404",
         "models stand-in-image stand-in-speech stand-in-video",
         "refused 400 prompt",

@@ -9,7 +9,8 @@ use atelier::provider::{Place, Preset, Provider};
 use atelier::rpc::proto::{
     CancelJobRequest, CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest,
     FeatureProperties, GenerationInput, Job, JobStatus, LoraWeights, Media, MediaRole, MediaType,
-    ProviderFallback, TemplateData, TemplateVariable, TemplateVariableType, WatchJobEvent,
+    OutputSettings, ProviderFallback, TemplateData, TemplateVariable, TemplateVariableType,
+    WatchJobEvent,
 };
 use atelier::stand_in::{Call, Fault, Protocol, StandIn, Step};
 use serde_json::{Map, Value, json};
@@ -275,6 +276,53 @@ on_both_databases! {
             }
             server.stop().await;
         }
+    }
+
+    async fn a_video_is_as_long_and_as_large_as_its_workflow_says_and_its_workflow_as_the_request_says(db: TestDatabase) {
+        let starters: toml::Table = include_str!("../../../catalogue/starters.toml").parse().unwrap();
+        let properties = serde_json::to_value(&starters["comfyui"]["video"]["properties"]).unwrap();
+        for spoken in [Spoken::Native, Spoken::V2] {
+            let service = Service::start(spoken, Vec::new()).await;
+            let server = service.server(&db, &[]).await;
+            let mut named = feature(MediaType::Video, properties["settings"].clone());
+            let own = named.properties.get_or_insert_default();
+            own.frame_rate = i32::try_from(properties["frame_rate"].as_i64().unwrap()).unwrap();
+            let feature = server.add_feature(named).await.id;
+            // A latent has no place for less than eight pixels, nor for less than four frames.
+            for (seconds, size, frames, made) in [
+                (Some(1), (128, 72), 17, (128, 72)),
+                (Some(3), (150, 90), 49, (144, 88)),
+                (None, (128, 128), 33, (128, 128)),
+            ] {
+                let output = OutputSettings {
+                    duration_seconds: seconds, width: Some(size.0), height: Some(size.1), ..Default::default()
+                };
+                let input = GenerationInput { output: Some(output), ..Default::default() };
+                let ended = server.made(CreateRequestRequest { input: Some(input), ..request_for(feature) }).await;
+                let told = ended.job.output_metadata.clone().unwrap_or_default();
+                assert!(!told.fields.contains_key("ignored_inputs"), "{told:?}");
+                let nodes = service.workflows().pop().unwrap();
+                assert_eq!(nodes["5"]["inputs"]["length"], json!(frames), "{spoken:?}");
+                let video = original(&server, ended.job.id).await;
+                assert_eq!((video.width, video.height), made, "{spoken:?}");
+                assert_eq!(video.frame_rate, 16.0, "{spoken:?}");
+                let length = f64::from(frames) / 16.0 * 1_000.0;
+                assert!((video.duration_ms() as f64 - length).abs() <= 1.0, "{spoken:?}: {video:?}");
+            }
+            server.stop().await;
+        }
+    }
+
+    async fn a_video_that_is_too_large_for_the_server_s_memory_fails_with_that_reason(db: TestDatabase) {
+        let service = Service::start(Spoken::Native, Vec::new()).await;
+        let server = service.server(&db, &[]).await;
+        let settings = json!({
+            "workflow": "text-to-video.json", "length": 10_001,
+            "bindings": { "prompt": "6.inputs.text", "settings.length": "5.inputs.length" },
+        });
+        let feature = server.add_feature(feature(MediaType::Video, settings)).await.id;
+        let job = server.create(request_for(feature)).await.1.remove(0);
+        assert_eq!(server.ended(job.id).await.code(), "PROVIDER_LIMIT_EXCEEDED");
     }
 
     async fn a_picture_of_the_request_gets_into_the_workflow_or_is_refused(db: TestDatabase) {

@@ -8,7 +8,7 @@ use atelier::provider::openai::OpenAi;
 use atelier::provider::{Provider, Submitted};
 use atelier::rpc::proto::{
     CancelJobRequest, CreateFeatureRequest, CreateRequestRequest, FeatureProperties,
-    GenerationInput, JobStatus, MediaRole, MediaType,
+    GenerationInput, JobStatus, MediaRole, MediaType, OutputSettings,
 };
 use atelier::stand_in::{Fault, Protocol, StandIn, Step};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -215,7 +215,11 @@ on_both_databases! {
         let properties = whispered.properties.as_mut().unwrap();
         properties.settings = Some(structure(&json!({ "instructions": "Whisper." })));
         properties.formats = vec!["ogg".to_owned()];
-        make(&server, whispered, GenerationInput::default()).await;
+        let ended = make(&server, whispered, GenerationInput::default()).await;
+        // The stand-in has no such sound, and says so once and for all.
+        assert_eq!(ended.code(), "PROVIDER_REJECTED_INPUT");
+        assert!(ended.job.error.unwrap().detail.contains("speaks wav, flac, pcm, not opus"));
+        assert_eq!(service.calls().len(), 2);
         let body = &service.calls()[1].body;
         assert_eq!(body["instructions"], json!("Draw in ink.\n\nWhisper."));
         assert_eq!(body["response_format"], json!("opus"));
@@ -238,6 +242,7 @@ on_both_databases! {
             ("empty", vec![answer(200, r#"{"created":1,"data":[]}"#)], "PROVIDER_NO_OUTPUT", 1),
             ("html", vec![answer(200, "<html>welcome</html>")], "PROVIDER_FAILED", 1),
             ("garbage", vec![answer(200, r#"{"data":[{"b64_json":"aGVsbG8="}]}"#)], "PROVIDER_INVALID_OUTPUT", 1),
+            ("no base64", vec![answer(200, r#"{"data":[{"b64_json":"%%%"}]}"#)], "PROVIDER_INVALID_OUTPUT", 1),
             ("null", vec![answer(200, "null")], "PROVIDER_FAILED", 1),
             ("list", vec![answer(200, "[]")], "PROVIDER_FAILED", 1),
             ("empty error", vec![answer(200, &beside(r#""""#))], "", 1),
@@ -266,6 +271,13 @@ on_both_databases! {
             assert_eq!(service.calls().len(), submissions, "{case}");
             let error = ended.job.error.unwrap_or_default();
             assert!(!error.message.contains(KEY) && !error.detail.contains(KEY), "{case}: {error:?}");
+            let said = match case {
+                "nulls" => r#""data":null"#,
+                "empty" => r#""data":[]"#,
+                "no base64" => "%%%",
+                _ => "",
+            };
+            assert!(error.detail.contains(said), "{case}: {error:?}");
             server.stop().await;
         }
     }
@@ -294,6 +306,40 @@ on_both_databases! {
         assert_eq!(made.len(), 1, "{calls:?}");
         assert_eq!((made[0].path.as_str(), &made[0].body["model"]), ("/v1/videos", &json!("filmer-1")));
         assert!(calls.last().unwrap().path.ends_with("/content"), "{calls:?}");
+    }
+
+    async fn videos_are_made_in_every_dialect_as_large_and_as_long_as_they_are_asked_for(db: TestDatabase) {
+        let folder = tempfile::tempdir().unwrap();
+        for (dialect, path) in [
+            ("openai", "/v1/videos"), ("openrouter", "/v1/videos"), ("xai", "/v1/videos/generations"),
+        ] {
+            let profile = folder.path().join(format!("{dialect}.toml"));
+            let quick = format!("extends = \"{dialect}\"\n[poll]\nevery = 0.05\n");
+            std::fs::write(&profile, quick).unwrap();
+            let service = stand_in(Protocol::OpenAi, Vec::new()).await;
+            let videos = format!("videos=file:{}", profile.display());
+            let settings = configure(&service, &[r#"makes=["video"]"#, "video_model=filmer-1", &videos]);
+            let server = TestServer::start_with(&db, settings).await;
+            let mut named = feature(MediaType::Video);
+            dialect.clone_into(&mut named.name);
+            let mut size = (320, 180);
+            if dialect != "openai" {
+                let properties = named.properties.get_or_insert_default();
+                properties.settings = Some(structure(&json!({ "resolution": "480p" })));
+                size = (854, 480);
+            }
+            let output = OutputSettings {
+                width: Some(320), height: Some(180), duration_seconds: Some(1), ..Default::default()
+            };
+            let input = GenerationInput { output: Some(output), ..Default::default() };
+            let ended = make(&server, named, input).await;
+            assert_eq!(ended.job.status(), JobStatus::Completed, "{dialect}: {:?}", ended.job);
+            let video = server.media_of(ended.job.id).await.remove(0);
+            assert_eq!((video.width, video.height), size, "{dialect}");
+            assert!((video.duration_ms() - 1_000).abs() <= 1, "{dialect}: {video:?}");
+            assert_eq!(service.calls()[0].path, path);
+            server.stop().await;
+        }
     }
 
     async fn a_video_that_is_stopped_is_deleted_at_the_service(db: TestDatabase) {

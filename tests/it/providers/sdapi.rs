@@ -304,6 +304,7 @@ on_both_databases! {
             ("maps", vec![answer(200, &with_maps)], "", 1),
             ("missing", vec![answer(404, r#"{"detail":"Not Found"}"#)], "PROVIDER_FAILED", 1),
             ("html", vec![answer(200, "<html>welcome</html>")], "PROVIDER_FAILED", 1),
+            ("no base64", vec![answer(200, r#"{"images":["%%%"]}"#)], "PROVIDER_INVALID_OUTPUT", 1),
             ("garbage", vec![answer(200, r#"{"images":["aGVsbG8="]}"#)], "PROVIDER_INVALID_OUTPUT", 1),
             ("null", vec![answer(200, "null")], "PROVIDER_FAILED", 1),
             ("list", vec![answer(200, "[]")], "PROVIDER_FAILED", 1),

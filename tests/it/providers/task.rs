@@ -238,7 +238,7 @@ on_both_databases! {
             ("fal", "result null", vec![on(result, answer(200, "null"))], "PROVIDER_NO_OUTPUT", 1),
             ("fal", "result elsewhere", vec![on(result, elsewhere())], "", 1),
             ("fal", "result huge", vec![on(result, Fault::Huge)], "", 1),
-            ("fal", "huge file", vec![on(file, Fault::Huge)], "PROVIDER_FAILED", 1),
+            ("fal", "huge file", vec![on(file, Fault::Huge)], "PROVIDER_LIMIT_EXCEEDED", 1),
             ("fal", "expired", vec![on(file, answer(410, ""))], "PROVIDER_FAILED", 1),
             ("fal", "file cut", vec![on(file, Fault::Cut)], "", 1),
             ("fal", "endless file", vec![on(file, Fault::Endless)], "PROVIDER_FAILED", 1),
@@ -670,6 +670,7 @@ async fn the_clients_of_fal_and_replicate_are_served() {
     let expected = [
         "fal Queued InProgress Completed 7 PNG",
         "fal ftyp",
+        "fal at once 320 180 PNG",
         "fal cancelled",
         "fal 422 missing",
         "replicate PNG",
@@ -677,6 +678,7 @@ async fn the_clients_of_fal_and_replicate_are_served() {
         "replicate starting starting processing succeeded RIFF",
         "replicate canceled",
         "replicate failed prompt is required",
+        "replicate listed 5 True None",
     ];
     assert_eq!(said, expected, "{printed}");
     let queue = fal.calls().into_iter().filter(|call| call.method == "POST");
@@ -685,5 +687,5 @@ async fn the_clients_of_fal_and_replicate_are_served() {
             .clone()
             .all(|call| call.header("authorization") == Some("Key key-of-nobody"))
     );
-    assert_eq!(queue.count(), 4);
+    assert_eq!(queue.count(), 5);
 }
