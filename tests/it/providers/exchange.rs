@@ -331,7 +331,7 @@ fn provider_of(kind: &str, name: &str, base: &str, webhooks: bool) -> Box<dyn Pr
             format!("profile={name}"),
             format!("api_secret={SECRET}"),
             format!("webhooks={webhooks}"),
-            format!("webhook_secret={SECRET}"),
+            "webhook_secret=whsec_YSBzZWNyZXQgb2Ygd2ViaG9va3M=".to_owned(),
         ],
     };
     let common = [
