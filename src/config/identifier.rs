@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 
-use super::kind::{Kind, Literal, REDACTED, quote};
+use super::kind::{Kind, Literal, quote};
 use crate::domain::TableName;
 
 /// The columns and log lines that carry a worker's name hold this many characters.
@@ -39,8 +39,8 @@ impl Kind for TokenSecret {
         }
     }
 
-    fn write(_: &SecretString) -> Option<String> {
-        Some(quote(REDACTED))
+    fn write(value: &SecretString) -> Option<String> {
+        SecretString::write(value)
     }
 }
 

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -379,16 +378,9 @@ impl TaskConfig {
         let webhook = base.webhook.as_ref();
         let no_webhook = self.webhooks && webhook.is_none();
         let by_secret = webhook.is_some_and(|it| it.signed == Some(Signature::Standard));
-        let secret = self
-            .webhook_secret
-            .as_ref()
-            .map(ExposeSecret::expose_secret);
-        let is_secret = |secret: &str| {
-            BASE64_STANDARD
-                .decode(secret.trim_start_matches("whsec_"))
-                .is_ok()
-        };
-        let unverified = self.webhooks && by_secret && !secret.is_some_and(is_secret);
+        let secret = self.webhook_secret.as_ref();
+        let key = secret.and_then(|secret| Signature::standard_key(secret.expose_secret()));
+        let unverified = self.webhooks && by_secret && key.is_none();
         [
             (no_url, "base_url", "a URL, since the profile has none"),
             (

@@ -10,7 +10,7 @@ use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::domain::sha256_hex;
+use crate::domain::{profile::Signature, sha256_hex};
 
 /// How far a call's clock may be from ours. An older call may be one that somebody has recorded.
 const TOLERANCE: TimeDelta = TimeDelta::minutes(5);
@@ -68,8 +68,7 @@ impl WebhookCall {
     pub fn verify_standard(&self, secret: &str) -> Result<(), Forged> {
         let id = self.text("webhook-id")?;
         let time = self.time("webhook-timestamp")?;
-        let key = secret.strip_prefix("whsec_").unwrap_or(secret);
-        let key = BASE64_STANDARD.decode(key).map_err(|_| Forged::Signature)?;
+        let key = Signature::standard_key(secret).ok_or(Forged::Signature)?;
         let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|_| Forged::Signature)?;
         mac.update(format!("{id}.{time}.").as_bytes());
         mac.update(&self.body);

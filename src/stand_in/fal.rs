@@ -41,11 +41,8 @@ async fn submit(
     headers: HeaderMap,
     Json(input): Json<Value>,
 ) -> Response {
-    if let Some(answer) = desk.met_fault(Step::Submit).await {
+    if let Some(answer) = turned_away(&desk, &headers).await {
         return answer;
-    }
-    if !is_known(&headers) {
-        return unknown();
     }
     let work = desk
         .works
@@ -68,11 +65,8 @@ async fn run(
     headers: HeaderMap,
     Json(input): Json<Value>,
 ) -> Response {
-    if let Some(answer) = desk.met_fault(Step::Submit).await {
+    if let Some(answer) = turned_away(&desk, &headers).await {
         return answer;
-    }
-    if !is_known(&headers) {
-        return unknown();
     }
     let work = desk.works.add(None, &model, input);
     let work = desk.works.finish(&work.id).unwrap_or(work);
@@ -81,14 +75,15 @@ async fn run(
     (status, id, Json(answer)).into_response()
 }
 
-fn is_known(headers: &HeaderMap) -> bool {
+/// The answer to a call that has nothing made: a fault's, or that to one without a key.
+async fn turned_away(desk: &Desk, headers: &HeaderMap) -> Option<Response> {
+    if let Some(answer) = desk.met_fault(Step::Submit).await {
+        return Some(answer);
+    }
     let key = headers.get("authorization");
-    key.is_some_and(|it| it.as_bytes().starts_with(b"Key "))
-}
-
-fn unknown() -> Response {
+    let has_key = key.is_some_and(|it| it.as_bytes().starts_with(b"Key "));
     let words = "Authentication is required to access this application.";
-    told(StatusCode::UNAUTHORIZED, words)
+    (!has_key).then(|| told(StatusCode::UNAUTHORIZED, words))
 }
 
 fn webhook_of(uri: &Uri) -> Option<String> {

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::{Desk, Fault, Step};
 use crate::{
-    domain::{hex, sha256_hex},
+    domain::{hex, profile::Signature, sha256_hex},
     provider::fetch::builder,
 };
 
@@ -155,8 +155,7 @@ fn now() -> i64 {
 }
 
 fn standard(signed: &str) -> String {
-    let secret = WEBHOOK_SECRET.trim_start_matches("whsec_");
-    let secret = BASE64_STANDARD.decode(secret).unwrap_or_default();
+    let secret = Signature::standard_key(WEBHOOK_SECRET).unwrap_or_default();
     let mac = Hmac::<Sha256>::new_from_slice(&secret).map(|mac| mac.chain_update(signed));
     let signature = mac.map(|mac| BASE64_STANDARD.encode(mac.finalize().into_bytes()));
     signature.unwrap_or_default()

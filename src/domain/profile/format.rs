@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Deserializer, de::Error};
 use url::Url;
 
@@ -244,6 +245,14 @@ pub enum Signature {
     Standard,
     /// As fal does, by one of the keys that it publishes.
     Fal,
+}
+
+impl Signature {
+    /// The key of a secret of Standard Webhooks, such as `whsec_...`; `None` if it is none.
+    pub fn standard_key(secret: &str) -> Option<Vec<u8>> {
+        let key = secret.strip_prefix("whsec_").unwrap_or(secret);
+        BASE64_STANDARD.decode(key).ok()
+    }
 }
 
 impl Poll {
