@@ -1,6 +1,7 @@
 //! Whole files in other formats. Everything here keeps a core busy: call it within
 //! [`run_bounded`](super::run_bounded).
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -80,13 +81,13 @@ pub(super) fn sound(
 ) -> Result<Bytes, DeriveError> {
     let samples = facts.sound.as_ref().map_or(0, |sound| {
         let rate = f64::from(sound.sample_rate) * f64::from(sound.channels);
-        (rate * facts.duration.unwrap_or_default().as_secs_f64()) as u64
+        (rate * facts.duration.unwrap_or_default().as_secs_f64()).round() as usize
     });
     // All samples are held at once, so what would be too large as a WAV is not begun.
-    if samples.saturating_mul(size_of::<i16>() as u64) > max_bytes {
+    if samples.saturating_mul(size_of::<i16>()) as u64 > max_bytes {
         return Err(DeriveError::TooLarge);
     }
-    let decoded = sound::read(content, facts.format, bounds)?;
+    let decoded = sound::read(content, facts.format, samples, bounds)?;
     Ok(sound::encode(&decoded, format)?)
 }
 
@@ -152,7 +153,7 @@ impl Resampler {
             return Ok(());
         };
         let shown = match last.width().max(last.height()) > self.side {
-            true => picture::shrink(&last.into(), self.side),
+            true => picture::shrink(Cow::Owned(last), self.side),
             false => last,
         };
         while self.written < frames && !self.is_too_large() {

@@ -167,7 +167,7 @@ impl Original {
                     ..Encoding::of(Format::Jpg)
                 };
                 self.draw(encoding, move |still| {
-                    Cow::Owned(picture::shrink(still, side).into())
+                    Cow::Owned(picture::shrink(picture::opaque(still), side).into())
                 })
                 .await
             }

@@ -170,7 +170,7 @@ async fn a_sound_has_the_same_samples_in_the_other_format() {
         let content = sound::encode(&sound, from).unwrap();
         let (made, facts) = derived(content, Derivation::Format(to)).await;
         assert_eq!(facts.format, to);
-        assert_eq!(sound::read(&made, to, &bounds).unwrap(), sound);
+        assert_eq!(sound::read(&made, to, 0, &bounds).unwrap(), sound);
     }
 }
 

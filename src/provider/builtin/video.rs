@@ -1,8 +1,10 @@
 //! Videos: a composed scene that moves.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use codec::{CodecError, Format, picture, video};
-use image::{DynamicImage, RgbImage};
+use image::RgbImage;
 use studio::animation::Animation;
 
 use crate::domain::JsonMap;
@@ -96,7 +98,7 @@ pub(super) fn film(task: &Task, length: Length) -> Result<Output, ProviderError>
 
 /// A small picture of a frame; `None` should it be refused, since the video is what counts.
 fn preview(frame: &RgbImage) -> Option<Bytes> {
-    let small = picture::shrink(&DynamicImage::ImageRgb8(frame.clone()), PREVIEW_SIDE);
+    let small = picture::shrink(Cow::Borrowed(frame), PREVIEW_SIDE);
     picture::encode(&small, Format::Png).ok()
 }
 

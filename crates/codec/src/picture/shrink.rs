@@ -11,19 +11,18 @@ use image::{
 /// for no gain that can be seen.
 const COARSE_FACTOR: u32 = 4;
 
-/// The picture on white, with at most `side` pixels on its longest side; never enlarged.
-pub fn shrink(picture: &DynamicImage, side: u32) -> RgbImage {
-    let opaque = opaque(picture);
-    let (width, height) = opaque.dimensions();
+/// An [`opaque`] picture with at most `side` pixels on its longest side; never enlarged.
+pub fn shrink(picture: Cow<'_, RgbImage>, side: u32) -> RgbImage {
+    let (width, height) = picture.dimensions();
     let (small_width, small_height) = scaled(width, height, side);
     if (small_width, small_height) == (width, height) {
-        return opaque.into_owned();
+        return picture.into_owned();
     }
     let coarse = (width.max(height) / side.max(1) >= COARSE_FACTOR).then(|| {
         let (width, height) = scaled(width, height, side.saturating_mul(2));
-        imageops::thumbnail(&*opaque, width, height)
+        imageops::thumbnail(&*picture, width, height)
     });
-    let source = coarse.as_ref().unwrap_or(&opaque);
+    let source = coarse.as_ref().unwrap_or(&picture);
     imageops::resize(source, small_width, small_height, FilterType::Lanczos3)
 }
 
@@ -71,9 +70,9 @@ mod tests {
             ((330, 100), 320, (320, 97)),
         ];
         for ((width, height), side, expected) in cases {
-            let picture = DynamicImage::new_rgb8(width, height);
+            let picture = RgbImage::new(width, height);
             assert_eq!(
-                shrink(&picture, side).dimensions(),
+                shrink(Cow::Borrowed(&picture), side).dimensions(),
                 expected,
                 "{width}x{height}"
             );
@@ -90,7 +89,7 @@ mod tests {
             })
         });
         for side in [1_000, 160] {
-            let small = shrink(&DynamicImage::ImageRgb8(halves.clone()), side);
+            let small = shrink(Cow::Borrowed(&halves), side);
             let (width, height) = small.dimensions();
             let at = |x: u32| small.get_pixel(x, height / 2).0;
             assert_eq!(at(width / 4), [200, 30, 30], "{side}");
@@ -105,7 +104,7 @@ mod tests {
         let hidden = RgbaImage::from_fn(64, 64, |x, _| {
             Rgba([255, 0, 0, if x < 32 { 255 } else { 0 }])
         });
-        let small = shrink(&DynamicImage::ImageRgba8(hidden), 8);
+        let small = shrink(opaque(&DynamicImage::ImageRgba8(hidden)), 8);
         assert_eq!(small.get_pixel(7, 4).0, [255, 255, 255]);
         let Rgb([red, green, blue]) = *small.get_pixel(0, 4);
         assert!(red == 255 && green < 10 && blue < 10, "{green} {blue}");

@@ -109,13 +109,19 @@ pub fn measure(content: &[u8], format: Format, bounds: &Bounds) -> Result<Track,
 }
 
 /// Decodes a whole file of one or two channels into memory: two bytes for each sample, as many as
-/// [`Bounds::max_length`] allows.
+/// [`Bounds::max_length`] allows. `expected` is how many samples, of all channels, there will be: for those there is room
+/// at once, since what grows holds everything twice while it moves.
 ///
 /// # Errors
 ///
 /// As [`decode`]; [`CodecError::Unsupported`] for more channels.
-pub fn read(content: &[u8], format: Format, bounds: &Bounds) -> Result<Sound, CodecError> {
-    let mut samples = Vec::new();
+pub fn read(
+    content: &[u8],
+    format: Format,
+    expected: usize,
+    bounds: &Bounds,
+) -> Result<Sound, CodecError> {
+    let mut samples = Vec::with_capacity(expected);
     let track = decode(content, format, bounds, &mut |block| {
         if block.channels > 2 {
             let channels = block.channels;

@@ -21,7 +21,9 @@ const BITS_PER_SAMPLE: u16 = 16;
 /// Samples per second and channel that every reader of FLAC takes.
 const SAMPLE_RATES: RangeInclusive<u32> = 1..=655_350;
 /// A WAV file counts its bytes with 32 bits, its header included.
-const MOST_WAV_SAMPLES: u32 = (u32::MAX - 1024) / 2;
+const MOST_WAV_SAMPLES: usize = (u32::MAX as usize - 1024) / 2;
+/// Samples that go to the writer of WAV at once.
+const WAV_PIECE: usize = 1 << 16;
 /// Samples per channel that a FLAC frame holds, as in the format's subset for streaming (RFC 9639, section 7).
 const FLAC_BLOCK: usize = 4096;
 /// Bytes before the first FLAC frame: the marker and the stream info block (RFC 9639, sections 6 and 8.2).
@@ -56,10 +58,9 @@ pub fn encode(sound: &Sound, format: Format) -> Result<Bytes, CodecError> {
 }
 
 fn wav(sound: &Sound) -> Result<Bytes, CodecError> {
-    let count = u32::try_from(sound.samples.len())
-        .ok()
-        .filter(|count| *count <= MOST_WAV_SAMPLES)
-        .ok_or_else(|| refused("a WAV file cannot be longer than 4 GiB"))?;
+    if sound.samples.len() > MOST_WAV_SAMPLES {
+        return Err(refused("a WAV file cannot be longer than 4 GiB"));
+    }
     let spec = WavSpec {
         channels: sound.channels,
         sample_rate: sound.sample_rate,
@@ -68,11 +69,14 @@ fn wav(sound: &Sound) -> Result<Bytes, CodecError> {
     };
     let mut file = Cursor::new(Vec::with_capacity(sound.samples.len() * 2 + 64));
     let mut writer = WavWriter::new(&mut file, spec).map_err(refused)?;
-    let mut samples = writer.get_i16_writer(count);
-    for sample in &sound.samples {
-        samples.write_sample(*sample);
+    // The writer holds what it gets until the flush, so it gets a piece at a time.
+    for piece in sound.samples.chunks(WAV_PIECE) {
+        let mut samples = writer.get_i16_writer(piece.len() as u32);
+        for sample in piece {
+            samples.write_sample(*sample);
+        }
+        samples.flush().map_err(refused)?;
     }
-    samples.flush().map_err(refused)?;
     writer.finalize().map_err(refused)?;
     Ok(file.into_inner().into())
 }

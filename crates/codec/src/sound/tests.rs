@@ -93,7 +93,7 @@ fn the_samples_are_those_that_were_written() {
     std::fs::write(&raw, bytes).unwrap();
     let source = format!("-f s16le -ar 32000 -ac 2 -i {}", raw.display());
     for (extension, format) in [("wav", Format::Wav), ("flac", Format::Flac)] {
-        let sound = read(&ffmpeg(&source, extension), format, &ample()).unwrap();
+        let sound = read(&ffmpeg(&source, extension), format, 0, &ample()).unwrap();
         assert_eq!((sound.sample_rate, sound.channels), (32_000, 2));
         assert!(sound.samples == written, "{extension}");
     }
