@@ -95,6 +95,7 @@ pub use request::{
 };
 pub use request_notes::RequestNotes;
 pub use resolution::{MIN_SIDE, Resolution};
+pub use seal::Sealer;
 pub use table_name::TableName;
 pub use template::{MAX_VARIABLES, TemplateData, TemplateDraft, check_tags};
 pub use time::{SECONDS, storable_time};

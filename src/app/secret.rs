@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use crate::{
     app::App,
-    domain::{Error, KEY_BYTES, Keyring, Purpose, StoredKey, with_causes},
+    domain::{Caller, Error, KEY_BYTES, Keyring, Purpose, Sealer, StoredKey, with_causes},
     media::FoundKey,
     store,
 };
@@ -15,6 +15,11 @@ use crate::{
 const FOLDER_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl App {
+    /// Seals the page tokens and cursors that the caller gets.
+    pub fn sealer(&self, caller: Caller) -> Sealer {
+        Sealer::new(&self.token_keys, caller)
+    }
+
     /// Reads the keys of every purpose, and makes one where there is none.
     pub async fn read_keys(&self) -> Result<(), Error> {
         self.take_over_key().await?;

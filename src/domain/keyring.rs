@@ -61,8 +61,10 @@ pub struct StoredKey {
 pub enum Unverified {
     /// No key is at hand at all: they were not read yet.
     NoKeys,
-    /// It names a key that there is not: it was retired, or never was.
+    /// It names a key that there never was.
     UnknownKey,
+    /// The key that it names has signed it, and is retired.
+    Retired,
     /// The key that it names has not signed it.
     Forged,
 }
@@ -72,7 +74,7 @@ pub enum Unverified {
 pub struct Keyring {
     purpose: Purpose,
     configured: Option<Key>,
-    /// The first signs, unless one is configured.
+    /// The first signs if it is not retired, unless one is configured.
     read: Arc<RwLock<Vec<Key>>>,
 }
 
@@ -80,6 +82,7 @@ pub struct Keyring {
 struct Key {
     id: i32,
     mac: Hmac<Sha256>,
+    is_retired: bool,
 }
 
 impl Keyring {
@@ -96,7 +99,7 @@ impl Keyring {
     #[must_use]
     pub fn with_configured(self, secret: Option<&[u8]>) -> Self {
         Self {
-            configured: secret.map(|secret| Key::new(CONFIGURED, secret)),
+            configured: secret.map(|secret| Key::new(CONFIGURED, secret, false)),
             ..self
         }
     }
@@ -108,14 +111,17 @@ impl Keyring {
 
     /// Puts what is stored in the place of the keys read before.
     pub fn read(&self, stored: &[StoredKey], now: DateTime<Utc>) {
-        let keys = in_use(stored, now);
-        let keys = keys.iter().map(|key| Key::new(key.id, &key.secret));
+        let (retired, mut keys): (Vec<_>, Vec<_>) =
+            stored.iter().partition(|key| key.is_retired(now));
+        signing_first(&mut keys, now);
+        let keys = keys.into_iter().chain(retired);
+        let keys = keys.map(|key| Key::new(key.id, &key.secret, key.is_retired(now)));
         *self.read.write().unwrap_or_else(PoisonError::into_inner) = keys.collect();
     }
 
     /// The id of the key that signs, and its tag; `None` as long as there is no key.
     pub fn sign(&self, message: &[u8]) -> Option<(i32, [u8; KEY_BYTES])> {
-        let key = self.keys().into_iter().next()?;
+        let key = self.keys().into_iter().find(|key| !key.is_retired)?;
         let tag = key.mac.chain_update(message).finalize().into_bytes();
         Some((key.id, tag.into()))
     }
@@ -149,6 +155,12 @@ impl Keyring {
     }
 }
 
+impl StoredKey {
+    fn is_retired(&self, now: DateTime<Utc>) -> bool {
+        self.retired_at.is_some_and(|end| end <= now)
+    }
+}
+
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Keyring({})", self.purpose.name())
@@ -156,22 +168,28 @@ impl fmt::Debug for Keyring {
 }
 
 impl Key {
-    fn new(id: i32, secret: &[u8]) -> Self {
+    fn new(id: i32, secret: &[u8], is_retired: bool) -> Self {
         let mac = Hmac::new_from_slice(secret).expect("HMAC takes keys of any length");
-        Self { id, mac }
+        Self {
+            id,
+            mac,
+            is_retired,
+        }
     }
 
     fn verify(self, message: &[u8], tag: &[u8]) -> Result<(), Unverified> {
         let mac = self.mac.chain_update(message);
         let verified = tag.len() >= LEAST_TAG_BYTES && mac.verify_truncated_left(tag).is_ok();
-        verified.then_some(()).ok_or(Unverified::Forged)
+        match (verified, self.is_retired) {
+            (false, _) => Err(Unverified::Forged),
+            (true, true) => Err(Unverified::Retired),
+            (true, false) => Ok(()),
+        }
     }
 }
 
-/// The keys that are not retired: first the newest that all replicas know, which signs.
-fn in_use(stored: &[StoredKey], now: DateTime<Utc>) -> Vec<&StoredKey> {
-    let is_live = |key: &&StoredKey| key.retired_at.is_none_or(|end| now < end);
-    let mut keys: Vec<_> = stored.iter().filter(is_live).collect();
+/// Puts the key first that signs: the newest that all replicas know.
+fn signing_first(keys: &mut [&StoredKey], now: DateTime<Utc>) {
     keys.sort_by_key(|key| (key.created_at, key.id));
     let settled = keys
         .iter()
@@ -180,11 +198,12 @@ fn in_use(stored: &[StoredKey], now: DateTime<Utc>) -> Vec<&StoredKey> {
     if signing < keys.len() {
         keys[..=signing].rotate_right(1);
     }
-    keys
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::ops::RangeInclusive;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -202,6 +221,13 @@ mod tests {
         }
     }
 
+    /// A ring with these keys, of which the last signs, and those before `live` are retired.
+    pub(in crate::domain) fn ring_of(ids: RangeInclusive<i32>, live: i32) -> Keyring {
+        let retired = |id| (id < live).then_some(100);
+        let stored: Vec<_> = ids.map(|id| key(id, id.into(), retired(id))).collect();
+        ring(&stored, 1_000)
+    }
+
     fn ring(stored: &[StoredKey], now: i64) -> Keyring {
         let ring = Keyring::new(Purpose::Tokens);
         ring.read(stored, at(now));
@@ -216,7 +242,11 @@ mod tests {
         let (id, tag) = ring(&keys, 50).sign(b"text").unwrap();
         let verify = |now| ring(&keys, now).verify(id, b"text", &tag);
         assert_eq!(verify(499), Ok(()));
-        assert_eq!(verify(500), Err(Unverified::UnknownKey));
+        assert_eq!(verify(500), Err(Unverified::Retired));
+        let forged = ring(&keys, 500).verify(id, b"other", &tag);
+        assert_eq!(forged, Err(Unverified::Forged));
+        let unknown = ring(&keys, 500).verify(4, b"text", &tag);
+        assert_eq!(unknown, Err(Unverified::UnknownKey));
     }
 
     #[test]

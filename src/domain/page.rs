@@ -1,8 +1,12 @@
-//! Keyset paging: a page token carries the last row's sort key, bound to the list, its filter and its order.
+//! Keyset paging: a page token carries the last row's sort key, bound to the caller, the list, its filter and its
+//! order.
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Checks, Error, seal::Seal};
+use super::{
+    Checks, Error,
+    seal::{Seal, Sealer},
+};
 
 const DEFAULT_SIZE: i32 = 50;
 const MAX_SIZE: i32 = 1_000;
@@ -34,16 +38,16 @@ pub struct PageToken {
 
 impl PageToken {
     /// `list` names the list and its order.
-    pub fn of(list: &str, filter: &impl Serialize) -> Result<Self, Error> {
+    pub fn of(list: &str, filter: &impl Serialize, sealer: &Sealer) -> Result<Self, Error> {
         Ok(Self {
-            seal: Seal::of(list, filter)?,
+            seal: sealer.seal(list, filter)?,
         })
     }
 
     /// The token after the row with this sort key.
     pub fn encode(&self, key: &impl Serialize) -> Result<String, Error> {
         let key = serde_json::to_vec(key).map_err(Error::internal)?;
-        Ok(self.seal.close(&key))
+        self.seal.close(&key)
     }
 
     /// The sort key to go on after; `None` for the first page.
@@ -51,7 +55,7 @@ impl PageToken {
         if token.is_empty() {
             return Ok(None);
         }
-        let key = self.seal.open(token).ok_or(Error::InvalidPageToken)?;
+        let key = self.seal.open(token).map_err(|_| Error::InvalidPageToken)?;
         serde_json::from_slice(&key)
             .map(Some)
             .map_err(|_| Error::InvalidPageToken)
@@ -63,9 +67,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::{Caller, keyring::tests::ring_of};
 
     fn token(list: &str, filter: i64) -> PageToken {
-        PageToken::of(list, &filter).unwrap_or_else(|error| panic!("{error}"))
+        let sealer = Sealer::new(&ring_of(1..=1, 1), Caller::User(7));
+        PageToken::of(list, &filter, &sealer).unwrap_or_else(|error| panic!("{error}"))
     }
 
     #[test]

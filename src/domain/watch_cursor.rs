@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checks, Error, Flaw, seal::Seal};
+use super::{
+    Checks, Error, Flaw,
+    seal::{Seal, Sealer, Unopened},
+};
 
 const MAX_CHARS: usize = 65_536;
 
@@ -49,34 +52,41 @@ pub struct Settling {
 }
 
 impl CursorOf {
-    fn seal(&self) -> Result<Seal, Error> {
+    fn seal(&self, sealer: &Sealer) -> Result<Seal, Error> {
         match self {
-            Self::Request(id) => Seal::of("watch of a request", id),
-            Self::Requests(ids) => Seal::of("watch of requests", ids),
-            Self::User(id) => Seal::of("watch of a user", id),
+            Self::Request(id) => sealer.seal("watch of a request", id),
+            Self::Requests(ids) => sealer.seal("watch of requests", ids),
+            Self::User(id) => sealer.seal("watch of a user", id),
         }
     }
 
-    fn close(&self, numbers: &[i64]) -> Result<String, Error> {
+    fn close(&self, numbers: &[i64], sealer: &Sealer) -> Result<String, Error> {
         let content = serde_json::to_vec(numbers).map_err(Error::internal)?;
-        Ok(self.seal()?.close(&content))
+        self.seal(sealer)?.close(&content)
     }
 
-    /// What `read` makes of the numbers of a text; `None` for an empty one. A text that was changed or belongs to something
-    /// else goes to `checks`.
+    /// What `read` makes of the numbers of a text; `None` for an empty one, and for one that is outdated: its watch begins
+    /// anew. A text that was changed or belongs to something or somebody else goes to `checks`.
     fn open<T>(
         &self,
         text: &str,
+        sealer: &Sealer,
         checks: &mut Checks,
         read: impl FnOnce(&[i64]) -> Option<T>,
     ) -> Result<Option<T>, Error> {
         if text.is_empty() {
             return Ok(None);
         }
-        let seal = self.seal()?;
-        let sealed = Some(text).filter(|text| text.len() <= MAX_CHARS);
-        let content = sealed.and_then(|text| seal.open(text));
-        let numbers = content.and_then(|content| serde_json::from_slice::<Vec<i64>>(&content).ok());
+        let content = match text.len() <= MAX_CHARS {
+            true => self.seal(sealer)?.open(text),
+            false => Err(Unopened::Forged),
+        };
+        if content == Err(Unopened::Outdated) {
+            return Ok(None);
+        }
+        let numbers = content
+            .ok()
+            .and_then(|content| serde_json::from_slice::<Vec<i64>>(&content).ok());
         let cursor = numbers.and_then(|numbers| read(&numbers));
         checks.require(cursor.is_some(), "cursor", || {
             let given = match self {
@@ -119,13 +129,18 @@ impl WatchCursor {
     }
 
     /// The cursor as an opaque text that belongs to these requests.
-    pub fn encode(&self, of: &CursorOf) -> Result<String, Error> {
-        of.close(&self.numbers())
+    pub fn encode(&self, of: &CursorOf, sealer: &Sealer) -> Result<String, Error> {
+        of.close(&self.numbers(), sealer)
     }
 
-    /// The cursor of a text, see [`CursorOf`]; the beginning for an empty one.
-    pub fn decode(of: &CursorOf, text: &str, checks: &mut Checks) -> Result<Self, Error> {
-        let cursor = of.open(text, checks, Self::of_numbers)?;
+    /// The cursor of a text, see [`CursorOf`]; the beginning for an empty one, and for one that is outdated.
+    pub fn decode(
+        of: &CursorOf,
+        text: &str,
+        sealer: &Sealer,
+        checks: &mut Checks,
+    ) -> Result<Self, Error> {
+        let cursor = of.open(text, sealer, checks, Self::of_numbers)?;
         Ok(cursor.unwrap_or_default())
     }
 
@@ -154,18 +169,29 @@ impl WatchCursor {
 
 impl UserCursor {
     /// The cursor as an opaque text that belongs to the user. It tells `told` in the place of its own.
-    pub fn encode(&self, user_id: i64, told: &WatchCursor) -> Result<String, Error> {
+    pub fn encode(
+        &self,
+        user_id: i64,
+        told: &WatchCursor,
+        sealer: &Sealer,
+    ) -> Result<String, Error> {
         let settling = self
             .settling
             .map_or([0, 0], |settling| [settling.newest, settling.transaction]);
         let mut numbers = vec![self.floor, settling[0], settling[1], self.deletions_from];
         numbers.extend(told.numbers());
-        CursorOf::User(user_id).close(&numbers)
+        CursorOf::User(user_id).close(&numbers, sealer)
     }
 
-    /// The cursor of a text; `None` for an empty one. A text that was changed or belongs to another user goes to `checks`.
-    pub fn decode(user_id: i64, text: &str, checks: &mut Checks) -> Result<Option<Self>, Error> {
-        CursorOf::User(user_id).open(text, checks, Self::of_numbers)
+    /// The cursor of a text; `None` for an empty one, and for one that is outdated. A text that was changed, or given to
+    /// another caller or for another user, goes to `checks`.
+    pub fn decode(
+        user_id: i64,
+        text: &str,
+        sealer: &Sealer,
+        checks: &mut Checks,
+    ) -> Result<Option<Self>, Error> {
+        CursorOf::User(user_id).open(text, sealer, checks, Self::of_numbers)
     }
 
     fn of_numbers(numbers: &[i64]) -> Option<Self> {
@@ -188,16 +214,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::{Caller, keyring::tests::ring_of};
+
+    fn sealer() -> Sealer {
+        Sealer::new(&ring_of(1..=2, 2), Caller::User(7))
+    }
 
     fn decode(of: &CursorOf, text: &str) -> Result<WatchCursor, Error> {
         let mut checks = Checks::default();
-        let cursor = WatchCursor::decode(of, text, &mut checks)?;
+        let cursor = WatchCursor::decode(of, text, &sealer(), &mut checks)?;
         checks.finish(cursor)
     }
 
     fn decode_user(user_id: i64, text: &str) -> Result<Option<UserCursor>, Error> {
         let mut checks = Checks::default();
-        let cursor = UserCursor::decode(user_id, text, &mut checks)?;
+        let cursor = UserCursor::decode(user_id, text, &sealer(), &mut checks)?;
         checks.finish(cursor)
     }
 
@@ -234,13 +265,13 @@ mod tests {
     proptest! {
         #[test]
         fn a_cursor_survives_the_way_through_its_text(cursor in cursor(), of in requests()) {
-            let text = cursor.encode(&of).unwrap();
+            let text = cursor.encode(&of, &sealer()).unwrap();
             prop_assert_eq!(decode(&of, &text).unwrap(), cursor);
         }
 
         #[test]
         fn a_cursor_of_a_user_survives_the_way_through_its_text(cursor in user_cursor(), user_id in 1..i64::MAX) {
-            let text = cursor.encode(user_id, &cursor.told).unwrap();
+            let text = cursor.encode(user_id, &cursor.told, &sealer()).unwrap();
             prop_assert_eq!(decode_user(user_id, &text).unwrap(), Some(cursor));
             prop_assert!(decode_user(user_id.wrapping_add(1), &text).is_err());
         }
@@ -248,7 +279,7 @@ mod tests {
         #[test]
         fn a_cursor_of_other_requests_is_refused(cursor in cursor(), of in requests(), other in requests()) {
             prop_assume!(of != other);
-            let text = cursor.encode(&of).unwrap();
+            let text = cursor.encode(&of, &sealer()).unwrap();
             prop_assert!(decode(&other, &text).is_err());
             prop_assert!(decode_user(1, &text).is_err());
         }
@@ -262,9 +293,24 @@ mod tests {
         #[test]
         fn genuinely_sealed_nonsense_is_no_cursor(numbers in proptest::collection::vec(any::<i64>(), 0..9)) {
             let request = CursorOf::Request(1);
-            let _ = decode(&request, &request.close(&numbers).unwrap());
-            let _ = decode_user(1, &CursorOf::User(1).close(&numbers).unwrap());
+            let _ = decode(&request, &request.close(&numbers, &sealer()).unwrap());
+            let _ = decode_user(1, &CursorOf::User(1).close(&numbers, &sealer()).unwrap());
         }
+    }
+
+    #[test]
+    fn an_outdated_cursor_is_the_beginning() {
+        let (of, earlier) = (
+            CursorOf::Request(1),
+            Sealer::new(&ring_of(1..=1, 1), Caller::User(7)),
+        );
+        let mut cursor = WatchCursor::default();
+        cursor.advance(1, 3);
+        let text = cursor.encode(&of, &earlier).unwrap();
+        assert_eq!(decode(&of, &text).unwrap(), WatchCursor::default());
+        let cursor = UserCursor::default();
+        let text = cursor.encode(1, &cursor.told, &earlier).unwrap();
+        assert_eq!(decode_user(1, &text).unwrap(), None);
     }
 
     #[test]
@@ -273,7 +319,7 @@ mod tests {
         for job_id in 1_000_000..1_001_000 {
             cursor.advance(job_id, 3);
         }
-        let text = cursor.encode(&CursorOf::Request(7)).unwrap();
+        let text = cursor.encode(&CursorOf::Request(7), &sealer()).unwrap();
         assert!(text.len() < 6_000, "{}", text.len());
     }
 

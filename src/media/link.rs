@@ -119,7 +119,7 @@ pub(super) fn verify(
     };
     verified.map_err(|error| match error {
         Unverified::NoKeys => LinkError::Unverifiable,
-        Unverified::UnknownKey | Unverified::Forged => LinkError::Forged,
+        Unverified::UnknownKey | Unverified::Retired | Unverified::Forged => LinkError::Forged,
     })?;
     if now.timestamp() >= expires {
         return Err(LinkError::Expired);

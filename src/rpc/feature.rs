@@ -85,7 +85,11 @@ impl FeatureService for Features {
         let caller = caller(&request)?;
         let (metadata, _, request) = request.into_parts();
         let mut checks = Checks::default();
-        let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
+        let page = page_request(
+            self.app.sealer(caller),
+            (request.page_size, request.page_token.clone()),
+            &mut checks,
+        );
         let view = view_from(request.view, caller, &mut checks);
         let languages = Languages::asked_for(request.language.as_deref(), &metadata, &mut checks);
         let mut filter = filter_from(request, &mut checks);

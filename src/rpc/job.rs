@@ -82,7 +82,11 @@ impl JobService for Jobs {
         let mut request = request.into_inner();
         request.user_id = principal.acts_for(request.user_id)?;
         let mut checks = Checks::default();
-        let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
+        let page = page_request(
+            self.app.sealer(caller),
+            (request.page_size, request.page_token.clone()),
+            &mut checks,
+        );
         let view = view_from(request.view, caller, &mut checks);
         let filter = filter_from(request, &mut checks);
         checks.finish(())?;
@@ -116,7 +120,11 @@ impl JobService for Jobs {
         let request = request.into_inner();
         let mut checks = Checks::default();
         check_id("job_id", request.job_id, &mut checks);
-        let page = page_request(request.page_size, request.page_token, &mut checks);
+        let page = page_request(
+            self.app.sealer(caller),
+            (request.page_size, request.page_token),
+            &mut checks,
+        );
         let view = view_from(request.view, caller, &mut checks);
         checks.finish(())?;
         let events = |page| self.events((caller, view), request.job_id, page);

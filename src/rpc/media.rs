@@ -90,7 +90,11 @@ impl MediaService for MediaFiles {
         let mut request = request.into_inner();
         request.user_id = principal.acts_for(request.user_id)?;
         let mut checks = Checks::default();
-        let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
+        let page = page_request(
+            self.app.sealer(caller),
+            (request.page_size, request.page_token.clone()),
+            &mut checks,
+        );
         let filter = filter_from(&request, &mut checks);
         let view = view_from(request.view, caller, &mut checks);
         checks.finish(())?;
@@ -108,7 +112,11 @@ impl MediaService for MediaFiles {
         let caller = caller(&request)?;
         let request = request.into_inner();
         let mut checks = Checks::default();
-        let page = page_request(request.page_size, request.page_token, &mut checks);
+        let page = page_request(
+            self.app.sealer(caller),
+            (request.page_size, request.page_token),
+            &mut checks,
+        );
         let sha256 = digest(request.subject, &mut checks);
         let view = view_from(request.view, caller, &mut checks);
         checks.finish(())?;

@@ -3,7 +3,7 @@
 use prost::Message;
 
 use crate::{
-    domain::{Checks, Error, Flaw, Page, page_size},
+    domain::{Checks, Error, Flaw, Page, Sealer, page_size},
     store::PageRequest,
 };
 
@@ -22,7 +22,11 @@ const MAX_VALUES: usize = 16;
 const MAX_TOKEN_BYTES: usize = 1_024;
 
 /// The page asked for; a negative size and an oversized token go to `checks`.
-pub(super) fn page_request(size: i32, token: String, checks: &mut Checks) -> PageRequest {
+pub(super) fn page_request(
+    sealer: Sealer,
+    (size, token): (i32, String),
+    checks: &mut Checks,
+) -> PageRequest {
     checks.require(token.len() <= MAX_TOKEN_BYTES, "page_token", || {
         let bytes = token.len();
         let words = format!("must have at most {MAX_TOKEN_BYTES} bytes, has {bytes}");
@@ -31,6 +35,7 @@ pub(super) fn page_request(size: i32, token: String, checks: &mut Checks) -> Pag
     PageRequest {
         size: page_size(size, checks),
         token,
+        sealer,
     }
 }
 
@@ -123,6 +128,7 @@ where
         let ask = |rows: usize| PageRequest {
             size: rows as u64,
             token: page.next_page_token.clone(),
+            sealer: request.sealer.clone(),
         };
         let mut next = list(ask(slice)).await?;
         let fitting = fitting(&next.items, room);
@@ -163,6 +169,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
+    use crate::domain::{Caller, Keyring, Purpose};
 
     /// Texts as messages, each of `bytes` bytes.
     async fn page_of(rows: u64, bytes: usize, size: u64) -> (usize, u64) {
@@ -181,6 +188,7 @@ mod tests {
         let request = PageRequest {
             size,
             token: String::new(),
+            sealer: Sealer::new(&Keyring::new(Purpose::Tokens), Caller::TrustedService),
         };
         let page = bounded_page(request, list).await.unwrap();
         let told = page.items.len() as u64;

@@ -130,7 +130,11 @@ impl RequestService for Requests {
         let mut request = request.into_inner();
         request.user_id = principal.acts_for(request.user_id)?;
         let mut checks = Checks::default();
-        let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
+        let page = page_request(
+            self.app.sealer(caller),
+            (request.page_size, request.page_token.clone()),
+            &mut checks,
+        );
         let filter = filter_from(&request, &mut checks);
         let include = include_from(&request.include, &mut checks);
         let view = view_from(request.view, caller, &mut checks);
@@ -310,12 +314,13 @@ impl RequestService for Requests {
         request: Request<proto::WatchRequestRequest>,
     ) -> Result<Response<Self::WatchRequestStream>, Status> {
         let caller = caller(&request)?;
+        let sealer = self.app.sealer(caller);
         let place = self.watches.open(&request);
         let proto::WatchRequestRequest { id, cursor, view } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
         let view = view_from(view, caller, &mut checks);
-        let cursor = WatchCursor::decode(&CursorOf::Request(id), &cursor, &mut checks)?;
+        let cursor = WatchCursor::decode(&CursorOf::Request(id), &cursor, &sealer, &mut checks)?;
         checks.finish(())?;
         let place = place?;
         let news = self.app.watch_request(caller, id, cursor).await?;
@@ -329,13 +334,14 @@ impl RequestService for Requests {
         request: Request<proto::WatchRequestsRequest>,
     ) -> Result<Response<Self::WatchRequestsStream>, Status> {
         let caller = caller(&request)?;
+        let sealer = self.app.sealer(caller);
         let place = self.watches.open(&request);
         let request = request.into_inner();
         let mut checks = Checks::default();
         let ids = check_ids(&request.ids, &mut checks);
         let view = view_from(request.view, caller, &mut checks);
         let cursor_of = CursorOf::Requests(ids.clone());
-        let cursor = WatchCursor::decode(&cursor_of, &request.cursor, &mut checks)?;
+        let cursor = WatchCursor::decode(&cursor_of, &request.cursor, &sealer, &mut checks)?;
         checks.finish(())?;
         let place = place?;
         let news = self.app.watch_requests(caller, ids, cursor).await?;
@@ -350,6 +356,7 @@ impl RequestService for Requests {
     ) -> Result<Response<Self::WatchUserStream>, Status> {
         let principal = principal(&request)?;
         let caller = principal.caller();
+        let sealer = self.app.sealer(caller);
         let place = self.watches.open(&request);
         let proto::WatchUserRequest {
             user_id,
@@ -360,7 +367,7 @@ impl RequestService for Requests {
         let mut checks = Checks::default();
         checks.id("user_id", user_id);
         let view = view_from(view, caller, &mut checks);
-        let cursor = UserCursor::decode(user_id, &cursor, &mut checks)?;
+        let cursor = UserCursor::decode(user_id, &cursor, &sealer, &mut checks)?;
         checks.finish(())?;
         let place = place?;
         let news = self.app.watch_user(caller, user_id, cursor).await?;

@@ -139,7 +139,11 @@ impl TemplateService for Templates {
         let mut checks = Checks::default();
         let (order, view) = (request.order, view_from(request.view, caller, &mut checks));
         let languages = Languages::asked_for(request.language.as_deref(), &metadata, &mut checks);
-        let page = page_request(request.page_size, request.page_token.clone(), &mut checks);
+        let page = page_request(
+            self.app.sealer(caller),
+            (request.page_size, request.page_token.clone()),
+            &mut checks,
+        );
         let mut filter = filter_from(request, &mut checks);
         let (is_active, show_deleted) = (&mut filter.is_active, filter.show_deleted);
         shown::narrow(caller, is_active, show_deleted, &mut checks);
@@ -166,7 +170,11 @@ impl TemplateService for Templates {
         let caller = caller(&request)?;
         let mut request = request.into_inner();
         let mut checks = Checks::default();
-        let page = page_request(request.page_size, request.page_token, &mut checks);
+        let page = page_request(
+            self.app.sealer(caller),
+            (request.page_size, request.page_token),
+            &mut checks,
+        );
         checks.optional_id("feature_id", request.feature_id);
         shown::narrow(caller, &mut request.is_active, false, &mut checks);
         checks.finish(())?;

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use serde::Serialize;
 
-use crate::domain::{Error, Page, PageToken};
+use crate::domain::{Error, Page, PageToken, Sealer};
 
 /// Which page of a list is wanted.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct PageRequest {
     pub size: u64,
     /// Empty for the first page.
     pub token: String,
+    /// Opens it, and seals the next one.
+    pub sealer: Sealer,
 }
 
 /// A list, its filter, and how its rows are told apart.
@@ -48,14 +50,19 @@ impl<E: EntityTrait, F: Serialize> List<'_, E, F> {
         db: &impl ConnectionTrait,
         sorting: Sorting<E, M>,
     ) -> Result<Page<M>, Error> {
-        let token = PageToken::of(self.name, self.filter)?;
+        let token = self.token()?;
         let rows = self.select(&sorting)?.into_model().all(db).await?;
         self.page.finish(rows, &token, sorting.key)
     }
 
+    /// Makes and reads the list's tokens.
+    pub(super) fn token(&self) -> Result<PageToken, Error> {
+        PageToken::of(self.name, self.filter, &self.page.sealer)
+    }
+
     /// What finds the rows of the page, and one more if there is one.
     pub(super) fn select<M>(&self, sorting: &Sorting<E, M>) -> Result<Select<E>, Error> {
-        let token = PageToken::of(self.name, self.filter)?;
+        let token = self.token()?;
         let mut query = self.query.clone();
         if let Some(last) = token.decode::<Vec<i64>>(&self.page.token)? {
             query = query.filter(sorting.after(&last)?);

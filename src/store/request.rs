@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::{
     domain::{
         Caller, Error, JobCounts, JobStatus, MediaType, Page, PageToken, RequestDraft,
-        RequestNotes, RequestStatus, Resolved, Resource, request_status,
+        RequestNotes, RequestStatus, Resolved, Resource, Sealer, request_status,
     },
     entity::{
         TextList, job,
@@ -258,8 +258,8 @@ pub async fn list(
 }
 
 /// The token of the page that comes after this request, which need not be in the list: for lists in the order of ids.
-pub fn page_after(filter: &Filter, id: i64) -> Result<String, Error> {
-    PageToken::of(LIST, filter)?.encode(&[id])
+pub fn page_after(filter: &Filter, id: i64, sealer: &Sealer) -> Result<String, Error> {
+    PageToken::of(LIST, filter, sealer)?.encode(&[id])
 }
 
 /// How many requests stand where; nothing is told of a status that none has.

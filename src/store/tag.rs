@@ -55,7 +55,7 @@ pub async fn list(
     filter: &Filter,
     page: &PageRequest,
 ) -> Result<Page<Tag>, Error> {
-    let token = PageToken::of("tags by count descending", filter)?;
+    let token = PageToken::of("tags by count descending", filter, &page.sealer)?;
     let last: Option<(i64, String)> = token.decode(&page.token)?;
     let last = last.map(|(templates, folded)| (Reverse(templates), folded));
     let mut tags = count(tag_lists(db, filter).await?);

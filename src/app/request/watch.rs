@@ -8,7 +8,7 @@ use crate::{
         App, NewsStream,
         watch::{Following, Look, Watch, Watched, Whole},
     },
-    domain::{Caller, CursorOf, Error, WatchCursor},
+    domain::{Caller, CursorOf, Error, Sealer, WatchCursor},
     events::Subject,
     store::{self, job::Standing},
 };
@@ -16,6 +16,7 @@ use crate::{
 struct WatchedRequests {
     ids: BTreeSet<i64>,
     cursor_of: CursorOf,
+    sealer: Sealer,
 }
 
 impl App {
@@ -30,6 +31,7 @@ impl App {
         let watched = WatchedRequests {
             ids: BTreeSet::from([request_id]),
             cursor_of: CursorOf::Request(request_id),
+            sealer: self.sealer(caller),
         };
         self.watch(caller, watched, cursor).await
     }
@@ -41,9 +43,12 @@ impl App {
         ids: BTreeSet<i64>,
         cursor: WatchCursor,
     ) -> Result<NewsStream, Error> {
-        let cursor_of = CursorOf::Requests(ids.clone());
-        self.watch(caller, WatchedRequests { ids, cursor_of }, cursor)
-            .await
+        let watched = WatchedRequests {
+            cursor_of: CursorOf::Requests(ids.clone()),
+            ids,
+            sealer: self.sealer(caller),
+        };
+        self.watch(caller, watched, cursor).await
     }
 
     async fn watch(
@@ -82,6 +87,6 @@ impl Watched for WatchedRequests {
     }
 
     fn cursor(&self, following: &Following) -> Result<String, Error> {
-        following.told.encode(&self.cursor_of)
+        following.told.encode(&self.cursor_of, &self.sealer)
     }
 }

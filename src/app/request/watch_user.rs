@@ -12,7 +12,7 @@ use crate::{
         App, NewsStream,
         watch::{Following, Kind, Look, News, Watch, Watched, Whole},
     },
-    domain::{Caller, Error, Settling, UserCursor},
+    domain::{Caller, Error, Sealer, Settling, UserCursor},
     events::{Subject, Watcher},
     store::{self, Pool, horizon, job::Standing},
 };
@@ -34,6 +34,7 @@ const LATE: TimeDelta = TimeDelta::minutes(5);
 struct WatchedUser {
     user_id: i64,
     cursor: UserCursor,
+    sealer: Sealer,
     deletions: Deletions,
     /// Where the floor rises to once all that the last look has found is told.
     rising: Option<i64>,
@@ -78,6 +79,7 @@ impl App {
         let watched = WatchedUser {
             user_id,
             cursor,
+            sealer: self.sealer(caller),
             deletions,
             rising: None,
             waiting: None,
@@ -163,7 +165,8 @@ impl Watched for WatchedUser {
     }
 
     fn cursor(&self, following: &Following) -> Result<String, Error> {
-        self.cursor.encode(self.user_id, &following.told)
+        self.cursor
+            .encode(self.user_id, &following.told, &self.sealer)
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) async fn list(front: Front) -> Result<Json<Value>, Refusal> {
     let page = PageRequest {
         size: MOST,
         token: String::new(),
+        sealer: front.app.sealer(front.caller()),
     };
     let filter = store::feature::Filter {
         is_active: Some(true),

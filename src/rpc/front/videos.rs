@@ -61,10 +61,12 @@ pub(super) async fn list(
     };
     let after = after(&mut fields);
     fields.checks.finish(())?;
-    let after = after.map(|id| store::request::page_after(&filter, id));
+    let sealer = front.app.sealer(front.caller());
+    let after = after.map(|id| store::request::page_after(&filter, id, &sealer));
     let page = PageRequest {
         size: limit.unsigned_abs().into(),
         token: after.transpose()?.unwrap_or_default(),
+        sealer,
     };
     Ok(Json(front.videos(&filter, &page).await?))
 }

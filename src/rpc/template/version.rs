@@ -22,7 +22,11 @@ pub(super) async fn list(
     request: proto::ListTemplateVersionsRequest,
 ) -> Result<proto::ListTemplateVersionsResponse, Error> {
     let mut checks = Checks::default();
-    let page = page_request(request.page_size, request.page_token, &mut checks);
+    let page = page_request(
+        app.sealer(caller),
+        (request.page_size, request.page_token),
+        &mut checks,
+    );
     checks.id("template_id", request.template_id);
     checks.optional_id("up_to_version", request.up_to_version);
     let view = view_from(request.view, caller, &mut checks);

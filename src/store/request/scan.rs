@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use crate::{
-    domain::{Caller, Error, Page, PageToken, folded},
+    domain::{Caller, Error, Page, folded},
     entity::request::{Column, Entity, Model},
     store::{PageRequest, page::List},
 };
@@ -34,7 +34,7 @@ pub(super) async fn page(
     caller: Caller,
     list: List<'_, Entity, Filter>,
 ) -> Result<Page<Model>, Error> {
-    let (name, filter, page) = (list.name, list.filter, list.page);
+    let (token, filter, page) = (list.token()?, list.filter, list.page);
     let glances = glances(db, list).await?;
     let mut next_page_token = glances.next_page_token;
     let wanted = folded(&filter.text);
@@ -47,7 +47,7 @@ pub(super) async fn page(
         }
         if ids.len() == size && rows.peek().is_some() {
             let key = key_of(filter.by_update, row.id, row.updated_at);
-            next_page_token = PageToken::of(name, filter)?.encode(&key)?;
+            next_page_token = token.encode(&key)?;
             break;
         }
     }
@@ -77,7 +77,7 @@ async fn glances(
             .expr_as(fits.finally(0), "fits"),
         page: &PageRequest {
             size: MOST,
-            token: list.page.token.clone(),
+            ..list.page.clone()
         },
         ..list
     };

@@ -6,7 +6,7 @@ use atelier::config::Config;
 use atelier::rpc::proto::{
     CountRequestsRequest, CreateRequestRequest, ErrorReason, Feature, GetFeatureRequest,
     GetTemplateRequest, ListFeaturesRequest, ListRequestsRequest, ListTemplatesRequest,
-    UpdateFeatureRequest, WatchUserRequest,
+    UpdateFeatureRequest, WatchRequestEvent, WatchUserRequest,
 };
 use atelier::server::Role;
 use prost_types::FieldMask;
@@ -143,6 +143,33 @@ on_both_databases! {
         let service = token("service", "shop");
         let made = server.requests().create_request(by(&service, asked(8, Some(3)))).await.unwrap();
         assert_eq!(made.into_inner().request.unwrap().user_id, 8);
+    }
+
+    async fn a_page_token_and_a_cursor_are_for_the_caller_who_got_them(db: TestDatabase) {
+        let (trusting, server) = pair(&db).await;
+        let feature = trusting.scripted_feature().await;
+        trusting.add_feature(scripted_feature("another")).await;
+        trusting.create(request_for(feature)).await;
+        let (owner, other, service) = (token("user", "7"), token("user", "8"), token("service", "shop"));
+        let list = async |token: &str, page_token: &str| {
+            let asked = ListFeaturesRequest { page_size: 1, page_token: page_token.to_owned(), ..Default::default() };
+            server.features().list_features(by(token, asked)).await
+        };
+        let first = list(&owner, "").await.unwrap().into_inner();
+        let second = list(&owner, &first.next_page_token).await.unwrap().into_inner();
+        assert_ne!(second.features[0].id, first.features[0].id);
+        let watch = async |token: &str, cursor: &str| {
+            let asked = WatchUserRequest { user_id: 7, cursor: cursor.to_owned(), ..Default::default() };
+            let mut watch = server.requests().watch_user(by(token, asked)).await?.into_inner();
+            within(watch.message()).await
+        };
+        let cursor = watch(&owner, "").await.unwrap().unwrap().cursor;
+        assert_ne!(watch(&owner, &cursor).await.unwrap().unwrap().event(), WatchRequestEvent::Opened);
+        for stranger in [&other, &service] {
+            let refused = refusal(list(stranger, &first.next_page_token).await);
+            refused.is(Code::InvalidArgument, ErrorReason::InvalidPageToken);
+        }
+        refusal(watch(&service, &cursor).await).of_fields(["cursor"]);
     }
 
     async fn keys_of_clients_are_told_apart_and_those_of_before_hold_for_all(db: TestDatabase) {

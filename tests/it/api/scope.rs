@@ -2,7 +2,7 @@
 
 use atelier::{
     config::Config,
-    domain::{Caller, Error, Resource},
+    domain::{Caller, Error, Keyring, Purpose, Resource, Sealer},
     store::{self, PageRequest, Store},
 };
 
@@ -82,6 +82,7 @@ fn first_page() -> PageRequest {
     PageRequest {
         size: 50,
         token: String::new(),
+        sealer: Sealer::new(&Keyring::new(Purpose::Tokens), Caller::TrustedService),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use atelier::domain::{Caller, Sealer};
 use atelier::entity::template;
 use atelier::rpc::proto::{
     CreateTemplateRequest, DeleteFeatureRequest, ErrorReason, ListFeaturesRequest,
@@ -321,6 +322,7 @@ async fn on_postgres_the_indexes_of_the_specification_serve_the_lists() {
         any_tags: texts(["tag_7", "tag_8"]),
         ..Filter::default()
     };
+    let sealer = db.sealer(Caller::TrustedService).await;
     let second_page = next_page(
         &server,
         ListTemplatesRequest {
@@ -362,7 +364,7 @@ async fn on_postgres_the_indexes_of_the_specification_serve_the_lists() {
             "idx_generation_templates_search_tags",
         ),
     ] {
-        let query = query(filter, ranking, token);
+        let query = query(filter, ranking, token, &sealer);
         for plan in [
             plan(&database, query.clone()).await,
             generic_plan(&database, query).await,
@@ -422,10 +424,11 @@ async fn next_page(server: &TestServer, request: ListTemplatesRequest) -> String
     page.into_inner().next_page_token
 }
 
-fn query(filter: &Filter, ranking: Ranking, token: &str) -> Statement {
+fn query(filter: &Filter, ranking: Ranking, token: &str, sealer: &Sealer) -> Statement {
     let page = PageRequest {
         size: 50,
         token: token.to_owned(),
+        sealer: sealer.clone(),
     };
     let query = select(DbBackend::Postgres, filter, ranking, &page).unwrap();
     query.build(DbBackend::Postgres)

@@ -14,7 +14,7 @@ use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::node::Node;
 use crate::support::process::{Process, run};
 use crate::support::python::python;
-use likeness::unlike;
+use likeness::{cursors, unlike};
 use transcript::{Session, Shown, sessions};
 
 /// Where the documents' servers listen: the program, and the proxy before it.
@@ -141,8 +141,15 @@ async fn every_call_in_a_document_gives_what_the_document_shows() {
         let db = TestDatabase::create(Backend::Sqlite).await;
         let folder = tempfile::tempdir().unwrap();
         let process = serve(&db, folder.path()).await;
-        for command in commands {
+        let mut known: Vec<(String, String)> = Vec::new();
+        for mut command in commands {
+            // A reader hands back the cursor that he got.
+            for (shown, printed) in &known {
+                let own = |word: &String| word.replace(shown, printed);
+                command.words = command.words.iter().map(own).collect();
+            }
             let printed = call(&command, &process, folder.path()).await;
+            known.extend(cursors(&command.output, &printed));
             wrong.extend(difference(&page, &command, &printed));
         }
         for (line, code) in snippets {

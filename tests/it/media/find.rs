@@ -102,7 +102,7 @@ on_both_databases! {
         let job = same_jobs(&server, &script, 1).await[0];
         let hash = server.media_of(job).await.remove(0).sha256;
         for (caller, found) in [(USER, 1), (USER + 1, 0)] {
-            let (caller, page) = (Caller::User(caller), PageRequest { size: 50, token: String::new() });
+            let (caller, page) = (Caller::User(caller), PageRequest { size: 50, token: String::new(), sealer: app.sealer(Caller::User(caller)) });
             let page = app.find_media(caller, &hash, &page).await.unwrap();
             let jobs = page.items.iter().filter_map(|found| found.job.as_ref().map(|job| job.id));
             assert_eq!(jobs.collect::<Vec<_>>(), vec![job; found], "{caller:?}");

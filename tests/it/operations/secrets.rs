@@ -7,16 +7,21 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::StatusCode;
 use sha2::Sha256;
+use tonic::Code;
 use url::Url;
 
-use crate::support::client::scripted_request;
+use crate::support::client::{USER, scripted_feature, scripted_request};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::http::browser;
 use crate::support::process::{atelier, run};
+use crate::support::refusal::refusal;
 use crate::support::script::Script;
 use crate::support::server::{TestServer, configuration, within};
+use crate::support::watching::step_of;
 use atelier::config::Config;
-use atelier::rpc::proto::{GetMediaRequest, Media};
+use atelier::rpc::proto::{
+    ErrorReason, GetMediaRequest, ListFeaturesRequest, Media, WatchRequestEvent,
+};
 use atelier::server::{Role, Server};
 
 /// As an earlier version has left it.
@@ -97,6 +102,33 @@ on_both_databases! {
             assert_eq!(get(&retired.download_url).await, StatusCode::FORBIDDEN);
         }
         assert_eq!(get(&of(&server, media.id).await.download_url).await, StatusCode::OK);
+    }
+
+    async fn tokens_hold_as_long_as_the_key_that_sealed_them_and_watches_begin_anew_after_that(db: TestDatabase) {
+        let server = TestServer::start_with(&db, own_keys).await;
+        let request = picture(&server).await.request_id;
+        server.add_feature(scripted_feature("another")).await;
+        let list = async |page_token: &str| {
+            let asked = ListFeaturesRequest { page_size: 1, page_token: page_token.to_owned(), ..Default::default() };
+            server.features().list_features(asked).await
+        };
+        let token = list("").await.unwrap().into_inner().next_page_token;
+        let mut watch = server.watch_request(request).await;
+        let first = watch.next().await.unwrap().unwrap();
+        let second = server.watch_request_after(request, &first.cursor).await.next().await.unwrap().unwrap();
+        assert_eq!((step_of(&first).1, step_of(&second).1), (1, 2));
+        let opened = server.watch_user(USER, "").await.next().await.unwrap().unwrap();
+
+        secrets(&db, &["rotate", "tokens"]).await;
+        within(server.app().read_keys()).await.unwrap();
+        assert_eq!(list(&token).await.unwrap().into_inner().features.len(), 1);
+        secrets(&db, &["rotate", "tokens", "--retire-after", "0s"]).await;
+        within(server.app().read_keys()).await.unwrap();
+        refusal(list(&token).await).is(Code::InvalidArgument, ErrorReason::InvalidPageToken);
+        let again = server.watch_request_after(request, &second.cursor).await.next().await.unwrap().unwrap();
+        assert_eq!(step_of(&again).1, 1);
+        let anew = server.watch_user(USER, &opened.cursor).await.next().await.unwrap().unwrap();
+        assert_eq!(anew.event(), WatchRequestEvent::Opened);
     }
 
     async fn keys_are_listed_without_what_they_are(db: TestDatabase) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use atelier::domain::{self, UserCursor, WatchCursor};
+use atelier::domain::{self, Caller, UserCursor, WatchCursor};
 use atelier::entity::{job, job_event, request};
 use atelier::rpc::proto::{
     CancelJobRequest, CancelRequestRequest, DeleteRequestRequest, ErrorReason, ListFeaturesRequest,
@@ -184,7 +184,7 @@ on_both_databases! {
 
         // As after a restore from an older backup: of a job, and of a transition.
         let ahead = UserCursor { floor: 4_711, ..UserCursor::default() };
-        let ahead = ahead.encode(USER, &WatchCursor::default()).unwrap();
+        let ahead = ahead.encode(USER, &WatchCursor::default(), &db.sealer(Caller::TrustedService).await).unwrap();
         refused(USER, &ahead).await
             .is(Code::OutOfRange, ErrorReason::RevisionAhead)
             .with("job_id", 4_711)

@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use atelier::domain::{Caller, Keyring, Purpose, Sealer};
+use atelier::store;
+use chrono::Utc;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use tempfile::TempDir;
 
@@ -108,6 +111,14 @@ impl TestDatabase {
     pub(crate) async fn add_user(&self, id: i64) {
         self.execute(&format!("INSERT INTO users (id) VALUES ({id})"))
             .await;
+    }
+
+    /// Seals page tokens and cursors as the database's servers do.
+    pub(crate) async fn sealer(&self, caller: Caller) -> Sealer {
+        let keys = Keyring::new(Purpose::Tokens);
+        let stored = store::secret::keys(&self.connect().await, Purpose::Tokens).await;
+        keys.read(&stored.unwrap(), Utc::now());
+        Sealer::new(&keys, caller)
     }
 
     /// A single connection for what a test looks up or prepares behind the service's back.

@@ -6,8 +6,9 @@ use serde_json::{Deserializer, Map, Value};
 const LEFT_OUT: &str = "...";
 
 /// Fields whose values differ from run to run; what is shown need only be of the same type.
-const VOLATILE: [&str; 11] = [
+const VOLATILE: [&str; 12] = [
     "blurhash",
+    "cursor",
     "downloadUrl",
     "hash",
     "jobCounts",
@@ -115,6 +116,20 @@ fn unlike_messages(shown: &str, printed: &str) -> Option<String> {
     pairs.enumerate().find_map(|(number, (one, other))| {
         unlike_value(&format!("message {}", number + 1), one, other)
     })
+}
+
+/// The cursors that are shown, each with the one printed in its place.
+pub(super) fn cursors(shown: &str, printed: &str) -> Vec<(String, String)> {
+    let of = |text: &str| -> Vec<String> {
+        let messages = messages(text).unwrap_or_default();
+        let told = messages.iter().filter(|message| !is_progress(message));
+        let cursors = told.filter_map(|message| message["cursor"].as_str());
+        cursors.map(str::to_owned).collect()
+    };
+    of(&spelled_out(shown))
+        .into_iter()
+        .zip(of(printed))
+        .collect()
 }
 
 fn is_progress(message: &Value) -> bool {
