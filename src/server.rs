@@ -394,6 +394,13 @@ fn tell_start(
             "whoever reaches this server may do everything: it asks nobody who he is"
         );
     }
+    if let Some(host) = crate::store::unverified_server(&config.database.url) {
+        tracing::warn!(
+            host,
+            "the database's certificate is not checked against its name, so what is sent there could be read or changed: \
+             set sslmode=verify-full in database.url"
+        );
+    }
     let role = role.name();
     let listening = address.map(|address| address.to_string());
     let probed = probes.map(|probes| probes.address.to_string());

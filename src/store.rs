@@ -48,6 +48,7 @@ pub use health::{Fault, Writing};
 pub use page::PageRequest;
 pub use patience::patiently;
 pub use pool::{Pool, Transaction};
+pub use postgres::unverified_server;
 pub use trouble::Trouble;
 pub use words::Told;
 

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::entry::Entry;
+use super::environment::variable_of;
 use super::kind::quote;
-use super::layer::variable_of;
 use super::problem::Source;
 use super::provider;
 use super::settings::ENTRIES;

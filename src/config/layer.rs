@@ -15,18 +15,8 @@ use crate::domain::spelling::nearest;
 /// The file that is read when no other is named and it exists.
 const DEFAULT_FILE: &str = "atelier.toml";
 
-/// The names of settings in the environment begin with this. A single underscore would take in the variables that
-/// orchestrators set for a service called atelier, such as `ATELIER_PORT`.
-const PREFIX: &str = "ATELIER__";
-
-/// Where the tables of providers are in the environment.
-const PROVIDERS: &str = "ATELIER__PROVIDERS__";
-
 /// Where commands stood before they had a kind.
 const COMMANDS: &str = "exec";
-
-/// The name by which hosting platforms pass a database; `ATELIER__DATABASE__URL` wins over it.
-const DATABASE_URL: &str = "DATABASE_URL";
 
 /// What a process was started with, as far as it bears on the configuration. It may hold secrets, so it has no debug
 /// output.
@@ -178,43 +168,6 @@ impl Layers {
         }
     }
 
-    fn read_environment(&mut self, environment: &[(OsString, OsString)]) {
-        let mut variables: Vec<_> = environment
-            .iter()
-            .filter_map(|(name, value)| Some((name.to_str()?, value)))
-            // An empty variable is how compose files and shells leave one unset. Not the database's: another than the one that
-            // was meant would be used in silence.
-            .filter(|(name, value)| {
-                let of_database = *name == DATABASE_URL || *name == variable_of("database.url");
-                let ours = name.starts_with(PREFIX) || misspelt_setting(name).is_some();
-                of_database || ours && !value.is_empty()
-            })
-            .collect();
-        variables.sort_by_key(|(name, _)| (*name != DATABASE_URL, *name));
-        for (name, value) in variables {
-            let key = if name == DATABASE_URL {
-                Some("database.url".to_owned())
-            } else {
-                key_of_variable(name)
-            };
-            let source = Source::Environment(name.to_owned());
-            match key {
-                Some(key) => self.add(Given {
-                    key,
-                    source,
-                    written: Written::Text(value.to_string_lossy().into_owned()),
-                }),
-                None => self.problems.push(Problem::Unknown {
-                    nearest: misspelt_setting(name).or_else(|| {
-                        nearest(name, ENTRIES.iter().map(|entry| variable_of(entry.key)))
-                    }),
-                    name: name.to_owned(),
-                    source,
-                }),
-            }
-        }
-    }
-
     fn read_flag(&mut self, flag: &Flag) {
         match flag {
             Flag::Direct { flag, key, value } => self.add(Given {
@@ -239,7 +192,7 @@ impl Layers {
         }
     }
 
-    fn add(&mut self, given: Given) {
+    pub(super) fn add(&mut self, given: Given) {
         let table = given.key.strip_prefix(provider::SECTION);
         let table = table.and_then(|rest| rest.strip_prefix('.'));
         if let Some((name, _)) = table.and_then(|rest| rest.split_once('.')) {
@@ -258,32 +211,6 @@ impl Layers {
             });
         }
     }
-}
-
-/// The environment variable that sets `key`.
-pub(super) fn variable_of(key: &str) -> String {
-    format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())
-}
-
-fn key_of_variable(name: &str) -> Option<String> {
-    if let Some((table, key)) = name
-        .strip_prefix(PROVIDERS)
-        .and_then(|rest| rest.split_once("__"))
-    {
-        return Some(format!("{}.{table}.{key}", provider::SECTION).to_lowercase());
-    }
-    let mut keys = ENTRIES.iter().map(|entry| entry.key);
-    let key = keys.find(|key| variable_of(key) == name);
-    key.map(str::to_owned)
-}
-
-/// The variable of the setting that `name` is, but for a single underscore where two belong.
-fn misspelt_setting(name: &str) -> Option<String> {
-    let single = |name: &str| name.replace("__", "_");
-    ENTRIES
-        .iter()
-        .map(|entry| variable_of(entry.key))
-        .find(|variable| variable != name && single(variable) == single(name))
 }
 
 fn is_section(name: &str) -> bool {

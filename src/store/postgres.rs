@@ -1,19 +1,19 @@
 //! Sessions on a PostgreSQL server.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use sea_orm::{
     DatabaseConnection, SqlxPostgresConnector,
     sqlx::{
         self, AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection,
-        postgres::{PgConnectOptions, PgPoolOptions},
+        postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
     },
 };
 use tokio::time::timeout;
 use url::Url;
 
 use crate::{
-    config::{DatabaseConfig, PostgresServer},
+    config::{DatabaseConfig, DatabaseUrl, PostgresServer},
     domain::TableName,
 };
 
@@ -166,6 +166,26 @@ impl Connector {
 
 /// The driver reads its options from a URL that has nothing but parameters, each encoded; only so it looks into the password
 /// file for the right host.
+/// The server to which what is sent could be read or changed on its way: another machine's, whose certificate is not
+/// checked against its name.
+pub fn unverified_server(url: &DatabaseUrl) -> Option<String> {
+    let DatabaseUrl::Postgres(server) = url else {
+        return None;
+    };
+    let options = options(server).ok()?;
+    let host = options.get_host();
+    let is_here = options.get_socket().is_some() || is_loopback(host);
+    let is_verified = matches!(options.get_ssl_mode(), PgSslMode::VerifyFull);
+    (!is_here && !is_verified).then(|| host.to_owned())
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    address.map_or(host == "localhost", |address| {
+        address.to_canonical().is_loopback()
+    })
+}
+
 fn options(server: &PostgresServer) -> Result<PgConnectOptions, sqlx::Error> {
     let mut url =
         Url::parse("postgres:///").map_err(|error| sqlx::Error::Configuration(error.into()))?;
@@ -230,4 +250,35 @@ fn cut(name: &str) -> &str {
     let end = (0..=NAME_BYTES.min(name.len())).rev();
     let end = end.into_iter().find(|end| name.is_char_boundary(*end));
     &name[..end.unwrap_or_default()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_elsewhere_is_reached_safely_only_if_its_certificate_is_checked_in_full() {
+        let unverified = |url: &str| unverified_server(&url.parse().unwrap());
+        for safe in [
+            "sqlite://atelier.db",
+            "postgres://u@localhost/a",
+            "postgres://u@127.0.0.1/a?sslmode=disable",
+            "postgres://u@[::1]/a",
+            "postgres:///a?host=/var/run/postgresql",
+            "postgres://u@db.example/a?sslmode=verify-full",
+        ] {
+            assert_eq!(unverified(safe), None, "{safe}");
+        }
+        for unsafe_one in [
+            "",
+            "?sslmode=disable",
+            "?sslmode=require",
+            "?sslmode=verify-ca",
+        ] {
+            let url = format!("postgres://u:pw@db.example/a{unsafe_one}");
+            assert_eq!(unverified(&url).as_deref(), Some("db.example"), "{url}");
+        }
+        let by_address = "postgres://u@db.example/a?hostaddr=10.0.0.7";
+        assert_eq!(unverified(by_address).as_deref(), Some("10.0.0.7"));
+    }
 }

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use atelier::app::Clock;
 use atelier::domain::{Caller, Keyring, Purpose, Sealer};
 use atelier::store;
-use chrono::Utc;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use tempfile::TempDir;
 
@@ -117,7 +117,7 @@ impl TestDatabase {
     pub(crate) async fn sealer(&self, caller: Caller) -> Sealer {
         let keys = Keyring::new(Purpose::Tokens);
         let stored = store::secret::keys(&self.connect().await, Purpose::Tokens).await;
-        keys.read(&stored.unwrap(), Utc::now());
+        keys.read(&stored.unwrap(), Clock::system().now());
         Sealer::new(&keys, caller)
     }
 
