@@ -333,7 +333,7 @@ pub enum ProviderError {
         /// When the service asks to be tried again.
         retry_after: Option<Duration>,
     },
-    /// The service cannot be reached. Nothing was submitted.
+    /// The service cannot be reached, or is too busy for anybody. Nothing was submitted.
     #[error("{0}")]
     Unavailable(String),
     /// The content policy refuses the prompt or a picture.
@@ -372,6 +372,12 @@ pub enum ProviderError {
     /// that nobody has to pay for it; a provider that cannot tell answers [`ProviderError::OutcomeUnknown`].
     #[error("stopped")]
     Stopped,
+}
+
+/// Nobody waits for the task any more, and it may cost all the same.
+pub(crate) fn not_cancelled(task_id: &str, error: &ProviderError) {
+    tracing::warn!(task_id, "cannot cancel the provider's task");
+    tracing::debug!(task_id, %error, "why it cannot be cancelled");
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
-use one_line::write_field;
+use one_line::{Escaped, write_field};
 
 use crate::config::{LogConfig, LogFormat};
 
@@ -58,7 +58,8 @@ where
         builder.fmt_fields(fields).finish().try_init()?;
     } else {
         // What the span knows stands in it; the list would say it again.
-        builder.json().with_span_list(false).finish().try_init()?;
+        let builder = builder.json().with_span_list(false);
+        builder.map_writer(Escaped).finish().try_init()?;
     }
     panic::set_hook(Box::new(log_panic));
     Ok(())

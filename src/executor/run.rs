@@ -200,17 +200,13 @@ impl Executor {
                 Ok(Some(ended)) => {
                     trouble.end();
                     let status = ended.status.as_str();
-                    let (error_code, detail) = (&ended.error_code, &ended.error_detail);
+                    let error_code = &ended.error_code;
                     let duration_ms =
                         u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-                    tracing::info!(
-                        status,
-                        error_code,
-                        detail,
-                        duration_ms,
-                        bytes,
-                        "attempt ended"
-                    );
+                    tracing::info!(status, error_code, duration_ms, bytes, "attempt ended");
+                    // A service's own words, which may repeat what it was asked for.
+                    let detail = &ended.error_detail;
+                    tracing::debug!(detail, "what is known of the attempt's end");
                     return Some(ended);
                 }
                 Ok(None) => return self.ended_by_others(job).await,

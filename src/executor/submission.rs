@@ -17,7 +17,7 @@ use crate::{
     events::{Subject, Watcher},
     provider::{
         Output, Passage, Picture, ProgressSender, Provider, ProviderError, Registry, Submitted,
-        Task,
+        Task, not_cancelled,
     },
     store::queue::{self, Lease},
 };
@@ -187,7 +187,8 @@ impl<'a> Submission<'a> {
                 failure.reason = Reason::ProviderUnavailable;
                 failure.message =
                     format!("The generator {from:?} is away: {to:?} is asked instead.");
-                tracing::warn!(from, to, detail = failure.detail, "falling back");
+                tracing::warn!(from, to, "falling back");
+                tracing::debug!(from, detail = failure.detail, "why it is away");
                 AttemptOutcome::FellBack {
                     failure,
                     input: Box::new(input),
@@ -295,7 +296,7 @@ impl AbandonedTask {
         let task_id = self.task_id;
         match timeout(CANCEL_TIME, self.provider.cancel(&self.task, &task_id)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(task_id, %error, "cannot cancel the provider's task"),
+            Ok(Err(error)) => not_cancelled(&task_id, &error),
             Err(_) => tracing::warn!(task_id, "the provider does not answer to a cancellation"),
         }
     }

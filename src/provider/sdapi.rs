@@ -156,7 +156,8 @@ impl Service {
                     break;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot interrupt the service");
+                    tracing::warn!("cannot interrupt the service");
+                    tracing::debug!(%error, "why it cannot be interrupted");
                     break;
                 }
             }

@@ -28,6 +28,7 @@ use super::{
     Unready, WebhookCall,
     fetch::Fetcher,
     http::{Api, Effect},
+    not_cancelled,
 };
 use crate::{
     config::TaskConfig,
@@ -296,8 +297,7 @@ impl Engine {
 
     async fn give_up(&self, task: &Task, kept: &Kept) {
         if let Err(error) = self.cancel(task, kept).await {
-            let task_id = kept.id.as_str();
-            tracing::warn!(task_id, %error, "cannot cancel the provider's task");
+            not_cancelled(kept.id.as_str(), &error);
         }
     }
 

@@ -106,7 +106,11 @@ fn log(error: &Error, code: Code, reason: Reason) {
                 "refused while the database is away"
             );
         }
-        Error::ModerationUnavailable(_) => call::refused(code, reason, &causes()),
+        Error::ModerationUnavailable(_) => {
+            // In the service's own words.
+            tracing::debug!(error = causes(), "why nobody can judge");
+            call::refused(code, reason, &error.to_string());
+        }
         // Once for all calls the log has it as what ails the server.
         Error::DatabaseUnavailable(_) | Error::DatabaseFull(_) | Error::StorageUnavailable(_) => {
             call::refused(code, reason, &causes());

@@ -1,12 +1,14 @@
-//! Text logs of one line for each event, whatever words it has: a line break of a client's would make a line that nobody
+//! Logs of one line for each event, whatever words it has: a line break of a client's would make a line that nobody
 //! logged, and an escape would reach the terminal.
 
 use std::fmt::{self, Debug};
+use std::io::{self, Write};
 
 use tracing::field::Field;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 
-use crate::domain::printable;
+use crate::domain::{is_printable, printable};
 
 /// Writes a field of an event or a span, made printable.
 pub(super) fn write_field(
@@ -20,9 +22,38 @@ pub(super) fn write_field(
     writer.write_str(&printable(&format!("{value:?}")))
 }
 
+/// Escapes what JSON lets stand in a text, and a terminal or an editor would follow.
+pub(super) struct Escaped<W>(pub W);
+
+impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Escaped<W> {
+    type Writer = Escaped<W::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Escaped(self.0.make_writer())
+    }
+}
+
+impl<W: Write> Write for Escaped<W> {
+    /// Takes a whole event: that is how they come.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let mut escaped = String::with_capacity(event.len());
+        for letter in String::from_utf8_lossy(event).chars() {
+            match is_printable(letter) || letter == '\n' {
+                true => escaped.push(letter),
+                false => escaped.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            }
+        }
+        self.0.write_all(escaped.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::sync::{Arc, Mutex};
 
     use tracing_subscriber::field::MakeExt;
@@ -33,7 +64,7 @@ mod tests {
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
 
-    impl io::Write for Log {
+    impl Write for Log {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }

@@ -1,5 +1,6 @@
 //! The program as an operator has it: its commands, probes, logs and signals.
 
+mod canaries;
 mod command_line;
 mod connections;
 pub(crate) mod health;

@@ -100,7 +100,8 @@ impl ModerationService {
     ) -> Result<T, NoVerdict> {
         match judged {
             Err(NoVerdict(detail)) if self.lenient => {
-                tracing::warn!(detail, "what could not be judged is let in");
+                tracing::warn!("what could not be judged is let in");
+                tracing::debug!(detail, "why it could not be judged");
                 Ok(accepted())
             }
             judged => judged,
