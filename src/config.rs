@@ -9,6 +9,7 @@ mod contradiction;
 mod database_url;
 mod display;
 mod entry;
+mod environment;
 mod identifier;
 mod kind;
 mod layer;
@@ -95,9 +96,17 @@ impl Config {
 
     /// What lets others than programs of this machine reach a server that asks nobody who he is, by its settings.
     pub fn exposures(&self) -> Vec<&'static str> {
+        match self.authenticates() {
+            true => Vec::new(),
+            false => self.reachable_by(),
+        }
+    }
+
+    /// The settings by which others than programs of this machine reach the server.
+    fn reachable_by(&self) -> Vec<&'static str> {
         let server = &self.server;
         let is_public = |url: &url::Url| !address::is_loopback(url);
-        let exposed = [
+        let ways = [
             ("server.listen", !server.listen.ip().is_loopback()),
             (
                 "server.public_url",
@@ -105,8 +114,8 @@ impl Config {
             ),
             ("server.cors_origins", server.cors_origins == ["*"]),
         ];
-        let exposed = exposed.into_iter().filter(|_| !self.authenticates());
-        exposed.filter_map(|(key, is)| is.then_some(key)).collect()
+        let ways = ways.into_iter();
+        ways.filter_map(|(key, is)| is.then_some(key)).collect()
     }
 
     /// Whether links of requests are followed. Where the server is public, strangers choose them, so there it happens only

@@ -82,12 +82,11 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
             "who judges needs what to judge by",
         );
     }
-    let public = config.server.public_url.as_ref();
-    let is_public = public.is_some_and(|url| !is_loopback(url));
     for (name, provider) in &config.providers {
-        if is_public && matches!(provider, ProviderConfig::Scripted(_)) {
+        let place = config.reachable_by().into_iter().next();
+        if let (Some(place), ProviderConfig::Scripted(_)) = (place, provider) {
             reader.contradiction(
-                &[&path(name, "kind"), "server.public_url"],
+                &[&path(name, "kind"), place],
                 "the scripted provider is for tests, and not for a server that others reach",
             );
         }

@@ -179,9 +179,16 @@ impl Reader {
             key: given.key.into(),
             source: given.source,
             expected,
-            found: (!entry.secret).then(|| found.describe()),
+            found: Some(found.describe()).filter(|shown| !entry.secret && !may_hold_secret(shown)),
         });
     }
+}
+
+/// Whether there is a URL in it with what may be a password or a token.
+fn may_hold_secret(shown: &str) -> bool {
+    shown
+        .split_once("://")
+        .is_some_and(|(_, rest)| rest.contains(['@', '?']))
 }
 
 fn within<K: Kind<Value: PartialOrd>>(entry: &Entry, value: &K::Value) -> Result<(), String> {

@@ -129,6 +129,55 @@ fn environment_values_are_text_first_and_toml_literals_second() {
 }
 
 #[test]
+fn a_secret_may_stand_in_a_file_that_its_variable_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let url = file("url", "postgres://ann:hunter2@localhost/atelier\n");
+    let secret = file("secret", "a secret of at least 32 bytes, with its end\r\n");
+    let loaded = load_environment(&[
+        ("DATABASE_URL_FILE", &url),
+        ("ATELIER__AUTH__SECRET_FILE", &secret),
+        ("ATELIER__STORAGE__SIGNING_KEY_FILE", ""),
+    ]);
+    let loaded = loaded.unwrap();
+    assert_eq!(
+        loaded.config.database.url.redacted(),
+        "postgres://ann:<redacted>@localhost/atelier"
+    );
+    let read = loaded.config.auth.secret.unwrap();
+    assert_eq!(
+        read.expose_secret(),
+        "a secret of at least 32 bytes, with its end"
+    );
+    assert_eq!(
+        loaded.sources["auth.secret"],
+        Source::Environment("ATELIER__AUTH__SECRET_FILE".into())
+    );
+    let (gone, empty) = (format!("{url}.gone"), file("empty", "\n"));
+    let told = load_environment(&[
+        ("DATABASE_URL", "sqlite://one.db"),
+        ("DATABASE_URL_FILE", &url),
+        ("ATELIER__AUTH__SECRET_FILE", &gone),
+        ("ATELIER__STORAGE__SIGNING_KEY_FILE", &empty),
+        ("ATELIER__SERVER__LISTEN_FILE", &url),
+    ]);
+    let told = told.unwrap_err().to_string();
+    for expected in [
+        "database.url (environment variable DATABASE_URL_FILE): expected DATABASE_URL not to be set as well",
+        "auth.secret (environment variable ATELIER__AUTH__SECRET_FILE): cannot be read",
+        "storage.signing_key (environment variable ATELIER__STORAGE__SIGNING_KEY_FILE): the file is empty",
+        "ATELIER__SERVER__LISTEN_FILE): there is no such setting; did you mean ATELIER__SERVER__LISTEN?",
+    ] {
+        assert!(told.contains(expected), "missing: {expected}\nin: {told}");
+    }
+    assert!(!told.contains("hunter2"), "{told}");
+}
+
+#[test]
 fn an_empty_variable_is_as_good_as_none() {
     let loaded = load_environment(&[("ATELIER__SERVER__LISTEN", "")]).unwrap();
     assert!(loaded.sources.is_empty());
@@ -293,6 +342,10 @@ fn settings_that_contradict_each_other_are_named_together() {
             "server.public_url (atelier.toml:2)",
         ),
         (
+            "[server]\nlisten = \"0.0.0.0:80\"\ninsecure = true\n[providers.s]\nkind = \"scripted\"\nfolder = \"/tmp\"",
+            "providers.s.kind (atelier.toml:5) and server.listen (atelier.toml:2)",
+        ),
+        (
             "[auth]\nkeys_file = \"keys.pem\"",
             "auth.keys_file (atelier.toml:2) and auth.issuer (default)",
         ),
@@ -304,6 +357,24 @@ fn settings_that_contradict_each_other_are_named_together() {
         let problems = load_toml(toml).unwrap_err();
         assert_eq!(problems.0.len(), 1, "{problems}");
         assert!(problems.to_string().contains(keys), "{problems}");
+    }
+}
+
+#[test]
+fn a_refused_url_is_not_shown_where_it_may_hold_a_secret() {
+    for (url, is_shown) in [
+        ("https://bob:hunter2@a.example/v1", false),
+        ("https://a.example/v1?token=hunter2", false),
+        ("ftp://a.example", true),
+    ] {
+        let told = load_toml(&format!("[moderation]\nbase_url = \"{url}\""))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            told.contains("moderation.base_url") && told.contains(url) == is_shown,
+            "{told}"
+        );
+        assert!(!told.contains("hunter2"), "{told}");
     }
 }
 

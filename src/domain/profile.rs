@@ -80,6 +80,9 @@ impl Profile {
             layers.push((media_type.as_str(), layer));
         }
         let base = Definition::read(whole.clone())?;
+        if base.makes.is_empty() {
+            return Err("makes: at least one of image, video and audio is expected".to_owned());
+        }
         let mut by_type = BTreeMap::new();
         for (name, layer) in layers {
             let mut whole = whole.clone();

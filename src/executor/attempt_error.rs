@@ -101,7 +101,7 @@ impl From<ProviderError> for AttemptError {
             },
             ProviderError::Unavailable(_) => Self::retryable(failure(
                 Reason::ProviderUnavailable,
-                "The generator cannot be reached right now.",
+                "The generator cannot be reached right now, or is too busy.",
             )),
             ProviderError::Rejected(_) => Self::permanent(failure(
                 Reason::ProviderRejectedContent,

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     config::{ComfyUiConfig, Dialect},
-    domain::{JobInput, JsonMap, MediaType, Problem},
+    domain::{Flaw, JobInput, JsonMap, MediaType, Problem},
 };
 use bindings::Bindings;
 use check::Judge;
@@ -223,6 +223,15 @@ impl ComfyUi {
         }
     }
 
+    /// What is wrong with a request for which nobody names a workflow.
+    fn without_workflow(&self, preset: Preset<'_>) -> Option<(String, Problem)> {
+        let levels = [preset.settings, preset.style];
+        let graph = self.parts.as_ref().ok()?.workflows.graph(&levels).ok()?;
+        let words = "must be a feature with a workflow in its settings, or in its template's style";
+        let missing = || ("feature_id".to_owned(), Flaw::Invalid.says(words));
+        graph.is_none().then(missing)
+    }
+
     /// Where the workflow of a request takes inputs, if there is one.
     fn bindings(&self, preset: Preset<'_>) -> Option<Bindings> {
         let parts = self.parts.as_ref().ok()?;
@@ -280,8 +289,10 @@ impl Provider for ComfyUi {
     }
 
     fn check_inputs(&self, preset: Preset<'_>, inputs: &Inputs<'_>) -> Vec<(String, Problem)> {
-        let bindings = self.bindings(preset);
-        bindings.map_or_else(Vec::new, |bindings| bindings::check(&bindings, inputs))
+        match self.bindings(preset) {
+            Some(bindings) => bindings::check(&bindings, inputs),
+            None => self.without_workflow(preset).into_iter().collect(),
+        }
     }
 
     fn takes_pictures(&self, _: MediaType) -> bool {

@@ -79,13 +79,17 @@ impl OpenAi {
     }
 
     /// What every call begins with: the settings of the feature and the template's style as they are, and the model.
-    fn body(&self, input: &JobInput, model: Option<&String>) -> Body {
+    fn body(&self, task: &Task, model: Option<&String>) -> Body {
+        let input = &task.input;
         let mut body = input.settings.clone();
         body.extend(input.style.clone());
         if let Some(model) = input.model.as_ref().or(model) {
             body.insert("model".to_owned(), model.as_str().into());
         }
-        for (name, value) in optional(input) {
+        // Of speech the protocol has a name for the format.
+        let is_speech = task.media_type == MediaType::Audio;
+        let optional = optional(input).into_iter();
+        for (name, value) in optional.filter(|(name, _)| !(is_speech && *name == "format")) {
             if let Some(field) = self.config.fields.get(name) {
                 body.insert(field.clone(), value);
             }

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::{Call, Definition, Signature};
+use super::{Call, Definition, Path, Signature};
 
 impl Definition {
     /// Reads it; what is wrong is told with its place.
@@ -42,6 +42,20 @@ impl Definition {
         words.sort_unstable();
         let twice = words.windows(2).any(|pair| pair[0] == pair[1]);
         must(!twice, "poll.words: a word has two meanings")?;
+        let names = |path: &Option<Path>, name| path.as_ref().is_some_and(|it| it.names(name));
+        let early = |name| {
+            names(&submit.path, name) || submit.body.as_ref().is_some_and(|it| it.names(name))
+        };
+        must(
+            !early("task_id"),
+            "submit: task_id is known only when it has been answered",
+        )?;
+        must(
+            !early("answer") && !names(&poll.path, "answer"),
+            "answer: it is known only when the task is done",
+        )?;
+        let whole = poll.progress.as_ref().map_or(1.0, |progress| progress.of);
+        must(whole > 0.0, "poll.progress.of: a number over 0 is expected")?;
         let gives = result.bytes || !result.outputs.is_empty() || !result.base64.is_empty();
         must(gives, "result: outputs, base64 or bytes is missing")?;
         if let Some(auth) = &self.auth {

@@ -114,6 +114,7 @@ impl TryFrom<String> for Path {
 
     fn try_from(source: String) -> Result<Self, String> {
         check_text::<false>(&source)?;
+        check_steps(&with_any_values(source.trim_start_matches('/')))?;
         Ok(Self(source))
     }
 }
@@ -147,14 +148,7 @@ impl Path {
             Some((path, query)) => (path, Some(query.to_owned())),
             None => (whole.as_str(), None),
         };
-        for step in path.split('/') {
-            let plain = percent_decode_str(step).decode_utf8_lossy();
-            if matches!(plain.as_ref(), "" | "." | "..") {
-                return Err(format!(
-                    "the path {path:?} has a step that is empty, \".\" or \"..\""
-                ));
-            }
-        }
+        check_steps(path)?;
         Ok((path.to_owned(), query))
     }
 
@@ -164,6 +158,30 @@ impl Path {
         let parsed = environment.template_from_str(&self.0);
         parsed.is_ok_and(|parsed| parsed.undeclared_variables(false).contains(name))
     }
+}
+
+/// The source with a word in the place of each value: what is left is the profile's own.
+fn with_any_values(source: &str) -> String {
+    let mut parts = source.split("{{");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let behind = part.split_once("}}").map_or("", |(_, behind)| behind);
+        text + "value" + behind
+    })
+}
+
+/// Whether a path stays where it is put: it may not leave its place.
+fn check_steps(path: &str) -> Result<(), String> {
+    let path = path.split('?').next().unwrap_or_default();
+    for step in path.split('/') {
+        let plain = percent_decode_str(step).decode_utf8_lossy();
+        if matches!(plain.as_ref(), "" | "." | "..") {
+            return Err(format!(
+                "the path {path:?} has a step that is empty, \".\" or \"..\""
+            ));
+        }
+    }
+    Ok(())
 }
 
 impl<const AUTH: bool> Body<AUTH> {

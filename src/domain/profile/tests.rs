@@ -128,6 +128,37 @@ fn every_mistake_is_told_with_its_place() {
         ("done = [\"yes\"]", "finished = [\"yes\"]", "poll.words"),
         ("failed = [\"no\"]", "failed = [\"YES\"]", "two meanings"),
         ("outputs = \"/url\"", "", "result: outputs"),
+        ("makes = [\"image\"]", "makes = []", "makes: at least one"),
+        (
+            "[poll]",
+            "[poll]\nprogress = { at = \"/p\", of = 0 }",
+            "poll.progress.of",
+        ),
+        (
+            "path = \"jobs/{{ model }}",
+            "path = \"jobs/../{{ model }}",
+            "submit.path",
+        ),
+        (
+            "path = \"jobs/{{ model }}",
+            "path = \"https://evil.example/{{ model }}",
+            "submit.path",
+        ),
+        (
+            "path = \"jobs/{{ model }}",
+            "path = \"jobs/{{ task_id }}",
+            "submit: task_id",
+        ),
+        (
+            "path = \"jobs/{{ task_id }}",
+            "path = \"jobs/{{ answer }}",
+            "answer: it is known only",
+        ),
+        (
+            "https://service",
+            "https://user:password@service",
+            "base_url: an http or https URL without a user",
+        ),
         ("path = \"jobs/{{ task_id }}\"", "", "poll: a path"),
         ("[poll]", "[poll]\nmethod = \"get\"", "poll.method"),
         (

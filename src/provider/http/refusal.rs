@@ -54,19 +54,17 @@ impl Words {
                 message: text.chars().take(MAX_CHARS).collect(),
             };
         };
-        let error = if says_nothing(&json["error"]) {
-            &json
-        } else {
-            &json["error"]
-        };
-        let codes = ["code", "type", "error_type"].map(|key| text(&error[key]));
-        let message = [error, &error["message"], &error["detail"], &error["msg"]];
-        let message = message.into_iter().find_map(Value::as_str);
+        let error = Some(&json["error"]).filter(|error| !says_nothing(error));
+        let places: Vec<_> = error.into_iter().chain([&json]).collect();
+        let message = places.iter().find_map(|place| {
+            let words = [place, &place["message"], &place["detail"], &place["msg"]];
+            words.into_iter().find_map(Value::as_str)
+        });
         Self {
-            codes: codes.join(" ").to_lowercase(),
+            codes: codes(&places).join(" ").to_lowercase(),
             message: match message {
                 Some(message) => message.to_owned(),
-                None => error.to_string().chars().take(MAX_CHARS).collect(),
+                None => places[0].to_string().chars().take(MAX_CHARS).collect(),
             },
         }
     }
@@ -109,6 +107,16 @@ pub(in crate::provider) fn says_nothing(error: &Value) -> bool {
     }
 }
 
+/// Codes and types of an error, of one within it, and beside it; a single word in the place of an error is one too.
+fn codes(places: &[&Value]) -> Vec<String> {
+    let within = places.iter().map(|place| &place["innererror"]);
+    let all = places.iter().copied().chain(within);
+    let named = all.flat_map(|place| ["code", "type", "error_type"].map(|key| text(&place[key])));
+    let word = places[0].as_str().filter(|text| !text.contains(' '));
+    let codes = word.map(str::to_owned).into_iter().chain(named);
+    codes.filter(|code| !code.is_empty()).collect()
+}
+
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -132,15 +140,22 @@ pub(super) fn refusal(
     if words.say(&UNPAID) || status == StatusCode::PAYMENT_REQUIRED {
         return lacks(Lack::Credit, detail);
     }
+    let retry_after = retry_after(headers);
     match status.as_u16() {
         401 | 403 => lacks(Lack::Credentials, detail),
         // Behind the gateway that gave up, or heard nothing that it understood, the work may go on.
         408 | 502 | 504 | 520 | 524 if effect == Effect::Pays => {
             ProviderError::OutcomeUnknown(detail)
         }
+        // It is too busy for anybody, whatever the job is.
+        429 | 503 | 529
+            if effect == Effect::Pays && retry_after.is_none_or(|rest| rest.is_zero()) =>
+        {
+            ProviderError::Unavailable(detail)
+        }
         408 | 409 | 425 | 429 | 500.. => ProviderError::Transient {
             detail,
-            retry_after: retry_after(headers),
+            retry_after,
         },
         400 | 413 | 414 | 415 | 422 => ProviderError::UnfitInput(detail),
         _ => ProviderError::Failed(detail),
@@ -198,6 +213,22 @@ mod tests {
                 "",
                 r#"{"detail":[{"msg":"bad"}]}"#,
             ),
+            (
+                r#"{"code":"content_policy_violation","error":"Prompt rejected"}"#,
+                "content_policy_violation",
+                "Prompt rejected",
+            ),
+            (
+                r#"{"error":"content_policy_violation"}"#,
+                "content_policy_violation",
+                "content_policy_violation",
+            ),
+            (r#"{"error":true,"message":"odd"}"#, "", "odd"),
+            (
+                r#"{"error":{"message":"x","innererror":{"code":"ResponsibleAIPolicyViolation"}}}"#,
+                "responsibleaipolicyviolation",
+                "x",
+            ),
             ("<html>no</html>", "", "<html>no</html>"),
             ("", "", ""),
         ] {
@@ -247,6 +278,20 @@ mod tests {
             (404, "", Effect::Asks, "Failed"),
         ] {
             assert_eq!(meaning(status, body, effect), expected, "{status} {body}");
+        }
+        for (status, effect, expected) in [
+            (429, Effect::Pays, "Unavailable"),
+            (503, Effect::Pays, "Unavailable"),
+            (529, Effect::Pays, "Unavailable"),
+            (500, Effect::Pays, "Transient"),
+            (503, Effect::Asks, "Transient"),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let alone = refusal(status, &HeaderMap::new(), &Words::default(), effect);
+            assert!(
+                format!("{alone:?}").starts_with(expected),
+                "{status}: {alone:?}"
+            );
         }
         let ProviderError::Transient { retry_after, .. } = refusal(
             StatusCode::TOO_MANY_REQUESTS,

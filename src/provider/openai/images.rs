@@ -30,7 +30,7 @@ const TOLD: [&str; 6] = [
 
 impl OpenAi {
     pub(super) async fn draw(&self, task: &Task) -> Result<Output, ProviderError> {
-        let mut body = self.body(&task.input, self.config.image_model.as_ref());
+        let mut body = self.body(task, self.config.image_model.as_ref());
         let prompt = task.input.instructed_prompt();
         body.insert("prompt".to_owned(), without_commands(&prompt).into());
         body.insert("n".to_owned(), json!(1));

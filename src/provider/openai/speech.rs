@@ -10,7 +10,7 @@ use crate::{
 
 impl OpenAi {
     pub(super) async fn speak(&self, task: &Task) -> Result<Output, ProviderError> {
-        let mut body = self.body(&task.input, self.config.speech_model.as_ref());
+        let mut body = self.body(task, self.config.speech_model.as_ref());
         body.insert("input".to_owned(), task.input.prompt.as_str().into());
         if let Some(system) = &task.input.system_prompt {
             // The style's own go on where the feature's end.

@@ -291,6 +291,24 @@ on_both_databases! {
         told_by_health(&server, "ok\n").await;
     }
 
+    async fn a_service_that_is_too_busy_costs_the_job_that_tries_it_no_attempt(db: TestDatabase) {
+        let busy = Fault::Answer { status: 503, headers: Vec::new(), body: String::new() };
+        let first = stand_in(any_port(), vec![busy; FAILURES + 1]).await;
+        let server = TestServer::start_with(&db, |config| {
+            configure(config, "first", &first.url());
+            config.executor.max_attempts = 1;
+        }).await;
+        let alone = server.add_feature(feature(&[])).await.id;
+        for _ in 1..FAILURES {
+            let job = server.create(request_for(alone)).await.1.remove(0);
+            assert_eq!(server.ended(job.id).await.code(), "PROVIDER_UNAVAILABLE");
+        }
+        let waiting = server.create(request_for(alone)).await.1.remove(0);
+        let ended = server.ended(waiting.id).await;
+        assert_eq!((ended.job.status(), ended.job.attempt), (JobStatus::Completed, 1), "{:?}", ended.job);
+        assert_eq!(generations(&first), FAILURES + 2);
+    }
+
     async fn a_service_that_never_answers_to_a_submission_is_away_whoever_loses_patience(db: TestDatabase) {
         let (short, long) = (Duration::from_secs(1), Duration::from_secs(60));
         for (name, fault, call, job, code) in [

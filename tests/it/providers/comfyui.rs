@@ -390,6 +390,20 @@ on_both_databases! {
         refused.of_fields(["template_data.style.strength"]);
     }
 
+    async fn a_request_for_which_nobody_names_a_workflow_is_refused(db: TestDatabase) {
+        let service = Service::start(Spoken::Native, Vec::new()).await;
+        let ProviderConfig::ComfyUi(mut without) = service.config(&[]) else { panic!() };
+        (without.workflow, without.bindings) = (None, Default::default());
+        let server = TestServer::start_with(&db, |config| {
+            config.providers.insert("service".to_owned(), ProviderConfig::ComfyUi(without));
+        }).await;
+        let feature = server.add_feature(feature(MediaType::Image, json!({}))).await.id;
+        let refused = refusal(server.requests().create_request(request_for(feature)).await);
+        refused.of_fields(["feature_id"]);
+        refused.says("feature_id", "a workflow");
+        assert_eq!(service.submissions().len(), 0);
+    }
+
     async fn a_variable_that_its_place_cannot_hold_is_refused_with_its_field(db: TestDatabase) {
         let service = Service::start(Spoken::Native, Vec::new()).await;
         let server = service.server(&db, &[]).await;

@@ -169,6 +169,8 @@ on_both_databases! {
         let server = TestServer::start_with(&db, configure(&service, &["response_format=url"])).await;
         let ended = make(&server, feature(MediaType::Image), GenerationInput::default()).await;
         assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job);
+        let told = ended.job.output_metadata.unwrap_or_default().fields;
+        assert_eq!(told["usage"], value(&json!({ "total_tokens": 100 })));
         let calls = service.calls();
         let paths: Vec<_> = calls.iter().map(|call| call.path.as_str()).collect();
         assert_eq!(paths, ["/v1/images/generations", "/v1/files/0"]);
@@ -198,7 +200,7 @@ on_both_databases! {
 
     async fn speech_is_made_whatever_its_label_says(db: TestDatabase) {
         let service = stand_in(Protocol::OpenAi, Vec::new()).await;
-        let settings = ["speech_model=speaker-1", "voice=alloy"];
+        let settings = ["speech_model=speaker-1", "voice=alloy", r#"fields={ format = "output_format" }"#];
         let server = TestServer::start_with(&db, configure(&service, &settings)).await;
         let ended = make(&server, feature(MediaType::Audio), GenerationInput::default()).await;
         assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job);
@@ -209,6 +211,7 @@ on_both_databases! {
         ] {
             assert_eq!(body[field], json!(expected));
         }
+        assert_eq!(body.get("output_format"), None);
 
         let mut whispered = feature(MediaType::Audio);
         "whispered".clone_into(&mut whispered.name);
