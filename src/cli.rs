@@ -3,6 +3,7 @@
 mod backup;
 mod catalogue;
 mod config;
+mod confine;
 mod exit;
 mod generate;
 mod health;
@@ -111,6 +112,9 @@ enum Command {
     /// Watch over a command that makes media; started by the server
     #[command(hide = true)]
     Supervise,
+    /// Become a command that makes media, confined; started by `supervise`
+    #[command(hide = true)]
+    Confine(confine::ConfineArguments),
 }
 
 /// Runs the command that the process was started with.
@@ -130,6 +134,7 @@ fn execute(line: CommandLine) -> CommandResult {
         Command::Config(arguments) if arguments.reference => return config::print_reference(),
         Command::Recipe(arguments) => return recipe::run(arguments),
         Command::Supervise => return supervise::run(),
+        Command::Confine(arguments) => return confine::run(arguments),
         Command::StandIn(arguments) => return block_on(stand_in::run(arguments)),
         _ => {}
     }
@@ -138,6 +143,7 @@ fn execute(line: CommandLine) -> CommandResult {
     let loaded = Config::load(&inputs(&line))?;
     match line.command {
         Command::Supervise => supervise::run(),
+        Command::Confine(arguments) => confine::run(&arguments),
         Command::StandIn(arguments) => block_on(stand_in::run(&arguments)),
         Command::Recipe(arguments) => recipe::run(&arguments),
         Command::Config(_) => config::print_effective(&loaded),

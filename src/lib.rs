@@ -10,6 +10,7 @@ pub mod events;
 pub mod executor;
 pub mod identity;
 pub mod media;
+pub mod memory;
 pub mod provider;
 pub mod rpc;
 pub mod server;

@@ -15,6 +15,7 @@
 mod backend;
 mod bounded;
 mod convert;
+mod cost;
 mod derive;
 mod disposition;
 mod error;

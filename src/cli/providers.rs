@@ -1,5 +1,6 @@
 //! `atelier providers`: what makes media here, and whether it answers.
 
+use std::io::{Write as _, stderr};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -8,9 +9,9 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::{CommandResult, exit, output};
-use crate::config::{Config, Loaded, ProviderLimits};
+use crate::config::{Config, Loaded, ProviderConfig, ProviderLimits};
 use crate::domain::MediaType;
-use crate::provider::{Lack, Probed, Provider, ProviderError, clean};
+use crate::provider::{Lack, Probed, Provider, ProviderError, clean, exec};
 use crate::server::{build_providers, fetcher};
 
 /// How long a provider may take to answer a probe.
@@ -39,6 +40,8 @@ struct Row {
     place: Option<String>,
     limits: ProviderLimits,
     missing: Option<String>,
+    /// Whether its commands are to have a sandbox; `None` where it runs none.
+    sandbox: Option<bool>,
     /// Whether there is a question that it answers without work.
     can_be_probed: bool,
     /// How long its answer took, or why there is none.
@@ -64,6 +67,11 @@ pub(super) async fn run(arguments: ProvidersArguments, loaded: Loaded) -> Comman
         true => format!("{}\n", rows.iter().map(Row::to_json).collect::<Value>()),
         false => table(&rows),
     })?;
+    if rows.iter().any(|row| row.sandbox == Some(true))
+        && let Some(unconfined) = exec::unconfined()
+    {
+        writeln!(stderr(), "{unconfined}")?;
+    }
     let failed = |row: &Row| matches!(row.probed, Some(Err(_)));
     Ok(exit::done_if(!rows.iter().any(failed)))
 }
@@ -80,8 +88,17 @@ fn row(config: &Config, provider: &dyn Provider) -> Row {
         place: configured.and_then(|it| it.place()),
         limits: configured.map(|it| it.limits()).unwrap_or_default(),
         missing: provider.ready().err().map(|unready| unready.detail),
+        sandbox: configured.and_then(sandbox),
         can_be_probed: true,
         probed: None,
+    }
+}
+
+fn sandbox(configured: &ProviderConfig) -> Option<bool> {
+    match configured {
+        ProviderConfig::Exec(exec) => Some(exec.sandbox),
+        ProviderConfig::Voice(_) => Some(true),
+        _ => None,
     }
 }
 
@@ -112,6 +129,14 @@ fn words(error: ProviderError) -> String {
 
 impl Row {
     fn state(&self) -> String {
+        let readiness = self.readiness();
+        match self.sandbox {
+            Some(false) => format!("{readiness}, without a sandbox"),
+            _ => readiness,
+        }
+    }
+
+    fn readiness(&self) -> String {
         match (&self.probed, &self.missing) {
             (Some(Ok((Probed::Ready, time))), _) => format!("answers ({} ms)", time.as_millis()),
             (Some(Ok((Probed::Unsure, time))), _) => {
@@ -153,6 +178,7 @@ impl Row {
             "concurrency": self.limits.concurrency,
             "requests_per_minute": self.limits.requests_per_minute,
             "ready": self.missing.is_none(), "missing": self.missing,
+            "sandbox": self.sandbox,
         });
         if let Some(probed) = &self.probed {
             let problem = match probed {

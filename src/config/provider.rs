@@ -146,6 +146,17 @@ providers! {
         memory: u64 as ByteSize = "2GiB" in "8MiB"..="1048576GiB";
         /// Bytes in the folder of a run: what it makes and its temporary files together.
         output_bytes: u64 as ByteSize = "256MiB" in "1KiB"..="1024GiB";
+        /// How many processes a run may have at once (Linux).
+        processes: u32 = 256 in 1..=65536;
+        /// Whether landlock confines it, with what it starts, to the system's programs, its installation, its folder and the
+        /// keys below (Linux 5.13).
+        sandbox: bool = true;
+        /// Whether it may use TCP (Linux 6.7 refuses it).
+        network: bool = false;
+        /// Further files and folders that it may read and execute, such as those of models.
+        readable: Vec<PathBuf> = [];
+        /// Further files and folders that it may read, execute and write, devices among them.
+        writable: Vec<PathBuf> = [];
         /// How it tells its progress on standard output: `lines`, `ffmpeg` or `none`.
         progress: ProgressBy = "lines";
         /// Names of variables of the server's environment that it gets as well.

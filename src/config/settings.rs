@@ -299,6 +299,9 @@ settings! {
         output_duration: Duration = "1h" in "1s"..="24h";
         /// How long decoding one output may take.
         decode_time: Duration = "20s" in "100ms"..="10m";
+        /// Memory that decoding and converting files take at once in this process, by what they declare; one that needs more is
+        /// decoded alone.
+        decode_memory: u64 as ByteSize = "2GiB" in "64MiB"..="1024GiB";
         /// How long converting one video or sound to another format may take.
         conversion_time: Duration = "5m" in "100ms"..="12h";
         /// Variations of one request.

@@ -1,4 +1,4 @@
-//! Work that keeps a core busy, within limits.
+//! Work that keeps a core busy and takes memory, within limits.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::facts::InspectError;
+use crate::memory;
 
 /// Decoding keeps a core busy, so more threads than cores gain nothing. A decode that has been
 /// given up holds its permit until it ends: however many get stuck, the other threads of the
@@ -18,7 +19,7 @@ static DECODERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     Arc::new(Semaphore::new(cores.max(2)))
 });
 
-/// Runs `work` on a thread for blocking work, of which there are as many as cores. When time is up, or nobody waits any
+/// Runs `work` on a thread for blocking work, of which there are as many as cores, when so many bytes of memory are free. When time is up, or nobody waits any
 /// more, its flag is set; work that does not ask the flag runs on alone and keeps its core.
 ///
 /// # Errors
@@ -27,8 +28,16 @@ static DECODERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
 /// took longer, [`InspectError::Corrupt`] if it panicked.
 pub async fn run_bounded<T: Send + 'static>(
     limit: Duration,
+    bytes: u64,
     work: impl FnOnce(Stop) -> Result<T, InspectError> + Send + 'static,
 ) -> Result<T, InspectError> {
+    // What holds it may be a conversion of minutes, so that is waited for as long as the caller waits.
+    let taken = memory::take(bytes).await;
+    let work = move |stop| {
+        // Until the work has ended, also when nobody waits for it any more.
+        let _taken = taken;
+        work(stop)
+    };
     run(Arc::clone(&DECODERS), limit, work).await
 }
 
@@ -66,6 +75,7 @@ impl Drop for StopOnDrop {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
     use super::*;
@@ -108,6 +118,23 @@ mod tests {
         tokio::task::yield_now().await;
         waiting.abort();
         assert_eq!(run(permits, AMPLE, |_| Ok(())).await, Ok(()));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_takes_all_memory_runs_alone_however_many_cores_there_are() {
+        let running = Arc::new(AtomicUsize::new(0));
+        let work = |_| {
+            let running = Arc::clone(&running);
+            tokio::spawn(run_bounded(AMPLE, u64::MAX, move |_| {
+                let others = running.fetch_add(1, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(2));
+                running.fetch_sub(1, Ordering::SeqCst);
+                Ok(others)
+            }))
+        };
+        for others in futures::future::join_all((0..20).map(work)).await {
+            assert_eq!(others.unwrap(), Ok(0));
+        }
     }
 
     #[tokio::test]

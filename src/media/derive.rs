@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::bounded::run_bounded;
+use super::cost::Cost;
 use super::{Facts, InspectError, Inspected, Limits, convert};
 
 /// Good enough for a picture that is only looked at while it is small.
@@ -210,7 +211,13 @@ impl Original {
                 },
             )?)
         };
-        run_bounded(self.limits.max_duration, move |_| Ok(work())).await?
+        let bytes = self.cost(Kind::Image);
+        run_bounded(self.limits.max_duration, bytes, move |_| Ok(work())).await?
+    }
+
+    /// What making something of it takes of memory, as of a picture or of all of it.
+    fn cost(&self, kind: Kind) -> u64 {
+        Cost::of_size(kind, self.content.len(), self.facts.size).bytes
     }
 
     /// Converts the whole content.
@@ -220,7 +227,8 @@ impl Original {
     ) -> Result<Bytes, DeriveError> {
         let turn = CONVERTERS.acquire().await.map_err(|_| DeriveError::Busy)?;
         let (content, facts, limits) = (self.content.clone(), self.facts.clone(), self.limits);
-        run_bounded(self.conversion_time, move |stop| {
+        let bytes = self.cost(self.format().kind());
+        run_bounded(self.conversion_time, bytes, move |stop| {
             // Until the work has ended, also when nobody waits for it any more.
             let _turn = turn;
             Ok(work(&content, &facts, &limits.bounds(stop)))

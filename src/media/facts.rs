@@ -17,7 +17,7 @@ pub struct Limits {
     pub max_frames: u64,
     /// Playing time of a video or sound.
     pub max_length: Duration,
-    /// Time to decode a file and make its previews, and before that to wait for a thread to do so.
+    /// Time to decode a file and make its previews, and before that to wait for a thread to do so; not for memory.
     pub max_duration: Duration,
 }
 

@@ -7,6 +7,7 @@ use codec::{Bounds, CodecError, Format, Kind, Stop, picture, sound, video};
 use image::DynamicImage;
 
 use super::bounded::run_bounded;
+use super::cost::Cost;
 use super::facts::{Facts, InspectError, Inspected, Limits, SoundFacts};
 use super::preview;
 use super::still::poster;
@@ -37,10 +38,18 @@ pub async fn inspect_with_still(
     limits: &Limits,
 ) -> Result<(Inspected, Option<DynamicImage>), InspectError> {
     // Before a thread is waited for.
-    identify(&content, limits)?;
-    let limits = *limits;
-    let work = move |stop| examine(&content, &limits, stop);
-    run_bounded(limits.max_duration, work).await
+    let format = identify(&content, limits)?;
+    let (declared, limits) = (content.clone(), *limits);
+    let tables = Cost::of_size(Kind::Audio, content.len(), None).bytes;
+    let cost = move |stop| Ok(Cost::of(&declared, format, &limits.bounds(stop))?);
+    let cost = run_bounded(limits.max_duration, tables, cost).await?;
+    // A file that has said less than it takes is refused.
+    let affordable = Limits {
+        max_pixels: limits.max_pixels.min(cost.max_pixels),
+        ..limits
+    };
+    let work = move |stop| examine(&content, &affordable, stop);
+    run_bounded(limits.max_duration, cost.bytes, work).await
 }
 
 /// As [`inspect_with_still`], on this thread, which it keeps busy: until it is done or stopped,

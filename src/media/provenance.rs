@@ -6,6 +6,7 @@ use codec::provenance;
 use crate::domain::sha256_hex;
 
 use super::bounded::run_bounded;
+use super::cost::Cost;
 use super::facts::{Facts, InspectError, Limits};
 
 /// Embeds `recipe`, a JSON text, in a file that was found to be whole, on a thread for blocking work. Its pixels and samples
@@ -22,8 +23,9 @@ pub async fn embed_recipe(
     limits: &Limits,
 ) -> Result<(Bytes, Facts), String> {
     let (facts, max_bytes) = (facts.clone(), limits.max_bytes);
+    let bytes = Cost::of_size(facts.format.kind(), content.len(), None).bytes;
     let work = move |_| Ok(embed(&content, facts, &recipe, max_bytes));
-    match run_bounded(limits.max_duration, work).await {
+    match run_bounded(limits.max_duration, bytes, work).await {
         Ok(embedded) => embedded,
         Err(InspectError::Busy | InspectError::TimedOut) => Err("the server was too busy".into()),
         Err(error) => Err(error.to_string()),

@@ -4,11 +4,14 @@
 //! own business: what it prints on standard error is kept for operators only, and what it puts into the output folder is
 //! looked at like any provider's output.
 
+mod confine;
 mod folder;
+mod installation;
 mod plan;
 mod processes;
 mod progress;
 mod run;
+mod sandbox;
 mod supervisor;
 mod supervisors;
 
@@ -36,7 +39,10 @@ use crate::{
 use folder::RunFolder;
 use plan::{Plan, Verdict};
 use run::{ENDING, Ended, Supervised};
+use sandbox::Sandbox;
 
+pub use confine::confine;
+pub use sandbox::unconfined;
 pub use supervisor::supervise;
 pub use supervisors::guard_process;
 
@@ -71,11 +77,29 @@ impl Exec {
         })
     }
 
+    /// What the sandbox is to let through, or what of it is missing.
+    fn find_paths(&self) -> Result<(), Unready> {
+        let keys = [
+            ("readable", &self.config.readable),
+            ("writable", &self.config.writable),
+        ];
+        for (key, paths) in keys {
+            if let Some(path) = paths.iter().find(|path| !path.exists()) {
+                let detail = format!("{path:?}, which {key} names, is missing");
+                return Err(Unready::configuration(detail));
+            }
+        }
+        Ok(())
+    }
+
     fn start(&self, task: &Task) -> Result<(RunFolder, Supervised), ProviderError> {
         let program = self.find_program()?;
         let failed = |error: io::Error| {
             ProviderError::Failed(format!("cannot run {}: {error}", self.config.command))
         };
+        if self.config.sandbox {
+            sandbox::warn_if_unconfined();
+        }
         let folder = RunFolder::create().map_err(failed)?;
         let plan = self.plan(program, &folder, task)?;
         let (form, duration) = (self.config.progress, task.input.duration_seconds);
@@ -116,6 +140,7 @@ impl Exec {
             },
         );
         Ok(Plan {
+            sandbox: Sandbox::of(&self.config, &program, folder.path()),
             program,
             arguments: arguments.map_err(ProviderError::InvalidInput)?,
             folder: folder.path().to_owned(),
@@ -123,6 +148,7 @@ impl Exec {
             timeout: self.config.timeout,
             memory: self.config.memory,
             output_bytes: self.config.output_bytes,
+            processes: self.config.processes,
         })
     }
 
@@ -198,7 +224,8 @@ impl Provider for Exec {
     }
 
     fn ready(&self) -> Result<(), Unready> {
-        self.find_program().map(drop)
+        self.find_program()?;
+        self.find_paths()
     }
 
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {

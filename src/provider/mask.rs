@@ -2,16 +2,19 @@
 
 use bytes::Bytes;
 use codec::{
-    Format,
-    picture::{Encoding, decode, encode_any},
+    CodecError, Format,
+    picture::{Encoding, MEMORY_PER_PIXEL, decode, encode_any, size},
 };
 use image::{DynamicImage, GrayImage, Luma, Rgba, RgbaImage};
 use tokio::task::spawn_blocking;
 
 use super::{Picture, ProviderError};
+use crate::memory;
 
 /// As many as the largest output has.
 const MAX_PIXELS: u64 = 7_680 * 7_680;
+/// Bytes for each pixel of what is drawn of it.
+const OF_DRAWING: u64 = 10;
 
 /// White is made anew, and black stays.
 pub(super) async fn in_white(mask: &Picture) -> Result<Bytes, ProviderError> {
@@ -37,14 +40,19 @@ async fn drawn(
         content,
         format,
     } = mask.clone();
+    let refused = |error: CodecError| ProviderError::InvalidInput(format!("{field}: {error}."));
+    let (width, height) = size(&content, format, MAX_PIXELS).map_err(refused)?;
+    let pixels = u64::from(width) * u64::from(height);
+    let taken = memory::take(pixels * (MEMORY_PER_PIXEL + OF_DRAWING)).await;
     let drawn = spawn_blocking(move || {
+        let _taken = taken;
         let mask = decode(&content, format, MAX_PIXELS)?;
         encode_any(&draw(anew(&mask)), Encoding::of(Format::Png))
     });
     let drawn = drawn
         .await
         .map_err(|error| ProviderError::Failed(error.to_string()))?;
-    drawn.map_err(|error| ProviderError::InvalidInput(format!("{field}: {error}.")))
+    drawn.map_err(refused)
 }
 
 /// How much of each pixel is made anew.

@@ -21,6 +21,7 @@ use crate::{
     executor::{self, Executor, Spool},
     identity::{Authentication, Keys, KeysError, Pace, PublishedKeys, Tokens},
     media::{self, LinkSettings, S3Settings, Storage, StorageSettings},
+    memory,
     provider::{
         Moderation, ModerationService, Registry, WordList,
         builtin::Builtin,
@@ -71,6 +72,7 @@ pub(super) async fn build_app(
             .await
             .map_err(StartError::Claim)?,
     )?;
+    memory::allow(config.limits.decode_memory);
     let files = fetcher(config)?;
     let app = App {
         store,

@@ -15,7 +15,7 @@ pub use encode::{Encoding, encode, encode_any};
 pub use shrink::{on_white, opaque, scaled, shrink};
 
 /// Bytes of memory that decoding may take for each pixel allowed: 16-bit RGBA twice over.
-pub(super) const MEMORY_PER_PIXEL: u64 = 16;
+pub const MEMORY_PER_PIXEL: u64 = 16;
 
 /// `None` for what is no picture.
 fn image_format(format: Format) -> Option<ImageFormat> {
@@ -34,13 +34,35 @@ fn image_format(format: Format) -> Option<ImageFormat> {
 /// [`CodecError::TooManyPixels`] before anything is decoded; [`CodecError::Corrupt`], also for a file that goes on after
 /// the picture's end; [`CodecError::Unsupported`] for what is no picture.
 pub fn decode(content: &[u8], format: Format, max_pixels: u64) -> Result<DynamicImage, CodecError> {
+    let mut decoder = decoder(content, format, max_pixels)?;
+    ending::check(content, format)?;
+    let orientation = decoder.orientation().map_err(corrupt)?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(corrupt)?;
+    picture.apply_orientation(orientation);
+    Ok(picture)
+}
+
+/// Width and height of a picture as it is stored, without decoding it.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn size(content: &[u8], format: Format, max_pixels: u64) -> Result<(u32, u32), CodecError> {
+    Ok(decoder(content, format, max_pixels)?.dimensions())
+}
+
+fn decoder(
+    content: &[u8],
+    format: Format,
+    max_pixels: u64,
+) -> Result<impl ImageDecoder, CodecError> {
     let known = image_format(format)
         .ok_or_else(|| CodecError::Unsupported(format!("{format} is no picture")))?;
     let mut reader = ImageReader::with_format(Cursor::new(content), known);
     let mut limits = image::Limits::no_limits();
     limits.max_alloc = Some(max_pixels.saturating_mul(MEMORY_PER_PIXEL));
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(corrupt)?;
+    let decoder = reader.into_decoder().map_err(corrupt)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > max_pixels {
         return Err(CodecError::TooManyPixels {
@@ -49,11 +71,7 @@ pub fn decode(content: &[u8], format: Format, max_pixels: u64) -> Result<Dynamic
             max: max_pixels,
         });
     }
-    ending::check(content, format)?;
-    let orientation = decoder.orientation().map_err(corrupt)?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(corrupt)?;
-    picture.apply_orientation(orientation);
-    Ok(picture)
+    Ok(decoder)
 }
 
 /// The ICC profile of a picture, unless it is one for other values than the RGB that [`decode`] gives.

@@ -8,6 +8,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use super::sandbox::Sandbox;
+
 /// The hidden command of the program that supervises.
 pub(super) const SUBCOMMAND: &str = "supervise";
 
@@ -27,6 +29,10 @@ pub(super) struct Plan {
     pub memory: u64,
     /// Most bytes in the folder.
     pub output_bytes: u64,
+    /// Most processes at once.
+    pub processes: u32,
+    /// What the command is held to; nothing if there is none.
+    pub sandbox: Option<Sandbox>,
 }
 
 impl Plan {
@@ -103,6 +109,11 @@ mod tests {
             timeout: Duration::from_millis(1_500),
             memory: 1 << 40,
             output_bytes: 7,
+            processes: 9,
+            sandbox: Some(Sandbox {
+                writable: vec!["/tmp/y".into()],
+                ..Sandbox::default()
+            }),
         };
         let mut written = Vec::new();
         plan.write(&mut written).unwrap();

@@ -18,7 +18,7 @@ pub(super) fn signal_all(group: Pid, signal: Signal) {
 mod linux {
     use std::{collections::HashSet, fs, path::Path};
 
-    use rustix::process::{Pid, getpid};
+    use rustix::process::{Pid, getpid, getuid};
 
     /// All processes that this one, or one of them, has started. An orphan counts as this one's where this one is its
     /// subreaper.
@@ -66,11 +66,36 @@ mod linux {
     /// proc(5): `VmRSS` in KiB. One that has ended but was not waited for has none.
     fn resident_of(status: &Path) -> Option<u64> {
         let status = fs::read_to_string(status).ok()?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))?;
-        let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        kibibytes.checked_mul(1_024)
+        let kibibytes = value(&status, "VmRSS:")?.strip_suffix("kB")?;
+        kibibytes.trim().parse::<u64>().ok()?.checked_mul(1_024)
+    }
+
+    /// The value of a line of `/proc/pid/status`.
+    fn value<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+        let mut lines = status.lines();
+        lines
+            .find_map(|line| line.strip_prefix(name))
+            .map(str::trim)
+    }
+
+    /// How many threads the processes of this process's user have, as far as `/proc` shows them.
+    pub(crate) fn threads_of_user() -> u64 {
+        let user = getuid().as_raw().to_string();
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let statuses =
+            processes.filter_map(|entry| fs::read_to_string(entry.path().join("status")).ok());
+        let threads = statuses.filter_map(|status| {
+            let own = value(&status, "Uid:")?.split_whitespace().next() == Some(&user);
+            own.then(|| value(&status, "Threads:")?.parse::<u64>().ok())?
+        });
+        threads.sum()
+    }
+
+    /// Whether a process executes the same file as this one.
+    pub(crate) fn runs_this_program(process: Pid) -> bool {
+        let of = |process: &str| fs::read_link(format!("/proc/{process}/exe")).ok();
+        let other = of(&process.as_raw_nonzero().to_string());
+        other.is_some() && other == of("self")
     }
 }
 
@@ -95,12 +120,18 @@ mod elsewhere {
     pub fn resident_memory(_: &HashSet<Pid>) -> u64 {
         0
     }
+
+    pub fn runs_this_program(_: Pid) -> bool {
+        false
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{children, descendants, descendants_of, resident_memory};
+pub use elsewhere::{children, descendants, descendants_of, resident_memory, runs_this_program};
 #[cfg(target_os = "linux")]
-pub(super) use linux::{children, descendants, descendants_of, resident_memory};
+pub(super) use linux::{
+    children, descendants, descendants_of, resident_memory, runs_this_program, threads_of_user,
+};
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
@@ -129,5 +160,19 @@ mod tests {
         let mebibytes = resident_memory(&own) >> 20;
         assert!((1..100_000).contains(&mebibytes), "{mebibytes} MiB");
         assert_eq!(resident_memory(&HashSet::new()), 0);
+    }
+
+    #[test]
+    fn this_process_has_threads_and_runs_this_program_while_another_does_not() {
+        let mut other = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        assert!(
+            (2..1 << 20).contains(&threads_of_user()),
+            "{}",
+            threads_of_user()
+        );
+        assert!(runs_this_program(getpid()));
+        assert!(!runs_this_program(Pid::from_child(&other)));
+        other.kill().unwrap();
+        other.wait().unwrap();
     }
 }

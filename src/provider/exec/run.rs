@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     io::{self, Read},
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{ChildStdin, Command, ExitStatus, Stdio},
     thread,
@@ -11,7 +12,7 @@ use std::{
 
 use tokio::{sync::oneshot, time::timeout};
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal};
 
 use super::{
     plan::{Plan, SUBCOMMAND, Verdict},
@@ -119,6 +120,11 @@ impl Supervised {
         let mut words = String::from_utf8_lossy(&tail).trim().to_owned();
         let verdict = match status {
             Some(Ok(status)) if status.code().is_some() => Verdict::of(status.code()),
+            // Before it could heed them.
+            Some(Ok(status)) if is_polite(status) => {
+                words.push_str("\na signal ended the supervisor");
+                Verdict::Interrupted
+            }
             Some(Ok(status)) => {
                 words.push_str(&format!("\nthe supervisor is lost: {status}"));
                 Verdict::Lost
@@ -133,8 +139,15 @@ impl Supervised {
     }
 }
 
+/// Whether a signal ended it that asks for an end, as whoever stops the server may send.
+fn is_polite(status: ExitStatus) -> bool {
+    let polite = [Signal::TERM, Signal::INT, Signal::HUP];
+    let signal = status.signal();
+    polite.iter().any(|polite| Some(polite.as_raw()) == signal)
+}
+
 /// This program, also after its file was replaced by a newer one.
-fn own_program() -> io::Result<PathBuf> {
+pub(super) fn own_program() -> io::Result<PathBuf> {
     if cfg!(target_os = "linux") {
         Ok(PathBuf::from("/proc/self/exe"))
     } else {

@@ -16,7 +16,8 @@ use std::{
 use rustix::{
     io::Errno,
     process::{
-        Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getrlimit, setrlimit, setsid, wait,
+        Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, getrlimit, setrlimit,
+        setsid, wait,
     },
 };
 use tokio::{
@@ -26,9 +27,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    confine::{self, Confinement},
     folder::Usage,
     plan::{Plan, Verdict},
-    processes::{descendants, resident_memory, signal_all},
+    processes::{descendants, resident_memory, runs_this_program, signal_all},
+    run::own_program,
     supervisors::VANISHING,
 };
 
@@ -39,8 +42,10 @@ const LONGEST_TICK: Duration = Duration::from_millis(250);
 const GRACE: Duration = Duration::from_millis(300);
 /// What allocators and the stacks of threads may reserve and never fill.
 const RESERVED: u64 = 4 << 30;
-/// More are not needed for one output.
-const MAX_PROCESSES: usize = 256;
+/// How many more threads than now the server's user may have: room for runs beside this one, and for threads.
+const THREADS: u64 = 8_192;
+/// How long the process of the command may take to become it.
+const BECOMING: Duration = Duration::from_secs(2);
 
 /// Runs the plan that standard input tells; returns the exit code of this process.
 pub fn supervise() -> u8 {
@@ -58,7 +63,7 @@ pub fn supervise() -> u8 {
 }
 
 /// The last words of standard error. It may be closed, when the server is dead.
-fn say(words: &str) {
+pub(super) fn say(words: &str) {
     let _ = writeln!(io::stderr(), "\n{words}");
 }
 
@@ -102,9 +107,7 @@ fn isolate(plan: &Plan) -> io::Result<()> {
     setsid()?;
     #[cfg(target_os = "linux")]
     {
-        use rustix::process::{
-            DumpableBehavior, getpid, set_child_subreaper, set_dumpable_behavior,
-        };
+        use rustix::process::{DumpableBehavior, set_child_subreaper, set_dumpable_behavior};
         set_child_subreaper(Some(getpid()))?;
         // The command is dumpable again when it is executed.
         set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
@@ -116,6 +119,12 @@ fn isolate(plan: &Plan) -> io::Result<()> {
     lower(
         Resource::Data,
         plan.memory.saturating_mul(2).saturating_add(RESERVED),
+    )?;
+    // The same for processes. The kernel counts the threads of all processes of a user, and lets root have any number.
+    #[cfg(target_os = "linux")]
+    lower(
+        Resource::Nproc,
+        super::processes::threads_of_user() + THREADS,
     )?;
     // One byte more, so that a file cut off there is known by its length.
     lower(Resource::Fsize, plan.output_bytes.saturating_add(1))
@@ -157,6 +166,9 @@ struct Family {
     /// How the command ended.
     ended: Option<WaitStatus>,
     none_left: bool,
+    started: Instant,
+    /// Whether the process of the command has become it. Until then its memory is that of this program.
+    has_begun: bool,
 }
 
 impl Family {
@@ -165,7 +177,17 @@ impl Family {
             Some(path) => Stdio::from(File::open(path)?),
             None => Stdio::null(),
         };
-        let child = Command::new(&plan.program)
+        let confinement = Confinement {
+            supervisor: getpid().as_raw_pid(),
+            sandbox: plan.sandbox.clone(),
+        };
+        let child = Command::new(own_program()?)
+            .args([
+                confine::SUBCOMMAND,
+                &serde_json::to_string(&confinement)?,
+                "--",
+            ])
+            .arg(&plan.program)
             .args(&plan.arguments)
             .stdin(stdin)
             .process_group(0)
@@ -174,6 +196,8 @@ impl Family {
             head: Pid::from_child(&child),
             ended: None,
             none_left: false,
+            started: Instant::now(),
+            has_begun: false,
         })
     }
 
@@ -191,13 +215,21 @@ impl Family {
                 return Finding::new(Verdict::TimedOut, words);
             }
             let looked = Instant::now();
-            if let Some(excess) = excess(plan) {
+            if self.has_begun()
+                && let Some(excess) = excess(plan)
+            {
                 let words = format!("the command was ended: {excess}");
                 return Finding::new(Verdict::LimitExceeded, words);
             }
             // Looking shall take no more than about a tenth of the time.
             sleep((looked.elapsed() * 10).clamp(TICK, LONGEST_TICK)).await;
         }
+    }
+
+    fn has_begun(&mut self) -> bool {
+        self.has_begun =
+            self.has_begun || self.started.elapsed() >= BECOMING || !runs_this_program(self.head);
+        self.has_begun
     }
 
     /// Ends whatever still runs. Returns what the finding comes to when nothing changes any more.
@@ -258,8 +290,9 @@ impl Family {
 /// What the command uses too much of, in words.
 fn excess(plan: &Plan) -> Option<String> {
     let processes = descendants();
-    if processes.len() > MAX_PROCESSES {
-        return Some(format!("it started more than {MAX_PROCESSES} processes"));
+    if processes.len() > plan.processes as usize {
+        let most = plan.processes;
+        return Some(format!("it started more than {most} processes"));
     }
     let (used, most) = (resident_memory(&processes), plan.memory);
     if used > most {

@@ -31,6 +31,10 @@ use super::{
 /// Samples without a header: 16 bits of one channel, little-endian.
 const PCM: &str = "pcm";
 const PCM_RATE: u32 = 24_000;
+/// Bytes of memory for each sample, while there come ever more of them.
+const OF_SAMPLE: u64 = 4;
+/// Bytes of memory for a decoder of sound.
+const TABLES: u64 = 16 << 20;
 /// What can be read for sure, so that samples can be made of it, the best first. An Ogg file may hold what nothing here reads.
 const SURELY_READ: [Format; 3] = [Format::Wav, Format::Flac, Format::Mp3];
 /// Bytes of the sound in an event.
@@ -114,7 +118,10 @@ impl Front {
             return Ok(content);
         }
         let (limits, format) = (self.settings.limits, key.format());
-        let samples = run_bounded(limits.max_duration, move |stop| {
+        let seconds = media.media.duration.and_then(|it| u64::try_from(it).ok());
+        let seconds = seconds.unwrap_or(limits.max_length.as_secs());
+        let bytes = TABLES + content.len() as u64 + seconds * u64::from(PCM_RATE) * OF_SAMPLE;
+        let samples = run_bounded(limits.max_duration, bytes, move |stop| {
             let bounds = limits.bounds(stop);
             Ok(sound::raw(&content, format, PCM_RATE, &bounds)?)
         });

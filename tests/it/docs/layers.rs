@@ -12,16 +12,17 @@ use source::Source;
 
 /// Every layer and what it may use of the crate. `events` stands on `store`, whose wake-ups between replicas it relays;
 /// the others of that level do not know each other.
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 19] = [
     ("domain", &[]),
     ("entity", &["domain"]),
     ("config", &["domain"]),
     ("telemetry", &["config", "domain"]),
     ("shutdown", &[]),
+    ("memory", &[]),
     ("store", &["config", "domain", "entity"]),
     ("identity", &["domain"]),
-    ("provider", &["config", "domain", "identity"]),
-    ("media", &["domain"]),
+    ("provider", &["config", "domain", "identity", "memory"]),
+    ("media", &["domain", "memory"]),
     ("stand_in", &["domain", "provider"]),
     ("events", &["domain", "entity", "store"]),
     ("app", BELOW_APP),
@@ -47,6 +48,7 @@ const EVERYTHING: &[&str] = &[
     "executor",
     "identity",
     "media",
+    "memory",
     "provider",
     "rpc",
     "server",

@@ -3,6 +3,7 @@
 mod bounds;
 mod pictures;
 mod readiness;
+mod sandbox;
 mod studio;
 
 use std::collections::BTreeMap;

@@ -9,6 +9,7 @@ use sea_orm::ConnectionTrait;
 use crate::support::client::{request_for, scripted_feature};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::process::Process;
+use crate::support::script::Script;
 
 #[tokio::test]
 async fn a_4k_picture_in_every_format_stays_within_its_memory() {
@@ -101,6 +102,24 @@ fn derivatives(category: MediaType) -> usize {
 }
 
 on_both_databases! {
+    async fn files_that_need_more_memory_than_there_is_for_decoders_are_read_one_after_another(db: TestDatabase) {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = ["limits.decode_memory=64MiB", "executor.concurrency=4"];
+        let server = Process::serve(&db, folder.path(), &settings).await;
+        // By what it declares, it takes 72 MiB.
+        let file = tempfile::Builder::new().suffix(".png").tempfile().unwrap();
+        image::GrayImage::from_pixel(1_800, 1_600, image::Luma([7])).save(file.path()).unwrap();
+        let feature = server.add_feature(scripted_feature("large")).await.id;
+        let script = Script::delivering(file.path());
+        let input = GenerationInput { variations: 4, extra: Some(script.extra()), ..GenerationInput::default() };
+        let (_, jobs) = server.create(CreateRequestRequest { input: Some(input), ..request_for(feature) }).await;
+        assert_eq!(jobs.len(), 4);
+        for job in jobs {
+            let ended = server.ended(job.id).await;
+            assert_eq!((ended.job.status(), ended.job.attempt), (JobStatus::Completed, 1), "{:?}", ended.job);
+        }
+    }
+
     async fn a_list_of_large_rows_takes_the_memory_of_a_few(db: TestDatabase) {
         let folder = tempfile::tempdir().unwrap();
         let server = Process::serve(&db, folder.path(), &["executor.concurrency=1"]).await;

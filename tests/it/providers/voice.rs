@@ -106,11 +106,16 @@ fn documented_piper(programs: &Path) -> std::collections::BTreeMap<String, Provi
     let (tables, _) = tables.split_once("```").unwrap();
     let command = programs.join("piper");
     let mut tables = tables.to_owned();
+    let model = voice_at_hand(programs);
+    let folder_of_models = Path::new(&model)
+        .parent()
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned();
     for (documented, at_hand) in [
-        (
-            "/srv/voices/vi_VN-vais1000-medium.onnx",
-            voice_at_hand(programs),
-        ),
+        ("/srv/voices/vi_VN-vais1000-medium.onnx", model.clone()),
+        ("\"/srv/voices\"", format!("{folder_of_models:?}")),
         ("command = \"piper\"", format!("command = {command:?}")),
         ("{ vi = ", "{ en = ".to_owned()),
     ] {

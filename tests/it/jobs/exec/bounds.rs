@@ -199,7 +199,8 @@ on_both_databases! {
             os.kill(os.getppid(), signal.SIGKILL)\nlive('head')", BROOD_SIZE - 1);
         let brood = BROOD.replace("live('head')", &kill);
         let script = format!("open('$STUDIO/runs', 'a').write('run\\n')\n{brood}");
-        let process = serve_program(&studio, &script, &db, media.path()).await;
+        // Landlock would not let it.
+        let process = serve_program(&studio, &script, &db, media.path(), "sandbox = false").await;
         let feature = process.add_feature(feature(PROVIDER)).await;
         let job = process.create(request_for(feature.id)).await.1.remove(0);
         let ended = process.ended(job.id).await;
@@ -215,14 +216,16 @@ on_both_databases! {
     async fn a_command_gains_no_privileges_and_leaves_no_core(db: TestDatabase) {
         let studio = Studio::new();
         let command = studio.shell(
-            "grep NoNewPrivs /proc/self/status > $STUDIO/kept; ulimit -c >> $STUDIO/kept; ulimit -d >> $STUDIO/kept
-             cp $STUDIO/picture.png \"$1\"/",
+            "grep NoNewPrivs < /proc/$$/status > $STUDIO/kept; ulimit -c >> $STUDIO/kept; ulimit -d >> $STUDIO/kept
+             ulimit -u > $STUDIO/threads; cp $STUDIO/picture.png \"$1\"/",
         );
         let kibibytes = (2 * command.memory + (4 << 30)) >> 10;
         let server = serve(&db, &studio, command).await;
         let job = order(&server, PROVIDER).await;
         assert_eq!(server.ended(job.id).await.job.status(), JobStatus::Completed);
         assert_eq!(studio.read("kept"), format!("NoNewPrivs:\t1\n0\n{kibibytes}\n"));
+        let threads: u64 = studio.read("threads").trim().parse().unwrap();
+        assert!((1..=1 << 20).contains(&threads), "{threads}");
     }
 
     async fn a_killed_server_leaves_nothing_and_its_job_is_run_again(db: TestDatabase) {
@@ -231,7 +234,7 @@ on_both_databases! {
         let script = format!("import os, shutil, sys\nif os.path.exists('$STUDIO/again'):\n    \
             shutil.copy('$STUDIO/picture.png', sys.argv[1])\n    sys.exit()\n\
             open('$STUDIO/folder', 'w').write(os.getcwd() + '\\n'){BROOD}");
-        let first = serve_program(&studio, &script, &db, media.path()).await;
+        let first = serve_program(&studio, &script, &db, media.path(), "").await;
         let feature = first.add_feature(feature(PROVIDER)).await;
         let job = first.create(request_for(feature.id)).await.1.remove(0);
         studio.wait_for("pid-", BROOD_SIZE).await;
@@ -248,17 +251,20 @@ on_both_databases! {
     }
 }
 
-/// The program itself, whose provider `studio` is this script in Python.
-async fn serve_program(
+/// The program itself, whose provider `studio` is this script in Python, with further keys of its table.
+pub(super) async fn serve_program(
     studio: &Studio,
     script: &str,
     db: &TestDatabase,
     media: &std::path::Path,
+    keys: &str,
 ) -> Process {
     let file = studio.path("atelier.toml");
-    let program = studio.python(script).command;
+    let program = studio.python(script);
+    let (command, readable, writable) = (program.command, program.readable, program.writable);
     let table = format!(
-        "[providers.{PROVIDER}]\nkind = \"exec\"\ncommand = \"{program}\"\nargs = [\"{{{{ output }}}}\"]\nmakes = [\"image\"]\n"
+        "[providers.{PROVIDER}]\nkind = \"exec\"\ncommand = \"{command}\"\nargs = [\"{{{{ output }}}}\"]\nmakes = [\"image\"]\n\
+         readable = {readable:?}\nwritable = {writable:?}\n{keys}\n"
     );
     std::fs::write(&file, table).unwrap();
     Process::serve_configured(&file, db, media, &[]).await

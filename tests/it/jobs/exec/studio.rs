@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use atelier::config::{Config, ExecConfig, ProviderConfig};
@@ -17,6 +19,23 @@ use crate::support::server::{TestServer, within};
 /// The name of the provider whose command misbehaves, and of one that never does.
 pub(super) const PROVIDER: &str = "studio";
 pub(super) const SOUND: &str = "sound";
+
+/// The Python of this machine. What the `PATH` names may be a script that looks for it all over the user's home.
+pub(super) static PYTHON: LazyLock<Python> = LazyLock::new(|| {
+    let tell = "import sys; print(sys.executable); print(sys.base_prefix)";
+    let told = Command::new("python3").args(["-c", tell]).output().unwrap();
+    let told = String::from_utf8(told.stdout).unwrap();
+    let (program, prefix) = told.trim().split_once('\n').unwrap();
+    Python {
+        program: program.into(),
+        prefix: prefix.into(),
+    }
+});
+
+pub(super) struct Python {
+    program: PathBuf,
+    pub(super) prefix: PathBuf,
+}
 
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
@@ -40,7 +59,7 @@ impl Studio {
         let file = self.path(&format!("{:016x}", rand::random::<u64>()));
         let studio = self.0.path().to_string_lossy();
         let script = script.replace("$STUDIO", &studio);
-        fs::write(&file, format!("#!/usr/bin/env {interpreter}\n{script}")).unwrap();
+        fs::write(&file, format!("#!{interpreter}\n{script}")).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
         ExecConfig {
             command: file.to_string_lossy().into_owned(),
@@ -50,6 +69,12 @@ impl Studio {
             timeout: Duration::from_secs(30),
             memory: 1 << 30,
             output_bytes: 16 << 20,
+            processes: 256,
+            sandbox: true,
+            network: false,
+            readable: vec![PYTHON.prefix.clone()],
+            // Where scripts leave their traces.
+            writable: vec![self.0.path().to_owned()],
             progress: ProgressBy::Lines,
             pass_environment: Vec::new(),
             repeatable: true,
@@ -59,11 +84,11 @@ impl Studio {
     }
 
     pub(super) fn shell(&self, script: &str) -> ExecConfig {
-        self.command("bash", script)
+        self.command("/usr/bin/env bash", script)
     }
 
     pub(super) fn python(&self, script: &str) -> ExecConfig {
-        self.command("python3", script)
+        self.command(&PYTHON.program.to_string_lossy(), script)
     }
 
     /// A command that does what it should.
