@@ -400,7 +400,7 @@ on_both_databases! {
         let feature = server.add_feature(feature(MediaType::Image, json!({}))).await.id;
         let refused = refusal(server.requests().create_request(request_for(feature)).await);
         refused.of_fields(["feature_id"]);
-        refused.says("feature_id", "a workflow");
+        refused.says("feature_id", "must be a feature with a workflow in its settings, or in its template's style");
         assert_eq!(service.submissions().len(), 0);
     }
 
