@@ -89,6 +89,11 @@ impl Config {
 
     /// Whether callers are asked who they are.
     pub fn authenticates(&self) -> bool {
+        self.takes_tokens() || self.auth.api_keys
+    }
+
+    /// Whether callers may show who they are by a signed token.
+    pub fn takes_tokens(&self) -> bool {
         let auth = &self.auth;
         auth.secret.is_some() || auth.keys_file.is_some() || auth.jwks_url.is_some()
     }

@@ -132,11 +132,11 @@ pub async fn serve(
     let health = health_service(health, &app);
     let desk = Desk {
         authentication: settings.authentication,
-        clock: app.clock.clone(),
+        app: app.clone(),
     };
     let calls = TaskTracker::new();
     let front = front.map(|settings| front::router(app.clone(), settings));
-    let watches = Watches::new(settings.watches, app.clock.clone());
+    let watches = Watches::new(settings.watches, app.clone());
     // Who calls is asked here, and not of what stands beside: links are signed, webhooks too, and probes are anybody's.
     let router = own_services(&app, &watches)
         .merge(reflection(&app)?)

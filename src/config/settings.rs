@@ -155,6 +155,8 @@ settings! {
     auth: AuthConfig {
         /// What tokens are signed with by HS256: at least 32 bytes, which whoever makes tokens knows too.
         secret: Option<SecretString> as Option<TokenSecret>;
+        /// Whether API keys are taken, which `atelier key create` makes for services.
+        api_keys: bool = false;
         /// A file of public keys for RS256, ES256 and EdDSA: PEM blocks or a JWK set.
         keys_file: Option<PathBuf>;
         /// Where an identity provider publishes such keys as a JWK set.

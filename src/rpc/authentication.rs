@@ -1,7 +1,5 @@
 //! Finds out who calls, before a handler is asked, and whether he may ask it. What no principal goes with is refused.
 
-use std::time::Duration;
-
 use axum::{
     extract::{Request, State},
     http::{Extensions, HeaderMap, HeaderValue, header},
@@ -11,9 +9,9 @@ use axum::{
 use tonic::Status;
 
 use crate::{
-    app::Clock,
+    app::App,
     domain::{Caller, Error},
-    identity::{Authentication, Principal},
+    identity::{Authentication, Principal, Proof, ShownKey},
 };
 
 use super::{access, front, http};
@@ -22,7 +20,7 @@ use super::{access, front, http};
 #[derive(Clone)]
 pub(super) struct Desk {
     pub(super) authentication: Authentication,
-    pub(super) clock: Clock,
+    pub(super) app: App,
 }
 
 /// Lets those calls through that are somebody's who may make them.
@@ -39,16 +37,24 @@ pub(super) async fn admit(State(desk): State<Desk>, mut call: Request, next: Nex
 
 impl Desk {
     async fn admit(&self, headers: &HeaderMap, path: &str) -> Result<Principal, Error> {
-        let token = match self.authentication {
-            Authentication::None => None,
-            Authentication::Tokens(_) => bearer(headers)?,
+        let principal = match self.authentication.asks() {
+            true => self.believe(bearer(headers)?).await?,
+            false => Principal::local(),
         };
-        let principal = self
-            .authentication
-            .principal(token, self.clock.now())
-            .await?;
         access::check(path, &principal)?;
         Ok(principal)
+    }
+
+    /// Who makes a call that brings this token, which may be an API key.
+    async fn believe(&self, token: Option<&str>) -> Result<Principal, Error> {
+        let token = token.ok_or(Error::CredentialsMissing)?;
+        let Authentication { tokens, api_keys } = &self.authentication;
+        if *api_keys && let Some(key) = ShownKey::read(token)? {
+            return self.app.key_holder(key).await;
+        }
+        let only_keys = Error::CredentialsInvalid("it is no API key, and nothing else is taken");
+        let tokens = tokens.as_ref().ok_or(only_keys)?;
+        tokens.verify(token, self.app.clock.now()).await
     }
 }
 
@@ -109,13 +115,23 @@ pub(super) fn caller<T>(call: &tonic::Request<T>) -> Result<Caller, Error> {
     Ok(principal(call)?.caller())
 }
 
-/// Comes when the right to call has run out.
-pub(super) async fn expiry(left: Option<Duration>) -> Error {
-    match left {
-        Some(left) => tokio::time::sleep(left).await,
-        None => std::future::pending().await,
+/// Comes when the caller may not call any more, and says why.
+pub(super) async fn end_of_right(app: App, principal: Principal) -> Error {
+    let expiry = async {
+        match principal.left(app.clock.now()) {
+            Some(left) => tokio::time::sleep(left).await,
+            None => std::future::pending().await,
+        }
+        Error::CredentialsExpired
+    };
+    match principal.proof {
+        Proof::Reach | Proof::Token => expiry.await,
+        Proof::ApiKey(id) => tokio::select! {
+            biased;
+            end = expiry => end,
+            end = app.end_of_key(id) => end,
+        },
     }
-    Error::CredentialsExpired
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::{
     entity::{feature, template},
     events::Events,
     executor::{self, Executor, Spool},
-    identity::{Authentication, Keys, KeysError, Pace, PublishedKeys, Tokens},
+    identity::{ApiKeys, Authentication, Keys, KeysError, Pace, PublishedKeys, Tokens},
     media::{self, LinkSettings, S3Settings, Storage, StorageSettings},
     provider::{
         Moderation, ModerationService, Registry, WordList,
@@ -76,6 +76,7 @@ pub(super) async fn build_app(
         store,
         storage,
         token_keys: Keyring::new(Purpose::Tokens),
+        api_keys: ApiKeys::default(),
         events: Events::default(),
         clock: Clock::system(),
         providers: build_providers(config, &files, runs_jobs),
@@ -195,8 +196,10 @@ pub(super) fn scheme(config: &Config) -> &'static str {
 /// What finds out who calls.
 pub(super) fn authentication(config: &Config) -> Result<Authentication, KeysError> {
     let auth = &config.auth;
-    if !config.authenticates() {
-        return Ok(Authentication::None);
+    let api_keys = auth.api_keys;
+    if !config.takes_tokens() {
+        let tokens = None;
+        return Ok(Authentication { tokens, api_keys });
     }
     let pace = Pace {
         pause: auth.jwks_pause,
@@ -209,12 +212,13 @@ pub(super) fn authentication(config: &Config) -> Result<Authentication, KeysErro
         auth.keys_file.as_ref(),
         published.transpose()?,
     )?;
-    Ok(Authentication::Tokens(Tokens {
+    let tokens = Some(Tokens {
         keys,
         issuer: auth.issuer.clone(),
         audience: auth.audience.clone(),
         skew: auth.clock_skew,
-    }))
+    });
+    Ok(Authentication { tokens, api_keys })
 }
 
 pub(super) fn port(

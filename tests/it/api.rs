@@ -1,6 +1,7 @@
 //! What holds for every call, whatever it is about.
 
 mod access;
+mod api_keys;
 mod batches;
 mod boundary;
 mod error_walk;

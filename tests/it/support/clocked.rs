@@ -41,7 +41,7 @@ impl ClockedServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let settings = PortSettings {
-            authentication: atelier::identity::Authentication::None,
+            authentication: atelier::identity::Authentication::default(),
             access: AccessSettings::default(),
             connections: Bounds {
                 in_all: 100,
