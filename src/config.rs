@@ -33,8 +33,8 @@ pub use provider::{
 pub use quantity::{format_duration, parse_duration};
 pub use settings::{
     AuthConfig, CatalogueConfig, Config, DatabaseConfig, ExecutorConfig, FetchConfig, FrontConfig,
-    HealthConfig, IdentityConfig, LimitsConfig, LogConfig, ModerationConfig, ServerConfig,
-    StorageConfig, TrendsConfig,
+    HealthConfig, IdentityConfig, LimitsConfig, LogConfig, ModerationConfig, RatesConfig,
+    ServerConfig, StorageConfig, TrendsConfig,
 };
 
 use crate::domain::{MediaType, TableName};

@@ -175,6 +175,17 @@ settings! {
         jwks_keep: Duration = "1h" in "1s"..="30d";
     }
 
+    /// How many calls a minute each caller may make of this process: the user, or the service or admin of a name. As many may
+    /// come at once; 0 sets no limit. Who need not show who he is has none.
+    rates: RatesConfig {
+        /// Calls that read, watches and downloads among them.
+        reads: u32 = 0 in 0..=10000000;
+        /// Calls that create, change or delete requests, jobs and media.
+        writes: u32 = 0 in 0..=10000000;
+        /// Calls that change the catalogue.
+        admin: u32 = 0 in 0..=10000000;
+    }
+
     /// Probes of load balancers and of what restarts processes.
     health: HealthConfig {
         /// Address and port that answer health probes and nothing else, for workers too; not only loopback, since probes come

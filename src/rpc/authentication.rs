@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Request, State},
-    http::{Extensions, HeaderMap, HeaderValue, header},
+    http::{Extensions, HeaderMap, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -14,18 +14,21 @@ use crate::{
     identity::{Authentication, Principal, Proof, ShownKey},
 };
 
-use super::{access, front, http};
+use super::{access, front, http, rates::Rates};
 
 /// What finds out who calls.
 #[derive(Clone)]
 pub(super) struct Desk {
     pub(super) authentication: Authentication,
     pub(super) app: App,
+    pub(super) rates: Rates,
 }
 
 /// Lets those calls through that are somebody's who may make them.
 pub(super) async fn admit(State(desk): State<Desk>, mut call: Request, next: Next) -> Response {
-    let admitted = desk.admit(call.headers(), call.uri().path()).await;
+    let admitted = desk
+        .admit(call.headers(), (call.method(), call.uri().path()))
+        .await;
     match admitted {
         Ok(principal) => {
             call.extensions_mut().insert(principal);
@@ -36,12 +39,18 @@ pub(super) async fn admit(State(desk): State<Desk>, mut call: Request, next: Nex
 }
 
 impl Desk {
-    async fn admit(&self, headers: &HeaderMap, path: &str) -> Result<Principal, Error> {
+    async fn admit(
+        &self,
+        headers: &HeaderMap,
+        (method, path): (&Method, &str),
+    ) -> Result<Principal, Error> {
         let principal = match self.authentication.asks() {
             true => self.believe(bearer(headers)?).await?,
             false => Principal::local(),
         };
         access::check(path, &principal)?;
+        let class = access::class(method, path);
+        self.rates.count(&principal, class)?;
         Ok(principal)
     }
 
@@ -79,7 +88,10 @@ fn refuse(error: Error, call: &Request) -> Response {
     if let Some(format) = http::grpc_format(call.headers()) {
         return http::refuse_call(Status::from(error), format);
     }
-    let lacks_token = !matches!(error, Error::PermissionDenied(_));
+    let lacks_token = !matches!(
+        error,
+        Error::PermissionDenied(_) | Error::RateLimited { .. }
+    );
     let mut answer = match front::is_path(call.uri().path()) {
         true => front::refuse(error),
         false => http::refuse_call(

@@ -1,6 +1,6 @@
 //! What the parts of a server are made of, from the configuration.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use migration::Serving;
 use url::Url;
@@ -33,7 +33,10 @@ use crate::{
         task::TaskService,
         voice::Voice,
     },
-    rpc::{AccessSettings, Bounds, FrontSettings, PortSettings, Tls, TlsError, TlsSettings},
+    rpc::{
+        AccessSettings, Bounds, FrontSettings, PortSettings, RateSettings, Tls, TlsError,
+        TlsSettings,
+    },
     store::{self, Store, report},
 };
 use tokio_util::task::TaskTracker;
@@ -241,8 +244,19 @@ pub(super) fn port(
             in_all: server.max_watches,
             per_peer: server.max_watches_per_peer,
         },
+        rates: rates(config),
         tls: tls(config).map(Tls::load).transpose()?,
     })
+}
+
+/// 0 sets no limit.
+fn rates(config: &Config) -> RateSettings {
+    let rates = &config.rates;
+    RateSettings {
+        reads: NonZeroU32::new(rates.reads),
+        writes: NonZeroU32::new(rates.writes),
+        admin: NonZeroU32::new(rates.admin),
+    }
 }
 
 /// One file without the other is refused with the configuration.
