@@ -1,6 +1,7 @@
 //! What Atelier does: a folder for each noun, a file for each verb. Each verb writes to more than one table or has a side
 //! effect; what several verbs of a noun share is in the noun's file.
 
+mod api_key;
 mod catalogue;
 mod clock;
 mod feature;
@@ -24,6 +25,7 @@ use url::Url;
 use crate::{
     domain::{IntakeLimits, Keyring, TableName},
     events::Events,
+    identity::ApiKeys,
     media::Storage,
     provider::{Moderation, Registry, fetch::Fetcher},
     store::Store,
@@ -50,6 +52,8 @@ pub struct App {
     pub storage: Storage,
     /// What seals page tokens and cursors.
     pub token_keys: Keyring,
+    /// The keys of services.
+    pub api_keys: ApiKeys,
     /// Wakes workers and watchers, here and on other replicas.
     pub events: Events,
     /// What time it is; set by hand in tests.

@@ -7,6 +7,7 @@ mod confine;
 mod exit;
 mod generate;
 mod health;
+mod key;
 mod migrate;
 mod output;
 mod providers;
@@ -99,6 +100,8 @@ enum Command {
     Storage(storage::StorageArguments),
     /// List the keys of this installation, or give one purpose a new key
     Secrets(secrets::SecretsArguments),
+    /// Make, list or revoke the API keys of services
+    Key(key::KeyArguments),
     /// List what makes media here, and ask whether it answers
     Providers(providers::ProvidersArguments),
     /// Print the recipe that stands in a file: how it was made
@@ -155,6 +158,7 @@ fn execute(line: CommandLine) -> CommandResult {
         Command::Backup(arguments) => block_on(backup::run(arguments, loaded)),
         Command::Providers(arguments) => block_on(providers::run(arguments, loaded)),
         Command::Secrets(arguments) => block_on(secrets::run(arguments, loaded)),
+        Command::Key(arguments) => block_on(key::run(arguments, loaded)),
         Command::Storage(arguments) => block_on(storage::run(arguments, loaded)),
         Command::Catalogue(arguments) => block_on(catalogue::run(arguments, loaded)),
     }

@@ -34,8 +34,8 @@ pub use provider::{
 pub use quantity::{format_duration, parse_duration};
 pub use settings::{
     AuthConfig, CatalogueConfig, Config, DatabaseConfig, ExecutorConfig, FetchConfig, FrontConfig,
-    HealthConfig, IdentityConfig, LimitsConfig, LogConfig, ModerationConfig, ServerConfig,
-    StorageConfig, TrendsConfig,
+    HealthConfig, IdentityConfig, LimitsConfig, LogConfig, ModerationConfig, RatesConfig,
+    ServerConfig, StorageConfig, TrendsConfig,
 };
 
 use crate::domain::{MediaType, TableName};
@@ -90,6 +90,11 @@ impl Config {
 
     /// Whether callers are asked who they are.
     pub fn authenticates(&self) -> bool {
+        self.takes_tokens() || self.auth.api_keys
+    }
+
+    /// Whether callers may show who they are by a signed token.
+    pub fn takes_tokens(&self) -> bool {
         let auth = &self.auth;
         auth.secret.is_some() || auth.keys_file.is_some() || auth.jwks_url.is_some()
     }

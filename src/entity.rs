@@ -1,5 +1,6 @@
 //! The records of the database, one file a table: those of docs/domain.md#tables, with what execution needs beside them.
 
+pub mod api_key;
 pub mod feature;
 pub mod idempotency_key;
 pub mod installation;
@@ -27,6 +28,7 @@ pub fn tables() -> Vec<(String, Vec<String>)> {
         (table.to_owned(), columns.collect())
     };
     vec![
+        described::<api_key::Entity>(),
         described::<feature::Entity>(),
         described::<idempotency_key::Entity>(),
         described::<installation::Entity>(),

@@ -1,5 +1,6 @@
 //! Who calls. Tokens are believed here and nowhere else; what is believed becomes a [`Principal`], see docs/identity.md.
 
+mod api_key;
 mod cryptography;
 mod issuer;
 mod key;
@@ -8,44 +9,29 @@ mod principal;
 mod published;
 mod token;
 
-use chrono::{DateTime, Utc};
-
+pub use api_key::{ApiKey, ApiKeys, READING_PAUSE, ShownKey};
 pub use issuer::Issuer;
 pub use keys::{Keys, KeysError, PublishedKeys};
 pub use principal::{Principal, Proof, Role};
 pub use published::{Pace, Published};
 pub use token::Tokens;
 
-use crate::domain::Error;
-
 /// Before the role in a token's scope.
 const SCOPE_PREFIX: &str = "generation.";
 
-/// How callers show who they are.
-#[derive(Clone, Debug)]
-pub enum Authentication {
-    /// Not at all: whoever reaches the server is trusted, and what a call brings is not looked at.
-    None,
-    /// By a token.
-    Tokens(Tokens),
+/// How callers show who they are. Without either, whoever reaches the server is trusted, and what a call brings is not looked
+/// at.
+#[derive(Clone, Debug, Default)]
+pub struct Authentication {
+    /// By a signed token.
+    pub tokens: Option<Tokens>,
+    /// Whether API keys are taken, too.
+    pub api_keys: bool,
 }
 
 impl Authentication {
-    /// Who makes a call that brings this token.
-    ///
-    /// # Errors
-    /// The token is missing, expired or not to be believed, or the keys to check it by cannot be had.
-    pub async fn principal(
-        &self,
-        token: Option<&str>,
-        now: DateTime<Utc>,
-    ) -> Result<Principal, Error> {
-        match self {
-            Self::None => Ok(Principal::local()),
-            Self::Tokens(tokens) => {
-                let token = token.ok_or(Error::CredentialsMissing)?;
-                tokens.verify(token, now).await
-            }
-        }
+    /// Whether callers are asked who they are.
+    pub fn asks(&self) -> bool {
+        self.tokens.is_some() || self.api_keys
     }
 }

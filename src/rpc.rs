@@ -24,6 +24,7 @@ mod port;
 mod preview;
 pub mod proto;
 mod protocol_error;
+mod rates;
 mod request;
 mod shown;
 mod stopping;
@@ -57,12 +58,14 @@ use authentication::{Desk, caller};
 use guard::Guard;
 use health::{Announcer, announce_changes};
 
+use rates::Rates;
 use watches::Watches;
 
 pub use error::REASON_DOMAIN;
 pub use front::FrontSettings;
 pub use guard::AccessSettings;
 pub use places::Bounds;
+pub use rates::RateSettings;
 pub use tls::{Tls, TlsError, TlsSettings};
 
 /// Connections of probes, on a port of their own.
@@ -112,6 +115,8 @@ pub struct PortSettings {
     pub connections: Bounds,
     /// How many watches are open at once.
     pub watches: Bounds,
+    /// How many calls each caller may make.
+    pub rates: RateSettings,
     /// The certificate; `None` where nothing is encrypted.
     pub tls: Option<Tls>,
 }
@@ -132,11 +137,12 @@ pub async fn serve(
     let health = health_service(health, &app);
     let desk = Desk {
         authentication: settings.authentication,
-        clock: app.clock.clone(),
+        app: app.clone(),
+        rates: Rates::new(settings.rates),
     };
     let calls = TaskTracker::new();
     let front = front.map(|settings| front::router(app.clone(), settings));
-    let watches = Watches::new(settings.watches, app.clock.clone());
+    let watches = Watches::new(settings.watches, app.clone());
     // Who calls is asked here, and not of what stands beside: links are signed, webhooks too, and probes are anybody's.
     let router = own_services(&app, &watches)
         .merge(reflection(&app)?)

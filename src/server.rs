@@ -6,7 +6,7 @@ mod schema;
 mod stopping;
 mod wiring;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use migration::Serving;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -139,6 +139,8 @@ pub struct Server {
     probes: Option<Probes>,
     /// Gets the keys of tokens while the server runs.
     _keys: Option<AbortOnDropHandle<()>>,
+    /// Reads the API keys while the server runs, and notes which are used.
+    _api_keys: Option<AbortOnDropHandle<Infallible>>,
     /// Keeps the schema from being taken back.
     _serving: Serving,
 }
@@ -182,6 +184,8 @@ impl Server {
             pulse.clone(),
             config.storage.probe_interval,
         ));
+        let api_keys = config.auth.api_keys && role.answers();
+        let api_keys = api_keys.then(|| tokio::spawn(health::follow_keys(app.clone())));
         let executor = match spool.zip(pulse) {
             Some((spool, pulse)) => {
                 let executor = wiring::build_executor(&config, &app, spool, pulse, &stages);
@@ -212,6 +216,7 @@ impl Server {
             health,
             probes,
             _keys: keys,
+            _api_keys: api_keys.map(AbortOnDropHandle::new),
             _serving: serving,
         })
     }
@@ -361,9 +366,7 @@ fn share(listener: TcpListener) -> Result<(TcpListener, TcpListener), StartError
 
 /// Gets keys that are published for as long as the task is held.
 fn freshen(authentication: &Authentication, interval: Duration) -> Option<AbortOnDropHandle<()>> {
-    let Authentication::Tokens(tokens) = authentication else {
-        return None;
-    };
+    let tokens = authentication.tokens.as_ref()?;
     let published = tokens.keys.published()?.clone();
     let task = tokio::spawn(published.keep_fresh(interval));
     Some(AbortOnDropHandle::new(task))

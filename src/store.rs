@@ -1,5 +1,6 @@
 //! Every query of Atelier. A file a table; [`queue`] and [`horizon`] hold the statements that differ between the databases.
 
+pub mod api_key;
 pub mod backup;
 pub mod catalogue;
 mod connection;

@@ -23,7 +23,7 @@ impl App {
     /// Reads the keys of every purpose, and makes one where there is none.
     pub async fn read_keys(&self) -> Result<(), Error> {
         self.take_over_key().await?;
-        for ring in [self.storage.keys(), &self.token_keys] {
+        for ring in [self.storage.keys(), &self.token_keys, &self.api_keys.ring] {
             self.read_into(ring).await?;
         }
         Ok(())

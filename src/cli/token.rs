@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &TokenArguments, loaded: &Loaded) -> CommandResult 
     Ok(ExitCode::SUCCESS)
 }
 
-fn lifetime(text: &str) -> Result<Duration, String> {
+pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
     let lifetime = parse_duration(text).map_err(|expected| format!("expected {expected}"))?;
     match lifetime.as_secs() {
         0 => Err("expected a second at least".to_owned()),
@@ -69,7 +69,7 @@ fn lifetime(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn name(text: &str) -> Result<String, String> {
+pub(super) fn name(text: &str) -> Result<String, String> {
     let is_name = (1..=64).contains(&text.len()) && text.bytes().all(|it| it.is_ascii_graphic());
     let wrong = || "expected 1 to 64 visible ASCII characters".to_owned();
     is_name.then(|| text.to_owned()).ok_or_else(wrong)

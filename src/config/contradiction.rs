@@ -131,8 +131,8 @@ fn report_strangers(config: &Config, reader: &mut Reader) {
     if !exposures.is_empty() && !config.server.insecure {
         reader.contradiction(
             &exposures,
-            "others reach this server, and it asks nobody who he is: set auth.secret, auth.keys_file or auth.jwks_url, see \
-             docs/identity.md, or server.insecure (--insecure) if whoever comes may do everything",
+            "others reach this server, and it asks nobody who he is: set auth.secret, auth.keys_file, auth.jwks_url or \
+             auth.api_keys, see docs/identity.md, or server.insecure (--insecure) if whoever comes may do everything",
         );
     }
     let auth = &config.auth;

@@ -155,6 +155,8 @@ settings! {
     auth: AuthConfig {
         /// What tokens are signed with by HS256: at least 32 bytes, which whoever makes tokens knows too.
         secret: Option<SecretString> as Option<TokenSecret>;
+        /// Whether API keys are taken, which `atelier key create` makes for services.
+        api_keys: bool = false;
         /// A file of public keys for RS256, ES256 and EdDSA: PEM blocks or a JWK set.
         keys_file: Option<PathBuf>;
         /// Where an identity provider publishes such keys as a JWK set.
@@ -171,6 +173,17 @@ settings! {
         jwks_pause: Duration = "30s" in "100ms"..="1h";
         /// How long a key holds that is not published any more. While none can be got, all hold.
         jwks_keep: Duration = "1h" in "1s"..="30d";
+    }
+
+    /// How many calls a minute each caller may make of this process: the user, or the service or admin of a name. As many may
+    /// come at once; 0 sets no limit. Who need not show who he is has none.
+    rates: RatesConfig {
+        /// Calls that read, watches and downloads among them.
+        reads: u32 = 0 in 0..=10000000;
+        /// Calls that create, change or delete requests, jobs and media.
+        writes: u32 = 0 in 0..=10000000;
+        /// Calls that change the catalogue.
+        admin: u32 = 0 in 0..=10000000;
     }
 
     /// Probes of load balancers and of what restarts processes.

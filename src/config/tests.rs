@@ -384,6 +384,9 @@ fn a_server_that_others_reach_asks_who_calls_or_is_told_that_it_need_not() {
     let secret = "[auth]\nsecret = \"0123456789abcdef0123456789abcdef\"\n";
     let asking = load_toml(&format!("{exposed}{secret}")).unwrap().config;
     assert!(asking.authenticates() && asking.exposures().is_empty());
+    let keys = "[auth]\napi_keys = true\n";
+    let asking = load_toml(&format!("{exposed}{keys}")).unwrap().config;
+    assert!(asking.authenticates() && asking.exposures().is_empty() && !asking.takes_tokens());
     let open = load_toml(&format!("{exposed}insecure = true\n"))
         .unwrap()
         .config;

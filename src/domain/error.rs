@@ -1,5 +1,7 @@
 //! What a use case can fail with, and the reasons by which clients know it.
 
+use std::time::Duration;
+
 use super::{Language, Violations};
 
 /// What a lookup may miss, and what a name may belong to.
@@ -270,6 +272,16 @@ pub enum Error {
         /// Who has so many.
         whose: &'static str,
     },
+    /// The caller comes again when it may.
+    #[error("the caller has made its {per_minute} {class} calls a minute")]
+    RateLimited {
+        /// Which calls.
+        class: &'static str,
+        /// As it is configured.
+        per_minute: u32,
+        /// When to come again.
+        wait: Duration,
+    },
     /// The caller tries again: the server waits for its database, or migrates it.
     #[error("the server is starting")]
     Starting,
@@ -468,6 +480,8 @@ pub enum Reason {
     CredentialsUnverifiable,
     /// The caller may not do this.
     PermissionDenied,
+    /// The caller has made as many calls of a kind as it may in a minute.
+    RateLimited,
 }
 
 impl Reason {

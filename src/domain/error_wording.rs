@@ -96,6 +96,10 @@ impl Reason {
                 "The sign-in cannot be checked right now; try again soon.",
                 "Hiện chưa thể kiểm tra phiên đăng nhập; vui lòng thử lại sau.",
             ],
+            Self::RateLimited => [
+                "Too many calls in a short time; try again in a moment.",
+                "Quá nhiều yêu cầu trong thời gian ngắn; vui lòng thử lại sau giây lát.",
+            ],
             Self::PermissionDenied => ["You may not do this.", "Bạn không được phép làm điều này."],
             Self::Internal => [
                 "Something went wrong on our side.",

@@ -28,17 +28,20 @@ pub enum Purpose {
     DownloadLinks,
     /// Seals page tokens and cursors of watches.
     Tokens,
+    /// Tells whether an API key that is shown is one that was made here.
+    ApiKeys,
 }
 
 impl Purpose {
     /// All there are.
-    pub const ALL: [Self; 2] = [Self::DownloadLinks, Self::Tokens];
+    pub const ALL: [Self; 3] = [Self::DownloadLinks, Self::Tokens, Self::ApiKeys];
 
     /// As it stands in the database and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::DownloadLinks => "download-links",
             Self::Tokens => "tokens",
+            Self::ApiKeys => "api-keys",
         }
     }
 }

@@ -43,6 +43,8 @@ pub enum Proof {
     Reach,
     /// By a signed token.
     Token,
+    /// By the API key of this id.
+    ApiKey(i64),
 }
 
 impl Principal {

@@ -65,6 +65,13 @@ impl<K: Clone + PartialEq> Published<K> {
         state.keys.iter().map(|seen| seen.key.clone()).collect()
     }
 
+    /// One of those that hold now.
+    pub fn find(&self, is_meant: impl Fn(&K) -> bool) -> Option<K> {
+        let state = self.state();
+        let mut keys = state.keys.iter().map(|seen| &seen.key);
+        keys.find(|key| is_meant(key)).cloned()
+    }
+
     /// How long ago they were got; `None` if they never were.
     pub fn age(&self) -> Option<Duration> {
         self.state().got.map(|got| got.elapsed())

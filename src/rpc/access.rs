@@ -1,9 +1,13 @@
 //! Who may call what. Every rpc of the contracts has its word here: one that is added does not compile without.
 
+use axum::http::Method;
+
 use crate::{
     domain::Error,
     identity::{Principal, Role},
 };
+
+use super::front;
 
 include!(concat!(env!("OUT_DIR"), "/rpcs.rs"));
 
@@ -18,7 +22,29 @@ enum Access {
     Admins,
 }
 
-fn access(rpc: Rpc) -> Access {
+/// What an rpc costs, in which each caller has an allowance of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// It reads, or tells that something was looked at.
+    Read,
+    /// It writes a caller's own, or has something made.
+    Write,
+    /// It changes what all see.
+    Admin,
+}
+
+impl Class {
+    /// As callers are told.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+fn access(rpc: Rpc) -> (Access, Class) {
     match rpc {
         Rpc::GetFeature
         | Rpc::ListFeatures
@@ -29,19 +55,10 @@ fn access(rpc: Rpc) -> Access {
         | Rpc::RecordTemplateView
         | Rpc::RecordTemplateViews
         | Rpc::RenderTemplate
-        | Rpc::CreateRequest
         | Rpc::GetRequest
         | Rpc::BatchGetRequests
         | Rpc::ListRequests
         | Rpc::CountRequests
-        | Rpc::UpdateRequest
-        | Rpc::UpdateRequests
-        | Rpc::CancelRequest
-        | Rpc::RetryRequest
-        | Rpc::DeleteRequest
-        | Rpc::UndeleteRequest
-        | Rpc::BatchDeleteRequests
-        | Rpc::BatchUndeleteRequests
         | Rpc::WatchRequest
         | Rpc::WatchRequests
         | Rpc::WatchUser
@@ -50,22 +67,31 @@ fn access(rpc: Rpc) -> Access {
         | Rpc::ListJobs
         | Rpc::CountJobs
         | Rpc::ListJobEvents
-        | Rpc::CancelJob
-        | Rpc::RetryJob
-        | Rpc::DeleteJob
-        | Rpc::UndeleteJob
         | Rpc::WatchJob
         | Rpc::GetMedia
         | Rpc::BatchGetMedia
         | Rpc::ListMedia
         | Rpc::FindMedia
+        | Rpc::DownloadMedia => (Access::Users, Class::Read),
+        Rpc::CreateRequest
+        | Rpc::UpdateRequest
+        | Rpc::UpdateRequests
+        | Rpc::CancelRequest
+        | Rpc::RetryRequest
+        | Rpc::DeleteRequest
+        | Rpc::UndeleteRequest
+        | Rpc::BatchDeleteRequests
+        | Rpc::BatchUndeleteRequests
+        | Rpc::CancelJob
+        | Rpc::RetryJob
+        | Rpc::DeleteJob
+        | Rpc::UndeleteJob
         | Rpc::DeleteMedia
         | Rpc::UndeleteMedia
         | Rpc::BatchDeleteMedia
-        | Rpc::BatchUndeleteMedia
-        | Rpc::DownloadMedia => Access::Users,
+        | Rpc::BatchUndeleteMedia => (Access::Users, Class::Write),
         // They show templates as they are written, which users never see.
-        Rpc::PreviewTemplate | Rpc::ListTemplateVersions => Access::Services,
+        Rpc::PreviewTemplate | Rpc::ListTemplateVersions => (Access::Services, Class::Read),
         Rpc::CreateFeature
         | Rpc::UpdateFeature
         | Rpc::DeleteFeature
@@ -75,7 +101,18 @@ fn access(rpc: Rpc) -> Access {
         | Rpc::DeleteTemplate
         | Rpc::UndeleteTemplate
         | Rpc::ReorderTemplates
-        | Rpc::RestoreTemplateVersion => Access::Admins,
+        | Rpc::RestoreTemplateVersion => (Access::Admins, Class::Admin),
+    }
+}
+
+/// What a call costs. What is no rpc of ours is either the front's, whose methods tell, or reads.
+pub(super) fn class(method: &Method, path: &str) -> Class {
+    match Rpc::from_path(path) {
+        Some(rpc) => access(rpc).1,
+        None if front::is_path(path) && !matches!(*method, Method::GET | Method::HEAD) => {
+            Class::Write
+        }
+        None => Class::Read,
     }
 }
 
@@ -87,7 +124,7 @@ pub(super) fn check(path: &str, principal: &Principal) -> Result<(), Error> {
     let Some(rpc) = Rpc::from_path(path) else {
         return Ok(());
     };
-    let (may_call, who) = match access(rpc) {
+    let (may_call, who) = match access(rpc).0 {
         Access::Users => return Ok(()),
         Access::Services => (!matches!(principal.role, Role::User(_)), "services"),
         Access::Admins => (

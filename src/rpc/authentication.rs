@@ -1,33 +1,34 @@
 //! Finds out who calls, before a handler is asked, and whether he may ask it. What no principal goes with is refused.
 
-use std::time::Duration;
-
 use axum::{
     extract::{Request, State},
-    http::{Extensions, HeaderMap, HeaderValue, header},
+    http::{Extensions, HeaderMap, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use tonic::Status;
 
 use crate::{
-    app::Clock,
+    app::App,
     domain::{Caller, Error},
-    identity::{Authentication, Principal},
+    identity::{Authentication, Principal, Proof, ShownKey},
 };
 
-use super::{access, front, http};
+use super::{access, front, http, rates::Rates};
 
 /// What finds out who calls.
 #[derive(Clone)]
 pub(super) struct Desk {
     pub(super) authentication: Authentication,
-    pub(super) clock: Clock,
+    pub(super) app: App,
+    pub(super) rates: Rates,
 }
 
 /// Lets those calls through that are somebody's who may make them.
 pub(super) async fn admit(State(desk): State<Desk>, mut call: Request, next: Next) -> Response {
-    let admitted = desk.admit(call.headers(), call.uri().path()).await;
+    let admitted = desk
+        .admit(call.headers(), (call.method(), call.uri().path()))
+        .await;
     match admitted {
         Ok(principal) => {
             call.extensions_mut().insert(principal);
@@ -38,17 +39,31 @@ pub(super) async fn admit(State(desk): State<Desk>, mut call: Request, next: Nex
 }
 
 impl Desk {
-    async fn admit(&self, headers: &HeaderMap, path: &str) -> Result<Principal, Error> {
-        let token = match self.authentication {
-            Authentication::None => None,
-            Authentication::Tokens(_) => bearer(headers)?,
+    async fn admit(
+        &self,
+        headers: &HeaderMap,
+        (method, path): (&Method, &str),
+    ) -> Result<Principal, Error> {
+        let principal = match self.authentication.asks() {
+            true => self.believe(bearer(headers)?).await?,
+            false => Principal::local(),
         };
-        let principal = self
-            .authentication
-            .principal(token, self.clock.now())
-            .await?;
         access::check(path, &principal)?;
+        let class = access::class(method, path);
+        self.rates.count(&principal, class)?;
         Ok(principal)
+    }
+
+    /// Who makes a call that brings this token, which may be an API key.
+    async fn believe(&self, token: Option<&str>) -> Result<Principal, Error> {
+        let token = token.ok_or(Error::CredentialsMissing)?;
+        let Authentication { tokens, api_keys } = &self.authentication;
+        if *api_keys && let Some(key) = ShownKey::read(token)? {
+            return self.app.key_holder(key).await;
+        }
+        let only_keys = Error::CredentialsInvalid("it is no API key, and nothing else is taken");
+        let tokens = tokens.as_ref().ok_or(only_keys)?;
+        tokens.verify(token, self.app.clock.now()).await
     }
 }
 
@@ -73,7 +88,10 @@ fn refuse(error: Error, call: &Request) -> Response {
     if let Some(format) = http::grpc_format(call.headers()) {
         return http::refuse_call(Status::from(error), format);
     }
-    let lacks_token = !matches!(error, Error::PermissionDenied(_));
+    let lacks_token = !matches!(
+        error,
+        Error::PermissionDenied(_) | Error::RateLimited { .. }
+    );
     let mut answer = match front::is_path(call.uri().path()) {
         true => front::refuse(error),
         false => http::refuse_call(
@@ -109,13 +127,23 @@ pub(super) fn caller<T>(call: &tonic::Request<T>) -> Result<Caller, Error> {
     Ok(principal(call)?.caller())
 }
 
-/// Comes when the right to call has run out.
-pub(super) async fn expiry(left: Option<Duration>) -> Error {
-    match left {
-        Some(left) => tokio::time::sleep(left).await,
-        None => std::future::pending().await,
+/// Comes when the caller may not call any more, and says why.
+pub(super) async fn end_of_right(app: App, principal: Principal) -> Error {
+    let expiry = async {
+        match principal.left(app.clock.now()) {
+            Some(left) => tokio::time::sleep(left).await,
+            None => std::future::pending().await,
+        }
+        Error::CredentialsExpired
+    };
+    match principal.proof {
+        Proof::Reach | Proof::Token => expiry.await,
+        Proof::ApiKey(id) => tokio::select! {
+            biased;
+            end = expiry => end,
+            end = app.end_of_key(id) => end,
+        },
     }
-    Error::CredentialsExpired
 }
 
 #[cfg(test)]

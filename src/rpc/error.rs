@@ -25,11 +25,8 @@ impl From<Error> for Status {
         details.set_error_info(reason.as_str(), REASON_DOMAIN, metadata(&error));
         let language = call::language();
         details.set_localized_message(language.tag(), reason.sentence(language, ""));
-        if code == Code::Unavailable {
-            details.set_retry_info(Some(RETRY_DELAY));
-        }
-        if reason == Reason::WatchesTaken {
-            details.set_retry_info(Some(WATCH_RETRY_DELAY));
+        if let Some(delay) = retry_delay(&error, code) {
+            details.set_retry_info(Some(delay));
         }
         let (Error::Validation(violations) | Error::ContentRejected(violations)) = &error else {
             return Self::with_error_details(code, error.to_string(), details);
@@ -38,6 +35,15 @@ impl From<Error> for Status {
         details.set_bad_request(told.collect::<Vec<_>>());
         let status = Self::with_error_details(code, error.to_string(), details);
         with_violation_details(status, violations)
+    }
+}
+
+/// When to call again, if that may help.
+pub(super) fn retry_delay(error: &Error, code: Code) -> Option<Duration> {
+    match error {
+        Error::WatchesTaken { .. } => Some(WATCH_RETRY_DELAY),
+        Error::RateLimited { wait, .. } => Some(*wait),
+        _ => (code == Code::Unavailable).then_some(RETRY_DELAY),
     }
 }
 
@@ -162,6 +168,7 @@ fn classify(error: &Error) -> (Code, Reason) {
         Error::WatchesTaken { .. } => (Code::ResourceExhausted, Reason::WatchesTaken),
         Error::HostNotAllowed { .. } => (Code::PermissionDenied, Reason::HostNotAllowed),
         Error::OriginNotAllowed { .. } => (Code::PermissionDenied, Reason::OriginNotAllowed),
+        Error::RateLimited { .. } => (Code::ResourceExhausted, Reason::RateLimited),
         Error::CredentialsMissing => (Code::Unauthenticated, Reason::CredentialsMissing),
         Error::CredentialsInvalid(_) => (Code::Unauthenticated, Reason::CredentialsInvalid),
         Error::CredentialsExpired => (Code::Unauthenticated, Reason::CredentialsExpired),
@@ -270,6 +277,12 @@ fn metadata(error: &Error) -> HashMap<String, String> {
             vec![("provider", provider.clone())]
         }
         Error::WatchesTaken { limit, .. } => vec![("limit", limit.to_string())],
+        Error::RateLimited {
+            class, per_minute, ..
+        } => vec![
+            ("class", (*class).to_owned()),
+            ("per_minute", per_minute.to_string()),
+        ],
         Error::HostNotAllowed { host } => vec![("host", host.clone())],
         Error::OriginNotAllowed { origin } => vec![("origin", origin.clone())],
         Error::InvalidPageToken

@@ -1,14 +1,12 @@
 //! How many watches are open, in all and of each peer: each keeps asking the database.
 
-use std::time::Duration;
-
-use futures::{Stream, StreamExt, stream::BoxStream};
+use futures::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::BoxStream};
 use tonic::{Request, Status};
 
-use crate::{app::Clock, domain::Error, identity::Principal};
+use crate::{app::App, domain::Error, identity::Principal};
 
 use super::{
-    authentication::expiry,
+    authentication::end_of_right,
     connection::Peer,
     places::{Bounds, Full, Place, Places},
     stopping::until,
@@ -18,20 +16,20 @@ use super::{
 #[derive(Clone)]
 pub(super) struct Watches {
     places: Places,
-    clock: Clock,
+    app: App,
 }
 
 /// What a watch needs to be open.
 pub(super) struct Watch {
     place: Place,
-    /// How long its caller may watch; `None`: for ever.
-    left: Option<Duration>,
+    /// Comes when its caller may not watch any more.
+    end: BoxFuture<'static, Error>,
 }
 
 impl Watches {
-    pub(super) fn new(bounds: Bounds, clock: Clock) -> Self {
+    pub(super) fn new(bounds: Bounds, app: App) -> Self {
         let places = Places::new(bounds);
-        Self { places, clock }
+        Self { places, app }
     }
 
     /// A place for the watch that a call asks for.
@@ -52,17 +50,17 @@ impl Watches {
         let Some(principal) = call.extensions().get::<Principal>() else {
             return Err(Error::CredentialsMissing);
         };
-        let left = principal.left(self.clock.now());
-        Ok(Watch { place, left })
+        let end = end_of_right(self.app.clone(), principal.clone()).boxed();
+        Ok(Watch { place, end })
     }
 }
 
 /// The messages of a watch, which has its place for as long as they stream, and ends with the right to it.
 pub(super) fn in_place<M: Send + 'static>(
-    Watch { place, left }: Watch,
+    Watch { place, end }: Watch,
     messages: impl Stream<Item = Result<M, Error>> + Send + 'static,
 ) -> BoxStream<'static, Result<M, Status>> {
-    let messages = until(messages, expiry(left)).map(move |message| {
+    let messages = until(messages, end).map(move |message| {
         let _taken = &place;
         message.map_err(Status::from)
     });

@@ -1,14 +1,14 @@
 //! The probes of this process and of what it needs. Each goes on by itself, one at a time and within a time, so that they
 //! neither pile up nor wait for each other.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     app::{Ailment, App, Health, Pulse},
     domain::{Error, with_causes},
-    store::{Fault, Writing},
+    store::{Fault, Trouble, Writing},
 };
 
 /// How often the database is asked.
@@ -20,6 +20,8 @@ const STORAGE_INTERVAL: Duration = Duration::from_secs(5);
 const STORAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the keys of the installation are read, of which there may be new ones.
 const KEYS_INTERVAL: Duration = Duration::from_secs(2);
+/// How often is kept which API keys were used.
+const USES_INTERVAL: Duration = Duration::from_secs(60);
 /// A claim loop that has not turned for so long stands still: it turns at least once a minute.
 const STANDSTILL: Duration = Duration::from_secs(90);
 
@@ -74,6 +76,23 @@ pub(super) async fn watch(app: App, pulse: Option<Pulse>, storage_interval: Dura
         }
     };
     tokio::join!(stop, database, writing, storage, keys);
+}
+
+/// Reads the API keys again and again, so that one that is revoked somewhere soon is here, and keeps which were used.
+pub(super) async fn follow_keys(app: App) -> Infallible {
+    let mut noted = Instant::now();
+    let mut trouble = Trouble::new("cannot note when API keys are used");
+    loop {
+        // Those that are known hold on for a while; health tells that the database is away.
+        if let Err(error) = app.read_api_keys().await {
+            tracing::debug!(error = with_causes(&error), "cannot read the API keys");
+        }
+        if noted.elapsed() >= USES_INTERVAL {
+            noted = Instant::now();
+            trouble.pass(app.note_key_uses().await);
+        }
+        sleep(KEYS_INTERVAL).await;
+    }
 }
 
 async fn look_at_database(app: &App) {

@@ -1,6 +1,6 @@
 //! What the parts of a server are made of, from the configuration.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use migration::Serving;
 use url::Url;
@@ -19,7 +19,7 @@ use crate::{
     entity::{feature, template},
     events::Events,
     executor::{self, Executor, Spool},
-    identity::{Authentication, Keys, KeysError, Pace, PublishedKeys, Tokens},
+    identity::{ApiKeys, Authentication, Keys, KeysError, Pace, PublishedKeys, Tokens},
     media::{self, LinkSettings, S3Settings, Storage, StorageSettings},
     memory,
     provider::{
@@ -34,7 +34,10 @@ use crate::{
         task::TaskService,
         voice::Voice,
     },
-    rpc::{AccessSettings, Bounds, FrontSettings, PortSettings, Tls, TlsError, TlsSettings},
+    rpc::{
+        AccessSettings, Bounds, FrontSettings, PortSettings, RateSettings, Tls, TlsError,
+        TlsSettings,
+    },
     store::{self, Store, report},
 };
 use tokio_util::task::TaskTracker;
@@ -78,6 +81,7 @@ pub(super) async fn build_app(
         store,
         storage,
         token_keys: Keyring::new(Purpose::Tokens),
+        api_keys: ApiKeys::default(),
         events: Events::default(),
         clock: Clock::system(),
         providers: build_providers(config, &files, runs_jobs),
@@ -197,8 +201,10 @@ pub(super) fn scheme(config: &Config) -> &'static str {
 /// What finds out who calls.
 pub(super) fn authentication(config: &Config) -> Result<Authentication, KeysError> {
     let auth = &config.auth;
-    if !config.authenticates() {
-        return Ok(Authentication::None);
+    let api_keys = auth.api_keys;
+    if !config.takes_tokens() {
+        let tokens = None;
+        return Ok(Authentication { tokens, api_keys });
     }
     let pace = Pace {
         pause: auth.jwks_pause,
@@ -211,12 +217,13 @@ pub(super) fn authentication(config: &Config) -> Result<Authentication, KeysErro
         auth.keys_file.as_ref(),
         published.transpose()?,
     )?;
-    Ok(Authentication::Tokens(Tokens {
+    let tokens = Some(Tokens {
         keys,
         issuer: auth.issuer.clone(),
         audience: auth.audience.clone(),
         skew: auth.clock_skew,
-    }))
+    });
+    Ok(Authentication { tokens, api_keys })
 }
 
 pub(super) fn port(
@@ -239,8 +246,19 @@ pub(super) fn port(
             in_all: server.max_watches,
             per_peer: server.max_watches_per_peer,
         },
+        rates: rates(config),
         tls: tls(config).map(Tls::load).transpose()?,
     })
+}
+
+/// 0 sets no limit.
+fn rates(config: &Config) -> RateSettings {
+    let rates = &config.rates;
+    RateSettings {
+        reads: NonZeroU32::new(rates.reads),
+        writes: NonZeroU32::new(rates.writes),
+        admin: NonZeroU32::new(rates.admin),
+    }
 }
 
 /// One file without the other is refused with the configuration.

@@ -1,6 +1,7 @@
 //! What holds for every call, whatever it is about.
 
 mod access;
+mod api_keys;
 mod batches;
 mod boundary;
 mod error_walk;
@@ -13,6 +14,7 @@ mod languages;
 mod limits;
 mod naming;
 mod paging;
+mod rates;
 mod reasons;
 pub(crate) mod reflection;
 mod scope;

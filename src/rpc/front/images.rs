@@ -23,7 +23,7 @@ use crate::{
     store::media::Shown,
 };
 
-use crate::rpc::authentication::expiry;
+use crate::rpc::authentication::end_of_right;
 
 use super::{
     Front, REQUEST,
@@ -146,13 +146,13 @@ impl Front {
     async fn stream(self, asked: Asked, delivery: Delivery) -> Result<Response, Refusal> {
         let id = asked.request.id;
         let (events, mut told) = mpsc::channel(1);
-        let left = self.principal.left(self.app.clock.now());
+        let end = end_of_right(self.app.clone(), self.principal.clone());
         tokio::spawn(async move {
             let telling = self.tell(&asked, &delivery, &events);
             let bounded = time::timeout(self.settings.wait, telling);
             let refused = tokio::select! {
                 () = events.closed() => return,
-                error = expiry(left) => Err(Refusal::from(error).of_request(id)),
+                error = end => Err(Refusal::from(error).of_request(id)),
                 told = bounded => told.unwrap_or_else(|_| Err(Refusal::unfinished(id))),
             };
             if let Err(refusal) = refused {

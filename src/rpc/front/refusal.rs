@@ -1,5 +1,7 @@
 //! Errors as OpenAI's clients read them, with the reasons and the sentences that the calls of gRPC have.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
@@ -11,7 +13,7 @@ use tonic::Code;
 use crate::{
     domain::{Error, JobStatus, MediaType, Reason, Resource, Violation},
     entity::job,
-    rpc::error::{self, RETRY_DELAY},
+    rpc::error,
 };
 
 use super::{REQUEST, call};
@@ -54,6 +56,8 @@ pub(super) struct Refusal {
     message: String,
     /// The request that was made: a repetition would make another.
     request_id: Option<i64>,
+    /// When to call again, if that may help.
+    retry_after: Option<Duration>,
 }
 
 impl Refusal {
@@ -64,6 +68,7 @@ impl Refusal {
             param: None,
             message: message.into(),
             request_id: None,
+            retry_after: None,
         }
     }
 
@@ -178,6 +183,7 @@ impl Refusal {
         };
         Self {
             param,
+            retry_after: error::retry_delay(&error, code),
             ..Self::new(http_status(code), reason.as_str(), message)
         }
     }
@@ -219,8 +225,11 @@ impl IntoResponse for Refusal {
         if let Some(id) = self.request_id {
             headers.insert(REQUEST, id.into());
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
-        } else if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, RETRY_DELAY.as_secs().into());
+        } else if let Some(delay) = self.retry_after {
+            // Whole seconds, and none too few.
+            let seconds = delay.as_millis().div_ceil(1_000);
+            let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

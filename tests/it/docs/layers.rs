@@ -34,7 +34,9 @@ const LAYERS: [(&str, &[&str]); 19] = [
     ("main", &["cli"]),
 ];
 
-const BELOW_APP: &[&str] = &["domain", "entity", "events", "media", "provider", "store"];
+const BELOW_APP: &[&str] = &[
+    "domain", "entity", "events", "identity", "media", "provider", "store",
+];
 const BELOW_SERVER: &[&str] = &[
     "app", "domain", "entity", "events", "identity", "media", "provider", "store",
 ];

@@ -136,7 +136,7 @@ on_both_databases! {
         secrets(&db, &["rotate", "tokens"]).await;
         let listed = secrets(&db, &["list"]).await;
         let words: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().take(3).collect()).collect();
-        assert_eq!(words, [["download-links", "key", "1"], ["tokens", "key", "1"], ["tokens", "key", "2"]]);
+        assert_eq!(words, [["download-links", "key", "1"], ["tokens", "key", "1"], ["tokens", "key", "2"], ["api-keys", "key", "1"]]);
         assert_eq!(listed.matches("retired").count(), 1, "{listed}");
         for purpose in Purpose::ALL {
             for key in server.app().list_keys(purpose).await.unwrap() {

@@ -85,6 +85,7 @@ impl Bench {
             store,
             storage: Storage::open(&StorageSettings::Local { folder }, links).unwrap(),
             token_keys: Keyring::new(Purpose::Tokens),
+            api_keys: atelier::identity::ApiKeys::default(),
             events: Events::default(),
             clock: Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap()),
             providers: atelier::provider::Registry::default(),

@@ -1,7 +1,7 @@
 //! A server whose time the test sets: the same use cases behind the same gRPC, without an executor.
 
 use atelier::app::{App, Clock};
-use atelier::rpc::{self, AccessSettings, Bounds, PortSettings};
+use atelier::rpc::{self, AccessSettings, Bounds, PortSettings, RateSettings};
 use atelier::server::open_app;
 use chrono::{DateTime, TimeDelta};
 use std::ops::Deref;
@@ -41,7 +41,7 @@ impl ClockedServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let settings = PortSettings {
-            authentication: atelier::identity::Authentication::None,
+            authentication: atelier::identity::Authentication::default(),
             access: AccessSettings::default(),
             connections: Bounds {
                 in_all: 100,
@@ -51,6 +51,7 @@ impl ClockedServer {
                 in_all: 100,
                 per_peer: 100,
             },
+            rates: RateSettings::default(),
             tls: None,
         };
         let served = app.clone();
