@@ -34,6 +34,7 @@ mod names;
 mod origin;
 mod output;
 mod page;
+mod price;
 mod printable;
 pub mod profile;
 mod prompt;
@@ -87,6 +88,7 @@ pub use names::{Named, Names, Translation, VariableTranslation, is_language};
 pub use origin::{Origin, Versioned};
 pub use output::{OutputSettings, further_formats};
 pub use page::{Page, PageToken, page_size};
+pub use price::Price;
 pub use printable::{is_printable, printable};
 pub use recipe::Recipe;
 pub use request::{

@@ -2,8 +2,8 @@
 
 use atelier::entity::job;
 use atelier::rpc::proto::{
-    CancelRequestRequest, CreateFeatureRequest, CreateRequestRequest, Feature, FeatureProperties,
-    GenerationInput, RetryJobRequest, RetryRequestRequest,
+    CancelRequestRequest, CreateFeatureRequest, CreateRequestRequest, Feature, FeaturePrice,
+    FeatureProperties, GenerationInput, RetryJobRequest, RetryRequestRequest,
 };
 use sea_orm::{EntityTrait, QueryOrder};
 
@@ -23,6 +23,23 @@ on_both_databases! {
         set_price(&server, feature, 3).await;
         server.create(pair(feature)).await;
         assert_eq!(costs(&db).await, [Some(7), Some(7), Some(3), Some(3)]);
+    }
+
+    async fn a_price_by_size_and_length_is_shared_and_rounded_up(db: TestDatabase) {
+        let server = TestServer::start_api(&db).await;
+        let feature = priced_feature(&server, 7).await;
+        let price = FeaturePrice { base: 5, per_megapixel: 1, ..Default::default() };
+        let properties = FeatureProperties { price: Some(price), ..Default::default() };
+        let update = Feature { id: feature, properties: Some(properties), ..Default::default() };
+        server.update_feature(update, &["properties.price"]).await.unwrap();
+        let (_, jobs) = server.create(pair(feature)).await;
+        let input = server.job(jobs[0].id).await.input.unwrap().fields;
+        let side = |name: &str| match input[name].kind {
+            Some(prost_types::value::Kind::NumberValue(number)) => number,
+            _ => panic!("{name} is no number"),
+        };
+        let megapixels = side("width") * side("height") / 1e6;
+        assert_eq!(costs(&db).await, [Some(7 + 3 + megapixels.ceil() as i64); 2]);
     }
 
     async fn a_job_of_a_feature_without_a_price_costs_nothing(db: TestDatabase) {
