@@ -10,6 +10,7 @@ mod catalogue;
 mod causes;
 mod check;
 pub mod command;
+mod credit;
 mod deletion;
 mod derivatives;
 mod digest;
@@ -65,6 +66,9 @@ pub use catalogue::{
 };
 pub use causes::with_causes;
 pub use check::{Checks, is_name};
+pub use credit::{
+    Account, Balance, Billing, CreditKind, GrantDraft, OpenGrant, Share, Shortage, take,
+};
 pub use deletion::deletion_time;
 pub use derivatives::Derivatives;
 pub use digest::{hex, sha256_hex};

@@ -1,5 +1,7 @@
 //! The records of the database, one file a table: those of docs/domain.md#tables, with what execution needs beside them.
 
+pub mod credit_grant;
+pub mod credit_transaction;
 pub mod feature;
 pub mod idempotency_key;
 pub mod installation;
@@ -27,6 +29,8 @@ pub fn tables() -> Vec<(String, Vec<String>)> {
         (table.to_owned(), columns.collect())
     };
     vec![
+        described::<credit_grant::Entity>(),
+        described::<credit_transaction::Entity>(),
         described::<feature::Entity>(),
         described::<idempotency_key::Entity>(),
         described::<installation::Entity>(),

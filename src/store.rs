@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod catalogue;
 mod connection;
+pub mod credit;
 pub mod deletion;
 mod error;
 pub mod feature;

@@ -97,6 +97,14 @@ impl Reason {
                 "Hiện chưa thể kiểm tra phiên đăng nhập; vui lòng thử lại sau.",
             ],
             Self::PermissionDenied => ["You may not do this.", "Bạn không được phép làm điều này."],
+            Self::CreditsInsufficient => [
+                "You do not have enough credits for this.",
+                "Bạn không đủ tín dụng để thực hiện thao tác này.",
+            ],
+            Self::BillingDisabled => [
+                "There are no credits here.",
+                "Dịch vụ này không sử dụng tín dụng.",
+            ],
             Self::Internal => [
                 "Something went wrong on our side.",
                 "Đã xảy ra lỗi phía hệ thống.",

@@ -31,6 +31,10 @@ impl From<Error> for Status {
         if reason == Reason::WatchesTaken {
             details.set_retry_info(Some(WATCH_RETRY_DELAY));
         }
+        if let Error::CreditsInsufficient { user_id, .. } = &error {
+            // Without a time to call again: none makes it enough.
+            details.add_quota_failure_violation(format!("user:{user_id}"), error.to_string());
+        }
         let (Error::Validation(violations) | Error::ContentRejected(violations)) = &error else {
             return Self::with_error_details(code, error.to_string(), details);
         };
@@ -162,6 +166,8 @@ fn classify(error: &Error) -> (Code, Reason) {
         Error::CredentialsInvalid(_) => (Code::Unauthenticated, Reason::CredentialsInvalid),
         Error::CredentialsExpired => (Code::Unauthenticated, Reason::CredentialsExpired),
         Error::CredentialsUnverifiable(_) => (Code::Unavailable, Reason::CredentialsUnverifiable),
+        Error::CreditsInsufficient { .. } => (Code::ResourceExhausted, Reason::CreditsInsufficient),
+        Error::BillingDisabled => (Code::FailedPrecondition, Reason::BillingDisabled),
         Error::PermissionDenied(_) => (Code::PermissionDenied, Reason::PermissionDenied),
         Error::Internal(_) => (Code::Internal, Reason::Internal),
     }
@@ -265,6 +271,15 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         Error::ProviderNotReady { provider, .. } | Error::ProviderAway { provider } => {
             vec![("provider", provider.clone())]
         }
+        Error::CreditsInsufficient {
+            user_id,
+            needed,
+            available,
+        } => vec![
+            ("user_id", user_id.to_string()),
+            ("needed", needed.to_string()),
+            ("available", available.to_string()),
+        ],
         Error::WatchesTaken { limit, .. } => vec![("limit", limit.to_string())],
         Error::HostNotAllowed { host } => vec![("host", host.clone())],
         Error::OriginNotAllowed { origin } => vec![("origin", origin.clone())],
@@ -278,6 +293,7 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         | Error::CredentialsExpired
         | Error::CredentialsUnverifiable(_)
         | Error::PermissionDenied(_)
+        | Error::BillingDisabled
         | Error::Starting
         | Error::ShuttingDown
         | Error::Internal(_) => Vec::new(),
