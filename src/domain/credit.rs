@@ -98,7 +98,7 @@ impl GrantDraft {
             ("reason", &self.reason, MAX_REASON_CHARS),
             ("idempotency_key", &self.idempotency_key, MAX_KEY_CHARS),
         ] {
-            checks.require(!text.is_empty(), field, super::Problem::required);
+            checks.require(!text.trim().is_empty(), field, super::Problem::required);
             checks.line(field, text, most);
         }
         if let Some(expires_at) = self.expires_at {

@@ -63,7 +63,10 @@ fn access(rpc: Rpc) -> Access {
         | Rpc::UndeleteMedia
         | Rpc::BatchDeleteMedia
         | Rpc::BatchUndeleteMedia
-        | Rpc::DownloadMedia => Access::Users,
+        | Rpc::DownloadMedia
+        | Rpc::GetBalance
+        | Rpc::ListTransactions
+        | Rpc::EstimateCost => Access::Users,
         // They show templates as they are written, which users never see.
         Rpc::PreviewTemplate | Rpc::ListTemplateVersions => Access::Services,
         Rpc::CreateFeature
@@ -75,7 +78,8 @@ fn access(rpc: Rpc) -> Access {
         | Rpc::DeleteTemplate
         | Rpc::UndeleteTemplate
         | Rpc::ReorderTemplates
-        | Rpc::RestoreTemplateVersion => Access::Admins,
+        | Rpc::RestoreTemplateVersion
+        | Rpc::GrantCredits => Access::Admins,
     }
 }
 
