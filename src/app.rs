@@ -4,6 +4,7 @@
 mod api_key;
 mod catalogue;
 mod clock;
+mod credit;
 mod feature;
 mod health;
 mod job;
@@ -23,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
-    domain::{IntakeLimits, Keyring, TableName},
+    domain::{Billing, IntakeLimits, Keyring, TableName},
     events::Events,
     identity::ApiKeys,
     media::Storage,
@@ -33,6 +34,7 @@ use crate::{
 
 pub use catalogue::{ApplyOptions, CatalogueChange, ChangeKind, MadePreview};
 pub use clock::Clock;
+pub use credit::Estimate;
 pub use health::{Ailment, Health, Pulse};
 pub use job::{Addressee, Untaken};
 pub use media::{FoundMedia, Unpictured};
@@ -83,6 +85,8 @@ pub struct Settings {
     pub intake: IntakeLimits,
     /// Attempts of a job before a transient error is final.
     pub max_attempts: i32,
+    /// Who keeps the credits that jobs take.
+    pub billing: Billing,
     /// Whether an unknown user id is inserted at first use.
     pub provision_users: bool,
     /// The user whose media may be published; `None` where there is none.

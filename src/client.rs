@@ -61,9 +61,9 @@ pub use retry::RetryPolicy;
 pub use watch::{JobEvents, RequestEvents, RequestsEvents, UserEvents, has_ended};
 
 use proto::{
-    feature_service_client::FeatureServiceClient, job_service_client::JobServiceClient,
-    media_service_client::MediaServiceClient, request_service_client::RequestServiceClient,
-    template_service_client::TemplateServiceClient,
+    credit_service_client::CreditServiceClient, feature_service_client::FeatureServiceClient,
+    job_service_client::JobServiceClient, media_service_client::MediaServiceClient,
+    request_service_client::RequestServiceClient, template_service_client::TemplateServiceClient,
 };
 
 type Plain = InterceptedService<Channel, bearer::Bearer>;
@@ -123,6 +123,12 @@ impl Client {
     /// The client of MediaService. To download a whole file, see [`Client::download`].
     pub fn media(&self) -> MediaServiceClient<RetryingChannel> {
         MediaServiceClient::new(self.retrying.clone())
+            .max_decoding_message_size(self.max_message_bytes)
+    }
+
+    /// The client of CreditService.
+    pub fn credits(&self) -> CreditServiceClient<RetryingChannel> {
+        CreditServiceClient::new(self.retrying.clone())
             .max_decoding_message_size(self.max_message_bytes)
     }
 }

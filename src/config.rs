@@ -24,7 +24,7 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
 pub use database_url::{DatabaseBackend, DatabaseUrl, PostgresServer, SqliteFile};
-pub use kind::{LogFormat, ModerationKind, StorageBackend, StorageRemoval};
+pub use kind::{BillingKind, LogFormat, ModerationKind, StorageBackend, StorageRemoval};
 pub use layer::{Flag, Inputs};
 pub use problem::{Problem, Problems, Source};
 pub use provider::{

@@ -10,6 +10,7 @@ mod catalogue;
 mod causes;
 mod check;
 pub mod command;
+mod credit;
 mod deletion;
 mod derivatives;
 mod digest;
@@ -34,6 +35,7 @@ mod names;
 mod origin;
 mod output;
 mod page;
+mod price;
 mod printable;
 pub mod profile;
 mod prompt;
@@ -64,6 +66,9 @@ pub use catalogue::{
 };
 pub use causes::with_causes;
 pub use check::{Checks, is_name};
+pub use credit::{
+    Account, Balance, Billing, CreditKind, GrantDraft, OpenGrant, Share, Shortage, take,
+};
 pub use deletion::deletion_time;
 pub use derivatives::Derivatives;
 pub use digest::{hex, sha256_hex};
@@ -87,6 +92,7 @@ pub use names::{Named, Names, Translation, VariableTranslation, is_language};
 pub use origin::{Origin, Versioned};
 pub use output::{OutputSettings, further_formats};
 pub use page::{Page, PageToken, page_size};
+pub use price::Price;
 pub use printable::{is_printable, printable};
 pub use recipe::Recipe;
 pub use request::{

@@ -1,6 +1,8 @@
 //! The records of the database, one file a table: those of docs/domain.md#tables, with what execution needs beside them.
 
 pub mod api_key;
+pub mod credit_grant;
+pub mod credit_transaction;
 pub mod feature;
 pub mod idempotency_key;
 pub mod installation;
@@ -29,6 +31,8 @@ pub fn tables() -> Vec<(String, Vec<String>)> {
     };
     vec![
         described::<api_key::Entity>(),
+        described::<credit_grant::Entity>(),
+        described::<credit_transaction::Entity>(),
         described::<feature::Entity>(),
         described::<idempotency_key::Entity>(),
         described::<installation::Entity>(),

@@ -5,6 +5,7 @@ mod authentication;
 mod batch;
 mod call;
 mod connection;
+mod credit;
 mod deadline;
 mod error;
 mod feature;
@@ -201,8 +202,9 @@ pub async fn serve_health(
 
 fn own_services(app: &App, watches: &Watches) -> axum::Router {
     use proto::{
-        feature_service_server::FeatureServiceServer, job_service_server::JobServiceServer,
-        media_service_server::MediaServiceServer, request_service_server::RequestServiceServer,
+        credit_service_server::CreditServiceServer, feature_service_server::FeatureServiceServer,
+        job_service_server::JobServiceServer, media_service_server::MediaServiceServer,
+        request_service_server::RequestServiceServer,
         template_service_server::TemplateServiceServer,
     };
     let app = || app.clone();
@@ -223,7 +225,8 @@ fn own_services(app: &App, watches: &Watches) -> axum::Router {
             app: app(),
             watches: watches(),
         })))
-        .add_service(web.layer(MediaServiceServer::new(media::MediaFiles { app: app() })));
+        .add_service(web.layer(MediaServiceServer::new(media::MediaFiles { app: app() })))
+        .add_service(web.layer(CreditServiceServer::new(credit::Credits { app: app() })));
     routes.routes().into_axum_router()
 }
 

@@ -4,6 +4,7 @@ pub mod api_key;
 pub mod backup;
 pub mod catalogue;
 mod connection;
+pub mod credit;
 pub mod deletion;
 mod error;
 pub mod feature;

@@ -123,6 +123,7 @@ pub const MIGRATIONS: &[Migration] = &[
     scripted!("m0012_answers", "0.1.0"),
     scripted!("m0013_secrets", "0.1.0"),
     scripted!("m0014_credits", "0.1.0"),
+    scripted!("m0015_ledger", "0.1.0"),
     scripted!("m0016_api_keys", "0.1.0"),
 ];
 

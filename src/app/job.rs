@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     domain::{
-        Error, JobStatus,
+        Billing, Error, JobStatus,
         job::{Cause, Transition},
     },
     entity::{job, job_event, request},
@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-use super::App;
+use super::{App, credit::Charges};
 
 pub use webhook::{Addressee, Untaken};
 
@@ -36,6 +36,7 @@ pub(super) struct ChangedJobs {
     events: Vec<job_event::ActiveModel>,
     /// Requests whose status may no longer be the sum of their jobs.
     outdated: BTreeSet<i64>,
+    charges: Charges,
     wake_up: WakeUp,
 }
 
@@ -44,6 +45,7 @@ impl ChangedJobs {
     pub(super) fn moved(&mut self, jobs: &[job::Model], cause: Option<Cause>) -> Result<(), Error> {
         for job in jobs {
             self.events.push(store::job_event::event_of(job, cause)?);
+            self.charges.note(job);
         }
         self.touched(jobs);
         Ok(())
@@ -87,11 +89,12 @@ impl ChangedJobs {
     }
 
     /// Writes what follows from the changes, and returns what to tell once they are committed.
-    async fn finish(self, tx: &Transaction, now: Now) -> Result<WakeUp, Error> {
+    async fn finish(self, tx: &Transaction, now: Now, billing: Billing) -> Result<WakeUp, Error> {
         store::job_event::insert(tx, self.events).await?;
         if !self.outdated.is_empty() {
             queue::refresh_requests(tx, self.outdated, now).await?;
         }
+        self.charges.settle(tx, billing).await?;
         Ok(self.wake_up)
     }
 }
@@ -140,11 +143,11 @@ impl App {
         &self,
         work: impl AsyncFnOnce(&Transaction, &mut ChangedJobs) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let now = self.clock.queue();
+        let (now, billing) = (self.clock.queue(), self.settings.billing);
         let written = self.store.write(async |tx| {
             let mut changed = ChangedJobs::default();
             let done = work(tx, &mut changed).await?;
-            Ok((done, changed.finish(tx, now).await?))
+            Ok((done, changed.finish(tx, now, billing).await?))
         });
         let (done, wake_up) = written.await?;
         self.events.publish(wake_up);

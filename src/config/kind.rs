@@ -294,6 +294,16 @@ choices! {
 }
 
 choices! {
+    /// Who keeps the credits that jobs take.
+    BillingKind {
+        /// Nobody.
+        None = "none",
+        /// The ledger in the database.
+        Ledger = "ledger",
+    }
+}
+
+choices! {
     /// Whether objects without a record are removed.
     StorageRemoval {
         /// They are removed.

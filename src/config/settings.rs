@@ -14,7 +14,7 @@ use super::entry::{Entry, kind, optional};
 use super::identifier::{
     BucketName, LogFilter, SchemaName, StoragePrefix, TokenSecret, UsersTable, WorkerId,
 };
-use super::kind::{Kind, LogFormat, ModerationKind, StorageBackend, StorageRemoval};
+use super::kind::{BillingKind, Kind, LogFormat, ModerationKind, StorageBackend, StorageRemoval};
 use super::provider::{self, ProviderConfig};
 use super::quantity::ByteSize;
 use super::reader::Reader;
@@ -139,6 +139,13 @@ settings! {
         timeout: Duration = "15s" in "100ms"..="5m";
         /// Whether what cannot be judged, as while the service is away, is let in.
         lenient: bool = false;
+    }
+
+    /// What users pay with, see docs/credits.md.
+    billing: BillingConfig {
+        /// Who keeps the credits that jobs take: `none` (jobs have a cost, and nobody is charged) or `ledger` (users have credits
+        /// in the database, and a request that costs more than its user has is refused).
+        kind: BillingKind = "none";
     }
 
     /// TLS on the clients' port, from version 1.2 on.

@@ -264,6 +264,19 @@ pub enum Error {
     /// It is known who calls, and that he may not do this.
     #[error("{0}")]
     PermissionDenied(String),
+    /// The user is given credits, or asks for less.
+    #[error("{needed} credits are needed, and user {user_id} has {available}")]
+    CreditsInsufficient {
+        /// Who pays.
+        user_id: i64,
+        /// For all jobs together.
+        needed: i64,
+        /// What jobs do not hold yet.
+        available: i64,
+    },
+    /// The operator sets `billing.kind`.
+    #[error("nobody keeps credits here: billing.kind is none")]
+    BillingDisabled,
     /// The caller ends a watch that it does not need, or comes again.
     #[error("{limit} watches are open, which is the most for {whose}")]
     WatchesTaken {
@@ -482,6 +495,10 @@ pub enum Reason {
     PermissionDenied,
     /// The caller has made as many calls of a kind as it may in a minute.
     RateLimited,
+    /// The user has fewer credits than the jobs cost.
+    CreditsInsufficient,
+    /// Nobody keeps credits here.
+    BillingDisabled,
 }
 
 impl Reason {

@@ -101,6 +101,14 @@ impl Reason {
                 "Quá nhiều yêu cầu trong thời gian ngắn; vui lòng thử lại sau giây lát.",
             ],
             Self::PermissionDenied => ["You may not do this.", "Bạn không được phép làm điều này."],
+            Self::CreditsInsufficient => [
+                "You do not have enough credits for this.",
+                "Bạn không đủ tín dụng để thực hiện thao tác này.",
+            ],
+            Self::BillingDisabled => [
+                "There are no credits here.",
+                "Dịch vụ này không sử dụng tín dụng.",
+            ],
             Self::Internal => [
                 "Something went wrong on our side.",
                 "Đã xảy ra lỗi phía hệ thống.",

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AspectRatio, Checks, Derivatives, Error, Fallback, Flaw, IntakeLimits, JsonMap, MediaType,
-    Names, Resolution, check::is_in_name, fallback, stored::OpenEnded,
+    Names, Price, Resolution, check::is_in_name, fallback, stored::OpenEnded,
 };
 
 pub(super) const MAX_PROVIDER_CHARS: usize = 64;
 pub(super) const MAX_MODEL_CHARS: usize = 256;
-const MAX_CREDITS: i64 = 1_000_000_000;
+pub(super) const MAX_CREDITS: i64 = 1_000_000_000;
 const MAX_DURATION_SECONDS: i64 = 24 * 60 * 60;
 /// Most variations that a feature may allow.
 pub(super) const MAX_BATCH_SIZE: i64 = 1_000;
@@ -54,6 +54,9 @@ pub struct FeatureProperties {
     /// Credits of one variation, at most 1,000,000,000; 0 is free.
     #[serde(skip_serializing_if = "is_zero")]
     pub cost_per_generation: i64,
+    /// What its jobs cost besides, by size and length.
+    #[serde(skip_serializing_if = "Price::is_default")]
+    pub price: Price,
     /// Variations of one request, at most 1,000; see [`Self::variations`] for what holds.
     #[serde(skip_serializing_if = "is_zero")]
     pub max_batch_size: i64,
@@ -80,7 +83,7 @@ pub struct FeatureProperties {
     pub extra: JsonMap,
 }
 
-fn is_zero(number: &i64) -> bool {
+pub(super) fn is_zero(number: &i64) -> bool {
     *number == 0
 }
 
@@ -95,7 +98,7 @@ impl OpenEnded for FeatureProperties {
 
 impl FeatureProperties {
     /// Names of the typed keys, which `extra` must not hold again.
-    const KNOWN: [&'static str; 19] = [
+    const KNOWN: [&'static str; 20] = [
         "provider",
         "model",
         "settings",
@@ -105,6 +108,7 @@ impl FeatureProperties {
         "max_duration",
         "supported_aspect_ratios",
         "cost_per_generation",
+        "price",
         "max_batch_size",
         "max_prompt_chars",
         "allow_empty_prompt",
@@ -194,6 +198,7 @@ impl FeatureProperties {
         self.check_formats(category, checks);
         self.check_aspect_ratios(checks);
         self.check_numbers(checks);
+        self.price.check(category, self.max_duration, checks);
         self.derivatives.check(category, checks);
         checks.json("properties.extra", &self.extra);
         for key in Self::KNOWN

@@ -234,7 +234,7 @@ pub fn resolve(
         template_prompt,
         random_seed: first.random_seed,
         jobs,
-        cost_per_job: offer.properties.cost_per_generation,
+        cost_per_job: offer.properties.cost_of(&first, variations),
     })
 }
 

@@ -6,7 +6,7 @@ use sea_orm::{
 };
 use strum::VariantNames;
 
-use crate::domain::{JobStatus, MediaRole, MediaType, RequestStatus};
+use crate::domain::{Account, CreditKind, JobStatus, MediaRole, MediaType, RequestStatus};
 
 macro_rules! by_name {
     ($type:ident, $column:expr) => {
@@ -66,6 +66,8 @@ by_name!(
     one_of("generation_media_type_enum", MediaType::VARIANTS)
 );
 by_name!(RequestStatus, ColumnType::String(StringLen::N(32)));
+by_name!(CreditKind, ColumnType::String(StringLen::N(20)));
+by_name!(Account, ColumnType::String(StringLen::N(20)));
 by_name!(MediaRole, ColumnType::String(StringLen::N(16)));
 
 /// A type of the database that PostgreSQL must be told.

@@ -24,7 +24,7 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(30);
 const UNCLAIMED_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Executor {
-    /// Rescues jobs of lost workers, hides old previews, forgets answers, fails those that no worker can run, removes orphaned objects, tells of a storage that
+    /// Rescues jobs of lost workers, hides old previews, forgets answers, ends credits, fails those that no worker can run, removes orphaned objects, tells of a storage that
     /// is away and folds trends, until the stop. Any number of replicas may do so.
     pub(super) async fn upkeep_loop(&self) {
         tokio::select! {
@@ -42,11 +42,13 @@ impl Executor {
         let mut sweeping = Trouble::new("cannot sweep the spool");
         let mut hiding = Trouble::new("cannot hide old previews");
         let mut forgetting = Trouble::new("cannot forget answers of services");
+        let mut expiring = Trouble::new("cannot end credits");
         loop {
             tokio::time::sleep(self.settings.upkeep_interval).await;
             sweeping.pass(self.sweep_spool().await);
             hiding.pass(self.app.hide_previews().await);
             forgetting.pass(store::job_answer::forget(self.app.store.writer()).await);
+            expiring.pass(self.app.expire_credits().await);
             match trouble.pass(self.app.rescue_jobs().await) {
                 None | Some(0) => {}
                 Some(jobs) => tracing::warn!(jobs, "rescued jobs of lost workers"),

@@ -133,10 +133,12 @@ impl ApiKeys {
             Unverified::NoKeys => {
                 Error::CredentialsUnverifiable("the installation's keys are not read".to_owned())
             }
-            Unverified::UnknownKey => Error::CredentialsInvalid(
+            Unverified::Retired => Error::CredentialsInvalid(
                 "the secret that it was checked by is retired: make a new key",
             ),
-            Unverified::Forged => Error::CredentialsInvalid("it is no API key of this server"),
+            Unverified::UnknownKey | Unverified::Forged => {
+                Error::CredentialsInvalid("it is no API key of this server")
+            }
         })?;
         let (role, client) = (key.role, key.client());
         check_end(&key, now)?;

@@ -72,7 +72,10 @@ fn access(rpc: Rpc) -> (Access, Class) {
         | Rpc::BatchGetMedia
         | Rpc::ListMedia
         | Rpc::FindMedia
-        | Rpc::DownloadMedia => (Access::Users, Class::Read),
+        | Rpc::DownloadMedia
+        | Rpc::GetBalance
+        | Rpc::ListTransactions
+        | Rpc::EstimateCost => (Access::Users, Class::Read),
         Rpc::CreateRequest
         | Rpc::UpdateRequest
         | Rpc::UpdateRequests
@@ -101,7 +104,8 @@ fn access(rpc: Rpc) -> (Access, Class) {
         | Rpc::DeleteTemplate
         | Rpc::UndeleteTemplate
         | Rpc::ReorderTemplates
-        | Rpc::RestoreTemplateVersion => (Access::Admins, Class::Admin),
+        | Rpc::RestoreTemplateVersion
+        | Rpc::GrantCredits => (Access::Admins, Class::Admin),
     }
 }
 

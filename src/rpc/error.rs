@@ -28,6 +28,10 @@ impl From<Error> for Status {
         if let Some(delay) = retry_delay(&error, code) {
             details.set_retry_info(Some(delay));
         }
+        if let Error::CreditsInsufficient { user_id, .. } = &error {
+            // Without a time to call again: none makes it enough.
+            details.add_quota_failure_violation(format!("user:{user_id}"), error.to_string());
+        }
         let (Error::Validation(violations) | Error::ContentRejected(violations)) = &error else {
             return Self::with_error_details(code, error.to_string(), details);
         };
@@ -173,6 +177,8 @@ fn classify(error: &Error) -> (Code, Reason) {
         Error::CredentialsInvalid(_) => (Code::Unauthenticated, Reason::CredentialsInvalid),
         Error::CredentialsExpired => (Code::Unauthenticated, Reason::CredentialsExpired),
         Error::CredentialsUnverifiable(_) => (Code::Unavailable, Reason::CredentialsUnverifiable),
+        Error::CreditsInsufficient { .. } => (Code::ResourceExhausted, Reason::CreditsInsufficient),
+        Error::BillingDisabled => (Code::FailedPrecondition, Reason::BillingDisabled),
         Error::PermissionDenied(_) => (Code::PermissionDenied, Reason::PermissionDenied),
         Error::Internal(_) => (Code::Internal, Reason::Internal),
     }
@@ -276,6 +282,15 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         Error::ProviderNotReady { provider, .. } | Error::ProviderAway { provider } => {
             vec![("provider", provider.clone())]
         }
+        Error::CreditsInsufficient {
+            user_id,
+            needed,
+            available,
+        } => vec![
+            ("user_id", user_id.to_string()),
+            ("needed", needed.to_string()),
+            ("available", available.to_string()),
+        ],
         Error::WatchesTaken { limit, .. } => vec![("limit", limit.to_string())],
         Error::RateLimited {
             class, per_minute, ..
@@ -295,6 +310,7 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         | Error::CredentialsExpired
         | Error::CredentialsUnverifiable(_)
         | Error::PermissionDenied(_)
+        | Error::BillingDisabled
         | Error::Starting
         | Error::ShuttingDown
         | Error::Internal(_) => Vec::new(),

@@ -137,13 +137,14 @@ fn service_needing(ailment: Ailment) -> Option<&'static str> {
 }
 
 /// The empty name stands for the server as a whole.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "",
     proto::feature_service_server::SERVICE_NAME,
     proto::template_service_server::SERVICE_NAME,
     proto::request_service_server::SERVICE_NAME,
     proto::job_service_server::SERVICE_NAME,
     proto::media_service_server::SERVICE_NAME,
+    proto::credit_service_server::SERVICE_NAME,
 ];
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ impl RequestService for Requests {
         request.user_id = principal.acts_for(request.user_id)?;
         call::note(Resource::Feature, request.feature_id);
         call::note(Resource::Template, request.template_id());
-        let mut checks = check_message(&request);
+        let mut checks = check_message(&request, Checks::default());
         principal.check_project("project_id", request.project_id, &mut checks);
         let view = view_from(request.view, caller, &mut checks);
         let validate_only = request.validate_only;
@@ -77,6 +77,7 @@ impl RequestService for Requests {
             jobs: job::brief_messages(jobs, view),
             resolved_input: None,
             warnings: warning_messages(&warnings),
+            balance_after: None,
         }))
     }
 

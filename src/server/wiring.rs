@@ -12,10 +12,12 @@ use super::{
 use crate::{
     app::{self, Ailment, App, Clock, Health, Pulse, Removal, RemovalMode},
     config::{
-        Config, FetchConfig, ModerationKind, ProviderConfig, StorageBackend, StorageRemoval,
-        host_name,
+        BillingKind, Config, FetchConfig, ModerationKind, ProviderConfig, StorageBackend,
+        StorageRemoval, host_name,
     },
-    domain::{AddressRules, Error, IntakeLimits, Keyring, Purpose, sha256_hex, with_causes},
+    domain::{
+        AddressRules, Billing, Error, IntakeLimits, Keyring, Purpose, sha256_hex, with_causes,
+    },
     entity::{feature, template},
     events::Events,
     executor::{self, Executor, Spool},
@@ -94,6 +96,10 @@ pub(super) async fn build_app(
                 variations: usize::try_from(config.limits.variations).unwrap_or(usize::MAX),
             },
             max_attempts: i32::try_from(config.executor.max_attempts).unwrap_or(i32::MAX),
+            billing: match config.billing.kind {
+                BillingKind::None => Billing::Off,
+                BillingKind::Ledger => Billing::Ledger,
+            },
             provision_users: config.provisions_users(),
             system_user: config.system_user(),
             users: config.users_table(),

@@ -37,6 +37,14 @@ fn one_of(backend: DbBackend, column: impl IntoColumnRef, of: &str, list: Value)
     Expr::cust_with_exprs(template, [Expr::col(column), Expr::val(list)])
 }
 
+/// What follows a column to say that it has one of the identifiers of the list in a parameter.
+pub(super) fn is_one_of(backend: DbBackend, given: &str) -> String {
+    match backend {
+        DbBackend::Postgres => format!("= ANY(CAST({given} AS bigint[]))"),
+        _ => format!("IN (SELECT value FROM json_each({given}))"),
+    }
+}
+
 /// A query of identifiers, each with a number, from the lists in the first two parameters.
 pub(super) fn pairs(backend: DbBackend) -> &'static str {
     match backend {

@@ -2,6 +2,7 @@
 
 mod changes;
 mod cost;
+mod credits;
 mod deletion;
 mod idempotency;
 mod including;

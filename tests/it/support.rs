@@ -10,6 +10,7 @@ pub(crate) mod database;
 pub(crate) mod http;
 pub(crate) mod http2;
 pub(crate) mod identity;
+pub(crate) mod ledger;
 pub(crate) mod link_host;
 pub(crate) mod node;
 pub(crate) mod postgres;

@@ -217,7 +217,11 @@ impl App {
             let feature = offered.feature;
             let new_jobs = store::job::NewJobs {
                 category: feature.category,
-                cost: resolved.cost_per_job,
+                // Whoever makes the catalogue tries it.
+                cost: match draft.preview {
+                    Some(_) => 0,
+                    None => resolved.cost_per_job,
+                },
                 priority: draft.priority,
                 max_attempts: self.settings.max_attempts,
                 now: self.clock.queue().unwrap_or(offered.now),

@@ -15,6 +15,8 @@ pub struct ValidRequest {
     pub resolved: Resolved,
     /// Credits for all variations; 0 when the feature sets no price.
     pub cost: i64,
+    /// What its user would have left; `None` where nobody keeps credits.
+    pub balance_after: Option<i64>,
     /// What of it would have no effect, and that no worker is known who would make it.
     pub warnings: Vec<Violation>,
 }
@@ -57,6 +59,31 @@ impl App {
         Ok((offered, resolved))
     }
 
+    /// The same for a caller who may ask for it.
+    pub(in crate::app) async fn resolve_for(
+        &self,
+        caller: Caller,
+        draft: &RequestDraft,
+        checks: &Checks,
+    ) -> Result<(Offered, Resolved), Error> {
+        check_owner(caller, draft)?;
+        self.require_feature(draft, checks)?;
+        self.resolve_now(draft, checks).await
+    }
+
+    /// Fails if the user does not have as many credits; what would be left of them.
+    async fn check_credits(&self, user_id: i64, needed: i64) -> Result<Option<i64>, Error> {
+        let left = self.balance_after(user_id, needed).await?;
+        match left {
+            Some(missing) if missing < 0 && needed > 0 => Err(Error::CreditsInsufficient {
+                user_id,
+                needed,
+                available: missing.saturating_add(needed),
+            }),
+            left => Ok(left),
+        }
+    }
+
     /// Checks a request as [`App::create_request`] does and stores nothing. The idempotency key is not looked up.
     pub async fn validate_request(
         &self,
@@ -64,12 +91,11 @@ impl App {
         draft: &RequestDraft,
         checks: &Checks,
     ) -> Result<ValidRequest, Error> {
-        check_owner(caller, draft)?;
-        self.require_feature(draft, checks)?;
-        let (offered, resolved) = self.resolve_now(draft, checks).await?;
+        let (offered, resolved) = self.resolve_for(caller, draft, checks).await?;
         self.check_content(draft).await?;
         let category = offered.feature.category;
         self.check_answers(&resolved, category).await?;
+        let balance_after = self.check_credits(draft.user_id, resolved.cost()).await?;
         let mut warnings = Vec::new();
         if let Some(job) = resolved.jobs.first() {
             warnings = self.warnings_of(draft, category, job);
@@ -77,6 +103,7 @@ impl App {
         }
         Ok(ValidRequest {
             cost: resolved.cost(),
+            balance_after,
             resolved,
             warnings,
         })

@@ -4,8 +4,8 @@ use prost_types::Struct;
 
 use crate::{
     domain::{
-        Checks, Derivatives, Fallback, FeatureDraft, FeatureProperties, JsonMap, Named, View, etag,
-        stored,
+        Checks, Derivatives, Fallback, FeatureDraft, FeatureProperties, JsonMap, Named, Price,
+        View, etag, stored,
     },
     entity::feature,
     store,
@@ -41,6 +41,7 @@ pub(super) const FIELDS: Fields<FeatureDraft> = Fields {
         "properties.max_duration_seconds" => properties.max_duration,
         "properties.supported_aspect_ratios" => properties.supported_aspect_ratios,
         "properties.cost_per_generation" => properties.cost_per_generation,
+        "properties.price" => properties.price,
         "properties.max_batch_size" => properties.max_batch_size,
         "properties.max_prompt_chars" => properties.max_prompt_chars,
         "properties.allow_empty_prompt" => properties.allow_empty_prompt,
@@ -169,6 +170,7 @@ fn properties_from(properties: proto::FeatureProperties) -> FeatureProperties {
         max_duration: i64::from(properties.max_duration_seconds),
         supported_aspect_ratios: properties.supported_aspect_ratios,
         cost_per_generation: properties.cost_per_generation,
+        price: properties.price.map(price_from).unwrap_or_default(),
         max_batch_size: i64::from(properties.max_batch_size),
         max_prompt_chars: i64::from(properties.max_prompt_chars),
         allow_empty_prompt: properties.allow_empty_prompt,
@@ -187,6 +189,23 @@ fn properties_from(properties: proto::FeatureProperties) -> FeatureProperties {
         refuse_ignored_inputs: properties.refuse_ignored_inputs,
         extra: properties.extra.map(json::from_struct).unwrap_or_default(),
     }
+}
+
+fn price_from(price: proto::FeaturePrice) -> Price {
+    Price {
+        base: price.base,
+        per_second: price.per_second,
+        per_megapixel: price.per_megapixel,
+    }
+}
+
+fn price_message(price: &Price) -> Option<proto::FeaturePrice> {
+    let message = proto::FeaturePrice {
+        base: price.base,
+        per_second: price.per_second,
+        per_megapixel: price.per_megapixel,
+    };
+    Some(message).filter(|_| *price != Price::default())
 }
 
 fn fallback_from(fallback: proto::ProviderFallback) -> Fallback {
@@ -248,6 +267,7 @@ fn properties_message(properties: FeatureProperties) -> proto::FeatureProperties
         max_duration_seconds: small(properties.max_duration),
         supported_aspect_ratios: properties.supported_aspect_ratios,
         cost_per_generation: properties.cost_per_generation,
+        price: price_message(&properties.price),
         max_batch_size: small(properties.max_batch_size),
         max_prompt_chars: small(properties.max_prompt_chars),
         allow_empty_prompt: properties.allow_empty_prompt,

@@ -225,6 +225,9 @@ impl IntoResponse for Refusal {
         if let Some(id) = self.request_id {
             headers.insert(REQUEST, id.into());
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        } else if self.code == Reason::CreditsInsufficient.as_str() {
+            // Its status alone would say that it passes.
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         } else if let Some(delay) = self.retry_after {
             // Whole seconds, and none too few.
             let seconds = delay.as_millis().div_ceil(1_000);
@@ -290,5 +293,23 @@ fn http_status(code: Code) -> StatusCode {
         Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_costs_more_than_there_is_is_not_to_be_repeated() {
+        let short = Error::CreditsInsufficient {
+            user_id: 7,
+            needed: 14,
+            available: 5,
+        };
+        let answer = Refusal::from(short).into_response();
+        assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(answer.headers()[SHOULD_RETRY], "false");
+        assert!(!answer.headers().contains_key(header::RETRY_AFTER));
     }
 }

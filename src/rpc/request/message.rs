@@ -23,9 +23,11 @@ const MAX_METADATA_KEY_CHARS: usize = 200;
 const MAX_METADATA_VALUE_CHARS: usize = 1_000;
 
 /// What is wrong with the message itself.
-pub(in crate::rpc) fn check_message(request: &proto::CreateRequestRequest) -> Checks {
+pub(in crate::rpc) fn check_message(
+    request: &proto::CreateRequestRequest,
+    mut checks: Checks,
+) -> Checks {
     let input = request.input.as_ref();
-    let mut checks = Checks::default();
     let variables = input.into_iter().flat_map(|input| input.variables.values());
     json::check_finite("input.variables", variables, &mut checks);
     let extra = json::values_of(input.and_then(|input| input.extra.as_ref()));
@@ -357,6 +359,7 @@ pub(super) fn validated(valid: ValidRequest, view: View) -> proto::CreateRequest
         request: None,
         jobs: Vec::new(),
         warnings: warning_messages(&valid.warnings),
+        balance_after: valid.balance_after,
         resolved_input: resolved_message(valid).map(|it| it.seen(view)),
     }
 }

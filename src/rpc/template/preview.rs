@@ -42,7 +42,7 @@ fn draft(preview: proto::PreviewTemplateRequest) -> (RequestDraft, Checks) {
         priority: preview.priority,
         ..Default::default()
     };
-    let mut checks = request::check_message(&asked);
+    let mut checks = request::check_message(&asked, Checks::default());
     let data = preview.template_data;
     checks.extend(json::not_finite("", open_ended(data.as_ref())));
     let names_template = asked.template_id.is_some() || !asked.template.is_empty();

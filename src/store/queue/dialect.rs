@@ -10,7 +10,10 @@ use crate::{
         job::{Attempts, Transition},
     },
     entity::job::{Column, Entity, Model},
-    store::{Transaction, one_of::id_list},
+    store::{
+        Transaction,
+        one_of::{id_list, is_one_of},
+    },
 };
 
 /// More than a worker has slots, by far more than are ever locked at once.
@@ -159,10 +162,7 @@ impl Dialect {
 
     /// Whether the identifier is among those in parameter `given`, a [`Dialect::list`]; one text however many there are.
     pub(super) fn one_of(self, given: &str) -> String {
-        match self.backend {
-            DbBackend::Postgres => format!("= ANY(CAST({given} AS bigint[]))"),
-            _ => format!("IN (SELECT value FROM json_each({given}))"),
-        }
+        is_one_of(self.backend, given)
     }
 
     pub(super) fn list(self, ids: impl IntoIterator<Item = i64>) -> Value {

@@ -6,6 +6,7 @@
 use std::fmt::Write;
 use std::fs;
 
+use atelier::config::Config;
 use atelier::server::Role;
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, ReflectMessage, Value};
 use tonic::transport::Channel;
@@ -14,6 +15,7 @@ use tonic::{Code, Request, Status};
 use crate::support::client::USER;
 use crate::support::database::on_both_databases;
 use crate::support::identity::{asks, expired, token};
+use crate::support::ledger::with_ledger;
 use crate::support::raw;
 use crate::support::refusal::of_status;
 use crate::support::server::{TestServer, within};
@@ -28,7 +30,7 @@ on_both_databases! {
         // One that trusts all makes the rows, and another asks.
         let trusting = TestServer::start(&db).await;
         let fixtures = Fixtures::make(&trusting, &db).await;
-        let server = trusting.beside(Role::Api, &db, asks).await;
+        let server = trusting.beside(Role::Api, &db, asking).await;
         let pool = DescriptorPool::decode(atelier::rpc::proto::DESCRIPTORS).unwrap();
         let own = USER.to_string();
         let callers = [
@@ -61,7 +63,7 @@ on_both_databases! {
     async fn another_s_row_answers_like_one_that_never_was(db: TestDatabase) {
         let trusting = TestServer::start(&db).await;
         let fixtures = Fixtures::make(&trusting, &db).await;
-        let server = trusting.beside(Role::Api, &db, asks).await;
+        let server = trusting.beside(Role::Api, &db, asking).await;
         let pool = DescriptorPool::decode(atelier::rpc::proto::DESCRIPTORS).unwrap();
         let stranger = token("user", "8");
         let mut compared = 0;
@@ -85,6 +87,11 @@ on_both_databases! {
         }
         assert!(compared >= 25, "{compared}");
     }
+}
+
+fn asking(config: &mut Config) {
+    asks(config);
+    with_ledger(config);
 }
 
 /// Users have none, and a refusal of it would hide all others.

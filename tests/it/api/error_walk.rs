@@ -57,7 +57,7 @@ const DRIVER_WORDS: [&str; 10] = [
 on_both_databases! {
     async fn every_bad_input_of_every_rpc_has_the_outcome_of_the_table(db: TestDatabase) {
         let media = tempfile::tempdir().unwrap();
-        let settings = ["log.filter=info", "log.format=json", "executor.concurrency=1"];
+        let settings = ["log.filter=info", "log.format=json", "executor.concurrency=1", "billing.kind=ledger"];
         let server = Process::serve(&db, media.path(), &settings).await;
         let fixtures = Fixtures::make(&server, &db).await;
         let before = refusals_logged(&server.log());

@@ -20,7 +20,8 @@ use crate::support::http::browser;
 use crate::support::refusal::of_status;
 use crate::support::server::{TestServer, within};
 
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
+    "generation.v1.CreditService",
     "generation.v1.FeatureService",
     "generation.v1.JobService",
     "generation.v1.MediaService",
@@ -63,7 +64,7 @@ macro_rules! reflects {
 }
 
 on_both_databases! {
-    async fn both_versions_of_reflection_describe_the_five_services(db: TestDatabase) {
+    async fn both_versions_of_reflection_describe_every_service(db: TestDatabase) {
         let server = TestServer::start(&db).await;
         reflects!(server, v1);
         reflects!(server, v1alpha);

@@ -2,7 +2,7 @@
 
 use atelier::entity::feature;
 use atelier::rpc::proto::{
-    CreateFeatureRequest, CreateTemplateRequest, DownloadMediaRequest, ErrorReason,
+    CreateFeatureRequest, CreateTemplateRequest, DownloadMediaRequest, ErrorReason, FeaturePrice,
     FeatureProperties, GenerationInput, GetFeatureRequest, GetJobRequest, GetMediaRequest,
     GetRequestRequest, GetTemplateRequest, ListTemplatesRequest, MediaType, OutputSettings,
     ProviderFallback, TemplateData, TemplateVariable, TemplateVariableType, Translation,
@@ -41,6 +41,7 @@ on_both_databases! {
                 max_duration_seconds: 60,
                 supported_aspect_ratios: vec!["16:9".to_owned()],
                 cost_per_generation: 5_000_000,
+                price: Some(FeaturePrice { base: 7, per_second: 0, per_megapixel: 3 }),
                 max_batch_size: 4,
                 max_prompt_chars: 100,
                 allow_empty_prompt: true,

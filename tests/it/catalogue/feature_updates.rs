@@ -88,7 +88,7 @@ on_both_databases! {
 type Copy = fn(&mut Feature, &Feature);
 
 /// Every path that a mask may name, and what it changes.
-const CHANGES: [(&str, Copy); 21] = [
+const CHANGES: [(&str, Copy); 22] = [
     ("name", |to, from| to.name.clone_from(&from.name)),
     ("display_name", |to, from| {
         to.display_name.clone_from(&from.display_name);
@@ -135,6 +135,9 @@ const CHANGES: [(&str, Copy); 21] = [
     ("properties.cost_per_generation", |to, from| {
         of(to).cost_per_generation = of(&mut from.clone()).cost_per_generation;
     }),
+    ("properties.price", |to, from| {
+        of(to).price = of(&mut from.clone()).price;
+    }),
     ("properties.max_batch_size", |to, from| {
         of(to).max_batch_size = of(&mut from.clone()).max_batch_size;
     }),
@@ -171,6 +174,7 @@ fn other_feature(old: &Feature) -> Feature {
             max_duration_seconds: 0,
             supported_aspect_ratios: vec![],
             cost_per_generation: 6,
+            price: None,
             max_batch_size: 5,
             max_prompt_chars: 101,
             allow_empty_prompt: false,

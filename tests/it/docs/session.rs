@@ -140,7 +140,7 @@ async fn every_call_in_a_document_gives_what_the_document_shows() {
         count += commands.len();
         let db = TestDatabase::create(Backend::Sqlite).await;
         let folder = tempfile::tempdir().unwrap();
-        let process = serve(&db, folder.path()).await;
+        let process = serve_with(&db, folder.path(), &settings_of(&page)).await;
         let mut known: Vec<(String, String)> = Vec::new();
         for mut command in commands {
             // A reader hands back the cursor that he got.
@@ -274,7 +274,8 @@ async fn shell(text: &str, folder: &Path) -> String {
 on_both_databases! {
     async fn every_method_and_message_can_be_explored_and_called_with_reflection_alone(db: TestDatabase) {
         let media = tempfile::tempdir().unwrap();
-        let process = serve(&db, media.path()).await;
+        let keeping = ["billing.kind=ledger".to_owned()];
+        let process = serve_with(&db, media.path(), &keeping).await;
         let (succeeded, printed) = python("tests/python/explore.py", &[process.address()]).await;
         assert!(succeeded, "{printed}");
         assert!(printed.lines().count() > 10, "{printed}");
@@ -306,10 +307,22 @@ on_both_databases! {
 
 /// The program with the catalogue that it comes with.
 async fn serve(db: &TestDatabase, media: &Path) -> Process {
-    let settings = [
+    serve_with(db, media, &[]).await
+}
+
+async fn serve_with(db: &TestDatabase, media: &Path, further: &[String]) -> Process {
+    let mut settings = vec![
         "catalogue.install_starter=true",
         "front.enabled=true",
         "front.user=7",
     ];
+    settings.extend(further.iter().map(String::as_str));
     Process::serve(db, media, &settings).await
+}
+
+/// What a page tells its server to keep of credits. Its other settings need what a test has not, such as a certificate.
+fn settings_of(page: &Page) -> Vec<String> {
+    let told = commands(page, &[Way::Serve]).into_iter();
+    let words = told.flat_map(|command| command.words);
+    words.filter(|word| word.starts_with("billing.")).collect()
 }

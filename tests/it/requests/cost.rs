@@ -2,19 +2,19 @@
 
 use atelier::entity::job;
 use atelier::rpc::proto::{
-    CancelRequestRequest, CreateFeatureRequest, CreateRequestRequest, Feature, FeatureProperties,
+    CancelRequestRequest, CreateRequestRequest, Feature, FeaturePrice, FeatureProperties,
     GenerationInput, RetryJobRequest, RetryRequestRequest,
 };
 use sea_orm::{EntityTrait, QueryOrder};
 
-use crate::support::client::{request_for, scripted_feature};
+use crate::support::client::request_for;
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::server::TestServer;
 
 on_both_databases! {
     async fn a_job_keeps_the_price_of_the_time_when_it_was_made(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
-        let feature = priced_feature(&server, 7).await;
+        let feature = server.priced_feature(7).await;
         let told = server.requests().create_request(CreateRequestRequest { validate_only: true, ..pair(feature) }).await;
         assert_eq!(told.unwrap().into_inner().resolved_input.unwrap().cost, 14);
         server.create(pair(feature)).await;
@@ -23,6 +23,23 @@ on_both_databases! {
         set_price(&server, feature, 3).await;
         server.create(pair(feature)).await;
         assert_eq!(costs(&db).await, [Some(7), Some(7), Some(3), Some(3)]);
+    }
+
+    async fn a_price_by_size_and_length_is_shared_and_rounded_up(db: TestDatabase) {
+        let server = TestServer::start_api(&db).await;
+        let feature = server.priced_feature(7).await;
+        let price = FeaturePrice { base: 5, per_megapixel: 1, ..Default::default() };
+        let properties = FeatureProperties { price: Some(price), ..Default::default() };
+        let update = Feature { id: feature, properties: Some(properties), ..Default::default() };
+        server.update_feature(update, &["properties.price"]).await.unwrap();
+        let (_, jobs) = server.create(pair(feature)).await;
+        let input = server.job(jobs[0].id).await.input.unwrap().fields;
+        let side = |name: &str| match input[name].kind {
+            Some(prost_types::value::Kind::NumberValue(number)) => number,
+            _ => panic!("{name} is no number"),
+        };
+        let megapixels = side("width") * side("height") / 1e6;
+        assert_eq!(costs(&db).await, [Some(7 + 3 + megapixels.ceil() as i64); 2]);
     }
 
     async fn a_job_of_a_feature_without_a_price_costs_nothing(db: TestDatabase) {
@@ -34,7 +51,7 @@ on_both_databases! {
 
     async fn a_retry_costs_what_the_job_before_it_did(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
-        let feature = priced_feature(&server, 7).await;
+        let feature = server.priced_feature(7).await;
         let (request, jobs) = server.create(pair(feature)).await;
         cancel(&server, request.id).await;
         set_price(&server, feature, 3).await;
@@ -46,7 +63,7 @@ on_both_databases! {
 
     async fn a_job_from_before_costs_were_kept_has_none_and_nor_has_its_retry(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
-        let feature = priced_feature(&server, 7).await;
+        let feature = server.priced_feature(7).await;
         let (request, _) = server.create(pair(feature)).await;
         db.execute("UPDATE generation_jobs SET cost = NULL").await;
         cancel(&server, request.id).await;
@@ -60,19 +77,6 @@ async fn costs(db: &TestDatabase) -> Vec<Option<i64>> {
     let jobs = job::Entity::find().order_by_asc(job::Column::Id);
     let jobs = jobs.all(&db.connect().await).await.unwrap();
     jobs.into_iter().map(|job| job.cost).collect()
-}
-
-async fn priced_feature(server: &TestServer, price: i64) -> i64 {
-    let scripted = scripted_feature("priced");
-    let properties = FeatureProperties {
-        cost_per_generation: price,
-        ..scripted.properties.clone().unwrap_or_default()
-    };
-    let feature = CreateFeatureRequest {
-        properties: Some(properties),
-        ..scripted
-    };
-    server.add_feature(feature).await.id
 }
 
 async fn set_price(server: &TestServer, feature: i64, price: i64) {
@@ -90,7 +94,7 @@ async fn set_price(server: &TestServer, feature: i64, price: i64) {
 }
 
 /// A request of two variations.
-fn pair(feature: i64) -> CreateRequestRequest {
+pub(super) fn pair(feature: i64) -> CreateRequestRequest {
     CreateRequestRequest {
         input: Some(GenerationInput {
             variations: 2,

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use atelier::rpc::proto::{
-    CreateFeatureRequest, CreateTemplateRequest, FeatureProperties, GenerationInput, MediaType,
-    OutputSettings, ProviderFallback, TemplateChoice, TemplateData, TemplateVariable,
+    CreateFeatureRequest, CreateTemplateRequest, FeaturePrice, FeatureProperties, GenerationInput,
+    MediaType, OutputSettings, ProviderFallback, TemplateChoice, TemplateData, TemplateVariable,
     TemplateVariableType, Translation,
 };
 use prost_types::Timestamp;
@@ -34,6 +34,10 @@ pub(crate) fn full_feature(name: &str) -> CreateFeatureRequest {
             max_duration_seconds: 60,
             supported_aspect_ratios: vec!["16:9".to_owned()],
             cost_per_generation: 5,
+            price: Some(FeaturePrice {
+                base: 2,
+                ..Default::default()
+            }),
             max_batch_size: 4,
             max_prompt_chars: 100,
             allow_empty_prompt: true,

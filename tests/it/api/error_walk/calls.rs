@@ -75,6 +75,8 @@ impl Fixtures {
             "RequestService" => rows.request,
             "JobService" => rows.job,
             "MediaService" => rows.media,
+            // It names none of its own.
+            "CreditService" => 0,
             other => panic!("{other} is not known here"),
         };
         deleted.insert("id", own);
@@ -236,6 +238,19 @@ impl<'a> Calls<'a> {
             "ListJobEvents" => ListJobEventsRequest {
                 job_id: self.fixtures.live.job,
                 ..Default::default()
+            }
+            .encode_to_vec(),
+            "GetBalance" => GetBalanceRequest { user_id: USER }.encode_to_vec(),
+            "GrantCredits" => GrantCreditsRequest {
+                user_id: USER,
+                amount: 10,
+                expire_time: None,
+                reason: "walk".to_owned(),
+                idempotency_key: "walk".to_owned(),
+            }
+            .encode_to_vec(),
+            "EstimateCost" => EstimateCostRequest {
+                request: Some(self.create_request()),
             }
             .encode_to_vec(),
             "FindMedia" => FindMediaRequest {

@@ -1,0 +1,2 @@
+DROP TABLE generation_credit_transactions;
+DROP TABLE generation_credit_grants;

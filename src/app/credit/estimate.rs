@@ -1,0 +1,49 @@
+//! What a request would cost, for those who ask before they send it.
+
+use crate::{
+    app::App,
+    domain::{Billing, Caller, Checks, Error, RequestDraft},
+};
+
+/// What a request would cost now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Estimate {
+    /// Credits for all variations.
+    pub cost: i64,
+    /// Credits for one of them.
+    pub cost_per_job: i64,
+    /// What its user would have left, below zero if it is not enough; `None` where nobody keeps credits.
+    pub balance_after: Option<i64>,
+}
+
+impl App {
+    /// What a request costs that would be accepted as far as its fields go, whether or not its user has as much.
+    pub async fn estimate_cost(
+        &self,
+        caller: Caller,
+        draft: &RequestDraft,
+        checks: &Checks,
+    ) -> Result<Estimate, Error> {
+        let (_, resolved) = self.resolve_for(caller, draft, checks).await?;
+        Ok(Estimate {
+            cost: resolved.cost(),
+            cost_per_job: resolved.cost_per_job,
+            balance_after: self.balance_after(draft.user_id, resolved.cost()).await?,
+        })
+    }
+
+    /// What a user would have left.
+    pub(in crate::app) async fn balance_after(
+        &self,
+        user_id: i64,
+        cost: i64,
+    ) -> Result<Option<i64>, Error> {
+        match self.settings.billing {
+            Billing::Off => Ok(None),
+            Billing::Ledger => {
+                let balance = self.balance(user_id).await?;
+                Ok(Some(balance.available.saturating_sub(cost)))
+            }
+        }
+    }
+}

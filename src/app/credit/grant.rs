@@ -1,0 +1,60 @@
+//! What admins give users, and take back.
+
+use crate::{
+    app::App,
+    domain::{Balance, Billing, Checks, Error, Flaw, GrantDraft},
+    entity::credit_grant,
+    store,
+};
+
+impl App {
+    /// Fails where nobody keeps credits.
+    pub(crate) fn require_ledger(&self) -> Result<(), Error> {
+        match self.settings.billing {
+            Billing::Off => Err(Error::BillingDisabled),
+            Billing::Ledger => Ok(()),
+        }
+    }
+
+    /// How many credits a user has; none if nobody has heard of him.
+    pub async fn balance(&self, user_id: i64) -> Result<Balance, Error> {
+        self.require_ledger()?;
+        store::credit::balance(self.store.reader(), user_id, self.clock.now()).await
+    }
+
+    /// Gives a user credits, or takes them back. The same call again changes nothing. `checks` holds what is wrong already.
+    ///
+    /// # Errors
+    /// [`Error::CreditsInsufficient`] if more is to be taken back than is available.
+    pub async fn grant_credits(
+        &self,
+        draft: &GrantDraft,
+        mut checks: Checks,
+    ) -> Result<credit_grant::Model, Error> {
+        let now = self.clock.now();
+        draft.check(now, &mut checks);
+        checks.finish(())?;
+        self.require_ledger()?;
+        self.require_user(draft.user_id).await?;
+        let grant = self
+            .store
+            .write(async |tx| store::credit::grant(tx, draft, now).await);
+        grant.await?.ok_or_else(|| {
+            let mut checks = Checks::default();
+            let words = "came before with another amount, expire_time or reason";
+            checks.add("idempotency_key", Flaw::Conflict.says(words));
+            Error::Validation(checks.into_violations())
+        })
+    }
+
+    async fn require_user(&self, id: i64) -> Result<(), Error> {
+        let users = &self.settings.users;
+        if store::credit::knows_user(self.store.reader(), users, id).await? {
+            return Ok(());
+        }
+        match self.settings.provision_users {
+            true => store::user::provision(self.store.writer(), users, id).await,
+            false => Err(Error::UserUnknown(id)),
+        }
+    }
+}
