@@ -228,7 +228,7 @@ impl ComfyUi {
         let levels = [preset.settings, preset.style];
         let graph = self.parts.as_ref().ok()?.workflows.graph(&levels).ok()?;
         let words = "must be a feature with a workflow in its settings, or in its template's style";
-        let missing = || ("feature_id".to_owned(), Flaw::Invalid.says(words));
+        let missing = || ("feature_id".to_owned(), Flaw::NotSupported.says(words));
         graph.is_none().then(missing)
     }
 
