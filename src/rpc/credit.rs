@@ -15,6 +15,7 @@ use super::{
     page::{bounded_page, page_request},
     proto::{self, credit_service_server::CreditService},
     request::{check_message, draft},
+    view::view_from,
 };
 
 use message::{balance_message, filter_from, grant_draft, grant_message, message};
@@ -82,7 +83,10 @@ impl CreditService for Credits {
         asked.user_id = principal.acts_for(asked.user_id)?;
         let mut checks = check_message(&asked, Checks::within("request."));
         principal.check_project("project_id", asked.project_id, &mut checks);
-        let (caller, draft) = (principal.caller(), draft(asked));
+        let caller = principal.caller();
+        // It shows nothing that it could bear on, and is checked as that of the call would be.
+        view_from(asked.view, caller, &mut checks);
+        let draft = draft(asked);
         let estimate = self.app.estimate_cost(caller, &draft, &checks).await?;
         Ok(Response::new(proto::EstimateCostResponse {
             cost: estimate.cost,

@@ -361,8 +361,8 @@ on_both_databases! {
         let polls = [403; 5].map(|status| on(Step::Poll, repeated(status)));
         let service = service("replicate", [vec![repeated(401)], polls.to_vec()].concat()).await;
         let settings = settings("replicate", &service, &[]);
-        let settings: Vec<_> = settings.iter().map(String::as_str).collect();
-        let mut process = Process::serve(&db, media.path(), &settings).await;
+        let settings = settings.iter().map(String::as_str).chain(["log.filter=trace"]);
+        let mut process = Process::serve(&db, media.path(), &settings.collect::<Vec<_>>()).await;
         for _ in 0..2 {
             let job = start(&process).await;
             let ended = process.ended(job).await;
