@@ -56,7 +56,7 @@ mod view;
 mod violation;
 mod watch_cursor;
 
-pub use address::{AddressRules, HostRule, is_public};
+pub use address::{AddressRules, HostRule, is_loopback_host, is_public};
 pub use aspect_ratio::AspectRatio;
 pub use batch::{Entry, by_id, check_entries};
 pub use caller::Caller;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::layer::{Given, Layers, Written};
+use super::layer::{Given, Layers};
 use super::problem::{Problem, Source};
 use super::provider;
 use super::settings::ENTRIES;
@@ -42,7 +42,7 @@ impl Layers {
             let source = Source::Environment((*name).to_owned());
             let text = value.to_string_lossy().into_owned();
             if let Some(key) = key_of_variable(name) {
-                self.add(given(key, source, text));
+                self.add(Given::text(&key, source, text));
             } else if let Some(key) = key_of_file(name) {
                 let other = name.strip_suffix(IN_FILE).unwrap_or_default();
                 match variables.iter().any(|(name, _)| *name == other) {
@@ -68,20 +68,12 @@ impl Layers {
             }
             Ok(content) => {
                 let secret = content.trim_end_matches(['\r', '\n']).to_owned();
-                self.add(given(key, source, secret));
+                self.add(Given::text(&key, source, secret));
             }
             Err(error) => self
                 .problems
                 .push(problem(format!("cannot be read: {error}"))),
         }
-    }
-}
-
-fn given(key: String, source: Source, text: String) -> Given {
-    Given {
-        key,
-        source,
-        written: Written::Text(text),
     }
 }
 

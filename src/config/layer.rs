@@ -61,6 +61,16 @@ pub(super) struct Given {
     pub written: Written,
 }
 
+impl Given {
+    pub(super) fn text(key: &str, source: Source, text: String) -> Self {
+        Self {
+            key: key.to_owned(),
+            source,
+            written: Written::Text(text),
+        }
+    }
+}
+
 /// All values in the order in which they apply, the last one wins, and what was wrong with where they stand.
 #[derive(Default)]
 pub(super) struct Layers {
@@ -170,17 +180,15 @@ impl Layers {
 
     fn read_flag(&mut self, flag: &Flag) {
         match flag {
-            Flag::Direct { flag, key, value } => self.add(Given {
-                key: (*key).to_owned(),
-                source: Source::Flag((*flag).to_owned()),
-                written: Written::Text(value.clone()),
-            }),
+            Flag::Direct { flag, key, value } => {
+                let source = Source::Flag((*flag).to_owned());
+                self.add(Given::text(key, source, value.clone()));
+            }
             Flag::Set(assignment) => match assignment.split_once('=') {
-                Some((key, value)) if key.contains('.') => self.add(Given {
-                    key: key.trim().to_owned(),
-                    source: Source::Flag(format!("--set {}", key.trim())),
-                    written: Written::Text(value.to_owned()),
-                }),
+                Some((key, value)) if key.contains('.') => {
+                    let source = Source::Flag(format!("--set {}", key.trim()));
+                    self.add(Given::text(key.trim(), source, value.to_owned()));
+                }
                 // Only the part before the equals sign is repeated: what follows may be a secret.
                 Some((key, _)) => self.problems.push(Problem::Flag {
                     flag: format!("--set {key}=..."),

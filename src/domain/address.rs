@@ -48,6 +48,13 @@ const fn v6([a, b]: [u16; 2], prefix: u8) -> IpNet {
     IpNet::V6(Ipv6Net::new_assert(address, prefix))
 }
 
+/// Whether a host, an IPv6 address in brackets or not, names this machine to itself.
+pub fn is_loopback_host(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let address = address.parse::<IpAddr>();
+    address.map_or(host == "localhost", |ip| ip.to_canonical().is_loopback())
+}
+
 /// Whether the address is one on the internet, and not of this machine, its network or a purpose of its own.
 pub fn is_public(address: IpAddr) -> bool {
     let address = carried(address);

@@ -19,8 +19,9 @@ static DECODERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     Arc::new(Semaphore::new(cores.max(2)))
 });
 
-/// Runs `work` on a thread for blocking work, of which there are as many as cores, when so many bytes of memory are free. When time is up, or nobody waits any
-/// more, its flag is set; work that does not ask the flag runs on alone and keeps its core.
+/// Runs `work` on a thread for blocking work, of which there are as many as cores, when so many bytes of memory are free.
+/// When time is up, or nobody waits any more, its flag is set; work that does not ask the flag runs on alone and keeps its
+/// core.
 ///
 /// # Errors
 ///

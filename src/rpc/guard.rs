@@ -16,7 +16,7 @@ use axum::{
 use tonic::Status;
 use url::Url;
 
-use crate::domain::{Error, HostRule};
+use crate::domain::{Error, HostRule, is_loopback_host};
 
 use super::{front, http};
 
@@ -102,8 +102,7 @@ impl Guard {
         let address = host.trim_start_matches('[').trim_end_matches(']');
         let address = address.parse::<IpAddr>().ok();
         let public = self.settings.public_url.as_ref().and_then(Url::host_str);
-        address.is_some_and(|ip| ip.to_canonical().is_loopback())
-            || host == "localhost"
+        is_loopback_host(&host)
             || public == Some(&host)
             || (self.settings.allowed_hosts.iter()).any(|rule| rule.covers(&host, address))
     }

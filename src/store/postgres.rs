@@ -1,6 +1,6 @@
 //! Sessions on a PostgreSQL server.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use sea_orm::{
     DatabaseConnection, SqlxPostgresConnector,
@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::{
     config::{DatabaseConfig, DatabaseUrl, PostgresServer},
-    domain::TableName,
+    domain::{TableName, is_loopback_host},
 };
 
 use super::connection::{ConnectError, is_fit};
@@ -174,16 +174,9 @@ pub fn unverified_server(url: &DatabaseUrl) -> Option<String> {
     };
     let options = options(server).ok()?;
     let host = options.get_host();
-    let is_here = options.get_socket().is_some() || is_loopback(host);
+    let is_here = options.get_socket().is_some() || is_loopback_host(host);
     let is_verified = matches!(options.get_ssl_mode(), PgSslMode::VerifyFull);
     (!is_here && !is_verified).then(|| host.to_owned())
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    address.map_or(host == "localhost", |address| {
-        address.to_canonical().is_loopback()
-    })
 }
 
 fn options(server: &PostgresServer) -> Result<PgConnectOptions, sqlx::Error> {
