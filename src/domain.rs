@@ -22,6 +22,8 @@ mod feature;
 mod file_name;
 mod flaw;
 mod folded;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod input;
 mod installation;
 pub mod job;

@@ -2,6 +2,8 @@
 
 mod api_key;
 mod cryptography;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod issuer;
 mod key;
 mod keys;

@@ -8,6 +8,8 @@ pub mod domain;
 pub mod entity;
 pub mod events;
 pub mod executor;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod identity;
 pub mod media;
 pub mod memory;

@@ -21,6 +21,8 @@ mod disposition;
 mod error;
 mod expiry;
 mod facts;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod health;
 mod key;
 mod leftovers;

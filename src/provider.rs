@@ -9,6 +9,8 @@ pub mod clean;
 pub mod comfyui;
 pub mod exec;
 pub mod fetch;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod gate;
 mod http;
 mod mask;

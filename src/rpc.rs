@@ -11,6 +11,8 @@ mod error;
 mod feature;
 mod field_mask;
 mod front;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod guard;
 mod health;
 mod http;

@@ -10,6 +10,7 @@ mod progress;
 mod report;
 mod request;
 mod result;
+mod token;
 mod variable;
 mod watch;
 
@@ -89,9 +90,13 @@ pub(super) struct GenerateArguments {
     #[arg(long, value_name = "URL")]
     server: Option<String>,
 
-    /// User whose request it is
-    #[arg(long, value_name = "ID", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..))]
-    user: i64,
+    /// File with the token or key that the running server asks for [default: that in ATELIER_TOKEN, if there is one]
+    #[arg(long, value_name = "FILE", requires = "server")]
+    token_file: Option<PathBuf>,
+
+    /// User whose request it is [default: whom the token is for; 1 without one]
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
+    user: Option<i64>,
 
     /// How long to wait, such as 90s or 10m [default: as long as it takes]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -137,6 +142,13 @@ pub(super) enum GenerateError {
         reason: Box<GenerateError>,
         cancelled: Cancelled,
     },
+    #[error("cannot read {}", path.display())]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{} holds no token", .0.display())]
+    NoToken(PathBuf),
     #[error("cannot write {}", path.display())]
     Write {
         path: PathBuf,
@@ -194,13 +206,16 @@ async fn connect_and_make(
         download::prepare(folder).await?;
     }
     let config = loaded.config;
+    let token = token::given(arguments)?;
+    let server = (arguments.server.as_deref(), token.as_ref());
+    let user_id = token::user(arguments, token.as_ref());
     let mut connection = tokio::select! {
-        connection = Connection::open(arguments.server.as_deref(), config.clone()) => connection?,
+        connection = Connection::open(server, config.clone()) => connection?,
         () = shutdown.soft().cancelled() => return Err(patience::interrupted(shutdown)),
     };
     let (client, own) = (connection.client(), connection.own_server());
     let made = tokio::select! {
-        made = make(arguments, client, own.as_ref(), progress, shutdown) => made,
+        made = make((arguments, user_id), client, own.as_ref(), progress, shutdown) => made,
         reason = connection.broken() => Err(GenerateError::Stopped(reason).into()),
     };
     let grace = config.server.shutdown_grace;
@@ -215,14 +230,14 @@ async fn connect_and_make(
 
 /// Everything between a connection and a report.
 async fn make(
-    arguments: &GenerateArguments,
+    (arguments, user_id): (&GenerateArguments, i64),
     client: Client,
     own: Option<&OwnServer>,
     progress: &Progress,
     shutdown: &Shutdown,
 ) -> Result<Report, Stopped> {
     let patience = Patience::begin(arguments.timeout, shutdown.clone());
-    let asked = ask(arguments, &client, &patience).await?;
+    let asked = ask((arguments, user_id), &client, &patience).await?;
     progress.begin(&asked.jobs);
     let jobs = watch::follow_all(&client, &asked.jobs, progress, patience.ends()).await?;
     let mut report = Report::new(arguments, asked, jobs, own);
@@ -233,7 +248,7 @@ async fn make(
 }
 
 async fn ask(
-    arguments: &GenerateArguments,
+    (arguments, user_id): (&GenerateArguments, i64),
     client: &Client,
     patience: &Patience,
 ) -> Result<Asked, GenerateError> {
@@ -241,7 +256,7 @@ async fn ask(
         found = request::resolve(arguments, client) => found?,
         reason = patience.ends() => return Err(reason),
     };
-    let mut sending = std::pin::pin!(request::send(arguments, client, found));
+    let mut sending = std::pin::pin!(request::send(arguments, user_id, client, found));
     let reason = tokio::select! {
         asked = &mut sending => return asked,
         reason = patience.ends() => reason,
@@ -272,9 +287,14 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 /// The server's sentence with every field that it found wrong, and where operators find what it does not tell.
 fn explain(status: &Status) -> String {
     let violations = violations(status);
+    let reason = reason(status);
+    let is = |expected: Reason| reason.as_deref() == Some(expected.as_str());
     match violations.as_slice() {
-        [] if reason(status).as_deref() == Some(Reason::ProviderNotReady.as_str()) => {
+        [] if is(Reason::ProviderNotReady) => {
             format!("{}; `atelier providers` tells more", status.message())
+        }
+        [] if is(Reason::CredentialsMissing) => {
+            "the server asks who calls; --token-file or ATELIER_TOKEN tells it".to_owned()
         }
         [] if status.message().is_empty() => status.code().description().to_owned(),
         [] => status.message().to_owned(),

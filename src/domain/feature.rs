@@ -75,6 +75,9 @@ pub struct FeatureProperties {
     /// Whether the files are to tell nothing of how they were made.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub omit_recipe: bool,
+    /// Whether what templates say to the provider is kept from users, in files too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub hide_prompt: bool,
     /// Whether a request is refused that gives what the provider does not read.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub refuse_ignored_inputs: bool,
@@ -98,7 +101,7 @@ impl OpenEnded for FeatureProperties {
 
 impl FeatureProperties {
     /// Names of the typed keys, which `extra` must not hold again.
-    const KNOWN: [&'static str; 20] = [
+    const KNOWN: [&'static str; 21] = [
         "provider",
         "model",
         "settings",
@@ -118,6 +121,7 @@ impl FeatureProperties {
         "make_poster",
         "make_preview",
         "omit_recipe",
+        "hide_prompt",
         "refuse_ignored_inputs",
     ];
 
@@ -173,7 +177,7 @@ impl FeatureProperties {
     }
 
     /// Without a category the formats are only counted.
-    fn check(&self, category: Option<MediaType>, checks: &mut Checks) {
+    pub(super) fn check(&self, category: Option<MediaType>, checks: &mut Checks) {
         checks.require(
             self.provider.len() <= MAX_PROVIDER_CHARS && self.provider.chars().all(is_in_name),
             "properties.provider",

@@ -78,6 +78,9 @@ pub struct JobInput {
     /// Whether the files are to tell nothing of how they were made.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub omit_recipe: bool,
+    /// Whether users are told nothing of the template's words.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hide_prompt: bool,
     /// `None` for a job of a time before this was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,

@@ -13,7 +13,8 @@ const FORM: u32 = 1;
 /// identifiers of jobs and no times.
 ///
 /// What is not fit to be shown is left out, and counts in the hash all the same: the feature's system prompt, what may be
-/// credentials in a URL (user, query, fragment), and settings that Atelier does not know.
+/// credentials in a URL (user, query, fragment), settings that Atelier does not know, and what the template says where the
+/// feature hides it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recipe {
     shown: JsonMap,
@@ -25,7 +26,7 @@ impl Recipe {
     /// belongs to the recipe; the rest, such as the cost, says nothing of how to make it again.
     pub fn new(input: &JobInput, provider: &str, told: &JsonMap) -> Self {
         let origin = input.origin.as_ref();
-        let shown = present([
+        let mut shown = present([
             ("version", json!(FORM)),
             ("provider", json!(provider)),
             ("model", json!(told.get("model").and_then(Value::as_str))),
@@ -40,7 +41,7 @@ impl Recipe {
             .pictures
             .iter()
             .filter_map(|name| input.variables.get(name));
-        let withheld = present([
+        let mut withheld = present([
             ("pictures", pictures.cloned().collect()),
             ("system_prompt", json!(input.system_prompt)),
             ("media_urls", json!(input.media_urls)),
@@ -48,6 +49,9 @@ impl Recipe {
             ("mask_url", json!(input.mask_url)),
             ("extra", Value::Object(input.extra.clone())),
         ]);
+        if input.hide_prompt {
+            withhold_template(&mut shown, &mut withheld);
+        }
         Self { shown, withheld }
     }
 
@@ -75,8 +79,19 @@ impl Recipe {
     }
 }
 
+/// Keeps what a template says out of what is shown.
+fn withhold_template(shown: &mut JsonMap, withheld: &mut JsonMap) {
+    let Some(Value::Object(input)) = shown.get_mut("input") else {
+        return;
+    };
+    for key in ["prompt", "negative_prompt", "style"] {
+        withheld.extend(input.remove_entry(key));
+    }
+}
+
 fn shown_input(input: &JobInput) -> JsonMap {
-    let own_words = (input.user_prompt != input.prompt).then_some(&input.user_prompt);
+    let tells_both = input.hide_prompt || input.user_prompt != input.prompt;
+    let own_words = tells_both.then_some(&input.user_prompt);
     let side = |pixels: u32| (pixels > 0).then_some(pixels);
     let mut variables = input.variables.clone();
     for name in &input.pictures {
@@ -213,6 +228,14 @@ mod tests {
             }
             assert_ne!(recipe.to_json()["hash"], plain["hash"], "{withheld}");
         }
+        let hidden = json!({
+            "hide_prompt": true, "prompt": "a 5ec2e7", "negative_prompt": "pass", "style": { "note": "5ec2e7" },
+        });
+        let hidden = recipe(hidden);
+        for word in ["5ec2e7", "pass", "style"] {
+            assert!(!hidden.text().contains(word), "{word} in {}", hidden.text());
+        }
+        assert_eq!(hidden.to_json()["input"]["user_prompt"], "Grand opening");
         let shown = &recipe(json!({ "media_urls": [url] })).to_json()["input"]["media_urls"];
         assert_eq!(*shown, json!(["https://cdn.vn/a.png"]));
     }

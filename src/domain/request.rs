@@ -388,6 +388,7 @@ fn first_job(
         formats: form.formats.iter().map(Format::to_string).collect(),
         derivatives: offer.properties.derivatives.made(offer.category),
         omit_recipe: offer.properties.omit_recipe,
+        hide_prompt: offer.properties.hide_prompt,
         origin: Some(offer.origin.clone()),
         style: offer
             .template

@@ -22,6 +22,14 @@ impl View {
         });
         asked.unwrap_or(most)
     }
+
+    /// What a template says, as far as the view has it: its feature may hide it from users.
+    pub fn prompt(self, text: String, is_hidden: bool) -> String {
+        match is_hidden && self < Self::Full {
+            true => String::new(),
+            false => text,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -50,6 +50,8 @@ pub struct Model {
     pub version: i64,
     /// Whether it only tries a template, see docs/domain.md#previews.
     pub is_preview: bool,
+    /// Whether its user is not told what the template says.
+    pub hides_prompt: bool,
 }
 
 /// None is declared: a query says what it joins on.

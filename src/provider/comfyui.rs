@@ -3,6 +3,8 @@
 mod bindings;
 mod check;
 mod classes;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod native;
 mod outputs;
 mod overview;

@@ -6,6 +6,8 @@
 
 mod confine;
 mod folder;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod installation;
 mod plan;
 mod processes;

@@ -44,7 +44,7 @@ pub(super) async fn keep(call: Request, next: Next) -> Response {
 }
 
 /// The `grpc-timeout` of a call: up to eight digits and a unit.
-fn granted(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn granted(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let is_number = (1..=8).contains(&digits.len()) && digits.bytes().all(|it| it.is_ascii_digit());

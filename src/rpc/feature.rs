@@ -1,6 +1,6 @@
 //! The calls about features.
 
-mod message;
+pub(super) mod message;
 
 use tonic::{Request, Response, Status};
 

@@ -3,6 +3,8 @@
 
 mod ask;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod images;
 mod models;
 mod outcome;

@@ -60,7 +60,7 @@ impl Guard {
         Self { settings, told }
     }
 
-    fn admit(&self, call: &Request) -> Result<(), Error> {
+    pub(super) fn admit(&self, call: &Request) -> Result<(), Error> {
         let hosts = named_hosts(call);
         let foreign = match hosts.is_empty() {
             true => Some(""),

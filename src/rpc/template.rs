@@ -1,6 +1,6 @@
 //! The calls about templates. A single one comes with what a form for it needs: the inputs' limits and defaults.
 
-mod message;
+pub(super) mod message;
 mod preview;
 mod version;
 
@@ -23,7 +23,7 @@ use super::{
     preview::{with_preview, with_previews},
     proto::{self, template_service_server::TemplateService},
     required_id, shown,
-    view::{Viewed, view_from},
+    view::view_from,
 };
 
 use message::{
@@ -343,15 +343,16 @@ impl TemplateService for Templates {
             variables: json::from_map(request.variables),
         };
         let rendered = self.app.render_template(trial, checks).await?;
+        let told = |text| view.prompt(text, rendered.is_hidden);
         let rendered = proto::RenderTemplateResponse {
-            prompt: rendered.prompt,
-            negative_prompt: rendered.negative_prompt,
+            prompt: told(rendered.prompt),
+            negative_prompt: told(rendered.negative_prompt),
             variables: json::to_struct(rendered.variables)
                 .fields
                 .into_iter()
                 .collect(),
         };
-        Ok(Response::new(rendered.seen(view)))
+        Ok(Response::new(rendered))
     }
 
     async fn preview_template(

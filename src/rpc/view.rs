@@ -84,16 +84,8 @@ impl Viewed for proto::TemplateData {
     }
 }
 
-impl Viewed for proto::RenderTemplateResponse {
-    fn for_user(&mut self) {
-        self.prompt.clear();
-        self.negative_prompt.clear();
-    }
-}
-
 impl Viewed for proto::Request {
     fn for_user(&mut self) {
-        self.template_prompt.clear();
         self.system_prompt.clear();
     }
 
@@ -105,9 +97,6 @@ impl Viewed for proto::Request {
 
 impl Viewed for proto::ResolvedInput {
     fn for_user(&mut self) {
-        self.prompt.clear();
-        self.template_prompt.clear();
-        self.negative_prompt.clear();
         self.extra = None;
     }
 }

@@ -172,6 +172,7 @@ pub async fn insert(
         title: Set(None),
         version: Set(1),
         is_preview: Set(draft.preview.is_some()),
+        hides_prompt: Set(resolved.jobs.iter().any(|job| job.hide_prompt)),
     };
     let inserted = request.insert(tx).await;
     inserted.map_err(|error| match error.sql_err() {

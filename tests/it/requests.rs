@@ -4,6 +4,7 @@ mod changes;
 mod cost;
 mod credits;
 mod deletion;
+mod hidden_prompts;
 mod idempotency;
 mod including;
 mod intake;

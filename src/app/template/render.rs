@@ -26,6 +26,8 @@ pub struct Rendered {
     pub negative_prompt: String,
     /// Given or by default.
     pub variables: JsonMap,
+    /// Whether users are told its values alone.
+    pub is_hidden: bool,
 }
 
 impl App {
@@ -61,6 +63,7 @@ impl App {
                 .negative_prompt
                 .unwrap_or_default(),
             variables,
+            is_hidden: properties.hide_prompt,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 
 use super::GenerateError;
@@ -44,15 +44,23 @@ impl OwnServer {
 }
 
 impl Connection {
-    /// Connects to the server at `url`, or starts one that does everything.
-    pub(super) async fn open(url: Option<&str>, config: Config) -> Result<Self, GenerateError> {
-        match url {
-            Some(url) => Ok(Self {
-                server: None,
-                client: Client::connect(url).await?,
-            }),
-            None => Self::start(config, Role::All).await,
-        }
+    /// Connects to the server at `url` with this token, or starts one that does everything.
+    pub(super) async fn open(
+        (url, token): (Option<&str>, Option<&SecretString>),
+        config: Config,
+    ) -> Result<Self, GenerateError> {
+        let Some(url) = url else {
+            return Self::start(config, Role::All).await;
+        };
+        let builder = Client::builder(url);
+        let builder = match token {
+            Some(token) => builder.token(token.expose_secret())?,
+            None => builder,
+        };
+        Ok(Self {
+            server: None,
+            client: builder.connect().await?,
+        })
     }
 
     /// Starts a server of our own on a free loopback port.

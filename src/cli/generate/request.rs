@@ -30,10 +30,11 @@ pub(super) struct Asked {
 /// Creates the request.
 pub(super) async fn send(
     arguments: &GenerateArguments,
+    user_id: i64,
     client: &Client,
     (feature, template): (Feature, Option<Template>),
 ) -> Result<Asked, GenerateError> {
-    let message = message(arguments, &feature, template.as_ref());
+    let message = message(arguments, user_id, &feature, template.as_ref());
     let created = client.requests().create_request(message).await;
     let response = created
         .map_err(refused("cannot create the request"))?
@@ -184,6 +185,7 @@ async fn templates(
 
 fn message(
     arguments: &GenerateArguments,
+    user_id: i64,
     feature: &Feature,
     template: Option<&Template>,
 ) -> CreateRequestRequest {
@@ -196,7 +198,7 @@ fn message(
         .map(|variable| (variable.name.clone(), variable.value(declared)))
         .collect();
     CreateRequestRequest {
-        user_id: arguments.user,
+        user_id,
         feature_id: feature.id,
         template_id: template.map(|template| template.id),
         user_prompt: arguments.prompt.clone(),

@@ -51,6 +51,7 @@ pub(super) const FIELDS: Fields<FeatureDraft> = Fields {
         "properties.make_poster" => properties.derivatives.make_poster,
         "properties.make_preview" => properties.derivatives.make_preview,
         "properties.omit_recipe" => properties.omit_recipe,
+        "properties.hide_prompt" => properties.hide_prompt,
         "properties.refuse_ignored_inputs" => properties.refuse_ignored_inputs,
         "properties.extra" => properties.extra,
         "preview_url" => preview_url,
@@ -72,7 +73,7 @@ pub(super) const FIELDS: Fields<FeatureDraft> = Fields {
 };
 
 /// The feature, and what is wrong with it already as a message.
-pub(super) fn draft(request: proto::CreateFeatureRequest) -> (FeatureDraft, Checks) {
+pub(in crate::rpc) fn draft(request: proto::CreateFeatureRequest) -> (FeatureDraft, Checks) {
     let mut checks = Checks::default();
     let category = media_type_from("category", request.category, &mut checks);
     let draft = FeatureDraft {
@@ -186,6 +187,7 @@ fn properties_from(properties: proto::FeatureProperties) -> FeatureProperties {
             make_preview: properties.make_preview,
         },
         omit_recipe: properties.omit_recipe,
+        hide_prompt: properties.hide_prompt,
         refuse_ignored_inputs: properties.refuse_ignored_inputs,
         extra: properties.extra.map(json::from_struct).unwrap_or_default(),
     }
@@ -282,6 +284,7 @@ fn properties_message(properties: FeatureProperties) -> proto::FeatureProperties
         make_poster: properties.derivatives.make_poster,
         make_preview: properties.derivatives.make_preview,
         omit_recipe: properties.omit_recipe,
+        hide_prompt: properties.hide_prompt,
         extra: Some(json::to_struct(properties.extra)),
         model: properties.model,
         settings: optional_struct(properties.settings),

@@ -164,7 +164,10 @@ pub(in crate::rpc) fn message(counted: Counted, view: View) -> proto::Request {
         project_id: request.project_id,
         feature_id: request.feature_id,
         template_id: request.template_id,
-        template_prompt: request.template_prompt.unwrap_or_default(),
+        template_prompt: view.prompt(
+            request.template_prompt.unwrap_or_default(),
+            request.hides_prompt,
+        ),
         system_prompt: request.system_prompt.unwrap_or_default(),
         user_prompt: request.user_prompt,
         user_media_urls: request
@@ -360,7 +363,7 @@ pub(super) fn validated(valid: ValidRequest, view: View) -> proto::CreateRequest
         jobs: Vec::new(),
         warnings: warning_messages(&valid.warnings),
         balance_after: valid.balance_after,
-        resolved_input: resolved_message(valid).map(|it| it.seen(view)),
+        resolved_input: resolved_message(valid, view).map(|it| it.seen(view)),
     }
 }
 
@@ -377,6 +380,7 @@ pub(super) fn warning_messages(warnings: &[Violation]) -> Vec<proto::Warning> {
 /// The first job's input stands for all: they differ by the seed only.
 fn resolved_message(
     ValidRequest { resolved, cost, .. }: ValidRequest,
+    view: View,
 ) -> Option<proto::ResolvedInput> {
     let Resolved {
         random_seed, jobs, ..
@@ -390,19 +394,20 @@ fn resolved_message(
         has_random_seed: random_seed,
         variations,
         cost,
-        ..job_input_message(first)
+        ..job_input_message(first, view)
     })
 }
 
-fn job_input_message(job: JobInput) -> proto::ResolvedInput {
+fn job_input_message(job: JobInput, view: View) -> proto::ResolvedInput {
+    let told = |text| view.prompt(text, job.hide_prompt);
     let variables = job.variables.into_iter();
     let formats = job.formats.into_iter();
     let further = formats.filter(|format| Some(format) != job.format.as_ref());
     proto::ResolvedInput {
-        prompt: job.prompt,
-        template_prompt: job.template_prompt.unwrap_or_default(),
+        prompt: told(job.prompt),
+        template_prompt: told(job.template_prompt.unwrap_or_default()),
         user_prompt: job.user_prompt,
-        negative_prompt: job.negative_prompt,
+        negative_prompt: told(job.negative_prompt),
         width: whole(job.width),
         height: whole(job.height),
         aspect_ratio: job.aspect_ratio,

@@ -70,7 +70,7 @@ pub(super) const FIELDS: Fields<TemplateDraft> = Fields {
 };
 
 /// The template, and what is wrong with it already as a message.
-pub(super) fn draft(request: proto::CreateTemplateRequest) -> (TemplateDraft, Checks) {
+pub(in crate::rpc) fn draft(request: proto::CreateTemplateRequest) -> (TemplateDraft, Checks) {
     let mut checks = Checks::default();
     checks.require(request.template_data.is_some(), "template_data", || {
         Problem::required()

@@ -19,10 +19,11 @@ const TYPES: [(&str, &str); 12] = [
 ];
 
 /// A state is, a wish is a verb; none says what is not.
-const FLAGS: [&str; 9] = [
+const FLAGS: [&str; 10] = [
     "is_",
     "has_",
     "allow_",
+    "hide_",
     "make_",
     "omit_",
     "refuse_",

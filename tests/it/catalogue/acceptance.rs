@@ -51,6 +51,7 @@ on_both_databases! {
                 make_poster: false,
                 make_preview: false,
                 omit_recipe: true,
+            hide_prompt: true,
             refuse_ignored_inputs: true,
                 extra: Some(structure(&json!({ "studio": { "lights": [1, null] } }))),
             }),

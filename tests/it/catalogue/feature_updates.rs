@@ -184,6 +184,7 @@ fn other_feature(old: &Feature) -> Feature {
             make_poster: false,
             make_preview: false,
             omit_recipe: false,
+            hide_prompt: false,
             refuse_ignored_inputs: true,
             extra: Some(structure(&json!({}))),
         }),

@@ -17,6 +17,7 @@ use crate::operations::health::free_address;
 use crate::support::client::{plain_template, scripted_feature};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::http::{browser, called, get};
+use crate::support::identity::{asks, token};
 use crate::support::process::{atelier, refused, run};
 use crate::support::proxy::{Fate, Relay};
 use crate::support::script::{Script, scripted_settings};
@@ -130,6 +131,36 @@ on_both_databases! {
         let output = within(ended).await.unwrap().unwrap();
         refused(&output, &["error: cannot write to standard output: "]);
         assert_eq!(std::fs::read_dir(&out).unwrap().count(), 2);
+    }
+
+    async fn a_server_that_asks_who_calls_is_shown_a_token(db: TestDatabase) {
+        let script = Script::new(&["succeed", "succeed"]);
+        let media = prepare(&db, &script).await;
+        let trusting = TestServer::start(&db).await;
+        let server = trusting.beside(Role::Api, &db, asks).await;
+        let url = server.url();
+        let ask = |arguments: &[&str]| generate(&db, media.path(), &[&["--server", &url], arguments].concat());
+        refused(&run(ask(&[])).await, &["error: cannot list the features: the server asks who calls; --token-file or ATELIER_TOKEN tells it"]);
+
+        let file = media.path().join("token");
+        std::fs::write(&file, token("user", "7") + "\n").unwrap();
+        let by_file = ["--token-file", file.to_str().unwrap()];
+        let output = run(ask(&by_file)).await;
+        assert!(output.status.success(), "{output:?}");
+        let mut by_variable = ask(&["--user", "9"]);
+        by_variable.env("ATELIER_TOKEN", token("service", "shop"));
+        let output = run(by_variable).await;
+        assert!(output.status.success(), "{output:?}");
+        let listed = trusting.jobs().list_jobs(ListJobsRequest::default()).await.unwrap();
+        let users: Vec<_> = listed.into_inner().jobs.iter().map(|job| job.user_id).collect();
+        assert_eq!(users, [9, 7]);
+
+        let foreign = run(ask(&[&by_file[..], &["--user", "9"]].concat())).await;
+        refused(&foreign, &["error: cannot create the request: "]);
+        std::fs::write(&file, "\n").unwrap();
+        refused(&run(ask(&by_file)).await, &["error: ", "/token holds no token"]);
+        let missing = ["--token-file", "/nowhere/token"];
+        refused(&run(ask(&missing)).await, &["error: cannot read /nowhere/token: "]);
     }
 
     async fn a_person_is_told_what_the_provider_said_of_a_failure(db: TestDatabase) {

@@ -12,7 +12,7 @@ use source::Source;
 
 /// Every layer and what it may use of the crate. `events` stands on `store`, whose wake-ups between replicas it relays;
 /// the others of that level do not know each other.
-const LAYERS: [(&str, &[&str]); 19] = [
+const LAYERS: [(&str, &[&str]); 20] = [
     ("domain", &[]),
     ("entity", &["domain"]),
     ("config", &["domain"]),
@@ -29,6 +29,10 @@ const LAYERS: [(&str, &[&str]); 19] = [
     ("executor", BELOW_SERVER),
     ("rpc", BELOW_SERVER),
     ("client", &["rpc"]),
+    (
+        "fuzzing",
+        &["domain", "identity", "media", "provider", "rpc"],
+    ),
     ("server", EVERYTHING),
     ("cli", EVERYTHING),
     ("main", &["cli"]),

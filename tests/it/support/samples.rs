@@ -47,6 +47,7 @@ pub(crate) fn full_feature(name: &str) -> CreateFeatureRequest {
             make_poster: false,
             make_preview: false,
             omit_recipe: true,
+            hide_prompt: true,
             refuse_ignored_inputs: true,
             extra: Some(structure(&json!({ "lights": 1 }))),
         }),

@@ -1,0 +1,1 @@
+ALTER TABLE generation_requests DROP COLUMN hides_prompt;
