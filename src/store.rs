@@ -24,6 +24,7 @@ mod pool;
 mod postgres;
 mod private_file;
 pub mod queue;
+pub mod rate;
 pub mod request;
 pub mod rights;
 pub mod search;

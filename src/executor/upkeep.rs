@@ -43,12 +43,14 @@ impl Executor {
         let mut hiding = Trouble::new("cannot hide old previews");
         let mut forgetting = Trouble::new("cannot forget answers of services");
         let mut expiring = Trouble::new("cannot end credits");
+        let mut forgetting_calls = Trouble::new("cannot forget calls");
         loop {
             tokio::time::sleep(self.settings.upkeep_interval).await;
             sweeping.pass(self.sweep_spool().await);
             hiding.pass(self.app.hide_previews().await);
             forgetting.pass(store::job_answer::forget(self.app.store.writer()).await);
             expiring.pass(self.app.expire_credits().await);
+            forgetting_calls.pass(self.app.forget_calls().await);
             match trouble.pass(self.app.rescue_jobs().await) {
                 None | Some(0) => {}
                 Some(jobs) => tracing::warn!(jobs, "rescued jobs of lost workers"),

@@ -23,7 +23,7 @@ enum Access {
 }
 
 /// What an rpc costs, in which each caller has an allowance of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Class {
     /// It reads, or tells that something was looked at.
     Read,

@@ -50,7 +50,7 @@ impl Desk {
         };
         access::check(path, &principal)?;
         let class = access::class(method, path);
-        self.rates.count(&principal, class)?;
+        self.rates.count(&self.app, &principal, class).await?;
         Ok(principal)
     }
 

@@ -1,25 +1,30 @@
-//! How many calls a minute each caller may make, of each class. Nobody is limited who need not show who he is: such callers
-//! cannot be told apart.
+//! How many calls a minute each caller may make, of each class, by all servers of a database together. Nobody is limited who need
+//! not show who he is: such callers cannot be told apart.
 
 use std::{
+    collections::HashMap,
     num::NonZeroU32,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use governor::{
-    DefaultKeyedRateLimiter, Quota,
-    clock::{Clock, DefaultClock},
-};
+use tokio::time::Instant;
 
-use crate::{domain::Error, identity::Principal};
+use crate::{
+    app::{Allowance, App},
+    domain::Error,
+    identity::Principal,
+    store::{Trouble, rate::Counted},
+};
 
 use super::access::Class;
 
-/// Every so many calls those callers are forgotten whose allowance is whole again: at most so many of them are remembered.
+/// So many callers are remembered; then those are forgotten of whom nothing is known any more.
 const FORGETTING: usize = 10_000;
+/// How long calls may be made that were taken from what all servers share. As many are taken as are regained meanwhile.
+const LEASE: Duration = Duration::from_secs(1);
+/// A refusal holds so long at least.
+const LEAST_WAIT: Duration = Duration::from_millis(1);
 
 /// Calls a minute of one caller, for each class; `None`: as many as he likes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,67 +37,131 @@ pub struct RateSettings {
     pub admin: Option<NonZeroU32>,
 }
 
-/// What is left to each caller. Clones share it.
+/// What this server knows of what is left to each caller. Clones share it.
 #[derive(Clone)]
 pub(super) struct Rates {
-    reads: Option<Arc<Rate>>,
-    writes: Option<Arc<Rate>>,
-    admin: Option<Arc<Rate>>,
+    settings: RateSettings,
+    callers: Arc<Mutex<HashMap<(Class, String), Arc<Caller>>>>,
+    trouble: Arc<Mutex<Trouble>>,
 }
 
-struct Rate {
-    per_minute: NonZeroU32,
-    callers: DefaultKeyedRateLimiter<String>,
-    calls: AtomicUsize,
+/// Held while the database is asked, so that it is asked once for calls that come at once.
+type Caller = tokio::sync::Mutex<Known>;
+
+/// What is known of one caller until a time.
+#[derive(Clone, Copy)]
+struct Known {
+    /// He may make these without asking; `None`: as many as he likes.
+    calls: Option<u32>,
+    until: Instant,
+}
+
+impl Known {
+    /// Whether one more call may be made; `None` if it is not known.
+    fn admits(&mut self, now: Instant) -> Option<Result<(), Duration>> {
+        let left = self
+            .until
+            .checked_duration_since(now)
+            .filter(|left| !left.is_zero())?;
+        match &mut self.calls {
+            None => Some(Ok(())),
+            Some(0) => Some(Err(left)),
+            Some(calls) => {
+                *calls -= 1;
+                // Whether there are more the database knows.
+                if *calls == 0 {
+                    self.until = now;
+                }
+                Some(Ok(()))
+            }
+        }
+    }
 }
 
 impl Rates {
     pub(super) fn new(settings: RateSettings) -> Self {
-        let rate = |per_minute: Option<_>| per_minute.map(Rate::new).map(Arc::new);
+        let trouble = Trouble::new("cannot count calls");
         Self {
-            reads: rate(settings.reads),
-            writes: rate(settings.writes),
-            admin: rate(settings.admin),
+            settings,
+            callers: Arc::default(),
+            trouble: Arc::new(Mutex::new(trouble)),
         }
     }
 
-    /// Counts a call.
+    /// Counts a call. While the database is away nothing is counted.
     ///
     /// # Errors
     /// [`Error::RateLimited`].
-    pub(super) fn count(&self, principal: &Principal, class: Class) -> Result<(), Error> {
-        let rate = match class {
-            Class::Read => &self.reads,
-            Class::Write => &self.writes,
-            Class::Admin => &self.admin,
+    pub(super) async fn count(
+        &self,
+        app: &App,
+        principal: &Principal,
+        class: Class,
+    ) -> Result<(), Error> {
+        let per_minute = match class {
+            Class::Read => self.settings.reads,
+            Class::Write => self.settings.writes,
+            Class::Admin => self.settings.admin,
         };
-        match (rate, &principal.client) {
-            (Some(rate), Some(caller)) => rate.count(caller, class),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Rate {
-    fn new(per_minute: NonZeroU32) -> Self {
-        Self {
-            per_minute,
-            callers: DefaultKeyedRateLimiter::keyed(Quota::per_minute(per_minute)),
-            calls: AtomicUsize::new(0),
-        }
-    }
-
-    fn count(&self, caller: &String, class: Class) -> Result<(), Error> {
-        let calls = self.calls.fetch_add(1, Ordering::Relaxed);
-        if calls.is_multiple_of(FORGETTING) {
-            self.callers.retain_recent();
-        }
-        let counted = self.callers.check_key(caller);
-        counted.map_err(|until| Error::RateLimited {
+        let (Some(per_minute), Some(client)) = (per_minute, &principal.client) else {
+            return Ok(());
+        };
+        let caller = self.caller(class, client);
+        let mut known = caller.lock().await;
+        let admitted = match known.admits(Instant::now()) {
+            Some(admitted) => admitted,
+            None => {
+                let counted = Counted {
+                    caller: client,
+                    class: class.name(),
+                    per_minute: per_minute.get(),
+                };
+                *known = self.ask(app, counted).await;
+                known.admits(Instant::now()).unwrap_or(Ok(()))
+            }
+        };
+        admitted.map_err(|wait| Error::RateLimited {
             class: class.name(),
-            per_minute: self.per_minute.get(),
-            wait: until.wait_time_from(DefaultClock::default().now()),
+            per_minute: per_minute.get(),
+            wait,
         })
+    }
+
+    async fn ask(&self, app: &App, counted: Counted<'_>) -> Known {
+        let calls = (u64::from(counted.per_minute) * LEASE.as_secs() / 60).max(1);
+        let taken = app
+            .take_calls(counted, u32::try_from(calls).unwrap_or(u32::MAX))
+            .await;
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let (calls, time) = match trouble.pass(taken) {
+            Some(Allowance::Calls(calls)) => (Some(calls), LEASE),
+            Some(Allowance::NoneFor(wait)) => (Some(0), wait.max(LEAST_WAIT)),
+            None => (None, LEASE),
+        };
+        Known {
+            calls,
+            until: Instant::now() + time,
+        }
+    }
+
+    fn caller(&self, class: Class, client: &str) -> Arc<Caller> {
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        if callers.len() >= FORGETTING {
+            let now = Instant::now();
+            callers.retain(|_, caller| match caller.try_lock() {
+                Ok(known) => known.until > now,
+                Err(_) => true,
+            });
+        }
+        let of = (class, client.to_owned());
+        let caller = callers.entry(of).or_insert_with(|| {
+            let nothing = Known {
+                calls: Some(0),
+                until: Instant::now(),
+            };
+            Arc::new(Caller::new(nothing))
+        });
+        Arc::clone(caller)
     }
 }
 
@@ -100,54 +169,33 @@ impl Rate {
 mod tests {
     use super::*;
 
-    fn of(client: Option<&str>) -> Principal {
-        Principal {
-            client: client.map(str::to_owned),
-            ..Principal::local()
-        }
+    fn known(calls: Option<u32>, now: Instant) -> Known {
+        let until = now + LEASE;
+        Known { calls, until }
     }
 
     #[test]
-    fn each_caller_has_its_own_allowance_in_each_class() {
-        let rates = Rates::new(RateSettings {
-            reads: NonZeroU32::new(2),
-            writes: NonZeroU32::new(1),
-            admin: None,
-        });
-        let (shop, press) = (of(Some("service:shop")), of(Some("service:press")));
-        for _ in 0..2 {
-            rates.count(&shop, Class::Read).unwrap();
-        }
-        let refused = rates.count(&shop, Class::Read).unwrap_err();
-        let Error::RateLimited {
-            class,
-            per_minute,
-            wait,
-        } = refused
-        else {
-            panic!("{refused:?}");
-        };
-        assert_eq!((class, per_minute), ("read", 2));
-        assert!((20..=30).contains(&wait.as_secs()), "{wait:?}");
-        rates.count(&shop, Class::Write).unwrap();
-        rates.count(&shop, Class::Write).unwrap_err();
-        rates.count(&press, Class::Read).unwrap();
-        for _ in 0..100 {
-            rates.count(&shop, Class::Admin).unwrap();
-            rates.count(&of(None), Class::Write).unwrap();
-        }
+    fn calls_are_made_until_there_are_none_left_or_their_time_is_over() {
+        let now = Instant::now();
+        let mut two = known(Some(2), now);
+        assert_eq!(two.admits(now), Some(Ok(())));
+        assert_eq!(two.admits(now), Some(Ok(())));
+        assert_eq!(two.admits(now), None, "the database may have more");
+        assert_eq!(known(Some(2), now).admits(now + LEASE), None);
+        let mut none = known(Some(0), now);
+        assert_eq!(none.admits(now + LEASE / 4), Some(Err(LEASE * 3 / 4)));
+        assert_eq!(none.admits(now + LEASE), None);
+        let mut uncounted = known(None, now);
+        assert!((0..9).all(|_| uncounted.admits(now) == Some(Ok(()))));
     }
 
     #[test]
-    fn callers_whose_allowance_is_whole_again_are_forgotten() {
-        let often = NonZeroU32::new(60_000_000).unwrap();
-        let rate = Rate::new(often);
+    fn callers_of_whom_nothing_is_known_any_more_are_forgotten() {
+        let rates = Rates::new(RateSettings::default());
         for caller in 0..FORGETTING {
-            rate.count(&caller.to_string(), Class::Read).unwrap();
+            rates.caller(Class::Read, &caller.to_string());
         }
-        // Each of them has its allowance again after a microsecond.
-        std::thread::sleep(std::time::Duration::from_millis(1));
-        rate.count(&"another".to_owned(), Class::Read).unwrap();
-        assert_eq!(rate.callers.len(), 1);
+        rates.caller(Class::Read, "another");
+        assert_eq!(rates.callers.lock().unwrap().len(), 1);
     }
 }

@@ -5,7 +5,7 @@
 
 mod attempt;
 mod capability;
-mod dialect;
+pub(super) mod dialect;
 mod request_status;
 
 use std::{cmp::Reverse, time::Duration};

@@ -21,12 +21,12 @@ const LOOKED_AT: u32 = 2_000;
 
 /// How the two databases say the same.
 #[derive(Clone, Copy)]
-pub(super) struct Dialect {
+pub(in crate::store) struct Dialect {
     backend: DbBackend,
 }
 
 impl Dialect {
-    pub(super) fn of(db: &impl ConnectionTrait) -> Self {
+    pub(in crate::store) fn of(db: &impl ConnectionTrait) -> Self {
         Self {
             backend: db.get_database_backend(),
         }
@@ -37,6 +37,15 @@ impl Dialect {
         match self.backend {
             DbBackend::Postgres => format!("COALESCE({given}::timestamptz, statement_timestamp())"),
             _ => format!("strftime('%Y-%m-%dT%H:%M:%f+00:00', COALESCE({given}, 'now'))"),
+        }
+    }
+
+    /// The same time in microseconds since 1970.
+    pub(in crate::store) fn microseconds(self, given: &str) -> String {
+        let now = self.now(given);
+        match self.backend {
+            DbBackend::Postgres => format!("CAST(EXTRACT(EPOCH FROM {now}) * 1000000 AS BIGINT)"),
+            _ => format!("CAST(ROUND(unixepoch({now}, 'subsec') * 1000) AS INTEGER) * 1000"),
         }
     }
 

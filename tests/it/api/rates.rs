@@ -3,6 +3,7 @@
 use atelier::config::Config;
 use atelier::rpc::proto::{CountRequestsRequest, DeleteRequestRequest, ErrorReason};
 use atelier::server::Role;
+use futures::future::join_all;
 use reqwest::header::{AUTHORIZATION, RETRY_AFTER};
 use tonic::Code;
 use tonic_types::StatusExt;
@@ -47,6 +48,34 @@ on_both_databases! {
         };
         delete().await.is(Code::NotFound, ErrorReason::RequestNotFound);
         delete().await.is(Code::ResourceExhausted, ErrorReason::RateLimited).with("class", "write");
+    }
+
+    async fn all_servers_of_a_database_count_together(db: TestDatabase) {
+        let trusting = TestServer::start(&db).await;
+        let asking = |config: &mut Config| {
+            asks(config);
+            config.rates.reads = 40;
+        };
+        let servers = [trusting.beside(Role::Api, &db, asking).await, trusting.beside(Role::Api, &db, asking).await];
+        let user = token("user", "7");
+        let calls = (0..60).map(|call| {
+            let (server, call_of) = (&servers[call % 2], by(&user, CountRequestsRequest::default()));
+            async move { server.requests().count_requests(call_of).await.map(|_| ()) }
+        });
+        let made = join_all(calls).await;
+        let admitted = made.iter().filter(|made| made.is_ok()).count();
+        // One is regained in a second and a half.
+        assert!((40..=45).contains(&admitted), "{admitted}");
+        for refused in made.into_iter().filter_map(Result::err) {
+            of_status(&refused).is(Code::ResourceExhausted, ErrorReason::RateLimited);
+        }
+    }
+
+    async fn who_is_counted_no_more_is_forgotten(db: TestDatabase) {
+        let trusting = TestServer::start(&db).await;
+        db.execute("INSERT INTO generation_rates (caller, class, whole_at) VALUES ('user:7', 'read', 5), ('user:8', 'read', 9000000000000000)").await;
+        trusting.app().forget_calls().await.unwrap();
+        assert_eq!(db.texts("SELECT caller FROM generation_rates").await, ["user:8"]);
     }
 
     async fn who_need_not_show_who_he_is_has_no_limit(db: TestDatabase) {
