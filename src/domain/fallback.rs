@@ -8,7 +8,7 @@ const MAX_FALLBACKS: usize = 4;
 
 /// A provider that is asked while those before it are away.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Fallback {
     /// Its name, as `properties.provider`; required.
     pub provider: String,

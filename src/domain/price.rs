@@ -8,7 +8,7 @@ const PIXELS: i64 = 1_000_000;
 
 /// What a feature's jobs cost by their size and length, beside `cost_per_generation`. A number of 0 means "nothing".
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Price {
     /// Credits of a request, whose jobs share them.
     #[serde(skip_serializing_if = "super::feature::is_zero")]

@@ -1,9 +1,12 @@
 //! The pictures that a request brings, got before its provider is asked.
 
+use std::time::Duration;
+
 use crate::{
     app::Unpictured,
     domain::{Error, Reason, job::Failure, media_id},
-    provider::{MASK, Picture, Preset},
+    media::{InspectError, inspect_with_still},
+    provider::{MASK, Picture, Preset, Verdict},
 };
 
 use super::{
@@ -11,6 +14,9 @@ use super::{
     attempt_outcome::AttemptOutcome,
     submission::{Submission, gone},
 };
+
+/// Pauses before a picture is offered again to whoever judges it.
+const JUDGE_PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 
 impl Submission<'_> {
     /// Those that the provider takes, in the order of the fields. Nothing is submitted by then.
@@ -80,7 +86,44 @@ impl Submission<'_> {
     async fn linked_picture(&self, field: String, link: &str) -> Result<Picture, AttemptError> {
         let request_id = self.job.request_id;
         let picture = self.app.picture_of_link(request_id, field.clone(), link);
-        picture.await.map_err(|error| unpictured(&field, error))
+        let picture = picture.await.map_err(|error| unpictured(&field, error))?;
+        self.judge(&picture).await?;
+        Ok(picture)
+    }
+
+    /// Fails if a picture may not be here. It waits as long as nobody says; what nothing here decodes nobody sees. A media of
+    /// the user's own was judged when it was made.
+    async fn judge(&self, picture: &Picture) -> Result<(), AttemptError> {
+        if !self.app.moderation.sees() {
+            return Ok(());
+        }
+        let inspected = inspect_with_still(picture.content.clone(), &self.limits).await;
+        let (_, still) = inspected.map_err(|error| unreadable(&picture.field, &error))?;
+        let Some(still) = still else {
+            return Ok(());
+        };
+        let [mut pause, longest] = JUDGE_PAUSES;
+        loop {
+            match self.app.moderation.judge_picture(&still).await {
+                Ok(Verdict::Accepted) => return Ok(()),
+                Ok(Verdict::Rejected(kinds)) => {
+                    let sentence = format!("{}: the picture may not be here.", picture.field);
+                    return Err(AttemptError::rejected(sentence, &kinds));
+                }
+                Err(error) => tracing::debug!(%error, "a picture waits for its verdict"),
+            }
+            self.task.progress.say("waiting for moderation");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(longest);
+        }
+    }
+}
+
+fn unreadable(field: &str, error: &InspectError) -> AttemptError {
+    let failure = Failure::new(Reason::InputUnreadable, format!("{field}: {error}."));
+    match error {
+        InspectError::Busy => AttemptError::retryable(failure),
+        _ => AttemptError::permanent(failure),
     }
 }
 

@@ -96,7 +96,8 @@ impl Executor {
         lost: &CancellationToken,
     ) -> (AttemptOutcome, Option<AbandonedTask>) {
         let cancelled = self.stop.child_token();
-        let attempt = match Submission::new(&self.app, job, lease, passage, progress, cancelled) {
+        let means = (passage, self.settings.limits);
+        let attempt = match Submission::new(&self.app, job, lease, means, progress, cancelled) {
             Ok(submission) => Attempt {
                 submission,
                 settings: &self.settings,

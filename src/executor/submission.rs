@@ -15,6 +15,7 @@ use crate::{
     domain::{Error, JobInput, Reason, job::Failure, media_id},
     entity::job,
     events::{Subject, Watcher},
+    media::Limits,
     provider::{
         Output, Passage, Picture, ProgressSender, Provider, ProviderError, Registry, Submitted,
         Task, not_cancelled,
@@ -37,6 +38,8 @@ pub(super) struct Submission<'a> {
     pub(super) lease: &'a Lease,
     pub(super) provider: Arc<dyn Provider>,
     pub(super) passage: &'a Passage,
+    /// What reading a picture may cost that the request brings.
+    pub(super) limits: Limits,
     pub(super) task: Task,
     /// Rings when the service tells something of the task, even before it has named it.
     pub(super) told: Watcher,
@@ -57,7 +60,7 @@ impl<'a> Submission<'a> {
         app: &'a App,
         job: &'a job::Model,
         lease: &'a Lease,
-        passage: &'a Passage,
+        (passage, limits): (&'a Passage, Limits),
         progress: ProgressSender,
         cancelled: CancellationToken,
     ) -> Result<Self, AttemptError> {
@@ -70,6 +73,7 @@ impl<'a> Submission<'a> {
             lease,
             provider: find_provider(&app.providers, &input, job)?,
             passage,
+            limits,
             task: Task {
                 job_id: job.id,
                 attempt: u32::try_from(job.attempt).unwrap_or(1),

@@ -185,6 +185,23 @@ on_both_databases! {
         assert_eq!(rows(&db).await, before);
     }
 
+    async fn a_misspelt_key_within_a_table_of_known_ones_is_told(db: TestDatabase) {
+        let folder = Folder::new(&db);
+        let priced = r#"
+            [[features]]
+            name = "dear"
+            category = "image"
+            [features.properties]
+            price = { bse = 3 }
+            fallbacks = [{ provider = "builtin", modle = "a" }]
+        "#;
+        let refused = folder.refuse(&format!("{SMALL}{priced}"), &[]).await;
+        assert!(refused.contains("catalogue.toml has 2 problems:\n"), "{refused}");
+        for (key, misspelt) in [("price", "bse"), ("fallbacks", "modle")] {
+            assert!(refused.contains(&format!("\n  features[1].properties.{key}: unknown field `{misspelt}`, expected ")), "{refused}");
+        }
+    }
+
     async fn what_a_provider_cannot_read_is_told_by_its_place_in_the_file(db: TestDatabase) {
         let folder = Folder::new(&db);
         let styled = r#"

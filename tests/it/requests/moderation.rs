@@ -15,9 +15,10 @@ use serde_json::{Value, json};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use crate::support::client::{plain_template, scripted_feature, scripted_request};
+use super::pictures::{bringing, take_pictures};
+use crate::support::client::{plain_template, request_for, scripted_feature, scripted_request};
 use crate::support::database::on_both_databases;
-use crate::support::link_host::picture;
+use crate::support::link_host::{LinkHost, picture};
 use crate::support::provider::{answer, make, provider, stand_in};
 use crate::support::refusal::{of_status, refusal};
 use crate::support::script::Script;
@@ -133,6 +134,31 @@ on_both_databases! {
         assert_eq!(ended.job.error.as_ref().unwrap().detail, "sexual");
         assert_eq!(server.media_of(job.id).await, []);
         assert_eq!(script.calls_of("submit").len(), 1, "it is not made again");
+    }
+
+    async fn a_picture_that_a_request_brings_is_judged_before_anybody_gets_it(db: TestDatabase) {
+        let away = answer(503, "{}");
+        let judge = stand_in(Protocol::OpenAi, vec![Fault::None, flagged(true), Fault::None, away, flagged(false), flagged(false)]).await;
+        let host = LinkHost::start().await;
+        let server = TestServer::start_with(&db, |config| {
+            judged_by(&judge)(config);
+            take_pictures(config);
+            config.fetch.allow = vec!["127.0.0.1".parse().unwrap()];
+        })
+        .await;
+        let refused = server.create(bringing(&server, &host, "picture", 1).await).await.1.remove(0);
+        let ended = server.ended(refused.id).await;
+        assert_eq!((ended.job.status(), ended.code()), (JobStatus::Failed, "CONTENT_REJECTED"));
+        let error = ended.job.error.unwrap();
+        assert_eq!((&*error.message, &*error.detail), ("user_media_urls[0]: the picture may not be here.", "sexual"));
+        assert_eq!(ended.job.attempt, 1, "it is not tried again");
+
+        let asked = CreateRequestRequest { user_prompt: "Another".to_owned(), ..request_for(refused.feature_id) };
+        let asked = CreateRequestRequest { user_media_urls: vec![host.link("picture").into()], ..asked };
+        let taken = server.create(asked).await.1.remove(0);
+        server.completed(taken.id).await;
+        let judged = judge.calls().into_iter().filter(|call| call.body["input"].to_string().contains("data:image/jpeg"));
+        assert_eq!(judged.count(), 4, "the first one, the second twice, for it had no verdict, and what was made of it");
     }
 
     async fn of_several_outputs_those_are_kept_that_may_be_here(db: TestDatabase) {

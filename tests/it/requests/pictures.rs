@@ -98,7 +98,7 @@ on_both_databases! {
     }
 }
 
-fn take_pictures(config: &mut Config) {
+pub(super) fn take_pictures(config: &mut Config) {
     let scripted = ScriptedConfig {
         folder: std::env::temp_dir(),
         pictures: true,
@@ -122,7 +122,7 @@ async fn following_with(db: &TestDatabase, concurrency: usize) -> TestServer {
     .await
 }
 
-async fn bringing(
+pub(super) async fn bringing(
     server: &TestServer,
     host: &LinkHost,
     path: &str,
