@@ -7,7 +7,6 @@ use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -19,13 +18,13 @@ use crate::{
 };
 
 use super::{
-    authentication::principal,
+    authentication::{end_of_right, principal},
     batch::{batch, batch_ids, entries_from},
     caller, check_id,
     page::{bounded_page, page_request},
     proto::{self, download_media_response::Part, media_service_server::MediaService},
     required_id,
-    stopping::until_stopped,
+    stopping::until,
     view::view_from,
 };
 
@@ -185,7 +184,7 @@ impl MediaService for MediaFiles {
         &self,
         request: Request<proto::DownloadMediaRequest>,
     ) -> Result<Response<Self::DownloadMediaStream>, Status> {
-        let caller = caller(&request)?;
+        let (principal, caller) = (principal(&request)?, caller(&request)?);
         let proto::DownloadMediaRequest { id, offset } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
@@ -200,8 +199,14 @@ impl MediaService for MediaFiles {
             part: Some(Part::Media(message(&self.app, media, caller.view()).await?)),
             offset,
         };
-        let stopping = self.app.stopping.clone();
-        Ok(Response::new(parts(head, object, stopping)))
+        let (app, stopping) = (self.app.clone(), self.app.stopping.clone());
+        let end = async move {
+            tokio::select! {
+                () = stopping.cancelled() => Error::ShuttingDown,
+                error = end_of_right(app, principal) => error,
+            }
+        };
+        Ok(Response::new(parts(head, object, end)))
     }
 }
 
@@ -253,15 +258,15 @@ impl MediaFiles {
     }
 }
 
-/// The facts, then the file, or nothing of it; broken off when the server stops.
+/// The facts, then the file, or nothing of it; broken off with the error that comes.
 fn parts(
     head: proto::DownloadMediaResponse,
     object: Option<StoredObject>,
-    stopping: CancellationToken,
+    end: impl Future<Output = Error> + Send + 'static,
 ) -> Parts {
     let bytes = object.map_or_else(|| stream::empty().boxed(), |object| object.stream);
     let mut offset = head.offset;
-    let chunks = until_stopped(bytes.map_err(Error::from), stopping)
+    let chunks = until(bytes.map_err(Error::from), end)
         .map_err(Status::from)
         .map_ok(|bytes| stream::iter(split(bytes)).map(Ok))
         .try_flatten()

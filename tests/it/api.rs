@@ -14,6 +14,7 @@ mod languages;
 mod limits;
 mod naming;
 mod paging;
+mod published_keys;
 mod rates;
 mod reasons;
 pub(crate) mod reflection;

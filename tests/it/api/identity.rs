@@ -196,6 +196,22 @@ on_both_databases! {
         refused.is(Code::InvalidArgument, ErrorReason::IdempotencyKeyReused).with("idempotency_key", "order-0");
     }
 
+    async fn a_stream_of_the_front_ends_with_the_token(db: TestDatabase) {
+        let trusting = TestServer::start_api(&db).await;
+        let server = trusting.beside(Role::Api, &db, |config| {
+            asks(config);
+            config.front.enabled = true;
+        }).await;
+        trusting.scripted_feature().await;
+        let short = brief("user", "7", Duration::from_secs(2));
+        let call = browser().post(format!("{}/v1/images/generations", server.url()));
+        let call = call.header(AUTHORIZATION, format!("Bearer {short}")).header(CONTENT_TYPE, "application/json");
+        let body = json!({ "model": "scripted", "prompt": "a", "stream": true }).to_string();
+        // Nobody works here, so nothing else is told.
+        let told = within(async { call.body(body).send().await.unwrap().text().await.unwrap() }).await;
+        assert!(told.contains("event: error\n") && told.contains("CREDENTIALS_EXPIRED"), "{told}");
+    }
+
     async fn a_watch_ends_with_the_token(db: TestDatabase) {
         let (_trusting, server) = pair(&db).await;
         let short = brief("user", "7", Duration::from_secs(2));

@@ -1,13 +1,16 @@
 //! DownloadMedia from an offset: how a download that broke is resumed.
 
 use std::fs;
+use std::time::Duration;
 
 use atelier::rpc::proto::{
     DownloadMediaRequest, DownloadMediaResponse, ErrorReason, Media, download_media_response::Part,
 };
+use atelier::server::Role;
 use tonic::{Code, Status};
 
 use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::identity::{asks, brief, by};
 use crate::support::refusal::{of_status, refusal};
 use crate::support::script::Script;
 use crate::support::server::{TestServer, within};
@@ -32,6 +35,29 @@ on_both_databases! {
             let rest = download(&server, media.id, offset).await.unwrap();
             assert!(rest == content[offset as usize..], "from {offset}: {} bytes", rest.len());
         }
+    }
+
+    async fn a_download_ends_with_the_token(db: TestDatabase) {
+        let (server, media) = with_a_picture(&db).await;
+        fs::File::options().write(true).open(only_object(&server)).unwrap().set_len(64 << 20).unwrap();
+        let asking = server.beside(Role::Api, &db, asks).await;
+        let short = brief("user", "7", Duration::from_secs(2));
+        let request = by(&short, DownloadMediaRequest { id: media.id, offset: 0 });
+        let mut stream = within(asking.media().download_media(request)).await.unwrap().into_inner();
+        let ended = within(async {
+            // Slower than the token lasts.
+            let mut pace = tokio::time::interval(Duration::from_millis(20));
+            loop {
+                pace.tick().await;
+                match stream.message().await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => panic!("the download ended well"),
+                    Err(status) => break status,
+                }
+            }
+        })
+        .await;
+        of_status(&ended).is(Code::Unauthenticated, ErrorReason::CredentialsExpired);
     }
 
     async fn an_offset_behind_the_end_is_refused(db: TestDatabase) {
