@@ -54,12 +54,13 @@ impl Submission<'_> {
         let mut pause = bounded(first);
         let mut every = if first.is_zero() { USUAL_POLL } else { pause };
         let mut failures = 0;
+        let mut left_alone = false;
         loop {
             tokio::select! {
                 () = self.task.cancelled.cancelled() => {
                     return Err(AttemptOutcome::Stopped { keep_task: true });
                 }
-                () = self.news() => {}
+                () = self.news(), if !left_alone => {}
                 () = tokio::time::sleep(pause) => {}
             }
             match self.poll(task_id).await {
@@ -72,7 +73,7 @@ impl Submission<'_> {
                 Ok(Polled::Failed(error)) => return Err(self.failed(error)),
                 Ok(Polled::Running { poll_after }) => {
                     (pause, failures) = (bounded(poll_after), 0);
-                    every = pause;
+                    (every, left_alone) = (pause, false);
                 }
                 Err(error) => {
                     failures += 1;
@@ -82,7 +83,8 @@ impl Submission<'_> {
                         return Err(AttemptOutcome::Failed(error));
                     }
                     let backoff = bounded(every * (1 << failures));
-                    // A service that asks to be left alone is, for as long as the attempt may take.
+                    // A service that asks to be left alone is, whatever news there are, for as long as the attempt may take.
+                    left_alone = error.retry_after.is_some();
                     pause = error.retry_after.unwrap_or(backoff).max(SHORTEST_POLL);
                 }
             }

@@ -17,6 +17,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sea_orm::EntityTrait;
 use serde_json::json;
 use sha2::Sha256;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use crate::support::client::{request_for, scripted_feature};
@@ -353,6 +354,23 @@ on_both_databases! {
             }
             server.stop().await;
         }
+    }
+
+    async fn news_of_a_task_do_not_have_a_service_asked_that_asks_to_be_left_alone(db: TestDatabase) {
+        let busy = on(Step::Poll, labelled(429, "retry-after", "2", "{}"));
+        let service = service("fal", vec![busy]).await;
+        let server = server(&db, "fal", &service, &[]).await;
+        let events = server.app().events.clone();
+        let _news = AbortOnDropHandle::new(tokio::spawn(async move {
+            loop {
+                (1..9).for_each(|job| events.publish_task(job));
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }));
+        let begun = std::time::Instant::now();
+        let ended = make(&server, picture("told"), GenerationInput::default()).await;
+        assert_eq!(ended.code(), "", "{:?}", ended.job);
+        assert!(begun.elapsed() >= Duration::from_secs(2), "{:?}", begun.elapsed());
     }
 
     async fn a_key_that_a_service_repeats_stands_in_no_error_and_no_log(db: TestDatabase) {
