@@ -71,7 +71,7 @@ pub async fn lock(tx: &Transaction, caller: Caller, id: i64) -> Result<LockedReq
             .lock(LockType::NoKeyUpdate)
             .all(&savepoint)
             .await?;
-        let request = super::request::lock(&savepoint, id).await?;
+        let request = super::request::lock(&savepoint, &seen).await?;
         let ids = members(&request)
             .order_by_asc(job::Column::Id)
             .select_only()
@@ -101,19 +101,19 @@ pub async fn current_jobs(
 /// deleted by itself, should that not be earlier. No other is deleted meanwhile: that takes the request's lock too.
 pub async fn timestamp(
     tx: &Transaction,
-    request_id: i64,
+    request: &request::Model,
     now: DateTime<Utc>,
 ) -> Result<DateTime<Utc>, Error> {
     // From `now` on, which leaves little to look at: no index finds the deleted rows of a request.
     let jobs = job::Entity::find()
         .select_only()
         .column(job::Column::DeletedAt)
-        .filter(job::Column::RequestId.eq(request_id))
+        .filter(job::Column::RequestId.eq(request.id))
         .filter(job::Column::DeletedAt.gte(now));
     let media = media::Entity::find()
         .select_only()
         .column(media::Column::DeletedAt)
-        .filter(media::Column::RequestId.eq(request_id))
+        .filter(media::Column::RequestId.eq(request.id))
         .filter(media::Column::DeletedAt.gte(now));
     let mut deletions: Vec<DateTime<Utc>> = jobs.into_tuple().all(tx).await?;
     deletions.extend(media.into_tuple::<DateTime<Utc>>().all(tx).await?);
@@ -123,20 +123,20 @@ pub async fn timestamp(
 /// Deletes what is live of a request.
 pub async fn delete_members(
     tx: &Transaction,
-    request_id: i64,
+    request: &request::Model,
     at: DateTime<Utc>,
 ) -> Result<(), Error> {
     job::Entity::update_many()
         .col_expr(job::Column::DeletedAt, Expr::value(at))
         .col_expr(job::Column::UpdatedAt, Expr::value(at))
-        .filter(job::Column::RequestId.eq(request_id))
+        .filter(job::Column::RequestId.eq(request.id))
         .filter(job::Column::DeletedAt.is_null())
         .exec(tx)
         .await?;
     media::Entity::update_many()
         .col_expr(media::Column::DeletedAt, Expr::value(at))
         .col_expr(media::Column::UpdatedAt, Expr::value(at))
-        .filter(media::Column::RequestId.eq(request_id))
+        .filter(media::Column::RequestId.eq(request.id))
         .filter(media::Column::DeletedAt.is_null())
         .exec(tx)
         .await?;
@@ -146,7 +146,7 @@ pub async fn delete_members(
 /// Brings back what was deleted with the request, at `at`.
 pub async fn restore_members(
     tx: &Transaction,
-    request_id: i64,
+    request: &request::Model,
     at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
@@ -154,14 +154,14 @@ pub async fn restore_members(
     job::Entity::update_many()
         .col_expr(job::Column::DeletedAt, live())
         .col_expr(job::Column::UpdatedAt, Expr::value(now))
-        .filter(job::Column::RequestId.eq(request_id))
+        .filter(job::Column::RequestId.eq(request.id))
         .filter(job::Column::DeletedAt.eq(at))
         .exec(tx)
         .await?;
     media::Entity::update_many()
         .col_expr(media::Column::DeletedAt, live())
         .col_expr(media::Column::UpdatedAt, Expr::value(now))
-        .filter(media::Column::RequestId.eq(request_id))
+        .filter(media::Column::RequestId.eq(request.id))
         .filter(media::Column::DeletedAt.eq(at))
         .exec(tx)
         .await?;

@@ -213,23 +213,23 @@ pub async fn lock(tx: &Transaction, caller: Caller, id: i64) -> Result<Model, Er
 /// Deletes a locked job by itself, or brings it back.
 pub async fn set_deleted(
     tx: &Transaction,
-    id: i64,
+    job: &Model,
     deleted_at: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<Model, Error> {
     Entity::update_many()
         .col_expr(Column::DeletedAt, Expr::value(deleted_at))
         .col_expr(Column::UpdatedAt, Expr::value(now))
-        .filter(Column::Id.eq(id))
+        .filter(Column::Id.eq(job.id))
         .exec(tx)
         .await?;
-    find(tx, Caller::TrustedService, id).await
+    find(tx, Caller::TrustedService, job.id).await
 }
 
 /// Moves all jobs of a request, deleted ones too, to its collection.
 pub async fn set_project(
     tx: &Transaction,
-    request_id: i64,
+    request: &request::Model,
     project_id: Option<i64>,
 ) -> Result<(), Error> {
     let elsewhere = match project_id {
@@ -238,7 +238,7 @@ pub async fn set_project(
     };
     Entity::update_many()
         .col_expr(Column::ProjectId, Expr::value(project_id))
-        .filter(Column::RequestId.eq(request_id))
+        .filter(Column::RequestId.eq(request.id))
         .filter(elsewhere)
         .exec(tx)
         .await?;

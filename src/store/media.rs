@@ -398,15 +398,15 @@ pub async fn with_content(
 }
 
 /// Hides the row unless it is hidden already.
-pub async fn delete(tx: &Transaction, id: i64, now: DateTime<Utc>) -> Result<(), Error> {
+pub async fn delete(tx: &Transaction, media: &Shown, now: DateTime<Utc>) -> Result<(), Error> {
     let live = Column::DeletedAt.is_null();
-    set_deleted(tx, id, live, Some(now), now).await
+    set_deleted(tx, media.id, live, Some(now), now).await
 }
 
 /// Shows the row again unless it is to be seen.
-pub async fn undelete(tx: &Transaction, id: i64, now: DateTime<Utc>) -> Result<(), Error> {
+pub async fn undelete(tx: &Transaction, media: &Shown, now: DateTime<Utc>) -> Result<(), Error> {
     let deleted = Column::DeletedAt.is_not_null();
-    set_deleted(tx, id, deleted, None, now).await
+    set_deleted(tx, media.id, deleted, None, now).await
 }
 
 async fn set_deleted(

@@ -29,6 +29,7 @@ use crate::{
 use super::{
     PageRequest, Transaction, deletion,
     feature::{is, of_category},
+    media,
     one_of::one_of_ids,
     page::{List, Sorting, some},
 };
@@ -414,8 +415,33 @@ pub async fn deleted_from(
     Ok(deleted.into_tuple().all(db).await?)
 }
 
+/// A record that a scoped look-up has given: whoever has it may have its request locked.
+pub trait OfRequest {
+    /// The request's id.
+    fn request_id(&self) -> i64;
+}
+
+impl OfRequest for Model {
+    fn request_id(&self) -> i64 {
+        self.id
+    }
+}
+
+impl OfRequest for job::Model {
+    fn request_id(&self) -> i64 {
+        self.request_id
+    }
+}
+
+impl OfRequest for media::Shown {
+    fn request_id(&self) -> i64 {
+        self.request_id
+    }
+}
+
 /// The request, deleted or not, locked until the transaction ends. Its jobs' locks come before this one, everywhere.
-pub async fn lock(tx: &Transaction, id: i64) -> Result<Model, Error> {
+pub async fn lock(tx: &Transaction, found: &impl OfRequest) -> Result<Model, Error> {
+    let id = found.request_id();
     let found = Entity::find_by_id(id).lock(LOCK).one(tx).await?;
     found.ok_or_else(|| Error::not_found(Resource::Request, id))
 }

@@ -34,7 +34,7 @@ impl App {
                 }
                 JobStatus::Pending | JobStatus::Processing => {}
             }
-            store::request::lock(tx, job.request_id).await?;
+            store::request::lock(tx, &job).await?;
             let why = Cancelling::asked(stop_processing);
             let cancelled = self.cancel_jobs(tx, slice::from_ref(&job), why, changed);
             let cancelled = cancelled.await?.pop();

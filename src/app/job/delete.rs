@@ -18,11 +18,11 @@ impl App {
             if job.deleted_at.is_some() {
                 return Ok(job);
             }
-            store::request::lock(tx, job.request_id).await?;
+            store::request::lock(tx, &job).await?;
             self.cancel_jobs(tx, slice::from_ref(&job), Cancelling::Deletion, changed)
                 .await?;
             let now = self.clock.now();
-            let job = store::job::set_deleted(tx, id, Some(now), now).await?;
+            let job = store::job::set_deleted(tx, &job, Some(now), now).await?;
             changed.touched(slice::from_ref(&job));
             Ok(job)
         })

@@ -13,7 +13,7 @@ impl App {
     pub async fn retry_job(&self, caller: Caller, id: i64) -> Result<job::Model, Error> {
         self.change_jobs(async |tx, changed| {
             let job = store::job::lock(tx, caller, id).await?;
-            let request = store::request::lock(tx, job.request_id).await?;
+            let request = store::request::lock(tx, &job).await?;
             if request.deleted_at.is_some() {
                 return Err(Error::RequestDeleted(request.id));
             }

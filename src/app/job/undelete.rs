@@ -14,14 +14,14 @@ impl App {
     pub async fn undelete_job(&self, caller: Caller, id: i64) -> Result<job::Model, Error> {
         self.change_jobs(async |tx, changed| {
             let job = store::job::lock(tx, caller, id).await?;
-            let request = store::request::lock(tx, job.request_id).await?;
+            let request = store::request::lock(tx, &job).await?;
             if request.deleted_at.is_some() {
                 return Err(Error::RequestDeleted(request.id));
             }
             if job.deleted_at.is_none() {
                 return Ok(job);
             }
-            let job = store::job::set_deleted(tx, id, None, self.clock.now()).await?;
+            let job = store::job::set_deleted(tx, &job, None, self.clock.now()).await?;
             changed.touched(slice::from_ref(&job));
             Ok(job)
         })

@@ -97,11 +97,11 @@ async fn set_deleted(
     let version = media.updated_at.timestamp_micros();
     check_etag(Resource::Media, *id, version, etag)?;
     if deleted {
-        store::media::delete(tx, *id, now).await?;
+        store::media::delete(tx, &media, now).await?;
     } else if deleted_requests.contains(&media.request_id) {
         return Err(Error::RequestDeleted(media.request_id));
     } else {
-        store::media::undelete(tx, *id, now).await?;
+        store::media::undelete(tx, &media, now).await?;
     }
     store::media::find(tx, caller, *id).await
 }
@@ -114,10 +114,10 @@ async fn lock_requests(
 ) -> Result<BTreeSet<i64>, Error> {
     let ids = entries.iter().map(|entry| entry.id);
     let media = store::media::find_all(tx, caller, ids).await?;
-    let requests: BTreeSet<i64> = media.iter().map(|media| media.request_id).collect();
+    let one_of_each: BTreeMap<i64, &Shown> = media.iter().map(|it| (it.request_id, it)).collect();
     let mut deleted = BTreeSet::new();
-    for id in requests {
-        if store::request::lock(tx, id).await?.deleted_at.is_some() {
+    for (id, media) in one_of_each {
+        if store::request::lock(tx, media).await?.deleted_at.is_some() {
             deleted.insert(id);
         }
     }

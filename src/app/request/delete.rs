@@ -61,8 +61,8 @@ impl App {
         self.cancel_jobs(tx, &jobs, Cancelling::Deletion, changed)
             .await?;
         let now = self.clock.now();
-        let at = deletion::timestamp(tx, id, now).await?;
-        deletion::delete_members(tx, id, at).await?;
+        let at = deletion::timestamp(tx, &request, now).await?;
+        deletion::delete_members(tx, &request, at).await?;
         changed.change_request(tx, request, Some(at), now).await
     }
 }

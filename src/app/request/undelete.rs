@@ -49,7 +49,7 @@ impl App {
         };
         check_etag(Resource::Request, id, request.version, etag)?;
         let now = self.clock.now();
-        deletion::restore_members(tx, id, at, now).await?;
+        deletion::restore_members(tx, &request, at, now).await?;
         changed.touched(&jobs);
         changed.change_request(tx, request, None, now).await
     }

@@ -97,10 +97,10 @@ impl App {
         let mut wanted = notes_of(&seen);
         change(&mut wanted);
         // The jobs' locks come before the request's, everywhere.
-        store::job::set_project(tx, id, wanted.project_id).await?;
-        let locked = store::request::lock(tx, id).await?;
+        store::job::set_project(tx, &seen, wanted.project_id).await?;
+        let locked = store::request::lock(tx, &seen).await?;
         if locked.deleted_at.is_some() {
-            store::job::set_project(tx, id, locked.project_id).await?;
+            store::job::set_project(tx, &locked, locked.project_id).await?;
             return Ok(None);
         }
         check_etag(Resource::Request, id, locked.version, etag)?;
@@ -108,7 +108,7 @@ impl App {
         let mut after = before.clone();
         change(&mut after);
         // Those that a retry has added meanwhile.
-        store::job::set_project(tx, id, after.project_id).await?;
+        store::job::set_project(tx, &locked, after.project_id).await?;
         if after == before {
             return Ok(Some(locked));
         }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use source::Source;
+use syn::visit::Visit;
 
 /// Every layer and what it may use of the crate. `events` stands on `store`, whose wake-ups between replicas it relays;
 /// the others of that level do not know each other.
@@ -282,4 +283,41 @@ fn rust_files(folder: &Path) -> BTreeSet<PathBuf> {
         }
     }
     files
+}
+
+#[test]
+fn rows_of_users_are_changed_by_records_that_a_scoped_look_up_has_given() {
+    let mut breaches = Vec::new();
+    for file in ["deletion", "job", "media", "request"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/store/{file}.rs"));
+        let code = syn::parse_file(&fs::read_to_string(path).unwrap()).unwrap();
+        let functions = code.items.into_iter().filter_map(|item| match item {
+            syn::Item::Fn(function) if matches!(function.vis, syn::Visibility::Public(_)) => {
+                Some(function.sig)
+            }
+            _ => None,
+        });
+        for function in functions {
+            let mut named = Named::default();
+            named.visit_signature(&function);
+            let takes = |name: &str| named.0.contains(name);
+            let by_id = ["id", "ids", "request_id", "job_id", "job_ids", "media_id"]
+                .into_iter()
+                .any(takes);
+            if takes("Transaction") && by_id && !takes("Caller") {
+                breaches.push(format!("store::{file}::{}", function.ident));
+            }
+        }
+    }
+    assert_eq!(breaches, [""; 0]);
+}
+
+/// What a signature names: parameters and types.
+#[derive(Default)]
+struct Named(BTreeSet<String>);
+
+impl<'ast> Visit<'ast> for Named {
+    fn visit_ident(&mut self, name: &'ast syn::Ident) {
+        self.0.insert(name.to_string());
+    }
 }
