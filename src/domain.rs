@@ -2,6 +2,7 @@
 
 mod address;
 mod aspect_ratio;
+mod audit;
 pub mod backoff;
 mod batch;
 mod caller;
@@ -58,6 +59,7 @@ mod watch_cursor;
 
 pub use address::{AddressRules, HostRule, is_loopback_host, is_public};
 pub use aspect_ratio::AspectRatio;
+pub use audit::{Actor, AuditAction, AuditSubject, Deed};
 pub use batch::{Entry, by_id, check_entries};
 pub use caller::Caller;
 pub use canonical_json::canonical_json;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{Caller, Checks, Error, Flaw};
+use crate::domain::{Actor, Caller, Checks, Error, Flaw};
 
 /// Who makes a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +74,19 @@ impl Principal {
         }
     }
 
+    /// In whose name the audit log has what he does.
+    pub fn actor(&self) -> Actor {
+        let credential = match self.proof {
+            Proof::Reach => None,
+            Proof::Token => Some("token".to_owned()),
+            Proof::ApiKey(id) => Some(format!("api_key:{id}")),
+        };
+        Actor {
+            name: self.client.clone().unwrap_or(Actor::local().name),
+            credential,
+        }
+    }
+
     /// The user that a call is about which names this one: of a user himself, whom he need not name (0).
     ///
     /// # Errors
@@ -129,6 +142,21 @@ mod tests {
             assert_eq!(of(role).caller(), Caller::TrustedService);
         }
         assert_eq!(user.caller(), Caller::User(7));
+    }
+
+    #[test]
+    fn the_audit_log_has_a_client_by_its_name_and_by_how_it_was_shown() {
+        assert_eq!(Principal::local().actor(), Actor::local());
+        let shown = |proof| Principal {
+            proof,
+            client: Some("admin:ops".to_owned()),
+            ..of(Role::Admin)
+        };
+        for (proof, credential) in [(Proof::Token, "token"), (Proof::ApiKey(7), "api_key:7")] {
+            let actor = shown(proof).actor();
+            let told = (actor.name.as_str(), actor.credential.as_deref());
+            assert_eq!(told, ("admin:ops", Some(credential)));
+        }
     }
 
     #[test]
