@@ -9,6 +9,7 @@ mod caller;
 mod canonical_json;
 mod catalogue;
 mod causes;
+mod certificate;
 mod check;
 pub mod command;
 mod credit;
@@ -67,6 +68,7 @@ pub use catalogue::{
     Catalogue, CatalogueFeature, changed_feature_fields, changed_template_fields, tell_in_file,
 };
 pub use causes::with_causes;
+pub use certificate::CertificateRule;
 pub use check::{Checks, is_name};
 pub use credit::{
     Account, Balance, Billing, CreditKind, GrantDraft, OpenGrant, Share, Shortage, take,

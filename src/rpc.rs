@@ -5,6 +5,7 @@ mod audit;
 mod authentication;
 mod batch;
 mod call;
+mod certificate;
 mod connection;
 mod credit;
 mod deadline;

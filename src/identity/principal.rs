@@ -45,6 +45,8 @@ pub enum Proof {
     Token,
     /// By the API key of this id.
     ApiKey(i64),
+    /// By the certificate of the connection, which ends when that holds no more.
+    Certificate,
 }
 
 impl Principal {
@@ -80,6 +82,7 @@ impl Principal {
             Proof::Reach => None,
             Proof::Token => Some("token".to_owned()),
             Proof::ApiKey(id) => Some(format!("api_key:{id}")),
+            Proof::Certificate => Some("certificate".to_owned()),
         };
         Actor {
             name: self.client.clone().unwrap_or(Actor::local().name),
@@ -152,7 +155,11 @@ mod tests {
             client: Some("admin:ops".to_owned()),
             ..of(Role::Admin)
         };
-        for (proof, credential) in [(Proof::Token, "token"), (Proof::ApiKey(7), "api_key:7")] {
+        for (proof, credential) in [
+            (Proof::Token, "token"),
+            (Proof::ApiKey(7), "api_key:7"),
+            (Proof::Certificate, "certificate"),
+        ] {
             let actor = shown(proof).actor();
             let told = (actor.name.as_str(), actor.credential.as_deref());
             assert_eq!(told, ("admin:ops", Some(credential)));
