@@ -265,7 +265,7 @@ async fn a_connection_ends_with_its_certificate_and_with_the_authority_of_it() {
     let now = Clock::system().now().timestamp();
     let now = Duration::from_secs(now.try_into().unwrap());
     let brief = site.authority.issue_with("shop.internal", |params| {
-        params.not_after = date_time_ymd(1970, 1, 1) + now + Duration::from_secs(4);
+        params.not_after = date_time_ymd(1970, 1, 1) + now + Duration::from_secs(8);
     });
     let watch = async |held: &Held| {
         let asked = WatchUserRequest {
