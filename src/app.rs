@@ -2,6 +2,7 @@
 //! effect; what several verbs of a noun share is in the noun's file.
 
 mod api_key;
+mod audit;
 mod catalogue;
 mod clock;
 mod credit;
@@ -33,6 +34,7 @@ use crate::{
     store::Store,
 };
 
+pub use audit::Acting;
 pub use catalogue::{ApplyOptions, CatalogueChange, ChangeKind, MadePreview};
 pub use clock::Clock;
 pub use credit::Estimate;

@@ -61,9 +61,10 @@ pub use retry::RetryPolicy;
 pub use watch::{JobEvents, RequestEvents, RequestsEvents, UserEvents, has_ended};
 
 use proto::{
-    credit_service_client::CreditServiceClient, feature_service_client::FeatureServiceClient,
-    job_service_client::JobServiceClient, media_service_client::MediaServiceClient,
-    request_service_client::RequestServiceClient, template_service_client::TemplateServiceClient,
+    admin_service_client::AdminServiceClient, credit_service_client::CreditServiceClient,
+    feature_service_client::FeatureServiceClient, job_service_client::JobServiceClient,
+    media_service_client::MediaServiceClient, request_service_client::RequestServiceClient,
+    template_service_client::TemplateServiceClient,
 };
 
 type Plain = InterceptedService<Channel, bearer::Bearer>;
@@ -129,6 +130,12 @@ impl Client {
     /// The client of CreditService.
     pub fn credits(&self) -> CreditServiceClient<RetryingChannel> {
         CreditServiceClient::new(self.retrying.clone())
+            .max_decoding_message_size(self.max_message_bytes)
+    }
+
+    /// The client of AdminService, for admins.
+    pub fn admin(&self) -> AdminServiceClient<RetryingChannel> {
+        AdminServiceClient::new(self.retrying.clone())
             .max_decoding_message_size(self.max_message_bytes)
     }
 }

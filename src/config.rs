@@ -90,7 +90,7 @@ impl Config {
 
     /// Whether callers are asked who they are.
     pub fn authenticates(&self) -> bool {
-        self.takes_tokens() || self.auth.api_keys
+        self.takes_tokens() || self.auth.api_keys || !self.auth.certificates.is_empty()
     }
 
     /// Whether callers may show who they are by a signed token.

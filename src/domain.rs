@@ -2,12 +2,14 @@
 
 mod address;
 mod aspect_ratio;
+mod audit;
 pub mod backoff;
 mod batch;
 mod caller;
 mod canonical_json;
 mod catalogue;
 mod causes;
+mod certificate;
 mod check;
 pub mod command;
 mod credit;
@@ -60,6 +62,7 @@ mod watch_cursor;
 
 pub use address::{AddressRules, HostRule, is_loopback_host, is_public};
 pub use aspect_ratio::AspectRatio;
+pub use audit::{Actor, AuditAction, AuditSubject, Deed};
 pub use batch::{Entry, by_id, check_entries};
 pub use caller::Caller;
 pub use canonical_json::canonical_json;
@@ -67,6 +70,7 @@ pub use catalogue::{
     Catalogue, CatalogueFeature, changed_feature_fields, changed_template_fields, tell_in_file,
 };
 pub use causes::with_causes;
+pub use certificate::CertificateRule;
 pub use check::{Checks, is_name};
 pub use credit::{
     Account, Balance, Billing, CreditKind, GrantDraft, OpenGrant, Share, Shortage, take,

@@ -1,6 +1,7 @@
 //! The records of the database, one file a table: those of docs/domain.md#tables, with what execution needs beside them.
 
 pub mod api_key;
+pub mod audit_entry;
 pub mod credit_grant;
 pub mod credit_transaction;
 pub mod feature;
@@ -31,6 +32,7 @@ pub fn tables() -> Vec<(String, Vec<String>)> {
     };
     vec![
         described::<api_key::Entity>(),
+        described::<audit_entry::Entity>(),
         described::<credit_grant::Entity>(),
         described::<credit_transaction::Entity>(),
         described::<feature::Entity>(),

@@ -1,9 +1,11 @@
 //! The service to the outside: gRPC, grpc-web and plain HTTP on one port. tonic and prost stay in here and in the client.
 
 mod access;
+mod audit;
 mod authentication;
 mod batch;
 mod call;
+mod certificate;
 mod connection;
 mod credit;
 mod deadline;
@@ -204,9 +206,9 @@ pub async fn serve_health(
 
 fn own_services(app: &App, watches: &Watches) -> axum::Router {
     use proto::{
-        credit_service_server::CreditServiceServer, feature_service_server::FeatureServiceServer,
-        job_service_server::JobServiceServer, media_service_server::MediaServiceServer,
-        request_service_server::RequestServiceServer,
+        admin_service_server::AdminServiceServer, credit_service_server::CreditServiceServer,
+        feature_service_server::FeatureServiceServer, job_service_server::JobServiceServer,
+        media_service_server::MediaServiceServer, request_service_server::RequestServiceServer,
         template_service_server::TemplateServiceServer,
     };
     let app = || app.clone();
@@ -228,7 +230,8 @@ fn own_services(app: &App, watches: &Watches) -> axum::Router {
             watches: watches(),
         })))
         .add_service(web.layer(MediaServiceServer::new(media::MediaFiles { app: app() })))
-        .add_service(web.layer(CreditServiceServer::new(credit::Credits { app: app() })));
+        .add_service(web.layer(CreditServiceServer::new(credit::Credits { app: app() })))
+        .add_service(web.layer(AdminServiceServer::new(audit::Admin { app: app() })));
     routes.routes().into_axum_router()
 }
 

@@ -1,6 +1,7 @@
 //! Every query of Atelier. A file a table; [`queue`] and [`horizon`] hold the statements that differ between the databases.
 
 pub mod api_key;
+pub mod audit;
 pub mod backup;
 pub mod catalogue;
 mod connection;

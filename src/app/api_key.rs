@@ -5,11 +5,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    app::App,
-    domain::{Checks, Error, Flaw, with_causes},
+    app::{Acting, App},
+    domain::{AuditAction, Checks, Deed, Error, Flaw, with_causes},
     entity::api_key::Model,
     identity::{ApiKey, ApiKeys, Principal, READING_PAUSE, Role, ShownKey},
-    store::{self, api_key::NewKey},
+    store::{self, Transaction, api_key::NewKey},
 };
 
 /// Most keys that are not revoked: every server holds them all.
@@ -17,7 +17,7 @@ const MOST_KEYS: u64 = 1_000;
 /// How long a stream may still go on with a key that this process knows to be revoked.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-impl App {
+impl Acting<'_> {
     /// Makes a key for a client of this name, and returns it with its record. It cannot be shown again.
     pub async fn create_api_key(
         &self,
@@ -25,16 +25,16 @@ impl App {
         role: &str,
         expires_at: Option<DateTime<Utc>>,
     ) -> Result<(String, Model), Error> {
-        let made = self.api_keys.make();
+        let made = self.app.api_keys.make();
         let (secret, tag) = made.ok_or_else(|| Error::internal("an installation has no keys"))?;
         let key = NewKey {
             name,
             role,
             tag,
-            created_at: self.clock.now(),
+            created_at: self.app.clock.now(),
             expires_at,
         };
-        let add = async |tx: &_| {
+        let add = async |tx: &Transaction| {
             let mut checks = Checks::default();
             let count = store::api_key::count_unrevoked(tx).await?;
             checks.require(count < MOST_KEYS, "name", || {
@@ -43,22 +43,32 @@ impl App {
                 ))
             });
             checks.finish(())?;
-            store::api_key::add(tx, key).await
+            let kept = store::api_key::add(tx, key).await?;
+            let created = about(AuditAction::CreateApiKey, &kept);
+            Ok((kept, vec![created]))
         };
-        let kept = self.store.write(add).await?;
+        let kept = self.write(add).await?;
         Ok((ApiKeys::written(kept.id, &secret), kept))
-    }
-
-    /// All keys there ever were, oldest first.
-    pub async fn list_api_keys(&self) -> Result<Vec<Model>, Error> {
-        store::api_key::all(self.store.reader()).await
     }
 
     /// Takes a key back, unless that is done; `None` where there is no such key.
     pub async fn revoke_api_key(&self, id: i64) -> Result<Option<Model>, Error> {
-        let now = self.clock.now();
-        let revoke = async |tx: &_| store::api_key::revoke(tx, id, now).await;
-        self.store.write(revoke).await
+        let now = self.app.clock.now();
+        let revoke = async |tx: &Transaction| {
+            let revoked = store::api_key::revoke(tx, id, now).await?;
+            let done = revoked.iter().filter(|(_, is_new)| *is_new);
+            let deeds = done.map(|(key, _)| about(AuditAction::RevokeApiKey, key));
+            let deeds = deeds.collect();
+            Ok((revoked.map(|(key, _)| key), deeds))
+        };
+        self.write(revoke).await
+    }
+}
+
+impl App {
+    /// All keys there ever were, oldest first.
+    pub async fn list_api_keys(&self) -> Result<Vec<Model>, Error> {
+        store::api_key::all(self.store.reader()).await
     }
 
     /// Who has shown this key. One that is not known is looked for.
@@ -107,6 +117,13 @@ impl App {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
+}
+
+fn about(action: AuditAction, key: &Model) -> Deed {
+    Deed::to(action, key.id)
+        .with("name", key.name.as_str())
+        .with("scope", key.role.as_str())
+        .at("expire_time", key.expires_at)
 }
 
 /// `None` for a role that this program does not know: nobody has it.

@@ -11,7 +11,7 @@ use crate::{
     app::App,
     domain::{
         Checks, Error, FeatureDraft, FeatureProperties, Flaw, JsonMap, MediaType, Named,
-        deletion_time, stored,
+        changed_feature_fields, deletion_time, stored,
     },
     entity::feature,
     provider::{Place, Preset},
@@ -41,6 +41,15 @@ pub(super) fn draft_of(feature: &feature::Model) -> FeatureDraft {
         is_active: feature.is_active,
         order_index: feature.order_index,
     }
+}
+
+/// The keys, as a catalogue has them, in which two drafts differ. A draft that no catalogue could have tells none.
+pub(super) fn changed_fields(before: &FeatureDraft, after: &FeatureDraft) -> Vec<String> {
+    let mut changed = changed_feature_fields(before, after).unwrap_or_default();
+    if before.preview_media_id != after.preview_media_id {
+        changed.push("preview_media_id".to_owned());
+    }
+    changed
 }
 
 impl App {

@@ -5,10 +5,13 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use crate::{
-    app::App,
-    domain::{Caller, Error, KEY_BYTES, Keyring, Purpose, Sealer, StoredKey, with_causes},
+    app::{Acting, App},
+    domain::{
+        AuditAction, Caller, Deed, Error, KEY_BYTES, Keyring, Purpose, Sealer, StoredKey,
+        with_causes,
+    },
     media::FoundKey,
-    store,
+    store::{self, Transaction},
 };
 
 /// How long the folder of media may take to tell whether a key lies there.
@@ -76,20 +79,25 @@ impl App {
     pub async fn list_keys(&self, purpose: Purpose) -> Result<Vec<StoredKey>, Error> {
         store::secret::keys(self.store.reader(), purpose).await
     }
+}
 
+impl Acting<'_> {
     /// Adds a key that signs from now on, and returns its id. Those of before verify for so long.
     pub async fn rotate_key(&self, purpose: Purpose, retire_after: Duration) -> Result<i32, Error> {
-        let now = self.clock.now();
+        let now = self.app.clock.now();
         let retire_after = TimeDelta::from_std(retire_after).unwrap_or(TimeDelta::MAX);
         let retired_at = now.checked_add_signed(retire_after);
-        let rotate = async |tx: &_| {
+        let rotate = async |tx: &Transaction| {
             let id = store::secret::add(tx, purpose, random(), now).await?;
             if let Some(at) = retired_at {
                 store::secret::retire_others(tx, purpose, id, at).await?;
             }
-            Ok(id)
+            let rotated = Deed::to(AuditAction::RotateSecret, id.into())
+                .with("purpose", purpose.name())
+                .at("others_retire_time", retired_at);
+            Ok((id, vec![rotated]))
         };
-        self.store.write(rotate).await
+        self.write(rotate).await
     }
 }
 

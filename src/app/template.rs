@@ -11,7 +11,8 @@ mod update;
 use crate::{
     app::App,
     domain::{
-        Checks, Error, FeatureProperties, MediaType, Named, TemplateData, TemplateDraft, stored,
+        Checks, Error, FeatureProperties, MediaType, Named, TemplateData, TemplateDraft,
+        changed_template_fields, stored,
     },
     entity::template,
     provider::{Inputs, Place, Preset},
@@ -38,6 +39,15 @@ pub(super) fn draft_of(template: &template::Model) -> TemplateDraft {
         trend_start: template.trend_start_date,
         trend_end: template.trend_end_date,
     }
+}
+
+/// The keys, as a catalogue has them, in which two drafts differ. A draft that no catalogue could have tells none.
+pub(super) fn changed_fields(before: &TemplateDraft, after: &TemplateDraft) -> Vec<String> {
+    let mut changed = changed_template_fields(before, after).unwrap_or_default();
+    if before.preview_media_id != after.preview_media_id {
+        changed.push("preview_media_id".to_owned());
+    }
+    changed
 }
 
 /// The typed data of a stored template.

@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use super::{CommandResult, exit, output};
 use crate::app::{App, ApplyOptions, ChangeKind, MadePreview};
 use crate::config::{Config, Loaded, ProviderConfig};
-use crate::domain::{Catalogue, Error, Violations, with_causes};
+use crate::domain::{Actor, Catalogue, Error, Violations, with_causes};
 use crate::provider::Registry;
 use crate::server::{Role, Server, open_app};
 use crate::telemetry;
@@ -160,7 +160,8 @@ async fn apply_to(
         prune: arguments.prune,
     };
     let unprovided = unprovided(&catalogue, &app.providers);
-    let mut changes = app.apply_catalogue(catalogue, options).await?;
+    let acting = app.acting(Actor::operator());
+    let mut changes = acting.apply_catalogue(catalogue, options).await?;
     // A starter is no whole catalogue.
     changes.retain(|change| provider.is_none() || change.kind != ChangeKind::Kept);
     Ok(Report {

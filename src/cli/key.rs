@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{CommandResult, output, token};
 use crate::app::App;
 use crate::config::Loaded;
+use crate::domain::Actor;
 use crate::entity::api_key::Model;
 use crate::server::open_app;
 use crate::telemetry;
@@ -79,6 +80,7 @@ type Told = Result<String, Box<dyn std::error::Error + Send + Sync>>;
 
 async fn act(app: &App, KeyArguments { action, json }: KeyArguments) -> Told {
     let now = app.clock.now();
+    let acting = app.acting(Actor::operator());
     match action {
         Action::Create { name, scope, ttl } => {
             let role = match scope {
@@ -87,7 +89,7 @@ async fn act(app: &App, KeyArguments { action, json }: KeyArguments) -> Told {
             };
             let ttl = ttl.and_then(|ttl| TimeDelta::from_std(ttl).ok());
             let expires_at = ttl.map(|ttl| now + ttl);
-            let (key, kept) = app.create_api_key(&name, role, expires_at).await?;
+            let (key, kept) = acting.create_api_key(&name, role, expires_at).await?;
             let mut told = to_json(&kept, now);
             told["key"] = key.as_str().into();
             Ok(match json {
@@ -106,7 +108,7 @@ async fn act(app: &App, KeyArguments { action, json }: KeyArguments) -> Told {
             })
         }
         Action::Revoke { id } => {
-            let revoked = app.revoke_api_key(id).await?;
+            let revoked = acting.revoke_api_key(id).await?;
             let key = revoked.ok_or_else(|| format!("there is no API key {id}"))?;
             Ok(match json {
                 true => format!("{}\n", to_json(&key, now)),

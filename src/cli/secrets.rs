@@ -10,7 +10,7 @@ use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use super::{CommandResult, generate::duration, output};
 use crate::app::App;
 use crate::config::Loaded;
-use crate::domain::{Error, Purpose};
+use crate::domain::{Actor, Error, Purpose};
 use crate::server::open_app;
 use crate::telemetry;
 
@@ -80,7 +80,8 @@ async fn rotate(app: &App, purpose: &str, retire_after: Duration) -> Result<Stri
     let mut text = String::new();
     // The argument is one of the names.
     for purpose in Purpose::ALL.into_iter().filter(|it| it.name() == purpose) {
-        let id = app.rotate_key(purpose, retire_after).await?;
+        let acting = app.acting(Actor::operator());
+        let id = acting.rotate_key(purpose, retire_after).await?;
         let name = purpose.name();
         let _ = writeln!(
             text,

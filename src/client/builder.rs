@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use super::bearer::Bearer;
 use super::{Client, RetryPolicy, RetryingChannel};
@@ -26,6 +27,7 @@ pub struct Builder {
     max_message_bytes: usize,
     policy: RetryPolicy,
     ca_certificate: Option<Vec<u8>>,
+    certificate: Option<(Vec<u8>, SecretString)>,
     bearer: Bearer,
 }
 
@@ -69,6 +71,7 @@ impl Builder {
             max_message_bytes: MAX_MESSAGE_BYTES,
             policy: RetryPolicy::default(),
             ca_certificate: None,
+            certificate: None,
             bearer: Bearer::default(),
         }
     }
@@ -100,6 +103,14 @@ impl Builder {
     #[must_use]
     pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.ca_certificate = Some(pem.into());
+        self
+    }
+
+    /// The certificate, in PEM, by which an `https` server knows who calls where there is no token, with those that lead to its
+    /// root, and its private key; none by default.
+    #[must_use]
+    pub fn certificate(mut self, pem: impl Into<Vec<u8>>, key: impl Into<String>) -> Self {
+        self.certificate = Some((pem.into(), key.into().into()));
         self
     }
 
@@ -153,6 +164,10 @@ impl Builder {
                 let tls = match &self.ca_certificate {
                     Some(pem) => tls.ca_certificate(Certificate::from_pem(pem)),
                     None => tls.with_native_roots(),
+                };
+                let tls = match &self.certificate {
+                    Some((pem, key)) => tls.identity(Identity::from_pem(pem, key.expose_secret())),
+                    None => tls,
                 };
                 endpoint = endpoint
                     .tls_config(tls)

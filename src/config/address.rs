@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use url::{Host, Url};
 
 use super::kind::{Kind, Literal, quote};
-use crate::domain::HostRule;
+use crate::domain::{CertificateRule, HostRule};
 
 /// Whether only programs of this machine reach what the URL names.
 pub(super) fn is_loopback(url: &Url) -> bool {
@@ -86,6 +86,24 @@ impl Kind for HostRule {
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| {
                 r#"a list of networks and hosts such as ["10.1.0.0/16", "media.example.com", "*.example.org"]"#
+                    .to_owned()
+            })
+    }
+
+    fn write(value: &Self) -> Option<String> {
+        Some(quote(&value.to_string()))
+    }
+}
+
+impl Kind for CertificateRule {
+    type Value = Self;
+    const NAME: &'static str = "certificate";
+
+    fn read(literal: &Literal) -> Result<Self, String> {
+        text(literal)
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| {
+                r#"a list of DNS names or URIs with their clients, such as ["shop.internal=service:shop", "spiffe://example.org/ops=admin:ops"]"#
                     .to_owned()
             })
     }

@@ -64,12 +64,7 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
             );
         }
     }
-    if config.tls.certificate.is_some() != config.tls.key.is_some() {
-        reader.contradiction(
-            &["tls.certificate", "tls.key"],
-            "a certificate and its key are set together or not at all",
-        );
-    }
+    report_certificates(config, reader);
     let moderation = &config.moderation;
     let lacking = match moderation.kind {
         ModerationKind::Words if moderation.words.is_none() => Some("moderation.words"),
@@ -119,6 +114,28 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
     }
 }
 
+fn report_certificates(config: &Config, reader: &mut Reader) {
+    let tls = &config.tls;
+    if tls.certificate.is_some() != tls.key.is_some() {
+        reader.contradiction(
+            &["tls.certificate", "tls.key"],
+            "a certificate and its key are set together or not at all",
+        );
+    }
+    if tls.client_ca.is_some() == config.auth.certificates.is_empty() {
+        reader.contradiction(
+            &["tls.client_ca", "auth.certificates"],
+            "who issues certificates for clients, and whom the names in them stand for, are set together or not at all",
+        );
+    }
+    if tls.client_ca.is_some() && tls.certificate.is_none() {
+        reader.contradiction(
+            &["tls.client_ca", "tls.certificate"],
+            "clients show their certificates to a server that has one",
+        );
+    }
+}
+
 /// The providers of a process with this configuration, before it narrows them.
 fn provider_names(config: &Config) -> Vec<&str> {
     let configured = config.providers.keys().map(String::as_str);
@@ -131,8 +148,8 @@ fn report_strangers(config: &Config, reader: &mut Reader) {
     if !exposures.is_empty() && !config.server.insecure {
         reader.contradiction(
             &exposures,
-            "others reach this server, and it asks nobody who he is: set auth.secret, auth.keys_file, auth.jwks_url or \
-             auth.api_keys, see docs/identity.md, or server.insecure (--insecure) if whoever comes may do everything",
+            "others reach this server, and it asks nobody who he is: set auth.secret, auth.keys_file, auth.jwks_url, \
+             auth.api_keys or auth.certificates, see docs/identity.md, or server.insecure (--insecure) if whoever comes may do everything",
         );
     }
     let auth = &config.auth;

@@ -18,7 +18,7 @@ use super::kind::{BillingKind, Kind, LogFormat, ModerationKind, StorageBackend, 
 use super::provider::{self, ProviderConfig};
 use super::quantity::ByteSize;
 use super::reader::Reader;
-use crate::domain::{HostRule, MediaType, TableName};
+use crate::domain::{CertificateRule, HostRule, MediaType, TableName};
 
 macro_rules! settings {
     ($(
@@ -154,16 +154,22 @@ settings! {
         certificate: Option<PathBuf>;
         /// PEM file of the certificate's private key.
         key: Option<PathBuf>;
-        /// How often both files are looked at: a new certificate holds for connections from then on.
+        /// PEM file of the authorities whose certificates clients may show in place of a token, see `auth.certificates`.
+        client_ca: Option<PathBuf>;
+        /// How often these files are looked at: what is new in them holds for connections from then on.
         reload_interval: Duration = "10s" in "100ms"..="24h";
     }
 
-    /// How callers show who they are, see docs/identity.md. Where there is neither a secret nor a key, all are trusted.
+    /// How callers show who they are, see docs/identity.md. Where there is neither a secret nor a key, and no certificates are
+    /// taken, all are trusted.
     auth: AuthConfig {
         /// What tokens are signed with by HS256: at least 32 bytes, which whoever makes tokens knows too.
         secret: Option<SecretString> as Option<TokenSecret>;
         /// Whether API keys are taken, which `atelier key create` makes for services.
         api_keys: bool = false;
+        /// The names (DNS or URI) in certificates of `tls.client_ca` that stand for a service or an admin, such as
+        /// `["shop.internal=service:shop", "spiffe://example.org/ops=admin:ops"]`.
+        certificates: Vec<CertificateRule> = [];
         /// A file of public keys for RS256, ES256 and EdDSA: PEM blocks or a JWK set.
         keys_file: Option<PathBuf>;
         /// Where an identity provider publishes such keys as a JWK set.

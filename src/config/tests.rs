@@ -353,6 +353,18 @@ fn settings_that_contradict_each_other_are_named_together() {
             "[auth]\njwks_url = \"http://id.example/keys\"\nissuer = \"a\"",
             "auth.jwks_url (atelier.toml:2)",
         ),
+        (
+            "[auth]\ncertificates = [\"a=service:b\"]",
+            "tls.client_ca (default) and auth.certificates (atelier.toml:2)",
+        ),
+        (
+            "[auth]\ncertificates = [\"a=service:b\"]\n[tls]\nclient_ca = \"ca.pem\"",
+            "tls.client_ca (atelier.toml:4) and tls.certificate (default)",
+        ),
+        (
+            "[tls]\nclient_ca = \"ca.pem\"\ncertificate = \"a.pem\"\nkey = \"a.key\"",
+            "tls.client_ca (atelier.toml:2) and auth.certificates (default)",
+        ),
     ] {
         let problems = load_toml(toml).unwrap_err();
         assert_eq!(problems.0.len(), 1, "{problems}");
@@ -386,6 +398,11 @@ fn a_server_that_others_reach_asks_who_calls_or_is_told_that_it_need_not() {
     assert!(asking.authenticates() && asking.exposures().is_empty());
     let keys = "[auth]\napi_keys = true\n";
     let asking = load_toml(&format!("{exposed}{keys}")).unwrap().config;
+    assert!(asking.authenticates() && asking.exposures().is_empty() && !asking.takes_tokens());
+    let certificates = "[auth]\ncertificates = [\"a=service:b\"]\n[tls]\nclient_ca = \"ca.pem\"\ncertificate = \"a.pem\"\nkey = \"a.key\"\n";
+    let asking = load_toml(&format!("{exposed}{certificates}"))
+        .unwrap()
+        .config;
     assert!(asking.authenticates() && asking.exposures().is_empty() && !asking.takes_tokens());
     let open = load_toml(&format!("{exposed}insecure = true\n"))
         .unwrap()

@@ -250,7 +250,7 @@ pub enum Error {
     #[error("the call has no credentials: send `authorization: Bearer` and a token")]
     CredentialsMissing,
     /// What the caller shows is not believed.
-    #[error("the token is not accepted: {0}")]
+    #[error("the credentials are not accepted: {0}")]
     CredentialsInvalid(&'static str),
     /// The caller gets a new token.
     #[error("the token has expired")]

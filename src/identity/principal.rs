@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{Caller, Checks, Error, Flaw};
+use crate::domain::{Actor, Caller, Checks, Error, Flaw};
 
 /// Who makes a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub enum Proof {
     Token,
     /// By the API key of this id.
     ApiKey(i64),
+    /// By the certificate of the connection, which ends when that holds no more.
+    Certificate,
 }
 
 impl Principal {
@@ -71,6 +73,20 @@ impl Principal {
         match self.role {
             Role::Anyone | Role::Service | Role::Admin => Caller::TrustedService,
             Role::User(id) => Caller::User(id),
+        }
+    }
+
+    /// In whose name the audit log has what he does.
+    pub fn actor(&self) -> Actor {
+        let credential = match self.proof {
+            Proof::Reach => None,
+            Proof::Token => Some("token".to_owned()),
+            Proof::ApiKey(id) => Some(format!("api_key:{id}")),
+            Proof::Certificate => Some("certificate".to_owned()),
+        };
+        Actor {
+            name: self.client.clone().unwrap_or(Actor::local().name),
+            credential,
         }
     }
 
@@ -129,6 +145,25 @@ mod tests {
             assert_eq!(of(role).caller(), Caller::TrustedService);
         }
         assert_eq!(user.caller(), Caller::User(7));
+    }
+
+    #[test]
+    fn the_audit_log_has_a_client_by_its_name_and_by_how_it_was_shown() {
+        assert_eq!(Principal::local().actor(), Actor::local());
+        let shown = |proof| Principal {
+            proof,
+            client: Some("admin:ops".to_owned()),
+            ..of(Role::Admin)
+        };
+        for (proof, credential) in [
+            (Proof::Token, "token"),
+            (Proof::ApiKey(7), "api_key:7"),
+            (Proof::Certificate, "certificate"),
+        ] {
+            let actor = shown(proof).actor();
+            let told = (actor.name.as_str(), actor.credential.as_deref());
+            assert_eq!(told, ("admin:ops", Some(credential)));
+        }
     }
 
     #[test]

@@ -106,6 +106,7 @@ fn access(rpc: Rpc) -> (Access, Class) {
         | Rpc::ReorderTemplates
         | Rpc::RestoreTemplateVersion
         | Rpc::GrantCredits => (Access::Admins, Class::Admin),
+        Rpc::ListAuditEntries => (Access::Admins, Class::Read),
     }
 }
 

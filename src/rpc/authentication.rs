@@ -14,7 +14,7 @@ use crate::{
     identity::{Authentication, Principal, Proof, ShownKey},
 };
 
-use super::{access, front, http, rates::Rates};
+use super::{access, certificate::PeerCertificate, front, http, rates::Rates};
 
 /// What finds out who calls.
 #[derive(Clone)]
@@ -26,9 +26,11 @@ pub(super) struct Desk {
 
 /// Lets those calls through that are somebody's who may make them.
 pub(super) async fn admit(State(desk): State<Desk>, mut call: Request, next: Next) -> Response {
-    let admitted = desk
-        .admit(call.headers(), (call.method(), call.uri().path()))
-        .await;
+    let shown = Shown {
+        headers: call.headers(),
+        certificate: call.extensions().get(),
+    };
+    let admitted = desk.admit(shown, (call.method(), call.uri().path())).await;
     match admitted {
         Ok(principal) => {
             call.extensions_mut().insert(principal);
@@ -38,14 +40,22 @@ pub(super) async fn admit(State(desk): State<Desk>, mut call: Request, next: Nex
     }
 }
 
+/// By what a call may show who makes it.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    headers: &'a HeaderMap,
+    /// That of its connection.
+    certificate: Option<&'a PeerCertificate>,
+}
+
 impl Desk {
     async fn admit(
         &self,
-        headers: &HeaderMap,
+        shown: Shown<'_>,
         (method, path): (&Method, &str),
     ) -> Result<Principal, Error> {
         let principal = match self.authentication.asks() {
-            true => self.believe(bearer(headers)?).await?,
+            true => self.believe(shown).await?,
             false => Principal::local(),
         };
         access::check(path, &principal)?;
@@ -54,10 +64,18 @@ impl Desk {
         Ok(principal)
     }
 
-    /// Who makes a call that brings this token, which may be an API key.
-    async fn believe(&self, token: Option<&str>) -> Result<Principal, Error> {
-        let token = token.ok_or(Error::CredentialsMissing)?;
-        let Authentication { tokens, api_keys } = &self.authentication;
+    /// Who makes a call: by its token, which may be an API key, or else by the certificate of its connection. A token that is
+    /// not believed makes nobody's call that of the certificate: whoever passes it on would lend his rights.
+    async fn believe(&self, shown: Shown<'_>) -> Result<Principal, Error> {
+        let Authentication {
+            tokens,
+            api_keys,
+            certificates,
+        } = &self.authentication;
+        let Some(token) = bearer(shown.headers)? else {
+            let certificate = shown.certificate.ok_or(Error::CredentialsMissing)?;
+            return certificates.holder(certificate.names());
+        };
         if *api_keys && let Some(key) = ShownKey::read(token)? {
             return self.app.key_holder(key).await;
         }
@@ -137,7 +155,7 @@ pub(super) async fn end_of_right(app: App, principal: Principal) -> Error {
         Error::CredentialsExpired
     };
     match principal.proof {
-        Proof::Reach | Proof::Token => expiry.await,
+        Proof::Reach | Proof::Token | Proof::Certificate => expiry.await,
         Proof::ApiKey(id) => tokio::select! {
             biased;
             end = expiry => end,

@@ -24,7 +24,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-use super::timed::{PATIENCE, Timed};
+use super::{
+    certificate::PeerCertificate,
+    timed::{PATIENCE, Timed},
+};
 
 /// Most calls that are under way on a connection; clients keep further ones waiting. Each open watch is one.
 const MAX_STREAMS: u32 = 1_000;
@@ -104,13 +107,16 @@ pub(super) fn prepare(io: &TcpStream) {
 /// Serves until the peer is done. Once the server is stopping, what is under way is still answered.
 pub(super) async fn serve(
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: SocketAddr,
+    (peer, certificate): (SocketAddr, Option<PeerCertificate>),
     builder: &Builder,
     router: axum::Router,
     stopping: CancellationToken,
 ) {
     let service = service_fn(move |mut call: Request<Incoming>| {
         call.extensions_mut().insert(Peer(peer.ip()));
+        if let Some(certificate) = &certificate {
+            call.extensions_mut().insert(certificate.clone());
+        }
         router.clone().oneshot(call)
     });
     let io = TokioIo::new(Timed::new(io, PATIENCE));

@@ -66,9 +66,11 @@ impl CreditService for Credits {
         &self,
         request: Request<proto::GrantCreditsRequest>,
     ) -> Result<Response<proto::GrantCreditsResponse>, Status> {
+        let principal = principal(&request)?;
         let mut checks = Checks::default();
         let draft = grant_draft(request.into_inner(), &mut checks);
-        let grant = self.app.grant_credits(&draft, checks).await?;
+        let acting = self.app.acting(principal.actor());
+        let grant = acting.grant_credits(&draft, checks).await?;
         Ok(Response::new(proto::GrantCreditsResponse {
             grant: Some(grant_message(grant)),
         }))

@@ -12,6 +12,7 @@ use crate::{
 };
 
 use super::{
+    authentication::principal,
     call, caller, check_id, check_id_or_name, json,
     language::Languages,
     names::refuse_translated,
@@ -35,16 +36,15 @@ impl FeatureService for Features {
         &self,
         request: Request<proto::CreateFeatureRequest>,
     ) -> Result<Response<proto::CreateFeatureResponse>, Status> {
-        let caller = caller(&request)?;
+        let principal = principal(&request)?;
+        let caller = principal.caller();
         let request = request.into_inner();
         let not_finite = json::not_finite("", open_ended(request.properties.as_ref()));
         let validate_only = request.validate_only;
         let (draft, mut checks) = draft(request);
         checks.extend(not_finite);
-        let feature = self
-            .app
-            .create_feature(draft, checks, validate_only)
-            .await?;
+        let acting = self.app.acting(principal.actor());
+        let feature = acting.create_feature(draft, checks, validate_only).await?;
         call::note_id(feature.id);
         Ok(Response::new(proto::CreateFeatureResponse {
             feature: with_preview(&self.app, message(feature, caller.view())).await?,
@@ -110,7 +110,8 @@ impl FeatureService for Features {
         &self,
         request: Request<proto::UpdateFeatureRequest>,
     ) -> Result<Response<proto::UpdateFeatureResponse>, Status> {
-        let caller = caller(&request)?;
+        let principal = principal(&request)?;
+        let caller = principal.caller();
         let request = request.into_inner();
         let given = request.feature.unwrap_or_default();
         let not_finite = json::not_finite("feature.", open_ended(given.properties.as_ref()));
@@ -126,9 +127,9 @@ impl FeatureService for Features {
         checks.extend(not_finite);
         let change = |draft: &mut _| mask.copy(draft, &given);
         let (allow_breaking, validate_only) = (request.allow_breaking, request.validate_only);
+        let acting = self.app.acting(principal.actor());
         let updated =
-            self.app
-                .update_feature(id, &etag, checks, allow_breaking, validate_only, change);
+            acting.update_feature(id, &etag, checks, allow_breaking, validate_only, change);
         let (feature, broken_template_ids) = updated.await?;
         Ok(Response::new(proto::UpdateFeatureResponse {
             feature: with_preview(&self.app, message(feature, caller.view())).await?,
@@ -140,13 +141,18 @@ impl FeatureService for Features {
         &self,
         request: Request<proto::DeleteFeatureRequest>,
     ) -> Result<Response<proto::DeleteFeatureResponse>, Status> {
-        let caller = caller(&request)?;
+        let principal = principal(&request)?;
+        let caller = principal.caller();
         let proto::DeleteFeatureRequest { id, etag } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
         checks.etag("etag", &etag);
         checks.finish(())?;
-        let feature = self.app.delete_feature(id, &etag).await?;
+        let feature = self
+            .app
+            .acting(principal.actor())
+            .delete_feature(id, &etag)
+            .await?;
         Ok(Response::new(proto::DeleteFeatureResponse {
             feature: with_preview(&self.app, message(feature, caller.view())).await?,
         }))
@@ -156,9 +162,14 @@ impl FeatureService for Features {
         &self,
         request: Request<proto::UndeleteFeatureRequest>,
     ) -> Result<Response<proto::UndeleteFeatureResponse>, Status> {
-        let caller = caller(&request)?;
+        let principal = principal(&request)?;
+        let caller = principal.caller();
         let id = required_id(request.get_ref().id)?;
-        let feature = self.app.undelete_feature(id).await?;
+        let feature = self
+            .app
+            .acting(principal.actor())
+            .undelete_feature(id)
+            .await?;
         Ok(Response::new(proto::UndeleteFeatureResponse {
             feature: with_preview(&self.app, message(feature, caller.view())).await?,
         }))

@@ -137,7 +137,7 @@ fn service_needing(ailment: Ailment) -> Option<&'static str> {
 }
 
 /// The empty name stands for the server as a whole.
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "",
     proto::feature_service_server::SERVICE_NAME,
     proto::template_service_server::SERVICE_NAME,
@@ -145,6 +145,7 @@ const SERVICES: [&str; 7] = [
     proto::job_service_server::SERVICE_NAME,
     proto::media_service_server::SERVICE_NAME,
     proto::credit_service_server::SERVICE_NAME,
+    proto::admin_service_server::SERVICE_NAME,
 ];
 
 #[cfg(test)]

@@ -96,10 +96,16 @@ impl Port {
             let _taken = place;
             connection::prepare(&io);
             let Some(tls) = tls else {
-                return connection::serve(io, peer, &builder, router, stopping).await;
+                return connection::serve(io, (peer, None), &builder, router, stopping).await;
             };
             match tls.accept(io).await {
-                Ok(io) => connection::serve(io, peer, &builder, router, stopping).await,
+                Ok((io, certificate)) => tokio::select! {
+                    biased;
+                    error = tls.end_of(certificate.as_ref()) => {
+                        tracing::info!(%error, %peer, "a client's certificate holds no more");
+                    }
+                    () = connection::serve(io, (peer, certificate.clone()), &builder, router, stopping) => {}
+                },
                 Err(error) => tracing::debug!(%error, %peer, "no TLS came about"),
             }
         });

@@ -46,7 +46,8 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::CreateTemplateRequest>,
     ) -> Result<Response<proto::CreateTemplateResponse>, Status> {
-        let caller = caller(&request)?;
+        let principal = principal(&request)?;
+        let caller = principal.caller();
         let mut request = request.into_inner();
         let by_both = request.feature_id != 0 && !request.feature.is_empty();
         if request.feature_id == 0 && !request.feature.is_empty() {
@@ -61,10 +62,8 @@ impl TemplateService for Templates {
             Flaw::Conflict.says("must be left out beside feature_id")
         });
         checks.extend(not_finite);
-        let template = self
-            .app
-            .create_template(draft, checks, validate_only)
-            .await?;
+        let acting = self.app.acting(principal.actor());
+        let template = acting.create_template(draft, checks, validate_only).await?;
         call::note_id(template.id);
         Ok(Response::new(proto::CreateTemplateResponse {
             template: with_preview(&self.app, message(template, caller.view())).await?,
@@ -239,7 +238,8 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::ReorderTemplatesRequest>,
     ) -> Result<Response<proto::ReorderTemplatesResponse>, Status> {
-        let caller = caller(&request)?;
+        let principal = principal(&request)?;
+        let caller = principal.caller();
         let proto::ReorderTemplatesRequest {
             feature_id,
             template_ids,
@@ -253,7 +253,11 @@ impl TemplateService for Templates {
             Flaw::Duplicate.says("must not name a template twice")
         });
         checks.finish(())?;
-        let templates = self.app.reorder_templates(feature_id, &ids).await?;
+        let templates = self
+            .app
+            .acting(principal.actor())
+            .reorder_templates(feature_id, &ids)
+            .await?;
         let templates = templates.into_iter().map(|template| proto::Template {
             template_data: None,
             ..message(template, caller.view())
@@ -267,7 +271,8 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::UpdateTemplateRequest>,
     ) -> Result<Response<proto::UpdateTemplateResponse>, Status> {
-        let caller = caller(&request)?;
+        let principal = principal(&request)?;
+        let caller = principal.caller();
         let request = request.into_inner();
         let given = request.template.unwrap_or_default();
         let not_finite = json::not_finite("template.", open_ended(given.template_data.as_ref()));
@@ -289,9 +294,8 @@ impl TemplateService for Templates {
         of_template.extend(not_finite);
         let change = |draft: &mut _| mask.copy(draft, &given);
         let validate_only = request.validate_only;
-        let updated = self
-            .app
-            .update_template(id, &etag, of_template, validate_only, change);
+        let acting = self.app.acting(principal.actor());
+        let updated = acting.update_template(id, &etag, of_template, validate_only, change);
         let template = message(updated.await?, caller.view());
         Ok(Response::new(proto::UpdateTemplateResponse {
             template: with_preview(&self.app, template).await?,
@@ -302,13 +306,18 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::DeleteTemplateRequest>,
     ) -> Result<Response<proto::DeleteTemplateResponse>, Status> {
-        let caller = caller(&request)?;
+        let principal = principal(&request)?;
+        let caller = principal.caller();
         let proto::DeleteTemplateRequest { id, etag } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
         checks.etag("etag", &etag);
         checks.finish(())?;
-        let template = self.app.delete_template(id, &etag).await?;
+        let template = self
+            .app
+            .acting(principal.actor())
+            .delete_template(id, &etag)
+            .await?;
         Ok(Response::new(proto::DeleteTemplateResponse {
             template: with_preview(&self.app, message(template, caller.view())).await?,
         }))
@@ -318,9 +327,14 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::UndeleteTemplateRequest>,
     ) -> Result<Response<proto::UndeleteTemplateResponse>, Status> {
-        let caller = caller(&request)?;
+        let principal = principal(&request)?;
+        let caller = principal.caller();
         let id = required_id(request.get_ref().id)?;
-        let template = self.app.undelete_template(id).await?;
+        let template = self
+            .app
+            .acting(principal.actor())
+            .undelete_template(id)
+            .await?;
         Ok(Response::new(proto::UndeleteTemplateResponse {
             template: with_preview(&self.app, message(template, caller.view())).await?,
         }))
@@ -380,10 +394,15 @@ impl TemplateService for Templates {
         &self,
         request: Request<proto::RestoreTemplateVersionRequest>,
     ) -> Result<Response<proto::RestoreTemplateVersionResponse>, Status> {
-        let caller = caller(&request)?;
+        let principal = principal(&request)?;
+        let caller = principal.caller();
         let proto::RestoreTemplateVersionRequest { id, version, etag } = request.into_inner();
         call::note_id(id);
-        let template = self.app.restore_template(id, version, &etag).await?;
+        let template = self
+            .app
+            .acting(principal.actor())
+            .restore_template(id, version, &etag)
+            .await?;
         Ok(Response::new(proto::RestoreTemplateVersionResponse {
             template: with_preview(&self.app, message(template, caller.view())).await?,
         }))

@@ -21,7 +21,9 @@ use crate::{
     entity::{feature, template},
     events::Events,
     executor::{self, Executor, Spool},
-    identity::{ApiKeys, Authentication, Keys, KeysError, Pace, PublishedKeys, Tokens},
+    identity::{
+        ApiKeys, Authentication, Certificates, Keys, KeysError, Pace, PublishedKeys, Tokens,
+    },
     media::{self, LinkSettings, S3Settings, Storage, StorageSettings},
     memory,
     provider::{
@@ -207,10 +209,13 @@ pub(super) fn scheme(config: &Config) -> &'static str {
 /// What finds out who calls.
 pub(super) fn authentication(config: &Config) -> Result<Authentication, KeysError> {
     let auth = &config.auth;
-    let api_keys = auth.api_keys;
+    let mut authentication = Authentication {
+        tokens: None,
+        api_keys: auth.api_keys,
+        certificates: Certificates::new(auth.certificates.clone()),
+    };
     if !config.takes_tokens() {
-        let tokens = None;
-        return Ok(Authentication { tokens, api_keys });
+        return Ok(authentication);
     }
     let pace = Pace {
         pause: auth.jwks_pause,
@@ -223,13 +228,13 @@ pub(super) fn authentication(config: &Config) -> Result<Authentication, KeysErro
         auth.keys_file.as_ref(),
         published.transpose()?,
     )?;
-    let tokens = Some(Tokens {
+    authentication.tokens = Some(Tokens {
         keys,
         issuer: auth.issuer.clone(),
         audience: auth.audience.clone(),
         skew: auth.clock_skew,
     });
-    Ok(Authentication { tokens, api_keys })
+    Ok(authentication)
 }
 
 pub(super) fn port(
@@ -273,6 +278,7 @@ fn tls(config: &Config) -> Option<TlsSettings> {
     Some(TlsSettings {
         certificate: tls.certificate.clone()?,
         key: tls.key.clone()?,
+        client_ca: tls.client_ca.clone(),
         reload_interval: tls.reload_interval,
     })
 }

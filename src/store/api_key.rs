@@ -63,15 +63,20 @@ pub async fn add(tx: &Transaction, key: NewKey<'_>) -> Result<Model, Error> {
     Ok(row.insert(tx).await?)
 }
 
-/// Takes a key back, unless that is done; `None` where there is no such key.
-pub async fn revoke(tx: &Transaction, id: i64, now: DateTime<Utc>) -> Result<Option<Model>, Error> {
-    Entity::update_many()
+/// Takes a key back, unless that is done, and tells whether it was not; `None` where there is no such key.
+pub async fn revoke(
+    tx: &Transaction,
+    id: i64,
+    now: DateTime<Utc>,
+) -> Result<Option<(Model, bool)>, Error> {
+    let revoked = Entity::update_many()
         .col_expr(Column::RevokedAt, Expr::val(now))
         .filter(Column::Id.eq(id))
         .filter(Column::RevokedAt.is_null())
         .exec(tx)
         .await?;
-    Ok(Entity::find_by_id(id).one(tx).await?)
+    let key = Entity::find_by_id(id).one(tx).await?;
+    Ok(key.map(|key| (key, revoked.rows_affected == 1)))
 }
 
 /// Says that calls came with these keys, unless a later call is known.

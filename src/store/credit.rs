@@ -116,8 +116,8 @@ pub async fn settle(tx: &Transaction, job_ids: &[i64]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Gives a user credits, or takes them back. The same call again answers as the first did and changes nothing; `None` if its
-/// key stands for another call.
+/// Gives a user credits, or takes them back, and tells whether this call did it: the same call again answers as the first did
+/// and changes nothing. `None` if its key stands for another call.
 ///
 /// # Errors
 /// [`Error::CreditsInsufficient`] if more is to be taken back than there is.
@@ -125,7 +125,7 @@ pub async fn grant(
     tx: &Transaction,
     draft: &GrantDraft,
     now: DateTime<Utc>,
-) -> Result<Option<credit_grant::Model>, Error> {
+) -> Result<Option<(credit_grant::Model, bool)>, Error> {
     let is_new = insert_grant(tx, draft, now).await?;
     let grant = credit_grant::Entity::find()
         .filter(credit_grant::Column::UserId.eq(draft.user_id))
@@ -136,7 +136,7 @@ pub async fn grant(
     if !is_new {
         let same = (grant.amount, grant.expires_at, &grant.reason)
             == (draft.amount, draft.expires_at, &draft.reason);
-        return Ok(same.then_some(grant));
+        return Ok(same.then_some((grant, false)));
     }
     let (kind, shares) = match draft.amount {
         amount @ 1.. => {
@@ -157,7 +157,7 @@ pub async fn grant(
         ..movement(kind, draft.user_id, share, now)
     };
     record(tx, shares.into_iter().map(with_reason).collect()).await?;
-    Ok(Some(grant))
+    Ok(Some((grant, true)))
 }
 
 /// False if the user's key is taken. Waits for a transaction that is just taking it.

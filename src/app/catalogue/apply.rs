@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     app::{
-        App,
+        Acting, App,
         feature::{delete_whole, draft_of as feature_draft},
         template::draft_of as template_draft,
     },
     domain::{
-        Catalogue, CatalogueFeature, Checks, Error, FeatureDraft, TemplateDraft,
+        AuditAction, Catalogue, CatalogueFeature, Checks, Deed, Error, FeatureDraft, TemplateDraft,
         changed_feature_fields, changed_template_fields, tell_in_file,
     },
     entity::{feature, template},
@@ -60,7 +60,7 @@ pub enum ChangeKind {
 /// The live features, or the live templates of one, by name.
 type ByName<T> = BTreeMap<String, T>;
 
-impl App {
+impl Acting<'_> {
     /// Makes the live features and templates what the catalogue says, all of them or none: features are found by name,
     /// templates by name within their feature. Applied again it changes nothing.
     ///
@@ -72,19 +72,35 @@ impl App {
         catalogue: Catalogue,
         options: ApplyOptions,
     ) -> Result<Vec<CatalogueChange>, Error> {
-        self.check_providers(&catalogue)?;
+        let apply = (AuditAction::ApplyCatalogue, options);
+        self.change_catalogue(apply, catalogue).await
+    }
+
+    pub(super) async fn change_catalogue(
+        &self,
+        (action, options): (AuditAction, ApplyOptions),
+        catalogue: Catalogue,
+    ) -> Result<Vec<CatalogueChange>, Error> {
+        self.app.check_providers(&catalogue)?;
         let apply = async |tx: &Transaction| {
             let application = Application {
                 tx,
-                now: self.clock.now(),
+                now: self.app.clock.now(),
                 prune: options.prune,
                 changes: Vec::new(),
+                deeds: Vec::new(),
             };
-            application.run(catalogue).await
+            let (changes, mut deeds) = application.run(catalogue).await?;
+            if !deeds.is_empty() {
+                deeds.push(Deed::of(action).with("entries", deeds.len()));
+            }
+            Ok((changes, deeds))
         };
-        self.store.write_unless(options.dry_run, apply).await
+        self.write_unless(options.dry_run, apply).await
     }
+}
 
+impl App {
     /// Checks features and templates against their providers, as far as this process knows these.
     fn check_providers(&self, catalogue: &Catalogue) -> Result<(), Error> {
         let mut checks = Checks::default();
@@ -139,10 +155,14 @@ struct Application<'a> {
     now: DateTime<Utc>,
     prune: bool,
     changes: Vec<CatalogueChange>,
+    deeds: Vec<Deed>,
 }
 
 impl Application<'_> {
-    async fn run(mut self, catalogue: Catalogue) -> Result<Vec<CatalogueChange>, Error> {
+    async fn run(
+        mut self,
+        catalogue: Catalogue,
+    ) -> Result<(Vec<CatalogueChange>, Vec<Deed>), Error> {
         let purpose = if self.prune {
             Purpose::Delete
         } else {
@@ -160,7 +180,7 @@ impl Application<'_> {
         for left_over in live.into_values() {
             self.leave_out(left_over).await?;
         }
-        Ok(self.changes)
+        Ok((self.changes, self.deeds))
     }
 
     fn note(&mut self, feature: &str, template: Option<&str>, kind: ChangeKind) {
@@ -202,6 +222,8 @@ impl Application<'_> {
         let category = draft.check(Checks::default())?;
         self.note(&draft.name, None, ChangeKind::Created);
         let created = store::feature::insert(self.tx, draft, category, self.now).await?;
+        let deed = Deed::to(AuditAction::CreateFeature, created.id);
+        self.deeds.push(deed.with("name", created.name));
         Ok(created.id)
     }
 
@@ -221,6 +243,8 @@ impl Application<'_> {
             ..entry.feature.clone()
         };
         store::feature::update(self.tx, before, draft, self.now).await?;
+        let deed = Deed::to(AuditAction::UpdateFeature, before.id);
+        self.deeds.push(deed.with("fields", changed.clone()));
         self.note(&before.name, None, ChangeKind::Changed(changed));
         Ok(())
     }
@@ -234,7 +258,10 @@ impl Application<'_> {
         let name = draft.name.clone();
         let kind = match before {
             None => {
-                store::template::insert(self.tx, draft, self.now).await?;
+                let created = store::template::insert(self.tx, draft, self.now).await?;
+                let deed = Deed::to(AuditAction::CreateTemplate, created.id);
+                let deed = deed.with("feature_id", created.feature_id);
+                self.deeds.push(deed.with("name", created.name));
                 ChangeKind::Created
             }
             Some(before) => {
@@ -247,6 +274,8 @@ impl Application<'_> {
                         ..draft
                     };
                     store::template::update(self.tx, &before, draft, self.now).await?;
+                    let deed = Deed::to(AuditAction::UpdateTemplate, before.id);
+                    self.deeds.push(deed.with("fields", changed.clone()));
                     ChangeKind::Changed(changed)
                 }
             }
@@ -259,6 +288,9 @@ impl Application<'_> {
     async fn leave_out(&mut self, live: LiveFeature) -> Result<(), Error> {
         let kind = if self.prune {
             delete_whole(self.tx, &live.feature, self.now).await?;
+            let deed = Deed::to(AuditAction::DeleteFeature, live.feature.id);
+            self.deeds
+                .push(deed.with("name", live.feature.name.as_str()));
             ChangeKind::Removed
         } else {
             ChangeKind::Kept
@@ -279,6 +311,8 @@ impl Application<'_> {
     ) -> Result<(), Error> {
         let kind = if self.prune {
             store::template::set_deleted(self.tx, template, Some(self.now), self.now).await?;
+            let deed = Deed::to(AuditAction::DeleteTemplate, template.id);
+            self.deeds.push(deed.with("name", template.name.as_str()));
             ChangeKind::Removed
         } else {
             ChangeKind::Kept

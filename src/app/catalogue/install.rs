@@ -3,7 +3,7 @@
 
 use crate::{
     app::App,
-    domain::{Catalogue, Error},
+    domain::{Actor, AuditAction, Catalogue, Error},
     store,
 };
 
@@ -16,10 +16,9 @@ impl App {
             return Ok(false);
         }
         let catalogue = Catalogue::read(toml)?;
-        match self
-            .apply_catalogue(catalogue, ApplyOptions::default())
-            .await
-        {
+        let install = (AuditAction::InstallCatalogue, ApplyOptions::default());
+        let acting = self.acting(Actor::operator());
+        match acting.change_catalogue(install, catalogue).await {
             // A client has made one of its features at the same moment.
             Err(Error::FeatureNameTaken { .. }) => Ok(false),
             // Another replica that started at the same moment may have been ahead.

@@ -5,7 +5,8 @@ use futures::TryStreamExt;
 use crate::{
     app::{App, Include, template::data_of},
     domain::{
-        Caller, Checks, Error, GenerationInput, JsonMap, Preview, RequestDraft, Trace, WatchCursor,
+        Actor, Caller, Checks, Error, GenerationInput, JsonMap, Preview, RequestDraft, Trace,
+        WatchCursor,
     },
     entity::{feature, template},
     store,
@@ -82,19 +83,22 @@ impl App {
         let media = included.filter_map(|included| included.cover).next();
         let media = media.ok_or_else(|| Error::internal(format!("request {id} made nothing")))?;
         let (checks, shown) = (Checks::default(), Some(media.id));
+        let acting = self.acting(Actor::operator());
         match template {
             Some(template) => {
                 let change = |draft: &mut crate::domain::TemplateDraft| {
                     draft.preview_media_id = shown;
                 };
-                self.update_template(template.id, "", checks, false, change)
+                acting
+                    .update_template(template.id, "", checks, false, change)
                     .await?;
             }
             None => {
                 let change = |draft: &mut crate::domain::FeatureDraft| {
                     draft.preview_media_id = shown;
                 };
-                self.update_feature(feature.id, "", checks, false, false, change)
+                acting
+                    .update_feature(feature.id, "", checks, false, false, change)
                     .await?;
             }
         }

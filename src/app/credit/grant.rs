@@ -1,10 +1,10 @@
 //! What admins give users, and take back.
 
 use crate::{
-    app::App,
-    domain::{Balance, Billing, Checks, Error, Flaw, GrantDraft},
+    app::{Acting, App},
+    domain::{AuditAction, Balance, Billing, Checks, Deed, Error, Flaw, GrantDraft},
     entity::credit_grant,
-    store,
+    store::{self, Transaction},
 };
 
 impl App {
@@ -22,31 +22,6 @@ impl App {
         store::credit::balance(self.store.reader(), user_id, self.clock.now()).await
     }
 
-    /// Gives a user credits, or takes them back. The same call again changes nothing. `checks` holds what is wrong already.
-    ///
-    /// # Errors
-    /// [`Error::CreditsInsufficient`] if more is to be taken back than is available.
-    pub async fn grant_credits(
-        &self,
-        draft: &GrantDraft,
-        mut checks: Checks,
-    ) -> Result<credit_grant::Model, Error> {
-        let now = self.clock.now();
-        draft.check(now, &mut checks);
-        checks.finish(())?;
-        self.require_ledger()?;
-        self.require_user(draft.user_id).await?;
-        let grant = self
-            .store
-            .write(async |tx| store::credit::grant(tx, draft, now).await);
-        grant.await?.ok_or_else(|| {
-            let mut checks = Checks::default();
-            let words = "came before with another amount, expire_time or reason";
-            checks.add("idempotency_key", Flaw::Conflict.says(words));
-            Error::Validation(checks.into_violations())
-        })
-    }
-
     async fn require_user(&self, id: i64) -> Result<(), Error> {
         let users = &self.settings.users;
         if store::credit::knows_user(self.store.reader(), users, id).await? {
@@ -57,4 +32,48 @@ impl App {
             false => Err(Error::UserUnknown(id)),
         }
     }
+}
+
+impl Acting<'_> {
+    /// Gives a user credits, or takes them back. The same call again changes nothing. `checks` holds what is wrong already.
+    ///
+    /// # Errors
+    /// [`Error::CreditsInsufficient`] if more is to be taken back than is available.
+    pub async fn grant_credits(
+        &self,
+        draft: &GrantDraft,
+        mut checks: Checks,
+    ) -> Result<credit_grant::Model, Error> {
+        let now = self.app.clock.now();
+        draft.check(now, &mut checks);
+        checks.finish(())?;
+        self.app.require_ledger()?;
+        self.app.require_user(draft.user_id).await?;
+        let give = async |tx: &Transaction| match store::credit::grant(tx, draft, now).await? {
+            Some((grant, true)) => {
+                let deed = given(&grant);
+                Ok((Some(grant), vec![deed]))
+            }
+            replayed => Ok((replayed.map(|(grant, _)| grant), Vec::new())),
+        };
+        self.write(give).await?.ok_or_else(|| {
+            let mut checks = Checks::default();
+            let words = "came before with another amount, expire_time or reason";
+            checks.add("idempotency_key", Flaw::Conflict.says(words));
+            Error::Validation(checks.into_violations())
+        })
+    }
+}
+
+fn given(grant: &credit_grant::Model) -> Deed {
+    let action = match grant.amount {
+        1.. => AuditAction::GrantCredits,
+        _ => AuditAction::DeductCredits,
+    };
+    Deed::to(action, grant.user_id)
+        .with("grant_id", grant.id)
+        .with("amount", grant.amount)
+        .with("reason", grant.reason.as_str())
+        .at("expire_time", grant.expires_at)
+        .with("idempotency_key", grant.idempotency_key.as_str())
 }

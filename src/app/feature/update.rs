@@ -2,15 +2,18 @@
 //! docs/domain.md#resolving-a-request.
 
 use crate::{
-    app::App,
-    domain::{Checks, Error, FeatureDraft, Named, Resource, TemplateData, check_etag, stored},
+    app::Acting,
+    domain::{
+        AuditAction, Checks, Deed, Error, FeatureDraft, Named, Resource, TemplateData, check_etag,
+        stored,
+    },
     entity::feature,
     store::{self, Transaction},
 };
 
-use super::draft_of;
+use super::{changed_fields, draft_of};
 
-impl App {
+impl Acting<'_> {
     /// Changes a live feature. `checks` holds what is wrong with the change already; the outcome is checked like a new
     /// feature. What `change` leaves as it is makes no new version. Returns the feature with the templates whose defaults it
     /// does not allow any more, which there are with `allow_breaking` only. With `validate_only` nothing is
@@ -29,29 +32,31 @@ impl App {
         if id <= 0 {
             return Err(Error::Validation(checks.into_violations()));
         }
-        self.store
-            .write_unless(validate_only, async |tx| {
-                let feature = store::feature::lock(tx, id).await?;
-                let before = draft_of(&feature);
-                let mut draft = before.clone();
-                change(&mut draft);
-                self.check_maker(&draft, &mut checks);
-                let preview = draft.preview_media_id;
-                let preview = preview.filter(|_| preview != before.preview_media_id);
-                self.check_preview(preview, &mut checks).await?;
-                draft.check(checks)?;
-                check_etag(Resource::Feature, id, feature.version, etag)?;
-                if draft == before {
-                    return Ok((feature, Vec::new()));
-                }
-                let templates = broken_templates(tx, &feature, &before, &draft).await?;
-                if !templates.is_empty() && !allow_breaking {
-                    return Err(Error::FeatureBreaksTemplates { id, templates });
-                }
-                let updated = store::feature::update(tx, &feature, draft, self.clock.now()).await?;
-                Ok((updated, templates))
-            })
-            .await
+        self.write_unless(validate_only, async |tx| {
+            let feature = store::feature::lock(tx, id).await?;
+            let before = draft_of(&feature);
+            let mut draft = before.clone();
+            change(&mut draft);
+            self.app.check_maker(&draft, &mut checks);
+            let preview = draft.preview_media_id;
+            let preview = preview.filter(|_| preview != before.preview_media_id);
+            self.app.check_preview(preview, &mut checks).await?;
+            draft.check(checks)?;
+            check_etag(Resource::Feature, id, feature.version, etag)?;
+            if draft == before {
+                return Ok(((feature, Vec::new()), Vec::new()));
+            }
+            let templates = broken_templates(tx, &feature, &before, &draft).await?;
+            if !templates.is_empty() && !allow_breaking {
+                return Err(Error::FeatureBreaksTemplates { id, templates });
+            }
+            let updated = Deed::to(AuditAction::UpdateFeature, id);
+            let updated = updated.with("fields", changed_fields(&before, &draft));
+            let now = self.app.clock.now();
+            let feature = store::feature::update(tx, &feature, draft, now).await?;
+            Ok(((feature, templates), vec![updated]))
+        })
+        .await
     }
 }
 

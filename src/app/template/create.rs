@@ -1,13 +1,13 @@
 //! A new template, within the limits of its feature, see docs/domain.md#templates.
 
 use crate::{
-    app::{App, feature::properties_of},
-    domain::{Checks, Error, FeatureProperties, MediaType, TemplateDraft},
+    app::{Acting, feature::properties_of},
+    domain::{AuditAction, Checks, Deed, Error, FeatureProperties, MediaType, TemplateDraft},
     entity::template,
     store,
 };
 
-impl App {
+impl Acting<'_> {
     /// Adds a ready-made style to a live feature, within its limits. `checks` holds what is wrong with it already.
     /// With `validate_only` nothing is stored, and it has no id.
     pub async fn create_template(
@@ -19,23 +19,29 @@ impl App {
         checks.id("feature_id", draft.feature_id);
         // Without a feature the rest is checked against one without limits, so that every mistake is told.
         let (properties, category) = if draft.feature_id > 0 {
-            let feature = store::feature::find_live(self.store.reader(), draft.feature_id).await?;
+            let db = self.app.store.reader();
+            let feature = store::feature::find_live(db, draft.feature_id).await?;
             (properties_of(&feature)?, feature.category)
         } else {
             (FeatureProperties::default(), MediaType::Image)
         };
         draft.check(&properties, category, &mut checks);
-        self.check_look(&properties, category, &draft.data, &mut checks);
-        self.check_preview(draft.preview_media_id, &mut checks)
+        self.app
+            .check_look(&properties, category, &draft.data, &mut checks);
+        self.app
+            .check_preview(draft.preview_media_id, &mut checks)
             .await?;
         checks.finish(())?;
         let mut template = self
-            .store
             .write_unless(validate_only, async |tx| {
                 // Deleted meanwhile, it would not take the new template along.
                 let feature = store::feature::hold(tx, draft.feature_id).await?;
                 store::feature::live(feature)?;
-                store::template::insert(tx, draft, self.clock.now()).await
+                let template = store::template::insert(tx, draft, self.app.clock.now()).await?;
+                let created = Deed::to(AuditAction::CreateTemplate, template.id);
+                let created = created.with("feature_id", template.feature_id);
+                let created = created.with("name", template.name.as_str());
+                Ok((template, vec![created]))
             })
             .await?;
         if validate_only {

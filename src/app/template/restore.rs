@@ -1,13 +1,13 @@
 //! The way back to what a template was, see docs/domain.md#versions-of-a-template.
 
 use crate::{
-    app::App,
-    domain::{Checks, Error, Flaw, stored},
+    app::Acting,
+    domain::{AuditAction, Checks, Deed, Error, Flaw, stored},
     entity::template,
     store,
 };
 
-impl App {
+impl Acting<'_> {
     /// Gives a live template the data again that it had in a version of it, as a change like any other.
     pub async fn restore_template(
         &self,
@@ -20,7 +20,7 @@ impl App {
         checks.id("version", version);
         checks.etag("etag", etag);
         checks.finish(())?;
-        let db = self.store.reader();
+        let db = self.app.store.reader();
         let template = store::template::find_live(db, id).await?;
         let kept = store::template_version::find(db, id, version).await?;
         let mut checks = Checks::default();
@@ -30,7 +30,8 @@ impl App {
             return checks.finish(template);
         };
         let data = stored::read(Some(&kept.template_data)).map_err(Error::internal)?;
-        self.update_template(id, etag, checks, false, |draft| draft.data = data)
+        let restore = Deed::to(AuditAction::RestoreTemplate, id).with("version", version);
+        self.change_template(restore, etag, checks, false, |draft| draft.data = data)
             .await
     }
 }

@@ -20,7 +20,8 @@ use crate::support::http::browser;
 use crate::support::refusal::of_status;
 use crate::support::server::{TestServer, within};
 
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
+    "generation.v1.AdminService",
     "generation.v1.CreditService",
     "generation.v1.FeatureService",
     "generation.v1.JobService",

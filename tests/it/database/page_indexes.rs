@@ -9,7 +9,7 @@ use atelier::store::media::select_covers;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, QueryTrait, Statement};
 
 use crate::support::clocked::ClockedServer;
-use crate::support::database::{Backend, TestDatabase};
+use crate::support::database::{Backend, TestDatabase, on_both_databases};
 
 use super::statements::Wire;
 
@@ -204,6 +204,40 @@ async fn on_sqlite_an_index_has_each_page_in_its_order() {
             plan.len() == 1 && plan[0].ends_with(&format!("idx_generation_{index}")),
             "{page}: {plan:#?}"
         );
+    }
+}
+
+/// The entries of the audit log asked for, and the index that finds them in their order.
+const AUDIT_PAGES: [(&str, &str); 5] = [
+    ("TRUE", "time"),
+    ("created_at < '2026-01-03'", "time"),
+    ("actor = 'admin:3'", "actor"),
+    ("action = 'action_3'", "action"),
+    ("subject_kind = 'feature' AND subject_id = 3", "subject"),
+];
+
+on_both_databases! {
+    async fn an_index_has_each_page_of_the_audit_log_in_its_order(db: TestDatabase) {
+        let database = db.connect().await;
+        migration::up(&database, None).await.unwrap();
+        if db.backend == Backend::Postgres {
+            let many = "INSERT INTO generation_audit_entries (created_at, actor, action, subject_kind, subject_id, detail)
+                SELECT TIMESTAMPTZ '2026-01-01' + n * INTERVAL '1 hour', 'admin:' || n % 100, 'action_' || n % 100, 'feature', n % 100, '{}'
+                FROM generate_series(1, 20000) AS n; ANALYZE;";
+            database.execute_unprepared(many).await.unwrap();
+        }
+        for (rows, index) in AUDIT_PAGES {
+            let page = format!(
+                "SELECT * FROM generation_audit_entries WHERE {rows} ORDER BY created_at DESC, id DESC LIMIT 51"
+            );
+            let plan = match db.backend {
+                Backend::Postgres => explain(&database, &page).await,
+                Backend::Sqlite => sqlite_plan(&database, &page).await.join("\n"),
+            };
+            let index = format!("idx_generation_audit_entries_{index}");
+            let sorts = ["Sort", "TEMP B-TREE"].iter().any(|word| plan.contains(word));
+            assert!(plan.contains(&index) && !sorts, "{page}: {plan}");
+        }
     }
 }
 

@@ -19,18 +19,18 @@ use crate::support::process::{Process, atelier, run};
 use crate::support::server::{configuration, within};
 
 /// Certificates of this machine, each its own authority, in the files that a server is told.
-struct Issuer(tempfile::TempDir);
+pub(super) struct Issuer(tempfile::TempDir);
 
 impl Issuer {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn certificate(&self) -> PathBuf {
+    pub(super) fn certificate(&self) -> PathBuf {
         self.0.path().join("certificate.pem")
     }
 
-    fn key(&self) -> PathBuf {
+    pub(super) fn key(&self) -> PathBuf {
         self.0.path().join("key.pem")
     }
 
@@ -43,7 +43,7 @@ impl Issuer {
     }
 
     /// Puts a new one there.
-    fn issue(&self) -> Issued {
+    pub(super) fn issue(&self) -> Issued {
         let names = ["localhost", "127.0.0.1"].map(str::to_owned).to_vec();
         let made = rcgen::generate_simple_self_signed(names).unwrap();
         replace(&self.key(), &made.signing_key.serialize_pem());
@@ -56,14 +56,14 @@ impl Issuer {
 }
 
 /// As one who renews certificates does, so that nobody reads half a file.
-fn replace(file: &Path, content: &str) {
+pub(super) fn replace(file: &Path, content: &str) {
     let new = file.with_extension("new");
     fs::write(&new, content).unwrap();
     fs::rename(new, file).unwrap();
 }
 
-struct Issued {
-    pem: String,
+pub(super) struct Issued {
+    pub(super) pem: String,
     der: CertificateDer<'static>,
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use atelier::app::AttemptEnd;
 use atelier::domain::{
-    Billing, Caller, Checks, CreditKind, Error, FeatureDraft, GrantDraft, Reason, job::Failure,
+    Actor, Billing, Caller, Checks, CreditKind, Error, FeatureDraft, GrantDraft, Reason,
+    job::Failure,
 };
 use atelier::entity::{idempotency_key, job, request};
 use atelier::rpc::proto::{
@@ -274,7 +275,7 @@ on_both_databases! {
                 reason: "a test".to_owned(),
                 idempotency_key: key.to_owned(),
             };
-            bench.app.grant_credits(&draft, Default::default()).await
+            bench.app.acting(Actor::local()).grant_credits(&draft, Default::default()).await
         };
         give(6, None, "stays").await.unwrap();
         give(6, Some(60), "ends").await.unwrap();
@@ -298,7 +299,7 @@ on_both_databases! {
     async fn every_way_in_which_a_job_ends_settles_it_once(db: TestDatabase) {
         let bench = ledger_bench(&db, 4).await;
         let draft = GrantDraft { user_id: 1, amount: 100, expires_at: None, reason: "a test".to_owned(), idempotency_key: "a".to_owned() };
-        bench.app.grant_credits(&draft, Default::default()).await.unwrap();
+        bench.app.acting(Actor::local()).grant_credits(&draft, Default::default()).await.unwrap();
         bench.request(4, 0).await;
         let claimed = bench.claim(3).await;
         bench.complete(&claimed[0]).await.unwrap();
@@ -364,9 +365,8 @@ async fn ledger_bench(db: &TestDatabase, cost: i64) -> Bench {
     bench.app.settings.billing = Billing::Ledger;
     let change = |draft: &mut FeatureDraft| draft.properties.cost_per_generation = cost;
     let (id, checks) = (bench.feature_id, Checks::default());
-    let updated = bench
-        .app
-        .update_feature(id, "", checks, false, false, change);
+    let acting = bench.app.acting(Actor::local());
+    let updated = acting.update_feature(id, "", checks, false, false, change);
     updated.await.unwrap();
     bench
 }

@@ -11,8 +11,8 @@ use atelier::{
     app::{App, AttemptEnd, Clock, Settings, StoredFile, StoredOutput},
     config::Config,
     domain::{
-        Caller, Checks, FeatureDraft, FeatureProperties, GenerationInput, IntakeLimits, JsonMap,
-        MediaRole, MediaType, Names, Reason, RequestDraft, RequestStatus, TemplateData,
+        Actor, Caller, Checks, FeatureDraft, FeatureProperties, GenerationInput, IntakeLimits,
+        JsonMap, MediaRole, MediaType, Names, Reason, RequestDraft, RequestStatus, TemplateData,
         TemplateDraft,
         job::{Capability, Failure},
     },
@@ -113,6 +113,7 @@ impl Bench {
         };
         app.read_keys().await.unwrap();
         let feature_id = app
+            .acting(Actor::local())
             .create_feature(feature(), Checks::default(), false)
             .await
             .unwrap()
@@ -206,7 +207,8 @@ impl Bench {
             trend_start: None,
             trend_end: None,
         };
-        let created = self.app.create_template(draft, Checks::default(), false);
+        let acting = self.app.acting(Actor::local());
+        let created = acting.create_template(draft, Checks::default(), false);
         created.await.unwrap().id
     }
 

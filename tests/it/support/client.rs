@@ -4,10 +4,11 @@ use atelier::rpc::proto::{
     CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest, DownloadMediaRequest,
     Feature, FeatureProperties, GenerationInput, GetJobRequest, GetRequestRequest, Job,
     ListFeaturesRequest, ListMediaRequest, ListTemplatesRequest, Media, MediaType, Request,
-    Template, TemplateData, credit_service_client::CreditServiceClient,
-    download_media_response::Part, feature_service_client::FeatureServiceClient,
-    job_service_client::JobServiceClient, media_service_client::MediaServiceClient,
-    request_service_client::RequestServiceClient, template_service_client::TemplateServiceClient,
+    Template, TemplateData, admin_service_client::AdminServiceClient,
+    credit_service_client::CreditServiceClient, download_media_response::Part,
+    feature_service_client::FeatureServiceClient, job_service_client::JobServiceClient,
+    media_service_client::MediaServiceClient, request_service_client::RequestServiceClient,
+    template_service_client::TemplateServiceClient,
 };
 use tonic::transport::{Channel, Endpoint};
 
@@ -52,6 +53,10 @@ impl Client {
 
     pub(crate) fn credits(&self) -> CreditServiceClient<Channel> {
         CreditServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn admin(&self) -> AdminServiceClient<Channel> {
+        AdminServiceClient::new(self.channel())
     }
 
     pub(crate) fn media(&self) -> MediaServiceClient<Channel> {

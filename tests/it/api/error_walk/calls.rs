@@ -76,7 +76,7 @@ impl Fixtures {
             "JobService" => rows.job,
             "MediaService" => rows.media,
             // It names none of its own.
-            "CreditService" => 0,
+            "AdminService" | "CreditService" => 0,
             other => panic!("{other} is not known here"),
         };
         deleted.insert("id", own);
