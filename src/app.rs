@@ -9,6 +9,7 @@ mod feature;
 mod health;
 mod job;
 mod media;
+mod plan;
 mod queue;
 mod request;
 mod search;
@@ -24,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
-    domain::{Billing, IntakeLimits, Keyring, TableName},
+    domain::{Billing, IntakeLimits, Keyring, Plans, TableName},
     events::Events,
     identity::ApiKeys,
     media::Storage,
@@ -38,6 +39,7 @@ pub use credit::Estimate;
 pub use health::{Ailment, Health, Pulse};
 pub use job::{Addressee, Untaken};
 pub use media::{FoundMedia, Unpictured};
+pub use plan::Limits;
 pub use queue::{ANNOUNCE_INTERVAL, AttemptEnd, StoredFile, StoredOutput, WaitingReasons};
 pub use request::{Accepted, Cancellation, Include, Included, ValidRequest, ignored_inputs};
 pub use storage::{Removal, RemovalMode, Sweep, Withheld};
@@ -87,6 +89,8 @@ pub struct Settings {
     pub max_attempts: i32,
     /// Who keeps the credits that jobs take.
     pub billing: Billing,
+    /// What users may have at once and in a time.
+    pub plans: Plans,
     /// Whether an unknown user id is inserted at first use.
     pub provision_users: bool,
     /// The user whose media may be published; `None` where there is none.

@@ -50,6 +50,8 @@ pub struct Model {
     pub version: i64,
     /// Whether it only tries a template, see docs/domain.md#previews.
     pub is_preview: bool,
+    /// The plan that it was made under; `None` where there was none.
+    pub plan: Option<String>,
 }
 
 /// None is declared: a query says what it joins on.

@@ -128,6 +128,7 @@ fn ask_for_token(config: &mut Config) -> String {
         secret: &secret,
         issuer: None,
         audience: &config.auth.audience,
+        plan: None,
     };
     let token = issuer.token("atelier", "admin", (Clock::system().now(), LIFETIME));
     token.expect("a secret of 32 bytes signs")
