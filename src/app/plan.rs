@@ -1,10 +1,9 @@
 //! What users may have at once and in a time, see docs/plans.md.
 
 use chrono::{DateTime, Utc};
-use sea_orm::ConnectionTrait;
 
 use crate::{
-    domain::{Error, Exceeded, Plan, RequestDraft, Use},
+    domain::{Error, Plan, RequestDraft, Use},
     entity::request,
     store::{self, Transaction, queue},
 };
@@ -46,7 +45,7 @@ impl App {
             return Ok(());
         };
         store::plan::lock(tx, user_id).await?;
-        match self.exceeded(tx, (plan, user_id), jobs, now).await? {
+        match store::plan::exceeded(tx, (plan, user_id), jobs, now).await? {
             Some(exceeded) => Err(Error::QuotaExceeded(exceeded)),
             None => Ok(()),
         }
@@ -69,28 +68,6 @@ impl App {
         let waiting = store::plan::waiting(tx, request.user_id).await?;
         let admitted = plan.check_pending(request.user_id, waiting, jobs);
         admitted.map_err(Error::QuotaExceeded)
-    }
-
-    /// What the plan leaves no room in for one more request of so many jobs.
-    pub(super) async fn exceeded(
-        &self,
-        db: &impl ConnectionTrait,
-        (plan, user_id): (&Plan, i64),
-        jobs: usize,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Exceeded>, Error> {
-        for (quota, most) in plan.rates() {
-            let since = now - quota.window();
-            if let Some(filled) = store::plan::filled_at(db, user_id, most, since).await? {
-                let wait = (filled - since).to_std().unwrap_or_default();
-                return Ok(Some(plan.exceeded(user_id, (quota, most), wait)));
-            }
-        }
-        if plan.pending_jobs == 0 {
-            return Ok(None);
-        }
-        let waiting = store::plan::waiting(db, user_id).await?;
-        Ok(plan.check_pending(user_id, waiting, jobs).err())
     }
 
     /// What a user may have under the plan of this name, or the one of who has none, and how much of it he has.

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use crate::{
-    domain::{Error, JobStatus, Quota, Spent, Use},
+    domain::{Error, Exceeded, JobStatus, Plan, Quota, Spent, Use},
     entity::{job, request},
 };
 
@@ -34,8 +34,29 @@ pub async fn waiting(db: &impl ConnectionTrait, user_id: i64) -> Result<i64, Err
     count(waiting.count(db).await?)
 }
 
+/// What a user's plan leaves no room in for one more request of so many jobs.
+pub async fn exceeded(
+    db: &impl ConnectionTrait,
+    (plan, user_id): (&Plan, i64),
+    jobs: usize,
+    now: DateTime<Utc>,
+) -> Result<Option<Exceeded>, Error> {
+    for (quota, most) in plan.rates() {
+        let since = now - quota.window();
+        if let Some(filled) = filled_at(db, user_id, most, since).await? {
+            let wait = (filled - since).to_std().unwrap_or_default();
+            return Ok(Some(plan.exceeded(user_id, (quota, most), wait)));
+        }
+    }
+    if plan.pending_jobs == 0 {
+        return Ok(None);
+    }
+    let waiting = waiting(db, user_id).await?;
+    Ok(plan.check_pending(user_id, waiting, jobs).err())
+}
+
 /// When the user's newest request but `most - 1` was made, if that is later than `since`: he has used up so many.
-pub async fn filled_at(
+async fn filled_at(
     db: &impl ConnectionTrait,
     user_id: i64,
     most: u32,

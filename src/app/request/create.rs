@@ -173,10 +173,11 @@ impl App {
         uploads: &[Upload],
         checks: &Checks,
     ) -> Result<Accepted, Error> {
-        self.resolve_now(draft, checks).await?;
+        let (_, resolved) = self.resolve_now(draft, checks).await?;
         if let Some(accepted) = self.replay(draft).await? {
             return Ok(accepted);
         }
+        self.check_quotas(draft, &resolved).await?;
         let reserve = async |tx: &Transaction| store::request::reserve_id(tx).await;
         let id = self.store.write(reserve).await?;
         for upload in uploads {

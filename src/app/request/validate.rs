@@ -96,10 +96,15 @@ impl App {
         let db = self.store.reader();
         let now = queue::time(db, self.clock.queue()).await?;
         let of_user = (plan, draft.user_id);
-        self.exceeded(db, of_user, resolved.jobs.len(), now).await
+        store::plan::exceeded(db, of_user, resolved.jobs.len(), now).await
     }
 
-    async fn check_quotas(&self, draft: &RequestDraft, resolved: &Resolved) -> Result<(), Error> {
+    /// Fails if the user's plan leaves no room for the request now.
+    pub(super) async fn check_quotas(
+        &self,
+        draft: &RequestDraft,
+        resolved: &Resolved,
+    ) -> Result<(), Error> {
         match self.exceeded_by(draft, resolved).await? {
             Some(exceeded) => Err(Error::QuotaExceeded(exceeded)),
             None => Ok(()),

@@ -110,29 +110,36 @@ pub async fn release_held(tx: &Transaction, user_id: i64, limit: i32) -> Result<
     sql.execute(tx, statement, values).await
 }
 
-/// Users of whom nothing runs that is limited, and nothing will end that lets go what is held. There should be none.
-pub async fn stranded(db: &impl ConnectionTrait, most: u32) -> Result<Vec<(i64, i32)>, Error> {
+/// Users of whom nothing runs that is limited, and nothing will end that lets go what is held. There should be none. Each user is
+/// one look into the index, however many of his jobs are held.
+pub async fn stranded(db: &impl ConnectionTrait) -> Result<Vec<i64>, Error> {
     #[derive(FromQueryResult)]
     struct Row {
         user_id: i64,
-        most: i32,
     }
+    let first = |after: &str| {
+        format!(
+            "(SELECT job.user_id FROM generation_jobs AS job
+              WHERE {limited} AND job.held = TRUE{after}
+              ORDER BY job.user_id LIMIT 1)",
+            limited = limited(),
+        )
+    };
     let statement = format!(
-        "SELECT job.user_id, MAX(job.concurrency) AS most FROM generation_jobs AS job
-         WHERE {limited} AND job.held = TRUE AND NOT EXISTS (
-             SELECT 1 FROM generation_jobs AS running
-             WHERE running.user_id = job.user_id AND running.status = 'processing'
-                 AND running.deleted_at IS NULL AND running.concurrency IS NOT NULL
+        "WITH RECURSIVE named (user_id) AS (
+             SELECT {first} UNION ALL SELECT {next} FROM named WHERE named.user_id IS NOT NULL
          )
-         GROUP BY job.user_id LIMIT {most}",
-        limited = limited(),
+         SELECT user_id FROM named WHERE user_id IS NOT NULL AND NOT EXISTS (
+             SELECT 1 FROM generation_jobs AS running
+             WHERE running.user_id = named.user_id AND running.status = 'processing'
+                 AND running.deleted_at IS NULL AND running.concurrency IS NOT NULL
+         )",
+        first = first(""),
+        next = first(" AND job.user_id > named.user_id"),
     );
     let statement = Statement::from_string(db.get_database_backend(), statement);
     let rows = Row::find_by_statement(statement).all(db).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.user_id, row.most))
-        .collect())
+    Ok(rows.into_iter().map(|row| row.user_id).collect())
 }
 
 /// The first that are held of a provider, the name of which is in that parameter, and a type of media.
