@@ -130,7 +130,8 @@ fn provider_names(config: &Config) -> Vec<&str> {
 fn report_plans(config: &Config, reader: &mut Reader) {
     let (plans, default) = (&config.named_plans, config.plans.default.as_ref());
     let is_one = default.is_some_and(|name| plans.contains_key(name));
-    if !is_one && !(plans.is_empty() && default.is_none()) {
+    let is_none = plans.is_empty() && default.is_none();
+    if !(is_one || is_none) {
         let names: Vec<_> = plans.keys().map(|name| format!("{name:?}")).collect();
         let expected = format!(
             "who has no plan needs one of those that there are: {}",

@@ -30,7 +30,7 @@ const MANY: &str = "
 const COUNTS: [(&str, &str); 6] = [
     ("OFFSET", "idx_generation_requests_plan"),
     ("num_items", "idx_generation_jobs_user_status"),
-    ("AS jobs FROM", "idx_generation_jobs_user_status"),
+    ("AS jobs FROM", "idx_generation_jobs_limited_running"),
     ("WITH surplus", "idx_generation_jobs_limited"),
     (
         "WITH RECURSIVE named (provider)",

@@ -12,6 +12,9 @@ ALTER TABLE generation_jobs
 CREATE INDEX idx_generation_jobs_limited
     ON generation_jobs(user_id, held, COALESCE(CAST(provider AS TEXT), input_json ->> 'provider', ''), category, priority DESC, id)
     WHERE concurrency IS NOT NULL AND status = 'pending' AND deleted_at IS NULL;
+-- And what runs of them.
+CREATE INDEX idx_generation_jobs_limited_running ON generation_jobs(user_id)
+    WHERE concurrency IS NOT NULL AND status = 'processing' AND deleted_at IS NULL;
 
 -- The next job of a provider that is not held, in the place of the next of all: nobody walks past those that are.
 DROP INDEX idx_generation_jobs_provider_claim;
