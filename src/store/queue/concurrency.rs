@@ -203,11 +203,14 @@ async fn running(
         user_id: i64,
         jobs: i64,
     }
+    // Each by himself: the planner knows how many jobs one has, and not how many users are asked for.
     let statement = format!(
-        "SELECT user_id, COUNT(*) AS jobs FROM generation_jobs
-         WHERE user_id {users} AND status = 'processing' AND deleted_at IS NULL AND concurrency IS NOT NULL
-         GROUP BY user_id",
-        users = sql.one_of("$1"),
+        "SELECT limited.id AS user_id, (
+             SELECT COUNT(*) FROM generation_jobs AS job
+             WHERE job.user_id = limited.id AND job.status = 'processing' AND job.deleted_at IS NULL
+                 AND job.concurrency IS NOT NULL
+         ) AS jobs FROM {users} AS limited",
+        users = sql.rows_of("$1"),
     );
     let values = [sql.list(users.iter().copied())];
     let statement = Statement::from_sql_and_values(tx.get_database_backend(), statement, values);
@@ -233,7 +236,8 @@ async fn try_lock(
         return Ok(users);
     }
     let statement = format!(
-        "SELECT id FROM unnest(CAST($1 AS bigint[])) AS limited (id) WHERE pg_try_advisory_xact_lock({name})",
+        "SELECT id FROM {users} AS limited WHERE pg_try_advisory_xact_lock({name})",
+        users = sql.rows_of("$1"),
         name = lock_name("limited.id"),
     );
     let values = [sql.list(users)];

@@ -167,6 +167,14 @@ impl Dialect {
         is_one_of(self.backend, given)
     }
 
+    /// The identifiers of such a list, as rows with an `id`.
+    pub(super) fn rows_of(self, given: &str) -> String {
+        match self.backend {
+            DbBackend::Postgres => format!("(SELECT unnest(CAST({given} AS bigint[])) AS id)"),
+            _ => format!("(SELECT value AS id FROM json_each({given}))"),
+        }
+    }
+
     pub(super) fn list(self, ids: impl IntoIterator<Item = i64>) -> Value {
         id_list(self.backend, ids)
     }

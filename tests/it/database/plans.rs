@@ -57,10 +57,10 @@ async fn what_plans_count_is_found_by_indexes() {
     let claimed = within(bench.claim(4)).await;
     bench.complete(&claimed[0]).await.unwrap();
     let statements = wire.take();
-    for (words, index) in COUNTS {
+    for (number, (words, index)) in COUNTS.into_iter().enumerate() {
         let statement = statements.iter().find(|text| text.contains(words));
         let statement = statement.unwrap_or_else(|| panic!("{words}: {statements:#?}"));
-        let plan = explain(&database, statement).await;
+        let plan = explain(&database, number, statement).await;
         assert!(plan.contains(index), "{words}:\n{plan}");
         for table in ["generation_jobs", "generation_requests"] {
             assert!(
@@ -84,16 +84,16 @@ async fn ask(bench: &Bench) {
 }
 
 /// How a statement is run, whatever its parameters are.
-async fn explain(database: &DatabaseConnection, statement: &str) -> String {
+async fn explain(database: &DatabaseConnection, number: usize, statement: &str) -> String {
     let parameters = (1..20).filter(|n| statement.contains(&format!("${n}")));
     let nulls = vec!["NULL"; parameters.count()].join(", ");
     let prepare = format!(
-        "DEALLOCATE ALL; SET plan_cache_mode = force_generic_plan; PREPARE counted AS {statement}"
+        "SET plan_cache_mode = force_generic_plan; PREPARE counted_{number} AS {statement}"
     );
     database.execute_unprepared(&prepare).await.unwrap();
     let explain = match nulls.is_empty() {
-        true => "EXPLAIN EXECUTE counted".to_owned(),
-        false => format!("EXPLAIN EXECUTE counted({nulls})"),
+        true => format!("EXPLAIN EXECUTE counted_{number}"),
+        false => format!("EXPLAIN EXECUTE counted_{number}({nulls})"),
     };
     let explain = Statement::from_string(DbBackend::Postgres, explain);
     let lines = database.query_all_raw(explain).await.unwrap();
