@@ -10,6 +10,7 @@ mod feature;
 mod health;
 mod job;
 mod media;
+mod plan;
 mod queue;
 mod rate;
 mod request;
@@ -26,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
-    domain::{Billing, IntakeLimits, Keyring, TableName},
+    domain::{Billing, IntakeLimits, Keyring, Plans, TableName},
     events::Events,
     identity::ApiKeys,
     media::Storage,
@@ -41,6 +42,7 @@ pub use credit::Estimate;
 pub use health::{Ailment, Health, Pulse};
 pub use job::{Addressee, Untaken};
 pub use media::{FoundMedia, Unpictured};
+pub use plan::Limits;
 pub use queue::{ANNOUNCE_INTERVAL, AttemptEnd, StoredFile, StoredOutput, WaitingReasons};
 pub use rate::Allowance;
 pub use request::{Accepted, Cancellation, Include, Included, ValidRequest, ignored_inputs};
@@ -91,6 +93,8 @@ pub struct Settings {
     pub max_attempts: i32,
     /// Who keeps the credits that jobs take.
     pub billing: Billing,
+    /// What users may have at once and in a time.
+    pub plans: Plans,
     /// Whether an unknown user id is inserted at first use.
     pub provision_users: bool,
     /// The user whose media may be published; `None` where there is none.

@@ -13,6 +13,7 @@ mod environment;
 mod identifier;
 mod kind;
 mod layer;
+mod plan;
 mod problem;
 mod provider;
 mod quantity;
@@ -34,11 +35,11 @@ pub use provider::{
 pub use quantity::{format_duration, parse_duration};
 pub use settings::{
     AuthConfig, CatalogueConfig, Config, DatabaseConfig, ExecutorConfig, FetchConfig, FrontConfig,
-    HealthConfig, IdentityConfig, LimitsConfig, LogConfig, ModerationConfig, RatesConfig,
-    ServerConfig, StorageConfig, TrendsConfig,
+    HealthConfig, IdentityConfig, LimitsConfig, LogConfig, ModerationConfig, PlansConfig,
+    RatesConfig, ServerConfig, StorageConfig, TrendsConfig,
 };
 
-use crate::domain::{MediaType, TableName};
+use crate::domain::{MediaType, Plans, TableName};
 use layer::Layers;
 use reader::Reader;
 
@@ -50,7 +51,7 @@ const DEFAULT_SYSTEM_USER: i64 = 1_000_000_000_000;
 pub struct Loaded {
     /// The values of all settings.
     pub config: Config,
-    /// The source of each value that is not the default, by `section.key` or `providers.NAME.key`.
+    /// The source of each value that is not the default, by `section.key`, `providers.NAME.key` or `plans.NAME.key`.
     pub sources: BTreeMap<String, Source>,
 }
 
@@ -79,6 +80,14 @@ impl Config {
         let given = self.identity.system_user_id;
         let given = given.and_then(|id| i64::try_from(id).ok());
         given.or(by_default).filter(|id| *id > 0)
+    }
+
+    /// What users may have at once and in a time.
+    pub fn plans(&self) -> Plans {
+        Plans {
+            by_name: self.named_plans.clone(),
+            default: self.plans.default.clone(),
+        }
     }
 
     /// Whether an unknown user is recorded at first use. PostgreSQL shares its users with other services, so there it

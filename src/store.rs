@@ -21,6 +21,7 @@ pub mod media;
 mod one_of;
 mod page;
 mod patience;
+pub mod plan;
 mod pool;
 mod postgres;
 mod private_file;

@@ -8,7 +8,7 @@ mod undelete;
 mod watch;
 mod webhook;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
@@ -37,6 +37,8 @@ pub(super) struct ChangedJobs {
     /// Requests whose status may no longer be the sum of their jobs.
     outdated: BTreeSet<i64>,
     charges: Charges,
+    /// Users whose jobs are limited of whom one has left the queue or its worker, and how many may run.
+    limited: BTreeMap<i64, i32>,
     wake_up: WakeUp,
 }
 
@@ -46,9 +48,27 @@ impl ChangedJobs {
         for job in jobs {
             self.events.push(store::job_event::event_of(job, cause)?);
             self.charges.note(job);
+            self.note_place(job);
         }
         self.touched(jobs);
         Ok(())
+    }
+
+    /// Takes note of a job of a user with a limit that makes room for others of his.
+    fn note_place(&mut self, job: &job::Model) {
+        let is_new = job.revision == 1;
+        if let Some(limit) = job.concurrency
+            && job.status != JobStatus::Processing
+            && !is_new
+        {
+            self.leave_place(job.user_id, limit);
+        }
+    }
+
+    /// There may be room for jobs of this user, so many of which run at once.
+    pub(super) fn leave_place(&mut self, user_id: i64, limit: i32) {
+        let most = self.limited.entry(user_id).or_default();
+        *most = limit.max(*most);
     }
 
     /// These jobs have changed without a transition. Their requests are locked.
@@ -89,10 +109,20 @@ impl ChangedJobs {
     }
 
     /// Writes what follows from the changes, and returns what to tell once they are committed.
-    async fn finish(self, tx: &Transaction, now: Now, billing: Billing) -> Result<WakeUp, Error> {
+    async fn finish(
+        mut self,
+        tx: &Transaction,
+        now: Now,
+        billing: Billing,
+    ) -> Result<WakeUp, Error> {
         store::job_event::insert(tx, self.events).await?;
         if !self.outdated.is_empty() {
             queue::refresh_requests(tx, self.outdated, now).await?;
+        }
+        for (user_id, limit) in self.limited {
+            queue::release_held(tx, user_id, limit).await?;
+            // Whoever claimed meanwhile has passed over this user's jobs.
+            self.wake_up.work = true;
         }
         self.charges.settle(tx, billing).await?;
         Ok(self.wake_up)
@@ -204,9 +234,11 @@ impl App {
     pub(super) async fn supersede(
         &self,
         tx: &Transaction,
+        request: &request::Model,
         jobs: &[job::Model],
         changed: &mut ChangedJobs,
     ) -> Result<Vec<job::Model>, Error> {
+        self.admit_again(tx, request, jobs.len()).await?;
         let attempts = self.settings.max_attempts;
         let now = queue::time(tx, self.clock.queue()).await?;
         for job in jobs {

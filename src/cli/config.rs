@@ -29,5 +29,7 @@ pub(super) fn print_reference() -> CommandResult {
             "\nKeys of `[providers.NAME]` with `kind = \"{kind}\"`:\n\n{keys}"
         ))?;
     }
+    let plan = Config::plan_reference();
+    output::print(&format!("\nKeys of `[plans.NAME]`:\n\n{plan}"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -25,6 +25,10 @@ pub(super) struct TokenArguments {
     #[arg(long, value_name = "NAME", default_value = "development", conflicts_with = "user", value_parser = name)]
     client: String,
 
+    /// Plan of the user
+    #[arg(long, value_name = "NAME", requires = "user", value_parser = name)]
+    plan: Option<String>,
+
     /// How long it holds, such as 15m or 8h
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = lifetime)]
     ttl: Duration,
@@ -49,6 +53,7 @@ pub(super) fn run(arguments: &TokenArguments, loaded: &Loaded) -> CommandResult 
         secret,
         issuer: auth.issuer.as_deref(),
         audience: &auth.audience,
+        plan: arguments.plan.as_deref(),
     };
     let user = arguments.user.map(|id| id.to_string());
     let (role, subject) = match arguments.scope {

@@ -43,6 +43,7 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
         }
     }
     report_strangers(config, reader);
+    report_plans(config, reader);
     let known = provider_names(config);
     let unknown = config.executor.providers.iter();
     let unknown = unknown.filter(|name| !known.contains(&name.as_str()));
@@ -140,6 +141,21 @@ fn report_certificates(config: &Config, reader: &mut Reader) {
 fn provider_names(config: &Config) -> Vec<&str> {
     let configured = config.providers.keys().map(String::as_str);
     [BUILTIN].into_iter().chain(configured).collect()
+}
+
+/// Who has no plan would have no limits where others have.
+fn report_plans(config: &Config, reader: &mut Reader) {
+    let (plans, default) = (&config.named_plans, config.plans.default.as_ref());
+    let is_one = default.is_some_and(|name| plans.contains_key(name));
+    let is_none = plans.is_empty() && default.is_none();
+    if !(is_one || is_none) {
+        let names: Vec<_> = plans.keys().map(|name| format!("{name:?}")).collect();
+        let expected = format!(
+            "who has no plan needs one of those that there are: {}",
+            names.join(", ")
+        );
+        reader.contradiction(&["plans.default"], &expected);
+    }
 }
 
 /// Who could call, or make tokens, that should not.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::entry::Entry;
 use super::environment::variable_of;
 use super::kind::quote;
+use super::plan;
 use super::problem::Source;
 use super::provider;
 use super::settings::ENTRIES;
@@ -35,6 +36,13 @@ impl Loaded {
                 .chain(others.map(|(entry, value)| (entry.key, value)))
             {
                 toml.push_str(&self.line(&format!("{table}.{key}"), key, value));
+            }
+        }
+        for (name, plan) in &self.config.named_plans {
+            let table = plan::path(name);
+            let _ = writeln!(toml, "\n[{table}]");
+            for (entry, value) in plan::written(plan) {
+                toml.push_str(&self.line(&format!("{table}.{}", entry.key), entry.key, value));
             }
         }
         toml
@@ -68,6 +76,11 @@ impl Config {
         kinds
             .map(|(kind, entries)| (*kind, rows("Key", entries)))
             .collect()
+    }
+
+    /// The keys of a plan's table as Markdown.
+    pub fn plan_reference() -> String {
+        rows("Key", plan::ENTRIES)
     }
 
     /// The keys of every provider's table as Markdown, whatever its kind.

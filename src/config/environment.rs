@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::layer::{Given, Layers};
+use super::plan;
 use super::problem::{Problem, Source};
 use super::provider;
 use super::settings::ENTRIES;
@@ -13,8 +14,11 @@ use crate::domain::spelling::nearest;
 /// orchestrators set for a service called atelier, such as `ATELIER_PORT`.
 const PREFIX: &str = "ATELIER__";
 
-/// Where the tables of providers are in the environment.
-const PROVIDERS: &str = "ATELIER__PROVIDERS__";
+/// Where tables of providers and plans are in the environment.
+const TABLES: [(&str, &str); 2] = [
+    (provider::SECTION, "ATELIER__PROVIDERS__"),
+    (plan::SECTION, "ATELIER__PLANS__"),
+];
 
 /// The name by which hosting platforms pass a database; `ATELIER__DATABASE__URL` wins over it.
 const DATABASE_URL: &str = "DATABASE_URL";
@@ -104,11 +108,11 @@ fn key_of_variable(name: &str) -> Option<String> {
     if name == DATABASE_URL {
         return Some("database.url".to_owned());
     }
-    if let Some((table, key)) = name
-        .strip_prefix(PROVIDERS)
-        .and_then(|rest| rest.split_once("__"))
-    {
-        return Some(format!("{}.{table}.{key}", provider::SECTION).to_lowercase());
+    for (section, prefix) in TABLES {
+        let rest = name.strip_prefix(prefix);
+        if let Some((table, key)) = rest.and_then(|rest| rest.split_once("__")) {
+            return Some(format!("{section}.{table}.{key}").to_lowercase());
+        }
     }
     let mut keys = ENTRIES.iter().map(|entry| entry.key);
     let key = keys.find(|key| variable_of(key) == name);

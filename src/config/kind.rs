@@ -141,6 +141,7 @@ macro_rules! integer {
 }
 
 integer! {
+    i32: "a whole number",
     u32: "a whole number from 0 to 4294967295",
     u64: "a whole number, not negative",
     usize: "a whole number, not negative",

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::kind::Literal;
+use super::plan;
 use super::problem::{Problem, Source};
 use super::provider;
 use super::settings::ENTRIES;
@@ -75,7 +76,7 @@ impl Given {
 #[derive(Default)]
 pub(super) struct Layers {
     pub given: Vec<Given>,
-    /// The tables of providers, by name: where each is begun.
+    /// The tables of providers and plans, each named with its section: where it is begun.
     pub tables: BTreeMap<String, Source>,
     pub problems: Vec<Problem>,
 }
@@ -132,6 +133,16 @@ impl Layers {
             match values.get_ref() {
                 DeValue::Table(values) if is_section(section.get_ref()) => {
                     for (key, value) in values {
+                        if let (plan::SECTION, DeValue::Table(table)) =
+                            (&**section.get_ref(), value.get_ref())
+                        {
+                            self.read_table(
+                                (plan::SECTION, key.get_ref()),
+                                table,
+                                (key.span().start, &source_at),
+                            );
+                            continue;
+                        }
                         self.add(Given {
                             key: format!("{}.{}", section.get_ref(), key.get_ref()),
                             source: source_at(key.span().start),
@@ -161,21 +172,34 @@ impl Layers {
 
     fn read_providers(&mut self, tables: &DeTable<'_>, source_at: &dyn Fn(usize) -> Source) {
         for (name, table) in tables {
-            let source = source_at(name.span().start);
+            let begin = name.span().start;
             let name = name.get_ref();
             let DeValue::Table(values) = table.get_ref() else {
+                let source = source_at(begin);
                 self.problems.push(provider::no_table(name, source));
                 continue;
             };
-            self.tables.entry(name.to_string()).or_insert(source);
-            for (key, value) in values {
-                self.given.push(Given {
-                    key: format!("{}.{name}.{}", provider::SECTION, key.get_ref()),
-                    source: source_at(key.span().start),
-                    written: Written::Toml(Literal::from(value.get_ref())),
-                });
-            }
+            self.read_table((provider::SECTION, name), values, (begin, source_at));
         }
+    }
+
+    /// Takes the keys of a table `[section.name]` that begins there.
+    fn read_table(
+        &mut self,
+        (section, name): (&str, &str),
+        values: &DeTable<'_>,
+        (begin, source_at): (usize, &dyn Fn(usize) -> Source),
+    ) {
+        let table = format!("{section}.{name}");
+        for (key, value) in values {
+            self.given.push(Given {
+                key: format!("{table}.{}", key.get_ref()),
+                source: source_at(key.span().start),
+                written: Written::Toml(Literal::from(value.get_ref())),
+            });
+        }
+        let source = || source_at(begin);
+        self.tables.entry(table).or_insert_with(source);
     }
 
     fn read_flag(&mut self, flag: &Flag) {
@@ -201,16 +225,19 @@ impl Layers {
     }
 
     pub(super) fn add(&mut self, given: Given) {
-        let table = given.key.strip_prefix(provider::SECTION);
-        let table = table.and_then(|rest| rest.strip_prefix('.'));
-        if let Some((name, _)) = table.and_then(|rest| rest.split_once('.')) {
-            let table = self.tables.entry(name.to_owned());
+        let (section, name) = given.key.split_once('.').unwrap_or_default();
+        if ENTRIES.iter().any(|entry| entry.key == given.key) {
+            self.given.push(given);
+        } else if let (provider::SECTION | plan::SECTION, Some((name, _))) =
+            (section, name.split_once('.'))
+        {
+            let table = self.tables.entry(format!("{section}.{name}"));
             table.or_insert_with(|| given.source.clone());
             self.given.push(given);
-        } else if let Some(name) = table {
+        } else if section == provider::SECTION {
             self.problems.push(provider::no_table(name, given.source));
-        } else if ENTRIES.iter().any(|entry| entry.key == given.key) {
-            self.given.push(given);
+        } else if section == plan::SECTION {
+            self.problems.push(plan::no_table(name, given.source));
         } else {
             self.problems.push(Problem::Unknown {
                 nearest: nearest(&given.key, ENTRIES.iter().map(|entry| entry.key)),

@@ -65,12 +65,12 @@ macro_rules! providers {
                 },)+];
 
                 /// `None` if something that must be there is not, which `reader` keeps.
-                fn read(reader: &mut Reader, name: &str) -> Option<Self> {
+                fn read(reader: &mut Reader, table: &str) -> Option<Self> {
                     let mut entries = Self::ENTRIES.iter();
                     $(let $key = providers!(
-                        @read reader, name, entries.next()?, kind!($ty $(, $kind)?) $($(, $low, $high)?)?
+                        @read reader, table, entries.next()?, kind!($ty $(, $kind)?) $($(, $low, $high)?)?
                     );)+
-                    let limits = ProviderLimits::read(reader, name);
+                    let limits = ProviderLimits::read(reader, table);
                     Some(Self { $($key: $key?,)+ limits: limits? })
                 }
 
@@ -91,9 +91,9 @@ macro_rules! providers {
         pub(super) const KINDS: &[(&str, &[Entry])] = &[$(($word, $Config::ENTRIES),)+];
 
         impl ProviderConfig {
-            fn read(kind: &str, reader: &mut Reader, name: &str) -> Option<Self> {
+            fn read(kind: &str, reader: &mut Reader, table: &str) -> Option<Self> {
                 match kind {
-                    $($word => $Config::read(reader, name).map(Self::$Variant),)+
+                    $($word => $Config::read(reader, table).map(Self::$Variant),)+
                     _ => None,
                 }
             }
@@ -119,11 +119,11 @@ macro_rules! providers {
             }
         }
     };
-    (@read $reader:ident, $name:ident, $entry:expr, $kind:ty) => {
-        $reader.read_of::<$kind>($name, $entry)
+    (@read $reader:ident, $table:ident, $entry:expr, $kind:ty) => {
+        $reader.read_of::<$kind>($table, $entry)
     };
-    (@read $reader:ident, $name:ident, $entry:expr, $kind:ty, $low:tt, $high:tt) => {
-        $reader.read_of_within::<$kind>($name, $entry)
+    (@read $reader:ident, $table:ident, $entry:expr, $kind:ty, $low:tt, $high:tt) => {
+        $reader.read_of_within::<$kind>($table, $entry)
     };
 }
 
@@ -333,10 +333,11 @@ pub(super) fn read(reader: &mut Reader) -> BTreeMap<String, ProviderConfig> {
         limits: ProviderLimits::default(),
     };
     let mut providers = BTreeMap::from([("voice".to_owned(), ProviderConfig::Voice(voice))]);
-    for name in reader.providers() {
+    for name in reader.tables_of(SECTION) {
         check_name(reader, &name);
-        let kind = reader.read_of::<KindName>(&name, &KIND);
-        let provider = kind.and_then(|kind| ProviderConfig::read(kind, reader, &name));
+        let table = table(&name);
+        let kind = reader.read_of::<KindName>(&table, &KIND);
+        let provider = kind.and_then(|kind| ProviderConfig::read(kind, reader, &table));
         if let Some(ProviderConfig::Task(task)) = &provider {
             for (key, expected) in task.missing() {
                 // A key that is wrong by itself is told by now.
@@ -347,12 +348,12 @@ pub(super) fn read(reader: &mut Reader) -> BTreeMap<String, ProviderConfig> {
                 {
                     continue;
                 }
-                reader.refuse(&name, path(&name, key), expected.to_owned());
+                reader.refuse(&table, path(&name, key), expected.to_owned());
             }
         }
         let known = KINDS.iter().find(|(word, _)| Some(*word) == kind);
         let known = known.map(|(_, entries)| [*entries, ProviderLimits::ENTRIES].concat());
-        reader.finish_table(&name, known.as_deref());
+        reader.finish_table(&table, known.as_deref());
         providers.extend(provider.map(|provider| (name, provider)));
     }
     check_languages(reader, &providers);
@@ -372,7 +373,7 @@ fn check_languages(reader: &mut Reader, providers: &BTreeMap<String, ProviderCon
             if !speaks {
                 let key = path(name, &format!("languages.{language}"));
                 let expected = "the name of a provider of the kind exec that makes audio";
-                reader.refuse(name, key, expected.to_owned());
+                reader.refuse(&table(name), key, expected.to_owned());
             }
         }
     }
@@ -422,6 +423,10 @@ pub(super) fn path(name: &str, key: &str) -> String {
     format!("{SECTION}.{name}.{key}")
 }
 
+fn table(name: &str) -> String {
+    format!("{SECTION}.{name}")
+}
+
 fn check_name(reader: &mut Reader, name: &str) {
     let valid = (1..=MAX_NAME_CHARS).contains(&name.len())
         && name.bytes().all(|byte| {
@@ -431,7 +436,7 @@ fn check_name(reader: &mut Reader, name: &str) {
         let expected = format!(
             "a name of 1 to {MAX_NAME_CHARS} characters of a-z, 0-9, \"_\" and \"-\", and not {BUILTIN}"
         );
-        reader.refuse(name, format!("{SECTION}.{name}"), expected);
+        reader.refuse(&table(name), table(name), expected);
     }
 }
 

@@ -6,7 +6,6 @@ use super::entry::Entry;
 use super::kind::{Kind, Literal};
 use super::layer::{Given, Layers, Written};
 use super::problem::{Problem, Problems, Source};
-use super::provider;
 use super::settings::ENTRIES;
 use super::{Config, Loaded};
 use crate::domain::spelling::nearest;
@@ -48,38 +47,39 @@ impl Reader {
         value.expect("a setting has a default or is optional")
     }
 
-    /// The names of all tables of providers.
-    pub(super) fn providers(&self) -> Vec<String> {
-        self.tables.keys().cloned().collect()
+    /// The names of all tables of a section.
+    pub(super) fn tables_of(&self, section: &str) -> Vec<String> {
+        let name = |path: &String| Some(path.strip_prefix(section)?.strip_prefix('.')?.to_owned());
+        self.tables.keys().filter_map(name).collect()
     }
 
-    /// The value of a key of a provider's table; `None` if it must be there and is not, which is a problem by then.
-    pub(super) fn read_of<K: Kind>(&mut self, name: &str, entry: &Entry) -> Option<K::Value> {
-        self.read_in_table::<K>(name, entry, |_, _| Ok(()))
+    /// The value of a key of a table, which is named with its section; `None` if it must be there and is not, which is a problem by then.
+    pub(super) fn read_of<K: Kind>(&mut self, table: &str, entry: &Entry) -> Option<K::Value> {
+        self.read_in_table::<K>(table, entry, |_, _| Ok(()))
     }
 
     /// Like [`Reader::read_of`], for a key declared with a range.
     pub(super) fn read_of_within<K: Kind<Value: PartialOrd>>(
         &mut self,
-        name: &str,
+        table: &str,
         entry: &Entry,
     ) -> Option<K::Value> {
-        self.read_in_table::<K>(name, entry, within::<K>)
+        self.read_in_table::<K>(table, entry, within::<K>)
     }
 
     fn read_in_table<K: Kind>(
         &mut self,
-        name: &str,
+        table: &str,
         entry: &Entry,
         check: impl Fn(&Entry, &K::Value) -> Result<(), String>,
     ) -> Option<K::Value> {
-        let key = provider::path(name, entry.key);
+        let key = format!("{table}.{}", entry.key);
         let value = self.read_checked::<K>(&key, entry, check);
         if value.is_none()
             && !self.wrong.contains(&key)
             && let Err(expected) = K::read(&Literal::Other("nothing"))
         {
-            self.refuse(name, key, expected);
+            self.refuse(table, key, expected);
         }
         value
     }
@@ -90,8 +90,8 @@ impl Reader {
     }
 
     /// Reports that a table, or what is missing in it, is not as it must be.
-    pub(super) fn refuse(&mut self, name: &str, key: String, expected: String) {
-        let source = self.tables.get(name).cloned();
+    pub(super) fn refuse(&mut self, table: &str, key: String, expected: String) {
+        let source = self.tables.get(table).cloned();
         self.problems.push(Problem::Value {
             key: key.into(),
             source: source.unwrap_or(Source::Default),
@@ -100,16 +100,16 @@ impl Reader {
         });
     }
 
-    /// Takes what is left of a provider's table; where it is known which keys there are, each other one is a problem.
-    pub(super) fn finish_table(&mut self, name: &str, known: Option<&[Entry]>) {
-        let prefix = provider::path(name, "");
+    /// Takes what is left of a table; where it is known which keys there are, each other one is a problem.
+    pub(super) fn finish_table(&mut self, table: &str, known: Option<&[Entry]>) {
+        let prefix = format!("{table}.");
         let rest = self.given.extract_if(.., |key, _| key.starts_with(&prefix));
         let rest: Vec<_> = rest.flat_map(|(_, given)| given).collect();
         let Some(known) = known else {
             return;
         };
         self.problems.extend(rest.into_iter().map(|given| {
-            let known = known.iter().map(|entry| provider::path(name, entry.key));
+            let known = known.iter().map(|entry| format!("{prefix}{}", entry.key));
             Problem::Unknown {
                 nearest: nearest(&given.key, known),
                 name: given.key,

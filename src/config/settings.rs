@@ -15,10 +15,11 @@ use super::identifier::{
     BucketName, LogFilter, SchemaName, StoragePrefix, TokenSecret, UsersTable, WorkerId,
 };
 use super::kind::{BillingKind, Kind, LogFormat, ModerationKind, StorageBackend, StorageRemoval};
+use super::plan;
 use super::provider::{self, ProviderConfig};
 use super::quantity::ByteSize;
 use super::reader::Reader;
-use crate::domain::{CertificateRule, HostRule, MediaType, TableName};
+use crate::domain::{CertificateRule, HostRule, MediaType, Plan, TableName};
 
 macro_rules! settings {
     ($(
@@ -44,6 +45,8 @@ macro_rules! settings {
             $($(#[doc = $section_doc])+ pub $section: $Section,)+
             /// What makes media, by name: with `voice`, unless a table of that name replaces it.
             pub providers: BTreeMap<String, ProviderConfig>,
+            /// What users may have at once and in a time, by the name of the plan.
+            pub named_plans: BTreeMap<String, Plan>,
             /// The `atelier` program, which watches over running commands. `None`: the program of this process. No setting:
             /// only a program that has a server within itself must say it.
             pub supervisor: Option<PathBuf>,
@@ -73,6 +76,7 @@ macro_rules! settings {
                         ),)+
                     },)+
                     providers: provider::read(reader),
+                    named_plans: plan::read(reader),
                     supervisor: None,
                 }
             }
@@ -146,6 +150,13 @@ settings! {
         /// Who keeps the credits that jobs take: `none` (jobs have a cost, and nobody is charged) or `ledger` (users have credits
         /// in the database, and a request that costs more than its user has is refused).
         kind: BillingKind = "none";
+    }
+
+    /// What users may have at once and in a time, see docs/plans.md. Each plan has a table of its own.
+    plans: PlansConfig {
+        /// The plan of users whose token names none, and of requests of services that name none; must be set where there are
+        /// plans.
+        default: Option<String>;
     }
 
     /// TLS on the clients' port, from version 1.2 on.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Language, Violations};
+use super::{Exceeded, Language, Violations};
 
 /// What a lookup may miss, and what a name may belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -274,6 +274,17 @@ pub enum Error {
         /// What jobs do not hold yet.
         available: i64,
     },
+    /// The caller comes again when it may, or asks for less.
+    #[error(
+        "the plan {:?} of user {} has {} {} at most", .0.plan, .0.user_id, .0.most, .0.quota.counted()
+    )]
+    QuotaExceeded(Exceeded),
+    /// The operator configures the plan, or who makes tokens names another.
+    #[error("there is no plan {0:?} here")]
+    PlanUnknown(
+        /// As the token or the request names it.
+        String,
+    ),
     /// The operator sets `billing.kind`.
     #[error("nobody keeps credits here: billing.kind is none")]
     BillingDisabled,
@@ -499,6 +510,10 @@ pub enum Reason {
     CreditsInsufficient,
     /// Nobody keeps credits here.
     BillingDisabled,
+    /// The user's plan leaves no room for the request, for now.
+    QuotaExceeded,
+    /// No plan is called as the user's token, or the request, calls it.
+    PlanUnknown,
 }
 
 impl Reason {

@@ -109,6 +109,14 @@ impl Reason {
                 "There are no credits here.",
                 "Dịch vụ này không sử dụng tín dụng.",
             ],
+            Self::QuotaExceeded => [
+                "You have reached a limit of your plan; try again later.",
+                "Bạn đã đạt giới hạn của gói; vui lòng thử lại sau.",
+            ],
+            Self::PlanUnknown => [
+                "Your plan is not known here.",
+                "Gói của bạn không được hỗ trợ ở đây.",
+            ],
             Self::Internal => [
                 "Something went wrong on our side.",
                 "Đã xảy ra lỗi phía hệ thống.",

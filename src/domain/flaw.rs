@@ -37,6 +37,8 @@ pub enum Flaw {
     NotPermitted,
     /// Nothing of it can be shown, so that nothing would be made of it.
     NothingToShow,
+    /// The user's plan allows less.
+    PlanLimit,
     /// Of a warning: the provider does not read it.
     Ignored,
     /// Of a warning: characters that cannot be shown are left out.
@@ -155,6 +157,20 @@ impl Flaw {
                 "None of these characters can be shown; write it in words.",
                 "Không ký tự nào hiển thị được; hãy viết bằng chữ.",
             ]],
+            Self::PlanLimit => &[
+                [
+                    "Your plan allows {max} at most, not {found}.",
+                    "Gói của bạn cho phép tối đa {max}, không phải {found}.",
+                ],
+                [
+                    "Your plan does not allow this: {found}.",
+                    "Gói của bạn không cho phép mục này: {found}.",
+                ],
+                [
+                    "Your plan does not allow this.",
+                    "Gói của bạn không cho phép mục này.",
+                ],
+            ],
             Self::Ignored => &[[
                 "This has no effect here.",
                 "Mục này không có tác dụng ở đây.",

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     Caller, Checks, Error, FeatureProperties, Flaw, GenerationInput, JobInput, JsonMap, MediaType,
-    Origin, TemplateData, Trace, input::RANDOM_SEED, output::OutputForm, sha256_hex,
+    Origin, Plan, TemplateData, Trace, input::RANDOM_SEED, output::OutputForm, sha256_hex,
 };
 
 mod status;
@@ -75,6 +75,10 @@ pub struct RequestDraft {
     /// Set where a template is only tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preview: Option<Preview>,
+    /// The plan whose limits hold, by its name; `None`: that of who has none. A user may have another by the time he repeats a
+    /// call.
+    #[serde(skip)]
+    pub plan: Option<String>,
     /// What the call is known by; two calls with one key have different ones.
     #[serde(skip)]
     pub trace: Trace,
@@ -85,6 +89,15 @@ impl RequestDraft {
     pub fn tells_feature(&self) -> bool {
         let tells_template = !self.template.is_empty() || self.template_id.is_some_and(|id| id > 0);
         self.feature_id > 0 || self.feature_id == 0 && (!self.feature.is_empty() || tells_template)
+    }
+
+    /// The field that tells its feature.
+    pub fn feature_field(&self) -> &'static str {
+        match (self.feature.as_str(), self.template.as_str()) {
+            ("", "") => "feature_id",
+            ("", _) => "template",
+            _ => "feature",
+        }
     }
 
     /// The field that tells its template.
@@ -151,6 +164,8 @@ pub struct Offer<'a> {
     pub properties: &'a FeatureProperties,
     /// `None` where the request has none.
     pub template: Option<&'a TemplateData>,
+    /// What the user may have; `None` where nothing limits that.
+    pub plan: Option<&'a Plan>,
     /// Where the two come from.
     pub origin: &'a Origin,
 }
@@ -198,12 +213,21 @@ pub fn resolve(
         None => draft.input.clone(),
     };
     let variations = check_variations(&input, offer.properties, limits, &mut checks);
-    let form = input.output.resolve(
-        "input.output",
-        offer.properties,
-        offer.category,
-        &mut checks,
-    );
+    let narrowed = offer.plan;
+    let narrowed = narrowed.and_then(|plan| plan.narrow(&input.output, offer.properties));
+    let properties = narrowed.as_ref().unwrap_or(offer.properties);
+    let form = input
+        .output
+        .resolve("input.output", properties, offer.category, &mut checks);
+    if let Some(plan) = offer.plan {
+        plan.check_feature(draft, &offer.origin.feature.name, &mut checks);
+        plan.check_variations(variations, &mut checks);
+        plan.check_output(
+            (form.width, form.height),
+            form.duration_seconds,
+            &mut checks,
+        );
+    }
     let (variations, form) = match draft.preview {
         Some(_) => (1, form.of_preview(offer.properties, offer.category)),
         None => (variations, form),

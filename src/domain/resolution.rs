@@ -34,6 +34,14 @@ impl Resolution {
         width.max(height) <= self.long && pixels <= u64::from(self.long) * u64::from(self.short)
     }
 
+    /// The largest that neither of the two has less than.
+    pub(super) fn within(self, other: Self) -> Self {
+        Self {
+            long: self.long.min(other.long),
+            short: self.short.min(other.short),
+        }
+    }
+
     /// Length of the shorter side in pixels.
     pub fn short_side(self) -> u32 {
         self.short

@@ -85,6 +85,10 @@ pub struct Model {
     /// Credits that it takes, as its feature said when it was made; a retry takes as many again. `None` for a job of a time
     /// before this was kept.
     pub cost: Option<i64>,
+    /// It begins only while fewer jobs of its user run that have such a limit; a retry has the same. `None`: whatever runs.
+    pub concurrency: Option<i32>,
+    /// Whether it is out of the queue until another job of its user ends: as many run as may.
+    pub held: bool,
 }
 
 /// None is declared: a query says what it joins on.
@@ -98,6 +102,11 @@ impl Model {
     pub fn provider(&self) -> Option<&str> {
         let column = self.provider.as_deref();
         column.or_else(|| self.input_json.get("provider")?.as_str())
+    }
+
+    /// Whether a worker has it.
+    pub fn is_running(&self) -> bool {
+        self.status == JobStatus::Processing
     }
 
     /// All providers that may make it: its own, and those of its input that come after it.

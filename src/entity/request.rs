@@ -52,6 +52,8 @@ pub struct Model {
     pub is_preview: bool,
     /// Whether its user is not told what the template says.
     pub hides_prompt: bool,
+    /// The plan that it was made under; `None` where there was none.
+    pub plan: Option<String>,
 }
 
 /// None is declared: a query says what it joins on.

@@ -24,7 +24,7 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(30);
 const UNCLAIMED_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Executor {
-    /// Rescues jobs of lost workers, hides old previews, forgets answers, ends credits, fails those that no worker can run, removes orphaned objects, tells of a storage that
+    /// Rescues jobs of lost workers, hides old previews, forgets answers, ends credits, lets go what is held for nothing, fails those that no worker can run, removes orphaned objects, tells of a storage that
     /// is away and folds trends, until the stop. Any number of replicas may do so.
     pub(super) async fn upkeep_loop(&self) {
         tokio::select! {
@@ -44,6 +44,7 @@ impl Executor {
         let mut forgetting = Trouble::new("cannot forget answers of services");
         let mut expiring = Trouble::new("cannot end credits");
         let mut forgetting_calls = Trouble::new("cannot forget calls");
+        let mut releasing = Trouble::new("cannot let go jobs that are held");
         loop {
             tokio::time::sleep(self.settings.upkeep_interval).await;
             sweeping.pass(self.sweep_spool().await);
@@ -51,6 +52,7 @@ impl Executor {
             forgetting.pass(store::job_answer::forget(self.app.store.writer()).await);
             expiring.pass(self.app.expire_credits().await);
             forgetting_calls.pass(self.app.forget_calls().await);
+            releasing.pass(self.app.release_stranded_jobs().await);
             match trouble.pass(self.app.rescue_jobs().await) {
                 None | Some(0) => {}
                 Some(jobs) => tracing::warn!(jobs, "rescued jobs of lost workers"),

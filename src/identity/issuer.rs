@@ -17,6 +17,8 @@ pub struct Issuer<'a> {
     pub issuer: Option<&'a str>,
     /// For which server.
     pub audience: &'a str,
+    /// The plan of the users.
+    pub plan: Option<&'a str>,
 }
 
 impl Issuer<'_> {
@@ -42,6 +44,9 @@ impl Issuer<'_> {
         });
         if let Some(issuer) = self.issuer {
             claims["iss"] = issuer.into();
+        }
+        if let Some(plan) = self.plan {
+            claims["plan"] = plan.into();
         }
         let key = EncodingKey::from_secret(self.secret.expose_secret().as_bytes())?;
         encode(&Header::new(Algorithm::HS256), &claims, &key)

@@ -104,6 +104,20 @@ impl Principal {
         }
     }
 
+    /// The plan by whose limits a request goes that names this one, if it names any: of a user that of his token, which he need
+    /// not name. Notes another.
+    pub fn plan_of(&self, field: &str, named: &str, checks: &mut Checks) -> Option<String> {
+        let named = Some(named).filter(|named| !named.is_empty());
+        if !matches!(self.role, Role::User(_)) {
+            return named.map(str::to_owned);
+        }
+        let is_own = named.is_none() || named == self.plan.as_deref();
+        checks.require(is_own, field, || {
+            Flaw::NotPermitted.says("must be left out: a user has the plan of his token")
+        });
+        self.plan.clone()
+    }
+
     /// Notes a project that a user names and that is not among his own.
     pub fn check_project(&self, field: &str, named: Option<i64>, checks: &mut Checks) {
         let Some(named) = named.filter(|_| matches!(self.role, Role::User(_))) else {
@@ -163,6 +177,24 @@ mod tests {
             let actor = shown(proof).actor();
             let told = (actor.name.as_str(), actor.credential.as_deref());
             assert_eq!(told, ("admin:ops", Some(credential)));
+        }
+    }
+
+    #[test]
+    fn a_user_has_the_plan_of_his_token_and_others_name_one() {
+        let plan = |role, named| {
+            let (mut checks, who) = (Checks::default(), of(role));
+            let free = Some("free".to_owned());
+            let plan = Principal { plan: free, ..who }.plan_of("plan", named, &mut checks);
+            (plan, checks.is_empty())
+        };
+        let free = Some("free".to_owned());
+        assert_eq!(plan(Role::User(7), ""), (free.clone(), true));
+        assert_eq!(plan(Role::User(7), "free"), (free.clone(), true));
+        assert_eq!(plan(Role::User(7), "pro"), (free, false));
+        for role in [Role::Anyone, Role::Service, Role::Admin] {
+            assert_eq!(plan(role, ""), (None, true));
+            assert_eq!(plan(role, "pro"), (Some("pro".to_owned()), true));
         }
     }
 

@@ -75,7 +75,8 @@ fn access(rpc: Rpc) -> (Access, Class) {
         | Rpc::DownloadMedia
         | Rpc::GetBalance
         | Rpc::ListTransactions
-        | Rpc::EstimateCost => (Access::Users, Class::Read),
+        | Rpc::EstimateCost
+        | Rpc::GetLimits => (Access::Users, Class::Read),
         Rpc::CreateRequest
         | Rpc::UpdateRequest
         | Rpc::UpdateRequests

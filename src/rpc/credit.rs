@@ -14,11 +14,11 @@ use super::{
     authentication::principal,
     page::{bounded_page, page_request},
     proto::{self, credit_service_server::CreditService},
-    request::{check_message, draft},
+    request::{MAX_PLAN_CHARS, check_message, draft, take_plan},
     view::view_from,
 };
 
-use message::{balance_message, filter_from, grant_draft, grant_message, message};
+use message::{balance_message, filter_from, grant_draft, grant_message, limits_message, message};
 
 pub(super) struct Credits {
     pub(super) app: App,
@@ -88,13 +88,32 @@ impl CreditService for Credits {
         let caller = principal.caller();
         // It shows nothing that it could bear on, and is checked as that of the call would be.
         view_from(asked.view, caller, &mut checks);
+        take_plan(&principal, &mut asked, &mut checks);
         let draft = draft(asked);
         let estimate = self.app.estimate_cost(caller, &draft, &checks).await?;
+        let exceeded = estimate.exceeded.map(|it| it.quota.as_str());
         Ok(Response::new(proto::EstimateCostResponse {
             cost: estimate.cost,
             cost_per_job: estimate.cost_per_job,
             balance_after: estimate.balance_after,
+            exceeded_limit: exceeded.unwrap_or_default().to_owned(),
         }))
+    }
+
+    async fn get_limits(
+        &self,
+        request: Request<proto::GetLimitsRequest>,
+    ) -> Result<Response<proto::GetLimitsResponse>, Status> {
+        let principal = principal(&request)?;
+        let asked = request.into_inner();
+        let user_id = principal.acts_for(asked.user_id)?;
+        let mut checks = Checks::default();
+        checks.id("user_id", user_id);
+        checks.line("plan", &asked.plan, MAX_PLAN_CHARS);
+        let plan = principal.plan_of("plan", &asked.plan, &mut checks);
+        checks.finish(())?;
+        let limits = self.app.limits(user_id, plan.as_deref()).await?;
+        Ok(Response::new(limits_message(limits)))
     }
 }
 

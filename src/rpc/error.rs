@@ -32,6 +32,10 @@ impl From<Error> for Status {
             // Without a time to call again: none makes it enough.
             details.add_quota_failure_violation(format!("user:{user_id}"), error.to_string());
         }
+        if let Error::QuotaExceeded(exceeded) = &error {
+            let subject = format!("user:{}", exceeded.user_id);
+            details.add_quota_failure_violation(subject, error.to_string());
+        }
         let (Error::Validation(violations) | Error::ContentRejected(violations)) = &error else {
             return Self::with_error_details(code, error.to_string(), details);
         };
@@ -47,6 +51,7 @@ pub(super) fn retry_delay(error: &Error, code: Code) -> Option<Duration> {
     match error {
         Error::WatchesTaken { .. } => Some(WATCH_RETRY_DELAY),
         Error::RateLimited { wait, .. } => Some(*wait),
+        Error::QuotaExceeded(exceeded) => exceeded.wait,
         _ => (code == Code::Unavailable).then_some(RETRY_DELAY),
     }
 }
@@ -178,6 +183,8 @@ fn classify(error: &Error) -> (Code, Reason) {
         Error::CredentialsExpired => (Code::Unauthenticated, Reason::CredentialsExpired),
         Error::CredentialsUnverifiable(_) => (Code::Unavailable, Reason::CredentialsUnverifiable),
         Error::CreditsInsufficient { .. } => (Code::ResourceExhausted, Reason::CreditsInsufficient),
+        Error::QuotaExceeded(_) => (Code::ResourceExhausted, Reason::QuotaExceeded),
+        Error::PlanUnknown(_) => (Code::FailedPrecondition, Reason::PlanUnknown),
         Error::BillingDisabled => (Code::FailedPrecondition, Reason::BillingDisabled),
         Error::PermissionDenied(_) => (Code::PermissionDenied, Reason::PermissionDenied),
         Error::Internal(_) => (Code::Internal, Reason::Internal),
@@ -298,6 +305,13 @@ fn metadata(error: &Error) -> HashMap<String, String> {
             ("class", (*class).to_owned()),
             ("per_minute", per_minute.to_string()),
         ],
+        Error::QuotaExceeded(exceeded) => vec![
+            ("user_id", exceeded.user_id.to_string()),
+            ("plan", exceeded.plan.clone()),
+            ("limit", exceeded.quota.as_str().to_owned()),
+            ("value", exceeded.most.to_string()),
+        ],
+        Error::PlanUnknown(plan) => vec![("plan", plan.clone())],
         Error::HostNotAllowed { host } => vec![("host", host.clone())],
         Error::OriginNotAllowed { origin } => vec![("origin", origin.clone())],
         Error::InvalidPageToken

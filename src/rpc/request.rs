@@ -32,7 +32,9 @@ use message::{filter_from, listed, news_message, status_counts, validated, warni
 use update::change_from;
 
 pub(super) use include::messages;
-pub(super) use message::{check_message, draft, input_from, input_message, message};
+pub(super) use message::{
+    MAX_PLAN_CHARS, check_message, draft, input_from, input_message, message, take_plan,
+};
 
 /// Most requests that one stream watches.
 const MAX_WATCHED: usize = 100;
@@ -58,6 +60,7 @@ impl RequestService for Requests {
         call::note(Resource::Template, request.template_id());
         let mut checks = check_message(&request, Checks::default());
         principal.check_project("project_id", request.project_id, &mut checks);
+        take_plan(&principal, &mut request, &mut checks);
         let view = view_from(request.view, caller, &mut checks);
         let validate_only = request.validate_only;
         let mut draft = draft(request);

@@ -102,6 +102,7 @@ pub(super) async fn build_app(
                 BillingKind::None => Billing::Off,
                 BillingKind::Ledger => Billing::Ledger,
             },
+            plans: config.plans(),
             provision_users: config.provisions_users(),
             system_user: config.system_user(),
             users: config.users_table(),

@@ -75,6 +75,8 @@ pub struct NewJobs {
     pub cost: i64,
     /// Within the bounds of what the caller may give.
     pub priority: i32,
+    /// How many of their user's may run at once; `None`: any number.
+    pub concurrency: Option<i32>,
     /// Attempts after which an error that may pass is final.
     pub max_attempts: i32,
     /// When they are made.
@@ -125,6 +127,7 @@ fn new_job(
         x_request_id: Set(new.trace.x_request_id.clone()),
         traceparent: Set(new.trace.traceparent.clone()),
         cost: Set(Some(new.cost)),
+        concurrency: Set(new.concurrency),
         ..waiting(new.max_attempts, new.now)
     }
 }
@@ -199,6 +202,7 @@ fn successor(job: &Model, max_attempts: i32, now: DateTime<Utc>) -> ActiveModel 
         x_request_id: Set(job.x_request_id.clone()),
         traceparent: Set(job.traceparent.clone()),
         cost: Set(job.cost),
+        concurrency: Set(job.concurrency),
         ..waiting(max_attempts, now)
     }
 }

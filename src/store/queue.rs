@@ -5,6 +5,7 @@
 
 mod attempt;
 mod capability;
+mod concurrency;
 pub(super) mod dialect;
 mod request_status;
 
@@ -29,8 +30,12 @@ pub use attempt::{
     note_task, retry,
 };
 pub use capability::{AWAY, Announced, announce, announced, fail_unclaimed, unclaimed};
+pub use concurrency::{release_held, stranded};
 use dialect::{Dialect, condition, condition_of};
 pub use request_status::refresh_requests;
+
+/// How often a claim looks again because what it found is held now.
+const ROUNDS: u32 = 8;
 
 /// The clock of the queue: the database's unless a test gives a time.
 pub type Now = Option<DateTime<Utc>>;
@@ -71,10 +76,20 @@ pub struct Claimant<'a> {
     pub lease: Duration,
 }
 
+/// What a claim has taken.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    /// Highest priority first, the oldest first among equals.
+    pub jobs: Vec<Model>,
+    /// Whether others may find something now that they did not before.
+    pub more: bool,
+}
+
 /// Takes up to `slots` due jobs, highest priority first and oldest first among equals, for a worker that can run them.
 /// Their requests are processing from then on.
 ///
-/// It waits for no lock: a job is passed over while somebody has it or its request locked, however long that takes.
+/// It waits for no lock: a job is passed over while somebody has it or its request locked, however long that takes, and one with
+/// a limit while somebody claims or ends others of its user.
 pub async fn claim(
     tx: &Transaction,
     claimant: Claimant<'_>,
@@ -82,27 +97,102 @@ pub async fn claim(
     what: Claim,
     capabilities: &[Capability],
     now: Now,
-) -> Result<Vec<Model>, Error> {
-    if capabilities.is_empty() {
-        return Ok(Vec::new());
+) -> Result<Claimed, Error> {
+    let mut claimed = Claimed::default();
+    for _ in 0..ROUNDS {
+        let taken = u32::try_from(claimed.jobs.len()).unwrap_or(slots);
+        let free = slots.saturating_sub(taken);
+        if capabilities.is_empty() || free == 0 {
+            break;
+        }
+        let jobs = claim_due(tx, claimant, free, what, capabilities, now).await?;
+        let (jobs, limited): (Vec<_>, Vec<_>) = jobs.into_iter().partition(Model::is_running);
+        claimed.jobs.extend(jobs);
+        if limited.is_empty() || !claimed.take_limited(tx, claimant, limited, now).await? {
+            break;
+        }
     }
+    claimed
+        .jobs
+        .sort_by_key(|job| (Reverse(job.priority), job.id));
+    Ok(claimed)
+}
+
+impl Claimed {
+    /// Takes those that may begin of locked jobs with a limit, and holds the others. Whether the queue is another one now.
+    async fn take_limited(
+        &mut self,
+        tx: &Transaction,
+        claimant: Claimant<'_>,
+        mut due: Vec<Model>,
+        now: Now,
+    ) -> Result<bool, Error> {
+        due.sort_by_key(|job| (Reverse(job.priority), job.id));
+        let chosen = concurrency::choose(tx, &due).await?;
+        if !chosen.ids.is_empty() {
+            // Who passed over these users meanwhile comes again.
+            self.more = true;
+            let sql = Dialect::of(tx);
+            let next = format!(
+                "SELECT id, request_id, CAST(NULL AS INTEGER) AS concurrency FROM generation_jobs WHERE id {}",
+                sql.one_of("$5")
+            );
+            let values = vec![sql.list(chosen.ids)];
+            self.jobs
+                .extend(begin(tx, claimant, &next, values, now).await?);
+        }
+        let mut held = 0;
+        for (user_id, running) in chosen.full {
+            held += concurrency::hold(tx, user_id, running, now).await?;
+        }
+        self.more |= held > 0;
+        Ok(held > 0)
+    }
+}
+
+/// Takes due jobs without a limit; those that have one come back locked, and as they were.
+async fn claim_due(
+    tx: &Transaction,
+    claimant: Claimant<'_>,
+    slots: u32,
+    what: Claim,
+    capabilities: &[Capability],
+    now: Now,
+) -> Result<Vec<Model>, Error> {
+    let next = next(Dialect::of(tx), what, capabilities, "$1", "$5");
+    let mut values: Vec<Value> = vec![i64::from(slots).into()];
+    let providers = capabilities.iter().map(|capability| &capability.provider);
+    values.extend(providers.map(|provider| Value::from(provider.as_str())));
+    begin(tx, claimant, &next, values, now).await
+}
+
+/// Begins an attempt at those of the `next` jobs that have no limit, and returns them with those that have one. The query's
+/// own values are the parameters from $5 on.
+async fn begin(
+    tx: &Transaction,
+    claimant: Claimant<'_>,
+    next: &str,
+    own: Vec<Value>,
+    now: Now,
+) -> Result<Vec<Model>, Error> {
     let sql = Dialect::of(tx);
-    let next = format!(
-        "WITH next AS MATERIALIZED ({})",
-        next(sql, what, capabilities, "$1", "$5")
-    );
+    let next = format!("WITH next AS MATERIALIZED ({next})");
     let begin_requests = format!(
         "UPDATE generation_requests SET status = 'processing', updated_at = {now}, version = version + 1
-         WHERE id IN (SELECT request_id FROM next) AND status <> 'processing'",
+         WHERE id IN (SELECT request_id FROM next WHERE concurrency IS NULL) AND status <> 'processing'",
         now = sql.now("$1"),
     );
     let claim = format!(
         "UPDATE generation_jobs SET {assignments},
              worker_id = $2, lease_token = $3, lease_expires_at = {lease_end},
              error_code = NULL, error_message = NULL, error_detail = NULL
-         WHERE id IN (SELECT id FROM next) RETURNING {columns}",
+         WHERE id IN (SELECT id FROM next WHERE concurrency IS NULL) RETURNING {columns}",
         assignments = sql.assignments(Transition::Claim, "$1"),
         lease_end = sql.after("$1", "$4"),
+        columns = sql.columns(),
+    );
+    let limited = format!(
+        "SELECT {columns} FROM generation_jobs WHERE id IN (SELECT id FROM next WHERE concurrency IS NOT NULL)",
         columns = sql.columns(),
     );
     let mut values: Vec<Value> = vec![
@@ -110,14 +200,10 @@ pub async fn claim(
         claimant.worker_id.into(),
         claimant.lease_token.into(),
         claimant.lease.as_secs_f64().into(),
-        i64::from(slots).into(),
     ];
-    let providers = capabilities.iter().map(|capability| &capability.provider);
-    values.extend(providers.map(|provider| Value::from(provider.as_str())));
-    let statement = sql.both(&next, &begin_requests, &claim);
-    let mut jobs = sql.rows(tx, statement, values).await?;
-    jobs.sort_by_key(|job| (Reverse(job.priority), job.id));
-    Ok(jobs)
+    values.extend(own);
+    let statement = sql.all(&next, &limited, &begin_requests, &claim);
+    sql.rows(tx, statement, values).await
 }
 
 /// Finds as many due jobs as parameter `slots` says that have one of these capabilities, the providers of which are the
@@ -131,7 +217,7 @@ fn next(
     slots: &str,
 ) -> String {
     let due = format!(
-        "{condition} AND job.run_after <= {now}{may_fall_back}",
+        "{condition} AND job.held = FALSE AND job.run_after <= {now}{may_fall_back}",
         condition = condition_of("job", Transition::Claim),
         now = sql.now(given),
         may_fall_back = match what {
@@ -145,7 +231,7 @@ fn next(
     let of_capability = |(parameter, capability): (usize, &Capability)| {
         format!(
             "SELECT * FROM (
-                 SELECT job.id, job.request_id, job.priority FROM generation_jobs AS job
+                 SELECT job.id, job.request_id, job.concurrency, job.priority FROM generation_jobs AS job
                  WHERE {due} AND {provider} = ${parameter} AND job.category = '{category}'
                  ORDER BY job.priority DESC, job.id LIMIT {most}
              ) AS queue",
@@ -156,7 +242,7 @@ fn next(
     };
     let queues = (6..).zip(capabilities).map(of_capability);
     let queue = format!(
-        "SELECT id, request_id FROM ({queues}) AS queue ORDER BY priority DESC, id",
+        "SELECT id, request_id, concurrency FROM ({queues}) AS queue ORDER BY priority DESC, id",
         queues = queues.collect::<Vec<_>>().join(" UNION ALL "),
     );
     sql.first_unlocked(&queue, &due, slots)

@@ -145,7 +145,7 @@ pub async fn insert(
     id: Option<i64>,
     draft: &RequestDraft,
     resolved: &Resolved,
-    system_prompt: Option<String>,
+    (system_prompt, plan): (Option<String>, Option<String>),
     now: DateTime<Utc>,
 ) -> Result<Model, Error> {
     let (backend, user_id) = (tx.get_database_backend(), draft.user_id);
@@ -174,6 +174,7 @@ pub async fn insert(
         version: Set(1),
         is_preview: Set(draft.preview.is_some()),
         hides_prompt: Set(resolved.jobs.iter().any(|job| job.hide_prompt)),
+        plan: Set(plan),
     };
     let inserted = request.insert(tx).await;
     inserted.map_err(|error| match error.sql_err() {

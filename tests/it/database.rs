@@ -4,6 +4,7 @@ mod clock;
 mod connections;
 mod faults;
 mod page_indexes;
+mod plans;
 mod pooler;
 pub(crate) mod schema;
 mod sqlite_file;

@@ -1,5 +1,6 @@
 //! Jobs, from the queue to their end.
 
+mod concurrency;
 mod crash;
 mod exec;
 mod execution;

@@ -11,6 +11,7 @@ mod intake;
 mod listing;
 mod moderation;
 mod pictures;
+mod plans;
 mod validation;
 mod warnings;
 pub(crate) mod watch;

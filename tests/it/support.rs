@@ -13,6 +13,7 @@ pub(crate) mod identity;
 pub(crate) mod ledger;
 pub(crate) mod link_host;
 pub(crate) mod node;
+pub(crate) mod plans;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod provider;

@@ -135,6 +135,7 @@ fn draft(
         idempotency_key: String::new(),
         client: None,
         preview: Some(Preview::default()),
+        plan: None,
         trace: Trace::default(),
     })
 }

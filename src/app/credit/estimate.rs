@@ -2,11 +2,11 @@
 
 use crate::{
     app::App,
-    domain::{Billing, Caller, Checks, Error, RequestDraft},
+    domain::{Billing, Caller, Checks, Error, Exceeded, RequestDraft},
 };
 
 /// What a request would cost now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Estimate {
     /// Credits for all variations.
     pub cost: i64,
@@ -14,6 +14,8 @@ pub struct Estimate {
     pub cost_per_job: i64,
     /// What its user would have left, below zero if it is not enough; `None` where nobody keeps credits.
     pub balance_after: Option<i64>,
+    /// What its user's plan leaves no room in for it now.
+    pub exceeded: Option<Exceeded>,
 }
 
 impl App {
@@ -29,6 +31,7 @@ impl App {
             cost: resolved.cost(),
             cost_per_job: resolved.cost_per_job,
             balance_after: self.balance_after(draft.user_id, resolved.cost()).await?,
+            exceeded: self.exceeded_by(draft, &resolved).await?,
         })
     }
 

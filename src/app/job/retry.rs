@@ -27,7 +27,7 @@ impl App {
                 let status = job.status.as_str();
                 return Err(Error::JobNotRetryable { id, status });
             }
-            let successor = self.supersede(tx, &[job], changed).await?.pop();
+            let successor = self.supersede(tx, &request, &[job], changed).await?.pop();
             let now = self.clock.now();
             changed.change_request(tx, request, None, now).await?;
             successor.ok_or_else(|| Error::internal("a retried job has no successor"))

@@ -45,7 +45,8 @@ impl App {
                 lease_token: &token,
                 lease,
             };
-            let jobs = queue::claim(tx, claimant, slots, what, capabilities, now).await?;
+            let claimed = queue::claim(tx, claimant, slots, what, capabilities, now).await?;
+            let jobs = claimed.jobs;
             // What was created since then is not begun here any more.
             if self.draining.is_cancelled() {
                 return Err(Error::ShuttingDown);
@@ -54,7 +55,7 @@ impl App {
             // The claim itself has made them processing.
             changed.requests_are_settled(&jobs);
             // Others that were woken by the same news may have passed over what was locked here.
-            if jobs.len() >= usize::try_from(slots).unwrap_or(usize::MAX) {
+            if claimed.more || jobs.len() >= usize::try_from(slots).unwrap_or(usize::MAX) {
                 changed.leave_work();
             }
             Ok(jobs)

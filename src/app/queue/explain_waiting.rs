@@ -51,6 +51,12 @@ impl WaitingReasons {
         let Some(provider) = job.provider().filter(|_| waits(job)) else {
             return String::new();
         };
+        if job.held {
+            let most = job.concurrency.unwrap_or_default();
+            return format!(
+                "It begins when another of its user has ended: the plan lets {most} run at once."
+            );
+        }
         if let Some(why) = self.providers.closed(provider) {
             return format!("The generator {provider:?} {why}.");
         }

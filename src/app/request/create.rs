@@ -4,7 +4,7 @@
 use crate::{
     app::{App, feature::properties_of, template::data_of},
     domain::{
-        Caller, Checks, Error, Flaw, JobCounts, Offer, Origin, RequestDraft, Resolved,
+        Caller, Checks, Error, Flaw, JobCounts, Offer, Origin, Plan, RequestDraft, Resolved,
         TemplateData, Variable, Versioned, media_id, refuse_without_feature, resolve,
     },
     entity::{feature, idempotency_key, job, request, template},
@@ -73,6 +73,10 @@ impl App {
         if let (Some(template), None) = (inactive, &draft.preview) {
             return Err(Error::TemplateInactive(template.id));
         }
+        let plan = match self.plan_of(draft) {
+            Err(_) if !checks.is_empty() => None,
+            found => found?,
+        };
         let properties = properties_of(feature)?;
         let unsaved = draft.preview.as_ref().and_then(|it| it.data.as_ref());
         // What is not saved is no version of the template.
@@ -91,6 +95,7 @@ impl App {
             system_prompt: feature.system_prompt.as_deref(),
             properties: &properties,
             template: template.as_ref(),
+            plan,
             origin: &origin,
         };
         let mut checks = checks.clone();
@@ -168,10 +173,11 @@ impl App {
         uploads: &[Upload],
         checks: &Checks,
     ) -> Result<Accepted, Error> {
-        self.resolve_now(draft, checks).await?;
+        let (_, resolved) = self.resolve_now(draft, checks).await?;
         if let Some(accepted) = self.replay(draft).await? {
             return Ok(accepted);
         }
+        self.check_quotas(draft, &resolved).await?;
         let reserve = async |tx: &Transaction| store::request::reserve_id(tx).await;
         let id = self.store.write(reserve).await?;
         for upload in uploads {
@@ -214,6 +220,10 @@ impl App {
             if !offered.user_known {
                 return Err(Error::UserUnknown(draft.user_id));
             }
+            let now = self.clock.queue().unwrap_or(offered.now);
+            let plan = self.plan_of(asked)?;
+            self.admit(tx, (plan, asked.user_id), resolved.jobs.len(), now)
+                .await?;
             let feature = offered.feature;
             let new_jobs = store::job::NewJobs {
                 category: feature.category,
@@ -222,14 +232,17 @@ impl App {
                     Some(_) => 0,
                     None => resolved.cost_per_job,
                 },
-                priority: draft.priority,
+                priority: match (draft.priority, plan) {
+                    (0, Some(plan)) => plan.priority,
+                    (priority, _) => priority,
+                },
+                concurrency: plan.and_then(Plan::concurrency),
                 max_attempts: self.settings.max_attempts,
-                now: self.clock.queue().unwrap_or(offered.now),
+                now,
                 trace: draft.trace.clone(),
             };
-            let prompt = feature.system_prompt;
-            let now = new_jobs.now;
-            let request = store::request::insert(tx, id, asked, &resolved, prompt, now).await?;
+            let kept = (feature.system_prompt, plan.map(|plan| plan.name.clone()));
+            let request = store::request::insert(tx, id, asked, &resolved, kept, now).await?;
             self.claim_key(tx, draft, &request).await?;
             let jobs = store::job::insert(tx, &request, &resolved.jobs, new_jobs).await?;
             if let Some(template_id) = request.template_id.filter(|_| !request.is_preview) {

@@ -32,7 +32,7 @@ impl App {
                 };
             }
             jobs.retain(|job| job.status.is_retryable());
-            let successors = self.supersede(tx, &jobs, changed).await?;
+            let successors = self.supersede(tx, &request, &jobs, changed).await?;
             let now = self.clock.now();
             let request = changed.change_request(tx, request, None, now).await?;
             Ok((request, successors))

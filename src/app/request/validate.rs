@@ -2,8 +2,8 @@
 
 use crate::{
     app::App,
-    domain::{Caller, Checks, Error, MediaType, RequestDraft, Resolved, Violation},
-    store::{self, feature::Offered},
+    domain::{Caller, Checks, Error, Exceeded, MediaType, RequestDraft, Resolved, Violation},
+    store::{self, feature::Offered, queue},
 };
 
 use super::create::check_owner;
@@ -84,6 +84,33 @@ impl App {
         }
     }
 
+    /// What the user's plan leaves no room in for the request now.
+    pub(in crate::app) async fn exceeded_by(
+        &self,
+        draft: &RequestDraft,
+        resolved: &Resolved,
+    ) -> Result<Option<Exceeded>, Error> {
+        let Some(plan) = self.plan_of(draft)?.filter(|plan| plan.has_quotas()) else {
+            return Ok(None);
+        };
+        let db = self.store.reader();
+        let now = queue::time(db, self.clock.queue()).await?;
+        let of_user = (plan, draft.user_id);
+        store::plan::exceeded(db, of_user, resolved.jobs.len(), now).await
+    }
+
+    /// Fails if the user's plan leaves no room for the request now.
+    pub(super) async fn check_quotas(
+        &self,
+        draft: &RequestDraft,
+        resolved: &Resolved,
+    ) -> Result<(), Error> {
+        match self.exceeded_by(draft, resolved).await? {
+            Some(exceeded) => Err(Error::QuotaExceeded(exceeded)),
+            None => Ok(()),
+        }
+    }
+
     /// Checks a request as [`App::create_request`] does and stores nothing. The idempotency key is not looked up.
     pub async fn validate_request(
         &self,
@@ -95,6 +122,7 @@ impl App {
         self.check_content(draft).await?;
         let category = offered.feature.category;
         self.check_answers(&resolved, category).await?;
+        self.check_quotas(draft, &resolved).await?;
         let balance_after = self.check_credits(draft.user_id, resolved.cost()).await?;
         let mut warnings = Vec::new();
         if let Some(job) = resolved.jobs.first() {

@@ -32,9 +32,9 @@ impl ProviderLimits {
     /// The keys.
     pub(in crate::config) const ENTRIES: &[Entry] = &[CONCURRENCY, REQUESTS_PER_MINUTE];
 
-    pub(super) fn read(reader: &mut Reader, name: &str) -> Option<Self> {
-        let concurrency = reader.read_of_within::<u32>(name, &CONCURRENCY);
-        let requests_per_minute = reader.read_of_within::<u32>(name, &REQUESTS_PER_MINUTE);
+    pub(super) fn read(reader: &mut Reader, table: &str) -> Option<Self> {
+        let concurrency = reader.read_of_within::<u32>(table, &CONCURRENCY);
+        let requests_per_minute = reader.read_of_within::<u32>(table, &REQUESTS_PER_MINUTE);
         Some(Self {
             concurrency: concurrency?,
             requests_per_minute: requests_per_minute?,

@@ -38,6 +38,7 @@ fn draft(prompt: &str) -> RequestDraft {
         client: None,
         trace: Trace::default(),
         preview: None,
+        plan: None,
     }
 }
 
@@ -48,6 +49,7 @@ fn offer<'a>(properties: &'a FeatureProperties, template: Option<&'a TemplateDat
         system_prompt: Some("Be kind."),
         properties,
         template,
+        plan: None,
     }
 }
 

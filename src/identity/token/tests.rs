@@ -337,12 +337,14 @@ async fn a_token_of_our_own_is_taken() {
         secret: &secret,
         issuer: Some("https://id.example"),
         audience: "atelier",
+        plan: Some("pro"),
     };
     let token = issuer
         .token("7", "user", (now(), Duration::from_secs(5)))
         .unwrap();
     let principal = by_secret().verify(&token, now()).await.unwrap();
     assert_eq!(principal.role, Role::User(7));
+    assert_eq!(principal.plan.as_deref(), Some("pro"));
     let later = now() + TimeDelta::seconds(35);
     let expired = by_secret().verify(&token, later).await;
     assert!(matches!(expired, Err(Error::CredentialsExpired)));

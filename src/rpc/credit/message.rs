@@ -1,7 +1,10 @@
 //! Credits between the contract and the domain.
 
+use chrono::{DateTime, Utc};
+
 use crate::{
-    domain::{Balance, Checks, CreditKind, GrantDraft},
+    app::Limits,
+    domain::{Balance, Checks, CreditKind, GrantDraft, Spent},
     entity::{credit_grant, credit_transaction},
     store,
 };
@@ -60,6 +63,39 @@ pub(super) fn balance_message(balance: Balance) -> proto::GetBalanceResponse {
         next_expire_time: next_expire_time.map(timestamp),
         next_expiring: next_expiring.unwrap_or_default(),
     }
+}
+
+pub(super) fn limits_message(limits: Limits) -> proto::GetLimitsResponse {
+    let Limits { plan, used } = limits;
+    let plan = plan.unwrap_or_default();
+    let seconds = plan.max_duration.map_or(0, |most| most.as_secs());
+    let resolution = plan.max_resolution.map(|most| most.to_string());
+    let jobs = |most, used| quota(most, used, None);
+    let requests = |most, spent: Spent| quota(most, spent.requests, spent.frees_at);
+    proto::GetLimitsResponse {
+        plan: plan.name,
+        pending_jobs: Some(jobs(plan.pending_jobs, used.pending)),
+        concurrent_jobs: Some(jobs(plan.concurrent_jobs, used.running)),
+        requests_per_minute: Some(requests(plan.requests_per_minute, used.in_minute)),
+        requests_per_day: Some(requests(plan.requests_per_day, used.in_day)),
+        max_variations: small(plan.variations.into()),
+        features: plan.features,
+        max_resolution: resolution.unwrap_or_default(),
+        max_duration_seconds: small(seconds),
+        priority: plan.priority,
+    }
+}
+
+fn quota(most: u32, used: i64, frees_at: Option<DateTime<Utc>>) -> proto::Quota {
+    proto::Quota {
+        limit: small(most.into()),
+        used,
+        free_time: frees_at.map(timestamp),
+    }
+}
+
+fn small(number: u64) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 pub(super) fn message(transaction: credit_transaction::Model) -> proto::CreditTransaction {

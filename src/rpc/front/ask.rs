@@ -82,8 +82,11 @@ impl Front {
         };
         let user_id = self.user(fields)?;
         let project_id = fields.whole("project_id");
+        let named_plan = fields.text("plan");
         let checks = &mut fields.checks;
         (self.principal).check_project("project_id", project_id, checks);
+        let plan = named_plan.as_deref().unwrap_or_default();
+        let plan = (self.principal).plan_of("plan", plan, checks);
         Ok(RequestDraft {
             user_id,
             project_id,
@@ -100,6 +103,7 @@ impl Front {
             client: self.principal.client.clone(),
             trace: call::trace(),
             preview: None,
+            plan,
         })
     }
 

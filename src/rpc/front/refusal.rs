@@ -225,7 +225,7 @@ impl IntoResponse for Refusal {
         if let Some(id) = self.request_id {
             headers.insert(REQUEST, id.into());
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
-        } else if self.code == Reason::CreditsInsufficient.as_str() {
+        } else if self.status == StatusCode::TOO_MANY_REQUESTS && self.retry_after.is_none() {
             // Its status alone would say that it passes.
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         } else if let Some(delay) = self.retry_after {

@@ -6,6 +6,7 @@ use crate::{
         Checks, Error, Flaw, GenerationInput, JobCounts, JobInput, OutputSettings, Problem,
         RequestDraft, RequestStatus, Resolved, View, Violation, etag, stored,
     },
+    identity::Principal,
     store::{self, request::Counted},
 };
 
@@ -19,6 +20,7 @@ use crate::rpc::{
     view::Viewed,
 };
 
+pub(in crate::rpc) const MAX_PLAN_CHARS: usize = 64;
 const MAX_METADATA_KEY_CHARS: usize = 200;
 const MAX_METADATA_VALUE_CHARS: usize = 1_000;
 
@@ -34,6 +36,7 @@ pub(in crate::rpc) fn check_message(
     json::check_finite("input.extra", extra, &mut checks);
     let metadata = json::values_of(request.metadata.as_ref());
     json::check_finite("metadata", metadata, &mut checks);
+    checks.line("plan", &request.plan, MAX_PLAN_CHARS);
     let by_both = [
         (
             "feature",
@@ -50,6 +53,16 @@ pub(in crate::rpc) fn check_message(
         });
     }
     checks
+}
+
+/// Has the request name the plan that it goes by.
+pub(in crate::rpc) fn take_plan(
+    principal: &Principal,
+    request: &mut proto::CreateRequestRequest,
+    checks: &mut Checks,
+) {
+    let plan = principal.plan_of("plan", &request.plan, checks);
+    request.plan = plan.unwrap_or_default();
 }
 
 pub(in crate::rpc) fn draft(request: proto::CreateRequestRequest) -> RequestDraft {
@@ -69,6 +82,7 @@ pub(in crate::rpc) fn draft(request: proto::CreateRequestRequest) -> RequestDraf
         client: None,
         trace: call::trace(),
         preview: None,
+        plan: Some(request.plan).filter(|plan| !plan.is_empty()),
     }
 }
 

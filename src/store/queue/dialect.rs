@@ -126,14 +126,14 @@ impl Dialect {
         }
     }
 
-    /// The first jobs of an ordered `queue` of `id` and `request_id` that nobody has locked and that are still `due`: as
+    /// The first jobs of an ordered `queue` of `id`, `request_id` and `concurrency` that nobody has locked and that are still `due`: as
     /// many as parameter `slots` says, locked with their requests, and no others.
     pub(super) fn first_unlocked(self, queue: &str, due: &str, slots: &str) -> String {
         match self.backend {
             DbBackend::Postgres => format!(
-                "SELECT locked.id, locked.request_id FROM ({queue}) AS candidate
+                "SELECT locked.id, locked.request_id, locked.concurrency FROM ({queue}) AS candidate
                  CROSS JOIN LATERAL (
-                     SELECT job.id, job.request_id FROM generation_jobs AS job
+                     SELECT job.id, job.request_id, job.concurrency FROM generation_jobs AS job
                      JOIN generation_requests AS request ON request.id = job.request_id
                      WHERE job.id = candidate.id AND {due} {skip_locked}
                  ) AS locked LIMIT {slots}",
@@ -160,18 +160,28 @@ impl Dialect {
         }
     }
 
-    /// Two statements that see the same rows of `with`, as one call: the rows are those of the second.
-    pub(super) fn both(self, with: &str, first: &str, second: &str) -> String {
+    /// A query and two changes that see the same rows of `with`, as one call: the rows are those of the query and of the second.
+    pub(super) fn all(self, with: &str, query: &str, first: &str, second: &str) -> String {
         match self.backend {
-            DbBackend::Postgres => format!("{with}, first AS ({first}) {second}"),
+            DbBackend::Postgres => format!(
+                "{with}, first AS ({first}), second AS ({second}) SELECT * FROM second UNION ALL {query}"
+            ),
             // No data is changed within a WITH here, but one call may hold several statements.
-            _ => format!("{with} {first}; {with} {second}"),
+            _ => format!("{with} {query}; {with} {first}; {with} {second}"),
         }
     }
 
     /// Whether the identifier is among those in parameter `given`, a [`Dialect::list`]; one text however many there are.
     pub(super) fn one_of(self, given: &str) -> String {
         is_one_of(self.backend, given)
+    }
+
+    /// The identifiers of such a list, as rows with an `id`.
+    pub(super) fn rows_of(self, given: &str) -> String {
+        match self.backend {
+            DbBackend::Postgres => format!("(SELECT unnest(CAST({given} AS bigint[])) AS id)"),
+            _ => format!("(SELECT value AS id FROM json_each({given}))"),
+        }
     }
 
     pub(super) fn list(self, ids: impl IntoIterator<Item = i64>) -> Value {

@@ -119,6 +119,8 @@ fn the_pages_on_providers_list_every_key_as_it_is() {
         let (_, reference) = references.iter().find(|(it, _)| *it == kind).unwrap();
         assert!(page(path).text.contains(reference), "{path}:\n{reference}");
     }
+    let plans = Config::plan_reference();
+    assert!(page("docs/plans.md").text.contains(&plans), "{plans}");
     let limits = Config::provider_limits_reference();
     assert!(page("docs/providers.md").text.contains(&limits), "{limits}");
     assert_eq!(references.len(), KINDS.len() + 1, "scripted is for tests");

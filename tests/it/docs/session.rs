@@ -320,9 +320,10 @@ async fn serve_with(db: &TestDatabase, media: &Path, further: &[String]) -> Proc
     Process::serve(db, media, &settings).await
 }
 
-/// What a page tells its server to keep of credits. Its other settings need what a test has not, such as a certificate.
+/// What a page tells its server to keep of credits and to allow users. Its other settings need what a test has not, such as a certificate.
 fn settings_of(page: &Page) -> Vec<String> {
     let told = commands(page, &[Way::Serve]).into_iter();
     let words = told.flat_map(|command| command.words);
-    words.filter(|word| word.starts_with("billing.")).collect()
+    let told = |word: &String| ["billing.", "plans."].iter().any(|it| word.starts_with(it));
+    words.filter(told).collect()
 }

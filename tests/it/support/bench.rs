@@ -99,6 +99,7 @@ impl Bench {
                 },
                 max_attempts: 2,
                 billing: atelier::domain::Billing::Off,
+                plans: atelier::domain::Plans::default(),
                 provision_users: true,
                 system_user: Some(9),
                 users: atelier::domain::TableName::unqualified("users"),
@@ -163,6 +164,7 @@ impl Bench {
             client: None,
             trace: atelier::domain::Trace::default(),
             preview: None,
+            plan: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! A server whose time the test sets: the same use cases behind the same gRPC, without an executor.
 
 use atelier::app::{App, Clock};
+use atelier::config::Config;
 use atelier::rpc::{self, AccessSettings, Bounds, PortSettings, RateSettings};
 use atelier::server::open_app;
 use chrono::{DateTime, TimeDelta};
@@ -24,18 +25,24 @@ pub(crate) struct ClockedServer {
 
 impl ClockedServer {
     pub(crate) async fn start(db: &TestDatabase) -> Self {
+        Self::start_with(db, |_| ()).await
+    }
+
+    /// The same with some settings changed.
+    pub(crate) async fn start_with(db: &TestDatabase, change: impl FnOnce(&mut Config)) -> Self {
         let clock = Clock::manual(DateTime::from_timestamp(START, 0).unwrap());
-        Self::start_at(db, clock).await
+        Self::start_at(db, clock, change).await
     }
 
     /// One more replica on the same database, with the same clock.
     pub(crate) async fn beside(&self, db: &TestDatabase) -> Self {
-        Self::start_at(db, self.app.clock.clone()).await
+        Self::start_at(db, self.app.clock.clone(), |_| ()).await
     }
 
-    async fn start_at(db: &TestDatabase, clock: Clock) -> Self {
+    async fn start_at(db: &TestDatabase, clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
         let media = tempfile::tempdir().unwrap();
-        let config = configuration(db, media.path());
+        let mut config = configuration(db, media.path());
+        change(&mut config);
         let mut app = open_app(&config).await.unwrap();
         app.clock = clock;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -22,6 +22,18 @@ pub(crate) fn token(role: &str, subject: &str) -> String {
     signed(role, subject, TimeDelta::zero(), Duration::from_secs(3_600))
 }
 
+/// A user's with a plan, which holds for an hour.
+pub(crate) fn token_with_plan(user: i64, plan: &str) -> String {
+    let secret = SecretString::from(SECRET);
+    let issuer = Issuer {
+        plan: Some(plan),
+        ..issuer(&secret)
+    };
+    let from = Clock::system().now();
+    let times = (from, Duration::from_secs(3_600));
+    issuer.token(&user.to_string(), "user", times).unwrap()
+}
+
 /// One that did not hold for long, and does not any more.
 pub(crate) fn expired(role: &str, subject: &str) -> String {
     signed(
@@ -37,14 +49,20 @@ pub(crate) fn brief(role: &str, subject: &str, lifetime: Duration) -> String {
     signed(role, subject, TimeDelta::zero(), lifetime)
 }
 
-fn signed(role: &str, subject: &str, ago: TimeDelta, lifetime: Duration) -> String {
-    let issuer = Issuer {
-        secret: &SecretString::from(SECRET),
+fn issuer(secret: &SecretString) -> Issuer<'_> {
+    Issuer {
+        secret,
         issuer: None,
         audience: "atelier",
-    };
+        plan: None,
+    }
+}
+
+fn signed(role: &str, subject: &str, ago: TimeDelta, lifetime: Duration) -> String {
     let from = Clock::system().now() + ago;
-    issuer.token(subject, role, (from, lifetime)).unwrap()
+    issuer(&SecretString::from(SECRET))
+        .token(subject, role, (from, lifetime))
+        .unwrap()
 }
 
 /// The call, with this token.

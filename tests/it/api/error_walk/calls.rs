@@ -249,6 +249,11 @@ impl<'a> Calls<'a> {
                 idempotency_key: "walk".to_owned(),
             }
             .encode_to_vec(),
+            "GetLimits" => GetLimitsRequest {
+                user_id: USER,
+                ..Default::default()
+            }
+            .encode_to_vec(),
             "EstimateCost" => EstimateCostRequest {
                 request: Some(self.create_request()),
             }

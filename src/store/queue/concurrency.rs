@@ -1,0 +1,267 @@
+//! How many jobs of a user run at once, see docs/plans.md#jobs-at-once.
+//!
+//! Jobs with a limit are counted where they are claimed, under a lock on their user. What a full user has in the queue then is
+//! held: a claim does not come past it again, however much it is. When one of his jobs ends as many are let go as may begin,
+//! of each provider and type of media, since nobody knows which is free first; what is too much of that is held anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
+
+use crate::{
+    domain::{Error, MediaType, job::Transition},
+    entity::job::Model,
+    store::Transaction,
+};
+
+use super::{
+    Now,
+    dialect::{Dialect, condition_of},
+};
+
+const MEDIA_TYPES: [MediaType; 3] = [MediaType::Image, MediaType::Video, MediaType::Audio];
+
+/// Most jobs of a user that one claim takes out of the queue; the next goes on.
+const HELD_AT_ONCE: u32 = 1_000;
+
+/// What becomes of jobs with a limit that are due.
+#[derive(Debug, Default)]
+pub(super) struct Chosen {
+    /// They begin.
+    pub(super) ids: Vec<i64>,
+    /// Users with more of them than may begin, and how many run then.
+    pub(super) full: BTreeMap<i64, i64>,
+}
+
+/// Decides which of these locked jobs begin, in the order of the queue. Those of users whose jobs another claims, or ends,
+/// right now are left.
+pub(super) async fn choose(tx: &Transaction, due: &[Model]) -> Result<Chosen, Error> {
+    let sql = Dialect::of(tx);
+    let users = due.iter().map(|job| job.user_id).collect();
+    let users = try_lock(sql, tx, users).await?;
+    let mut running = running(sql, tx, &users).await?;
+    let mut chosen = Chosen::default();
+    for job in due.iter().filter(|job| users.contains(&job.user_id)) {
+        let running = running.entry(job.user_id).or_default();
+        if *running < i64::from(job.concurrency.unwrap_or(i32::MAX)) {
+            *running += 1;
+            chosen.ids.push(job.id);
+        } else {
+            chosen.full.insert(job.user_id, *running);
+        }
+    }
+    // More may have been chosen since one was too many.
+    for (user, full) in &mut chosen.full {
+        *full = running.get(user).copied().unwrap_or(*full);
+    }
+    Ok(chosen)
+}
+
+/// Takes what is due of a user out of the queue that may not begin while so many run.
+pub(super) async fn hold(
+    tx: &Transaction,
+    user_id: i64,
+    running: i64,
+    now: Now,
+) -> Result<u64, Error> {
+    let sql = Dialect::of(tx);
+    let statement = format!(
+        "WITH surplus AS MATERIALIZED (
+             SELECT job.id FROM generation_jobs AS job
+             WHERE {limited} AND job.user_id = $2 AND job.held = FALSE AND job.concurrency <= $3
+                 AND job.run_after <= {now}
+             LIMIT {HELD_AT_ONCE} {skip_locked}
+         )
+         UPDATE generation_jobs SET held = TRUE WHERE id IN (SELECT id FROM surplus)",
+        limited = limited(),
+        now = sql.now("$1"),
+        skip_locked = sql.skip_locked("job"),
+    );
+    let values: [Value; 3] = [now.into(), user_id.into(), running.into()];
+    sql.execute(tx, statement, values).await
+}
+
+/// Lets jobs of a user back into the queue, now that one of his has left it, or its worker. `limit` is that of the one.
+///
+/// The lock of the user comes after those of jobs and requests. A job that another has locked is passed over: it is about to
+/// end, and does this too.
+pub async fn release_held(tx: &Transaction, user_id: i64, limit: i32) -> Result<u64, Error> {
+    let sql = Dialect::of(tx);
+    lock(sql, tx, user_id).await?;
+    let providers = held_providers(sql, tx, user_id).await?;
+    if providers.is_empty() {
+        return Ok(0);
+    }
+    let running = running(sql, tx, &BTreeSet::from([user_id])).await?;
+    let running = running.get(&user_id).copied().unwrap_or_default();
+    let room = (i64::from(limit) - running).max(1);
+    let mut values: Vec<Value> = vec![user_id.into(), running.into(), room.into()];
+    let mut queues = Vec::new();
+    for provider in providers {
+        values.push(provider.into());
+        let place = values.len();
+        queues.extend(MEDIA_TYPES.map(|category| first_held(sql, place, category)));
+    }
+    let statement = format!(
+        "WITH next AS MATERIALIZED ({queues})
+         UPDATE generation_jobs SET held = FALSE WHERE id IN (SELECT id FROM next)",
+        queues = queues.join(" UNION ALL "),
+    );
+    sql.execute(tx, statement, values).await
+}
+
+/// Users of whom nothing runs that is limited, and nothing will end that lets go what is held. There should be none. Each user is
+/// one look into the index, however many of his jobs are held.
+pub async fn stranded(db: &impl ConnectionTrait) -> Result<Vec<i64>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        user_id: i64,
+    }
+    let first = |after: &str| {
+        format!(
+            "(SELECT job.user_id FROM generation_jobs AS job
+              WHERE {limited} AND job.held = TRUE{after}
+              ORDER BY job.user_id LIMIT 1)",
+            limited = limited(),
+        )
+    };
+    let statement = format!(
+        "WITH RECURSIVE named (user_id) AS (
+             SELECT {first} UNION ALL SELECT {next} FROM named WHERE named.user_id IS NOT NULL
+         )
+         SELECT user_id FROM named WHERE user_id IS NOT NULL AND NOT EXISTS (
+             SELECT 1 FROM generation_jobs AS running
+             WHERE running.user_id = named.user_id AND running.status = 'processing'
+                 AND running.deleted_at IS NULL AND running.concurrency IS NOT NULL
+         )",
+        first = first(""),
+        next = first(" AND job.user_id > named.user_id"),
+    );
+    let statement = Statement::from_string(db.get_database_backend(), statement);
+    let rows = Row::find_by_statement(statement).all(db).await?;
+    Ok(rows.into_iter().map(|row| row.user_id).collect())
+}
+
+/// The first that are held of a provider, the name of which is in that parameter, and a type of media.
+fn first_held(sql: Dialect, provider: usize, category: MediaType) -> String {
+    format!(
+        "SELECT id FROM (
+             SELECT job.id FROM generation_jobs AS job
+             WHERE {limited} AND job.user_id = $1 AND job.held = TRUE AND job.concurrency > $2
+                 AND {provider_of} = ${provider} AND job.category = '{category}'
+             ORDER BY job.priority DESC, job.id LIMIT $3 {skip_locked}
+         ) AS queue",
+        limited = limited(),
+        provider_of = sql.provider_of("job"),
+        category = category.as_str(),
+        skip_locked = sql.skip_locked("job"),
+    )
+}
+
+/// The providers of what is held of a user: one look into the index for each, however many jobs there are.
+async fn held_providers(
+    sql: Dialect,
+    tx: &Transaction,
+    user_id: i64,
+) -> Result<Vec<String>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        provider: String,
+    }
+    let first = |after: &str| {
+        format!(
+            "(SELECT {provider} FROM generation_jobs AS job
+              WHERE {limited} AND job.user_id = $1 AND job.held = TRUE{after}
+              ORDER BY {provider} LIMIT 1)",
+            provider = sql.provider_of("job"),
+            limited = limited(),
+        )
+    };
+    let after = format!(" AND {} > named.provider", sql.provider_of("job"));
+    let statement = format!(
+        "WITH RECURSIVE named (provider) AS (
+             SELECT {first} UNION ALL SELECT {next} FROM named WHERE named.provider IS NOT NULL
+         )
+         SELECT provider FROM named WHERE provider IS NOT NULL",
+        first = first(""),
+        next = first(&after),
+    );
+    let values = [user_id.into()];
+    let statement = Statement::from_sql_and_values(tx.get_database_backend(), statement, values);
+    let rows = Row::find_by_statement(statement).all(tx).await?;
+    Ok(rows.into_iter().map(|row| row.provider).collect())
+}
+
+/// How many jobs with a limit run of each of these users.
+async fn running(
+    sql: Dialect,
+    tx: &Transaction,
+    users: &BTreeSet<i64>,
+) -> Result<BTreeMap<i64, i64>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        user_id: i64,
+        jobs: i64,
+    }
+    // Each by himself: the planner knows how many jobs one has, and not how many users are asked for.
+    let statement = format!(
+        "SELECT limited.id AS user_id, (
+             SELECT COUNT(*) FROM generation_jobs AS job
+             WHERE job.user_id = limited.id AND job.status = 'processing' AND job.deleted_at IS NULL
+                 AND job.concurrency IS NOT NULL
+         ) AS jobs FROM {users} AS limited",
+        users = sql.rows_of("$1"),
+    );
+    let values = [sql.list(users.iter().copied())];
+    let statement = Statement::from_sql_and_values(tx.get_database_backend(), statement, values);
+    let rows = Row::find_by_statement(statement).all(tx).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.user_id, row.jobs))
+        .collect())
+}
+
+/// Those of the users whose jobs nobody else counts now; nobody does from then on until the transaction ends. Nothing is
+/// waited for. On SQLite nobody else writes.
+async fn try_lock(
+    sql: Dialect,
+    tx: &Transaction,
+    users: BTreeSet<i64>,
+) -> Result<BTreeSet<i64>, Error> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: i64,
+    }
+    if tx.get_database_backend() != DbBackend::Postgres {
+        return Ok(users);
+    }
+    let statement = format!(
+        "SELECT id FROM {users} AS limited WHERE pg_try_advisory_xact_lock({name})",
+        users = sql.rows_of("$1"),
+        name = lock_name("limited.id"),
+    );
+    let values = [sql.list(users)];
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, statement, values);
+    let rows = Row::find_by_statement(statement).all(tx).await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// The same of one user, who is waited for.
+async fn lock(sql: Dialect, tx: &Transaction, user_id: i64) -> Result<(), Error> {
+    if tx.get_database_backend() == DbBackend::Postgres {
+        let name = lock_name("CAST($1 AS bigint)");
+        let statement = format!("SELECT pg_advisory_xact_lock({name})");
+        sql.execute(tx, statement, [user_id.into()]).await?;
+    }
+    Ok(())
+}
+
+fn lock_name(user: &str) -> String {
+    format!("hashtextextended('atelier: running jobs of user ' || {user}, 0)")
+}
+
+/// What waits of users with a limit, in the words of its index.
+fn limited() -> String {
+    let waits = condition_of("job", Transition::Claim);
+    format!("job.concurrency IS NOT NULL AND {waits}")
+}
