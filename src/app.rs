@@ -24,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
-    domain::{Billing, IntakeLimits, Keyring, TableName},
+    billing::Billing,
+    domain::{IntakeLimits, Keyring, TableName},
     events::Events,
     identity::ApiKeys,
     media::Storage,

@@ -125,6 +125,7 @@ pub const MIGRATIONS: &[Migration] = &[
     scripted!("m0014_credits", "0.1.0"),
     scripted!("m0015_ledger", "0.1.0"),
     scripted!("m0016_api_keys", "0.1.0"),
+    scripted!("m0019_reservations", "0.1.0"),
 ];
 
 /// [`Migrator::up`] with the default settings.

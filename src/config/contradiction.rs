@@ -3,7 +3,7 @@
 use super::Config;
 use super::address::is_loopback;
 use super::database_url::DatabaseBackend;
-use super::kind::{ModerationKind, StorageBackend};
+use super::kind::{BillingKind, ModerationKind, StorageBackend};
 use super::provider::{BUILTIN, ProviderConfig, path};
 use super::reader::Reader;
 
@@ -82,6 +82,7 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
             "who judges needs what to judge by",
         );
     }
+    report_billing(config, reader);
     for (name, provider) in &config.providers {
         let place = config.reachable_by().into_iter().next();
         if let (Some(place), ProviderConfig::Scripted(_)) = (place, provider) {
@@ -123,6 +124,32 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
 fn provider_names(config: &Config) -> Vec<&str> {
     let configured = config.providers.keys().map(String::as_str);
     [BUILTIN].into_iter().chain(configured).collect()
+}
+
+/// What Billing elsewhere needs.
+fn report_billing(config: &Config, reader: &mut Reader) {
+    let billing = &config.billing;
+    let BillingKind::Remote = billing.kind else {
+        return;
+    };
+    let Some(url) = &billing.url else {
+        reader.contradiction(
+            &["billing.kind", "billing.url"],
+            "a service that keeps the credits must be named",
+        );
+        return;
+    };
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        reader.contradiction(
+            &["billing.url"],
+            "it is called over https, or http on this machine",
+        );
+    } else if url.scheme() == "http" && !is_loopback(url) && !config.server.insecure {
+        reader.contradiction(
+            &["billing.url"],
+            "it is called over https, since whoever can change what it says could spend and give credits",
+        );
+    }
 }
 
 /// Who could call, or make tokens, that should not.

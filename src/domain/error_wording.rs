@@ -109,6 +109,14 @@ impl Reason {
                 "There are no credits here.",
                 "Dịch vụ này không sử dụng tín dụng.",
             ],
+            Self::BillingUnavailable => [
+                "Your credits cannot be checked right now; try again soon.",
+                "Hiện chưa thể kiểm tra tín dụng của bạn; vui lòng thử lại sau.",
+            ],
+            Self::BillingRefused => [
+                "Your account cannot be charged.",
+                "Không thể trừ tín dụng từ tài khoản của bạn.",
+            ],
             Self::Internal => [
                 "Something went wrong on our side.",
                 "Đã xảy ra lỗi phía hệ thống.",

@@ -43,12 +43,17 @@ impl Executor {
         let mut hiding = Trouble::new("cannot hide old previews");
         let mut forgetting = Trouble::new("cannot forget answers of services");
         let mut expiring = Trouble::new("cannot end credits");
+        let mut settling = Trouble::new("cannot settle what jobs have left reserved");
+        let mut settled_to = 0;
         loop {
             tokio::time::sleep(self.settings.upkeep_interval).await;
             sweeping.pass(self.sweep_spool().await);
             hiding.pass(self.app.hide_previews().await);
             forgetting.pass(store::job_answer::forget(self.app.store.writer()).await);
             expiring.pass(self.app.expire_credits().await);
+            if let Some(last) = settling.pass(self.app.settle_left(settled_to).await) {
+                settled_to = last;
+            }
             match trouble.pass(self.app.rescue_jobs().await) {
                 None | Some(0) => {}
                 Some(jobs) => tracing::warn!(jobs, "rescued jobs of lost workers"),

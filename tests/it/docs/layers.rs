@@ -12,7 +12,7 @@ use source::Source;
 
 /// Every layer and what it may use of the crate. `events` stands on `store`, whose wake-ups between replicas it relays;
 /// the others of that level do not know each other.
-const LAYERS: [(&str, &[&str]); 19] = [
+const LAYERS: [(&str, &[&str]); 20] = [
     ("domain", &[]),
     ("entity", &["domain"]),
     ("config", &["domain"]),
@@ -21,6 +21,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
     ("memory", &[]),
     ("store", &["config", "domain", "entity"]),
     ("identity", &["domain"]),
+    ("billing", &["domain", "entity"]),
     ("provider", &["config", "domain", "identity", "memory"]),
     ("media", &["domain", "memory"]),
     ("stand_in", &["domain", "provider"]),
@@ -35,13 +36,14 @@ const LAYERS: [(&str, &[&str]); 19] = [
 ];
 
 const BELOW_APP: &[&str] = &[
-    "domain", "entity", "events", "identity", "media", "provider", "store",
+    "billing", "domain", "entity", "events", "identity", "media", "provider", "store",
 ];
 const BELOW_SERVER: &[&str] = &[
     "app", "domain", "entity", "events", "identity", "media", "provider", "store",
 ];
 const EVERYTHING: &[&str] = &[
     "app",
+    "billing",
     "client",
     "config",
     "domain",
@@ -69,8 +71,8 @@ const CRATES: [(&str, &[&str]); 11] = [
         ],
     ),
     ("studio", &["provider"]),
-    ("tonic", &["rpc", "client", "cli", "server"]),
-    ("prost", &["rpc", "client", "cli"]),
+    ("tonic", &["rpc", "client", "billing", "cli", "server"]),
+    ("prost", &["rpc", "client", "billing", "cli"]),
     ("axum", &["rpc", "stand_in"]),
     ("tower_http", &["rpc"]),
     ("sea_orm", &["entity", "store"]),

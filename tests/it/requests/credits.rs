@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use atelier::app::AttemptEnd;
+use atelier::billing::Billing;
 use atelier::domain::{
-    Billing, Caller, Checks, CreditKind, Error, FeatureDraft, GrantDraft, Reason, job::Failure,
+    Caller, Checks, CreditKind, Error, FeatureDraft, GrantDraft, Reason, job::Failure,
 };
 use atelier::entity::{idempotency_key, job, request};
 use atelier::rpc::proto::{
