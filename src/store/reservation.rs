@@ -115,14 +115,10 @@ pub async fn unreserved(tx: &Transaction) -> Result<i64, Error> {
 }
 
 /// Gives back what was intended, for jobs that were not stored after all. Those that were keep it.
-pub async fn let_go(
-    db: &impl ConnectionTrait,
-    job_ids: &[i64],
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
+pub async fn let_go(db: &impl ConnectionTrait, job_ids: &[i64]) -> Result<(), Error> {
     Entity::update_many()
         .col_expr(Column::State, Expr::value(ReservationState::Release))
-        .col_expr(Column::DueAt, Expr::value(now))
+        .col_expr(Column::DueAt, Expr::col(Column::CreatedAt))
         .filter(these(db, job_ids))
         .filter(Column::State.eq(ReservationState::Intended))
         .exec(db)
@@ -140,9 +136,8 @@ pub async fn settle(tx: &Transaction, job_ids: &[i64]) -> Result<bool, Error> {
         )
     };
     let statement = format!(
-        "UPDATE generation_reservations SET due_at = {ended}, attempts = 0, last_error = NULL, state = {state}
+        "UPDATE generation_reservations SET due_at = created_at, attempts = 0, last_error = NULL, state = {state}
          WHERE job_id {jobs} AND state = 'held' AND {status} IN ('completed', 'failed', 'cancelled')",
-        ended = of_job("job.completed_at"),
         state = of_job("CASE job.status WHEN 'completed' THEN 'commit' ELSE 'release' END"),
         status = of_job("job.status"),
         jobs = is_one_of(backend, "$1"),

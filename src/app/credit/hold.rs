@@ -160,7 +160,7 @@ impl App {
     /// cannot be written.
     pub(in crate::app) async fn let_go(&self, hold: &Hold) {
         let db = self.store.writer();
-        let given_back = store::reservation::let_go(db, &hold.job_ids, self.clock.now()).await;
+        let given_back = store::reservation::let_go(db, &hold.job_ids).await;
         self.tell_billing();
         note(given_back);
     }
