@@ -353,6 +353,18 @@ fn settings_that_contradict_each_other_are_named_together() {
             "[auth]\njwks_url = \"http://id.example/keys\"\nissuer = \"a\"",
             "auth.jwks_url (atelier.toml:2)",
         ),
+        (
+            "[billing]\nkind = \"remote\"",
+            "billing.kind (atelier.toml:2) and billing.url (default)",
+        ),
+        (
+            "[billing]\nkind = \"remote\"\nurl = \"http://billing.internal\"",
+            "billing.url (atelier.toml:3)",
+        ),
+        (
+            "[billing]\nkind = \"remote\"\nurl = \"ftp://127.0.0.1\"",
+            "billing.url (atelier.toml:3)",
+        ),
     ] {
         let problems = load_toml(toml).unwrap_err();
         assert_eq!(problems.0.len(), 1, "{problems}");

@@ -5,6 +5,7 @@ mod crash;
 mod random;
 mod upkeep;
 
+use std::io::Cursor;
 use std::time::Duration;
 
 use atelier::entity::{idempotency_key, job, request, reservation};
@@ -15,6 +16,9 @@ use atelier::rpc::proto::{
 };
 use atelier::server::Role;
 use futures::future::join_all;
+use image::{ImageFormat, RgbImage};
+use reqwest::StatusCode;
+use reqwest::multipart::{Form, Part};
 use sea_orm::{EntityTrait, PaginatorTrait};
 use tonic::Code;
 use tonic_types::StatusExt;
@@ -75,7 +79,7 @@ on_both_databases! {
         let (running, first) = server.create(scripted_request(feature, &waiting)).await;
         let (queued, _) = server.create(scripted_request(feature, &waiting)).await;
         assert_eq!(billing.balance(USER), (6, 14));
-        let cancel = CancelRequestRequest { id: queued.id, stop_processing: true, ..Default::default() };
+        let cancel = CancelRequestRequest { id: queued.id, stop_processing: true };
         server.requests().cancel_request(cancel).await.unwrap();
         server.requests().delete_request(DeleteRequestRequest { id: running.id, ..Default::default() }).await.unwrap();
         billing.until_stands(first[0].id, Standing::Released).await;
@@ -353,6 +357,29 @@ on_both_databases! {
         billing.assert_kept();
     }
 
+    async fn a_picture_that_comes_along_over_http_is_paid_for_too_and_an_outage_is_told_as_one(db: TestDatabase) {
+        let mut billing = BillingStandIn::start(&[(USER, 20)]);
+        let server = TestServer::start_with(&db, |config| {
+            billing.asked_by(config);
+            config.front.enabled = true;
+        }).await;
+        server.priced_feature(7).await;
+        let edit = || {
+            let form = Form::new().text("model", "priced").text("prompt", "Xin chào").text("user", USER.to_string());
+            let form = form.part("image", Part::bytes(picture()).file_name("a.png"));
+            browser().post(format!("{}/v1/images/edits", server.url())).multipart(form).send()
+        };
+        assert_eq!(within(edit()).await.unwrap().status(), StatusCode::OK);
+        billing.until(|it| it.count(Standing::Committed) == 1).await;
+        assert_eq!(billing.balance(USER), (13, 0));
+        until_nothing_is_left(&db).await;
+        billing.stop();
+        let away = within(edit()).await.unwrap();
+        assert_eq!(away.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(away.text().await.unwrap().contains("BILLING_UNAVAILABLE"));
+        billing.assert_kept();
+    }
+
     async fn what_cannot_be_stored_after_all_is_given_back(db: TestDatabase) {
         let billing = BillingStandIn::start(&[(USER, 20)]);
         let server = api(&db, &billing).await;
@@ -408,6 +435,13 @@ on_both_databases! {
 
 async fn api(db: &TestDatabase, billing: &BillingStandIn) -> TestServer {
     TestServer::start_as(Role::Api, db, |config| billing.asked_by(config)).await
+}
+
+fn picture() -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    let drawn = RgbImage::new(8, 8).write_to(&mut file, ImageFormat::Png);
+    drawn.unwrap();
+    file.into_inner()
 }
 
 fn priced(name: &str) -> CreateFeatureRequest {
