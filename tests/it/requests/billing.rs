@@ -8,6 +8,7 @@ mod upkeep;
 use std::io::Cursor;
 use std::time::Duration;
 
+use atelier::config::ProviderConfig;
 use atelier::entity::{idempotency_key, job, request, reservation};
 use atelier::rpc::proto::{
     CancelRequestRequest, CreateFeatureRequest, CreateRequestRequest, DeleteFeatureRequest,
@@ -362,6 +363,9 @@ on_both_databases! {
         let server = TestServer::start_with(&db, |config| {
             billing.asked_by(config);
             config.front.enabled = true;
+            if let Some(ProviderConfig::Scripted(scripted)) = config.providers.get_mut("scripted") {
+                scripted.pictures = true;
+            }
         }).await;
         server.priced_feature(7).await;
         let edit = || {
@@ -369,7 +373,8 @@ on_both_databases! {
             let form = form.part("image", Part::bytes(picture()).file_name("a.png"));
             browser().post(format!("{}/v1/images/edits", server.url())).multipart(form).send()
         };
-        assert_eq!(within(edit()).await.unwrap().status(), StatusCode::OK);
+        let made = within(edit()).await.unwrap();
+        assert_eq!(made.status(), StatusCode::OK, "{:?}", made.text().await);
         billing.until(|it| it.count(Standing::Committed) == 1).await;
         assert_eq!(billing.balance(USER), (13, 0));
         until_nothing_is_left(&db).await;

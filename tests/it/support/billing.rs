@@ -15,8 +15,8 @@ use atelier::config::{BillingKind, Config};
 use secrecy::SecretString;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -83,6 +83,8 @@ struct Kept {
 /// The service. It ends when this value is dropped.
 pub(crate) struct BillingStandIn {
     kept: Arc<Kept>,
+    /// PEM of its certificate and key, if it speaks TLS.
+    certificate: Option<(String, String)>,
     address: SocketAddr,
     /// Its process, so to speak: with it go all of its connections.
     process: Option<Runtime>,
@@ -91,6 +93,17 @@ pub(crate) struct BillingStandIn {
 impl BillingStandIn {
     /// Users with so many credits each; others are unknown.
     pub(crate) fn start(credits: &[(i64, i64)]) -> Self {
+        Self::start_with(credits, None)
+    }
+
+    /// The same over TLS, with a certificate for `localhost` of its own.
+    pub(crate) fn start_with_tls(credits: &[(i64, i64)]) -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let certificate = (made.cert.pem(), made.signing_key.serialize_pem());
+        Self::start_with(credits, Some(certificate))
+    }
+
+    fn start_with(credits: &[(i64, i64)], certificate: Option<(String, String)>) -> Self {
         let books = Books {
             credits: credits.iter().copied().collect(),
             ..Books::default()
@@ -102,9 +115,10 @@ impl BillingStandIn {
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let process = Some(serve(kept.clone(), listener));
+        let process = Some(serve(kept.clone(), listener, certificate.as_ref()));
         Self {
             kept,
+            certificate,
             address,
             process,
         }
@@ -129,11 +143,20 @@ impl BillingStandIn {
             }
         });
         let listener = listener.await;
-        self.process = Some(serve(self.kept.clone(), listener));
+        let certificate = self.certificate.as_ref();
+        self.process = Some(serve(self.kept.clone(), listener, certificate));
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        match self.certificate {
+            Some(_) => format!("https://localhost:{}", self.address.port()),
+            None => format!("http://{}", self.address),
+        }
+    }
+
+    /// By which it is believed.
+    pub(crate) fn certificate(&self) -> &str {
+        self.certificate.as_ref().map_or("", |(own, _)| own)
     }
 
     /// Has a server ask it.
@@ -247,7 +270,12 @@ impl Drop for BillingStandIn {
     }
 }
 
-fn serve(kept: Arc<Kept>, listener: TcpListener) -> Runtime {
+fn serve(
+    kept: Arc<Kept>,
+    listener: TcpListener,
+    certificate: Option<&(String, String)>,
+) -> Runtime {
+    let identity = certificate.map(|(own, key)| Identity::from_pem(own, key));
     let process = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -258,8 +286,13 @@ fn serve(kept: Arc<Kept>, listener: TcpListener) -> Runtime {
         let listener = tokio::net::TcpListener::from_std(listener).unwrap();
         let service = BillingServiceServer::new(Desk(kept));
         let incoming = TcpIncoming::from(listener);
-        let server = Server::builder().add_service(service);
-        server.serve_with_incoming(incoming).await.unwrap();
+        let mut server = Server::builder();
+        if let Some(identity) = identity {
+            let tls = ServerTlsConfig::new().identity(identity);
+            server = server.tls_config(tls).unwrap();
+        }
+        let served = server.add_service(service).serve_with_incoming(incoming);
+        served.await.unwrap();
     });
     process
 }

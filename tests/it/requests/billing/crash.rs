@@ -2,6 +2,7 @@
 
 use atelier::domain::ReservationState;
 use atelier::entity::{job, request};
+use atelier::rpc::proto::ErrorReason;
 use sea_orm::{EntityTrait, PaginatorTrait};
 use tempfile::TempDir;
 
@@ -9,6 +10,7 @@ use crate::support::billing::{BillingStandIn, Fault, Rpc, Standing};
 use crate::support::client::{USER, request_for, scripted_request};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::process::Process;
+use crate::support::refusal::refusal;
 use crate::support::script::Script;
 
 use super::{left, priced, until_nothing_is_left};
@@ -68,6 +70,27 @@ on_both_databases! {
         }
         assert_eq!(billing.balance(USER), (1_000 - 2 * 7, 0));
         billing.assert_kept();
+    }
+
+    async fn billing_is_spoken_to_over_tls_and_believed_by_the_systems_authorities_only(db: TestDatabase) {
+        let billing = BillingStandIn::start_with_tls(&[(USER, 20)]);
+        let media = tempfile::tempdir().unwrap();
+        let settings = billing.settings();
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        let stranger = BillingStandIn::start_with_tls(&[]);
+        let authority = media.path().join("authority.pem");
+        std::fs::write(&authority, stranger.certificate()).unwrap();
+        let process = Process::serve_trusting(&authority, &db, media.path(), &settings).await;
+        let feature = process.priced_feature(7).await;
+        let refused = process.requests().create_request(request_for(feature)).await;
+        assert_eq!(refusal(refused).reason, ErrorReason::BillingUnavailable);
+        process.kill();
+
+        std::fs::write(&authority, billing.certificate()).unwrap();
+        let process = Process::serve_trusting(&authority, &db, media.path(), &settings).await;
+        process.create(request_for(feature)).await;
+        assert_eq!(billing.balance(USER), (13, 7));
+        process.kill();
     }
 
     async fn billing_has_every_job_once_whenever_either_side_is_killed(db: TestDatabase) {
