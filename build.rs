@@ -7,25 +7,33 @@ use tonic_prost_build::FileDescriptorSet;
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     println!("cargo::rerun-if-changed=third_party/proto");
-    let mut files = fs::read_dir("proto/generation/v1")?
+    let served = compiler("proto/generation/v1")?;
+    let descriptors = served.file_descriptor_set();
+    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out_dir.join("rpcs.rs"), rpcs(&descriptors))?;
+    fs::write(
+        out_dir.join("descriptors.bin"),
+        served.encode_file_descriptor_set(),
+    )?;
+    tonic_prost_build::configure().compile_fds(descriptors)?;
+    // What others serve stands apart, so that reflection does not offer it.
+    let served_elsewhere = compiler("proto/billing/v1")?.file_descriptor_set();
+    tonic_prost_build::configure().compile_fds(served_elsewhere)?;
+    Ok(())
+}
+
+/// Has read all contracts of a folder, with what they import.
+fn compiler(folder: &str) -> Result<protox::Compiler, Box<dyn Error>> {
+    let mut files = fs::read_dir(folder)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<Vec<_>, _>>()?;
     files.sort();
-
     let mut compiler = protox::Compiler::new(["proto", "third_party/proto"])?;
     compiler
         .include_imports(true)
         .include_source_info(true)
         .open_files(files)?;
-    let descriptors = compiler.file_descriptor_set();
-    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out_dir.join("rpcs.rs"), rpcs(&descriptors))?;
-    fs::write(
-        out_dir.join("descriptors.bin"),
-        compiler.encode_file_descriptor_set(),
-    )?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
-    Ok(())
+    Ok(compiler)
 }
 
 /// An enum of every rpc of our own, so that what matches it has a word on each.

@@ -27,7 +27,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
-    domain::{Billing, IntakeLimits, Keyring, Plans, TableName},
+    billing::Billing,
+    domain::{IntakeLimits, Keyring, Plans, TableName},
     events::Events,
     identity::ApiKeys,
     media::Storage,

@@ -47,6 +47,7 @@ mod prompt;
 mod recipe;
 mod request;
 mod request_notes;
+mod reservation;
 mod resolution;
 mod seal;
 pub mod spelling;
@@ -73,9 +74,7 @@ pub use catalogue::{
 pub use causes::with_causes;
 pub use certificate::CertificateRule;
 pub use check::{Checks, is_name};
-pub use credit::{
-    Account, Balance, Billing, CreditKind, GrantDraft, OpenGrant, Share, Shortage, take,
-};
+pub use credit::{Account, Balance, CreditKind, GrantDraft, OpenGrant, Share, Shortage, take};
 pub use deletion::deletion_time;
 pub use derivatives::Derivatives;
 pub use digest::{hex, sha256_hex};
@@ -108,6 +107,7 @@ pub use request::{
     refuse_without_feature, resolve,
 };
 pub use request_notes::RequestNotes;
+pub use reservation::{ReservationState, pause_after};
 pub use resolution::{MIN_SIDE, Resolution};
 pub use seal::Sealer;
 pub use table_name::TableName;

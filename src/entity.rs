@@ -13,6 +13,7 @@ pub mod job_event;
 pub mod media;
 mod named;
 pub mod request;
+pub mod reservation;
 pub mod secret;
 pub mod template;
 pub mod template_tally;
@@ -43,6 +44,7 @@ pub fn tables() -> Vec<(String, Vec<String>)> {
         described::<job_event::Entity>(),
         described::<media::Entity>(),
         described::<request::Entity>(),
+        described::<reservation::Entity>(),
         described::<secret::Entity>(),
         described::<template::Entity>(),
         described::<template_tally::Entity>(),

@@ -1,6 +1,7 @@
 #![doc = include_str!("../docs/architecture.md")]
 
 pub mod app;
+pub mod billing;
 pub mod cli;
 pub mod client;
 pub mod config;

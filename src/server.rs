@@ -14,6 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     app::{App, Health, Pulse},
+    billing::RemoteError,
     config::Config,
     domain::{Error, with_causes},
     identity::{Authentication, KeysError},
@@ -26,6 +27,9 @@ use crate::{
 pub use schema::{SchemaError, migrator};
 use stopping::{Pace, Stages};
 pub use wiring::{build_providers, fetcher, open_app, removal};
+
+/// How often is looked for what Billing is to be told, should other processes have left it.
+const BILLING_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Which parts run in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +80,9 @@ pub enum StartError {
     /// The service that judges cannot be spoken to as it is configured.
     #[error("moderation: {0}")]
     Moderation(#[from] Unready),
+    /// Billing cannot be called as it is configured.
+    #[error(transparent)]
+    Billing(#[from] RemoteError),
     /// The keys that callers' tokens are checked by cannot be used.
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -141,6 +148,8 @@ pub struct Server {
     _keys: Option<AbortOnDropHandle<()>>,
     /// Reads the API keys while the server runs, and notes which are used.
     _api_keys: Option<AbortOnDropHandle<Infallible>>,
+    /// Tells Billing what has become of jobs while the server runs.
+    _billing: AbortOnDropHandle<()>,
     /// Keeps the schema from being taken back.
     _serving: Serving,
 }
@@ -194,6 +203,7 @@ impl Server {
             }
             None => None,
         };
+        let billing = tell_billing(&app, config.executor.upkeep_interval);
         let (events, store) = (app.events.clone(), app.store.clone());
         let relay = tokio::spawn(async move { events.relay(&store).await });
         app.health.note_started();
@@ -217,6 +227,7 @@ impl Server {
             probes,
             _keys: keys,
             _api_keys: api_keys.map(AbortOnDropHandle::new),
+            _billing: AbortOnDropHandle::new(billing),
             _serving: serving,
         })
     }
@@ -370,6 +381,12 @@ fn freshen(authentication: &Authentication, interval: Duration) -> Option<AbortO
     let published = tokens.keys.published()?.clone();
     let task = tokio::spawn(published.keep_fresh(interval));
     Some(AbortOnDropHandle::new(task))
+}
+
+/// Ends at once where there is nobody to tell.
+fn tell_billing(app: &App, upkeep_interval: Duration) -> JoinHandle<()> {
+    let (app, interval) = (app.clone(), upkeep_interval.min(BILLING_INTERVAL));
+    tokio::spawn(async move { app.keep_telling_billing(interval).await })
 }
 
 fn answer_clients(

@@ -127,6 +127,7 @@ pub const MIGRATIONS: &[Migration] = &[
     scripted!("m0016_api_keys", "0.1.0"),
     scripted!("m0017_audit", "0.1.0"),
     scripted!("m0018_plans", "0.1.0"),
+    scripted!("m0019_reservations", "0.1.0"),
     scripted!("m0020_hidden_prompts", "0.1.0"),
     scripted!("m0021_rates", "0.1.0"),
 ];

@@ -3,14 +3,26 @@
 mod estimate;
 mod expire;
 mod grant;
+mod hold;
+mod settle;
+mod tell;
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
-    domain::{Billing, Error, JobStatus},
+    billing::{Billing, Remote},
+    domain::{Error, JobStatus},
     entity::job,
-    store::{Transaction, credit},
+    store::{Transaction, credit, reservation},
 };
 
 pub use estimate::Estimate;
+pub(super) use hold::{Asked, Hold};
+
+/// How long Billing is to hold something for a job that it has not heard of again.
+const HELD_FOR: TimeDelta = TimeDelta::hours(24);
+/// When it is told that the job goes on.
+const RENEWED_AFTER: TimeDelta = TimeDelta::hours(12);
 
 /// What a transaction does to credits: done last in it, so that nobody waits for the user's grants for longer than the limit
 /// needs.
@@ -20,6 +32,8 @@ pub(super) struct Charges {
     reserved: Vec<credit::Charge>,
     /// Jobs that have ended.
     ended: Vec<i64>,
+    /// Whether Billing holds what the new ones take.
+    held: Option<bool>,
 }
 
 impl Charges {
@@ -33,8 +47,18 @@ impl Charges {
         }
     }
 
+    /// Whether jobs have ended, of which somebody else may have to hear.
+    pub(super) fn settles(&self) -> bool {
+        !self.ended.is_empty()
+    }
+
+    /// The new jobs take what is held for them.
+    pub(super) fn take_up(&mut self, hold: &Hold) {
+        self.held = Some(hold.is_reserved);
+    }
+
     /// Reserves, commits and releases, all keyed by job.
-    pub(super) async fn settle(self, tx: &Transaction, billing: Billing) -> Result<(), Error> {
+    pub(super) async fn settle(self, tx: &Transaction, billing: &Billing) -> Result<(), Error> {
         match billing {
             Billing::Off => Ok(()),
             Billing::Ledger => {
@@ -43,7 +67,40 @@ impl Charges {
                 }
                 credit::reserve(tx, &self.reserved).await
             }
+            Billing::Remote(remote) => {
+                if !self.ended.is_empty() {
+                    reservation::settle(tx, &self.ended).await?;
+                }
+                match self.reserved.last().map(|charge| charge.at) {
+                    None => Ok(()),
+                    Some(now) => self.take_held(tx, remote, now).await,
+                }
+            }
         }
+    }
+
+    async fn take_held(
+        &self,
+        tx: &Transaction,
+        remote: &Remote,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let is_reserved = self.held.unwrap_or(false);
+        // What Billing has not heard of, it is told at once.
+        let due_at = match is_reserved {
+            true => now + RENEWED_AFTER,
+            false => now,
+        };
+        if !reservation::hold(tx, &self.reserved, is_reserved, due_at).await? {
+            let words = "what was held is not what the jobs cost any more, or was given back";
+            return Err(Error::BillingUnavailable(words.into()));
+        }
+        let most = remote.accept_unreserved();
+        if !is_reserved && reservation::unreserved(tx).await? > most {
+            let words = format!("jobs of {most} credits wait for Billing already");
+            return Err(Error::BillingUnavailable(words.into()));
+        }
+        Ok(())
     }
 }
 

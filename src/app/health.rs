@@ -35,6 +35,10 @@ pub enum Ailment {
     StorageAway,
     /// The last submissions to a provider have failed, and its jobs wait.
     ProviderAway,
+    /// Billing has not answered for several calls.
+    BillingAway,
+    /// Billing does not take what some jobs cost, or does not give it back.
+    BillingRefuses,
 }
 
 impl Ailment {
@@ -59,6 +63,8 @@ impl Ailment {
             Self::DatabaseUnwritable => "the database refuses what is written, or does not keep it",
             Self::StorageAway => "the media storage cannot be reached",
             Self::ProviderAway => "a generator does not answer: its jobs wait, the others run",
+            Self::BillingAway => "Billing does not answer",
+            Self::BillingRefuses => "Billing does not take what it is told of some jobs",
         }
     }
 
@@ -75,7 +81,9 @@ impl Ailment {
             | Self::DatabaseFull
             | Self::DatabaseUnwritable
             | Self::StorageAway
-            | Self::ProviderAway => false,
+            | Self::ProviderAway
+            | Self::BillingAway
+            | Self::BillingRefuses => false,
         }
     }
 }

@@ -13,8 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::{
+    billing::Billing,
     domain::{
-        Billing, Error, JobStatus,
+        Error, JobStatus,
         job::{Cause, Transition},
     },
     entity::{job, job_event, request},
@@ -26,7 +27,10 @@ use crate::{
     },
 };
 
-use super::{App, credit::Charges};
+use super::{
+    App,
+    credit::{Charges, Hold},
+};
 
 pub use webhook::{Addressee, Untaken};
 
@@ -90,6 +94,13 @@ impl ChangedJobs {
         }
     }
 
+    /// The new jobs take what Billing holds for them.
+    pub(super) fn take_up(&mut self, hold: Option<&Hold>) {
+        if let Some(hold) = hold {
+            self.charges.take_up(hold);
+        }
+    }
+
     /// There may be work that this process leaves to others.
     pub(super) fn leave_work(&mut self) {
         self.wake_up.work = true;
@@ -113,7 +124,7 @@ impl ChangedJobs {
         mut self,
         tx: &Transaction,
         now: Now,
-        billing: Billing,
+        billing: &Billing,
     ) -> Result<WakeUp, Error> {
         store::job_event::insert(tx, self.events).await?;
         if !self.outdated.is_empty() {
@@ -173,14 +184,18 @@ impl App {
         &self,
         work: impl AsyncFnOnce(&Transaction, &mut ChangedJobs) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let (now, billing) = (self.clock.queue(), self.settings.billing);
+        let (now, billing) = (self.clock.queue(), &self.settings.billing);
         let written = self.store.write(async |tx| {
             let mut changed = ChangedJobs::default();
             let done = work(tx, &mut changed).await?;
-            Ok((done, changed.finish(tx, now, billing).await?))
+            let settles = changed.charges.settles();
+            Ok((done, settles, changed.finish(tx, now, billing).await?))
         });
-        let (done, wake_up) = written.await?;
+        let (done, settles, wake_up) = written.await?;
         self.events.publish(wake_up);
+        if settles {
+            self.tell_billing();
+        }
         Ok(done)
     }
 
@@ -236,6 +251,7 @@ impl App {
         tx: &Transaction,
         request: &request::Model,
         jobs: &[job::Model],
+        hold: Option<&Hold>,
         changed: &mut ChangedJobs,
     ) -> Result<Vec<job::Model>, Error> {
         self.admit_again(tx, request, jobs.len()).await?;
@@ -244,7 +260,8 @@ impl App {
         for job in jobs {
             self.check_ready(job.providers())?;
         }
-        let successors = store::job::insert_successors(tx, jobs, attempts, now).await?;
+        let ids = hold.map(|hold| hold.ids_for(jobs.len())).transpose()?;
+        let successors = store::job::insert_successors(tx, ids, jobs, attempts, now).await?;
         // After the new rows, whose reference to the feature keeps it from being deleted until they are committed.
         if let Some(job) = jobs.first() {
             let feature = store::feature::find(tx, job.feature_id).await?;
@@ -255,6 +272,7 @@ impl App {
                 return Err(Error::FeatureInactive(feature.id));
             }
         }
+        changed.take_up(hold);
         changed.touched(jobs);
         changed.moved(&successors, None)?;
         Ok(successors)

@@ -56,6 +56,7 @@ fn is_misuse(error: &(dyn Error + 'static)) -> bool {
                 | StartError::Tls(_)
                 | StartError::Words(_)
                 | StartError::Moderation(_)
+                | StartError::Billing(_)
         )
     );
     let wrong_server = matches!(

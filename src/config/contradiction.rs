@@ -3,7 +3,7 @@
 use super::Config;
 use super::address::is_loopback;
 use super::database_url::DatabaseBackend;
-use super::kind::{ModerationKind, StorageBackend};
+use super::kind::{BillingKind, ModerationKind, StorageBackend};
 use super::provider::{BUILTIN, ProviderConfig, path};
 use super::reader::Reader;
 
@@ -78,6 +78,7 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
             "who judges needs what to judge by",
         );
     }
+    report_billing(config, reader);
     for (name, provider) in &config.providers {
         let place = config.reachable_by().into_iter().next();
         if let (Some(place), ProviderConfig::Scripted(_)) = (place, provider) {
@@ -155,6 +156,32 @@ fn report_plans(config: &Config, reader: &mut Reader) {
             names.join(", ")
         );
         reader.contradiction(&["plans.default"], &expected);
+    }
+}
+
+/// What Billing elsewhere needs.
+fn report_billing(config: &Config, reader: &mut Reader) {
+    let billing = &config.billing;
+    let BillingKind::Remote = billing.kind else {
+        return;
+    };
+    let Some(url) = &billing.url else {
+        reader.contradiction(
+            &["billing.kind", "billing.url"],
+            "a service that keeps the credits must be named",
+        );
+        return;
+    };
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        reader.contradiction(
+            &["billing.url"],
+            "it is called over https, or http on this machine",
+        );
+    } else if url.scheme() == "http" && !is_loopback(url) && !config.server.insecure {
+        reader.contradiction(
+            &["billing.url"],
+            "it is called over https, since whoever can change what it says could spend and give credits",
+        );
     }
 }
 

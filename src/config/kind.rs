@@ -301,6 +301,8 @@ choices! {
         None = "none",
         /// The ledger in the database.
         Ledger = "ledger",
+        /// Billing, a service of its own.
+        Remote = "remote",
     }
 }
 

@@ -147,9 +147,18 @@ settings! {
 
     /// What users pay with, see docs/credits.md.
     billing: BillingConfig {
-        /// Who keeps the credits that jobs take: `none` (jobs have a cost, and nobody is charged) or `ledger` (users have credits
-        /// in the database, and a request that costs more than its user has is refused).
+        /// Who keeps the credits that jobs take: `none` (jobs have a cost, and nobody is charged), `ledger` (users have credits
+        /// in the database, and a request that costs more than its user has is refused) or `remote` (a service that serves
+        /// `billing.v1.BillingService` keeps them).
         kind: BillingKind = "none";
+        /// Where that service is, such as `https://billing.internal`.
+        url: Option<Url>;
+        /// The token that it is shown, as `authorization: Bearer`.
+        token: Option<SecretString>;
+        /// How long an answer of it may take, with all tries.
+        deadline: Duration = "2s" in "50ms"..="1m";
+        /// How many credits jobs may cost in all that are accepted while it is away, and that it has not heard of; 0 refuses them.
+        accept_unreserved: u64 = 0 in 0..=1000000000000;
     }
 
     /// What users may have at once and in a time, see docs/plans.md. Each plan has a table of its own.

@@ -365,6 +365,18 @@ fn settings_that_contradict_each_other_are_named_together() {
             "[tls]\nclient_ca = \"ca.pem\"\ncertificate = \"a.pem\"\nkey = \"a.key\"",
             "tls.client_ca (atelier.toml:2) and auth.certificates (default)",
         ),
+        (
+            "[billing]\nkind = \"remote\"",
+            "billing.kind (atelier.toml:2) and billing.url (default)",
+        ),
+        (
+            "[billing]\nkind = \"remote\"\nurl = \"http://billing.internal\"",
+            "billing.url (atelier.toml:3)",
+        ),
+        (
+            "[billing]\nkind = \"remote\"\nurl = \"ftp://127.0.0.1\"",
+            "billing.url (atelier.toml:3)",
+        ),
     ] {
         let problems = load_toml(toml).unwrap_err();
         assert_eq!(problems.0.len(), 1, "{problems}");

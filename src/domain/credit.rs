@@ -11,15 +11,6 @@ const MAX_GRANT: i64 = 1_000_000_000_000;
 const MAX_REASON_CHARS: usize = 500;
 const MAX_KEY_CHARS: usize = 128;
 
-/// Who keeps credits, and so whether jobs take any.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Billing {
-    /// Nobody: jobs have a cost, and nobody is charged.
-    Off,
-    /// The ledger in our own database.
-    Ledger,
-}
-
 /// Where credits are. All but `Issued` are of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]

@@ -288,6 +288,20 @@ pub enum Error {
     /// The operator sets `billing.kind`.
     #[error("nobody keeps credits here: billing.kind is none")]
     BillingDisabled,
+    /// Who wants to see or change more than a balance asks Billing itself.
+    #[error("Billing keeps credits, and not this server: billing.kind is remote")]
+    BillingElsewhere,
+    /// The caller tries again. It holds the cause, for the log.
+    #[error("nobody can be asked right now whether the user has the credits; try again later")]
+    BillingUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Billing knows why, and the log.
+    #[error("Billing does not take what user {user_id} would be charged")]
+    BillingRefused {
+        /// Who would pay.
+        user_id: i64,
+        /// In its own words.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The caller ends a watch that it does not need, or comes again.
     #[error("{limit} watches are open, which is the most for {whose}")]
     WatchesTaken {
@@ -514,6 +528,10 @@ pub enum Reason {
     QuotaExceeded,
     /// No plan is called as the user's token, or the request, calls it.
     PlanUnknown,
+    /// Billing, which keeps the credits, does not answer; call again.
+    BillingUnavailable,
+    /// Billing charges this user nothing.
+    BillingRefused,
 }
 
 impl Reason {

@@ -117,6 +117,14 @@ impl Reason {
                 "Your plan is not known here.",
                 "Gói của bạn không được hỗ trợ ở đây.",
             ],
+            Self::BillingUnavailable => [
+                "Your credits cannot be checked right now; try again soon.",
+                "Hiện chưa thể kiểm tra tín dụng của bạn; vui lòng thử lại sau.",
+            ],
+            Self::BillingRefused => [
+                "Your account cannot be charged.",
+                "Không thể trừ tín dụng từ tài khoản của bạn.",
+            ],
             Self::Internal => [
                 "Something went wrong on our side.",
                 "Đã xảy ra lỗi phía hệ thống.",

@@ -6,7 +6,9 @@ use sea_orm::{
 };
 use strum::VariantNames;
 
-use crate::domain::{Account, CreditKind, JobStatus, MediaRole, MediaType, RequestStatus};
+use crate::domain::{
+    Account, CreditKind, JobStatus, MediaRole, MediaType, RequestStatus, ReservationState,
+};
 
 macro_rules! by_name {
     ($type:ident, $column:expr) => {
@@ -68,6 +70,7 @@ by_name!(
 by_name!(RequestStatus, ColumnType::String(StringLen::N(32)));
 by_name!(CreditKind, ColumnType::String(StringLen::N(20)));
 by_name!(Account, ColumnType::String(StringLen::N(20)));
+by_name!(ReservationState, ColumnType::String(StringLen::N(20)));
 by_name!(MediaRole, ColumnType::String(StringLen::N(16)));
 
 /// A type of the database that PostgreSQL must be told.

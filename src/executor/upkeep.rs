@@ -45,6 +45,8 @@ impl Executor {
         let mut expiring = Trouble::new("cannot end credits");
         let mut forgetting_calls = Trouble::new("cannot forget calls");
         let mut releasing = Trouble::new("cannot let go jobs that are held");
+        let mut settling = Trouble::new("cannot settle what jobs have left reserved");
+        let mut settled_to = 0;
         loop {
             tokio::time::sleep(self.settings.upkeep_interval).await;
             sweeping.pass(self.sweep_spool().await);
@@ -53,6 +55,9 @@ impl Executor {
             expiring.pass(self.app.expire_credits().await);
             forgetting_calls.pass(self.app.forget_calls().await);
             releasing.pass(self.app.release_stranded_jobs().await);
+            if let Some(last) = settling.pass(self.app.settle_left(settled_to).await) {
+                settled_to = last;
+            }
             match trouble.pass(self.app.rescue_jobs().await) {
                 None | Some(0) => {}
                 Some(jobs) => tracing::warn!(jobs, "rescued jobs of lost workers"),

@@ -126,8 +126,12 @@ fn log(error: &Error, code: Code, reason: Reason) {
             tracing::debug!(error = causes(), "why nobody can judge");
             call::refused(code, reason, &error.to_string());
         }
+        Error::BillingRefused { .. } => call::refused(code, reason, &causes()),
         // Once for all calls the log has it as what ails the server.
-        Error::DatabaseUnavailable(_) | Error::DatabaseFull(_) | Error::StorageUnavailable(_) => {
+        Error::DatabaseUnavailable(_)
+        | Error::DatabaseFull(_)
+        | Error::StorageUnavailable(_)
+        | Error::BillingUnavailable(_) => {
             call::refused(code, reason, &causes());
         }
         _ => call::refused(code, reason, &error.to_string()),
@@ -185,7 +189,11 @@ fn classify(error: &Error) -> (Code, Reason) {
         Error::CreditsInsufficient { .. } => (Code::ResourceExhausted, Reason::CreditsInsufficient),
         Error::QuotaExceeded(_) => (Code::ResourceExhausted, Reason::QuotaExceeded),
         Error::PlanUnknown(_) => (Code::FailedPrecondition, Reason::PlanUnknown),
-        Error::BillingDisabled => (Code::FailedPrecondition, Reason::BillingDisabled),
+        Error::BillingDisabled | Error::BillingElsewhere => {
+            (Code::FailedPrecondition, Reason::BillingDisabled)
+        }
+        Error::BillingUnavailable(_) => (Code::Unavailable, Reason::BillingUnavailable),
+        Error::BillingRefused { .. } => (Code::FailedPrecondition, Reason::BillingRefused),
         Error::PermissionDenied(_) => (Code::PermissionDenied, Reason::PermissionDenied),
         Error::Internal(_) => (Code::Internal, Reason::Internal),
     }
@@ -269,7 +277,9 @@ fn metadata(error: &Error) -> HashMap<String, String> {
             vec![("feature_id", id.to_string())]
         }
         Error::TemplateInactive(id) => vec![("template_id", id.to_string())],
-        Error::UserUnknown(id) | Error::UserNotAddable(id) => vec![("user_id", id.to_string())],
+        Error::UserUnknown(user_id)
+        | Error::UserNotAddable(user_id)
+        | Error::BillingRefused { user_id, .. } => vec![("user_id", user_id.to_string())],
         Error::JobAlreadyProcessing(id) => vec![("job_id", id.to_string())],
         Error::RequestDeleted(id) | Error::RequestNotRetryable(id) => {
             vec![("request_id", id.to_string())]
@@ -325,6 +335,8 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         | Error::CredentialsUnverifiable(_)
         | Error::PermissionDenied(_)
         | Error::BillingDisabled
+        | Error::BillingElsewhere
+        | Error::BillingUnavailable(_)
         | Error::Starting
         | Error::ShuttingDown
         | Error::Internal(_) => Vec::new(),

@@ -132,7 +132,10 @@ fn service_needing(ailment: Ailment) -> Option<&'static str> {
         // What is slow may still be done, and is nowhere faster.
         | Ailment::DatabaseBusy
         // The features of others are as they were.
-        | Ailment::ProviderAway => None,
+        | Ailment::ProviderAway
+        // What costs nothing is taken on, and so may others be.
+        | Ailment::BillingAway
+        | Ailment::BillingRefuses => None,
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     app::{Ailment, App, Health, Pulse},
+    billing::Billing,
     domain::{Error, with_causes},
     store::{Fault, Trouble, Writing},
 };
@@ -48,6 +49,7 @@ pub(super) async fn watch(app: App, pulse: Option<Pulse>, storage_interval: Dura
             look_at_database(&app).await;
             look_at_worker(&app.health, pulse.as_ref());
             look_at_providers(&app);
+            look_at_billing(&app);
         }
     };
     let writing = async {
@@ -172,6 +174,17 @@ fn look_at_providers(app: &App) {
     let away: Vec<_> = away.collect();
     let found = (!away.is_empty()).then(|| (Ailment::ProviderAway, away.join(", ")));
     app.health.note(&[Ailment::ProviderAway], found);
+}
+
+fn look_at_billing(app: &App) {
+    let away = matches!(&app.settings.billing, Billing::Remote(remote) if remote.is_away());
+    let found = away.then(|| {
+        (
+            Ailment::BillingAway,
+            "its last calls have failed".to_owned(),
+        )
+    });
+    app.health.note(&[Ailment::BillingAway], found);
 }
 
 fn told(ailment: Ailment) -> Finding {

@@ -11,13 +11,12 @@ use super::{
 };
 use crate::{
     app::{self, Ailment, App, Clock, Health, Pulse, Removal, RemovalMode},
+    billing::{Billing, Remote, RemoteError, RemoteSettings},
     config::{
         BillingKind, Config, FetchConfig, ModerationKind, ProviderConfig, StorageBackend,
         StorageRemoval, host_name,
     },
-    domain::{
-        AddressRules, Billing, Error, IntakeLimits, Keyring, Purpose, sha256_hex, with_causes,
-    },
+    domain::{AddressRules, Error, IntakeLimits, Keyring, Purpose, sha256_hex, with_causes},
     entity::{feature, template},
     events::Events,
     executor::{self, Executor, Spool},
@@ -98,10 +97,7 @@ pub(super) async fn build_app(
                 variations: usize::try_from(config.limits.variations).unwrap_or(usize::MAX),
             },
             max_attempts: i32::try_from(config.executor.max_attempts).unwrap_or(i32::MAX),
-            billing: match config.billing.kind {
-                BillingKind::None => Billing::Off,
-                BillingKind::Ledger => Billing::Ledger,
-            },
+            billing: billing(config)?,
             plans: config.plans(),
             provision_users: config.provisions_users(),
             system_user: config.system_user(),
@@ -117,6 +113,21 @@ pub(super) async fn build_app(
     };
     app.read_keys().await.map_err(StartError::Secrets)?;
     Ok((app, serving))
+}
+
+fn billing(config: &Config) -> Result<Billing, RemoteError> {
+    let settings = &config.billing;
+    Ok(match (settings.kind, &settings.url) {
+        (BillingKind::Remote, Some(url)) => Billing::Remote(Remote::new(RemoteSettings {
+            url: url.clone(),
+            token: settings.token.clone(),
+            deadline: settings.deadline,
+            accept_unreserved: i64::try_from(settings.accept_unreserved).unwrap_or(i64::MAX),
+        })?),
+        (BillingKind::Ledger, _) => Billing::Ledger,
+        // A service that is not named is refused with the configuration.
+        (BillingKind::None | BillingKind::Remote, _) => Billing::Off,
+    })
 }
 
 fn moderation(config: &Config, files: &Fetcher) -> Result<Moderation, StartError> {

@@ -3,6 +3,8 @@
 //! Grants are locked in order of their ids, after jobs and requests: that leaves no way into a deadlock. Only what takes from
 //! them or gives back locks them; a job that completes does not.
 
+mod left;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -31,6 +33,8 @@ use super::{
     page::{List, Sorting},
     user,
 };
+
+pub use left::{Left, left, release_vanished};
 
 /// What a new job is to hold.
 #[derive(Clone, Copy, Debug)]
@@ -110,6 +114,11 @@ pub async fn settle(tx: &Transaction, job_ids: &[i64]) -> Result<(), Error> {
             *released.entry(row.try_get("", "grant_id")?).or_default() += amount;
         }
     }
+    give_back(tx, released).await
+}
+
+/// Adds to grants what jobs have given back of them.
+async fn give_back(tx: &Transaction, released: BTreeMap<i64, i64>) -> Result<(), Error> {
     for (grant_id, amount) in released {
         change_remaining(tx, grant_id, amount).await?;
     }

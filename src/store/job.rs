@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::NotSet,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, Iterable, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityName, EntityTrait, Iterable, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select,
     sea_query::{Expr, ExprTrait, LockType, Query},
 };
 use serde::Serialize;
@@ -27,6 +27,7 @@ use super::{
     one_of::one_of_ids,
     page::{List, Sorting, some},
     request::of_no_preview,
+    sequence,
 };
 
 pub use standing::{
@@ -85,9 +86,16 @@ pub struct NewJobs {
     pub trace: Trace,
 }
 
-/// Adds a request's jobs, one for each input, and returns them in order of variation.
+/// Ascending ids that no job has and no other will get, for jobs whose credits are held before them.
+pub async fn reserve_ids(tx: &Transaction, count: usize) -> Result<Vec<i64>, Error> {
+    sequence::draw(tx, Entity.table_name(), count).await
+}
+
+/// Adds a request's jobs, one for each input, under their reserved ids if they have such, and returns them in order of
+/// variation.
 pub async fn insert(
     tx: &Transaction,
+    ids: Option<&[i64]>,
     request: &request::Model,
     inputs: &[JobInput],
     new: NewJobs,
@@ -100,7 +108,22 @@ pub async fn insert(
             ..new_job(request, variation, input, &new)
         })
     });
-    insert_all(tx, jobs.collect::<Result<_, Error>>()?).await
+    let jobs = jobs.collect::<Result<Vec<_>, Error>>()?;
+    insert_all(tx, with_ids(jobs, ids)?).await
+}
+
+/// Gives the jobs the ids that are reserved for them, one each.
+fn with_ids(mut jobs: Vec<ActiveModel>, ids: Option<&[i64]>) -> Result<Vec<ActiveModel>, Error> {
+    let Some(ids) = ids else {
+        return Ok(jobs);
+    };
+    if ids.len() != jobs.len() {
+        return Err(Error::internal("other jobs were to be stored"));
+    }
+    for (job, id) in jobs.iter_mut().zip(ids) {
+        job.id = Set(*id);
+    }
+    Ok(jobs)
 }
 
 async fn insert_all(tx: &Transaction, jobs: Vec<ActiveModel>) -> Result<Vec<Model>, Error> {
@@ -149,16 +172,18 @@ fn waiting(max_attempts: i32, now: DateTime<Utc>) -> ActiveModel {
     }
 }
 
-/// Adds a job in the place of each of these, which its request has locked with itself: the same work, with all attempts
-/// before it. Returns them in order of variation.
+/// Adds a job in the place of each of these, which its request has locked with itself, under their reserved ids if they have
+/// such: the same work, with all attempts before it. Returns them in order of variation.
 pub async fn insert_successors(
     tx: &Transaction,
+    ids: Option<&[i64]>,
     jobs: &[Model],
     max_attempts: i32,
     now: DateTime<Utc>,
 ) -> Result<Vec<Model>, Error> {
     let successors = jobs.iter().map(|job| successor(job, max_attempts, now));
-    let successors = insert_all(tx, successors.collect()).await?;
+    let successors = with_ids(successors.collect(), ids)?;
+    let successors = insert_all(tx, successors).await?;
     let backend = tx.get_database_backend();
     let ids = successors.iter().map(|successor| successor.id);
     let successor = Query::select()

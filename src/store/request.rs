@@ -9,8 +9,8 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, DbBackend, EntityName, EntityTrait, Order, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Select, SqlErr, Statement,
+    ColumnTrait, ConnectionTrait, EntityName, EntityTrait, Order, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, SqlErr,
     sea_query::{Expr, ExprTrait, LockType, SelectStatement, SimpleExpr},
 };
 use serde::Serialize;
@@ -32,6 +32,7 @@ use super::{
     media,
     one_of::one_of_ids,
     page::{List, Sorting, some},
+    sequence,
 };
 
 /// Not FOR UPDATE: that would wait for transactions that insert jobs or media of the request. SQLite has no row locks, and
@@ -117,23 +118,11 @@ fn key_of(by_update: bool, id: i64, updated_at: DateTime<Utc>) -> Vec<i64> {
     }
 }
 
-/// An id that no request has and no other will get, for one whose files are kept before it.
+/// An id that no request has and no other will get, for one whose files or credits are kept before it.
 pub async fn reserve_id(tx: &Transaction) -> Result<i64, Error> {
-    let (backend, table) = (tx.get_database_backend(), Entity.table_name());
-    let statement = |sql| Statement::from_sql_and_values(backend, sql, [table.into()]);
-    let next = match backend {
-        DbBackend::Postgres => "SELECT nextval(pg_get_serial_sequence($1, 'id')) AS id",
-        _ => {
-            // Before the first request nothing is counted.
-            let begin = "INSERT INTO sqlite_sequence (name, seq) SELECT ?1, 0
-                 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)";
-            tx.execute_raw(statement(begin)).await?;
-            "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = ?1 RETURNING seq AS id"
-        }
-    };
-    let row = tx.query_one_raw(statement(next)).await?;
-    let row = row.ok_or_else(|| Error::internal("the database hands out no ids"))?;
-    Ok(row.try_get("", "id")?)
+    let drawn = sequence::draw(tx, Entity.table_name(), 1).await?;
+    let id = drawn.first().copied();
+    id.ok_or_else(|| Error::internal("the database hands out no ids"))
 }
 
 /// Adds an accepted request, under its reserved id if it has one; its jobs come next, in the same transaction.

@@ -1,5 +1,6 @@
 //! Requests, from the call that makes one to its deletion.
 
+mod billing;
 mod changes;
 mod cost;
 mod credits;

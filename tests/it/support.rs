@@ -2,6 +2,7 @@
 
 pub(crate) mod aimock;
 pub(crate) mod bench;
+pub(crate) mod billing;
 pub(crate) mod bucket;
 pub(crate) mod catalogue_calls;
 pub(crate) mod client;

@@ -2,7 +2,8 @@
 
 use crate::{
     app::App,
-    domain::{Billing, Caller, Checks, Error, Exceeded, RequestDraft},
+    billing::Billing,
+    domain::{Caller, Checks, Error, Exceeded, RequestDraft},
 };
 
 /// What a request would cost now.
@@ -12,7 +13,7 @@ pub struct Estimate {
     pub cost: i64,
     /// Credits for one of them.
     pub cost_per_job: i64,
-    /// What its user would have left, below zero if it is not enough; `None` where nobody keeps credits.
+    /// What its user would have left, below zero if it is not enough; `None` where nobody keeps credits, or can tell.
     pub balance_after: Option<i64>,
     /// What its user's plan leaves no room in for it now.
     pub exceeded: Option<Exceeded>,
@@ -35,18 +36,22 @@ impl App {
         })
     }
 
-    /// What a user would have left.
+    /// What a user would have left; `None` too while nobody can tell and jobs are taken all the same.
     pub(in crate::app) async fn balance_after(
         &self,
         user_id: i64,
         cost: i64,
     ) -> Result<Option<i64>, Error> {
-        match self.settings.billing {
-            Billing::Off => Ok(None),
-            Billing::Ledger => {
-                let balance = self.balance(user_id).await?;
-                Ok(Some(balance.available.saturating_sub(cost)))
-            }
-        }
+        let balance = match &self.settings.billing {
+            Billing::Off => return Ok(None),
+            Billing::Ledger => self.balance(user_id).await?,
+            Billing::Remote(remote) => match self.balance(user_id).await {
+                Err(Error::BillingUnavailable(_)) if remote.accept_unreserved() > 0 => {
+                    return Ok(None);
+                }
+                balance => balance?,
+            },
+        };
+        Ok(Some(balance.available.saturating_sub(cost)))
     }
 }

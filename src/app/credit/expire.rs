@@ -2,7 +2,8 @@
 
 use crate::{
     app::App,
-    domain::{Billing, Error},
+    billing::Billing,
+    domain::Error,
     store::{self, queue},
 };
 
@@ -12,9 +13,9 @@ const AT_ONCE: u64 = 100;
 impl App {
     /// Lets all grants end whose time is over. Returns how many.
     pub async fn expire_credits(&self) -> Result<usize, Error> {
-        if self.settings.billing == Billing::Off {
+        let Billing::Ledger = self.settings.billing else {
             return Ok(0);
-        }
+        };
         let mut expired = 0;
         loop {
             let batch = self.store.write(async |tx| {

@@ -2,22 +2,30 @@
 
 use crate::{
     app::{Acting, App},
-    domain::{AuditAction, Balance, Billing, Checks, Deed, Error, Flaw, GrantDraft},
+    billing::Billing,
+    domain::{AuditAction, Balance, Checks, Deed, Error, Flaw, GrantDraft},
     entity::credit_grant,
     store::{self, Transaction},
 };
 
+use super::hold::told;
+
 impl App {
-    /// Fails where nobody keeps credits.
+    /// Fails where nobody keeps credits, or somebody else does.
     pub(crate) fn require_ledger(&self) -> Result<(), Error> {
         match self.settings.billing {
             Billing::Off => Err(Error::BillingDisabled),
             Billing::Ledger => Ok(()),
+            Billing::Remote(_) => Err(Error::BillingElsewhere),
         }
     }
 
     /// How many credits a user has; none if nobody has heard of him.
     pub async fn balance(&self, user_id: i64) -> Result<Balance, Error> {
+        if let Billing::Remote(remote) = &self.settings.billing {
+            let balance = remote.balance(user_id).await;
+            return balance.map_err(|refusal| told(refusal, user_id));
+        }
         self.require_ledger()?;
         store::credit::balance(self.store.reader(), user_id, self.clock.now()).await
     }

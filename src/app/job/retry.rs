@@ -1,7 +1,8 @@
 //! A second life for one job: a successor, for the job itself stays as it is, see docs/domain.md#variations-and-roles.
 
 use crate::{
-    app::App,
+    app::{App, credit::Hold},
+    billing::Billing,
     domain::{Caller, Error, Resource},
     entity::job,
     store,
@@ -11,6 +12,25 @@ impl App {
     /// Makes a new job in the place of one that failed or was cancelled. One that has a successor already is not retried
     /// again: its successor is returned, whatever has become of that.
     pub async fn retry_job(&self, caller: Caller, id: i64) -> Result<job::Model, Error> {
+        let hold = match self.settings.billing {
+            Billing::Remote(_) => {
+                let job = store::job::find(self.store.reader(), caller, id).await?;
+                self.hold_for_successors(&[job]).await?
+            }
+            Billing::Off | Billing::Ledger => None,
+        };
+        let retried = self.retry_held(caller, id, hold.as_ref()).await;
+        let successor = retried.iter().map(|job| job.id);
+        self.let_go_unless_taken(hold.as_ref(), successor).await;
+        retried
+    }
+
+    async fn retry_held(
+        &self,
+        caller: Caller,
+        id: i64,
+        hold: Option<&Hold>,
+    ) -> Result<job::Model, Error> {
         self.change_jobs(async |tx, changed| {
             let job = store::job::lock(tx, caller, id).await?;
             let request = store::request::lock(tx, &job).await?;
@@ -27,7 +47,10 @@ impl App {
                 let status = job.status.as_str();
                 return Err(Error::JobNotRetryable { id, status });
             }
-            let successor = self.supersede(tx, &request, &[job], changed).await?.pop();
+            let successor = self
+                .supersede(tx, &request, &[job], hold, changed)
+                .await?
+                .pop();
             let now = self.clock.now();
             changed.change_request(tx, request, None, now).await?;
             successor.ok_or_else(|| Error::internal("a retried job has no successor"))

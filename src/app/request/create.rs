@@ -2,7 +2,13 @@
 //! docs/domain.md#resolving-a-request.
 
 use crate::{
-    app::{App, feature::properties_of, template::data_of},
+    app::{
+        App,
+        credit::{Asked, Hold},
+        feature::properties_of,
+        template::data_of,
+    },
+    billing::Billing,
     domain::{
         Caller, Checks, Error, Flaw, JobCounts, Offer, Origin, Plan, RequestDraft, Resolved,
         TemplateData, Variable, Versioned, media_id, refuse_without_feature, resolve,
@@ -187,17 +193,49 @@ impl App {
         self.store_draft(draft, Some(id), checks).await
     }
 
-    /// Checks and stores a request, and its user where that one is not known yet.
+    /// Checks and stores a request, for which Billing holds what it costs, if it is Billing that keeps credits.
     async fn store_draft(
         &self,
         draft: &RequestDraft,
         id: Option<i64>,
         checks: &Checks,
     ) -> Result<Accepted, Error> {
-        match self.store_for_known_user(draft, id, checks).await {
+        let Billing::Remote(_) = &self.settings.billing else {
+            return self.store_held(draft, id, None, checks).await;
+        };
+        let (_, resolved) = self.resolve_now(draft, checks).await?;
+        if let Some(accepted) = self.replay(draft).await? {
+            return Ok(accepted);
+        }
+        let asked = Asked {
+            request_id: id,
+            user_id: draft.user_id,
+            jobs: resolved.jobs.len(),
+            cost_per_job: cost_per_job(draft, &resolved),
+        };
+        let Some(hold) = self.hold(asked).await? else {
+            return self.store_held(draft, id, None, checks).await;
+        };
+        let id = Some(hold.request_id);
+        let stored = self.store_held(draft, id, Some(&hold), checks).await;
+        if stored.is_err() {
+            self.let_go(&hold).await;
+        }
+        stored
+    }
+
+    /// Checks and stores a request, and its user where that one is not known yet.
+    async fn store_held(
+        &self,
+        draft: &RequestDraft,
+        id: Option<i64>,
+        hold: Option<&Hold>,
+        checks: &Checks,
+    ) -> Result<Accepted, Error> {
+        match self.store_for_known_user(draft, id, hold, checks).await {
             Err(Error::UserUnknown(user)) if self.settings.provision_users => {
                 store::user::provision(self.store.writer(), &self.settings.users, user).await?;
-                self.store_for_known_user(draft, id, checks).await
+                self.store_for_known_user(draft, id, hold, checks).await
             }
             stored => stored,
         }
@@ -209,6 +247,7 @@ impl App {
         &self,
         draft: &RequestDraft,
         id: Option<i64>,
+        hold: Option<&Hold>,
         checks: &Checks,
     ) -> Result<Accepted, Error> {
         self.change_jobs(async |tx, changed| {
@@ -227,11 +266,7 @@ impl App {
             let feature = offered.feature;
             let new_jobs = store::job::NewJobs {
                 category: feature.category,
-                // Whoever makes the catalogue tries it.
-                cost: match draft.preview {
-                    Some(_) => 0,
-                    None => resolved.cost_per_job,
-                },
+                cost: cost_per_job(draft, &resolved),
                 priority: match (draft.priority, plan) {
                     (0, Some(plan)) => plan.priority,
                     (priority, _) => priority,
@@ -244,7 +279,11 @@ impl App {
             let kept = (feature.system_prompt, plan.map(|plan| plan.name.clone()));
             let request = store::request::insert(tx, id, asked, &resolved, kept, now).await?;
             self.claim_key(tx, draft, &request).await?;
-            let jobs = store::job::insert(tx, &request, &resolved.jobs, new_jobs).await?;
+            let ids = hold
+                .map(|hold| hold.ids_for(resolved.jobs.len()))
+                .transpose()?;
+            let jobs = store::job::insert(tx, ids, &request, &resolved.jobs, new_jobs).await?;
+            changed.take_up(hold);
             if let Some(template_id) = request.template_id.filter(|_| !request.is_preview) {
                 store::trend::count_use(tx, template_id, now).await?;
             }
@@ -304,6 +343,14 @@ impl App {
         let request = store::request::find(db, Caller::TrustedService, known.request_id).await?;
         let jobs = store::deletion::current_jobs(db, &request).await?;
         Ok(Some((store::request::count(db, request).await?, jobs)))
+    }
+}
+
+/// Whoever makes the catalogue tries it for nothing.
+fn cost_per_job(draft: &RequestDraft, resolved: &Resolved) -> i64 {
+    match draft.preview {
+        Some(_) => 0,
+        None => resolved.cost_per_job,
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    app::App,
+    app::{App, credit::Hold},
+    billing::Billing,
     domain::{Caller, Error},
     store::{self, deletion},
 };
@@ -14,6 +15,28 @@ impl App {
     /// Makes new jobs in the places of all jobs of a live request that failed or were cancelled. Returns the request and
     /// the new jobs; where there is nothing to retry, those that an earlier call made, so that it may be repeated.
     pub async fn retry_request(&self, caller: Caller, id: i64) -> Result<Accepted, Error> {
+        let hold = match self.settings.billing {
+            Billing::Remote(_) => {
+                let db = self.store.reader();
+                let request = store::request::find(db, caller, id).await?;
+                let jobs = deletion::current_jobs(db, &request).await?;
+                self.hold_for_successors(&jobs).await?
+            }
+            Billing::Off | Billing::Ledger => None,
+        };
+        let retried = self.retry_all_held(caller, id, hold.as_ref()).await;
+        let successors = retried.iter().flat_map(|(_, jobs)| jobs);
+        self.let_go_unless_taken(hold.as_ref(), successors.map(|job| job.id))
+            .await;
+        retried
+    }
+
+    async fn retry_all_held(
+        &self,
+        caller: Caller,
+        id: i64,
+        hold: Option<&Hold>,
+    ) -> Result<Accepted, Error> {
         self.change_jobs(async |tx, changed| {
             let deletion::LockedRequest { request, mut jobs } =
                 deletion::lock(tx, caller, id).await?;
@@ -32,7 +55,7 @@ impl App {
                 };
             }
             jobs.retain(|job| job.status.is_retryable());
-            let successors = self.supersede(tx, &request, &jobs, changed).await?;
+            let successors = self.supersede(tx, &request, &jobs, hold, changed).await?;
             let now = self.clock.now();
             let request = changed.change_request(tx, request, None, now).await?;
             Ok((request, successors))

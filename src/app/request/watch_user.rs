@@ -142,7 +142,7 @@ impl Watched for WatchedUser {
         // Before the jobs, so that those of a deleted request are read as it has left them.
         let deleted = self.deletions.find(db, self.user_id, now).await?;
         let settled = match self.cursor.settling {
-            Some(settling) => horizon::has_passed(db, settling.transaction).await?,
+            Some(settling) => self.has_settled(db, settling).await?,
             None => false,
         };
         // Only then the jobs, so that all are among them that come before the one that has settled.
@@ -218,6 +218,14 @@ impl WatchedUser {
             following.watcher.listen_to(Subject::Job(job.id));
         }
         Ok(jobs)
+    }
+
+    /// Whether no job up to the newest may come any more: neither of a transaction that goes on, nor of one that has not begun
+    /// although its ids are given.
+    async fn has_settled(&self, db: &Pool, settling: Settling) -> Result<bool, Error> {
+        let passed = horizon::has_passed(db, settling.transaction).await?;
+        let (user_id, newest) = (self.user_id, settling.newest);
+        Ok(passed && !store::reservation::is_intended_up_to(db, user_id, newest).await?)
     }
 
     /// The floor may rise, unless a job below waits for room.

@@ -11,20 +11,23 @@ use tonic_types::StatusExt;
 
 use crate::support::client::scripted_request;
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
+use crate::support::ledger::assert_balanced;
 use crate::support::process::Process;
 use crate::support::refusal::of_status;
 use crate::support::script::Script;
 use crate::support::server::{TestServer, within};
 
 const AMPLE_LEASE: &str = "executor.lease=60s";
+const LEDGER: &str = "billing.kind=ledger";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_that_is_read_only_for_a_while_costs_no_job_and_no_attempt() {
     let db = TestDatabase::create(Backend::Postgres).await;
     let media = tempfile::tempdir().unwrap();
-    let server = Process::serve(&db, media.path(), &[AMPLE_LEASE]).await;
+    let server = Process::serve(&db, media.path(), &[AMPLE_LEASE, LEDGER]).await;
     let script = Script::new(&["succeed"]).gated();
-    let feature = server.scripted_feature().await;
+    let feature = server.priced_feature(7).await;
+    server.give(20, "all").await;
     let job = submitted_job(&server, feature, &script).await;
 
     let operator = db.connect().await;
@@ -64,6 +67,10 @@ async fn a_primary_that_is_read_only_for_a_while_costs_no_job_and_no_attempt() {
     assert_eq!(
         server.ended(next.id).await.job.status(),
         JobStatus::Completed
+    );
+    assert_eq!(
+        (server.balance().await, assert_balanced(&db).await),
+        ((6, 0), 2)
     );
 }
 
@@ -123,9 +130,10 @@ async fn a_transaction_that_loses_to_others_when_a_job_is_finished_is_tried_agai
     for lost in ["40001", "40P01"] {
         let db = TestDatabase::create(Backend::Postgres).await;
         let media = tempfile::tempdir().unwrap();
-        let server = Process::serve(&db, media.path(), &[AMPLE_LEASE]).await;
+        let server = Process::serve(&db, media.path(), &[AMPLE_LEASE, LEDGER]).await;
         let script = Script::new(&["succeed"]).gated();
-        let feature = server.scripted_feature().await;
+        let feature = server.priced_feature(7).await;
+        server.give(7, "all").await;
         // What a sequence counts stays counted when a transaction is rolled back.
         let trigger = format!(
             "CREATE SEQUENCE defeats; \
@@ -155,6 +163,10 @@ async fn a_transaction_that_loses_to_others_when_a_job_is_finished_is_tried_agai
             (&"WARN".into(), &"INFO".into())
         );
         assert_eq!(end["fields"]["times"], 3);
+        assert_eq!(
+            (server.balance().await, assert_balanced(&db).await),
+            ((0, 0), 1)
+        );
     }
 }
 

@@ -13,7 +13,7 @@ use syn::visit::Visit;
 
 /// Every layer and what it may use of the crate. `events` stands on `store`, whose wake-ups between replicas it relays;
 /// the others of that level do not know each other.
-const LAYERS: [(&str, &[&str]); 20] = [
+const LAYERS: [(&str, &[&str]); 21] = [
     ("domain", &[]),
     ("entity", &["domain"]),
     ("config", &["domain"]),
@@ -22,6 +22,7 @@ const LAYERS: [(&str, &[&str]); 20] = [
     ("memory", &[]),
     ("store", &["config", "domain", "entity"]),
     ("identity", &["domain"]),
+    ("billing", &["domain", "entity"]),
     ("provider", &["config", "domain", "identity", "memory"]),
     ("media", &["domain", "memory"]),
     ("stand_in", &["domain", "provider"]),
@@ -40,13 +41,14 @@ const LAYERS: [(&str, &[&str]); 20] = [
 ];
 
 const BELOW_APP: &[&str] = &[
-    "domain", "entity", "events", "identity", "media", "provider", "store",
+    "billing", "domain", "entity", "events", "identity", "media", "provider", "store",
 ];
 const BELOW_SERVER: &[&str] = &[
     "app", "domain", "entity", "events", "identity", "media", "provider", "store",
 ];
 const EVERYTHING: &[&str] = &[
     "app",
+    "billing",
     "client",
     "config",
     "domain",
@@ -74,8 +76,8 @@ const CRATES: [(&str, &[&str]); 11] = [
         ],
     ),
     ("studio", &["provider"]),
-    ("tonic", &["rpc", "client", "cli", "server"]),
-    ("prost", &["rpc", "client", "cli"]),
+    ("tonic", &["rpc", "client", "billing", "cli", "server"]),
+    ("prost", &["rpc", "client", "billing", "cli"]),
     ("axum", &["rpc", "stand_in"]),
     ("tower_http", &["rpc"]),
     ("sea_orm", &["entity", "store"]),

@@ -11,12 +11,15 @@ use tempfile::TempDir;
 
 use crate::support::client::{request_for, scripted_feature, scripted_request};
 use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::ledger::assert_balanced;
 use crate::support::process::Process;
 use crate::support::script::Script;
 
 const PENDING: JobStatus = JobStatus::Pending;
 const PROCESSING: JobStatus = JobStatus::Processing;
 const COMPLETED: JobStatus = JobStatus::Completed;
+/// Whatever happens, each job is paid for once or not at all.
+const LEDGER: &str = "billing.kind=ledger";
 /// As many as a process runs at once.
 const SLOTS: usize = 4;
 
@@ -24,16 +27,16 @@ on_both_databases! {
     async fn tasks_that_run_when_the_process_is_killed_are_polled_on_after_the_next_start(db: TestDatabase) {
         let media = folder();
         let script = Script::new(&["succeed"]).with_task().gated();
-        let first = Process::serve(&db, media.path(), &[]).await;
+        let first = Process::serve(&db, media.path(), &[LEDGER]).await;
         let jobs = create_jobs(&first, &script, 2 * SLOTS).await;
         wait_until_polled_by(&script, first.id()).await;
         first.kill();
-        let second = Process::serve(&db, media.path(), &[]).await;
+        let second = Process::serve(&db, media.path(), &[LEDGER]).await;
         wait_until_polled_by(&script, second.id()).await;
         second.kill();
 
         script.open_gate();
-        let third = Process::serve(&db, media.path(), &[]).await;
+        let third = Process::serve(&db, media.path(), &[LEDGER]).await;
         for job in &jobs {
             let ended = third.ended(*job).await;
             assert_eq!(ended.job.status(), COMPLETED, "{:?}", ended.job);
@@ -52,7 +55,7 @@ on_both_databases! {
     async fn a_submission_that_was_cut_off_is_not_repeated(db: TestDatabase) {
         let media = folder();
         let script = Script::new(&["succeed"]).gated();
-        let one_slot = ["executor.concurrency=1"];
+        let one_slot = ["executor.concurrency=1", LEDGER];
         let first = Process::serve(&db, media.path(), &one_slot).await;
         let jobs = create_jobs(&first, &script, 2).await;
         script.wait_until_submitted(1).await;
@@ -67,18 +70,19 @@ on_both_databases! {
         assert_eq!(script.calls_of("submit").len(), 2);
         assert_eq!(script.jobs_with("find"), BTreeSet::from([cut_off]));
         assert_eq!(script.jobs_with("done"), BTreeSet::from([waiting]));
+        assert_eq!((second.balance().await, assert_balanced(&db).await), ((7, 0), 2));
     }
 
     async fn a_submission_that_was_cut_off_is_found_again_where_the_provider_can(db: TestDatabase) {
         let media = folder();
         let script = Script::new(&["succeed"]).gated().findable();
-        let first = Process::serve(&db, media.path(), &[]).await;
+        let first = Process::serve(&db, media.path(), &[LEDGER]).await;
         let jobs = create_jobs(&first, &script, 1).await;
         script.wait_until_submitted(1).await;
         first.kill();
 
         script.open_gate();
-        let second = Process::serve(&db, media.path(), &[]).await;
+        let second = Process::serve(&db, media.path(), &[LEDGER]).await;
         assert_eq!(second.ended(*jobs.first().unwrap()).await.job.status(), COMPLETED);
         assert_eq!((script.calls_of("submit").len(), script.calls_of("find").len()), (1, 1));
         assert_eq!(script.calls().iter().map(|call| &call.key).collect::<BTreeSet<_>>().len(), 1);
@@ -87,7 +91,7 @@ on_both_databases! {
 
     async fn a_picture_that_was_being_drawn_is_drawn_again(db: TestDatabase) {
         let media = folder();
-        let first = Process::serve(&db, media.path(), &[]).await;
+        let first = Process::serve(&db, media.path(), &[LEDGER]).await;
         let feature = CreateFeatureRequest {
             properties: Some(FeatureProperties { omit_thumbnails: true, ..Default::default() }),
             ..scripted_feature("poster")
@@ -101,7 +105,7 @@ on_both_databases! {
         first.reached(job.id, PROCESSING).await;
         first.kill();
 
-        let second = Process::serve(&db, media.path(), &[]).await;
+        let second = Process::serve(&db, media.path(), &[LEDGER]).await;
         second.completed(job.id).await;
         assert_each_completed_once(&db, &BTreeSet::from([job.id])).await;
     }
@@ -110,7 +114,7 @@ on_both_databases! {
         const JOBS: usize = 40;
         let media = folder();
         let script = Script::new(&["succeed"]).with_task().findable();
-        let settings = ["executor.lease=1s", "executor.max_attempts=20"];
+        let settings = ["executor.lease=1s", "executor.max_attempts=20", LEDGER];
         let mut process = Process::serve(&db, media.path(), &settings).await;
         let jobs = create_jobs(&process, &script, JOBS).await;
         for kill in 1..=3 {
@@ -135,7 +139,8 @@ fn folder() -> TempDir {
 }
 
 async fn create_jobs(process: &Process, script: &Script, count: usize) -> BTreeSet<i64> {
-    let feature = process.scripted_feature().await;
+    let feature = process.priced_feature(7).await;
+    process.give(7 * count as i64, "all").await;
     let mut jobs = BTreeSet::new();
     while jobs.len() < count {
         let mut asked = scripted_request(feature, script);
@@ -175,6 +180,7 @@ fn assert_one_process_at_a_time(script: &Script) {
 }
 
 async fn assert_each_completed_once(db: &TestDatabase, jobs: &BTreeSet<i64>) {
+    assert_balanced(db).await;
     let connection = db.connect().await;
     for job in jobs {
         let completed = job_event::Entity::find()

@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 
 use crate::support::bench::{Bench, LEASE, output, overloaded};
 use crate::support::database::on_both_databases;
+use crate::support::ledger::{assert_balanced, bench_with_credits};
 use model::Model;
 use operation::Operation;
 use snapshot::Snapshot;
@@ -26,7 +27,7 @@ const STEPS: usize = 30;
 
 on_both_databases! {
     async fn every_step_leaves_what_the_model_says(db: TestDatabase) {
-        let bench = Bench::new(&db).await;
+        let bench = bench_with_credits(&db).await;
         let runtime = Handle::current();
         tokio::task::block_in_place(|| {
             let mut runner = TestRunner::new(Config {
@@ -36,7 +37,13 @@ on_both_databases! {
                 ..Config::default()
             });
             let steps = proptest::collection::vec(operation::any(), 1..=STEPS);
-            let outcome = runner.run(&steps, |steps| runtime.block_on(walk(&bench, &steps)));
+            let outcome = runner.run(&steps, |steps| {
+                runtime.block_on(async {
+                    walk(&bench, &steps).await?;
+                    assert_balanced(&db).await;
+                    Ok(())
+                })
+            });
             outcome.unwrap_or_else(|failure| panic!("{failure}"));
         });
     }

@@ -9,6 +9,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use serde_json::json;
 use url::Url;
 
+use crate::support::billing::{BillingStandIn, Rpc, TOKEN};
 use crate::support::client::{USER, request_for, scripted_feature};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::http::browser;
@@ -41,7 +42,7 @@ on_both_databases! {
             signature.unwrap().1.into_owned()
         });
         let password = Url::parse(&db.url).unwrap().password().map(str::to_owned);
-        let others = [KEY, JUDGES_KEY, UNKNOWN, SECRET, SIGNING_KEY].map(str::to_owned);
+        let others = [KEY, JUDGES_KEY, TOKEN, UNKNOWN, SECRET, SIGNING_KEY].map(str::to_owned);
         for secret in others.into_iter().chain(signatures).chain(links).chain(password) {
             let line = log.lines().find(|line| line.contains(&secret));
             assert!(line.is_none(), "{secret} is in {}", line.unwrap_or_default());
@@ -94,7 +95,8 @@ async fn provoke(db: &TestDatabase, filter: &str) -> (String, Vec<String>) {
             .collect(),
     )
     .await;
-    let mut process = serve(db, filter, &maker, &judge).await;
+    let billing = BillingStandIn::start(&[(USER, 5)]);
+    let mut process = serve(db, filter, &maker, &judge, &billing).await;
     let feature = process
         .features()
         .create_feature(by(&token("admin", "ops"), feature()))
@@ -165,13 +167,20 @@ async fn provoke(db: &TestDatabase, filter: &str) -> (String, Vec<String>) {
         .await
         .unwrap();
     }
+    assert!(!billing.calls(Rpc::Commit).is_empty() && !billing.calls(Rpc::Release).is_empty());
     process.signal("TERM");
     process.exit().await;
     (process.log(), links)
 }
 
-async fn serve(db: &TestDatabase, filter: &str, maker: &StandIn, judge: &StandIn) -> Process {
-    let settings = [
+async fn serve(
+    db: &TestDatabase,
+    filter: &str,
+    maker: &StandIn,
+    judge: &StandIn,
+    billing: &BillingStandIn,
+) -> Process {
+    let mut settings = vec![
         format!("log.filter={filter}"),
         format!("auth.secret={SECRET}"),
         "front.enabled=true".to_owned(),
@@ -184,6 +193,7 @@ async fn serve(db: &TestDatabase, filter: &str, maker: &StandIn, judge: &StandIn
         format!("moderation.base_url={}/v1", judge.url()),
         format!("moderation.api_key={JUDGES_KEY}"),
     ];
+    settings.extend(billing.settings());
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
     Process::serve(db, db.media.path(), &settings).await
 }
@@ -193,6 +203,7 @@ fn feature() -> CreateFeatureRequest {
         system_prompt: SYSTEM.to_owned(),
         properties: Some(FeatureProperties {
             provider: "service".to_owned(),
+            cost_per_generation: 1,
             ..Default::default()
         }),
         ..scripted_feature("drawn")

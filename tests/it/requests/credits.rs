@@ -4,10 +4,8 @@
 use std::time::Duration;
 
 use atelier::app::AttemptEnd;
-use atelier::domain::{
-    Actor, Billing, Caller, Checks, CreditKind, Error, FeatureDraft, GrantDraft, Reason,
-    job::Failure,
-};
+use atelier::billing::Billing;
+use atelier::domain::{Actor, Caller, CreditKind, Error, GrantDraft, Reason, job::Failure};
 use atelier::entity::{idempotency_key, job, request};
 use atelier::rpc::proto::{
     CancelRequestRequest, CreateRequestRequest, CreditTransaction, DeleteRequestRequest,
@@ -25,11 +23,11 @@ use crate::support::bench::{Bench, lease};
 use crate::support::client::{USER, request_for, scripted_request};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::identity::{asks, token};
-use crate::support::ledger::{assert_balanced, grant, movements, with_ledger};
+use crate::support::ledger::{assert_balanced, bench_that_costs, grant, movements, with_ledger};
 use crate::support::process::Process;
 use crate::support::refusal::{of_status, refusal};
 use crate::support::script::Script;
-use crate::support::server::TestServer;
+use crate::support::server::{TestServer, within};
 
 use super::cost::pair;
 
@@ -264,6 +262,40 @@ on_both_databases! {
         assert_eq!(given.unwrap().into_inner().grant.unwrap().remaining, 5);
     }
 
+    async fn what_nobody_has_settled_when_its_job_ended_upkeep_settles(db: TestDatabase) {
+        let server = api(&db).await;
+        let feature = server.priced_feature(7).await;
+        server.give(50, "first").await;
+        let (ended, jobs) = server.create(pair(feature)).await;
+        let (vanished, _) = server.create(request_for(feature)).await;
+        let (waiting, _) = server.create(request_for(feature)).await;
+        // Nobody keeps credits for a while.
+        let without = server.beside(Role::Api, &db, |_| ()).await;
+        let cancel = CancelRequestRequest { id: ended.id, ..Default::default() };
+        without.requests().cancel_request(cancel).await.unwrap();
+        without.stop().await;
+        db.execute(&format!("DELETE FROM generation_requests WHERE id = {}", vanished.id)).await;
+        assert_eq!(server.balance().await, (22, 7));
+
+        let first = server.app().settle_left(0).await.unwrap();
+        assert!(first > jobs[1].id, "it has looked at all");
+        assert_eq!(server.balance().await, (43, 7));
+        assert_eq!(server.app().settle_left(first).await.unwrap(), 0);
+        server.app().settle_left(0).await.unwrap();
+        assert_eq!((server.balance().await, assert_balanced(&db).await), ((43, 7), 3));
+
+        db.execute(&format!("DELETE FROM generation_requests WHERE id = {}", waiting.id)).await;
+        let worker = server.beside(Role::Worker, &db, with_ledger).await;
+        within(async {
+            while server.balance().await != (50, 0) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        worker.stop().await;
+        assert_balanced(&db).await;
+    }
+
     async fn credits_end_and_what_a_job_gives_back_after_that_ends_too(db: TestDatabase) {
         let bench = ledger_bench(&db, 4).await;
         let now = bench.app.clock.now();
@@ -359,16 +391,8 @@ async fn api(db: &TestDatabase) -> TestServer {
     TestServer::start_as(Role::Api, db, with_ledger).await
 }
 
-/// One whose jobs cost so much.
 async fn ledger_bench(db: &TestDatabase, cost: i64) -> Bench {
-    let mut bench = Bench::new(db).await;
-    bench.app.settings.billing = Billing::Ledger;
-    let change = |draft: &mut FeatureDraft| draft.properties.cost_per_generation = cost;
-    let (id, checks) = (bench.feature_id, Checks::default());
-    let acting = bench.app.acting(Actor::local());
-    let updated = acting.update_feature(id, "", checks, false, false, change);
-    updated.await.unwrap();
-    bench
+    bench_that_costs(db, Billing::Ledger, cost).await
 }
 
 fn with_token<M>(message: M, token: &str) -> tonic::Request<M> {

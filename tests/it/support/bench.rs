@@ -98,7 +98,7 @@ impl Bench {
                     variations: 16,
                 },
                 max_attempts: 2,
-                billing: atelier::domain::Billing::Off,
+                billing: atelier::billing::Billing::Off,
                 plans: atelier::domain::Plans::default(),
                 provision_users: true,
                 system_user: Some(9),

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use atelier::billing::Billing;
 use atelier::config::{BillingKind, Config};
-use atelier::domain::{Account, CreditKind, JobStatus};
+use atelier::domain::{Account, Actor, Checks, CreditKind, FeatureDraft, GrantDraft, JobStatus};
 use atelier::entity::{credit_grant, credit_transaction, job};
 use atelier::rpc::proto::{
     CreateFeatureRequest, FeatureProperties, GetBalanceRequest, GrantCreditsRequest,
 };
 use sea_orm::{EntityTrait, IsolationLevel, TransactionTrait};
 
+use crate::support::bench::Bench;
 use crate::support::client::{Client, USER, scripted_feature};
 use crate::support::database::TestDatabase;
 
@@ -55,6 +57,36 @@ impl Client {
         };
         self.add_feature(feature).await.id
     }
+}
+
+/// The use cases with jobs that cost so much.
+pub(crate) async fn bench_that_costs(db: &TestDatabase, billing: Billing, cost: i64) -> Bench {
+    let mut bench = Bench::new(db).await;
+    bench.app.settings.billing = billing;
+    let change = |draft: &mut FeatureDraft| draft.properties.cost_per_generation = cost;
+    let (id, checks) = (bench.feature_id, Checks::default());
+    let acting = bench.app.acting(Actor::local());
+    let updated = acting.update_feature(id, "", checks, false, false, change);
+    updated.await.unwrap();
+    bench
+}
+
+/// The same with a ledger, in which user 1 has more credits than all of them cost.
+pub(crate) async fn bench_with_credits(db: &TestDatabase) -> Bench {
+    let bench = bench_that_costs(db, Billing::Ledger, 4).await;
+    let draft = GrantDraft {
+        user_id: 1,
+        amount: 1_000_000,
+        expires_at: None,
+        reason: "a test".to_owned(),
+        idempotency_key: "all".to_owned(),
+    };
+    let acting = bench.app.acting(Actor::local());
+    acting
+        .grant_credits(&draft, Checks::default())
+        .await
+        .unwrap();
+    bench
 }
 
 /// All movements, oldest first.

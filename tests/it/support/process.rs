@@ -63,6 +63,17 @@ impl Process {
         Self::serve_configured(Path::new("/dev/null"), db, media, settings).await
     }
 
+    /// The same for one that believes whom this certificate authority does, and nobody else.
+    pub(crate) async fn serve_trusting(
+        authority: &Path,
+        db: &TestDatabase,
+        media: &Path,
+        settings: &[&str],
+    ) -> Self {
+        let trust = [("SSL_CERT_FILE", authority)];
+        Self::start(Path::new("/dev/null"), &trust, db, media, settings).await
+    }
+
     /// The same with a configuration file.
     pub(crate) async fn serve_configured(
         file: &Path,
@@ -70,9 +81,20 @@ impl Process {
         media: &Path,
         settings: &[&str],
     ) -> Self {
+        Self::start(file, &[], db, media, settings).await
+    }
+
+    async fn start(
+        file: &Path,
+        environment: &[(&str, &Path)],
+        db: &TestDatabase,
+        media: &Path,
+        settings: &[&str],
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
         let mut command = configured(file, db, &["serve", "--listen", "127.0.0.1:0"]);
+        command.envs(environment.iter().copied());
         let folder_setting = format!("storage.folder={}", media.display());
         let spool = format!("executor.spool_folder={}", media.join("spool").display());
         let signing_key = format!("storage.signing_key={SIGNING_KEY}");

@@ -16,6 +16,7 @@ use super::snapshot::{self, Snapshot};
 use super::{delete_media, kind, model, perform_attempt, perform_on_job, perform_on_request};
 use crate::support::bench::{Bench, lease};
 use crate::support::database::on_both_databases;
+use crate::support::ledger::{assert_balanced, bench_with_credits};
 use crate::support::server::within;
 
 const ROUNDS: usize = 40;
@@ -33,7 +34,7 @@ struct Shared {
 
 on_both_databases! {
     async fn many_at_once_leave_a_consistent_state(db: TestDatabase) {
-        let bench = Arc::new(Bench::new(&db).await);
+        let bench = Arc::new(bench_with_credits(&db).await);
         let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
         let steps = proptest::collection::vec(operation::any(), STEPS);
         for _ in 0..ROUNDS {
@@ -45,6 +46,7 @@ on_both_databases! {
             let end = Snapshot::read(&bench).await;
             check_all(&end, &without_media);
             assert!(end.jobs.values().all(|job| job.status.is_terminal()), "a job never ends");
+            assert_eq!(assert_balanced(&db).await, end.jobs.len(), "each is paid for once or not at all");
         }
     }
 }

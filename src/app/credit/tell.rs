@@ -1,0 +1,154 @@
+//! Billing is told what has become of jobs, again and again until it has answered.
+
+use std::{slice, time::Duration};
+
+use chrono::TimeDelta;
+use tokio::time::timeout;
+
+use crate::{
+    app::{Ailment, App},
+    billing::{AT_ONCE, Billing, Refusal, Remote},
+    domain::{Error, ReservationState, pause_after},
+    entity::reservation,
+    store::{self, Trouble, queue},
+};
+
+use super::{HELD_FOR, RENEWED_AFTER};
+
+/// How long they are nobody else's. Whoever is slower tells what another has told, too.
+const LEASE: Duration = Duration::from_secs(120);
+/// When it is told again what it has refused: somebody may have set that right.
+const REFUSED_PAUSE: TimeDelta = TimeDelta::hours(1);
+
+impl App {
+    /// There may be something to tell it.
+    pub(in crate::app) fn tell_billing(&self) {
+        if let Billing::Remote(remote) = &self.settings.billing {
+            remote.wake();
+        }
+    }
+
+    /// Tells Billing what there is to tell, at once and at least so often, until it is dropped. Any number of processes may
+    /// do so.
+    pub async fn keep_telling_billing(&self, interval: Duration) {
+        let Billing::Remote(remote) = &self.settings.billing else {
+            return;
+        };
+        let mut trouble = Trouble::new("cannot find out what Billing is to be told");
+        loop {
+            match trouble.pass(self.tell_due(remote).await) {
+                Some(AT_ONCE) => {}
+                _ => {
+                    let _ = timeout(interval, remote.woken()).await;
+                }
+            }
+        }
+    }
+
+    /// Tells Billing once what is due. How many were, of which at most a hundred are told; none while it is away.
+    pub async fn tell_billing_now(&self) -> Result<usize, Error> {
+        match &self.settings.billing {
+            Billing::Remote(remote) => self.tell_due(remote).await,
+            Billing::Off | Billing::Ledger => Ok(0),
+        }
+    }
+
+    async fn tell_due(&self, remote: &Remote) -> Result<usize, Error> {
+        if remote.is_shut() {
+            return Ok(0);
+        }
+        let claimed = self.store.write(async |tx| {
+            let now = queue::time(tx, self.clock.queue()).await?;
+            store::reservation::claim(tx, now, LEASE, AT_ONCE).await
+        });
+        let due = claimed.await?;
+        let count = due.len();
+        let of_state = |state| {
+            let rows = due.iter().filter(move |row| row.state == state);
+            rows.cloned().collect::<Vec<_>>()
+        };
+        for state in [
+            ReservationState::Commit,
+            ReservationState::Release,
+            ReservationState::Held,
+        ] {
+            self.tell_all(remote, of_state(state)).await?;
+        }
+        self.note_refused().await?;
+        Ok(count)
+    }
+
+    /// Tells it of all of these together and, if it refuses that, of each by itself, so that none keeps the others.
+    async fn tell_all(&self, remote: &Remote, rows: Vec<reservation::Model>) -> Result<(), Error> {
+        let Err(refusal) = self.tell(remote, &rows).await? else {
+            return Ok(());
+        };
+        let one_by_one = rows.len() > 1 && !matches!(refusal, Refusal::Away(_));
+        for row in &rows {
+            let heard = match one_by_one {
+                true => self.tell(remote, slice::from_ref(row)).await?,
+                false => Err(refusal.clone()),
+            };
+            if let Err(refusal) = heard {
+                self.put_off(row, &refusal).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells it of these, which are of one state, and writes down that it has heard.
+    async fn tell(
+        &self,
+        remote: &Remote,
+        rows: &[reservation::Model],
+    ) -> Result<Result<(), Refusal>, Error> {
+        let Some(state) = rows.first().map(|row| row.state) else {
+            return Ok(Ok(()));
+        };
+        let now = self.clock.now();
+        let heard = match state {
+            ReservationState::Commit => remote.commit(rows).await,
+            ReservationState::Release => remote.release(rows).await,
+            // What is only intended is never taken up as that.
+            ReservationState::Held | ReservationState::Intended => {
+                remote.reserve(rows, now + HELD_FOR).await
+            }
+        };
+        let db = self.store.writer();
+        match (&heard, state) {
+            (Err(_), _) => {}
+            (Ok(()), ReservationState::Commit | ReservationState::Release) => {
+                store::reservation::forget(db, rows).await?;
+            }
+            (Ok(()), _) => store::reservation::renewed(db, rows, now + RENEWED_AFTER).await?,
+        }
+        Ok(heard)
+    }
+
+    async fn put_off(&self, row: &reservation::Model, refusal: &Refusal) -> Result<(), Error> {
+        let pause = TimeDelta::from_std(pause_after(row.attempts)).unwrap_or(REFUSED_PAUSE);
+        let (pause, refused) = match refusal {
+            Refusal::Away(_) => (pause, None),
+            _ => (REFUSED_PAUSE, Some(refusal.to_string())),
+        };
+        if let (Some(words), None) = (&refused, &row.last_error) {
+            let (job_id, state) = (row.job_id, <&str>::from(row.state));
+            tracing::warn!(
+                job_id,
+                state,
+                words,
+                "Billing does not take what a job costs"
+            );
+        }
+        let (db, due_at) = (self.store.writer(), self.clock.now() + pause);
+        store::reservation::put_off(db, row, due_at, refused).await
+    }
+
+    /// Whether there is something that somebody must set right.
+    async fn note_refused(&self) -> Result<(), Error> {
+        let refused = store::reservation::refused(self.store.reader()).await?;
+        let found = refused.map(|id| (Ailment::BillingRefuses, format!("job {id}, for one")));
+        self.health.note(&[Ailment::BillingRefuses], found);
+        Ok(())
+    }
+}
