@@ -41,12 +41,14 @@ pub struct RateSettings {
 #[derive(Clone)]
 pub(super) struct Rates {
     settings: RateSettings,
-    callers: Arc<Mutex<HashMap<(Class, String), Arc<Caller>>>>,
+    callers: Arc<Mutex<Callers>>,
     trouble: Arc<Mutex<Trouble>>,
 }
 
 /// Held while the database is asked, so that it is asked once for calls that come at once.
 type Caller = tokio::sync::Mutex<Known>;
+
+type Callers = HashMap<(Class, String), Arc<Caller>>;
 
 /// What is known of one caller until a time.
 #[derive(Clone, Copy)]
