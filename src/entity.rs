@@ -12,6 +12,7 @@ pub mod job_answer;
 pub mod job_event;
 pub mod media;
 mod named;
+pub mod plan_retry;
 pub mod request;
 pub mod reservation;
 pub mod secret;

@@ -51,8 +51,8 @@ impl App {
         }
     }
 
-    /// The same for new jobs of a request that is there already: they wait beside others, and are no request. Its plan is what
-    /// it was; one that is not configured any more limits nothing.
+    /// The same for new jobs of a request that is there already: a retry counts as a request does. Its plan is what it was; one
+    /// that is not configured any more limits nothing.
     pub(super) async fn admit_again(
         &self,
         tx: &Transaction,
@@ -61,13 +61,19 @@ impl App {
     ) -> Result<(), Error> {
         let plan = request.plan.as_ref();
         let plan = plan.and_then(|name| self.settings.plans.by_name.get(name));
-        let Some(plan) = plan.filter(|plan| plan.pending_jobs > 0) else {
-            return Ok(());
-        };
-        store::plan::lock(tx, request.user_id).await?;
-        let waiting = store::plan::waiting(tx, request.user_id).await?;
-        let admitted = plan.check_pending(request.user_id, waiting, jobs);
-        admitted.map_err(Error::QuotaExceeded)
+        let now = queue::time(tx, self.clock.queue()).await?;
+        self.admit(tx, (plan, request.user_id), jobs, now).await?;
+        if plan.is_some_and(|plan| plan.rates().next().is_some()) {
+            store::plan::note_retry(tx, request.user_id, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets retries that count for nobody any more.
+    pub async fn forget_retries(&self) -> Result<(), Error> {
+        let db = self.store.writer();
+        let now = queue::time(db, self.clock.queue()).await?;
+        store::plan::forget_retries(db, now).await
     }
 
     /// What a user may have under the plan of this name, or the one of who has none, and how much of it he has.

@@ -94,14 +94,25 @@ pub enum Refusal {
 
 /// Billing, as a service of its own. Clones share the connection.
 #[derive(Clone)]
-pub struct Remote(Arc<Inner>);
+pub struct Remote {
+    shared: Arc<Shared>,
+    purpose: Purpose,
+}
 
-struct Inner {
+/// What Billing is called for. One does not count as failed because the other has: what it cannot be told of one job keeps no
+/// other from being asked for.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Ask,
+    Tell,
+}
+
+struct Shared {
     client: Client,
     token: Option<MetadataValue<Ascii>>,
     deadline: Duration,
     accept_unreserved: i64,
-    breaker: Mutex<Breaker>,
+    breakers: [Mutex<Breaker>; 2],
     bell: Notify,
 }
 
@@ -113,14 +124,26 @@ impl Remote {
     pub fn new(settings: RemoteSettings) -> Result<Self, RemoteError> {
         let token = settings.token.as_ref().map(bearer).transpose()?;
         let channel = endpoint(&settings).map_err(RemoteError::Url)?;
-        Ok(Self(Arc::new(Inner {
+        let shared = Shared {
             client: Client::new(channel.connect_lazy()),
             token,
             deadline: settings.deadline,
             accept_unreserved: settings.accept_unreserved,
-            breaker: Mutex::default(),
+            breakers: Default::default(),
             bell: Notify::new(),
-        })))
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            purpose: Purpose::Ask,
+        })
+    }
+
+    /// The same, to tell it what has become of jobs.
+    pub(crate) fn to_tell(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            purpose: Purpose::Tell,
+        }
     }
 
     /// Has these held until then, all or none.
@@ -180,27 +203,27 @@ impl Remote {
 
     /// Whether it has failed so often that only trials are made.
     pub fn is_away(&self) -> bool {
-        self.breaker().is_away()
+        lock(self.breaker()).is_away()
     }
 
     /// Whether a call would not be made now.
     pub fn is_shut(&self) -> bool {
-        self.breaker().is_shut(Instant::now())
+        lock(self.breaker()).is_shut(Instant::now())
     }
 
     /// Credits that jobs may cost in all that are accepted while it is away; 0 refuses them.
     pub fn accept_unreserved(&self) -> i64 {
-        self.0.accept_unreserved
+        self.shared.accept_unreserved
     }
 
     /// Tells that there is something to tell it.
     pub fn wake(&self) {
-        self.0.bell.notify_one();
+        self.shared.bell.notify_one();
     }
 
     /// Waits until there is.
     pub async fn woken(&self) {
-        self.0.bell.notified().await;
+        self.shared.bell.notified().await;
     }
 
     async fn ask<M: Clone, T, F>(
@@ -211,12 +234,16 @@ impl Remote {
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        let call_passed = Call::begin(&self.0.breaker)
+        let call_passed = Call::begin(self.breaker())
             .ok_or_else(|| Refusal::Away("Billing has not answered lately".to_owned()))?;
-        let answered = timeout(self.0.deadline, self.repeat(message, call)).await;
+        let answered = timeout(self.shared.deadline, self.repeat(message, call)).await;
         let answer = answered.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer")));
         let answer = answer.map(Response::into_inner).map_err(refusal);
-        call_passed.end(!matches!(answer, Err(Refusal::Away(_))));
+        let has_answered = !matches!(answer, Err(Refusal::Away(_)));
+        call_passed.end(has_answered);
+        if has_answered {
+            self.is_there();
+        }
         answer
     }
 
@@ -231,7 +258,7 @@ impl Remote {
     {
         let mut pauses = PAUSES.iter();
         loop {
-            let answer = call(self.0.client.clone(), self.request(message.clone())).await;
+            let answer = call(self.shared.client.clone(), self.request(message.clone())).await;
             let passing = matches!(&answer, Err(status) if status.code() == Code::Unavailable);
             match pauses.next() {
                 Some(pause) if passing => sleep(*pause).await,
@@ -242,16 +269,23 @@ impl Remote {
 
     fn request<M>(&self, message: M) -> Request<M> {
         let mut request = Request::new(message);
-        request.set_timeout(self.0.deadline);
-        if let Some(token) = &self.0.token {
+        request.set_timeout(self.shared.deadline);
+        if let Some(token) = &self.shared.token {
             let metadata = request.metadata_mut();
             metadata.insert("authorization", token.clone());
         }
         request
     }
 
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        lock(&self.0.breaker)
+    /// An answer tells for both purposes that it is not away.
+    fn is_there(&self) {
+        for breaker in &self.shared.breakers {
+            lock(breaker).hear(Passed::default(), Some(true), Instant::now());
+        }
+    }
+
+    fn breaker(&self) -> &Mutex<Breaker> {
+        &self.shared.breakers[self.purpose as usize]
     }
 }
 

@@ -58,7 +58,7 @@ enum Action {
 enum Scope {
     /// Acts for any user
     Service,
-    /// May change the catalogue too
+    /// May change the catalogue and credits, and read the audit log, too
     Admin,
 }
 

@@ -40,7 +40,7 @@ enum Scope {
     User,
     /// Acts for any user
     Service,
-    /// May change the catalogue too
+    /// May change the catalogue and credits, and read the audit log, too
     Admin,
 }
 

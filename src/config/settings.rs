@@ -208,14 +208,14 @@ settings! {
         jwks_keep: Duration = "1h" in "1s"..="30d";
     }
 
-    /// How many calls a minute each caller may make of this process: the user, or the service or admin of a name. As many may
-    /// come at once; 0 sets no limit. Who need not show who he is has none.
+    /// How many calls a minute each caller may make of all servers together: the user, or the service or admin of a name. As
+    /// many may come at once; 0 sets no limit. Who need not show who he is has none.
     rates: RatesConfig {
         /// Calls that read, watches and downloads among them.
         reads: u32 = 0 in 0..=10000000;
         /// Calls that create, change or delete requests, jobs and media.
         writes: u32 = 0 in 0..=10000000;
-        /// Calls that change the catalogue.
+        /// Calls that change the catalogue and credits.
         admin: u32 = 0 in 0..=10000000;
     }
 

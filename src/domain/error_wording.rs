@@ -110,8 +110,8 @@ impl Reason {
                 "Dịch vụ này không sử dụng tín dụng.",
             ],
             Self::QuotaExceeded => [
-                "You have reached a limit of your plan; try again later.",
-                "Bạn đã đạt giới hạn của gói; vui lòng thử lại sau.",
+                "You have reached a limit of your plan.",
+                "Bạn đã đạt giới hạn của gói.",
             ],
             Self::PlanUnknown => [
                 "Your plan is not known here.",

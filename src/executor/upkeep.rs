@@ -44,6 +44,7 @@ impl Executor {
         let mut forgetting = Trouble::new("cannot forget answers of services");
         let mut expiring = Trouble::new("cannot end credits");
         let mut forgetting_calls = Trouble::new("cannot forget calls");
+        let mut forgetting_retries = Trouble::new("cannot forget retries");
         let mut releasing = Trouble::new("cannot let go jobs that are held");
         let mut settling = Trouble::new("cannot settle what jobs have left reserved");
         let mut settled_to = 0;
@@ -54,6 +55,7 @@ impl Executor {
             forgetting.pass(store::job_answer::forget(self.app.store.writer()).await);
             expiring.pass(self.app.expire_credits().await);
             forgetting_calls.pass(self.app.forget_calls().await);
+            forgetting_retries.pass(self.app.forget_retries().await);
             releasing.pass(self.app.release_stranded_jobs().await);
             if let Some(last) = settling.pass(self.app.settle_left(settled_to).await) {
                 settled_to = last;

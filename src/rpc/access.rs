@@ -122,6 +122,11 @@ pub(super) fn class(method: &Method, path: &str) -> Class {
     }
 }
 
+/// Whether an rpc changes anything; `None` for what is no rpc of ours.
+pub(super) fn changes(path: &str) -> Option<bool> {
+    Rpc::from_path(path).map(|rpc| access(rpc).1 != Class::Read)
+}
+
 /// Checks that the principal may call to this path. Paths that are no rpc of ours change nothing and show nobody's rows.
 ///
 /// # Errors

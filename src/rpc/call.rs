@@ -22,24 +22,12 @@ use uuid::Uuid;
 
 use crate::domain::{Language, Reason, Resource, Trace};
 
+use super::access;
+
 /// Most of a path that the log shows: one that is longer names nothing of ours.
 const MAX_PATH_BYTES: usize = 100;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// How the names of rpcs begin that change something.
-const CHANGING: [&str; 10] = [
-    "Create",
-    "Update",
-    "Delete",
-    "Undelete",
-    "BatchDelete",
-    "BatchUndelete",
-    "Cancel",
-    "Retry",
-    "Record",
-    "Reorder",
-];
-
 tokio::task_local! {
     static CALL: Arc<Call>;
     /// Beside it, since it is there while the answer streams too.
@@ -202,13 +190,9 @@ impl Call {
     }
 
     fn log(&self, rpc: &str, headers: &HeaderMap, began: Instant) {
-        let method = rpc.rsplit('/').next().unwrap_or_default();
         let notes = self.notes();
-        let changes = match self.subject {
-            Some(_) => CHANGING.iter().any(|verb| method.starts_with(verb)),
-            // Calls of the front note what they change and nothing else.
-            None => !notes.ids.is_empty(),
-        };
+        // Calls of the front note what they change and nothing else.
+        let changes = access::changes(rpc).unwrap_or(!notes.ids.is_empty());
         if !changes && notes.refusal.is_none() {
             return;
         }

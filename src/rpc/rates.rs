@@ -33,7 +33,7 @@ pub struct RateSettings {
     pub reads: Option<NonZeroU32>,
     /// Calls that write.
     pub writes: Option<NonZeroU32>,
-    /// Calls that change the catalogue.
+    /// Calls that change the catalogue and credits.
     pub admin: Option<NonZeroU32>,
 }
 

@@ -3,17 +3,24 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
+    ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Select, Statement,
-    sea_query::{Expr, ExprTrait},
+    QueryFilter, Select, Statement,
 };
 
 use crate::{
     domain::{Error, Exceeded, JobStatus, Plan, Quota, Spent, Use},
-    entity::{job, request},
+    entity::{job, plan_retry},
 };
 
 use super::{Transaction, request::of_no_preview};
+
+/// What a user has asked for later than a time: requests that were made under a plan, deleted or not, for what is deleted has been
+/// asked for all the same, and retries.
+const MADE: &str = "FROM (
+     SELECT created_at FROM generation_requests WHERE user_id = $1 AND plan IS NOT NULL AND created_at > $2
+     UNION ALL SELECT created_at FROM generation_plan_retries WHERE user_id = $1 AND created_at > $2
+ ) AS made";
 
 /// Keeps others from using up what a user's plan allows until the transaction ends. On SQLite nobody else writes meanwhile.
 ///
@@ -55,20 +62,41 @@ pub async fn exceeded(
     Ok(plan.check_pending(user_id, waiting, jobs).err())
 }
 
-/// When the user's newest request but `most - 1` was made, if that is later than `since`: he has used up so many.
+/// When the newest but `most - 1` of the user's was made, if that is later than `since`: he has used up so many.
 async fn filled_at(
     db: &impl ConnectionTrait,
     user_id: i64,
     most: u32,
     since: DateTime<Utc>,
 ) -> Result<Option<DateTime<Utc>>, Error> {
-    let newest = limited(user_id, since)
-        .select_only()
-        .column(request::Column::CreatedAt)
-        .order_by_desc(request::Column::CreatedAt)
-        .offset(u64::from(most.saturating_sub(1)))
-        .limit(1);
-    Ok(newest.into_tuple().one(db).await?)
+    let newest = format!("SELECT created_at {MADE} ORDER BY created_at DESC LIMIT 1 OFFSET $3");
+    let before = i64::from(most.saturating_sub(1));
+    let values = [user_id.into(), since.into(), before.into()];
+    let newest = Statement::from_sql_and_values(db.get_database_backend(), newest, values);
+    let row = db.query_one_raw(newest).await?;
+    Ok(row.map(|row| row.try_get("", "created_at")).transpose()?)
+}
+
+/// The user has had jobs made again.
+pub async fn note_retry(tx: &Transaction, user_id: i64, now: DateTime<Utc>) -> Result<(), Error> {
+    let retry = plan_retry::ActiveModel {
+        id: NotSet,
+        user_id: Set(user_id),
+        created_at: Set(now),
+    };
+    let retry = plan_retry::Entity::insert(retry);
+    retry.exec_without_returning(tx).await?;
+    Ok(())
+}
+
+/// Forgets retries that count for nobody any more.
+pub async fn forget_retries(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<(), Error> {
+    let oldest = now - Quota::RequestsPerDay.window();
+    plan_retry::Entity::delete_many()
+        .filter(plan_retry::Column::CreatedAt.lte(oldest))
+        .exec(db)
+        .await?;
+    Ok(())
 }
 
 /// How much the user has used of all.
@@ -98,25 +126,15 @@ async fn spent(
         requests: i64,
         oldest: Option<DateTime<Utc>>,
     }
-    let created = Expr::col(request::Column::CreatedAt);
-    let spent = limited(user_id, now - quota.window())
-        .select_only()
-        .expr_as(created.clone().count(), "requests")
-        .expr_as(created.min(), "oldest");
-    let row = spent.into_model::<Row>().one(db).await?;
+    let spent = format!("SELECT COUNT(*) AS requests, MIN(created_at) AS oldest {MADE}");
+    let values = [user_id.into(), (now - quota.window()).into()];
+    let spent = Statement::from_sql_and_values(db.get_database_backend(), spent, values);
+    let row = Row::find_by_statement(spent).one(db).await?;
     let spent = row.map(|row| Spent {
         requests: row.requests,
         frees_at: row.oldest.map(|oldest| oldest + quota.window()),
     });
     Ok(spent.unwrap_or_default())
-}
-
-/// Requests that were made under a plan, deleted or not: what is deleted has been asked for all the same.
-fn limited(user_id: i64, since: DateTime<Utc>) -> Select<request::Entity> {
-    request::Entity::find()
-        .filter(request::Column::UserId.eq(user_id))
-        .filter(request::Column::Plan.is_not_null())
-        .filter(request::Column::CreatedAt.gt(since))
 }
 
 fn live(user_id: i64, status: JobStatus) -> Select<job::Entity> {

@@ -97,7 +97,7 @@ pub async fn hold(
     }))
 }
 
-/// What Billing has not heard of of all that jobs hold or have taken. Nobody else adds to it until the transaction ends.
+/// What Billing has not heard of of all that jobs hold or have taken; what it has refused it has heard of. Nobody else adds to it until the transaction ends.
 pub async fn unreserved(tx: &Transaction) -> Result<i64, Error> {
     let backend = tx.get_database_backend();
     if backend == DbBackend::Postgres {
@@ -107,7 +107,7 @@ pub async fn unreserved(tx: &Transaction) -> Result<i64, Error> {
     }
     let sum =
         "SELECT CAST(COALESCE(SUM(amount), 0) AS bigint) AS amount FROM generation_reservations
-         WHERE NOT is_reserved AND state IN ('held', 'commit')";
+         WHERE NOT is_reserved AND last_error IS NULL AND state IN ('held', 'commit')";
     let row = tx
         .query_one_raw(Statement::from_string(backend, sum))
         .await?;

@@ -66,6 +66,10 @@ impl App {
             Billing::Remote(remote) if asked.jobs > 0 && asked.cost_per_job > 0 => remote,
             _ => return Ok(None),
         };
+        if remote.is_shut() && remote.accept_unreserved() == 0 {
+            let away = Refusal::Away("Billing has not answered lately".to_owned());
+            return Err(told(away, asked.user_id));
+        }
         let intents = self.intend(asked).await?;
         let mut hold = Hold {
             request_id: intents.first().map_or(0, |intent| intent.request_id),

@@ -19,6 +19,8 @@ use super::{HELD_FOR, RENEWED_AFTER};
 const LEASE: Duration = Duration::from_secs(120);
 /// When it is told again what it has refused: somebody may have set that right.
 const REFUSED_PAUSE: TimeDelta = TimeDelta::hours(1);
+/// From so many attempts on it is told by itself: before Billing counts as away for it.
+const OFTEN: i32 = 3;
 
 impl App {
     /// There may be something to tell it.
@@ -34,6 +36,7 @@ impl App {
         let Billing::Remote(remote) = &self.settings.billing else {
             return;
         };
+        let remote = &remote.to_tell();
         let mut trouble = Trouble::new("cannot find out what Billing is to be told");
         loop {
             match trouble.pass(self.tell_due(remote).await) {
@@ -48,7 +51,7 @@ impl App {
     /// Tells Billing once what is due. How many were, of which at most a hundred are told; none while it is away.
     pub async fn tell_billing_now(&self) -> Result<usize, Error> {
         match &self.settings.billing {
-            Billing::Remote(remote) => self.tell_due(remote).await,
+            Billing::Remote(remote) => self.tell_due(&remote.to_tell()).await,
             Billing::Off | Billing::Ledger => Ok(0),
         }
     }
@@ -78,18 +81,22 @@ impl App {
         Ok(count)
     }
 
-    /// Tells it of all of these together and, if it refuses that, of each by itself, so that none keeps the others.
+    /// Tells it of all of these together and, if it refuses that, of each by itself, so that none keeps the others. Of what has
+    /// failed often too: it may be why Billing does not answer.
     async fn tell_all(&self, remote: &Remote, rows: Vec<reservation::Model>) -> Result<(), Error> {
-        let Err(refusal) = self.tell(remote, &rows).await? else {
-            return Ok(());
-        };
-        let one_by_one = rows.len() > 1 && !matches!(refusal, Refusal::Away(_));
-        for row in &rows {
-            let heard = match one_by_one {
-                true => self.tell(remote, slice::from_ref(row)).await?,
-                false => Err(refusal.clone()),
-            };
-            if let Err(refusal) = heard {
+        let has_failed_often = |row: &reservation::Model| row.attempts >= OFTEN;
+        let (mut alone, together): (Vec<_>, Vec<_>) = rows.into_iter().partition(has_failed_often);
+        match self.tell(remote, &together).await? {
+            Ok(()) => {}
+            Err(away @ Refusal::Away(_)) => {
+                for row in &together {
+                    self.put_off(row, &away).await?;
+                }
+            }
+            Err(_) => alone.extend(together),
+        }
+        for row in &alone {
+            if let Err(refusal) = self.tell(remote, slice::from_ref(row)).await? {
                 self.put_off(row, &refusal).await?;
             }
         }

@@ -15,7 +15,7 @@ use crate::{
     },
     entity::{feature, idempotency_key, job, request, template},
     media::Upload,
-    provider::{Place, Preset, Unfit},
+    provider::{Moderation, Place, Preset, Unfit},
     store::{self, Transaction, feature::Offered, request::Counted},
 };
 
@@ -47,12 +47,12 @@ impl App {
         check_owner(caller, &draft)?;
         let draft = draft.with_allowed_priority(caller);
         self.require_feature(&draft, checks)?;
-        let content = match checks.is_empty() {
-            true => self.check_content(&draft).await,
+        let asked_others = match checks.is_empty() {
+            true => self.check_before_others(&draft, checks).await,
             false => Ok(()),
         };
-        let accepted = match (content, uploads) {
-            (Err(rejected), _) => Err(rejected),
+        let accepted = match (asked_others, uploads) {
+            (Err(refused), _) => Err(refused),
             (Ok(()), []) => self.store_draft(&draft, None, checks).await,
             (Ok(()), uploads) => self.store_with(&draft, uploads, checks).await,
         };
@@ -62,6 +62,21 @@ impl App {
             Err(refusal) => refusal,
         };
         self.replay(&draft).await?.ok_or(refusal)
+    }
+
+    /// Has others asked about the request, who moderate it or keep credits, only once nothing else speaks against it: they may be
+    /// paid for, and a user's limits bound how often he makes us ask.
+    async fn check_before_others(
+        &self,
+        draft: &RequestDraft,
+        checks: &Checks,
+    ) -> Result<(), Error> {
+        let moderated = !matches!(self.moderation, Moderation::Off);
+        if moderated || matches!(self.settings.billing, Billing::Remote(_)) {
+            let (_, resolved) = self.resolve_now(draft, checks).await?;
+            self.check_quotas(draft, &resolved).await?;
+        }
+        self.check_content(draft).await
     }
 
     /// What the request comes to with the feature and the template that it asks for.

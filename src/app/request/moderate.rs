@@ -1,5 +1,7 @@
 //! What a user writes is judged before it is taken, see docs/moderation.md.
 
+use serde_json::Value;
+
 use crate::{
     app::App,
     domain::{Checks, Error, Flaw, RequestDraft},
@@ -9,14 +11,18 @@ use crate::{
 impl App {
     /// Fails if anything that the request says may not be here. What it should not show says nothing of what it will.
     pub(super) async fn check_content(&self, draft: &RequestDraft) -> Result<(), Error> {
-        let variables = draft.input.variables.iter();
-        let variables = variables.filter_map(|(name, value)| {
-            let text = value.as_str().filter(|text| !text.is_empty())?;
-            Some((format!("input.variables.{name}"), text))
-        });
+        let mut given = Vec::new();
+        for (place, values) in [
+            ("variables", &draft.input.variables),
+            ("extra", &draft.input.extra),
+        ] {
+            for (name, value) in values {
+                collect(&format!("input.{place}.{name}"), value, &mut given);
+            }
+        }
         let prompt = Some(draft.user_prompt.trim()).filter(|prompt| !prompt.is_empty());
         let prompt = prompt.map(|prompt| ("user_prompt".to_owned(), prompt));
-        let (fields, texts): (Vec<_>, Vec<_>) = prompt.into_iter().chain(variables).unzip();
+        let (fields, texts): (Vec<_>, Vec<_>) = prompt.into_iter().chain(given).unzip();
         if texts.is_empty() {
             return Ok(());
         }
@@ -32,6 +38,16 @@ impl App {
             true => Ok(()),
             false => Err(Error::ContentRejected(checks.into_violations())),
         }
+    }
+}
+
+/// All texts within a value, each by the field that holds it.
+fn collect<'a>(field: &str, value: &'a Value, found: &mut Vec<(String, &'a str)>) {
+    match value {
+        Value::String(text) if !text.is_empty() => found.push((field.to_owned(), text)),
+        Value::Array(values) => values.iter().for_each(|it| collect(field, it, found)),
+        Value::Object(values) => values.values().for_each(|it| collect(field, it, found)),
+        _ => {}
     }
 }
 

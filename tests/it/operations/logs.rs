@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use atelier::rpc::proto::{
-    CreateRequestRequest, GenerationInput, GetJobRequest, JobStatus, RetryJobRequest,
+    CreateRequestRequest, GenerationInput, GetJobRequest, GrantCreditsRequest, JobStatus,
+    RetryJobRequest,
 };
 use serde_json::{Value, json};
 use tonic::Request;
 
-use crate::support::client::{request_for, scripted_feature, scripted_request};
+use crate::support::client::{USER, request_for, scripted_feature, scripted_request};
 use crate::support::database::on_both_databases;
 use crate::support::process::Process;
 use crate::support::refusal::refusal;
@@ -52,6 +53,22 @@ on_both_databases! {
         assert_eq!(end["fields"]["status"], "completed");
         assert!(end["fields"]["duration_ms"].is_u64());
         assert!(end["fields"]["bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{end}");
+    }
+
+    async fn a_change_leaves_a_line_whatever_it_is_called(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
+        let process = Process::serve(&db, media.path(), &["billing.kind=ledger"]).await;
+        let mut grant = Request::new(GrantCreditsRequest {
+            user_id: USER,
+            amount: 5,
+            reason: "a test".to_owned(),
+            idempotency_key: "once".to_owned(),
+            ..Default::default()
+        });
+        grant.metadata_mut().insert("x-request-id", "giver".parse().unwrap());
+        process.credits().grant_credits(grant).await.unwrap();
+        let messages: Vec<_> = lines_of(&process, "giver").iter().map(|line| line["fields"]["message"].clone()).collect();
+        assert!(messages.contains(&"call done".into()), "{messages:?}");
     }
 
     async fn what_is_malformed_is_replaced_and_reads_leave_no_line(db: TestDatabase) {

@@ -29,6 +29,7 @@ use crate::support::client::{USER, request_for, scripted_feature, scripted_reque
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::http::browser;
 use crate::support::ledger::grant;
+use crate::support::plans::{configure, plan};
 use crate::support::refusal::{of_status, refusal};
 use crate::support::script::Script;
 use crate::support::server::{TestServer, within};
@@ -126,6 +127,20 @@ on_both_databases! {
         billing.assert_kept();
     }
 
+    async fn a_request_that_the_plan_has_no_room_for_is_none_of_billings_business(db: TestDatabase) {
+        let billing = BillingStandIn::start(&[(USER, 50)]);
+        let server = TestServer::start_as(Role::Api, &db, |config| {
+            billing.asked_by(config);
+            configure(config, [plan("free", |it| it.requests_per_day = 1)]);
+        })
+        .await;
+        let feature = server.priced_feature(7).await;
+        server.create(request_for(feature)).await;
+        let full = refusal(server.requests().create_request(request_for(feature)).await);
+        full.is(Code::ResourceExhausted, ErrorReason::QuotaExceeded);
+        assert_eq!(billing.calls(Rpc::Reserve).len(), 1);
+    }
+
     async fn a_user_whom_billing_does_not_know_is_refused_and_its_words_are_for_operators(db: TestDatabase) {
         let billing = BillingStandIn::start(&[]);
         let server = api(&db, &billing).await;
@@ -183,6 +198,9 @@ on_both_databases! {
         }
         assert_eq!(request::Entity::find().count(&db.connect().await).await.unwrap(), 0);
         told_by_health(&server, "billing_away").await;
+        let rows = left(&db).await.len();
+        refusal(server.requests().create_request(request_for(priced)).await).is(Code::Unavailable, ErrorReason::BillingUnavailable);
+        assert_eq!(left(&db).await.len(), rows, "what it is not asked for it need not be told of");
         let balance = server.credits().get_balance(GetBalanceRequest { user_id: USER }).await;
         refusal(balance).is(Code::Unavailable, ErrorReason::BillingUnavailable);
         server.create(request_for(free)).await;

@@ -15,7 +15,7 @@ use atelier::rpc::proto::{
 use atelier::server::Role;
 use chrono::TimeDelta;
 use futures::future::join_all;
-use sea_orm::{EntityTrait, PaginatorTrait};
+use sea_orm::{ConnectionTrait, EntityTrait, PaginatorTrait};
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -32,6 +32,17 @@ use crate::support::server::{TestServer, within};
 use super::cost::pair;
 
 on_both_databases! {
+    async fn movements_cannot_be_changed_nor_removed_behind_the_server_s_back(db: TestDatabase) {
+        let server = api(&db).await;
+        server.give(20, "first").await;
+        let connection = db.connect().await;
+        for statement in ["UPDATE generation_credit_transactions SET amount = 9", "DELETE FROM generation_credit_transactions"] {
+            let refused = connection.execute_unprepared(statement).await.unwrap_err().to_string();
+            assert!(refused.contains("only added"), "{statement}: {refused}");
+        }
+        assert_eq!(server.balance().await, (20, 0));
+    }
+
     async fn a_job_holds_its_cost_until_it_has_completed_and_takes_it_then(db: TestDatabase) {
         let server = api(&db).await;
         let feature = server.priced_feature(7).await;

@@ -9,6 +9,7 @@ use atelier::rpc::proto::{
     JobStatus, ListRequestsRequest, MediaType, TemplateData, TemplateVariable,
     TemplateVariableType,
 };
+use atelier::server::Role;
 use atelier::stand_in::{Fault, Protocol, StandIn};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
@@ -19,6 +20,7 @@ use super::pictures::{bringing, take_pictures};
 use crate::support::client::{plain_template, request_for, scripted_feature, scripted_request};
 use crate::support::database::on_both_databases;
 use crate::support::link_host::{LinkHost, picture};
+use crate::support::plans::{configure, plan};
 use crate::support::provider::{answer, make, provider, stand_in};
 use crate::support::refusal::{of_status, refusal};
 use crate::support::script::Script;
@@ -102,6 +104,35 @@ on_both_databases! {
         server.create(asked).await;
     }
 
+    async fn what_is_refused_in_any_case_is_not_judged(db: TestDatabase) {
+        let judge = stand_in(Protocol::OpenAi, Vec::new()).await;
+        let server = TestServer::start_as(Role::Api, &db, |config| {
+            judged_by(&judge)(config);
+            configure(config, [plan("free", |it| it.requests_per_day = 1)]);
+        })
+        .await;
+        let feature = server.scripted_feature().await;
+        server.create(request_for(feature)).await;
+        assert_eq!(judge.calls().len(), 1);
+        let full = refusal(server.requests().create_request(request_for(feature)).await);
+        full.is(Code::ResourceExhausted, ErrorReason::QuotaExceeded);
+        let unknown = refusal(server.requests().create_request(request_for(feature + 1)).await);
+        unknown.is(Code::NotFound, ErrorReason::FeatureNotFound);
+        assert_eq!(judge.calls().len(), 1);
+    }
+
+    async fn texts_in_open_settings_are_judged_too(db: TestDatabase) {
+        let judge = stand_in(Protocol::OpenAi, Vec::new()).await;
+        let server = TestServer::start_with(&db, judged_by(&judge)).await;
+        let feature = server.scripted_feature().await;
+        let mut asked = request_for(feature);
+        let extra = structure(&json!({ "more": { "words": ["a cat", VIOLENT] } }));
+        asked.input.get_or_insert_default().extra = Some(extra);
+        let refused = refusal(server.requests().create_request(asked).await);
+        refused.is(Code::InvalidArgument, ErrorReason::ContentRejected);
+        assert_eq!(refused.fields, ["input.extra.more"]);
+    }
+
     async fn a_service_judges_what_users_write(db: TestDatabase) {
         let judge = stand_in(Protocol::OpenAi, Vec::new()).await;
         let server = TestServer::start_with(&db, judged_by(&judge)).await;
@@ -115,7 +146,10 @@ on_both_databases! {
         let call = &judge.calls()[0];
         assert_eq!(call.path, "/v1/moderations");
         assert_eq!(call.header("authorization"), Some("Bearer sk-of-a-judge"));
-        assert_eq!(call.body, json!({ "input": [VIOLENT], "model": "omni-judge" }));
+        // The script's own place is a setting, and judged too.
+        let record = call.body["input"][1].as_str().unwrap();
+        assert!(record.ends_with("/record"), "{record}");
+        assert_eq!(call.body, json!({ "input": [VIOLENT, record], "model": "omni-judge" }));
 
         let job = server.create(asking(feature, &script, "a cat")).await.1.remove(0);
         server.completed(job.id).await;

@@ -104,6 +104,33 @@ on_both_databases! {
         server.create(request_for(feature)).await;
     }
 
+    async fn a_retry_counts_as_a_request(db: TestDatabase) {
+        let server = ClockedServer::start_with(&db, |config| configure(config, [plan("free", |it| it.requests_per_minute = 2)])).await;
+        let feature = server.scripted_feature().await;
+        let mut job = server.create(request_for(feature)).await.1.remove(0).id;
+        let cancel = async |id| {
+            let cancelled = server.jobs().cancel_job(CancelJobRequest { id, ..Default::default() }).await;
+            cancelled.unwrap();
+        };
+        let retry = async |id| server.jobs().retry_job(RetryJobRequest { id }).await;
+        cancel(job).await;
+        server.pass(TimeDelta::seconds(20));
+        job = retry(job).await.unwrap().into_inner().job.unwrap().id;
+        cancel(job).await;
+        let refused = retry(job).await.unwrap_err();
+        of_status(&refused).is(Code::ResourceExhausted, ErrorReason::QuotaExceeded).with("limit", "requests_per_minute");
+        assert_eq!(refused.get_error_details().retry_info().unwrap().retry_delay.unwrap().as_secs(), 40);
+        assert_eq!(limits(&server, "").await.requests_per_minute.unwrap().used, 2);
+        exceeded(server.requests().create_request(request_for(feature)).await, ("requests_per_minute", 2), Some(40));
+        server.pass(TimeDelta::seconds(40));
+        retry(job).await.unwrap();
+
+        assert_eq!(db.texts("SELECT CAST(user_id AS TEXT) FROM generation_plan_retries").await.len(), 2);
+        server.pass(TimeDelta::hours(25));
+        server.app.forget_retries().await.unwrap();
+        assert_eq!(db.texts("SELECT CAST(user_id AS TEXT) FROM generation_plan_retries").await.len(), 0);
+    }
+
     async fn jobs_that_wait_are_counted_and_those_that_have_ended_are_not(db: TestDatabase) {
         let server = TestServer::start_as(Role::Api, &db, |config| configure(config, [waiting(3)])).await;
         let feature = server.scripted_feature().await;

@@ -69,6 +69,8 @@ struct Books {
     faults: Vec<(Rpc, Fault)>,
     /// Jobs of which nothing is taken.
     refused: BTreeSet<i64>,
+    /// Jobs that it fails over.
+    broken: BTreeSet<i64>,
     /// What a client that keeps the contract would not have asked for.
     breaches: Vec<String>,
 }
@@ -202,6 +204,11 @@ impl BillingStandIn {
             true => books.refused.insert(job_id),
             false => books.refused.remove(&job_id),
         };
+    }
+
+    /// It has a fault that this job meets.
+    pub(crate) fn fail_over(&self, job_id: i64) {
+        self.books().broken.insert(job_id);
     }
 
     /// The time of all that is held is over.
@@ -342,6 +349,12 @@ impl Books {
         if let Some(wrong) = wrong.pop() {
             self.breaches.push(wrong.clone());
             return Err(Status::invalid_argument(wrong));
+        }
+        if reservations
+            .iter()
+            .any(|it| self.broken.contains(&it.job_id))
+        {
+            return Err(Status::internal("a fault"));
         }
         let mut refused = reservations.iter();
         match refused.find(|it| self.is_refused(it)) {

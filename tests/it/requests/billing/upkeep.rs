@@ -143,6 +143,23 @@ on_both_databases! {
         assert_eq!((billing.standings(job.id), left(&db).await.len()), (vec![Standing::Released], 0));
     }
 
+    async fn a_job_that_billing_fails_over_keeps_the_others_for_a_while_only(db: TestDatabase) {
+        let billing = BillingStandIn::start(&[(PAYER, 20)]);
+        let bench = bench(&db, &billing, 0).await;
+        let jobs = bench.request(3, 0).await;
+        billing.fail_over(jobs[0].id);
+        complete_all(&bench).await;
+        for _ in 0..3 {
+            assert_eq!(bench.app.tell_billing_now().await.unwrap(), 3);
+            assert_eq!(billing.count(Standing::Committed), 0);
+            bench.pass(60);
+        }
+        assert_eq!(bench.app.tell_billing_now().await.unwrap(), 3);
+        assert_eq!((billing.count(Standing::Committed), left(&db).await.len()), (2, 1));
+        let balance = bench.app.balance(PAYER).await.expect("it does not count as away");
+        assert_eq!(balance.available, 8);
+    }
+
     async fn of_two_that_tell_billing_each_tells_what_the_other_does_not(db: TestDatabase) {
         let billing = BillingStandIn::start(&[(PAYER, 100)]);
         let bench = bench(&db, &billing, 0).await;

@@ -1,0 +1,3 @@
+DROP TRIGGER generation_credit_transactions_stay ON generation_credit_transactions;
+DROP FUNCTION generation_credit_transactions_stay();
+DROP TABLE generation_plan_retries;

@@ -1,0 +1,3 @@
+DROP TRIGGER generation_credit_transactions_stay;
+DROP TRIGGER generation_credit_transactions_stay_as_they_are;
+DROP TABLE generation_plan_retries;
