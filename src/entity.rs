@@ -13,6 +13,7 @@ pub mod job_event;
 pub mod media;
 mod named;
 pub mod plan_retry;
+pub mod rate;
 pub mod request;
 pub mod reservation;
 pub mod secret;
@@ -44,6 +45,8 @@ pub fn tables() -> Vec<(String, Vec<String>)> {
         described::<job_answer::Entity>(),
         described::<job_event::Entity>(),
         described::<media::Entity>(),
+        described::<plan_retry::Entity>(),
+        described::<rate::Entity>(),
         described::<request::Entity>(),
         described::<reservation::Entity>(),
         described::<secret::Entity>(),

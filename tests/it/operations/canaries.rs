@@ -135,7 +135,8 @@ async fn provoke(db: &TestDatabase, filter: &str) -> (String, Vec<String>) {
         );
     }
     let mut wrong = asked(feature);
-    wrong.input.as_mut().unwrap().variables = [(VALUE.to_owned(), value(&json!(VALUE)))].into();
+    // What a field is called is told to operators, and what stands in it is not.
+    wrong.input.as_mut().unwrap().variables = [("place".to_owned(), value(&json!(VALUE)))].into();
     for asked in [wrong, asked(feature), asked(feature), asked(0)] {
         let user = by(&token("user", "7"), asked);
         let _refused_or_away = process.requests().create_request(user).await;
