@@ -61,9 +61,13 @@ impl App {
     ) -> Result<(), Error> {
         let plan = request.plan.as_ref();
         let plan = plan.and_then(|name| self.settings.plans.by_name.get(name));
+        let Some(plan) = plan.filter(|plan| plan.has_quotas()) else {
+            return Ok(());
+        };
         let now = queue::time(tx, self.clock.queue()).await?;
-        self.admit(tx, (plan, request.user_id), jobs, now).await?;
-        if plan.is_some_and(|plan| plan.rates().next().is_some()) {
+        let admitted = self.admit(tx, (Some(plan), request.user_id), jobs, now);
+        admitted.await?;
+        if plan.rates().next().is_some() {
             store::plan::note_retry(tx, request.user_id, now).await?;
         }
         Ok(())

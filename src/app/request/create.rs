@@ -47,11 +47,11 @@ impl App {
         check_owner(caller, &draft)?;
         let draft = draft.with_allowed_priority(caller);
         self.require_feature(&draft, checks)?;
-        let asked_others = match checks.is_empty() {
-            true => self.check_before_others(&draft, checks).await,
+        let content = match checks.is_empty() {
+            true => self.check_with_moderation(&draft, checks).await,
             false => Ok(()),
         };
-        let accepted = match (asked_others, uploads) {
+        let accepted = match (content, uploads) {
             (Err(refused), _) => Err(refused),
             (Ok(()), []) => self.store_draft(&draft, None, checks).await,
             (Ok(()), uploads) => self.store_with(&draft, uploads, checks).await,
@@ -64,18 +64,18 @@ impl App {
         self.replay(&draft).await?.ok_or(refusal)
     }
 
-    /// Has others asked about the request, who moderate it or keep credits, only once nothing else speaks against it: they may be
-    /// paid for, and a user's limits bound how often he makes us ask.
-    async fn check_before_others(
+    /// Has the request moderated, only once nothing else speaks against it: a judge may be paid for, and a user's limits bound how
+    /// often he is asked.
+    async fn check_with_moderation(
         &self,
         draft: &RequestDraft,
         checks: &Checks,
     ) -> Result<(), Error> {
-        let moderated = !matches!(self.moderation, Moderation::Off);
-        if moderated || matches!(self.settings.billing, Billing::Remote(_)) {
-            let (_, resolved) = self.resolve_now(draft, checks).await?;
-            self.check_quotas(draft, &resolved).await?;
+        if matches!(self.moderation, Moderation::Off) {
+            return Ok(());
         }
+        let (_, resolved) = self.resolve_now(draft, checks).await?;
+        self.check_quotas(draft, &resolved).await?;
         self.check_content(draft).await
     }
 
@@ -222,6 +222,7 @@ impl App {
         if let Some(accepted) = self.replay(draft).await? {
             return Ok(accepted);
         }
+        self.check_quotas(draft, &resolved).await?;
         let asked = Asked {
             request_id: id,
             user_id: draft.user_id,
