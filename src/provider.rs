@@ -81,6 +81,12 @@ pub trait Provider: Send + Sync {
         Ok(Probed::Ready)
     }
 
+    /// How many seconds its outputs last where nobody says how long; `None` where only its service knows, or they do not last.
+    fn own_seconds(&self, media_type: MediaType) -> Option<u32> {
+        let _ = media_type;
+        None
+    }
+
     /// Whether it reads a field of a request, such as `cfg_scale`; true where it cannot tell.
     fn reads(&self, preset: Preset<'_>, input: &str) -> bool {
         let _ = (preset, input);

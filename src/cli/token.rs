@@ -14,7 +14,7 @@ use crate::identity::Issuer;
 #[derive(Debug, Args)]
 pub(super) struct TokenArguments {
     /// User whom the token is for
-    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..), required_if_eq("scope", "user"))]
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
     user: Option<i64>,
 
     /// What its bearer may do
@@ -55,11 +55,15 @@ pub(super) fn run(arguments: &TokenArguments, loaded: &Loaded) -> CommandResult 
         audience: &auth.audience,
         plan: arguments.plan.as_deref(),
     };
-    let user = arguments.user.map(|id| id.to_string());
-    let (role, subject) = match arguments.scope {
-        Scope::User => ("user", user.unwrap_or_default()),
-        Scope::Service => ("service", user.unwrap_or(arguments.client.clone())),
-        Scope::Admin => ("admin", user.unwrap_or(arguments.client.clone())),
+    let client = arguments.client.clone();
+    let (role, subject) = match (arguments.scope, arguments.user) {
+        (Scope::User, Some(user)) => ("user", user.to_string()),
+        (Scope::User, None) => return Err("--user is missing: whom is the token for?".into()),
+        (Scope::Service, None) => ("service", client),
+        (Scope::Admin, None) => ("admin", client),
+        (Scope::Service | Scope::Admin, Some(_)) => {
+            return Err("--user is whom a token of scope user is for; a service or an admin is named by --client".into());
+        }
     };
     let token = issuer.token(&subject, role, (Clock::system().now(), arguments.ttl))?;
     output::print(&format!("{token}\n"))?;

@@ -151,10 +151,13 @@ fn report_plans(config: &Config, reader: &mut Reader) {
     let is_none = plans.is_empty() && default.is_none();
     if !(is_one || is_none) {
         let names: Vec<_> = plans.keys().map(|name| format!("{name:?}")).collect();
-        let expected = format!(
-            "who has no plan needs one of those that there are: {}",
-            names.join(", ")
-        );
+        let expected = match names.is_empty() {
+            true => "there are no plans: make one, or set no default".to_owned(),
+            false => format!(
+                "who has no plan needs one of those that there are: {}",
+                names.join(", ")
+            ),
+        };
         reader.contradiction(&["plans.default"], &expected);
     }
 }

@@ -156,8 +156,9 @@ impl Reader {
             .default
             .map_or_else(K::unset, |text| Some(constant::<K>(text)));
         for given in self.given.remove(key).unwrap_or_default() {
-            let read =
-                parse::<K>(&given.written).and_then(|read| check(entry, &read).map(|()| read));
+            let read = parse::<K>(&given.written)
+                .map_err(|expected| whole_number(entry).unwrap_or(expected))
+                .and_then(|read| check(entry, &read).map(|()| read));
             match read {
                 Ok(read) => {
                     value = Some(read);
@@ -200,6 +201,12 @@ fn within<K: Kind<Value: PartialOrd>>(entry: &Entry, value: &K::Value) -> Result
     } else {
         Err(format!("a value from {low} to {high}"))
     }
+}
+
+/// What is expected of a number with a range: its own bounds, and not those of its type.
+fn whole_number(entry: &Entry) -> Option<String> {
+    let (low, high) = entry.range?;
+    (entry.kind == u32::NAME).then(|| format!("a whole number from {low} to {high}"))
 }
 
 /// Text from the environment or a flag may be the value itself or a TOML literal of it.

@@ -224,6 +224,18 @@ fn what_turned_the_scripted_provider_on_is_told_what_does_now() {
 }
 
 #[test]
+fn a_number_that_its_type_cannot_hold_is_told_the_bounds_of_its_setting() {
+    for wrong in ["-1", "10000001", "many"] {
+        let inputs = Inputs {
+            flags: vec![set(&format!("rates.reads={wrong}"))],
+            ..Inputs::default()
+        };
+        let told = Config::load(&inputs).unwrap_err().to_string();
+        assert!(told.contains("from 0 to 10000000, found"), "{told}");
+    }
+}
+
+#[test]
 fn an_empty_database_url_does_not_stand_for_the_embedded_database() {
     for name in ["DATABASE_URL", "ATELIER__DATABASE__URL"] {
         let problems = load_environment(&[(name, "")]).unwrap_err().to_string();

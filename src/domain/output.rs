@@ -58,6 +58,21 @@ pub(super) struct OutputForm {
 }
 
 impl OutputForm {
+    /// The same no longer than the feature allows, where the length is open and this is what the generator makes then.
+    pub(super) fn shortened(
+        self,
+        own_seconds: Option<u32>,
+        properties: &FeatureProperties,
+    ) -> Self {
+        let longest = u32::try_from(properties.max_duration).unwrap_or(0);
+        let is_longer = own_seconds.is_some_and(|own| longest > 0 && own > longest);
+        let shortened = is_longer.then_some(longest);
+        Self {
+            duration_seconds: self.duration_seconds.or(shortened),
+            ..self
+        }
+    }
+
     /// The same in little and in one format, to try something out.
     pub(super) fn of_preview(self, properties: &FeatureProperties, category: MediaType) -> Self {
         let most = Resolution::PREVIEW;

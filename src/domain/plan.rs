@@ -204,18 +204,26 @@ impl Plan {
         });
     }
 
-    /// The feature's limits of an output of which nobody has said how large it is to be: one that the plan allows.
+    /// The feature's limits of an output of which nobody has said how large, or how long, it is to be: one that the plan allows.
     pub(super) fn narrow(
         &self,
         output: &OutputSettings,
         properties: &FeatureProperties,
-    ) -> Option<FeatureProperties> {
-        let most = self.max_resolution?;
-        let is_open = output.width.is_none() && output.height.is_none();
-        is_open.then(|| FeatureProperties {
-            max_resolution: most.within(properties.resolution()).to_string(),
-            ..properties.clone()
-        })
+    ) -> FeatureProperties {
+        let mut narrowed = properties.clone();
+        let has_size = output.width.is_some() || output.height.is_some();
+        if let Some(most) = self.max_resolution.filter(|_| !has_size) {
+            narrowed.max_resolution = most.within(properties.resolution()).to_string();
+        }
+        let has_length = output.duration_seconds.unwrap_or(0) != 0;
+        if let Some(most) = self.max_duration.filter(|_| !has_length) {
+            let most = i64::try_from(most.as_secs()).unwrap_or(i64::MAX);
+            narrowed.max_duration = match properties.max_duration {
+                0 => most,
+                longest => longest.min(most),
+            };
+        }
+        narrowed
     }
 
     /// Notes an output that is larger or longer than it allows.

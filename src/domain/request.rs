@@ -164,6 +164,8 @@ pub struct Offer<'a> {
     pub properties: &'a FeatureProperties,
     /// `None` where the request has none.
     pub template: Option<&'a TemplateData>,
+    /// How long outputs are of which nobody says how long; `None` where only the generator knows, or they have no length.
+    pub own_seconds: Option<u32>,
     /// What the user may have; `None` where nothing limits that.
     pub plan: Option<&'a Plan>,
     /// Where the two come from.
@@ -214,11 +216,12 @@ pub fn resolve(
     };
     let variations = check_variations(&input, offer.properties, limits, &mut checks);
     let narrowed = offer.plan;
-    let narrowed = narrowed.and_then(|plan| plan.narrow(&input.output, offer.properties));
+    let narrowed = narrowed.map(|plan| plan.narrow(&input.output, offer.properties));
     let properties = narrowed.as_ref().unwrap_or(offer.properties);
     let form = input
         .output
-        .resolve("input.output", properties, offer.category, &mut checks);
+        .resolve("input.output", properties, offer.category, &mut checks)
+        .shortened(offer.own_seconds, properties);
     if let Some(plan) = offer.plan {
         plan.check_feature(draft, &offer.origin.feature.name, &mut checks);
         plan.check_variations(variations, &mut checks);

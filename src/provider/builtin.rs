@@ -72,6 +72,14 @@ impl Provider for Builtin {
         unfit.chain(preset.unread_of_feature(&[])).collect()
     }
 
+    fn own_seconds(&self, media_type: MediaType) -> Option<u32> {
+        match media_type {
+            MediaType::Image => None,
+            MediaType::Video => Some(video::DEFAULT_SECONDS),
+            MediaType::Audio => Some(sound::DEFAULT_SECONDS),
+        }
+    }
+
     fn reads(&self, _: Preset<'_>, input: &str) -> bool {
         !UNREAD.contains(&input)
     }

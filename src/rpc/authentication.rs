@@ -79,8 +79,12 @@ impl Desk {
         if *api_keys && let Some(key) = ShownKey::read(token)? {
             return self.app.key_holder(key).await;
         }
-        let only_keys = Error::CredentialsInvalid("it is no API key, and nothing else is taken");
-        let tokens = tokens.as_ref().ok_or(only_keys)?;
+        let not_taken = match api_keys {
+            true => "it is no API key, and no tokens are taken",
+            false => "no tokens are taken, only certificates",
+        };
+        let not_taken = Error::CredentialsInvalid(not_taken);
+        let tokens = tokens.as_ref().ok_or(not_taken)?;
         tokens.verify(token, self.app.clock.now()).await
     }
 }

@@ -10,8 +10,9 @@ use crate::{
     },
     billing::Billing,
     domain::{
-        Caller, Checks, Error, Flaw, JobCounts, Offer, Origin, Plan, RequestDraft, Resolved,
-        TemplateData, Variable, Versioned, media_id, refuse_without_feature, resolve,
+        Caller, Checks, Error, FeatureProperties, Flaw, JobCounts, MediaType, Offer, Origin, Plan,
+        RequestDraft, Resolved, TemplateData, Variable, Versioned, media_id,
+        refuse_without_feature, resolve,
     },
     entity::{feature, idempotency_key, job, request, template},
     media::Upload,
@@ -116,6 +117,7 @@ impl App {
             system_prompt: feature.system_prompt.as_deref(),
             properties: &properties,
             template: template.as_ref(),
+            own_seconds: self.own_seconds(&properties, feature.category),
             plan,
             origin: &origin,
         };
@@ -126,6 +128,12 @@ impl App {
         self.check_inputs(draft, offer, &mut checks);
         self.check_ignored(draft, offer, &mut checks);
         resolve(draft, offer, self.settings.intake, rand::random(), checks)
+    }
+
+    /// What this process knows of it: another may have the provider.
+    fn own_seconds(&self, properties: &FeatureProperties, category: MediaType) -> Option<u32> {
+        let provider = self.providers.get(properties.provider())?;
+        provider.own_seconds(category)
     }
 
     /// Notes what the provider could not read of the template with the request's variables, and a prompt of which it could show

@@ -95,11 +95,14 @@ fn everything_that_is_wrong_with_plans_is_told() {
 
 #[test]
 fn who_has_no_plan_must_be_given_one() {
-    let expected = "who has no plan needs one of those that there are";
-    for toml in [
-        "[plans.free]\npriority = 1",
-        "[plans]\ndefault = \"pro\"\n[plans.free]\npriority = 1",
-        "[plans]\ndefault = \"pro\"",
+    let needed = "who has no plan needs one of those that there are: \"free\"";
+    for (toml, expected) in [
+        ("[plans.free]\npriority = 1", needed),
+        (
+            "[plans]\ndefault = \"pro\"\n[plans.free]\npriority = 1",
+            needed,
+        ),
+        ("[plans]\ndefault = \"pro\"", "there are no plans"),
     ] {
         let told = load(toml).unwrap_err();
         assert!(told.len() == 1 && told[0].contains(expected), "{told:?}");

@@ -49,6 +49,7 @@ fn offer<'a>(properties: &'a FeatureProperties, template: Option<&'a TemplateDat
         system_prompt: Some("Be kind."),
         properties,
         template,
+        own_seconds: None,
         plan: None,
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 use super::{filled_style, one_file, report};
 
 /// Seconds of a piece when nothing asks for a length.
-const DEFAULT_SECONDS: u32 = 15;
+pub(super) const DEFAULT_SECONDS: u32 = 15;
 /// Share of the work that is playing; the rest is encoding the file.
 const PLAYED: f32 = 0.9;
 /// Keys of the style that a template may offer in its form, as variables of the same name.

@@ -18,7 +18,7 @@ const DRAWN: f32 = 0.1;
 const PREVIEWS: u32 = 10;
 /// In pixels, of the longest side: those who wait see a tiny picture of it.
 const PREVIEW_SIDE: u32 = 128;
-const DEFAULT_SECONDS: u32 = 6;
+pub(super) const DEFAULT_SECONDS: u32 = 6;
 const MOST_SECONDS: u32 = 120;
 const DEFAULT_FRAME_RATE: u32 = 30;
 /// A GIF's delays are whole hundredths of a second, and its size grows with every frame.

@@ -110,13 +110,18 @@ pub async fn release_held(tx: &Transaction, user_id: i64, limit: i32) -> Result<
     sql.execute(tx, statement, values).await
 }
 
-/// Users of whom nothing runs that is limited, and nothing will end that lets go what is held. There should be none. Each user is
-/// one look into the index, however many of his jobs are held.
-pub async fn stranded(db: &impl ConnectionTrait) -> Result<Vec<i64>, Error> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        user_id: i64,
-    }
+/// A user of whom fewer jobs run than may, although some are held.
+#[derive(Debug, FromQueryResult)]
+pub struct Stranded {
+    /// Who.
+    pub user_id: i64,
+    /// The limit of one of those that are held; they may differ where his plan did.
+    pub concurrency: i32,
+}
+
+/// Those with a free place that nothing has given to what is held. Each user is two looks into the index, however many of his
+/// jobs are held.
+pub async fn stranded(db: &impl ConnectionTrait) -> Result<Vec<Stranded>, Error> {
     let first = |after: &str| {
         format!(
             "(SELECT job.user_id FROM generation_jobs AS job
@@ -129,17 +134,19 @@ pub async fn stranded(db: &impl ConnectionTrait) -> Result<Vec<i64>, Error> {
         "WITH RECURSIVE named (user_id) AS (
              SELECT {first} UNION ALL SELECT {next} FROM named WHERE named.user_id IS NOT NULL
          )
-         SELECT user_id FROM named WHERE user_id IS NOT NULL AND NOT EXISTS (
-             SELECT 1 FROM generation_jobs AS running
-             WHERE running.user_id = named.user_id AND running.status = 'processing'
-                 AND running.deleted_at IS NULL AND running.concurrency IS NOT NULL
-         )",
+         SELECT * FROM (
+             SELECT user_id, (
+                 SELECT job.concurrency FROM generation_jobs AS job
+                 WHERE {limited} AND job.held = TRUE AND job.user_id = named.user_id LIMIT 1
+             ) AS concurrency FROM named WHERE user_id IS NOT NULL
+         ) AS held WHERE concurrency > ({running})",
         first = first(""),
         next = first(" AND job.user_id > named.user_id"),
+        limited = limited(),
+        running = count_running("held.user_id"),
     );
     let statement = Statement::from_string(db.get_database_backend(), statement);
-    let rows = Row::find_by_statement(statement).all(db).await?;
-    Ok(rows.into_iter().map(|row| row.user_id).collect())
+    Ok(Stranded::find_by_statement(statement).all(db).await?)
 }
 
 /// The first that are held of a provider, the name of which is in that parameter, and a type of media.
@@ -205,11 +212,8 @@ async fn running(
     }
     // Each by himself: the planner knows how many jobs one has, and not how many users are asked for.
     let statement = format!(
-        "SELECT limited.id AS user_id, (
-             SELECT COUNT(*) FROM generation_jobs AS job
-             WHERE job.user_id = limited.id AND job.status = 'processing' AND job.deleted_at IS NULL
-                 AND job.concurrency IS NOT NULL
-         ) AS jobs FROM {users} AS limited",
+        "SELECT limited.id AS user_id, ({count}) AS jobs FROM {users} AS limited",
+        count = count_running("limited.id"),
         users = sql.rows_of("$1"),
     );
     let values = [sql.list(users.iter().copied())];
@@ -219,6 +223,14 @@ async fn running(
         .into_iter()
         .map(|row| (row.user_id, row.jobs))
         .collect())
+}
+
+fn count_running(user: &str) -> String {
+    format!(
+        "SELECT COUNT(*) FROM generation_jobs AS job
+         WHERE job.user_id = {user} AND job.status = 'processing' AND job.deleted_at IS NULL
+             AND job.concurrency IS NOT NULL"
+    )
 }
 
 /// Those of the users whose jobs nobody else counts now; nobody does from then on until the transaction ends. Nothing is

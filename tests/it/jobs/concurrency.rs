@@ -149,10 +149,21 @@ on_both_databases! {
         assert!(bench.claim(8).await.is_empty());
         assert_eq!(bench.app.release_stranded_jobs().await.unwrap(), 1);
         let claimed = bench.claim(8).await;
-        assert_eq!(ids(&claimed), jobs[..1]);
-        assert_eq!(bench.app.release_stranded_jobs().await.unwrap(), 0, "what runs will let go the others");
+        assert_eq!(ids(&claimed), jobs[..2], "as many as may run");
+        assert_eq!(bench.app.release_stranded_jobs().await.unwrap(), 0, "he has no free place");
         bench.complete(&claimed[0]).await.unwrap();
-        assert_eq!(ids(&bench.claim(8).await), jobs[1..3]);
+        assert_eq!(ids(&bench.claim(8).await), jobs[2..3]);
+    }
+
+    async fn upkeep_fills_a_place_that_is_free_beside_one_that_runs(db: TestDatabase) {
+        let bench = limited(&db, 2).await;
+        let jobs = ask(&bench, 1, 3, "free").await;
+        let claimed = bench.claim(1).await;
+        db.connect().await.execute_unprepared("UPDATE generation_jobs SET held = TRUE WHERE status = 'pending'").await.unwrap();
+        assert!(bench.claim(8).await.is_empty());
+        assert_eq!(bench.app.release_stranded_jobs().await.unwrap(), 1);
+        assert_eq!(ids(&claimed), jobs[..1]);
+        assert_eq!(ids(&bench.claim(8).await), jobs[1..2]);
     }
 
     async fn whatever_happens_no_more_run_than_may_and_none_is_left(db: TestDatabase) {

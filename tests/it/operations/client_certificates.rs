@@ -180,6 +180,7 @@ on_both_databases! {
         refusal(bare).is(Code::Unauthenticated, ErrorReason::CredentialsMissing);
         let token = by(&token("admin", "ops"), DeleteFeatureRequest::default());
         let refused = within(site.client(Some(&site.authority.issue("shop.internal"))).features().delete_feature(token)).await;
+        assert!(refused.as_ref().unwrap_err().message().contains("only certificates"), "{refused:?}");
         refusal(refused).is(Code::Unauthenticated, ErrorReason::CredentialsInvalid);
     }
 

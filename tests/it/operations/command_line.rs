@@ -168,6 +168,7 @@ async fn what_is_wrong_from_the_start_exits_with_two_and_what_fails_with_one() {
     let missing = missing.to_str().unwrap();
     let db = TestDatabase::create(Backend::Sqlite).await;
     let short_key = "storage.signing_key=short";
+    let secret = "auth.secret=a-secret-of-32-bytes-for-tests-xx";
     for (code, arguments) in [
         (0, &["--help"][..]),
         (0, &["config"]),
@@ -180,6 +181,14 @@ async fn what_is_wrong_from_the_start_exits_with_two_and_what_fails_with_one() {
         (2, &["generate", "x", "--server", "ftp://127.0.0.1"]),
         (2, &["health", "--url", "ftp://127.0.0.1"]),
         (2, &["health", "--set", "server.listen=127.0.0.1:0"]),
+        (1, &["token", "--set", secret]),
+        (1, &["token", "--user", "7"]),
+        (0, &["token", "--user", "7", "--set", secret]),
+        (0, &["token", "--scope", "admin", "--set", secret]),
+        (
+            1,
+            &["token", "--user", "7", "--scope", "admin", "--set", secret],
+        ),
         (2, &["config", "--set", "executor.lease=soon"]),
         (2, &["config", "--set", "executor.leese=1s"]),
         (2, &["config", "--set", "database.url=mysql://a/b"]),

@@ -65,6 +65,38 @@ on_both_databases! {
         assert_eq!((open.width, open.height), (480, 480), "what nobody asked for is as large as the plan allows");
     }
 
+    async fn a_length_that_is_left_open_is_no_longer_than_may_be(db: TestDatabase) {
+        let server = TestServer::start_as(Role::Api, &db, |config| configure(config, [
+            plan("free", |it| it.max_duration = Some(Duration::from_secs(4))),
+            plan("pro", |_| ()),
+        ])).await;
+        let drawn = |name: &str, longest| {
+            let feature = timed(name);
+            let properties = FeatureProperties {
+                max_duration_seconds: longest,
+                provider: "builtin".to_owned(),
+                ..feature.properties.unwrap()
+            };
+            CreateFeatureRequest { properties: Some(properties), ..feature }
+        };
+        let long = server.add_feature(drawn("long", 60)).await.id;
+        let short = server.add_feature(drawn("short", 3)).await.id;
+        let scripted = server.add_feature(timed("scripted")).await.id;
+        for (feature, plan, expected) in [
+            (long, "free", Some(4)),
+            (long, "pro", None),
+            (short, "free", Some(3)),
+            (short, "pro", Some(3)),
+            (scripted, "free", None),
+        ] {
+            for asked in [request_for(feature), lasting(feature, 0)] {
+                let asked = CreateRequestRequest { plan: plan.to_owned(), validate_only: true, ..asked };
+                let resolved = server.requests().create_request(asked).await.unwrap().into_inner().resolved_input.unwrap();
+                assert_eq!(resolved.duration_seconds, expected.unwrap_or(0), "feature {feature}, plan {plan}");
+            }
+        }
+    }
+
     async fn requests_within_a_time_are_counted_until_it_has_passed(db: TestDatabase) {
         let server = ClockedServer::start_with(&db, |config| configure(config, [plan("free", |it| {
             it.requests_per_minute = 2;
