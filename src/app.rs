@@ -6,6 +6,7 @@ mod audit;
 mod catalogue;
 mod clock;
 mod credit;
+mod erasure;
 mod feature;
 mod health;
 mod job;

@@ -18,6 +18,7 @@ mod stand_in;
 mod storage;
 mod supervise;
 mod token;
+mod user;
 
 use std::error::Error;
 use std::io::stderr;
@@ -102,6 +103,8 @@ enum Command {
     Secrets(secrets::SecretsArguments),
     /// Make, list or revoke the API keys of services
     Key(key::KeyArguments),
+    /// Erase a user
+    User(user::UserArguments),
     /// List what makes media here, and ask whether it answers
     Providers(providers::ProvidersArguments),
     /// Print the recipe that stands in a file: how it was made
@@ -160,6 +163,7 @@ fn execute(line: CommandLine) -> CommandResult {
         Command::Secrets(arguments) => block_on(secrets::run(arguments, loaded)),
         Command::Key(arguments) => block_on(key::run(arguments, loaded)),
         Command::Storage(arguments) => block_on(storage::run(arguments, loaded)),
+        Command::User(arguments) => block_on(user::run(arguments, loaded)),
         Command::Catalogue(arguments) => block_on(catalogue::run(arguments, loaded)),
     }
 }

@@ -16,6 +16,7 @@ mod credit;
 mod deletion;
 mod derivatives;
 mod digest;
+mod erasure;
 mod error;
 mod error_wording;
 mod etag;
@@ -78,6 +79,7 @@ pub use credit::{Account, Balance, CreditKind, GrantDraft, OpenGrant, Share, Sho
 pub use deletion::deletion_time;
 pub use derivatives::Derivatives;
 pub use digest::{hex, sha256_hex};
+pub use erasure::{Erased, FIRST_ACCOUNT, account_id};
 pub use error::{Error, Hindrance, KnownOutage, Reason, Resource};
 pub use etag::{check_etag, etag};
 pub use fallback::Fallback;

@@ -4,6 +4,7 @@ pub mod api_key;
 pub mod audit_entry;
 pub mod credit_grant;
 pub mod credit_transaction;
+pub mod erasure;
 pub mod feature;
 pub mod idempotency_key;
 pub mod installation;
@@ -38,6 +39,7 @@ pub fn tables() -> Vec<(String, Vec<String>)> {
         described::<audit_entry::Entity>(),
         described::<credit_grant::Entity>(),
         described::<credit_transaction::Entity>(),
+        described::<erasure::Entity>(),
         described::<feature::Entity>(),
         described::<idempotency_key::Entity>(),
         described::<installation::Entity>(),

@@ -1,7 +1,7 @@
 //! The service to the outside: gRPC, grpc-web and plain HTTP on one port. tonic and prost stay in here and in the client.
 
 mod access;
-mod audit;
+mod admin;
 mod authentication;
 mod batch;
 mod call;
@@ -231,7 +231,7 @@ fn own_services(app: &App, watches: &Watches) -> axum::Router {
         })))
         .add_service(web.layer(MediaServiceServer::new(media::MediaFiles { app: app() })))
         .add_service(web.layer(CreditServiceServer::new(credit::Credits { app: app() })))
-        .add_service(web.layer(AdminServiceServer::new(audit::Admin { app: app() })));
+        .add_service(web.layer(AdminServiceServer::new(admin::Admin { app: app() })));
     routes.routes().into_axum_router()
 }
 

@@ -1,7 +1,7 @@
 //! `atelier migrate`: the database schema.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write as _, stderr, stdin};
+use std::io::{Write as _, stderr};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -122,7 +122,7 @@ async fn down(
     let loss = loss.map_err(SchemaError::from)?;
     if !loss.migrations.is_empty() {
         write!(stderr(), "{}", told(&loss))?;
-        if !yes && !agreed()? {
+        if !yes && !output::agreed()? {
             return Err("nothing was taken back".into());
         }
         let done = migrator.down(database, steps).await;
@@ -204,18 +204,6 @@ fn told(loss: &Loss) -> String {
         let _ = writeln!(text, "  column {column}: {rows} values");
     }
     text
-}
-
-/// Asks on the terminal.
-fn agreed() -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
-    if !stdin().is_terminal() {
-        return Err("there is no terminal to ask on: repeat it with --yes".into());
-    }
-    write!(stderr(), "Type yes to go on: ")?;
-    stderr().flush()?;
-    let mut answer = String::new();
-    stdin().read_line(&mut answer)?;
-    Ok(answer.trim().eq_ignore_ascii_case("yes"))
 }
 
 #[cfg(test)]

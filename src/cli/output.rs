@@ -1,7 +1,7 @@
-//! What every command writes in the same way.
+//! What every command writes, and asks, in the same way.
 
 use std::error::Error;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write, stderr, stdin};
 
 use crate::domain::with_causes;
 
@@ -25,4 +25,45 @@ pub(super) fn print(text: &str) -> Result<(), Unprinted> {
 /// Writes `error` with its causes in one line; there is nowhere to report a failure of that to.
 pub(super) fn complain(writer: &mut dyn Write, error: &dyn Error) {
     let _ = writeln!(writer, "error: {}", with_causes(error));
+}
+
+/// Asks on the terminal.
+pub(super) fn agreed() -> Result<bool, Box<dyn Error + Send + Sync>> {
+    if !stdin().is_terminal() {
+        return Err("there is no terminal to ask on: repeat it with --yes".into());
+    }
+    write!(stderr(), "Type yes to go on: ")?;
+    stderr().flush()?;
+    let mut answer = String::new();
+    stdin().read_line(&mut answer)?;
+    Ok(answer.trim().eq_ignore_ascii_case("yes"))
+}
+
+/// A size in bytes, for people.
+pub(super) fn human_size(bytes: i64) -> String {
+    const STEP: f64 = 1024.0;
+    // A file's size is far below where a float loses whole bytes.
+    let mut amount = bytes as f64;
+    for unit in ["bytes", "KiB", "MiB"] {
+        if amount < STEP {
+            let digits = usize::from(unit != "bytes");
+            return format!("{amount:.digits$} {unit}");
+        }
+        amount /= STEP;
+    }
+    format!("{amount:.1} GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_told_in_units_that_people_read() {
+        assert_eq!(human_size(0), "0 bytes");
+        assert_eq!(human_size(1023), "1023 bytes");
+        assert_eq!(human_size(1536), "1.5 KiB");
+        assert_eq!(human_size(64 << 20), "64.0 MiB");
+        assert_eq!(human_size(3 << 30), "3.0 GiB");
+    }
 }

@@ -7,8 +7,8 @@ use strum::{EnumIter, EnumString, IntoStaticStr};
 
 use super::JsonMap;
 
-/// What was done. Whatever changes what all see has a word here and makes one entry where it is done; pausing and erasing will
-/// have theirs when they can be done.
+/// What was done. Whatever changes what all see has a word here and makes one entry where it is done, and so has erasing; pausing
+/// will have one when it can be done.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, EnumIter, EnumString, IntoStaticStr,
 )]
@@ -49,6 +49,8 @@ pub enum AuditAction {
     RevokeApiKey,
     /// There is a new key of the installation.
     RotateSecret,
+    /// A user is erased, who stands in this entry as an account of nobody's already.
+    EraseUser,
 }
 
 /// What kind of thing something was done to.
@@ -64,7 +66,7 @@ pub enum AuditSubject {
     Template,
     /// The catalogue as a whole.
     Catalogue,
-    /// A user of Identity.
+    /// A user of Identity, or the account of nobody's that he has become.
     User,
     /// An API key.
     ApiKey,
@@ -99,7 +101,7 @@ impl AuditAction {
             | Self::UndeleteTemplate
             | Self::RestoreTemplate => AuditSubject::Template,
             Self::ApplyCatalogue | Self::InstallCatalogue => AuditSubject::Catalogue,
-            Self::GrantCredits | Self::DeductCredits => AuditSubject::User,
+            Self::GrantCredits | Self::DeductCredits | Self::EraseUser => AuditSubject::User,
             Self::CreateApiKey | Self::RevokeApiKey => AuditSubject::ApiKey,
             Self::RotateSecret => AuditSubject::Secret,
         }

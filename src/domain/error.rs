@@ -17,6 +17,8 @@ pub enum Resource {
     Job,
     /// A row of `generation_media`.
     Media,
+    /// A row of `generation_erasures`.
+    Erasure,
 }
 
 impl Resource {
@@ -28,6 +30,7 @@ impl Resource {
             Self::Request => "request",
             Self::Job => "job",
             Self::Media => "media",
+            Self::Erasure => "erasure",
         }
     }
 }
@@ -418,6 +421,8 @@ pub enum Reason {
     JobNotFound,
     /// There is no such media that the caller may see.
     MediaNotFound,
+    /// There is no such erasure.
+    ErasureNotFound,
     /// The file of the media is gone from the storage.
     MediaContentMissing,
     /// A live feature has the name.

@@ -26,6 +26,10 @@ impl Reason {
             Self::RequestNotFound => ["This request does not exist.", "Yêu cầu này không tồn tại."],
             Self::JobNotFound => ["This job does not exist.", "Tác vụ này không tồn tại."],
             Self::MediaNotFound => ["This file does not exist.", "Tệp này không tồn tại."],
+            Self::ErasureNotFound => [
+                "This erasure does not exist.",
+                "Yêu cầu xoá dữ liệu này không tồn tại.",
+            ],
             Self::MediaContentMissing => [
                 "The content of this file is gone.",
                 "Nội dung của tệp này không còn nữa.",

@@ -47,6 +47,7 @@ impl Executor {
         let mut forgetting_retries = Trouble::new("cannot forget retries");
         let mut releasing = Trouble::new("cannot let go jobs that are held");
         let mut settling = Trouble::new("cannot settle what jobs have left reserved");
+        let mut erasing = Trouble::new("cannot go on erasing users");
         let mut settled_to = 0;
         loop {
             tokio::time::sleep(self.settings.upkeep_interval).await;
@@ -57,6 +58,7 @@ impl Executor {
             forgetting_calls.pass(self.app.forget_calls().await);
             forgetting_retries.pass(self.app.forget_retries().await);
             releasing.pass(self.app.release_stranded_jobs().await);
+            erasing.pass(self.app.go_on_erasing().await);
             if let Some(last) = settling.pass(self.app.settle_left(settled_to).await) {
                 settled_to = last;
             }

@@ -49,15 +49,15 @@ impl StorageKey {
     /// one has stored. It goes into the path as a digest, because paths are public and a lease
     /// token is not.
     pub fn for_output(job_id: i64, lease_token: &str, index: usize, format: Format) -> Self {
-        let (folder, attempt) = (id_folder(job_id), attempt_key(lease_token));
-        let path = format!("{ROOT}/{folder}/{attempt}-{index}.{}", format.as_str());
+        let (folder, attempt) = (folder_of(Owner::Job(job_id)), attempt_key(lease_token));
+        let path = format!("{folder}/{attempt}-{index}.{}", format.as_str());
         Self { path, format }
     }
 
     /// The key of what a request brings by a link, the same for all of its jobs. The link itself may
     /// be a secret.
     pub fn for_input(request_id: i64, link: &str, format: Format) -> Self {
-        let (folder, name) = input_place(request_id, link);
+        let (folder, name) = (folder_of(Owner::Request(request_id)), input_name(link));
         let path = format!("{folder}/{name}.{}", format.as_str());
         Self { path, format }
     }
@@ -121,11 +121,19 @@ impl fmt::Display for StorageKey {
     }
 }
 
-/// The folder of what a request brings, and the name of what it brings by this link.
-pub(super) fn input_place(request_id: i64, link: &str) -> (String, String) {
+/// The folder of what is somebody's, and of nobody else.
+pub(super) fn folder_of(owner: Owner) -> String {
+    match owner {
+        Owner::Job(id) => format!("{ROOT}/{}", id_folder(id)),
+        Owner::Request(id) => format!("{INPUTS}/{}", id_folder(id)),
+    }
+}
+
+/// The name of what a request brings by this link.
+pub(super) fn input_name(link: &str) -> String {
     let mut name = sha256_hex(link.as_bytes());
     name.truncate(32);
-    (format!("{INPUTS}/{}", id_folder(request_id)), name)
+    name
 }
 
 /// `123` becomes `000/000/123`; numbers of more than nine digits get more groups.

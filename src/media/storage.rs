@@ -31,7 +31,7 @@ use super::disposition::content_disposition;
 use super::error::StorageError;
 use super::expiry::Expiry;
 use super::health::Health;
-use super::key::{INPUTS, ROOT, StorageKey, input_place};
+use super::key::{INPUTS, Owner, ROOT, StorageKey, folder_of, input_name};
 use super::leftovers;
 use super::link::{self, DownloadUrl, LinkError, LinkSettings, Linked, SignedLink};
 use super::object::{ListedObject, ObjectFacts, StoredObject};
@@ -232,18 +232,25 @@ impl Storage {
         request_id: i64,
         link: &str,
     ) -> Result<Option<StorageKey>, StorageError> {
-        let (folder, name) = input_place(request_id, link);
+        let name = input_name(link);
+        let brought = self.objects_of(Owner::Request(request_id)).await?;
+        let mut keys = brought.into_iter().map(|object| object.key);
+        Ok(keys.find(|key| key.attempt() == name))
+    }
+
+    /// What is somebody's, whether or not a record names it.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Failed`].
+    pub async fn objects_of(&self, owner: Owner) -> Result<Vec<ListedObject>, StorageError> {
+        let folder = folder_of(owner);
         let folder = folder.split('/');
         let folder = folder.fold(self.inner.prefix.clone(), |path, part| path.join(part));
         let listed = self.store().list_with_delimiter(Some(&folder)).await;
         let listed = listed.map_err(|error| self.failed("list objects", &error))?;
-        let mut ours = listed
-            .objects
-            .iter()
-            .filter_map(|meta| ListedObject::from_meta(meta, &self.inner.prefix));
-        Ok(ours
-            .find(|object| object.key.attempt() == name)
-            .map(|object| object.key))
+        let ours = |meta| ListedObject::from_meta(meta, &self.inner.prefix);
+        Ok(listed.objects.iter().filter_map(ours).collect())
     }
 
     /// Deletes an object. It is no error if there is none.

@@ -106,8 +106,9 @@ fn access(rpc: Rpc) -> (Access, Class) {
         | Rpc::UndeleteTemplate
         | Rpc::ReorderTemplates
         | Rpc::RestoreTemplateVersion
-        | Rpc::GrantCredits => (Access::Admins, Class::Admin),
-        Rpc::ListAuditEntries => (Access::Admins, Class::Read),
+        | Rpc::GrantCredits
+        | Rpc::EraseUser => (Access::Admins, Class::Admin),
+        Rpc::ListAuditEntries | Rpc::GetErasure | Rpc::ExportUser => (Access::Admins, Class::Read),
     }
 }
 

@@ -149,6 +149,15 @@ pub(super) fn caller<T>(call: &tonic::Request<T>) -> Result<Caller, Error> {
     Ok(principal(call)?.caller())
 }
 
+/// Comes when a stream to the caller must end that would go on, and says why.
+pub(super) async fn end_of_stream(app: App, principal: Principal) -> Error {
+    let stopping = app.stopping.clone();
+    tokio::select! {
+        () = stopping.cancelled() => Error::ShuttingDown,
+        error = end_of_right(app, principal) => error,
+    }
+}
+
 /// Comes when the caller may not call any more, and says why.
 pub(super) async fn end_of_right(app: App, principal: Principal) -> Error {
     let expiry = async {

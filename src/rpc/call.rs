@@ -222,6 +222,7 @@ impl Call {
             job_id = id(Resource::Job),
             job_ids,
             media_id = id(Resource::Media),
+            erasure_id = id(Resource::Erasure),
             duration_ms,
             "{words}"
         );

@@ -18,7 +18,8 @@ use super::{
     view::view_from,
 };
 
-use message::{balance_message, filter_from, grant_draft, grant_message, limits_message, message};
+pub(super) use message::message;
+use message::{balance_message, filter_from, grant_draft, grant_message, limits_message};
 
 pub(super) struct Credits {
     pub(super) app: App,

@@ -206,6 +206,7 @@ fn not_found(resource: Resource) -> Reason {
         Resource::Request => Reason::RequestNotFound,
         Resource::Job => Reason::JobNotFound,
         Resource::Media => Reason::MediaNotFound,
+        Resource::Erasure => Reason::ErasureNotFound,
     }
 }
 
@@ -217,6 +218,7 @@ fn id_key(resource: Resource) -> &'static str {
         Resource::Request => "request_id",
         Resource::Job => "job_id",
         Resource::Media => "media_id",
+        Resource::Erasure => "erasure_id",
     }
 }
 

@@ -23,11 +23,12 @@ use super::{
 };
 
 use message::{
-    event_message, filter_from, listed, message, message_now, news_message, status_counts,
-    told_messages,
+    event_message, filter_from, listed, message_now, news_message, status_counts, told_messages,
 };
 
-pub(super) use message::{brief_message, brief_messages, status_message, told_message, waiting};
+pub(super) use message::{
+    brief_message, brief_messages, message, status_message, told_message, waiting,
+};
 
 pub(super) struct Jobs {
     pub(super) app: App,

@@ -18,7 +18,7 @@ use crate::{
 };
 
 use super::{
-    authentication::{end_of_right, principal},
+    authentication::{end_of_stream, principal},
     batch::{batch, batch_ids, entries_from},
     caller, check_id,
     page::{bounded_page, page_request},
@@ -28,9 +28,9 @@ use super::{
     view::view_from,
 };
 
-use message::{digest, filter_from, found_messages, message};
+use message::{digest, filter_from, found_messages};
 
-pub(super) use message::{media_type, media_type_from, messages, storage_key};
+pub(super) use message::{media_type, media_type_from, message, messages, storage_key};
 
 /// Largest part of a download.
 const CHUNK: usize = 64 * 1024;
@@ -199,13 +199,7 @@ impl MediaService for MediaFiles {
             part: Some(Part::Media(message(&self.app, media, caller.view()).await?)),
             offset,
         };
-        let (app, stopping) = (self.app.clone(), self.app.stopping.clone());
-        let end = async move {
-            tokio::select! {
-                () = stopping.cancelled() => Error::ShuttingDown,
-                error = end_of_right(app, principal) => error,
-            }
-        };
+        let end = end_of_stream(self.app.clone(), principal);
         Ok(Response::new(parts(head, object, end)))
     }
 }

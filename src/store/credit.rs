@@ -207,8 +207,32 @@ pub async fn expire(tx: &Transaction, now: DateTime<Utc>, limit: u64) -> Result<
         .all(tx)
         .await?;
     let ended = over.len();
+    end(tx, over, now).await?;
+    Ok(ended)
+}
+
+/// Lets all of a user's grants end, whatever is left of them. Returns how many credits that were.
+pub async fn end_all(tx: &Transaction, user_id: i64, now: DateTime<Utc>) -> Result<u64, Error> {
+    let left = credit_grant::Entity::find()
+        .filter(credit_grant::Column::UserId.eq(user_id))
+        .filter(credit_grant::Column::Remaining.gt(0))
+        .order_by_asc(credit_grant::Column::Id)
+        .lock(LockType::NoKeyUpdate)
+        .all(tx)
+        .await?;
+    let credits = left.iter().map(|grant| grant.remaining.unsigned_abs());
+    let credits = credits.sum();
+    end(tx, left, now).await?;
+    Ok(credits)
+}
+
+async fn end(
+    tx: &Transaction,
+    grants: Vec<credit_grant::Model>,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
     let mut movements = Vec::new();
-    for grant in over {
+    for grant in grants {
         change_remaining(tx, grant.id, grant.remaining.saturating_neg()).await?;
         let rest = Share {
             purpose: 0,
@@ -217,8 +241,7 @@ pub async fn expire(tx: &Transaction, now: DateTime<Utc>, limit: u64) -> Result<
         };
         movements.push(movement(CreditKind::Expiry, grant.user_id, rest, now));
     }
-    record(tx, movements).await?;
-    Ok(ended)
+    record(tx, movements).await
 }
 
 /// How many credits a user has.

@@ -116,7 +116,7 @@ impl std::ops::Deref for Shown {
 }
 
 /// All media, as they are shown.
-fn shown() -> Select<Entity> {
+pub(super) fn shown() -> Select<Entity> {
     let request = Entity::belongs_to(request::Entity)
         .from(Column::RequestId)
         .to(request::Column::Id)

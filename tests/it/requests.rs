@@ -5,6 +5,8 @@ mod changes;
 mod cost;
 mod credits;
 mod deletion;
+mod erasure;
+mod export;
 mod hidden_prompts;
 mod idempotency;
 mod including;

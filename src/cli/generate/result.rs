@@ -8,6 +8,7 @@ use url::Url;
 
 use super::connection::OwnServer;
 use super::preview;
+use crate::cli::output;
 use crate::domain::Place;
 use crate::rpc::proto::{Media, MediaRole};
 
@@ -38,7 +39,7 @@ impl MediaResult {
     /// Appends the facts for people, one a line, and a preview if it can be seen.
     pub(super) fn write_text(&self, text: &mut String, with_preview: bool) {
         let Self { media, .. } = self;
-        let size = human_size(media.file_size);
+        let size = output::human_size(media.file_size);
         let mut line = |label: &str, value: &str| {
             let _ = writeln!(text, "{label:<9} {value}");
         };
@@ -133,20 +134,6 @@ fn shorten(path: &Path) -> &Path {
     relative.unwrap_or(path)
 }
 
-fn human_size(bytes: i64) -> String {
-    const STEP: f64 = 1024.0;
-    // A file's size is far below where a float loses whole bytes.
-    let mut amount = bytes as f64;
-    for unit in ["bytes", "KiB", "MiB"] {
-        if amount < STEP {
-            let digits = usize::from(unit != "bytes");
-            return format!("{amount:.digits$} {unit}");
-        }
-        amount /= STEP;
-    }
-    format!("{amount:.1} GiB")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,14 +161,5 @@ mod tests {
         assert_eq!(duration(15_000, 0.0), "15.000 s");
         assert_eq!(duration(6_040, 12.5), "6.040 s, 12.5 frames a second");
         assert_eq!(duration(999, 30.000_001), "0.999 s, 30 frames a second");
-    }
-
-    #[test]
-    fn sizes_are_told_in_units_that_people_read() {
-        assert_eq!(human_size(0), "0 bytes");
-        assert_eq!(human_size(1023), "1023 bytes");
-        assert_eq!(human_size(1536), "1.5 KiB");
-        assert_eq!(human_size(64 << 20), "64.0 MiB");
-        assert_eq!(human_size(3 << 30), "3.0 GiB");
     }
 }

@@ -98,7 +98,7 @@ fn small(number: u64) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 
-pub(super) fn message(transaction: credit_transaction::Model) -> proto::CreditTransaction {
+pub(in crate::rpc) fn message(transaction: credit_transaction::Model) -> proto::CreditTransaction {
     proto::CreditTransaction {
         id: transaction.id,
         user_id: transaction.user_id,

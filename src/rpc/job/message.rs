@@ -172,7 +172,7 @@ pub(super) async fn message_now(
     Ok(waiting(message(job, view), reason, view))
 }
 
-pub(super) fn message(job: job::Model, view: View) -> proto::Job {
+pub(in crate::rpc) fn message(job: job::Model, view: View) -> proto::Job {
     let error = error_message(&job);
     let waits = job.status == JobStatus::Pending && job.run_after > job.updated_at;
     let message = proto::Job {

@@ -122,7 +122,11 @@ pub(in crate::rpc) async fn messages(
         .await
 }
 
-pub(super) async fn message(app: &App, shown: Shown, view: View) -> Result<proto::Media, Error> {
+pub(in crate::rpc) async fn message(
+    app: &App,
+    shown: Shown,
+    view: View,
+) -> Result<proto::Media, Error> {
     let Shown {
         media,
         user_id,

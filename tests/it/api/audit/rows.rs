@@ -17,6 +17,9 @@ pub(super) struct Rows {
     spare_template: i64,
 }
 
+/// A user who has nothing.
+const ERASED: i64 = 4_711;
+
 /// What an entry must tell; 0 is any.
 pub(super) type Expected = (Action, AuditSubjectKind, i64);
 
@@ -82,6 +85,10 @@ impl Rows {
             "GrantCredits" => (
                 grant(5, "walk").encode_to_vec(),
                 (Action::GrantCredits, AuditSubjectKind::User, USER),
+            ),
+            "EraseUser" => (
+                EraseUserRequest { user_id: ERASED }.encode_to_vec(),
+                (Action::EraseUser, AuditSubjectKind::User, 0),
             ),
             other => panic!(
                 "{other} is for admins: give it a call that changes something, and an entry in the audit log"

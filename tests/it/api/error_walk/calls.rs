@@ -20,12 +20,16 @@ use super::mutation::Deleted;
 /// The name in every creation, replaced by a new one for each call.
 const NAME: &str = "walk";
 
+/// A user who has nothing.
+const NOBODY: i64 = 4_711;
+
 /// Rows to speak of, of each kind.
 pub(in crate::api) struct Fixtures {
     live: Rows,
     /// Live ones that are updated, or would be deleted if their call were fine.
     changing: Rows,
     deleted: Rows,
+    erasure: i64,
     _script: Script,
 }
 
@@ -44,10 +48,13 @@ impl Fixtures {
         let live = Rows::make(client, "live", &script).await;
         let changing = Rows::make(client, "changing", &script).await;
         let deleted = Rows::make(client, "deleted", &script).await;
+        let asked = EraseUserRequest { user_id: NOBODY };
+        let erased = client.admin().erase_user(asked).await.unwrap();
         let fixtures = Self {
             live,
             changing,
             deleted,
+            erasure: erased.into_inner().erasure.unwrap().id,
             _script: script,
         };
         fixtures.delete(db).await;
@@ -238,6 +245,16 @@ impl<'a> Calls<'a> {
             "ListJobEvents" => ListJobEventsRequest {
                 job_id: self.fixtures.live.job,
                 ..Default::default()
+            }
+            .encode_to_vec(),
+            "EraseUser" => EraseUserRequest { user_id: NOBODY }.encode_to_vec(),
+            "ExportUser" => ExportUserRequest {
+                user_id: USER,
+                omit_files: true,
+            }
+            .encode_to_vec(),
+            "GetErasure" => GetErasureRequest {
+                id: self.fixtures.erasure,
             }
             .encode_to_vec(),
             "GetBalance" => GetBalanceRequest { user_id: USER }.encode_to_vec(),

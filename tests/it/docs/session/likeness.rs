@@ -22,7 +22,7 @@ const VOLATILE: [&str; 12] = [
 ];
 
 /// Facts that `generate` prints and that differ from run to run.
-const CHANCE: [&str; 4] = ["BlurHash", "File", "Seed", "URL"];
+const CHANCE: [&str; 5] = ["account", "BlurHash", "File", "Seed", "URL"];
 
 /// What the size of a file is told in, and behind a bracket how long something took.
 const UNITS: [&str; 5] = ["B", "KiB", "MiB", "bytes", "ms)"];

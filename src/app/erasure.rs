@@ -1,0 +1,224 @@
+//! The removal of all that a user has, see docs/privacy.md.
+//!
+//! It goes on in small steps, each of which may be the last before a crash: requests are deleted as their user would delete them,
+//! which stops their jobs and gives back their credits; then their objects go, and only then their rows, so that nothing is
+//! left whose place nobody knows.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::{StreamExt, TryStreamExt};
+use tokio::time::Instant;
+
+use crate::{
+    app::{Acting, App},
+    domain::{
+        AuditAction, Caller, Checks, Deed, Entry, Erased, Error, FIRST_ACCOUNT, Flaw, account_id,
+    },
+    entity::erasure::Model,
+    media::{ListedObject, Owner, StorageKey},
+    store::{self, Transaction, erasure::Contents, queue},
+};
+
+/// Requests that are removed in one transaction.
+const REQUESTS_AT_ONCE: u64 = 20;
+/// Rows of the ledger that change hands in one transaction.
+const ROWS_AT_ONCE: u64 = 1_000;
+/// Objects that are removed side by side.
+const REMOVED_SIDE_BY_SIDE: usize = 8;
+/// How long whoever carries one out has it to himself without a sign of life.
+const CLAIM: TimeDelta = TimeDelta::minutes(1);
+/// What upkeep gives to one at a time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a step has found to do.
+enum Step {
+    Done,
+    /// There may be more.
+    More,
+    /// Others have to do something first.
+    Waits,
+}
+
+impl Acting<'_> {
+    /// Begins the erasure of a user, or finds the one that goes on. Once it has begun it ends, whatever becomes of this process.
+    pub async fn erase_user(&self, user_id: i64) -> Result<Model, Error> {
+        self.app.check_erasable(user_id)?;
+        let account_id = account_id(rand::random());
+        let begin = async |tx: &Transaction| {
+            let now = self.app.clock.now();
+            let (erasure, is_new) = store::erasure::begin(tx, user_id, account_id, now).await?;
+            let deed = Deed::to(AuditAction::EraseUser, erasure.account_id);
+            let deed = deed.with("erasure_id", erasure.id);
+            let deeds = is_new.then_some(deed).into_iter().collect();
+            Ok((erasure, deeds))
+        };
+        self.write(begin).await
+    }
+}
+
+impl App {
+    fn check_erasable(&self, user_id: i64) -> Result<(), Error> {
+        let mut checks = Checks::default();
+        checks.id("user_id", user_id);
+        checks.require(user_id < FIRST_ACCOUNT, "user_id", || {
+            let words =
+                format!("must be below {FIRST_ACCOUNT}, from where accounts of erased users count");
+            Flaw::OutOfRange
+                .says(words)
+                .max(FIRST_ACCOUNT - 1)
+                .found(user_id)
+        });
+        checks.require(
+            self.settings.system_user != Some(user_id),
+            "user_id",
+            || Flaw::Conflict.says("must not be the user whose media the catalogue shows"),
+        );
+        checks.finish(())
+    }
+
+    /// The erasure, which goes on or has ended.
+    pub async fn find_erasure(&self, id: i64) -> Result<Model, Error> {
+        store::erasure::find(self.store.reader(), id).await
+    }
+
+    /// Carries an erasure out, for as long as this and a step at least, unless somebody else does. It is as it stands then.
+    pub async fn carry_out(&self, erasure: Model, patience: Duration) -> Result<Model, Error> {
+        let end = Instant::now() + patience;
+        let (id, now) = (erasure.id, self.queue_time().await?);
+        if store::erasure::claim(self.store.writer(), id, now, now + CLAIM).await? {
+            let carried = self.carry_on(&erasure, end).await;
+            let left = store::erasure::leave(self.store.writer(), id).await;
+            carried.and(left)?;
+        }
+        self.find_erasure(id).await
+    }
+
+    /// Carries out, one after the other, what has been left, and returns how many were looked at.
+    pub async fn go_on_erasing(&self) -> Result<usize, Error> {
+        let mut looked_at = 0;
+        let now = self.queue_time().await?;
+        for erasure in store::erasure::unclaimed(self.store.reader(), now).await? {
+            if self.draining.is_cancelled() {
+                break;
+            }
+            self.carry_out(erasure, PATIENCE).await?;
+            looked_at += 1;
+        }
+        Ok(looked_at)
+    }
+
+    async fn queue_time(&self) -> Result<DateTime<Utc>, Error> {
+        queue::time(self.store.reader(), self.clock.queue()).await
+    }
+
+    async fn carry_on(&self, erasure: &Model, end: Instant) -> Result<(), Error> {
+        let Some(user_id) = erasure.user_id else {
+            return Ok(());
+        };
+        loop {
+            let step = self.erase_some(erasure, user_id).await?;
+            let is_over = Instant::now() >= end || self.draining.is_cancelled();
+            if is_over || !matches!(step, Step::More) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn erase_some(&self, erasure: &Model, user_id: i64) -> Result<Step, Error> {
+        let db = self.store.reader();
+        let live = store::erasure::requests(db, user_id, true, REQUESTS_AT_ONCE).await?;
+        if !live.is_empty() {
+            self.hide(live).await?;
+            return Ok(Step::More);
+        }
+        let deleted = store::erasure::requests(db, user_id, false, REQUESTS_AT_ONCE).await?;
+        if !deleted.is_empty() {
+            let contents = store::erasure::contents(db, deleted).await?;
+            self.remove_contents(erasure, contents).await?;
+            return Ok(Step::More);
+        }
+        // Billing goes by the user's number.
+        if store::erasure::is_owed(db, user_id).await? {
+            return Ok(Step::Waits);
+        }
+        self.leave_ledger(erasure, user_id).await
+    }
+
+    /// As their user would: what waits is cancelled, what runs is stopped, and credits come back.
+    async fn hide(&self, requests: Vec<i64>) -> Result<(), Error> {
+        let entry = |id| Entry {
+            id,
+            ..Entry::default()
+        };
+        let entries: Vec<Entry> = requests.into_iter().map(entry).collect();
+        let hidden = self.delete_requests(Caller::TrustedService, &entries).await;
+        hidden.map(drop)
+    }
+
+    async fn remove_contents(&self, erasure: &Model, contents: Contents) -> Result<(), Error> {
+        let removed = self.remove_objects(&contents).await?;
+        let until = self.queue_time().await? + CLAIM;
+        let remove = async |tx: &Transaction| {
+            let requests = store::erasure::remove(tx, &contents.requests).await?;
+            let removed = Erased {
+                requests,
+                jobs: contents.jobs.len() as u64,
+                media: contents.media,
+                ..removed.clone()
+            };
+            store::erasure::note(tx, erasure.id, removed, until).await
+        };
+        self.store.write(remove).await
+    }
+
+    /// Those that rows name, and those of attempts that have left none.
+    async fn remove_objects(&self, contents: &Contents) -> Result<Erased, Error> {
+        let jobs = contents.jobs.iter().map(|id| Owner::Job(*id));
+        let requests = contents.requests.iter().map(|id| Owner::Request(*id));
+        let listed = jobs.chain(requests).map(|owner| {
+            let storage = self.storage.clone();
+            async move { storage.objects_of(owner).await }
+        });
+        let listed = futures::stream::iter(listed.collect::<Vec<_>>());
+        let listed = listed.buffer_unordered(REMOVED_SIDE_BY_SIDE);
+        let found: Vec<Vec<ListedObject>> = listed.try_collect().await?;
+        let found: Vec<ListedObject> = found.into_iter().flatten().collect();
+        let named = contents.objects.iter();
+        let named = named.filter_map(|path| StorageKey::from_path(path).ok());
+        let keys = found.iter().map(|object| object.key.clone()).chain(named);
+        let removals = keys.map(|key| {
+            let storage = self.storage.clone();
+            async move { storage.delete(&key).await }
+        });
+        let removals = futures::stream::iter(removals.collect::<Vec<_>>());
+        let removals = removals.buffer_unordered(REMOVED_SIDE_BY_SIDE);
+        removals.try_collect::<()>().await?;
+        Ok(Erased {
+            objects: found.len() as u64,
+            bytes: found.iter().map(|object| object.size).sum(),
+            ..Erased::default()
+        })
+    }
+
+    /// The last step: what the law has us keep stays as nobody's. It ends the erasure if that was all.
+    async fn leave_ledger(&self, erasure: &Model, user_id: i64) -> Result<Step, Error> {
+        let now = self.clock.now();
+        let until = self.queue_time().await? + CLAIM;
+        let (user, account) = (user_id, erasure.account_id);
+        let leave = async |tx: &Transaction| {
+            let kept = store::erasure::leave_ledger(tx, (user, account), ROWS_AT_ONCE, now).await?;
+            let is_all = kept.kept_transactions.max(kept.kept_audit_entries) < ROWS_AT_ONCE;
+            store::erasure::note(tx, erasure.id, kept, until).await?;
+            if is_all {
+                store::erasure::remove_counts(tx, user_id).await?;
+                store::erasure::end(tx, erasure.id, now).await?;
+            }
+            Ok(is_all)
+        };
+        match self.store.write(leave).await? {
+            true => Ok(Step::Done),
+            false => Ok(Step::More),
+        }
+    }
+}

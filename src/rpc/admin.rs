@@ -1,0 +1,117 @@
+//! The calls of those who run the service.
+
+mod audit;
+mod erasure;
+mod export;
+
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    app::App,
+    domain::{Checks, Error, Page, Resource},
+    store::{self, PageRequest},
+};
+
+use super::{
+    authentication::{caller, end_of_stream, principal},
+    call,
+    page::{bounded_page, page_request},
+    proto::{self, admin_service_server::AdminService},
+    stopping::until,
+};
+
+use export::Export;
+
+/// How long a call carries out an erasure before upkeep does.
+const ERASING: Duration = Duration::from_secs(10);
+
+pub(super) struct Admin {
+    pub(super) app: App,
+}
+
+#[tonic::async_trait]
+impl AdminService for Admin {
+    async fn list_audit_entries(
+        &self,
+        request: Request<proto::ListAuditEntriesRequest>,
+    ) -> Result<Response<proto::ListAuditEntriesResponse>, Status> {
+        let caller = caller(&request)?;
+        let mut request = request.into_inner();
+        let mut checks = Checks::default();
+        let token = std::mem::take(&mut request.page_token);
+        let asked = (request.page_size, token);
+        let page = page_request(self.app.sealer(caller), asked, &mut checks);
+        let filter = audit::filter_from(request, &mut checks);
+        checks.finish(())?;
+        let page = bounded_page(page, |page| self.page(&filter, page)).await?;
+        Ok(Response::new(proto::ListAuditEntriesResponse {
+            entries: page.items,
+            next_page_token: page.next_page_token,
+        }))
+    }
+
+    async fn erase_user(
+        &self,
+        request: Request<proto::EraseUserRequest>,
+    ) -> Result<Response<proto::EraseUserResponse>, Status> {
+        let acting = self.app.acting(principal(&request)?.actor());
+        let begun = acting.erase_user(request.get_ref().user_id).await?;
+        call::note(Resource::Erasure, begun.id);
+        let erasure = self.app.carry_out(begun, ERASING).await?;
+        Ok(Response::new(proto::EraseUserResponse {
+            erasure: Some(erasure::message(&erasure)?),
+        }))
+    }
+
+    type ExportUserStream = BoxStream<'static, Result<proto::ExportUserResponse, Status>>;
+
+    async fn export_user(
+        &self,
+        request: Request<proto::ExportUserRequest>,
+    ) -> Result<Response<Self::ExportUserStream>, Status> {
+        let principal = principal(&request)?;
+        let asked = request.get_ref();
+        let mut checks = Checks::default();
+        checks.id("user_id", asked.user_id);
+        checks.finish(())?;
+        let export = Export {
+            app: self.app.clone(),
+            user_id: asked.user_id,
+            with_files: !asked.omit_files,
+        };
+        let end = end_of_stream(self.app.clone(), principal);
+        let parts = until(export.parts(), end);
+        let parts = parts.map_ok(export::response).map_err(Status::from);
+        Ok(Response::new(parts.boxed()))
+    }
+
+    async fn get_erasure(
+        &self,
+        request: Request<proto::GetErasureRequest>,
+    ) -> Result<Response<proto::GetErasureResponse>, Status> {
+        let mut checks = Checks::default();
+        checks.id("id", request.get_ref().id);
+        checks.finish(())?;
+        let erasure = self.app.find_erasure(request.get_ref().id).await?;
+        Ok(Response::new(proto::GetErasureResponse {
+            erasure: Some(erasure::message(&erasure)?),
+        }))
+    }
+}
+
+impl Admin {
+    async fn page(
+        &self,
+        filter: &store::audit::Filter,
+        page: PageRequest,
+    ) -> Result<Page<proto::AuditEntry>, Error> {
+        let page = store::audit::list(self.app.store.reader(), filter, &page).await?;
+        Ok(Page {
+            items: page.items.into_iter().map(audit::message).collect(),
+            next_page_token: page.next_page_token,
+        })
+    }
+}

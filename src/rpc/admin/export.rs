@@ -1,0 +1,159 @@
+//! A user's data as a stream: his requests, each with its jobs and media, and the files of these, then the movements of his credits.
+//! It is read as it is taken, a page at a time.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+
+use crate::{
+    app::App,
+    domain::{Error, View},
+    entity,
+    media::{Storage, StorageError, StorageKey},
+    rpc::{
+        credit, job, media,
+        proto::{self, export_user_response::Part},
+        request,
+        view::Viewed,
+    },
+    store,
+};
+
+/// Requests that are read at once.
+const REQUESTS: u64 = 20;
+/// Movements of credits that are read at once.
+const TRANSACTIONS: u64 = 500;
+/// Of a file.
+const CHUNK: usize = 64 * 1024;
+
+/// The user reads what is told, so nothing is that users are not told.
+const VIEW: View = View::User;
+
+#[derive(Clone)]
+pub(super) struct Export {
+    pub(super) app: App,
+    pub(super) user_id: i64,
+    pub(super) with_files: bool,
+}
+
+/// What comes next, and the file behind it.
+struct Item {
+    part: Part,
+    file: Option<StorageKey>,
+}
+
+/// Where the reading stands.
+#[derive(Clone, Copy)]
+enum Place {
+    Live(i64),
+    Deleted(i64),
+    Credits(i64),
+    End,
+}
+
+impl Export {
+    pub(super) fn parts(self) -> impl Stream<Item = Result<Part, Error>> + Send {
+        let storage = self.app.storage.clone();
+        let pages = stream::try_unfold((self, Place::Live(0)), |(export, place)| async move {
+            match place {
+                Place::End => Ok::<_, Error>(None),
+                _ => {
+                    let (items, next) = export.page(place).await?;
+                    Ok(Some((items, (export, next))))
+                }
+            }
+        });
+        let items = pages.map_ok(|items| stream::iter(items).map(Ok::<_, Error>));
+        items
+            .try_flatten()
+            .map_ok(move |item| {
+                let file = item.file.map(|key| contents(storage.clone(), key));
+                let file =
+                    file.map_or_else(|| stream::empty().left_stream(), StreamExt::right_stream);
+                stream::once(std::future::ready(Ok(item.part))).chain(file)
+            })
+            .try_flatten()
+    }
+
+    async fn page(&self, place: Place) -> Result<(VecDeque<Item>, Place), Error> {
+        let db = self.app.store.reader();
+        let (live, after) = match place {
+            Place::Live(after) => (true, after),
+            Place::Deleted(after) => (false, after),
+            Place::Credits(after) => return self.transactions(after).await,
+            Place::End => return Ok((VecDeque::new(), Place::End)),
+        };
+        let found = store::export::requests(db, self.user_id, (live, after), REQUESTS).await?;
+        let next = match (found.last().map(|request| request.id), live) {
+            (Some(last), true) => Place::Live(last),
+            (Some(last), false) => Place::Deleted(last),
+            (None, true) => Place::Deleted(0),
+            (None, false) => Place::Credits(0),
+        };
+        Ok((self.items(found).await?, next))
+    }
+
+    /// Each request with what is its.
+    async fn items(&self, found: Vec<entity::request::Model>) -> Result<VecDeque<Item>, Error> {
+        let db = self.app.store.reader();
+        let ids: Vec<i64> = found.iter().map(|request| request.id).collect();
+        let jobs = store::export::jobs(db, &ids).await?;
+        let files = store::export::media(db, &ids).await?;
+        let mut items: Vec<(i64, Item)> = Vec::new();
+        let bare = |part| Item { part, file: None };
+        for request in request::messages(&self.app, found, VIEW).await? {
+            items.push((request.id, bare(Part::Request(request))));
+        }
+        for found in jobs {
+            let request_id = found.request_id;
+            let job = job::message(found, VIEW).seen(VIEW);
+            items.push((request_id, bare(Part::Job(job))));
+        }
+        for found in files {
+            let request_id = found.request_id;
+            let file = media::storage_key(&found)?.filter(|_| self.with_files);
+            let part = Part::Media(media::message(&self.app, found, VIEW).await?);
+            items.push((request_id, Item { part, file }));
+        }
+        // Stable: a request comes before its jobs, and these before its media.
+        items.sort_by_key(|(request, _)| *request);
+        Ok(items.into_iter().map(|(_, item)| item).collect())
+    }
+
+    async fn transactions(&self, after: i64) -> Result<(VecDeque<Item>, Place), Error> {
+        let db = self.app.store.reader();
+        let found = store::export::transactions(db, self.user_id, after, TRANSACTIONS).await?;
+        let next = found
+            .last()
+            .map_or(Place::End, |last| Place::Credits(last.id));
+        let items = found.into_iter().map(|found| Item {
+            part: Part::Transaction(credit::message(found)),
+            file: None,
+        });
+        Ok((items.collect(), next))
+    }
+}
+
+/// The file; nothing of one that is gone.
+fn contents(storage: Storage, key: StorageKey) -> impl Stream<Item = Result<Part, Error>> + Send {
+    let opened = async move {
+        match storage.open_object(&key, None).await {
+            Ok(object) => Ok(object.stream.map_err(Error::from).left_stream()),
+            Err(StorageError::NotFound { .. }) => Ok(stream::empty().right_stream()),
+            Err(error) => Err(Error::from(error)),
+        }
+    };
+    let bytes = stream::once(opened).try_flatten();
+    bytes
+        .map_ok(|bytes: Bytes| {
+            let chunks = (0..bytes.len()).step_by(CHUNK);
+            let chunks = chunks.map(move |at| bytes.slice(at..bytes.len().min(at + CHUNK)));
+            stream::iter(chunks.map(|chunk| Ok(Part::Chunk(chunk.into()))))
+        })
+        .try_flatten()
+}
+
+pub(super) fn response(part: Part) -> proto::ExportUserResponse {
+    proto::ExportUserResponse { part: Some(part) }
+}
