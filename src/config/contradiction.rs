@@ -27,6 +27,13 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
             "the age of an orphan is at least twice the job time-out, so that no running job's output is one",
         );
     }
+    let jobs = config.retention.purge_jobs;
+    if !jobs.is_zero() && jobs <= config.executor.orphan_age {
+        reader.contradiction(
+            &["retention.purge_jobs", "executor.orphan_age"],
+            "jobs stay longer than objects without a record, whose job is looked for before they go",
+        );
+    }
     if config.database.url.backend() == DatabaseBackend::Sqlite {
         if config.database.schema.is_some() {
             reader.contradiction(

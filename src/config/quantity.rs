@@ -45,6 +45,34 @@ impl Kind for Duration {
     }
 }
 
+/// How long something is kept: a duration, or 0 for ever.
+pub(super) struct Period;
+
+/// The bounds of the periods of plans: what is longer than a century is for ever.
+pub(super) const PERIODS: (&str, &str) = ("0", "\"36500d\"");
+
+impl Kind for Period {
+    type Value = Duration;
+    const NAME: &'static str = "duration";
+
+    fn read(literal: &Literal) -> Result<Duration, String> {
+        match literal {
+            Literal::Integer(0) => Some(Duration::ZERO),
+            Literal::Text(text) if text.trim() == "0" => Some(Duration::ZERO),
+            Literal::Text(text) => parse(text, &TIME_UNITS).map(Duration::from_millis),
+            _ => None,
+        }
+        .ok_or_else(|| r#"a duration with its unit, such as "30d", or 0 for ever"#.to_owned())
+    }
+
+    fn write(value: &Duration) -> Option<String> {
+        match value.is_zero() {
+            true => Some("0".to_owned()),
+            false => Duration::write(value),
+        }
+    }
+}
+
 /// A size in bytes, written as an integer or with a unit.
 pub(super) struct ByteSize;
 

@@ -107,7 +107,7 @@ fn access(rpc: Rpc) -> (Access, Class) {
         | Rpc::ReorderTemplates
         | Rpc::RestoreTemplateVersion
         | Rpc::GrantCredits => (Access::Admins, Class::Admin),
-        Rpc::ListAuditEntries => (Access::Admins, Class::Read),
+        Rpc::ListAuditEntries | Rpc::GetRetentionReport => (Access::Admins, Class::Read),
     }
 }
 

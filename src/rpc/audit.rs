@@ -1,4 +1,4 @@
-//! The calls about the audit log, which are all that AdminService has.
+//! The calls of AdminService: the audit log, and how the retention stands.
 
 mod message;
 
@@ -14,9 +14,13 @@ use super::{
     authentication::caller,
     page::{bounded_page, page_request},
     proto::{self, admin_service_server::AdminService},
+    retention,
 };
 
 use message::{filter_from, message};
+
+/// Most rows of each step that a report counts.
+const MOST_COUNTED: u64 = 100_000;
 
 pub(super) struct Admin {
     pub(super) app: App,
@@ -40,6 +44,17 @@ impl AdminService for Admin {
         Ok(Response::new(proto::ListAuditEntriesResponse {
             entries: page.items,
             next_page_token: page.next_page_token,
+        }))
+    }
+
+    async fn get_retention_report(
+        &self,
+        request: Request<proto::GetRetentionReportRequest>,
+    ) -> Result<Response<proto::GetRetentionReportResponse>, Status> {
+        caller(&request)?;
+        let steps = self.app.retention_report(MOST_COUNTED).await?;
+        Ok(Response::new(proto::GetRetentionReportResponse {
+            steps: steps.into_iter().map(retention::message).collect(),
         }))
     }
 }

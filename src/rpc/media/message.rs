@@ -180,6 +180,7 @@ pub(super) async fn message(app: &App, shown: Shown, view: View) -> Result<proto
         create_time: Some(timestamp(media.created_at)),
         update_time: Some(timestamp(media.updated_at)),
         delete_time: media.deleted_at.map(timestamp),
+        content_delete_time: media.content_deleted_at.map(timestamp),
     };
     Ok(message.seen(view))
 }

@@ -197,6 +197,8 @@ pub(in crate::rpc) fn message(counted: Counted, view: View) -> proto::Request {
         delete_time: request.deleted_at.map(timestamp),
         etag: etag(request.version),
         is_preview: request.is_preview,
+        archive_time: request.archived_at.map(timestamp),
+        purged_jobs: request.purged_jobs.into(),
         title: request.title.unwrap_or_default(),
         ..Default::default()
     };
@@ -283,6 +285,7 @@ pub(super) fn filter_from(
         show_deleted: request.show_deleted,
         show_previews: request.show_previews,
         show_only_deleted: request.show_only_deleted,
+        show_archived: request.show_archived,
         text: request.text.clone(),
         metadata: Some(metadata).filter(|(key, _)| !key.is_empty()),
         has_failed_jobs: request.has_failed_jobs,
@@ -303,6 +306,7 @@ pub(super) fn listed(request: proto::CountRequestsRequest) -> proto::ListRequest
         show_deleted: request.show_deleted,
         show_previews: request.show_previews,
         show_only_deleted: request.show_only_deleted,
+        show_archived: request.show_archived,
         ..Default::default()
     }
 }
@@ -333,6 +337,7 @@ pub(super) async fn news_message(
         Kind::Progress => proto::WatchRequestEvent::Progress,
         Kind::Deleted => proto::WatchRequestEvent::Deleted,
         Kind::Opened => proto::WatchRequestEvent::Opened,
+        Kind::Purged => proto::WatchRequestEvent::Purged,
         Kind::Heartbeat => proto::WatchRequestEvent::Heartbeat,
     };
     let job = news.job.map(|job| job::brief_message(job, view));

@@ -1,0 +1,28 @@
+//! How the retention stands, as a message.
+
+use crate::{app::RetentionReport, domain::RetentionStep};
+
+use super::{proto, time::timestamp};
+
+pub(super) fn message(report: RetentionReport) -> proto::RetentionStepReport {
+    let last = report.last.as_ref();
+    proto::RetentionStepReport {
+        step: step(report.step).into(),
+        enabled: report.is_on,
+        period_seconds: i64::try_from(report.period.as_secs()).unwrap_or(i64::MAX),
+        due: report.due,
+        last_run_time: last.and_then(|last| last.ran_at).map(timestamp),
+        last_done: last.map_or(0, |last| last.removed),
+        last_error: last.and_then(|last| last.error.clone()).unwrap_or_default(),
+    }
+}
+
+fn step(step: RetentionStep) -> proto::RetentionStep {
+    match step {
+        RetentionStep::PlanRequests => proto::RetentionStep::PlanRequests,
+        RetentionStep::ArchiveRequests => proto::RetentionStep::ArchiveRequests,
+        RetentionStep::PurgeJobs => proto::RetentionStep::PurgeJobs,
+        RetentionStep::DeletedMedia => proto::RetentionStep::DeletedMedia,
+        RetentionStep::IdempotencyKeys => proto::RetentionStep::IdempotencyKeys,
+    }
+}

@@ -1,0 +1,133 @@
+//! What is kept no longer, see docs/retention.md. Each step looks for its rows with one text, be it to count them or to take the
+//! next: so what was said to be due is what goes. Rows that others have locked are passed over; the next run finds them.
+
+mod jobs;
+mod media;
+mod turn;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
+
+use crate::domain::{Deadline, Error, RetentionStep};
+
+use super::{Transaction, queue::dialect::Dialect};
+
+pub use jobs::purge as purge_jobs;
+pub use media::{Abandoned, give_up as give_up_media, given_up as given_up_media, note_removed};
+pub use turn::{end_turn, last_runs, renew_turn, take_turn};
+
+/// Requests that have ended.
+const ENDED: &str =
+    "deleted_at IS NULL AND status IN ('completed', 'failed', 'cancelled') AND updated_at < $1";
+
+/// The rows that a step looks for, without an order: from `SELECT` on for `what` of them.
+fn due_rows(step: RetentionStep, what: &str) -> String {
+    match step {
+        RetentionStep::PlanRequests => {
+            format!("SELECT {what} FROM generation_requests AS due WHERE plan = $3 AND {ENDED}")
+        }
+        RetentionStep::ArchiveRequests => format!(
+            "SELECT {what} FROM generation_requests AS due WHERE archived_at IS NULL AND {ENDED}"
+        ),
+        RetentionStep::PurgeJobs => jobs::due_rows(what),
+        RetentionStep::DeletedMedia => media::due_rows(what),
+        RetentionStep::IdempotencyKeys => {
+            format!("SELECT {what} FROM generation_idempotency_keys AS due WHERE created_at < $1")
+        }
+    }
+}
+
+/// What a statement about due rows is given: the time, how many, and the plan if there is one.
+fn values(deadline: &Deadline, limit: u64) -> Vec<Value> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut values: Vec<Value> = vec![deadline.before.into(), limit.into()];
+    values.extend(deadline.plan.clone().map(Value::from));
+    values
+}
+
+/// How many rows a step would touch, as far as `limit`.
+pub async fn due(
+    db: &impl ConnectionTrait,
+    step: RetentionStep,
+    deadline: &Deadline,
+    limit: u64,
+) -> Result<i64, Error> {
+    let rows = due_rows(step, "1 AS due");
+    let mut due = count(db, &rows, values(deadline, limit)).await?;
+    if step == RetentionStep::DeletedMedia {
+        due += count(db, &media::along(), values(deadline, limit)).await?;
+        due += media::count_given_up(db, limit).await?;
+    }
+    Ok(due)
+}
+
+async fn count(db: &impl ConnectionTrait, rows: &str, values: Vec<Value>) -> Result<i64, Error> {
+    let counted = format!("SELECT COUNT(*) AS due FROM ({rows} LIMIT $2) AS counted");
+    let counted = Statement::from_sql_and_values(db.get_database_backend(), counted, values);
+    let row = db.query_one_raw(counted).await?;
+    row.map_or(Ok(0), |row| Ok(row.try_get("", "due")?))
+}
+
+/// The first `limit` requests that their plan keeps no longer, each with the version that was looked at.
+pub async fn plan_requests(
+    db: &impl ConnectionTrait,
+    deadline: &Deadline,
+    limit: u64,
+) -> Result<Vec<(i64, i64)>, Error> {
+    let rows = due_rows(RetentionStep::PlanRequests, "id, version");
+    let first = format!("{rows} ORDER BY updated_at, id LIMIT $2");
+    let values = values(deadline, limit);
+    let first = Statement::from_sql_and_values(db.get_database_backend(), first, values);
+    let rows = db.query_all_raw(first).await?;
+    let read =
+        |row: &sea_orm::QueryResult| Ok((row.try_get("", "id")?, row.try_get("", "version")?));
+    rows.iter().map(read).collect()
+}
+
+/// Hides the first `limit` requests that nobody has touched since, from lists. Returns how many.
+pub async fn archive_requests(
+    db: &impl ConnectionTrait,
+    deadline: &Deadline,
+    now: DateTime<Utc>,
+    limit: u64,
+) -> Result<u64, Error> {
+    let sql = Dialect::of(db);
+    let statement = format!(
+        "UPDATE generation_requests SET archived_at = $3
+         WHERE id IN ({rows} ORDER BY updated_at, id LIMIT $2 {skip_locked})",
+        rows = due_rows(RetentionStep::ArchiveRequests, "id"),
+        skip_locked = sql.skip_locked("due"),
+    );
+    let mut values = values(deadline, limit);
+    values.push(now.into());
+    sql.execute(db, statement, values).await
+}
+
+/// Forgets the first `limit` keys. Returns how many.
+pub async fn forget_keys(
+    db: &impl ConnectionTrait,
+    deadline: &Deadline,
+    limit: u64,
+) -> Result<u64, Error> {
+    let sql = Dialect::of(db);
+    let statement = format!(
+        "DELETE FROM generation_idempotency_keys
+         WHERE (user_id, key) IN ({rows} ORDER BY created_at LIMIT $2 {skip_locked})",
+        rows = due_rows(RetentionStep::IdempotencyKeys, "user_id, key"),
+        skip_locked = sql.skip_locked("due"),
+    );
+    sql.execute(db, statement, values(deadline, limit)).await
+}
+
+/// The identifiers that a statement returns.
+async fn ids(
+    tx: &Transaction,
+    statement: String,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<Vec<i64>, Error> {
+    let backend: DbBackend = tx.get_database_backend();
+    let statement = Statement::from_sql_and_values(backend, statement, values);
+    let rows = tx.query_all_raw(statement).await?;
+    let ids = rows.iter().map(|row| row.try_get("", "id"));
+    Ok(ids.collect::<Result<_, _>>()?)
+}
