@@ -17,6 +17,8 @@ use crate::{
 
 /// Most rows of one transaction.
 const BATCH: u64 = 200;
+/// Most rows that take others along.
+const FEW: u64 = 25;
 /// Between two of them others have their turn.
 const PAUSE: Duration = Duration::from_millis(20);
 /// A run that says nothing for so long is lost. It says something with each batch.
@@ -152,6 +154,9 @@ impl App {
                     RetentionStep::PlanRequests => {
                         self.delete_next_requests(turn, deadline).await?
                     }
+                    RetentionStep::PurgeTemplates => {
+                        self.purge_next_templates(turn, deadline).await?
+                    }
                     RetentionStep::DeletedMedia => {
                         self.remove_next_files(turn, deadline, &mut after).await?
                     }
@@ -177,32 +182,58 @@ impl App {
         Ok((!kept).then_some(RunEnd::Left))
     }
 
-    /// The steps that are one statement or transaction. False where nothing was left.
+    /// The steps that are one transaction. False where nothing was left.
     async fn do_next(
         &self,
         turn: &mut Turn,
         step: RetentionStep,
         deadline: &Deadline,
     ) -> Result<bool, Error> {
-        let db = self.store.writer();
-        let done = match step {
-            RetentionStep::ArchiveRequests => {
-                let now = queue::time(db, self.clock.queue()).await?;
-                store::retention::archive_requests(db, deadline, now, BATCH).await?
-            }
-            RetentionStep::PurgeJobs => {
-                let purged = self
-                    .store
-                    .write(async |tx| store::retention::purge_jobs(tx, deadline, BATCH).await);
-                purged.await?
-            }
-            RetentionStep::IdempotencyKeys => {
-                store::retention::forget_keys(db, deadline, BATCH).await?
-            }
-            RetentionStep::PlanRequests | RetentionStep::DeletedMedia => 0,
+        use store::retention::{
+            archive_requests, forget_keys, purge_features, purge_jobs, purge_requests,
         };
+        let done = self.store.write(async |tx| match step {
+            RetentionStep::ArchiveRequests => {
+                let now = queue::time(tx, self.clock.queue()).await?;
+                archive_requests(tx, deadline, now, BATCH).await
+            }
+            RetentionStep::PurgeJobs => purge_jobs(tx, deadline, BATCH).await,
+            RetentionStep::IdempotencyKeys => forget_keys(tx, deadline, BATCH).await,
+            RetentionStep::PurgeFeatures => purge_features(tx, deadline, FEW).await,
+            RetentionStep::PurgeRequests => purge_requests(tx, deadline, FEW).await,
+            RetentionStep::PlanRequests
+            | RetentionStep::PurgeTemplates
+            | RetentionStep::DeletedMedia => Ok(0),
+        });
+        let done = done.await?;
         turn.done += done;
         Ok(done > 0)
+    }
+
+    /// Removes the next templates, each when no request has it any more.
+    async fn purge_next_templates(
+        &self,
+        turn: &mut Turn,
+        deadline: &Deadline,
+    ) -> Result<bool, Error> {
+        let db = self.store.reader();
+        let due = store::retention::purgeable_templates(db, deadline, FEW).await?;
+        let before = turn.done;
+        for id in due {
+            let purge = || {
+                self.store.write(async |tx| {
+                    store::retention::purge_template(tx, id, deadline, BATCH).await
+                })
+            };
+            let gone = loop {
+                match purge().await? {
+                    Some(gone) => break gone,
+                    None => tokio::time::sleep(PAUSE).await,
+                }
+            };
+            turn.done += u64::from(gone);
+        }
+        Ok(turn.done > before)
     }
 
     /// Deletes the next requests of a plan as their users would, unless they have changed meanwhile.

@@ -163,6 +163,24 @@ mod tests {
     }
 
     #[test]
+    fn a_period_is_a_duration_or_zero_for_ever() {
+        for (literal, seconds) in [
+            (Literal::Integer(0), 0),
+            (Literal::Text("0".into()), 0),
+            (Literal::Text("0d".into()), 0),
+            (Literal::Text("90d".into()), 90 * 86_400),
+        ] {
+            let period = Period::read(&literal).unwrap();
+            assert_eq!(period, Duration::from_secs(seconds), "{literal:?}");
+            let written = Literal::parse(&Period::write(&period).unwrap()).unwrap();
+            assert_eq!(Period::read(&written), Ok(period));
+        }
+        for literal in [Literal::Integer(30), Literal::Text("30".into())] {
+            assert!(Period::read(&literal).is_err(), "{literal:?}");
+        }
+    }
+
+    #[test]
     fn sizes_are_read_with_binary_and_decimal_units_or_as_bytes() {
         for (literal, bytes) in [
             (Literal::Text("256MiB".into()), 256 << 20),

@@ -299,6 +299,11 @@ settings! {
         deleted_media: Duration as Period = "30d" in 0..="36500d";
         /// How long a call with an idempotency key is known again.
         idempotency_keys: Duration as Period = "30d" in 0..="36500d";
+        /// How long after a request was deleted it is removed for good, with its jobs and media, once their files are gone; more than
+        /// `executor.orphan_age`.
+        purge_requests: Duration as Period = 0 in 0..="36500d";
+        /// How long after a template, or a feature that no request is of any more, was deleted it is removed for good.
+        purge_catalogue: Duration as Period = 0 in 0..="36500d";
     }
 
     /// The workers that run jobs.

@@ -7,22 +7,29 @@ use strum::{EnumIter, EnumString, IntoEnumIterator, IntoStaticStr};
 
 use super::Plans;
 
-/// What happens to something whose time is over, in the order in which it does.
+/// What happens to something whose time is over, in the order in which it does: what a step does makes nothing due for those after
+/// it, so that what was counted before a run is what it does. The next run goes on from there.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumIter, EnumString, IntoStaticStr,
 )]
 #[strum(serialize_all = "snake_case")]
 pub enum RetentionStep {
-    /// Requests are deleted that their plan keeps no longer.
-    PlanRequests,
     /// Requests are hidden that nobody has touched for long.
     ArchiveRequests,
+    /// Requests are deleted that their plan keeps no longer.
+    PlanRequests,
     /// Jobs that have ended are removed for good, with their events.
     PurgeJobs,
-    /// Files of deleted media are removed.
-    DeletedMedia,
     /// Keys of calls that nobody repeats any more are forgotten.
     IdempotencyKeys,
+    /// Deleted templates are removed for good.
+    PurgeTemplates,
+    /// Deleted features are removed for good that nothing is of any more.
+    PurgeFeatures,
+    /// Deleted requests are removed for good, with all that is of them.
+    PurgeRequests,
+    /// Files of deleted media are removed.
+    DeletedMedia,
 }
 
 /// How long what is kept; zero is for ever.
@@ -36,6 +43,10 @@ pub struct Retention {
     pub deleted_media: Duration,
     /// Keys of calls are known so long.
     pub idempotency_keys: Duration,
+    /// Deleted requests stay so long.
+    pub purge_requests: Duration,
+    /// Deleted features and templates stay so long.
+    pub purge_catalogue: Duration,
 }
 
 /// What a step looks for: all from before a time, or all of a plan.
@@ -68,6 +79,8 @@ impl Retention {
             RetentionStep::PurgeJobs => self.purge_jobs,
             RetentionStep::DeletedMedia => self.deleted_media,
             RetentionStep::IdempotencyKeys => self.idempotency_keys,
+            RetentionStep::PurgeTemplates | RetentionStep::PurgeFeatures => self.purge_catalogue,
+            RetentionStep::PurgeRequests => self.purge_requests,
         }
     }
 

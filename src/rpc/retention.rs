@@ -1,6 +1,12 @@
-//! How the retention stands, as a message.
+//! How the retention stands, as a message, and when it removes what is deleted.
 
-use crate::{app::RetentionReport, domain::RetentionStep};
+use chrono::{DateTime, TimeDelta, Utc};
+use prost_types::Timestamp;
+
+use crate::{
+    app::{App, RetentionReport},
+    domain::RetentionStep,
+};
 
 use super::{proto, time::timestamp};
 
@@ -24,5 +30,20 @@ fn step(step: RetentionStep) -> proto::RetentionStep {
         RetentionStep::PurgeJobs => proto::RetentionStep::PurgeJobs,
         RetentionStep::DeletedMedia => proto::RetentionStep::DeletedMedia,
         RetentionStep::IdempotencyKeys => proto::RetentionStep::IdempotencyKeys,
+        RetentionStep::PurgeTemplates => proto::RetentionStep::PurgeTemplates,
+        RetentionStep::PurgeFeatures => proto::RetentionStep::PurgeFeatures,
+        RetentionStep::PurgeRequests => proto::RetentionStep::PurgeRequests,
     }
+}
+
+/// When what was deleted then is removed by this step; `None` where it is not.
+pub(super) fn purge_time(
+    app: &App,
+    step: RetentionStep,
+    deleted_at: Option<DateTime<Utc>>,
+) -> Option<Timestamp> {
+    let period = app.settings.retention.period(step);
+    let period = TimeDelta::from_std(period).ok()?;
+    let removed_at = deleted_at?.checked_add_signed(period)?;
+    (!period.is_zero()).then(|| timestamp(removed_at))
 }

@@ -388,6 +388,8 @@ fn retention(config: &Config) -> Retention {
         purge_jobs: settings.purge_jobs,
         deleted_media: settings.deleted_media,
         idempotency_keys: settings.idempotency_keys,
+        purge_requests: settings.purge_requests,
+        purge_catalogue: settings.purge_catalogue,
     }
 }
 

@@ -1,19 +1,23 @@
 //! What is kept no longer, see docs/retention.md. Each step looks for its rows with one text, be it to count them or to take the
 //! next: so what was said to be due is what goes. Rows that others have locked are passed over; the next run finds them.
 
+mod catalogue;
 mod jobs;
 mod media;
+mod requests;
 mod turn;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
+use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 
 use crate::domain::{Deadline, Error, RetentionStep};
 
 use super::{Transaction, queue::dialect::Dialect};
 
+pub use catalogue::{purge_features, purge_template, purgeable_templates};
 pub use jobs::purge as purge_jobs;
 pub use media::{Abandoned, give_up as give_up_media, given_up as given_up_media, note_removed};
+pub use requests::purge as purge_requests;
 pub use turn::{end_turn, last_runs, renew_turn, take_turn};
 
 /// Requests that have ended.
@@ -24,23 +28,26 @@ const ENDED: &str =
 fn due_rows(step: RetentionStep, what: &str) -> String {
     match step {
         RetentionStep::PlanRequests => {
-            format!("SELECT {what} FROM generation_requests AS due WHERE plan = $3 AND {ENDED}")
+            format!("SELECT {what} FROM generation_requests AS due WHERE plan = $2 AND {ENDED}")
         }
         RetentionStep::ArchiveRequests => format!(
             "SELECT {what} FROM generation_requests AS due WHERE archived_at IS NULL AND {ENDED}"
         ),
         RetentionStep::PurgeJobs => jobs::due_rows(what),
         RetentionStep::DeletedMedia => media::due_rows(what),
+        RetentionStep::PurgeTemplates => catalogue::due_templates(what),
+        RetentionStep::PurgeFeatures => catalogue::due_features(what),
+        RetentionStep::PurgeRequests => requests::due_rows(what),
         RetentionStep::IdempotencyKeys => {
             format!("SELECT {what} FROM generation_idempotency_keys AS due WHERE created_at < $1")
         }
     }
 }
 
-/// What a statement about due rows is given: the time, how many, and the plan if there is one.
-fn values(deadline: &Deadline, limit: u64) -> Vec<Value> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut values: Vec<Value> = vec![deadline.before.into(), limit.into()];
+/// What a statement about due rows is given: the time, and the plan if there is one. How many rows it is about stands in the
+/// statement itself, so that PostgreSQL plans for as many.
+fn values(deadline: &Deadline) -> Vec<Value> {
+    let mut values: Vec<Value> = vec![deadline.before.into()];
     values.extend(deadline.plan.clone().map(Value::from));
     values
 }
@@ -53,16 +60,22 @@ pub async fn due(
     limit: u64,
 ) -> Result<i64, Error> {
     let rows = due_rows(step, "1 AS due");
-    let mut due = count(db, &rows, values(deadline, limit)).await?;
+    let mut due = count(db, &rows, values(deadline), limit).await?;
     if step == RetentionStep::DeletedMedia {
-        due += count(db, &media::along(), values(deadline, limit)).await?;
-        due += media::count_given_up(db, limit).await?;
+        due += count(db, &media::along(), values(deadline), limit).await?;
+        due += count(db, media::GIVEN_UP, Vec::new(), limit).await?;
     }
     Ok(due)
 }
 
-async fn count(db: &impl ConnectionTrait, rows: &str, values: Vec<Value>) -> Result<i64, Error> {
-    let counted = format!("SELECT COUNT(*) AS due FROM ({rows} LIMIT $2) AS counted");
+async fn count(
+    db: &impl ConnectionTrait,
+    rows: &str,
+    values: Vec<Value>,
+    limit: u64,
+) -> Result<i64, Error> {
+    let limit = limit.min(i64::MAX.unsigned_abs());
+    let counted = format!("SELECT COUNT(*) AS due FROM ({rows} LIMIT {limit}) AS counted");
     let counted = Statement::from_sql_and_values(db.get_database_backend(), counted, values);
     let row = db.query_one_raw(counted).await?;
     row.map_or(Ok(0), |row| Ok(row.try_get("", "due")?))
@@ -75,12 +88,11 @@ pub async fn plan_requests(
     limit: u64,
 ) -> Result<Vec<(i64, i64)>, Error> {
     let rows = due_rows(RetentionStep::PlanRequests, "id, version");
-    let first = format!("{rows} ORDER BY updated_at, id LIMIT $2");
-    let values = values(deadline, limit);
+    let first = format!("{rows} ORDER BY updated_at, id LIMIT {limit}");
+    let values = values(deadline);
     let first = Statement::from_sql_and_values(db.get_database_backend(), first, values);
     let rows = db.query_all_raw(first).await?;
-    let read =
-        |row: &sea_orm::QueryResult| Ok((row.try_get("", "id")?, row.try_get("", "version")?));
+    let read = |row: &QueryResult| Ok((row.try_get("", "id")?, row.try_get("", "version")?));
     rows.iter().map(read).collect()
 }
 
@@ -93,12 +105,12 @@ pub async fn archive_requests(
 ) -> Result<u64, Error> {
     let sql = Dialect::of(db);
     let statement = format!(
-        "UPDATE generation_requests SET archived_at = $3
-         WHERE id IN ({rows} ORDER BY updated_at, id LIMIT $2 {skip_locked})",
+        "WITH first AS MATERIALIZED ({rows} ORDER BY updated_at, id LIMIT {limit} {skip_locked})
+         UPDATE generation_requests SET archived_at = $2 WHERE id IN (SELECT id FROM first)",
         rows = due_rows(RetentionStep::ArchiveRequests, "id"),
         skip_locked = sql.skip_locked("due"),
     );
-    let mut values = values(deadline, limit);
+    let mut values = values(deadline);
     values.push(now.into());
     sql.execute(db, statement, values).await
 }
@@ -111,12 +123,12 @@ pub async fn forget_keys(
 ) -> Result<u64, Error> {
     let sql = Dialect::of(db);
     let statement = format!(
-        "DELETE FROM generation_idempotency_keys
-         WHERE (user_id, key) IN ({rows} ORDER BY created_at LIMIT $2 {skip_locked})",
+        "WITH first AS MATERIALIZED ({rows} ORDER BY created_at LIMIT {limit} {skip_locked})
+         DELETE FROM generation_idempotency_keys WHERE (user_id, key) IN (SELECT user_id, key FROM first)",
         rows = due_rows(RetentionStep::IdempotencyKeys, "user_id, key"),
         skip_locked = sql.skip_locked("due"),
     );
-    sql.execute(db, statement, values(deadline, limit)).await
+    sql.execute(db, statement, values(deadline)).await
 }
 
 /// The identifiers that a statement returns.
@@ -125,8 +137,7 @@ async fn ids(
     statement: String,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<Vec<i64>, Error> {
-    let backend: DbBackend = tx.get_database_backend();
-    let statement = Statement::from_sql_and_values(backend, statement, values);
+    let statement = Statement::from_sql_and_values(tx.get_database_backend(), statement, values);
     let rows = tx.query_all_raw(statement).await?;
     let ids = rows.iter().map(|row| row.try_get("", "id"));
     Ok(ids.collect::<Result<_, _>>()?)

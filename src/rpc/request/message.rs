@@ -4,7 +4,7 @@ use crate::{
     app::{App, Kind, News, ValidRequest},
     domain::{
         Checks, Error, Flaw, GenerationInput, JobCounts, JobInput, OutputSettings, Problem,
-        RequestDraft, RequestStatus, Resolved, View, Violation, etag, stored,
+        RequestDraft, RequestStatus, Resolved, RetentionStep, View, Violation, etag, stored,
     },
     identity::Principal,
     store::{self, request::Counted},
@@ -16,6 +16,7 @@ use crate::rpc::{
     job, json, media,
     page::{any_of, any_or},
     proto,
+    retention::purge_time,
     time::{time_range, timestamp},
     view::Viewed,
 };
@@ -169,7 +170,7 @@ fn status_message(status: RequestStatus) -> proto::RequestStatus {
 }
 
 /// The request by itself, without what may be told with it.
-pub(in crate::rpc) fn message(counted: Counted, view: View) -> proto::Request {
+pub(in crate::rpc) fn message(app: &App, counted: Counted, view: View) -> proto::Request {
     let Counted { request, counts } = counted;
     let input = stored::show(request.input_metadata);
     let message = proto::Request {
@@ -199,6 +200,7 @@ pub(in crate::rpc) fn message(counted: Counted, view: View) -> proto::Request {
         is_preview: request.is_preview,
         archive_time: request.archived_at.map(timestamp),
         purged_jobs: request.purged_jobs.into(),
+        purge_time: purge_time(app, RetentionStep::PurgeRequests, request.deleted_at),
         title: request.title.unwrap_or_default(),
         ..Default::default()
     };
@@ -345,7 +347,7 @@ pub(super) async fn news_message(
     Ok(proto::WatchRequestResponse {
         event: event.into(),
         job,
-        request: news.request.map(|request| message(request, view)),
+        request: news.request.map(|request| message(&app, request, view)),
         media: media::messages(&app, news.media, view).await?,
         cursor: news.cursor,
     })

@@ -8,7 +8,7 @@ use crate::{
 use super::{ids, values};
 
 /// A job that still holds credits, or of which Billing has not heard to the end, is needed.
-fn holds_credits(job: &str) -> String {
+pub(super) fn holds_credits(job: &str) -> String {
     format!(
         "(EXISTS (SELECT 1 FROM generation_reservations AS open WHERE open.job_id = {job}.id)
          OR EXISTS (
@@ -37,11 +37,11 @@ pub(super) fn due_rows(what: &str) -> String {
 pub async fn purge(tx: &Transaction, deadline: &Deadline, limit: u64) -> Result<u64, Error> {
     let sql = Dialect::of(tx);
     let statement = format!(
-        "{rows} ORDER BY due.completed_at, due.id LIMIT $2 {skip_locked}",
+        "{rows} ORDER BY due.completed_at, due.id LIMIT {limit} {skip_locked}",
         rows = super::due_rows(RetentionStep::PurgeJobs, "due.id"),
         skip_locked = sql.skip_locked("due"),
     );
-    let locked = ids(tx, statement, values(deadline, limit)).await?;
+    let locked = ids(tx, statement, values(deadline)).await?;
     let locked = without_orphans(tx, sql, locked).await?;
     if locked.is_empty() {
         return Ok(0);

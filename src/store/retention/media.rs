@@ -12,8 +12,8 @@ use crate::{
 use super::{ids, values};
 
 /// Media whose files are given up and still stand in the storage.
-const GIVEN_UP: &str =
-    "FROM generation_media WHERE content_deleted_at IS NOT NULL AND storage_key IS NOT NULL";
+pub(super) const GIVEN_UP: &str = "SELECT id, storage_key FROM generation_media
+     WHERE content_deleted_at IS NOT NULL AND storage_key IS NOT NULL";
 
 /// A file that is given up.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -58,11 +58,11 @@ pub async fn give_up(
 ) -> Result<(u64, u64), Error> {
     let sql = Dialect::of(tx);
     let statement = format!(
-        "{rows} ORDER BY due.deleted_at, due.id LIMIT $2 {skip_locked}",
+        "{rows} ORDER BY due.deleted_at, due.id LIMIT {limit} {skip_locked}",
         rows = super::due_rows(RetentionStep::DeletedMedia, "due.id"),
         skip_locked = sql.skip_locked("due"),
     );
-    let mut media = ids(tx, statement, values(deadline, limit)).await?;
+    let mut media = ids(tx, statement, values(deadline)).await?;
     if media.is_empty() {
         return Ok((0, 0));
     }
@@ -98,22 +98,9 @@ pub async fn given_up(
     after: i64,
     limit: u64,
 ) -> Result<Vec<Abandoned>, Error> {
-    let first = format!("SELECT id, storage_key {GIVEN_UP} AND id > $1 ORDER BY id LIMIT $2");
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let values = [after.into(), limit.into()];
-    let first = Statement::from_sql_and_values(db.get_database_backend(), first, values);
+    let first = format!("{GIVEN_UP} AND id > $1 ORDER BY id LIMIT {limit}");
+    let first = Statement::from_sql_and_values(db.get_database_backend(), first, [after.into()]);
     Ok(Abandoned::find_by_statement(first).all(db).await?)
-}
-
-/// How many such files there are, as far as `limit`.
-pub(super) async fn count_given_up(db: &impl ConnectionTrait, limit: u64) -> Result<i64, Error> {
-    let counted =
-        format!("SELECT COUNT(*) AS due FROM (SELECT 1 AS due {GIVEN_UP} LIMIT $1) AS counted");
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let counted =
-        Statement::from_sql_and_values(db.get_database_backend(), counted, [limit.into()]);
-    let row = db.query_one_raw(counted).await?;
-    row.map_or(Ok(0), |row| Ok(row.try_get("", "due")?))
 }
 
 /// Writes down that the files of these media are gone. Returns of how many, each once.

@@ -5,6 +5,7 @@ mod engine;
 mod jobs;
 mod media;
 mod plans;
+mod purge;
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use atelier::app::{RetentionRun, RunEnd};
 use atelier::config::Config;
 use atelier::domain::{JsonMap, MediaType, RetentionStep, job::Capability};
 use atelier::rpc::proto::{
-    DeleteMediaRequest, GetMediaRequest, GetRetentionReportRequest, Job, ListJobsRequest,
+    self, DeleteMediaRequest, GetMediaRequest, GetRetentionReportRequest, Job, ListJobsRequest,
     ListMediaRequest, Media, Request, RetentionStepReport,
 };
 use atelier::store::queue::Lease;
@@ -54,7 +55,8 @@ async fn claim_all(server: &ClockedServer) -> Vec<(i64, Lease)> {
         provider: "scripted".to_owned(),
         category: MediaType::Image,
     };
-    let claimed = server.app.claim_jobs("worker", 100, LEASE, &[scripted]);
+    let scripted = [scripted];
+    let claimed = server.app.claim_jobs("worker", 100, LEASE, &scripted);
     let claimed = claimed.await.unwrap();
     claimed.iter().map(|job| (job.id, lease(job))).collect()
 }
@@ -97,7 +99,7 @@ async fn due_then_done(server: &ClockedServer, step: RetentionStep) -> u64 {
 }
 
 impl Client {
-    async fn one_media(&self, id: i64) -> Media {
+    async fn media_row(&self, id: i64) -> Media {
         let asked = GetMediaRequest {
             id,
             ..Default::default()
@@ -107,8 +109,8 @@ impl Client {
     }
 
     async fn delete_one_media(&self, id: i64) {
-        let deleted = self.media().delete_media(DeleteMediaRequest { id });
-        deleted.await.unwrap();
+        let delete = DeleteMediaRequest { id };
+        self.media().delete_media(delete).await.unwrap();
     }
 
     async fn listed_media(&self) -> Vec<i64> {
@@ -133,9 +135,10 @@ impl Client {
             .collect()
     }
 
-    async fn retention_report(&self) -> Vec<RetentionStepReport> {
+    async fn step_report(&self, step: proto::RetentionStep) -> RetentionStepReport {
         let asked = GetRetentionReportRequest {};
         let told = self.admin().get_retention_report(asked).await;
-        told.unwrap().into_inner().steps
+        let mut steps = told.unwrap().into_inner().steps.into_iter();
+        steps.find(|it| it.step() == step).unwrap()
     }
 }

@@ -27,3 +27,11 @@ CREATE INDEX idx_generation_media_deleted_content ON generation_media(deleted_at
 CREATE INDEX idx_generation_media_given_up ON generation_media(id)
     WHERE content_deleted_at IS NOT NULL AND storage_key IS NOT NULL;
 CREATE INDEX idx_generation_idempotency_keys_age ON generation_idempotency_keys(created_at);
+
+DROP INDEX idx_generation_requests_feature_page;
+DROP INDEX idx_generation_requests_template_page;
+DROP INDEX idx_generation_jobs_feature_page;
+CREATE INDEX idx_generation_requests_feature_page ON generation_requests(feature_id, id DESC);
+CREATE INDEX idx_generation_requests_template_page ON generation_requests(template_id, id DESC) WHERE template_id IS NOT NULL;
+CREATE INDEX idx_generation_jobs_feature_page ON generation_jobs(feature_id, id DESC);
+CREATE INDEX idx_generation_templates_of_feature ON generation_templates(feature_id);

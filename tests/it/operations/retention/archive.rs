@@ -81,7 +81,7 @@ on_both_databases! {
         }
         pass(&server, 91);
         assert_eq!(due_then_done(&server, STEP).await, 3);
-        assert_eq!(listed(&server, false).await, []);
+        assert_eq!(listed(&server, false).await, [0_i64; 0]);
         let mut updated = server.request(ids[0]).await;
         updated.title = "kept".to_owned();
         let mask = FieldMask { paths: vec!["title".to_owned()] };

@@ -3,6 +3,7 @@
 use atelier::app::AttemptEnd;
 use atelier::domain::job::Failure;
 use atelier::domain::{Reason, RetentionStep};
+use atelier::rpc::proto::find_media_request::Subject;
 use atelier::rpc::proto::{
     CancelJobRequest, DeleteJobRequest, ErrorReason, FindMediaRequest, GetJobRequest,
     ListRequestsRequest, RequestInclude, RequestStatus, RetryJobRequest, RetryRequestRequest,
@@ -13,7 +14,7 @@ use tonic::Code;
 use crate::support::client::{USER, request_for};
 use crate::support::database::on_both_databases;
 use crate::support::ledger::with_ledger;
-use crate::support::refusal::{of_status, refusal};
+use crate::support::refusal::refusal;
 
 use super::*;
 
@@ -66,10 +67,10 @@ on_both_databases! {
         let after = server.request(request.id).await;
         assert_eq!((after.status, after.job_counts, after.etag.as_str()), (before.status, before.job_counts, before.etag.as_str()));
         assert_eq!((before.purged_jobs, after.purged_jobs), (0, 1));
-        let kept = server.one_media(media.id).await;
+        let kept = server.media_row(media.id).await;
         assert_eq!((kept.job_id, kept.request_id, server.content_of(&kept).await.as_slice()), (None, request.id, &b"x"[..]));
         assert_eq!(server.listed_media().await, [media.id]);
-        let find = FindMediaRequest { sha256: media.sha256.clone(), ..Default::default() };
+        let find = FindMediaRequest { subject: Some(Subject::Sha256(media.sha256.clone())), ..Default::default() };
         let found = server.media().find_media(find).await.unwrap().into_inner().found.remove(0);
         assert_eq!((found.media.unwrap().id, found.job), (media.id, None));
         let list = ListRequestsRequest { include: vec![RequestInclude::Cover.into(), RequestInclude::Jobs.into()], ..Default::default() };
@@ -117,7 +118,6 @@ on_both_databases! {
         assert_eq!(due_then_done(&server, STEP).await, 2);
         fail_all(&server).await;
         refusal(retry_request(&server, request.id).await).is(Code::FailedPrecondition, ErrorReason::RequestNotRetryable);
-        let end = AttemptEnd::Fail(failure);
         let failed = server.request(request.id).await;
         assert_eq!((failed.status(), failed.job_counts.unwrap().failed), (RequestStatus::Failed, 2), "the superseded one counts for nothing");
         let again = server.jobs().retry_job(RetryJobRequest { id: successor.id }).await;

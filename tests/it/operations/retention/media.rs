@@ -34,15 +34,18 @@ on_both_databases! {
         server.delete_one_media(deleted.id).await;
         pass(&server, 9);
         assert_eq!(due_then_done(&server, STEP).await, 0);
-        assert_eq!((objects(&server).await, server.one_media(deleted.id).await.content_delete_time), (2, None));
+        assert_eq!((objects(&server).await, server.media_row(deleted.id).await.content_delete_time), (2, None));
+        let announced = server.media_row(deleted.id).await;
+        assert_eq!(announced.purge_time.unwrap().seconds - announced.delete_time.unwrap().seconds, 10 * 86_400);
+        assert_eq!(server.media_row(live.id).await.purge_time, None);
 
         pass(&server, 2);
         assert_eq!(due_then_done(&server, STEP).await, 1);
         assert_eq!(objects(&server).await, 1);
-        let row = server.one_media(deleted.id).await;
-        assert!(row.content_delete_time.is_some() && row.delete_time.is_some(), "{row:?}");
+        let row = server.media_row(deleted.id).await;
+        assert!(row.content_delete_time.is_some() && row.delete_time.is_some() && row.purge_time.is_none(), "{row:?}");
         assert_eq!((row.tiny_preview.as_str(), row.blurhash.is_empty(), row.file_size), ("", false, deleted.file_size));
-        assert_eq!(server.one_media(live.id).await.content_delete_time, None);
+        assert_eq!(server.media_row(live.id).await.content_delete_time, None);
         assert_eq!(server.content_of(&live).await, b"x");
 
         let undelete = UndeleteMediaRequest { id: deleted.id };
@@ -53,7 +56,7 @@ on_both_databases! {
         refusal(server.media().batch_undelete_media(batch).await).is(Code::NotFound, ErrorReason::MediaContentMissing);
         let download = DownloadMediaRequest { id: deleted.id, ..Default::default() };
         assert_eq!(server.media().download_media(download).await.unwrap_err().code(), Code::NotFound);
-        assert_eq!(server.one_media(deleted.id).await, row, "what was refused changed nothing");
+        assert_eq!(server.media_row(deleted.id).await, row, "what was refused changed nothing");
     }
 
     async fn what_comes_back_in_time_keeps_its_file(db: TestDatabase) {
@@ -78,7 +81,7 @@ on_both_databases! {
         let undelete = UndeleteRequestRequest { id: request.id };
         let back = server.requests().undelete_request(undelete).await.unwrap().into_inner().request.unwrap();
         assert_eq!((back.delete_time, back.job_counts.unwrap().completed), (None, 1));
-        assert_eq!(server.listed_media().await, []);
+        assert_eq!(server.listed_media().await, [0_i64; 0]);
     }
 
     async fn live_thumbnails_go_along_with_their_original_and_other_formats_stay(db: TestDatabase) {
@@ -99,7 +102,7 @@ on_both_databases! {
         assert_eq!(due_then_done(&server, STEP).await, 3);
         let left = server.listed_media().await;
         assert_eq!(left.len(), 1);
-        assert_eq!(server.one_media(left[0]).await.role(), atelier::rpc::proto::MediaRole::Format);
+        assert_eq!(server.media_row(left[0]).await.role(), atelier::rpc::proto::MediaRole::Format);
     }
 
     async fn a_file_that_was_given_up_before_a_crash_is_removed_by_the_next_run(db: TestDatabase) {
@@ -127,13 +130,13 @@ on_both_databases! {
         let runs = within(server.app.run_retention(None)).await;
         let failed = |run: &RetentionRun| matches!(run.end, RunEnd::Failed(_)) && run.done == 0;
         assert!(runs.iter().all(failed) && runs.len() == 1, "{runs:?}");
-        let report = server.retention_report().await.remove(3);
+        let report = server.step_report(proto::RetentionStep::DeletedMedia).await;
         assert_eq!((report.due, report.last_done, report.last_error.as_str()), (1, 0, "STORAGE_UNAVAILABLE"));
-        assert!(server.one_media(media.id).await.content_delete_time.is_some(), "nothing promises a file that may be gone");
+        assert!(server.media_row(media.id).await.content_delete_time.is_some(), "nothing promises a file that may be gone");
 
         std::fs::remove_dir_all(&place).unwrap();
         assert_eq!(due_then_done(&server, STEP).await, 1);
-        let report = server.retention_report().await.remove(3);
+        let report = server.step_report(proto::RetentionStep::DeletedMedia).await;
         assert_eq!((report.due, report.last_error.as_str()), (0, ""));
     }
 

@@ -33,7 +33,7 @@ on_both_databases! {
         assert_eq!(due_then_done(&server, STEP).await, 1);
         let deleted = server.request(free.id).await;
         assert!(deleted.delete_time.is_some());
-        assert_eq!(server.one_media(media.id).await.delete_time, deleted.delete_time, "its media went with it");
+        assert_eq!(server.media_row(media.id).await.delete_time, deleted.delete_time, "its media went with it");
         for kept in [pro.id, waiting.id] {
             assert_eq!(server.request(kept).await.delete_time, None);
         }
@@ -45,6 +45,6 @@ on_both_databases! {
         assert_eq!(due_then_done(&server, STEP).await, 1);
         pass(&server, 11);
         run(&server).await;
-        assert!(server.one_media(media.id).await.content_delete_time.is_some());
+        assert!(server.media_row(media.id).await.content_delete_time.is_some());
     }
 }
