@@ -155,7 +155,7 @@ impl App {
                         self.delete_next_requests(turn, deadline).await?
                     }
                     RetentionStep::PurgeTemplates => {
-                        self.purge_next_templates(turn, deadline).await?
+                        self.purge_next_template(turn, deadline).await?
                     }
                     RetentionStep::DeletedMedia => {
                         self.remove_next_files(turn, deadline, &mut after).await?
@@ -210,30 +210,22 @@ impl App {
         Ok(done > 0)
     }
 
-    /// Removes the next templates, each when no request has it any more.
-    async fn purge_next_templates(
+    /// Has the next requests forget a template, or removes it if none has it any more. False where nothing was left.
+    async fn purge_next_template(
         &self,
         turn: &mut Turn,
         deadline: &Deadline,
     ) -> Result<bool, Error> {
         let db = self.store.reader();
-        let due = store::retention::purgeable_templates(db, deadline, FEW).await?;
-        let before = turn.done;
-        for id in due {
-            let purge = || {
-                self.store.write(async |tx| {
-                    store::retention::purge_template(tx, id, deadline, BATCH).await
-                })
-            };
-            let gone = loop {
-                match purge().await? {
-                    Some(gone) => break gone,
-                    None => tokio::time::sleep(PAUSE).await,
-                }
-            };
-            turn.done += u64::from(gone);
-        }
-        Ok(turn.done > before)
+        let Some(id) = store::retention::purgeable_template(db, deadline).await? else {
+            return Ok(false);
+        };
+        let purged = self
+            .store
+            .write(async |tx| store::retention::purge_template(tx, id, deadline, BATCH).await);
+        let gone = purged.await?;
+        turn.done += u64::from(gone == Some(true));
+        Ok(gone != Some(false))
     }
 
     /// Deletes the next requests of a plan as their users would, unless they have changed meanwhile.

@@ -14,7 +14,7 @@ use crate::domain::{Deadline, Error, RetentionStep};
 
 use super::{Transaction, queue::dialect::Dialect};
 
-pub use catalogue::{purge_features, purge_template, purgeable_templates};
+pub use catalogue::{purge_features, purge_template, purgeable_template};
 pub use jobs::purge as purge_jobs;
 pub use media::{Abandoned, give_up as give_up_media, given_up as given_up_media, note_removed};
 pub use requests::purge as purge_requests;
@@ -25,13 +25,14 @@ const ENDED: &str =
     "deleted_at IS NULL AND status IN ('completed', 'failed', 'cancelled') AND updated_at < $1";
 
 /// The rows that a step looks for, without an order: from `SELECT` on for `what` of them.
-fn due_rows(step: RetentionStep, what: &str) -> String {
+fn due_rows(sql: Dialect, step: RetentionStep, what: &str) -> String {
     match step {
         RetentionStep::PlanRequests => {
             format!("SELECT {what} FROM generation_requests AS due WHERE plan = $2 AND {ENDED}")
         }
         RetentionStep::ArchiveRequests => format!(
-            "SELECT {what} FROM generation_requests AS due WHERE archived_at IS NULL AND {ENDED}"
+            "SELECT {what} FROM generation_requests AS due {by_time} WHERE archived_at IS NULL AND {ENDED}",
+            by_time = sql.indexed_by("idx_generation_requests_unarchived"),
         ),
         RetentionStep::PurgeJobs => jobs::due_rows(what),
         RetentionStep::DeletedMedia => media::due_rows(what),
@@ -59,10 +60,11 @@ pub async fn due(
     deadline: &Deadline,
     limit: u64,
 ) -> Result<i64, Error> {
-    let rows = due_rows(step, "1 AS due");
+    let sql = Dialect::of(db);
+    let rows = due_rows(sql, step, "1 AS due");
     let mut due = count(db, &rows, values(deadline), limit).await?;
     if step == RetentionStep::DeletedMedia {
-        due += count(db, &media::along(), values(deadline), limit).await?;
+        due += count(db, &media::along(sql), values(deadline), limit).await?;
         due += count(db, media::GIVEN_UP, Vec::new(), limit).await?;
     }
     Ok(due)
@@ -87,7 +89,7 @@ pub async fn plan_requests(
     deadline: &Deadline,
     limit: u64,
 ) -> Result<Vec<(i64, i64)>, Error> {
-    let rows = due_rows(RetentionStep::PlanRequests, "id, version");
+    let rows = due_rows(Dialect::of(db), RetentionStep::PlanRequests, "id, version");
     let first = format!("{rows} ORDER BY updated_at, id LIMIT {limit}");
     let values = values(deadline);
     let first = Statement::from_sql_and_values(db.get_database_backend(), first, values);
@@ -107,7 +109,7 @@ pub async fn archive_requests(
     let statement = format!(
         "WITH first AS MATERIALIZED ({rows} ORDER BY updated_at, id LIMIT {limit} {skip_locked})
          UPDATE generation_requests SET archived_at = $2 WHERE id IN (SELECT id FROM first)",
-        rows = due_rows(RetentionStep::ArchiveRequests, "id"),
+        rows = due_rows(sql, RetentionStep::ArchiveRequests, "id"),
         skip_locked = sql.skip_locked("due"),
     );
     let mut values = values(deadline);
@@ -125,7 +127,7 @@ pub async fn forget_keys(
     let statement = format!(
         "WITH first AS MATERIALIZED ({rows} ORDER BY created_at LIMIT {limit} {skip_locked})
          DELETE FROM generation_idempotency_keys WHERE (user_id, key) IN (SELECT user_id, key FROM first)",
-        rows = due_rows(RetentionStep::IdempotencyKeys, "user_id, key"),
+        rows = due_rows(sql, RetentionStep::IdempotencyKeys, "user_id, key"),
         skip_locked = sql.skip_locked("due"),
     );
     sql.execute(db, statement, values(deadline)).await

@@ -104,6 +104,14 @@ impl Dialect {
         }
     }
 
+    /// Has SQLite read a table by this index: it takes the one of deletions for whatever is live, which is nearly everything.
+    pub(in crate::store) fn indexed_by(self, index: &str) -> String {
+        match self.backend {
+            DbBackend::Postgres => String::new(),
+            _ => format!("INDEXED BY {index}"),
+        }
+    }
+
     /// The provider that a job is for. A job of an older program has it in its input only until it is first submitted; one
     /// that names none has the empty text, which no worker has. It is also the first column of an index.
     pub(super) fn provider_of(self, jobs: &str) -> String {

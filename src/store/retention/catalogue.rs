@@ -29,19 +29,17 @@ pub(super) fn due_features(what: &str) -> String {
     )
 }
 
-/// The first `limit` templates whose time is over.
-pub async fn purgeable_templates(
+/// The first template whose time is over.
+pub async fn purgeable_template(
     db: &impl ConnectionTrait,
     deadline: &Deadline,
-    limit: u64,
-) -> Result<Vec<i64>, Error> {
-    let rows = super::due_rows(RetentionStep::PurgeTemplates, "due.id");
-    let first = format!("{rows} ORDER BY due.deleted_at, due.id LIMIT {limit}");
+) -> Result<Option<i64>, Error> {
+    let rows = super::due_rows(Dialect::of(db), RetentionStep::PurgeTemplates, "due.id");
+    let first = format!("{rows} ORDER BY due.deleted_at, due.id LIMIT 1");
     let values = values(deadline);
     let first = Statement::from_sql_and_values(db.get_database_backend(), first, values);
-    let rows = db.query_all_raw(first).await?;
-    let ids = rows.iter().map(|row| row.try_get("", "id"));
-    Ok(ids.collect::<Result<_, _>>()?)
+    let row = db.query_one_raw(first).await?;
+    Ok(row.map(|row| row.try_get("", "id")).transpose()?)
 }
 
 /// Has up to `limit` requests forget a template, as the foreign key would all of them at once, and removes it when none is left that
@@ -53,7 +51,7 @@ pub async fn purge_template(
     limit: u64,
 ) -> Result<Option<bool>, Error> {
     let sql = Dialect::of(tx);
-    let rows = super::due_rows(RetentionStep::PurgeTemplates, "due.id");
+    let rows = super::due_rows(sql, RetentionStep::PurgeTemplates, "due.id");
     let mut these = values(deadline);
     these.push(id.into());
     let lock = format!("{rows} AND due.id = $2 {}", sql.locked());
@@ -85,7 +83,7 @@ pub async fn purge_features(
     let statement = format!(
         "WITH first AS MATERIALIZED ({rows} ORDER BY due.deleted_at, due.id LIMIT {limit} {skip_locked})
          DELETE FROM generation_features WHERE id IN (SELECT id FROM first)",
-        rows = super::due_rows(RetentionStep::PurgeFeatures, "due.id"),
+        rows = super::due_rows(sql, RetentionStep::PurgeFeatures, "due.id"),
         skip_locked = sql.skip_locked("due"),
     );
     sql.execute(tx, statement, values(deadline)).await

@@ -38,7 +38,7 @@ pub async fn purge(tx: &Transaction, deadline: &Deadline, limit: u64) -> Result<
     let sql = Dialect::of(tx);
     let statement = format!(
         "{rows} ORDER BY due.completed_at, due.id LIMIT {limit} {skip_locked}",
-        rows = super::due_rows(RetentionStep::PurgeJobs, "due.id"),
+        rows = super::due_rows(sql, RetentionStep::PurgeJobs, "due.id"),
         skip_locked = sql.skip_locked("due"),
     );
     let locked = ids(tx, statement, values(deadline)).await?;

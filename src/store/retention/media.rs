@@ -33,19 +33,21 @@ pub(super) fn due_rows(what: &str) -> String {
 }
 
 /// Live thumbnails, posters and previews of such media: they only stand for them, and go along.
-pub(super) fn along() -> String {
+pub(super) fn along(sql: Dialect) -> String {
     format!(
-        "SELECT 1 AS due FROM ({due}) AS original
-         JOIN generation_media AS small ON small.request_id = original.request_id AND {of_original}",
+        "SELECT 1 AS due FROM ({due}) AS original {small}",
         due = due_rows("due.id, due.request_id"),
-        of_original = of_original("original"),
+        small = join_small(sql),
     )
 }
 
-fn of_original(original: &str) -> String {
+/// What only stands for an `original` of a query.
+fn join_small(sql: Dialect) -> String {
     format!(
-        "small.deleted_at IS NULL AND small.role IN ('thumbnail', 'poster', 'preview')
-             AND CAST(small.metadata ->> 'original_id' AS TEXT) = CAST({original}.id AS TEXT)"
+        "JOIN generation_media AS small {of_request} ON small.request_id = original.request_id
+             AND small.deleted_at IS NULL AND small.role IN ('thumbnail', 'poster', 'preview')
+             AND CAST(small.metadata ->> 'original_id' AS TEXT) = CAST(original.id AS TEXT)",
+        of_request = sql.indexed_by("idx_generation_media_of_request"),
     )
 }
 
@@ -59,7 +61,7 @@ pub async fn give_up(
     let sql = Dialect::of(tx);
     let statement = format!(
         "{rows} ORDER BY due.deleted_at, due.id LIMIT {limit} {skip_locked}",
-        rows = super::due_rows(RetentionStep::DeletedMedia, "due.id"),
+        rows = super::due_rows(sql, RetentionStep::DeletedMedia, "due.id"),
         skip_locked = sql.skip_locked("due"),
     );
     let mut media = ids(tx, statement, values(deadline)).await?;
@@ -68,10 +70,8 @@ pub async fn give_up(
     }
     let backend = tx.get_database_backend();
     let statement = format!(
-        "SELECT small.id FROM generation_media AS original
-         JOIN generation_media AS small ON small.request_id = original.request_id AND {of_original}
-         WHERE original.id {these}",
-        of_original = of_original("original"),
+        "SELECT small.id FROM generation_media AS original {small} WHERE original.id {these}",
+        small = join_small(sql),
         these = sql.one_of("$1"),
     );
     let along = ids(tx, statement, [id_list(backend, media.iter().copied())]).await?;

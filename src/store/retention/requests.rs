@@ -25,7 +25,7 @@ pub(super) fn due_rows(what: &str) -> String {
 /// Removes the first `limit` requests for good. Returns how many.
 pub async fn purge(tx: &Transaction, deadline: &Deadline, limit: u64) -> Result<u64, Error> {
     let sql = Dialect::of(tx);
-    let rows = super::due_rows(RetentionStep::PurgeRequests, "due.id");
+    let rows = super::due_rows(sql, RetentionStep::PurgeRequests, "due.id");
     let first = format!("{rows} ORDER BY due.deleted_at, due.id LIMIT {limit}");
     let first = ids(tx, first, values(deadline)).await?;
     // The jobs' locks come before the request's, everywhere.

@@ -29,8 +29,8 @@ const MANY: &str = "
             CASE WHEN id % 3 < 2 THEN completed_at END, 'original', '{}' FROM generation_jobs;
     INSERT INTO generation_idempotency_keys (user_id, key, fingerprint, request_id, created_at)
         SELECT user_id, 'k' || id, 'x', id, created_at FROM generation_requests;
-    UPDATE generation_media SET content_deleted_at = deleted_at, storage_key = NULL WHERE id % 2000 = 1 AND deleted_at IS NOT NULL;
-    UPDATE generation_requests SET deleted_at = created_at WHERE id % 2000 = 1;
+    UPDATE generation_media SET deleted_at = '2026-01-01', content_deleted_at = '2026-01-01', storage_key = NULL WHERE request_id % 2000 = 1;
+    UPDATE generation_requests SET deleted_at = created_at WHERE id % 2000 = 1 AND id > 1;
     INSERT INTO generation_features (name, category, deleted_at) SELECT 'old' || n, 'image', '2026-01-01' FROM generate_series(1, 3) AS n;
     INSERT INTO generation_templates (feature_id, name, template_data, deleted_at) SELECT 1, 'old' || n, '{}', '2026-01-01' FROM generate_series(1, 3) AS n;
     UPDATE generation_requests SET template_id = 1 + id % 3 WHERE id % 100 = 7;

@@ -102,7 +102,7 @@ on_both_databases! {
         assert_eq!(due_then_done(&server, STEP).await, 3);
         let left = server.listed_media().await;
         assert_eq!(left.len(), 1);
-        assert_eq!(server.media_row(left[0]).await.role(), atelier::rpc::proto::MediaRole::Format);
+        assert_eq!(server.media_row(left[0]).await.role(), proto::MediaRole::Format);
     }
 
     async fn a_file_that_was_given_up_before_a_crash_is_removed_by_the_next_run(db: TestDatabase) {

@@ -19,7 +19,7 @@ on_both_databases! {
         }).await;
         let feature = server.scripted_feature().await;
         let (free, _, media) = made(&server, feature).await;
-        let pro = server.create(atelier::rpc::proto::CreateRequestRequest { plan: "pro".to_owned(), ..request_for(feature) }).await.0;
+        let pro = server.create(proto::CreateRequestRequest { plan: "pro".to_owned(), ..request_for(feature) }).await.0;
         run_all(&server).await;
         let limits = async |plan: &str| {
             let asked = GetLimitsRequest { user_id: USER, plan: plan.to_owned() };
