@@ -48,8 +48,8 @@ impl Kind for Duration {
 /// How long something is kept: a duration, or 0 for ever.
 pub(super) struct Period;
 
-/// The bounds of the periods of plans: what is longer than a century is for ever.
-pub(super) const PERIODS: (&str, &str) = ("0", "\"36500d\"");
+/// The bounds of the periods of plans: what is longer than fifty years is for ever.
+pub(super) const PERIODS: (&str, &str) = ("0", "\"18250d\"");
 
 impl Kind for Period {
     type Value = Duration;

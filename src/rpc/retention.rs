@@ -14,8 +14,8 @@ pub(super) fn message(report: RetentionReport) -> proto::RetentionStepReport {
     let last = report.last.as_ref();
     proto::RetentionStepReport {
         step: step(report.step).into(),
-        enabled: report.is_on,
-        period_seconds: i64::try_from(report.period.as_secs()).unwrap_or(i64::MAX),
+        is_enabled: report.is_on,
+        period_seconds: i32::try_from(report.period.as_secs()).unwrap_or(i32::MAX),
         due: report.due,
         last_run_time: last.and_then(|last| last.ran_at).map(timestamp),
         last_done: last.map_or(0, |last| last.removed),

@@ -8,7 +8,7 @@ mod requests;
 mod turn;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use crate::domain::{Deadline, Error, RetentionStep};
 
@@ -53,6 +53,16 @@ fn values(deadline: &Deadline) -> Vec<Value> {
     values
 }
 
+/// The statements that [`due`] counts by, without a limit.
+pub fn select_due(backend: DbBackend, step: RetentionStep) -> Vec<String> {
+    let sql = Dialect::of_backend(backend);
+    let mut statements = vec![due_rows(sql, step, "1 AS due")];
+    if step == RetentionStep::DeletedMedia {
+        statements.extend([media::along(sql), media::GIVEN_UP.to_owned()]);
+    }
+    statements
+}
+
 /// How many rows a step would touch, as far as `limit`.
 pub async fn due(
     db: &impl ConnectionTrait,
@@ -60,12 +70,13 @@ pub async fn due(
     deadline: &Deadline,
     limit: u64,
 ) -> Result<i64, Error> {
-    let sql = Dialect::of(db);
-    let rows = due_rows(sql, step, "1 AS due");
-    let mut due = count(db, &rows, values(deadline), limit).await?;
-    if step == RetentionStep::DeletedMedia {
-        due += count(db, &media::along(sql), values(deadline), limit).await?;
-        due += count(db, media::GIVEN_UP, Vec::new(), limit).await?;
+    let mut due = 0;
+    for rows in select_due(db.get_database_backend(), step) {
+        let values = match rows.contains("$1") {
+            true => values(deadline),
+            false => Vec::new(),
+        };
+        due += count(db, &rows, values, limit).await?;
     }
     Ok(due)
 }

@@ -83,7 +83,7 @@ pub(super) fn limits_message(limits: Limits) -> proto::GetLimitsResponse {
         max_resolution: resolution.unwrap_or_default(),
         max_duration_seconds: small(seconds),
         priority: plan.priority,
-        retention_seconds: i64::try_from(plan.retention.as_secs()).unwrap_or(i64::MAX),
+        retention_seconds: small(plan.retention.as_secs()),
     }
 }
 

@@ -32,6 +32,10 @@ impl Dialect {
         }
     }
 
+    pub(in crate::store) fn of_backend(backend: DbBackend) -> Self {
+        Self { backend }
+    }
+
     /// The time in parameter `given`, or the database's when it is NULL.
     pub(super) fn now(self, given: &str) -> String {
         match self.backend {

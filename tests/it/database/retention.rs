@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use atelier::domain::{Retention, RetentionStep};
-use sea_orm::ConnectionTrait;
+use atelier::store::retention::select_due;
+use sea_orm::{ConnectionTrait, DbBackend};
 
 use crate::support::bench::Bench;
 use crate::support::database::{Backend, TestDatabase};
 use crate::support::plans::{plan, plans};
 use crate::support::server::within;
 
+use super::page_indexes::sqlite_plan;
 use super::plans::explain;
 use super::statements::Wire;
 
@@ -89,4 +91,24 @@ async fn what_is_kept_no_longer_is_found_by_indexes() {
         }
     }
     assert!(explained > 10, "{explained}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_sqlite_too_and_not_among_all_that_is_live() {
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let database = db.connect().await;
+    migration::up(&database, None).await.unwrap();
+    for step in RetentionStep::all() {
+        for statement in select_due(DbBackend::Sqlite, step) {
+            let statement = statement
+                .replace("$1", "'2026-01-01'")
+                .replace("$2", "'free'");
+            let plan = sqlite_plan(&database, &statement).await;
+            assert!(!plan.is_empty());
+            for line in &plan {
+                let whole = line.starts_with("SCAN") || line.contains("deleted_at (deleted_at=?)");
+                assert!(!whole, "{step:?}: {plan:#?}");
+            }
+        }
+    }
 }

@@ -147,11 +147,11 @@ on_both_databases! {
         fill(&db, feature).await;
         let archive = server.step_report(Told::ArchiveRequests).await;
         let expected = RetentionStepReport {
-            step: Told::ArchiveRequests.into(), enabled: true, period_seconds: 90 * 86_400, due: 700, ..Default::default()
+            step: Told::ArchiveRequests.into(), is_enabled: true, period_seconds: 90 * 86_400, due: 700, ..Default::default()
         };
         assert_eq!(archive, expected);
         let off = server.step_report(Told::PurgeJobs).await;
-        assert_eq!((off.enabled, off.period_seconds, off.due), (false, 0, 0));
+        assert_eq!((off.is_enabled, off.period_seconds, off.due), (false, 0, 0));
         run(&server).await;
         let archive = server.step_report(Told::ArchiveRequests).await;
         assert_eq!((archive.due, archive.last_done, archive.last_error.as_str()), (0, 700, ""));
