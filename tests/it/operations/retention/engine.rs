@@ -7,6 +7,8 @@ use chrono::DateTime;
 use crate::support::client::request_for;
 use crate::support::database::{Backend, on_both_databases};
 use crate::support::process::{atelier, run as ended};
+use crate::support::script::Script;
+use crate::support::server::TestServer;
 
 use super::*;
 
@@ -89,6 +91,20 @@ on_both_databases! {
         let done: Vec<u64> = run(&server).await.into_iter().map(|(_, done)| done).collect();
         assert_eq!(done, [700, 700, 1]);
         assert_eq!(server.request(1).await.purged_jobs, 0);
+    }
+
+    async fn a_server_looks_by_itself_for_what_is_due(db: TestDatabase) {
+        let server = TestServer::start_with(&db, |config| {
+            config.retention.interval = Duration::from_millis(10);
+            config.retention.archive_requests = Duration::from_millis(1);
+        }).await;
+        let job = server.create_scripted(&Script::new(&["succeed"])).await;
+        server.ended(job.id).await;
+        within(async {
+            while server.request(job.request_id).await.archive_time.is_none() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }).await;
     }
 
     async fn two_replicas_at_once_do_each_thing_once(db: TestDatabase) {
