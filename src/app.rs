@@ -15,6 +15,7 @@ mod plan;
 mod queue;
 mod rate;
 mod request;
+mod retention;
 mod search;
 mod secret;
 mod storage;
@@ -29,7 +30,7 @@ use url::Url;
 
 use crate::{
     billing::Billing,
-    domain::{IntakeLimits, Keyring, Plans, TableName},
+    domain::{IntakeLimits, Keyring, Plans, Retention, TableName},
     events::Events,
     identity::ApiKeys,
     media::Storage,
@@ -48,6 +49,7 @@ pub use plan::Limits;
 pub use queue::{ANNOUNCE_INTERVAL, AttemptEnd, StoredFile, StoredOutput, WaitingReasons};
 pub use rate::Allowance;
 pub use request::{Accepted, Cancellation, Include, Included, ValidRequest, ignored_inputs};
+pub use retention::{RetentionReport, RetentionRun, RunEnd};
 pub use storage::{Removal, RemovalMode, Sweep, Withheld};
 pub use template::{Rendered, Trial};
 pub use trend::Folded;
@@ -97,6 +99,8 @@ pub struct Settings {
     pub billing: Billing,
     /// What users may have at once and in a time.
     pub plans: Plans,
+    /// How long what is kept.
+    pub retention: Retention,
     /// Whether an unknown user id is inserted at first use.
     pub provision_users: bool,
     /// The user whose media may be published; `None` where there is none.

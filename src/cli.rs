@@ -12,6 +12,7 @@ mod migrate;
 mod output;
 mod providers;
 mod recipe;
+mod retention;
 mod secrets;
 mod serve;
 mod stand_in;
@@ -99,6 +100,8 @@ enum Command {
     Catalogue(catalogue::CatalogueArguments),
     /// Tell whose the media storage is, adopt it, or clean it
     Storage(storage::StorageArguments),
+    /// Archive, delete and remove what is kept no longer, or tell how much that is
+    Retention(retention::RetentionArguments),
     /// List the keys of this installation, or give one purpose a new key
     Secrets(secrets::SecretsArguments),
     /// Make, list or revoke the API keys of services
@@ -164,6 +167,7 @@ fn execute(line: CommandLine) -> CommandResult {
         Command::Key(arguments) => block_on(key::run(arguments, loaded)),
         Command::Storage(arguments) => block_on(storage::run(arguments, loaded)),
         Command::User(arguments) => block_on(user::run(arguments, loaded)),
+        Command::Retention(arguments) => block_on(retention::run(arguments, loaded)),
         Command::Catalogue(arguments) => block_on(catalogue::run(arguments, loaded)),
     }
 }

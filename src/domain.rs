@@ -50,6 +50,7 @@ mod request;
 mod request_notes;
 mod reservation;
 mod resolution;
+mod retention;
 mod seal;
 pub mod spelling;
 pub mod stored;
@@ -111,6 +112,7 @@ pub use request::{
 pub use request_notes::RequestNotes;
 pub use reservation::{ReservationState, pause_after};
 pub use resolution::{MIN_SIDE, Resolution};
+pub use retention::{Deadline, Retention, RetentionStep};
 pub use seal::Sealer;
 pub use table_name::TableName;
 pub use template::{MAX_VARIABLES, TemplateData, TemplateDraft, check_tags};

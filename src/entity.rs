@@ -17,6 +17,7 @@ pub mod plan_retry;
 pub mod rate;
 pub mod request;
 pub mod reservation;
+pub mod retention_step;
 pub mod secret;
 pub mod template;
 pub mod template_tally;
@@ -51,6 +52,7 @@ pub fn tables() -> Vec<(String, Vec<String>)> {
         described::<rate::Entity>(),
         described::<request::Entity>(),
         described::<reservation::Entity>(),
+        described::<retention_step::Entity>(),
         described::<secret::Entity>(),
         described::<template::Entity>(),
         described::<template_tally::Entity>(),

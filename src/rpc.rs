@@ -31,6 +31,7 @@ pub mod proto;
 mod protocol_error;
 mod rates;
 mod request;
+mod retention;
 mod shown;
 mod stopping;
 mod template;

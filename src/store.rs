@@ -31,6 +31,7 @@ pub mod queue;
 pub mod rate;
 pub mod request;
 pub mod reservation;
+pub mod retention;
 pub mod rights;
 pub mod search;
 pub mod secret;

@@ -63,6 +63,8 @@ pub enum Kind {
     Deleted,
     /// From now on nothing is missed.
     Opened,
+    /// Jobs of the request have been purged, and nothing is told of them.
+    Purged,
     /// Nothing happened for a while.
     Heartbeat,
 }
@@ -86,6 +88,15 @@ impl News {
             request_id: Some(job.request_id),
             job: Some(job),
             ..Self::of(kind)
+        }
+    }
+
+    /// Jobs of a request, which stands so, have been purged.
+    pub(super) fn of_purged(request: Counted) -> Self {
+        Self {
+            request_id: Some(request.request.id),
+            request: Some(request),
+            ..Self::of(Kind::Purged)
         }
     }
 
@@ -161,7 +172,7 @@ impl<W: Watched> Watch<W> {
     }
 
     /// Tells this before all else.
-    pub(super) fn beginning_with(mut self, news: Option<News>) -> Self {
+    pub(super) fn beginning_with(mut self, news: impl IntoIterator<Item = News>) -> Self {
         self.ready.extend(news);
         self
     }

@@ -192,7 +192,8 @@ fn step(event: WatchRequestEvent) -> Step {
         WatchRequestEvent::Transition
         | WatchRequestEvent::Progress
         | WatchRequestEvent::Deleted
-        | WatchRequestEvent::Opened => Step::Deliver,
+        | WatchRequestEvent::Opened
+        | WatchRequestEvent::Purged => Step::Deliver,
         WatchRequestEvent::Heartbeat | WatchRequestEvent::Unspecified => Step::Skip,
     }
 }

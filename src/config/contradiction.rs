@@ -27,6 +27,7 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
             "the age of an orphan is at least twice the job time-out, so that no running job's output is one",
         );
     }
+    report_retention(config, reader);
     if config.database.url.backend() == DatabaseBackend::Sqlite {
         if config.database.schema.is_some() {
             reader.contradiction(
@@ -184,6 +185,27 @@ fn report_billing(config: &Config, reader: &mut Reader) {
         reader.contradiction(
             &["billing.url"],
             "it is called over https, since whoever can change what it says could spend and give credits",
+        );
+    }
+}
+
+fn report_retention(config: &Config, reader: &mut Reader) {
+    let retention = &config.retention;
+    for (key, period) in [
+        ("retention.purge_jobs", retention.purge_jobs),
+        ("retention.purge_requests", retention.purge_requests),
+    ] {
+        if !period.is_zero() && period <= config.executor.orphan_age {
+            reader.contradiction(
+                &[key, "executor.orphan_age"],
+                "jobs stay longer than objects without a record, whose job is looked for before they go",
+            );
+        }
+    }
+    if !retention.purge_requests.is_zero() && retention.deleted_media.is_zero() {
+        reader.contradiction(
+            &["retention.purge_requests", "retention.deleted_media"],
+            "requests are removed once the files of their media are, which these settings keep for ever",
         );
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::entry::Entry;
 use super::kind::{Kind, Literal, quote};
 use super::problem::{Problem, Source};
+use super::quantity::{PERIODS, Period};
 use super::reader::Reader;
 use crate::domain::{Plan, Resolution};
 
@@ -88,6 +89,15 @@ const MAX_DURATION: Entry = Entry {
     ..MAX_RESOLUTION
 };
 
+const RETENTION: Entry = Entry {
+    key: "retention",
+    doc: "How long after it has ended and was last changed a request is deleted, with its jobs and media, see docs/retention.md; 0: never.",
+    kind: Period::NAME,
+    default: Some("0"),
+    range: Some(PERIODS),
+    ..PENDING_JOBS
+};
+
 /// The keys.
 pub(super) const ENTRIES: &[Entry] = &[
     PRIORITY,
@@ -99,6 +109,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     FEATURES,
     MAX_RESOLUTION,
     MAX_DURATION,
+    RETENTION,
 ];
 
 /// How large something is, by the usual names.
@@ -159,6 +170,7 @@ fn read_plan(reader: &mut Reader, table: &str, name: &str) -> Option<Plan> {
     let features = reader.read_of::<Vec<String>>(table, &FEATURES);
     let max_resolution = reader.read_of::<Option<Size>>(table, &MAX_RESOLUTION);
     let max_duration = reader.read_of_within::<Option<Duration>>(table, &MAX_DURATION);
+    let retention = reader.read_of_within::<Period>(table, &RETENTION);
     let max_duration = max_duration?;
     if max_duration.is_some_and(|most| most.subsec_nanos() > 0) {
         let key = format!("{table}.{}", MAX_DURATION.key);
@@ -176,6 +188,7 @@ fn read_plan(reader: &mut Reader, table: &str, name: &str) -> Option<Plan> {
         features: features?,
         max_resolution: max_resolution?,
         max_duration,
+        retention: retention?,
     })
 }
 
@@ -191,6 +204,7 @@ pub(super) fn written(plan: &Plan) -> Vec<(&'static Entry, Option<String>)> {
         <Vec<String> as Kind>::write(&plan.features),
         <Option<Size> as Kind>::write(&plan.max_resolution),
         <Option<Duration> as Kind>::write(&plan.max_duration),
+        Period::write(&plan.retention),
     ];
     ENTRIES.iter().zip(values).collect()
 }

@@ -45,6 +45,34 @@ impl Kind for Duration {
     }
 }
 
+/// How long something is kept: a duration, or 0 for ever.
+pub(super) struct Period;
+
+/// The bounds of the periods of plans: what is longer than fifty years is for ever.
+pub(super) const PERIODS: (&str, &str) = ("0", "\"18250d\"");
+
+impl Kind for Period {
+    type Value = Duration;
+    const NAME: &'static str = "duration";
+
+    fn read(literal: &Literal) -> Result<Duration, String> {
+        match literal {
+            Literal::Integer(0) => Some(Duration::ZERO),
+            Literal::Text(text) if text.trim() == "0" => Some(Duration::ZERO),
+            Literal::Text(text) => parse(text, &TIME_UNITS).map(Duration::from_millis),
+            _ => None,
+        }
+        .ok_or_else(|| r#"a duration with its unit, such as "30d", or 0 for ever"#.to_owned())
+    }
+
+    fn write(value: &Duration) -> Option<String> {
+        match value.is_zero() {
+            true => Some("0".to_owned()),
+            false => Duration::write(value),
+        }
+    }
+}
+
 /// A size in bytes, written as an integer or with a unit.
 pub(super) struct ByteSize;
 
@@ -131,6 +159,24 @@ mod tests {
             "18446744073709551615d",
         ] {
             assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_period_is_a_duration_or_zero_for_ever() {
+        for (literal, seconds) in [
+            (Literal::Integer(0), 0),
+            (Literal::Text("0".into()), 0),
+            (Literal::Text("0d".into()), 0),
+            (Literal::Text("90d".into()), 90 * 86_400),
+        ] {
+            let period = Period::read(&literal).unwrap();
+            assert_eq!(period, Duration::from_secs(seconds), "{literal:?}");
+            let written = Literal::parse(&Period::write(&period).unwrap()).unwrap();
+            assert_eq!(Period::read(&written), Ok(period));
+        }
+        for literal in [Literal::Integer(30), Literal::Text("30".into())] {
+            assert!(Period::read(&literal).is_err(), "{literal:?}");
         }
     }
 

@@ -17,7 +17,7 @@ use super::identifier::{
 use super::kind::{BillingKind, Kind, LogFormat, ModerationKind, StorageBackend, StorageRemoval};
 use super::plan;
 use super::provider::{self, ProviderConfig};
-use super::quantity::ByteSize;
+use super::quantity::{ByteSize, Period};
 use super::reader::Reader;
 use crate::domain::{CertificateRule, HostRule, MediaType, Plan, TableName};
 
@@ -283,6 +283,27 @@ settings! {
         removal_share: u32 = 10 in 0..=100;
         /// How often a storage that failed is asked whether it is back.
         probe_interval: Duration = "5s" in "50ms"..="10m";
+    }
+
+    /// How long what is kept, see docs/retention.md; 0 is for ever. `atelier retention run --dry-run` tells what is due.
+    retention: RetentionConfig {
+        /// How often it is looked for what is due, by one server of all.
+        interval: Duration = "1h" in "1s"..="24h";
+        /// How long after its last change a request that has ended is archived: lists leave it out unless they are asked to show
+        /// it.
+        archive_requests: Duration as Period = "90d" in 0..="18250d";
+        /// How long after it has ended a job is removed for good, with its events. Its request keeps its status and counts, and
+        /// its media stay. More than `executor.orphan_age`.
+        purge_jobs: Duration as Period = 0 in 0..="18250d";
+        /// How long after a media was deleted its file is removed from the storage. The row stays, and does not come back.
+        deleted_media: Duration as Period = "30d" in 0..="18250d";
+        /// How long a call with an idempotency key is known again.
+        idempotency_keys: Duration as Period = "30d" in 0..="18250d";
+        /// How long after a request was deleted it is removed for good, with its jobs and media, once their files are gone; more than
+        /// `executor.orphan_age`.
+        purge_requests: Duration as Period = 0 in 0..="18250d";
+        /// How long after a template, or a feature that no request is of any more, was deleted it is removed for good.
+        purge_catalogue: Duration as Period = 0 in 0..="18250d";
     }
 
     /// The workers that run jobs.

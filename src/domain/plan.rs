@@ -32,6 +32,8 @@ pub struct Plan {
     pub max_resolution: Option<Resolution>,
     /// The longest output that may be asked for; `None`: as long as the feature allows.
     pub max_duration: Option<Duration>,
+    /// Requests are deleted so long after they have ended; zero: never.
+    pub retention: Duration,
 }
 
 /// The plans of a server; none is no limit for anybody.

@@ -36,12 +36,14 @@ pub struct Model {
     pub updated_at: DateTimeUtc,
     /// `None` while it is live; the request's where it was deleted with that.
     pub deleted_at: Option<DateTimeUtc>,
-    /// Path of the object in the media storage.
+    /// Path of the object in the media storage; `None` once it is gone.
     pub storage_key: Option<String>,
     /// What it is to its job.
     pub role: MediaRole,
     /// 64 lower-case hexadecimal digits.
     pub sha256: Option<String>,
+    /// When the file was given up, see docs/retention.md; only of what is deleted, which does not come back then.
+    pub content_deleted_at: Option<DateTimeUtc>,
 }
 
 /// None is declared: a query says what it joins on.

@@ -54,6 +54,16 @@ pub struct Model {
     pub hides_prompt: bool,
     /// The plan that it was made under; `None` where there was none.
     pub plan: Option<String>,
+    /// `None` while lists show it, see docs/retention.md.
+    pub archived_at: Option<DateTimeUtc>,
+    /// How many of its jobs have been removed for good.
+    pub purged_jobs: i32,
+    /// Those of them that count for it and had completed.
+    pub purged_completed: i32,
+    /// Had failed.
+    pub purged_failed: i32,
+    /// Were cancelled.
+    pub purged_cancelled: i32,
 }
 
 /// None is declared: a query says what it joins on.

@@ -33,6 +33,8 @@ pub struct Settings {
     pub probe_interval: Duration,
     /// How often templates' counters and trends are brought up to date.
     pub fold_interval: Duration,
+    /// How often it is looked for what is kept no longer.
+    pub retention_interval: Duration,
     /// Bounds of what a provider may deliver.
     pub limits: Limits,
     /// How long converting one output to another format may take.

@@ -1,12 +1,12 @@
 //! What has to be done at intervals. Every replica does it, so that none is special.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::{ANNOUNCE_INTERVAL, Sweep, Withheld},
+    app::{ANNOUNCE_INTERVAL, RunEnd, Sweep, Withheld},
     domain::Error,
     store::{self, Trouble},
 };
@@ -25,7 +25,7 @@ const UNCLAIMED_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Executor {
     /// Rescues jobs of lost workers, hides old previews, forgets answers, ends credits, lets go what is held for nothing, fails those that no worker can run, removes orphaned objects, tells of a storage that
-    /// is away and folds trends, until the stop. Any number of replicas may do so.
+    /// is away, folds trends and ends what is kept no longer, until the stop. Any number of replicas may do so.
     pub(super) async fn upkeep_loop(&self) {
         tokio::select! {
             () = self.app.draining.cancelled() => {}
@@ -34,6 +34,30 @@ impl Executor {
             () = self.orphan_loop() => {}
             () = self.outage_loop() => {}
             () = self.trend_loop() => {}
+            () = self.retention_loop() => {}
+        }
+    }
+
+    async fn retention_loop(&self) {
+        let pause = self.settings.retention_interval;
+        let mut troubles = BTreeMap::new();
+        loop {
+            tokio::time::sleep(pause).await;
+            // A little less, since clocks differ.
+            for run in self.app.run_retention(Some(pause.mul_f32(0.9))).await {
+                let (step, done) = (run.step.name(), run.done);
+                let trouble = troubles.entry(run.step);
+                let trouble: &mut Trouble =
+                    trouble.or_insert_with(|| Trouble::new("cannot let go what is kept no longer"));
+                if done > 0 {
+                    tracing::info!(step, done, "let go what is kept no longer");
+                }
+                match run.end {
+                    RunEnd::Finished => trouble.end(),
+                    RunEnd::Failed(error) => trouble.meet(&error),
+                    RunEnd::Left | RunEnd::Stopping => {}
+                }
+            }
         }
     }
 

@@ -108,7 +108,10 @@ fn access(rpc: Rpc) -> (Access, Class) {
         | Rpc::RestoreTemplateVersion
         | Rpc::GrantCredits
         | Rpc::EraseUser => (Access::Admins, Class::Admin),
-        Rpc::ListAuditEntries | Rpc::GetErasure | Rpc::ExportUser => (Access::Admins, Class::Read),
+        Rpc::ListAuditEntries
+        | Rpc::GetRetentionReport
+        | Rpc::GetErasure
+        | Rpc::ExportUser => (Access::Admins, Class::Read),
     }
 }
 

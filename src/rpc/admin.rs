@@ -20,10 +20,14 @@ use super::{
     call,
     page::{bounded_page, page_request},
     proto::{self, admin_service_server::AdminService},
+    retention,
     stopping::until,
 };
 
 use export::Export;
+
+/// Most rows of each step that a report counts.
+const MOST_COUNTED: u64 = 100_000;
 
 /// How long a call carries out an erasure before upkeep does.
 const ERASING: Duration = Duration::from_secs(10);
@@ -50,6 +54,17 @@ impl AdminService for Admin {
         Ok(Response::new(proto::ListAuditEntriesResponse {
             entries: page.items,
             next_page_token: page.next_page_token,
+        }))
+    }
+
+    async fn get_retention_report(
+        &self,
+        request: Request<proto::GetRetentionReportRequest>,
+    ) -> Result<Response<proto::GetRetentionReportResponse>, Status> {
+        caller(&request)?;
+        let steps = self.app.retention_report(MOST_COUNTED).await?;
+        Ok(Response::new(proto::GetRetentionReportResponse {
+            steps: steps.into_iter().map(retention::message).collect(),
         }))
     }
 

@@ -76,7 +76,7 @@ impl RequestService for Requests {
         call::note(Resource::Feature, request.request.feature_id);
         call::note(Resource::Template, request.request.template_id.unwrap_or(0));
         Ok(Response::new(proto::CreateRequestResponse {
-            request: Some(message(request, view)),
+            request: Some(message(&self.app, request, view)),
             jobs: job::brief_messages(jobs, view),
             resolved_input: None,
             warnings: warning_messages(&warnings),
@@ -181,7 +181,7 @@ impl RequestService for Requests {
         let id = cancellable_id(id, stop_processing, caller)?;
         let cancellation = self.app.cancel_request(caller, id, stop_processing).await?;
         note_jobs(id, &cancellation.cancelled);
-        let request = message(cancellation.request, caller.view());
+        let request = message(&self.app, cancellation.request, caller.view());
         let uncancelled = |job: &entity::job::Model| proto::UncancelledJob {
             id: job.id,
             status: job::status_message(job.status).into(),
@@ -202,7 +202,7 @@ impl RequestService for Requests {
         let (request, jobs) = self.app.retry_request(caller, id).await?;
         note_jobs(request.request.id, &jobs);
         Ok(Response::new(proto::RetryRequestResponse {
-            request: Some(message(request, caller.view())),
+            request: Some(message(&self.app, request, caller.view())),
             jobs: job::brief_messages(jobs, caller.view()),
         }))
     }
@@ -219,7 +219,7 @@ impl RequestService for Requests {
         checks.finish(())?;
         let request = self.app.delete_request(caller, id, &etag).await?;
         Ok(Response::new(proto::DeleteRequestResponse {
-            request: Some(message(request, caller.view())),
+            request: Some(message(&self.app, request, caller.view())),
         }))
     }
 
@@ -231,7 +231,7 @@ impl RequestService for Requests {
         let id = required_id(request.get_ref().id)?;
         let request = self.app.undelete_request(caller, id).await?;
         Ok(Response::new(proto::UndeleteRequestResponse {
-            request: Some(message(request, caller.view())),
+            request: Some(message(&self.app, request, caller.view())),
         }))
     }
 
@@ -248,7 +248,7 @@ impl RequestService for Requests {
         let (change, checks) = change_from(given, request.update_mask, &principal);
         let updated = self.app.update_request(caller, id, &etag, checks, change);
         Ok(Response::new(proto::UpdateRequestResponse {
-            request: Some(message(updated.await?, caller.view())),
+            request: Some(message(&self.app, updated.await?, caller.view())),
         }))
     }
 
@@ -290,7 +290,9 @@ impl RequestService for Requests {
         let entries = entries_from(request.into_inner().entries, &mut checks);
         checks.finish(())?;
         let requests = self.app.delete_requests(caller, &entries).await?;
-        let requests = requests.into_iter().map(|it| message(it, caller.view()));
+        let requests = requests
+            .into_iter()
+            .map(|it| message(&self.app, it, caller.view()));
         Ok(Response::new(proto::BatchDeleteRequestsResponse {
             requests: requests.collect(),
         }))
@@ -305,7 +307,9 @@ impl RequestService for Requests {
         let entries = entries_from(request.into_inner().entries, &mut checks);
         checks.finish(())?;
         let requests = self.app.undelete_requests(caller, &entries).await?;
-        let requests = requests.into_iter().map(|it| message(it, caller.view()));
+        let requests = requests
+            .into_iter()
+            .map(|it| message(&self.app, it, caller.view()));
         Ok(Response::new(proto::BatchUndeleteRequestsResponse {
             requests: requests.collect(),
         }))

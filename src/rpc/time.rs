@@ -16,6 +16,11 @@ pub(super) fn timestamp(time: DateTime<Utc>) -> Timestamp {
     }
 }
 
+/// The time that one of our own messages tells.
+pub(super) fn told(time: Timestamp) -> Option<DateTime<Utc>> {
+    storable_time(time.seconds, u32::try_from(time.nanos).ok()?)
+}
+
 /// A time that may be left out, as databases keep it; what no Timestamp may say goes to `checks`.
 pub(super) fn optional_time(
     field: &str,

@@ -16,7 +16,9 @@ use crate::{
         BillingKind, Config, FetchConfig, ModerationKind, ProviderConfig, StorageBackend,
         StorageRemoval, host_name,
     },
-    domain::{AddressRules, Error, IntakeLimits, Keyring, Purpose, sha256_hex, with_causes},
+    domain::{
+        AddressRules, Error, IntakeLimits, Keyring, Purpose, Retention, sha256_hex, with_causes,
+    },
     entity::{feature, template},
     events::Events,
     executor::{self, Executor, Spool},
@@ -99,6 +101,7 @@ pub(super) async fn build_app(
             max_attempts: i32::try_from(config.executor.max_attempts).unwrap_or(i32::MAX),
             billing: billing(config)?,
             plans: config.plans(),
+            retention: retention(config),
             provision_users: config.provisions_users(),
             system_user: config.system_user(),
             users: config.users_table(),
@@ -378,6 +381,18 @@ pub fn build_providers(config: &Config, files: &Fetcher, runs_jobs: bool) -> Reg
     }
 }
 
+fn retention(config: &Config) -> Retention {
+    let settings = &config.retention;
+    Retention {
+        archive_requests: settings.archive_requests,
+        purge_jobs: settings.purge_jobs,
+        deleted_media: settings.deleted_media,
+        idempotency_keys: settings.idempotency_keys,
+        purge_requests: settings.purge_requests,
+        purge_catalogue: settings.purge_catalogue,
+    }
+}
+
 /// What upkeep may remove from the storage by itself.
 pub fn removal(config: &Config) -> Removal {
     Removal {
@@ -430,6 +445,7 @@ pub(super) fn build_executor(
             removal: removal(config),
             probe_interval: config.storage.probe_interval,
             fold_interval: config.trends.fold_interval,
+            retention_interval: config.retention.interval,
             limits: limits(config),
             conversion_time: config.limits.conversion_time,
         },

@@ -143,7 +143,7 @@ pub async fn delete_members(
     Ok(())
 }
 
-/// Brings back what was deleted with the request, at `at`.
+/// Brings back what was deleted with the request, at `at`; media without a file any more stay deleted.
 pub async fn restore_members(
     tx: &Transaction,
     request: &request::Model,
@@ -163,6 +163,7 @@ pub async fn restore_members(
         .col_expr(media::Column::UpdatedAt, Expr::value(now))
         .filter(media::Column::RequestId.eq(request.id))
         .filter(media::Column::DeletedAt.eq(at))
+        .filter(media::Column::ContentDeletedAt.is_null())
         .exec(tx)
         .await?;
     Ok(())

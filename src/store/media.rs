@@ -179,6 +179,7 @@ fn row(job: &job::Model, media: NewMedia, now: DateTime<Utc>) -> ActiveModel {
         storage_key: Set(Some(media.storage_key)),
         role: Set(media.role),
         sha256: Set(Some(media.sha256)),
+        content_deleted_at: Set(None),
     }
 }
 
@@ -403,10 +404,11 @@ pub async fn delete(tx: &Transaction, media: &Shown, now: DateTime<Utc>) -> Resu
     set_deleted(tx, media.id, live, Some(now), now).await
 }
 
-/// Shows the row again unless it is to be seen.
+/// Shows the row again unless it is to be seen, or has no file any more.
 pub async fn undelete(tx: &Transaction, media: &Shown, now: DateTime<Utc>) -> Result<(), Error> {
     let deleted = Column::DeletedAt.is_not_null();
-    set_deleted(tx, media.id, deleted, None, now).await
+    let whole = deleted.and(Column::ContentDeletedAt.is_null());
+    set_deleted(tx, media.id, whole, None, now).await
 }
 
 async fn set_deleted(
@@ -458,7 +460,7 @@ pub async fn of_requests(
 }
 
 /// The media to show each of the requests by, where there is one: of the first variation that has completed and has any, the
-/// largest thumbnail, else the poster, else the original.
+/// largest thumbnail, else the poster, else the original. What a purged job has made tells its variation itself.
 pub async fn covers(db: &impl ConnectionTrait, request_ids: &[i64]) -> Result<Vec<Shown>, Error> {
     let covers = select_covers(db.get_database_backend(), request_ids);
     Ok(covers.into_model().all(db).await?)
@@ -467,22 +469,30 @@ pub async fn covers(db: &impl ConnectionTrait, request_ids: &[i64]) -> Result<Ve
 /// The query of [`covers`].
 pub fn select_covers(backend: DbBackend, request_ids: &[i64]) -> Select<Entity> {
     // As JSON, numbers are compared as such in PostgreSQL, whatever another program has written.
-    let (these, size) = match backend {
-        DbBackend::Postgres => ("$1", "media.metadata -> 'thumbnail_size'"),
-        _ => ("?", "media.metadata ->> 'thumbnail_size'"),
+    let (these, size, variation) = match backend {
+        DbBackend::Postgres => (
+            "$1",
+            "media.metadata -> 'thumbnail_size'",
+            "CASE WHEN jsonb_typeof(media.metadata -> 'variation') = 'number' THEN (media.metadata ->> 'variation')::numeric END",
+        ),
+        _ => (
+            "?",
+            "media.metadata ->> 'thumbnail_size'",
+            "media.metadata ->> 'variation'",
+        ),
     };
     // NOT and DISTINCT keep SQLite from its index of deletions, by which it would read all that is live.
     let first = format!(
         "generation_media.id IN (SELECT ranked.id FROM (
              SELECT media.id, ROW_NUMBER() OVER (
-                 PARTITION BY request.id ORDER BY job.variation,
+                 PARTITION BY request.id ORDER BY COALESCE(job.variation, {variation}),
                  CASE media.role WHEN 'thumbnail' THEN 0 WHEN 'poster' THEN 1 ELSE 2 END, {size} DESC, media.id
              ) AS place
              FROM generation_requests AS request
-             JOIN generation_jobs AS job ON job.request_id = request.id
-             JOIN generation_media AS media ON media.job_id = job.id
-             WHERE {these} AND job.status = 'completed' AND job.superseded_by IS NULL
-                 AND NOT (job.deleted_at IS DISTINCT FROM request.deleted_at)
+             JOIN generation_media AS media ON media.request_id = request.id
+             LEFT JOIN generation_jobs AS job ON job.id = media.job_id
+             WHERE {these} AND (media.job_id IS NULL OR (job.status = 'completed' AND job.superseded_by IS NULL
+                     AND NOT (job.deleted_at IS DISTINCT FROM request.deleted_at)))
                  AND NOT (media.deleted_at IS DISTINCT FROM request.deleted_at)
                  AND media.role IN ('thumbnail', 'poster', 'original')
          ) AS ranked WHERE ranked.place = 1)"

@@ -75,6 +75,8 @@ pub struct Filter {
     pub show_previews: bool,
     /// Deleted ones and no others.
     pub show_only_deleted: bool,
+    /// Archived ones too.
+    pub show_archived: bool,
     /// Those with this in what the user wrote, folded like it; empty means all.
     pub text: String,
     /// Those whose metadata has this key with this text.
@@ -164,6 +166,11 @@ pub async fn insert(
         is_preview: Set(draft.preview.is_some()),
         hides_prompt: Set(resolved.jobs.iter().any(|job| job.hide_prompt)),
         plan: Set(plan),
+        archived_at: Set(None),
+        purged_jobs: Set(0),
+        purged_completed: Set(0),
+        purged_failed: Set(0),
+        purged_cancelled: Set(0),
     };
     let inserted = request.insert(tx).await;
     inserted.map_err(|error| match error.sql_err() {
@@ -303,6 +310,9 @@ pub(super) fn narrowed(caller: Caller, filter: &Filter) -> Select<Entity> {
     } else if !filter.show_deleted {
         query = query.filter(Column::DeletedAt.is_null());
     }
+    if !filter.show_archived {
+        query = query.filter(Column::ArchivedAt.is_null());
+    }
     if !filter.show_previews {
         query = query.filter(is(Column::IsPreview, false));
     }
@@ -380,6 +390,7 @@ pub async fn update(
         metadata: Set((!notes.metadata.is_empty()).then(|| notes.metadata.into())),
         updated_at: Set(now),
         version: Set(locked.version + 1),
+        archived_at: Set(None),
         ..Default::default()
     };
     Ok(changed.update(tx).await?)
@@ -437,7 +448,7 @@ pub async fn lock(tx: &Transaction, found: &impl OfRequest) -> Result<Model, Err
 }
 
 /// How the jobs of each request stand that count for it, see [`JobCounts`]: the live ones, or those that were deleted with
-/// it.
+/// it, with those that have been purged.
 pub async fn job_counts(
     db: &impl ConnectionTrait,
     requests: &[Model],
@@ -446,16 +457,31 @@ pub async fn job_counts(
     let columns = (job::Column::RequestId, job::Column::DeletedAt);
     let backend = db.get_database_backend();
     let jobs = deletion::members_of(backend, job::Entity::find(), columns, ids);
-    sum(count_by_status(db, jobs).await?)
+    sum(requests, count_by_status(db, jobs).await?)
 }
 
-fn sum(rows: Vec<(i64, JobStatus, i64)>) -> Result<BTreeMap<i64, JobCounts>, Error> {
-    let mut counts: BTreeMap<i64, JobCounts> = BTreeMap::new();
+fn sum(
+    requests: &[Model],
+    rows: Vec<(i64, JobStatus, i64)>,
+) -> Result<BTreeMap<i64, JobCounts>, Error> {
+    let purged = requests.iter().map(|it| (it.id, purged_counts(it)));
+    let mut counts: BTreeMap<i64, JobCounts> = purged.collect();
     for (request_id, status, jobs) in rows {
         let jobs = u32::try_from(jobs).map_err(Error::internal)?;
         counts.entry(request_id).or_default().add(status, jobs);
     }
     Ok(counts)
+}
+
+/// How those had ended that have been purged.
+fn purged_counts(request: &Model) -> JobCounts {
+    let number = |count: i32| u32::try_from(count).unwrap_or_default();
+    JobCounts {
+        completed: number(request.purged_completed),
+        failed: number(request.purged_failed),
+        cancelled: number(request.purged_cancelled),
+        ..JobCounts::default()
+    }
 }
 
 async fn count_by_status(
@@ -494,11 +520,13 @@ pub async fn counted(
 /// The request with how its jobs stand: the live ones, or those that were deleted with it.
 pub async fn count(db: &impl ConnectionTrait, request: Model) -> Result<Counted, Error> {
     let rows = count_by_status(db, deletion::members(&request)).await?;
-    let counts = sum(rows)?.remove(&request.id).unwrap_or_default();
+    let counts = sum(std::slice::from_ref(&request), rows)?;
+    let counts = counts.get(&request.id).copied().unwrap_or_default();
     Ok(Counted { request, counts })
 }
 
-/// Writes down that a client has changed a locked request, or its jobs, or that it is deleted or live now.
+/// Writes down that a client has changed a locked request, or its jobs, or that it is deleted or live now. One that was archived
+/// is shown again.
 pub async fn change(
     tx: &Transaction,
     request: Model,
@@ -509,6 +537,7 @@ pub async fn change(
         deleted_at,
         updated_at: now,
         version: request.version + 1,
+        archived_at: None,
         ..request
     };
     let Counted {
@@ -520,6 +549,7 @@ pub async fn change(
         .col_expr(Column::UpdatedAt, Expr::value(now))
         .col_expr(Column::Version, Expr::value(request.version))
         .col_expr(Column::DeletedAt, Expr::value(deleted_at))
+        .col_expr(Column::ArchivedAt, Expr::value(None::<DateTime<Utc>>))
         .col_expr(Column::Status, Expr::value(request.status))
         .filter(Column::Id.eq(request.id))
         .exec(tx)

@@ -37,3 +37,17 @@ pub(super) async fn draw(tx: &Transaction, table: &str, count: usize) -> Result<
         _ => (last - number + 1..=last).collect(),
     })
 }
+
+/// The last identifier that was handed out; 0 if none was.
+pub(super) async fn last(db: &impl ConnectionTrait, table: &str) -> Result<i64, Error> {
+    let last = match db.get_database_backend() {
+        DbBackend::Postgres => {
+            "SELECT COALESCE(pg_sequence_last_value(pg_get_serial_sequence($1, 'id')::regclass), 0) AS id"
+        }
+        _ => "SELECT COALESCE(MAX(seq), 0) AS id FROM sqlite_sequence WHERE name = $1",
+    };
+    let last = Statement::from_sql_and_values(db.get_database_backend(), last, [table.into()]);
+    let row = db.query_one_raw(last).await?;
+    let row = row.ok_or_else(|| Error::internal("the database tells no last id"))?;
+    Ok(row.try_get("", "id")?)
+}

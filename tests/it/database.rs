@@ -6,6 +6,7 @@ mod faults;
 mod page_indexes;
 mod plans;
 mod pooler;
+mod retention;
 pub(crate) mod schema;
 mod sqlite_file;
 mod statements;

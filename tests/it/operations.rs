@@ -6,6 +6,7 @@ mod command_line;
 mod connections;
 pub(crate) mod health;
 mod logs;
+mod retention;
 mod secrets;
 mod shutdown;
 mod tls;

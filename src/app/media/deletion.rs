@@ -103,7 +103,11 @@ async fn set_deleted(
     } else {
         store::media::undelete(tx, &media, now).await?;
     }
-    store::media::find(tx, caller, *id).await
+    let media = store::media::find(tx, caller, *id).await?;
+    match media.content_deleted_at {
+        Some(_) if !deleted => Err(Error::MediaContentMissing(*id)),
+        _ => Ok(media),
+    }
 }
 
 /// Locks the requests of the media, in order, as their own deletion does. Those that are deleted.

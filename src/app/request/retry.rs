@@ -13,7 +13,8 @@ use super::Accepted;
 
 impl App {
     /// Makes new jobs in the places of all jobs of a live request that failed or were cancelled. Returns the request and
-    /// the new jobs; where there is nothing to retry, those that an earlier call made, so that it may be repeated.
+    /// the new jobs; where there is nothing to retry, those that an earlier call made, so that it may be repeated. Refused once
+    /// one of them has been purged: what it was to do went with it.
     pub async fn retry_request(&self, caller: Caller, id: i64) -> Result<Accepted, Error> {
         let hold = match self.settings.billing {
             Billing::Remote(_) => {
@@ -42,6 +43,9 @@ impl App {
                 deletion::lock(tx, caller, id).await?;
             if request.deleted_at.is_some() {
                 return Err(Error::RequestDeleted(id));
+            }
+            if request.purged_failed > 0 || request.purged_cancelled > 0 {
+                return Err(Error::RequestNotRetryable(id));
             }
             let superseding: BTreeSet<i64> =
                 jobs.iter().filter_map(|job| job.superseded_by).collect();

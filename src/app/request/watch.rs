@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::{
     app::{
         App, NewsStream,
-        watch::{Following, Look, Watch, Watched, Whole},
+        watch::{Following, Look, News, Watch, Watched, Whole},
     },
     domain::{Caller, CursorOf, Error, Sealer, WatchCursor},
     events::Subject,
@@ -64,7 +64,12 @@ impl App {
         let standings = store::job::standings_of_requests(db, ids.iter().copied()).await?;
         let following = Following::new(watcher, cursor);
         following.check_reached(&standings)?;
-        Ok(Watch::new(self, caller, watched, following).news())
+        let requests = store::request::counted(db, caller, ids.clone()).await?;
+        let purged = requests.into_values();
+        let purged = purged.filter(|counted| counted.request.purged_jobs > 0);
+        let purged: Vec<News> = purged.map(News::of_purged).collect();
+        let watch = Watch::new(self, caller, watched, following);
+        Ok(watch.beginning_with(purged).news())
     }
 }
 

@@ -25,6 +25,7 @@ requests_per_day = 50
 features = [\"poster\"]
 max_resolution = \"1080p\"
 max_duration = \"10s\"
+retention = \"30d\"
 [plans.Pro_2]
 priority = 10
 ";
@@ -43,6 +44,7 @@ fn a_plan_has_the_limits_that_are_written_and_no_others() {
         features: vec!["poster".to_owned()],
         max_resolution: "1920x1080".parse().ok(),
         max_duration: Some(Duration::from_secs(10)),
+        retention: Duration::from_secs(30 * 86_400),
     };
     assert_eq!(plans.by_name["free"], free);
     let pro = Plan {

@@ -83,6 +83,7 @@ pub(super) fn limits_message(limits: Limits) -> proto::GetLimitsResponse {
         max_resolution: resolution.unwrap_or_default(),
         max_duration_seconds: small(seconds),
         priority: plan.priority,
+        retention_seconds: small(plan.retention.as_secs()),
     }
 }
 

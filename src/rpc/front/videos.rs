@@ -57,6 +57,8 @@ pub(super) async fn list(
         user_id: Some(user_id),
         category: Some(MediaType::Video),
         reversed: is_ascending(&mut fields),
+        // Its clients cannot ask for them.
+        show_archived: true,
         ..Filter::default()
     };
     let after = after(&mut fields);

@@ -235,7 +235,7 @@ pub(super) async fn news_message(
         Kind::Transition => proto::WatchJobEvent::Transition,
         Kind::Progress => proto::WatchJobEvent::Progress,
         Kind::Deleted => proto::WatchJobEvent::Deleted,
-        Kind::Heartbeat | Kind::Opened => proto::WatchJobEvent::Heartbeat,
+        Kind::Heartbeat | Kind::Opened | Kind::Purged => proto::WatchJobEvent::Heartbeat,
     };
     let job = news.job.map(|job| message(job, view));
     let job = job.map(|job| waiting(job, news.waiting_reason, view));

@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::{
     app::{App, FoundMedia},
     domain::{
-        Checks, Error, Flaw, MediaMetadata, MediaRole, MediaType, Problem, View, etag, sha256_hex,
-        to_map,
+        Checks, Error, Flaw, MediaMetadata, MediaRole, MediaType, Problem, RetentionStep, View,
+        etag, sha256_hex, to_map,
     },
     entity::media,
     media::StorageKey,
@@ -20,6 +20,7 @@ use crate::rpc::{
     page::{any_of, any_of_ids, any_or},
     proto::{self, find_media_request::Subject},
     request,
+    retention::purge_time,
     time::{time_range, timestamp},
     view::Viewed,
 };
@@ -184,6 +185,11 @@ pub(in crate::rpc) async fn message(
         create_time: Some(timestamp(media.created_at)),
         update_time: Some(timestamp(media.updated_at)),
         delete_time: media.deleted_at.map(timestamp),
+        content_delete_time: media.content_deleted_at.map(timestamp),
+        purge_time: match media.content_deleted_at {
+            Some(_) => None,
+            None => purge_time(app, RetentionStep::DeletedMedia, media.deleted_at),
+        },
     };
     Ok(message.seen(view))
 }

@@ -41,7 +41,7 @@ pub(in crate::rpc) async fn messages(
 ) -> Result<Vec<proto::Request>, Error> {
     let counts = store::request::job_counts(app.store.reader(), &requests).await?;
     let requests = requests.into_iter();
-    let messages = requests.map(|request| message(counted(request, &counts), view));
+    let messages = requests.map(|request| message(app, counted(request, &counts), view));
     Ok(messages.collect())
 }
 
@@ -95,7 +95,7 @@ pub(super) async fn messages_with(
                 .collect(),
             media: media::messages(app, media, view).await?,
             cover,
-            ..message(counted, view)
+            ..message(app, counted, view)
         });
     }
     Ok(messages)

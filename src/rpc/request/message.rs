@@ -4,7 +4,7 @@ use crate::{
     app::{App, Kind, News, ValidRequest},
     domain::{
         Checks, Error, Flaw, GenerationInput, JobCounts, JobInput, OutputSettings, Problem,
-        RequestDraft, RequestStatus, Resolved, View, Violation, etag, stored,
+        RequestDraft, RequestStatus, Resolved, RetentionStep, View, Violation, etag, stored,
     },
     identity::Principal,
     store::{self, request::Counted},
@@ -16,6 +16,7 @@ use crate::rpc::{
     job, json, media,
     page::{any_of, any_or},
     proto,
+    retention::purge_time,
     time::{time_range, timestamp},
     view::Viewed,
 };
@@ -169,7 +170,7 @@ fn status_message(status: RequestStatus) -> proto::RequestStatus {
 }
 
 /// The request by itself, without what may be told with it.
-pub(in crate::rpc) fn message(counted: Counted, view: View) -> proto::Request {
+pub(in crate::rpc) fn message(app: &App, counted: Counted, view: View) -> proto::Request {
     let Counted { request, counts } = counted;
     let input = stored::show(request.input_metadata);
     let message = proto::Request {
@@ -197,6 +198,9 @@ pub(in crate::rpc) fn message(counted: Counted, view: View) -> proto::Request {
         delete_time: request.deleted_at.map(timestamp),
         etag: etag(request.version),
         is_preview: request.is_preview,
+        archive_time: request.archived_at.map(timestamp),
+        purged_jobs: request.purged_jobs.into(),
+        purge_time: purge_time(app, RetentionStep::PurgeRequests, request.deleted_at),
         title: request.title.unwrap_or_default(),
         ..Default::default()
     };
@@ -283,6 +287,7 @@ pub(super) fn filter_from(
         show_deleted: request.show_deleted,
         show_previews: request.show_previews,
         show_only_deleted: request.show_only_deleted,
+        show_archived: request.show_archived,
         text: request.text.clone(),
         metadata: Some(metadata).filter(|(key, _)| !key.is_empty()),
         has_failed_jobs: request.has_failed_jobs,
@@ -303,6 +308,7 @@ pub(super) fn listed(request: proto::CountRequestsRequest) -> proto::ListRequest
         show_deleted: request.show_deleted,
         show_previews: request.show_previews,
         show_only_deleted: request.show_only_deleted,
+        show_archived: request.show_archived,
         ..Default::default()
     }
 }
@@ -333,6 +339,7 @@ pub(super) async fn news_message(
         Kind::Progress => proto::WatchRequestEvent::Progress,
         Kind::Deleted => proto::WatchRequestEvent::Deleted,
         Kind::Opened => proto::WatchRequestEvent::Opened,
+        Kind::Purged => proto::WatchRequestEvent::Purged,
         Kind::Heartbeat => proto::WatchRequestEvent::Heartbeat,
     };
     let job = news.job.map(|job| job::brief_message(job, view));
@@ -340,7 +347,7 @@ pub(super) async fn news_message(
     Ok(proto::WatchRequestResponse {
         event: event.into(),
         job,
-        request: news.request.map(|request| message(request, view)),
+        request: news.request.map(|request| message(&app, request, view)),
         media: media::messages(&app, news.media, view).await?,
         cursor: news.cursor,
     })

@@ -23,7 +23,7 @@ pub(super) async fn create(
     let (request, jobs) = app.create_request(caller, draft, &checks).await?;
     request::note_jobs(request.request.id, &jobs);
     Ok(proto::PreviewTemplateResponse {
-        request: Some(request::message(request, caller.view())),
+        request: Some(request::message(app, request, caller.view())),
         jobs: crate::rpc::job::brief_messages(jobs, caller.view()),
     })
 }

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
-    QuerySelect, Select,
+    ColumnTrait, ConnectionTrait, EntityName, EntityTrait, FromQueryResult, JoinType, QueryFilter,
+    QueryOrder, QuerySelect, Select,
 };
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
         job::{Column, Entity},
         request,
     },
-    store::one_of::one_of_ids,
+    store::{one_of::one_of_ids, sequence},
 };
 
 /// Where a job stands: what tells a watcher whether there is something to read.
@@ -119,13 +119,9 @@ pub async fn unfinished(
     Ok(jobs.into_tuple().all(db).await?)
 }
 
-/// The newest job of all; 0 if there is none.
+/// The newest job that there ever was, be it purged by now; 0 if there was none.
 pub async fn last_id(db: &impl ConnectionTrait) -> Result<i64, Error> {
-    let newest = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .order_by_desc(Column::Id);
-    Ok(newest.into_tuple().one(db).await?.unwrap_or(0))
+    sequence::last(db, Entity.table_name()).await
 }
 
 fn all_standings() -> Select<Entity> {

@@ -32,6 +32,10 @@ impl Dialect {
         }
     }
 
+    pub(in crate::store) fn of_backend(backend: DbBackend) -> Self {
+        Self { backend }
+    }
+
     /// The time in parameter `given`, or the database's when it is NULL.
     pub(super) fn now(self, given: &str) -> String {
         match self.backend {
@@ -89,10 +93,26 @@ impl Dialect {
     }
 
     /// Takes the rows of these tables that nobody has locked, and no others. SQLite has one writer and so nothing to skip.
-    pub(super) fn skip_locked(self, tables: &str) -> String {
+    pub(in crate::store) fn skip_locked(self, tables: &str) -> String {
         match self.backend {
             DbBackend::Postgres => format!("FOR NO KEY UPDATE OF {tables} SKIP LOCKED"),
             _ => String::new(),
+        }
+    }
+
+    /// Locks the rows of a query, as whoever changes them does. SQLite has one writer and so none to keep away.
+    pub(in crate::store) fn locked(self) -> &'static str {
+        match self.backend {
+            DbBackend::Postgres => "FOR NO KEY UPDATE",
+            _ => "",
+        }
+    }
+
+    /// Has SQLite read a table by this index: it takes the one of deletions for whatever is live, which is nearly everything.
+    pub(in crate::store) fn indexed_by(self, index: &str) -> String {
+        match self.backend {
+            DbBackend::Postgres => String::new(),
+            _ => format!("INDEXED BY {index}"),
         }
     }
 
@@ -172,7 +192,7 @@ impl Dialect {
     }
 
     /// Whether the identifier is among those in parameter `given`, a [`Dialect::list`]; one text however many there are.
-    pub(super) fn one_of(self, given: &str) -> String {
+    pub(in crate::store) fn one_of(self, given: &str) -> String {
         is_one_of(self.backend, given)
     }
 
@@ -184,7 +204,7 @@ impl Dialect {
         }
     }
 
-    pub(super) fn list(self, ids: impl IntoIterator<Item = i64>) -> Value {
+    pub(in crate::store) fn list(self, ids: impl IntoIterator<Item = i64>) -> Value {
         id_list(self.backend, ids)
     }
 
@@ -209,7 +229,7 @@ impl Dialect {
         Ok(Entity::find().from_raw_sql(statement).all(tx).await?)
     }
 
-    pub(super) async fn execute(
+    pub(in crate::store) async fn execute(
         self,
         db: &impl ConnectionTrait,
         statement: String,

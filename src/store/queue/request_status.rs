@@ -20,12 +20,13 @@ pub async fn refresh_requests(
 ) -> Result<(), Error> {
     let sql = Dialect::of(tx);
     let count = |status: &str| format!("COUNT(CASE WHEN job.status = '{status}' THEN 1 END)");
+    let with_purged = |status: &str| format!("({} + request.purged_{status})", count(status));
     let statement = format!(
         "UPDATE generation_requests SET status = counted.status, updated_at = {now}, version = version + 1
          FROM (
              SELECT request.id, CASE
-                 WHEN COUNT(job.id) = 0 AND request.status IN ('completed', 'failed') THEN request.status
-                 WHEN {processing} > 0 OR ({pending} > 0 AND {pending} < COUNT(job.id)) THEN 'processing'
+                 WHEN {all} = 0 AND request.status IN ('completed', 'failed') THEN request.status
+                 WHEN {processing} > 0 OR ({pending} > 0 AND {pending} < {all}) THEN 'processing'
                  WHEN {pending} > 0 THEN 'pending'
                  WHEN {completed} > 0 THEN 'completed'
                  WHEN {failed} > 0 THEN 'failed'
@@ -34,14 +35,15 @@ pub async fn refresh_requests(
              LEFT JOIN generation_jobs AS job ON job.request_id = request.id AND job.superseded_by IS NULL
                  AND job.deleted_at IS NOT DISTINCT FROM request.deleted_at
              WHERE request.id {ids}
-             GROUP BY request.id, request.status
+             GROUP BY request.id, request.status, request.purged_completed, request.purged_failed, request.purged_cancelled
          ) AS counted
          WHERE generation_requests.id = counted.id AND generation_requests.status <> counted.status",
         now = sql.now("$1"),
         processing = count("processing"),
         pending = count("pending"),
-        completed = count("completed"),
-        failed = count("failed"),
+        completed = with_purged("completed"),
+        failed = with_purged("failed"),
+        all = "(COUNT(job.id) + request.purged_completed + request.purged_failed + request.purged_cancelled)",
         ids = sql.one_of("$2"),
     );
     let values: [Value; 2] = [now.into(), sql.list(ids)];

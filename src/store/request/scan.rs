@@ -115,8 +115,8 @@ fn has_metadata(key: &str, text: &str, backend: DbBackend) -> SimpleExpr {
 /// NOT and DISTINCT keep SQLite from its index of deletions, by which it would read all that is live.
 fn has_failed_jobs() -> SimpleExpr {
     Expr::cust(
-        "EXISTS (SELECT 1 FROM generation_jobs AS job
+        "(generation_requests.purged_failed > 0 OR EXISTS (SELECT 1 FROM generation_jobs AS job
          WHERE job.request_id = generation_requests.id AND job.status = 'failed' AND job.superseded_by IS NULL
-             AND NOT (job.deleted_at IS DISTINCT FROM generation_requests.deleted_at))",
+             AND NOT (job.deleted_at IS DISTINCT FROM generation_requests.deleted_at)))",
     )
 }

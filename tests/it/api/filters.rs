@@ -340,5 +340,6 @@ fn count_of_requests(list: &ListRequestsRequest) -> CountRequestsRequest {
         show_deleted: list.show_deleted,
         show_only_deleted: list.show_only_deleted,
         show_previews: list.show_previews,
+        show_archived: list.show_archived,
     }
 }

@@ -84,7 +84,11 @@ async fn ask(bench: &Bench) {
 }
 
 /// How a statement is run, whatever its parameters are.
-async fn explain(database: &DatabaseConnection, number: usize, statement: &str) -> String {
+pub(super) async fn explain(
+    database: &DatabaseConnection,
+    number: usize,
+    statement: &str,
+) -> String {
     let parameters = (1..20).filter(|n| statement.contains(&format!("${n}")));
     let nulls = vec!["NULL"; parameters.count()].join(", ");
     let prepare = format!(

@@ -317,6 +317,7 @@ fn executor(config: &Config, app: &App, pulse: &Pulse) -> Executor {
             },
             probe_interval: hour,
             fold_interval: hour,
+            retention_interval: hour,
             limits: Limits {
                 max_bytes: config.limits.output_bytes,
                 max_pixels: config.limits.output_pixels,

@@ -100,6 +100,7 @@ impl Bench {
                 max_attempts: 2,
                 billing: atelier::billing::Billing::Off,
                 plans: atelier::domain::Plans::default(),
+                retention: atelier::domain::Retention::default(),
                 provision_users: true,
                 system_user: Some(9),
                 users: atelier::domain::TableName::unqualified("users"),

@@ -6,6 +6,7 @@ use atelier::rpc::{self, AccessSettings, Bounds, PortSettings, RateSettings};
 use atelier::server::open_app;
 use chrono::{DateTime, TimeDelta};
 use std::ops::Deref;
+use std::path::Path;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
@@ -20,7 +21,7 @@ const START: i64 = 1_800_000_000;
 pub(crate) struct ClockedServer {
     pub app: App,
     client: Client,
-    _media: TempDir,
+    media: TempDir,
 }
 
 impl ClockedServer {
@@ -64,11 +65,11 @@ impl ClockedServer {
         let served = app.clone();
         tokio::spawn(async move { rpc::serve(served, listener, settings, None).await.unwrap() });
         let client = Client::connect(&url).await;
-        Self {
-            app,
-            client,
-            _media: media,
-        }
+        Self { app, client, media }
+    }
+
+    pub(crate) fn media_folder(&self) -> &Path {
+        self.media.path()
     }
 
     /// Lets time pass, on every replica that shares the clock.

@@ -277,12 +277,16 @@ impl RequestWatch {
         transitions
     }
 
-    /// All transitions and deletions until the stream ends.
+    /// All transitions, purges and deletions until the stream ends.
     pub(crate) async fn rest(mut self) -> Vec<WatchRequestResponse> {
         let mut messages = Vec::new();
         while let Some(message) = self.next().await.unwrap() {
-            if [WatchRequestEvent::Transition, WatchRequestEvent::Deleted]
-                .contains(&message.event())
+            if [
+                WatchRequestEvent::Transition,
+                WatchRequestEvent::Deleted,
+                WatchRequestEvent::Purged,
+            ]
+            .contains(&message.event())
             {
                 messages.push(message);
             }

@@ -266,6 +266,7 @@ impl<'a> Calls<'a> {
                 idempotency_key: "walk".to_owned(),
             }
             .encode_to_vec(),
+            "GetRetentionReport" => Vec::new(),
             "GetLimits" => GetLimitsRequest {
                 user_id: USER,
                 ..Default::default()
