@@ -17,6 +17,7 @@ pub mod rate;
 pub mod request;
 pub mod reservation;
 pub mod secret;
+pub mod share;
 pub mod template;
 pub mod template_tally;
 pub mod template_version;
@@ -50,6 +51,7 @@ pub fn tables() -> Vec<(String, Vec<String>)> {
         described::<request::Entity>(),
         described::<reservation::Entity>(),
         described::<secret::Entity>(),
+        described::<share::Entity>(),
         described::<template::Entity>(),
         described::<template_tally::Entity>(),
         described::<template_version::Entity>(),

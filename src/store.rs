@@ -32,6 +32,7 @@ pub mod reservation;
 pub mod rights;
 pub mod search;
 pub mod secret;
+pub mod share;
 mod sequence;
 pub mod tag;
 pub mod template;

@@ -149,6 +149,8 @@ fn classify(error: &Error) -> (Code, Reason) {
             (Code::NotFound, not_found(*resource))
         }
         Error::MediaContentMissing(_) => (Code::NotFound, Reason::MediaContentMissing),
+        Error::SharesTaken { .. } => (Code::ResourceExhausted, Reason::SharesTaken),
+        Error::MetadataStays { .. } => (Code::FailedPrecondition, Reason::MetadataNotRemovable),
         Error::FeatureNameTaken { .. } => (Code::AlreadyExists, Reason::FeatureNameTaken),
         Error::TemplateNameTaken { .. } => (Code::AlreadyExists, Reason::TemplateNameTaken),
         Error::FeatureInactive(_) => (Code::FailedPrecondition, Reason::FeatureInactive),
@@ -206,6 +208,7 @@ fn not_found(resource: Resource) -> Reason {
         Resource::Request => Reason::RequestNotFound,
         Resource::Job => Reason::JobNotFound,
         Resource::Media => Reason::MediaNotFound,
+        Resource::Share => Reason::ShareNotFound,
     }
 }
 
@@ -217,6 +220,7 @@ fn id_key(resource: Resource) -> &'static str {
         Resource::Request => "request_id",
         Resource::Job => "job_id",
         Resource::Media => "media_id",
+        Resource::Share => "share_id",
     }
 }
 
@@ -264,6 +268,11 @@ fn metadata(error: &Error) -> HashMap<String, String> {
             ("offset", offset.to_string()),
         ],
         Error::MediaContentMissing(id) => vec![("media_id", id.to_string())],
+        Error::SharesTaken { media_id, limit } => vec![
+            ("media_id", media_id.to_string()),
+            ("limit", limit.to_string()),
+        ],
+        Error::MetadataStays { media_id, .. } => vec![("media_id", media_id.to_string())],
         Error::FeatureNameTaken { name } | Error::NotNamed { name, .. } => {
             vec![("name", name.clone())]
         }
