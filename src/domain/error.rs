@@ -101,7 +101,9 @@ pub enum Error {
         limit: u64,
     },
     /// What a file tells of its making cannot be taken out: the caller shares it with that, or another.
-    #[error("the metadata of media {media_id} cannot be left out: {why}; it can be shared with show_recipe")]
+    #[error(
+        "the metadata of media {media_id} cannot be left out: {why}; it can be shared with show_recipe"
+    )]
     MetadataStays {
         /// Of the media whose file it is.
         media_id: i64,

@@ -98,11 +98,7 @@ pub async fn list(
 }
 
 /// How many links lead to the media.
-pub async fn count_open(
-    tx: &Transaction,
-    media_id: i64,
-    now: DateTime<Utc>,
-) -> Result<u64, Error> {
+pub async fn count_open(tx: &Transaction, media_id: i64, now: DateTime<Utc>) -> Result<u64, Error> {
     let shares = Entity::find().filter(Column::MediaId.eq(media_id));
     Ok(shares.filter(is_open(now)).count(tx).await?)
 }

@@ -25,7 +25,7 @@ impl App {
     ) -> Result<(ShareToken, Model), Error> {
         let now = self.clock.now();
         let db = self.store.reader();
-        let media = store::media::find_live(db, caller, draft.media_id).await?.media;
+        let media = store::media::find_live(db, caller, draft.media_id).await?;
         let made = store::media::made_beside(db, &media).await?;
         let (file, poster) = choose(&media, &made, draft.max_size)?;
         let files = SharedFiles {
@@ -35,7 +35,7 @@ impl App {
                 None => None,
             },
         };
-        let token = ShareToken::random();
+        let token = ShareToken::of(rand::random());
         let add = async |tx: &store::Transaction| {
             // Locked, so that links that are made at once are counted, and none is made while the media is deleted.
             store::request::lock(tx, &media).await?;

@@ -66,7 +66,10 @@ impl App {
 /// `None` where the media's file is not the one that was looked at.
 fn open(media: &media::Model, shared: SharedFile) -> Option<OpenFile> {
     let key = StorageKey::from_path(media.storage_key.as_deref()?).ok()?;
-    let is_same = media.sha256.as_ref().is_none_or(|it| *it == shared.stored_sha256);
+    let is_same = media
+        .sha256
+        .as_ref()
+        .is_none_or(|it| *it == shared.stored_sha256);
     let metadata = media.metadata.as_ref().and_then(Value::as_object);
     let metadata = MediaMetadata::read(metadata.cloned().unwrap_or_default());
     is_same.then(|| OpenFile {
