@@ -111,7 +111,7 @@ pub use request_notes::RequestNotes;
 pub use reservation::{ReservationState, pause_after};
 pub use resolution::{MIN_SIDE, Resolution};
 pub use seal::Sealer;
-pub use share::{Piece, ShareDraft, ShareToken, SharedFile, SharedFiles};
+pub use share::{Cut, Piece, ShareDraft, ShareToken, SharedFile, SharedFiles};
 pub use table_name::TableName;
 pub use template::{MAX_VARIABLES, TemplateData, TemplateDraft, check_tags};
 pub use time::{SECONDS, storable_time};

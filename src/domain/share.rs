@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
-use codec::bare;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -95,14 +94,17 @@ pub struct SharedFile {
     cuts: Vec<Cut>,
 }
 
-/// A [`bare::Cut`] as it is stored.
+/// A part of a stored file that is not sent, and what is in its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Cut {
-    range: Range<u64>,
+pub struct Cut {
+    /// The part.
+    pub range: Range<u64>,
+    /// What is sent instead, first these bytes,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    with: Vec<u8>,
+    pub with: Vec<u8>,
+    /// then so many that are 0.
     #[serde(default)]
-    zeros: u64,
+    pub zeros: u64,
 }
 
 /// A part of what is sent.
@@ -131,15 +133,15 @@ impl SharedFile {
         }
     }
 
-    /// The same with these cuts; `None` if they are not of this content.
-    pub fn cut(media_id: i64, content: &[u8], cuts: Vec<bare::Cut>) -> Option<Self> {
-        let sent = bare::apply(content, &cuts)?;
-        Some(Self {
-            sha256: sha256_hex(&sent),
+    /// The same with these cuts, which make of it what is sent.
+    #[must_use]
+    pub fn cut(self, cuts: Vec<Cut>, sent: &[u8]) -> Self {
+        Self {
+            sha256: sha256_hex(sent),
             size: sent.len() as u64,
-            cuts: cuts.into_iter().map(Cut::from).collect(),
-            ..Self::whole(media_id, content)
-        })
+            cuts,
+            ..self
+        }
     }
 
     /// What makes up these bytes of what is sent, in order.
@@ -164,16 +166,6 @@ impl SharedFile {
         }
         pieces.push(Piece::Stored(done..self.stored_size));
         pieces
-    }
-}
-
-impl From<bare::Cut> for Cut {
-    fn from(cut: bare::Cut) -> Self {
-        Self {
-            range: cut.range.start as u64..cut.range.end as u64,
-            with: cut.with,
-            zeros: cut.zeros as u64,
-        }
     }
 }
 
@@ -205,9 +197,21 @@ mod tests {
 
     use super::*;
 
-    fn cut(range: Range<usize>, with: &[u8], zeros: usize) -> bare::Cut {
+    fn cut(range: Range<u64>, with: &[u8], zeros: u64) -> Cut {
         let with = with.to_vec();
-        bare::Cut { range, with, zeros }
+        Cut { range, with, zeros }
+    }
+
+    fn file(content: &[u8], cuts: Vec<Cut>) -> (SharedFile, Vec<u8>) {
+        let (mut whole, mut done) = (Vec::new(), 0);
+        for cut in &cuts {
+            whole.extend(&content[done..cut.range.start as usize]);
+            whole.extend(&cut.with);
+            whole.extend(vec![0; cut.zeros as usize]);
+            done = cut.range.end as usize;
+        }
+        whole.extend(&content[done..]);
+        (SharedFile::whole(7, content).cut(cuts, &whole), whole)
     }
 
     fn sent(file: &SharedFile, content: &[u8], wanted: Range<u64>) -> Vec<u8> {
@@ -241,7 +245,7 @@ mod tests {
     #[test]
     fn files_are_read_as_they_are_stored() {
         let content = b"0123456789";
-        let file = SharedFile::cut(7, content, vec![cut(2..4, b"ab", 3)]).unwrap();
+        let (file, _) = file(content, vec![cut(2..4, b"ab", 3)]);
         let poster = Some(SharedFile::whole(8, content));
         let files = SharedFiles { file, poster };
         let stored = serde_json::to_value(&files).unwrap();
@@ -254,7 +258,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_part_of_what_is_sent_is_that_part_of_the_cut_file(
-            parts in prop::collection::vec((0..20_usize, 0..20_usize, prop::collection::vec(any::<u8>(), 0..4), 0..9_usize), 0..6),
+            parts in prop::collection::vec((0..20_u64, 0..20_u64, prop::collection::vec(any::<u8>(), 0..4), 0..9_u64), 0..6),
             from in 0..200_u64, length in 0..200_u64,
         ) {
             let content: Vec<u8> = (0..=255).collect();
@@ -265,8 +269,7 @@ mod tests {
                 cut(range, &with, zeros)
             });
             let cuts: Vec<_> = cuts.collect();
-            let whole = bare::apply(&content, &cuts).unwrap();
-            let file = SharedFile::cut(1, &content, cuts).unwrap();
+            let (file, whole) = file(&content, cuts);
             prop_assert_eq!(file.size, whole.len() as u64);
             prop_assert_eq!(&file.sha256, &sha256_hex(&whole));
             let end = (from + length).min(file.size);

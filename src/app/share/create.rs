@@ -1,7 +1,5 @@
 //! A new link: what it sends is decided, looked at and cut once, so that nobody who follows it makes anybody read a file whole.
 
-use codec::{Format, bare};
-
 use crate::{
     app::App,
     domain::{
@@ -9,8 +7,8 @@ use crate::{
         SharedFile, SharedFiles,
     },
     entity::{media, share::Model},
-    media::{StorageError, StorageKey},
-    memory, store,
+    media::{StorageError, StorageKey, Unshared, look_at_shared},
+    store,
 };
 
 /// Most links to a media that lead there at once.
@@ -30,10 +28,7 @@ impl App {
         let (file, poster) = choose(&media, &made, draft.max_size)?;
         let files = SharedFiles {
             file: self.shared(file, draft.show_recipe).await?,
-            poster: match poster {
-                Some(poster) => Some(self.shared(poster, draft.show_recipe).await?),
-                None => None,
-            },
+            poster: self.shared_poster(poster, draft.show_recipe).await?,
         };
         let token = ShareToken::of(rand::random());
         let add = async |tx: &store::Transaction| {
@@ -53,42 +48,35 @@ impl App {
         Ok((token, share))
     }
 
+    /// The same of a poster, without which a page is a page, too.
+    async fn shared_poster(
+        &self,
+        poster: Option<&media::Model>,
+        show_recipe: bool,
+    ) -> Result<Option<SharedFile>, Error> {
+        let Some(poster) = poster else {
+            return Ok(None);
+        };
+        match self.shared(poster, show_recipe).await {
+            Ok(shared) => Ok(Some(shared)),
+            Err(Error::MediaContentMissing(_) | Error::MetadataStays { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// A media's file as a link sends it.
     async fn shared(&self, media: &media::Model, show_recipe: bool) -> Result<SharedFile, Error> {
         let id = media.id;
         let missing = || Error::MediaContentMissing(id);
         let key = media.storage_key.as_deref().ok_or_else(missing)?;
         let key = StorageKey::from_path(key).map_err(Error::internal)?;
-        let known = |error| match error {
-            StorageError::NotFound { .. } => missing(),
-            error => error.into(),
-        };
-        let size = self.storage.head(&key).await.map_err(known)?.total_size;
-        // Twice: as it is, and as it is sent.
-        let taken = memory::take(size.saturating_mul(2)).await;
-        let content = self.storage.read(&key).await.map_err(known)?;
-        let format = key.format();
-        let look = move || {
-            let _taken = taken;
-            look_at(id, &content, format, show_recipe)
-        };
-        let looked = tokio::task::spawn_blocking(look).await;
-        looked.map_err(Error::internal)?
+        let looked = look_at_shared(&self.storage, (id, &key), show_recipe).await;
+        looked.map_err(|error| match error {
+            Unshared::Unread(StorageError::NotFound { .. }) => missing(),
+            Unshared::Unread(error) => error.into(),
+            Unshared::Telling(why) => Error::MetadataStays { media_id: id, why },
+        })
     }
-}
-
-fn look_at(
-    id: i64,
-    content: &[u8],
-    format: Format,
-    show_recipe: bool,
-) -> Result<SharedFile, Error> {
-    if show_recipe {
-        return Ok(SharedFile::whole(id, content));
-    }
-    let stays = |why: String| Error::MetadataStays { media_id: id, why };
-    let cuts = bare::cuts(content, format).map_err(|error| stays(error.to_string()))?;
-    SharedFile::cut(id, content, cuts).ok_or_else(|| stays("its parts overlap".to_owned()))
 }
 
 /// What is shown, which is the media itself or a smaller picture of it, and the picture that stands for it.
@@ -147,7 +135,7 @@ fn longest_side(media: &media::Model) -> Option<i32> {
 }
 
 fn is_gif(media: &media::Model) -> bool {
-    metadata(media).format.as_deref() == Some(Format::Gif.as_str())
+    metadata(media).format.as_deref() == Some("gif")
 }
 
 fn metadata(media: &media::Model) -> MediaMetadata {

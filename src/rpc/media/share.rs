@@ -25,7 +25,7 @@ impl MediaFiles {
         checks.not_negative("max_size", request.max_size.into());
         let draft = ShareDraft {
             media_id: request.media_id,
-            title: request.title,
+            title: request.title.trim().to_owned(),
             max_size: (request.max_size != 0).then_some(request.max_size),
             show_recipe: request.show_recipe,
             expires_at: optional_time("expire_time", request.expire_time, &mut checks),

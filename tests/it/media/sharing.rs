@@ -147,7 +147,7 @@ on_both_databases! {
     async fn what_may_not_be_is_refused_all_at_once(db: TestDatabase) {
         let (server, media) = with_a_picture(&db).await;
         let wrong = ShareMediaRequest {
-            title: format!("{}\n", "x".repeat(200)),
+            title: format!("x\n{}", "x".repeat(200)),
             max_size: -1,
             expire_time: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 }),
             ..of(&media)

@@ -239,13 +239,12 @@ pub(super) fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use codec::bare;
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
     use crate::{
-        domain::{SharedFile, time::SECONDS},
+        domain::{SECONDS, SharedFile},
         entity::share::Model,
         media::StorageKey,
     };
@@ -253,7 +252,7 @@ mod tests {
     fn file(format: Format) -> OpenFile {
         OpenFile {
             key: StorageKey::for_output(1, "a lease", 0, format),
-            shared: SharedFile::cut(1, b"", Vec::<bare::Cut>::new()).unwrap(),
+            shared: SharedFile::whole(1, b""),
             size: Some((64, 48)),
         }
     }
