@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use codec::{Bounds, Format, Kind, Stop, picture, provenance, sniff, sound, video};
+use codec::{Bounds, Format, Kind, Stop, bare, picture, provenance, sniff, sound, video};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|content: &[u8]| {
@@ -38,6 +38,9 @@ fuzz_target!(|content: &[u8]| {
     }
     if let Ok(with) = provenance::embed(content, format, r#"{"made":"up"}"#) {
         assert!(provenance::read(&with).is_some());
+    }
+    if let Ok(cuts) = bare::cuts(content, format) {
+        assert!(bare::apply(content, &cuts).is_some());
     }
 });
 

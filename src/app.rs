@@ -18,6 +18,7 @@ mod request;
 mod retention;
 mod search;
 mod secret;
+mod share;
 mod storage;
 mod template;
 mod trend;
@@ -50,6 +51,7 @@ pub use queue::{ANNOUNCE_INTERVAL, AttemptEnd, StoredFile, StoredOutput, Waiting
 pub use rate::Allowance;
 pub use request::{Accepted, Cancellation, Include, Included, ValidRequest, ignored_inputs};
 pub use retention::{RetentionReport, RetentionRun, RunEnd};
+pub use share::{OpenFile, OpenShare};
 pub use storage::{Removal, RemovalMode, Sweep, Withheld};
 pub use template::{Rendered, Trial};
 pub use trend::Folded;

@@ -19,6 +19,7 @@ pub mod request;
 pub mod reservation;
 pub mod retention_step;
 pub mod secret;
+pub mod share;
 pub mod template;
 pub mod template_tally;
 pub mod template_version;
@@ -54,6 +55,7 @@ pub fn tables() -> Vec<(String, Vec<String>)> {
         described::<reservation::Entity>(),
         described::<retention_step::Entity>(),
         described::<secret::Entity>(),
+        described::<share::Entity>(),
         described::<template::Entity>(),
         described::<template_tally::Entity>(),
         described::<template_version::Entity>(),

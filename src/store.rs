@@ -36,6 +36,7 @@ pub mod rights;
 pub mod search;
 pub mod secret;
 mod sequence;
+pub mod share;
 pub mod tag;
 pub mod template;
 pub mod template_version;

@@ -263,6 +263,8 @@ settings! {
         region: Option<String>;
         /// The URL of an S3-compatible service other than AWS.
         endpoint: Option<Url>;
+        /// The URL of the same service for clients, which links lead to and are signed for; `storage.endpoint` if not set.
+        link_endpoint: Option<Url>;
         /// Whether the bucket is named in the path of a URL instead of its host.
         path_style: bool = false;
         /// The access key; the usual `AWS_` variables or the machine's role if not set.

@@ -19,6 +19,8 @@ pub enum Resource {
     Media,
     /// A row of `generation_erasures`.
     Erasure,
+    /// A row of `generation_shares`.
+    Share,
 }
 
 impl Resource {
@@ -31,6 +33,7 @@ impl Resource {
             Self::Job => "job",
             Self::Media => "media",
             Self::Erasure => "erasure",
+            Self::Share => "share",
         }
     }
 }
@@ -92,6 +95,24 @@ pub enum Error {
     /// The row names no object, or the storage does not have it any more: one for the operator.
     #[error("the file of media {0} is gone from the storage")]
     MediaContentMissing(i64),
+    /// A link is to be made to a media that has as many as may be: the caller ends one that is not needed.
+    #[error("media {media_id} has {limit} links that lead to it, which is the most")]
+    SharesTaken {
+        /// Of the media.
+        media_id: i64,
+        /// How many there may be.
+        limit: u64,
+    },
+    /// What a file tells of its making cannot be taken out: the caller shares it with that, or another.
+    #[error(
+        "the metadata of media {media_id} cannot be left out: {why}; it can be shared with show_recipe"
+    )]
+    MetadataStays {
+        /// Of the media whose file it is.
+        media_id: i64,
+        /// For developers.
+        why: String,
+    },
     /// Names are unique among live features: the caller chooses another.
     #[error("a live feature is named {name:?}")]
     FeatureNameTaken {
@@ -537,6 +558,12 @@ pub enum Reason {
     BillingUnavailable,
     /// Billing charges this user nothing.
     BillingRefused,
+    /// There is no such share that the caller may see.
+    ShareNotFound,
+    /// As many links lead to the media as may.
+    SharesTaken,
+    /// The file's recipe and other metadata cannot be taken out of it.
+    MetadataNotRemovable,
 }
 
 impl Reason {

@@ -129,6 +129,15 @@ impl Reason {
                 "Your account cannot be charged.",
                 "Không thể trừ tín dụng từ tài khoản của bạn.",
             ],
+            Self::ShareNotFound => ["This link does not exist.", "Liên kết này không tồn tại."],
+            Self::SharesTaken => [
+                "This file has too many links; end one that is not needed.",
+                "Tệp này đã có quá nhiều liên kết; hãy gỡ bớt liên kết không cần thiết.",
+            ],
+            Self::MetadataNotRemovable => [
+                "How this file was made cannot be left out of it.",
+                "Không thể lược bỏ thông tin về cách tạo ra tệp này.",
+            ],
             Self::Internal => [
                 "Something went wrong on our side.",
                 "Đã xảy ra lỗi phía hệ thống.",

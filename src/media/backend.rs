@@ -142,7 +142,7 @@ impl Backend {
 }
 
 fn open_bucket(settings: &S3Settings) -> Result<(Backend, Url), String> {
-    let url = settings.bucket_url().map_err(|error| error.to_string())?;
+    let url = settings.link_url().map_err(|error| error.to_string())?;
     let bucket = Bucket {
         store: settings.client().map_err(|error| error.to_string())?,
         presigner: Presigner {

@@ -12,7 +12,7 @@ use url::{Host, Url};
 pub(super) const MAX_LINK_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// How long a service may stay silent: while it sends an object, and until it answers at all, by
-/// which time an upload must be through. There is no limit on the whole of a download.
+/// which time an upload, or a part of a large one, must be through. There is no limit on the whole of a download.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -32,6 +32,8 @@ pub struct S3Settings {
     pub region: Option<String>,
     /// The service's address without the bucket; absent: Amazon's in the region.
     pub endpoint: Option<Url>,
+    /// The same service's address for clients, which links lead to and are signed for; absent: the endpoint.
+    pub link_endpoint: Option<Url>,
     /// Whether the bucket stands in the path (`https://host/bucket/key`) and not in the host
     /// (`https://bucket.host/key`).
     pub path_style: bool,
@@ -60,7 +62,16 @@ pub(super) enum InvalidSettings {
 impl S3Settings {
     /// The URL under which the bucket's objects stand, without a slash at the end.
     pub(super) fn bucket_url(&self) -> Result<Url, InvalidSettings> {
-        let mut url = match &self.endpoint {
+        self.bucket_url_at(self.endpoint.as_ref())
+    }
+
+    /// The same for clients.
+    pub(super) fn link_url(&self) -> Result<Url, InvalidSettings> {
+        self.bucket_url_at(self.link_endpoint.as_ref().or(self.endpoint.as_ref()))
+    }
+
+    fn bucket_url_at(&self, endpoint: Option<&Url>) -> Result<Url, InvalidSettings> {
+        let mut url = match endpoint {
             Some(endpoint) => endpoint.clone(),
             None => amazon(&self.region())?,
         };
@@ -104,7 +115,9 @@ impl S3Settings {
                 AmazonS3ConfigKey::S3Endpoint,
                 bucket_url.as_str().trim_end_matches('/'),
             )
-            .with_virtual_hosted_style_request(true);
+            .with_virtual_hosted_style_request(true)
+            // Removing several at once takes a checksum that not every service knows, and nobody here does.
+            .with_disable_bulk_delete(true);
         Ok(client.build()?)
     }
 
@@ -164,6 +177,7 @@ mod tests {
             bucket: "media".to_owned(),
             region: Some("eu-central-1".to_owned()),
             endpoint: endpoint.map(|url| Url::parse(url).unwrap()),
+            link_endpoint: None,
             path_style,
             access_key_id: Some("id".to_owned()),
             secret_access_key: Some(SecretString::from("hunter2")),
@@ -192,6 +206,19 @@ mod tests {
         assert_eq!(
             bucket_url(Some("http://127.0.0.1:9000/"), true),
             "http://127.0.0.1:9000/media"
+        );
+    }
+
+    #[test]
+    fn links_lead_to_the_address_for_clients_if_there_is_one() {
+        let mut inside = settings(Some("http://minio:9000"), true);
+        let link_url = |settings: &S3Settings| String::from(settings.link_url().unwrap());
+        assert_eq!(link_url(&inside), "http://minio:9000/media");
+        inside.link_endpoint = Some(Url::parse("https://media.example.com").unwrap());
+        assert_eq!(link_url(&inside), "https://media.example.com/media");
+        assert_eq!(
+            String::from(inside.bucket_url().unwrap()),
+            "http://minio:9000/media"
         );
     }
 

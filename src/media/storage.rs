@@ -3,6 +3,7 @@
 mod claim;
 mod found_key;
 mod offer;
+mod parts;
 mod presence;
 
 use std::error::Error;
@@ -142,24 +143,32 @@ impl Storage {
         content: Bytes,
         name: Option<FileName<'_>>,
     ) -> Result<(), StorageError> {
-        let options = PutOptions {
-            attributes: self.attributes(key, name),
-            ..PutOptions::default()
-        };
+        let attributes = self.attributes(key, name);
         let put = async {
             // A bucket that is gone says so itself; a folder would be made anew.
             if let Backend::Folder(_) = self.inner.backend {
                 self.require_present().await?;
             }
             let path = self.path(key);
-            self.store().put_opts(&path, content.into(), options).await
+            match &self.inner.backend {
+                Backend::Bucket(_) if content.len() > parts::PART => {
+                    self.put_in_parts(&path, content, attributes).await
+                }
+                _ => {
+                    let options = PutOptions {
+                        attributes,
+                        ..PutOptions::default()
+                    };
+                    let put = self.store().put_opts(&path, content.into(), options);
+                    put.await.map(drop)
+                }
+            }
         };
         let put = put.await;
         self.inner.health.note(&put);
         // A write that seems to have failed may have been done.
         self.inner.stored.fetch_add(1, Ordering::Relaxed);
-        put.map(drop)
-            .map_err(|error| self.failed(format_args!("write {key}"), &error))
+        put.map_err(|error| self.failed(format_args!("write {key}"), &error))
     }
 
     /// How many objects this process has written, or tried to.

@@ -20,9 +20,10 @@ use url::{Host, Origin, Url};
 use crate::domain::AddressRules;
 
 use super::HeldFile;
-use guard::Guard;
+use guard::{Guard, System};
 
 pub use error::{FetchError, Unfetched};
+pub use guard::Lookup;
 pub use shared::Shared;
 
 const MAX_REDIRECTS: usize = 5;
@@ -57,6 +58,7 @@ pub struct Fetched {
 pub struct Fetcher {
     client: Client,
     rules: Arc<AddressRules>,
+    lookup: Arc<dyn Lookup>,
     limits: FetchLimits,
     own: Option<Own>,
     shared: shared::Links,
@@ -76,11 +78,27 @@ impl Fetcher {
     /// # Errors
     /// When there is no client to be had, as without any root certificate.
     pub fn new(rules: AddressRules, limits: FetchLimits) -> Result<Self, reqwest::Error> {
+        Self::looking_up(rules, limits, Arc::new(System))
+    }
+
+    /// The same, by addresses that others know than the system.
+    ///
+    /// # Errors
+    /// As [`Fetcher::new`].
+    pub fn looking_up(
+        rules: AddressRules,
+        limits: FetchLimits,
+        lookup: Arc<dyn Lookup>,
+    ) -> Result<Self, reqwest::Error> {
         let rules = Arc::new(rules);
-        let guard = Guard(rules.clone());
+        let guard = Guard {
+            rules: rules.clone(),
+            lookup: lookup.clone(),
+        };
         Ok(Self {
             client: builder().dns_resolver(Arc::new(guard)).build()?,
             rules,
+            lookup,
             limits,
             own: None,
             shared: shared::Links::default(),
@@ -158,10 +176,13 @@ impl Fetcher {
         let Some(Host::Domain(name)) = url.host() else {
             return Ok(());
         };
-        let Ok(mut found) = tokio::net::lookup_host((name, 0)).await else {
+        let Ok(found) = self.lookup.addresses(name).await else {
             return Ok(());
         };
-        match found.all(|address| self.rules.permit(name, address.ip())) {
+        match found
+            .iter()
+            .all(|address| self.rules.permit(name, address.ip()))
+        {
             true => Ok(()),
             false => Err(FetchError::new(url, Unfetched::Forbidden)),
         }

@@ -73,6 +73,7 @@ fn access(rpc: Rpc) -> (Access, Class) {
         | Rpc::ListMedia
         | Rpc::FindMedia
         | Rpc::DownloadMedia
+        | Rpc::ListShares
         | Rpc::GetBalance
         | Rpc::ListTransactions
         | Rpc::EstimateCost
@@ -93,7 +94,9 @@ fn access(rpc: Rpc) -> (Access, Class) {
         | Rpc::DeleteMedia
         | Rpc::UndeleteMedia
         | Rpc::BatchDeleteMedia
-        | Rpc::BatchUndeleteMedia => (Access::Users, Class::Write),
+        | Rpc::BatchUndeleteMedia
+        | Rpc::ShareMedia
+        | Rpc::UnshareMedia => (Access::Users, Class::Write),
         // They show templates as they are written, which users never see.
         Rpc::PreviewTemplate | Rpc::ListTemplateVersions => (Access::Services, Class::Read),
         Rpc::CreateFeature

@@ -101,10 +101,11 @@ pub(super) async fn in_span(call: Request, next: Next) -> Response {
     })
 }
 
-/// A path as the log has it: not too long, and without the secret that the address of a webhook ends with.
+/// A path as the log has it: not too long, and without the secrets in the addresses of webhooks and of shares.
 fn shown(path: &str) -> String {
     let path = match path.rsplit_once('/') {
         Some((place, _)) if place.starts_with("/webhooks/") => place,
+        _ if path.starts_with("/s/") => "/s",
         _ => path,
     };
     path[..path.floor_char_boundary(MAX_PATH_BYTES)].to_owned()
@@ -223,6 +224,7 @@ impl Call {
             job_ids,
             media_id = id(Resource::Media),
             erasure_id = id(Resource::Erasure),
+            share_id = id(Resource::Share),
             duration_ms,
             "{words}"
         );
@@ -268,6 +270,8 @@ mod tests {
     #[test]
     fn the_log_has_a_path_without_its_secret() {
         assert_eq!(shown("/webhooks/17/6f1ed0"), "/webhooks/17");
+        assert_eq!(shown("/s/6f1ed0"), "/s");
+        assert_eq!(shown("/s/6f1ed0/file.png"), "/s");
         assert_eq!(
             shown("/atelier.v1.JobService/GetJob"),
             "/atelier.v1.JobService/GetJob"

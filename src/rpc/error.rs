@@ -149,6 +149,8 @@ fn classify(error: &Error) -> (Code, Reason) {
             (Code::NotFound, not_found(*resource))
         }
         Error::MediaContentMissing(_) => (Code::NotFound, Reason::MediaContentMissing),
+        Error::SharesTaken { .. } => (Code::ResourceExhausted, Reason::SharesTaken),
+        Error::MetadataStays { .. } => (Code::FailedPrecondition, Reason::MetadataNotRemovable),
         Error::FeatureNameTaken { .. } => (Code::AlreadyExists, Reason::FeatureNameTaken),
         Error::TemplateNameTaken { .. } => (Code::AlreadyExists, Reason::TemplateNameTaken),
         Error::FeatureInactive(_) => (Code::FailedPrecondition, Reason::FeatureInactive),
@@ -207,6 +209,7 @@ fn not_found(resource: Resource) -> Reason {
         Resource::Job => Reason::JobNotFound,
         Resource::Media => Reason::MediaNotFound,
         Resource::Erasure => Reason::ErasureNotFound,
+        Resource::Share => Reason::ShareNotFound,
     }
 }
 
@@ -219,6 +222,7 @@ fn id_key(resource: Resource) -> &'static str {
         Resource::Job => "job_id",
         Resource::Media => "media_id",
         Resource::Erasure => "erasure_id",
+        Resource::Share => "share_id",
     }
 }
 
@@ -266,6 +270,11 @@ fn metadata(error: &Error) -> HashMap<String, String> {
             ("offset", offset.to_string()),
         ],
         Error::MediaContentMissing(id) => vec![("media_id", id.to_string())],
+        Error::SharesTaken { media_id, limit } => vec![
+            ("media_id", media_id.to_string()),
+            ("limit", limit.to_string()),
+        ],
+        Error::MetadataStays { media_id, .. } => vec![("media_id", media_id.to_string())],
         Error::FeatureNameTaken { name } | Error::NotNamed { name, .. } => {
             vec![("name", name.clone())]
         }

@@ -10,11 +10,18 @@ use prost::Message;
 use super::{
     deadline, feature, front,
     guard::{AccessSettings, Guard},
-    json, proto, request, template,
+    http, json, proto, request, template,
 };
 use crate::domain::{Checks, Error, Language, fuzz::Target};
 
 pub(crate) const TARGETS: &[Target] = &[
+    (
+        "oembed",
+        &[
+            "url=https%3A%2F%2Fatelier.example.com%2Fs%2FAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA&format=json&maxwidth=640",
+        ],
+        http::read_oembed,
+    ),
     (
         "create-request",
         &["\u{8}\u{7}\u{18}\u{1}*\u{9}A lantern"],

@@ -1,6 +1,7 @@
 //! Plain HTTP beside gRPC: the files behind `download_url`, what services tell of their tasks, and health.
 
 mod file;
+mod share;
 mod webhook;
 
 use axum::{
@@ -28,6 +29,10 @@ use super::{error::RETRY_DELAY, health};
 
 use file::{File, unsatisfiable};
 
+pub(super) use share::address;
+#[cfg(any(test, fuzzing))]
+pub(super) use share::read_oembed;
+
 /// Links to files begin with this path.
 const MEDIA: &str = "/media/";
 
@@ -36,6 +41,7 @@ pub(super) fn router(app: App) -> Router {
     Router::new()
         .route("/media/{*path}", get(media))
         .route("/webhooks/{job_id}/{secret}", post(webhook::take))
+        .merge(share::routes())
         .with_state(app)
         .merge(health)
 }

@@ -1,6 +1,7 @@
 //! The calls about media, with the download of a file in parts.
 
 mod message;
+mod share;
 
 use bytes::Bytes;
 use futures::{
@@ -201,6 +202,38 @@ impl MediaService for MediaFiles {
         };
         let end = end_of_stream(self.app.clone(), principal);
         Ok(Response::new(parts(head, object, end)))
+    }
+
+    async fn share_media(
+        &self,
+        request: Request<proto::ShareMediaRequest>,
+    ) -> Result<Response<proto::ShareMediaResponse>, Status> {
+        let caller = caller(&request)?;
+        let shared = self.share(caller, request.into_inner()).await?;
+        Ok(Response::new(shared))
+    }
+
+    async fn unshare_media(
+        &self,
+        request: Request<proto::UnshareMediaRequest>,
+    ) -> Result<Response<proto::UnshareMediaResponse>, Status> {
+        let caller = caller(&request)?;
+        let share = self.unshare(caller, request.get_ref().share_id).await?;
+        Ok(Response::new(proto::UnshareMediaResponse {
+            share: Some(share),
+        }))
+    }
+
+    async fn list_shares(
+        &self,
+        request: Request<proto::ListSharesRequest>,
+    ) -> Result<Response<proto::ListSharesResponse>, Status> {
+        let caller = caller(&request)?;
+        let page = self.shares(caller, request.into_inner()).await?;
+        Ok(Response::new(proto::ListSharesResponse {
+            shares: page.items,
+            next_page_token: page.next_page_token,
+        }))
     }
 }
 

@@ -318,6 +318,7 @@ fn storage_settings(config: &Config) -> Result<StorageSettings, StartError> {
             bucket: storage.bucket.unwrap_or_default(),
             region: storage.region,
             endpoint: storage.endpoint,
+            link_endpoint: storage.link_endpoint,
             path_style: storage.path_style,
             access_key_id: storage.access_key_id,
             secret_access_key: storage.secret_access_key,

@@ -210,6 +210,23 @@ pub async fn find_live(db: &impl ConnectionTrait, caller: Caller, id: i64) -> Re
     Ok(media)
 }
 
+/// What is live of what was made of the same original as this media, or of the media itself, in the order in which it was made.
+pub async fn made_beside(db: &impl ConnectionTrait, media: &Model) -> Result<Vec<Model>, Error> {
+    let of_request = Entity::find()
+        .filter(Column::RequestId.eq(media.request_id))
+        .filter(Column::DeletedAt.is_null())
+        .order_by_asc(Column::Id);
+    let original = original_of(media).unwrap_or(media.id);
+    let mut made = of_request.all(db).await?;
+    made.retain(|it| original_of(it) == Some(original));
+    Ok(made)
+}
+
+fn original_of(media: &Model) -> Option<i64> {
+    let metadata = media.metadata.as_ref().and_then(Value::as_object);
+    MediaMetadata::read(metadata.cloned().unwrap_or_default()).original_id
+}
+
 /// Those of the media that are live pictures of the user.
 pub async fn live_pictures(
     db: &impl ConnectionTrait,

@@ -208,3 +208,19 @@ async function load(options) {
   const file = await (await fetch(location.href, options)).arrayBuffer();
   return { size: file.byteLength, loaded: (await observed).transferSize };
 }
+
+/** Looks at the page of a share: what it shows, and what its policy keeps out. */
+export async function shared(page, url, tell) {
+  const complaints = [];
+  // A browser asks for an icon, and no page here has one.
+  const isOfIcon = (message) => message.location().url.endsWith("/favicon.ico");
+  page.on("console", (message) => isOfIcon(message) || complaints.push(message.text()));
+  await page.goto(url, { waitUntil: "load" });
+  tell("seen", {
+    title: await page.title(),
+    heading: await page.textContent("h1"),
+    pictures: await page.$$eval("img", (all) => all.map((it) => [it.naturalWidth, it.naturalHeight])),
+    background: await page.$eval("body", (body) => getComputedStyle(body).backgroundColor),
+    complaints,
+  });
+}

@@ -1,6 +1,7 @@
 //! Reading and writing of file formats: pictures, video, sound. Pure functions over bytes, pixels and samples; what they may
 //! cost is bounded by their arguments, and whoever calls them keeps them off the asynchronous threads.
 
+pub mod bare;
 mod bounds;
 mod ending;
 mod format;

@@ -5,16 +5,16 @@
 //! byte for byte: a file is only cut where something is put in, and never decoded.
 
 mod edit;
-mod flac;
-mod gif;
-mod jpeg;
-mod mp4;
-mod png;
-mod riff;
+pub(crate) mod flac;
+pub(crate) mod gif;
+pub(crate) mod jpeg;
+pub(crate) mod mp4;
+pub(crate) mod png;
+pub(crate) mod riff;
 mod xmp;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};

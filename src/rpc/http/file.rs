@@ -11,10 +11,10 @@ use headers::{ContentLength, ContentRange, ETag, HeaderMapExt, IfNoneMatch, IfRa
 
 use crate::{
     app::App,
-    domain::{Error, with_causes},
+    domain::{Error, SharedFile, with_causes},
     media::{
         ByteRange, ByteRangeSelection, StorageError, StorageKey, StoredObject, content_disposition,
-        select,
+        offer_shared, select,
     },
     rpc::stopping::until_stopped,
     store::{
@@ -27,10 +27,13 @@ use crate::{
 pub(super) struct File<'a> {
     app: &'a App,
     key: StorageKey,
-    /// `None` while that cannot be read: the file can be had all the same.
-    told: Option<Told>,
-    /// How many seconds its link still works.
-    remaining: i64,
+    /// What is sent of it; `None` for all.
+    shared: Option<&'a SharedFile>,
+    etag: Option<ETag>,
+    /// What a browser calls it.
+    disposition: Option<HeaderValue>,
+    /// How long it may be kept.
+    caching: String,
 }
 
 impl<'a> File<'a> {
@@ -42,21 +45,44 @@ impl<'a> File<'a> {
             tracing::debug!(error = with_causes(&error), "cannot tell what a file is");
             None
         });
-        Self {
-            app,
-            key,
-            told,
-            remaining: 0,
-        }
+        Self::told_of(app, key, told, 0)
     }
 
     /// A file whose link still works for so many seconds.
     pub(super) fn of(app: &'a App, key: StorageKey, told: Told, remaining: i64) -> Self {
+        Self::told_of(app, key, Some(told), remaining)
+    }
+
+    /// `told`: `None` while that cannot be read: the file can be had all the same.
+    fn told_of(app: &'a App, key: StorageKey, told: Option<Told>, remaining: i64) -> Self {
+        let name = told.as_ref().map(Told::file_name);
+        let disposition = name.and_then(|name| content_disposition(&key, name).try_into().ok());
         Self {
             app,
             key,
-            told: Some(told),
-            remaining,
+            shared: None,
+            etag: told.and_then(|told| etag(&told.sha256?)),
+            disposition,
+            // A link is meant for its holder alone, and what it opens never changes.
+            caching: format!("private, max-age={remaining}, immutable"),
+        }
+    }
+
+    /// A file that is shared, which anybody may keep for so many seconds. Its name tells nothing.
+    pub(super) fn shared(
+        app: &'a App,
+        key: StorageKey,
+        shared: &'a SharedFile,
+        seconds: i64,
+    ) -> Self {
+        let name = format!("inline; filename=\"shared.{}\"", key.format());
+        Self {
+            app,
+            key,
+            shared: Some(shared),
+            etag: etag(&shared.sha256),
+            disposition: name.try_into().ok(),
+            caching: format!("public, max-age={seconds}"),
         }
     }
 
@@ -71,7 +97,10 @@ impl<'a> File<'a> {
         let Some(asked) = asked.filter(|_| self.may_send_part(headers)) else {
             return self.send_whole().await;
         };
-        let total = storage.head(&self.key).await?.total_size;
+        let total = match self.shared {
+            Some(shared) => shared.size,
+            None => storage.head(&self.key).await?.total_size,
+        };
         match select(&asked, total) {
             ByteRangeSelection::Whole => self.send_whole().await,
             ByteRangeSelection::Part(range) => self.send_part(range).await,
@@ -79,21 +108,16 @@ impl<'a> File<'a> {
         }
     }
 
-    fn etag(&self) -> Option<ETag> {
-        let digest = self.told.as_ref()?.sha256.as_ref()?;
-        format!("\"{digest}\"").parse().ok()
-    }
-
     fn is_known_to(&self, headers: &HeaderMap) -> bool {
-        let known = headers.typed_get::<IfNoneMatch>().zip(self.etag());
-        known.is_some_and(|(known, etag)| !known.precondition_passes(&etag))
+        let known = headers.typed_get::<IfNoneMatch>().zip(self.etag.as_ref());
+        known.is_some_and(|(known, etag)| !known.precondition_passes(etag))
     }
 
     /// Whether a part fits what the caller has. No date does, as none was told.
     fn may_send_part(&self, headers: &HeaderMap) -> bool {
         match headers.typed_try_get::<IfRange>() {
             Ok(None) => true,
-            Ok(Some(had)) => !had.is_modified(self.etag().as_ref(), None),
+            Ok(Some(had)) => !had.is_modified(self.etag.as_ref(), None),
             Err(_) => false,
         }
     }
@@ -105,22 +129,26 @@ impl<'a> File<'a> {
     }
 
     async fn send_whole(&self) -> Result<Response, StorageError> {
-        let object = self.app.storage.offer_object(&self.key, None).await?;
+        let object = self.offer(None).await?;
         Ok(self.respond(object, StatusCode::OK))
     }
 
     async fn send_part(&self, range: ByteRange) -> Result<Response, StorageError> {
-        let object = self
-            .app
-            .storage
-            .offer_object(&self.key, Some(range))
-            .await?;
+        let object = self.offer(Some(range)).await?;
         let (part, total) = (object.range.clone(), object.facts.total_size);
         let mut response = self.respond(object, StatusCode::PARTIAL_CONTENT);
         if let Ok(range) = ContentRange::bytes(part, Some(total)) {
             response.headers_mut().typed_insert(range);
         }
         Ok(response)
+    }
+
+    async fn offer(&self, range: Option<ByteRange>) -> Result<StoredObject, StorageError> {
+        let storage = &self.app.storage;
+        match self.shared {
+            Some(shared) => offer_shared(storage, &self.key, shared, range).await,
+            None => storage.offer_object(&self.key, range).await,
+        }
     }
 
     fn respond(&self, object: StoredObject, status: StatusCode) -> Response {
@@ -137,30 +165,28 @@ impl<'a> File<'a> {
         let mut response = (status, self.validity(), fields, body).into_response();
         let headers = response.headers_mut();
         headers.typed_insert(ContentLength(length));
-        if let Some(disposition) = self.disposition() {
-            headers.insert(header::CONTENT_DISPOSITION, disposition);
+        if let Some(disposition) = &self.disposition {
+            headers.insert(header::CONTENT_DISPOSITION, disposition.clone());
         }
         response
-    }
-
-    fn disposition(&self) -> Option<HeaderValue> {
-        let name = self.told.as_ref()?.file_name();
-        content_disposition(&self.key, name).try_into().ok()
     }
 
     /// How long the file may be kept, and how to ask for it again.
     fn validity(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        // A link is meant for its holder alone, and what it opens never changes.
-        let caching = format!("private, max-age={}, immutable", self.remaining);
-        if let Ok(caching) = caching.try_into() {
+        if let Ok(caching) = HeaderValue::from_str(&self.caching) {
             headers.insert(header::CACHE_CONTROL, caching);
         }
-        if let Some(etag) = self.etag() {
-            headers.typed_insert(etag);
+        if let Some(etag) = &self.etag {
+            headers.typed_insert(etag.clone());
         }
         headers
     }
+}
+
+/// By the SHA-256 of what is sent.
+fn etag(digest: &str) -> Option<ETag> {
+    format!("\"{digest}\"").parse().ok()
 }
 
 pub(super) fn unsatisfiable(total: u64) -> Response {

@@ -131,7 +131,7 @@ fn replace_ids(message: &mut DynamicMessage, rows: &mut Vec<i64>) {
         .filter(|field| message.has_field(field))
         .collect();
     for field in fields {
-        let is_id = ["id", "ids", "job_id"].contains(&field.name());
+        let is_id = ["id", "ids", "job_id", "media_id", "share_id"].contains(&field.name());
         let mut value = message.get_field(&field).into_owned();
         replace(&mut value, is_id, rows);
         message.set_field(&field, value);

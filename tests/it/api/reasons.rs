@@ -30,7 +30,8 @@ fn every_reason_has_its_name_in_the_contract_and_the_contract_no_other() {
         ProviderNotReady ProviderLimitExceeded InputUnreadable HostNotAllowed OriginNotAllowed WatchesTaken
         ContentRejected ModerationUnavailable
         CredentialsMissing CredentialsInvalid CredentialsExpired CredentialsUnverifiable PermissionDenied RateLimited
-        CreditsInsufficient BillingDisabled QuotaExceeded PlanUnknown BillingUnavailable BillingRefused ErasureNotFound
+        CreditsInsufficient BillingDisabled QuotaExceeded PlanUnknown BillingUnavailable BillingRefused
+        ShareNotFound SharesTaken MetadataNotRemovable ErasureNotFound
     };
     for (reason, documented) in reasons {
         let name = format!("ERROR_REASON_{}", reason.as_str());

@@ -1,9 +1,14 @@
 //! What the fetcher of links gets, and what it refuses.
 
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use atelier::domain::AddressRules;
-use atelier::provider::fetch::{FetchError, FetchLimits, Fetched, Fetcher, Unfetched};
+use atelier::provider::fetch::{FetchError, FetchLimits, Fetched, Fetcher, Lookup, Unfetched};
 use codec::{Format, Kind};
 use reqwest::header::{HeaderMap, HeaderValue};
 use url::Url;
@@ -231,4 +236,137 @@ async fn only_the_configured_origin_gets_credentials_and_may_be_anywhere() {
     assert!(fetch(&service, &away).await.is_ok());
     assert!(own.asked()[1].contains("hunter2"));
     assert!(!other.asked()[0].contains("hunter2"), "{:?}", other.asked());
+}
+
+/// Names whose addresses come one after the other, the last of which stays.
+#[derive(Default)]
+struct Names {
+    answers: Mutex<VecDeque<&'static str>>,
+    asked: Mutex<usize>,
+}
+
+impl Names {
+    fn answering(addresses: &[&'static str]) -> Arc<Self> {
+        Arc::new(Self {
+            answers: Mutex::new(addresses.iter().copied().collect()),
+            asked: Mutex::default(),
+        })
+    }
+
+    fn times_asked(&self) -> usize {
+        *self.asked.lock().unwrap()
+    }
+}
+
+#[async_trait]
+impl Lookup for Names {
+    async fn addresses(&self, _: &str) -> io::Result<Vec<SocketAddr>> {
+        *self.asked.lock().unwrap() += 1;
+        let mut answers = self.answers.lock().unwrap();
+        let answer = match answers.len() {
+            1 => answers[0],
+            _ => answers.pop_front().unwrap(),
+        };
+        Ok(vec![SocketAddr::new(answer.parse().unwrap(), 0)])
+    }
+}
+
+/// Lets nothing through but one name, wherever that is.
+fn by_name(allowed: &str, names: &Arc<Names>) -> Fetcher {
+    let rules = AddressRules {
+        allow: vec![allowed.parse().unwrap()],
+        deny: Vec::new(),
+    };
+    let time = Duration::from_secs(30);
+    Fetcher::looking_up(rules, FetchLimits { bytes: MOST, time }, names.clone()).unwrap()
+}
+
+#[tokio::test]
+async fn a_redirect_to_this_machine_is_refused_however_it_is_named() {
+    let host = LinkHost::start().await;
+    for loopback in ["127.0.0.1", "::ffff:127.0.0.1", "::1"] {
+        // Where it begins may be reached; where it leads to resolves to the same machine, and may not.
+        let names = Names::answering(&["127.0.0.1", loopback]);
+        let fetcher = by_name("begin.example", &names);
+        let named = host.at("inside.example", "picture");
+        let link = host.at("begin.example", &format!("to?{named}"));
+        assert_eq!(
+            refused(&fetcher, &link).await,
+            Unfetched::Forbidden,
+            "{loopback}"
+        );
+        assert_eq!(names.times_asked(), 2);
+    }
+    let names = Names::answering(&["127.0.0.1"]);
+    let fetcher = by_name("begin.example", &names);
+    for literal in [
+        "127.0.0.1",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[::1]",
+    ] {
+        let link = host.at(
+            "begin.example",
+            &format!("to?{}", host.at(literal, "picture")),
+        );
+        assert_eq!(
+            refused(&fetcher, &link).await,
+            Unfetched::Forbidden,
+            "{literal}"
+        );
+    }
+    let pictures = host
+        .asked()
+        .into_iter()
+        .filter(|head| head.contains(" /picture"));
+    assert_eq!(pictures.count(), 0);
+    let link = host.at("begin.example", "to?/picture");
+    assert!(
+        fetch(&fetcher, &link).await.is_ok(),
+        "the name itself is let through"
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_means_another_address_a_moment_later_is_not_followed_there() {
+    let host = LinkHost::start().await;
+    let link = host.at("moving.example", "picture");
+    let rules = || AddressRules {
+        allow: vec!["127.0.0.2".parse().unwrap()],
+        deny: Vec::new(),
+    };
+    let limits = FetchLimits {
+        bytes: MOST,
+        time: Duration::from_secs(30),
+    };
+    // When it is looked at it is somewhere that may be reached, and when it is connected to it is this machine.
+    let names = Names::answering(&["127.0.0.2", "127.0.0.1"]);
+    let fetcher = Fetcher::looking_up(rules(), limits, names.clone()).unwrap();
+    fetcher.judge_resolved(&link).await.unwrap();
+    assert_eq!(refused(&fetcher, &link).await, Unfetched::Forbidden);
+    assert_eq!(host.asked(), Vec::<String>::new());
+
+    // What was judged is what is connected to: nobody asks a second time in between.
+    let names = Names::answering(&["127.0.0.1", "8.8.8.8"]);
+    let fetcher = by_name("moving.example", &names);
+    assert!(fetch(&fetcher, &link).await.is_ok());
+    assert_eq!(names.times_asked(), 1);
+}
+
+#[tokio::test]
+async fn a_host_that_sends_a_byte_now_and_then_is_not_waited_for_longer_than_one_that_is_silent() {
+    let host = LinkHost::start().await;
+    let limit = Duration::from_millis(400);
+    let began = Instant::now();
+    let why = refused(&fetcher(&["127.0.0.1"], limit), &host.link("trickling")).await;
+    assert_eq!(why, Unfetched::TimedOut);
+    assert!(began.elapsed() < limit * 5, "{:?}", began.elapsed());
+    assert_eq!(host.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn of_a_body_that_is_longer_than_it_is_said_to_be_nothing_more_is_taken() {
+    let host = LinkHost::start().await;
+    let got = fetch(&letting_loopback_through(), &host.link("overlong")).await;
+    assert_eq!(std::fs::read(&got.unwrap().file).unwrap(), picture());
 }

@@ -11,7 +11,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
-use s3s::dto::DeleteObjectsInput;
+use s3s::dto::DeleteObjectInput;
+use s3s::host::SingleDomain;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Request, S3Result};
 use secrecy::SecretString;
@@ -27,6 +28,25 @@ pub(crate) const BUCKET: &str = "pictures";
 /// Starts an S3 server with one bucket in `root`. It ends with the test's runtime.
 pub(crate) async fn serve_bucket(root: &TempDir) -> S3Settings {
     serve(builder(root)).await
+}
+
+/// The same, and this lets calls through.
+pub(crate) async fn serve_bucket_by(root: &TempDir, access: impl S3Access) -> S3Settings {
+    let mut service = builder(root);
+    service.set_access(access);
+    serve(service).await
+}
+
+/// The same, with the bucket in the host's name: it is `pictures` at this domain, which only who goes by the server as by a proxy
+/// finds. The server's address, too.
+pub(crate) async fn serve_bucket_at(root: &TempDir, domain: &str) -> (S3Settings, Url) {
+    let mut service = builder(root);
+    service.set_host(SingleDomain::new(domain).unwrap());
+    let mut settings = serve(service).await;
+    let endpoint = Url::parse(&format!("http://{domain}")).unwrap();
+    let server = settings.endpoint.replace(endpoint).unwrap();
+    settings.path_style = false;
+    (settings, server)
 }
 
 /// The same, and it refuses objects with this end of their name until the refusal is lifted.
@@ -128,9 +148,8 @@ impl S3Access for Keeping {
         Ok(())
     }
 
-    async fn delete_objects(&self, request: &mut S3Request<DeleteObjectsInput>) -> S3Result<()> {
-        let mut objects = request.input.delete.objects.iter();
-        match objects.any(|object| object.key.ends_with(self.0)) {
+    async fn delete_object(&self, request: &mut S3Request<DeleteObjectInput>) -> S3Result<()> {
+        match request.input.key.ends_with(self.0) {
             true => Err(s3s::s3_error!(AccessDenied, "refused by the test")),
             false => Ok(()),
         }
@@ -171,8 +190,6 @@ impl S3Access for Below {
             "ListObjects" | "ListObjectsV2" => query
                 .find(|(name, _)| name == "prefix")
                 .map(|(_, prefix)| prefix.into_owned()),
-            // The names are in its body.
-            "DeleteObjects" => return Ok(()),
             _ => {
                 let object = context.uri().path().strip_prefix(&format!("/{BUCKET}/"));
                 object.map(str::to_owned)
@@ -180,11 +197,6 @@ impl S3Access for Below {
         };
         let is_signed = context.credentials().is_some();
         self.admit(is_signed && named.is_some_and(|named| self.has(&named)))
-    }
-
-    async fn delete_objects(&self, request: &mut S3Request<DeleteObjectsInput>) -> S3Result<()> {
-        let mut objects = request.input.delete.objects.iter();
-        self.admit(objects.all(|object| self.has(&object.key)))
     }
 }
 
@@ -257,6 +269,7 @@ pub(crate) fn keep_media_in(bucket: &S3Settings, config: &mut Config) {
     config.storage.bucket = Some(bucket.bucket.clone());
     config.storage.region = bucket.region.clone();
     config.storage.endpoint = bucket.endpoint.clone();
+    config.storage.link_endpoint = bucket.link_endpoint.clone();
     config.storage.path_style = bucket.path_style;
     config.storage.access_key_id = bucket.access_key_id.clone();
     config.storage.secret_access_key = bucket.secret_access_key.clone();
@@ -277,6 +290,7 @@ async fn serve(service: S3ServiceBuilder) -> S3Settings {
         bucket: BUCKET.to_owned(),
         region: Some("us-east-1".to_owned()),
         endpoint: Some(Url::parse(&format!("http://{address}")).unwrap()),
+        link_endpoint: None,
         path_style: true,
         access_key_id: Some("the-id".to_owned()),
         secret_access_key: Some(SecretString::from("the-secret")),

@@ -20,6 +20,8 @@ const START: i64 = 1_800_000_000;
 /// A replica. It stops when this value is dropped.
 pub(crate) struct ClockedServer {
     pub app: App,
+    /// Where it is found.
+    pub url: String,
     client: Client,
     media: TempDir,
 }
@@ -65,7 +67,12 @@ impl ClockedServer {
         let served = app.clone();
         tokio::spawn(async move { rpc::serve(served, listener, settings, None).await.unwrap() });
         let client = Client::connect(&url).await;
-        Self { app, client, media }
+        Self {
+            app,
+            url,
+            client,
+            media,
+        }
     }
 
     pub(crate) fn media_folder(&self) -> &Path {

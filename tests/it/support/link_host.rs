@@ -1,6 +1,7 @@
 //! A host that links lead to, with everything that such hosts do. On a port of loopback, which only an allow list lets through.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use codec::Format;
 use image::{Rgb, RgbImage};
@@ -9,6 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
+/// Between two bytes of what trickles.
+const TRICKLE: Duration = Duration::from_millis(20);
 /// Width and height of the picture.
 pub(crate) const SIZE: (u32, u32) = (40, 30);
 
@@ -110,6 +113,20 @@ async fn respond(connection: &mut TcpStream, path: &str, nth: usize) -> std::io:
         "/huge" => respond(connection, "200 OK", 10_000_000_000, &whole).await,
         "/truncated" => respond(connection, "200 OK", whole.len() + 1, &whole).await,
         "/truncated-once" if nth == 1 => respond(connection, "200 OK", whole.len(), b"\x89").await,
+        // One that says more than it has promised.
+        "/overlong" => {
+            let more = [&whole[..], b"<html>and more</html>"].concat();
+            respond(connection, "200 OK", whole.len(), &more).await
+        }
+        // One that is never silent for long, and never done.
+        "/trickling" => {
+            respond(connection, "200 OK", whole.len(), b"").await?;
+            for byte in whole {
+                connection.write_all(&[byte]).await?;
+                tokio::time::sleep(TRICKLE).await;
+            }
+            Ok(())
+        }
         "/silent" => std::future::pending().await,
         "/stalling" => {
             respond(connection, "200 OK", whole.len(), &whole[..20]).await?;

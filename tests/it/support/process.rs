@@ -48,6 +48,50 @@ pub(crate) fn refused(output: &Output, words: &[&str]) {
     }
 }
 
+/// A server that is not started yet.
+fn serving(file: &Path, db: &TestDatabase, media: &Path, settings: &[&str]) -> Command {
+    let mut command = configured(file, db, &["serve", "--listen", "127.0.0.1:0"]);
+    let folder_setting = format!("storage.folder={}", media.display());
+    let spool = format!("executor.spool_folder={}", media.join("spool").display());
+    let signing_key = format!("storage.signing_key={SIGNING_KEY}");
+    let common = [
+        folder_setting.as_str(),
+        signing_key.as_str(),
+        spool.as_str(),
+        "storage.probe_interval=50ms",
+        "catalogue.install_starter=false",
+        "catalogue.install_previews=false",
+        "identity.provision_users=true",
+        "server.shutdown_delay=1ms",
+        "executor.concurrency=4",
+        "executor.poll_interval=50ms",
+        "executor.lease=2s",
+        "executor.heartbeat=500ms",
+        "executor.upkeep_interval=1s",
+        "log.filter=info",
+    ];
+    for setting in common.iter().chain(settings) {
+        command.args(["--set", setting]);
+    }
+    for setting in scripted_settings() {
+        command.args(["--set", &setting]);
+    }
+    command
+}
+
+/// The command, to which the signal is nothing that comes with a file that would become too large: the write fails, as on a full
+/// disk.
+fn deaf_to_limits(command: &Command) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env_clear()
+        .stdin(Stdio::null());
+    shell
+}
+
 /// A running `atelier serve`, killed when this value is dropped.
 pub(crate) struct Process {
     child: Child,
@@ -84,6 +128,23 @@ impl Process {
         Self::start(file, &[], db, media, settings).await
     }
 
+    /// The same for one that goes out by this proxy.
+    pub(crate) async fn serve_behind(
+        proxy: &str,
+        db: &TestDatabase,
+        media: &Path,
+        settings: &[&str],
+    ) -> Self {
+        let by = [("http_proxy", Path::new(proxy))];
+        Self::start(Path::new("/dev/null"), &by, db, media, settings).await
+    }
+
+    /// The same for one that outlives it when a file would become larger than it may, see [`Self::limit_files`].
+    pub(crate) async fn serve_bounded(db: &TestDatabase, media: &Path, settings: &[&str]) -> Self {
+        let command = serving(Path::new("/dev/null"), db, media, settings);
+        Self::spawn(deaf_to_limits(&command)).await
+    }
+
     async fn start(
         file: &Path,
         environment: &[(&str, &Path)],
@@ -91,35 +152,14 @@ impl Process {
         media: &Path,
         settings: &[&str],
     ) -> Self {
+        let mut command = serving(file, db, media, settings);
+        command.envs(environment.iter().copied());
+        Self::spawn(command).await
+    }
+
+    async fn spawn(mut command: Command) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
-        let mut command = configured(file, db, &["serve", "--listen", "127.0.0.1:0"]);
-        command.envs(environment.iter().copied());
-        let folder_setting = format!("storage.folder={}", media.display());
-        let spool = format!("executor.spool_folder={}", media.join("spool").display());
-        let signing_key = format!("storage.signing_key={SIGNING_KEY}");
-        let common = [
-            folder_setting.as_str(),
-            signing_key.as_str(),
-            spool.as_str(),
-            "storage.probe_interval=50ms",
-            "catalogue.install_starter=false",
-            "catalogue.install_previews=false",
-            "identity.provision_users=true",
-            "server.shutdown_delay=1ms",
-            "executor.concurrency=4",
-            "executor.poll_interval=50ms",
-            "executor.lease=2s",
-            "executor.heartbeat=500ms",
-            "executor.upkeep_interval=1s",
-            "log.filter=info",
-        ];
-        for setting in common.iter().chain(settings) {
-            command.args(["--set", setting]);
-        }
-        for setting in scripted_settings() {
-            command.args(["--set", &setting]);
-        }
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let output = child.stdout.take().unwrap();
         let mut process = Self {
@@ -177,6 +217,17 @@ impl Process {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status();
         assert!(sent.unwrap().success());
+    }
+
+    /// Bounds the bytes of every file that the process writes from now on.
+    pub(crate) fn limit_files(&self, most: Option<u64>) {
+        let most = most.map_or_else(|| "unlimited".to_owned(), |most| most.to_string());
+        let limit = format!("--fsize={most}:unlimited");
+        let id = self.id().to_string();
+        let limited = Command::new("prlimit")
+            .args(["--pid", &id, &limit])
+            .status();
+        assert!(limited.unwrap().success());
     }
 
     /// Kills the process where it is, as a power failure would.

@@ -16,10 +16,10 @@ const VORBIS_COMMENT: u8 = 4;
 const MAX_BLOCK: usize = 0xFF_FFFF;
 
 /// A metadata block's place in the file.
-struct Block<'a> {
-    at: usize,
-    kind: u8,
-    is_last: bool,
+pub(crate) struct Block<'a> {
+    pub(crate) at: usize,
+    pub(crate) kind: u8,
+    pub(crate) is_last: bool,
     data: &'a [u8],
 }
 
@@ -37,13 +37,13 @@ impl<'a> Block<'a> {
         })
     }
 
-    fn end(&self) -> usize {
+    pub(crate) fn end(&self) -> usize {
         self.at + HEADER + self.data.len()
     }
 }
 
 /// The blocks before the sound, or up to where the file is damaged.
-fn blocks(content: &[u8]) -> impl Iterator<Item = Block<'_>> {
+pub(crate) fn blocks(content: &[u8]) -> impl Iterator<Item = Block<'_>> {
     let first = content
         .starts_with(SIGNATURE)
         .then(|| Block::read(content, SIGNATURE.len()))

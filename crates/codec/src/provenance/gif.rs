@@ -10,10 +10,10 @@ const XMP: &[u8] = b"\x21\xff\x0bXMP DataXMP";
 const HEADER: usize = 13;
 
 /// A block's place in the file.
-struct Block<'a> {
-    at: usize,
-    end: usize,
-    bytes: &'a [u8],
+pub(crate) struct Block<'a> {
+    pub(crate) at: usize,
+    pub(crate) end: usize,
+    pub(crate) bytes: &'a [u8],
 }
 
 impl<'a> Block<'a> {
@@ -32,7 +32,7 @@ impl<'a> Block<'a> {
         Some(Self { at, end, bytes })
     }
 
-    fn is_trailer(&self) -> bool {
+    pub(crate) fn is_trailer(&self) -> bool {
         self.bytes == [TRAILER]
     }
 
@@ -43,7 +43,7 @@ impl<'a> Block<'a> {
 }
 
 /// The blocks up to the trailer, or up to where the file is damaged.
-fn blocks(content: &[u8]) -> impl Iterator<Item = Block<'_>> {
+pub(crate) fn blocks(content: &[u8]) -> impl Iterator<Item = Block<'_>> {
     let flags = content.get(10).filter(|_| content.starts_with(b"GIF89a"));
     let first = flags.and_then(|flags| Block::read(content, HEADER + color_table(*flags)));
     std::iter::successors(first, |block| {

@@ -19,15 +19,15 @@ const APP1: u8 = 0xE1;
 const APP2: u8 = 0xE2;
 
 /// A marker segment's place in the file.
-struct Segment<'a> {
-    at: usize,
-    marker: u8,
-    data: &'a [u8],
+pub(crate) struct Segment<'a> {
+    pub(crate) at: usize,
+    pub(crate) marker: u8,
+    pub(crate) data: &'a [u8],
 }
 
 impl<'a> Segment<'a> {
     /// The segment whose marker stands at this place.
-    fn read(content: &'a [u8], at: usize) -> Option<Self> {
+    pub(crate) fn read(content: &'a [u8], at: usize) -> Option<Self> {
         let [0xFF, marker] = bytes_at(content, at)? else {
             return None;
         };
@@ -36,7 +36,7 @@ impl<'a> Segment<'a> {
         Some(Self { at, marker, data })
     }
 
-    fn end(&self) -> usize {
+    pub(crate) fn end(&self) -> usize {
         self.at + 4 + self.data.len()
     }
 

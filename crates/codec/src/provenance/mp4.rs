@@ -13,17 +13,17 @@ const XMP: [u8; 16] = [
 const HEADER: usize = 8;
 
 /// A box's place in the file.
-struct Atom<'a> {
-    at: usize,
-    end: usize,
-    kind: [u8; 4],
-    data: &'a [u8],
+pub(crate) struct Atom<'a> {
+    pub(crate) at: usize,
+    pub(crate) end: usize,
+    pub(crate) kind: [u8; 4],
+    pub(crate) data: &'a [u8],
     /// Whether it lasts to the end of the file, however long that gets.
     is_open: bool,
 }
 
 impl<'a> Atom<'a> {
-    fn read(content: &'a [u8], at: usize) -> Option<Self> {
+    pub(crate) fn read(content: &'a [u8], at: usize) -> Option<Self> {
         let rest = content.get(at..)?;
         let kind = bytes_at(rest, 4)?;
         let short_size = u32::from_be_bytes(bytes_at(rest, 0)?);
@@ -51,7 +51,7 @@ impl<'a> Atom<'a> {
 }
 
 /// The boxes of the file itself, up to where it is damaged.
-fn atoms(content: &[u8]) -> impl Iterator<Item = Atom<'_>> {
+pub(crate) fn atoms(content: &[u8]) -> impl Iterator<Item = Atom<'_>> {
     let first = Atom::read(content, 0).filter(|first| first.kind == *b"ftyp");
     std::iter::successors(first, |atom| Atom::read(content, atom.end))
 }

@@ -14,10 +14,10 @@ const OVERHEAD: usize = 12;
 const MAX_CHUNK: usize = i32::MAX as usize;
 
 /// A chunk's place in the file.
-struct Chunk<'a> {
-    at: usize,
-    kind: [u8; 4],
-    data: &'a [u8],
+pub(crate) struct Chunk<'a> {
+    pub(crate) at: usize,
+    pub(crate) kind: [u8; 4],
+    pub(crate) data: &'a [u8],
 }
 
 impl<'a> Chunk<'a> {
@@ -28,7 +28,7 @@ impl<'a> Chunk<'a> {
         (content.len() >= at + OVERHEAD + length).then_some(Self { at, kind, data })
     }
 
-    fn end(&self) -> usize {
+    pub(crate) fn end(&self) -> usize {
         self.at + OVERHEAD + self.data.len()
     }
 
@@ -38,7 +38,7 @@ impl<'a> Chunk<'a> {
 }
 
 /// The chunks up to IEND, or up to where the file is damaged.
-fn chunks(content: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
+pub(crate) fn chunks(content: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     let first = content
         .starts_with(SIGNATURE)
         .then(|| Chunk::read(content, SIGNATURE.len()))
@@ -93,7 +93,7 @@ fn chunk(packet: &[u8]) -> Result<Vec<u8>, NotEmbedded> {
 }
 
 /// The checksum of a chunk's type and data (PNG specification, annex D).
-fn crc32(bytes: &[u8]) -> u32 {
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     let shift = |crc: u32| {
         if crc & 1 == 1 {
             0xEDB8_8320 ^ (crc >> 1)

@@ -19,7 +19,7 @@ const FLAGS: usize = FILE_HEADER + CHUNK_HEADER;
 
 /// What the RIFF file is.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Form {
+pub(crate) enum Form {
     Webp,
     Wav,
 }
@@ -41,10 +41,10 @@ impl Form {
 }
 
 /// A chunk's place in the file.
-struct Chunk<'a> {
-    at: usize,
-    kind: [u8; 4],
-    data: &'a [u8],
+pub(crate) struct Chunk<'a> {
+    pub(crate) at: usize,
+    pub(crate) kind: [u8; 4],
+    pub(crate) data: &'a [u8],
 }
 
 impl<'a> Chunk<'a> {
@@ -56,13 +56,13 @@ impl<'a> Chunk<'a> {
     }
 
     /// With the byte that makes the size even.
-    fn end(&self) -> usize {
+    pub(crate) fn end(&self) -> usize {
         self.at + CHUNK_HEADER + self.data.len().next_multiple_of(2)
     }
 }
 
 /// The part of the content that is the RIFF file, by its own account.
-fn file(content: &[u8], form: Form) -> Option<&[u8]> {
+pub(crate) fn file(content: &[u8], form: Form) -> Option<&[u8]> {
     if !content.starts_with(b"RIFF") || bytes_at(content, 8) != Some(form.name()) {
         return None;
     }
@@ -70,7 +70,7 @@ fn file(content: &[u8], form: Form) -> Option<&[u8]> {
     content.get(..size.checked_add(CHUNK_HEADER)?)
 }
 
-fn chunks(file: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
+pub(crate) fn chunks(file: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     let first = Chunk::read(file, FILE_HEADER);
     std::iter::successors(first, |chunk| Chunk::read(file, chunk.end()))
 }

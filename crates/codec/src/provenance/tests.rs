@@ -31,7 +31,7 @@ fn pixels() -> RgbImage {
     })
 }
 
-fn picture(format: ImageFormat) -> Vec<u8> {
+pub(crate) fn picture(format: ImageFormat) -> Vec<u8> {
     let mut file = Cursor::new(Vec::new());
     pixels().write_to(&mut file, format).unwrap();
     file.into_inner()
@@ -68,7 +68,7 @@ fn sound(extension: &str) -> Vec<u8> {
 }
 
 /// A file of every format that has a place for a recipe.
-fn samples() -> Vec<(Format, Vec<u8>)> {
+pub(crate) fn samples() -> Vec<(Format, Vec<u8>)> {
     let webp = moving("webp");
     vec![
         (Format::Png, picture(ImageFormat::Png)),
@@ -84,7 +84,7 @@ fn samples() -> Vec<(Format, Vec<u8>)> {
 }
 
 /// A checksum of every frame and sample, by ffmpeg, or the frames themselves where it reads none.
-fn decoded(format: Format, content: &[u8]) -> String {
+pub(crate) fn decoded(format: Format, content: &[u8]) -> String {
     if format == Format::Webp && content.windows(4).any(|part| part == b"ANIM") {
         let decoder = WebPDecoder::new(Cursor::new(content)).unwrap();
         let frames = decoder.into_frames().collect_frames().unwrap();

@@ -40,6 +40,7 @@ struct Rows {
     request: i64,
     job: i64,
     media: i64,
+    share: i64,
 }
 
 impl Fixtures {
@@ -75,6 +76,7 @@ impl Fixtures {
             ("request_id", rows.request),
             ("job_id", rows.job),
             ("media_id", rows.media),
+            ("share_id", rows.share),
         ]);
         let own = match method.parent_service().name() {
             "FeatureService" => rows.feature,
@@ -99,12 +101,18 @@ impl Rows {
         let (request, jobs) = client.create(scripted_request(feature, script)).await;
         let job = client.ended(jobs[0].id).await.job.id;
         let media = client.media_of(job).await[0].id;
+        let share = ShareMediaRequest {
+            media_id: media,
+            ..Default::default()
+        };
+        let shared = client.media().share_media(share).await.unwrap();
         Self {
             feature,
             template,
             request: request.id,
             job,
             media,
+            share: shared.into_inner().share.unwrap().id,
         }
     }
 
@@ -278,6 +286,21 @@ impl<'a> Calls<'a> {
             .encode_to_vec(),
             "FindMedia" => FindMediaRequest {
                 subject: Some(find_media_request::Subject::Sha256("0".repeat(64))),
+                ..Default::default()
+            }
+            .encode_to_vec(),
+            "ShareMedia" => ShareMediaRequest {
+                media_id: self.fixtures.live.media,
+                title: "walk".to_owned(),
+                ..Default::default()
+            }
+            .encode_to_vec(),
+            "UnshareMedia" => UnshareMediaRequest {
+                share_id: self.fixtures.changing.share,
+            }
+            .encode_to_vec(),
+            "ListShares" => ListSharesRequest {
+                media_id: self.fixtures.live.media,
                 ..Default::default()
             }
             .encode_to_vec(),
