@@ -73,6 +73,8 @@ fn access(rpc: Rpc) -> (Access, Class) {
         | Rpc::ListMedia
         | Rpc::FindMedia
         | Rpc::DownloadMedia
+        | Rpc::GetUpload
+        | Rpc::ListUploads
         | Rpc::GetBalance
         | Rpc::ListTransactions
         | Rpc::EstimateCost
@@ -93,7 +95,11 @@ fn access(rpc: Rpc) -> (Access, Class) {
         | Rpc::DeleteMedia
         | Rpc::UndeleteMedia
         | Rpc::BatchDeleteMedia
-        | Rpc::BatchUndeleteMedia => (Access::Users, Class::Write),
+        | Rpc::BatchUndeleteMedia
+        | Rpc::UploadMedia
+        | Rpc::CreateUploadUrl
+        | Rpc::CompleteUpload
+        | Rpc::DeleteUpload => (Access::Users, Class::Write),
         // They show templates as they are written, which users never see.
         Rpc::PreviewTemplate | Rpc::ListTemplateVersions => (Access::Services, Class::Read),
         Rpc::CreateFeature

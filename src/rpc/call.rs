@@ -101,10 +101,10 @@ pub(super) async fn in_span(call: Request, next: Next) -> Response {
     })
 }
 
-/// A path as the log has it: not too long, and without the secret that the address of a webhook ends with.
+/// A path as the log has it: not too long, and without the secret that the address of a webhook or an upload ends with.
 fn shown(path: &str) -> String {
     let path = match path.rsplit_once('/') {
-        Some((place, _)) if place.starts_with("/webhooks/") => place,
+        Some((place, _)) if place.starts_with("/webhooks/") || place == "/uploads" => place,
         _ => path,
     };
     path[..path.floor_char_boundary(MAX_PATH_BYTES)].to_owned()
@@ -222,6 +222,7 @@ impl Call {
             job_id = id(Resource::Job),
             job_ids,
             media_id = id(Resource::Media),
+            upload_id = id(Resource::Upload),
             duration_ms,
             "{words}"
         );

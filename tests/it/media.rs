@@ -16,6 +16,8 @@ mod orphans;
 mod provenance;
 mod storage;
 mod storage_outage;
+mod upload_urls;
+mod uploads;
 mod video;
 mod voice;
 mod whole_path;

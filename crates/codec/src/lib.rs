@@ -4,6 +4,7 @@
 mod bounds;
 mod ending;
 mod format;
+pub mod location;
 pub mod picture;
 pub mod provenance;
 #[cfg(any(test, feature = "samples"))]

@@ -9,7 +9,7 @@ mod flac;
 mod gif;
 mod jpeg;
 mod mp4;
-mod png;
+pub(crate) mod png;
 mod riff;
 mod xmp;
 

@@ -29,6 +29,8 @@ pub(super) struct File<'a> {
     key: StorageKey,
     /// `None` while that cannot be read: the file can be had all the same.
     told: Option<Told>,
+    /// Of its bytes, if that is known.
+    sha256: Option<String>,
     /// How many seconds its link still works.
     remaining: i64,
 }
@@ -45,6 +47,7 @@ impl<'a> File<'a> {
         Self {
             app,
             key,
+            sha256: told.as_ref().and_then(|told| told.sha256.clone()),
             told,
             remaining: 0,
         }
@@ -55,7 +58,19 @@ impl<'a> File<'a> {
         Self {
             app,
             key,
+            sha256: told.sha256.clone(),
             told: Some(told),
+            remaining,
+        }
+    }
+
+    /// The file of an upload, whose link still works for so many seconds.
+    pub(super) fn of_upload(app: &'a App, key: StorageKey, sha256: String, remaining: i64) -> Self {
+        Self {
+            app,
+            key,
+            sha256: Some(sha256),
+            told: None,
             remaining,
         }
     }
@@ -80,7 +95,7 @@ impl<'a> File<'a> {
     }
 
     fn etag(&self) -> Option<ETag> {
-        let digest = self.told.as_ref()?.sha256.as_ref()?;
+        let digest = self.sha256.as_ref()?;
         format!("\"{digest}\"").parse().ok()
     }
 

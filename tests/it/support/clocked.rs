@@ -19,6 +19,8 @@ const START: i64 = 1_800_000_000;
 /// A replica. It stops when this value is dropped.
 pub(crate) struct ClockedServer {
     pub app: App,
+    /// Where it listens.
+    pub url: String,
     client: Client,
     _media: TempDir,
 }
@@ -66,6 +68,7 @@ impl ClockedServer {
         let client = Client::connect(&url).await;
         Self {
             app,
+            url,
             client,
             _media: media,
         }

@@ -14,10 +14,10 @@ const OVERHEAD: usize = 12;
 const MAX_CHUNK: usize = i32::MAX as usize;
 
 /// A chunk's place in the file.
-struct Chunk<'a> {
-    at: usize,
-    kind: [u8; 4],
-    data: &'a [u8],
+pub(crate) struct Chunk<'a> {
+    pub(crate) at: usize,
+    pub(crate) kind: [u8; 4],
+    pub(crate) data: &'a [u8],
 }
 
 impl<'a> Chunk<'a> {
@@ -28,7 +28,7 @@ impl<'a> Chunk<'a> {
         (content.len() >= at + OVERHEAD + length).then_some(Self { at, kind, data })
     }
 
-    fn end(&self) -> usize {
+    pub(crate) fn end(&self) -> usize {
         self.at + OVERHEAD + self.data.len()
     }
 
@@ -38,7 +38,7 @@ impl<'a> Chunk<'a> {
 }
 
 /// The chunks up to IEND, or up to where the file is damaged.
-fn chunks(content: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
+pub(crate) fn chunks(content: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     let first = content
         .starts_with(SIGNATURE)
         .then(|| Chunk::read(content, SIGNATURE.len()))
@@ -87,9 +87,22 @@ fn chunk(packet: &[u8]) -> Result<Vec<u8>, NotEmbedded> {
     chunk.extend(b"iTXt");
     chunk.extend(XMP);
     chunk.extend(packet);
+    Ok(checked(chunk))
+}
+
+/// A chunk of this kind with data that was in one before.
+pub(crate) fn chunk_of(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
+    let mut chunk = length.to_be_bytes().to_vec();
+    chunk.extend(kind);
+    chunk.extend(data);
+    checked(chunk)
+}
+
+fn checked(mut chunk: Vec<u8>) -> Vec<u8> {
     let checksum = crc32(&chunk[4..]);
     chunk.extend(checksum.to_be_bytes());
-    Ok(chunk)
+    chunk
 }
 
 /// The checksum of a chunk's type and data (PNG specification, annex D).

@@ -12,8 +12,10 @@ use crate::support::client::{
     Client, USER, plain_template, request_for, scripted_feature, scripted_request,
 };
 use crate::support::database::TestDatabase;
+use crate::support::http::browser;
 use crate::support::script::Script;
 use crate::support::structure::structure;
+use crate::support::uploads::picture_named;
 
 use super::mutation::Deleted;
 
@@ -26,6 +28,8 @@ pub(in crate::api) struct Fixtures {
     /// Live ones that are updated, or would be deleted if their call were fine.
     changing: Rows,
     deleted: Rows,
+    /// Of an upload that has come.
+    upload_token: String,
     _script: Script,
 }
 
@@ -36,6 +40,7 @@ struct Rows {
     request: i64,
     job: i64,
     media: i64,
+    upload: i64,
 }
 
 impl Fixtures {
@@ -48,6 +53,7 @@ impl Fixtures {
             live,
             changing,
             deleted,
+            upload_token: put(client, &picture_named("put")).await,
             _script: script,
         };
         fixtures.delete(db).await;
@@ -74,6 +80,8 @@ impl Fixtures {
             "TemplateService" => rows.template,
             "RequestService" => rows.request,
             "JobService" => rows.job,
+            // Uploads are removed, and not deleted.
+            "MediaService" if method.name().ends_with("Upload") => 0,
             "MediaService" => rows.media,
             // It names none of its own.
             "AdminService" | "CreditService" => 0,
@@ -98,6 +106,7 @@ impl Rows {
             request: request.id,
             job,
             media,
+            upload: client.upload(USER, &picture_named(name)).await.id,
         }
     }
 
@@ -263,6 +272,18 @@ impl<'a> Calls<'a> {
                 ..Default::default()
             }
             .encode_to_vec(),
+            "UploadMedia" => UploadMediaRequest {
+                part: Some(upload_media_request::Part::Head(UploadHead {
+                    user_id: USER,
+                    ..Default::default()
+                })),
+            }
+            .encode_to_vec(),
+            "CreateUploadUrl" => create_upload_url(1_000).encode_to_vec(),
+            "CompleteUpload" => CompleteUploadRequest {
+                upload_token: self.fixtures.upload_token.clone(),
+            }
+            .encode_to_vec(),
             list if list.starts_with("List") || list.starts_with("Count") => Vec::new(),
             named => self.named(named),
         }
@@ -285,6 +306,7 @@ impl<'a> Calls<'a> {
             Some("Request") => rows.request,
             Some("Job") => rows.job,
             Some("Media") => rows.media,
+            Some("Upload") => rows.upload,
             _ => panic!("the walk does not know {method}: give it a message that is fine"),
         };
         // They all begin with the identifier, as field 1.
@@ -372,6 +394,26 @@ impl<'a> Calls<'a> {
             ..request_for(self.fixtures.live.feature)
         }
     }
+}
+
+fn create_upload_url(file_size: usize) -> CreateUploadUrlRequest {
+    CreateUploadUrlRequest {
+        user_id: USER,
+        file_size: file_size.try_into().unwrap(),
+        content_type: "image/png".to_owned(),
+        ..Default::default()
+    }
+}
+
+/// Puts a file, and returns the token of its upload.
+async fn put(client: &Client, file: &[u8]) -> String {
+    let mut media = client.media();
+    let asked = media.create_upload_url(create_upload_url(file.len()));
+    let made = asked.await.unwrap().into_inner();
+    let put = browser().put(&made.url).header("content-type", "image/png");
+    let answer = put.body(file.to_vec()).send().await.unwrap();
+    assert!(answer.status().is_success(), "{answer:?}");
+    made.upload_token
 }
 
 fn everything() -> FieldMask {
