@@ -22,6 +22,7 @@ mod share;
 mod storage;
 mod template;
 mod trend;
+mod upload;
 mod watch;
 
 use std::time::Duration;
@@ -55,6 +56,7 @@ pub use share::{OpenFile, OpenShare};
 pub use storage::{Removal, RemovalMode, Sweep, Withheld};
 pub use template::{Rendered, Trial};
 pub use trend::Folded;
+pub use upload::{Incoming, UploadSettings};
 pub use watch::{Kind, News, NewsStream};
 
 /// The parts that the use cases work with. Clones share them.
@@ -109,6 +111,8 @@ pub struct Settings {
     pub system_user: Option<i64>,
     /// Identity's table of users.
     pub users: TableName,
+    /// What users may give for their requests to work from.
+    pub uploads: UploadSettings,
     /// A template with at least this score is trending.
     pub trend_threshold: i32,
     /// A watcher that heard nothing for so long gets a heartbeat.

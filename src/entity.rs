@@ -16,6 +16,7 @@ mod named;
 pub mod plan_retry;
 pub mod rate;
 pub mod request;
+pub mod request_upload;
 pub mod reservation;
 pub mod retention_step;
 pub mod secret;
@@ -25,6 +26,8 @@ pub mod template_tally;
 pub mod template_version;
 pub mod template_view;
 mod text_list;
+pub mod upload;
+pub mod upload_ticket;
 
 use sea_orm::{EntityTrait, IdenStatic, Iterable};
 
@@ -52,6 +55,7 @@ pub fn tables() -> Vec<(String, Vec<String>)> {
         described::<plan_retry::Entity>(),
         described::<rate::Entity>(),
         described::<request::Entity>(),
+        described::<request_upload::Entity>(),
         described::<reservation::Entity>(),
         described::<retention_step::Entity>(),
         described::<secret::Entity>(),
@@ -60,6 +64,8 @@ pub fn tables() -> Vec<(String, Vec<String>)> {
         described::<template_tally::Entity>(),
         described::<template_version::Entity>(),
         described::<template_view::Entity>(),
+        described::<upload::Entity>(),
+        described::<upload_ticket::Entity>(),
         bare(
             "generation_capabilities",
             &["provider", "category", "seen_at", "missing"],

@@ -38,6 +38,7 @@ mod template;
 mod time;
 mod timed;
 mod tls;
+mod upload;
 mod view;
 mod watches;
 
@@ -286,7 +287,13 @@ fn cors(origins: &[String]) -> CorsLayer {
     };
     CorsLayer::new()
         .allow_origin(origins)
-        .allow_methods([Method::DELETE, Method::GET, Method::HEAD, Method::POST])
+        .allow_methods([
+            Method::DELETE,
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+        ])
         .allow_headers(CORS_REQUEST_HEADERS.map(HeaderName::from_static))
         .expose_headers(CORS_RESPONSE_HEADERS.map(HeaderName::from_static))
         .max_age(CORS_MAX_AGE)

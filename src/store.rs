@@ -44,6 +44,7 @@ mod transaction;
 pub mod trend;
 mod trouble;
 mod turn;
+pub mod upload;
 pub mod user;
 pub mod wake_up;
 mod words;

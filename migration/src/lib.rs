@@ -131,6 +131,7 @@ pub const MIGRATIONS: &[Migration] = &[
     scripted!("m0020_hidden_prompts", "0.1.0"),
     scripted!("m0021_rates", "0.1.0"),
     scripted!("m0022_limits_hold", "0.1.0"),
+    scripted!("m0023_uploads", "0.1.0"),
     scripted!("m0024_shares", "0.1.0"),
     scripted!("m0025_retention", "0.1.0"),
     scripted!("m0027_erasures", "0.1.0"),

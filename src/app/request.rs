@@ -11,6 +11,7 @@ mod moderate;
 mod retry;
 mod undelete;
 mod update;
+mod uploads;
 mod validate;
 mod warnings;
 mod watch;

@@ -106,10 +106,10 @@ struct Found {
 }
 
 /// Whose the storage is.
-struct Claim {
+pub(super) struct Claim {
     database: Option<Installation>,
     storage: Option<Installation>,
-    ownership: Ownership,
+    pub(super) ownership: Ownership,
 }
 
 impl Claim {
@@ -120,7 +120,7 @@ impl Claim {
 }
 
 impl App {
-    async fn find_claim(&self) -> Result<Claim, Error> {
+    pub(super) async fn find_claim(&self) -> Result<Claim, Error> {
         // The storage first: what it counts was in the database before, so that no look of another replica comes between.
         let storage = self.storage.installation().await?;
         let database = store::installation::find(self.store.writer()).await?;
@@ -217,21 +217,30 @@ impl App {
         }))
     }
 
-    /// Those of the objects that no record names, and those that requests brought of which there is no record.
+    /// Those of the objects that no record names, and those that requests brought of which there is no record. A file that is
+    /// coming has an object before its record, and one that was put to a bucket has none until it is completed: they are young.
     async fn unknown(&self, mut objects: Vec<ListedObject>) -> Result<Vec<ListedObject>, Error> {
         let paths = objects.iter().map(|object| object.key.path().to_owned());
         let db = self.store.reader();
         let known = store::media::known_storage_keys(db, paths.collect()).await?;
+        let given = objects
+            .iter()
+            .filter_map(|object| match object.key.owner() {
+                Owner::User(_) => Some(object.key.path().to_owned()),
+                Owner::Job(_) | Owner::Request(_) => None,
+            });
+        let uploads = store::upload::known_storage_keys(db, given.collect()).await?;
         let owners = objects.iter().map(|object| object.key.owner());
         let requests = owners.filter_map(|owner| match owner {
             Owner::Request(id) => Some(id),
-            Owner::Job(_) => None,
+            Owner::Job(_) | Owner::User(_) => None,
         });
         let everyone = Caller::TrustedService;
         let requests = store::request::visible(db, everyone, requests.collect()).await?;
         objects.retain(|object| match object.key.owner() {
             Owner::Job(_) => !known.contains(object.key.path()),
             Owner::Request(id) => !requests.contains(&id),
+            Owner::User(_) => !uploads.contains(object.key.path()),
         });
         Ok(objects)
     }

@@ -287,6 +287,23 @@ settings! {
         probe_interval: Duration = "5s" in "50ms"..="10m";
     }
 
+    /// Files that users give for their requests to work from, see docs/uploads.md.
+    uploads: UploadsConfig {
+        /// Size of one file.
+        max_bytes: u64 as ByteSize = "32MiB" in "1KiB"..="1GiB";
+        /// What may be in a file, a list of `image`, `video` and `audio`; everything if empty.
+        types: Vec<MediaType> = [];
+        /// How many files a user keeps at once.
+        max_files: u64 = 200 in 1..=1000000;
+        /// How many bytes they may have in all.
+        max_total: u64 as ByteSize = "1GiB" in "1KiB"..="16384GiB";
+        /// How long a file is kept that no request names.
+        unused_ttl: Duration = "24h" in "1h"..="365d";
+        /// How long a URL works that a file is put to.
+        url_ttl: Duration = "15m" in "1m"..="24h";
+        /// Whether files keep the place where they were taken.
+        keep_location: bool = false;
+    }
     /// How long what is kept, see docs/retention.md; 0 is for ever. `atelier retention run --dry-run` tells what is due.
     retention: RetentionConfig {
         /// How often it is looked for what is due, by one server of all.

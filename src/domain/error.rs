@@ -21,6 +21,8 @@ pub enum Resource {
     Erasure,
     /// A row of `generation_shares`.
     Share,
+    /// A row of `generation_uploads`.
+    Upload,
 }
 
 impl Resource {
@@ -34,6 +36,7 @@ impl Resource {
             Self::Media => "media",
             Self::Erasure => "erasure",
             Self::Share => "share",
+            Self::Upload => "upload",
         }
     }
 }
@@ -113,6 +116,38 @@ pub enum Error {
         /// For developers.
         why: String,
     },
+    /// The caller gives a smaller file.
+    #[error("the file has more than the {max} bytes that an upload may have")]
+    UploadTooLarge {
+        /// Bytes, as it is configured.
+        max: u64,
+    },
+    /// The caller gives another file. It holds why, in words that everybody may read.
+    #[error("the file cannot be taken: {0}")]
+    UploadUnsupported(String),
+    /// What came is not what the caller has said: it sends the file again.
+    #[error("the file that came has {field} {found}, and not {said}")]
+    UploadMismatch {
+        /// `file_size` or `sha256`.
+        field: &'static str,
+        /// By the caller.
+        said: String,
+        /// Of what has come.
+        found: String,
+    },
+    /// The user deletes uploads, or waits until those that nothing uses are removed.
+    #[error("user {user_id} has uploads of {most} {limit} at most")]
+    UploadsFull {
+        /// Whose they are.
+        user_id: i64,
+        /// `files` or `bytes`.
+        limit: &'static str,
+        /// As it is configured.
+        most: u64,
+    },
+    /// The caller puts the file first, or asks for a new URL.
+    #[error("{0}")]
+    UploadIncomplete(&'static str),
     /// Names are unique among live features: the caller chooses another.
     #[error("a live feature is named {name:?}")]
     FeatureNameTaken {
@@ -564,6 +599,18 @@ pub enum Reason {
     SharesTaken,
     /// The file's recipe and other metadata cannot be taken out of it.
     MetadataNotRemovable,
+    /// There is no such upload that the caller may see.
+    UploadNotFound,
+    /// The file has more bytes than an upload may have.
+    UploadTooLarge,
+    /// The file is of no type that is taken, or damaged.
+    UploadUnsupported,
+    /// What came is not what the caller has said of it.
+    UploadMismatch,
+    /// The user has as many uploads, or bytes of them, as he may.
+    UploadsFull,
+    /// Nothing has come by the URL of an upload, or its time is over.
+    UploadIncomplete,
 }
 
 impl Reason {

@@ -137,6 +137,26 @@ impl Reason {
             Self::MetadataNotRemovable => [
                 "How this file was made cannot be left out of it.",
                 "Không thể lược bỏ thông tin về cách tạo ra tệp này.",
+            Self::UploadNotFound => [
+                "This upload does not exist.",
+                "Tệp tải lên này không tồn tại.",
+            ],
+            Self::UploadTooLarge => ["This file is too large.", "Tệp này quá lớn."],
+            Self::UploadUnsupported => [
+                "This file cannot be used: it is of another type, or damaged.",
+                "Không dùng được tệp này: sai định dạng hoặc bị hỏng.",
+            ],
+            Self::UploadMismatch => [
+                "The file did not come whole; send it again.",
+                "Tệp chưa được gửi trọn vẹn; vui lòng gửi lại.",
+            ],
+            Self::UploadsFull => [
+                "You have too many uploads; remove some first.",
+                "Bạn đã tải lên quá nhiều tệp; hãy xóa bớt.",
+            ],
+            Self::UploadIncomplete => [
+                "The file has not come; send it again.",
+                "Chưa nhận được tệp; vui lòng gửi lại.",
             ],
             Self::Internal => [
                 "Something went wrong on our side.",

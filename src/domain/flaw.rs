@@ -39,6 +39,8 @@ pub enum Flaw {
     NothingToShow,
     /// The user's plan allows less.
     PlanLimit,
+    /// It names no upload of the user's.
+    UploadNotFound,
     /// Of a warning: the provider does not read it.
     Ignored,
     /// Of a warning: characters that cannot be shown are left out.
@@ -156,6 +158,10 @@ impl Flaw {
             Self::NothingToShow => &[[
                 "None of these characters can be shown; write it in words.",
                 "Không ký tự nào hiển thị được; hãy viết bằng chữ.",
+            ]],
+            Self::UploadNotFound => &[[
+                "This upload does not exist.",
+                "Tệp tải lên này không tồn tại.",
             ]],
             Self::PlanLimit => &[
                 [

@@ -6,7 +6,7 @@ use crate::{
     app::Unpictured,
     domain::{Error, Reason, job::Failure, media_id},
     media::{InspectError, inspect_with_still},
-    provider::{MASK, Picture, Preset, Verdict},
+    provider::{MASK, Picture, Preset, Task, Verdict},
 };
 
 use super::{
@@ -59,33 +59,57 @@ impl Submission<'_> {
         Ok(pictures)
     }
 
-    /// Whether the provider may follow the links that it is handed: it may be where it reaches what strangers must not.
-    pub(super) async fn judge_links(&self) -> Result<(), AttemptOutcome> {
-        let (task, provider) = (&self.task, &self.provider);
-        let preset = Preset::of_job(task.media_type, &task.input);
-        if provider.takes_pictures(task.media_type) || !provider.reads(preset, "user_media_urls") {
+    /// Has the service get links of uploads as such that it can open, and finds out whether it may follow the others: it may be
+    /// where it reaches what strangers must not.
+    pub(super) async fn prepare_links(&self, task: &mut Task) -> Result<(), AttemptOutcome> {
+        let (media_type, provider) = (task.media_type, &self.provider);
+        let preset = Preset::of_job(media_type, &task.input);
+        if provider.takes_pictures(media_type) || !provider.reads(preset, "user_media_urls") {
             return Ok(());
         }
-        let input = &task.input;
-        let attached = input.media_urls.iter().enumerate();
-        let attached =
-            attached.map(|(index, link)| (format!("user_media_urls[{index}]"), link.as_str()));
-        let variables = input.pictures.iter().filter_map(|name| {
-            let value = input.variables.get(name)?;
+        let input = &mut task.input;
+        for (index, link) in input.media_urls.iter_mut().enumerate() {
+            let field = format!("user_media_urls[{index}]");
+            if let Some(signed) = self.prepare_link(&field, link).await? {
+                *link = signed;
+            }
+        }
+        for name in &input.pictures {
+            let Some(value) = input.variables.get_mut(name) else {
+                continue;
+            };
             let link = value.as_str().filter(|link| !link.is_empty());
-            let link = link.filter(|_| media_id(value).is_none())?;
-            Some((format!("input.variables.{name}"), link))
-        });
-        for (field, link) in attached.chain(variables) {
-            let judged = self.app.judge_link(link).await;
-            judged.map_err(|error| AttemptOutcome::Failed(unpictured(&field, error)))?;
+            let Some(link) = link.filter(|_| media_id(value).is_none()) else {
+                continue;
+            };
+            let field = format!("input.variables.{name}");
+            if let Some(signed) = self.prepare_link(&field, link).await? {
+                *value = signed.into();
+            }
         }
         Ok(())
     }
 
+    /// What a service gets in place of a link, if it is that of an upload; otherwise whether it may have it.
+    async fn prepare_link(
+        &self,
+        field: &str,
+        link: &str,
+    ) -> Result<Option<String>, AttemptOutcome> {
+        let prepared = async {
+            let upload = self.app.link_to_upload(self.job.user_id, link).await?;
+            if upload.is_none() {
+                self.app.judge_link(link).await?;
+            }
+            Ok(upload)
+        };
+        let prepared = prepared.await;
+        prepared.map_err(|error| AttemptOutcome::Failed(unpictured(field, error)))
+    }
+
     async fn linked_picture(&self, field: String, link: &str) -> Result<Picture, AttemptError> {
-        let request_id = self.job.request_id;
-        let picture = self.app.picture_of_link(request_id, field.clone(), link);
+        let owner = (self.job.request_id, self.job.user_id);
+        let picture = self.app.picture_of_link(owner, field.clone(), link);
         let picture = picture.await.map_err(|error| unpictured(&field, error))?;
         self.judge(&picture).await?;
         Ok(picture)
@@ -131,7 +155,7 @@ fn unreadable(field: &str, error: &InspectError) -> AttemptError {
 fn unpictured(field: &str, error: Unpictured) -> AttemptError {
     let failure = Failure::new(Reason::InputUnreadable, format!("{field}: {error}."));
     match error {
-        Unpictured::NotFollowed => AttemptError::permanent(failure),
+        Unpictured::NotFollowed | Unpictured::Removed => AttemptError::permanent(failure),
         Unpictured::Unfetched(error) => {
             let failure = failure.with_detail(error.detail);
             match error.why.is_passing() {

@@ -209,7 +209,7 @@ impl<'a> Submission<'a> {
     /// hold while the provider works.
     async fn with_links(&self) -> Result<Task, AttemptOutcome> {
         let mut task = self.task.clone();
-        self.judge_links().await?;
+        self.prepare_links(&mut task).await?;
         let input = &mut task.input;
         for name in &input.pictures {
             let Some(value) = input.variables.get_mut(name) else {

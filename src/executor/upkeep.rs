@@ -23,8 +23,11 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(30);
 /// Jobs that no worker can run wait for hours.
 const UNCLAIMED_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Uploads are kept for hours.
+const UPLOAD_INTERVAL: Duration = Duration::from_secs(60);
+
 impl Executor {
-    /// Rescues jobs of lost workers, hides old previews, forgets answers, ends credits, lets go what is held for nothing, fails those that no worker can run, removes orphaned objects, tells of a storage that
+    /// Rescues jobs of lost workers, removes uploads that nothing uses, hides old previews, forgets answers, ends credits, lets go what is held for nothing, fails those that no worker can run, removes orphaned objects, tells of a storage that
     /// is away, folds trends and ends what is kept no longer, until the stop. Any number of replicas may do so.
     pub(super) async fn upkeep_loop(&self) {
         tokio::select! {
@@ -34,6 +37,7 @@ impl Executor {
             () = self.orphan_loop() => {}
             () = self.outage_loop() => {}
             () = self.trend_loop() => {}
+            () = self.upload_loop() => {}
             () = self.retention_loop() => {}
         }
     }
@@ -153,6 +157,18 @@ impl Executor {
             }
             if ended.is_ok() {
                 break;
+            }
+        }
+    }
+
+    async fn upload_loop(&self) {
+        let mut trouble = Trouble::new("cannot remove uploads that nothing uses");
+        loop {
+            tokio::time::sleep(UPLOAD_INTERVAL.max(self.settings.upkeep_interval)).await;
+            let removal = self.settings.removal.mode;
+            match trouble.pass(self.app.remove_idle_uploads(removal).await) {
+                None | Some(0) => {}
+                Some(uploads) => tracing::info!(uploads, "removed uploads that nothing used"),
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The two places where objects can be kept.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use object_store::path::Path as ObjectPath;
 use url::Url;
 
 use super::link::LinkSettings;
-use super::presign::Presigner;
+use super::presign::{Call, Presigner};
 use super::s3::{MAX_LINK_LIFETIME, S3Settings};
 
 /// Where the objects are kept.
@@ -70,6 +71,21 @@ impl Bucket {
     ) -> Result<String, Box<dyn Error + Send + Sync>> {
         let credential = self.store.credentials().get_credential().await?;
         Ok(self.presigner.sign(&credential, path, begin, seconds)?)
+    }
+
+    /// A URL that an object with these headers can be put to, for so many seconds.
+    pub(super) async fn sign_put(
+        &self,
+        path: &ObjectPath,
+        headers: &BTreeMap<String, String>,
+        time: (DateTime<Utc>, i64),
+    ) -> Result<String, Box<dyn Error + Send + Sync>> {
+        let credential = self.store.credentials().get_credential().await?;
+        let put = Call {
+            method: "PUT",
+            headers,
+        };
+        Ok(self.presigner.sign_call(&credential, path, put, time)?)
     }
 }
 

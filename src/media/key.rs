@@ -3,14 +3,24 @@
 use std::fmt;
 
 use codec::Format;
+use uuid::Uuid;
 
 use crate::domain::{job::attempt_key, sha256_hex};
 
 /// The first segment of every output's key: nothing else in a folder or bucket is ours to list,
 /// serve or delete.
 pub(super) const ROOT: &str = "jobs";
-/// The same for what requests bring. With [`ROOT`] it is all that is ours.
-pub(super) const INPUTS: &str = "inputs";
+/// The same for what requests bring.
+const INPUTS: &str = "inputs";
+/// The same for what users give before there is a request.
+const UPLOADS: &str = "uploads";
+/// All that is ours.
+pub(super) const ROOTS: [&str; 3] = [ROOT, INPUTS, UPLOADS];
+
+/// What the names of uploads begin with that nobody has looked at yet.
+const INCOMING: &str = "incoming-";
+/// So much of a name tells an upload from every other of the same bytes.
+const NONCE_LENGTH: usize = 15;
 
 const GROUPS: std::ops::RangeInclusive<usize> = 3..=7;
 const MAX_NAME_LENGTH: usize = 80;
@@ -35,6 +45,8 @@ pub enum Owner {
     Job(i64),
     /// It is what this request brings.
     Request(i64),
+    /// It is an upload of this user.
+    User(i64),
 }
 
 /// A path that names none of our objects.
@@ -62,6 +74,32 @@ impl StorageKey {
         Self { path, format }
     }
 
+    /// A key for an upload of a user with these bytes, which no other ever has, not even the same upload that is given again: so an
+    /// object can be removed as soon as its row is. Where objects are published, nobody can tell from a file who has given it.
+    pub fn for_upload(user_id: i64, sha256: &str, format: Format) -> Self {
+        let mut nonce = Uuid::new_v4().simple().to_string();
+        nonce.truncate(NONCE_LENGTH);
+        let folder = id_folder(user_id);
+        let path = format!("{UPLOADS}/{folder}/{sha256}-{nonce}.{}", format.as_str());
+        Self { path, format }
+    }
+
+    /// Where a user puts an upload that nobody has looked at yet.
+    pub fn for_incoming(user_id: i64, ticket: Uuid, format: Format) -> Self {
+        let (folder, name) = (id_folder(user_id), ticket.simple());
+        let path = format!("{UPLOADS}/{folder}/{INCOMING}{name}.{}", format.as_str());
+        Self { path, format }
+    }
+
+    /// The upload that a link leads to, whatever stands before its path.
+    pub fn of_upload(link: &str) -> Option<Self> {
+        let at = link.rfind(UPLOADS)?;
+        let key = Self::from_path(&link[at..]).ok()?;
+        let (_, name) = key.folder_and_name();
+        let is_upload = matches!(key.owner(), Owner::User(_)) && !name.starts_with(INCOMING);
+        is_upload.then_some(key)
+    }
+
     /// Reads the path that a URL or a row names.
     ///
     /// # Errors
@@ -82,9 +120,10 @@ impl StorageKey {
         let digits: String = folder.split('/').skip(1).collect();
         // More digits than a number has are nobody's.
         let id = digits.parse().unwrap_or(i64::MAX);
-        match folder.starts_with(INPUTS) {
-            true => Owner::Request(id),
-            false => Owner::Job(id),
+        match folder.split('/').next() {
+            Some(INPUTS) => Owner::Request(id),
+            Some(UPLOADS) => Owner::User(id),
+            _ => Owner::Job(id),
         }
     }
 
@@ -126,6 +165,7 @@ pub(super) fn folder_of(owner: Owner) -> String {
     match owner {
         Owner::Job(id) => format!("{ROOT}/{}", id_folder(id)),
         Owner::Request(id) => format!("{INPUTS}/{}", id_folder(id)),
+        Owner::User(id) => format!("{UPLOADS}/{}", id_folder(id)),
     }
 }
 
@@ -149,8 +189,7 @@ fn id_folder(id: i64) -> String {
 }
 
 fn parse(path: &str) -> Option<Format> {
-    let root = [ROOT, INPUTS];
-    let (folder, file) = root
+    let (folder, file) = ROOTS
         .iter()
         .find_map(|root| path.strip_prefix(root))?
         .strip_prefix('/')?
@@ -199,6 +238,23 @@ mod tests {
         assert!(!key.path().contains("secret"), "{key}");
         let other = StorageKey::for_input(123, "https://a.example/y.png", Format::Png);
         assert_ne!(key, other);
+    }
+
+    #[test]
+    fn an_upload_is_found_in_its_link_and_the_same_one_given_again_is_another() {
+        let sha256 = "ab".repeat(32);
+        let key = StorageKey::for_upload(123, &sha256, Format::Jpg);
+        assert!(key.path().starts_with("uploads/000/000/123/abab"), "{key}");
+        assert_eq!(key.owner(), Owner::User(123));
+        assert_ne!(key, StorageKey::for_upload(123, &sha256, Format::Jpg));
+        let link = format!("https://cdn.example/uploads/media/{key}");
+        assert_eq!(StorageKey::of_upload(&link), Some(key.clone()));
+        assert_eq!(StorageKey::of_upload(&format!("{link}?a=b")), None);
+        let incoming = StorageKey::for_incoming(123, Uuid::nil(), Format::Jpg);
+        assert_eq!(StorageKey::from_path(incoming.path()), Ok(incoming.clone()));
+        assert_eq!(incoming.owner(), Owner::User(123));
+        assert_eq!(StorageKey::of_upload(incoming.path()), None);
+        assert_eq!(StorageKey::of_upload("https://a.example/x.png"), None);
     }
 
     #[test]

@@ -16,6 +16,9 @@ const PURPOSE: &str = "atelier media link v2";
 /// The same of links that name an object instead of its media and no key, as they were made before keys had ids.
 const OBJECT_PURPOSE: &str = "atelier media link v1";
 
+/// What the name of an upload begins with.
+const UPLOAD: &str = "upload-";
+
 /// How links to objects are made.
 #[derive(Clone, Debug)]
 pub struct LinkSettings {
@@ -67,6 +70,8 @@ pub struct SignedLink<'a> {
 pub enum Linked {
     /// The media of this id.
     Media(i64),
+    /// The upload of this id.
+    Upload(i64),
     /// The media whose file is this object: a link of before.
     Object(StorageKey),
 }
@@ -85,15 +90,15 @@ pub enum LinkError {
     Unverifiable,
 }
 
-/// `{server_url}/media/{id}.{extension}?expires={UNIX seconds}&key={id}&signature={base64url}`; `None` as long as there is no
-/// key.
+/// `{server_url}/media/{id}.{extension}?expires={UNIX seconds}&key={id}&signature={base64url}`, of an upload with `upload-` before
+/// its id; `None` as long as there is no key.
 pub(super) fn sign(
     keys: &Keyring,
     server_url: &Url,
-    (media_id, object): (i64, &StorageKey),
+    (linked, object): (&Linked, &StorageKey),
     expires_at: DateTime<Utc>,
 ) -> Option<String> {
-    let (path, expires) = (media_path(media_id, object), expires_at.timestamp());
+    let (path, expires) = (link_path(linked, object), expires_at.timestamp());
     let (key, tag) = keys.sign(message(PURPOSE, &path, expires).as_bytes())?;
     let signature = BASE64_URL_SAFE_NO_PAD.encode(tag);
     let base = server_url.as_str().trim_end_matches('/');
@@ -125,19 +130,28 @@ pub(super) fn verify(
         return Err(LinkError::Expired);
     }
     let linked = match link.key {
-        Some(_) => media_id(path).map(Linked::Media),
+        Some(_) => linked_by(path),
         None => StorageKey::from_path(path).ok().map(Linked::Object),
     };
     linked.ok_or(LinkError::Forged)
 }
 
 /// The extension is for programs that tell by it what a file is.
-fn media_path(media_id: i64, object: &StorageKey) -> String {
-    format!("{media_id}.{}", object.format().as_str())
+fn link_path(linked: &Linked, object: &StorageKey) -> String {
+    let extension = object.format().as_str();
+    match linked {
+        Linked::Media(id) => format!("{id}.{extension}"),
+        Linked::Upload(id) => format!("{UPLOAD}{id}.{extension}"),
+        Linked::Object(key) => key.path().to_owned(),
+    }
 }
 
-fn media_id(path: &str) -> Option<i64> {
-    path.split_once('.')?.0.parse().ok()
+fn linked_by(path: &str) -> Option<Linked> {
+    let (name, _) = path.split_once('.')?;
+    match name.strip_prefix(UPLOAD) {
+        Some(id) => id.parse().ok().map(Linked::Upload),
+        None => name.parse().ok().map(Linked::Media),
+    }
 }
 
 fn message(purpose: &str, path: &str, expires: i64) -> String {
@@ -197,7 +211,7 @@ mod tests {
 
     fn link(keys: &Keyring, expires: i64) -> Link {
         let base = Url::parse("http://localhost:50051/").unwrap();
-        let url = sign(keys, &base, (12, &object()), at(expires)).unwrap();
+        let url = sign(keys, &base, (&Linked::Media(12), &object()), at(expires)).unwrap();
         let url = Url::parse(&url).unwrap();
         let query: HashMap<_, _> = url.query_pairs().into_owned().collect();
         Link {
@@ -228,6 +242,21 @@ mod tests {
         assert_eq!(link.path, "12.png");
         assert_eq!(link.verify(&keys, 999), Ok(Linked::Media(12)));
         assert_eq!(link.verify(&keys, 1000), Err(LinkError::Expired));
+    }
+
+    #[test]
+    fn a_link_to_an_upload_opens_no_media_of_that_id() {
+        let keys = keys('k');
+        let base = Url::parse("http://localhost:50051/").unwrap();
+        let url = sign(&keys, &base, (&Linked::Upload(12), &object()), at(1000)).unwrap();
+        assert!(url.contains("/media/upload-12.png?"), "{url}");
+        let mut changed = link(&keys, 1000);
+        let url = Url::parse(&url).unwrap();
+        let query: HashMap<_, _> = url.query_pairs().into_owned().collect();
+        changed.signature = query["signature"].clone();
+        assert_eq!(changed.verify(&keys, 999), Err(LinkError::Forged));
+        changed.path = "upload-12.png".to_owned();
+        assert_eq!(changed.verify(&keys, 999), Ok(Linked::Upload(12)));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Presigned URLs of a bucket (AWS Signature Version 4, in the query). `object_store` signs for the present moment only, so
 //! that no two of its URLs are the same.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use object_store::aws::AwsCredential;
@@ -21,7 +23,24 @@ pub(super) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 const ESCAPED_IN_PATH: &AsciiSet = &ESCAPED.remove(b'/');
 
-/// Signs downloads from one bucket.
+/// What is done with an object.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) method: &'static str,
+    /// What the call must have beside its host.
+    pub(super) headers: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Call<'a> {
+    fn signed_headers(&self, url: &'a Url) -> BTreeMap<&'a str, &'a str> {
+        let host = &url[Position::BeforeHost..Position::AfterPort];
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
+        headers.chain([("host", host)]).collect()
+    }
+}
+
+/// Signs calls for one object of a bucket.
 pub(super) struct Presigner {
     pub(super) bucket_url: Url,
     pub(super) region: String,
@@ -36,14 +55,34 @@ impl Presigner {
         begin: DateTime<Utc>,
         seconds: i64,
     ) -> Result<String, ParseError> {
+        let download = Call {
+            method: "GET",
+            headers: &BTreeMap::new(),
+        };
+        self.sign_call(credential, path, download, (begin, seconds))
+    }
+
+    /// The same for any call of the object, which must come with these headers, by names in lower case.
+    pub(super) fn sign_call(
+        &self,
+        credential: &AwsCredential,
+        path: &ObjectPath,
+        call: Call<'_>,
+        (begin, seconds): (DateTime<Utc>, i64),
+    ) -> Result<String, ParseError> {
         let url = self.object_url(path)?;
         let time = begin.format("%Y%m%dT%H%M%SZ").to_string();
         let day = begin.format("%Y%m%d").to_string();
         let scope = [&day, self.region.as_str(), "s3", "aws4_request"];
         let scope_path = scope.join("/");
         let holder = format!("{}/{scope_path}", credential.key_id);
-        let query = query(&time, seconds, &holder, credential.token.as_deref());
-        let digest = sha256_hex(canonical_request(&url, &query).as_bytes());
+        let headers = call.signed_headers(&url);
+        let names: Vec<&str> = headers.keys().copied().collect();
+        let names = names.join(";");
+        let token = credential.token.as_deref();
+        let query = query(&time, seconds, &holder, (token, &names));
+        let request = canonical_request(call.method, (&url, &query), &headers);
+        let digest = sha256_hex(request.as_bytes());
         let text = format!("{ALGORITHM}\n{time}\n{scope_path}\n{digest}");
         let key = format!("AWS4{}", credential.secret_key).into_bytes();
         let key = scope.iter().fold(key, |key, part| mac(&key, part));
@@ -59,7 +98,12 @@ impl Presigner {
 }
 
 /// The parameters in the order of their names, in which they are signed.
-fn query(time: &str, seconds: i64, holder: &str, token: Option<&str>) -> String {
+fn query(
+    time: &str,
+    seconds: i64,
+    holder: &str,
+    (token, signed_headers): (Option<&str>, &str),
+) -> String {
     let seconds = seconds.to_string();
     let parameters = [
         ("X-Amz-Algorithm", Some(ALGORITHM)),
@@ -67,7 +111,7 @@ fn query(time: &str, seconds: i64, holder: &str, token: Option<&str>) -> String 
         ("X-Amz-Date", Some(time)),
         ("X-Amz-Expires", Some(&seconds)),
         ("X-Amz-Security-Token", token),
-        ("X-Amz-SignedHeaders", Some("host")),
+        ("X-Amz-SignedHeaders", Some(signed_headers)),
     ];
     let given = parameters.into_iter().filter_map(|(name, value)| {
         let value = utf8_percent_encode(value?, ESCAPED);
@@ -76,11 +120,20 @@ fn query(time: &str, seconds: i64, holder: &str, token: Option<&str>) -> String 
     given.collect::<Vec<_>>().join("&")
 }
 
-/// What is signed of a download, which has no body.
-fn canonical_request(url: &Url, query: &str) -> String {
-    let host = &url[Position::BeforeHost..Position::AfterPort];
+/// What is signed of a call.
+fn canonical_request(
+    method: &str,
+    (url, query): (&Url, &str),
+    headers: &BTreeMap<&str, &str>,
+) -> String {
     let path = url.path();
-    format!("GET\n{path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD")
+    let names: Vec<&str> = headers.keys().copied().collect();
+    let lines: String = headers
+        .iter()
+        .map(|(name, value)| format!("{name}:{value}\n"))
+        .collect();
+    let names = names.join(";");
+    format!("{method}\n{path}\n{query}\n{lines}\n{names}\nUNSIGNED-PAYLOAD")
 }
 
 fn mac(key: &[u8], text: &str) -> Vec<u8> {

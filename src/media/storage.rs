@@ -5,6 +5,7 @@ mod found_key;
 mod offer;
 mod parts;
 mod presence;
+mod put_url;
 
 use std::error::Error;
 use std::fmt;
@@ -32,7 +33,7 @@ use super::disposition::content_disposition;
 use super::error::StorageError;
 use super::expiry::Expiry;
 use super::health::Health;
-use super::key::{INPUTS, Owner, ROOT, StorageKey, folder_of, input_name};
+use super::key::{Owner, ROOT, ROOTS, StorageKey, folder_of, input_name};
 use super::leftovers;
 use super::link::{self, DownloadUrl, LinkError, LinkSettings, Linked, SignedLink};
 use super::object::{ListedObject, ObjectFacts, StoredObject};
@@ -40,6 +41,7 @@ use super::range::ByteRange;
 use super::s3::MAX_LINK_LIFETIME;
 
 pub use found_key::FoundKey;
+pub use put_url::PutUrl;
 
 /// The object that tells which installation the others belong to.
 const MARKER: &str = "atelier-installation.json";
@@ -279,7 +281,7 @@ impl Storage {
     pub fn list(&self) -> BoxStream<'static, Result<ListedObject, StorageError>> {
         let storage = self.clone();
         let prefix = self.inner.prefix.clone();
-        let roots = [ROOT, INPUTS].map(|root| self.inner.prefix.clone().join(root));
+        let roots = ROOTS.map(|root| self.inner.prefix.clone().join(root));
         let found = roots.map(|root| self.store().list(Some(&root)));
         futures::stream::iter(found)
             .flatten()
@@ -350,7 +352,7 @@ impl Storage {
         let Backend::Folder(folder) = &self.inner.backend else {
             return Ok(0);
         };
-        let folders = [ROOT, INPUTS].map(|root| folder.path.join(root));
+        let folders = ROOTS.map(|root| folder.path.join(root));
         let walk = move || {
             let mut removed = folders
                 .iter()
@@ -380,6 +382,21 @@ impl Storage {
         )
     }
 
+    /// The upload that a link is the [URL](Self::object_url) of, whoever has it. `Some(None)` if it can be none's, although it leads
+    /// to where uploads are; `None` if it leads elsewhere.
+    pub fn upload_of(&self, link: &str) -> Option<Option<StorageKey>> {
+        let Inner {
+            base_url, links, ..
+        } = &*self.inner;
+        let own = below(&links.server_url, "media");
+        let is_ours = [base_url, &own].into_iter().any(|base| {
+            let base = base.as_str().trim_end_matches('/');
+            let path = link.strip_prefix(base);
+            path.is_some_and(|path| path.starts_with("/uploads/"))
+        });
+        is_ours.then(|| StorageKey::of_upload(link))
+    }
+
     /// What signs links to this server. They cannot be made before its keys are read, unless one is configured.
     pub fn keys(&self) -> &Keyring {
         &self.inner.keys
@@ -400,12 +417,35 @@ impl Storage {
         key: &StorageKey,
         now: DateTime<Utc>,
     ) -> Result<DownloadUrl, StorageError> {
+        self.link_to(Linked::Media(media_id), key, now).await
+    }
+
+    /// The same to an upload.
+    ///
+    /// # Errors
+    ///
+    /// As [`download_url`](Self::download_url).
+    pub async fn upload_url(
+        &self,
+        upload_id: i64,
+        key: &StorageKey,
+        now: DateTime<Utc>,
+    ) -> Result<DownloadUrl, StorageError> {
+        self.link_to(Linked::Upload(upload_id), key, now).await
+    }
+
+    async fn link_to(
+        &self,
+        linked: Linked,
+        key: &StorageKey,
+        now: DateTime<Utc>,
+    ) -> Result<DownloadUrl, StorageError> {
         let Inner { links, expiry, .. } = &*self.inner;
         let expires_at = expiry.of_link_made(now);
         let url = match &self.inner.backend {
             Backend::Folder(_) => {
-                let media = (media_id, key);
-                let signed = link::sign(self.keys(), &links.server_url, media, expires_at);
+                let linked = (&linked, key);
+                let signed = link::sign(self.keys(), &links.server_url, linked, expires_at);
                 signed.ok_or_else(|| StorageError::Failed {
                     action: format!("sign a link to {key}"),
                     place: self.inner.place.clone(),

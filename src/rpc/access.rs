@@ -74,6 +74,8 @@ fn access(rpc: Rpc) -> (Access, Class) {
         | Rpc::FindMedia
         | Rpc::DownloadMedia
         | Rpc::ListShares
+        | Rpc::GetUpload
+        | Rpc::ListUploads
         | Rpc::GetBalance
         | Rpc::ListTransactions
         | Rpc::EstimateCost
@@ -97,6 +99,10 @@ fn access(rpc: Rpc) -> (Access, Class) {
         | Rpc::BatchUndeleteMedia
         | Rpc::ShareMedia
         | Rpc::UnshareMedia => (Access::Users, Class::Write),
+        | Rpc::UploadMedia
+        | Rpc::CreateUploadUrl
+        | Rpc::CompleteUpload
+        | Rpc::DeleteUpload => (Access::Users, Class::Write),
         // They show templates as they are written, which users never see.
         Rpc::PreviewTemplate | Rpc::ListTemplateVersions => (Access::Services, Class::Read),
         Rpc::CreateFeature

@@ -101,10 +101,10 @@ pub(super) async fn in_span(call: Request, next: Next) -> Response {
     })
 }
 
-/// A path as the log has it: not too long, and without the secrets in the addresses of webhooks and of shares.
+/// A path as the log has it: not too long, and without the secrets in the addresses of webhooks, uploads and shares.
 fn shown(path: &str) -> String {
     let path = match path.rsplit_once('/') {
-        Some((place, _)) if place.starts_with("/webhooks/") => place,
+        Some((place, _)) if place.starts_with("/webhooks/") || place == "/uploads" => place,
         _ if path.starts_with("/s/") => "/s",
         _ => path,
     };
@@ -225,6 +225,7 @@ impl Call {
             media_id = id(Resource::Media),
             erasure_id = id(Resource::Erasure),
             share_id = id(Resource::Share),
+            upload_id = id(Resource::Upload),
             duration_ms,
             "{words}"
         );

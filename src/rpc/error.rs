@@ -196,6 +196,11 @@ fn classify(error: &Error) -> (Code, Reason) {
         }
         Error::BillingUnavailable(_) => (Code::Unavailable, Reason::BillingUnavailable),
         Error::BillingRefused { .. } => (Code::FailedPrecondition, Reason::BillingRefused),
+        Error::UploadTooLarge { .. } => (Code::InvalidArgument, Reason::UploadTooLarge),
+        Error::UploadUnsupported(_) => (Code::InvalidArgument, Reason::UploadUnsupported),
+        Error::UploadMismatch { .. } => (Code::InvalidArgument, Reason::UploadMismatch),
+        Error::UploadsFull { .. } => (Code::ResourceExhausted, Reason::UploadsFull),
+        Error::UploadIncomplete(_) => (Code::FailedPrecondition, Reason::UploadIncomplete),
         Error::PermissionDenied(_) => (Code::PermissionDenied, Reason::PermissionDenied),
         Error::Internal(_) => (Code::Internal, Reason::Internal),
     }
@@ -210,6 +215,7 @@ fn not_found(resource: Resource) -> Reason {
         Resource::Media => Reason::MediaNotFound,
         Resource::Erasure => Reason::ErasureNotFound,
         Resource::Share => Reason::ShareNotFound,
+        Resource::Upload => Reason::UploadNotFound,
     }
 }
 
@@ -223,6 +229,7 @@ fn id_key(resource: Resource) -> &'static str {
         Resource::Media => "media_id",
         Resource::Erasure => "erasure_id",
         Resource::Share => "share_id",
+        Resource::Upload => "upload_id",
     }
 }
 
@@ -333,6 +340,21 @@ fn metadata(error: &Error) -> HashMap<String, String> {
             ("value", exceeded.most.to_string()),
         ],
         Error::PlanUnknown(plan) => vec![("plan", plan.clone())],
+        Error::UploadTooLarge { max } => vec![("max_bytes", max.to_string())],
+        Error::UploadMismatch { field, said, found } => vec![
+            ("field", (*field).to_owned()),
+            ("said", said.clone()),
+            ("found", found.clone()),
+        ],
+        Error::UploadsFull {
+            user_id,
+            limit,
+            most,
+        } => vec![
+            ("user_id", user_id.to_string()),
+            ("limit", (*limit).to_owned()),
+            ("value", most.to_string()),
+        ],
         Error::HostNotAllowed { host } => vec![("host", host.clone())],
         Error::OriginNotAllowed { origin } => vec![("origin", origin.clone())],
         Error::InvalidPageToken
@@ -350,6 +372,8 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         | Error::BillingUnavailable(_)
         | Error::Starting
         | Error::ShuttingDown
+        | Error::UploadUnsupported(_)
+        | Error::UploadIncomplete(_)
         | Error::Internal(_) => Vec::new(),
     };
     pairs

@@ -1,7 +1,8 @@
-//! Plain HTTP beside gRPC: the files behind `download_url`, what services tell of their tasks, and health.
+//! Plain HTTP beside gRPC: the files behind `download_url`, uploads, what services tell of their tasks, and health.
 
 mod file;
 mod share;
+mod upload;
 mod webhook;
 
 use axum::{
@@ -10,14 +11,14 @@ use axum::{
     extract::{Query, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use serde::Deserialize;
 use tonic::Status;
 
 use crate::{
     app::{Ailment, App},
-    domain::with_causes,
+    domain::{Caller, Error, with_causes},
     media::{LinkError, Linked, SignedLink, StorageError, StorageKey},
     store::{
         self,
@@ -40,6 +41,7 @@ pub(super) fn router(app: App) -> Router {
     let health = health::router(app.health.clone());
     Router::new()
         .route("/media/{*path}", get(media))
+        .route("/uploads/{token}", put(upload::take))
         .route("/webhooks/{job_id}/{secret}", post(webhook::take))
         .merge(share::routes())
         .with_state(app)
@@ -130,7 +132,9 @@ async fn linked(app: &App, uri: &Uri, link: &Signature, headers: &HeaderMap) -> 
             return (StatusCode::FORBIDDEN, format!("{error}\n")).into_response();
         }
     };
+    let remaining = link.expires - now.timestamp();
     let by = match &linked {
+        Linked::Upload(id) => return send_upload(app, *id, remaining, headers).await,
         Linked::Media(id) => LinkedBy::Id(*id),
         Linked::Object(key) => LinkedBy::Object(key.path()),
     };
@@ -146,7 +150,25 @@ async fn linked(app: &App, uri: &Uri, link: &Signature, headers: &HeaderMap) -> 
     let Some((key, told)) = key.zip(told) else {
         return gone();
     };
-    let file = File::of(app, key, told, link.expires - now.timestamp());
+    let file = File::of(app, key, told, remaining);
+    let sent = file.send(headers).await;
+    sent.unwrap_or_else(|error| refuse(app, error))
+}
+
+async fn send_upload(app: &App, id: i64, remaining: i64, headers: &HeaderMap) -> Response {
+    let everyone = Caller::TrustedService;
+    let upload = match store::upload::find(app.store.reader(), everyone, id).await {
+        Ok(upload) => upload,
+        Err(Error::NotFound { .. }) => return gone(),
+        Err(error) => {
+            tracing::debug!(error = with_causes(&error), "cannot tell what a link opens");
+            return come_again("the database cannot be reached right now\n".to_owned());
+        }
+    };
+    let Ok(key) = StorageKey::from_path(&upload.storage_key) else {
+        return gone();
+    };
+    let file = File::of_upload(app, key, &upload.sha256, remaining);
     let sent = file.send(headers).await;
     sent.unwrap_or_else(|error| refuse(app, error))
 }

@@ -1,4 +1,4 @@
-//! The calls about media, with the download of a file in parts.
+//! The calls about media, with the download of a file in parts, and about uploads.
 
 mod message;
 mod share;
@@ -8,7 +8,7 @@ use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     app::App,
@@ -22,10 +22,12 @@ use super::{
     authentication::{end_of_stream, principal},
     batch::{batch, batch_ids, entries_from},
     caller, check_id,
-    page::{bounded_page, page_request},
+    page::{any_or, bounded_page, page_request},
     proto::{self, download_media_response::Part, media_service_server::MediaService},
     required_id,
     stopping::until,
+    time::timestamp,
+    upload,
     view::view_from,
 };
 
@@ -234,6 +236,92 @@ impl MediaService for MediaFiles {
             shares: page.items,
             next_page_token: page.next_page_token,
         }))
+    }
+
+    async fn upload_media(
+        &self,
+        request: Request<Streaming<proto::UploadMediaRequest>>,
+    ) -> Result<Response<proto::UploadMediaResponse>, Status> {
+        let principal = principal(&request)?;
+        let upload = upload::take(&self.app, &principal, request.into_inner()).await?;
+        Ok(Response::new(proto::UploadMediaResponse {
+            upload: Some(upload::message(&self.app, upload).await?),
+        }))
+    }
+
+    async fn create_upload_url(
+        &self,
+        request: Request<proto::CreateUploadUrlRequest>,
+    ) -> Result<Response<proto::CreateUploadUrlResponse>, Status> {
+        let principal = principal(&request)?;
+        let (announced, format) = upload::announced_put(&principal, request.into_inner())?;
+        let (put, expires_at) = self.app.create_upload_url(announced, format).await?;
+        Ok(Response::new(proto::CreateUploadUrlResponse {
+            url: put.url,
+            headers: put.headers.into_iter().collect(),
+            upload_token: put.token,
+            expire_time: Some(timestamp(expires_at)),
+        }))
+    }
+
+    async fn complete_upload(
+        &self,
+        request: Request<proto::CompleteUploadRequest>,
+    ) -> Result<Response<proto::CompleteUploadResponse>, Status> {
+        let principal = principal(&request)?;
+        let ticket = upload::ticket(&self.app, &request.get_ref().upload_token)?;
+        principal.acts_for(ticket.announced.user_id)?;
+        let upload = self.app.complete_upload(&ticket).await?;
+        Ok(Response::new(proto::CompleteUploadResponse {
+            upload: Some(upload::message(&self.app, upload).await?),
+        }))
+    }
+
+    async fn get_upload(
+        &self,
+        request: Request<proto::GetUploadRequest>,
+    ) -> Result<Response<proto::GetUploadResponse>, Status> {
+        let caller = caller(&request)?;
+        let id = upload::required_id(request.get_ref().id)?;
+        let upload = store::upload::find(self.app.store.reader(), caller, id).await?;
+        Ok(Response::new(proto::GetUploadResponse {
+            upload: Some(upload::message(&self.app, upload).await?),
+        }))
+    }
+
+    async fn list_uploads(
+        &self,
+        request: Request<proto::ListUploadsRequest>,
+    ) -> Result<Response<proto::ListUploadsResponse>, Status> {
+        let principal = principal(&request)?;
+        let caller = principal.caller();
+        let request = request.into_inner();
+        let user_id = principal.acts_for(request.user_id)?;
+        let mut checks = Checks::default();
+        let page = page_request(
+            self.app.sealer(caller),
+            (request.page_size, request.page_token),
+            &mut checks,
+        );
+        checks.optional_id("user_id", user_id);
+        let user_id = any_or(user_id);
+        let filter = checks.finish(store::upload::Filter { user_id })?;
+        let page = bounded_page(page, |page| upload::page(&self.app, caller, &filter, page));
+        let page = page.await?;
+        Ok(Response::new(proto::ListUploadsResponse {
+            uploads: page.items,
+            next_page_token: page.next_page_token,
+        }))
+    }
+
+    async fn delete_upload(
+        &self,
+        request: Request<proto::DeleteUploadRequest>,
+    ) -> Result<Response<proto::DeleteUploadResponse>, Status> {
+        let caller = caller(&request)?;
+        let id = upload::required_id(request.get_ref().id)?;
+        self.app.delete_upload(caller, id).await?;
+        Ok(Response::new(proto::DeleteUploadResponse {}))
     }
 }
 

@@ -10,14 +10,15 @@ use super::{
     stopping::{Stages, stopping_time},
 };
 use crate::{
-    app::{self, Ailment, App, Clock, Health, Pulse, Removal, RemovalMode},
+    app::{self, Ailment, App, Clock, Health, Pulse, Removal, RemovalMode, UploadSettings},
     billing::{Billing, Remote, RemoteError, RemoteSettings},
     config::{
         BillingKind, Config, FetchConfig, ModerationKind, ProviderConfig, StorageBackend,
         StorageRemoval, host_name,
     },
     domain::{
-        AddressRules, Error, IntakeLimits, Keyring, Purpose, Retention, sha256_hex, with_causes,
+        AddressRules, Error, IntakeLimits, Keyring, MediaType, Purpose, Retention, UploadLimits,
+        sha256_hex, with_causes,
     },
     entity::{feature, template},
     events::Events,
@@ -105,6 +106,7 @@ pub(super) async fn build_app(
             provision_users: config.provisions_users(),
             system_user: config.system_user(),
             users: config.users_table(),
+            uploads: uploads(config),
             trend_threshold: i32::try_from(config.trends.threshold).unwrap_or(i32::MAX),
             watch_heartbeat: config.server.watch_heartbeat,
             watch_poll: WATCH_POLL,
@@ -305,6 +307,29 @@ fn limits(config: &Config) -> media::Limits {
         max_frames: config.limits.output_frames,
         max_length: config.limits.output_duration,
         max_duration: config.limits.decode_time,
+    }
+}
+
+fn uploads(config: &Config) -> UploadSettings {
+    let uploads = &config.uploads;
+    let types = match uploads.types.as_slice() {
+        [] => vec![MediaType::Image, MediaType::Video, MediaType::Audio],
+        some => some.to_vec(),
+    };
+    UploadSettings {
+        limits: UploadLimits {
+            file_bytes: uploads.max_bytes,
+            files: uploads.max_files,
+            bytes: uploads.max_total,
+            types,
+        },
+        reading: media::Limits {
+            max_bytes: uploads.max_bytes,
+            ..limits(config)
+        },
+        keeps_location: uploads.keep_location,
+        idle: uploads.unused_ttl,
+        url_ttl: uploads.url_ttl,
     }
 }
 

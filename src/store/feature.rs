@@ -19,7 +19,7 @@ use crate::{
     },
     entity::{
         feature::{ActiveModel, Column, Entity, Model},
-        job, template,
+        job, template, upload,
     },
 };
 
@@ -151,14 +151,17 @@ pub struct Offered {
     /// Those of the media among the request's variables that are live pictures of the user.
     #[sea_orm(skip)]
     pub pictures: Vec<i64>,
+    /// Those of the uploads that it names that are the user's.
+    #[sea_orm(skip)]
+    pub uploads: Vec<upload::Model>,
 }
 
-/// A live feature, and one of its templates that is live too, if one is asked for. `held`: nobody deletes the feature until
+/// A live feature, and one of its templates that is live too, if one is asked for, with the user's uploads at these places. `held`: nobody deletes the feature until
 /// the transaction ends.
 pub async fn find_offered(
     db: &impl ConnectionTrait,
     users: &TableName,
-    draft: &RequestDraft,
+    (draft, uploads): (&RequestDraft, Vec<String>),
     held: bool,
 ) -> Result<Offered, Error> {
     let id = draft.feature_id;
@@ -185,6 +188,7 @@ pub async fn find_offered(
         Some(id) if template.is_none() => Err(without_template(db, id, draft).await),
         _ => Ok(Offered {
             pictures: pictures_of(db, draft).await?,
+            uploads: super::upload::of_user_at(db, draft.user_id, uploads).await?,
             feature,
             template,
             ..offered

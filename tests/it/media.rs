@@ -18,6 +18,8 @@ mod sharing;
 mod storage;
 mod storage_outage;
 mod stored_objects;
+mod upload_urls;
+mod uploads;
 mod video;
 mod voice;
 mod whole_path;

@@ -27,4 +27,5 @@ pub(crate) mod samples;
 pub(crate) mod script;
 pub(crate) mod server;
 pub(crate) mod structure;
+pub(crate) mod uploads;
 pub(crate) mod watching;

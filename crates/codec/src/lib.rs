@@ -5,6 +5,7 @@ pub mod bare;
 mod bounds;
 mod ending;
 mod format;
+pub mod location;
 pub mod picture;
 pub mod provenance;
 #[cfg(any(test, feature = "samples"))]

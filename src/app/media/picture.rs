@@ -5,7 +5,7 @@ use bytes::Bytes;
 use url::Url;
 
 use crate::{
-    app::App,
+    app::{App, upload::link::key_of},
     domain::Error,
     media::{StorageError, StorageKey},
     provider::{Picture, fetch::FetchError},
@@ -20,6 +20,9 @@ pub enum Unpictured {
     /// It leads to no picture.
     #[error(transparent)]
     Unfetched(#[from] FetchError),
+    /// It was an upload's, which has been removed since.
+    #[error("the upload is not there any more")]
+    Removed,
     /// The storage is away.
     #[error(transparent)]
     Other(#[from] Error),
@@ -32,13 +35,21 @@ impl From<StorageError> for Unpictured {
 }
 
 impl App {
-    /// What the request's link leads to: as it is kept, else fetched now and kept.
+    /// What a link of a user's request leads to: his upload, or as it is kept, else fetched now and kept.
     pub async fn picture_of_link(
         &self,
-        request_id: i64,
+        (request_id, user_id): (i64, i64),
         field: String,
         link: &str,
     ) -> Result<Picture, Unpictured> {
+        if let Some(upload) = self.upload_behind(user_id, link).await? {
+            let key = key_of(&upload)?;
+            return match self.storage.read(&key).await {
+                Ok(content) => Ok(picture(field, content, &key)),
+                Err(StorageError::NotFound { .. }) => Err(Unpictured::Removed),
+                Err(error) => Err(error.into()),
+            };
+        }
         // Held until the picture is kept, so that nobody who asks meanwhile fetches it again.
         let shared = self.links.as_ref().map(|fetcher| fetcher.share(link));
         if let Some(key) = self.storage.find_input(request_id, link).await? {

@@ -20,6 +20,8 @@ use crate::{
     store::{self, Transaction, feature::Offered, request::Counted},
 };
 
+use super::uploads::upload_keys;
+
 /// An accepted request and its jobs, in order of variation.
 pub type Accepted = (Counted, Vec<job::Model>);
 
@@ -124,6 +126,10 @@ impl App {
         let mut checks = checks.clone();
         self.check_filled_look(draft, offer, &mut checks);
         check_pictures(draft, offer.template, &offered.pictures, &mut checks);
+        let provider = self.providers.get(properties.provider());
+        let only_pictures = provider.is_some_and(|it| it.takes_pictures(feature.category));
+        let uploads = (offered.uploads.as_slice(), only_pictures);
+        self.check_uploads(draft, offer.template, uploads, &mut checks);
         self.check_links(draft, offer, &mut checks);
         self.check_inputs(draft, offer, &mut checks);
         self.check_ignored(draft, offer, &mut checks);
@@ -276,8 +282,9 @@ impl App {
     ) -> Result<Accepted, Error> {
         self.change_jobs(async |tx, changed| {
             let asked = &store::feature::find_asked_for(tx, draft).await?;
+            let asked_for = (asked, upload_keys(asked));
             let offered =
-                store::feature::find_offered(tx, &self.settings.users, asked, true).await?;
+                store::feature::find_offered(tx, &self.settings.users, asked_for, true).await?;
             let resolved = self.resolve_draft(asked, &offered, checks)?;
             self.check_provider(&resolved)?;
             if !offered.user_known {
@@ -287,7 +294,9 @@ impl App {
             let plan = self.plan_of(asked)?;
             self.admit(tx, (plan, asked.user_id), resolved.jobs.len(), now)
                 .await?;
-            let feature = offered.feature;
+            let Offered {
+                feature, uploads, ..
+            } = offered;
             let new_jobs = store::job::NewJobs {
                 category: feature.category,
                 cost: cost_per_job(draft, &resolved),
@@ -302,6 +311,8 @@ impl App {
             };
             let kept = (feature.system_prompt, plan.map(|plan| plan.name.clone()));
             let request = store::request::insert(tx, id, asked, &resolved, kept, now).await?;
+            self.take_up_uploads(tx, (request.id, asked), uploads, now)
+                .await?;
             self.claim_key(tx, draft, &request).await?;
             let ids = hold
                 .map(|hold| hold.ids_for(resolved.jobs.len()))

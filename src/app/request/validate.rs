@@ -6,7 +6,7 @@ use crate::{
     store::{self, feature::Offered, queue},
 };
 
-use super::create::check_owner;
+use super::{create::check_owner, uploads::upload_keys};
 
 /// A request that would be accepted now.
 #[derive(Clone, Debug)]
@@ -50,7 +50,8 @@ impl App {
         let users = &self.settings.users;
         let db = self.store.reader();
         let asked = &store::feature::find_asked_for(db, draft).await?;
-        let offered = store::feature::find_offered(db, users, asked, false).await?;
+        let asked_for = (asked, upload_keys(asked));
+        let offered = store::feature::find_offered(db, users, asked_for, false).await?;
         let resolved = self.resolve_draft(asked, &offered, checks)?;
         self.check_provider(&resolved)?;
         if !offered.user_known && !self.settings.provision_users {

@@ -86,6 +86,14 @@ impl<'a> File<'a> {
         }
     }
 
+    /// The file of an upload, whose link still works for so many seconds.
+    pub(super) fn of_upload(app: &'a App, key: StorageKey, sha256: &str, remaining: i64) -> Self {
+        Self {
+            etag: etag(sha256),
+            ..Self::told_of(app, key, None, remaining)
+        }
+    }
+
     /// One range is answered with 206, several or a malformed one with the whole file (14.2 and 15.3.7).
     pub(super) async fn send(&self, headers: &HeaderMap) -> Result<Response, StorageError> {
         let storage = &self.app.storage;

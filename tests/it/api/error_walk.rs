@@ -31,12 +31,13 @@ pub(super) const UNKNOWN_ID: i64 = 999_999;
 /// Most violations that a line shows; their number stands in it anyway.
 const TOLD_VIOLATIONS: usize = 3;
 /// What the line of a call has of the ids in its message.
-const LOGGED_IDS: [&str; 5] = [
+const LOGGED_IDS: [&str; 6] = [
     "feature_id",
     "template_id",
     "request_id",
     "job_id",
     "media_id",
+    "upload_id",
 ];
 type Ids = BTreeMap<String, i64>;
 const TABLE: &str = "tests/it/api/error_walk/table.txt";
@@ -205,6 +206,7 @@ fn ids_in(method: &MethodDescriptor, message: &DynamicMessage) -> Ids {
             ids.extend(ids_in(method, resource));
         }
         let name = match field.name() {
+            "id" if method.name().ends_with("Upload") => "upload_id".to_owned(),
             "id" => format!("{own}_id"),
             name => name.to_owned(),
         };

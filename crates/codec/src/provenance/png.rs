@@ -87,9 +87,22 @@ fn chunk(packet: &[u8]) -> Result<Vec<u8>, NotEmbedded> {
     chunk.extend(b"iTXt");
     chunk.extend(XMP);
     chunk.extend(packet);
+    Ok(checked(chunk))
+}
+
+/// A chunk of this kind with data that was in one before.
+pub(crate) fn chunk_of(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
+    let mut chunk = length.to_be_bytes().to_vec();
+    chunk.extend(kind);
+    chunk.extend(data);
+    checked(chunk)
+}
+
+fn checked(mut chunk: Vec<u8>) -> Vec<u8> {
     let checksum = crc32(&chunk[4..]);
     chunk.extend(checksum.to_be_bytes());
-    Ok(chunk)
+    chunk
 }
 
 /// The checksum of a chunk's type and data (PNG specification, annex D).

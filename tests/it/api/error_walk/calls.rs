@@ -12,8 +12,10 @@ use crate::support::client::{
     Client, USER, plain_template, request_for, scripted_feature, scripted_request,
 };
 use crate::support::database::TestDatabase;
+use crate::support::http::browser;
 use crate::support::script::Script;
 use crate::support::structure::structure;
+use crate::support::uploads::picture_named;
 
 use super::mutation::Deleted;
 
@@ -30,6 +32,8 @@ pub(in crate::api) struct Fixtures {
     changing: Rows,
     deleted: Rows,
     erasure: i64,
+    /// Of an upload that has come.
+    upload_token: String,
     _script: Script,
 }
 
@@ -41,6 +45,7 @@ struct Rows {
     job: i64,
     media: i64,
     share: i64,
+    upload: i64,
 }
 
 impl Fixtures {
@@ -56,6 +61,7 @@ impl Fixtures {
             changing,
             deleted,
             erasure: erased.into_inner().erasure.unwrap().id,
+            upload_token: put(client, &picture_named("put")).await,
             _script: script,
         };
         fixtures.delete(db).await;
@@ -83,6 +89,8 @@ impl Fixtures {
             "TemplateService" => rows.template,
             "RequestService" => rows.request,
             "JobService" => rows.job,
+            // Uploads are removed, and not deleted.
+            "MediaService" if method.name().ends_with("Upload") => 0,
             "MediaService" => rows.media,
             // It names none of its own.
             "AdminService" | "CreditService" => 0,
@@ -113,6 +121,7 @@ impl Rows {
             job,
             media,
             share: shared.into_inner().share.unwrap().id,
+            upload: client.upload(USER, &picture_named(name)).await.id,
         }
     }
 
@@ -304,6 +313,18 @@ impl<'a> Calls<'a> {
                 ..Default::default()
             }
             .encode_to_vec(),
+            "UploadMedia" => UploadMediaRequest {
+                part: Some(upload_media_request::Part::Head(UploadHead {
+                    user_id: USER,
+                    ..Default::default()
+                })),
+            }
+            .encode_to_vec(),
+            "CreateUploadUrl" => create_upload_url(1_000).encode_to_vec(),
+            "CompleteUpload" => CompleteUploadRequest {
+                upload_token: self.fixtures.upload_token.clone(),
+            }
+            .encode_to_vec(),
             list if list.starts_with("List") || list.starts_with("Count") => Vec::new(),
             named => self.named(named),
         }
@@ -326,6 +347,7 @@ impl<'a> Calls<'a> {
             Some("Request") => rows.request,
             Some("Job") => rows.job,
             Some("Media") => rows.media,
+            Some("Upload") => rows.upload,
             _ => panic!("the walk does not know {method}: give it a message that is fine"),
         };
         // They all begin with the identifier, as field 1.
@@ -413,6 +435,26 @@ impl<'a> Calls<'a> {
             ..request_for(self.fixtures.live.feature)
         }
     }
+}
+
+fn create_upload_url(file_size: usize) -> CreateUploadUrlRequest {
+    CreateUploadUrlRequest {
+        user_id: USER,
+        file_size: file_size.try_into().unwrap(),
+        content_type: "image/png".to_owned(),
+        ..Default::default()
+    }
+}
+
+/// Puts a file, and returns the token of its upload.
+async fn put(client: &Client, file: &[u8]) -> String {
+    let mut media = client.media();
+    let asked = media.create_upload_url(create_upload_url(file.len()));
+    let made = asked.await.unwrap().into_inner();
+    let put = browser().put(&made.url).header("content-type", "image/png");
+    let answer = put.body(file.to_vec()).send().await.unwrap();
+    assert!(answer.status().is_success(), "{answer:?}");
+    made.upload_token
 }
 
 fn everything() -> FieldMask {
