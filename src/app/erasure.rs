@@ -4,7 +4,7 @@
 //! which stops their jobs and gives back their credits; then their objects go, and only then their rows, so that nothing is
 //! left whose place nobody knows.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt};
@@ -16,7 +16,7 @@ use crate::{
         AuditAction, Caller, Checks, Deed, Entry, Erased, Error, FIRST_ACCOUNT, Flaw, account_id,
     },
     entity::erasure::Model,
-    media::{ListedObject, Owner, StorageKey},
+    media::{ListedObject, Owner, Storage, StorageError, StorageKey},
     store::{self, Transaction, erasure::Contents, queue},
 };
 
@@ -138,6 +138,10 @@ impl App {
             self.remove_contents(erasure, contents).await?;
             return Ok(Step::More);
         }
+        if store::erasure::has_uploads(db, user_id).await? {
+            self.remove_uploads(erasure, user_id).await?;
+            return Ok(Step::More);
+        }
         // Billing goes by the user's number.
         if store::erasure::is_owed(db, user_id).await? {
             return Ok(Step::Waits);
@@ -157,7 +161,10 @@ impl App {
     }
 
     async fn remove_contents(&self, erasure: &Model, contents: Contents) -> Result<(), Error> {
-        let removed = self.remove_objects(&contents).await?;
+        let jobs = contents.jobs.iter().map(|id| Owner::Job(*id));
+        let requests = contents.requests.iter().map(|id| Owner::Request(*id));
+        let owners = jobs.chain(requests).collect();
+        let removed = self.remove_all_of(owners, &contents.objects).await?;
         let until = self.queue_time().await? + CLAIM;
         let remove = async |tx: &Transaction| {
             let requests = store::erasure::remove(tx, &contents.requests).await?;
@@ -172,33 +179,51 @@ impl App {
         self.store.write(remove).await
     }
 
-    /// Those that rows name, and those of attempts that have left none.
-    async fn remove_objects(&self, contents: &Contents) -> Result<Erased, Error> {
-        let jobs = contents.jobs.iter().map(|id| Owner::Job(*id));
-        let requests = contents.requests.iter().map(|id| Owner::Request(*id));
-        let listed = jobs.chain(requests).map(|owner| {
+    /// What he gave, as long as he had it.
+    async fn remove_uploads(&self, erasure: &Model, user_id: i64) -> Result<(), Error> {
+        let removed = self.remove_all_of(vec![Owner::User(user_id)], &[]).await?;
+        let until = self.queue_time().await? + CLAIM;
+        let remove = async |tx: &Transaction| {
+            let uploads = store::erasure::remove_uploads(tx, user_id).await?;
+            let removed = Erased {
+                uploads,
+                ..removed.clone()
+            };
+            store::erasure::note(tx, erasure.id, removed, until).await
+        };
+        self.store.write(remove).await
+    }
+
+    /// What is in the storage of these, whether or not a row names it, and what rows name besides.
+    async fn remove_all_of(&self, owners: Vec<Owner>, named: &[String]) -> Result<Erased, Error> {
+        let listed = owners.into_iter().map(|owner| {
             let storage = self.storage.clone();
             async move { storage.objects_of(owner).await }
         });
         let listed = futures::stream::iter(listed.collect::<Vec<_>>());
         let listed = listed.buffer_unordered(REMOVED_SIDE_BY_SIDE);
         let found: Vec<Vec<ListedObject>> = listed.try_collect().await?;
-        let found: Vec<ListedObject> = found.into_iter().flatten().collect();
-        let named = contents.objects.iter();
-        let named = named.filter_map(|path| StorageKey::from_path(path).ok());
-        let keys = found.iter().map(|object| object.key.clone()).chain(named);
-        let removals = keys.map(|key| {
+        let found: BTreeMap<String, (StorageKey, u64)> = found
+            .into_iter()
+            .flatten()
+            .map(|object| (object.key.path().to_owned(), (object.key, object.size)))
+            .collect();
+        let mut removed = Erased::default();
+        let elsewhere = named.iter().filter(|path| !found.contains_key(*path));
+        let elsewhere = elsewhere.filter_map(|path| StorageKey::from_path(path).ok());
+        let sized = elsewhere.map(|key| (key, None));
+        let sized = sized.chain(found.values().map(|(key, size)| (key.clone(), Some(*size))));
+        let removals = sized.map(|(key, size)| {
             let storage = self.storage.clone();
-            async move { storage.delete(&key).await }
+            async move { remove(&storage, &key, size).await }
         });
         let removals = futures::stream::iter(removals.collect::<Vec<_>>());
-        let removals = removals.buffer_unordered(REMOVED_SIDE_BY_SIDE);
-        removals.try_collect::<()>().await?;
-        Ok(Erased {
-            objects: found.len() as u64,
-            bytes: found.iter().map(|object| object.size).sum(),
-            ..Erased::default()
-        })
+        let mut removals = removals.buffer_unordered(REMOVED_SIDE_BY_SIDE);
+        while let Some(size) = removals.try_next().await? {
+            removed.objects += u64::from(size.is_some());
+            removed.bytes += size.unwrap_or_default();
+        }
+        Ok(removed)
     }
 
     /// The last step: what the law has us keep stays as nobody's. It ends the erasure if that was all.
@@ -221,4 +246,21 @@ impl App {
             false => Ok(Step::More),
         }
     }
+}
+
+/// How large it was; `None` if it was gone.
+async fn remove(
+    storage: &Storage,
+    key: &StorageKey,
+    size: Option<u64>,
+) -> Result<Option<u64>, StorageError> {
+    let size = match size {
+        Some(size) => Some(size),
+        None => match storage.head(key).await {
+            Ok(facts) => Some(facts.total_size),
+            Err(StorageError::NotFound { .. }) => None,
+            Err(error) => return Err(error),
+        },
+    };
+    storage.delete(key).await.map(|()| size)
 }

@@ -81,12 +81,13 @@ async fn erase(app: &App, id: i64, yes: bool) -> Told {
     Ok(told)
 }
 
-fn receipt(erased: &Erased) -> [(&'static str, String); 8] {
+fn receipt(erased: &Erased) -> [(&'static str, String); 9] {
     let size = i64::try_from(erased.bytes).unwrap_or(i64::MAX);
     [
         ("requests", erased.requests.to_string()),
         ("jobs", erased.jobs.to_string()),
         ("media", erased.media.to_string()),
+        ("uploads", erased.uploads.to_string()),
         ("files", erased.objects.to_string()),
         ("size", output::human_size(size)),
         ("credits ended", erased.credits.to_string()),

@@ -17,6 +17,8 @@ pub struct Erased {
     pub jobs: u64,
     /// Rows of media.
     pub media: u64,
+    /// Files that he gave.
+    pub uploads: u64,
     /// Files in the storage.
     pub objects: u64,
     /// Their size.
@@ -39,6 +41,7 @@ impl AddAssign for Erased {
         self.requests += more.requests;
         self.jobs += more.jobs;
         self.media += more.media;
+        self.uploads += more.uploads;
         self.objects += more.objects;
         self.bytes += more.bytes;
         self.credits += more.credits;

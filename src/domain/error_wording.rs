@@ -137,6 +137,7 @@ impl Reason {
             Self::MetadataNotRemovable => [
                 "How this file was made cannot be left out of it.",
                 "Không thể lược bỏ thông tin về cách tạo ra tệp này.",
+            ],
             Self::UploadNotFound => [
                 "This upload does not exist.",
                 "Tệp tải lên này không tồn tại.",

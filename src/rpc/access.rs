@@ -99,10 +99,9 @@ fn access(rpc: Rpc) -> (Access, Class) {
         | Rpc::BatchUndeleteMedia
         | Rpc::ShareMedia
         | Rpc::UnshareMedia => (Access::Users, Class::Write),
-        | Rpc::UploadMedia
-        | Rpc::CreateUploadUrl
-        | Rpc::CompleteUpload
-        | Rpc::DeleteUpload => (Access::Users, Class::Write),
+        Rpc::UploadMedia | Rpc::CreateUploadUrl | Rpc::CompleteUpload | Rpc::DeleteUpload => {
+            (Access::Users, Class::Write)
+        }
         // They show templates as they are written, which users never see.
         Rpc::PreviewTemplate | Rpc::ListTemplateVersions => (Access::Services, Class::Read),
         Rpc::CreateFeature
@@ -117,10 +116,9 @@ fn access(rpc: Rpc) -> (Access, Class) {
         | Rpc::RestoreTemplateVersion
         | Rpc::GrantCredits
         | Rpc::EraseUser => (Access::Admins, Class::Admin),
-        Rpc::ListAuditEntries
-        | Rpc::GetRetentionReport
-        | Rpc::GetErasure
-        | Rpc::ExportUser => (Access::Admins, Class::Read),
+        Rpc::ListAuditEntries | Rpc::GetRetentionReport | Rpc::GetErasure | Rpc::ExportUser => {
+            (Access::Admins, Class::Read)
+        }
     }
 }
 

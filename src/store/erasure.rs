@@ -13,7 +13,7 @@ use crate::{
     domain::{Erased, Error, Resource},
     entity::{
         erasure::{ActiveModel, Column, Entity, Model},
-        idempotency_key, job, media, plan_retry, rate, request, reservation,
+        idempotency_key, job, media, plan_retry, rate, request, reservation, upload,
     },
 };
 
@@ -191,6 +191,18 @@ pub async fn remove(tx: &Transaction, requests: &[i64]) -> Result<u64, Error> {
         .exec(tx)
         .await?;
     Ok(removed.rows_affected)
+}
+
+/// Whether the user has files that he gave.
+pub async fn has_uploads(db: &impl ConnectionTrait, user_id: i64) -> Result<bool, Error> {
+    let given = upload::Entity::find().filter(upload::Column::UserId.eq(user_id));
+    Ok(given.count(db).await? > 0)
+}
+
+/// Removes the rows of what the user gave.
+pub async fn remove_uploads(tx: &Transaction, user_id: i64) -> Result<u64, Error> {
+    let given = upload::Entity::delete_many().filter(upload::Column::UserId.eq(user_id));
+    Ok(given.exec(tx).await?.rows_affected)
 }
 
 /// Whether Billing has yet to hear of jobs of the user's.

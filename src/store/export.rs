@@ -7,7 +7,7 @@ use sea_orm::{
 
 use crate::{
     domain::Error,
-    entity::{credit_transaction, job, media, request},
+    entity::{credit_transaction, job, media, request, upload},
 };
 
 use super::{media::Shown, one_of::one_of_ids};
@@ -55,6 +55,22 @@ pub async fn media(db: &impl ConnectionTrait, request_ids: &[i64]) -> Result<Vec
         ))
         .order_by_asc(media::Column::Id)
         .into_model()
+        .all(db)
+        .await?)
+}
+
+/// Up to `limit` files that the user gave after this one, oldest first.
+pub async fn uploads(
+    db: &impl ConnectionTrait,
+    user_id: i64,
+    after: i64,
+    limit: u64,
+) -> Result<Vec<upload::Model>, Error> {
+    Ok(upload::Entity::find()
+        .filter(upload::Column::UserId.eq(user_id))
+        .filter(upload::Column::Id.gt(after))
+        .order_by_asc(upload::Column::Id)
+        .limit(limit)
         .all(db)
         .await?)
 }

@@ -1,4 +1,5 @@
-//! A user's data as a stream: his requests, each with its jobs and media, and the files of these, then the movements of his credits.
+//! A user's data as a stream: his requests, each with its jobs and media, and the files of these, then what he gave, and the
+//! movements of his credits.
 //! It is read as it is taken, a page at a time.
 
 use std::collections::VecDeque;
@@ -14,7 +15,7 @@ use crate::{
     rpc::{
         credit, job, media,
         proto::{self, export_user_response::Part},
-        request,
+        request, upload,
         view::Viewed,
     },
     store,
@@ -48,6 +49,7 @@ struct Item {
 enum Place {
     Live(i64),
     Deleted(i64),
+    Uploads(i64),
     Credits(i64),
     End,
 }
@@ -81,6 +83,7 @@ impl Export {
         let (live, after) = match place {
             Place::Live(after) => (true, after),
             Place::Deleted(after) => (false, after),
+            Place::Uploads(after) => return self.uploads(after).await,
             Place::Credits(after) => return self.transactions(after).await,
             Place::End => return Ok((VecDeque::new(), Place::End)),
         };
@@ -89,7 +92,7 @@ impl Export {
             (Some(last), true) => Place::Live(last),
             (Some(last), false) => Place::Deleted(last),
             (None, true) => Place::Deleted(0),
-            (None, false) => Place::Credits(0),
+            (None, false) => Place::Uploads(0),
         };
         Ok((self.items(found).await?, next))
     }
@@ -119,6 +122,21 @@ impl Export {
         // Stable: a request comes before its jobs, and these before its media.
         items.sort_by_key(|(request, _)| *request);
         Ok(items.into_iter().map(|(_, item)| item).collect())
+    }
+
+    async fn uploads(&self, after: i64) -> Result<(VecDeque<Item>, Place), Error> {
+        let db = self.app.store.reader();
+        let found = store::export::uploads(db, self.user_id, after, REQUESTS).await?;
+        let next = found.last();
+        let next = next.map_or(Place::Credits(0), |last| Place::Uploads(last.id));
+        let mut items = VecDeque::with_capacity(found.len());
+        for found in found {
+            let file = StorageKey::from_path(&found.storage_key).map_err(Error::internal)?;
+            let file = Some(file).filter(|_| self.with_files);
+            let part = Part::Upload(upload::message(&self.app, found).await?);
+            items.push_back(Item { part, file });
+        }
+        Ok((items, next))
     }
 
     async fn transactions(&self, after: i64) -> Result<(VecDeque<Item>, Place), Error> {

@@ -22,6 +22,7 @@ use crate::support::process::{atelier, refused, run};
 use crate::support::refusal::refusal;
 use crate::support::script::Script;
 use crate::support::server::{TestServer, within};
+use crate::support::uploads::picture_named;
 
 /// A number, and a word of a prompt, that stand for nothing else.
 const ERASED: i64 = 4_242_424;
@@ -51,6 +52,7 @@ on_both_databases! {
         }
         server.ended(failed.1[0].id).await;
         server.requests().delete_request(DeleteRequestRequest { id: deleted.0.id, ..Default::default() }).await.unwrap();
+        server.upload(ERASED, &picture_named(WORD)).await;
         let running = server.create(of(ERASED, scripted_request(feature, &hangs))).await;
         hangs.wait_until_submitted(1).await;
         assert!(!traces(&db).await.is_empty());
@@ -58,7 +60,7 @@ on_both_databases! {
         let erased = erase(&server, ERASED).await.unwrap();
         assert_eq!((erased.requests, erased.jobs), (4, 5));
         assert!(erased.end_time.is_some() && erased.user_id == 0, "{erased:?}");
-        assert!(erased.media >= 3 && erased.objects == erased.media && erased.object_bytes > 0, "{erased:?}");
+        assert!(erased.media >= 3 && erased.uploads == 1 && erased.objects == erased.media + 1 && erased.object_bytes > 0, "{erased:?}");
         assert_eq!(erased.credits, 100 - 3 * 3, "what failed and what was stopped came back");
         assert!(erased.account_id >= FIRST_ACCOUNT && erased.kept_transactions >= 10, "{erased:?}");
         assert_eq!(erased.kept_audit_entries, 1, "the grant");

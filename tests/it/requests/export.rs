@@ -12,6 +12,7 @@ use crate::support::ledger::{grant, with_ledger};
 use crate::support::refusal::refusal;
 use crate::support::script::Script;
 use crate::support::server::{TestServer, within};
+use crate::support::uploads::picture_named;
 
 on_both_databases! {
     async fn all_that_a_user_has_is_streamed_with_its_files_and_nothing_of_others(db: TestDatabase) {
@@ -59,6 +60,7 @@ on_both_databases! {
                     assert!(chunk.len() <= 64 << 10);
                     files.last_mut().unwrap().1.extend(chunk);
                 }
+                Part::Upload(upload) => panic!("upload {} was given by nobody", upload.id),
                 Part::Transaction(transaction) => {
                     assert_eq!(transaction.user_id, USER);
                     transactions += 1;
@@ -87,12 +89,14 @@ on_both_databases! {
             Part::Job(_) => 'j',
             Part::Media(_) => 'm',
             Part::Chunk(_) => 'c',
+            Part::Upload(_) => 'u',
             Part::Transaction(_) => 't',
         }).collect::<String>();
-        assert_eq!(kinds(&export(&server, USER, false).await), "rjm");
-        assert_eq!(kinds(&export(&server, USER, true).await), "rjmc");
+        server.upload(USER, &picture_named("export")).await;
+        assert_eq!(kinds(&export(&server, USER, false).await), "rjmu");
+        assert_eq!(kinds(&export(&server, USER, true).await), "rjmcuc");
         std::fs::remove_dir_all(server.media_folder().join("jobs")).unwrap();
-        assert_eq!(kinds(&export(&server, USER, true).await), "rjm");
+        assert_eq!(kinds(&export(&server, USER, true).await), "rjmuc");
         assert_eq!(kinds(&export(&server, 99, true).await), "", "there is nothing of a stranger");
         let nobody = server.admin().export_user(ExportUserRequest::default()).await;
         refusal(nobody.map(|_| ())).is(Code::InvalidArgument, ErrorReason::ValidationFailed).of_fields(["user_id"]);
