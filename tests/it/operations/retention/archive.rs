@@ -85,7 +85,7 @@ on_both_databases! {
         let mut updated = server.request(ids[0]).await;
         updated.title = "kept".to_owned();
         let mask = FieldMask { paths: vec!["title".to_owned()] };
-        let update = UpdateRequestRequest { request: Some(updated), update_mask: Some(mask), ..Default::default() };
+        let update = UpdateRequestRequest { request: Some(updated), update_mask: Some(mask) };
         server.requests().update_request(update).await.unwrap();
         server.requests().retry_request(RetryRequestRequest { id: ids[1] }).await.unwrap();
         let delete = DeleteRequestRequest { id: ids[2], ..Default::default() };

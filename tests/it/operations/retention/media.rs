@@ -50,7 +50,7 @@ on_both_databases! {
 
         let undelete = UndeleteMediaRequest { id: deleted.id };
         let refused = server.media().undelete_media(undelete).await.unwrap_err();
-        of_status(&refused).is(Code::NotFound, ErrorReason::MediaContentMissing).with("media_id", &deleted.id.to_string());
+        of_status(&refused).is(Code::NotFound, ErrorReason::MediaContentMissing).with("media_id", deleted.id);
         let entry = VersionedId { id: deleted.id, ..Default::default() };
         let batch = BatchUndeleteMediaRequest { entries: vec![entry] };
         refusal(server.media().batch_undelete_media(batch).await).is(Code::NotFound, ErrorReason::MediaContentMissing);
