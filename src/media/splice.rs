@@ -63,11 +63,12 @@ pub async fn offer_shared(
 
 /// From the first byte to the last that the pieces need of the stored object.
 fn stored(pieces: &[Piece]) -> Option<Range<u64>> {
-    let stored = pieces.iter().filter_map(|piece| match piece {
+    let mut stored = pieces.iter().filter_map(|piece| match piece {
         Piece::Stored(range) => Some(range),
         _ => None,
     });
-    let (first, last) = (stored.clone().next()?, stored.last()?);
+    let first = stored.next()?;
+    let last = stored.next_back().unwrap_or(first);
     Some(first.start..last.end)
 }
 

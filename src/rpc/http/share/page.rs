@@ -157,14 +157,14 @@ fn head(base: &Url, page: &str, title: &str, shown: (&Shown<'_>, Option<&Shown<'
             .into_iter()
             .flat_map(|image| image.properties("image")),
     );
+    // A sound has no sides.
+    let of_sides = |name: &str| name.ends_with("width") || name.ends_with("height");
     match kind {
         Kind::Image => {}
         Kind::Video => properties.extend(file.properties("video")),
         Kind::Audio => {
-            properties.extend(file.properties("audio").into_iter().filter(|(name, _)| {
-                // A sound has no sides.
-                !name.ends_with("width") && !name.ends_with("height")
-            }))
+            let of_sound = file.properties("audio").into_iter();
+            properties.extend(of_sound.filter(|(name, _)| !of_sides(name)));
         }
     }
     let card = if image.is_some() {

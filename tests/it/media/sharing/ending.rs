@@ -27,7 +27,7 @@ on_both_databases! {
         assert_open(&url).await;
         server.requests().delete_request(DeleteRequestRequest { id: request_id, ..Default::default() }).await.unwrap();
         assert_nowhere(&url, &never).await;
-        server.requests().undelete_request(UndeleteRequestRequest { id: request_id, ..Default::default() }).await.unwrap();
+        server.requests().undelete_request(UndeleteRequestRequest { id: request_id }).await.unwrap();
         assert_open(&url).await;
 
         let end = UnshareMediaRequest { share_id: kept.id };
