@@ -101,6 +101,8 @@ fn events(bytes: &[u8]) {
 fn metadata(bytes: &[u8]) {
     if let Ok(Value::Object(told)) = serde_json::from_slice(bytes) {
         let text = Value::Object(clean::map(told)).to_string();
+        // A backslash of the text itself is doubled.
+        let text = text.replace("\\\\", "");
         assert!(!text.contains("\\u0000"));
     }
 }
