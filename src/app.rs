@@ -56,7 +56,7 @@ pub use share::{OpenFile, OpenShare};
 pub use storage::{Removal, RemovalMode, Sweep, Withheld};
 pub use template::{Rendered, Trial};
 pub use trend::Folded;
-pub use upload::{Incoming, UploadSettings};
+pub use upload::{Incoming, Receiving, UploadSettings};
 pub use watch::{Kind, News, NewsStream};
 
 /// The parts that the use cases work with. Clones share them.
@@ -80,6 +80,8 @@ pub struct App {
     pub links: Option<Fetcher>,
     /// What of the configuration the use cases go by.
     pub settings: Settings,
+    /// The files of users that are coming.
+    pub receiving: Receiving,
     /// Who judges what users write, and what is made for them.
     pub moderation: Moderation,
     /// What is known to be wrong with this process.

@@ -1,5 +1,5 @@
 //! A client of the service, thin over the generated stubs: it connects, repeats what failed in passing, watches jobs to
-//! their end over connections that break, and downloads files that it checks.
+//! their end over connections that break, uploads files, and downloads files that it checks.
 //!
 //! ```no_run
 //! use atelier::client::{Client, proto};
@@ -47,6 +47,7 @@ mod refusal;
 mod repeatable;
 mod resume;
 mod retry;
+mod upload;
 mod watch;
 
 use tonic::service::interceptor::InterceptedService;
@@ -58,6 +59,7 @@ pub use channel::RetryingChannel;
 pub use download::{Download, DownloadError};
 pub use refusal::{Violation, reason, retry_delay, violations};
 pub use retry::RetryPolicy;
+pub use upload::UploadError;
 pub use watch::{JobEvents, RequestEvents, RequestsEvents, UserEvents, has_ended};
 
 use proto::{
@@ -121,7 +123,7 @@ impl Client {
             .max_decoding_message_size(self.max_message_bytes)
     }
 
-    /// The client of MediaService. To download a whole file, see [`Client::download`].
+    /// The client of MediaService. To download a whole file, see [`Client::download`], to give one [`Client::upload`].
     pub fn media(&self) -> MediaServiceClient<RetryingChannel> {
         MediaServiceClient::new(self.retrying.clone())
             .max_decoding_message_size(self.max_message_bytes)

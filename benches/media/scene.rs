@@ -80,6 +80,7 @@ pub(crate) fn brief((width, height): (u32, u32)) -> drawing::Brief {
         width,
         height,
         style: serde_json::Map::new(),
+        picture: None,
     }
 }
 

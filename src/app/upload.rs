@@ -5,6 +5,7 @@ mod delete;
 mod keep;
 pub(super) mod link;
 mod receive;
+mod receiving;
 mod tidy;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use crate::{domain::UploadLimits, media::Limits};
 
 pub use receive::Incoming;
+pub use receiving::Receiving;
 
 /// What users may give, and what becomes of it.
 #[derive(Clone, Debug)]

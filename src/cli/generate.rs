@@ -30,7 +30,7 @@ use self::request::Asked;
 use self::variable::Assignment;
 use self::watch::Stopped;
 use super::{CommandResult, exit, output};
-use crate::client::{Client, ConnectError, DownloadError, reason, violations};
+use crate::client::{Client, ConnectError, DownloadError, UploadError, reason, violations};
 use crate::config::{Loaded, parse_duration};
 use crate::domain::Reason;
 use crate::shutdown::{Shutdown, Signal};
@@ -82,6 +82,10 @@ pub(super) struct GenerateArguments {
     #[arg(long = "var", value_name = "KEY=VALUE")]
     variables: Vec<Assignment>,
 
+    /// Picture to work from, which is uploaded; may be repeated
+    #[arg(long = "picture", value_name = "FILE")]
+    pictures: Vec<PathBuf>,
+
     /// Folder to copy the files to, under readable names
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -118,6 +122,8 @@ pub(super) enum GenerateError {
     Connect(#[from] ConnectError),
     #[error(transparent)]
     Download(#[from] DownloadError),
+    #[error(transparent)]
+    Upload(#[from] UploadError),
     #[error("{action}: {}", explain(.status))]
     Refused {
         action: &'static str,

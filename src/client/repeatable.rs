@@ -24,7 +24,8 @@ static REPEATABLE: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
                 .clone()
                 .unwrap_or_default()
                 .idempotency_level();
-            level != IdempotencyLevel::IdempotencyUnknown && !method.server_streaming()
+            let streams = method.server_streaming() || method.client_streaming();
+            level != IdempotencyLevel::IdempotencyUnknown && !streams
         });
         repeatable.map(|method| format!("/generation.v1.{}/{}", service.name(), method.name()))
     });
@@ -54,6 +55,8 @@ mod tests {
             ("/generation.v1.FeatureService/UpdateFeature", false),
             ("/generation.v1.JobService/WatchJob", false),
             ("/generation.v1.MediaService/DownloadMedia", false),
+            ("/generation.v1.MediaService/UploadMedia", false),
+            ("/generation.v1.MediaService/CompleteUpload", true),
             ("/elsewhere.Service/GetJob", false),
             ("nothing", false),
         ] {

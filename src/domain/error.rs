@@ -136,11 +136,11 @@ pub enum Error {
         found: String,
     },
     /// The user deletes uploads, or waits until those that nothing uses are removed.
-    #[error("user {user_id} has uploads of {most} {limit} at most")]
+    #[error("user {user_id} has as many uploads as he may: {limit} {most}")]
     UploadsFull {
         /// Whose they are.
         user_id: i64,
-        /// `files` or `bytes`.
+        /// `files`, `bytes` or `at_once`.
         limit: &'static str,
         /// As it is configured.
         most: u64,

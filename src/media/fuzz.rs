@@ -4,7 +4,7 @@ use chrono::DateTime;
 use headers::{Header, HeaderValue};
 
 use super::{
-    SignedLink,
+    Owner, SignedLink, Ticket,
     key::StorageKey,
     link::verify,
     range::{ByteRangeSelection, select},
@@ -19,6 +19,20 @@ pub(crate) const TARGETS: &[Target] = &[
             "image/2026/01/1/2-0-0.png _____",
         ],
         link,
+    ),
+    (
+        "upload-token",
+        &[
+            "eyJpIjoiMDAwMDAwMDAtMDAwMC0wMDAwLTAwMDAtMDAwMDAwMDAwMDA3IiwidSI6M30.0.c2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJlc2lnbmE",
+        ],
+        upload_token,
+    ),
+    (
+        "upload-link",
+        &[
+            "https://a.vn/media/uploads/000/000/007/0000000000000000000000000000000000000000000000000000000000000000-0123456789abcde.png",
+        ],
+        upload_link,
     ),
     (
         "range",
@@ -48,6 +62,23 @@ fn link(bytes: &[u8]) {
         };
         let linked = verify(&keys, link, DateTime::UNIX_EPOCH);
         assert!(linked.is_err(), "{text:?} is believed");
+    }
+}
+
+/// Nobody but us has the key.
+fn upload_token(bytes: &[u8]) {
+    if let Ok(text) = str::from_utf8(bytes) {
+        let keys = Keyring::new(Purpose::DownloadLinks).with_configured(Some(&[7; 32]));
+        assert!(Ticket::verify(&keys, text).is_err(), "{text:?} is believed");
+    }
+}
+
+/// What it finds is an upload's, and ends the link.
+fn upload_link(bytes: &[u8]) {
+    if let Ok(text) = str::from_utf8(bytes)
+        && let Some(key) = StorageKey::of_upload(text)
+    {
+        assert!(text.ends_with(key.path()) && matches!(key.owner(), Owner::User(_)));
     }
 }
 

@@ -1,6 +1,7 @@
-//! The provider that comes with the program: it draws pictures, animates them and composes music itself, and needs no
-//! other service.
+//! The provider that comes with the program: it draws pictures, with one of the user's own in them, animates them and composes
+//! music itself, and needs no other service.
 
+mod shown;
 mod sound;
 mod video;
 
@@ -18,6 +19,8 @@ use super::{
     Unfit,
 };
 
+use shown::Shown;
+
 pub use video::Length;
 
 /// Share of the work that is drawing; the rest is encoding the file.
@@ -26,13 +29,12 @@ const DRAWN: f32 = 0.85;
 const FILLED_BY_VARIABLES: [&str; 3] = ["badge", "footer", "kicker"];
 
 /// Inputs that are for others.
-const UNREAD: [&str; 6] = [
+const UNREAD: [&str; 5] = [
     "cfg_scale",
     "extra",
     "lora_weights",
     "negative_prompt",
     "product_url",
-    "user_media_urls",
 ];
 
 /// Draws banners, posters and quote cards, makes videos of them, and composes music.
@@ -80,8 +82,15 @@ impl Provider for Builtin {
         }
     }
 
-    fn reads(&self, _: Preset<'_>, input: &str) -> bool {
-        !UNREAD.contains(&input)
+    fn reads(&self, preset: Preset<'_>, input: &str) -> bool {
+        match input {
+            "user_media_urls" => self.takes_pictures(preset.media_type),
+            input => !UNREAD.contains(&input),
+        }
+    }
+
+    fn takes_pictures(&self, media_type: MediaType) -> bool {
+        media_type != MediaType::Audio
     }
 
     fn remarks(&self, media_type: MediaType, prompt: &str) -> Vec<Problem> {
@@ -104,10 +113,11 @@ impl Provider for Builtin {
     }
 
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {
-        let made = aside(task, |task| match task.media_type {
-            MediaType::Video => video::make(task),
+        let shown = Shown::of(task).await?;
+        let made = aside(task, move |task| match task.media_type {
+            MediaType::Video => video::make(task, &shown),
             MediaType::Audio => sound::make(task),
-            MediaType::Image => make(task),
+            MediaType::Image => make(task, &shown),
         });
         made.await.map(Submitted::Done)
     }
@@ -119,7 +129,8 @@ impl Builtin {
     /// # Errors
     /// As those of [`Provider::submit`].
     pub async fn film(&self, task: &Task, length: Length) -> Result<Output, ProviderError> {
-        aside(task, move |task| video::film(task, length)).await
+        let shown = Shown::of(task).await?;
+        aside(task, move |task| video::film(task, length, &shown)).await
     }
 }
 
@@ -133,9 +144,9 @@ async fn aside(
     made.map_err(|error| ProviderError::Failed(error.to_string()))?
 }
 
-fn make(task: &Task) -> Result<Output, ProviderError> {
+fn make(task: &Task, shown: &Shown) -> Result<Output, ProviderError> {
     let report = |fraction: f32, message: &str| report(task, fraction, message, None);
-    let drawn = drawing::draw(&brief(&task.input), &mut |share| {
+    let drawn = drawing::draw(&brief(&task.input, shown), &mut |share| {
         report(share * DRAWN, "drawing")
     })?;
     if !report(DRAWN, "encoding") {
@@ -187,13 +198,14 @@ fn report(task: &Task, fraction: f32, message: &str, preview: Option<Bytes>) -> 
 }
 
 /// What to draw for a job.
-fn brief(input: &JobInput) -> Brief {
+fn brief(input: &JobInput, shown: &Shown) -> Brief {
     Brief {
         prompt: input.prompt.clone(),
         seed: u64::from(input.seed),
         width: input.width,
         height: input.height,
         style: filled_style(&input.style, &input.variables, &FILLED_BY_VARIABLES),
+        picture: shown.picture(),
     }
 }
 

@@ -10,7 +10,9 @@ use super::{
     stopping::{Stages, stopping_time},
 };
 use crate::{
-    app::{self, Ailment, App, Clock, Health, Pulse, Removal, RemovalMode, UploadSettings},
+    app::{
+        self, Ailment, App, Clock, Health, Pulse, Receiving, Removal, RemovalMode, UploadSettings,
+    },
     billing::{Billing, Remote, RemoteError, RemoteSettings},
     config::{
         BillingKind, Config, FetchConfig, ModerationKind, ProviderConfig, StorageBackend,
@@ -91,6 +93,7 @@ pub(super) async fn build_app(
         events: Events::default(),
         clock: Clock::system(),
         providers: build_providers(config, &files, runs_jobs),
+        receiving: Receiving::default(),
         moderation: moderation(config, &files)?,
         links: config.follows_links().then_some(files),
         settings: app::Settings {

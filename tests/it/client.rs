@@ -5,3 +5,4 @@ mod generate;
 mod library;
 mod node;
 mod openai;
+mod pictures;

@@ -16,13 +16,16 @@ mod motif;
 mod palette;
 mod part;
 mod path;
+mod photo;
 mod raster;
 mod scene;
 mod style;
 mod typeset;
 mod wording;
 
-use image::RgbImage;
+use std::sync::Arc;
+
+use image::{RgbImage, RgbaImage};
 use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 
@@ -47,6 +50,8 @@ pub struct Brief {
     pub height: u32,
     /// The template's style; see [`check_style`].
     pub style: Map<String, Value>,
+    /// A picture of the user's own, as background or product shot.
+    pub picture: Option<Arc<RgbaImage>>,
 }
 
 /// Why there is no picture.
@@ -92,9 +97,10 @@ pub fn draw(brief: &Brief, report: &mut dyn FnMut(f32) -> bool) -> Result<RgbIma
     step(0.0)?;
     let scene = compose(brief)?;
     step(COMPOSED / 2.0)?;
-    let tree = font::parse(&scene.svg())?;
+    let painted = scene.stages().into_iter().map(raster::Painted::of);
+    let painted = painted.collect::<Result<Vec<_>, _>>()?;
     step(COMPOSED)?;
-    raster::rasterise(&tree, (brief.width, brief.height), &mut |share| {
+    raster::rasterise(&painted, (brief.width, brief.height), &mut |share| {
         report(COMPOSED + (1.0 - COMPOSED) * share)
     })
 }

@@ -14,6 +14,8 @@ use crate::{
     domain::{Announced, Error, UploadLimits, hex},
 };
 
+use super::receiving::Place;
+
 /// A file that is coming. It is gone from the disk when this is dropped.
 #[derive(Debug)]
 pub struct Incoming {
@@ -22,16 +24,19 @@ pub struct Incoming {
     file: File,
     size: u64,
     digest: Sha256,
+    _place: Place,
 }
 
 impl App {
     /// Begins to take a file, unless it is known to be too large.
     ///
     /// # Errors
-    /// [`Error::UploadTooLarge`]; [`Error::StorageUnavailable`] if there is no room on the disk.
+    /// [`Error::UploadTooLarge`]; [`Error::UploadsFull`] while as many are coming as may; [`Error::StorageUnavailable`] if there is
+    /// no room on the disk.
     pub async fn begin_upload(&self, announced: Announced) -> Result<Incoming, Error> {
         let limits = self.settings.uploads.limits.clone();
         limits.check_size(announced.file_size.unwrap_or_default())?;
+        let place = self.receiving.take(announced.user_id)?;
         // It has no name, so that nothing of it stays, however this process ends.
         let file = tokio::task::spawn_blocking(tempfile::tempfile).await;
         let file = file.map_err(Error::internal)?.map_err(no_room)?;
@@ -41,6 +46,7 @@ impl App {
             file: File::from_std(file),
             size: 0,
             digest: Sha256::new(),
+            _place: place,
         })
     }
 }

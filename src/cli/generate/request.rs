@@ -27,14 +27,18 @@ pub(super) struct Asked {
     pub warnings: Vec<Warning>,
 }
 
-/// Creates the request.
+/// Uploads the pictures, and creates the request.
 pub(super) async fn send(
     arguments: &GenerateArguments,
     user_id: i64,
     client: &Client,
     (feature, template): (Feature, Option<Template>),
 ) -> Result<Asked, GenerateError> {
-    let message = message(arguments, user_id, &feature, template.as_ref());
+    let mut message = message(arguments, user_id, &feature, template.as_ref());
+    for picture in &arguments.pictures {
+        let upload = client.upload(picture, user_id).await?;
+        message.user_media_urls.push(upload.url);
+    }
     let created = client.requests().create_request(message).await;
     let response = created
         .map_err(refused("cannot create the request"))?

@@ -10,7 +10,7 @@ use studio::animation::Animation;
 use crate::domain::JsonMap;
 
 use super::super::{Output, ProviderError, Task};
-use super::{brief, drawn_by, one_file, report};
+use super::{Shown, brief, drawn_by, one_file, report};
 
 /// Share of the work that is drawing the layers; the rest is putting frames together and encoding them.
 const DRAWN: f32 = 0.1;
@@ -35,7 +35,7 @@ pub struct Length {
 
 /// Makes the video that a task asks for: MP4 unless its format is another, 6 seconds and 30 frames a second unless it says
 /// otherwise.
-pub(super) fn make(task: &Task) -> Result<Output, ProviderError> {
+pub(super) fn make(task: &Task, shown: &Shown) -> Result<Output, ProviderError> {
     let input = &task.input;
     let seconds = input.duration_seconds.unwrap_or(DEFAULT_SECONDS);
     if !(1..=MOST_SECONDS).contains(&seconds) {
@@ -49,7 +49,7 @@ pub(super) fn make(task: &Task) -> Result<Output, ProviderError> {
         frame_rate = frame_rate.min(MOST_GIF_FRAME_RATE);
     }
     let frames = seconds * frame_rate;
-    film(task, Length { frames, frame_rate })
+    film(task, Length { frames, frame_rate }, shown)
 }
 
 fn format(task: &Task) -> Result<Format, ProviderError> {
@@ -61,10 +61,10 @@ fn format(task: &Task) -> Result<Format, ProviderError> {
 }
 
 /// The same, of this length. The sides of an MP4 are made even, as H.264 needs them.
-pub(super) fn film(task: &Task, length: Length) -> Result<Output, ProviderError> {
+pub(super) fn film(task: &Task, length: Length, shown: &Shown) -> Result<Output, ProviderError> {
     let (input, format) = (&task.input, format(task)?);
     let Length { frames, frame_rate } = length;
-    let mut brief = brief(input);
+    let mut brief = brief(input, shown);
     if format == Format::Mp4 {
         brief.width = brief.width.next_multiple_of(2);
         brief.height = brief.height.next_multiple_of(2);

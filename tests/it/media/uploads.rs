@@ -26,7 +26,7 @@ use crate::support::http::browser;
 use crate::support::identity::{asks, by, token};
 use crate::support::refusal::{Refusal, of_status, refusal};
 use crate::support::server::{TestServer, within};
-use crate::support::uploads::{head, parts, picture, picture_named};
+use crate::support::uploads::{head, parts, picture, picture_named, plain_picture};
 
 const RED: [u8; 3] = [200, 20, 20];
 const STRANGER: i64 = 8;
@@ -228,6 +228,38 @@ on_both_databases! {
         let media = server.media_of(jobs[0].id).await.remove(0);
         assert_eq!((media.width, media.height), (64, 48), "it delivers the picture that it was handed");
         assert_eq!(request.user_media_urls, [upload.url]);
+    }
+
+    async fn the_built_in_provider_shows_an_upload_and_moves_it(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let upload = server.upload(USER, &plain_picture(RED, Format::Png)).await;
+        let picturing = picture_taking_feature(&server).await;
+        let asked = CreateRequestRequest {
+            input: Some(GenerationInput { seed: Some(3), ..Default::default() }),
+            ..bringing(picturing, &upload)
+        };
+        let mut made = Vec::new();
+        for urls in [asked.user_media_urls.clone(), Vec::new()] {
+            let asked = CreateRequestRequest { user_media_urls: urls, ..asked.clone() };
+            let (_, jobs) = server.create(asked).await;
+            server.completed(jobs[0].id).await;
+            let media = server.media_of(jobs[0].id).await.remove(0);
+            made.push(image::load_from_memory(&server.content_of(&media).await).unwrap().into_rgb8());
+        }
+        // Where the picture is, or is behind a veil, another colour is than without it, and a red one.
+        let both = made[0].pixels().zip(made[1].pixels());
+        let other = both.filter(|(with, without)| (0..3).any(|it| with.0[it].abs_diff(without.0[it]) > 40));
+        let red = other.filter(|(with, _)| with.0[0] > with.0[1].saturating_add(30)).count();
+        assert!(red * 20 > made[0].pixels().len(), "{red} of {}", made[0].pixels().len());
+
+        let mut film = scripted_feature("film");
+        film.category = atelier::rpc::proto::MediaType::Video.into();
+        film.properties.as_mut().unwrap().provider = "builtin".to_owned();
+        let film = server.add_feature(film).await.id;
+        let mut asked = bringing(film, &upload);
+        asked.input.get_or_insert_default().output.get_or_insert_default().duration_seconds = Some(1);
+        let (_, jobs) = server.create(asked).await;
+        server.completed(jobs[0].id).await;
     }
 
     async fn only_the_user_s_own_uploads_can_be_named(db: TestDatabase) {

@@ -20,7 +20,7 @@ use sha2::Sha256;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use crate::support::client::{request_for, scripted_feature};
+use crate::support::client::{USER, request_for, scripted_feature};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::process::Process;
 use crate::support::provider::{
@@ -428,6 +428,24 @@ on_both_databases! {
             assert_eq!(made.count(), 0, "{case}");
             server.stop().await;
         }
+    }
+
+    async fn an_upload_reaches_a_service_as_a_link_that_it_can_open_and_that_ends(db: TestDatabase) {
+        let service = service("fal", Vec::new()).await;
+        let server = server(&db, "fal", &service, &[]).await;
+        let file = crate::support::uploads::picture_named("own");
+        let upload = server.upload(USER, &file).await;
+        let feature = server.add_feature(picture("edits")).await.id;
+        let asked = CreateRequestRequest { user_media_urls: vec![upload.url.clone()], ..request_for(feature) };
+        let (request, jobs) = server.create(asked).await;
+        server.completed(jobs[0].id).await;
+        let sent = submissions(&service).pop().unwrap().body.to_string();
+        let begin = sent.find(&format!("{}/media/upload-{}.png?expires=", server.url(), upload.id)).expect(&sent);
+        let link = sent[begin..].split('"').next().unwrap();
+        let opened = crate::support::http::browser().get(link).send().await.unwrap();
+        assert_eq!(opened.bytes().await.unwrap(), file);
+        // What is kept is the upload, and not the way to it.
+        assert_eq!(server.request(request.id).await.user_media_urls, [upload.url]);
     }
 
     async fn a_killed_server_goes_on_with_the_task_that_it_was_asking_for(db: TestDatabase) {

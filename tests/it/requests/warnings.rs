@@ -26,7 +26,6 @@ on_both_databases! {
         let feature = builtin(&server, MediaType::Image).await;
         let asked = CreateRequestRequest {
             user_prompt: "Trà 🍵 茶".to_owned(),
-            user_media_urls: vec!["https://a.vn/1.png".to_owned()],
             idempotency_key: "order-17".to_owned(),
             input: Some(GenerationInput {
                 negative_prompt: Some("blur".to_owned()),
@@ -39,7 +38,7 @@ on_both_databases! {
             }),
             ..request_for(feature)
         };
-        let ignored = ["user_media_urls", "input.negative_prompt", "input.cfg_scale", "input.lora_weights",
+        let ignored = ["input.negative_prompt", "input.cfg_scale", "input.lora_weights",
             "input.product_url", "input.extra"];
         let mut expected: Vec<_> = ignored.map(|field| (field.to_owned(), "IGNORED".to_owned(), String::new())).into();
         expected.push(("user_prompt".to_owned(), "CHARACTERS_OMITTED".to_owned(), "🍵茶".to_owned()));
@@ -56,14 +55,13 @@ on_both_databases! {
         let server = TestServer::start(&db).await;
         let mut feature = drawn(MediaType::Image);
         let asked = |feature| CreateRequestRequest {
-            input: Some(GenerationInput { cfg_scale: Some(7.0), seed: Some(1), ..Default::default() }),
-            user_media_urls: vec!["https://a.vn/1.png".to_owned()],
+            input: Some(GenerationInput { cfg_scale: Some(7.0), seed: Some(1), product_url: Some("https://a.vn/p".to_owned()), ..Default::default() }),
             ..request_for(feature)
         };
         let telling = server.add_feature(feature.clone()).await.id;
         let ended = server.made(asked(telling)).await;
         let told = &ended.job.output_metadata.unwrap().fields["ignored_inputs"];
-        assert_eq!(*told, value(&json!(["user_media_urls", "input.cfg_scale"])));
+        assert_eq!(*told, value(&json!(["input.cfg_scale", "input.product_url"])));
         let quiet = server.made(request_for(telling)).await;
         assert!(!quiet.job.output_metadata.unwrap().fields.contains_key("ignored_inputs"));
 
@@ -72,7 +70,7 @@ on_both_databases! {
         let strict = server.add_feature(feature).await.id;
         for validate_only in [true, false] {
             let asked = CreateRequestRequest { validate_only, ..asked(strict) };
-            refusal(server.requests().create_request(asked).await).of_fields(["user_media_urls", "input.cfg_scale"]);
+            refusal(server.requests().create_request(asked).await).of_fields(["input.cfg_scale", "input.product_url"]);
         }
         server.made(request_for(strict)).await;
     }

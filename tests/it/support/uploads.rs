@@ -15,6 +15,12 @@ pub(crate) fn picture(colour: [u8; 3], format: Format) -> Vec<u8> {
     codec::picture::encode(&picture, format).unwrap().to_vec()
 }
 
+/// A picture of one colour.
+pub(crate) fn plain_picture(colour: [u8; 3], format: Format) -> Vec<u8> {
+    let picture = RgbImage::from_pixel(64, 48, Rgb(colour));
+    codec::picture::encode(&picture, format).unwrap().to_vec()
+}
+
 /// One that no other name has.
 pub(crate) fn picture_named(name: &str) -> Vec<u8> {
     let mut bytes = name.bytes().chain([0; 3]);

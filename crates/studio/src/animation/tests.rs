@@ -15,6 +15,7 @@ fn brief(seed: u64, size: (u32, u32), style: Value) -> Brief {
         width: size.0,
         height: size.1,
         style: style.as_object().unwrap().clone(),
+        picture: None,
     }
 }
 

@@ -6,7 +6,7 @@ use resvg::usvg::Tree;
 use super::colour::Colour;
 use super::geometry::Area;
 use super::part::Part;
-use super::scene::{Piece, Scene};
+use super::scene::{Piece, Scene, Stage};
 use super::{Brief, DrawError, compose, font};
 
 /// How much larger than the canvas an animation may show a motif.
@@ -80,8 +80,22 @@ fn backdrop(scene: &Scene) -> Result<Backdrop, DrawError> {
 }
 
 /// The pixels of a part; none if it shows nothing.
-fn rasterise(piece: &Piece) -> Result<Option<Layer>, DrawError> {
-    let tree = font::parse(&piece.svg)?;
+fn rasterise(piece: &Piece<'_>) -> Result<Option<Layer>, DrawError> {
+    let svg = match &piece.stage {
+        Stage::Shapes(svg) => svg,
+        Stage::Photo(photo) => {
+            return Ok(Some(Layer {
+                part: piece.part,
+                window: piece.window,
+                area: photo.area,
+                scale: 1.0,
+                width: photo.area.w as usize,
+                height: photo.area.h as usize,
+                pixels: packed(&photo.pixels),
+            }));
+        }
+    };
+    let tree = font::parse(svg)?;
     let (reach, scale) = reach(piece);
     let Some(area) = ink(&tree).and_then(|ink| common(ink, reach)) else {
         return Ok(None);
@@ -108,7 +122,7 @@ fn rasterise(piece: &Piece) -> Result<Option<Layer>, DrawError> {
 }
 
 /// How much of a part is ever seen, and at which scale it is rasterised.
-fn reach(piece: &Piece) -> (Area, f32) {
+fn reach(piece: &Piece<'_>) -> (Area, f32) {
     let window = piece.window;
     match piece.part {
         Part::Motif => {

@@ -3,6 +3,11 @@
 mod card;
 mod hero;
 mod open;
+mod pictured;
+
+use std::sync::Arc;
+
+use image::RgbaImage;
 
 use super::block::{self, Column, Piece, Role, Sizes};
 use super::colour::Colour;
@@ -14,7 +19,7 @@ use super::motif::Brush;
 use super::palette::{Ground, Mood, PALETTES, Palette};
 use super::part::Part;
 use super::scene::{Anchor, Scene, TextRun};
-use super::style::{Align, Emblem, Font, Layout, Motif, Style};
+use super::style::{Align, Emblem, Font, Layout, Motif, PictureUse, Style};
 use super::typeset::Words;
 use super::wording::{Offer, Wording, is_quote};
 use super::{Brief, DrawError, badge};
@@ -32,6 +37,8 @@ struct Studio {
     emblem: Option<Emblem>,
     face: Face,
     wording: Wording,
+    /// What the user brings, and what it is in this layout.
+    picture: Option<(Arc<RgbaImage>, PictureUse)>,
     footer: Option<String>,
     canvas: Area,
     /// The space that is kept free along the canvas's edges.
@@ -80,6 +87,7 @@ fn prepare(brief: &Brief, style: &Style, dice: &Dice) -> (Studio, Layout) {
         .map(|text| Offer::from_badge(&text))
         .or(wording.offer);
     let mut picks = dice.fork("look");
+    let picture = pictured::use_of(brief, style, layout);
     let studio = Studio {
         scene: Scene::new(brief.width, brief.height),
         meter: Meter::default(),
@@ -95,9 +103,10 @@ fn prepare(brief: &Brief, style: &Style, dice: &Dice) -> (Studio, Layout) {
         emblem: style
             .emblem
             .or_else(|| emblem::for_prompt(&prompt))
-            .filter(|emblem| *emblem != Emblem::None),
+            .filter(|emblem| *emblem != Emblem::None && picture.is_none()),
         face,
         wording,
+        picture,
         footer: some(line(&style.footer)),
         canvas,
         margin: (canvas.w * canvas.h).sqrt().min(canvas.short() * 1.3) * 0.07,

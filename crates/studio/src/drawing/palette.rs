@@ -253,6 +253,26 @@ impl Ground {
         }
     }
 
+    /// What stands on colours between these two, in each channel, as this ground's own would; `None` if nothing could be read
+    /// there.
+    pub(super) fn over(&self, from: Colour, to: Colour) -> Option<Self> {
+        let behind = behind(from, to, from);
+        let ink = self.ink.readable_on(&behind, READABLE + 0.2)?;
+        let or_ink = |colour: Option<Colour>| {
+            let readable = colour.filter(|colour| colour.least_contrast(&behind) >= READABLE);
+            readable.unwrap_or(ink)
+        };
+        Some(Self {
+            from,
+            to,
+            ink,
+            quiet: or_ink(Some(ink.mix(from, 0.2))),
+            accent: or_ink(self.accent.readable_on(&behind, READABLE)),
+            shapes: self.shapes,
+            soft: from,
+        })
+    }
+
     /// Every colour that may lie behind text here.
     pub(super) fn behind(&self) -> Vec<Colour> {
         behind(self.from, self.to, self.soft)

@@ -4,16 +4,47 @@ use image::RgbImage;
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::Tree;
 
-use super::DrawError;
+use super::photo::Photo;
+use super::scene::Stage;
+use super::{DrawError, font};
 
 /// Bands have about this many pixels, so that stopping takes a moment at any size.
 const BAND_PIXELS: u32 = 200_000;
 /// Small pictures have at least this many bands.
 const LEAST_BANDS: u32 = 12;
 
-/// Renders the tree; `report` gets the share that is done, and stops the work by returning false.
+/// What is painted in one go.
+pub(super) enum Painted<'a> {
+    Shapes(Box<Tree>),
+    Photo(&'a Photo),
+}
+
+impl<'a> Painted<'a> {
+    pub(super) fn of(stage: Stage<'a>) -> Result<Self, DrawError> {
+        Ok(match stage {
+            Stage::Shapes(svg) => Self::Shapes(Box::new(font::parse(&svg)?)),
+            Stage::Photo(photo) => Self::Photo(photo),
+        })
+    }
+
+    /// Paints what of it is seen in a band that begins with this row.
+    fn paint(&self, band: &mut Pixmap, top: u32) {
+        match self {
+            Self::Shapes(tree) => {
+                let placed = Transform::from_translate(0.0, -(top as f32));
+                resvg::render(tree, placed, &mut band.as_mut());
+            }
+            Self::Photo(photo) => {
+                let width = band.width() as usize;
+                photo.draw(band.data_mut(), width, top);
+            }
+        }
+    }
+}
+
+/// Renders what is painted, first to last; `report` gets the share that is done, and stops the work by returning false.
 pub(super) fn rasterise(
-    tree: &Tree,
+    painted: &[Painted<'_>],
     (width, height): (u32, u32),
     report: &mut dyn FnMut(f32) -> bool,
 ) -> Result<RgbImage, DrawError> {
@@ -24,11 +55,9 @@ pub(super) fn rasterise(
     let mut top = 0;
     while top < height {
         band.fill(resvg::tiny_skia::Color::WHITE);
-        resvg::render(
-            tree,
-            Transform::from_translate(0.0, -(top as f32)),
-            &mut band.as_mut(),
-        );
+        for painted in painted {
+            painted.paint(&mut band, top);
+        }
         let count = rows.min(height - top);
         copy_rows(&band, &mut image, top, count);
         top += count;

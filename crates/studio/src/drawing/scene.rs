@@ -9,6 +9,7 @@ use super::geometry::Area;
 use super::palette::Ground;
 use super::part::Part;
 use super::path;
+use super::photo::Photo;
 
 /// Makes a text safe inside XML. Characters that XML forbids are dropped.
 pub(super) fn escape(text: &str) -> String {
@@ -67,7 +68,17 @@ pub(super) struct Scene {
     /// What moves for itself, in the order of painting; they do not overlap.
     parts: Vec<Marked>,
     inside_part: bool,
+    /// Each stands behind so much of the body.
+    photos: Vec<(usize, Photo)>,
     pub(super) backdrop: Option<Backdrop>,
+}
+
+/// What is painted in one go.
+#[derive(Debug)]
+pub(super) enum Stage<'a> {
+    /// As SVG.
+    Shapes(String),
+    Photo(&'a Photo),
 }
 
 /// A part of the scene's body.
@@ -80,11 +91,11 @@ struct Marked {
 
 /// A part as a scene of its own.
 #[derive(Debug)]
-pub(super) struct Piece {
+pub(super) struct Piece<'a> {
     pub(super) part: Part,
     /// Where it may be seen, however it moves.
     pub(super) window: Area,
-    pub(super) svg: String,
+    pub(super) stage: Stage<'a>,
 }
 
 /// The gradient that covers the whole canvas, under everything else.
@@ -106,6 +117,7 @@ impl Scene {
             texts: Vec::new(),
             parts: Vec::new(),
             inside_part: false,
+            photos: Vec::new(),
             backdrop: None,
         }
     }
@@ -275,8 +287,39 @@ impl Scene {
         self.texts.push(run);
     }
 
+    /// A picture in its place, which is a part by itself.
+    pub(super) fn photo(&mut self, part: Part, photo: Photo) {
+        let at = self.body.len();
+        self.parts.push(Marked {
+            part,
+            window: match part {
+                // What floats is seen all over the canvas.
+                Part::Medallion => self.canvas,
+                _ => photo.area,
+            },
+            body: at..at,
+        });
+        self.photos.push((at, photo));
+    }
+
+    #[cfg(test)]
     pub(super) fn svg(&self) -> String {
         self.document(&self.body)
+    }
+
+    /// The scene, cut where pictures are.
+    pub(super) fn stages(&self) -> Vec<Stage<'_>> {
+        let mut stages = Vec::new();
+        let mut done = 0;
+        for (at, photo) in &self.photos {
+            if done < *at {
+                stages.push(Stage::Shapes(self.document(&self.body[done..*at])));
+            }
+            stages.push(Stage::Photo(photo));
+            done = *at;
+        }
+        stages.push(Stage::Shapes(self.document(&self.body[done..])));
+        stages
     }
 
     fn document(&self, body: &str) -> String {
@@ -287,11 +330,15 @@ impl Scene {
     }
 
     /// The scene in its parts, in the order of painting; what lies between them is still. The backdrop is left out.
-    pub(super) fn pieces(&self) -> Vec<Piece> {
-        let piece = |part, window, body: Range<usize>| Piece {
+    pub(super) fn pieces(&self) -> Vec<Piece<'_>> {
+        let mut photos = self.photos.iter();
+        let mut piece = |part, window, body: Range<usize>| Piece {
             part,
             window,
-            svg: self.document(&self.body[body]),
+            stage: match body.is_empty().then(|| photos.next()).flatten() {
+                Some((_, photo)) => Stage::Photo(photo),
+                None => Stage::Shapes(self.document(&self.body[body])),
+            },
         };
         let mut pieces = Vec::new();
         let mut at = 0;

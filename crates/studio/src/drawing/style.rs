@@ -93,6 +93,18 @@ named! {
     }
 }
 
+named! {
+    /// What a picture of the user's own is.
+    PictureUse {
+        /// All of the canvas, behind the words.
+        Background = "background",
+        /// In the place of the art, where a layout has one.
+        Product = "product",
+        /// Nothing.
+        None = "none",
+    }
+}
+
 impl From<MoodName> for Mood {
     fn from(name: MoodName) -> Self {
         match name {
@@ -113,6 +125,7 @@ pub(super) struct Style {
     pub(super) mood: Option<Mood>,
     pub(super) align: Option<Align>,
     pub(super) emblem: Option<Emblem>,
+    pub(super) picture: Option<PictureUse>,
     pub(super) kicker: Option<String>,
     pub(super) badge: Option<String>,
     pub(super) footer: Option<String>,
@@ -147,6 +160,7 @@ fn read(style: &Map<String, Value>) -> Result<Style, Problems> {
         mood: reader.one_of("mood", MoodName::NAMES).map(Mood::from),
         align: reader.one_of("align", Align::NAMES),
         emblem: reader.one_of("emblem", Emblem::NAMES),
+        picture: reader.one_of("picture", PictureUse::NAMES),
         kicker: reader.text("kicker"),
         badge: reader.text("badge"),
         footer: reader.text("footer"),

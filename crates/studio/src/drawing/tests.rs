@@ -44,6 +44,7 @@ fn brief(prompt: &str, (width, height): (u32, u32), seed: u64, style: Value) -> 
         width,
         height,
         style: style.as_object().unwrap().clone(),
+        picture: None,
     }
 }
 
@@ -216,25 +217,149 @@ fn the_pixels_behind_text_are_as_calm_as_the_contrast_was_computed_for() {
             let size = (size.0 / 3, size.1 / 3);
             let style = json!({ "layout": layout, "footer": "Số 12 phố Hàng Đào, Hà Nội", "kicker": "Tin vui" });
             let brief = brief(PROMPTS[seed as usize % 4], size, seed, style);
-            let scene = compose(&brief).unwrap();
-            let tree = font::parse(&without_texts(&scene.svg())).unwrap();
-            let image = raster::rasterise(&tree, size, &mut |_| true).unwrap();
-            for run in &scene.texts {
-                let b = run.bounds;
-                for (x, y) in (0..20).flat_map(|i| (0..6).map(move |j| (i, j))) {
-                    let x = (b.x + b.w * x as f32 / 19.0).clamp(0.0, size.0 as f32 - 1.0) as u32;
-                    let y = (b.y + b.h * y as f32 / 5.0).clamp(0.0, size.1 as f32 - 1.0) as u32;
-                    let [r, g, blue] = image.get_pixel(x, y).0;
-                    let contrast = run.colour.contrast(colour::Colour(r, g, blue));
-                    assert!(
-                        contrast >= READABLE - 0.05,
-                        "{:?} has {contrast} at {x},{y}: {brief:?}",
-                        run.text
-                    );
-                }
+            assert_readable(&brief, size);
+        }
+    }
+}
+
+/// Holds the contrast of every text against the pixels behind it.
+fn assert_readable(brief: &Brief, size: (u32, u32)) {
+    let scene = compose(brief).unwrap();
+    let bare = scene.stages().into_iter().map(|stage| match stage {
+        scene::Stage::Shapes(svg) => scene::Stage::Shapes(without_texts(&svg)),
+        photo => photo,
+    });
+    let bare: Vec<_> = bare
+        .map(|stage| raster::Painted::of(stage).unwrap())
+        .collect();
+    let image = raster::rasterise(&bare, size, &mut |_| true).unwrap();
+    for run in &scene.texts {
+        let b = run.bounds;
+        for (x, y) in (0..20).flat_map(|i| (0..6).map(move |j| (i, j))) {
+            let x = (b.x + b.w * x as f32 / 19.0).clamp(0.0, size.0 as f32 - 1.0) as u32;
+            let y = (b.y + b.h * y as f32 / 5.0).clamp(0.0, size.1 as f32 - 1.0) as u32;
+            let [r, g, blue] = image.get_pixel(x, y).0;
+            let contrast = run.colour.contrast(colour::Colour(r, g, blue));
+            assert!(
+                contrast >= READABLE - 0.05,
+                "{:?} has {contrast} at {x},{y}: {} {:?}",
+                run.text,
+                brief.prompt,
+                brief.style
+            );
+        }
+    }
+}
+
+/// A picture as unruly as one can be: stripes of white, black and a loud colour.
+fn unruly() -> Arc<RgbaImage> {
+    let colours = [[255, 255, 255], [0, 0, 0], [255, 0, 200]];
+    Arc::new(RgbaImage::from_fn(300, 200, |x, y| {
+        let [red, green, blue] = colours[((x / 7 + y / 5) % 3) as usize];
+        image::Rgba([red, green, blue, 255])
+    }))
+}
+
+#[test]
+fn words_are_readable_over_any_picture() {
+    for (layout, _) in Layout::NAMES {
+        for (used, mood) in [
+            ("background", None),
+            ("product", Some("light")),
+            ("background", Some("vivid")),
+        ] {
+            for seed in 0..8 {
+                let size = SIZES[seed as usize % 4];
+                let size = (size.0 / 3, size.1 / 3);
+                let style = json!({ "layout": layout, "picture": used, "mood": mood, "footer": "Hàng Đào", "kicker": "Tin vui" });
+                let plain = brief(PROMPTS[seed as usize % 4], size, seed, style);
+                let brief = Brief {
+                    picture: Some(unruly()),
+                    ..plain
+                };
+                assert_readable(&brief, size);
             }
         }
     }
+}
+
+/// How many percent of the pixels are much redder than they are green.
+fn red(image: &RgbImage) -> usize {
+    let red = image
+        .pixels()
+        .filter(|it| i16::from(it.0[0]) - i16::from(it.0[1]) > 60);
+    red.count() * 100 / image.pixels().len()
+}
+
+#[test]
+fn the_picture_is_seen_in_every_layout_and_not_where_the_style_does_not_want_it() {
+    let picture = Arc::new(RgbaImage::from_pixel(
+        90,
+        60,
+        image::Rgba([230, 20, 20, 255]),
+    ));
+    for (layout, _) in Layout::NAMES {
+        for (used, least) in [("background", 25), ("product", 3)] {
+            let style =
+                json!({ "layout": layout, "picture": used, "palette": "ocean", "mood": "dark" });
+            let bare = brief(PROMPTS[0], (360, 450), 5, style);
+            let without = draw(&bare, &mut |_| true).unwrap();
+            let pictured = Brief {
+                picture: Some(picture.clone()),
+                ..bare.clone()
+            };
+            let with = draw(&pictured, &mut |_| true).unwrap();
+            assert!(
+                red(&with) >= red(&without) + least,
+                "{layout} {used}: {} {}",
+                red(&with),
+                red(&without)
+            );
+            assert_eq!(
+                draw(&pictured, &mut |_| true).unwrap(),
+                with,
+                "the same brief, the same pixels"
+            );
+            let mut unwanted = pictured.clone();
+            unwanted.style.insert("picture".to_owned(), "none".into());
+            let mut plain = bare;
+            plain.style.insert("picture".to_owned(), "none".into());
+            assert_eq!(pixels(&unwanted), pixels(&plain), "{layout}");
+        }
+    }
+}
+
+#[test]
+fn a_product_that_is_cut_out_is_whole_and_what_is_around_it_stays() {
+    let cut_out = RgbaImage::from_fn(80, 120, |x, _| match (20..60).contains(&x) {
+        true => image::Rgba([230, 20, 20, 255]),
+        false => image::Rgba([0, 0, 0, 0]),
+    });
+    for layout in ["poster", "banner", "split", "centered"] {
+        let style = json!({ "layout": layout, "palette": "ocean" });
+        let bare = brief(PROMPTS[1], (360, 450), 5, style);
+        let brief = Brief {
+            picture: Some(Arc::new(cut_out.clone())),
+            ..bare
+        };
+        let share = red(&draw(&brief, &mut |_| true).unwrap());
+        assert!((2..=30).contains(&share), "{layout}: {share}");
+    }
+}
+
+#[test]
+fn a_picture_without_words_fills_the_canvas() {
+    let picture = Arc::new(RgbaImage::from_pixel(
+        90,
+        60,
+        image::Rgba([230, 20, 20, 255]),
+    ));
+    let bare = brief("", (200, 300), 1, json!({}));
+    let brief = Brief {
+        picture: Some(picture),
+        ..bare
+    };
+    assert_eq!(red(&draw(&brief, &mut |_| true).unwrap()), 100);
 }
 
 #[test]

@@ -45,14 +45,20 @@ async fn the_provider_makes_videos_and_tells_of_them() {
 
 #[test]
 fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
-    let of = |seed: u32| file(&make(&task(json!({ "seed": seed }))).unwrap()).to_vec();
+    let of = |seed: u32| {
+        file(&make(&task(json!({ "seed": seed })), &Shown::default()).unwrap()).to_vec()
+    };
     assert_eq!(of(1), of(1));
     assert_ne!(of(1), of(2));
 }
 
 #[test]
 fn a_gif_has_fewer_frames_and_the_same_length() {
-    let output = make(&task(json!({ "format": "gif", "frame_rate": 30 }))).unwrap();
+    let output = make(
+        &task(json!({ "format": "gif", "frame_rate": 30 })),
+        &Shown::default(),
+    )
+    .unwrap();
     assert_eq!(&file(&output)[..6], b"GIF89a");
     assert_eq!(output.metadata["frames"], 20);
 }
@@ -72,7 +78,7 @@ fn what_no_video_can_be_is_the_inputs_fault() {
             "style.animation.pan",
         ),
     ] {
-        match make(&task(input.clone())) {
+        match make(&task(input.clone()), &Shown::default()) {
             Err(ProviderError::InvalidInput(text)) => assert!(text.contains(told), "{text}"),
             other => panic!("{input}: {other:?}"),
         }
@@ -84,12 +90,15 @@ fn progress_rises_and_the_work_stops_when_told_to() {
     let mut task = task(json!({}));
     let (progress, seen) = ProgressSender::channel();
     task.progress = progress;
-    make(&task).unwrap();
+    make(&task, &Shown::default()).unwrap();
     assert_eq!(seen.borrow().message, "animating");
     assert!(seen.borrow().fraction > 0.8);
 
     task.cancelled.cancel();
-    assert_eq!(make(&task).unwrap_err(), ProviderError::Stopped);
+    assert_eq!(
+        make(&task, &Shown::default()).unwrap_err(),
+        ProviderError::Stopped
+    );
     assert!(seen.borrow().fraction < 0.2, "nothing more is drawn");
 }
 
@@ -100,7 +109,7 @@ fn those_who_wait_see_a_picture_of_the_video_from_the_first_frame_on() {
         progress,
         ..task(json!({}))
     };
-    make(&task).unwrap();
+    make(&task, &Shown::default()).unwrap();
     let last = seen.borrow_and_update().clone();
     assert!(last.fraction > 0.7 && last.fraction < 0.9, "{last:?}");
     let preview = picture::decode(&last.preview.unwrap(), Format::Png, 1 << 20);

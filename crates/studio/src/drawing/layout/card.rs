@@ -27,11 +27,13 @@ pub(super) fn announcement(studio: &mut Studio) -> Result<(), DrawError> {
         return hero::artwork(studio, &back);
     }
     let canvas = studio.canvas;
-    studio.full(&back);
-    let brush = studio.brush(canvas, &back, 0.95);
-    let mut art = studio.dice.fork("art");
-    let motif = studio.motif;
-    motif::paint(&mut studio.scene, motif, &brush, &mut art);
+    if !studio.fill_with_picture(&back) {
+        studio.full(&back);
+        let brush = studio.brush(canvas, &back, 0.95);
+        let mut art = studio.dice.fork("art");
+        let motif = studio.motif;
+        motif::paint(&mut studio.scene, motif, &brush, &mut art);
+    }
 
     let emblem = studio.emblem.filter(|_| canvas.w < canvas.h * 2.2);
     let r = if emblem.is_some() {

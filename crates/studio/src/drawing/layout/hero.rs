@@ -148,6 +148,13 @@ fn hero(studio: &mut Studio, plan: &Plan) -> Result<(), DrawError> {
     let text_area = safe(panel, plan, bulge, studio.margin);
     let mut column = studio.column(studio.above_footer(text_area, sizes), sizes, align)?;
     column.settle(0.5);
+    if let Some(backcloth) = studio.backcloth() {
+        let ground = backcloth.ground.clone();
+        studio.hang(backcloth, canvas);
+        studio.seal_on_picture(art, &art_ground)?;
+        column.draw(&mut studio.scene, &ground);
+        return studio.draw_footer(text_area, sizes, align, &ground);
+    }
 
     paint_art(studio, art, bulge, plan, &art_ground);
     let outline = outline(canvas, panel, plan, bulge, &mut studio.dice.fork("edge"));
@@ -156,7 +163,12 @@ fn hero(studio: &mut Studio, plan: &Plan) -> Result<(), DrawError> {
         .part(Part::Panel(plan.side.towards()), canvas, |scene| {
             scene.ground(&outline, canvas, &words_ground);
         });
-    focal(studio, art, bulge, plan, &art_ground)?;
+    if studio.has_product() {
+        let clear = art.inset(bulge.min(art.w * 0.1), bulge.min(art.h * 0.1));
+        studio.seal_on_picture(clear, &art_ground)?;
+    } else {
+        focal(studio, art, bulge, plan, &art_ground)?;
+    }
     column.draw(&mut studio.scene, &words_ground);
     studio.draw_footer(text_area, sizes, align, &words_ground)
 }
@@ -164,6 +176,9 @@ fn hero(studio: &mut Studio, plan: &Plan) -> Result<(), DrawError> {
 /// A picture without words: the art alone, over the whole canvas.
 pub(super) fn artwork(studio: &mut Studio, ground: &Ground) -> Result<(), DrawError> {
     let canvas = studio.canvas;
+    if studio.fill_with_picture(ground) {
+        return studio.seal_on_picture(canvas, ground);
+    }
     studio.full(ground);
     let brush = studio.brush(canvas, ground, 0.95);
     let mut dice = studio.dice.fork("art");
@@ -291,6 +306,11 @@ fn paint_art(studio: &mut Studio, art: Area, bulge: f32, plan: &Plan, ground: &G
         Side::Right => Area::new(art.x - bulge, art.y, art.w + bulge, art.h),
     };
     studio.scene.backdrop(under, ground);
+    if studio.has_product() {
+        let clear = art.inset(bulge.min(art.w * 0.1), bulge.min(art.h * 0.1));
+        studio.show_product(under, clear);
+        return;
+    }
     let brush = studio.brush(under, ground, 0.95);
     let mut dice = studio.dice.fork("art");
     let motif = studio.motif;

@@ -17,9 +17,13 @@ pub(super) fn centered(studio: &mut Studio) -> Result<(), DrawError> {
     let mood = studio
         .mood
         .unwrap_or_else(|| dice.pick([Mood::Vivid, Mood::Dark, Mood::Light, Mood::Vivid]));
-    let ground = studio.ground(mood);
+    let mut ground = studio.ground(mood);
     if !studio.has_words() {
         return hero::artwork(studio, &ground);
+    }
+    let backcloth = studio.backcloth();
+    if let Some(backcloth) = &backcloth {
+        ground = backcloth.ground.clone();
     }
     let canvas = studio.canvas;
     let wide = canvas.w > canvas.h * 1.35;
@@ -33,13 +37,19 @@ pub(super) fn centered(studio: &mut Studio) -> Result<(), DrawError> {
     area = studio.above_footer(area, sizes);
     // Illustration above the words, seal below them; beside them on a wide canvas.
     let emblem = studio.emblem;
+    let product = studio.has_product();
+    let focal = emblem.is_some() || product;
     let seal = studio.wording.offer.is_some();
-    let crowded = !wide && emblem.is_some() && seal;
-    let r = studio.disc_radius(if crowded { 0.108 } else { 0.135 });
+    let crowded = !wide && focal && seal;
+    let r = studio.disc_radius(match (product, crowded) {
+        (true, _) => 0.15,
+        (false, true) => 0.108,
+        (false, false) => 0.135,
+    });
     let mut art = (None, None);
     if wide {
         let side = r * 2.7;
-        if emblem.is_some() {
+        if focal {
             art.0 = Some((area.x + r * 1.1, area.centre().1));
             area = Area::new(area.x + side, area.y, area.w - side, area.h);
         }
@@ -48,11 +58,7 @@ pub(super) fn centered(studio: &mut Studio) -> Result<(), DrawError> {
             area = Area::new(area.x, area.y, area.w - side, area.h);
         }
     }
-    let above = if !wide && emblem.is_some() {
-        r * 2.45
-    } else {
-        0.0
-    };
+    let above = if !wide && focal { r * 2.45 } else { 0.0 };
     let below = if !wide && seal { r * 2.4 } else { 0.0 };
     let mut column = studio.column(
         Area::new(area.x, area.y + above, area.w, area.h - above - below),
@@ -68,7 +74,13 @@ pub(super) fn centered(studio: &mut Studio) -> Result<(), DrawError> {
     if below > 0.0 {
         art.1 = Some((area.centre().0, bounds.bottom() + r * 1.3));
     }
-    backdrop(studio, &ground, &column, &art_areas(&art, r));
+    match backcloth {
+        Some(backcloth) => studio.hang(backcloth, canvas),
+        None => backdrop(studio, &ground, &column, &art_areas(&art, r)),
+    }
+    if let Some(at) = art.0.filter(|_| product) {
+        studio.show_on_disc(at, r, &ground);
+    }
     if let (Some(at), Some(emblem)) = (art.0, emblem) {
         studio.medallion(emblem, at, r, &ground);
     }
@@ -151,9 +163,13 @@ pub(super) fn quote(studio: &mut Studio) -> Result<(), DrawError> {
     let mood = studio
         .mood
         .unwrap_or_else(|| dice.pick([Mood::Light, Mood::Dark, Mood::Vivid, Mood::Light]));
-    let ground = studio.ground(mood);
+    let mut ground = studio.ground(mood);
     if !studio.has_words() {
         return hero::artwork(studio, &ground);
+    }
+    let backcloth = studio.backcloth();
+    if let Some(backcloth) = &backcloth {
+        ground = backcloth.ground.clone();
     }
     let canvas = studio.canvas;
     let align = studio.align(dice.pick([Align::Center, Align::Left]));
@@ -175,7 +191,10 @@ pub(super) fn quote(studio: &mut Studio) -> Result<(), DrawError> {
     column.settle(0.45);
     let words = column.bounds();
     let mark_area = Area::new(words.x, words.y - mark * 0.8, words.w, mark);
-    backdrop(studio, &ground, &column, &[mark_area]);
+    match backcloth {
+        Some(backcloth) => studio.hang(backcloth, canvas),
+        None => backdrop(studio, &ground, &column, &[mark_area]),
+    }
     let inset = studio.margin * 0.6;
     let line = (canvas.short() * 0.0035).max(1.0);
     studio
@@ -234,9 +253,13 @@ pub(super) fn billboard(studio: &mut Studio) -> Result<(), DrawError> {
     let mood = studio
         .mood
         .unwrap_or_else(|| dice.pick([Mood::Vivid, Mood::Dark, Mood::Light]));
-    let ground = studio.ground(mood);
+    let mut ground = studio.ground(mood);
     if !studio.has_words() {
         return hero::artwork(studio, &ground);
+    }
+    let backcloth = studio.backcloth();
+    if let Some(backcloth) = &backcloth {
+        ground = backcloth.ground.clone();
     }
     let canvas = studio.canvas;
     let whole = Sizes::of(canvas);
@@ -250,6 +273,14 @@ pub(super) fn billboard(studio: &mut Studio) -> Result<(), DrawError> {
     let text_area = rest.inset(studio.margin, studio.margin);
     let mut column = studio.column(studio.above_footer(text_area, sizes), sizes, align)?;
     column.settle(0.5);
+    if let Some(backcloth) = backcloth {
+        // The band shows the picture as it is.
+        let art = studio.art_ground(mood);
+        studio.hang(backcloth, rest);
+        studio.seal_on_picture(band, &art)?;
+        column.draw(&mut studio.scene, &ground);
+        return studio.draw_footer(text_area, sizes, align, &ground);
+    }
     studio.full(&ground);
     let mut art = studio.dice.fork("art");
     let back = studio.art_ground(if mood == Mood::Vivid {
