@@ -43,6 +43,9 @@ mod ticket;
 mod upload;
 pub mod waveform;
 
+/// What files are, for those who know no more of them.
+pub use codec::{Format, Kind, sniff};
+
 pub use backend::StorageSettings;
 pub use bounded::run_bounded;
 #[cfg(test)]

@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use codec::{Format, Kind};
 
 use crate::{
     app::App,
     domain::{Checks, Error, Flaw, RequestDraft, TemplateData},
     entity::upload,
-    media::StorageKey,
+    media::{Format, Kind, StorageKey},
     provider::MASK,
     store::{self, Transaction},
 };

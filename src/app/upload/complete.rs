@@ -1,7 +1,6 @@
 //! Uploads that are put by HTTP: to this server, or to the bucket at once, where they are looked at when they are completed.
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use codec::Format;
 use futures::TryStreamExt;
 use uuid::Uuid;
 
@@ -9,7 +8,7 @@ use crate::{
     app::App,
     domain::{Announced, Checks, Error, Flaw},
     entity::upload,
-    media::{PutUrl, StorageError, StorageKey, Ticket, TicketError},
+    media::{Format, PutUrl, StorageError, StorageKey, Ticket, TicketError},
     store,
 };
 

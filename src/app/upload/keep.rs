@@ -4,14 +4,15 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use codec::{Format, sniff};
 use tokio::sync::Semaphore;
 
 use crate::{
     app::App,
     domain::{Announced, Error, MediaType, with_causes},
     entity::upload,
-    media::{Facts, InspectError, Limits, StorageKey, Ticket, inspect, without_location},
+    media::{
+        Facts, Format, InspectError, Limits, StorageKey, Ticket, inspect, sniff, without_location,
+    },
     store::{self, Transaction, queue, upload::NewUpload},
 };
 

@@ -15,7 +15,7 @@ use crate::support::uploads::plain_picture;
 const RED: [u8; 3] = [220, 20, 20];
 
 on_both_databases! {
-    async fn a_picture_of_one_s_own_is_on_the_poster_here_and_at_a_server(db: TestDatabase) {
+    async fn a_picture_of_one_s_own_is_on_the_poster_at_a_server_and_here(db: TestDatabase) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("phở.jpg");
         fs::write(&file, plain_picture(RED, Format::Jpg)).unwrap();
@@ -24,10 +24,15 @@ on_both_databases! {
         feature.properties.as_mut().unwrap().provider = "builtin".to_owned();
         server.add_feature(feature).await;
         let at_server = ["--server".to_owned(), server.url()];
+        let mut server = Some(server);
         let mut posters = Vec::new();
         for (place, more) in [("there", &at_server[..]), ("here", &[])] {
             let out = folder.path().join(place);
-            let output = run(generate(&db, folder.path(), &file, &out, more)).await;
+            let output = run(generate(&db, db.media.path(), &file, &out, more)).await;
+            // The command's own server is to work, and no other.
+            if let Some(server) = server.take() {
+                server.stop().await;
+            }
             assert!(output.status.success(), "{output:?}");
             let made = fs::read_dir(&out).unwrap().next().unwrap().unwrap().path();
             posters.push(image::open(made).unwrap().into_rgb8());
@@ -62,7 +67,7 @@ fn generate(
     out: &Path,
     more: &[String],
 ) -> Command {
-    let storage = format!("storage.folder={}", folder.join("media").display());
+    let storage = format!("storage.folder={}", folder.display());
     let mut command = atelier(db, &["generate", "Phở gia truyền", "--seed", "7"]);
     command.args(["--aspect-ratio", "4:5", "--set", &storage]);
     command.args(["--set", "identity.provision_users=true"]);
