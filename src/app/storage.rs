@@ -207,6 +207,7 @@ impl App {
                 of_job.insert(object.key.attempt());
             }
         }
+        self.leave_out_removed(&mut attempts).await?;
         let jobs = attempts.keys().copied().collect();
         let begun = store::job_event::begun_attempts(self.store.reader(), jobs).await?;
         Ok(attempts.iter().any(|(job, found)| {
@@ -215,6 +216,16 @@ impl App {
             let strangers = found.iter().filter(|attempt| !is_known(attempt)).count();
             strangers > begun.iter().filter(|key| key.is_none()).count()
         }))
+    }
+
+    /// Of jobs that were made here and are gone, with their user or by the retention, nothing tells which attempts they had.
+    async fn leave_out_removed<T>(&self, of_jobs: &mut BTreeMap<i64, T>) -> Result<(), Error> {
+        let (db, everyone) = (self.store.reader(), Caller::TrustedService);
+        let last = store::job::last_id(db).await?;
+        let jobs = store::job::find_all(db, everyone, of_jobs.keys().copied()).await?;
+        let there: BTreeSet<i64> = jobs.iter().map(|job| job.id).collect();
+        of_jobs.retain(|job, _| there.contains(job) || *job > last);
+        Ok(())
     }
 
     /// Those of the objects that no record names, and those that requests brought of which there is no record. A file that is

@@ -216,7 +216,7 @@ on_both_databases! {
 
         let all = Removal { age: Duration::ZERO, mode: RemovalMode::On, share: None };
         let swept = server.app().sweep_storage(&all).await.unwrap();
-        assert_eq!((swept.orphans, swept.removed), (1, 1));
+        assert_eq!((swept.orphans, swept.removed), (1, 1), "{swept:?}");
         assert_eq!(files(server.media_folder()).len(), server.media_of(other.1[0].id).await.len());
         let kept = traces(&db).await;
         let tables = ["generation_credit_grants", "generation_credit_transactions", "generation_audit_entries"];

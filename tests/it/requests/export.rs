@@ -33,7 +33,7 @@ on_both_databases! {
             made.insert(request.id, vec![jobs[0].id]);
         }
         let ids: Vec<i64> = made.keys().copied().collect();
-        let retried = server.requests().retry_request(RetryRequestRequest { id: ids[3], ..Default::default() }).await.unwrap();
+        let retried = server.requests().retry_request(RetryRequestRequest { id: ids[3] }).await.unwrap();
         let retry = retried.into_inner().jobs[0].id;
         server.ended(retry).await;
         made.get_mut(&ids[3]).unwrap().push(retry);
