@@ -196,6 +196,7 @@ impl App {
 
     /// What is in the storage of these, whether or not a row names it, and what rows name besides.
     async fn remove_all_of(&self, owners: Vec<Owner>, named: &[String]) -> Result<Erased, Error> {
+        self.require_own_storage().await?;
         let listed = owners.into_iter().map(|owner| {
             let storage = self.storage.clone();
             async move { storage.objects_of(owner).await }

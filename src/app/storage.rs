@@ -167,6 +167,17 @@ impl App {
         Ok(true)
     }
 
+    /// Fails where what records name may be another database's, of which this one is a copy: nothing of it is removed then.
+    pub(super) async fn require_own_storage(&self) -> Result<(), Error> {
+        match self.find_claim().await?.ownership {
+            Ownership::Doubtful(doubt) => {
+                let why = Withheld::Doubtful(doubt).to_string();
+                Err(Error::StorageUnavailable(why.into()))
+            }
+            Ownership::Unclaimed | Ownership::Ours => Ok(()),
+        }
+    }
+
     /// What was written before this, by the database's clock, is old enough to go.
     async fn oldest_kept(&self, age: Duration) -> Result<DateTime<Utc>, Error> {
         let now = store::queue::time(self.store.reader(), self.clock.queue()).await?;

@@ -191,17 +191,6 @@ fn report_billing(config: &Config, reader: &mut Reader) {
 
 fn report_retention(config: &Config, reader: &mut Reader) {
     let retention = &config.retention;
-    for (key, period) in [
-        ("retention.purge_jobs", retention.purge_jobs),
-        ("retention.purge_requests", retention.purge_requests),
-    ] {
-        if !period.is_zero() && period <= config.executor.orphan_age {
-            reader.contradiction(
-                &[key, "executor.orphan_age"],
-                "jobs stay longer than objects without a record, whose job is looked for before they go",
-            );
-        }
-    }
     if !retention.purge_requests.is_zero() && retention.deleted_media.is_zero() {
         reader.contradiction(
             &["retention.purge_requests", "retention.deleted_media"],

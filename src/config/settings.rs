@@ -312,14 +312,13 @@ settings! {
         /// it.
         archive_requests: Duration as Period = "90d" in 0..="18250d";
         /// How long after it has ended a job is removed for good, with its events. Its request keeps its status and counts, and
-        /// its media stay. More than `executor.orphan_age`.
+        /// its media stay.
         purge_jobs: Duration as Period = 0 in 0..="18250d";
         /// How long after a media was deleted its file is removed from the storage. The row stays, and does not come back.
         deleted_media: Duration as Period = "30d" in 0..="18250d";
         /// How long a call with an idempotency key is known again.
         idempotency_keys: Duration as Period = "30d" in 0..="18250d";
-        /// How long after a request was deleted it is removed for good, with its jobs and media, once their files are gone; more than
-        /// `executor.orphan_age`.
+        /// How long after a request was deleted it is removed for good, with its jobs and media, once their files are gone.
         purge_requests: Duration as Period = 0 in 0..="18250d";
         /// How long after a template, or a feature that no request is of any more, was deleted it is removed for good.
         purge_catalogue: Duration as Period = 0 in 0..="18250d";

@@ -330,10 +330,6 @@ fn a_setting_with_too_few_underscores_is_told_with_its_right_name() {
 fn settings_that_contradict_each_other_are_named_together() {
     for (toml, keys) in [
         (
-            "[retention]\npurge_jobs = \"24h\"",
-            "retention.purge_jobs (atelier.toml:2) and executor.orphan_age",
-        ),
-        (
             "[retention]\npurge_requests = \"30d\"\ndeleted_media = 0",
             "retention.purge_requests (atelier.toml:2) and retention.deleted_media",
         ),

@@ -25,6 +25,7 @@ impl App {
         deadline: &Deadline,
         after: &mut i64,
     ) -> Result<bool, Error> {
+        self.require_own_storage().await?;
         let given_up = self.store.write(async |tx| {
             let now = queue::time(tx, self.clock.queue()).await?;
             store::retention::give_up_media(tx, deadline, now, BATCH).await

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use atelier::app::{Removal, RemovalMode};
 use atelier::config::Config;
-use atelier::domain::{Actor, Caller, Entry, FIRST_ACCOUNT};
+use atelier::domain::{Actor, Caller, Entry, FIRST_ACCOUNT, Installation};
 use atelier::entity;
 use atelier::rpc::proto::*;
 use atelier::server::Role;
@@ -162,6 +162,21 @@ on_both_databases! {
         outage.end();
         let erased = erase(&server, ERASED).await.unwrap();
         assert_eq!(erased.requests, 1);
+        assert_eq!(traces(&db).await, Vec::<String>::new());
+    }
+
+    async fn a_copy_of_the_database_erases_nothing_of_the_original_s_storage(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let feature = server.scripted_feature().await;
+        let script = Script::new(&["succeed"]);
+        let made = server.create(of(ERASED, scripted_request(feature, &script))).await;
+        server.completed(made.1[0].id).await;
+        let original = Installation { id: "the original".to_owned(), counter: 1, adopted_at: None };
+        server.app().storage.mark(&original).await.unwrap();
+        refusal(erase_once(&server, ERASED).await).is(Code::Unavailable, ErrorReason::StorageUnavailable);
+        assert_eq!(files(server.media_folder()).len(), 1);
+        server.app().adopt_storage().await.unwrap();
+        assert_eq!(erase(&server, ERASED).await.unwrap().objects, 1);
         assert_eq!(traces(&db).await, Vec::<String>::new());
     }
 

@@ -1,6 +1,6 @@
 //! Files of deleted media, and what stays of the rows.
 
-use atelier::domain::RetentionStep;
+use atelier::domain::{Error, Installation, RetentionStep};
 use atelier::media::StorageKey;
 use atelier::rpc::proto::{
     BatchUndeleteMediaRequest, DeleteRequestRequest, DownloadMediaRequest, ErrorReason,
@@ -21,11 +21,33 @@ fn for_ten_days(config: &mut Config) {
     config.retention.deleted_media = DAY * 10;
 }
 
+/// What a run does of this step.
+async fn run_of(server: &ClockedServer) -> RetentionRun {
+    let runs = server.app.run_retention(None).await;
+    runs.into_iter().find(|run| run.step == STEP).unwrap()
+}
+
 async fn objects(server: &ClockedServer) -> usize {
     server.app.storage.list().count().await
 }
 
 on_both_databases! {
+    async fn a_copy_of_the_database_removes_no_file_that_is_the_original_s(db: TestDatabase) {
+        let server = keeping(&db, for_ten_days).await;
+        let feature = server.scripted_feature().await;
+        let (_, _, deleted) = made(&server, feature).await;
+        server.delete_one_media(deleted.id).await;
+        pass(&server, 11);
+        let original = Installation { id: "the original".to_owned(), counter: 1, adopted_at: None };
+        server.app.storage.mark(&original).await.unwrap();
+        let run = run_of(&server).await;
+        assert!(matches!(run.end, RunEnd::Failed(Error::StorageUnavailable(_))), "{run:?}");
+        assert_eq!((run.done, objects(&server).await), (0, 1));
+        server.app.adopt_storage().await.unwrap();
+        assert_eq!(run_of(&server).await.done, 1);
+        assert_eq!(objects(&server).await, 0);
+    }
+
     async fn the_file_of_a_deleted_media_goes_after_its_time_and_its_row_stays(db: TestDatabase) {
         let server = keeping(&db, for_ten_days).await;
         let feature = server.scripted_feature().await;
