@@ -53,7 +53,7 @@ pub use rate::Allowance;
 pub use request::{Accepted, Cancellation, Include, Included, ValidRequest, ignored_inputs};
 pub use retention::{RetentionReport, RetentionRun, RunEnd};
 pub use share::{OpenFile, OpenShare};
-pub use storage::{Removal, RemovalMode, Sweep, Withheld};
+pub use storage::{Amiss, Check, Removal, RemovalMode, Sweep, Withheld};
 pub use template::{Rendered, Trial};
 pub use trend::Folded;
 pub use upload::{Incoming, Receiving, UploadSettings};

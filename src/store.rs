@@ -37,6 +37,7 @@ pub mod search;
 pub mod secret;
 mod sequence;
 pub mod share;
+pub mod stored_file;
 pub mod tag;
 pub mod template;
 pub mod template_version;

@@ -2,6 +2,7 @@
 //! committing. They are removed only from a storage that is this database's, which [`ownership`] decides.
 
 mod adopt;
+mod check;
 mod claim_empty;
 mod count_stored;
 mod survey;
@@ -23,6 +24,8 @@ use crate::{
     media::{ListedObject, Owner, StorageKey},
     store,
 };
+
+pub use check::{Amiss, Check};
 
 /// Most objects that are looked up at once.
 const BATCH: usize = 500;
@@ -79,7 +82,9 @@ impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Off => f.write_str("storage.removal is off"),
-            Self::DryRun => f.write_str("storage.removal is a dry run"),
+            Self::DryRun => {
+                f.write_str("this was only a look; `atelier storage clean` removes them")
+            }
             Self::Doubtful(doubt) => {
                 write!(
                     f,

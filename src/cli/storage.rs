@@ -1,5 +1,6 @@
 //! `atelier storage`: whose the media storage is, and what in it no record names.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -21,6 +22,12 @@ pub(super) struct StorageArguments {
 enum Action {
     /// Tell whether the storage is this database's, and how many objects no record names
     Status,
+    /// Compare database and storage both ways, file by file; fails if something is amiss
+    Check {
+        /// Remove old objects that no record names, and have records whose files are gone promise them no more
+        #[arg(long)]
+        repair: bool,
+    },
     /// Make the storage this database's, and no other's: objects that it does not know are removed from then on
     Adopt,
     /// Remove the old objects that no record names, however many they are
@@ -37,9 +44,13 @@ pub(super) async fn run(arguments: StorageArguments, mut loaded: Loaded) -> Comm
     loaded.leave_database();
     telemetry::init(&loaded.config.log)?;
     let app = open_app(&loaded.config).await?;
-    let removal = Removal {
-        share: None,
-        ..removal(&loaded.config)
+    let configured = removal(&loaded.config);
+    let removal = match arguments.action {
+        Action::Check { .. } => configured,
+        _ => Removal {
+            share: None,
+            ..configured
+        },
     };
     let told = act(&app, &arguments.action, removal).await;
     let closed = app.store.close().await;
@@ -55,6 +66,7 @@ async fn act(
     removal: Removal,
 ) -> Result<(ExitCode, String), crate::domain::Error> {
     let mode = match action {
+        Action::Check { repair } => return check(app, removal, *repair).await,
         Action::Adopt => {
             let adopted = app.adopt_storage().await?;
             let (place, id) = (app.storage.place(), adopted.id);
@@ -69,6 +81,62 @@ async fn act(
         _ => app.survey_storage(removal.age).await?,
     };
     Ok(report(&sweep, mode))
+}
+
+/// Lines of files that are amiss are told up to that.
+const MOST_TOLD: usize = 100;
+
+async fn check(
+    app: &App,
+    removal: Removal,
+    repair: bool,
+) -> Result<(ExitCode, String), crate::domain::Error> {
+    let check = app.check_storage().await?;
+    let mode = match repair {
+        true => RemovalMode::On,
+        false => RemovalMode::DryRun,
+    };
+    let share = removal.share.unwrap_or(100);
+    let repaired = match repair && check.lost().next().is_some() {
+        true => app.repair_storage(&check, share).await?,
+        false => 0,
+    };
+    let sweep = match repair {
+        true => app.sweep_storage(&Removal { mode, ..removal }).await?,
+        false => app.survey_storage(removal.age).await?,
+    };
+    let (_, mut text) = report(&sweep, mode);
+    let lost = check.lost().count();
+    let (rows, other) = (check.rows, check.amiss.len() - lost);
+    let _ = write!(
+        text,
+        "{rows} files in records, {lost} of them gone, {other} of another size"
+    );
+    let _ = match repair {
+        true => writeln!(text, ", {repaired} records repaired"),
+        false => writeln!(text),
+    };
+    for amiss in check.amiss.iter().take(MOST_TOLD) {
+        let (kind, file) = (amiss.kind.noun(), &amiss.file);
+        let found = amiss
+            .found
+            .map_or("gone".to_owned(), |size| format!("{size} bytes"));
+        let said = file.file_size.unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "{kind} {}: {} ({said} bytes): {found}",
+            file.id, file.storage_key
+        );
+    }
+    let is_well = sweep.orphans == sweep.removed && other == 0 && lost as u64 == repaired;
+    Ok((
+        if is_well {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        },
+        text,
+    ))
 }
 
 /// What was found; a refusal is a failure.

@@ -1,16 +1,18 @@
-//! `generation_upload_tickets`: what has come by the URLs that files are put to.
+//! `generation_upload_tickets`: the URLs that files are put to, and what has come by them.
 
 use sea_orm::entity::prelude::*;
 
-/// A URL by which an upload has come.
+/// A URL that takes one file.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "generation_upload_tickets")]
 pub struct Model {
     /// Stands in the URL.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// What has come.
-    pub upload_id: i64,
+    /// Whose file it takes.
+    pub user_id: i64,
+    /// What has come; `None` while nothing has.
+    pub upload_id: Option<i64>,
     /// From when on nobody may ask any more.
     pub expires_at: DateTimeUtc,
 }

@@ -39,7 +39,7 @@ pub struct StorageKey {
 }
 
 /// Whose an object is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Owner {
     /// It is an output of this job.
     Job(i64),

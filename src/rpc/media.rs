@@ -33,6 +33,8 @@ use super::{
 
 use message::{digest, filter_from, found_messages};
 
+pub(super) use share::message as share_message;
+
 pub(super) use message::{media_type, media_type_from, message, messages, storage_key};
 
 /// Largest part of a download.

@@ -201,6 +201,7 @@ pub async fn has_uploads(db: &impl ConnectionTrait, user_id: i64) -> Result<bool
 
 /// Removes the rows of what the user gave.
 pub async fn remove_uploads(tx: &Transaction, user_id: i64) -> Result<u64, Error> {
+    super::upload::remove_tickets(tx, user_id).await?;
     let given = upload::Entity::delete_many().filter(upload::Column::UserId.eq(user_id));
     Ok(given.exec(tx).await?.rows_affected)
 }
@@ -211,8 +212,9 @@ pub async fn is_owed(db: &impl ConnectionTrait, user_id: i64) -> Result<bool, Er
     Ok(owed.count(db).await? > 0)
 }
 
-/// Removes what counts for the user beside his requests.
+/// Removes what counts for the user beside his requests, and the URLs by which files of his would still come.
 pub async fn remove_counts(tx: &Transaction, user_id: i64) -> Result<(), Error> {
+    super::upload::remove_tickets(tx, user_id).await?;
     idempotency_key::Entity::delete_many()
         .filter(idempotency_key::Column::UserId.eq(user_id))
         .exec(tx)

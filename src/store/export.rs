@@ -7,7 +7,7 @@ use sea_orm::{
 
 use crate::{
     domain::Error,
-    entity::{credit_transaction, job, media, request, upload},
+    entity::{credit_transaction, job, media, request, share, upload},
 };
 
 use super::{media::Shown, one_of::one_of_ids};
@@ -55,6 +55,18 @@ pub async fn media(db: &impl ConnectionTrait, request_ids: &[i64]) -> Result<Vec
         ))
         .order_by_asc(media::Column::Id)
         .into_model()
+        .all(db)
+        .await?)
+}
+
+/// All public links to these media, oldest first.
+pub async fn shares(
+    db: &impl ConnectionTrait,
+    media_ids: &[i64],
+) -> Result<Vec<share::Model>, Error> {
+    Ok(share::Entity::find()
+        .filter(of(db, share::Column::MediaId, media_ids))
+        .order_by_asc(share::Column::Id)
         .all(db)
         .await?)
 }

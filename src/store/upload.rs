@@ -8,7 +8,7 @@ use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait, SqlErr, Statement,
-    sea_query::{Expr, OnConflict},
+    sea_query::{Expr, ExprTrait},
 };
 use serde::Serialize;
 
@@ -26,6 +26,8 @@ use super::{
     one_of::{id_list, is_one_of, one_of_texts},
     page::{List, Sorting},
 };
+
+const ENDED: &str = "the upload's URL takes nothing any more: another file came by it, or it was taken back; ask for a new one";
 
 /// A file that is in the storage and has no row yet.
 #[derive(Clone, Debug)]
@@ -123,7 +125,7 @@ pub async fn give_again(
     };
     let renewed = renew(tx, same.id, now).await?;
     Ok(renewed.then_some(Model {
-        updated_at: now.max(same.updated_at),
+        updated_at: Ord::max(now, same.updated_at),
         ..same
     }))
 }
@@ -279,33 +281,59 @@ pub async fn delete_idle(
     Ok(deleted.rows_affected == 1)
 }
 
-/// What has come by the URL of this ticket.
-pub async fn come_by(db: &impl ConnectionTrait, ticket: &str) -> Result<Option<Model>, Error> {
-    let noted = upload_ticket::Entity::find_by_id(ticket).one(db).await?;
-    match noted {
-        Some(noted) => Ok(Entity::find_by_id(noted.upload_id).one(db).await?),
-        None => Ok(None),
-    }
-}
-
-/// Notes what has come by the URL of a ticket, unless that is known.
-pub async fn note_ticket(
-    tx: &Transaction,
+/// Keeps a ticket, by whose URL one file may come.
+pub async fn add_ticket(
+    db: &impl ConnectionTrait,
     ticket: &str,
-    upload_id: i64,
+    user_id: i64,
     expires_at: DateTime<Utc>,
 ) -> Result<(), Error> {
     let row = upload_ticket::ActiveModel {
         id: Set(ticket.to_owned()),
-        upload_id: Set(upload_id),
+        user_id: Set(user_id),
+        upload_id: Set(None),
         expires_at: Set(expires_at),
     };
-    let mut same = OnConflict::column(upload_ticket::Column::Id);
-    same.do_nothing();
-    upload_ticket::Entity::insert(row)
-        .on_conflict(same.to_owned())
-        .exec_without_returning(tx)
+    let row = upload_ticket::Entity::insert(row);
+    row.exec_without_returning(db).await?;
+    Ok(())
+}
+
+/// What has come by the URL of this ticket, if anything has.
+///
+/// # Errors
+/// [`Error::UploadIncomplete`] if the ticket takes nothing any more.
+pub async fn come_by(db: &impl ConnectionTrait, ticket: &str) -> Result<Option<Model>, Error> {
+    let kept = upload_ticket::Entity::find_by_id(ticket).one(db).await?;
+    match kept.ok_or(Error::UploadIncomplete(ENDED))?.upload_id {
+        Some(upload_id) => Ok(Entity::find_by_id(upload_id).one(db).await?),
+        None => Ok(None),
+    }
+}
+
+/// Notes what has come by the URL of a ticket.
+///
+/// # Errors
+/// [`Error::UploadIncomplete`] if another file was faster, or the ticket takes nothing any more.
+pub async fn note_ticket(tx: &Transaction, ticket: &str, upload_id: i64) -> Result<(), Error> {
+    let come = upload_ticket::Column::UploadId;
+    let noted = upload_ticket::Entity::update_many()
+        .col_expr(come, Expr::value(upload_id))
+        .filter(upload_ticket::Column::Id.eq(ticket))
+        .filter(come.is_null().or(come.eq(upload_id)))
+        .exec(tx)
         .await?;
+    match noted.rows_affected {
+        1 => Ok(()),
+        _ => Err(Error::UploadIncomplete(ENDED)),
+    }
+}
+
+/// Removes the tickets of a user.
+pub async fn remove_tickets(tx: &Transaction, user_id: i64) -> Result<(), Error> {
+    let tickets = upload_ticket::Entity::delete_many();
+    let tickets = tickets.filter(upload_ticket::Column::UserId.eq(user_id));
+    tickets.exec(tx).await?;
     Ok(())
 }
 

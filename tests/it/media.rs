@@ -16,6 +16,7 @@ mod orphans;
 mod provenance;
 mod sharing;
 mod storage;
+mod storage_check;
 mod storage_outage;
 mod stored_objects;
 mod upload_urls;

@@ -36,7 +36,7 @@ impl App {
         let reads = |it: &Arc<dyn Provider>| it.reads(Preset::of_offer(offer), "user_media_urls");
         let follows = takes || provider.as_ref().is_some_and(reads);
         for (field, link) in pictures {
-            if link.is_some_and(|link| self.storage.upload_of(link).is_some()) {
+            if link.is_some_and(|link| self.upload_named(draft.user_id, link).is_some()) {
                 // It is read here, and told of elsewhere.
                 continue;
             }

@@ -30,7 +30,7 @@ impl App {
         let mask = draft.input.mask_url.as_deref();
         let mask = mask.map(|mask| (MASK.to_owned(), Some(mask)));
         for (field, link) in pictures_of(draft, template).into_iter().chain(mask) {
-            let Some(key) = link.and_then(|link| self.storage.upload_of(link)) else {
+            let Some(key) = link.and_then(|link| self.upload_named(draft.user_id, link)) else {
                 continue;
             };
             let upload = own.iter().find(|own| {

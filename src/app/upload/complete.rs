@@ -43,6 +43,9 @@ impl App {
             expires_at: (now + lifetime).trunc_subsecs(0),
         };
         let url = self.storage.put_url(&ticket, now).await?;
+        let (id, user_id) = (ticket.id.to_string(), ticket.announced.user_id);
+        let db = self.store.writer();
+        store::upload::add_ticket(db, &id, user_id, ticket.ends_at()).await?;
         Ok((url, ticket.expires_at))
     }
 
@@ -67,10 +70,8 @@ impl App {
     /// # Errors
     /// [`Error::UploadIncomplete`].
     pub async fn put_before(&self, ticket: &Ticket) -> Result<Option<upload::Model>, Error> {
-        let id = ticket.id.to_string();
-        let come = store::upload::come_by(self.store.reader(), &id).await?;
         match self.clock.now() < ticket.expires_at {
-            true => Ok(come),
+            true => self.come_by(ticket).await,
             false => Err(Error::UploadIncomplete(EXPIRED)),
         }
     }
@@ -80,11 +81,11 @@ impl App {
     /// # Errors
     /// [`Error::UploadIncomplete`], and those of [`App::keep_upload`], for which the file is removed.
     pub async fn complete_upload(&self, ticket: &Ticket) -> Result<upload::Model, Error> {
-        if let Some(upload) = self.come_by(ticket).await? {
-            return Ok(upload);
-        }
         if self.clock.now() >= ticket.ends_at() {
             return Err(Error::UploadIncomplete(EXPIRED));
+        }
+        if let Some(upload) = self.come_by(ticket).await? {
+            return Ok(upload);
         }
         let Some(key) = self.storage.incoming_key(ticket) else {
             return Err(Error::UploadIncomplete(NOTHING));

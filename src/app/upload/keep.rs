@@ -93,7 +93,10 @@ impl App {
         // An error of the database does not tell that there is no row: the sweep finds out.
         let is_unused = match &added {
             Ok(upload) => upload.storage_key != new.storage_key,
-            Err(error) => matches!(error, Error::UploadsFull { .. }),
+            Err(error) => matches!(
+                error,
+                Error::UploadsFull { .. } | Error::UploadIncomplete(_)
+            ),
         };
         if is_unused && let Err(error) = self.storage.delete(&key).await {
             let error = Error::from(error);
@@ -149,7 +152,7 @@ async fn note(
         return Ok(());
     };
     let id = ticket.id.to_string();
-    store::upload::note_ticket(tx, &id, upload.id, ticket.ends_at()).await
+    store::upload::note_ticket(tx, &id, upload.id).await
 }
 
 fn new_upload(announced: Announced, key: &StorageKey, facts: Facts) -> Result<NewUpload, Error> {

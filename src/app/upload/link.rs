@@ -15,17 +15,31 @@ impl App {
         user_id: i64,
         link: &str,
     ) -> Result<Option<upload::Model>, Unpictured> {
-        // The server may have been found elsewhere when the request was made: then the path alone tells, which no other upload
-        // ever has.
-        let key = StorageKey::of_upload(link);
-        let is_own = key.as_ref().map(StorageKey::owner) == Some(Owner::User(user_id));
-        let leads_here = is_own || self.storage.upload_of(link).is_some();
-        let keys = key.map(|key| key.path().to_owned());
+        let Some(named) = self.upload_named(user_id, link) else {
+            return Ok(None);
+        };
+        let keys = named.map(|key| key.path().to_owned());
         let db = self.store.reader();
         let found = store::upload::of_user_at(db, user_id, keys.into_iter().collect()).await?;
-        match found.into_iter().next() {
-            None if leads_here => Err(Unpictured::Removed),
-            found => Ok(found),
+        found
+            .into_iter()
+            .next()
+            .ok_or(Unpictured::Removed)
+            .map(Some)
+    }
+
+    /// The upload that a link of a user's request is the URL of: `Some(None)` if it can be none's, although it leads to where
+    /// uploads are; `None` if it leads elsewhere. The server may have been found elsewhere when the user got the URL of his own:
+    /// then its path alone tells, which no other upload ever has.
+    pub(in crate::app) fn upload_named(
+        &self,
+        user_id: i64,
+        link: &str,
+    ) -> Option<Option<StorageKey>> {
+        let key = StorageKey::of_upload(link);
+        match key.filter(|key| key.owner() == Owner::User(user_id)) {
+            Some(own) => Some(Some(own)),
+            None => self.storage.upload_of(link),
         }
     }
 

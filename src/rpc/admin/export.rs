@@ -2,7 +2,7 @@
 //! movements of his credits.
 //! It is read as it is taken, a page at a time.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
@@ -113,11 +113,19 @@ impl Export {
             let job = job::message(found, VIEW).seen(VIEW);
             items.push((request_id, bare(Part::Job(job))));
         }
+        let media_ids: Vec<i64> = files.iter().map(|media| media.id).collect();
+        let mut of_media: BTreeMap<i64, Vec<Item>> = BTreeMap::new();
+        for found in store::export::shares(db, &media_ids).await? {
+            let of = of_media.entry(found.media_id).or_default();
+            of.push(bare(Part::Share(media::share_message(found))));
+        }
         for found in files {
-            let request_id = found.request_id;
+            let (request_id, media_id) = (found.request_id, found.id);
             let file = media::storage_key(&found)?.filter(|_| self.with_files);
             let part = Part::Media(media::message(&self.app, found, VIEW).await?);
             items.push((request_id, Item { part, file }));
+            let shares = of_media.remove(&media_id).unwrap_or_default();
+            items.extend(shares.into_iter().map(|item| (request_id, item)));
         }
         // Stable: a request comes before its jobs, and these before its media.
         items.sort_by_key(|(request, _)| *request);

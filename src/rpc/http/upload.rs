@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::{Path, Request, State},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use futures::TryStreamExt;
@@ -17,7 +17,7 @@ use crate::{
     rpc::{call, error::logged, upload::ticket},
 };
 
-use super::come_again;
+use super::RETRY_DELAY;
 
 /// What is not signed, or known to be too large, is not even read.
 pub(super) async fn take(
@@ -27,9 +27,6 @@ pub(super) async fn take(
 ) -> Response {
     let ticket = match ticket(&app, &token) {
         Ok(ticket) => ticket,
-        Err(Error::Validation(_)) => {
-            return (StatusCode::FORBIDDEN, "the link is not genuine\n").into_response();
-        }
         Err(error) => return refuse(error),
     };
     match put(&app, &ticket, request).await {
@@ -41,12 +38,12 @@ pub(super) async fn take(
 async fn put(app: &App, ticket: &Ticket, request: Request) -> Result<Response, Error> {
     if app.storage.incoming_key(ticket).is_some() {
         // Such tokens are for the bucket, which would not know of it.
-        return Ok((StatusCode::NOT_FOUND, "files are put to the bucket\n").into_response());
+        return Err(Error::UploadIncomplete("files are put to the bucket"));
     }
+    check_head(ticket, &request)?;
     let upload = match app.put_before(ticket).await? {
         Some(before) => before,
         None => {
-            check_head(ticket, &request)?;
             let mut incoming = app.begin_upload(ticket.announced.clone()).await?;
             let mut body = request.into_body().into_data_stream();
             while let Some(bytes) = body.try_next().await.map_err(|_| broken_off())? {
@@ -84,7 +81,7 @@ fn check_head(ticket: &Ticket, request: &Request) -> Result<(), Error> {
         found => Err(Error::UploadMismatch {
             field: "content_type",
             said: said.to_owned(),
-            found: found.unwrap_or_default().to_owned(),
+            found: found.unwrap_or("none").to_owned(),
         }),
     }
 }
@@ -96,10 +93,9 @@ fn broken_off() -> Error {
 /// An error as JSON, with the reasons of the contract.
 fn refuse(error: Error) -> Response {
     let (code, reason) = logged(&error);
-    if code == Code::Unavailable {
-        return come_again(format!("{error}\n"));
-    }
     let status = match reason {
+        _ if code == Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Reason::ValidationFailed => StatusCode::FORBIDDEN,
         Reason::UploadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Reason::UploadUnsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Reason::UploadIncomplete => StatusCode::GONE,
@@ -110,5 +106,12 @@ fn refuse(error: Error) -> Response {
     let said = reason.sentence(call::language(), "");
     let answer =
         json!({ "reason": reason.as_str(), "message": error.to_string(), "sentence": said });
-    (status, Json(answer)).into_response()
+    let mut answer = (status, Json(answer)).into_response();
+    if code == Code::Unavailable {
+        answer.headers_mut().insert(
+            header::RETRY_AFTER,
+            HeaderValue::from(RETRY_DELAY.as_secs()),
+        );
+    }
+    answer
 }

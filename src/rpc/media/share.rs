@@ -75,7 +75,7 @@ impl MediaFiles {
     }
 }
 
-fn message(share: Model) -> proto::Share {
+pub(in crate::rpc) fn message(share: Model) -> proto::Share {
     let size = share.files.pointer("/file/size");
     let size = size.and_then(serde_json::Value::as_i64);
     proto::Share {

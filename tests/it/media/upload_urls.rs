@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use atelier::app::{Removal, RemovalMode};
 use atelier::rpc::proto::{
-    CompleteUploadRequest, CreateUploadUrlRequest, CreateUploadUrlResponse, ErrorReason, Upload,
+    CompleteUploadRequest, CreateUploadUrlRequest, CreateUploadUrlResponse, EraseUserRequest,
+    ErrorReason, ListUploadsRequest, Upload,
 };
 use chrono::TimeDelta;
 use codec::Format;
@@ -137,6 +138,33 @@ on_both_databases! {
         assert_eq!(refused.fields, ["file_size", "sha256", "content_type"]);
     }
 
+    async fn a_url_takes_one_file_and_none_once_its_user_is_erased(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let (mut one, mut other) = (picture_named("one"), picture_named("another one"));
+        let size = one.len().max(other.len());
+        one.resize(size, 0);
+        other.resize(size, 0);
+        let made = server.upload_url(&one, "image/png").await.unwrap();
+        let (first, second) = (almost_put(&made, &one).await, almost_put(&made, &other).await);
+        assert_eq!(end(first, &one).await, "HTTP/1.1 200");
+        assert_eq!(end(second, &other).await, "HTTP/1.1 410", "another file has come by the URL");
+        let kept = server.media().list_uploads(ListUploadsRequest { user_id: USER, ..Default::default() }).await.unwrap();
+        assert_eq!(kept.into_inner().uploads.len(), 1);
+        let html = browser().put(&made.url).header("content-type", "text/html").body(one.clone());
+        assert_eq!(html.send().await.unwrap().status(), StatusCode::BAD_REQUEST, "what is put again is checked, too");
+
+        let (unused, held) = (server.upload_url(&one, "image/png").await.unwrap(), server.upload_url(&other, "image/png").await.unwrap());
+        let coming = almost_put(&held, &other).await;
+        let erased = server.admin().erase_user(EraseUserRequest { user_id: USER }).await.unwrap();
+        assert_eq!(erased.into_inner().erasure.unwrap().uploads, 1);
+        assert_eq!(put(&unused, &one).await.status(), StatusCode::GONE);
+        assert_eq!(end(coming, &other).await, "HTTP/1.1 410");
+        refusal(server.complete(&unused).await).is(Code::FailedPrecondition, ErrorReason::UploadIncomplete);
+        assert!(db.texts("SELECT storage_key FROM generation_uploads").await.is_empty());
+        let all = Removal { age: Duration::ZERO, mode: RemovalMode::On, share: None };
+        assert_eq!(server.app().sweep_storage(&all).await.unwrap().objects, 0, "and nothing of it is in the storage");
+    }
+
     async fn a_page_of_a_listed_origin_may_put_a_file(db: TestDatabase) {
         let server = TestServer::start_with(&db, |config| {
             config.server.cors_origins = vec!["https://app.example".to_owned()];
@@ -224,4 +252,28 @@ impl Client {
         let completed = within(self.media().complete_upload(asked)).await?;
         Ok(completed.into_inner().upload.unwrap())
     }
+}
+
+/// A call that has put all of the file but its last byte.
+async fn almost_put(made: &CreateUploadUrlResponse, file: &[u8]) -> tokio::net::TcpStream {
+    let url = Url::parse(&made.url).unwrap();
+    let address = format!("127.0.0.1:{}", url.port().unwrap());
+    let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "PUT {} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\nContent-Length: {}\r\n\r\n",
+        url.path(),
+        file.len()
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let begin = &file[..file.len() - 1];
+    connection.write_all(begin).await.unwrap();
+    connection
+}
+
+/// Puts the last byte, and tells how the answer begins.
+async fn end(mut connection: tokio::net::TcpStream, file: &[u8]) -> String {
+    connection.write_all(&file[file.len() - 1..]).await.unwrap();
+    let mut answer = [0; 12];
+    within(connection.read_exact(&mut answer)).await.unwrap();
+    String::from_utf8(answer.to_vec()).unwrap()
 }

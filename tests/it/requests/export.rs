@@ -39,8 +39,12 @@ on_both_databases! {
         made.get_mut(&ids[3]).unwrap().push(retry);
         server.requests().delete_request(DeleteRequestRequest { id: ids[5], ..Default::default() }).await.unwrap();
 
+        let media_id = server.media_of(made[&ids[0]][0]).await[0].id;
+        let share = ShareMediaRequest { media_id, title: "a title of his".to_owned(), ..Default::default() };
+        server.media().share_media(share).await.unwrap();
         let told = export(&server, USER, true).await;
         let (mut of_requests, mut order, mut files, mut transactions) = (BTreeMap::new(), Vec::new(), Vec::new(), 0);
+        let mut shares = 0;
         for part in told {
             match part {
                 Part::Request(request) => {
@@ -60,6 +64,11 @@ on_both_databases! {
                     assert!(chunk.len() <= 64 << 10);
                     files.last_mut().unwrap().1.extend(chunk);
                 }
+                Part::Share(share) => {
+                    let of = files.last().map(|(media, _): &(Media, Vec<u8>)| media.id);
+                    assert_eq!((Some(share.media_id), share.title.as_str()), (of, "a title of his"));
+                    shares += 1;
+                }
                 Part::Upload(upload) => panic!("upload {} was given by nobody", upload.id),
                 Part::Transaction(transaction) => {
                     assert_eq!(transaction.user_id, USER);
@@ -75,7 +84,7 @@ on_both_databases! {
         }
         let first = &files[0];
         assert_eq!(server.content_of(&first.0).await, first.1);
-        assert_eq!(transactions, 1 + 26 * 2);
+        assert_eq!((transactions, shares), (1 + 26 * 2, 1));
     }
 
     async fn a_file_that_is_gone_is_told_by_its_row_alone_and_without_files_there_are_none(db: TestDatabase) {
@@ -89,6 +98,7 @@ on_both_databases! {
             Part::Job(_) => 'j',
             Part::Media(_) => 'm',
             Part::Chunk(_) => 'c',
+            Part::Share(_) => 's',
             Part::Upload(_) => 'u',
             Part::Transaction(_) => 't',
         }).collect::<String>();

@@ -1,17 +1,18 @@
-//! XMP: the properties of Exif's GPS, whose names begin with it, as attributes and as elements of a packet in UTF-8.
+//! XMP: the properties of Exif's GPS and of those who name theirs alike, as drones do, whose names begin with it, as attributes and as
+//! elements of a packet in UTF-8.
 
 use std::ops::Range;
 
-const NAME: &[u8] = b":GPS";
+const NAMES: [&[u8]; 3] = [b":GPS", b":Gps", b":gps"];
 /// Longer than what a property says.
 const MOST: usize = 4096;
 
 /// Puts spaces in the place of such properties, wherever a packet is.
 pub(super) fn blank(content: &mut [u8]) -> bool {
     let (mut changed, mut from) = (false, 0);
-    while let Some(found) = super::find(&content[from..], NAME) {
+    while let Some(found) = next(&content[from..]) {
         let at = from + found;
-        from = at + NAME.len();
+        from = at + NAMES[0].len();
         if let Some(property) = property(content, at) {
             from = property.end;
             content[property].fill(b' ');
@@ -19,6 +20,11 @@ pub(super) fn blank(content: &mut [u8]) -> bool {
         }
     }
     changed
+}
+
+fn next(content: &[u8]) -> Option<usize> {
+    let found = NAMES.iter().map(|name| super::find(content, name));
+    found.flatten().min()
 }
 
 /// The property whose name has its colon here.

@@ -26,11 +26,14 @@ CREATE TABLE generation_request_uploads (
 );
 CREATE INDEX idx_generation_request_uploads_upload ON generation_request_uploads(upload_id);
 
--- What has come by the URLs that were made to put a file to, so that whoever asks again gets the same answer.
+-- The URLs that were made to put a file to, and what has come by them: whoever asks again gets the same answer, and one whose user
+-- is erased takes nothing.
 CREATE TABLE generation_upload_tickets (
     id              VARCHAR(36) PRIMARY KEY,      -- stands in the URL
-    upload_id       BIGINT NOT NULL REFERENCES generation_uploads(id) ON DELETE CASCADE,
+    user_id         BIGINT NOT NULL,              -- who may not be known yet
+    upload_id       BIGINT REFERENCES generation_uploads(id) ON DELETE CASCADE, -- null while nothing has come
     expires_at      TIMESTAMP WITH TIME ZONE NOT NULL -- from when on nobody may ask any more
 );
 CREATE INDEX idx_generation_upload_tickets_upload ON generation_upload_tickets(upload_id);
+CREATE INDEX idx_generation_upload_tickets_user ON generation_upload_tickets(user_id);
 CREATE INDEX idx_generation_upload_tickets_age ON generation_upload_tickets(expires_at);

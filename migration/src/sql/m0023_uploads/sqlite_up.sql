@@ -27,8 +27,10 @@ CREATE INDEX idx_generation_request_uploads_upload ON generation_request_uploads
 
 CREATE TABLE generation_upload_tickets (
     id              TEXT PRIMARY KEY NOT NULL CHECK (length(id) <= 36),
-    upload_id       BIGINT NOT NULL REFERENCES generation_uploads(id) ON DELETE CASCADE,
+    user_id         INTEGER NOT NULL,
+    upload_id       BIGINT REFERENCES generation_uploads(id) ON DELETE CASCADE,
     expires_at      TEXT NOT NULL
 );
 CREATE INDEX idx_generation_upload_tickets_upload ON generation_upload_tickets(upload_id);
+CREATE INDEX idx_generation_upload_tickets_user ON generation_upload_tickets(user_id);
 CREATE INDEX idx_generation_upload_tickets_age ON generation_upload_tickets(expires_at);

@@ -23,6 +23,7 @@ use crate::support::database::on_both_databases;
 use crate::support::http::browser;
 use crate::support::provider::stand_in;
 use crate::support::server::{TestServer, within};
+use atelier::config::{ProviderConfig, ScriptedConfig};
 
 use super::{IMAGES, add_painter, enable, newest, painted, post, requests, send};
 
@@ -31,11 +32,15 @@ on_both_databases! {
         let server = TestServer::start_with(&db, |config| {
             enable(config);
             config.fetch.enabled = Some(false);
+            let blind = ScriptedConfig { folder: std::env::temp_dir(), pictures: false, limits: Default::default() };
+            config.providers.insert("blind".to_owned(), ProviderConfig::Scripted(blind));
         }).await;
         let feature = server.scripted_feature().await;
-        let small = CreateFeatureRequest { name: "drawn".to_owned(), ..scripted_feature("drawn") };
-        let properties = FeatureProperties { provider: "builtin".to_owned(), ..small.properties.clone().unwrap() };
-        server.add_feature(CreateFeatureRequest { properties: Some(properties), ..small }).await;
+        for (name, provider) in [("drawn", "builtin"), ("blind", "blind")] {
+            let small = scripted_feature(name);
+            let properties = FeatureProperties { provider: provider.to_owned(), ..small.properties.clone().unwrap() };
+            server.add_feature(CreateFeatureRequest { properties: Some(properties), ..small }).await;
+        }
         let edit = |model: &str, files: &[(&'static str, Vec<u8>)]| {
             let form = Form::new().text("model", model.to_owned()).text("prompt", "Xin chào").text("user", "12");
             let form = files.iter().fold(form, |form, (name, content)| {
@@ -64,13 +69,15 @@ on_both_databases! {
             ("scripted", vec![("image", source.clone()), ("mask", b"GIF89a, or not".to_vec())], "mask"),
             ("scripted", vec![("image", source.clone()), ("mask", source.clone())], "mask"),
             ("scripted", vec![("image", source.clone()), ("source", source.clone())], "source"),
-            ("drawn", vec![("image", source.clone())], "image"),
-            ("drawn", vec![("image[]", source.clone()), ("image[]", png((8, 8)))], "image[]"),
+            ("blind", vec![("image", source.clone())], "image"),
+            ("blind", vec![("image[]", source.clone()), ("image[]", png((8, 8)))], "image[]"),
         ] {
             let answer = send(edit(model, &files)).await;
             assert_eq!(answer.error(), (400, "VALIDATION_FAILED", Some(field)), "{}", answer.body);
         }
         assert_eq!(requests(&server).await, 2);
+        let drawn = send(edit("drawn", &[("image", source)])).await;
+        assert_eq!(drawn.status, StatusCode::OK, "{}", drawn.body);
     }
 
     async fn a_mask_goes_with_its_picture_to_a_provider_that_takes_one(db: TestDatabase) {
