@@ -77,7 +77,7 @@ export async function form(page, url, tell) {
     day: "2026-11-29",
     colour: "#ff0000",
     size: "l",
-    photo: "https://example.com/a.png",
+    photo: decodeURIComponent(new URL(url).hash.slice(1)),
   };
   const abandoned = page.waitForEvent("requestfailed");
   await Promise.all([page.waitForRequest("**/CreateRequest"), page.fill("[name='input.variables.percent']", "30")]);

@@ -17,6 +17,4 @@ CREATE TRIGGER generation_credit_transactions_stay
     BEFORE UPDATE OR DELETE OR TRUNCATE ON generation_credit_transactions
     FOR EACH STATEMENT EXECUTE FUNCTION generation_credit_transactions_stay();
 DROP FUNCTION generation_only_added();
-DROP INDEX idx_generation_jobs_deleted_of_user;
-DROP INDEX idx_generation_requests_deleted_of_user;
 DROP TABLE generation_erasures;

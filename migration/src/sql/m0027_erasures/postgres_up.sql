@@ -11,9 +11,6 @@ CREATE TABLE generation_erasures (
     CONSTRAINT ck_generation_erasures_end CHECK ((ended_at IS NULL) = (user_id IS NOT NULL))
 );
 CREATE UNIQUE INDEX uq_generation_erasures_open ON generation_erasures(user_id) WHERE ended_at IS NULL;
--- Identity's deletion of a user, too, finds his rows that are deleted already; those that are live have indexes.
-CREATE INDEX idx_generation_requests_deleted_of_user ON generation_requests(user_id, id) WHERE deleted_at IS NOT NULL;
-CREATE INDEX idx_generation_jobs_deleted_of_user ON generation_jobs(user_id) WHERE deleted_at IS NOT NULL;
 
 -- The ledger and the audit log are only added to. But a user who is erased leaves them: his number becomes that of an account
 -- of nobody's, from 2^62 on, and nothing else changes.

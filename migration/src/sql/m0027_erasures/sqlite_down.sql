@@ -8,6 +8,4 @@ CREATE TRIGGER generation_credit_transactions_stay_as_they_are BEFORE UPDATE ON 
 BEGIN
     SELECT RAISE(ABORT, 'movements of credits are only added');
 END;
-DROP INDEX idx_generation_jobs_deleted_of_user;
-DROP INDEX idx_generation_requests_deleted_of_user;
 DROP TABLE generation_erasures;

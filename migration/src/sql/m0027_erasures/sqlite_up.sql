@@ -10,8 +10,6 @@ CREATE TABLE generation_erasures (
     CONSTRAINT ck_generation_erasures_end CHECK ((ended_at IS NULL) = (user_id IS NOT NULL))
 );
 CREATE UNIQUE INDEX uq_generation_erasures_open ON generation_erasures(user_id) WHERE ended_at IS NULL;
-CREATE INDEX idx_generation_requests_deleted_of_user ON generation_requests(user_id, id) WHERE deleted_at IS NOT NULL;
-CREATE INDEX idx_generation_jobs_deleted_of_user ON generation_jobs(user_id) WHERE deleted_at IS NOT NULL;
 
 DROP TRIGGER generation_credit_transactions_stay_as_they_are;
 CREATE TRIGGER generation_credit_transactions_stay_as_they_are BEFORE UPDATE ON generation_credit_transactions

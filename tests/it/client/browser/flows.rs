@@ -11,6 +11,7 @@ use crate::support::database::on_both_databases;
 use crate::support::samples::{choice, variable};
 use crate::support::server::TestServer;
 use crate::support::structure::value;
+use crate::support::uploads::picture_named;
 
 /// Where the server adds users and none is configured.
 const SYSTEM_USER: i64 = 1_000_000_000_000;
@@ -60,7 +61,8 @@ on_both_databases! {
         let template_data = Some(TemplateData { variables: variables_of_all_kinds(), ..Default::default() });
         let template = CreateTemplateRequest { template_data, ..plain_template(feature, "kinds") };
         server.add_template(template).await;
-        let mut page = Page::open("form", &site.page(&server.url(), ""));
+        let photo = server.upload(USER, &picture_named("photo")).await.url;
+        let mut page = Page::open("form", &format!("{}#{photo}", site.page(&server.url(), "")));
 
         let form = page.tells("form").await;
         assert_eq!(form["calls"], json!(["GetTemplate"]));
@@ -93,7 +95,7 @@ on_both_databases! {
         let made = newest(&server).await.input.unwrap();
         let given = [
             ("percent", json!(35)), ("size", json!("l")), ("motto", json!("Một\nHai")), ("day", json!("2026-11-29")),
-            ("colour", json!("#ff0000")), ("delivery", json!(true)), ("photo", json!("https://example.com/a.png")),
+            ("colour", json!("#ff0000")), ("delivery", json!(true)), ("photo", json!(photo)),
         ];
         assert_eq!(made.variables, given.map(|(name, json)| (name.to_owned(), value(&json))).into());
         assert_eq!(made.output.unwrap().aspect_ratio.as_deref(), Some("1:1"));
