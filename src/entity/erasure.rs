@@ -15,7 +15,7 @@ pub struct Model {
     pub user_id: Option<i64>,
     /// Under which the ledger and the audit log have what they keep.
     pub account_id: i64,
-    /// An [`Erased`](crate::domain::Erased).
+    /// An [`Erased`].
     #[sea_orm(column_type = "JsonBinary")]
     pub removed: Json,
     /// Until when whoever carries it out has it to himself.
