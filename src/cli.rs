@@ -28,8 +28,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, Flag, Inputs};
+use crate::app::App;
+use crate::config::{Config, Flag, Inputs, Loaded};
 use crate::provider::exec;
+use crate::server::open_app;
+use crate::telemetry;
 
 /// What a command ends with. The error is shown with its causes, in one line.
 type CommandResult = Result<ExitCode, Box<dyn Error + Send + Sync>>;
@@ -172,6 +175,23 @@ fn execute(line: CommandLine) -> CommandResult {
     }
 }
 
+/// Works on the configured database and storage directly, beside a server or without one, and prints what is told of it.
+async fn work_directly<E: Into<Box<dyn Error + Send + Sync>>>(
+    mut loaded: Loaded,
+    work: impl AsyncFnOnce(&App, &Config) -> Result<(ExitCode, String), E>,
+) -> CommandResult {
+    loaded.quieten();
+    loaded.leave_database();
+    telemetry::init(&loaded.config.log)?;
+    let app = open_app(&loaded.config).await?;
+    let told = work(&app, &loaded.config).await;
+    let closed = app.store.close().await;
+    let (code, text) = told.map_err(Into::into)?;
+    closed?;
+    output::print(&text)?;
+    Ok(code)
+}
+
 fn inputs(line: &CommandLine) -> Inputs {
     let direct = |flag, key, value: &Option<String>| {
         value.clone().map(|value| Flag::Direct { flag, key, value })
@@ -214,7 +234,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::config::{Loaded, Problems};
+    use crate::config::Problems;
 
     fn load(arguments: &[&str]) -> Result<Loaded, Problems> {
         let line = CommandLine::try_parse_from(

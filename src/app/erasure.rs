@@ -16,7 +16,7 @@ use crate::{
         AuditAction, Caller, Checks, Deed, Entry, Erased, Error, FIRST_ACCOUNT, Flaw, account_id,
     },
     entity::erasure::Model,
-    media::{ListedObject, Owner, Storage, StorageError, StorageKey},
+    media::{Owner, Storage, StorageError, StorageKey},
     store::{self, Transaction, erasure::Contents, queue},
 };
 
@@ -197,16 +197,9 @@ impl App {
     /// What is in the storage of these, whether or not a row names it, and what rows name besides.
     async fn remove_all_of(&self, owners: Vec<Owner>, named: &[String]) -> Result<Erased, Error> {
         self.require_own_storage().await?;
-        let listed = owners.into_iter().map(|owner| {
-            let storage = self.storage.clone();
-            async move { storage.objects_of(owner).await }
-        });
-        let listed = futures::stream::iter(listed.collect::<Vec<_>>());
-        let listed = listed.buffer_unordered(REMOVED_SIDE_BY_SIDE);
-        let found: Vec<Vec<ListedObject>> = listed.try_collect().await?;
+        let found = self.objects_of(owners).await?;
         let found: BTreeMap<String, (StorageKey, u64)> = found
             .into_iter()
-            .flatten()
             .map(|object| (object.key.path().to_owned(), (object.key, object.size)))
             .collect();
         let mut removed = Erased::default();

@@ -15,7 +15,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use uuid::Uuid;
 
 use crate::{
@@ -26,6 +26,9 @@ use crate::{
 };
 
 pub use check::{Amiss, Check};
+
+/// Folders that are looked at side by side.
+const SIDE_BY_SIDE: usize = 8;
 
 /// Most objects that are looked up at once.
 const BATCH: usize = 500;
@@ -170,6 +173,20 @@ impl App {
             None => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// What is in the storage of these, whether or not a record names it.
+    pub(super) async fn objects_of(
+        &self,
+        owners: impl IntoIterator<Item = Owner>,
+    ) -> Result<Vec<ListedObject>, Error> {
+        let listed = owners.into_iter().map(|owner| {
+            let storage = self.storage.clone();
+            async move { storage.objects_of(owner).await }
+        });
+        let listed = stream::iter(listed.collect::<Vec<_>>()).buffer_unordered(SIDE_BY_SIDE);
+        let listed: Vec<Vec<ListedObject>> = listed.try_collect().await?;
+        Ok(listed.into_iter().flatten().collect())
     }
 
     /// Fails where what records name may be another database's, of which this one is a copy: nothing of it is removed then.

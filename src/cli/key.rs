@@ -8,13 +8,11 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{CommandResult, output, token};
+use super::{CommandResult, token, work_directly};
 use crate::app::App;
 use crate::config::Loaded;
 use crate::domain::Actor;
 use crate::entity::api_key::Model;
-use crate::server::open_app;
-use crate::telemetry;
 
 /// How long a key may hold that has an end.
 const LONGEST: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
@@ -63,17 +61,12 @@ enum Scope {
 }
 
 /// Works on the configured database directly, beside a server or without one.
-pub(super) async fn run(arguments: KeyArguments, mut loaded: Loaded) -> CommandResult {
-    loaded.quieten();
-    loaded.leave_database();
-    telemetry::init(&loaded.config.log)?;
-    let app = open_app(&loaded.config).await?;
-    let told = act(&app, arguments).await;
-    let closed = app.store.close().await;
-    let text = told?;
-    closed?;
-    output::print(&text)?;
-    Ok(ExitCode::SUCCESS)
+pub(super) async fn run(arguments: KeyArguments, loaded: Loaded) -> CommandResult {
+    work_directly(loaded, async |app, _| {
+        let text = act(app, arguments).await?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>((ExitCode::SUCCESS, text))
+    })
+    .await
 }
 
 type Told = Result<String, Box<dyn std::error::Error + Send + Sync>>;

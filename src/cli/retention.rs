@@ -4,12 +4,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{CommandResult, exit::done_if, output};
+use super::{CommandResult, exit::done_if, work_directly};
 use crate::app::{App, RetentionReport, RetentionRun, RunEnd};
 use crate::config::{Loaded, format_duration};
 use crate::domain::{Error, RetentionStep, with_causes};
-use crate::server::open_app;
-use crate::telemetry;
 
 /// What to do with what is kept no longer.
 #[derive(Debug, Args)]
@@ -29,18 +27,9 @@ enum Action {
 }
 
 /// Works on the configured database and storage directly, beside a server or without one.
-pub(super) async fn run(arguments: RetentionArguments, mut loaded: Loaded) -> CommandResult {
-    loaded.quieten();
-    loaded.leave_database();
-    telemetry::init(&loaded.config.log)?;
-    let app = open_app(&loaded.config).await?;
+pub(super) async fn run(arguments: RetentionArguments, loaded: Loaded) -> CommandResult {
     let Action::Run { dry_run } = arguments.action;
-    let told = act(&app, dry_run).await;
-    let closed = app.store.close().await;
-    let (code, text) = told?;
-    closed?;
-    output::print(&text)?;
-    Ok(code)
+    work_directly(loaded, async |app, _| act(app, dry_run).await).await
 }
 
 /// A step that another run does, or that fails, is a failure.

@@ -7,12 +7,10 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 
-use super::{CommandResult, generate::duration, output};
+use super::{CommandResult, generate::duration, work_directly};
 use crate::app::App;
 use crate::config::Loaded;
 use crate::domain::{Actor, Error, Purpose};
-use crate::server::open_app;
-use crate::telemetry;
 
 /// What to do with the keys of the configured database.
 #[derive(Debug, Args)]
@@ -37,17 +35,12 @@ enum Action {
 }
 
 /// Works on the configured database directly, beside a server or without one.
-pub(super) async fn run(arguments: SecretsArguments, mut loaded: Loaded) -> CommandResult {
-    loaded.quieten();
-    loaded.leave_database();
-    telemetry::init(&loaded.config.log)?;
-    let app = open_app(&loaded.config).await?;
-    let told = act(&app, arguments.action).await;
-    let closed = app.store.close().await;
-    let text = told?;
-    closed?;
-    output::print(&text)?;
-    Ok(ExitCode::SUCCESS)
+pub(super) async fn run(arguments: SecretsArguments, loaded: Loaded) -> CommandResult {
+    work_directly(loaded, async |app, _| {
+        let text = act(app, arguments.action).await?;
+        Ok::<_, Error>((ExitCode::SUCCESS, text))
+    })
+    .await
 }
 
 async fn act(app: &App, action: Action) -> Result<String, Error> {

@@ -5,11 +5,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::{CommandResult, output};
+use super::{CommandResult, work_directly};
 use crate::app::{App, Removal, RemovalMode, Sweep};
 use crate::config::Loaded;
-use crate::server::{open_app, removal};
-use crate::telemetry;
+use crate::server::removal;
 
 /// What to do with the configured storage.
 #[derive(Debug, Args)]
@@ -39,25 +38,19 @@ enum Action {
 }
 
 /// Works on the configured database and storage directly, beside a server or without one.
-pub(super) async fn run(arguments: StorageArguments, mut loaded: Loaded) -> CommandResult {
-    loaded.quieten();
-    loaded.leave_database();
-    telemetry::init(&loaded.config.log)?;
-    let app = open_app(&loaded.config).await?;
-    let configured = removal(&loaded.config);
-    let removal = match arguments.action {
-        Action::Check { .. } => configured,
-        _ => Removal {
-            share: None,
-            ..configured
-        },
-    };
-    let told = act(&app, &arguments.action, removal).await;
-    let closed = app.store.close().await;
-    let (code, text) = told?;
-    closed?;
-    output::print(&text)?;
-    Ok(code)
+pub(super) async fn run(arguments: StorageArguments, loaded: Loaded) -> CommandResult {
+    work_directly(loaded, async |app, config| {
+        let configured = removal(config);
+        let removal = match arguments.action {
+            Action::Check { .. } => configured,
+            _ => Removal {
+                share: None,
+                ..configured
+            },
+        };
+        act(app, &arguments.action, removal).await
+    })
+    .await
 }
 
 async fn act(

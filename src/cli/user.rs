@@ -7,12 +7,10 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::{CommandResult, output};
+use super::{CommandResult, output, work_directly};
 use crate::app::App;
 use crate::config::Loaded;
 use crate::domain::{Actor, Erased};
-use crate::server::open_app;
-use crate::telemetry;
 
 /// How long it is carried on without a word.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -40,18 +38,13 @@ enum Action {
 }
 
 /// Works on the configured database and storage directly, beside a server or without one.
-pub(super) async fn run(arguments: UserArguments, mut loaded: Loaded) -> CommandResult {
-    loaded.quieten();
-    loaded.leave_database();
-    telemetry::init(&loaded.config.log)?;
-    let app = open_app(&loaded.config).await?;
+pub(super) async fn run(arguments: UserArguments, loaded: Loaded) -> CommandResult {
     let Action::Erase { id, yes } = arguments.action;
-    let erased = erase(&app, id, yes).await;
-    let closed = app.store.close().await;
-    let text = erased?;
-    closed?;
-    output::print(&text)?;
-    Ok(ExitCode::SUCCESS)
+    work_directly(loaded, async |app, _| {
+        let text = erase(app, id, yes).await?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>((ExitCode::SUCCESS, text))
+    })
+    .await
 }
 
 type Told = Result<String, Box<dyn std::error::Error + Send + Sync>>;

@@ -38,6 +38,7 @@ impl Executor {
             () = self.outage_loop() => {}
             () = self.trend_loop() => {}
             () = self.upload_loop() => {}
+            () = self.erasure_loop() => {}
             () = self.retention_loop() => {}
         }
     }
@@ -75,7 +76,6 @@ impl Executor {
         let mut forgetting_retries = Trouble::new("cannot forget retries");
         let mut releasing = Trouble::new("cannot let go jobs that are held");
         let mut settling = Trouble::new("cannot settle what jobs have left reserved");
-        let mut erasing = Trouble::new("cannot go on erasing users");
         let mut settled_to = 0;
         loop {
             tokio::time::sleep(self.settings.upkeep_interval).await;
@@ -86,7 +86,6 @@ impl Executor {
             forgetting_calls.pass(self.app.forget_calls().await);
             forgetting_retries.pass(self.app.forget_retries().await);
             releasing.pass(self.app.release_stranded_jobs().await);
-            erasing.pass(self.app.go_on_erasing().await);
             if let Some(last) = settling.pass(self.app.settle_left(settled_to).await) {
                 settled_to = last;
             }
@@ -170,6 +169,15 @@ impl Executor {
                 None | Some(0) => {}
                 Some(uploads) => tracing::info!(uploads, "removed uploads that nothing used"),
             }
+        }
+    }
+
+    /// By itself, since each may take a while: what is rescued does not wait for it.
+    async fn erasure_loop(&self) {
+        let mut trouble = Trouble::new("cannot go on erasing users");
+        loop {
+            tokio::time::sleep(self.settings.upkeep_interval).await;
+            trouble.pass(self.app.go_on_erasing().await);
         }
     }
 

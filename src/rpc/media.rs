@@ -37,7 +37,7 @@ pub(super) use share::message as share_message;
 
 pub(super) use message::{media_type, media_type_from, message, messages, storage_key};
 
-/// Largest part of a download.
+/// Largest part of a file in a message.
 const CHUNK: usize = 64 * 1024;
 
 pub(super) struct MediaFiles {
@@ -400,7 +400,8 @@ fn parts(
         .boxed()
 }
 
-fn split(mut bytes: Bytes) -> Vec<Bytes> {
+/// As messages carry them.
+pub(super) fn split(mut bytes: Bytes) -> Vec<Bytes> {
     let mut chunks = Vec::with_capacity(bytes.len() / CHUNK + 1);
     while bytes.len() > CHUNK {
         chunks.push(bytes.split_to(CHUNK));

@@ -27,7 +27,7 @@ use crate::{
 
 use super::{
     PageRequest, Transaction, deletion,
-    one_of::{one_of_ids, one_of_texts},
+    one_of::{known_texts, one_of_ids},
     page::{List, Sorting, some},
     request::of_no_preview,
 };
@@ -535,13 +535,5 @@ pub async fn known_storage_keys(
     db: &impl ConnectionTrait,
     keys: Vec<String>,
 ) -> Result<BTreeSet<String>, Error> {
-    let backend = db.get_database_backend();
-    let rows: Vec<String> = Entity::find()
-        .select_only()
-        .column(Column::StorageKey)
-        .filter(one_of_texts(backend, Column::StorageKey, keys))
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(rows.into_iter().collect())
+    known_texts::<Entity>(db, Column::StorageKey, keys).await
 }

@@ -1,12 +1,14 @@
 //! "One of these" with one text of the statement however many there are: a text for each number of values would be prepared
 //! and planned anew, and fill every connection's cache of statements.
 
+use std::collections::BTreeSet;
+
 use sea_orm::{
-    DbBackend, Value,
+    ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect, Value,
     sea_query::{Expr, IntoColumnRef},
 };
 
-use crate::entity::TextList;
+use crate::{domain::Error, entity::TextList};
 
 /// Whether the column has one of the identifiers.
 pub(super) fn one_of_ids(
@@ -27,6 +29,22 @@ pub(super) fn one_of_texts(
         Some(texts) => one_of(backend, column, "text", texts.into()),
         None => Expr::val(false),
     }
+}
+
+/// Those of the texts that a row has in the column.
+pub(super) async fn known_texts<E: EntityTrait>(
+    db: &impl ConnectionTrait,
+    column: E::Column,
+    texts: Vec<String>,
+) -> Result<BTreeSet<String>, Error> {
+    let rows: Vec<String> = E::find()
+        .select_only()
+        .column(column)
+        .filter(one_of_texts(db.get_database_backend(), column, texts))
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().collect())
 }
 
 fn one_of(backend: DbBackend, column: impl IntoColumnRef, of: &str, list: Value) -> Expr {

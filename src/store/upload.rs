@@ -23,7 +23,7 @@ use crate::{
 
 use super::{
     PageRequest, Transaction,
-    one_of::{id_list, is_one_of, one_of_texts},
+    one_of::{id_list, is_one_of, known_texts, one_of_texts},
     page::{List, Sorting},
 };
 
@@ -192,15 +192,7 @@ pub async fn known_storage_keys(
     db: &impl ConnectionTrait,
     keys: Vec<String>,
 ) -> Result<BTreeSet<String>, Error> {
-    let backend = db.get_database_backend();
-    let rows: Vec<String> = Entity::find()
-        .select_only()
-        .column(Column::StorageKey)
-        .filter(one_of_texts(backend, Column::StorageKey, keys))
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(rows.into_iter().collect())
+    known_texts::<Entity>(db, Column::StorageKey, keys).await
 }
 
 /// Notes that a request names these uploads.

@@ -3,8 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::{StreamExt, TryStreamExt, stream};
-
 use crate::{
     app::App,
     domain::{Error, Resource},
@@ -17,8 +15,6 @@ use crate::{
 
 /// Rows that are read at once.
 const ROWS: u64 = 500;
-/// Folders that are looked at side by side.
-const SIDE_BY_SIDE: usize = 8;
 /// So many may always be repaired, whatever their share of all is.
 const ALWAYS_FEW: usize = 10;
 
@@ -107,7 +103,9 @@ impl App {
         });
         let keyed: Vec<_> = keyed.collect();
         let owners: BTreeSet<Owner> = keyed.iter().map(|(_, key)| key.owner()).collect();
-        let there = self.sizes(owners).await?;
+        let there = self.objects_of(owners).await?;
+        let there = there.iter().map(|object| (object.key.path(), object.size));
+        let there: BTreeMap<&str, u64> = there.collect();
         let differs = |(file, key): &(&StoredFile, StorageKey)| {
             let found = there.get(key.path()).copied();
             let said = file.file_size.map(i64::unsigned_abs);
@@ -124,20 +122,6 @@ impl App {
         let amiss = amiss.into_iter().filter(|(file, _)| still.contains(file));
         Ok(amiss
             .map(|(file, found)| Amiss { kind, file, found })
-            .collect())
-    }
-
-    /// What is there of these, by its path.
-    async fn sizes(&self, owners: BTreeSet<Owner>) -> Result<BTreeMap<String, u64>, Error> {
-        let listed = owners.into_iter().map(|owner| {
-            let storage = self.storage.clone();
-            async move { storage.objects_of(owner).await }
-        });
-        let listed = stream::iter(listed.collect::<Vec<_>>()).buffer_unordered(SIDE_BY_SIDE);
-        let listed: Vec<_> = listed.try_collect().await?;
-        let objects = listed.into_iter().flatten();
-        Ok(objects
-            .map(|object| (object.key.path().to_owned(), object.size))
             .collect())
     }
 }

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 
 use crate::{
@@ -25,8 +24,6 @@ use crate::{
 const REQUESTS: u64 = 20;
 /// Movements of credits that are read at once.
 const TRANSACTIONS: u64 = 500;
-/// Of a file.
-const CHUNK: usize = 64 * 1024;
 
 /// The user reads what is told, so nothing is that users are not told.
 const VIEW: View = View::User;
@@ -172,9 +169,8 @@ fn contents(storage: Storage, key: StorageKey) -> impl Stream<Item = Result<Part
     };
     let bytes = stream::once(opened).try_flatten();
     bytes
-        .map_ok(|bytes: Bytes| {
-            let chunks = (0..bytes.len()).step_by(CHUNK);
-            let chunks = chunks.map(move |at| bytes.slice(at..bytes.len().min(at + CHUNK)));
+        .map_ok(|bytes| {
+            let chunks = media::split(bytes).into_iter();
             stream::iter(chunks.map(|chunk| Ok(Part::Chunk(chunk.into()))))
         })
         .try_flatten()
