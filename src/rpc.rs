@@ -38,6 +38,7 @@ mod template;
 mod time;
 mod timed;
 mod tls;
+mod unread;
 mod upload;
 mod view;
 mod watches;

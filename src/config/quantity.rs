@@ -36,7 +36,7 @@ impl Kind for Duration {
         .filter(|milliseconds| *milliseconds > 0)
         .map(Self::from_millis)
         .ok_or_else(|| {
-            r#"a duration with its unit, such as "500ms", "30s", "10m" or "24h""#.to_owned()
+            r#"a duration above 0 with its unit, such as "500ms", "30s", "10m" or "24h""#.to_owned()
         })
     }
 

@@ -8,6 +8,7 @@ use std::{
 
 use axum::{
     extract::{Request, State},
+    http::Version,
     middleware::Next,
     response::Response,
 };
@@ -27,6 +28,7 @@ use tower::ServiceExt;
 use super::{
     certificate::PeerCertificate,
     timed::{PATIENCE, Timed},
+    unread::Unread,
 };
 
 /// Most calls that are under way on a connection; clients keep further ones waiting. Each open watch is one.
@@ -117,7 +119,14 @@ pub(super) async fn serve(
         if let Some(certificate) = &certificate {
             call.extensions_mut().insert(certificate.clone());
         }
-        router.clone().oneshot(call)
+        let router = router.clone();
+        async move {
+            match call.version() {
+                Version::HTTP_2 => router.oneshot(call.map(Unread::of)).await,
+                // Has its own way with what is unread, by which it knows whether the connection can be used again.
+                _ => router.oneshot(call).await,
+            }
+        }
     });
     let io = TokioIo::new(Timed::new(io, PATIENCE));
     let mut connection = pin!(builder.serve_connection(io, service));

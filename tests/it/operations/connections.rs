@@ -83,6 +83,34 @@ on_both_databases! {
         server.features().list_features(ListFeaturesRequest::default()).await.unwrap();
     }
 
+    async fn an_answer_that_comes_before_the_body_is_followed_by_no_reset(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let mut connection = http2::Raw::open(&server.url()).await;
+        let headers = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":path", "/generation.v1.JobService/GetJob"),
+            (":authority", "localhost"),
+            ("content-type", "text/plain"),
+        ];
+        connection.send(&Frame::headers(1, &headers).encode()).await;
+        within(async {
+            while !connection.frame().await.unwrap().is(Kind::DATA, 1) {}
+        }).await;
+        connection.send(&Frame::last_data(1, b"late".to_vec()).encode()).await;
+        let asked = GetJobRequest { id: 1, ..Default::default() };
+        connection.send(&call(3, "GetJob", &asked)).await;
+        within(async {
+            loop {
+                let frame = connection.frame().await.expect("the connection was closed");
+                assert!(!frame.is(Kind::RST_STREAM, 1), "the answer was followed by a reset");
+                if frame.is(Kind::HEADERS, 3) {
+                    break;
+                }
+            }
+        }).await;
+    }
+
     async fn a_burst_of_watches_that_are_cancelled_at_once_leaves_the_others(db: TestDatabase) {
         let server = TestServer::start(&db).await;
         let script = Script::new(&["succeed"]).gated();

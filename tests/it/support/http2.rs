@@ -27,7 +27,7 @@ pub(crate) struct Kind;
 
 impl Kind {
     pub(crate) const DATA: u8 = 0x0;
-    const HEADERS: u8 = 0x1;
+    pub(crate) const HEADERS: u8 = 0x1;
     pub(crate) const RST_STREAM: u8 = 0x3;
     const SETTINGS: u8 = 0x4;
     const PING: u8 = 0x6;
