@@ -7,6 +7,9 @@ pub(super) use offer::Offer;
 use offer::{find_offer, has_date};
 use split::{segments, split_long};
 
+#[cfg(test)]
+mod prompts;
+
 /// The words of a picture, by their role.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Wording {

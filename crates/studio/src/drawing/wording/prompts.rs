@@ -1,0 +1,68 @@
+//! Holds the composer's reading of prompts beside the table of what a designer would do (`prompts.toml`).
+
+use toml::{Table, Value};
+
+use super::super::font::{Face, showable};
+use super::Wording;
+
+const ROLES: [&str; 6] = ["kicker", "headline", "line", "date", "seal", "emphasis"];
+
+fn rows() -> Vec<Table> {
+    let table: Table = include_str!("prompts.toml").parse().unwrap();
+    let groups = table.values().flat_map(|group| group.as_array().unwrap());
+    let rows: Vec<Table> = groups.map(|row| row.as_table().unwrap().clone()).collect();
+    let known = |key: &String| ["said", "except"].contains(&key.as_str()) || is_role(key);
+    for row in &rows {
+        assert!(row.keys().all(known), "a role that is none: {row}");
+    }
+    rows
+}
+
+fn is_role(key: &str) -> bool {
+    ROLES.contains(&key)
+}
+
+fn cell<'a>(row: &'a Table, key: &str) -> &'a str {
+    row.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What the composer makes of a prompt, in the order of the roles.
+fn read(said: &str) -> [String; 6] {
+    let wording = Wording::of(&showable(said, &Face::ALL), None);
+    let seal = wording.offer.map(|offer| {
+        let unit = if offer.after.starts_with('/') { "" } else { " " };
+        let seal = format!("{} {}{unit}{}", offer.before, offer.value, offer.after);
+        seal.trim().to_owned()
+    });
+    [
+        wording.kicker,
+        Some(wording.headline),
+        wording.subline,
+        wording.details,
+        seal,
+        wording.emphasis,
+    ]
+    .map(Option::unwrap_or_default)
+}
+
+/// How a row is read otherwise than it says; nothing where it is right.
+fn wrong(row: &Table) -> Option<String> {
+    let got = read(cell(row, "said"));
+    let told: Vec<String> = ROLES
+        .iter()
+        .zip(&got)
+        .filter(|(role, got)| cell(row, role) != got.as_str())
+        .map(|(role, got)| format!("  {role}: {got:?}, not {:?}", cell(row, role)))
+        .collect();
+    let said = cell(row, "said");
+    (!told.is_empty()).then(|| format!("{said:?}\n{}", told.join("\n")))
+}
+
+#[test]
+fn prompts_are_read_as_a_designer_would() {
+    let rows = rows();
+    let wrong: Vec<String> = rows.iter().filter_map(wrong).collect();
+    let right = rows.len() - wrong.len();
+    println!("{}\n{right} of {} rows are right", wrong.join("\n"), rows.len());
+    assert!(right >= 77, "{right} of {} rows are right", rows.len());
+}
