@@ -393,6 +393,23 @@ fn marks_in_a_seal_of_several_lines_do_not_touch() {
 }
 
 #[test]
+fn a_price_of_several_groups_stands_on_one_line() {
+    for seed in 0..24 {
+        let layout = json!({ "layout": "poster" });
+        let brief = brief(
+            "Túi da thật | giá 1 299 000 đ",
+            (1_080, 1_350),
+            seed,
+            layout,
+        );
+        let scene = compose(&brief).unwrap();
+        let mut texts = scene.texts.iter().map(|run| run.text.as_str());
+        let whole = |text: &str| text.contains("1 299 000 Đ");
+        assert!(texts.any(whole), "{:?}", scene.svg());
+    }
+}
+
+#[test]
 fn what_cannot_be_shown_is_named() {
     assert_eq!(omitted("Tết 🎉 日本 日"), "🎉日本");
     assert_eq!(omitted("Phở «24» – giá 50.000đ…"), "");

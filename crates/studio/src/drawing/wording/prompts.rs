@@ -30,7 +30,11 @@ fn cell<'a>(row: &'a Table, key: &str) -> &'a str {
 fn read(said: &str) -> [String; 6] {
     let wording = Wording::of(&showable(said, &Face::ALL), None);
     let seal = wording.offer.map(|offer| {
-        let unit = if offer.after.starts_with('/') { "" } else { " " };
+        let unit = if offer.after.starts_with('/') {
+            ""
+        } else {
+            " "
+        };
         let seal = format!("{} {}{unit}{}", offer.before, offer.value, offer.after);
         seal.trim().to_owned()
     });
@@ -46,7 +50,7 @@ fn read(said: &str) -> [String; 6] {
 }
 
 /// How a row is read otherwise than it says; nothing where it is right.
-fn wrong(row: &Table) -> Option<String> {
+fn misread(row: &Table) -> Option<String> {
     let got = read(cell(row, "said"));
     let told: Vec<String> = ROLES
         .iter()
@@ -61,8 +65,30 @@ fn wrong(row: &Table) -> Option<String> {
 #[test]
 fn prompts_are_read_as_a_designer_would() {
     let rows = rows();
-    let wrong: Vec<String> = rows.iter().filter_map(wrong).collect();
-    let right = rows.len() - wrong.len();
-    println!("{}\n{right} of {} rows are right", wrong.join("\n"), rows.len());
-    assert!(right >= 77, "{right} of {} rows are right", rows.len());
+    let (known, held): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.contains_key("except"));
+    let wrong: Vec<String> = held.iter().filter_map(|row| misread(row)).collect();
+    let right = held.len() - wrong.len();
+    println!("{right} of {} rows are right", rows.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // One that is right after all is an exception no more.
+    for row in known {
+        assert!(misread(row).is_some(), "{row}");
+    }
+}
+
+/// The letters and digits of a text, in an order of their own: roles stand elsewhere than their words did.
+fn letters(text: &str) -> Vec<char> {
+    let mut letters: Vec<char> = text.chars().filter(|c| c.is_alphanumeric()).collect();
+    letters.sort_unstable();
+    letters
+}
+
+#[test]
+fn no_letter_of_a_prompt_is_changed_or_lost() {
+    for row in rows() {
+        let said = showable(cell(&row, "said"), &Face::ALL);
+        let [kicker, headline, line, date, ..] = read(&said);
+        let told = letters(&[kicker, headline, line, date].concat());
+        assert_eq!(told, letters(&said), "{row}");
+    }
 }
