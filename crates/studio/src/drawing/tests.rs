@@ -416,6 +416,24 @@ fn what_cannot_be_shown_is_named() {
 }
 
 #[test]
+fn an_emoji_is_named_and_left_out_as_one() {
+    let family = "👩‍👩‍👧";
+    for emoji in ["👩‍💻", family, "🇻🇳", "👍🏽", "❤️‍🔥", "🏴󠁧󠁢󠁥󠁮󠁧󠁿"]
+    {
+        let prompt = format!("Chào {emoji} {emoji}bạn");
+        assert_eq!(omitted(&prompt), emoji);
+        assert_eq!(font::showable(&prompt, &Face::ALL), "Chào  bạn", "{emoji}");
+    }
+    assert_eq!(
+        omitted(&format!("🇻🇳🇯🇵 {family}🇻🇳👍👍🏽")),
+        format!("🇻🇳🇯🇵{family}👍👍🏽")
+    );
+    // What joins or selects and has nothing to do so is nothing that anybody missed.
+    assert_eq!(omitted("Giá\u{200d} \u{fe0f}1️⃣ ly™️\u{200b}"), "");
+    assert_eq!(font::showable("1️⃣ ly™️\u{200b}", &Face::ALL), "1 ly™");
+}
+
+#[test]
 fn every_palette_carries_readable_text_in_every_mood() {
     let custom = [
         ["#808080", "#7f7f7f"],
