@@ -67,7 +67,7 @@ pub(super) const UNITS: &[&str] = &["off", "discount", "each", "pcm", "pp", "per
 /// What may follow a number of thousands that is a price, and does not follow one that counts.
 pub(super) const CLOSES: &[&str] = &[
     "một", "mỗi", "cho", "cả", "trở", "bao gồm", "gồm", "each", "per", "a", "an", "for", "và",
-    "and", "or", "hoặc", "người lớn", "trẻ em", "net", "gross",
+    "and", "or", "hoặc", "người lớn", "trẻ em", "net", "gross", "thương lượng", "có thương lượng", "bao", "chưa", "đã",
 ];
 /// What thousands and millions count when they are no money.
 pub(super) const COUNTED: &[&str] = &[
@@ -160,7 +160,7 @@ pub(super) const RELATIVE_DAYS: &[&str] = &[
     "tomorrow", "midnight", "noon", "late", "daily", "weekend", "sharp", "và",
 ];
 /// Before where something is.
-pub(super) const WHERE: &[&str] = &["tại", "ở", "at", "in", "@"];
+pub(super) const WHERE: &[&str] = &["tại", "ở", "trên", "qua", "trực tuyến", "at", "in", "@", "online", "via"];
 
 pub(super) const MONTHS: &[&str] = &[
     "january", "february", "march", "april", "may", "june", "july", "august", "september",
@@ -177,14 +177,16 @@ pub(super) const WEEKDAYS: &[&str] = &[
 /// Abbreviations that end with a full stop which ends no sentence; single letters are known without.
 pub(super) const ABBREVIATIONS: &[&str] = &[
     // Titles.
-    "ths", "ts", "tskh", "pgs", "gs", "bs", "bsck", "ckii", "cki", "ks", "kts", "nsnd", "nsưt", "nsut", "ns",
+    "ths", "ts", "tskh", "pgs", "gs", "bs", "bsck", "ckii", "cki", "ks", "kts", "ls", "mc", "nsna", "nsnd", "nsưt",
+    "nsut", "ns",
     "lm", "ht", "đd", "ds", "dr", "mr", "mrs", "ms", "mx", "prof", "st", "sr", "jr", "rev", "hon", "capt", "lt",
     "col", "gen", "sgt", "gov", "sen", "msgr", "mme", "mlle", "phd", "dipl", "ing", "supt", "insp",
     // Places and numbers.
     "tp", "tx", "tt", "kp", "kđt", "kcn", "ql", "đl", "đc", "bv", "đh", "str", "ave", "blvd", "rd", "ln", "sq",
     "hwy", "apt", "ste", "fl", "bldg", "rm", "no", "nr", "nos", "vol", "ed", "fig", "dept", "univ", "inst", "mt", "ft",
     // Firms and words.
-    "cty", "inc", "ltd", "corp", "bros", "assoc", "intl", "est", "vs", "feat", "etc", "incl", "excl", "approx", "min",
+    "cty", "inc", "ltd", "corp", "bros", "assoc", "intl", "est", "vs", "feat", "etc", "incl", "excl", "approx",
+    "avail", "min",
     "max", "tel", "đt", "sđt", "lh", "vd", "hr", "hrs", "mo", "wk", "yr", "yrs", "pcs", "jan", "feb", "mar", "apr",
     "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "mon", "tue", "tues", "wed", "thu", "thurs", "fri",
 ];
