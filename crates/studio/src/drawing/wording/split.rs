@@ -207,8 +207,16 @@ fn is_range(left: &str, right: &str) -> bool {
 
 fn tidy(part: &str) -> Option<String> {
     let text = part.split_whitespace().collect::<Vec<_>>().join(" ");
-    let text = text.trim_matches(|c: char| c.is_whitespace() || ",-–·:".contains(c));
-    let text = unquoted(text.trim_start_matches('.').trim_start());
+    let mark = |c: char| c.is_whitespace() || ",-–·:".contains(c);
+    let start = text.find(|c| !mark(c) && c != '.')?;
+    // "-30%" begins with its sign.
+    let sign = text[..start]
+        .chars()
+        .next_back()
+        .filter(|c| "-–".contains(*c));
+    let sign = sign.filter(|_| text[start..].starts_with(|c: char| c.is_ascii_digit()));
+    let text = &text[start - sign.map_or(0, char::len_utf8)..];
+    let text = unquoted(text.trim_end_matches(mark));
     text.chars()
         .any(char::is_alphanumeric)
         .then(|| text.to_owned())
