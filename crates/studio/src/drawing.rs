@@ -27,7 +27,6 @@ use std::sync::Arc;
 
 use image::{RgbImage, RgbaImage};
 use serde_json::{Map, Value};
-use unicode_normalization::UnicodeNormalization;
 
 use super::dice;
 
@@ -105,19 +104,16 @@ pub fn draw(brief: &Brief, report: &mut dyn FnMut(f32) -> bool) -> Result<RgbIma
     })
 }
 
-/// The characters of a text that the fonts cannot show, each once and at most 64 of them, so that a caller can be told.
+/// The characters of a text that the fonts cannot show, each once and at most 64 of them, so that a caller can be told. An
+/// emoji is one character, however many it is made of.
 pub fn omitted(text: &str) -> String {
-    let mut omitted = String::new();
-    for c in text.nfc().filter(|c| !c.is_whitespace() && !c.is_control()) {
-        let shown = font::showable(c.encode_utf8(&mut [0; 4]), &font::Face::ALL);
-        if shown.is_empty() && !omitted.contains(c) {
-            omitted.push(c);
-        }
-        if omitted.chars().count() == 64 {
-            break;
+    let mut named: Vec<String> = Vec::new();
+    for character in font::omitted(text) {
+        if named.len() < 64 && !named.contains(&character) {
+            named.push(character);
         }
     }
-    omitted
+    named.concat()
 }
 
 /// Whether the fonts can show any of a text.

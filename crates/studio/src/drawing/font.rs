@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, LazyLock};
 
 use resvg::usvg::{self, fontdb};
 use skrifa::{FontRef, MetadataProvider as _};
 use unicode_normalization::UnicodeNormalization;
+use unicode_segmentation::UnicodeSegmentation;
 
 use super::DrawError;
 use super::scene::escape;
@@ -92,21 +94,67 @@ pub(super) fn covers(face: Face, c: char) -> bool {
 }
 
 /// The part of a text that every given face can show: composed (NFC), look-alikes replaced by the plain
-/// characters they stand for (NFKC), and the rest (emoji, other scripts, control characters) left out.
+/// characters they stand for (NFKC), and the rest (emoji, other scripts, control characters) left out. What is joined to
+/// something that cannot be shown is left out with it.
 pub(super) fn showable(text: &str, faces: &[Face]) -> String {
-    let shown =
-        |c: char| c == '\n' || c == ' ' || (!c.is_control() && faces.iter().all(|f| covers(*f, c)));
-    let mut out = String::with_capacity(text.len());
-    for c in text.nfc() {
-        if c.is_whitespace() {
-            out.push(if c == '\n' { '\n' } else { ' ' });
-        } else if shown(c) {
-            out.push(c);
-        } else {
-            out.extend(c.nfkc().filter(|plain| shown(*plain)));
+    let composed: String = text.nfc().collect();
+    let mut out = String::with_capacity(composed.len());
+    for cluster in composed.graphemes(true) {
+        if !cluster.contains(JOINER) || is_shown(cluster, faces) {
+            out.extend(cluster.chars().flat_map(|c| shown(c, faces)));
         }
     }
     out
+}
+
+/// What a reader takes for one character and some of which no face shows: whole emoji, letters with their marks.
+pub(super) fn omitted(text: &str) -> Vec<String> {
+    let composed: String = text.nfc().collect();
+    let clusters = composed.graphemes(true);
+    let left_out = clusters.filter(|cluster| !is_shown(cluster, &Face::ALL));
+    // No emoji is longer; marks may be piled up without end.
+    left_out
+        .map(|cluster| cluster.chars().take(16).collect())
+        .collect()
+}
+
+fn is_shown(cluster: &str, faces: &[Face]) -> bool {
+    let seen = |c: &char| !c.is_whitespace() && !c.is_control() && !is_unseen(*c);
+    cluster
+        .chars()
+        .filter(seen)
+        .all(|c| !shown(c, faces).is_empty())
+}
+
+/// What shows a character: itself, the plain ones that it stands for, or nothing.
+fn shown(c: char, faces: &[Face]) -> Vec<char> {
+    let covered =
+        |c: &char| !c.is_control() && !is_unseen(*c) && faces.iter().all(|face| covers(*face, *c));
+    match c {
+        '\n' => vec!['\n'],
+        c if c.is_whitespace() => vec![' '],
+        c if covered(&c) => vec![c],
+        c => c.nfkc().filter(covered).collect(),
+    }
+}
+
+/// Joins emoji to one.
+const JOINER: char = '\u{200d}';
+
+/// Whether a character only joins, selects or turns others, and has no picture of its own.
+fn is_unseen(c: char) -> bool {
+    const UNSEEN: [RangeInclusive<char>; 8] = [
+        '\u{ad}'..='\u{ad}',
+        '\u{61c}'..='\u{61c}',
+        '\u{200b}'..='\u{200f}',
+        '\u{202a}'..='\u{202e}',
+        '\u{2060}'..='\u{206f}',
+        '\u{fe00}'..='\u{fe0f}',
+        '\u{feff}'..='\u{feff}',
+        '\u{e0000}'..='\u{e01ef}',
+    ];
+    // The frame around a digit: 1️⃣ is shown as 1.
+    c == '\u{20e3}' || UNSEEN.iter().any(|range| range.contains(&c))
 }
 
 /// What a piece of text takes up at a font size of one pixel, relative to its baseline.

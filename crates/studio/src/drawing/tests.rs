@@ -393,9 +393,44 @@ fn marks_in_a_seal_of_several_lines_do_not_touch() {
 }
 
 #[test]
+fn a_price_of_several_groups_stands_on_one_line() {
+    for seed in 0..24 {
+        let layout = json!({ "layout": "poster" });
+        let brief = brief(
+            "Túi da thật | giá 1 299 000 đ",
+            (1_080, 1_350),
+            seed,
+            layout,
+        );
+        let scene = compose(&brief).unwrap();
+        let mut texts = scene.texts.iter().map(|run| run.text.as_str());
+        let whole = |text: &str| text.contains("1 299 000 Đ");
+        assert!(texts.any(whole), "{:?}", scene.svg());
+    }
+}
+
+#[test]
 fn what_cannot_be_shown_is_named() {
     assert_eq!(omitted("Tết 🎉 日本 日"), "🎉日本");
     assert_eq!(omitted("Phở «24» – giá 50.000đ…"), "");
+}
+
+#[test]
+fn an_emoji_is_named_and_left_out_as_one() {
+    let family = "👩‍👩‍👧";
+    for emoji in ["👩‍💻", family, "🇻🇳", "👍🏽", "❤️‍🔥", "🏴󠁧󠁢󠁥󠁮󠁧󠁿"]
+    {
+        let prompt = format!("Chào {emoji} {emoji}bạn");
+        assert_eq!(omitted(&prompt), emoji);
+        assert_eq!(font::showable(&prompt, &Face::ALL), "Chào  bạn", "{emoji}");
+    }
+    assert_eq!(
+        omitted(&format!("🇻🇳🇯🇵 {family}🇻🇳👍👍🏽")),
+        format!("🇻🇳🇯🇵{family}👍👍🏽")
+    );
+    // What joins or selects and has nothing to do so is nothing that anybody missed.
+    assert_eq!(omitted("Giá\u{200d} \u{fe0f}1️⃣ ly™️\u{200b}"), "");
+    assert_eq!(font::showable("1️⃣ ly™️\u{200b}", &Face::ALL), "1 ly™");
 }
 
 #[test]

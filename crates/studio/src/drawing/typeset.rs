@@ -269,7 +269,11 @@ fn bound(text: &str) -> Vec<String> {
             let pair = format!("{last} {word}").to_lowercase();
             let pair = pair.trim_matches(|c: char| !c.is_alphanumeric());
             let binds_back = word.chars().count() == 1 && "%đ₫·–-/".contains(word);
-            let binds_on = last == "&" || last.chars().all(|c| c.is_ascii_digit());
+            // Thousands may be grouped by spaces.
+            let in_number = |c: char| c.is_ascii_digit() || " .,".contains(c);
+            let is_number =
+                last.chars().all(in_number) && last.ends_with(|c: char| c.is_ascii_digit());
+            let binds_on = last == "&" || is_number;
             COMPOUNDS.contains(&pair) || binds_back || binds_on
         });
         match pieces.last_mut() {
