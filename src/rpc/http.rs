@@ -193,7 +193,9 @@ fn refuse(app: &App, error: StorageError) -> Response {
     match error {
         StorageError::NotFound { .. } => gone(),
         StorageError::OutOfRange { total, .. } => unsatisfiable(total),
-        StorageError::Settings { .. } | StorageError::Failed { .. } => {
+        StorageError::Settings { .. }
+        | StorageError::Failed { .. }
+        | StorageError::ClockOff { .. } => {
             // A storage that is away is told of once.
             if !app.health.ailments().contains(&Ailment::StorageAway) {
                 tracing::warn!(error = with_causes(&error), "cannot send a file");

@@ -17,6 +17,7 @@ mod provenance;
 mod sharing;
 mod storage;
 mod storage_check;
+mod storage_clock;
 mod storage_outage;
 mod stored_objects;
 mod upload_urls;

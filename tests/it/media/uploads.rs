@@ -407,7 +407,8 @@ fn digest(content: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn take_pictures(config: &mut Config) {
+/// The scripted provider delivers the pictures that it is handed.
+pub(super) fn take_pictures(config: &mut Config) {
     let scripted = ScriptedConfig {
         folder: std::env::temp_dir(),
         pictures: true,
