@@ -21,6 +21,7 @@ mod http;
 mod job;
 mod json;
 mod language;
+mod lingering;
 mod media;
 mod names;
 mod page;
@@ -38,6 +39,7 @@ mod template;
 mod time;
 mod timed;
 mod tls;
+mod unbuffered;
 mod upload;
 mod view;
 mod watches;
@@ -160,7 +162,10 @@ pub async fn serve(
         .fallback(http::unknown)
         .layer(middleware::map_response(protocol_error::complete))
         .layer(middleware::from_fn(deadline::keep))
+        .layer(middleware::from_fn(unbuffered::mark))
+        .layer(middleware::from_fn(connection::bound_headers))
         .layer(middleware::from_fn(call::in_span))
+        .layer(middleware::from_fn(lingering::hear_out))
         .layer(middleware::from_fn_with_state(
             calls.clone(),
             connection::track,

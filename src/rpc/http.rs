@@ -8,11 +8,14 @@ mod webhook;
 use axum::{
     Router,
     body::Body,
-    extract::{Query, State},
+    extract::{Query, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use http_body::Frame;
 use serde::Deserialize;
 use tonic::Status;
 
@@ -26,7 +29,7 @@ use crate::{
     },
 };
 
-use super::{error::RETRY_DELAY, health};
+use super::{error::RETRY_DELAY, front, health};
 
 use file::{File, unsatisfiable};
 
@@ -34,6 +37,8 @@ pub(super) use share::address;
 #[cfg(any(test, fuzzing))]
 pub(super) use share::read_oembed;
 
+/// The flags of a frame of grpc-web that holds trailers.
+const OF_TRAILERS: u8 = 0x80;
 /// Links to files begin with this path.
 const MEDIA: &str = "/media/";
 
@@ -72,6 +77,39 @@ pub(super) fn refuse_call(status: Status, format: HeaderValue) -> Response {
     let mut answer = status.into_http::<Body>();
     answer.headers_mut().insert(header::CONTENT_TYPE, format);
     answer
+}
+
+/// A call that no handler gets, refused in the caller's own terms: plain HTTP by this status.
+pub(super) fn turn_away(error: Error, status: StatusCode, call: &Request) -> Response {
+    if let Some(format) = grpc_format(call.headers()) {
+        return refuse_call(Status::from(error), format);
+    }
+    match front::is_path(call.uri().path()) {
+        true => (status, front::refuse(error)).into_response(),
+        false => (status, format!("{error}\n")).into_response(),
+    }
+}
+
+/// The end of an answer that has begun: trailers, or the frame that stands for them in an answer of grpc-web, which goes by the
+/// content type. `None` for what no header can hold.
+pub(super) fn last_frame(status: &Status, format: Option<&HeaderValue>) -> Option<Frame<Bytes>> {
+    let mut trailers = HeaderMap::new();
+    status.add_header(&mut trailers).ok()?;
+    let format = format.and_then(|it| it.to_str().ok());
+    let Some(of_web) = format.and_then(|it| it.strip_prefix("application/grpc-web")) else {
+        return Some(Frame::trailers(trailers));
+    };
+    let lines = trailers.iter().map(|(name, value)| {
+        let parts: [&[u8]; 4] = [name.as_ref(), b":", value.as_bytes(), b"\r\n"];
+        parts.concat()
+    });
+    let lines = lines.collect::<Vec<_>>().concat();
+    let length = u32::try_from(lines.len()).ok()?.to_be_bytes();
+    let frame = [&[OF_TRAILERS], &length[..], &lines].concat();
+    Some(Frame::data(match of_web.starts_with("-text") {
+        true => BASE64_STANDARD.encode(frame).into(),
+        false => frame.into(),
+    }))
 }
 
 /// What every answer to a link says: a file is shown as what it is, runs nothing, and tells nobody the link that it came by.
