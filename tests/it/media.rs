@@ -20,6 +20,7 @@ mod storage_check;
 mod storage_clock;
 mod storage_outage;
 mod stored_objects;
+mod upload_care;
 mod upload_urls;
 mod uploads;
 mod video;
