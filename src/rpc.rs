@@ -196,7 +196,7 @@ pub async fn serve_health(
     let asked = health.clone();
     let router = router
         .merge(health::router(health.clone()))
-        .fallback(move |headers| health::unknown(asked.clone(), headers));
+        .fallback(move |uri, headers| health::unknown(asked.clone(), uri, headers));
     let (router, connections, tls) = match clients {
         Some(clients) => (
             guarded(router, clients.access),

@@ -8,8 +8,9 @@ mod webhook;
 use axum::{
     Router,
     body::Body,
-    extract::{Query, Request, State},
+    extract::{Query, Request, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
+    middleware,
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
@@ -44,19 +45,25 @@ const MEDIA: &str = "/media/";
 
 pub(super) fn router(app: App) -> Router {
     let health = health::router(app.health.clone());
-    Router::new()
+    let media = Router::new()
         .route("/media/{*path}", get(media))
+        .layer(middleware::map_response(guard_link));
+    Router::new()
         .route("/uploads/{token}", put(upload::take))
         .route("/webhooks/{job_id}/{secret}", post(webhook::take))
+        .merge(media)
         .merge(share::routes())
         .with_state(app)
         .merge(health)
 }
 
 /// A path that neither gRPC nor plain HTTP knows, answered in the caller's own terms.
-pub(super) async fn unknown(headers: HeaderMap) -> Response {
+pub(super) async fn unknown(uri: Uri, headers: HeaderMap) -> Response {
     if let Some(format) = grpc_format(&headers) {
         return refuse_call(Status::unimplemented("there is no such service"), format);
+    }
+    if uri.path().starts_with(share::SHARES) {
+        return share::nowhere();
     }
     (StatusCode::NOT_FOUND, "there is nothing here\n").into_response()
 }
@@ -128,7 +135,7 @@ const PROTECTION: [(HeaderName, &str); 4] = [
 ];
 
 /// The parts of a signed link beside its path.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Signature {
     #[serde(default)]
     expires: i64,
@@ -140,16 +147,26 @@ struct Signature {
 async fn media(
     State(app): State<App>,
     uri: Uri,
-    Query(link): Query<Signature>,
+    link: Result<Query<Signature>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let mut answer = linked(&app, &uri, &link, &headers).await;
-    let fields = answer.headers_mut();
+    // What cannot be read is nobody's signature.
+    let link = link.map(|Query(link)| link).unwrap_or_default();
+    linked(&app, &uri, &link, &headers).await
+}
+
+/// Adds to an answer to a link what every one says.
+fn protect(fields: &mut HeaderMap) {
     for (name, value) in PROTECTION {
-        fields.insert(name, HeaderValue::from_static(value));
+        let field = fields.entry(name);
+        field.or_insert(HeaderValue::from_static(value));
     }
+}
+
+async fn guard_link(mut answer: Response) -> Response {
+    protect(answer.headers_mut());
     // Whether a link opens something may change at any time.
-    let caching = fields.entry(header::CACHE_CONTROL);
+    let caching = answer.headers_mut().entry(header::CACHE_CONTROL);
     caching.or_insert(HeaderValue::from_static("private, no-store"));
     answer
 }
