@@ -38,13 +38,17 @@ fn compiler(folder: &str) -> Result<protox::Compiler, Box<dyn Error>> {
 
 /// An enum of every rpc of our own, so that what matches it has a word on each.
 fn rpcs(descriptors: &FileDescriptorSet) -> String {
-    let (mut names, mut paths) = (String::new(), String::new());
+    let (mut names, mut paths, mut streams) = (String::new(), String::new(), Vec::new());
     for file in &descriptors.file {
         let package = file.package();
         for service in file.service.iter().filter(|_| package == "generation.v1") {
             for method in &service.method {
+                let is_stream = method.server_streaming();
                 let (service, method) = (service.name(), method.name());
                 names += &format!("    {method},\n");
+                if is_stream {
+                    streams.push(format!("Self::{method}"));
+                }
                 paths +=
                     &format!("            \"/{package}.{service}/{method}\" => Self::{method},\n");
             }
@@ -54,6 +58,9 @@ fn rpcs(descriptors: &FileDescriptorSet) -> String {
         "/// Every rpc.\n#[derive(Clone, Copy, Debug, PartialEq, Eq)]\npub(super) enum Rpc {{\n{names}}}\n\n\
          impl Rpc {{\n    /// The one that calls to this path ask for.\n    \
          pub(super) fn from_path(path: &str) -> Option<Self> {{\n        Some(match path {{\n{paths}            \
-         _ => return None,\n        }})\n    }}\n}}\n"
+         _ => return None,\n        }})\n    }}\n\n    \
+         /// Whether it is answered by any number of messages.\n    \
+         pub(super) fn streams(self) -> bool {{\n        matches!(self, {})\n    }}\n}}\n",
+        streams.join(" | ")
     )
 }

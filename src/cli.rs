@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod arguments;
 mod backup;
 mod catalogue;
 mod config;
@@ -131,7 +132,10 @@ enum Command {
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
-    let line = CommandLine::parse();
+    let line = match arguments::read() {
+        Ok(line) => line,
+        Err(code) => return code,
+    };
     match execute(line) {
         Ok(code) => code,
         Err(error) => {

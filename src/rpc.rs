@@ -21,6 +21,7 @@ mod http;
 mod job;
 mod json;
 mod language;
+mod lingering;
 mod media;
 mod names;
 mod page;
@@ -38,7 +39,7 @@ mod template;
 mod time;
 mod timed;
 mod tls;
-mod unread;
+mod unbuffered;
 mod upload;
 mod view;
 mod watches;
@@ -161,6 +162,8 @@ pub async fn serve(
         .fallback(http::unknown)
         .layer(middleware::map_response(protocol_error::complete))
         .layer(middleware::from_fn(deadline::keep))
+        .layer(middleware::from_fn(unbuffered::mark))
+        .layer(middleware::from_fn(connection::bound_headers))
         .layer(middleware::from_fn(call::in_span))
         .layer(middleware::from_fn_with_state(
             calls.clone(),
@@ -192,7 +195,7 @@ pub async fn serve_health(
     let asked = health.clone();
     let router = router
         .merge(health::router(health.clone()))
-        .fallback(move |headers| health::unknown(asked.clone(), headers));
+        .fallback(move |uri, headers| health::unknown(asked.clone(), uri, headers));
     let (router, connections, tls) = match clients {
         Some(clients) => (
             guarded(router, clients.access),

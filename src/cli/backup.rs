@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::exit::Misuse;
 use super::{CommandResult, output};
 use crate::config::Loaded;
 use crate::{store, telemetry};
@@ -18,6 +19,9 @@ pub(super) struct BackupArguments {
 
 /// Copies the configured database, beside a server or without one. Media are not in it: they are files of the storage.
 pub(super) async fn run(arguments: BackupArguments, mut loaded: Loaded) -> CommandResult {
+    if output::is_stream(&arguments.file) {
+        return Err(Misuse("a backup is written to a file, not to standard output").into());
+    }
     loaded.quieten();
     loaded.leave_database();
     telemetry::init(&loaded.config.log)?;

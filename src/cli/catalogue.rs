@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use super::{CommandResult, exit, output};
 use crate::app::{App, ApplyOptions, ChangeKind, MadePreview};
 use crate::config::{Config, Loaded, ProviderConfig};
-use crate::domain::{Actor, Catalogue, Error, Violations, with_causes};
+use crate::domain::{Actor, Catalogue, Error, Violations, read_text, with_causes};
 use crate::provider::Registry;
 use crate::server::{Role, Server, open_app};
 use crate::telemetry;
@@ -34,7 +34,7 @@ enum Action {
     Apply(ApplyArguments),
     /// Write all live features and templates as a file for `apply`
     Export {
-        /// Where to write it [default: standard output]
+        /// Where to write it, - for standard output [default: standard output]
         file: Option<PathBuf>,
     },
     /// Make a picture for each feature and template that has none, with its own provider
@@ -209,14 +209,16 @@ fn no_provider(name: &str) -> String {
 }
 
 fn read(file: &Path) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
-    let mut text = String::new();
-    let outcome = if file == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text)
-    } else {
-        std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
+    let cannot = |error: &dyn fmt::Display| format!("cannot read {}: {error}", file.display());
+    let bytes = match output::is_stream(file) {
+        true => {
+            let mut bytes = Vec::new();
+            std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+        }
+        false => std::fs::read(file),
     };
-    outcome.map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-    Ok(text)
+    let bytes = bytes.map_err(|error| cannot(&error))?;
+    Ok(read_text(&bytes).map_err(|error| cannot(&error))?)
 }
 
 async fn export(file: Option<PathBuf>, loaded: &Loaded) -> CommandResult {
@@ -225,7 +227,7 @@ async fn export(file: Option<PathBuf>, loaded: &Loaded) -> CommandResult {
     let closed = app.store.close().await;
     let text = catalogue?.to_toml()?;
     closed?;
-    match file {
+    match file.filter(|file| !output::is_stream(file)) {
         None => output::print(&text)?,
         Some(file) => std::fs::write(&file, text)
             .map_err(|error| format!("cannot write {}: {error}", file.display()))?,

@@ -40,7 +40,8 @@ use crate::telemetry;
 #[derive(Debug, Args)]
 pub(super) struct GenerateArguments {
     /// What to make, in your own words
-    prompt: String,
+    #[arg(value_parser = super::arguments::text)]
+    pub(super) prompt: String,
 
     /// Feature that makes it [default: the template's, or the first of the catalogue]
     #[arg(long, value_name = "NAME")]
@@ -56,7 +57,7 @@ pub(super) struct GenerateArguments {
 
     /// How many variations to make [default: 1]
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
-    variations: Option<i32>,
+    pub(super) variations: Option<i32>,
 
     /// File format, such as png, mp4 or flac; may be repeated for the same output in several [default: the feature's]
     #[arg(long = "format", value_name = "FORMAT", value_delimiter = ',')]
@@ -72,11 +73,11 @@ pub(super) struct GenerateArguments {
 
     /// Starting point of chance: the same seed makes the same picture [default: random]
     #[arg(long, value_parser = clap::value_parser!(i64).range(0..=i64::from(u32::MAX)))]
-    seed: Option<i64>,
+    pub(super) seed: Option<i64>,
 
     /// What it should not show
-    #[arg(long, value_name = "TEXT")]
-    negative_prompt: Option<String>,
+    #[arg(long, value_name = "TEXT", value_parser = super::arguments::text)]
+    pub(super) negative_prompt: Option<String>,
 
     /// Value of a variable of the template; may be repeated
     #[arg(long = "var", value_name = "KEY=VALUE")]
@@ -108,7 +109,7 @@ pub(super) struct GenerateArguments {
 
     /// Print one JSON document instead of text
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Why nothing can be shown.

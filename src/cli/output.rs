@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, ErrorKind, IsTerminal, Write, stderr, stdin};
+use std::path::Path;
 
 use crate::domain::with_causes;
 
@@ -13,13 +14,21 @@ pub(super) struct Unprinted(#[from] io::Error);
 /// Writes `text` to standard output. A reader that has gone away, such as `head`, is no error.
 pub(super) fn print(text: &str) -> Result<(), Unprinted> {
     let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+    let written = stdout.write_all(text.as_bytes());
+    printed(written.and_then(|()| stdout.flush()))
+}
+
+/// What came of writing to standard output.
+pub(super) fn printed(written: io::Result<()>) -> Result<(), Unprinted> {
+    match written {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => result.map_err(Unprinted),
     }
+}
+
+/// Whether a file's name stands for standard input, or output.
+pub(super) fn is_stream(file: &Path) -> bool {
+    file == Path::new("-")
 }
 
 /// Writes `error` with its causes in one line; there is nowhere to report a failure of that to.

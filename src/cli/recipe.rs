@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &RecipeArguments) -> CommandResult {
 }
 
 fn read(file: &Path) -> io::Result<Vec<u8>> {
-    if file != Path::new("-") {
+    if !output::is_stream(file) {
         return fs::read(file);
     }
     let mut content = Vec::new();

@@ -1,6 +1,7 @@
 //! The channel below the stubs: repeats a call that failed in passing.
 
 use std::future::poll_fn;
+use std::iter::successors;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use http_body_util::{BodyExt, Collected, Full, Limited};
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::codegen::{Service, StdError, http};
-use tonic::{Code, Status};
+use tonic::{Code, Status, TimeoutExpired};
 
 use super::repeatable::{CREATE_REQUEST, is_repeatable};
 use super::retry::{Backoff, RetryPolicy};
@@ -18,6 +19,7 @@ use super::{Plain, idempotency};
 
 /// The flag and the length before a message.
 const PREFIX_BYTES: usize = 5;
+const TOO_LATE: &str = "no answer came in time";
 
 /// A connection whose calls are repeated where that does no harm. Clones are cheap and share the connection.
 #[derive(Clone, Debug)]
@@ -48,7 +50,7 @@ impl RetryingChannel {
 
     async fn answer(self, call: http::Request<Body>) -> Result<http::Response<Body>, StdError> {
         if !is_repeatable(call.uri().path()) {
-            return send(self.channel, call).await;
+            return send_once(self.channel, call).await;
         }
         let (head, body) = call.into_parts();
         let mut body = body.collect().await?.to_bytes();
@@ -57,7 +59,7 @@ impl RetryingChannel {
                 Some(keyed) => body = keyed,
                 None => {
                     let once = http::Request::from_parts(head, whole(body));
-                    return send(self.channel, once).await;
+                    return send_once(self.channel, once).await;
                 }
             }
         }
@@ -71,7 +73,7 @@ impl RetryingChannel {
         body: &Bytes,
     ) -> Result<http::Response<Body>, StdError> {
         let mut backoff = Backoff::start(self.policy, timeout_of(&head.headers));
-        let mut last = Status::deadline_exceeded("no answer came in time");
+        let mut last = Status::deadline_exceeded(TOO_LATE);
         loop {
             let call = http::Request::from_parts(head.clone(), whole(body.clone()));
             match self.attempt(call, &backoff).await {
@@ -130,6 +132,23 @@ async fn send(
 ) -> Result<http::Response<Body>, StdError> {
     poll_fn(|context| channel.poll_ready(context)).await?;
     Ok(channel.call(call).await?.map(Body::new))
+}
+
+/// The same; the caller's own timeout is told as what it is, which tonic would call a cancellation.
+async fn send_once(
+    channel: Plain,
+    call: http::Request<Body>,
+) -> Result<http::Response<Body>, StdError> {
+    match send(channel, call).await {
+        Err(error) if is_timeout(error.as_ref()) => {
+            Ok(Status::deadline_exceeded(TOO_LATE).into_http())
+        }
+        sent => sent,
+    }
+}
+
+fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
+    successors(Some(error), |&error| error.source()).any(|it| it.is::<TimeoutExpired>())
 }
 
 fn whole(body: Bytes) -> Body {

@@ -11,7 +11,7 @@ use super::plan;
 use super::problem::{Problem, Source};
 use super::provider;
 use super::settings::ENTRIES;
-use crate::domain::spelling::nearest;
+use crate::domain::{read_text, spelling::nearest};
 
 /// The file that is read when no other is named and it exists.
 const DEFAULT_FILE: &str = "atelier.toml";
@@ -98,7 +98,8 @@ impl Layers {
     }
 
     fn read_file(&mut self, path: &Path) {
-        match std::fs::read_to_string(path) {
+        let read = std::fs::read(path).map_err(|error| error.to_string());
+        match read.and_then(|bytes| read_text(&bytes).map_err(|error| error.to_string())) {
             Ok(content) => self.read_toml(path, &content),
             Err(error) => self.problems.push(Problem::File {
                 path: path.to_owned(),

@@ -379,6 +379,17 @@ pub enum Error {
         /// When to come again.
         wait: Duration,
     },
+    /// The caller looks what has become of its call, or gives more time. It holds whose time is over, for developers.
+    #[error("{0}")]
+    DeadlineExceeded(&'static str),
+    /// The caller sends less beside its message.
+    #[error("the headers of the call have {bytes} bytes, more than the {max} that are read")]
+    MetadataTooLarge {
+        /// As HTTP/2 counts them, RFC 9113, 6.5.2.
+        bytes: usize,
+        /// How many there may be.
+        max: usize,
+    },
     /// The caller tries again: the server waits for its database, or migrates it.
     #[error("the server is starting")]
     Starting,
@@ -611,6 +622,10 @@ pub enum Reason {
     UploadsFull,
     /// Nothing has come by the URL of an upload, or its time is over.
     UploadIncomplete,
+    /// The time that the caller gives, or the server, is over.
+    DeadlineExceeded,
+    /// The headers of the call are more than the server reads.
+    MetadataTooLarge,
 }
 
 impl Reason {

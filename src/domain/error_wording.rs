@@ -207,7 +207,13 @@ impl Reason {
                 "The message cannot be read.",
                 "Không đọc được dữ liệu đã gửi.",
             ],
-            Self::MessageTooLarge => ["The message is too large.", "Dữ liệu gửi lên quá lớn."],
+            Self::MessageTooLarge | Self::MetadataTooLarge => {
+                ["The message is too large.", "Dữ liệu gửi lên quá lớn."]
+            }
+            Self::DeadlineExceeded => [
+                "This took too long; look whether it was done before you try again.",
+                "Thao tác mất quá nhiều thời gian; hãy kiểm tra kết quả trước khi thử lại.",
+            ],
             Self::UnknownMethod => [
                 "The service cannot do this.",
                 "Dịch vụ không hỗ trợ thao tác này.",

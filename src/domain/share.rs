@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Checks, Flaw, sha256_hex};
+use super::{Checks, Flaw, is_printable, sha256_hex};
 
 /// Most characters of a title.
 const MAX_TITLE_CHARS: usize = 200;
@@ -59,6 +59,14 @@ impl ShareDraft {
     /// Notes what may not be.
     pub fn check(&self, now: DateTime<Utc>, checks: &mut Checks) {
         checks.line("title", &self.title, MAX_TITLE_CHARS);
+        // It stands among words of others, in previews of any site.
+        let is_odd = |letter: &char| !is_printable(*letter) && !letter.is_control();
+        if let Some(odd) = self.title.chars().find(is_odd).map(u32::from) {
+            let words = format!(
+                "must not contain separators of lines or controls of the direction of writing, has U+{odd:04X}"
+            );
+            checks.add("title", Flaw::Malformed.says(words));
+        }
         let is_to_come = self.expires_at.is_none_or(|at| at > now);
         checks.require(is_to_come, "expire_time", || {
             Flaw::OutOfRange.says("must lie in the future")

@@ -10,6 +10,9 @@ use crate::{
     provider::{NoVerdict, ProviderError, clean},
 };
 
+const CLOCK_OFF: &str =
+    "the clock of the worker is off by more than the storage takes: set the clock";
+
 /// Why an attempt made nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AttemptError {
@@ -41,6 +44,18 @@ impl AttemptError {
     pub(super) fn storage_away() -> Self {
         let sentence = "The media storage cannot be reached right now.";
         Self::retryable(Failure::new(Reason::StorageUnavailable, sentence))
+    }
+
+    /// The same with what operators are told of the cause, which names the bucket and its endpoint and so is not told itself.
+    pub(super) fn of_storage(cause: &(dyn std::error::Error + 'static)) -> Self {
+        let away = Self::storage_away();
+        match cause.downcast_ref() {
+            Some(StorageError::ClockOff { .. }) => Self {
+                failure: away.failure.with_detail(CLOCK_OFF),
+                ..away
+            },
+            _ => away,
+        }
     }
 
     pub(super) fn not_judged(error: &NoVerdict) -> Self {
@@ -167,9 +182,8 @@ impl From<InspectError> for AttemptError {
 }
 
 impl From<StorageError> for AttemptError {
-    /// Without the error's own words, which name the bucket and its endpoint.
-    fn from(_: StorageError) -> Self {
-        Self::storage_away()
+    fn from(error: StorageError) -> Self {
+        Self::of_storage(&error)
     }
 }
 

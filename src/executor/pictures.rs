@@ -163,7 +163,9 @@ fn unpictured(field: &str, error: Unpictured) -> AttemptError {
                 false => AttemptError::permanent(failure),
             }
         }
-        Unpictured::Other(Error::StorageUnavailable(_)) => AttemptError::storage_away(),
+        Unpictured::Other(Error::StorageUnavailable(cause)) => {
+            AttemptError::of_storage(cause.as_ref())
+        }
         Unpictured::Other(error) => error.into(),
     }
 }

@@ -314,7 +314,7 @@ pub(super) fn gone(variable: &str, error: Error) -> AttemptError {
             let failure = Failure::new(Reason::ProviderRejectedInput, sentence);
             AttemptError::permanent(failure.with_detail(error.to_string()))
         }
-        Error::StorageUnavailable(_) => AttemptError::storage_away(),
+        Error::StorageUnavailable(cause) => AttemptError::of_storage(cause.as_ref()),
         error => error.into(),
     }
 }

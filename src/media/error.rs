@@ -39,6 +39,17 @@ pub enum StorageError {
         /// What the operating system or service answered.
         reason: String,
     },
+    /// The bucket takes no call, since it was signed at another time than it has. It may come wherever [`Self::Failed`] may.
+    #[error(
+        "cannot {action} in {place}: the clock of this machine is off by more than the service takes (RequestTimeTooSkewed); set \
+         the clock"
+    )]
+    ClockOff {
+        /// As of [`Self::Failed`].
+        action: String,
+        /// The bucket.
+        place: String,
+    },
 }
 
 impl From<StorageError> for crate::domain::Error {

@@ -46,6 +46,9 @@ pub use put_url::PutUrl;
 /// The object that tells which installation the others belong to.
 const MARKER: &str = "atelier-installation.json";
 
+/// What S3 says of a call that was signed more than a quarter of an hour away from its own time.
+const TIME_TOO_SKEWED: &str = "RequestTimeTooSkewed";
+
 /// Seconds. A bucket keeps one `Cache-Control` for all links.
 const YEAR: i64 = 365 * 24 * 60 * 60;
 
@@ -538,8 +541,10 @@ impl Storage {
 
     /// An object is not gone as long as the whole storage is.
     async fn missing(&self, key: &StorageKey, error: object_store::Error) -> StorageError {
+        use object_store::Error::{NotFound, PermissionDenied};
         let away = match error {
-            object_store::Error::NotFound { .. } => self.require_present().await.err(),
+            // What is asked for an object without its content is refused without a word why.
+            NotFound { .. } | PermissionDenied { .. } => self.require_present().await.err(),
             _ => None,
         };
         self.unreadable(key, away.unwrap_or(error))
@@ -556,10 +561,16 @@ impl Storage {
     }
 
     fn failed(&self, action: impl fmt::Display, error: &dyn Error) -> StorageError {
+        let (action, place) = (action.to_string(), self.inner.place.clone());
+        let reason = with_root_cause(error);
+        // Its status alone would say that rights are missing.
+        if reason.contains(TIME_TOO_SKEWED) {
+            return StorageError::ClockOff { action, place };
+        }
         StorageError::Failed {
-            action: action.to_string(),
-            place: self.inner.place.clone(),
-            reason: with_root_cause(error),
+            action,
+            place,
+            reason,
         }
     }
 }

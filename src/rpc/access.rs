@@ -133,6 +133,11 @@ pub(super) fn class(method: &Method, path: &str) -> Class {
     }
 }
 
+/// Whether a call to this path is answered by an rpc of ours with any number of messages.
+pub(super) fn streams(path: &str) -> bool {
+    Rpc::from_path(path).is_some_and(Rpc::streams)
+}
+
 /// Whether an rpc changes anything; `None` for what is no rpc of ours.
 pub(super) fn changes(path: &str) -> Option<bool> {
     Rpc::from_path(path).map(|rpc| access(rpc).1 != Class::Read)

@@ -8,7 +8,7 @@ use std::{
 
 use axum::{
     extract::{Request, State},
-    http::Version,
+    http::StatusCode,
     middleware::Next,
     response::Response,
 };
@@ -25,10 +25,12 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
+use crate::domain::Error;
+
 use super::{
     certificate::PeerCertificate,
+    http, lingering,
     timed::{PATIENCE, Timed},
-    unread::Unread,
 };
 
 /// Most calls that are under way on a connection; clients keep further ones waiting. Each open watch is one.
@@ -37,8 +39,13 @@ const MAX_STREAMS: u32 = 1_000;
 const MAX_UNSEEN_RESETS: usize = 1_000;
 /// How many calls of a connection may be none that HTTP/2 knows; no client makes such.
 const MAX_FAULTY_STREAMS: usize = 200;
-/// All headers of a call together.
-const MAX_HEADERS: u32 = 16 * 1024;
+/// All headers of a call together, as HTTP/2 counts them.
+const MAX_HEADERS: usize = 16 * 1024;
+/// How many of them are read all the same, so that a call that has more is told so: beyond that HTTP/2 can only refuse it without a
+/// word, or end the connection.
+const MAX_READ_HEADERS: u32 = 64 * 1024;
+/// What HTTP/2 counts for each header beside its name and value (RFC 9113, 6.5.2).
+const HEADER_OVERHEAD: usize = 32;
 /// What may be under way to the server before it has read on, of one call and of all calls of a connection.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
@@ -61,6 +68,23 @@ pub(super) type Builder = auto::Builder<TokioExecutor>;
 pub(super) async fn track(State(calls): State<TaskTracker>, call: Request, next: Next) -> Response {
     let _unanswered = calls.token();
     next.run(call).await
+}
+
+/// Refuses calls with more headers than may be, in the caller's own terms.
+pub(super) async fn bound_headers(call: Request, next: Next) -> Response {
+    let target = call
+        .uri()
+        .path_and_query()
+        .map_or(0, |it| it.as_str().len());
+    let headers = call.headers().iter();
+    let sizes = headers.map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD);
+    let bytes = target + sizes.sum::<usize>();
+    if bytes <= MAX_HEADERS {
+        return next.run(call).await;
+    }
+    let max = MAX_HEADERS;
+    let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    http::turn_away(Error::MetadataTooLarge { bytes, max }, status, &call)
 }
 
 /// Waits until the server stops, every call is answered, and the answers had time to arrive. A connection that is still
@@ -88,7 +112,7 @@ pub(super) fn builder() -> Builder {
         .max_concurrent_streams(MAX_STREAMS)
         .max_pending_accept_reset_streams(MAX_UNSEEN_RESETS)
         .max_local_error_reset_streams(MAX_FAULTY_STREAMS)
-        .max_header_list_size(MAX_HEADERS)
+        .max_header_list_size(MAX_READ_HEADERS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
@@ -119,14 +143,7 @@ pub(super) async fn serve(
         if let Some(certificate) = &certificate {
             call.extensions_mut().insert(certificate.clone());
         }
-        let router = router.clone();
-        async move {
-            match call.version() {
-                Version::HTTP_2 => router.oneshot(call.map(Unread::of)).await,
-                // Has its own way with what is unread, by which it knows whether the connection can be used again.
-                _ => router.oneshot(call).await,
-            }
-        }
+        router.clone().oneshot(lingering::hear_out(call))
     });
     let io = TokioIo::new(Timed::new(io, PATIENCE));
     let mut connection = pin!(builder.serve_connection(io, service));

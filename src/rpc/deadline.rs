@@ -1,7 +1,11 @@
-//! How long a call may take: until its answer begins, and until its message has come.
+//! How long a call may take: until its answer begins, until that ends where the caller says, and until its message has come.
 
 use std::{
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -9,37 +13,52 @@ use std::{
 use axum::{body::Body, extract::Request, http::HeaderMap, middleware::Next, response::Response};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use tonic::Status;
 
-use super::http;
+use crate::domain::Error;
+
+use super::{http, stopping};
 
 /// Longer than any answer takes to begin, whatever the caller grants it.
 const LONGEST_CALL: Duration = Duration::from_secs(300);
 /// How long a message may take that has no bytes, and what it gains by each.
 const MESSAGE_TIME: Duration = Duration::from_secs(30);
 const BYTES_PER_SECOND: u64 = 4 * 1024;
+const OVER: &str = "the time that the call may take is over";
+const SLOW: &str = "the message comes too slowly";
 
-/// Ends calls whose answer has not begun in the time that the caller gives, and none gives more than the server does. Messages
-/// must come at a pace.
+/// Ends calls when the time is over that the caller gives, streams too; and those whose answer has not begun when the server gives
+/// no more. Messages must come at a pace.
 pub(super) async fn keep(call: Request, next: Next) -> Response {
-    let format = http::grpc_format(call.headers());
-    let time = granted(call.headers()).map_or(LONGEST_CALL, |time| time.min(LONGEST_CALL));
+    let began = Instant::now();
+    let granted = granted(call.headers());
+    let slow = Arc::<AtomicBool>::default();
     // What asks for reflection asks on when it has read the answer.
     let is_dialogue = call.uri().path().starts_with("/grpc.reflection.");
+    let format = http::grpc_format(call.headers());
     let call = match is_dialogue {
         true => call,
-        false => call.map(|body| Body::new(Paced { body, time: None })),
+        false => call.map(|body| Body::new(Paced::new(body, slow.clone()))),
     };
     let Some(format) = format else {
         return next.run(call).await;
     };
+    let time = granted.map_or(LONGEST_CALL, |time| time.min(LONGEST_CALL));
+    let refuse = |why| http::refuse_call(Status::from(Error::DeadlineExceeded(why)), format);
     match timeout(time, next.run(call)).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            let status = Status::deadline_exceeded("the time that the call may take is over");
-            http::refuse_call(status, format)
-        }
+        // Whatever the library has made of a message that it could not read on.
+        Ok(_) if slow.load(Ordering::Relaxed) => refuse(SLOW),
+        Ok(answer) => match granted {
+            Some(time) if !answer.body().is_end_stream() => {
+                stopping::ended_by(answer, async move {
+                    sleep_until(began + time).await;
+                    Error::DeadlineExceeded(OVER)
+                })
+            }
+            _ => answer,
+        },
+        Err(_) => refuse(OVER),
     }
 }
 
@@ -65,6 +84,15 @@ struct Paced {
     body: Body,
     /// From when it was first waited for.
     time: Option<Pin<Box<Sleep>>>,
+    /// Whether it has failed so.
+    slow: Arc<AtomicBool>,
+}
+
+impl Paced {
+    fn new(body: Body, slow: Arc<AtomicBool>) -> Self {
+        let time = None;
+        Self { body, time, slow }
+    }
 }
 
 impl HttpBody for Paced {
@@ -92,8 +120,8 @@ impl HttpBody for Paced {
             return Poll::Ready(frame);
         }
         ready!(time.as_mut().poll(context));
-        let status = Status::deadline_exceeded("the message comes too slowly");
-        Poll::Ready(Some(Err(axum::Error::new(status))))
+        this.slow.store(true, Ordering::Relaxed);
+        Poll::Ready(Some(Err(axum::Error::new(Error::DeadlineExceeded(SLOW)))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -109,7 +137,6 @@ impl HttpBody for Paced {
 mod tests {
     use futures::{StreamExt, stream};
     use http_body_util::BodyExt;
-    use tonic::Code;
 
     use super::*;
 
@@ -140,17 +167,18 @@ mod tests {
     async fn a_body_that_does_not_come_fails_and_each_byte_that_comes_gives_it_time() {
         let begun = stream::iter([Ok::<_, axum::Error>(Bytes::from(vec![0; 4_096]))]);
         let body = Body::from_stream(begun.chain(stream::pending()));
+        let slow = Arc::<AtomicBool>::default();
         let mut body = Paced {
-            body,
             time: Some(Box::pin(sleep(Duration::from_millis(50)))),
+            ..Paced::new(body, slow.clone())
         };
         let until = body.time.as_ref().unwrap().deadline();
         assert!(body.frame().await.unwrap().is_ok());
         let time = body.time.as_mut().unwrap();
         assert_eq!(time.deadline() - until, Duration::from_secs(1));
         time.as_mut().reset(until);
-        let error = body.frame().await.unwrap().unwrap_err();
-        let status = Status::from_error(error.into_inner());
-        assert_eq!(status.code(), Code::DeadlineExceeded);
+        assert!(!slow.load(Ordering::Relaxed));
+        body.frame().await.unwrap().unwrap_err();
+        assert!(slow.load(Ordering::Relaxed));
     }
 }

@@ -201,6 +201,8 @@ fn classify(error: &Error) -> (Code, Reason) {
         Error::UploadMismatch { .. } => (Code::InvalidArgument, Reason::UploadMismatch),
         Error::UploadsFull { .. } => (Code::ResourceExhausted, Reason::UploadsFull),
         Error::UploadIncomplete(_) => (Code::FailedPrecondition, Reason::UploadIncomplete),
+        Error::DeadlineExceeded(_) => (Code::DeadlineExceeded, Reason::DeadlineExceeded),
+        Error::MetadataTooLarge { .. } => (Code::ResourceExhausted, Reason::MetadataTooLarge),
         Error::PermissionDenied(_) => (Code::PermissionDenied, Reason::PermissionDenied),
         Error::Internal(_) => (Code::Internal, Reason::Internal),
     }
@@ -355,6 +357,9 @@ fn metadata(error: &Error) -> HashMap<String, String> {
             ("limit", (*limit).to_owned()),
             ("value", most.to_string()),
         ],
+        Error::MetadataTooLarge { bytes, max } => {
+            vec![("bytes", bytes.to_string()), ("max_bytes", max.to_string())]
+        }
         Error::HostNotAllowed { host } => vec![("host", host.clone())],
         Error::OriginNotAllowed { origin } => vec![("origin", origin.clone())],
         Error::InvalidPageToken
@@ -374,6 +379,7 @@ fn metadata(error: &Error) -> HashMap<String, String> {
         | Error::ShuttingDown
         | Error::UploadUnsupported(_)
         | Error::UploadIncomplete(_)
+        | Error::DeadlineExceeded(_)
         | Error::Internal(_) => Vec::new(),
     };
     pairs

@@ -13,12 +13,11 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tonic::Status;
 use url::Url;
 
 use crate::domain::{Error, HostRule, is_loopback_host};
 
-use super::{front, http};
+use super::http;
 
 /// Probes name the address that they call, whatever it is.
 const PROBES: [&str; 3] = ["/livez", "/readyz", "/healthz"];
@@ -147,17 +146,11 @@ fn shown(name: &str) -> String {
     name.chars().take(MOST_SHOWN).collect()
 }
 
-/// In the caller's own terms.
 fn refuse(error: Error, call: &Request) -> Response {
-    if let Some(format) = http::grpc_format(call.headers()) {
-        let mut answer = http::refuse_call(Status::from(error), format);
-        *answer.status_mut() = StatusCode::FORBIDDEN;
-        return answer;
-    }
-    if front::is_path(call.uri().path()) {
-        return front::refuse(error);
-    }
-    (StatusCode::FORBIDDEN, format!("{error}\n")).into_response()
+    let mut answer = http::turn_away(error, StatusCode::FORBIDDEN, call);
+    // Over gRPC too: browsers show their developers no trailers.
+    *answer.status_mut() = StatusCode::FORBIDDEN;
+    answer
 }
 
 /// What asks for an rpc otherwise than calls do: of what a form could send, browsers ask nobody whether they may.

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, convert::Infallible};
 use axum::{
     Router,
     extract::{RawQuery, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -63,9 +63,9 @@ fn report(ailments: &BTreeSet<Ailment>, is_strict: bool) -> Response {
 }
 
 /// A path that is not of health.
-pub(super) async fn unknown(health: Health, headers: HeaderMap) -> Response {
+pub(super) async fn unknown(health: Health, uri: Uri, headers: HeaderMap) -> Response {
     if !health.ailments().contains(&Ailment::Starting) {
-        return http::unknown(headers).await;
+        return http::unknown(uri, headers).await;
     }
     match http::grpc_format(&headers) {
         Some(format) => http::refuse_call(Status::from(Error::Starting), format),

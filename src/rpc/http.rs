@@ -8,11 +8,15 @@ mod webhook;
 use axum::{
     Router,
     body::Body,
-    extract::{Query, State},
+    extract::{Query, Request, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
+    middleware,
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use http_body::Frame;
 use serde::Deserialize;
 use tonic::Status;
 
@@ -26,7 +30,7 @@ use crate::{
     },
 };
 
-use super::{error::RETRY_DELAY, health};
+use super::{error::RETRY_DELAY, front, health};
 
 use file::{File, unsatisfiable};
 
@@ -34,24 +38,32 @@ pub(super) use share::address;
 #[cfg(any(test, fuzzing))]
 pub(super) use share::read_oembed;
 
+/// The flags of a frame of grpc-web that holds trailers.
+const OF_TRAILERS: u8 = 0x80;
 /// Links to files begin with this path.
 const MEDIA: &str = "/media/";
 
 pub(super) fn router(app: App) -> Router {
     let health = health::router(app.health.clone());
-    Router::new()
+    let media = Router::new()
         .route("/media/{*path}", get(media))
+        .layer(middleware::map_response(guard_link));
+    Router::new()
         .route("/uploads/{token}", put(upload::take))
         .route("/webhooks/{job_id}/{secret}", post(webhook::take))
+        .merge(media)
         .merge(share::routes())
         .with_state(app)
         .merge(health)
 }
 
 /// A path that neither gRPC nor plain HTTP knows, answered in the caller's own terms.
-pub(super) async fn unknown(headers: HeaderMap) -> Response {
+pub(super) async fn unknown(uri: Uri, headers: HeaderMap) -> Response {
     if let Some(format) = grpc_format(&headers) {
         return refuse_call(Status::unimplemented("there is no such service"), format);
+    }
+    if uri.path().starts_with(share::SHARES) {
+        return share::nowhere();
     }
     (StatusCode::NOT_FOUND, "there is nothing here\n").into_response()
 }
@@ -74,6 +86,39 @@ pub(super) fn refuse_call(status: Status, format: HeaderValue) -> Response {
     answer
 }
 
+/// A call that no handler gets, refused in the caller's own terms: plain HTTP by this status.
+pub(super) fn turn_away(error: Error, status: StatusCode, call: &Request) -> Response {
+    if let Some(format) = grpc_format(call.headers()) {
+        return refuse_call(Status::from(error), format);
+    }
+    match front::is_path(call.uri().path()) {
+        true => (status, front::refuse(error)).into_response(),
+        false => (status, format!("{error}\n")).into_response(),
+    }
+}
+
+/// The end of an answer that has begun: trailers, or the frame that stands for them in an answer of grpc-web, which goes by the
+/// content type. `None` for what no header can hold.
+pub(super) fn last_frame(status: &Status, format: Option<&HeaderValue>) -> Option<Frame<Bytes>> {
+    let mut trailers = HeaderMap::new();
+    status.add_header(&mut trailers).ok()?;
+    let format = format.and_then(|it| it.to_str().ok());
+    let Some(of_web) = format.and_then(|it| it.strip_prefix("application/grpc-web")) else {
+        return Some(Frame::trailers(trailers));
+    };
+    let lines = trailers.iter().map(|(name, value)| {
+        let parts: [&[u8]; 4] = [name.as_ref(), b":", value.as_bytes(), b"\r\n"];
+        parts.concat()
+    });
+    let lines = lines.collect::<Vec<_>>().concat();
+    let length = u32::try_from(lines.len()).ok()?.to_be_bytes();
+    let frame = [&[OF_TRAILERS], &length[..], &lines].concat();
+    Some(Frame::data(match of_web.starts_with("-text") {
+        true => BASE64_STANDARD.encode(frame).into(),
+        false => frame.into(),
+    }))
+}
+
 /// What every answer to a link says: a file is shown as what it is, runs nothing, and tells nobody the link that it came by.
 /// Pages of any origin may show it, since the link alone says who may.
 const PROTECTION: [(HeaderName, &str); 4] = [
@@ -90,7 +135,7 @@ const PROTECTION: [(HeaderName, &str); 4] = [
 ];
 
 /// The parts of a signed link beside its path.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Signature {
     #[serde(default)]
     expires: i64,
@@ -102,16 +147,26 @@ struct Signature {
 async fn media(
     State(app): State<App>,
     uri: Uri,
-    Query(link): Query<Signature>,
+    link: Result<Query<Signature>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let mut answer = linked(&app, &uri, &link, &headers).await;
-    let fields = answer.headers_mut();
+    // What cannot be read is nobody's signature.
+    let link = link.map(|Query(link)| link).unwrap_or_default();
+    linked(&app, &uri, &link, &headers).await
+}
+
+/// Adds to an answer to a link what every one says.
+fn protect(fields: &mut HeaderMap) {
     for (name, value) in PROTECTION {
-        fields.insert(name, HeaderValue::from_static(value));
+        let field = fields.entry(name);
+        field.or_insert(HeaderValue::from_static(value));
     }
+}
+
+async fn guard_link(mut answer: Response) -> Response {
+    protect(answer.headers_mut());
     // Whether a link opens something may change at any time.
-    let caching = fields.entry(header::CACHE_CONTROL);
+    let caching = answer.headers_mut().entry(header::CACHE_CONTROL);
     caching.or_insert(HeaderValue::from_static("private, no-store"));
     answer
 }
@@ -193,7 +248,9 @@ fn refuse(app: &App, error: StorageError) -> Response {
     match error {
         StorageError::NotFound { .. } => gone(),
         StorageError::OutOfRange { total, .. } => unsatisfiable(total),
-        StorageError::Settings { .. } | StorageError::Failed { .. } => {
+        StorageError::Settings { .. }
+        | StorageError::Failed { .. }
+        | StorageError::ClockOff { .. } => {
             // A storage that is away is told of once.
             if !app.health.ailments().contains(&Ailment::StorageAway) {
                 tracing::warn!(error = with_causes(&error), "cannot send a file");

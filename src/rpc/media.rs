@@ -247,7 +247,7 @@ impl MediaService for MediaFiles {
         let principal = principal(&request)?;
         let upload = upload::take(&self.app, &principal, request.into_inner()).await?;
         Ok(Response::new(proto::UploadMediaResponse {
-            upload: Some(upload::message(&self.app, upload).await?),
+            upload: Some(upload::given(&self.app, upload).await?),
         }))
     }
 
@@ -275,7 +275,7 @@ impl MediaService for MediaFiles {
         principal.acts_for(ticket.announced.user_id)?;
         let upload = self.app.complete_upload(&ticket).await?;
         Ok(Response::new(proto::CompleteUploadResponse {
-            upload: Some(upload::message(&self.app, upload).await?),
+            upload: Some(upload::given(&self.app, upload).await?),
         }))
     }
 

@@ -1,17 +1,25 @@
-//! Ends what streams when the server stops, so that open streams do not hold the shutdown up.
+//! Ends what streams before it is done: when the server stops, so that open streams do not hold the shutdown up, or when the time
+//! of a call is over.
 
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use axum::{body::Body, extract::State, response::Response};
-use futures::{Stream, StreamExt, stream};
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderValue, header},
+    response::Response,
+};
+use futures::{FutureExt, Stream, StreamExt, future::BoxFuture, stream};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::domain::Error;
+
+use super::http;
 
 /// The stream, broken off with an error when the server stops.
 pub(super) fn until_stopped<T>(
@@ -44,23 +52,37 @@ pub(super) async fn end_when_stopped(
     State(stopping): State<CancellationToken>,
     response: Response,
 ) -> Response {
-    response.map(|body| {
-        Body::new(UntilStopped {
+    ended_by(response, async move {
+        stopping.cancelled().await;
+        Error::ShuttingDown
+    })
+}
+
+/// The answer to a call, whose body ends with the error that comes as soon as it has nothing to send.
+pub(super) fn ended_by(
+    answer: Response,
+    end: impl Future<Output = Error> + Send + 'static,
+) -> Response {
+    let format = answer.headers().get(header::CONTENT_TYPE).cloned();
+    let end = end.boxed();
+    answer.map(|body| {
+        Body::new(EndedBy {
             body,
-            stopping: Box::pin(stopping.cancelled_owned()),
-            ended: false,
+            end: Some(end),
+            format,
         })
     })
 }
 
-/// The body of a gRPC answer. When the server stops, it ends with a status as soon as it has nothing to send.
-struct UntilStopped {
+struct EndedBy {
     body: Body,
-    stopping: Pin<Box<WaitForCancellationFutureOwned>>,
-    ended: bool,
+    /// `None` when it has come.
+    end: Option<BoxFuture<'static, Error>>,
+    /// Of the answer, which tells how its end is written.
+    format: Option<HeaderValue>,
 }
 
-impl HttpBody for UntilStopped {
+impl HttpBody for EndedBy {
     type Data = bytes::Bytes;
     type Error = axum::Error;
 
@@ -68,29 +90,24 @@ impl HttpBody for UntilStopped {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        if self.ended {
+        let this = &mut *self;
+        let Some(end) = &mut this.end else {
             return Poll::Ready(None);
-        }
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+        };
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
             return Poll::Ready(frame);
         }
-        ready!(self.stopping.as_mut().poll(context));
-        self.ended = true;
-        Poll::Ready(shutting_down().map(Ok))
+        let error = ready!(end.as_mut().poll(context));
+        this.end = None;
+        let last = http::last_frame(&Status::from(error), this.format.as_ref());
+        Poll::Ready(last.map(Ok))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended || self.body.is_end_stream()
+        self.end.is_none() || self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
-}
-
-fn shutting_down() -> Option<Frame<bytes::Bytes>> {
-    let mut trailers = axum::http::HeaderMap::new();
-    let status = Status::from(Error::ShuttingDown);
-    status.add_header(&mut trailers).ok()?;
-    Some(Frame::trailers(trailers))
 }

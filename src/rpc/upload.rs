@@ -33,26 +33,30 @@ pub(super) async fn take(
     let announced = match first {
         Some(Part::Head(head)) => announced(principal, head)?,
         Some(Part::Chunk(chunk)) if chunk.is_empty() => {
-            return Err(out_of_turn("chunk", "must not be empty").into());
+            return Err(out_of_turn("chunk", Flaw::Required, "must not be empty").into());
         }
-        Some(Part::Chunk(_)) | None => return Err(out_of_turn("head", "must come first").into()),
+        Some(Part::Chunk(_)) | None => {
+            return Err(out_of_turn("head", Flaw::Required, "must come first").into());
+        }
     };
     let mut incoming = app.begin_upload(announced).await?;
     while let Some(part) = parts.message().await? {
         match part.part {
             Some(Part::Chunk(chunk)) if !chunk.is_empty() => incoming.push(&chunk).await?,
-            Some(Part::Head(_)) => return Err(out_of_turn("head", "must come once").into()),
+            Some(Part::Head(_)) => {
+                return Err(out_of_turn("head", Flaw::Duplicate, "must come once").into());
+            }
             Some(Part::Chunk(_)) | None => {
-                return Err(out_of_turn("chunk", "must not be empty").into());
+                return Err(out_of_turn("chunk", Flaw::Required, "must not be empty").into());
             }
         }
     }
     Ok(app.keep_upload(incoming, None).await?)
 }
 
-fn out_of_turn(field: &str, words: &str) -> Error {
+fn out_of_turn(field: &str, flaw: Flaw, words: &str) -> Error {
     let mut checks = Checks::default();
-    checks.add(field, Flaw::Required.says(words));
+    checks.add(field, flaw.says(words));
     Error::Validation(checks.into_violations())
 }
 
@@ -155,6 +159,12 @@ pub(super) async fn page(
         items: items.try_collect().await?,
         next_page_token: page.next_page_token,
     })
+}
+
+/// The same of an upload that a call has made, or found again, which the log then names.
+pub(super) async fn given(app: &App, upload: upload::Model) -> Result<proto::Upload, Error> {
+    call::note(Resource::Upload, upload.id);
+    message(app, upload).await
 }
 
 pub(super) async fn message(app: &App, upload: upload::Model) -> Result<proto::Upload, Error> {

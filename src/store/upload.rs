@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, SqlErr, Statement,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, SqlErr, Statement,
     sea_query::{Expr, ExprTrait},
 };
 use serde::Serialize;
@@ -138,6 +138,20 @@ pub async fn renew(db: &impl ConnectionTrait, id: i64, now: DateTime<Utc>) -> Re
         .exec(db)
         .await?;
     Ok(renewed.rows_affected == 1)
+}
+
+/// Notes that those are used now which a request names.
+pub async fn renew_of(tx: &Transaction, request_id: i64, now: DateTime<Utc>) -> Result<(), Error> {
+    let named = request_upload::Entity::find()
+        .select_only()
+        .column(request_upload::Column::UploadId)
+        .filter(request_upload::Column::RequestId.eq(request_id));
+    Entity::update_many()
+        .col_expr(Column::UpdatedAt, Expr::val(now))
+        .filter(Column::Id.in_subquery(named.into_query()))
+        .exec(tx)
+        .await?;
+    Ok(())
 }
 
 /// The upload, if the caller may see it.
@@ -289,6 +303,19 @@ pub async fn add_ticket(
     let row = upload_ticket::Entity::insert(row);
     row.exec_without_returning(db).await?;
     Ok(())
+}
+
+/// How many tickets of the user end after the time that nothing has come by.
+pub async fn count_tickets(
+    db: &impl ConnectionTrait,
+    user_id: i64,
+    after: DateTime<Utc>,
+) -> Result<u64, Error> {
+    let open = upload_ticket::Entity::find()
+        .filter(upload_ticket::Column::UserId.eq(user_id))
+        .filter(upload_ticket::Column::UploadId.is_null())
+        .filter(upload_ticket::Column::ExpiresAt.gt(after));
+    Ok(open.count(db).await?)
 }
 
 /// What has come by the URL of this ticket, if anything has.

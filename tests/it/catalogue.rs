@@ -9,6 +9,7 @@ mod galleries;
 mod looks;
 mod names;
 mod previews;
+mod saved;
 mod template_lists;
 mod template_updates;
 mod templates;

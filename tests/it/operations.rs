@@ -4,6 +4,7 @@ mod canaries;
 mod client_certificates;
 mod command_line;
 mod connections;
+mod deadlines;
 pub(crate) mod health;
 mod logs;
 mod retention;

@@ -50,6 +50,8 @@ impl App {
         check_etag(Resource::Request, id, request.version, etag)?;
         let now = self.clock.now();
         deletion::restore_members(tx, &request, at, now).await?;
+        let renewed_at = store::queue::time(tx, self.clock.queue()).await?;
+        store::upload::renew_of(tx, id, renewed_at).await?;
         changed.touched(&jobs);
         changed.change_request(tx, request, None, now).await
     }

@@ -9,12 +9,14 @@ use crate::{
     domain::{Announced, Checks, Error, Flaw},
     entity::upload,
     media::{Format, PutUrl, StorageError, StorageKey, Ticket, TicketError},
-    store,
+    store::{self, Transaction},
 };
 
 use super::keep::check_type;
 
 const NOTHING: &str = "nothing has come by the upload's URL; put the file there first";
+/// Most URLs of a user that a file can be put to at once.
+const MOST_URLS: u64 = 64;
 const EXPIRED: &str = "the time for this upload is over; ask for a new URL";
 
 impl App {
@@ -43,9 +45,9 @@ impl App {
             expires_at: (now + lifetime).trunc_subsecs(0),
         };
         let url = self.storage.put_url(&ticket, now).await?;
-        let (id, user_id) = (ticket.id.to_string(), ticket.announced.user_id);
-        let db = self.store.writer();
-        store::upload::add_ticket(db, &id, user_id, ticket.ends_at()).await?;
+        self.store
+            .write(async |tx| add_ticket(tx, &ticket, now).await)
+            .await?;
         Ok((url, ticket.expires_at))
     }
 
@@ -131,4 +133,21 @@ impl App {
         }
         self.keep_upload(incoming, Some(ticket)).await
     }
+}
+
+/// Keeps the ticket, unless as many URLs of the user's are open as may: a bucket takes a file by each before anybody counts it.
+async fn add_ticket(tx: &Transaction, ticket: &Ticket, now: DateTime<Utc>) -> Result<(), Error> {
+    let (id, user_id) = (ticket.id.to_string(), ticket.announced.user_id);
+    store::upload::lock(tx, user_id).await?;
+    // Their rows stay for those who ask afterwards.
+    let afterwards = ticket.ends_at() - ticket.expires_at;
+    let open = store::upload::count_tickets(tx, user_id, now + afterwards).await?;
+    if open >= MOST_URLS {
+        return Err(Error::UploadsFull {
+            user_id,
+            limit: "urls",
+            most: MOST_URLS,
+        });
+    }
+    store::upload::add_ticket(tx, &id, user_id, ticket.ends_at()).await
 }

@@ -11,12 +11,13 @@ use crate::{
     domain::{Announced, Error, MediaType, with_causes},
     entity::upload,
     media::{
-        Facts, Format, InspectError, Limits, StorageKey, Ticket, inspect, sniff, without_location,
+        Facts, Format, InspectError, Limits, StorageError, StorageKey, Ticket, inspect, sniff,
+        without_location,
     },
     store::{self, Transaction, queue, upload::NewUpload},
 };
 
-use super::Incoming;
+use super::{Incoming, link::key_of};
 
 /// How many files are in memory as a whole: those that come are not.
 static TURNS: LazyLock<Semaphore> = LazyLock::new(|| {
@@ -46,8 +47,20 @@ impl App {
             Ok(same)
         });
         match known.await? {
-            Some(known) => Ok(known),
+            Some(known) => {
+                self.put_back(&known, content).await?;
+                Ok(known)
+            }
             None => self.keep_new(announced, content, facts, ticket).await,
+        }
+    }
+
+    /// Stores the file of an upload again if it is not there any more: whoever gives it again mends what was lost.
+    async fn put_back(&self, upload: &upload::Model, content: Bytes) -> Result<(), Error> {
+        let key = key_of(upload)?;
+        match self.storage.head(&key).await {
+            Err(StorageError::NotFound { .. }) => Ok(self.storage.put(&key, content, None).await?),
+            there => Ok(there.map(drop)?),
         }
     }
 
@@ -83,20 +96,11 @@ impl App {
         let key = StorageKey::for_upload(user_id, &facts.sha256, facts.format);
         self.storage.put(&key, content, None).await?;
         let new = new_upload(announced, &key, facts)?;
-        let added = match self.add(&new, ticket).await {
-            Err(Error::UserUnknown(user)) if self.settings.provision_users => {
-                store::user::provision(self.store.writer(), &self.settings.users, user).await?;
-                self.add(&new, ticket).await
-            }
-            added => added,
-        };
+        let added = self.add_for_user(&new, ticket).await;
         // An error of the database does not tell that there is no row: the sweep finds out.
         let is_unused = match &added {
             Ok(upload) => upload.storage_key != new.storage_key,
-            Err(error) => matches!(
-                error,
-                Error::UploadsFull { .. } | Error::UploadIncomplete(_)
-            ),
+            Err(error) => !error.is_of_database() && !matches!(error, Error::Internal(_)),
         };
         if is_unused && let Err(error) = self.storage.delete(&key).await {
             let error = Error::from(error);
@@ -106,6 +110,21 @@ impl App {
             );
         }
         added
+    }
+
+    /// Adds the row, and the user where he is to be added here.
+    async fn add_for_user(
+        &self,
+        new: &NewUpload,
+        ticket: Option<&Ticket>,
+    ) -> Result<upload::Model, Error> {
+        match self.add(new, ticket).await {
+            Err(Error::UserUnknown(user)) if self.settings.provision_users => {
+                store::user::provision(self.store.writer(), &self.settings.users, user).await?;
+                self.add(new, ticket).await
+            }
+            added => added,
+        }
     }
 
     /// Adds the row, unless there is one of these bytes by now.

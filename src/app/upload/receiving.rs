@@ -29,15 +29,20 @@ impl Receiving {
         let mut coming = self.coming();
         let all: usize = coming.values().sum();
         let own = coming.entry(user_id).or_default();
-        if *own >= PER_USER || all >= IN_ALL {
-            if *own == 0 {
-                coming.remove(&user_id);
-            }
+        if *own >= PER_USER {
             return Err(Error::UploadsFull {
                 user_id,
                 limit: "at_once",
                 most: PER_USER as u64,
             });
+        }
+        if all >= IN_ALL {
+            if *own == 0 {
+                coming.remove(&user_id);
+            }
+            // It passes, and is no fault of the user's.
+            let why = format!("{IN_ALL} files are coming, which is the most at once");
+            return Err(Error::StorageUnavailable(why.into()));
         }
         *own += 1;
         Ok(Place {
@@ -77,5 +82,16 @@ mod tests {
         places.push(receiving.take(7).unwrap());
         drop(places);
         assert!(receiving.coming().is_empty());
+    }
+
+    #[test]
+    fn a_user_is_not_told_that_he_has_too_many_where_all_together_have() {
+        let receiving = Receiving::default();
+        let of_others = (0..IN_ALL as i64).map(|place| receiving.take(100 + place).unwrap());
+        let mut of_others: Vec<_> = of_others.collect();
+        let refused = receiving.take(7).unwrap_err();
+        assert!(matches!(refused, Error::StorageUnavailable(_)), "{refused}");
+        of_others.pop();
+        receiving.take(7).unwrap();
     }
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use secrecy::SecretString;
 
 use crate::config::kind::{Kind, Literal, choices, list, quote, words};
-use crate::domain::MediaType;
 use crate::domain::command::{self, Argument, ProgressBy, PromptBy};
 use crate::domain::profile::Profile;
+use crate::domain::{MediaType, read_text};
 
 use super::KINDS;
 
@@ -145,8 +145,10 @@ impl Kind for ProfileName {
         let Literal::Text(source) = literal else {
             return Err("the name of a profile, or file:PATH".to_owned());
         };
-        let read =
-            |path: &str| std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"));
+        let read = |path: &str| {
+            let bytes = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+            read_text(&bytes).map_err(|error| format!("{path}: {error}"))
+        };
         Profile::load(source, read).map_err(|wrong| format!("a profile without mistakes; {wrong}"))
     }
 

@@ -84,9 +84,10 @@ impl Storage {
         if !self.is_expected() {
             return Ok(());
         }
-        match self.store().head(&self.marker()).await {
+        // Not its head alone, with which no service can say what is wrong.
+        match self.store().get(&self.marker()).await {
             Err(object_store::Error::NotFound { .. }) => {}
-            found => return found.map(drop),
+            found => return found?.bytes().await.map(drop),
         }
         match self.store().list(Some(&self.root())).try_next().await? {
             Some(_) => Ok(()),

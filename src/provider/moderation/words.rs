@@ -4,6 +4,8 @@ use std::{collections::HashSet, fs, io, path::Path};
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::domain::read_text;
+
 use super::Verdict;
 
 /// Words and phrases as they are compared: their words in small letters, one space between them.
@@ -28,7 +30,8 @@ impl WordList {
     /// # Errors
     /// When the file cannot be read.
     pub fn read(file: &Path) -> Result<Self, WordListError> {
-        let text = fs::read_to_string(file).map_err(|source| WordListError {
+        let read = fs::read(file).and_then(|bytes| read_text(&bytes).map_err(io::Error::other));
+        let text = read.map_err(|source| WordListError {
             path: file.display().to_string(),
             source,
         })?;

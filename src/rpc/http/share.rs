@@ -9,11 +9,12 @@ use axum::{
     Router,
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
+    middleware,
     response::{Html, IntoResponse, Response},
     routing::get,
 };
 
-use super::{PROTECTION, come_again, file::File, file::unsatisfiable};
+use super::{come_again, file::File, file::unsatisfiable, protect};
 use crate::{
     app::{App, OpenFile, OpenShare},
     domain::{Error, ShareToken, with_causes},
@@ -40,6 +41,13 @@ pub(super) fn routes() -> Router<App> {
         .route("/s/{token}", get(show))
         .route("/s/{token}/{file}", get(send))
         .route("/oembed", get(oembed::tell))
+        // What the router answers by itself is said under the same protection.
+        .layer(middleware::map_response(guard_every))
+}
+
+/// A path among those of links that leads nowhere, whatever it is.
+pub(super) fn nowhere() -> Response {
+    protected(Unanswered::Nowhere.into_response(), page::policy())
 }
 
 /// Why there is no answer.
@@ -159,12 +167,14 @@ impl IntoResponse for Unanswered {
     }
 }
 
-/// As every file that a link opens is sent, see [`PROTECTION`].
+async fn guard_every(answer: Response) -> Response {
+    guarded(answer)
+}
+
+/// As every file that a link opens is sent, see [`protect`].
 fn guarded(mut answer: Response) -> Response {
+    protect(answer.headers_mut());
     let fields = answer.headers_mut();
-    for (name, value) in PROTECTION {
-        fields.insert(name, HeaderValue::from_static(value));
-    }
     fields.insert(UNLISTED.0, UNLISTED.1);
     // What is no part of the file may change with the file.
     let caching = fields.entry(header::CACHE_CONTROL);

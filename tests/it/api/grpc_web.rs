@@ -7,8 +7,9 @@ use atelier::rpc::proto::{
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use prost::Message;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, ORIGIN};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, ORIGIN};
 use reqwest::{Response, StatusCode, Version};
+use tonic::Status;
 
 use crate::support::client::{scripted_feature, scripted_request};
 use crate::support::database::on_both_databases;
@@ -94,35 +95,66 @@ pub(crate) async fn call(
     format: &str,
     request: &impl Message,
 ) -> FrameStream {
-    let message = request.encode_to_vec();
-    let mut body = vec![0];
-    body.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
-    body.extend(message);
+    call_with(url, method, format, &[], request).await
+}
+
+/// The same with further headers.
+pub(crate) async fn call_with(
+    url: &str,
+    method: &str,
+    format: &str,
+    headers: &[(&str, &str)],
+    request: &impl Message,
+) -> FrameStream {
+    call_by(&browser(), (url, method), format, headers, request).await
+}
+
+/// The same by this client.
+pub(crate) async fn call_by(
+    browser: &reqwest::Client,
+    (url, method): (&str, &str),
+    format: &str,
+    headers: &[(&str, &str)],
+    request: &impl Message,
+) -> FrameStream {
+    let mut body = framed(request);
     if format == TEXT {
         body = BASE64_STANDARD.encode(body).into_bytes();
     }
-    let call = browser()
+    let mut call = browser
         .post(format!("{url}/generation.v1.{method}"))
         .version(Version::HTTP_11)
         .header(CONTENT_TYPE, format)
         .header(ACCEPT, format)
-        .header("x-grpc-web", "1")
-        .body(body);
-    let response = within(call.send()).await.unwrap();
+        .header("x-grpc-web", "1");
+    for (name, value) in headers {
+        call = call.header(*name, *value);
+    }
+    let response = within(call.body(body).send()).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.version(), Version::HTTP_11);
     assert_eq!(response.headers()[CONTENT_TYPE], format);
-    let headers = response.headers().iter();
-    let trailers = headers
-        .filter(|(name, _)| name.as_str().starts_with("grpc-"))
-        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
-        .collect();
     FrameStream {
+        trailers: of_call(response.headers()),
         response,
         text: (format == TEXT).then(Vec::new),
         bytes: Vec::new(),
-        trailers,
     }
+}
+
+/// A message as it stands in the body of a call.
+pub(crate) fn framed(message: &impl Message) -> Vec<u8> {
+    let message = message.encode_to_vec();
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    [&[0], &length[..], &message].concat()
+}
+
+fn of_call(headers: &HeaderMap) -> Vec<(String, String)> {
+    let headers = headers.iter();
+    headers
+        .filter(|(name, _)| name.as_str().starts_with("grpc-"))
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .collect()
 }
 
 impl FrameStream {
@@ -145,7 +177,7 @@ impl FrameStream {
     }
 
     /// The next message; `None` once the trailers have come.
-    async fn message<M: Message + Default>(&mut self) -> Option<M> {
+    pub(crate) async fn message<M: Message + Default>(&mut self) -> Option<M> {
         let (flags, content) = self
             .frame()
             .await
@@ -159,6 +191,22 @@ impl FrameStream {
             assert_eq!(flags, TRAILERS, "{content:?}");
         }
         self.trailer("grpc-status").to_owned()
+    }
+
+    /// The same, whole.
+    pub(crate) async fn end(&mut self) -> Status {
+        self.status().await;
+        let trailers = self.trailers.iter().map(|(name, value)| {
+            let name: HeaderName = name.parse().unwrap();
+            (name, value.parse().unwrap())
+        });
+        Status::from_header_map(&trailers.collect()).unwrap()
+    }
+
+    /// A header of the answer.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        let value = self.response.headers().get(name)?;
+        Some(value.to_str().unwrap().to_owned())
     }
 
     /// What has come under this name; the status is read first.
@@ -189,7 +237,7 @@ impl FrameStream {
     }
 }
 
-async fn transition(stream: &mut FrameStream) -> Option<WatchJobResponse> {
+pub(crate) async fn transition(stream: &mut FrameStream) -> Option<WatchJobResponse> {
     loop {
         let message: WatchJobResponse = stream.message().await?;
         if message.event() == WatchJobEvent::Transition {

@@ -2,6 +2,7 @@
 
 mod embedding;
 mod ending;
+mod guarded;
 
 use std::fs;
 

@@ -9,10 +9,11 @@ use atelier::media::S3Settings;
 use atelier::rpc::proto::{DownloadMediaRequest, ErrorReason, JobStatus, Media};
 use atelier::server::{Role, Server, StartError};
 use image::{Rgb, RgbImage};
-use secrecy::ExposeSecret;
 use tonic::Code;
 
-use crate::support::bucket::{BUCKET, OUTAGE, keep_media_in, serve_bucket_with_outages};
+use crate::support::bucket::{
+    BUCKET, OUTAGE, keep_media_in, s3_settings, serve_bucket_with_outages,
+};
 use crate::support::client::{Client, scripted_request};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::process::Process;
@@ -323,22 +324,15 @@ async fn serve_with(
     bucket: &S3Settings,
     more: &[&str],
 ) -> Process {
-    let secret = bucket.secret_access_key.as_ref().unwrap().expose_secret();
     let settings = [
-        "storage.backend=s3".to_owned(),
-        format!("storage.bucket={}", bucket.bucket),
-        format!("storage.region={}", bucket.region.as_ref().unwrap()),
-        format!("storage.endpoint={}", bucket.endpoint.as_ref().unwrap()),
-        format!("storage.path_style={}", bucket.path_style),
-        format!(
-            "storage.access_key_id={}",
-            bucket.access_key_id.as_ref().unwrap()
-        ),
-        format!("storage.secret_access_key={secret}"),
-        "executor.max_attempts=1".to_owned(),
-        // No lease runs out while a process starts.
-        "executor.lease=30s".to_owned(),
-    ];
+        s3_settings(bucket).as_slice(),
+        &[
+            "executor.max_attempts=1".to_owned(),
+            // No lease runs out while a process starts.
+            "executor.lease=30s".to_owned(),
+        ],
+    ]
+    .concat();
     let settings = settings.iter().map(String::as_str);
     let settings: Vec<&str> = settings.chain(more.iter().copied()).collect();
     Process::serve(db, media, &settings).await

@@ -211,7 +211,7 @@ fn url_for(file: &[u8], content_type: &str) -> CreateUploadUrlRequest {
     }
 }
 
-async fn put(made: &CreateUploadUrlResponse, file: &[u8]) -> Response {
+pub(super) async fn put(made: &CreateUploadUrlResponse, file: &[u8]) -> Response {
     let mut call = browser().put(&made.url);
     // The client sets the length by itself, as browsers do.
     for (name, value) in made
@@ -225,7 +225,7 @@ async fn put(made: &CreateUploadUrlResponse, file: &[u8]) -> Response {
 }
 
 /// The same on the port of another server.
-fn at(made: &CreateUploadUrlResponse, base: &Url) -> CreateUploadUrlResponse {
+pub(super) fn at(made: &CreateUploadUrlResponse, base: &Url) -> CreateUploadUrlResponse {
     let mut url = Url::parse(&made.url).unwrap();
     url.set_port(base.port()).unwrap();
     CreateUploadUrlResponse {
@@ -235,7 +235,7 @@ fn at(made: &CreateUploadUrlResponse, base: &Url) -> CreateUploadUrlResponse {
 }
 
 impl Client {
-    async fn upload_url(
+    pub(super) async fn upload_url(
         &self,
         file: &[u8],
         content_type: &str,

@@ -407,7 +407,8 @@ fn digest(content: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn take_pictures(config: &mut Config) {
+/// The scripted provider delivers the pictures that it is handed.
+pub(super) fn take_pictures(config: &mut Config) {
     let scripted = ScriptedConfig {
         folder: std::env::temp_dir(),
         pictures: true,
@@ -425,7 +426,7 @@ async fn picture_taking_feature(server: &TestServer) -> i64 {
     server.add_feature(feature).await.id
 }
 
-fn bringing(feature_id: i64, upload: &Upload) -> CreateRequestRequest {
+pub(super) fn bringing(feature_id: i64, upload: &Upload) -> CreateRequestRequest {
     CreateRequestRequest {
         user_media_urls: vec![upload.url.clone()],
         ..request_for(feature_id)
@@ -433,7 +434,7 @@ fn bringing(feature_id: i64, upload: &Upload) -> CreateRequestRequest {
 }
 
 /// Files below a folder.
-fn objects_below(folder: &Path) -> usize {
+pub(super) fn objects_below(folder: &Path) -> usize {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return 0;
     };
@@ -450,7 +451,7 @@ fn objects_below(folder: &Path) -> usize {
 }
 
 impl Client {
-    async fn find_upload(&self, id: i64) -> Result<Upload, Status> {
+    pub(super) async fn find_upload(&self, id: i64) -> Result<Upload, Status> {
         let found = self.media().get_upload(GetUploadRequest { id }).await?;
         Ok(found.into_inner().upload.unwrap())
     }

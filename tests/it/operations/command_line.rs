@@ -1,10 +1,11 @@
 //! The commands that are no servers.
 
+use std::fs::File;
 use std::process::{Command, Output, Stdio};
 
 use crate::database::schema::MIGRATIONS;
 use crate::support::database::{TestDatabase, on_both_databases};
-use crate::support::process::{atelier, run};
+use crate::support::process::{atelier, refused, run};
 use crate::support::server::within;
 
 const PROCESSES: usize = 10;
@@ -178,6 +179,9 @@ async fn what_is_wrong_from_the_start_exits_with_two_and_what_fails_with_one() {
         (2, &["generate"]),
         (2, &["generate", "x", "--timeout", "soon"]),
         (2, &["generate", "x", "--var", "no value"]),
+        (2, &["generate", "-sale"]),
+        (2, &["generate", "x", "--negative-prompt", "--json"]),
+        (2, &["backup", "-"]),
         (2, &["generate", "x", "--server", "ftp://127.0.0.1"]),
         (2, &["health", "--url", "ftp://127.0.0.1"]),
         (2, &["health", "--set", "server.listen=127.0.0.1:0"]),
@@ -207,6 +211,36 @@ async fn what_is_wrong_from_the_start_exits_with_two_and_what_fails_with_one() {
     let mut configured = Command::new(env!("CARGO_BIN_EXE_atelier"));
     configured.args(["config", "--config", missing]);
     assert_eq!(run(configured).await.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn what_cannot_be_shown_is_a_failure() {
+    use crate::support::database::{Backend, TestDatabase};
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    for arguments in [
+        &["--help"][..],
+        &["--version"],
+        &["generate", "--help"],
+        &["help", "serve"],
+        &["config"],
+        &["config", "--reference"],
+        &["providers"],
+    ] {
+        let mut command = atelier(&db, arguments);
+        command.stdout(File::create("/dev/full").unwrap());
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let ended = tokio::task::spawn_blocking(|| child.wait_with_output());
+        let output = within(ended).await.unwrap().unwrap();
+        refused(
+            &output,
+            &["cannot write to standard output", "No space left"],
+        );
+    }
+    // Who asks for nothing gets the help as what is wrong, on standard error.
+    let mut command = atelier(&db, &["catalogue"]);
+    command.stdout(File::create("/dev/full").unwrap());
+    let status = command.stderr(Stdio::null()).status().unwrap();
+    assert_eq!(status.code(), Some(2));
 }
 
 /// A change of the schema that makes a table of users where there is none.

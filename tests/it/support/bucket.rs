@@ -15,7 +15,7 @@ use s3s::dto::DeleteObjectInput;
 use s3s::host::SingleDomain;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Request, S3Result};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
@@ -224,10 +224,11 @@ pub(crate) async fn serve_bucket_with_outages(root: &TempDir) -> (S3Settings, Ou
 /// What the service says of an outage, which no client is to see.
 pub(crate) const OUTAGE: &str = "shelf 7 is on fire";
 
-/// Whether the service is away.
+/// Whether the service is away, or counts from another time.
 #[derive(Clone, Default)]
 pub(crate) struct Outage {
     on: Arc<AtomicBool>,
+    skewed: Arc<AtomicBool>,
     refused: Arc<Notify>,
 }
 
@@ -236,8 +237,14 @@ impl Outage {
         self.on.store(true, Ordering::SeqCst);
     }
 
+    /// From now on all calls come from another time.
+    pub(crate) fn skew(&self) {
+        self.skewed.store(true, Ordering::SeqCst);
+    }
+
     pub(crate) fn end(&self) {
         self.on.store(false, Ordering::SeqCst);
+        self.skewed.store(false, Ordering::SeqCst);
     }
 
     /// Waits until the service has been asked in vain for so long.
@@ -256,6 +263,12 @@ impl S3Access for Outage {
             self.refused.notify_one();
             return Err(s3s::s3_error!(ServiceUnavailable, "{OUTAGE}"));
         }
+        if self.skewed.load(Ordering::SeqCst) {
+            return Err(s3s::s3_error!(
+                RequestTimeTooSkewed,
+                "The difference between the request time and the current time is too large."
+            ));
+        }
         if context.credentials().is_none() {
             return Err(s3s::s3_error!(AccessDenied, "unsigned"));
         }
@@ -273,6 +286,21 @@ pub(crate) fn keep_media_in(bucket: &S3Settings, config: &mut Config) {
     config.storage.path_style = bucket.path_style;
     config.storage.access_key_id = bucket.access_key_id.clone();
     config.storage.secret_access_key = bucket.secret_access_key.clone();
+}
+
+/// The same for a process.
+pub(crate) fn s3_settings(bucket: &S3Settings) -> Vec<String> {
+    let secret = bucket.secret_access_key.as_ref().unwrap().expose_secret();
+    let id = bucket.access_key_id.as_ref().unwrap();
+    vec![
+        "storage.backend=s3".to_owned(),
+        format!("storage.bucket={}", bucket.bucket),
+        format!("storage.region={}", bucket.region.as_ref().unwrap()),
+        format!("storage.endpoint={}", bucket.endpoint.as_ref().unwrap()),
+        format!("storage.path_style={}", bucket.path_style),
+        format!("storage.access_key_id={id}"),
+        format!("storage.secret_access_key={secret}"),
+    ]
 }
 
 fn builder(root: &TempDir) -> S3ServiceBuilder {

@@ -13,7 +13,7 @@ use url::{Url, form_urlencoded};
 use super::{
     SHARES, Unanswered, address, guarded, kept, open, page,
     page::{Shown, escaped, shown_as},
-    title,
+    seconds_kept, title,
 };
 use crate::{
     app::{App, OpenShare},
@@ -61,11 +61,8 @@ impl Asked {
 
 pub(super) async fn tell(State(app): State<App>, uri: Uri) -> Response {
     let asked = Asked::read(uri.query().unwrap_or_default());
-    if asked
-        .format
-        .as_deref()
-        .is_some_and(|format| format != "json")
-    {
+    let format = asked.format.as_deref().unwrap_or_default();
+    if !format.is_empty() && format != "json" {
         return guarded((StatusCode::NOT_IMPLEMENTED, "the format is json\n").into_response());
     }
     let token = asked
@@ -75,7 +72,9 @@ pub(super) async fn tell(State(app): State<App>, uri: Uri) -> Response {
     let answer = match open(&app, token.unwrap_or_default()).await {
         Ok((token, share)) => {
             let kept = [(header::CACHE_CONTROL, kept(&app, &share))];
-            let told = told(&app.settings.url, &asked, &token, &share);
+            let mut told = told(&app.settings.url, &asked, &token, &share);
+            // No longer than the answer itself.
+            told.insert("cache_age".to_owned(), seconds_kept(&app, &share).into());
             (kept, Json(told)).into_response()
         }
         Err(unanswered) => {
@@ -112,7 +111,6 @@ fn told(base: &Url, asked: &Asked, token: &ShareToken, share: &OpenShare) -> Map
     }
     told.extend(object(json!({
         "version": "1.0", "title": title(share), "provider_name": "Atelier", "provider_url": base.as_str(),
-        "cache_age": super::MOST_KEPT,
     })));
     told
 }

@@ -125,7 +125,7 @@ pub(super) fn of(base: &Url, token: &ShareToken, share: &OpenShare) -> String {
 </head>
 <body>
 {shown}
-<h1>{title}</h1>
+<h1 dir=\"auto\">{title}</h1>
 </body>
 </html>
 "
