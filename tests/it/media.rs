@@ -25,3 +25,4 @@ mod video;
 mod voice;
 mod whole_path;
 mod whole_path_s3;
+mod wild;
