@@ -22,6 +22,7 @@ fuzz_target!(|content: &[u8]| {
     };
     match format.kind() {
         Kind::Image => {
+            let _ = picture::decode_telling(content, format, bounds.max_pixels);
             if let Ok(picture) = picture::decode(content, format, bounds.max_pixels) {
                 assert!(u64::from(picture.width()) * u64::from(picture.height()) <= bounds.max_pixels);
             }
@@ -31,10 +32,13 @@ fuzz_target!(|content: &[u8]| {
             if let Ok(track) = sound::measure(content, format, &bounds) {
                 assert!(track.duration() <= bounds.max_length);
             }
-            if let Ok(sound) = sound::read(content, format, &bounds) {
+            if let Ok(sound) = sound::read(content, format, 0, &bounds) {
                 assert_eq!(sound.samples.len() % usize::from(sound.channels), 0);
             }
         }
+    }
+    if let Some(end) = codec::without_clip(content, format) {
+        assert!(end < content.len());
     }
     if let Ok(with) = provenance::embed(content, format, r#"{"made":"up"}"#) {
         assert!(provenance::read(&with).is_some());

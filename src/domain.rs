@@ -97,7 +97,7 @@ pub use job::{JobCounts, JobStatus, request_status};
 pub use job_input::JobInput;
 pub use keyring::{KEY_BYTES, Keyring, Purpose, StoredKey, Unverified};
 pub use language::{Language, by_quality};
-pub use media_metadata::{MediaMetadata, MediaNotes, Omission, to_map};
+pub use media_metadata::{MediaMetadata, MediaNotes, Omission, Remark, to_map};
 pub use media_role::MediaRole;
 pub use media_type::MediaType;
 pub use names::{Named, Names, Translation, VariableTranslation, is_language};

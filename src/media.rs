@@ -14,6 +14,7 @@
 
 mod backend;
 mod bounded;
+mod clip;
 mod convert;
 mod cost;
 mod derive;
@@ -48,6 +49,7 @@ pub use codec::{Format, Kind, sniff};
 
 pub use backend::StorageSettings;
 pub use bounded::run_bounded;
+pub use clip::without_clip;
 #[cfg(test)]
 pub(crate) use derive::hold_conversions;
 pub use derive::{Derivation, DeriveError, Original};

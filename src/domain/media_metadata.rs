@@ -67,6 +67,9 @@ pub struct MediaNotes {
     /// Why the BlurHash does not show the content.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub undecoded: Option<String>,
+    /// How the picture is damaged that is shown as far as it goes.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<String>,
     /// Why the file does not hold its recipe although it should.
     #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub recipe_not_embedded: Option<String>,
@@ -90,6 +93,15 @@ pub struct Omission {
     /// The one wanted, in pixels on the longest side; `None` for all other roles.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thumbnail_size: Option<u32>,
+}
+
+/// What was done to an output before it was kept, as the job's `output_metadata.remarks` tells it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Remark {
+    /// The output among those of its job.
+    pub index: usize,
+    /// A sentence for the user.
+    pub remark: &'static str,
 }
 
 impl MediaMetadata {
@@ -131,7 +143,7 @@ mod tests {
         let stored = json!({
             "format": "mp4", "sha256": "00", "width": 64, "height": 48, "duration_ms": 1500, "fps": 29.97,
             "video_codec": "h264", "audio_codec": "aac", "channels": 2, "sample_rate": 48000, "seed": 4294967295_u32,
-            "original_id": 7, "variation": 0, "index": 1, "thumbnail_size": 320, "undecoded": "no", "recipe_not_embedded": "x",
+            "original_id": 7, "variation": 0, "index": 1, "thumbnail_size": 320, "undecoded": "no", "damaged": "half", "recipe_not_embedded": "x",
             "model": "m", "steps": [1, 2.5],
         });
         let metadata = read(stored.clone());

@@ -177,6 +177,10 @@ impl From<InspectError> for AttemptError {
             | InspectError::UnknownFormat
             | InspectError::TimedOut
             | InspectError::Corrupt(_) => Self::permanent(invalid_output(error.to_string())),
+            InspectError::Refused(why) => Self::permanent(Failure::new(
+                Reason::ProviderInvalidOutput,
+                format!("The generator made a file that is not taken: {why}."),
+            )),
         }
     }
 }

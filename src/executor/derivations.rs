@@ -67,6 +67,7 @@ pub(super) fn omission(index: usize, derivation: Derivation, error: &DeriveError
 fn sentence(error: &DeriveError) -> &'static str {
     match error {
         DeriveError::Unsupported(_) => "It cannot be made of this original.",
+        DeriveError::Still => "It would lose its animation.",
         DeriveError::Corrupt(_) => "The original cannot be read to its end.",
         DeriveError::TooLarge => "It would be too large.",
         DeriveError::TimedOut => "It took too long.",

@@ -11,11 +11,12 @@ use tokio::time::timeout;
 use crate::{
     app::{StoredFile, StoredOutput},
     domain::{
-        FileName, JsonMap, MediaRole, MediaType, Omission, Place, Reason, Recipe, job::Failure,
+        FileName, JsonMap, MediaRole, MediaType, Omission, Place, Reason, Recipe, Remark,
+        job::Failure,
     },
     media::{
         Derivation, DeriveError, InspectError, Inspected, Limits, Original, Storage, StorageKey,
-        embed_recipe, inspect, inspect_with_still,
+        embed_recipe, inspect, inspect_with_still, without_clip,
     },
     provider::{Content, Moderation, Output, OutputFile, Task, Verdict, clean, tell_withheld},
     store::queue::Lease,
@@ -34,6 +35,9 @@ const BUSY_PAUSES: [Duration; 4] = [
     Duration::from_secs(4),
     Duration::from_secs(8),
 ];
+
+/// What is told of a photo that came with a clip.
+const CLIP_CUT: &str = "The clip that came behind the photo was cut off.";
 
 /// Writes a provider's output to the storage, with the further files that the job asks for.
 pub(super) struct OutputWriter<'a> {
@@ -75,6 +79,7 @@ impl OutputWriter<'_> {
             }
         }
         metadata.remove("omitted");
+        metadata.remove("remarks");
         metadata.remove("ignored_inputs");
         if !self.ignored_inputs.is_empty() {
             metadata.insert("ignored_inputs".to_owned(), json!(self.ignored_inputs));
@@ -84,6 +89,9 @@ impl OutputWriter<'_> {
         let written = self.write_files(output, &recipe).await?;
         if !written.omitted.is_empty() {
             metadata.insert("omitted".to_owned(), json!(written.omitted));
+        }
+        if !written.remarks.is_empty() {
+            metadata.insert("remarks".to_owned(), json!(written.remarks));
         }
         tell_withheld(&mut metadata, written.withheld);
         Ok((written.outputs, metadata))
@@ -155,6 +163,8 @@ struct Written {
     outputs: Vec<StoredOutput>,
     /// The files that could not be made of the outputs.
     omitted: Vec<Omission>,
+    /// What was done to them.
+    remarks: Vec<Remark>,
     /// How many may not be here.
     withheld: usize,
 }
@@ -170,6 +180,8 @@ struct WriteTry<'a> {
     files: usize,
     /// The files that could not be made of the outputs.
     omitted: Vec<Omission>,
+    /// What was done to the outputs.
+    remarks: Vec<Remark>,
     /// Of what kinds those are that may not be here.
     withheld: Vec<String>,
     /// Whether there is no further try.
@@ -184,6 +196,7 @@ impl<'a> WriteTry<'a> {
             turn: (0, 1),
             files: 0,
             omitted: Vec::new(),
+            remarks: Vec::new(),
             withheld: Vec::new(),
             last: false,
         }
@@ -211,14 +224,15 @@ impl<'a> WriteTry<'a> {
             self.tell(0.0, "storing");
             let seed = file.seed.unwrap_or(self.writer.task.input.seed);
             self.recipe.set_seed(seed);
-            let Some((original, stored)) = self.write_original(file).await? else {
+            let index = outputs.len();
+            let Some((original, stored)) = self.write_original(index, file).await? else {
                 continue;
             };
             outputs.push(StoredOutput {
                 file: stored,
                 seed: file.seed,
                 metadata: clean::map(file.metadata.clone()),
-                derived: self.derive_all(outputs.len(), &original).await?,
+                derived: self.derive_all(index, &original).await?,
             });
         }
         if outputs.is_empty() {
@@ -228,16 +242,18 @@ impl<'a> WriteTry<'a> {
         Ok(Written {
             outputs,
             omitted: self.omitted,
+            remarks: self.remarks,
             withheld: self.withheld.len(),
         })
     }
 
     async fn write_original(
         &mut self,
+        index: usize,
         file: &OutputFile,
     ) -> Result<Option<(Original, StoredFile)>, AttemptError> {
         let writer = self.writer;
-        let content = writer.read(&file.content).await?;
+        let (content, is_cut) = without_clip(writer.read(&file.content).await?);
         let (inspected, still) = inspect_with_still(content.clone(), &writer.limits).await?;
         let (format, category) = (inspected.facts.format, writer.task.media_type);
         if format.kind() != category.into() {
@@ -246,6 +262,10 @@ impl<'a> WriteTry<'a> {
         }
         if !self.accepts(still.as_ref()).await? {
             return Ok(None);
+        }
+        if is_cut {
+            let remark = CLIP_CUT;
+            self.remarks.push(Remark { index, remark });
         }
         let original = Original::new(
             content.clone(),

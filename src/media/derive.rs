@@ -51,6 +51,9 @@ pub enum DeriveError {
     /// Nothing here reads the original, or writes what is wanted. The text is for operators.
     #[error("it cannot be made of this original: {0}")]
     Unsupported(String),
+    /// The original moves, and what is wanted does not.
+    #[error("it would lose its animation")]
+    Still,
     /// The original breaks off or contradicts itself. The text is for operators.
     #[error("the original cannot be read: {0}")]
     Corrupt(String),
@@ -73,6 +76,7 @@ impl From<CodecError> for DeriveError {
             | CodecError::TooLong { .. } => Self::TooLarge,
             CodecError::Corrupt(what) => Self::Corrupt(what),
             CodecError::Unsupported(what) => Self::Unsupported(what),
+            CodecError::Refused(why) => Self::Unsupported(why.to_owned()),
             CodecError::Stopped => Self::TimedOut,
         }
     }
@@ -84,9 +88,10 @@ impl From<InspectError> for DeriveError {
             InspectError::Busy => Self::Busy,
             InspectError::TimedOut => Self::TimedOut,
             InspectError::TooLarge { .. } | InspectError::BeyondBounds(_) => Self::TooLarge,
-            InspectError::Empty | InspectError::UnknownFormat | InspectError::Corrupt(_) => {
-                Self::Corrupt(error.to_string())
-            }
+            InspectError::Empty
+            | InspectError::UnknownFormat
+            | InspectError::Corrupt(_)
+            | InspectError::Refused(_) => Self::Corrupt(error.to_string()),
         }
     }
 }
@@ -146,6 +151,11 @@ impl Original {
     async fn make(&self, derivation: Derivation) -> Result<Bytes, DeriveError> {
         let max_bytes = self.limits.max_bytes;
         match (derivation, self.format().kind()) {
+            (Derivation::Format(_), Kind::Image)
+                if picture::is_animated(&self.content, self.format()) =>
+            {
+                Err(DeriveError::Still)
+            }
             (Derivation::Format(to), Kind::Image) => {
                 self.draw(Encoding::of(to), |still| Cow::Borrowed(still))
                     .await

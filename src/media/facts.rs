@@ -66,6 +66,9 @@ pub struct Inspected {
     /// Why the BlurHash is [the neutral one](super::preview::NEUTRAL_BLURHASH): nothing here decodes the content. `None`
     /// when it shows the content.
     pub undecoded: Option<String>,
+    /// How the picture is damaged that was read as far as it goes; the text is for developers. `None` for what is whole, or
+    /// refused.
+    pub damaged: Option<String>,
 }
 
 /// Why a file is refused.
@@ -98,6 +101,9 @@ pub enum InspectError {
     /// The content is not what its first bytes promise. The text is for operators.
     #[error("the file is damaged: {0}")]
     Corrupt(String),
+    /// The content may be whole, but files of this kind are not taken. The text says why, for the user.
+    #[error("{0}")]
+    Refused(&'static str),
 }
 
 impl From<CodecError> for InspectError {
@@ -107,6 +113,7 @@ impl From<CodecError> for InspectError {
             | CodecError::TooManyFrames { .. }
             | CodecError::TooLong { .. } => Self::BeyondBounds(error),
             CodecError::Corrupt(what) | CodecError::Unsupported(what) => Self::Corrupt(what),
+            CodecError::Refused(why) => Self::Refused(why),
             CodecError::Stopped => Self::TimedOut,
         }
     }

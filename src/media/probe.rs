@@ -89,6 +89,7 @@ struct Found {
     sound: Option<SoundFacts>,
     still: Option<DynamicImage>,
     undecoded: Option<String>,
+    damaged: Option<String>,
 }
 
 impl Found {
@@ -112,10 +113,11 @@ fn look(content: &[u8], format: Format, bounds: &Bounds) -> Result<Found, CodecE
 }
 
 fn look_at_picture(content: &[u8], format: Format, bounds: &Bounds) -> Result<Found, CodecError> {
-    let picture = picture::decode(content, format, bounds.max_pixels)?;
+    let read = picture::decode_telling(content, format, bounds.max_pixels)?;
     Ok(Found {
-        size: Some((picture.width(), picture.height())),
-        still: Some(picture),
+        size: Some((read.picture.width(), read.picture.height())),
+        still: Some(read.picture),
+        damaged: read.damage,
         ..Found::default()
     })
 }
@@ -182,6 +184,7 @@ fn describe(content: &[u8], format: Format, found: Found) -> (Inspected, Option<
         blurhash,
         tiny_preview,
         undecoded: found.undecoded,
+        damaged: found.damaged,
     };
     (inspected, found.still)
 }
@@ -247,6 +250,7 @@ mod tests {
                 blurhash,
                 tiny_preview,
                 undecoded,
+                damaged,
             } = inspect(content.clone().into(), &LIMITS).await.unwrap();
             let (file_size, sha256) = (content.len() as u64, sha256_hex(&content));
             assert_eq!(
@@ -263,7 +267,7 @@ mod tests {
                 }
             );
             assert_eq!(blurhash.len(), 28);
-            assert_eq!(undecoded, None);
+            assert_eq!((undecoded, damaged), (None, None));
             assert!(tiny_preview.len() <= preview::TINY_PREVIEW_BYTES);
         }
     }
@@ -322,7 +326,12 @@ mod tests {
         let tone = "-f lavfi -i sine=duration=1";
         for (source, extension, format, what) in [
             (format!("{bars} -c:v libvpx"), "webm", Format::Webm, "vp8"),
-            (format!("{tone} -c:a libopus"), "ogg", Format::Ogg, "opus"),
+            (
+                format!("{tone} -ar 16000 -c:a libspeex"),
+                "ogg",
+                Format::Ogg,
+                "speex",
+            ),
         ] {
             let content = ffmpeg(&source, extension);
             let (inspected, still) = inspect_with_still(content.into(), &LIMITS).await.unwrap();

@@ -6,7 +6,7 @@ use codec::{Format, Kind, sniff};
 
 use crate::domain::sha256_hex;
 
-use super::StorageKey;
+use super::{StorageKey, without_clip};
 
 /// A name that nobody can have (RFC 6761).
 const PLACE: &str = "https://uploads.invalid/";
@@ -24,6 +24,7 @@ pub struct Upload {
 impl Upload {
     /// `None` for what is no picture by its first bytes.
     pub fn of(content: Bytes) -> Option<Self> {
+        let (content, _) = without_clip(content);
         let format = sniff(&content).filter(|format| format.kind() == Kind::Image)?;
         let link = format!("{PLACE}{}.{}", sha256_hex(&content), format.as_str());
         Some(Self {

@@ -282,7 +282,13 @@ impl Fetcher {
         let folder = TempDir::with_prefix("atelier-").map_err(unwritable)?;
         let path = folder.path().join("file");
         let mut file = File::create(&path).await.map_err(unwritable)?;
-        let of_kind = |head: &[u8]| codec::sniff(head).filter(|it| kinds.contains(&it.kind()));
+        let of_kind = |head: &[u8]| {
+            codec::sniff(head).filter(|format| {
+                // Whether there are pictures in it may stand further behind; whoever reads the whole will see.
+                let is_open = matches!(format, Format::Mp4 | Format::Webm);
+                kinds.contains(&format.kind()) || is_open && kinds.contains(&Kind::Audio)
+            })
+        };
         let (mut head, mut size) = (Vec::new(), 0);
         while let Some(chunk) = answer
             .chunk()

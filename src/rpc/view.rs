@@ -7,9 +7,15 @@ use crate::domain::{Caller, Checks, Problem, View};
 use super::proto;
 
 /// The keys of a job's `output_metadata` that an end user is told.
-const OF_OUTPUT: [&str; 3] = ["seed", "omitted", "omitted_characters"];
+const OF_OUTPUT: [&str; 4] = ["seed", "omitted", "omitted_characters", "remarks"];
 /// Those of a media's `metadata`.
-const OF_MEDIA: [&str; 4] = ["variation", "index", "thumbnail_size", "undecoded"];
+const OF_MEDIA: [&str; 5] = [
+    "variation",
+    "index",
+    "thumbnail_size",
+    "undecoded",
+    "damaged",
+];
 
 /// The view asked for; unspecified means the most that the caller may see.
 pub(super) fn view_from(view: i32, caller: Caller, checks: &mut Checks) -> View {

@@ -27,3 +27,4 @@ mod video;
 mod voice;
 mod whole_path;
 mod whole_path_s3;
+mod wild;

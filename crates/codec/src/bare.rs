@@ -57,11 +57,11 @@ pub fn cuts(content: &[u8], format: Format) -> Result<Vec<Cut>, NotBared> {
         Format::Jpg => jpeg::cuts(content),
         Format::Webp => riff::cuts(content, Form::Webp),
         Format::Wav => riff::cuts(content, Form::Wav),
-        Format::Mp4 => mp4::cuts(content),
+        Format::Mp4 | Format::M4a => mp4::cuts(content),
         Format::Gif => gif::cuts(content),
         Format::Flac => flac::cuts(content),
         Format::Mp3 => Some(mp3::cuts(content)),
-        Format::Webm | Format::Ogg => return Err(NotBared::NoWay(format)),
+        Format::Webm | Format::Weba | Format::Ogg => return Err(NotBared::NoWay(format)),
     };
     let cuts = cuts.ok_or(NotBared::Unfit("its parts cannot be followed to the end"))?;
     let cuts = joined(cuts);

@@ -32,13 +32,17 @@ pub enum Format {
     Flac,
     /// Only read.
     Mp3,
-    /// Vorbis or Opus.
+    /// Vorbis, Opus, FLAC or Speex.
     Ogg,
+    /// AAC or ALAC in the boxes of MP4, without pictures: M4A and M4B.
+    M4a,
+    /// Opus or Vorbis in WebM, without pictures.
+    Weba,
 }
 
 impl Format {
     /// Every format; those of a kind in the order of preference.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Png,
         Self::Jpg,
         Self::Webp,
@@ -49,6 +53,8 @@ impl Format {
         Self::Flac,
         Self::Mp3,
         Self::Ogg,
+        Self::M4a,
+        Self::Weba,
     ];
 
     /// The formats of a kind, the preferred one first.
@@ -65,7 +71,10 @@ impl Format {
 
     /// Whether it can be written here too.
     pub fn is_written(self) -> bool {
-        !matches!(self, Self::Webm | Self::Mp3 | Self::Ogg)
+        !matches!(
+            self,
+            Self::Webm | Self::Mp3 | Self::Ogg | Self::M4a | Self::Weba
+        )
     }
 
     /// What such a file holds.
@@ -73,7 +82,7 @@ impl Format {
         match self {
             Self::Png | Self::Jpg | Self::Webp => Kind::Image,
             Self::Mp4 | Self::Gif | Self::Webm => Kind::Video,
-            Self::Wav | Self::Flac | Self::Mp3 | Self::Ogg => Kind::Audio,
+            Self::Wav | Self::Flac | Self::Mp3 | Self::Ogg | Self::M4a | Self::Weba => Kind::Audio,
         }
     }
 
@@ -90,6 +99,8 @@ impl Format {
             Self::Flac => "flac",
             Self::Mp3 => "mp3",
             Self::Ogg => "ogg",
+            Self::M4a => "m4a",
+            Self::Weba => "weba",
         }
     }
 
@@ -106,6 +117,8 @@ impl Format {
             Self::Flac => "audio/flac",
             Self::Mp3 => "audio/mpeg",
             Self::Ogg => "audio/ogg",
+            Self::M4a => "audio/mp4",
+            Self::Weba => "audio/webm",
         }
     }
 }

@@ -13,10 +13,12 @@ pub mod samples;
 mod signature;
 pub mod sound;
 pub mod video;
+mod webm;
 
 use std::time::Duration;
 
 pub use bounds::{Bounds, Stop};
+pub use ending::without_clip;
 pub use format::{Format, Kind};
 pub use signature::sniff;
 
@@ -53,6 +55,9 @@ pub enum CodecError {
     /// The content may be fine, but nothing here reads or writes it. The text is for operators.
     #[error("{0}")]
     Unsupported(String),
+    /// The content may be whole, but files of this kind are not taken. The text says why, for the user.
+    #[error("{0}")]
+    Refused(&'static str),
     /// The caller asked to stop.
     #[error("stopped")]
     Stopped,

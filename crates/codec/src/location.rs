@@ -27,9 +27,9 @@ pub fn without(content: &[u8], format: Format) -> Option<Vec<u8>> {
         Format::Png => return png::without(content),
         Format::Jpg => jpeg(&mut file) | xmp::blank(&mut file),
         Format::Webp => webp::blank(&mut file) | xmp::blank(&mut file),
-        Format::Mp4 => mp4::blank(&mut file) | xmp::blank(&mut file),
+        Format::Mp4 | Format::M4a => mp4::blank(&mut file) | xmp::blank(&mut file),
         Format::Gif | Format::Wav => xmp::blank(&mut file),
-        Format::Webm | Format::Flac | Format::Mp3 | Format::Ogg => false,
+        Format::Webm | Format::Weba | Format::Flac | Format::Mp3 | Format::Ogg => false,
     };
     changed.then_some(file)
 }

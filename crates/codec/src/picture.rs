@@ -1,13 +1,19 @@
 //! Still pictures.
 
 mod encode;
+mod jpeg;
 mod shrink;
+#[cfg(test)]
+mod tests;
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
 use crate::Format;
+use crate::provenance::{png, riff};
 
 use super::{CodecError, ending};
 
@@ -27,6 +33,15 @@ fn image_format(format: Format) -> Option<ImageFormat> {
     }
 }
 
+/// A picture that has been read.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    /// The pixels, as shown.
+    pub picture: DynamicImage,
+    /// How the file is damaged that the picture was read of as far as it goes. The text is for developers.
+    pub damage: Option<String>,
+}
+
 /// Decodes a picture and turns it the way its Exif orientation says. Of an animation the first picture counts.
 ///
 /// # Errors
@@ -34,12 +49,78 @@ fn image_format(format: Format) -> Option<ImageFormat> {
 /// [`CodecError::TooManyPixels`] before anything is decoded; [`CodecError::Corrupt`], also for a file that goes on after
 /// the picture's end; [`CodecError::Unsupported`] for what is no picture.
 pub fn decode(content: &[u8], format: Format, max_pixels: u64) -> Result<DynamicImage, CodecError> {
+    let (picture, orientation) = as_stored(&readable(content, format), format, max_pixels)?;
+    Ok(turned(picture, orientation))
+}
+
+/// As [`decode`], and tells whether the file is damaged. That is known of JPEGs, which are shown as far as they go; other
+/// formats are refused when they are damaged.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_telling(
+    content: &[u8],
+    format: Format,
+    max_pixels: u64,
+) -> Result<Decoded, CodecError> {
+    let content = readable(content, format);
+    let (picture, orientation) = as_stored(&content, format, max_pixels)?;
+    let damage = match format {
+        Format::Jpg => jpeg::damage(&content, &picture),
+        _ => None,
+    };
+    let picture = turned(picture, orientation);
+    Ok(Decoded { picture, damage })
+}
+
+fn as_stored(
+    content: &[u8],
+    format: Format,
+    max_pixels: u64,
+) -> Result<(DynamicImage, Orientation), CodecError> {
     let mut decoder = decoder(content, format, max_pixels)?;
     ending::check(content, format)?;
-    let orientation = decoder.orientation().map_err(corrupt)?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(corrupt)?;
+    let orientation = orientation(&mut decoder)?;
+    let picture = DynamicImage::from_decoder(decoder).map_err(corrupt)?;
+    Ok((picture, orientation))
+}
+
+fn turned(mut picture: DynamicImage, orientation: Orientation) -> DynamicImage {
     picture.apply_orientation(orientation);
-    Ok(picture)
+    picture
+}
+
+/// Which way is up. In WebP and PNG, some writers put before Exif what stands before it in a JPEG.
+fn orientation(decoder: &mut impl ImageDecoder) -> Result<Orientation, CodecError> {
+    let exif = decoder.exif_metadata().map_err(corrupt)?;
+    let orientation = exif.and_then(|exif| {
+        Orientation::from_exif_chunk(exif.strip_prefix(b"Exif\0\0").unwrap_or(&exif))
+    });
+    Ok(orientation.unwrap_or(Orientation::NoTransforms))
+}
+
+/// The file without what its decoder stumbles over and others pass by.
+fn readable(content: &[u8], format: Format) -> Cow<'_, [u8]> {
+    match format {
+        Format::Jpg => jpeg::readable(content),
+        _ => Cow::Borrowed(content),
+    }
+}
+
+/// Whether the file says that it is an animation.
+pub fn is_animated(content: &[u8], format: Format) -> bool {
+    /// Of the extended header of WebP (RFC 9649, section 2.7).
+    const HAS_ANIMATION: u8 = 0x02;
+    match format {
+        Format::Webp => riff::file(content, riff::Form::Webp)
+            .and_then(|file| riff::chunks(file).next())
+            .filter(|first| first.kind == *b"VP8X")
+            .and_then(|first| first.data.first())
+            .is_some_and(|flags| flags & HAS_ANIMATION != 0),
+        Format::Png => png::chunks(content).any(|chunk| chunk.kind == *b"acTL"),
+        _ => false,
+    }
 }
 
 /// Width and height of a picture as it is stored, without decoding it.
@@ -48,7 +129,7 @@ pub fn decode(content: &[u8], format: Format, max_pixels: u64) -> Result<Dynamic
 ///
 /// As [`decode`].
 pub fn size(content: &[u8], format: Format, max_pixels: u64) -> Result<(u32, u32), CodecError> {
-    Ok(decoder(content, format, max_pixels)?.dimensions())
+    Ok(decoder(&readable(content, format), format, max_pixels)?.dimensions())
 }
 
 fn decoder(
@@ -78,7 +159,8 @@ fn decoder(
 pub fn profile(content: &[u8], format: Format) -> Option<Vec<u8>> {
     /// Where a profile names the colour space of the pixels (ICC.1:2022, section 7.2).
     const COLOUR_SPACE: std::ops::Range<usize> = 16..20;
-    let reader = ImageReader::with_format(Cursor::new(content), image_format(format)?);
+    let content = readable(content, format);
+    let reader = ImageReader::with_format(Cursor::new(&*content), image_format(format)?);
     let profile = reader.into_decoder().ok()?.icc_profile().ok()??;
     (profile.get(COLOUR_SPACE) == Some(b"RGB ".as_slice())).then_some(profile)
 }

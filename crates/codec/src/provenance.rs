@@ -1,6 +1,6 @@
 //! How a file was made, kept in the file itself: embedding a recipe, and reading it back.
 //!
-//! PNG, JPEG, WebP, MP4, GIF and WAV have it as a property of their XMP packet (Adobe's XMP specification: part 1 for the packet,
+//! PNG, JPEG, WebP, MP4, M4A, GIF and WAV have it as a property of their XMP packet (Adobe's XMP specification: part 1 for the packet,
 //! part 3 for its place in each format), FLAC as a Vorbis comment. Pixels, samples and all other metadata stay as they are,
 //! byte for byte: a file is only cut where something is put in, and never decoded.
 
@@ -56,10 +56,12 @@ pub fn embed(content: &[u8], format: Format, recipe: &str) -> Result<Bytes, NotE
         Format::Jpg => jpeg::edits(content, change),
         Format::Webp => riff::edits(content, Form::Webp, change),
         Format::Wav => riff::edits(content, Form::Wav, change),
-        Format::Mp4 => mp4::edits(content, change),
+        Format::Mp4 | Format::M4a => mp4::edits(content, change),
         Format::Gif => gif::edits(content, change),
         Format::Flac => flac::edits(content, recipe),
-        Format::Webm | Format::Mp3 | Format::Ogg => Err(NotEmbedded::NoPlace(format)),
+        Format::Webm | Format::Weba | Format::Mp3 | Format::Ogg => {
+            Err(NotEmbedded::NoPlace(format))
+        }
     }?;
     apply(content, &edits).ok_or(NotEmbedded::Unfit("its parts overlap"))
 }
@@ -71,10 +73,10 @@ pub fn read(content: &[u8]) -> Option<Map<String, Value>> {
         Format::Jpg => jpeg::packet(content),
         Format::Webp => riff::packet(content, Form::Webp),
         Format::Wav => riff::packet(content, Form::Wav),
-        Format::Mp4 => mp4::packet(content),
+        Format::Mp4 | Format::M4a => mp4::packet(content),
         Format::Gif => gif::packet(content),
         Format::Flac => return serde_json::from_str(flac::recipe(content)?).ok(),
-        Format::Webm | Format::Mp3 | Format::Ogg => None,
+        Format::Webm | Format::Weba | Format::Mp3 | Format::Ogg => None,
     }?;
     serde_json::from_str(&xmp::recipe(packet)?).ok()
 }

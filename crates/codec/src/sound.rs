@@ -1,15 +1,26 @@
 //! Sound as samples.
 
+mod by_symphonia;
 mod decode;
 mod encode;
+mod flac;
+mod link;
+mod mpeg;
+mod ogg;
+mod opus;
 mod raw;
 mod riff;
 #[cfg(test)]
 mod tests;
+mod webm;
 
 use std::time::Duration;
 
-pub(crate) use decode::facts;
+pub(crate) use flac::{end_of_frames as end_of_flac_frames, facts as flac_facts};
+pub(crate) use link::{Coding, Link, Packet, Packets};
+pub(crate) use opus::Head as OpusHead;
+pub(crate) use webm::facts as webm_facts;
+
 pub use decode::{Block, decode, measure, read};
 pub use encode::encode;
 pub use raw::raw;

@@ -14,6 +14,7 @@ use crate::Format;
 
 use super::CodecError;
 
+pub(crate) use read::sound;
 pub use read::{Facts, Frame, facts, frames, stills};
 
 /// Frames per second that a writer takes at most.

@@ -7,7 +7,7 @@ use url::Url;
 use crate::{
     app::{App, upload::link::key_of},
     domain::Error,
-    media::{StorageError, StorageKey},
+    media::{StorageError, StorageKey, without_clip},
     provider::{Picture, fetch::FetchError},
 };
 
@@ -60,7 +60,7 @@ impl App {
         let url = Url::parse(link).map_err(Error::internal)?;
         let fetched = shared.fetch_picture(&url).await?;
         let content = tokio::fs::read(&fetched.file).await;
-        let content = Bytes::from(content.map_err(Error::internal)?);
+        let (content, _) = without_clip(content.map_err(Error::internal)?.into());
         let key = StorageKey::for_input(request_id, link, fetched.format);
         self.storage.put(&key, content.clone(), None).await?;
         Ok(picture(field, content, &key))

@@ -144,6 +144,7 @@ fn described(file: &StoredFile, placed: MediaMetadata) -> MediaMetadata {
         notes: MediaNotes {
             thumbnail_size: file.thumbnail_size,
             undecoded: file.inspected.undecoded.clone(),
+            damaged: file.inspected.damaged.clone(),
             recipe_not_embedded: file.recipe_not_embedded.clone(),
             ..placed.notes
         },

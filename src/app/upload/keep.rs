@@ -12,7 +12,7 @@ use crate::{
     entity::upload,
     media::{
         Facts, Format, InspectError, Limits, StorageError, StorageKey, Ticket, inspect, sniff,
-        without_location,
+        without_clip, without_location,
     },
     store::{self, Transaction, queue, upload::NewUpload},
 };
@@ -68,6 +68,7 @@ impl App {
     async fn look_at(&self, content: Bytes) -> Result<(Bytes, Facts), Error> {
         let settings = &self.settings.uploads;
         let (types, reading) = (&settings.limits.types, &settings.reading);
+        let (content, _) = without_clip(content);
         let format =
             sniff(&content).ok_or_else(|| unsupported("it is of no format that is read here"))?;
         check_type(format, types)?;

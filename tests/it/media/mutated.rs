@@ -84,6 +84,12 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("tone.mp3", TONE.to_owned()),
         ("vorbis.ogg", format!("{TONE} -c:a libvorbis")),
         ("opus.ogg", format!("{TONE} -c:a libopus")),
+        ("speex.ogg", format!("{TONE} -c:a libspeex")),
+        ("sound.webm", format!("{TONE} -c:a libopus")),
+        ("tone.m4a", format!("{TONE} -c:a aac")),
+        ("lossless.m4a", format!("{TONE} -c:a alac")),
+        ("opus.mp4", format!("{TONE} -c:a libopus")),
+        ("long.wav", format!("{TONE} -rf64 always")),
     ];
     samples.into_iter().map(made).collect()
 }

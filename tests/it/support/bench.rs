@@ -306,6 +306,7 @@ pub(crate) fn output(lease: &Lease) -> StoredOutput {
         blurhash: "L".to_owned(),
         tiny_preview: String::new(),
         undecoded: None,
+        damaged: None,
     };
     StoredOutput {
         file: StoredFile {

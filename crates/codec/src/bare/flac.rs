@@ -1,7 +1,9 @@
-//! FLAC: all blocks but those that a decoder goes by (RFC 9639, section 8).
+//! FLAC: all blocks but those that a decoder goes by (RFC 9639, section 8), and the tags of MP3 files around them.
 
-use super::Cut;
+use super::{Cut, rest};
 use crate::provenance::flac::blocks;
+use crate::signature::id3_length;
+use crate::sound::end_of_flac_frames;
 
 const STREAM_INFO: u8 = 0;
 const SEEK_TABLE: u8 = 3;
@@ -9,10 +11,10 @@ const LAST: u8 = 0x80;
 
 pub(super) fn cuts(content: &[u8]) -> Option<Vec<Cut>> {
     blocks(content).next().filter(|it| it.kind == STREAM_INFO)?;
-    blocks(content).last().filter(|block| block.is_last)?;
+    let frames = blocks(content).last().filter(|block| block.is_last)?.end();
     let is_kept = |kind| matches!(kind, STREAM_INFO | SEEK_TABLE);
     let last = blocks(content).filter(|it| is_kept(it.kind)).last()?;
-    let mut cuts = Vec::new();
+    let mut cuts = vec![Cut::out(0..id3_length(content))];
     for block in blocks(content) {
         if !is_kept(block.kind) {
             cuts.push(Cut::out(block.at..block.end()));
@@ -20,5 +22,6 @@ pub(super) fn cuts(content: &[u8]) -> Option<Vec<Cut>> {
             cuts.push(Cut::replace(block.at..block.at + 1, vec![last.kind | LAST]));
         }
     }
+    cuts.push(rest(content, end_of_flac_frames(content, frames)));
     Some(cuts)
 }

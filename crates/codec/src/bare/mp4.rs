@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::Cut;
+use crate::ending::is_harmless;
 use crate::provenance::mp4::{Atom, atoms};
 
 /// Boxes that hold others, in which there may be metadata.
@@ -17,7 +18,7 @@ const MAX_DEPTH: usize = 4;
 
 pub(super) fn cuts(content: &[u8]) -> Option<Vec<Cut>> {
     let last = atoms(content).last()?;
-    if last.end != content.len() {
+    if !is_harmless(&content[last.end..]) {
         return None;
     }
     let kept = atoms(content).filter(|atom| !TELLING.contains(&&atom.kind));

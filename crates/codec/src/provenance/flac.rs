@@ -4,6 +4,7 @@ use super::{
     NotEmbedded,
     edit::{Edit, bytes_at},
 };
+use crate::signature::id3_length;
 
 const SIGNATURE: &[u8] = b"fLaC";
 /// The field's name; its case does not matter.
@@ -20,7 +21,7 @@ pub(crate) struct Block<'a> {
     pub(crate) at: usize,
     pub(crate) kind: u8,
     pub(crate) is_last: bool,
-    data: &'a [u8],
+    pub(crate) data: &'a [u8],
 }
 
 impl<'a> Block<'a> {
@@ -42,12 +43,14 @@ impl<'a> Block<'a> {
     }
 }
 
-/// The blocks before the sound, or up to where the file is damaged.
+/// The blocks before the sound, behind a tag of MP3 files if there is one, or up to where the file is damaged.
 pub(crate) fn blocks(content: &[u8]) -> impl Iterator<Item = Block<'_>> {
-    let first = content
-        .starts_with(SIGNATURE)
-        .then(|| Block::read(content, SIGNATURE.len()))
-        .flatten();
+    let begin = id3_length(content);
+    let is_flac = content
+        .get(begin..)
+        .is_some_and(|it| it.starts_with(SIGNATURE));
+    let first = is_flac.then(|| Block::read(content, begin + SIGNATURE.len()));
+    let first = first.flatten();
     std::iter::successors(first, |block| {
         (!block.is_last)
             .then(|| Block::read(content, block.end()))

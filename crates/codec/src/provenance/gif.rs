@@ -2,12 +2,12 @@
 
 use super::{NotEmbedded, edit::Edit};
 
-const EXTENSION: u8 = 0x21;
-const IMAGE: u8 = 0x2C;
-const TRAILER: u8 = 0x3B;
+pub(crate) const EXTENSION: u8 = 0x21;
+pub(crate) const IMAGE: u8 = 0x2C;
+pub(crate) const TRAILER: u8 = 0x3B;
 const XMP: &[u8] = b"\x21\xff\x0bXMP DataXMP";
 /// Signature and logical screen descriptor.
-const HEADER: usize = 13;
+pub(crate) const HEADER: usize = 13;
 
 /// A block's place in the file.
 pub(crate) struct Block<'a> {
@@ -19,7 +19,8 @@ pub(crate) struct Block<'a> {
 impl<'a> Block<'a> {
     fn read(content: &'a [u8], at: usize) -> Option<Self> {
         let end = match *content.get(at)? {
-            TRAILER => at + 1,
+            // A zero that belongs to nothing, as some writers leave, is passed by.
+            TRAILER | 0 => at + 1,
             EXTENSION => end_of_chain(content, at + 2)?,
             // The descriptor, a table of colours, and the size of the codes.
             IMAGE => {
@@ -44,7 +45,7 @@ impl<'a> Block<'a> {
 
 /// The blocks up to the trailer, or up to where the file is damaged.
 pub(crate) fn blocks(content: &[u8]) -> impl Iterator<Item = Block<'_>> {
-    let flags = content.get(10).filter(|_| content.starts_with(b"GIF89a"));
+    let flags = content.get(10);
     let first = flags.and_then(|flags| Block::read(content, HEADER + color_table(*flags)));
     std::iter::successors(first, |block| {
         (!block.is_trailer())
@@ -54,7 +55,7 @@ pub(crate) fn blocks(content: &[u8]) -> impl Iterator<Item = Block<'_>> {
 }
 
 /// Bytes of the table of colours that a descriptor's flags announce.
-fn color_table(flags: u8) -> usize {
+pub(crate) fn color_table(flags: u8) -> usize {
     if flags & 0x80 == 0 {
         0
     } else {
@@ -92,7 +93,7 @@ pub(super) fn edits(
     content: &[u8],
     change: impl FnOnce(Option<&[u8]>) -> Result<Vec<u8>, NotEmbedded>,
 ) -> Result<Vec<Edit>, NotEmbedded> {
-    if content.starts_with(b"GIF87a") {
+    if !content.starts_with(b"GIF89a") {
         return Err(NotEmbedded::Unfit("its version of GIF has no extensions"));
     }
     let trailer = blocks(content).last().filter(Block::is_trailer);

@@ -51,7 +51,7 @@ impl<'a> Segment<'a> {
 }
 
 /// The segments before the pixels. Fill bytes between them, which nobody writes, end the search.
-fn segments(content: &[u8]) -> impl Iterator<Item = Segment<'_>> {
+pub(crate) fn segments(content: &[u8]) -> impl Iterator<Item = Segment<'_>> {
     let read = move |at| {
         Segment::read(content, at)
             .filter(|segment| !matches!(segment.marker, START_OF_SCAN | END_OF_IMAGE))

@@ -5,6 +5,7 @@ use super::{
     NotEmbedded,
     edit::{Edit, bytes_at},
 };
+use crate::ending::is_harmless;
 
 const XMP: [u8; 16] = [
     0xBE, 0x7A, 0xCF, 0xCB, 0x97, 0xA9, 0x42, 0xE8, 0x9C, 0x71, 0x99, 0x94, 0x91, 0xE3, 0xAF, 0xAC,
@@ -67,9 +68,9 @@ pub(super) fn edits(
     content: &[u8],
     change: impl FnOnce(Option<&[u8]>) -> Result<Vec<u8>, NotEmbedded>,
 ) -> Result<Vec<Edit>, NotEmbedded> {
-    if atoms(content).last().map(|atom| atom.end) != Some(content.len()) {
-        return Err(NotEmbedded::Unfit("its boxes do not fill it"));
-    }
+    let end = atoms(content).last().map(|atom| atom.end);
+    let end = end.filter(|end| is_harmless(&content[*end..]));
+    let end = end.ok_or(NotEmbedded::Unfit("its boxes do not fill it"))?;
     if atoms(content).any(|atom| atom.is_open || atom.kind == *b"mfra") {
         // An index of fragments must be the last one.
         return Err(NotEmbedded::Unfit("its last box must stay the last one"));
@@ -80,7 +81,7 @@ pub(super) fn edits(
         .and_then(|atom| atom.data.strip_prefix(&XMP));
     let atom = atom(&change(packet)?)?;
     let freed = former.map(|atom| Edit::replace(atom.at + 4..atom.at + 8, b"free".to_vec()));
-    let appended = Edit::insert(content.len(), atom);
+    let appended = Edit::insert(end, atom);
     Ok(freed.into_iter().chain([appended]).collect())
 }
 

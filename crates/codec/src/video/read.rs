@@ -5,13 +5,17 @@ mod colour;
 mod fragments;
 mod gif;
 mod h264;
+mod m4a;
 mod mp4;
 mod sample_entry;
 mod samples;
+mod sound_entry;
 mod sps;
 #[cfg(test)]
 mod tests;
 mod webm;
+
+pub(crate) use m4a::sound;
 
 use std::ops::ControlFlow;
 use std::time::Duration;

@@ -3,6 +3,7 @@
 use mp4_atom::Atom;
 
 use crate::CodecError;
+use crate::ending::is_harmless;
 
 /// A box, borrowed from its file.
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +15,7 @@ pub(super) struct FileBox<'a> {
     pub(super) body: &'a [u8],
 }
 
-/// The boxes that stand one after another in `content`, which may end in a little padding of zeros.
+/// The boxes that stand one after another in `content`, which may end in what is harmless.
 pub(super) fn boxes(content: &[u8]) -> impl Iterator<Item = Result<FileBox<'_>, CodecError>> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -28,6 +29,9 @@ pub(super) fn boxes(content: &[u8]) -> impl Iterator<Item = Result<FileBox<'_>, 
             Ok((_, _, end)) => start + end,
             Err(_) => content.len(),
         };
+        if found.is_err() && is_harmless(rest) {
+            return None;
+        }
         Some(found.map(|(kind, body, _)| FileBox { kind, start, body }))
     })
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use image::codecs::gif::GifDecoder;
 use image::{AnimationDecoder, ImageDecoder};
 
+use crate::ending::check_rest;
 use crate::picture::{MEMORY_PER_PIXEL, on_white};
+use crate::provenance::gif::{Block, EXTENSION, HEADER, IMAGE, TRAILER, blocks, color_table};
 use crate::{Bounds, CodecError};
 
 use super::{EachFrame, Facts, Frame, rate};
@@ -14,41 +16,35 @@ use super::{EachFrame, Facts, Frame, rate};
 /// Shorter delays are shown as the longer one, by all browsers, in units of 10 ms.
 const SHORTEST_DELAY: u64 = 2;
 const DELAY_INSTEAD: u64 = 10;
+const GRAPHIC_CONTROL: u8 = 0xF9;
+/// Of the descriptors of the screen and of an image: that a table of colours follows.
+const HAS_TABLE: u8 = 0x80;
+/// Where in the descriptor of an image the flags stand.
+const IMAGE_FLAGS: usize = 9;
 
 /// Walks over the blocks of the file, without unpacking a picture (GIF89a specification, appendix A).
-///
-/// Bytes after the trailer make it another file: [`CodecError::Corrupt`].
 pub(super) fn facts(content: &[u8], bounds: &Bounds) -> Result<Facts, CodecError> {
-    let mut blocks = Blocks { content, at: 6 };
-    let (width, height) = (blocks.number()?, blocks.number()?);
-    let flags = blocks.byte()?;
-    blocks.skip(2)?; // background colour, aspect ratio
-    blocks.skip(palette(flags))?;
+    let number = |at: usize| {
+        let bytes = content.get(at..).and_then(|rest| rest.first_chunk());
+        bytes
+            .map(|bytes| u16::from_le_bytes(*bytes))
+            .ok_or_else(cut_off)
+    };
+    let (width, height) = (number(6)?, number(8)?);
     let (mut frames, mut hundredths, mut delay) = (0_u64, 0_u64, 0);
-    loop {
-        match blocks.byte()? {
-            0x3B => break,
-            0x21 => delay = blocks.extension()?.unwrap_or(delay),
-            0x2C => {
-                blocks.skip(8)?; // place and size
-                let flags = blocks.byte()?;
-                blocks.skip(palette(flags))?;
-                blocks.skip(1)?; // size of the codes
-                blocks.sub_blocks()?;
+    let mut end = Err(cut_off());
+    for block in blocks(content) {
+        match block.bytes {
+            [TRAILER] => end = Ok(block.end),
+            [IMAGE, ..] => {
                 frames += 1;
                 bounds.check_frames(frames)?;
                 hundredths += shown(std::mem::take(&mut delay));
             }
-            other => {
-                return Err(CodecError::corrupt(format!(
-                    "a block of the kind {other:#x}"
-                )));
-            }
+            bytes => delay = control(bytes).map_or(delay, |control| delay_of(&control)),
         }
     }
-    if content[blocks.at..].iter().any(|byte| *byte != 0) {
-        return Err(CodecError::corrupt("the file goes on after its end"));
-    }
+    check_rest(content.get(end?..))?;
     bounds.check_frames(frames)?;
     let duration = Duration::from_millis(hundredths * 10);
     Ok(Facts {
@@ -68,7 +64,7 @@ pub(super) fn frames(
 ) -> Result<(), CodecError> {
     let known = facts(content, bounds)?;
     bounds.check_size(known.size.0, known.size.1)?;
-    let mut decoder = GifDecoder::new(Cursor::new(content)).map_err(corrupt)?;
+    let mut decoder = GifDecoder::new(Cursor::new(plain(content))).map_err(corrupt)?;
     let mut limits = image::Limits::no_limits();
     limits.max_alloc = Some(bounds.max_pixels.saturating_mul(MEMORY_PER_PIXEL));
     decoder.set_limits(limits).map_err(corrupt)?;
@@ -87,6 +83,52 @@ pub(super) fn frames(
     Ok(())
 }
 
+/// The same animation with nothing in it but what is drawn, since the decoder refuses a file for what others pass by: zeros
+/// between the blocks, extensions that nobody knows or of an odd length, an image without a table of colours.
+fn plain(content: &[u8]) -> Vec<u8> {
+    let mut plain = content[..HEADER].to_vec();
+    let flags = content[10];
+    let tables = HEADER..HEADER + color_table(flags);
+    plain.extend(content.get(tables).unwrap_or_default());
+    if flags & HAS_TABLE == 0 && blocks(content).any(|block| lacks_colours(&block)) {
+        // Shades of grey, as Pillow has it.
+        plain[10] = flags | HAS_TABLE | 7;
+        plain.extend((0..=u8::MAX).flat_map(|shade| [shade; 3]));
+    }
+    for block in blocks(content) {
+        match block.bytes {
+            [IMAGE | TRAILER, ..] => plain.extend(block.bytes),
+            bytes => plain.extend(control(bytes).iter().flat_map(|control| {
+                let [flags, low, high, clear] = *control;
+                [EXTENSION, GRAPHIC_CONTROL, 4, flags, low, high, clear, 0]
+            })),
+        }
+    }
+    plain
+}
+
+fn lacks_colours(block: &Block<'_>) -> bool {
+    let is_image = block.bytes.first() == Some(&IMAGE);
+    is_image
+        && block
+            .bytes
+            .get(IMAGE_FLAGS)
+            .is_some_and(|flags| flags & HAS_TABLE == 0)
+}
+
+/// What a graphic control extension says of the next image: flags, delay, and which colour is clear.
+fn control(block: &[u8]) -> Option<[u8; 4]> {
+    match block {
+        [EXTENSION, GRAPHIC_CONTROL, size, rest @ ..] if *size >= 4 => rest.first_chunk().copied(),
+        _ => None,
+    }
+}
+
+/// In 10 ms.
+fn delay_of(control: &[u8; 4]) -> u64 {
+    u64::from(u16::from_le_bytes([control[1], control[2]]))
+}
+
 /// How long a frame with this delay is shown, both in 10 ms.
 fn shown(delay: u64) -> u64 {
     if delay < SHORTEST_DELAY {
@@ -96,66 +138,8 @@ fn shown(delay: u64) -> u64 {
     }
 }
 
-/// Bytes of the palette that these flags announce.
-fn palette(flags: u8) -> usize {
-    match flags & 0x80 {
-        0 => 0,
-        _ => 3 << ((flags & 7) + 1),
-    }
-}
-
 fn corrupt(error: image::ImageError) -> CodecError {
     CodecError::Corrupt(error.to_string())
-}
-
-struct Blocks<'a> {
-    content: &'a [u8],
-    at: usize,
-}
-
-impl Blocks<'_> {
-    fn byte(&mut self) -> Result<u8, CodecError> {
-        let byte = self.content.get(self.at).copied();
-        self.at += 1;
-        byte.ok_or_else(cut_off)
-    }
-
-    fn number(&mut self) -> Result<u16, CodecError> {
-        Ok(u16::from_le_bytes([self.byte()?, self.byte()?]))
-    }
-
-    fn skip(&mut self, count: usize) -> Result<(), CodecError> {
-        self.at += count;
-        if self.at > self.content.len() {
-            Err(cut_off())
-        } else {
-            Ok(())
-        }
-    }
-
-    fn sub_blocks(&mut self) -> Result<(), CodecError> {
-        loop {
-            match self.byte()? {
-                0 => return Ok(()),
-                size => self.skip(size.into())?,
-            }
-        }
-    }
-
-    /// The delay if it is a graphic control extension, in 10 ms.
-    fn extension(&mut self) -> Result<Option<u64>, CodecError> {
-        const GRAPHIC_CONTROL: u8 = 0xF9;
-        let kind = self.byte()?;
-        let start = self.at;
-        self.sub_blocks()?;
-        let delay = match self.content.get(start..self.at) {
-            Some([size, _, low, high, ..]) if kind == GRAPHIC_CONTROL && *size >= 4 => {
-                Some(u64::from(u16::from_le_bytes([*low, *high])))
-            }
-            _ => None,
-        };
-        Ok(delay)
-    }
 }
 
 fn cut_off() -> CodecError {

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use image::imageops::FilterType;
 use image::{RgbImage, imageops};
 use mp4_atom::{Elst, Mdhd, Mvhd, Tkhd};
 
@@ -13,7 +14,7 @@ use super::boxes::{boxes, find, parse, require};
 use super::h264::Pictures as Decoder;
 use super::sample_entry::{self, Pictures};
 use super::samples::{self, Sample};
-use super::{EachFrame, Facts, Frame, fragments, rate, seconds, undecodable};
+use super::{EachFrame, Facts, Frame, fragments, rate, seconds, sound_entry, undecodable};
 
 /// Frames that are decoded on the way from a key frame to a still, at most.
 const FRAMES_TO_STILL: usize = 90;
@@ -47,12 +48,10 @@ impl<'a> Movie<'a> {
             if found.kind != *b"trak" {
                 continue;
             }
-            let mdia = require(found.body, b"mdia")?;
-            let handler = require(mdia, b"hdlr")?.get(8..12);
-            match handler {
-                Some(b"vide") if video.is_none() => video = Some(found.body),
-                Some(b"soun") if sound.is_none() => sound = Some(sound_track(mdia, content.len())?),
-                _ => {}
+            if video.is_none() && is_of(found.body, b"vide")? {
+                video = Some(found.body);
+            } else if sound.is_none() && is_of(found.body, b"soun")? {
+                sound = Some(sound_track(require(found.body, b"mdia")?, content.len())?);
             }
         }
         let trak = video.ok_or_else(|| CodecError::corrupt("there is no video in it"))?;
@@ -179,15 +178,22 @@ impl<'a> Movie<'a> {
     }
 
     fn size(&self) -> (u32, u32) {
-        let (width, height) = match self.pictures.crop {
-            Some(crop) => (crop.width, crop.height),
-            None => self.pictures.size,
-        };
+        let (width, height) = self.upright_size();
         if self.turns % 2 == 1 {
             (height, width)
         } else {
             (width, height)
         }
+    }
+
+    /// Before it is turned.
+    fn upright_size(&self) -> (u32, u32) {
+        let size = match self.pictures.crop {
+            Some(crop) => (crop.width, crop.height),
+            None => self.pictures.size,
+        };
+        let (width, height) = self.pictures.pixel;
+        sample_entry::stretched(size, (width.into(), height.into()))
     }
 
     /// The picture as it is shown.
@@ -199,6 +205,15 @@ impl<'a> Movie<'a> {
             }
             None => picture,
         };
+        let (width, height) = self.upright_size();
+        let is_stretched = match self.pictures.crop {
+            Some(crop) => (crop.width, crop.height) != (width, height),
+            None => self.pictures.size != (width, height),
+        };
+        let picture = match is_stretched {
+            true => imageops::resize(&picture, width, height, FilterType::Triangle),
+            false => picture,
+        };
         match self.turns {
             1 => imageops::rotate90(&picture),
             2 => imageops::rotate180(&picture),
@@ -208,7 +223,13 @@ impl<'a> Movie<'a> {
     }
 }
 
-fn timescale(mdia: &[u8]) -> Result<u32, CodecError> {
+/// Whether a track is of this kind.
+pub(super) fn is_of(trak: &[u8], kind: &[u8; 4]) -> Result<bool, CodecError> {
+    let handler = require(require(trak, b"mdia")?, b"hdlr")?;
+    Ok(handler.get(8..12) == Some(kind.as_slice()))
+}
+
+pub(super) fn timescale(mdia: &[u8]) -> Result<u32, CodecError> {
     match parse::<Mdhd>(require(mdia, b"mdhd")?)?.timescale {
         0 => Err(CodecError::corrupt("a track without a timescale")),
         timescale => Ok(timescale),
@@ -216,10 +237,10 @@ fn timescale(mdia: &[u8]) -> Result<u32, CodecError> {
 }
 
 /// What the sound is, and how long by its header.
-fn sound_track(mdia: &[u8], file: usize) -> Result<(SoundFacts, Duration), CodecError> {
+pub(super) fn sound_track(mdia: &[u8], file: usize) -> Result<(SoundFacts, Duration), CodecError> {
     let stbl = require(require(mdia, b"minf")?, b"stbl")?;
     samples::check_chunks(stbl, file)?;
-    let facts = sample_entry::sound(require(stbl, b"stsd")?)?;
+    let facts = sound_entry::sound(require(stbl, b"stsd")?)?.facts;
     let head = parse::<Mdhd>(require(mdia, b"mdhd")?)?;
     // Unknown in fragmented files.
     let known = if head.duration >= u64::from(u32::MAX) {
@@ -242,7 +263,12 @@ fn turns(head: &Tkhd) -> u8 {
 }
 
 /// From when to when the samples are shown: from the first to the end of the last, or what a single edit leaves of it.
-fn shown(trak: &[u8], samples: &[Sample], timescale: u32, movie_scale: u32) -> (i64, i64) {
+pub(super) fn shown(
+    trak: &[u8],
+    samples: &[Sample],
+    timescale: u32,
+    movie_scale: u32,
+) -> (i64, i64) {
     let end = |sample: &Sample| sample.time.saturating_add(sample.length.into());
     let first = samples.iter().map(|sample| sample.time).min().unwrap_or(0);
     let last = samples.iter().map(end).max().unwrap_or(0);

@@ -1,17 +1,16 @@
 //! How the samples of a track are encoded (ISO/IEC 14496-12, sections 8.5.2 and 12).
 
-use mp4_atom::{Avcc, Clap, Esds};
+use mp4_atom::{Avcc, Clap, Pasp};
 
 use crate::CodecError;
-use crate::sound::SoundFacts;
 
 use super::boxes::{FileBox, boxes, find, parse};
 use super::sps::Sps;
 
 /// Bytes of a visual sample entry before its boxes.
 const VISUAL_HEAD: usize = 78;
-/// Bytes of an audio sample entry before its boxes.
-const AUDIO_HEAD: usize = 28;
+/// How far pixels may be from square: beyond that, a file says what it does not mean.
+const MOST_STRETCHED: u64 = 8;
 
 /// How the pictures of a track are encoded.
 #[derive(Clone, Debug)]
@@ -22,6 +21,8 @@ pub(super) struct Pictures {
     pub(super) size: (u32, u32),
     /// Where the pixels to show start, and how many they are, if not all.
     pub(super) crop: Option<Crop>,
+    /// Width and height of a pixel.
+    pub(super) pixel: (u32, u32),
     /// The parameters of H.264.
     pub(super) avc: Option<Avcc>,
 }
@@ -50,10 +51,19 @@ pub(super) fn pictures(stsd: &[u8]) -> Result<Pictures, CodecError> {
     let coded = avc
         .iter()
         .flat_map(|avc: &Avcc| avc.sequence_parameter_sets.first());
+    let coded: Vec<Sps> = coded.filter_map(|set| Sps::parse(set).ok()).collect();
     let size = coded
-        .filter_map(|set| Sps::parse(set).and_then(|sps| sps.size()).ok())
-        .next()
+        .iter()
+        .find_map(|sps| sps.size().ok())
         .unwrap_or(declared);
+    let stated = find(inner, b"pasp")
+        .ok()
+        .flatten()
+        .and_then(|body| parse::<Pasp>(body).ok());
+    let stated = stated.map(|pixel| (pixel.h_spacing, pixel.v_spacing));
+    let pixel = stated
+        .or_else(|| coded.iter().find_map(Sps::pixel))
+        .unwrap_or((1, 1));
     let crop = match find(inner, b"clap").ok().flatten() {
         Some(body) => crop(&parse(body)?, size),
         None => None,
@@ -62,30 +72,28 @@ pub(super) fn pictures(stsd: &[u8]) -> Result<Pictures, CodecError> {
         codec: picture_codec(entry.kind),
         size,
         crop,
+        pixel,
         avc,
     })
 }
 
-/// Reads the first audio entry of a sample description box.
-pub(super) fn sound(stsd: &[u8]) -> Result<SoundFacts, CodecError> {
-    let entry = first(stsd)?;
-    let inner = entry.body.get(AUDIO_HEAD..).unwrap_or_default();
-    let channels = number(entry.body, 16)?;
-    // 16 bits before the point, 16 behind.
-    let sample_rate = u32::from(number(entry.body, 24)?);
-    let codec = match &entry.kind {
-        b"mp4a" => elementary_codec(inner).to_owned(),
-        kind => sound_codec(*kind),
+/// The size of a picture once its pixels are square: it becomes larger, and never smaller. `pixel` is their width and height.
+pub(super) fn stretched(size: (u32, u32), pixel: (u64, u64)) -> (u32, u32) {
+    let (width, height) = pixel;
+    let is_meant =
+        |long: u64, short: u64| long > short && long / MOST_STRETCHED <= short && short > 0;
+    let scaled = |side: u32, long: u64, short: u64| {
+        let (side, long, short) = (u128::from(side), u128::from(long), u128::from(short));
+        u32::try_from((side * long + short / 2) / short).unwrap_or(u32::MAX)
     };
-    let sample_rate = if codec == "opus" { 48_000 } else { sample_rate };
-    Ok(SoundFacts {
-        codec,
-        channels,
-        sample_rate,
-    })
+    match size {
+        (w, h) if is_meant(width, height) => (scaled(w, width, height), h),
+        (w, h) if is_meant(height, width) => (w, scaled(h, height, width)),
+        size => size,
+    }
 }
 
-fn first(stsd: &[u8]) -> Result<FileBox<'_>, CodecError> {
+pub(super) fn first(stsd: &[u8]) -> Result<FileBox<'_>, CodecError> {
     // Version, flags and the number of entries come first.
     boxes(stsd.get(8..).unwrap_or_default())
         .next()
@@ -96,7 +104,7 @@ fn first(stsd: &[u8]) -> Result<FileBox<'_>, CodecError> {
         })
 }
 
-fn number(body: &[u8], at: usize) -> Result<u16, CodecError> {
+pub(super) fn number(body: &[u8], at: usize) -> Result<u16, CodecError> {
     body.get(at..)
         .and_then(|rest| rest.first_chunk::<2>())
         .map(|bytes| u16::from_be_bytes(*bytes))
@@ -150,35 +158,8 @@ fn picture_codec(kind: [u8; 4]) -> String {
     name.to_owned()
 }
 
-fn sound_codec(kind: [u8; 4]) -> String {
-    let name = match &kind {
-        b"Opus" => "opus",
-        b"fLaC" => "flac",
-        b".mp3" => "mp3",
-        b"ac-3" => "ac3",
-        b"ec-3" => "eac3",
-        b"alac" => "alac",
-        b"sowt" => "pcm_s16le",
-        b"twos" => "pcm_s16be",
-        _ => return code(kind),
-    };
-    name.to_owned()
-}
-
-/// What stands in an entry for MPEG sound (mp4ra.org, object types).
-fn elementary_codec(inner: &[u8]) -> &'static str {
-    let kind = find(inner, b"esds")
-        .ok()
-        .flatten()
-        .and_then(|body| parse::<Esds>(body).ok());
-    match kind.map(|esds| esds.es_desc.dec_config.object_type_indication) {
-        Some(0x69 | 0x6B) => "mp3",
-        _ => "aac",
-    }
-}
-
 /// A code of four letters as a name; other characters become a question mark.
-fn code(kind: [u8; 4]) -> String {
+pub(super) fn code(kind: [u8; 4]) -> String {
     let letter = |byte: u8| {
         if byte.is_ascii_graphic() {
             char::from(byte)

@@ -38,6 +38,13 @@ impl Sps {
         size.ok_or_else(malformed)
     }
 
+    /// Width and height of a pixel; `None` where the set does not say.
+    pub(super) fn pixel(&self) -> Option<(u32, u32)> {
+        let usability = self.0.vui_parameters.as_ref()?;
+        let (width, height) = usability.aspect_ratio_info.as_ref()?.get()?;
+        Some((width.into(), height.into()))
+    }
+
     /// `None` where the set does not say.
     pub(super) fn colour(&self) -> Option<Colour> {
         let usability = self.0.vui_parameters.as_ref()?;

@@ -4,6 +4,8 @@ use crate::samples::{ample, ffmpeg};
 
 use super::*;
 
+mod wild;
+
 const BARS: &str = "-f lavfi -i smptebars=size=96x64:rate=25:duration=1";
 
 fn known(content: &[u8], format: Format) -> Facts {
