@@ -6,6 +6,7 @@ mod deleted_media;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::{
@@ -19,8 +20,10 @@ use crate::{
 const BATCH: u64 = 200;
 /// Most rows that take others along.
 const FEW: u64 = 25;
-/// Between two of them others have their turn.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Between two of them others have their turn: so many times as long as the last one took, within these bounds.
+const REST: u32 = 4;
+const SHORTEST_REST: Duration = Duration::from_millis(20);
+const LONGEST_REST: Duration = Duration::from_secs(10);
 /// A run that says nothing for so long is lost. It says something with each batch.
 const LEASE: TimeDelta = TimeDelta::minutes(2);
 
@@ -150,6 +153,7 @@ impl App {
                 if let Some(end) = self.lose_turn(turn).await? {
                     return Ok(end);
                 }
+                let began = Instant::now();
                 let more = match turn.step {
                     RetentionStep::PlanRequests => {
                         self.delete_next_requests(turn, deadline).await?
@@ -165,7 +169,8 @@ impl App {
                 if !more {
                     break;
                 }
-                tokio::time::sleep(PAUSE).await;
+                let rest = began.elapsed() * REST;
+                sleep(rest.clamp(SHORTEST_REST, LONGEST_REST)).await;
             }
         }
         turn.refused.pop().map_or(Ok(RunEnd::Finished), Err)

@@ -149,6 +149,14 @@ impl Backend {
         }
     }
 
+    /// The file of an object; `None` where it is none of a folder.
+    pub(super) fn file(&self, object: &ObjectPath) -> Option<PathBuf> {
+        match self {
+            Self::Folder(folder) => folder.store.path_to_filesystem(object).ok(),
+            Self::Bucket(_) => None,
+        }
+    }
+
     pub(super) fn store(&self) -> &dyn ObjectStore {
         match self {
             Self::Folder(folder) => &folder.store,

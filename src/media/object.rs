@@ -10,6 +10,7 @@ use object_store::{ObjectMeta, path::Path as ObjectPath};
 
 use super::error::StorageError;
 use super::key::StorageKey;
+use super::range::ByteRange;
 
 /// What is known of an object without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,14 @@ pub struct ListedObject {
     pub size: u64,
     /// When it was written, by the storage's clock.
     pub last_modified: DateTime<Utc>,
+}
+
+impl ObjectFacts {
+    /// The bytes of a range that there are; all without one.
+    pub(super) fn part(&self, range: Option<ByteRange>) -> Range<u64> {
+        let total = self.total_size;
+        range.map_or(0..total, |range| range.start..range.end.min(total))
+    }
 }
 
 impl From<&ObjectMeta> for ObjectFacts {

@@ -6,6 +6,7 @@ mod offer;
 mod parts;
 mod presence;
 mod put_url;
+mod read_file;
 
 use std::error::Error;
 use std::fmt;
@@ -214,8 +215,7 @@ impl Storage {
         };
         let (facts, range) = (ObjectFacts::from(&object.meta), object.range.clone());
         let (storage, key) = (self.clone(), key.clone());
-        let stream = object
-            .into_stream()
+        let stream = read_file::content(object)
             .map_err(move |error| storage.unreadable(&key, error))
             .boxed();
         Ok(StoredObject {

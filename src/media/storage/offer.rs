@@ -3,11 +3,14 @@
 use std::{ops::Range, time::Duration};
 
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use tokio::{sync::mpsc, time::timeout};
 
-use super::{Storage, StorageError};
-use crate::media::{ByteRange, StorageKey, StoredObject};
+use super::{Storage, StorageError, read_file};
+use crate::media::{ByteRange, ObjectFacts, StorageKey, StoredObject};
 
 /// Most objects that are open for clients at once; who comes then waits until one is read, or left.
 pub(super) const MOST_OPEN: usize = 256;
@@ -18,7 +21,7 @@ type Part = Result<Bytes, StorageError>;
 
 impl Storage {
     /// The same as [`Storage::open_object`] for who may be slow: the object is looked up now, opened when the stream is first
-    /// polled, closed while nobody reads on, and opened again where it was left.
+    /// polled, closed while nobody reads on, and opened again where it was left. A small part of a file is read at once.
     ///
     /// # Errors
     ///
@@ -29,14 +32,38 @@ impl Storage {
         key: &StorageKey,
         range: Option<ByteRange>,
     ) -> Result<StoredObject, StorageError> {
-        let facts = self.head(key).await?;
-        let total = facts.total_size;
-        let part = range.map_or(0..total, |range| range.start..range.end.min(total));
+        let (facts, content) = match self.look_at_file(key, range).await {
+            Some(looked) => looked,
+            None => (self.head(key).await?, None),
+        };
+        let (total, part) = (facts.total_size, facts.part(range));
         if range.is_some() && part.is_empty() {
             let path = key.path().to_owned();
             return Err(StorageError::OutOfRange { path, total });
         }
-        let (storage, key, rest) = (self.clone(), key.clone(), part.clone());
+        let stream = match content {
+            Some(content) => stream::iter([Ok(content)]).boxed(),
+            None => self.read_when_polled(key.clone(), part.clone()),
+        };
+        Ok(StoredObject {
+            facts,
+            range: part,
+            stream,
+        })
+    }
+
+    /// `None` in a bucket, and where the file cannot be read.
+    async fn look_at_file(
+        &self,
+        key: &StorageKey,
+        range: Option<ByteRange>,
+    ) -> Option<(ObjectFacts, Option<Bytes>)> {
+        let file = self.inner.backend.file(&self.path(key))?;
+        read_file::look_at(file, range).await
+    }
+
+    fn read_when_polled(&self, key: StorageKey, rest: Range<u64>) -> BoxStream<'static, Part> {
+        let storage = self.clone();
         let opened = stream::once(async move {
             let (sender, parts) = mpsc::channel(1);
             tokio::spawn(storage.read_for(key, rest, sender));
@@ -44,11 +71,7 @@ impl Storage {
                 Some((parts.recv().await?, parts))
             })
         });
-        Ok(StoredObject {
-            facts,
-            range: part,
-            stream: opened.flatten().boxed(),
-        })
+        opened.flatten().boxed()
     }
 
     /// Reads for a client until it has everything, or has gone.
@@ -81,9 +104,9 @@ impl Storage {
             let part = part.unwrap_or_else(|| Err(self.cut_short(key)));
             let length = part.as_ref().ok().map(|bytes| bytes.len() as u64);
             let Ok(place) = timeout(PATIENCE, sender.reserve()).await else {
-                drop((stream, open));
-                sender.send(part).await.ok()?;
-                rest.start += length?;
+                // It is read again: of a client that does not read no more is kept than it takes to go on.
+                drop((stream, open, part));
+                sender.reserve().await.ok()?;
                 return Some(());
             };
             place.ok()?.send(part);
