@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use crate::http::{Connection, Received};
 use crate::nginx::Nginx;
-use crate::scale::{Scale, median};
+use crate::scale::{Scale, median, ratio};
 use crate::service::{Service, StoredMedia};
 use crate::table::Table;
 
@@ -155,21 +155,22 @@ impl Work {
     }
 
     fn row(&self, rounds: &[[Round; 2]]) -> Vec<String> {
-        let of = |server: usize, what: fn(&Round) -> f64| {
-            median(rounds.iter().map(|round| what(&round[server])).collect())
+        let of = |server: usize, what: fn(&Round) -> f64| -> Vec<f64> {
+            rounds.iter().map(|round| what(&round[server])).collect()
         };
-        let [first, rate]: [fn(&Round) -> f64; 2] = [|round| round.first_byte, |round| round.rate];
-        let (ours, theirs) = (of(0, first) * 1e6, of(1, first) * 1e6);
-        let (our_rate, their_rate) = (of(0, rate) / 1e6, of(1, rate) / 1e6);
+        let first_bytes = [0, 1].map(|server| of(server, |round| round.first_byte * 1e6));
+        let rates = [0, 1].map(|server| of(server, |round| round.rate / 1e6));
+        let [first, their_first] = first_bytes.clone().map(median);
+        let [rate, their_rate] = rates.clone().map(median);
         vec![
             self.name.to_owned(),
             self.connections.to_string(),
-            format!("{ours:.0}"),
-            format!("{theirs:.0}"),
-            format!("{:.1}", ours / theirs),
-            format!("{our_rate:.0}"),
+            format!("{first:.0}"),
+            format!("{their_first:.0}"),
+            format!("{:.1}", ratio(&first_bytes[0], &first_bytes[1])),
+            format!("{rate:.0}"),
             format!("{their_rate:.0}"),
-            format!("{:.2}", our_rate / their_rate),
+            format!("{:.2}", ratio(&rates[0], &rates[1])),
         ]
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::intake::{Answered, Intake};
-use crate::scale::{Scale, median};
+use crate::scale::{Scale, median, ratio};
 use crate::service::{Service, USER};
 use crate::table::Table;
 
@@ -110,8 +110,8 @@ fn ended(feature: i64, count: u64) -> String {
 }
 
 fn print(alone: f64, beside: f64, [without, with]: [&[Answered]; 2]) {
-    let of = |answered: &[Answered], what: fn(&Answered) -> f64| {
-        median(answered.iter().map(what).collect())
+    let of = |answered: &[Answered], what: fn(&Answered) -> f64| -> Vec<f64> {
+        answered.iter().map(what).collect()
     };
     let mut table = Table::new(&["Intake", "without a purge", "beside one", "ratio"]);
     let rows: [(&str, fn(&Answered) -> f64); 3] = [
@@ -123,9 +123,9 @@ fn print(alone: f64, beside: f64, [without, with]: [&[Answered]; 2]) {
         let (without, with) = (of(without, what), of(with, what));
         table.row(vec![
             name.to_owned(),
-            format!("{without:.1}"),
-            format!("{with:.1}"),
-            format!("{:.2}", with / without),
+            format!("{:.1}", median(without.clone())),
+            format!("{:.1}", median(with.clone())),
+            format!("{:.2}", ratio(&with, &without)),
         ]);
     }
     table.print();

@@ -9,7 +9,7 @@ use codec::Format;
 use codec::sound::{Sound, encode};
 use tokio::runtime::Runtime;
 
-use crate::scale::{Scale, median, timed};
+use crate::scale::{Scale, median, ratio, timed};
 use crate::service::{Service, USER};
 use crate::table::Table;
 
@@ -80,16 +80,17 @@ fn sound(scale: &Scale, round: usize) -> Vec<u8> {
 }
 
 fn row(name: &str, rounds: &[Round]) -> Vec<String> {
-    let rate = |seconds: fn(&Round) -> f64| {
+    let rates = |seconds: fn(&Round) -> f64| -> Vec<f64> {
         let rates = rounds.iter().map(|round| round.2 as f64 / seconds(round));
-        median(rates.collect()) / 1e6
+        rates.map(|rate| rate / 1e6).collect()
     };
-    let (ours, copying) = (rate(|round| round.0), rate(|round| round.1));
+    let rates = [rates(|round| round.0), rates(|round| round.1)];
+    let [ours, copying] = rates.clone().map(median);
     vec![
         name.to_owned(),
         (rounds[0].2 / 1_000_000).to_string(),
         format!("{ours:.0}"),
         format!("{copying:.0}"),
-        format!("{:.2}", ours / copying),
+        format!("{:.2}", ratio(&rates[0], &rates[1])),
     ]
 }
