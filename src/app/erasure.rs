@@ -138,7 +138,9 @@ impl App {
             self.remove_contents(erasure, contents).await?;
             return Ok(Step::More);
         }
-        if store::erasure::has_uploads(db, user_id).await? {
+        // Also what he has put to a bucket, and nobody has looked at.
+        let given = self.objects_of([Owner::User(user_id)]).await?;
+        if !given.is_empty() || store::erasure::has_uploads(db, user_id).await? {
             self.remove_uploads(erasure, user_id).await?;
             return Ok(Step::More);
         }

@@ -3,7 +3,9 @@
 
 use std::fs;
 
-use atelier::rpc::proto::{DeleteRequestRequest, ErrorReason, UndeleteRequestRequest};
+use atelier::rpc::proto::{
+    DeleteRequestRequest, EraseUserRequest, ErrorReason, UndeleteRequestRequest,
+};
 use atelier::server::Role;
 use chrono::TimeDelta;
 use codec::Format;
@@ -13,6 +15,7 @@ use url::Url;
 
 use super::upload_urls::{at, put};
 use super::uploads::{bringing, objects_below, take_pictures};
+use crate::support::bucket::{BUCKET, keep_media_in, serve_bucket};
 use crate::support::client::USER;
 use crate::support::clocked::ClockedServer;
 use crate::support::database::on_both_databases;
@@ -83,6 +86,21 @@ on_both_databases! {
         server.requests().undelete_request(UndeleteRequestRequest { id, ..Default::default() }).await.unwrap();
         let used = server.find_upload(upload.id).await.unwrap().update_time.unwrap().seconds;
         assert_eq!(used - upload.update_time.unwrap().seconds, TimeDelta::days(2).num_seconds());
+    }
+
+    async fn what_an_erased_user_has_put_to_a_bucket_goes_at_once(db: TestDatabase) {
+        let root = tempfile::tempdir().unwrap();
+        let bucket = serve_bucket(&root).await;
+        let server = TestServer::start_with(&db, |config| keep_media_in(&bucket, config)).await;
+        let file = picture_named("put");
+        let made = server.upload_url(&file, "image/png").await.unwrap();
+        assert_eq!(put(&made, &file).await.status(), StatusCode::OK);
+        let uploads = root.path().join(BUCKET).join("uploads");
+        assert_eq!(objects_below(&uploads), 1);
+        let erased = server.admin().erase_user(EraseUserRequest { user_id: USER }).await.unwrap();
+        let erased = erased.into_inner().erasure.unwrap();
+        assert_eq!((erased.uploads, erased.objects), (0, 1), "{erased:?}");
+        assert_eq!(objects_below(&uploads), 0);
     }
 
     async fn whoever_puts_a_large_file_reads_why_it_is_refused(db: TestDatabase) {
