@@ -1,7 +1,7 @@
 //! A provider's output becomes stored files: each is looked at, gets its recipe, and has further files made of it, see
 //! docs/domain.md#variations-and-roles.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use image::DynamicImage;
@@ -166,8 +166,8 @@ struct WriteTry<'a> {
     recipe: Recipe,
     /// Which output is in hand, and of how many.
     turn: (usize, usize),
-    /// Files that have been stored.
-    files: usize,
+    /// Where the files stand that have been stored, by their SHA-256.
+    files: BTreeMap<String, StorageKey>,
     /// The files that could not be made of the outputs.
     omitted: Vec<Omission>,
     /// Of what kinds those are that may not be here.
@@ -182,7 +182,7 @@ impl<'a> WriteTry<'a> {
             writer,
             recipe: recipe.clone(),
             turn: (0, 1),
-            files: 0,
+            files: BTreeMap::new(),
             omitted: Vec::new(),
             withheld: Vec::new(),
             last: false,
@@ -346,7 +346,7 @@ impl<'a> WriteTry<'a> {
         self.omitted.push(omission(index, derivation, error));
     }
 
-    /// Puts one file into the storage, under a key that no other file of the attempt has.
+    /// Puts one file into the storage, unless the attempt has put the same there, under a key that no other file of it has.
     async fn store(
         &mut self,
         role: MediaRole,
@@ -358,16 +358,10 @@ impl<'a> WriteTry<'a> {
             true => self.embed(content, &mut inspected).await,
             false => (content, None),
         };
-        let Lease { job_id, token } = self.writer.lease;
-        let key = StorageKey::for_output(*job_id, token, self.files, inspected.facts.format);
-        self.files += 1;
-        let name = FileName {
-            prompt: &self.writer.task.input.user_prompt,
-            request_id: self.writer.request_id,
-            place: self.place(),
-            role,
+        let key = match self.files.get(&inspected.facts.sha256) {
+            Some(key) => key.clone(),
+            None => self.put(role, content, &inspected).await?,
         };
-        self.writer.put(&key, content, name).await?;
         Ok(StoredFile {
             key,
             role,
@@ -375,6 +369,26 @@ impl<'a> WriteTry<'a> {
             thumbnail_size: None,
             recipe_not_embedded,
         })
+    }
+
+    async fn put(
+        &mut self,
+        role: MediaRole,
+        content: Bytes,
+        inspected: &Inspected,
+    ) -> Result<StorageKey, AttemptError> {
+        let Lease { job_id, token } = self.writer.lease;
+        let facts = &inspected.facts;
+        let key = StorageKey::for_output(*job_id, token, self.files.len(), facts.format);
+        let name = FileName {
+            prompt: &self.writer.task.input.user_prompt,
+            request_id: self.writer.request_id,
+            place: self.place(),
+            role,
+        };
+        self.writer.put(&key, content, name).await?;
+        self.files.insert(facts.sha256.clone(), key.clone());
+        Ok(key)
     }
 
     /// The file with its recipe; or as it is, and why. Its making is told elsewhere too, so that fails no job.

@@ -2,6 +2,7 @@
 
 mod clock;
 mod connections;
+mod content;
 mod faults;
 mod page_indexes;
 mod plans;
