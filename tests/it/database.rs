@@ -13,6 +13,7 @@ mod sqlite_file;
 mod statements;
 mod tls;
 mod upgrades;
+mod uploads;
 mod urls;
 mod users;
 mod writing;
