@@ -480,6 +480,9 @@ pub async fn promised(
     db: &impl ConnectionTrait,
     keys: Vec<String>,
 ) -> Result<BTreeSet<String>, Error> {
+    if keys.is_empty() {
+        return Ok(BTreeSet::new());
+    }
     let promised: Vec<String> = Entity::find()
         .select_only()
         .column(Column::StorageKey)
