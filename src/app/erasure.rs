@@ -4,7 +4,10 @@
 //! which stops their jobs and gives back their credits; then their objects go, and only then their rows, so that nothing is
 //! left whose place nobody knows.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt};
@@ -134,6 +137,10 @@ impl App {
         }
         let deleted = store::erasure::requests(db, user_id, false, REQUESTS_AT_ONCE).await?;
         if !deleted.is_empty() {
+            let now = self.clock.now();
+            let give_up =
+                async |tx: &Transaction| store::erasure::give_up_media(tx, &deleted, now).await;
+            self.store.write(give_up).await?;
             let contents = store::erasure::contents(db, deleted).await?;
             self.remove_contents(erasure, contents).await?;
             return Ok(Step::More);
@@ -196,7 +203,8 @@ impl App {
         self.store.write(remove).await
     }
 
-    /// What is in the storage of these, whether or not a row names it, and what rows name besides.
+    /// What is in the storage of these, whether or not a row names it, and what rows name besides. What another row promises
+    /// goes with that.
     async fn remove_all_of(&self, owners: Vec<Owner>, named: &[String]) -> Result<Erased, Error> {
         self.require_own_storage().await?;
         let found = self.objects_of(owners).await?;
@@ -206,10 +214,17 @@ impl App {
             .collect();
         let mut removed = Erased::default();
         let elsewhere = named.iter().filter(|path| !found.contains_key(*path));
+        let elsewhere: BTreeSet<&String> = elsewhere.collect();
+        let elsewhere = elsewhere.into_iter();
         let elsewhere = elsewhere.filter_map(|path| StorageKey::from_path(path).ok());
         let sized = elsewhere.map(|key| (key, None));
         let sized = sized.chain(found.values().map(|(key, size)| (key.clone(), Some(*size))));
-        let removals = sized.map(|(key, size)| {
+        let sized: Vec<(StorageKey, Option<u64>)> = sized.collect();
+        let keys = sized.iter().map(|(key, _)| key.path().to_owned());
+        let promised = store::media::promised(self.store.writer(), keys.collect()).await?;
+        let unshared = sized.into_iter();
+        let unshared = unshared.filter(|(key, _)| !promised.contains(key.path()));
+        let removals = unshared.map(|(key, size)| {
             let storage = self.storage.clone();
             async move { remove(&storage, &key, size).await }
         });

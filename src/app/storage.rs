@@ -5,6 +5,7 @@ mod adopt;
 mod check;
 mod claim_empty;
 mod count_stored;
+mod discard;
 mod survey;
 mod sweep;
 
@@ -26,6 +27,7 @@ use crate::{
 };
 
 pub use check::{Amiss, Check};
+pub(super) use discard::Spare;
 
 /// Folders that are looked at side by side.
 const SIDE_BY_SIDE: usize = 8;

@@ -36,7 +36,7 @@ pub struct Model {
     pub updated_at: DateTimeUtc,
     /// `None` while it is live; the request's where it was deleted with that.
     pub deleted_at: Option<DateTimeUtc>,
-    /// Path of the object in the media storage; `None` once it is gone.
+    /// Path of the object in the media storage, which equal files of a user share; `None` once it is gone.
     pub storage_key: Option<String>,
     /// What it is to its job.
     pub role: MediaRole,
@@ -44,6 +44,8 @@ pub struct Model {
     pub sha256: Option<String>,
     /// When the file was given up, see docs/retention.md; only of what is deleted, which does not come back then.
     pub content_deleted_at: Option<DateTimeUtc>,
+    /// The request's user, by whom equal files are found; `None` in rows from before they were, whose objects nothing shares.
+    pub owner_id: Option<i64>,
 }
 
 /// None is declared: a query says what it joins on.

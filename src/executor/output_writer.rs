@@ -1,7 +1,7 @@
 //! A provider's output becomes stored files: each is looked at, gets its recipe, and has further files made of it, see
 //! docs/domain.md#variations-and-roles.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use image::DynamicImage;
@@ -176,8 +176,8 @@ struct WriteTry<'a> {
     recipe: Recipe,
     /// Which output is in hand, and of how many.
     turn: (usize, usize),
-    /// Files that have been stored.
-    files: usize,
+    /// Where the files stand that have been stored, by their SHA-256.
+    files: BTreeMap<String, StorageKey>,
     /// The files that could not be made of the outputs.
     omitted: Vec<Omission>,
     /// What was done to the outputs.
@@ -194,7 +194,7 @@ impl<'a> WriteTry<'a> {
             writer,
             recipe: recipe.clone(),
             turn: (0, 1),
-            files: 0,
+            files: BTreeMap::new(),
             omitted: Vec::new(),
             remarks: Vec::new(),
             withheld: Vec::new(),
@@ -366,7 +366,7 @@ impl<'a> WriteTry<'a> {
         self.omitted.push(omission(index, derivation, error));
     }
 
-    /// Puts one file into the storage, under a key that no other file of the attempt has.
+    /// Puts one file into the storage, unless the attempt has put the same there, under a key that no other file of it has.
     async fn store(
         &mut self,
         role: MediaRole,
@@ -378,16 +378,10 @@ impl<'a> WriteTry<'a> {
             true => self.embed(content, &mut inspected).await,
             false => (content, None),
         };
-        let Lease { job_id, token } = self.writer.lease;
-        let key = StorageKey::for_output(*job_id, token, self.files, inspected.facts.format);
-        self.files += 1;
-        let name = FileName {
-            prompt: &self.writer.task.input.user_prompt,
-            request_id: self.writer.request_id,
-            place: self.place(),
-            role,
+        let key = match self.files.get(&inspected.facts.sha256) {
+            Some(key) => key.clone(),
+            None => self.put(role, content, &inspected).await?,
         };
-        self.writer.put(&key, content, name).await?;
         Ok(StoredFile {
             key,
             role,
@@ -395,6 +389,26 @@ impl<'a> WriteTry<'a> {
             thumbnail_size: None,
             recipe_not_embedded,
         })
+    }
+
+    async fn put(
+        &mut self,
+        role: MediaRole,
+        content: Bytes,
+        inspected: &Inspected,
+    ) -> Result<StorageKey, AttemptError> {
+        let Lease { job_id, token } = self.writer.lease;
+        let facts = &inspected.facts;
+        let key = StorageKey::for_output(*job_id, token, self.files.len(), facts.format);
+        let name = FileName {
+            prompt: &self.writer.task.input.user_prompt,
+            request_id: self.writer.request_id,
+            place: self.place(),
+            role,
+        };
+        self.writer.put(&key, content, name).await?;
+        self.files.insert(facts.sha256.clone(), key.clone());
+        Ok(key)
     }
 
     /// The file with its recipe; or as it is, and why. Its making is told elsewhere too, so that fails no job.

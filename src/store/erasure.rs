@@ -156,6 +156,28 @@ pub async fn requests(
     Ok(ids.into_tuple().all(db).await?)
 }
 
+/// Has the media of these requests promise their files no more, so that nothing takes these up meanwhile.
+pub async fn give_up_media(
+    tx: &Transaction,
+    requests: &[i64],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let deleted_at = Expr::col(media::Column::DeletedAt).if_null(now);
+    let of_these = one_of_ids(
+        tx.get_database_backend(),
+        media::Column::RequestId,
+        requests.iter().copied(),
+    );
+    media::Entity::update_many()
+        .col_expr(media::Column::DeletedAt, deleted_at)
+        .col_expr(media::Column::ContentDeletedAt, Expr::value(now))
+        .filter(of_these)
+        .filter(media::Column::ContentDeletedAt.is_null())
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
 /// What goes with these requests.
 pub async fn contents(db: &impl ConnectionTrait, requests: Vec<i64>) -> Result<Contents, Error> {
     let backend = db.get_database_backend();

@@ -1,14 +1,14 @@
 //! Media, see docs/domain.md#media. Whose they are, their requests tell.
 
+mod insert;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
-    ActiveValue::NotSet,
-    ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, JoinType, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Select,
-    sea_query::{Expr, ExprTrait, Query, SimpleExpr},
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, JoinType, Order,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    sea_query::{Expr, ExprTrait, NullOrdering, Query, SimpleExpr},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -16,21 +16,22 @@ use serde_json::Value;
 use crate::{
     domain::{
         Caller, Error, FileName, MediaMetadata, MediaNotes, MediaRole, MediaType, Page, Place,
-        Resource, to_map,
+        Resource,
     },
     entity::{
-        job,
-        media::{ActiveModel, Column, Entity, Model},
+        media::{Column, Entity, Model},
         request,
     },
 };
 
 use super::{
     PageRequest, Transaction, deletion,
-    one_of::{known_texts, one_of_ids},
+    one_of::{known_texts, one_of_ids, one_of_texts},
     page::{List, Sorting, some},
     request::of_no_preview,
 };
+
+pub use insert::{Added, NewMedia, insert};
 
 /// How much of a prompt is shown with a media.
 const MAX_START_CHARS: usize = 100;
@@ -64,31 +65,6 @@ pub struct Filter {
     pub show_deleted: bool,
     /// Those of previews too, which are also shown where their request or job is asked for.
     pub show_previews: bool,
-}
-
-/// A file that a job made, as its row describes it.
-#[derive(Clone, Debug)]
-pub struct NewMedia {
-    /// Stable address of the stored file.
-    pub media_url: String,
-    /// Path of the object in the media storage; no two rows have one.
-    pub storage_key: String,
-    /// What the file is.
-    pub media_type: MediaType,
-    /// What it is to the job.
-    pub role: MediaRole,
-    /// Bytes.
-    pub file_size: i64,
-    /// Whole seconds, rounded up.
-    pub duration: Option<i32>,
-    /// 64 lower-case hexadecimal digits.
-    pub sha256: String,
-    /// What else is known of it.
-    pub metadata: MediaMetadata,
-    /// Never empty.
-    pub blurhash: String,
-    /// A data URL.
-    pub tiny_preview: String,
 }
 
 /// A media row with what its request tells of it.
@@ -141,46 +117,6 @@ fn visible(caller: Caller) -> Select<Entity> {
     shown().apply_if(caller.scope(), |query, id| {
         query.filter(request::Column::UserId.eq(id))
     })
-}
-
-/// Adds files of a job, in one statement, and returns their ids in the same order.
-pub async fn insert(
-    tx: &Transaction,
-    job: &job::Model,
-    media: Vec<NewMedia>,
-    now: DateTime<Utc>,
-) -> Result<Vec<i64>, Error> {
-    if media.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = media.into_iter().map(|media| row(job, media, now));
-    let inserted = Entity::insert_many(rows).exec_with_returning_keys(tx);
-    let mut ids = inserted.await?;
-    // Numbers are given in the order of the rows.
-    ids.sort_unstable();
-    Ok(ids)
-}
-
-fn row(job: &job::Model, media: NewMedia, now: DateTime<Utc>) -> ActiveModel {
-    ActiveModel {
-        id: NotSet,
-        request_id: Set(job.request_id),
-        job_id: Set(Some(job.id)),
-        media_url: Set(media.media_url),
-        media_type: Set(media.media_type),
-        file_size: Set(Some(media.file_size)),
-        duration: Set(media.duration),
-        metadata: Set(Some(to_map(media.metadata).into())),
-        blurhash: Set(media.blurhash),
-        tiny_preview_base64: Set(Some(media.tiny_preview)),
-        created_at: Set(now),
-        updated_at: Set(now),
-        deleted_at: Set(None),
-        storage_key: Set(Some(media.storage_key)),
-        role: Set(media.role),
-        sha256: Set(Some(media.sha256)),
-        content_deleted_at: Set(None),
-    }
 }
 
 /// The media, deleted or not, if the caller may see it.
@@ -292,7 +228,7 @@ pub enum LinkedBy<'a> {
     Object(&'a str),
 }
 
-/// What is to be told of the media that a link names, deleted or not.
+/// What is to be told of the media that a link names, deleted or not; of those that share an object, a live one.
 pub async fn told_of(
     db: &impl ConnectionTrait,
     linked: LinkedBy<'_>,
@@ -324,7 +260,8 @@ pub async fn told_of(
         .filter(match linked {
             LinkedBy::Id(id) => Column::Id.eq(id),
             LinkedBy::Object(path) => Column::StorageKey.eq(path),
-        });
+        })
+        .order_by_with_nulls(Column::DeletedAt, Order::Asc, NullOrdering::First);
     Ok(told.into_model().one(db).await?)
 }
 
@@ -536,4 +473,27 @@ pub async fn known_storage_keys(
     keys: Vec<String>,
 ) -> Result<BTreeSet<String>, Error> {
     known_texts::<Entity>(db, Column::StorageKey, keys).await
+}
+
+/// Those of these objects that a row, deleted or not, promises: its file is not given up.
+pub async fn promised(
+    db: &impl ConnectionTrait,
+    keys: Vec<String>,
+) -> Result<BTreeSet<String>, Error> {
+    if keys.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let promised: Vec<String> = Entity::find()
+        .select_only()
+        .column(Column::StorageKey)
+        .filter(one_of_texts(
+            db.get_database_backend(),
+            Column::StorageKey,
+            keys,
+        ))
+        .filter(Column::ContentDeletedAt.is_null())
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(promised.into_iter().collect())
 }

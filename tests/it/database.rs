@@ -2,6 +2,7 @@
 
 mod clock;
 mod connections;
+mod content;
 mod faults;
 mod page_indexes;
 mod plans;
@@ -12,6 +13,7 @@ mod sqlite_file;
 mod statements;
 mod tls;
 mod upgrades;
+mod uploads;
 mod urls;
 mod users;
 mod writing;

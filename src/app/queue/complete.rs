@@ -1,15 +1,19 @@
 //! An attempt has made something: the job is completed together with the rows of its files, see docs/domain.md#media.
 
-use std::{slice, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    slice,
+    time::Duration,
+};
 
 use crate::{
-    app::App,
+    app::{App, job::ChangedJobs, storage::Spare},
     domain::{Error, JsonMap, MediaMetadata, MediaNotes, MediaRole},
     entity::job,
     media::{Inspected, StorageKey},
     store::{
         self, Transaction,
-        media::NewMedia,
+        media::{Added, NewMedia},
         queue::{self, Lease},
     },
 };
@@ -44,7 +48,7 @@ pub struct StoredOutput {
 
 impl App {
     /// Ends an attempt with its outputs: the job, its media and its request change together. `None` if the lease is lost;
-    /// nothing has changed then.
+    /// nothing has changed then. Files that the user has already are not kept twice.
     pub async fn complete_job(
         &self,
         lease: &Lease,
@@ -52,25 +56,30 @@ impl App {
         metadata: JsonMap,
     ) -> Result<Option<job::Model>, Error> {
         let now = self.clock.queue();
-        self.change_jobs(async |tx, changed| {
+        let complete = async |tx: &Transaction, changed: &mut ChangedJobs| {
             let completed = queue::complete(tx, lease, metadata.into(), now).await?;
             let Some(completed) = completed else {
                 return Ok(None);
             };
-            self.insert_media(tx, &completed, outputs).await?;
+            let spare = self.insert_media(tx, &completed, outputs).await?;
             changed.moved(slice::from_ref(&completed), None)?;
-            Ok(Some(completed))
-        })
-        .await
+            Ok(Some((completed, spare)))
+        };
+        let Some((completed, spare)) = self.change_jobs(complete).await? else {
+            return Ok(None);
+        };
+        self.discard(spare).await;
+        Ok(Some(completed))
     }
 
-    /// All originals first, so that their ids tell the order, and then what was made of each.
+    /// All originals first, so that their ids tell the order, and then what was made of each. Returns the files that no row
+    /// names.
     async fn insert_media(
         &self,
         tx: &Transaction,
         job: &job::Model,
         outputs: &[StoredOutput],
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Spare>, Error> {
         // The database's time, at which the job has ended.
         let now = job.updated_at;
         let originals = outputs.iter().enumerate().map(|(index, output)| {
@@ -81,17 +90,19 @@ impl App {
         });
         let originals = store::media::insert(tx, job, originals.collect(), now).await?;
         let mut derived = Vec::new();
-        for (index, (output, original)) in outputs.iter().zip(originals).enumerate() {
+        for (index, (output, original)) in outputs.iter().zip(&originals).enumerate() {
             for file in &output.derived {
                 let metadata = MediaMetadata {
-                    original_id: Some(original),
+                    original_id: Some(original.id),
                     ..placed(job, index, output)
                 };
                 derived.push(self.describe(file, metadata));
             }
         }
-        store::media::insert(tx, job, derived, now).await?;
-        Ok(())
+        let derived = store::media::insert(tx, job, derived, now).await?;
+        let files = outputs.iter().map(|output| &output.file);
+        let files = files.chain(outputs.iter().flat_map(|output| &output.derived));
+        spare(files.zip(originals.iter().chain(&derived)))
     }
 
     /// The row of a file, which belongs where `placed` says.
@@ -110,6 +121,27 @@ impl App {
             tiny_preview: file.inspected.tiny_preview.clone(),
         }
     }
+}
+
+/// Those of the files that no row names, each once, with what is named instead.
+fn spare<'a>(
+    files: impl Iterator<Item = (&'a StoredFile, &'a Added)> + Clone,
+) -> Result<Vec<Spare>, Error> {
+    let named: BTreeSet<&str> = files.clone().map(|(_, row)| &*row.storage_key).collect();
+    let mut spare = BTreeMap::new();
+    for (file, row) in files {
+        if !named.contains(file.key.path()) {
+            spare.insert(
+                file.key.path(),
+                Spare {
+                    key: file.key.clone(),
+                    size: file.inspected.facts.file_size,
+                    kept: StorageKey::from_path(&row.storage_key).map_err(Error::internal)?,
+                },
+            );
+        }
+    }
+    Ok(spare.into_values().collect())
 }
 
 /// Which output of which variation a file belongs to, and what made it.

@@ -1,6 +1,8 @@
 //! The files of media that were deleted long ago. First the rows say that their files are given up, and only then these go:
 //! what is cut off between is found by the next run.
 
+use std::collections::BTreeSet;
+
 use futures::{StreamExt, stream};
 
 use crate::{
@@ -37,8 +39,11 @@ impl App {
             self.require_own_storage().await?;
         }
         let is_over = files.is_empty() && given_up == 0;
+        let keys = files.iter().map(|file| file.storage_key.clone());
+        // No row takes up an object again that none promises.
+        let promised = &store::media::promised(db, keys.collect()).await?;
         let mut removals = stream::iter(files)
-            .map(|file| async move { (file.id, self.remove_file(&file).await) })
+            .map(|file| async move { (file.id, self.remove_file(&file, promised).await) })
             .buffer_unordered(AT_ONCE);
         let mut removed = Vec::new();
         while let Some((id, outcome)) = removals.next().await {
@@ -59,7 +64,15 @@ impl App {
         }
     }
 
-    async fn remove_file(&self, file: &Abandoned) -> Result<(), Error> {
+    /// What another media has, too, goes with that.
+    async fn remove_file(
+        &self,
+        file: &Abandoned,
+        promised: &BTreeSet<String>,
+    ) -> Result<(), Error> {
+        if promised.contains(&file.storage_key) {
+            return Ok(());
+        }
         let key = StorageKey::from_path(&file.storage_key).map_err(Error::internal)?;
         self.storage.delete(&key).await?;
         Ok(())

@@ -92,7 +92,8 @@ pub async fn give_up(
     Ok((given_up, empty.len() as u64))
 }
 
-/// The first `limit` files after this media's that are given up and still stand in the storage. No two media have one object.
+/// The first `limit` files after this media's that are given up and still stand in the storage. Other media may have the
+/// same objects.
 pub async fn given_up(
     db: &impl ConnectionTrait,
     after: i64,

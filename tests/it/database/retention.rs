@@ -112,3 +112,63 @@ async fn on_sqlite_too_and_not_among_all_that_is_live() {
         }
     }
 }
+
+/// 500,000 jobs that have ended, ten of each request, of which every hundredth request's are old. The references are not checked
+/// while they are made, which would take most of the time.
+const HALF_A_MILLION: &str = "
+    SET session_replication_role = replica;
+    INSERT INTO generation_requests (user_id, feature_id, user_prompt, status, created_at, updated_at)
+        SELECT 1, 1, 'x', 'completed', moment, moment
+        FROM (SELECT n, CASE WHEN n % 100 = 0 THEN TIMESTAMPTZ '2026-01-01' ELSE TIMESTAMPTZ '2027-01-14' END AS moment
+              FROM generate_series(1, 50000) AS n) AS numbers;
+    INSERT INTO generation_jobs (request_id, user_id, feature_id, category, input_json, status, variation, created_at, completed_at)
+        SELECT id, 1, 1, 'image', '{}', 'completed', n, created_at, updated_at
+        FROM generation_requests, generate_series(0, 9) AS n WHERE user_prompt = 'x' AND status = 'completed';
+    VACUUM ANALYZE generation_requests;
+    VACUUM ANALYZE generation_jobs";
+
+const OLD: u64 = 5_000;
+/// Most jobs of one transaction.
+const AT_ONCE: u64 = 200;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_go_in_small_transactions_among_half_a_million_others() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let wire = Wire::before(&db).await;
+    let mut bench = Bench::at(&wire.url, 4).await;
+    bench.app.settings.retention = Retention {
+        purge_jobs: DAY * 90,
+        ..Retention::default()
+    };
+    bench.request(1, 0).await;
+    let database = db.connect().await;
+    for statement in HALF_A_MILLION.split(';') {
+        database.execute_unprepared(statement).await.unwrap();
+    }
+    wire.take();
+    let mut worked = 0;
+    let work = async {
+        loop {
+            bench.request(1, 0).await;
+            let claimed = bench.claim(1).await;
+            bench.complete(&claimed[0]).await.unwrap();
+            worked += 1;
+        }
+    };
+    let runs = tokio::select! {
+        runs = bench.app.run_retention(None) => runs,
+        () = work => unreachable!("it works on and on"),
+    };
+    let done: Vec<_> = runs.iter().map(|run| (run.step, run.done)).collect();
+    assert_eq!(done, [(RetentionStep::PurgeJobs, OLD)]);
+    assert!(worked > 0, "others wait for the purge");
+    let removals = wire.take().into_iter();
+    let removals = removals.filter(|text| text.starts_with("DELETE FROM generation_jobs"));
+    assert_eq!(removals.count() as u64, OLD / AT_ONCE);
+    let kept = "SELECT CAST(COUNT(*) AS TEXT) FROM generation_requests
+        WHERE id > 1 AND user_prompt = 'x' AND status = 'completed' AND purged_jobs = 10 AND purged_completed = 10";
+    assert_eq!(db.texts(kept).await, ["500"]);
+    let left =
+        "SELECT CAST(COUNT(*) AS TEXT) FROM generation_jobs WHERE completed_at < '2027-01-15'";
+    assert_eq!(db.texts(left).await, ["495000"]);
+}

@@ -6,10 +6,11 @@ mod jobs;
 mod media;
 mod plans;
 mod purge;
+mod shared_objects;
 
 use std::time::Duration;
 
-use atelier::app::{RetentionRun, RunEnd};
+use atelier::app::{RetentionRun, RunEnd, StoredOutput};
 use atelier::config::Config;
 use atelier::domain::{JsonMap, MediaType, RetentionStep, job::Capability};
 use atelier::rpc::proto::{
@@ -41,6 +42,10 @@ async fn keeping(db: &TestDatabase, change: impl FnOnce(&mut Config)) -> Clocked
 
 /// Lets all that waits be run, each job with one file that is in the storage.
 async fn run_all(server: &ClockedServer) {
+    run_all_making(server, output).await;
+}
+
+async fn run_all_making(server: &ClockedServer, output: impl Fn(&Lease) -> StoredOutput) {
     for (job, lease) in claim_all(server).await {
         let outputs = [output(&lease)];
         let key = &outputs[0].file.key;

@@ -122,12 +122,6 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "UNIQUE constraint failed: generation_templates.feature_id, generation_templates.name",
     ),
     (
-        "INSERT INTO generation_media (request_id, media_url, media_type, blurhash, storage_key)
-         VALUES (1, 'http://media/2', 'image', 'L', '1.png')",
-        "idx_generation_media_storage_key",
-        "UNIQUE constraint failed: generation_media.storage_key",
-    ),
-    (
         "INSERT INTO generation_requests (user_id, feature_id, user_prompt) VALUES (2, 1, 'a poster')",
         "generation_requests_user_id_fkey",
         "FOREIGN KEY constraint failed",

@@ -1,0 +1,114 @@
+//! New media. Equal files of a user are one object: a row names that which another of his has named before, see
+//! docs/media.md#objects.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
+use serde::Serialize;
+
+use crate::{
+    domain::{Error, MediaMetadata, MediaRole, MediaType},
+    entity::job,
+    store::{Transaction, queue::dialect::Dialect},
+};
+
+/// A file that a job made, as its row describes it.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewMedia {
+    /// Stable address of the stored file.
+    pub media_url: String,
+    /// Path of the object in the media storage.
+    pub storage_key: String,
+    /// What the file is.
+    pub media_type: MediaType,
+    /// What it is to the job.
+    pub role: MediaRole,
+    /// Bytes.
+    pub file_size: i64,
+    /// Whole seconds, rounded up.
+    pub duration: Option<i32>,
+    /// 64 lower-case hexadecimal digits.
+    pub sha256: String,
+    /// What else is known of it.
+    pub metadata: MediaMetadata,
+    /// Never empty.
+    pub blurhash: String,
+    /// A data URL.
+    pub tiny_preview: String,
+}
+
+/// A file that has a row now.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Added {
+    /// Of the row.
+    pub id: i64,
+    /// The object that the row names: the one given, or that of a live media of the user with the same bytes.
+    pub storage_key: String,
+}
+
+/// Adds files of a job, in one statement, and returns them in the same order. A media whose object is shared keeps it until the
+/// transaction ends: whoever would delete it waits, and finds the new row then.
+pub async fn insert(
+    tx: &Transaction,
+    job: &job::Model,
+    media: Vec<NewMedia>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Added>, Error> {
+    if media.is_empty() {
+        return Ok(Vec::new());
+    }
+    let files = serde_json::to_string(&media).map_err(Error::internal)?;
+    let values: [Value; 5] = [
+        files.into(),
+        job.user_id.into(),
+        job.request_id.into(),
+        job.id.into(),
+        now.into(),
+    ];
+    let backend = tx.get_database_backend();
+    let insert = Statement::from_sql_and_values(backend, insertion(backend), values);
+    let mut added = Added::find_by_statement(insert).all(tx).await?;
+    // Numbers are given in the order of the files.
+    added.sort_unstable_by_key(|added| added.id);
+    Ok(added)
+}
+
+/// The statement, whose text is the same however many files there are.
+fn insertion(backend: DbBackend) -> String {
+    let (files, media_type) = match backend {
+        DbBackend::Postgres => (
+            "jsonb_array_elements(CAST($1 AS jsonb)) WITH ORDINALITY AS file (value, key)",
+            "CAST(file.value ->> 'media_type' AS generation_media_type_enum)",
+        ),
+        _ => ("json_each($1) AS file", "file.value ->> 'media_type'"),
+    };
+    format!(
+        "INSERT INTO generation_media (owner_id, request_id, job_id, created_at, updated_at, media_url, storage_key, media_type,
+             role, file_size, duration, sha256, metadata, blurhash, tiny_preview_base64)
+         SELECT $2, $3, $4, $5, $5, COALESCE(same.media_url, file.value ->> 'media_url'),
+             COALESCE(same.storage_key, file.value ->> 'storage_key'), {media_type}, file.value ->> 'role',
+             CAST(file.value ->> 'file_size' AS bigint), CAST(file.value ->> 'duration' AS integer), file.value ->> 'sha256',
+             file.value -> 'metadata', file.value ->> 'blurhash', file.value ->> 'tiny_preview'
+         FROM {files} {same} ORDER BY file.key
+         RETURNING id, storage_key",
+        same = join_same(backend),
+    )
+}
+
+/// The user's newest live media with the same bytes as a `file`, as `same`. One that is just being deleted is passed over: its
+/// object may go.
+fn join_same(backend: DbBackend) -> String {
+    let one = format!(
+        "FROM generation_media AS live {by_content}
+         WHERE live.owner_id = $2 AND live.sha256 = file.value ->> 'sha256' AND live.deleted_at IS NULL
+             AND live.storage_key IS NOT NULL AND live.file_size = CAST(file.value ->> 'file_size' AS bigint)
+             AND live.metadata ->> 'format' = file.value -> 'metadata' ->> 'format'
+         ORDER BY live.id DESC LIMIT 1",
+        by_content = Dialect::of_backend(backend).indexed_by("idx_generation_media_content"),
+    );
+    match backend {
+        DbBackend::Postgres => format!(
+            "LEFT JOIN LATERAL (SELECT live.media_url, live.storage_key {one} FOR SHARE SKIP LOCKED) AS same ON TRUE"
+        ),
+        _ => format!("LEFT JOIN generation_media AS same ON same.id = (SELECT live.id {one})"),
+    }
+}
