@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_flag_in_the_place_of_a_text_is_no_text_and_the_hint_is_right() {
-        for flag in ["--json", "-n", "--jsn", "--seed=7"] {
+        for flag in ["--json", "-n", "--seed=7"] {
             let error = generate(&["cat", "--negative-prompt", flag]).unwrap_err();
             assert!(
                 error.contains("a value is required for '--negative-prompt <TEXT>'"),
@@ -206,11 +206,16 @@ mod tests {
             );
             assert!(error.contains("'--negative-prompt=--text'"), "{error}");
         }
-        let error = generate(&["--sed", "7", "cat"]).unwrap_err();
-        assert!(
-            error.contains("unexpected argument '--sed'") && error.contains("'--seed'"),
-            "{error}"
-        );
+        for misspelt in [
+            &["--sed", "7", "cat"][..],
+            &["cat", "--negative-prompt", "--sed"],
+        ] {
+            let error = generate(misspelt).unwrap_err();
+            assert!(
+                error.contains("unexpected argument '--sed'") && error.contains("'--seed'"),
+                "{error}"
+            );
+        }
         let error = generate(&["-sale"]).unwrap_err();
         assert!(error.contains("unexpected argument '-sale'"), "{error}");
         assert!(error.contains("-- '-sale'"), "{error}");

@@ -2,7 +2,7 @@
 
 use crate::provenance::png::{Chunk, chunk_of, chunks};
 
-use super::{EXIF, tiff, xmp};
+use super::{EXIF, find, tiff, xmp};
 
 const XMP: &[u8] = b"XML:com.adobe.xmp\0";
 /// What text says in hexadecimal digits, mostly compressed: copies of Exif and XMP, which go as they are.
@@ -51,6 +51,8 @@ fn fate(chunk: &Chunk<'_>) -> Fate {
         b"tEXt" | b"zTXt" | b"iTXt" if PROFILES.iter().any(|name| data.starts_with(name)) => {
             return Fate::Goes;
         }
+        // As ImageMagick writes each property that it has read.
+        b"tEXt" | b"zTXt" | b"iTXt" if is_named_place(&data) => return Fate::Goes,
         // Where the packet is compressed, which nobody does, nothing here can tell what it says.
         b"iTXt" if data.starts_with(XMP) && data.get(XMP.len()) != Some(&0) => return Fate::Goes,
         b"iTXt" if data.starts_with(XMP) => xmp::blank(&mut data),
@@ -60,4 +62,11 @@ fn fate(chunk: &Chunk<'_>) -> Fate {
         true => Fate::Becomes(data),
         false => Fate::Stays,
     }
+}
+
+/// Whether a text's keyword is that of a property of GPS, such as `exif:GPSLatitude`.
+fn is_named_place(data: &[u8]) -> bool {
+    let keyword = data.split(|byte| *byte == 0).next().unwrap_or_default();
+    let has = |name: &&[u8]| find(keyword, name).is_some();
+    xmp::NAMES.iter().any(has)
 }

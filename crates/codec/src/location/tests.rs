@@ -121,6 +121,20 @@ fn a_png_has_right_checksums_when_its_place_is_gone() {
 }
 
 #[test]
+fn a_text_of_a_png_goes_by_its_keyword_alone() {
+    let plain = picture(Format::Png);
+    let header = 8 + 25;
+    let with = |text: &[u8]| {
+        let chunk = provenance::png::chunk_of(*b"tEXt", text);
+        [&plain[..header], &chunk, &plain[header..]].concat()
+    };
+    let place = with(b"exif:GPSLatitude\0LATITUDE");
+    assert_eq!(without(&place, Format::Png).unwrap(), plain);
+    let other = with(b"Comment\0what :GPSLatitude means");
+    assert_eq!(without(&other, Format::Png), None);
+}
+
+#[test]
 fn a_webp_loses_its_place_and_nothing_moves() {
     let plain = picture(Format::Webp);
     let data = exif(true);

@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-const NAMES: [&[u8]; 3] = [b":GPS", b":Gps", b":gps"];
+/// How the names of properties of GPS begin, behind their prefix.
+pub(super) const NAMES: [&[u8]; 3] = [b":GPS", b":Gps", b":gps"];
 /// Longer than what a property says.
 const MOST: usize = 4096;
 
