@@ -2,6 +2,7 @@
 
 mod decode;
 mod encode;
+mod loudness;
 mod raw;
 mod riff;
 #[cfg(test)]
@@ -12,6 +13,7 @@ use std::time::Duration;
 pub(crate) use decode::facts;
 pub use decode::{Block, decode, measure, read};
 pub use encode::encode;
+pub use loudness::Loudness;
 pub use raw::raw;
 
 /// A sound in memory.
