@@ -5,6 +5,7 @@ mod decode;
 mod encode;
 mod flac;
 mod link;
+mod loudness;
 mod mpeg;
 mod ogg;
 mod opus;
@@ -23,6 +24,7 @@ pub(crate) use webm::facts as webm_facts;
 
 pub use decode::{Block, decode, measure, read};
 pub use encode::encode;
+pub use loudness::Loudness;
 pub use raw::raw;
 
 /// A sound in memory.

@@ -1,5 +1,5 @@
-//! Animates composed scenes: the layers of a picture come in one after another, its art is panned slowly, and it ends at
-//! rest as the picture itself.
+//! Animates composed scenes: the layers of a picture go to their places one after another, its art is panned slowly until the
+//! end, the words swell now and then and last of all together, and it ends as the picture itself.
 //!
 //! Each layer is drawn once (`drawing::layers`); a frame only puts them together in their poses. So memory holds the layers
 //! and one frame, and the same brief gives the same frames.
@@ -16,7 +16,7 @@ use image::RgbImage;
 
 use crate::dice::Dice;
 use crate::drawing::{Area, Brief, DrawError, Drawn, Part, layers};
-use direction::{Direction, Drift};
+use direction::{Count, Direction, Drift};
 use pose::{Stage, Whim};
 use timeline::Timeline;
 
@@ -35,7 +35,8 @@ pub struct Animation {
 
 impl Animation {
     /// Composes a brief that moves for some seconds; `style.animation` may have the keys `entrance` (rise, fade, pop,
-    /// slide), `pan` (left, right, in, out, none), `drift` (none, gentle, strong) and `pace` (calm, steady, brisk).
+    /// slide), `pan` (left, right, in, out, none), `drift` (none, gentle, strong), `pace` (calm, steady, brisk) and `count`
+    /// (down, none): the seconds that are left, at most nine, in the place of the illustration until the end begins.
     ///
     /// `report` is called with the share of the drawing that is done, 0.0 to 1.0, and stops it by returning false.
     ///
@@ -48,7 +49,13 @@ impl Animation {
     ) -> Result<Self, DrawError> {
         let dice = Dice::new(brief.seed);
         let direction = Direction::read(&brief.style, &dice)?;
-        let drawn = layers(brief, report)?;
+        let counts = direction.count == Count::Down;
+        let count = if counts {
+            timeline::counted(seconds)
+        } else {
+            0
+        };
+        let drawn = layers(brief, count, report)?;
         let parts: Vec<Part> = drawn.layers.iter().map(|layer| layer.part).collect();
         let mut dice = dice.fork("whims");
         let whims = parts.iter().map(|_| Whim {
@@ -67,6 +74,7 @@ impl Animation {
                 } else {
                     -1.0
                 },
+                counts,
             },
             drawn,
             frame: RgbImage::new(brief.width, brief.height),
@@ -86,7 +94,7 @@ impl Animation {
         &self.frame
     }
 
-    /// How far the ground's gradient is shifted, as a share of its length; not at all at the begin and in the hold.
+    /// How far the ground's gradient is shifted, as a share of its length; not at all at the begin and at the end.
     fn drift(&self, time: f32) -> f32 {
         let reach = match self.stage.direction.drift {
             Drift::None => 0.0,

@@ -7,6 +7,7 @@
 mod badge;
 mod block;
 mod colour;
+mod editing;
 mod emblem;
 mod font;
 mod geometry;
@@ -17,6 +18,7 @@ mod palette;
 mod part;
 mod path;
 mod photo;
+mod phrasing;
 mod raster;
 mod scene;
 mod style;
@@ -94,7 +96,7 @@ pub fn draw(brief: &Brief, report: &mut dyn FnMut(f32) -> bool) -> Result<RgbIma
         }
     };
     step(0.0)?;
-    let scene = compose(brief)?;
+    let scene = compose(brief, 0)?;
     step(COMPOSED / 2.0)?;
     let painted = scene.stages().into_iter().map(raster::Painted::of);
     let painted = painted.collect::<Result<Vec<_>, _>>()?;
@@ -126,9 +128,11 @@ pub fn shortens(prompt: &str) -> bool {
     wording::shortens(&font::showable(prompt, &font::Face::ALL))
 }
 
-fn compose(brief: &Brief) -> Result<scene::Scene, DrawError> {
+/// The scene of a brief, with the numbers of a countdown from `count`.
+fn compose(brief: &Brief, count: u8) -> Result<scene::Scene, DrawError> {
     check_size(brief)?;
-    layout::compose(brief, &style::Style::parse(&brief.style)?)
+    let style = style::Style::parse(&brief.style, brief.seed)?;
+    layout::compose(brief, &style, count)
 }
 
 fn check_size(brief: &Brief) -> Result<(), DrawError> {

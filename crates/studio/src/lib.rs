@@ -8,3 +8,6 @@ mod dice;
 pub mod drawing;
 pub mod music;
 mod style;
+
+#[cfg(test)]
+extern crate self as studio;

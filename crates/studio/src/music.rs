@@ -38,6 +38,11 @@ pub struct Brief {
     pub style: Map<String, Value>,
 }
 
+/// The integrated loudness of every piece, in LUFS: what streams and phones play music at.
+const LOUDNESS: f64 = -16.0;
+/// The highest true peak, in dBTP.
+const CEILING: f64 = -1.0;
+
 /// A piece as samples, and what it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Piece {
@@ -85,7 +90,9 @@ pub fn play(brief: &Brief, report: &mut dyn FnMut(f32) -> bool) -> Result<Piece,
     }
     let style = style::Style::parse(&brief.style)?;
     let score = score::compose(&brief.prompt, &style, brief.seed, seconds);
-    let sound = mix::render(&score, report)?;
+    let mut sound = mix::render(&score, report)?;
+    // Ours has a rate and channels that can be measured.
+    let _ = sound.normalise(LOUDNESS, CEILING);
     Ok(Piece {
         sound,
         mood: score.mood.name(),

@@ -74,12 +74,47 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// One of the names, or of a list of them: the value at its turn, counted around.
+    pub(crate) fn turn_of<T: Copy>(
+        &mut self,
+        key: &str,
+        names: &[(&str, T)],
+        turn: u64,
+    ) -> Option<T> {
+        let told = self.value(key)?;
+        let named = |name: &Value| {
+            let found = names.iter().find(|(text, _)| name == *text);
+            found.map(|(_, value)| *value)
+        };
+        match in_turn(&told, named, turn) {
+            Some(value) => Some(value),
+            None => {
+                let names = listed(names.iter().map(|(name, _)| *name));
+                self.wrong(key, format!("one of {names}, or a list of them"))
+            }
+        }
+    }
+
     pub(crate) fn text(&mut self, key: &str) -> Option<String> {
         match self.value(key)? {
             Value::String(text) => Some(text).filter(|text| !text.trim().is_empty()),
             _ => self.wrong(key, "a text"),
         }
     }
+}
+
+/// What a value means, or the item at its turn of a list where each means something.
+pub(crate) fn in_turn<T>(
+    told: &Value,
+    meaning: impl Fn(&Value) -> Option<T>,
+    turn: u64,
+) -> Option<T> {
+    let Value::Array(items) = told else {
+        return meaning(told);
+    };
+    let mut all = items.iter().map(meaning).collect::<Option<Vec<_>>>()?;
+    let at = turn.checked_rem(all.len() as u64)?;
+    Some(all.swap_remove(at as usize))
 }
 
 /// The names in quotes, as in an error.

@@ -45,6 +45,15 @@ named! {
     }
 }
 
+named! {
+    /// What is counted while it moves.
+    Count {
+        /// The seconds until the end.
+        Down = "down",
+        None = "none",
+    }
+}
+
 /// How a picture moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Direction {
@@ -52,6 +61,7 @@ pub(super) struct Direction {
     pub(super) pan: Pan,
     pub(super) drift: Drift,
     pub(super) pace: Pace,
+    pub(super) count: Count,
 }
 
 impl Direction {
@@ -78,6 +88,7 @@ impl Direction {
             pan: told.pan.unwrap_or(pan),
             drift: told.drift.unwrap_or(Drift::Gentle),
             pace: told.pace.unwrap_or(Pace::Steady),
+            count: told.count.unwrap_or(Count::None),
         })
     }
 }
@@ -89,6 +100,7 @@ struct Told {
     pan: Option<Pan>,
     drift: Option<Drift>,
     pace: Option<Pace>,
+    count: Option<Count>,
 }
 
 /// Checks the `animation` of a style without drawing.
@@ -111,6 +123,7 @@ fn read(style: &Map<String, Value>) -> Result<Told, Problems> {
         pan: reader.one_of("pan", Pan::NAMES),
         drift: reader.one_of("drift", Drift::NAMES),
         pace: reader.one_of("pace", Pace::NAMES),
+        count: reader.one_of("count", Count::NAMES),
     };
     reader.finish(told).map_err(|problems| {
         let problems = problems.into_iter();
@@ -132,13 +145,14 @@ mod tests {
 
     #[test]
     fn what_is_told_holds_for_every_seed() {
-        let told = json!({ "entrance": "fade", "pan": "none", "drift": "strong", "pace": "calm" });
+        let told = json!({ "entrance": "fade", "pan": "none", "drift": "strong", "pace": "calm", "count": "down" });
         for seed in 0..20 {
             let expected = Direction {
                 entrance: Entrance::Fade,
                 pan: Pan::None,
                 drift: Drift::Strong,
                 pace: Pace::Calm,
+                count: Count::Down,
             };
             assert_eq!(direction(told.clone(), seed).unwrap(), expected);
         }

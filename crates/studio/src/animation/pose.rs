@@ -36,7 +36,12 @@ pub(super) struct Stage {
     pub(super) timeline: Timeline,
     /// The side that words slide in from: -1 is the left, 1 the right.
     pub(super) slides_from: f32,
+    /// Whether a countdown stands in the place of the illustration until the end begins.
+    pub(super) counts: bool,
 }
+
+/// The opacity of words that have not come in yet.
+const FAINT: f32 = 0.6;
 
 impl Pose {
     fn at_rest(layer: &Layer) -> Self {
@@ -54,58 +59,71 @@ impl Pose {
 impl Stage {
     /// The pose of the part with this index at a time (seconds); none while nothing of it is seen.
     pub(super) fn pose(&self, index: usize, layer: &Layer, whim: Whim, time: f32) -> Option<Pose> {
-        let share = self.timeline.entered(index, time)?;
+        let share = self.timeline.entered(index, time);
         let pose = Pose::at_rest(layer);
+        let count = self.counts.then(|| self.timeline.count(time)).flatten();
         Some(match layer.part {
+            Part::Count(number) if count == Some(number) => self.ticking(pose, time),
+            Part::Count(_) => return None,
+            // The number stands in its place.
+            Part::Medallion if count.is_some() => return None,
             Part::Still | Part::Backdrop => pose,
             Part::Motif => self.panned(pose, layer, time),
             Part::Rays(x, y) => self.turned(pose, (x, y), time),
             Part::Piece => fallen(pose, layer, whim, time),
             Part::Corner(x, y) => self.grown(pose, (x, y), whim, share, time),
             Part::Panel(art) => self.pulled(pose, art, share),
-            Part::Medallion | Part::Seal => self.pinned(pose, layer, share, time),
-            Part::Card
-            | Part::QuotationMark
+            Part::Medallion | Part::Seal => self.pinned(pose, layer, index, time),
+            Part::Card => self.entered(pose, layer, share),
+            Part::QuotationMark
             | Part::Kicker
             | Part::Headline
             | Part::Rule
             | Part::Subline
             | Part::Details
             | Part::Author
-            | Part::Footer => self.entered(pose, layer, share),
+            | Part::Footer => {
+                let pose = self.entered(pose, layer, share);
+                Pose {
+                    scale: pose.scale * (1.0 + 0.035 * self.timeline.swell(index, time)),
+                    ..pose
+                }
+            }
         })
     }
 
-    /// Words and cards.
+    /// A number of a countdown, as it comes.
+    fn ticking(&self, pose: Pose, time: f32) -> Pose {
+        let gone = self.timeline.ticked(time);
+        Pose {
+            scale: 0.8 + 0.2 * out_back((gone * 3.0).min(1.0)),
+            ..pose
+        }
+    }
+
+    /// Words and cards. They are all there from the first, since a clip's cover is its first frame, and go to their places.
     fn entered(&self, pose: Pose, layer: &Layer, share: f32) -> Pose {
         let eased = out_cubic(share);
         let left = 1.0 - eased;
         match self.direction.entrance {
-            // Out of the line on which it stands.
-            Entrance::Rise if layer.part == Part::Headline && share < 1.0 => Pose {
-                shift: (0.0, layer.area.h * left),
-                window: layer.area,
-                ..pose
-            },
             Entrance::Rise => Pose {
-                shift: (0.0, self.canvas.short() * 0.05 * left),
-                opacity: eased,
+                shift: (0.0, self.canvas.short() * 0.04 * left),
+                opacity: FAINT + (1.0 - FAINT) * eased,
                 ..pose
             },
             Entrance::Fade => Pose {
-                opacity: in_out_sine(share),
+                opacity: FAINT + (1.0 - FAINT) * in_out_sine(share),
                 ..pose
             },
             Entrance::Slide => Pose {
-                shift: (self.canvas.w * 0.12 * left * self.slides_from, 0.0),
-                opacity: eased,
+                shift: (self.canvas.w * 0.035 * left * self.slides_from, 0.0),
+                opacity: FAINT + (1.0 - FAINT) * eased,
                 ..pose
             },
             Entrance::Pop => {
-                let least = if layer.part == Part::Card { 0.9 } else { 0.6 };
+                let least = if layer.part == Part::Card { 0.95 } else { 0.84 };
                 Pose {
                     scale: least + (1.0 - least) * out_back(share),
-                    opacity: (share * 3.0).min(1.0),
                     ..pose
                 }
             }
@@ -128,18 +146,20 @@ impl Stage {
     }
 
     /// Medallions and seals pop in; then the one floats and the other beats.
-    fn pinned(&self, pose: Pose, layer: &Layer, share: f32, time: f32) -> Pose {
+    fn pinned(&self, pose: Pose, layer: &Layer, index: usize, time: f32) -> Pose {
+        let share = self.timeline.entered(index, time);
         let lively = self.timeline.liveliness(time) * share;
+        let swell = 1.0 + 0.08 * self.timeline.swell(index, time);
         let pose = if self.direction.entrance == Entrance::Fade {
             Pose {
-                opacity: in_out_sine(share),
+                opacity: FAINT + (1.0 - FAINT) * in_out_sine(share),
+                scale: swell,
                 ..pose
             }
         } else {
             Pose {
-                scale: 0.4 + 0.6 * out_back(share),
-                turn: 0.35 * (out_cubic(share) - 1.0),
-                opacity: (share * 4.0).min(1.0),
+                scale: (0.75 + 0.25 * out_back(share)) * swell,
+                turn: 0.2 * (out_cubic(share) - 1.0),
                 ..pose
             }
         };
@@ -226,7 +246,7 @@ fn fallen(pose: Pose, layer: &Layer, whim: Whim, time: f32) -> Pose {
 
 #[cfg(test)]
 mod tests {
-    use super::super::direction::{Drift, Pace};
+    use super::super::direction::{Count, Drift, Pace};
     use super::*;
 
     const SECONDS: f32 = 6.0;
@@ -255,9 +275,11 @@ mod tests {
                 pan,
                 drift: Drift::None,
                 pace: Pace::Steady,
+                count: Count::None,
             },
             timeline: Timeline::new(&[part], Pace::Steady, SECONDS),
             slides_from: -1.0,
+            counts: false,
         }
     }
 
@@ -293,17 +315,35 @@ mod tests {
     }
 
     #[test]
-    fn words_are_not_seen_before_they_come_in() {
+    fn words_are_seen_from_the_first_and_come_to_full_strength() {
         let layer = layer(Part::Headline, Area::new(40.0, 30.0, 60.0, 20.0));
         for entrance in ENTRANCES {
             let stage = stage(entrance, Pan::None, Part::Headline);
-            assert_eq!(stage.pose(0, &layer, WHIM, 0.0), None);
             let times = (0..60).map(|step| step as f32 / 10.0);
             let opacities: Vec<f32> = times
                 .filter_map(|time| Some(stage.pose(0, &layer, WHIM, time)?.opacity))
                 .collect();
+            assert!(opacities.len() == 60 && opacities[0] >= FAINT);
             assert!(opacities.is_sorted() && opacities.last() == Some(&1.0));
+            assert_ne!(
+                stage.pose(0, &layer, WHIM, 0.0),
+                Some(Pose::at_rest(&layer))
+            );
         }
+    }
+
+    #[test]
+    fn a_countdown_takes_the_place_of_the_illustration_until_the_end() {
+        let area = Area::new(40.0, 30.0, 20.0, 20.0);
+        let stage = Stage {
+            counts: true,
+            ..stage(Entrance::Pop, Pan::None, Part::Medallion)
+        };
+        let is_seen =
+            |part: Part, time: f32| stage.pose(0, &layer(part, area), WHIM, time).is_some();
+        assert!(is_seen(Part::Count(4), 0.0) && !is_seen(Part::Medallion, 0.0));
+        assert!(is_seen(Part::Count(1), 4.0) && !is_seen(Part::Count(4), 4.0));
+        assert!(is_seen(Part::Medallion, 5.0) && !is_seen(Part::Count(1), 5.0));
     }
 
     #[test]

@@ -48,7 +48,7 @@ fn every_layout_ends_as_the_picture_itself() {
         for motif in ["waves", "rays", "leaves", "grid"] {
             let animation = json!({ "pan": "none" });
             let style = json!({ "layout": layout, "motif": motif, "animation": animation });
-            let brief = brief(index as u64, (160, 120), style);
+            let brief = brief(index as u64, (240, 180), style);
             let still = draw(&brief, &mut |_| true).unwrap();
             // Small, as resampled edges are a little softer.
             let small = |picture: &RgbImage| thumbnail(picture, 40, 30);
@@ -59,24 +59,53 @@ fn every_layout_ends_as_the_picture_itself() {
 }
 
 #[test]
-fn it_begins_with_the_art_and_without_the_words() {
-    let style = json!({ "layout": "poster", "motif": "grid", "mood": "light", "animation": { "entrance": "pop" } });
-    let mut animation = animated(&brief(3, (120, 160), style));
-    let first = animation.frame(0.0).clone();
-    let last = animation.frame(SECONDS).clone();
-    assert!(apart(&first, &last) > 4.0);
-    let (low, high) = first.iter().fold((255, 0), |(low, high), value| {
-        (low.min(*value), high.max(*value))
-    });
-    assert!(high - low > 80, "the first frame shows nothing");
+fn the_first_frame_shows_the_words() {
+    for entrance in ["rise", "fade", "pop", "slide"] {
+        let animation = json!({ "entrance": entrance, "pan": "none", "drift": "none" });
+        let style = json!({
+            "layout": "billboard", "motif": "none", "mood": "light", "palette": "mono", "animation": animation
+        });
+        let mut animation = animated(&brief(3, (240, 320), style));
+        let ink = |frame: &RgbImage| frame.pixels().filter(|pixel| pixel.0[1] < 150).count() as f32;
+        let (first, last) = (
+            ink(&animation.frame(0.0).clone()),
+            ink(animation.frame(SECONDS)),
+        );
+        let share = first / last;
+        assert!(
+            (0.6..1.3).contains(&share),
+            "{entrance}: {share} of the ink"
+        );
+    }
 }
 
 #[test]
-fn it_moves_all_the_time_until_the_hold() {
+fn a_countdown_shows_another_number_each_second() {
+    let style = |count: &str| {
+        let animation = json!({ "count": count, "pan": "none", "drift": "none", "pace": "brisk" });
+        json!({ "layout": "poster", "motif": "none", "emblem": "bag", "animation": animation })
+    };
+    let mut counting = animated(&brief(2, (240, 320), style("down")));
+    let mut plain = animated(&brief(2, (240, 320), style("none")));
+    let mut shown = Vec::new();
+    // In the middle of the seconds that are left before the end begins.
+    for time in [0.1, 1.1, 2.1] {
+        let difference = apart(counting.frame(time), plain.frame(time));
+        shown.push(difference);
+    }
+    assert!(shown[..2].iter().all(|it| *it > 0.5), "{shown:?}");
+    let at_the_end = apart(counting.frame(3.9), plain.frame(3.9));
+    assert!(at_the_end < 0.01, "{at_the_end}");
+    let (two, one) = (counting.frame(0.9).clone(), counting.frame(1.9).clone());
+    assert!(apart(&two, &one) > 0.2);
+}
+
+#[test]
+fn it_moves_all_the_time_until_the_end() {
     for motif in ["waves", "confetti", "rays"] {
         let style = json!({ "layout": "poster", "motif": motif, "animation": { "pan": "in" } });
         let mut animation = animated(&brief(3, (120, 160), style));
-        for step in 0..12 {
+        for step in 0..15 {
             let time = step as f32 * 0.25;
             let before = animation.frame(time).clone();
             assert_ne!(before, *animation.frame(time + 0.25), "{motif} at {time}");
@@ -112,7 +141,7 @@ fn a_picture_without_words_moves_too() {
 #[test]
 fn the_drawing_of_layers_stops_when_told_to() {
     let mut left = 3;
-    let stopped = Animation::new(&brief(1, (64, 64), json!({})), SECONDS, &mut |_| {
+    let stopped = Animation::new(&brief(1, (240, 320), json!({})), SECONDS, &mut |_| {
         left -= 1;
         left > 0
     });

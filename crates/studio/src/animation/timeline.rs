@@ -1,5 +1,7 @@
 //! When each part of a picture comes in.
 
+use std::f32::consts::PI;
+
 use super::direction::Pace;
 use crate::drawing::Part;
 
@@ -9,8 +11,11 @@ const STEP: f32 = 0.24;
 const LENGTH: f32 = 2.6;
 /// All is in its place by this share of the whole.
 const ENTERED: f32 = 0.5;
-/// At the end nothing moves that was going somewhere: the share of the whole, and at most so many seconds.
-const HOLD: (f32, f32) = (0.2, 1.5);
+/// Seconds from one swell of the words to the next, and its length; of short clips, shares of the whole.
+const PULSE: (f32, f32) = (2.2, 0.4);
+const SWELL: (f32, f32) = (0.7, 0.14);
+/// Steps by which a swell is later from one part to the next.
+const RIPPLE: f32 = 0.4;
 
 /// The times of an animation, in seconds from its begin.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,8 +23,10 @@ pub(super) struct Timeline {
     /// When each part begins to come in; none for what is there from the first.
     begins: Vec<Option<f32>>,
     length: f32,
-    /// When the hold at the end begins.
-    hold: f32,
+    step: f32,
+    seconds: f32,
+    /// When the last part has come in.
+    entered: f32,
 }
 
 impl Timeline {
@@ -40,28 +47,79 @@ impl Timeline {
                 .map(|beat| beat.map(|beat| beat * step))
                 .collect(),
             length: step * LENGTH,
-            hold: seconds - (seconds * HOLD.0).min(HOLD.1),
+            step,
+            seconds,
+            entered: (last + LENGTH) * step,
         }
     }
 
-    /// How far a part's entrance is at a time, 0 to 1; none before it begins.
-    pub(super) fn entered(&self, part: usize, time: f32) -> Option<f32> {
+    /// How far a part's entrance is at a time, 0 to 1.
+    pub(super) fn entered(&self, part: usize, time: f32) -> f32 {
         match self.begins.get(part).copied().flatten() {
-            None => Some(1.0),
-            Some(begin) if time < begin => None,
-            Some(begin) => Some(((time - begin) / self.length).min(1.0)),
+            None => 1.0,
+            Some(begin) => ((time - begin) / self.length).clamp(0.0, 1.0),
         }
     }
 
-    /// How much of the time before the hold has gone by, 0 to 1.
+    /// How much of the whole has gone by, 0 to 1.
     pub(super) fn gone(&self, time: f32) -> f32 {
-        (time / self.hold.max(f32::MIN_POSITIVE)).clamp(0.0, 1.0)
+        (time / self.seconds.max(f32::MIN_POSITIVE)).clamp(0.0, 1.0)
     }
 
-    /// How lively what swings may be, 0 to 1: it comes to rest before the hold.
+    /// How lively what swings may be, 0 to 1: it comes to rest at the end.
     pub(super) fn liveliness(&self, time: f32) -> f32 {
-        ((self.hold - time) / self.length).clamp(0.0, 1.0)
+        ((self.seconds - time) / self.length).clamp(0.0, 1.0)
     }
+
+    /// How much a part swells, 0 to 1: a little now and then, one part after the other, and all of them together at the end.
+    pub(super) fn swell(&self, part: usize, time: f32) -> f32 {
+        let length = SWELL.0.min(self.seconds * SWELL.1);
+        let wave = |since: f32| match (0.0..length).contains(&since) {
+            true => (PI * since / length).sin().powi(2),
+            false => 0.0,
+        };
+        let last = self.seconds - length;
+        if time >= last {
+            return wave(time - last);
+        }
+        let period = PULSE.0.min(self.seconds * PULSE.1);
+        let late = self.begins.get(part).copied().flatten().unwrap_or(0.0) * RIPPLE;
+        let since = time - self.entered - late;
+        // One that would run into the last is left out.
+        let begin = time - since.rem_euclid(period);
+        match since >= 0.0 && begin + length <= last {
+            true => 0.5 * wave(since.rem_euclid(period)),
+            false => 0.0,
+        }
+    }
+
+    /// What a countdown shows at a time: so many seconds, the last of which ends when the clip begins its end; none after it.
+    pub(super) fn count(&self, time: f32) -> Option<u8> {
+        let left = self.seconds - ENDING.min(self.seconds / 2.0) - time;
+        let most = counted(self.seconds);
+        (left > 0.0 && most > 0).then(|| (left.ceil() as u8).min(most))
+    }
+
+    /// How much of the second that a countdown shows has gone by, 0 to 1; the first number stands from the begin.
+    pub(super) fn ticked(&self, time: f32) -> f32 {
+        let left = self.seconds - ENDING.min(self.seconds / 2.0) - time;
+        match left > f32::from(counted(self.seconds)) {
+            true => 1.0,
+            false => left.ceil() - left,
+        }
+    }
+}
+
+/// Seconds after a countdown, for what it leads to.
+const ENDING: f32 = 1.4;
+/// The highest number of a countdown.
+const MOST_COUNTED: u8 = 9;
+
+/// The number that the countdown of so long a clip begins with.
+pub(super) fn counted(seconds: f32) -> u8 {
+    (seconds - ENDING.min(seconds / 2.0))
+        .floor()
+        .clamp(0.0, f32::from(MOST_COUNTED)) as u8
 }
 
 /// When parts come in, counted in steps: ground and ornaments, then the words as they are read, and the seal when the
@@ -72,7 +130,12 @@ fn beats(parts: &[Part]) -> Vec<Option<f32>> {
     let mut beats: Vec<Option<f32>> = Vec::with_capacity(parts.len());
     for part in parts {
         beats.push(match part {
-            Part::Still | Part::Backdrop | Part::Motif | Part::Rays(..) | Part::Piece => None,
+            Part::Still
+            | Part::Backdrop
+            | Part::Motif
+            | Part::Rays(..)
+            | Part::Piece
+            | Part::Count(_) => None,
             Part::Panel(_) | Part::Card | Part::Corner(..) => Some(0.0),
             Part::QuotationMark | Part::Medallion => Some(0.8),
             Part::Rule => Some(words + 0.6),
@@ -124,18 +187,18 @@ mod tests {
     }
 
     #[test]
-    fn all_is_in_place_by_the_half_and_at_rest_before_the_end() {
+    fn all_is_in_place_by_the_half_and_at_rest_at_the_end() {
         for pace in [Pace::Calm, Pace::Steady, Pace::Brisk] {
             for seconds in [0.5, 1.0, 3.0, 6.0, 30.0, 120.0] {
                 let timeline = Timeline::new(&PARTS, pace, seconds);
                 for (index, part) in PARTS.iter().enumerate() {
                     let done = timeline.entered(index, seconds * 0.501);
-                    assert_eq!(done, Some(1.0), "{part:?} of {seconds} s");
+                    assert_eq!(done, 1.0, "{part:?} of {seconds} s");
+                    assert!(timeline.swell(index, seconds) < 0.01);
+                    assert!(timeline.swell(index, 0.0) == 0.0);
                 }
-                let hold = timeline.hold;
-                assert!(hold < seconds && hold >= seconds - 1.5);
-                assert_eq!(timeline.gone(hold), 1.0);
-                assert_eq!(timeline.liveliness(hold), 0.0);
+                assert_eq!(timeline.gone(seconds), 1.0);
+                assert_eq!(timeline.liveliness(seconds), 0.0);
             }
         }
     }
@@ -154,11 +217,32 @@ mod tests {
     fn an_entrance_runs_from_0_to_1() {
         let timeline = Timeline::new(&PARTS, Pace::Steady, 8.0);
         let begin = timeline.begins[3].unwrap_or(0.0);
-        assert_eq!(timeline.entered(3, begin - 0.01), None);
-        assert_eq!(timeline.entered(3, begin), Some(0.0));
-        assert_eq!(
-            timeline.entered(3, begin + timeline.length * 2.0),
-            Some(1.0)
-        );
+        assert_eq!(timeline.entered(3, begin - 0.01), 0.0);
+        assert_eq!(timeline.entered(3, begin), 0.0);
+        assert_eq!(timeline.entered(3, begin + timeline.length * 2.0), 1.0);
+    }
+
+    #[test]
+    fn the_words_swell_now_and_then_and_most_at_the_end() {
+        let timeline = Timeline::new(&PARTS, Pace::Steady, 8.0);
+        let most = |from: f32, to: f32| {
+            let steps = (0..100).map(|step| from + (to - from) * step as f32 / 100.0);
+            steps
+                .map(|time| timeline.swell(3, time))
+                .fold(0.0, f32::max)
+        };
+        assert!(most(3.0, 6.0) > 0.4 && most(3.0, 6.0) < 0.6);
+        assert!(most(7.0, 8.0) > 0.95);
+    }
+
+    #[test]
+    fn a_countdown_counts_each_second_down_to_one() {
+        let timeline = Timeline::new(&PARTS, Pace::Brisk, 6.0);
+        let counts = (0..60).map(|step| timeline.count(step as f32 / 10.0));
+        let mut seen: Vec<Option<u8>> = counts.collect();
+        seen.dedup();
+        assert_eq!(seen, [Some(4), Some(3), Some(2), Some(1), None]);
+        assert_eq!(counted(1.0), 0);
+        assert_eq!(counted(60.0), 9);
     }
 }

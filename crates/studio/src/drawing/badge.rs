@@ -13,6 +13,18 @@ use super::wording::Offer;
 
 /// The text of a badge stays inside this share of its radius.
 const INNER: f32 = 0.74;
+/// The radius of a halo, in radii of its seal.
+pub(super) const HALO: f32 = 1.08;
+
+/// What a seal is made of.
+pub(super) struct Seal {
+    /// Its colour, and that of its words.
+    pub(super) ground: Ground,
+    /// The colour around it, where its own would be lost.
+    pub(super) halo: Option<Colour>,
+    /// The least size of its words, in pixels, as far as they have room.
+    pub(super) least: f32,
+}
 
 /// Draws the seal around a point, with its words fitted in; they are centred and stand upright.
 pub(super) fn draw(
@@ -21,14 +33,18 @@ pub(super) fn draw(
     offer: &Offer,
     (x, y): (f32, f32),
     r: f32,
-    ground: &Ground,
+    seal: &Seal,
     dice: &mut Dice,
 ) -> Result<(), DrawError> {
-    seal(scene, (x, y), r, ground, dice);
-    let value = Words::measure(meter, Face::Heavy, &offer.value.to_uppercase(), 0.0)?;
-    let before = Words::measure(meter, Face::Heavy, &offer.before.to_uppercase(), 0.04)?;
-    let after = Words::measure(meter, Face::Heavy, &offer.after.to_uppercase(), 0.04)?;
-    let Some(stack) = fit(&before, &value, &after, r * INNER) else {
+    let ground = &seal.ground;
+    shape(scene, (x, y), r, seal, dice);
+    let value = Words::measure(meter, Face::Heavy, &offer.value, 0.0)?;
+    let before = Words::measure(meter, Face::Heavy, &offer.before, 0.01)?;
+    let after = Words::measure(meter, Face::Heavy, &offer.after, 0.01)?;
+    let stack = [seal.least, seal.least * 0.8, 0.0]
+        .into_iter()
+        .find_map(|least| fit([&before, &value, &after], r * INNER, least));
+    let Some(stack) = stack else {
         return Ok(());
     };
     let gap = stack.gap;
@@ -55,15 +71,19 @@ pub(super) fn draw(
     Ok(())
 }
 
-fn seal(scene: &mut Scene, (x, y): (f32, f32), r: f32, ground: &Ground, dice: &mut Dice) {
+fn shape(scene: &mut Scene, (x, y): (f32, f32), r: f32, seal: &Seal, dice: &mut Dice) {
     let turn = dice.range(0.0, 1.0);
-    let outline: Colour = ground.ink;
-    match dice.index(3) {
-        0 => scene.fill(&path::star(x, y, r, r * 0.88, 22, turn), ground.from, 1.0),
-        1 => scene.fill(&path::star(x, y, r, r * 0.91, 14, turn), ground.from, 1.0),
-        _ => scene.circle(x, y, r * 0.96, ground.from, 1.0),
+    let which = dice.index(3);
+    let mut outline = |r: f32, colour: Colour| match which {
+        0 => scene.fill(&path::star(x, y, r, r * 0.88, 22, turn), colour, 1.0),
+        1 => scene.fill(&path::star(x, y, r, r * 0.91, 14, turn), colour, 1.0),
+        _ => scene.circle(x, y, r * 0.96, colour, 1.0),
+    };
+    if let Some(colour) = seal.halo {
+        outline(r * HALO, colour);
     }
-    scene.ring(x, y, r * 0.82, r * 0.018, outline, 0.85);
+    outline(r, seal.ground.from);
+    scene.ring(x, y, r * 0.85, r * 0.018, seal.ground.ink, 0.85);
 }
 
 struct Row {
@@ -80,17 +100,17 @@ struct Stack {
     gap: f32,
 }
 
-/// The largest value size at which all rows lie inside the circle of radius `r`.
-fn fit(before: &Words, value: &Words, after: &Words, r: f32) -> Option<Stack> {
+/// The largest value size at which all rows lie inside the circle of radius `r`, none in type smaller than `least` pixels.
+fn fit(words: [&Words; 3], r: f32, least: f32) -> Option<Stack> {
     (4..=40).rev().find_map(|step| {
         let size = r * 0.028 * step as f32;
-        let stack = stacked(before, value, after, size, r);
-        inside(&stack, r).then_some(stack)
+        let stack = stacked(words, size, (r, least));
+        (size >= least && inside(&stack, r)).then_some(stack)
     })
 }
 
-fn stacked(before: &Words, value: &Words, after: &Words, size: f32, r: f32) -> Stack {
-    let small = (size * 0.34).max(r * 0.15).min(size);
+fn stacked([before, value, after]: [&Words; 3], size: f32, (r, least): (f32, f32)) -> Stack {
+    let small = (size * 0.4).max(r * 0.22).max(least).min(size);
     let mut rows = rows_of(before, small, r * 1.7);
     // A value of several words, as a badge's own text may be, takes several lines.
     rows.extend(rows_of(value, size, r * 1.9));

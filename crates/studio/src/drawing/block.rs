@@ -51,8 +51,16 @@ impl Sizes {
                 (unit * 0.038).max(LEGIBLE * 1.2),
                 (unit * 0.185).max(LEGIBLE * 1.5),
             ),
-            body: ((unit * 0.0255).max(LEGIBLE), (unit * 0.047).max(LEGIBLE)),
+            body: ((unit * 0.0285).max(LEGIBLE), (unit * 0.047).max(LEGIBLE)),
             lines: 5,
+        }
+    }
+
+    /// The same with no text smaller than so many pixels.
+    pub(super) fn at_least(self, pixels: f32) -> Self {
+        Self {
+            body: (self.body.0.max(pixels), self.body.1.max(pixels)),
+            ..self
         }
     }
 }
@@ -95,8 +103,14 @@ pub(super) struct Column {
     align: Align,
 }
 
-/// How often a headline or body size is tried between its limits.
+/// How often a headline size is tried between its limits, and how far beyond the upper one, where there is room for more.
 const STEPS: usize = 28;
+const BEYOND: usize = 26;
+/// As much for body sizes.
+const BODY_STEPS: usize = 5;
+const BODY_BEYOND: usize = 2;
+/// A column so many times as high as its box is not going to fit in larger type.
+const FAR: f32 = 1.25;
 
 /// Fits the pieces into the area: the largest sizes that do; what cannot be read at the least size is cut.
 pub(super) fn fit(
@@ -109,7 +123,7 @@ pub(super) fn fit(
     let mut measured = Vec::with_capacity(pieces.len());
     for piece in pieces.iter().filter(|piece| !piece.text.trim().is_empty()) {
         let tracking = match piece.role {
-            Role::Kicker => 0.12,
+            Role::Kicker => 0.02,
             _ => 0.0,
         };
         let words = Words::measure(meter, piece.face, &piece.text, tracking)?;
@@ -120,14 +134,18 @@ pub(super) fn fit(
         });
     }
     let mut best: Option<(f32, Vec<Placed>)> = None;
-    for body_step in 0..6 {
-        let body_share = body_step as f32 / 5.0;
-        for headline_step in 0..=STEPS {
+    for body_step in 0..=BODY_STEPS + BODY_BEYOND {
+        let body_share = body_step as f32 / BODY_STEPS as f32;
+        for headline_step in 0..=STEPS + BEYOND {
             let share = headline_step as f32 / STEPS as f32;
             let candidate = lay_out(&measured, area, sizes, share, body_share, None);
+            if height(&candidate) > area.h * FAR {
+                break;
+            }
             // A larger headline is worth more than larger small print, but tiny small print is worth nothing.
-            let score = share + 0.32 * body_share.sqrt()
+            let score = share.min(1.0) + 0.4 * (share - 1.0).max(0.0) + 0.32 * body_share.sqrt()
                 - 0.6 * raggedness(&candidate)
+                - 0.3 * stumbles(&candidate)
                 - 0.08 * tall_stack(&candidate, sizes);
             if fits(&candidate, area, sizes) && best.as_ref().is_none_or(|(most, _)| score > *most)
             {
@@ -177,6 +195,15 @@ fn raggedness(column: &[Placed]) -> f32 {
         .fold(0.0, f32::max)
 }
 
+/// How badly a reader stumbles at the ends of lines, most of all in the headline.
+fn stumbles(column: &[Placed]) -> f32 {
+    let of = |piece: &Placed| match piece.role {
+        Role::Headline => piece.lines.stumbles,
+        _ => piece.lines.stumbles * 0.3,
+    };
+    column.iter().map(of).sum()
+}
+
 /// How many headline lines there are beyond what is read at a glance.
 fn tall_stack(column: &[Placed], sizes: Sizes) -> f32 {
     let easy = sizes.lines.saturating_sub(2);
@@ -209,14 +236,15 @@ fn lay_out(
 ) -> Vec<Placed> {
     let between = |(low, high): (f32, f32), share: f32| low + (high - low) * share;
     let headline = between(sizes.headline, share);
-    let body = between(sizes.body, body_share).min(headline * 0.62);
+    let body = between(sizes.body, body_share)
+        .min(headline * 0.62)
+        .max(sizes.body.0);
     let mut column: Vec<Placed> = Vec::with_capacity(measured.len());
     for piece in measured {
         let size = match piece.role {
             Role::Headline => headline,
-            Role::Kicker => body * 0.82,
+            Role::Kicker | Role::Details => (body * 0.9).max(sizes.body.0),
             Role::Subline | Role::Author => body,
-            Role::Details => body * 0.9,
         };
         // Lines of body text as wide as a large headline would be hard to read.
         let width = width_for(piece.role, area, size).min(if piece.role == Role::Subline {

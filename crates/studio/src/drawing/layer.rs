@@ -42,16 +42,17 @@ pub(crate) struct Layer {
     pub(crate) pixels: Vec<u32>,
 }
 
-/// Draws a brief in layers. `report` is called with the share that is done, 0.0 to 1.0, and stops the drawing by returning
+/// Draws a brief in layers, with the numbers of a countdown from `count` in the place of the illustration. `report` is called with the share that is done, 0.0 to 1.0, and stops the drawing by returning
 /// false.
 ///
 /// # Errors
 /// Those of [`super::draw`].
 pub(crate) fn layers(
     brief: &Brief,
+    count: u8,
     report: &mut dyn FnMut(f32) -> bool,
 ) -> Result<Drawn, DrawError> {
-    let scene = compose(brief)?;
+    let scene = compose(brief, count)?;
     let pieces = scene.pieces();
     let mut layers = Vec::new();
     for (index, piece) in pieces.iter().enumerate() {

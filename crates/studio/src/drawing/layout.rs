@@ -1,28 +1,36 @@
 //! Puts words and art on a canvas: one file a family of layouts.
 
 mod card;
+mod furniture;
 mod hero;
 mod open;
+mod pair;
 mod pictured;
 
 use std::sync::Arc;
 
 use image::RgbaImage;
+use serde_json::Value;
 
 use super::block::{self, Column, Piece, Role, Sizes};
-use super::colour::Colour;
 use super::dice::Dice;
-use super::emblem::{self, Inks};
+use super::emblem;
 use super::font::{Face, Meter, showable};
 use super::geometry::Area;
 use super::motif::Brush;
-use super::palette::{Ground, Mood, PALETTES, Palette};
-use super::part::Part;
-use super::scene::{Anchor, Scene, TextRun};
+use super::palette::{Ground, Mood, PALETTES, Palette, Tone};
+use super::scene::Scene;
 use super::style::{Align, Emblem, Font, Layout, Motif, PictureUse, Style};
 use super::typeset::Words;
 use super::wording::{Offer, Wording, is_quote};
-use super::{Brief, DrawError, badge};
+use super::{Brief, DrawError, editing};
+
+/// The least size of type as a share of the canvas's shorter side: ten points on a phone that shows the picture as wide as
+/// itself.
+const LEAST_TYPE: f32 = 0.0285;
+/// The least shorter side of a canvas that has room for more than a headline, in pixels, and for a seal.
+const ROOM_FOR_LINES: f32 = 128.0;
+const ROOM_FOR_SEAL: f32 = 180.0;
 
 /// Everything that the layouts share about one picture.
 struct Studio {
@@ -43,12 +51,19 @@ struct Studio {
     canvas: Area,
     /// The space that is kept free along the canvas's edges.
     margin: f32,
+    /// Which of the ideas that fit is carried out, counted around: those of variations, whose seeds follow each other, differ.
+    idea: usize,
+    /// The highest number of a countdown; 0 if nothing is counted.
+    count: u8,
 }
 
 /// Composes the scene of a brief.
-pub(super) fn compose(brief: &Brief, style: &Style) -> Result<Scene, DrawError> {
+pub(super) fn compose(brief: &Brief, style: &Style, count: u8) -> Result<Scene, DrawError> {
     let dice = Dice::new(brief.seed);
-    let (mut studio, layout) = prepare(brief, style, &dice);
+    let (mut studio, layout) = prepare(brief, style, &dice, count);
+    if !studio.has_room_for_headline()? {
+        studio.wording.headline.clear();
+    }
     match layout {
         Layout::Poster => hero::poster(&mut studio)?,
         Layout::Banner => hero::banner(&mut studio)?,
@@ -61,11 +76,9 @@ pub(super) fn compose(brief: &Brief, style: &Style) -> Result<Scene, DrawError> 
     Ok(studio.scene)
 }
 
-fn prepare(brief: &Brief, style: &Style, dice: &Dice) -> (Studio, Layout) {
+fn prepare(brief: &Brief, style: &Style, dice: &Dice, count: u8) -> (Studio, Layout) {
     let canvas = Area::new(0.0, 0.0, brief.width as f32, brief.height as f32);
-    let layout = style
-        .layout
-        .unwrap_or_else(|| choose_layout(brief, canvas, &mut dice.fork("layout")));
+    let layout = style.layout.unwrap_or_else(|| choose_layout(brief, canvas));
     let face = choose_face(style, layout, &mut dice.fork("font"));
     let shown = |text: &str| showable(text, &[face, Face::Text, Face::Heavy]);
     let line = |text: &Option<String>| {
@@ -83,9 +96,16 @@ fn prepare(brief: &Brief, style: &Style, dice: &Dice) -> (Studio, Layout) {
         },
         _ => Wording::of(&prompt, kicker),
     };
-    wording.offer = some(line(&style.badge))
-        .map(|text| Offer::from_badge(&text))
-        .or(wording.offer);
+    let badge = some(line(&style.badge)).map(|text| Offer::from_badge(&text));
+    let is_sealed = badge.is_none() && canvas.short() >= ROOM_FOR_SEAL;
+    wording = editing::edit(wording, is_sealed);
+    wording.offer = badge.or(wording.offer);
+    if canvas.short() < ROOM_FOR_LINES {
+        wording = Wording {
+            headline: wording.headline,
+            ..Wording::default()
+        };
+    }
     let mut picks = dice.fork("look");
     let picture = pictured::use_of(brief, style, layout);
     let studio = Studio {
@@ -94,7 +114,8 @@ fn prepare(brief: &Brief, style: &Style, dice: &Dice) -> (Studio, Layout) {
         dice: dice.fork(layout_name(layout)),
         palette: style
             .palette
-            .unwrap_or_else(|| PALETTES[picks.index(PALETTES.len())]),
+            .unwrap_or_else(|| PALETTES[(brief.seed % 16 * 7 % 16) as usize])
+            .tinted(idea(brief)),
         mood: style.mood,
         motif: style
             .motif
@@ -103,12 +124,16 @@ fn prepare(brief: &Brief, style: &Style, dice: &Dice) -> (Studio, Layout) {
         emblem: style
             .emblem
             .or_else(|| emblem::for_prompt(&prompt))
+            // A countdown needs the illustration's place.
+            .or((count > 0).then_some(Emblem::Star))
             .filter(|emblem| *emblem != Emblem::None && picture.is_none()),
         face,
         wording,
         picture,
-        footer: some(line(&style.footer)),
+        footer: some(line(&style.footer)).filter(|_| canvas.short() >= ROOM_FOR_LINES),
         canvas,
+        idea: idea(brief),
+        count,
         margin: (canvas.w * canvas.h).sqrt().min(canvas.short() * 1.3) * 0.07,
     };
     (studio, layout)
@@ -121,26 +146,33 @@ fn layout_name(layout: Layout) -> &'static str {
         .map_or("", |(name, _)| name)
 }
 
-fn choose_layout(brief: &Brief, canvas: Area, dice: &mut Dice) -> Layout {
+fn choose_layout(brief: &Brief, canvas: Area) -> Layout {
     if is_quote(&brief.prompt) {
         return Layout::Quote;
     }
-    if canvas.w > canvas.h * 1.25 {
-        dice.pick([
+    let fitting = if canvas.w > canvas.h * 1.25 {
+        [
             Layout::Banner,
             Layout::Split,
             Layout::Centered,
-            Layout::Banner,
-        ])
+            Layout::Billboard,
+        ]
     } else {
-        dice.pick([
+        [
             Layout::Poster,
             Layout::Announcement,
             Layout::Centered,
             Layout::Split,
-            Layout::Poster,
-        ])
-    }
+        ]
+    };
+    fitting[(brief.seed % 4) as usize]
+}
+
+/// The idea for a brief. Where the seed has chosen the layout by its place in four, the ideas within it go on with the fours.
+fn idea(brief: &Brief) -> usize {
+    let is_chosen = brief.style.get("layout").is_none_or(Value::is_array);
+    let fours = if is_chosen { brief.seed / 4 } else { 0 };
+    ((brief.seed % 4 + fours) % 12) as usize
 }
 
 fn choose_face(style: &Style, layout: Layout, dice: &mut Dice) -> Face {
@@ -185,12 +217,31 @@ impl Studio {
         !self.wording.headline.is_empty()
     }
 
+    /// Whether the headline's words stand whole on a small canvas; a few letters of them would say nothing.
+    fn has_room_for_headline(&mut self) -> Result<bool, DrawError> {
+        if self.canvas.short() >= ROOM_FOR_LINES {
+            return Ok(true);
+        }
+        let (face, headline) = (self.face, &self.wording.headline);
+        let words = Words::measure(&mut self.meter, face, headline, 0.0)?;
+        let size = Sizes::of(self.canvas).headline.0;
+        // The narrowest column of all layouts.
+        let (w, h) = (self.canvas.w * 0.5, self.canvas.h * 0.4);
+        let lines = words.wrap(w / size);
+        Ok(lines.width() * size <= w && lines.height() * size <= h)
+    }
+
     fn ground(&self, mood: Mood) -> Ground {
         Ground::new(&self.palette, mood)
     }
 
-    fn art_ground(&self, mood: Mood) -> Ground {
-        Ground::art(&self.palette, mood)
+    fn art_ground(&self, tone: Tone) -> Ground {
+        Ground::art(&self.palette, tone)
+    }
+
+    /// The one of the choices whose turn it is.
+    fn turn<T: Copy, const N: usize>(&self, choices: [T; N]) -> T {
+        choices[self.idea % N]
     }
 
     fn full(&mut self, ground: &Ground) {
@@ -230,9 +281,8 @@ impl Studio {
                 emphasis: None,
             })
         };
-        let kicker = words.kicker.as_ref().map(|text| text.to_uppercase());
         [
-            piece(Role::Kicker, &kicker, Face::Heavy),
+            piece(Role::Kicker, &words.kicker, Face::Heavy),
             Some(Piece {
                 role: Role::Headline,
                 text: headline,
@@ -252,139 +302,6 @@ impl Studio {
     fn column(&mut self, area: Area, sizes: Sizes, align: Align) -> Result<Column, DrawError> {
         let pieces = self.pieces();
         block::fit(&mut self.meter, &pieces, area, sizes, align)
-    }
-
-    /// Takes the footer's line from the foot of an area, and gives what is left.
-    fn above_footer(&self, area: Area, sizes: Sizes) -> Area {
-        match self.footer {
-            Some(_) => Area::new(area.x, area.y, area.w, area.h - sizes.body.0 * 2.6),
-            None => area,
-        }
-    }
-
-    /// Draws the footer on one line at the foot of an area.
-    fn draw_footer(
-        &mut self,
-        area: Area,
-        sizes: Sizes,
-        align: Align,
-        ground: &Ground,
-    ) -> Result<(), DrawError> {
-        let Some(footer) = self.footer.clone() else {
-            return Ok(());
-        };
-        let words = Words::measure(&mut self.meter, Face::Text, &footer, 0.02)?;
-        let size = sizes.body.0;
-        let lines = words.wrap_cut(area.w / size, 1);
-        let Some((text, width)) = lines
-            .lines
-            .first()
-            .cloned()
-            .filter(|(_, width)| width * size <= area.w + 0.5)
-        else {
-            return Ok(());
-        };
-        let width = width * size;
-        let baseline = area.bottom() - lines.descent * size;
-        let (anchor, x, left) = match align {
-            Align::Left => (Anchor::Start, area.x, area.x),
-            Align::Center => (
-                Anchor::Middle,
-                area.x + area.w / 2.0,
-                area.x + (area.w - width) / 2.0,
-            ),
-        };
-        let bounds = Area::new(
-            left,
-            baseline - lines.ascent * size,
-            width,
-            (lines.ascent + lines.descent) * size,
-        );
-        let run = TextRun {
-            text,
-            face: Face::Text,
-            size,
-            tracking: words.tracking,
-            anchor,
-            x,
-            baseline,
-            bounds,
-            colour: ground.quiet,
-            emphasis: None,
-            behind: ground.behind(),
-        };
-        let canvas = self.canvas;
-        self.scene
-            .part(Part::Footer, canvas, |scene| scene.text(run));
-        Ok(())
-    }
-
-    /// The colours of a seal that stands out from a ground, and from the medallion that it may lie on.
-    fn seal_ground(&self, under: &Ground) -> Ground {
-        let mut below = vec![under.from];
-        if self.emblem.is_some() {
-            below.push(self.medallion_ground(under).from);
-        }
-        let colour = self.palette.seal(&below);
-        let dark = self.ground(Mood::Dark).from;
-        Ground::plain(
-            colour,
-            if dark.contrast(colour) > Colour::WHITE.contrast(colour) {
-                dark
-            } else {
-                Colour::WHITE
-            },
-        )
-    }
-
-    fn medallion_ground(&self, under: &Ground) -> Ground {
-        self.ground(if under.from.luminance() > 0.45 {
-            Mood::Dark
-        } else {
-            Mood::Light
-        })
-    }
-
-    fn seal(&mut self, at: (f32, f32), r: f32, under: &Ground) -> Result<(), DrawError> {
-        let Some(offer) = self.wording.offer.clone() else {
-            return Ok(());
-        };
-        if r * 0.3 < block::LEGIBLE {
-            return Ok(());
-        }
-        let ground = self.seal_ground(under);
-        let mut dice = self.dice.fork("seal");
-        let meter = &mut self.meter;
-        self.scene.part(Part::Seal, self.canvas, |scene| {
-            scene.named("seal", |scene| {
-                badge::draw(scene, meter, &offer, at, r, &ground, &mut dice)
-            })
-        })
-    }
-
-    /// The illustration on a disc.
-    fn medallion(&mut self, emblem: Emblem, (x, y): (f32, f32), r: f32, under: &Ground) {
-        let disc = self.medallion_ground(under);
-        let dark = disc.from.luminance() < 0.45;
-        let inks = Inks {
-            line: if dark { disc.shapes[1] } else { disc.ink },
-            body: if dark { disc.ink } else { disc.shapes[0] },
-            second: disc.shapes[1],
-            light: disc.shapes[2],
-        };
-        self.scene.part(Part::Medallion, self.canvas, |scene| {
-            scene.named("medallion", |scene| {
-                scene.circle(x, y, r, disc.from, 1.0);
-                scene.ring(x, y, r * 1.08, r * 0.025, disc.from, 0.9);
-                emblem::draw(scene, emblem, (x, y), r * 0.72, inks);
-            });
-        });
-    }
-
-    /// A disc's radius as a share of the shorter side; larger on tall canvases, which have the room.
-    fn disc_radius(&self, share: f32) -> f32 {
-        let tall = (self.canvas.h / self.canvas.w / 1.5).clamp(1.0, 1.8);
-        self.canvas.short() * share * tall
     }
 
     /// The style's alignment, or else the layout's own.

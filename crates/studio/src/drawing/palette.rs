@@ -1,6 +1,10 @@
 //! The built-in palettes, and how a palette becomes the colours of one picture.
 
+mod tone;
+
 use super::colour::{Colour, READABLE};
+
+pub(super) use tone::Tone;
 
 /// Five colours that go together.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,19 +69,52 @@ pub(super) const PALETTES: [Palette; 16] = [
 ];
 
 impl Palette {
-    /// The colour of a seal: the brightest that stands out from everything it lies on.
-    pub(super) fn seal(&self, under: &[Colour]) -> Colour {
-        let candidates = [self.spark, self.main, self.second, self.deep, self.paper];
-        let clear = |colour: &Colour| colour.least_contrast(under) >= 1.7;
-        candidates
+    /// The colour of a seal, and of the halo that it needs: the brightest that stands out from everything that may lie under
+    /// it, else one that differs from the ground itself (the first of them) within a halo that stands out from the seal.
+    pub(super) fn seal(&self, under: &[Colour]) -> (Colour, Option<Colour>) {
+        let bright = [self.spark, self.main, self.second];
+        // Where a pattern lies half over the ground, every mixture of them may be there.
+        let is_aside = |colour: &Colour| {
+            let own = colour.luminance();
+            let darker = under.iter().filter(|below| below.luminance() < own).count();
+            darker == 0 || darker == under.len()
+        };
+        let clear = |colour: &Colour| colour.least_contrast(under) >= DISTINCT && is_aside(colour);
+        if let Some(colour) = bright.into_iter().find(clear) {
+            return (colour, None);
+        }
+        let ground = under.first().copied().unwrap_or(self.paper);
+        let differs = |colour: &Colour| colour.contrast(ground) >= 1.7;
+        let colour = bright.into_iter().find(differs).unwrap_or(self.spark);
+        let halos = [self.paper, self.deep, Colour::WHITE, Colour::INK];
+        let halo = halos
             .into_iter()
-            .find(clear)
-            .or_else(|| {
-                candidates
-                    .into_iter()
-                    .max_by(|a, b| a.least_contrast(under).total_cmp(&b.least_contrast(under)))
-            })
-            .unwrap_or(self.deep)
+            .filter(|halo| halo.contrast(colour) >= DISTINCT)
+            .max_by(|a, b| a.contrast(ground).total_cmp(&b.contrast(ground)));
+        (colour, halo.or(Some(Colour::INK)))
+    }
+
+    /// The same colours with other paper and ink, for the idea of this number, counted around.
+    pub(super) fn tinted(self, idea: usize) -> Self {
+        let Self {
+            deep,
+            main,
+            second,
+            spark,
+            paper,
+            ..
+        } = self;
+        let (deep, paper) = match idea % 4 {
+            0 => (deep, paper),
+            1 => (deep.mix(second, 0.14), paper.mix(second, 0.3)),
+            2 => (deep.mix(main, 0.3), paper.mix(spark, 0.24)),
+            _ => (deep.mix(Colour::INK, 0.45), paper.mix(main, 0.14)),
+        };
+        Self {
+            deep,
+            paper,
+            ..self
+        }
     }
 
     pub(super) fn named(name: &str) -> Option<Self> {
@@ -142,6 +179,9 @@ pub(super) struct Ground {
     pub(super) soft: Colour,
 }
 
+/// The least contrast of a seal with what lies around it (WCAG 2.2, 1.4.11, of graphical objects).
+const DISTINCT: f32 = 3.0;
+
 /// The opacity of a pattern that text may lie on.
 pub(super) const SOFT: f32 = 0.09;
 
@@ -189,20 +229,6 @@ impl Ground {
                     deep,
                 )
             }
-        }
-    }
-
-    /// A ground for art alone: its colours need not carry words, so they stay as bright as they are.
-    pub(super) fn art(palette: &Palette, mood: Mood) -> Self {
-        let ground = Self::new(palette, mood);
-        match mood {
-            Mood::Vivid => Self {
-                from: palette.main,
-                to: palette.main.mix(palette.deep, 0.22),
-                shapes: [palette.second, palette.spark, palette.paper],
-                ..ground
-            },
-            Mood::Dark | Mood::Light => ground,
         }
     }
 
@@ -271,6 +297,14 @@ impl Ground {
             shapes: self.shapes,
             soft: from,
         })
+    }
+
+    /// Every colour that may lie behind what stands among the shapes; the ground's own is the first.
+    pub(super) fn among_shapes(&self) -> Vec<Colour> {
+        [self.from, self.to]
+            .into_iter()
+            .chain(self.shapes)
+            .collect()
     }
 
     /// Every colour that may lie behind text here.

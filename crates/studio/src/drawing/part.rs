@@ -22,6 +22,8 @@ pub(crate) enum Part {
     Card,
     QuotationMark,
     Medallion,
+    /// A number of a countdown, in the place of the medallion.
+    Count(u8),
     Seal,
     Kicker,
     /// One line of the headline.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::DrawError;
 use super::colour::Colour;
 use super::palette::{Mood, PALETTES, Palette};
-use crate::style::{Problems, Reader, first_problem, listed, named};
+use crate::style::{Problems, Reader, first_problem, in_turn, listed, named};
 
 named! {
     /// How text and art share the canvas.
@@ -89,6 +89,29 @@ named! {
         Bag = "bag",
         Plane = "plane",
         Star = "star",
+        Ball = "ball",
+        Bread = "bread",
+        Camera = "camera",
+        Cap = "cap",
+        Car = "car",
+        Dumbbell = "dumbbell",
+        Fish = "fish",
+        Glass = "glass",
+        House = "house",
+        IceCream = "ice_cream",
+        Laptop = "laptop",
+        Palette = "palette",
+        Paw = "paw",
+        Pizza = "pizza",
+        Polish = "polish",
+        Pumpkin = "pumpkin",
+        Ring = "ring",
+        Scissors = "scissors",
+        Shoe = "shoe",
+        Swim = "swim",
+        Teapot = "teapot",
+        Tooth = "tooth",
+        Tree = "tree",
         None = "none",
     }
 }
@@ -137,29 +160,31 @@ pub(super) struct Style {
 /// Every known key whose value has the wrong type or is not in its set, with what is expected instead. Unknown keys are
 /// not looked at.
 pub fn check_style(style: &Map<String, Value>) -> Result<(), Problems> {
-    read(style).map(drop)
+    read(style, 0).map(drop)
 }
 
 impl Style {
-    /// Reads a style; the error names the first wrong key as `style.<key>`.
-    pub(super) fn parse(style: &Map<String, Value>) -> Result<Self, DrawError> {
-        read(style).map_err(|problems| {
+    /// Reads a style; where it has a list of values, they take turns. The error names the first wrong key as `style.<key>`.
+    pub(super) fn parse(style: &Map<String, Value>, turn: u64) -> Result<Self, DrawError> {
+        read(style, turn).map_err(|problems| {
             let (field, message) = first_problem(problems);
             DrawError::Invalid { field, message }
         })
     }
 }
 
-fn read(style: &Map<String, Value>) -> Result<Style, Problems> {
+fn read(style: &Map<String, Value>, turn: u64) -> Result<Style, Problems> {
     let mut reader = Reader::new(style);
     let parsed = Style {
-        layout: reader.one_of("layout", Layout::NAMES),
-        palette: palette(&mut reader),
-        motif: reader.one_of("motif", Motif::NAMES),
-        font: reader.one_of("font", Font::NAMES),
-        mood: reader.one_of("mood", MoodName::NAMES).map(Mood::from),
-        align: reader.one_of("align", Align::NAMES),
-        emblem: reader.one_of("emblem", Emblem::NAMES),
+        layout: reader.turn_of("layout", Layout::NAMES, turn),
+        palette: palette(&mut reader, turn),
+        motif: reader.turn_of("motif", Motif::NAMES, turn),
+        font: reader.turn_of("font", Font::NAMES, turn),
+        mood: reader
+            .turn_of("mood", MoodName::NAMES, turn)
+            .map(Mood::from),
+        align: reader.turn_of("align", Align::NAMES, turn),
+        emblem: reader.turn_of("emblem", Emblem::NAMES, turn),
         picture: reader.one_of("picture", PictureUse::NAMES),
         kicker: reader.text("kicker"),
         badge: reader.text("badge"),
@@ -168,25 +193,26 @@ fn read(style: &Map<String, Value>) -> Result<Style, Problems> {
     reader.finish(parsed)
 }
 
-fn palette(reader: &mut Reader) -> Option<Palette> {
-    let palette = match reader.value("palette")? {
-        Value::String(name) => Palette::named(&name),
-        Value::Array(items) => items
-            .iter()
-            .map(|item| item.as_str().and_then(Colour::parse))
-            .collect::<Option<Vec<_>>>()
-            .filter(|colours| (2..=5).contains(&colours.len()))
-            .map(|colours| Palette::from_colours(&colours)),
-        _ => None,
-    };
-    if palette.is_some() {
-        return palette;
+fn palette(reader: &mut Reader, turn: u64) -> Option<Palette> {
+    let told = reader.value("palette")?;
+    let named = |name: &Value| name.as_str().and_then(Palette::named);
+    if let Some(palette) = own_colours(&told).or_else(|| in_turn(&told, named, turn)) {
+        return Some(palette);
     }
     let names = listed(PALETTES.iter().map(|palette| palette.name));
     reader.wrong(
         "palette",
-        format!("one of {names}, or a list of 2 to 5 colours like \"#1a2b3c\""),
+        format!("one of {names}, a list of them, or a list of 2 to 5 colours like \"#1a2b3c\""),
     )
+}
+
+fn own_colours(told: &Value) -> Option<Palette> {
+    let colours = told.as_array()?.iter();
+    let colours = colours
+        .map(|colour| colour.as_str().and_then(Colour::parse))
+        .collect::<Option<Vec<_>>>()?;
+    let is_palette = (2..=5).contains(&colours.len());
+    is_palette.then(|| Palette::from_colours(&colours))
 }
 
 #[cfg(test)]
@@ -205,7 +231,31 @@ mod tests {
             "layout": "poster", "palette": ["#102030", "fff"], "motif": "none", "badge": "", "zoom": 3, "mood": null
         }));
         assert_eq!(check_style(&good), Ok(()));
-        assert_eq!(Style::parse(&good).map(|style| style.badge), Ok(None));
+        assert_eq!(Style::parse(&good, 1).map(|style| style.badge), Ok(None));
+    }
+
+    #[test]
+    fn the_values_of_a_list_take_turns() {
+        let varied = style(json!({
+            "layout": ["poster", "centered", "split"], "palette": ["tet", "mono"], "mood": "dark"
+        }));
+        assert_eq!(check_style(&varied), Ok(()));
+        let of = |turn| {
+            let style = Style::parse(&varied, turn).expect("a style");
+            (
+                style.layout,
+                style.palette.map(|palette| palette.name),
+                style.mood,
+            )
+        };
+        let dark = Some(Mood::Dark);
+        assert_eq!(of(0), (Some(Layout::Poster), Some("tet"), dark));
+        assert_eq!(of(4), (Some(Layout::Centered), Some("tet"), dark));
+        assert_eq!(of(u64::MAX), (Some(Layout::Poster), Some("mono"), dark));
+        for wrong in [json!([]), json!(["poster", "cube"])] {
+            let problems = check_style(&style(json!({ "layout": wrong })));
+            assert!(problems.is_err_and(|told| told[0].1.contains("list")));
+        }
     }
 
     #[test]
@@ -215,7 +265,7 @@ mod tests {
         let keys: Vec<&str> = problems.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(keys, ["layout", "palette", "motif", "footer"]);
         assert!(problems[0].1.contains("\"poster\""), "{problems:?}");
-        let error = Style::parse(&bad).expect_err("refused");
+        let error = Style::parse(&bad, 1).expect_err("refused");
         assert!(matches!(error, DrawError::Invalid { field, .. } if field == "style.layout"));
     }
 }

@@ -1,5 +1,9 @@
 //! Tests of whole pictures.
 
+#[path = "../../examples/contact_sheet/specimens.rs"]
+mod specimens;
+mod survey;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -59,6 +63,8 @@ struct Drawn {
     /// Text on a seal, which may lie over art.
     on_seal: Vec<Area>,
     discs: Vec<Area>,
+    /// Those of the discs that carry an offer.
+    seals: Vec<Area>,
 }
 
 fn area(rect: resvg::usvg::Rect) -> Area {
@@ -84,6 +90,9 @@ impl Drawn {
                     let disc = ["seal", "medallion"].contains(&inner.id());
                     if disc {
                         self.discs.push(area(inner.abs_bounding_box()));
+                    }
+                    if inner.id() == "seal" {
+                        self.seals.push(area(inner.abs_bounding_box()));
                     }
                     self.collect(inner, sealed || disc);
                 }
@@ -117,7 +126,7 @@ fn inside(canvas: Area, text: Area) -> bool {
 
 /// Holds that all text is on the canvas, apart, readable and off the discs; gives how many discs there are.
 fn hold_texts(brief: &Brief) -> usize {
-    let scene = compose(brief).unwrap();
+    let scene = compose(brief, 0).unwrap();
     let drawn = Drawn::of(&scene);
     let told = format!(
         "{:?} in {brief:?}",
@@ -175,7 +184,7 @@ fn another_seed_gives_another_picture_with_the_same_words() {
     seen.dedup();
     assert_eq!(seen.len(), 6);
     let words = |seed| {
-        let mut words: Vec<String> = compose(&of(seed))
+        let mut words: Vec<String> = compose(&of(seed), 0)
             .unwrap()
             .texts
             .iter()
@@ -224,7 +233,7 @@ fn the_pixels_behind_text_are_as_calm_as_the_contrast_was_computed_for() {
 
 /// Holds the contrast of every text against the pixels behind it.
 fn assert_readable(brief: &Brief, size: (u32, u32)) {
-    let scene = compose(brief).unwrap();
+    let scene = compose(brief, 0).unwrap();
     let bare = scene.stages().into_iter().map(|stage| match stage {
         scene::Stage::Shapes(svg) => scene::Stage::Shapes(without_texts(&svg)),
         photo => photo,
@@ -482,7 +491,7 @@ fn decomposed_letters_draw_like_composed_ones() {
     let decomposed: String = PROMPTS[0].nfd().collect();
     assert_ne!(decomposed, PROMPTS[0]);
     let of = |prompt: &str| {
-        compose(&brief(prompt, (400, 500), 3, json!({})))
+        compose(&brief(prompt, (400, 500), 3, json!({})), 0)
             .unwrap()
             .svg()
     };
@@ -491,12 +500,10 @@ fn decomposed_letters_draw_like_composed_ones() {
 
 #[test]
 fn what_the_fonts_lack_is_left_out_and_the_rest_is_drawn() {
-    let scene = compose(&brief(
-        "🎉 Sale 你好 𝓫𝓲𝓰",
-        (400, 400),
-        1,
-        json!({ "font": "sans" }),
-    ))
+    let scene = compose(
+        &brief("🎉 Sale 你好 𝓫𝓲𝓰", (400, 400), 1, json!({ "font": "sans" })),
+        0,
+    )
     .unwrap();
     let words: Vec<&str> = scene.texts.iter().map(|run| run.text.as_str()).collect();
     assert_eq!(words.join(" "), "Sale big");

@@ -2,6 +2,7 @@
 
 use super::DrawError;
 use super::font::{Extent, Face, Meter};
+use super::phrasing;
 
 /// A text as measured words.
 #[derive(Debug, Clone)]
@@ -9,8 +10,15 @@ pub(super) struct Words {
     pub(super) face: Face,
     pub(super) tracking: f32,
     words: Vec<(String, Extent)>,
+    /// What the end of a line before each word costs; none where a line must end there.
+    pauses: Vec<Option<f32>>,
+    /// The widths of the first words together, without spaces: of none, of one, and so on.
+    widths: Vec<f32>,
     space: f32,
 }
+
+/// Words from the first to before the second.
+type Range = (usize, usize);
 
 /// Lines of text at a size of one pixel.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +31,8 @@ pub(super) struct Lines {
     pub(super) ascent: f32,
     /// Ink below the last baseline.
     pub(super) descent: f32,
+    /// How badly a reader stumbles at the ends of lines: what they cost that cost anything, together.
+    pub(super) stumbles: f32,
 }
 
 impl Lines {
@@ -46,10 +56,19 @@ impl Words {
         text: &str,
         tracking: f32,
     ) -> Result<Self, DrawError> {
-        let pieces = bound(text);
+        let mut pieces: Vec<String> = Vec::new();
+        let mut pauses = Vec::new();
+        for line in text.lines() {
+            for (index, piece) in bound(line).into_iter().enumerate() {
+                let before = pieces.last().filter(|_| index > 0);
+                let cost = |before: &String| phrasing::cost(before, &piece, index == 1);
+                pauses.push(before.map(cost));
+                pieces.push(piece);
+            }
+        }
         meter.learn(face, pieces.iter().map(String::as_str))?;
         let space = meter.space(face)? + tracking;
-        let words = pieces
+        let words: Vec<(String, Extent)> = pieces
             .into_iter()
             .map(|piece| {
                 let mut extent = meter.extent(face, &piece);
@@ -57,10 +76,16 @@ impl Words {
                 (piece, extent)
             })
             .collect();
+        let mut widths = vec![0.0];
+        for (_, extent) in &words {
+            widths.push(widths[widths.len() - 1] + extent.advance);
+        }
         Ok(Self {
             face,
             tracking,
             words,
+            pauses,
+            widths,
             space,
         })
     }
@@ -75,11 +100,12 @@ impl Words {
 
     /// Breaks words that are wider than `width` (at a size of one pixel), as a long address may be.
     pub(super) fn broken_to(&self, meter: &mut Meter, width: f32) -> Result<Self, DrawError> {
-        let mut text = Vec::new();
-        for (word, extent) in &self.words {
+        let mut text = String::new();
+        for ((word, extent), pause) in self.words.iter().zip(&self.pauses) {
+            text.push(if pause.is_none() { '\n' } else { ' ' });
             let count = word.chars().count();
             if extent.advance <= width || count < 2 {
-                text.push(word.clone());
+                text.push_str(word);
                 continue;
             }
             // Letters differ in width: a tenth of slack covers nearly all words, the caller checks the rest.
@@ -87,13 +113,10 @@ impl Words {
                 .floor()
                 .max(1.0) as usize;
             let chars: Vec<char> = word.chars().collect();
-            text.extend(
-                chars
-                    .chunks(fitting)
-                    .map(|chunk| chunk.iter().collect::<String>()),
-            );
+            let chunks = chars.chunks(fitting).map(String::from_iter);
+            text.push_str(&chunks.collect::<Vec<_>>().join(" "));
         }
-        Self::measure(meter, self.face, &text.join(" "), self.tracking)
+        Self::measure(meter, self.face, text.trim(), self.tracking)
     }
 
     /// Wraps into as few lines as `width` (at a size of one pixel) allows, and evens their lengths out.
@@ -109,7 +132,54 @@ impl Words {
                 low = middle;
             }
         }
-        self.lines(&self.greedy(high))
+        self.lines(&self.phrased(self.greedy(high), high, width))
+    }
+
+    /// As many lines as these, broken where a reader would breathe, and as even as that allows; none wider than `width`.
+    fn phrased(&self, even: Vec<Range>, most: f32, width: f32) -> Vec<Range> {
+        let count = self.words.len();
+        // Of so many first words on so many lines: the least cost, and where the last of the lines begins.
+        let mut lines = vec![(0.0, 0); 1];
+        lines.resize(count + 1, (f32::INFINITY, 0));
+        let mut steps: Vec<Vec<(f32, usize)>> = Vec::new();
+        for _ in &even {
+            let mut next = vec![(f32::INFINITY, 0); count + 1];
+            for end in 1..=count {
+                for start in (0..end).rev() {
+                    let Some(cost) = self.line_cost(start, end, most, width) else {
+                        break;
+                    };
+                    if lines[start].0 + cost < next[end].0 {
+                        next[end] = (lines[start].0 + cost, start);
+                    }
+                }
+            }
+            steps.push(next.clone());
+            lines = next;
+        }
+        let mut ranges = Vec::new();
+        let mut end = count;
+        for step in steps.iter().rev() {
+            let (cost, start) = step[end];
+            if !cost.is_finite() {
+                return even;
+            }
+            ranges.push((start, end));
+            end = start;
+        }
+        ranges.reverse();
+        ranges
+    }
+
+    /// What a line of these words costs: how far it is from the width of the others, and its end; none if it cannot be.
+    fn line_cost(&self, start: usize, end: usize, most: f32, width: f32) -> Option<f32> {
+        let own = self.width(start, end);
+        let is_torn = self.pauses[start + 1..end].iter().any(Option::is_none);
+        if is_torn || (end - start > 1 && own > width) {
+            return None;
+        }
+        let pause = self.pauses.get(end).copied().flatten().unwrap_or(0.0);
+        Some(((most - own) / most).powi(2) + pause)
     }
 
     /// The first `count` lines of the text, the last one ending in an ellipsis if words are left.
@@ -138,11 +208,12 @@ impl Words {
     }
 
     /// Word ranges of lines that are each filled as far as they go.
-    fn greedy(&self, width: f32) -> Vec<(usize, usize)> {
+    fn greedy(&self, width: f32) -> Vec<Range> {
         let mut ranges = Vec::new();
         let mut start = 0;
         for index in 0..self.words.len() {
-            if index > start && self.width(start, index + 1) > width {
+            let is_over = self.pauses[index].is_none() || self.width(start, index + 1) > width;
+            if index > start && is_over {
                 ranges.push((start, index));
                 start = index;
             }
@@ -154,10 +225,7 @@ impl Words {
     }
 
     fn width(&self, start: usize, end: usize) -> f32 {
-        let words: f32 = self.words[start..end]
-            .iter()
-            .map(|(_, extent)| extent.advance)
-            .sum();
+        let words = self.widths[end] - self.widths[start];
         words + self.space * (end - start).saturating_sub(1) as f32
     }
 
@@ -170,7 +238,7 @@ impl Words {
         words.join(" ").trim_end_matches(" ·").to_owned()
     }
 
-    fn lines(&self, ranges: &[(usize, usize)]) -> Lines {
+    fn lines(&self, ranges: &[Range]) -> Lines {
         let most = |start: usize, end: usize, part: fn(&Extent) -> f32| {
             self.words[start..end]
                 .iter()
@@ -190,6 +258,11 @@ impl Words {
             leading: (ink + 0.06).max(self.least_leading()),
             ascent: most(first.0, first.1, |extent| extent.ascent),
             descent: most(last.0, last.1, |extent| extent.descent),
+            stumbles: ranges
+                .iter()
+                .filter_map(|(start, _)| self.pauses.get(*start).copied().flatten())
+                .map(|pause| pause.max(0.0))
+                .sum(),
         }
     }
 
@@ -204,7 +277,7 @@ impl Words {
 }
 
 /// Pairs of syllables that make one word, and must not stand on two lines.
-const COMPOUNDS: [&str; 54] = [
+const COMPOUNDS: [&str; 78] = [
     "cà phê",
     "trà sữa",
     "khai trương",
@@ -259,6 +332,30 @@ const COMPOUNDS: [&str; 54] = [
     "đơn hàng",
     "áp dụng",
     "toàn bộ",
+    "tai nghe",
+    "thiếu nhi",
+    "quốc tế",
+    "khai giảng",
+    "học phí",
+    "độc lập",
+    "tự do",
+    "hạnh phúc",
+    "hành trình",
+    "giày dép",
+    "quần áo",
+    "áo khoác",
+    "diễn giả",
+    "địa chỉ",
+    "trung tâm",
+    "cửa tiệm",
+    "khởi hành",
+    "chớp nhoáng",
+    "thịnh vượng",
+    "an khang",
+    "kính mời",
+    "trân trọng",
+    "thông báo",
+    "nghỉ lễ",
 ];
 
 /// The text's words, where compounds, and numbers with what they count, are one.

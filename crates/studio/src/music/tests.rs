@@ -75,6 +75,19 @@ fn every_mood_and_every_ensemble_is_heard_exactly_as_long_as_asked_and_never_cli
 }
 
 #[test]
+fn every_mood_is_as_loud_as_the_others() {
+    for (name, _) in Mood::NAMES {
+        let piece = piece(&brief("", 5, 4, json!({ "mood": name })));
+        let loudness = piece.sound.loudness().unwrap();
+        assert!(
+            (loudness.integrated + 16.0).abs() < 0.6,
+            "{name}: {loudness:?}"
+        );
+        assert!(loudness.true_peak <= -0.9, "{name}: {loudness:?}");
+    }
+}
+
+#[test]
 fn one_second_is_a_piece_too() {
     let piece = piece(&brief("epic", 3, 1, json!({})));
     assert_eq!(piece.sound.samples.len(), 44_100 * 2);
@@ -102,7 +115,7 @@ fn the_samples_of_a_seed_never_change() {
         .flat_map(|sample| sample.to_le_bytes())
         .collect();
     let sum = u64::from_be_bytes(Sha256::digest(&bytes)[..8].try_into().unwrap());
-    assert_eq!(sum, 10_058_158_663_595_520_318);
+    assert_eq!(sum, 12_113_707_583_045_473_250);
 }
 
 #[test]

@@ -3,23 +3,21 @@
 use super::super::block::{Column, Sizes};
 use super::super::geometry::Area;
 use super::super::motif;
-use super::super::palette::{Ground, Mood};
+use super::super::palette::{Ground, Mood, Tone};
 use super::super::part::Part;
 use super::super::style::Align;
-use super::{DrawError, Studio, hero};
+use super::{DrawError, LEAST_TYPE, Studio, hero};
 
 /// Words on a framed card, the pattern around it, illustration and seal on the card's rim.
 pub(super) fn announcement(studio: &mut Studio) -> Result<(), DrawError> {
     let mut dice = studio.dice.fork("plan");
     let (back, front) = match studio.mood {
-        Some(Mood::Dark) => (Mood::Vivid, Mood::Dark),
-        Some(Mood::Vivid) => (Mood::Light, Mood::Vivid),
-        Some(Mood::Light) => (dice.pick([Mood::Vivid, Mood::Dark]), Mood::Light),
-        None => dice.pick([
-            (Mood::Vivid, Mood::Light),
-            (Mood::Dark, Mood::Light),
-            (Mood::Light, Mood::Dark),
-            (Mood::Vivid, Mood::Dark),
+        Some(mood) => (studio.turn(Tone::beside(mood)), mood),
+        None => studio.turn([
+            (Tone::Vivid, Mood::Light),
+            (Tone::Dark, Mood::Light),
+            (Tone::Pale, Mood::Dark),
+            (Tone::Spark, Mood::Dark),
         ]),
     };
     let (back, front) = (studio.art_ground(back), studio.ground(front));
@@ -63,7 +61,7 @@ pub(super) fn announcement(studio: &mut Studio) -> Result<(), DrawError> {
         studio.scene.part(Part::Card, canvas, |scene| {
             scene.circle(x, card.y, r * 1.15, front.from, 1.0);
         });
-        studio.medallion(emblem, (x, card.y), r, &front);
+        studio.medallion(emblem, (x, card.y), r, &front)?;
     }
     Ok(())
 }
@@ -97,8 +95,8 @@ struct Words {
 impl Words {
     /// Arranges the words on a card whose upper edge has a medallion of radius `r`.
     fn arrange(studio: &mut Studio, card: Area, r: f32) -> Result<Self, DrawError> {
-        let radius = studio.disc_radius(0.13);
-        let sizes = Sizes::of(card);
+        let radius = studio.disc_radius(0.13 * studio.weight_of_seal().max(1.0));
+        let sizes = Sizes::of(card).at_least(studio.canvas.short() * LEAST_TYPE);
         let align = studio.align(Align::Center);
         let wide = studio.canvas.w > studio.canvas.h * 1.2;
         // The seal stands right of the words on a wide card, else under them.
@@ -114,7 +112,7 @@ impl Words {
             inner.w - beside,
             inner.h - r * 0.6,
         );
-        let above = studio.above_footer(foot, sizes);
+        let above = studio.above_footer(foot, sizes)?;
         let area = Area::new(above.x, above.y, above.w, above.h - below);
         let mut column = studio.column(area, sizes, align)?;
         column.settle(0.5);
@@ -144,6 +142,6 @@ impl Words {
         self.column.draw(&mut studio.scene, front);
         studio.draw_footer(self.foot, self.sizes, self.align, front)?;
         let (at, r) = self.seal;
-        studio.seal(at, r, front)
+        studio.seal(at, r, &front.behind())
     }
 }

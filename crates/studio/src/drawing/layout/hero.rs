@@ -3,11 +3,12 @@
 use super::super::block::Sizes;
 use super::super::geometry::Area;
 use super::super::motif;
-use super::super::palette::{Ground, Mood};
+use super::super::palette::{Ground, Mood, Tone};
 use super::super::part::Part;
 use super::super::path;
 use super::super::style::{Align, Motif};
-use super::{DrawError, Studio};
+use super::pair::{RIM, apart};
+use super::{DrawError, ROOM_FOR_SEAL, Studio};
 use crate::dice::Dice;
 
 /// Where the art is.
@@ -40,40 +41,44 @@ enum Edge {
     Arc,
 }
 
+#[derive(Debug, Clone, Copy)]
 struct Plan {
     side: Side,
     edge: Edge,
     /// The art's share of the canvas.
     share: f32,
-    art: Mood,
+    art: Tone,
     words: Mood,
     align: Align,
+    /// Whether the illustration stands right of the seal.
+    mirrored: bool,
 }
 
 /// Art above the words, or beside them on a wide canvas.
 pub(super) fn poster(studio: &mut Studio) -> Result<(), DrawError> {
     let mut dice = studio.dice.fork("plan");
     let wide = studio.canvas.w > studio.canvas.h * 1.2;
-    let (art, words) = moods(studio.mood, &mut dice);
+    let (art, words) = moods(studio);
     let plan = Plan {
         side: if wide {
-            dice.pick([Side::Right, Side::Left])
+            studio.turn([Side::Right, Side::Left])
         } else {
             Side::Top
         },
-        edge: dice.pick([Edge::Wave, Edge::Arc, Edge::Slant, Edge::Arc]),
+        edge: studio.turn([Edge::Arc, Edge::Slant, Edge::Wave, Edge::Straight]),
         share: if wide {
             0.42
         } else {
-            dice.range(0.42, 0.48) - 0.015 * studio.pieces().len() as f32
+            studio.turn([0.46, 0.4, 0.48, 0.42]) - 0.015 * studio.pieces().len() as f32
         },
         art,
         words,
         align: if wide {
             Align::Left
         } else {
-            dice.pick([Align::Center, Align::Left])
+            studio.turn([Align::Center, Align::Left])
         },
+        mirrored: dice.chance(0.5),
     };
     hero(studio, &plan)
 }
@@ -82,14 +87,15 @@ pub(super) fn poster(studio: &mut Studio) -> Result<(), DrawError> {
 pub(super) fn banner(studio: &mut Studio) -> Result<(), DrawError> {
     let mut dice = studio.dice.fork("plan");
     let tall = studio.canvas.h > studio.canvas.w * 1.1;
-    let (art, words) = moods(studio.mood, &mut dice);
+    let (art, words) = moods(studio);
     let plan = Plan {
         side: if tall { Side::Bottom } else { Side::Right },
-        edge: dice.pick([Edge::Wave, Edge::Slant, Edge::Arc]),
+        edge: studio.turn([Edge::Wave, Edge::Slant, Edge::Arc]),
         share: if tall { 0.42 } else { dice.range(0.36, 0.42) },
         art,
         words,
         align: Align::Left,
+        mirrored: dice.chance(0.5),
     };
     hero(studio, &plan)
 }
@@ -98,38 +104,32 @@ pub(super) fn banner(studio: &mut Studio) -> Result<(), DrawError> {
 pub(super) fn split(studio: &mut Studio) -> Result<(), DrawError> {
     let mut dice = studio.dice.fork("plan");
     let tall = studio.canvas.h > studio.canvas.w * 1.1;
-    let (art, words) = moods(studio.mood, &mut dice);
+    let (art, words) = moods(studio);
     let plan = Plan {
-        side: match (tall, dice.chance(0.5)) {
-            (true, true) => Side::Top,
-            (true, false) => Side::Bottom,
-            (false, true) => Side::Left,
-            (false, false) => Side::Right,
+        side: if tall {
+            studio.turn([Side::Top, Side::Bottom])
+        } else {
+            studio.turn([Side::Right, Side::Left])
         },
         edge: Edge::Straight,
-        share: if tall { 0.5 } else { 0.45 },
+        share: if tall { 0.46 } else { 0.45 },
         art,
         words,
         align: Align::Left,
+        mirrored: dice.chance(0.5),
     };
     hero(studio, &plan)
 }
 
-/// The moods of art and words: always different, or the edge would not be seen.
-fn moods(words: Option<Mood>, dice: &mut Dice) -> (Mood, Mood) {
-    match words {
-        Some(Mood::Light) => (
-            dice.pick([Mood::Vivid, Mood::Dark, Mood::Vivid]),
-            Mood::Light,
-        ),
-        Some(Mood::Dark) => (dice.pick([Mood::Vivid, Mood::Light]), Mood::Dark),
-        Some(Mood::Vivid) => (dice.pick([Mood::Light, Mood::Dark]), Mood::Vivid),
-        None => dice.pick([
-            (Mood::Vivid, Mood::Light),
-            (Mood::Dark, Mood::Light),
-            (Mood::Vivid, Mood::Dark),
-            (Mood::Light, Mood::Vivid),
-            (Mood::Light, Mood::Dark),
+/// What art and words stand on: always different, or the edge would not be seen.
+fn moods(studio: &Studio) -> (Tone, Mood) {
+    match studio.mood {
+        Some(words) => (studio.turn(Tone::beside(words)), words),
+        None => studio.turn([
+            (Tone::Vivid, Mood::Light),
+            (Tone::Spark, Mood::Dark),
+            (Tone::Dark, Mood::Light),
+            (Tone::Pale, Mood::Vivid),
         ]),
     }
 }
@@ -141,12 +141,17 @@ fn hero(studio: &mut Studio, plan: &Plan) -> Result<(), DrawError> {
     if !studio.has_words() {
         return artwork(studio, &art_ground);
     }
+    let plan = &Plan {
+        share: plan.share * studio.share_of_art(),
+        ..*plan
+    };
     let (art, panel) = parts(canvas, plan);
     let sizes = Sizes::of(canvas);
     let align = studio.align(plan.align);
     let bulge = bulge(canvas, plan);
     let text_area = safe(panel, plan, bulge, studio.margin);
-    let mut column = studio.column(studio.above_footer(text_area, sizes), sizes, align)?;
+    let above = studio.above_footer(text_area, sizes)?;
+    let mut column = studio.column(above, sizes, align)?;
     column.settle(0.5);
     if let Some(backcloth) = studio.backcloth() {
         let ground = backcloth.ground.clone();
@@ -173,6 +178,17 @@ fn hero(studio: &mut Studio, plan: &Plan) -> Result<(), DrawError> {
     studio.draw_footer(text_area, sizes, align, &words_ground)
 }
 
+impl Studio {
+    /// How much of its usual room art needs: a pattern alone leaves some of it to the words.
+    fn share_of_art(&self) -> f32 {
+        let is_held = self.emblem.is_some() || self.wording.offer.is_some();
+        if is_held || self.picture.is_some() || self.motif == Motif::Grid {
+            return 1.0;
+        }
+        0.72
+    }
+}
+
 /// A picture without words: the art alone, over the whole canvas.
 pub(super) fn artwork(studio: &mut Studio, ground: &Ground) -> Result<(), DrawError> {
     let canvas = studio.canvas;
@@ -189,11 +205,11 @@ pub(super) fn artwork(studio: &mut Studio, ground: &Ground) -> Result<(), DrawEr
     };
     motif::paint(&mut studio.scene, motif, &brush, &mut dice);
     let r = canvas.short() * 0.26;
-    if studio.wording.offer.is_some() {
-        return studio.seal(canvas.centre(), r, ground);
+    if studio.wording.offer.is_some() && canvas.short() >= ROOM_FOR_SEAL {
+        return studio.seal(canvas.centre(), r, &ground.among_shapes());
     }
     if let Some(emblem) = studio.emblem {
-        studio.medallion(emblem, canvas.centre(), r, ground);
+        return studio.medallion(emblem, canvas.centre(), r, ground);
     }
     Ok(())
 }
@@ -311,9 +327,13 @@ fn paint_art(studio: &mut Studio, art: Area, bulge: f32, plan: &Plan, ground: &G
         studio.show_product(under, clear);
         return;
     }
-    let brush = studio.brush(under, ground, 0.95);
+    let mut brush = studio.brush(under, ground, 0.95);
     let mut dice = studio.dice.fork("art");
     let motif = studio.motif;
+    // Tiles cover all of their ground: where that is dark, they keep to it.
+    if motif == Motif::Grid && plan.words == Mood::Dark {
+        brush.colours = brush.colours.map(|colour| colour.mix(ground.from, 0.4));
+    }
     motif::paint(&mut studio.scene, motif, &brush, &mut dice);
 }
 
@@ -333,25 +353,14 @@ fn focal(
     let emblem = studio
         .emblem
         .filter(|_| !pattern || studio.wording.offer.is_none());
-    match emblem {
-        Some(emblem) => {
-            let offer = studio.wording.offer.is_some();
-            let r = short * if offer { 0.32 } else { 0.36 };
-            let shift = if offer { short * 0.1 } else { 0.0 };
-            let (dx, dy) = if clear.w > clear.h {
-                (shift, 0.0)
-            } else {
-                (0.0, shift)
-            };
-            studio.medallion(emblem, (x - dx, y - dy), r, ground);
-            let small = short * 0.225;
-            // On the medallion's rim, towards the lower right, inside the art.
-            let at = (
-                (x - dx + r * 0.86).min(clear.right() - small),
-                (y - dy + r * 0.72).min(clear.bottom() - small),
-            );
-            studio.seal(at, small, ground)
+    let under = ground.among_shapes();
+    match (emblem, studio.wording.offer.is_some()) {
+        (Some(emblem), true) => {
+            let (picture, seal) = apart(clear, studio.weight_of_seal(), plan.mirrored);
+            studio.medallion(emblem, picture.0, picture.1 / RIM, ground)?;
+            studio.seal(seal.0, seal.1, &under)
         }
-        None => studio.seal((x, y), short * 0.4, ground),
+        (Some(emblem), false) => studio.medallion(emblem, (x, y), short * 0.38, ground),
+        (None, _) => studio.seal((x, y), short * 0.42, &under),
     }
 }

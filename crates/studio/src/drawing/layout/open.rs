@@ -4,7 +4,7 @@ use super::super::block::{Column, Sizes};
 use super::super::font::Face;
 use super::super::geometry::Area;
 use super::super::motif::{self, Brush};
-use super::super::palette::{Ground, Mood, SOFT};
+use super::super::palette::{Ground, Mood, SOFT, Tone};
 use super::super::part::Part;
 use super::super::scene::{Anchor, TextRun};
 use super::super::style::{Align, Motif};
@@ -13,10 +13,8 @@ use super::{DrawError, Studio, hero};
 
 /// Words in the middle over a soft pattern, ornaments in the corners.
 pub(super) fn centered(studio: &mut Studio) -> Result<(), DrawError> {
-    let mut dice = studio.dice.fork("plan");
-    let mood = studio
-        .mood
-        .unwrap_or_else(|| dice.pick([Mood::Vivid, Mood::Dark, Mood::Light, Mood::Vivid]));
+    let usual = studio.turn([Mood::Vivid, Mood::Dark, Mood::Light]);
+    let mood = studio.mood.unwrap_or(usual);
     let mut ground = studio.ground(mood);
     if !studio.has_words() {
         return hero::artwork(studio, &ground);
@@ -34,7 +32,7 @@ pub(super) fn centered(studio: &mut Studio) -> Result<(), DrawError> {
         studio.margin * 1.35,
     );
     let foot = area;
-    area = studio.above_footer(area, sizes);
+    area = studio.above_footer(area, sizes)?;
     // Illustration above the words, seal below them; beside them on a wide canvas.
     let emblem = studio.emblem;
     let product = studio.has_product();
@@ -43,7 +41,7 @@ pub(super) fn centered(studio: &mut Studio) -> Result<(), DrawError> {
     let crowded = !wide && focal && seal;
     let r = studio.disc_radius(match (product, crowded) {
         (true, _) => 0.15,
-        (false, true) => 0.108,
+        (false, true) => 0.137,
         (false, false) => 0.135,
     });
     let mut art = (None, None);
@@ -82,11 +80,11 @@ pub(super) fn centered(studio: &mut Studio) -> Result<(), DrawError> {
         studio.show_on_disc(at, r, &ground);
     }
     if let (Some(at), Some(emblem)) = (art.0, emblem) {
-        studio.medallion(emblem, at, r, &ground);
+        studio.medallion(emblem, at, r, &ground)?;
     }
     column.draw(&mut studio.scene, &ground);
     if let Some(at) = art.1 {
-        studio.seal(at, r, &ground)?;
+        studio.seal(at, r, &ground.behind())?;
     }
     studio.draw_footer(foot, sizes, align, &ground)
 }
@@ -159,10 +157,8 @@ fn backdrop(studio: &mut Studio, ground: &Ground, column: &Column, art: &[Area])
 
 /// A quotation under a large quotation mark.
 pub(super) fn quote(studio: &mut Studio) -> Result<(), DrawError> {
-    let mut dice = studio.dice.fork("plan");
-    let mood = studio
-        .mood
-        .unwrap_or_else(|| dice.pick([Mood::Light, Mood::Dark, Mood::Vivid, Mood::Light]));
+    let usual = studio.turn([Mood::Light, Mood::Dark, Mood::Vivid]);
+    let mood = studio.mood.unwrap_or(usual);
     let mut ground = studio.ground(mood);
     if !studio.has_words() {
         return hero::artwork(studio, &ground);
@@ -172,7 +168,7 @@ pub(super) fn quote(studio: &mut Studio) -> Result<(), DrawError> {
         ground = backcloth.ground.clone();
     }
     let canvas = studio.canvas;
-    let align = studio.align(dice.pick([Align::Center, Align::Left]));
+    let align = studio.align(studio.turn([Align::Center, Align::Left]));
     let whole = Sizes::of(canvas);
     let sizes = Sizes {
         headline: (whole.headline.0 * 0.72, whole.headline.1 * 0.72),
@@ -180,7 +176,7 @@ pub(super) fn quote(studio: &mut Studio) -> Result<(), DrawError> {
         ..whole
     };
     let area = canvas.inset(studio.margin * 1.9, studio.margin * 1.7);
-    let inner = studio.above_footer(area, sizes);
+    let inner = studio.above_footer(area, sizes)?;
     let mark = canvas.short() * 0.2;
     let room = mark * 0.62;
     let mut column = studio.column(
@@ -249,10 +245,8 @@ fn quotation_mark(
 
 /// Huge words over the whole canvas, a band of pattern at the foot.
 pub(super) fn billboard(studio: &mut Studio) -> Result<(), DrawError> {
-    let mut dice = studio.dice.fork("plan");
-    let mood = studio
-        .mood
-        .unwrap_or_else(|| dice.pick([Mood::Vivid, Mood::Dark, Mood::Light]));
+    let usual = studio.turn([Mood::Vivid, Mood::Dark, Mood::Light]);
+    let mood = studio.mood.unwrap_or(usual);
     let mut ground = studio.ground(mood);
     if !studio.has_words() {
         return hero::artwork(studio, &ground);
@@ -269,13 +263,26 @@ pub(super) fn billboard(studio: &mut Studio) -> Result<(), DrawError> {
     };
     let align = studio.align(Align::Left);
     let wide = canvas.w > canvas.h * 1.35;
-    let (band, rest) = bands(canvas, wide);
+    let least = match (wide, studio.wording.offer.is_some()) {
+        (true, _) => 0.24,
+        (false, true) => 0.3,
+        (false, false) => 0.22,
+    };
+    let last = studio.turn([true, false]);
+    let (_, rest) = bands(canvas, wide, last, least);
+    let (room, words) = studio.words_in(rest, sizes, align)?;
+    // Words that cannot be larger leave their room to the art.
+    let spare = match wide {
+        true => (room.w - words.bounds().w) / canvas.w,
+        false => (room.h - words.height()) / canvas.h,
+    };
+    let (band, rest) = bands(canvas, wide, last, least + (spare - 0.06).clamp(0.0, 0.36));
+    let (_, mut column) = studio.words_in(rest, sizes, align)?;
     let text_area = rest.inset(studio.margin, studio.margin);
-    let mut column = studio.column(studio.above_footer(text_area, sizes), sizes, align)?;
     column.settle(0.5);
     if let Some(backcloth) = backcloth {
         // The band shows the picture as it is.
-        let art = studio.art_ground(mood);
+        let art = studio.ground(mood);
         studio.hang(backcloth, rest);
         studio.seal_on_picture(band, &art)?;
         column.draw(&mut studio.scene, &ground);
@@ -283,11 +290,7 @@ pub(super) fn billboard(studio: &mut Studio) -> Result<(), DrawError> {
     }
     studio.full(&ground);
     let mut art = studio.dice.fork("art");
-    let back = studio.art_ground(if mood == Mood::Vivid {
-        Mood::Light
-    } else {
-        Mood::Vivid
-    });
+    let back = studio.art_ground(studio.turn(Tone::beside(mood)));
     let motif = studio.motif;
     let brush = studio.brush(band, &back, 0.95);
     let outline = super::super::path::rectangle(band);
@@ -297,31 +300,50 @@ pub(super) fn billboard(studio: &mut Studio) -> Result<(), DrawError> {
             motif::paint(scene, motif, &brush, &mut art);
         });
     });
-    let r = band.short() * 0.42;
-    studio.seal(
-        (
-            band.right() - (r * 1.25).max(studio.margin),
+    let r = (band.short() * 0.44).min(canvas.short() * 0.24);
+    let at = match wide {
+        true => band.centre(),
+        false => (
+            band.right() - (r * 1.15).max(studio.margin),
             band.centre().1,
         ),
-        r,
-        &back,
-    )?;
+    };
+    studio.seal(at, r, &back.among_shapes())?;
     column.draw(&mut studio.scene, &ground);
     studio.draw_footer(text_area, sizes, align, &ground)
 }
 
-fn bands(canvas: Area, wide: bool) -> (Area, Area) {
-    let Area { w, h, .. } = canvas;
-    if wide {
-        let band = w * 0.24;
-        return (
-            Area::new(w - band, 0.0, band, h),
-            Area::new(0.0, 0.0, w - band, h),
-        );
+impl Studio {
+    /// The words in a part of the canvas: the area that they have, and how they fill it.
+    fn words_in(
+        &mut self,
+        rest: Area,
+        sizes: Sizes,
+        align: Align,
+    ) -> Result<(Area, Column), DrawError> {
+        let inner = rest.inset(self.margin, self.margin);
+        let above = self.above_footer(inner, sizes)?;
+        Ok((above, self.column(above, sizes, align)?))
     }
-    let band = h * 0.22;
-    (
-        Area::new(0.0, h - band, w, band),
-        Area::new(0.0, 0.0, w, h - band),
-    )
+}
+
+/// The strip of art, a share of the canvas, and what it leaves: at the end or the foot, or else at the start or the head.
+fn bands(canvas: Area, wide: bool, last: bool, share: f32) -> (Area, Area) {
+    let Area { w, h, .. } = canvas;
+    let band = if wide { w * share } else { h * share };
+    let (strip, rest) = match (wide, last) {
+        (true, true) => (w - band, 0.0),
+        (false, true) => (h - band, 0.0),
+        (_, false) => (0.0, band),
+    };
+    match wide {
+        true => (
+            Area::new(strip, 0.0, band, h),
+            Area::new(rest, 0.0, w - band, h),
+        ),
+        false => (
+            Area::new(0.0, strip, w, band),
+            Area::new(0.0, rest, w, h - band),
+        ),
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use image::RgbaImage;
 
+use super::super::colour::Colour;
 use super::super::geometry::Area;
 use super::super::palette::{Ground, Mood};
 use super::super::part::Part;
@@ -146,6 +147,8 @@ impl Studio {
     pub(super) fn seal_on_picture(&mut self, area: Area, ground: &Ground) -> Result<(), DrawError> {
         let r = area.short() * 0.2;
         let edge = r * 1.3;
-        self.seal((area.right() - edge, area.bottom() - edge), r, ground)
+        // A picture may have any colour.
+        let under = [ground.from, Colour::WHITE, Colour::INK];
+        self.seal((area.right() - edge, area.bottom() - edge), r, &under)
     }
 }
