@@ -51,7 +51,11 @@ impl<'a> Movie<'a> {
             let handler = require(mdia, b"hdlr")?.get(8..12);
             match handler {
                 Some(b"vide") if video.is_none() => video = Some(found.body),
-                Some(b"soun") if sound.is_none() => sound = Some(sound_track(mdia, content.len())?),
+                Some(b"soun") if sound.is_none() => {
+                    let (facts, length) = sound_track(mdia, content.len())?;
+                    let heard = edited_length(found.body, movie_scale);
+                    sound = Some((facts, heard.map_or(length, |heard| heard.min(length))));
+                }
                 _ => {}
             }
         }
@@ -228,6 +232,14 @@ fn sound_track(mdia: &[u8], file: usize) -> Result<(SoundFacts, Duration), Codec
         head.duration
     };
     Ok((facts, seconds(known, timescale(mdia)?)))
+}
+
+/// How long a track with edits is presented, which leave out what an encoder puts before the sound.
+fn edited_length(trak: &[u8], movie_scale: u32) -> Option<Duration> {
+    find(trak, b"edts").ok().flatten()?;
+    let head = parse::<Tkhd>(find(trak, b"tkhd").ok().flatten()?).ok()?;
+    let is_known = (1..u64::from(u32::MAX)).contains(&head.duration);
+    is_known.then(|| seconds(head.duration, movie_scale))
 }
 
 /// How often the track's matrix turns the pictures by 90 degrees clockwise; 0 for any other transformation.
