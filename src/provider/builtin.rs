@@ -225,7 +225,11 @@ fn filled_style(style: &JsonMap, variables: &JsonMap, keys: &[&str]) -> JsonMap 
 fn problems(media_type: MediaType, style: &JsonMap) -> Vec<(String, String)> {
     let checked = match media_type {
         MediaType::Image => vec![drawing::check_style(style)],
-        MediaType::Video => vec![drawing::check_style(style), animation::check_style(style)],
+        MediaType::Video => vec![
+            drawing::check_style(style),
+            animation::check_style(style),
+            video::soundtrack::check(style),
+        ],
         MediaType::Audio => vec![music::check_style(style)],
     };
     checked

@@ -1,5 +1,7 @@
 //! Speaks with the best program of this machine that knows the language: see docs/providers/voice.md.
 
+mod mastering;
+
 use std::{path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
@@ -98,7 +100,10 @@ impl Provider for Voice {
     }
 
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {
-        self.speaker(&task.input).submit(task).await
+        match self.speaker(&task.input).submit(task).await? {
+            Submitted::Done(output) => Ok(Submitted::Done(mastering::mastered(output).await)),
+            accepted => Ok(accepted),
+        }
     }
 }
 

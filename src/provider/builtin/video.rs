@@ -1,4 +1,6 @@
-//! Videos: a composed scene that moves.
+//! Videos: a composed scene that moves, with music where its style asks for it.
+
+pub(super) mod soundtrack;
 
 use std::borrow::Cow;
 
@@ -12,8 +14,9 @@ use crate::domain::JsonMap;
 use super::super::{Output, ProviderError, Task};
 use super::{Shown, brief, drawn_by, one_file, report};
 
-/// Share of the work that is drawing the layers; the rest is putting frames together and encoding them.
+/// Share of the work that is drawing the layers; then frames are put together and encoded, and the rest is the sound.
 const DRAWN: f32 = 0.1;
+const ANIMATED: f32 = 0.95;
 /// Most pictures that are shown of the work.
 const PREVIEWS: u32 = 10;
 /// In pixels, of the longest side: those who wait see a tiny picture of it.
@@ -79,7 +82,7 @@ pub(super) fn film(task: &Task, length: Length, shown: &Shown) -> Result<Output,
     let between_previews = frames.div_ceil(PREVIEWS).max(1);
     for number in 0..frames {
         let frame = animation.frame(number as f32 / rate);
-        let share = DRAWN + (1.0 - DRAWN) * number as f32 / frames as f32;
+        let share = DRAWN + (ANIMATED - DRAWN) * number as f32 / frames as f32;
         let is_shown = number % between_previews == 0;
         if !report(
             task,
@@ -91,8 +94,13 @@ pub(super) fn film(task: &Task, length: Length, shown: &Shown) -> Result<Output,
         }
         writer.push(frame)?;
     }
-    let content = writer.finish()?;
-    let metadata = told(&input.prompt, frames, frame_rate);
+    let mut metadata = told(&input.prompt, frames, frame_rate);
+    let clip = writer.finish()?;
+    let seconds = frames as f32 / rate;
+    let (content, sound) = soundtrack::scored(clip, format, input, seconds, &mut |share| {
+        report(task, ANIMATED + (1.0 - ANIMATED) * share, "scoring", None)
+    })?;
+    metadata.extend(sound);
     Ok(one_file(content, input.seed, metadata))
 }
 

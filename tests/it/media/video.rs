@@ -37,7 +37,9 @@ on_both_databases! {
         let file = Downloaded::of(&video).await;
         assert_eq!(file.content_type, "video/mp4");
         // What comes behind, such as the recipe, no player needs.
-        assert_eq!(boxes(&file.bytes)[..3], ["ftyp", "moov", "mdat"]);
+        let mut boxes = boxes(&file.bytes);
+        boxes.retain(|kind| kind != "free");
+        assert_eq!(boxes[..3], ["ftyp", "moov", "mdat"]);
         let probed = file.probe();
         assert_plays(&probed, (180, 320), 30, 60);
         let stream = &probed["streams"][0];
@@ -45,7 +47,8 @@ on_both_databases! {
             assert_eq!(stream[key], "bt709", "{stream}");
         }
         assert_eq!(stream["color_range"], "tv");
-        assert_eq!(probed["streams"].as_array().unwrap().len(), 1, "it is silent");
+        assert_eq!(probed["streams"].as_array().unwrap().len(), 2);
+        assert_eq!(probed["streams"][1]["codec_name"], "aac", "its music");
         file.decodes();
         assert_ne!(file.frame(0), file.frame(59), "nothing moves");
     }
@@ -256,6 +259,8 @@ fn assert_plays(probed: &Value, shown: (i32, i32), rate: i32, frames: usize) {
         );
     }
     let packets = probed["packets"].as_array().unwrap();
+    let is_picture = |packet: &&Value| packet["codec_type"] == "video";
+    let packets: Vec<&Value> = packets.iter().filter(is_picture).collect();
     assert_eq!(packets.len(), frames);
     for (packet, number) in packets.iter().zip(0_i64..) {
         let of = |key: &str| packet[key].as_i64().unwrap();

@@ -1,6 +1,6 @@
 //! Draws all templates of the starter catalogue on one sheet: `cargo run -p studio --example contact_sheet` writes
-//! docs/images/contact-sheet.jpg, each template in four sizes. `-- variations FILE [SEED]` writes four variations of each
-//! instead.
+//! docs/images/contact-sheet.jpg, each template in four sizes. `-- variations FILE` writes four variations of each instead, and
+//! `-- one FILE TEMPLATE SEED WIDTH HEIGHT` one picture.
 
 mod specimens;
 
@@ -18,31 +18,55 @@ const HEIGHT: u32 = 230;
 const GAP: u32 = 10;
 const COLUMNS: usize = 2;
 const QUALITY: u8 = 82;
+const HOME: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../docs/images/contact-sheet.jpg"
+);
 const PAPER: Rgb<u8> = Rgb([225, 225, 222]);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut told = std::env::args().skip(1);
-    let is_of_variations = told.next().is_some_and(|mode| mode == "variations");
-    let home = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../docs/images/contact-sheet.jpg"
-    );
-    let file = told.next().unwrap_or_else(|| home.to_owned());
-    let seed: u64 = told.next().map_or(Ok(1), |seed| seed.parse())?;
+    let told: Vec<String> = std::env::args().skip(1).collect();
+    let told: Vec<&str> = told.iter().map(String::as_str).collect();
+    let (file, drawn) = match told[..] {
+        [] => (HOME, sheet(&rows(|turn| (SIZES[turn], 1))?)),
+        ["variations", file] => (file, sheet(&rows(|turn| (SIZES[0], turn as u64))?)),
+        ["one", file, template, seed, width, height] => {
+            let size = (width.parse()?, height.parse()?);
+            (file, one(template, size, seed.parse()?)?)
+        }
+        _ => {
+            return Err(
+                "expected nothing, `variations FILE`, or `one FILE TEMPLATE SEED WIDTH HEIGHT`"
+                    .into(),
+            );
+        }
+    };
+    let mut out = std::io::BufWriter::new(std::fs::File::create(file)?);
+    JpegEncoder::new_with_quality(&mut out, QUALITY).encode_image(&drawn)?;
+    println!("{file}");
+    Ok(())
+}
+
+/// Four small pictures of each template, in the size and with the seed of their turn.
+fn rows(of: impl Fn(usize) -> ((u32, u32), u64)) -> Result<Vec<Vec<RgbImage>>, Box<dyn Error>> {
     let row = |specimen: &Specimen| -> Result<Vec<RgbImage>, Box<dyn Error>> {
         println!("{}", specimen.template);
-        let prompt = &specimen.prompts[0];
-        let briefs = (0..4).map(|turn| match is_of_variations {
-            true => specimen.brief(prompt, SIZES[0], seed + turn as u64),
-            false => specimen.brief(prompt, SIZES[turn], seed),
+        let briefs = (0..4).map(|turn| {
+            let (size, seed) = of(turn);
+            specimen.brief(&specimen.prompts[0], size, seed)
         });
         briefs.map(|brief| small(&brief)).collect()
     };
-    let rows = specimens().iter().map(row).collect::<Result<Vec<_>, _>>()?;
-    let mut out = std::io::BufWriter::new(std::fs::File::create(&file)?);
-    JpegEncoder::new_with_quality(&mut out, QUALITY).encode_image(&sheet(&rows))?;
-    println!("{file}");
-    Ok(())
+    specimens().iter().map(row).collect()
+}
+
+/// One template's picture, as large as it is.
+fn one(template: &str, size: (u32, u32), seed: u64) -> Result<RgbImage, Box<dyn Error>> {
+    let specimens = specimens();
+    let specimen = specimens.iter().find(|one| one.template == template);
+    let specimen = specimen.ok_or("no such template")?;
+    let brief = specimen.brief(&specimen.prompts[0], size, seed);
+    Ok(draw(&brief, &mut |_| true)?)
 }
 
 fn small(brief: &Brief) -> Result<RgbImage, Box<dyn Error>> {

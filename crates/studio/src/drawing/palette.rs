@@ -69,29 +69,33 @@ pub(super) const PALETTES: [Palette; 16] = [
 ];
 
 impl Palette {
-    /// The colour of a seal, and of the halo that it needs: the brightest that stands out from everything that may lie under
-    /// it, else one that differs from the ground itself (the first of them) within a halo that stands out from the seal.
-    pub(super) fn seal(&self, under: &[Colour]) -> (Colour, Option<Colour>) {
-        let bright = [self.spark, self.main, self.second];
-        // Where a pattern lies half over the ground, every mixture of them may be there.
-        let is_aside = |colour: &Colour| {
-            let own = colour.luminance();
-            let darker = under.iter().filter(|below| below.luminance() < own).count();
-            darker == 0 || darker == under.len()
-        };
-        let clear = |colour: &Colour| colour.least_contrast(under) >= DISTINCT && is_aside(colour);
-        if let Some(colour) = bright.into_iter().find(clear) {
-            return (colour, None);
+    /// A seal's ground, and the colour of the halo that it needs: the brightest that stands out from everything that may lie
+    /// under it, else one that differs from the ground itself (the first of them) within a halo that stands out from the seal.
+    pub(super) fn seal(&self, under: &[Colour]) -> (Ground, Option<Colour>) {
+        let bright = [self.spark, self.main, self.second].map(|colour| self.sealed(colour));
+        let clear = |seal: &&Ground| stands_out(seal.from, under);
+        if let Some(seal) = bright.iter().find(clear) {
+            return (seal.clone(), None);
         }
-        let ground = under.first().copied().unwrap_or(self.paper);
-        let differs = |colour: &Colour| colour.contrast(ground) >= 1.7;
-        let colour = bright.into_iter().find(differs).unwrap_or(self.spark);
+        let behind = under.first().copied().unwrap_or(self.paper);
+        let differs = |seal: &&Ground| seal.from.contrast(behind) >= 1.7;
+        let seal = bright.iter().find(differs).unwrap_or(&bright[0]).clone();
         let halos = [self.paper, self.deep, Colour::WHITE, Colour::INK];
         let halo = halos
             .into_iter()
-            .filter(|halo| halo.contrast(colour) >= DISTINCT)
-            .max_by(|a, b| a.contrast(ground).total_cmp(&b.contrast(ground)));
-        (colour, halo.or(Some(Colour::INK)))
+            .filter(|halo| halo.contrast(seal.from) >= DISTINCT)
+            .max_by(|a, b| a.contrast(behind).total_cmp(&b.contrast(behind)));
+        (seal, halo.or(Some(Colour::INK)))
+    }
+
+    /// The ground of a seal of a colour, as dark as its words need it.
+    fn sealed(&self, colour: Colour) -> Ground {
+        let dark = Ground::new(self, Mood::Dark).from;
+        let ink = match dark.contrast(colour) > Colour::WHITE.contrast(colour) {
+            true => dark,
+            false => Colour::WHITE,
+        };
+        Ground::plain(colour, ink)
     }
 
     /// The same colours with other paper and ink, for the idea of this number, counted around.
@@ -181,6 +185,14 @@ pub(super) struct Ground {
 
 /// The least contrast of a seal with what lies around it (WCAG 2.2, 1.4.11, of graphical objects).
 const DISTINCT: f32 = 3.0;
+
+/// Whether a colour is distinct from all of these, and from what they give where a pattern lies half over the ground.
+fn stands_out(colour: Colour, under: &[Colour]) -> bool {
+    let own = colour.luminance();
+    let darker = under.iter().filter(|below| below.luminance() < own).count();
+    let is_aside = darker == 0 || darker == under.len();
+    is_aside && colour.least_contrast(under) >= DISTINCT
+}
 
 /// The opacity of a pattern that text may lie on.
 pub(super) const SOFT: f32 = 0.09;

@@ -115,3 +115,32 @@ fn those_who_wait_see_a_picture_of_the_video_from_the_first_frame_on() {
     let preview = picture::decode(&last.preview.unwrap(), Format::Png, 1 << 20);
     assert!(preview.is_ok(), "{preview:?}");
 }
+
+#[test]
+fn a_clip_carries_the_music_that_its_style_asks_for() {
+    let style = json!({ "sound": { "mood": "happy" } });
+    let output = make(&task(json!({ "style": style })), &Shown::default()).unwrap();
+    assert_eq!(output.metadata["sound"], "happy");
+    let bounds = codec::Bounds {
+        max_pixels: 1 << 20,
+        max_frames: 100,
+        max_length: std::time::Duration::from_secs(10),
+        stop: codec::Stop::default(),
+    };
+    let facts = video::facts(file(&output), Format::Mp4, &bounds).unwrap();
+    assert_eq!(facts.sound.map(|sound| sound.codec), Some("aac".to_owned()));
+    assert_eq!(facts.frames, 8);
+    let silent = make(
+        &task(json!({ "style": style, "format": "gif" })),
+        &Shown::default(),
+    );
+    assert_eq!(
+        silent.unwrap().metadata["sound_omitted"],
+        "The format has no sound."
+    );
+    let wrong = json!({ "style": { "sound": { "mood": "angry" } } });
+    assert!(matches!(
+        make(&task(wrong), &Shown::default()),
+        Err(ProviderError::InvalidInput(told)) if told.contains("mood")
+    ));
+}

@@ -51,7 +51,10 @@ impl<'a> Movie<'a> {
             if video.is_none() && is_of(found.body, b"vide")? {
                 video = Some(found.body);
             } else if sound.is_none() && is_of(found.body, b"soun")? {
-                sound = Some(sound_track(require(found.body, b"mdia")?, content.len())?);
+                let mdia = require(found.body, b"mdia")?;
+                let (facts, length) = sound_track(mdia, content.len())?;
+                let heard = edited_length(found.body, movie_scale);
+                sound = Some((facts, heard.map_or(length, |heard| heard.min(length))));
             }
         }
         let trak = video.ok_or_else(|| CodecError::corrupt("there is no video in it"))?;
@@ -249,6 +252,14 @@ pub(super) fn sound_track(mdia: &[u8], file: usize) -> Result<(SoundFacts, Durat
         head.duration
     };
     Ok((facts, seconds(known, timescale(mdia)?)))
+}
+
+/// How long a track with edits is presented, which leave out what an encoder puts before the sound.
+fn edited_length(trak: &[u8], movie_scale: u32) -> Option<Duration> {
+    find(trak, b"edts").ok().flatten()?;
+    let head = parse::<Tkhd>(find(trak, b"tkhd").ok().flatten()?).ok()?;
+    let is_known = (1..u64::from(u32::MAX)).contains(&head.duration);
+    is_known.then(|| seconds(head.duration, movie_scale))
 }
 
 /// How often the track's matrix turns the pictures by 90 degrees clockwise; 0 for any other transformation.

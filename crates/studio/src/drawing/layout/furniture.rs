@@ -86,15 +86,9 @@ impl Studio {
 
     /// A seal that stands out from all the colours that may lie under it, the ground's own first.
     fn seal_over(&self, under: &[Colour]) -> Seal {
-        let (colour, halo) = self.palette.seal(under);
-        let dark = self.ground(Mood::Dark).from;
-        let ink = if dark.contrast(colour) > Colour::WHITE.contrast(colour) {
-            dark
-        } else {
-            Colour::WHITE
-        };
+        let (ground, halo) = self.palette.seal(under);
         Seal {
-            ground: Ground::plain(colour, ink),
+            ground,
             halo,
             least: self.canvas.short() * LEAST_TYPE,
         }
