@@ -1,11 +1,10 @@
 //! Clients that ask for one thing after the other.
 
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use atelier::client::{Client, proto::CreateRequestRequest};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 
 use crate::service::USER;
 
@@ -15,8 +14,8 @@ const CLIENTS: usize = 4;
 /// The clients, who go on until this is dropped.
 pub(crate) struct Intake {
     /// Seconds of each call that was answered.
-    answered: Arc<Mutex<Vec<f64>>>,
-    _clients: JoinSet<()>,
+    answered: UnboundedReceiver<f64>,
+    clients: JoinSet<()>,
 }
 
 /// What was answered within a time.
@@ -31,27 +30,27 @@ pub(crate) struct Answered {
 
 impl Intake {
     pub(crate) async fn start(url: &str, feature_id: i64) -> Self {
-        let answered = Arc::<Mutex<Vec<f64>>>::default();
+        let (answers, answered) = unbounded_channel();
         let mut clients = JoinSet::new();
         for _ in 0..CLIENTS {
             let client = Client::connect(url).await.unwrap();
-            clients.spawn(ask(client, feature_id, answered.clone()));
+            clients.spawn(ask(client, feature_id, answers.clone()));
         }
-        Self {
-            answered,
-            _clients: clients,
-        }
+        Self { answered, clients }
     }
 
-    /// What is answered from now on within the window.
-    pub(crate) async fn watch(&self, window: Duration) -> Answered {
-        self.answered.lock().unwrap().clear();
+    /// What is answered from now on within the window, or until anything is.
+    pub(crate) async fn watch(&mut self, window: Duration) -> Answered {
+        while self.answered.try_recv().is_ok() {}
         let begin = Instant::now();
-        sleep(window).await;
-        let mut times = std::mem::take(&mut *self.answered.lock().unwrap());
+        let mut times = Vec::new();
+        while times.is_empty() || begin.elapsed() < window {
+            times.push(self.answered.recv().await.unwrap());
+        }
         let rate = times.len() as f64 / begin.elapsed().as_secs_f64();
+        let ended = self.clients.try_join_next();
+        assert!(ended.is_none(), "a client was refused: {ended:?}");
         times.sort_by(f64::total_cmp);
-        assert!(!times.is_empty(), "nobody was answered");
         Answered {
             rate,
             p99: times[times.len() * 99 / 100],
@@ -60,7 +59,7 @@ impl Intake {
     }
 }
 
-async fn ask(client: Client, feature_id: i64, answered: Arc<Mutex<Vec<f64>>>) {
+async fn ask(client: Client, feature_id: i64, answers: UnboundedSender<f64>) {
     loop {
         let asked = CreateRequestRequest {
             user_id: USER,
@@ -70,7 +69,8 @@ async fn ask(client: Client, feature_id: i64, answered: Arc<Mutex<Vec<f64>>>) {
         };
         let begin = Instant::now();
         client.requests().create_request(asked).await.unwrap();
-        let seconds = begin.elapsed().as_secs_f64();
-        answered.lock().unwrap().push(seconds);
+        if answers.send(begin.elapsed().as_secs_f64()).is_err() {
+            return;
+        }
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn measure(scale: &Scale, runtime: &Runtime, service: &Service) {
         let (jobs, seconds) = (scale.jobs, begin.elapsed().as_secs());
         println!("{jobs} jobs that ended long ago, made in {seconds} s\n");
         let alone = purge(service.app(), scale.window).await;
-        let intake = Intake::start(&service.url(), feature).await;
+        let mut intake = Intake::start(&service.url(), feature).await;
         intake.watch(scale.window).await;
         let (mut without, mut with, mut beside) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..scale.rounds {

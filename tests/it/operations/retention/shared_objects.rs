@@ -1,23 +1,31 @@
 //! Equal files of a user are one object, which goes with the last media that has it and never before.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use atelier::domain::RetentionStep;
 use atelier::media::StorageKey;
 use atelier::rpc::proto::{
-    CreateRequestRequest, DownloadMediaRequest, EraseUserRequest, Erasure, UndeleteMediaRequest,
+    CreateRequestRequest, DownloadMediaRequest, EraseUserRequest, Erasure, FeatureProperties,
+    ShareMediaRequest, UndeleteMediaRequest,
 };
 use futures::StreamExt;
+use tempfile::TempDir;
 use tonic::Code;
 
-use crate::support::client::USER;
+use crate::support::bucket::{keep_media_in, serve_bucket};
+use crate::support::client::{USER, scripted_feature, scripted_request};
 use crate::support::database::{Backend, on_both_databases};
+use crate::support::http::get;
+use crate::support::script::Script;
+use crate::support::server::TestServer;
 
 use super::*;
 
 const STEP: RetentionStep = RetentionStep::DeletedMedia;
 const OTHER: i64 = USER + 1;
 const ROUNDS: usize = 20;
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 fn for_ten_days(config: &mut Config) {
     config.retention.deleted_media = DAY * 10;
@@ -217,6 +225,21 @@ on_both_databases! {
             WHERE content_deleted_at IS NOT NULL AND deleted_at IS NOT NULL ORDER BY id";
         assert_eq!(db.texts(given_up).await, [deleted.id, later.id].map(|id| id.to_string()));
     }
+
+    async fn what_is_made_of_the_variations_of_a_request_is_shared_and_each_link_is_its_own(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let feature = feature_with_thumbnails(&server).await;
+        let media = four_variations(&server, feature, 5).await;
+        let [one, two, ..] = &media[..] else { panic!("{media:?}") };
+        let share = |media: &Media| server.share(media.id);
+        let (shared, other) = (share(one).await, share(two).await);
+        server.delete_one_media(one.id).await;
+        for (link, status) in [(&one.download_url, 404), (&shared, 404), (&two.download_url, 200), (&other, 200)] {
+            assert_eq!(get(link.parse().unwrap()).await.status(), status, "{link}");
+        }
+        let check = server.app().check_storage().await.unwrap();
+        assert_eq!((check.rows, check.amiss), (8, Vec::new()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -234,4 +257,65 @@ async fn a_media_that_is_just_being_deleted_lends_its_object_to_no_other_and_hol
     deletion.commit().await.unwrap();
     assert_ne!(live.media_url, deleted.media_url);
     assert_agreed(&server, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_keeps_equal_files_once_too_and_has_a_lost_one_again() {
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let root = TempDir::new().unwrap();
+    let bucket = serve_bucket(&root).await;
+    let server = TestServer::start_with(&db, |config| keep_media_in(&bucket, config)).await;
+    let feature = feature_with_thumbnails(&server).await;
+    let media = four_variations(&server, feature, 5).await;
+    let storage = &server.app().storage;
+    let content = storage.read(&key_of(&media[0])).await.unwrap();
+    storage.delete(&key_of(&media[0])).await.unwrap();
+    let more = four_variations(&server, feature, 9).await;
+    assert_eq!(more[0].media_url, media[0].media_url);
+    assert_eq!(storage.read(&key_of(&media[0])).await.unwrap(), content);
+}
+
+async fn feature_with_thumbnails(server: &TestServer) -> i64 {
+    let mut feature = scripted_feature("with_thumbnails");
+    let properties: &mut FeatureProperties = feature.properties.as_mut().unwrap();
+    properties.omit_thumbnails = false;
+    server.add_feature(feature).await.id
+}
+
+/// The thumbnails of four variations, after which there are so many objects. The originals tell their seeds, and so they differ.
+async fn four_variations(server: &TestServer, feature: i64, objects: usize) -> Vec<Media> {
+    let script = Script::new(&["succeed"]);
+    let mut asked = scripted_request(feature, &script);
+    asked.input.as_mut().unwrap().variations = 4;
+    let (_, jobs) = server.create(asked).await;
+    let mut thumbnails = Vec::new();
+    for job in &jobs {
+        server.completed(job.id).await;
+        let media = server.media_of(job.id).await.into_iter();
+        thumbnails.extend(media.filter(|media| media.role() == proto::MediaRole::Thumbnail));
+    }
+    assert_eq!(thumbnails.len(), 4);
+    let urls: BTreeSet<_> = thumbnails.iter().map(|media| &media.media_url).collect();
+    assert_eq!(urls.len(), 1, "{thumbnails:?}");
+    // What is there already is removed after the job has completed.
+    within(async {
+        while server.app().storage.list().count().await != objects {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    })
+    .await;
+    thumbnails
+}
+
+impl Client {
+    /// The public link of a media.
+    async fn share(&self, media_id: i64) -> String {
+        let share = ShareMediaRequest {
+            media_id,
+            show_recipe: true,
+            ..Default::default()
+        };
+        let shared = self.media().share_media(share).await;
+        shared.unwrap().into_inner().share_url
+    }
 }
