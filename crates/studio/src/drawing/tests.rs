@@ -411,7 +411,7 @@ fn a_price_of_several_groups_stands_on_one_line() {
             seed,
             layout,
         );
-        let scene = compose(&brief).unwrap();
+        let scene = compose(&brief, 0).unwrap();
         let mut texts = scene.texts.iter().map(|run| run.text.as_str());
         let whole = |text: &str| text.contains("1 299 000 Đ");
         assert!(texts.any(whole), "{:?}", scene.svg());
