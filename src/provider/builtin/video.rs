@@ -16,7 +16,7 @@ use super::{Shown, brief, drawn_by, one_file, report};
 
 /// Share of the work that is drawing the layers; then frames are put together and encoded, and the rest is the sound.
 const DRAWN: f32 = 0.1;
-const ANIMATED: f32 = 0.95;
+const ANIMATED: f32 = 0.98;
 /// Most pictures that are shown of the work.
 const PREVIEWS: u32 = 10;
 /// In pixels, of the longest side: those who wait see a tiny picture of it.

@@ -9,7 +9,7 @@ const SEALED: usize = 20;
 const KICKER: usize = 44;
 
 /// Marks between the parts of a subline.
-const BETWEEN: [&str; 8] = [" · ", ". ", "! ", "? ", ", ", " – ", " — ", "; "];
+const BETWEEN: [&str; 9] = [" · ", " - ", ". ", "! ", "? ", ", ", " – ", " — ", "; "];
 
 /// Words of an invitation by two people.
 #[rustfmt::skip]

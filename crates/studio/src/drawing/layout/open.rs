@@ -264,7 +264,9 @@ pub(super) fn billboard(studio: &mut Studio) -> Result<(), DrawError> {
     let align = studio.align(Align::Left);
     let wide = canvas.w > canvas.h * 1.35;
     let least = match (wide, studio.wording.offer.is_some()) {
-        (true, _) => 0.24,
+        (true, true) => 0.24,
+        // Beside the headline's line, small ones leave much of a strip empty.
+        (true, false) => 0.3,
         (false, true) => 0.3,
         (false, false) => 0.22,
     };

@@ -114,7 +114,8 @@ fn rim_contrast(picture: &RgbImage, seal: Area) -> f32 {
     (0..48)
         .map(|step| {
             let angle = std::f32::consts::TAU * step as f32 / 48.0;
-            let ground = around(angle, 0.8);
+            // Between the words and the ring, whether or not the area has a halo.
+            let ground = around(angle, 0.77);
             (0..14)
                 .map(|out| around(angle, 0.82 + 0.02 * out as f32).contrast(ground))
                 .fold(1.0, f32::max)
