@@ -15,6 +15,7 @@ mod mutated;
 mod orphans;
 mod provenance;
 mod sharing;
+mod soak;
 mod storage;
 mod storage_check;
 mod storage_clock;

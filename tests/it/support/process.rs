@@ -145,6 +145,16 @@ impl Process {
         Self::spawn(deaf_to_limits(&command)).await
     }
 
+    /// The same for one that gives back memory as soon as it is free, so that what is resident is in use.
+    pub(crate) async fn serve_lean(db: &TestDatabase, media: &Path, settings: &[&str]) -> Self {
+        let allocator = [
+            ("MALLOC_ARENA_MAX", Path::new("1")),
+            ("MALLOC_TRIM_THRESHOLD_", Path::new("131072")),
+            ("MALLOC_MMAP_THRESHOLD_", Path::new("131072")),
+        ];
+        Self::start(Path::new("/dev/null"), &allocator, db, media, settings).await
+    }
+
     async fn start(
         file: &Path,
         environment: &[(&str, &Path)],
@@ -206,8 +216,17 @@ impl Process {
 
     /// The most memory that the process has ever had resident, in KiB.
     pub(crate) fn most_memory(&self) -> u64 {
+        self.memory_of("VmHWM:")
+    }
+
+    /// How much memory of the process is resident now, in KiB.
+    pub(crate) fn memory(&self) -> u64 {
+        self.memory_of("VmRSS:")
+    }
+
+    fn memory_of(&self, figure: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(figure));
         let number = line.unwrap().split_whitespace().next().unwrap();
         number.parse().unwrap()
     }
