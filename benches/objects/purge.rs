@@ -110,11 +110,11 @@ fn ended(feature: i64, count: u64) -> String {
 }
 
 fn print(alone: f64, beside: f64, [without, with]: [&[Answered]; 2]) {
-    let of = |answered: &[Answered], what: fn(&Answered) -> f64| -> Vec<f64> {
-        answered.iter().map(what).collect()
-    };
+    type Figure = fn(&Answered) -> f64;
+    let of =
+        |answered: &[Answered], what: Figure| -> Vec<f64> { answered.iter().map(what).collect() };
     let mut table = Table::new(&["Intake", "without a purge", "beside one", "ratio"]);
-    let rows: [(&str, fn(&Answered) -> f64); 3] = [
+    let rows: [(&str, Figure); 3] = [
         ("requests a second", |it| it.rate),
         ("99 of 100 within, ms", |it| it.p99 * 1e3),
         ("the longest of a round, ms", |it| it.longest * 1e3),

@@ -83,7 +83,7 @@ on_both_databases! {
         let id = request.id;
         server.requests().delete_request(DeleteRequestRequest { id, ..Default::default() }).await.unwrap();
         server.pass(TimeDelta::days(2));
-        server.requests().undelete_request(UndeleteRequestRequest { id, ..Default::default() }).await.unwrap();
+        server.requests().undelete_request(UndeleteRequestRequest { id }).await.unwrap();
         let used = server.find_upload(upload.id).await.unwrap().update_time.unwrap().seconds;
         assert_eq!(used - upload.update_time.unwrap().seconds, TimeDelta::days(2).num_seconds());
     }

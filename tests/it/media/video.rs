@@ -84,7 +84,8 @@ on_both_databases! {
         assert!((seconds(&probed["format"]["duration"]) - 2.0).abs() <= 0.05, "{probed}");
         assert_eq!(probed["streams"][0]["avg_frame_rate"], "20/1");
         file.decodes();
-        assert_ne!(file.frame(0), file.frame(39), "nothing moves");
+        // Equal frames at the end are one.
+        assert_ne!(file.frame(0), file.frame(30), "nothing moves");
     }
 }
 

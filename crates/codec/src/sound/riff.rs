@@ -122,7 +122,7 @@ impl<'a> Wave<'a> {
                     long = body
                         .get(8..)
                         .and_then(|it| it.first_chunk())
-                        .map(|it| u64::from_le_bytes(*it))
+                        .map(|it| u64::from_le_bytes(*it));
                 }
                 _ => {}
             }

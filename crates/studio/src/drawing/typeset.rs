@@ -139,18 +139,18 @@ impl Words {
     fn phrased(&self, even: Vec<Range>, most: f32, width: f32) -> Vec<Range> {
         let count = self.words.len();
         // Of so many first words on so many lines: the least cost, and where the last of the lines begins.
-        let mut lines = vec![(0.0, 0); 1];
+        let mut lines = vec![(0.0, 0)];
         lines.resize(count + 1, (f32::INFINITY, 0));
         let mut steps: Vec<Vec<(f32, usize)>> = Vec::new();
         for _ in &even {
             let mut next = vec![(f32::INFINITY, 0); count + 1];
-            for end in 1..=count {
+            for (end, least) in next.iter_mut().enumerate().skip(1) {
                 for start in (0..end).rev() {
                     let Some(cost) = self.line_cost(start, end, most, width) else {
                         break;
                     };
-                    if lines[start].0 + cost < next[end].0 {
-                        next[end] = (lines[start].0 + cost, start);
+                    if lines[start].0 + cost < least.0 {
+                        *least = (lines[start].0 + cost, start);
                     }
                 }
             }
