@@ -49,7 +49,8 @@ pub struct Decoded {
 /// [`CodecError::TooManyPixels`] before anything is decoded; [`CodecError::Corrupt`], also for a file that goes on after
 /// the picture's end; [`CodecError::Unsupported`] for what is no picture.
 pub fn decode(content: &[u8], format: Format, max_pixels: u64) -> Result<DynamicImage, CodecError> {
-    let (picture, orientation) = as_stored(&readable(content, format), format, max_pixels)?;
+    let content = readable(content, format);
+    let (picture, orientation) = as_stored(opened(&content, format, max_pixels)?)?;
     Ok(turned(picture, orientation))
 }
 
@@ -65,22 +66,27 @@ pub fn decode_telling(
     max_pixels: u64,
 ) -> Result<Decoded, CodecError> {
     let content = readable(content, format);
-    let (picture, orientation) = as_stored(&content, format, max_pixels)?;
-    let damage = match format {
-        Format::Jpg => jpeg::damage(&content, &picture),
-        _ => None,
-    };
+    let decoder = opened(&content, format, max_pixels)?;
+    // Before the picture is there, so that there are never two at once.
+    let longer = (format == Format::Jpg).then(|| jpeg::Longer::read(&content));
+    let (picture, orientation) = as_stored(decoder)?;
+    let damage = longer.and_then(|longer| longer.damage(&picture));
     let picture = turned(picture, orientation);
     Ok(Decoded { picture, damage })
 }
 
-fn as_stored(
+/// What of a file is known before anything is decoded.
+fn opened(
     content: &[u8],
     format: Format,
     max_pixels: u64,
-) -> Result<(DynamicImage, Orientation), CodecError> {
-    let mut decoder = decoder(content, format, max_pixels)?;
+) -> Result<impl ImageDecoder, CodecError> {
+    let decoder = decoder(content, format, max_pixels)?;
     ending::check(content, format)?;
+    Ok(decoder)
+}
+
+fn as_stored(mut decoder: impl ImageDecoder) -> Result<(DynamicImage, Orientation), CodecError> {
     let orientation = orientation(&mut decoder)?;
     let picture = DynamicImage::from_decoder(decoder).map_err(corrupt)?;
     Ok((picture, orientation))

@@ -14,9 +14,10 @@ use crate::domain::JsonMap;
 use super::super::{Output, ProviderError, Task};
 use super::{Shown, brief, drawn_by, one_file, report};
 
-/// Share of the work that is drawing the layers; then frames are put together and encoded, and the rest is the sound.
+/// Share of the work that is drawing the layers; then frames are put together and encoded, and the rest is the sound where there
+/// is one.
 const DRAWN: f32 = 0.1;
-const ANIMATED: f32 = 0.98;
+const ANIMATED_BEFORE_SOUND: f32 = 0.95;
 /// Most pictures that are shown of the work.
 const PREVIEWS: u32 = 10;
 /// In pixels, of the longest side: those who wait see a tiny picture of it.
@@ -79,10 +80,14 @@ pub(super) fn film(task: &Task, length: Length, shown: &Shown) -> Result<Output,
     let mut animation = Animation::new(&brief, frames as f32 / rate, &mut |share| {
         report(task, share * DRAWN, "drawing", None)
     })?;
+    let animated = match soundtrack::style_of(&input.style) {
+        Some(_) => ANIMATED_BEFORE_SOUND,
+        None => 1.0,
+    };
     let between_previews = frames.div_ceil(PREVIEWS).max(1);
     for number in 0..frames {
         let frame = animation.frame(number as f32 / rate);
-        let share = DRAWN + (ANIMATED - DRAWN) * number as f32 / frames as f32;
+        let share = DRAWN + (animated - DRAWN) * number as f32 / frames as f32;
         let is_shown = number % between_previews == 0;
         if !report(
             task,
@@ -98,7 +103,7 @@ pub(super) fn film(task: &Task, length: Length, shown: &Shown) -> Result<Output,
     let clip = writer.finish()?;
     let seconds = frames as f32 / rate;
     let (content, sound) = soundtrack::scored(clip, format, input, seconds, &mut |share| {
-        report(task, ANIMATED + (1.0 - ANIMATED) * share, "scoring", None)
+        report(task, animated + (1.0 - animated) * share, "scoring", None)
     })?;
     metadata.extend(sound);
     Ok(one_file(content, input.seed, metadata))

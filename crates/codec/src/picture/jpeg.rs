@@ -1,6 +1,7 @@
 //! What of JPEG the decoder does not do by itself: passing by a broken segment, and telling of damage.
 
 use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hasher};
 
 use image::DynamicImage;
 use zune_jpeg::JpegDecoder;
@@ -40,28 +41,39 @@ pub(super) fn readable(content: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// How the file is damaged of which `picture` was decoded, if it is.
-///
-/// The decoder takes what comes and fills the rest. So it is asked again, to be strict this time, and with more data before the
-/// end: that changes nothing of a picture that is whole.
-pub(super) fn damage(content: &[u8], picture: &DynamicImage) -> Option<String> {
-    let pixels = ending::end_of_jpeg(content).ok_or("the end is missing".to_owned());
-    let pixels = pixels.and_then(|end| {
-        let (data, _) = content.split_at(end - END_OF_IMAGE.len());
-        let filler = (0..FILLER).map(|at| (at * 73 + 41) as u8 & 0x7F);
-        let longer: Vec<u8> = data
-            .iter()
-            .copied()
-            .chain(filler)
-            .chain(END_OF_IMAGE)
-            .collect();
-        strictly(&longer)
-    });
-    match pixels {
-        Ok(pixels) if pixels == picture.as_bytes() => None,
-        Ok(_) => Some("the data of the picture breaks off".to_owned()),
-        Err(why) => Some(why),
+/// What comes of a file when the decoder is strict, and when there is more data before the end: as is, it takes what comes and
+/// fills the rest. More data changes nothing of a picture that is whole.
+pub(super) struct Longer(Result<Digest, String>);
+
+type Digest = u64;
+
+impl Longer {
+    /// Only of a file whose size was looked at.
+    pub(super) fn read(content: &[u8]) -> Self {
+        let end = ending::end_of_jpeg(content).ok_or("the end is missing".to_owned());
+        let pixels = end.and_then(|end| {
+            let (data, _) = content.split_at(end - END_OF_IMAGE.len());
+            let filler = (0..FILLER).map(|at| (at * 73 + 41) as u8 & 0x7F);
+            let longer = data.iter().copied().chain(filler).chain(END_OF_IMAGE);
+            strictly(&longer.collect::<Vec<u8>>())
+        });
+        Self(pixels.map(|pixels| digest(&pixels)))
     }
+
+    /// How the file is damaged of which `picture` was decoded, if it is.
+    pub(super) fn damage(self, picture: &DynamicImage) -> Option<String> {
+        match self.0 {
+            Ok(pixels) if pixels == digest(picture.as_bytes()) => None,
+            Ok(_) => Some("the data of the picture breaks off".to_owned()),
+            Err(why) => Some(why),
+        }
+    }
+}
+
+fn digest(pixels: &[u8]) -> Digest {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(pixels);
+    hasher.finish()
 }
 
 /// Decodes it as the reader of pictures does, but for what that does with damage.
