@@ -53,10 +53,12 @@ fn end(error: &clap::Error) -> ExitCode {
 /// The arguments with a mark before each text that begins with `-`. Behind `--` all are taken as they are.
 fn marked(given: &[OsString]) -> Vec<OsString> {
     let mut marked = given.to_vec();
+    let Some(begin) = given.iter().position(|it| it == GENERATE) else {
+        return marked;
+    };
     let mut command = CommandLine::command();
     command.build();
-    let begin = given.iter().position(|it| it == GENERATE);
-    let Some((begin, generate)) = begin.zip(command.find_subcommand(GENERATE)) else {
+    let Some(generate) = command.find_subcommand(GENERATE) else {
         return marked;
     };
     for (at, pair) in given.windows(2).enumerate().skip(begin) {

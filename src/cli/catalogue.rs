@@ -4,7 +4,6 @@ mod report;
 mod starter;
 
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -210,14 +209,7 @@ fn no_provider(name: &str) -> String {
 
 fn read(file: &Path) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
     let cannot = |error: &dyn fmt::Display| format!("cannot read {}: {error}", file.display());
-    let bytes = match output::is_stream(file) {
-        true => {
-            let mut bytes = Vec::new();
-            std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
-        }
-        false => std::fs::read(file),
-    };
-    let bytes = bytes.map_err(|error| cannot(&error))?;
+    let bytes = output::read(file).map_err(|error| cannot(&error))?;
     Ok(read_text(&bytes).map_err(|error| cannot(&error))?)
 }
 

@@ -1,7 +1,8 @@
 //! What every command writes, and asks, in the same way.
 
 use std::error::Error;
-use std::io::{self, ErrorKind, IsTerminal, Write, stderr, stdin};
+use std::fs;
+use std::io::{self, ErrorKind, IsTerminal, Read, Write, stderr, stdin};
 use std::path::Path;
 
 use crate::domain::with_causes;
@@ -29,6 +30,16 @@ pub(super) fn printed(written: io::Result<()>) -> Result<(), Unprinted> {
 /// Whether a file's name stands for standard input, or output.
 pub(super) fn is_stream(file: &Path) -> bool {
     file == Path::new("-")
+}
+
+/// All that is in a file, or comes by standard input.
+pub(super) fn read(file: &Path) -> io::Result<Vec<u8>> {
+    if !is_stream(file) {
+        return fs::read(file);
+    }
+    let mut content = Vec::new();
+    stdin().lock().read_to_end(&mut content)?;
+    Ok(content)
 }
 
 /// Writes `error` with its causes in one line; there is nowhere to report a failure of that to.

@@ -1,8 +1,6 @@
 //! `atelier recipe`: how a file was made, as it tells itself.
 
-use std::fs;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -20,18 +18,10 @@ pub(super) struct RecipeArguments {
 /// Prints the recipe that stands in the file as JSON. Needs no configuration and no database.
 pub(super) fn run(arguments: &RecipeArguments) -> CommandResult {
     let file = &arguments.file;
-    let content = read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let content =
+        output::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let recipe = provenance::read(&content)
         .ok_or_else(|| format!("{} does not tell how it was made", file.display()))?;
     output::print(&format!("{}\n", serde_json::to_string_pretty(&recipe)?))?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn read(file: &Path) -> io::Result<Vec<u8>> {
-    if !output::is_stream(file) {
-        return fs::read(file);
-    }
-    let mut content = Vec::new();
-    io::stdin().lock().read_to_end(&mut content)?;
-    Ok(content)
 }

@@ -26,7 +26,7 @@ use crate::{
 
 use super::{
     PageRequest, Transaction, deletion,
-    one_of::{known_texts, one_of_ids, one_of_texts},
+    one_of::{known_texts, one_of_ids},
     page::{List, Sorting, some},
     request::of_no_preview,
 };
@@ -472,7 +472,7 @@ pub async fn known_storage_keys(
     db: &impl ConnectionTrait,
     keys: Vec<String>,
 ) -> Result<BTreeSet<String>, Error> {
-    known_texts::<Entity>(db, Column::StorageKey, keys).await
+    known_texts(db, Entity::find(), Column::StorageKey, keys).await
 }
 
 /// Those of these objects that a row, deleted or not, promises: its file is not given up.
@@ -483,17 +483,6 @@ pub async fn promised(
     if keys.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let promised: Vec<String> = Entity::find()
-        .select_only()
-        .column(Column::StorageKey)
-        .filter(one_of_texts(
-            db.get_database_backend(),
-            Column::StorageKey,
-            keys,
-        ))
-        .filter(Column::ContentDeletedAt.is_null())
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(promised.into_iter().collect())
+    let promised = Entity::find().filter(Column::ContentDeletedAt.is_null());
+    known_texts(db, promised, Column::StorageKey, keys).await
 }

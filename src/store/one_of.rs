@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use sea_orm::{
-    ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect, Value,
+    ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect, Select, Value,
     sea_query::{Expr, IntoColumnRef},
 };
 
@@ -31,20 +31,21 @@ pub(super) fn one_of_texts(
     }
 }
 
-/// Those of the texts that a row has in the column.
+/// Those of the texts that one of the rows has in the column.
 pub(super) async fn known_texts<E: EntityTrait>(
     db: &impl ConnectionTrait,
+    rows: Select<E>,
     column: E::Column,
     texts: Vec<String>,
 ) -> Result<BTreeSet<String>, Error> {
-    let rows: Vec<String> = E::find()
+    let known: Vec<String> = rows
         .select_only()
         .column(column)
         .filter(one_of_texts(db.get_database_backend(), column, texts))
         .into_tuple()
         .all(db)
         .await?;
-    Ok(rows.into_iter().collect())
+    Ok(known.into_iter().collect())
 }
 
 fn one_of(backend: DbBackend, column: impl IntoColumnRef, of: &str, list: Value) -> Expr {

@@ -206,7 +206,7 @@ pub async fn known_storage_keys(
     db: &impl ConnectionTrait,
     keys: Vec<String>,
 ) -> Result<BTreeSet<String>, Error> {
-    known_texts::<Entity>(db, Column::StorageKey, keys).await
+    known_texts(db, Entity::find(), Column::StorageKey, keys).await
 }
 
 /// Notes that a request names these uploads.
