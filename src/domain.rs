@@ -76,7 +76,7 @@ pub use canonical_json::canonical_json;
 pub use catalogue::{
     Catalogue, CatalogueFeature, changed_feature_fields, changed_template_fields, tell_in_file,
 };
-pub use causes::with_causes;
+pub use causes::{has_cause, with_causes};
 pub use certificate::CertificateRule;
 pub use check::{Checks, is_name};
 pub use credit::{Account, Balance, CreditKind, GrantDraft, OpenGrant, Share, Shortage, take};

@@ -17,6 +17,21 @@ pub fn with_causes(error: &dyn Error) -> String {
     sentence
 }
 
+/// Whether the error or one of its causes is an `E` of which this holds.
+pub fn has_cause<E: Error + 'static>(
+    error: &(dyn Error + 'static),
+    holds: impl Fn(&E) -> bool,
+) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref().is_some_and(&holds) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

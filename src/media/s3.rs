@@ -3,10 +3,17 @@
 use std::fmt;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
+    ReqwestConnector,
+};
 use object_store::{ClientOptions, RetryConfig};
 use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
+
+use crate::domain::has_cause;
 
 /// Longest lifetime of a presigned URL that S3 accepts.
 pub(super) const MAX_LINK_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -104,6 +111,7 @@ impl S3Settings {
         let client = self
             .credentials()?
             .with_client_options(options)
+            .with_http_connector(Connector)
             .with_retry(RetryConfig {
                 max_retries: MAX_RETRIES,
                 retry_timeout: RETRY_TIMEOUT,
@@ -143,6 +151,35 @@ impl S3Settings {
             }
             _ => Err(InvalidSettings::HalfCredentials),
         }
+    }
+}
+
+/// Makes object_store's own client an [`Unsent`] one.
+#[derive(Debug)]
+struct Connector;
+
+impl HttpConnector for Connector {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let client = ReqwestConnector::default().connect(options)?;
+        Ok(HttpClient::new(Unsent(client)))
+    }
+}
+
+/// Tells of a request that its connection was closed before a byte of it was sent, so that it is sent again: object_store takes
+/// that for an error it does not know.
+#[derive(Debug)]
+struct Unsent(HttpClient);
+
+#[async_trait]
+impl HttpService for Unsent {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        self.0.execute(request).await.map_err(|error| {
+            if has_cause(&error, hyper::Error::is_canceled) {
+                HttpError::new(HttpErrorKind::Request, error)
+            } else {
+                error
+            }
+        })
     }
 }
 
@@ -252,6 +289,31 @@ mod tests {
         for _ in 0..2 {
             settings(None, false).client().unwrap();
         }
+    }
+
+    /// A client whose connection is closed before a request is sent.
+    #[derive(Debug)]
+    struct Closed;
+
+    #[async_trait]
+    impl HttpService for Closed {
+        async fn call(&self, _: HttpRequest) -> Result<HttpResponse, HttpError> {
+            let (connection, _) = tokio::io::duplex(1);
+            let connection = hyper_util::rt::TokioIo::new(connection);
+            let opened = hyper::client::conn::http1::handshake(connection).await;
+            let (mut sender, _) = opened.unwrap();
+            let request = axum::http::Request::new(String::new());
+            let error = sender.send_request(request).await.unwrap_err();
+            Err(HttpError::new(HttpErrorKind::Unknown, error))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_never_sent_is_sent_again() {
+        let client = HttpClient::new(Unsent(HttpClient::new(Closed)));
+        let request = HttpRequest::new(object_store::client::HttpRequestBody::empty());
+        let error = client.execute(request).await.unwrap_err();
+        assert_eq!(error.kind(), HttpErrorKind::Request, "{error}");
     }
 
     #[test]

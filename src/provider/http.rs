@@ -21,7 +21,7 @@ use super::{
     HeldFile, Probed, ProviderError,
     fetch::{FetchError, Fetched, Fetcher},
 };
-use crate::domain::with_causes;
+use crate::domain::{has_cause, with_causes};
 
 use refusal::refusal;
 pub(super) use refusal::{Words, says_nothing};
@@ -374,6 +374,10 @@ pub(super) fn decoded(text: &str) -> Option<Bytes> {
     BASE64_STANDARD.decode(text.trim()).ok().map(Bytes::from)
 }
 
+fn was_never_sent(error: &reqwest::Error) -> bool {
+    error.is_connect() || error.is_builder() || has_cause(error, hyper::Error::is_canceled)
+}
+
 /// What it means that there is no whole answer. Its words name no query, which may hold a signature.
 pub(super) fn lost(error: &reqwest::Error, effect: Effect) -> ProviderError {
     let detail = with_causes(error);
@@ -382,7 +386,7 @@ pub(super) fn lost(error: &reqwest::Error, effect: Effect) -> ProviderError {
         None => detail,
     };
     match effect {
-        _ if error.is_connect() || error.is_builder() => ProviderError::Unavailable(detail),
+        _ if was_never_sent(error) => ProviderError::Unavailable(detail),
         Effect::Pays => ProviderError::OutcomeUnknown(detail),
         Effect::Asks => ProviderError::Transient {
             detail,

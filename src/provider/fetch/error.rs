@@ -1,11 +1,14 @@
 //! Why there is no file, for users and for operators.
 
-use std::{error::Error, io::ErrorKind};
+use std::io::ErrorKind;
 
 use reqwest::StatusCode;
 use url::Url;
 
-use crate::{domain::with_causes, provider::ProviderError};
+use crate::{
+    domain::{has_cause, with_causes},
+    provider::ProviderError,
+};
 
 use super::{MAX_REDIRECTS, guard::NonePermitted};
 
@@ -93,7 +96,7 @@ impl FetchError {
 
     pub(super) fn of_client(url: &Url, error: reqwest::Error) -> Self {
         let error = error.without_url();
-        let why = if is_refusal(&error) {
+        let why = if has_cause(&error, |_: &NonePermitted| true) {
             Unfetched::Forbidden
         } else if error.is_timeout() {
             Unfetched::TimedOut
@@ -118,9 +121,4 @@ impl From<FetchError> for ProviderError {
             _ => Self::Failed(detail),
         }
     }
-}
-
-/// Whether the name was refused when it was resolved.
-fn is_refusal(error: &(dyn Error + 'static)) -> bool {
-    error.is::<NonePermitted>() || error.source().is_some_and(is_refusal)
 }
