@@ -27,7 +27,7 @@ use super::Transaction;
 use attempt::failure_values;
 pub use attempt::{
     Lease, Report, complete, fail, fall_back, hand_back, heartbeat, holds, note_submission,
-    note_task, retry,
+    note_task, progress_interval, retry,
 };
 pub use capability::{AWAY, Announced, announce, announced, fail_unclaimed, unclaimed};
 pub use concurrency::{release_held, stranded};
@@ -306,7 +306,7 @@ pub async fn rescue(
     };
     let statement = format!(
         "WITH expired AS MATERIALIZED (
-             SELECT id FROM generation_jobs
+             SELECT id FROM generation_jobs {running}
              WHERE {condition} AND lease_expires_at < {now} AND {which}
              ORDER BY id LIMIT $5 {skip_locked}
          )
@@ -317,6 +317,7 @@ pub async fn rescue(
         code = unless_deleted("$2"),
         message = unless_deleted("$3"),
         detail = unless_deleted("$4"),
+        running = sql.indexed_by("idx_generation_jobs_running"),
         condition = condition(transition),
         now = sql.now("$1"),
         skip_locked = sql.skip_locked("generation_jobs"),

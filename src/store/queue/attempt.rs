@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Value};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect, Value};
 use serde_json::Value as Json;
 
 use crate::{
@@ -35,11 +35,22 @@ pub struct Report {
     pub progress: f64,
     /// What it does now, as the provider says it; `None` if it says nothing.
     pub message: Option<String>,
-    /// A tiny picture as a data URL; the one before stays if there is none.
+    /// A tiny picture as a data URL, if it is a new one; the one before stays otherwise.
     pub preview: Option<String>,
 }
 
+/// Shortest time between two writes of an attempt's progress: the newest replaces those between. SQLite has one writer, and each
+/// write waits for the disk.
+pub fn progress_interval(db: &impl ConnectionTrait) -> Duration {
+    match db.get_database_backend() {
+        DbBackend::Sqlite => Duration::from_secs(1),
+        _ => Duration::from_millis(200),
+    }
+}
+
 /// Renews a lease and tells how far the attempt is; false if the lease is lost.
+///
+/// No column that it writes is in an index, or in the condition of one: a test holds that PostgreSQL has no index to change.
 pub async fn heartbeat(
     db: &impl ConnectionTrait,
     lease: &Lease,
