@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect, Value,
+};
 use serde_json::Value as Json;
 
 use crate::{
@@ -160,7 +162,7 @@ pub async fn fail(
     end(tx, lease, Transition::Fail, change, values, now).await
 }
 
-/// Ends an attempt and queues the job again after a pause; `None` if the lease is lost or the job deleted.
+/// Ends an attempt and queues the job again after a pause, until which it is out of the queue; `None` if the lease is lost or the job deleted.
 ///
 /// `keep_task` says that the provider still works on the submitted task, so that the next attempt only asks for it.
 pub async fn retry(
@@ -172,12 +174,12 @@ pub async fn retry(
     now: Now,
 ) -> Result<Option<Model>, Error> {
     let change = format!(
-        "run_after = {}, error_code = $4, error_message = $5, error_detail = $6{}",
+        "run_after = {}, parked = $8, error_code = $4, error_message = $5, error_detail = $6{}",
         Dialect::of(tx).after("$1", "$7"),
         forget_task(keep_task),
     );
     let mut values = failure_values(failure);
-    values.push(pause.as_secs_f64().into());
+    values.extend([pause.as_secs_f64().into(), (!pause.is_zero()).into()]);
     end(tx, lease, Transition::Retry, &change, values, now).await
 }
 
@@ -189,11 +191,7 @@ pub async fn hand_back(
     keep_task: bool,
     now: Now,
 ) -> Result<Option<Model>, Error> {
-    let change = format!(
-        "run_after = {}{}",
-        Dialect::of(tx).now("$1"),
-        forget_task(keep_task)
-    );
+    let change = Dialect::of(tx).due_at_once("$1") + forget_task(keep_task);
     end(tx, lease, Transition::HandBack, &change, Vec::new(), now).await
 }
 
@@ -207,8 +205,8 @@ pub async fn fall_back(
     now: Now,
 ) -> Result<Option<Model>, Error> {
     let change = format!(
-        "run_after = {}, error_code = $4, error_message = $5, error_detail = $6, provider = $7, input_json = $8{}",
-        Dialect::of(tx).now("$1"),
+        "{}, error_code = $4, error_message = $5, error_detail = $6, provider = $7, input_json = $8{}",
+        Dialect::of(tx).due_at_once("$1"),
         forget_task(false)
     );
     let mut values = failure_values(failure);
