@@ -29,6 +29,7 @@ pub struct Events {
 struct Inner {
     watched: Mutex<HashMap<Subject, Vec<Arc<Notify>>>>,
     work: Notify,
+    pause: Notify,
     outbox: Mutex<WakeUp>,
     outbox_filled: Notify,
 }
@@ -103,6 +104,16 @@ impl Events {
     /// Waits until there may be work.
     pub async fn work(&self) {
         self.inner.work.notified().await;
+    }
+
+    /// Tells the executor of this process that a job waits for its time, which may be earlier than that of all others.
+    pub fn wake_pause(&self) {
+        self.inner.pause.notify_one();
+    }
+
+    /// Waits until a job waits for its time.
+    pub async fn pause(&self) {
+        self.inner.pause.notified().await;
     }
 
     /// Exchanges wake-ups with the other replicas until it is dropped.

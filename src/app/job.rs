@@ -43,6 +43,8 @@ pub(super) struct ChangedJobs {
     charges: Charges,
     /// Users whose jobs are limited of whom one has left the queue or its worker, and how many may run.
     limited: BTreeMap<i64, i32>,
+    /// Whether a job waits for its time.
+    parks: bool,
     wake_up: WakeUp,
 }
 
@@ -78,11 +80,17 @@ impl ChangedJobs {
     /// These jobs have changed without a transition. Their requests are locked.
     pub(super) fn touched(&mut self, jobs: &[job::Model]) {
         self.outdated.extend(jobs.iter().map(|job| job.request_id));
+        let (parked, queued): (Vec<_>, Vec<_>) = jobs
+            .iter()
+            .filter(|job| job.status == JobStatus::Pending)
+            .partition(|job| job.parked);
+        self.parks |= !parked.is_empty();
         self.wake_up.merge(WakeUp {
             jobs: jobs.iter().map(|job| job.id).collect(),
             requests: jobs.iter().map(|job| job.request_id).collect(),
             users: jobs.iter().map(|job| job.user_id).collect(),
-            work: jobs.iter().any(|job| job.status == JobStatus::Pending),
+            // What is parked is announced when its time has come.
+            work: !queued.is_empty(),
             ..WakeUp::default()
         });
     }
@@ -188,11 +196,19 @@ impl App {
         let written = self.store.write(async |tx| {
             let mut changed = ChangedJobs::default();
             let done = work(tx, &mut changed).await?;
-            let settles = changed.charges.settles();
-            Ok((done, settles, changed.finish(tx, now, billing).await?))
+            let (settles, parks) = (changed.charges.settles(), changed.parks);
+            Ok((
+                done,
+                settles,
+                parks,
+                changed.finish(tx, now, billing).await?,
+            ))
         });
-        let (done, settles, wake_up) = written.await?;
+        let (done, settles, parks, wake_up) = written.await?;
         self.events.publish(wake_up);
+        if parks {
+            self.events.wake_pause();
+        }
         if settles {
             self.tell_billing();
         }

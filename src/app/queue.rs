@@ -7,6 +7,7 @@ mod complete;
 mod end_attempt;
 mod explain_waiting;
 mod fail_unclaimed;
+mod pause;
 mod release;
 mod rescue;
 

@@ -336,6 +336,9 @@ settings! {
         categories: Vec<MediaType> = [];
         /// How often to look for jobs that no wake-up announced.
         poll_interval: Duration = "1s" in "50ms"..="1m";
+        /// Of how many jobs that a worker takes one is of the priority whose next job is the oldest, so that low ones move too; 0:
+        /// none is while others wait.
+        aging: u32 = 10 in 0..=1000;
         /// How long a job stays with a worker that has gone silent.
         lease: Duration = "30s" in "1s"..="1h";
         /// How often a worker renews its leases; at most half of `executor.lease`.

@@ -27,12 +27,13 @@ const UNCLAIMED_INTERVAL: Duration = Duration::from_secs(60);
 const UPLOAD_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Executor {
-    /// Rescues jobs of lost workers, removes uploads that nothing uses, hides old previews, forgets answers, ends credits, lets go what is held for nothing, fails those that no worker can run, removes orphaned objects, tells of a storage that
+    /// Rescues jobs of lost workers, ends pauses, removes uploads that nothing uses, hides old previews, forgets answers, ends credits, lets go what is held for nothing, fails those that no worker can run, removes orphaned objects, tells of a storage that
     /// is away, folds trends and ends what is kept no longer, until the stop. Any number of replicas may do so.
     pub(super) async fn upkeep_loop(&self) {
         tokio::select! {
             () = self.app.draining.cancelled() => {}
             () = self.rescue_loop() => {}
+            () = self.pause_loop() => {}
             () = self.unclaimed_loop() => {}
             () = self.orphan_loop() => {}
             () = self.outage_loop() => {}

@@ -466,6 +466,7 @@ pub(super) fn build_executor(
             categories: settings.categories(),
             unclaimed_timeout: settings.unclaimed_timeout,
             poll_interval: settings.poll_interval,
+            aging: settings.aging,
             lease: settings.lease,
             heartbeat: settings.heartbeat,
             job_timeout: settings.job_timeout,

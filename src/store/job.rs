@@ -26,6 +26,7 @@ use super::{
     PageRequest, Transaction, deletion,
     one_of::one_of_ids,
     page::{List, Sorting, some},
+    queue,
     request::of_no_preview,
     sequence,
 };
@@ -127,7 +128,7 @@ fn with_ids(mut jobs: Vec<ActiveModel>, ids: Option<&[i64]>) -> Result<Vec<Activ
 }
 
 async fn insert_all(tx: &Transaction, jobs: Vec<ActiveModel>) -> Result<Vec<Model>, Error> {
-    let mut inserted = Entity::insert_many(jobs).exec_with_returning(tx).await?;
+    let mut inserted = queue::join(tx, jobs).await?;
     inserted.sort_unstable_by_key(|job| (job.variation, job.id));
     Ok(inserted)
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect, Value,
+};
 use serde_json::Value as Json;
 
 use crate::{
@@ -35,11 +37,22 @@ pub struct Report {
     pub progress: f64,
     /// What it does now, as the provider says it; `None` if it says nothing.
     pub message: Option<String>,
-    /// A tiny picture as a data URL; the one before stays if there is none.
+    /// A tiny picture as a data URL, if it is a new one; the one before stays otherwise.
     pub preview: Option<String>,
 }
 
+/// Shortest time between two writes of an attempt's progress: the newest replaces those between. SQLite has one writer, and each
+/// write waits for the disk.
+pub fn progress_interval(db: &impl ConnectionTrait) -> Duration {
+    match db.get_database_backend() {
+        DbBackend::Sqlite => Duration::from_secs(1),
+        _ => Duration::from_millis(200),
+    }
+}
+
 /// Renews a lease and tells how far the attempt is; false if the lease is lost.
+///
+/// No column that it writes is in an index, or in the condition of one: a test holds that PostgreSQL has no index to change.
 pub async fn heartbeat(
     db: &impl ConnectionTrait,
     lease: &Lease,
@@ -149,7 +162,7 @@ pub async fn fail(
     end(tx, lease, Transition::Fail, change, values, now).await
 }
 
-/// Ends an attempt and queues the job again after a pause; `None` if the lease is lost or the job deleted.
+/// Ends an attempt and queues the job again after a pause, until which it is out of the queue; `None` if the lease is lost or the job deleted.
 ///
 /// `keep_task` says that the provider still works on the submitted task, so that the next attempt only asks for it.
 pub async fn retry(
@@ -161,12 +174,12 @@ pub async fn retry(
     now: Now,
 ) -> Result<Option<Model>, Error> {
     let change = format!(
-        "run_after = {}, error_code = $4, error_message = $5, error_detail = $6{}",
+        "run_after = {}, parked = $8, error_code = $4, error_message = $5, error_detail = $6{}",
         Dialect::of(tx).after("$1", "$7"),
         forget_task(keep_task),
     );
     let mut values = failure_values(failure);
-    values.push(pause.as_secs_f64().into());
+    values.extend([pause.as_secs_f64().into(), (!pause.is_zero()).into()]);
     end(tx, lease, Transition::Retry, &change, values, now).await
 }
 
@@ -178,11 +191,7 @@ pub async fn hand_back(
     keep_task: bool,
     now: Now,
 ) -> Result<Option<Model>, Error> {
-    let change = format!(
-        "run_after = {}{}",
-        Dialect::of(tx).now("$1"),
-        forget_task(keep_task)
-    );
+    let change = Dialect::of(tx).due_at_once("$1") + forget_task(keep_task);
     end(tx, lease, Transition::HandBack, &change, Vec::new(), now).await
 }
 
@@ -196,8 +205,8 @@ pub async fn fall_back(
     now: Now,
 ) -> Result<Option<Model>, Error> {
     let change = format!(
-        "run_after = {}, error_code = $4, error_message = $5, error_detail = $6, provider = $7, input_json = $8{}",
-        Dialect::of(tx).now("$1"),
+        "{}, error_code = $4, error_message = $5, error_detail = $6, provider = $7, input_json = $8{}",
+        Dialect::of(tx).due_at_once("$1"),
         forget_task(false)
     );
     let mut values = failure_values(failure);

@@ -6,7 +6,7 @@ use sea_orm::{
 
 use crate::{
     domain::{
-        Error,
+        Error, MediaType,
         job::{Attempts, Transition},
     },
     entity::job::{Column, Entity, Model},
@@ -90,6 +90,37 @@ impl Dialect {
             set += ", progress = 0";
         }
         set
+    }
+
+    /// A type of media.
+    pub(super) fn category(self, category: MediaType) -> String {
+        match self.backend {
+            DbBackend::Postgres => {
+                format!(
+                    "CAST('{}' AS generation_media_type_enum)",
+                    category.as_str()
+                )
+            }
+            _ => format!("'{}'", category.as_str()),
+        }
+    }
+
+    /// Parameter `place` as the value of a column.
+    pub(super) fn given(self, column: Column, place: usize) -> String {
+        match (self.backend, column) {
+            (DbBackend::Postgres, Column::Status) => {
+                format!("CAST(${place} AS generation_job_status_enum)")
+            }
+            (DbBackend::Postgres, Column::Category) => {
+                format!("CAST(${place} AS generation_media_type_enum)")
+            }
+            _ => format!("${place}"),
+        }
+    }
+
+    /// Puts a job into the queue at the time in parameter `given`.
+    pub(super) fn due_at_once(self, given: &str) -> String {
+        format!("run_after = {}, parked = FALSE", self.now(given))
     }
 
     /// Takes the rows of these tables that nobody has locked, and no others. SQLite has one writer and so nothing to skip.

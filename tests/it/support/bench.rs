@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,6 +37,8 @@ pub(crate) const LEASE: Duration = Duration::from_secs(30);
 pub(crate) struct Bench {
     pub app: App,
     pub feature_id: i64,
+    /// Since pauses were last ended, as an executor does by itself.
+    time_passed: AtomicBool,
     media: Arc<TempDir>,
 }
 
@@ -143,6 +148,7 @@ impl Bench {
         Self {
             app,
             feature_id,
+            time_passed: AtomicBool::new(false),
             media,
         }
     }
@@ -203,6 +209,9 @@ impl Bench {
         slots: u32,
         capabilities: &[Capability],
     ) -> Vec<job::Model> {
+        if self.time_passed.swap(false, Ordering::Relaxed) {
+            self.app.end_pauses().await.unwrap();
+        }
         let claimed = self.app.claim_jobs("worker", slots, LEASE, capabilities);
         claimed.await.unwrap()
     }
@@ -256,11 +265,12 @@ impl Bench {
 
     pub(crate) fn pass(&self, seconds: i64) -> DateTime<Utc> {
         self.app.clock.advance(TimeDelta::seconds(seconds));
+        self.time_passed.store(true, Ordering::Relaxed);
         self.app.clock.now()
     }
 }
 
-fn feature() -> FeatureDraft {
+pub(crate) fn feature() -> FeatureDraft {
     FeatureDraft {
         name: "bench".to_owned(),
         names: Names::default(),
