@@ -4,6 +4,7 @@ mod concurrency;
 mod crash;
 mod exec;
 mod execution;
+mod gathering;
 mod leases;
 mod listing;
 mod queue;
