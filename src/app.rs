@@ -8,6 +8,7 @@ mod clock;
 mod credit;
 mod erasure;
 mod feature;
+mod gather;
 mod health;
 mod job;
 mod media;
@@ -44,6 +45,7 @@ pub use audit::Acting;
 pub use catalogue::{ApplyOptions, CatalogueChange, ChangeKind, MadePreview};
 pub use clock::Clock;
 pub use credit::Estimate;
+pub use gather::Gathering;
 pub use health::{Ailment, Health, Pulse};
 pub use job::{Addressee, Untaken};
 pub use media::{FoundMedia, Unpictured};
@@ -80,6 +82,8 @@ pub struct App {
     pub links: Option<Fetcher>,
     /// What of the configuration the use cases go by.
     pub settings: Settings,
+    /// What is written for many at once.
+    pub gathering: Gathering,
     /// The files of users that are coming.
     pub receiving: Receiving,
     /// Who judges what users write, and what is made for them.

@@ -33,6 +33,7 @@ pub mod request;
 pub mod reservation;
 pub mod retention;
 pub mod rights;
+mod rows;
 pub mod search;
 pub mod secret;
 mod sequence;
@@ -62,6 +63,7 @@ pub use page::PageRequest;
 pub use patience::patiently;
 pub use pool::{Pool, Transaction};
 pub use postgres::unverified_server;
+pub use transaction::hurry;
 pub use trouble::Trouble;
 pub use words::Told;
 

@@ -192,8 +192,19 @@ impl App {
         &self,
         work: impl AsyncFnOnce(&Transaction, &mut ChangedJobs) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        self.attempt_on_jobs(work).await?
+    }
+
+    /// The same, with what has failed told apart as [`Store::attempt`](store::Store::attempt) does.
+    ///
+    /// # Errors
+    /// The database, when it cannot begin or commit.
+    pub(super) async fn attempt_on_jobs<T>(
+        &self,
+        work: impl AsyncFnOnce(&Transaction, &mut ChangedJobs) -> Result<T, Error>,
+    ) -> Result<Result<T, Error>, Error> {
         let (now, billing) = (self.clock.queue(), &self.settings.billing);
-        let written = self.store.write(async |tx| {
+        let attempted = self.store.attempt(async |tx| {
             let mut changed = ChangedJobs::default();
             let done = work(tx, &mut changed).await?;
             let (settles, parks) = (changed.charges.settles(), changed.parks);
@@ -204,7 +215,10 @@ impl App {
                 changed.finish(tx, now, billing).await?,
             ))
         });
-        let (done, settles, parks, wake_up) = written.await?;
+        let (done, settles, parks, wake_up) = match attempted.await? {
+            Ok(written) => written,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         self.events.publish(wake_up);
         if parks {
             self.events.wake_pause();
@@ -212,7 +226,7 @@ impl App {
         if settles {
             self.tell_billing();
         }
-        Ok(done)
+        Ok(Ok(done))
     }
 
     /// Cancels those of these locked jobs that `why` reaches, and returns them. Their requests are locked.

@@ -5,6 +5,7 @@ mod announce;
 mod claim;
 mod complete;
 mod end_attempt;
+mod endings;
 mod explain_waiting;
 mod fail_unclaimed;
 mod pause;
@@ -13,8 +14,10 @@ mod rescue;
 
 use std::time::Duration;
 
+pub(in crate::app) use complete::Completion;
 pub use complete::{StoredFile, StoredOutput};
 pub use end_attempt::AttemptEnd;
+pub(in crate::app) use end_attempt::Failing;
 pub use explain_waiting::WaitingReasons;
 
 /// How often a worker says what it can run.

@@ -93,6 +93,7 @@ pub(super) async fn build_app(
         events: Events::default(),
         clock: Clock::system(),
         providers: build_providers(config, &files, runs_jobs),
+        gathering: app::Gathering::default(),
         receiving: Receiving::default(),
         moderation: moderation(config, &files)?,
         links: config.follows_links().then_some(files),

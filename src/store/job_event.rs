@@ -21,6 +21,7 @@ use super::{
     PageRequest, Transaction,
     one_of::{id_list, one_of_ids, pairs},
     page::{List, Sorting},
+    rows::Rows,
 };
 
 /// Most events read at once; a watcher that is further behind reads again.
@@ -28,13 +29,7 @@ const BATCH: u32 = 100;
 
 /// Adds these events, in one statement.
 pub async fn insert(tx: &Transaction, events: Vec<ActiveModel>) -> Result<(), Error> {
-    if events.is_empty() {
-        return Ok(());
-    }
-    Entity::insert_many(events)
-        .exec_without_returning(tx)
-        .await?;
-    Ok(())
+    Rows::new(events).add(tx).await
 }
 
 /// The event of the transition that a job has just made, for `cause` if the statuses do not tell. It happened at the job's

@@ -25,6 +25,8 @@ use super::{
     PageRequest, Transaction,
     one_of::{id_list, is_one_of, known_texts, one_of_texts},
     page::{List, Sorting},
+    queue::dialect::Dialect,
+    rows::Rows,
 };
 
 const ENDED: &str = "the upload's URL takes nothing any more: another file came by it, or it was taken back; ask for a new one";
@@ -140,6 +142,29 @@ pub async fn renew(db: &impl ConnectionTrait, id: i64, now: DateTime<Utc>) -> Re
     Ok(renewed.rows_affected == 1)
 }
 
+/// The same of several: returns those that are there. They are locked in order of their ids.
+pub async fn renew_all(
+    tx: &Transaction,
+    ids: BTreeSet<i64>,
+    now: DateTime<Utc>,
+) -> Result<BTreeSet<i64>, Error> {
+    if ids.is_empty() {
+        return Ok(ids);
+    }
+    let backend = tx.get_database_backend();
+    let renew = format!(
+        "WITH named AS MATERIALIZED (SELECT id FROM generation_uploads WHERE id {ids} ORDER BY id {locked})
+         UPDATE generation_uploads SET updated_at = $2 WHERE id IN (SELECT id FROM named) RETURNING id",
+        ids = is_one_of(backend, "$1"),
+        locked = Dialect::of_backend(backend).locked(),
+    );
+    let values = [id_list(backend, ids), now.into()];
+    let renew = Statement::from_sql_and_values(backend, renew, values);
+    let renewed = tx.query_all_raw(renew).await?;
+    let renewed = renewed.iter().map(|row| row.try_get("", "id"));
+    Ok(renewed.collect::<Result<_, _>>()?)
+}
+
 /// Notes that those are used now which a request names.
 pub async fn renew_of(tx: &Transaction, request_id: i64, now: DateTime<Utc>) -> Result<(), Error> {
     let named = request_upload::Entity::find()
@@ -190,12 +215,18 @@ pub async fn of_user_at(
     user_id: i64,
     keys: Vec<String>,
 ) -> Result<Vec<Model>, Error> {
+    let mut found = at(db, keys).await?;
+    found.retain(|upload| upload.user_id == user_id);
+    Ok(found)
+}
+
+/// Those of all users, in order of their ids.
+pub(super) async fn at(db: &impl ConnectionTrait, keys: Vec<String>) -> Result<Vec<Model>, Error> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
     let backend = db.get_database_backend();
     let found = Entity::find()
-        .filter(Column::UserId.eq(user_id))
         .filter(one_of_texts(backend, Column::StorageKey, keys))
         .order_by_asc(Column::Id);
     Ok(found.all(db).await?)
@@ -209,24 +240,15 @@ pub async fn known_storage_keys(
     known_texts(db, Entity::find(), Column::StorageKey, keys).await
 }
 
-/// Notes that a request names these uploads.
-pub async fn attach(
-    tx: &Transaction,
-    request_id: i64,
-    ids: impl IntoIterator<Item = i64>,
-) -> Result<(), Error> {
-    let rows: Vec<_> = ids
-        .into_iter()
-        .map(|upload_id| request_upload::ActiveModel {
-            request_id: Set(request_id),
-            upload_id: Set(upload_id),
-        })
-        .collect();
-    if !rows.is_empty() {
-        let rows = request_upload::Entity::insert_many(rows);
-        rows.exec_without_returning(tx).await?;
-    }
-    Ok(())
+/// Notes which requests name which uploads: pairs of their ids.
+pub async fn attach(tx: &Transaction, named: Vec<(i64, i64)>) -> Result<(), Error> {
+    let row = |(request_id, upload_id)| request_upload::ActiveModel {
+        request_id: Set(request_id),
+        upload_id: Set(upload_id),
+    };
+    Rows::new(named.into_iter().map(row).collect())
+        .add(tx)
+        .await
 }
 
 /// Forgets an upload; false if that was done.

@@ -5,6 +5,7 @@ mod crash;
 mod exec;
 mod execution;
 mod fairness;
+mod gathering;
 mod heartbeats;
 mod leases;
 mod listing;

@@ -7,6 +7,7 @@ mod credits;
 mod deletion;
 mod erasure;
 mod export;
+mod gathering;
 mod hidden_prompts;
 mod idempotency;
 mod including;

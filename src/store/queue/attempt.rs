@@ -5,7 +5,7 @@ use std::time::Duration;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect, Value,
 };
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::{
     domain::{
@@ -18,7 +18,7 @@ use crate::{
 
 use super::{
     Now,
-    dialect::{Dialect, condition},
+    dialect::{Dialect, condition, condition_of},
 };
 
 /// Which attempt writes.
@@ -131,35 +131,42 @@ pub async fn note_task(
         == 1)
 }
 
-/// Ends an attempt with success; `None` if the lease is lost. Here and below the request of the job is locked too.
+/// Ends attempts with success, each with what is known of its output, and returns their jobs in order of id; none of those that
+/// have lost their lease. Here and below the requests of the jobs are locked too.
 pub async fn complete(
     tx: &Transaction,
-    lease: &Lease,
-    output: Json,
+    ended: &[(&Lease, Json)],
     now: Now,
-) -> Result<Option<Model>, Error> {
-    let change = "progress = 1, output_metadata = $4";
-    end(
+) -> Result<Vec<Model>, Error> {
+    let sql = Dialect::of(tx);
+    let given = ended
+        .iter()
+        .map(|(lease, output)| of_lease(lease, json!({ "output": sql.encoded(output) })));
+    let change = "progress = 1, output_metadata = given.output";
+    let given = given.collect();
+    end_all(
         tx,
-        lease,
         Transition::Complete,
-        change,
-        vec![output.into()],
+        given,
+        ("output jsonb", change),
         now,
     )
     .await
 }
 
-/// Ends an attempt and its job with a failure; `None` if the lease is lost.
+/// Ends attempts and their jobs, each with a failure, and returns these as [`complete`] does.
 pub async fn fail(
     tx: &Transaction,
-    lease: &Lease,
-    failure: &Failure,
+    ended: &[(&Lease, &Failure)],
     now: Now,
-) -> Result<Option<Model>, Error> {
-    let change = "error_code = $4, error_message = $5, error_detail = $6";
-    let values = failure_values(failure);
-    end(tx, lease, Transition::Fail, change, values, now).await
+) -> Result<Vec<Model>, Error> {
+    let failure = |it: &Failure| json!({ "code": it.reason.as_str(), "message": it.message, "detail": it.detail });
+    let given = ended.iter().map(|(lease, it)| of_lease(lease, failure(it)));
+    let fields = "code text, message text, detail text";
+    let change =
+        "error_code = given.code, error_message = given.message, error_detail = given.detail";
+    let given = given.collect();
+    end_all(tx, Transition::Fail, given, (fields, change), now).await
 }
 
 /// Ends an attempt and queues the job again after a pause, until which it is out of the queue; `None` if the lease is lost or the job deleted.
@@ -228,6 +235,46 @@ pub(super) fn failure_values(failure: &Failure) -> Vec<Value> {
         failure.message.as_str().into(),
         failure.detail.clone().into(),
     ]
+}
+
+fn of_lease(lease: &Lease, mut fields: Json) -> Json {
+    fields["id"] = lease.job_id.into();
+    fields["token"] = lease.token.as_str().into();
+    fields
+}
+
+/// Changes the rows of running attempts, each by fields of its own, and takes the leases off them. The jobs are locked in order
+/// of their ids. The text is the same however many they are.
+async fn end_all(
+    tx: &Transaction,
+    transition: Transition,
+    given: Vec<Json>,
+    (fields, change): (&str, &str),
+    now: Now,
+) -> Result<Vec<Model>, Error> {
+    let sql = Dialect::of(tx);
+    let ended = Json::from(given).to_string();
+    let statement = format!(
+        "WITH given AS MATERIALIZED (SELECT * FROM {given}),
+         locked AS MATERIALIZED (
+             SELECT job.id FROM generation_jobs AS job JOIN given ON given.id = job.id AND given.token = job.lease_token
+             WHERE {held} ORDER BY job.id {lock}
+         )
+         UPDATE generation_jobs SET {assignments}, {change} FROM given
+         WHERE generation_jobs.id = given.id AND generation_jobs.lease_token = given.token AND {condition}
+             AND generation_jobs.id IN (SELECT id FROM locked)",
+        given = sql.records("$2", &format!("id bigint, token text, {fields}")),
+        held = condition_of("job", transition),
+        lock = sql.locked(),
+        assignments = sql.assignments(transition, "$1"),
+        condition = condition(transition),
+    );
+    let values: [Value; 2] = [now.into(), ended.into()];
+    let mut ended = sql
+        .rows(tx, sql.locking_requests(&statement), values)
+        .await?;
+    ended.sort_unstable_by_key(|job| job.id);
+    Ok(ended)
 }
 
 /// Changes the row of a running attempt and takes the lease off it. The values of `change` begin at $4.

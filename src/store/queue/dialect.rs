@@ -4,6 +4,8 @@ use sea_orm::{
     ConnectionTrait, DbBackend, EntityTrait, Iterable, Statement, Value, sea_query::Iden as _,
 };
 
+use serde_json::Value as Json;
+
 use crate::{
     domain::{
         Error, MediaType,
@@ -105,19 +107,6 @@ impl Dialect {
         }
     }
 
-    /// Parameter `place` as the value of a column.
-    pub(super) fn given(self, column: Column, place: usize) -> String {
-        match (self.backend, column) {
-            (DbBackend::Postgres, Column::Status) => {
-                format!("CAST(${place} AS generation_job_status_enum)")
-            }
-            (DbBackend::Postgres, Column::Category) => {
-                format!("CAST(${place} AS generation_media_type_enum)")
-            }
-            _ => format!("${place}"),
-        }
-    }
-
     /// Puts a job into the queue at the time in parameter `given`.
     pub(super) fn due_at_once(self, given: &str) -> String {
         format!("run_after = {}, parked = FALSE", self.now(given))
@@ -200,7 +189,7 @@ impl Dialect {
         let columns = self.columns();
         match self.backend {
             DbBackend::Postgres => format!(
-                "WITH changed AS ({update} RETURNING *),
+                "WITH changed AS ({update} RETURNING generation_jobs.*),
                  locked AS MATERIALIZED (
                      SELECT id FROM generation_requests
                      WHERE id IN (SELECT request_id FROM changed) ORDER BY id FOR NO KEY UPDATE
@@ -225,6 +214,31 @@ impl Dialect {
     /// Whether the identifier is among those in parameter `given`, a [`Dialect::list`]; one text however many there are.
     pub(in crate::store) fn one_of(self, given: &str) -> String {
         is_one_of(self.backend, given)
+    }
+
+    /// The objects of the JSON array in parameter `given`, as rows with these fields, each after which its type stands.
+    pub(super) fn records(self, given: &str, fields: &str) -> String {
+        match self.backend {
+            DbBackend::Postgres => {
+                format!("jsonb_to_recordset(CAST({given} AS jsonb)) AS record ({fields})")
+            }
+            _ => {
+                let names = fields
+                    .split(", ")
+                    .filter_map(|field| field.split(' ').next());
+                let fields = names.map(|name| format!("value ->> '{name}' AS {name}"));
+                let fields = fields.collect::<Vec<_>>().join(", ");
+                format!("(SELECT {fields} FROM json_each({given})) AS record")
+            }
+        }
+    }
+
+    /// JSON as a field of such an object: SQLite keeps it as a text.
+    pub(super) fn encoded(self, json: &Json) -> Json {
+        match self.backend {
+            DbBackend::Postgres => json.clone(),
+            _ => json.to_string().into(),
+        }
     }
 
     /// The identifiers of such a list, as rows with an `id`.

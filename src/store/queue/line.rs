@@ -5,12 +5,17 @@
 //! that of the job whose turn it is. It is chosen once, by a few looks into the indexes, and a claim goes by the order that the
 //! index has.
 
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, Iterable, Value, sea_query::Iden as _};
+use std::collections::BTreeMap;
+
+use sea_orm::ActiveValue::Set;
 
 use crate::{
-    domain::{Error, MediaType, job::Transition},
-    entity::job::{ActiveModel, Column, Model},
-    store::Transaction,
+    domain::{Error, job::Transition},
+    entity::job::{ActiveModel, Model},
+    store::{
+        Transaction,
+        rows::{Computed, Rows},
+    },
 };
 
 use super::{
@@ -94,116 +99,43 @@ pub(in crate::store) async fn join(
     tx: &Transaction,
     mut jobs: Vec<ActiveModel>,
 ) -> Result<Vec<Model>, Error> {
-    let Some(first) = jobs.first() else {
-        return Ok(Vec::new());
-    };
-    let sql = Dialect::of(tx);
-    let columns: Vec<Column> = Column::iter()
-        .filter(|it| first.get(*it).is_set())
-        .collect();
-    let (mut values, mut rows) = (Vec::<Value>::new(), Vec::new());
-    let mut ends = Vec::<End>::new();
+    let mut ends = BTreeMap::new();
     for job in &mut jobs {
-        let (end, behind) = End::find(&mut ends, job)?;
-        let mut row = Vec::new();
-        for column in &columns {
-            let value = job.take(*column).into_value();
-            values.push(value.ok_or_else(|| Error::internal("new jobs differ in their columns"))?);
-            row.push(sql.given(*column, values.len()));
-        }
-        values.extend([end.into(), behind.into()]);
-        let behind = values.len();
-        row.push(format!(
-            "(SELECT turn FROM line WHERE n = ${}) + ${behind}",
-            behind - 1
-        ));
-        rows.push(format!("({})", row.join(", ")));
+        let behind: &mut i64 = ends.entry(end_of(job)?).or_default();
+        job.pass = Set(Some(*behind));
+        *behind += 1;
     }
-    let asked = (0_i64..)
-        .zip(ends)
-        .map(|(n, end)| end.row(sql, n, &mut values));
-    let asked = asked.collect::<Vec<_>>().join(", ");
-    let statement = format!(
-        "WITH RECURSIVE {line} INSERT INTO generation_jobs ({columns}, pass) VALUES {rows} RETURNING {all}",
-        line = line(sql, &asked),
-        columns = columns
-            .iter()
-            .map(|it| it.unquoted())
-            .collect::<Vec<_>>()
-            .join(", "),
-        rows = rows.join(", "),
-        all = sql.columns(),
-    );
-    sql.rows(tx, statement, values).await
+    let computed = Computed {
+        with: &line(Dialect::of(tx)),
+        column: "pass",
+        value: "(SELECT line.turn FROM line WHERE line.user_id = given.user_id AND line.provider = COALESCE(given.provider, '')
+                     AND line.category = given.category AND line.priority = given.priority) + given.pass",
+    };
+    Ok(Rows::new(jobs).insert_with(tx, Some(computed)).await?)
 }
 
-/// Where new jobs of one user come into one queue.
-struct End {
-    user_id: i64,
-    provider: String,
-    category: MediaType,
-    priority: i32,
-    /// How many of them there are.
-    jobs: i64,
+/// Where a new job comes: behind others of this user, provider, type of media and priority.
+fn end_of(job: &ActiveModel) -> Result<(i64, String, &'static str, i32), Error> {
+    let ActiveModel {
+        user_id: Set(user_id),
+        provider: Set(provider),
+        category: Set(category),
+        priority: Set(priority),
+        ..
+    } = job
+    else {
+        return Err(Error::internal("a new job does not tell where it belongs"));
+    };
+    let provider = provider.clone().unwrap_or_default();
+    Ok((*user_id, provider, category.as_str(), *priority))
 }
 
-impl End {
-    /// Where this job comes, and how many come there before it.
-    fn find(ends: &mut Vec<Self>, job: &ActiveModel) -> Result<(i64, i64), Error> {
-        let ActiveModel {
-            user_id: Set(user_id),
-            provider: Set(provider),
-            category: Set(category),
-            priority: Set(priority),
-            ..
-        } = job
-        else {
-            return Err(Error::internal("a new job does not tell where it belongs"));
-        };
-        let end = Self {
-            user_id: *user_id,
-            provider: provider.clone().unwrap_or_default(),
-            category: *category,
-            priority: *priority,
-            jobs: 0,
-        };
-        let known = ends.iter().position(|known| known.place() == end.place());
-        let index = known.unwrap_or(ends.len());
-        if known.is_none() {
-            ends.push(end);
-        }
-        let behind = ends[index].jobs;
-        ends[index].jobs += 1;
-        Ok((i64::try_from(index).map_err(Error::internal)?, behind))
-    }
-
-    fn place(&self) -> (i64, &str, MediaType, i32) {
-        (self.user_id, &self.provider, self.category, self.priority)
-    }
-
-    /// It as a row of `asked`. SQLite would not look for the text of a CAST in an index of expressions.
-    fn row(self, sql: Dialect, n: i64, values: &mut Vec<Value>) -> String {
-        values.extend([
-            self.user_id.into(),
-            self.provider.into(),
-            self.priority.into(),
-        ]);
-        let last = values.len();
-        format!(
-            "({n}, CAST(${} AS BIGINT), ${}, {category}, CAST(${last} AS INTEGER))",
-            last - 2,
-            last - 1,
-            category = sql.category(self.category),
-        )
-    }
-}
-
-/// `line (n, turn)`, for a recursive WITH: the turn of the first new job of each of the rows that are `asked`; NULL, for its
-/// id, where nobody waits.
+/// `line (user_id, provider, category, priority, turn)`, for a recursive WITH: the turn of the first of the `given` jobs of
+/// these; NULL, for its id, where nobody waits.
 ///
 /// Where no job of the queue is ready the turn is that of the other queues of the priority, the one that is farthest: workers may
 /// have both, and one that stands still since its generator is away counts for nothing.
-fn line(sql: Dialect, asked: &str) -> String {
+fn line(sql: Dialect) -> String {
     let own = Queue {
         provider: "asked.provider".to_owned(),
         category: "asked.category".to_owned(),
@@ -216,9 +148,11 @@ fn line(sql: Dialect, asked: &str) -> String {
     format!(
         "{providers},
          categories (value) AS (VALUES {categories}),
-         asked (n, user_id, provider, category, priority) AS (VALUES {asked}),
-         line (n, turn) AS MATERIALIZED (
-             SELECT asked.n, (
+         asked (user_id, provider, category, priority) AS MATERIALIZED (
+             SELECT DISTINCT given.user_id, COALESCE(given.provider, ''), given.category, given.priority FROM given
+         ),
+         line (user_id, provider, category, priority, turn) AS MATERIALIZED (
+             SELECT asked.user_id, asked.provider, asked.category, asked.priority, (
                  SELECT MAX(turn) FROM (
                      SELECT (
                          SELECT {TURN} FROM generation_jobs AS job {by_user}
