@@ -138,10 +138,9 @@ pub async fn complete(
     ended: &[(&Lease, Json)],
     now: Now,
 ) -> Result<Vec<Model>, Error> {
-    let sql = Dialect::of(tx);
     let given = ended
         .iter()
-        .map(|(lease, output)| of_lease(lease, json!({ "output": sql.encoded(output) })));
+        .map(|(lease, output)| of_lease(lease, json!({ "output": output })));
     let change = "progress = 1, output_metadata = given.output";
     let given = given.collect();
     end_all(

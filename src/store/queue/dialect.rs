@@ -4,8 +4,6 @@ use sea_orm::{
     ConnectionTrait, DbBackend, EntityTrait, Iterable, Statement, Value, sea_query::Iden as _,
 };
 
-use serde_json::Value as Json;
-
 use crate::{
     domain::{
         Error, MediaType,
@@ -217,7 +215,7 @@ impl Dialect {
     }
 
     /// The objects of the JSON array in parameter `given`, as rows with these fields, each after which its type stands.
-    pub(super) fn records(self, given: &str, fields: &str) -> String {
+    pub(in crate::store) fn records(self, given: &str, fields: &str) -> String {
         match self.backend {
             DbBackend::Postgres => {
                 format!("jsonb_to_recordset(CAST({given} AS jsonb)) AS record ({fields})")
@@ -230,14 +228,6 @@ impl Dialect {
                 let fields = fields.collect::<Vec<_>>().join(", ");
                 format!("(SELECT {fields} FROM json_each({given})) AS record")
             }
-        }
-    }
-
-    /// JSON as a field of such an object: SQLite keeps it as a text.
-    pub(super) fn encoded(self, json: &Json) -> Json {
-        match self.backend {
-            DbBackend::Postgres => json.clone(),
-            _ => json.to_string().into(),
         }
     }
 

@@ -29,7 +29,10 @@ const MANY: &str = "
 /// What a statement says, and the index that serves it.
 const COUNTS: [(&str, &str); 6] = [
     ("OFFSET", "idx_generation_requests_plan"),
-    ("num_items", "idx_generation_jobs_user_status"),
+    (
+        "COUNT(\"generation_jobs\".\"id\") AS \"jobs\"",
+        "idx_generation_jobs_user_status",
+    ),
     ("AS jobs FROM", "idx_generation_jobs_limited_running"),
     ("WITH surplus", "idx_generation_jobs_limited"),
     (
