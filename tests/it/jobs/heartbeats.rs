@@ -8,7 +8,8 @@ use atelier::store::queue::{self, Report};
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement};
 
 use crate::support::bench::{Bench, LEASE, lease};
-use crate::support::database::{Backend, TestDatabase, on_both_databases};
+use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::postgres::Cluster;
 use crate::support::script::Script;
 use crate::support::server::{TestServer, within};
 
@@ -48,8 +49,9 @@ on_both_databases! {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn heartbeats_and_progress_change_no_index() {
-    let db = TestDatabase::create(Backend::Postgres).await;
-    let bench = Bench::at(&db.url, 1).await;
+    // Nobody else's transactions keep what was there before from being removed.
+    let cluster = Cluster::with("autovacuum = off").await;
+    let bench = Bench::at(&cluster.url(), 1).await;
     bench.request(JOBS, 0).await;
     let running = bench.claim(10).await;
     let before = updates(&bench).await;
