@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::{
-    domain::{Caller, Error, JobInput, JobStatus, MediaType, Page, Resource, Trace},
+    domain::{Caller, Error, JobInput, JobStatus, MediaType, Page, Resource, Schedule, Trace},
     entity::{
         job::{ActiveModel, Column, Entity, Model},
         request,
@@ -79,6 +79,8 @@ pub struct NewJobs {
     pub priority: i32,
     /// How many of their user's may run at once; `None`: any number.
     pub concurrency: Option<i32>,
+    /// When they may start.
+    pub schedule: Schedule,
     /// Attempts after which an error that may pass is final.
     pub max_attempts: i32,
     /// When they are made.
@@ -139,6 +141,8 @@ fn new_job(
     input_json: serde_json::Value,
     new: &NewJobs,
 ) -> ActiveModel {
+    let later = new.schedule.not_before.filter(|time| *time > new.now);
+    let waiting = waiting(new.max_attempts, new.now);
     ActiveModel {
         request_id: Set(request.id),
         user_id: Set(request.user_id),
@@ -152,7 +156,10 @@ fn new_job(
         traceparent: Set(new.trace.traceparent.clone()),
         cost: Set(Some(new.cost)),
         concurrency: Set(new.concurrency),
-        ..waiting(new.max_attempts, new.now)
+        run_after: later.map_or(waiting.run_after.clone(), Set),
+        parked: Set(later.is_some()),
+        start_deadline: Set(new.schedule.start_deadline),
+        ..waiting
     }
 }
 

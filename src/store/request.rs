@@ -167,6 +167,8 @@ pub async fn insert(
         hides_prompt: Set(resolved.jobs.iter().any(|job| job.hide_prompt)),
         plan: Set(plan),
         archived_at: Set(None),
+        not_before: Set(draft.schedule.not_before),
+        start_deadline: Set(draft.schedule.start_deadline),
         purged_jobs: Set(0),
         purged_completed: Set(0),
         purged_failed: Set(0),

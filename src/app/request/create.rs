@@ -124,6 +124,7 @@ impl App {
             origin: &origin,
         };
         let mut checks = checks.clone();
+        draft.schedule.check(self.clock.now(), &mut checks);
         self.check_filled_look(draft, offer, &mut checks);
         check_pictures(draft, offer.template, &offered.pictures, &mut checks);
         let provider = self.providers.get(properties.provider());
@@ -305,6 +306,7 @@ impl App {
                     (priority, _) => priority,
                 },
                 concurrency: plan.and_then(Plan::concurrency),
+                schedule: asked.schedule,
                 max_attempts: self.settings.max_attempts,
                 now,
                 trace: draft.trace.clone(),
