@@ -2,6 +2,7 @@
 //! fail to end is taken from them, see docs/domain.md#attempts.
 
 mod announce;
+mod cancel_late;
 mod claim;
 mod complete;
 mod end_attempt;

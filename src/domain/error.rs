@@ -648,6 +648,8 @@ pub enum Reason {
     DeadlineExceeded,
     /// The headers of the call are more than the server reads.
     MetadataTooLarge,
+    /// Of a job: it had not started in time.
+    StartDeadlineExceeded,
 }
 
 impl Reason {

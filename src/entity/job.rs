@@ -93,6 +93,8 @@ pub struct Model {
     pub held: bool,
     /// Whether it is out of the queue until `run_after`.
     pub parked: bool,
+    /// By when its first attempt has to begin; `None`: whenever there is time.
+    pub start_deadline: Option<DateTimeUtc>,
     /// Its turn among those of its priority; `None`: its id.
     pub pass: Option<i64>,
 }

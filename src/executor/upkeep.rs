@@ -27,7 +27,7 @@ const UNCLAIMED_INTERVAL: Duration = Duration::from_secs(60);
 const UPLOAD_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Executor {
-    /// Rescues jobs of lost workers, ends pauses, removes uploads that nothing uses, hides old previews, forgets answers, ends credits, lets go what is held for nothing, fails those that no worker can run, removes orphaned objects, tells of a storage that
+    /// Rescues jobs of lost workers, ends pauses, cancels what did not start in time, removes uploads that nothing uses, hides old previews, forgets answers, ends credits, lets go what is held for nothing, fails those that no worker can run, removes orphaned objects, tells of a storage that
     /// is away, folds trends and ends what is kept no longer, until the stop. Any number of replicas may do so.
     pub(super) async fn upkeep_loop(&self) {
         tokio::select! {
@@ -75,6 +75,7 @@ impl Executor {
         let mut expiring = Trouble::new("cannot end credits");
         let mut forgetting_calls = Trouble::new("cannot forget calls");
         let mut forgetting_retries = Trouble::new("cannot forget retries");
+        let mut late = Trouble::new("cannot cancel jobs that did not start in time");
         let mut releasing = Trouble::new("cannot let go jobs that are held");
         let mut settling = Trouble::new("cannot settle what jobs have left reserved");
         let mut settled_to = 0;
@@ -87,6 +88,10 @@ impl Executor {
             forgetting_calls.pass(self.app.forget_calls().await);
             forgetting_retries.pass(self.app.forget_retries().await);
             releasing.pass(self.app.release_stranded_jobs().await);
+            match late.pass(self.app.cancel_late_jobs().await) {
+                None | Some(0) => {}
+                Some(jobs) => tracing::info!(jobs, "cancelled jobs that did not start in time"),
+            }
             if let Some(last) = settling.pass(self.app.settle_left(settled_to).await) {
                 settled_to = last;
             }

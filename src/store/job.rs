@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::{
-    domain::{Caller, Error, JobInput, JobStatus, MediaType, Page, Resource, Trace},
+    domain::{Caller, Error, JobInput, JobStatus, MediaType, Page, Resource, Schedule, Trace},
     entity::{
         job::{ActiveModel, Column, Entity, Model},
         request,
@@ -85,6 +85,8 @@ pub struct NewJobs<'a> {
     pub priority: i32,
     /// How many of their user's may run at once; `None`: any number.
     pub concurrency: Option<i32>,
+    /// When they may start.
+    pub schedule: Schedule,
     /// Attempts after which an error that may pass is final.
     pub max_attempts: i32,
     /// When they are made.
@@ -140,7 +142,9 @@ async fn insert_all(tx: &Transaction, jobs: Vec<ActiveModel>) -> Result<Vec<Mode
 }
 
 fn new_jobs<'a>(new: &'a NewJobs<'a>) -> impl Iterator<Item = Result<ActiveModel, Error>> + 'a {
-    (0..).zip(new.inputs).map(|(variation, input)| {
+    let later = new.schedule.not_before.filter(|time| *time > new.now);
+    (0..).zip(new.inputs).map(move |(variation, input)| {
+        let waiting = waiting(new.max_attempts, new.now);
         Ok(ActiveModel {
             request_id: Set(new.request.id),
             user_id: Set(new.request.user_id),
@@ -155,7 +159,10 @@ fn new_jobs<'a>(new: &'a NewJobs<'a>) -> impl Iterator<Item = Result<ActiveModel
             traceparent: Set(new.trace.traceparent.clone()),
             cost: Set(Some(new.cost)),
             concurrency: Set(new.concurrency),
-            ..waiting(new.max_attempts, new.now)
+            run_after: later.map_or(waiting.run_after.clone(), Set),
+            parked: Set(later.is_some()),
+            start_deadline: Set(new.schedule.start_deadline),
+            ..waiting
         })
     })
 }

@@ -6,6 +6,7 @@
 mod attempt;
 mod capability;
 mod concurrency;
+mod deadline;
 pub(super) mod dialect;
 mod line;
 mod pause;
@@ -34,6 +35,7 @@ pub use attempt::{
 };
 pub use capability::{AWAY, Announced, announce, announced, fail_unclaimed, unclaimed};
 pub use concurrency::{release_held, stranded};
+pub use deadline::cancel_late;
 use dialect::{Dialect, condition};
 pub(super) use line::join;
 use line::{Queue, TURN};
@@ -230,8 +232,9 @@ fn next(
         })
         .collect();
     let due = format!(
-        "{ready} AND job.run_after <= {now}{narrowed}",
+        "{ready} AND job.run_after <= {now} AND {in_time}{narrowed}",
         ready = line::ready(),
+        in_time = deadline::in_time(sql, given),
         now = sql.now(given),
         narrowed = match what {
             Claim::Run => String::new(),

@@ -197,6 +197,8 @@ fn row(new: &NewRequest<'_>, backend: DbBackend, now: DateTime<Utc>) -> Result<A
         hides_prompt: Set(resolved.jobs.iter().any(|job| job.hide_prompt)),
         plan: Set(new.plan.clone()),
         archived_at: Set(None),
+        not_before: Set(draft.schedule.not_before),
+        start_deadline: Set(draft.schedule.start_deadline),
         purged_jobs: Set(0),
         purged_completed: Set(0),
         purged_failed: Set(0),

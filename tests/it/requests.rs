@@ -16,6 +16,7 @@ mod listing;
 mod moderation;
 mod pictures;
 mod plans;
+mod schedules;
 mod validation;
 mod warnings;
 pub(crate) mod watch;

@@ -51,6 +51,9 @@ impl WaitingReasons {
         let Some(provider) = job.provider().filter(|_| waits(job)) else {
             return String::new();
         };
+        if job.parked && job.started_at.is_none() {
+            return "It is to start later.".to_owned();
+        }
         if job.held {
             let most = job.concurrency.unwrap_or_default();
             return format!(

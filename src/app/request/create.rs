@@ -123,6 +123,7 @@ impl App {
             origin: &origin,
         };
         let mut checks = checks.clone();
+        draft.schedule.check(self.clock.now(), &mut checks);
         self.check_filled_look(draft, offer, &mut checks);
         check_pictures(draft, offer.template, &offered.pictures, &mut checks);
         let provider = self.providers.get(properties.provider());

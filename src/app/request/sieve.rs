@@ -134,6 +134,7 @@ impl Candidate<'_> {
                 (priority, _) => priority,
             },
             concurrency: self.plan.and_then(Plan::concurrency),
+            schedule: draft.schedule,
             max_attempts,
             now,
             trace: &draft.trace,

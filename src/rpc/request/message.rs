@@ -4,7 +4,8 @@ use crate::{
     app::{App, Kind, News, ValidRequest},
     domain::{
         Checks, Error, Flaw, GenerationInput, JobCounts, JobInput, OutputSettings, Problem,
-        RequestDraft, RequestStatus, Resolved, RetentionStep, View, Violation, etag, stored,
+        RequestDraft, RequestStatus, Resolved, RetentionStep, Schedule, View, Violation, etag,
+        stored,
     },
     identity::Principal,
     store::{self, request::Counted},
@@ -17,7 +18,7 @@ use crate::rpc::{
     page::{any_of, any_or},
     proto,
     retention::purge_time,
-    time::{time_range, timestamp},
+    time::{optional_time, time_range, timestamp, told},
     view::Viewed,
 };
 
@@ -38,6 +39,12 @@ pub(in crate::rpc) fn check_message(
     let metadata = json::values_of(request.metadata.as_ref());
     json::check_finite("metadata", metadata, &mut checks);
     checks.line("plan", &request.plan, MAX_PLAN_CHARS);
+    optional_time("not_before_time", request.not_before_time, &mut checks);
+    optional_time(
+        "start_deadline_time",
+        request.start_deadline_time,
+        &mut checks,
+    );
     let by_both = [
         (
             "feature",
@@ -79,6 +86,10 @@ pub(in crate::rpc) fn draft(request: proto::CreateRequestRequest) -> RequestDraf
         input: request.input.map(input_from).unwrap_or_default(),
         metadata: request.metadata.map(json::from_struct).unwrap_or_default(),
         priority: request.priority,
+        schedule: Schedule {
+            not_before: request.not_before_time.and_then(told),
+            start_deadline: request.start_deadline_time.and_then(told),
+        },
         idempotency_key: request.idempotency_key,
         client: None,
         trace: call::trace(),
@@ -199,6 +210,8 @@ pub(in crate::rpc) fn message(app: &App, counted: Counted, view: View) -> proto:
         etag: etag(request.version),
         is_preview: request.is_preview,
         archive_time: request.archived_at.map(timestamp),
+        not_before_time: request.not_before.map(timestamp),
+        start_deadline_time: request.start_deadline.map(timestamp),
         purged_jobs: request.purged_jobs.into(),
         purge_time: purge_time(app, RetentionStep::PurgeRequests, request.deleted_at),
         title: request.title.unwrap_or_default(),

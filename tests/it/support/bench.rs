@@ -188,6 +188,7 @@ impl Bench {
             input: GenerationInput::default(),
             metadata: JsonMap::new(),
             priority: 0,
+            schedule: atelier::domain::Schedule::default(),
             idempotency_key: String::new(),
             client: None,
             trace: atelier::domain::Trace::default(),
