@@ -372,10 +372,13 @@ pub fn fetcher(config: &Config) -> Result<Fetcher, StartError> {
     Ok(Fetcher::new(AddressRules { allow, deny }, limits)?)
 }
 
+/// The provider that speaks in clips.
+const VOICE: &str = "voice";
+
 /// What this configuration makes media with. `files` gets what services answer with, of the size that an output may have.
 pub fn build_providers(config: &Config, files: &Fetcher, runs_jobs: bool) -> Registry {
     let files = &files.clone().up_to(config.limits.output_bytes);
-    let mut providers = Registry::default().with(Builtin);
+    let mut providers = Registry::default();
     for (key, provider) in &config.providers {
         let name = key.clone();
         providers = match provider.clone() {
@@ -400,6 +403,11 @@ pub fn build_providers(config: &Config, files: &Fetcher, runs_jobs: bool) -> Reg
         }
         .limited(key, provider.limits());
     }
+    let time = config.limits.conversion_time;
+    let voice = providers.get(VOICE);
+    // What has a price is not called on the side.
+    let voice = voice.filter(|voice| voice.makes(MediaType::Audio) && voice.may_resubmit());
+    let providers = providers.with(Builtin::new(time, config.supervisor.clone(), voice));
     if runs_jobs {
         for (provider, missing) in providers.missing() {
             tracing::info!(provider, %missing, "a provider is not ready");

@@ -8,7 +8,7 @@ use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, PaginatorTrait,
     QueryFilter, QueryOrder, QuerySelect, QueryTrait, SqlErr, Statement,
-    sea_query::{Expr, ExprTrait},
+    sea_query::{Expr, ExprTrait, Query},
 };
 use serde::Serialize;
 
@@ -50,6 +50,8 @@ pub struct NewUpload {
     pub size: Option<(i32, i32)>,
     /// Of a video or sound.
     pub duration_ms: Option<i64>,
+    /// How the picture is damaged that is shown as far as it goes.
+    pub damaged: Option<String>,
 }
 
 /// Which uploads are listed.
@@ -103,6 +105,7 @@ pub async fn insert(tx: &Transaction, new: NewUpload, now: DateTime<Utc>) -> Res
         width: Set(new.size.map(|(width, _)| width)),
         height: Set(new.size.map(|(_, height)| height)),
         duration_ms: Set(new.duration_ms),
+        damaged: Set(new.damaged),
         created_at: Set(now),
         updated_at: Set(now),
     };
@@ -378,11 +381,21 @@ pub async fn remove_tickets(tx: &Transaction, user_id: i64) -> Result<(), Error>
     Ok(())
 }
 
-/// Forgets tickets that nobody may ask about any more.
-pub async fn forget_tickets(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<(), Error> {
-    upload_ticket::Entity::delete_many()
-        .filter(upload_ticket::Column::ExpiresAt.lte(now))
-        .exec(db)
-        .await?;
-    Ok(())
+/// Forgets up to `limit` tickets that nobody may ask about any more; returns how many.
+pub async fn forget_tickets(
+    db: &impl ConnectionTrait,
+    now: DateTime<Utc>,
+    limit: u64,
+) -> Result<u64, Error> {
+    use upload_ticket::Column;
+    let over = Query::select()
+        .column(Column::Id)
+        .from(upload_ticket::Entity)
+        .and_where(Column::ExpiresAt.lte(now))
+        .limit(limit)
+        .to_owned();
+    let forgotten = upload_ticket::Entity::delete_many()
+        .filter(Column::Id.in_subquery(over))
+        .exec(db);
+    Ok(forgotten.await?.rows_affected)
 }

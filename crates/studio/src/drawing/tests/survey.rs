@@ -222,7 +222,7 @@ fn a_seal_stands_out_from_what_lies_behind_it() {
     assert!(SURVEY.iter().filter(|one| one.seal.is_some()).count() > 100);
     hold(
         "a seal below 3:1",
-        |one| one.seal.is_none_or(|contrast| contrast >= 2.95),
+        |one| one.seal.is_none_or(|contrast| contrast >= 3.0),
         |one| format!("{:.2}", one.seal.unwrap_or_default()),
     );
 }
