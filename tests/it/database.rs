@@ -7,6 +7,7 @@ mod faults;
 mod page_indexes;
 mod plans;
 mod pooler;
+mod queue;
 mod retention;
 pub(crate) mod schema;
 mod sqlite_file;
