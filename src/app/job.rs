@@ -16,7 +16,7 @@ use crate::{
     billing::Billing,
     domain::{
         Error, JobStatus,
-        job::{Cause, Transition},
+        job::{Capability, Cause, Transition},
     },
     entity::{job, job_event, request},
     store::{
@@ -82,9 +82,14 @@ impl ChangedJobs {
             jobs: jobs.iter().map(|job| job.id).collect(),
             requests: jobs.iter().map(|job| job.request_id).collect(),
             users: jobs.iter().map(|job| job.user_id).collect(),
-            work: jobs.iter().any(|job| job.status == JobStatus::Pending),
             ..WakeUp::default()
         });
+        let due = |job: &&job::Model| {
+            job.status == JobStatus::Pending && !job.held && job.run_after <= job.updated_at
+        };
+        for job in jobs.iter().filter(due) {
+            self.wake_up.add_due(kind(job), 1);
+        }
     }
 
     /// The statuses of the requests of these jobs are what they should be already.
@@ -101,9 +106,12 @@ impl ChangedJobs {
         }
     }
 
-    /// There may be work that this process leaves to others.
-    pub(super) fn leave_work(&mut self) {
-        self.wake_up.work = true;
+    /// There may be more of this work, which this process leaves to others.
+    pub(super) fn leave_work(&mut self, kinds: &[Capability]) {
+        for kind in kinds {
+            self.wake_up.add_due(kind.clone(), 1);
+        }
+        self.wake_up.leaves = true;
     }
 
     /// Writes down that a client has changed a locked request, or its jobs, or that it is deleted or live now. All of its
@@ -132,11 +140,22 @@ impl ChangedJobs {
         }
         for (user_id, limit) in self.limited {
             queue::release_held(tx, user_id, limit).await?;
-            // Whoever claimed meanwhile has passed over this user's jobs.
-            self.wake_up.work = true;
+            // Whoever claimed meanwhile has passed over this user's jobs, of whatever kind they are.
+            self.wake_up.merge(WakeUp {
+                work: true,
+                ..WakeUp::default()
+            });
         }
         self.charges.settle(tx, billing).await?;
         Ok(self.wake_up)
+    }
+}
+
+/// What a worker must run to take the job.
+fn kind(job: &job::Model) -> Capability {
+    Capability {
+        provider: job.provider().unwrap_or_default().to_owned(),
+        category: job.category,
     }
 }
 

@@ -4,6 +4,7 @@ mod clock;
 mod connections;
 mod content;
 mod faults;
+mod listening;
 mod page_indexes;
 mod plans;
 mod pooler;

@@ -18,5 +18,6 @@ mod plans;
 mod validation;
 mod warnings;
 pub(crate) mod watch;
+mod watch_brief;
 mod watch_several;
 mod watch_user;
