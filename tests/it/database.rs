@@ -17,4 +17,5 @@ mod upgrades;
 mod uploads;
 mod urls;
 mod users;
+mod watchers;
 mod writing;
