@@ -4,6 +4,7 @@
 mod api_key;
 mod audit;
 mod catalogue;
+mod chore;
 mod clock;
 mod credit;
 mod erasure;
@@ -43,6 +44,7 @@ use crate::{
 
 pub use audit::Acting;
 pub use catalogue::{ApplyOptions, CatalogueChange, ChangeKind, MadePreview};
+pub use chore::Chore;
 pub use clock::Clock;
 pub use credit::Estimate;
 pub use gather::Gathering;
@@ -59,7 +61,7 @@ pub use storage::{Amiss, Check, Removal, RemovalMode, Sweep, Withheld};
 pub use template::{Rendered, Trial};
 pub use trend::Folded;
 pub use upload::{Incoming, Receiving, UploadSettings};
-pub use watch::{Kind, News, NewsStream};
+pub use watch::{Kind, News, NewsStream, Reads};
 
 /// The parts that the use cases work with. Clones share them.
 #[derive(Clone)]
@@ -74,6 +76,8 @@ pub struct App {
     pub api_keys: ApiKeys,
     /// Wakes workers and watchers, here and on other replicas.
     pub events: Events,
+    /// What watches read, which they do together.
+    pub reads: Reads,
     /// What time it is; set by hand in tests.
     pub clock: Clock,
     /// The providers that this process is configured with. Others may run elsewhere.

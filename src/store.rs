@@ -25,6 +25,7 @@ mod page;
 mod patience;
 pub mod plan;
 mod pool;
+mod pooled;
 mod postgres;
 mod private_file;
 pub mod queue;
@@ -54,14 +55,16 @@ mod words;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
 
 pub use connection::{ConnectError, connect, connect_now, connect_to_look};
 pub use error::report;
 pub use health::{Fault, Writing};
+use lender::refused;
 pub use page::PageRequest;
 pub use patience::patiently;
 pub use pool::{Pool, Transaction};
+use postgres::Connector;
 pub use postgres::unverified_server;
 pub use transaction::hurry;
 pub use trouble::Trouble;
@@ -72,6 +75,8 @@ pub use words::Told;
 pub struct Store {
     writer: Pool,
     reader: Pool,
+    /// Opens the connection that hears what others tell.
+    listening: Option<Connector>,
     /// When the database last refused a write because its disk is full.
     refused_as_full: Arc<Mutex<Option<Instant>>>,
 }
@@ -85,6 +90,18 @@ impl Store {
     /// For single statements that write.
     pub fn writer(&self) -> &Pool {
         &self.writer
+    }
+
+    /// A connection of its own to hear of what others tell; `None` where nobody tells.
+    ///
+    /// # Errors
+    /// Why there is none; at once while the server is known to be away.
+    async fn open_listening(&self) -> Result<Option<DatabaseConnection>, DbErr> {
+        let Some(connector) = &self.listening else {
+            return Ok(None);
+        };
+        self.writer.check_reached()?;
+        connector.open().await.map(Some).map_err(refused)
     }
 
     /// How long ago the database last refused a write because its disk is full; `None` if it never did.

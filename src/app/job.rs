@@ -16,7 +16,7 @@ use crate::{
     billing::Billing,
     domain::{
         Error, JobStatus,
-        job::{Cause, Transition},
+        job::{Capability, Cause, Transition},
     },
     entity::{job, job_event, request},
     store::{
@@ -80,19 +80,20 @@ impl ChangedJobs {
     /// These jobs have changed without a transition. Their requests are locked.
     pub(super) fn touched(&mut self, jobs: &[job::Model]) {
         self.outdated.extend(jobs.iter().map(|job| job.request_id));
-        let (parked, queued): (Vec<_>, Vec<_>) = jobs
-            .iter()
-            .filter(|job| job.status == JobStatus::Pending)
-            .partition(|job| job.parked);
+        let waiting = |job: &&job::Model| job.status == JobStatus::Pending;
+        let (parked, queued): (Vec<_>, Vec<_>) =
+            jobs.iter().filter(waiting).partition(|job| job.parked);
         self.parks |= !parked.is_empty();
         self.wake_up.merge(WakeUp {
             jobs: jobs.iter().map(|job| job.id).collect(),
             requests: jobs.iter().map(|job| job.request_id).collect(),
             users: jobs.iter().map(|job| job.user_id).collect(),
-            // What is parked is announced when its time has come.
-            work: !queued.is_empty(),
             ..WakeUp::default()
         });
+        // What is parked is announced when its time has come.
+        for job in queued.into_iter().filter(|job| !job.held) {
+            self.wake_up.add_due(kind(job), 1);
+        }
     }
 
     /// The statuses of the requests of these jobs are what they should be already.
@@ -109,9 +110,12 @@ impl ChangedJobs {
         }
     }
 
-    /// There may be work that this process leaves to others.
-    pub(super) fn leave_work(&mut self) {
-        self.wake_up.work = true;
+    /// There may be more of this work, which this process leaves to others.
+    pub(super) fn leave_work(&mut self, kinds: &[Capability]) {
+        for kind in kinds {
+            self.wake_up.add_due(kind.clone(), 1);
+        }
+        self.wake_up.leaves = true;
     }
 
     /// Writes down that a client has changed a locked request, or its jobs, or that it is deleted or live now. All of its
@@ -140,11 +144,22 @@ impl ChangedJobs {
         }
         for (user_id, limit) in self.limited {
             queue::release_held(tx, user_id, limit).await?;
-            // Whoever claimed meanwhile has passed over this user's jobs.
-            self.wake_up.work = true;
+            // Whoever claimed meanwhile has passed over this user's jobs, of whatever kind they are.
+            self.wake_up.merge(WakeUp {
+                work: true,
+                ..WakeUp::default()
+            });
         }
         self.charges.settle(tx, billing).await?;
         Ok(self.wake_up)
+    }
+}
+
+/// What a worker must run to take the job.
+fn kind(job: &job::Model) -> Capability {
+    Capability {
+        provider: job.provider().unwrap_or_default().to_owned(),
+        category: job.category,
     }
 }
 

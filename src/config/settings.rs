@@ -14,7 +14,9 @@ use super::entry::{Entry, kind, optional};
 use super::identifier::{
     BucketName, LogFilter, SchemaName, StoragePrefix, TokenSecret, UsersTable, WorkerId,
 };
-use super::kind::{BillingKind, Kind, LogFormat, ModerationKind, StorageBackend, StorageRemoval};
+use super::kind::{
+    BillingKind, Kind, LogFormat, ModerationKind, Pooling, StorageBackend, StorageRemoval,
+};
 use super::plan;
 use super::provider::{self, ProviderConfig};
 use super::quantity::{ByteSize, Period};
@@ -230,6 +232,12 @@ settings! {
     database: DatabaseConfig {
         /// `sqlite://path/to/file.db` or `postgres://user:password@host/database`; also read from `DATABASE_URL`.
         url: DatabaseUrl = "sqlite://data/atelier.db";
+        /// The same database without a pooler before it, for the one connection that hears what other servers do, and for the
+        /// schema; `database.url` if not set.
+        listen_url: Option<DatabaseUrl>;
+        /// For how long a pooler before PostgreSQL gives a session: `session` for as long as a connection lasts, which is also
+        /// for a server without a pooler, or `transaction`, for which statements get no names.
+        pooling: Pooling = "session";
         /// How many connections the pool opens at most.
         max_connections: u32 = 16 in 2..=1000;
         /// How long a query waits for a free connection.

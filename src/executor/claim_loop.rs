@@ -29,7 +29,10 @@ impl Executor {
         self.resume_spooled(&mut running).await;
         while !self.app.draining.is_cancelled() {
             self.pulse.beat();
+            // Before the claim, so that what comes meanwhile is not missed, and after it, so that the others know.
+            self.offer(&running);
             self.fill_slots(&mut running, &mut turn, &mut trouble).await;
+            self.offer(&running);
             let full = running.len() >= self.settings.slots;
             tokio::select! {
                 () = self.app.draining.cancelled() => {}
@@ -38,6 +41,7 @@ impl Executor {
                 () = tokio::time::sleep(self.settings.poll_interval) => {}
             }
         }
+        self.app.events.offer(Vec::new(), Vec::new(), 0);
         // Not before: a claim under way would take again what is handed back.
         let stop_the_rest = async {
             told.cancelled().await;
@@ -55,12 +59,35 @@ impl Executor {
         }
     }
 
+    /// Says what could begin here now.
+    fn offer(&self, running: &JoinSet<()>) {
+        let (ready, unready): (Vec<_>, Vec<_>) = self
+            .capabilities()
+            .into_iter()
+            .partition(|(_, ready)| ready.is_ok());
+        let of = |all: Vec<(Capability, _)>| all.into_iter().map(|(capability, _)| capability);
+        let openings = self.app.providers.openings(of(ready).collect());
+        let able = openings
+            .into_iter()
+            .flat_map(|opening| opening.capabilities);
+        let free = match self.takes_jobs() {
+            true => self.free_slots(running),
+            false => 0,
+        };
+        let events = &self.app.events;
+        events.offer(able.collect(), of(unready).collect(), free);
+    }
+
+    /// Whether what would be made now could be stored.
+    fn takes_jobs(&self) -> bool {
+        !self.app.storage.is_away() && !self.spool.is_full()
+    }
+
     async fn fill_slots(&self, running: &mut JoinSet<()>, turn: &mut Turn, trouble: &mut Trouble) {
         while let Some(finished) = running.try_join_next() {
             log_crash(finished);
         }
-        // What would be made now could not be stored.
-        if self.free_slots(running) == 0 || self.app.storage.is_away() || self.spool.is_full() {
+        if self.free_slots(running) == 0 || !self.takes_jobs() {
             return;
         }
         let (providers, capabilities) = (&self.app.providers, self.capabilities());

@@ -1,4 +1,5 @@
-//! What has to be done at intervals. Every replica does it, so that none is special.
+//! What has to be done at intervals. Every replica can do all of it, so that none is special; what one is enough for they do in
+//! turn.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::{ANNOUNCE_INTERVAL, RunEnd, Sweep, Withheld},
+    app::{ANNOUNCE_INTERVAL, Chore, RunEnd, Sweep, Withheld},
     domain::Error,
     store::{self, Trouble},
 };
@@ -142,8 +143,11 @@ impl Executor {
         let mut trouble = Trouble::new("cannot remove orphaned objects");
         loop {
             tokio::time::sleep(ORPHAN_INTERVAL).await;
-            let swept = self.app.sweep_storage(&self.settings.removal).await;
-            if let Some(sweep) = trouble.pass(swept) {
+            let sweep = self.app.sweep_storage(&self.settings.removal);
+            let swept = self
+                .app
+                .in_turn(Chore::SweepStorage, ORPHAN_INTERVAL, sweep);
+            if let Some(Some(sweep)) = trouble.pass(swept.await) {
                 tell(&sweep);
             }
         }
@@ -190,11 +194,14 @@ impl Executor {
     async fn trend_loop(&self) {
         let mut trouble = Trouble::new("cannot fold trends");
         loop {
-            tokio::time::sleep(self.settings.fold_interval).await;
-            match trouble.pass(self.app.fold_trends().await) {
-                None => {}
-                Some(folded) if folded.is_nothing() => {}
-                Some(folded) => tracing::debug!(?folded, "folded trends"),
+            let interval = self.settings.fold_interval;
+            tokio::time::sleep(interval).await;
+            let folding = self.app.fold_trends();
+            let folded = self.app.in_turn(Chore::FoldTrends, interval, folding).await;
+            match trouble.pass(folded) {
+                None | Some(None) => {}
+                Some(Some(folded)) if folded.is_nothing() => {}
+                Some(Some(folded)) => tracing::debug!(?folded, "folded trends"),
             }
         }
     }

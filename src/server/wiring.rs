@@ -91,6 +91,7 @@ pub(super) async fn build_app(
         token_keys: Keyring::new(Purpose::Tokens),
         api_keys: ApiKeys::default(),
         events: Events::default(),
+        reads: app::Reads::default(),
         clock: Clock::system(),
         providers: build_providers(config, &files, runs_jobs),
         gathering: app::Gathering::default(),

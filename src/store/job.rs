@@ -312,6 +312,15 @@ pub async fn find_all(
     Ok(jobs.all(db).await?)
 }
 
+/// Those of the jobs, deleted or not, with their inputs, whoever asks.
+pub async fn find_all_whole(
+    db: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = i64>,
+) -> Result<Vec<Model>, Error> {
+    let these = one_of_ids(db.get_database_backend(), Column::Id, ids);
+    Ok(Entity::find().filter(these).all(db).await?)
+}
+
 /// The jobs of each request that count for it, see [`JobCounts`](crate::domain::JobCounts): in order of variation, without
 /// their inputs.
 pub async fn of_requests(

@@ -30,7 +30,7 @@ use super::{
     PageRequest, Transaction, deletion,
     feature::{is, of_category},
     media,
-    one_of::one_of_ids,
+    one_of::{FirstOfEach, id_list, one_of_ids, time_list},
     page::{List, Sorting, some},
     rows::Rows,
     sequence,
@@ -423,24 +423,36 @@ pub async fn update(
     Ok(changed.update(tx).await?)
 }
 
-/// The first `limit` requests of a user that were deleted then or later, and when.
+/// The first `limit` requests of each of these users that were deleted at the time beside him or later, and when.
 pub async fn deleted_from(
     db: &impl ConnectionTrait,
-    user_id: i64,
-    from: DateTime<Utc>,
+    from: &BTreeSet<(i64, DateTime<Utc>)>,
     limit: usize,
-) -> Result<Vec<(i64, DateTime<Utc>)>, Error> {
-    // Few are deleted lately, and a user may have many: so the sum keeps the planner from the index of the user's.
-    let of_user = Expr::col(Column::UserId).add(0).eq(user_id);
+) -> Result<BTreeMap<(i64, DateTime<Utc>), Vec<(i64, DateTime<Utc>)>>, Error> {
+    let backend = db.get_database_backend();
+    let users = id_list(backend, from.iter().map(|(user_id, _)| *user_id));
+    let times = time_list(backend, from.iter().map(|(_, time)| *time));
+    let first = FirstOfEach {
+        table: Entity.table_name(),
+        // Few are deleted lately, and a user may have many: so the sum keeps the planner from the index of the user's.
+        condition: "one.user_id + 0 = asked.key AND one.deleted_at >= asked.bound",
+        order: "one.deleted_at, one.id",
+        bounds: "timestamptz",
+        limit,
+    };
     let deleted = Entity::find()
         .select_only()
-        .columns([Column::Id, Column::DeletedAt])
-        .filter(of_user)
-        .filter(Column::DeletedAt.gte(from))
+        .columns([Column::Id, Column::UserId, Column::DeletedAt])
+        .filter(first.filter(backend, Column::Id, users, times))
         .order_by_asc(Column::DeletedAt)
-        .order_by_asc(Column::Id)
-        .limit(limit as u64);
-    Ok(deleted.into_tuple().all(db).await?)
+        .order_by_asc(Column::Id);
+    let deleted: Vec<(i64, i64, DateTime<Utc>)> = deleted.into_tuple().all(db).await?;
+    let of = |&(user_id, from): &(i64, DateTime<Utc>)| {
+        let deleted = deleted.iter();
+        let later = deleted.filter(|(_, of, at)| *of == user_id && *at >= from);
+        later.take(limit).map(|(id, _, at)| (*id, *at)).collect()
+    };
+    Ok(from.iter().map(|asked| (*asked, of(asked))).collect())
 }
 
 /// A record that a scoped look-up has given: whoever has it may have its request locked.

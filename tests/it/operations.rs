@@ -12,3 +12,4 @@ mod retention;
 mod secrets;
 mod shutdown;
 mod tls;
+mod turns;

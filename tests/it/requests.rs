@@ -20,5 +20,6 @@ mod schedules;
 mod validation;
 mod warnings;
 pub(crate) mod watch;
+mod watch_brief;
 mod watch_several;
 mod watch_user;

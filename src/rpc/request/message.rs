@@ -1,5 +1,7 @@
 //! Requests between the contract and the domain: what is asked for, the filter, and what the calls answer.
 
+use std::sync::Arc;
+
 use crate::{
     app::{App, Kind, News, ValidRequest},
     domain::{
@@ -220,6 +222,19 @@ pub(in crate::rpc) fn message(app: &App, counted: Counted, view: View) -> proto:
     message.seen(view)
 }
 
+/// The request without what its caller has given and what was made of that.
+fn brief(request: proto::Request) -> proto::Request {
+    proto::Request {
+        template_prompt: String::new(),
+        system_prompt: String::new(),
+        user_prompt: String::new(),
+        user_media_urls: Vec::new(),
+        input: None,
+        metadata: None,
+        ..request
+    }
+}
+
 fn counts_message(counts: JobCounts) -> proto::JobCounts {
     proto::JobCounts {
         pending: counts.pending.into(),
@@ -341,10 +356,11 @@ pub(super) fn status_counts(counts: Vec<(RequestStatus, i64)>) -> proto::CountRe
     told
 }
 
-/// What WatchRequest tells.
+/// What a watch tells; of its request without what stays the same, unless it is told `whole`.
 pub(super) async fn news_message(
-    app: App,
+    app: Arc<App>,
     view: View,
+    whole: bool,
     news: News,
 ) -> Result<proto::WatchRequestResponse, Error> {
     let event = match news.kind {
@@ -357,10 +373,16 @@ pub(super) async fn news_message(
     };
     let job = news.job.map(|job| job::brief_message(job, view));
     let job = job.map(|job| job::waiting(job, news.waiting_reason, view));
+    let request = news.request.map(Arc::unwrap_or_clone);
+    let request = request.map(|request| message(&app, request, view));
+    let request = request.map(|request| match whole {
+        true => request,
+        false => brief(request),
+    });
     Ok(proto::WatchRequestResponse {
         event: event.into(),
         job,
-        request: news.request.map(|request| message(&app, request, view)),
+        request,
         media: media::messages(&app, news.media, view).await?,
         cursor: news.cursor,
     })
