@@ -201,7 +201,7 @@ impl JobService for Jobs {
             id,
             after_revision,
             view,
-            brief,
+            omit_unchanged,
         } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
@@ -211,7 +211,7 @@ impl JobService for Jobs {
         let place = place?;
         let news = self.app.watch_job(caller, id, after_revision).await?;
         let app = self.app.lasting();
-        let mut brevity = Brevity::new(brief);
+        let mut brevity = Brevity::new(omit_unchanged);
         let messages = news.and_then(move |news| {
             let whole = brevity.tells_whole(id);
             news_message(app.clone(), view, whole, news)

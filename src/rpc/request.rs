@@ -328,7 +328,7 @@ impl RequestService for Requests {
             id,
             cursor,
             view,
-            brief,
+            omit_unchanged,
         } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
@@ -337,7 +337,7 @@ impl RequestService for Requests {
         checks.finish(())?;
         let place = place?;
         let news = self.app.watch_request(caller, id, cursor).await?;
-        Ok(self.messages(place, view, brief, news))
+        Ok(self.messages(place, view, omit_unchanged, news))
     }
 
     type WatchRequestsStream = MessageStream<proto::WatchRequestsResponse>;
@@ -358,7 +358,7 @@ impl RequestService for Requests {
         checks.finish(())?;
         let place = place?;
         let news = self.app.watch_requests(caller, ids, cursor).await?;
-        Ok(self.messages(place, view, request.brief, news))
+        Ok(self.messages(place, view, request.omit_unchanged, news))
     }
 
     type WatchUserStream = MessageStream<proto::WatchUserResponse>;
@@ -375,7 +375,7 @@ impl RequestService for Requests {
             user_id,
             cursor,
             view,
-            brief,
+            omit_unchanged,
         } = request.into_inner();
         let user_id = principal.acts_for(user_id)?;
         let mut checks = Checks::default();
@@ -385,7 +385,7 @@ impl RequestService for Requests {
         checks.finish(())?;
         let place = place?;
         let news = self.app.watch_user(caller, user_id, cursor).await?;
-        Ok(self.messages(place, view, brief, news))
+        Ok(self.messages(place, view, omit_unchanged, news))
     }
 }
 
@@ -394,11 +394,11 @@ impl Requests {
         &self,
         place: Watch,
         view: View,
-        brief: bool,
+        omit_unchanged: bool,
         news: NewsStream,
     ) -> Response<MessageStream<M>> {
         let app = self.app.lasting();
-        let mut brevity = Brevity::new(brief);
+        let mut brevity = Brevity::new(omit_unchanged);
         let messages = news.and_then(move |news| {
             let request = news.request.as_ref().map(|counted| counted.request.id);
             let whole = request.is_none_or(|id| brevity.tells_whole(id));

@@ -11,7 +11,7 @@ use sea_orm::{
     ActiveValue::{Set, Unchanged},
     ColumnTrait, ConnectionTrait, DbBackend, EntityName, EntityTrait, Order, QueryFilter,
     QueryOrder, QuerySelect, QueryTrait, Select, SqlErr,
-    sea_query::{Expr, ExprTrait, LockType, SelectStatement, SimpleExpr},
+    sea_query::{Expr, LockType, SelectStatement, SimpleExpr},
 };
 use serde::Serialize;
 

@@ -8,7 +8,7 @@ use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, PaginatorTrait,
     QueryFilter, QueryOrder, QuerySelect, QueryTrait, SqlErr, Statement,
-    sea_query::{Expr, ExprTrait, Query},
+    sea_query::{Expr, ExprTrait},
 };
 use serde::Serialize;
 
@@ -381,21 +381,25 @@ pub async fn remove_tickets(tx: &Transaction, user_id: i64) -> Result<(), Error>
     Ok(())
 }
 
-/// Forgets up to `limit` tickets that nobody may ask about any more; returns how many.
+/// Forgets the first tickets that nobody may ask about any more, `limit` of them and those that ended with the last of these;
+/// returns how many.
 pub async fn forget_tickets(
     db: &impl ConnectionTrait,
     now: DateTime<Utc>,
     limit: u64,
 ) -> Result<u64, Error> {
     use upload_ticket::Column;
-    let over = Query::select()
-        .column(Column::Id)
-        .from(upload_ticket::Entity)
-        .and_where(Column::ExpiresAt.lte(now))
-        .limit(limit)
-        .to_owned();
+    let over = upload_ticket::Entity::find().filter(Column::ExpiresAt.lte(now));
+    let last = over
+        .order_by_asc(Column::ExpiresAt)
+        .offset(limit.saturating_sub(1))
+        .limit(1)
+        .select_only()
+        .column(Column::ExpiresAt)
+        .into_tuple::<DateTime<Utc>>();
+    let last = last.one(db).await?.unwrap_or(now);
     let forgotten = upload_ticket::Entity::delete_many()
-        .filter(Column::Id.in_subquery(over))
+        .filter(Column::ExpiresAt.lte(last))
         .exec(db);
     Ok(forgotten.await?.rows_affected)
 }

@@ -16,7 +16,7 @@ on_both_databases! {
         let feature = server.scripted_feature().await;
         let asked = scripted_request(feature, &Script::new(&[]));
         let (request, _) = server.create(asked.clone()).await;
-        let watch = WatchRequestRequest { id: request.id, brief: true, ..Default::default() };
+        let watch = WatchRequestRequest { id: request.id, omit_unchanged: true, ..Default::default() };
         let mut watch = within(server.requests().watch_request(watch)).await.unwrap().into_inner();
         let first = within(watch.message()).await.unwrap().unwrap().request.unwrap();
         assert_eq!(first.user_prompt, asked.user_prompt);
@@ -38,7 +38,7 @@ on_both_databases! {
     async fn a_brief_watch_of_a_user_tells_each_request_whole_once(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         let feature = server.scripted_feature().await;
-        let watch = WatchUserRequest { user_id: USER, brief: true, ..Default::default() };
+        let watch = WatchUserRequest { user_id: USER, omit_unchanged: true, ..Default::default() };
         let mut watch = within(server.requests().watch_user(watch)).await.unwrap().into_inner();
         let opened = within(watch.message()).await.unwrap().unwrap();
         assert_eq!(opened.event(), WatchRequestEvent::Opened);
@@ -58,7 +58,7 @@ on_both_databases! {
         let server = TestServer::start_api(&db).await;
         let job = server.create_scripted(&Script::new(&[])).await;
         for brief in [true, false] {
-            let watch = WatchJobRequest { id: job.id, brief, ..Default::default() };
+            let watch = WatchJobRequest { id: job.id, omit_unchanged: brief, ..Default::default() };
             let mut watch = within(server.jobs().watch_job(watch)).await.unwrap().into_inner();
             let first = within(watch.message()).await.unwrap().unwrap().job.unwrap();
             assert!(first.input.is_some());
