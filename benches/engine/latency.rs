@@ -5,6 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use atelier::app::Clock;
 use atelier::client::Client;
 use atelier::client::proto::{JobStatus, WatchJobRequest};
 use atelier::server::Server;
@@ -50,7 +51,7 @@ async fn wait(service: &Service, scale: &Scale, url: &str) -> [Vec<f64>; 2] {
         sleep(IDLE).await;
         let request = asked(service.ends, "fail", i64::try_from(number).unwrap());
         let created = client.requests().create_request(request).await.unwrap();
-        let answered = SystemTime::now();
+        let answered = system_now();
         let job = created.into_inner().jobs.remove(0);
         let (start, heard) = started(&client, job.id).await;
         waits[0].push(milliseconds(answered, start));
@@ -68,13 +69,18 @@ async fn started(client: &Client, id: i64) -> (SystemTime, SystemTime) {
     let mut news = client.jobs().watch_job(watch).await.unwrap().into_inner();
     loop {
         let message = news.message().await.unwrap().expect("the job starts");
-        let heard = SystemTime::now();
+        let heard = system_now();
         let job = message.job.unwrap();
         if job.status() != JobStatus::Pending {
             let start = SystemTime::try_from(job.start_time.unwrap()).unwrap();
             return (start, heard);
         }
     }
+}
+
+/// By the clock that the database goes by, too.
+fn system_now() -> SystemTime {
+    Clock::system().now().into()
 }
 
 /// Less than nothing where the end came first.

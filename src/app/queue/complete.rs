@@ -156,15 +156,12 @@ impl App {
         let derived: Vec<_> = derived.collect();
         let derived = store::media::insert(tx, &derived, now).await?;
         let rows = originals.iter().zip(&derived);
-        let spare_of_job = |((_, outputs), (originals, derived)): (
-            &(_, &[StoredOutput]),
-            (&Vec<Added>, &Vec<Added>),
-        )| {
+        let spare = made.iter().zip(rows).map(|((_, outputs), rows)| {
             let files = outputs.iter().map(|output| &output.file);
             let files = files.chain(outputs.iter().flat_map(|output| &output.derived));
-            spare(files.zip(originals.iter().chain(derived)))
-        };
-        made.iter().zip(rows).map(spare_of_job).collect()
+            spare(files.zip(rows.0.iter().chain(rows.1)))
+        });
+        spare.collect()
     }
 
     fn originals(&self, job: &job::Model, outputs: &[StoredOutput]) -> Vec<NewMedia> {

@@ -23,6 +23,8 @@ const WINDOW: Duration = Duration::from_millis(50);
 /// What was read, for all who have asked: also what others have asked for.
 pub(super) type Answer<K, V> = Arc<BTreeMap<K, V>>;
 type Reply<K, V> = oneshot::Sender<Result<Answer<K, V>, Error>>;
+/// What is read at once, and who asks for it.
+type Batch<K, V> = (BTreeSet<K>, Vec<Reply<K, V>>);
 
 /// Reads of one kind. Clones share them.
 #[derive(Debug)]
@@ -123,7 +125,7 @@ impl<K: Ord + Send + 'static, V: Send + Sync + 'static> Gathering<K, V> {
     }
 
     /// What is asked for by now; nothing is read any more if nothing is.
-    fn take(&self) -> Option<(BTreeSet<K>, Vec<Reply<K, V>>)> {
+    fn take(&self) -> Option<Batch<K, V>> {
         let mut asked = self.asked();
         asked.is_read = !asked.replies.is_empty();
         asked.is_urgent = false;
