@@ -1,5 +1,5 @@
 //! Jobs, see docs/domain.md#jobs: adding, showing and deleting them. Where they stand is in `standing`, what workers do with
-//! them in [`queue`](super::queue).
+//! them in [`queue`].
 
 mod standing;
 
