@@ -38,7 +38,7 @@ pub(crate) const TAKE_AND_COMPLETE: &str = "WITH next AS MATERIALIZED (
 UPDATE generation_jobs SET status = 'processing', worker_id = :client_id, started_at = NOW(), updated_at = NOW()
     WHERE id IN (SELECT id FROM next);
 UPDATE generation_jobs SET status = 'completed', completed_at = NOW(), updated_at = NOW()
-    WHERE worker_id = ':client_id' AND status = 'processing' AND deleted_at IS NULL;";
+    WHERE worker_id = :client_id AND status = 'processing' AND deleted_at IS NULL;";
 
 /// How long pgbench goes on.
 pub(crate) enum Until {
