@@ -10,6 +10,8 @@
 )]
 
 mod drain;
+#[path = "../durable.rs"]
+mod durable;
 mod intake;
 mod latency;
 mod pgbench;

@@ -14,6 +14,7 @@ use prost_types::{ListValue, Struct, Value, value::Kind};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use tempfile::TempDir;
 
+use crate::durable::DURABLE;
 use crate::postgres::Cluster;
 
 /// How many users ask in turn.
@@ -22,14 +23,6 @@ pub(crate) const USERS: i64 = 1_000;
 pub(crate) const JOBS: i32 = 100;
 /// How many jobs the worker runs at once.
 const SLOTS: usize = 64;
-
-/// The cluster of the tests would lose what it was told last.
-const DURABLE: &str = "fsync = on
-synchronous_commit = on
-full_page_writes = on
-shared_buffers = '512MB'
-max_wal_size = '4GB'
-max_connections = 200";
 
 /// The specification's tables with all of its indexes, and nothing else.
 const SPECIFICATION: &str = include_str!("../../migration/src/sql/m0001_domain/postgres_up.sql");

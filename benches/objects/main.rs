@@ -9,6 +9,8 @@
     reason = "a benchmark that cannot go on may panic"
 )]
 
+#[path = "../durable.rs"]
+mod durable;
 mod http;
 mod intake;
 mod links;

@@ -14,19 +14,13 @@ use sea_orm::{ConnectionTrait, Statement};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::durable::DURABLE;
 use crate::postgres::Cluster;
 
 /// Whose everything is.
 pub(crate) const USER: i64 = 1;
 /// What ended longer ago is purged.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-
-/// The cluster of the tests would lose what it was told last.
-const DURABLE: &str = "fsync = on
-synchronous_commit = on
-full_page_writes = on
-shared_buffers = '512MB'
-max_wal_size = '4GB'";
 
 /// A server that answers clients, and its database.
 pub(crate) struct Service {

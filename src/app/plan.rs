@@ -65,13 +65,8 @@ impl App {
             user_id,
             jobs,
         };
-        if let Some(exceeded) = self
-            .exceeded(tx, &[wish], now)
-            .await?
-            .into_iter()
-            .next()
-            .flatten()
-        {
+        let exceeded = self.exceeded(tx, &[wish], now).await?;
+        if let Some(exceeded) = exceeded.into_iter().flatten().next() {
             return Err(Error::QuotaExceeded(exceeded));
         }
         if plan.rates().next().is_some() {

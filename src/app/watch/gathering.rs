@@ -15,7 +15,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::domain::{Error, KnownOutage, with_causes};
+use crate::domain::Error;
 
 /// How long a read that is not urgent waits for others who look at the same time.
 const WINDOW: Duration = Duration::from_millis(50);
@@ -108,7 +108,7 @@ impl<K: Ord + Send + 'static, V: Send + Sync + 'static> Gathering<K, V> {
             let outcome = read(keys).await.map(Arc::new);
             for reply in replies {
                 // Who has gone away needs no answer.
-                let _ = reply.send(outcome.as_ref().map(Arc::clone).map_err(same_fault));
+                let _ = reply.send(outcome.as_ref().map(Arc::clone).map_err(Error::for_another));
             }
         }
     }
@@ -152,17 +152,6 @@ impl<K, V> Drop for Reading<'_, K, V> {
             asked.is_read = false;
             asked.replies.clear();
         }
-    }
-}
-
-/// The fault once more, for another who has asked.
-fn same_fault(error: &Error) -> Error {
-    let words = with_causes(error);
-    match error {
-        _ if error.is_known_outage() => Error::DatabaseUnavailable(Box::new(KnownOutage(words))),
-        Error::DatabaseUnavailable(_) => Error::DatabaseUnavailable(words.into()),
-        Error::DatabaseFull(_) => Error::DatabaseFull(words.into()),
-        _ => Error::internal(words),
     }
 }
 
