@@ -264,10 +264,17 @@ async fn sift_by_key(tx: &Transaction, sieve: &mut Sieve<'_>) -> Result<(), Erro
     sieve.sift(|candidate| {
         let key = candidate.key()?;
         let before = candidate.key_of_before();
-        if known.contains(&key) || before.is_some_and(|before| known.contains(&before)) {
+        let is_in = |keys: &BTreeSet<_>| {
+            keys.contains(&key) || before.as_ref().is_some_and(|before| keys.contains(before))
+        };
+        if is_in(&known) {
             return Some(Verdict::Refused(key_is_taken()));
         }
-        (!taken.insert(key)).then_some(Verdict::Alone)
+        if is_in(&taken) {
+            return Some(Verdict::Alone);
+        }
+        taken.insert(key);
+        None
     });
     Ok(())
 }
