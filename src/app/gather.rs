@@ -17,11 +17,11 @@ use crate::{
 use super::{
     App,
     job::ChangedJobs,
-    queue::{Completion, Failing},
+    queue::{Completion, Failing, Submissions},
     request::Intake,
 };
 
-use lane::Gather;
+pub(super) use lane::Gather;
 
 /// Each lock is waited for no longer than that in a transaction for several: only one of them may have to wait.
 const LONGEST_WAIT: Duration = Duration::from_millis(200);
@@ -32,6 +32,7 @@ pub struct Gathering {
     pub(super) intakes: Lane<Intake>,
     pub(super) completions: Lane<Completion>,
     pub(super) failures: Lane<Failing>,
+    pub(super) submissions: Submissions,
 }
 
 /// Those of one kind.

@@ -9,6 +9,7 @@ mod end_attempt;
 mod endings;
 mod explain_waiting;
 mod fail_unclaimed;
+mod note_submission;
 mod pause;
 mod release;
 mod rescue;
@@ -20,6 +21,7 @@ pub use complete::{StoredFile, StoredOutput};
 pub use end_attempt::AttemptEnd;
 pub(in crate::app) use end_attempt::Failing;
 pub use explain_waiting::WaitingReasons;
+pub(in crate::app) use note_submission::Submissions;
 
 /// How often a worker says what it can run.
 pub const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(10);

@@ -20,7 +20,7 @@ use crate::{
         Output, Passage, Picture, ProgressSender, Provider, ProviderError, Registry, Submitted,
         Task, not_cancelled,
     },
-    store::queue::{self, Lease},
+    store::queue::Lease,
 };
 
 use super::{attempt_error::AttemptError, attempt_outcome::AttemptOutcome};
@@ -258,8 +258,7 @@ impl<'a> Submission<'a> {
     async fn note_submission(&self) -> Result<(), AttemptOutcome> {
         let (name, key) = (self.provider.name(), &self.task.submission_key);
         loop {
-            let db = self.app.store.writer();
-            match queue::note_submission(db, self.lease, name, key).await {
+            match self.app.note_submission(self.lease, name, key).await {
                 Ok(true) => return Ok(()),
                 Ok(false) => return Err(AttemptOutcome::LeaseLost),
                 Err(_) if self.task.cancelled.is_cancelled() => {

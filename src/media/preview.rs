@@ -102,7 +102,7 @@ fn shrink(picture: &RgbImage) -> RgbImage {
 
 /// The mean colour of a rectangle, in linear light.
 fn average(picture: &RgbImage, xs: Range<usize>, ys: Range<usize>) -> Rgb<u8> {
-    let (linear, stride) = (&*LINEAR, picture.width() as usize * 3);
+    let (linear, srgb, stride) = (&*LINEAR, &*SRGB, picture.width() as usize * 3);
     let count = (xs.len() * ys.len()) as u64;
     let mut sums = [0_u64; 3];
     for row in ys.map(|y| y * stride) {
@@ -113,7 +113,7 @@ fn average(picture: &RgbImage, xs: Range<usize>, ys: Range<usize>) -> Rgb<u8> {
             }
         }
     }
-    Rgb(sums.map(|sum| to_srgb((sum + count / 2) / count)))
+    Rgb(sums.map(|sum| srgb[((sum + count / 2) / count) as usize]))
 }
 
 /// The pixels in number `index` of `parts` nearly equal parts of `length` pixels. None is empty as
@@ -136,8 +136,12 @@ static LINEAR: LazyLock<[u16; 256]> = LazyLock::new(|| {
     })
 });
 
+/// The [`nearest_srgb`] of each linear light: computed for each pixel of each copy, it cost more than the rest of the copy.
+static SRGB: LazyLock<Vec<u8>> =
+    LazyLock::new(|| (0..=u64::from(u16::MAX)).map(nearest_srgb).collect());
+
 /// The sRGB value nearest to this linear light of 0..=65535.
-fn to_srgb(linear: u64) -> u8 {
+fn nearest_srgb(linear: u64) -> u8 {
     let linear = linear as f64 / f64::from(u16::MAX);
     let value = if linear <= 0.003_130_8 {
         linear * 12.92

@@ -30,8 +30,8 @@ use super::Transaction;
 
 use attempt::failure_values;
 pub use attempt::{
-    Lease, Report, complete, fail, fall_back, hand_back, heartbeat, holds, note_submission,
-    note_task, progress_interval, retry,
+    Lease, Report, Submission, complete, fail, fall_back, hand_back, heartbeat, holds,
+    note_submission, note_submissions, note_task, progress_interval, retry,
 };
 pub use capability::{AWAY, Announced, announce, announced, fail_unclaimed, unclaimed};
 pub use concurrency::{release_held, stranded};

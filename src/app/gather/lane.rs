@@ -43,7 +43,7 @@ impl<T: Send + 'static, A: Send + 'static> Gather<T, A> {
     /// A caller that goes away takes its item back, unless it is under way: that goes on to its end.
     ///
     /// `None` if the work has crashed.
-    pub(super) async fn submit<W, F>(
+    pub(in crate::app) async fn submit<W, F>(
         &self,
         item: T,
         weight: usize,

@@ -1,9 +1,10 @@
 //! What a running attempt writes. All of it is conditional on its lease; none changed means that the lease is lost.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect, Value,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect, Statement,
+    Value,
 };
 use serde_json::{Value as Json, json};
 
@@ -22,7 +23,7 @@ use super::{
 };
 
 /// Which attempt writes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lease {
     /// The job that it runs.
     pub job_id: i64,
@@ -89,27 +90,69 @@ pub async fn holds(db: &impl ConnectionTrait, lease: &Lease) -> Result<bool, Err
     Ok(held.one(db).await?.is_some())
 }
 
-/// Notes which provider runs the attempt and the key under which its task is about to be submitted; false if the lease is
-/// lost.
+/// A task that is about to be submitted.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// Of the attempt that submits it.
+    pub lease: Lease,
+    /// Which provider runs the attempt.
+    pub provider: String,
+    /// The key under which the provider knows the task.
+    pub key: String,
+}
+
+/// Notes that a task is about to be submitted; false if the lease is lost.
 pub async fn note_submission(
     db: &impl ConnectionTrait,
-    lease: &Lease,
-    provider: &str,
-    key: &str,
+    submission: &Submission,
 ) -> Result<bool, Error> {
     let statement =
         "UPDATE generation_jobs SET provider = $3, submission_key = $4, provider_task_id = NULL
                      WHERE id = $1 AND lease_token = $2 AND status = 'processing'";
     let values: [Value; 4] = [
-        lease.job_id.into(),
-        lease.token.as_str().into(),
-        provider.into(),
-        key.into(),
+        submission.lease.job_id.into(),
+        submission.lease.token.as_str().into(),
+        submission.provider.as_str().into(),
+        submission.key.as_str().into(),
     ];
     Ok(Dialect::of(db)
         .execute(db, statement.to_owned(), values)
         .await?
         == 1)
+}
+
+/// The same of several at once. Waits for no lock: of jobs that somebody has locked nothing is noted. Returns what was.
+pub async fn note_submissions(
+    db: &impl ConnectionTrait,
+    submissions: &[Submission],
+) -> Result<BTreeSet<Lease>, Error> {
+    let sql = Dialect::of(db);
+    let given = submissions
+        .iter()
+        .map(|it| of_lease(&it.lease, json!({ "provider": it.provider, "key": it.key })));
+    let given = Json::from(given.collect::<Vec<_>>()).to_string();
+    let statement = format!(
+        "WITH given AS MATERIALIZED (SELECT * FROM {given}),
+         free AS MATERIALIZED (
+             SELECT job.id FROM generation_jobs AS job JOIN given ON given.id = job.id {skip_locked}
+         )
+         UPDATE generation_jobs SET provider = given.provider, submission_key = given.key, provider_task_id = NULL FROM given
+         WHERE generation_jobs.id = given.id AND generation_jobs.lease_token = given.token
+             AND generation_jobs.status = 'processing' AND generation_jobs.id IN (SELECT id FROM free)
+         RETURNING generation_jobs.id AS id, lease_token",
+        given = sql.records("$1", "id bigint, token text, provider text, key text"),
+        skip_locked = sql.skip_locked("job"),
+    );
+    let statement =
+        Statement::from_sql_and_values(db.get_database_backend(), statement, [given.into()]);
+    let mut noted = BTreeSet::new();
+    for row in db.query_all_raw(statement).await? {
+        noted.insert(Lease {
+            job_id: row.try_get("", "id")?,
+            token: row.try_get("", "lease_token")?,
+        });
+    }
+    Ok(noted)
 }
 
 /// Notes the provider's name of the submitted task; false if the lease is lost.

@@ -59,6 +59,27 @@ on_both_databases! {
         assert_gathered(&db, "completed").await;
     }
 
+    async fn tasks_that_are_submitted_at_once_are_noted_each(db: TestDatabase) {
+        let bench = Bench::new(&db).await;
+        bench.request(4, 0).await;
+        let claimed = bench.claim(4).await;
+        let mut leases: Vec<Lease> = claimed.iter().map(lease).collect();
+        leases[2].token = "another".to_owned();
+        let note = |(place, lease): (usize, Lease)| {
+            let bench = &bench;
+            let key = format!("key {place}");
+            async move { bench.app.note_submission(&lease, "other", &key).await.unwrap() }
+        };
+        let noted = within(join_all(leases.into_iter().enumerate().map(note))).await;
+        assert_eq!(noted, [true, true, false, true]);
+        for (place, job) in claimed.iter().enumerate() {
+            let job = bench.job(job.id).await;
+            let key = noted[place].then(|| format!("key {place}"));
+            assert_eq!(job.submission_key, key);
+            assert_eq!(job.provider.as_deref(), Some(if noted[place] { "other" } else { "builtin" }));
+        }
+    }
+
     async fn jobs_that_fail_at_once_are_told_each_what_has_become_of_it(db: TestDatabase) {
         let bench = Bench::new(&db).await;
         let jobs = bench.request(4, 0).await;
