@@ -11,6 +11,7 @@ mod feature;
 mod health;
 mod job;
 mod media;
+mod metrics;
 mod plan;
 mod queue;
 mod rate;
@@ -36,6 +37,7 @@ use crate::{
     events::Events,
     identity::ApiKeys,
     media::Storage,
+    metrics::Metrics,
     provider::{Moderation, Registry, fetch::Fetcher},
     store::Store,
 };
@@ -80,6 +82,8 @@ pub struct App {
     pub links: Option<Fetcher>,
     /// What of the configuration the use cases go by.
     pub settings: Settings,
+    /// What operators watch of this process.
+    pub metrics: Metrics,
     /// The files of users that are coming.
     pub receiving: Receiving,
     /// Who judges what users write, and what is made for them.

@@ -85,6 +85,11 @@ impl Store {
         &self.writer
     }
 
+    /// How many connections to a PostgreSQL server are in which state, and how many calls wait for one; none of a file.
+    pub fn connections(&self) -> Vec<(&'static str, usize)> {
+        self.reader.connections()
+    }
+
     /// How long ago the database last refused a write because its disk is full; `None` if it never did.
     fn full_since(&self) -> Option<Duration> {
         let last = *self

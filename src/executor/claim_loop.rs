@@ -11,7 +11,7 @@ use crate::{
     store::{Trouble, queue::Claim},
 };
 
-use super::Executor;
+use super::{Executor, run::work};
 
 /// How often jobs are looked for that wait for a provider that is away and name another: that walks past all the others.
 const STRANDED_PAUSE: Duration = Duration::from_secs(2);
@@ -117,11 +117,14 @@ impl Executor {
             return;
         }
         for job in trouble.pass(claimed).unwrap_or_default() {
-            let provider = job.provider().unwrap_or_default();
+            let work = work(&job);
             let passage = match what {
-                Claim::Run => self.app.providers.pass(provider),
-                Claim::FallBack => self.app.providers.pass_beside(provider),
+                Claim::Run => self.app.providers.pass(work.provider),
+                Claim::FallBack => self.app.providers.pass_beside(work.provider),
             };
+            let waited = job.started_at.unwrap_or(job.run_after) - job.run_after;
+            let waited = waited.to_std().unwrap_or_default();
+            self.app.metrics.claimed(work, waited);
             running.spawn(self.clone().run_job(job, passage, asked));
         }
     }

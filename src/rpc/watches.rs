@@ -3,7 +3,7 @@
 use futures::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::BoxStream};
 use tonic::{Request, Status};
 
-use crate::{app::App, domain::Error, identity::Principal};
+use crate::{app::App, domain::Error, identity::Principal, metrics::Watching};
 
 use super::{
     authentication::end_of_right,
@@ -21,7 +21,7 @@ pub(super) struct Watches {
 
 /// What a watch needs to be open.
 pub(super) struct Watch {
-    place: Place,
+    place: (Place, Watching),
     /// Comes when its caller may not watch any more.
     end: BoxFuture<'static, Error>,
 }
@@ -51,6 +51,7 @@ impl Watches {
             return Err(Error::CredentialsMissing);
         };
         let end = end_of_right(self.app.clone(), principal.clone()).boxed();
+        let place = (place, self.app.metrics.watching());
         Ok(Watch { place, end })
     }
 }

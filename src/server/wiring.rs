@@ -30,6 +30,7 @@ use crate::{
     },
     media::{self, LinkSettings, S3Settings, Storage, StorageSettings},
     memory,
+    metrics::Metrics,
     provider::{
         Moderation, ModerationService, Registry, WordList,
         builtin::Builtin,
@@ -93,6 +94,7 @@ pub(super) async fn build_app(
         events: Events::default(),
         clock: Clock::system(),
         providers: build_providers(config, &files, runs_jobs),
+        metrics: Metrics::default(),
         receiving: Receiving::default(),
         moderation: moderation(config, &files)?,
         links: config.follows_links().then_some(files),

@@ -6,6 +6,7 @@
 mod attempt;
 mod capability;
 mod concurrency;
+mod depth;
 pub(super) mod dialect;
 mod request_status;
 
@@ -31,6 +32,7 @@ pub use attempt::{
 };
 pub use capability::{AWAY, Announced, announce, announced, fail_unclaimed, unclaimed};
 pub use concurrency::{release_held, stranded};
+pub use depth::{Depth, depth};
 use dialect::{Dialect, condition, condition_of};
 pub use request_status::refresh_requests;
 

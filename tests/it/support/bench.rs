@@ -90,6 +90,7 @@ impl Bench {
             events: Events::default(),
             clock: Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap()),
             providers: atelier::provider::Registry::default(),
+            metrics: atelier::metrics::Metrics::default(),
             receiving: atelier::app::Receiving::default(),
             moderation: atelier::provider::Moderation::Off,
             links: None,
