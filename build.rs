@@ -15,7 +15,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         out_dir.join("descriptors.bin"),
         served.encode_file_descriptor_set(),
     )?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .codec_path("crate::rpc::codec::LeanCodec")
+        .compile_fds(descriptors)?;
     // What others serve stands apart, so that reflection does not offer it.
     let served_elsewhere = compiler("proto/billing/v1")?.file_descriptor_set();
     tonic_prost_build::configure().compile_fds(served_elsewhere)?;

@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use codec::{Bounds, Format, Kind, Stop, bare, picture, provenance, sniff, sound, video};
+use codec::{Bounds, Format, Kind, Stop, bare, location, picture, provenance, sniff, sound, video};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|content: &[u8]| {
@@ -36,6 +36,9 @@ fuzz_target!(|content: &[u8]| {
                 assert_eq!(sound.samples.len() % usize::from(sound.channels), 0);
             }
         }
+    }
+    if let Some(without) = location::without(content, format) {
+        assert_ne!(without, content);
     }
     if let Some(end) = codec::without_clip(content, format) {
         assert!(end < content.len());

@@ -4,10 +4,12 @@
 mod api_key;
 mod audit;
 mod catalogue;
+mod chore;
 mod clock;
 mod credit;
 mod erasure;
 mod feature;
+mod gather;
 mod health;
 mod job;
 mod media;
@@ -44,8 +46,10 @@ use crate::{
 
 pub use audit::Acting;
 pub use catalogue::{ApplyOptions, CatalogueChange, ChangeKind, MadePreview};
+pub use chore::Chore;
 pub use clock::Clock;
 pub use credit::Estimate;
+pub use gather::Gathering;
 pub use health::{Ailment, Health, Pulse};
 pub use job::{Addressee, Untaken};
 pub use media::{FoundMedia, Unpictured};
@@ -59,7 +63,7 @@ pub use storage::{Amiss, Check, Removal, RemovalMode, Sweep, Withheld};
 pub use template::{Rendered, Trial};
 pub use trend::Folded;
 pub use upload::{Incoming, Receiving, UploadSettings};
-pub use watch::{Kind, News, NewsStream};
+pub use watch::{Kind, News, NewsStream, Reads};
 
 /// The parts that the use cases work with. Clones share them.
 #[derive(Clone)]
@@ -74,6 +78,8 @@ pub struct App {
     pub api_keys: ApiKeys,
     /// Wakes workers and watchers, here and on other replicas.
     pub events: Events,
+    /// What watches read, which they do together.
+    pub reads: Reads,
     /// What time it is; set by hand in tests.
     pub clock: Clock,
     /// The providers that this process is configured with. Others may run elsewhere.
@@ -84,6 +90,8 @@ pub struct App {
     pub settings: Settings,
     /// What operators watch of this process.
     pub metrics: Metrics,
+    /// What is written for many at once.
+    pub gathering: Gathering,
     /// The files of users that are coming.
     pub receiving: Receiving,
     /// Who judges what users write, and what is made for them.

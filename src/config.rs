@@ -25,7 +25,7 @@ use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
 pub use database_url::{DatabaseBackend, DatabaseUrl, PostgresServer, SqliteFile};
-pub use kind::{BillingKind, LogFormat, ModerationKind, StorageBackend, StorageRemoval};
+pub use kind::{BillingKind, LogFormat, ModerationKind, Pooling, StorageBackend, StorageRemoval};
 pub use layer::{Flag, Inputs};
 pub use problem::{Problem, Problems, Source};
 pub use provider::{
@@ -53,6 +53,13 @@ pub struct Loaded {
     pub config: Config,
     /// The source of each value that is not the default, by `section.key`, `providers.NAME.key` or `plans.NAME.key`.
     pub sources: BTreeMap<String, Source>,
+}
+
+impl DatabaseConfig {
+    /// The database without what is before it.
+    pub fn direct_url(&self) -> &DatabaseUrl {
+        self.listen_url.as_ref().unwrap_or(&self.url)
+    }
 }
 
 impl Config {

@@ -4,20 +4,28 @@
 //! A wake-up says only that something changed; what, is read from the database. So they may be merged, repeated or, when
 //! a connection breaks, replaced by "look at everything". They are sent after commit, never inside a transaction.
 
+mod crew;
+mod hearing;
+
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
+    hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{sync::Notify, time::sleep};
 
-use crate::store::{Store, Trouble, report, wake_up, wake_up::WakeUp};
+use crate::{
+    domain::job::Capability,
+    store::{Store, Trouble, wake_up, wake_up::WakeUp},
+};
 
-/// How long wake-ups for other replicas are gathered: NOTIFY takes a lock that all commits of a PostgreSQL server share.
+use crew::Crew;
+
+/// How long what comes after a wake-up is gathered for the next: NOTIFY takes a lock that all commits of a PostgreSQL server
+/// share.
 const GATHER: Duration = Duration::from_millis(10);
-/// Pause before a broken connection to the database is tried again.
-const RECONNECT: Duration = Duration::from_secs(1);
 
 /// The wake-ups of this process. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -25,12 +33,31 @@ pub struct Events {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
+    /// Names this process among those that tell each other.
+    origin: u64,
     watched: Mutex<HashMap<Subject, Vec<Arc<Notify>>>>,
     work: Notify,
+    pause: Notify,
+    crew: Mutex<Crew>,
     outbox: Mutex<WakeUp>,
     outbox_filled: Notify,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            // 0 is whoever has none.
+            origin: RandomState::new().hash_one(0_u8).max(1),
+            watched: Mutex::default(),
+            work: Notify::new(),
+            pause: Notify::new(),
+            crew: Mutex::default(),
+            outbox: Mutex::default(),
+            outbox_filled: Notify::new(),
+        }
+    }
 }
 
 /// What can be watched.
@@ -55,14 +82,40 @@ pub struct Watcher {
 }
 
 impl Events {
-    /// Tells everyone what has changed.
+    /// Tells everyone what has changed, and of work as many workers as it takes.
     pub fn publish(&self, wake_up: WakeUp) {
-        if wake_up == WakeUp::default() {
+        if wake_up.is_empty() {
             return;
         }
-        self.wake(&wake_up);
-        lock(&self.inner.outbox).merge(wake_up);
-        self.inner.outbox_filled.notify_one();
+        self.ring(&wake_up);
+        let told = lock(&self.inner.crew).tell(self.inner.origin, &wake_up);
+        if told.own {
+            self.wake_executor();
+        }
+        let mut others = WakeUp {
+            jobs: wake_up.jobs,
+            requests: wake_up.requests,
+            users: wake_up.users,
+            tasks: wake_up.tasks,
+            ..WakeUp::default()
+        };
+        others.merge(told.others);
+        self.send_soon(others);
+    }
+
+    fn send_soon(&self, wake_up: WakeUp) {
+        if !wake_up.is_empty() {
+            lock(&self.inner.outbox).merge(wake_up);
+            self.inner.outbox_filled.notify_one();
+        }
+    }
+
+    /// The worker of this process could begin so many jobs of what it is `able` to run. What it is not ready for it gives to
+    /// another provider, if a job names one.
+    pub fn offer(&self, able: Vec<Capability>, unready: Vec<Capability>, free: u32) {
+        if lock(&self.inner.crew).offer(able, unready, free) {
+            self.inner.outbox_filled.notify_one();
+        }
     }
 
     /// Tells everyone that a running job came forward.
@@ -105,6 +158,16 @@ impl Events {
         self.inner.work.notified().await;
     }
 
+    /// Tells the executor of this process that a job waits for its time, which may be earlier than that of all others.
+    pub fn wake_pause(&self) {
+        self.inner.pause.notify_one();
+    }
+
+    /// Waits until a job waits for its time.
+    pub async fn pause(&self) {
+        self.inner.pause.notified().await;
+    }
+
     /// Exchanges wake-ups with the other replicas until it is dropped.
     pub async fn relay(&self, store: &Store) {
         tokio::join!(self.send(store), self.listen(store));
@@ -115,39 +178,36 @@ impl Events {
         let mut trouble = Trouble::new("could not wake the other replicas");
         loop {
             self.inner.outbox_filled.notified().await;
-            sleep(GATHER).await;
-            let wake_up = std::mem::take(&mut *lock(&self.inner.outbox));
+            let mut wake_up = std::mem::take(&mut *lock(&self.inner.outbox));
+            wake_up.origin = self.inner.origin;
+            wake_up.offer = lock(&self.inner.crew).own_offer();
             trouble.pass(wake_up::send(store, wake_up).await);
+            sleep(GATHER).await;
         }
     }
 
-    async fn listen(&self, store: &Store) {
-        let mut trouble = Trouble::new("cannot listen to the other replicas");
-        loop {
-            match trouble.pass(wake_up::Listener::connect(store).await) {
-                Some(None) => return,
-                Some(Some(listener)) => self.hear(listener).await,
-                None => {}
+    /// What another process has told.
+    fn hear(&self, wake_up: WakeUp) {
+        let origin = self.inner.origin;
+        if wake_up.origin == origin {
+            return;
+        }
+        self.ring(&wake_up);
+        let told = {
+            let mut crew = lock(&self.inner.crew);
+            if let Some(offer) = wake_up.offer.clone() {
+                crew.hear(wake_up.origin, offer);
             }
-            sleep(RECONNECT).await;
+            crew.answer(origin, &wake_up)
+        };
+        if told.own {
+            self.wake_executor();
         }
+        self.send_soon(told.others);
     }
 
-    async fn hear(&self, mut listener: wake_up::Listener) {
-        self.wake_all();
-        loop {
-            match listener.next().await {
-                Ok(Some(wake_up)) => self.wake(&wake_up),
-                Ok(None) => self.wake_all(),
-                Err(error) => {
-                    report(&error, "lost the connection to the other replicas");
-                    return;
-                }
-            }
-        }
-    }
-
-    fn wake(&self, wake_up: &WakeUp) {
+    /// Wakes those who watch what has changed.
+    fn ring(&self, wake_up: &WakeUp) {
         let jobs = wake_up.jobs.iter().map(|id| Subject::Job(*id));
         let requests = wake_up.requests.iter().map(|id| Subject::Request(*id));
         let users = wake_up.users.iter().map(|id| Subject::User(*id));
@@ -156,10 +216,6 @@ impl Events {
         for subject in jobs.chain(requests).chain(users).chain(tasks) {
             let bells = watched.get(&subject).into_iter().flatten();
             bells.for_each(|bell| bell.notify_one());
-        }
-        drop(watched);
-        if wake_up.work {
-            self.inner.work.notify_one();
         }
     }
 
@@ -224,6 +280,7 @@ mod tests {
     use futures::FutureExt;
 
     use super::*;
+    use crate::{domain::MediaType, store::wake_up::Offer};
 
     #[tokio::test]
     async fn a_change_before_the_wait_is_not_missed() {
@@ -268,6 +325,52 @@ mod tests {
         watcher.leave(Subject::Job(7));
         events.publish_progress(7, 5);
         assert!(watcher.changed().now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_process_does_not_hear_itself_and_hears_the_others() {
+        let events = Events::default();
+        let watcher = events.watch([Subject::Job(7)]);
+        let told_by = |origin| WakeUp {
+            origin,
+            jobs: vec![7],
+            work: true,
+            ..WakeUp::default()
+        };
+        events.hear(told_by(events.inner.origin));
+        assert!(watcher.changed().now_or_never().is_none());
+        assert!(events.work().now_or_never().is_none());
+        // An older process has no origin.
+        for origin in [0, events.inner.origin ^ 1] {
+            events.hear(told_by(origin));
+            watcher.changed().await;
+            events.work().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_worker_is_not_woken_and_the_outbox_has_whom_it_passes_work_on_to() {
+        let (events, builtin) = (Events::default(), || Capability {
+            provider: "builtin".to_owned(),
+            category: MediaType::Image,
+        });
+        events.offer(vec![builtin()], Vec::new(), 0);
+        let mut idle = WakeUp {
+            origin: 5,
+            offer: Some(Offer {
+                able: Some(vec![builtin()]),
+                free: 4,
+            }),
+            ..WakeUp::default()
+        };
+        events.hear(idle.clone());
+        idle.origin = 6;
+        idle.offer = None;
+        idle.add_due(builtin(), 1);
+        idle.to = vec![events.inner.origin];
+        events.hear(idle);
+        assert!(events.work().now_or_never().is_none());
+        assert_eq!(lock(&events.inner.outbox).to, [5]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod derivations;
 mod follow;
 mod heartbeat;
 mod output_writer;
+mod pauses;
 mod pictures;
 mod recover;
 mod run;

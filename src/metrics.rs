@@ -18,6 +18,9 @@ const LONG: [f64; 10] = [
     0.01, 0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0,
 ];
 
+/// Upper ends of how many are written together.
+const COUNTS: [f64; 7] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+
 type Times<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// The type of what [`Metrics::text`] tells.
@@ -35,6 +38,7 @@ struct Inner {
     attempts: Family<EndLabels, Counter>,
     phases: Times<PhaseLabels>,
     rescued: Counter,
+    batches: Times<BatchLabels>,
     watches: Gauge,
     queued: Family<QueueLabels, Gauge>,
     oldest: Family<BandLabels, Gauge>,
@@ -78,6 +82,11 @@ struct QueueLabels {
     provider: String,
     priority: i32,
     state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct BatchLabels {
+    of: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -128,6 +137,7 @@ impl Default for Metrics {
             attempts: Family::default(),
             phases: Family::new_with_constructor(|| Histogram::new(LONG)),
             rescued: Counter::default(),
+            batches: Family::new_with_constructor(|| Histogram::new(COUNTS)),
             watches: Gauge::default(),
             queued: Family::default(),
             oldest: Family::default(),
@@ -174,6 +184,11 @@ impl Inner {
             "jobs_rescued",
             "Jobs that this process has taken from workers whose leases had run out",
             self.rescued.clone(),
+        );
+        registry.register(
+            "batch_size",
+            "Requests, completions and failures that were written in one transaction",
+            self.batches.clone(),
         );
         registry.register(
             "watches",
@@ -252,6 +267,12 @@ impl Metrics {
         self.0
             .rescued
             .inc_by(u64::try_from(jobs).unwrap_or_default());
+    }
+
+    /// So many were written together, or are about to be.
+    pub fn gathered(&self, of: &'static str, count: usize) {
+        let batches = self.0.batches.get_or_create_owned(&BatchLabels { of });
+        batches.observe(count as f64);
     }
 
     /// A stream has begun that watches something, and goes on until this is dropped.

@@ -35,7 +35,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::domain::{JobInput, JsonMap, MediaType, Problem};
+use crate::domain::{JobInput, JsonMap, MediaType, Problem, job::PROVIDER_SHARE};
 
 pub use gate::Passage;
 pub use moderation::{Moderation, ModerationService, NoVerdict, Verdict, WordList, WordListError};
@@ -254,9 +254,6 @@ pub enum Polled {
     /// The task itself has ended without an output.
     Failed(ProviderError),
 }
-
-/// How much of an attempt is the provider's work; the rest is for making further files of the output and storing all of them.
-const PROVIDER_SHARE: f64 = 0.9;
 
 /// How far a provider is with its work.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -6,6 +6,7 @@ mod authentication;
 mod batch;
 mod call;
 mod certificate;
+mod codec;
 mod connection;
 mod credit;
 mod deadline;

@@ -435,11 +435,14 @@ fn tell_start(role: Role, ports: [Option<SocketAddr>; 3], app: &App, config: &Co
             "whoever reaches this server may do everything: it asks nobody who he is"
         );
     }
-    if let Some(host) = crate::store::unverified_server(&config.database.url) {
+    let database = &config.database;
+    let urls = [Some(&database.url), database.listen_url.as_ref()];
+    let unverified = urls.into_iter().flatten();
+    for host in unverified.filter_map(crate::store::unverified_server) {
         tracing::warn!(
             host,
             "the database's certificate is not checked against its name, so what is sent there could be read or changed: \
-             set sslmode=verify-full in database.url"
+             set sslmode=verify-full in its URL (database.url, database.listen_url)"
         );
     }
     let role = role.name();

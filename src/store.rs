@@ -25,6 +25,7 @@ mod page;
 mod patience;
 pub mod plan;
 mod pool;
+mod pooled;
 mod postgres;
 mod private_file;
 pub mod queue;
@@ -33,6 +34,7 @@ pub mod request;
 pub mod reservation;
 pub mod retention;
 pub mod rights;
+mod rows;
 pub mod search;
 pub mod secret;
 mod sequence;
@@ -53,15 +55,18 @@ mod words;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
 
 pub use connection::{ConnectError, connect, connect_now, connect_to_look};
 pub use error::report;
 pub use health::{Fault, Writing};
+use lender::refused;
 pub use page::PageRequest;
 pub use patience::patiently;
 pub use pool::{Pool, Transaction};
+use postgres::Connector;
 pub use postgres::unverified_server;
+pub use transaction::hurry;
 pub use trouble::Trouble;
 pub use words::Told;
 
@@ -70,6 +75,8 @@ pub use words::Told;
 pub struct Store {
     writer: Pool,
     reader: Pool,
+    /// Opens the connection that hears what others tell.
+    listening: Option<Connector>,
     /// When the database last refused a write because its disk is full.
     refused_as_full: Arc<Mutex<Option<Instant>>>,
 }
@@ -88,6 +95,18 @@ impl Store {
     /// How many connections to a PostgreSQL server are in which state, and how many calls wait for one; none of a file.
     pub fn connections(&self) -> Vec<(&'static str, usize)> {
         self.reader.connections()
+    }
+
+    /// A connection of its own to hear of what others tell; `None` where nobody tells.
+    ///
+    /// # Errors
+    /// Why there is none; at once while the server is known to be away.
+    async fn open_listening(&self) -> Result<Option<DatabaseConnection>, DbErr> {
+        let Some(connector) = &self.listening else {
+            return Ok(None);
+        };
+        self.writer.check_reached()?;
+        connector.open().await.map(Some).map_err(refused)
     }
 
     /// How long ago the database last refused a write because its disk is full; `None` if it never did.

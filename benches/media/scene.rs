@@ -120,7 +120,7 @@ pub(crate) fn task(
 
 /// Has the built-in provider do the task; returns the size of the file.
 pub(crate) fn submit(runtime: &Runtime, task: &Task) -> usize {
-    match runtime.block_on(Builtin.submit(task)).unwrap() {
+    match runtime.block_on(Builtin::default().submit(task)).unwrap() {
         Submitted::Done(output) => match &output.files[0].content {
             Content::Memory(file) => file.len(),
             Content::File { .. } => panic!("the built-in provider works in memory"),

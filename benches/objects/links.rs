@@ -10,9 +10,9 @@ use tokio::runtime::Runtime;
 
 use crate::http::{Connection, Received};
 use crate::nginx::Nginx;
-use crate::scale::{Scale, median, ratio};
+use crate::report::{Table, median, ratio};
+use crate::scale::Scale;
 use crate::service::{Service, StoredMedia};
-use crate::table::Table;
 
 /// Bytes of a small file, such as a thumbnail.
 const SMALL: usize = 16 * 1024;

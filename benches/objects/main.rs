@@ -17,9 +17,10 @@ mod nginx;
 #[expect(dead_code, reason = "the tests do more with it")]
 mod postgres;
 mod purge;
+#[path = "../report.rs"]
+mod report;
 mod scale;
 mod service;
-mod table;
 mod transfer;
 
 use mimalloc::MiMalloc;

@@ -10,9 +10,9 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::intake::{Answered, Intake};
-use crate::scale::{Scale, median, ratio};
+use crate::report::{Table, median, ratio};
+use crate::scale::Scale;
 use crate::service::{Service, USER};
-use crate::table::Table;
 
 /// Statements are as large as this many jobs.
 const AT_ONCE: u64 = 100_000;

@@ -37,19 +37,6 @@ impl Scale {
     };
 }
 
-/// What lies in the middle.
-pub(crate) fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// One by the other in the same round, and of all rounds what lies in the middle: so a machine that is busier in some of them than
-/// in others changes little.
-pub(crate) fn ratio(ones: &[f64], others: &[f64]) -> f64 {
-    let ratios = ones.iter().zip(others).map(|(one, other)| one / other);
-    median(ratios.collect())
-}
-
 /// How many seconds the work takes.
 pub(crate) async fn timed<T>(work: impl Future<Output = T>) -> (f64, T) {
     let begin = Instant::now();

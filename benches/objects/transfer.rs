@@ -9,9 +9,9 @@ use codec::Format;
 use codec::sound::{Sound, encode};
 use tokio::runtime::Runtime;
 
-use crate::scale::{Scale, median, ratio, timed};
+use crate::report::{Table, median, ratio};
+use crate::scale::{Scale, timed};
 use crate::service::{Service, USER};
-use crate::table::Table;
 
 const SAMPLE_RATE: u32 = 44_100;
 

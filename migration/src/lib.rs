@@ -136,6 +136,10 @@ pub const MIGRATIONS: &[Migration] = &[
     scripted!("m0025_retention", "0.1.0"),
     scripted!("m0027_erasures", "0.1.0"),
     scripted!("m0028_shared_objects", "0.1.0"),
+    scripted!("m0029_running", "0.1.0"),
+    scripted!("m0030_line", "0.1.0"),
+    scripted!("m0031_schedules", "0.1.0"),
+    scripted!("m0032_damaged_uploads", "0.1.0"),
 ];
 
 /// [`Migrator::up`] with the default settings.

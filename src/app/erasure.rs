@@ -19,7 +19,7 @@ use crate::{
         AuditAction, Caller, Checks, Deed, Entry, Erased, Error, FIRST_ACCOUNT, Flaw, account_id,
     },
     entity::erasure::Model,
-    media::{Owner, Storage, StorageError, StorageKey},
+    media::{ListedObject, Owner, Storage, StorageError, StorageKey},
     store::{self, Transaction, erasure::Contents, queue},
 };
 
@@ -148,7 +148,8 @@ impl App {
         // Also what he has put to a bucket, and nobody has looked at.
         let given = self.objects_of([Owner::User(user_id)]).await?;
         if !given.is_empty() || store::erasure::has_uploads(db, user_id).await? {
-            self.remove_uploads(erasure, user_id).await?;
+            // What comes meanwhile is found the next time.
+            self.remove_uploads(erasure, user_id, given).await?;
             return Ok(Step::More);
         }
         // Billing goes by the user's number.
@@ -172,8 +173,8 @@ impl App {
     async fn remove_contents(&self, erasure: &Model, contents: Contents) -> Result<(), Error> {
         let jobs = contents.jobs.iter().map(|id| Owner::Job(*id));
         let requests = contents.requests.iter().map(|id| Owner::Request(*id));
-        let owners = jobs.chain(requests).collect();
-        let removed = self.remove_all_of(owners, &contents.objects).await?;
+        let found = self.objects_of(jobs.chain(requests)).await?;
+        let removed = self.remove_all(found, &contents.objects).await?;
         let until = self.queue_time().await? + CLAIM;
         let remove = async |tx: &Transaction| {
             let requests = store::erasure::remove(tx, &contents.requests).await?;
@@ -189,8 +190,13 @@ impl App {
     }
 
     /// What he gave, as long as he had it.
-    async fn remove_uploads(&self, erasure: &Model, user_id: i64) -> Result<(), Error> {
-        let removed = self.remove_all_of(vec![Owner::User(user_id)], &[]).await?;
+    async fn remove_uploads(
+        &self,
+        erasure: &Model,
+        user_id: i64,
+        given: Vec<ListedObject>,
+    ) -> Result<(), Error> {
+        let removed = self.remove_all(given, &[]).await?;
         let until = self.queue_time().await? + CLAIM;
         let remove = async |tx: &Transaction| {
             let uploads = store::erasure::remove_uploads(tx, user_id).await?;
@@ -203,11 +209,14 @@ impl App {
         self.store.write(remove).await
     }
 
-    /// What is in the storage of these, whether or not a row names it, and what rows name besides. What another row promises
-    /// goes with that.
-    async fn remove_all_of(&self, owners: Vec<Owner>, named: &[String]) -> Result<Erased, Error> {
+    /// What was found in the storage, whether or not a row names it, and what rows name besides. What another row promises goes
+    /// with that.
+    async fn remove_all(
+        &self,
+        found: Vec<ListedObject>,
+        named: &[String],
+    ) -> Result<Erased, Error> {
         self.require_own_storage().await?;
-        let found = self.objects_of(owners).await?;
         let found: BTreeMap<String, (StorageKey, u64)> = found
             .into_iter()
             .map(|object| (object.key.path().to_owned(), (object.key, object.size)))

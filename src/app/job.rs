@@ -16,7 +16,7 @@ use crate::{
     billing::Billing,
     domain::{
         Error, JobStatus,
-        job::{Cause, Transition},
+        job::{Capability, Cause, Transition},
     },
     entity::{job, job_event, request},
     store::{
@@ -43,6 +43,8 @@ pub(super) struct ChangedJobs {
     charges: Charges,
     /// Users whose jobs are limited of whom one has left the queue or its worker, and how many may run.
     limited: BTreeMap<i64, i32>,
+    /// Whether a job waits for its time.
+    parks: bool,
     wake_up: WakeUp,
 }
 
@@ -78,13 +80,20 @@ impl ChangedJobs {
     /// These jobs have changed without a transition. Their requests are locked.
     pub(super) fn touched(&mut self, jobs: &[job::Model]) {
         self.outdated.extend(jobs.iter().map(|job| job.request_id));
+        let waiting = |job: &&job::Model| job.status == JobStatus::Pending;
+        let (parked, queued): (Vec<_>, Vec<_>) =
+            jobs.iter().filter(waiting).partition(|job| job.parked);
+        self.parks |= !parked.is_empty();
         self.wake_up.merge(WakeUp {
             jobs: jobs.iter().map(|job| job.id).collect(),
             requests: jobs.iter().map(|job| job.request_id).collect(),
             users: jobs.iter().map(|job| job.user_id).collect(),
-            work: jobs.iter().any(|job| job.status == JobStatus::Pending),
             ..WakeUp::default()
         });
+        // What is parked is announced when its time has come.
+        for job in queued.into_iter().filter(|job| !job.held) {
+            self.wake_up.add_due(kind(job), 1);
+        }
     }
 
     /// The statuses of the requests of these jobs are what they should be already.
@@ -101,9 +110,12 @@ impl ChangedJobs {
         }
     }
 
-    /// There may be work that this process leaves to others.
-    pub(super) fn leave_work(&mut self) {
-        self.wake_up.work = true;
+    /// There may be more of this work, which this process leaves to others.
+    pub(super) fn leave_work(&mut self, kinds: &[Capability]) {
+        for kind in kinds {
+            self.wake_up.add_due(kind.clone(), 1);
+        }
+        self.wake_up.leaves = true;
     }
 
     /// Writes down that a client has changed a locked request, or its jobs, or that it is deleted or live now. All of its
@@ -132,11 +144,22 @@ impl ChangedJobs {
         }
         for (user_id, limit) in self.limited {
             queue::release_held(tx, user_id, limit).await?;
-            // Whoever claimed meanwhile has passed over this user's jobs.
-            self.wake_up.work = true;
+            // Whoever claimed meanwhile has passed over this user's jobs, of whatever kind they are.
+            self.wake_up.merge(WakeUp {
+                work: true,
+                ..WakeUp::default()
+            });
         }
         self.charges.settle(tx, billing).await?;
         Ok(self.wake_up)
+    }
+}
+
+/// What a worker must run to take the job.
+fn kind(job: &job::Model) -> Capability {
+    Capability {
+        provider: job.provider().unwrap_or_default().to_owned(),
+        category: job.category,
     }
 }
 
@@ -184,19 +207,41 @@ impl App {
         &self,
         work: impl AsyncFnOnce(&Transaction, &mut ChangedJobs) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        self.attempt_on_jobs(work).await?
+    }
+
+    /// The same, with what has failed told apart as [`Store::attempt`](store::Store::attempt) does.
+    ///
+    /// # Errors
+    /// The database, when it cannot begin or commit.
+    pub(super) async fn attempt_on_jobs<T>(
+        &self,
+        work: impl AsyncFnOnce(&Transaction, &mut ChangedJobs) -> Result<T, Error>,
+    ) -> Result<Result<T, Error>, Error> {
         let (now, billing) = (self.clock.queue(), &self.settings.billing);
-        let written = self.store.write(async |tx| {
+        let attempted = self.store.attempt(async |tx| {
             let mut changed = ChangedJobs::default();
             let done = work(tx, &mut changed).await?;
-            let settles = changed.charges.settles();
-            Ok((done, settles, changed.finish(tx, now, billing).await?))
+            let (settles, parks) = (changed.charges.settles(), changed.parks);
+            Ok((
+                done,
+                settles,
+                parks,
+                changed.finish(tx, now, billing).await?,
+            ))
         });
-        let (done, settles, wake_up) = written.await?;
+        let (done, settles, parks, wake_up) = match attempted.await? {
+            Ok(written) => written,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         self.events.publish(wake_up);
+        if parks {
+            self.events.wake_pause();
+        }
         if settles {
             self.tell_billing();
         }
-        Ok(done)
+        Ok(Ok(done))
     }
 
     /// Cancels those of these locked jobs that `why` reaches, and returns them. Their requests are locked.

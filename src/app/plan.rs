@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    domain::{Error, Plan, RequestDraft, Use},
+    domain::{Error, Exceeded, Plan, RequestDraft, Use},
     entity::request,
-    store::{self, Transaction, queue},
+    store::{self, Transaction, plan::Wish, queue},
 };
 
 use super::App;
@@ -32,23 +32,17 @@ impl App {
         self.settings.plans.find(name).map_err(Error::PlanUnknown)
     }
 
-    /// Fails if the plan leaves no room for one more request of so many jobs. Nobody takes the room until the transaction
-    /// ends.
-    pub(super) async fn admit(
+    /// What the plans leave no room in for each of these wishes, as if all before it came true. Nobody takes the room until the
+    /// transaction ends.
+    pub(super) async fn exceeded(
         &self,
         tx: &Transaction,
-        (plan, user_id): (Option<&Plan>, i64),
-        jobs: usize,
+        wishes: &[Wish<'_>],
         now: DateTime<Utc>,
-    ) -> Result<(), Error> {
-        let Some(plan) = plan.filter(|plan| plan.has_quotas()) else {
-            return Ok(());
-        };
-        store::plan::lock(tx, user_id).await?;
-        match store::plan::exceeded(tx, (plan, user_id), jobs, now).await? {
-            Some(exceeded) => Err(Error::QuotaExceeded(exceeded)),
-            None => Ok(()),
-        }
+    ) -> Result<Vec<Option<Exceeded>>, Error> {
+        let users = wishes.iter().map(|wish| wish.user_id).collect();
+        store::plan::lock(tx, users).await?;
+        store::plan::exceeded(tx, wishes, now).await
     }
 
     /// The same for new jobs of a request that is there already: a retry counts as a request does. Its plan is what it was; one
@@ -65,10 +59,23 @@ impl App {
             return Ok(());
         };
         let now = queue::time(tx, self.clock.queue()).await?;
-        let admitted = self.admit(tx, (Some(plan), request.user_id), jobs, now);
-        admitted.await?;
+        let user_id = request.user_id;
+        let wish = Wish {
+            plan,
+            user_id,
+            jobs,
+        };
+        if let Some(exceeded) = self
+            .exceeded(tx, &[wish], now)
+            .await?
+            .into_iter()
+            .next()
+            .flatten()
+        {
+            return Err(Error::QuotaExceeded(exceeded));
+        }
         if plan.rates().next().is_some() {
-            store::plan::note_retry(tx, request.user_id, now).await?;
+            store::plan::note_retry(tx, user_id, now).await?;
         }
         Ok(())
     }

@@ -2,18 +2,23 @@
 //! fail to end is taken from them, see docs/domain.md#attempts.
 
 mod announce;
+mod cancel_late;
 mod claim;
 mod complete;
 mod end_attempt;
+mod endings;
 mod explain_waiting;
 mod fail_unclaimed;
+mod pause;
 mod release;
 mod rescue;
 
 use std::time::Duration;
 
+pub(in crate::app) use complete::Completion;
 pub use complete::{StoredFile, StoredOutput};
 pub use end_attempt::AttemptEnd;
+pub(in crate::app) use end_attempt::Failing;
 pub use explain_waiting::WaitingReasons;
 
 /// How often a worker says what it can run.

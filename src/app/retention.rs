@@ -135,14 +135,14 @@ impl App {
         let since =
             pause.and_then(|pause| now.checked_sub_signed(TimeDelta::from_std(pause).ok()?));
         let (times, holder) = ((now, now + LEASE), turn.holder.as_str());
-        if !store::retention::take_turn(db, turn.step, holder, times, since).await? {
+        if !store::retention::take_turn(db, turn.step.name(), holder, times, since).await? {
             return Ok(Some(RunEnd::Left));
         }
         let ended = self.work_off(turn, &deadlines).await;
         let error = ended.as_ref().err().map(reason);
         let now = queue::time(db, self.clock.queue()).await?;
         let outcome = (turn.done, error);
-        store::retention::end_turn(db, turn.step, &turn.holder, now, outcome).await?;
+        store::retention::end_turn(db, turn.step.name(), &turn.holder, now, outcome).await?;
         ended.map(Some)
     }
 
@@ -183,7 +183,7 @@ impl App {
         }
         let db = self.store.writer();
         let until = queue::time(db, self.clock.queue()).await? + LEASE;
-        let kept = store::retention::renew_turn(db, turn.step, &turn.holder, until).await?;
+        let kept = store::retention::renew_turn(db, turn.step.name(), &turn.holder, until).await?;
         Ok((!kept).then_some(RunEnd::Left))
     }
 

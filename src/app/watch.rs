@@ -2,9 +2,12 @@
 
 mod follower;
 mod following;
+mod gathering;
+mod reads;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,7 +15,7 @@ use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
     domain::{Caller, Error},
@@ -23,6 +26,15 @@ use crate::{
 use super::App;
 
 pub(super) use following::Following;
+pub(super) use reads::Reader;
+pub use reads::Reads;
+
+/// Shortest time between two looks at what nothing is heard of.
+const SHORTEST_PERIOD: Duration = Duration::from_millis(10);
+
+/// Pauses before something is read again that the database did not tell: each is twice the one before, within these bounds.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Most jobs or requests that are read at once, so that a slow reader costs little memory.
 const BATCH: usize = 16;
@@ -43,7 +55,7 @@ pub struct News {
     /// With a transition to completed, the job's media that are live by now.
     pub media: Vec<store::media::Shown>,
     /// The request that it is about, as it is now; `None` where a job alone is watched.
-    pub request: Option<Counted>,
+    pub request: Option<Arc<Counted>>,
     /// Of the last transition told of the job.
     pub revision: i64,
     /// Where to resume; empty where a job alone is watched.
@@ -92,7 +104,7 @@ impl News {
     }
 
     /// Jobs of a request, which stands so, have been purged.
-    pub(super) fn of_purged(request: Counted) -> Self {
+    pub(super) fn of_purged(request: Arc<Counted>) -> Self {
         Self {
             request_id: Some(request.request.id),
             request: Some(request),
@@ -119,10 +131,11 @@ pub(super) struct Look {
 
 /// What can be watched.
 pub(super) trait Watched: Send + Sync + 'static {
-    /// Looks how the jobs stand that are followed now. All that the last look has found is told by then.
+    /// Looks how the jobs stand that are followed now. All that the last look has found is told by then. After a failure it is
+    /// looked again, and nothing is lost.
     fn look(
         &mut self,
-        app: &App,
+        reader: Reader<'_>,
         following: &mut Following,
     ) -> impl Future<Output = Result<Look, Error>> + Send;
 
@@ -146,28 +159,37 @@ pub(super) enum Whole {
 
 /// Follows what is watched to its end; wake-ups tell when to look.
 pub(super) struct Watch<W> {
-    app: App,
+    app: Arc<App>,
     caller: Caller,
     watched: W,
     following: Following,
+    /// News that lack what goes with them.
+    found: Vec<News>,
     ready: VecDeque<News>,
     /// Requests whose deletion is to be told.
     deleted: VecDeque<i64>,
     ended: bool,
     heartbeat_at: Instant,
+    /// Whether something was heard since the last look.
+    urgent: bool,
+    /// Since when the database tells nothing.
+    silent_since: Option<Instant>,
 }
 
 impl<W: Watched> Watch<W> {
     pub(super) fn new(app: &App, caller: Caller, watched: W, following: Following) -> Self {
         Self {
-            app: app.clone(),
+            app: app.lasting(),
             caller,
             watched,
             following,
+            found: Vec::new(),
             ready: VecDeque::new(),
             deleted: VecDeque::new(),
             ended: false,
             heartbeat_at: Instant::now() + app.settings.watch_heartbeat,
+            urgent: true,
+            silent_since: None,
         }
     }
 
@@ -189,7 +211,7 @@ impl<W: Watched> Watch<W> {
     async fn next(&mut self) -> Result<Option<News>, Error> {
         loop {
             if self.ready.is_empty() && !self.is_over() {
-                self.read().await?;
+                self.read_patiently().await?;
             }
             if let Some(news) = self.ready.pop_front() {
                 self.heartbeat_at = Instant::now() + self.app.settings.watch_heartbeat;
@@ -203,42 +225,75 @@ impl<W: Watched> Watch<W> {
     }
 
     fn is_over(&self) -> bool {
-        self.ended && self.deleted.is_empty()
+        self.ended && self.deleted.is_empty() && self.found.is_empty()
+    }
+
+    /// Reads again what the database did not tell, for as long as it may be silent: as long as a watch may be.
+    async fn read_patiently(&mut self) -> Result<(), Error> {
+        let mut pause = SHORTEST_PAUSE;
+        loop {
+            // Apart: what is read with is much, and a watch mostly waits.
+            let fault = match Box::pin(self.read()).await {
+                Err(fault) if fault.is_of_database() => fault,
+                outcome => {
+                    self.silent_since = None;
+                    return outcome;
+                }
+            };
+            let since = *self.silent_since.get_or_insert_with(Instant::now);
+            if since.elapsed() >= self.app.settings.watch_heartbeat {
+                return Err(fault);
+            }
+            tokio::select! {
+                () = self.app.stopping.cancelled() => return Err(Error::ShuttingDown),
+                () = sleep(pause) => pause = LONGEST_PAUSE.min(2 * pause),
+            }
+        }
     }
 
     /// Reads what is new, a part of it if it is much; a heartbeat, if nothing is and one is due.
     async fn read(&mut self) -> Result<(), Error> {
-        let (app, whole) = (&self.app, self.watched.whole());
-        if !self.following.is_due() && self.deleted.is_empty() {
-            let look = self.watched.look(app, &mut self.following).await?;
-            self.deleted.extend(look.deleted);
-            self.ended = look.ended;
+        let app = self.app.clone();
+        let reader = Reader {
+            app: &app,
+            caller: self.caller,
+            urgent: self.urgent,
+        };
+        if self.found.is_empty() {
+            self.found = self.find(reader).await?;
         }
-        let mut news = self.following.read(app, self.caller, whole).await?;
-        if news.is_empty() {
-            let some = self.deleted.len().min(BATCH);
-            for request_id in self.deleted.drain(..some).collect::<Vec<_>>() {
-                news.push(self.whole_news(Kind::Deleted, Some(request_id)).await?);
-            }
-        }
-        if news.is_empty() && !self.ended && Instant::now() >= self.heartbeat_at {
-            news.push(self.whole_news(Kind::Heartbeat, None).await?);
-        }
-        complete(app, self.caller, whole, &mut news).await?;
-        self.ready.extend(news);
+        complete(reader, self.watched.whole(), &mut self.found).await?;
+        self.ready.extend(self.found.drain(..));
+        // What has come may be followed by more.
+        self.urgent = !self.ready.is_empty();
         Ok(())
     }
 
-    /// News that are of no job, with the one that is watched, if it is one.
-    async fn whole_news(&self, kind: Kind, request_id: Option<i64>) -> Result<News, Error> {
-        match self.watched.whole() {
-            Whole::Job(id) => {
-                let job = store::job::find(self.app.store.reader(), self.caller, id).await?;
-                Ok(News::of_job(kind, job))
-            }
-            Whole::Request(id) => Ok(News::of_request(kind, Some(id))),
-            Whole::Many => Ok(News::of_request(kind, request_id)),
+    async fn find(&mut self, reader: Reader<'_>) -> Result<Vec<News>, Error> {
+        let whole = self.watched.whole();
+        if !self.following.is_due() && self.deleted.is_empty() {
+            let look = self.watched.look(reader, &mut self.following).await?;
+            self.deleted.extend(look.deleted);
+            self.ended = look.ended;
         }
+        let mut news = self.following.read(reader, whole).await?;
+        if news.is_empty() {
+            let some = self.deleted.len().min(BATCH);
+            for request_id in self.deleted.iter().take(some) {
+                let request_id = Some(*request_id);
+                news.push(whole_news(reader, whole, Kind::Deleted, request_id).await?);
+            }
+            self.deleted.drain(..some);
+        }
+        if news.is_empty() && !self.ended && self.beats_now() {
+            news.push(whole_news(reader, whole, Kind::Heartbeat, None).await?);
+        }
+        Ok(news)
+    }
+
+    /// Whether a heartbeat is due, or will be before the next look.
+    fn beats_now(&self) -> bool {
+        Instant::now() + self.period() > self.heartbeat_at
     }
 
     /// Moves the place to resume from behind the news, which are told next.
@@ -255,27 +310,50 @@ impl<W: Watched> Watch<W> {
 
     /// Waits for a wake-up, or until it is time to look anyway.
     async fn wait(&mut self) -> Result<(), Error> {
-        let poll = self.app.settings.watch_poll.max(Duration::from_millis(10));
-        let poll_at = Instant::now() + poll;
+        let look_at = self.app.reads.next_look(self.period());
         tokio::select! {
             // What has happened by the end is still told.
             biased;
-            () = self.following.watcher.changed() => Ok(()),
-            () = self.app.stopping.cancelled() => Err(Error::ShuttingDown),
-            () = sleep_until(poll_at.min(self.heartbeat_at)) => Ok(()),
+            () = self.following.watcher.changed() => self.urgent = true,
+            () = self.app.stopping.cancelled() => return Err(Error::ShuttingDown),
+            () = sleep_until(look_at) => self.urgent = false,
         }
+        Ok(())
+    }
+
+    /// How often all look who hear of nothing: often enough for their heartbeats.
+    fn period(&self) -> Duration {
+        let settings = &self.app.settings;
+        let period = settings.watch_poll.min(settings.watch_heartbeat / 2);
+        period.max(SHORTEST_PERIOD)
+    }
+}
+
+/// News that are of no job, with the one that is watched, if it is one.
+async fn whole_news(
+    reader: Reader<'_>,
+    whole: Whole,
+    kind: Kind,
+    request_id: Option<i64>,
+) -> Result<News, Error> {
+    match whole {
+        Whole::Job(id) => {
+            let job = reader.whole_job(id).await?;
+            Ok(News::of_job(kind, Arc::unwrap_or_clone(job)))
+        }
+        Whole::Request(id) => Ok(News::of_request(kind, Some(id))),
+        Whole::Many => Ok(News::of_request(kind, request_id)),
     }
 }
 
 /// Adds to the news what goes with them as it is now: the requests, and why jobs wait.
-async fn complete(app: &App, caller: Caller, whole: Whole, news: &mut [News]) -> Result<(), Error> {
-    let reasons = app
-        .waiting_reasons(news.iter().filter_map(|news| news.job.as_ref()))
-        .await?;
+async fn complete(reader: Reader<'_>, whole: Whole, news: &mut [News]) -> Result<(), Error> {
+    let jobs = news.iter().filter_map(|news| news.job.as_ref());
+    let reasons = reader.waiting_reasons(jobs).await?;
     let mut requests = BTreeMap::new();
     if !matches!(whole, Whole::Job(_)) {
         let ids: BTreeSet<i64> = news.iter().filter_map(|news| news.request_id).collect();
-        requests = store::request::counted(app.store.reader(), caller, ids).await?;
+        requests = reader.requests(&ids).await?;
     }
     for news in news {
         news.waiting_reason = news

@@ -56,8 +56,7 @@ fn marked(given: &[OsString]) -> Vec<OsString> {
     let Some(begin) = given.iter().position(|it| it == GENERATE) else {
         return marked;
     };
-    let mut command = CommandLine::command();
-    command.build();
+    let command = built();
     let Some(generate) = command.find_subcommand(GENERATE) else {
         return marked;
     };
@@ -78,6 +77,12 @@ fn marked(given: &[OsString]) -> Vec<OsString> {
         }
     }
     marked
+}
+
+fn built() -> Command {
+    let mut command = CommandLine::command();
+    command.build();
+    command
 }
 
 /// The option whose value comes next.
@@ -130,7 +135,14 @@ fn with_hint(mut error: clap::Error, given: &[OsString]) -> clap::Error {
             };
             let word = word.to_owned();
             error.insert(ContextKind::InvalidArg, ContextValue::String(word.clone()));
-            format!("if '{word}' is a text, write it at the end behind '--': -- '{word}'")
+            match option_before(&word, given) {
+                Some(option) => {
+                    format!("if '{word}' is the value of '{option}', write '{option}={word}'")
+                }
+                None => {
+                    format!("if '{word}' is a text, write it at the end behind '--': -- '{word}'")
+                }
+            }
         }
         ErrorKind::InvalidValue
             if about.contains(TEXT_OPTION)
@@ -143,6 +155,18 @@ fn with_hint(mut error: clap::Error, given: &[OsString]) -> clap::Error {
     let hint = ContextValue::StyledStrs(vec![StyledStr::from(hint)]);
     error.insert(ContextKind::Suggested, hint);
     error
+}
+
+/// The option before a word, as it was given, if it is one that takes a value.
+fn option_before<'a>(word: &str, given: &'a [OsString]) -> Option<&'a str> {
+    let at = given.iter().position(|it| it == word)?;
+    let before = given.get(at.checked_sub(1)?)?.to_str()?;
+    let root = built();
+    let words = given.iter().skip(1).filter_map(|it| it.to_str());
+    let asked = words.fold(&root, |command, word| {
+        command.find_subcommand(word).unwrap_or(command)
+    });
+    option(asked, before).map(|_| before)
 }
 
 #[cfg(test)]
@@ -221,6 +245,29 @@ mod tests {
         let error = generate(&["-sale"]).unwrap_err();
         assert!(error.contains("unexpected argument '-sale'"), "{error}");
         assert!(error.contains("-- '-sale'"), "{error}");
+        let error = generate(&["--json", "-sale"]).unwrap_err();
+        assert!(error.contains("-- '-sale'"), "{error}");
+    }
+
+    #[test]
+    fn a_value_that_looks_like_a_flag_is_told_how_it_is_given() {
+        for (option, value) in [
+            ("--out", "-d"),
+            ("--seed", "-5"),
+            ("-n", "-2"),
+            ("--picture", "-a.png"),
+            ("--set", "-a"),
+        ] {
+            let error = generate(&["cat", option, value]).unwrap_err();
+            let hint = format!("if '{value}' is the value of '{option}', write '{option}={value}'");
+            assert!(error.contains(&hint), "{error}");
+        }
+        let given = ["atelier", "catalogue", "apply", "--provider", "-x"];
+        let read = parse(given.into_iter().map(OsString::from).collect());
+        let error = read.map(drop).unwrap_err().to_string();
+        assert!(error.contains("write '--provider=-x'"), "{error}");
+        let read = generate(&["cat", "--out=-d", "--picture=-a.png"]).unwrap();
+        assert_eq!(read.prompt, "cat");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::Config;
 use super::address::is_loopback;
 use super::database_url::DatabaseBackend;
-use super::kind::{BillingKind, ModerationKind, StorageBackend};
+use super::kind::{BillingKind, ModerationKind, Pooling, StorageBackend};
 use super::provider::{BUILTIN, ProviderConfig, path};
 use super::reader::Reader;
 
@@ -28,6 +28,7 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
         );
     }
     report_retention(config, reader);
+    report_pooler(config, reader);
     if config.database.url.backend() == DatabaseBackend::Sqlite {
         if config.database.schema.is_some() {
             reader.contradiction(
@@ -114,6 +115,30 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
             &["server.cors_origins"],
             "\"*\" stands alone, because it already allows every origin",
         );
+    }
+}
+
+fn report_pooler(config: &Config, reader: &mut Reader) {
+    let database = &config.database;
+    let (url, listen_url) = (&database.url, database.listen_url.as_ref());
+    if listen_url.is_some_and(|direct| direct.backend() != url.backend()) {
+        reader.contradiction(
+            &["database.listen_url", "database.url"],
+            "both lead to the same database, one without the pooler that is before the other",
+        );
+    }
+    if database.pooling == Pooling::Transaction {
+        if url.backend() == DatabaseBackend::Sqlite {
+            reader.contradiction(
+                &["database.pooling", "database.url"],
+                "nothing is before SQLite: leave it out",
+            );
+        } else if listen_url.is_none() {
+            reader.contradiction(
+                &["database.pooling", "database.listen_url"],
+                "what hears of other servers, and changes the schema, needs a session that lasts",
+            );
+        }
     }
 }
 

@@ -283,6 +283,16 @@ choices! {
 }
 
 choices! {
+    /// For how long what is before a PostgreSQL server gives a session.
+    Pooling {
+        /// As long as a connection lasts: nothing is before it, or a pooler that keeps sessions.
+        Session = "session",
+        /// For one transaction.
+        Transaction = "transaction",
+    }
+}
+
+choices! {
     /// Who judges what users write and what is made for them.
     ModerationKind {
         /// Nobody.

@@ -14,7 +14,9 @@ use super::entry::{Entry, kind, optional};
 use super::identifier::{
     BucketName, LogFilter, SchemaName, StoragePrefix, TokenSecret, UsersTable, WorkerId,
 };
-use super::kind::{BillingKind, Kind, LogFormat, ModerationKind, StorageBackend, StorageRemoval};
+use super::kind::{
+    BillingKind, Kind, LogFormat, ModerationKind, Pooling, StorageBackend, StorageRemoval,
+};
 use super::plan;
 use super::provider::{self, ProviderConfig};
 use super::quantity::{ByteSize, Period};
@@ -236,6 +238,12 @@ settings! {
     database: DatabaseConfig {
         /// `sqlite://path/to/file.db` or `postgres://user:password@host/database`; also read from `DATABASE_URL`.
         url: DatabaseUrl = "sqlite://data/atelier.db";
+        /// The same database without a pooler before it, for the one connection that hears what other servers do, and for the
+        /// schema; `database.url` if not set.
+        listen_url: Option<DatabaseUrl>;
+        /// For how long a pooler before PostgreSQL gives a session: `session` for as long as a connection lasts, which is also
+        /// for a server without a pooler, or `transaction`, for which statements get no names.
+        pooling: Pooling = "session";
         /// How many connections the pool opens at most.
         max_connections: u32 = 16 in 2..=1000;
         /// How long a query waits for a free connection.
@@ -342,6 +350,9 @@ settings! {
         categories: Vec<MediaType> = [];
         /// How often to look for jobs that no wake-up announced.
         poll_interval: Duration = "1s" in "50ms"..="1m";
+        /// Of how many jobs that a worker takes one is of the priority whose next job is the oldest, so that low ones move too; 0:
+        /// none is while others wait.
+        aging: u32 = 10 in 0..=1000;
         /// How long a job stays with a worker that has gone silent.
         lease: Duration = "30s" in "1s"..="1h";
         /// How often a worker renews its leases; at most half of `executor.lease`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Exceeded, Language, Violations};
+use super::{Exceeded, Language, Violations, with_causes};
 
 /// What a lookup may miss, and what a name may belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Resource {
 pub struct KnownOutage(pub String);
 
 /// The database is there, and does not do what it is asked to for now: a sentence for callers, and the cause for the log.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{cause}")]
 pub struct Hindrance {
     /// Without a full stop, and without a name of the database's.
@@ -460,9 +460,31 @@ impl Error {
         matches!(self, Self::DatabaseUnavailable(_) | Self::DatabaseFull(_))
     }
 
+    /// The same error of what was done for several callers, for another of them. What is no fault of the database is one of ours.
+    pub fn for_another(&self) -> Self {
+        match self {
+            Self::DatabaseUnavailable(source) => Self::DatabaseUnavailable(same(source.as_ref())),
+            Self::DatabaseFull(source) => Self::DatabaseFull(same(source.as_ref())),
+            other => Self::internal(with_causes(other)),
+        }
+    }
+
     /// A fault of our own, with the words that the log shows.
     pub fn internal(fault: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(fault.into())
+    }
+}
+
+/// A cause once more; of one that cannot be copied, its words.
+fn same(
+    cause: &(dyn std::error::Error + Send + Sync + 'static),
+) -> Box<dyn std::error::Error + Send + Sync> {
+    if let Some(outage) = cause.downcast_ref::<KnownOutage>() {
+        return Box::new(outage.clone());
+    }
+    match cause.downcast_ref::<Hindrance>() {
+        Some(hindrance) => Box::new(hindrance.clone()),
+        None => with_causes(cause).into(),
     }
 }
 
@@ -626,6 +648,8 @@ pub enum Reason {
     DeadlineExceeded,
     /// The headers of the call are more than the server reads.
     MetadataTooLarge,
+    /// Of a job: it had not started in time.
+    StartDeadlineExceeded,
 }
 
 impl Reason {

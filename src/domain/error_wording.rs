@@ -210,6 +210,10 @@ impl Reason {
             Self::MessageTooLarge | Self::MetadataTooLarge => {
                 ["The message is too large.", "Dữ liệu gửi lên quá lớn."]
             }
+            Self::StartDeadlineExceeded => [
+                "This did not start in time, and was cancelled.",
+                "Tác vụ không bắt đầu kịp thời hạn nên đã bị hủy.",
+            ],
             Self::DeadlineExceeded => [
                 "This took too long; look whether it was done before you try again.",
                 "Thao tác mất quá nhiều thời gian; hãy kiểm tra kết quả trước khi thử lại.",

@@ -2,6 +2,7 @@
 
 mod capability;
 mod counts;
+mod phase;
 mod status;
 mod transition;
 
@@ -12,6 +13,7 @@ use super::{Reason, sha256_hex};
 
 pub use capability::Capability;
 pub use counts::{JobCounts, request_status};
+pub use phase::{PROVIDER_SHARE, Phase};
 pub use status::JobStatus;
 pub use transition::{Attempts, Rule, Transition};
 

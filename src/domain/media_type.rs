@@ -11,6 +11,8 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
     Debug,
     PartialEq,
     Eq,
+    PartialOrd,
+    Ord,
     Hash,
     EnumString,
     IntoStaticStr,

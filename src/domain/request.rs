@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::{
     Caller, Checks, Error, FeatureProperties, Flaw, GenerationInput, JobInput, JsonMap, MediaType,
-    Origin, Plan, TemplateData, Trace, input::RANDOM_SEED, output::OutputForm, sha256_hex,
+    Origin, Plan, Schedule, TemplateData, Trace, input::RANDOM_SEED, output::OutputForm,
+    sha256_hex,
 };
 
 mod status;
@@ -66,6 +67,9 @@ pub struct RequestDraft {
     pub metadata: JsonMap,
     /// Higher runs first; see [`Self::with_allowed_priority`] for what holds.
     pub priority: i32,
+    /// When its jobs may start.
+    #[serde(skip_serializing_if = "Schedule::is_open")]
+    pub schedule: Schedule,
     /// Not part of the payload that it stands for.
     #[serde(skip)]
     pub idempotency_key: String,

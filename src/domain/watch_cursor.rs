@@ -1,6 +1,11 @@
 //! Where a watch of requests resumes. The client keeps it, so that any replica can go on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{self, Read as _, Write as _},
+};
+
+use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 
 use super::{
     Checks, Error, Flaw,
@@ -8,6 +13,11 @@ use super::{
 };
 
 const MAX_CHARS: usize = 65_536;
+/// From so many bytes on the numbers are packed, which then are much alike: of a request that was retried often, each job is
+/// named. Shorter ones stay as an older server reads them.
+const PACKED_FROM: usize = 2_048;
+/// More than the longest text can hold of numbers that are not made to be packed well.
+const MAX_UNPACKED: u64 = 8 << 20;
 
 /// What a cursor is of, and bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +72,7 @@ impl CursorOf {
 
     fn close(&self, numbers: &[i64], sealer: &Sealer) -> Result<String, Error> {
         let content = serde_json::to_vec(numbers).map_err(Error::internal)?;
+        let content = packed(content).map_err(Error::internal)?;
         self.seal(sealer)?.close(&content)
     }
 
@@ -86,6 +97,7 @@ impl CursorOf {
         }
         let numbers = content
             .ok()
+            .and_then(unpacked)
             .and_then(|content| serde_json::from_slice::<Vec<i64>>(&content).ok());
         let cursor = numbers.and_then(|numbers| read(&numbers));
         checks.require(cursor.is_some(), "cursor", || {
@@ -209,6 +221,29 @@ impl UserCursor {
     }
 }
 
+fn packed(content: Vec<u8>) -> io::Result<Vec<u8>> {
+    if content.len() < PACKED_FROM {
+        return Ok(content);
+    }
+    let mut packer = ZlibEncoder::new(Vec::new(), Compression::fast());
+    packer.write_all(&content)?;
+    packer.finish()
+}
+
+fn unpacked(content: Vec<u8>) -> Option<Vec<u8>> {
+    // What is packed begins otherwise than a JSON array.
+    if content.first() == Some(&b'[') {
+        return Some(content);
+    }
+    let mut unpacked = Vec::new();
+    let unpacker = ZlibDecoder::new(content.as_slice());
+    unpacker
+        .take(MAX_UNPACKED)
+        .read_to_end(&mut unpacked)
+        .ok()?;
+    Some(unpacked)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -321,6 +356,21 @@ mod tests {
         }
         let text = cursor.encode(&CursorOf::Request(7), &sealer()).unwrap();
         assert!(text.len() < 6_000, "{}", text.len());
+    }
+
+    #[test]
+    fn a_cursor_of_a_request_that_was_retried_over_and_over_stays_short() {
+        let mut cursor = WatchCursor::default();
+        for job_id in 1_000_000..1_020_000_i64 {
+            // Some ended at once, some after more attempts, and others came between.
+            let chance = job_id.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64.cast_signed()) >> 60;
+            let step = if chance == 7 { 1_000_000 } else { 0 };
+            cursor.advance(job_id + step, 3 + 2 * (chance & 1));
+        }
+        let of = CursorOf::Request(7);
+        let text = cursor.encode(&of, &sealer()).unwrap();
+        assert!(text.len() < MAX_CHARS / 2, "{}", text.len());
+        assert_eq!(decode(&of, &text).unwrap(), cursor);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `generation_jobs`, see docs/domain.md#jobs, with what execution needs beside it.
 
+use std::cmp::Reverse;
+
 use sea_orm::entity::prelude::*;
 
 use crate::domain::{JobStatus, MediaType};
@@ -23,7 +25,7 @@ pub struct Model {
     pub category: MediaType,
     /// Changes by a [`Transition`](crate::domain::job::Transition) only.
     pub status: JobStatus,
-    /// Higher runs first, -100 to 100; equal ones go by id.
+    /// Higher runs first, -100 to 100; equal ones take turns.
     pub priority: i32,
     /// Who runs it, or ran it last; `None` before the first attempt.
     pub worker_id: Option<String>,
@@ -89,6 +91,12 @@ pub struct Model {
     pub concurrency: Option<i32>,
     /// Whether it is out of the queue until another job of its user ends: as many run as may.
     pub held: bool,
+    /// Whether it is out of the queue until `run_after`.
+    pub parked: bool,
+    /// By when its first attempt has to begin; `None`: whenever there is time.
+    pub start_deadline: Option<DateTimeUtc>,
+    /// Its turn among those of its priority; `None`: its id.
+    pub pass: Option<i64>,
 }
 
 /// None is declared: a query says what it joins on.
@@ -102,6 +110,15 @@ impl Model {
     pub fn provider(&self) -> Option<&str> {
         let column = self.provider.as_deref();
         column.or_else(|| self.input_json.get("provider")?.as_str())
+    }
+
+    /// What workers take jobs by that are due, the least first.
+    pub fn place(&self) -> (Reverse<i32>, i64, i64) {
+        (
+            Reverse(self.priority),
+            self.pass.unwrap_or(self.id),
+            self.id,
+        )
     }
 
     /// Whether a worker has it.

@@ -56,6 +56,10 @@ pub struct Model {
     pub plan: Option<String>,
     /// `None` while lists show it, see docs/retention.md.
     pub archived_at: Option<DateTimeUtc>,
+    /// When its jobs may start; `None`: at once.
+    pub not_before: Option<DateTimeUtc>,
+    /// By when they have to; `None`: whenever there is time.
+    pub start_deadline: Option<DateTimeUtc>,
     /// How many of its jobs have been removed for good.
     pub purged_jobs: i32,
     /// Those of them that count for it and had completed.

@@ -2,11 +2,11 @@
 
 use sea_orm::entity::prelude::*;
 
-/// A step of the retention: whose turn it is, and what its last run has done.
+/// A step of the retention, or another thing that one process does for all: whose turn it is, and what its last run has done.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "generation_retention_steps")]
 pub struct Model {
-    /// A [`RetentionStep`](crate::domain::RetentionStep).
+    /// The name of a [`RetentionStep`](crate::domain::RetentionStep), or of another thing.
     #[sea_orm(primary_key, auto_increment = false)]
     pub step: String,
     /// The run that goes on.

@@ -27,6 +27,8 @@ pub struct Model {
     pub height: Option<i32>,
     /// Of a video or sound.
     pub duration_ms: Option<i64>,
+    /// How the picture is damaged that is shown as far as it goes.
+    pub damaged: Option<String>,
     /// Set once.
     pub created_at: DateTimeUtc,
     /// When it was last given, or known to be used.

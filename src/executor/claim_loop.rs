@@ -24,11 +24,15 @@ impl Executor {
     pub(super) async fn claim_loop(&self, told: CancellationToken) {
         let mut running = JoinSet::new();
         let mut turn = Turn::default();
+        turn.aging.every = self.settings.aging;
         let mut trouble = Trouble::new("cannot claim jobs");
         self.resume_spooled(&mut running).await;
         while !self.app.draining.is_cancelled() {
             self.pulse.beat();
+            // Before the claim, so that what comes meanwhile is not missed, and after it, so that the others know.
+            self.offer(&running);
             self.fill_slots(&mut running, &mut turn, &mut trouble).await;
+            self.offer(&running);
             let full = running.len() >= self.settings.slots;
             tokio::select! {
                 () = self.app.draining.cancelled() => {}
@@ -37,6 +41,7 @@ impl Executor {
                 () = tokio::time::sleep(self.settings.poll_interval) => {}
             }
         }
+        self.app.events.offer(Vec::new(), Vec::new(), 0);
         // Not before: a claim under way would take again what is handed back.
         let stop_the_rest = async {
             told.cancelled().await;
@@ -54,12 +59,35 @@ impl Executor {
         }
     }
 
+    /// Says what could begin here now.
+    fn offer(&self, running: &JoinSet<()>) {
+        let (ready, unready): (Vec<_>, Vec<_>) = self
+            .capabilities()
+            .into_iter()
+            .partition(|(_, ready)| ready.is_ok());
+        let of = |all: Vec<(Capability, _)>| all.into_iter().map(|(capability, _)| capability);
+        let openings = self.app.providers.openings(of(ready).collect());
+        let able = openings
+            .into_iter()
+            .flat_map(|opening| opening.capabilities);
+        let free = match self.takes_jobs() {
+            true => self.free_slots(running),
+            false => 0,
+        };
+        let events = &self.app.events;
+        events.offer(able.collect(), of(unready).collect(), free);
+    }
+
+    /// Whether what would be made now could be stored.
+    fn takes_jobs(&self) -> bool {
+        !self.app.storage.is_away() && !self.spool.is_full()
+    }
+
     async fn fill_slots(&self, running: &mut JoinSet<()>, turn: &mut Turn, trouble: &mut Trouble) {
         while let Some(finished) = running.try_join_next() {
             log_crash(finished);
         }
-        // What would be made now could not be stored.
-        if self.free_slots(running) == 0 || self.app.storage.is_away() || self.spool.is_full() {
+        if self.free_slots(running) == 0 || !self.takes_jobs() {
             return;
         }
         let (providers, capabilities) = (&self.app.providers, self.capabilities());
@@ -81,8 +109,15 @@ impl Executor {
         }
         for Opening { capabilities, room } in openings {
             let slots = self.free_slots(running).min(room);
-            self.claim(running, slots, Claim::Run, &capabilities, trouble)
+            let old = turn.aging.owed().min(slots);
+            let taken = self
+                .claim(running, old, Claim::Longest, &capabilities, trouble)
                 .await;
+            turn.aging.took_old(old, taken);
+            let taken = self
+                .claim(running, slots - taken, Claim::Run, &capabilities, trouble)
+                .await;
+            turn.aging.took(taken);
         }
         if !stranded.is_empty() && turn.looks_for_stranded(some_away, Instant::now()) {
             let slots = self.free_slots(running);
@@ -96,6 +131,7 @@ impl Executor {
         u32::try_from(free).unwrap_or(u32::MAX)
     }
 
+    /// How many were taken.
     async fn claim(
         &self,
         running: &mut JoinSet<()>,
@@ -103,9 +139,9 @@ impl Executor {
         what: Claim,
         capabilities: &[Capability],
         trouble: &mut Trouble,
-    ) {
+    ) -> u32 {
         if slots == 0 {
-            return;
+            return 0;
         }
         let asked = Instant::now();
         let (worker_id, lease) = (&self.settings.worker_id, self.settings.lease);
@@ -114,19 +150,23 @@ impl Executor {
             .claim(worker_id, slots, lease, what, capabilities)
             .await;
         if matches!(claimed, Err(Error::ShuttingDown)) {
-            return;
+            return 0;
         }
+        let mut taken = 0;
         for job in trouble.pass(claimed).unwrap_or_default() {
+            taken += 1;
             let work = work(&job);
             let passage = match what {
-                Claim::Run => self.app.providers.pass(work.provider),
+                Claim::Run | Claim::Longest => self.app.providers.pass(work.provider),
                 Claim::FallBack => self.app.providers.pass_beside(work.provider),
             };
-            let waited = job.started_at.unwrap_or(job.run_after) - job.run_after;
+            let able = job.run_after.max(job.created_at);
+            let waited = job.started_at.unwrap_or(able) - able;
             let waited = waited.to_std().unwrap_or_default();
             self.app.metrics.claimed(work, waited);
             running.spawn(self.clone().run_job(job, passage, asked));
         }
+        taken
     }
 }
 
@@ -134,9 +174,38 @@ impl Executor {
 #[derive(Default)]
 struct Turn {
     count: usize,
+    aging: Aging,
     looked_for_stranded: Option<Instant>,
     /// Work was announced since then.
     has_news: bool,
+}
+
+/// Sees to it that of so many jobs one is of the priority that has waited for the longest, whatever comes before it.
+#[derive(Default)]
+struct Aging {
+    /// Of how many; 0: none.
+    every: u32,
+    /// Taken since the last such one.
+    taken: u32,
+}
+
+impl Aging {
+    /// How many such are to be taken now.
+    fn owed(&self) -> u32 {
+        (self.taken + 1).checked_div(self.every).unwrap_or_default()
+    }
+
+    /// So many such were looked for and found. Where there were fewer nothing waits for long.
+    fn took_old(&mut self, asked: u32, found: u32) {
+        match found < asked {
+            true => self.taken = 0,
+            false => self.taken = (self.taken + found).saturating_sub(asked * self.every),
+        }
+    }
+
+    fn took(&mut self, others: u32) {
+        self.taken = self.taken.saturating_add(others);
+    }
 }
 
 impl Turn {
@@ -167,6 +236,31 @@ fn log_crash(finished: Result<(), tokio::task::JoinError>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_ten_jobs_one_is_of_the_priority_that_has_waited() {
+        let mut aging = Aging {
+            every: 10,
+            taken: 0,
+        };
+        let mut old = 0;
+        for _ in 0..1_000 {
+            let owed = aging.owed().min(1);
+            aging.took_old(owed, owed);
+            aging.took(1 - owed);
+            old += owed;
+        }
+        assert_eq!(old, 100);
+        aging.took(57);
+        assert_eq!(aging.owed(), 5, "of many at once as many");
+        aging.took_old(5, 2);
+        assert_eq!(aging.owed(), 0, "there are no more");
+        let mut never = Aging::default();
+        never.took(1_000);
+        assert_eq!(never.owed(), 0);
+        let always = Aging { every: 1, taken: 0 };
+        assert_eq!(always.owed(), 1);
+    }
 
     #[test]
     fn jobs_for_another_provider_are_looked_for_often_only_while_there_may_be_some() {

@@ -21,8 +21,8 @@ use crate::{
 
 use super::Executor;
 
-/// Shortest time between two writes of progress: the newest replaces those between.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+/// Pause before a database that did not answer is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// How often an attempt looks whether it is to stop.
 const STOP_POLL: Duration = Duration::from_secs(1);
@@ -31,10 +31,25 @@ const STOP_POLL: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 struct Reports {
     progress: watch::Receiver<Progress>,
-    /// The preview as the job's row keeps it.
+    /// The preview as the job's row is to keep it.
     preview: watch::Receiver<Option<String>>,
+    /// The one that the row has by now.
+    written: Option<String>,
     /// Its watchers are told, beside the job's.
     request_id: i64,
+}
+
+impl Reports {
+    /// What is to be written down now: of the preview only what the row does not have.
+    fn next(&mut self) -> Report {
+        let progress = self.progress.borrow_and_update().clone();
+        let preview = self.preview.borrow_and_update().clone();
+        Report {
+            progress: progress.fraction,
+            message: (!progress.message.is_empty()).then_some(progress.message),
+            preview: preview.filter(|preview| self.written.as_ref() != Some(preview)),
+        }
+    }
 }
 
 impl Executor {
@@ -52,6 +67,7 @@ impl Executor {
         let reports = Reports {
             progress: progress.clone(),
             preview,
+            written: None,
             request_id,
         };
         tokio::select! {
@@ -76,7 +92,7 @@ impl Executor {
                 Ok(Some(true)) => renewed = asked,
                 Ok(Some(false)) => return,
                 Ok(None) | Err(_) if Instant::now() >= expiry => return,
-                Ok(None) | Err(_) => sleep(PROGRESS_INTERVAL).await,
+                Ok(None) | Err(_) => sleep(ASK_AGAIN).await,
             }
         }
     }
@@ -99,7 +115,8 @@ impl Executor {
                 Ok(()) = reports.preview.changed() => {}
                 else => std::future::pending().await,
             }
-            sleep_until(renewed + PROGRESS_INTERVAL).await;
+            let pause = queue::progress_interval(self.app.store.writer());
+            sleep_until(renewed + pause).await;
         };
         tokio::select! {
             () = sleep_until(renewed + self.settings.heartbeat) => {}
@@ -109,14 +126,12 @@ impl Executor {
 
     /// Whether the lease still holds.
     async fn renew(&self, lease: &Lease, reports: &mut Reports) -> Result<bool, Error> {
-        let progress = reports.progress.borrow_and_update().clone();
-        let report = Report {
-            progress: progress.fraction,
-            message: (!progress.message.is_empty()).then_some(progress.message),
-            preview: reports.preview.borrow_and_update().clone(),
-        };
+        let report = reports.next();
+        let preview = report.preview.clone();
         let (db, now) = (self.app.store.writer(), self.app.clock.queue());
         let held = queue::heartbeat(db, lease, self.settings.lease, report, now).await?;
+        // Not before: one whose fate is unknown is written again.
+        reports.written = preview.or(reports.written.take());
         self.app
             .events
             .publish_progress(lease.job_id, reports.request_id);

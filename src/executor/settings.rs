@@ -17,6 +17,8 @@ pub struct Settings {
     pub unclaimed_timeout: Duration,
     /// How often to look for work that no wake-up announced.
     pub poll_interval: Duration,
+    /// Of how many jobs taken one is of the priority whose next job is the oldest; 0: none.
+    pub aging: u32,
     /// How long a job stays with a worker that has gone silent.
     pub lease: Duration,
     /// How often a lease is renewed.

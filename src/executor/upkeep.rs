@@ -1,4 +1,5 @@
-//! What has to be done at intervals. Every replica does it, so that none is special.
+//! What has to be done at intervals. Every replica can do all of it, so that none is special; what one is enough for they do in
+//! turn.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    app::{ANNOUNCE_INTERVAL, RunEnd, Sweep, Withheld},
+    app::{ANNOUNCE_INTERVAL, Chore, RunEnd, Sweep, Withheld},
     domain::Error,
     store::{self, Trouble},
 };
@@ -27,12 +28,13 @@ const UNCLAIMED_INTERVAL: Duration = Duration::from_secs(60);
 const UPLOAD_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Executor {
-    /// Rescues jobs of lost workers, removes uploads that nothing uses, hides old previews, forgets answers, ends credits, lets go what is held for nothing, fails those that no worker can run, removes orphaned objects, tells of a storage that
+    /// Rescues jobs of lost workers, ends pauses, cancels what did not start in time, removes uploads that nothing uses, hides old previews, forgets answers, ends credits, lets go what is held for nothing, fails those that no worker can run, removes orphaned objects, tells of a storage that
     /// is away, folds trends and ends what is kept no longer, until the stop. Any number of replicas may do so.
     pub(super) async fn upkeep_loop(&self) {
         tokio::select! {
             () = self.app.draining.cancelled() => {}
             () = self.rescue_loop() => {}
+            () = self.pause_loop() => {}
             () = self.unclaimed_loop() => {}
             () = self.orphan_loop() => {}
             () = self.outage_loop() => {}
@@ -74,6 +76,7 @@ impl Executor {
         let mut expiring = Trouble::new("cannot end credits");
         let mut forgetting_calls = Trouble::new("cannot forget calls");
         let mut forgetting_retries = Trouble::new("cannot forget retries");
+        let mut late = Trouble::new("cannot cancel jobs that did not start in time");
         let mut releasing = Trouble::new("cannot let go jobs that are held");
         let mut settling = Trouble::new("cannot settle what jobs have left reserved");
         let mut settled_to = 0;
@@ -86,6 +89,10 @@ impl Executor {
             forgetting_calls.pass(self.app.forget_calls().await);
             forgetting_retries.pass(self.app.forget_retries().await);
             releasing.pass(self.app.release_stranded_jobs().await);
+            match late.pass(self.app.cancel_late_jobs().await) {
+                None | Some(0) => {}
+                Some(jobs) => tracing::info!(jobs, "cancelled jobs that did not start in time"),
+            }
             if let Some(last) = settling.pass(self.app.settle_left(settled_to).await) {
                 settled_to = last;
             }
@@ -136,8 +143,11 @@ impl Executor {
         let mut trouble = Trouble::new("cannot remove orphaned objects");
         loop {
             tokio::time::sleep(ORPHAN_INTERVAL).await;
-            let swept = self.app.sweep_storage(&self.settings.removal).await;
-            if let Some(sweep) = trouble.pass(swept) {
+            let sweep = self.app.sweep_storage(&self.settings.removal);
+            let swept = self
+                .app
+                .in_turn(Chore::SweepStorage, ORPHAN_INTERVAL, sweep);
+            if let Some(Some(sweep)) = trouble.pass(swept.await) {
                 tell(&sweep);
             }
         }
@@ -184,11 +194,14 @@ impl Executor {
     async fn trend_loop(&self) {
         let mut trouble = Trouble::new("cannot fold trends");
         loop {
-            tokio::time::sleep(self.settings.fold_interval).await;
-            match trouble.pass(self.app.fold_trends().await) {
-                None => {}
-                Some(folded) if folded.is_nothing() => {}
-                Some(folded) => tracing::debug!(?folded, "folded trends"),
+            let interval = self.settings.fold_interval;
+            tokio::time::sleep(interval).await;
+            let folding = self.app.fold_trends();
+            let folded = self.app.in_turn(Chore::FoldTrends, interval, folding).await;
+            match trouble.pass(folded) {
+                None | Some(None) => {}
+                Some(Some(folded)) if folded.is_nothing() => {}
+                Some(Some(folded)) => tracing::debug!(?folded, "folded trends"),
             }
         }
     }

@@ -5,6 +5,8 @@ mod shown;
 mod sound;
 mod video;
 
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use codec::{Format, picture};
@@ -20,6 +22,7 @@ use super::{
 };
 
 use shown::Shown;
+use video::soundtrack::{self, Soundtracks};
 
 pub use video::Length;
 
@@ -38,7 +41,9 @@ const UNREAD: [&str; 5] = [
 ];
 
 /// Draws banners, posters and quote cards, makes videos of them, and composes music.
-pub struct Builtin;
+pub struct Builtin {
+    soundtracks: Soundtracks,
+}
 
 #[async_trait]
 impl Provider for Builtin {
@@ -113,32 +118,58 @@ impl Provider for Builtin {
     }
 
     async fn submit(&self, task: &Task) -> Result<Submitted, ProviderError> {
-        let shown = Shown::of(task).await?;
-        let made = aside(task, move |task| match task.media_type {
-            MediaType::Video => video::make(task, &shown),
-            MediaType::Audio => sound::make(task),
-            MediaType::Image => make(task, &shown),
-        });
-        made.await.map(Submitted::Done)
+        let made = match task.media_type {
+            MediaType::Video => self.film(task, video::length(task)?).await,
+            MediaType::Audio => aside(task, sound::make).await,
+            MediaType::Image => {
+                let shown = Shown::of(task).await?;
+                aside(task, move |task| make(task, &shown)).await
+            }
+        };
+        made.map(Submitted::Done)
+    }
+}
+
+impl Default for Builtin {
+    /// With clips that have music where FFmpeg is installed, and no voice.
+    fn default() -> Self {
+        Self::new(Duration::from_mins(1), None, None)
     }
 }
 
 impl Builtin {
+    /// The provider. FFmpeg may take `time` for the sound of a clip, which `voice` speaks where it is to be speech;
+    /// `supervisor` is that of [`Exec::new`](super::exec::Exec::new).
+    pub fn new(
+        time: Duration,
+        supervisor: Option<PathBuf>,
+        voice: Option<Arc<dyn Provider>>,
+    ) -> Self {
+        let soundtracks = Soundtracks {
+            time,
+            supervisor,
+            voice,
+        };
+        Self { soundtracks }
+    }
+
     /// A video of exactly this length, whatever the task says of its own.
     ///
     /// # Errors
     /// As those of [`Provider::submit`].
     pub async fn film(&self, task: &Task, length: Length) -> Result<Output, ProviderError> {
         let shown = Shown::of(task).await?;
-        aside(task, move |task| video::film(task, length, &shown)).await
+        let clip = aside(task, move |task| video::film(task, length, &shown)).await?;
+        let seconds = length.frames as f32 / length.frame_rate as f32;
+        self.soundtracks.add(task, clip, seconds).await
     }
 }
 
 /// Works where nothing waits for the thread.
-async fn aside(
+async fn aside<T: Send + 'static>(
     task: &Task,
-    work: impl FnOnce(&Task) -> Result<Output, ProviderError> + Send + 'static,
-) -> Result<Output, ProviderError> {
+    work: impl FnOnce(&Task) -> Result<T, ProviderError> + Send + 'static,
+) -> Result<T, ProviderError> {
     let task = task.clone();
     let made = task::spawn_blocking(move || work(&task)).await;
     made.map_err(|error| ProviderError::Failed(error.to_string()))?
@@ -228,7 +259,7 @@ fn problems(media_type: MediaType, style: &JsonMap) -> Vec<(String, String)> {
         MediaType::Video => vec![
             drawing::check_style(style),
             animation::check_style(style),
-            video::soundtrack::check(style),
+            soundtrack::check(style),
         ],
         MediaType::Audio => vec![music::check_style(style)],
     };

@@ -23,6 +23,7 @@ use std::{
     io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -32,10 +33,10 @@ use super::{
     Content, Output, OutputFile, Preset, Provider, ProviderError, Submitted, Task, Unfit, Unready,
 };
 use crate::{
-    config::ExecConfig,
+    config::{ExecConfig, ProviderLimits},
     domain::{
         JsonMap, MediaType,
-        command::{self, PromptBy, Run},
+        command::{self, Argument, ProgressBy, PromptBy, Run},
     },
 };
 use folder::RunFolder;
@@ -262,6 +263,29 @@ impl Provider for Exec {
             Ok(Err(error)) => Err(ProviderError::Failed(error.to_string())),
             Err(error) => Err(ProviderError::Failed(error.to_string())),
         }
+    }
+}
+
+/// The table of a program that Atelier knows how to call: it costs nothing, reads the prompt on standard input, and makes sound.
+pub(super) fn shipped(command: &str, args: Vec<Argument>) -> ExecConfig {
+    ExecConfig {
+        command: command.to_owned(),
+        args,
+        prompt: PromptBy::Stdin,
+        makes: vec![MediaType::Audio],
+        timeout: Duration::from_secs(60),
+        memory: 1 << 30,
+        output_bytes: 256 << 20,
+        processes: 256,
+        sandbox: true,
+        network: false,
+        readable: Vec::new(),
+        writable: Vec::new(),
+        progress: ProgressBy::None,
+        pass_environment: Vec::new(),
+        repeatable: true,
+        install: None,
+        limits: ProviderLimits::default(),
     }
 }
 

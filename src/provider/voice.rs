@@ -2,17 +2,17 @@
 
 mod mastering;
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 
-use super::{Preset, Provider, ProviderError, Submitted, Task, Unfit, Unready, exec::Exec};
+use super::{
+    Preset, Provider, ProviderError, Submitted, Task, Unfit, Unready,
+    exec::{self, Exec},
+};
 use crate::{
-    config::{ExecConfig, ProviderLimits, VoiceConfig},
-    domain::{
-        JobInput, JsonMap, MediaType,
-        command::{Argument, ProgressBy, PromptBy},
-    },
+    config::{ExecConfig, VoiceConfig},
+    domain::{JobInput, JsonMap, MediaType, command::Argument},
 };
 
 /// The voice where neither template nor feature names one.
@@ -123,7 +123,7 @@ fn espeak() -> ExecConfig {
     let install = "install eSpeak NG, the package espeak-ng of apt, dnf, apk and brew";
     ExecConfig {
         install: Some(install.to_owned()),
-        ..speaking("espeak-ng", args.into())
+        ..exec::shipped("espeak-ng", args.into())
     }
 }
 
@@ -133,29 +133,7 @@ fn hibari() -> ExecConfig {
     let speed = "{% set speed = variables.speed or style.speed %}{{ speed / 175 if speed }}";
     let output = "{{ output }}/voice.wav";
     let args = [one("-"), one("-o"), one(output), option("--speed", speed)];
-    speaking("hibari", args.into())
-}
-
-fn speaking(command: &str, args: Vec<Argument>) -> ExecConfig {
-    ExecConfig {
-        command: command.to_owned(),
-        args,
-        prompt: PromptBy::Stdin,
-        makes: vec![MediaType::Audio],
-        timeout: Duration::from_secs(60),
-        memory: 1 << 30,
-        output_bytes: 256 << 20,
-        processes: 256,
-        sandbox: true,
-        network: false,
-        readable: Vec::new(),
-        writable: Vec::new(),
-        progress: ProgressBy::None,
-        pass_environment: Vec::new(),
-        repeatable: true,
-        install: None,
-        limits: ProviderLimits::default(),
-    }
+    exec::shipped("hibari", args.into())
 }
 
 fn one(text: &str) -> Argument {

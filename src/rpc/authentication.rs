@@ -1,5 +1,7 @@
 //! Finds out who calls, before a handler is asked, and whether he may ask it. What no principal goes with is refused.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::{Extensions, HeaderMap, HeaderValue, Method, header},
@@ -154,12 +156,12 @@ pub(super) async fn end_of_stream(app: App, principal: Principal) -> Error {
     let stopping = app.stopping.clone();
     tokio::select! {
         () = stopping.cancelled() => Error::ShuttingDown,
-        error = end_of_right(app, principal) => error,
+        error = end_of_right(app.lasting(), principal) => error,
     }
 }
 
 /// Comes when the caller may not call any more, and says why.
-pub(super) async fn end_of_right(app: App, principal: Principal) -> Error {
+pub(super) async fn end_of_right(app: Arc<App>, principal: Principal) -> Error {
     let expiry = async {
         match principal.left(app.clock.now()) {
             Some(left) => tokio::time::sleep(left).await,

@@ -42,8 +42,8 @@ const MAX_FAULTY_STREAMS: usize = 200;
 /// All headers of a call together, as HTTP/2 counts them.
 const MAX_HEADERS: usize = 16 * 1024;
 /// How many of them are read all the same, so that a call that has more is told so: beyond that HTTP/2 can only refuse it without a
-/// word, or end the connection.
-const MAX_READ_HEADERS: u32 = 64 * 1024;
+/// word, or end the connection. No more than a connection may have under way of messages.
+const MAX_READ_HEADERS: u32 = 256 * 1024;
 /// What HTTP/2 counts for each header beside its name and value (RFC 9113, 6.5.2).
 const HEADER_OVERHEAD: usize = 32;
 /// What may be under way to the server before it has read on, of one call and of all calls of a connection.

@@ -19,7 +19,7 @@ use super::{
     proto::{self, job_service_server::JobService},
     required_id,
     view::{Viewed, view_from},
-    watches::{Watches, in_place},
+    watches::{Brevity, Watches, in_place},
 };
 
 use message::{
@@ -201,6 +201,7 @@ impl JobService for Jobs {
             id,
             after_revision,
             view,
+            brief,
         } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
@@ -209,8 +210,12 @@ impl JobService for Jobs {
         checks.finish(())?;
         let place = place?;
         let news = self.app.watch_job(caller, id, after_revision).await?;
-        let app = self.app.clone();
-        let messages = news.and_then(move |news| news_message(app.clone(), view, news));
+        let app = self.app.lasting();
+        let mut brevity = Brevity::new(brief);
+        let messages = news.and_then(move |news| {
+            let whole = brevity.tells_whole(id);
+            news_message(app.clone(), view, whole, news)
+        });
         Ok(Response::new(in_place(place, messages)))
     }
 }

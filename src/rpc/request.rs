@@ -23,7 +23,7 @@ use super::{
     proto::{self, request_service_server::RequestService},
     required_id,
     view::view_from,
-    watches::{Watch, Watches, in_place},
+    watches::{Brevity, Watch, Watches, in_place},
 };
 
 use include::{include_from, messages_with};
@@ -324,7 +324,12 @@ impl RequestService for Requests {
         let caller = caller(&request)?;
         let sealer = self.app.sealer(caller);
         let place = self.watches.open(&request);
-        let proto::WatchRequestRequest { id, cursor, view } = request.into_inner();
+        let proto::WatchRequestRequest {
+            id,
+            cursor,
+            view,
+            brief,
+        } = request.into_inner();
         let mut checks = Checks::default();
         check_id("id", id, &mut checks);
         let view = view_from(view, caller, &mut checks);
@@ -332,7 +337,7 @@ impl RequestService for Requests {
         checks.finish(())?;
         let place = place?;
         let news = self.app.watch_request(caller, id, cursor).await?;
-        Ok(self.messages(place, view, news))
+        Ok(self.messages(place, view, brief, news))
     }
 
     type WatchRequestsStream = MessageStream<proto::WatchRequestsResponse>;
@@ -353,7 +358,7 @@ impl RequestService for Requests {
         checks.finish(())?;
         let place = place?;
         let news = self.app.watch_requests(caller, ids, cursor).await?;
-        Ok(self.messages(place, view, news))
+        Ok(self.messages(place, view, request.brief, news))
     }
 
     type WatchUserStream = MessageStream<proto::WatchUserResponse>;
@@ -370,6 +375,7 @@ impl RequestService for Requests {
             user_id,
             cursor,
             view,
+            brief,
         } = request.into_inner();
         let user_id = principal.acts_for(user_id)?;
         let mut checks = Checks::default();
@@ -379,7 +385,7 @@ impl RequestService for Requests {
         checks.finish(())?;
         let place = place?;
         let news = self.app.watch_user(caller, user_id, cursor).await?;
-        Ok(self.messages(place, view, news))
+        Ok(self.messages(place, view, brief, news))
     }
 }
 
@@ -388,10 +394,16 @@ impl Requests {
         &self,
         place: Watch,
         view: View,
+        brief: bool,
         news: NewsStream,
     ) -> Response<MessageStream<M>> {
-        let app = self.app.clone();
-        let messages = news.and_then(move |news| news_message(app.clone(), view, news));
+        let app = self.app.lasting();
+        let mut brevity = Brevity::new(brief);
+        let messages = news.and_then(move |news| {
+            let request = news.request.as_ref().map(|counted| counted.request.id);
+            let whole = request.is_none_or(|id| brevity.tells_whole(id));
+            news_message(app.clone(), view, whole, news)
+        });
         Response::new(in_place(place, messages.map_ok(M::from)))
     }
 }

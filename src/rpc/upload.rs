@@ -98,10 +98,7 @@ pub(super) fn announced_put(
         sha256: digest("sha256", request.sha256, &mut checks),
         file_name: request.file_name,
     };
-    let content_type = request.content_type.trim().to_ascii_lowercase();
-    let format = Format::ALL
-        .into_iter()
-        .find(|format| format.content_type() == content_type);
+    let format = Format::of_content_type(&request.content_type);
     checks.require(format.is_some(), "content_type", || {
         let types = Format::ALL.map(|format| format.content_type().to_owned());
         let words = format!("must be one of {}", types.join(", "));
@@ -186,6 +183,7 @@ pub(super) async fn message(app: &App, upload: upload::Model) -> Result<proto::U
         width: upload.width.unwrap_or_default(),
         height: upload.height.unwrap_or_default(),
         duration_ms: upload.duration_ms,
+        damaged: upload.damaged,
         download_url_expire_time: link.as_ref().map(|link| timestamp(link.expires_at)),
         download_url: link.map(|link| link.url).unwrap_or_default(),
         create_time: Some(timestamp(upload.created_at)),

@@ -7,7 +7,13 @@ use crate::domain::{Caller, Checks, Problem, View};
 use super::proto;
 
 /// The keys of a job's `output_metadata` that an end user is told.
-const OF_OUTPUT: [&str; 4] = ["seed", "omitted", "omitted_characters", "remarks"];
+const OF_OUTPUT: [&str; 5] = [
+    "seed",
+    "omitted",
+    "omitted_characters",
+    "remarks",
+    "sound_omitted",
+];
 /// Those of a media's `metadata`.
 const OF_MEDIA: [&str; 5] = [
     "variation",

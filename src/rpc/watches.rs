@@ -1,5 +1,7 @@
 //! How many watches are open, in all and of each peer: each keeps asking the database.
 
+use std::collections::BTreeSet;
+
 use futures::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::BoxStream};
 use tonic::{Request, Status};
 
@@ -11,6 +13,9 @@ use super::{
     places::{Bounds, Full, Place, Places},
     stopping::until,
 };
+
+/// Of how many requests a watch remembers that it has told them; after that it tells them whole once more.
+const REMEMBERED: usize = 1_000;
 
 /// Clones share the places.
 #[derive(Clone)]
@@ -24,6 +29,27 @@ pub(super) struct Watch {
     place: (Place, Watching),
     /// Comes when its caller may not watch any more.
     end: BoxFuture<'static, Error>,
+}
+
+/// What a watch has told whole, where its caller wants that once only.
+pub(super) struct Brevity {
+    is_wanted: bool,
+    told: BTreeSet<i64>,
+}
+
+impl Brevity {
+    pub(super) fn new(is_wanted: bool) -> Self {
+        let told = BTreeSet::new();
+        Self { is_wanted, told }
+    }
+
+    /// Whether the request or job of this id is to be told whole now, as it is then.
+    pub(super) fn tells_whole(&mut self, id: i64) -> bool {
+        if self.is_wanted && self.told.len() >= REMEMBERED && !self.told.contains(&id) {
+            self.told.clear();
+        }
+        !self.is_wanted || self.told.insert(id)
+    }
 }
 
 impl Watches {
@@ -50,7 +76,7 @@ impl Watches {
         let Some(principal) = call.extensions().get::<Principal>() else {
             return Err(Error::CredentialsMissing);
         };
-        let end = end_of_right(self.app.clone(), principal.clone()).boxed();
+        let end = end_of_right(self.app.lasting(), principal.clone()).boxed();
         let place = (place, self.app.metrics.watching());
         Ok(Watch { place, end })
     }

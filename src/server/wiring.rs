@@ -92,9 +92,11 @@ pub(super) async fn build_app(
         token_keys: Keyring::new(Purpose::Tokens),
         api_keys: ApiKeys::default(),
         events: Events::default(),
+        reads: app::Reads::default(),
         clock: Clock::system(),
         providers: build_providers(config, &files, runs_jobs),
         metrics: Metrics::default(),
+        gathering: app::Gathering::default(),
         receiving: Receiving::default(),
         moderation: moderation(config, &files)?,
         links: config.follows_links().then_some(files),
@@ -373,10 +375,13 @@ pub fn fetcher(config: &Config) -> Result<Fetcher, StartError> {
     Ok(Fetcher::new(AddressRules { allow, deny }, limits)?)
 }
 
+/// The provider that speaks in clips.
+const VOICE: &str = "voice";
+
 /// What this configuration makes media with. `files` gets what services answer with, of the size that an output may have.
 pub fn build_providers(config: &Config, files: &Fetcher, runs_jobs: bool) -> Registry {
     let files = &files.clone().up_to(config.limits.output_bytes);
-    let mut providers = Registry::default().with(Builtin);
+    let mut providers = Registry::default();
     for (key, provider) in &config.providers {
         let name = key.clone();
         providers = match provider.clone() {
@@ -401,6 +406,11 @@ pub fn build_providers(config: &Config, files: &Fetcher, runs_jobs: bool) -> Reg
         }
         .limited(key, provider.limits());
     }
+    let time = config.limits.conversion_time;
+    let voice = providers.get(VOICE);
+    // What has a price is not called on the side.
+    let voice = voice.filter(|voice| voice.makes(MediaType::Audio) && voice.may_resubmit());
+    let providers = providers.with(Builtin::new(time, config.supervisor.clone(), voice));
     if runs_jobs {
         for (provider, missing) in providers.missing() {
             tracing::info!(provider, %missing, "a provider is not ready");
@@ -468,6 +478,7 @@ pub(super) fn build_executor(
             categories: settings.categories(),
             unclaimed_timeout: settings.unclaimed_timeout,
             poll_interval: settings.poll_interval,
+            aging: settings.aging,
             lease: settings.lease,
             heartbeat: settings.heartbeat,
             job_timeout: settings.job_timeout,

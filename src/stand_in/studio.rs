@@ -31,7 +31,7 @@ const SOUND_SECONDS: u32 = 2;
 
 /// Makes a picture or a sound.
 pub(super) async fn make(order: &Order<'_>) -> Result<Bytes, ProviderError> {
-    match Builtin.submit(&task(order)?).await? {
+    match Builtin::default().submit(&task(order)?).await? {
         Submitted::Done(output) => file(output),
         Submitted::Accepted { .. } => file(Output::default()),
     }
@@ -39,7 +39,7 @@ pub(super) async fn make(order: &Order<'_>) -> Result<Bytes, ProviderError> {
 
 /// Makes a clip.
 pub(super) async fn film(order: &Order<'_>, length: Length) -> Result<Bytes, ProviderError> {
-    file(Builtin.film(&task(order)?, length).await?)
+    file(Builtin::default().film(&task(order)?, length).await?)
 }
 
 /// Samples of one channel without a header, 24,000 a second, as OpenAI speaks them.

@@ -108,7 +108,7 @@ pub async fn connect_now(
     config: &DatabaseConfig,
     name: &str,
 ) -> Result<DatabaseConnection, ConnectError> {
-    match &config.url {
+    match config.direct_url() {
         DatabaseUrl::Postgres(server) => {
             let connector = Connector::new(config, server, name, Limits::None)?;
             connector.check().await?;
@@ -205,12 +205,19 @@ impl Store {
     pub async fn open(config: &DatabaseConfig, name: &str) -> Result<Self, ConnectError> {
         match &config.url {
             DatabaseUrl::Postgres(server) => {
-                let connector = Connector::new(config, server, name, Limits::Timed)?;
+                let connector = Connector::through_pooler(config, server, name)?;
                 patiently(config, || connector.check()).await?;
-                let pool = Pool::from(Lender::new(connector, config));
+                let lender = Lender::new(connector, config);
+                let listening = match config.direct_url() {
+                    DatabaseUrl::Postgres(server) => {
+                        Some(Connector::new(config, server, name, Limits::Timed)?)
+                    }
+                    DatabaseUrl::Sqlite(_) => None,
+                };
                 Ok(Self {
-                    writer: pool.clone(),
-                    reader: pool,
+                    writer: Pool::from(lender.clone()),
+                    reader: Pool::reading(lender),
+                    listening,
                     refused_as_full: Arc::default(),
                 })
             }
@@ -219,6 +226,7 @@ impl Store {
                 reader: open_file(config, file, config.max_connections)
                     .await?
                     .into(),
+                listening: None,
                 refused_as_full: Arc::default(),
             }),
         }

@@ -5,7 +5,7 @@
 
 mod left;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -29,8 +29,9 @@ use crate::{
 
 use super::{
     PageRequest, Transaction,
-    one_of::{id_list, is_one_of},
+    one_of::{id_list, is_one_of, one_of_ids, pairs},
     page::{List, Sorting},
+    rows::Rows,
     user,
 };
 
@@ -67,25 +68,41 @@ pub struct Filter {
 /// # Errors
 /// [`Error::CreditsInsufficient`].
 pub async fn reserve(tx: &Transaction, charges: &[Charge]) -> Result<(), Error> {
+    let Some(now) = charges.iter().map(|charge| charge.at).max() else {
+        return Ok(());
+    };
     let mut of_users: BTreeMap<i64, Vec<Charge>> = BTreeMap::new();
     for charge in charges {
         of_users.entry(charge.user_id).or_default().push(*charge);
     }
-    for (user_id, charges) in of_users {
-        let costs: Vec<i64> = charges.iter().map(|charge| charge.amount).collect();
-        let now = charges.iter().map(|charge| charge.at).max();
-        let shares = draw(tx, user_id, &costs, now.unwrap_or_default()).await?;
-        let of_charge = |share: Share| {
-            let charge = charges.get(share.purpose)?;
-            Some(ActiveModel {
-                job_id: Set(Some(charge.job_id)),
-                request_id: Set(Some(charge.request_id)),
-                ..movement(CreditKind::Reservation, user_id, share, charge.at)
-            })
-        };
-        record(tx, shares.into_iter().filter_map(of_charge).collect()).await?;
+    let amounts = |charges: &[Charge]| charges.iter().map(|charge| charge.amount).collect();
+    let costs = of_users
+        .iter()
+        .map(|(user, charges)| (*user, amounts(charges)));
+    let shares = draw(tx, costs.collect(), now).await?;
+    let of_share = |(user_id, share): (i64, Share)| {
+        let charge = of_users.get(&user_id)?.get(share.purpose)?;
+        Some(ActiveModel {
+            job_id: Set(Some(charge.job_id)),
+            request_id: Set(Some(charge.request_id)),
+            ..movement(CreditKind::Reservation, user_id, share, charge.at)
+        })
+    };
+    record(tx, shares.into_iter().filter_map(of_share).collect()).await
+}
+
+/// How many credits each of these users has that nothing holds; nobody is kept from taking them.
+pub async fn available(
+    db: &impl ConnectionTrait,
+    users: BTreeSet<i64>,
+    now: DateTime<Utc>,
+) -> Result<BTreeMap<i64, i64>, Error> {
+    let mut available: BTreeMap<i64, i64> = BTreeMap::new();
+    for grant in open_grants(db, users, now).all(db).await? {
+        let sum = available.entry(grant.user_id).or_default();
+        *sum = sum.saturating_add(grant.remaining);
     }
-    Ok(())
+    Ok(available)
 }
 
 /// Has those of these jobs that have ended give back what they hold, or take it if they have completed: each once, however
@@ -157,8 +174,12 @@ pub async fn grant(
             (CreditKind::Grant, vec![whole])
         }
         amount => {
-            let shares = draw(tx, draft.user_id, &[amount.saturating_neg()], now).await?;
-            (CreditKind::Deduction, shares)
+            let cost = BTreeMap::from([(draft.user_id, vec![amount.saturating_neg()])]);
+            let shares = draw(tx, cost, now).await?.into_iter();
+            (
+                CreditKind::Deduction,
+                shares.map(|(_, share)| share).collect(),
+            )
         }
     };
     let with_reason = |share| ActiveModel {
@@ -250,7 +271,9 @@ pub async fn balance(
     user_id: i64,
     now: DateTime<Utc>,
 ) -> Result<Balance, Error> {
-    let grants = open_grants(user_id, now).all(db).await?;
+    let grants = open_grants(db, BTreeSet::from([user_id]), now)
+        .all(db)
+        .await?;
     let next = grants.iter().filter_map(|grant| grant.expires_at).min();
     let ending = grants.iter().filter(|grant| grant.expires_at == next);
     let ending = ending.map(|grant| grant.remaining).sum();
@@ -311,43 +334,72 @@ pub async fn knows_user(
     Ok(db.query_one(&user::find(users, id)).await?.is_some())
 }
 
-/// Takes credits of a user, for all purposes or for none.
+/// Takes credits of users, each for purposes of so much: for all of them or for none. Returns what was taken, with whose it was.
 async fn draw(
     tx: &Transaction,
-    user_id: i64,
-    costs: &[i64],
+    costs: BTreeMap<i64, Vec<i64>>,
     now: DateTime<Utc>,
-) -> Result<Vec<Share>, Error> {
-    let grants = open_grants(user_id, now).lock(LockType::NoKeyUpdate);
-    let grants = grants.all(tx).await?.into_iter().map(|grant| OpenGrant {
-        id: grant.id,
-        remaining: grant.remaining,
-        expires_at: grant.expires_at,
-    });
-    let shares = take(&grants.collect::<Vec<_>>(), costs);
-    let shares = shares.map_err(
-        |Shortage { needed, available }| Error::CreditsInsufficient {
-            user_id,
-            needed,
-            available,
-        },
-    )?;
+) -> Result<Vec<(i64, Share)>, Error> {
+    let users = costs.keys().copied().collect();
+    let grants = open_grants(tx, users, now).lock(LockType::NoKeyUpdate);
+    let mut of_users: BTreeMap<i64, Vec<OpenGrant>> = BTreeMap::new();
+    for grant in grants.all(tx).await? {
+        of_users.entry(grant.user_id).or_default().push(OpenGrant {
+            id: grant.id,
+            remaining: grant.remaining,
+            expires_at: grant.expires_at,
+        });
+    }
+    let mut drawn = Vec::new();
+    for (user_id, costs) in costs {
+        let grants = of_users.remove(&user_id).unwrap_or_default();
+        let shares = take(&grants, &costs).map_err(|short| insufficient(user_id, short))?;
+        drawn.extend(shares.into_iter().map(|share| (user_id, share)));
+    }
     let mut taken: BTreeMap<i64, i64> = BTreeMap::new();
-    for share in &shares {
+    for (_, share) in &drawn {
         *taken.entry(share.grant_id).or_default() += share.amount;
     }
-    for (grant_id, amount) in taken {
-        change_remaining(tx, grant_id, amount.saturating_neg()).await?;
-    }
-    Ok(shares)
+    take_from(tx, taken).await?;
+    Ok(drawn)
 }
 
-fn open_grants(user_id: i64, now: DateTime<Utc>) -> sea_orm::Select<credit_grant::Entity> {
-    let column = credit_grant::Column::ExpiresAt;
+fn insufficient(user_id: i64, Shortage { needed, available }: Shortage) -> Error {
+    Error::CreditsInsufficient {
+        user_id,
+        needed,
+        available,
+    }
+}
+
+/// Takes so much of each of these grants, which are locked.
+async fn take_from(tx: &Transaction, taken: BTreeMap<i64, i64>) -> Result<(), Error> {
+    let backend = tx.get_database_backend();
+    let take = format!(
+        "UPDATE generation_credit_grants SET remaining = remaining - pair.number FROM ({pairs}) AS pair
+         WHERE generation_credit_grants.id = pair.id",
+        pairs = pairs(backend),
+    );
+    let (grants, amounts) = taken.into_iter().unzip::<_, _, Vec<i64>, Vec<i64>>();
+    let values = [id_list(backend, grants), id_list(backend, amounts)];
+    let take = Statement::from_sql_and_values(backend, take, values);
+    tx.execute_raw(take).await?;
+    Ok(())
+}
+
+fn open_grants(
+    db: &impl ConnectionTrait,
+    users: BTreeSet<i64>,
+    now: DateTime<Utc>,
+) -> sea_orm::Select<credit_grant::Entity> {
+    let (user_id, expires_at) = (
+        credit_grant::Column::UserId,
+        credit_grant::Column::ExpiresAt,
+    );
     credit_grant::Entity::find()
-        .filter(credit_grant::Column::UserId.eq(user_id))
+        .filter(one_of_ids(db.get_database_backend(), user_id, users))
         .filter(credit_grant::Column::Remaining.gt(0))
-        .filter(column.is_null().or(column.gt(now)))
+        .filter(expires_at.is_null().or(expires_at.gt(now)))
         .order_by_asc(credit_grant::Column::Id)
 }
 
@@ -379,11 +431,5 @@ fn movement(kind: CreditKind, user_id: i64, share: Share, at: DateTime<Utc>) -> 
 }
 
 async fn record(tx: &Transaction, movements: Vec<ActiveModel>) -> Result<(), Error> {
-    if movements.is_empty() {
-        return Ok(());
-    }
-    Entity::insert_many(movements)
-        .exec_without_returning(tx)
-        .await?;
-    Ok(())
+    Rows::new(movements).add(tx).await
 }

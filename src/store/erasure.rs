@@ -6,7 +6,7 @@ use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, Statement, Value,
-    sea_query::{Expr, ExprTrait, OnConflict},
+    sea_query::{Expr, ExprTrait, LockType, OnConflict},
 };
 
 use crate::{
@@ -156,12 +156,14 @@ pub async fn requests(
     Ok(ids.into_tuple().all(db).await?)
 }
 
-/// Has the media of these requests promise their files no more, so that nothing takes these up meanwhile.
+/// Has the media of these requests promise their files no more, so that nothing takes these up meanwhile. The requests are locked
+/// first, as whoever deletes them or brings them back does.
 pub async fn give_up_media(
     tx: &Transaction,
     requests: &[i64],
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
+    lock_requests(tx, requests).await?;
     let deleted_at = Expr::col(media::Column::DeletedAt).if_null(now);
     let of_these = one_of_ids(
         tx.get_database_backend(),
@@ -175,6 +177,20 @@ pub async fn give_up_media(
         .filter(media::Column::ContentDeletedAt.is_null())
         .exec(tx)
         .await?;
+    Ok(())
+}
+
+/// Locks requests in the order in which all do, see docs/architecture.md.
+async fn lock_requests(tx: &Transaction, requests: &[i64]) -> Result<(), Error> {
+    let backend = tx.get_database_backend();
+    let these = one_of_ids(backend, request::Column::Id, requests.iter().copied());
+    let locked = request::Entity::find()
+        .select_only()
+        .column(request::Column::Id)
+        .filter(these)
+        .order_by_asc(request::Column::Id)
+        .lock(LockType::NoKeyUpdate);
+    locked.into_tuple::<i64>().all(tx).await?;
     Ok(())
 }
 

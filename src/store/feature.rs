@@ -1,25 +1,27 @@
 //! Features, see docs/domain.md#features. A change leaves new requests their way, a deletion holds them up: that is why
 //! there are several locks.
 
+mod offered;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult,
-    JoinType, Order, PaginatorTrait, QueryFilter, QuerySelect, QueryTrait, RelationDef,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, Order, PaginatorTrait,
+    QueryFilter, QuerySelect, QueryTrait,
     sea_query::{Expr, ExprTrait, LockType, SelectStatement, SimpleExpr},
 };
 use serde::Serialize;
 
 use crate::{
     domain::{
-        Checks, Error, FeatureDraft, FeatureProperties, Flaw, JobStatus, MAX_VARIABLES, MediaType,
-        Named, Page, RequestDraft, Resource, TableName, folded_lines, is_name, media_id, stored,
+        Error, FeatureDraft, FeatureProperties, JobStatus, MediaType, Named, Page, Resource,
+        folded_lines, is_name, stored,
     },
     entity::{
         feature::{ActiveModel, Column, Entity, Model},
-        job, template, upload,
+        job,
     },
 };
 
@@ -27,10 +29,10 @@ use super::{
     PageRequest, Transaction,
     error::is_unique_violation,
     page::{List, Sorting},
-    queue,
     search::{self, Searched},
-    user,
 };
+
+pub use offered::{Offered, find_all_asked_for, find_all_offered, find_asked_for, find_offered};
 
 /// What a list shows; `None` and empty mean all.
 #[derive(Debug, Default, Serialize)]
@@ -111,127 +113,6 @@ pub async fn find_named(db: &impl ConnectionTrait, name: &str) -> Result<Model, 
         None
     };
     found.ok_or_else(|| Error::not_named(Resource::Feature, name))
-}
-
-/// The request with the ids of the feature and the template that it names.
-pub async fn find_asked_for(
-    db: &impl ConnectionTrait,
-    draft: &RequestDraft,
-) -> Result<RequestDraft, Error> {
-    let mut found = draft.clone();
-    if draft.feature_id == 0 && !draft.feature.is_empty() {
-        found.feature_id = find_named(db, &draft.feature).await?.id;
-    }
-    if draft.template_id.is_none() && !draft.template.is_empty() {
-        let template = super::template::find_named(db, &draft.template).await?;
-        found.template_id = Some(template.id);
-        if found.feature_id == 0 {
-            found.feature_id = template.feature_id;
-        }
-    }
-    if let (0, Some(id @ 1..)) = (found.feature_id, found.template_id) {
-        found.feature_id = super::template::find_live(db, id).await?.feature_id;
-    }
-    Ok(found)
-}
-
-/// What a request asks for, and whether there is the user who does.
-#[derive(Clone, Debug, FromQueryResult)]
-pub struct Offered {
-    /// Live, and perhaps inactive.
-    #[sea_orm(nested)]
-    pub feature: Model,
-    /// Whether the user who asks is in the table of users.
-    pub user_known: bool,
-    /// The database's time.
-    pub now: DateTime<Utc>,
-    /// Live, and perhaps inactive; `None` if none is asked for.
-    #[sea_orm(skip)]
-    pub template: Option<template::Model>,
-    /// Those of the media among the request's variables that are live pictures of the user.
-    #[sea_orm(skip)]
-    pub pictures: Vec<i64>,
-    /// Those of the uploads that it names that are the user's.
-    #[sea_orm(skip)]
-    pub uploads: Vec<upload::Model>,
-}
-
-/// A live feature, and one of its templates that is live too, if one is asked for, with the user's uploads at these places. `held`: nobody deletes the feature until
-/// the transaction ends.
-pub async fn find_offered(
-    db: &impl ConnectionTrait,
-    users: &TableName,
-    (draft, uploads): (&RequestDraft, Vec<String>),
-    held: bool,
-) -> Result<Offered, Error> {
-    let id = draft.feature_id;
-    // An impossible id is refused with the other mistakes.
-    let template_id = draft.template_id.filter(|id| *id > 0);
-    let mut query = Entity::find_by_id(id)
-        .join(JoinType::LeftJoin, chosen_template(template_id))
-        .select_also(template::Entity);
-    let statement = QuerySelect::query(&mut query);
-    statement.expr_as(
-        Expr::exists(user::find(users, draft.user_id)),
-        "A_user_known",
-    );
-    statement.expr_as(Expr::cust(queue::clock(db)), "A_now");
-    if held {
-        // Of the feature alone, which is always there. On SQLite nobody else writes meanwhile.
-        statement.lock_with_tables(LockType::KeyShare, [Entity]);
-    }
-    let found = query.into_model::<Offered, template::Model>().one(db);
-    let found = found.await?;
-    let (offered, template) = found.ok_or_else(|| Error::not_found(Resource::Feature, id))?;
-    let feature = live(offered.feature)?;
-    match template_id {
-        Some(id) if template.is_none() => Err(without_template(db, id, draft).await),
-        _ => Ok(Offered {
-            pictures: pictures_of(db, draft).await?,
-            uploads: super::upload::of_user_at(db, draft.user_id, uploads).await?,
-            feature,
-            template,
-            ..offered
-        }),
-    }
-}
-
-async fn pictures_of(db: &impl ConnectionTrait, draft: &RequestDraft) -> Result<Vec<i64>, Error> {
-    let variables = draft.input.variables.values();
-    let ids: Vec<_> = variables.filter_map(media_id).take(MAX_VARIABLES).collect();
-    if ids.is_empty() {
-        return Ok(ids);
-    }
-    super::media::live_pictures(db, draft.user_id, ids).await
-}
-
-/// Why a feature has no template of this id.
-async fn without_template(db: &impl ConnectionTrait, id: i64, draft: &RequestDraft) -> Error {
-    let template = match super::template::find_live(db, id).await {
-        Ok(template) => template,
-        Err(error) => return error,
-    };
-    let mut checks = Checks::default();
-    let (feature_id, owner) = (draft.feature_id, template.feature_id);
-    let description = format!("must be a template of feature {feature_id}, not of feature {owner}");
-    checks.add(
-        draft.template_field(),
-        Flaw::Conflict.says(description).found(owner),
-    );
-    Error::Validation(checks.into_violations())
-}
-
-fn chosen_template(id: Option<i64>) -> RelationDef {
-    Entity::belongs_to(template::Entity)
-        .from(Column::Id)
-        .to(template::Column::FeatureId)
-        .on_condition(move |_, template| {
-            let column = |column| Expr::col((template.clone(), column));
-            let live = column(template::Column::DeletedAt).is_null();
-            let chosen = column(template::Column::Id).eq(id);
-            Condition::all().add(live).add(chosen)
-        })
-        .into()
 }
 
 /// [`Error::NotFound`] if the feature is deleted.

@@ -13,13 +13,13 @@ pub async fn begin(db: &impl ConnectionTrait) -> Result<i64, Error> {
     ask(db, "SELECT pg_current_xact_id()::text::bigint", []).await
 }
 
-/// Whether all transactions have ended that began before this one.
-pub async fn has_passed(db: &impl ConnectionTrait, transaction: i64) -> Result<bool, Error> {
+/// The oldest transaction that goes on: all that began before it have ended.
+pub async fn oldest(db: &impl ConnectionTrait) -> Result<i64, Error> {
     if db.get_database_backend() != DbBackend::Postgres {
-        return Ok(true);
+        return Ok(i64::MAX);
     }
-    let oldest = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint >= $1";
-    ask(db, oldest, [transaction.into()]).await
+    let oldest = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
+    ask(db, oldest, []).await
 }
 
 /// Whether the transaction can be one of this database.

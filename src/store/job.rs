@@ -3,6 +3,8 @@
 
 mod standing;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::NotSet,
@@ -15,7 +17,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::{
-    domain::{Caller, Error, JobInput, JobStatus, MediaType, Page, Resource, Trace},
+    domain::{Caller, Error, JobInput, JobStatus, MediaType, Page, Resource, Schedule, Trace},
     entity::{
         job::{ActiveModel, Column, Entity, Model},
         request,
@@ -26,6 +28,7 @@ use super::{
     PageRequest, Transaction, deletion,
     one_of::one_of_ids,
     page::{List, Sorting, some},
+    queue,
     request::of_no_preview,
     sequence,
 };
@@ -67,9 +70,13 @@ pub struct Filter {
     pub show_previews: bool,
 }
 
-/// What the new jobs of a request share.
-#[derive(Clone, Debug)]
-pub struct NewJobs {
+/// What the new jobs of a request share, and what they are to make.
+#[derive(Debug)]
+pub struct NewJobs<'a> {
+    /// Theirs.
+    pub request: &'a request::Model,
+    /// One for each, in order of variation.
+    pub inputs: &'a [JobInput],
     /// The feature's.
     pub category: MediaType,
     /// Credits that each of them takes.
@@ -78,12 +85,14 @@ pub struct NewJobs {
     pub priority: i32,
     /// How many of their user's may run at once; `None`: any number.
     pub concurrency: Option<i32>,
+    /// When they may start.
+    pub schedule: Schedule,
     /// Attempts after which an error that may pass is final.
     pub max_attempts: i32,
     /// When they are made.
     pub now: DateTime<Utc>,
     /// What the call is known by that makes them.
-    pub trace: Trace,
+    pub trace: &'a Trace,
 }
 
 /// Ascending ids that no job has and no other will get, for jobs whose credits are held before them.
@@ -91,25 +100,25 @@ pub async fn reserve_ids(tx: &Transaction, count: usize) -> Result<Vec<i64>, Err
     sequence::draw(tx, Entity.table_name(), count).await
 }
 
-/// Adds a request's jobs, one for each input, under their reserved ids if they have such, and returns them in order of
-/// variation.
+/// Adds the jobs of some requests, one for each input, under their reserved ids if they have such, and returns them request by
+/// request, in order of variation.
 pub async fn insert(
     tx: &Transaction,
     ids: Option<&[i64]>,
-    request: &request::Model,
-    inputs: &[JobInput],
-    new: NewJobs,
-) -> Result<Vec<Model>, Error> {
-    let jobs = (0..).zip(inputs).map(|(variation, input)| {
-        let provider = input.provider.clone();
-        let input = serde_json::to_value(input).map_err(Error::internal)?;
-        Ok(ActiveModel {
-            provider: Set(Some(provider)),
-            ..new_job(request, variation, input, &new)
-        })
-    });
-    let jobs = jobs.collect::<Result<Vec<_>, Error>>()?;
-    insert_all(tx, with_ids(jobs, ids)?).await
+    new: &[NewJobs<'_>],
+) -> Result<Vec<Vec<Model>>, Error> {
+    let jobs = new
+        .iter()
+        .flat_map(new_jobs)
+        .collect::<Result<Vec<_>, Error>>()?;
+    let mut of_requests: BTreeMap<i64, Vec<Model>> = BTreeMap::new();
+    for job in insert_all(tx, with_ids(jobs, ids)?).await? {
+        of_requests.entry(job.request_id).or_default().push(job);
+    }
+    let requests = new.iter().map(|new| new.request.id);
+    Ok(requests
+        .map(|id| of_requests.remove(&id).unwrap_or_default())
+        .collect())
 }
 
 /// Gives the jobs the ids that are reserved for them, one each.
@@ -127,32 +136,35 @@ fn with_ids(mut jobs: Vec<ActiveModel>, ids: Option<&[i64]>) -> Result<Vec<Activ
 }
 
 async fn insert_all(tx: &Transaction, jobs: Vec<ActiveModel>) -> Result<Vec<Model>, Error> {
-    let mut inserted = Entity::insert_many(jobs).exec_with_returning(tx).await?;
+    let mut inserted = queue::join(tx, jobs).await?;
     inserted.sort_unstable_by_key(|job| (job.variation, job.id));
     Ok(inserted)
 }
 
-fn new_job(
-    request: &request::Model,
-    variation: i32,
-    input_json: serde_json::Value,
-    new: &NewJobs,
-) -> ActiveModel {
-    ActiveModel {
-        request_id: Set(request.id),
-        user_id: Set(request.user_id),
-        project_id: Set(request.project_id),
-        feature_id: Set(request.feature_id),
-        category: Set(new.category),
-        priority: Set(new.priority),
-        input_json: Set(input_json),
-        variation: Set(variation),
-        x_request_id: Set(new.trace.x_request_id.clone()),
-        traceparent: Set(new.trace.traceparent.clone()),
-        cost: Set(Some(new.cost)),
-        concurrency: Set(new.concurrency),
-        ..waiting(new.max_attempts, new.now)
-    }
+fn new_jobs<'a>(new: &'a NewJobs<'a>) -> impl Iterator<Item = Result<ActiveModel, Error>> + 'a {
+    let later = new.schedule.not_before.filter(|time| *time > new.now);
+    (0..).zip(new.inputs).map(move |(variation, input)| {
+        let waiting = waiting(new.max_attempts, new.now);
+        Ok(ActiveModel {
+            request_id: Set(new.request.id),
+            user_id: Set(new.request.user_id),
+            project_id: Set(new.request.project_id),
+            feature_id: Set(new.request.feature_id),
+            category: Set(new.category),
+            priority: Set(new.priority),
+            input_json: Set(serde_json::to_value(input).map_err(Error::internal)?),
+            provider: Set(Some(input.provider.clone())),
+            variation: Set(variation),
+            x_request_id: Set(new.trace.x_request_id.clone()),
+            traceparent: Set(new.trace.traceparent.clone()),
+            cost: Set(Some(new.cost)),
+            concurrency: Set(new.concurrency),
+            run_after: later.map_or(waiting.run_after.clone(), Set),
+            parked: Set(later.is_some()),
+            start_deadline: Set(new.schedule.start_deadline),
+            ..waiting
+        })
+    })
 }
 
 /// What any new job begins with.
@@ -298,6 +310,15 @@ pub async fn find_all(
         })
         .filter(one_of_ids(db.get_database_backend(), Column::Id, ids));
     Ok(jobs.all(db).await?)
+}
+
+/// Those of the jobs, deleted or not, with their inputs, whoever asks.
+pub async fn find_all_whole(
+    db: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = i64>,
+) -> Result<Vec<Model>, Error> {
+    let these = one_of_ids(db.get_database_backend(), Column::Id, ids);
+    Ok(Entity::find().filter(these).all(db).await?)
 }
 
 /// The jobs of each request that count for it, see [`JobCounts`](crate::domain::JobCounts): in order of variation, without

@@ -1,9 +1,10 @@
 //! The events of jobs, see docs/domain.md#attempts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, Statement,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Order,
+    QueryFilter, Statement,
 };
 
 use crate::{
@@ -21,20 +22,15 @@ use super::{
     PageRequest, Transaction,
     one_of::{id_list, one_of_ids, pairs},
     page::{List, Sorting},
+    rows::Rows,
 };
 
-/// Most events read at once; a watcher that is further behind reads again.
+/// Most events of a job read at once; a watcher that is further behind reads again.
 const BATCH: u32 = 100;
 
 /// Adds these events, in one statement.
 pub async fn insert(tx: &Transaction, events: Vec<ActiveModel>) -> Result<(), Error> {
-    if events.is_empty() {
-        return Ok(());
-    }
-    Entity::insert_many(events)
-        .exec_without_returning(tx)
-        .await?;
-    Ok(())
+    Rows::new(events).add(tx).await
 }
 
 /// The event of the transition that a job has just made, for `cause` if the statuses do not tell. It happened at the job's
@@ -78,25 +74,33 @@ pub async fn begun_attempts(
     Ok(attempts)
 }
 
-/// The next transitions of each of these jobs after the revision beside it, job by job and in order: all of them, or as many as
-/// are read at once.
+/// The next transitions of each of these jobs after the revision beside it, in order: all of them, or as many as are read at
+/// once.
 pub async fn after(
     db: &impl ConnectionTrait,
-    read: &BTreeMap<i64, i64>,
-) -> Result<Vec<Model>, Error> {
+    read: &BTreeSet<(i64, i64)>,
+) -> Result<BTreeMap<(i64, i64), Vec<Model>>, Error> {
     let backend = db.get_database_backend();
-    let (jobs, numbers) = (read.keys().copied(), read.values().copied());
+    // Revisions are dense, so their numbers say how many there are.
     let statement = format!(
-        "SELECT event.job_id, event.revision, CAST(event.status AS text) AS status, event.attempt, event.detail,
+        "SELECT read.number, event.job_id, event.revision, CAST(event.status AS text) AS status, event.attempt, event.detail,
                 event.created_at
          FROM ({pairs}) AS read
-         JOIN generation_job_events AS event ON event.job_id = read.id AND event.revision > read.number
-         ORDER BY event.job_id, event.revision LIMIT {BATCH}",
+         JOIN generation_job_events AS event
+             ON event.job_id = read.id AND event.revision > read.number AND event.revision <= read.number + {BATCH}
+         ORDER BY event.job_id, event.revision",
         pairs = pairs(backend),
     );
-    let values = [id_list(backend, jobs), id_list(backend, numbers)];
-    let statement = Statement::from_sql_and_values(backend, statement, values);
-    Ok(Entity::find().from_raw_sql(statement).all(db).await?)
+    let jobs = id_list(backend, read.iter().map(|(job_id, _)| *job_id));
+    let numbers = id_list(backend, read.iter().map(|(_, number)| *number));
+    let statement = Statement::from_sql_and_values(backend, statement, [jobs, numbers]);
+    let mut after: BTreeMap<(i64, i64), Vec<Model>> = BTreeMap::new();
+    for row in db.query_all_raw(statement).await? {
+        let event = Model::from_query_result(&row, "")?;
+        let asked = (event.job_id, row.try_get("", "number")?);
+        after.entry(asked).or_default().push(event);
+    }
+    Ok(after)
 }
 
 /// All transitions of a job that the caller may see, in order.

@@ -14,7 +14,7 @@ use std::{
 
 use sea_orm::{ConnAcquireErr, ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, sqlx};
 use tokio::{
-    sync::{Semaphore, SemaphorePermit, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch},
     time::{Instant, sleep, sleep_until, timeout},
 };
 
@@ -36,6 +36,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const TRIED_AFTER: Duration = Duration::from_secs(5);
 /// How long a server that nothing was heard of may take to answer before it counts as away.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
+/// Of so many connections one is kept from those who only read, and one at least: leases are renewed and jobs end however many
+/// lists and watches are asked for.
+const RESERVED_OF: usize = 4;
 /// How long closing waits for connections that are lent.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
 
@@ -51,6 +54,8 @@ struct Inner {
     state: Mutex<State>,
     /// As many permits as connections are idle.
     idle: Semaphore,
+    /// As many permits as connections may be lent for reading alone.
+    for_reading: Arc<Semaphore>,
     outage: watch::Sender<Option<Outage>>,
 }
 
@@ -80,7 +85,7 @@ fn closed() -> DbErr {
     DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
 }
 
-fn refused(error: sqlx::Error) -> DbErr {
+pub(super) fn refused(error: sqlx::Error) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))
 }
 
@@ -108,9 +113,11 @@ impl Lender {
     /// Lends connections that `connector` opens, and looks after a server that nothing is heard of.
     pub(super) fn new(connector: Connector, config: &DatabaseConfig) -> Self {
         let now = Instant::now();
+        let most = usize::try_from(config.max_connections).unwrap_or(usize::MAX);
+        let for_reading = most.saturating_sub((most / RESERVED_OF).max(1)).max(1);
         let inner = Arc::new(Inner {
             connector,
-            most: usize::try_from(config.max_connections).unwrap_or(usize::MAX),
+            most,
             acquire_timeout: config.acquire_timeout,
             state: Mutex::new(State {
                 idle: VecDeque::new(),
@@ -124,6 +131,7 @@ impl Lender {
                 closed: false,
             }),
             idle: Semaphore::new(0),
+            for_reading: Arc::new(Semaphore::new(for_reading.min(Semaphore::MAX_PERMITS))),
             outage: watch::Sender::new(None),
         });
         tokio::spawn(look_after(Arc::downgrade(&inner)));
@@ -140,8 +148,32 @@ impl Lender {
         ]
     }
 
+    /// Lends to whoever writes.
     pub(super) async fn lend(&self) -> Result<Lent, DbErr> {
+        self.lend_by(Instant::now() + self.0.acquire_timeout).await
+    }
+
+    /// Lends to whoever only reads, and leaves some to those who write.
+    pub(super) async fn lend_for_reading(&self) -> Result<Lent, DbErr> {
         let deadline = Instant::now() + self.0.acquire_timeout;
+        let place = self.place_for_reading(deadline).await?;
+        let lent = self.lend_by(deadline).await?;
+        Ok(lent.in_place(place))
+    }
+
+    async fn place_for_reading(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, DbErr> {
+        let mut outage = self.0.outage.subscribe();
+        tokio::select! {
+            biased;
+            place = self.0.for_reading.clone().acquire_owned() => place.map_err(|_| closed()),
+            Ok(outage) = outage.wait_for(Option::is_some) => {
+                Err(outage.as_ref().map_or_else(closed, Outage::refusal))
+            }
+            () = sleep_until(deadline) => Err(Waiting::new(&self.0).in_vain()),
+        }
+    }
+
+    async fn lend_by(&self, deadline: Instant) -> Result<Lent, DbErr> {
         loop {
             let idle = self.next_idle(deadline).await?;
             if self.is_fit(&idle).await {
@@ -153,10 +185,21 @@ impl Lender {
 
     /// A connection apart from those that are lent.
     pub(super) async fn open_another(&self) -> Result<DatabaseConnection, DbErr> {
-        if let Some(outage) = self.0.outage.borrow().as_ref() {
-            return Err(outage.refusal());
-        }
+        self.check_reached()?;
         self.0.connector.open().await.map_err(refused)
+    }
+
+    /// Fails while the server is known to be away.
+    pub(super) fn check_reached(&self) -> Result<(), DbErr> {
+        let outage = self.0.outage.borrow();
+        outage
+            .as_ref()
+            .map_or(Ok(()), |outage| Err(outage.refusal()))
+    }
+
+    /// What is said at the beginning of each transaction, where sessions do not last longer than one.
+    pub(super) fn set_up(&self) -> Option<Arc<str>> {
+        self.0.connector.transaction_set_up()
     }
 
     /// Whether the server says anything, over a connection of its own.

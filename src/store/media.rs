@@ -163,16 +163,18 @@ fn original_of(media: &Model) -> Option<i64> {
     MediaMetadata::read(metadata.cloned().unwrap_or_default()).original_id
 }
 
-/// Those of the media that are live pictures of the user.
-pub async fn live_pictures(
+/// Those of the media that are live pictures, each after its user.
+pub(super) async fn live_pictures(
     db: &impl ConnectionTrait,
-    user_id: i64,
-    ids: Vec<i64>,
-) -> Result<Vec<i64>, Error> {
-    let found = find_all(db, Caller::User(user_id), ids).await?.into_iter();
+    ids: BTreeSet<i64>,
+) -> Result<BTreeSet<(i64, i64)>, Error> {
+    if ids.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let found = find_all(db, Caller::TrustedService, ids).await?.into_iter();
     let pictures =
         found.filter(|media| media.deleted_at.is_none() && media.media_type == MediaType::Image);
-    Ok(pictures.map(|media| media.id).collect())
+    Ok(pictures.map(|media| (media.user_id, media.id)).collect())
 }
 
 /// What a download tells of a media beside the file.

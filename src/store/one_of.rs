@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use sea_orm::{
     ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect, Select, Value,
     sea_query::{Expr, IntoColumnRef},
@@ -56,6 +57,57 @@ fn one_of(backend: DbBackend, column: impl IntoColumnRef, of: &str, list: Value)
     Expr::cust_with_exprs(template, [Expr::col(column), Expr::val(list)])
 }
 
+/// The first rows of a table for each of what is asked for: a key, and a bound that they lie behind.
+pub(super) struct FirstOfEach<'a> {
+    pub(super) table: &'a str,
+    /// Which rows are meant: `one` is one of the table, `asked.key` and `asked.bound` are what is asked for.
+    pub(super) condition: &'a str,
+    /// Which of them are first.
+    pub(super) order: &'a str,
+    /// The type of the bounds on PostgreSQL.
+    pub(super) bounds: &'a str,
+    /// How many for each.
+    pub(super) limit: usize,
+}
+
+impl FirstOfEach<'_> {
+    /// Whether the column names one of those rows. The lists of keys and of bounds are equally long.
+    pub(super) fn filter(
+        &self,
+        backend: DbBackend,
+        column: impl IntoColumnRef,
+        keys: Value,
+        bounds: Value,
+    ) -> Expr {
+        let Self {
+            table,
+            condition,
+            order,
+            bounds: of,
+            limit,
+        } = self;
+        let first = format!(
+            "SELECT one.id FROM {table} AS one WHERE {condition} ORDER BY {order} LIMIT {limit}"
+        );
+        let template = match backend {
+            DbBackend::Postgres => format!(
+                "$1 IN (SELECT found.id
+                     FROM unnest(CAST($2 AS bigint[]), CAST($3 AS {of}[])) AS asked (key, bound)
+                     CROSS JOIN LATERAL ({first}) AS found)"
+            ),
+            // Without LATERAL.
+            _ => format!(
+                "? IN (SELECT found.id
+                     FROM (SELECT key.value AS key, bound.value AS bound
+                           FROM json_each(?) AS key JOIN json_each(?) AS bound ON bound.key = key.key) AS asked
+                     JOIN {table} AS found ON found.id IN ({first}))"
+            ),
+        };
+        let values = [Expr::col(column), Expr::val(keys), Expr::val(bounds)];
+        Expr::cust_with_exprs(template, values)
+    }
+}
+
 /// What follows a column to say that it has one of the identifiers of the list in a parameter.
 pub(super) fn is_one_of(backend: DbBackend, given: &str) -> String {
     match backend {
@@ -75,6 +127,22 @@ pub(super) fn pairs(backend: DbBackend) -> &'static str {
              FROM json_each($1) AS id JOIN json_each($2) AS number ON number.key = id.key"
         }
     }
+}
+
+/// Times as the text of an array of PostgreSQL, or as a JSON array of what SQLite keeps.
+pub(super) fn time_list(
+    backend: DbBackend,
+    times: impl IntoIterator<Item = DateTime<Utc>>,
+) -> Value {
+    let times = times
+        .into_iter()
+        .map(|time| format!("\"{}\"", time.to_rfc3339_opts(SecondsFormat::AutoSi, false)));
+    let times = times.collect::<Vec<_>>().join(",");
+    match backend {
+        DbBackend::Postgres => format!("{{{times}}}"),
+        _ => format!("[{times}]"),
+    }
+    .into()
 }
 
 /// Identifiers as the text of an array of PostgreSQL, or of a JSON array.

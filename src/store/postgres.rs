@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sea_orm::{
     DatabaseConnection, SqlxPostgresConnector,
     sqlx::{
-        self, AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection,
+        self, AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, Row,
         postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
     },
 };
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::{
-    config::{DatabaseConfig, DatabaseUrl, PostgresServer},
+    config::{DatabaseConfig, DatabaseUrl, Pooling, PostgresServer},
     domain::{TableName, is_loopback_host},
 };
 
@@ -48,9 +48,17 @@ pub(super) struct Connector {
     /// Makes a session what this program expects, whatever the server's defaults are. Told in statements, since a pooler
     /// refuses what it does not know in a startup message.
     set_up: Arc<str>,
+    /// The same for a transaction, where a pooler gives sessions for no longer than one: there `set_up` is empty.
+    transaction_set_up: Option<Arc<str>>,
     try_time: Duration,
     /// Without a password, for messages.
     url: String,
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Connector").finish_non_exhaustive()
+    }
 }
 
 impl Connector {
@@ -70,7 +78,8 @@ impl Connector {
         Ok(Self {
             // A pooler refuses what it does not know in a startup message, and nothing here reads floating-point numbers as text.
             options: options.extra_float_digits(None).disable_statement_logging(),
-            set_up: set_up(config, server, limits).into(),
+            set_up: set_up(config, server, limits, "SET").into(),
+            transaction_set_up: None,
             try_time: match seconds {
                 Some(Ok(seconds)) if seconds > 0 => Duration::from_secs(seconds),
                 // As libpq has it: for ever, and that is as long as anything waits for a connection.
@@ -79,6 +88,27 @@ impl Connector {
             },
             url: config.url.redacted(),
         })
+    }
+
+    /// The same through what `database.pooling` says is before the server.
+    pub(super) fn through_pooler(
+        config: &DatabaseConfig,
+        server: &PostgresServer,
+        name: &str,
+    ) -> Result<Self, ConnectError> {
+        let direct = Self::new(config, server, name, Limits::Timed)?;
+        Ok(match config.pooling {
+            Pooling::Session => direct,
+            Pooling::Transaction => Self {
+                set_up: refusal_of_read_only(server).into(),
+                transaction_set_up: Some(set_up(config, server, Limits::Timed, "SET LOCAL").into()),
+                ..direct
+            },
+        })
+    }
+
+    pub(super) fn transaction_set_up(&self) -> Option<Arc<str>> {
+        self.transaction_set_up.clone()
     }
 
     /// One session, or why there is none.
@@ -149,9 +179,10 @@ impl Connector {
             source: source.into(),
         };
         let mut connection = self.connect().await.map_err(failed)?;
-        let encoding = sqlx::query_scalar::<_, String>("SHOW server_encoding");
-        let encoding = encoding.fetch_one(&mut connection).await;
-        let encoding = encoding.map_err(failed)?;
+        // Without a name, which a pooler may have given away.
+        let shown = sqlx::raw_sql("SHOW server_encoding");
+        let shown = shown.fetch_one(&mut connection).await.map_err(failed)?;
+        let encoding: String = shown.try_get(0).map_err(failed)?;
         // It is told already what counts.
         let _ = connection.close().await;
         if encoding != "UTF8" {
@@ -200,10 +231,16 @@ fn options(server: &PostgresServer) -> Result<PgConnectOptions, sqlx::Error> {
 }
 
 /// Transactions see what others have committed meanwhile, also on a server whose default is a stricter level: what is
-/// written here waits for locks and then looks again.
-fn set_up(config: &DatabaseConfig, server: &PostgresServer, limits: Limits) -> String {
-    let mut statements = String::from("SET default_transaction_isolation = 'read committed';");
-    statements.extend(config.schema.as_deref().map(search_path));
+/// written here waits for locks and then looks again. `set` says for how long it holds: `SET LOCAL` for a transaction, which has
+/// begun at that level.
+fn set_up(config: &DatabaseConfig, server: &PostgresServer, limits: Limits, set: &str) -> String {
+    let is_local = set != "SET";
+    let mut statements = match is_local {
+        true => String::new(),
+        false => "SET default_transaction_isolation = 'read committed';".to_owned(),
+    };
+    let schema = config.schema.as_deref();
+    statements.extend(schema.map(|schema| search_path(schema, is_local)));
     if limits == Limits::Timed {
         for (name, limit) in [
             ("lock_timeout", config.lock_timeout),
@@ -213,23 +250,27 @@ fn set_up(config: &DatabaseConfig, server: &PostgresServer, limits: Limits) -> S
                 config.idle_in_transaction_timeout,
             ),
         ] {
-            statements.push_str(&format!(" SET {name} = {};", limit.as_millis()));
+            statements.push_str(&format!(" {set} {name} = {};", limit.as_millis()));
         }
     }
-    if matches!(
-        server.parameter("target_session_attrs"),
-        Some("read-write" | "primary")
-    ) {
-        statements.push_str(REFUSE_READ_ONLY);
+    if !is_local {
+        statements.push_str(refusal_of_read_only(server));
     }
     statements
 }
 
-/// The statement that makes a session look into our schema first, and then wherever it would have.
-fn search_path(schema: &str) -> String {
+fn refusal_of_read_only(server: &PostgresServer) -> &'static str {
+    match server.parameter("target_session_attrs") {
+        Some("read-write" | "primary") => REFUSE_READ_ONLY,
+        _ => "",
+    }
+}
+
+/// The statement that makes a session, or a transaction, look into our schema first, and then wherever it would have.
+fn search_path(schema: &str, is_local: bool) -> String {
     let schema = TableName::unqualified(schema).quoted().replace('\'', "''");
     format!(
-        " SELECT set_config('search_path', concat_ws(', ', '{schema}', nullif(current_setting('search_path'), '')), false);"
+        " SELECT set_config('search_path', concat_ws(', ', '{schema}', nullif(current_setting('search_path'), '')), {is_local});"
     )
 }
 

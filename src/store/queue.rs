@@ -6,11 +6,15 @@
 mod attempt;
 mod capability;
 mod concurrency;
+mod deadline;
 mod depth;
 pub(super) mod dialect;
+mod line;
+mod pause;
 mod request_status;
+mod steps;
 
-use std::{cmp::Reverse, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, Statement, Value};
@@ -28,12 +32,16 @@ use super::Transaction;
 use attempt::failure_values;
 pub use attempt::{
     Lease, Report, complete, fail, fall_back, hand_back, heartbeat, holds, note_submission,
-    note_task, retry,
+    note_task, progress_interval, retry,
 };
 pub use capability::{AWAY, Announced, announce, announced, fail_unclaimed, unclaimed};
 pub use concurrency::{release_held, stranded};
+pub use deadline::cancel_late;
 pub use depth::{Depth, depth};
-use dialect::{Dialect, condition, condition_of};
+use dialect::{Dialect, condition};
+pub(super) use line::join;
+use line::{Queue, TURN};
+pub use pause::{end_pauses, next_pause};
 pub use request_status::refresh_requests;
 
 /// How often a claim looks again because what it found is held now.
@@ -63,6 +71,8 @@ pub async fn time(db: &impl ConnectionTrait, now: Now) -> Result<DateTime<Utc>, 
 pub enum Claim {
     /// To be run.
     Run,
+    /// To be run too, of the priority whose next job has been there for the longest.
+    Longest,
     /// To be given to another provider, since theirs cannot run them: those that name another, and that theirs has never got.
     FallBack,
 }
@@ -81,13 +91,13 @@ pub struct Claimant<'a> {
 /// What a claim has taken.
 #[derive(Debug, Default)]
 pub struct Claimed {
-    /// Highest priority first, the oldest first among equals.
+    /// Highest priority first, and among equals the next in turn.
     pub jobs: Vec<Model>,
     /// Whether others may find something now that they did not before.
     pub more: bool,
 }
 
-/// Takes up to `slots` due jobs, highest priority first and oldest first among equals, for a worker that can run them.
+/// Takes up to `slots` due jobs, highest priority first and the next in turn among equals, for a worker that can run them.
 /// Their requests are processing from then on.
 ///
 /// It waits for no lock: a job is passed over while somebody has it or its request locked, however long that takes, and one with
@@ -114,9 +124,7 @@ pub async fn claim(
             break;
         }
     }
-    claimed
-        .jobs
-        .sort_by_key(|job| (Reverse(job.priority), job.id));
+    claimed.jobs.sort_by_key(Model::place);
     Ok(claimed)
 }
 
@@ -129,7 +137,7 @@ impl Claimed {
         mut due: Vec<Model>,
         now: Now,
     ) -> Result<bool, Error> {
-        due.sort_by_key(|job| (Reverse(job.priority), job.id));
+        due.sort_by_key(Model::place);
         let chosen = concurrency::choose(tx, &due).await?;
         if !chosen.ids.is_empty() {
             // Who passed over these users meanwhile comes again.
@@ -218,36 +226,58 @@ fn next(
     given: &str,
     slots: &str,
 ) -> String {
+    let queues: Vec<_> = (6..)
+        .zip(capabilities)
+        .map(|(parameter, capability)| Queue {
+            provider: format!("${parameter}"),
+            category: sql.category(capability.category),
+        })
+        .collect();
     let due = format!(
-        "{condition} AND job.held = FALSE AND job.run_after <= {now}{may_fall_back}",
-        condition = condition_of("job", Transition::Claim),
+        "{ready} AND job.run_after <= {now} AND {in_time}{narrowed}",
+        ready = line::ready(),
+        in_time = deadline::in_time(sql, given),
         now = sql.now(given),
-        may_fall_back = match what {
+        narrowed = match what {
             Claim::Run => String::new(),
+            Claim::Longest => " AND job.priority = (SELECT priority FROM band)".to_owned(),
             Claim::FallBack => format!(
                 " AND {} AND job.submission_key IS NULL",
                 sql.has_fallbacks("job")
             ),
         },
     );
-    let of_capability = |(parameter, capability): (usize, &Capability)| {
+    // Where all have one priority it must not be sorted by: the index would not be seen to have the order.
+    let by_priority = |column: &str| match what {
+        Claim::Longest => String::new(),
+        Claim::Run | Claim::FallBack => format!("{column} DESC, "),
+    };
+    let first = |queue: &Queue| {
         format!(
             "SELECT * FROM (
-                 SELECT job.id, job.request_id, job.concurrency, job.priority FROM generation_jobs AS job
-                 WHERE {due} AND {provider} = ${parameter} AND job.category = '{category}'
-                 ORDER BY job.priority DESC, job.id LIMIT {most}
+                 SELECT job.id, job.request_id, job.concurrency, job.priority, {TURN} AS turn FROM generation_jobs AS job
+                 WHERE {due} AND {of_queue}
+                 ORDER BY {by_priority}{TURN}, job.id LIMIT {most}
              ) AS queue",
-            provider = sql.provider_of("job"),
-            category = capability.category.as_str(),
+            of_queue = queue.holds(sql),
+            by_priority = by_priority("job.priority"),
             most = sql.looked_at(slots),
         )
     };
-    let queues = (6..).zip(capabilities).map(of_capability);
     let queue = format!(
-        "SELECT id, request_id, concurrency FROM ({queues}) AS queue ORDER BY priority DESC, id",
-        queues = queues.collect::<Vec<_>>().join(" UNION ALL "),
+        "SELECT id, request_id, concurrency FROM ({queues}) AS queue ORDER BY {by_priority}turn, id",
+        by_priority = by_priority("priority"),
+        queues = queues
+            .iter()
+            .map(first)
+            .collect::<Vec<_>>()
+            .join(" UNION ALL "),
     );
-    sql.first_unlocked(&queue, &due, slots)
+    let first = sql.first_unlocked(&queue, &due, slots);
+    match what {
+        Claim::Longest => format!("WITH RECURSIVE {} {first}", line::longest(sql, &queues)),
+        Claim::Run | Claim::FallBack => first,
+    }
 }
 
 /// Cancels those of these jobs that can make the `transition`, and returns them in order of id.
@@ -303,12 +333,12 @@ pub async fn rescue(
     };
     let unless_deleted = |value| format!("CASE WHEN deleted_at IS NULL THEN {value} END");
     let queue = match what {
-        Expired::Requeue => format!(", run_after = {}", sql.now("$1")),
+        Expired::Requeue => format!(", {}", sql.due_at_once("$1")),
         Expired::StopDeleted | Expired::FailSpent => String::new(),
     };
     let statement = format!(
         "WITH expired AS MATERIALIZED (
-             SELECT id FROM generation_jobs
+             SELECT id FROM generation_jobs {running}
              WHERE {condition} AND lease_expires_at < {now} AND {which}
              ORDER BY id LIMIT $5 {skip_locked}
          )
@@ -319,6 +349,7 @@ pub async fn rescue(
         code = unless_deleted("$2"),
         message = unless_deleted("$3"),
         detail = unless_deleted("$4"),
+        running = sql.indexed_by("idx_generation_jobs_running"),
         condition = condition(transition),
         now = sql.now("$1"),
         skip_locked = sql.skip_locked("generation_jobs"),

@@ -9,9 +9,9 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityName, EntityTrait, Order, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select, SqlErr,
-    sea_query::{Expr, ExprTrait, LockType, SelectStatement, SimpleExpr},
+    ColumnTrait, ConnectionTrait, DbBackend, EntityName, EntityTrait, Order, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Select, SqlErr,
+    sea_query::{Expr, LockType, SelectStatement, SimpleExpr},
 };
 use serde::Serialize;
 
@@ -30,8 +30,9 @@ use super::{
     PageRequest, Transaction, deletion,
     feature::{is, of_category},
     media,
-    one_of::one_of_ids,
+    one_of::{FirstOfEach, id_list, one_of_ids, time_list},
     page::{List, Sorting, some},
+    rows::Rows,
     sequence,
 };
 
@@ -127,35 +128,64 @@ pub async fn reserve_id(tx: &Transaction) -> Result<i64, Error> {
     id.ok_or_else(|| Error::internal("the database hands out no ids"))
 }
 
-/// Adds an accepted request, under its reserved id if it has one; its jobs come next, in the same transaction.
-/// [`Error::UserUnknown`] if there is no such user.
+/// A request that is accepted.
+#[derive(Debug)]
+pub struct NewRequest<'a> {
+    /// If one is reserved for it.
+    pub id: Option<i64>,
+    /// With the ids of the feature and the template that it names.
+    pub draft: &'a RequestDraft,
+    /// What it comes to.
+    pub resolved: &'a Resolved,
+    /// The feature's.
+    pub system_prompt: Option<String>,
+    /// Of whose limits it is within.
+    pub plan: Option<String>,
+}
+
+/// Adds accepted requests, and returns them in their order; their jobs come next, in the same transaction. Either all of them
+/// have a reserved id or none has. [`Error::UserUnknown`] if there is no user of a single one.
 ///
-/// The feature is held, and templates are only hidden: so no other foreign key can be violated.
+/// The features are held, and templates are only hidden: so no other foreign key can be violated.
 pub async fn insert(
     tx: &Transaction,
-    id: Option<i64>,
-    draft: &RequestDraft,
-    resolved: &Resolved,
-    (system_prompt, plan): (Option<String>, Option<String>),
+    new: &[NewRequest<'_>],
     now: DateTime<Utc>,
-) -> Result<Model, Error> {
-    let (backend, user_id) = (tx.get_database_backend(), draft.user_id);
-    let request = ActiveModel {
-        id: id.map_or(NotSet, Set),
+) -> Result<Vec<Model>, Error> {
+    let backend = tx.get_database_backend();
+    let rows: Result<Vec<_>, Error> = new.iter().map(|new| row(new, backend, now)).collect();
+    let mut inserted = Rows::new(rows?)
+        .insert(tx)
+        .await
+        .map_err(|error| match new {
+            [new] if error.sql_err().is_some_and(is_foreign_key) => {
+                Error::UserUnknown(new.draft.user_id)
+            }
+            _ => error.into(),
+        })?;
+    inserted.sort_unstable_by_key(|request| request.id);
+    Ok(inserted)
+}
+
+fn is_foreign_key(error: SqlErr) -> bool {
+    matches!(error, SqlErr::ForeignKeyConstraintViolation(_))
+}
+
+fn row(new: &NewRequest<'_>, backend: DbBackend, now: DateTime<Utc>) -> Result<ActiveModel, Error> {
+    let (draft, resolved) = (new.draft, new.resolved);
+    let urls = TextList::for_backend(draft.user_media_urls.clone(), backend);
+    let input = serde_json::to_value(&draft.input).map_err(Error::internal)?;
+    Ok(ActiveModel {
+        id: new.id.map_or(NotSet, Set),
         user_id: Set(draft.user_id),
         project_id: Set(draft.project_id),
         feature_id: Set(draft.feature_id),
         template_id: Set(draft.template_id),
         template_prompt: Set(resolved.template_prompt.clone()),
-        system_prompt: Set(system_prompt),
+        system_prompt: Set(new.system_prompt.clone()),
         user_prompt: Set(resolved.user_prompt.clone()),
-        user_media_urls: Set(TextList::for_backend(
-            draft.user_media_urls.clone(),
-            backend,
-        )),
-        input_metadata: Set(Some(
-            serde_json::to_value(&draft.input).map_err(Error::internal)?,
-        )),
+        user_media_urls: Set(urls),
+        input_metadata: Set(Some(input)),
         status: Set(RequestStatus::Pending),
         metadata: Set((!draft.metadata.is_empty()).then(|| draft.metadata.clone().into())),
         created_at: Set(now),
@@ -165,17 +195,14 @@ pub async fn insert(
         version: Set(1),
         is_preview: Set(draft.preview.is_some()),
         hides_prompt: Set(resolved.jobs.iter().any(|job| job.hide_prompt)),
-        plan: Set(plan),
+        plan: Set(new.plan.clone()),
         archived_at: Set(None),
+        not_before: Set(draft.schedule.not_before),
+        start_deadline: Set(draft.schedule.start_deadline),
         purged_jobs: Set(0),
         purged_completed: Set(0),
         purged_failed: Set(0),
         purged_cancelled: Set(0),
-    };
-    let inserted = request.insert(tx).await;
-    inserted.map_err(|error| match error.sql_err() {
-        Some(SqlErr::ForeignKeyConstraintViolation(_)) => Error::UserUnknown(user_id),
-        _ => error.into(),
     })
 }
 
@@ -396,24 +423,36 @@ pub async fn update(
     Ok(changed.update(tx).await?)
 }
 
-/// The first `limit` requests of a user that were deleted then or later, and when.
+/// The first `limit` requests of each of these users that were deleted at the time beside him or later, and when.
 pub async fn deleted_from(
     db: &impl ConnectionTrait,
-    user_id: i64,
-    from: DateTime<Utc>,
+    from: &BTreeSet<(i64, DateTime<Utc>)>,
     limit: usize,
-) -> Result<Vec<(i64, DateTime<Utc>)>, Error> {
-    // Few are deleted lately, and a user may have many: so the sum keeps the planner from the index of the user's.
-    let of_user = Expr::col(Column::UserId).add(0).eq(user_id);
+) -> Result<BTreeMap<(i64, DateTime<Utc>), Vec<(i64, DateTime<Utc>)>>, Error> {
+    let backend = db.get_database_backend();
+    let users = id_list(backend, from.iter().map(|(user_id, _)| *user_id));
+    let times = time_list(backend, from.iter().map(|(_, time)| *time));
+    let first = FirstOfEach {
+        table: Entity.table_name(),
+        // Few are deleted lately, and a user may have many: so the sum keeps the planner from the index of the user's.
+        condition: "one.user_id + 0 = asked.key AND one.deleted_at >= asked.bound",
+        order: "one.deleted_at, one.id",
+        bounds: "timestamptz",
+        limit,
+    };
     let deleted = Entity::find()
         .select_only()
-        .columns([Column::Id, Column::DeletedAt])
-        .filter(of_user)
-        .filter(Column::DeletedAt.gte(from))
+        .columns([Column::Id, Column::UserId, Column::DeletedAt])
+        .filter(first.filter(backend, Column::Id, users, times))
         .order_by_asc(Column::DeletedAt)
-        .order_by_asc(Column::Id)
-        .limit(limit as u64);
-    Ok(deleted.into_tuple().all(db).await?)
+        .order_by_asc(Column::Id);
+    let deleted: Vec<(i64, i64, DateTime<Utc>)> = deleted.into_tuple().all(db).await?;
+    let of = |&(user_id, from): &(i64, DateTime<Utc>)| {
+        let deleted = deleted.iter();
+        let later = deleted.filter(|(_, of, at)| *of == user_id && *at >= from);
+        later.take(limit).map(|(id, _, at)| (*id, *at)).collect()
+    };
+    Ok(from.iter().map(|asked| (*asked, of(asked))).collect())
 }
 
 /// A record that a scoped look-up has given: whoever has it may have its request locked.

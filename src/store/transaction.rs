@@ -1,6 +1,8 @@
 //! The one way to write: a transaction that has ended, one way or the other, before whoever asked for it goes on.
 
-use sea_orm::{DbBackend, SqliteTransactionMode, TransactionOptions};
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, DbBackend, SqliteTransactionMode, TransactionOptions};
 
 use crate::domain::Error;
 
@@ -17,18 +19,30 @@ impl Store {
         &self,
         work: impl AsyncFnOnce(&Transaction) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        self.attempt(work).await?
+    }
+
+    /// The same, and tells apart what has failed: where the work itself has, as the inner error says, nothing is written for
+    /// certain, and it may be done again.
+    ///
+    /// # Errors
+    /// The database, when it cannot begin or commit. After a commit that was not answered, all may be written.
+    pub async fn attempt<T>(
+        &self,
+        work: impl AsyncFnOnce(&Transaction) -> Result<T, Error>,
+    ) -> Result<Result<T, Error>, Error> {
         let tx = self.begin().await?;
-        let written = match work(&tx).await {
-            Ok(done) => tx.commit().await.map(|()| done).map_err(Error::from),
+        let attempted = match work(&tx).await {
+            Ok(done) => tx.commit().await.map(|()| Ok(done)).map_err(Error::from),
             Err(refusal) => {
                 roll_back(tx).await;
-                Err(refusal)
+                Ok(Err(refusal))
             }
         };
-        if matches!(written, Err(Error::DatabaseFull(_))) {
+        if let Err(Error::DatabaseFull(_)) | Ok(Err(Error::DatabaseFull(_))) = attempted {
             self.note_full();
         }
-        written
+        attempted
     }
 
     /// Does the work in a transaction that is always rolled back, to see what it would do.
@@ -73,6 +87,15 @@ impl Store {
         };
         Ok(self.writer().begin(options).await?)
     }
+}
+
+/// Lets each lock be waited for no longer than that until the transaction ends. On SQLite none is waited for within one.
+pub async fn hurry(tx: &Transaction, longest: Duration) -> Result<(), Error> {
+    if tx.get_database_backend() == DbBackend::Postgres {
+        let limit = format!("SET LOCAL lock_timeout = {}", longest.as_millis());
+        tx.execute_unprepared(&limit).await?;
+    }
+    Ok(())
 }
 
 /// A rollback fails only where the database has undone the work already: with the connection, or by itself, as SQLite does

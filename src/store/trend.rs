@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-use super::{Transaction, one_of::one_of_ids};
+use super::{Transaction, one_of::one_of_ids, rows::Rows};
 
 /// Names the advisory lock of the fold; any number will do that nothing else on the server uses ("trends" in ASCII).
 const FOLD_LOCK: i64 = 0x7472_656e_6473;
@@ -75,10 +75,14 @@ impl Unsettled {
     }
 }
 
-/// Counts one use of a template, to be folded into it later.
-pub async fn count_use(tx: &Transaction, template_id: i64, at: DateTime<Utc>) -> Result<(), Error> {
+/// Counts a use of a template for each time that it is named, to be folded into it later.
+pub async fn count_uses(
+    tx: &Transaction,
+    template_ids: &[i64],
+    at: DateTime<Utc>,
+) -> Result<(), Error> {
     let (uses, views) = (1, 0);
-    insert_tallies(tx, &[template_id], Tally { uses, views, at }).await
+    insert_tallies(tx, template_ids, Tally { uses, views, at }).await
 }
 
 /// Counts a user's views of live templates, to be folded into them later, unless his view of that day (UTC) is counted
@@ -123,9 +127,6 @@ pub async fn count_views(
 }
 
 async fn insert_tallies(tx: &Transaction, template_ids: &[i64], tally: Tally) -> Result<(), Error> {
-    if template_ids.is_empty() {
-        return Ok(());
-    }
     let tallies = template_ids.iter().map(|id| template_tally::ActiveModel {
         id: NotSet,
         template_id: Set(*id),
@@ -133,10 +134,7 @@ async fn insert_tallies(tx: &Transaction, template_ids: &[i64], tally: Tally) ->
         views: Set(tally.views),
         created_at: Set(tally.at),
     });
-    template_tally::Entity::insert_many(tallies)
-        .exec_without_returning(tx)
-        .await?;
-    Ok(())
+    Rows::new(tallies.collect()).add(tx).await
 }
 
 /// Makes this transaction the only one that folds, until it ends; false if another one does. SQLite has one writer anyway.

@@ -8,7 +8,7 @@ use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, PaginatorTrait,
     QueryFilter, QueryOrder, QuerySelect, QueryTrait, SqlErr, Statement,
-    sea_query::{Expr, ExprTrait},
+    sea_query::{Expr, ExprTrait, Query},
 };
 use serde::Serialize;
 
@@ -25,6 +25,8 @@ use super::{
     PageRequest, Transaction,
     one_of::{id_list, is_one_of, known_texts, one_of_texts},
     page::{List, Sorting},
+    queue::dialect::Dialect,
+    rows::Rows,
 };
 
 const ENDED: &str = "the upload's URL takes nothing any more: another file came by it, or it was taken back; ask for a new one";
@@ -48,6 +50,8 @@ pub struct NewUpload {
     pub size: Option<(i32, i32)>,
     /// Of a video or sound.
     pub duration_ms: Option<i64>,
+    /// How the picture is damaged that is shown as far as it goes.
+    pub damaged: Option<String>,
 }
 
 /// Which uploads are listed.
@@ -101,6 +105,7 @@ pub async fn insert(tx: &Transaction, new: NewUpload, now: DateTime<Utc>) -> Res
         width: Set(new.size.map(|(width, _)| width)),
         height: Set(new.size.map(|(_, height)| height)),
         duration_ms: Set(new.duration_ms),
+        damaged: Set(new.damaged),
         created_at: Set(now),
         updated_at: Set(now),
     };
@@ -138,6 +143,29 @@ pub async fn renew(db: &impl ConnectionTrait, id: i64, now: DateTime<Utc>) -> Re
         .exec(db)
         .await?;
     Ok(renewed.rows_affected == 1)
+}
+
+/// The same of several: returns those that are there. They are locked in order of their ids.
+pub async fn renew_all(
+    tx: &Transaction,
+    ids: BTreeSet<i64>,
+    now: DateTime<Utc>,
+) -> Result<BTreeSet<i64>, Error> {
+    if ids.is_empty() {
+        return Ok(ids);
+    }
+    let backend = tx.get_database_backend();
+    let renew = format!(
+        "WITH named AS MATERIALIZED (SELECT id FROM generation_uploads WHERE id {ids} ORDER BY id {locked})
+         UPDATE generation_uploads SET updated_at = $2 WHERE id IN (SELECT id FROM named) RETURNING id",
+        ids = is_one_of(backend, "$1"),
+        locked = Dialect::of_backend(backend).locked(),
+    );
+    let values = [id_list(backend, ids), now.into()];
+    let renew = Statement::from_sql_and_values(backend, renew, values);
+    let renewed = tx.query_all_raw(renew).await?;
+    let renewed = renewed.iter().map(|row| row.try_get("", "id"));
+    Ok(renewed.collect::<Result<_, _>>()?)
 }
 
 /// Notes that those are used now which a request names.
@@ -190,12 +218,18 @@ pub async fn of_user_at(
     user_id: i64,
     keys: Vec<String>,
 ) -> Result<Vec<Model>, Error> {
+    let mut found = at(db, keys).await?;
+    found.retain(|upload| upload.user_id == user_id);
+    Ok(found)
+}
+
+/// Those of all users, in order of their ids.
+pub(super) async fn at(db: &impl ConnectionTrait, keys: Vec<String>) -> Result<Vec<Model>, Error> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
     let backend = db.get_database_backend();
     let found = Entity::find()
-        .filter(Column::UserId.eq(user_id))
         .filter(one_of_texts(backend, Column::StorageKey, keys))
         .order_by_asc(Column::Id);
     Ok(found.all(db).await?)
@@ -209,24 +243,15 @@ pub async fn known_storage_keys(
     known_texts(db, Entity::find(), Column::StorageKey, keys).await
 }
 
-/// Notes that a request names these uploads.
-pub async fn attach(
-    tx: &Transaction,
-    request_id: i64,
-    ids: impl IntoIterator<Item = i64>,
-) -> Result<(), Error> {
-    let rows: Vec<_> = ids
-        .into_iter()
-        .map(|upload_id| request_upload::ActiveModel {
-            request_id: Set(request_id),
-            upload_id: Set(upload_id),
-        })
-        .collect();
-    if !rows.is_empty() {
-        let rows = request_upload::Entity::insert_many(rows);
-        rows.exec_without_returning(tx).await?;
-    }
-    Ok(())
+/// Notes which requests name which uploads: pairs of their ids.
+pub async fn attach(tx: &Transaction, named: Vec<(i64, i64)>) -> Result<(), Error> {
+    let row = |(request_id, upload_id)| request_upload::ActiveModel {
+        request_id: Set(request_id),
+        upload_id: Set(upload_id),
+    };
+    Rows::new(named.into_iter().map(row).collect())
+        .add(tx)
+        .await
 }
 
 /// Forgets an upload; false if that was done.
@@ -356,11 +381,21 @@ pub async fn remove_tickets(tx: &Transaction, user_id: i64) -> Result<(), Error>
     Ok(())
 }
 
-/// Forgets tickets that nobody may ask about any more.
-pub async fn forget_tickets(db: &impl ConnectionTrait, now: DateTime<Utc>) -> Result<(), Error> {
-    upload_ticket::Entity::delete_many()
-        .filter(upload_ticket::Column::ExpiresAt.lte(now))
-        .exec(db)
-        .await?;
-    Ok(())
+/// Forgets up to `limit` tickets that nobody may ask about any more; returns how many.
+pub async fn forget_tickets(
+    db: &impl ConnectionTrait,
+    now: DateTime<Utc>,
+    limit: u64,
+) -> Result<u64, Error> {
+    use upload_ticket::Column;
+    let over = Query::select()
+        .column(Column::Id)
+        .from(upload_ticket::Entity)
+        .and_where(Column::ExpiresAt.lte(now))
+        .limit(limit)
+        .to_owned();
+    let forgotten = upload_ticket::Entity::delete_many()
+        .filter(Column::Id.in_subquery(over))
+        .exec(db);
+    Ok(forgotten.await?.rows_affected)
 }

@@ -9,7 +9,10 @@ use sea_orm::{
 
 use crate::domain::{Error, TableName};
 
-use super::words::{Told, postgres_code};
+use super::{
+    one_of::one_of_ids,
+    words::{Told, postgres_code},
+};
 
 /// What must be given for each user and what only Identity knows.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,23 @@ pub(super) fn find(users: &TableName, id: i64) -> SelectStatement {
         .expr(Expr::val(1))
         .from(reference(users))
         .and_where(Expr::col("id").eq(id))
+        .to_owned()
+}
+
+/// Those of these users that there are, between commas; NULL if there are none.
+pub(super) fn known(
+    backend: DbBackend,
+    users: &TableName,
+    ids: impl Iterator<Item = i64>,
+) -> SelectStatement {
+    let joined = match backend {
+        DbBackend::Postgres => "string_agg(CAST(id AS text), ',')",
+        _ => "group_concat(id)",
+    };
+    Query::select()
+        .expr(Expr::cust(joined))
+        .from(reference(users))
+        .and_where(one_of_ids(backend, "id", ids))
         .to_owned()
 }
 

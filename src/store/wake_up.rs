@@ -6,18 +6,25 @@ use sea_orm::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Error;
+use crate::domain::{Error, job::Capability};
 
 use super::{Store, Told};
 
 const CHANNEL: &str = "atelier_jobs";
-/// PostgreSQL refuses a payload of 8,000 bytes or more; an id takes 20 at most.
+/// PostgreSQL refuses a payload of so many bytes or more.
+const MESSAGE_BYTES: usize = 8_000;
+/// An id takes 20 bytes at most.
 const IDS_PER_MESSAGE: usize = 300;
+
+/// Most kinds of work, and most processes, that a message names.
+const MOST_NAMED: usize = 32;
 
 /// What happened on a replica.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WakeUp {
+    /// The process that tells, which so does not hear itself; 0 where an older one does.
+    pub origin: u64,
     /// Jobs that changed.
     pub jobs: Vec<i64>,
     /// Requests of which a job changed or is new.
@@ -26,21 +33,70 @@ pub struct WakeUp {
     pub users: Vec<i64>,
     /// Jobs of whose task its service has told something.
     pub tasks: Vec<i64>,
-    /// Whether there may be work for an idle worker.
+    /// Whether there may be work for an idle worker: of the kinds in `due`, or of any if that is empty.
     pub work: bool,
+    /// How many jobs of which kind may begin.
+    pub due: Vec<(Capability, u32)>,
+    /// The processes whose workers are meant; all if empty.
+    pub to: Vec<u64>,
+    /// The processes whose workers have passed the work on, since they were full.
+    pub passed: Vec<u64>,
+    /// What the worker of the process that tells has to offer.
+    pub offer: Option<Offer>,
+    /// Whether the worker of the process that tells knows of the work, and leaves it to others.
+    #[serde(skip)]
+    pub leaves: bool,
+}
+
+/// What a worker has to offer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// What it runs, which is nothing for a worker that ends; `None`: what it has told last.
+    pub able: Option<Vec<Capability>>,
+    /// How many jobs it could begin.
+    pub free: u32,
 }
 
 impl WakeUp {
     /// Adds what another wake-up tells.
     pub fn merge(&mut self, other: Self) {
+        // Work of any kind includes that of some, and all workers include some.
+        let any = |it: &Self| it.work && it.due.is_empty();
+        let all = |it: &Self| it.work && it.to.is_empty();
+        let (is_any, is_all) = (any(self) || any(&other), all(self) || all(&other));
         self.jobs.extend(other.jobs);
         self.requests.extend(other.requests);
         self.users.extend(other.users);
         self.tasks.extend(other.tasks);
+        self.due.extend(other.due);
+        self.to.extend(other.to);
+        if is_any {
+            self.due.clear();
+        }
+        if is_all {
+            self.to.clear();
+        }
         self.work |= other.work;
+        self.leaves |= other.leaves;
+        self.passed.extend(other.passed);
+        self.offer = other.offer.or(self.offer.take());
     }
 
-    /// The same in parts that a message holds, each id once; one part at least.
+    /// Whether it tells nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds jobs of this kind that may begin.
+    pub fn add_due(&mut self, kind: Capability, jobs: u32) {
+        self.merge(Self {
+            work: true,
+            due: vec![(kind, jobs)],
+            ..Self::default()
+        });
+    }
+
+    /// The same in parts that a message holds, each id once; one part at least. The first tells of work.
     fn into_parts(mut self) -> Vec<Self> {
         let mut count = 0;
         for list in Self::LISTS {
@@ -49,14 +105,23 @@ impl WakeUp {
             ids.dedup();
             count += ids.len();
         }
-        if count <= IDS_PER_MESSAGE {
+        self.bound_names();
+        let fits = |it: &Self| {
+            serde_json::to_string(it).is_ok_and(|message| message.len() < MESSAGE_BYTES)
+        };
+        if count <= IDS_PER_MESSAGE && fits(&self) {
             return vec![self];
         }
-        let mut parts = Vec::new();
+        let origin = self.origin;
+        let mut ids = Self::default();
         for list in Self::LISTS {
-            for ids in std::mem::take(list(&mut self)).chunks(IDS_PER_MESSAGE) {
+            *list(&mut ids) = std::mem::take(list(&mut self));
+        }
+        let mut parts = vec![self];
+        for list in Self::LISTS {
+            for ids in list(&mut ids).chunks(IDS_PER_MESSAGE) {
                 let mut part = Self {
-                    work: self.work,
+                    origin,
                     ..Self::default()
                 };
                 *list(&mut part) = ids.to_vec();
@@ -64,6 +129,21 @@ impl WakeUp {
             }
         }
         parts
+    }
+
+    /// Work of too many kinds becomes work of any.
+    fn bound_names(&mut self) {
+        if self.due.len() > MOST_NAMED || self.to.len() > MOST_NAMED {
+            self.due.clear();
+            self.to.clear();
+        }
+        self.passed.truncate(MOST_NAMED);
+        if let Some(offer) = &mut self.offer {
+            offer
+                .able
+                .iter_mut()
+                .for_each(|able| able.truncate(MOST_NAMED));
+        }
     }
 
     const LISTS: [fn(&mut Self) -> &mut Vec<i64>; 4] = [
@@ -89,35 +169,61 @@ pub async fn send(store: &Store, wake_up: WakeUp) -> Result<(), Error> {
     Ok(())
 }
 
+/// Has the process of this origin hear something from itself.
+pub async fn send_echo(store: &Store, origin: u64) -> Result<(), Error> {
+    let values = [echo_channel(origin).into()];
+    let statement =
+        Statement::from_sql_and_values(DbBackend::Postgres, "SELECT pg_notify($1, '')", values);
+    store.writer().execute_raw(statement).await?;
+    Ok(())
+}
+
+/// What only the process of this origin listens to.
+fn echo_channel(origin: u64) -> String {
+    format!("{CHANNEL}_{origin:016x}")
+}
+
 /// Hears what the other replicas tell.
 pub struct Listener(PgListener);
 
+/// What a listener hears.
+#[derive(Debug)]
+pub enum Heard {
+    /// What a replica tells; `None` if it says nothing to us.
+    WakeUp(Option<WakeUp>),
+    /// What this process has sent to itself.
+    Echo,
+}
+
 impl Listener {
-    /// `None` on a database without wake-ups.
-    pub async fn connect(store: &Store) -> Result<Option<Self>, Error> {
-        if store.backend() != DbBackend::Postgres {
+    /// `None` on a database without wake-ups. `origin` is that of this process.
+    pub async fn connect(store: &Store, origin: u64) -> Result<Option<Self>, Error> {
+        let Some(connection) = store.open_listening().await? else {
             return Ok(None);
-        }
-        let connection = store.writer().open_another().await?;
+        };
         let pool = connection.get_postgres_connection_pool();
         let mut listener = PgListener::connect_with(pool).await.map_err(unavailable)?;
         // The driver would connect again by itself, and tell nothing of why it cannot.
         listener.eager_reconnect(false);
-        listener.listen(CHANNEL).await.map_err(unavailable)?;
+        let channels = [CHANNEL, &echo_channel(origin)];
+        listener.listen_all(channels).await.map_err(unavailable)?;
         Ok(Some(Self(listener)))
     }
 
-    /// The next wake-up; `None` for one that says nothing to us.
+    /// What is heard next. Nothing is lost if it is dropped.
     ///
     /// # Errors
     /// Of the connection, of which nothing more is heard.
-    pub async fn next(&mut self) -> Result<Option<WakeUp>, Error> {
+    pub async fn next(&mut self) -> Result<Heard, Error> {
         let Some(notification) = self.0.try_recv().await.map_err(unavailable)? else {
             let closed = "the session was closed by the server, or by what stands before it";
             return Err(Error::DatabaseUnavailable(closed.into()));
         };
         // A payload of a newer release that we do not understand is as good as a missed one.
-        Ok(serde_json::from_str(notification.payload()).ok())
+        Ok(match notification.channel() {
+            CHANNEL => Heard::WakeUp(serde_json::from_str(notification.payload()).ok()),
+            _ => Heard::Echo,
+        })
     }
 }
 
@@ -127,6 +233,8 @@ fn unavailable(error: sqlx::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use crate::domain::MediaType;
+
     use super::*;
 
     #[test]
@@ -137,21 +245,71 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let wake_up = WakeUp {
+            origin: u64::MAX,
             jobs: ids(i64::MIN),
             requests: ids(i64::MIN + 1),
             users: ids(1),
             tasks: ids(2),
             work: true,
+            ..WakeUp::default()
         };
         let mut told = WakeUp::default();
-        for part in wake_up.into_parts() {
-            assert!(part.work);
+        let parts = wake_up.into_parts();
+        assert_eq!(parts.iter().filter(|part| part.work).count(), 1);
+        for part in parts {
+            assert_eq!(part.origin, u64::MAX);
             assert!(serde_json::to_string(&part).unwrap().len() < 8_000);
             told.merge(part);
         }
         let told_of = WakeUp::LISTS.map(|list| list(&mut told).len());
         assert_eq!(told_of, [500; 4]);
         assert!(told.jobs.is_sorted_by(|left, right| left < right));
+    }
+
+    #[test]
+    fn a_message_holds_the_longest_names_and_what_has_too_many_is_of_any_kind() {
+        let kinds = |count: usize| {
+            let kind = |number| Capability {
+                provider: format!("{number:064}"),
+                category: MediaType::Image,
+            };
+            (0..count).map(kind).collect::<Vec<_>>()
+        };
+        let of = |count| WakeUp {
+            origin: u64::MAX,
+            work: true,
+            due: kinds(count).into_iter().map(|it| (it, u32::MAX)).collect(),
+            to: vec![u64::MAX; MOST_NAMED],
+            passed: vec![u64::MAX; MOST_NAMED],
+            ..WakeUp::default()
+        };
+        let [message] = &of(MOST_NAMED).into_parts()[..] else {
+            panic!("one message")
+        };
+        assert_eq!(message.due.len(), MOST_NAMED);
+        assert!(serde_json::to_string(message).unwrap().len() < 8_000);
+        let [message] = &of(MOST_NAMED + 1).into_parts()[..] else {
+            panic!("one message")
+        };
+        assert!(message.work && message.due.is_empty() && message.to.is_empty());
+    }
+
+    #[test]
+    fn work_of_any_kind_takes_that_of_some_in() {
+        let kind = Capability {
+            provider: "builtin".to_owned(),
+            category: MediaType::Audio,
+        };
+        let mut some = WakeUp::default();
+        some.add_due(kind, 2);
+        let any = WakeUp {
+            work: true,
+            ..WakeUp::default()
+        };
+        for (mut first, second) in [(some.clone(), any.clone()), (any, some)] {
+            first.merge(second);
+            assert!(first.work && first.due.is_empty());
+        }
     }
 
     #[test]

@@ -9,8 +9,7 @@ use super::error;
 
 /// A prepared statement that is there already, or not there: the session is not the one that it was.
 const OF_A_POOLER: [&str; 2] = ["42P05", "26000"];
-const POOLER_HINT: &str =
-    "a pooler before the server must keep sessions (PgBouncer: pool_mode = session)";
+const POOLER_HINT: &str = "a pooler before the server must keep sessions (PgBouncer: pool_mode = session), or be told of by database.pooling";
 
 /// An error of the database as it is logged and printed. PostgreSQL's tells its SQLSTATE, its detail and its hint; the
 /// driver would tell the line of PostgreSQL's own source instead.

@@ -13,3 +13,4 @@ mod retention;
 mod secrets;
 mod shutdown;
 mod tls;
+mod turns;

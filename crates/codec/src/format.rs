@@ -104,6 +104,17 @@ impl Format {
         }
     }
 
+    /// The format that a media type stands for, by any of the names that are in use; parameters and case do not matter.
+    pub fn of_content_type(name: &str) -> Option<Self> {
+        let name = name.split(';').next().unwrap_or_default().trim();
+        let name = name.to_ascii_lowercase();
+        let mut aliases = ALIASES.iter();
+        let known = Self::ALL
+            .into_iter()
+            .find(|format| format.content_type() == name);
+        known.or_else(|| aliases.find_map(|(alias, format)| (*alias == name).then_some(*format)))
+    }
+
     /// Media type of RFC 6838, for HTTP.
     pub fn content_type(self) -> &'static str {
         match self {
@@ -123,6 +134,34 @@ impl Format {
     }
 }
 
+/// What browsers, phones and older programs call media types besides [`Format::content_type`].
+const ALIASES: [(&str, Format); 24] = [
+    ("image/apng", Format::Png),
+    ("image/x-png", Format::Png),
+    ("image/jpg", Format::Jpg),
+    ("image/pjpeg", Format::Jpg),
+    ("image/x-webp", Format::Webp),
+    ("video/x-m4v", Format::Mp4),
+    ("video/m4v", Format::Mp4),
+    ("application/mp4", Format::Mp4),
+    ("audio/wave", Format::Wav),
+    ("audio/x-wav", Format::Wav),
+    ("audio/x-pn-wav", Format::Wav),
+    ("audio/vnd.wave", Format::Wav),
+    ("audio/x-flac", Format::Flac),
+    ("audio/mp3", Format::Mp3),
+    ("audio/mpeg3", Format::Mp3),
+    ("audio/x-mp3", Format::Mp3),
+    ("audio/x-mpeg", Format::Mp3),
+    ("audio/x-mpeg-3", Format::Mp3),
+    ("application/ogg", Format::Ogg),
+    ("audio/opus", Format::Ogg),
+    ("audio/x-ogg", Format::Ogg),
+    ("audio/m4a", Format::M4a),
+    ("audio/x-m4a", Format::M4a),
+    ("audio/x-m4b", Format::M4a),
+];
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -140,5 +179,29 @@ impl FromStr for Format {
             .into_iter()
             .find(|format| format.as_str() == name)
             .ok_or(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_is_known_by_every_name_of_its_media_type() {
+        for format in Format::ALL {
+            assert_eq!(Format::of_content_type(format.content_type()), Some(format));
+        }
+        for (alias, format) in ALIASES {
+            assert!(
+                Format::ALL.iter().all(|it| it.content_type() != alias),
+                "{alias}"
+            );
+            assert_eq!(Format::of_content_type(&alias.to_uppercase()), Some(format));
+        }
+        let recorded = Format::of_content_type(" audio/webm;codecs=opus");
+        assert_eq!(recorded, Some(Format::Weba));
+        for unknown in ["", ";", "image/svg+xml", "text/html", "audio", "audio/x"] {
+            assert_eq!(Format::of_content_type(unknown), None, "{unknown}");
+        }
     }
 }

@@ -1,9 +1,10 @@
-//! Files without the place where they were taken: what Exif and XMP say of GPS, and the location of a video. All other metadata,
-//! the orientation among it, and every pixel stay as they are.
+//! Files without the place where they were taken: what Exif and XMP say of GPS, what XMP and IPTC say of cities and countries, and the
+//! location of a video. All other metadata, the orientation among it, and every pixel stay as they are.
 //!
 //! What says it is overwritten in its place, so that nothing in the file moves. What a camera's own notes (Exif's MakerNote) or a
 //! track of positions beside a video may say is not known here, and stays.
 
+mod iptc;
 mod mp4;
 mod png;
 mod tiff;
@@ -25,7 +26,7 @@ pub fn without(content: &[u8], format: Format) -> Option<Vec<u8>> {
     let mut file = content.to_vec();
     let changed = match format {
         Format::Png => return png::without(content),
-        Format::Jpg => jpeg(&mut file) | xmp::blank(&mut file),
+        Format::Jpg => jpeg(&mut file) | xmp::blank(&mut file) | iptc::blank(&mut file),
         Format::Webp => webp::blank(&mut file) | xmp::blank(&mut file),
         Format::Mp4 | Format::M4a => mp4::blank(&mut file) | xmp::blank(&mut file),
         Format::Gif | Format::Wav => xmp::blank(&mut file),

@@ -5,8 +5,8 @@ use futures::TryStreamExt;
 use crate::{
     app::{App, Include, template::data_of},
     domain::{
-        Actor, Caller, Checks, Error, GenerationInput, JsonMap, Preview, RequestDraft, Trace,
-        WatchCursor,
+        Actor, Caller, Checks, Error, GenerationInput, JsonMap, Preview, RequestDraft, Schedule,
+        Trace, WatchCursor,
     },
     entity::{feature, template},
     store,
@@ -132,6 +132,7 @@ fn draft(
         },
         metadata: JsonMap::new(),
         priority: PRIORITY,
+        schedule: Schedule::default(),
         idempotency_key: String::new(),
         client: None,
         preview: Some(Preview::default()),

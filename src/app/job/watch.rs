@@ -3,7 +3,7 @@
 use crate::{
     app::{
         App, NewsStream,
-        watch::{Following, Look, Watch, Watched, Whole},
+        watch::{Following, Look, Reader, Watch, Watched, Whole},
     },
     domain::{Caller, Error, Resource, WatchCursor},
     events::Subject,
@@ -38,8 +38,8 @@ impl App {
 }
 
 impl Watched for WatchedJob {
-    async fn look(&mut self, app: &App, following: &mut Following) -> Result<Look, Error> {
-        let standings = store::job::standings(app.store.reader(), [self.0]).await?;
+    async fn look(&mut self, reader: Reader<'_>, following: &mut Following) -> Result<Look, Error> {
+        let standings = reader.standings(&[self.0]).await?;
         let [job] = standings.as_slice() else {
             return Err(Error::not_found(Resource::Job, self.0));
         };

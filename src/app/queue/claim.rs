@@ -56,7 +56,7 @@ impl App {
             changed.requests_are_settled(&jobs);
             // Others that were woken by the same news may have passed over what was locked here.
             if claimed.more || jobs.len() >= usize::try_from(slots).unwrap_or(usize::MAX) {
-                changed.leave_work();
+                changed.leave_work(capabilities);
             }
             Ok(jobs)
         })

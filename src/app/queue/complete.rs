@@ -2,12 +2,20 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    slice,
+    sync::Arc,
     time::Duration,
 };
 
+use futures::{FutureExt, future::BoxFuture};
+use serde_json::Value as Json;
+
 use crate::{
-    app::{App, job::ChangedJobs, storage::Spare},
+    app::{
+        App,
+        gather::{Gathered, Gathering, Lane, Verdict},
+        job::ChangedJobs,
+        storage::Spare,
+    },
     domain::{Error, JsonMap, MediaMetadata, MediaNotes, MediaRole},
     entity::job,
     media::{Inspected, StorageKey},
@@ -17,6 +25,8 @@ use crate::{
         queue::{self, Lease},
     },
 };
+
+use super::endings::Endings;
 
 /// A file of an attempt that stands in the storage already.
 #[derive(Clone, Debug)]
@@ -46,6 +56,39 @@ pub struct StoredOutput {
     pub derived: Vec<StoredFile>,
 }
 
+/// An attempt that has made something.
+pub(in crate::app) struct Completion {
+    lease: Lease,
+    outputs: Vec<StoredOutput>,
+    metadata: Json,
+}
+
+/// Its job, and the files that no row names.
+type Completed = (Box<job::Model>, Vec<Spare>);
+
+impl Gathered for Completion {
+    type Done = Option<Completed>;
+
+    const NAME: &'static str = "completions";
+
+    fn lane(gathering: &Gathering) -> &Lane<Self> {
+        &gathering.completions
+    }
+
+    fn jobs(&self) -> usize {
+        1
+    }
+
+    fn write<'a>(
+        app: &'a App,
+        tx: &'a Transaction,
+        batch: &'a [Arc<Self>],
+        changed: &'a mut ChangedJobs,
+    ) -> BoxFuture<'a, Result<Vec<Verdict<Self::Done>>, Error>> {
+        app.complete_all(tx, batch, changed).boxed()
+    }
+}
+
 impl App {
     /// Ends an attempt with its outputs: the job, its media and its request change together. `None` if the lease is lost;
     /// nothing has changed then. Files that the user has already are not kept twice.
@@ -55,42 +98,95 @@ impl App {
         outputs: &[StoredOutput],
         metadata: JsonMap,
     ) -> Result<Option<job::Model>, Error> {
-        let now = self.clock.queue();
-        let complete = async |tx: &Transaction, changed: &mut ChangedJobs| {
-            let completed = queue::complete(tx, lease, metadata.into(), now).await?;
-            let Some(completed) = completed else {
-                return Ok(None);
-            };
-            let spare = self.insert_media(tx, &completed, outputs).await?;
-            changed.moved(slice::from_ref(&completed), None)?;
-            Ok(Some((completed, spare)))
+        let completion = Completion {
+            lease: lease.clone(),
+            outputs: outputs.to_vec(),
+            metadata: metadata.into(),
         };
-        let Some((completed, spare)) = self.change_jobs(complete).await? else {
+        let Some((completed, spare)) = self.write_gathered(completion).await? else {
             return Ok(None);
         };
         self.discard(spare).await;
-        Ok(Some(completed))
+        Ok(Some(*completed))
     }
 
-    /// All originals first, so that their ids tell the order, and then what was made of each. Returns the files that no row
-    /// names.
+    async fn complete_all(
+        &self,
+        tx: &Transaction,
+        batch: &[Arc<Completion>],
+        changed: &mut ChangedJobs,
+    ) -> Result<Vec<Verdict<Option<Completed>>>, Error> {
+        let endings = Endings::of(batch, |completion| &completion.lease);
+        let given = endings.of_jobs.values();
+        let given: Vec<_> = given.map(|it| (&it.lease, it.metadata.clone())).collect();
+        let completed = queue::complete(tx, &given, self.clock.queue()).await?;
+        let mut made = Vec::new();
+        for job in &completed {
+            made.extend(
+                endings
+                    .of_jobs
+                    .get(&job.id)
+                    .map(|it| (job, it.outputs.as_slice())),
+            );
+        }
+        let spare = self.insert_media(tx, &made).await?;
+        changed.moved(&completed, None)?;
+        let completed = completed.into_iter().zip(spare);
+        let completed = completed.map(|(job, spare)| (job.id, (Box::new(job), spare)));
+        Ok(endings.verdicts(completed.collect()))
+    }
+
+    /// All originals first, so that their ids tell the order, and then what was made of each. Returns the files of each job that
+    /// no row names.
     async fn insert_media(
         &self,
         tx: &Transaction,
-        job: &job::Model,
-        outputs: &[StoredOutput],
-    ) -> Result<Vec<Spare>, Error> {
-        // The database's time, at which the job has ended.
-        let now = job.updated_at;
-        let originals = outputs.iter().enumerate().map(|(index, output)| {
+        made: &[(&job::Model, &[StoredOutput])],
+    ) -> Result<Vec<Vec<Spare>>, Error> {
+        // The database's time, at which all of the jobs have ended.
+        let Some(now) = made.first().map(|(job, _)| job.updated_at) else {
+            return Ok(Vec::new());
+        };
+        let originals = made
+            .iter()
+            .map(|(job, outputs)| (*job, self.originals(job, outputs)));
+        let originals: Vec<_> = originals.collect();
+        let originals = store::media::insert(tx, &originals, now).await?;
+        let derived = made.iter().zip(&originals);
+        let derived = derived
+            .map(|((job, outputs), originals)| (*job, self.derived(job, outputs, originals)));
+        let derived: Vec<_> = derived.collect();
+        let derived = store::media::insert(tx, &derived, now).await?;
+        let rows = originals.iter().zip(&derived);
+        let spare_of_job = |((_, outputs), (originals, derived)): (
+            &(_, &[StoredOutput]),
+            (&Vec<Added>, &Vec<Added>),
+        )| {
+            let files = outputs.iter().map(|output| &output.file);
+            let files = files.chain(outputs.iter().flat_map(|output| &output.derived));
+            spare(files.zip(originals.iter().chain(derived)))
+        };
+        made.iter().zip(rows).map(spare_of_job).collect()
+    }
+
+    fn originals(&self, job: &job::Model, outputs: &[StoredOutput]) -> Vec<NewMedia> {
+        let describe = |(index, output): (usize, &StoredOutput)| {
             let mut metadata = placed(job, index, output);
             // A provider's word does not count for what we find out, not even where we say nothing.
             metadata.notes.extra = MediaMetadata::read(output.metadata.clone()).notes.extra;
             self.describe(&output.file, metadata)
-        });
-        let originals = store::media::insert(tx, job, originals.collect(), now).await?;
+        };
+        outputs.iter().enumerate().map(describe).collect()
+    }
+
+    fn derived(
+        &self,
+        job: &job::Model,
+        outputs: &[StoredOutput],
+        originals: &[Added],
+    ) -> Vec<NewMedia> {
         let mut derived = Vec::new();
-        for (index, (output, original)) in outputs.iter().zip(&originals).enumerate() {
+        for (index, (output, original)) in outputs.iter().zip(originals).enumerate() {
             for file in &output.derived {
                 let metadata = MediaMetadata {
                     original_id: Some(original.id),
@@ -99,10 +195,7 @@ impl App {
                 derived.push(self.describe(file, metadata));
             }
         }
-        let derived = store::media::insert(tx, job, derived, now).await?;
-        let files = outputs.iter().map(|output| &output.file);
-        let files = files.chain(outputs.iter().flat_map(|output| &output.derived));
-        spare(files.zip(originals.iter().chain(&derived)))
+        derived
     }
 
     /// The row of a file, which belongs where `placed` says.

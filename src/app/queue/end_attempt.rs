@@ -1,9 +1,15 @@
 //! An attempt has made nothing: the job fails, is tried again, or is handed back, see docs/domain.md#attempts.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use futures::{FutureExt, future::BoxFuture};
 
 use crate::{
-    app::App,
+    app::{
+        App,
+        gather::{Gathered, Gathering, Lane, Verdict},
+        job::ChangedJobs,
+    },
     domain::{
         Error, JobInput,
         job::{Cause, Failure},
@@ -14,6 +20,8 @@ use crate::{
         queue::{self, Lease},
     },
 };
+
+use super::endings::Endings;
 
 /// How an attempt ends that made nothing.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +51,35 @@ pub enum AttemptEnd {
     },
 }
 
+/// An attempt that has made nothing, and whose job ends with it.
+pub(in crate::app) struct Failing {
+    lease: Lease,
+    failure: Failure,
+}
+
+impl Gathered for Failing {
+    type Done = Option<Box<job::Model>>;
+
+    const NAME: &'static str = "failures";
+
+    fn lane(gathering: &Gathering) -> &Lane<Self> {
+        &gathering.failures
+    }
+
+    fn jobs(&self) -> usize {
+        1
+    }
+
+    fn write<'a>(
+        app: &'a App,
+        tx: &'a Transaction,
+        batch: &'a [Arc<Self>],
+        changed: &'a mut ChangedJobs,
+    ) -> BoxFuture<'a, Result<Vec<Verdict<Self::Done>>, Error>> {
+        app.fail_all(tx, batch, changed).boxed()
+    }
+}
+
 impl App {
     /// Ends an attempt without outputs. `None` if the lease is lost; nothing has changed then.
     pub async fn end_attempt(
@@ -50,12 +87,32 @@ impl App {
         lease: &Lease,
         end: &AttemptEnd,
     ) -> Result<Option<job::Model>, Error> {
+        if let AttemptEnd::Fail(failure) = end {
+            let (lease, failure) = (lease.clone(), failure.clone());
+            let failed = self.write_gathered(Failing { lease, failure });
+            return Ok(failed.await?.map(|job| *job));
+        }
         self.change_jobs(async |tx, changed| {
             let ended = self.write_end(tx, lease, end).await?;
             changed.moved(ended.as_slice(), end.cause())?;
             Ok(ended)
         })
         .await
+    }
+
+    async fn fail_all(
+        &self,
+        tx: &Transaction,
+        batch: &[Arc<Failing>],
+        changed: &mut ChangedJobs,
+    ) -> Result<Vec<Verdict<Option<Box<job::Model>>>>, Error> {
+        let endings = Endings::of(batch, |failing| &failing.lease);
+        let given = endings.of_jobs.values();
+        let given: Vec<_> = given.map(|it| (&it.lease, &it.failure)).collect();
+        let failed = queue::fail(tx, &given, self.clock.queue()).await?;
+        changed.moved(&failed, None)?;
+        let failed = failed.into_iter().map(|job| (job.id, Box::new(job)));
+        Ok(endings.verdicts(failed.collect()))
     }
 
     async fn write_end(
@@ -66,7 +123,7 @@ impl App {
     ) -> Result<Option<job::Model>, Error> {
         let now = self.clock.queue();
         match end {
-            AttemptEnd::Fail(failure) => queue::fail(tx, lease, failure, now).await,
+            AttemptEnd::Fail(failure) => Ok(queue::fail(tx, &[(lease, failure)], now).await?.pop()),
             AttemptEnd::Retry {
                 failure,
                 pause,

@@ -1,6 +1,6 @@
 //! Why a pending job does not start, from what the workers have said of themselves lately.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     app::App,
@@ -18,7 +18,7 @@ const FRESH: Duration = ANNOUNCE_INTERVAL.saturating_mul(4);
 /// Tells why jobs wait that nobody can run.
 #[derive(Default)]
 pub struct WaitingReasons {
-    announced: Vec<Announced>,
+    announced: Arc<Vec<Announced>>,
     /// Those of this process, some of which may let no job begin now.
     providers: Registry,
 }
@@ -29,13 +29,11 @@ impl App {
         &self,
         jobs: impl IntoIterator<Item = &job::Model>,
     ) -> Result<WaitingReasons, Error> {
-        if !jobs.into_iter().any(waits) {
+        if !jobs.into_iter().any(WaitingReasons::may_tell) {
             return Ok(WaitingReasons::default());
         }
-        Ok(WaitingReasons {
-            announced: self.announced().await?,
-            providers: self.providers.clone(),
-        })
+        let announced = Arc::new(self.announced().await?);
+        Ok(WaitingReasons::of_announced(self, announced))
     }
 
     /// What the workers have said of themselves lately.
@@ -45,12 +43,28 @@ impl App {
 }
 
 impl WaitingReasons {
+    /// Whether there may be a reason to tell.
+    pub(in crate::app) fn may_tell(job: &job::Model) -> bool {
+        waits(job)
+    }
+
+    /// The reasons by what the workers have said.
+    pub(in crate::app) fn of_announced(app: &App, announced: Arc<Vec<Announced>>) -> Self {
+        Self {
+            announced,
+            providers: app.providers.clone(),
+        }
+    }
+
     /// The reason as a sentence for the user; empty if the job waits for its turn, or not at all. The job is one of those
     /// for which the reasons were made.
     pub fn of(&self, job: &job::Model) -> String {
         let Some(provider) = job.provider().filter(|_| waits(job)) else {
             return String::new();
         };
+        if job.parked && job.started_at.is_none() {
+            return "It is to start later.".to_owned();
+        }
         if job.held {
             let most = job.concurrency.unwrap_or_default();
             return format!(

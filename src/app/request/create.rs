@@ -10,17 +10,16 @@ use crate::{
     },
     billing::Billing,
     domain::{
-        Caller, Checks, Error, FeatureProperties, Flaw, JobCounts, MediaType, Offer, Origin, Plan,
-        RequestDraft, Resolved, TemplateData, Variable, Versioned, media_id,
-        refuse_without_feature, resolve,
+        Caller, Checks, Error, FeatureProperties, Flaw, MediaType, Offer, Origin, RequestDraft,
+        Resolved, TemplateData, Variable, Versioned, media_id, refuse_without_feature, resolve,
     },
-    entity::{feature, idempotency_key, job, request, template},
+    entity::{feature, job, template},
     media::Upload,
     provider::{Moderation, Place, Preset, Unfit},
     store::{self, Transaction, feature::Offered, request::Counted},
 };
 
-use super::uploads::upload_keys;
+use super::intake::Intake;
 
 /// An accepted request and its jobs, in order of variation.
 pub type Accepted = (Counted, Vec<job::Model>);
@@ -124,6 +123,7 @@ impl App {
             origin: &origin,
         };
         let mut checks = checks.clone();
+        draft.schedule.check(self.clock.now(), &mut checks);
         self.check_filled_look(draft, offer, &mut checks);
         check_pictures(draft, offer.template, &offered.pictures, &mut checks);
         let provider = self.providers.get(properties.provider());
@@ -262,102 +262,19 @@ impl App {
         hold: Option<&Hold>,
         checks: &Checks,
     ) -> Result<Accepted, Error> {
-        match self.store_for_known_user(draft, id, hold, checks).await {
+        let intake = || Intake {
+            draft: draft.clone(),
+            checks: checks.clone(),
+            id,
+            hold: hold.cloned(),
+        };
+        match self.store_request(intake()).await {
             Err(Error::UserUnknown(user)) if self.settings.provision_users => {
                 store::user::provision(self.store.writer(), &self.settings.users, user).await?;
-                self.store_for_known_user(draft, id, hold, checks).await
+                self.store_request(intake()).await
             }
             stored => stored,
         }
-    }
-
-    /// Checks and stores a request in one transaction, through which its feature stays. [`Error::UserUnknown`] if its user is
-    /// not known yet.
-    async fn store_for_known_user(
-        &self,
-        draft: &RequestDraft,
-        id: Option<i64>,
-        hold: Option<&Hold>,
-        checks: &Checks,
-    ) -> Result<Accepted, Error> {
-        self.change_jobs(async |tx, changed| {
-            let asked = &store::feature::find_asked_for(tx, draft).await?;
-            let asked_for = (asked, upload_keys(asked));
-            let offered =
-                store::feature::find_offered(tx, &self.settings.users, asked_for, true).await?;
-            let resolved = self.resolve_draft(asked, &offered, checks)?;
-            self.check_provider(&resolved)?;
-            if !offered.user_known {
-                return Err(Error::UserUnknown(draft.user_id));
-            }
-            let now = self.clock.queue().unwrap_or(offered.now);
-            let plan = self.plan_of(asked)?;
-            self.admit(tx, (plan, asked.user_id), resolved.jobs.len(), now)
-                .await?;
-            let Offered {
-                feature, uploads, ..
-            } = offered;
-            let new_jobs = store::job::NewJobs {
-                category: feature.category,
-                cost: cost_per_job(draft, &resolved),
-                priority: match (draft.priority, plan) {
-                    (0, Some(plan)) => plan.priority,
-                    (priority, _) => priority,
-                },
-                concurrency: plan.and_then(Plan::concurrency),
-                max_attempts: self.settings.max_attempts,
-                now,
-                trace: draft.trace.clone(),
-            };
-            let kept = (feature.system_prompt, plan.map(|plan| plan.name.clone()));
-            let request = store::request::insert(tx, id, asked, &resolved, kept, now).await?;
-            self.take_up_uploads(tx, (request.id, asked), uploads, now)
-                .await?;
-            self.claim_key(tx, draft, &request).await?;
-            let ids = hold
-                .map(|hold| hold.ids_for(resolved.jobs.len()))
-                .transpose()?;
-            let jobs = store::job::insert(tx, ids, &request, &resolved.jobs, new_jobs).await?;
-            changed.take_up(hold);
-            if let Some(template_id) = request.template_id.filter(|_| !request.is_preview) {
-                store::trend::count_use(tx, template_id, now).await?;
-            }
-            changed.moved(&jobs, None)?;
-            changed.requests_are_settled(&jobs);
-            let mut counts = JobCounts::default();
-            jobs.iter().for_each(|job| counts.add(job.status, 1));
-            Ok((Counted { request, counts }, jobs))
-        })
-        .await
-    }
-
-    /// Fails if another request has the draft's key already.
-    async fn claim_key(
-        &self,
-        tx: &Transaction,
-        draft: &RequestDraft,
-        request: &request::Model,
-    ) -> Result<(), Error> {
-        if draft.idempotency_key.is_empty() {
-            return Ok(());
-        }
-        let key = idempotency_key::Model {
-            user_id: draft.user_id,
-            key: draft.stored_key(),
-            fingerprint: draft.fingerprint()?,
-            request_id: request.id,
-            created_at: request.created_at,
-        };
-        // One of before holds for every client, and a new one does not take its place.
-        let before = match draft.client {
-            Some(_) => store::idempotency_key::find(tx, draft).await?,
-            None => None,
-        };
-        if before.is_none() && store::idempotency_key::claim(tx, key).await? {
-            return Ok(());
-        }
-        // The other's request is the answer then.
-        Err(Error::internal("an idempotency key vanished"))
     }
 
     /// The request that the draft's key stands for already; `None` if it is a new one or there is no key.
@@ -382,7 +299,7 @@ impl App {
 }
 
 /// Whoever makes the catalogue tries it for nothing.
-fn cost_per_job(draft: &RequestDraft, resolved: &Resolved) -> i64 {
+pub(super) fn cost_per_job(draft: &RequestDraft, resolved: &Resolved) -> i64 {
     match draft.preview {
         Some(_) => 0,
         None => resolved.cost_per_job,

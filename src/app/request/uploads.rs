@@ -2,15 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
-
 use crate::{
     app::App,
     domain::{Checks, Error, Flaw, RequestDraft, TemplateData},
     entity::upload,
     media::{Format, Kind, StorageKey},
     provider::MASK,
-    store::{self, Transaction},
 };
 
 use super::links::pictures_of;
@@ -53,26 +50,6 @@ impl App {
             }
         }
     }
-
-    /// Keeps the uploads for as long as the request is there. One that is removed meanwhile is none of the user's.
-    pub(super) async fn take_up_uploads(
-        &self,
-        tx: &Transaction,
-        (request_id, draft): (i64, &RequestDraft),
-        uploads: Vec<upload::Model>,
-        now: DateTime<Utc>,
-    ) -> Result<(), Error> {
-        let mut left = Vec::new();
-        for upload in &uploads {
-            if store::upload::renew(tx, upload.id, now).await? {
-                left.push(upload.clone());
-            }
-        }
-        if left.len() < uploads.len() {
-            return Err(vanished(draft, &left));
-        }
-        store::upload::attach(tx, request_id, left.iter().map(|upload| upload.id)).await
-    }
 }
 
 /// Where the uploads stand that the request may name.
@@ -95,8 +72,8 @@ fn texts_of(draft: &RequestDraft) -> impl Iterator<Item = (String, &str)> {
     attached.chain(variables).chain(mask)
 }
 
-/// Uploads of the request are gone that were there when it was checked.
-fn vanished(draft: &RequestDraft, left: &[upload::Model]) -> Error {
+/// Uploads of the request are gone that were there when it was checked, but for those that are left.
+pub(super) fn vanished(draft: &RequestDraft, left: &[&upload::Model]) -> Error {
     let mut checks = Checks::default();
     for (field, link) in texts_of(draft) {
         let key = StorageKey::of_upload(link);

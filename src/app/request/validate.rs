@@ -3,7 +3,7 @@
 use crate::{
     app::App,
     domain::{Caller, Checks, Error, Exceeded, MediaType, RequestDraft, Resolved, Violation},
-    store::{self, feature::Offered, queue},
+    store::{self, feature::Offered, plan::Wish, queue},
 };
 
 use super::{create::check_owner, uploads::upload_keys};
@@ -96,8 +96,13 @@ impl App {
         };
         let db = self.store.reader();
         let now = queue::time(db, self.clock.queue()).await?;
-        let of_user = (plan, draft.user_id);
-        store::plan::exceeded(db, of_user, resolved.jobs.len(), now).await
+        let wish = Wish {
+            plan,
+            user_id: draft.user_id,
+            jobs: resolved.jobs.len(),
+        };
+        let exceeded = store::plan::exceeded(db, &[wish], now).await?;
+        Ok(exceeded.into_iter().next().flatten())
     }
 
     /// Fails if the user's plan leaves no room for the request now.

@@ -1,12 +1,12 @@
 //! The watch of all jobs of requests, also of those that a retry adds. It resumes from a cursor, since each job counts its
 //! own revisions.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     app::{
         App, NewsStream,
-        watch::{Following, Look, News, Watch, Watched, Whole},
+        watch::{Following, Look, News, Reader, Watch, Watched, Whole},
     },
     domain::{Caller, CursorOf, Error, Sealer, WatchCursor},
     events::Subject,
@@ -67,16 +67,15 @@ impl App {
         let requests = store::request::counted(db, caller, ids.clone()).await?;
         let purged = requests.into_values();
         let purged = purged.filter(|counted| counted.request.purged_jobs > 0);
-        let purged: Vec<News> = purged.map(News::of_purged).collect();
+        let purged: Vec<News> = purged.map(|it| News::of_purged(Arc::new(it))).collect();
         let watch = Watch::new(self, caller, watched, following);
         Ok(watch.beginning_with(purged).news())
     }
 }
 
 impl Watched for WatchedRequests {
-    async fn look(&mut self, app: &App, following: &mut Following) -> Result<Look, Error> {
-        let ids = self.ids.iter().copied();
-        let jobs = store::job::standings_of_requests(app.store.reader(), ids).await?;
+    async fn look(&mut self, reader: Reader<'_>, following: &mut Following) -> Result<Look, Error> {
+        let jobs = reader.standings_of_requests(&self.ids).await?;
         let deleted = following.note(&jobs);
         Ok(Look {
             deleted,

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::{
     app::{
         App, NewsStream,
-        watch::{Following, Kind, Look, News, Watch, Watched, Whole},
+        watch::{Following, Kind, Look, News, Reader, Watch, Watched, Whole},
     },
     domain::{Caller, Error, Sealer, Settling, UserCursor},
     events::{Subject, Watcher},
@@ -36,6 +36,8 @@ struct WatchedUser {
     cursor: UserCursor,
     sealer: Sealer,
     deletions: Deletions,
+    /// Requests found to be deleted that are still to be told.
+    deleted: Vec<i64>,
     /// Where the floor rises to once all that the last look has found is told.
     rising: Option<i64>,
     /// The first job that the last look has found no room for.
@@ -73,7 +75,12 @@ impl App {
         };
         let mut deletions = Deletions::from(cursor.deletions_from);
         if opened.is_some() {
-            deletions.find(db, user_id, self.clock.now()).await?;
+            let reader = Reader {
+                app: &self.lasting(),
+                caller,
+                urgent: true,
+            };
+            deletions.find(reader, user_id).await?;
         }
         let following = resume(db, watcher, &mut cursor).await?;
         let watched = WatchedUser {
@@ -81,6 +88,7 @@ impl App {
             cursor,
             sealer: self.sealer(caller),
             deletions,
+            deleted: Vec::new(),
             rising: None,
             waiting: None,
         };
@@ -136,26 +144,26 @@ async fn resume(db: &Pool, watcher: Watcher, cursor: &mut UserCursor) -> Result<
 }
 
 impl Watched for WatchedUser {
-    async fn look(&mut self, app: &App, following: &mut Following) -> Result<Look, Error> {
+    async fn look(&mut self, reader: Reader<'_>, following: &mut Following) -> Result<Look, Error> {
         self.forget(following);
-        let (db, now) = (app.store.reader(), app.clock.now());
         // Before the jobs, so that those of a deleted request are read as it has left them.
-        let deleted = self.deletions.find(db, self.user_id, now).await?;
+        let deleted = self.deletions.find(reader, self.user_id).await?;
+        self.deleted.extend(deleted);
         let settled = match self.cursor.settling {
-            Some(settling) => self.has_settled(db, settling).await?,
+            Some(settling) => self.has_settled(reader, settling).await?,
             None => false,
         };
         // Only then the jobs, so that all are among them that come before the one that has settled.
-        let jobs = self.take_up(db, following).await?;
+        let jobs = self.take_up(reader, following).await?;
         if settled {
             self.rise();
         }
         if self.cursor.settling.is_none() && self.rising.is_none() {
-            self.cursor.settling = settle(db, &jobs, self.cursor.floor).await?;
+            self.cursor.settling = settle(reader, &jobs, self.cursor.floor).await?;
         }
         following.note(&jobs);
         Ok(Look {
-            deleted,
+            deleted: std::mem::take(&mut self.deleted),
             ended: false,
         })
     }
@@ -189,7 +197,7 @@ impl WatchedUser {
     /// How the jobs stand that are named and those that are new, as far as there is room for them.
     async fn take_up(
         &mut self,
-        db: &Pool,
+        reader: Reader<'_>,
         following: &mut Following,
     ) -> Result<Vec<Standing>, Error> {
         let floor = self.cursor.floor;
@@ -198,12 +206,13 @@ impl WatchedUser {
             .jobs()
             .take_while(|id| *id <= floor)
             .collect();
-        let mut jobs = store::job::standings(db, below).await?;
+        let mut jobs = reader.standings(&below).await?;
         let found: BTreeSet<i64> = jobs.iter().map(|job| job.id).collect();
         following.retain(|id, _| id > floor || found.contains(&id));
         let mut room = FOLLOWED.saturating_sub(following.open());
         self.waiting = None;
-        for job in store::job::standings_after(db, self.user_id, floor, LOOKED_AT).await? {
+        let above = reader.standings_after(self.user_id, floor, LOOKED_AT);
+        for job in above.await? {
             if !following.told.names(job.id) {
                 if room == 0 {
                     self.waiting.get_or_insert(job.id);
@@ -222,9 +231,9 @@ impl WatchedUser {
 
     /// Whether no job up to the newest may come any more: neither of a transaction that goes on, nor of one that has not begun
     /// although its ids are given.
-    async fn has_settled(&self, db: &Pool, settling: Settling) -> Result<bool, Error> {
-        let passed = horizon::has_passed(db, settling.transaction).await?;
-        let (user_id, newest) = (self.user_id, settling.newest);
+    async fn has_settled(&self, reader: Reader<'_>, settling: Settling) -> Result<bool, Error> {
+        let passed = reader.oldest_transaction().await? >= settling.transaction;
+        let (db, user_id, newest) = (reader.db(), self.user_id, settling.newest);
         Ok(passed && !store::reservation::is_intended_up_to(db, user_id, newest).await?)
     }
 
@@ -240,11 +249,15 @@ impl WatchedUser {
 }
 
 /// Has the floor wait for the newest of the jobs, if that lies above it.
-async fn settle(db: &Pool, jobs: &[Standing], floor: i64) -> Result<Option<Settling>, Error> {
+async fn settle(
+    reader: Reader<'_>,
+    jobs: &[Standing],
+    floor: i64,
+) -> Result<Option<Settling>, Error> {
     match jobs.last() {
         Some(job) if job.id > floor => Ok(Some(Settling {
             newest: job.id,
-            transaction: horizon::begin(db).await?,
+            transaction: reader.new_transaction().await?,
         })),
         _ => Ok(None),
     }
@@ -259,13 +272,9 @@ impl Deletions {
     }
 
     /// The next requests that are deleted.
-    async fn find(
-        &mut self,
-        db: &Pool,
-        user_id: i64,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<i64>, Error> {
-        let deleted = store::request::deleted_from(db, user_id, self.from, DELETIONS).await?;
+    async fn find(&mut self, reader: Reader<'_>, user_id: i64) -> Result<Vec<i64>, Error> {
+        let now = reader.app.clock.now();
+        let deleted = reader.deletions(user_id, self.from, DELETIONS).await?;
         let last = deleted.last().filter(|_| deleted.len() == DELETIONS);
         self.from = last.map_or(self.from.max(now - LATE), |(_, at)| *at);
         let mut new = Vec::new();

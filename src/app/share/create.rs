@@ -112,11 +112,15 @@ fn within<'a>(
     let fitting = fitting.rev().max_by_key(|(side, _)| *side);
     let smallest = sides.iter().map(|(side, _)| *side).min();
     checks.require(fitting.is_some() || !checks.is_empty(), "max_size", || {
-        let problem = Flaw::OutOfRange.says("there is no picture of it that small");
-        match smallest {
-            Some(smallest) => problem.min(smallest).found(most),
-            None => problem.found(most),
-        }
+        let problem = match smallest {
+            Some(smallest) => Flaw::OutOfRange
+                .says(format!(
+                    "must be at least {smallest}, as its smallest picture has"
+                ))
+                .min(smallest),
+            None => Flaw::OutOfRange.says("there is no picture of it that small"),
+        };
+        problem.found(most)
     });
     let fitting = fitting.map_or(media, |(_, it)| it);
     checks.finish(fitting)

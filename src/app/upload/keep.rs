@@ -11,7 +11,7 @@ use crate::{
     domain::{Announced, Error, MediaType, with_causes},
     entity::upload,
     media::{
-        Facts, Format, InspectError, Limits, StorageError, StorageKey, Ticket, inspect, sniff,
+        Format, InspectError, Inspected, Limits, StorageError, StorageKey, Ticket, inspect, sniff,
         without_clip, without_location,
     },
     store::{self, Transaction, queue, upload::NewUpload},
@@ -38,11 +38,11 @@ impl App {
     ) -> Result<upload::Model, Error> {
         let _turn = TURNS.acquire().await.map_err(Error::internal)?;
         let (announced, content) = incoming.read().await?;
-        let (content, facts) = self.look_at(content).await?;
-        let user_id = announced.user_id;
+        let (content, inspected) = self.look_at(content).await?;
+        let (user_id, sha256) = (announced.user_id, &inspected.facts.sha256);
         let known = self.store.write(async |tx| {
             let now = queue::time(tx, self.clock.queue()).await?;
-            let same = store::upload::give_again(tx, user_id, &facts.sha256, now).await?;
+            let same = store::upload::give_again(tx, user_id, sha256, now).await?;
             note(tx, ticket, same.as_ref()).await?;
             Ok(same)
         });
@@ -51,7 +51,7 @@ impl App {
                 self.put_back(&known, content).await?;
                 Ok(known)
             }
-            None => self.keep_new(announced, content, facts, ticket).await,
+            None => self.keep_new(announced, content, inspected, ticket).await,
         }
     }
 
@@ -65,7 +65,7 @@ impl App {
     }
 
     /// What the file is, without its location where that is not kept.
-    async fn look_at(&self, content: Bytes) -> Result<(Bytes, Facts), Error> {
+    async fn look_at(&self, content: Bytes) -> Result<(Bytes, Inspected), Error> {
         let settings = &self.settings.uploads;
         let (types, reading) = (&settings.limits.types, &settings.reading);
         let (content, _) = without_clip(content);
@@ -79,24 +79,23 @@ impl App {
                 .map_err(|error| unfit(error, reading))?,
         };
         let inspected = inspect(content.clone(), reading).await;
-        let inspected = inspected.map_err(|error| unfit(error, reading))?;
-        Ok((content, inspected.facts))
+        Ok((content, inspected.map_err(|error| unfit(error, reading))?))
     }
 
     async fn keep_new(
         &self,
         announced: Announced,
         content: Bytes,
-        facts: Facts,
+        inspected: Inspected,
         ticket: Option<&Ticket>,
     ) -> Result<upload::Model, Error> {
         let limits = &self.settings.uploads.limits;
-        let user_id = announced.user_id;
+        let (user_id, facts) = (announced.user_id, &inspected.facts);
         let kept = store::upload::kept(self.store.reader(), user_id).await?;
         limits.check_room(user_id, kept, facts.file_size)?;
         let key = StorageKey::for_upload(user_id, &facts.sha256, facts.format);
         self.storage.put(&key, content, None).await?;
-        let new = new_upload(announced, &key, facts)?;
+        let new = new_upload(announced, &key, inspected)?;
         let added = self.add_for_user(&new, ticket).await;
         // An error of the database does not tell that there is no row: the sweep finds out.
         let is_unused = match &added {
@@ -175,7 +174,12 @@ async fn note(
     store::upload::note_ticket(tx, &id, upload.id).await
 }
 
-fn new_upload(announced: Announced, key: &StorageKey, facts: Facts) -> Result<NewUpload, Error> {
+fn new_upload(
+    announced: Announced,
+    key: &StorageKey,
+    inspected: Inspected,
+) -> Result<NewUpload, Error> {
+    let Inspected { facts, damaged, .. } = inspected;
     let side = |side: u32| i32::try_from(side).map_err(Error::internal);
     let size = match facts.size {
         Some((width, height)) => Some((side(width)?, side(height)?)),
@@ -191,6 +195,7 @@ fn new_upload(announced: Announced, key: &StorageKey, facts: Facts) -> Result<Ne
         file_size: i64::try_from(facts.file_size).map_err(Error::internal)?,
         size,
         duration_ms: duration.transpose().map_err(Error::internal)?,
+        damaged,
     })
 }
 

@@ -8,7 +8,7 @@ use crate::{
     store::{self, queue},
 };
 
-/// Most uploads that are looked at in one go.
+/// Most uploads, and URLs, that are looked at in one go.
 const BATCH: u64 = 200;
 /// Most of them at one time; the others wait for the next.
 const BATCHES: usize = 20;
@@ -22,7 +22,11 @@ impl App {
     pub async fn remove_idle_uploads(&self, mode: RemovalMode) -> Result<usize, Error> {
         let (reader, writer) = (self.store.reader(), self.store.writer());
         let now = queue::time(reader, self.clock.queue()).await?;
-        store::upload::forget_tickets(writer, now).await?;
+        for _ in 0..BATCHES {
+            if store::upload::forget_tickets(writer, now, BATCH).await? < BATCH {
+                break;
+            }
+        }
         let idle = TimeDelta::from_std(self.settings.uploads.idle).unwrap_or(TimeDelta::MAX);
         let Some(since) = now.checked_sub_signed(idle) else {
             return Ok(0);

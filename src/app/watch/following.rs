@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::{
-    app::App,
-    domain::{Caller, Error, JobStatus, WatchCursor},
-    entity::{job, job_event},
+    domain::{Error, JobStatus, WatchCursor},
+    entity::job_event,
     events::{Subject, Watcher},
-    store::{self, job::Standing},
+    store::job::Standing,
 };
 
-use super::{BATCH, News, Whole, follower::JobFollower};
+use super::{BATCH, News, Whole, follower::JobFollower, reads::Reader};
 
 /// Follows jobs, however many, in the order in which they come forward.
 pub(in crate::app) struct Following {
@@ -109,69 +108,52 @@ impl Following {
         requests.into_keys().collect()
     }
 
-    /// Reads the next jobs that have something new, until one has, or none is left.
+    /// Reads the next jobs that have something new, until one has, or none is left. What cannot be read is due on.
     pub(super) async fn read(
         &mut self,
-        app: &App,
-        caller: Caller,
+        reader: Reader<'_>,
         whole: Whole,
     ) -> Result<Vec<News>, Error> {
         let mut news = Vec::new();
         while news.is_empty() && self.is_due() {
-            let jobs: Vec<i64> = self.due.drain(..self.due.len().min(BATCH)).collect();
-            news = self.read_jobs(app, caller, whole, jobs).await?;
+            let jobs: Vec<i64> = self.due.iter().copied().take(BATCH).collect();
+            news = self.read_jobs(reader, whole, &jobs).await?;
         }
         Ok(news)
     }
 
     async fn read_jobs(
         &mut self,
-        app: &App,
-        caller: Caller,
+        reader: Reader<'_>,
         whole: Whole,
-        ids: Vec<i64>,
+        ids: &[i64],
     ) -> Result<Vec<News>, Error> {
-        let db = app.store.reader();
         let read = |id: &i64| Some((*id, self.jobs.get(id)?.revision()));
         let read: BTreeMap<i64, i64> = ids.iter().filter_map(read).collect();
         // Before the jobs, which are so never older than the last of them.
-        let mut events = by_job(store::job_event::after(db, &read).await?);
-        let jobs = match whole {
-            Whole::Job(id) => vec![store::job::find(db, caller, id).await?],
-            Whole::Request(_) | Whole::Many => {
-                store::job::find_all(db, caller, ids.clone()).await?
-            }
+        let mut events = reader.events(&read).await?;
+        let mut jobs = match whole {
+            Whole::Job(id) => BTreeMap::from([(id, reader.whole_job(id).await?)]),
+            Whole::Request(_) | Whole::Many => reader.jobs(ids).await?,
         };
-        let mut jobs: BTreeMap<i64, job::Model> =
-            jobs.into_iter().map(|job| (job.id, job)).collect();
         let completed = events.iter().filter(|(_, events)| completes(events));
         let completed: Vec<i64> = completed.map(|(job_id, _)| *job_id).collect();
-        let mut media = BTreeMap::new();
-        if !completed.is_empty() {
-            media = store::media::of_jobs(db, completed).await?;
-        }
+        let mut media = reader.media(&completed).await?;
+        self.due.drain(..ids.len());
         let mut news = Vec::new();
         for id in ids {
-            let (Some(follower), Some(job)) = (self.jobs.get_mut(&id), jobs.remove(&id)) else {
+            let (Some(follower), Some(job)) = (self.jobs.get_mut(id), jobs.remove(id)) else {
                 continue;
             };
-            let events = events.remove(&id).unwrap_or_default();
-            let media = media.remove(&id).unwrap_or_default();
+            let events = events.remove(id).unwrap_or_default();
+            let media = media.remove(id).unwrap_or_default();
             news.extend(follower.read(&job, events, &media)?);
             if !follower.has_read(job.revision) {
-                self.due.push_back(id);
+                self.due.push_back(*id);
             }
         }
         Ok(news)
     }
-}
-
-fn by_job(events: Vec<job_event::Model>) -> BTreeMap<i64, Vec<job_event::Model>> {
-    let mut by_job: BTreeMap<i64, Vec<_>> = BTreeMap::new();
-    for event in events {
-        by_job.entry(event.job_id).or_default().push(event);
-    }
-    by_job
 }
 
 fn completes(events: &[job_event::Model]) -> bool {

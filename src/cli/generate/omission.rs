@@ -1,5 +1,5 @@
-//! What is missing in an output: `omitted`, the files that could not be made of it, and `omitted_characters`, those of the
-//! prompt that could not be shown, of a job's `output_metadata`.
+//! What is missing in an output: `omitted`, the files that could not be made of it, `omitted_characters`, those of the prompt that
+//! could not be shown, and in words `remarks` and `sound_omitted`, of a job's `output_metadata`.
 
 use prost_types::value::Kind;
 use prost_types::{Struct, Value};
@@ -21,26 +21,57 @@ pub(super) struct Omission {
 
 /// What `job` could not make of its outputs.
 pub(super) fn omissions(job: &Job) -> Vec<Omission> {
+    let omitted = entries(job, "omitted").map(|entry| Omission {
+        variation: job.variation,
+        role: text(entry, "role"),
+        format: text(entry, "format"),
+        reason: text(entry, "reason"),
+    });
+    omitted.collect()
+}
+
+/// The entries of a list of the job's `output_metadata`.
+fn entries<'a>(job: &'a Job, key: &str) -> impl Iterator<Item = &'a Struct> {
     let told = job.output_metadata.as_ref();
-    let list = told.and_then(|told| match told.fields.get("omitted")?.kind.as_ref()? {
+    let list = told.and_then(|told| match told.fields.get(key)?.kind.as_ref()? {
         Kind::ListValue(list) => Some(&list.values),
         _ => None,
     });
-    let entries = list
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| match &entry.kind {
-            Some(Kind::StructValue(entry)) => Some(entry),
-            _ => None,
-        });
-    entries
-        .map(|entry| Omission {
-            variation: job.variation,
-            role: text(entry, "role"),
-            format: text(entry, "format"),
-            reason: text(entry, "reason"),
-        })
-        .collect()
+    let entries = list.into_iter().flatten();
+    entries.filter_map(|entry| match &entry.kind {
+        Some(Kind::StructValue(entry)) => Some(entry),
+        _ => None,
+    })
+}
+
+/// What was done to an output, or could not be, in words.
+#[derive(Debug)]
+pub(super) struct Remark {
+    /// From 0.
+    variation: i32,
+    remark: String,
+}
+
+/// What is remarked of the outputs of `job`.
+pub(super) fn remarks(job: &Job) -> Vec<Remark> {
+    let told = job.output_metadata.iter();
+    let of_sound = told.map(|told| text(told, "sound_omitted"));
+    let remarks = entries(job, "remarks").map(|entry| text(entry, "remark"));
+    let remarks = remarks.chain(of_sound).filter(|remark| !remark.is_empty());
+    let variation = job.variation;
+    remarks.map(|remark| Remark { variation, remark }).collect()
+}
+
+impl Remark {
+    /// For people.
+    pub(super) fn sentence(&self) -> String {
+        format!("variation {}: {}", self.variation + 1, self.remark)
+    }
+
+    /// For programs.
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        json!({ "variation": self.variation, "remark": self.remark })
+    }
 }
 
 /// Characters of the prompt that an output lacks.
@@ -123,14 +154,43 @@ mod tests {
         }))
     }
 
-    fn job(omitted: Value) -> Job {
+    fn job_with(key: &str, told: Value) -> Job {
         Job {
             variation: 1,
             output_metadata: Some(Struct {
-                fields: [("omitted".to_owned(), omitted)].into(),
+                fields: [(key.to_owned(), told)].into(),
             }),
             ..Job::default()
         }
+    }
+
+    fn job(omitted: Value) -> Job {
+        job_with("omitted", omitted)
+    }
+
+    #[test]
+    fn what_was_remarked_is_told_in_its_words() {
+        let list = prost_types::ListValue {
+            values: vec![entry(&[("remark", "The clip was cut off.")]), entry(&[])],
+        };
+        let why = Kind::StringValue("FFmpeg is not installed.".to_owned());
+        for (key, told, sentence) in [
+            (
+                "remarks",
+                Kind::ListValue(list),
+                "variation 2: The clip was cut off.",
+            ),
+            (
+                "sound_omitted",
+                why,
+                "variation 2: FFmpeg is not installed.",
+            ),
+        ] {
+            let remarks = remarks(&job_with(key, value(told)));
+            let told: Vec<_> = remarks.iter().map(Remark::sentence).collect();
+            assert_eq!(told, [sentence]);
+        }
+        assert!(remarks(&Job::default()).is_empty());
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::connection::OwnServer;
-use super::omission::{Omission, OmittedCharacters, omissions, omitted_characters};
+use super::omission::{
+    Omission, OmittedCharacters, Remark, omissions, omitted_characters, remarks,
+};
 use super::request::Asked;
 use super::result::MediaResult;
 use super::watch::FinishedJob;
@@ -23,6 +25,7 @@ pub(super) struct Report {
     failures: Vec<Failure>,
     omissions: Vec<Omission>,
     omitted_characters: Vec<OmittedCharacters>,
+    remarks: Vec<Remark>,
 }
 
 /// One job without media.
@@ -46,6 +49,7 @@ impl Report {
             failures: Vec::new(),
             omissions: Vec::new(),
             omitted_characters: Vec::new(),
+            remarks: Vec::new(),
         };
         for FinishedJob { job, media } in jobs {
             let results = files_of(&job, media, own);
@@ -54,6 +58,7 @@ impl Report {
             } else {
                 report.omissions.extend(omissions(&job));
                 report.omitted_characters.extend(omitted_characters(&job));
+                report.remarks.extend(remarks(&job));
             }
             report.results.extend(results);
         }
@@ -105,12 +110,13 @@ impl Report {
             "warnings": self.asked.warnings.iter().map(warning_to_json).collect::<Vec<_>>(),
             "omissions": omissions,
             "omitted_characters": omitted_characters,
+            "remarks": self.remarks.iter().map(Remark::to_json).collect::<Vec<_>>(),
         });
         format!("{document}\n")
     }
 
-    /// Writes of what had no effect, of each job that made nothing, and of what is missing in what was made. There is nowhere to report a failure
-    /// of that to.
+    /// Writes of what had no effect, of each job that made nothing, and of what is missing in what was made, or was done to it. There is
+    /// nowhere to report a failure of that to.
     pub(super) fn complain(&self, writer: &mut dyn Write) {
         let warnings = self.asked.warnings.iter();
         let warnings = warnings.map(|it| format!("warning: {}: {}", it.field, it.message));
@@ -118,7 +124,9 @@ impl Report {
         let omissions = self.omissions.iter().map(Omission::sentence);
         let characters = self.omitted_characters.iter();
         let characters = characters.map(OmittedCharacters::sentence);
-        for text in warnings.chain(failures).chain(omissions).chain(characters) {
+        let missing = omissions.chain(characters);
+        let remarks = self.remarks.iter().map(Remark::sentence);
+        for text in warnings.chain(failures).chain(missing).chain(remarks) {
             let _ = writeln!(writer, "{text}");
         }
     }

@@ -34,6 +34,7 @@ fn draft(prompt: &str) -> RequestDraft {
         input: GenerationInput::default(),
         metadata: JsonMap::new(),
         priority: 0,
+        schedule: Schedule::default(),
         idempotency_key: String::new(),
         client: None,
         trace: Trace::default(),

@@ -1,4 +1,4 @@
-//! Videos: a composed scene that moves, with music where its style asks for it.
+//! Videos: a composed scene that moves, with the sound that its style asks for.
 
 pub(super) mod soundtrack;
 
@@ -37,9 +37,8 @@ pub struct Length {
     pub frame_rate: u32,
 }
 
-/// Makes the video that a task asks for: MP4 unless its format is another, 6 seconds and 30 frames a second unless it says
-/// otherwise.
-pub(super) fn make(task: &Task, shown: &Shown) -> Result<Output, ProviderError> {
+/// How long the video is that a task asks for: 6 seconds and 30 frames a second unless it says otherwise.
+pub(super) fn length(task: &Task) -> Result<Length, ProviderError> {
     let input = &task.input;
     let seconds = input.duration_seconds.unwrap_or(DEFAULT_SECONDS);
     if !(1..=MOST_SECONDS).contains(&seconds) {
@@ -53,7 +52,7 @@ pub(super) fn make(task: &Task, shown: &Shown) -> Result<Output, ProviderError> 
         frame_rate = frame_rate.min(MOST_GIF_FRAME_RATE);
     }
     let frames = seconds * frame_rate;
-    film(task, Length { frames, frame_rate }, shown)
+    Ok(Length { frames, frame_rate })
 }
 
 fn format(task: &Task) -> Result<Format, ProviderError> {
@@ -64,7 +63,8 @@ fn format(task: &Task) -> Result<Format, ProviderError> {
         .map_err(|()| ProviderError::InvalidInput(format!("no video format: {name}")))
 }
 
-/// The same, of this length. The sides of an MP4 are made even, as H.264 needs them.
+/// Makes the video that a task asks for, of this length and silent: MP4 unless its format is another, whose sides are made even, as
+/// H.264 needs them.
 pub(super) fn film(task: &Task, length: Length, shown: &Shown) -> Result<Output, ProviderError> {
     let (input, format) = (&task.input, format(task)?);
     let Length { frames, frame_rate } = length;
@@ -99,14 +99,8 @@ pub(super) fn film(task: &Task, length: Length, shown: &Shown) -> Result<Output,
         }
         writer.push(frame)?;
     }
-    let mut metadata = told(&input.prompt, frames, frame_rate);
-    let clip = writer.finish()?;
-    let seconds = frames as f32 / rate;
-    let (content, sound) = soundtrack::scored(clip, format, input, seconds, &mut |share| {
-        report(task, animated + (1.0 - animated) * share, "scoring", None)
-    })?;
-    metadata.extend(sound);
-    Ok(one_file(content, input.seed, metadata))
+    let metadata = told(&input.prompt, frames, frame_rate);
+    Ok(one_file(writer.finish()?, input.seed, metadata))
 }
 
 /// A small picture of a frame; `None` should it be refused, since the video is what counts.

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderValue};
 
 use crate::{
     domain::{
-        Error, Flaw, GenerationInput, JsonMap, MediaType, OutputSettings, RequestDraft,
+        Error, Flaw, GenerationInput, JsonMap, MediaType, OutputSettings, RequestDraft, Schedule,
         TemplateData, VariableType, stored,
     },
     entity::{feature, job, request},
@@ -99,6 +99,7 @@ impl Front {
             input: input(makes, fields),
             metadata: fields.object("metadata").unwrap_or_default(),
             priority: fields.small("priority").unwrap_or_default(),
+            schedule: Schedule::default(),
             idempotency_key: String::new(),
             client: self.principal.client.clone(),
             trace: call::trace(),

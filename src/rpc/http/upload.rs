@@ -54,7 +54,9 @@ async fn put(app: &App, ticket: &Ticket, request: Request) -> Result<Response, E
     };
     call::note(Resource::Upload, upload.id);
     let key = StorageKey::from_path(&upload.storage_key).map_err(Error::internal)?;
-    let answer = json!({ "id": upload.id.to_string(), "url": app.storage.object_url(&key) });
+    let answer = json!({
+        "id": upload.id.to_string(), "url": app.storage.object_url(&key), "damaged": upload.damaged,
+    });
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 

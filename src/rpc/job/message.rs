@@ -1,10 +1,15 @@
 //! Jobs between the contract and the domain. Where several are told the inputs are left out, which are large.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::{
     app::{App, Kind, News, WaitingReasons},
-    domain::{Checks, Error, JobStatus, Language, Reason, View, job::Cause},
+    domain::{
+        Checks, Error, JobStatus, Language, Reason, View,
+        job::{Cause, Phase},
+    },
     entity::{job, job_event},
     store::{self, job_event::detail},
 };
@@ -174,6 +179,8 @@ pub(super) async fn message_now(
 
 pub(in crate::rpc) fn message(job: job::Model, view: View) -> proto::Job {
     let error = error_message(&job);
+    let is_told = job.progress_message.is_some();
+    let phase = Phase::of(job.status, job.progress, is_told);
     let waits = job.status == JobStatus::Pending && job.run_after > job.updated_at;
     let message = proto::Job {
         id: job.id,
@@ -203,8 +210,19 @@ pub(in crate::rpc) fn message(job: job::Model, view: View) -> proto::Job {
         delete_time: job.deleted_at.map(timestamp),
         superseded_by: job.superseded_by,
         waiting_reason: String::new(),
+        phase: phase_message(phase).into(),
     };
     message.seen(view)
+}
+
+fn phase_message(phase: Option<Phase>) -> proto::JobPhase {
+    match phase {
+        None => proto::JobPhase::Unspecified,
+        Some(Phase::Queued) => proto::JobPhase::Queued,
+        Some(Phase::Starting) => proto::JobPhase::Starting,
+        Some(Phase::Generating) => proto::JobPhase::Generating,
+        Some(Phase::Storing) => proto::JobPhase::Storing,
+    }
 }
 
 fn error_message(job: &job::Model) -> Option<proto::JobError> {
@@ -225,10 +243,11 @@ fn told_error(code: &str, written: Option<String>) -> String {
     }
 }
 
-/// What WatchJob tells.
+/// What WatchJob tells; of its job without the input, unless it is told `whole`.
 pub(super) async fn news_message(
-    app: App,
+    app: Arc<App>,
     view: View,
+    whole: bool,
     news: News,
 ) -> Result<proto::WatchJobResponse, Error> {
     let event = match news.kind {
@@ -237,7 +256,10 @@ pub(super) async fn news_message(
         Kind::Deleted => proto::WatchJobEvent::Deleted,
         Kind::Heartbeat | Kind::Opened | Kind::Purged => proto::WatchJobEvent::Heartbeat,
     };
-    let job = news.job.map(|job| message(job, view));
+    let job = news.job.map(|job| match whole {
+        true => message(job, view),
+        false => brief_message(job, view),
+    });
     let job = job.map(|job| waiting(job, news.waiting_reason, view));
     Ok(proto::WatchJobResponse {
         event: event.into(),

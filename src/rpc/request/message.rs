@@ -1,10 +1,13 @@
 //! Requests between the contract and the domain: what is asked for, the filter, and what the calls answer.
 
+use std::sync::Arc;
+
 use crate::{
     app::{App, Kind, News, ValidRequest},
     domain::{
         Checks, Error, Flaw, GenerationInput, JobCounts, JobInput, OutputSettings, Problem,
-        RequestDraft, RequestStatus, Resolved, RetentionStep, View, Violation, etag, stored,
+        RequestDraft, RequestStatus, Resolved, RetentionStep, Schedule, View, Violation, etag,
+        stored,
     },
     identity::Principal,
     store::{self, request::Counted},
@@ -17,7 +20,7 @@ use crate::rpc::{
     page::{any_of, any_or},
     proto,
     retention::purge_time,
-    time::{time_range, timestamp},
+    time::{optional_time, time_range, timestamp, told},
     view::Viewed,
 };
 
@@ -38,6 +41,12 @@ pub(in crate::rpc) fn check_message(
     let metadata = json::values_of(request.metadata.as_ref());
     json::check_finite("metadata", metadata, &mut checks);
     checks.line("plan", &request.plan, MAX_PLAN_CHARS);
+    optional_time("not_before_time", request.not_before_time, &mut checks);
+    optional_time(
+        "start_deadline_time",
+        request.start_deadline_time,
+        &mut checks,
+    );
     let by_both = [
         (
             "feature",
@@ -79,6 +88,10 @@ pub(in crate::rpc) fn draft(request: proto::CreateRequestRequest) -> RequestDraf
         input: request.input.map(input_from).unwrap_or_default(),
         metadata: request.metadata.map(json::from_struct).unwrap_or_default(),
         priority: request.priority,
+        schedule: Schedule {
+            not_before: request.not_before_time.and_then(told),
+            start_deadline: request.start_deadline_time.and_then(told),
+        },
         idempotency_key: request.idempotency_key,
         client: None,
         trace: call::trace(),
@@ -199,12 +212,27 @@ pub(in crate::rpc) fn message(app: &App, counted: Counted, view: View) -> proto:
         etag: etag(request.version),
         is_preview: request.is_preview,
         archive_time: request.archived_at.map(timestamp),
+        not_before_time: request.not_before.map(timestamp),
+        start_deadline_time: request.start_deadline.map(timestamp),
         purged_jobs: request.purged_jobs.into(),
         purge_time: purge_time(app, RetentionStep::PurgeRequests, request.deleted_at),
         title: request.title.unwrap_or_default(),
         ..Default::default()
     };
     message.seen(view)
+}
+
+/// The request without what its caller has given and what was made of that.
+fn brief(request: proto::Request) -> proto::Request {
+    proto::Request {
+        template_prompt: String::new(),
+        system_prompt: String::new(),
+        user_prompt: String::new(),
+        user_media_urls: Vec::new(),
+        input: None,
+        metadata: None,
+        ..request
+    }
 }
 
 fn counts_message(counts: JobCounts) -> proto::JobCounts {
@@ -328,10 +356,11 @@ pub(super) fn status_counts(counts: Vec<(RequestStatus, i64)>) -> proto::CountRe
     told
 }
 
-/// What WatchRequest tells.
+/// What a watch tells; of its request without what stays the same, unless it is told `whole`.
 pub(super) async fn news_message(
-    app: App,
+    app: Arc<App>,
     view: View,
+    whole: bool,
     news: News,
 ) -> Result<proto::WatchRequestResponse, Error> {
     let event = match news.kind {
@@ -344,10 +373,16 @@ pub(super) async fn news_message(
     };
     let job = news.job.map(|job| job::brief_message(job, view));
     let job = job.map(|job| job::waiting(job, news.waiting_reason, view));
+    let request = news.request.map(Arc::unwrap_or_clone);
+    let request = request.map(|request| message(&app, request, view));
+    let request = request.map(|request| match whole {
+        true => request,
+        false => brief(request),
+    });
     Ok(proto::WatchRequestResponse {
         event: event.into(),
         job,
-        request: news.request.map(|request| message(&app, request, view)),
+        request,
         media: media::messages(&app, news.media, view).await?,
         cursor: news.cursor,
     })

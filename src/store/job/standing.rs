@@ -1,5 +1,7 @@
 //! Where jobs stand, as watchers ask it again and again.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityName, EntityTrait, FromQueryResult, JoinType, QueryFilter,
@@ -12,7 +14,10 @@ use crate::{
         job::{Column, Entity},
         request,
     },
-    store::{one_of::one_of_ids, sequence},
+    store::{
+        one_of::{FirstOfEach, id_list, one_of_ids},
+        sequence,
+    },
 };
 
 /// Where a job stands: what tells a watcher whether there is something to read.
@@ -22,6 +27,8 @@ pub struct Standing {
     pub id: i64,
     /// The request that it belongs to.
     pub request_id: i64,
+    /// Whose it is.
+    pub user_id: i64,
     /// Of the last transition.
     pub revision: i64,
     /// Since that transition.
@@ -73,18 +80,31 @@ pub async fn standings(
     Ok(all_standings().filter(these).into_model().all(db).await?)
 }
 
-/// How the first `limit` jobs of a user after `id` stand at one moment, deleted ones too, in order of id.
+/// How the first `limit` jobs of each of these users after the identifier beside him stand at one moment, deleted ones too, in
+/// order of id.
 pub async fn standings_after(
     db: &impl ConnectionTrait,
-    user_id: i64,
-    id: i64,
+    after: &BTreeSet<(i64, i64)>,
     limit: usize,
-) -> Result<Vec<Standing>, Error> {
-    let jobs = all_standings()
-        .filter(Column::UserId.eq(user_id))
-        .filter(Column::Id.gt(id))
-        .limit(limit as u64);
-    Ok(jobs.into_model().all(db).await?)
+) -> Result<BTreeMap<(i64, i64), Vec<Standing>>, Error> {
+    let backend = db.get_database_backend();
+    let users = id_list(backend, after.iter().map(|(user_id, _)| *user_id));
+    let ids = id_list(backend, after.iter().map(|(_, id)| *id));
+    let first = FirstOfEach {
+        table: Entity.table_name(),
+        condition: "one.user_id = asked.key AND one.id > asked.bound",
+        order: "one.id",
+        bounds: "bigint",
+        limit,
+    };
+    let jobs = all_standings().filter(first.filter(backend, (Entity, Column::Id), users, ids));
+    let jobs: Vec<Standing> = jobs.into_model().all(db).await?;
+    let of = |&(user_id, id): &(i64, i64)| {
+        let jobs = jobs.iter();
+        let later = jobs.filter(|job| job.user_id == user_id && job.id > id);
+        later.take(limit).cloned().collect()
+    };
+    Ok(after.iter().map(|asked| (*asked, of(asked))).collect())
 }
 
 /// The newest `limit` jobs of a user with their revisions, and whether each has ended.
@@ -134,6 +154,7 @@ fn all_standings() -> Select<Entity> {
         .columns([
             Column::Id,
             Column::RequestId,
+            Column::UserId,
             Column::Revision,
             Column::Status,
             Column::Progress,

@@ -1,9 +1,12 @@
 //! A connection while it is in use.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use sea_orm::{DatabaseConnection, DbErr};
-use tokio::time::Instant;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{Lender, closed, outage::Outage};
 use crate::store::{error, turn::Turn};
@@ -14,6 +17,8 @@ pub(in crate::store) struct Lent {
     pub(in crate::store) db: DatabaseConnection,
     lender: Option<Lender>,
     turn: Option<Turn>,
+    /// Among those who only read.
+    place: Option<OwnedSemaphorePermit>,
     /// It is of no use to anyone else.
     spent: AtomicBool,
 }
@@ -25,6 +30,7 @@ impl Lent {
             db,
             lender: None,
             turn,
+            place: None,
             spent: AtomicBool::new(false),
         }
     }
@@ -35,8 +41,20 @@ impl Lent {
             db,
             lender: Some(lender),
             turn: None,
+            place: None,
             spent: AtomicBool::new(false),
         }
+    }
+
+    /// The same for somebody who only reads, and keeps his place until it is back.
+    pub(super) fn in_place(mut self, place: OwnedSemaphorePermit) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// What is said at the beginning of each transaction, where sessions do not last longer than one.
+    pub(in crate::store) fn set_up(&self) -> Option<Arc<str>> {
+        self.lender.as_ref().and_then(Lender::set_up)
     }
 
     /// The outcome of a statement that is, or begins, a transaction.

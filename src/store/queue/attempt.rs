@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Value};
-use serde_json::Value as Json;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect, Value,
+};
+use serde_json::{Value as Json, json};
 
 use crate::{
     domain::{
@@ -16,7 +18,7 @@ use crate::{
 
 use super::{
     Now,
-    dialect::{Dialect, condition},
+    dialect::{Dialect, condition, condition_of},
 };
 
 /// Which attempt writes.
@@ -35,11 +37,22 @@ pub struct Report {
     pub progress: f64,
     /// What it does now, as the provider says it; `None` if it says nothing.
     pub message: Option<String>,
-    /// A tiny picture as a data URL; the one before stays if there is none.
+    /// A tiny picture as a data URL, if it is a new one; the one before stays otherwise.
     pub preview: Option<String>,
 }
 
+/// Shortest time between two writes of an attempt's progress: the newest replaces those between. SQLite has one writer, and each
+/// write waits for the disk.
+pub fn progress_interval(db: &impl ConnectionTrait) -> Duration {
+    match db.get_database_backend() {
+        DbBackend::Sqlite => Duration::from_secs(1),
+        _ => Duration::from_millis(200),
+    }
+}
+
 /// Renews a lease and tells how far the attempt is; false if the lease is lost.
+///
+/// No column that it writes is in an index, or in the condition of one: a test holds that PostgreSQL has no index to change.
 pub async fn heartbeat(
     db: &impl ConnectionTrait,
     lease: &Lease,
@@ -118,38 +131,44 @@ pub async fn note_task(
         == 1)
 }
 
-/// Ends an attempt with success; `None` if the lease is lost. Here and below the request of the job is locked too.
+/// Ends attempts with success, each with what is known of its output, and returns their jobs in order of id; none of those that
+/// have lost their lease. Here and below the requests of the jobs are locked too.
 pub async fn complete(
     tx: &Transaction,
-    lease: &Lease,
-    output: Json,
+    ended: &[(&Lease, Json)],
     now: Now,
-) -> Result<Option<Model>, Error> {
-    let change = "progress = 1, output_metadata = $4";
-    end(
+) -> Result<Vec<Model>, Error> {
+    let given = ended
+        .iter()
+        .map(|(lease, output)| of_lease(lease, json!({ "output": output })));
+    let change = "progress = 1, output_metadata = given.output";
+    let given = given.collect();
+    end_all(
         tx,
-        lease,
         Transition::Complete,
-        change,
-        vec![output.into()],
+        given,
+        ("output jsonb", change),
         now,
     )
     .await
 }
 
-/// Ends an attempt and its job with a failure; `None` if the lease is lost.
+/// Ends attempts and their jobs, each with a failure, and returns these as [`complete`] does.
 pub async fn fail(
     tx: &Transaction,
-    lease: &Lease,
-    failure: &Failure,
+    ended: &[(&Lease, &Failure)],
     now: Now,
-) -> Result<Option<Model>, Error> {
-    let change = "error_code = $4, error_message = $5, error_detail = $6";
-    let values = failure_values(failure);
-    end(tx, lease, Transition::Fail, change, values, now).await
+) -> Result<Vec<Model>, Error> {
+    let failure = |it: &Failure| json!({ "code": it.reason.as_str(), "message": it.message, "detail": it.detail });
+    let given = ended.iter().map(|(lease, it)| of_lease(lease, failure(it)));
+    let fields = "code text, message text, detail text";
+    let change =
+        "error_code = given.code, error_message = given.message, error_detail = given.detail";
+    let given = given.collect();
+    end_all(tx, Transition::Fail, given, (fields, change), now).await
 }
 
-/// Ends an attempt and queues the job again after a pause; `None` if the lease is lost or the job deleted.
+/// Ends an attempt and queues the job again after a pause, until which it is out of the queue; `None` if the lease is lost or the job deleted.
 ///
 /// `keep_task` says that the provider still works on the submitted task, so that the next attempt only asks for it.
 pub async fn retry(
@@ -161,12 +180,12 @@ pub async fn retry(
     now: Now,
 ) -> Result<Option<Model>, Error> {
     let change = format!(
-        "run_after = {}, error_code = $4, error_message = $5, error_detail = $6{}",
+        "run_after = {}, parked = $8, error_code = $4, error_message = $5, error_detail = $6{}",
         Dialect::of(tx).after("$1", "$7"),
         forget_task(keep_task),
     );
     let mut values = failure_values(failure);
-    values.push(pause.as_secs_f64().into());
+    values.extend([pause.as_secs_f64().into(), (!pause.is_zero()).into()]);
     end(tx, lease, Transition::Retry, &change, values, now).await
 }
 
@@ -178,11 +197,7 @@ pub async fn hand_back(
     keep_task: bool,
     now: Now,
 ) -> Result<Option<Model>, Error> {
-    let change = format!(
-        "run_after = {}{}",
-        Dialect::of(tx).now("$1"),
-        forget_task(keep_task)
-    );
+    let change = Dialect::of(tx).due_at_once("$1") + forget_task(keep_task);
     end(tx, lease, Transition::HandBack, &change, Vec::new(), now).await
 }
 
@@ -196,8 +211,8 @@ pub async fn fall_back(
     now: Now,
 ) -> Result<Option<Model>, Error> {
     let change = format!(
-        "run_after = {}, error_code = $4, error_message = $5, error_detail = $6, provider = $7, input_json = $8{}",
-        Dialect::of(tx).now("$1"),
+        "{}, error_code = $4, error_message = $5, error_detail = $6, provider = $7, input_json = $8{}",
+        Dialect::of(tx).due_at_once("$1"),
         forget_task(false)
     );
     let mut values = failure_values(failure);
@@ -219,6 +234,46 @@ pub(super) fn failure_values(failure: &Failure) -> Vec<Value> {
         failure.message.as_str().into(),
         failure.detail.clone().into(),
     ]
+}
+
+fn of_lease(lease: &Lease, mut fields: Json) -> Json {
+    fields["id"] = lease.job_id.into();
+    fields["token"] = lease.token.as_str().into();
+    fields
+}
+
+/// Changes the rows of running attempts, each by fields of its own, and takes the leases off them. The jobs are locked in order
+/// of their ids. The text is the same however many they are.
+async fn end_all(
+    tx: &Transaction,
+    transition: Transition,
+    given: Vec<Json>,
+    (fields, change): (&str, &str),
+    now: Now,
+) -> Result<Vec<Model>, Error> {
+    let sql = Dialect::of(tx);
+    let ended = Json::from(given).to_string();
+    let statement = format!(
+        "WITH given AS MATERIALIZED (SELECT * FROM {given}),
+         locked AS MATERIALIZED (
+             SELECT job.id FROM generation_jobs AS job JOIN given ON given.id = job.id AND given.token = job.lease_token
+             WHERE {held} ORDER BY job.id {lock}
+         )
+         UPDATE generation_jobs SET {assignments}, {change} FROM given
+         WHERE generation_jobs.id = given.id AND generation_jobs.lease_token = given.token AND {condition}
+             AND generation_jobs.id IN (SELECT id FROM locked)",
+        given = sql.records("$2", &format!("id bigint, token text, {fields}")),
+        held = condition_of("job", transition),
+        lock = sql.locked(),
+        assignments = sql.assignments(transition, "$1"),
+        condition = condition(transition),
+    );
+    let values: [Value; 2] = [now.into(), ended.into()];
+    let mut ended = sql
+        .rows(tx, sql.locking_requests(&statement), values)
+        .await?;
+    ended.sort_unstable_by_key(|job| job.id);
+    Ok(ended)
 }
 
 /// Changes the row of a running attempt and takes the lease off it. The values of `change` begin at $4.

@@ -17,9 +17,15 @@ use crate::{
 use super::{
     Now,
     dialect::{Dialect, condition_of},
+    line::TURN,
+    steps::Steps,
 };
 
-const MEDIA_TYPES: [MediaType; 3] = [MediaType::Image, MediaType::Video, MediaType::Audio];
+pub(super) const MEDIA_TYPES: [MediaType; 3] =
+    [MediaType::Image, MediaType::Video, MediaType::Audio];
+
+/// The index of what waits of users with a limit.
+const LIMITED: &str = "idx_generation_jobs_limited";
 
 /// Most jobs of a user that one claim takes out of the queue; the next goes on.
 const HELD_AT_ONCE: u32 = 1_000;
@@ -122,27 +128,16 @@ pub struct Stranded {
 /// Those with a free place that nothing has given to what is held. Each user is two looks into the index, however many of his
 /// jobs are held.
 pub async fn stranded(db: &impl ConnectionTrait) -> Result<Vec<Stranded>, Error> {
-    let first = |after: &str| {
-        format!(
-            "(SELECT job.user_id FROM generation_jobs AS job
-              WHERE {limited} AND job.held = TRUE{after}
-              ORDER BY job.user_id LIMIT 1)",
-            limited = limited(),
-        )
-    };
+    let sql = Dialect::of(db);
+    let held = format!("{} AND job.held = TRUE", limited());
     let statement = format!(
-        "WITH RECURSIVE named (user_id) AS (
-             SELECT {first} UNION ALL SELECT {next} FROM named WHERE named.user_id IS NOT NULL
-         )
+        "WITH RECURSIVE {named}
          SELECT * FROM (
-             SELECT user_id, (
-                 SELECT job.concurrency FROM generation_jobs AS job
-                 WHERE {limited} AND job.held = TRUE AND job.user_id = named.user_id LIMIT 1
-             ) AS concurrency FROM named WHERE user_id IS NOT NULL
+             SELECT value AS user_id, (
+                 SELECT job.concurrency FROM generation_jobs AS job WHERE {held} AND job.user_id = named.value LIMIT 1
+             ) AS concurrency FROM named WHERE value IS NOT NULL
          ) AS held WHERE concurrency > ({running})",
-        first = first(""),
-        next = first(" AND job.user_id > named.user_id"),
-        limited = limited(),
+        named = Steps::Up.through("named", "job.user_id", &held, &sql.indexed_by(LIMITED)),
         running = count_running("held.user_id"),
     );
     let statement = Statement::from_string(db.get_database_backend(), statement);
@@ -156,7 +151,7 @@ fn first_held(sql: Dialect, provider: usize, category: MediaType) -> String {
              SELECT job.id FROM generation_jobs AS job
              WHERE {limited} AND job.user_id = $1 AND job.held = TRUE AND job.concurrency > $2
                  AND {provider_of} = ${provider} AND job.category = '{category}'
-             ORDER BY job.priority DESC, job.id LIMIT $3 {skip_locked}
+             ORDER BY job.priority DESC, {TURN}, job.id LIMIT $3 {skip_locked}
          ) AS queue",
         limited = limited(),
         provider_of = sql.provider_of("job"),
@@ -175,23 +170,15 @@ async fn held_providers(
     struct Row {
         provider: String,
     }
-    let first = |after: &str| {
-        format!(
-            "(SELECT {provider} FROM generation_jobs AS job
-              WHERE {limited} AND job.user_id = $1 AND job.held = TRUE{after}
-              ORDER BY {provider} LIMIT 1)",
-            provider = sql.provider_of("job"),
-            limited = limited(),
-        )
-    };
-    let after = format!(" AND {} > named.provider", sql.provider_of("job"));
+    let held = format!("{} AND job.user_id = $1 AND job.held = TRUE", limited());
     let statement = format!(
-        "WITH RECURSIVE named (provider) AS (
-             SELECT {first} UNION ALL SELECT {next} FROM named WHERE named.provider IS NOT NULL
-         )
-         SELECT provider FROM named WHERE provider IS NOT NULL",
-        first = first(""),
-        next = first(&after),
+        "WITH RECURSIVE {named} SELECT value AS provider FROM named WHERE value IS NOT NULL",
+        named = Steps::Up.through(
+            "named",
+            &sql.provider_of("job"),
+            &held,
+            &sql.indexed_by(LIMITED)
+        ),
     );
     let values = [user_id.into()];
     let statement = Statement::from_sql_and_values(tx.get_database_backend(), statement, values);
@@ -275,5 +262,5 @@ fn lock_name(user: &str) -> String {
 /// What waits of users with a limit, in the words of its index.
 fn limited() -> String {
     let waits = condition_of("job", Transition::Claim);
-    format!("job.concurrency IS NOT NULL AND {waits}")
+    format!("job.concurrency IS NOT NULL AND {waits} AND job.parked = FALSE")
 }

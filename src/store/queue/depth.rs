@@ -37,7 +37,10 @@ pub async fn depth(db: &impl ConnectionTrait, now: Now) -> Result<Vec<Depth>, Er
         oldest: Option<i64>,
     }
     let sql = Dialect::of(db);
-    let ready = format!("job.held = FALSE AND job.run_after <= {}", sql.now("$1"));
+    let ready = format!(
+        "job.held = FALSE AND job.parked = FALSE AND job.run_after <= {}",
+        sql.now("$1")
+    );
     let statement = format!(
         "SELECT {provider} AS provider, job.priority, COUNT(CASE WHEN {ready} THEN 1 END) AS ready,
              COUNT(CASE WHEN NOT ({ready}) THEN 1 END) AS paused,
@@ -45,7 +48,7 @@ pub async fn depth(db: &impl ConnectionTrait, now: Now) -> Result<Vec<Depth>, Er
          FROM generation_jobs AS job WHERE {pending} GROUP BY {provider}, job.priority",
         provider = sql.provider_of("job"),
         now = sql.microseconds("$1"),
-        begin = sql.microseconds_of("job.run_after"),
+        begin = sql.microseconds_of("CASE WHEN job.run_after > job.created_at THEN job.run_after ELSE job.created_at END"),
         pending = condition_of("job", Transition::Claim),
     );
     let backend = db.get_database_backend();

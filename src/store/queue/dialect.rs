@@ -6,7 +6,7 @@ use sea_orm::{
 
 use crate::{
     domain::{
-        Error,
+        Error, MediaType,
         job::{Attempts, Transition},
     },
     entity::job::{Column, Entity, Model},
@@ -96,6 +96,24 @@ impl Dialect {
         set
     }
 
+    /// A type of media.
+    pub(super) fn category(self, category: MediaType) -> String {
+        match self.backend {
+            DbBackend::Postgres => {
+                format!(
+                    "CAST('{}' AS generation_media_type_enum)",
+                    category.as_str()
+                )
+            }
+            _ => format!("'{}'", category.as_str()),
+        }
+    }
+
+    /// Puts a job into the queue at the time in parameter `given`.
+    pub(super) fn due_at_once(self, given: &str) -> String {
+        format!("run_after = {}, parked = FALSE", self.now(given))
+    }
+
     /// Takes the rows of these tables that nobody has locked, and no others. SQLite has one writer and so nothing to skip.
     pub(in crate::store) fn skip_locked(self, tables: &str) -> String {
         match self.backend {
@@ -173,7 +191,7 @@ impl Dialect {
         let columns = self.columns();
         match self.backend {
             DbBackend::Postgres => format!(
-                "WITH changed AS ({update} RETURNING *),
+                "WITH changed AS ({update} RETURNING generation_jobs.*),
                  locked AS MATERIALIZED (
                      SELECT id FROM generation_requests
                      WHERE id IN (SELECT request_id FROM changed) ORDER BY id FOR NO KEY UPDATE
@@ -198,6 +216,23 @@ impl Dialect {
     /// Whether the identifier is among those in parameter `given`, a [`Dialect::list`]; one text however many there are.
     pub(in crate::store) fn one_of(self, given: &str) -> String {
         is_one_of(self.backend, given)
+    }
+
+    /// The objects of the JSON array in parameter `given`, as rows with these fields, each after which its type stands.
+    pub(in crate::store) fn records(self, given: &str, fields: &str) -> String {
+        match self.backend {
+            DbBackend::Postgres => {
+                format!("jsonb_to_recordset(CAST({given} AS jsonb)) AS record ({fields})")
+            }
+            _ => {
+                let names = fields
+                    .split(", ")
+                    .filter_map(|field| field.split(' ').next());
+                let fields = names.map(|name| format!("value ->> '{name}' AS {name}"));
+                let fields = fields.collect::<Vec<_>>().join(", ");
+                format!("(SELECT {fields} FROM json_each({given})) AS record")
+            }
+        }
     }
 
     /// The identifiers of such a list, as rows with an `id`.

@@ -9,14 +9,14 @@ use sea_orm::{
 };
 
 use crate::{
-    domain::{Error, RetentionStep},
+    domain::Error,
     entity::retention_step::{Column, Entity, Model},
 };
 
 /// Takes the turn of a step until then, unless another has it or has run the step after `not_since`.
 pub async fn take_turn(
     db: &impl ConnectionTrait,
-    step: RetentionStep,
+    step: &str,
     holder: &str,
     (now, until): (DateTime<Utc>, DateTime<Utc>),
     not_since: Option<DateTime<Utc>>,
@@ -26,7 +26,7 @@ pub async fn take_turn(
          WHERE (generation_retention_steps.held_until IS NULL OR generation_retention_steps.held_until <= $4)
              AND (generation_retention_steps.ran_at IS NULL OR generation_retention_steps.ran_at <= $5)";
     let values: [Value; 5] = [
-        step.name().into(),
+        step.into(),
         holder.into(),
         until.into(),
         now.into(),
@@ -39,13 +39,13 @@ pub async fn take_turn(
 /// Keeps the turn until then; false if another has it by now.
 pub async fn renew_turn(
     db: &impl ConnectionTrait,
-    step: RetentionStep,
+    step: &str,
     holder: &str,
     until: DateTime<Utc>,
 ) -> Result<bool, Error> {
     let renewed = Entity::update_many()
         .col_expr(Column::HeldUntil, Expr::value(until))
-        .filter(Column::Step.eq(step.name()))
+        .filter(Column::Step.eq(step))
         .filter(Column::Holder.eq(holder))
         .exec(db)
         .await?;
@@ -55,7 +55,7 @@ pub async fn renew_turn(
 /// Gives the turn back with what the run has done, and why it was cut off if it was.
 pub async fn end_turn(
     db: &impl ConnectionTrait,
-    step: RetentionStep,
+    step: &str,
     holder: &str,
     now: DateTime<Utc>,
     (removed, error): (u64, Option<&str>),
@@ -67,7 +67,7 @@ pub async fn end_turn(
         .col_expr(Column::RanAt, Expr::value(now))
         .col_expr(Column::Removed, Expr::value(removed))
         .col_expr(Column::Error, Expr::value(error.map(str::to_owned)))
-        .filter(Column::Step.eq(step.name()))
+        .filter(Column::Step.eq(step))
         .filter(Column::Holder.eq(holder))
         .exec(db)
         .await?;

@@ -27,6 +27,7 @@ use tonic_reflection::pb::v1::{
 use tonic_types::StatusExt;
 
 use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::http::browser;
 use crate::support::raw;
 use crate::support::script::add_scripted;
 
@@ -103,7 +104,7 @@ on_both_databases! {
 
     async fn a_browser_is_told_the_reason_of_a_malformed_message(db: TestDatabase) {
         let server = Running::start(&db).await;
-        let answer = http()
+        let answer = browser()
             .post(format!("{}{GET_JOB}", server.url()))
             .header("content-type", "application/grpc-web+proto")
             .header("x-grpc-web", "1")
@@ -303,7 +304,7 @@ impl Running {
             })
             .await;
         let media = media.unwrap().into_inner().media.unwrap();
-        let mut file = http().get(media.download_url).send().await.unwrap();
+        let mut file = browser().get(media.download_url).send().await.unwrap();
         assert_eq!(file.status(), 200);
         file.chunk().await.unwrap().unwrap();
         file
@@ -362,12 +363,6 @@ fn filled(bytes: usize) -> Struct {
     Struct {
         fields: [("text".to_owned(), value)].into(),
     }
-}
-
-fn http() -> reqwest::Client {
-    // Needed even where no TLS is spoken; fails where another test has installed it already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 /// The end of a stream that does not end well.

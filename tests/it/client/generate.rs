@@ -1,5 +1,7 @@
 //! `atelier generate` when it does not come to its end.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -185,6 +187,36 @@ on_both_databases! {
         assert!(said.contains(&format!("warning: user_prompt: {warning}\n")), "{said}");
         let warning = serde_json::json!({"field": "user_prompt", "reason": "CHARACTERS_OMITTED", "message": warning});
         assert_eq!(told["warnings"], serde_json::json!([warning]));
+    }
+
+    async fn a_person_is_told_why_a_clip_is_silent(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
+        let programs = tempfile::tempdir().unwrap();
+        let ffmpeg = programs.path().join("ffmpeg");
+        for (script, how) in [
+            (None, "is not installed"),
+            (Some("exec /bin/sleep 1000"), "took too long"),
+            (Some("exit 1"), "failed"),
+        ] {
+            if let Some(script) = script {
+                std::fs::write(&ffmpeg, format!("#!/bin/sh\n{script}\n")).unwrap();
+                std::fs::set_permissions(&ffmpeg, Permissions::from_mode(0o755)).unwrap();
+            }
+            let clip = ["generate", "--json", "--feature", "short_video", "--template", "sale_countdown", "--duration", "1"];
+            let mut command = atelier(&db, &[&clip[..], &["Trà đá"]].concat());
+            let storage = format!("storage.folder={}", media.path().display());
+            for setting in [&storage, "identity.provision_users=true", "limits.conversion_time=300ms"] {
+                command.args(["--set", setting]);
+            }
+            command.env("PATH", programs.path());
+            let output = run(command).await;
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{said}");
+            let remark = format!("FFmpeg, which puts sound into clips, {how}.");
+            assert!(said.ends_with(&format!("variation 1: {remark}\n")), "{said}");
+            let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(told["remarks"], serde_json::json!([{ "variation": 0, "remark": remark }]));
+        }
     }
 
     async fn each_format_is_a_file_of_the_same_name(db: TestDatabase) {

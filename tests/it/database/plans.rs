@@ -29,11 +29,14 @@ const MANY: &str = "
 /// What a statement says, and the index that serves it.
 const COUNTS: [(&str, &str); 6] = [
     ("OFFSET", "idx_generation_requests_plan"),
-    ("num_items", "idx_generation_jobs_user_status"),
+    (
+        "COUNT(\"generation_jobs\".\"id\") AS \"jobs\"",
+        "idx_generation_jobs_user_status",
+    ),
     ("AS jobs FROM", "idx_generation_jobs_limited_running"),
     ("WITH surplus", "idx_generation_jobs_limited"),
     (
-        "WITH RECURSIVE named (provider)",
+        "SELECT value AS provider FROM named",
         "idx_generation_jobs_limited",
     ),
     ("SET held = FALSE", "idx_generation_jobs_limited"),
@@ -89,7 +92,7 @@ pub(super) async fn explain(
     number: usize,
     statement: &str,
 ) -> String {
-    let parameters = (1..20).filter(|n| statement.contains(&format!("${n}")));
+    let parameters = (1..100).filter(|n| statement.contains(&format!("${n}")));
     let nulls = vec!["NULL"; parameters.count()].join(", ");
     let prepare = format!(
         "SET plan_cache_mode = force_generic_plan; PREPARE counted_{number} AS {statement}"

@@ -3,10 +3,12 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use atelier::rpc::proto::{GetFeatureRequest, JobStatus};
 use futures::future::join_all;
+use sea_orm::sqlx::{self, ConnectOptions, PgConnection, Row, postgres::PgConnectOptions};
 use tempfile::TempDir;
 use url::Url;
 
@@ -74,6 +76,54 @@ async fn a_pooler_that_keeps_no_sessions_is_refused_with_the_mode_that_it_needs(
     let folder = format!("storage.folder={}", media.path().display());
     command.args(["--set", &folder, "--set", "identity.provision_users=true"]);
     refused(&run(command).await, &["pool_mode = session"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_works_behind_a_pooler_that_keeps_no_sessions_and_leaves_no_statements_there() {
+    const CALLS: usize = 40;
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let pooler = Pooler::in_mode(&db, "transaction");
+    let media = tempfile::tempdir().unwrap();
+    let listen_url = format!("database.listen_url={}", db.url);
+    let schema = "database.schema=apart";
+    let settings = ["database.pooling=transaction", &listen_url, schema];
+    let server = Process::serve(&pooler.db, media.path(), &settings).await;
+    let other = Process::serve(&pooler.db, media.path(), &settings).await;
+    let feature = server.scripted_feature().await;
+    let script = Script::new(&["succeed"]);
+    // Many at once, by two processes over few sessions.
+    let made = (0..CALLS).map(|number| {
+        let (by, seen) = match number % 2 {
+            0 => (&server, &other),
+            _ => (&other, &server),
+        };
+        let asked = scripted_request(feature, &script);
+        async move {
+            let job = by.create(asked).await.1.remove(0);
+            seen.ended(job.id).await
+        }
+    });
+    for ended in within(join_all(made)).await {
+        assert_eq!(ended.code(), "");
+        assert_eq!(ended.transitions.len(), 3);
+    }
+    // What is heard, is heard over the connection beside the pooler.
+    for process in [&server, &other] {
+        let log = process.log();
+        for words in ["set database.listen_url", "prepared statement", "ERROR"] {
+            assert!(!log.contains(words), "{log}");
+        }
+    }
+    let through = PgConnectOptions::from_str(&pooler.db.url).unwrap();
+    let through = through.extra_float_digits(None);
+    let mut through: PgConnection = through.connect().await.unwrap();
+    for _ in 0..4 * SESSIONS {
+        let count = "SELECT CAST(count(*) AS text), current_setting('lock_timeout') FROM pg_prepared_statements";
+        let row = sqlx::raw_sql(count).fetch_one(&mut through).await.unwrap();
+        assert_eq!(row.get::<String, _>(0), "0");
+        // Limits are those of each transaction, and none stays behind for others.
+        assert_eq!(row.get::<String, _>(1), "0");
+    }
 }
 
 /// A running PgBouncer, killed when this value is dropped.

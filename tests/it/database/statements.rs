@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use atelier::domain::{Caller, Checks, MediaType, RequestDraft, WatchCursor, job::Capability};
-use atelier::store::Pool;
-use futures::StreamExt;
+use atelier::store::{self, Pool};
+use futures::future::join_all;
+use futures::{StreamExt, poll};
 use sea_orm::sqlx::ConnectOptions;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -188,6 +189,65 @@ async fn a_job_s_whole_life_takes_few_round_trips_and_none_after_the_commit() {
     }
 }
 
+/// All run on one thread, so that what is polled comes before anything that the database says.
+#[tokio::test]
+async fn thirty_two_callers_at_once_share_a_transaction() {
+    let (_db, wire, bench) = bench().await;
+    know_users(&bench).await;
+    let checks = Checks::default();
+    let create = |user_id| {
+        let draft = RequestDraft {
+            user_id,
+            ..bench.draft("x")
+        };
+        let caller = Caller::TrustedService;
+        Box::pin(bench.app.create_request(caller, draft, &checks))
+    };
+    within(create(1)).await.unwrap();
+    wire.take();
+    let mut first = create(1);
+    assert!(poll!(&mut first).is_pending());
+    while wire.log.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let mut others = join_all(USERS.map(create));
+    assert!(poll!(&mut others).is_pending());
+    within(first).await.unwrap();
+    assert!(within(others).await.iter().all(Result::is_ok));
+    let trips = wire.take();
+    let count = |word| trips.iter().filter(|text| text.starts_with(word)).count();
+    assert_eq!((count("BEGIN"), count("COMMIT")), (2, 2), "{trips:#?}");
+    // One more says how long locks are waited for.
+    assert!(trips.len() <= 6 + 7, "{trips:#?}");
+
+    let claimed = within(bench.claim(33)).await;
+    assert_eq!(claimed.len(), 33);
+    wire.take();
+    let mut first = Box::pin(bench.complete(&claimed[0]));
+    assert!(poll!(&mut first).is_pending());
+    while wire.log.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let others = claimed[1..].iter().map(|job| bench.complete(job));
+    let mut others = Box::pin(join_all(others));
+    assert!(poll!(&mut others).is_pending());
+    assert!(within(first).await.is_some());
+    assert!(within(others).await.iter().all(Option::is_some));
+    let trips = wire.take();
+    assert!(trips.len() <= 6 + 7, "{trips:#?}");
+}
+
+/// As many as call at once.
+const USERS: std::ops::RangeInclusive<i64> = 2..=33;
+
+async fn know_users(bench: &Bench) {
+    let users = &bench.app.settings.users;
+    for id in USERS {
+        let provisioned = store::user::provision(bench.app.store.writer(), users, id);
+        provisioned.await.unwrap();
+    }
+}
+
 /// SQLite has no wire: the driver tells its statements, but for those that begin and end a transaction.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_s_whole_life_takes_as_few_statements_on_sqlite() {
@@ -232,6 +292,23 @@ async fn a_job_s_whole_life_takes_as_few_statements_on_sqlite() {
             assert!(told.len() + BEGIN_AND_COMMIT <= most, "{what}: {told:#?}");
         }
     }
+    know_users(&bench).await;
+    statements.take();
+    let checks = Checks::default();
+    let create = |user_id| {
+        let draft = RequestDraft {
+            user_id,
+            ..bench.draft("x")
+        };
+        bench
+            .app
+            .create_request(Caller::TrustedService, draft, &checks)
+    };
+    let created = within(join_all(USERS.map(create))).await;
+    assert!(created.iter().all(Result::is_ok));
+    // As they are asked for one after the other, some may be under way when the others come.
+    let told = statements.take();
+    assert!((4..=3 * 4).contains(&told.len()), "{told:#?}");
 }
 
 /// Has the driver tell the statements of a pool from now on, and of no other one.

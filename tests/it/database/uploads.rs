@@ -86,7 +86,9 @@ async fn what_nothing_uses_is_found_by_indexes() {
 
 /// How a statement with a time is run.
 async fn explain_at(database: &DatabaseConnection, statement: &str, time: &str) -> String {
-    let statement = statement.replace("$1", &format!("TIMESTAMPTZ '{time}'"));
+    let statement = statement
+        .replace("$1", &format!("TIMESTAMPTZ '{time}'"))
+        .replace("$2", "200");
     plan_of(database, &statement).await
 }
 

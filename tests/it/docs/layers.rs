@@ -100,9 +100,10 @@ const BEYOND_DOMAIN: [&str; 6] = [
 ];
 
 /// The part of the configuration that is the store's own.
-const CONFIG_OF_STORE: [&str; 4] = [
+const CONFIG_OF_STORE: [&str; 5] = [
     "DatabaseConfig",
     "DatabaseUrl",
+    "Pooling",
     "PostgresServer",
     "SqliteFile",
 ];

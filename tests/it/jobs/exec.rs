@@ -12,7 +12,8 @@ use atelier::domain::command::{Argument, PromptBy};
 use atelier::rpc::proto::{CreateRequestRequest, JobStatus, WatchJobEvent};
 
 use crate::support::client::request_for;
-use crate::support::database::on_both_databases;
+use crate::support::database::{Backend, TestDatabase, on_both_databases};
+use crate::support::server::TestServer;
 use crate::support::watching::Ended;
 use studio::{PROVIDER, Studio, feature, order, serve};
 
@@ -125,13 +126,47 @@ on_both_databases! {
     }
 }
 
+/// Each write waits for the disk there, and keeps all others waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn progress_is_written_once_a_second_on_sqlite() {
+    let db = TestDatabase::create(Backend::Sqlite).await;
+    let studio = Studio::new();
+    let command = studio.shell(
+        "for n in $(seq 10 69); do echo \"progress 0.$n drawing\"; sleep 0.05; done; cp $STUDIO/picture.png \"$1\"/",
+    );
+    let server = TestServer::start_with(&db, |config| {
+        studio.configure(command)(config);
+        config.executor.heartbeat = config.executor.lease / 2;
+    });
+    let server = server.await;
+    db.execute(
+        "CREATE TABLE writes (job_id BIGINT);
+         CREATE TRIGGER noted AFTER UPDATE OF progress ON generation_jobs
+         WHEN NEW.progress <> OLD.progress AND NEW.status = OLD.status
+         BEGIN INSERT INTO writes VALUES (NEW.id); END",
+    )
+    .await;
+    let job = order(&server, PROVIDER).await;
+    let ended = server.ended(job.id).await;
+    assert_eq!(ended.job.status(), JobStatus::Completed, "{:?}", ended.job);
+    let writes = db.texts("SELECT CAST(job_id AS TEXT) FROM writes").await;
+    let seconds = "SELECT CAST(ROUND((julianday(completed_at) - julianday(started_at)) * 86400) AS TEXT) FROM generation_jobs";
+    let seconds = db.texts(seconds).await[0].clone();
+    let most = seconds.parse::<f64>().unwrap() + 1.0;
+    assert!(
+        writes.len() >= 2 && writes.len() as f64 <= most,
+        "{} in {seconds} s",
+        writes.len()
+    );
+}
+
 /// Makes a picture of the prompt with the studio's command.
-async fn make(server: &crate::support::server::TestServer, prompt: &str) -> Ended {
+async fn make(server: &TestServer, prompt: &str) -> Ended {
     make_as(server, PROVIDER, prompt).await
 }
 
 /// The same with a feature of another name.
-async fn make_as(server: &crate::support::server::TestServer, name: &str, prompt: &str) -> Ended {
+async fn make_as(server: &TestServer, name: &str, prompt: &str) -> Ended {
     let mut feature = feature(PROVIDER);
     feature.name = name.to_owned();
     let feature = server.add_feature(feature).await;

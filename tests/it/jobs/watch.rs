@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use atelier::domain;
 use atelier::entity::{job, job_event};
 use atelier::rpc::proto::{
-    CancelJobRequest, DeleteJobRequest, ErrorReason, JobStatus, UndeleteJobRequest, WatchJobEvent,
-    WatchJobRequest, job_service_client::JobServiceClient,
+    CancelJobRequest, DeleteJobRequest, ErrorReason, JobPhase, JobStatus, UndeleteJobRequest,
+    WatchJobEvent, WatchJobRequest, job_service_client::JobServiceClient,
 };
 use atelier::server::Role;
 use chrono::{DateTime, Utc};
@@ -198,6 +198,27 @@ on_both_databases! {
         assert_eq!(shown.status(), JobStatus::Processing);
         script.open_gate();
         assert_eq!(status_of(&watch.transition().await.unwrap()), JobStatus::Completed);
+    }
+
+    async fn a_watcher_is_told_the_phases_of_a_job(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let script = Script::new(&["succeed"]).gated();
+        let job = server.create_scripted(&script).await;
+        assert_eq!(job.phase(), JobPhase::Queued);
+        let mut watch = server.watch(job.id).await;
+        for phase in [JobPhase::Queued, JobPhase::Starting] {
+            assert_eq!(watch.transition().await.unwrap().job.unwrap().phase(), phase);
+        }
+        let told = watch.next().await.unwrap().unwrap();
+        assert_eq!(told.event(), WatchJobEvent::Progress);
+        assert_eq!(told.job.unwrap().phase(), JobPhase::Generating);
+        script.open_gate();
+        let mut phases = Vec::new();
+        while let Some(message) = watch.next().await.unwrap() {
+            phases.push(message.job.unwrap().phase());
+        }
+        assert_eq!(phases.pop(), Some(JobPhase::Unspecified));
+        assert!(phases.iter().all(|phase| [JobPhase::Generating, JobPhase::Storing].contains(phase)), "{phases:?}");
     }
 
     async fn watchers_that_go_away_leave_nothing_behind_that_the_others_need(db: TestDatabase) {

@@ -182,7 +182,7 @@ fn task(input: Value) -> (Task, watch::Receiver<Progress>) {
 }
 
 async fn submit(task: &Task) -> Result<Output, ProviderError> {
-    match Builtin.submit(task).await? {
+    match Builtin::default().submit(task).await? {
         Submitted::Done(output) => Ok(output),
         accepted @ Submitted::Accepted { .. } => panic!("not done at once: {accepted:?}"),
     }

@@ -24,7 +24,7 @@ use crate::support::bucket::{
 };
 use crate::support::client::scripted_request;
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
-use crate::support::http::browser;
+use crate::support::http::{self, browser};
 use crate::support::process::Process;
 use crate::support::proxy::TcpProxy;
 use crate::support::script::Script;
@@ -320,7 +320,7 @@ on_both_databases! {
         server.completed(job.id).await;
         let media = server.media_of(job.id).await.remove(0);
         assert!(media.download_url.starts_with("http://pictures.objects.example/jobs/"), "{}", media.download_url);
-        let through = reqwest::Client::builder().proxy(Proxy::http(proxy.as_str()).unwrap()).build().unwrap();
+        let through = http::client().proxy(Proxy::http(proxy.as_str()).unwrap()).build().unwrap();
         let get = async |url: &str| within(through.get(url).send()).await.unwrap();
         let answer = get(&media.download_url).await;
         assert_eq!(answer.status(), StatusCode::OK);

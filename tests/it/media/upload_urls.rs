@@ -138,6 +138,23 @@ on_both_databases! {
         assert_eq!(refused.fields, ["file_size", "sha256", "content_type"]);
     }
 
+    async fn a_type_is_known_by_the_names_that_browsers_and_phones_have_for_it(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        for (name, known) in [
+            ("image/jpg", "image/jpeg"),
+            ("audio/x-m4a", "audio/mp4"),
+            ("audio/x-wav", "audio/wav"),
+            ("audio/webm;codecs=opus", "audio/webm"),
+        ] {
+            let made = server.upload_url(b"sound", name).await.unwrap();
+            assert_eq!(made.headers["content-type"], known, "{name}");
+        }
+        let file = picture(RED, Format::Jpg);
+        let made = server.upload_url(&file, "image/jpg").await.unwrap();
+        assert_eq!(put(&made, &file).await.status(), StatusCode::OK);
+        assert_eq!(server.complete(&made).await.unwrap().content_type, "image/jpeg");
+    }
+
     async fn a_url_takes_one_file_and_none_once_its_user_is_erased(db: TestDatabase) {
         let server = TestServer::start(&db).await;
         let (mut one, mut other) = (picture_named("one"), picture_named("another one"));

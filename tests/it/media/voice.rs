@@ -5,14 +5,15 @@ use std::process::Command;
 
 use atelier::config::{Config, Inputs};
 use atelier::rpc::proto::{
-    CreateFeatureRequest, CreateRequestRequest, FeatureProperties, GenerationInput, Media,
-    MediaRole, MediaType, OutputSettings,
+    CreateFeatureRequest, CreateRequestRequest, CreateTemplateRequest, FeatureProperties,
+    GenerationInput, Media, MediaRole, MediaType, OutputSettings, TemplateData,
 };
+use serde_json::json;
 
-use crate::support::client::{request_for, scripted_feature};
+use crate::support::client::{plain_template, request_for, scripted_feature};
 use crate::support::database::on_both_databases;
 use crate::support::server::TestServer;
-use crate::support::structure::value;
+use crate::support::structure::{structure, value};
 
 /// How far two programs may be apart about a duration, in seconds.
 const TOLERANCE: f64 = 0.05;
@@ -84,6 +85,77 @@ on_both_databases! {
         let original = media.iter().find(|media| media.format == "mp4").unwrap();
         assert_eq!((original.width, original.height), (128, 96));
         assert_eq!(original.duration_ms, Some(2_000));
+    }
+
+    async fn a_clip_speaks_its_words_where_its_style_names_a_voice(db: TestDatabase) {
+        let server = TestServer::start(&db).await;
+        let feature = CreateFeatureRequest {
+            category: MediaType::Video.into(),
+            properties: Some(FeatureProperties { provider: "builtin".to_owned(), frame_rate: 10, ..Default::default() }),
+            ..scripted_feature("spoken")
+        };
+        let feature = server.add_feature(feature).await.id;
+        let cut = "The clip ends before the voice does.";
+        let failed = "The voice, which speaks the words of clips, failed.";
+        for (voice, words, seconds, format, omitted) in [
+            ("vi", "Khai trương | giảm 50%", 4, "mp4", None),
+            ("en", "Grand opening: half price all week, every day and every night", 1, "mp4", Some(cut)),
+            ("xx-none", "Khai trương", 1, "mp4", Some(failed)),
+            ("vi", "Khai trương", 1, "gif", Some("The format has no sound.")),
+        ] {
+            let template = spoken_template(feature, voice, format);
+            let asked = CreateRequestRequest {
+                template_id: Some(server.add_template(template).await.id),
+                user_prompt: words.to_owned(),
+                ..clip_of(feature, seconds, format)
+            };
+            let made = server.made(asked).await.job;
+            let told = made.output_metadata.as_ref().unwrap();
+            let why = omitted.map(|why| value(&why.into()));
+            assert_eq!(told.fields.get("sound_omitted"), why.as_ref(), "{voice} {words}");
+            let media = server.media_of(made.id).await;
+            let clip = media.iter().find(|media| media.format == format).unwrap();
+            assert_eq!(clip.duration_ms, Some(i64::from(seconds) * 1_000), "the sound is as long as the pictures");
+            let is_heard = told.fields.get("sound") == Some(&value(&"voice".into()));
+            assert_eq!(clip.audio_codec, if is_heard { "aac" } else { "" }, "{voice} {words}");
+            if is_heard {
+                let file = server.media_folder().join(&clip.media_url[clip.media_url.find("jobs/").unwrap()..]);
+                let wav = file.with_extension("heard.wav");
+                let mut decode = Command::new("ffmpeg");
+                decode.args(["-v", "error", "-nostdin", "-i"]).arg(&file).arg(&wav);
+                output(decode);
+                assert!(loudness(&wav) > 0.1, "{words} is silent");
+            }
+        }
+    }
+}
+
+fn spoken_template(feature: i64, voice: &str, format: &str) -> CreateTemplateRequest {
+    let style = json!({ "sound": { "voice": voice, "speed": 200 } });
+    CreateTemplateRequest {
+        template_data: Some(TemplateData {
+            style: Some(structure(&style)),
+            ..Default::default()
+        }),
+        ..plain_template(feature, &format!("{voice}_{format}"))
+    }
+}
+
+fn clip_of(feature: i64, seconds: i32, format: &str) -> CreateRequestRequest {
+    let output = OutputSettings {
+        width: Some(128),
+        height: Some(96),
+        duration_seconds: Some(seconds),
+        format: Some(format.to_owned()),
+        ..Default::default()
+    };
+    let input = GenerationInput {
+        output: Some(output),
+        ..Default::default()
+    };
+    CreateRequestRequest {
+        input: Some(input),
+        ..request_for(feature)
     }
 }
 

@@ -24,6 +24,7 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 use crate::support::client::{request_for, scripted_feature};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
+use crate::support::http;
 use crate::support::identity::{asks, by, token};
 use crate::support::process::{atelier, run};
 use crate::support::refusal::refusal;
@@ -188,7 +189,7 @@ on_both_databases! {
         let site = Site::start(&db, |config| config.front.enabled = true).await;
         let Held(pem, key) = site.authority.issue("shop.internal");
         let browser = |held: Option<&str>| {
-            let builder = reqwest::Client::builder().no_proxy().http1_only();
+            let builder = http::client().no_proxy().http1_only();
             let server = reqwest::Certificate::from_pem(site.issued.pem.as_bytes()).unwrap();
             let builder = builder.tls_certs_only([server]);
             let builder = match held {

@@ -45,7 +45,7 @@ on_both_databases! {
         let mut connection = http2::Raw::open(&server.url()).await;
         let settings = connection.settings().await;
         assert_eq!(settings.get(&http2::MAX_CONCURRENT_STREAMS), Some(&MAX_STREAMS), "{settings:?}");
-        assert_eq!(settings.get(&http2::MAX_HEADER_LIST_SIZE), Some(&(64 * 1024)), "{settings:?}");
+        assert_eq!(settings.get(&http2::MAX_HEADER_LIST_SIZE), Some(&(256 * 1024)), "{settings:?}");
         let window = settings.get(&http2::INITIAL_WINDOW_SIZE).copied();
         assert!(window.is_some_and(|window| window <= 1024 * 1024), "{settings:?}");
     }

@@ -122,7 +122,7 @@ on_both_databases! {
         let large = "x".repeat(MAX_HEADERS);
         let asked = ListFeaturesRequest::default();
         let mut calls = Calls::to(&server.url()).await;
-        for size in [MAX_HEADERS, 3 * MAX_HEADERS] {
+        for size in [MAX_HEADERS, 3 * MAX_HEADERS, 15 * MAX_HEADERS] {
             let large = "x".repeat(size);
             let (_, status) = calls.call(LIST, &[("x-large", &large)], &asked).await;
             is_too_much(&status);

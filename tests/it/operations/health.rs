@@ -305,6 +305,7 @@ fn executor(config: &Config, app: &App, pulse: &Pulse) -> Executor {
             categories: vec![MediaType::Image],
             unclaimed_timeout: hour,
             poll_interval: settings.poll_interval,
+            aging: settings.aging,
             lease: hour,
             heartbeat: hour,
             job_timeout: hour,

@@ -16,7 +16,7 @@ use super::tls::Issuer;
 use crate::api::grpc_web::{self, BINARY, TEXT, transition};
 use crate::support::client::{USER, scripted_request};
 use crate::support::database::{Backend, TestDatabase};
-use crate::support::http::browser;
+use crate::support::http::{self, browser};
 use crate::support::python::python;
 use crate::support::refusal::refusal;
 use crate::support::script::Script;
@@ -52,7 +52,7 @@ async fn browsers_and_clients_of_grpc_go_through_one_nginx_with_tls() {
     let listen = ("listen 443 ssl http2;", "listen 127.0.0.1:PORT ssl http2;");
     let proxy = Proxy::nginx(&server, 1, listen.0, listen.1, Some(&issuer)).await;
     let url = format!("https://localhost:{}", proxy.port());
-    let trusting = reqwest::Client::builder().no_proxy().http1_only();
+    let trusting = http::client().no_proxy().http1_only();
     let trusting = trusting.tls_certs_only([Certificate::from_pem(pem.as_bytes()).unwrap()]);
     let feature = server.scripted_feature().await;
     hears_a_watch((&server, feature), &trusting.build().unwrap(), &url).await;

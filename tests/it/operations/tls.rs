@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
+use crate::support::http;
 use crate::support::process::{Process, atelier, run};
 use crate::support::server::{configuration, within};
 
@@ -104,7 +105,7 @@ on_both_databases! {
         let client = Client::builder(&url).ca_certificate(issued.pem.clone()).connect().await.unwrap();
         client.features().list_features(ListFeaturesRequest::default()).await.unwrap();
 
-        let trusting = reqwest::Client::builder().no_proxy();
+        let trusting = http::client().no_proxy();
         let trusting = trusting.tls_certs_only([Certificate::from_pem(issued.pem.as_bytes()).unwrap()]);
         let answer = within(trusting.build().unwrap().get(format!("{url}/readyz")).send()).await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);

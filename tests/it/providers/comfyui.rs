@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::support::client::{plain_template, request_for, scripted_feature};
 use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::http::browser;
 use crate::support::link_host::LinkHost;
 use crate::support::provider::{answer, elsewhere, fetcher, labelled, on, provider, stand_in};
 use crate::support::refusal::refusal;
@@ -127,15 +128,14 @@ impl Service {
     }
 
     async fn told(&self, path: &str) -> Value {
-        let answer = reqwest::get(format!("{}{path}", self.stand_in.url()))
-            .await
-            .unwrap();
+        let url = format!("{}{path}", self.stand_in.url());
+        let answer = browser().get(url).send().await.unwrap();
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
 
     async fn post(&self, path: &str) {
         let url = format!("{}{path}", self.stand_in.url());
-        let request = reqwest::Client::new()
+        let request = browser()
             .post(url)
             .header("content-type", "application/json");
         assert!(

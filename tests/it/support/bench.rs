@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,6 +37,8 @@ pub(crate) const LEASE: Duration = Duration::from_secs(30);
 pub(crate) struct Bench {
     pub app: App,
     pub feature_id: i64,
+    /// Since pauses were last ended, as an executor does by itself.
+    time_passed: AtomicBool,
     media: Arc<TempDir>,
 }
 
@@ -88,9 +93,11 @@ impl Bench {
             token_keys: Keyring::new(Purpose::Tokens),
             api_keys: atelier::identity::ApiKeys::default(),
             events: Events::default(),
+            reads: atelier::app::Reads::default(),
             clock: Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap()),
             providers: atelier::provider::Registry::default(),
             metrics: atelier::metrics::Metrics::default(),
+            gathering: atelier::app::Gathering::default(),
             receiving: atelier::app::Receiving::default(),
             moderation: atelier::provider::Moderation::Off,
             links: None,
@@ -144,6 +151,7 @@ impl Bench {
         Self {
             app,
             feature_id,
+            time_passed: AtomicBool::new(false),
             media,
         }
     }
@@ -182,6 +190,7 @@ impl Bench {
             input: GenerationInput::default(),
             metadata: JsonMap::new(),
             priority: 0,
+            schedule: atelier::domain::Schedule::default(),
             idempotency_key: String::new(),
             client: None,
             trace: atelier::domain::Trace::default(),
@@ -204,6 +213,9 @@ impl Bench {
         slots: u32,
         capabilities: &[Capability],
     ) -> Vec<job::Model> {
+        if self.time_passed.swap(false, Ordering::Relaxed) {
+            self.app.end_pauses().await.unwrap();
+        }
         let claimed = self.app.claim_jobs("worker", slots, LEASE, capabilities);
         claimed.await.unwrap()
     }
@@ -250,18 +262,19 @@ impl Bench {
     }
 
     pub(crate) async fn events(&self, id: i64) -> Vec<job_event::Model> {
-        store::job_event::after(self.app.store.reader(), &[(id, 0)].into())
-            .await
-            .unwrap()
+        let db = self.app.store.reader();
+        let events = store::job_event::after(db, &[(id, 0)].into()).await;
+        events.unwrap().remove(&(id, 0)).unwrap_or_default()
     }
 
     pub(crate) fn pass(&self, seconds: i64) -> DateTime<Utc> {
         self.app.clock.advance(TimeDelta::seconds(seconds));
+        self.time_passed.store(true, Ordering::Relaxed);
         self.app.clock.now()
     }
 }
 
-fn feature() -> FeatureDraft {
+pub(crate) fn feature() -> FeatureDraft {
     FeatureDraft {
         name: "bench".to_owned(),
         names: Names::default(),

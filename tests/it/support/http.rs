@@ -8,9 +8,14 @@ use crate::support::server::within;
 
 /// A client of plain HTTP.
 pub(crate) fn browser() -> reqwest::Client {
-    // Needed even where no TLS is spoken; fails where another test has installed it already.
+    client().no_proxy().build().unwrap()
+}
+
+/// What every client is made from: each needs a provider of TLS, even where none is spoken.
+pub(crate) fn client() -> reqwest::ClientBuilder {
+    // Fails where another test has installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    reqwest::Client::builder()
 }
 
 pub(crate) async fn get(url: Url) -> reqwest::Response {

@@ -274,7 +274,8 @@ fn unprivileged_user() -> Option<(u32, u32)> {
 }
 
 /// The folder of the server's programs: from PATH, else the newest version installed in one of the usual places.
-fn binaries() -> Option<PathBuf> {
+/// Where the programs of a server are.
+pub(crate) fn binaries() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .find(|folder| is_complete(folder))

@@ -1,15 +1,17 @@
-//! PNG: the chunk of Exif, that of XMP, and what older programs wrote of both as text.
+//! PNG: the chunk of Exif, that of XMP, and what older programs wrote of both and of IPTC as text.
 
 use crate::provenance::png::{Chunk, chunk_of, chunks};
 
 use super::{EXIF, find, tiff, xmp};
 
 const XMP: &[u8] = b"XML:com.adobe.xmp\0";
-/// What text says in hexadecimal digits, mostly compressed: copies of Exif and XMP, which go as they are.
-const PROFILES: [&[u8]; 3] = [
+/// What text says in hexadecimal digits, mostly compressed: copies of Exif, XMP and IPTC, which go as they are.
+const PROFILES: [&[u8]; 5] = [
     b"Raw profile type exif\0",
     b"Raw profile type APP1\0",
     b"Raw profile type xmp\0",
+    b"Raw profile type iptc\0",
+    b"Raw profile type 8bim\0",
 ];
 
 /// What becomes of a chunk.
@@ -64,7 +66,7 @@ fn fate(chunk: &Chunk<'_>) -> Fate {
     }
 }
 
-/// Whether a text's keyword is that of a property of GPS, such as `exif:GPSLatitude`.
+/// Whether a text's keyword is that of a property of a place, such as `exif:GPSLatitude`.
 fn is_named_place(data: &[u8]) -> bool {
     let keyword = data.split(|byte| *byte == 0).next().unwrap_or_default();
     let has = |name: &&[u8]| find(keyword, name).is_some();

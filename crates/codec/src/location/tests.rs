@@ -87,6 +87,69 @@ fn a_jpeg_keeps_its_orientation_and_pixels_and_loses_its_place() {
     }
 }
 
+/// A picture with names of places as Photoshop and IPTC write them, in XMP and in image resources.
+#[test]
+fn a_jpeg_loses_the_names_of_its_place_and_keeps_who_made_it() {
+    const PACKET: &str = r#"<rdf:Description photoshop:City="HANOI" photoshop:Credit="An" Iptc4xmpCore:CountryCode='VNM'>
+<Iptc4xmpExt:LocationCreated><rdf:Bag><rdf:li Iptc4xmpExt:Sublocation="HANGDAO"/></rdf:Bag></Iptc4xmpExt:LocationCreated>
+<Iptc4xmpCore:Location>OLDQUARTER</Iptc4xmpCore:Location><dc:title>A city: quiet</dc:title></rdf:Description>"#;
+    let field = |number: u8, value: &str| {
+        let length = u16::try_from(value.len()).unwrap().to_be_bytes();
+        [&[0x1C, 2, number][..], &length, value.as_bytes()].concat()
+    };
+    let fields = [
+        field(80, "Byline An"),
+        field(90, "HANOI"),
+        field(92, "HANGDAO"),
+        field(101, "VIETNAM"),
+        field(120, "A caption"),
+    ];
+    let fields = fields.concat();
+    let resource = |number: u16, name: &[u8], data: &[u8]| {
+        let length = u32::try_from(data.len()).unwrap().to_be_bytes();
+        let padding = vec![0; data.len() % 2];
+        [
+            b"8BIM",
+            &number.to_be_bytes()[..],
+            name,
+            &length,
+            data,
+            &padding,
+        ]
+        .concat()
+    };
+    let resources = [
+        b"Photoshop 3.0\0".to_vec(),
+        resource(0x0425, b"\0\0", b"digest of "),
+        resource(0x0404, b"\x03abc", &fields),
+        resource(0x03ED, b"\0\0", b"resolution"),
+    ];
+    let mut resources = segment(&resources.concat());
+    resources[1] = 0xED;
+    let plain = picture(Format::Jpg);
+    let xmp = [b"http://ns.adobe.com/xap/1.0/\0", PACKET.as_bytes()].concat();
+    let file = [&plain[..2], &segment(&xmp), &resources, &plain[2..]].concat();
+    let stripped = without(&file, Format::Jpg).unwrap();
+    for gone in ["HANOI", "VNM", "HANGDAO", "OLDQUARTER", "VIETNAM"] {
+        assert!(holds(&file, gone) && !holds(&stripped, gone), "{gone}");
+    }
+    for kept in [
+        "photoshop:Credit=\"An\"",
+        "A city: quiet",
+        "Byline An",
+        "A caption",
+        "resolution",
+    ] {
+        assert!(holds(&stripped, kept), "{kept} is gone");
+    }
+    assert_eq!(stripped.len(), file.len());
+    assert_eq!(
+        picture::decode(&stripped, Format::Jpg, u64::MAX).unwrap(),
+        picture::decode(&plain, Format::Jpg, u64::MAX).unwrap()
+    );
+    assert_eq!(without(&stripped, Format::Jpg), None);
+}
+
 #[test]
 fn a_second_picture_in_the_file_loses_its_place_too() {
     let plain = picture(Format::Jpg);
@@ -193,7 +256,7 @@ proptest! {
     ) {
         let mut hostile = exif(true);
         hostile[4..8].copy_from_slice(&offset.to_le_bytes());
-        let file = [EXIF, &hostile, &bytes, b" a:GPS=\"", &bytes].concat();
+        let file = [EXIF, &hostile, &bytes, b" a:GPS=\"", &bytes, b"Photoshop 3.0\x008BIM\x04\x04", &bytes].concat();
         let _ = without(&file, format);
         let _ = without(&bytes, format);
     }

@@ -1,10 +1,24 @@
-//! XMP: the properties of Exif's GPS and of those who name theirs alike, as drones do, whose names begin with it, as attributes and as
-//! elements of a packet in UTF-8.
+//! XMP: the properties of Exif's GPS and of those who name theirs alike, as drones do, and those of places by their names (IPTC Photo
+//! Metadata Standard 2023.1, with Photoshop's), as attributes and as elements of a packet in UTF-8.
 
 use std::ops::Range;
 
-/// How the names of properties of GPS begin, behind their prefix.
-pub(super) const NAMES: [&[u8]; 3] = [b":GPS", b":Gps", b":gps"];
+/// How the names of properties of a place begin, behind their prefix: `LocationShown`, `CountryCode` and `CityName` are meant, too.
+pub(super) const NAMES: [&[u8]; 11] = [
+    b":GPS",
+    b":Gps",
+    b":gps",
+    b":City",
+    b":Country",
+    b":Location",
+    b":ProvinceState",
+    b":State",
+    b":Sublocation",
+    b":WorldRegion",
+    b":shotLocation",
+];
+/// Bytes of the shortest of them.
+const LEAST: usize = 4;
 /// Longer than what a property says.
 const MOST: usize = 4096;
 
@@ -13,7 +27,7 @@ pub(super) fn blank(content: &mut [u8]) -> bool {
     let (mut changed, mut from) = (false, 0);
     while let Some(found) = next(&content[from..]) {
         let at = from + found;
-        from = at + NAMES[0].len();
+        from = at + LEAST;
         if let Some(property) = property(content, at) {
             from = property.end;
             content[property].fill(b' ');
@@ -24,8 +38,8 @@ pub(super) fn blank(content: &mut [u8]) -> bool {
 }
 
 fn next(content: &[u8]) -> Option<usize> {
-    let found = NAMES.iter().map(|name| super::find(content, name));
-    found.flatten().min()
+    let begins = |at: &usize| NAMES.iter().any(|name| content[*at..].starts_with(name));
+    (0..content.len()).find(|at| content[*at] == b':' && begins(at))
 }
 
 /// The property whose name has its colon here.

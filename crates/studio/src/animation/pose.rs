@@ -40,8 +40,8 @@ pub(super) struct Stage {
     pub(super) counts: bool,
 }
 
-/// The opacity of words that have not come in yet.
-const FAINT: f32 = 0.6;
+/// The opacity of words that have not come in yet: what has a contrast of 4.5 to 1 keeps one of 3 to 1.
+const FAINT: f32 = 0.85;
 
 impl Pose {
     fn at_rest(layer: &Layer) -> Self {
@@ -124,6 +124,8 @@ impl Stage {
                 let least = if layer.part == Part::Card { 0.95 } else { 0.84 };
                 Pose {
                     scale: least + (1.0 - least) * out_back(share),
+                    // So that lines of one edge have one from the first.
+                    pivot: (self.canvas.centre().0, pose.pivot.1),
                     ..pose
                 }
             }
@@ -329,6 +331,20 @@ mod tests {
                 stage.pose(0, &layer, WHIM, 0.0),
                 Some(Pose::at_rest(&layer))
             );
+        }
+    }
+
+    #[test]
+    fn lines_of_one_edge_have_one_in_the_first_frame_too() {
+        for entrance in ENTRANCES {
+            let stage = stage(entrance, Pan::None, Part::Headline);
+            let edge = |y: f32, w: f32| {
+                let layer = layer(Part::Headline, Area::new(20.0, y, w, 10.0));
+                let pose = stage.pose(0, &layer, WHIM, 0.0).expect("words");
+                pose.pivot.0 + (20.0 - pose.pivot.0) * pose.scale + pose.shift.0
+            };
+            let (short, long) = (edge(30.0, 40.0), edge(45.0, 120.0));
+            assert!((short - long).abs() < 0.01, "{entrance:?}: {short} {long}");
         }
     }
 

@@ -76,6 +76,19 @@ fn the_first_frame_shows_the_words() {
             (0.6..1.3).contains(&share),
             "{entrance}: {share} of the ink"
         );
+        let strongest = |frame: &RgbImage| {
+            let ground = i32::from(frame.get_pixel(2, 2).0[1]);
+            let apart = frame.pixels().map(|it| (i32::from(it.0[1]) - ground).abs());
+            apart.max().unwrap_or_default()
+        };
+        let (first, last) = (
+            strongest(&animation.frame(0.0).clone()),
+            strongest(animation.frame(SECONDS)),
+        );
+        assert!(
+            first * 5 >= last * 4,
+            "{entrance}: a faint cover, {first} of {last}"
+        );
     }
 }
 

@@ -63,8 +63,8 @@ struct Drawn {
     /// Text on a seal, which may lie over art.
     on_seal: Vec<Area>,
     discs: Vec<Area>,
-    /// Those of the discs that carry an offer.
-    seals: Vec<Area>,
+    /// Those of the discs that carry an offer, and whether they have a halo.
+    seals: Vec<(Area, bool)>,
 }
 
 fn area(rect: resvg::usvg::Rect) -> Area {
@@ -92,7 +92,12 @@ impl Drawn {
                         self.discs.push(area(inner.abs_bounding_box()));
                     }
                     if inner.id() == "seal" {
-                        self.seals.push(area(inner.abs_bounding_box()));
+                        let is_shape =
+                            |node: &&resvg::usvg::Node| matches!(node, resvg::usvg::Node::Path(_));
+                        let shapes = inner.children().iter().filter(is_shape).count();
+                        // Beside its ground and the ring in it.
+                        let bounds = area(inner.abs_bounding_box());
+                        self.seals.push((bounds, shapes > 2));
                     }
                     self.collect(inner, sealed || disc);
                 }

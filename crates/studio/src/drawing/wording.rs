@@ -167,22 +167,23 @@ impl Role {
         match offer::find(clause, prompt) {
             Some(offer) if offer.whole.start == 0 => Self::Offer,
             Some(_) => Self::Any,
-            None if GIFT.is_match(clause) => Self::Offer,
+            None if GIFT.is_match(clause) || offer::claims(clause) => Self::Offer,
             None if moment::tells_when(clause) => Self::Moment,
             None => Self::Any,
         }
     }
 }
 
-/// A part that says both when something is and what it costs, as one for each; a date with an offer in one clause reads as
-/// a sentence.
+/// A part that says both when something is and what it costs, as one for each, and what is said besides behind the time, unless
+/// it may be where; a date with an offer in one clause reads as a sentence.
 fn divided(part: Part, prompt: &str) -> Vec<Part> {
     let text = part.text.as_str();
     let (mut parts, mut joint) = (Vec::new(), part.joint.as_str());
     let (mut role, mut from) = (Role::Any, 0);
     for start in clauses(text) {
         let next = Role::of(&text[start..], prompt);
-        if next == Role::Any {
+        let is_note = role == Role::Moment && moment::is_no_place(&text[start..]);
+        if next == Role::Any && !is_note {
             continue;
         }
         if role != Role::Any && next != role {

@@ -21,6 +21,11 @@ fn task(input: Value) -> Task {
     Task::unwatched(MediaType::Video, serde_json::from_value(whole).unwrap())
 }
 
+/// The video of the length that the task asks for.
+fn make(task: &Task, shown: &Shown) -> Result<Output, ProviderError> {
+    film(task, length(task)?, shown)
+}
+
 /// The file, whole.
 fn file(output: &Output) -> &[u8] {
     match &output.files[0].content {
@@ -31,8 +36,9 @@ fn file(output: &Output) -> &[u8] {
 
 #[tokio::test]
 async fn the_provider_makes_videos_and_tells_of_them() {
-    assert!(Builtin.makes(MediaType::Video));
-    let Submitted::Done(output) = Builtin.submit(&task(json!({}))).await.unwrap() else {
+    let builtin = Builtin::default();
+    assert!(builtin.makes(MediaType::Video));
+    let Submitted::Done(output) = builtin.submit(&task(json!({}))).await.unwrap() else {
         panic!("not done");
     };
     assert_eq!(&file(&output)[4..8], b"ftyp");
@@ -114,33 +120,4 @@ fn those_who_wait_see_a_picture_of_the_video_from_the_first_frame_on() {
     assert!(last.fraction > 0.7 && last.fraction < 0.9, "{last:?}");
     let preview = picture::decode(&last.preview.unwrap(), Format::Png, 1 << 20);
     assert!(preview.is_ok(), "{preview:?}");
-}
-
-#[test]
-fn a_clip_carries_the_music_that_its_style_asks_for() {
-    let style = json!({ "sound": { "mood": "happy" } });
-    let output = make(&task(json!({ "style": style })), &Shown::default()).unwrap();
-    assert_eq!(output.metadata["sound"], "happy");
-    let bounds = codec::Bounds {
-        max_pixels: 1 << 20,
-        max_frames: 100,
-        max_length: std::time::Duration::from_secs(10),
-        stop: codec::Stop::default(),
-    };
-    let facts = video::facts(file(&output), Format::Mp4, &bounds).unwrap();
-    assert_eq!(facts.sound.map(|sound| sound.codec), Some("aac".to_owned()));
-    assert_eq!(facts.frames, 8);
-    let silent = make(
-        &task(json!({ "style": style, "format": "gif" })),
-        &Shown::default(),
-    );
-    assert_eq!(
-        silent.unwrap().metadata["sound_omitted"],
-        "The format has no sound."
-    );
-    let wrong = json!({ "style": { "sound": { "mood": "angry" } } });
-    assert!(matches!(
-        make(&task(wrong), &Shown::default()),
-        Err(ProviderError::InvalidInput(told)) if told.contains("mood")
-    ));
 }

@@ -32,6 +32,8 @@ pub(super) struct Job {
     /// Status and attempts after each transition, in order.
     pub events: Vec<(JobStatus, i32)>,
     pub run_after: Time,
+    /// All jobs are one user's, and of one generator.
+    pub turn: i64,
     pub lease: Option<(String, Time)>,
     pub started_at: Option<Time>,
     pub completed_at: Option<Time>,
@@ -82,6 +84,14 @@ impl Model {
     }
 
     fn add(&mut self, id: i64, request: i64, variation: i32, priority: i32) {
+        let waiting = self
+            .jobs
+            .values()
+            .filter(|job| job.status == JobStatus::Pending);
+        let last = waiting
+            .filter(|job| job.priority == priority)
+            .map(|job| job.turn)
+            .max();
         let job = Job {
             request,
             variation,
@@ -90,6 +100,7 @@ impl Model {
             attempt: 0,
             events: vec![(JobStatus::Pending, 0)],
             run_after: DateTime::UNIX_EPOCH,
+            turn: last.map_or(id, |last| last + 1),
             lease: None,
             started_at: None,
             completed_at: None,
@@ -123,7 +134,7 @@ impl Model {
             let job = &self.jobs[id];
             job.status == JobStatus::Pending && job.run_after <= now
         });
-        due.sort_by_key(|id| (Reverse(self.jobs[id].priority), *id));
+        due.sort_by_key(|id| (Reverse(self.jobs[id].priority), self.jobs[id].turn, *id));
         due.truncate(slots as usize);
         super::same(taken.iter().map(|job| job.id).collect(), due)?;
         for taken in taken {

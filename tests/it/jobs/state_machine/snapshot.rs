@@ -82,6 +82,7 @@ impl Snapshot {
         agree("status", found.status, expected.status)?;
         agree("attempt", found.attempt, expected.attempt)?;
         agree("run_after", found.run_after, expected.run_after)?;
+        agree("turn", found.pass.unwrap_or(id), expected.turn)?;
         agree("started_at", found.started_at, expected.started_at)?;
         agree("completed_at", found.completed_at, expected.completed_at)?;
         agree("error", found.error_code.as_deref(), expected.error)?;

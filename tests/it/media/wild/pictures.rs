@@ -62,6 +62,11 @@ on_both_databases! {
         let half = [&whole[..whole.len() / 2], b"\xff\xd9"].concat();
         let media = wild.original(IMAGE, &half).await;
         assert!(told(&media, "damaged").is_some(), "{media:?}");
+        assert_eq!(server.upload(USER, &whole).await.damaged, None);
+        let upload = server.upload(USER, &half).await;
+        assert!(upload.damaged.as_ref().is_some_and(|how| !how.is_empty()), "{upload:?}");
+        assert_eq!(server.find_upload(upload.id).await.unwrap().damaged, upload.damaged);
+        assert_eq!(server.upload(USER, &half).await.damaged, upload.damaged, "given again");
     }
 
     async fn a_webp_lies_the_way_its_exif_says_however_that_begins(db: TestDatabase) {

@@ -103,6 +103,13 @@ pub(super) fn begins_with_time(text: &str) -> bool {
     RUN.is_match(text)
 }
 
+/// Whether a clause behind a time cannot say where it is: places have names, or a word before them.
+pub(super) fn is_no_place(text: &str) -> bool {
+    let clause = text.split(", ").next().unwrap_or_default();
+    let named = clause.contains(|c: char| c.is_uppercase() || c.is_ascii_digit());
+    !named && !PLACE.is_match(clause) && !begins_with_time(clause)
+}
+
 /// Where the time begins with which a sentence ends: "Khai giảng lớp vẽ | ngày 5/9".
 pub(super) fn tail(text: &str) -> Option<usize> {
     let words = text.match_indices(' ').map(|(at, _)| at + 1);

@@ -66,6 +66,12 @@ pub(super) fn find(part: &str, prompt: &str) -> Option<Found> {
     })
 }
 
+/// Whether a clause begins by saying how much less there will be of something that is not sold: "giảm 70% tiền điện".
+pub(super) fn claims(clause: &str) -> bool {
+    let leads = |one: Candidate| one.lead.len() == one.at.start && DISCOUNT.is_match(one.lead);
+    of(&PERCENTAGE, clause).any(leads)
+}
+
 fn of<'a>(pattern: &'static Regex, part: &'a str) -> impl Iterator<Item = Candidate<'a>> {
     let found = pattern.find_iter(part);
     let candidates = found.map(|at| Candidate::new(part, at.range()));

@@ -57,8 +57,15 @@ impl Model {
         if old.len() != new.len() {
             return Err("another number of jobs");
         }
-        for ((_, old), new) in old.iter().zip(new) {
-            self.supersede(*old, new.id);
+        let mut pairs: Vec<_> = old
+            .iter()
+            .zip(new)
+            .map(|((_, old), new)| (new.id, *old))
+            .collect();
+        // In the order of their turns.
+        pairs.sort_unstable();
+        for (new, old) in pairs {
+            self.supersede(old, new);
         }
         self.settle(Some(id));
         Ok(())

@@ -1,0 +1,2 @@
+DROP INDEX idx_generation_jobs_running;
+CREATE INDEX idx_generation_jobs_lease ON generation_jobs(lease_expires_at) WHERE status = 'processing';

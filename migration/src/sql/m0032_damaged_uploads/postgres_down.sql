@@ -1,0 +1,1 @@
+ALTER TABLE generation_uploads DROP COLUMN damaged;

@@ -1,0 +1,382 @@
+//! What watches read, all of a process together.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use tokio::time::Instant;
+
+use crate::{
+    app::{App, WaitingReasons},
+    domain::{Caller, Error, Resource},
+    entity::{job, job_event},
+    store::{self, Pool, horizon, job::Standing, media::Shown, queue::Announced, request::Counted},
+};
+
+use super::gathering::{Answer, Gathering};
+
+/// Most jobs whose events or media are read at once, so that those who begin with much behind them cost little memory.
+const AT_ONCE: usize = 256;
+
+/// When each request was deleted.
+type Deletions = Vec<(i64, DateTime<Utc>)>;
+
+/// What the watches of this process read. Clones share it.
+#[derive(Clone, Default)]
+pub struct Reads(Arc<Inner>);
+
+impl std::fmt::Debug for Reads {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Reads").finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct Inner {
+    /// What the watches that are open work with.
+    app: Mutex<Weak<App>>,
+    rhythm: Rhythm,
+    standings: Gathering<i64, Standing>,
+    of_requests: Gathering<i64, Vec<Standing>>,
+    of_users: Gathering<(i64, i64), Vec<Standing>>,
+    events: Gathering<(i64, i64), Vec<job_event::Model>>,
+    jobs: Gathering<i64, Arc<job::Model>>,
+    whole_jobs: Gathering<i64, Arc<job::Model>>,
+    media: Gathering<i64, Vec<Shown>>,
+    requests: Gathering<i64, Arc<Counted>>,
+    announced: Gathering<(), Arc<Vec<Announced>>>,
+    deletions: Gathering<(i64, DateTime<Utc>), Deletions>,
+    oldest_transaction: Gathering<(), i64>,
+    new_transaction: Gathering<(), i64>,
+}
+
+/// When all look that have heard of nothing: at the same moments, so that one read is for all of them, and at others than the
+/// other processes.
+#[derive(Debug)]
+struct Rhythm {
+    began: Instant,
+    /// Of a period.
+    shift: f64,
+}
+
+impl Default for Rhythm {
+    fn default() -> Self {
+        let random = RandomState::new().hash_one(0_u8);
+        Self {
+            began: Instant::now(),
+            shift: f64::from((random >> 32) as u32) / f64::from(u32::MAX),
+        }
+    }
+}
+
+impl Rhythm {
+    /// The next moment after `now` in a rhythm of this period.
+    fn next(&self, now: Instant, period: Duration) -> Instant {
+        let shift = period.mul_f64(self.shift);
+        let passed = (now + shift).duration_since(self.began).as_nanos();
+        let period = period.as_nanos().max(1);
+        let left = period - passed % period;
+        now + Duration::from_nanos(u64::try_from(left).unwrap_or(u64::MAX))
+    }
+}
+
+impl App {
+    /// The same, once for all watches that are open: each would else hold a copy for as long as it waits.
+    pub fn lasting(&self) -> Arc<Self> {
+        let shared = self.reads.0.app.lock();
+        let mut shared = shared.unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let app = Arc::new(self.clone());
+            *shared = Arc::downgrade(&app);
+            app
+        })
+    }
+}
+
+impl Reads {
+    /// When to look if nothing is heard before.
+    pub(super) fn next_look(&self, period: Duration) -> Instant {
+        self.0.rhythm.next(Instant::now(), period)
+    }
+}
+
+/// One watch that reads, with the others.
+#[derive(Clone, Copy)]
+pub(in crate::app) struct Reader<'a> {
+    pub(in crate::app) app: &'a Arc<App>,
+    pub(in crate::app) caller: Caller,
+    /// Whether it has heard of something, so that it is not to wait for the others.
+    pub(in crate::app) urgent: bool,
+}
+
+impl Reader<'_> {
+    async fn ask<K, V, R>(
+        &self,
+        gathering: &Gathering<K, V>,
+        keys: impl IntoIterator<Item = K>,
+        read: impl Fn(Arc<App>, BTreeSet<K>) -> R + Send + 'static,
+    ) -> Result<Answer<K, V>, Error>
+    where
+        K: Ord + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+        R: Future<Output = Result<BTreeMap<K, V>, Error>> + Send + 'static,
+    {
+        let app = self.app.clone();
+        let read = move |keys| read(app.clone(), keys);
+        gathering.ask(keys, self.urgent, read).await
+    }
+
+    fn reads(&self) -> &Inner {
+        &self.app.reads.0
+    }
+
+    /// The database, for what no other watch reads.
+    pub(in crate::app) fn db(&self) -> &Pool {
+        self.app.store.reader()
+    }
+
+    /// How those of these jobs stand that there are, in order of id.
+    pub(in crate::app) async fn standings(&self, ids: &[i64]) -> Result<Vec<Standing>, Error> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let read = async |app: Arc<App>, ids| {
+            let standings = store::job::standings(app.store.reader(), ids).await?;
+            Ok(standings.into_iter().map(|job| (job.id, job)).collect())
+        };
+        let found = self
+            .ask(&self.reads().standings, ids.iter().copied(), read)
+            .await?;
+        let mut standings: Vec<_> = ids.iter().filter_map(|id| found.get(id)).cloned().collect();
+        standings.sort_unstable_by_key(|job| job.id);
+        Ok(standings)
+    }
+
+    /// How all jobs of these requests stand, in order of id.
+    pub(in crate::app) async fn standings_of_requests(
+        &self,
+        ids: &BTreeSet<i64>,
+    ) -> Result<Vec<Standing>, Error> {
+        let read = async |app: Arc<App>, ids| {
+            let jobs = store::job::standings_of_requests(app.store.reader(), ids).await?;
+            Ok(grouped(jobs.into_iter().map(|job| (job.request_id, job))))
+        };
+        let found = self
+            .ask(&self.reads().of_requests, ids.iter().copied(), read)
+            .await?;
+        let jobs = ids.iter().filter_map(|id| found.get(id)).flatten();
+        let mut standings: Vec<_> = jobs.cloned().collect();
+        standings.sort_unstable_by_key(|job| job.id);
+        Ok(standings)
+    }
+
+    /// How the first `most` jobs of a user after `id` stand, in order of id; `most` is the same for all users.
+    pub(in crate::app) async fn standings_after(
+        &self,
+        user_id: i64,
+        id: i64,
+        most: usize,
+    ) -> Result<Vec<Standing>, Error> {
+        let read = move |app: Arc<App>, after| async move {
+            store::job::standings_after(app.store.reader(), &after, most).await
+        };
+        let asked = (user_id, id);
+        let found = self.ask(&self.reads().of_users, [asked], read).await?;
+        Ok(found.get(&asked).cloned().unwrap_or_default())
+    }
+
+    /// The next transitions of each of these jobs after the revision beside it.
+    pub(super) async fn events(
+        &self,
+        read: &BTreeMap<i64, i64>,
+    ) -> Result<BTreeMap<i64, Vec<job_event::Model>>, Error> {
+        let asked = read.iter().map(|(id, revision)| (*id, *revision));
+        let read = async |app: Arc<App>, after: BTreeSet<_>| {
+            let mut found = BTreeMap::new();
+            for some in in_parts(after) {
+                found.extend(store::job_event::after(app.store.reader(), &some).await?);
+            }
+            Ok(found)
+        };
+        let found = self.ask(&self.reads().events, asked.clone(), read).await?;
+        let of_job = |asked: (i64, i64)| Some((asked.0, found.get(&asked)?.clone()));
+        Ok(asked.filter_map(of_job).collect())
+    }
+
+    /// Those of the jobs that the caller may see, without their inputs.
+    pub(super) async fn jobs(&self, ids: &[i64]) -> Result<BTreeMap<i64, Arc<job::Model>>, Error> {
+        let read = async |app: Arc<App>, ids| {
+            let all = Caller::TrustedService;
+            let jobs = store::job::find_all(app.store.reader(), all, ids).await?;
+            Ok(by_id(jobs))
+        };
+        let found = self
+            .ask(&self.reads().jobs, ids.iter().copied(), read)
+            .await?;
+        let jobs = ids.iter().filter_map(|id| found.get(id));
+        let seen = jobs.filter(|job| self.sees(job.user_id));
+        Ok(seen.map(|job| (job.id, job.clone())).collect())
+    }
+
+    /// A job with its input.
+    pub(super) async fn whole_job(&self, id: i64) -> Result<Arc<job::Model>, Error> {
+        let read = async |app: Arc<App>, ids| {
+            let jobs = store::job::find_all_whole(app.store.reader(), ids).await?;
+            Ok(by_id(jobs))
+        };
+        let found = self.ask(&self.reads().whole_jobs, [id], read).await?;
+        let job = found.get(&id).filter(|job| self.sees(job.user_id));
+        job.cloned()
+            .ok_or_else(|| Error::not_found(Resource::Job, id))
+    }
+
+    /// The live media of each of these jobs.
+    pub(super) async fn media(&self, job_ids: &[i64]) -> Result<BTreeMap<i64, Vec<Shown>>, Error> {
+        if job_ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let read = async |app: Arc<App>, ids: BTreeSet<_>| {
+            let mut found = BTreeMap::new();
+            for some in in_parts(ids) {
+                found.extend(store::media::of_jobs(app.store.reader(), some).await?);
+            }
+            Ok(found)
+        };
+        let found = self
+            .ask(&self.reads().media, job_ids.iter().copied(), read)
+            .await?;
+        let of_job = |id: &i64| Some((*id, found.get(id)?.clone()));
+        Ok(job_ids.iter().filter_map(of_job).collect())
+    }
+
+    /// Those of the requests that the caller may see, as they are now.
+    pub(super) async fn requests(
+        &self,
+        ids: &BTreeSet<i64>,
+    ) -> Result<BTreeMap<i64, Arc<Counted>>, Error> {
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let read = async |app: Arc<App>, ids| {
+            let all = Caller::TrustedService;
+            let found = store::request::counted(app.store.reader(), all, ids).await?;
+            Ok(found
+                .into_iter()
+                .map(|(id, it)| (id, Arc::new(it)))
+                .collect())
+        };
+        let found = self
+            .ask(&self.reads().requests, ids.iter().copied(), read)
+            .await?;
+        let seen = |id: &i64| {
+            let found = found.get(id);
+            found.filter(|counted| self.sees(counted.request.user_id))
+        };
+        Ok(ids
+            .iter()
+            .filter_map(|id| Some((*id, seen(id)?.clone())))
+            .collect())
+    }
+
+    /// Why those of the jobs wait that nobody can run.
+    pub(super) async fn waiting_reasons(
+        &self,
+        mut jobs: impl Iterator<Item = &job::Model>,
+    ) -> Result<WaitingReasons, Error> {
+        if !jobs.any(WaitingReasons::may_tell) {
+            return Ok(WaitingReasons::default());
+        }
+        let read = async |app: Arc<App>, _| {
+            let announced = Arc::new(app.announced().await?);
+            Ok(BTreeMap::from([((), announced)]))
+        };
+        let found = self.ask(&self.reads().announced, [()], read).await?;
+        let announced = found.get(&()).cloned().unwrap_or_default();
+        Ok(WaitingReasons::of_announced(self.app, announced))
+    }
+
+    /// The first `most` requests of a user that were deleted then or later; `most` is the same for all users.
+    pub(in crate::app) async fn deletions(
+        &self,
+        user_id: i64,
+        from: DateTime<Utc>,
+        most: usize,
+    ) -> Result<Deletions, Error> {
+        let read = move |app: Arc<App>, from| async move {
+            store::request::deleted_from(app.store.reader(), &from, most).await
+        };
+        let asked = (user_id, from);
+        let found = self.ask(&self.reads().deletions, [asked], read).await?;
+        Ok(found.get(&asked).cloned().unwrap_or_default())
+    }
+
+    /// The oldest transaction that goes on.
+    pub(in crate::app) async fn oldest_transaction(&self) -> Result<i64, Error> {
+        let read = async |app: Arc<App>, _| {
+            let oldest = horizon::oldest(app.store.reader()).await?;
+            Ok(BTreeMap::from([((), oldest)]))
+        };
+        let found = self
+            .ask(&self.reads().oldest_transaction, [()], read)
+            .await?;
+        Ok(found.get(&()).copied().unwrap_or_default())
+    }
+
+    /// A transaction that begins now.
+    pub(in crate::app) async fn new_transaction(&self) -> Result<i64, Error> {
+        let read = async |app: Arc<App>, _| {
+            let new = horizon::begin(app.store.reader()).await?;
+            Ok(BTreeMap::from([((), new)]))
+        };
+        let found = self.ask(&self.reads().new_transaction, [()], read).await?;
+        found
+            .get(&())
+            .copied()
+            .ok_or_else(|| Error::internal("no transaction was told"))
+    }
+
+    fn sees(&self, user_id: i64) -> bool {
+        self.caller.scope().is_none_or(|id| id == user_id)
+    }
+}
+
+fn by_id(jobs: Vec<job::Model>) -> BTreeMap<i64, Arc<job::Model>> {
+    jobs.into_iter()
+        .map(|job| (job.id, Arc::new(job)))
+        .collect()
+}
+
+fn grouped<V>(all: impl Iterator<Item = (i64, V)>) -> BTreeMap<i64, Vec<V>> {
+    let mut groups: BTreeMap<i64, Vec<V>> = BTreeMap::new();
+    for (key, value) in all {
+        groups.entry(key).or_default().push(value);
+    }
+    groups
+}
+
+fn in_parts<K: Ord + Clone>(keys: BTreeSet<K>) -> Vec<BTreeSet<K>> {
+    let keys: Vec<K> = keys.into_iter().collect();
+    let parts = keys.chunks(AT_ONCE);
+    parts.map(|some| some.iter().cloned().collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_look_at_the_same_moments_and_never_later_than_a_period() {
+        let rhythm = Rhythm::default();
+        let period = Duration::from_secs(2);
+        let first = rhythm.next(rhythm.began, period);
+        assert!(first > rhythm.began && first <= rhythm.began + period);
+        for milliseconds in [0, 1, 500, 1_999] {
+            let now = first + Duration::from_millis(milliseconds);
+            assert_eq!(rhythm.next(now, period), first + period, "{milliseconds}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The order of the queue, see docs/domain.md#the-queue: by priority, and among equals in turn, so that no user waits for all
+//! that another has asked for.
+//!
+//! Users take turns by stride scheduling: a job's pass is one more than that of the job before it of its user, and at least
+//! that of the job whose turn it is. It is chosen once, by a few looks into the indexes, and a claim goes by the order that the
+//! index has.
+
+use std::collections::BTreeMap;
+
+use sea_orm::ActiveValue::Set;
+
+use crate::{
+    domain::{Error, job::Transition},
+    entity::job::{ActiveModel, Model},
+    store::{
+        Transaction,
+        rows::{Computed, Rows},
+    },
+};
+
+use super::{
+    concurrency::MEDIA_TYPES,
+    dialect::{Dialect, condition_of},
+    steps::Steps,
+};
+
+/// By which jobs of one priority come after each other, as the indexes have it. Where nobody else waits it is the id: whoever
+/// comes first goes first.
+pub(super) const TURN: &str = "COALESCE(job.pass, job.id)";
+
+/// What waits for one kind of worker. The texts are expressions.
+pub(super) struct Queue {
+    pub(super) provider: String,
+    pub(super) category: String,
+}
+
+impl Queue {
+    /// Whether a job is of the queue.
+    pub(super) fn holds(&self, sql: Dialect) -> String {
+        let Self { provider, category } = self;
+        format!(
+            "{provider_of} = {provider} AND job.category = {category}",
+            provider_of = sql.provider_of("job")
+        )
+    }
+
+    /// The turn of its next job of this priority.
+    fn head(&self, sql: Dialect, priority: &str) -> String {
+        format!(
+            "(SELECT {TURN} FROM generation_jobs AS job {indexed}
+              WHERE {ready} AND {of_queue} AND job.priority = {priority}
+              ORDER BY {TURN} LIMIT 1)",
+            indexed = sql.indexed_by(READY),
+            ready = ready(),
+            of_queue = self.holds(sql),
+        )
+    }
+}
+
+/// The indexes of the order.
+const READY: &str = "idx_generation_jobs_provider_claim";
+const LAST_OF_USER: &str = "idx_generation_jobs_last_of_user";
+
+/// What a worker may take, in the words of its index; what an older program has paused may not be due.
+pub(super) fn ready() -> String {
+    format!("{} AND job.held = FALSE", queued())
+}
+
+fn queued() -> String {
+    let waits = condition_of("job", Transition::Claim);
+    format!("{waits} AND job.parked = FALSE")
+}
+
+/// `band`, for a recursive WITH: the `priority` whose next job of these queues is the oldest.
+pub(super) fn longest(sql: Dialect, queues: &[Queue]) -> String {
+    let (mut steps, mut heads) = (Vec::new(), Vec::new());
+    for (index, queue) in queues.iter().enumerate() {
+        let name = format!("priorities_{index}");
+        let waits = format!("{} AND {}", ready(), queue.holds(sql));
+        let indexed = sql.indexed_by(READY);
+        steps.push(Steps::Down.through(&name, "job.priority", &waits, &indexed));
+        heads.push(format!(
+            "SELECT value AS priority, (
+                 SELECT job.id FROM generation_jobs AS job {indexed} WHERE {waits} AND job.priority = {name}.value
+                 ORDER BY {TURN}, job.id LIMIT 1
+             ) AS id FROM {name} WHERE value IS NOT NULL"
+        ));
+    }
+    format!(
+        "{steps}, band AS MATERIALIZED (SELECT priority FROM ({heads}) AS heads ORDER BY id LIMIT 1)",
+        steps = steps.join(", "),
+        heads = heads.join(" UNION ALL "),
+    )
+}
+
+/// Adds jobs, each behind those of its user that wait for the same workers with the same priority, and returns them in no
+/// order. All of them have the same columns set.
+pub(in crate::store) async fn join(
+    tx: &Transaction,
+    mut jobs: Vec<ActiveModel>,
+) -> Result<Vec<Model>, Error> {
+    let mut ends = BTreeMap::new();
+    for job in &mut jobs {
+        let behind: &mut i64 = ends.entry(end_of(job)?).or_default();
+        job.pass = Set(Some(*behind));
+        *behind += 1;
+    }
+    let computed = Computed {
+        with: &line(Dialect::of(tx)),
+        column: "pass",
+        value: "(SELECT line.turn FROM line WHERE line.user_id = given.user_id AND line.provider = COALESCE(given.provider, '')
+                     AND line.category = given.category AND line.priority = given.priority) + given.pass",
+    };
+    Ok(Rows::new(jobs).insert_with(tx, Some(computed)).await?)
+}
+
+/// Where a new job comes: behind others of this user, provider, type of media and priority.
+fn end_of(job: &ActiveModel) -> Result<(i64, String, &'static str, i32), Error> {
+    let ActiveModel {
+        user_id: Set(user_id),
+        provider: Set(provider),
+        category: Set(category),
+        priority: Set(priority),
+        ..
+    } = job
+    else {
+        return Err(Error::internal("a new job does not tell where it belongs"));
+    };
+    let provider = provider.clone().unwrap_or_default();
+    Ok((*user_id, provider, category.as_str(), *priority))
+}
+
+/// `line (user_id, provider, category, priority, turn)`, for a recursive WITH: the turn of the first of the `given` jobs of
+/// these; NULL, for its id, where nobody waits.
+///
+/// Where no job of the queue is ready the turn is that of the other queues of the priority, the one that is farthest: workers may
+/// have both, and one that stands still since its generator is away counts for nothing.
+fn line(sql: Dialect) -> String {
+    let own = Queue {
+        provider: "asked.provider".to_owned(),
+        category: "asked.category".to_owned(),
+    };
+    let other = Queue {
+        provider: "providers.value".to_owned(),
+        category: "categories.value".to_owned(),
+    };
+    let categories = MEDIA_TYPES.map(|category| format!("({})", sql.category(category)));
+    format!(
+        "{providers},
+         categories (value) AS (VALUES {categories}),
+         asked (user_id, provider, category, priority) AS MATERIALIZED (
+             SELECT DISTINCT given.user_id, COALESCE(given.provider, ''), given.category, given.priority FROM given
+         ),
+         line (user_id, provider, category, priority, turn) AS MATERIALIZED (
+             SELECT asked.user_id, asked.provider, asked.category, asked.priority, (
+                 SELECT MAX(turn) FROM (
+                     SELECT (
+                         SELECT {TURN} FROM generation_jobs AS job {by_user}
+                         WHERE {waits} AND job.user_id = asked.user_id AND {of_queue} AND job.priority = asked.priority
+                         ORDER BY {TURN} DESC LIMIT 1
+                     ) + 1 AS turn
+                     UNION ALL SELECT COALESCE({head}, (
+                         SELECT MAX(turn) FROM (
+                             SELECT {elsewhere} AS turn FROM providers CROSS JOIN categories WHERE providers.value IS NOT NULL
+                         ) AS heads
+                     ))
+                 ) AS least
+             ) FROM asked
+         )",
+        providers = Steps::Up.through("providers", &sql.provider_of("job"), &queued(), &sql.indexed_by(READY)),
+        by_user = sql.indexed_by(LAST_OF_USER),
+        categories = categories.join(", "),
+        waits = condition_of("job", Transition::Claim),
+        of_queue = own.holds(sql),
+        head = own.head(sql, "asked.priority"),
+        elsewhere = other.head(sql, "asked.priority"),
+    )
+}

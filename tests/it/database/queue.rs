@@ -1,0 +1,166 @@
+//! The queue's statements are served by indexes, and a claim costs the same however much waits, is paused or has ended.
+
+use std::time::Duration;
+
+use atelier::store::queue::{self, Claim, Report};
+use atelier::{domain::MediaType, domain::job::Capability};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+
+use crate::support::bench::{Bench, LEASE, lease, overloaded};
+use crate::support::database::{Backend, TestDatabase};
+
+use super::plans::explain;
+use super::statements::Wire;
+
+/// What a statement says, and the indexes that serve it.
+const SERVED: [(&str, &[&str]); 8] = [
+    (
+        "INSERT INTO generation_jobs",
+        &[
+            "idx_generation_jobs_last_of_user",
+            "idx_generation_jobs_provider_claim",
+        ],
+    ),
+    ("SELECT locked.id", &["idx_generation_jobs_provider_claim"]),
+    (
+        "band AS MATERIALIZED",
+        &["idx_generation_jobs_provider_claim"],
+    ),
+    ("SET lease_expires_at", &["idx_generation_jobs_running"]),
+    ("WITH expired", &["idx_generation_jobs_running"]),
+    ("SELECT job.run_after", &["idx_generation_jobs_parked"]),
+    ("SET parked = FALSE WHERE", &["idx_generation_jobs_parked"]),
+    ("WITH late", &["idx_generation_jobs_start_deadline"]),
+];
+
+const USERS: i64 = 1_000;
+
+/// So many jobs of a status, of many users, without looking after what they refer to.
+fn jobs(count: u32, columns: &str, values: &str) -> String {
+    format!(
+        "SET session_replication_role = replica;
+         INSERT INTO generation_jobs (request_id, user_id, feature_id, category, input_json, provider, run_after{columns})
+         SELECT 1, n % {USERS} + 1, 1, 'image', '{{}}', 'builtin', 'epoch'{values} FROM generate_series(1, {count}) AS n;
+         SET session_replication_role = origin"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_queue_asks_is_served_by_indexes_and_costs_the_same_however_much_waits() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let wire = Wire::before(&db).await;
+    let bench = Bench::at(&wire.url, 1).await;
+    bench.request(1, 0).await;
+    let database = db.connect().await;
+    let run = async |statements: String| {
+        database.execute_unprepared(&statements).await.unwrap();
+        database
+            .execute_unprepared("VACUUM ANALYZE generation_jobs")
+            .await
+            .unwrap();
+    };
+    run(jobs(
+        100_000,
+        ", status, completed_at",
+        ", 'completed', now()",
+    ))
+    .await;
+    run(jobs(1_000, "", "")).await;
+    wire.take();
+    let statements = live(&bench, &wire).await;
+    let claims = ["SELECT locked.id", "band AS MATERIALIZED"];
+    let claims = claims.map(|words| statement(&statements, words));
+    let mut before = Vec::new();
+    for (number, claim) in claims.iter().enumerate() {
+        before.push(buffers(&database, number, claim).await);
+    }
+    run(jobs(199_000, "", "")).await;
+    run(jobs(100_000, ", parked", ", TRUE")).await;
+    run(
+        "UPDATE generation_jobs SET run_after = now() + id * INTERVAL '1 second' WHERE parked"
+            .to_owned(),
+    )
+    .await;
+    for (number, (claim, before)) in claims.iter().zip(before).enumerate() {
+        let after = buffers(&database, number + 10, claim).await;
+        assert!(
+            after < before * 13 / 10,
+            "{after} pages instead of {before}: {claim}"
+        );
+    }
+    for (number, (words, indexes)) in SERVED.into_iter().enumerate() {
+        let statement = statement(&statements, words);
+        let plan = explain(&database, number, &statement).await;
+        for index in indexes {
+            assert!(plan.contains(index), "{words}: {index}\n{plan}");
+        }
+        assert!(
+            !plan.contains("Seq Scan on generation_jobs"),
+            "{words}:\n{plan}"
+        );
+    }
+}
+
+/// Has a job go through its life, and returns what was asked for it.
+async fn live(bench: &Bench, wire: &Wire) -> Vec<String> {
+    bench.request(1, 0).await;
+    let claimed = bench.claim(1).await.remove(0);
+    let (held, store, now) = (lease(&claimed), &bench.app.store, Some(bench.pass(0)));
+    let beat = queue::heartbeat(store.writer(), &held, LEASE, Report::default(), now).await;
+    assert!(beat.unwrap());
+    let pause = overloaded(Duration::from_secs(1));
+    bench.app.end_attempt(&held, &pause).await.unwrap().unwrap();
+    bench.pass(2);
+    assert_eq!(bench.app.end_pauses().await.unwrap(), None);
+    let drawing = [Capability {
+        provider: "builtin".to_owned(),
+        category: MediaType::Image,
+    }];
+    let claimed = bench
+        .app
+        .claim("worker", 1, LEASE, Claim::Longest, &drawing);
+    assert_eq!(claimed.await.unwrap().len(), 1);
+    bench.pass(31);
+    assert_eq!(bench.app.rescue_jobs().await.unwrap(), 1);
+    assert_eq!(bench.app.cancel_late_jobs().await.unwrap(), 0);
+    wire.take()
+}
+
+fn statement(statements: &[String], words: &str) -> String {
+    let found = statements.iter().find(|text| text.contains(words));
+    found
+        .unwrap_or_else(|| panic!("{words}: {statements:#?}"))
+        .clone()
+}
+
+/// Pages that a claim of ten jobs reads and writes, none of which is changed for good.
+async fn buffers(database: &DatabaseConnection, number: usize, claim: &str) -> u64 {
+    let run = async |statement: String| database.execute_unprepared(&statement).await.unwrap();
+    run(format!(
+        "SET plan_cache_mode = force_generic_plan; PREPARE claim_{number} AS {claim}"
+    ))
+    .await;
+    let mut pages = 0;
+    // The first one reads the catalogue too.
+    for _ in 0..2 {
+        run("BEGIN".to_owned()).await;
+        let explain = format!(
+            "EXPLAIN (ANALYZE, BUFFERS) EXECUTE claim_{number}(NULL, 'worker', 'token', 30, 10, 'builtin')"
+        );
+        let explain = Statement::from_string(DbBackend::Postgres, explain);
+        let lines = database.query_all_raw(explain).await.unwrap();
+        let lines = lines
+            .iter()
+            .map(|line| line.try_get_by_index::<String>(0).unwrap());
+        let told = lines
+            .into_iter()
+            .find(|line| line.trim().starts_with("Buffers: shared"));
+        let told = told.expect("EXPLAIN tells of pages");
+        let numbers = told
+            .split_whitespace()
+            .filter_map(|word| word.strip_prefix("hit=").or(word.strip_prefix("read=")));
+        pages = numbers.map(|number| number.parse::<u64>().unwrap()).sum();
+        run("ROLLBACK".to_owned()).await;
+    }
+    pages
+}
