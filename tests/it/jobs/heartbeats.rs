@@ -8,7 +8,7 @@ use atelier::store::queue::{self, Report};
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement};
 
 use crate::support::bench::{Bench, LEASE, lease};
-use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::database::on_both_databases;
 use crate::support::postgres::Cluster;
 use crate::support::script::Script;
 use crate::support::server::{TestServer, within};
