@@ -48,7 +48,9 @@ pub async fn depth(db: &impl ConnectionTrait, now: Now) -> Result<Vec<Depth>, Er
          FROM generation_jobs AS job WHERE {pending} GROUP BY {provider}, job.priority",
         provider = sql.provider_of("job"),
         now = sql.microseconds("$1"),
-        begin = sql.microseconds_of("CASE WHEN job.run_after > job.created_at THEN job.run_after ELSE job.created_at END"),
+        begin = sql.microseconds_of(
+            "CASE WHEN job.run_after > job.created_at THEN job.run_after ELSE job.created_at END"
+        ),
         pending = condition_of("job", Transition::Claim),
     );
     let backend = db.get_database_backend();
