@@ -13,6 +13,7 @@ mod gather;
 mod health;
 mod job;
 mod media;
+mod metrics;
 mod plan;
 mod queue;
 mod rate;
@@ -38,6 +39,7 @@ use crate::{
     events::Events,
     identity::ApiKeys,
     media::Storage,
+    metrics::Metrics,
     provider::{Moderation, Registry, fetch::Fetcher},
     store::Store,
 };
@@ -86,6 +88,8 @@ pub struct App {
     pub links: Option<Fetcher>,
     /// What of the configuration the use cases go by.
     pub settings: Settings,
+    /// What operators watch of this process.
+    pub metrics: Metrics,
     /// What is written for many at once.
     pub gathering: Gathering,
     /// The files of users that are coming.

@@ -35,8 +35,8 @@ pub use provider::{
 pub use quantity::{format_duration, parse_duration};
 pub use settings::{
     AuthConfig, CatalogueConfig, Config, DatabaseConfig, ExecutorConfig, FetchConfig, FrontConfig,
-    HealthConfig, IdentityConfig, LimitsConfig, LogConfig, ModerationConfig, PlansConfig,
-    RatesConfig, ServerConfig, StorageConfig, TrendsConfig,
+    HealthConfig, IdentityConfig, LimitsConfig, LogConfig, MetricsConfig, ModerationConfig,
+    PlansConfig, RatesConfig, ServerConfig, StorageConfig, TrendsConfig,
 };
 
 use crate::domain::{MediaType, Plans, TableName};

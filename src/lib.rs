@@ -14,6 +14,7 @@ pub mod fuzzing;
 pub mod identity;
 pub mod media;
 pub mod memory;
+pub mod metrics;
 pub mod provider;
 pub mod rpc;
 pub mod server;

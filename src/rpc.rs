@@ -24,6 +24,7 @@ mod json;
 mod language;
 mod lingering;
 mod media;
+mod metrics;
 mod names;
 mod page;
 mod places;
@@ -78,7 +79,7 @@ pub use places::Bounds;
 pub use rates::RateSettings;
 pub use tls::{Tls, TlsError, TlsSettings};
 
-/// Connections of probes, on a port of their own.
+/// Connections of probes and of what collects metrics, on ports of their own.
 const PROBES: Bounds = Bounds {
     in_all: 256,
     per_peer: 128,
@@ -165,7 +166,10 @@ pub async fn serve(
         .layer(middleware::from_fn(deadline::keep))
         .layer(middleware::from_fn(unbuffered::mark))
         .layer(middleware::from_fn(connection::bound_headers))
-        .layer(middleware::from_fn(call::in_span))
+        .layer(middleware::from_fn_with_state(
+            app.metrics.clone(),
+            call::in_span,
+        ))
         .layer(middleware::from_fn_with_state(
             calls.clone(),
             connection::track,
@@ -209,6 +213,12 @@ pub async fn serve_health(
     let serving = port::serve(listener, connections, tls, router, never);
     let announcing = announce_changes(health, Announcer::new(reporter));
     tokio::join!(serving, announcing).1
+}
+
+/// Serves what operators watch, and nothing else, until it is dropped.
+pub async fn serve_metrics(app: App, listener: TcpListener) {
+    let router = metrics::router(app);
+    port::serve(listener, PROBES, None, router, CancellationToken::new()).await;
 }
 
 fn own_services(app: &App, watches: &Watches) -> axum::Router {

@@ -144,6 +144,7 @@ pub struct Server {
     relay: JoinHandle<()>,
     health: JoinHandle<()>,
     probes: Option<Probes>,
+    metrics: Option<MetricsPort>,
     /// Gets the keys of tokens while the server runs.
     _keys: Option<AbortOnDropHandle<()>>,
     /// Reads the API keys while the server runs, and notes which are used.
@@ -160,6 +161,12 @@ struct Probes {
     task: AbortOnDropHandle<Outcome>,
 }
 
+/// What tells operators what they watch, if it is to.
+struct MetricsPort {
+    address: SocketAddr,
+    _task: AbortOnDropHandle<()>,
+}
+
 impl Server {
     /// Starts the parts of `role`. When it returns, clients can connect; until then their port answers probes only.
     ///
@@ -168,6 +175,7 @@ impl Server {
     pub async fn start(config: Config, role: Role) -> Result<Self, StartError> {
         let listener = listen(role.answers().then_some(config.server.listen)).await?;
         let probe_listener = listen(config.health.listen).await?;
+        let metrics_listener = listen(config.metrics.listen).await?;
         let address = listener.as_ref().and_then(|port| port.local_addr().ok());
         let starting = Health::starting();
         let probes = probe_listener.map(|port| answer_probes(port, &starting, None));
@@ -206,13 +214,17 @@ impl Server {
         let billing = tell_billing(&app, config.executor.upkeep_interval);
         let (events, store) = (app.events.clone(), app.store.clone());
         let relay = tokio::spawn(async move { events.relay(&store).await });
+        let metrics = metrics_listener.map(|port| tell_metrics(port, &app));
+        let metrics = metrics.transpose()?;
         app.health.note_started();
         if let Some(early) = early {
             early.task.abort();
             let _ = early.task.await;
         }
         let api = listener.map(|port| answer_clients(port, &app, clients, &config));
-        tell_start(role, address, probes.as_ref(), &app, &config);
+        let metered = metrics.as_ref().map(|metrics| metrics.address);
+        let probed = probes.as_ref().map(|probes| probes.address);
+        tell_start(role, [address, probed, metered], &app, &config);
         Ok(Self {
             address,
             scheme: wiring::scheme(&config),
@@ -225,6 +237,7 @@ impl Server {
             relay,
             health,
             probes,
+            metrics,
             _keys: keys,
             _api_keys: api_keys.map(AbortOnDropHandle::new),
             _billing: AbortOnDropHandle::new(billing),
@@ -256,6 +269,11 @@ impl Server {
     /// Where probes are answered beside the clients' port, if they are.
     pub fn health_addr(&self) -> Option<SocketAddr> {
         self.probes.as_ref().map(|probes| probes.address)
+    }
+
+    /// Where metrics are told, if they are.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|metrics| metrics.address)
     }
 
     /// Waits until the server ends by itself, which it does only when it breaks down.
@@ -366,6 +384,15 @@ fn answer_probes(
     Ok(Probes { address, task })
 }
 
+fn tell_metrics(listener: TcpListener, app: &App) -> Result<MetricsPort, StartError> {
+    let address = listener.local_addr().map_err(StartError::Probes)?;
+    let task = tokio::spawn(rpc::serve_metrics(app.clone(), listener));
+    Ok(MetricsPort {
+        address,
+        _task: AbortOnDropHandle::new(task),
+    })
+}
+
 /// The same port twice, for two that listen one after the other.
 fn share(listener: TcpListener) -> Result<(TcpListener, TcpListener), StartError> {
     let shared = listener.into_std().and_then(|port| {
@@ -400,13 +427,7 @@ fn answer_clients(
     tokio::spawn(async move { rpc::serve(app, listener, settings, front).await })
 }
 
-fn tell_start(
-    role: Role,
-    address: Option<SocketAddr>,
-    probes: Option<&Probes>,
-    app: &App,
-    config: &Config,
-) {
+fn tell_start(role: Role, ports: [Option<SocketAddr>; 3], app: &App, config: &Config) {
     let exposures = config.exposures().join(", ");
     if role.answers() && !exposures.is_empty() {
         tracing::warn!(
@@ -425,9 +446,10 @@ fn tell_start(
         );
     }
     let role = role.name();
-    let listening = address.map(|address| address.to_string());
-    let probed = probes.map(|probes| probes.address.to_string());
+    let [listening, probed, metered] = ports.map(|port| port.map(|address| address.to_string()));
     let database = config.database.url.redacted();
     let storage = app.storage.place();
-    tracing::info!(role, listening, probed, database, storage, "started");
+    tracing::info!(
+        role, listening, probed, metered, database, storage, "started"
+    );
 }

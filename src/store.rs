@@ -92,6 +92,11 @@ impl Store {
         &self.writer
     }
 
+    /// How many connections to a PostgreSQL server are in which state, and how many calls wait for one; none of a file.
+    pub fn connections(&self) -> Vec<(&'static str, usize)> {
+        self.reader.connections()
+    }
+
     /// A connection of its own to hear of what others tell; `None` where nobody tells.
     ///
     /// # Errors

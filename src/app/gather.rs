@@ -51,6 +51,9 @@ pub(super) trait Gathered: Send + Sync + Sized + 'static {
     /// What its caller is told.
     type Done: Send + 'static;
 
+    /// What operators call it.
+    const NAME: &'static str;
+
     /// Where it waits.
     fn lane(gathering: &Gathering) -> &Lane<Self>;
 
@@ -95,6 +98,7 @@ impl App {
     }
 
     async fn write_batch<G: Gathered>(&self, batch: Vec<Arc<G>>) -> Vec<Verdict<G::Done>> {
+        self.metrics.gathered(G::NAME, batch.len());
         if let [change] = batch.as_slice() {
             return vec![match self.write_alone(change).await {
                 Ok(done) => Verdict::Done(done),

@@ -228,6 +228,12 @@ settings! {
         listen: Option<SocketAddr>;
     }
 
+    /// What operators watch.
+    metrics: MetricsConfig {
+        /// Address and port that tell it, and nothing else, to anybody who comes: loopback unless the network is closed.
+        listen: Option<SocketAddr>;
+    }
+
     /// The database that holds all records.
     database: DatabaseConfig {
         /// `sqlite://path/to/file.db` or `postgres://user:password@host/database`; also read from `DATABASE_URL`.

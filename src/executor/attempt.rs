@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::{
     app::ignored_inputs,
     domain::{Reason, job::Failure},
@@ -37,13 +39,22 @@ impl Attempt<'_> {
         if let Some((output, spooled)) = self.spooled_output().await {
             return self.store_output(output, Some(spooled)).await;
         }
-        match self.submission.obtain_output().await {
+        let began = Instant::now();
+        let obtained = self.submission.obtain_output().await;
+        self.tell("generate", began);
+        match obtained {
             Ok(output) => {
                 self.submission.leave_provider();
                 self.store_output(output, None).await
             }
             Err(outcome) => outcome,
         }
+    }
+
+    /// Has operators know how long a part of it took.
+    fn tell(&self, phase: &'static str, began: Instant) {
+        let Submission { app, provider, .. } = &self.submission;
+        app.metrics.passed(provider.name(), phase, began.elapsed());
     }
 
     /// The output of the job's submission, if it waits in the spool.
@@ -65,6 +76,7 @@ impl Attempt<'_> {
         mut output: Output,
         mut spooled: Option<Spooled>,
     ) -> AttemptOutcome {
+        let began = Instant::now();
         let shortest = self.settings.probe_interval;
         let mut pause = shortest;
         let mut told = false;
@@ -76,7 +88,10 @@ impl Attempt<'_> {
                         tracing::warn!(detail, "cannot store an output yet");
                     }
                 }
-                Ok((outputs, metadata)) => return AttemptOutcome::Succeeded { outputs, metadata },
+                Ok((outputs, metadata)) => {
+                    self.tell("store", began);
+                    return AttemptOutcome::Succeeded { outputs, metadata };
+                }
                 Err(error) if spooled.is_some() || self.submission.must_keep_task() => {
                     return AttemptOutcome::Failed(error.keeping_task());
                 }

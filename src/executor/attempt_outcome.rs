@@ -2,7 +2,8 @@
 
 use crate::{
     app::StoredOutput,
-    domain::{JobInput, JsonMap, job::Failure},
+    domain::{JobInput, JobStatus, JsonMap, job::Failure},
+    entity::job,
 };
 
 use super::attempt_error::AttemptError;
@@ -32,6 +33,18 @@ pub(super) enum AttemptOutcome {
 }
 
 impl AttemptOutcome {
+    /// How it ended, in a word for operators. `ended`: the job as it was recorded, if it was.
+    pub(super) fn word(&self, ended: Option<&job::Model>) -> &'static str {
+        match (self, ended.map(|job| job.status)) {
+            (_, None) | (Self::LeaseLost, _) => "lost",
+            (Self::Succeeded { .. }, _) => "completed",
+            (Self::Stopped { .. }, _) => "handed_back",
+            (Self::FellBack { .. }, _) => "fell_back",
+            (_, Some(JobStatus::Pending)) => "retried",
+            _ => "failed",
+        }
+    }
+
     /// How much is stored of what was made; `None` if nothing was.
     pub(super) fn bytes(&self) -> Option<u64> {
         let Self::Succeeded { outputs, .. } = self else {

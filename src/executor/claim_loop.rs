@@ -11,7 +11,7 @@ use crate::{
     store::{Trouble, queue::Claim},
 };
 
-use super::Executor;
+use super::{Executor, run::work};
 
 /// How often jobs are looked for that wait for a provider that is away and name another: that walks past all the others.
 const STRANDED_PAUSE: Duration = Duration::from_secs(2);
@@ -155,11 +155,15 @@ impl Executor {
         let mut taken = 0;
         for job in trouble.pass(claimed).unwrap_or_default() {
             taken += 1;
-            let provider = job.provider().unwrap_or_default();
+            let work = work(&job);
             let passage = match what {
-                Claim::Run | Claim::Longest => self.app.providers.pass(provider),
-                Claim::FallBack => self.app.providers.pass_beside(provider),
+                Claim::Run | Claim::Longest => self.app.providers.pass(work.provider),
+                Claim::FallBack => self.app.providers.pass_beside(work.provider),
             };
+            let able = job.run_after.max(job.created_at);
+            let waited = job.started_at.unwrap_or(able) - able;
+            let waited = waited.to_std().unwrap_or_default();
+            self.app.metrics.claimed(work, waited);
             running.spawn(self.clone().run_job(job, passage, asked));
         }
         taken

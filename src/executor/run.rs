@@ -12,6 +12,7 @@ use crate::{
     app::AttemptEnd,
     domain::{Caller, Error, Reason, job::Failure, with_causes},
     entity::job,
+    metrics::Work,
     provider::{Passage, ProgressSender, clean},
     store::{self, Trouble, queue::Lease},
 };
@@ -174,6 +175,9 @@ impl Executor {
         began: Instant,
     ) -> Option<job::Model> {
         let bytes = outcome.bytes();
+        let recording = Instant::now();
+        let work = work(job);
+        let metrics = &self.app.metrics;
         let mut trouble = Trouble::new("cannot record the end of an attempt yet");
         loop {
             match self.record(job, lease, &outcome).await {
@@ -200,6 +204,8 @@ impl Executor {
                 }
                 Ok(Some(ended)) => {
                     trouble.end();
+                    metrics.passed(work.provider, "record", recording.elapsed());
+                    metrics.ended(work, outcome.word(Some(&ended)));
                     let status = ended.status.as_str();
                     let error_code = &ended.error_code;
                     let duration_ms =
@@ -210,7 +216,10 @@ impl Executor {
                     tracing::debug!(detail, "what is known of the attempt's end");
                     return Some(ended);
                 }
-                Ok(None) => return self.ended_by_others(job).await,
+                Ok(None) => {
+                    metrics.ended(work, outcome.word(None));
+                    return self.ended_by_others(job).await;
+                }
             }
         }
     }
@@ -261,6 +270,13 @@ impl Executor {
             AttemptOutcome::Failed(error) => error.clone().end(job),
         };
         self.app.end_attempt(lease, &end).await
+    }
+}
+
+pub(super) fn work(job: &job::Model) -> Work<'_> {
+    Work {
+        provider: job.provider().unwrap_or_default(),
+        media_type: job.category.as_str(),
     }
 }
 

@@ -138,6 +138,11 @@ pub(super) fn streams(path: &str) -> bool {
     Rpc::from_path(path).is_some_and(Rpc::streams)
 }
 
+/// The name of an rpc of ours, such as `GetJob`.
+pub(super) fn name(path: &str) -> Option<String> {
+    Rpc::from_path(path).map(|rpc| format!("{rpc:?}"))
+}
+
 /// Whether an rpc changes anything; `None` for what is no rpc of ours.
 pub(super) fn changes(path: &str) -> Option<bool> {
     Rpc::from_path(path).map(|rpc| access(rpc).1 != Class::Read)

@@ -9,8 +9,11 @@ use std::{
 
 use axum::{
     body::Body,
-    extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, header::ACCEPT_LANGUAGE},
+    extract::{Request, State},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, StatusCode,
+        header::{ACCEPT_LANGUAGE, CONTENT_TYPE},
+    },
     middleware::Next,
     response::Response,
 };
@@ -20,7 +23,10 @@ use tonic::{Code, Status};
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
-use crate::domain::{Language, Reason, Resource, Trace};
+use crate::{
+    domain::{Language, Reason, Resource, Trace},
+    metrics::Metrics,
+};
 
 use super::access;
 
@@ -64,8 +70,9 @@ impl Notes {
 }
 
 /// Answers a call within its span, which outlives the answer's head for as long as its body streams.
-pub(super) async fn in_span(call: Request, next: Next) -> Response {
+pub(super) async fn in_span(State(metrics): State<Metrics>, call: Request, next: Next) -> Response {
     let began = Instant::now();
+    let name = name_of(call.uri().path());
     let rpc = shown(call.uri().path());
     let trace = trace_of(call.headers());
     let language = language_of(call.headers());
@@ -84,6 +91,7 @@ pub(super) async fn in_span(call: Request, next: Next) -> Response {
     let answered = LANGUAGE.scope(language, answered);
     let mut response = answered.instrument(span.clone()).await;
     span.in_scope(|| known.log(&rpc, response.headers(), began));
+    metrics.called(&name, code_of(&response), began.elapsed());
     let id = known
         .trace
         .x_request_id
@@ -109,6 +117,34 @@ fn shown(path: &str) -> String {
         _ => path,
     };
     path[..path.floor_char_boundary(MAX_PATH_BYTES)].to_owned()
+}
+
+/// What operators know the call by: an rpc of the contract, or the first step of a path of ours. What others make up is one name.
+fn name_of(path: &str) -> String {
+    let first = path.split('/').nth(1);
+    let ours = [
+        "healthz", "livez", "media", "oembed", "readyz", "s", "uploads", "webhooks",
+    ];
+    let ours = ours.into_iter().find(|ours| Some(*ours) == first);
+    access::name(path).unwrap_or_else(|| ours.unwrap_or("other").to_owned())
+}
+
+/// How the call was answered: as gRPC names it, or with the number of plain HTTP.
+fn code_of(response: &Response) -> String {
+    match Status::from_header_map(response.headers()) {
+        Some(status) => code_name(status.code()),
+        None if response.status() != StatusCode::OK || !is_grpc(response.headers()) => {
+            response.status().as_u16().to_string()
+        }
+        None => code_name(Code::Ok),
+    }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("application/grpc"))
 }
 
 fn language_of(headers: &HeaderMap) -> Language {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::BoxStream};
 use tonic::{Request, Status};
 
-use crate::{app::App, domain::Error, identity::Principal};
+use crate::{app::App, domain::Error, identity::Principal, metrics::Watching};
 
 use super::{
     authentication::end_of_right,
@@ -26,7 +26,7 @@ pub(super) struct Watches {
 
 /// What a watch needs to be open.
 pub(super) struct Watch {
-    place: Place,
+    place: (Place, Watching),
     /// Comes when its caller may not watch any more.
     end: BoxFuture<'static, Error>,
 }
@@ -77,6 +77,7 @@ impl Watches {
             return Err(Error::CredentialsMissing);
         };
         let end = end_of_right(self.app.lasting(), principal.clone()).boxed();
+        let place = (place, self.app.metrics.watching());
         Ok(Watch { place, end })
     }
 }

@@ -30,6 +30,7 @@ use crate::{
     },
     media::{self, LinkSettings, S3Settings, Storage, StorageSettings},
     memory,
+    metrics::Metrics,
     provider::{
         Moderation, ModerationService, Registry, WordList,
         builtin::Builtin,
@@ -94,6 +95,7 @@ pub(super) async fn build_app(
         reads: app::Reads::default(),
         clock: Clock::system(),
         providers: build_providers(config, &files, runs_jobs),
+        metrics: Metrics::default(),
         gathering: app::Gathering::default(),
         receiving: Receiving::default(),
         moderation: moderation(config, &files)?,

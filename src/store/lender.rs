@@ -138,6 +138,16 @@ impl Lender {
         Self(inner)
     }
 
+    pub(super) fn connections(&self) -> Vec<(&'static str, usize)> {
+        let state = self.0.state();
+        let idle = state.idle.len();
+        vec![
+            ("idle", idle),
+            ("used", state.open.saturating_sub(idle)),
+            ("wanted", state.waiting),
+        ]
+    }
+
     /// Lends to whoever writes.
     pub(super) async fn lend(&self) -> Result<Lent, DbErr> {
         self.lend_by(Instant::now() + self.0.acquire_timeout).await

@@ -60,6 +60,13 @@ impl Pool {
         }
     }
 
+    pub(super) fn connections(&self) -> Vec<(&'static str, usize)> {
+        match &self.0 {
+            Source::Driver(..) => Vec::new(),
+            Source::Lender(lender) => lender.connections(),
+        }
+    }
+
     async fn lend(&self) -> Result<Lent, DbErr> {
         match &self.0 {
             Source::Driver(pool, None) => Ok(Lent::freely(pool.clone(), None)),

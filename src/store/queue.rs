@@ -7,6 +7,7 @@ mod attempt;
 mod capability;
 mod concurrency;
 mod deadline;
+mod depth;
 pub(super) mod dialect;
 mod line;
 mod pause;
@@ -36,6 +37,7 @@ pub use attempt::{
 pub use capability::{AWAY, Announced, announce, announced, fail_unclaimed, unclaimed};
 pub use concurrency::{release_held, stranded};
 pub use deadline::cancel_late;
+pub use depth::{Depth, depth};
 use dialect::{Dialect, condition};
 pub(super) use line::join;
 use line::{Queue, TURN};

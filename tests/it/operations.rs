@@ -7,6 +7,7 @@ mod connections;
 mod deadlines;
 pub(crate) mod health;
 mod logs;
+mod metrics;
 mod proxies;
 mod retention;
 mod secrets;

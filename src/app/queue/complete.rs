@@ -69,6 +69,8 @@ type Completed = (Box<job::Model>, Vec<Spare>);
 impl Gathered for Completion {
     type Done = Option<Completed>;
 
+    const NAME: &'static str = "completions";
+
     fn lane(gathering: &Gathering) -> &Lane<Self> {
         &gathering.completions
     }

@@ -60,6 +60,8 @@ pub(in crate::app) struct Failing {
 impl Gathered for Failing {
     type Done = Option<Box<job::Model>>;
 
+    const NAME: &'static str = "failures";
+
     fn lane(gathering: &Gathering) -> &Lane<Self> {
         &gathering.failures
     }

@@ -42,7 +42,10 @@ impl App {
             });
             match batch.await? {
                 0 => return Ok(rescued),
-                jobs => rescued += jobs,
+                jobs => {
+                    self.metrics.rescued(jobs);
+                    rescued += jobs;
+                }
             }
         }
     }

@@ -45,6 +45,8 @@ pub(super) type Verdict = gather::Verdict<Box<Accepted>>;
 impl Gathered for Intake {
     type Done = Box<Accepted>;
 
+    const NAME: &'static str = "requests";
+
     fn lane(gathering: &Gathering) -> &Lane<Self> {
         &gathering.intakes
     }

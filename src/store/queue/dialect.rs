@@ -46,10 +46,14 @@ impl Dialect {
 
     /// The same time in microseconds since 1970.
     pub(in crate::store) fn microseconds(self, given: &str) -> String {
-        let now = self.now(given);
+        self.microseconds_of(&self.now(given))
+    }
+
+    /// A time in microseconds since 1970.
+    pub(super) fn microseconds_of(self, time: &str) -> String {
         match self.backend {
-            DbBackend::Postgres => format!("CAST(EXTRACT(EPOCH FROM {now}) * 1000000 AS BIGINT)"),
-            _ => format!("CAST(ROUND(unixepoch({now}, 'subsec') * 1000) AS INTEGER) * 1000"),
+            DbBackend::Postgres => format!("CAST(EXTRACT(EPOCH FROM {time}) * 1000000 AS BIGINT)"),
+            _ => format!("CAST(ROUND(unixepoch({time}, 'subsec') * 1000) AS INTEGER) * 1000"),
         }
     }
 

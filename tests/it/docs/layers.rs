@@ -13,13 +13,14 @@ use syn::visit::Visit;
 
 /// Every layer and what it may use of the crate. `events` stands on `store`, whose wake-ups between replicas it relays;
 /// the others of that level do not know each other.
-const LAYERS: [(&str, &[&str]); 21] = [
+const LAYERS: [(&str, &[&str]); 22] = [
     ("domain", &[]),
     ("entity", &["domain"]),
     ("config", &["domain"]),
     ("telemetry", &["config", "domain"]),
     ("shutdown", &[]),
     ("memory", &[]),
+    ("metrics", &[]),
     ("store", &["config", "domain", "entity"]),
     ("identity", &["domain"]),
     ("billing", &["domain", "entity"]),
@@ -41,10 +42,10 @@ const LAYERS: [(&str, &[&str]); 21] = [
 ];
 
 const BELOW_APP: &[&str] = &[
-    "billing", "domain", "entity", "events", "identity", "media", "provider", "store",
+    "billing", "domain", "entity", "events", "identity", "media", "metrics", "provider", "store",
 ];
 const BELOW_SERVER: &[&str] = &[
-    "app", "domain", "entity", "events", "identity", "media", "provider", "store",
+    "app", "domain", "entity", "events", "identity", "media", "metrics", "provider", "store",
 ];
 const EVERYTHING: &[&str] = &[
     "app",
@@ -58,6 +59,7 @@ const EVERYTHING: &[&str] = &[
     "identity",
     "media",
     "memory",
+    "metrics",
     "provider",
     "rpc",
     "server",

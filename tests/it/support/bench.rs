@@ -96,6 +96,7 @@ impl Bench {
             reads: atelier::app::Reads::default(),
             clock: Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap()),
             providers: atelier::provider::Registry::default(),
+            metrics: atelier::metrics::Metrics::default(),
             gathering: atelier::app::Gathering::default(),
             receiving: atelier::app::Receiving::default(),
             moderation: atelier::provider::Moderation::Off,

@@ -97,6 +97,11 @@ impl TestServer {
         format!("http://{}", self.server.health_addr().unwrap())
     }
 
+    /// Where only metrics are told.
+    pub(crate) fn metrics_url(&self) -> String {
+        format!("http://{}", self.server.metrics_addr().unwrap())
+    }
+
     /// The folder of the media storage.
     pub(crate) fn media_folder(&self) -> &Path {
         self.media.path()
