@@ -63,7 +63,7 @@ impl Pool {
     pub(super) fn connections(&self) -> Vec<(&'static str, usize)> {
         match &self.0 {
             Source::Driver(..) => Vec::new(),
-            Source::Lender(lender) => lender.connections(),
+            Source::Lender(lender) | Source::Reading(lender) => lender.connections(),
         }
     }
 
