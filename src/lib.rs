@@ -1,4 +1,6 @@
 #![doc = include_str!("../docs/architecture.md")]
+// An optimized build looks through a call's futures down to the database's connection, deeper than 128.
+#![recursion_limit = "256"]
 
 pub mod app;
 pub mod billing;
