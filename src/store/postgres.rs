@@ -239,9 +239,13 @@ fn set_up(config: &DatabaseConfig, server: &PostgresServer, limits: Limits, set:
         true => String::new(),
         false => "SET default_transaction_isolation = 'read committed';".to_owned(),
     };
+    // To compile a statement takes longer than to run it: the planner thinks of a hundred rows where a list has one.
+    statements.push_str(&format!(" {set} jit = off;"));
     let schema = config.schema.as_deref();
     statements.extend(schema.map(|schema| search_path(schema, is_local)));
     if limits == Limits::Timed {
+        // A plan that was made while a table was small is kept when it is large; there is an index for whatever we ask.
+        statements.push_str(&format!(" {set} enable_seqscan = off;"));
         for (name, limit) in [
             ("lock_timeout", config.lock_timeout),
             ("statement_timeout", config.statement_timeout),

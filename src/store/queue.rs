@@ -235,7 +235,7 @@ fn next(
         .collect();
     let due = format!(
         "{ready} AND job.run_after <= {now} AND {in_time}{narrowed}",
-        ready = line::ready(),
+        ready = line::ready(sql),
         in_time = deadline::in_time(sql, given),
         now = sql.now(given),
         narrowed = match what {

@@ -9,17 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
 
 use crate::{
-    domain::{Error, MediaType, job::Transition},
+    domain::{Error, MediaType},
     entity::job::Model,
     store::Transaction,
 };
 
-use super::{
-    Now,
-    dialect::{Dialect, condition_of},
-    line::TURN,
-    steps::Steps,
-};
+use super::{Now, dialect::Dialect, line::TURN, steps::Steps};
 
 pub(super) const MEDIA_TYPES: [MediaType; 3] =
     [MediaType::Image, MediaType::Video, MediaType::Audio];
@@ -79,7 +74,7 @@ pub(super) async fn hold(
              LIMIT {HELD_AT_ONCE} {skip_locked}
          )
          UPDATE generation_jobs SET held = TRUE WHERE id IN (SELECT id FROM surplus)",
-        limited = limited(),
+        limited = limited(sql),
         now = sql.now("$1"),
         skip_locked = sql.skip_locked("job"),
     );
@@ -129,7 +124,7 @@ pub struct Stranded {
 /// jobs are held.
 pub async fn stranded(db: &impl ConnectionTrait) -> Result<Vec<Stranded>, Error> {
     let sql = Dialect::of(db);
-    let held = format!("{} AND job.held = TRUE", limited());
+    let held = format!("{} AND job.held = TRUE", limited(sql));
     let statement = format!(
         "WITH RECURSIVE {named}
          SELECT * FROM (
@@ -153,7 +148,7 @@ fn first_held(sql: Dialect, provider: usize, category: MediaType) -> String {
                  AND {provider_of} = ${provider} AND job.category = '{category}'
              ORDER BY job.priority DESC, {TURN}, job.id LIMIT $3 {skip_locked}
          ) AS queue",
-        limited = limited(),
+        limited = limited(sql),
         provider_of = sql.provider_of("job"),
         category = category.as_str(),
         skip_locked = sql.skip_locked("job"),
@@ -170,7 +165,7 @@ async fn held_providers(
     struct Row {
         provider: String,
     }
-    let held = format!("{} AND job.user_id = $1 AND job.held = TRUE", limited());
+    let held = format!("{} AND job.user_id = $1 AND job.held = TRUE", limited(sql));
     let statement = format!(
         "WITH RECURSIVE {named} SELECT value AS provider FROM named WHERE value IS NOT NULL",
         named = Steps::Up.through(
@@ -260,7 +255,7 @@ fn lock_name(user: &str) -> String {
 }
 
 /// What waits of users with a limit, in the words of its index.
-fn limited() -> String {
-    let waits = condition_of("job", Transition::Claim);
+fn limited(sql: Dialect) -> String {
+    let waits = sql.waiting("job");
     format!("job.concurrency IS NOT NULL AND {waits} AND job.parked = FALSE")
 }

@@ -11,11 +11,7 @@ use crate::{
     store::Transaction,
 };
 
-use super::{
-    Now,
-    attempt::failure_values,
-    dialect::{Dialect, condition_of},
-};
+use super::{Now, attempt::failure_values, dialect::Dialect};
 
 /// Whether a job may still start at the time in parameter `given`, or has before.
 pub(super) fn in_time(sql: Dialect, given: &str) -> String {
@@ -42,7 +38,7 @@ pub async fn cancel_late(
          UPDATE generation_jobs SET {assignments}, error_code = $2, error_message = $3, error_detail = $4
          WHERE id IN (SELECT id FROM late)",
         indexed = sql.indexed_by("idx_generation_jobs_start_deadline"),
-        waits = condition_of("job", Transition::Expire),
+        waits = sql.waiting("job"),
         now = sql.now("$1"),
         skip_locked = sql.skip_locked("job"),
         assignments = sql.assignments(Transition::Cancel, "$1"),

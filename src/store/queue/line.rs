@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use sea_orm::ActiveValue::Set;
 
 use crate::{
-    domain::{Error, job::Transition},
+    domain::Error,
     entity::job::{ActiveModel, Model},
     store::{
         Transaction,
@@ -18,11 +18,7 @@ use crate::{
     },
 };
 
-use super::{
-    concurrency::MEDIA_TYPES,
-    dialect::{Dialect, condition_of},
-    steps::Steps,
-};
+use super::{concurrency::MEDIA_TYPES, dialect::Dialect, steps::Steps};
 
 /// By which jobs of one priority come after each other, as the indexes have it. Where nobody else waits it is the id: whoever
 /// comes first goes first.
@@ -51,7 +47,7 @@ impl Queue {
               WHERE {ready} AND {of_queue} AND job.priority = {priority}
               ORDER BY {TURN} LIMIT 1)",
             indexed = sql.indexed_by(READY),
-            ready = ready(),
+            ready = ready(sql),
             of_queue = self.holds(sql),
         )
     }
@@ -62,13 +58,12 @@ const READY: &str = "idx_generation_jobs_provider_claim";
 const LAST_OF_USER: &str = "idx_generation_jobs_last_of_user";
 
 /// What a worker may take, in the words of its index; what an older program has paused may not be due.
-pub(super) fn ready() -> String {
-    format!("{} AND job.held = FALSE", queued())
+pub(super) fn ready(sql: Dialect) -> String {
+    format!("{} AND job.held = FALSE", queued(sql))
 }
 
-fn queued() -> String {
-    let waits = condition_of("job", Transition::Claim);
-    format!("{waits} AND job.parked = FALSE")
+fn queued(sql: Dialect) -> String {
+    format!("{} AND job.parked = FALSE", sql.waiting("job"))
 }
 
 /// `band`, for a recursive WITH: the `priority` whose next job of these queues is the oldest.
@@ -76,7 +71,7 @@ pub(super) fn longest(sql: Dialect, queues: &[Queue]) -> String {
     let (mut steps, mut heads) = (Vec::new(), Vec::new());
     for (index, queue) in queues.iter().enumerate() {
         let name = format!("priorities_{index}");
-        let waits = format!("{} AND {}", ready(), queue.holds(sql));
+        let waits = format!("{} AND {}", ready(sql), queue.holds(sql));
         let indexed = sql.indexed_by(READY);
         steps.push(Steps::Down.through(&name, "job.priority", &waits, &indexed));
         heads.push(format!(
@@ -167,10 +162,10 @@ fn line(sql: Dialect) -> String {
                  ) AS least
              ) FROM asked
          )",
-        providers = Steps::Up.through("providers", &sql.provider_of("job"), &queued(), &sql.indexed_by(READY)),
+        providers = Steps::Up.through("providers", &sql.provider_of("job"), &queued(sql), &sql.indexed_by(READY)),
         by_user = sql.indexed_by(LAST_OF_USER),
         categories = categories.join(", "),
-        waits = condition_of("job", Transition::Claim),
+        waits = sql.waiting("job"),
         of_queue = own.holds(sql),
         head = own.head(sql, "asked.priority"),
         elsewhere = other.head(sql, "asked.priority"),

@@ -5,12 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 
-use crate::domain::{Error, job::Transition};
+use crate::domain::Error;
 
-use super::{
-    Now,
-    dialect::{Dialect, condition_of},
-};
+use super::{Now, dialect::Dialect};
 
 /// Most jobs that one statement lets back into the queue.
 const AT_ONCE: u32 = 1_000;
@@ -22,10 +19,11 @@ pub async fn next_pause(db: &impl ConnectionTrait, now: Now) -> Result<Option<Du
         run_after: DateTime<Utc>,
         now: DateTime<Utc>,
     }
+    let sql = Dialect::of(db);
     let statement = format!(
         "SELECT job.run_after, {now} AS now FROM generation_jobs AS job WHERE {parked} ORDER BY job.run_after LIMIT 1",
-        now = Dialect::of(db).now("$1"),
-        parked = parked(),
+        now = sql.now("$1"),
+        parked = parked(sql),
     );
     let values = [now.into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), statement, values);
@@ -43,7 +41,7 @@ pub async fn end_pauses(db: &impl ConnectionTrait, now: Now) -> Result<u64, Erro
              ORDER BY job.run_after LIMIT {AT_ONCE} {skip_locked}
          )
          UPDATE generation_jobs SET parked = FALSE WHERE id IN (SELECT id FROM due)",
-        parked = parked(),
+        parked = parked(sql),
         now = sql.now("$1"),
         skip_locked = sql.skip_locked("job"),
     );
@@ -51,7 +49,6 @@ pub async fn end_pauses(db: &impl ConnectionTrait, now: Now) -> Result<u64, Erro
 }
 
 /// In the words of its index.
-fn parked() -> String {
-    let waits = condition_of("job", Transition::Claim);
-    format!("job.parked = TRUE AND {waits}")
+fn parked(sql: Dialect) -> String {
+    format!("job.parked = TRUE AND {}", sql.waiting("job"))
 }

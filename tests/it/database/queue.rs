@@ -88,16 +88,53 @@ async fn what_the_queue_asks_is_served_by_indexes_and_costs_the_same_however_muc
             "{after} pages instead of {before}: {claim}"
         );
     }
-    for (number, (words, indexes)) in SERVED.into_iter().enumerate() {
-        let statement = statement(&statements, words);
-        let plan = explain(&database, number, &statement).await;
+    assert_served(&database, &statements, 0).await;
+}
+
+/// What is prepared then is kept, and runs so when much waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_is_made_while_nothing_waits_has_the_same_indexes() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let wire = Wire::before(&db).await;
+    let bench = Bench::at(&wire.url, 1).await;
+    bench.request(1, 0).await;
+    wire.take();
+    let statements = live(&bench, &wire).await;
+    let database = db.connect().await;
+    let run = async |statements: &str| database.execute_unprepared(statements).await.unwrap();
+    for setting in ["enable_seqscan", "jit"] {
+        let show = Statement::from_string(DbBackend::Postgres, format!("SHOW {setting}"));
+        let shown = bench.app.store.writer().query_one_raw(show).await.unwrap();
+        let shown: String = shown.unwrap().try_get_by_index(0).unwrap();
+        assert_eq!(shown, "off", "{setting}");
+        run(&format!("SET {setting} = off")).await;
+    }
+    run("TRUNCATE generation_requests CASCADE").await;
+    run("VACUUM ANALYZE").await;
+    assert_served(&database, &statements, 0).await;
+    run(&jobs(
+        20_000,
+        ", status, completed_at",
+        ", 'completed', now()",
+    ))
+    .await;
+    run("VACUUM ANALYZE").await;
+    assert_served(&database, &statements, 100).await;
+}
+
+/// `first`: the number of the first of the names under which they are prepared.
+async fn assert_served(database: &DatabaseConnection, statements: &[String], first: usize) {
+    for (number, (words, indexes)) in (first..).zip(SERVED) {
+        let plan = explain(database, number, &statement(statements, words)).await;
         for index in indexes {
             assert!(plan.contains(index), "{words}: {index}\n{plan}");
         }
-        assert!(
-            !plan.contains("Seq Scan on generation_jobs"),
-            "{words}:\n{plan}"
-        );
+        for wrong in [
+            "Seq Scan on generation_jobs",
+            "idx_generation_jobs_priority_status",
+        ] {
+            assert!(!plan.contains(wrong), "{words}:\n{plan}");
+        }
     }
 }
 

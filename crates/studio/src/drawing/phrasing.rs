@@ -15,11 +15,39 @@ const LED: f32 = 0.3;
 const TORN: f32 = 0.7;
 const OPENING: f32 = -0.05;
 const MARKED: f32 = -0.2;
+/// Within a phrase of so few words, where another is before it or behind: "ghế êm" in "màn hình 4K, ghế êm, rạp mới".
+const SPLIT: f32 = 0.3;
+const SHORT: usize = 3;
+
+const MARKS: [char; 12] = [',', '.', ';', ':', '!', '?', '…', '–', '—', ')', '·', '-'];
+
+/// What the end of a line costs before each of these words but the first.
+pub(super) fn costs(words: &[String]) -> Vec<f32> {
+    let mut costs = Vec::new();
+    let mut start = 0;
+    for phrase in words.split_inclusive(|word| word.ends_with(MARKS)) {
+        let count: usize = phrase.iter().map(|word| word.split(' ').count()).sum();
+        let is_short = count <= SHORT && phrase.len() < words.len();
+        for (place, word) in (start..).zip(phrase) {
+            let Some(before) = place.checked_sub(1) else {
+                continue;
+            };
+            let split = if is_short && place > start {
+                SPLIT
+            } else {
+                0.0
+            };
+            costs.push(cost(&words[before], word, before == 0) + split);
+        }
+        start += phrase.len();
+    }
+    costs
+}
 
 /// What the end of a line between two words costs: more than 0 where a reader would stumble, less where he would pause. The
 /// first word of a text has its capital in any case, and need not be a name.
-pub(super) fn cost(before: &str, after: &str, is_first: bool) -> f32 {
-    if before.ends_with([',', '.', ';', ':', '!', '?', '…', '–', '—', ')', '·', '-']) {
+fn cost(before: &str, after: &str, is_first: bool) -> f32 {
+    if before.ends_with(MARKS) {
         return MARKED;
     }
     let last = bare(before.rsplit(' ').next().unwrap_or(before));
@@ -60,6 +88,8 @@ fn is_number(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Ordering::{Equal, Greater, Less};
+
     use super::*;
 
     #[test]
@@ -84,5 +114,23 @@ mod tests {
         }
         assert!(cost("Tour", "Hà", true) <= 0.0);
         assert!(cost("Giang", "3 ngày", false) <= 0.0);
+    }
+
+    #[test]
+    fn short_phrases_between_marks_stay_together() {
+        let words = |text: &str| text.split('_').map(str::to_owned).collect::<Vec<_>>();
+        let signs = |text: &str| {
+            costs(&words(text))
+                .iter()
+                .map(|it| it.partial_cmp(&0.0))
+                .collect::<Vec<_>>()
+        };
+        let (split, free, marked) = (Some(Greater), Some(Equal), Some(Less));
+        assert_eq!(
+            signs("Màn_hình_4K,_ghế_êm,_rạp_mới"),
+            [split, split, marked, split, marked, split]
+        );
+        assert_eq!(signs("Ghế_êm"), [free], "there is nothing else");
+        assert_eq!(signs("Rạp_mới mở_ngay ngã_tư"), [free; 3], "one phrase");
     }
 }

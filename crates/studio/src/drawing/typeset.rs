@@ -59,12 +59,10 @@ impl Words {
         let mut pieces: Vec<String> = Vec::new();
         let mut pauses = Vec::new();
         for line in text.lines() {
-            for (index, piece) in bound(line).into_iter().enumerate() {
-                let before = pieces.last().filter(|_| index > 0);
-                let cost = |before: &String| phrasing::cost(before, &piece, index == 1);
-                pauses.push(before.map(cost));
-                pieces.push(piece);
-            }
+            let words = bound(line);
+            pauses.extend((!words.is_empty()).then_some(None));
+            pauses.extend(phrasing::costs(&words).into_iter().map(Some));
+            pieces.extend(words);
         }
         meter.learn(face, pieces.iter().map(String::as_str))?;
         let space = meter.space(face)? + tracking;
