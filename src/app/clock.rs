@@ -5,6 +5,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
+use crate::{
+    domain::Error,
+    store::{Transaction, queue},
+};
+
+use super::App;
+
+impl App {
+    /// Now, for what all replicas compare, such as when a request was changed or deleted: their own clocks may differ.
+    pub(super) async fn moment(&self, tx: &Transaction) -> Result<DateTime<Utc>, Error> {
+        queue::moment(tx, self.clock.now(), self.clock.queue()).await
+    }
+}
+
 /// Where the time comes from. Times have microseconds, which is what both databases keep.
 #[derive(Clone, Debug)]
 pub struct Clock {

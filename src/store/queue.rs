@@ -17,7 +17,7 @@ mod steps;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
 use crate::{
     domain::{
@@ -64,6 +64,19 @@ pub async fn time(db: &impl ConnectionTrait, now: Now) -> Result<DateTime<Utc>, 
     let row = db.query_one_raw(statement).await?;
     let row = row.ok_or_else(|| Error::internal("the database tells no time"))?;
     Ok(row.try_get("", "now")?)
+}
+
+/// The time that changes bear which all replicas compare: the database's. An embedded one goes by this computer's clock itself,
+/// and tells it less finely than `own`.
+pub async fn moment(
+    db: &impl ConnectionTrait,
+    own: DateTime<Utc>,
+    now: Now,
+) -> Result<DateTime<Utc>, Error> {
+    match db.get_database_backend() {
+        DbBackend::Sqlite => Ok(own),
+        _ => time(db, now).await,
+    }
 }
 
 /// What jobs are taken for.

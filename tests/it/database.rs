@@ -3,8 +3,9 @@
 mod clock;
 mod connections;
 mod content;
-mod faults;
+pub(crate) mod faults;
 mod listening;
+mod multixacts;
 mod page_indexes;
 mod plans;
 mod pooler;

@@ -10,6 +10,7 @@ mod catalogue;
 mod client;
 mod database;
 mod docs;
+mod faults;
 mod jobs;
 mod media;
 mod operations;

@@ -1,6 +1,7 @@
 //! What tests are made with: databases, servers, clients, and things to say to them.
 
 pub(crate) mod aimock;
+pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod billing;
 pub(crate) mod bucket;
@@ -13,8 +14,10 @@ pub(crate) mod http2;
 pub(crate) mod identity;
 pub(crate) mod ledger;
 pub(crate) mod link_host;
+pub(crate) mod load;
 pub(crate) mod node;
 pub(crate) mod plans;
+pub(crate) mod pooler;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod provider;

@@ -5,7 +5,7 @@ use crate::{
     billing::Billing,
     domain::{AuditAction, Balance, Checks, Deed, Error, Flaw, GrantDraft},
     entity::credit_grant,
-    store::{self, Transaction},
+    store::{self, Transaction, queue},
 };
 
 use super::hold::told;
@@ -27,7 +27,9 @@ impl App {
             return balance.map_err(|refusal| told(refusal, user_id));
         }
         self.require_ledger()?;
-        store::credit::balance(self.store.reader(), user_id, self.clock.now()).await
+        let db = self.store.reader();
+        let now = queue::time(db, self.clock.queue()).await?;
+        store::credit::balance(db, user_id, now).await
     }
 
     async fn require_user(&self, id: i64) -> Result<(), Error> {

@@ -112,13 +112,12 @@ impl App {
         let Some(state) = rows.first().map(|row| row.state) else {
             return Ok(Ok(()));
         };
-        let now = self.clock.now();
         let heard = match state {
             ReservationState::Commit => remote.commit(rows).await,
             ReservationState::Release => remote.release(rows).await,
             // What is only intended is never taken up as that.
             ReservationState::Held | ReservationState::Intended => {
-                remote.reserve(rows, now + HELD_FOR).await
+                remote.reserve(rows, self.clock.now() + HELD_FOR).await
             }
         };
         let db = self.store.writer();
@@ -127,7 +126,10 @@ impl App {
             (Ok(()), ReservationState::Commit | ReservationState::Release) => {
                 store::reservation::forget(db, rows).await?;
             }
-            (Ok(()), _) => store::reservation::renewed(db, rows, now + RENEWED_AFTER).await?,
+            (Ok(()), _) => {
+                let due_at = queue::time(db, self.clock.queue()).await? + RENEWED_AFTER;
+                store::reservation::renewed(db, rows, due_at).await?;
+            }
         }
         Ok(heard)
     }
@@ -147,7 +149,8 @@ impl App {
                 "Billing does not take what a job costs"
             );
         }
-        let (db, due_at) = (self.store.writer(), self.clock.now() + pause);
+        let db = self.store.writer();
+        let due_at = queue::time(db, self.clock.queue()).await? + pause;
         store::reservation::put_off(db, row, due_at, refused).await
     }
 

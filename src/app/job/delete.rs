@@ -21,7 +21,7 @@ impl App {
             store::request::lock(tx, &job).await?;
             self.cancel_jobs(tx, slice::from_ref(&job), Cancelling::Deletion, changed)
                 .await?;
-            let now = self.clock.now();
+            let now = self.moment(tx).await?;
             let job = store::job::set_deleted(tx, &job, Some(now), now).await?;
             changed.touched(slice::from_ref(&job));
             Ok(job)

@@ -51,7 +51,7 @@ impl App {
                 .supersede(tx, &request, &[job], hold, changed)
                 .await?
                 .pop();
-            let now = self.clock.now();
+            let now = self.moment(tx).await?;
             changed.change_request(tx, request, None, now).await?;
             successor.ok_or_else(|| Error::internal("a retried job has no successor"))
         })

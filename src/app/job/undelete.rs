@@ -21,7 +21,8 @@ impl App {
             if job.deleted_at.is_none() {
                 return Ok(job);
             }
-            let job = store::job::set_deleted(tx, &job, None, self.clock.now()).await?;
+            let now = self.moment(tx).await?;
+            let job = store::job::set_deleted(tx, &job, None, now).await?;
             changed.touched(slice::from_ref(&job));
             Ok(job)
         })

@@ -56,7 +56,7 @@ impl App {
             .write(async |tx| {
                 let entries = slice::from_ref(&entry);
                 let deleted_requests = lock_requests(tx, caller, entries).await?;
-                let change = (deleted, self.clock.now());
+                let change = (deleted, self.moment(tx).await?);
                 set_deleted(tx, caller, &entry, &deleted_requests, change).await
             })
             .await
@@ -71,7 +71,7 @@ impl App {
         self.store
             .write(async |tx| {
                 let deleted_requests = lock_requests(tx, caller, entries).await?;
-                let change = (deleted, self.clock.now());
+                let change = (deleted, self.moment(tx).await?);
                 let mut done = BTreeMap::new();
                 for (index, entry) in by_id(entries) {
                     let media = set_deleted(tx, caller, entry, &deleted_requests, change).await;

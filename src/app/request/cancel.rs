@@ -36,7 +36,7 @@ impl App {
             let request = if now_cancelled.is_empty() {
                 store::request::count(tx, request).await?
             } else {
-                let now = self.clock.now();
+                let now = self.moment(tx).await?;
                 changed.change_request(tx, request, None, now).await?
             };
             Ok(divide(request, jobs, now_cancelled))

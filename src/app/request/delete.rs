@@ -60,7 +60,7 @@ impl App {
         changed.touched(&jobs);
         self.cancel_jobs(tx, &jobs, Cancelling::Deletion, changed)
             .await?;
-        let now = self.clock.now();
+        let now = self.moment(tx).await?;
         let at = deletion::timestamp(tx, &request, now).await?;
         deletion::delete_members(tx, &request, at).await?;
         changed.change_request(tx, request, Some(at), now).await

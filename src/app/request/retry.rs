@@ -60,7 +60,7 @@ impl App {
             }
             jobs.retain(|job| job.status.is_retryable());
             let successors = self.supersede(tx, &request, &jobs, hold, changed).await?;
-            let now = self.clock.now();
+            let now = self.moment(tx).await?;
             let request = changed.change_request(tx, request, None, now).await?;
             Ok((request, successors))
         })

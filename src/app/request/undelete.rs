@@ -48,10 +48,9 @@ impl App {
             return store::request::count(tx, request).await;
         };
         check_etag(Resource::Request, id, request.version, etag)?;
-        let now = self.clock.now();
+        let now = self.moment(tx).await?;
         deletion::restore_members(tx, &request, at, now).await?;
-        let renewed_at = store::queue::time(tx, self.clock.queue()).await?;
-        store::upload::renew_of(tx, id, renewed_at).await?;
+        store::upload::renew_of(tx, id, now).await?;
         changed.touched(&jobs);
         changed.change_request(tx, request, None, now).await
     }

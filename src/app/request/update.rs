@@ -112,7 +112,8 @@ impl App {
         if after == before {
             return Ok(Some(locked));
         }
-        let updated = store::request::update(tx, locked, after, self.clock.now()).await?;
+        let now = self.moment(tx).await?;
+        let updated = store::request::update(tx, locked, after, now).await?;
         Ok(Some(updated))
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
 
 use crate::{
     app::{
@@ -14,7 +15,7 @@ use crate::{
     },
     domain::{Caller, Error, Sealer, Settling, UserCursor},
     events::{Subject, Watcher},
-    store::{self, Pool, horizon, job::Standing},
+    store::{self, Pool, horizon, job::Standing, queue},
 };
 
 /// Most jobs that are followed at once and have not ended.
@@ -28,7 +29,7 @@ const LOOKED_AT: usize = FOLLOWED + 2 * ENDED;
 
 /// Most deletions that one look finds.
 const DELETIONS: usize = 1_000;
-/// A deletion is found although it was committed so long after its time, or by a replica whose clock is as late.
+/// A deletion is found although it was committed so long after its time.
 const LATE: TimeDelta = TimeDelta::minutes(5);
 
 struct WatchedUser {
@@ -51,6 +52,8 @@ struct Deletions {
     from: DateTime<Utc>,
     /// Those found that it will find again.
     found: BTreeMap<i64, DateTime<Utc>>,
+    /// The database's time, by which requests are deleted, and when it was that here.
+    noted: (DateTime<Utc>, Instant),
 }
 
 impl App {
@@ -69,11 +72,12 @@ impl App {
         let watcher = self.events.watch([Subject::User(user_id)]);
         let db = self.store.reader();
         let opened = cursor.is_none().then(|| News::of(Kind::Opened));
+        let now = queue::time(db, self.clock.queue()).await?;
         let mut cursor = match cursor {
             Some(cursor) => cursor,
-            None => from_now_on(db, user_id, self.clock.now()).await?,
+            None => from_now_on(db, user_id, now).await?,
         };
-        let mut deletions = Deletions::from(cursor.deletions_from);
+        let mut deletions = Deletions::from(cursor.deletions_from, now);
         if opened.is_some() {
             let reader = Reader {
                 app: &self.lasting(),
@@ -264,19 +268,25 @@ async fn settle(
 }
 
 impl Deletions {
-    fn from(seconds: i64) -> Self {
+    fn from(seconds: i64, now: DateTime<Utc>) -> Self {
         Self {
             from: DateTime::from_timestamp(seconds, 0).unwrap_or_default(),
             found: BTreeMap::new(),
+            noted: (now, Instant::now()),
         }
+    }
+
+    /// The database's time, without asking for it again. It may fall behind, after which more is looked at.
+    fn now(&self) -> DateTime<Utc> {
+        let (then, at) = self.noted;
+        then + TimeDelta::from_std(at.elapsed()).unwrap_or_default()
     }
 
     /// The next requests that are deleted.
     async fn find(&mut self, reader: Reader<'_>, user_id: i64) -> Result<Vec<i64>, Error> {
-        let now = reader.app.clock.now();
         let deleted = reader.deletions(user_id, self.from, DELETIONS).await?;
         let last = deleted.last().filter(|_| deleted.len() == DELETIONS);
-        self.from = last.map_or(self.from.max(now - LATE), |(_, at)| *at);
+        self.from = last.map_or(self.from.max(self.now() - LATE), |(_, at)| *at);
         let mut new = Vec::new();
         for (id, at) in deleted {
             if self.found.insert(id, at) != Some(at) {

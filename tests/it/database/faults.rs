@@ -277,7 +277,7 @@ async fn assert_completed_at_once(server: &Process, job: i64, script: &Script) {
     assert_eq!(script.calls_of("submit").len(), 1);
 }
 
-async fn set_read_only(operator: &DatabaseConnection, db: &TestDatabase, on: bool) {
+pub(crate) async fn set_read_only(operator: &DatabaseConnection, db: &TestDatabase, on: bool) {
     let name = url::Url::parse(&db.url).unwrap().path()[1..].to_owned();
     let read_only = format!("ALTER DATABASE {name} SET default_transaction_read_only = {on}");
     // The operator's own session stays as it is.

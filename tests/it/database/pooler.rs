@@ -1,25 +1,19 @@
 //! A session pooler between the program and PostgreSQL, with fewer sessions than the program wants.
 
-use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
-use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use atelier::rpc::proto::{GetFeatureRequest, JobStatus};
 use futures::future::join_all;
 use sea_orm::sqlx::{self, ConnectOptions, PgConnection, Row, postgres::PgConnectOptions};
-use tempfile::TempDir;
-use url::Url;
 
 use crate::support::client::scripted_request;
 use crate::support::database::{Backend, TestDatabase};
-use crate::support::postgres::give_up_root;
+use crate::support::pooler::{Pooler, SESSIONS};
 use crate::support::process::{Process, atelier, refused, run};
 use crate::support::script::Script;
 use crate::support::server::within;
 
-const SESSIONS: u32 = 4;
 /// What many calls may take together; waiting for a session that does not come would take longer.
 const SOON: Duration = Duration::from_secs(8);
 
@@ -123,61 +117,5 @@ async fn a_server_works_behind_a_pooler_that_keeps_no_sessions_and_leaves_no_sta
         assert_eq!(row.get::<String, _>(0), "0");
         // Limits are those of each transaction, and none stays behind for others.
         assert_eq!(row.get::<String, _>(1), "0");
-    }
-}
-
-/// A running PgBouncer, killed when this value is dropped.
-struct Pooler {
-    /// The database, reached through it.
-    db: TestDatabase,
-    child: Child,
-    _folder: TempDir,
-}
-
-impl Pooler {
-    fn before(db: &TestDatabase) -> Self {
-        Self::in_mode(db, "session")
-    }
-
-    fn in_mode(db: &TestDatabase, mode: &str) -> Self {
-        let mut url = Url::parse(&db.url).unwrap();
-        let (host, port) = (url.host_str().unwrap().to_owned(), url.port().unwrap());
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let listening = listener.local_addr().unwrap().port();
-        drop(listener);
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("pgbouncer.ini");
-        let password = url
-            .password()
-            .map(|password| format!(" password={password}"));
-        let password = password.unwrap_or_default();
-        let settings = format!(
-            "[databases]\n* = host={host} port={port} user={}{password}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {listening}\n\
-             auth_type = any\npool_mode = {mode}\ndefault_pool_size = {SESSIONS}\nmax_client_conn = 100\nunix_socket_dir =\n",
-            url.username()
-        );
-        fs::write(&file, settings).unwrap();
-        let mut command = Command::new("pgbouncer");
-        command
-            .arg("-q")
-            .arg(&file)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        give_up_root(&mut command, folder.path()).unwrap();
-        let child = command.spawn();
-        let child = child.expect("pgbouncer must be installed, see scripts/test");
-        url.set_port(Some(listening)).unwrap();
-        Self {
-            db: TestDatabase::on_server(url.into()),
-            child,
-            _folder: folder,
-        }
-    }
-}
-
-impl Drop for Pooler {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

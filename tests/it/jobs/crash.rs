@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use atelier::entity::{job_event, media};
 use atelier::rpc::proto::{
     CreateFeatureRequest, FeatureProperties, JobStatus, MediaType, OutputSettings,
 };
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use tempfile::TempDir;
 
+use crate::support::audit::assert_ended_once;
 use crate::support::client::{request_for, scripted_feature, scripted_request};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::ledger::assert_balanced;
@@ -180,14 +179,9 @@ fn assert_one_process_at_a_time(script: &Script) {
 }
 
 async fn assert_each_completed_once(db: &TestDatabase, jobs: &BTreeSet<i64>) {
-    assert_balanced(db).await;
-    let connection = db.connect().await;
-    for job in jobs {
-        let completed = job_event::Entity::find()
-            .filter(job_event::Column::JobId.eq(*job))
-            .filter(job_event::Column::Status.eq(atelier::domain::JobStatus::Completed));
-        assert_eq!(completed.count(&connection).await.unwrap(), 1, "job {job}");
-        let media = media::Entity::find().filter(media::Column::JobId.eq(*job));
-        assert_eq!(media.count(&connection).await.unwrap(), 1, "job {job}");
+    let ended = assert_ended_once(db).await;
+    assert!(ended.keys().eq(jobs), "{:?}", ended.keys());
+    for job in ended.values() {
+        assert_eq!(job.status, atelier::domain::JobStatus::Completed, "{job:?}");
     }
 }

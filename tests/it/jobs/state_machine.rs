@@ -1,5 +1,5 @@
-//! The state machine of jobs and its aggregates: under random sequences of what can happen to them, step by step against a
-//! model, and under many at once.
+//! The state machine of jobs and its aggregates: under random sequences of what can happen to them, one by one and several in one
+//! transaction, step by step against a model, and under many at once.
 
 mod concurrency;
 mod fields;
@@ -8,16 +8,18 @@ mod operation;
 mod snapshot;
 
 use atelier::app::AttemptEnd;
-use atelier::domain::{Caller, Error, JsonMap, Reason, job::Failure};
+use atelier::domain::{Caller, Checks, Error, JsonMap, Reason, RequestDraft, job::Failure};
 use atelier::entity::{job, media};
 use atelier::store::queue::{self, Lease, Report};
+use futures::future::join_all;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tokio::runtime::Handle;
 
-use crate::support::bench::{Bench, LEASE, output, overloaded};
-use crate::support::database::on_both_databases;
+use crate::support::bench::{Bench, LEASE, drawing, output, overloaded};
+use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::ledger::{assert_balanced, bench_with_credits};
+use crate::support::plans::{plan, plans};
 use model::Model;
 use operation::Operation;
 use snapshot::Snapshot;
@@ -27,7 +29,7 @@ const STEPS: usize = 30;
 
 on_both_databases! {
     async fn every_step_leaves_what_the_model_says(db: TestDatabase) {
-        let bench = bench_with_credits(&db).await;
+        let bench = bench_with_limits(&db).await;
         let runtime = Handle::current();
         tokio::task::block_in_place(|| {
             let mut runner = TestRunner::new(Config {
@@ -49,16 +51,28 @@ on_both_databases! {
     }
 }
 
+/// With a plan that lets all run at once, and another.
+async fn bench_with_limits(db: &TestDatabase) -> Bench {
+    let mut bench = bench_with_credits(db).await;
+    let limited = plan("limited", |it| it.concurrent_jobs = operation::LIMIT);
+    bench.app.settings.plans = plans([plan("open", |_| ()), limited]);
+    bench
+}
+
 /// One sequence of steps, from two fresh requests on.
 async fn walk(bench: &Bench, steps: &[Operation]) -> Result<(), TestCaseError> {
     snapshot::purge(bench).await;
     let mut model = Model::new(bench.app.clock.now());
-    model.accept(&bench.request(3, 0).await);
-    model.accept(&bench.request(2, 1).await);
+    for asked in [(1, 3, 0), (1, 2, 1), (operation::LIMITED, 3, 0)] {
+        let accepted = model.accept(&[ask(bench, asked).await]);
+        accepted.map_err(TestCaseError::fail)?;
+    }
     for (index, step) in steps.iter().enumerate() {
         let at = |problem| TestCaseError::fail(format!("step {index}, {step:?}: {problem}"));
         take(bench, &mut model, step).await.map_err(at)?;
         let found = Snapshot::read(bench).await;
+        let held = found.held();
+        model.settle_held(held, step).map_err(at)?;
         found.compare(&model).map_err(at)?;
     }
     Ok(())
@@ -71,8 +85,19 @@ async fn take(bench: &Bench, model: &mut Model, step: &Operation) -> Result<(), 
             model.now = bench.pass(*seconds);
             Ok(())
         }
-        Operation::Claim(slots) => model.claim(*slots, &bench.claim(*slots).await),
+        Operation::Ask(asked) => {
+            let jobs = join_all(asked.iter().map(|asked| ask(bench, *asked))).await;
+            model.accept(&jobs)
+        }
+        Operation::Claim(slots) => {
+            let claimed = bench.claim_ready(*slots, &[drawing()]).await;
+            model.claim(*slots, &claimed)
+        }
         Operation::Rescue => same(bench.app.rescue_jobs().await.unwrap(), model.rescue()),
+        Operation::EndPauses => {
+            let next = bench.app.end_pauses().await.unwrap();
+            same(next, model.end_pauses())
+        }
         Operation::DeleteMedia(index) => {
             let Some(job) = model.pick_job(index) else {
                 return Ok(());
@@ -87,6 +112,18 @@ async fn take(bench: &Bench, model: &mut Model, step: &Operation) -> Result<(), 
             };
             let expected = model.end_attempt(&lease, action);
             same(perform_attempt(bench, &lease, action).await, expected)
+        }
+        Operation::Together(indexes, action) => {
+            let leases: Vec<Lease> = indexes
+                .iter()
+                .filter_map(|it| model.pick_attempt(it))
+                .collect();
+            let expected = leases.iter().map(|lease| model.end_attempt(lease, action));
+            let expected: Vec<bool> = expected.collect();
+            let ended = leases
+                .iter()
+                .map(|lease| perform_attempt(bench, lease, action));
+            same(join_all(ended).await, expected)
         }
         Operation::Job(index, action) => {
             let Some(id) = model.pick_job(index) else {
@@ -113,6 +150,20 @@ fn same<T: PartialEq + std::fmt::Debug>(outcome: T, expected: T) -> Result<(), S
     } else {
         Err(format!("came out as {outcome:?}, expected {expected:?}"))
     }
+}
+
+/// Has a user ask for so many variations, with a priority.
+async fn ask(bench: &Bench, (user_id, variations, priority): (i64, i32, i32)) -> Vec<job::Model> {
+    let mut draft = RequestDraft {
+        user_id,
+        priority,
+        plan: (user_id == operation::LIMITED).then(|| "limited".to_owned()),
+        ..bench.draft("x")
+    };
+    draft.input.batch_size = variations;
+    let (app, checks) = (&bench.app, Checks::default());
+    let created = app.create_request(Caller::TrustedService, draft, &checks);
+    created.await.unwrap().1
 }
 
 /// Whether the attempt's lease held.

@@ -200,11 +200,7 @@ impl Bench {
     }
 
     pub(crate) async fn claim(&self, slots: u32) -> Vec<job::Model> {
-        let drawing = Capability {
-            provider: "builtin".to_owned(),
-            category: MediaType::Image,
-        };
-        self.claim_as(slots, &[drawing]).await
+        self.claim_as(slots, &[drawing()]).await
     }
 
     /// Claims for a worker that can run this.
@@ -216,6 +212,15 @@ impl Bench {
         if self.time_passed.swap(false, Ordering::Relaxed) {
             self.app.end_pauses().await.unwrap();
         }
+        self.claim_ready(slots, capabilities).await
+    }
+
+    /// The same of what is in the queue by now: nobody looks whose pause has ended.
+    pub(crate) async fn claim_ready(
+        &self,
+        slots: u32,
+        capabilities: &[Capability],
+    ) -> Vec<job::Model> {
         let claimed = self.app.claim_jobs("worker", slots, LEASE, capabilities);
         claimed.await.unwrap()
     }
@@ -271,6 +276,14 @@ impl Bench {
         self.app.clock.advance(TimeDelta::seconds(seconds));
         self.time_passed.store(true, Ordering::Relaxed);
         self.app.clock.now()
+    }
+}
+
+/// What jobs of the bench need.
+pub(crate) fn drawing() -> Capability {
+    Capability {
+        provider: "builtin".to_owned(),
+        category: MediaType::Image,
     }
 }
 

@@ -71,21 +71,21 @@ pub(crate) async fn bench_that_costs(db: &TestDatabase, billing: Billing, cost: 
     bench
 }
 
-/// The same with a ledger, in which user 1 has more credits than all of them cost.
+/// The same with a ledger, in which users 1 and 2 have more credits than all of them cost.
 pub(crate) async fn bench_with_credits(db: &TestDatabase) -> Bench {
     let bench = bench_that_costs(db, Billing::Ledger, 4).await;
-    let draft = GrantDraft {
-        user_id: 1,
-        amount: 1_000_000,
-        expires_at: None,
-        reason: "a test".to_owned(),
-        idempotency_key: "all".to_owned(),
-    };
-    let acting = bench.app.acting(Actor::local());
-    acting
-        .grant_credits(&draft, Checks::default())
-        .await
-        .unwrap();
+    for user_id in [1, 2] {
+        let draft = GrantDraft {
+            user_id,
+            amount: 1_000_000,
+            expires_at: None,
+            reason: "a test".to_owned(),
+            idempotency_key: "all".to_owned(),
+        };
+        let acting = bench.app.acting(Actor::local());
+        let given = acting.grant_credits(&draft, Checks::default());
+        given.await.unwrap();
+    }
     bench
 }
 

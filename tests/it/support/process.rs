@@ -139,6 +139,28 @@ impl Process {
         Self::start(Path::new("/dev/null"), &by, db, media, settings).await
     }
 
+    /// The same for one on a machine whose clock is so many seconds ahead of this one's.
+    pub(crate) async fn serve_ahead(
+        db: &TestDatabase,
+        media: &Path,
+        settings: &[&str],
+        seconds: i64,
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let library = folder.path().join("clock.so");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/support/clock.c");
+        // Whoever links Rust has it.
+        let mut compiler = Command::new("cc");
+        compiler
+            .args(["-shared", "-fPIC", source, "-o"])
+            .arg(&library);
+        compiler.arg(format!("-DAHEAD={seconds}"));
+        let compiled = run(compiler).await;
+        assert!(compiled.status.success(), "{compiled:?}");
+        let environment = [("LD_PRELOAD", library.as_path())];
+        Self::start(Path::new("/dev/null"), &environment, db, media, settings).await
+    }
+
     /// The same for one that outlives it when a file would become larger than it may, see [`Self::limit_files`].
     pub(crate) async fn serve_bounded(db: &TestDatabase, media: &Path, settings: &[&str]) -> Self {
         let command = serving(Path::new("/dev/null"), db, media, settings);
@@ -200,10 +222,20 @@ impl Process {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
+    /// How often the log has these words.
+    pub(crate) fn count_logged(&self, words: &str) -> usize {
+        self.log().matches(words).count()
+    }
+
     /// Waits until the log has these words. A file gives no signal, so it is read again and again.
     pub(crate) async fn until_logged(&self, words: &str) {
+        self.until_logged_often(words, 1).await;
+    }
+
+    /// The same, so often.
+    pub(crate) async fn until_logged_often(&self, words: &str, times: usize) {
         within(async {
-            while !self.log().contains(words) {
+            while self.count_logged(words) < times {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
         })
@@ -289,6 +321,16 @@ impl Drop for Process {
                 log.unwrap_or_default()
             );
         }
+    }
+}
+
+/// Waits until each of the processes has logged these words once more for what happens now.
+pub(crate) async fn until_all_log(processes: &[Process], words: &str, happens: impl FnOnce()) {
+    let before = processes.iter().map(|process| process.count_logged(words));
+    let before: Vec<usize> = before.collect();
+    happens();
+    for (process, before) in processes.iter().zip(before) {
+        process.until_logged_often(words, before + 1).await;
     }
 }
 

@@ -1,9 +1,9 @@
 //! What the jobs and requests must be, told once more without a database, a transaction or the code's own rules.
 
+mod queue;
 mod request;
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use atelier::domain::{JobCounts, JobStatus, RequestStatus};
 use atelier::entity::job;
@@ -26,13 +26,16 @@ const RECENT: usize = 5;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Job {
     pub request: i64,
+    pub user: i64,
     pub variation: i32,
     pub status: JobStatus,
     pub attempt: i32,
     /// Status and attempts after each transition, in order.
     pub events: Vec<(JobStatus, i32)>,
     pub run_after: Time,
-    /// All jobs are one user's, and of one generator.
+    /// Whether it waits for its time, and nobody has seen that this has come.
+    pub parked: bool,
+    /// All jobs are of one generator.
     pub turn: i64,
     pub lease: Option<(String, Time)>,
     pub started_at: Option<Time>,
@@ -57,6 +60,8 @@ pub(super) struct Model {
     /// By the job that made it; each makes one at most.
     pub media: BTreeMap<i64, Option<Time>>,
     attempts: Vec<Lease>,
+    /// Jobs that wait for others of their user to end.
+    held: BTreeSet<i64>,
 }
 
 impl Model {
@@ -67,40 +72,52 @@ impl Model {
             requests: BTreeMap::new(),
             media: BTreeMap::new(),
             attempts: Vec::new(),
+            held: BTreeSet::new(),
         }
     }
 
-    /// A new request with its jobs.
-    pub(super) fn accept(&mut self, jobs: &[job::Model]) {
-        let request = Request {
-            status: RequestStatus::Pending,
-            deleted_at: None,
-            version: 1,
-        };
-        self.requests.insert(jobs[0].request_id, request);
-        for job in jobs {
-            self.add(job.id, job.request_id, job.variation, job.priority);
+    /// New requests with their jobs, which came at once. How many of them share a transaction, nobody knows: those that come
+    /// where nobody waits have the turns of their numbers, then, or the next ones.
+    pub(super) fn accept(&mut self, requests: &[Vec<job::Model>]) -> Result<(), String> {
+        let mut requests: Vec<_> = requests.iter().collect();
+        requests.sort_unstable_by_key(|jobs| jobs[0].id);
+        let lines = requests
+            .iter()
+            .map(|jobs| (jobs[0].user_id, jobs[0].priority));
+        let empty: Vec<_> = lines
+            .map(|(user, priority)| self.line(user, priority).is_none())
+            .collect();
+        for (jobs, is_empty) in requests.into_iter().zip(empty) {
+            let request = Request {
+                status: RequestStatus::Pending,
+                deleted_at: None,
+                version: 1,
+            };
+            self.requests.insert(jobs[0].request_id, request);
+            for told in jobs {
+                let place = (told.request_id, told.variation);
+                self.add(told.id, place, told.user_id, told.priority);
+                let turn = told.pass.unwrap_or(told.id);
+                if is_empty && turn == told.id {
+                    self.job(told.id).turn = turn;
+                }
+            }
         }
+        Ok(())
     }
 
-    fn add(&mut self, id: i64, request: i64, variation: i32, priority: i32) {
-        let waiting = self
-            .jobs
-            .values()
-            .filter(|job| job.status == JobStatus::Pending);
-        let last = waiting
-            .filter(|job| job.priority == priority)
-            .map(|job| job.turn)
-            .max();
+    fn add(&mut self, id: i64, (request, variation): (i64, i32), user: i64, priority: i32) {
         let job = Job {
             request,
+            user,
             variation,
             priority,
             status: JobStatus::Pending,
             attempt: 0,
             events: vec![(JobStatus::Pending, 0)],
             run_after: DateTime::UNIX_EPOCH,
-            turn: last.map_or(id, |last| last + 1),
+            parked: false,
+            turn: self.line(user, priority).unwrap_or(id),
             lease: None,
             started_at: None,
             completed_at: None,
@@ -126,34 +143,6 @@ impl Model {
         (!recent.is_empty()).then(|| recent[index.index(recent.len())].clone())
     }
 
-    /// The service chooses the tokens; which jobs it takes, the model knows.
-    pub(super) fn claim(&mut self, slots: u32, taken: &[job::Model]) -> Result<(), String> {
-        let now = self.now;
-        let mut due: Vec<i64> = self.jobs.keys().copied().collect();
-        due.retain(|id| {
-            let job = &self.jobs[id];
-            job.status == JobStatus::Pending && job.run_after <= now
-        });
-        due.sort_by_key(|id| (Reverse(self.jobs[id].priority), self.jobs[id].turn, *id));
-        due.truncate(slots as usize);
-        super::same(taken.iter().map(|job| job.id).collect(), due)?;
-        for taken in taken {
-            let token = taken.lease_token.clone().unwrap();
-            self.attempts.push(Lease {
-                job_id: taken.id,
-                token: token.clone(),
-            });
-            let job = self.job(taken.id);
-            job.attempt += 1;
-            job.lease = Some((token, now + LEASE));
-            job.started_at = Some(now);
-            job.error = None;
-            job.record(JobStatus::Processing);
-        }
-        self.settle(None);
-        Ok(())
-    }
-
     /// Whether the lease holds.
     pub(super) fn end_attempt(&mut self, lease: &Lease, action: &operation::Attempt) -> bool {
         let now = self.now;
@@ -177,6 +166,7 @@ impl Model {
             operation::Attempt::Fail => job.end(JobStatus::Failed, Some("PROVIDER_FAILED"), now),
             operation::Attempt::Retry(pause) => {
                 job.wait(Some("PROVIDER_UNAVAILABLE"), now + *pause);
+                job.parked = !pause.is_zero();
             }
             operation::Attempt::HandBack => {
                 job.attempt -= 1;
@@ -281,8 +271,8 @@ impl Model {
     fn supersede(&mut self, old: i64, new: i64) {
         let job = self.job(old);
         job.superseded_by = Some(new);
-        let (request, variation, priority) = (job.request, job.variation, job.priority);
-        self.add(new, request, variation, priority);
+        let (place, user, priority) = ((job.request, job.variation), job.user, job.priority);
+        self.add(new, place, user, priority);
     }
 
     /// Sums the jobs up anew. `changed` is the request that a client has changed.
@@ -366,6 +356,7 @@ impl Job {
         self.lease = None;
         self.error = error;
         self.run_after = run_after;
+        self.parked = false;
         self.record(JobStatus::Pending);
     }
 }

@@ -5,17 +5,29 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+/// Who asks. What runs at once of the last one is limited.
+pub(super) const USERS: std::ops::RangeInclusive<i64> = 1..=2;
+pub(super) const LIMITED: i64 = 2;
+/// How many of his.
+pub(super) const LIMIT: u32 = 2;
+
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
     /// So many seconds pass.
     Pass(i64),
+    /// At once, each for a user and so many variations, with a priority.
+    Ask(Vec<(i64, i32, i32)>),
     /// A worker asks for so many jobs.
     Claim(u32),
     Rescue,
+    /// Jobs whose pause has ended come back.
+    EndPauses,
     /// The media of a job are deleted by themselves.
     DeleteMedia(Index),
     /// An attempt does something, whether it still has its lease or not.
     Attempt(Index, Attempt),
+    /// Several attempts end so at once.
+    Together(Vec<Index>, Attempt),
     Job(Index, Job),
     Request(Index, Request),
 }
@@ -69,13 +81,19 @@ pub(super) fn any() -> impl Strategy<Value = Operation> {
         2 => Just(Request::Delete),
         2 => Just(Request::Undelete),
     ];
+    let together = prop_oneof![Just(Attempt::Complete), Just(Attempt::Fail)];
+    let asked = (USERS, 1..=2, 0..=1);
+    let some = |size| proptest::collection::vec(index(), size);
     prop_oneof![
         // As long as a pause, and longer than a lease.
         2 => prop_oneof![Just(20), Just(31)].prop_map(Operation::Pass),
-        5 => (1u32..=3).prop_map(Operation::Claim),
+        1 => proptest::collection::vec(asked, 1..=3).prop_map(Operation::Ask),
+        6 => (1u32..=4).prop_map(Operation::Claim),
         2 => Just(Operation::Rescue),
+        2 => Just(Operation::EndPauses),
         1 => index().prop_map(Operation::DeleteMedia),
         7 => (index(), attempt).prop_map(|(index, action)| Operation::Attempt(index, action)),
+        3 => (some(2..=4), together).prop_map(|(indexes, action)| Operation::Together(indexes, action)),
         4 => (index(), job).prop_map(|(index, action)| Operation::Job(index, action)),
         5 => (index(), request).prop_map(|(index, action)| Operation::Request(index, action)),
     ]

@@ -1,9 +1,9 @@
 //! Everything that the database holds of the requests, to hold it against the model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
-use atelier::domain::JobCounts;
+use atelier::domain::{JobCounts, JobStatus};
 use atelier::entity::{job, job_event, media, request};
 use atelier::store;
 use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder};
@@ -46,6 +46,12 @@ impl Snapshot {
         }
     }
 
+    /// The jobs that are held, since as many of their user run as may.
+    pub(super) fn held(&self) -> BTreeSet<i64> {
+        let held = self.jobs.values().filter(|job| job.held);
+        held.map(|job| job.id).collect()
+    }
+
     /// The first thing that is not as the model says.
     pub(super) fn compare(&self, model: &Model) -> Result<(), String> {
         agree(
@@ -78,10 +84,14 @@ impl Snapshot {
     fn compare_job(&self, id: i64, model: &Model) -> Result<(), String> {
         let (found, expected) = (&self.jobs[&id], &model.jobs[&id]);
         agree("request", found.request_id, expected.request)?;
+        agree("user", found.user_id, expected.user)?;
         agree("variation", found.variation, expected.variation)?;
         agree("status", found.status, expected.status)?;
         agree("attempt", found.attempt, expected.attempt)?;
         agree("run_after", found.run_after, expected.run_after)?;
+        if expected.status == JobStatus::Pending {
+            agree("parked", found.parked, expected.parked)?;
+        }
         agree("turn", found.pass.unwrap_or(id), expected.turn)?;
         agree("started_at", found.started_at, expected.started_at)?;
         agree("completed_at", found.completed_at, expected.completed_at)?;
