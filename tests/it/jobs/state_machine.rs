@@ -8,7 +8,7 @@ mod operation;
 mod snapshot;
 
 use atelier::app::AttemptEnd;
-use atelier::domain::{Caller, Error, JsonMap, Reason, job::Failure};
+use atelier::domain::{Actor, Caller, Checks, Error, JsonMap, QueuePart, Reason, job::Failure};
 use atelier::entity::{job, media};
 use atelier::store::queue::{self, Lease, Report};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -72,6 +72,10 @@ async fn take(bench: &Bench, model: &mut Model, step: &Operation) -> Result<(), 
             Ok(())
         }
         Operation::Claim(slots) => model.claim(*slots, &bench.claim(*slots).await),
+        Operation::Toggle(whole) => {
+            toggle(bench, *whole, model.toggle(*whole)).await;
+            Ok(())
+        }
         Operation::Rescue => same(bench.app.rescue_jobs().await.unwrap(), model.rescue()),
         Operation::DeleteMedia(index) => {
             let Some(job) = model.pick_job(index) else {
@@ -104,6 +108,22 @@ async fn take(bench: &Bench, model: &mut Model, step: &Operation) -> Result<(), 
             let expected = model.change_request(id, action, new);
             same(outcome.map(|_| ()).map_err(kind), expected)
         }
+    }
+}
+
+/// Pauses the queue, or the feature of all jobs, or resumes it. Whether it was paused before it is resumed.
+async fn toggle(bench: &Bench, whole: bool, pauses: bool) -> bool {
+    let part = match whole {
+        true => QueuePart::Whole,
+        false => QueuePart::Feature(bench.feature_id),
+    };
+    let (acting, checks) = (bench.app.acting(Actor::local()), Checks::default());
+    match pauses {
+        true => {
+            acting.pause_queue(&part, "", checks).await.unwrap();
+            false
+        }
+        false => acting.resume_queue(&part, checks).await.unwrap().is_some(),
     }
 }
 

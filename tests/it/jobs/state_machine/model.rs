@@ -40,6 +40,8 @@ pub(super) struct Job {
     pub error: Option<&'static str>,
     pub deleted_at: Option<Time>,
     pub superseded_by: Option<i64>,
+    /// A claim has met it while its feature was paused.
+    pub set_aside: bool,
     priority: i32,
 }
 
@@ -57,6 +59,10 @@ pub(super) struct Model {
     /// By the job that made it; each makes one at most.
     pub media: BTreeMap<i64, Option<Time>>,
     attempts: Vec<Lease>,
+    /// Whether the queue is paused.
+    is_paused: bool,
+    /// Whether the feature of all jobs is.
+    feature_is_paused: bool,
 }
 
 impl Model {
@@ -67,7 +73,23 @@ impl Model {
             requests: BTreeMap::new(),
             media: BTreeMap::new(),
             attempts: Vec::new(),
+            is_paused: false,
+            feature_is_paused: false,
         }
+    }
+
+    /// Pauses the queue, or the feature of all jobs, or resumes it. Returns whether it is paused then.
+    pub(super) fn toggle(&mut self, whole: bool) -> bool {
+        if whole {
+            self.is_paused = !self.is_paused;
+            return self.is_paused;
+        }
+        self.feature_is_paused = !self.feature_is_paused;
+        let waiting = self.jobs.values_mut();
+        for job in waiting.filter(|job| job.status == JobStatus::Pending) {
+            job.set_aside &= self.feature_is_paused;
+        }
+        self.feature_is_paused
     }
 
     /// A new request with its jobs.
@@ -87,7 +109,7 @@ impl Model {
         let waiting = self
             .jobs
             .values()
-            .filter(|job| job.status == JobStatus::Pending);
+            .filter(|job| job.status == JobStatus::Pending && !job.set_aside);
         let last = waiting
             .filter(|job| job.priority == priority)
             .map(|job| job.turn)
@@ -107,6 +129,7 @@ impl Model {
             error: None,
             deleted_at: None,
             superseded_by: None,
+            set_aside: false,
         };
         self.jobs.insert(id, job);
     }
@@ -136,6 +159,12 @@ impl Model {
         });
         due.sort_by_key(|id| (Reverse(self.jobs[id].priority), self.jobs[id].turn, *id));
         due.truncate(slots as usize);
+        if self.is_paused {
+            due.clear();
+        } else if self.feature_is_paused {
+            self.set_aside();
+            due.clear();
+        }
         super::same(taken.iter().map(|job| job.id).collect(), due)?;
         for taken in taken {
             let token = taken.lease_token.clone().unwrap();
@@ -152,6 +181,15 @@ impl Model {
         }
         self.settle(None);
         Ok(())
+    }
+
+    fn set_aside(&mut self) {
+        let now = self.now;
+        let waiting = self.jobs.values_mut();
+        let waiting = waiting.filter(|job| job.status == JobStatus::Pending);
+        for job in waiting.filter(|job| job.run_after <= now) {
+            job.set_aside = true;
+        }
     }
 
     /// Whether the lease holds.

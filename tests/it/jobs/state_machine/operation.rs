@@ -12,6 +12,8 @@ pub(super) enum Operation {
     /// A worker asks for so many jobs.
     Claim(u32),
     Rescue,
+    /// Operators pause the queue (true) or the feature of all jobs, or resume it if it is paused.
+    Toggle(bool),
     /// The media of a job are deleted by themselves.
     DeleteMedia(Index),
     /// An attempt does something, whether it still has its lease or not.
@@ -74,6 +76,7 @@ pub(super) fn any() -> impl Strategy<Value = Operation> {
         2 => prop_oneof![Just(20), Just(31)].prop_map(Operation::Pass),
         5 => (1u32..=3).prop_map(Operation::Claim),
         2 => Just(Operation::Rescue),
+        2 => proptest::bool::ANY.prop_map(Operation::Toggle),
         1 => index().prop_map(Operation::DeleteMedia),
         7 => (index(), attempt).prop_map(|(index, action)| Operation::Attempt(index, action)),
         4 => (index(), job).prop_map(|(index, action)| Operation::Job(index, action)),

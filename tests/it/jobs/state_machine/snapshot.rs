@@ -20,11 +20,13 @@ pub(super) struct Snapshot {
     pub counts: BTreeMap<i64, JobCounts>,
 }
 
-/// Forgets all requests with whatever belongs to them.
+/// Forgets all requests with whatever belongs to them, and what is paused.
 pub(super) async fn purge(bench: &Bench) {
     let db = bench.app.store.writer();
     let purged = db.execute_unprepared("DELETE FROM generation_requests");
     purged.await.unwrap();
+    let resumed = db.execute_unprepared("DELETE FROM generation_pauses");
+    resumed.await.unwrap();
 }
 
 impl Snapshot {
@@ -81,6 +83,7 @@ impl Snapshot {
         agree("variation", found.variation, expected.variation)?;
         agree("status", found.status, expected.status)?;
         agree("attempt", found.attempt, expected.attempt)?;
+        agree("paused", found.paused, expected.set_aside)?;
         agree("run_after", found.run_after, expected.run_after)?;
         agree("turn", found.pass.unwrap_or(id), expected.turn)?;
         agree("started_at", found.started_at, expected.started_at)?;
