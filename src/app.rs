@@ -51,10 +51,12 @@ pub use clock::Clock;
 pub use credit::Estimate;
 pub use gather::Gathering;
 pub use health::{Ailment, Health, Pulse};
-pub use job::{Addressee, Untaken};
+pub use job::{Addressee, Diagnosis, Untaken};
 pub use media::{FoundMedia, Unpictured};
 pub use plan::Limits;
-pub use queue::{ANNOUNCE_INTERVAL, AttemptEnd, StoredFile, StoredOutput, WaitingReasons};
+pub use queue::{
+    ANNOUNCE_INTERVAL, AttemptEnd, Crew, Queue, StoredFile, StoredOutput, WaitingReasons,
+};
 pub use rate::Allowance;
 pub use request::{Accepted, Cancellation, Include, Included, ValidRequest, ignored_inputs};
 pub use retention::{RetentionReport, RetentionRun, RunEnd};

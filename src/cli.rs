@@ -8,10 +8,12 @@ mod confine;
 mod exit;
 mod generate;
 mod health;
+mod job;
 mod key;
 mod migrate;
 mod output;
 mod providers;
+mod queue;
 mod recipe;
 mod retention;
 mod secrets;
@@ -112,6 +114,10 @@ enum Command {
     Key(key::KeyArguments),
     /// Erase a user
     User(user::UserArguments),
+    /// Pause and resume the queue or a part of it, drain workers, and tell how much waits
+    Queue(queue::QueueArguments),
+    /// Tell what keeps a job from beginning or ending
+    Job(job::JobArguments),
     /// List what makes media here, and ask whether it answers
     Providers(providers::ProvidersArguments),
     /// Print the recipe that stands in a file: how it was made
@@ -170,6 +176,8 @@ fn execute(line: CommandLine) -> CommandResult {
         Command::Migrate(arguments) => block_on(migrate::run(arguments, loaded)),
         Command::Backup(arguments) => block_on(backup::run(arguments, loaded)),
         Command::Providers(arguments) => block_on(providers::run(arguments, loaded)),
+        Command::Queue(arguments) => block_on(queue::run(arguments, loaded)),
+        Command::Job(arguments) => block_on(job::run(arguments, loaded)),
         Command::Secrets(arguments) => block_on(secrets::run(arguments, loaded)),
         Command::Key(arguments) => block_on(key::run(arguments, loaded)),
         Command::Storage(arguments) => block_on(storage::run(arguments, loaded)),

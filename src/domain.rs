@@ -45,6 +45,7 @@ mod price;
 mod printable;
 pub mod profile;
 mod prompt;
+mod queue_part;
 mod recipe;
 mod request;
 mod request_notes;
@@ -108,6 +109,7 @@ pub use page::{Page, PageToken, page_size};
 pub use plan::{Exceeded, Plan, Plans, Quota, Spent, Use};
 pub use price::Price;
 pub use printable::{is_printable, printable};
+pub use queue_part::{QueuePart, check_hold_reason};
 pub use recipe::Recipe;
 pub use request::{
     IntakeLimits, Offer, Preview, RequestDraft, RequestStatus, Resolved, check_prompt,

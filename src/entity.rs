@@ -13,6 +13,7 @@ pub mod job_answer;
 pub mod job_event;
 pub mod media;
 mod named;
+pub mod pause;
 pub mod plan_retry;
 pub mod rate;
 pub mod request;
@@ -28,6 +29,7 @@ pub mod template_view;
 mod text_list;
 pub mod upload;
 pub mod upload_ticket;
+pub mod worker;
 
 use sea_orm::{EntityTrait, IdenStatic, Iterable};
 
@@ -52,6 +54,7 @@ pub fn tables() -> Vec<(String, Vec<String>)> {
         described::<job_answer::Entity>(),
         described::<job_event::Entity>(),
         described::<media::Entity>(),
+        described::<pause::Entity>(),
         described::<plan_retry::Entity>(),
         described::<rate::Entity>(),
         described::<request::Entity>(),
@@ -66,6 +69,7 @@ pub fn tables() -> Vec<(String, Vec<String>)> {
         described::<template_view::Entity>(),
         described::<upload::Entity>(),
         described::<upload_ticket::Entity>(),
+        described::<worker::Entity>(),
         bare(
             "generation_capabilities",
             &["provider", "category", "seen_at", "missing"],

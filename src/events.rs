@@ -40,6 +40,7 @@ struct Inner {
     watched: Mutex<HashMap<Subject, Vec<Arc<Notify>>>>,
     work: Notify,
     pause: Notify,
+    drain: Notify,
     crew: Mutex<Crew>,
     outbox: Mutex<WakeUp>,
     outbox_filled: Notify,
@@ -53,6 +54,7 @@ impl Default for Inner {
             watched: Mutex::default(),
             work: Notify::new(),
             pause: Notify::new(),
+            drain: Notify::new(),
             crew: Mutex::default(),
             outbox: Mutex::default(),
             outbox_filled: Notify::new(),
@@ -97,6 +99,7 @@ impl Events {
             requests: wake_up.requests,
             users: wake_up.users,
             tasks: wake_up.tasks,
+            drains: wake_up.drains,
             ..WakeUp::default()
         };
         others.merge(told.others);
@@ -168,6 +171,11 @@ impl Events {
         self.inner.pause.notified().await;
     }
 
+    /// Waits until operators drain a worker, or do no more.
+    pub async fn drain(&self) {
+        self.inner.drain.notified().await;
+    }
+
     /// Exchanges wake-ups with the other replicas until it is dropped.
     pub async fn relay(&self, store: &Store) {
         tokio::join!(self.send(store), self.listen(store));
@@ -208,6 +216,9 @@ impl Events {
 
     /// Wakes those who watch what has changed.
     fn ring(&self, wake_up: &WakeUp) {
+        if wake_up.drains {
+            self.inner.drain.notify_one();
+        }
         let jobs = wake_up.jobs.iter().map(|id| Subject::Job(*id));
         let requests = wake_up.requests.iter().map(|id| Subject::Request(*id));
         let users = wake_up.users.iter().map(|id| Subject::User(*id));
@@ -224,6 +235,7 @@ impl Events {
             bell.notify_one();
         }
         self.inner.work.notify_one();
+        self.inner.drain.notify_one();
     }
 }
 

@@ -18,16 +18,31 @@ mod stopwatch;
 mod submission;
 mod upkeep;
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
 
 use crate::{
     app::{App, Pulse},
-    domain::job::Capability,
-    store::{queue::AWAY, report},
+    domain::{
+        Error,
+        job::{Capability, Skill},
+    },
+    store::{
+        queue::{AWAY, Presence},
+        report,
+    },
 };
 
 pub use settings::Settings;
 pub use spool::Spool;
+
+/// What a worker lacks that operators drain.
+const DRAINED: &str = "its worker is drained";
 
 /// The executor's parts. Clones share them.
 #[derive(Clone)]
@@ -44,6 +59,25 @@ pub struct Executor {
     pub stop: CancellationToken,
     /// Providers that are told to give up tasks of jobs that have ended.
     pub cancellations: TaskTracker,
+    /// This process among all of its name.
+    pub presence: OwnPresence,
+}
+
+/// What makes a process that runs jobs itself, and whether operators drain it. Clones share it.
+#[derive(Clone, Debug)]
+pub struct OwnPresence {
+    instance: Arc<str>,
+    is_drained: Arc<AtomicBool>,
+}
+
+impl OwnPresence {
+    /// Of a process that begins.
+    pub fn begin() -> Self {
+        Self {
+            instance: Uuid::new_v4().to_string().into(),
+            is_drained: Arc::default(),
+        }
+    }
 }
 
 impl Executor {
@@ -58,18 +92,72 @@ impl Executor {
             worked.cancel();
         };
         tokio::join!(work, self.upkeep_loop(), self.count_loop(&worked));
+        let (name, instance) = (&self.settings.worker_id, &self.presence.instance);
+        if let Err(error) = self.app.forget_worker(name, instance).await {
+            report(&error, "cannot say that this worker ends");
+        }
     }
 
     /// Says what this process can run; before clients ask, so that none is told that nobody can.
     pub async fn announce(&self) {
-        if let Err(error) = self.app.announce_capabilities(&self.announced()).await {
+        if let Err(error) = self.say_what_runs().await {
             // The upkeep says it again.
             report(&error, "cannot say what this worker can run");
         }
     }
 
+    /// Says that this process is there and what it can run, and hears whether operators drain it.
+    async fn say_what_runs(&self) -> Result<(), Error> {
+        let is_drained = self.app.note_worker(&self.presence()).await?;
+        if self.presence.is_drained.swap(is_drained, Ordering::Relaxed) != is_drained {
+            tracing::info!(is_drained, "operators drain this worker, or do no more");
+            self.app.events.wake_executor();
+        }
+        self.app.announce_capabilities(&self.announced()).await
+    }
+
+    fn presence(&self) -> Presence {
+        let Settings {
+            worker_id,
+            host,
+            role,
+            slots,
+            ..
+        } = &self.settings;
+        let skill = |(Capability { provider, category }, ready): (_, Result<(), String>)| Skill {
+            provider,
+            category,
+            missing: ready.err(),
+        };
+        Presence {
+            name: worker_id.clone(),
+            instance: self.presence.instance.to_string(),
+            host: host.clone(),
+            role: (*role).to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            capabilities: self.able().into_iter().map(skill).collect(),
+            slots: i32::try_from(*slots).unwrap_or(i32::MAX),
+        }
+    }
+
+    /// Whether operators have this process take no jobs.
+    fn is_drained(&self) -> bool {
+        self.presence.is_drained.load(Ordering::Relaxed)
+    }
+
     /// What this process runs now, and why it does not run the rest of what it has.
     fn announced(&self) -> Vec<(Capability, Result<(), String>)> {
+        let mut able = self.able();
+        if self.is_drained() {
+            for (_, ready) in &mut able {
+                *ready = Err(DRAINED.to_owned());
+            }
+        }
+        able
+    }
+
+    /// The same, were it not drained.
+    fn able(&self) -> Vec<(Capability, Result<(), String>)> {
         let mut capabilities = self.capabilities();
         for (Capability { provider, .. }, ready) in &mut capabilities {
             if ready.is_ok() && self.app.providers.is_away(provider) {

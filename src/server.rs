@@ -205,7 +205,8 @@ impl Server {
         let api_keys = api_keys.then(|| tokio::spawn(health::follow_keys(app.clone())));
         let executor = match spool.zip(pulse) {
             Some((spool, pulse)) => {
-                let executor = wiring::build_executor(&config, &app, spool, pulse, &stages);
+                let executor =
+                    wiring::build_executor(&config, &app, spool, (role.name(), pulse), &stages);
                 executor.announce().await;
                 Some(tokio::spawn(executor.run()))
             }

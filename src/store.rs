@@ -23,6 +23,7 @@ pub mod media;
 mod one_of;
 mod page;
 mod patience;
+pub mod pause;
 pub mod plan;
 mod pool;
 mod pooled;

@@ -21,6 +21,11 @@ impl App {
 }
 
 impl Acting<'_> {
+    /// In whose name.
+    pub(super) fn actor_name(&self) -> &str {
+        &self.actor.name
+    }
+
     /// Does the work in a transaction, and with it the entries of all that the work has done; none where it changed nothing.
     pub(super) async fn write<T>(
         &self,

@@ -3,6 +3,7 @@
 
 mod cancel;
 mod delete;
+mod diagnose;
 mod retry;
 mod undelete;
 mod watch;
@@ -32,6 +33,7 @@ use super::{
     credit::{Charges, Hold},
 };
 
+pub use diagnose::Diagnosis;
 pub use webhook::{Addressee, Untaken};
 
 /// What a transaction has changed so far.

@@ -5,10 +5,12 @@ mod announce;
 mod cancel_late;
 mod claim;
 mod complete;
+mod drain;
 mod end_attempt;
 mod endings;
 mod explain_waiting;
 mod fail_unclaimed;
+mod hold;
 mod note_submission;
 mod pause;
 mod release;
@@ -18,9 +20,11 @@ use std::time::Duration;
 
 pub(in crate::app) use complete::Completion;
 pub use complete::{StoredFile, StoredOutput};
+pub use drain::Crew;
 pub use end_attempt::AttemptEnd;
 pub(in crate::app) use end_attempt::Failing;
 pub use explain_waiting::WaitingReasons;
+pub use hold::Queue;
 pub(in crate::app) use note_submission::Submissions;
 
 /// How often a worker says what it can run.

@@ -52,6 +52,8 @@ pub struct News {
     pub job: Option<job::Model>,
     /// Why the job waits, should no worker be able to run it.
     pub waiting_reason: String,
+    /// Whether operators have paused what the job waits for.
+    pub is_paused: bool,
     /// With a transition to completed, the job's media that are live by now.
     pub media: Vec<store::media::Shown>,
     /// The request that it is about, as it is now; `None` where a job alone is watched.
@@ -87,6 +89,7 @@ impl News {
             kind,
             job: None,
             waiting_reason: String::new(),
+            is_paused: false,
             media: Vec::new(),
             request: None,
             revision: 0,
@@ -356,11 +359,9 @@ async fn complete(reader: Reader<'_>, whole: Whole, news: &mut [News]) -> Result
         requests = reader.requests(&ids).await?;
     }
     for news in news {
-        news.waiting_reason = news
-            .job
-            .as_ref()
-            .map(|job| reasons.of(job))
-            .unwrap_or_default();
+        if let Some(job) = &news.job {
+            (news.waiting_reason, news.is_paused) = (reasons.of(job), reasons.is_paused(job));
+        }
         news.request = news.request_id.and_then(|id| requests.get(&id).cloned());
     }
     Ok(())

@@ -59,6 +59,20 @@ pub(super) fn agreed() -> Result<bool, Box<dyn Error + Send + Sync>> {
     Ok(answer.trim().eq_ignore_ascii_case("yes"))
 }
 
+/// Lines of cells, each column as wide as its widest cell.
+pub(super) fn table<const COLUMNS: usize>(lines: &[[String; COLUMNS]]) -> String {
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
+    let widths: [usize; COLUMNS] = std::array::from_fn(|column| width(column).unwrap_or_default());
+    let mut text = String::new();
+    for line in lines {
+        let cells = line.iter().zip(widths);
+        let cells = cells.map(|(cell, width)| format!("{cell:width$}"));
+        text += cells.collect::<Vec<_>>().join("  ").trim_end();
+        text += "\n";
+    }
+    text
+}
+
 /// A size in bytes, for people.
 pub(super) fn human_size(bytes: i64) -> String {
     const STEP: f64 = 1024.0;

@@ -199,14 +199,5 @@ fn table(rows: &[Row]) -> String {
     let lines: Vec<_> = std::iter::once(head)
         .chain(rows.iter().map(Row::cells))
         .collect();
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
-    let widths: [usize; 6] = std::array::from_fn(|column| width(column).unwrap_or_default());
-    let mut text = String::new();
-    for line in &lines {
-        let cells = line.iter().zip(widths);
-        let cells = cells.map(|(cell, width)| format!("{cell:width$}"));
-        text += cells.collect::<Vec<_>>().join("  ").trim_end();
-        text += "\n";
-    }
-    text
+    output::table(&lines)
 }

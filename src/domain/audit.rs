@@ -7,8 +7,8 @@ use strum::{EnumIter, EnumString, IntoStaticStr};
 
 use super::JsonMap;
 
-/// What was done. Whatever changes what all see has a word here and makes one entry where it is done, and so has erasing; pausing
-/// will have one when it can be done.
+/// What was done. Whatever changes what all see has a word here and makes one entry where it is done, and so has erasing, and
+/// what holds the queue.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, EnumIter, EnumString, IntoStaticStr,
 )]
@@ -51,6 +51,22 @@ pub enum AuditAction {
     RotateSecret,
     /// A user is erased, who stands in this entry as an account of nobody's already.
     EraseUser,
+    /// Nothing is begun any more.
+    PauseQueue,
+    /// What is not paused otherwise is begun again.
+    ResumeQueue,
+    /// Nothing of a feature is begun any more.
+    PauseFeature,
+    /// What is of it and not paused otherwise is begun again.
+    ResumeFeature,
+    /// Nothing is given to a provider any more.
+    PauseProvider,
+    /// It gets again what is not paused otherwise.
+    ResumeProvider,
+    /// A worker takes no job any more.
+    DrainWorker,
+    /// It takes jobs again.
+    UndrainWorker,
 }
 
 /// What kind of thing something was done to.
@@ -72,6 +88,12 @@ pub enum AuditSubject {
     ApiKey,
     /// A key of the installation, by its id within its purpose.
     Secret,
+    /// The queue as a whole.
+    Queue,
+    /// A provider, which has a name and no id.
+    Provider,
+    /// A worker.
+    Worker,
 }
 
 impl AuditSubject {
@@ -94,7 +116,9 @@ impl AuditAction {
             | Self::UpdateFeature
             | Self::DeleteFeature
             | Self::UndeleteFeature
-            | Self::ReorderTemplates => AuditSubject::Feature,
+            | Self::ReorderTemplates
+            | Self::PauseFeature
+            | Self::ResumeFeature => AuditSubject::Feature,
             Self::CreateTemplate
             | Self::UpdateTemplate
             | Self::DeleteTemplate
@@ -104,6 +128,9 @@ impl AuditAction {
             Self::GrantCredits | Self::DeductCredits | Self::EraseUser => AuditSubject::User,
             Self::CreateApiKey | Self::RevokeApiKey => AuditSubject::ApiKey,
             Self::RotateSecret => AuditSubject::Secret,
+            Self::PauseQueue | Self::ResumeQueue => AuditSubject::Queue,
+            Self::PauseProvider | Self::ResumeProvider => AuditSubject::Provider,
+            Self::DrainWorker | Self::UndrainWorker => AuditSubject::Worker,
         }
     }
 }
@@ -170,6 +197,15 @@ impl Deed {
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.detail.insert(key.to_owned(), value.into());
         self
+    }
+
+    /// With why it was done, if that is said.
+    #[must_use]
+    pub fn with_reason(self, reason: &str) -> Self {
+        match reason {
+            "" => self,
+            reason => self.with("reason", reason),
+        }
     }
 
     /// With a time, if there is one.

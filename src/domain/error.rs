@@ -23,6 +23,8 @@ pub enum Resource {
     Share,
     /// A row of `generation_uploads`.
     Upload,
+    /// A row of `generation_workers`.
+    Worker,
 }
 
 impl Resource {
@@ -37,6 +39,7 @@ impl Resource {
             Self::Erasure => "erasure",
             Self::Share => "share",
             Self::Upload => "upload",
+            Self::Worker => "worker",
         }
     }
 }
@@ -650,6 +653,8 @@ pub enum Reason {
     MetadataTooLarge,
     /// Of a job: it had not started in time.
     StartDeadlineExceeded,
+    /// There is no such worker.
+    WorkerNotFound,
 }
 
 impl Reason {

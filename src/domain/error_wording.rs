@@ -210,6 +210,10 @@ impl Reason {
             Self::MessageTooLarge | Self::MetadataTooLarge => {
                 ["The message is too large.", "Dữ liệu gửi lên quá lớn."]
             }
+            Self::WorkerNotFound => [
+                "This worker does not exist.",
+                "Máy xử lý này không tồn tại.",
+            ],
             Self::StartDeadlineExceeded => [
                 "This did not start in time, and was cancelled.",
                 "Tác vụ không bắt đầu kịp thời hạn nên đã bị hủy.",

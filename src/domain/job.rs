@@ -2,6 +2,7 @@
 
 mod capability;
 mod counts;
+mod obstacle;
 mod phase;
 mod status;
 mod transition;
@@ -11,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Reason, sha256_hex};
 
-pub use capability::Capability;
+pub use capability::{Capability, Skill};
 pub use counts::{JobCounts, request_status};
+pub use obstacle::Obstacle;
 pub use phase::{PROVIDER_SHARE, Phase};
 pub use status::JobStatus;
 pub use transition::{Attempts, Rule, Transition};

@@ -97,6 +97,8 @@ pub struct Model {
     pub start_deadline: Option<DateTimeUtc>,
     /// Its turn among those of its priority; `None`: its id.
     pub pass: Option<i64>,
+    /// Whether it is out of the queue because its feature is paused, which a claim has met.
+    pub paused: bool,
 }
 
 /// None is declared: a query says what it joins on.

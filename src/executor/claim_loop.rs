@@ -78,9 +78,9 @@ impl Executor {
         events.offer(able.collect(), of(unready).collect(), free);
     }
 
-    /// Whether what would be made now could be stored.
+    /// Whether what would be made now could be stored, and operators let it be begun here.
     fn takes_jobs(&self) -> bool {
-        !self.app.storage.is_away() && !self.spool.is_full()
+        !self.app.storage.is_away() && !self.spool.is_full() && !self.is_drained()
     }
 
     async fn fill_slots(&self, running: &mut JoinSet<()>, turn: &mut Turn, trouble: &mut Trouble) {

@@ -9,6 +9,10 @@ use crate::{app::Removal, domain::MediaType, media::Limits};
 pub struct Settings {
     /// Name of this process in the jobs' rows.
     pub worker_id: String,
+    /// Name of the machine.
+    pub host: String,
+    /// What this process is for: `worker`, or `all` where it answers clients too.
+    pub role: &'static str,
     /// Jobs that run at once.
     pub slots: usize,
     /// Types of media that it makes.

@@ -24,6 +24,9 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(30);
 /// Jobs that no worker can run wait for hours.
 const UNCLAIMED_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How long jobs are let back at once whose feature was resumed, before all else has its turn.
+const LETTING_BACK: Duration = Duration::from_secs(10);
+
 /// Uploads are kept for hours.
 const UPLOAD_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -78,6 +81,7 @@ impl Executor {
         let mut forgetting_retries = Trouble::new("cannot forget retries");
         let mut late = Trouble::new("cannot cancel jobs that did not start in time");
         let mut releasing = Trouble::new("cannot let go jobs that are held");
+        let mut resuming = Trouble::new("cannot let back jobs of features that were resumed");
         let mut settling = Trouble::new("cannot settle what jobs have left reserved");
         let mut settled_to = 0;
         loop {
@@ -89,6 +93,7 @@ impl Executor {
             forgetting_calls.pass(self.app.forget_calls().await);
             forgetting_retries.pass(self.app.forget_retries().await);
             releasing.pass(self.app.release_stranded_jobs().await);
+            resuming.pass(self.app.let_back_resumed(LETTING_BACK).await);
             match late.pass(self.app.cancel_late_jobs().await) {
                 None | Some(0) => {}
                 Some(jobs) => tracing::info!(jobs, "cancelled jobs that did not start in time"),
@@ -108,13 +113,17 @@ impl Executor {
         let mut trouble = Trouble::new("cannot tell what can be run here");
         loop {
             trouble.pass(self.fail_unclaimed(&mut looked_at).await);
-            tokio::time::sleep(ANNOUNCE_INTERVAL.min(self.settings.upkeep_interval)).await;
+            let pause = ANNOUNCE_INTERVAL.min(self.settings.upkeep_interval);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.app.events.drain() => {}
+            }
         }
     }
 
     /// Only once it is said what this worker can run, and not each time: it walks over everything that waits.
     async fn fail_unclaimed(&self, looked_at: &mut Option<Instant>) -> Result<(), Error> {
-        self.app.announce_capabilities(&self.announced()).await?;
+        self.say_what_runs().await?;
         let timeout = self.settings.unclaimed_timeout;
         let pause = timeout.min(UNCLAIMED_INTERVAL);
         if looked_at.is_some_and(|time| time.elapsed() < pause) {

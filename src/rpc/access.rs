@@ -115,10 +115,17 @@ fn access(rpc: Rpc) -> (Access, Class) {
         | Rpc::ReorderTemplates
         | Rpc::RestoreTemplateVersion
         | Rpc::GrantCredits
-        | Rpc::EraseUser => (Access::Admins, Class::Admin),
-        Rpc::ListAuditEntries | Rpc::GetRetentionReport | Rpc::GetErasure | Rpc::ExportUser => {
-            (Access::Admins, Class::Read)
-        }
+        | Rpc::EraseUser
+        | Rpc::PauseQueue
+        | Rpc::ResumeQueue
+        | Rpc::DrainWorker
+        | Rpc::UndrainWorker => (Access::Admins, Class::Admin),
+        Rpc::ListAuditEntries
+        | Rpc::GetRetentionReport
+        | Rpc::GetErasure
+        | Rpc::ExportUser
+        | Rpc::GetQueue
+        | Rpc::DiagnoseJob => (Access::Admins, Class::Read),
     }
 }
 

@@ -3,6 +3,7 @@
 mod audit;
 mod erasure;
 mod export;
+mod queue;
 
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ use super::{
 };
 
 use export::Export;
+
+pub(super) use queue::{pause_message, worker_message};
 
 /// Most rows of each step that a report counts.
 const MOST_COUNTED: u64 = 100_000;
@@ -113,6 +116,64 @@ impl AdminService for Admin {
         let erasure = self.app.find_erasure(request.get_ref().id).await?;
         Ok(Response::new(proto::GetErasureResponse {
             erasure: Some(erasure::message(&erasure)?),
+        }))
+    }
+
+    async fn pause_queue(
+        &self,
+        request: Request<proto::PauseQueueRequest>,
+    ) -> Result<Response<proto::PauseQueueResponse>, Status> {
+        let acting = self.app.acting(principal(&request)?.actor());
+        let proto::PauseQueueRequest { part, reason } = request.into_inner();
+        let mut checks = Checks::default();
+        let part = queue::part_from(part, &mut checks);
+        let pause = acting.pause_queue(&part, &reason, checks).await?;
+        Ok(Response::new(proto::PauseQueueResponse {
+            pause: Some(pause_message(pause)),
+        }))
+    }
+
+    async fn resume_queue(
+        &self,
+        request: Request<proto::ResumeQueueRequest>,
+    ) -> Result<Response<proto::ResumeQueueResponse>, Status> {
+        let acting = self.app.acting(principal(&request)?.actor());
+        let mut checks = Checks::default();
+        let part = queue::part_from(request.into_inner().part, &mut checks);
+        let ended = acting.resume_queue(&part, checks).await?;
+        Ok(Response::new(proto::ResumeQueueResponse {
+            pause: ended.map(pause_message),
+        }))
+    }
+
+    async fn get_queue(
+        &self,
+        _: Request<proto::GetQueueRequest>,
+    ) -> Result<Response<proto::GetQueueResponse>, Status> {
+        let (queue, crew) = (self.app.queue().await?, self.app.crew().await?);
+        Ok(Response::new(queue::message(queue, &crew)?))
+    }
+
+    async fn drain_worker(
+        &self,
+        request: Request<proto::DrainWorkerRequest>,
+    ) -> Result<Response<proto::DrainWorkerResponse>, Status> {
+        let acting = self.app.acting(principal(&request)?.actor());
+        let proto::DrainWorkerRequest { worker_id, reason } = request.into_inner();
+        let drained = acting.drain_worker(&worker_id, &reason).await?;
+        Ok(Response::new(proto::DrainWorkerResponse {
+            worker: Some(worker_message(&drained, &self.app.crew().await?)?),
+        }))
+    }
+
+    async fn undrain_worker(
+        &self,
+        request: Request<proto::UndrainWorkerRequest>,
+    ) -> Result<Response<proto::UndrainWorkerResponse>, Status> {
+        let acting = self.app.acting(principal(&request)?.actor());
+        let undrained = acting.undrain_worker(&request.get_ref().worker_id).await?;
+        Ok(Response::new(proto::UndrainWorkerResponse {
+            worker: Some(worker_message(&undrained, &self.app.crew().await?)?),
         }))
     }
 }

@@ -218,6 +218,7 @@ fn not_found(resource: Resource) -> Reason {
         Resource::Erasure => Reason::ErasureNotFound,
         Resource::Share => Reason::ShareNotFound,
         Resource::Upload => Reason::UploadNotFound,
+        Resource::Worker => Reason::WorkerNotFound,
     }
 }
 
@@ -232,6 +233,7 @@ fn id_key(resource: Resource) -> &'static str {
         Resource::Erasure => "erasure_id",
         Resource::Share => "share_id",
         Resource::Upload => "upload_id",
+        Resource::Worker => "worker_id",
     }
 }
 

@@ -1,5 +1,6 @@
 //! The calls about jobs, with the watch of one.
 
+mod diagnosis;
 mod message;
 
 use futures::{TryStreamExt, stream::BoxStream};
@@ -187,6 +188,15 @@ impl JobService for Jobs {
         Ok(Response::new(proto::UndeleteJobResponse {
             job: Some(message(job, caller.view())),
         }))
+    }
+
+    async fn diagnose_job(
+        &self,
+        request: Request<proto::DiagnoseJobRequest>,
+    ) -> Result<Response<proto::DiagnoseJobResponse>, Status> {
+        let id = required_id(request.get_ref().id)?;
+        let diagnosis = self.app.diagnose_job(id).await?;
+        Ok(Response::new(diagnosis::message(diagnosis)?))
     }
 
     type WatchJobStream = BoxStream<'static, Result<proto::WatchJobResponse, Status>>;

@@ -24,7 +24,7 @@ use crate::{
     },
     entity::{feature, template},
     events::Events,
-    executor::{self, Executor, Spool},
+    executor::{self, Executor, OwnPresence, Spool},
     identity::{
         ApiKeys, Authentication, Certificates, Keys, KeysError, Pace, PublishedKeys, Tokens,
     },
@@ -466,7 +466,7 @@ pub(super) fn build_executor(
     config: &Config,
     app: &App,
     spool: Spool,
-    pulse: Pulse,
+    (role, pulse): (&'static str, Pulse),
     stages: &Stages,
 ) -> Executor {
     let settings = &config.executor;
@@ -474,6 +474,8 @@ pub(super) fn build_executor(
         app: app.clone(),
         settings: executor::Settings {
             worker_id: settings.name_worker(),
+            host: host_name(),
+            role,
             slots: settings.slots(),
             categories: settings.categories(),
             unclaimed_timeout: settings.unclaimed_timeout,
@@ -495,5 +497,6 @@ pub(super) fn build_executor(
         pulse,
         stop: stages.handing_back.clone(),
         cancellations: TaskTracker::new(),
+        presence: OwnPresence::begin(),
     }
 }

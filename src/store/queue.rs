@@ -11,8 +11,10 @@ mod depth;
 pub(super) mod dialect;
 mod line;
 mod pause;
+mod paused;
 mod request_status;
 mod steps;
+mod worker;
 
 use std::time::Duration;
 
@@ -34,17 +36,23 @@ pub use attempt::{
     Lease, Report, Submission, complete, fail, fall_back, hand_back, heartbeat, holds,
     note_submission, note_submissions, note_task, progress_interval, retry,
 };
-pub use capability::{AWAY, Announced, announce, announced, fail_unclaimed, unclaimed};
+pub use capability::{AWAY, Announced, Situation, announce, fail_unclaimed, situation, unclaimed};
 pub use concurrency::{release_held, stranded};
 pub use deadline::cancel_late;
 pub use depth::{Depth, depth};
 use dialect::{Dialect, condition};
 pub(super) use line::join;
+pub use line::{MOST_COUNTED, jobs_before};
 use line::{Queue, TURN};
 pub use pause::{end_pauses, next_pause};
+pub use paused::{let_back, resumed};
 pub use request_status::refresh_requests;
+pub use worker::{Presence, forget_worker, note_worker, running_jobs, set_drained, workers};
 
-/// How often a claim looks again because what it found is held now.
+/// What of the found jobs begins at once.
+const FREE: &str = "concurrency IS NULL AND NOT paused";
+
+/// How often a claim looks again because what it found is held or paused now.
 const ROUNDS: u32 = 8;
 
 /// The clock of the queue: the database's unless a test gives a time.
@@ -108,12 +116,14 @@ pub struct Claimed {
     pub jobs: Vec<Model>,
     /// Whether others may find something now that they did not before.
     pub more: bool,
+    /// Whether it may find more if it looks again: so much of what it met may not begin.
+    pub unfinished: bool,
 }
 
 /// Takes up to `slots` due jobs, highest priority first and the next in turn among equals, for a worker that can run them.
 /// Their requests are processing from then on.
 ///
-/// It waits for no lock: a job is passed over while somebody has it or its request locked, however long that takes, and one with
+/// Nothing of what operators have paused is taken, and nothing by a worker that they drain: the statement itself looks. It waits for no lock: a job is passed over while somebody has it or its request locked, however long that takes, and one with
 /// a limit while somebody claims or ends others of its user.
 pub async fn claim(
     tx: &Transaction,
@@ -124,18 +134,22 @@ pub async fn claim(
     now: Now,
 ) -> Result<Claimed, Error> {
     let mut claimed = Claimed::default();
-    for _ in 0..ROUNDS {
+    for round in 1..=ROUNDS {
         let taken = u32::try_from(claimed.jobs.len()).unwrap_or(slots);
         let free = slots.saturating_sub(taken);
         if capabilities.is_empty() || free == 0 {
             break;
         }
         let jobs = claim_due(tx, claimant, free, what, capabilities, now).await?;
-        let (jobs, limited): (Vec<_>, Vec<_>) = jobs.into_iter().partition(Model::is_running);
+        let (jobs, others): (Vec<_>, Vec<_>) = jobs.into_iter().partition(Model::is_running);
         claimed.jobs.extend(jobs);
-        if limited.is_empty() || !claimed.take_limited(tx, claimant, limited, now).await? {
+        let (paused, limited): (Vec<_>, Vec<_>) = others.into_iter().partition(|job| job.paused);
+        let mut is_other = !paused.is_empty() && paused::set_aside(tx, &paused).await? > 0;
+        is_other |= !limited.is_empty() && claimed.take_limited(tx, claimant, limited, now).await?;
+        if !is_other {
             break;
         }
+        claimed.unfinished = round == ROUNDS;
     }
     claimed.jobs.sort_by_key(Model::place);
     Ok(claimed)
@@ -157,7 +171,7 @@ impl Claimed {
             self.more = true;
             let sql = Dialect::of(tx);
             let next = format!(
-                "SELECT id, request_id, CAST(NULL AS INTEGER) AS concurrency FROM generation_jobs WHERE id {}",
+                "SELECT id, request_id, CAST(NULL AS INTEGER) AS concurrency, FALSE AS paused FROM generation_jobs WHERE id {}",
                 sql.one_of("$5")
             );
             let values = vec![sql.list(chosen.ids)];
@@ -173,7 +187,7 @@ impl Claimed {
     }
 }
 
-/// Takes due jobs without a limit; those that have one come back locked, and as they were.
+/// Takes due jobs without a limit; those that have one, or are paused, come back locked, and as they were but for `paused`.
 async fn claim_due(
     tx: &Transaction,
     claimant: Claimant<'_>,
@@ -189,8 +203,8 @@ async fn claim_due(
     begin(tx, claimant, &next, values, now).await
 }
 
-/// Begins an attempt at those of the `next` jobs that have no limit, and returns them with those that have one. The query's
-/// own values are the parameters from $5 on.
+/// Begins an attempt at those of the `next` jobs that have no limit and are not paused, and returns them with the others. The
+/// query's own values are the parameters from $5 on.
 async fn begin(
     tx: &Transaction,
     claimant: Claimant<'_>,
@@ -202,21 +216,23 @@ async fn begin(
     let next = format!("WITH next AS MATERIALIZED ({next})");
     let begin_requests = format!(
         "UPDATE generation_requests SET status = 'processing', updated_at = {now}, version = version + 1
-         WHERE id IN (SELECT request_id FROM next WHERE concurrency IS NULL) AND status <> 'processing'",
+         WHERE id IN (SELECT request_id FROM next WHERE {FREE}) AND status <> 'processing'",
         now = sql.now("$1"),
     );
     let claim = format!(
         "UPDATE generation_jobs SET {assignments},
              worker_id = $2, lease_token = $3, lease_expires_at = {lease_end},
              error_code = NULL, error_message = NULL, error_detail = NULL
-         WHERE id IN (SELECT id FROM next WHERE concurrency IS NULL) RETURNING {columns}",
+         WHERE id IN (SELECT id FROM next WHERE {FREE}) RETURNING {columns}",
         assignments = sql.assignments(Transition::Claim, "$1"),
         lease_end = sql.after("$1", "$4"),
         columns = sql.columns(),
     );
-    let limited = format!(
-        "SELECT {columns} FROM generation_jobs WHERE id IN (SELECT id FROM next WHERE concurrency IS NOT NULL)",
-        columns = sql.columns(),
+    let others = format!(
+        "SELECT {columns} FROM generation_jobs WHERE id IN (SELECT id FROM next WHERE NOT ({FREE}))",
+        columns = sql.columns_and_paused(
+            "(SELECT next.paused FROM next WHERE next.id = generation_jobs.id)"
+        ),
     );
     let mut values: Vec<Value> = vec![
         now.into(),
@@ -225,7 +241,7 @@ async fn begin(
         claimant.lease.as_secs_f64().into(),
     ];
     values.extend(own);
-    let statement = sql.all(&next, &limited, &begin_requests, &claim);
+    let statement = sql.all(&next, &others, &begin_requests, &claim);
     sql.rows(tx, statement, values).await
 }
 
@@ -268,17 +284,20 @@ fn next(
     let first = |queue: &Queue| {
         format!(
             "SELECT * FROM (
-                 SELECT job.id, job.request_id, job.concurrency, job.priority, {TURN} AS turn FROM generation_jobs AS job
-                 WHERE {due} AND {of_queue}
+                 SELECT job.id, job.request_id, job.concurrency, job.priority, {TURN} AS turn, {paused} AS paused
+                 FROM generation_jobs AS job WHERE {due} AND {of_queue} AND NOT {closed} AND NOT {drained}
                  ORDER BY {by_priority}{TURN}, job.id LIMIT {most}
              ) AS queue",
+            paused = paused::of_feature(),
             of_queue = queue.holds(sql),
+            closed = paused::closes(&queue.provider),
+            drained = worker::is_drained("$2"),
             by_priority = by_priority("job.priority"),
             most = sql.looked_at(slots),
         )
     };
     let queue = format!(
-        "SELECT id, request_id, concurrency FROM ({queues}) AS queue ORDER BY {by_priority}turn, id",
+        "SELECT id, request_id, concurrency, paused FROM ({queues}) AS queue ORDER BY {by_priority}turn, id",
         by_priority = by_priority("priority"),
         queues = queues
             .iter()

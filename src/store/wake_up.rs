@@ -41,6 +41,8 @@ pub struct WakeUp {
     pub to: Vec<u64>,
     /// The processes whose workers have passed the work on, since they were full.
     pub passed: Vec<u64>,
+    /// Whether operators drain a worker, or do no more: each looks whether it is it.
+    pub drains: bool,
     /// What the worker of the process that tells has to offer.
     pub offer: Option<Offer>,
     /// Whether the worker of the process that tells knows of the work, and leaves it to others.
@@ -78,6 +80,7 @@ impl WakeUp {
         }
         self.work |= other.work;
         self.leaves |= other.leaves;
+        self.drains |= other.drains;
         self.passed.extend(other.passed);
         self.offer = other.offer.or(self.offer.take());
     }

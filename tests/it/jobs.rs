@@ -7,6 +7,7 @@ mod execution;
 mod fairness;
 mod gathering;
 mod heartbeats;
+mod holding;
 mod leases;
 mod listing;
 mod pauses;

@@ -39,7 +39,7 @@ impl App {
     ) -> Result<Vec<job::Model>, Error> {
         let token = Uuid::new_v4().to_string();
         let now = self.clock.queue();
-        self.change_jobs(async |tx, changed| {
+        let claim = self.change_jobs(async |tx, changed| {
             let claimant = Claimant {
                 worker_id,
                 lease_token: &token,
@@ -58,8 +58,12 @@ impl App {
             if claimed.more || jobs.len() >= usize::try_from(slots).unwrap_or(usize::MAX) {
                 changed.leave_work(capabilities);
             }
-            Ok(jobs)
-        })
-        .await
+            Ok((jobs, claimed.unfinished))
+        });
+        let (jobs, unfinished) = claim.await?;
+        if unfinished {
+            self.events.wake_executor();
+        }
+        Ok(jobs)
     }
 }

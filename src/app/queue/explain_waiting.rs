@@ -1,24 +1,24 @@
-//! Why a pending job does not start, from what the workers have said of themselves lately.
+//! Why a pending job does not start, from what the workers have said of themselves lately, and what operators have paused.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
     app::App,
-    domain::{Error, JobStatus},
+    domain::{Error, JobStatus, QueuePart},
     entity::job,
     provider::Registry,
-    store::queue::{self, Announced},
+    store::queue::{self, Announced, Situation},
 };
 
 use super::ANNOUNCE_INTERVAL;
 
 /// A worker that has said nothing for so long may be gone.
-const FRESH: Duration = ANNOUNCE_INTERVAL.saturating_mul(4);
+pub(super) const FRESH: Duration = ANNOUNCE_INTERVAL.saturating_mul(4);
 
-/// Tells why jobs wait that nobody can run.
+/// Tells why jobs wait that nobody can run, or is to.
 #[derive(Default)]
 pub struct WaitingReasons {
-    announced: Arc<Vec<Announced>>,
+    situation: Arc<Situation>,
     /// Those of this process, some of which may let no job begin now.
     providers: Registry,
 }
@@ -32,13 +32,18 @@ impl App {
         if !jobs.into_iter().any(WaitingReasons::may_tell) {
             return Ok(WaitingReasons::default());
         }
-        let announced = Arc::new(self.announced().await?);
-        Ok(WaitingReasons::of_announced(self, announced))
+        let situation = Arc::new(self.situation().await?);
+        Ok(WaitingReasons::of_situation(self, situation))
     }
 
     /// What the workers have said of themselves lately.
     pub async fn announced(&self) -> Result<Vec<Announced>, Error> {
-        queue::announced(self.store.reader(), FRESH, self.clock.queue()).await
+        Ok(self.situation().await?.announced)
+    }
+
+    /// The same, and what is paused.
+    pub async fn situation(&self) -> Result<Situation, Error> {
+        queue::situation(self.store.reader(), FRESH, self.clock.queue()).await
     }
 }
 
@@ -48,10 +53,10 @@ impl WaitingReasons {
         waits(job)
     }
 
-    /// The reasons by what the workers have said.
-    pub(in crate::app) fn of_announced(app: &App, announced: Arc<Vec<Announced>>) -> Self {
+    /// The reasons by how it stands.
+    pub(in crate::app) fn of_situation(app: &App, situation: Arc<Situation>) -> Self {
         Self {
-            announced,
+            situation,
             providers: app.providers.clone(),
         }
     }
@@ -62,6 +67,9 @@ impl WaitingReasons {
         let Some(provider) = job.provider().filter(|_| waits(job)) else {
             return String::new();
         };
+        if let Some((part, reason)) = self.pause_of(job, provider) {
+            return paused(part, reason);
+        }
         if job.parked && job.started_at.is_none() {
             return "It is to start later.".to_owned();
         }
@@ -74,7 +82,7 @@ impl WaitingReasons {
         if let Some(why) = self.providers.closed(provider) {
             return format!("The generator {provider:?} {why}.");
         }
-        let mut announced = self.announced.iter();
+        let mut announced = self.situation.announced.iter();
         let announced = announced.find(|announced| {
             (announced.provider.as_str(), announced.category) == (provider, job.category)
         });
@@ -89,6 +97,36 @@ impl WaitingReasons {
             }
             _ => format!("No worker has a generator named {provider:?} that makes {category} now."),
         }
+    }
+
+    /// Whether operators have paused what the job waits for.
+    pub fn is_paused(&self, job: &job::Model) -> bool {
+        let provider = job.provider().filter(|_| waits(job));
+        provider.is_some_and(|provider| self.pause_of(job, provider).is_some())
+    }
+
+    /// The first pause that keeps the job.
+    fn pause_of(&self, job: &job::Model, provider: &str) -> Option<(&QueuePart, &str)> {
+        let keeps = |part: &QueuePart| match part {
+            QueuePart::Whole => true,
+            QueuePart::Feature(id) => *id == job.feature_id,
+            QueuePart::Provider(name) => name == provider,
+        };
+        let mut pauses = self.situation.pauses.iter();
+        let pause = pauses.find(|(part, _)| keeps(part));
+        pause.map(|(part, reason)| (part, reason.as_str()))
+    }
+}
+
+fn paused(part: &QueuePart, reason: &str) -> String {
+    let what = match part {
+        QueuePart::Whole => "The queue".to_owned(),
+        QueuePart::Feature(_) => "The feature".to_owned(),
+        QueuePart::Provider(name) => format!("The generator {name:?}"),
+    };
+    match reason.trim_end_matches('.') {
+        "" => format!("{what} is paused."),
+        reason => format!("{what} is paused: {reason}."),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     app::{App, WaitingReasons},
     domain::{Caller, Error, Resource},
     entity::{job, job_event},
-    store::{self, Pool, horizon, job::Standing, media::Shown, queue::Announced, request::Counted},
+    store::{self, Pool, horizon, job::Standing, media::Shown, queue::Situation, request::Counted},
 };
 
 use super::gathering::{Answer, Gathering};
@@ -48,7 +48,7 @@ struct Inner {
     whole_jobs: Gathering<i64, Arc<job::Model>>,
     media: Gathering<i64, Vec<Shown>>,
     requests: Gathering<i64, Arc<Counted>>,
-    announced: Gathering<(), Arc<Vec<Announced>>>,
+    situation: Gathering<(), Arc<Situation>>,
     deletions: Gathering<(i64, DateTime<Utc>), Deletions>,
     oldest_transaction: Gathering<(), i64>,
     new_transaction: Gathering<(), i64>,
@@ -291,12 +291,12 @@ impl Reader<'_> {
             return Ok(WaitingReasons::default());
         }
         let read = async |app: Arc<App>, _| {
-            let announced = Arc::new(app.announced().await?);
-            Ok(BTreeMap::from([((), announced)]))
+            let situation = Arc::new(app.situation().await?);
+            Ok(BTreeMap::from([((), situation)]))
         };
-        let found = self.ask(&self.reads().announced, [()], read).await?;
-        let announced = found.get(&()).cloned().unwrap_or_default();
-        Ok(WaitingReasons::of_announced(self.app, announced))
+        let found = self.ask(&self.reads().situation, [()], read).await?;
+        let situation = found.get(&()).cloned().unwrap_or_default();
+        Ok(WaitingReasons::of_situation(self.app, situation))
     }
 
     /// The first `most` requests of a user that were deleted then or later; `most` is the same for all users.

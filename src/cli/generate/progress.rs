@@ -170,6 +170,7 @@ fn describe(job: &Job) -> String {
     match job.status() {
         JobStatus::Unspecified => "unknown".to_owned(),
         JobStatus::Pending if !job.waiting_reason.is_empty() => job.waiting_reason.clone(),
+        JobStatus::Pending if job.is_paused => "waiting: paused by the service".to_owned(),
         JobStatus::Pending if job.attempt > 0 => {
             format!(
                 "waiting to try again ({} of {} attempts made)",
@@ -202,7 +203,10 @@ fn milestone(job: &Job) -> String {
     let part = (job.progress.clamp(0.0, 1.0) * TOLD_PARTS).floor();
     match job.status() {
         JobStatus::Processing => format!("processing {} {part}", job.attempt),
-        status => format!("{status:?} {} {}", job.attempt, job.waiting_reason),
+        status => format!(
+            "{status:?} {} {} {}",
+            job.attempt, job.is_paused, job.waiting_reason
+        ),
     }
 }
 

@@ -12,3 +12,15 @@ pub struct Capability {
     /// What its features make.
     pub category: MediaType,
 }
+
+/// A capability as a worker tells it to operators.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skill {
+    /// Name of the provider.
+    pub provider: String,
+    /// What it makes.
+    pub category: MediaType,
+    /// What the worker lacks to run it now; `None` if it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
+}

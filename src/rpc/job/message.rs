@@ -145,12 +145,16 @@ pub(in crate::rpc) fn told_message(
     reasons: &WaitingReasons,
     view: View,
 ) -> proto::Job {
-    let reason = reasons.of(&job);
-    waiting(brief_message(job, view), reason, view)
+    let why = (reasons.of(&job), reasons.is_paused(&job));
+    waiting(brief_message(job, view), why, view)
 }
 
-pub(in crate::rpc) fn waiting(mut job: proto::Job, reason: String, view: View) -> proto::Job {
-    job.waiting_reason = reason;
+pub(in crate::rpc) fn waiting(
+    mut job: proto::Job,
+    (reason, is_paused): (String, bool),
+    view: View,
+) -> proto::Job {
+    (job.waiting_reason, job.is_paused) = (reason, is_paused);
     job.seen(view)
 }
 
@@ -173,8 +177,8 @@ pub(super) async fn message_now(
     view: View,
 ) -> Result<proto::Job, Error> {
     let reasons = app.waiting_reasons(std::slice::from_ref(&job)).await?;
-    let reason = reasons.of(&job);
-    Ok(waiting(message(job, view), reason, view))
+    let why = (reasons.of(&job), reasons.is_paused(&job));
+    Ok(waiting(message(job, view), why, view))
 }
 
 pub(in crate::rpc) fn message(job: job::Model, view: View) -> proto::Job {
@@ -210,6 +214,7 @@ pub(in crate::rpc) fn message(job: job::Model, view: View) -> proto::Job {
         delete_time: job.deleted_at.map(timestamp),
         superseded_by: job.superseded_by,
         waiting_reason: String::new(),
+        is_paused: false,
         phase: phase_message(phase).into(),
     };
     message.seen(view)
@@ -260,7 +265,8 @@ pub(super) async fn news_message(
         true => message(job, view),
         false => brief_message(job, view),
     });
-    let job = job.map(|job| waiting(job, news.waiting_reason, view));
+    let why = (news.waiting_reason, news.is_paused);
+    let job = job.map(|job| waiting(job, why, view));
     Ok(proto::WatchJobResponse {
         event: event.into(),
         revision: news.revision,

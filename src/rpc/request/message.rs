@@ -372,7 +372,8 @@ pub(super) async fn news_message(
         Kind::Heartbeat => proto::WatchRequestEvent::Heartbeat,
     };
     let job = news.job.map(|job| job::brief_message(job, view));
-    let job = job.map(|job| job::waiting(job, news.waiting_reason, view));
+    let why = (news.waiting_reason, news.is_paused);
+    let job = job.map(|job| job::waiting(job, why, view));
     let request = news.request.map(Arc::unwrap_or_clone);
     let request = request.map(|request| message(&app, request, view));
     let request = request.map(|request| match whole {

@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
 
 use crate::{
     domain::{
-        Error, MediaType,
+        Error, MediaType, QueuePart,
         job::{Capability, Failure, Transition},
     },
     entity::job::Model,
@@ -17,13 +17,14 @@ use super::{
     Now,
     attempt::failure_values,
     dialect::{Dialect, condition_of},
+    paused::pauses_job,
 };
 
 /// What a worker lacks whose provider has a service that does not answer.
 pub const AWAY: &str = "its service does not answer";
 
 /// What is known of the workers that have a provider for media of one type.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announced {
     /// Name of the provider.
     pub provider: String,
@@ -79,20 +80,56 @@ pub async fn announce(
     Ok(())
 }
 
-/// All that workers have ever announced; `lately` is within `fresh`.
-pub async fn announced(
+/// What keeps jobs waiting, whichever they are.
+#[derive(Clone, Debug, Default)]
+pub struct Situation {
+    /// All that workers have ever announced.
+    pub announced: Vec<Announced>,
+    /// What operators have paused, each with why.
+    pub pauses: Vec<(QueuePart, String)>,
+}
+
+/// What workers have announced, `lately` within `fresh`, and what is paused.
+pub async fn situation(
     db: &impl ConnectionTrait,
     fresh: Duration,
     now: Now,
-) -> Result<Vec<Announced>, Error> {
+) -> Result<Situation, Error> {
+    /// Of a worker if it has a category, else of a pause.
+    #[derive(FromQueryResult)]
+    struct Row {
+        provider: Option<String>,
+        category: Option<MediaType>,
+        missing: Option<String>,
+        lately: bool,
+        feature_id: Option<i64>,
+        reason: Option<String>,
+    }
     let sql = Dialect::of(db);
     let statement = format!(
-        "SELECT provider, CAST(category AS TEXT) AS category, missing,
-             COALESCE(seen_at >= {since}, FALSE) AS lately
-         FROM generation_capabilities",
+        "SELECT provider, CAST(category AS TEXT) AS category, missing, COALESCE(seen_at >= {since}, FALSE) AS lately,
+             CAST(NULL AS BIGINT) AS feature_id, CAST(NULL AS TEXT) AS reason
+         FROM generation_capabilities
+         UNION ALL SELECT provider, NULL, NULL, FALSE, feature_id, reason FROM generation_pauses",
         since = sql.after("$1", "$2"),
     );
-    rows(db, statement, [now.into(), before(fresh)]).await
+    let mut situation = Situation::default();
+    let found: Vec<Row> = rows(db, statement, [now.into(), before(fresh)]).await?;
+    for row in found {
+        match row.category {
+            Some(category) => situation.announced.push(Announced {
+                provider: row.provider.unwrap_or_default(),
+                category,
+                lately: row.lately,
+                missing: row.missing,
+            }),
+            None => situation.pauses.push((
+                QueuePart::of(row.provider, row.feature_id),
+                row.reason.unwrap_or_default(),
+            )),
+        }
+    }
+    Ok(situation)
 }
 
 /// What due jobs have waited for longer than `timeout` while no worker could run it.
@@ -150,16 +187,17 @@ pub async fn fail_unclaimed(
 }
 
 /// Whether a job has been due for longer than the negative seconds in parameter `ago`, and no worker could run it in that
-/// time. Its last transition made it wait.
+/// time. Its last transition made it wait. What operators have paused does not wait for a worker.
 fn waits_in_vain(sql: Dialect, given: &str, ago: &str) -> String {
     format!(
-        "{condition} AND job.run_after < {then} AND job.updated_at < {then}
+        "{condition} AND job.run_after < {then} AND job.updated_at < {then} AND NOT {paused}
              AND NOT EXISTS (
                  SELECT 1 FROM generation_capabilities AS capability
                  WHERE capability.provider = {provider} AND capability.category = job.category
                      AND capability.seen_at >= {then}
              )",
         condition = condition_of("job", Transition::Expire),
+        paused = pauses_job(sql),
         provider = sql.provider_of("job"),
         then = sql.after(given, ago),
     )

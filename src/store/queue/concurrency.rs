@@ -257,5 +257,5 @@ fn lock_name(user: &str) -> String {
 /// What waits of users with a limit, in the words of its index.
 fn limited(sql: Dialect) -> String {
     let waits = sql.waiting("job");
-    format!("job.concurrency IS NOT NULL AND {waits} AND job.parked = FALSE")
+    format!("job.concurrency IS NOT NULL AND {waits} AND job.parked = FALSE AND job.paused = FALSE")
 }

@@ -9,6 +9,7 @@ use crate::domain::{Error, job::Transition};
 use super::{
     Now,
     dialect::{Dialect, condition_of},
+    paused::pauses_job,
 };
 
 /// What waits of a provider and a priority.
@@ -20,7 +21,7 @@ pub struct Depth {
     pub priority: i32,
     /// Jobs that may begin.
     pub ready: i64,
-    /// Jobs that pause before another attempt, or are held by their plan.
+    /// Jobs that wait for their time, are held by their plan, or that operators have paused.
     pub paused: i64,
     /// How long the one that is ready longest has been.
     pub oldest: Duration,
@@ -38,8 +39,9 @@ pub async fn depth(db: &impl ConnectionTrait, now: Now) -> Result<Vec<Depth>, Er
     }
     let sql = Dialect::of(db);
     let ready = format!(
-        "job.held = FALSE AND job.parked = FALSE AND job.run_after <= {}",
-        sql.now("$1")
+        "job.held = FALSE AND job.parked = FALSE AND job.run_after <= {} AND NOT {}",
+        sql.now("$1"),
+        pauses_job(sql),
     );
     let statement = format!(
         "SELECT {provider} AS provider, job.priority, COUNT(CASE WHEN {ready} THEN 1 END) AS ready,

@@ -133,6 +133,14 @@ impl Dialect {
         }
     }
 
+    /// Keeps others from removing the rows of a query, and passes over those that somebody removes.
+    pub(super) fn shared_unless_locked(self) -> &'static str {
+        match self.backend {
+            DbBackend::Postgres => "FOR KEY SHARE SKIP LOCKED",
+            _ => "",
+        }
+    }
+
     /// Locks the rows of a query, as whoever changes them does. SQLite has one writer and so none to keep away.
     pub(in crate::store) fn locked(self) -> &'static str {
         match self.backend {
@@ -179,12 +187,12 @@ impl Dialect {
         }
     }
 
-    /// The first jobs of an ordered `queue` of `id`, `request_id` and `concurrency` that nobody has locked and that are still `due`: as
+    /// The first jobs of an ordered `queue` of `id`, `request_id`, `concurrency` and `paused` that nobody has locked and that are still `due`: as
     /// many as parameter `slots` says, locked with their requests, and no others.
     pub(super) fn first_unlocked(self, queue: &str, due: &str, slots: &str) -> String {
         match self.backend {
             DbBackend::Postgres => format!(
-                "SELECT locked.id, locked.request_id, locked.concurrency FROM ({queue}) AS candidate
+                "SELECT locked.id, locked.request_id, locked.concurrency, candidate.paused FROM ({queue}) AS candidate
                  CROSS JOIN LATERAL (
                      SELECT job.id, job.request_id, job.concurrency FROM generation_jobs AS job
                      JOIN generation_requests AS request ON request.id = job.request_id
@@ -246,6 +254,14 @@ impl Dialect {
         }
     }
 
+    /// The JSON text in parameter `given`.
+    pub(super) fn json(self, given: &str) -> String {
+        match self.backend {
+            DbBackend::Postgres => format!("CAST({given} AS jsonb)"),
+            _ => given.to_owned(),
+        }
+    }
+
     /// The identifiers of such a list, as rows with an `id`.
     pub(super) fn rows_of(self, given: &str) -> String {
         match self.backend {
@@ -260,7 +276,13 @@ impl Dialect {
 
     /// All columns, the enums as text, which is how the entity reads them.
     pub(super) fn columns(self) -> String {
+        self.columns_and_paused("paused")
+    }
+
+    /// The same with this expression for whether the job is paused.
+    pub(super) fn columns_and_paused(self, paused: &str) -> String {
         let column = |column: Column| match column {
+            Column::Paused => format!("{paused} AS paused"),
             Column::Status | Column::Category => {
                 format!("CAST({0} AS TEXT) AS {0}", column.unquoted())
             }

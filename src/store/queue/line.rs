@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::ActiveValue::Set;
+use sea_orm::{ActiveValue::Set, ConnectionTrait, Statement, Value};
 
 use crate::{
     domain::Error,
@@ -18,11 +18,14 @@ use crate::{
     },
 };
 
-use super::{concurrency::MEDIA_TYPES, dialect::Dialect, steps::Steps};
+use super::{concurrency::MEDIA_TYPES, dialect::Dialect, paused, steps::Steps};
 
 /// By which jobs of one priority come after each other, as the indexes have it. Where nobody else waits it is the id: whoever
 /// comes first goes first.
 pub(super) const TURN: &str = "COALESCE(job.pass, job.id)";
+
+/// Most jobs that are counted before one.
+pub const MOST_COUNTED: u64 = 10_000;
 
 /// What waits for one kind of worker. The texts are expressions.
 pub(super) struct Queue {
@@ -57,16 +60,57 @@ impl Queue {
 const READY: &str = "idx_generation_jobs_provider_claim";
 const LAST_OF_USER: &str = "idx_generation_jobs_last_of_user";
 
-/// What a worker may take, in the words of its index; what an older program has paused may not be due.
+/// What a worker may take, in the words of its index; what an older program tries again later may not be due.
 pub(super) fn ready(sql: Dialect) -> String {
     format!("{} AND job.held = FALSE", queued(sql))
 }
 
-fn queued(sql: Dialect) -> String {
-    format!("{} AND job.parked = FALSE", sql.waiting("job"))
+/// How many jobs are before this one, which is in the queue, at most [`MOST_COUNTED`].
+pub async fn jobs_before(db: &impl ConnectionTrait, job: &Model) -> Result<u64, Error> {
+    let sql = Dialect::of(db);
+    let queue = Queue {
+        provider: "$1".to_owned(),
+        category: sql.category(job.category),
+    };
+    // Each is a range of the index.
+    let ranges = [
+        "job.priority > $2".to_owned(),
+        format!("job.priority = $2 AND {TURN} < $3"),
+        format!("job.priority = $2 AND {TURN} = $3 AND job.id < $4"),
+    ];
+    let some = ranges.map(|range| {
+        format!(
+            "SELECT id FROM (
+                 SELECT job.id FROM generation_jobs AS job {indexed} WHERE {ready} AND {of_queue} AND {range} LIMIT {MOST_COUNTED}
+             ) AS found",
+            indexed = sql.indexed_by(READY),
+            ready = ready(sql),
+            of_queue = queue.holds(sql),
+        )
+    });
+    let statement = format!(
+        "SELECT COUNT(*) AS jobs FROM ({}) AS earlier",
+        some.join(" UNION ALL ")
+    );
+    let values: [Value; 4] = [
+        job.provider().unwrap_or_default().into(),
+        job.priority.into(),
+        job.pass.unwrap_or(job.id).into(),
+        job.id.into(),
+    ];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), statement, values);
+    let row = db.query_one_raw(statement).await?;
+    let jobs = row.map(|row| row.try_get::<i64>("", "jobs")).transpose()?;
+    let jobs = u64::try_from(jobs.unwrap_or_default()).unwrap_or_default();
+    Ok(jobs.min(MOST_COUNTED))
 }
 
-/// `band`, for a recursive WITH: the `priority` whose next job of these queues is the oldest.
+fn queued(sql: Dialect) -> String {
+    let waits = sql.waiting("job");
+    format!("{waits} AND job.parked = FALSE AND job.paused = FALSE")
+}
+
+/// `band`, for a recursive WITH: the `priority` whose next job of these queues is the oldest, but for those that are paused.
 pub(super) fn longest(sql: Dialect, queues: &[Queue]) -> String {
     let (mut steps, mut heads) = (Vec::new(), Vec::new());
     for (index, queue) in queues.iter().enumerate() {
@@ -78,7 +122,8 @@ pub(super) fn longest(sql: Dialect, queues: &[Queue]) -> String {
             "SELECT value AS priority, (
                  SELECT job.id FROM generation_jobs AS job {indexed} WHERE {waits} AND job.priority = {name}.value
                  ORDER BY {TURN}, job.id LIMIT 1
-             ) AS id FROM {name} WHERE value IS NOT NULL"
+             ) AS id FROM {name} WHERE value IS NOT NULL AND NOT {closed}",
+            closed = paused::closes(&queue.provider),
         ));
     }
     format!(
@@ -151,7 +196,7 @@ fn line(sql: Dialect) -> String {
                  SELECT MAX(turn) FROM (
                      SELECT (
                          SELECT {TURN} FROM generation_jobs AS job {by_user}
-                         WHERE {waits} AND job.user_id = asked.user_id AND {of_queue} AND job.priority = asked.priority
+                         WHERE {waits} AND job.paused = FALSE AND job.user_id = asked.user_id AND {of_queue} AND job.priority = asked.priority
                          ORDER BY {TURN} DESC LIMIT 1
                      ) + 1 AS turn
                      UNION ALL SELECT COALESCE({head}, (

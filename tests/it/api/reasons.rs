@@ -33,7 +33,7 @@ fn every_reason_has_its_name_in_the_contract_and_the_contract_no_other() {
         CreditsInsufficient BillingDisabled QuotaExceeded PlanUnknown BillingUnavailable BillingRefused
         ShareNotFound SharesTaken MetadataNotRemovable ErasureNotFound
         UploadNotFound UploadTooLarge UploadUnsupported UploadMismatch UploadsFull UploadIncomplete
-        DeadlineExceeded MetadataTooLarge StartDeadlineExceeded
+        DeadlineExceeded MetadataTooLarge StartDeadlineExceeded WorkerNotFound
     };
     for (reason, documented) in reasons {
         let name = format!("ERROR_REASON_{}", reason.as_str());

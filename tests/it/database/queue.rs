@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use atelier::domain::{Actor, Checks, MediaType, QueuePart, job::Capability};
 use atelier::store::queue::{self, Claim, Report};
-use atelier::{domain::MediaType, domain::job::Capability};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
 use crate::support::bench::{Bench, LEASE, lease, overloaded};
@@ -13,7 +13,7 @@ use super::plans::explain;
 use super::statements::Wire;
 
 /// What a statement says, and the indexes that serve it.
-const SERVED: [(&str, &[&str]); 8] = [
+const SERVED: [(&str, &[&str]); 11] = [
     (
         "INSERT INTO generation_jobs",
         &[
@@ -31,9 +31,21 @@ const SERVED: [(&str, &[&str]); 8] = [
     ("SELECT job.run_after", &["idx_generation_jobs_parked"]),
     ("SET parked = FALSE WHERE", &["idx_generation_jobs_parked"]),
     ("WITH late", &["idx_generation_jobs_start_deadline"]),
+    ("SET paused = TRUE", &["idx_generation_jobs_provider_claim"]),
+    (
+        "AS feature_id FROM features",
+        &["idx_generation_jobs_paused"],
+    ),
+    ("SET paused = FALSE", &["idx_generation_jobs_paused"]),
 ];
 
 const USERS: i64 = 1_000;
+
+/// As many as there may ever be at once, of other things than are claimed.
+const PAUSES: &str = "
+    INSERT INTO generation_pauses (provider, reason, actor, created_at)
+        SELECT 'other-' || n, '', 'local', now() FROM generate_series(1, 20) AS n;
+    ANALYZE generation_pauses";
 
 /// So many jobs of a status, of many users, without looking after what they refer to.
 fn jobs(count: u32, columns: &str, values: &str) -> String {
@@ -68,6 +80,8 @@ async fn what_the_queue_asks_is_served_by_indexes_and_costs_the_same_however_muc
     run(jobs(1_000, "", "")).await;
     wire.take();
     let statements = live(&bench, &wire).await;
+    // What was out of the queue and is back has left dead rows.
+    run("SELECT 1".to_owned()).await;
     let claims = ["SELECT locked.id", "band AS MATERIALIZED"];
     let claims = claims.map(|words| statement(&statements, words));
     let mut before = Vec::new();
@@ -76,6 +90,8 @@ async fn what_the_queue_asks_is_served_by_indexes_and_costs_the_same_however_muc
     }
     run(jobs(199_000, "", "")).await;
     run(jobs(100_000, ", parked", ", TRUE")).await;
+    run(jobs(100_000, ", paused", ", TRUE")).await;
+    run(PAUSES.to_owned()).await;
     run(
         "UPDATE generation_jobs SET run_after = now() + id * INTERVAL '1 second' WHERE parked"
             .to_owned(),
@@ -160,6 +176,11 @@ async fn live(bench: &Bench, wire: &Wire) -> Vec<String> {
     bench.pass(31);
     assert_eq!(bench.app.rescue_jobs().await.unwrap(), 1);
     assert_eq!(bench.app.cancel_late_jobs().await.unwrap(), 0);
+    let (part, none) = (QueuePart::Feature(bench.feature_id), Checks::default);
+    let acting = bench.app.acting(Actor::local());
+    acting.pause_queue(&part, "", none()).await.unwrap();
+    assert!(bench.claim(1).await.is_empty());
+    acting.resume_queue(&part, none()).await.unwrap();
     wire.take()
 }
 

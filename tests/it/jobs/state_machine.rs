@@ -8,7 +8,9 @@ mod operation;
 mod snapshot;
 
 use atelier::app::AttemptEnd;
-use atelier::domain::{Caller, Checks, Error, JsonMap, Reason, RequestDraft, job::Failure};
+use atelier::domain::{
+    Actor, Caller, Checks, Error, JsonMap, QueuePart, Reason, RequestDraft, job::Failure,
+};
 use atelier::entity::{job, media};
 use atelier::store::queue::{self, Lease, Report};
 use futures::future::join_all;
@@ -93,6 +95,10 @@ async fn take(bench: &Bench, model: &mut Model, step: &Operation) -> Result<(), 
             let claimed = bench.claim_ready(*slots, &[drawing()]).await;
             model.claim(*slots, &claimed)
         }
+        Operation::Toggle(whole) => {
+            toggle(bench, *whole, model.toggle(*whole)).await;
+            Ok(())
+        }
         Operation::Rescue => same(bench.app.rescue_jobs().await.unwrap(), model.rescue()),
         Operation::EndPauses => {
             let next = bench.app.end_pauses().await.unwrap();
@@ -141,6 +147,22 @@ async fn take(bench: &Bench, model: &mut Model, step: &Operation) -> Result<(), 
             let expected = model.change_request(id, action, new);
             same(outcome.map(|_| ()).map_err(kind), expected)
         }
+    }
+}
+
+/// Pauses the queue, or the feature of all jobs, or resumes it. Whether it was paused before it is resumed.
+async fn toggle(bench: &Bench, whole: bool, pauses: bool) -> bool {
+    let part = match whole {
+        true => QueuePart::Whole,
+        false => QueuePart::Feature(bench.feature_id),
+    };
+    let (acting, checks) = (bench.app.acting(Actor::local()), Checks::default());
+    match pauses {
+        true => {
+            acting.pause_queue(&part, "", checks).await.unwrap();
+            false
+        }
+        false => acting.resume_queue(&part, checks).await.unwrap().is_some(),
     }
 }
 

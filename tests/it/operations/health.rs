@@ -6,7 +6,7 @@ use std::time::Duration;
 use atelier::app::{App, Pulse, Removal, RemovalMode};
 use atelier::config::Config;
 use atelier::domain::MediaType;
-use atelier::executor::{Executor, Settings, Spool};
+use atelier::executor::{Executor, OwnPresence, Settings, Spool};
 use atelier::media::Limits;
 use atelier::rpc::proto::{ErrorReason, ListFeaturesRequest};
 use atelier::rpc::proto::{media_service_server, request_service_server};
@@ -301,6 +301,8 @@ fn executor(config: &Config, app: &App, pulse: &Pulse) -> Executor {
         app: app.clone(),
         settings: Settings {
             worker_id: "a test".to_owned(),
+            host: "here".to_owned(),
+            role: "worker",
             slots: 1,
             categories: vec![MediaType::Image],
             unclaimed_timeout: hour,
@@ -332,6 +334,7 @@ fn executor(config: &Config, app: &App, pulse: &Pulse) -> Executor {
         pulse: pulse.clone(),
         stop: CancellationToken::new(),
         cancellations: TaskTracker::new(),
+        presence: OwnPresence::begin(),
     }
 }
 

@@ -24,7 +24,7 @@ const MARKS: [char; 12] = [',', '.', ';', ':', '!', '?', '…', '–', '—', ')
 /// What the end of a line costs before each of these words but the first.
 pub(super) fn costs(words: &[String]) -> Vec<f32> {
     let mut costs = Vec::new();
-    let mut start = 0;
+    let mut start = 0_usize;
     for phrase in words.split_inclusive(|word| word.ends_with(MARKS)) {
         let count: usize = phrase.iter().map(|word| word.split(' ').count()).sum();
         let is_short = count <= SHORT && phrase.len() < words.len();

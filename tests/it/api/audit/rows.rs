@@ -15,6 +15,8 @@ pub(super) struct Rows {
     spare_feature: i64,
     templates: [i64; 2],
     spare_template: i64,
+    /// Its number and its name.
+    worker: (i64, String),
 }
 
 /// A user who has nothing.
@@ -30,11 +32,14 @@ impl Rows {
         let add = async |name: &str| client.add_template(plain_template(feature, name)).await.id;
         let templates = [add("one").await, add("two").await];
         let spare_template = add("spare").await;
+        let queue = client.admin().get_queue(GetQueueRequest {}).await.unwrap();
+        let worker = queue.into_inner().workers.remove(0);
         Self {
             feature,
             spare_feature,
             templates,
             spare_template,
+            worker: (worker.id, worker.worker_id),
         }
     }
 
@@ -90,6 +95,40 @@ impl Rows {
                 EraseUserRequest { user_id: ERASED }.encode_to_vec(),
                 (Action::EraseUser, AuditSubjectKind::User, 0),
             ),
+            "PauseQueue" => (
+                PauseQueueRequest {
+                    part: Some(self.part()),
+                    reason: "walk".to_owned(),
+                }
+                .encode_to_vec(),
+                (Action::PauseFeature, feature, self.feature),
+            ),
+            "ResumeQueue" => (
+                ResumeQueueRequest {
+                    part: Some(self.part()),
+                }
+                .encode_to_vec(),
+                (Action::ResumeFeature, feature, self.feature),
+            ),
+            "DrainWorker" => (
+                DrainWorkerRequest {
+                    worker_id: self.worker.1.clone(),
+                    reason: "walk".to_owned(),
+                }
+                .encode_to_vec(),
+                (Action::DrainWorker, AuditSubjectKind::Worker, self.worker.0),
+            ),
+            "UndrainWorker" => (
+                UndrainWorkerRequest {
+                    worker_id: self.worker.1.clone(),
+                }
+                .encode_to_vec(),
+                (
+                    Action::UndrainWorker,
+                    AuditSubjectKind::Worker,
+                    self.worker.0,
+                ),
+            ),
             other => panic!(
                 "{other} is for admins: give it a call that changes something, and an entry in the audit log"
             ),
@@ -143,6 +182,12 @@ impl Rows {
             ..Default::default()
         }
         .encode_to_vec()
+    }
+
+    fn part(&self) -> QueuePart {
+        QueuePart {
+            part: Some(queue_part::Part::FeatureId(self.feature)),
+        }
     }
 
     fn reorder(&self) -> Vec<u8> {

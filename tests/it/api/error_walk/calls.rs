@@ -34,6 +34,8 @@ pub(in crate::api) struct Fixtures {
     erasure: i64,
     /// Of an upload that has come.
     upload_token: String,
+    /// Name of one that runs jobs.
+    worker: String,
     _script: Script,
 }
 
@@ -56,7 +58,9 @@ impl Fixtures {
         let deleted = Rows::make(client, "deleted", &script).await;
         let asked = EraseUserRequest { user_id: NOBODY };
         let erased = client.admin().erase_user(asked).await.unwrap();
+        let queue = client.admin().get_queue(GetQueueRequest {}).await.unwrap();
         let fixtures = Self {
+            worker: queue.into_inner().workers.remove(0).worker_id,
             live,
             changing,
             deleted,
@@ -283,7 +287,25 @@ impl<'a> Calls<'a> {
                 idempotency_key: "walk".to_owned(),
             }
             .encode_to_vec(),
-            "GetRetentionReport" => Vec::new(),
+            "GetRetentionReport" | "GetQueue" => Vec::new(),
+            "PauseQueue" => PauseQueueRequest {
+                part: Some(self.part()),
+                reason: "walk".to_owned(),
+            }
+            .encode_to_vec(),
+            "DrainWorker" => DrainWorkerRequest {
+                worker_id: self.fixtures.worker.clone(),
+                reason: "walk".to_owned(),
+            }
+            .encode_to_vec(),
+            "UndrainWorker" => UndrainWorkerRequest {
+                worker_id: self.fixtures.worker.clone(),
+            }
+            .encode_to_vec(),
+            "ResumeQueue" => ResumeQueueRequest {
+                part: Some(self.part()),
+            }
+            .encode_to_vec(),
             "GetLimits" => GetLimitsRequest {
                 user_id: USER,
                 ..Default::default()
@@ -339,7 +361,9 @@ impl<'a> Calls<'a> {
             true => self.fixtures.changing,
             false => self.fixtures.live,
         };
-        let verbs = ["Get", "Delete", "Undelete", "Cancel", "Retry", "Download"];
+        let verbs = [
+            "Get", "Delete", "Undelete", "Cancel", "Retry", "Download", "Diagnose",
+        ];
         let verb = verbs.iter().find_map(|verb| method.strip_prefix(verb));
         let id = match verb {
             Some("Feature") => rows.feature,
@@ -420,6 +444,12 @@ impl<'a> Calls<'a> {
             template: Some(template),
             update_mask: Some(everything()),
             ..Default::default()
+        }
+    }
+
+    fn part(&self) -> QueuePart {
+        QueuePart {
+            part: Some(queue_part::Part::FeatureId(self.fixtures.live.feature)),
         }
     }
 

@@ -16,9 +16,9 @@ use super::operation::{self, Attempt, LIMIT, LIMITED, Operation};
 use super::snapshot::{self, Snapshot};
 use super::{
     ask, bench_with_limits, delete_media, kind, model, perform_attempt, perform_on_job,
-    perform_on_request,
+    perform_on_request, toggle,
 };
-use crate::support::bench::{Bench, lease};
+use crate::support::bench::{Bench, LEASE, lease};
 use crate::support::database::on_both_databases;
 use crate::support::ledger::assert_balanced;
 use crate::support::server::within;
@@ -106,6 +106,11 @@ async fn take(bench: &Bench, shared: &Mutex<Shared>, step: &Operation) {
             let leases = taken.iter().map(lease);
             shared.lock().unwrap().attempts.extend(leases);
         }
+        Operation::Toggle(whole) => {
+            if !toggle(bench, *whole, false).await {
+                toggle(bench, *whole, true).await;
+            }
+        }
         Operation::Rescue => {
             bench.app.rescue_jobs().await.unwrap();
         }
@@ -162,8 +167,13 @@ fn add(shared: &Mutex<Shared>, ids: impl IntoIterator<Item = i64>) {
 
 /// Lets everything end that has begun or waits.
 async fn drain(bench: &Bench) {
+    for whole in [true, false] {
+        toggle(bench, whole, false).await;
+    }
     loop {
         bench.pass(31);
+        // As upkeep does: others may have had rows locked.
+        bench.app.let_back_resumed(LEASE).await.unwrap();
         let rescued = bench.app.rescue_jobs().await.unwrap();
         // As upkeep does: two that end at once may each have left it to the other.
         let released = bench.app.release_stranded_jobs().await.unwrap();

@@ -43,6 +43,8 @@ pub(super) struct Job {
     pub error: Option<&'static str>,
     pub deleted_at: Option<Time>,
     pub superseded_by: Option<i64>,
+    /// A claim has met it while its feature was paused.
+    pub set_aside: bool,
     priority: i32,
 }
 
@@ -62,6 +64,10 @@ pub(super) struct Model {
     attempts: Vec<Lease>,
     /// Jobs that wait for others of their user to end.
     held: BTreeSet<i64>,
+    /// Whether the queue is paused.
+    is_paused: bool,
+    /// Whether the feature of all jobs is.
+    feature_is_paused: bool,
 }
 
 impl Model {
@@ -73,7 +79,23 @@ impl Model {
             media: BTreeMap::new(),
             attempts: Vec::new(),
             held: BTreeSet::new(),
+            is_paused: false,
+            feature_is_paused: false,
         }
+    }
+
+    /// Pauses the queue, or the feature of all jobs, or resumes it. Returns whether it is paused then.
+    pub(super) fn toggle(&mut self, whole: bool) -> bool {
+        if whole {
+            self.is_paused = !self.is_paused;
+            return self.is_paused;
+        }
+        self.feature_is_paused = !self.feature_is_paused;
+        let waiting = self.jobs.values_mut();
+        for job in waiting.filter(|job| job.status == JobStatus::Pending) {
+            job.set_aside &= self.feature_is_paused;
+        }
+        self.feature_is_paused
     }
 
     /// New requests with their jobs, which came at once. How many of them share a transaction, nobody knows: those that come
@@ -124,6 +146,7 @@ impl Model {
             error: None,
             deleted_at: None,
             superseded_by: None,
+            set_aside: false,
         };
         self.jobs.insert(id, job);
     }

@@ -22,6 +22,8 @@ pub(super) enum Operation {
     Rescue,
     /// Jobs whose pause has ended come back.
     EndPauses,
+    /// Operators pause the queue (true) or the feature of all jobs, or resume it if it is paused.
+    Toggle(bool),
     /// The media of a job are deleted by themselves.
     DeleteMedia(Index),
     /// An attempt does something, whether it still has its lease or not.
@@ -91,6 +93,7 @@ pub(super) fn any() -> impl Strategy<Value = Operation> {
         6 => (1u32..=4).prop_map(Operation::Claim),
         2 => Just(Operation::Rescue),
         2 => Just(Operation::EndPauses),
+        2 => proptest::bool::ANY.prop_map(Operation::Toggle),
         1 => index().prop_map(Operation::DeleteMedia),
         7 => (index(), attempt).prop_map(|(index, action)| Operation::Attempt(index, action)),
         3 => (some(2..=4), together).prop_map(|(indexes, action)| Operation::Together(indexes, action)),

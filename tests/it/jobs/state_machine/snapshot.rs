@@ -20,11 +20,13 @@ pub(super) struct Snapshot {
     pub counts: BTreeMap<i64, JobCounts>,
 }
 
-/// Forgets all requests with whatever belongs to them.
+/// Forgets all requests with whatever belongs to them, and what is paused.
 pub(super) async fn purge(bench: &Bench) {
     let db = bench.app.store.writer();
     let purged = db.execute_unprepared("DELETE FROM generation_requests");
     purged.await.unwrap();
+    let resumed = db.execute_unprepared("DELETE FROM generation_pauses");
+    resumed.await.unwrap();
 }
 
 impl Snapshot {
@@ -88,6 +90,7 @@ impl Snapshot {
         agree("variation", found.variation, expected.variation)?;
         agree("status", found.status, expected.status)?;
         agree("attempt", found.attempt, expected.attempt)?;
+        agree("paused", found.paused, expected.set_aside)?;
         agree("run_after", found.run_after, expected.run_after)?;
         if expected.status == JobStatus::Pending {
             agree("parked", found.parked, expected.parked)?;

@@ -17,7 +17,7 @@ impl Model {
     /// The turn of the next job of a user: behind all of his that wait with this priority, and not before what is next of all.
     pub(super) fn line(&self, user: i64, priority: i32) -> Option<i64> {
         let waiting = self.jobs.iter();
-        let waiting = waiting.filter(|(_, job)| job.status == JobStatus::Pending);
+        let waiting = waiting.filter(|(_, job)| job.status == JobStatus::Pending && !job.set_aside);
         let waiting = waiting.filter(|(_, job)| job.priority == priority);
         let own = waiting.clone().filter(|(_, job)| job.user == user);
         let last = own.map(|(_, job)| job.turn + 1).max();
@@ -29,7 +29,10 @@ impl Model {
     pub(crate) fn claim(&mut self, slots: u32, taken: &[job::Model]) -> Result<(), String> {
         let now = self.now;
         let mut begun: BTreeSet<i64> = BTreeSet::new();
-        loop {
+        if self.feature_is_paused && !self.is_paused {
+            self.set_aside();
+        }
+        while !self.is_paused {
             let next = self.due().filter(|id| !begun.contains(id));
             let next: Vec<i64> = next.take(slots as usize - begun.len()).collect();
             let mut full = false;
@@ -67,10 +70,16 @@ impl Model {
         Ok(())
     }
 
+    fn set_aside(&mut self) {
+        for id in self.due().collect::<Vec<_>>() {
+            self.job(id).set_aside = true;
+        }
+    }
+
     /// What a claim finds, in order.
     fn due(&self) -> impl Iterator<Item = i64> + use<> {
         let waits = |(id, job): &(&i64, &Job)| {
-            let is_ready = !job.parked && !self.held.contains(*id);
+            let is_ready = !job.parked && !job.set_aside && !self.held.contains(*id);
             job.status == JobStatus::Pending && is_ready && job.run_after <= self.now
         };
         let due = self.jobs.iter().filter(waits);
