@@ -7,10 +7,11 @@ use atelier::rpc::proto::{
     UpdateRequestRequest, WatchRequestEvent,
 };
 use prost_types::FieldMask;
-use url::Url;
+use url::{Position, Url};
 
 use crate::support::client::{Client, USER, scripted_request};
 use crate::support::database::{Backend, TestDatabase};
+use crate::support::http::get;
 use crate::support::load::{Load, SETTINGS};
 use crate::support::process::Process;
 use crate::support::script::Script;
@@ -122,9 +123,10 @@ async fn a_server_whose_clock_is_ten_minutes_off_does_what_others_do() {
         let last = jobs.keys().last().unwrap();
         for (made_by, opened_on) in [(&first, &off), (&off, &first)] {
             let link = made_by.media_of(*last).await.remove(0).download_url;
-            let path = Url::parse(&link).unwrap()[url::Position::BeforePath..].to_owned();
-            let answer = reqwest::get(format!("http://{}{path}", opened_on.address())).await;
-            assert!(answer.unwrap().status().is_success(), "{link}");
+            let path = &Url::parse(&link).unwrap()[Position::BeforePath..];
+            let link = format!("http://{}{path}", opened_on.address());
+            let answer = get(link.parse().unwrap()).await;
+            assert!(answer.status().is_success(), "{link}");
         }
     }
 }

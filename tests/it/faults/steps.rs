@@ -18,6 +18,9 @@ use crate::support::watching::revisions;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 const COST: i64 = 7;
+/// So that nobody has to wait until the lease of a worker that is gone has run out.
+const EXPIRE: &str =
+    "UPDATE generation_jobs SET lease_expires_at = created_at WHERE status = 'processing'";
 
 /// What a worker does for a job, in order: the change of its row before which it stands still, as a trigger sees it.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +87,7 @@ async fn a_server_on_sqlite_that_dies_before_it_commits_has_its_job_end_once() {
     .await;
     first.kill();
     other.execute_unprepared("ROLLBACK").await.unwrap();
+    db.execute(EXPIRE).await;
 
     let second = serve(&db).await;
     second.completed(job).await;
@@ -104,6 +108,7 @@ async fn die_at(step: Step) {
         hold.until_reached().await;
         first.kill();
         hold.end(fate).await;
+        db.execute(EXPIRE).await;
         let second = api.beside(Role::Worker, &db, |config| {
             with_ledger(config);
             config.executor.upkeep_interval = Duration::from_millis(100);
@@ -191,7 +196,7 @@ impl Hold {
         .await;
     }
 
-    /// Nobody is held from now on.
+    /// Nobody is held from now on, and nothing goes on of the worker that is gone.
     async fn end(&self, fate: Fate) {
         if let Fate::Lost = fate {
             let end_sessions = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
@@ -199,6 +204,14 @@ impl Hold {
             self.affected(end_sessions).await;
         }
         self.affected("SELECT pg_advisory_unlock(1)").await;
+        let going_on = "SELECT 1 FROM pg_stat_activity
+                        WHERE datname = current_database() AND application_name LIKE 'atelier all %'";
+        within(async {
+            while self.affected(going_on).await > 0 {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        })
+        .await;
     }
 
     async fn affected(&self, query: &str) -> u64 {
@@ -207,9 +220,8 @@ impl Hold {
     }
 }
 
-/// A server whose jobs are soon another's.
 async fn serve(db: &TestDatabase) -> Process {
-    let settings = ["billing.kind=ledger", "executor.lease=1s"];
+    let settings = ["billing.kind=ledger", "executor.lease=30s"];
     Process::serve(db, db.media.path(), &settings).await
 }
 
