@@ -104,6 +104,8 @@ impl Executor {
             // The upkeep says it again.
             report(&error, "cannot say what this worker can run");
         }
+        // The others have to share with it.
+        self.app.tell_workers();
     }
 
     /// Says that this process is there and what it can run, and hears whether operators drain it.
@@ -113,7 +115,22 @@ impl Executor {
             tracing::info!(is_drained, "operators drain this worker, or do no more");
             self.app.events.wake_executor();
         }
+        self.share_limits().await?;
         self.app.announce_capabilities(&self.announced()).await
+    }
+
+    /// Takes this process's part of what all may run of a provider.
+    async fn share_limits(&self) -> Result<(), Error> {
+        let shared: Vec<&str> = self.app.providers.shared().collect();
+        if shared.is_empty() {
+            return Ok(());
+        }
+        let crew = self.app.crew().await?;
+        for provider in shared {
+            let workers = crew.takers(provider)?;
+            self.app.providers.share_among(provider, workers);
+        }
+        Ok(())
     }
 
     fn presence(&self) -> Presence {

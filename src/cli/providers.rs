@@ -154,6 +154,8 @@ impl Row {
         let limits = [
             limit(self.limits.concurrency, "at a time"),
             limit(self.limits.requests_per_minute, "a minute"),
+            limit(self.limits.total_concurrency, "at a time in all"),
+            limit(self.limits.total_requests_per_minute, "a minute in all"),
         ];
         let limits: Vec<_> = limits.into_iter().flatten().collect();
         limits.join(", ")
@@ -177,6 +179,8 @@ impl Row {
             "name": self.name, "kind": self.kind, "makes": self.makes, "place": self.place,
             "concurrency": self.limits.concurrency,
             "requests_per_minute": self.limits.requests_per_minute,
+            "total_concurrency": self.limits.total_concurrency,
+            "total_requests_per_minute": self.limits.total_requests_per_minute,
             "ready": self.missing.is_none(), "missing": self.missing,
             "sandbox": self.sandbox,
         });

@@ -63,6 +63,8 @@ impl Heard {
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     limits: ProviderLimits,
+    /// Processes that share what all of them may run, this one among them; 0 is this one alone.
+    workers: u32,
     running: u32,
     /// When jobs began, within the last minute; empty where that does not count.
     begun: VecDeque<Instant>,
@@ -93,14 +95,36 @@ impl Gate {
         };
         let recent = self.begun.iter().filter(|begun| now < **begun + MINUTE);
         let recent = u32::try_from(recent.count()).unwrap_or(u32::MAX);
-        most.min(left(self.limits.concurrency, self.running))
-            .min(left(self.limits.requests_per_minute, recent))
+        most.min(left(self.concurrency(), self.running))
+            .min(left(self.requests_per_minute(), recent))
+    }
+
+    /// So many processes share from now on what all of them may run.
+    pub(super) fn share_among(&mut self, workers: u32) {
+        self.workers = workers;
+    }
+
+    /// Whether there is anything to share.
+    pub(super) fn is_shared(&self) -> bool {
+        self.limits.total_concurrency > 0 || self.limits.total_requests_per_minute > 0
+    }
+
+    /// Jobs that run here at a time; 0 is no limit.
+    fn concurrency(&self) -> u32 {
+        let share = share(self.limits.total_concurrency, self.workers);
+        stricter(self.limits.concurrency, share)
+    }
+
+    /// Jobs that are begun here within a minute; 0 is no limit.
+    fn requests_per_minute(&self) -> u32 {
+        let share = share(self.limits.total_requests_per_minute, self.workers);
+        stricter(self.limits.requests_per_minute, share)
     }
 
     /// A job begins, for which there was room; whether it is the one that tries a provider that is away.
     pub(super) fn begin(&mut self, now: Instant) -> bool {
         self.running += 1;
-        if self.limits.requests_per_minute > 0 {
+        if self.requests_per_minute() > 0 {
             self.begun.retain(|begun| now < *begun + MINUTE);
             self.begun.push_back(now);
         }
@@ -150,7 +174,7 @@ impl Gate {
 
     /// When it may begin a job again that has begun all that it may within a minute.
     fn minute_ends(&self, now: Instant) -> Option<Instant> {
-        let before = usize::try_from(self.limits.requests_per_minute).ok()?;
+        let before = usize::try_from(self.requests_per_minute()).ok()?;
         let begun = self.begun.iter().rev().nth(before.checked_sub(1)?)?;
         Some(*begun + MINUTE).filter(|end| now < *end)
     }
@@ -177,6 +201,22 @@ impl Gate {
                 None => "is running as many jobs as it may".to_owned(),
             }),
         }
+    }
+}
+
+/// What one of so many has of a limit, of which 0 is none: its part, and one at least.
+fn share(limit: u32, workers: u32) -> u32 {
+    match limit {
+        0 => 0,
+        limit => (limit / workers.max(1)).max(1),
+    }
+}
+
+/// The stricter of two limits, of which 0 is none.
+fn stricter(one: u32, other: u32) -> u32 {
+    match (one, other) {
+        (0, limit) | (limit, 0) => limit,
+        (one, other) => one.min(other),
     }
 }
 
@@ -244,7 +284,7 @@ impl Passage {
         };
         let mut gate = gate.lock();
         gate.end(self.trial);
-        self.trial || gate.limits.concurrency > 0
+        self.trial || gate.concurrency() > 0
     }
 
     /// Whether the job is the one that tries a provider that is away.

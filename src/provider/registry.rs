@@ -95,6 +95,23 @@ impl Registry {
         openings.into_values().collect()
     }
 
+    /// The providers whose limits all processes share.
+    pub fn shared(&self) -> impl Iterator<Item = &str> {
+        let gates = self
+            .gates
+            .iter()
+            .filter(|(_, gate)| gate.lock().is_shared());
+        let names = gates.map(|(name, _)| name.as_str());
+        names.filter(|name| self.providers.contains_key(*name))
+    }
+
+    /// So many processes share the limits of this provider from now on.
+    pub fn share_among(&self, name: &str, workers: u32) {
+        if let Some(gate) = self.gates.get(name) {
+            gate.lock().share_among(workers);
+        }
+    }
+
     /// Lets a job of this provider begin, for which there is room.
     pub fn pass(&self, name: &str) -> Passage {
         match self.gates.get(name) {

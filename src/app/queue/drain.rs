@@ -38,6 +38,20 @@ impl Crew {
         silence.is_ok_and(|silence| silence <= FRESH) || worker.seen_at > self.now
     }
 
+    /// How many of them take jobs for this provider.
+    ///
+    /// # Errors
+    /// Where another program wrote a row.
+    pub fn takers(&self, provider: &str) -> Result<u32, Error> {
+        let mut takers = 0;
+        let workers = self.workers.iter().filter(|it| it.drained_at.is_none());
+        for worker in workers.filter(|it| self.is_alive(it)) {
+            let skills = worker.skills()?;
+            takers += u32::from(skills.iter().any(|skill| skill.provider == provider));
+        }
+        Ok(takers)
+    }
+
     /// What a worker does, in a word for people.
     pub fn state(&self, worker: &worker::Model) -> &'static str {
         match (self.is_alive(worker), worker.drained_at) {
@@ -57,6 +71,14 @@ impl App {
     /// Says that a worker ends.
     pub async fn forget_worker(&self, name: &str, instance: &str) -> Result<(), Error> {
         queue::forget_worker(self.store.writer(), name, instance).await
+    }
+
+    /// Has all workers look anew who they are.
+    pub fn tell_workers(&self) {
+        self.events.publish(WakeUp {
+            drains: true,
+            ..WakeUp::default()
+        });
     }
 
     /// All workers that are known.

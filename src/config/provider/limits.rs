@@ -9,6 +9,10 @@ pub struct ProviderLimits {
     pub concurrency: u32,
     /// Jobs that are begun within a minute.
     pub requests_per_minute: u32,
+    /// Jobs at a time on all servers together.
+    pub total_concurrency: u32,
+    /// Jobs that all servers together begin within a minute.
+    pub total_requests_per_minute: u32,
 }
 
 const CONCURRENCY: Entry = Entry {
@@ -28,21 +32,48 @@ const REQUESTS_PER_MINUTE: Entry = Entry {
     ..CONCURRENCY
 };
 
+const TOTAL_CONCURRENCY: Entry = Entry {
+    key: "total_concurrency",
+    doc: "How many of its jobs all servers run at a time together, each an equal share; 0: as many as `concurrency` lets.",
+    ..CONCURRENCY
+};
+
+const TOTAL_REQUESTS_PER_MINUTE: Entry = Entry {
+    key: "total_requests_per_minute",
+    doc: "How many of its jobs all servers begin within a minute together, each an equal share; 0: as many as `requests_per_minute` lets.",
+    ..REQUESTS_PER_MINUTE
+};
+
 impl ProviderLimits {
     /// The keys.
-    pub(in crate::config) const ENTRIES: &[Entry] = &[CONCURRENCY, REQUESTS_PER_MINUTE];
+    pub(in crate::config) const ENTRIES: &[Entry] = &[
+        CONCURRENCY,
+        REQUESTS_PER_MINUTE,
+        TOTAL_CONCURRENCY,
+        TOTAL_REQUESTS_PER_MINUTE,
+    ];
 
     pub(super) fn read(reader: &mut Reader, table: &str) -> Option<Self> {
-        let concurrency = reader.read_of_within::<u32>(table, &CONCURRENCY);
-        let requests_per_minute = reader.read_of_within::<u32>(table, &REQUESTS_PER_MINUTE);
+        let mut read = |entry| reader.read_of_within::<u32>(table, entry);
+        let [concurrency, requests_per_minute] =
+            [&CONCURRENCY, &REQUESTS_PER_MINUTE].map(&mut read);
+        let [total_concurrency, total_requests_per_minute] =
+            [&TOTAL_CONCURRENCY, &TOTAL_REQUESTS_PER_MINUTE].map(&mut read);
         Some(Self {
             concurrency: concurrency?,
             requests_per_minute: requests_per_minute?,
+            total_concurrency: total_concurrency?,
+            total_requests_per_minute: total_requests_per_minute?,
         })
     }
 
     pub(super) fn written(self) -> Vec<(&'static Entry, Option<String>)> {
-        let values = [self.concurrency, self.requests_per_minute];
+        let values = [
+            self.concurrency,
+            self.requests_per_minute,
+            self.total_concurrency,
+            self.total_requests_per_minute,
+        ];
         let values = values.map(|value| u32::write(&value));
         Self::ENTRIES.iter().zip(values).collect()
     }

@@ -9,7 +9,33 @@ fn gate(concurrency: u32, requests_per_minute: u32) -> Gate {
     Gate::new(ProviderLimits {
         concurrency,
         requests_per_minute,
+        ..ProviderLimits::default()
     })
+}
+
+#[test]
+fn what_all_may_run_is_shared_among_those_who_run_it() {
+    let now = Instant::now();
+    let mut gate = Gate::new(ProviderLimits {
+        concurrency: 8,
+        total_concurrency: 10,
+        total_requests_per_minute: 60,
+        ..ProviderLimits::default()
+    });
+    assert!(gate.is_shared());
+    for (workers, room) in [(0, 8), (1, 8), (2, 5), (3, 3), (20, 1)] {
+        gate.share_among(workers);
+        assert_eq!(gate.room(now), room, "{workers}");
+    }
+    gate.share_among(30);
+    for _ in 0..2 {
+        gate.begin(now);
+        gate.end(false);
+        assert_eq!(gate.room(now), u32::from(gate.begun.len() < 2));
+    }
+    assert!(gate.closed(now).unwrap().contains("within a minute"));
+    gate.share_among(1);
+    assert_eq!(gate.room(now), 8, "what the others leave is had at once");
 }
 
 /// Fails as often as makes it be away.

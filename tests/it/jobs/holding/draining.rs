@@ -1,7 +1,9 @@
 //! A worker that operators drain takes no job, until it is undrained or gone.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use atelier::config::{Config, ProviderConfig, ProviderLimits, ScriptedConfig};
 use atelier::domain::job::Skill;
 use atelier::domain::{Actor, MediaType};
 use atelier::rpc::proto::{
@@ -94,6 +96,48 @@ on_both_databases! {
         assert_eq!(alive().await, [("c".to_owned(), true)]);
         bench.app.forget_worker("other", "c").await.unwrap();
         assert!(alive().await.is_empty());
+    }
+
+    async fn servers_share_what_all_of_them_may_run_of_a_provider(db: TestDatabase) {
+        let limited = |name: &'static str| move |config: &mut Config| {
+            config.executor.worker_id = Some(name.to_owned());
+            let limits = ProviderLimits { total_concurrency: 2, ..ProviderLimits::default() };
+            let scripted = ScriptedConfig { folder: std::env::temp_dir(), pictures: false, limits };
+            config.providers.insert("scripted".to_owned(), ProviderConfig::Scripted(scripted));
+        };
+        let first = TestServer::start_with(&db, limited("first")).await;
+        let feature = first.scripted_feature().await;
+        let second = first.beside(Role::All, &db, limited("second")).await;
+        // By then the first has looked who shares with it.
+        within(async {
+            let began = worker(&first, "second").await.unwrap().start_time.unwrap();
+            let seen = async || worker(&first, "first").await.unwrap().last_seen_time.unwrap();
+            while seen().await.seconds <= began.seconds + 1 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }).await;
+        let script = Script::new(&["succeed"]).gated();
+        let mut asked = scripted_request(feature, &script);
+        asked.input.get_or_insert_default().variations = 6;
+        let jobs = first.create(asked).await.1;
+        script.wait_until_submitted(2).await;
+        let running = async || {
+            let queue = first.admin().get_queue(GetQueueRequest {}).await.unwrap().into_inner();
+            queue.workers.into_iter().map(|it| it.running_count).collect::<Vec<_>>()
+        };
+        assert_eq!(running().await, [1, 1]);
+        // Both have looked for more by now, in vain.
+        for server in [&first, &second] {
+            let waiting = server.job(jobs[5].id).await.waiting_reason;
+            assert_eq!(waiting, "The generator \"scripted\" is running as many jobs as it may.");
+        }
+        // What one leaves the other takes up.
+        drain(&first, "first").await;
+        script.open_gate();
+        for job in &jobs {
+            first.completed(job.id).await;
+        }
+        second.stop().await;
     }
 
     async fn a_worker_that_is_not_known_is_not_drained(db: TestDatabase) {
