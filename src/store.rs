@@ -127,11 +127,6 @@ impl Store {
         *last = Some(Instant::now());
     }
 
-    /// Whether nobody writes while another does.
-    pub fn has_one_writer(&self) -> bool {
-        !matches!(self.backend(), DbBackend::Postgres)
-    }
-
     /// Which of the two databases it is.
     pub fn backend(&self) -> DbBackend {
         self.writer.get_database_backend()

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 
 use crate::{
     domain::{Error, with_causes},
-    store::{self, Store, Transaction},
+    store::{self, Transaction},
 };
 
 use super::{
@@ -26,32 +26,13 @@ pub(super) use lane::Gather;
 /// Each lock is waited for no longer than that in a transaction for several: only one of them may have to wait.
 const LONGEST_WAIT: Duration = Duration::from_millis(200);
 
-/// Batches of requests under way at once on PostgreSQL: while one waits for the disk or for us, the server works on the other.
-const INTAKES: usize = 2;
-
 /// What waits to be written in this process. Clones share it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Gathering {
     pub(super) intakes: Lane<Intake>,
     pub(super) completions: Lane<Completion>,
     pub(super) failures: Lane<Failing>,
     pub(super) submissions: Submissions,
-}
-
-impl Gathering {
-    /// For what is written to this database.
-    pub fn of(store: &Store) -> Self {
-        let intakes = match store.has_one_writer() {
-            true => 1,
-            false => INTAKES,
-        };
-        Self {
-            intakes: Lane::of(intakes),
-            completions: Lane::of(1),
-            failures: Lane::of(1),
-            submissions: Gather::of(1),
-        }
-    }
 }
 
 /// Those of one kind.

@@ -87,7 +87,6 @@ pub(super) async fn build_app(
     memory::allow(config.limits.decode_memory);
     let files = fetcher(config)?;
     let app = App {
-        gathering: app::Gathering::of(&store),
         store,
         storage,
         token_keys: Keyring::new(Purpose::Tokens),
@@ -97,6 +96,7 @@ pub(super) async fn build_app(
         clock: Clock::system(),
         providers: build_providers(config, &files, runs_jobs),
         metrics: Metrics::default(),
+        gathering: app::Gathering::default(),
         receiving: Receiving::default(),
         moderation: moderation(config, &files)?,
         links: config.follows_links().then_some(files),

@@ -1,5 +1,5 @@
 //! Work that many ask for at once, and that costs little more for many than for one: what comes while a batch is under way is
-//! the next batch. Who comes while there is room for another begins at once: nobody waits for company.
+//! the next batch. Who comes while none is begins at once: nobody waits for company.
 
 use std::{
     collections::VecDeque,
@@ -18,17 +18,15 @@ const MOST: usize = 64;
 /// A batch that takes longer, say on a connection that hangs, does not keep the next from beginning.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// What waits for the batches under way. Clones share it.
+/// What waits for the batch under way. Clones share it.
 pub(in crate::app) struct Gather<T, A> {
     waiting: Arc<Mutex<Waiting<T, A>>>,
 }
 
 struct Waiting<T, A> {
     queue: VecDeque<Entry<T, A>>,
-    /// How many work on a batch, and take what has come when they are through.
-    leaders: usize,
-    /// How many may.
-    places: usize,
+    /// Whether somebody works, and takes what has come when he is through.
+    is_led: bool,
 }
 
 struct Entry<T, A> {
@@ -63,9 +61,7 @@ impl<T: Send + 'static, A: Send + 'static> Gather<T, A> {
                 weight,
                 caller,
             });
-            let leads = waiting.leaders < waiting.places;
-            waiting.leaders += usize::from(leads);
-            leads
+            !std::mem::replace(&mut waiting.is_led, true)
         };
         if leads {
             // Apart from this call, which may be cancelled, and from its span: it works for others too.
@@ -117,7 +113,7 @@ impl<T: Send + 'static, A: Send + 'static> Gather<T, A> {
         }
     }
 
-    /// What has come meanwhile, as much as one batch may have; who asks leads no more if that is nothing.
+    /// What has come meanwhile, as much as one batch may have; nobody leads any more if that is nothing.
     fn next_batch(&self) -> Option<(Vec<T>, Vec<oneshot::Sender<A>>)> {
         let mut waiting = self.lock();
         let (mut items, mut callers, mut weight) = (Vec::new(), Vec::new(), 0);
@@ -130,27 +126,12 @@ impl<T: Send + 'static, A: Send + 'static> Gather<T, A> {
             items.push(entry.item);
             callers.push(entry.caller);
         }
-        if items.is_empty() {
-            waiting.leaders -= 1;
-            return None;
-        }
-        Some((items, callers))
+        waiting.is_led = !items.is_empty();
+        waiting.is_led.then_some((items, callers))
     }
 }
 
 impl<T, A> Gather<T, A> {
-    /// So many batches are under way at once, at most, but for those that take long.
-    pub(super) fn of(places: usize) -> Self {
-        let waiting = Waiting {
-            queue: VecDeque::new(),
-            leaders: 0,
-            places,
-        };
-        Self {
-            waiting: Arc::new(Mutex::new(waiting)),
-        }
-    }
-
     /// A panic cannot leave the queue half changed.
     fn lock(&self) -> MutexGuard<'_, Waiting<T, A>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
@@ -182,6 +163,18 @@ impl<T, A> Clone for Gather<T, A> {
     }
 }
 
+impl<T, A> Default for Gather<T, A> {
+    fn default() -> Self {
+        let waiting = Waiting {
+            queue: VecDeque::new(),
+            is_led: false,
+        };
+        Self {
+            waiting: Arc::new(Mutex::new(waiting)),
+        }
+    }
+}
+
 impl<T, A> fmt::Debug for Gather<T, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let waiting = self.lock().queue.len();
@@ -208,10 +201,10 @@ mod tests {
     }
 
     impl Bench {
-        fn new(places: usize) -> (Self, mpsc::UnboundedReceiver<Vec<usize>>) {
+        fn new() -> (Self, mpsc::UnboundedReceiver<Vec<usize>>) {
             let (begun, batches) = mpsc::unbounded_channel();
             let bench = Self {
-                gather: Gather::of(places),
+                gather: Gather::default(),
                 may_go_on: Arc::new(Semaphore::new(0)),
                 begun,
             };
@@ -235,7 +228,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_comes_while_a_batch_is_under_way_is_the_next_one() {
-        let (bench, mut batches) = Bench::new(1);
+        let (bench, mut batches) = Bench::new();
         let mut first = pin!(bench.submit(0, 1));
         assert!(poll!(&mut first).is_pending());
         assert_eq!(batches.recv().await.unwrap(), [0], "it waits for nobody");
@@ -254,24 +247,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn as_many_batches_are_under_way_as_there_are_places() {
-        let (bench, mut batches) = Bench::new(2);
-        let mut first = pin!(bench.submit(1, 1));
-        assert!(poll!(&mut first).is_pending());
-        assert_eq!(batches.recv().await.unwrap(), [1]);
-        let mut second = pin!(bench.submit(2, 1));
-        assert!(poll!(&mut second).is_pending());
-        assert_eq!(batches.recv().await.unwrap(), [2], "beside the first");
-        let mut others = pin!(join_all([bench.submit(3, 1), bench.submit(4, 1)]));
-        assert!(poll!(&mut others).is_pending());
-        bench.may_go_on.add_permits(3);
-        assert_eq!((first.await, second.await), (Some(1), Some(1)));
-        assert_eq!(others.await, [Some(2), Some(2)], "together");
-    }
-
-    #[tokio::test]
     async fn a_heavy_one_is_a_batch_of_its_own() {
-        let (bench, mut batches) = Bench::new(1);
+        let (bench, mut batches) = Bench::new();
         bench.may_go_on.add_permits(4);
         let answers = join_all([
             bench.submit(1, 1),
@@ -286,7 +263,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_goes_away_takes_what_has_not_begun_along() {
-        let (bench, mut batches) = Bench::new(1);
+        let (bench, mut batches) = Bench::new();
         let mut first = Box::pin(bench.submit(1, 1));
         assert!(poll!(&mut first).is_pending());
         batches.recv().await.unwrap();
@@ -303,7 +280,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_that_hangs_does_not_keep_the_next_from_beginning() {
-        let (bench, mut batches) = Bench::new(1);
+        let (bench, mut batches) = Bench::new();
         let mut hangs = pin!(bench.submit(1, 1));
         assert!(poll!(&mut hangs).is_pending());
         batches.recv().await.unwrap();
@@ -316,7 +293,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_crash_is_told_to_all_of_the_batch_and_to_no_others() {
-        let (bench, _batches) = Bench::new(1);
+        let (bench, _batches) = Bench::new();
         bench.may_go_on.add_permits(3);
         let answers = join_all([bench.submit(CRASHES, MOST), bench.submit(1, MOST)]).await;
         assert_eq!(answers, [None, Some(1)]);

@@ -88,7 +88,6 @@ impl Bench {
         };
         let folder = media.path().to_owned();
         let app = App {
-            gathering: atelier::app::Gathering::of(&store),
             store,
             storage: Storage::open(&StorageSettings::Local { folder }, links).unwrap(),
             token_keys: Keyring::new(Purpose::Tokens),
@@ -98,6 +97,7 @@ impl Bench {
             clock: Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap()),
             providers: atelier::provider::Registry::default(),
             metrics: atelier::metrics::Metrics::default(),
+            gathering: atelier::app::Gathering::default(),
             receiving: atelier::app::Receiving::default(),
             moderation: atelier::provider::Moderation::Off,
             links: None,
