@@ -8,7 +8,6 @@ mod derivations;
 mod follow;
 mod heartbeat;
 mod output_writer;
-mod pauses;
 mod pictures;
 mod recover;
 mod run;
@@ -16,6 +15,7 @@ mod settings;
 mod spool;
 mod stopwatch;
 mod submission;
+mod unpark;
 mod upkeep;
 
 use std::sync::{

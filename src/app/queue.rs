@@ -10,11 +10,11 @@ mod end_attempt;
 mod endings;
 mod explain_waiting;
 mod fail_unclaimed;
-mod hold;
 mod note_submission;
 mod pause;
 mod release;
 mod rescue;
+mod unpark;
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ pub use drain::Crew;
 pub use end_attempt::AttemptEnd;
 pub(in crate::app) use end_attempt::Failing;
 pub use explain_waiting::WaitingReasons;
-pub use hold::Queue;
 pub(in crate::app) use note_submission::Submissions;
+pub use pause::Queue;
 
 /// How often a worker says what it can run.
 pub const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(10);

@@ -10,7 +10,7 @@ mod heartbeats;
 mod holding;
 mod leases;
 mod listing;
-mod pauses;
+mod parking;
 mod queue;
 mod retry;
 mod state_machine;

@@ -1,31 +1,114 @@
-//! Jobs whose pause ends come back into the queue, and workers hear of them, see docs/domain.md#the-queue.
+//! Operators hold parts of the queue and let them go, see docs/operations.md#holding-the-queue.
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::{
-    app::App,
-    domain::Error,
-    store::{queue, wake_up::WakeUp},
+    app::{Acting, App},
+    domain::{Checks, Error, QueuePart, check_hold_reason},
+    entity::pause,
+    store::{
+        self, Transaction,
+        queue::{self, Depth},
+        wake_up::WakeUp,
+    },
 };
 
+/// How long a call lets jobs back before upkeep does.
+const LETTING_BACK: Duration = Duration::from_secs(10);
+
+/// What operators see of the queue.
+#[derive(Debug)]
+pub struct Queue {
+    /// What is paused, the oldest pause first.
+    pub pauses: Vec<pause::Model>,
+    /// What waits, by provider and priority.
+    pub depths: Vec<Depth>,
+}
+
+impl Acting<'_> {
+    /// Has nothing of this part be begun from now on. What is paused already stays so, with the reason that it has. `checks` holds
+    /// what is wrong already.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such feature.
+    pub async fn pause_queue(
+        &self,
+        part: &QueuePart,
+        reason: &str,
+        mut checks: Checks,
+    ) -> Result<pause::Model, Error> {
+        part.check(&mut checks);
+        check_hold_reason(reason, &mut checks);
+        checks.finish(())?;
+        let now = self.app.clock.now();
+        let pause = async |tx: &Transaction| {
+            if let QueuePart::Feature(id) = part {
+                store::feature::find(tx, *id).await?;
+            }
+            let why = (reason, self.actor_name());
+            let (pause, is_new) = store::pause::begin(tx, part, why, now).await?;
+            let deed = part.paused().with_reason(reason);
+            Ok((pause, is_new.then_some(deed).into_iter().collect()))
+        };
+        self.write(pause).await
+    }
+
+    /// Lets this part go, with what has been taken out of the queue, and wakes the workers. Returns the pause that has ended, if
+    /// there was one. `checks` holds what is wrong already.
+    pub async fn resume_queue(
+        &self,
+        part: &QueuePart,
+        mut checks: Checks,
+    ) -> Result<Option<pause::Model>, Error> {
+        part.check(&mut checks);
+        checks.finish(())?;
+        let end = async |tx: &Transaction| {
+            let pause = store::pause::end(tx, part).await?;
+            let deeds = pause.iter().map(|_| part.resumed()).collect();
+            Ok((pause, deeds))
+        };
+        let ended = self.write(end).await?;
+        self.app.wake_workers();
+        // Also what an earlier call has left, or a crash.
+        self.app.let_back_resumed(LETTING_BACK).await?;
+        Ok(ended)
+    }
+}
+
 impl App {
-    /// Lets all jobs back into the queue whose pauses have ended, and wakes the workers for them. Returns how long until the next
-    /// pause ends; `None` if there is none. Any number of processes may do so.
-    pub async fn end_pauses(&self) -> Result<Option<Duration>, Error> {
-        let now = self.clock.queue();
-        loop {
-            let next = queue::next_pause(self.store.reader(), now).await?;
-            if next != Some(Duration::ZERO) {
-                return Ok(next);
+    /// What is paused, and what waits. Each pending job is counted, so this is not for what is done often.
+    pub async fn queue(&self) -> Result<Queue, Error> {
+        let db = self.store.reader();
+        Ok(Queue {
+            pauses: store::pause::list(db).await?,
+            depths: queue::depth(db, self.clock.queue()).await?,
+        })
+    }
+
+    /// Lets jobs back into the queue that it is out of for a pause that has ended, for as long as this at most, and wakes the
+    /// workers. Returns how many.
+    pub async fn let_back_resumed(&self, patience: Duration) -> Result<u64, Error> {
+        let end = Instant::now() + patience;
+        let mut all = 0;
+        for feature_id in queue::resumed(self.store.reader()).await? {
+            while Instant::now() < end {
+                let some = queue::let_back(self.store.writer(), feature_id).await?;
+                if some == 0 {
+                    break;
+                }
+                all += some;
+                self.wake_workers();
             }
-            if queue::end_pauses(self.store.writer(), now).await? == 0 {
-                // Another lets them go right now.
-                return Ok(next);
-            }
-            self.events.publish(WakeUp {
-                work: true,
-                ..WakeUp::default()
-            });
         }
+        Ok(all)
+    }
+
+    fn wake_workers(&self) {
+        self.events.publish(WakeUp {
+            work: true,
+            ..WakeUp::default()
+        });
     }
 }

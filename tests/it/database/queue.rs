@@ -164,7 +164,7 @@ async fn live(bench: &Bench, wire: &Wire) -> Vec<String> {
     let pause = overloaded(Duration::from_secs(1));
     bench.app.end_attempt(&held, &pause).await.unwrap().unwrap();
     bench.pass(2);
-    assert_eq!(bench.app.end_pauses().await.unwrap(), None);
+    assert_eq!(bench.app.unpark_due_jobs().await.unwrap(), None);
     let drawing = [Capability {
         provider: "builtin".to_owned(),
         category: MediaType::Image,

@@ -100,9 +100,9 @@ async fn take(bench: &Bench, model: &mut Model, step: &Operation) -> Result<(), 
             Ok(())
         }
         Operation::Rescue => same(bench.app.rescue_jobs().await.unwrap(), model.rescue()),
-        Operation::EndPauses => {
-            let next = bench.app.end_pauses().await.unwrap();
-            same(next, model.end_pauses())
+        Operation::Unpark => {
+            let next = bench.app.unpark_due_jobs().await.unwrap();
+            same(next, model.unpark())
         }
         Operation::DeleteMedia(index) => {
             let Some(job) = model.pick_job(index) else {

@@ -35,10 +35,10 @@ on_both_databases! {
         let (_, next) = server.create(scripted_request(feature, &Script::new(&[]))).await;
         assert_eq!(ids(&claim(&server).await), [next[0].id], "what comes after it goes first");
         server.pass(TimeDelta::seconds(HOUR - 1));
-        assert_eq!(server.app.end_pauses().await.unwrap(), Some(Duration::from_secs(1)));
+        assert_eq!(server.app.unpark_due_jobs().await.unwrap(), Some(Duration::from_secs(1)));
         assert!(claim(&server).await.is_empty());
         server.pass(TimeDelta::seconds(1));
-        assert_eq!(server.app.end_pauses().await.unwrap(), None);
+        assert_eq!(server.app.unpark_due_jobs().await.unwrap(), None);
         assert_eq!(ids(&claim(&server).await), [jobs[0].id]);
         assert_eq!(server.request(request.id).await.not_before_time, asked.not_before_time);
 
@@ -95,7 +95,7 @@ on_both_databases! {
         assert_eq!((late.status(), late.error.unwrap().code.as_str()), (JobStatus::Cancelled, "START_DEADLINE_EXCEEDED"));
         assert_eq!(server.balance().await, (93, 7));
         server.pass(TimeDelta::seconds(HOUR));
-        server.app.end_pauses().await.unwrap();
+        server.app.unpark_due_jobs().await.unwrap();
         assert_eq!(ids(&claim(&server).await), [jobs[0].id]);
         assert_eq!(server.request(request.id).await.status(), RequestStatus::Processing);
         assert_balanced(&db).await;

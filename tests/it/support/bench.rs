@@ -210,7 +210,7 @@ impl Bench {
         capabilities: &[Capability],
     ) -> Vec<job::Model> {
         if self.time_passed.swap(false, Ordering::Relaxed) {
-            self.app.end_pauses().await.unwrap();
+            self.app.unpark_due_jobs().await.unwrap();
         }
         self.claim_ready(slots, capabilities).await
     }

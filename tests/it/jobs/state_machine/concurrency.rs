@@ -114,8 +114,8 @@ async fn take(bench: &Bench, shared: &Mutex<Shared>, step: &Operation) {
         Operation::Rescue => {
             bench.app.rescue_jobs().await.unwrap();
         }
-        Operation::EndPauses => {
-            bench.app.end_pauses().await.unwrap();
+        Operation::Unpark => {
+            bench.app.unpark_due_jobs().await.unwrap();
         }
         Operation::DeleteMedia(index) => {
             let id = pick(&shared.lock().unwrap().jobs, index).unwrap();

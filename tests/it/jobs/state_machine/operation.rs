@@ -21,7 +21,7 @@ pub(super) enum Operation {
     Claim(u32),
     Rescue,
     /// Jobs whose pause has ended come back.
-    EndPauses,
+    Unpark,
     /// Operators pause the queue (true) or the feature of all jobs, or resume it if it is paused.
     Toggle(bool),
     /// The media of a job are deleted by themselves.
@@ -92,7 +92,7 @@ pub(super) fn any() -> impl Strategy<Value = Operation> {
         1 => proptest::collection::vec(asked, 1..=3).prop_map(Operation::Ask),
         6 => (1u32..=4).prop_map(Operation::Claim),
         2 => Just(Operation::Rescue),
-        2 => Just(Operation::EndPauses),
+        2 => Just(Operation::Unpark),
         2 => proptest::bool::ANY.prop_map(Operation::Toggle),
         1 => index().prop_map(Operation::DeleteMedia),
         7 => (index(), attempt).prop_map(|(index, action)| Operation::Attempt(index, action)),

@@ -127,7 +127,7 @@ impl Model {
     }
 
     /// How long until the next pause ends.
-    pub(crate) fn end_pauses(&mut self) -> Option<Duration> {
+    pub(crate) fn unpark(&mut self) -> Option<Duration> {
         let now = self.now;
         let waiting = self.jobs.values_mut();
         let parked = waiting.filter(|job| job.status == JobStatus::Pending && job.parked);

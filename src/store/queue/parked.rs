@@ -13,7 +13,7 @@ use super::{Now, dialect::Dialect};
 const AT_ONCE: u32 = 1_000;
 
 /// How long until the next pause ends; nothing if one has ended already, and `None` if nobody waits for one.
-pub async fn next_pause(db: &impl ConnectionTrait, now: Now) -> Result<Option<Duration>, Error> {
+pub async fn next_due(db: &impl ConnectionTrait, now: Now) -> Result<Option<Duration>, Error> {
     #[derive(FromQueryResult)]
     struct Row {
         run_after: DateTime<Utc>,
@@ -33,7 +33,7 @@ pub async fn next_pause(db: &impl ConnectionTrait, now: Now) -> Result<Option<Du
 
 /// Lets jobs back into the queue whose pause has ended, the first of them at most; how many. What another lets go right now is
 /// passed over.
-pub async fn end_pauses(db: &impl ConnectionTrait, now: Now) -> Result<u64, Error> {
+pub async fn unpark_due(db: &impl ConnectionTrait, now: Now) -> Result<u64, Error> {
     let sql = Dialect::of(db);
     let statement = format!(
         "WITH due AS MATERIALIZED (

@@ -24,10 +24,10 @@ on_both_databases! {
         bench.app.end_attempt(&lease(&claimed[0]), &overloaded(Duration::from_secs(20))).await.unwrap().unwrap();
         assert!(!announced() && bench.job(job.id).await.parked);
         bench.pass(19);
-        assert_eq!(bench.app.end_pauses().await.unwrap(), Some(Duration::from_secs(1)));
+        assert_eq!(bench.app.unpark_due_jobs().await.unwrap(), Some(Duration::from_secs(1)));
         assert!(!announced() && bench.claim(1).await.is_empty());
         bench.pass(1);
-        assert_eq!(bench.app.end_pauses().await.unwrap(), None);
+        assert_eq!(bench.app.unpark_due_jobs().await.unwrap(), None);
         assert!(announced() && !bench.job(job.id).await.parked);
         assert_eq!(bench.claim(1).await[0].id, job.id);
     }
@@ -85,7 +85,7 @@ on_both_databases! {
         bench.app.end_attempt(&lease(&rescued[0]), &atelier::app::AttemptEnd::HandBack { keep_task: false }).await.unwrap();
         db.execute("UPDATE generation_jobs SET parked = TRUE").await;
         assert!(bench.claim(1).await.is_empty());
-        assert_eq!(bench.app.end_pauses().await.unwrap(), None);
+        assert_eq!(bench.app.unpark_due_jobs().await.unwrap(), None);
         assert_eq!(bench.claim(1).await[0].id, id);
     }
 }
