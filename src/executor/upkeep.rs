@@ -37,7 +37,7 @@ impl Executor {
         tokio::select! {
             () = self.app.draining.cancelled() => {}
             () = self.rescue_loop() => {}
-            () = self.pause_loop() => {}
+            () = self.unpark_loop() => {}
             () = self.unclaimed_loop() => {}
             () = self.orphan_loop() => {}
             () = self.outage_loop() => {}
