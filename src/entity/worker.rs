@@ -21,7 +21,7 @@ pub struct Model {
     pub role: String,
     /// Of its program.
     pub version: String,
-    /// A list of [`Skill`](crate::domain::job::Skill).
+    /// A list of [`Skill`].
     #[sea_orm(column_type = "JsonBinary")]
     pub capabilities: Json,
     /// Jobs that it runs at once at most.
