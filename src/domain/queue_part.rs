@@ -26,6 +26,15 @@ impl QueuePart {
         }
     }
 
+    /// Whether a job of this feature and provider is of it.
+    pub fn has(&self, feature_id: i64, provider: Option<&str>) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Feature(id) => *id == feature_id,
+            Self::Provider(name) => provider == Some(name.as_str()),
+        }
+    }
+
     /// Notes what is wrong with it, under the names of its fields.
     pub fn check(&self, checks: &mut Checks) {
         match self {

@@ -24,9 +24,6 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(30);
 /// Jobs that no worker can run wait for hours.
 const UNCLAIMED_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How long jobs are let back at once whose feature was resumed, before all else has its turn.
-const LETTING_BACK: Duration = Duration::from_secs(10);
-
 /// Uploads are kept for hours.
 const UPLOAD_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -93,7 +90,7 @@ impl Executor {
             forgetting_calls.pass(self.app.forget_calls().await);
             forgetting_retries.pass(self.app.forget_retries().await);
             releasing.pass(self.app.release_stranded_jobs().await);
-            resuming.pass(self.app.let_back_resumed(LETTING_BACK).await);
+            resuming.pass(self.app.let_back_resumed().await);
             match late.pass(self.app.cancel_late_jobs().await) {
                 None | Some(0) => {}
                 Some(jobs) => tracing::info!(jobs, "cancelled jobs that did not start in time"),

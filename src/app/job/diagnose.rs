@@ -50,7 +50,7 @@ impl App {
         let last = (id, (job.revision - MOST_EVENTS).max(0));
         let mut events = store::job_event::after(db, &[last].into()).await?;
         let mut pauses = store::pause::list(db).await?;
-        pauses.retain(|pause| waits && keeps(pause, &job));
+        pauses.retain(|pause| waits && pause.part().has(job.feature_id, job.provider()));
         let mut crew = self.crew().await?;
         crew.workers.retain(|worker| lack(worker, &job).is_some());
         let is_queued = waits && !job.parked && !job.held && !job.paused;
@@ -77,15 +77,6 @@ impl App {
         let closed = self.providers.closed(diagnosis.provider());
         (diagnosis.obstacle, diagnosis.summary) = diagnosis.verdict(closed);
         Ok(diagnosis)
-    }
-}
-
-/// Whether a job waits for what is paused.
-fn keeps(pause: &pause::Model, job: &job::Model) -> bool {
-    match pause.part() {
-        QueuePart::Whole => true,
-        QueuePart::Feature(id) => id == job.feature_id,
-        QueuePart::Provider(name) => job.provider() == Some(name.as_str()),
     }
 }
 

@@ -107,13 +107,8 @@ impl WaitingReasons {
 
     /// The first pause that keeps the job.
     fn pause_of(&self, job: &job::Model, provider: &str) -> Option<(&QueuePart, &str)> {
-        let keeps = |part: &QueuePart| match part {
-            QueuePart::Whole => true,
-            QueuePart::Feature(id) => *id == job.feature_id,
-            QueuePart::Provider(name) => name == provider,
-        };
         let mut pauses = self.situation.pauses.iter();
-        let pause = pauses.find(|(part, _)| keeps(part));
+        let pause = pauses.find(|(part, _)| part.has(job.feature_id, Some(provider)));
         pause.map(|(part, reason)| (part, reason.as_str()))
     }
 }

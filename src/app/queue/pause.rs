@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// How long a call lets jobs back before upkeep does.
+/// How long jobs are let back at once, before the rest is left to the next upkeep.
 const LETTING_BACK: Duration = Duration::from_secs(10);
 
 /// What operators see of the queue.
@@ -72,7 +72,7 @@ impl Acting<'_> {
         let ended = self.write(end).await?;
         self.app.wake_workers();
         // Also what an earlier call has left, or a crash.
-        self.app.let_back_resumed(LETTING_BACK).await?;
+        self.app.let_back_resumed().await?;
         Ok(ended)
     }
 }
@@ -87,10 +87,10 @@ impl App {
         })
     }
 
-    /// Lets jobs back into the queue that it is out of for a pause that has ended, for as long as this at most, and wakes the
-    /// workers. Returns how many.
-    pub async fn let_back_resumed(&self, patience: Duration) -> Result<u64, Error> {
-        let end = Instant::now() + patience;
+    /// Lets jobs back into the queue that it is out of for a pause that has ended, as many as some seconds
+    /// allow, and wakes the workers. Returns how many.
+    pub async fn let_back_resumed(&self) -> Result<u64, Error> {
+        let end = Instant::now() + LETTING_BACK;
         let mut all = 0;
         for feature_id in queue::resumed(self.store.reader()).await? {
             while Instant::now() < end {
@@ -105,7 +105,7 @@ impl App {
         Ok(all)
     }
 
-    fn wake_workers(&self) {
+    pub(super) fn wake_workers(&self) {
         self.events.publish(WakeUp {
             work: true,
             ..WakeUp::default()

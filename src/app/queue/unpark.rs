@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{
-    app::App,
-    domain::Error,
-    store::{queue, wake_up::WakeUp},
-};
+use crate::{app::App, domain::Error, store::queue};
 
 impl App {
     /// Lets all jobs back into the queue whose pauses have ended, and wakes the workers for them. Returns how long until the next
@@ -22,10 +18,7 @@ impl App {
                 // Another lets them go right now.
                 return Ok(next);
             }
-            self.events.publish(WakeUp {
-                work: true,
-                ..WakeUp::default()
-            });
+            self.wake_workers();
         }
     }
 }

@@ -10,7 +10,7 @@ use atelier::store::queue::Claim;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sea_orm::{EntityTrait, QueryOrder};
 
-use crate::support::bench::{Bench, LEASE, feature, lease, overloaded};
+use crate::support::bench::{Bench, LEASE, backlog, feature, lease, overloaded};
 use crate::support::client::scripted_request;
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::script::Script;
@@ -30,7 +30,7 @@ on_both_databases! {
     async fn a_hundred_thousand_jobs_of_one_user_delay_the_first_of_another_by_one(db: TestDatabase) {
         let bench = Bench::new(&db).await;
         let first = ask(&bench, 1, 1).await[0];
-        backlog(&db, first).await;
+        backlog(&db, BACKLOG, first).await;
         let other = ask(&bench, 2, 2).await;
         assert_eq!(owners(&bench.claim(1).await), [1]);
         assert_eq!(bench.claim(1).await[0].id, other[0]);
@@ -162,17 +162,6 @@ async fn ask(bench: &Bench, user_id: i64, variations: i32) -> Vec<i64> {
         .app
         .create_request(Caller::TrustedService, draft, &checks);
     created.await.unwrap().1.iter().map(|job| job.id).collect()
-}
-
-/// Many more like this job.
-async fn backlog(db: &TestDatabase, like: i64) {
-    db.execute(&format!(
-        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {BACKLOG})
-         INSERT INTO generation_jobs (request_id, user_id, feature_id, category, input_json, provider, run_after)
-         SELECT job.request_id, job.user_id, job.feature_id, job.category, '{{}}', job.provider, job.run_after
-         FROM generation_jobs AS job CROSS JOIN n WHERE job.id = {like}"
-    ))
-    .await;
 }
 
 fn owners(jobs: &[job::Model]) -> Vec<i64> {

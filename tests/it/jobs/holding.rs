@@ -17,8 +17,8 @@ use chrono::TimeDelta;
 use futures::FutureExt;
 use sea_orm::{EntityTrait, QueryOrder};
 
-use crate::support::bench::{Bench, LEASE, feature, lease, overloaded};
-use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::bench::{Bench, LEASE, backlog, feature, lease, overloaded};
+use crate::support::database::on_both_databases;
 use crate::support::plans::{plan, plans};
 
 /// More than a claim takes out of the queue at once.
@@ -71,7 +71,7 @@ on_both_databases! {
         let bench = Bench::new(&db).await;
         let other = another_feature(&bench).await;
         let first = ask(&bench, 1, 1, bench.feature_id).await;
-        backlog(&db, first[0]).await;
+        backlog(&db, BACKLOG, first[0]).await;
         let behind = ask(&bench, 1, 1, other).await;
         pause(&bench, QueuePart::Feature(bench.feature_id)).await;
         // Each claim passes some thousands, and has itself called again for the rest.
@@ -165,10 +165,10 @@ on_both_databases! {
         let jobs = ask(&bench, 1, 3, bench.feature_id).await;
         pause(&bench, QueuePart::Feature(bench.feature_id)).await;
         assert_none_is_claimed(&bench, &["builtin"]).await;
-        assert_eq!(bench.app.let_back_resumed(DAY).await.unwrap(), 0, "it is paused");
+        assert_eq!(bench.app.let_back_resumed().await.unwrap(), 0, "it is paused");
         db.execute("DELETE FROM generation_pauses").await;
         assert!(bench.claim(9).await.is_empty());
-        assert_eq!(bench.app.let_back_resumed(DAY).await.unwrap(), 3);
+        assert_eq!(bench.app.let_back_resumed().await.unwrap(), 3);
         assert_eq!(ids(&bench.claim(9).await), jobs);
     }
 
@@ -259,17 +259,6 @@ async fn ask_with(bench: &Bench, mut draft: RequestDraft, variations: i32) -> Ve
         .app
         .create_request(Caller::TrustedService, draft, &checks);
     ids(&created.await.unwrap().1)
-}
-
-/// Many more like this job.
-async fn backlog(db: &TestDatabase, like: i64) {
-    db.execute(&format!(
-        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {BACKLOG})
-         INSERT INTO generation_jobs (request_id, user_id, feature_id, category, input_json, provider, run_after)
-         SELECT job.request_id, job.user_id, job.feature_id, job.category, '{{}}', job.provider, job.run_after
-         FROM generation_jobs AS job CROSS JOIN n WHERE job.id = {like}"
-    ))
-    .await;
 }
 
 fn ids(jobs: &[job::Model]) -> Vec<i64> {

@@ -318,6 +318,17 @@ pub(crate) fn overloaded(pause: Duration) -> AttemptEnd {
     }
 }
 
+/// So many more like this job.
+pub(crate) async fn backlog(db: &TestDatabase, count: usize, like: i64) {
+    db.execute(&format!(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {count})
+         INSERT INTO generation_jobs (request_id, user_id, feature_id, category, input_json, provider, run_after)
+         SELECT job.request_id, job.user_id, job.feature_id, job.category, '{{}}', job.provider, job.run_after
+         FROM generation_jobs AS job CROSS JOIN n WHERE job.id = {like}"
+    ))
+    .await;
+}
+
 /// A file that an attempt has stored, and that is equal to no other.
 pub(crate) fn output(lease: &Lease) -> StoredOutput {
     let inspected = Inspected {

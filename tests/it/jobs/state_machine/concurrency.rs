@@ -18,7 +18,7 @@ use super::{
     ask, bench_with_limits, delete_media, kind, model, perform_attempt, perform_on_job,
     perform_on_request, toggle,
 };
-use crate::support::bench::{Bench, LEASE, lease};
+use crate::support::bench::{Bench, lease};
 use crate::support::database::on_both_databases;
 use crate::support::ledger::assert_balanced;
 use crate::support::server::within;
@@ -173,7 +173,7 @@ async fn drain(bench: &Bench) {
     loop {
         bench.pass(31);
         // As upkeep does: others may have had rows locked.
-        bench.app.let_back_resumed(LEASE).await.unwrap();
+        bench.app.let_back_resumed().await.unwrap();
         let rescued = bench.app.rescue_jobs().await.unwrap();
         // As upkeep does: two that end at once may each have left it to the other.
         let released = bench.app.release_stranded_jobs().await.unwrap();
