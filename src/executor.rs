@@ -23,6 +23,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use futures::FutureExt;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -91,7 +92,7 @@ impl Executor {
             self.cancellations.wait().await;
             worked.cancel();
         };
-        tokio::join!(work, self.upkeep_loop(), self.count_loop(&worked));
+        tokio::join!(work.boxed(), self.upkeep_loop(), self.count_loop(&worked));
         let (name, instance) = (&self.settings.worker_id, &self.presence.instance);
         if let Err(error) = self.app.forget_worker(name, instance).await {
             report(&error, "cannot say that this worker ends");

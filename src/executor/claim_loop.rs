@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{Error, job::Capability},
+    entity::job,
     provider::Opening,
     store::{Trouble, queue::Claim},
 };
@@ -17,6 +21,8 @@ use super::{Executor, run::work};
 const STRANDED_PAUSE: Duration = Duration::from_secs(2);
 /// The same while none is away and nothing is new: jobs of providers that cannot work here come as news.
 const QUIET_PAUSE: Duration = Duration::from_secs(30);
+/// For how long a slot that is free waits for others.
+const MOMENT: Duration = Duration::from_millis(2);
 
 impl Executor {
     /// Takes jobs as slots become free. Wakes up for announced work, for a finished job, and at the poll interval.
@@ -36,7 +42,10 @@ impl Executor {
             let full = running.len() >= self.settings.slots;
             tokio::select! {
                 () = self.app.draining.cancelled() => {}
-                Some(finished) = running.join_next() => log_crash(finished),
+                Some(finished) = running.join_next() => {
+                    log_crash(finished);
+                    self.gather_slots(&mut running).await;
+                }
                 () = self.app.events.work(), if !full => turn.has_news = true,
                 () = tokio::time::sleep(self.settings.poll_interval) => {}
             }
@@ -57,6 +66,20 @@ impl Executor {
             () = ended => {}
             () = stop_the_rest => {}
         }
+    }
+
+    /// Jobs end in batches, as their ends are written: one claim is for all slots that become free within a moment, or for half of
+    /// them all.
+    async fn gather_slots(&self, running: &mut JoinSet<()>) {
+        let gathered = async {
+            while running.len() > self.settings.slots / 2
+                && let Some(finished) = running.join_next().await
+            {
+                log_crash(finished);
+            }
+        };
+        // Past the time some may have ended; more are there only if they are many.
+        let _ = timeout(MOMENT, gathered).await;
     }
 
     /// Says what could begin here now.
@@ -110,19 +133,16 @@ impl Executor {
         for Opening { capabilities, room } in openings {
             let slots = self.free_slots(running).min(room);
             let old = turn.aging.owed().min(slots);
-            let taken = self
-                .claim(running, old, Claim::Longest, &capabilities, trouble)
-                .await;
-            turn.aging.took_old(old, taken);
-            let taken = self
-                .claim(running, slots - taken, Claim::Run, &capabilities, trouble)
-                .await;
-            turn.aging.took(taken);
+            let wanted = [(Claim::Longest, old), (Claim::Run, slots - old)];
+            let taken = self.claim(running, &wanted, &capabilities, trouble).await;
+            if let [of_old, others] = taken[..] {
+                turn.aging.took_old(old, of_old);
+                turn.aging.took(others);
+            }
         }
         if !stranded.is_empty() && turn.looks_for_stranded(some_away, Instant::now()) {
-            let slots = self.free_slots(running);
-            self.claim(running, slots, Claim::FallBack, &stranded, trouble)
-                .await;
+            let wanted = [(Claim::FallBack, self.free_slots(running))];
+            self.claim(running, &wanted, &stranded, trouble).await;
         }
     }
 
@@ -131,42 +151,45 @@ impl Executor {
         u32::try_from(free).unwrap_or(u32::MAX)
     }
 
-    /// How many were taken.
+    /// How many were taken for each reason; nothing is told if it could not be asked for.
     async fn claim(
         &self,
         running: &mut JoinSet<()>,
-        slots: u32,
-        what: Claim,
+        wanted: &[(Claim, u32)],
         capabilities: &[Capability],
         trouble: &mut Trouble,
-    ) -> u32 {
-        if slots == 0 {
-            return 0;
+    ) -> Vec<u32> {
+        if wanted.iter().all(|(_, slots)| *slots == 0) {
+            return Vec::new();
         }
         let asked = Instant::now();
         let (worker_id, lease) = (&self.settings.worker_id, self.settings.lease);
-        let claimed = self
-            .app
-            .claim(worker_id, slots, lease, what, capabilities)
-            .await;
+        let claimed = self.app.claim(worker_id, wanted, lease, capabilities).await;
         if matches!(claimed, Err(Error::ShuttingDown)) {
-            return 0;
+            return Vec::new();
         }
-        let mut taken = 0;
-        for job in trouble.pass(claimed).unwrap_or_default() {
-            taken += 1;
-            let work = work(&job);
-            let passage = match what {
-                Claim::Run | Claim::Longest => self.app.providers.pass(work.provider),
-                Claim::FallBack => self.app.providers.pass_beside(work.provider),
-            };
-            let able = job.run_after.max(job.created_at);
-            let waited = job.started_at.unwrap_or(able) - able;
-            let waited = waited.to_std().unwrap_or_default();
-            self.app.metrics.claimed(work, waited);
-            running.spawn(self.clone().run_job(job, passage, asked));
+        let taken = trouble.pass(claimed).unwrap_or_default();
+        let counts = taken.iter().map(|jobs| u32::try_from(jobs.len()));
+        let counts = counts.map(|count| count.unwrap_or(u32::MAX)).collect();
+        for ((what, _), jobs) in wanted.iter().zip(taken) {
+            for job in jobs {
+                self.begin(running, job, *what, asked);
+            }
         }
-        taken
+        counts
+    }
+
+    fn begin(&self, running: &mut JoinSet<()>, job: job::Model, what: Claim, asked: Instant) {
+        let work = work(&job);
+        let passage = match what {
+            Claim::Run | Claim::Longest => self.app.providers.pass(work.provider),
+            Claim::FallBack => self.app.providers.pass_beside(work.provider),
+        };
+        let able = job.run_after.max(job.created_at);
+        let waited = job.started_at.unwrap_or(able) - able;
+        let waited = waited.to_std().unwrap_or_default();
+        self.app.metrics.claimed(work, waited);
+        running.spawn(self.clone().run_job(job, passage, asked));
     }
 }
 

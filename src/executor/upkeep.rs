@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use futures::{FutureExt, future::select_all};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -31,17 +32,21 @@ impl Executor {
     /// Rescues jobs of lost workers, ends pauses, cancels what did not start in time, removes uploads that nothing uses, hides old previews, forgets answers, ends credits, lets go what is held for nothing, fails those that no worker can run, removes orphaned objects, tells of a storage that
     /// is away, folds trends and ends what is kept no longer, until the stop. Any number of replicas may do so.
     pub(super) async fn upkeep_loop(&self) {
+        // Each by itself: all of them together would fill the stack of a thread.
+        let loops = [
+            self.rescue_loop().boxed(),
+            self.unpark_loop().boxed(),
+            self.unclaimed_loop().boxed(),
+            self.orphan_loop().boxed(),
+            self.outage_loop().boxed(),
+            self.trend_loop().boxed(),
+            self.upload_loop().boxed(),
+            self.erasure_loop().boxed(),
+            self.retention_loop().boxed(),
+        ];
         tokio::select! {
             () = self.app.draining.cancelled() => {}
-            () = self.rescue_loop() => {}
-            () = self.unpark_loop() => {}
-            () = self.unclaimed_loop() => {}
-            () = self.orphan_loop() => {}
-            () = self.outage_loop() => {}
-            () = self.trend_loop() => {}
-            () = self.upload_loop() => {}
-            () = self.erasure_loop() => {}
-            () = self.retention_loop() => {}
+            _ = select_all(loops) => {}
         }
     }
 

@@ -12,7 +12,7 @@ use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     Statement,
-    sea_query::{Expr, ExprTrait, LockType, OnConflict},
+    sea_query::{ExprTrait, LockType, OnConflict},
 };
 use serde::Serialize;
 
@@ -31,6 +31,7 @@ use super::{
     PageRequest, Transaction,
     one_of::{id_list, is_one_of, one_of_ids, pairs},
     page::{List, Sorting},
+    queue::dialect::Dialect,
     rows::Rows,
     user,
 };
@@ -131,15 +132,7 @@ pub async fn settle(tx: &Transaction, job_ids: &[i64]) -> Result<(), Error> {
             *released.entry(row.try_get("", "grant_id")?).or_default() += amount;
         }
     }
-    give_back(tx, released).await
-}
-
-/// Adds to grants what jobs have given back of them.
-async fn give_back(tx: &Transaction, released: BTreeMap<i64, i64>) -> Result<(), Error> {
-    for (grant_id, amount) in released {
-        change_remaining(tx, grant_id, amount).await?;
-    }
-    Ok(())
+    change_remaining(tx, released).await
 }
 
 /// Gives a user credits, or takes them back, and tells whether this call did it: the same call again answers as the first did
@@ -252,17 +245,17 @@ async fn end(
     grants: Vec<credit_grant::Model>,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let mut movements = Vec::new();
-    for grant in grants {
-        change_remaining(tx, grant.id, grant.remaining.saturating_neg()).await?;
+    let rest = |grant: &credit_grant::Model| (grant.id, grant.remaining.saturating_neg());
+    change_remaining(tx, grants.iter().map(rest).collect()).await?;
+    let expiry = |grant: &credit_grant::Model| {
         let rest = Share {
             purpose: 0,
             grant_id: grant.id,
             amount: grant.remaining,
         };
-        movements.push(movement(CreditKind::Expiry, grant.user_id, rest, now));
-    }
-    record(tx, movements).await
+        movement(CreditKind::Expiry, grant.user_id, rest, now)
+    };
+    record(tx, grants.iter().map(expiry).collect()).await
 }
 
 /// How many credits a user has.
@@ -358,9 +351,9 @@ async fn draw(
     }
     let mut taken: BTreeMap<i64, i64> = BTreeMap::new();
     for (_, share) in &drawn {
-        *taken.entry(share.grant_id).or_default() += share.amount;
+        *taken.entry(share.grant_id).or_default() -= share.amount;
     }
-    take_from(tx, taken).await?;
+    change_remaining(tx, taken).await?;
     Ok(drawn)
 }
 
@@ -370,21 +363,6 @@ fn insufficient(user_id: i64, Shortage { needed, available }: Shortage) -> Error
         needed,
         available,
     }
-}
-
-/// Takes so much of each of these grants, which are locked.
-async fn take_from(tx: &Transaction, taken: BTreeMap<i64, i64>) -> Result<(), Error> {
-    let backend = tx.get_database_backend();
-    let take = format!(
-        "UPDATE generation_credit_grants SET remaining = remaining - pair.number FROM ({pairs}) AS pair
-         WHERE generation_credit_grants.id = pair.id",
-        pairs = pairs(backend),
-    );
-    let (grants, amounts) = taken.into_iter().unzip::<_, _, Vec<i64>, Vec<i64>>();
-    let values = [id_list(backend, grants), id_list(backend, amounts)];
-    let take = Statement::from_sql_and_values(backend, take, values);
-    tx.execute_raw(take).await?;
-    Ok(())
 }
 
 fn open_grants(
@@ -403,13 +381,26 @@ fn open_grants(
         .order_by_asc(credit_grant::Column::Id)
 }
 
-async fn change_remaining(tx: &Transaction, grant_id: i64, by: i64) -> Result<(), Error> {
-    let remaining = credit_grant::Column::Remaining;
-    credit_grant::Entity::update_many()
-        .col_expr(remaining, Expr::col(remaining).add(by))
-        .filter(credit_grant::Column::Id.eq(grant_id))
-        .exec(tx)
-        .await?;
+/// Adds so much to what is left of each of these grants, or takes it off.
+async fn change_remaining(tx: &Transaction, by: BTreeMap<i64, i64>) -> Result<(), Error> {
+    if by.is_empty() {
+        return Ok(());
+    }
+    let backend = tx.get_database_backend();
+    let statement = format!(
+        "WITH locked AS MATERIALIZED (
+             SELECT id FROM generation_credit_grants WHERE id {grants} ORDER BY id {lock}
+         )
+         UPDATE generation_credit_grants SET remaining = remaining + pair.number FROM ({pairs}) AS pair
+         WHERE generation_credit_grants.id = pair.id AND pair.id IN (SELECT id FROM locked)",
+        grants = is_one_of(backend, "$1"),
+        lock = Dialect::of(tx).locked(),
+        pairs = pairs(backend),
+    );
+    let (grants, amounts) = by.into_iter().unzip::<_, _, Vec<i64>, Vec<i64>>();
+    let values = [id_list(backend, grants), id_list(backend, amounts)];
+    let statement = Statement::from_sql_and_values(backend, statement, values);
+    tx.execute_raw(statement).await?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, PaginatorTrait,
-    QueryFilter, QuerySelect, Select, Statement,
+    QueryFilter, Select, Statement,
 };
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 use super::{
     Transaction,
     one_of::{id_list, one_of_ids, pairs},
-    request::of_no_preview,
+    queue,
 };
 
 /// What a user has asked for later than a time: requests that were made under a plan, deleted or not, for what is deleted has been
@@ -59,26 +59,6 @@ pub async fn lock(tx: &Transaction, users: BTreeSet<i64>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Live jobs of these users that wait, but for previews.
-async fn waiting(
-    db: &impl ConnectionTrait,
-    users: BTreeSet<i64>,
-) -> Result<BTreeMap<i64, i64>, Error> {
-    if users.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let waiting: Vec<(i64, i64)> = live(db, users, JobStatus::Pending)
-        .filter(of_no_preview(job::Column::RequestId))
-        .select_only()
-        .column(job::Column::UserId)
-        .column_as(job::Column::Id.count(), "jobs")
-        .group_by(job::Column::UserId)
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(waiting.into_iter().collect())
-}
-
 /// What the plans leave no room in for each of these, as if all before it were made.
 pub async fn exceeded(
     db: &impl ConnectionTrait,
@@ -89,7 +69,7 @@ pub async fn exceeded(
     let in_day = filled(db, &turns, Quota::RequestsPerDay, now).await?;
     let in_minute = filled(db, &turns, Quota::RequestsPerMinute, now).await?;
     let limited = wishes.iter().filter(|wish| wish.plan.pending_jobs > 0);
-    let waiting = waiting(db, limited.map(|wish| wish.user_id).collect()).await?;
+    let waiting = queue::waiting(db, limited.map(|wish| wish.user_id).collect()).await?;
     let overflows = turns.iter().map(|turn| turn.overflow(&waiting));
     let rates = in_day.into_iter().zip(in_minute);
     let rates = rates.map(|(in_day, in_minute)| in_day.or(in_minute));
@@ -238,7 +218,7 @@ pub async fn used(
     let user = BTreeSet::from([user_id]);
     let running = live(db, user.clone(), JobStatus::Processing);
     let running = running.filter(job::Column::Concurrency.is_not_null());
-    let waiting = waiting(db, user).await?;
+    let waiting = queue::waiting(db, user).await?;
     Ok(Use {
         pending: waiting.get(&user_id).copied().unwrap_or_default(),
         running: count(running.count(db).await?)?,

@@ -42,7 +42,7 @@ pub use deadline::cancel_late;
 pub use depth::{Depth, depth};
 use dialect::{Dialect, condition};
 pub(super) use line::join;
-pub use line::{MOST_COUNTED, jobs_before};
+pub use line::{MOST_COUNTED, jobs_before, waiting};
 use line::{Queue, TURN};
 pub use parked::{next_due, unpark_due};
 pub use paused::{let_back, resumed};

@@ -32,7 +32,8 @@ impl Store {
         work: impl AsyncFnOnce(&Transaction) -> Result<T, Error>,
     ) -> Result<Result<T, Error>, Error> {
         let tx = self.begin().await?;
-        let attempted = match work(&tx).await {
+        // In a box: what a transaction waits for would be a part of whatever waits for it, up to the thread's stack.
+        let attempted = match Box::pin(work(&tx)).await {
             Ok(done) => tx.commit().await.map(|()| Ok(done)).map_err(Error::from),
             Err(refusal) => {
                 roll_back(tx).await;
@@ -54,7 +55,7 @@ impl Store {
         work: impl AsyncFnOnce(&Transaction) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let tx = self.begin().await?;
-        let outcome = work(&tx).await;
+        let outcome = Box::pin(work(&tx)).await;
         roll_back(tx).await;
         outcome
     }

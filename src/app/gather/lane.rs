@@ -11,16 +11,23 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::timeout,
+};
 
 /// Most of one batch, in jobs: a transaction is to stay short, and a statement of some megabytes at most.
 const MOST: usize = 64;
 /// A batch that takes longer, say on a connection that hangs, does not keep the next from beginning.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// Those who were in a batch together may come again together: the next one waits for so many for no longer than that.
+const LINGER: Duration = Duration::from_millis(1);
 
 /// What waits for the batch under way. Clones share it.
 pub(in crate::app) struct Gather<T, A> {
     waiting: Arc<Mutex<Waiting<T, A>>>,
+    /// Rings when something comes.
+    came: Arc<Notify>,
 }
 
 struct Waiting<T, A> {
@@ -63,6 +70,7 @@ impl<T: Send + 'static, A: Send + 'static> Gather<T, A> {
             });
             !std::mem::replace(&mut waiting.is_led, true)
         };
+        self.came.notify_one();
         if leads {
             // Apart from this call, which may be cancelled, and from its span: it works for others too.
             tokio::spawn(self.clone().go_on(work()));
@@ -89,7 +97,9 @@ impl<T: Send + 'static, A: Send + 'static> Gather<T, A> {
         W: Fn(Vec<T>) -> F + Clone + Send + 'static,
         F: Future<Output = Vec<A>> + Send + 'static,
     {
-        while let Some((items, callers)) = self.next_batch() {
+        let mut last = 0;
+        while let Some((items, callers)) = self.next_batch(last).await {
+            last = items.len();
             let mut batch = pin!(AssertUnwindSafe(work(items)).catch_unwind());
             let (answers, is_late) = match timeout(PATIENCE, &mut batch).await {
                 Ok(answers) => (answers, false),
@@ -113,8 +123,18 @@ impl<T: Send + 'static, A: Send + 'static> Gather<T, A> {
         }
     }
 
-    /// What has come meanwhile, as much as one batch may have; nobody leads any more if that is nothing.
-    fn next_batch(&self) -> Option<(Vec<T>, Vec<oneshot::Sender<A>>)> {
+    /// What has come meanwhile, as much as one batch may have; nobody leads any more if that is nothing. Whoever was alone in the
+    /// `last` batch is waited for by nobody.
+    async fn next_batch(&self, last: usize) -> Option<(Vec<T>, Vec<oneshot::Sender<A>>)> {
+        let as_many = async {
+            while self.lock().queue.len() < last {
+                self.came.notified().await;
+            }
+        };
+        if last > 1 {
+            // Fewer will do.
+            let _ = timeout(LINGER, as_many).await;
+        }
         let mut waiting = self.lock();
         let (mut items, mut callers, mut weight) = (Vec::new(), Vec::new(), 0);
         while let Some(entry) = waiting.queue.pop_front() {
@@ -159,6 +179,7 @@ impl<T, A> Clone for Gather<T, A> {
     fn clone(&self) -> Self {
         Self {
             waiting: self.waiting.clone(),
+            came: self.came.clone(),
         }
     }
 }
@@ -171,6 +192,7 @@ impl<T, A> Default for Gather<T, A> {
         };
         Self {
             waiting: Arc::new(Mutex::new(waiting)),
+            came: Arc::default(),
         }
     }
 }
@@ -184,6 +206,8 @@ impl<T, A> fmt::Debug for Gather<T, A> {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Poll;
+
     use futures::{future::join_all, poll};
     use tokio::sync::{Semaphore, mpsc};
 
@@ -244,6 +268,26 @@ mod tests {
             batches.recv().await.unwrap(),
             (65..=100).collect::<Vec<_>>()
         );
+    }
+
+    #[tokio::test]
+    async fn those_who_were_in_a_batch_together_are_waited_for_a_moment() {
+        let (bench, _batches) = Bench::new();
+        bench.gather.lock().is_led = true;
+        let mut one = pin!(bench.submit(1, 1));
+        assert!(poll!(&mut one).is_pending());
+        let mut next = pin!(bench.gather.next_batch(2));
+        assert!(poll!(&mut next).is_pending());
+        let mut other = pin!(bench.submit(2, 1));
+        assert!(poll!(&mut other).is_pending());
+        let Poll::Ready(Some((items, _))) = poll!(&mut next) else {
+            panic!("there are as many as before");
+        };
+        assert_eq!(items, [1, 2]);
+        let mut last = pin!(bench.submit(3, 1));
+        assert!(poll!(&mut last).is_pending());
+        let (items, _) = bench.gather.next_batch(9).await.unwrap();
+        assert_eq!(items, [3], "fewer will do");
     }
 
     #[tokio::test]

@@ -24,19 +24,20 @@ impl App {
         lease: Duration,
         capabilities: &[Capability],
     ) -> Result<Vec<job::Model>, Error> {
-        self.claim(worker_id, slots, lease, Claim::Run, capabilities)
-            .await
+        let wanted = [(Claim::Run, slots)];
+        let taken = self.claim(worker_id, &wanted, lease, capabilities).await?;
+        Ok(taken.into_iter().flatten().collect())
     }
 
-    /// The same, for one reason or the other.
+    /// The same for one reason after the other, each for so many slots and for those that the ones before leave. Returns what is
+    /// taken for each.
     pub async fn claim(
         &self,
         worker_id: &str,
-        slots: u32,
+        wanted: &[(Claim, u32)],
         lease: Duration,
-        what: Claim,
         capabilities: &[Capability],
-    ) -> Result<Vec<job::Model>, Error> {
+    ) -> Result<Vec<Vec<job::Model>>, Error> {
         let token = Uuid::new_v4().to_string();
         let now = self.clock.queue();
         let claim = self.change_jobs(async |tx, changed| {
@@ -45,25 +46,34 @@ impl App {
                 lease_token: &token,
                 lease,
             };
-            let claimed = queue::claim(tx, claimant, slots, what, capabilities, now).await?;
-            let jobs = claimed.jobs;
+            let (mut taken, mut free) = (Vec::new(), 0);
+            let (mut more, mut unfinished) = (false, false);
+            for (what, slots) in wanted {
+                free += slots;
+                let claimed = queue::claim(tx, claimant, free, *what, capabilities, now).await?;
+                let jobs = claimed.jobs;
+                changed.moved(&jobs, None)?;
+                // The claim itself has made them processing.
+                changed.requests_are_settled(&jobs);
+                free = free.saturating_sub(u32::try_from(jobs.len()).unwrap_or(free));
+                more |= claimed.more;
+                unfinished |= claimed.unfinished;
+                taken.push(jobs);
+            }
             // What was created since then is not begun here any more.
             if self.draining.is_cancelled() {
                 return Err(Error::ShuttingDown);
             }
-            changed.moved(&jobs, None)?;
-            // The claim itself has made them processing.
-            changed.requests_are_settled(&jobs);
             // Others that were woken by the same news may have passed over what was locked here.
-            if claimed.more || jobs.len() >= usize::try_from(slots).unwrap_or(usize::MAX) {
+            if more || free == 0 {
                 changed.leave_work(capabilities);
             }
-            Ok((jobs, claimed.unfinished))
+            Ok((taken, unfinished))
         });
-        let (jobs, unfinished) = claim.await?;
+        let (taken, unfinished) = claim.await?;
         if unfinished {
             self.events.wake_executor();
         }
-        Ok(jobs)
+        Ok(taken)
     }
 }

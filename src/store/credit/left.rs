@@ -77,5 +77,5 @@ pub async fn release_vanished(
         let amount: i64 = row.try_get("", "amount")?;
         *released.entry(row.try_get("", "grant_id")?).or_default() += amount;
     }
-    super::give_back(tx, released).await
+    super::change_remaining(tx, released).await
 }

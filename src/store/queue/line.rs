@@ -5,7 +5,7 @@
 //! that of the job whose turn it is. It is chosen once, by a few looks into the indexes, and a claim goes by the order that the
 //! index has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{ActiveValue::Set, ConnectionTrait, Statement, Value};
 
@@ -103,6 +103,33 @@ pub async fn jobs_before(db: &impl ConnectionTrait, job: &Model) -> Result<u64, 
     let jobs = row.map(|row| row.try_get::<i64>("", "jobs")).transpose()?;
     let jobs = u64::try_from(jobs.unwrap_or_default()).unwrap_or_default();
     Ok(jobs.min(MOST_COUNTED))
+}
+
+/// How many jobs of each of these users wait, but for previews.
+pub async fn waiting(
+    db: &impl ConnectionTrait,
+    users: BTreeSet<i64>,
+) -> Result<BTreeMap<i64, i64>, Error> {
+    if users.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let sql = Dialect::of(db);
+    let statement = format!(
+        "SELECT given.id, (
+             SELECT COUNT(*) FROM generation_jobs AS job {by_user} WHERE {waits} AND job.user_id = given.id
+                 AND job.request_id NOT IN (SELECT id FROM generation_requests WHERE is_preview = TRUE)
+         ) AS jobs FROM {users} AS given",
+        by_user = sql.indexed_by(LAST_OF_USER),
+        waits = sql.waiting("job"),
+        users = sql.rows_of("$1"),
+    );
+    let users = [sql.list(users)];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), statement, users);
+    let mut waiting = BTreeMap::new();
+    for row in db.query_all_raw(statement).await? {
+        waiting.insert(row.try_get("", "id")?, row.try_get("", "jobs")?);
+    }
+    Ok(waiting)
 }
 
 fn queued(sql: Dialect) -> String {

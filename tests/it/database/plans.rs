@@ -30,10 +30,10 @@ const MANY: &str = "
 const COUNTS: [(&str, &str); 6] = [
     ("OFFSET", "idx_generation_requests_plan"),
     (
-        "COUNT(\"generation_jobs\".\"id\") AS \"jobs\"",
-        "idx_generation_jobs_user_status",
+        "SELECT id FROM generation_requests WHERE is_preview",
+        "idx_generation_jobs_last_of_user",
     ),
-    ("AS jobs FROM", "idx_generation_jobs_limited_running"),
+    ("AS user_id, (", "idx_generation_jobs_limited_running"),
     ("WITH surplus", "idx_generation_jobs_limited"),
     (
         "SELECT value AS provider FROM named",

@@ -61,7 +61,7 @@ on_both_databases! {
         bench.request(3, 0).await;
         bench.request(3, 50).await;
         let drawing = [Capability { provider: "builtin".to_owned(), category: MediaType::Image }];
-        let longest = async |slots| bench.app.claim("worker", slots, LEASE, Claim::Longest, &drawing).await.unwrap();
+        let longest = async |slots| bench.app.claim("worker", &[(Claim::Longest, slots)], LEASE, &drawing).await.unwrap().concat();
         let taken = longest(1).await;
         assert_eq!(taken.iter().map(|job| job.id).collect::<Vec<_>>(), [low[0].id]);
         assert_eq!(priorities(&bench.claim(1).await), [50]);

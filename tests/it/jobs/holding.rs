@@ -55,8 +55,8 @@ on_both_databases! {
         let both = ["builtin", "other"].map(capability);
         assert_none_is_claimed(&bench, &["other"]).await;
         // The aging share goes to the oldest that may begin.
-        let longest = bench.app.claim("worker", 1, LEASE, Claim::Longest, &both).await.unwrap();
-        assert_eq!(ids(&longest), there[..1]);
+        let longest = bench.app.claim("worker", &[(Claim::Longest, 1)], LEASE, &both).await.unwrap();
+        assert_eq!(ids(&longest.concat()), there[..1]);
         assert_eq!(ids(&bench.claim_as(9, &both).await), there[1..]);
         assert_eq!(reason(&bench, elsewhere[0]).await, "The generator \"other\" is paused: a test.");
         // The queue as a whole may be resumed, and this stays.
@@ -113,8 +113,8 @@ on_both_databases! {
         let others = ask_with(&bench, RequestDraft { feature_id: other, priority: -5, ..bench.draft("x") }, 1).await;
         ask_with(&bench, RequestDraft { feature_id: other, priority: 5, ..bench.draft("x") }, 3).await;
         pause(&bench, QueuePart::Feature(bench.feature_id)).await;
-        let taken = bench.app.claim("worker", 1, LEASE, Claim::Longest, &[capability("builtin")]).await.unwrap();
-        assert_eq!(ids(&taken), others);
+        let taken = bench.app.claim("worker", &[(Claim::Longest, 1)], LEASE, &[capability("builtin")]).await.unwrap();
+        assert_eq!(ids(&taken.concat()), others);
     }
 
     async fn a_user_with_a_limit_goes_on_with_what_is_not_paused(db: TestDatabase) {
@@ -221,8 +221,9 @@ async fn resume(bench: &Bench, part: QueuePart) -> bool {
 async fn assert_none_is_claimed(bench: &Bench, providers: &[&str]) {
     let capabilities: Vec<_> = providers.iter().map(|name| capability(name)).collect();
     for what in [Claim::Run, Claim::Longest, Claim::FallBack] {
-        let claimed = bench.app.claim("worker", 9, LEASE, what, &capabilities);
-        assert_eq!(ids(&claimed.await.unwrap()), [0; 0], "{what:?}");
+        let wanted = [(what, 9)];
+        let claimed = bench.app.claim("worker", &wanted, LEASE, &capabilities);
+        assert_eq!(ids(&claimed.await.unwrap().concat()), [0; 0], "{what:?}");
     }
 }
 

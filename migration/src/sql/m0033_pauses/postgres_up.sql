@@ -43,8 +43,8 @@ CREATE INDEX idx_generation_jobs_paused ON generation_jobs(feature_id)
     WHERE paused = TRUE AND (CASE WHEN status = 'pending' THEN deleted_at IS NULL END);
 DROP INDEX idx_generation_jobs_last_of_user;
 CREATE INDEX idx_generation_jobs_last_of_user
-    ON generation_jobs(user_id, COALESCE(CAST(provider AS TEXT), input_json ->> 'provider', ''), category, priority, COALESCE(pass, id))
-    WHERE (CASE WHEN status = 'pending' THEN deleted_at IS NULL END) AND paused = FALSE;
+    ON generation_jobs(user_id, paused, COALESCE(CAST(provider AS TEXT), input_json ->> 'provider', ''), category, priority, COALESCE(pass, id))
+    WHERE (CASE WHEN status = 'pending' THEN deleted_at IS NULL END);
 DROP INDEX idx_generation_jobs_provider_claim;
 CREATE INDEX idx_generation_jobs_provider_claim
     ON generation_jobs(COALESCE(CAST(provider AS TEXT), input_json ->> 'provider', ''), category, held, priority DESC, COALESCE(pass, id), id)

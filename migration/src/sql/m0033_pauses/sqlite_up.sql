@@ -35,8 +35,8 @@ CREATE INDEX idx_generation_jobs_paused ON generation_jobs(feature_id)
     WHERE paused = TRUE AND status = 'pending' AND deleted_at IS NULL;
 DROP INDEX idx_generation_jobs_last_of_user;
 CREATE INDEX idx_generation_jobs_last_of_user
-    ON generation_jobs(user_id, COALESCE(provider, json_extract(input_json, '$.provider'), ''), category, priority, COALESCE(pass, id))
-    WHERE status = 'pending' AND deleted_at IS NULL AND paused = FALSE;
+    ON generation_jobs(user_id, paused, COALESCE(provider, json_extract(input_json, '$.provider'), ''), category, priority, COALESCE(pass, id))
+    WHERE status = 'pending' AND deleted_at IS NULL;
 DROP INDEX idx_generation_jobs_provider_claim;
 CREATE INDEX idx_generation_jobs_provider_claim
     ON generation_jobs(COALESCE(provider, json_extract(input_json, '$.provider'), ''), category, held, priority DESC, COALESCE(pass, id), id)
