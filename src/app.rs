@@ -51,7 +51,7 @@ pub use clock::Clock;
 pub use credit::Estimate;
 pub use gather::Gathering;
 pub use health::{Ailment, Health, Pulse};
-pub use job::{Addressee, Diagnosis, Untaken};
+pub use job::{Addressee, Diagnosis, Outlook, Outlooks, Untaken};
 pub use media::{FoundMedia, Unpictured};
 pub use plan::Limits;
 pub use queue::{
@@ -65,7 +65,7 @@ pub use storage::{Amiss, Check, Removal, RemovalMode, Sweep, Withheld};
 pub use template::{Rendered, Trial};
 pub use trend::Folded;
 pub use upload::{Incoming, Receiving, UploadSettings};
-pub use watch::{Kind, News, NewsStream, Reads};
+pub use watch::{Kind, News, NewsStream, Patience, Reads};
 
 /// The parts that the use cases work with. Clones share them.
 #[derive(Clone)]
@@ -137,4 +137,6 @@ pub struct Settings {
     pub url: Url,
     /// How often a watcher looks for itself, should a wake-up be lost.
     pub watch_poll: Duration,
+    /// A running job is stalled whose lease ends within so long: its worker has not renewed it when it should have.
+    pub stalled_below: Duration,
 }

@@ -12,6 +12,7 @@ mod job;
 mod key;
 mod migrate;
 mod output;
+mod place;
 mod providers;
 mod queue;
 mod recipe;

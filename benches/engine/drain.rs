@@ -68,11 +68,17 @@ async fn drain(service: &Service, (feature, step): (i64, &str), requests: usize)
     execute(&db, "VACUUM ANALYZE").await;
     execute(&db, "CHECKPOINT").await;
     let worker = service.worker().await;
+    until_drained(service).await;
+    worker.hand_back().await;
+    figure(&db, RATE).await
+}
+
+/// Waits until nothing waits or runs.
+pub(crate) async fn until_drained(service: &Service) {
+    let db = service.database("postgres").await;
     while figure(&db, LEFT).await > 0.0 {
         sleep(LOOK_AGAIN).await;
     }
-    worker.hand_back().await;
-    figure(&db, RATE).await
 }
 
 async fn fill_specification(service: &Service, requests: usize) {

@@ -79,12 +79,12 @@ async fn started(client: &Client, id: i64) -> (SystemTime, SystemTime) {
 }
 
 /// By the clock that the database goes by, too.
-fn system_now() -> SystemTime {
+pub(crate) fn system_now() -> SystemTime {
     Clock::system().now().into()
 }
 
 /// Less than nothing where the end came first.
-fn milliseconds(begin: SystemTime, end: SystemTime) -> f64 {
+pub(crate) fn milliseconds(begin: SystemTime, end: SystemTime) -> f64 {
     match end.duration_since(begin) {
         Ok(passed) => passed.as_secs_f64() * 1e3,
         Err(before) => -before.duration().as_secs_f64() * 1e3,
@@ -93,11 +93,14 @@ fn milliseconds(begin: SystemTime, end: SystemTime) -> f64 {
 
 fn row(name: &str, waits: [Vec<f64>; 2]) -> Vec<String> {
     let mut cells = vec![name.to_owned()];
-    for mut wait in waits {
-        wait.sort_by(f64::total_cmp);
-        for percent in [50, 99] {
-            cells.push(format!("{:.1}", wait[wait.len() * percent / 100]));
-        }
+    for wait in waits {
+        cells.extend(percentiles(wait));
     }
     cells
+}
+
+/// The middle, and what all but a hundredth stay below.
+pub(crate) fn percentiles(mut times: Vec<f64>) -> [String; 2] {
+    times.sort_by(f64::total_cmp);
+    [50, 99].map(|percent| format!("{:.1}", times[times.len() * percent / 100]))
 }

@@ -1,14 +1,15 @@
 //! How fast jobs are taken in and run, beside what pgbench reaches on the same PostgreSQL with the specification's tables alone,
 //! all in one run, see docs/performance.md.
 //!
-//! `cargo bench --bench engine` does all of it, `-- intake`, `-- drain` or `-- latency` a part; `-- peers FILE` shows figures of
-//! other queues beside it. Without `--bench`, as under `cargo test`, everything is done once and small, to see that it works.
+//! `cargo bench --bench engine` does all of it, `-- intake`, `-- drain`, `-- latency`, `-- watch` or `-- scale` a part; `-- streams N`
+//! and `-- pending N` make the last two smaller or larger; `-- peers FILE` shows figures of other queues beside it. Without `--bench`, as under `cargo test`, everything is done once and small, to see that it works.
 
 #![expect(
     clippy::unwrap_used,
     reason = "a benchmark that cannot go on may panic"
 )]
 
+mod depth;
 mod drain;
 #[path = "../durable.rs"]
 mod durable;
@@ -18,10 +19,12 @@ mod pgbench;
 #[path = "../../tests/it/support/postgres.rs"]
 #[expect(dead_code, reason = "the tests do more with it")]
 mod postgres;
+mod replica;
 #[path = "../report.rs"]
 mod report;
 mod scale;
 mod service;
+mod watch;
 
 use std::fs;
 
@@ -37,27 +40,41 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 type Part = fn(&Scale, &Runtime, &Service);
 
-const PARTS: [(&str, Part); 3] = [
+const PARTS: [(&str, Part); 5] = [
     ("intake", intake::measure),
     ("drain", drain::measure),
     ("latency", latency::measure),
+    ("watch", watch::measure),
+    ("scale", depth::measure),
 ];
+
+const ARGUMENTS: &str =
+    "intake, drain, latency, watch, scale, streams NUMBER, pending NUMBER, peers FILE";
+
+fn number(argument: Option<String>) -> Option<usize> {
+    let number = argument.and_then(|argument| argument.parse().ok());
+    Some(number.expect(ARGUMENTS))
+}
 
 fn main() {
     let mut scale = Scale::SMALL;
     let mut asked = Vec::new();
-    let mut peers = None;
+    let (mut peers, mut streams, mut pending) = (None, None, None);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--bench" => scale = Scale::FULL,
             "peers" => peers = arguments.next(),
+            "streams" => streams = number(arguments.next()),
+            "pending" => pending = number(arguments.next()),
             name => {
                 let part = PARTS.iter().find(|(part, _)| *part == name);
-                asked.push(part.expect("intake, drain, latency, peers FILE").0);
+                asked.push(part.expect(ARGUMENTS).0);
             }
         }
     }
+    scale.streams = streams.unwrap_or(scale.streams);
+    scale.pending = pending.unwrap_or(scale.pending);
     let runtime = Runtime::new().unwrap();
     let service = runtime.block_on(Service::start());
     for (name, part) in PARTS {

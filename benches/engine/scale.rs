@@ -11,6 +11,12 @@ pub(crate) struct Scale {
     pub requests: usize,
     /// Jobs that are waited for one by one.
     pub singles: usize,
+    /// Jobs that are watched while something becomes of them.
+    pub watchers: usize,
+    /// Streams that are told nothing.
+    pub streams: usize,
+    /// Jobs that wait in a deep queue.
+    pub pending: usize,
 }
 
 impl Scale {
@@ -19,6 +25,9 @@ impl Scale {
         window: Duration::from_secs(4),
         requests: 200,
         singles: 300,
+        watchers: 1_000,
+        streams: 10_000,
+        pending: 1_000_000,
     };
 
     pub(crate) const SMALL: Self = Self {
@@ -26,5 +35,8 @@ impl Scale {
         window: Duration::from_secs(1),
         requests: 2,
         singles: 3,
+        watchers: 10,
+        streams: 120,
+        pending: 2_000,
     };
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use atelier::app::App;
 use atelier::client::Client;
 use atelier::client::proto::{
     CreateFeatureRequest, CreateRequestRequest, FeatureProperties, GenerationInput,
@@ -40,7 +41,12 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) async fn start() -> Self {
-        let cluster = Cluster::with(DURABLE).await;
+        Self::start_with(DURABLE).await
+    }
+
+    /// The same on a PostgreSQL that is set up so.
+    pub(crate) async fn start_with(settings: &'static str) -> Self {
+        let cluster = Cluster::with(settings).await;
         let folder = tempfile::tempdir().unwrap();
         prepare(&cluster).await;
         let config = configuration(&cluster, &folder);
@@ -71,6 +77,29 @@ impl Service {
         self.api.url().unwrap()
     }
 
+    /// The use cases of the server that answers clients.
+    pub(crate) fn app(&self) -> &App {
+        self.api.app()
+    }
+
+    /// What another process needs to be a server beside it, as settings of the command line.
+    pub(crate) fn settings(&self) -> Vec<String> {
+        let most = 1_000_000;
+        vec![
+            format!("database.url={}", self.cluster.url()),
+            format!("storage.folder={}", self.config.storage.folder.display()),
+            "server.listen=127.0.0.1:0".to_owned(),
+            format!("server.max_connections={most}"),
+            format!("server.max_connections_per_peer={most}"),
+            format!("server.max_watches={most}"),
+            format!("server.max_watches_per_peer={most}"),
+            "catalogue.install_starter=false".to_owned(),
+            "catalogue.install_previews=false".to_owned(),
+            "billing.kind=ledger".to_owned(),
+            "log.filter=warn".to_owned(),
+        ]
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.cluster.port()
     }
@@ -86,8 +115,13 @@ impl Service {
 
     /// A server of its own that runs jobs.
     pub(crate) async fn worker(&self) -> Server {
+        self.worker_of(SLOTS).await
+    }
+
+    /// The same of so many slots.
+    pub(crate) async fn worker_of(&self, slots: usize) -> Server {
         let mut config = self.config.clone();
-        config.executor.concurrency = SLOTS;
+        config.executor.concurrency = slots;
         Server::start(config, Role::Worker).await.unwrap()
     }
 

@@ -4,6 +4,7 @@
 mod cancel;
 mod delete;
 mod diagnose;
+mod outlook;
 mod retry;
 mod undelete;
 mod watch;
@@ -34,6 +35,7 @@ use super::{
 };
 
 pub use diagnose::Diagnosis;
+pub use outlook::{Outlook, Outlooks};
 pub use webhook::{Addressee, Untaken};
 
 /// What a transaction has changed so far.

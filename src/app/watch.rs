@@ -3,6 +3,7 @@
 mod follower;
 mod following;
 mod gathering;
+mod lines;
 mod reads;
 
 use std::{
@@ -23,9 +24,10 @@ use crate::{
     store::{self, request::Counted},
 };
 
-use super::App;
+use super::{App, Outlook};
 
 pub(super) use following::Following;
+pub use lines::Patience;
 pub(super) use reads::Reader;
 pub use reads::Reads;
 
@@ -50,10 +52,8 @@ pub struct News {
     /// The job that it is about: as it was right after the transition, or as it is now. Without its input, unless it alone is
     /// watched.
     pub job: Option<job::Model>,
-    /// Why the job waits, should no worker be able to run it.
-    pub waiting_reason: String,
-    /// Whether operators have paused what the job waits for.
-    pub is_paused: bool,
+    /// What is told of the job beside its row.
+    pub outlook: Outlook,
     /// With a transition to completed, the job's media that are live by now.
     pub media: Vec<store::media::Shown>,
     /// The request that it is about, as it is now; `None` where a job alone is watched.
@@ -71,7 +71,7 @@ pub struct News {
 pub enum Kind {
     /// A job made a transition.
     Transition,
-    /// A job came forward within its status.
+    /// A job came forward within its status, or in line, or its worker has gone silent or is heard again.
     Progress,
     /// The job, if it alone is watched, or the request is deleted.
     Deleted,
@@ -88,8 +88,7 @@ impl News {
         Self {
             kind,
             job: None,
-            waiting_reason: String::new(),
-            is_paused: false,
+            outlook: Outlook::default(),
             media: Vec::new(),
             request: None,
             revision: 0,
@@ -306,6 +305,7 @@ impl<W: Watched> Watch<W> {
                 self.following.told.advance(job.id, job.revision);
             }
             news.revision = self.following.told.revision(job.id);
+            self.following.tell(job, news.kind, &mut news.outlook);
         }
         news.cursor = self.watched.cursor(&self.following)?;
         Ok(news)
@@ -349,10 +349,10 @@ async fn whole_news(
     }
 }
 
-/// Adds to the news what goes with them as it is now: the requests, and why jobs wait.
+/// Adds to the news what goes with them as it is now: the requests, and what is told of jobs beside their rows.
 async fn complete(reader: Reader<'_>, whole: Whole, news: &mut [News]) -> Result<(), Error> {
     let jobs = news.iter().filter_map(|news| news.job.as_ref());
-    let reasons = reader.waiting_reasons(jobs).await?;
+    let outlooks = reader.outlooks(&jobs.collect::<Vec<_>>()).await?;
     let mut requests = BTreeMap::new();
     if !matches!(whole, Whole::Job(_)) {
         let ids: BTreeSet<i64> = news.iter().filter_map(|news| news.request_id).collect();
@@ -360,7 +360,7 @@ async fn complete(reader: Reader<'_>, whole: Whole, news: &mut [News]) -> Result
     }
     for news in news {
         if let Some(job) = &news.job {
-            (news.waiting_reason, news.is_paused) = (reasons.of(job), reasons.is_paused(job));
+            news.outlook = outlooks.of(job);
         }
         news.request = news.request_id.and_then(|id| requests.get(&id).cloned());
     }

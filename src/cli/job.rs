@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
 
+use super::place::{in_line, left};
 use super::{CommandResult, work_directly};
 use crate::app::Diagnosis;
 use crate::config::Loaded;
@@ -57,6 +58,12 @@ fn shown(diagnosis: &Diagnosis) -> String {
         ),
     ] {
         let _ = writeln!(text, "{what:<10}{value}");
+    }
+    if let Some(place) = diagnosis.outlook.place {
+        let now = diagnosis.crew.now;
+        let wait = place.start.map(|start| left(start, now));
+        let place = in_line(place.position.into(), wait);
+        let _ = writeln!(text, "{:<10}{place}", "place");
     }
     for worker in &diagnosis.crew.workers {
         let state = diagnosis.crew.state(worker);

@@ -4,6 +4,7 @@ mod capability;
 mod counts;
 mod obstacle;
 mod phase;
+mod place;
 mod status;
 mod transition;
 
@@ -16,6 +17,7 @@ pub use capability::{Capability, Skill};
 pub use counts::{JobCounts, request_status};
 pub use obstacle::Obstacle;
 pub use phase::{PROVIDER_SHARE, Phase};
+pub use place::{Pace, Place};
 pub use status::JobStatus;
 pub use transition::{Attempts, Rule, Transition};
 

@@ -28,7 +28,7 @@ use message::{
 };
 
 pub(super) use message::{
-    brief_message, brief_messages, message, status_message, told_message, waiting,
+    brief_message, brief_messages, message, status_message, told_message, with_outlook,
 };
 
 pub(super) struct Jobs {

@@ -15,8 +15,8 @@ use crate::{
     },
     billing::{Billing, Remote, RemoteError, RemoteSettings},
     config::{
-        BillingKind, Config, FetchConfig, ModerationKind, ProviderConfig, StorageBackend,
-        StorageRemoval, host_name,
+        BillingKind, Config, ExecutorConfig, FetchConfig, ModerationKind, ProviderConfig,
+        StorageBackend, StorageRemoval, host_name,
     },
     domain::{
         AddressRules, Error, IntakeLimits, Keyring, MediaType, Purpose, Retention, UploadLimits,
@@ -117,6 +117,7 @@ pub(super) async fn build_app(
             trend_threshold: i32::try_from(config.trends.threshold).unwrap_or(i32::MAX),
             watch_heartbeat: config.server.watch_heartbeat,
             watch_poll: WATCH_POLL,
+            stalled_below: stalled_below(&config.executor),
             url: server_url(config, address)?,
         },
         health: Health::default(),
@@ -125,6 +126,11 @@ pub(super) async fn build_app(
     };
     app.read_keys().await.map_err(StartError::Secrets)?;
     Ok((app, serving))
+}
+
+/// What is left of a lease whose worker was to renew it two and a half heartbeats after the last time.
+fn stalled_below(settings: &ExecutorConfig) -> Duration {
+    settings.lease.saturating_sub(settings.heartbeat * 5 / 2)
 }
 
 fn billing(config: &Config) -> Result<Billing, RemoteError> {

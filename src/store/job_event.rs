@@ -25,9 +25,6 @@ use super::{
     rows::Rows,
 };
 
-/// Most events of a job read at once; a watcher that is further behind reads again.
-const BATCH: u32 = 100;
-
 /// Adds these events, in one statement.
 pub async fn insert(tx: &Transaction, events: Vec<ActiveModel>) -> Result<(), Error> {
     Rows::new(events).add(tx).await
@@ -74,11 +71,11 @@ pub async fn begun_attempts(
     Ok(attempts)
 }
 
-/// The next transitions of each of these jobs after the revision beside it, in order: all of them, or as many as are read at
-/// once.
+/// The next transitions of each of these jobs after the revision beside it, in order: at most so many of each.
 pub async fn after(
     db: &impl ConnectionTrait,
     read: &BTreeSet<(i64, i64)>,
+    most: i64,
 ) -> Result<BTreeMap<(i64, i64), Vec<Model>>, Error> {
     let backend = db.get_database_backend();
     // Revisions are dense, so their numbers say how many there are.
@@ -87,7 +84,7 @@ pub async fn after(
                 event.created_at
          FROM ({pairs}) AS read
          JOIN generation_job_events AS event
-             ON event.job_id = read.id AND event.revision > read.number AND event.revision <= read.number + {BATCH}
+             ON event.job_id = read.id AND event.revision > read.number AND event.revision <= read.number + {most}
          ORDER BY event.job_id, event.revision",
         pairs = pairs(backend),
     );

@@ -10,9 +10,11 @@ mod deadline;
 mod depth;
 pub(super) mod dialect;
 mod line;
+mod pace;
 mod parked;
 mod paused;
 mod request_status;
+mod stalled;
 mod steps;
 mod worker;
 
@@ -42,11 +44,13 @@ pub use deadline::cancel_late;
 pub use depth::{Depth, depth};
 use dialect::{Dialect, condition};
 pub(super) use line::join;
-pub use line::{MOST_COUNTED, jobs_before, waiting};
+pub use line::{MOST_COUNTED, first_in_line, jobs_before, waiting};
 use line::{Queue, TURN};
+pub use pace::{Paces, paces};
 pub use parked::{next_due, unpark_due};
 pub use paused::{let_back, resumed};
 pub use request_status::refresh_requests;
+pub use stalled::stalled;
 pub use worker::{Presence, forget_worker, note_worker, running_jobs, set_drained, workers};
 
 /// What of the found jobs begins at once.

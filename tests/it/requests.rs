@@ -22,4 +22,5 @@ mod warnings;
 pub(crate) mod watch;
 mod watch_brief;
 mod watch_several;
+mod watch_slowly;
 mod watch_user;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::{
-    app::{App, Crew},
+    app::{App, Crew, Outlook},
     domain::{Caller, Error, JobStatus, QueuePart, Resource, job::Obstacle},
     entity::{job, job_event, pause, worker},
     store::{
@@ -24,6 +24,8 @@ pub struct Diagnosis {
     pub events: Vec<job_event::Model>,
     /// How many jobs come before it in its queue, at most [`MOST_COUNTED`]; `None` if it is in no queue.
     pub jobs_before: Option<u64>,
+    /// What is told of it beside its row, to whoever may see it.
+    pub outlook: Outlook,
     /// What is paused that it waits for, the oldest pause first.
     pub pauses: Vec<pause::Model>,
     /// The workers that have its provider for its type of media, ready or not.
@@ -48,7 +50,7 @@ impl App {
         let job = job.ok_or_else(|| Error::not_found(Resource::Job, id))?;
         let waits = job.status == JobStatus::Pending;
         let last = (id, (job.revision - MOST_EVENTS).max(0));
-        let mut events = store::job_event::after(db, &[last].into()).await?;
+        let mut events = store::job_event::after(db, &[last].into(), MOST_EVENTS).await?;
         let mut pauses = store::pause::list(db).await?;
         pauses.retain(|pause| waits && pause.part().has(job.feature_id, job.provider()));
         let mut crew = self.crew().await?;
@@ -58,6 +60,7 @@ impl App {
             true => Some(queue::jobs_before(db, &job).await?),
             false => None,
         };
+        let outlook = self.outlooks([&job]).await?.of(&job);
         let provider = job.provider().unwrap_or_default();
         let says_away = |worker: &worker::Model| {
             crew.is_alive(worker) && lack(worker, &job) == Some(Some(AWAY.to_owned()))
@@ -67,6 +70,7 @@ impl App {
         let mut diagnosis = Diagnosis {
             events: events.remove(&last).unwrap_or_default(),
             jobs_before,
+            outlook,
             pauses,
             crew,
             is_provider_away,

@@ -43,7 +43,7 @@ impl Watched for WatchedJob {
         let [job] = standings.as_slice() else {
             return Err(Error::not_found(Resource::Job, self.0));
         };
-        following.note(&standings);
+        following.note(reader, &standings).await;
         let ended = !following.is_due() && job.status.is_terminal();
         let deleted = ended && job.deleted_at.is_some();
         Ok(Look {

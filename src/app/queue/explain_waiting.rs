@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     app::App,
-    domain::{Error, JobStatus, QueuePart},
+    domain::{Error, JobStatus, QueuePart, job::Capability},
     entity::job,
     provider::Registry,
     store::queue::{self, Announced, Situation},
@@ -97,6 +97,25 @@ impl WaitingReasons {
             }
             _ => format!("No worker has a generator named {provider:?} that makes {category} now."),
         }
+    }
+
+    /// The line that the job stands in and that moves, since workers take from it; `None` if there is none.
+    pub(in crate::app) fn line_of(&self, job: &job::Model) -> Option<Capability> {
+        // Of a job as it was before nothing is told: it has no provider.
+        let provider = job.provider.clone().filter(|_| waits(job))?;
+        let is_out = job.parked || job.held || job.paused || self.is_paused(job);
+        let line = Capability {
+            provider,
+            category: job.category,
+        };
+        (!is_out && self.is_served(&line)).then_some(line)
+    }
+
+    /// Whether a worker has said of late that it can run such jobs.
+    fn is_served(&self, kind: &Capability) -> bool {
+        let mut announced = self.situation.announced.iter();
+        announced
+            .any(|it| it.lately && (&it.provider, it.category) == (&kind.provider, kind.category))
     }
 
     /// Whether operators have paused what the job waits for.

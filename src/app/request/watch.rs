@@ -76,7 +76,7 @@ impl App {
 impl Watched for WatchedRequests {
     async fn look(&mut self, reader: Reader<'_>, following: &mut Following) -> Result<Look, Error> {
         let jobs = reader.standings_of_requests(&self.ids).await?;
-        let deleted = following.note(&jobs);
+        let deleted = following.note(reader, &jobs).await;
         Ok(Look {
             deleted,
             ended: !following.is_due() && !jobs.iter().any(Standing::is_open),

@@ -165,7 +165,7 @@ impl Watched for WatchedUser {
         if self.cursor.settling.is_none() && self.rising.is_none() {
             self.cursor.settling = settle(reader, &jobs, self.cursor.floor).await?;
         }
-        following.note(&jobs);
+        following.note(reader, &jobs).await;
         Ok(Look {
             deleted: std::mem::take(&mut self.deleted),
             ended: false,

@@ -1,11 +1,18 @@
 //! What has happened to a job since somebody last looked.
 
+use std::mem;
+
 use crate::{
-    app::watch::{Kind, News},
-    domain::{Error, JobStatus},
+    app::{
+        Outlook,
+        watch::{Kind, News},
+    },
+    domain::{Error, JobStatus, job::Place},
     entity::{job, job_event},
     store,
 };
+
+use super::reads::Reader;
 
 /// What is told of an attempt that runs: how far it is, what it does, what there is to see.
 type Progress = (f64, Option<String>, Option<String>);
@@ -18,6 +25,12 @@ pub(super) struct JobFollower {
     /// Revision of the last transition read.
     revision: i64,
     progress: Progress,
+    /// Where it stands in line, as was told last.
+    place: Option<Place>,
+    /// Whether its worker is late to say that it still runs it.
+    is_stalled: bool,
+    /// Whether the two are to be told anew.
+    is_news: bool,
     /// Whether it had ended, with all read, when it was last looked at.
     pub(super) ended: bool,
 }
@@ -28,6 +41,9 @@ impl JobFollower {
         Self {
             revision,
             progress: Progress::default(),
+            place: None,
+            is_stalled: false,
+            is_news: false,
             ended: false,
         }
     }
@@ -42,6 +58,25 @@ impl JobFollower {
         self.revision >= revision
     }
 
+    /// Takes note of a job that stands so, and of where it stands in line by what is known.
+    pub(super) fn note(&mut self, reader: Reader<'_>, standing: &store::job::Standing) {
+        if !self.has_read(standing.revision) {
+            return;
+        }
+        let is_stalled = standing.is_stalled(reader.app.settings.stalled_below);
+        let line = standing.queue();
+        let place = line.and_then(|line| reader.place_news(&line, standing.id, self.place));
+        self.is_news |= is_stalled != self.is_stalled || place.is_some();
+        self.is_stalled = is_stalled;
+        self.place = place.or(self.place);
+    }
+
+    /// Adds to what is told of the job what is known of its worker, and takes note of the rest.
+    pub(super) fn tell(&mut self, job: &job::Model, kind: Kind, outlook: &mut Outlook) {
+        outlook.is_stalled = self.is_stalled && job.is_running() && kind != Kind::Transition;
+        self.place = outlook.place.or(self.place);
+    }
+
     /// Whether there may be something to read of a job that stands so.
     pub(super) fn is_behind(&self, standing: &store::job::Standing) -> bool {
         let came_forward = || {
@@ -52,7 +87,7 @@ impl JobFollower {
                     &standing.progress_preview,
                 ) != (self.progress.0, &self.progress.1, &self.progress.2)
         };
-        !self.has_read(standing.revision) || came_forward()
+        !self.has_read(standing.revision) || self.is_news || came_forward()
     }
 
     /// What is new of a job that is so now: its next transitions, and its progress after the last of all.
@@ -79,7 +114,8 @@ impl JobFollower {
         media: &[store::media::Shown],
     ) -> Result<News, Error> {
         self.revision = event.revision;
-        self.progress = Progress::default();
+        (self.progress, self.place) = (Progress::default(), None);
+        (self.is_stalled, self.is_news) = (false, false);
         let media = match event.status {
             JobStatus::Completed => media.to_vec(),
             _ => Vec::new(),
@@ -105,7 +141,8 @@ impl JobFollower {
             job.progress_message.clone(),
             job.progress_preview.clone(),
         );
-        if job.status != JobStatus::Processing || progress == self.progress {
+        let came_forward = job.is_running() && progress != self.progress;
+        if !mem::take(&mut self.is_news) && !came_forward {
             return None;
         }
         self.progress = progress;

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::{
+    app::Outlook,
     domain::{Error, JobStatus, WatchCursor},
-    entity::job_event,
+    entity::{job, job_event},
     events::{Subject, Watcher},
     store::job::Standing,
 };
 
-use super::{BATCH, News, Whole, follower::JobFollower, reads::Reader};
+use super::{BATCH, Kind, News, Whole, follower::JobFollower, reads::Reader};
 
 /// Follows jobs, however many, in the order in which they come forward.
 pub(in crate::app) struct Following {
@@ -84,12 +85,19 @@ impl Following {
 
     /// Follows these jobs from what has been told of them on, and notes which have something to read. Returns the deleted
     /// requests of which nothing is left to read, each once until it is live again.
-    pub(in crate::app) fn note(&mut self, standings: &[Standing]) -> Vec<i64> {
+    pub(in crate::app) async fn note(
+        &mut self,
+        reader: Reader<'_>,
+        standings: &[Standing],
+    ) -> Vec<i64> {
+        let lines = standings.iter().filter_map(Standing::queue);
+        reader.refresh_lines(lines.collect()).await;
         let mut requests = BTreeMap::new();
         for job in standings {
             let told = self.told.revision(job.id);
             let follower = self.jobs.entry(job.id);
             let follower = follower.or_insert_with(|| JobFollower::after(told));
+            follower.note(reader, job);
             let behind = follower.is_behind(job);
             follower.ended = job.status.is_terminal() && !behind;
             if behind {
@@ -106,6 +114,13 @@ impl Following {
             }
         });
         requests.into_keys().collect()
+    }
+
+    /// Adds to what is told of a job what is known of its worker, and takes note of the rest.
+    pub(super) fn tell(&mut self, job: &job::Model, kind: Kind, outlook: &mut Outlook) {
+        if let Some(follower) = self.jobs.get_mut(&job.id) {
+            follower.tell(job, kind, outlook);
+        }
     }
 
     /// Reads the next jobs that have something new, until one has, or none is left. What cannot be read is due on.

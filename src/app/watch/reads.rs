@@ -11,16 +11,26 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use crate::{
-    app::{App, WaitingReasons},
-    domain::{Caller, Error, Resource},
+    app::{App, Outlooks, WaitingReasons},
+    domain::{
+        Caller, Error, Resource,
+        job::{Capability, Place},
+    },
     entity::{job, job_event},
     store::{self, Pool, horizon, job::Standing, media::Shown, queue::Situation, request::Counted},
 };
 
-use super::gathering::{Answer, Gathering};
+use super::{
+    gathering::{Answer, Gathering},
+    lines::{Lines, Patience},
+};
 
 /// Most jobs whose events or media are read at once, so that those who begin with much behind them cost little memory.
 const AT_ONCE: usize = 256;
+
+/// Most transitions of a job that a watch reads at once, since each holds the whole job until it is taken; one that is further
+/// behind reads again.
+const EVENTS: i64 = 16;
 
 /// When each request was deleted.
 type Deletions = Vec<(i64, DateTime<Utc>)>;
@@ -52,6 +62,7 @@ struct Inner {
     deletions: Gathering<(i64, DateTime<Utc>), Deletions>,
     oldest_transaction: Gathering<(), i64>,
     new_transaction: Gathering<(), i64>,
+    lines: Lines,
 }
 
 /// When all look that have heard of nothing: at the same moments, so that one read is for all of them, and at others than the
@@ -95,12 +106,39 @@ impl App {
             app
         })
     }
+
+    /// Finds out where these jobs stand in line, each in its own, as far as that is not known.
+    pub(in crate::app) async fn look_for_places(
+        &self,
+        jobs: impl IntoIterator<Item = (Capability, i64)>,
+        patience: Patience,
+    ) {
+        let lines = self.reads.lines();
+        lines.look_for(&self.lasting(), jobs, patience).await;
+    }
+
+    /// Those by the clock that leases go by, should it be set by hand.
+    fn timed(&self, mut standings: Vec<Standing>) -> Vec<Standing> {
+        if let Some(now) = self.clock.queue() {
+            standings.iter_mut().for_each(|job| job.now = now);
+        }
+        standings
+    }
 }
 
 impl Reads {
     /// When to look if nothing is heard before.
     pub(super) fn next_look(&self, period: Duration) -> Instant {
         self.0.rhythm.next(Instant::now(), period)
+    }
+
+    /// Where a job stands in this line, by what is known.
+    pub(in crate::app) fn place(&self, line: &Capability, id: i64) -> Option<Place> {
+        self.lines().place(line, id)
+    }
+
+    pub(super) fn lines(&self) -> &Lines {
+        &self.0.lines
     }
 }
 
@@ -146,6 +184,7 @@ impl Reader<'_> {
         }
         let read = async |app: Arc<App>, ids| {
             let standings = store::job::standings(app.store.reader(), ids).await?;
+            let standings = app.timed(standings);
             Ok(standings.into_iter().map(|job| (job.id, job)).collect())
         };
         let found = self
@@ -163,6 +202,7 @@ impl Reader<'_> {
     ) -> Result<Vec<Standing>, Error> {
         let read = async |app: Arc<App>, ids| {
             let jobs = store::job::standings_of_requests(app.store.reader(), ids).await?;
+            let jobs = app.timed(jobs);
             Ok(grouped(jobs.into_iter().map(|job| (job.request_id, job))))
         };
         let found = self
@@ -182,7 +222,11 @@ impl Reader<'_> {
         most: usize,
     ) -> Result<Vec<Standing>, Error> {
         let read = move |app: Arc<App>, after| async move {
-            store::job::standings_after(app.store.reader(), &after, most).await
+            let found = store::job::standings_after(app.store.reader(), &after, most).await?;
+            let found = found.into_iter();
+            Ok(found
+                .map(|(asked, jobs)| (asked, app.timed(jobs)))
+                .collect())
         };
         let asked = (user_id, id);
         let found = self.ask(&self.reads().of_users, [asked], read).await?;
@@ -198,7 +242,7 @@ impl Reader<'_> {
         let read = async |app: Arc<App>, after: BTreeSet<_>| {
             let mut found = BTreeMap::new();
             for some in in_parts(after) {
-                found.extend(store::job_event::after(app.store.reader(), &some).await?);
+                found.extend(store::job_event::after(app.store.reader(), &some, EVENTS).await?);
             }
             Ok(found)
         };
@@ -282,12 +326,16 @@ impl Reader<'_> {
             .collect())
     }
 
+    /// How the jobs stand beside their rows, without what is known of those that run.
+    pub(super) async fn outlooks(&self, jobs: &[&job::Model]) -> Result<Outlooks, Error> {
+        let reasons = self.waiting_reasons(jobs).await?;
+        let outlooks = self.app.outlooks_by(reasons, jobs, Patience::GoesOn);
+        Ok(outlooks.await)
+    }
+
     /// Why those of the jobs wait that nobody can run.
-    pub(super) async fn waiting_reasons(
-        &self,
-        mut jobs: impl Iterator<Item = &job::Model>,
-    ) -> Result<WaitingReasons, Error> {
-        if !jobs.any(WaitingReasons::may_tell) {
+    async fn waiting_reasons(&self, jobs: &[&job::Model]) -> Result<WaitingReasons, Error> {
+        if !jobs.iter().any(|job| WaitingReasons::may_tell(job)) {
             return Ok(WaitingReasons::default());
         }
         let read = async |app: Arc<App>, _| {
@@ -337,6 +385,30 @@ impl Reader<'_> {
             .get(&())
             .copied()
             .ok_or_else(|| Error::internal("no transaction was told"))
+    }
+
+    /// Brings up to date where jobs stand that wait in these lines, if that is known at all. Who is in a hurry finds what comes
+    /// of it at the next look.
+    pub(super) async fn refresh_lines(&self, lines: BTreeSet<Capability>) {
+        if lines.is_empty() {
+            return;
+        }
+        let (app, urgent) = (self.app.clone(), self.urgent);
+        let refresh = async move { app.reads.lines().refresh(&app, lines, urgent).await };
+        match urgent {
+            true => drop(tokio::spawn(refresh)),
+            false => refresh.await,
+        }
+    }
+
+    /// Where a job stands in its line, where that is worth a message to somebody who was told `before`.
+    pub(super) fn place_news(
+        &self,
+        line: &Capability,
+        id: i64,
+        before: Option<Place>,
+    ) -> Option<Place> {
+        self.reads().lines.news(line, id, before)
     }
 
     fn sees(&self, user_id: i64) -> bool {

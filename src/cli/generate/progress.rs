@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write, stderr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use chrono::DateTime;
 use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::app::Clock;
+use crate::cli::place;
 use crate::rpc::proto::{Job, JobStatus};
 
 /// Positions of a bar; jobs report fractions.
@@ -20,6 +23,9 @@ const SHORTEST_BAR: u16 = 8;
 
 /// Without a terminal progress is told once for each of these parts of a job.
 const TOLD_PARTS: f64 = 4.0;
+
+/// Without a terminal the place in line is told of jobs that have waited for so long: most begin at once.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// How often a bar's spinner moves.
 const TICK: Duration = Duration::from_millis(120);
@@ -38,6 +44,7 @@ struct Line {
     label: String,
     bar: ProgressBar,
     told: Option<String>,
+    begun: Instant,
 }
 
 impl Progress {
@@ -83,6 +90,7 @@ impl Progress {
                     label,
                     bar,
                     told: None,
+                    begun: Instant::now(),
                 },
             );
             self.show(job);
@@ -98,11 +106,12 @@ impl Progress {
         // The terminal may have got narrower, and a line that wraps is not taken back whole.
         line.bar.set_style(style(columns()));
         line.bar.set_position(position(job));
-        line.bar.set_message(describe(job));
-        let told = milestone(job);
+        line.bar.set_message(describe(job, true));
+        let is_settled = line.begun.elapsed() >= SETTLED;
+        let told = milestone(job, is_settled);
         if self.writes_lines && line.told.as_ref() != Some(&told) {
             // A closed standard error is no reason to stop.
-            let _ = writeln!(stderr(), "{} {}", line.label, sentence(job));
+            let _ = writeln!(stderr(), "{} {}", line.label, sentence(job, is_settled));
         }
         line.told = Some(told);
     }
@@ -165,8 +174,8 @@ fn position(job: &Job) -> u64 {
     }
 }
 
-/// Where a job stands, in a few words.
-fn describe(job: &Job) -> String {
+/// Where a job stands, in a few words, and where in line if `tells_place`.
+fn describe(job: &Job, tells_place: bool) -> String {
     match job.status() {
         JobStatus::Unspecified => "unknown".to_owned(),
         JobStatus::Pending if !job.waiting_reason.is_empty() => job.waiting_reason.clone(),
@@ -177,7 +186,11 @@ fn describe(job: &Job) -> String {
                 job.attempt, job.max_attempts
             )
         }
+        JobStatus::Pending if tells_place && job.queue_position > 0 => {
+            format!("waiting, {}", place_of(job))
+        }
         JobStatus::Pending => "waiting".to_owned(),
+        JobStatus::Processing if job.is_stalled => "its worker has gone silent".to_owned(),
         JobStatus::Processing if job.progress_message.is_empty() => "working".to_owned(),
         JobStatus::Processing => job.progress_message.clone(),
         JobStatus::Completed => "completed".to_owned(),
@@ -186,25 +199,38 @@ fn describe(job: &Job) -> String {
     }
 }
 
+fn place_of(job: &Job) -> String {
+    let position = u64::try_from(job.queue_position).unwrap_or_default();
+    let start = job.estimated_start_time;
+    let start = start.and_then(|it| DateTime::from_timestamp(it.seconds, it.nanos.cast_unsigned()));
+    let wait = start.map(|start| place::left(start, Clock::system().now()));
+    place::in_line(position, wait)
+}
+
 /// Where a job stands for a line of its own, which has no bar beside it.
-fn sentence(job: &Job) -> String {
+fn sentence(job: &Job, tells_place: bool) -> String {
     match job.status() {
         JobStatus::Processing => format!(
             "{:.0}% {}",
             job.progress.clamp(0.0, 1.0) * 100.0,
-            describe(job)
+            describe(job, tells_place)
         ),
-        _ => describe(job),
+        _ => describe(job, tells_place),
     }
 }
 
 /// Equal for two states that are not worth a line each.
-fn milestone(job: &Job) -> String {
+fn milestone(job: &Job, tells_place: bool) -> String {
+    // Each half of the way is worth one.
+    let place = u32::BITS - job.queue_position.max(0).cast_unsigned().leading_zeros();
+    let place = if tells_place { place } else { 0 };
     let part = (job.progress.clamp(0.0, 1.0) * TOLD_PARTS).floor();
     match job.status() {
-        JobStatus::Processing => format!("processing {} {part}", job.attempt),
+        JobStatus::Processing => {
+            format!("processing {} {part} {}", job.attempt, job.is_stalled)
+        }
         status => format!(
-            "{status:?} {} {} {}",
+            "{status:?} {} {} {place} {}",
             job.attempt, job.is_paused, job.waiting_reason
         ),
     }
@@ -304,42 +330,66 @@ mod tests {
 
     #[test]
     fn every_status_has_its_words() {
-        assert_eq!(describe(&job(JobStatus::Pending, 0.0)), "waiting");
+        assert_eq!(describe(&job(JobStatus::Pending, 0.0), true), "waiting");
+        let in_line = Job {
+            queue_position: 12,
+            ..job(JobStatus::Pending, 0.0)
+        };
+        assert_eq!(describe(&in_line, true), "waiting, 12th in line");
+        assert_eq!(describe(&in_line, false), "waiting");
+        let silent = Job {
+            is_stalled: true,
+            ..job(JobStatus::Processing, 0.5)
+        };
+        assert_eq!(sentence(&silent, true), "50% its worker has gone silent");
         let retried = Job {
             attempt: 1,
             ..job(JobStatus::Pending, 0.0)
         };
         assert_eq!(
-            describe(&retried),
+            describe(&retried, true),
             "waiting to try again (1 of 3 attempts made)"
         );
         let alone = Job {
             waiting_reason: "No worker has it.".into(),
             ..job(JobStatus::Pending, 0.0)
         };
-        assert_eq!(describe(&alone), "No worker has it.");
+        assert_eq!(describe(&alone, true), "No worker has it.");
         let drawing = Job {
             progress_message: "drawing".into(),
             ..job(JobStatus::Processing, 0.455)
         };
-        assert_eq!(describe(&drawing), "drawing");
-        assert_eq!(sentence(&drawing), "46% drawing");
-        assert_eq!(describe(&job(JobStatus::Completed, 1.0)), "completed");
+        assert_eq!(describe(&drawing, true), "drawing");
+        assert_eq!(sentence(&drawing, true), "46% drawing");
+        assert_eq!(describe(&job(JobStatus::Completed, 1.0), true), "completed");
     }
 
     #[test]
     fn lines_are_written_for_steps_and_not_for_every_percent() {
-        let at = |progress| milestone(&job(JobStatus::Processing, progress));
+        let at = |progress| milestone(&job(JobStatus::Processing, progress), true);
         assert_eq!(at(0.26), at(0.49));
         assert_ne!(at(0.49), at(0.51));
-        assert_ne!(at(1.0), milestone(&job(JobStatus::Completed, 1.0)));
+        assert_ne!(at(1.0), milestone(&job(JobStatus::Completed, 1.0), true));
         assert_ne!(
-            milestone(&Job {
-                attempt: 2,
-                ..job(JobStatus::Processing, 0.1)
-            }),
+            milestone(
+                &Job {
+                    attempt: 2,
+                    ..job(JobStatus::Processing, 0.1)
+                },
+                true
+            ),
             at(0.1)
         );
+        let in_line = |queue_position, tells_place| {
+            let waiting = Job {
+                queue_position,
+                ..job(JobStatus::Pending, 0.0)
+            };
+            milestone(&waiting, tells_place)
+        };
+        assert_eq!(in_line(15, true), in_line(8, true));
+        assert_ne!(in_line(8, true), in_line(7, true));
+        assert_eq!(in_line(8, false), in_line(0, false));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::rpc::{
     view::Viewed,
 };
 
-use super::message::{brief_message, event_message};
+use super::message::{brief_message, event_message, with_outlook};
 
 /// What stands before the domain's names in the values of the contract's enum.
 const OBSTACLE: &str = "JOB_OBSTACLE_";
@@ -23,6 +23,7 @@ pub(super) fn message(diagnosis: Diagnosis) -> Result<proto::DiagnoseJobResponse
         job,
         events,
         jobs_before,
+        outlook,
         pauses,
         crew,
         is_provider_away,
@@ -40,7 +41,11 @@ pub(super) fn message(diagnosis: Diagnosis) -> Result<proto::DiagnoseJobResponse
     let events = events.map(|event| event.map(|it| it.seen(View::Full)));
     let provider = job.provider().unwrap_or_default().to_owned();
     Ok(proto::DiagnoseJobResponse {
-        job: Some(brief_message(job, View::Full)),
+        job: Some(with_outlook(
+            brief_message(job, View::Full),
+            outlook,
+            View::Full,
+        )),
         summary,
         obstacle: obstacle_message(obstacle).into(),
         events: events.collect::<Result<_, _>>()?,

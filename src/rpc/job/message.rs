@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::{
-    app::{App, Kind, News, WaitingReasons},
+    app::{App, Kind, News, Outlook, Outlooks},
     domain::{
         Checks, Error, JobStatus, Language, Reason, View,
         job::{Cause, Phase},
@@ -139,22 +139,23 @@ pub(in crate::rpc) fn brief_messages(jobs: Vec<job::Model>, view: View) -> Vec<p
     messages.collect()
 }
 
-/// The same with why it waits.
-pub(in crate::rpc) fn told_message(
-    job: job::Model,
-    reasons: &WaitingReasons,
-    view: View,
-) -> proto::Job {
-    let why = (reasons.of(&job), reasons.is_paused(&job));
-    waiting(brief_message(job, view), why, view)
+/// The same with what is told beside its row.
+pub(in crate::rpc) fn told_message(job: job::Model, outlooks: &Outlooks, view: View) -> proto::Job {
+    let outlook = outlooks.of(&job);
+    with_outlook(brief_message(job, view), outlook, view)
 }
 
-pub(in crate::rpc) fn waiting(
+pub(in crate::rpc) fn with_outlook(
     mut job: proto::Job,
-    (reason, is_paused): (String, bool),
+    outlook: Outlook,
     view: View,
 ) -> proto::Job {
-    (job.waiting_reason, job.is_paused) = (reason, is_paused);
+    (job.waiting_reason, job.is_paused) = (outlook.waiting_reason, outlook.is_paused);
+    job.is_stalled = outlook.is_stalled;
+    if let Some(place) = outlook.place {
+        job.queue_position = i32::try_from(place.position).unwrap_or(i32::MAX);
+        job.estimated_start_time = place.start.map(timestamp);
+    }
     job.seen(view)
 }
 
@@ -163,22 +164,21 @@ pub(super) async fn told_messages(
     jobs: Vec<job::Model>,
     view: View,
 ) -> Result<Vec<proto::Job>, Error> {
-    let reasons = app.waiting_reasons(&jobs).await?;
+    let outlooks = app.outlooks(&jobs).await?;
     let messages = jobs.into_iter();
     Ok(messages
-        .map(|job| told_message(job, &reasons, view))
+        .map(|job| told_message(job, &outlooks, view))
         .collect())
 }
 
-/// The job with why it waits, should no worker be able to run it.
+/// The job with what is told beside its row.
 pub(super) async fn message_now(
     app: &App,
     job: job::Model,
     view: View,
 ) -> Result<proto::Job, Error> {
-    let reasons = app.waiting_reasons(std::slice::from_ref(&job)).await?;
-    let why = (reasons.of(&job), reasons.is_paused(&job));
-    Ok(waiting(message(job, view), why, view))
+    let outlook = app.outlooks([&job]).await?.of(&job);
+    Ok(with_outlook(message(job, view), outlook, view))
 }
 
 pub(in crate::rpc) fn message(job: job::Model, view: View) -> proto::Job {
@@ -216,6 +216,9 @@ pub(in crate::rpc) fn message(job: job::Model, view: View) -> proto::Job {
         waiting_reason: String::new(),
         is_paused: false,
         phase: phase_message(phase).into(),
+        queue_position: 0,
+        estimated_start_time: None,
+        is_stalled: false,
     };
     message.seen(view)
 }
@@ -265,8 +268,7 @@ pub(super) async fn news_message(
         true => message(job, view),
         false => brief_message(job, view),
     });
-    let why = (news.waiting_reason, news.is_paused);
-    let job = job.map(|job| waiting(job, why, view));
+    let job = job.map(|job| with_outlook(job, news.outlook, view));
     Ok(proto::WatchJobResponse {
         event: event.into(),
         revision: news.revision,

@@ -80,7 +80,7 @@ pub(super) async fn messages_with(
     let ids: Vec<i64> = requests.iter().map(|counted| counted.request.id).collect();
     let mut included = app.include(include, &ids).await?;
     let jobs = included.values().flat_map(|included| &included.jobs);
-    let reasons = app.waiting_reasons(jobs).await?;
+    let outlooks = app.outlooks(jobs).await?;
     let mut messages = Vec::with_capacity(requests.len());
     for counted in requests {
         let Included { jobs, media, cover } =
@@ -91,7 +91,7 @@ pub(super) async fn messages_with(
             .pop();
         messages.push(proto::Request {
             jobs: jobs
-                .map(|it| job::told_message(it, &reasons, view))
+                .map(|it| job::told_message(it, &outlooks, view))
                 .collect(),
             media: media::messages(app, media, view).await?,
             cover,

@@ -372,8 +372,7 @@ pub(super) async fn news_message(
         Kind::Heartbeat => proto::WatchRequestEvent::Heartbeat,
     };
     let job = news.job.map(|job| job::brief_message(job, view));
-    let why = (news.waiting_reason, news.is_paused);
-    let job = job.map(|job| job::waiting(job, why, view));
+    let job = job.map(|job| job::with_outlook(job, news.outlook, view));
     let request = news.request.map(Arc::unwrap_or_clone);
     let request = request.map(|request| message(&app, request, view));
     let request = request.map(|request| match whole {

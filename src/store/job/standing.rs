@@ -1,22 +1,25 @@
 //! Where jobs stand, as watchers ask it again and again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityName, EntityTrait, FromQueryResult, JoinType, QueryFilter,
-    QueryOrder, QuerySelect, Select,
+    QueryOrder, QuerySelect, Select, sea_query::Expr,
 };
 
 use crate::{
-    domain::{Error, JobStatus},
+    domain::{Error, JobStatus, MediaType, job::Capability},
     entity::{
         job::{Column, Entity},
         request,
     },
     store::{
         one_of::{FirstOfEach, id_list, one_of_ids},
-        sequence,
+        queue, sequence,
     },
 };
 
@@ -45,12 +48,43 @@ pub struct Standing {
     pub deleted_at: Option<DateTime<Utc>>,
     /// `None` while its request is live.
     pub request_deleted_at: Option<DateTime<Utc>>,
+    /// The provider that it is for; `None` in a row of an older program.
+    pub provider: Option<String>,
+    /// What it makes.
+    pub category: MediaType,
+    /// Whether it waits for its time, for others of its user, or for a feature that is paused.
+    pub parked: bool,
+    /// See `parked`.
+    pub held: bool,
+    /// See `parked`.
+    pub paused: bool,
+    /// Until when its worker has it, unless that says more; `None` while none has.
+    pub lease_expires_at: Option<DateTime<Utc>>,
+    /// When it stood so, by the database's clock.
+    pub now: DateTime<Utc>,
 }
 
 impl Standing {
     /// Whether its request waits for it: it is live, not superseded, and has not ended.
     pub fn is_open(&self) -> bool {
         self.deleted_at.is_none() && self.superseded_by.is_none() && !self.status.is_terminal()
+    }
+
+    /// The queue that it waits in; `None` if it does not wait, or is out of the queue.
+    pub fn queue(&self) -> Option<Capability> {
+        let waits = self.status == JobStatus::Pending && self.deleted_at.is_none();
+        let is_out = self.parked || self.held || self.paused;
+        let provider = self.provider.clone().filter(|_| waits && !is_out)?;
+        Some(Capability {
+            provider,
+            category: self.category,
+        })
+    }
+
+    /// Whether a worker has it whose lease ends within `left`.
+    pub fn is_stalled(&self, left: Duration) -> bool {
+        let late = |end| end < self.now + left;
+        self.status == JobStatus::Processing && self.lease_expires_at.is_some_and(late)
     }
 }
 
@@ -64,7 +98,7 @@ pub async fn standings_of_requests(
         (Entity, Column::RequestId),
         request_ids,
     );
-    Ok(all_standings()
+    Ok(all_standings(db)
         .filter(of_requests)
         .into_model()
         .all(db)
@@ -77,7 +111,7 @@ pub async fn standings(
     ids: impl IntoIterator<Item = i64>,
 ) -> Result<Vec<Standing>, Error> {
     let these = one_of_ids(db.get_database_backend(), (Entity, Column::Id), ids);
-    Ok(all_standings().filter(these).into_model().all(db).await?)
+    Ok(all_standings(db).filter(these).into_model().all(db).await?)
 }
 
 /// How the first `limit` jobs of each of these users after the identifier beside him stand at one moment, deleted ones too, in
@@ -97,7 +131,7 @@ pub async fn standings_after(
         bounds: "bigint",
         limit,
     };
-    let jobs = all_standings().filter(first.filter(backend, (Entity, Column::Id), users, ids));
+    let jobs = all_standings(db).filter(first.filter(backend, (Entity, Column::Id), users, ids));
     let jobs: Vec<Standing> = jobs.into_model().all(db).await?;
     let of = |&(user_id, id): &(i64, i64)| {
         let jobs = jobs.iter();
@@ -144,7 +178,7 @@ pub async fn last_id(db: &impl ConnectionTrait) -> Result<i64, Error> {
     sequence::last(db, Entity.table_name()).await
 }
 
-fn all_standings() -> Select<Entity> {
+fn all_standings(db: &impl ConnectionTrait) -> Select<Entity> {
     let request = Entity::belongs_to(request::Entity)
         .from(Column::RequestId)
         .to(request::Column::Id)
@@ -162,7 +196,14 @@ fn all_standings() -> Select<Entity> {
             Column::ProgressPreview,
             Column::SupersededBy,
             Column::DeletedAt,
+            Column::Provider,
+            Column::Category,
+            Column::Parked,
+            Column::Held,
+            Column::Paused,
+            Column::LeaseExpiresAt,
         ])
+        .expr_as(Expr::cust(queue::clock(db)), "now")
         .column_as(request::Column::DeletedAt, "request_deleted_at")
         .join(JoinType::InnerJoin, request)
         .order_by_asc(Column::Id)

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sea_orm::{ActiveValue::Set, ConnectionTrait, Statement, Value};
 
 use crate::{
-    domain::Error,
+    domain::{Error, job::Capability},
     entity::job::{ActiveModel, Model},
     store::{
         Transaction,
@@ -130,6 +130,28 @@ pub async fn waiting(
         waiting.insert(row.try_get("", "id")?, row.try_get("", "jobs")?);
     }
     Ok(waiting)
+}
+
+/// The jobs of a queue in the order in which workers take them, at most [`MOST_COUNTED`].
+pub async fn first_in_line(db: &impl ConnectionTrait, of: &Capability) -> Result<Vec<i64>, Error> {
+    let sql = Dialect::of(db);
+    let queue = Queue {
+        provider: "$1".to_owned(),
+        category: sql.category(of.category),
+    };
+    // The number as a query, as in `Dialect::looked_at`: the index is read in order then.
+    let statement = format!(
+        "SELECT job.id FROM generation_jobs AS job {indexed} WHERE {ready} AND {of_queue}
+         ORDER BY job.priority DESC, {TURN}, job.id LIMIT (SELECT {MOST_COUNTED})",
+        indexed = sql.indexed_by(READY),
+        ready = ready(sql),
+        of_queue = queue.holds(sql),
+    );
+    let values = [of.provider.as_str().into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), statement, values);
+    let rows = db.query_all_raw(statement).await?;
+    let ids = rows.iter().map(|row| row.try_get_by_index(0));
+    Ok(ids.collect::<Result<_, _>>()?)
 }
 
 fn queued(sql: Dialect) -> String {

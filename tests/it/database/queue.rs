@@ -13,7 +13,7 @@ use super::plans::explain;
 use super::statements::Wire;
 
 /// What a statement says, and the indexes that serve it.
-const SERVED: [(&str, &[&str]); 12] = [
+const SERVED: [(&str, &[&str]); 15] = [
     (
         "INSERT INTO generation_jobs",
         &[
@@ -41,6 +41,18 @@ const SERVED: [(&str, &[&str]); 12] = [
         &["idx_generation_jobs_paused"],
     ),
     ("SET paused = FALSE", &["idx_generation_jobs_paused"]),
+    (
+        "LIMIT (SELECT 10000)",
+        &["idx_generation_jobs_provider_claim"],
+    ),
+    (
+        "AVG(took)",
+        &[
+            "idx_generation_jobs_running",
+            "idx_generation_jobs_completed_at",
+        ],
+    ),
+    ("job.lease_expires_at <", &["idx_generation_jobs_running"]),
 ];
 
 const USERS: i64 = 1_000;
@@ -177,9 +189,16 @@ async fn live(bench: &Bench, wire: &Wire) -> Vec<String> {
     }];
     let wanted = [(Claim::Longest, 1)];
     let claimed = bench.app.claim("worker", &wanted, LEASE, &drawing);
-    assert_eq!(claimed.await.unwrap().concat().len(), 1);
+    let running = claimed.await.unwrap().concat();
+    assert_eq!(running.len(), 1);
+    bench.app.outlooks(&running).await.unwrap();
     bench.pass(31);
     assert_eq!(bench.app.rescue_jobs().await.unwrap(), 1);
+    let able = [(drawing[0].clone(), Ok(()))];
+    bench.app.announce_capabilities(&able).await.unwrap();
+    let waiting = bench.request(1, 0).await;
+    let told = bench.app.outlooks(&waiting).await.unwrap();
+    assert!(told.of(&waiting[0]).place.is_some());
     assert_eq!(bench.app.cancel_late_jobs().await.unwrap(), 0);
     let (part, none) = (QueuePart::Feature(bench.feature_id), Checks::default);
     let acting = bench.app.acting(Actor::local());

@@ -11,7 +11,7 @@ use sea_orm::{ConnectionTrait, TransactionTrait};
 use tokio::task::JoinSet;
 use tonic::Code;
 
-use crate::support::bench::Bench;
+use crate::support::bench::{Bench, drawing};
 use crate::support::database::{Backend, TestDatabase};
 use crate::support::postgres::Cluster;
 use crate::support::refusal::of_status;
@@ -57,6 +57,48 @@ async fn three_hundred_watchers_of_as_many_jobs_ask_as_often_as_one() {
             "{watchers} watchers within {:?}: {statements:#?}",
             began.elapsed()
         );
+    }
+}
+
+/// The head of the line, which all of them are looked up in.
+const LINE: &str = "LIMIT (SELECT 10000)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_hundred_who_wait_in_line_have_it_read_as_often_as_one() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let wire = Wire::before(&db).await;
+    let mut bench = Bench::at(&wire.url, 2).await;
+    bench.app.settings.watch_heartbeat = LONG;
+    bench.app.settings.watch_poll = Duration::from_secs(2);
+    let period = bench.app.settings.watch_poll;
+    let able = [(drawing(), Ok(()))];
+    bench.app.announce_capabilities(&able).await.unwrap();
+    let mut jobs = Vec::new();
+    for _ in 0..MANY / 15 {
+        jobs.extend(bench.request(15, 0).await);
+    }
+    for watchers in [1, MANY] {
+        let mut watching = JoinSet::new();
+        for (place, job) in (1..).zip(&jobs[..watchers]) {
+            let caller = Caller::TrustedService;
+            let mut news: NewsStream = bench.app.watch_job(caller, job.id, 0).await.unwrap();
+            let told = within(news.next()).await.unwrap().unwrap();
+            assert_eq!(told.outlook.place.unwrap().position, place);
+            watching.spawn(async move { news.next().await });
+        }
+        wire.take();
+        let began = Instant::now();
+        let mut lines = 0;
+        while lines < LOOKS {
+            let statements = looks(&wire, 1).await;
+            lines += statements.iter().filter(|text| text.contains(LINE)).count();
+        }
+        assert!(
+            began.elapsed() > period.mul_f32(LOOKS as f32 / 2.0 - 0.5),
+            "{watchers} watchers: read {lines} times within {:?}",
+            began.elapsed()
+        );
+        assert!(watching.try_join_next().is_none(), "nobody has moved");
     }
 }
 

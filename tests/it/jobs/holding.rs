@@ -244,7 +244,7 @@ async fn another_feature(bench: &Bench) -> i64 {
     created.await.unwrap().id
 }
 
-async fn ask(bench: &Bench, user_id: i64, variations: i32, feature_id: i64) -> Vec<i64> {
+pub(super) async fn ask(bench: &Bench, user_id: i64, variations: i32, feature_id: i64) -> Vec<i64> {
     let draft = RequestDraft {
         user_id,
         feature_id,
@@ -253,7 +253,7 @@ async fn ask(bench: &Bench, user_id: i64, variations: i32, feature_id: i64) -> V
     ask_with(bench, draft, variations).await
 }
 
-async fn ask_with(bench: &Bench, mut draft: RequestDraft, variations: i32) -> Vec<i64> {
+pub(super) async fn ask_with(bench: &Bench, mut draft: RequestDraft, variations: i32) -> Vec<i64> {
     draft.input.batch_size = variations;
     let checks = Checks::default();
     let created = bench

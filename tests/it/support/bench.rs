@@ -135,6 +135,7 @@ impl Bench {
                 trend_threshold: 50,
                 watch_heartbeat: Duration::from_secs(10),
                 watch_poll: Duration::from_secs(1),
+                stalled_below: Duration::from_secs(5),
                 url: "http://127.0.0.1:1".parse().unwrap(),
             },
             health: atelier::app::Health::default(),
@@ -268,7 +269,7 @@ impl Bench {
 
     pub(crate) async fn events(&self, id: i64) -> Vec<job_event::Model> {
         let db = self.app.store.reader();
-        let events = store::job_event::after(db, &[(id, 0)].into()).await;
+        let events = store::job_event::after(db, &[(id, 0)].into(), 100).await;
         events.unwrap().remove(&(id, 0)).unwrap_or_default()
     }
 
