@@ -42,6 +42,7 @@ use crate::{
     metrics::Metrics,
     provider::{Moderation, Registry, fetch::Fetcher},
     store::Store,
+    traces::Traces,
 };
 
 pub use audit::Acting;
@@ -92,6 +93,8 @@ pub struct App {
     pub settings: Settings,
     /// What operators watch of this process.
     pub metrics: Metrics,
+    /// Where what calls and jobs do is sent as spans.
+    pub traces: Traces,
     /// What is written for many at once.
     pub gathering: Gathering,
     /// The files of users that are coming.

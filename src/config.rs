@@ -36,7 +36,7 @@ pub use quantity::{format_duration, parse_duration};
 pub use settings::{
     AuthConfig, CatalogueConfig, Config, DatabaseConfig, ExecutorConfig, FetchConfig, FrontConfig,
     HealthConfig, IdentityConfig, LimitsConfig, LogConfig, MetricsConfig, ModerationConfig,
-    PlansConfig, RatesConfig, ServerConfig, StorageConfig, TrendsConfig,
+    PlansConfig, RatesConfig, ServerConfig, StorageConfig, TracesConfig, TrendsConfig,
 };
 
 use crate::domain::{MediaType, Plans, TableName};

@@ -24,3 +24,4 @@ pub mod shutdown;
 pub mod stand_in;
 pub mod store;
 pub mod telemetry;
+pub mod traces;

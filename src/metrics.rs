@@ -30,6 +30,12 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
+impl fmt::Debug for Metrics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
 struct Inner {
     registry: Registry,
     calls: Times<CallLabels>,
@@ -43,6 +49,7 @@ struct Inner {
     queued: Family<QueueLabels, Gauge>,
     oldest: Family<BandLabels, Gauge>,
     connections: Family<ConnectionLabels, Gauge>,
+    spans: Family<SpanLabels, Counter>,
     next_count: Mutex<Option<Instant>>,
 }
 
@@ -94,6 +101,11 @@ struct ConnectionLabels {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SpanLabels {
+    state: &'static str,
+}
+
 /// What waits of a provider in a band of the queue.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Band {
@@ -142,6 +154,7 @@ impl Default for Metrics {
             queued: Family::default(),
             oldest: Family::default(),
             connections: Family::default(),
+            spans: Family::default(),
             next_count: Mutex::default(),
         };
         inner.register();
@@ -210,6 +223,11 @@ impl Inner {
             "database_connections",
             "Connections to a PostgreSQL server, and who waits for one",
             self.connections.clone(),
+        );
+        registry.register(
+            "spans",
+            "Spans that the collector has taken, and that it has not",
+            self.spans.clone(),
         );
     }
 }
@@ -314,6 +332,12 @@ impl Metrics {
         let labels = ConnectionLabels { state };
         let connections = self.0.connections.get_or_create_owned(&labels);
         connections.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// So many spans have come into this state: `sent` or `lost`.
+    pub fn spans(&self, state: &'static str, count: usize) {
+        let spans = self.0.spans.get_or_create_owned(&SpanLabels { state });
+        spans.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
     }
 }
 

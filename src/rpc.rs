@@ -41,6 +41,7 @@ mod template;
 mod time;
 mod timed;
 mod tls;
+mod traced;
 mod unbuffered;
 mod upload;
 mod view;
@@ -167,7 +168,7 @@ pub async fn serve(
         .layer(middleware::from_fn(unbuffered::mark))
         .layer(middleware::from_fn(connection::bound_headers))
         .layer(middleware::from_fn_with_state(
-            app.metrics.clone(),
+            (app.metrics.clone(), app.traces.clone()),
             call::in_span,
         ))
         .layer(middleware::from_fn_with_state(

@@ -22,6 +22,7 @@ use crate::{
     provider::{Unready, WordListError},
     rpc::{self, PortSettings},
     store::ConnectError,
+    traces::TracesError,
 };
 
 pub use schema::{SchemaError, migrator};
@@ -83,6 +84,9 @@ pub enum StartError {
     /// Billing cannot be called as it is configured.
     #[error(transparent)]
     Billing(#[from] RemoteError),
+    /// Spans cannot be sent as it is configured.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     /// The keys that callers' tokens are checked by cannot be used.
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -190,6 +194,7 @@ impl Server {
         let (mut app, serving) =
             wiring::build_app(&config, role.name(), address, role.works(), &stages).await?;
         app.health = starting;
+        app.traces = wiring::traces(&config, &app.metrics)?;
         let spool = role.works().then(|| wiring::open_spool(&config));
         let spool = spool.transpose()?;
         let installed = wiring::make_ready(&app, &config, spool.as_ref()).await?;
@@ -321,6 +326,7 @@ impl Server {
             tracing::warn!(executor, api, "cut off what did not end in time");
         }
         self.abort();
+        self.app.traces.finish().await;
         if let Err(error) = self.app.store.close().await {
             tracing::warn!(error = with_causes(&error), "cannot close the database");
         }

@@ -81,6 +81,7 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
         );
     }
     report_billing(config, reader);
+    report_traces(config, reader);
     for (name, provider) in &config.providers {
         let place = config.reachable_by().into_iter().next();
         if let (Some(place), ProviderConfig::Scripted(_)) = (place, provider) {
@@ -210,6 +211,25 @@ fn report_billing(config: &Config, reader: &mut Reader) {
         reader.contradiction(
             &["billing.url"],
             "it is called over https, since whoever can change what it says could spend and give credits",
+        );
+    }
+}
+
+/// Who could read what a collector is shown.
+fn report_traces(config: &Config, reader: &mut Reader) {
+    let traces = &config.traces;
+    let Some(url) = &traces.endpoint else {
+        return;
+    };
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        reader.contradiction(
+            &["traces.endpoint"],
+            "it is called over https, or http on this machine or a private network",
+        );
+    } else if traces.headers.is_some() && url.scheme() == "http" && !is_loopback(url) {
+        reader.contradiction(
+            &["traces.endpoint", "traces.headers"],
+            "headers hold a secret, which goes to a collector over https, or to one on this machine",
         );
     }
 }

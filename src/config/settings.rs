@@ -234,6 +234,18 @@ settings! {
         listen: Option<SocketAddr>;
     }
 
+    /// A collector that what calls and jobs do is sent to as spans, see docs/operations.md#traces.
+    traces: TracesConfig {
+        /// Where it takes OTLP over gRPC, such as `http://127.0.0.1:4317`; nothing is sent if not set.
+        endpoint: Option<Url>;
+        /// What it is shown as headers: `name=value`, several separated by commas.
+        headers: Option<SecretString>;
+        /// Of how many traces that begin here one is sent; of those that callers have begun they decide.
+        one_in: u32 = 1 in 1..=1000000;
+        /// What the service is called there.
+        service: String = "atelier";
+    }
+
     /// The database that holds all records.
     database: DatabaseConfig {
         /// `sqlite://path/to/file.db` or `postgres://user:password@host/database`; also read from `DATABASE_URL`.

@@ -393,6 +393,14 @@ fn settings_that_contradict_each_other_are_named_together() {
             "[billing]\nkind = \"remote\"\nurl = \"ftp://127.0.0.1\"",
             "billing.url (atelier.toml:3)",
         ),
+        (
+            "[traces]\nendpoint = \"ftp://127.0.0.1\"",
+            "traces.endpoint (atelier.toml:2)",
+        ),
+        (
+            "[traces]\nendpoint = \"http://otlp.internal:4317\"\nheaders = \"a=b\"",
+            "traces.endpoint (atelier.toml:2) and traces.headers",
+        ),
     ] {
         let problems = load_toml(toml).unwrap_err();
         assert_eq!(problems.0.len(), 1, "{problems}");

@@ -82,7 +82,7 @@ pub struct Model {
     pub error_detail: Option<String>,
     /// The x-request-id of the call that made the job.
     pub x_request_id: Option<String>,
-    /// Its traceparent, as the caller sent it.
+    /// Its place in a trace as a traceparent: the caller's as it was sent, or where spans are sent that of the call itself.
     pub traceparent: Option<String>,
     /// Credits that it takes, as its feature said when it was made; a retry takes as many again. `None` for a job of a time
     /// before this was kept.

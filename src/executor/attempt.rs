@@ -9,6 +9,7 @@ use crate::{
     domain::{Reason, job::Failure},
     media::Storage,
     provider::{Output, Preset},
+    traces::Traced,
 };
 
 use super::{
@@ -31,6 +32,7 @@ pub(super) struct Attempt<'a> {
     pub(super) storage: &'a Storage,
     pub(super) spool: &'a Spool,
     pub(super) stopwatch: Stopwatch,
+    pub(super) traced: &'a Traced,
 }
 
 impl Attempt<'_> {
@@ -40,7 +42,9 @@ impl Attempt<'_> {
             return self.store_output(output, Some(spooled)).await;
         }
         let began = Instant::now();
+        let phase = self.traced.phase("generate");
         let obtained = self.submission.obtain_output().await;
+        drop(phase);
         self.tell("generate", began);
         match obtained {
             Ok(output) => {
@@ -80,8 +84,9 @@ impl Attempt<'_> {
         let shortest = self.settings.probe_interval;
         let mut pause = shortest;
         let mut told = false;
+        let phase = self.traced.phase("store");
         loop {
-            match self.writer().write(&output).await {
+            match self.writer(&phase).write(&output).await {
                 Err(error) if error.only_waits() => {
                     if !std::mem::replace(&mut told, true) {
                         let detail = error.failure.detail;
@@ -117,7 +122,7 @@ impl Attempt<'_> {
         }
     }
 
-    fn writer(&self) -> OutputWriter<'_> {
+    fn writer<'a>(&'a self, traced: &'a Traced) -> OutputWriter<'a> {
         let Submission { provider, task, .. } = &self.submission;
         let preset = Preset::of_job(task.media_type, &task.input);
         OutputWriter {
@@ -127,6 +132,7 @@ impl Attempt<'_> {
             conversion_time: self.settings.conversion_time,
             job_timeout: self.settings.job_timeout,
             stopwatch: &self.stopwatch,
+            traced,
             lease: self.submission.lease,
             request_id: self.submission.job.request_id,
             variation: self.submission.job.variation,

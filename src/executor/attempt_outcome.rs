@@ -4,6 +4,7 @@ use crate::{
     app::StoredOutput,
     domain::{JobInput, JobStatus, JsonMap, job::Failure},
     entity::job,
+    traces::Traced,
 };
 
 use super::attempt_error::AttemptError;
@@ -42,6 +43,16 @@ impl AttemptOutcome {
             (Self::FellBack { .. }, _) => "fell_back",
             (_, Some(JobStatus::Pending)) => "retried",
             _ => "failed",
+        }
+    }
+
+    /// Has operators see how it ended. What has failed has a reason of ours, and no word of a service's.
+    pub(super) fn tell(&self, traced: &Traced, ended: Option<&job::Model>) {
+        let word = self.word(ended);
+        traced.set("atelier.attempt.end", word);
+        if matches!(word, "failed" | "retried" | "fell_back" | "lost") {
+            let reason = ended.and_then(|job| job.error_code.clone());
+            traced.fail(reason.unwrap_or_default());
         }
     }
 

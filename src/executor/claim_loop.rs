@@ -15,7 +15,10 @@ use crate::{
     store::{Trouble, queue::Claim},
 };
 
-use super::{Executor, run::work};
+use super::{
+    Executor,
+    run::{waited, work},
+};
 
 /// How often jobs are looked for that wait for a provider that is away and name another: that walks past all the others.
 const STRANDED_PAUSE: Duration = Duration::from_secs(2);
@@ -185,10 +188,7 @@ impl Executor {
             Claim::Run | Claim::Longest => self.app.providers.pass(work.provider),
             Claim::FallBack => self.app.providers.pass_beside(work.provider),
         };
-        let able = job.run_after.max(job.created_at);
-        let waited = job.started_at.unwrap_or(able) - able;
-        let waited = waited.to_std().unwrap_or_default();
-        self.app.metrics.claimed(work, waited);
+        self.app.metrics.claimed(work, waited(&job));
         running.spawn(self.clone().run_job(job, passage, asked));
     }
 }

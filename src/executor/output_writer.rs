@@ -20,6 +20,7 @@ use crate::{
     },
     provider::{Content, Moderation, Output, OutputFile, Task, Verdict, clean, tell_withheld},
     store::queue::Lease,
+    traces::Traced,
 };
 
 use super::{
@@ -49,6 +50,8 @@ pub(super) struct OutputWriter<'a> {
     /// How long the attempt may take, on this stopwatch.
     pub(super) job_timeout: Duration,
     pub(super) stopwatch: &'a Stopwatch,
+    /// What the attempt does now.
+    pub(super) traced: &'a Traced,
     pub(super) lease: &'a Lease,
     pub(super) request_id: i64,
     /// The job's.
@@ -335,7 +338,10 @@ impl<'a> WriteTry<'a> {
             let inspected = inspect(content.clone(), limits).await?;
             Ok((content, inspected))
         };
+        let phase = self.writer.traced.phase("derive");
+        phase.set("atelier.media.role", <&str>::from(role_of(derivation)));
         let made = timeout(time, made).await;
+        drop(phase);
         let (content, inspected) = made.unwrap_or(Err(DeriveError::TimedOut))?;
         let stored = self.store(role_of(derivation), content, inspected).await;
         let mut stored = stored.map_err(NotDerived::NotStored)?;
@@ -484,6 +490,7 @@ mod tests {
             conversion_time: AMPLE,
             job_timeout,
             stopwatch: &stopwatch,
+            traced: &Traced::default(),
             lease: &Lease {
                 job_id: 1,
                 token: "t".to_owned(),

@@ -15,6 +15,7 @@ use crate::{
     metrics::Work,
     provider::{Passage, ProgressSender, clean},
     store::{self, Trouble, queue::Lease},
+    traces::Traced,
 };
 
 use super::{
@@ -46,6 +47,7 @@ impl Executor {
             x_request_id = job.x_request_id,
             traceparent = job.traceparent
         );
+        let traced = self.trace(&job);
         async {
             let began = Instant::now();
             tracing::info!("job claimed");
@@ -64,10 +66,13 @@ impl Executor {
             );
             // Until the end is recorded, for the database may be slow.
             let _keeper = AbortOnDropHandle::new(tokio::spawn(keeper.in_current_span()));
-            let (outcome, abandoned) = self.attempt(&job, &lease, &passage, progress, &lost).await;
+            let means = (&passage, &traced);
+            let (outcome, abandoned) = self.attempt(&job, &lease, means, progress, &lost).await;
             let gives_up =
                 matches!(&outcome, AttemptOutcome::Failed(error) if error.is_final(&job));
-            let ended = self.settle(&job, &lease, outcome, &lost, began).await;
+            let ended = self
+                .settle(&job, &lease, outcome, &lost, (began, &traced))
+                .await;
             let forgotten = abandoned.as_ref().zip(ended.as_ref());
             let forgotten = forgotten.is_some_and(|(task, job)| task.is_forgotten_by(job));
             let ended = ended.filter(|job| job.status.is_terminal());
@@ -86,13 +91,35 @@ impl Executor {
         .await;
     }
 
+    /// The span of the attempt, in the trace of the call that made the job.
+    fn trace(&self, job: &job::Model) -> Traced {
+        let traces = &self.app.traces;
+        if !traces.are_sent() {
+            return Traced::default();
+        }
+        let Work {
+            provider,
+            media_type,
+        } = work(job);
+        let traced = traces.attempt(format!("run {provider}"), job.traceparent.as_deref());
+        traced.set("atelier.job.id", job.id);
+        traced.set("atelier.request.id", job.request_id);
+        traced.set("atelier.feature.id", job.feature_id);
+        traced.set("atelier.job.attempt", i64::from(job.attempt));
+        traced.set("atelier.job.media_type", media_type);
+        traced.set("atelier.provider", provider.to_owned());
+        traced.set("atelier.worker", self.settings.worker_id.clone());
+        traced.set("atelier.queue.wait", waited(job).as_secs_f64());
+        traced
+    }
+
     /// The attempt itself, ended early by a time-out, a lost lease or a stop of the server; and the provider's task, if the
     /// provider goes on working on it. It is abandoned if the job does not wait for another attempt.
     async fn attempt(
         &self,
         job: &job::Model,
         lease: &Lease,
-        passage: &Passage,
+        (passage, traced): (&Passage, &Traced),
         progress: ProgressSender,
         lost: &CancellationToken,
     ) -> (AttemptOutcome, Option<AbandonedTask>) {
@@ -105,6 +132,7 @@ impl Executor {
                 storage: &self.app.storage,
                 spool: &self.spool,
                 stopwatch: Stopwatch::start(),
+                traced,
             },
             Err(error) => return (AttemptOutcome::Failed(error), None),
         };
@@ -172,8 +200,9 @@ impl Executor {
         lease: &Lease,
         mut outcome: AttemptOutcome,
         lost: &CancellationToken,
-        began: Instant,
+        (began, traced): (Instant, &Traced),
     ) -> Option<job::Model> {
+        let _recorded = traced.phase("record");
         let bytes = outcome.bytes();
         let recording = Instant::now();
         let work = work(job);
@@ -206,6 +235,7 @@ impl Executor {
                     trouble.end();
                     metrics.passed(work.provider, "record", recording.elapsed());
                     metrics.ended(work, outcome.word(Some(&ended)));
+                    outcome.tell(traced, Some(&ended));
                     let status = ended.status.as_str();
                     let error_code = &ended.error_code;
                     let duration_ms =
@@ -218,6 +248,7 @@ impl Executor {
                 }
                 Ok(None) => {
                     metrics.ended(work, outcome.word(None));
+                    outcome.tell(traced, None);
                     return self.ended_by_others(job).await;
                 }
             }
@@ -278,6 +309,13 @@ pub(super) fn work(job: &job::Model) -> Work<'_> {
         provider: job.provider().unwrap_or_default(),
         media_type: job.category.as_str(),
     }
+}
+
+/// How long a job could have begun before it did.
+pub(super) fn waited(job: &job::Model) -> Duration {
+    let able = job.run_after.max(job.created_at);
+    let waited = job.started_at.unwrap_or(able) - able;
+    waited.to_std().unwrap_or_default()
 }
 
 /// A panic is the failure of this job alone.

@@ -26,12 +26,15 @@ use uuid::Uuid;
 use crate::{
     domain::{Language, Reason, Resource, Trace},
     metrics::Metrics,
+    traces::Traces,
 };
 
-use super::access;
+use super::{access, front, traced::CallSpan};
 
 /// Most of a path that the log shows: one that is longer names nothing of ours.
 const MAX_PATH_BYTES: usize = 100;
+/// The paths of probes.
+const PROBES: [&str; 3] = ["healthz", "livez", "readyz"];
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 tokio::task_local! {
@@ -70,11 +73,19 @@ impl Notes {
 }
 
 /// Answers a call within its span, which outlives the answer's head for as long as its body streams.
-pub(super) async fn in_span(State(metrics): State<Metrics>, call: Request, next: Next) -> Response {
+pub(super) async fn in_span(
+    State((metrics, traces)): State<(Metrics, Traces)>,
+    call: Request,
+    next: Next,
+) -> Response {
     let began = Instant::now();
     let name = name_of(call.uri().path());
     let rpc = shown(call.uri().path());
-    let trace = trace_of(call.headers());
+    let mut trace = trace_of(call.headers());
+    let path = call.uri().path();
+    let place = place(path).filter(|place| !PROBES.contains(place));
+    let place = place.or(front::is_path(path).then_some("v1"));
+    let mut traced = CallSpan::begin(&traces, (call.method(), path), place, &mut trace);
     let language = language_of(call.headers());
     let span = tracing::error_span!(
         "call",
@@ -92,6 +103,10 @@ pub(super) async fn in_span(State(metrics): State<Metrics>, call: Request, next:
     let mut response = answered.instrument(span.clone()).await;
     span.in_scope(|| known.log(&rpc, response.headers(), began));
     metrics.called(&name, code_of(&response), began.elapsed());
+    if let Some(traced) = &mut traced {
+        known.tell(traced);
+        traced.answered(&response);
+    }
     let id = known
         .trace
         .x_request_id
@@ -104,6 +119,7 @@ pub(super) async fn in_span(State(metrics): State<Metrics>, call: Request, next:
         Body::new(InSpan {
             body,
             span,
+            traced,
             language,
         })
     })
@@ -121,12 +137,15 @@ fn shown(path: &str) -> String {
 
 /// What operators know the call by: an rpc of the contract, or the first step of a path of ours. What others make up is one name.
 fn name_of(path: &str) -> String {
+    access::name(path).unwrap_or_else(|| place(path).unwrap_or("other").to_owned())
+}
+
+/// The first step of a path of ours that is no rpc.
+fn place(path: &str) -> Option<&'static str> {
     let first = path.split('/').nth(1);
-    let ours = [
-        "healthz", "livez", "media", "oembed", "readyz", "s", "uploads", "webhooks",
-    ];
-    let ours = ours.into_iter().find(|ours| Some(*ours) == first);
-    access::name(path).unwrap_or_else(|| ours.unwrap_or("other").to_owned())
+    let ours = ["media", "oembed", "s", "uploads", "webhooks"];
+    let mut ours = ours.into_iter().chain(PROBES);
+    ours.find(|ours| Some(*ours) == first)
 }
 
 /// How the call was answered: as gRPC names it, or with the number of plain HTTP.
@@ -226,6 +245,18 @@ impl Call {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the call is about.
+    fn tell(&self, traced: &CallSpan) {
+        let notes = self.notes();
+        for (key, of) in [
+            ("atelier.feature.id", Resource::Feature),
+            ("atelier.request.id", Resource::Request),
+            ("atelier.job.id", Resource::Job),
+        ] {
+            traced.is_about(key, notes.of(of).next());
+        }
+    }
+
     fn log(&self, rpc: &str, headers: &HeaderMap, began: Instant) {
         let notes = self.notes();
         // Calls of the front note what they change and nothing else.
@@ -271,6 +302,7 @@ impl Call {
 struct InSpan {
     body: Body,
     span: Span,
+    traced: Option<CallSpan>,
     language: Language,
 }
 
@@ -285,10 +317,17 @@ impl HttpBody for InSpan {
         let Self {
             body,
             span,
+            traced,
             language,
         } = self.get_mut();
         let _entered = span.enter();
-        LANGUAGE.sync_scope(*language, || Pin::new(body).poll_frame(context))
+        let polled = LANGUAGE.sync_scope(*language, || Pin::new(body).poll_frame(context));
+        if let (Some(traced), Poll::Ready(Some(Ok(frame)))) = (traced, &polled)
+            && let Some(trailers) = frame.trailers_ref()
+        {
+            traced.told(trailers);
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

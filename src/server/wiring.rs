@@ -48,8 +48,10 @@ use crate::{
         TlsSettings,
     },
     store::{self, Store, report},
+    traces::{TraceSettings, Traces, TracesError},
 };
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 /// Installed when the database has no feature yet.
 const STARTER_CATALOGUE: &str = include_str!("../../catalogue/starter.toml");
@@ -96,6 +98,7 @@ pub(super) async fn build_app(
         clock: Clock::system(),
         providers: build_providers(config, &files, runs_jobs),
         metrics: Metrics::default(),
+        traces: Traces::default(),
         gathering: app::Gathering::default(),
         receiving: Receiving::default(),
         moderation: moderation(config, &files)?,
@@ -158,6 +161,23 @@ fn moderation(config: &Config, files: &Fetcher) -> Result<Moderation, StartError
         // A list without a file is refused with the configuration.
         (ModerationKind::None | ModerationKind::Words, _) => Moderation::Off,
     })
+}
+
+/// Where spans go, if they are to go anywhere.
+pub(super) fn traces(config: &Config, metrics: &Metrics) -> Result<Traces, TracesError> {
+    let settings = config.traces.clone();
+    let Some(endpoint) = settings.endpoint else {
+        return Ok(Traces::default());
+    };
+    let settings = TraceSettings {
+        endpoint,
+        headers: settings.headers,
+        one_in: settings.one_in,
+        service: settings.service,
+        host: host_name(),
+        instance: Uuid::new_v4().to_string(),
+    };
+    Traces::new(&settings, metrics)
 }
 
 async fn prepare_schema(config: &Config, name: &str) -> Result<Serving, StartError> {

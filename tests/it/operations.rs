@@ -13,4 +13,5 @@ mod retention;
 mod secrets;
 mod shutdown;
 mod tls;
+mod traces;
 mod turns;

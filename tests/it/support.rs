@@ -8,6 +8,7 @@ pub(crate) mod bucket;
 pub(crate) mod catalogue_calls;
 pub(crate) mod client;
 pub(crate) mod clocked;
+pub(crate) mod collector;
 pub(crate) mod database;
 pub(crate) mod http;
 pub(crate) mod http2;

@@ -136,6 +136,22 @@ fn the_example_configuration_holds() {
 }
 
 #[test]
+fn the_configuration_of_traces_in_the_documents_holds() {
+    let blocks = page("docs/operations.md").blocks("toml");
+    let mut blocks = blocks.iter().filter(|(_, it)| it.contains("[traces]"));
+    let (_, block) = blocks.next().unwrap();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut file, block.as_bytes()).unwrap();
+    let inputs = Inputs {
+        file: Some(file.path().to_owned()),
+        ..Inputs::default()
+    };
+    let traces = Config::load(&inputs).unwrap().config.traces;
+    assert_eq!((traces.one_in, &*traces.service), (10, "atelier-staging"));
+    assert!(traces.endpoint.is_some() && traces.headers.is_some());
+}
+
+#[test]
 fn every_link_of_a_document_leads_somewhere() {
     let pages = pages();
     let mut broken = Vec::new();

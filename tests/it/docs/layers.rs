@@ -13,7 +13,7 @@ use syn::visit::Visit;
 
 /// Every layer and what it may use of the crate. `events` stands on `store`, whose wake-ups between replicas it relays;
 /// the others of that level do not know each other.
-const LAYERS: [(&str, &[&str]); 22] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     ("domain", &[]),
     ("entity", &["domain"]),
     ("config", &["domain"]),
@@ -21,6 +21,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
     ("shutdown", &[]),
     ("memory", &[]),
     ("metrics", &[]),
+    ("traces", &["domain", "metrics"]),
     ("store", &["config", "domain", "entity"]),
     ("identity", &["domain"]),
     ("billing", &["domain", "entity"]),
@@ -43,9 +44,11 @@ const LAYERS: [(&str, &[&str]); 22] = [
 
 const BELOW_APP: &[&str] = &[
     "billing", "domain", "entity", "events", "identity", "media", "metrics", "provider", "store",
+    "traces",
 ];
 const BELOW_SERVER: &[&str] = &[
     "app", "domain", "entity", "events", "identity", "media", "metrics", "provider", "store",
+    "traces",
 ];
 const EVERYTHING: &[&str] = &[
     "app",
@@ -67,10 +70,11 @@ const EVERYTHING: &[&str] = &[
     "stand_in",
     "store",
     "telemetry",
+    "traces",
 ];
 
 /// Crates that only some layers may use.
-const CRATES: [(&str, &[&str]); 11] = [
+const CRATES: [(&str, &[&str]); 12] = [
     (
         "codec",
         &[
@@ -78,7 +82,11 @@ const CRATES: [(&str, &[&str]); 11] = [
         ],
     ),
     ("studio", &["provider"]),
-    ("tonic", &["rpc", "client", "billing", "cli", "server"]),
+    (
+        "tonic",
+        &["rpc", "client", "billing", "traces", "cli", "server"],
+    ),
+    ("opentelemetry", &["traces"]),
     ("prost", &["rpc", "client", "billing", "cli"]),
     ("axum", &["rpc", "stand_in"]),
     ("tower_http", &["rpc"]),

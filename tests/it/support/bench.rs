@@ -97,6 +97,7 @@ impl Bench {
             clock: Clock::manual(DateTime::from_timestamp(1_800_000_000, 0).unwrap()),
             providers: atelier::provider::Registry::default(),
             metrics: atelier::metrics::Metrics::default(),
+            traces: atelier::traces::Traces::default(),
             gathering: atelier::app::Gathering::default(),
             receiving: atelier::app::Receiving::default(),
             moderation: atelier::provider::Moderation::Off,
