@@ -354,6 +354,8 @@ settings! {
     executor: ExecutorConfig {
         /// How many jobs run at once; 0 means one for each CPU.
         concurrency: usize = 0 in 0..=1024;
+        /// How many jobs all servers run at once together, each an equal share; 0: as many as `executor.concurrency` of each lets.
+        total_concurrency: u32 = 0 in 0..=100000;
         /// Name of this process in the records; the host's name and a random part if not set.
         worker_id: Option<String> as Option<WorkerId>;
         /// Names of the providers whose jobs this process runs; of all that it has if empty.

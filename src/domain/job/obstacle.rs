@@ -28,4 +28,6 @@ pub enum Obstacle {
     Line,
     /// Its worker has gone silent.
     WorkerLost,
+    /// As many jobs run as all workers may run at once.
+    Total,
 }
