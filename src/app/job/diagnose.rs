@@ -28,6 +28,8 @@ pub struct Diagnosis {
     pub pauses: Vec<pause::Model>,
     /// The workers that have its provider for its type of media, ready or not.
     pub crew: Crew,
+    /// How many jobs of its feature run at once, if that keeps it.
+    most_of_feature: Option<i64>,
     /// How many jobs all workers run at once, if no more may.
     full: Option<u32>,
     /// Whether a worker, or this process, knows that its provider's service does not answer.
@@ -67,7 +69,12 @@ impl App {
         };
         let is_provider_away =
             self.providers.is_away(provider) || crew.workers.iter().any(says_away);
+        let most_of_feature = match waits && job.paused && pauses.is_empty() {
+            true => queue::limit_of(db, job.feature_id).await?,
+            false => None,
+        };
         let mut diagnosis = Diagnosis {
+            most_of_feature,
             full,
             events: events.remove(&last).unwrap_or_default(),
             jobs_before,
@@ -192,6 +199,12 @@ impl Diagnosis {
                     (Obstacle::Retry, failed)
                 }
             });
+        }
+        if let Some(most) = self.most_of_feature {
+            let id = job.feature_id;
+            let sentence =
+                format!("As many jobs of feature {id} run as may run at once, which is {most}.");
+            return Some((Obstacle::Feature, sentence));
         }
         if job.held {
             let most = job.concurrency.unwrap_or_default();

@@ -30,4 +30,6 @@ pub enum Obstacle {
     WorkerLost,
     /// As many jobs run as all workers may run at once.
     Total,
+    /// As many jobs of its feature run as may.
+    Feature,
 }
