@@ -78,6 +78,16 @@ impl Acting<'_> {
 }
 
 impl App {
+    /// The providers that are paused by themselves.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn paused_providers(&self) -> Result<Vec<String>, Error> {
+        let pauses = store::pause::list(self.store.reader()).await?;
+        let providers = pauses.into_iter().filter_map(|pause| pause.provider);
+        Ok(providers.collect())
+    }
+
     /// What is paused, and what waits. Each pending job is counted, so this is not for what is done often.
     pub async fn queue(&self) -> Result<Queue, Error> {
         let db = self.store.reader();
