@@ -151,7 +151,10 @@ impl Executor {
         let workers = self.presence.workers.load(Ordering::Relaxed);
         match part_of(self.settings.total_slots, workers) {
             0 => self.settings.slots,
-            part => self.settings.slots.min(part.try_into().unwrap_or(usize::MAX)),
+            part => self
+                .settings
+                .slots
+                .min(part.try_into().unwrap_or(usize::MAX)),
         }
     }
 

@@ -64,7 +64,10 @@ impl Acting<'_> {
             self.app.wake_workers();
             if let Err(error) = self.app.let_back_resumed().await {
                 // It is changed all the same, and the upkeep does it.
-                report(&error, "cannot let back jobs of a feature that more may run of");
+                report(
+                    &error,
+                    "cannot let back jobs of a feature that more may run of",
+                );
             }
         }
         Ok(written)

@@ -103,7 +103,10 @@ impl App {
         let end = Instant::now() + LETTING_BACK;
         let mut all = 0;
         for feature_id in queue::resumed(self.store.reader()).await? {
-            if queue::limit_of(self.store.reader(), feature_id).await?.is_some() {
+            if queue::limit_of(self.store.reader(), feature_id)
+                .await?
+                .is_some()
+            {
                 // As many as may begin: whatever should have let them back has passed over a job that was locked.
                 self.change_jobs(async |_, changed| {
                     changed.leave_place_of_feature(feature_id, 0);

@@ -226,7 +226,13 @@ fn presence(instance: &str) -> Presence {
 async fn until_it_shares(first: &TestServer) {
     within(async {
         let began = worker(first, "second").await.unwrap().start_time.unwrap();
-        let seen = async || worker(first, "first").await.unwrap().last_seen_time.unwrap();
+        let seen = async || {
+            worker(first, "first")
+                .await
+                .unwrap()
+                .last_seen_time
+                .unwrap()
+        };
         while seen().await.seconds <= began.seconds + 1 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -75,7 +75,8 @@ on_both_databases! {
         }).await;
         let feature = server.scripted_feature().await;
         pause(&server, whole(), "").await;
-        let job = server.create(scripted_request(feature, &Script::new(&["succeed"]))).await.1.remove(0);
+        let script = Script::new(&["succeed"]);
+        let job = server.create(scripted_request(feature, &script)).await.1.remove(0);
         let folder = format!("storage.folder={}", db.media.path().display());
         let resumed = run(atelier(&db, &["queue", "resume", "--all", "--set", &folder])).await;
         assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
