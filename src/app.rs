@@ -128,6 +128,8 @@ pub struct Settings {
     pub provision_users: bool,
     /// The user whose media may be published; `None` where there is none.
     pub system_user: Option<i64>,
+    /// Jobs that run at once in all workers together; 0: as many as each lets.
+    pub total_concurrency: u32,
     /// Identity's table of users.
     pub users: TableName,
     /// What users may give for their requests to work from.

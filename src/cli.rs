@@ -198,6 +198,9 @@ async fn work_directly<E: Into<Box<dyn Error + Send + Sync>>>(
     telemetry::init(&loaded.config.log)?;
     let app = open_app(&loaded.config).await?;
     let told = work(&app, &loaded.config).await;
+    if let Err(error) = app.events.send_rest(&app.store).await {
+        tracing::debug!(%error, "could not wake the servers");
+    }
     let closed = app.store.close().await;
     let (code, text) = told.map_err(Into::into)?;
     closed?;

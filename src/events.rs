@@ -17,7 +17,7 @@ use std::{
 use tokio::{sync::Notify, time::sleep};
 
 use crate::{
-    domain::job::Capability,
+    domain::{Error, job::Capability},
     store::{Store, Trouble, wake_up, wake_up::WakeUp},
 };
 
@@ -186,12 +186,28 @@ impl Events {
         let mut trouble = Trouble::new("could not wake the other replicas");
         loop {
             self.inner.outbox_filled.notified().await;
-            let mut wake_up = std::mem::take(&mut *lock(&self.inner.outbox));
-            wake_up.origin = self.inner.origin;
-            wake_up.offer = lock(&self.inner.crew).own_offer();
-            trouble.pass(wake_up::send(store, wake_up).await);
+            trouble.pass(self.send_gathered(store).await);
             sleep(GATHER).await;
         }
+    }
+
+    /// Sends what is left to the other replicas, for a process without a [`Self::relay`] that ends.
+    ///
+    /// # Errors
+    /// Those of the database. The others find the changes by polling.
+    pub async fn send_rest(&self, store: &Store) -> Result<(), Error> {
+        let is_told = lock(&self.inner.outbox).is_empty();
+        match is_told {
+            true => Ok(()),
+            false => self.send_gathered(store).await,
+        }
+    }
+
+    async fn send_gathered(&self, store: &Store) -> Result<(), Error> {
+        let mut wake_up = std::mem::take(&mut *lock(&self.inner.outbox));
+        wake_up.origin = self.inner.origin;
+        wake_up.offer = lock(&self.inner.crew).own_offer();
+        wake_up::send(store, wake_up).await
     }
 
     /// What another process has told.

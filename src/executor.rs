@@ -20,7 +20,7 @@ mod upkeep;
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use futures::FutureExt;
@@ -28,11 +28,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use crate::{
-    app::{App, Pulse},
+    app::{App, Crew, Pulse},
     domain::{
         Error,
         job::{Capability, Skill},
     },
+    provider::part_of,
     store::{
         queue::{AWAY, Presence},
         report,
@@ -69,6 +70,8 @@ pub struct Executor {
 pub struct OwnPresence {
     instance: Arc<str>,
     is_drained: Arc<AtomicBool>,
+    /// Processes that share what all of them may run, this one among them; 0 is this one alone.
+    workers: Arc<AtomicU32>,
 }
 
 impl OwnPresence {
@@ -77,6 +80,7 @@ impl OwnPresence {
         Self {
             instance: Uuid::new_v4().to_string().into(),
             is_drained: Arc::default(),
+            workers: Arc::default(),
         }
     }
 }
@@ -120,18 +124,39 @@ impl Executor {
         self.app.announce_capabilities(&self.announced()).await
     }
 
-    /// Takes this process's part of what all may run of a provider.
+    /// Takes this process's part of what all may run, of a provider and in all.
     async fn share_limits(&self) -> Result<(), Error> {
         let shared: Vec<&str> = self.app.providers.shared().collect();
-        if shared.is_empty() {
+        if shared.is_empty() && self.settings.total_slots == 0 {
             return Ok(());
         }
         let crew = self.app.crew().await?;
+        self.share_slots(&crew);
         for provider in shared {
             let workers = crew.takers(provider)?;
             self.app.providers.share_among(provider, workers);
         }
         Ok(())
+    }
+
+    fn share_slots(&self, crew: &Crew) {
+        let workers = crew.working();
+        if self.presence.workers.swap(workers, Ordering::Relaxed) > workers {
+            // There is room that another has left.
+            self.app.events.wake_executor();
+        }
+    }
+
+    /// How many jobs may run here at once now.
+    fn slots(&self) -> usize {
+        let workers = self.presence.workers.load(Ordering::Relaxed);
+        match part_of(self.settings.total_slots, workers) {
+            0 => self.settings.slots,
+            part => self
+                .settings
+                .slots
+                .min(part.try_into().unwrap_or(usize::MAX)),
+        }
     }
 
     fn presence(&self) -> Presence {

@@ -37,7 +37,7 @@ use url::Url;
 
 use crate::domain::{JobInput, JsonMap, MediaType, Problem, job::PROVIDER_SHARE};
 
-pub use gate::Passage;
+pub use gate::{Passage, part_of};
 pub use moderation::{Moderation, ModerationService, NoVerdict, Verdict, WordList, WordListError};
 pub use output::{Content, HeldFile, Output, OutputFile, tell_withheld};
 pub use preset::{Inputs, Place, Preset, Unfit};

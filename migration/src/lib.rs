@@ -141,6 +141,7 @@ pub const MIGRATIONS: &[Migration] = &[
     scripted!("m0031_schedules", "0.1.0"),
     scripted!("m0032_damaged_uploads", "0.1.0"),
     scripted!("m0033_pauses", "0.1.0"),
+    scripted!("m0034_feature_limits", "0.1.0"),
 ];
 
 /// [`Migrator::up`] with the default settings.

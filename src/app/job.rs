@@ -47,6 +47,8 @@ pub(super) struct ChangedJobs {
     charges: Charges,
     /// Users whose jobs are limited of whom one has left the queue or its worker, and how many may run.
     limited: BTreeMap<i64, i32>,
+    /// Features with a limit of which a job has left the queue or its worker, and whose it was.
+    bounded: BTreeMap<i64, i64>,
     /// Whether a job waits for its time.
     parks: bool,
     wake_up: WakeUp,
@@ -64,15 +66,23 @@ impl ChangedJobs {
         Ok(())
     }
 
-    /// Takes note of a job of a user with a limit that makes room for others of his.
+    /// Takes note of a job of a user or a feature with a limit that makes room for others of them.
     fn note_place(&mut self, job: &job::Model) {
         let is_new = job.revision == 1;
-        if let Some(limit) = job.concurrency
-            && job.status != JobStatus::Processing
-            && !is_new
-        {
+        if job.status == JobStatus::Processing || is_new {
+            return;
+        }
+        if let Some(limit) = job.concurrency {
             self.leave_place(job.user_id, limit);
         }
+        if job.counted {
+            self.leave_place_of_feature(job.feature_id, job.user_id);
+        }
+    }
+
+    /// There may be room for jobs of this feature, of which one of this user was the last.
+    pub(super) fn leave_place_of_feature(&mut self, feature_id: i64, user_id: i64) {
+        self.bounded.insert(feature_id, user_id);
     }
 
     /// There may be room for jobs of this user, so many of which run at once.
@@ -149,6 +159,13 @@ impl ChangedJobs {
         for (user_id, limit) in self.limited {
             queue::release_held(tx, user_id, limit).await?;
             // Whoever claimed meanwhile has passed over this user's jobs, of whatever kind they are.
+            self.wake_up.merge(WakeUp {
+                work: true,
+                ..WakeUp::default()
+            });
+        }
+        for (feature_id, user_id) in self.bounded {
+            queue::let_next_back(tx, feature_id, user_id).await?;
             self.wake_up.merge(WakeUp {
                 work: true,
                 ..WakeUp::default()

@@ -15,6 +15,13 @@ pub(super) fn report(config: &Config, reader: &mut Reader) {
             "the heartbeat may be at most half of the lease, so that one late beat loses no job",
         );
     }
+    let is_shared = config.database.url.backend() == DatabaseBackend::Postgres;
+    if is_shared && config.executor.lease <= config.database.lock_timeout {
+        reader.contradiction(
+            &["executor.lease", "database.lock_timeout"],
+            "the lease is longer than a statement waits for a lock, so that a renewal that has to wait loses no job",
+        );
+    }
     if config.server.shutdown_delay > config.server.shutdown_grace / 2 {
         reader.contradiction(
             &["server.shutdown_delay", "server.shutdown_grace"],

@@ -262,7 +262,7 @@ settings! {
         acquire_timeout: Duration = "10s" in "100ms"..="10m";
         /// How long to wait at start for a database that is not there yet.
         connect_timeout: Duration = "30s" in "1ms"..="1h";
-        /// How long a statement waits for a lock on PostgreSQL.
+        /// How long a statement waits for a lock on PostgreSQL; less than `executor.lease`.
         lock_timeout: Duration = "10s" in "100ms"..="10m";
         /// How long a statement may take on PostgreSQL.
         statement_timeout: Duration = "60s" in "1s"..="1h";
@@ -354,6 +354,8 @@ settings! {
     executor: ExecutorConfig {
         /// How many jobs run at once; 0 means one for each CPU.
         concurrency: usize = 0 in 0..=1024;
+        /// How many jobs all servers run at once together, each an equal share; 0: as many as `executor.concurrency` of each lets.
+        total_concurrency: u32 = 0 in 0..=100000;
         /// Name of this process in the records; the host's name and a random part if not set.
         worker_id: Option<String> as Option<WorkerId>;
         /// Names of the providers whose jobs this process runs; of all that it has if empty.
@@ -365,7 +367,7 @@ settings! {
         /// Of how many jobs that a worker takes one is of the priority whose next job is the oldest, so that low ones move too; 0:
         /// none is while others wait.
         aging: u32 = 10 in 0..=1000;
-        /// How long a job stays with a worker that has gone silent.
+        /// How long a job stays with a worker that has gone silent; on PostgreSQL longer than `database.lock_timeout`.
         lease: Duration = "30s" in "1s"..="1h";
         /// How often a worker renews its leases; at most half of `executor.lease`.
         heartbeat: Duration = "10s" in "100ms"..="30m";

@@ -338,6 +338,10 @@ fn settings_that_contradict_each_other_are_named_together() {
             "executor.heartbeat (atelier.toml:3) and executor.lease",
         ),
         (
+            "[executor]\nlease = \"10s\"\nheartbeat = \"5s\"\n[database]\nurl = \"postgres://a@b/c\"",
+            "executor.lease (atelier.toml:2) and database.lock_timeout (default)",
+        ),
+        (
             "[storage]\nbackend = \"s3\"",
             "storage.backend (atelier.toml:2) and storage.bucket (default)",
         ),

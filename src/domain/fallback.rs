@@ -47,14 +47,17 @@ pub(super) fn check(fallbacks: &[Fallback], first: &str, checks: &mut Checks) {
 }
 
 impl JobInput {
-    /// The same for the next provider; `None` if there is no other.
-    pub fn for_next_provider(&self) -> Option<Self> {
-        let (next, rest) = self.fallbacks.split_first()?;
+    /// The same for the next provider that operators have not paused, before which those come later that they have; for the next of
+    /// all where they have paused all. `None` if there is no other.
+    pub fn for_next_provider(&self, is_paused: impl Fn(&str) -> bool) -> Option<Self> {
+        let mut rest = self.fallbacks.clone();
+        let free = rest.iter().position(|next| !is_paused(&next.provider));
+        let next = (!rest.is_empty()).then(|| rest.remove(free.unwrap_or_default()))?;
         Some(Self {
-            provider: next.provider.clone(),
-            model: Some(next.model.clone()).filter(|model| !model.is_empty()),
-            settings: next.settings.clone(),
-            fallbacks: rest.to_vec(),
+            provider: next.provider,
+            model: Some(next.model).filter(|model| !model.is_empty()),
+            settings: next.settings,
+            fallbacks: rest,
             ..self.clone()
         })
     }

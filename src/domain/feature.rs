@@ -14,6 +14,7 @@ pub(super) const MAX_CREDITS: i64 = 1_000_000_000;
 const MAX_DURATION_SECONDS: i64 = 24 * 60 * 60;
 /// Most variations that a feature may allow.
 pub(super) const MAX_BATCH_SIZE: i64 = 1_000;
+const MAX_CONCURRENT_JOBS: i64 = 100_000;
 const MAX_PROMPT_CHARS: i64 = 100_000;
 pub(super) const MAX_FORMATS: usize = 16;
 const MAX_FRAME_RATE: i64 = 60;
@@ -60,6 +61,9 @@ pub struct FeatureProperties {
     /// Variations of one request, at most 1,000; see [`Self::variations`] for what holds.
     #[serde(skip_serializing_if = "is_zero")]
     pub max_batch_size: i64,
+    /// Jobs that run at once, at most 100,000; 0 is no limit.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub max_concurrent_jobs: i64,
     /// Characters of a user prompt, at most 100,000; see [`Self::prompt_chars`] for what holds.
     #[serde(skip_serializing_if = "is_zero")]
     pub max_prompt_chars: i64,
@@ -101,7 +105,7 @@ impl OpenEnded for FeatureProperties {
 
 impl FeatureProperties {
     /// Names of the typed keys, which `extra` must not hold again.
-    const KNOWN: [&'static str; 21] = [
+    const KNOWN: [&'static str; 22] = [
         "provider",
         "model",
         "settings",
@@ -113,6 +117,7 @@ impl FeatureProperties {
         "cost_per_generation",
         "price",
         "max_batch_size",
+        "max_concurrent_jobs",
         "max_prompt_chars",
         "allow_empty_prompt",
         "frame_rate",
@@ -233,6 +238,11 @@ impl FeatureProperties {
                 "properties.max_batch_size",
                 self.max_batch_size,
                 MAX_BATCH_SIZE,
+            ),
+            (
+                "properties.max_concurrent_jobs",
+                self.max_concurrent_jobs,
+                MAX_CONCURRENT_JOBS,
             ),
             (
                 "properties.max_prompt_chars",

@@ -97,8 +97,10 @@ pub struct Model {
     pub start_deadline: Option<DateTimeUtc>,
     /// Its turn among those of its priority; `None`: its id.
     pub pass: Option<i64>,
-    /// Whether it is out of the queue because its feature is paused, which a claim has met.
+    /// Whether it is out of the queue because its feature is paused or full, which a claim has met.
     pub paused: bool,
+    /// Whether another of its feature may begin when it leaves its worker, or the queue.
+    pub counted: bool,
 }
 
 /// None is declared: a query says what it joins on.

@@ -42,7 +42,7 @@ impl Executor {
             self.offer(&running);
             self.fill_slots(&mut running, &mut turn, &mut trouble).await;
             self.offer(&running);
-            let full = running.len() >= self.settings.slots;
+            let full = running.len() >= self.slots();
             tokio::select! {
                 () = self.app.draining.cancelled() => {}
                 Some(finished) = running.join_next() => {
@@ -150,7 +150,7 @@ impl Executor {
     }
 
     fn free_slots(&self, running: &JoinSet<()>) -> u32 {
-        let free = self.settings.slots.saturating_sub(running.len());
+        let free = self.slots().saturating_sub(running.len());
         u32::try_from(free).unwrap_or(u32::MAX)
     }
 

@@ -15,6 +15,8 @@ pub struct Settings {
     pub role: &'static str,
     /// Jobs that run at once.
     pub slots: usize,
+    /// Jobs that run at once in all workers together; 0: as many as each lets.
+    pub total_slots: u32,
     /// Types of media that it makes.
     pub categories: Vec<MediaType>,
     /// How long a job waits while no worker can run it.

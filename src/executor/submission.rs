@@ -123,20 +123,22 @@ impl<'a> Submission<'a> {
             return self.find_lost("the attempt before was broken off").await;
         }
         if let Err(unready) = self.provider.ready() {
-            return Err(self.away(unready.into()));
+            return Err(self.away(unready.into()).await);
         }
         // Without another provider, who has got past the gate before it closed goes on.
-        if self.passage.is_turned_away() && self.task.input.for_next_provider().is_some() {
+        if self.passage.is_turned_away() && !self.task.input.fallbacks.is_empty() {
             let detail =
                 "its last submissions have failed, or it asked to be left alone".to_owned();
-            return Err(self.away(ProviderError::Unavailable(detail)));
+            return Err(self.away(ProviderError::Unavailable(detail)).await);
         }
         if self.passage.is_trial() {
             let probed = self.provider.probe().await;
             if probed.is_err() {
                 self.passage.tell(&probed);
             }
-            probed.map_err(|error| self.not_submitted(still_away(error)))?;
+            if let Err(error) = probed {
+                return Err(self.not_submitted(still_away(error)).await);
+            }
         }
         let pictures = self.bring_pictures().await?;
         self.note_submission().await?;
@@ -160,7 +162,7 @@ impl<'a> Submission<'a> {
                 Err(AttemptOutcome::Failed(unavailable.keeping_task()))
             }
             Err(ProviderError::OutcomeUnknown(detail)) => self.find_lost(&detail).await,
-            Err(error) => Err(self.not_submitted(error)),
+            Err(error) => Err(self.not_submitted(error).await),
         }
     }
 
@@ -172,19 +174,19 @@ impl<'a> Submission<'a> {
     }
 
     /// The end of an attempt by an error that says that the provider has no task.
-    fn not_submitted(&self, error: ProviderError) -> AttemptOutcome {
+    async fn not_submitted(&self, error: ProviderError) -> AttemptOutcome {
         match error {
             ProviderError::Unavailable(_)
             | ProviderError::NotReady(_)
-            | ProviderError::Transient { .. } => self.away(error),
+            | ProviderError::Transient { .. } => self.away(error).await,
             error => self.failed(error),
         }
     }
 
     /// The next provider gets the job, if there is one; else an attempt does not count whose provider is away by now.
-    fn away(&self, error: ProviderError) -> AttemptOutcome {
+    async fn away(&self, error: ProviderError) -> AttemptOutcome {
         let waits = matches!(error, ProviderError::Unavailable(_));
-        match self.task.input.for_next_provider() {
+        match self.next_input().await {
             Some(input) => {
                 let mut failure = AttemptError::from(error).failure;
                 let (from, to) = (&self.task.input.provider, &input.provider);
@@ -203,6 +205,16 @@ impl<'a> Submission<'a> {
             }
             None => self.failed(error),
         }
+    }
+
+    /// The input for the next provider: for one that operators have not paused, if there is one.
+    async fn next_input(&self) -> Option<JobInput> {
+        let input = &self.task.input;
+        if input.fallbacks.is_empty() {
+            return None;
+        }
+        let paused = self.app.paused_providers().await.unwrap_or_default();
+        input.for_next_provider(|name| paused.iter().any(|paused| paused == name))
     }
 
     /// The task with its pictures among the media, and with links to those of the user's own, which are made now so that they

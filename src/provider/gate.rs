@@ -111,13 +111,13 @@ impl Gate {
 
     /// Jobs that run here at a time; 0 is no limit.
     fn concurrency(&self) -> u32 {
-        let share = share(self.limits.total_concurrency, self.workers);
+        let share = part_of(self.limits.total_concurrency, self.workers);
         stricter(self.limits.concurrency, share)
     }
 
     /// Jobs that are begun here within a minute; 0 is no limit.
     fn requests_per_minute(&self) -> u32 {
-        let share = share(self.limits.total_requests_per_minute, self.workers);
+        let share = part_of(self.limits.total_requests_per_minute, self.workers);
         stricter(self.limits.requests_per_minute, share)
     }
 
@@ -204,8 +204,9 @@ impl Gate {
     }
 }
 
-/// What one of so many has of a limit, of which 0 is none: its part, and one at least.
-fn share(limit: u32, workers: u32) -> u32 {
+/// What each of so many processes gets of a limit that they share, of which 0 is none: the whole part of an equal share, and one at
+/// least.
+pub fn part_of(limit: u32, workers: u32) -> u32 {
     match limit {
         0 => 0,
         limit => (limit / workers.max(1)).max(1),

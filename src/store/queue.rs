@@ -4,6 +4,7 @@
 //! What a statement does to the status, and which rows it may change, comes from [`Transition`].
 
 mod attempt;
+mod bounded;
 mod capability;
 mod concurrency;
 mod deadline;
@@ -38,6 +39,7 @@ pub use attempt::{
     Lease, Report, Submission, complete, fail, fall_back, hand_back, heartbeat, holds,
     note_submission, note_submissions, note_task, progress_interval, retry,
 };
+pub use bounded::{let_next_back, limit_of};
 pub use capability::{AWAY, Announced, Situation, announce, fail_unclaimed, situation, unclaimed};
 pub use concurrency::{release_held, stranded};
 pub use deadline::cancel_late;
@@ -54,7 +56,7 @@ pub use stalled::stalled;
 pub use worker::{Presence, forget_worker, note_worker, running_jobs, set_drained, workers};
 
 /// What of the found jobs begins at once.
-const FREE: &str = "concurrency IS NULL AND NOT paused";
+const FREE: &str = "concurrency IS NULL AND NOT bounded AND NOT paused";
 
 /// How often a claim looks again because what it found is held or paused now.
 const ROUNDS: u32 = 8;
@@ -160,7 +162,7 @@ pub async fn claim(
 }
 
 impl Claimed {
-    /// Takes those that may begin of locked jobs with a limit, and holds the others. Whether the queue is another one now.
+    /// Takes those that may begin of locked jobs with a limit, of their users or features, and holds the others. Whether the queue is another one now.
     async fn take_limited(
         &mut self,
         tx: &Transaction,
@@ -175,23 +177,31 @@ impl Claimed {
             self.more = true;
             let sql = Dialect::of(tx);
             let next = format!(
-                "SELECT id, request_id, CAST(NULL AS INTEGER) AS concurrency, FALSE AS paused FROM generation_jobs WHERE id {}",
+                "SELECT id, request_id, CAST(NULL AS INTEGER) AS concurrency, FALSE AS bounded, FALSE AS paused FROM generation_jobs WHERE id {}",
                 sql.one_of("$5")
             );
             let values = vec![sql.list(chosen.ids)];
-            self.jobs
-                .extend(begin(tx, claimant, &next, values, now).await?);
+            let counted = bounded::counts(sql);
+            let begun = begin(tx, claimant, (&next, &counted), values, now).await?;
+            self.jobs.extend(begun);
         }
-        let mut held = 0;
+        bounded::count(tx, &chosen.features).await?;
+        let mut held = bounded::set_aside(tx, &due, &chosen.full_features).await?;
         for (user_id, running) in chosen.full {
             held += concurrency::hold(tx, user_id, running, now).await?;
+        }
+        for (feature_id, user_id) in chosen.passed_over {
+            if chosen.features.contains(&feature_id) {
+                held += let_next_back(tx, feature_id, user_id).await?;
+            }
         }
         self.more |= held > 0;
         Ok(held > 0)
     }
 }
 
-/// Takes due jobs without a limit; those that have one, or are paused, come back locked, and as they were but for `paused`.
+/// Takes due jobs without a limit; those that have one, or are paused, come back locked, and as they were but for `paused`, and
+/// `held` of those whose feature has a limit.
 async fn claim_due(
     tx: &Transaction,
     claimant: Claimant<'_>,
@@ -204,15 +214,15 @@ async fn claim_due(
     let mut values: Vec<Value> = vec![i64::from(slots).into()];
     let providers = capabilities.iter().map(|capability| &capability.provider);
     values.extend(providers.map(|provider| Value::from(provider.as_str())));
-    begin(tx, claimant, &next, values, now).await
+    begin(tx, claimant, (&next, ""), values, now).await
 }
 
-/// Begins an attempt at those of the `next` jobs that have no limit and are not paused, and returns them with the others. The
-/// query's own values are the parameters from $5 on.
+/// Begins an attempt at those of the `next` jobs that have no limit and are not paused, with further assignments, and returns them
+/// with the others. The query's own values are the parameters from $5 on.
 async fn begin(
     tx: &Transaction,
     claimant: Claimant<'_>,
-    next: &str,
+    (next, further): (&str, &str),
     own: Vec<Value>,
     now: Now,
 ) -> Result<Vec<Model>, Error> {
@@ -226,7 +236,7 @@ async fn begin(
     let claim = format!(
         "UPDATE generation_jobs SET {assignments},
              worker_id = $2, lease_token = $3, lease_expires_at = {lease_end},
-             error_code = NULL, error_message = NULL, error_detail = NULL
+             error_code = NULL, error_message = NULL, error_detail = NULL{further}
          WHERE id IN (SELECT id FROM next WHERE {FREE}) RETURNING {columns}",
         assignments = sql.assignments(Transition::Claim, "$1"),
         lease_end = sql.after("$1", "$4"),
@@ -234,9 +244,7 @@ async fn begin(
     );
     let others = format!(
         "SELECT {columns} FROM generation_jobs WHERE id IN (SELECT id FROM next WHERE NOT ({FREE}))",
-        columns = sql.columns_and_paused(
-            "(SELECT next.paused FROM next WHERE next.id = generation_jobs.id)"
-        ),
+        columns = sql.columns_of_met(),
     );
     let mut values: Vec<Value> = vec![
         now.into(),
@@ -288,10 +296,11 @@ fn next(
     let first = |queue: &Queue| {
         format!(
             "SELECT * FROM (
-                 SELECT job.id, job.request_id, job.concurrency, job.priority, {TURN} AS turn, {paused} AS paused
+                 SELECT job.id, job.request_id, job.concurrency, job.priority, {TURN} AS turn, {bounded} AS bounded, {paused} AS paused
                  FROM generation_jobs AS job WHERE {due} AND {of_queue} AND NOT {closed} AND NOT {drained}
                  ORDER BY {by_priority}{TURN}, job.id LIMIT {most}
              ) AS queue",
+            bounded = bounded::of_feature(sql),
             paused = paused::of_feature(),
             of_queue = queue.holds(sql),
             closed = paused::closes(&queue.provider),
@@ -301,7 +310,7 @@ fn next(
         )
     };
     let queue = format!(
-        "SELECT id, request_id, concurrency, paused FROM ({queues}) AS queue ORDER BY {by_priority}turn, id",
+        "SELECT id, request_id, concurrency, bounded, paused FROM ({queues}) AS queue ORDER BY {by_priority}turn, id",
         by_priority = by_priority("priority"),
         queues = queues
             .iter()

@@ -5,6 +5,7 @@ mod crash;
 mod exec;
 mod execution;
 mod fairness;
+mod feature_limits;
 mod gathering;
 mod heartbeats;
 mod holding;

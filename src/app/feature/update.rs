@@ -8,7 +8,7 @@ use crate::{
         stored,
     },
     entity::feature,
-    store::{self, Transaction},
+    store::{self, Transaction, report},
 };
 
 use super::{changed_fields, draft_of};
@@ -32,7 +32,8 @@ impl Acting<'_> {
         if id <= 0 {
             return Err(Error::Validation(checks.into_violations()));
         }
-        self.write_unless(validate_only, async |tx| {
+        let mut is_limit_changed = false;
+        let written = self.write_unless(validate_only, async |tx| {
             let feature = store::feature::lock(tx, id).await?;
             let before = draft_of(&feature);
             let mut draft = before.clone();
@@ -50,13 +51,26 @@ impl Acting<'_> {
             if !templates.is_empty() && !allow_breaking {
                 return Err(Error::FeatureBreaksTemplates { id, templates });
             }
+            let limit = |draft: &FeatureDraft| draft.properties.max_concurrent_jobs;
+            is_limit_changed = limit(&before) != limit(&draft);
             let updated = Deed::to(AuditAction::UpdateFeature, id);
             let updated = updated.with("fields", changed_fields(&before, &draft));
             let now = self.app.clock.now();
             let feature = store::feature::update(tx, &feature, draft, now).await?;
             Ok(((feature, templates), vec![updated]))
-        })
-        .await
+        });
+        let written = written.await?;
+        if is_limit_changed && !validate_only {
+            self.app.wake_workers();
+            if let Err(error) = self.app.let_back_resumed().await {
+                // It is changed all the same, and the upkeep does it.
+                report(
+                    &error,
+                    "cannot let back jobs of a feature that more may run of",
+                );
+            }
+        }
+        Ok(written)
     }
 }
 

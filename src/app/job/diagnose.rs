@@ -30,6 +30,10 @@ pub struct Diagnosis {
     pub pauses: Vec<pause::Model>,
     /// The workers that have its provider for its type of media, ready or not.
     pub crew: Crew,
+    /// How many jobs of its feature run at once, if that keeps it.
+    most_of_feature: Option<i64>,
+    /// How many jobs all workers run at once, if no more may.
+    full: Option<u32>,
     /// Whether a worker, or this process, knows that its provider's service does not answer.
     pub is_provider_away: bool,
     /// What keeps it.
@@ -54,6 +58,7 @@ impl App {
         let mut pauses = store::pause::list(db).await?;
         pauses.retain(|pause| waits && pause.part().has(job.feature_id, job.provider()));
         let mut crew = self.crew().await?;
+        let full = crew.fills(self.settings.total_concurrency);
         crew.workers.retain(|worker| lack(worker, &job).is_some());
         let is_queued = waits && !job.parked && !job.held && !job.paused;
         let jobs_before = match is_queued {
@@ -67,7 +72,13 @@ impl App {
         };
         let is_provider_away =
             self.providers.is_away(provider) || crew.workers.iter().any(says_away);
+        let most_of_feature = match waits && job.paused && pauses.is_empty() {
+            true => queue::limit_of(db, job.feature_id).await?,
+            false => None,
+        };
         let mut diagnosis = Diagnosis {
+            most_of_feature,
+            full,
             events: events.remove(&last).unwrap_or_default(),
             jobs_before,
             outlook,
@@ -116,6 +127,7 @@ impl Diagnosis {
                 .out_of_line()
                 .or_else(|| self.without_worker())
                 .or_else(|| self.without_provider(closed))
+                .or_else(|| self.without_place())
                 .unwrap_or_else(|| self.in_line()),
             JobStatus::Processing => self.running(),
             JobStatus::Completed => (Obstacle::Nothing, "It has completed.".to_owned()),
@@ -192,6 +204,12 @@ impl Diagnosis {
                 }
             });
         }
+        if let Some(most) = self.most_of_feature {
+            let id = job.feature_id;
+            let sentence =
+                format!("As many jobs of feature {id} run as may run at once, which is {most}.");
+            return Some((Obstacle::Feature, sentence));
+        }
         if job.held {
             let most = job.concurrency.unwrap_or_default();
             let sentence = format!(
@@ -240,6 +258,14 @@ impl Diagnosis {
         let missing = missing.first().map(|it| it.as_str()).unwrap_or_default();
         let sentence = format!("No worker can run the generator {provider:?} now: {missing}.");
         Some((Obstacle::NoWorker, sentence))
+    }
+
+    /// What keeps a job where all workers have as many as they may have together.
+    fn without_place(&self) -> Option<Verdict> {
+        let most = self.full?;
+        let sentence =
+            format!("As many jobs run as all workers together run at once, which is {most}.");
+        Some((Obstacle::Total, sentence))
     }
 
     fn without_provider(&self, closed: Option<String>) -> Option<Verdict> {

@@ -8,6 +8,7 @@ use crate::{
     app::{Acting, App},
     domain::{AuditAction, Checks, Deed, Error, check_hold_reason},
     entity::worker,
+    provider::part_of,
     store::{
         Transaction,
         queue::{self, Presence},
@@ -38,14 +39,31 @@ impl Crew {
         silence.is_ok_and(|silence| silence <= FRESH) || worker.seen_at > self.now
     }
 
+    /// How many of them take jobs.
+    pub fn working(&self) -> u32 {
+        u32::try_from(self.takers_of_all().count()).unwrap_or(u32::MAX)
+    }
+
+    /// How many jobs they run at once at most of so many that they share, of which 0 is no limit, if they run as many.
+    pub fn fills(&self, total: u32) -> Option<u32> {
+        let workers = self.working();
+        let most = part_of(total, workers).saturating_mul(workers);
+        let running: i64 = self.running.values().sum();
+        (most > 0 && running >= i64::from(most)).then_some(most)
+    }
+
+    fn takers_of_all(&self) -> impl Iterator<Item = &worker::Model> {
+        let undrained = self.workers.iter().filter(|it| it.drained_at.is_none());
+        undrained.filter(move |it| self.is_alive(it))
+    }
+
     /// How many of them take jobs for this provider.
     ///
     /// # Errors
     /// Where another program wrote a row.
     pub fn takers(&self, provider: &str) -> Result<u32, Error> {
         let mut takers = 0;
-        let workers = self.workers.iter().filter(|it| it.drained_at.is_none());
-        for worker in workers.filter(|it| self.is_alive(it)) {
+        for worker in self.takers_of_all() {
             let skills = worker.skills()?;
             takers += u32::from(skills.iter().any(|skill| skill.provider == provider));
         }

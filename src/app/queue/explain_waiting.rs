@@ -73,6 +73,10 @@ impl WaitingReasons {
         if job.parked && job.started_at.is_none() {
             return "It is to start later.".to_owned();
         }
+        if job.paused {
+            return "It begins when another of its feature has ended: as many run as may at once."
+                .to_owned();
+        }
         if job.held {
             let most = job.concurrency.unwrap_or_default();
             return format!(

@@ -78,6 +78,16 @@ impl Acting<'_> {
 }
 
 impl App {
+    /// The providers that are paused by themselves.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn paused_providers(&self) -> Result<Vec<String>, Error> {
+        let pauses = store::pause::list(self.store.reader()).await?;
+        let providers = pauses.into_iter().filter_map(|pause| pause.provider);
+        Ok(providers.collect())
+    }
+
     /// What is paused, and what waits. Each pending job is counted, so this is not for what is done often.
     pub async fn queue(&self) -> Result<Queue, Error> {
         let db = self.store.reader();
@@ -87,12 +97,24 @@ impl App {
         })
     }
 
-    /// Lets jobs back into the queue that it is out of for a pause that has ended, as many as some seconds
-    /// allow, and wakes the workers. Returns how many.
+    /// Lets jobs back into the queue that are out of it for a pause that has ended, as many as some seconds allow, or for a limit
+    /// that lets more begin, and wakes the workers. Returns how many there were of pauses.
     pub async fn let_back_resumed(&self) -> Result<u64, Error> {
         let end = Instant::now() + LETTING_BACK;
         let mut all = 0;
         for feature_id in queue::resumed(self.store.reader()).await? {
+            if queue::limit_of(self.store.reader(), feature_id)
+                .await?
+                .is_some()
+            {
+                // As many as may begin: whatever should have let them back has passed over a job that was locked.
+                self.change_jobs(async |_, changed| {
+                    changed.leave_place_of_feature(feature_id, 0);
+                    Ok(())
+                })
+                .await?;
+                continue;
+            }
             while Instant::now() < end {
                 let some = queue::let_back(self.store.writer(), feature_id).await?;
                 if some == 0 {
@@ -105,7 +127,7 @@ impl App {
         Ok(all)
     }
 
-    pub(super) fn wake_workers(&self) {
+    pub(in crate::app) fn wake_workers(&self) {
         self.events.publish(WakeUp {
             work: true,
             ..WakeUp::default()

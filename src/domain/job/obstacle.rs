@@ -28,4 +28,8 @@ pub enum Obstacle {
     Line,
     /// Its worker has gone silent.
     WorkerLost,
+    /// As many jobs run as all workers may run at once.
+    Total,
+    /// As many jobs of its feature run as may.
+    Feature,
 }

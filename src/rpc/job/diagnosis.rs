@@ -29,6 +29,7 @@ pub(super) fn message(diagnosis: Diagnosis) -> Result<proto::DiagnoseJobResponse
         is_provider_away,
         obstacle,
         summary,
+        ..
     } = diagnosis;
     let lease = job.lease_expires_at.map(|end| proto::JobLease {
         worker_id: job.worker_id.clone().unwrap_or_default(),

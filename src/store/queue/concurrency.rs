@@ -14,7 +14,7 @@ use crate::{
     store::Transaction,
 };
 
-use super::{Now, dialect::Dialect, line::TURN, steps::Steps};
+use super::{Now, bounded::Bounds, dialect::Dialect, line::TURN, steps::Steps};
 
 pub(super) const MEDIA_TYPES: [MediaType; 3] =
     [MediaType::Image, MediaType::Video, MediaType::Audio];
@@ -32,25 +32,38 @@ pub(super) struct Chosen {
     pub(super) ids: Vec<i64>,
     /// Users with more of them than may begin, and how many run then.
     pub(super) full: BTreeMap<i64, i64>,
+    /// Features with a limit that were looked at.
+    pub(super) features: BTreeSet<i64>,
+    /// Those with more of them than may begin.
+    pub(super) full_features: BTreeSet<i64>,
+    /// Those with a limit of which a job stays behind for its user's, and whose it is.
+    pub(super) passed_over: BTreeMap<i64, i64>,
 }
 
-/// Decides which of these locked jobs begin, in the order of the queue. Those of users whose jobs another claims, or ends,
-/// right now are left.
+/// Decides which of these locked jobs begin, in the order of the queue. Those of users or features whose jobs another claims, or
+/// ends, right now are left.
 pub(super) async fn choose(tx: &Transaction, due: &[Model]) -> Result<Chosen, Error> {
     let sql = Dialect::of(tx);
-    let users = due.iter().map(|job| job.user_id).collect();
-    let users = try_lock(sql, tx, users).await?;
+    let limited = due.iter().filter(|job| job.concurrency.is_some());
+    let users = limited.map(|job| job.user_id).collect();
+    let users = try_lock(sql, tx, Whose::User, users).await?;
     let mut running = running(sql, tx, &users).await?;
+    let mut features = Bounds::read(tx, due).await?;
     let mut chosen = Chosen::default();
-    for job in due.iter().filter(|job| users.contains(&job.user_id)) {
+    let is_free = |job: &&Model| job.concurrency.is_none() || users.contains(&job.user_id);
+    for job in due.iter().filter(is_free) {
         let running = running.entry(job.user_id).or_default();
-        if *running < i64::from(job.concurrency.unwrap_or(i32::MAX)) {
-            *running += 1;
-            chosen.ids.push(job.id);
-        } else {
+        if *running >= i64::from(job.concurrency.unwrap_or(i32::MAX)) {
             chosen.full.insert(job.user_id, *running);
+            if job.held {
+                chosen.passed_over.insert(job.feature_id, job.user_id);
+            }
+        } else if features.take(job) {
+            *running += i64::from(job.concurrency.is_some());
+            chosen.ids.push(job.id);
         }
     }
+    (chosen.features, chosen.full_features) = features.looked_at();
     // More may have been chosen since one was too many.
     for (user, full) in &mut chosen.full {
         *full = running.get(user).copied().unwrap_or(*full);
@@ -88,7 +101,7 @@ pub(super) async fn hold(
 /// end, and does this too.
 pub async fn release_held(tx: &Transaction, user_id: i64, limit: i32) -> Result<u64, Error> {
     let sql = Dialect::of(tx);
-    lock(sql, tx, user_id).await?;
+    lock(sql, tx, Whose::User, user_id).await?;
     let providers = held_providers(sql, tx, user_id).await?;
     if providers.is_empty() {
         return Ok(0);
@@ -192,6 +205,9 @@ async fn running(
         user_id: i64,
         jobs: i64,
     }
+    if users.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     // Each by himself: the planner knows how many jobs one has, and not how many users are asked for.
     let statement = format!(
         "SELECT limited.id AS user_id, ({count}) AS jobs FROM {users} AS limited",
@@ -215,43 +231,60 @@ fn count_running(user: &str) -> String {
     )
 }
 
-/// Those of the users whose jobs nobody else counts now; nobody does from then on until the transaction ends. Nothing is
-/// waited for. On SQLite nobody else writes.
-async fn try_lock(
+/// Whose jobs are counted.
+#[derive(Clone, Copy)]
+pub(super) enum Whose {
+    User,
+    Feature,
+}
+
+/// Those of the users, or features, whose jobs nobody else counts now; nobody does from then on until the transaction ends.
+/// Nothing is waited for. On SQLite nobody else writes.
+pub(super) async fn try_lock(
     sql: Dialect,
     tx: &Transaction,
-    users: BTreeSet<i64>,
+    whose: Whose,
+    ids: BTreeSet<i64>,
 ) -> Result<BTreeSet<i64>, Error> {
     #[derive(FromQueryResult)]
     struct Row {
         id: i64,
     }
-    if tx.get_database_backend() != DbBackend::Postgres {
-        return Ok(users);
+    if ids.is_empty() || tx.get_database_backend() != DbBackend::Postgres {
+        return Ok(ids);
     }
     let statement = format!(
         "SELECT id FROM {users} AS limited WHERE pg_try_advisory_xact_lock({name})",
         users = sql.rows_of("$1"),
-        name = lock_name("limited.id"),
+        name = lock_name(whose, "limited.id"),
     );
-    let values = [sql.list(users)];
+    let values = [sql.list(ids)];
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, statement, values);
     let rows = Row::find_by_statement(statement).all(tx).await?;
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
-/// The same of one user, who is waited for.
-async fn lock(sql: Dialect, tx: &Transaction, user_id: i64) -> Result<(), Error> {
+/// The same of one, for which is waited.
+pub(super) async fn lock(
+    sql: Dialect,
+    tx: &Transaction,
+    whose: Whose,
+    id: i64,
+) -> Result<(), Error> {
     if tx.get_database_backend() == DbBackend::Postgres {
-        let name = lock_name("CAST($1 AS bigint)");
+        let name = lock_name(whose, "CAST($1 AS bigint)");
         let statement = format!("SELECT pg_advisory_xact_lock({name})");
-        sql.execute(tx, statement, [user_id.into()]).await?;
+        sql.execute(tx, statement, [id.into()]).await?;
     }
     Ok(())
 }
 
-fn lock_name(user: &str) -> String {
-    format!("hashtextextended('atelier: running jobs of user ' || {user}, 0)")
+fn lock_name(whose: Whose, id: &str) -> String {
+    let whose = match whose {
+        Whose::User => "user",
+        Whose::Feature => "feature",
+    };
+    format!("hashtextextended('atelier: running jobs of {whose} ' || {id}, 0)")
 }
 
 /// What waits of users with a limit, in the words of its index.

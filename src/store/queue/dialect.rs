@@ -120,6 +120,17 @@ impl Dialect {
         }
     }
 
+    /// Jobs that are out of the queue for their feature's sake, in the words of the index by which they come back in turn, and of no
+    /// other.
+    pub(super) fn aside(self, jobs: &str) -> String {
+        match self.backend {
+            DbBackend::Postgres => format!(
+                "(CASE WHEN {jobs}.paused THEN {jobs}.status = 'pending' AND {jobs}.deleted_at IS NULL END)"
+            ),
+            _ => format!("{jobs}.paused = TRUE AND {}", self.waiting(jobs)),
+        }
+    }
+
     /// Puts a job into the queue at the time in parameter `given`.
     pub(super) fn due_at_once(self, given: &str) -> String {
         format!("run_after = {}, parked = FALSE", self.now(given))
@@ -170,6 +181,14 @@ impl Dialect {
         }
     }
 
+    /// How many jobs of a feature run at once, as JSON has it; NULL is no limit. It is also in the words of an index.
+    pub(super) fn limit_of_feature(self) -> &'static str {
+        match self.backend {
+            DbBackend::Postgres => "(properties ->> 'max_concurrent_jobs')",
+            _ => "json_extract(properties, '$.max_concurrent_jobs')",
+        }
+    }
+
     /// Whether a job's input names providers to fall back to.
     pub(super) fn has_fallbacks(self, jobs: &str) -> String {
         match self.backend {
@@ -187,12 +206,12 @@ impl Dialect {
         }
     }
 
-    /// The first jobs of an ordered `queue` of `id`, `request_id`, `concurrency` and `paused` that nobody has locked and that are still `due`: as
+    /// The first jobs of an ordered `queue` of `id`, `request_id`, `concurrency`, `bounded` and `paused` that nobody has locked and that are still `due`: as
     /// many as parameter `slots` says, locked with their requests, and no others.
     pub(super) fn first_unlocked(self, queue: &str, due: &str, slots: &str) -> String {
         match self.backend {
             DbBackend::Postgres => format!(
-                "SELECT locked.id, locked.request_id, locked.concurrency, candidate.paused FROM ({queue}) AS candidate
+                "SELECT locked.id, locked.request_id, locked.concurrency, candidate.bounded, candidate.paused FROM ({queue}) AS candidate
                  CROSS JOIN LATERAL (
                      SELECT job.id, job.request_id, job.concurrency FROM generation_jobs AS job
                      JOIN generation_requests AS request ON request.id = job.request_id
@@ -276,13 +295,22 @@ impl Dialect {
 
     /// All columns, the enums as text, which is how the entity reads them.
     pub(super) fn columns(self) -> String {
-        self.columns_and_paused("paused")
+        self.columns_with("paused", "held")
     }
 
-    /// The same with this expression for whether the job is paused.
-    pub(super) fn columns_and_paused(self, paused: &str) -> String {
+    /// The same of what a claim has met, which is neither paused nor held itself: with whether its feature is paused, and whether
+    /// that has a limit.
+    pub(super) fn columns_of_met(self) -> String {
+        let met = |column: &str| {
+            format!("(SELECT next.{column} FROM next WHERE next.id = generation_jobs.id)")
+        };
+        self.columns_with(&met("paused"), &met("bounded"))
+    }
+
+    fn columns_with(self, paused: &str, held: &str) -> String {
         let column = |column: Column| match column {
             Column::Paused => format!("{paused} AS paused"),
+            Column::Held => format!("{held} AS held"),
             Column::Status | Column::Category => {
                 format!("CAST({0} AS TEXT) AS {0}", column.unquoted())
             }

@@ -50,24 +50,36 @@ pub(super) fn pauses_job(sql: Dialect) -> String {
 /// A feature that is being resumed is passed over, and who resumes one waits for those who have met its pause: nothing is taken
 /// out of the queue by a pause that has ended.
 pub(super) async fn set_aside(tx: &Transaction, met: &[Model]) -> Result<u64, Error> {
+    let features = format!(
+        "SELECT feature_id FROM generation_pauses WHERE feature_id IS NOT NULL {shared}",
+        shared = Dialect::of(tx).shared_unless_locked(),
+    );
+    set_aside_of(tx, met, &features, None).await
+}
+
+/// The same of these `features`, a query by the parameter $2 if one is given.
+pub(super) async fn set_aside_of(
+    tx: &Transaction,
+    met: &[Model],
+    features: &str,
+    given: Option<Value>,
+) -> Result<u64, Error> {
     let sql = Dialect::of(tx);
     let mut values: Vec<Value> = vec![sql.list(met.iter().map(|job| job.id))];
+    values.extend(given);
     let mut near = Vec::new();
     for (provider, category, priority) in queues_of(met) {
         values.push(provider.into());
         near.push(head(sql, values.len(), category, priority));
     }
     let statement = format!(
-        "WITH pause AS MATERIALIZED (
-             SELECT feature_id FROM generation_pauses WHERE feature_id IS NOT NULL {shared}
-         ),
+        "WITH pause AS MATERIALIZED ({features}),
          near AS MATERIALIZED (SELECT id FROM {met} AS met UNION {near}),
          free AS MATERIALIZED (
              SELECT job.id FROM generation_jobs AS job JOIN near ON near.id = job.id
              WHERE {ready} AND job.feature_id IN (SELECT feature_id FROM pause) {skip_locked}
          )
          UPDATE generation_jobs SET paused = TRUE WHERE id IN (SELECT id FROM free)",
-        shared = sql.shared_unless_locked(),
         met = sql.rows_of("$1"),
         near = near.join(" UNION "),
         ready = ready(sql),

@@ -88,7 +88,7 @@ on_both_databases! {
 type Copy = fn(&mut Feature, &Feature);
 
 /// Every path that a mask may name, and what it changes.
-const CHANGES: [(&str, Copy); 22] = [
+const CHANGES: [(&str, Copy); 23] = [
     ("name", |to, from| to.name.clone_from(&from.name)),
     ("display_name", |to, from| {
         to.display_name.clone_from(&from.display_name);
@@ -141,6 +141,9 @@ const CHANGES: [(&str, Copy); 22] = [
     ("properties.max_batch_size", |to, from| {
         of(to).max_batch_size = of(&mut from.clone()).max_batch_size;
     }),
+    ("properties.max_concurrent_jobs", |to, from| {
+        of(to).max_concurrent_jobs = of(&mut from.clone()).max_concurrent_jobs;
+    }),
     ("properties.max_prompt_chars", |to, from| {
         of(to).max_prompt_chars = of(&mut from.clone()).max_prompt_chars;
     }),
@@ -176,6 +179,7 @@ fn other_feature(old: &Feature) -> Feature {
             cost_per_generation: 6,
             price: None,
             max_batch_size: 5,
+            max_concurrent_jobs: 3,
             max_prompt_chars: 101,
             allow_empty_prompt: false,
             frame_rate: 50,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atelier::domain::{Actor, Checks, MediaType, QueuePart, job::Capability};
+use atelier::domain::{Actor, Checks, FeatureDraft, MediaType, QueuePart, job::Capability};
 use atelier::store::queue::{self, Claim, Report};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
@@ -53,6 +53,17 @@ const SERVED: [(&str, &[&str]); 15] = [
         ],
     ),
     ("job.lease_expires_at <", &["idx_generation_jobs_running"]),
+];
+
+/// The same where a feature has a limit.
+const SERVED_OF_LIMIT: [(&str, &str); 4] = [
+    ("WITH running", "idx_generation_jobs_"),
+    ("WITH uncounted", "idx_generation_jobs_"),
+    (
+        "SELECT value AS provider FROM named",
+        "idx_generation_jobs_next_of_feature",
+    ),
+    ("WITH urgent", "idx_generation_jobs_next_of_feature"),
 ];
 
 const USERS: i64 = 1_000;
@@ -152,6 +163,40 @@ async fn a_plan_that_is_made_while_nothing_waits_has_the_same_indexes() {
     .await;
     run("VACUUM ANALYZE").await;
     assert_served(&database, &statements, 100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_feature_with_a_limit_asks_is_served_by_indexes() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let wire = Wire::before(&db).await;
+    let bench = Bench::at(&wire.url, 1).await;
+    bench.request(2, 0).await;
+    let acting = bench.app.acting(Actor::local());
+    let limit = |draft: &mut FeatureDraft| draft.properties.max_concurrent_jobs = 1;
+    let id = bench.feature_id;
+    let limited = acting.update_feature(id, "", Checks::default(), false, false, limit);
+    limited.await.unwrap();
+    let claimed = bench.claim(2).await;
+    assert_eq!(claimed.len(), 1);
+    bench.complete(&claimed[0]).await.unwrap();
+    let statements = wire.take();
+    let database = db.connect().await;
+    let run = async |statements: &str| database.execute_unprepared(statements).await.unwrap();
+    run("SET enable_seqscan = off").await;
+    run("SET jit = off").await;
+    for (first, columns, values) in [
+        (0, ", status, completed_at", ", 'completed', now()"),
+        (10, ", paused", ", TRUE"),
+        (20, "", ""),
+    ] {
+        for (number, (words, index)) in (first..).zip(SERVED_OF_LIMIT) {
+            let plan = explain(&database, number, &statement(&statements, words)).await;
+            assert!(plan.contains(index), "{words}:\n{plan}");
+            assert!(!plan.contains("Seq Scan on generation_jobs"), "{plan}");
+        }
+        run(&jobs(20_000, columns, values)).await;
+        run("VACUUM ANALYZE generation_jobs").await;
+    }
 }
 
 /// `first`: the number of the first of the names under which they are prepared.

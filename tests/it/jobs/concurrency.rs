@@ -234,11 +234,11 @@ async fn ask(bench: &Bench, user_id: i64, variations: i32, plan: &str) -> Vec<i6
     ids(&created.await.unwrap().1)
 }
 
-fn ids(jobs: &[job::Model]) -> Vec<i64> {
+pub(super) fn ids(jobs: &[job::Model]) -> Vec<i64> {
     jobs.iter().map(|job| job.id).collect()
 }
 
-fn capability(provider: &str) -> Capability {
+pub(super) fn capability(provider: &str) -> Capability {
     Capability {
         provider: provider.to_owned(),
         category: MediaType::Image,
@@ -246,7 +246,7 @@ fn capability(provider: &str) -> Capability {
 }
 
 /// Has jobs wait for another provider.
-async fn give_to(db: &TestDatabase, jobs: &[i64], provider: &str) {
+pub(super) async fn give_to(db: &TestDatabase, jobs: &[i64], provider: &str) {
     let ids: Vec<_> = jobs.iter().map(i64::to_string).collect();
     let ids = ids.join(", ");
     let statement =
@@ -256,7 +256,7 @@ async fn give_to(db: &TestDatabase, jobs: &[i64], provider: &str) {
 }
 
 /// How many of these ran at the same time.
-fn most_at_once<'a>(jobs: impl Iterator<Item = &'a job::Model>) -> i32 {
+pub(super) fn most_at_once<'a>(jobs: impl Iterator<Item = &'a job::Model>) -> i32 {
     let mut changes = Vec::new();
     for job in jobs {
         changes.push((job.started_at.unwrap(), 1));

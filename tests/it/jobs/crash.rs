@@ -113,7 +113,7 @@ on_both_databases! {
         const JOBS: usize = 40;
         let media = folder();
         let script = Script::new(&["succeed"]).with_task().findable();
-        let settings = ["executor.lease=1s", "executor.max_attempts=20", LEDGER];
+        let settings = ["executor.lease=1s", "database.lock_timeout=500ms", "executor.max_attempts=20", LEDGER];
         let mut process = Process::serve(&db, media.path(), &settings).await;
         let jobs = create_jobs(&process, &script, JOBS).await;
         for kill in 1..=3 {

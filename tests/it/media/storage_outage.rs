@@ -226,7 +226,7 @@ on_both_databases! {
     async fn a_killed_worker_that_is_back_too_late_stores_its_output_with_the_next_attempt(db: TestDatabase) {
         let (root, media) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (bucket, outage) = serve_bucket_with_outages(&root).await;
-        let first = serve_with(&db, media.path(), &bucket, &["executor.max_attempts=2", "executor.lease=1s"]).await;
+        let first = serve_with(&db, media.path(), &bucket, &["executor.max_attempts=2", "executor.lease=1s", "database.lock_timeout=500ms"]).await;
         let script = Script::new(&["succeed"]).gated();
         let job = first.create_scripted(&script).await;
         script.wait_until_submitted(1).await;

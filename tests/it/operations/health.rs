@@ -304,6 +304,7 @@ fn executor(config: &Config, app: &App, pulse: &Pulse) -> Executor {
             host: "here".to_owned(),
             role: "worker",
             slots: 1,
+            total_slots: 0,
             categories: vec![MediaType::Image],
             unclaimed_timeout: hour,
             poll_interval: settings.poll_interval,

@@ -7,7 +7,8 @@ use atelier::config::{Config, Flag, Inputs, ProviderConfig};
 use atelier::entity::job;
 use atelier::rpc::proto::{
     CancelJobRequest, CreateFeatureRequest, CreateRequestRequest, ErrorReason, FeatureProperties,
-    Job, JobEventCause, JobStatus, ListJobEventsRequest, MediaType, ProviderFallback,
+    Job, JobEventCause, JobStatus, ListJobEventsRequest, MediaType, PauseQueueRequest,
+    ProviderFallback, QueuePart, queue_part::Part,
 };
 use atelier::server::Role;
 use atelier::stand_in::{Fault, Protocol, StandIn};
@@ -152,6 +153,26 @@ on_both_databases! {
         assert_eq!(row.input_json.get("fallbacks"), None);
         assert_eq!(row.output_metadata.unwrap()["recipe"]["provider"], "second");
         assert!(causes(&server, job.id).await.contains(&JobEventCause::FallBack));
+    }
+
+    async fn a_job_goes_to_no_provider_that_is_paused_while_another_is_not(db: TestDatabase) {
+        let paused = stand_in(any_port(), Vec::new()).await;
+        let third = stand_in(any_port(), Vec::new()).await;
+        let server = TestServer::start_with(&db, |config| {
+            configure(config, "first", &format!("http://{}", nowhere()));
+            configure(config, "second", &paused.url());
+            configure(config, "third", &third.url());
+        }).await;
+        let part = QueuePart { part: Some(Part::Provider("second".to_owned())) };
+        let pause = PauseQueueRequest { part: Some(part), ..Default::default() };
+        server.admin().pause_queue(pause).await.unwrap();
+        let feature = server.add_feature(feature(&["second", "third"])).await;
+        let job = server.create(request_for(feature.id)).await.1.remove(0);
+        assert_eq!(server.ended(job.id).await.job.status(), JobStatus::Completed);
+        assert_eq!((generations(&paused), generations(&third)), (0, 1));
+        let row = row(&db, job.id).await;
+        assert_eq!(row.provider.as_deref(), Some("third"));
+        assert_eq!(row.input_json["fallbacks"][0]["provider"], "second", "should the third be away too");
     }
 
     async fn what_is_refused_or_may_have_been_taken_goes_to_no_other(db: TestDatabase) {

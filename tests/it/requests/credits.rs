@@ -369,7 +369,7 @@ on_both_databases! {
         const JOBS: usize = 24;
         let media = tempfile::tempdir().unwrap();
         let script = Script::new(&["succeed"]).with_task().findable();
-        let settings = ["executor.lease=1s", "executor.max_attempts=20", "billing.kind=ledger"];
+        let settings = ["executor.lease=1s", "database.lock_timeout=500ms", "executor.max_attempts=20", "billing.kind=ledger"];
         let mut process = Process::serve(&db, media.path(), &settings).await;
         let feature = process.priced_feature(7).await;
         process.give(7 * JOBS as i64 + 6, "a").await;

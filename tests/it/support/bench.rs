@@ -114,6 +114,7 @@ impl Bench {
                 retention: atelier::domain::Retention::default(),
                 provision_users: true,
                 system_user: Some(9),
+                total_concurrency: 0,
                 users: atelier::domain::TableName::unqualified("users"),
                 uploads: atelier::app::UploadSettings {
                     limits: atelier::domain::UploadLimits {

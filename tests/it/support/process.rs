@@ -66,6 +66,7 @@ fn serving(file: &Path, db: &TestDatabase, media: &Path, settings: &[&str]) -> C
         "executor.concurrency=4",
         "executor.poll_interval=50ms",
         "executor.lease=2s",
+        "database.lock_timeout=1s",
         "executor.heartbeat=500ms",
         "executor.upkeep_interval=1s",
         "log.filter=info",

@@ -39,6 +39,7 @@ pub(crate) fn full_feature(name: &str) -> CreateFeatureRequest {
                 ..Default::default()
             }),
             max_batch_size: 4,
+            max_concurrent_jobs: 2,
             max_prompt_chars: 100,
             allow_empty_prompt: true,
             frame_rate: 25,

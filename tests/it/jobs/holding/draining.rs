@@ -7,7 +7,8 @@ use atelier::config::{Config, ProviderConfig, ProviderLimits, ScriptedConfig};
 use atelier::domain::job::Skill;
 use atelier::domain::{Actor, MediaType};
 use atelier::rpc::proto::{
-    DrainWorkerRequest, ErrorReason, GetQueueRequest, Job, UndrainWorkerRequest, Worker,
+    DiagnoseJobRequest, DrainWorkerRequest, ErrorReason, GetQueueRequest, Job, JobObstacle,
+    UndrainWorkerRequest, Worker,
 };
 use atelier::server::Role;
 use atelier::store::queue::Presence;
@@ -98,6 +99,35 @@ on_both_databases! {
         assert!(alive().await.is_empty());
     }
 
+    async fn servers_share_what_all_of_them_may_run(db: TestDatabase) {
+        let limited = |name: &'static str| move |config: &mut Config| {
+            config.executor.worker_id = Some(name.to_owned());
+            config.executor.total_concurrency = 3;
+        };
+        let first = TestServer::start_with(&db, limited("first")).await;
+        let feature = first.scripted_feature().await;
+        let second = first.beside(Role::All, &db, limited("second")).await;
+        until_it_shares(&first).await;
+        let script = Script::new(&["succeed"]).gated();
+        let mut asked = scripted_request(feature, &script);
+        asked.input.get_or_insert_default().variations = 6;
+        let jobs = first.create(asked).await.1;
+        script.wait_until_submitted(2).await;
+        assert_eq!(running(&first).await, [1, 1], "each has the whole part of its share");
+        let told = first.jobs().diagnose_job(DiagnoseJobRequest { id: jobs[5].id }).await.unwrap().into_inner();
+        assert_eq!(told.obstacle(), JobObstacle::Total);
+        assert_eq!(told.summary, "As many jobs run as all workers together run at once, which is 2.");
+        // What one leaves the other takes up.
+        drain(&first, "first").await;
+        script.wait_until_submitted(4).await;
+        assert_eq!(running(&first).await, [1, 3]);
+        script.open_gate();
+        for job in &jobs {
+            first.completed(job.id).await;
+        }
+        second.stop().await;
+    }
+
     async fn servers_share_what_all_of_them_may_run_of_a_provider(db: TestDatabase) {
         let limited = |name: &'static str| move |config: &mut Config| {
             config.executor.worker_id = Some(name.to_owned());
@@ -108,24 +138,13 @@ on_both_databases! {
         let first = TestServer::start_with(&db, limited("first")).await;
         let feature = first.scripted_feature().await;
         let second = first.beside(Role::All, &db, limited("second")).await;
-        // By then the first has looked who shares with it.
-        within(async {
-            let began = worker(&first, "second").await.unwrap().start_time.unwrap();
-            let seen = async || worker(&first, "first").await.unwrap().last_seen_time.unwrap();
-            while seen().await.seconds <= began.seconds + 1 {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }).await;
+        until_it_shares(&first).await;
         let script = Script::new(&["succeed"]).gated();
         let mut asked = scripted_request(feature, &script);
         asked.input.get_or_insert_default().variations = 6;
         let jobs = first.create(asked).await.1;
         script.wait_until_submitted(2).await;
-        let running = async || {
-            let queue = first.admin().get_queue(GetQueueRequest {}).await.unwrap().into_inner();
-            queue.workers.into_iter().map(|it| it.running_count).collect::<Vec<_>>()
-        };
-        assert_eq!(running().await, [1, 1]);
+        assert_eq!(running(&first).await, [1, 1]);
         // Both have looked for more by now, in vain.
         for server in [&first, &second] {
             let waiting = server.job(jobs[5].id).await.waiting_reason;
@@ -201,4 +220,29 @@ fn presence(instance: &str) -> Presence {
         }],
         slots: 4,
     }
+}
+
+/// Waits until the first has looked who shares with it since the second is there.
+async fn until_it_shares(first: &TestServer) {
+    within(async {
+        let began = worker(first, "second").await.unwrap().start_time.unwrap();
+        let seen = async || {
+            worker(first, "first")
+                .await
+                .unwrap()
+                .last_seen_time
+                .unwrap()
+        };
+        while seen().await.seconds <= began.seconds + 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+/// How many jobs each worker runs.
+async fn running(server: &TestServer) -> Vec<i64> {
+    let queue = server.admin().get_queue(GetQueueRequest {}).await.unwrap();
+    let workers = queue.into_inner().workers.into_iter();
+    workers.map(|it| it.running_count).collect()
 }

@@ -18,7 +18,7 @@ use sea_orm::EntityTrait;
 use tonic::Code;
 
 use crate::support::client::{Client, scripted_feature, scripted_request};
-use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::ledger::with_ledger;
 use crate::support::process::{atelier, run};
 use crate::support::refusal::refusal;
@@ -65,6 +65,22 @@ on_both_databases! {
         assert!(!ended.job.is_paused && ended.job.waiting_reason.is_empty());
         assert_eq!(resume(&server, whole()).await, None);
         other.stop().await;
+    }
+
+    async fn the_command_wakes_the_workers_of_servers_that_hear_of_each_other(db: TestDatabase) {
+        let server = TestServer::start_with(&db, |config| {
+            if db.backend == Backend::Postgres {
+                slow_to_look(config);
+            }
+        }).await;
+        let feature = server.scripted_feature().await;
+        pause(&server, whole(), "").await;
+        let script = Script::new(&["succeed"]);
+        let job = server.create(scripted_request(feature, &script)).await.1.remove(0);
+        let folder = format!("storage.folder={}", db.media.path().display());
+        let resumed = run(atelier(&db, &["queue", "resume", "--all", "--set", &folder])).await;
+        assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+        server.completed(job.id).await;
     }
 
     async fn a_watch_hears_of_a_pause_and_of_its_end(db: TestDatabase) {

@@ -134,6 +134,7 @@ on_both_databases! {
 async fn serve(db: &TestDatabase, media: &TempDir, billing: &BillingStandIn) -> Process {
     let mut settings = vec![
         "executor.lease=1s".to_owned(),
+        "database.lock_timeout=500ms".to_owned(),
         "executor.max_attempts=20".to_owned(),
     ];
     settings.extend(billing.settings());
