@@ -93,7 +93,7 @@ impl Traces {
         Traced::within(&sending.tracer, name.into(), kind, &parent)
     }
 
-    /// Sends what has ended so far, within [`LAST_SPANS`], and nothing any more.
+    /// Sends what has ended so far, for two seconds at most, and nothing any more.
     pub async fn finish(&self) {
         let Some(sending) = &self.0 else {
             return;

@@ -1,5 +1,5 @@
 //! What users have used of what their plans allow, see docs/plans.md. How many of their jobs run at once is decided where
-//! jobs are claimed, in [`queue`](super::queue).
+//! jobs are claimed, in [`queue`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
