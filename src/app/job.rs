@@ -159,17 +159,11 @@ impl ChangedJobs {
         for (user_id, limit) in self.limited {
             queue::release_held(tx, user_id, limit).await?;
             // Whoever claimed meanwhile has passed over this user's jobs, of whatever kind they are.
-            self.wake_up.merge(WakeUp {
-                work: true,
-                ..WakeUp::default()
-            });
+            self.wake_up.merge(WakeUp::of_any_work());
         }
         for (feature_id, user_id) in self.bounded {
             queue::let_next_back(tx, feature_id, user_id).await?;
-            self.wake_up.merge(WakeUp {
-                work: true,
-                ..WakeUp::default()
-            });
+            self.wake_up.merge(WakeUp::of_any_work());
         }
         self.charges.settle(tx, billing).await?;
         Ok(self.wake_up)

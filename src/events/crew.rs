@@ -336,10 +336,7 @@ mod tests {
         );
         crew.offer(vec![drawing()], Vec::new(), 0);
         assert_eq!(crew.answer(OWN, &due(1)), Told::default());
-        let any = WakeUp {
-            work: true,
-            ..WakeUp::default()
-        };
+        let any = WakeUp::of_any_work();
         assert_eq!(crew.answer(OWN, &any), Told::default());
     }
 

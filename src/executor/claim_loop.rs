@@ -75,13 +75,13 @@ impl Executor {
     /// them all.
     async fn gather_slots(&self, running: &mut JoinSet<()>) {
         let gathered = async {
-            while running.len() > self.settings.slots / 2
+            while running.len() > self.slots() / 2
                 && let Some(finished) = running.join_next().await
             {
                 log_crash(finished);
             }
         };
-        // Past the time some may have ended; more are there only if they are many.
+        // Fewer will do.
         let _ = timeout(MOMENT, gathered).await;
     }
 

@@ -60,6 +60,14 @@ pub struct Offer {
 }
 
 impl WakeUp {
+    /// There may be work of any kind, for all workers.
+    pub fn of_any_work() -> Self {
+        Self {
+            work: true,
+            ..Self::default()
+        }
+    }
+
     /// Adds what another wake-up tells.
     pub fn merge(&mut self, other: Self) {
         // Work of any kind includes that of some, and all workers include some.
@@ -305,10 +313,7 @@ mod tests {
         };
         let mut some = WakeUp::default();
         some.add_due(kind, 2);
-        let any = WakeUp {
-            work: true,
-            ..WakeUp::default()
-        };
+        let any = WakeUp::of_any_work();
         for (mut first, second) in [(some.clone(), any.clone()), (any, some)] {
             first.merge(second);
             assert!(first.work && first.due.is_empty());
@@ -317,10 +322,7 @@ mod tests {
 
     #[test]
     fn a_wake_up_without_ids_still_tells_of_work() {
-        let work = WakeUp {
-            work: true,
-            ..WakeUp::default()
-        };
+        let work = WakeUp::of_any_work();
         assert_eq!(work.clone().into_parts(), [work]);
     }
 

@@ -128,9 +128,6 @@ impl App {
     }
 
     pub(in crate::app) fn wake_workers(&self) {
-        self.events.publish(WakeUp {
-            work: true,
-            ..WakeUp::default()
-        });
+        self.events.publish(WakeUp::of_any_work());
     }
 }

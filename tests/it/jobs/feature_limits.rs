@@ -23,6 +23,7 @@ use crate::support::script::Script;
 use crate::support::server::TestServer;
 
 use super::concurrency::{capability, give_to, ids, most_at_once};
+use super::holding::ask_with;
 
 /// Of the feature in the walk.
 const LIMIT: i64 = 3;
@@ -95,7 +96,7 @@ on_both_databases! {
         let second = ask(&bench, bench.feature_id, 2, 2).await;
         let third = ask(&bench, bench.feature_id, 3, 1).await;
         let urgent = RequestDraft { priority: 1, ..draft(&bench, bench.feature_id, 1) };
-        let urgent = ask_for(&bench, urgent, 1).await;
+        let urgent = ask_with(&bench, urgent, 1).await;
         while !bench.job(urgent[0]).await.paused {
             assert!(bench.claim(4).await.is_empty());
         }
@@ -201,9 +202,9 @@ on_both_databases! {
         bench.app.settings.plans = plans([plan("free", |it| it.concurrent_jobs = 1)]);
         limit(&bench, 2).await;
         let of = |user_id| RequestDraft { plan: Some("free".to_owned()), ..draft(&bench, bench.feature_id, user_id) };
-        let first = ask_for(&bench, of(1), 4).await;
-        let second = ask_for(&bench, of(2), 2).await;
-        let third = ask_for(&bench, of(3), 2).await;
+        let first = ask_with(&bench, of(1), 4).await;
+        let second = ask_with(&bench, of(2), 2).await;
+        let third = ask_with(&bench, of(3), 2).await;
         let claimed = bench.claim(9).await;
         assert_eq!(ids(&claimed), [first[0], second[0]]);
         bench.complete(&claimed[0]).await.unwrap();
@@ -334,16 +335,7 @@ fn draft(bench: &Bench, feature_id: i64, user_id: i64) -> RequestDraft {
 }
 
 async fn ask(bench: &Bench, feature_id: i64, user_id: i64, variations: i32) -> Vec<i64> {
-    ask_for(bench, draft(bench, feature_id, user_id), variations).await
-}
-
-async fn ask_for(bench: &Bench, mut draft: RequestDraft, variations: i32) -> Vec<i64> {
-    draft.input.batch_size = variations;
-    let checks = Checks::default();
-    let created = bench
-        .app
-        .create_request(Caller::TrustedService, draft, &checks);
-    ids(&created.await.unwrap().1)
+    ask_with(bench, draft(bench, feature_id, user_id), variations).await
 }
 
 /// Does whatever may come to jobs of three users, some of it at once.
