@@ -28,7 +28,11 @@ mod trend;
 mod upload;
 mod watch;
 
-use std::time::Duration;
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -68,9 +72,14 @@ pub use trend::Folded;
 pub use upload::{Incoming, Receiving, UploadSettings};
 pub use watch::{Kind, News, NewsStream, Patience, Reads};
 
-/// The parts that the use cases work with. Clones share them.
+/// The use cases, with the parts that they work with. A clone costs nothing and has the same ones; whoever exchanges a part
+/// has an `App` of his own from then on.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+/// What an [`App`] works with.
+#[derive(Clone)]
+pub struct Parts {
     /// The database.
     pub store: Store,
     /// Where the files of media are.
@@ -107,6 +116,26 @@ pub struct App {
     pub draining: CancellationToken,
     /// Cancelled when the port closes: streams end then.
     pub stopping: CancellationToken,
+}
+
+impl From<Parts> for App {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl DerefMut for App {
+    fn deref_mut(&mut self) -> &mut Parts {
+        Arc::make_mut(&mut self.0)
+    }
 }
 
 /// The part of the configuration that the use cases go by.

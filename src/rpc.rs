@@ -47,7 +47,7 @@ mod upload;
 mod view;
 mod watches;
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     http::{HeaderName, HeaderValue, Method},
@@ -57,7 +57,7 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::{Routes, RoutesBuilder};
 use tonic_health::pb::health_server::{Health as HealthRpc, HealthServer};
-use tower::Layer;
+use tower::{Layer, ServiceBuilder};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{
@@ -147,11 +147,11 @@ pub async fn serve(
     let (reporter, health) = tonic_health::server::health_reporter();
     let mut announcer = Announcer::new(reporter);
     let health = health_service(health, &app);
-    let desk = Desk {
+    let desk = Arc::new(Desk {
         authentication: settings.authentication,
         app: app.clone(),
         rates: Rates::new(settings.rates),
-    };
+    });
     let calls = TaskTracker::new();
     let front = front.map(|settings| front::router(app.clone(), settings));
     let watches = Watches::new(settings.watches, app.clone());
@@ -162,19 +162,22 @@ pub async fn serve(
         .route_layer(middleware::from_fn_with_state(desk, authentication::admit))
         .merge(health)
         .merge(http::router(app.clone()))
-        .fallback(http::unknown)
-        .layer(middleware::map_response(protocol_error::complete))
-        .layer(middleware::from_fn(deadline::keep))
-        .layer(middleware::from_fn(unbuffered::mark))
-        .layer(middleware::from_fn(connection::bound_headers))
+        .fallback(http::unknown);
+    // Around all of it at once: a layer of its own on each route would be copied, with all within it, by each that is around it.
+    let around = ServiceBuilder::new()
+        .layer(middleware::from_fn_with_state(
+            calls.clone(),
+            connection::track,
+        ))
         .layer(middleware::from_fn_with_state(
             (app.metrics.clone(), app.traces.clone()),
             call::in_span,
         ))
-        .layer(middleware::from_fn_with_state(
-            calls.clone(),
-            connection::track,
-        ));
+        .layer(middleware::from_fn(connection::bound_headers))
+        .layer(middleware::from_fn(unbuffered::mark))
+        .layer(middleware::from_fn(deadline::keep))
+        .layer(middleware::map_response(protocol_error::complete));
+    let router = axum::Router::new().fallback_service(around.service(router));
     let router = guarded(router, settings.access);
 
     announcer.announce(&app.health.ailments()).await;
@@ -182,7 +185,7 @@ pub async fn serve(
     tokio::select! {
         () = port::serve(listener, settings.connections, settings.tls, router, stopping.clone()) => {}
         () = connection::drained(stopping, calls) => {}
-        never = announce_changes(app.health, announcer) => match never {},
+        never = announce_changes(app.health.clone(), announcer) => match never {},
     }
     Ok(())
 }

@@ -127,6 +127,11 @@ impl Store {
         *last = Some(Instant::now());
     }
 
+    /// Whether transactions that write wait for each other, whatever they write.
+    pub fn has_one_writer(&self) -> bool {
+        self.backend() == DbBackend::Sqlite
+    }
+
     /// Which of the two databases it is.
     pub fn backend(&self) -> DbBackend {
         self.writer.get_database_backend()

@@ -29,7 +29,8 @@ const LONGEST_WAIT: Duration = Duration::from_millis(200);
 /// What waits to be written in this process. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Gathering {
-    pub(super) intakes: Lane<Intake>,
+    /// Of different users: while the database stores what is in one, what is in another is read and answered.
+    pub(super) intakes: [Lane<Intake>; 2],
     pub(super) completions: Lane<Completion>,
     pub(super) failures: Lane<Failing>,
     pub(super) submissions: Submissions,
@@ -55,7 +56,7 @@ pub(super) trait Gathered: Send + Sync + Sized + 'static {
     const NAME: &'static str;
 
     /// Where it waits.
-    fn lane(gathering: &Gathering) -> &Lane<Self>;
+    fn lane<'a>(&self, app: &'a App) -> &'a Lane<Self>;
 
     /// How many jobs it changes.
     fn jobs(&self) -> usize;
@@ -77,13 +78,13 @@ impl App {
     pub(super) async fn write_gathered<G: Gathered>(&self, change: G) -> Result<G::Done, Error> {
         let change = Arc::new(change);
         let work = || {
-            let app = Arc::new(self.clone());
+            let app = self.clone();
             move |batch| {
                 let app = app.clone();
                 async move { app.write_batch::<G>(batch).await }
             }
         };
-        let lane = G::lane(&self.gathering);
+        let lane = change.lane(self);
         match lane
             .submit(change.clone(), change.jobs().max(1), work)
             .await

@@ -161,7 +161,7 @@ pub(super) enum Whole {
 
 /// Follows what is watched to its end; wake-ups tell when to look.
 pub(super) struct Watch<W> {
-    app: Arc<App>,
+    app: App,
     caller: Caller,
     watched: W,
     following: Following,
@@ -181,7 +181,7 @@ pub(super) struct Watch<W> {
 impl<W: Watched> Watch<W> {
     pub(super) fn new(app: &App, caller: Caller, watched: W, following: Following) -> Self {
         Self {
-            app: app.lasting(),
+            app: app.clone(),
             caller,
             watched,
             following,

@@ -24,6 +24,8 @@ use super::{
 const STRANDED_PAUSE: Duration = Duration::from_secs(2);
 /// The same while none is away and nothing is new: jobs of providers that cannot work here come as news.
 const QUIET_PAUSE: Duration = Duration::from_secs(30);
+/// How often those are looked for that have waited for the longest: by then there are more of them where jobs end fast.
+const AGING_PAUSE: Duration = Duration::from_millis(50);
 /// For how long a slot that is free waits for others.
 const MOMENT: Duration = Duration::from_millis(2);
 
@@ -135,7 +137,7 @@ impl Executor {
         }
         for Opening { capabilities, room } in openings {
             let slots = self.free_slots(running).min(room);
-            let old = turn.aging.owed().min(slots);
+            let old = turn.aging.owed(Instant::now()).min(slots);
             let wanted = [(Claim::Longest, old), (Claim::Run, slots - old)];
             let taken = self.claim(running, &wanted, &capabilities, trouble).await;
             if let [of_old, others] = taken[..] {
@@ -210,12 +212,19 @@ struct Aging {
     every: u32,
     /// Taken since the last such one.
     taken: u32,
+    looked: Option<Instant>,
 }
 
 impl Aging {
-    /// How many such are to be taken now.
-    fn owed(&self) -> u32 {
-        (self.taken + 1).checked_div(self.every).unwrap_or_default()
+    /// How many such are to be taken now; if any are, they are.
+    fn owed(&mut self, now: Instant) -> u32 {
+        let owed = (self.taken + 1).checked_div(self.every).unwrap_or_default();
+        let is_time = self.looked.is_none_or(|looked| now >= looked + AGING_PAUSE);
+        if owed == 0 || !is_time {
+            return 0;
+        }
+        self.looked = Some(now);
+        owed
     }
 
     /// So many such were looked for and found. Where there were fewer nothing waits for long.
@@ -262,27 +271,35 @@ mod tests {
 
     #[test]
     fn of_ten_jobs_one_is_of_the_priority_that_has_waited() {
+        let mut now = Instant::now();
         let mut aging = Aging {
             every: 10,
-            taken: 0,
+            ..Aging::default()
         };
         let mut old = 0;
         for _ in 0..1_000 {
-            let owed = aging.owed().min(1);
+            now += AGING_PAUSE;
+            let owed = aging.owed(now).min(1);
             aging.took_old(owed, owed);
             aging.took(1 - owed);
             old += owed;
         }
         assert_eq!(old, 100);
         aging.took(57);
-        assert_eq!(aging.owed(), 5, "of many at once as many");
+        now += AGING_PAUSE;
+        assert_eq!(aging.owed(now), 5, "of many at once as many");
+        assert_eq!(aging.owed(now), 0, "not again at once");
         aging.took_old(5, 2);
-        assert_eq!(aging.owed(), 0, "there are no more");
+        now += AGING_PAUSE;
+        assert_eq!(aging.owed(now), 0, "there are no more");
         let mut never = Aging::default();
         never.took(1_000);
-        assert_eq!(never.owed(), 0);
-        let always = Aging { every: 1, taken: 0 };
-        assert_eq!(always.owed(), 1);
+        assert_eq!(never.owed(now), 0);
+        let mut always = Aging {
+            every: 1,
+            ..Aging::default()
+        };
+        assert_eq!(always.owed(now), 1);
     }
 
     #[test]

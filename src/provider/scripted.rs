@@ -221,6 +221,9 @@ impl Script {
     }
 
     async fn wait(&self, task: &Task) -> Result<(), ProviderError> {
+        if self.wait_for.is_none() {
+            return Ok(());
+        }
         task.progress.send(Progress {
             fraction: 0.5,
             message: "waiting".to_owned(),

@@ -19,7 +19,6 @@ use crate::{
 use super::{access, certificate::PeerCertificate, front, http, rates::Rates};
 
 /// What finds out who calls.
-#[derive(Clone)]
 pub(super) struct Desk {
     pub(super) authentication: Authentication,
     pub(super) app: App,
@@ -27,7 +26,11 @@ pub(super) struct Desk {
 }
 
 /// Lets those calls through that are somebody's who may make them.
-pub(super) async fn admit(State(desk): State<Desk>, mut call: Request, next: Next) -> Response {
+pub(super) async fn admit(
+    State(desk): State<Arc<Desk>>,
+    mut call: Request,
+    next: Next,
+) -> Response {
     let shown = Shown {
         headers: call.headers(),
         certificate: call.extensions().get(),
@@ -156,12 +159,12 @@ pub(super) async fn end_of_stream(app: App, principal: Principal) -> Error {
     let stopping = app.stopping.clone();
     tokio::select! {
         () = stopping.cancelled() => Error::ShuttingDown,
-        error = end_of_right(app.lasting(), principal) => error,
+        error = end_of_right(app.clone(), principal) => error,
     }
 }
 
 /// Comes when the caller may not call any more, and says why.
-pub(super) async fn end_of_right(app: Arc<App>, principal: Principal) -> Error {
+pub(super) async fn end_of_right(app: App, principal: Principal) -> Error {
     let expiry = async {
         match principal.left(app.clock.now()) {
             Some(left) => tokio::time::sleep(left).await,

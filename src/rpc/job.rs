@@ -220,7 +220,7 @@ impl JobService for Jobs {
         checks.finish(())?;
         let place = place?;
         let news = self.app.watch_job(caller, id, after_revision).await?;
-        let app = self.app.lasting();
+        let app = self.app.clone();
         let mut brevity = Brevity::new(omit_unchanged);
         let messages = news.and_then(move |news| {
             let whole = brevity.tells_whole(id);

@@ -397,7 +397,7 @@ impl Requests {
         omit_unchanged: bool,
         news: NewsStream,
     ) -> Response<MessageStream<M>> {
-        let app = self.app.lasting();
+        let app = self.app.clone();
         let mut brevity = Brevity::new(omit_unchanged);
         let messages = news.and_then(move |news| {
             let request = news.request.as_ref().map(|counted| counted.request.id);

@@ -76,7 +76,7 @@ impl Watches {
         let Some(principal) = call.extensions().get::<Principal>() else {
             return Err(Error::CredentialsMissing);
         };
-        let end = end_of_right(self.app.lasting(), principal.clone()).boxed();
+        let end = end_of_right(self.app.clone(), principal.clone()).boxed();
         let place = (place, self.app.metrics.watching());
         Ok(Watch { place, end })
     }

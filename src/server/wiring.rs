@@ -88,7 +88,7 @@ pub(super) async fn build_app(
     )?;
     memory::allow(config.limits.decode_memory);
     let files = fetcher(config)?;
-    let app = App {
+    let app = App::from(app::Parts {
         store,
         storage,
         token_keys: Keyring::new(Purpose::Tokens),
@@ -127,7 +127,7 @@ pub(super) async fn build_app(
         health: Health::default(),
         draining: stages.draining.clone(),
         stopping: stages.closing.clone(),
-    };
+    });
     app.read_keys().await.map_err(StartError::Secrets)?;
     Ok((app, serving))
 }

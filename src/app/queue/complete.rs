@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use crate::{
     app::{
         App,
-        gather::{Gathered, Gathering, Lane, Verdict},
+        gather::{Gathered, Lane, Verdict},
         job::ChangedJobs,
         storage::Spare,
     },
@@ -71,8 +71,8 @@ impl Gathered for Completion {
 
     const NAME: &'static str = "completions";
 
-    fn lane(gathering: &Gathering) -> &Lane<Self> {
-        &gathering.completions
+    fn lane<'a>(&self, app: &'a App) -> &'a Lane<Self> {
+        &app.gathering.completions
     }
 
     fn jobs(&self) -> usize {

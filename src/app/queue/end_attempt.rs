@@ -7,7 +7,7 @@ use futures::{FutureExt, future::BoxFuture};
 use crate::{
     app::{
         App,
-        gather::{Gathered, Gathering, Lane, Verdict},
+        gather::{Gathered, Lane, Verdict},
         job::ChangedJobs,
     },
     domain::{
@@ -62,8 +62,8 @@ impl Gathered for Failing {
 
     const NAME: &'static str = "failures";
 
-    fn lane(gathering: &Gathering) -> &Lane<Self> {
-        &gathering.failures
+    fn lane<'a>(&self, app: &'a App) -> &'a Lane<Self> {
+        &app.gathering.failures
     }
 
     fn jobs(&self) -> usize {

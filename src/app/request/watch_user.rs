@@ -80,7 +80,7 @@ impl App {
         let mut deletions = Deletions::from(cursor.deletions_from, now);
         if opened.is_some() {
             let reader = Reader {
-                app: &self.lasting(),
+                app: self,
                 caller,
                 urgent: true,
             };

@@ -95,17 +95,25 @@ impl Lines {
         place.is_news(before, line.now()).then_some(place)
     }
 
-    /// Reads the lines anew that do not say where these jobs stand.
+    /// Reads the lines anew that do not say where these jobs stand. A watch finds what comes of it at its next look: a job may
+    /// begin at once, and what is told of that must not wait.
     pub(super) async fn look_for(
         &self,
-        app: &Arc<App>,
+        app: &App,
         jobs: impl IntoIterator<Item = (Capability, i64)>,
         patience: Patience,
     ) {
         let (unknown, rested_at) = self.unknown(jobs, patience, Instant::now());
-        if !unknown.is_empty() {
-            sleep_until(rested_at).await;
-            self.read(app, unknown, true).await;
+        match patience {
+            _ if unknown.is_empty() => {}
+            Patience::Waits => {
+                sleep_until(rested_at).await;
+                self.read(app, unknown, true).await;
+            }
+            Patience::GoesOn => {
+                let app = app.clone();
+                tokio::spawn(async move { app.reads.lines().read(&app, unknown, false).await });
+            }
         }
     }
 
@@ -136,7 +144,7 @@ impl Lines {
     }
 
     /// Reads those of the lines anew that are known and are so no more.
-    pub(super) async fn refresh(&self, app: &Arc<App>, queues: BTreeSet<Capability>, urgent: bool) {
+    pub(super) async fn refresh(&self, app: &App, queues: BTreeSet<Capability>, urgent: bool) {
         let now = Instant::now();
         let is_stale = |queue: &Capability| {
             let line = self.line(queue);
@@ -149,7 +157,7 @@ impl Lines {
     }
 
     /// Reads these lines with whoever else asks. A database that is away tells nothing, which fails nobody: what is known stays.
-    async fn read(&self, app: &Arc<App>, queues: BTreeSet<Capability>, urgent: bool) {
+    async fn read(&self, app: &App, queues: BTreeSet<Capability>, urgent: bool) {
         let app = app.clone();
         let read = move |queues| {
             let app = app.clone();

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     hash::{BuildHasher, RandomState},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::Arc,
     time::Duration,
 };
 
@@ -47,8 +47,6 @@ impl std::fmt::Debug for Reads {
 
 #[derive(Default)]
 struct Inner {
-    /// What the watches that are open work with.
-    app: Mutex<Weak<App>>,
     rhythm: Rhythm,
     standings: Gathering<i64, Standing>,
     of_requests: Gathering<i64, Vec<Standing>>,
@@ -96,17 +94,6 @@ impl Rhythm {
 }
 
 impl App {
-    /// The same, once for all watches that are open: each would else hold a copy for as long as it waits.
-    pub fn lasting(&self) -> Arc<Self> {
-        let shared = self.reads.0.app.lock();
-        let mut shared = shared.unwrap_or_else(PoisonError::into_inner);
-        shared.upgrade().unwrap_or_else(|| {
-            let app = Arc::new(self.clone());
-            *shared = Arc::downgrade(&app);
-            app
-        })
-    }
-
     /// Finds out where these jobs stand in line, each in its own, as far as that is not known.
     pub(in crate::app) async fn look_for_places(
         &self,
@@ -114,7 +101,7 @@ impl App {
         patience: Patience,
     ) {
         let lines = self.reads.lines();
-        lines.look_for(&self.lasting(), jobs, patience).await;
+        lines.look_for(self, jobs, patience).await;
     }
 
     /// Those by the clock that leases go by, should it be set by hand.
@@ -145,7 +132,7 @@ impl Reads {
 /// One watch that reads, with the others.
 #[derive(Clone, Copy)]
 pub(in crate::app) struct Reader<'a> {
-    pub(in crate::app) app: &'a Arc<App>,
+    pub(in crate::app) app: &'a App,
     pub(in crate::app) caller: Caller,
     /// Whether it has heard of something, so that it is not to wait for the others.
     pub(in crate::app) urgent: bool,
@@ -156,7 +143,7 @@ impl Reader<'_> {
         &self,
         gathering: &Gathering<K, V>,
         keys: impl IntoIterator<Item = K>,
-        read: impl Fn(Arc<App>, BTreeSet<K>) -> R + Send + 'static,
+        read: impl Fn(App, BTreeSet<K>) -> R + Send + 'static,
     ) -> Result<Answer<K, V>, Error>
     where
         K: Ord + Send + Sync + 'static,
@@ -182,7 +169,7 @@ impl Reader<'_> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let read = async |app: Arc<App>, ids| {
+        let read = async |app: App, ids| {
             let standings = store::job::standings(app.store.reader(), ids).await?;
             let standings = app.timed(standings);
             Ok(standings.into_iter().map(|job| (job.id, job)).collect())
@@ -200,7 +187,7 @@ impl Reader<'_> {
         &self,
         ids: &BTreeSet<i64>,
     ) -> Result<Vec<Standing>, Error> {
-        let read = async |app: Arc<App>, ids| {
+        let read = async |app: App, ids| {
             let jobs = store::job::standings_of_requests(app.store.reader(), ids).await?;
             let jobs = app.timed(jobs);
             Ok(grouped(jobs.into_iter().map(|job| (job.request_id, job))))
@@ -221,7 +208,7 @@ impl Reader<'_> {
         id: i64,
         most: usize,
     ) -> Result<Vec<Standing>, Error> {
-        let read = move |app: Arc<App>, after| async move {
+        let read = move |app: App, after| async move {
             let found = store::job::standings_after(app.store.reader(), &after, most).await?;
             let found = found.into_iter();
             Ok(found
@@ -239,7 +226,7 @@ impl Reader<'_> {
         read: &BTreeMap<i64, i64>,
     ) -> Result<BTreeMap<i64, Vec<job_event::Model>>, Error> {
         let asked = read.iter().map(|(id, revision)| (*id, *revision));
-        let read = async |app: Arc<App>, after: BTreeSet<_>| {
+        let read = async |app: App, after: BTreeSet<_>| {
             let mut found = BTreeMap::new();
             for some in in_parts(after) {
                 found.extend(store::job_event::after(app.store.reader(), &some, EVENTS).await?);
@@ -253,7 +240,7 @@ impl Reader<'_> {
 
     /// Those of the jobs that the caller may see, without their inputs.
     pub(super) async fn jobs(&self, ids: &[i64]) -> Result<BTreeMap<i64, Arc<job::Model>>, Error> {
-        let read = async |app: Arc<App>, ids| {
+        let read = async |app: App, ids| {
             let all = Caller::TrustedService;
             let jobs = store::job::find_all(app.store.reader(), all, ids).await?;
             Ok(by_id(jobs))
@@ -268,7 +255,7 @@ impl Reader<'_> {
 
     /// A job with its input.
     pub(super) async fn whole_job(&self, id: i64) -> Result<Arc<job::Model>, Error> {
-        let read = async |app: Arc<App>, ids| {
+        let read = async |app: App, ids| {
             let jobs = store::job::find_all_whole(app.store.reader(), ids).await?;
             Ok(by_id(jobs))
         };
@@ -283,7 +270,7 @@ impl Reader<'_> {
         if job_ids.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let read = async |app: Arc<App>, ids: BTreeSet<_>| {
+        let read = async |app: App, ids: BTreeSet<_>| {
             let mut found = BTreeMap::new();
             for some in in_parts(ids) {
                 found.extend(store::media::of_jobs(app.store.reader(), some).await?);
@@ -305,7 +292,7 @@ impl Reader<'_> {
         if ids.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let read = async |app: Arc<App>, ids| {
+        let read = async |app: App, ids| {
             let all = Caller::TrustedService;
             let found = store::request::counted(app.store.reader(), all, ids).await?;
             Ok(found
@@ -338,7 +325,7 @@ impl Reader<'_> {
         if !jobs.iter().any(|job| WaitingReasons::may_tell(job)) {
             return Ok(WaitingReasons::default());
         }
-        let read = async |app: Arc<App>, _| {
+        let read = async |app: App, _| {
             let situation = Arc::new(app.situation().await?);
             Ok(BTreeMap::from([((), situation)]))
         };
@@ -354,7 +341,7 @@ impl Reader<'_> {
         from: DateTime<Utc>,
         most: usize,
     ) -> Result<Deletions, Error> {
-        let read = move |app: Arc<App>, from| async move {
+        let read = move |app: App, from| async move {
             store::request::deleted_from(app.store.reader(), &from, most).await
         };
         let asked = (user_id, from);
@@ -364,7 +351,7 @@ impl Reader<'_> {
 
     /// The oldest transaction that goes on.
     pub(in crate::app) async fn oldest_transaction(&self) -> Result<i64, Error> {
-        let read = async |app: Arc<App>, _| {
+        let read = async |app: App, _| {
             let oldest = horizon::oldest(app.store.reader()).await?;
             Ok(BTreeMap::from([((), oldest)]))
         };
@@ -376,7 +363,7 @@ impl Reader<'_> {
 
     /// A transaction that begins now.
     pub(in crate::app) async fn new_transaction(&self) -> Result<i64, Error> {
-        let read = async |app: Arc<App>, _| {
+        let read = async |app: App, _| {
             let new = horizon::begin(app.store.reader()).await?;
             Ok(BTreeMap::from([((), new)]))
         };

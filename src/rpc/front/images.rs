@@ -146,7 +146,7 @@ impl Front {
     async fn stream(self, asked: Asked, delivery: Delivery) -> Result<Response, Refusal> {
         let id = asked.request.id;
         let (events, mut told) = mpsc::channel(1);
-        let end = end_of_right(self.app.lasting(), self.principal.clone());
+        let end = end_of_right(self.app.clone(), self.principal.clone());
         tokio::spawn(async move {
             let telling = self.tell(&asked, &delivery, &events);
             let bounded = time::timeout(self.settings.wait, telling);

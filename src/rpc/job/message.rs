@@ -1,7 +1,5 @@
 //! Jobs between the contract and the domain. Where several are told the inputs are left out, which are large.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 use crate::{
@@ -253,7 +251,7 @@ fn told_error(code: &str, written: Option<String>) -> String {
 
 /// What WatchJob tells; of its job without the input, unless it is told `whole`.
 pub(super) async fn news_message(
-    app: Arc<App>,
+    app: App,
     view: View,
     whole: bool,
     news: News,

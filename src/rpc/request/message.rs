@@ -358,7 +358,7 @@ pub(super) fn status_counts(counts: Vec<(RequestStatus, i64)>) -> proto::CountRe
 
 /// What a watch tells; of its request without what stays the same, unless it is told `whole`.
 pub(super) async fn news_message(
-    app: Arc<App>,
+    app: App,
     view: View,
     whole: bool,
     news: News,

@@ -19,7 +19,21 @@ pub async fn refresh_requests(
     now: Now,
 ) -> Result<(), Error> {
     let sql = Dialect::of(tx);
+    let of_request =
+        "job.superseded_by IS NULL AND job.deleted_at IS NOT DISTINCT FROM request.deleted_at";
     let count = |status: &str| format!("COUNT(CASE WHEN job.status = '{status}' THEN 1 END)");
+    let first = |which: &str, order: &str| {
+        format!(
+            "(SELECT id FROM generation_jobs AS job WHERE job.request_id = request.id AND {of_request} AND {which}
+              ORDER BY job.id {order} LIMIT 1)",
+        )
+    };
+    // Of a request of many jobs, most of which wait, all would be counted each time that some end: the last one tells enough.
+    let goes_on = format!(
+        "{} IS NOT NULL AND ({} IS NOT NULL OR request.purged_completed + request.purged_failed + request.purged_cancelled > 0)",
+        first("job.status IN ('pending', 'processing')", "DESC"),
+        first("job.status <> 'pending'", "ASC"),
+    );
     let with_purged = |status: &str| format!("({} + request.purged_{status})", count(status));
     let statement = format!(
         "UPDATE generation_requests SET status = counted.status, updated_at = {now}, version = version + 1
@@ -32,9 +46,8 @@ pub async fn refresh_requests(
                  WHEN {failed} > 0 THEN 'failed'
                  ELSE 'cancelled' END AS status
              FROM generation_requests AS request
-             LEFT JOIN generation_jobs AS job ON job.request_id = request.id AND job.superseded_by IS NULL
-                 AND job.deleted_at IS NOT DISTINCT FROM request.deleted_at
-             WHERE request.id {ids}
+             LEFT JOIN generation_jobs AS job ON job.request_id = request.id AND {of_request}
+             WHERE request.id {ids} AND NOT (request.status = 'processing' AND {goes_on})
              GROUP BY request.id, request.status, request.purged_completed, request.purged_failed, request.purged_cancelled
          ) AS counted
          WHERE generation_requests.id = counted.id AND generation_requests.status <> counted.status",

@@ -269,7 +269,7 @@ on_both_databases! {
         let media = tempfile::tempdir().unwrap();
         let config = configuration(&db, media.path());
         let mut app = open_app(&config).await.unwrap();
-        app.providers = app.providers.only(&["scripted".to_owned()]);
+        app.providers = app.providers.clone().only(&["scripted".to_owned()]);
         let pulse = Pulse::start();
         let executor = executor(&config, &app, &pulse);
         let turns = config.executor.poll_interval * 20;

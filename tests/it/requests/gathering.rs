@@ -19,61 +19,61 @@ use crate::support::ledger::{assert_balanced, bench_that_costs};
 use crate::support::plans::{plan, plans};
 use crate::support::server::within;
 
-/// Of the request that is under way while the others come.
-const FIRST: i64 = 1;
+/// Of the request that is under way while the others come. All users here are even, since those of others are stored apart.
+const FIRST: i64 = 2;
 
 type Outcome = Result<Accepted, Error>;
 
 on_both_databases! {
     async fn each_of_a_batch_is_answered_by_itself(db: TestDatabase) {
-        let bench = bench_for(&db, 1..=9).await;
+        let bench = bench_for(&db, (1..=9).map(|id| 2 * id)).await;
         let template = bench.template().await;
         let of = |user_id| RequestDraft { user_id, ..bench.draft("x") };
-        let mut several = of(4);
+        let mut several = of(8);
         several.input.batch_size = 3;
         let outcomes = at_once(&bench, vec![
-            of(2),
-            RequestDraft { user_prompt: "x".repeat(101), ..of(3) },
-            RequestDraft { user_id: 4_711, ..of(3) },
-            RequestDraft { feature_id: 4_711, ..of(3) },
+            of(4),
+            RequestDraft { user_prompt: "x".repeat(101), ..of(6) },
+            RequestDraft { user_id: 4_712, ..of(6) },
+            RequestDraft { feature_id: 4_711, ..of(6) },
             several,
-            RequestDraft { template_id: Some(4_711), ..of(5) },
-            RequestDraft { template_id: Some(template), ..of(6) },
-            RequestDraft { feature_id: 0, feature: "bench".to_owned(), ..of(7) },
-            RequestDraft { feature_id: 0, feature: "none".to_owned(), ..of(8) },
-            RequestDraft { feature_id: 0, template: "bench/plain".to_owned(), ..of(9) },
+            RequestDraft { template_id: Some(4_711), ..of(10) },
+            RequestDraft { template_id: Some(template), ..of(12) },
+            RequestDraft { feature_id: 0, feature: "bench".to_owned(), ..of(14) },
+            RequestDraft { feature_id: 0, feature: "none".to_owned(), ..of(16) },
+            RequestDraft { feature_id: 0, template: "bench/plain".to_owned(), ..of(18) },
         ]).await;
 
         assert!(matches!(outcomes[1], Err(Error::Validation(_))), "{:?}", outcomes[1]);
-        assert!(matches!(outcomes[2], Err(Error::UserUnknown(4_711))), "{:?}", outcomes[2]);
+        assert!(matches!(outcomes[2], Err(Error::UserUnknown(4_712))), "{:?}", outcomes[2]);
         assert!(is_missing(&outcomes[3], Resource::Feature), "{:?}", outcomes[3]);
         assert!(is_missing(&outcomes[5], Resource::Template), "{:?}", outcomes[5]);
         assert!(matches!(outcomes[8], Err(Error::NotNamed { .. })), "{:?}", outcomes[8]);
         let accepted: Vec<Accepted> = outcomes.into_iter().filter_map(Result::ok).collect();
         let whose: Vec<i64> = accepted.iter().map(|(it, _)| it.request.user_id).collect();
-        assert_eq!(whose, [2, 4, 6, 7, 9]);
+        assert_eq!(whose, [4, 8, 12, 14, 18]);
         assert!(accepted.is_sorted_by_key(|(it, _)| it.request.id), "in the order of arrival");
         assert_stored(&db, &bench, &accepted, 1).await;
     }
 
     async fn of_a_key_s_requests_in_a_batch_one_is_stored(db: TestDatabase) {
-        let bench = bench_for(&db, 1..=4).await;
+        let bench = bench_for(&db, (1..=4).map(|id| 2 * id)).await;
         let keyed = |user_id, key: &str| RequestDraft {
             user_id,
             idempotency_key: key.to_owned(),
             ..bench.draft("x")
         };
-        let before = create(&bench, keyed(2, "before")).await.unwrap();
-        let of_client = RequestDraft { client: Some("shop".to_owned()), ..keyed(2, "before") };
+        let before = create(&bench, keyed(4, "before")).await.unwrap();
+        let of_client = RequestDraft { client: Some("shop".to_owned()), ..keyed(4, "before") };
         let outcomes = at_once(&bench, vec![
-            keyed(2, "a"),
-            keyed(2, "a"),
-            RequestDraft { user_prompt: "y".to_owned(), ..keyed(2, "a") },
-            keyed(2, "before"),
+            keyed(4, "a"),
+            keyed(4, "a"),
+            RequestDraft { user_prompt: "y".to_owned(), ..keyed(4, "a") },
+            keyed(4, "before"),
             of_client,
-            keyed(3, "a"),
-            RequestDraft { client: Some("shop".to_owned()), ..keyed(2, "a") },
-            RequestDraft { client: Some("other".to_owned()), ..keyed(4, "a") },
+            keyed(6, "a"),
+            RequestDraft { client: Some("shop".to_owned()), ..keyed(4, "a") },
+            RequestDraft { client: Some("other".to_owned()), ..keyed(8, "a") },
         ]).await;
 
         let id = |place: usize| outcomes[place].as_ref().unwrap().0.request.id;
@@ -94,8 +94,8 @@ on_both_databases! {
 
     async fn a_batch_takes_the_credits_that_there_are_in_the_order_of_arrival(db: TestDatabase) {
         let mut bench = bench_that_costs(&db, Billing::Ledger, 4).await;
-        know(&mut bench, 1..=3).await;
-        for (user_id, amount) in [(1, 4), (2, 9), (3, 4)] {
+        know(&mut bench, [2, 4, 6]).await;
+        for (user_id, amount) in [(2, 4), (4, 9), (6, 4)] {
             give(&bench, user_id, amount).await;
         }
         let of = |user_id, jobs| {
@@ -103,14 +103,14 @@ on_both_databases! {
             draft.input.batch_size = jobs;
             draft
         };
-        let drafts = vec![of(3, 2), of(2, 1), of(2, 2), of(2, 1), of(2, 1), of(3, 1)];
+        let drafts = vec![of(6, 2), of(4, 1), of(4, 2), of(4, 1), of(4, 1), of(6, 1)];
         let outcomes = at_once(&bench, drafts).await;
 
         let short = |place: usize| match &outcomes[place] {
             Err(Error::CreditsInsufficient { user_id, needed, .. }) => (*user_id, *needed),
             other => panic!("{other:?}"),
         };
-        assert_eq!((short(0), short(2)), ((3, 8), (2, 8)));
+        assert_eq!((short(0), short(2)), ((6, 8), (4, 8)));
         assert!(outcomes[1].is_ok() && outcomes[5].is_ok());
         let second = [&outcomes[3], &outcomes[4]];
         assert_eq!(second.iter().filter(|it| it.is_ok()).count(), 1, "{second:?}");
@@ -118,7 +118,7 @@ on_both_databases! {
     }
 
     async fn a_batch_keeps_within_the_plans_of_its_users(db: TestDatabase) {
-        let mut bench = bench_for(&db, 1..=4).await;
+        let mut bench = bench_for(&db, (1..=4).map(|id| 2 * id)).await;
         bench.app.settings.plans = plans([plan("free", |it| {
             it.requests_per_minute = 3;
             it.requests_per_day = 1_000;
@@ -129,9 +129,9 @@ on_both_databases! {
             draft.input.batch_size = jobs;
             draft
         };
-        create(&bench, of(2, 1)).await.unwrap();
+        create(&bench, of(4, 1)).await.unwrap();
         let drafts = vec![
-            of(2, 1), of(3, 5), of(2, 1), of(2, 1), of(3, 3), of(4, 3), of(3, 2), of(4, 2), of(2, 1),
+            of(4, 1), of(6, 5), of(4, 1), of(4, 1), of(6, 3), of(8, 3), of(6, 2), of(8, 2), of(4, 1),
         ];
         let outcomes = at_once(&bench, drafts).await;
 
@@ -142,29 +142,29 @@ on_both_databases! {
         };
         let exceeded: Vec<_> = outcomes.iter().filter_map(exceeded).collect();
         let of_user = |user_id| exceeded.iter().filter(move |(whose, _)| *whose == user_id);
-        assert!(of_user(2).eq(&[(2, Quota::RequestsPerMinute); 2]), "{exceeded:?}");
-        assert!(of_user(3).eq(&[(3, Quota::PendingJobs); 2]), "{exceeded:?}");
-        assert!(of_user(4).eq(&[(4, Quota::PendingJobs)]), "{exceeded:?}");
+        assert!(of_user(4).eq(&[(4, Quota::RequestsPerMinute); 2]), "{exceeded:?}");
+        assert!(of_user(6).eq(&[(6, Quota::PendingJobs); 2]), "{exceeded:?}");
+        assert!(of_user(8).eq(&[(8, Quota::PendingJobs)]), "{exceeded:?}");
         assert!(outcomes[0].is_ok() && outcomes[2].is_ok() && outcomes[5].is_ok());
         bench.pass(61);
-        assert!(at_once(&bench, vec![of(2, 1)]).await[0].is_ok(), "a minute later");
+        assert!(at_once(&bench, vec![of(4, 1)]).await[0].is_ok(), "a minute later");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_has_to_wait_does_so_alone() {
     let db = TestDatabase::create(Backend::Postgres).await;
-    let bench = bench_for(&db, 1..=4).await;
+    let bench = bench_for(&db, (1..=4).map(|id| 2 * id)).await;
     let of = |user_id| RequestDraft {
         user_id,
         ..bench.draft("x")
     };
     let others = db.connect().await;
     let others = others.begin().await.unwrap();
-    let take = "SELECT 1 FROM users WHERE id = 2 FOR UPDATE";
+    let take = "SELECT 1 FROM users WHERE id = 4 FOR UPDATE";
     others.execute_unprepared(take).await.unwrap();
 
-    let mut calls = [1, 2, 3, 4].map(|user_id| Box::pin(create(&bench, of(user_id))));
+    let mut calls = [2, 4, 6, 8].map(|user_id| Box::pin(create(&bench, of(user_id))));
     for call in &mut calls {
         assert!(poll!(call).is_pending());
     }
@@ -173,11 +173,11 @@ async fn whoever_has_to_wait_does_so_alone() {
     assert!(answered.iter().all(Result::is_ok), "{answered:?}");
     let mut held = held;
     assert!(poll!(&mut held).is_pending(), "his row is locked");
-    let remove = "DELETE FROM users WHERE id = 2";
+    let remove = "DELETE FROM users WHERE id = 4";
     others.execute_unprepared(remove).await.unwrap();
     others.commit().await.unwrap();
     let refused = within(held).await;
-    assert!(matches!(refused, Err(Error::UserUnknown(2))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::UserUnknown(4))), "{refused:?}");
 }
 
 /// The use cases with these users, and no others.

@@ -87,7 +87,7 @@ impl Bench {
             lifetime: Duration::from_secs(60),
         };
         let folder = media.path().to_owned();
-        let app = App {
+        let app = App::from(atelier::app::Parts {
             store,
             storage: Storage::open(&StorageSettings::Local { folder }, links).unwrap(),
             token_keys: Keyring::new(Purpose::Tokens),
@@ -143,7 +143,7 @@ impl Bench {
             health: atelier::app::Health::default(),
             draining: CancellationToken::new(),
             stopping: CancellationToken::new(),
-        };
+        });
         app.read_keys().await.unwrap();
         let feature_id = app
             .acting(Actor::local())
