@@ -315,13 +315,12 @@ impl App {
         changed: &mut ChangedJobs,
     ) -> Result<Vec<job::Model>, Error> {
         self.admit_again(tx, request, jobs.len()).await?;
-        let attempts = self.settings.max_attempts;
         let now = queue::time(tx, self.clock.queue()).await?;
         for job in jobs {
             self.check_ready(job.providers())?;
         }
         let ids = hold.map(|hold| hold.ids_for(jobs.len())).transpose()?;
-        let successors = store::job::insert_successors(tx, ids, jobs, attempts, now).await?;
+        let successors = store::job::insert_successors(tx, ids, jobs, now).await?;
         // After the new rows, whose reference to the feature keeps it from being deleted until they are committed.
         if let Some(job) = jobs.first() {
             let feature = store::feature::find(tx, job.feature_id).await?;

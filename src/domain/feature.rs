@@ -15,6 +15,8 @@ const MAX_DURATION_SECONDS: i64 = 24 * 60 * 60;
 /// Most variations that a feature may allow.
 pub(super) const MAX_BATCH_SIZE: i64 = 1_000;
 const MAX_CONCURRENT_JOBS: i64 = 100_000;
+const MAX_JOB_TIMEOUT_SECONDS: i64 = 24 * 60 * 60;
+const MAX_ATTEMPTS: i64 = 20;
 const MAX_PROMPT_CHARS: i64 = 100_000;
 pub(super) const MAX_FORMATS: usize = 16;
 const MAX_FRAME_RATE: i64 = 60;
@@ -64,6 +66,12 @@ pub struct FeatureProperties {
     /// Jobs that run at once, at most 100,000; 0 is no limit.
     #[serde(skip_serializing_if = "is_zero")]
     pub max_concurrent_jobs: i64,
+    /// Whole seconds that one attempt may take, at most 24 hours; 0 is as long as the server allows, which holds anyway.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub job_timeout: i64,
+    /// Attempts at a job, at most 20; 0 is as many as the server makes.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub max_attempts: i64,
     /// Characters of a user prompt, at most 100,000; see [`Self::prompt_chars`] for what holds.
     #[serde(skip_serializing_if = "is_zero")]
     pub max_prompt_chars: i64,
@@ -105,7 +113,7 @@ impl OpenEnded for FeatureProperties {
 
 impl FeatureProperties {
     /// Names of the typed keys, which `extra` must not hold again.
-    const KNOWN: [&'static str; 22] = [
+    const KNOWN: [&'static str; 24] = [
         "provider",
         "model",
         "settings",
@@ -118,6 +126,8 @@ impl FeatureProperties {
         "price",
         "max_batch_size",
         "max_concurrent_jobs",
+        "job_timeout",
+        "max_attempts",
         "max_prompt_chars",
         "allow_empty_prompt",
         "frame_rate",
@@ -244,6 +254,12 @@ impl FeatureProperties {
                 self.max_concurrent_jobs,
                 MAX_CONCURRENT_JOBS,
             ),
+            (
+                "properties.job_timeout_seconds",
+                self.job_timeout,
+                MAX_JOB_TIMEOUT_SECONDS,
+            ),
+            ("properties.max_attempts", self.max_attempts, MAX_ATTEMPTS),
             (
                 "properties.max_prompt_chars",
                 self.max_prompt_chars,

@@ -1,7 +1,7 @@
 //! The input of a job, see docs/domain.md#resolving-a-request. It is stored, so old rows must stay readable: what was
 //! added later has a default.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +81,9 @@ pub struct JobInput {
     /// Whether users are told nothing of the template's words.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hide_prompt: bool,
+    /// Seconds that one attempt may take; `None`: as long as the server allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u32>,
     /// `None` for a job of a time before this was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
@@ -100,6 +103,12 @@ pub struct JobInput {
 }
 
 impl JobInput {
+    /// How long one attempt may take where the server allows so much.
+    pub fn timeout(&self, most: Duration) -> Duration {
+        let own = self.timeout_seconds.map(u64::from);
+        own.map_or(most, |seconds| most.min(Duration::from_secs(seconds)))
+    }
+
     /// The prompt behind the feature's instruction, for services that have no other place for that.
     pub fn instructed_prompt(&self) -> String {
         match self.system_prompt.as_deref().map(str::trim) {

@@ -189,6 +189,8 @@ pub struct Resolved {
     pub jobs: Vec<JobInput>,
     /// Credits that each of the jobs takes; 0 is free.
     pub cost_per_job: i64,
+    /// Attempts at each of the jobs; `None`: as many as the server makes.
+    pub max_attempts: Option<i32>,
 }
 
 impl Resolved {
@@ -266,6 +268,7 @@ pub fn resolve(
         random_seed: first.random_seed,
         jobs,
         cost_per_job: offer.properties.cost_of(&first, variations),
+        max_attempts: positive(offer.properties.max_attempts),
     })
 }
 
@@ -420,6 +423,7 @@ fn first_job(
         derivatives: offer.properties.derivatives.made(offer.category),
         omit_recipe: offer.properties.omit_recipe,
         hide_prompt: offer.properties.hide_prompt,
+        timeout_seconds: positive(offer.properties.job_timeout),
         origin: Some(offer.origin.clone()),
         style: offer
             .template
@@ -433,6 +437,11 @@ fn first_job(
         variables,
         extra: input.extra,
     }
+}
+
+/// What a feature has set; 0 is not set.
+fn positive<T: TryFrom<i64>>(number: i64) -> Option<T> {
+    T::try_from(number).ok().filter(|_| number > 0)
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ pub struct Model {
     pub variation: i32,
     /// Attempts that have started.
     pub attempt: i32,
-    /// Attempts after which an error that may pass is final; `executor.max_attempts` when it was made.
+    /// Attempts after which an error that may pass is final: what its feature or else `executor.max_attempts` said when it was made; a retry has as many.
     pub max_attempts: i32,
     /// A pending job may run from then on.
     pub run_after: DateTimeUtc,

@@ -55,6 +55,12 @@ impl Attempt<'_> {
         }
     }
 
+    /// How long it may take.
+    pub(super) fn timeout(&self) -> Duration {
+        let input = &self.submission.task.input;
+        input.timeout(self.settings.job_timeout)
+    }
+
     /// Has operators know how long a part of it took.
     fn tell(&self, phase: &'static str, began: Instant) {
         let Submission { app, provider, .. } = &self.submission;
@@ -130,7 +136,7 @@ impl Attempt<'_> {
             moderation: &self.submission.app.moderation,
             limits: self.settings.limits,
             conversion_time: self.settings.conversion_time,
-            job_timeout: self.settings.job_timeout,
+            job_timeout: self.timeout(),
             stopwatch: &self.stopwatch,
             traced,
             lease: self.submission.lease,

@@ -153,12 +153,13 @@ impl Executor {
         lost: &CancellationToken,
     ) -> AttemptOutcome {
         let mut run = pin!(AssertUnwindSafe(attempt.run()).catch_unwind());
+        let allowed = attempt.timeout();
         let early = tokio::select! {
             outcome = &mut run => return outcome.unwrap_or_else(crashed),
             () = lost.cancelled() => AttemptOutcome::LeaseLost,
-            () = attempt.stopwatch.reaches(self.settings.job_timeout) => {
-                attempt.submission.passage.tell_time_is_up(self.settings.job_timeout);
-                self.timed_out(&attempt.submission)
+            () = attempt.stopwatch.reaches(allowed) => {
+                attempt.submission.passage.tell_time_is_up(allowed);
+                timed_out(&attempt.submission, allowed)
             }
             () = self.stop.cancelled() => AttemptOutcome::Stopped { keep_task: true },
         };
@@ -171,24 +172,6 @@ impl Executor {
             Ok(outcome) => outcome.unwrap_or_else(crashed),
             Err(_) => early,
         }
-    }
-
-    /// What a service makes that has only not told of it, nobody knows.
-    fn timed_out(&self, submission: &Submission<'_>) -> AttemptOutcome {
-        let seconds = self.settings.job_timeout.as_secs();
-        let failure = match submission.is_silent() {
-            true => Failure::new(
-                Reason::ProviderOutcomeUnknown,
-                format!(
-                    "The generator has not told within {seconds} seconds what became of the task."
-                ),
-            ),
-            false => Failure::new(
-                Reason::JobTimedOut,
-                format!("The job took longer than {seconds} seconds."),
-            ),
-        };
-        AttemptOutcome::Failed(AttemptError::permanent(failure).keeping_task())
     }
 
     /// Records how the attempt ended; again and again while the database is away, for as long as the lease holds. An end
@@ -316,6 +299,22 @@ pub(super) fn waited(job: &job::Model) -> Duration {
     let able = job.run_after.max(job.created_at);
     let waited = job.started_at.unwrap_or(able) - able;
     waited.to_std().unwrap_or_default()
+}
+
+/// What a service makes that has only not told of it, nobody knows.
+fn timed_out(submission: &Submission<'_>, allowed: Duration) -> AttemptOutcome {
+    let seconds = allowed.as_secs();
+    let failure = match submission.is_silent() {
+        true => Failure::new(
+            Reason::ProviderOutcomeUnknown,
+            format!("The generator has not told within {seconds} seconds what became of the task."),
+        ),
+        false => Failure::new(
+            Reason::JobTimedOut,
+            format!("The job took longer than {seconds} seconds."),
+        ),
+    };
+    AttemptOutcome::Failed(AttemptError::permanent(failure).keeping_task())
 }
 
 /// A panic is the failure of this job alone.

@@ -190,10 +190,9 @@ pub async fn insert_successors(
     tx: &Transaction,
     ids: Option<&[i64]>,
     jobs: &[Model],
-    max_attempts: i32,
     now: DateTime<Utc>,
 ) -> Result<Vec<Model>, Error> {
-    let successors = jobs.iter().map(|job| successor(job, max_attempts, now));
+    let successors = jobs.iter().map(|job| successor(job, now));
     let successors = with_ids(successors.collect(), ids)?;
     let successors = insert_all(tx, successors).await?;
     let backend = tx.get_database_backend();
@@ -225,7 +224,7 @@ pub async fn insert_successors(
 }
 
 /// What an attempt wrote stays behind, the submission key above all: a provider must not take the new job for the old.
-fn successor(job: &Model, max_attempts: i32, now: DateTime<Utc>) -> ActiveModel {
+fn successor(job: &Model, now: DateTime<Utc>) -> ActiveModel {
     ActiveModel {
         request_id: Set(job.request_id),
         user_id: Set(job.user_id),
@@ -240,7 +239,7 @@ fn successor(job: &Model, max_attempts: i32, now: DateTime<Utc>) -> ActiveModel 
         traceparent: Set(job.traceparent.clone()),
         cost: Set(job.cost),
         concurrency: Set(job.concurrency),
-        ..waiting(max_attempts, now)
+        ..waiting(job.max_attempts, now)
     }
 }
 

@@ -135,7 +135,7 @@ impl Candidate<'_> {
             },
             concurrency: self.plan.and_then(Plan::concurrency),
             schedule: draft.schedule,
-            max_attempts,
+            max_attempts: self.resolved.max_attempts.unwrap_or(max_attempts),
             now,
             trace: &draft.trace,
         }

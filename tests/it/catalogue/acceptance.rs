@@ -44,6 +44,8 @@ on_both_databases! {
                 price: Some(FeaturePrice { base: 7, per_second: 0, per_megapixel: 3 }),
                 max_batch_size: 4,
                 max_concurrent_jobs: 2,
+                job_timeout_seconds: 90,
+                max_attempts: 2,
                 max_prompt_chars: 100,
                 allow_empty_prompt: true,
                 frame_rate: 25,

@@ -144,6 +144,12 @@ const CHANGES: [(&str, Copy); 23] = [
     ("properties.max_concurrent_jobs", |to, from| {
         of(to).max_concurrent_jobs = of(&mut from.clone()).max_concurrent_jobs;
     }),
+    ("properties.job_timeout_seconds", |to, from| {
+        of(to).job_timeout_seconds = of(&mut from.clone()).job_timeout_seconds;
+    }),
+    ("properties.max_attempts", |to, from| {
+        of(to).max_attempts = of(&mut from.clone()).max_attempts;
+    }),
     ("properties.max_prompt_chars", |to, from| {
         of(to).max_prompt_chars = of(&mut from.clone()).max_prompt_chars;
     }),
@@ -180,6 +186,8 @@ fn other_feature(old: &Feature) -> Feature {
             price: None,
             max_batch_size: 5,
             max_concurrent_jobs: 3,
+            job_timeout_seconds: 91,
+            max_attempts: 4,
             max_prompt_chars: 101,
             allow_empty_prompt: false,
             frame_rate: 50,

@@ -5,11 +5,12 @@ use std::time::Duration;
 use atelier::config::Config;
 use atelier::rpc::proto::{
     CancelJobRequest, CreateRequestRequest, ErrorReason, Job, JobStatus, RequestStatus,
+    RetryJobRequest,
 };
 use prost_types::Timestamp;
 use tonic::Code;
 
-use crate::support::client::scripted_request;
+use crate::support::client::{scripted_feature, scripted_request};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::refusal::refusal;
 use crate::support::script::Script;
@@ -78,6 +79,26 @@ on_both_databases! {
             assert_eq!((ended.code(), ended.job.status()), ("JOB_TIMED_OUT", FAILED));
             assert_failure_is_told(&ended);
         }
+    }
+
+    async fn a_feature_says_how_long_an_attempt_takes_and_how_many_there_are(db: TestDatabase) {
+        let server = TestServer::start_with(&db, |config| config.executor.max_attempts = 1).await;
+        let mut asked = scripted_feature("hurried");
+        let properties = asked.properties.get_or_insert_default();
+        (properties.job_timeout_seconds, properties.max_attempts) = (1, 2);
+        let feature = server.add_feature(asked).await.id;
+        let (_, jobs) = server.create(scripted_request(feature, &Script::new(&["hang"]))).await;
+        let ended = server.ended(jobs[0].id).await;
+        assert_eq!((ended.code(), ended.job.status()), ("JOB_TIMED_OUT", FAILED));
+        assert!(ended.job.error_message.contains("1 seconds"), "{}", ended.job.error_message);
+
+        let script = Script::new(&["transient"]);
+        let (_, jobs) = server.create(scripted_request(feature, &script)).await;
+        let ended = server.ended(jobs[0].id).await;
+        assert_eq!((ended.statuses().len(), ended.job.status()), (5, FAILED));
+        assert_eq!((ended.job.attempt, ended.job.max_attempts), (2, 2));
+        let retried = server.jobs().retry_job(RetryJobRequest { id: jobs[0].id }).await.unwrap();
+        assert_eq!(retried.into_inner().job.unwrap().max_attempts, 2, "as before");
     }
 
     async fn a_task_that_takes_too_long_is_cancelled_at_the_provider(db: TestDatabase) {

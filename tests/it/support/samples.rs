@@ -40,6 +40,8 @@ pub(crate) fn full_feature(name: &str) -> CreateFeatureRequest {
             }),
             max_batch_size: 4,
             max_concurrent_jobs: 2,
+            job_timeout_seconds: 90,
+            max_attempts: 2,
             max_prompt_chars: 100,
             allow_empty_prompt: true,
             frame_rate: 25,
