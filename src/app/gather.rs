@@ -17,7 +17,7 @@ use crate::{
 use super::{
     App,
     job::ChangedJobs,
-    queue::{Completion, Failing, Submissions},
+    queue::{Completion, Ending, Submissions},
     request::Intake,
 };
 
@@ -31,7 +31,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(200);
 pub struct Gathering {
     pub(super) intakes: Lane<Intake>,
     pub(super) completions: Lane<Completion>,
-    pub(super) failures: Lane<Failing>,
+    pub(super) endings: Lane<Ending>,
     pub(super) submissions: Submissions,
 }
 
