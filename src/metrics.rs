@@ -200,7 +200,7 @@ impl Inner {
         );
         registry.register(
             "batch_size",
-            "Requests, completions and failures that were written in one transaction",
+            "Requests, completions and other ends of attempts that were written in one transaction",
             self.batches.clone(),
         );
         registry.register(

@@ -17,7 +17,7 @@ use crate::{
 use super::{
     App,
     job::ChangedJobs,
-    queue::{Completion, Failing, Submissions},
+    queue::{Completion, Ending, Submissions},
     request::Intake,
 };
 
@@ -32,7 +32,7 @@ pub struct Gathering {
     /// Of different users: while the database stores what is in one, what is in another is read and answered.
     pub(super) intakes: [Lane<Intake>; 2],
     pub(super) completions: Lane<Completion>,
-    pub(super) failures: Lane<Failing>,
+    pub(super) endings: Lane<Ending>,
     pub(super) submissions: Submissions,
 }
 

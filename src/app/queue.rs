@@ -18,11 +18,11 @@ mod unpark;
 
 use std::time::Duration;
 
+pub use crate::domain::job::AttemptEnd;
 pub(in crate::app) use complete::Completion;
 pub use complete::{StoredFile, StoredOutput};
 pub use drain::Crew;
-pub use end_attempt::AttemptEnd;
-pub(in crate::app) use end_attempt::Failing;
+pub(in crate::app) use end_attempt::Ending;
 pub use explain_waiting::WaitingReasons;
 pub(in crate::app) use note_submission::Submissions;
 pub use pause::Queue;

@@ -1,5 +1,6 @@
 //! What happens to jobs, and what that means for their request.
 
+mod attempt_end;
 mod capability;
 mod counts;
 mod obstacle;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Reason, sha256_hex};
 
+pub use attempt_end::AttemptEnd;
 pub use capability::{Capability, Skill};
 pub use counts::{JobCounts, request_status};
 pub use obstacle::Obstacle;

@@ -36,8 +36,8 @@ use super::Transaction;
 
 use attempt::failure_values;
 pub use attempt::{
-    Lease, Report, Submission, complete, fail, fall_back, hand_back, heartbeat, holds,
-    note_submission, note_submissions, note_task, progress_interval, retry,
+    Lease, Report, Submission, complete, end, heartbeat, holds, note_submission, note_submissions,
+    note_task, progress_interval,
 };
 pub use bounded::{let_next_back, limit_of};
 pub use capability::{AWAY, Announced, Situation, announce, fail_unclaimed, situation, unclaimed};

@@ -1,6 +1,6 @@
 //! An attempt has made nothing: the job fails, is tried again, or is handed back, see docs/domain.md#attempts.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, slice, sync::Arc};
 
 use futures::{FutureExt, future::BoxFuture};
 
@@ -10,10 +10,7 @@ use crate::{
         gather::{Gathered, Lane, Verdict},
         job::ChangedJobs,
     },
-    domain::{
-        Error, JobInput,
-        job::{Cause, Failure},
-    },
+    domain::{Error, job::AttemptEnd},
     entity::job,
     store::{
         Transaction,
@@ -23,47 +20,19 @@ use crate::{
 
 use super::endings::Endings;
 
-/// How an attempt ends that made nothing.
-#[derive(Clone, Debug, PartialEq)]
-pub enum AttemptEnd {
-    /// The job has failed for good.
-    Fail(Failure),
-    /// It is tried again after the pause.
-    Retry {
-        /// What is shown while the job waits.
-        failure: Failure,
-        /// From now on.
-        pause: Duration,
-        /// Whether the row keeps what it knows of the submitted task, for the next attempt to go on with.
-        keep_task: bool,
-    },
-    /// The worker stops; the attempt does not count.
-    HandBack {
-        /// Whether the row keeps what it knows of the submitted task, for the next attempt to go on with.
-        keep_task: bool,
-    },
-    /// Its provider is away: another one gets the job, and the attempt does not count.
-    FallBack {
-        /// Why, which is shown while the job waits.
-        failure: Failure,
-        /// What the other provider is to make.
-        input: Box<JobInput>,
-    },
-}
-
-/// An attempt that has made nothing, and whose job ends with it.
-pub(in crate::app) struct Failing {
+/// An attempt that has made nothing.
+pub(in crate::app) struct Ending {
     lease: Lease,
-    failure: Failure,
+    end: AttemptEnd,
 }
 
-impl Gathered for Failing {
+impl Gathered for Ending {
     type Done = Option<Box<job::Model>>;
 
-    const NAME: &'static str = "failures";
+    const NAME: &'static str = "endings";
 
     fn lane<'a>(&self, app: &'a App) -> &'a Lane<Self> {
-        &app.gathering.failures
+        &app.gathering.endings
     }
 
     fn jobs(&self) -> usize {
@@ -76,7 +45,7 @@ impl Gathered for Failing {
         batch: &'a [Arc<Self>],
         changed: &'a mut ChangedJobs,
     ) -> BoxFuture<'a, Result<Vec<Verdict<Self::Done>>, Error>> {
-        app.fail_all(tx, batch, changed).boxed()
+        app.end_all(tx, batch, changed).boxed()
     }
 }
 
@@ -87,66 +56,27 @@ impl App {
         lease: &Lease,
         end: &AttemptEnd,
     ) -> Result<Option<job::Model>, Error> {
-        if let AttemptEnd::Fail(failure) = end {
-            let (lease, failure) = (lease.clone(), failure.clone());
-            let failed = self.write_gathered(Failing { lease, failure });
-            return Ok(failed.await?.map(|job| *job));
-        }
-        self.change_jobs(async |tx, changed| {
-            let ended = self.write_end(tx, lease, end).await?;
-            changed.moved(ended.as_slice(), end.cause())?;
-            Ok(ended)
-        })
-        .await
+        let (lease, end) = (lease.clone(), end.clone());
+        let ended = self.write_gathered(Ending { lease, end });
+        Ok(ended.await?.map(|job| *job))
     }
 
-    async fn fail_all(
+    async fn end_all(
         &self,
         tx: &Transaction,
-        batch: &[Arc<Failing>],
+        batch: &[Arc<Ending>],
         changed: &mut ChangedJobs,
     ) -> Result<Vec<Verdict<Option<Box<job::Model>>>>, Error> {
-        let endings = Endings::of(batch, |failing| &failing.lease);
+        let endings = Endings::of(batch, |ending| &ending.lease);
         let given = endings.of_jobs.values();
-        let given: Vec<_> = given.map(|it| (&it.lease, &it.failure)).collect();
-        let failed = queue::fail(tx, &given, self.clock.queue()).await?;
-        changed.moved(&failed, None)?;
-        let failed = failed.into_iter().map(|job| (job.id, Box::new(job)));
-        Ok(endings.verdicts(failed.collect()))
-    }
-
-    async fn write_end(
-        &self,
-        tx: &Transaction,
-        lease: &Lease,
-        end: &AttemptEnd,
-    ) -> Result<Option<job::Model>, Error> {
-        let now = self.clock.queue();
-        match end {
-            AttemptEnd::Fail(failure) => Ok(queue::fail(tx, &[(lease, failure)], now).await?.pop()),
-            AttemptEnd::Retry {
-                failure,
-                pause,
-                keep_task,
-            } => queue::retry(tx, lease, failure, *pause, *keep_task, now).await,
-            AttemptEnd::HandBack { keep_task } => {
-                queue::hand_back(tx, lease, *keep_task, now).await
-            }
-            AttemptEnd::FallBack { failure, input } => {
-                let json = serde_json::to_value(input).map_err(Error::internal)?;
-                queue::fall_back(tx, lease, &input.provider, json, failure, now).await
-            }
+        let given: Vec<_> = given.map(|it| (&it.lease, &it.end)).collect();
+        let mut ended = BTreeMap::new();
+        for job in queue::end(tx, &given, self.clock.queue()).await? {
+            let ending = endings.of_jobs.get(&job.id);
+            let cause = ending.and_then(|it| it.end.cause());
+            changed.moved(slice::from_ref(&job), cause)?;
+            ended.insert(job.id, Box::new(job));
         }
-    }
-}
-
-impl AttemptEnd {
-    fn cause(&self) -> Option<Cause> {
-        match self {
-            Self::Fail(_) => None,
-            Self::Retry { .. } => Some(Cause::Retry),
-            Self::HandBack { .. } => Some(Cause::HandBack),
-            Self::FallBack { .. } => Some(Cause::FallBack),
-        }
+        Ok(endings.verdicts(ended))
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use crate::{
     domain::{
         Error,
-        job::{Failure, Transition},
+        job::{AttemptEnd, Attempts, Failure, Transition},
     },
     entity::job::{Column, Entity, Model},
     store::Transaction,
@@ -21,6 +21,9 @@ use super::{
     Now,
     dialect::{Dialect, condition, condition_of},
 };
+
+/// Whatever ends an attempt of a live job can be made by the same jobs.
+const RUNS: Transition = Transition::Complete;
 
 /// Which attempt writes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -175,7 +178,7 @@ pub async fn note_task(
 }
 
 /// Ends attempts with success, each with what is known of its output, and returns their jobs in order of id; none of those that
-/// have lost their lease. Here and below the requests of the jobs are locked too.
+/// have lost their lease. The requests of the jobs are locked too.
 pub async fn complete(
     tx: &Transaction,
     ended: &[(&Lease, Json)],
@@ -184,91 +187,57 @@ pub async fn complete(
     let given = ended
         .iter()
         .map(|(lease, output)| of_lease(lease, json!({ "output": output })));
-    let change = "progress = 1, output_metadata = given.output";
-    let given = given.collect();
-    end_all(
-        tx,
-        Transition::Complete,
-        given,
-        ("output jsonb", change),
-        now,
-    )
-    .await
+    let change = format!(
+        "{assignments}, progress = 1, output_metadata = given.output",
+        assignments = Dialect::of(tx).assignments(Transition::Complete, "$1"),
+    );
+    end_all(tx, given.collect(), ("output jsonb", &change), now).await
 }
 
-/// Ends attempts and their jobs, each with a failure, and returns these as [`complete`] does.
-pub async fn fail(
+/// Ends attempts that have made nothing, each in its own way, and returns their jobs as [`complete`] does. A job that waits for a
+/// pause is out of the queue until then.
+pub async fn end(
     tx: &Transaction,
-    ended: &[(&Lease, &Failure)],
+    ended: &[(&Lease, &AttemptEnd)],
     now: Now,
 ) -> Result<Vec<Model>, Error> {
-    let failure = |it: &Failure| json!({ "code": it.reason.as_str(), "message": it.message, "detail": it.detail });
-    let given = ended.iter().map(|(lease, it)| of_lease(lease, failure(it)));
-    let fields = "code text, message text, detail text";
-    let change =
-        "error_code = given.code, error_message = given.message, error_detail = given.detail";
-    let given = given.collect();
-    end_all(tx, Transition::Fail, given, (fields, change), now).await
-}
-
-/// Ends an attempt and queues the job again after a pause, until which it is out of the queue; `None` if the lease is lost or the job deleted.
-///
-/// `keep_task` says that the provider still works on the submitted task, so that the next attempt only asks for it.
-pub async fn retry(
-    tx: &Transaction,
-    lease: &Lease,
-    failure: &Failure,
-    pause: Duration,
-    keep_task: bool,
-    now: Now,
-) -> Result<Option<Model>, Error> {
+    let sql = Dialect::of(tx);
+    let given = ended
+        .iter()
+        .map(|(lease, end)| Ok(of_lease(lease, fields_of(end)?)));
+    let given = given.collect::<Result<_, Error>>()?;
+    let fields = "becomes text, ends_job boolean, taken_back integer, code text, message text, detail text, pause double precision, keeps_task boolean, provider text, input jsonb";
     let change = format!(
-        "run_after = {}, parked = $8, error_code = $4, error_message = $5, error_detail = $6{}",
-        Dialect::of(tx).after("$1", "$7"),
-        forget_task(keep_task),
+        "{assignments},
+         run_after = CASE WHEN given.ends_job THEN run_after ELSE {due} END, parked = given.pause > 0,
+         error_code = COALESCE(given.code, error_code), error_message = COALESCE(given.message, error_message),
+         error_detail = CASE WHEN given.code IS NULL THEN error_detail ELSE given.detail END,
+         submission_key = CASE WHEN given.keeps_task THEN submission_key END,
+         provider_task_id = CASE WHEN given.keeps_task THEN provider_task_id END,
+         provider = COALESCE(given.provider, generation_jobs.provider), input_json = COALESCE(given.input, input_json)",
+        assignments = sql.assignments_of_each("$1"),
+        due = sql.after("$1", "given.pause"),
     );
-    let mut values = failure_values(failure);
-    values.extend([pause.as_secs_f64().into(), (!pause.is_zero()).into()]);
-    end(tx, lease, Transition::Retry, &change, values, now).await
+    end_all(tx, given, (fields, &change), now).await
 }
 
-/// Puts a job back that its worker cannot go on with; the attempt does not count. `None` if the lease is lost or the job
-/// deleted.
-pub async fn hand_back(
-    tx: &Transaction,
-    lease: &Lease,
-    keep_task: bool,
-    now: Now,
-) -> Result<Option<Model>, Error> {
-    let change = Dialect::of(tx).due_at_once("$1") + forget_task(keep_task);
-    end(tx, lease, Transition::HandBack, &change, Vec::new(), now).await
-}
-
-/// Puts a job back for another provider; the attempt does not count. `None` if the lease is lost or the job deleted.
-pub async fn fall_back(
-    tx: &Transaction,
-    lease: &Lease,
-    provider: &str,
-    input: Json,
-    failure: &Failure,
-    now: Now,
-) -> Result<Option<Model>, Error> {
-    let change = format!(
-        "{}, error_code = $4, error_message = $5, error_detail = $6, provider = $7, input_json = $8{}",
-        Dialect::of(tx).due_at_once("$1"),
-        forget_task(false)
-    );
-    let mut values = failure_values(failure);
-    values.extend([provider.into(), input.into()]);
-    end(tx, lease, Transition::HandBack, &change, values, now).await
-}
-
-fn forget_task(keep_task: bool) -> &'static str {
-    if keep_task {
-        ""
-    } else {
-        ", submission_key = NULL, provider_task_id = NULL"
-    }
+/// What becomes of the job of an attempt that has made nothing.
+fn fields_of(end: &AttemptEnd) -> Result<Json, Error> {
+    let rule = end.transition().rule();
+    let failure = end.failure();
+    let input = end.input();
+    Ok(json!({
+        "becomes": rule.to.as_str(),
+        "ends_job": rule.ends_job(),
+        "taken_back": i32::from(rule.attempts == Attempts::TakeBack),
+        "code": failure.map(|it| it.reason.as_str()),
+        "message": failure.map(|it| &it.message),
+        "detail": failure.and_then(|it| it.detail.as_ref()),
+        "pause": end.pause().as_secs_f64(),
+        "keeps_task": end.keeps_task(),
+        "provider": input.map(|it| &it.provider),
+        "input": serde_json::to_value(input).map_err(Error::internal)?,
+    }))
 }
 
 pub(super) fn failure_values(failure: &Failure) -> Vec<Value> {
@@ -289,7 +258,6 @@ fn of_lease(lease: &Lease, mut fields: Json) -> Json {
 /// of their ids. The text is the same however many they are.
 async fn end_all(
     tx: &Transaction,
-    transition: Transition,
     given: Vec<Json>,
     (fields, change): (&str, &str),
     now: Now,
@@ -302,14 +270,13 @@ async fn end_all(
              SELECT job.id FROM generation_jobs AS job JOIN given ON given.id = job.id AND given.token = job.lease_token
              WHERE {held} ORDER BY job.id {lock}
          )
-         UPDATE generation_jobs SET {assignments}, {change} FROM given
+         UPDATE generation_jobs SET {change} FROM given
          WHERE generation_jobs.id = given.id AND generation_jobs.lease_token = given.token AND {condition}
              AND generation_jobs.id IN (SELECT id FROM locked)",
         given = sql.records("$2", &format!("id bigint, token text, {fields}")),
-        held = condition_of("job", transition),
+        held = condition_of("job", RUNS),
         lock = sql.locked(),
-        assignments = sql.assignments(transition, "$1"),
-        condition = condition(transition),
+        condition = condition(RUNS),
     );
     let values: [Value; 2] = [now.into(), ended.into()];
     let mut ended = sql
@@ -317,26 +284,4 @@ async fn end_all(
         .await?;
     ended.sort_unstable_by_key(|job| job.id);
     Ok(ended)
-}
-
-/// Changes the row of a running attempt and takes the lease off it. The values of `change` begin at $4.
-async fn end(
-    tx: &Transaction,
-    lease: &Lease,
-    transition: Transition,
-    change: &str,
-    values: Vec<Value>,
-    now: Now,
-) -> Result<Option<Model>, Error> {
-    let sql = Dialect::of(tx);
-    let statement = format!(
-        "UPDATE generation_jobs SET {assignments}, {change}
-         WHERE id = $2 AND lease_token = $3 AND {condition}",
-        assignments = sql.assignments(transition, "$1"),
-        condition = condition(transition),
-    );
-    let mut all: Vec<Value> = vec![now.into(), lease.job_id.into(), lease.token.as_str().into()];
-    all.extend(values);
-    let ended = sql.rows(tx, sql.locking_requests(&statement), all);
-    Ok(ended.await?.into_iter().next())
 }

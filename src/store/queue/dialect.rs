@@ -19,6 +19,9 @@ use crate::{
 /// More than a worker has slots, by far more than are ever locked at once.
 const LOOKED_AT: u32 = 2_000;
 
+/// What ends with an attempt.
+const ENDED: &str = ", lease_token = NULL, lease_expires_at = NULL, progress_message = NULL, progress_preview = NULL";
+
 /// How the two databases say the same.
 #[derive(Clone, Copy)]
 pub(in crate::store) struct Dialect {
@@ -86,7 +89,7 @@ impl Dialect {
             set += &format!(", started_at = {now}");
         }
         if rule.ends_attempt() {
-            set += ", lease_token = NULL, lease_expires_at = NULL, progress_message = NULL, progress_preview = NULL";
+            set += ENDED;
         }
         if rule.ends_job() {
             set += &format!(", completed_at = {now}");
@@ -94,6 +97,21 @@ impl Dialect {
             set += ", progress = 0";
         }
         set
+    }
+
+    /// The same where each row ends its attempt by a transition of its own, of which `given` tells what it `becomes`, whether it
+    /// `ends_job`, and how many attempts are `taken_back`.
+    pub(super) fn assignments_of_each(self, given: &str) -> String {
+        let now = self.now(given);
+        let status = match self.backend {
+            DbBackend::Postgres => "CAST(given.becomes AS generation_job_status_enum)",
+            _ => "given.becomes",
+        };
+        format!(
+            "status = {status}, revision = revision + 1, updated_at = {now}, attempt = attempt - given.taken_back{ENDED},
+             completed_at = CASE WHEN given.ends_job THEN {now} ELSE completed_at END,
+             progress = CASE WHEN given.ends_job THEN progress ELSE 0 END"
+        )
     }
 
     /// A type of media.

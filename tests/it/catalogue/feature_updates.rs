@@ -88,7 +88,7 @@ on_both_databases! {
 type Copy = fn(&mut Feature, &Feature);
 
 /// Every path that a mask may name, and what it changes.
-const CHANGES: [(&str, Copy); 23] = [
+const CHANGES: [(&str, Copy); 25] = [
     ("name", |to, from| to.name.clone_from(&from.name)),
     ("display_name", |to, from| {
         to.display_name.clone_from(&from.display_name);

@@ -5,8 +5,9 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use atelier::app::AttemptEnd;
 use atelier::domain::{Caller, Checks, MediaType, RequestDraft, WatchCursor, job::Capability};
-use atelier::store::{self, Pool};
+use atelier::store::{self, Pool, queue::Lease};
 use futures::future::join_all;
 use futures::{StreamExt, poll};
 use sea_orm::sqlx::ConnectOptions;
@@ -21,7 +22,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use url::Url;
 
-use crate::support::bench::Bench;
+use crate::support::bench::{Bench, lease, overloaded};
 use crate::support::database::{Backend, TestDatabase};
 use crate::support::server::within;
 
@@ -204,37 +205,55 @@ async fn thirty_two_callers_at_once_share_a_transaction() {
         Box::pin(bench.app.create_request(caller, draft, &checks))
     };
     within(create(FIRST)).await.unwrap();
-    wire.take();
-    let mut first = create(FIRST);
-    assert!(poll!(&mut first).is_pending());
-    while wire.log.lock().unwrap().is_empty() {
-        tokio::task::yield_now().await;
-    }
-    let mut others = join_all(users().map(create));
-    assert!(poll!(&mut others).is_pending());
-    within(first).await.unwrap();
-    assert!(within(others).await.iter().all(Result::is_ok));
-    let trips = wire.take();
+    let (created, trips) = at_once(&wire, std::iter::once(FIRST).chain(users()).map(create)).await;
+    assert!(created.iter().all(Result::is_ok));
     let count = |word| trips.iter().filter(|text| text.starts_with(word)).count();
     assert_eq!((count("BEGIN"), count("COMMIT")), (2, 2), "{trips:#?}");
     // One more says how long locks are waited for.
     assert!(trips.len() <= 6 + 7, "{trips:#?}");
 
+    for end in ends() {
+        let claimed = within(bench.claim(33)).await;
+        assert_eq!(claimed.len(), 33);
+        let leases: Vec<Lease> = claimed.iter().map(lease).collect();
+        let calls = leases
+            .iter()
+            .map(|lease| Box::pin(bench.app.end_attempt(lease, &end)));
+        let (ended, trips) = at_once(&wire, calls).await;
+        assert!(ended.iter().all(|ended| matches!(ended, Ok(Some(_)))));
+        assert!(trips.len() <= 5 + 6, "{trips:#?}");
+    }
+
     let claimed = within(bench.claim(33)).await;
     assert_eq!(claimed.len(), 33);
+    let calls = claimed.iter().map(|job| Box::pin(bench.complete(job)));
+    let (completed, trips) = at_once(&wire, calls).await;
+    assert!(completed.iter().all(Option::is_some));
+    assert!(trips.len() <= 6 + 7, "{trips:#?}");
+}
+
+/// Ways in which an attempt leaves its job in the queue.
+fn ends() -> [AttemptEnd; 2] {
+    let back = AttemptEnd::HandBack { keep_task: false };
+    [overloaded(Duration::ZERO), back]
+}
+
+/// Has the first of these under way when the others come, and counts the round trips of all.
+async fn at_once<T, F: Future<Output = T> + Unpin>(
+    wire: &Wire,
+    mut calls: impl Iterator<Item = F>,
+) -> (Vec<T>, Vec<String>) {
     wire.take();
-    let mut first = Box::pin(bench.complete(&claimed[0]));
+    let mut first = calls.next().unwrap();
     assert!(poll!(&mut first).is_pending());
     while wire.log.lock().unwrap().is_empty() {
         tokio::task::yield_now().await;
     }
-    let others = claimed[1..].iter().map(|job| bench.complete(job));
-    let mut others = Box::pin(join_all(others));
+    let mut others = Box::pin(join_all(calls));
     assert!(poll!(&mut others).is_pending());
-    assert!(within(first).await.is_some());
-    assert!(within(others).await.iter().all(Option::is_some));
-    let trips = wire.take();
-    assert!(trips.len() <= 6 + 7, "{trips:#?}");
+    let mut answers = vec![within(first).await];
+    answers.extend(within(others).await);
+    (answers, wire.take())
 }
 
 /// As many as call at once, all of whom are stored together: those of odd users are by themselves.
@@ -314,6 +333,20 @@ async fn a_job_s_whole_life_takes_as_few_statements_on_sqlite() {
     // As they are asked for one after the other, some may be under way when the others come.
     let told = statements.take();
     assert!((4..=3 * 4).contains(&told.len()), "{told:#?}");
+
+    for end in ends() {
+        let claimed = bench.claim(32).await;
+        assert_eq!(claimed.len(), 32);
+        let leases: Vec<Lease> = claimed.iter().map(lease).collect();
+        let calls = leases
+            .iter()
+            .map(|lease| bench.app.end_attempt(lease, &end));
+        statements.take();
+        let ended = within(join_all(calls)).await;
+        assert!(ended.iter().all(|ended| matches!(ended, Ok(Some(_)))));
+        let told = statements.take();
+        assert!((3..=3 * 3).contains(&told.len()), "{told:#?}");
+    }
 }
 
 /// Has the driver tell the statements of a pool from now on, and of no other one.

@@ -90,7 +90,8 @@ on_both_databases! {
         let (_, jobs) = server.create(scripted_request(feature, &Script::new(&["hang"]))).await;
         let ended = server.ended(jobs[0].id).await;
         assert_eq!((ended.code(), ended.job.status()), ("JOB_TIMED_OUT", FAILED));
-        assert!(ended.job.error_message.contains("1 seconds"), "{}", ended.job.error_message);
+        let told = &ended.job.error.as_ref().unwrap().message;
+        assert!(told.contains("1 seconds"), "{told}");
 
         let script = Script::new(&["transient"]);
         let (_, jobs) = server.create(scripted_request(feature, &script)).await;

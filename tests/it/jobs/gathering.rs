@@ -1,16 +1,20 @@
 //! Attempts that end at the same time are recorded in one transaction, and each is told what has become of its job.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use atelier::app::AttemptEnd;
-use atelier::domain::{JobStatus, JsonMap, Reason, RequestStatus, job::Failure, sha256_hex};
+use atelier::domain::{
+    JobInput, JobStatus, JsonMap, Reason, RequestStatus, job::Failure, sha256_hex,
+};
 use atelier::entity::{job, media};
-use atelier::store::queue::Lease;
+use atelier::store::queue::{self, Lease};
+use chrono::TimeDelta;
 use futures::future::join_all;
 use sea_orm::{EntityTrait, QueryOrder};
 use serde_json::json;
 
-use crate::support::bench::{Bench, lease, output};
+use crate::support::bench::{Bench, lease, output, overloaded};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::server::within;
 
@@ -56,7 +60,7 @@ on_both_databases! {
         assert_eq!(files.len(), 3, "one of the equal ones is kept: {files:?}");
         assert_eq!(media[1].storage_key, media[2].storage_key);
         assert_eq!(media[1].media_url, media[2].media_url);
-        assert_gathered(&db, "completed").await;
+        assert_gathered(&db, "status = 'completed'").await;
     }
 
     async fn tasks_that_are_submitted_at_once_are_noted_each(db: TestDatabase) {
@@ -109,15 +113,117 @@ on_both_databases! {
         assert_eq!(ended[3], None);
         assert_eq!(bench.job(claimed[3].id).await.status, JobStatus::Processing);
         assert_eq!(bench.request_status(jobs[0].request_id).await, RequestStatus::Processing);
-        assert_gathered(&db, "failed").await;
+        assert_gathered(&db, "status = 'failed'").await;
+    }
+
+    async fn attempts_that_end_at_once_with_nothing_are_told_each_what_becomes_of_its_job(db: TestDatabase) {
+        let bench = Bench::new(&db).await;
+        bench.request(8, 0).await;
+        let claimed = bench.claim(8).await;
+        let retried = within(join_all(claimed.iter().map(|job| {
+            let (bench, lease) = (&bench, lease(job));
+            async move { bench.app.end_attempt(&lease, &overloaded(Duration::ZERO)).await.unwrap() }
+        }))).await;
+        assert!(retried.iter().all(Option::is_some));
+        assert_gathered(&db, "revision = 3").await;
+
+        let claimed = bench.claim(8).await;
+        let mut leases: Vec<Lease> = claimed.iter().map(lease).collect();
+        for (place, held) in leases.iter().enumerate() {
+            assert!(bench.app.note_submission(held, "builtin", &format!("key {place}")).await.unwrap());
+            assert!(queue::note_task(bench.app.store.writer(), held, "task").await.unwrap());
+        }
+        leases[4].token = "another".to_owned();
+        let mut other: JobInput = serde_json::from_value(claimed[0].input_json.clone()).unwrap();
+        (other.provider, other.prompt) = ("other".to_owned(), "It's \"another\" \u{1F3A8}".to_owned());
+        let failure = |detail: Option<&str>| Failure {
+            detail: detail.map(str::to_owned),
+            ..Failure::new(Reason::ProviderNoOutput, "Nothing.")
+        };
+        let retry = |seconds, keep_task| {
+            AttemptEnd::Retry { failure: failure(None), pause: Duration::from_secs(seconds), keep_task }
+        };
+        let ends = [
+            AttemptEnd::Fail(failure(Some("why"))),
+            retry(20, true),
+            retry(0, false),
+            AttemptEnd::HandBack { keep_task: true },
+            retry(0, false),
+            AttemptEnd::HandBack { keep_task: false },
+            AttemptEnd::FallBack { failure: failure(Some("it is away")), input: Box::new(other.clone()) },
+            AttemptEnd::Fail(failure(None)),
+        ];
+        let now = bench.app.clock.now();
+        // The last one a second time, which comes too late.
+        let calls = leases.iter().zip(&ends).chain([(&leases[7], &ends[1])]);
+        let ended = within(join_all(calls.map(|(lease, end)| bench.app.end_attempt(lease, end)))).await;
+        let mut ended: Vec<Option<job::Model>> = ended.into_iter().map(Result::unwrap).collect();
+        assert_eq!((ended.pop(), ended[4].take()), (Some(None), None), "lost leases");
+        assert_eq!(bench.job(claimed[4].id).await.lease_token, claimed[4].lease_token);
+
+        let nothing = Some("PROVIDER_NO_OUTPUT");
+        let (failed, pending) = (JobStatus::Failed, JobStatus::Pending);
+        for (place, status, attempt, code, detail, keeps_task, cause) in [
+            (0, failed, 2, nothing, Some("why"), true, None),
+            (1, pending, 2, nothing, None, true, Some("retry")),
+            (2, pending, 2, nothing, None, false, Some("retry")),
+            (3, pending, 1, None, None, true, Some("hand_back")),
+            (5, pending, 1, None, None, false, Some("hand_back")),
+            (6, pending, 1, nothing, Some("it is away"), false, Some("fall_back")),
+            (7, failed, 2, nothing, None, true, None),
+        ] {
+            let (told, before) = (ended[place].as_ref().unwrap(), &claimed[place]);
+            assert_eq!(bench.job(before.id).await, *told);
+            let fields = (told.status, told.attempt, told.error_code.as_deref(), told.error_detail.as_deref());
+            assert_eq!(fields, (status, attempt, code, detail), "{place}");
+            assert_eq!(told.lease_token, None);
+            let task = (told.submission_key.clone(), told.provider_task_id.as_deref());
+            let kept = (Some(format!("key {place}")), Some("task"));
+            assert_eq!(task, if keeps_task { kept } else { (None, None) }, "{place}");
+            let pause = TimeDelta::seconds(if place == 1 { 20 } else { 0 });
+            assert_eq!(told.parked, place == 1);
+            assert_eq!(told.run_after, if status == failed { before.run_after } else { now + pause }, "{place}");
+            assert_eq!(told.completed_at, (status == failed).then_some(now));
+            let falls_back = place == 6;
+            assert_eq!(told.provider.as_deref(), Some(if falls_back { "other" } else { "builtin" }));
+            let input = serde_json::to_value(&other).unwrap();
+            assert_eq!(told.input_json, if falls_back { input } else { before.input_json.clone() });
+            let last = bench.events(told.id).await.pop().unwrap();
+            assert_eq!((last.revision, last.status, last.attempt), (5, status, attempt));
+            assert_eq!(last.detail.unwrap().get("cause").and_then(|it| it.as_str()), cause, "{place}");
+        }
+        assert_gathered(&db, "revision = 5").await;
+    }
+
+    async fn an_end_that_the_database_refuses_costs_the_others_nothing(db: TestDatabase) {
+        let bench = Bench::new(&db).await;
+        bench.request(4, 0).await;
+        let claimed = bench.claim(4).await;
+        let mut other: JobInput = serde_json::from_value(claimed[0].input_json.clone()).unwrap();
+        other.provider = "x".repeat(65);
+        let failure = Failure::new(Reason::ProviderUnavailable, "Away.");
+        let longer_than_its_column = AttemptEnd::FallBack { failure, input: Box::new(other) };
+        let back = AttemptEnd::HandBack { keep_task: false };
+        let ends = [&back, &back, &longer_than_its_column, &back];
+        let calls = claimed.iter().zip(ends).map(|(job, end)| {
+            let (bench, lease) = (&bench, lease(job));
+            async move { bench.app.end_attempt(&lease, end).await }
+        });
+        let ended = within(join_all(calls)).await;
+        for (place, (job, told)) in claimed.iter().zip(&ended).enumerate() {
+            let is_refused = place == 2;
+            assert_eq!(told.is_err(), is_refused, "{told:?}");
+            let expected = if is_refused { JobStatus::Processing } else { JobStatus::Pending };
+            assert_eq!(bench.job(job.id).await.status, expected);
+        }
     }
 }
 
 /// In one, or in two if the first had begun when the others came.
-async fn assert_gathered(db: &TestDatabase, status: &str) {
+async fn assert_gathered(db: &TestDatabase, events: &str) {
     if db.backend == Backend::Postgres {
         let gathered = format!(
-            "SELECT (count(DISTINCT xmin::text) <= 2)::text FROM generation_job_events WHERE status = '{status}'"
+            "SELECT (count(DISTINCT xmin::text) <= 2)::text FROM generation_job_events WHERE {events}"
         );
         assert_eq!(db.texts(&gathered).await, ["true"]);
     }

@@ -119,16 +119,16 @@ async fn take(bench: &Bench, model: &mut Model, step: &Operation) -> Result<(), 
             let expected = model.end_attempt(&lease, action);
             same(perform_attempt(bench, &lease, action).await, expected)
         }
-        Operation::Together(indexes, action) => {
-            let leases: Vec<Lease> = indexes
-                .iter()
-                .filter_map(|it| model.pick_attempt(it))
-                .collect();
-            let expected = leases.iter().map(|lease| model.end_attempt(lease, action));
+        Operation::Together(actions) => {
+            let pick = |(index, action)| Some((model.pick_attempt(index)?, action));
+            let attempts = actions.iter().map(|(index, action)| (index, action));
+            let attempts: Vec<_> = attempts.filter_map(pick).collect();
+            let expected = attempts.iter();
+            let expected = expected.map(|(lease, action)| model.end_attempt(lease, action));
             let expected: Vec<bool> = expected.collect();
-            let ended = leases
+            let ended = attempts
                 .iter()
-                .map(|lease| perform_attempt(bench, lease, action));
+                .map(|(lease, action)| perform_attempt(bench, lease, action));
             same(join_all(ended).await, expected)
         }
         Operation::Job(index, action) => {

@@ -128,15 +128,17 @@ async fn take(bench: &Bench, shared: &Mutex<Shared>, step: &Operation) {
                 perform_attempt(bench, &lease, action).await;
             }
         }
-        Operation::Together(indexes, action) => {
-            let leases = {
+        Operation::Together(actions) => {
+            let attempts = {
                 let known = &shared.lock().unwrap().attempts;
-                let leases = indexes.iter().filter_map(|index| pick(known, index));
-                leases.collect::<Vec<_>>()
+                let attempts = actions.iter();
+                let attempts =
+                    attempts.filter_map(|(index, action)| Some((pick(known, index)?, action)));
+                attempts.collect::<Vec<_>>()
             };
-            let ended = leases
+            let ended = attempts
                 .iter()
-                .map(|lease| perform_attempt(bench, lease, action));
+                .map(|(lease, action)| perform_attempt(bench, lease, action));
             join_all(ended).await;
         }
         Operation::Job(index, action) => {

@@ -28,8 +28,8 @@ pub(super) enum Operation {
     DeleteMedia(Index),
     /// An attempt does something, whether it still has its lease or not.
     Attempt(Index, Attempt),
-    /// Several attempts end so at once.
-    Together(Vec<Index>, Attempt),
+    /// Several attempts end at once, each so.
+    Together(Vec<(Index, Attempt)>),
     Job(Index, Job),
     Request(Index, Request),
 }
@@ -64,12 +64,17 @@ pub(super) enum Request {
 /// Any of them, those more often that the others build on.
 pub(super) fn any() -> impl Strategy<Value = Operation> {
     let index = proptest::prelude::any::<Index>;
+    let fruitless = || {
+        prop_oneof![
+            2 => Just(Attempt::Fail),
+            2 => prop_oneof![Just(0), Just(20)].prop_map(|pause| Attempt::Retry(Duration::from_secs(pause))),
+            1 => Just(Attempt::HandBack),
+        ]
+    };
     let attempt = prop_oneof![
         1 => Just(Attempt::Heartbeat),
         3 => Just(Attempt::Complete),
-        2 => Just(Attempt::Fail),
-        2 => prop_oneof![Just(0), Just(20)].prop_map(|pause| Attempt::Retry(Duration::from_secs(pause))),
-        1 => Just(Attempt::HandBack),
+        5 => fruitless(),
     ];
     let job = prop_oneof![
         2 => proptest::bool::ANY.prop_map(Job::Cancel),
@@ -83,9 +88,11 @@ pub(super) fn any() -> impl Strategy<Value = Operation> {
         2 => Just(Request::Delete),
         2 => Just(Request::Undelete),
     ];
-    let together = prop_oneof![Just(Attempt::Complete), Just(Attempt::Fail)];
+    let together = prop_oneof![
+        proptest::collection::vec((index(), Just(Attempt::Complete)), 2..=4),
+        proptest::collection::vec((index(), fruitless()), 2..=4),
+    ];
     let asked = (USERS, 1..=2, 0..=1);
-    let some = |size| proptest::collection::vec(index(), size);
     prop_oneof![
         // As long as a pause, and longer than a lease.
         2 => prop_oneof![Just(20), Just(31)].prop_map(Operation::Pass),
@@ -96,7 +103,7 @@ pub(super) fn any() -> impl Strategy<Value = Operation> {
         2 => proptest::bool::ANY.prop_map(Operation::Toggle),
         1 => index().prop_map(Operation::DeleteMedia),
         7 => (index(), attempt).prop_map(|(index, action)| Operation::Attempt(index, action)),
-        3 => (some(2..=4), together).prop_map(|(indexes, action)| Operation::Together(indexes, action)),
+        3 => together.prop_map(Operation::Together),
         4 => (index(), job).prop_map(|(index, action)| Operation::Job(index, action)),
         5 => (index(), request).prop_map(|(index, action)| Operation::Request(index, action)),
     ]
