@@ -52,7 +52,7 @@ pub struct Executor {
     /// The use cases.
     pub app: App,
     /// How this process works.
-    pub settings: Settings,
+    pub settings: Arc<Settings>,
     /// Outputs that the storage does not take yet.
     pub spool: Spool,
     /// Beats with every turn of the claim loop.
@@ -166,7 +166,7 @@ impl Executor {
             role,
             slots,
             ..
-        } = &self.settings;
+        } = &*self.settings;
         let skill = |(Capability { provider, category }, ready): (_, Result<(), String>)| Skill {
             provider,
             category,

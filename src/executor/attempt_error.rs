@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use crate::{
-    app::AttemptEnd,
-    domain::{Error, Reason, backoff, job::Failure},
+    domain::{
+        Error, Reason, backoff,
+        job::{AttemptEnd, Failure},
+    },
     entity::job,
     media::{InspectError, StorageError},
     provider::{NoVerdict, ProviderError, clean},

@@ -9,8 +9,11 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::Instrument;
 
 use crate::{
-    app::AttemptEnd,
-    domain::{Caller, Error, Reason, job::Failure, with_causes},
+    domain::{
+        Caller, Error, Reason,
+        job::{AttemptEnd, Failure},
+        with_causes,
+    },
     entity::job,
     metrics::Work,
     provider::{Passage, ProgressSender, clean},

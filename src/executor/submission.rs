@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use serde::Deserialize;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -331,7 +332,7 @@ pub(super) fn gone(variable: &str, error: Error) -> AttemptError {
 }
 
 fn read_input(job: &job::Model) -> Result<JobInput, AttemptError> {
-    serde_json::from_value(job.input_json.clone()).map_err(|error| {
+    JobInput::deserialize(&job.input_json).map_err(|error| {
         let sentence = "The job's input cannot be read.";
         let failure = Failure::new(Reason::Internal, sentence);
         AttemptError::permanent(failure.with_detail(error.to_string()))

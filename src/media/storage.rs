@@ -7,6 +7,7 @@ mod parts;
 mod presence;
 mod put_url;
 mod read_file;
+mod room;
 
 use std::error::Error;
 use std::fmt;
@@ -151,11 +152,11 @@ impl Storage {
     ) -> Result<(), StorageError> {
         let attributes = self.attributes(key, name);
         let put = async {
+            let path = self.path(key);
             // A bucket that is gone says so itself; a folder would be made anew.
             if let Backend::Folder(_) = self.inner.backend {
-                self.require_present().await?;
+                self.make_room(&path).await?;
             }
-            let path = self.path(key);
             match &self.inner.backend {
                 Backend::Bucket(_) if content.len() > parts::PART => {
                     self.put_in_parts(&path, content, attributes).await

@@ -499,7 +499,7 @@ pub(super) fn build_executor(
     let settings = &config.executor;
     Executor {
         app: app.clone(),
-        settings: executor::Settings {
+        settings: Arc::new(executor::Settings {
             worker_id: settings.name_worker(),
             host: host_name(),
             role,
@@ -520,7 +520,7 @@ pub(super) fn build_executor(
             retention_interval: config.retention.interval,
             limits: limits(config),
             conversion_time: config.limits.conversion_time,
-        },
+        }),
         spool,
         pulse,
         stop: stages.handing_back.clone(),

@@ -1,6 +1,7 @@
 //! What probes are told of a process whose parts fail one by one.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use atelier::app::{App, Pulse, Removal, RemovalMode};
@@ -299,7 +300,7 @@ fn executor(config: &Config, app: &App, pulse: &Pulse) -> Executor {
     let (hour, spool) = (Duration::from_secs(3600), &settings.spool_folder);
     Executor {
         app: app.clone(),
-        settings: Settings {
+        settings: Arc::new(Settings {
             worker_id: "a test".to_owned(),
             host: "here".to_owned(),
             role: "worker",
@@ -330,7 +331,7 @@ fn executor(config: &Config, app: &App, pulse: &Pulse) -> Executor {
                 max_duration: config.limits.decode_time,
             },
             conversion_time: hour,
-        },
+        }),
         spool: Spool::open(spool, 1 << 20, 1 << 20).unwrap(),
         pulse: pulse.clone(),
         stop: CancellationToken::new(),
