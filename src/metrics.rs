@@ -115,7 +115,7 @@ pub struct Band {
     pub priority: i32,
     /// Jobs that may begin now.
     pub ready: i64,
-    /// Jobs that may not: they pause before another attempt, or others of their user run.
+    /// Jobs that may not: they pause before another attempt, or others of their user or feature run.
     pub paused: i64,
     /// How long the one that is ready longest has been; zero if none is.
     pub oldest: Duration,
@@ -243,7 +243,8 @@ impl Metrics {
         Ok(text)
     }
 
-    /// A call was answered. `rpc` is one of the contract's, `code` one of gRPC's or HTTP's.
+    /// A call has ended, and took so long until it was answered, or its stream began. `rpc` is one of the contract's, `code` one of
+    /// gRPC's or HTTP's.
     pub fn called(&self, rpc: &str, code: String, took: Duration) {
         let rpc = rpc.to_owned();
         let calls = self.0.calls.get_or_create_owned(&CallLabels { rpc, code });

@@ -10,6 +10,7 @@ mod codec;
 mod connection;
 mod credit;
 mod deadline;
+mod ending;
 mod error;
 mod feature;
 mod field_mask;

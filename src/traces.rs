@@ -50,11 +50,9 @@ impl Traces {
     pub fn new(settings: &TraceSettings, metrics: &Metrics) -> Result<Self, TracesError> {
         let stop = CancellationToken::new();
         let (queue, task) = collector::start(settings, metrics, stop.clone())?;
-        let ratio = 1.0 / f64::from(settings.one_in.max(1));
-        let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio)));
         let provider = SdkTracerProvider::builder()
             .with_span_processor(queue)
-            .with_sampler(sampler)
+            .with_sampler(sampler(settings.one_in))
             .build();
         let scope = InstrumentationScope::builder("atelier")
             .with_version(env!("CARGO_PKG_VERSION"))
@@ -146,6 +144,12 @@ impl Traced {
     }
 }
 
+/// Of traces that begin here one in so many is sent, which their ids decide; of others, whoever began them.
+fn sampler(one_in: u32) -> Sampler {
+    let ratio = 1.0 / f64::from(one_in.max(1));
+    Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio)))
+}
+
 /// Where a span is that another process has begun; `None` if `traceparent` is none of W3C Trace Context, version 00.
 fn remote(traceparent: &str) -> Option<Context> {
     let mut parts = traceparent.split('-').skip(1);
@@ -164,7 +168,37 @@ fn traceparent(span: &SpanContext) -> String {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::trace::SamplingDecision;
+    use opentelemetry_sdk::trace::ShouldSample;
+
     use super::*;
+
+    #[test]
+    fn the_id_of_a_trace_decides_whether_it_is_sent_unless_its_caller_has() {
+        let is_sent = |one_in, parent: &str, trace: u128| {
+            let parent = remote(parent);
+            let (name, kind) = ("a call", &SpanKind::Server);
+            let sampler = sampler(one_in);
+            let sampled =
+                sampler.should_sample(parent.as_ref(), trace.into(), name, kind, &[], &[]);
+            sampled.decision == SamplingDecision::RecordAndSample
+        };
+        // Of the numbers that the last 64 bits of an id may be.
+        let fourth = u128::from(u64::MAX) / 4;
+        for (trace, sent) in [
+            (1, true),
+            (fourth, true),
+            (fourth + 1, false),
+            (u128::MAX, false),
+        ] {
+            assert_eq!(is_sent(4, "", trace), sent, "{trace:x}");
+            assert!(is_sent(1, "", trace) && is_sent(0, "", trace));
+            for (flags, wanted) in [("01", true), ("00", false)] {
+                let caller = format!("00-{trace:032x}-00f067aa0ba902b7-{flags}");
+                assert_eq!(is_sent(4, &caller, trace), wanted, "{caller}");
+            }
+        }
+    }
 
     #[test]
     fn a_place_in_a_trace_is_read_as_it_is_written() {

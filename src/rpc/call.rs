@@ -10,10 +10,7 @@ use std::{
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::{
-        HeaderMap, HeaderName, HeaderValue, StatusCode,
-        header::{ACCEPT_LANGUAGE, CONTENT_TYPE},
-    },
+    http::{HeaderMap, HeaderName, HeaderValue, header::ACCEPT_LANGUAGE},
     middleware::Next,
     response::Response,
 };
@@ -29,7 +26,7 @@ use crate::{
     traces::Traces,
 };
 
-use super::{access, front, traced::CallSpan};
+use super::{access, ending::Ending, front, traced::CallSpan};
 
 /// Most of a path that the log shows: one that is longer names nothing of ours.
 const MAX_PATH_BYTES: usize = 100;
@@ -85,7 +82,7 @@ pub(super) async fn in_span(
     let path = call.uri().path();
     let place = place(path).filter(|place| !PROBES.contains(place));
     let place = place.or(front::is_path(path).then_some("v1"));
-    let mut traced = CallSpan::begin(&traces, (call.method(), path), place, &mut trace);
+    let traced = CallSpan::begin(&traces, (call.method(), path), place, &mut trace);
     let language = language_of(call.headers());
     let span = tracing::error_span!(
         "call",
@@ -102,11 +99,10 @@ pub(super) async fn in_span(
     let answered = LANGUAGE.scope(language, answered);
     let mut response = answered.instrument(span.clone()).await;
     span.in_scope(|| known.log(&rpc, response.headers(), began));
-    metrics.called(&name, code_of(&response), began.elapsed());
-    if let Some(traced) = &mut traced {
+    if let Some(traced) = &traced {
         known.tell(traced);
-        traced.answered(&response);
     }
+    let ending = Ending::of((name, began.elapsed()), metrics, traced, &response);
     let id = known
         .trace
         .x_request_id
@@ -119,7 +115,7 @@ pub(super) async fn in_span(
         Body::new(InSpan {
             body,
             span,
-            traced,
+            ending,
             language,
         })
     })
@@ -146,24 +142,6 @@ fn place(path: &str) -> Option<&'static str> {
     let ours = ["media", "oembed", "s", "uploads", "webhooks"];
     let mut ours = ours.into_iter().chain(PROBES);
     ours.find(|ours| Some(*ours) == first)
-}
-
-/// How the call was answered: as gRPC names it, or with the number of plain HTTP.
-fn code_of(response: &Response) -> String {
-    match Status::from_header_map(response.headers()) {
-        Some(status) => code_name(status.code()),
-        None if response.status() != StatusCode::OK || !is_grpc(response.headers()) => {
-            response.status().as_u16().to_string()
-        }
-        None => code_name(Code::Ok),
-    }
-}
-
-fn is_grpc(headers: &HeaderMap) -> bool {
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
-    kind.is_some_and(|kind| kind.starts_with("application/grpc"))
 }
 
 fn language_of(headers: &HeaderMap) -> Language {
@@ -302,7 +280,7 @@ impl Call {
 struct InSpan {
     body: Body,
     span: Span,
-    traced: Option<CallSpan>,
+    ending: Ending,
     language: Language,
 }
 
@@ -317,15 +295,13 @@ impl HttpBody for InSpan {
         let Self {
             body,
             span,
-            traced,
+            ending,
             language,
         } = self.get_mut();
         let _entered = span.enter();
         let polled = LANGUAGE.sync_scope(*language, || Pin::new(body).poll_frame(context));
-        if let (Some(traced), Poll::Ready(Some(Ok(frame)))) = (traced, &polled)
-            && let Some(trailers) = frame.trailers_ref()
-        {
-            traced.told(trailers);
+        if let Poll::Ready(Some(Ok(part))) = &polled {
+            ending.see(part);
         }
         polled
     }

@@ -18,7 +18,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http_body::Frame;
 use serde::Deserialize;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::{
     app::{Ailment, App},
@@ -102,8 +102,7 @@ pub(super) fn turn_away(error: Error, status: StatusCode, call: &Request) -> Res
 pub(super) fn last_frame(status: &Status, format: Option<&HeaderValue>) -> Option<Frame<Bytes>> {
     let mut trailers = HeaderMap::new();
     status.add_header(&mut trailers).ok()?;
-    let format = format.and_then(|it| it.to_str().ok());
-    let Some(of_web) = format.and_then(|it| it.strip_prefix("application/grpc-web")) else {
+    let Some(of_web) = format.and_then(of_web) else {
         return Some(Frame::trailers(trailers));
     };
     let lines = trailers.iter().map(|(name, value)| {
@@ -117,6 +116,28 @@ pub(super) fn last_frame(status: &Status, format: Option<&HeaderValue>) -> Optio
         true => BASE64_STANDARD.encode(frame).into(),
         false => frame.into(),
     }))
+}
+
+/// What such a frame tells of how the call has ended; `None` of any other part of an answer. It is a part by itself.
+pub(super) fn code_in(part: &[u8], format: &HeaderValue) -> Option<Code> {
+    let of_text = of_web(format)?.starts_with("-text");
+    let read = |bytes: &[u8]| match of_text {
+        true => BASE64_STANDARD.decode(bytes).ok(),
+        false => Some(bytes.to_vec()),
+    };
+    // The flags come first: no message is decoded for them.
+    if read(part.get(..4)?)?.first() != Some(&OF_TRAILERS) {
+        return None;
+    }
+    let frame = read(part)?;
+    let mut lines = frame.get(5..)?.split(|byte| *byte == b'\n');
+    let code = lines.find_map(|line| line.strip_prefix(b"grpc-status:"))?;
+    Some(Code::from_bytes(code.trim_ascii()))
+}
+
+/// What follows in the content type of grpc-web; `None` of another.
+fn of_web(format: &HeaderValue) -> Option<&str> {
+    format.to_str().ok()?.strip_prefix("application/grpc-web")
 }
 
 /// What every answer to a link says: a file is shown as what it is, runs nothing, and tells nobody the link that it came by.
@@ -264,4 +285,30 @@ fn refuse(app: &App, error: StorageError) -> Response {
 pub(super) fn come_again(words: String) -> Response {
     let when = [(header::RETRY_AFTER, RETRY_DELAY.as_secs())];
     (StatusCode::SERVICE_UNAVAILABLE, when, words).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_is_read_from_what_ends_an_answer_of_grpc_web_and_from_nothing_else() {
+        let status = Status::unavailable("grpc-status:0\r\n");
+        for format in [
+            "application/grpc-web+proto",
+            "application/grpc-web-text+proto",
+        ] {
+            let format = HeaderValue::from_static(format);
+            let last = last_frame(&status, Some(&format)).unwrap();
+            let last = last.into_data().unwrap();
+            assert_eq!(code_in(&last, &format), Some(Code::Unavailable));
+            let message = [&[0, 0, 0, 0, 14], &b"grpc-status:2\n"[..]].concat();
+            assert_eq!(code_in(&message, &format), None);
+            let text = BASE64_STANDARD.encode(message);
+            assert_eq!(code_in(text.as_bytes(), &format), None);
+            assert_eq!(code_in(b"", &format), None);
+            let plain = HeaderValue::from_static("application/grpc");
+            assert_eq!(code_in(&last, &plain), None);
+        }
+    }
 }

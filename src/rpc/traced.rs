@@ -1,27 +1,17 @@
 //! The span of a call, which is over when its answer is: by OpenTelemetry's conventions for rpcs and for HTTP.
 
-use axum::{
-    http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE},
-    response::Response,
-};
-use tonic::{Code, Status};
+use axum::http::Method;
+use tonic::Code;
 
 use crate::{
     domain::Trace,
     traces::{Traced, Traces},
 };
 
-use super::{access, call::code_name};
-
-/// By which grpc-web is told from gRPC: what ends its answers is within them.
-const GRPC_WEB: &str = "application/grpc-web";
+use super::{access, ending::End};
 
 /// A call under way.
-pub(super) struct CallSpan {
-    traced: Traced,
-    /// Of a call by gRPC, while nobody knows how it ends.
-    is_open: bool,
-}
+pub(super) struct CallSpan(Traced);
 
 impl CallSpan {
     /// Of an rpc of the contracts, or a call of plain HTTP to what `place` of ours names; `None` where no spans are sent, or of
@@ -52,69 +42,44 @@ impl CallSpan {
             }
             (None, None) => return None,
         };
-        let is_open = rpc.is_some();
-        Some(Self { traced, is_open })
+        Some(Self(traced))
     }
 
     /// The call names, makes or changes this.
     pub(super) fn is_about(&self, key: &'static str, id: Option<i64>) {
         if let Some(id) = id {
-            self.traced.set(key, id);
+            self.0.set(key, id);
         }
     }
 
-    /// The head of the answer is there.
-    pub(super) fn answered(&mut self, response: &Response) {
-        let status = response.status();
-        let headers = response.headers();
-        let is_web = headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(GRPC_WEB.as_bytes()));
-        if !self.is_open || status != StatusCode::OK {
-            self.is_open = false;
-            let code = i64::from(status.as_u16());
-            self.traced.set("http.response.status_code", code);
-            if status.is_server_error() {
-                self.traced.fail("");
+    /// It is over. What the server is to blame for has failed, as the conventions have it.
+    pub(super) fn ended(&self, end: End) {
+        match end {
+            End::Http(status) => {
+                let code = i64::from(status.as_u16());
+                self.0.set("http.response.status_code", code);
+                if status.is_server_error() {
+                    self.0.fail("");
+                }
             }
-        } else if is_web && Status::from_header_map(headers).is_none() {
-            self.ended(Code::Ok);
-        } else {
-            self.told(headers);
-        }
-    }
-
-    /// These, the head or the trailers of the answer, may tell how the call has ended.
-    pub(super) fn told(&mut self, headers: &HeaderMap) {
-        if let Some(status) = Status::from_header_map(headers).filter(|_| self.is_open) {
-            self.ended(status.code());
-        }
-    }
-
-    fn ended(&mut self, code: Code) {
-        self.is_open = false;
-        self.traced
-            .set("rpc.grpc.status_code", i64::from(code as i32));
-        // What the server is to blame for, as the conventions have it.
-        if matches!(
-            code,
-            Code::Unknown
-                | Code::DeadlineExceeded
-                | Code::Unimplemented
-                | Code::Internal
-                | Code::Unavailable
-                | Code::DataLoss
-        ) {
-            self.traced.fail(code_name(code));
+            End::Rpc(code) => {
+                self.0.set("rpc.grpc.status_code", i64::from(code as i32));
+                if is_fault(code) {
+                    self.0.fail(end.to_string());
+                }
+            }
         }
     }
 }
 
-impl Drop for CallSpan {
-    /// The caller has gone away.
-    fn drop(&mut self) {
-        if self.is_open {
-            self.ended(Code::Cancelled);
-        }
-    }
+fn is_fault(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    )
 }

@@ -206,7 +206,8 @@ pub(super) async fn set_aside(
 
 /// Lets jobs of a feature with a limit back into the queue, now that one has left it, or its worker: as many as may begin, of each
 /// provider, since nobody knows which is free first. Of equal priority those of the users come next who come after `last` by their
-/// ids, one of each. How many.
+/// ids, one of each. How many. `last` is 0 where none has left: what runs may have begun before there was a limit then, and lets
+/// others back from now on when it ends.
 ///
 /// The lock of the feature comes after those of users. A job that another has locked is passed over: it is about to end, and does
 /// this too.
@@ -217,7 +218,11 @@ pub async fn let_next_back(tx: &Transaction, feature_id: i64, last: i64) -> Resu
     if providers.is_empty() {
         return Ok(0);
     }
-    let room = room(tx, &BTreeSet::from([feature_id])).await?;
+    let features = BTreeSet::from([feature_id]);
+    if last == 0 {
+        count(tx, &features).await?;
+    }
+    let room = room(tx, &features).await?;
     let room = room.get(&feature_id).copied().unwrap_or_default();
     let mut let_back = 0;
     for provider in providers {

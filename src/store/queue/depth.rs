@@ -21,7 +21,7 @@ pub struct Depth {
     pub priority: i32,
     /// Jobs that may begin.
     pub ready: i64,
-    /// Jobs that wait for their time, are held by their plan, or that operators have paused.
+    /// Jobs that wait for their time, are held by their plan or for their feature, or that operators have paused.
     pub paused: i64,
     /// How long the one that is ready longest has been.
     pub oldest: Duration,
@@ -39,7 +39,7 @@ pub async fn depth(db: &impl ConnectionTrait, now: Now) -> Result<Vec<Depth>, Er
     }
     let sql = Dialect::of(db);
     let ready = format!(
-        "job.held = FALSE AND job.parked = FALSE AND job.run_after <= {} AND NOT {}",
+        "job.held = FALSE AND job.parked = FALSE AND job.paused = FALSE AND job.run_after <= {} AND NOT {}",
         sql.now("$1"),
         pauses_job(sql),
     );

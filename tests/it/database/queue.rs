@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use atelier::domain::{Actor, Checks, FeatureDraft, MediaType, QueuePart, job::Capability};
-use atelier::store::queue::{self, Claim, Report};
+use atelier::store::{
+    self,
+    queue::{self, Claim, Report},
+};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
 use crate::support::bench::{Bench, LEASE, lease, overloaded};
@@ -13,7 +16,7 @@ use super::plans::explain;
 use super::statements::Wire;
 
 /// What a statement says, and the indexes that serve it.
-const SERVED: [(&str, &[&str]); 15] = [
+const SERVED: [(&str, &[&str]); 16] = [
     (
         "INSERT INTO generation_jobs",
         &[
@@ -53,6 +56,7 @@ const SERVED: [(&str, &[&str]); 15] = [
         ],
     ),
     ("job.lease_expires_at <", &["idx_generation_jobs_running"]),
+    ("one.id > asked.bound", &["idx_generation_jobs_user_page"]),
 ];
 
 /// The same where a feature has a limit.
@@ -237,6 +241,9 @@ async fn live(bench: &Bench, wire: &Wire) -> Vec<String> {
     let running = claimed.await.unwrap().concat();
     assert_eq!(running.len(), 1);
     bench.app.outlooks(&running).await.unwrap();
+    let after = [(1, 0), (2, 0)].into();
+    let standings = store::job::standings_after(store.reader(), &after, 100);
+    assert!(!standings.await.unwrap()[&(1, 0)].is_empty());
     bench.pass(31);
     assert_eq!(bench.app.rescue_jobs().await.unwrap(), 1);
     let able = [(drawing[0].clone(), Ok(()))];

@@ -40,6 +40,8 @@ on_both_databases! {
         begun.sort_unstable();
         assert_eq!(begun, [&bounded[..2], &free].concat());
         assert!(bench.claim(16).await.is_empty());
+        let depths = bench.app.queue().await.unwrap().depths;
+        assert_eq!((depths.len(), depths[0].ready, depths[0].paused), (1, 0, 3));
         let waiting = bench.job(bounded[2]).await;
         assert!(waiting.paused && !waiting.held && waiting.revision == 1);
         let reasons = bench.app.waiting_reasons([&waiting]).await.unwrap();
@@ -195,6 +197,22 @@ on_both_databases! {
         assert!(bench.claim(9).await.is_empty());
         acting.resume_queue(&part, Checks::default()).await.unwrap();
         assert_eq!(ids(&bench.claim(9).await), jobs[2..3]);
+    }
+
+    async fn what_runs_before_a_limit_that_comes_with_a_pause_makes_room_too(db: TestDatabase) {
+        let bench = Bench::new(&db).await;
+        let jobs = ask(&bench, bench.feature_id, 1, 5).await;
+        let before = bench.claim(2).await;
+        let acting = bench.app.acting(Actor::local());
+        let part = QueuePart::Feature(bench.feature_id);
+        acting.pause_queue(&part, "", Checks::default()).await.unwrap();
+        assert!(bench.claim(9).await.is_empty());
+        limit(&bench, 2).await;
+        acting.resume_queue(&part, Checks::default()).await.unwrap();
+        bench.complete(&before[0]).await.unwrap();
+        assert_eq!(ids(&bench.claim(9).await), jobs[2..3]);
+        bench.complete(&before[1]).await.unwrap();
+        assert_eq!(ids(&bench.claim(9).await), jobs[3..4]);
     }
 
     async fn a_user_s_limit_and_a_feature_s_hold_together(db: TestDatabase) {

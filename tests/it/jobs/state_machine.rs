@@ -9,7 +9,8 @@ mod snapshot;
 
 use atelier::app::AttemptEnd;
 use atelier::domain::{
-    Actor, Caller, Checks, Error, JsonMap, QueuePart, Reason, RequestDraft, job::Failure,
+    Actor, Caller, Checks, Error, FeatureDraft, JsonMap, QueuePart, Reason, RequestDraft,
+    job::Failure,
 };
 use atelier::entity::{job, media};
 use atelier::store::queue::{self, Lease, Report};
@@ -18,16 +19,19 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tokio::runtime::Handle;
 
-use crate::support::bench::{Bench, LEASE, drawing, output, overloaded};
+use crate::support::bench::{Bench, LEASE, drawing, feature, output, overloaded};
 use crate::support::database::{TestDatabase, on_both_databases};
-use crate::support::ledger::{assert_balanced, bench_with_credits};
+use crate::support::ledger::{COST, assert_balanced, bench_with_credits};
 use crate::support::plans::{plan, plans};
 use model::Model;
-use operation::Operation;
+use operation::{Asked, Operation};
 use snapshot::Snapshot;
 
 const CASES: u32 = 24;
 const STEPS: usize = 30;
+
+/// A feature that is never paused and has no limit.
+const ELSEWHERE: &str = "elsewhere";
 
 on_both_databases! {
     async fn every_step_leaves_what_the_model_says(db: TestDatabase) {
@@ -53,19 +57,41 @@ on_both_databases! {
     }
 }
 
-/// With a plan that lets all run at once, and another.
+/// With a plan that lets all run at once and another, and with one more feature.
 async fn bench_with_limits(db: &TestDatabase) -> Bench {
     let mut bench = bench_with_credits(db).await;
-    let limited = plan("limited", |it| it.concurrent_jobs = operation::LIMIT);
+    let limited = plan("limited", |it| {
+        it.concurrent_jobs = u32::try_from(operation::LIMIT).unwrap();
+    });
     bench.app.settings.plans = plans([plan("open", |_| ()), limited]);
+    let mut other = FeatureDraft {
+        name: ELSEWHERE.to_owned(),
+        ..feature()
+    };
+    other.properties.cost_per_generation = COST;
+    let acting = bench.app.acting(Actor::local());
+    let created = acting.create_feature(other, Checks::default(), false);
+    created.await.unwrap();
     bench
 }
 
-/// One sequence of steps, from two fresh requests on.
+/// One sequence of steps, from some fresh requests on.
 async fn walk(bench: &Bench, steps: &[Operation]) -> Result<(), TestCaseError> {
     snapshot::purge(bench).await;
-    let mut model = Model::new(bench.app.clock.now());
-    for asked in [(1, 3, 0), (1, 2, 1), (operation::LIMITED, 3, 0)] {
+    limit(bench, 0).await;
+    let mut model = Model::new(bench.app.clock.now(), bench.feature_id);
+    for (user, variations, priority, elsewhere) in [
+        (1, 3, 0, false),
+        (1, 2, 1, false),
+        (operation::LIMITED, 3, 0, false),
+        (1, 2, 0, true),
+    ] {
+        let asked = Asked {
+            user,
+            variations,
+            priority,
+            elsewhere,
+        };
         let accepted = model.accept(&[ask(bench, asked).await]);
         accepted.map_err(TestCaseError::fail)?;
     }
@@ -73,8 +99,7 @@ async fn walk(bench: &Bench, steps: &[Operation]) -> Result<(), TestCaseError> {
         let at = |problem| TestCaseError::fail(format!("step {index}, {step:?}: {problem}"));
         take(bench, &mut model, step).await.map_err(at)?;
         let found = Snapshot::read(bench).await;
-        let held = found.held();
-        model.settle_held(held, step).map_err(at)?;
+        model.settle_out(&found, step).map_err(at)?;
         found.compare(&model).map_err(at)?;
     }
     Ok(())
@@ -99,6 +124,11 @@ async fn take(bench: &Bench, model: &mut Model, step: &Operation) -> Result<(), 
             toggle(bench, *whole, model.toggle(*whole)).await;
             Ok(())
         }
+        Operation::Limit(most) => {
+            limit(bench, *most).await;
+            model.limit = (*most > 0).then_some(*most);
+            Ok(())
+        }
         Operation::Rescue => same(bench.app.rescue_jobs().await.unwrap(), model.rescue()),
         Operation::Unpark => {
             let next = bench.app.unpark_due_jobs().await.unwrap();
@@ -117,6 +147,9 @@ async fn take(bench: &Bench, model: &mut Model, step: &Operation) -> Result<(), 
                 return Ok(());
             };
             let expected = model.end_attempt(&lease, action);
+            if expected && !matches!(action, operation::Attempt::Heartbeat) {
+                model.leave_place(lease.job_id);
+            }
             same(perform_attempt(bench, &lease, action).await, expected)
         }
         Operation::Together(actions) => {
@@ -150,7 +183,17 @@ async fn take(bench: &Bench, model: &mut Model, step: &Operation) -> Result<(), 
     }
 }
 
-/// Pauses the queue, or the feature of all jobs, or resumes it. Whether it was paused before it is resumed.
+/// Sets how many jobs of the bench's feature run at once; 0 is no limit.
+async fn limit(bench: &Bench, most: usize) {
+    let (id, none) = (bench.feature_id, Checks::default());
+    let most = i64::try_from(most).unwrap();
+    let change = |draft: &mut FeatureDraft| draft.properties.max_concurrent_jobs = most;
+    let acting = bench.app.acting(Actor::local());
+    let changed = acting.update_feature(id, "", none, false, false, change);
+    changed.await.unwrap();
+}
+
+/// Pauses the queue, or the bench's feature, or resumes it. Whether it was paused before it is resumed.
 async fn toggle(bench: &Bench, whole: bool, pauses: bool) -> bool {
     let part = match whole {
         true => QueuePart::Whole,
@@ -174,15 +217,18 @@ fn same<T: PartialEq + std::fmt::Debug>(outcome: T, expected: T) -> Result<(), S
     }
 }
 
-/// Has a user ask for so many variations, with a priority.
-async fn ask(bench: &Bench, (user_id, variations, priority): (i64, i32, i32)) -> Vec<job::Model> {
+async fn ask(bench: &Bench, asked: Asked) -> Vec<job::Model> {
     let mut draft = RequestDraft {
-        user_id,
-        priority,
-        plan: (user_id == operation::LIMITED).then(|| "limited".to_owned()),
+        user_id: asked.user,
+        priority: asked.priority,
+        plan: (asked.user == operation::LIMITED).then(|| "limited".to_owned()),
         ..bench.draft("x")
     };
-    draft.input.batch_size = variations;
+    if asked.elsewhere {
+        draft.feature_id = 0;
+        draft.feature = ELSEWHERE.to_owned();
+    }
+    draft.input.batch_size = asked.variations;
     let (app, checks) = (&bench.app, Checks::default());
     let created = app.create_request(Caller::TrustedService, draft, &checks);
     created.await.unwrap().1

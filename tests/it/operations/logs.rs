@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use atelier::rpc::proto::{
     CreateRequestRequest, GenerationInput, GetJobRequest, GrantCreditsRequest, JobStatus,
-    RetryJobRequest,
+    RetryJobRequest, WatchJobRequest, WatchJobResponse,
 };
 use serde_json::{Value, json};
 use tonic::Request;
 
+use crate::api::grpc_web::{self, BINARY, TEXT};
 use crate::support::client::{USER, request_for, scripted_feature, scripted_request};
 use crate::support::database::on_both_databases;
 use crate::support::process::Process;
@@ -94,6 +95,32 @@ on_both_databases! {
         assert_eq!(line["fields"]["message"], "call refused");
         assert_eq!((&line["fields"]["code"], &line["fields"]["job_id"]), (&"NOT_FOUND".into(), &(job_id + 1).into()));
         assert!(line["fields"]["duration_ms"].is_u64());
+    }
+
+    async fn a_browser_s_call_that_fails_leaves_a_line_however_it_is_told(db: TestDatabase) {
+        let media = tempfile::tempdir().unwrap();
+        let process = Process::serve(&db, media.path(), &[]).await;
+        let script = Script::new(&["succeed"]).gated();
+        let job = process.create_scripted(&script).await;
+        let url = format!("http://{}", process.address());
+        for format in [BINARY, TEXT] {
+            for (id, code) in [(job.id, "DEADLINE_EXCEEDED"), (job.id + 1, "NOT_FOUND")] {
+                let known = format!("{code}-{}", format.len());
+                let headers = [("grpc-timeout", "1S"), ("x-request-id", &*known)];
+                let asked = WatchJobRequest { id, ..Default::default() };
+                let mut watch = grpc_web::call_with(&url, "JobService/WatchJob", format, &headers, &asked).await;
+                // A refusal is all in the head.
+                if watch.header("grpc-status").is_none() {
+                    while watch.message::<WatchJobResponse>().await.is_some() {}
+                }
+                watch.status().await;
+                let lines = lines_of(&process, &known);
+                let [line] = &lines[..] else { panic!("{known}: {lines:?}") };
+                let fields = &line["fields"];
+                assert_eq!((&fields["message"], &fields["code"]), (&"call refused".into(), &code.into()));
+            }
+        }
+        script.open_gate();
     }
 
     async fn every_job_of_a_call_stands_in_its_line(db: TestDatabase) {

@@ -1,24 +1,30 @@
 //! What calls and jobs do, as a collector gets it.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use atelier::client::proto::{
     CreateRequestRequest, FeatureProperties, GetJobRequest, JobStatus, WatchJobRequest,
+    WatchJobResponse,
 };
 use atelier::server::Role;
+use futures::future::join_all;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 use tokio::net::TcpListener;
 use tonic::Request;
 
+use crate::api::grpc_web::{self, BINARY, FrameStream, TEXT};
 use crate::support::client::{Client, scripted_feature, scripted_request};
 use crate::support::collector::{Collector, Kept, Traced};
-use crate::support::database::on_both_databases;
+use crate::support::database::{TestDatabase, on_both_databases};
+use crate::support::http::browser;
 use crate::support::process::Process;
 use crate::support::script::Script;
 use crate::support::server::{TestServer, within};
 
 const CREATE: &str = "generation.v1.RequestService/CreateRequest";
+const WATCH: &str = "generation.v1.JobService/WatchJob";
 const RUN: &str = "run scripted";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
@@ -107,16 +113,106 @@ on_both_databases! {
         let asked = WatchJobRequest { id: waiting.id, ..Default::default() };
         let gone = server.jobs().watch_job(asked).await.unwrap();
         drop(gone);
-        let watches = "generation.v1.JobService/WatchJob";
-        let kept = collector.until(|kept| kept.named(watches).len() == 2).await;
-        let mut codes: Vec<_> = kept.named(watches).iter().map(|it| it.number("rpc.grpc.status_code")).collect();
-        codes.sort_unstable();
-        assert_eq!(codes, [0, 1], "one was watched to its end, and one was left");
+        let kept = collector.until(|kept| kept.named(WATCH).len() == 2).await;
+        assert_eq!(codes(&kept, WATCH), [0, 1], "one was watched to its end, and one was left");
         let refused = kept.named("generation.v1.JobService/GetJob").into_iter();
         let refused: Vec<_> = refused.filter(|it| it.number("rpc.grpc.status_code") == 5).collect();
         assert_eq!(refused.len(), 1);
         assert_eq!(refused[0].span.status.as_ref().unwrap().code(), StatusCode::Unset, "no fault of the server's");
         script.open_gate();
+    }
+
+    async fn the_end_of_a_browser_s_call_is_told_as_the_browser_has_it(db: TestDatabase) {
+        let collector = Collector::start().await;
+        let server = TestServer::start_with(&db, |config| {
+            collector.told_by(config);
+            config.metrics.listen = Some("127.0.0.1:0".parse().unwrap());
+        }).await;
+        let feature = server.scripted_feature().await;
+        let quick = Script::new(&["succeed"]);
+        let done = server.create(scripted_request(feature, &quick)).await.1.remove(0).id;
+        server.completed(done).await;
+        let script = Script::new(&["succeed"]).gated();
+        let waiting = server.create(scripted_request(feature, &script)).await.1.remove(0).id;
+        // Long enough for a busy machine to send what there is.
+        let late: &[(&str, &str)] = &[("grpc-timeout", "2S")];
+        let served = &server;
+        let ends = [BINARY, TEXT].map(|format| async move {
+            drop(watched(served, waiting, format, &[]).await);
+            for (id, headers, code) in [(done, &[][..], "0"), (waiting, late, "4"), (done + 99, &[], "5")] {
+                let mut watch = watched(served, id, format, headers).await;
+                assert_eq!(end_of(&mut watch).await, code, "{format}");
+            }
+        });
+        join_all(ends).await;
+        let kept = collector.until(|kept| kept.named(WATCH).len() >= 8 + 1).await;
+        let ended = [0, 0, 0, 1, 1, 4, 4, 5, 5];
+        assert_eq!(codes(&kept, WATCH), ended, "the test has watched one itself");
+        let late: Vec<_> = kept.named(WATCH).into_iter().filter(|it| it.number("rpc.grpc.status_code") == 4).collect();
+        assert!(late.iter().all(|it| it.span.status.as_ref().unwrap().code() == StatusCode::Error), "{late:?}");
+        let told = metrics(&server).await;
+        for (code, count) in [("OK", 3), ("CANCELLED", 2), ("DEADLINE_EXCEEDED", 2), ("NOT_FOUND", 2)] {
+            let line = format!("call_duration_seconds_count{{rpc=\"WatchJob\",code=\"{code}\"}} {count}\n");
+            assert!(told.contains(&line), "{line}{told}");
+        }
+
+        let left = [BINARY, TEXT].map(|format| watched(&server, waiting, format, &[]));
+        let mut left = join_all(left).await;
+        let stopped = server.shutdown();
+        let [binary, text] = &mut left[..] else { unreachable!() };
+        let (_, binary, text) = futures::join!(stopped, end_of(binary), end_of(text));
+        assert_eq!([&*binary, &*text], ["14", "14"]);
+        let kept = collector.until(|kept| kept.named(WATCH).len() == ended.len() + 2).await;
+        assert_eq!(codes(&kept, WATCH)[ended.len()..], [14, 14]);
+    }
+
+    async fn of_traces_that_begin_here_some_are_sent_and_each_whole(db: TestDatabase) {
+        let collector = Collector::start().await;
+        let api = TestServer::start_as(Role::Api, &db, |config| {
+            collector.told_by(config);
+            config.traces.one_in = 2;
+        }).await;
+        // Which traces are sent is decided where they begin.
+        let _worker = api.beside(Role::Worker, &db, |config| {
+            collector.told_by(config);
+            config.traces.one_in = 1_000_000;
+        }).await;
+        let feature = api.scripted_feature().await;
+        let script = Script::new(&["succeed"]);
+        let asked = || scripted_request(feature, &script);
+        let (mut sent, mut unsent) = (BTreeSet::new(), BTreeSet::new());
+        while sent.is_empty() || unsent.is_empty() {
+            let job = api.create(asked()).await.1.remove(0).id;
+            api.completed(job).await;
+            let place = traceparent(&db, job).await;
+            let parts: Vec<_> = place.split('-').collect();
+            let kind = match parts[3] {
+                "01" => &mut sent,
+                flags => { assert_eq!(flags, "00"); &mut unsent }
+            };
+            kind.insert(parts[1].to_owned());
+        }
+        // A caller's own flag decides, whatever the id says: this one would be sent, and the next not.
+        let (_, job) = create_within(&api, asked(), (&format!("{:032x}", 1), "00")).await;
+        api.completed(job).await;
+        assert_eq!(&traceparent(&db, job).await[53..], "00");
+        let (_, job) = create_within(&api, asked(), (&"f".repeat(32), "01")).await;
+        api.completed(job).await;
+        assert_eq!(&traceparent(&db, job).await[53..], "01");
+        sent.insert("f".repeat(32));
+        // Spans come in the order in which they end, so nothing of an earlier one comes later.
+        let parts = [CREATE, RUN, "generate", "store", "record"];
+        let of = |kept: &Kept, name: &str| {
+            let traces: Vec<_> = kept.named(name).iter().map(|it| it.ids()[0].clone()).collect();
+            traces
+        };
+        let last = "f".repeat(32);
+        let kept = collector.until(|kept| parts.iter().all(|part| of(kept, part).contains(&last))).await;
+        for part in parts {
+            let mut found = of(&kept, part);
+            found.sort_unstable();
+            assert!(found.iter().eq(&sent), "{part}: {found:?}, {sent:?}, but not {unsent:?}");
+        }
     }
 
     async fn what_its_caller_does_not_want_traced_is_not_sent(db: TestDatabase) {
@@ -188,10 +284,55 @@ on_both_databases! {
     }
 }
 
+/// The codes with which the calls of an rpc have ended, in order.
+fn codes(kept: &Kept, rpc: &str) -> Vec<i64> {
+    let calls = kept.named(rpc).into_iter();
+    let mut codes: Vec<_> = calls.map(|it| it.number("rpc.grpc.status_code")).collect();
+    codes.sort_unstable();
+    codes
+}
+
+/// How a watch ends for a browser.
+async fn end_of(watch: &mut FrameStream) -> String {
+    // One that is refused ends with its head.
+    if watch.header("grpc-status").is_none() {
+        while watch.message::<WatchJobResponse>().await.is_some() {}
+    }
+    watch.status().await
+}
+
+async fn watched(
+    server: &TestServer,
+    id: i64,
+    format: &str,
+    headers: &[(&str, &str)],
+) -> FrameStream {
+    let asked = WatchJobRequest {
+        id,
+        ..Default::default()
+    };
+    let method = "JobService/WatchJob";
+    grpc_web::call_with(&server.url(), method, format, headers, &asked).await
+}
+
+/// The place of the call that made a job.
+async fn traceparent(db: &TestDatabase, job: i64) -> String {
+    let asked = format!("SELECT traceparent FROM generation_jobs WHERE id = {job}");
+    db.texts(&asked).await.remove(0)
+}
+
 /// Asks within the caller's trace; the ids of the request and its job.
 async fn create(server: &Client, asked: CreateRequestRequest, flags: &str) -> (i64, i64) {
+    create_within(server, asked, (TRACE, flags)).await
+}
+
+async fn create_within(
+    server: &Client,
+    asked: CreateRequestRequest,
+    (trace, flags): (&str, &str),
+) -> (i64, i64) {
     let mut asked = Request::new(asked);
-    let traceparent = format!("00-{TRACE}-{CALLER}-{flags}");
+    let traceparent = format!("00-{trace}-{CALLER}-{flags}");
     let metadata = asked.metadata_mut();
     metadata.insert("traceparent", traceparent.parse().unwrap());
     let created = within(server.requests().create_request(asked)).await;
@@ -201,17 +342,19 @@ async fn create(server: &Client, asked: CreateRequestRequest, flags: &str) -> (i
 
 /// Waits until spans are told as lost.
 async fn until_lost(server: &TestServer) {
-    let url = format!("{}/metrics", server.metrics_url());
     within(async {
-        loop {
-            let told = crate::support::http::browser().get(&url).send().await;
-            let told = told.unwrap().text().await.unwrap();
-            if told.contains("atelier_spans_total{state=\"lost\"}") {
-                return;
-            }
-        }
+        while !metrics(server)
+            .await
+            .contains("atelier_spans_total{state=\"lost\"}")
+        {}
     })
     .await;
+}
+
+async fn metrics(server: &TestServer) -> String {
+    let url = format!("{}/metrics", server.metrics_url());
+    let told = browser().get(&url).send().await;
+    told.unwrap().text().await.unwrap()
 }
 
 fn children<'a>(kept: &'a Kept, parent: &Traced) -> Vec<&'a Traced> {

@@ -71,9 +71,12 @@ pub(crate) async fn bench_that_costs(db: &TestDatabase, billing: Billing, cost: 
     bench
 }
 
+/// What a job of [`bench_with_credits`] costs.
+pub(crate) const COST: i64 = 4;
+
 /// The same with a ledger, in which users 1 and 2 have more credits than all of them cost.
 pub(crate) async fn bench_with_credits(db: &TestDatabase) -> Bench {
-    let bench = bench_that_costs(db, Billing::Ledger, 4).await;
+    let bench = bench_that_costs(db, Billing::Ledger, COST).await;
     for user_id in [1, 2] {
         let draft = GrantDraft {
             user_id,

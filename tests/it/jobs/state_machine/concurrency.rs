@@ -12,10 +12,10 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
 use tokio::sync::Barrier;
 
-use super::operation::{self, Attempt, LIMIT, LIMITED, Operation};
+use super::operation::{self, Asked, Attempt, LIMIT, LIMITED, MOST_OF_FEATURE, Operation};
 use super::snapshot::{self, Snapshot};
 use super::{
-    ask, bench_with_limits, delete_media, kind, model, perform_attempt, perform_on_job,
+    ask, bench_with_limits, delete_media, kind, limit, model, perform_attempt, perform_on_job,
     perform_on_request, toggle,
 };
 use crate::support::bench::{Bench, lease};
@@ -43,12 +43,13 @@ on_both_databases! {
         let steps = proptest::collection::vec(operation::any(), STEPS);
         for _ in 0..ROUNDS {
             snapshot::purge(&bench).await;
+            limit(&bench, MOST_OF_FEATURE).await;
             let plans = (0..TASKS).map(|_| steps.new_tree(&mut runner).unwrap().current());
             let without_media = within(meet(&bench, plans.collect())).await;
-            check_all(&Snapshot::read(&bench).await, &without_media);
+            check_all(&bench, &Snapshot::read(&bench).await, &without_media);
             drain(&bench).await;
             let end = Snapshot::read(&bench).await;
-            check_all(&end, &without_media);
+            check_all(&bench, &end, &without_media);
             assert!(end.jobs.values().all(|job| job.status.is_terminal()), "a job never ends");
             assert_eq!(assert_balanced(&db).await, end.jobs.len(), "each is paid for once or not at all");
         }
@@ -59,7 +60,13 @@ on_both_databases! {
 /// may have been deleted by themselves.
 async fn meet(bench: &Arc<Bench>, plans: Vec<Vec<Operation>>) -> BTreeSet<i64> {
     let mut jobs = bench.request(3, 0).await;
-    jobs.extend(ask(bench, (LIMITED, 3, 0)).await);
+    let limited = Asked {
+        user: LIMITED,
+        variations: 3,
+        priority: 0,
+        elsewhere: false,
+    };
+    jobs.extend(ask(bench, limited).await);
     let claimed = bench.claim(2).await;
     let attempts: Vec<Lease> = claimed.iter().map(lease).collect();
     perform_attempt(bench, &attempts[1], &Attempt::Fail).await;
@@ -111,6 +118,8 @@ async fn take(bench: &Bench, shared: &Mutex<Shared>, step: &Operation) {
                 toggle(bench, *whole, true).await;
             }
         }
+        // There is always one, so that it is known how many run at most.
+        Operation::Limit(most) => limit(bench, (*most).max(1)).await,
         Operation::Rescue => {
             bench.app.rescue_jobs().await.unwrap();
         }
@@ -189,15 +198,15 @@ async fn drain(bench: &Bench) {
     }
 }
 
-fn check_all(found: &Snapshot, without_media: &BTreeSet<i64>) {
+fn check_all(bench: &Bench, found: &Snapshot, without_media: &BTreeSet<i64>) {
     for request in &found.requests {
         check_request(found, request);
     }
-    let running = found
-        .jobs
-        .values()
-        .filter(|job| job.user_id == LIMITED && job.is_running());
-    assert!(running.count() <= LIMIT as usize, "more run than may");
+    let running = || found.jobs.values().filter(|job| job.is_running());
+    let of_user = running().filter(|job| job.user_id == LIMITED);
+    assert!(of_user.count() <= LIMIT, "more run than may");
+    let of_feature = running().filter(|job| job.feature_id == bench.feature_id);
+    assert!(of_feature.count() <= MOST_OF_FEATURE, "more run than may");
     let mut successors = BTreeSet::new();
     for (id, job) in &found.jobs {
         let events = &found.events[id];

@@ -27,6 +27,7 @@ const RECENT: usize = 5;
 pub(super) struct Job {
     pub request: i64,
     pub user: i64,
+    pub feature: i64,
     pub variation: i32,
     pub status: JobStatus,
     pub attempt: i32,
@@ -43,7 +44,7 @@ pub(super) struct Job {
     pub error: Option<&'static str>,
     pub deleted_at: Option<Time>,
     pub superseded_by: Option<i64>,
-    /// A claim has met it while its feature was paused.
+    /// A claim has met it while its feature was paused, or full.
     pub set_aside: bool,
     priority: i32,
 }
@@ -61,22 +62,28 @@ pub(super) struct Model {
     pub requests: BTreeMap<i64, Request>,
     /// By the job that made it; each makes one at most.
     pub media: BTreeMap<i64, Option<Time>>,
+    /// How many jobs of the feature run at once, if that has a limit.
+    pub limit: Option<usize>,
+    /// The feature that is paused and limited.
+    feature: i64,
     attempts: Vec<Lease>,
     /// Jobs that wait for others of their user to end.
     held: BTreeSet<i64>,
     /// Whether the queue is paused.
     is_paused: bool,
-    /// Whether the feature of all jobs is.
+    /// Whether the feature is.
     feature_is_paused: bool,
 }
 
 impl Model {
-    pub(super) fn new(now: Time) -> Self {
+    pub(super) fn new(now: Time, feature: i64) -> Self {
         Self {
             now,
             jobs: BTreeMap::new(),
             requests: BTreeMap::new(),
             media: BTreeMap::new(),
+            limit: None,
+            feature,
             attempts: Vec::new(),
             held: BTreeSet::new(),
             is_paused: false,
@@ -84,17 +91,13 @@ impl Model {
         }
     }
 
-    /// Pauses the queue, or the feature of all jobs, or resumes it. Returns whether it is paused then.
+    /// Pauses the queue, or the feature, or resumes it. Returns whether it is paused then.
     pub(super) fn toggle(&mut self, whole: bool) -> bool {
         if whole {
             self.is_paused = !self.is_paused;
             return self.is_paused;
         }
         self.feature_is_paused = !self.feature_is_paused;
-        let waiting = self.jobs.values_mut();
-        for job in waiting.filter(|job| job.status == JobStatus::Pending) {
-            job.set_aside &= self.feature_is_paused;
-        }
         self.feature_is_paused
     }
 
@@ -118,7 +121,8 @@ impl Model {
             self.requests.insert(jobs[0].request_id, request);
             for told in jobs {
                 let place = (told.request_id, told.variation);
-                self.add(told.id, place, told.user_id, told.priority);
+                let line = (told.user_id, told.feature_id, told.priority);
+                self.add(told.id, place, line);
                 let turn = told.pass.unwrap_or(told.id);
                 if is_empty && turn == told.id {
                     self.job(told.id).turn = turn;
@@ -128,10 +132,16 @@ impl Model {
         Ok(())
     }
 
-    fn add(&mut self, id: i64, (request, variation): (i64, i32), user: i64, priority: i32) {
+    fn add(
+        &mut self,
+        id: i64,
+        (request, variation): (i64, i32),
+        (user, feature, priority): (i64, i64, i32),
+    ) {
         let job = Job {
             request,
             user,
+            feature,
             variation,
             priority,
             status: JobStatus::Pending,
@@ -294,8 +304,9 @@ impl Model {
     fn supersede(&mut self, old: i64, new: i64) {
         let job = self.job(old);
         job.superseded_by = Some(new);
-        let (place, user, priority) = ((job.request, job.variation), job.user, job.priority);
-        self.add(new, place, user, priority);
+        let place = (job.request, job.variation);
+        let line = (job.user, job.feature, job.priority);
+        self.add(new, place, line);
     }
 
     /// Sums the jobs up anew. `changed` is the request that a client has changed.

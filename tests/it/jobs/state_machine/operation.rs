@@ -9,21 +9,35 @@ use proptest::sample::Index;
 pub(super) const USERS: std::ops::RangeInclusive<i64> = 1..=2;
 pub(super) const LIMITED: i64 = 2;
 /// How many of his.
-pub(super) const LIMIT: u32 = 2;
+pub(super) const LIMIT: usize = 2;
+/// The most that a feature with a limit has for one.
+pub(super) const MOST_OF_FEATURE: usize = 3;
+
+/// What one asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub user: i64,
+    pub variations: i32,
+    pub priority: i32,
+    /// Of another feature than the one that is paused and limited.
+    pub elsewhere: bool,
+}
 
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
     /// So many seconds pass.
     Pass(i64),
-    /// At once, each for a user and so many variations, with a priority.
-    Ask(Vec<(i64, i32, i32)>),
+    /// At once.
+    Ask(Vec<Asked>),
     /// A worker asks for so many jobs.
     Claim(u32),
     Rescue,
     /// Jobs whose pause has ended come back.
     Unpark,
-    /// Operators pause the queue (true) or the feature of all jobs, or resume it if it is paused.
+    /// Operators pause the queue (true) or the feature of most jobs, or resume it if it is paused.
     Toggle(bool),
+    /// So many jobs of that feature may run at once from then on; 0 is no limit.
+    Limit(usize),
     /// The media of a job are deleted by themselves.
     DeleteMedia(Index),
     /// An attempt does something, whether it still has its lease or not.
@@ -92,7 +106,13 @@ pub(super) fn any() -> impl Strategy<Value = Operation> {
         proptest::collection::vec((index(), Just(Attempt::Complete)), 2..=4),
         proptest::collection::vec((index(), fruitless()), 2..=4),
     ];
-    let asked = (USERS, 1..=2, 0..=1);
+    let asked = (USERS, 1..=2, 0..=1, proptest::bool::weighted(0.3));
+    let asked = asked.prop_map(|(user, variations, priority, elsewhere)| Asked {
+        user,
+        variations,
+        priority,
+        elsewhere,
+    });
     prop_oneof![
         // As long as a pause, and longer than a lease.
         2 => prop_oneof![Just(20), Just(31)].prop_map(Operation::Pass),
@@ -101,6 +121,7 @@ pub(super) fn any() -> impl Strategy<Value = Operation> {
         2 => Just(Operation::Rescue),
         2 => Just(Operation::Unpark),
         2 => proptest::bool::ANY.prop_map(Operation::Toggle),
+        2 => (0..=MOST_OF_FEATURE).prop_map(Operation::Limit),
         1 => index().prop_map(Operation::DeleteMedia),
         7 => (index(), attempt).prop_map(|(index, action)| Operation::Attempt(index, action)),
         3 => together.prop_map(Operation::Together),

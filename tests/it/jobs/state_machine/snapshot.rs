@@ -48,10 +48,11 @@ impl Snapshot {
         }
     }
 
-    /// The jobs that are held, since as many of their user run as may.
-    pub(super) fn held(&self) -> BTreeSet<i64> {
-        let held = self.jobs.values().filter(|job| job.held);
-        held.map(|job| job.id).collect()
+    /// The jobs that wait and are out of the queue in this way.
+    pub(super) fn waiting(&self, out: impl Fn(&job::Model) -> bool) -> BTreeSet<i64> {
+        let waiting = self.jobs.values();
+        let waiting = waiting.filter(|job| job.status == JobStatus::Pending && out(job));
+        waiting.map(|job| job.id).collect()
     }
 
     /// The first thing that is not as the model says.
@@ -87,6 +88,7 @@ impl Snapshot {
         let (found, expected) = (&self.jobs[&id], &model.jobs[&id]);
         agree("request", found.request_id, expected.request)?;
         agree("user", found.user_id, expected.user)?;
+        agree("feature", found.feature_id, expected.feature)?;
         agree("variation", found.variation, expected.variation)?;
         agree("status", found.status, expected.status)?;
         agree("attempt", found.attempt, expected.attempt)?;
