@@ -168,8 +168,7 @@ fn traceparent(span: &SpanContext) -> String {
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry::trace::SamplingDecision;
-    use opentelemetry_sdk::trace::ShouldSample;
+    use opentelemetry_sdk::trace::{SamplingDecision, ShouldSample};
 
     use super::*;
 

@@ -87,7 +87,8 @@ on_both_databases! {
         let properties = asked.properties.get_or_insert_default();
         (properties.job_timeout_seconds, properties.max_attempts) = (1, 2);
         let feature = server.add_feature(asked).await.id;
-        let (_, jobs) = server.create(scripted_request(feature, &Script::new(&["hang"]))).await;
+        let script = Script::new(&["hang"]);
+        let (_, jobs) = server.create(scripted_request(feature, &script)).await;
         let ended = server.ended(jobs[0].id).await;
         assert_eq!((ended.code(), ended.job.status()), ("JOB_TIMED_OUT", FAILED));
         let told = &ended.job.error.as_ref().unwrap().message;
