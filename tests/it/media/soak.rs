@@ -32,9 +32,11 @@ const GROWTH: u64 = 48 * 1_024;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What is kept so briefly that the run meets every end of it.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 10] = [
     "providers.scripted.pictures=true",
     "executor.lease=30s",
+    // Longer than PostgreSQL takes to find a deadlock: that is what who meets Identity halfway is told of.
+    "database.lock_timeout=10s",
     "retention.interval=1s",
     "retention.archive_requests=1s",
     "retention.idempotency_keys=1s",
