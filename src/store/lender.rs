@@ -225,7 +225,8 @@ impl Lender {
                 biased;
                 permit = &mut permit => {
                     permit.map(SemaphorePermit::forget).map_err(|_| closed())?;
-                    return self.0.state().idle.pop_front().ok_or_else(closed);
+                    // The one that was used last: it has planned most of what we ask.
+                    return self.0.state().idle.pop_back().ok_or_else(closed);
                 }
                 _ = outage.changed() => {}
                 () = sleep_until(deadline) => return Err(waiting.in_vain()),

@@ -51,7 +51,7 @@ pub(super) async fn known_texts<E: EntityTrait>(
 
 fn one_of(backend: DbBackend, column: impl IntoColumnRef, of: &str, list: Value) -> Expr {
     let template = match backend {
-        DbBackend::Postgres => format!("$1 = ANY(CAST($2 AS {of}[]))"),
+        DbBackend::Postgres => format!("$1 = ANY({})", array("$2", of)),
         _ => "? IN (SELECT value FROM json_each(?))".to_owned(),
     };
     Expr::cust_with_exprs(template, [Expr::col(column), Expr::val(list)])
@@ -91,9 +91,10 @@ impl FirstOfEach<'_> {
         );
         let template = match backend {
             DbBackend::Postgres => format!(
-                "$1 IN (SELECT found.id
-                     FROM unnest(CAST($2 AS bigint[]), CAST($3 AS {of}[])) AS asked (key, bound)
-                     CROSS JOIN LATERAL ({first}) AS found)"
+                "$1 IN (SELECT found.id FROM unnest({keys}, {bounds}) AS asked (key, bound)
+                     CROSS JOIN LATERAL ({first}) AS found)",
+                keys = array("$2", "bigint"),
+                bounds = array("$3", of),
             ),
             // Without LATERAL.
             _ => format!(
@@ -111,22 +112,28 @@ impl FirstOfEach<'_> {
 /// What follows a column to say that it has one of the identifiers of the list in a parameter.
 pub(super) fn is_one_of(backend: DbBackend, given: &str) -> String {
     match backend {
-        DbBackend::Postgres => format!("= ANY(CAST({given} AS bigint[]))"),
+        DbBackend::Postgres => format!("= ANY({})", array(given, "bigint")),
         _ => format!("IN (SELECT value FROM json_each({given}))"),
     }
 }
 
 /// A query of identifiers, each with a number, from the lists in the first two parameters.
-pub(super) fn pairs(backend: DbBackend) -> &'static str {
+pub(super) fn pairs(backend: DbBackend) -> String {
     match backend {
         DbBackend::Postgres => {
-            "SELECT * FROM unnest(CAST($1 AS bigint[]), CAST($2 AS bigint[])) AS pair (id, number)"
+            let [ids, numbers] = ["$1", "$2"].map(|given| array(given, "bigint"));
+            format!("SELECT * FROM unnest({ids}, {numbers}) AS pair (id, number)")
         }
-        _ => {
-            "SELECT id.value AS id, number.value AS number
+        _ => "SELECT id.value AS id, number.value AS number
              FROM json_each($1) AS id JOIN json_each($2) AS number ON number.key = id.key"
-        }
+            .to_owned(),
     }
+}
+
+/// The array of PostgreSQL whose text is in a parameter. The planner does not look through the query around it: it would plan each
+/// statement for a short list anew, which takes longer than to run it.
+pub(super) fn array(given: &str, of: &str) -> String {
+    format!("CAST((SELECT {given}) AS {of}[])")
 }
 
 /// Times as the text of an array of PostgreSQL, or as a JSON array of what SQLite keeps.

@@ -17,7 +17,7 @@ use crate::{
 
 use super::{
     Transaction,
-    one_of::{id_list, one_of_ids, pairs},
+    one_of::{array, id_list, one_of_ids, pairs},
     queue,
 };
 
@@ -51,8 +51,11 @@ pub struct Wish<'a> {
 pub async fn lock(tx: &Transaction, users: BTreeSet<i64>) -> Result<(), Error> {
     let backend = tx.get_database_backend();
     if backend == DbBackend::Postgres && !users.is_empty() {
-        let lock = "SELECT pg_advisory_xact_lock(hashtextextended('atelier: requests of user ' || given.id, 0))
-             FROM unnest(CAST($1 AS bigint[])) WITH ORDINALITY AS given (id, place) ORDER BY given.place";
+        let lock = format!(
+            "SELECT pg_advisory_xact_lock(hashtextextended('atelier: requests of user ' || given.id, 0))
+             FROM unnest({}) WITH ORDINALITY AS given (id, place) ORDER BY given.place",
+            array("$1", "bigint"),
+        );
         let lock = Statement::from_sql_and_values(backend, lock, [id_list(backend, users)]);
         tx.query_all_raw(lock).await?;
     }

@@ -12,7 +12,7 @@ use crate::{
     entity::job::{Column, Entity, Model},
     store::{
         Transaction,
-        one_of::{id_list, is_one_of},
+        one_of::{array, id_list, is_one_of},
     },
 };
 
@@ -225,7 +225,8 @@ impl Dialect {
     }
 
     /// The first jobs of an ordered `queue` of `id`, `request_id`, `concurrency`, `bounded` and `paused` that nobody has locked and that are still `due`: as
-    /// many as parameter `slots` says, locked with their requests, and no others.
+    /// many as parameter `slots` says, locked with their requests, and no others. PostgreSQL gets the number as a query: one that it
+    /// knows would make it plan each claim anew, which takes longer than the claim.
     pub(super) fn first_unlocked(self, queue: &str, due: &str, slots: &str) -> String {
         match self.backend {
             DbBackend::Postgres => format!(
@@ -234,7 +235,7 @@ impl Dialect {
                      SELECT job.id, job.request_id, job.concurrency FROM generation_jobs AS job
                      JOIN generation_requests AS request ON request.id = job.request_id
                      WHERE job.id = candidate.id AND {due} {skip_locked}
-                 ) AS locked LIMIT {slots}",
+                 ) AS locked LIMIT (SELECT {slots})",
                 skip_locked = self.skip_locked("job, request"),
             ),
             _ => format!("{queue} LIMIT {slots}"),
@@ -302,7 +303,7 @@ impl Dialect {
     /// The identifiers of such a list, as rows with an `id`.
     pub(super) fn rows_of(self, given: &str) -> String {
         match self.backend {
-            DbBackend::Postgres => format!("(SELECT unnest(CAST({given} AS bigint[])) AS id)"),
+            DbBackend::Postgres => format!("(SELECT unnest({}) AS id)", array(given, "bigint")),
             _ => format!("(SELECT value AS id FROM json_each({given}))"),
         }
     }

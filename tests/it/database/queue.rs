@@ -7,7 +7,7 @@ use atelier::store::{
     self,
     queue::{self, Claim, Report},
 };
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, QueryResult, Statement};
 
 use crate::support::bench::{Bench, LEASE, lease, overloaded};
 use crate::support::database::{Backend, TestDatabase};
@@ -71,6 +71,17 @@ const SERVED_OF_LIMIT: [(&str, &str); 4] = [
 ];
 
 const USERS: i64 = 1_000;
+
+/// Whatever has ended is of a request of its own.
+const OF_MANY_REQUESTS: &str = "
+    SET session_replication_role = replica;
+    INSERT INTO generation_requests (id, user_id, feature_id, user_prompt)
+        SELECT -id, user_id, feature_id, 'x' FROM generation_jobs WHERE status = 'completed';
+    UPDATE generation_jobs SET request_id = -id WHERE status = 'completed';
+    SET session_replication_role = origin";
+
+/// How often PostgreSQL plans a statement for its values before it compares that with one plan for all.
+const PLANNED_FIRST: usize = 5;
 
 /// As many as there may ever be at once, of other things than are claimed.
 const PAUSES: &str = "
@@ -167,6 +178,38 @@ async fn a_plan_that_is_made_while_nothing_waits_has_the_same_indexes() {
     .await;
     run("VACUUM ANALYZE").await;
     assert_served(&database, &statements, 100).await;
+}
+
+/// What PostgreSQL believes to be cheaper with a plan for its very values, it plans each time: that takes longer than to run it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_of_one_job_after_another_is_not_planned_each_time() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let wire = Wire::before(&db).await;
+    let bench = Bench::at(&wire.url, 1).await;
+    bench.request(1, 0).await;
+    let database = db.connect().await;
+    let ended = ", status, completed_at";
+    for statements in [
+        &jobs(20_000, ended, ", 'completed', now()"),
+        &jobs(200, "", ""),
+        OF_MANY_REQUESTS,
+        "VACUUM ANALYZE",
+    ] {
+        database.execute_unprepared(statements).await.unwrap();
+    }
+    for _ in 0..PLANNED_FIRST + 3 {
+        bench.request(1, 0).await;
+        let claimed = bench.claim(1).await.remove(0);
+        bench.complete(&claimed).await.unwrap();
+    }
+    let planned = format!(
+        "SELECT statement FROM pg_prepared_statements WHERE custom_plans > {PLANNED_FIRST} AND generic_plans = 0"
+    );
+    let planned = Statement::from_string(DbBackend::Postgres, planned);
+    let planned = bench.app.store.writer().query_all_raw(planned).await;
+    let text = |row: &QueryResult| row.try_get_by_index::<String>(0).unwrap();
+    let planned: Vec<String> = planned.unwrap().iter().map(text).collect();
+    assert!(planned.is_empty(), "{planned:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
