@@ -18,7 +18,7 @@ use super::{
     dialect::{Dialect, condition_of},
     line::TURN,
     paused,
-    steps::Steps,
+    steps::distinct,
 };
 
 /// The index of what runs.
@@ -290,7 +290,7 @@ async fn providers_aside(
     let aside = format!("{} AND job.feature_id = $1", sql.aside("job"));
     let statement = format!(
         "WITH RECURSIVE {named} SELECT value AS provider FROM named WHERE value IS NOT NULL",
-        named = Steps::Up.through(
+        named = distinct(
             "named",
             &sql.provider_of("job"),
             &aside,

@@ -14,7 +14,7 @@ use crate::{
     store::Transaction,
 };
 
-use super::{Now, bounded::Bounds, dialect::Dialect, line::TURN, steps::Steps};
+use super::{Now, bounded::Bounds, dialect::Dialect, line::TURN, steps::distinct};
 
 pub(super) const MEDIA_TYPES: [MediaType; 3] =
     [MediaType::Image, MediaType::Video, MediaType::Audio];
@@ -145,7 +145,7 @@ pub async fn stranded(db: &impl ConnectionTrait) -> Result<Vec<Stranded>, Error>
                  SELECT job.concurrency FROM generation_jobs AS job WHERE {held} AND job.user_id = named.value LIMIT 1
              ) AS concurrency FROM named WHERE value IS NOT NULL
          ) AS held WHERE concurrency > ({running})",
-        named = Steps::Up.through("named", "job.user_id", &held, &sql.indexed_by(LIMITED)),
+        named = distinct("named", "job.user_id", &held, &sql.indexed_by(LIMITED)),
         running = count_running("held.user_id"),
     );
     let statement = Statement::from_string(db.get_database_backend(), statement);
@@ -181,7 +181,7 @@ async fn held_providers(
     let held = format!("{} AND job.user_id = $1 AND job.held = TRUE", limited(sql));
     let statement = format!(
         "WITH RECURSIVE {named} SELECT value AS provider FROM named WHERE value IS NOT NULL",
-        named = Steps::Up.through(
+        named = distinct(
             "named",
             &sql.provider_of("job"),
             &held,

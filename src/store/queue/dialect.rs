@@ -235,7 +235,7 @@ impl Dialect {
                      SELECT job.id, job.request_id, job.concurrency FROM generation_jobs AS job
                      JOIN generation_requests AS request ON request.id = job.request_id
                      WHERE job.id = candidate.id AND {due} {skip_locked}
-                 ) AS locked LIMIT (SELECT {slots})",
+                 ) AS locked LIMIT (SELECT CAST({slots} AS bigint))",
                 skip_locked = self.skip_locked("job, request"),
             ),
             _ => format!("{queue} LIMIT {slots}"),

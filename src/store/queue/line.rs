@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-use super::{concurrency::MEDIA_TYPES, dialect::Dialect, paused, steps::Steps};
+use super::{concurrency::MEDIA_TYPES, dialect::Dialect, paused, steps::distinct};
 
 /// By which jobs of one priority come after each other, as the indexes have it. Where nobody else waits it is the id: whoever
 /// comes first goes first.
@@ -161,24 +161,43 @@ fn queued(sql: Dialect) -> String {
 
 /// `band`, for a recursive WITH: the `priority` whose next job of these queues is the oldest, but for those that are paused.
 pub(super) fn longest(sql: Dialect, queues: &[Queue]) -> String {
-    let (mut steps, mut heads) = (Vec::new(), Vec::new());
-    for (index, queue) in queues.iter().enumerate() {
-        let name = format!("priorities_{index}");
-        let waits = format!("{} AND {}", ready(sql), queue.holds(sql));
-        let indexed = sql.indexed_by(READY);
-        steps.push(Steps::Down.through(&name, "job.priority", &waits, &indexed));
-        heads.push(format!(
-            "SELECT value AS priority, (
-                 SELECT job.id FROM generation_jobs AS job {indexed} WHERE {waits} AND job.priority = {name}.value
-                 ORDER BY {TURN}, job.id LIMIT 1
-             ) AS id FROM {name} WHERE value IS NOT NULL AND NOT {closed}",
-            closed = paused::closes(&queue.provider),
-        ));
-    }
+    let listed = queues
+        .iter()
+        .map(|Queue { provider, category }| format!("({provider}, {category})"));
+    let each = Queue {
+        provider: "queue.provider".to_owned(),
+        category: "queue.category".to_owned(),
+    };
+    let first = |what: &str, narrowed: &str, order: &str| {
+        format!(
+            "(SELECT {what} FROM generation_jobs AS job {indexed} WHERE {ready} AND {of_queue}{narrowed} ORDER BY {order} LIMIT 1)",
+            indexed = sql.indexed_by(READY),
+            ready = ready(sql),
+            of_queue = each.holds(sql),
+        )
+    };
     format!(
-        "{steps}, band AS MATERIALIZED (SELECT priority FROM ({heads}) AS heads ORDER BY id LIMIT 1)",
-        steps = steps.join(", "),
-        heads = heads.join(" UNION ALL "),
+        "queues (provider, category) AS (VALUES {listed}),
+         priorities (provider, category, value) AS (
+             SELECT provider, category, {highest} FROM queues AS queue
+             UNION ALL SELECT provider, category, {next} FROM priorities AS queue WHERE value IS NOT NULL
+         ),
+         band AS MATERIALIZED (
+             SELECT value AS priority FROM priorities AS queue WHERE value IS NOT NULL AND NOT {closed} ORDER BY {head} LIMIT 1
+         )",
+        listed = listed.collect::<Vec<_>>().join(", "),
+        highest = first("job.priority", "", "job.priority DESC"),
+        next = first(
+            "job.priority",
+            " AND job.priority < queue.value",
+            "job.priority DESC"
+        ),
+        closed = paused::closes(&each.provider),
+        head = first(
+            "job.id",
+            " AND job.priority = queue.value",
+            &format!("{TURN}, job.id")
+        ),
     )
 }
 
@@ -256,7 +275,7 @@ fn line(sql: Dialect) -> String {
                  ) AS least
              ) FROM asked
          )",
-        providers = Steps::Up.through("providers", &sql.provider_of("job"), &queued(sql), &sql.indexed_by(READY)),
+        providers = distinct("providers", &sql.provider_of("job"), &queued(sql), &sql.indexed_by(READY)),
         by_user = sql.indexed_by(LAST_OF_USER),
         categories = categories.join(", "),
         waits = sql.waiting("job"),

@@ -17,7 +17,7 @@ use crate::{
 use super::{
     dialect::Dialect,
     line::{Queue, TURN, ready},
-    steps::Steps,
+    steps::distinct,
 };
 
 /// The index of what is out of the queue.
@@ -128,7 +128,7 @@ pub async fn resumed(db: &impl ConnectionTrait) -> Result<Vec<i64>, Error> {
         "WITH RECURSIVE {features}
          SELECT value AS feature_id FROM features WHERE value IS NOT NULL
              AND NOT EXISTS (SELECT 1 FROM generation_pauses AS pause WHERE pause.feature_id = features.value)",
-        features = Steps::Up.through("features", "job.feature_id", &set_aside_by(sql, "job"), &indexed),
+        features = distinct("features", "job.feature_id", &set_aside_by(sql, "job"), &indexed),
     );
     let statement = Statement::from_string(db.get_database_backend(), statement);
     let rows = Row::find_by_statement(statement).all(db).await?;
