@@ -24,7 +24,7 @@ use crate::{
     },
     entity::{feature, template},
     events::Events,
-    executor::{self, Executor, OwnPresence, Spool},
+    executor::{self, Executor, Leases, OwnPresence, Spool},
     identity::{
         ApiKeys, Authentication, Certificates, Keys, KeysError, Pace, PublishedKeys, Tokens,
     },
@@ -523,6 +523,7 @@ pub(super) fn build_executor(
         }),
         spool,
         pulse,
+        leases: Leases::default(),
         stop: stages.handing_back.clone(),
         cancellations: TaskTracker::new(),
         presence: OwnPresence::begin(),

@@ -36,7 +36,7 @@ use super::Transaction;
 
 use attempt::failure_values;
 pub use attempt::{
-    Lease, Report, Submission, complete, end, heartbeat, holds, note_submission, note_submissions,
+    Lease, Report, Submission, complete, end, heartbeat, held, note_submission, note_submissions,
     note_task, progress_interval,
 };
 pub use bounded::{let_next_back, limit_of};

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use atelier::app::AttemptEnd;
 use atelier::domain::{Caller, Checks, MediaType, RequestDraft, WatchCursor, job::Capability};
-use atelier::store::{self, Pool, queue::Lease};
+use atelier::store::queue::{self, Lease};
+use atelier::store::{self, Pool};
 use futures::future::join_all;
 use futures::{StreamExt, poll};
 use sea_orm::sqlx::ConnectOptions;
@@ -419,6 +420,24 @@ async fn many_jobs_take_as_many_round_trips_as_one() {
         trips.push(wire.take().len());
     }
     assert_eq!(trips[4..], [6, 4, 6, 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_many_attempts_still_have_their_jobs_takes_one_round_trip() {
+    let (_db, wire, bench) = bench().await;
+    bench.request(16, 0).await;
+    let claimed = bench.claim(16).await;
+    let mut leases: Vec<Lease> = claimed.iter().map(lease).collect();
+    bench.complete(&claimed[3]).await.unwrap();
+    leases[5].token = "another".to_owned();
+    wire.take();
+    let held = queue::held(bench.app.store.reader(), leases.iter()).await;
+    assert_eq!(wire.take().len(), 1);
+    let lost = [leases[3].clone(), leases[5].clone()];
+    leases.retain(|lease| !lost.contains(lease));
+    let held = held.unwrap();
+    assert!(leases.iter().all(|lease| held.contains(lease)));
+    assert!(lost.iter().all(|lease| !held.contains(lease)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
