@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use atelier::app::AttemptEnd;
-use atelier::domain::{Caller, Checks, MediaType, RequestDraft, WatchCursor, job::Capability};
+use atelier::domain::job::AttemptEnd;
+use atelier::domain::{Caller, Checks, RequestDraft, WatchCursor};
 use atelier::store::queue::{self, Lease};
 use atelier::store::{self, Pool};
 use futures::future::join_all;
@@ -23,7 +23,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use url::Url;
 
-use crate::support::bench::{Bench, lease, overloaded};
+use crate::support::bench::{Bench, capability, lease, overloaded};
 use crate::support::database::{Backend, TestDatabase};
 use crate::support::server::within;
 
@@ -468,10 +468,7 @@ async fn a_claim_walks_past_no_job_that_it_cannot_run_and_sorts_none() {
     let database = db.connect().await;
     database.execute_unprepared(QUEUE).await.unwrap();
     wire.take();
-    let claimable = ["builtin", "another"].map(|provider| Capability {
-        provider: provider.to_owned(),
-        category: MediaType::Image,
-    });
+    let claimable = ["builtin", "another"].map(capability);
     assert_eq!(within(bench.claim_as(1, &claimable)).await.len(), 1);
     let claim = wire
         .take()
