@@ -39,8 +39,8 @@ on_both_databases! {
         begun.sort_unstable();
         assert_eq!(begun, [&bounded[..2], &free].concat());
         assert!(bench.claim(16).await.is_empty());
-        let depths = bench.app.queue().await.unwrap().depths;
-        assert_eq!((depths.len(), depths[0].ready, depths[0].paused), (1, 0, 3));
+        let bands = bench.app.queue().await.unwrap().bands;
+        assert_eq!((bands.len(), bands[0].ready, bands[0].paused), (1, 0, 3));
         let waiting = bench.job(bounded[2]).await;
         assert!(waiting.paused && !waiting.held && waiting.revision == 1);
         let reasons = bench.app.waiting_reasons([&waiting]).await.unwrap();

@@ -193,8 +193,8 @@ on_both_databases! {
         let bench = Bench::new(&db).await;
         ask(&bench, 1, 3, bench.feature_id).await;
         let counts = async || {
-            let depths = bench.app.queue().await.unwrap().depths;
-            depths.iter().map(|depth| (depth.ready, depth.paused)).collect::<Vec<_>>()
+            let bands = bench.app.queue().await.unwrap().bands;
+            bands.iter().map(|band| (band.ready, band.paused)).collect::<Vec<_>>()
         };
         assert_eq!(counts().await, [(3, 0)]);
         for part in [QueuePart::Whole, QueuePart::Feature(bench.feature_id), QueuePart::Provider("builtin".to_owned())] {
