@@ -59,9 +59,7 @@ pub use health::{Ailment, Health, Pulse};
 pub use job::{Addressee, Diagnosis, Outlook, Outlooks, Untaken};
 pub use media::{FoundMedia, Unpictured};
 pub use plan::Limits;
-pub use queue::{
-    ANNOUNCE_INTERVAL, AttemptEnd, Crew, Queue, StoredFile, StoredOutput, WaitingReasons,
-};
+pub use queue::{ANNOUNCE_INTERVAL, Crew, Queue, StoredFile, StoredOutput, WaitingReasons};
 pub use rate::Allowance;
 pub use request::{Accepted, Cancellation, Include, Included, ValidRequest, ignored_inputs};
 pub use retention::{RetentionReport, RetentionRun, RunEnd};

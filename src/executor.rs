@@ -7,6 +7,7 @@ mod claim_loop;
 mod derivations;
 mod follow;
 mod heartbeat;
+mod leases;
 mod output_writer;
 mod pictures;
 mod recover;
@@ -40,6 +41,7 @@ use crate::{
     },
 };
 
+pub use leases::Leases;
 pub use settings::Settings;
 pub use spool::Spool;
 
@@ -57,6 +59,8 @@ pub struct Executor {
     pub spool: Spool,
     /// Beats with every turn of the claim loop.
     pub pulse: Pulse,
+    /// Of the attempts that run.
+    pub leases: Leases,
     /// Cancelled, after `App::draining`, when running attempts are to be handed back.
     pub stop: CancellationToken,
     /// Providers that are told to give up tasks of jobs that have ended.
@@ -91,7 +95,10 @@ impl Executor {
         let told = std::mem::take(&mut self.stop);
         let worked = CancellationToken::new();
         let work = async {
-            self.claim_loop(told).await;
+            tokio::select! {
+                () = self.claim_loop(told) => {}
+                () = self.watch_leases() => {}
+            }
             self.cancellations.close();
             self.cancellations.wait().await;
             worked.cancel();

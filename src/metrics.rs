@@ -11,6 +11,8 @@ use prometheus_client::{
 };
 use tokio::{sync::Mutex, time::Instant};
 
+use crate::domain::job::Band;
+
 /// Upper ends in seconds of what calls and claims take.
 const SHORT: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0];
 /// The same of what jobs take.
@@ -104,21 +106,6 @@ struct ConnectionLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct SpanLabels {
     state: &'static str,
-}
-
-/// What waits of a provider in a band of the queue.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Band {
-    /// The provider's name; empty if there is none.
-    pub provider: String,
-    /// Of the jobs.
-    pub priority: i32,
-    /// Jobs that may begin now.
-    pub ready: i64,
-    /// Jobs that may not: they pause before another attempt, or others of their user or feature run.
-    pub paused: i64,
-    /// How long the one that is ready longest has been; zero if none is.
-    pub oldest: Duration,
 }
 
 /// What an attempt is about.

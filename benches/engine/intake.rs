@@ -13,7 +13,7 @@ use crate::scale::Scale;
 use crate::service::{JOBS, Service, asked};
 
 /// Callers share connections, as those behind a backend do.
-const CONNECTIONS: usize = 16;
+pub(crate) const CONNECTIONS: usize = 16;
 
 struct Line {
     callers: usize,
@@ -69,7 +69,8 @@ pub(crate) fn measure(scale: &Scale, runtime: &Runtime, service: &Service) {
     for _ in 0..scale.rounds {
         for line in &mut lines {
             runtime.block_on(service.clear());
-            let ours = create(&clients, service, line, scale.window);
+            let many = (line.callers, line.jobs);
+            let ours = create(&clients, service.ends, many, scale.window);
             line.ours.push(runtime.block_on(ours));
             let until = || Until::Passed(scale.window);
             let (callers, one) = match line.jobs {
@@ -96,14 +97,18 @@ pub(crate) fn measure(scale: &Scale, runtime: &Runtime, service: &Service) {
     table.print();
 }
 
-/// How many requests a second so many callers get answered, each of whom asks for one after the other.
-async fn create(clients: &[Client], service: &Service, line: &Line, window: Duration) -> f64 {
+/// How many requests of so many jobs a second so many callers get answered, each of whom asks for one after the other.
+pub(crate) async fn create(
+    clients: &[Client],
+    feature: i64,
+    (callers, jobs): (usize, i32),
+    window: Duration,
+) -> f64 {
     let begin = Instant::now();
-    let mut callers = JoinSet::new();
-    for (number, client) in (0..line.callers).zip(clients.iter().cycle()) {
-        let (feature, jobs) = (service.ends, line.jobs);
+    let mut asking = JoinSet::new();
+    for (number, client) in (0..callers).zip(clients.iter().cycle()) {
         let mut requests = client.requests();
-        callers.spawn(async move {
+        asking.spawn(async move {
             let mut answered = 0;
             while begin.elapsed() < window {
                 // Each of another user than the ones before.
@@ -116,6 +121,6 @@ async fn create(clients: &[Client], service: &Service, line: &Line, window: Dura
             answered
         });
     }
-    let answered: i64 = callers.join_all().await.into_iter().sum();
+    let answered: i64 = asking.join_all().await.into_iter().sum();
     answered as f64 / begin.elapsed().as_secs_f64()
 }

@@ -24,6 +24,7 @@ mod replica;
 mod report;
 mod scale;
 mod service;
+mod sqlite;
 mod watch;
 
 use std::fs;
@@ -40,8 +41,9 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 type Part = fn(&Scale, &Runtime, &Service);
 
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("intake", intake::measure),
+    ("intake", sqlite::measure),
     ("drain", drain::measure),
     ("latency", latency::measure),
     ("watch", watch::measure),

@@ -1,5 +1,6 @@
-//! The servers that are measured, on a PostgreSQL that keeps what it is told.
+//! The servers that are measured, on databases that keep what they are told.
 
+use std::path::Path;
 use std::time::Duration;
 
 use atelier::app::App;
@@ -28,16 +29,20 @@ const SLOTS: usize = 64;
 /// The specification's tables with all of its indexes, and nothing else.
 const SPECIFICATION: &str = include_str!("../../migration/src/sql/m0001_domain/postgres_up.sql");
 
-/// A server that answers clients, on a database beside one that has the specification's tables only.
-pub(crate) struct Service {
+/// A server that answers clients, with users who can pay, on a PostgreSQL that also has a database with the specification's tables
+/// only, or on a file of SQLite.
+pub(crate) struct Service<D = Cluster> {
     config: Config,
     api: Server,
     /// What the provider of tests is told to do: to end at once, or to make a picture of 64 x 64 pixels.
     pub ends: i64,
     pub draws: i64,
-    _folder: TempDir,
-    cluster: Cluster,
+    folder: TempDir,
+    database: D,
 }
+
+/// The database is a file of the service's folder.
+pub(crate) struct Sqlite;
 
 impl Service {
     pub(crate) async fn start() -> Self {
@@ -47,9 +52,66 @@ impl Service {
     /// The same on a PostgreSQL that is set up so.
     pub(crate) async fn start_with(settings: &'static str) -> Self {
         let cluster = Cluster::with(settings).await;
-        let folder = tempfile::tempdir().unwrap();
         prepare(&cluster).await;
-        let config = configuration(&cluster, &folder);
+        let url = cluster.url();
+        Self::start_on(&url, tempfile::tempdir().unwrap(), cluster).await
+    }
+
+    /// What another process needs to be a server beside it, as settings of the command line.
+    pub(crate) fn settings(&self) -> Vec<String> {
+        let most = 1_000_000;
+        vec![
+            format!("database.url={}", self.database.url()),
+            format!("storage.folder={}", self.config.storage.folder.display()),
+            "server.listen=127.0.0.1:0".to_owned(),
+            format!("server.max_connections={most}"),
+            format!("server.max_connections_per_peer={most}"),
+            format!("server.max_watches={most}"),
+            format!("server.max_watches_per_peer={most}"),
+            "catalogue.install_starter=false".to_owned(),
+            "catalogue.install_previews=false".to_owned(),
+            "billing.kind=ledger".to_owned(),
+            "log.filter=warn".to_owned(),
+        ]
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.database.port()
+    }
+
+    /// A connection to a database of the cluster: `postgres` is the service's, `specification` has the specification's tables.
+    pub(crate) async fn database(&self, name: &str) -> DatabaseConnection {
+        connect(&self.database, name).await
+    }
+
+    /// Takes all requests away, and waits until the disk has what was written.
+    pub(crate) async fn clear(&self) {
+        for name in ["postgres", "specification"] {
+            let db = self.database(name).await;
+            execute(&db, "TRUNCATE generation_requests CASCADE").await;
+            execute(&db, "VACUUM ANALYZE").await;
+            execute(&db, "CHECKPOINT").await;
+        }
+    }
+}
+
+impl Service<Sqlite> {
+    pub(crate) async fn on_sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("atelier.db");
+        let url = format!("sqlite://{}", file.display());
+        Self::start_on(&url, folder, Sqlite).await
+    }
+
+    /// Where files lie beside its database.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl<D> Service<D> {
+    async fn start_on(url: &str, folder: TempDir, database: D) -> Self {
+        let config = configuration(url, &folder);
         let api = Server::start(config.clone(), Role::Api).await.unwrap();
         let client = Client::connect(&api.url().unwrap()).await.unwrap();
         let service = Self {
@@ -57,8 +119,8 @@ impl Service {
             draws: add_feature(&client, "draws").await,
             config,
             api,
-            _folder: folder,
-            cluster,
+            folder,
+            database,
         };
         for user in 1..=USERS {
             let grant = GrantCreditsRequest {
@@ -80,28 +142,6 @@ impl Service {
     /// The use cases of the server that answers clients.
     pub(crate) fn app(&self) -> &App {
         self.api.app()
-    }
-
-    /// What another process needs to be a server beside it, as settings of the command line.
-    pub(crate) fn settings(&self) -> Vec<String> {
-        let most = 1_000_000;
-        vec![
-            format!("database.url={}", self.cluster.url()),
-            format!("storage.folder={}", self.config.storage.folder.display()),
-            "server.listen=127.0.0.1:0".to_owned(),
-            format!("server.max_connections={most}"),
-            format!("server.max_connections_per_peer={most}"),
-            format!("server.max_watches={most}"),
-            format!("server.max_watches_per_peer={most}"),
-            "catalogue.install_starter=false".to_owned(),
-            "catalogue.install_previews=false".to_owned(),
-            "billing.kind=ledger".to_owned(),
-            "log.filter=warn".to_owned(),
-        ]
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        self.cluster.port()
     }
 
     /// So many connections to the server.
@@ -128,21 +168,6 @@ impl Service {
     /// One that answers clients and runs jobs.
     pub(crate) async fn whole(&self) -> Server {
         Server::start(self.config.clone(), Role::All).await.unwrap()
-    }
-
-    /// A connection to a database of the cluster: `postgres` is the service's, `specification` has the specification's tables.
-    pub(crate) async fn database(&self, name: &str) -> DatabaseConnection {
-        connect(&self.cluster, name).await
-    }
-
-    /// Takes all requests away, and waits until the disk has what was written.
-    pub(crate) async fn clear(&self) {
-        for name in ["postgres", "specification"] {
-            let db = self.database(name).await;
-            execute(&db, "TRUNCATE generation_requests CASCADE").await;
-            execute(&db, "VACUUM ANALYZE").await;
-            execute(&db, "CHECKPOINT").await;
-        }
     }
 
     pub(crate) async fn stop(self) {
@@ -210,11 +235,11 @@ async fn prepare(cluster: &Cluster) {
     execute(&db, feature).await;
 }
 
-fn configuration(cluster: &Cluster, folder: &TempDir) -> Config {
+fn configuration(database: &str, folder: &TempDir) -> Config {
     let mut config = Config::default();
     config.server.listen = "127.0.0.1:0".parse().unwrap();
     config.server.shutdown_delay = Duration::ZERO;
-    config.database.url = cluster.url().parse().unwrap();
+    config.database.url = database.parse().unwrap();
     config.storage.folder = folder.path().to_owned();
     config.billing.kind = BillingKind::Ledger;
     config.limits.variations = JOBS.unsigned_abs();

@@ -4,12 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{
-    app::App,
-    domain::Error,
-    metrics::Band,
-    store::queue::{self, Depth},
-};
+use crate::{app::App, domain::Error, store::queue};
 
 /// The database is asked for a share of the time at most, however often this is asked for.
 const REST: u32 = 20;
@@ -36,25 +31,12 @@ impl App {
         if next.is_some_and(|next| began < next) {
             return;
         }
-        let depths = queue::depth(self.store.reader(), self.clock.queue()).await;
-        if let Err(error) = &depths {
+        let bands = queue::depth(self.store.reader(), self.clock.queue()).await;
+        if let Err(error) = &bands {
             tracing::debug!(%error, "cannot count what waits");
         }
-        let bands = depths.unwrap_or_default().into_iter().map(Band::from);
-        self.metrics.tell_queue(bands.collect());
+        self.metrics.tell_queue(bands.unwrap_or_default());
         let rest = (began.elapsed() * REST).max(SHORTEST_REST);
         *next = Some(Instant::now() + rest);
-    }
-}
-
-impl From<Depth> for Band {
-    fn from(depth: Depth) -> Self {
-        Self {
-            provider: depth.provider,
-            priority: depth.priority,
-            ready: depth.ready,
-            paused: depth.paused,
-            oldest: depth.oldest,
-        }
     }
 }

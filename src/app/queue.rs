@@ -18,7 +18,6 @@ mod unpark;
 
 use std::time::Duration;
 
-pub use crate::domain::job::AttemptEnd;
 pub(in crate::app) use complete::Completion;
 pub use complete::{StoredFile, StoredOutput};
 pub use drain::Crew;

@@ -5,6 +5,7 @@ mod following;
 mod gathering;
 mod lines;
 mod reads;
+mod rhythm;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},

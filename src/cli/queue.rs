@@ -135,20 +135,20 @@ fn shown(queue: &Queue, crew: &Crew) -> String {
     }));
     let mut waiting =
         vec![["PROVIDER", "PRIORITY", "READY", "WAITING", "OLDEST"].map(str::to_owned)];
-    waiting.extend(queue.depths.iter().map(|depth| {
+    waiting.extend(queue.bands.iter().map(|band| {
         [
-            depth.provider.clone(),
-            depth.priority.to_string(),
-            depth.ready.to_string(),
-            depth.paused.to_string(),
-            format_duration(Duration::from_secs(depth.oldest.as_secs())),
+            band.provider.clone(),
+            band.priority.to_string(),
+            band.ready.to_string(),
+            band.paused.to_string(),
+            format_duration(Duration::from_secs(band.oldest.as_secs())),
         ]
     }));
     let pauses = match queue.pauses.is_empty() {
         true => "nothing is paused\n".to_owned(),
         false => output::table(&pauses),
     };
-    let waiting = match queue.depths.is_empty() {
+    let waiting = match queue.bands.is_empty() {
         true => "nothing waits\n".to_owned(),
         false => output::table(&waiting),
     };

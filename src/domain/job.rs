@@ -1,6 +1,7 @@
 //! What happens to jobs, and what that means for their request.
 
 mod attempt_end;
+mod band;
 mod capability;
 mod counts;
 mod obstacle;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{Reason, sha256_hex};
 
 pub use attempt_end::AttemptEnd;
+pub use band::Band;
 pub use capability::{Capability, Skill};
 pub use counts::{JobCounts, request_status};
 pub use obstacle::Obstacle;
@@ -83,6 +85,15 @@ pub fn attempt_key(lease_token: &str) -> String {
     let mut digest = sha256_hex(lease_token.as_bytes());
     digest.truncate(32);
     digest
+}
+
+/// Whether the worker of a job that stands so is late to say that it still runs it: its lease ends before `time`.
+pub fn is_stalled(
+    status: JobStatus,
+    lease_end: Option<DateTime<Utc>>,
+    time: DateTime<Utc>,
+) -> bool {
+    status == JobStatus::Processing && lease_end.is_some_and(|end| end < time)
 }
 
 /// Why a transition happened, where the statuses do not tell.

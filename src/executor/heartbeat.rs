@@ -24,9 +24,6 @@ use super::Executor;
 /// Pause before a database that did not answer is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
-/// How often an attempt looks whether it is to stop.
-const STOP_POLL: Duration = Duration::from_secs(1);
-
 /// What a running attempt tells of itself.
 #[derive(Clone)]
 struct Reports {
@@ -72,7 +69,6 @@ impl Executor {
         };
         tokio::select! {
             () = self.renew_while_held(&lease, claimed, reports) => lost.cancel(),
-            () = self.until_taken_away(&lease) => lost.cancel(),
             // Beside the renewal, which must not wait for a picture to be read.
             () = self.shrink_previews(progress, shown) => {}
         }
@@ -93,16 +89,6 @@ impl Executor {
                 Ok(Some(false)) => return,
                 Ok(None) | Err(_) if Instant::now() >= expiry => return,
                 Ok(None) | Err(_) => sleep(ASK_AGAIN).await,
-            }
-        }
-    }
-
-    /// Waits until somebody takes the lease away, as when the job is cancelled. The next renewal would tell that too, but later.
-    async fn until_taken_away(&self, lease: &Lease) {
-        loop {
-            sleep(STOP_POLL).await;
-            if let Ok(false) = queue::holds(self.app.store.reader(), lease).await {
-                return;
             }
         }
     }

@@ -60,6 +60,7 @@ impl Executor {
             };
             let (progress, reports) = ProgressSender::channel();
             let lost = CancellationToken::new();
+            let _looked_after = self.leases.look_after(&lease, &lost);
             let keeper = self.clone().keep_lease(
                 lease.clone(),
                 job.request_id,

@@ -159,7 +159,7 @@ pub(super) async fn end_of_stream(app: App, principal: Principal) -> Error {
     let stopping = app.stopping.clone();
     tokio::select! {
         () = stopping.cancelled() => Error::ShuttingDown,
-        error = end_of_right(app.clone(), principal) => error,
+        error = end_of_right(app, principal) => error,
     }
 }
 

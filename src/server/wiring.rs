@@ -1,57 +1,39 @@
 //! What the parts of a server are made of, from the configuration.
 
-use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
+mod executor;
+mod port;
+mod provider;
+
+use std::{net::SocketAddr, time::Duration};
 
 use migration::Serving;
-use url::Url;
 
-use super::{
-    StartError, schema,
-    stopping::{Stages, stopping_time},
-};
+use super::{StartError, schema, stopping::Stages};
 use crate::{
-    app::{
-        self, Ailment, App, Clock, Health, Pulse, Receiving, Removal, RemovalMode, UploadSettings,
-    },
+    app::{self, Ailment, App, Clock, Health, Receiving, UploadSettings},
     billing::{Billing, Remote, RemoteError, RemoteSettings},
-    config::{
-        BillingKind, Config, ExecutorConfig, FetchConfig, ModerationKind, ProviderConfig,
-        StorageBackend, StorageRemoval, host_name,
-    },
+    config::{BillingKind, Config, ExecutorConfig, StorageBackend, host_name},
     domain::{
-        AddressRules, Error, IntakeLimits, Keyring, MediaType, Purpose, Retention, UploadLimits,
-        sha256_hex, with_causes,
+        Error, IntakeLimits, Keyring, MediaType, Purpose, Retention, UploadLimits, with_causes,
     },
     entity::{feature, template},
     events::Events,
-    executor::{self, Executor, OwnPresence, Spool},
-    identity::{
-        ApiKeys, Authentication, Certificates, Keys, KeysError, Pace, PublishedKeys, Tokens,
-    },
+    executor::Spool,
+    identity::ApiKeys,
     media::{self, LinkSettings, S3Settings, Storage, StorageSettings},
     memory,
     metrics::Metrics,
-    provider::{
-        Moderation, ModerationService, Registry, WordList,
-        builtin::Builtin,
-        comfyui::ComfyUi,
-        exec::Exec,
-        fetch::{FetchLimits, Fetcher},
-        openai::OpenAi,
-        scripted::Scripted,
-        sdapi::SdApi,
-        task::TaskService,
-        voice::Voice,
-    },
-    rpc::{
-        AccessSettings, Bounds, FrontSettings, PortSettings, RateSettings, Tls, TlsError,
-        TlsSettings,
-    },
     store::{self, Store, report},
     traces::{TraceSettings, Traces, TracesError},
 };
-use tokio_util::task::TaskTracker;
 use uuid::Uuid;
+
+pub use executor::removal;
+pub(super) use executor::{build_executor, open_spool};
+use port::server_url;
+pub(super) use port::{authentication, front, port, scheme};
+use provider::moderation;
+pub use provider::{build_providers, fetcher};
 
 /// Installed when the database has no feature yet.
 const STARTER_CATALOGUE: &str = include_str!("../../catalogue/starter.toml");
@@ -152,18 +134,6 @@ fn billing(config: &Config) -> Result<Billing, RemoteError> {
     })
 }
 
-fn moderation(config: &Config, files: &Fetcher) -> Result<Moderation, StartError> {
-    let settings = &config.moderation;
-    Ok(match (settings.kind, &settings.words) {
-        (ModerationKind::Words, Some(file)) => Moderation::Words(Arc::new(WordList::read(file)?)),
-        (ModerationKind::OpenAi, _) => {
-            Moderation::Service(Arc::new(ModerationService::new(settings, files)?))
-        }
-        // A list without a file is refused with the configuration.
-        (ModerationKind::None | ModerationKind::Words, _) => Moderation::Off,
-    })
-}
-
 /// Where spans go, if they are to go anywhere.
 pub(super) fn traces(config: &Config, metrics: &Metrics) -> Result<Traces, TracesError> {
     let settings = config.traces.clone();
@@ -233,107 +203,6 @@ fn links(config: &Config, address: Option<SocketAddr>) -> Result<LinkSettings, S
     })
 }
 
-fn server_url(config: &Config, address: Option<SocketAddr>) -> Result<Url, StartError> {
-    let address = address.unwrap_or(config.server.listen);
-    Ok(match &config.server.public_url {
-        Some(url) => url.clone(),
-        None => Url::parse(&format!("{}://{address}", scheme(config)))?,
-    })
-}
-
-pub(super) fn front(config: &Config) -> FrontSettings {
-    FrontSettings {
-        user: config.front.user.and_then(|id| i64::try_from(id).ok()),
-        wait: config.front.wait,
-        limits: limits(config),
-    }
-}
-
-/// How the clients' port is spoken to.
-pub(super) fn scheme(config: &Config) -> &'static str {
-    match config.tls.certificate {
-        Some(_) => "https",
-        None => "http",
-    }
-}
-
-/// What finds out who calls.
-pub(super) fn authentication(config: &Config) -> Result<Authentication, KeysError> {
-    let auth = &config.auth;
-    let mut authentication = Authentication {
-        tokens: None,
-        api_keys: auth.api_keys,
-        certificates: Certificates::new(auth.certificates.clone()),
-    };
-    if !config.takes_tokens() {
-        return Ok(authentication);
-    }
-    let pace = Pace {
-        pause: auth.jwks_pause,
-        keep: auth.jwks_keep,
-    };
-    let published = auth.jwks_url.clone();
-    let published = published.map(|url| PublishedKeys::new(url, pace));
-    let keys = Keys::new(
-        auth.secret.as_ref(),
-        auth.keys_file.as_ref(),
-        published.transpose()?,
-    )?;
-    authentication.tokens = Some(Tokens {
-        keys,
-        issuer: auth.issuer.clone(),
-        audience: auth.audience.clone(),
-        skew: auth.clock_skew,
-    });
-    Ok(authentication)
-}
-
-pub(super) fn port(
-    config: &Config,
-    authentication: Authentication,
-) -> Result<PortSettings, TlsError> {
-    let server = &config.server;
-    Ok(PortSettings {
-        access: AccessSettings {
-            allowed_hosts: server.allowed_hosts.clone(),
-            public_url: server.public_url.clone(),
-            origins: server.cors_origins.clone(),
-        },
-        authentication,
-        connections: Bounds {
-            in_all: server.max_connections,
-            per_peer: server.max_connections_per_peer,
-        },
-        watches: Bounds {
-            in_all: server.max_watches,
-            per_peer: server.max_watches_per_peer,
-        },
-        rates: rates(config),
-        tls: tls(config).map(Tls::load).transpose()?,
-    })
-}
-
-/// 0 sets no limit.
-fn rates(config: &Config) -> RateSettings {
-    let rates = &config.rates;
-    RateSettings {
-        reads: NonZeroU32::new(rates.reads),
-        writes: NonZeroU32::new(rates.writes),
-        admin: NonZeroU32::new(rates.admin),
-    }
-}
-
-/// One file without the other is refused with the configuration.
-fn tls(config: &Config) -> Option<TlsSettings> {
-    let tls = &config.tls;
-    Some(TlsSettings {
-        certificate: tls.certificate.clone()?,
-        key: tls.key.clone()?,
-        client_ca: tls.client_ca.clone(),
-        reload_interval: tls.reload_interval,
-    })
-}
-
 fn limits(config: &Config) -> media::Limits {
     media::Limits {
         max_bytes: config.limits.output_bytes,
@@ -386,69 +255,6 @@ fn storage_settings(config: &Config) -> Result<StorageSettings, StartError> {
     })
 }
 
-/// Gets files from where the rules permit, of the size that a link of a request may lead to.
-pub fn fetcher(config: &Config) -> Result<Fetcher, StartError> {
-    let FetchConfig {
-        allow,
-        deny,
-        max_bytes,
-        timeout,
-        ..
-    } = config.fetch.clone();
-    let limits = FetchLimits {
-        bytes: max_bytes,
-        time: timeout,
-    };
-    Ok(Fetcher::new(AddressRules { allow, deny }, limits)?)
-}
-
-/// The provider that speaks in clips.
-const VOICE: &str = "voice";
-
-/// What this configuration makes media with. `files` gets what services answer with, of the size that an output may have.
-pub fn build_providers(config: &Config, files: &Fetcher, runs_jobs: bool) -> Registry {
-    let files = &files.clone().up_to(config.limits.output_bytes);
-    let mut providers = Registry::default();
-    for (key, provider) in &config.providers {
-        let name = key.clone();
-        providers = match provider.clone() {
-            ProviderConfig::Exec(exec) => {
-                providers.with(Exec::new(name, exec, config.supervisor.clone()))
-            }
-            ProviderConfig::OpenAi(openai) => providers.with(OpenAi::new(name, openai, files)),
-            ProviderConfig::Task(task) => {
-                let now = || Clock::system().now().timestamp();
-                providers.with(TaskService::new(name, task, files, now))
-            }
-            ProviderConfig::ComfyUi(comfyui) => providers.with(ComfyUi::new(name, comfyui, files)),
-            ProviderConfig::SdApi(sdapi) => providers.with(SdApi::new(name, sdapi, files)),
-            ProviderConfig::Voice(voice) => {
-                let command = |name: &str| match config.providers.get(name) {
-                    Some(ProviderConfig::Exec(exec)) => Some(exec),
-                    _ => None,
-                };
-                providers.with(Voice::new(name, voice, command, config.supervisor.clone()))
-            }
-            ProviderConfig::Scripted(scripted) => providers.with(Scripted::new(name, scripted)),
-        }
-        .limited(key, provider.limits());
-    }
-    let time = config.limits.conversion_time;
-    let voice = providers.get(VOICE);
-    // What has a price is not called on the side.
-    let voice = voice.filter(|voice| voice.makes(MediaType::Audio) && voice.may_resubmit());
-    let providers = providers.with(Builtin::new(time, config.supervisor.clone(), voice));
-    if runs_jobs {
-        for (provider, missing) in providers.missing() {
-            tracing::info!(provider, %missing, "a provider is not ready");
-        }
-    }
-    match config.executor.providers.as_slice() {
-        [] => providers,
-        only => providers.only(only),
-    }
-}
-
 fn retention(config: &Config) -> Retention {
     let settings = &config.retention;
     Retention {
@@ -458,73 +264,5 @@ fn retention(config: &Config) -> Retention {
         idempotency_keys: settings.idempotency_keys,
         purge_requests: settings.purge_requests,
         purge_catalogue: settings.purge_catalogue,
-    }
-}
-
-/// What upkeep may remove from the storage by itself.
-pub fn removal(config: &Config) -> Removal {
-    Removal {
-        age: config.executor.orphan_age,
-        mode: match config.storage.removal {
-            StorageRemoval::On => RemovalMode::On,
-            StorageRemoval::DryRun => RemovalMode::DryRun,
-            StorageRemoval::Off => RemovalMode::Off,
-        },
-        share: Some(config.storage.removal_share),
-    }
-}
-
-/// A folder for each database: the keys of one are nothing to another.
-pub(super) fn open_spool(config: &Config) -> Result<Spool, StartError> {
-    let database = sha256_hex(config.database.url.redacted().as_bytes());
-    let folder = config.executor.spool_folder.join(&database[..16]);
-    let opened = Spool::open(
-        &folder,
-        config.executor.spool_bytes,
-        config.limits.output_bytes,
-    );
-    opened.map_err(|source| StartError::Spool {
-        folder: folder.display().to_string(),
-        source,
-    })
-}
-
-pub(super) fn build_executor(
-    config: &Config,
-    app: &App,
-    spool: Spool,
-    (role, pulse): (&'static str, Pulse),
-    stages: &Stages,
-) -> Executor {
-    let settings = &config.executor;
-    Executor {
-        app: app.clone(),
-        settings: Arc::new(executor::Settings {
-            worker_id: settings.name_worker(),
-            host: host_name(),
-            role,
-            slots: settings.slots(),
-            total_slots: settings.total_concurrency,
-            categories: settings.categories(),
-            unclaimed_timeout: settings.unclaimed_timeout,
-            poll_interval: settings.poll_interval,
-            aging: settings.aging,
-            lease: settings.lease,
-            heartbeat: settings.heartbeat,
-            job_timeout: settings.job_timeout,
-            stopping_time: stopping_time(config.server.shutdown_grace),
-            upkeep_interval: settings.upkeep_interval,
-            removal: removal(config),
-            probe_interval: config.storage.probe_interval,
-            fold_interval: config.trends.fold_interval,
-            retention_interval: config.retention.interval,
-            limits: limits(config),
-            conversion_time: config.limits.conversion_time,
-        }),
-        spool,
-        pulse,
-        stop: stages.handing_back.clone(),
-        cancellations: TaskTracker::new(),
-        presence: OwnPresence::begin(),
     }
 }

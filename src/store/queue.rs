@@ -15,7 +15,6 @@ mod pace;
 mod parked;
 mod paused;
 mod request_status;
-mod stalled;
 mod steps;
 mod worker;
 
@@ -36,14 +35,14 @@ use super::Transaction;
 
 use attempt::failure_values;
 pub use attempt::{
-    Lease, Report, Submission, complete, end, heartbeat, holds, note_submission, note_submissions,
+    Lease, Report, Submission, complete, end, heartbeat, held, note_submission, note_submissions,
     note_task, progress_interval,
 };
 pub use bounded::{let_next_back, limit_of};
 pub use capability::{AWAY, Announced, Situation, announce, fail_unclaimed, situation, unclaimed};
 pub use concurrency::{release_held, stranded};
 pub use deadline::cancel_late;
-pub use depth::{Depth, depth};
+pub use depth::depth;
 use dialect::{Dialect, condition};
 pub(super) use line::join;
 pub use line::{MOST_COUNTED, first_in_line, jobs_before, waiting};
@@ -52,7 +51,6 @@ pub use pace::{Paces, paces};
 pub use parked::{next_due, unpark_due};
 pub use paused::{let_back, resumed};
 pub use request_status::refresh_requests;
-pub use stalled::stalled;
 pub use worker::{Presence, forget_worker, note_worker, running_jobs, set_drained, workers};
 
 /// What of the found jobs begins at once.

@@ -1,5 +1,8 @@
-//! Requests, see docs/domain.md#requests, with the counts of their jobs.
+//! Requests, see docs/domain.md#requests.
 
+mod count;
+mod list;
+mod preview;
 mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,16 +12,15 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, ConnectionTrait, DbBackend, EntityName, EntityTrait, Order, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Select, SqlErr,
-    sea_query::{Expr, LockType, SelectStatement, SimpleExpr},
+    ColumnTrait, ConnectionTrait, DbBackend, EntityName, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, SqlErr,
+    sea_query::{Expr, LockType},
 };
-use serde::Serialize;
 
 use crate::{
     domain::{
-        Caller, Error, JobCounts, JobStatus, MediaType, Page, PageToken, RequestDraft,
-        RequestNotes, RequestStatus, Resolved, Resource, Sealer, request_status,
+        Caller, Error, RequestDraft, RequestNotes, RequestStatus, Resolved, Resource,
+        request_status,
     },
     entity::{
         TextList, job,
@@ -27,99 +29,21 @@ use crate::{
 };
 
 use super::{
-    PageRequest, Transaction, deletion,
-    feature::{is, of_category},
-    media,
+    Transaction, media,
     one_of::{FirstOfEach, id_list, one_of_ids, time_list},
-    page::{List, Sorting, some},
     rows::Rows,
     sequence,
 };
 
+pub use count::{Counted, count, counted, job_counts};
+pub(super) use list::ids;
+pub use list::{Filter, count_all, list, page_after};
+pub(super) use preview::of_no_preview;
+pub use preview::old_previews;
+
 /// Not FOR UPDATE: that would wait for transactions that insert jobs or media of the request. SQLite has no row locks, and
 /// its query builder leaves them out.
 const LOCK: LockType = LockType::NoKeyUpdate;
-/// Names the list in page tokens.
-const LIST: &str = "requests";
-
-/// A request with how those of its jobs stand that count for it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Counted {
-    /// The request.
-    pub request: Model,
-    /// Those that its status is the sum of.
-    pub counts: JobCounts,
-}
-
-/// What a list shows; `None` means all.
-#[derive(Debug, Default, Serialize)]
-pub struct Filter {
-    /// Those of this user, as far as the caller may see them.
-    pub user_id: Option<i64>,
-    /// Those of this collection.
-    pub project_id: Option<i64>,
-    /// Those of this feature.
-    pub feature_id: Option<i64>,
-    /// Those of features that make this.
-    pub category: Option<MediaType>,
-    /// Those with this template.
-    pub template_id: Option<i64>,
-    /// Created then or later.
-    pub created_from: Option<DateTime<Utc>>,
-    /// Created earlier.
-    pub created_before: Option<DateTime<Utc>>,
-    /// Those that stand in one of these ways; empty means all.
-    pub statuses: Vec<RequestStatus>,
-    /// Deleted ones too.
-    pub show_deleted: bool,
-    /// Those too that only try a template.
-    pub show_previews: bool,
-    /// Deleted ones and no others.
-    pub show_only_deleted: bool,
-    /// Archived ones too.
-    pub show_archived: bool,
-    /// Those with this in what the user wrote, folded like it; empty means all.
-    pub text: String,
-    /// Those whose metadata has this key with this text.
-    pub metadata: Option<(String, String)>,
-    /// Those of which a job that counts has failed, or those of which none has.
-    pub has_failed_jobs: Option<bool>,
-    /// The last changed first, and not the newest.
-    pub by_update: bool,
-    /// The other way round.
-    pub reversed: bool,
-}
-
-impl Filter {
-    /// Whether it names what no index finds, so that a page looks at a bounded number of rows and may be short.
-    pub fn scans(&self) -> bool {
-        !self.text.is_empty() || self.metadata.is_some() || self.has_failed_jobs.is_some()
-    }
-
-    fn sorting<M>(&self, key: fn(&M) -> Vec<i64>) -> Sorting<Entity, M> {
-        let direction = match self.reversed {
-            true => Order::Asc,
-            false => Order::Desc,
-        };
-        match self.by_update {
-            true => Sorting {
-                direction,
-                columns: vec![Column::UpdatedAt, Column::Id],
-                key,
-                by_time: true,
-            },
-            false => Sorting::by(Column::Id, direction, key),
-        }
-    }
-}
-
-/// What a request has in the order of [`Filter::by_update`], or in the other.
-fn key_of(by_update: bool, id: i64, updated_at: DateTime<Utc>) -> Vec<i64> {
-    match by_update {
-        true => vec![updated_at.timestamp_micros(), id],
-        false => vec![id],
-    }
-}
 
 /// An id that no request has and no other will get, for one whose files or credits are kept before it.
 pub async fn reserve_id(tx: &Transaction) -> Result<i64, Error> {
@@ -260,130 +184,6 @@ pub async fn find_all(
     Ok(requests.all(db).await?)
 }
 
-/// Requests, in the order that the filter says.
-pub async fn list(
-    db: &impl ConnectionTrait,
-    caller: Caller,
-    filter: &Filter,
-    page: &PageRequest,
-) -> Result<Page<Model>, Error> {
-    let list = List {
-        name: LIST,
-        filter,
-        query: narrowed(caller, filter),
-        page,
-    };
-    if filter.scans() {
-        return scan::page(db, caller, list).await;
-    }
-    let key: fn(&Model) -> Vec<i64> = match filter.by_update {
-        true => |row| key_of(true, row.id, row.updated_at),
-        false => |row| key_of(false, row.id, row.updated_at),
-    };
-    list.sorted(db, filter.sorting(key)).await
-}
-
-/// The token of the page that comes after this request, which need not be in the list: for lists in the order of ids.
-pub fn page_after(filter: &Filter, id: i64, sealer: &Sealer) -> Result<String, Error> {
-    PageToken::of(LIST, filter, sealer)?.encode(&[id])
-}
-
-/// How many requests stand where; nothing is told of a status that none has.
-pub async fn count_all(
-    db: &impl ConnectionTrait,
-    caller: Caller,
-    filter: &Filter,
-) -> Result<Vec<(RequestStatus, i64)>, Error> {
-    let counts = narrowed(caller, filter)
-        .select_only()
-        .column(Column::Status)
-        .column_as(Column::Id.count(), "requests")
-        .group_by(Column::Status);
-    Ok(counts.into_tuple().all(db).await?)
-}
-
-/// Those that the filter names, as far as an index finds them.
-pub(super) fn narrowed(caller: Caller, filter: &Filter) -> Select<Entity> {
-    let mut query = Entity::find()
-        .apply_if(caller.scope(), |query, id| {
-            query.filter(Column::UserId.eq(id))
-        })
-        .apply_if(filter.user_id, |query, id| {
-            query.filter(Column::UserId.eq(id))
-        })
-        .apply_if(filter.project_id, |query, id| {
-            query.filter(Column::ProjectId.eq(id))
-        })
-        .apply_if(filter.feature_id, |query, id| {
-            query.filter(Column::FeatureId.eq(id))
-        })
-        .apply_if(filter.category, |query, category| {
-            query.filter(Column::FeatureId.in_subquery(of_category(category)))
-        })
-        .apply_if(filter.template_id, |query, id| {
-            query.filter(Column::TemplateId.eq(id))
-        })
-        .apply_if(filter.created_from, |query, time| {
-            query.filter(Column::CreatedAt.gte(time))
-        })
-        .apply_if(filter.created_before, |query, time| {
-            query.filter(Column::CreatedAt.lt(time))
-        })
-        .apply_if(some(&filter.statuses), |query, statuses| {
-            query.filter(Column::Status.is_in(statuses.iter().copied()))
-        });
-    if filter.show_only_deleted {
-        query = query.filter(Column::DeletedAt.is_not_null());
-    } else if !filter.show_deleted {
-        query = query.filter(Column::DeletedAt.is_null());
-    }
-    if !filter.show_archived {
-        query = query.filter(Column::ArchivedAt.is_null());
-    }
-    if !filter.show_previews {
-        query = query.filter(is(Column::IsPreview, false));
-    }
-    query
-}
-
-/// Those that only try a template.
-fn previews() -> Select<Entity> {
-    Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(is(Column::IsPreview, true))
-}
-
-/// Whether a job or a media with this column belongs to no preview. The few that there are found once.
-pub(super) fn of_no_preview(request_id: impl ColumnTrait) -> SimpleExpr {
-    request_id.not_in_subquery(previews().into_query())
-}
-
-/// The first `limit` live previews from before then, without those that the catalogue is shown by.
-pub async fn old_previews(
-    db: &impl ConnectionTrait,
-    before: DateTime<Utc>,
-    limit: u64,
-) -> Result<Vec<i64>, Error> {
-    let shown = "generation_requests.id NOT IN (SELECT request_id FROM generation_media WHERE id IN (
-        SELECT preview_media_id FROM generation_features WHERE preview_media_id IS NOT NULL
-        UNION SELECT preview_media_id FROM generation_templates WHERE preview_media_id IS NOT NULL))";
-    let old = previews()
-        .filter(Column::DeletedAt.is_null())
-        .filter(Column::CreatedAt.lt(before))
-        .filter(Expr::cust(shown))
-        .order_by_asc(Column::CreatedAt)
-        .limit(limit);
-    Ok(old.into_tuple().all(db).await?)
-}
-
-/// The requests that the filter names, for what belongs to them: rows that are told only when they are live belong to live
-/// requests, which more indexes find.
-pub(super) fn ids(caller: Caller, filter: &Filter) -> SelectStatement {
-    let ids = narrowed(caller, filter).select_only().column(Column::Id);
-    ids.into_query()
-}
-
 /// The first `limit` live requests of a user's collection after `id`, ascending.
 pub async fn of_project_after(
     db: &impl ConnectionTrait,
@@ -484,84 +284,6 @@ pub async fn lock(tx: &Transaction, found: &impl OfRequest) -> Result<Model, Err
     let id = found.request_id();
     let found = Entity::find_by_id(id).lock(LOCK).one(tx).await?;
     found.ok_or_else(|| Error::not_found(Resource::Request, id))
-}
-
-/// How the jobs of each request stand that count for it, see [`JobCounts`]: the live ones, or those that were deleted with
-/// it, with those that have been purged.
-pub async fn job_counts(
-    db: &impl ConnectionTrait,
-    requests: &[Model],
-) -> Result<BTreeMap<i64, JobCounts>, Error> {
-    let ids = requests.iter().map(|request| request.id);
-    let columns = (job::Column::RequestId, job::Column::DeletedAt);
-    let backend = db.get_database_backend();
-    let jobs = deletion::members_of(backend, job::Entity::find(), columns, ids);
-    sum(requests, count_by_status(db, jobs).await?)
-}
-
-fn sum(
-    requests: &[Model],
-    rows: Vec<(i64, JobStatus, i64)>,
-) -> Result<BTreeMap<i64, JobCounts>, Error> {
-    let purged = requests.iter().map(|it| (it.id, purged_counts(it)));
-    let mut counts: BTreeMap<i64, JobCounts> = purged.collect();
-    for (request_id, status, jobs) in rows {
-        let jobs = u32::try_from(jobs).map_err(Error::internal)?;
-        counts.entry(request_id).or_default().add(status, jobs);
-    }
-    Ok(counts)
-}
-
-/// How those had ended that have been purged.
-fn purged_counts(request: &Model) -> JobCounts {
-    let number = |count: i32| u32::try_from(count).unwrap_or_default();
-    JobCounts {
-        completed: number(request.purged_completed),
-        failed: number(request.purged_failed),
-        cancelled: number(request.purged_cancelled),
-        ..JobCounts::default()
-    }
-}
-
-async fn count_by_status(
-    db: &impl ConnectionTrait,
-    jobs: Select<job::Entity>,
-) -> Result<Vec<(i64, JobStatus, i64)>, Error> {
-    let counts = jobs
-        .select_only()
-        .column(job::Column::RequestId)
-        .column(job::Column::Status)
-        .column_as(job::Column::Id.count(), "jobs")
-        .filter(job::Column::SupersededBy.is_null())
-        .group_by(job::Column::RequestId)
-        .group_by(job::Column::Status);
-    Ok(counts.into_tuple().all(db).await?)
-}
-
-/// Those of the requests that the caller may see, with how their jobs stand, by id.
-pub async fn counted(
-    db: &impl ConnectionTrait,
-    caller: Caller,
-    ids: BTreeSet<i64>,
-) -> Result<BTreeMap<i64, Counted>, Error> {
-    if ids.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let requests = find_all(db, caller, ids).await?;
-    let counts = job_counts(db, &requests).await?;
-    let count = |request: Model| {
-        let counts = counts.get(&request.id).copied().unwrap_or_default();
-        (request.id, Counted { request, counts })
-    };
-    Ok(requests.into_iter().map(count).collect())
-}
-
-/// The request with how its jobs stand: the live ones, or those that were deleted with it.
-pub async fn count(db: &impl ConnectionTrait, request: Model) -> Result<Counted, Error> {
-    let rows = count_by_status(db, deletion::members(&request)).await?;
-    let counts = sum(std::slice::from_ref(&request), rows)?;
-    let counts = counts.get(&request.id).copied().unwrap_or_default();
-    Ok(Counted { request, counts })
 }
 
 /// Writes down that a client has changed a locked request, or its jobs, or that it is deleted or live now. One that was archived

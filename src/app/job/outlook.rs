@@ -1,10 +1,13 @@
 //! What is told of jobs beside their rows: why they wait, where they stand in line, and whether their workers have gone silent.
 
-use std::collections::BTreeSet;
+use chrono::{DateTime, Utc};
 
 use crate::{
     app::{App, Patience, Reads, WaitingReasons},
-    domain::{Error, job::Place},
+    domain::{
+        Error,
+        job::{Place, is_stalled},
+    },
     entity::job,
     store::queue,
 };
@@ -26,7 +29,8 @@ pub struct Outlook {
 pub struct Outlooks {
     reasons: WaitingReasons,
     reads: Reads,
-    stalled: BTreeSet<i64>,
+    /// Workers are late whose leases end before; `None` if that is not known.
+    late: Option<DateTime<Utc>>,
 }
 
 impl App {
@@ -38,11 +42,9 @@ impl App {
         let jobs: Vec<_> = jobs.into_iter().collect();
         let reasons = self.waiting_reasons(jobs.iter().copied()).await?;
         let mut outlooks = self.outlooks_by(reasons, &jobs, Patience::Waits).await;
-        let running = jobs.iter().filter(|job| job.is_running());
-        let running: Vec<i64> = running.map(|job| job.id).collect();
-        if !running.is_empty() {
-            let (db, left) = (self.store.reader(), self.settings.stalled_below);
-            outlooks.stalled = queue::stalled(db, running, left, self.clock.queue()).await?;
+        if jobs.iter().any(|job| job.is_running()) {
+            let now = queue::time(self.store.reader(), self.clock.queue()).await?;
+            outlooks.late = Some(now + self.settings.stalled_below);
         }
         Ok(outlooks)
     }
@@ -60,7 +62,7 @@ impl App {
         Outlooks {
             reasons,
             reads: self.reads.clone(),
-            stalled: BTreeSet::new(),
+            late: None,
         }
     }
 }
@@ -69,11 +71,12 @@ impl Outlooks {
     /// That of one of the jobs for which they were made.
     pub fn of(&self, job: &job::Model) -> Outlook {
         let line = self.reasons.line_of(job);
+        let is_late = |time| is_stalled(job.status, job.lease_expires_at, time);
         Outlook {
             waiting_reason: self.reasons.of(job),
             is_paused: self.reasons.is_paused(job),
             place: line.and_then(|line| self.reads.place(&line, job.id)),
-            is_stalled: self.stalled.contains(&job.id),
+            is_stalled: self.late.is_some_and(is_late),
         }
     }
 }

@@ -6,13 +6,9 @@ use tokio::time::Instant;
 
 use crate::{
     app::{Acting, App},
-    domain::{Checks, Error, QueuePart, check_hold_reason},
+    domain::{Checks, Error, QueuePart, check_hold_reason, job::Band},
     entity::pause,
-    store::{
-        self, Transaction,
-        queue::{self, Depth},
-        wake_up::WakeUp,
-    },
+    store::{self, Transaction, queue, wake_up::WakeUp},
 };
 
 /// How long jobs are let back at once, before the rest is left to the next upkeep.
@@ -24,7 +20,7 @@ pub struct Queue {
     /// What is paused, the oldest pause first.
     pub pauses: Vec<pause::Model>,
     /// What waits, by provider and priority.
-    pub depths: Vec<Depth>,
+    pub bands: Vec<Band>,
 }
 
 impl Acting<'_> {
@@ -93,7 +89,7 @@ impl App {
         let db = self.store.reader();
         Ok(Queue {
             pauses: store::pause::list(db).await?,
-            depths: queue::depth(db, self.clock.queue()).await?,
+            bands: queue::depth(db, self.clock.queue()).await?,
         })
     }
 

@@ -4,9 +4,11 @@ use std::cmp::Reverse;
 
 use crate::{
     app::{Crew, Queue},
-    domain::{Checks, Error, Flaw, QueuePart, job::Skill},
+    domain::{
+        Checks, Error, Flaw, QueuePart,
+        job::{Band, Skill},
+    },
     entity::{pause, worker},
-    store::queue::Depth,
 };
 
 use crate::rpc::{
@@ -49,18 +51,18 @@ pub(in crate::rpc) fn pause_message(pause: pause::Model) -> proto::Pause {
 }
 
 pub(super) fn message(
-    Queue { pauses, mut depths }: Queue,
+    Queue { pauses, mut bands }: Queue,
     crew: &Crew,
 ) -> Result<proto::GetQueueResponse, Error> {
-    depths.sort_by(|one, other| {
-        let place = |depth: &Depth| (depth.provider.clone(), Reverse(depth.priority));
+    bands.sort_by(|one, other| {
+        let place = |band: &Band| (band.provider.clone(), Reverse(band.priority));
         place(one).cmp(&place(other))
     });
     let workers = crew.workers.iter();
     let workers = workers.map(|worker| worker_message(worker, crew));
     Ok(proto::GetQueueResponse {
         pauses: pauses.into_iter().map(pause_message).collect(),
-        bands: depths.into_iter().map(band).collect(),
+        bands: bands.into_iter().map(band).collect(),
         workers: workers.collect::<Result<_, _>>()?,
     })
 }
@@ -98,12 +100,12 @@ fn capability(skill: Skill) -> proto::WorkerCapability {
     }
 }
 
-fn band(depth: Depth) -> proto::QueueBand {
+fn band(band: Band) -> proto::QueueBand {
     proto::QueueBand {
-        provider: depth.provider,
-        priority: depth.priority,
-        ready_count: depth.ready,
-        waiting_count: depth.paused,
-        oldest_seconds: i32::try_from(depth.oldest.as_secs()).unwrap_or(i32::MAX),
+        provider: band.provider,
+        priority: band.priority,
+        ready_count: band.ready,
+        waiting_count: band.paused,
+        oldest_seconds: i32::try_from(band.oldest.as_secs()).unwrap_or(i32::MAX),
     }
 }

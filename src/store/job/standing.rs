@@ -12,7 +12,10 @@ use sea_orm::{
 };
 
 use crate::{
-    domain::{Error, JobStatus, MediaType, job::Capability},
+    domain::{
+        Error, JobStatus, MediaType,
+        job::{Capability, is_stalled},
+    },
     entity::{
         job::{Column, Entity},
         request,
@@ -83,8 +86,7 @@ impl Standing {
 
     /// Whether a worker has it whose lease ends within `left`.
     pub fn is_stalled(&self, left: Duration) -> bool {
-        let late = |end| end < self.now + left;
-        self.status == JobStatus::Processing && self.lease_expires_at.is_some_and(late)
+        is_stalled(self.status, self.lease_expires_at, self.now + left)
     }
 }
 

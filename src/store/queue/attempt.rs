@@ -14,7 +14,7 @@ use crate::{
         job::{AttemptEnd, Attempts, Failure, Transition},
     },
     entity::job::{Column, Entity, Model},
-    store::Transaction,
+    store::{Transaction, one_of::one_of_ids},
 };
 
 use super::{
@@ -83,14 +83,22 @@ pub async fn heartbeat(
     Ok(sql.execute(db, statement, values).await? == 1)
 }
 
-/// Whether the lease has not been taken away; it may have run out.
-pub async fn holds(db: &impl ConnectionTrait, lease: &Lease) -> Result<bool, Error> {
-    let held = Entity::find_by_id(lease.job_id)
-        .filter(Column::LeaseToken.eq(&lease.token))
+/// Which of these leases have not been taken away; they may have run out.
+pub async fn held(
+    db: &impl ConnectionTrait,
+    leases: impl Iterator<Item = &Lease>,
+) -> Result<BTreeSet<Lease>, Error> {
+    let jobs = leases.map(|lease| lease.job_id);
+    let held = Entity::find()
+        .filter(one_of_ids(db.get_database_backend(), Column::Id, jobs))
+        .filter(Column::LeaseToken.is_not_null())
         .select_only()
-        .column(Column::Id)
-        .into_tuple::<i64>();
-    Ok(held.one(db).await?.is_some())
+        .columns([Column::Id, Column::LeaseToken])
+        .into_tuple();
+    let held = held.all(db).await?.into_iter();
+    Ok(held
+        .map(|(job_id, token)| Lease { job_id, token })
+        .collect())
 }
 
 /// A task that is about to be submitted.

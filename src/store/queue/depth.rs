@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
 
-use crate::domain::{Error, job::Transition};
+use crate::domain::{
+    Error,
+    job::{Band, Transition},
+};
 
 use super::{
     Now,
@@ -12,23 +15,8 @@ use super::{
     paused::pauses_job,
 };
 
-/// What waits of a provider and a priority.
-#[derive(Debug, PartialEq)]
-pub struct Depth {
-    /// The provider's name; empty if there is none.
-    pub provider: String,
-    /// Of the jobs.
-    pub priority: i32,
-    /// Jobs that may begin.
-    pub ready: i64,
-    /// Jobs that wait for their time, are held by their plan or for their feature, or that operators have paused.
-    pub paused: i64,
-    /// How long the one that is ready longest has been.
-    pub oldest: Duration,
-}
-
 /// All that waits, by provider and priority.
-pub async fn depth(db: &impl ConnectionTrait, now: Now) -> Result<Vec<Depth>, Error> {
+pub async fn depth(db: &impl ConnectionTrait, now: Now) -> Result<Vec<Band>, Error> {
     #[derive(FromQueryResult)]
     struct Row {
         provider: String,
@@ -58,7 +46,7 @@ pub async fn depth(db: &impl ConnectionTrait, now: Now) -> Result<Vec<Depth>, Er
     let backend = db.get_database_backend();
     let statement = Statement::from_sql_and_values(backend, statement, [now.into()]);
     let rows = Row::find_by_statement(statement).all(db).await?;
-    let depth = |row: Row| Depth {
+    let band = |row: Row| Band {
         oldest: Duration::from_micros(
             u64::try_from(row.oldest.unwrap_or_default()).unwrap_or_default(),
         ),
@@ -67,5 +55,5 @@ pub async fn depth(db: &impl ConnectionTrait, now: Now) -> Result<Vec<Depth>, Er
         ready: row.ready,
         paused: row.paused,
     };
-    Ok(rows.into_iter().map(depth).collect())
+    Ok(rows.into_iter().map(band).collect())
 }

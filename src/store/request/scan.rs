@@ -14,7 +14,10 @@ use crate::{
     store::{PageRequest, page::List},
 };
 
-use super::{Filter, find_all, key_of};
+use super::{
+    find_all,
+    list::{Filter, key_of},
+};
 
 /// Most rows that one page looks at.
 const MOST: u64 = 500;

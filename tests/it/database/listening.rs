@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use atelier::domain::{MediaType, job::Capability};
+use atelier::domain::job::Capability;
 use atelier::events::{Events, Subject};
 use atelier::rpc::proto::{CancelJobRequest, JobStatus};
 use atelier::server::Role;
@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
 use crate::jobs::watch::wait_until_listening;
-use crate::support::bench::Bench;
+use crate::support::bench::{Bench, drawing};
 use crate::support::client::scripted_request;
 use crate::support::database::{Backend, TestDatabase};
 use crate::support::postgres::Cluster;
@@ -232,10 +232,6 @@ async fn of_fifty_replicas_as_many_are_woken_as_there_is_work_for() {
     let cluster = Cluster::with(MANY_CONNECTIONS).await;
     let db = TestDatabase::on_server(cluster.url());
     let bench = Bench::new(&db).await;
-    let kind = || Capability {
-        provider: "builtin".to_owned(),
-        category: MediaType::Image,
-    };
     let replicas: Vec<Events> = (0..=REPLICAS).map(|_| Events::default()).collect();
     let relays = replicas.iter().cloned().map(|events| {
         let store = bench.app.store.clone();
@@ -245,7 +241,7 @@ async fn of_fifty_replicas_as_many_are_woken_as_there_is_work_for() {
     wait_until_listening(&db, replicas.len() as i64).await;
     let (sender, workers) = replicas.split_first().unwrap();
     for worker in workers {
-        worker.offer(vec![kind()], Vec::new(), 4);
+        worker.offer(vec![drawing()], Vec::new(), 4);
     }
     let hear_all = async |subject: i64| {
         let bells: Vec<_> = workers
@@ -259,7 +255,7 @@ async fn of_fifty_replicas_as_many_are_woken_as_there_is_work_for() {
     within(async {
         loop {
             hear_all(1).await;
-            sender.publish(of_work(kind()));
+            sender.publish(of_work(drawing()));
             hear_all(2).await;
             let woken = workers
                 .iter()
@@ -273,7 +269,7 @@ async fn of_fifty_replicas_as_many_are_woken_as_there_is_work_for() {
 
     let mut woken = 0;
     for round in 0..NEWS {
-        sender.publish(of_work(kind()));
+        sender.publish(of_work(drawing()));
         hear_all(3 + round as i64).await;
         woken += workers
             .iter()

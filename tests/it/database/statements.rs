@@ -5,9 +5,10 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use atelier::app::AttemptEnd;
-use atelier::domain::{Caller, Checks, MediaType, RequestDraft, WatchCursor, job::Capability};
-use atelier::store::{self, Pool, queue::Lease};
+use atelier::domain::job::AttemptEnd;
+use atelier::domain::{Caller, Checks, RequestDraft, WatchCursor};
+use atelier::store::queue::{self, Lease};
+use atelier::store::{self, Pool};
 use futures::future::join_all;
 use futures::{StreamExt, poll};
 use sea_orm::sqlx::ConnectOptions;
@@ -22,7 +23,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use url::Url;
 
-use crate::support::bench::{Bench, lease, overloaded};
+use crate::support::bench::{Bench, capability, lease, overloaded};
 use crate::support::database::{Backend, TestDatabase};
 use crate::support::server::within;
 
@@ -422,6 +423,24 @@ async fn many_jobs_take_as_many_round_trips_as_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whether_many_attempts_still_have_their_jobs_takes_one_round_trip() {
+    let (_db, wire, bench) = bench().await;
+    bench.request(16, 0).await;
+    let claimed = bench.claim(16).await;
+    let mut leases: Vec<Lease> = claimed.iter().map(lease).collect();
+    bench.complete(&claimed[3]).await.unwrap();
+    leases[5].token = "another".to_owned();
+    wire.take();
+    let held = queue::held(bench.app.store.reader(), leases.iter()).await;
+    assert_eq!(wire.take().len(), 1);
+    let lost = [leases[3].clone(), leases[5].clone()];
+    leases.retain(|lease| !lost.contains(lease));
+    let held = held.unwrap();
+    assert!(leases.iter().all(|lease| held.contains(lease)));
+    assert!(lost.iter().all(|lease| !held.contains(lease)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_is_in_use_is_not_asked_whether_it_lives() {
     let (_db, wire, bench) = bench().await;
     bench.request(1, 0).await;
@@ -449,10 +468,7 @@ async fn a_claim_walks_past_no_job_that_it_cannot_run_and_sorts_none() {
     let database = db.connect().await;
     database.execute_unprepared(QUEUE).await.unwrap();
     wire.take();
-    let claimable = ["builtin", "another"].map(|provider| Capability {
-        provider: provider.to_owned(),
-        category: MediaType::Image,
-    });
+    let claimable = ["builtin", "another"].map(capability);
     assert_eq!(within(bench.claim_as(1, &claimable)).await.len(), 1);
     let claim = wire
         .take()

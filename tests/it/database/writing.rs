@@ -1,6 +1,6 @@
 //! What a use case leaves behind in the database: its work whole, or nothing, and no lock either way.
 
-use atelier::app::AttemptEnd;
+use atelier::domain::job::AttemptEnd;
 use atelier::domain::{Caller, Checks, Error, JobCounts, JobStatus, RequestStatus, request_status};
 use atelier::entity::job;
 use atelier::store::queue::{self, Lease};

@@ -20,7 +20,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
     ("telemetry", &["config", "domain"]),
     ("shutdown", &[]),
     ("memory", &[]),
-    ("metrics", &[]),
+    ("metrics", &["domain"]),
     ("traces", &["domain", "metrics"]),
     ("store", &["config", "domain", "entity"]),
     ("identity", &["domain"]),

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use atelier::domain::{MediaType, job::Capability};
 use atelier::events::Events;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
 use crate::jobs::watch::wait_until_listening;
-use crate::support::bench::Bench;
+use crate::support::bench::{Bench, capability};
 use crate::support::database::TestDatabase;
 use crate::support::load::{Load, SETTINGS};
 use crate::support::postgres::Cluster;
@@ -31,10 +30,7 @@ async fn the_wake_ups_of_fifty_busy_servers_keep_nobody_from_what_he_asked_for()
     let mut replicas = JoinSet::new();
     for replica in 1..=REPLICAS {
         let (events, store) = (Events::default(), bench.app.store.clone());
-        let idle = Capability {
-            provider: "scripted".to_owned(),
-            category: MediaType::Image,
-        };
+        let idle = capability("scripted");
         events.offer(vec![idle], Vec::new(), 4);
         replicas.spawn(async move { tokio::join!(events.relay(&store), tell(&events, replica)) });
     }

@@ -1,10 +1,10 @@
 //! How many jobs of a user run at once: counted where jobs are claimed, whoever claims, and without others waiting for it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use atelier::app::AttemptEnd;
-use atelier::domain::job::{Capability, Failure};
-use atelier::domain::{Caller, Checks, JobStatus, MediaType, Plan, Reason, RequestDraft};
+use atelier::domain::job::{AttemptEnd, Failure};
+use atelier::domain::{Caller, Checks, JobStatus, Plan, Reason, RequestDraft};
 use atelier::entity::job;
 use atelier::rpc::proto::{CreateRequestRequest, GetLimitsRequest};
 use atelier::server::Role;
@@ -12,7 +12,7 @@ use futures::future::join_all;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
-use crate::support::bench::{Bench, lease, overloaded};
+use crate::support::bench::{Bench, capability, ids, lease, overloaded};
 use crate::support::client::{USER, scripted_request};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::plans::{configure, plan, plans};
@@ -54,30 +54,7 @@ on_both_databases! {
     async fn whatever_takes_a_job_off_its_worker_makes_room(db: TestDatabase) {
         let bench = limited(&db, 1).await;
         let jobs = ask(&bench, 1, 6, "free").await;
-        let next = async || {
-            let mut claimed = bench.claim(8).await;
-            assert_eq!(claimed.len(), 1);
-            claimed.remove(0)
-        };
-        let first = next().await;
-        // It waits for its pause and takes nobody's place meanwhile.
-        bench.app.end_attempt(&lease(&first), &overloaded(std::time::Duration::from_secs(600))).await.unwrap();
-        let second = next().await;
-        assert_eq!(second.id, jobs[1]);
-        bench.app.end_attempt(&lease(&second), &AttemptEnd::HandBack { keep_task: false }).await.unwrap();
-        assert_eq!(next().await.id, jobs[1]);
-        bench.app.cancel_job(Caller::TrustedService, jobs[1], true).await.unwrap();
-        assert_eq!(next().await.id, jobs[2]);
-        bench.app.delete_job(Caller::TrustedService, jobs[2]).await.unwrap();
-        assert_eq!(next().await.id, jobs[3]);
-        bench.pass(31);
-        bench.app.rescue_jobs().await.unwrap();
-        let rescued = next().await;
-        assert_eq!(rescued.id, jobs[3]);
-        bench.complete(&rescued).await.unwrap();
-        // What was let go and has ended before anybody claimed it makes room too.
-        bench.app.cancel_job(Caller::TrustedService, jobs[4], false).await.unwrap();
-        assert_eq!(next().await.id, jobs[5]);
+        assert_each_way_makes_room(&bench, &jobs).await;
     }
 
     async fn what_nobody_runs_takes_no_place(db: TestDatabase) {
@@ -234,17 +211,6 @@ async fn ask(bench: &Bench, user_id: i64, variations: i32, plan: &str) -> Vec<i6
     ids(&created.await.unwrap().1)
 }
 
-pub(super) fn ids(jobs: &[job::Model]) -> Vec<i64> {
-    jobs.iter().map(|job| job.id).collect()
-}
-
-pub(super) fn capability(provider: &str) -> Capability {
-    Capability {
-        provider: provider.to_owned(),
-        category: MediaType::Image,
-    }
-}
-
 /// Has jobs wait for another provider.
 pub(super) async fn give_to(db: &TestDatabase, jobs: &[i64], provider: &str) {
     let ids: Vec<_> = jobs.iter().map(i64::to_string).collect();
@@ -253,6 +219,39 @@ pub(super) async fn give_to(db: &TestDatabase, jobs: &[i64], provider: &str) {
         format!("UPDATE generation_jobs SET provider = '{provider}' WHERE id IN ({ids})");
     let database = db.connect().await;
     database.execute_unprepared(&statement).await.unwrap();
+}
+
+/// Takes the six jobs, of which one may run at once, off their worker and out of the queue in every way.
+pub(super) async fn assert_each_way_makes_room(bench: &Bench, jobs: &[i64]) {
+    let all = Caller::TrustedService;
+    let next = async || {
+        let claimed = bench.claim(8).await;
+        let [job] = &claimed[..] else {
+            panic!("{:?} run at once", ids(&claimed));
+        };
+        job.clone()
+    };
+    let first = next().await;
+    // It waits for its pause and takes nobody's place meanwhile.
+    let pause = overloaded(Duration::from_secs(600));
+    bench.app.end_attempt(&lease(&first), &pause).await.unwrap();
+    let second = next().await;
+    assert_eq!(second.id, jobs[1]);
+    let back = AttemptEnd::HandBack { keep_task: false };
+    bench.app.end_attempt(&lease(&second), &back).await.unwrap();
+    assert_eq!(next().await.id, jobs[1]);
+    bench.app.cancel_job(all, jobs[1], true).await.unwrap();
+    assert_eq!(next().await.id, jobs[2]);
+    bench.app.delete_job(all, jobs[2]).await.unwrap();
+    assert_eq!(next().await.id, jobs[3]);
+    bench.pass(31);
+    bench.app.rescue_jobs().await.unwrap();
+    let rescued = next().await;
+    assert_eq!(rescued.id, jobs[3]);
+    bench.complete(&rescued).await.unwrap();
+    // What was let go and has ended before anybody claimed it makes room too.
+    bench.app.cancel_job(all, jobs[4], false).await.unwrap();
+    assert_eq!(next().await.id, jobs[5]);
 }
 
 /// How many of these ran at the same time.
@@ -306,7 +305,7 @@ async fn walk(db: &TestDatabase, bench: &Bench, mut random: StdRng) {
             }
             _ => {
                 if let Some(job) = some(&running, &mut random) {
-                    let pause = std::time::Duration::from_secs(random.random_range(0..3));
+                    let pause = Duration::from_secs(random.random_range(0..3));
                     let (lease, end) = (lease(&job), overloaded(pause));
                     bench.app.end_attempt(&lease, &end).await.unwrap();
                 }

@@ -10,7 +10,7 @@ use atelier::store::queue::Claim;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sea_orm::{EntityTrait, QueryOrder};
 
-use crate::support::bench::{Bench, LEASE, backlog, feature, lease, overloaded};
+use crate::support::bench::{Bench, LEASE, backlog, drawing, feature, ids, lease, overloaded};
 use crate::support::client::scripted_request;
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::script::Script;
@@ -39,7 +39,7 @@ on_both_databases! {
         let video = bench.app.acting(Actor::local()).create_feature(video, Checks::default(), false).await.unwrap();
         let third = RequestDraft { user_id: 3, feature_id: video.id, ..bench.draft("x") };
         let third = bench.app.create_request(Caller::TrustedService, third, &Checks::default()).await.unwrap().1;
-        let both = [MediaType::Image, MediaType::Video].map(|category| Capability { provider: "builtin".to_owned(), category });
+        let both = [MediaType::Image, MediaType::Video].map(|category| Capability { category, ..drawing() });
         let next = bench.claim_as(4, &both).await;
         assert!(next.iter().any(|job| job.id == third[0].id), "{:?}", owners(&next));
         assert!(next.iter().any(|job| job.id == other[1]), "{:?}", owners(&next));
@@ -60,10 +60,9 @@ on_both_databases! {
         let low = bench.request(2, -50).await;
         bench.request(3, 0).await;
         bench.request(3, 50).await;
-        let drawing = [Capability { provider: "builtin".to_owned(), category: MediaType::Image }];
-        let longest = async |slots| bench.app.claim("worker", &[(Claim::Longest, slots)], LEASE, &drawing).await.unwrap().concat();
+        let longest = async |slots| bench.app.claim("worker", &[(Claim::Longest, slots)], LEASE, &[drawing()]).await.unwrap().concat();
         let taken = longest(1).await;
-        assert_eq!(taken.iter().map(|job| job.id).collect::<Vec<_>>(), [low[0].id]);
+        assert_eq!(ids(&taken), [low[0].id]);
         assert_eq!(priorities(&bench.claim(1).await), [50]);
         assert_eq!(priorities(&longest(4).await), [-50], "of this priority alone");
         assert_eq!(priorities(&longest(4).await), [0, 0, 0]);
@@ -161,7 +160,7 @@ async fn ask(bench: &Bench, user_id: i64, variations: i32) -> Vec<i64> {
     let created = bench
         .app
         .create_request(Caller::TrustedService, draft, &checks);
-    created.await.unwrap().1.iter().map(|job| job.id).collect()
+    ids(&created.await.unwrap().1)
 }
 
 fn owners(jobs: &[job::Model]) -> Vec<i64> {

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use atelier::app::AttemptEnd;
-use atelier::domain::job::{Failure, Obstacle};
+use atelier::domain::job::{AttemptEnd, Failure, Obstacle};
 use atelier::domain::{
     Actor, Caller, Checks, FeatureDraft, JobStatus, QueuePart, Reason, RequestDraft,
 };
@@ -15,14 +14,14 @@ use futures::future::join_all;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
-use crate::support::bench::{Bench, backlog, feature, lease, overloaded};
+use crate::support::bench::{Bench, backlog, capability, feature, ids, lease, overloaded};
 use crate::support::client::{USER, scripted_feature, scripted_request};
 use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::plans::{plan, plans};
 use crate::support::script::Script;
 use crate::support::server::TestServer;
 
-use super::concurrency::{capability, give_to, ids, most_at_once};
+use super::concurrency::{assert_each_way_makes_room, give_to, most_at_once};
 use super::holding::ask_with;
 
 /// Of the feature in the walk.
@@ -40,8 +39,8 @@ on_both_databases! {
         begun.sort_unstable();
         assert_eq!(begun, [&bounded[..2], &free].concat());
         assert!(bench.claim(16).await.is_empty());
-        let depths = bench.app.queue().await.unwrap().depths;
-        assert_eq!((depths.len(), depths[0].ready, depths[0].paused), (1, 0, 3));
+        let bands = bench.app.queue().await.unwrap().bands;
+        assert_eq!((bands.len(), bands[0].ready, bands[0].paused), (1, 0, 3));
         let waiting = bench.job(bounded[2]).await;
         assert!(waiting.paused && !waiting.held && waiting.revision == 1);
         let reasons = bench.app.waiting_reasons([&waiting]).await.unwrap();
@@ -65,28 +64,7 @@ on_both_databases! {
         let bench = Bench::new(&db).await;
         limit(&bench, 1).await;
         let jobs = ask(&bench, bench.feature_id, 1, 6).await;
-        let next = async || {
-            let mut claimed = bench.claim(8).await;
-            assert_eq!(claimed.len(), 1);
-            claimed.remove(0)
-        };
-        let first = next().await;
-        // It waits for its pause and takes nobody's place meanwhile.
-        bench.app.end_attempt(&lease(&first), &overloaded(std::time::Duration::from_secs(600))).await.unwrap();
-        let second = next().await;
-        assert_eq!(second.id, jobs[1]);
-        bench.app.end_attempt(&lease(&second), &AttemptEnd::HandBack { keep_task: false }).await.unwrap();
-        assert_eq!(next().await.id, jobs[1]);
-        bench.app.cancel_job(Caller::TrustedService, jobs[1], true).await.unwrap();
-        assert_eq!(next().await.id, jobs[2]);
-        bench.pass(31);
-        bench.app.rescue_jobs().await.unwrap();
-        let rescued = next().await;
-        assert_eq!(rescued.id, jobs[2]);
-        bench.complete(&rescued).await.unwrap();
-        // What was let back and has ended before anybody claimed it makes room too.
-        bench.app.cancel_job(Caller::TrustedService, jobs[3], false).await.unwrap();
-        assert_eq!(next().await.id, jobs[4]);
+        assert_each_way_makes_room(&bench, &jobs).await;
     }
 
     async fn users_of_a_full_feature_take_turns(db: TestDatabase) {

@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use atelier::app::AttemptEnd;
-use atelier::domain::{
-    JobInput, JobStatus, JsonMap, Reason, RequestStatus, job::Failure, sha256_hex,
-};
+use atelier::domain::job::{AttemptEnd, Failure};
+use atelier::domain::{JobInput, JobStatus, JsonMap, Reason, RequestStatus, sha256_hex};
 use atelier::entity::{job, media};
 use atelier::store::queue::{self, Lease};
 use chrono::TimeDelta;

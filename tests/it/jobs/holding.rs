@@ -6,10 +6,9 @@ mod servers;
 
 use std::time::Duration;
 
-use atelier::domain::job::Capability;
 use atelier::domain::{
-    Actor, Caller, Checks, Error, FeatureDraft, JobStatus, MediaType, QueuePart, RequestDraft,
-    Resource, Schedule,
+    Actor, Caller, Checks, Error, FeatureDraft, JobStatus, QueuePart, RequestDraft, Resource,
+    Schedule,
 };
 use atelier::entity::job;
 use atelier::store::queue::Claim;
@@ -17,7 +16,9 @@ use chrono::TimeDelta;
 use futures::FutureExt;
 use sea_orm::{EntityTrait, QueryOrder};
 
-use crate::support::bench::{Bench, LEASE, backlog, feature, lease, overloaded};
+use crate::support::bench::{
+    Bench, LEASE, backlog, capability, drawing, feature, ids, lease, overloaded,
+};
 use crate::support::database::on_both_databases;
 use crate::support::plans::{plan, plans};
 
@@ -113,7 +114,7 @@ on_both_databases! {
         let others = ask_with(&bench, RequestDraft { feature_id: other, priority: -5, ..bench.draft("x") }, 1).await;
         ask_with(&bench, RequestDraft { feature_id: other, priority: 5, ..bench.draft("x") }, 3).await;
         pause(&bench, QueuePart::Feature(bench.feature_id)).await;
-        let taken = bench.app.claim("worker", &[(Claim::Longest, 1)], LEASE, &[capability("builtin")]).await.unwrap();
+        let taken = bench.app.claim("worker", &[(Claim::Longest, 1)], LEASE, &[drawing()]).await.unwrap();
         assert_eq!(ids(&taken.concat()), others);
     }
 
@@ -192,8 +193,8 @@ on_both_databases! {
         let bench = Bench::new(&db).await;
         ask(&bench, 1, 3, bench.feature_id).await;
         let counts = async || {
-            let depths = bench.app.queue().await.unwrap().depths;
-            depths.iter().map(|depth| (depth.ready, depth.paused)).collect::<Vec<_>>()
+            let bands = bench.app.queue().await.unwrap().bands;
+            bands.iter().map(|band| (band.ready, band.paused)).collect::<Vec<_>>()
         };
         assert_eq!(counts().await, [(3, 0)]);
         for part in [QueuePart::Whole, QueuePart::Feature(bench.feature_id), QueuePart::Provider("builtin".to_owned())] {
@@ -260,15 +261,4 @@ pub(super) async fn ask_with(bench: &Bench, mut draft: RequestDraft, variations:
         .app
         .create_request(Caller::TrustedService, draft, &checks);
     ids(&created.await.unwrap().1)
-}
-
-fn ids(jobs: &[job::Model]) -> Vec<i64> {
-    jobs.iter().map(|job| job.id).collect()
-}
-
-fn capability(provider: &str) -> Capability {
-    Capability {
-        provider: provider.to_owned(),
-        category: MediaType::Image,
-    }
 }

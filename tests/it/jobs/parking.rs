@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use atelier::domain::job::Capability;
+use atelier::domain::job::AttemptEnd;
 use atelier::domain::{JobStatus, MediaType};
 use atelier::entity::job;
 use atelier::server::Role;
 use futures::FutureExt;
 use sea_orm::EntityTrait;
 
-use crate::support::bench::{Bench, LEASE, lease, overloaded};
+use crate::support::bench::{Bench, LEASE, capability, lease, overloaded};
 use crate::support::database::on_both_databases;
 use crate::support::script::Script;
 use crate::support::server::{DEADLINE, TestServer, within};
@@ -45,7 +45,7 @@ on_both_databases! {
         // It cannot even run it.
         let worker = server.beside(Role::Worker, &db, |config| config.executor.categories = vec![MediaType::Audio]).await;
         let id = server.create_scripted(&Script::new(&["succeed"])).await.id;
-        let scripted = [Capability { provider: "scripted".to_owned(), category: MediaType::Image }];
+        let scripted = [capability("scripted")];
         let claimed = server.app().claim_jobs("gone", 1, LEASE, &scripted).await.unwrap();
         let pause = overloaded(Duration::from_millis(300));
         server.app().end_attempt(&lease(&claimed[0]), &pause).await.unwrap().unwrap();
@@ -82,7 +82,7 @@ on_both_databases! {
         let rescued = bench.claim(1).await;
         assert_eq!((rescued[0].id, rescued[0].parked), (id, false));
         // Its own hand-back leaves the mark, and the time that has come.
-        bench.app.end_attempt(&lease(&rescued[0]), &atelier::app::AttemptEnd::HandBack { keep_task: false }).await.unwrap();
+        bench.app.end_attempt(&lease(&rescued[0]), &AttemptEnd::HandBack { keep_task: false }).await.unwrap();
         db.execute("UPDATE generation_jobs SET parked = TRUE").await;
         assert!(bench.claim(1).await.is_empty());
         assert_eq!(bench.app.unpark_due_jobs().await.unwrap(), None);

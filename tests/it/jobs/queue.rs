@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use atelier::{
-    app::AttemptEnd,
-    domain::{Caller, JobStatus, JsonMap, Reason, RequestStatus, job::Failure},
+    domain::{
+        Caller, JobStatus, JsonMap, Reason, RequestStatus,
+        job::{AttemptEnd, Failure},
+    },
     store::{self, queue::Report},
 };
 use chrono::TimeDelta;

@@ -7,10 +7,9 @@ mod model;
 mod operation;
 mod snapshot;
 
-use atelier::app::AttemptEnd;
+use atelier::domain::job::{AttemptEnd, Failure};
 use atelier::domain::{
     Actor, Caller, Checks, Error, FeatureDraft, JsonMap, QueuePart, Reason, RequestDraft,
-    job::Failure,
 };
 use atelier::entity::{job, media};
 use atelier::store::queue::{self, Lease, Report};

@@ -11,7 +11,7 @@ use atelier::rpc::proto::{JobStatus, ListJobsRequest};
 use atelier::server::Role;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
-use crate::support::bench::Bench;
+use crate::support::bench::{Bench, capability, drawing, ids, lease, overloaded};
 use crate::support::client::{Client, scripted_request};
 use crate::support::database::on_both_databases;
 use crate::support::script::Script;
@@ -141,8 +141,8 @@ on_both_databases! {
         let bench = Bench::new(&db).await;
         let job = bench.request(1, 0).await.remove(0);
         let claimed = bench.claim(1).await.remove(0);
-        let pause = crate::support::bench::overloaded(2 * DAY);
-        bench.app.end_attempt(&crate::support::bench::lease(&claimed), &pause).await.unwrap().unwrap();
+        let pause = overloaded(2 * DAY);
+        bench.app.end_attempt(&lease(&claimed), &pause).await.unwrap().unwrap();
         bench.pass(3 * SECONDS_OF_A_DAY);
         assert_eq!(bench.app.fail_unclaimed_jobs(DAY).await.unwrap(), 0, "due for a day only");
         bench.pass(1);
@@ -155,12 +155,12 @@ on_both_databases! {
         let jobs = bench.request(2, 0).await;
         let older = job::Entity::update_many().col_expr(job::Column::Provider, Expr::value(None::<String>));
         older.filter(job::Column::Id.eq(jobs[0].id)).exec(bench.app.store.writer()).await.unwrap();
-        let other = Capability { provider: "other".to_owned(), ..drawing() };
+        let other = capability("other");
         let sound = Capability { category: MediaType::Audio, ..drawing() };
         assert!(bench.claim_as(9, &[]).await.is_empty());
         assert!(bench.claim_as(9, &[other.clone(), sound.clone()]).await.is_empty());
         let claimed = bench.claim_as(9, &[other, drawing(), sound]).await;
-        assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [jobs[0].id, jobs[1].id]);
+        assert_eq!(ids(&claimed), [jobs[0].id, jobs[1].id]);
         assert_eq!(claimed[1].provider.as_deref(), Some("builtin"));
     }
 
@@ -174,7 +174,7 @@ on_both_databases! {
             expected.push(job.id);
         }
         let expected = [2, 0, 1, 5, 4].map(|index: usize| expected[index]);
-        let both = ["first", "second"].map(|name| Capability { provider: name.to_owned(), ..drawing() });
+        let both = ["first", "second"].map(capability);
         let mut claimed = Vec::new();
         for slots in [1, 3, 9] {
             claimed.extend(bench.claim_as(slots, &both).await.iter().map(|job| job.id));
@@ -185,13 +185,6 @@ on_both_databases! {
 
 fn without_scripted(config: &mut Config) {
     config.providers.remove("scripted");
-}
-
-fn drawing() -> Capability {
-    Capability {
-        provider: "builtin".to_owned(),
-        category: MediaType::Image,
-    }
 }
 
 async fn reason(bench: &Bench, job: &job::Model) -> String {

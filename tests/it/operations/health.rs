@@ -7,7 +7,7 @@ use std::time::Duration;
 use atelier::app::{App, Pulse, Removal, RemovalMode};
 use atelier::config::Config;
 use atelier::domain::MediaType;
-use atelier::executor::{Executor, OwnPresence, Settings, Spool};
+use atelier::executor::{Executor, Leases, OwnPresence, Settings, Spool};
 use atelier::media::Limits;
 use atelier::rpc::proto::{ErrorReason, ListFeaturesRequest};
 use atelier::rpc::proto::{media_service_server, request_service_server};
@@ -334,6 +334,7 @@ fn executor(config: &Config, app: &App, pulse: &Pulse) -> Executor {
         }),
         spool: Spool::open(spool, 1 << 20, 1 << 20).unwrap(),
         pulse: pulse.clone(),
+        leases: Leases::default(),
         stop: CancellationToken::new(),
         cancellations: TaskTracker::new(),
         presence: OwnPresence::begin(),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use atelier::app::{RetentionRun, RunEnd, StoredOutput};
 use atelier::config::Config;
-use atelier::domain::{JsonMap, MediaType, RetentionStep, job::Capability};
+use atelier::domain::{JsonMap, RetentionStep};
 use atelier::rpc::proto::{
     self, DeleteMediaRequest, GetMediaRequest, GetRetentionReportRequest, Job, ListJobsRequest,
     ListMediaRequest, Media, Request, RetentionStepReport,
@@ -20,7 +20,7 @@ use atelier::rpc::proto::{
 use atelier::store::queue::Lease;
 use chrono::TimeDelta;
 
-use crate::support::bench::{LEASE, lease, output};
+use crate::support::bench::{LEASE, capability, lease, output};
 use crate::support::client::{Client, request_for};
 use crate::support::clocked::ClockedServer;
 use crate::support::database::TestDatabase;
@@ -56,11 +56,7 @@ async fn run_all_making(server: &ClockedServer, output: impl Fn(&Lease) -> Store
 }
 
 async fn claim_all(server: &ClockedServer) -> Vec<(i64, Lease)> {
-    let scripted = Capability {
-        provider: "scripted".to_owned(),
-        category: MediaType::Image,
-    };
-    let scripted = [scripted];
+    let scripted = [capability("scripted")];
     let claimed = server.app.claim_jobs("worker", 100, LEASE, &scripted);
     let claimed = claimed.await.unwrap();
     claimed.iter().map(|job| (job.id, lease(job))).collect()

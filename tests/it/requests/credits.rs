@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use atelier::app::AttemptEnd;
 use atelier::billing::Billing;
-use atelier::domain::{Actor, Caller, CreditKind, Error, GrantDraft, Reason, job::Failure};
+use atelier::domain::job::{AttemptEnd, Failure};
+use atelier::domain::{Actor, Caller, CreditKind, Error, GrantDraft, Reason};
 use atelier::entity::{idempotency_key, job, request};
 use atelier::rpc::proto::{
     CancelRequestRequest, CreateRequestRequest, CreditTransaction, DeleteRequestRequest,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atelier::domain::{MediaType, job::Capability};
+use atelier::domain::MediaType;
 use atelier::entity::job;
 use atelier::rpc::proto::{
     CreateRequestRequest, ErrorReason, EstimateCostRequest, JobStatus, RequestStatus,
@@ -11,7 +11,7 @@ use atelier::server::Role;
 use chrono::TimeDelta;
 use prost_types::Timestamp;
 
-use crate::support::bench::{LEASE, lease, overloaded};
+use crate::support::bench::{LEASE, capability, ids, lease, overloaded};
 use crate::support::client::scripted_request;
 use crate::support::clocked::ClockedServer;
 use crate::support::database::on_both_databases;
@@ -144,14 +144,7 @@ async fn claim(server: &ClockedServer) -> Vec<job::Model> {
 }
 
 async fn claim_up_to(server: &ClockedServer, slots: u32) -> Vec<job::Model> {
-    let scripted = [Capability {
-        provider: "scripted".to_owned(),
-        category: MediaType::Image,
-    }];
+    let scripted = [capability("scripted")];
     let claimed = server.app.claim_jobs("worker", slots, LEASE, &scripted);
     claimed.await.unwrap()
-}
-
-fn ids(jobs: &[job::Model]) -> Vec<i64> {
-    jobs.iter().map(|job| job.id).collect()
 }

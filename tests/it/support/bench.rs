@@ -11,13 +11,13 @@ use std::{
 
 use atelier::domain::{Keyring, Purpose};
 use atelier::{
-    app::{App, AttemptEnd, Clock, Settings, StoredFile, StoredOutput},
+    app::{App, Clock, Settings, StoredFile, StoredOutput},
     config::Config,
     domain::{
         Actor, Caller, Checks, FeatureDraft, FeatureProperties, GenerationInput, IntakeLimits,
         JsonMap, MediaRole, MediaType, Names, Reason, RequestDraft, RequestStatus, TemplateData,
         TemplateDraft,
-        job::{Capability, Failure},
+        job::{AttemptEnd, Capability, Failure},
         sha256_hex,
     },
     entity::{job, job_event},
@@ -284,10 +284,19 @@ impl Bench {
 
 /// What jobs of the bench need.
 pub(crate) fn drawing() -> Capability {
+    capability("builtin")
+}
+
+/// To make pictures with this provider.
+pub(crate) fn capability(provider: &str) -> Capability {
     Capability {
-        provider: "builtin".to_owned(),
+        provider: provider.to_owned(),
         category: MediaType::Image,
     }
+}
+
+pub(crate) fn ids(jobs: &[job::Model]) -> Vec<i64> {
+    jobs.iter().map(|job| job.id).collect()
 }
 
 pub(crate) fn feature() -> FeatureDraft {

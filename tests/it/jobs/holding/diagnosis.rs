@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use atelier::app::AttemptEnd;
-use atelier::domain::job::{Failure, Obstacle, Skill};
+use atelier::domain::job::{AttemptEnd, Failure, Obstacle, Skill};
 use atelier::domain::{Actor, Caller, MediaType, QueuePart, Reason, RequestDraft, Schedule};
 use atelier::rpc::proto::{
     DiagnoseJobRequest, DiagnoseJobResponse, ErrorReason, JobObstacle, JobStatus,

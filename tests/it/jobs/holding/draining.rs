@@ -14,14 +14,14 @@ use atelier::server::Role;
 use atelier::store::queue::Presence;
 use tonic::Code;
 
-use crate::support::bench::{Bench, LEASE};
+use crate::support::bench::{Bench, LEASE, capability, drawing, ids};
 use crate::support::client::{Client, scripted_request};
 use crate::support::database::on_both_databases;
 use crate::support::refusal::refusal;
 use crate::support::script::Script;
 use crate::support::server::{TestServer, within};
 
-use super::{ask, capability, ids};
+use super::ask;
 
 on_both_databases! {
     async fn a_drained_worker_ends_what_it_runs_and_leaves_the_rest_to_others(db: TestDatabase) {
@@ -77,8 +77,7 @@ on_both_databases! {
         acting.drain_worker("worker", "").await.unwrap();
         assert!(bench.app.note_worker(&presence("a")).await.unwrap());
         assert!(bench.claim(1).await.is_empty());
-        let drawing = [capability("builtin")];
-        assert_eq!(ids(&bench.app.claim_jobs("other", 1, LEASE, &drawing).await.unwrap()), jobs[..1]);
+        assert_eq!(ids(&bench.app.claim_jobs("other", 1, LEASE, &[drawing()]).await.unwrap()), jobs[..1]);
         assert_eq!(bench.app.crew().await.unwrap().running.into_iter().collect::<Vec<_>>(), [("other".to_owned(), 1)]);
 
         bench.app.forget_worker("worker", "another process").await.unwrap();

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use atelier::app::Clock;
 use atelier::config::Config;
-use atelier::domain::job::Capability;
-use atelier::domain::{JobStatus as Status, MediaType};
+use atelier::domain::JobStatus as Status;
 use atelier::entity::{job, job_event};
 use atelier::rpc::proto::{
     ErrorReason, GetQueueRequest, GetQueueResponse, JobStatus, ListJobsRequest, Pause,
@@ -17,6 +16,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sea_orm::EntityTrait;
 use tonic::Code;
 
+use crate::support::bench::{LEASE, capability};
 use crate::support::client::{Client, scripted_feature, scripted_request};
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::ledger::with_ledger;
@@ -24,8 +24,6 @@ use crate::support::process::{atelier, run};
 use crate::support::refusal::refusal;
 use crate::support::script::Script;
 use crate::support::server::{DEADLINE, TestServer, within};
-
-use super::LEASE;
 
 on_both_databases! {
     async fn a_paused_queue_takes_requests_and_tells_why_they_wait_and_a_resume_wakes_at_once(db: TestDatabase) {
@@ -57,7 +55,7 @@ on_both_databases! {
             let watched = client.watch_request(request.id).await.next().await.unwrap().unwrap().job.unwrap();
             assert!(listed.is_paused && watched.is_paused);
             assert_eq!(queue(client).await.pauses, std::slice::from_ref(&paused));
-            assert!(client.app().claim_jobs("x", 9, LEASE, &[scripted()]).await.unwrap().is_empty());
+            assert!(client.app().claim_jobs("x", 9, LEASE, &[capability("scripted")]).await.unwrap().is_empty());
         }
         assert_eq!(queue(&server).await.bands[0].waiting_count, 1);
         assert_eq!(resume(&other, whole()).await, Some(paused));
@@ -203,13 +201,6 @@ fn slow_to_look(config: &mut Config) {
 fn whole() -> QueuePart {
     QueuePart {
         part: Some(Part::IsWholeQueue(true)),
-    }
-}
-
-fn scripted() -> Capability {
-    Capability {
-        provider: "scripted".to_owned(),
-        category: MediaType::Image,
     }
 }
 

@@ -1,7 +1,6 @@
 //! Jobs that have long ended, and what their requests keep of them.
 
-use atelier::app::AttemptEnd;
-use atelier::domain::job::Failure;
+use atelier::domain::job::{AttemptEnd, Failure};
 use atelier::domain::{Reason, RetentionStep};
 use atelier::rpc::proto::find_media_request::Subject;
 use atelier::rpc::proto::{

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use atelier::app::AttemptEnd;
 use atelier::billing::Billing;
-use atelier::domain::{Caller, Checks, JobStatus, Reason, job::Failure};
+use atelier::domain::job::{AttemptEnd, Failure};
+use atelier::domain::{Caller, Checks, JobStatus, Reason};
 use atelier::entity::job;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
