@@ -9,6 +9,7 @@ mod rhythm;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    mem,
     sync::Arc,
     time::Duration,
 };
@@ -266,7 +267,7 @@ impl<W: Watched> Watch<W> {
             self.found = self.find(reader).await?;
         }
         complete(reader, self.watched.whole(), &mut self.found).await?;
-        self.ready.extend(self.found.drain(..));
+        self.ready.extend(mem::take(&mut self.found));
         // What has come may be followed by more.
         self.urgent = !self.ready.is_empty();
         Ok(())
@@ -314,6 +315,8 @@ impl<W: Watched> Watch<W> {
 
     /// Waits for a wake-up, or until it is time to look anyway.
     async fn wait(&mut self) -> Result<(), Error> {
+        // It is empty, and the next news may be long in coming: what those before took is given back.
+        self.ready = VecDeque::new();
         let look_at = self.app.reads.next_look(self.period());
         tokio::select! {
             // What has happened by the end is still told.

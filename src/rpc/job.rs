@@ -224,7 +224,8 @@ impl JobService for Jobs {
         let mut brevity = Brevity::new(omit_unchanged);
         let messages = news.and_then(move |news| {
             let whole = brevity.tells_whole(id);
-            news_message(app.clone(), view, whole, news)
+            // Apart: a watch mostly waits, and would keep the room for it.
+            Box::pin(news_message(app.clone(), view, whole, news))
         });
         Ok(Response::new(in_place(place, messages)))
     }

@@ -402,7 +402,8 @@ impl Requests {
         let messages = news.and_then(move |news| {
             let request = news.request.as_ref().map(|counted| counted.request.id);
             let whole = request.is_none_or(|id| brevity.tells_whole(id));
-            news_message(app.clone(), view, whole, news)
+            // Apart, as for a job.
+            Box::pin(news_message(app.clone(), view, whole, news))
         });
         Response::new(in_place(place, messages.map_ok(M::from)))
     }

@@ -18,7 +18,8 @@ pub(in crate::app) struct Following {
     pub(in crate::app) told: WatchCursor,
     /// Hears when it is time to look.
     pub(in crate::app) watcher: Watcher,
-    jobs: BTreeMap<i64, JobFollower>,
+    /// In boxes: a map has room for eleven at once, and most watches follow one.
+    jobs: BTreeMap<i64, Box<JobFollower>>,
     /// Jobs with something to read.
     due: VecDeque<i64>,
     /// Requests whose deletion has been told.
@@ -96,7 +97,7 @@ impl Following {
         for job in standings {
             let told = self.told.revision(job.id);
             let follower = self.jobs.entry(job.id);
-            let follower = follower.or_insert_with(|| JobFollower::after(told));
+            let follower = follower.or_insert_with(|| Box::new(JobFollower::after(told)));
             follower.note(reader, job);
             let behind = follower.is_behind(job);
             follower.ended = job.status.is_terminal() && !behind;
