@@ -27,8 +27,8 @@ const SHARED: usize = 100;
 const STEP: Duration = Duration::from_millis(10);
 /// How many idle streams the most are compared with.
 const FEW: usize = 100;
-/// Whoever has just begun is done with it then.
-const SETTLED: Duration = Duration::from_secs(5);
+/// Whoever has just begun is done with it then, and PostgreSQL has counted it: what a session did that is idle now, within ten seconds.
+const SETTLED: Duration = Duration::from_secs(15);
 
 const COMMITS: &str = "SELECT job_id, revision,
         CAST(EXTRACT(EPOCH FROM pg_xact_commit_timestamp(xmin)) * 1000000 AS BIGINT) AS committed

@@ -135,15 +135,20 @@ impl Executor {
             let first = turn.count % openings.len();
             openings.rotate_left(first);
         }
+        let mut may_wait = openings.is_empty();
         for Opening { capabilities, room } in openings {
             let slots = self.free_slots(running).min(room);
             let old = turn.aging.owed(Instant::now()).min(slots);
             let wanted = [(Claim::Longest, old), (Claim::Run, slots - old)];
             let taken = self.claim(running, &wanted, &capabilities, trouble).await;
+            may_wait |= taken.last().is_none_or(|others| *others == slots - old);
             if let [of_old, others] = taken[..] {
                 turn.aging.took_old(old, of_old);
                 turn.aging.took(others);
             }
+        }
+        if !may_wait {
+            turn.aging.took_all();
         }
         if !stranded.is_empty() && turn.looks_for_stranded(some_away, Instant::now()) {
             let wanted = [(Claim::FallBack, self.free_slots(running))];
@@ -238,6 +243,11 @@ impl Aging {
     fn took(&mut self, others: u32) {
         self.taken = self.taken.saturating_add(others);
     }
+
+    /// Slots are left: nothing that could begin waits, so that nothing has for long.
+    fn took_all(&mut self) {
+        self.taken = 0;
+    }
 }
 
 impl Turn {
@@ -292,6 +302,10 @@ mod tests {
         aging.took_old(5, 2);
         now += AGING_PAUSE;
         assert_eq!(aging.owed(now), 0, "there are no more");
+        aging.took(100);
+        aging.took_all();
+        now += AGING_PAUSE;
+        assert_eq!(aging.owed(now), 0, "none has waited");
         let mut never = Aging::default();
         never.took(1_000);
         assert_eq!(never.owed(now), 0);

@@ -17,8 +17,9 @@ use tokio::{
 
 use crate::domain::Error;
 
-/// How long a read that is not urgent waits for others who look at the same time.
-const WINDOW: Duration = Duration::from_millis(50);
+/// How long a read that is not urgent waits for others who look at the same time. What happens to a job meanwhile is told that much
+/// later; those who come later still are in the next read.
+const WINDOW: Duration = Duration::from_millis(5);
 
 /// What was read, for all who have asked: also what others have asked for.
 pub(super) type Answer<K, V> = Arc<BTreeMap<K, V>>;
