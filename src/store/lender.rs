@@ -41,6 +41,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(2);
 const RESERVED_OF: usize = 4;
 /// How long closing waits for connections that are lent.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
+/// Finds a row in a session that takes no writes.
+const IS_READ_ONLY: &str = "SELECT 1 WHERE current_setting('transaction_read_only') = 'on'";
 
 /// Lends connections to a PostgreSQL server. Clones share them.
 #[derive(Clone)]
@@ -79,7 +81,11 @@ struct State {
 struct Idle {
     db: DatabaseConnection,
     used: Instant,
+    read_only: ReadOnly,
 }
+
+/// When the session began, if the server took no writes then: the session will not either, whatever the server takes by now.
+type ReadOnly = Option<Instant>;
 
 fn closed() -> DbErr {
     DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
@@ -102,9 +108,13 @@ impl Inner {
     }
 
     /// Lets the next one have this connection.
-    fn take_in(&self, db: DatabaseConnection) {
+    fn take_in(&self, db: DatabaseConnection, read_only: ReadOnly) {
         let used = Instant::now();
-        self.state().idle.push_back(Idle { db, used });
+        self.state().idle.push_back(Idle {
+            db,
+            used,
+            read_only,
+        });
         self.idle.add_permits(1);
     }
 }
@@ -150,14 +160,15 @@ impl Lender {
 
     /// Lends to whoever writes.
     pub(super) async fn lend(&self) -> Result<Lent, DbErr> {
-        self.lend_by(Instant::now() + self.0.acquire_timeout).await
+        let deadline = Instant::now() + self.0.acquire_timeout;
+        self.lend_by(deadline, true).await
     }
 
     /// Lends to whoever only reads, and leaves some to those who write.
     pub(super) async fn lend_for_reading(&self) -> Result<Lent, DbErr> {
         let deadline = Instant::now() + self.0.acquire_timeout;
         let place = self.place_for_reading(deadline).await?;
-        let lent = self.lend_by(deadline).await?;
+        let lent = self.lend_by(deadline, false).await?;
         Ok(lent.in_place(place))
     }
 
@@ -173,11 +184,14 @@ impl Lender {
         }
     }
 
-    async fn lend_by(&self, deadline: Instant) -> Result<Lent, DbErr> {
+    async fn lend_by(&self, deadline: Instant, writes: bool) -> Result<Lent, DbErr> {
+        let asked = Instant::now();
         loop {
             let idle = self.next_idle(deadline).await?;
-            if self.is_fit(&idle).await {
-                return Ok(Lent::of(self.clone(), idle.db));
+            // One that begins from now on tells what the server takes now.
+            let is_outdated = writes && idle.read_only.is_some_and(|began| began < asked);
+            if !is_outdated && self.is_fit(&idle).await {
+                return Ok(Lent::of(self.clone(), idle.db, idle.read_only));
             }
             self.lose();
         }
@@ -270,14 +284,29 @@ impl Lender {
         }
     }
 
+    /// Asks a session that has just begun. Behind a pooler there are others at each transaction.
+    async fn takes_no_writes(&self, db: &DatabaseConnection) -> ReadOnly {
+        if self.set_up().is_some() {
+            return None;
+        }
+        let began = Instant::now();
+        let asked = timeout(ANSWER_TIME, db.execute_unprepared(IS_READ_ONLY)).await;
+        let is_read_only = matches!(asked, Ok(Ok(told)) if told.rows_affected() == 1);
+        is_read_only.then_some(began)
+    }
+
     async fn open(self) {
         let opened = self.0.connector.open().await;
+        let read_only = match &opened {
+            Ok(db) => self.takes_no_writes(db).await,
+            Err(_) => None,
+        };
         let mut state = self.0.state();
         state.opening -= 1;
         let failed = match opened {
             Ok(db) => {
                 drop(state);
-                self.receive(db);
+                self.receive(db, read_only);
                 return;
             }
             Err(failed) => failed,
@@ -305,7 +334,7 @@ impl Lender {
     }
 
     /// One more connection.
-    fn receive(&self, db: DatabaseConnection) {
+    fn receive(&self, db: DatabaseConnection, read_only: ReadOnly) {
         let mut state = self.0.state();
         if state.closed {
             return;
@@ -323,7 +352,7 @@ impl Lender {
             );
         }
         drop(state);
-        self.0.take_in(db);
+        self.0.take_in(db, read_only);
         self.open_more();
     }
 

@@ -8,7 +8,7 @@ use std::sync::{
 use sea_orm::{DatabaseConnection, DbErr};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
-use super::{Lender, closed, outage::Outage};
+use super::{Lender, ReadOnly, closed, outage::Outage};
 use crate::store::{error, turn::Turn};
 
 /// A connection in use, which goes back when it is dropped.
@@ -16,6 +16,7 @@ use crate::store::{error, turn::Turn};
 pub(in crate::store) struct Lent {
     pub(in crate::store) db: DatabaseConnection,
     lender: Option<Lender>,
+    read_only: ReadOnly,
     turn: Option<Turn>,
     /// Among those who only read.
     place: Option<OwnedSemaphorePermit>,
@@ -29,6 +30,7 @@ impl Lent {
         Self {
             db,
             lender: None,
+            read_only: None,
             turn,
             place: None,
             spent: AtomicBool::new(false),
@@ -36,10 +38,11 @@ impl Lent {
     }
 
     /// One that goes back to its lender.
-    pub(super) fn of(lender: Lender, db: DatabaseConnection) -> Self {
+    pub(super) fn of(lender: Lender, db: DatabaseConnection, read_only: ReadOnly) -> Self {
         Self {
             db,
             lender: Some(lender),
+            read_only,
             turn: None,
             place: None,
             spent: AtomicBool::new(false),
@@ -104,7 +107,7 @@ impl Drop for Lent {
             drop(self.db.get_postgres_connection_pool().close());
             lender.lose();
         } else {
-            lender.0.take_in(self.db.clone());
+            lender.0.take_in(self.db.clone(), self.read_only);
         }
     }
 }

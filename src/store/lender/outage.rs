@@ -57,7 +57,7 @@ impl Lender {
             let asked = timeout(ANSWER_TIME, idle.db.execute_unprepared("SELECT 1")).await;
             if matches!(asked, Ok(Ok(_))) {
                 self.0.state().heard = Instant::now();
-                self.0.take_in(idle.db);
+                self.0.take_in(idle.db, idle.read_only);
                 return;
             }
             self.0.state().distrusted = Instant::now();
@@ -97,8 +97,9 @@ async fn probe(lender: Weak<Inner>) {
         }
         if let Ok(db) = lender.0.connector.open().await {
             tracing::info!(away = ?began.elapsed(), "the database is back");
+            let read_only = lender.takes_no_writes(&db).await;
             lender.0.outage.send_replace(None);
-            lender.receive(db);
+            lender.receive(db, read_only);
             return;
         }
     }

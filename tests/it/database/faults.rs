@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use atelier::rpc::proto::{ErrorReason, JobStatus, ListFeaturesRequest};
 use atelier::server::Role;
+use futures::future::join_all;
 use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionOptions};
 use serde_json::Value;
 use tonic::Code;
 use tonic_types::StatusExt;
 
+use crate::support::bench::Bench;
 use crate::support::client::scripted_request;
 use crate::support::database::{Backend, TestDatabase, on_both_databases};
 use crate::support::ledger::assert_balanced;
@@ -72,6 +74,26 @@ async fn a_primary_that_is_read_only_for_a_while_costs_no_job_and_no_attempt() {
         (server.balance().await, assert_balanced(&db).await),
         ((6, 0), 2)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_writes_gets_no_session_that_began_while_the_database_took_no_writes() {
+    let db = TestDatabase::create(Backend::Postgres).await;
+    let bench = Bench::at(&db.url, 8).await;
+    let operator = db.connect().await;
+    set_read_only(&operator, &db, true).await;
+    let store = &bench.app.store;
+    let read = || store.reader().execute_unprepared("SELECT pg_sleep(0.5)");
+    // Those that were ended, and then as many as are asked for at once.
+    join_all((0..4).map(|_| read())).await;
+    for read in join_all((0..4).map(|_| read())).await {
+        read.unwrap();
+    }
+    set_read_only(&operator, &db, false).await;
+    let write = "UPDATE generation_features SET name = name";
+    for written in join_all((0..6).map(|_| store.writer().execute_unprepared(write))).await {
+        written.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
