@@ -57,7 +57,7 @@ async function generate(prompt) {
 /** Every transition of the request's jobs once and in order, and their progress. */
 async function* watch(requestId) {
   let cursor = "";
-  for await (const message of resume(() => api.requests.watchRequest({ id: requestId, cursor }))) {
+  for await (const message of resume(() => api.requests.watchRequest({ id: requestId, cursor, omitUnchanged: true }))) {
     cursor = message.cursor;
     // Heartbeats have no job.
     if (message.job) {

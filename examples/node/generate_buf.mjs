@@ -31,7 +31,7 @@ async function* watch(requestId) {
   let cursor = "";
   for (let failures = 0; ; ) {
     try {
-      for await (const message of requests.watchRequest({ id: requestId, cursor })) {
+      for await (const message of requests.watchRequest({ id: requestId, cursor, omitUnchanged: true })) {
         ({ cursor } = message);
         failures = 0;
         yield message;

@@ -61,7 +61,8 @@ def watch(jobs, job_id):
     revision, failures = 0, 0
     while True:
         try:
-            for event in jobs.WatchJob(job_pb2.WatchJobRequest(id=job_id, after_revision=revision)):
+            request = job_pb2.WatchJobRequest(id=job_id, after_revision=revision, omit_unchanged=True)
+            for event in jobs.WatchJob(request):
                 revision, failures = event.revision, 0
                 if event.event != job_pb2.WATCH_JOB_EVENT_HEARTBEAT:
                     yield event

@@ -14,8 +14,9 @@ pub(super) trait Question: Clone {
     /// What the stream delivers.
     type Message;
 
-    /// Moves the place behind the message, so that a stream which is opened next goes on from there.
-    fn advance(&mut self, message: &Self::Message) -> Step;
+    /// Moves the place behind the message, so that a stream which is opened next goes on from there. What the stream has left out
+    /// of it, since it said so before, is put back.
+    fn advance(&mut self, message: &mut Self::Message) -> Step;
 }
 
 /// What to do with a message.
@@ -77,9 +78,9 @@ where
     async fn next(&mut self) -> Option<Result<Q::Message, Status>> {
         while !self.ended {
             match self.hear().await {
-                Ok(Some(message)) => {
+                Ok(Some(mut message)) => {
                     self.backoff = None;
-                    let step = self.question.advance(&message);
+                    let step = self.question.advance(&mut message);
                     self.ended = step == Step::End;
                     if step != Step::Skip {
                         return Some(Ok(message));
@@ -143,10 +144,12 @@ mod tests {
     use std::collections::HashMap;
     use std::sync::{Arc, Mutex};
 
+    use prost_types::Struct;
     use tonic_types::{ErrorDetails, StatusExt};
 
     use super::*;
     use crate::client::proto::{Job, JobStatus, WatchJobEvent, WatchJobRequest, WatchJobResponse};
+    use crate::client::watch::WatchedJob;
 
     /// Quick, and more than what the scripted streams need.
     const POLICY: RetryPolicy = RetryPolicy {
@@ -175,6 +178,15 @@ mod tests {
         message(WatchJobEvent::Transition, revision, status)
     }
 
+    fn input(prompt: &str) -> Struct {
+        let prompt = prost_types::Value {
+            kind: Some(prost_types::value::Kind::StringValue(prompt.to_owned())),
+        };
+        Struct {
+            fields: [("prompt".to_owned(), prompt)].into(),
+        }
+    }
+
     /// Watches a job whose streams are scripted. Returns the events and the revisions that were resumed after.
     async fn watch(streams: Vec<Vec<Message>>) -> (Vec<Message>, Vec<i64>) {
         watch_with(POLICY, streams).await
@@ -187,13 +199,15 @@ mod tests {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let noted = asked.clone();
         let streams = Mutex::new(streams.into_iter());
-        let request = WatchJobRequest {
-            id: 1,
-            after_revision: 0,
-            ..Default::default()
+        let question = WatchedJob {
+            asked: WatchJobRequest {
+                id: 1,
+                ..Default::default()
+            },
+            input: None,
         };
-        let events = resuming(request, policy, move |request| {
-            noted.lock().unwrap().push(request.after_revision);
+        let events = resuming(question, policy, move |question| {
+            noted.lock().unwrap().push(question.asked.after_revision);
             let next = streams.lock().unwrap().next();
             let next = next.ok_or_else(|| Status::not_found("no more streams"));
             std::future::ready(next.map(stream::iter))
@@ -241,6 +255,33 @@ mod tests {
         ])
         .await;
         assert_eq!(revisions(&events), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn the_input_that_a_stream_tells_once_is_in_every_message() {
+        let whole = |mut message: Message, prompt: &str| {
+            let job = message.as_mut().unwrap().job.as_mut().unwrap();
+            job.input = Some(input(prompt));
+            message
+        };
+        let heartbeat = message(WatchJobEvent::Heartbeat, 2, JobStatus::Processing);
+        let (events, _) = watch(vec![
+            vec![
+                whole(transition(1, JobStatus::Pending), "first"),
+                transition(2, JobStatus::Processing),
+                Err(Status::unavailable("gone")),
+            ],
+            vec![
+                whole(heartbeat, "again"),
+                transition(3, JobStatus::Completed),
+            ],
+        ])
+        .await;
+        let inputs = events
+            .into_iter()
+            .map(|event| event.unwrap().job.unwrap().input);
+        let told = ["first", "first", "again"].map(|prompt| Some(input(prompt)));
+        assert_eq!(inputs.collect::<Vec<_>>(), told);
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use prost_types::Struct;
 use tonic::Status;
 
 use super::proto::{
@@ -37,18 +38,21 @@ impl Client {
     pub fn watch_job(&self, job_id: i64, after_revision: i64) -> JobEvents {
         let jobs = JobServiceClient::new(self.plain.clone())
             .max_decoding_message_size(self.max_message_bytes);
-        let open = move |question| {
+        let open = move |question: WatchedJob| {
             let mut jobs = jobs.clone();
             async move {
-                jobs.watch_job(question)
-                    .await
-                    .map(tonic::Response::into_inner)
+                let opened = jobs.watch_job(question.asked).await;
+                opened.map(tonic::Response::into_inner)
             }
         };
-        let question = WatchJobRequest {
-            id: job_id,
-            after_revision,
-            ..Default::default()
+        let question = WatchedJob {
+            asked: WatchJobRequest {
+                id: job_id,
+                after_revision,
+                omit_unchanged: true,
+                ..Default::default()
+            },
+            input: None,
         };
         resuming(question, self.policy, open).boxed()
     }
@@ -136,15 +140,30 @@ pub fn has_ended(job: &Job) -> bool {
     )
 }
 
-impl Question for WatchJobRequest {
+/// A watch of a job whose input comes once in each stream, and is put back into what follows.
+#[derive(Clone)]
+pub(super) struct WatchedJob {
+    pub(super) asked: WatchJobRequest,
+    pub(super) input: Option<Struct>,
+}
+
+impl Question for WatchedJob {
     type Message = WatchJobResponse;
 
-    fn advance(&mut self, message: &WatchJobResponse) -> Step {
+    fn advance(&mut self, message: &mut WatchJobResponse) -> Step {
+        if let Some(job) = &mut message.job {
+            match &job.input {
+                Some(_) => self.input.clone_from(&job.input),
+                None => job.input.clone_from(&self.input),
+            }
+        }
         match message.event() {
             // Delivered before.
-            WatchJobEvent::Transition if message.revision <= self.after_revision => Step::Skip,
+            WatchJobEvent::Transition if message.revision <= self.asked.after_revision => {
+                Step::Skip
+            }
             WatchJobEvent::Transition => {
-                self.after_revision = message.revision;
+                self.asked.after_revision = message.revision;
                 let ended = message.job.as_ref().filter(|job| has_ended(job));
                 match ended {
                     // Of a deleted job one more comes, which says so.
@@ -162,7 +181,7 @@ impl Question for WatchJobRequest {
 impl Question for WatchRequestRequest {
     type Message = WatchRequestResponse;
 
-    fn advance(&mut self, message: &WatchRequestResponse) -> Step {
+    fn advance(&mut self, message: &mut WatchRequestResponse) -> Step {
         self.cursor.clone_from(&message.cursor);
         step(message.event())
     }
@@ -171,7 +190,7 @@ impl Question for WatchRequestRequest {
 impl Question for WatchRequestsRequest {
     type Message = WatchRequestsResponse;
 
-    fn advance(&mut self, message: &WatchRequestsResponse) -> Step {
+    fn advance(&mut self, message: &mut WatchRequestsResponse) -> Step {
         self.cursor.clone_from(&message.cursor);
         step(message.event())
     }
@@ -180,7 +199,7 @@ impl Question for WatchRequestsRequest {
 impl Question for WatchUserRequest {
     type Message = WatchUserResponse;
 
-    fn advance(&mut self, message: &WatchUserResponse) -> Step {
+    fn advance(&mut self, message: &mut WatchUserResponse) -> Step {
         self.cursor.clone_from(&message.cursor);
         step(message.event())
     }

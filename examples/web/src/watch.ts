@@ -20,10 +20,12 @@ type Open<Message> = (cursor: string, call: { signal: AbortSignal; timeoutMs: nu
 
 /**
  * Every transition of every job of the requests once, those of one job in order, with progress and heartbeats between them,
- * until none waits or runs. A stream that breaks is opened again after the last message received.
+ * until none waits or runs. A stream that breaks is opened again after the last message received. What a request was made of
+ * comes with the first message about it in each stream, and not again.
  */
 export function watchRequests(api: Api, requestIds: bigint[], options: WatchOptions = {}) {
-  return resume((cursor, call) => api.requests.watchRequests({ ids: requestIds, cursor }, call), options);
+  const watched = { ids: requestIds, omitUnchanged: true };
+  return resume((cursor, call) => api.requests.watchRequests({ ...watched, cursor }, call), options);
 }
 
 /** The same of all requests of a user, those to come too, without an end. The first message says that nothing is missed. */
