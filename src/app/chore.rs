@@ -21,6 +21,8 @@ pub enum Chore {
     SweepStorage,
     /// Folds uses and views, and weighs anew what decays.
     FoldTrends,
+    /// Fails the jobs that no worker can run.
+    FailUnclaimed,
 }
 
 impl Chore {
@@ -29,6 +31,7 @@ impl Chore {
         match self {
             Self::SweepStorage => "sweep storage",
             Self::FoldTrends => "fold trends",
+            Self::FailUnclaimed => "fail unclaimed",
         }
     }
 }

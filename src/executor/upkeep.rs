@@ -111,7 +111,8 @@ impl Executor {
     }
 
     async fn unclaimed_loop(&self) {
-        let mut looked_at = None;
+        // All workers may just have been started: each has time to say what it can run.
+        let mut looked_at = Instant::now();
         let mut trouble = Trouble::new("cannot tell what can be run here");
         loop {
             trouble.pass(self.fail_unclaimed(&mut looked_at).await);
@@ -123,19 +124,20 @@ impl Executor {
         }
     }
 
-    /// Only once it is said what this worker can run, and not each time: it walks over everything that waits.
-    async fn fail_unclaimed(&self, looked_at: &mut Option<Instant>) -> Result<(), Error> {
+    /// Only once it is said what this worker can run, and not each time.
+    async fn fail_unclaimed(&self, looked_at: &mut Instant) -> Result<(), Error> {
         self.say_what_runs().await?;
         let timeout = self.settings.unclaimed_timeout;
         let pause = timeout.min(UNCLAIMED_INTERVAL);
-        if looked_at.is_some_and(|time| time.elapsed() < pause) {
+        if looked_at.elapsed() < pause {
             return Ok(());
         }
-        let failed = self.app.fail_unclaimed_jobs(timeout).await?;
-        *looked_at = Some(Instant::now());
-        if failed > 0 {
-            tracing::warn!(jobs = failed, "failed jobs that no worker could run");
+        let failing = self.app.fail_unclaimed_jobs(timeout);
+        let failed = self.app.in_turn(Chore::FailUnclaimed, pause, failing);
+        if let Some(jobs @ 1..) = failed.await? {
+            tracing::warn!(jobs, "failed jobs that no worker could run");
         }
+        *looked_at = Instant::now();
         Ok(())
     }
 

@@ -16,7 +16,8 @@ use crate::{
 use super::{
     Now,
     attempt::failure_values,
-    dialect::{Dialect, condition_of},
+    dialect::Dialect,
+    line::{Queue, READY, TURN, queues, ready},
     paused::pauses_job,
 };
 
@@ -132,7 +133,8 @@ pub async fn situation(
     Ok(situation)
 }
 
-/// What due jobs have waited for longer than `timeout` while no worker could run it.
+/// What jobs wait for that no worker has said within `timeout` that it can run. Each is some looks into the index, however many
+/// jobs there are.
 pub async fn unclaimed(
     db: &impl ConnectionTrait,
     timeout: Duration,
@@ -144,11 +146,14 @@ pub async fn unclaimed(
         category: MediaType,
     }
     let sql = Dialect::of(db);
+    let queue = Queue::of_all();
     let statement = format!(
-        "SELECT DISTINCT {provider} AS provider, CAST(job.category AS TEXT) AS category
-         FROM generation_jobs AS job WHERE {in_vain}",
-        provider = sql.provider_of("job"),
-        in_vain = waits_in_vain(sql, "$1", "$2"),
+        "WITH RECURSIVE {queues}
+         SELECT providers.value AS provider, CAST(categories.value AS TEXT) AS category FROM providers CROSS JOIN categories
+         WHERE providers.value IS NOT NULL AND NOT {served} AND {first} IS NOT NULL",
+        queues = queues(sql),
+        served = has_worker(&queue, &sql.after("$1", "$2")),
+        first = queue.first(sql, "job.id", "", "job.priority DESC"),
     );
     let found: Vec<Row> = rows(db, statement, [now.into(), before(timeout)]).await?;
     let capability = |Row { provider, category }| Capability { provider, category };
@@ -165,17 +170,22 @@ pub async fn fail_unclaimed(
     now: Now,
 ) -> Result<Vec<Model>, Error> {
     let sql = Dialect::of(tx);
+    let queue = Queue {
+        provider: "$3".to_owned(),
+        category: sql.category(capability.category),
+    };
     let statement = format!(
         "WITH unclaimed AS MATERIALIZED (
-             SELECT job.id FROM generation_jobs AS job
-             WHERE {in_vain} AND {provider} = $3 AND job.category = '{category}'
-             ORDER BY job.id LIMIT $7 {skip_locked}
+             SELECT job.id FROM generation_jobs AS job {indexed}
+             WHERE {ready} AND {of_queue} AND {in_vain}
+             ORDER BY job.priority DESC, {TURN}, job.id LIMIT (SELECT CAST($7 AS bigint)) {skip_locked}
          )
          UPDATE generation_jobs SET {assignments}, error_code = $4, error_message = $5, error_detail = $6
          WHERE id IN (SELECT id FROM unclaimed)",
-        in_vain = waits_in_vain(sql, "$1", "$2"),
-        provider = sql.provider_of("job"),
-        category = capability.category.as_str(),
+        indexed = sql.indexed_by(READY),
+        ready = ready(sql),
+        of_queue = queue.holds(sql),
+        in_vain = waits_in_vain(sql, &queue, &sql.after("$1", "$2")),
         skip_locked = sql.skip_locked("job"),
         assignments = sql.assignments(Transition::Expire, "$1"),
     );
@@ -186,20 +196,23 @@ pub async fn fail_unclaimed(
     sql.rows(tx, sql.locking_requests(&statement), values).await
 }
 
-/// Whether a job has been due for longer than the negative seconds in parameter `ago`, and no worker could run it in that
-/// time. Its last transition made it wait. What operators have paused does not wait for a worker.
-fn waits_in_vain(sql: Dialect, given: &str, ago: &str) -> String {
+/// Whether a job of this queue has been due since before `then`, and no worker could run it in that time. Its last transition
+/// made it wait. What operators have paused does not wait for a worker.
+fn waits_in_vain(sql: Dialect, queue: &Queue, then: &str) -> String {
     format!(
-        "{condition} AND job.run_after < {then} AND job.updated_at < {then} AND NOT {paused}
-             AND NOT EXISTS (
-                 SELECT 1 FROM generation_capabilities AS capability
-                 WHERE capability.provider = {provider} AND capability.category = job.category
-                     AND capability.seen_at >= {then}
-             )",
-        condition = condition_of("job", Transition::Expire),
+        "job.run_after < {then} AND job.updated_at < {then} AND NOT {paused} AND NOT {served}",
         paused = pauses_job(sql),
-        provider = sql.provider_of("job"),
-        then = sql.after(given, ago),
+        served = has_worker(queue, then),
+    )
+}
+
+/// Whether a worker has said since `then` that it can run what is in this queue.
+fn has_worker(Queue { provider, category }: &Queue, then: &str) -> String {
+    format!(
+        "EXISTS (
+             SELECT 1 FROM generation_capabilities AS capability
+             WHERE capability.provider = {provider} AND capability.category = {category} AND capability.seen_at >= {then}
+         )"
     )
 }
 

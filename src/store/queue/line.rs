@@ -34,6 +34,14 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// Each of [`queues`].
+    pub(super) fn of_all() -> Self {
+        Self {
+            provider: "providers.value".to_owned(),
+            category: "categories.value".to_owned(),
+        }
+    }
+
     /// Whether a job is of the queue.
     pub(super) fn holds(&self, sql: Dialect) -> String {
         let Self { provider, category } = self;
@@ -43,21 +51,25 @@ impl Queue {
         )
     }
 
-    /// The turn of its next job of this priority.
-    fn head(&self, sql: Dialect, priority: &str) -> String {
+    /// `what` of the first of its next jobs by this order, of those that the condition leaves.
+    pub(super) fn first(&self, sql: Dialect, what: &str, condition: &str, order: &str) -> String {
         format!(
-            "(SELECT {TURN} FROM generation_jobs AS job {indexed}
-              WHERE {ready} AND {of_queue} AND job.priority = {priority}
-              ORDER BY {TURN} LIMIT 1)",
+            "(SELECT {what} FROM generation_jobs AS job {indexed}
+              WHERE {ready} AND {of_queue}{condition} ORDER BY {order} LIMIT 1)",
             indexed = sql.indexed_by(READY),
             ready = ready(sql),
             of_queue = self.holds(sql),
         )
     }
+
+    /// The turn of its next job of this priority.
+    fn head(&self, sql: Dialect, priority: &str) -> String {
+        self.first(sql, TURN, &format!(" AND job.priority = {priority}"), TURN)
+    }
 }
 
 /// The indexes of the order.
-const READY: &str = "idx_generation_jobs_provider_claim";
+pub(super) const READY: &str = "idx_generation_jobs_provider_claim";
 const LAST_OF_USER: &str = "idx_generation_jobs_last_of_user";
 
 /// What a worker may take, in the words of its index; what an older program tries again later may not be due.
@@ -168,14 +180,7 @@ pub(super) fn longest(sql: Dialect, queues: &[Queue]) -> String {
         provider: "queue.provider".to_owned(),
         category: "queue.category".to_owned(),
     };
-    let first = |what: &str, narrowed: &str, order: &str| {
-        format!(
-            "(SELECT {what} FROM generation_jobs AS job {indexed} WHERE {ready} AND {of_queue}{narrowed} ORDER BY {order} LIMIT 1)",
-            indexed = sql.indexed_by(READY),
-            ready = ready(sql),
-            of_queue = each.holds(sql),
-        )
-    };
+    let first = |what, condition, order| each.first(sql, what, condition, order);
     format!(
         "queues (provider, category) AS (VALUES {listed}),
          priorities (provider, category, value) AS (
@@ -198,6 +203,18 @@ pub(super) fn longest(sql: Dialect, queues: &[Queue]) -> String {
             " AND job.priority = queue.value",
             &format!("{TURN}, job.id")
         ),
+    )
+}
+
+/// `providers (value)` and `categories (value)`, for a recursive WITH: what jobs wait for is some of both, and the provider
+/// behind the last is NULL.
+pub(super) fn queues(sql: Dialect) -> String {
+    let provider = sql.provider_of("job");
+    let providers = distinct("providers", &provider, &queued(sql), &sql.indexed_by(READY));
+    let categories = MEDIA_TYPES.map(|category| format!("({})", sql.category(category)));
+    format!(
+        "{providers}, categories (value) AS (VALUES {})",
+        categories.join(", ")
     )
 }
 
@@ -248,14 +265,9 @@ fn line(sql: Dialect) -> String {
         provider: "asked.provider".to_owned(),
         category: "asked.category".to_owned(),
     };
-    let other = Queue {
-        provider: "providers.value".to_owned(),
-        category: "categories.value".to_owned(),
-    };
-    let categories = MEDIA_TYPES.map(|category| format!("({})", sql.category(category)));
+    let other = Queue::of_all();
     format!(
-        "{providers},
-         categories (value) AS (VALUES {categories}),
+        "{queues},
          asked (user_id, provider, category, priority) AS MATERIALIZED (
              SELECT DISTINCT given.user_id, COALESCE(given.provider, ''), given.category, given.priority FROM given
          ),
@@ -275,9 +287,8 @@ fn line(sql: Dialect) -> String {
                  ) AS least
              ) FROM asked
          )",
-        providers = distinct("providers", &sql.provider_of("job"), &queued(sql), &sql.indexed_by(READY)),
+        queues = queues(sql),
         by_user = sql.indexed_by(LAST_OF_USER),
-        categories = categories.join(", "),
         waits = sql.waiting("job"),
         of_queue = own.holds(sql),
         head = own.head(sql, "asked.priority"),

@@ -16,7 +16,7 @@ use super::plans::explain;
 use super::statements::Wire;
 
 /// What a statement says, and the indexes that serve it.
-const SERVED: [(&str, &[&str]); 15] = [
+const SERVED: [(&str, &[&str]); 20] = [
     (
         "INSERT INTO generation_jobs",
         &[
@@ -56,6 +56,17 @@ const SERVED: [(&str, &[&str]); 15] = [
         ],
     ),
     ("one.id > asked.bound", &["idx_generation_jobs_user_page"]),
+    (
+        "CROSS JOIN categories",
+        &["idx_generation_jobs_provider_claim"],
+    ),
+    ("WITH unclaimed", &["idx_generation_jobs_provider_claim"]),
+    ("given.output", &["generation_jobs_"]),
+    (
+        "SET status = counted.status",
+        &["idx_generation_jobs_of_request"],
+    ),
+    ("event.revision > read.number", &["generation_job_events_"]),
 ];
 
 /// The same where a feature has a limit.
@@ -70,6 +81,8 @@ const SERVED_OF_LIMIT: [(&str, &str); 4] = [
 ];
 
 const USERS: i64 = 1_000;
+/// Longer than anything has waited here.
+const LONG: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Whatever has ended is of a request of its own.
 const OF_MANY_REQUESTS: &str = "
@@ -78,6 +91,14 @@ const OF_MANY_REQUESTS: &str = "
         SELECT -id, user_id, feature_id, 'x' FROM generation_jobs WHERE status = 'completed';
     UPDATE generation_jobs SET request_id = -id WHERE status = 'completed';
     SET session_replication_role = origin";
+
+/// One transition of each job.
+const EVENTS: &str = "
+    SET session_replication_role = replica;
+    INSERT INTO generation_job_events (job_id, revision, status, attempt) SELECT id, 1, 'completed', 1 FROM generation_jobs
+        ON CONFLICT DO NOTHING;
+    SET session_replication_role = origin;
+    ANALYZE generation_job_events";
 
 /// How often PostgreSQL plans a statement for its values before it compares that with one plan for all.
 const PLANNED_FIRST: usize = 5;
@@ -90,10 +111,14 @@ const PAUSES: &str = "
 
 /// So many jobs of a status, of many users, without looking after what they refer to.
 fn jobs(count: u32, columns: &str, values: &str) -> String {
+    jobs_of("1", count, columns, values)
+}
+
+fn jobs_of(request: &str, count: u32, columns: &str, values: &str) -> String {
     format!(
         "SET session_replication_role = replica;
          INSERT INTO generation_jobs (request_id, user_id, feature_id, category, input_json, provider, run_after{columns})
-         SELECT 1, n % {USERS} + 1, 1, 'image', '{{}}', 'builtin', 'epoch'{values} FROM generate_series(1, {count}) AS n;
+         SELECT {request}, n % {USERS} + 1, 1, 'image', '{{}}', 'builtin', 'epoch'{values} FROM generate_series(1, {count}) AS n;
          SET session_replication_role = origin"
     )
 }
@@ -112,12 +137,15 @@ async fn what_the_queue_asks_is_served_by_indexes_and_costs_the_same_however_muc
             .await
             .unwrap();
     };
-    run(jobs(
+    // Each of a request of its own, which need not be there.
+    run(jobs_of(
+        "-n",
         100_000,
         ", status, completed_at",
         ", 'completed', now()",
     ))
     .await;
+    run(EVENTS.to_owned()).await;
     run(jobs(1_000, "", "")).await;
     wire.take();
     let statements = live(&bench, &wire).await;
@@ -278,11 +306,16 @@ async fn live(bench: &Bench, wire: &Wire) -> Vec<String> {
     let able = std::slice::from_ref(&drawing);
     let claimed = bench.app.claim("worker", &wanted, LEASE, able);
     assert_eq!(claimed.await.unwrap().concat().len(), 1);
+    let read = [(1, 0)].into();
+    let told = store::job_event::after(store.reader(), &read, 100).await;
+    assert!(!told.unwrap().is_empty());
     let after = [(1, 0), (2, 0)].into();
     let standings = store::job::standings_after(store.reader(), &after, 100);
     assert!(!standings.await.unwrap()[&(1, 0)].is_empty());
     bench.pass(31);
     assert_eq!(bench.app.rescue_jobs().await.unwrap(), 1);
+    let failed = bench.app.fail_unclaimed_jobs(LONG).await;
+    assert_eq!(failed.unwrap(), 0);
     let able = [(drawing, Ok(()))];
     bench.app.announce_capabilities(&able).await.unwrap();
     let waiting = bench.request(1, 0).await;
@@ -294,6 +327,8 @@ async fn live(bench: &Bench, wire: &Wire) -> Vec<String> {
     acting.pause_queue(&part, "", none()).await.unwrap();
     assert!(bench.claim(1).await.is_empty());
     acting.resume_queue(&part, none()).await.unwrap();
+    let claimed = bench.claim(1).await.remove(0);
+    bench.complete(&claimed).await.unwrap();
     wire.take()
 }
 

@@ -144,6 +144,7 @@ on_both_databases! {
         let pause = overloaded(2 * DAY);
         bench.app.end_attempt(&lease(&claimed), &pause).await.unwrap().unwrap();
         bench.pass(3 * SECONDS_OF_A_DAY);
+        bench.app.unpark_due_jobs().await.unwrap();
         assert_eq!(bench.app.fail_unclaimed_jobs(DAY).await.unwrap(), 0, "due for a day only");
         bench.pass(1);
         assert_eq!(bench.app.fail_unclaimed_jobs(DAY).await.unwrap(), 1);
