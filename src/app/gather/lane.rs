@@ -1,5 +1,6 @@
 //! Work that many ask for at once, and that costs little more for many than for one: what comes while a batch is under way is
-//! the next batch. Who comes while none is begins at once: nobody waits for company.
+//! the next batch. Who comes while none is begins at once, so a single caller waits for nobody; those who were in one batch
+//! mostly come again together, and the next waits a moment for them.
 
 use std::{
     collections::VecDeque,

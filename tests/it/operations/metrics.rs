@@ -91,10 +91,27 @@ on_both_databases! {
             // The first comes again once its user is known.
             ("batch_size_count", "of=requests", 3.0),
             ("batch_size_sum", "of=completions", 1.0),
+            ("batch_size_sum", "of=endings", 2.0),
             ("jobs_rescued_total", "-", 0.0),
         ] {
             assert_eq!(samples.get(name, labels), expected, "{name} {labels}");
         }
+    }
+
+    async fn a_job_that_is_rescued_is_counted(db: TestDatabase) {
+        let server = TestServer::start_api(&db).await;
+        let script = Script::new(&["succeed"]);
+        let job = server.create_scripted(&script).await;
+        db.execute(
+            "UPDATE generation_jobs SET status = 'processing', attempt = 1, worker_id = 'lost', lease_token = 'lost',
+                 started_at = created_at, lease_expires_at = created_at",
+        ).await;
+        let worker = server.beside(Role::Worker, &db, |config| {
+            config.metrics.listen = Some("127.0.0.1:0".parse().unwrap());
+        }).await;
+        server.completed(job.id).await;
+        assert_eq!(Samples::of(&worker).await.get("jobs_rescued_total", "-"), 1.0);
+        worker.stop().await;
     }
 
     async fn what_waits_is_told_by_provider_and_priority(db: TestDatabase) {

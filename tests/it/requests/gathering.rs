@@ -27,6 +27,8 @@ type Outcome = Result<Accepted, Error>;
 on_both_databases! {
     async fn each_of_a_batch_is_answered_by_itself(db: TestDatabase) {
         let bench = bench_for(&db, (1..=9).map(|id| 2 * id)).await;
+        let deleted = bench.template().await;
+        db.execute("UPDATE generation_templates SET deleted_at = created_at").await;
         let template = bench.template().await;
         let of = |user_id| RequestDraft { user_id, ..bench.draft("x") };
         let mut several = of(8);
@@ -42,6 +44,7 @@ on_both_databases! {
             RequestDraft { feature_id: 0, feature: "bench".to_owned(), ..of(14) },
             RequestDraft { feature_id: 0, feature: "none".to_owned(), ..of(16) },
             RequestDraft { feature_id: 0, template: "bench/plain".to_owned(), ..of(18) },
+            RequestDraft { template_id: Some(deleted), ..of(4) },
         ]).await;
 
         assert!(matches!(outcomes[1], Err(Error::Validation(_))), "{:?}", outcomes[1]);
@@ -49,6 +52,7 @@ on_both_databases! {
         assert!(is_missing(&outcomes[3], Resource::Feature), "{:?}", outcomes[3]);
         assert!(is_missing(&outcomes[5], Resource::Template), "{:?}", outcomes[5]);
         assert!(matches!(outcomes[8], Err(Error::NotNamed { .. })), "{:?}", outcomes[8]);
+        assert!(is_missing(&outcomes[10], Resource::Template), "{:?}", outcomes[10]);
         let accepted: Vec<Accepted> = outcomes.into_iter().filter_map(Result::ok).collect();
         let whose: Vec<i64> = accepted.iter().map(|(it, _)| it.request.user_id).collect();
         assert_eq!(whose, [4, 8, 12, 14, 18]);

@@ -1,6 +1,6 @@
 //! A worker that operators drain takes no job, until it is undrained or gone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use atelier::config::{Config, ProviderConfig, ProviderLimits, ScriptedConfig};
@@ -8,7 +8,7 @@ use atelier::domain::job::Skill;
 use atelier::domain::{Actor, MediaType};
 use atelier::rpc::proto::{
     DiagnoseJobRequest, DrainWorkerRequest, ErrorReason, GetQueueRequest, Job, JobObstacle,
-    UndrainWorkerRequest, Worker,
+    JobStatus, UndrainWorkerRequest, Worker,
 };
 use atelier::server::Role;
 use atelier::store::queue::Presence;
@@ -16,7 +16,7 @@ use tonic::Code;
 
 use crate::support::bench::{Bench, LEASE, capability, drawing, ids};
 use crate::support::client::{Client, scripted_request};
-use crate::support::database::on_both_databases;
+use crate::support::database::{TestDatabase, on_both_databases};
 use crate::support::refusal::refusal;
 use crate::support::script::Script;
 use crate::support::server::{TestServer, within};
@@ -128,16 +128,8 @@ on_both_databases! {
     }
 
     async fn servers_share_what_all_of_them_may_run_of_a_provider(db: TestDatabase) {
-        let limited = |name: &'static str| move |config: &mut Config| {
-            config.executor.worker_id = Some(name.to_owned());
-            let limits = ProviderLimits { total_concurrency: 2, ..ProviderLimits::default() };
-            let scripted = ScriptedConfig { folder: std::env::temp_dir(), pictures: false, limits };
-            config.providers.insert("scripted".to_owned(), ProviderConfig::Scripted(scripted));
-        };
-        let first = TestServer::start_with(&db, limited("first")).await;
+        let (first, second) = two_that_share(&db, |limits| limits.total_concurrency = 2).await;
         let feature = first.scripted_feature().await;
-        let second = first.beside(Role::All, &db, limited("second")).await;
-        until_it_shares(&first).await;
         let script = Script::new(&["succeed"]).gated();
         let mut asked = scripted_request(feature, &script);
         asked.input.get_or_insert_default().variations = 6;
@@ -158,6 +150,27 @@ on_both_databases! {
         second.stop().await;
     }
 
+    async fn servers_share_what_all_of_them_may_begin_of_a_provider_within_a_minute(db: TestDatabase) {
+        let (first, second) = two_that_share(&db, |limits| limits.total_requests_per_minute = 4).await;
+        let feature = first.scripted_feature().await;
+        let script = Script::new(&["succeed"]);
+        let mut asked = scripted_request(feature, &script);
+        asked.input.get_or_insert_default().variations = 6;
+        let jobs = first.create(asked).await.1;
+        let mut ended: BTreeMap<String, u32> = BTreeMap::new();
+        for job in &jobs[..4] {
+            *ended.entry(first.completed(job.id).await.job.worker_id).or_default() += 1;
+        }
+        assert_eq!(ended, [("first".to_owned(), 2), ("second".to_owned(), 2)].into());
+        for (server, job) in [(&first, &jobs[4]), (&second, &jobs[5])] {
+            let told = server.job(job.id).await;
+            assert_eq!(told.status(), JobStatus::Pending);
+            let reason = "The generator \"scripted\" has begun as many jobs as it may within a minute";
+            assert!(told.waiting_reason.starts_with(reason), "{}", told.waiting_reason);
+        }
+        second.stop().await;
+    }
+
     async fn a_worker_that_is_not_known_is_not_drained(db: TestDatabase) {
         let server = TestServer::start_api(&db).await;
         let mut admin = server.admin();
@@ -168,6 +181,33 @@ on_both_databases! {
         let asked = DrainWorkerRequest { worker_id: "x".repeat(65), reason: "x".repeat(501) };
         refusal(admin.drain_worker(asked).await).of_fields(["reason", "worker_id"]);
     }
+}
+
+/// Servers with these limits of the provider "scripted", which know of each other.
+async fn two_that_share(
+    db: &TestDatabase,
+    limit: impl FnOnce(&mut ProviderLimits),
+) -> (TestServer, TestServer) {
+    let mut limits = ProviderLimits::default();
+    limit(&mut limits);
+    let limited = |name: &str| {
+        let name = name.to_owned();
+        move |config: &mut Config| {
+            config.executor.worker_id = Some(name);
+            let folder = std::env::temp_dir();
+            let scripted = ScriptedConfig {
+                folder,
+                pictures: false,
+                limits,
+            };
+            let scripted = ProviderConfig::Scripted(scripted);
+            config.providers.insert("scripted".to_owned(), scripted);
+        }
+    };
+    let first = TestServer::start_with(db, limited("first")).await;
+    let second = first.beside(Role::All, db, limited("second")).await;
+    until_it_shares(&first).await;
+    (first, second)
 }
 
 /// Who runs a few more jobs of this feature.
