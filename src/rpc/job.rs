@@ -24,7 +24,8 @@ use super::{
 };
 
 use message::{
-    event_message, filter_from, listed, message_now, news_message, status_counts, told_messages,
+    event_message, fallbacks_left, filter_from, listed, message_now, news_message, status_counts,
+    told_messages,
 };
 
 pub(super) use message::{
@@ -223,7 +224,8 @@ impl JobService for Jobs {
         let app = self.app.clone();
         let mut brevity = Brevity::new(omit_unchanged);
         let messages = news.and_then(move |news| {
-            let whole = brevity.tells_whole(id);
+            // A fallback changes the input.
+            let whole = brevity.tells_whole(fallbacks_left(&news));
             // Apart: a watch mostly waits, and would keep the room for it.
             Box::pin(news_message(app.clone(), view, whole, news))
         });

@@ -43,7 +43,7 @@ impl Brevity {
         Self { is_wanted, told }
     }
 
-    /// Whether the request or job of this id is to be told whole now, as it is then.
+    /// Whether the request of this id, or the job with so many fallbacks left, is to be told whole now, as it is then.
     pub(super) fn tells_whole(&mut self, id: i64) -> bool {
         if self.is_wanted && self.told.len() >= REMEMBERED && !self.told.contains(&id) {
             self.told.clear();

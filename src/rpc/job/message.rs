@@ -250,6 +250,15 @@ fn told_error(code: &str, written: Option<String>) -> String {
 }
 
 /// What WatchJob tells; of its job without the input, unless it is told `whole`.
+/// To how many more providers the job may go: with each that it goes to, its input changes.
+pub(super) fn fallbacks_left(news: &News) -> i64 {
+    let job = news.job.as_ref();
+    let fallbacks = job.and_then(|job| job.input_json.get("fallbacks")?.as_array());
+    fallbacks.map_or(0, |fallbacks| {
+        i64::try_from(fallbacks.len()).unwrap_or(i64::MAX)
+    })
+}
+
 pub(super) async fn news_message(
     app: App,
     view: View,

@@ -8,7 +8,7 @@ use atelier::entity::job;
 use atelier::rpc::proto::{
     CancelJobRequest, CreateFeatureRequest, CreateRequestRequest, ErrorReason, FeatureProperties,
     Job, JobEventCause, JobStatus, ListJobEventsRequest, MediaType, PauseQueueRequest,
-    ProviderFallback, QueuePart, queue_part::Part,
+    ProviderFallback, QueuePart, WatchJobRequest, queue_part::Part,
 };
 use atelier::server::Role;
 use atelier::stand_in::{Fault, Protocol, StandIn};
@@ -153,6 +153,31 @@ on_both_databases! {
         assert_eq!(row.input_json.get("fallbacks"), None);
         assert_eq!(row.output_metadata.unwrap()["recipe"]["provider"], "second");
         assert!(causes(&server, job.id).await.contains(&JobEventCause::FallBack));
+    }
+
+    async fn a_brief_watch_tells_the_input_again_when_another_provider_gets_it(db: TestDatabase) {
+        let second = stand_in(any_port(), Vec::new()).await;
+        let both = |config: &mut Config| {
+            configure(config, "first", &format!("http://{}", nowhere()));
+            configure(config, "second", &second.url());
+        };
+        let server = TestServer::start_as(Role::Api, &db, both).await;
+        let feature = server.add_feature(feature(&["second"])).await;
+        let job = server.create(request_for(feature.id)).await.1.remove(0);
+        let watch = WatchJobRequest { id: job.id, omit_unchanged: true, ..Default::default() };
+        let mut watch = within(server.jobs().watch_job(watch)).await.unwrap().into_inner();
+        let mut told = Vec::new();
+        let mut worker = None;
+        while let Some(message) = within(watch.message()).await.unwrap() {
+            told.extend(message.job.and_then(|job| job.input));
+            if worker.is_none() {
+                worker = Some(server.beside(Role::Worker, &db, both).await);
+            }
+        }
+        let expected = ["first", "second"].map(|name| structure(&json!({ "provider": name })).fields["provider"].clone());
+        let told = told.iter().map(|input| input.fields["provider"].clone());
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+        worker.unwrap().stop().await;
     }
 
     async fn a_job_goes_to_no_provider_that_is_paused_while_another_is_not(db: TestDatabase) {
