@@ -174,11 +174,12 @@ async fn a_pool_that_wants_more_than_the_server_gives_makes_do_with_what_it_gets
     let cluster = Cluster::with("max_connections = 8\nsuperuser_reserved_connections = 0").await;
     let db = TestDatabase::on_server(cluster.url());
     let media = tempfile::tempdir().unwrap();
+    // Before the server, which may take all the others.
+    let lock = db.connect().await;
     let server = Process::serve(&db, media.path(), &["database.max_connections=40"]).await;
     let feature = server.scripted_feature().await;
 
     // Each call holds its connection for a while, so that all that there are are in use.
-    let lock = db.connect().await;
     let held = lock.begin().await.unwrap();
     let exclusive = "LOCK TABLE generation_features IN ACCESS EXCLUSIVE MODE";
     held.execute_unprepared(exclusive).await.unwrap();

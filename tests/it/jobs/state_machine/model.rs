@@ -106,13 +106,12 @@ impl Model {
     pub(super) fn accept(&mut self, requests: &[Vec<job::Model>]) -> Result<(), String> {
         let mut requests: Vec<_> = requests.iter().collect();
         requests.sort_unstable_by_key(|jobs| jobs[0].id);
-        let lines = requests
-            .iter()
-            .map(|jobs| (jobs[0].user_id, jobs[0].priority));
-        let empty: Vec<_> = lines
-            .map(|(user, priority)| self.line(user, priority).is_none())
-            .collect();
-        for (jobs, is_empty) in requests.into_iter().zip(empty) {
+        let of_line = |job: &job::Model| (job.user_id, job.priority);
+        let ends = requests.iter().map(|jobs| of_line(&jobs[0]));
+        let ends = ends.map(|(user, priority)| ((user, priority), self.line(user, priority)));
+        // Where each goes if it does not see the others, which are stored at the same moment.
+        let mut ends: BTreeMap<_, _> = ends.collect();
+        for jobs in requests {
             let request = Request {
                 status: RequestStatus::Pending,
                 deleted_at: None,
@@ -124,8 +123,12 @@ impl Model {
                 let line = (told.user_id, told.feature_id, told.priority);
                 self.add(told.id, place, line);
                 let turn = told.pass.unwrap_or(told.id);
-                if is_empty && turn == told.id {
+                let end = ends.get_mut(&of_line(told)).and_then(Option::as_mut);
+                if turn == end.as_deref().copied().unwrap_or(told.id) {
                     self.job(told.id).turn = turn;
+                }
+                if let Some(end) = end {
+                    *end += 1;
                 }
             }
         }
