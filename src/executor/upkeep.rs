@@ -111,7 +111,7 @@ impl Executor {
     }
 
     async fn unclaimed_loop(&self) {
-        // All workers may just have been started: each has time to say what it can run.
+        // All workers may just have been started, or have the database back: each has time to say what it can run.
         let mut looked_at = Instant::now();
         let mut trouble = Trouble::new("cannot tell what can be run here");
         loop {
@@ -126,7 +126,10 @@ impl Executor {
 
     /// Only once it is said what this worker can run, and not each time.
     async fn fail_unclaimed(&self, looked_at: &mut Instant) -> Result<(), Error> {
-        self.say_what_runs().await?;
+        if let Err(error) = self.say_what_runs().await {
+            *looked_at = Instant::now();
+            return Err(error);
+        }
         let timeout = self.settings.unclaimed_timeout;
         let pause = timeout.min(UNCLAIMED_INTERVAL);
         if looked_at.elapsed() < pause {

@@ -17,8 +17,8 @@ use super::{
     Now,
     attempt::failure_values,
     dialect::Dialect,
-    line::{Queue, READY, TURN, queues, ready},
-    paused::pauses_job,
+    line::{Queue, READY, TURN, queued, queues},
+    paused::{closes, pauses_job},
 };
 
 /// What a worker lacks whose provider has a service that does not answer.
@@ -150,10 +150,16 @@ pub async fn unclaimed(
     let statement = format!(
         "WITH RECURSIVE {queues}
          SELECT providers.value AS provider, CAST(categories.value AS TEXT) AS category FROM providers CROSS JOIN categories
-         WHERE providers.value IS NOT NULL AND NOT {served} AND {first} IS NOT NULL",
+         WHERE providers.value IS NOT NULL AND NOT {closed} AND NOT {served} AND (
+             SELECT job.id FROM generation_jobs AS job {indexed} WHERE {queued} AND {of_queue}
+             ORDER BY job.held, job.priority DESC LIMIT 1
+         ) IS NOT NULL",
         queues = queues(sql),
         served = has_worker(&queue, &sql.after("$1", "$2")),
-        first = queue.first(sql, "job.id", "", "job.priority DESC"),
+        closed = closes(&queue.provider),
+        indexed = sql.indexed_by(READY),
+        queued = queued(sql),
+        of_queue = queue.holds(sql),
     );
     let found: Vec<Row> = rows(db, statement, [now.into(), before(timeout)]).await?;
     let capability = |Row { provider, category }| Capability { provider, category };
@@ -177,13 +183,13 @@ pub async fn fail_unclaimed(
     let statement = format!(
         "WITH unclaimed AS MATERIALIZED (
              SELECT job.id FROM generation_jobs AS job {indexed}
-             WHERE {ready} AND {of_queue} AND {in_vain}
-             ORDER BY job.priority DESC, {TURN}, job.id LIMIT (SELECT CAST($7 AS bigint)) {skip_locked}
+             WHERE {queued} AND {of_queue} AND {in_vain}
+             ORDER BY job.held, job.priority DESC, {TURN}, job.id LIMIT (SELECT CAST($7 AS bigint)) {skip_locked}
          )
          UPDATE generation_jobs SET {assignments}, error_code = $4, error_message = $5, error_detail = $6
          WHERE id IN (SELECT id FROM unclaimed)",
         indexed = sql.indexed_by(READY),
-        ready = ready(sql),
+        queued = queued(sql),
         of_queue = queue.holds(sql),
         in_vain = waits_in_vain(sql, &queue, &sql.after("$1", "$2")),
         skip_locked = sql.skip_locked("job"),

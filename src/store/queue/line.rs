@@ -51,8 +51,8 @@ impl Queue {
         )
     }
 
-    /// `what` of the first of its next jobs by this order, of those that the condition leaves.
-    pub(super) fn first(&self, sql: Dialect, what: &str, condition: &str, order: &str) -> String {
+    /// `what` of the first of its next jobs by this order, of those that the condition leaves, which begins with AND or is empty.
+    fn first(&self, sql: Dialect, what: &str, condition: &str, order: &str) -> String {
         format!(
             "(SELECT {what} FROM generation_jobs AS job {indexed}
               WHERE {ready} AND {of_queue}{condition} ORDER BY {order} LIMIT 1)",
@@ -166,7 +166,8 @@ pub async fn first_in_line(db: &impl ConnectionTrait, of: &Capability) -> Result
     Ok(ids.collect::<Result<_, _>>()?)
 }
 
-fn queued(sql: Dialect) -> String {
+/// What waits in the indexes of the order, the jobs that are held among it.
+pub(super) fn queued(sql: Dialect) -> String {
     let waits = sql.waiting("job");
     format!("{waits} AND job.parked = FALSE AND job.paused = FALSE")
 }

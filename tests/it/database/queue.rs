@@ -57,7 +57,7 @@ const SERVED: [(&str, &[&str]); 20] = [
     ),
     ("one.id > asked.bound", &["idx_generation_jobs_user_page"]),
     (
-        "CROSS JOIN categories",
+        "SELECT providers.value AS provider",
         &["idx_generation_jobs_provider_claim"],
     ),
     ("WITH unclaimed", &["idx_generation_jobs_provider_claim"]),

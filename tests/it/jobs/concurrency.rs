@@ -57,6 +57,23 @@ on_both_databases! {
         assert_each_way_makes_room(&bench, &jobs).await;
     }
 
+    async fn what_is_held_fails_too_when_nobody_runs_it(db: TestDatabase) {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        let bench = limited(&db, 1).await;
+        let elsewhere = ask(&bench, 1, 3, "free").await;
+        give_to(&db, &elsewhere, "elsewhere").await;
+        let here = ask(&bench, 1, 1, "free").await;
+        assert_eq!(ids(&bench.claim(4).await), here);
+        assert!(bench.claim_as(4, &[capability("elsewhere")]).await.is_empty());
+        assert!(bench.job(elsewhere[0]).await.held);
+        bench.pass(2 * 24 * 60 * 60);
+        // The running one goes on, so that none of his is let go.
+        assert_eq!(bench.app.fail_unclaimed_jobs(DAY).await.unwrap(), 3);
+        for id in elsewhere {
+            assert_eq!(bench.job(id).await.status, JobStatus::Failed);
+        }
+    }
+
     async fn what_nobody_runs_takes_no_place(db: TestDatabase) {
         let bench = limited(&db, 1).await;
         let both = ["builtin", "elsewhere"].map(capability);
