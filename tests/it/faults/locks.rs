@@ -52,6 +52,7 @@ async fn a_request_whose_row_is_locked_for_longer_than_a_lease_ends_once_it_is_l
     load.until_submitted(32).await;
     held.rollback().await.unwrap();
 
+    first.completed(job).await;
     let jobs = load.end(&db, &first).await;
     assert_eq!(jobs[&job].attempt, 1);
     assert_eq!(script.calls_of("submit").len(), 1);
